@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from drd.model.cause import Cause
 from drd.model.former_rows import (
     bound_of,
     cause_of,
@@ -14,7 +15,7 @@ from drd.model.former_rows import (
     subject_of,
 )
 from drd.model.run import CheckResult, CheckVerdict, StepState
-from drd.model.step_record import StepRecord, completed
+from drd.model.step_record import StepRecord, completed, step_about
 from drd.model.step_results import CheckStepResult
 from tests.catalogue_support import at
 
@@ -112,3 +113,17 @@ def test_a_check_of_a_step_gets_what_its_texts_contained(
     [check] = CheckStepResult.from_json({"checks": [row]}).checks
     assert (check.bound, check.figure) == (bound, figure)
     assert CheckResult.from_json({**row, "bound": False, "figure": None, "later": 1}) == made
+
+
+def test_a_step_without_an_error_has_no_cause() -> None:
+    assert record().cause is None
+    assert record(error="it broke").cause == Cause("it broke")
+    assert record(error="it broke", remedy="mend it").cause == Cause("it broke", remedy="mend it")
+    assert record(error="").cause == Cause("")
+
+
+def test_a_step_is_found_by_its_kind_and_what_it_is_about() -> None:
+    steps = [record(subject="db"), record(kind="capture", subject="db"), record(subject="conf")]
+    assert step_about(steps, "restore", "conf") is steps[2]
+    assert step_about(steps, "capture", "db") is steps[1]
+    assert step_about(steps, "capture", "conf") is None

@@ -141,6 +141,20 @@ def test_completed_points_raise_the_limit(world: World, points: list[RestorePoin
     assert forgetting(world).limit == 7 // 4
 
 
+def test_points_count_from_when_the_last_retention_read_the_listing(
+    world: World, points: list[RestorePoint]
+) -> None:
+    forget(world)
+    world.backup()
+    assert forgetting(world).limit == 1 + 7 // 4
+    state = world.catalogue.keeping.state("shop")
+    assert state is not None
+    world.catalogue.keeping.record_leaving(replace(state, succeeded_at=world.clock.now()))
+    assert forgetting(world).limit == 7 // 4
+    world.catalogue.keeping.record_leaving(replace(state, succeeded_at=None))
+    assert forgetting(world).limit == 1 + 7 // 4, "by the runs, where no state says so"
+
+
 def test_a_held_point_stays(world: World, points: list[RestorePoint]) -> None:
     world.catalogue.keeping.hold(Hold(IDS[0], "shop", "the audit", NOON))
     world.catalogue.keeping.hold(Hold(IDS[1], "shop", "was needed", NOON, until=NOON))

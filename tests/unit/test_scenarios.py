@@ -69,6 +69,22 @@ def test_drills_held_to_one_repository_are_told_apart() -> None:
     assert result(drill(1, "failed"), drill(2, "passed", repository="primary")) == "failed"
 
 
+def test_a_pass_from_one_repository_proves_the_scenario_that_did_not_fail() -> None:
+    held = drill(2, "passed", repository="offsite")
+    assert standing([held])["database-loss", ""].last == "e2"
+    for before in ("passed", "inconclusive"):
+        found = standing([drill(1, before), held])
+        assert (found["database-loss", ""].last, found["database-loss", ""].result) == (
+            "e2",
+            "passed",
+        )
+    failed = standing([drill(1, "failed", OLD), held])
+    assert (failed["database-loss", ""].last, failed["database-loss", ""].result) == (
+        "e1",
+        "failed",
+    )
+
+
 def test_turns_follow_what_is_oldest() -> None:
     wanted = ("a", "b", "c")
     assert next_scenario(wanted, {"a": NOW, "c": OLD}) == "b"
