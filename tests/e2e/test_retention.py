@@ -206,5 +206,8 @@ def test_a_point_forgotten_during_its_drill_is_no_failure(short_tmp: Path) -> No
     out, err = drill.communicate(timeout=120)
     assert drill.returncode == 5, err
     assert json.loads(out)["result"] == "inconclusive"
-    assert f"forgot restore point {point} meanwhile" in site.drd("runs", "shop").out
+    assert (
+        f"a retention, has forgotten restore point {point} meanwhile"
+        in site.drd("runs", "shop").out
+    )
     assert site.drd("drill", "shop", "--json", code=None).json["result"] == "passed"
