@@ -17,7 +17,7 @@ from drd.cli import output
 from drd.cli.kit import key_of
 from drd.cli.session import session, without_host
 from drd.cli.stored_plans import accept
-from drd.errors import DrdError, NoRestorePoint, UsageError
+from drd.errors import ConfigError, DrdError, NoRestorePoint, UsageError
 from drd.flows.repository.rebuild import rebuild
 from drd.kit.archive import unpack
 from drd.kit.bootstrapping import Prepared, from_kit, from_repository
@@ -101,16 +101,16 @@ def _source(
 
 
 def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> _PlanContents:
+    base = prepared.bases.get(name)
     try:
+        if base is not None:
+            base.record(app.catalogue, name, app.clock.now())
         loaded = app.plans.load(name)
         plan = prepared.within(loaded)
         left = tuple(n for n in loaded.repositories if n not in plan.repositories)
         if not plan.repositories:
             return _PlanContents(name, left=left)
         services = app.services(plan)
-        base = prepared.bases.get(name)
-        if base is not None:
-            base.record(app.catalogue, name, app.clock.now())
         compared = rebuild(services, plan)
         unreached = tuple(compared.unreached.values())
         if kit is not None:
@@ -211,6 +211,8 @@ def _say_trouble(found: list[_PlanContents]) -> None:
 
 
 def _plan_text(plan: _PlanContents) -> str:
+    if isinstance(plan.error, ConfigError):
+        return "laid out, but this drd refuses it: correct that, then run the same command again"
     if plan.error is not None:
         return "could not list its restore points"
     if plan.left and not plan.points:

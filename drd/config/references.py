@@ -19,6 +19,7 @@ from drd.config.yaml import Path, read
 from drd.fields import Secret, Settings
 from drd.model.plan import SecretRef
 
+_SOURCES = frozenset({"file", "env", "credential", "command"})
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -36,6 +37,24 @@ def daemon_references(text: str, file: FilePath) -> dict[Path, SecretRef]:
     """Return every secret reference of a drd.yaml that was accepted before."""
     data = read(text.encode(), str(file), allow_empty=True).data
     return dict(_references(DaemonFile.model_validate(data), ()))
+
+
+def written_references(value: Any, path: Path = ()) -> Iterator[tuple[Path, SecretRef]]:
+    """Everything in the data of a file that is written like a reference to a secret, whatever it
+    stands for."""
+    if isinstance(value, Mapping):
+        if len(value) == 1 and not _SOURCES.isdisjoint(value):
+            try:
+                yield path, TypeAdapter(Secret).validate_python(value)
+            except ValidationError:
+                pass
+            else:
+                return
+        for key, item in value.items():
+            yield from written_references(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from written_references(item, (*path, index))
 
 
 def reference_of_text(text: str) -> SecretRef:

@@ -21,6 +21,7 @@ from drd.errors import (
     ConfigError,
     DrdError,
     NoRestorePoint,
+    Problem,
     RepositoryMissing,
     UsageError,
     WrongKey,
@@ -29,7 +30,7 @@ from drd.kit.archive import Kit
 from drd.kit.gather import repository_secrets
 from drd.kit.install import kept
 from drd.kit.layout import ETC, Layout, LostHost, lay_out
-from drd.kit.opened_kit import confirm, opened
+from drd.kit.opened_kit import OpenedKit, confirm, opened
 from drd.kit.plan_effects import PlanEffect, stored_orders
 from drd.kit.state_snapshots import StateSnapshot, fetch, newest_own
 from drd.log import mask
@@ -101,8 +102,7 @@ def from_kit(
         secrets = {s.reference: using.resolve(s.reference) for s in kit.index.secrets}
         reached: list[Repository] = []
         chosen = [p for p in kit.index.plans if only in (None, p.name)]
-        for known in chosen:
-            plan = using.plan(known)
+        for known, plan in _accepted(using, chosen):
             for place in known.repositories:
                 repository = using.repository(plan.repositories[place.name])
                 try:
@@ -141,6 +141,21 @@ def from_kit(
             digests={p.name: p.digest for p in chosen},
             bases={p.name: _base(kit, p) for p in chosen},
         )
+
+
+def _accepted(using: OpenedKit, chosen: Sequence[KitPlan]) -> list[tuple[KitPlan, Plan]]:
+    """Return the plans that this drd accepts: the others are laid out all the same, and reported
+    with the points. Raises ConfigError if it accepts none."""
+    accepted: list[tuple[KitPlan, Plan]] = []
+    refused: list[Problem] = []
+    for known in chosen:
+        try:
+            accepted.append((known, using.plan(known)))
+        except ConfigError as error:
+            refused += error.problems
+    if refused and not accepted:
+        raise ConfigError(refused)
+    return accepted
 
 
 Accept = Callable[[datetime, Mapping[str, Sequence[PlanEffect]]], None]

@@ -14,11 +14,16 @@ from typing import Any
 from drd.config.daemon_schema import DaemonFile
 from drd.config.paths import DEFAULT_STATE, place, state_url
 from drd.config.plan_file import plan_of_text
-from drd.config.references import daemon_references, plan_references, rewritten
+from drd.config.references import (
+    daemon_references,
+    plan_references,
+    rewritten,
+    written_references,
+)
 from drd.config.resolved import COMMAND_PATH
 from drd.config.yaml import Path as YamlPath
 from drd.config.yaml import read
-from drd.errors import UsageError
+from drd.errors import ConfigError, UsageError
 from drd.kit.programs import file_of_word, named_by
 from drd.model.plan import SecretRef
 
@@ -129,7 +134,10 @@ class _Moving:
 
     def plan(self, name: str, text: str) -> str:
         file = Path(f"{ETC}/plans/{name}.yaml")
-        plan = plan_of_text(text, file)
+        try:
+            plan = plan_of_text(text, file)
+        except ConfigError:
+            return self._refused_plan(name, text)
         references = {}
         for path, ref in plan_references(text, file).items():
             # Without a target it is restored to where it was.
@@ -155,6 +163,32 @@ class _Moving:
             for word in named_by(plan)
             if file_of_word(word) is None and self._script(word, first=True) is None
         ]
+        return rewritten(text, references, values)
+
+    def _refused_plan(self, name: str, text: str) -> str:
+        """Return the text of a plan that this drd refuses, as if it accepted it: it may do so as
+        soon as a package is installed. Only what is beyond doubt a secret is taken for one."""
+        try:
+            data = read(text.encode(), f"{ETC}/plans/{name}.yaml").data
+        except ConfigError:
+            return text
+        if not isinstance(data, dict):
+            return text
+        references = {}
+        for path, ref in written_references(data):
+            if ref in self.belongings.secrets or ref.source == "credential":
+                moved = self.reference(ref, f"{_path_text(path)} of {name}", restoring=True)
+                if moved != ref:
+                    references[path] = moved
+        values: dict[YamlPath, str] = {}
+        if not self.here:
+            repositories = data.get("repositories")
+            for key, given in repositories.items() if isinstance(repositories, dict) else ():
+                s3 = given.get("s3") if isinstance(given, dict) else None
+                if isinstance(s3, dict) and isinstance(s3.get("ca_cert"), str):
+                    authority = ("repositories", key, "s3", "ca_cert")
+                    values[authority] = str(root_path(self.root, s3["ca_cert"]))
+            values |= dict(self._programs(data, ()))
         return rewritten(text, references, values)
 
     def _programs(self, value: Any, path: YamlPath) -> Iterator[tuple[YamlPath, str]]:

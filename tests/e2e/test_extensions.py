@@ -138,6 +138,55 @@ def test_a_new_host_is_made_from_a_kit_and_from_a_repository(site: Site) -> None
     assert list(root.iterdir()) == []
 
 
+OTHER = """\
+components:
+  conf: {{kind: files, paths: ['{base}/src']}}
+checks:
+  - {{name: as at backup, kind: files, component: conf}}
+targets:
+  spare:
+    conf: {{path: {base}/back}}
+"""
+
+
+@pytest.mark.parametrize("source", ["kit", "repository"])
+def test_a_new_host_without_a_package_is_made_for_the_plans_that_do_not_need_it(
+    site: Site, source: str
+) -> None:
+    """Afterwards the package is installed, and the same command completes the host."""
+    name_it(site, "extensions: [drd-example]\n")
+    site.plan(OTHER.format(base=site.base), name="other")
+    site.drd("backup", "other")
+    site.drd("backup", "shop")
+    key, kit = f"{site.base}/secrets/kit", f"{site.base}/both.kit"
+    site.secret("kit", "five words for a kit")
+    site.drd("kit", "export", "shop", "other", "--to", kit, "--passphrase-file", key)
+    words = {
+        "kit": ("--kit", kit, "--passphrase-file", key),
+        "repository": (
+            *("--repository", site.repository, "--accept-commands"),
+            *("--password-file", f"{site.base}/secrets/restic"),
+        ),
+    }[source]
+    root = site.base / "new"
+    root.mkdir()
+    site.environment, path = {}, site.environment
+    made = site.drd("bootstrap", *words, "--root", str(root))
+    assert "other: 1 restore point, newest" in made.out
+    assert "shop: laid out, but this drd refuses it" in made.out
+    assert "an extension may add it, but the package drd-example is not installed" in made.err
+    assert "HINT: install it into " in made.err
+    config = str(root / "etc/drd/drd.yaml")
+    assert "other: ok" in site.drd("--config", config, "plan", "check", "other").out
+    plan = (root / "etc/drd/plans/shop.yaml").read_text()
+    assert f"file: {root}/" in plan.replace('"', "")
+    site.environment = path
+    again = site.drd("bootstrap", *words, "--root", str(root))
+    assert "shop: 1 restore point, newest" in again.out
+    assert (root / "etc/drd/plans/shop.yaml").read_text() == plan
+    site.drd("--config", config, "recover", "shop", "--target", "spare", "--dry-run")
+
+
 def test_a_package_that_is_not_named_is_not_used_and_the_error_says_what_to_do(site: Site) -> None:
     said = site.drd("plan", "check", "shop", code=2).out
     assert 'checks[1].kind: unknown kind "contains"' in said
