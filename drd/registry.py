@@ -52,16 +52,23 @@ class Added(NamedTuple):
 
 class Unavailable(NamedTuple):
     """A package that drd.yaml names, and that drd cannot use: why, and the remedy. `members` are
-    the families and names that it would add, None if drd cannot know them."""
+    the families and names that it would add, None if drd cannot know them. If `others_stay`, drd
+    uses what else the package adds."""
 
     name: str
     why: str
     remedy: str
     members: frozenset[tuple[str, str]] | None
+    others_stay: bool = False
 
     @property
     def text(self) -> str:
         """Say what is wrong, and what follows."""
+        if self.others_stay:
+            return (
+                f"{self.why}; drd does not use what several packages add, and refuses only the "
+                "plans that need it"
+            )
         return f"{self.why}; drd refuses the plans that use this package, and no others"
 
     def may_add(self, family: str, name: str) -> bool:
@@ -206,10 +213,17 @@ def unavailable() -> tuple[Unavailable, ...]:
 
 
 def unavailable_with(family: str, name: str) -> Unavailable | None:
-    """Return the package that would add this member if drd could use it; else one that may add it,
-    since drd does not know what it adds."""
+    """Return the package that would add this member if drd could use it; else the one that may add
+    it, since drd does not know what it adds. Of several, it names all."""
     known = [one for one in _unavailable if one.members is not None and one.may_add(family, name)]
-    return next(iter([*known, *(one for one in _unavailable if one.members is None)]), None)
+    found = known or [one for one in _unavailable if one.members is None]
+    if not found:
+        return None
+    return found[0]._replace(
+        name=", ".join(one.name for one in found),
+        why=", and ".join(dict.fromkeys(one.why for one in found)),
+        remedy=" ".join(dict.fromkeys(one.remedy for one in found)),
+    )
 
 
 @contextmanager

@@ -15,14 +15,20 @@ _NEAR = 0.75
 
 def lacking(family: str, name: str) -> Unavailable | None:
     """Return the package of drd.yaml that adds this kind, or may add it, and that drd cannot use;
-    None if there is none, or if the name is probably a misspelling."""
-    registry = FAMILIES[family]
+    None if there is none, or if the name is probably a misspelling. A channel is not taken for
+    one: an error in drd.yaml stops every command."""
     package = unavailable_with(family, name)
-    if name in registry or package is None:
+    if name in FAMILIES[family] or package is None:
         return None
-    if package.members is None and get_close_matches(name, registry.names, n=1, cutoff=_NEAR):
+    if family != "notifiers" and package.members is None and meant(family, name):
         return None
     return package
+
+
+def meant(family: str, name: str) -> str:
+    """Return the kind that is spelled almost like this; empty if none is."""
+    near = get_close_matches(name, FAMILIES[family].names, n=1, cutoff=_NEAR)
+    return near[0] if near else ""
 
 
 def unavailable(section: str, name: str) -> tuple[str, str] | None:

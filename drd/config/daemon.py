@@ -25,6 +25,7 @@ from drd.config.yaml import read
 from drd.errors import ConfigError, Problem, UnknownPlan
 from drd.model.alerts import Rules
 from drd.model.message import ChannelSpec
+from drd.model.package_names import normal_name
 from drd.model.plan import KitWatch, SecretRef, Sharing
 from drd.model.text import either
 from drd.plan_files import plan_files, plan_name
@@ -187,7 +188,7 @@ def _settings(
         metrics_textfile=Path(place(textfile, base)) if textfile else None,
         metrics_http=loopback(http) if http else None,
         channels=found,
-        extensions=tuple(file.extensions),
+        extensions=tuple(normal_name(name) for name in file.extensions),
         people=tuple(person.name for person in file.people),
         kit_required=file.kit.required,
         kit_recipients=tuple(file.kit.recipients),

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution
 from pathlib import Path
+from types import ModuleType
 from typing import Literal, NamedTuple, get_args, get_origin
 
 from drd import registry
@@ -24,6 +25,7 @@ from drd.config.steps import ENGINE_STEPS, KEYS_OF_EVERY_STEP
 from drd.config.yaml import Document, read
 from drd.errors import ConfigError
 from drd.fields import Settings
+from drd.model.package_names import normal_name
 from drd.model.plan import NAME
 from drd.model.step_results import OWN_KINDS
 from drd.notifiers.settings import Carrier
@@ -57,10 +59,6 @@ class _NotUsable(Exception):
         self.hint = hint
 
 
-class _Disputed(_NotUsable):
-    """Two packages add the same member: neither is used, whichever drd.yaml names first."""
-
-
 class Loaded(NamedTuple):
     """What the packages add, and those that drd cannot use."""
 
@@ -72,13 +70,15 @@ def load_extensions(names: Sequence[str], report: Report) -> Loaded:
     """Return the members that these packages add. A package that cannot be used is a warning in the
     report, on its line; one that is named twice is an error.
     """
+    places: dict[str, int] = {}
     for at, name in enumerate(names):
-        if name in names[:at]:
+        if normal_name(name) in places:
             report.error(("extensions", at), f"names {name} twice", "remove one of them.")
-    names = tuple(dict.fromkeys(names))
-    loaded = _those_in_use(names) if registry.is_closed() else _loaded(names, report)
+        places.setdefault(normal_name(name), at)
+    different = tuple(places)
+    loaded = _those_in_use(different) if registry.is_closed() else _loaded(different, report)
     for one in loaded.unavailable:
-        report.warn(("extensions", names.index(one.name)), one.text, one.remedy)
+        report.warn(("extensions", places[one.name]), one.text, one.remedy)
     return loaded
 
 
@@ -117,37 +117,67 @@ def _those_in_use(names: Sequence[str]) -> Loaded:
             name, f"the drd.yaml of this host does not name the extension {name}", hint, None
         )
         for name in names
-        if name not in known
+        if name in before or name not in known
     ]
     return Loaded(registry.in_use(), tuple(unavailable))
 
 
 def _loaded(names: Sequence[str], report: Report) -> Loaded:
     exposed = _exposed_list(report) if names and rights.may_be_root() else None
+    disputes = _disputes(names)
     members: list[Added] = []
     unavailable: list[Unavailable] = []
-    disputed: frozenset[tuple[str, str]] = frozenset()
     for name in names:
         try:
             if exposed is not None:
                 raise exposed
-            members += _members(name, members)
+            members += _members(name, disputes)
         except _NotUsable as error:
-            promised = _promised(name)
-            unavailable.append(Unavailable(name, error.message, error.hint, promised))
-            if isinstance(error, _Disputed) and promised is not None:
-                disputed |= promised
-    kept = (one for one in members if (one.family, one.name) not in disputed)
-    return Loaded(tuple(kept), tuple(unavailable))
+            unavailable.append(Unavailable(name, error.message, error.hint, _promised(name)))
+        else:
+            unavailable += _disputed(name, disputes)
+    return Loaded(tuple(members), tuple(unavailable))
+
+
+Disputes = Mapping[tuple[str, str], Sequence[str]]
+
+
+def _disputes(names: Sequence[str]) -> Disputes:
+    """Return the members that several of these packages add, with those packages. None of them is
+    used, whichever drd.yaml names first."""
+    claims: dict[tuple[str, str], list[str]] = {}
+    for name in names:
+        for member in _promised(name) or ():
+            claims.setdefault(member, []).append(name)
+    return {member: packages for member, packages in claims.items() if len(packages) > 1}
+
+
+def _disputed(name: str, disputes: Disputes) -> Iterator[Unavailable]:
+    """Say that a package in use lacks the members that other packages add as well."""
+    mine = {member: packages for member, packages in disputes.items() if name in packages}
+    if not mine:
+        return
+    said = [
+        f"the packages {' and '.join(packages)} add a {_SINGULAR[family]} with the same name, "
+        f"{member}"
+        for (family, member), packages in sorted(mine.items())
+    ]
+    others = sorted({other for packages in mine.values() for other in packages} - {name})
+    remedy = f"remove {name} or {' and '.join(others)} from `extensions`."
+    if len({tuple(packages) for packages in mine.values()}) == 1:
+        remedy = "remove one of the packages from `extensions`."
+    yield Unavailable(name, "; ".join(said), remedy, frozenset(mine), others_stay=True)
 
 
 def _promised(name: str) -> frozenset[tuple[str, str]] | None:
-    """Return what a package would add, by its metadata; None if it is not installed. drd's own
-    members cannot be replaced."""
+    """Return what a package would add, by its metadata, or what it adds if it is loaded; None if
+    it is not installed. drd's own members cannot be replaced."""
     try:
-        points = _points(distribution(name))
+        points: Sequence[EntryPoint] = _points(distribution(name))
     except (PackageNotFoundError, ValueError):
         return None
+    if (known := _imported.get(name)) is not None and known.is_there():
+        points = known.points
     members = {(GROUPS[point.group], point.name) for point in points}
     return frozenset((f, n) for f, n in members if not FAMILIES[f].is_own(n))
 
@@ -165,7 +195,42 @@ def _points(package: Distribution) -> list[EntryPoint]:
     return [point for point in package.entry_points if point.group in GROUPS]
 
 
-def _members(name: str, before: Sequence[Added]) -> list[Added]:
+class _Imported(NamedTuple):
+    """A package that this process has imported. Python keeps its modules, so that another version
+    that is installed meanwhile is used only by the next process."""
+
+    extension: Extension
+    points: Sequence[EntryPoint]
+    modules: Mapping[str, ModuleType]
+
+    def is_there(self) -> bool:
+        return all(sys.modules.get(name) is module for name, module in self.modules.items())
+
+
+_imported: dict[str, _Imported] = {}
+
+
+def outdated() -> Iterator[tuple[str, str]]:
+    """The packages of drd.yaml of which another version is installed than this process has
+    imported, and a text that says so."""
+    named = {one.name for one in registry.extensions()}
+    named |= {one.name for one in registry.unavailable()}
+    for name in sorted(named & _imported.keys()):
+        used = _imported[name].extension.version
+        try:
+            there = distribution(name).version
+        except (PackageNotFoundError, ValueError):
+            continue
+        if there != used:
+            text = (
+                f"version {there} of the package {name} is installed, but the daemon has loaded "
+                f"version {used}, and uses it until you restart it"
+            )
+            yield name, text
+
+
+def _package(name: str) -> _Imported:
+    """Return what is imported of a package, or what there is to import."""
     try:
         package = distribution(name)
     except (PackageNotFoundError, ValueError):
@@ -175,20 +240,31 @@ def _members(name: str, before: Sequence[Added]) -> list[Added]:
             "`extensions`."
         )
         raise _NotUsable(f"the package {name} is not installed", hint) from None
-    points = _points(package)
+    known = _imported.get(name)
+    points = known.points if known is not None and known.is_there() else _points(package)
     if not points:
         hint = f"the package needs entry points in {', '.join(GROUPS)}: {PAGE}"
         raise _NotUsable(f"the package {name} adds nothing to drd", hint)
     if rights.may_be_root():
         _require_roots_alone(name, package, points)
-    extension = Extension(name, package.version)
-    members: list[Added] = []
-    for point in points:
-        members.append(_member(point, extension, [*before, *members]))
-    return members
+    if known is not None and known.is_there():
+        return known
+    return _Imported(Extension(name, package.version), points, {})
 
 
-def _member(point: EntryPoint, extension: Extension, before: Sequence[Added]) -> Added:
+def _members(name: str, disputes: Disputes) -> list[Added]:
+    package = _package(name)
+    points = [p for p in package.points if (GROUPS[p.group], p.name) not in disputes]
+    try:
+        return [_member(point, package.extension) for point in points]
+    finally:
+        names = {point.module for point in package.points}
+        modules = {name: sys.modules[name] for name in names if name in sys.modules}
+        if modules:
+            _imported[name] = package._replace(modules=modules)
+
+
+def _member(point: EntryPoint, extension: Extension) -> Added:
     """Import one member."""
     family, name = GROUPS[point.group], point.name
     what = f"the package {extension.name} adds the {_SINGULAR[family]} {name}"
@@ -198,13 +274,6 @@ def _member(point: EntryPoint, extension: Extension, before: Sequence[Added]) ->
             f"remove the package from `extensions`, or rename the {_SINGULAR[family]} in it: "
             f"{PAGE}",
         )
-    for other in before:
-        if (other.family, other.name) == (family, name):
-            raise _Disputed(
-                f"{what}, but the package {other.extension.name} adds a "
-                f"{_SINGULAR[family]} with the same name",
-                "remove one of the two packages from `extensions`.",
-            )
     try:
         spec = point.load()
     except (Exception, SystemExit) as error:

@@ -21,6 +21,7 @@ from drd.config.paths import (
     state_url,
 )
 from drd.errors import ConfigError, Problem
+from drd.model.package_names import normal_name
 from drd.named import NamedTuple
 
 TYPE_CHECKING = False
@@ -144,7 +145,8 @@ def _extensions(raw: bytes) -> tuple[str, ...]:
     them in another way."""
     text = re.sub(r"(^| )#.*", "", raw.decode("utf-8", "replace"), flags=re.MULTILINE)
     listed = re.search(_EXTENSIONS, text, re.MULTILINE)
-    return tuple(re.findall(r"\w[\w.-]*", listed[1] or listed[2])) if listed else ()
+    names = re.findall(r"\w[\w.-]*", listed[1] or listed[2]) if listed else ()
+    return tuple(normal_name(name) for name in names)
 
 
 def _bare(line: str) -> tuple[str, bool]:

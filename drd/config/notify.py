@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from drd.config.absent_kinds import meant
 from drd.config.problems import Report, reported, require_whole_path
 from drd.config.yaml import Path
 from drd.model.message import SEVERITIES, ChannelSpec, Urgency
@@ -22,7 +23,9 @@ def channels(entries: Sequence[Named], report: Report) -> tuple[ChannelSpec, ...
         package = unavailable_with("notifiers", entry.kind)
         if isinstance(entry, UnavailableChannel) and package is not None:
             message = f"the channel {names[index]} delivers no messages: {package.why}"
-            report.warn(("notify", index, "kind"), message, package.remedy)
+            near = meant("notifiers", entry.kind) if package.members is None else ""
+            hint = f'if you meant "{near}", write that; else {package.remedy}'
+            report.warn(("notify", index, "kind"), message, hint if near else package.remedy)
     return tuple(_spec(name, entry) for name, entry in zip(names, entries, strict=True))
 
 

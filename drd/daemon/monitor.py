@@ -22,6 +22,7 @@ from drd.daemon.clocks import JUMP_S, Jump
 from drd.daemon.exposed_files import ExposedFiles
 from drd.daemon.figures import DaemonReport, Figures
 from drd.daemon.host_record import HostRecord
+from drd.daemon.packages import package_troubles
 from drd.daemon.plan_texts import PlanTexts
 from drd.daemon.run_heartbeats import RunHeartbeats
 from drd.errors import CatalogueError, DrdError
@@ -38,7 +39,6 @@ from drd.model.text import counted
 from drd.model.verdicts import Verdict
 from drd.plan_files import plan_files
 from drd.process import shielded
-from drd.registry import unavailable
 
 _log = log.get()
 
@@ -177,7 +177,7 @@ class Monitor:
         self.assess_soon()
 
     def _note_extensions(self) -> None:
-        self._host.change(extensions=tuple((one.name, one.text) for one in unavailable()))
+        self._host.change(extensions=package_troubles(self._app.settings.channels))
 
     def not_reconfigured(self, error: DrdError) -> None:
         self._host.change(configuration_error=error.line)

@@ -183,9 +183,11 @@ class PlanBook:
             return False
         if row.schedule.get("kit") != self._app.plans.kit_interval_s:
             return False  # drd.yaml's settings for kits have changed since
-        packages = row.schedule.get("packages", {}).items()
-        if packages and not packages <= dict(registry.extensions()).items():
+        packages = row.schedule.get("packages", {})
+        if packages and not packages.items() <= dict(registry.extensions()).items():
             return False  # a package has another version since, or cannot be used
+        if any(one.name in packages for one in registry.unavailable()):
+            return False  # another package adds some of the same members
         there = path.stat()
         known = (row.file, row.file_mtime_ns, row.file_size)
         return known == (os.path.abspath(path), there.st_mtime_ns, there.st_size)  # noqa: PTH100

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 from drd import registry
@@ -10,6 +10,7 @@ from drd.bootstrap import App
 from drd.config.daemon import DaemonSettings
 from drd.daemon.credentials import require_credentials
 from drd.errors import ConfigError
+from drd.registry import Added
 
 _AT_START_ONLY = {
     "state_url": "state",
@@ -55,13 +56,13 @@ def reread(app: App) -> Reread:
     """Return the current drd.yaml, except for what only a restart can change.
 
     Raises ConfigError, including for a channel or a kit that names a credential which the service
-    did not get at its start, and for a package in use that could not be used any more."""
+    did not get at its start, and for a package that would lose a member which is in use."""
     with registry.unless_refused():
         return _reread(app)
 
 
 def _reread(app: App) -> Reread:
-    in_use = {one.name for one in registry.extensions()}
+    in_use = registry.in_use()
     before, now = app.settings, app.read_settings()
     _require_packages(now, in_use)
     differ = [
@@ -82,13 +83,19 @@ def _reread(app: App) -> Reread:
     )
 
 
-def _require_packages(now: DaemonSettings, in_use: Collection[str]) -> None:
-    """Refuse a drd.yaml that names a package in use which could not be used any more: the plans
-    that use it keep what they have."""
+def _require_packages(now: DaemonSettings, in_use: Sequence[Added]) -> None:
+    """Refuse a drd.yaml that names a package of which a member in use could not be used any more:
+    the plans that use it keep what they have."""
+    stay = {(one.family, one.name, one.extension.name) for one in registry.in_use()}
+    lose = {
+        one.extension.name
+        for one in in_use
+        if (one.family, one.name, one.extension.name) not in stay
+    }
     lost = [
         warning._replace(severity="error", message=one.why)
         for one in registry.unavailable()
-        if one.name in in_use
+        if one.name in lose
         for warning in now.warnings
         if warning.path == f"extensions[{now.extensions.index(one.name)}]"
     ]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from drd.model.facts import CopyFacts
 from drd.model.finding import Finding
 from drd.model.job_history import JobHistory
+from drd.model.message import Urgency
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,15 @@ class ChannelState:
     error: str | None = None
 
 
+class PackageTrouble(NamedTuple):
+    """What is wrong with a package that drd.yaml names, and the command that helps."""
+
+    name: str
+    text: str
+    severity: Urgency = "warning"
+    remedy: str = "drd doctor"
+
+
 @dataclass(frozen=True, slots=True)
 class HostFacts:
     """The daemon and its host. `clock_jump_s` is how far the wall clock jumped last, positive for
@@ -87,7 +98,7 @@ class HostFacts:
     in which the host was awake without a daemon. `catalogue_error` is why the catalogue cannot be
     read or written, None if it can. `contested` says why this state may be a copy of one that
     another drd uses. `state_wrong` are files in the state that others have put there or can open.
-    `configuration_error` is the error of a drd.yaml that a reload refused. `extensions` has by name
+    `configuration_error` is the error of a drd.yaml that a reload refused. `extensions` has
     what is wrong with packages that drd.yaml names.
     """
 
@@ -101,4 +112,4 @@ class HostFacts:
     channels: tuple[ChannelState, ...] = ()
     contested: str | None = None
     state_wrong: str | None = None
-    extensions: tuple[tuple[str, str], ...] = ()
+    extensions: tuple[PackageTrouble, ...] = ()

@@ -88,8 +88,8 @@ def _of_others(host: HostFacts) -> Iterator[Condition]:
 
 
 def _extensions(host: HostFacts) -> Iterator[Condition]:
-    for name, text in host.extensions:
-        yield Condition("extension", "warning", name, text, "drd doctor")
+    for name, text, severity, remedy in host.extensions:
+        yield Condition("extension", severity, name, text, remedy)
 
 
 def _no_plan(rpos: Sequence[tuple[str, float]]) -> Iterator[Condition]:

@@ -10,7 +10,7 @@ import pytest
 from drd.bootstrap import App
 from drd.daemon.plans import PlanBook
 from drd.flows.schedules import Agenda
-from tests.extension_support import install_example, packages_in
+from tests.extension_support import forget_modules, install_example, mine, packages_in
 from tests.integration.test_schedule_command import PLAN
 
 
@@ -43,6 +43,7 @@ def test_a_plan_is_read_again_when_its_package_has_another_version_or_is_gone(
     digests = []
     with packages_in(short_tmp / "site", monkeypatch) as site:
         for version in ("1.2.0", "2.0.0", None):
+            forget_modules()  # as in a new process
             if version is None:
                 site.rename(short_tmp / "away")
             else:
@@ -54,3 +55,29 @@ def test_a_plan_is_read_again_when_its_package_has_another_version_or_is_gone(
                 digests.append((rows["shop"].digest, rows["other"].digest))
     assert digests[0][0] != digests[1][0] == digests[2][0]
     assert len({other for _, other in digests}) == 1
+
+
+def test_a_plan_is_read_again_when_another_package_adds_its_check_as_well(
+    tmp_path: Path, short_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a restart, with the package that it was accepted with in use for other members."""
+    settings = "state: sqlite:///state/drd.db\nwork_dir: w\ncache_dir: c\n"
+    (tmp_path / "plans").mkdir()
+    for name, step in (
+        ("shop", "{note: {file: /srv/notes, line: back}}"),
+        ("other", "{await_file: {file: /srv/notes}}"),
+    ):
+        text = f"{PLAN.format(name=name)}runbook:\n  - restore: all\n  - {step}\n"
+        (tmp_path / f"plans/{name}.yaml").write_text(text)
+    with packages_in(short_tmp / "site", monkeypatch) as site:
+        install_example(site)
+        for names in ("[drd-example]", "[drd-example, drd-mine]"):
+            (tmp_path / "drd.yaml").write_text(f"{settings}extensions: {names}\n")
+            with closing(App(str(tmp_path / "drd.yaml"))) as app:
+                loaded = PlanBook(app, Agenda(app.catalogue.queue)).load(running=False)
+                assert list(loaded.refused) == ([] if names == "[drd-example]" else ["shop"])
+            mine(site, "from drd_example.note import SPEC\n", "drd.actions", "note")
+    assert loaded.refused["shop"].endswith(
+        'kind "note" is unavailable: the packages drd-example and drd-mine add a step with the '
+        "same name, note"
+    )

@@ -12,6 +12,7 @@ from drd.model.alert_facts import (
     DiskFacts,
     HostFacts,
     JobFacts,
+    PackageTrouble,
     PlanMore,
     VerificationFacts,
 )
@@ -620,6 +621,13 @@ def test_after_a_long_downtime_overdue_alerts_wait_an_hour(
 
 def test_a_package_that_drd_cannot_use_raises_one_alert() -> None:
     text = "the package drd-mine is not installed; drd refuses the plans that use this package"
-    (found,) = host_conditions(HostFacts(extensions=(("drd-mine", text),)), [("shop", 900.0)], NOW)
+    trouble = PackageTrouble("drd-mine", text)
+    (found,) = host_conditions(HostFacts(extensions=(trouble,)), [("shop", 900.0)], NOW)
     assert (found.kind, found.severity, found.subject) == ("extension", "warning", "drd-mine")
     assert (found.text, found.remedy, found.plan) == (text, "drd doctor", "")
+
+
+def test_the_alert_of_a_package_has_its_severity_and_remedy() -> None:
+    trouble = PackageTrouble("drd-mine", "no channel is left", "critical", "systemctl restart drd")
+    (found,) = host_conditions(HostFacts(extensions=(trouble,)), [("shop", 900.0)], NOW)
+    assert (found.severity, found.remedy) == ("critical", "systemctl restart drd")

@@ -15,18 +15,21 @@ from drd import registry
 from drd.cli.main import main
 from drd.config.daemon import load_settings
 from drd.config.run_settings import VARIABLE, from_environment, to_text
+from drd.daemon.packages import package_troubles
 from drd.daemon.reload import reread
 from drd.errors import ConfigError, NotifyError
 from drd.kit.document import Commands
 from drd.kit.programs import KitPrograms
 from drd.kit.steps import step_in_words
 from drd.kit.steps_by_hand import StepsByHand
+from drd.model.alert_facts import PackageTrouble
 from drd.model.message import Message
 from drd.notifiers import open_notifier
 from drd.registry import ACTIONS, CHECKS, NOTIFIERS
 from tests.config_support import GOOD, changed, load, problems
 from tests.extension_support import (
     EXAMPLES,
+    forget_modules,
     install,
     install_example,
     mine,
@@ -145,6 +148,7 @@ def test_the_hash_of_a_plan_has_the_first_number_of_what_it_uses(
     without = load(tmp_path, GOOD).plan.digest
     found = {}
     for version in ("1.2.0", "1.9.3", "2.0.0"):
+        forget_modules()  # as in a new process
         install_example(packages, version=version)
         use(tmp_path)
         assert load(tmp_path, GOOD).plan.digest == without
@@ -187,11 +191,19 @@ def test_a_name_that_drd_has_is_refused(packages: Path, tmp_path: Path) -> None:
 def test_a_name_that_another_package_has_is_refused(packages: Path, tmp_path: Path) -> None:
     install_example(packages)
     mine(packages, "", name="contains")
-    problem = unusable(tmp_path, "extensions: [drd-example, drd-mine]\n")
-    assert problem.message == (
-        "the package drd-mine adds the check contains, but the package drd-example adds a check "
-        "with the same name"
-    )
+    file = settings_of(tmp_path, "extensions:\n  - drd-example\n  - drd-mine\n")
+    warnings = load_settings(file, explicit=True).warnings
+    assert [(one.line, one.path) for one in warnings] == [
+        (2, "extensions[0]"),
+        (3, "extensions[1]"),
+    ]
+    for one in warnings:
+        assert one.message == (
+            "the packages drd-example and drd-mine add a check with the same name, contains; drd "
+            "does not use what several packages add, and refuses only the plans that need it"
+        )
+        assert one.hint == "remove one of the packages from `extensions`."
+    assert "note" in ACTIONS
 
 
 def test_a_package_that_cannot_be_imported_says_why(packages: Path, tmp_path: Path) -> None:
@@ -319,9 +331,15 @@ def test_of_a_name_that_two_packages_add_neither_is_used(packages: Path, tmp_pat
     install_example(packages)
     mine(packages, "from drd_example.contains import SPEC\n", name="contains")
     for names in ("drd-example, drd-mine", "drd-mine, drd-example"):
-        unusable(tmp_path, f"extensions: [{names}]\n")
+        use(tmp_path, f"extensions: [{names}]\n")
         (problem,) = problems(tmp_path, WITH_CHECK)
-        assert problem.message.startswith('kind "contains" is unavailable: the package drd-')
+        first, second = names.split(", ")
+        assert problem.message == (
+            f'kind "contains" is unavailable: the packages {first} and {second} add a check with '
+            "the same name, contains"
+        )
+        assert "drd_example" in sys.modules  # for its step
+        assert load(tmp_path, GOOD + STEPS).plan.runbook[-1].kind == "note"
 
 
 def test_messages_for_a_channel_of_a_missing_package_wait(tmp_path: Path) -> None:
@@ -343,9 +361,37 @@ def test_messages_for_a_channel_of_a_missing_package_wait(tmp_path: Path) -> Non
     )
 
 
-def test_a_misspelt_channel_is_refused_whatever_package_is_missing(tmp_path: Path) -> None:
-    text = "extensions: [drd-nowhere]\nnotify: [{kind: webhok, url: https://x.example}]\n"
+def test_a_channel_spelled_like_one_of_drd_stops_no_command_while_a_package_is_missing(
+    tmp_path: Path,
+) -> None:
+    text = "extensions: [drd-nowhere]\nnotify: [{kind: smtps, relay: mail.example}]\n"
+    settings = load_settings(settings_of(tmp_path, text), explicit=True)
+    assert [channel.name for channel in settings.channels] == ["smtps-1"]
+    warning = settings.warnings[-1]
+    assert (warning.path, warning.message) == (
+        "notify[0].kind",
+        "the channel smtps-1 delivers no messages: the package drd-nowhere is not installed",
+    )
+    assert warning.hint.startswith('if you meant "smtp", write that; else install it into ')
+
+
+def test_a_misspelt_channel_is_refused_while_no_package_is_missing(
+    packages: Path, tmp_path: Path
+) -> None:
+    install_example(packages)
+    text = "extensions: [drd-example]\nnotify: [{kind: webhok, url: https://x.example}]\n"
     assert refused(tmp_path, text).message == 'unknown kind "webhok"'
+
+
+def test_of_several_missing_packages_all_are_named(tmp_path: Path) -> None:
+    use(tmp_path, "extensions: [drd-nowhere, drd-elsewhere]\n")
+    (problem,) = problems(tmp_path, WITH_CHECK)
+    assert problem.message == (
+        'unknown kind "contains": an extension may add it, but the package drd-nowhere is not '
+        "installed, and the package drd-elsewhere is not installed"
+    )
+    assert "where drd-nowhere was published" in problem.hint
+    assert "where drd-elsewhere was published" in problem.hint
 
 
 def test_a_run_of_the_daemon_goes_on_without_a_package_that_it_does_not_use(tmp_path: Path) -> None:
@@ -414,6 +460,111 @@ def test_a_reload_takes_no_package_away_that_is_still_named(
     settings_of(tmp_path, "log: {level: debug}\nextensions: [drd-nowhere]\n")
     assert set(reread(app).changed) == {"extensions", "log"}
     assert "contains" not in CHECKS
+
+
+def test_a_reload_takes_no_member_away_that_another_package_adds_as_well(
+    packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    install_example(packages)
+    mine(packages, "from drd_example.contains import SPEC\n", name="contains")
+    file = settings_of(tmp_path, "extensions: [drd-example]\n")
+    app: Any = SimpleNamespace(settings=load_settings(file, explicit=True))
+    app.read_settings = lambda: load_settings(file, explicit=True)
+    for names in ("drd-example, drd-mine", "drd-mine, drd-example"):
+        settings_of(tmp_path, f"extensions: [{names}]\n")
+        with pytest.raises(ConfigError) as caught:
+            reread(app)
+        (problem,) = caught.value.problems
+        first, second = names.split(", ")
+        assert problem.path == f"extensions[{names.split(', ').index('drd-example')}]"
+        assert problem.message == (
+            f"the packages {first} and {second} add a check with the same name, contains"
+        )
+        assert "contains" in CHECKS
+    settings_of(tmp_path, "extensions: [drd-mine]\n")
+    assert reread(app).changed == ("extensions",)
+    assert CHECKS.extension("contains") == ("drd-mine", "1.2.0")
+
+
+# --- names and versions -----------------------------------------------------------------------
+
+
+def test_the_spelling_of_a_name_does_not_matter(packages: Path, tmp_path: Path) -> None:
+    install_example(packages)
+    use(tmp_path)
+    digest = load(tmp_path, WITH_CHECK).plan.digest
+    for name in ("drd_example", "DRD.Example", "drd--example"):
+        settings = load_settings(settings_of(tmp_path, f"extensions: [{name}]\n"), explicit=True)
+        assert settings.extensions == ("drd-example",)
+        assert load(tmp_path, WITH_CHECK).plan.digest == digest
+    problem = refused(tmp_path, "extensions: [drd-example, drd_example]\n")
+    assert (problem.path, problem.message) == ("extensions[1]", "names drd_example twice")
+
+
+def test_a_package_keeps_its_version_as_long_as_its_code_is_loaded(
+    packages: Path, tmp_path: Path
+) -> None:
+    install_example(packages)
+    use(tmp_path)
+    digest = load(tmp_path, WITH_CHECK).plan.digest
+    assert package_troubles(()) == ()
+    install_example(packages, version="2.0.0")
+    use(tmp_path)
+    assert CHECKS.extension("contains") == ("drd-example", "1.2.0")
+    assert load(tmp_path, WITH_CHECK).plan.digest == digest
+    assert package_troubles(()) == (
+        PackageTrouble(
+            "drd-example",
+            "version 2.0.0 of the package drd-example is installed, but the daemon has loaded "
+            "version 1.2.0, and uses it until you restart it",
+            "warning",
+            "systemctl restart drd",
+        ),
+    )
+    forget_modules()  # as in a new process
+    use(tmp_path)
+    assert CHECKS.extension("contains") == ("drd-example", "2.0.0")
+    assert load(tmp_path, WITH_CHECK).plan.digest != digest
+    assert package_troubles(()) == ()
+
+
+# --- messages that nobody gets ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("more", "severity", "end"),
+    [
+        ("", "critical", "; no other channel is left, so nobody gets a message of drd"),
+        (
+            "  - {kind: heartbeat, url: {env: BEAT}}\n",
+            "critical",
+            "; no other channel is left, so nobody gets a message of drd",
+        ),
+        ("  - {kind: exec, command: [/bin/true]}\n", "warning", ""),
+    ],
+)
+def test_the_alert_of_a_missing_package_names_the_channels_that_deliver_nothing(
+    tmp_path: Path, *, more: str, severity: str, end: str
+) -> None:
+    text = f"extensions: [drd-nowhere]\nnotify:\n  - {{kind: logbook, path: /x}}\n{more}"
+    settings = load_settings(settings_of(tmp_path, text), explicit=True)
+    (found,) = package_troubles(settings.channels)
+    assert (found.name, found.severity, found.remedy) == ("drd-nowhere", severity, "drd doctor")
+    assert found.text == (
+        "the package drd-nowhere is not installed; drd refuses the plans that use this package, "
+        "and no others; these channels, which this package may add, deliver no messages: "
+        f"logbook-1{end}"
+    )
+
+
+def test_the_alert_of_a_broken_package_names_its_channel(packages: Path, tmp_path: Path) -> None:
+    mine(packages, "raise OSError('out of order')\n", "drd.notifiers", "pager")
+    text = "extensions: [drd-mine]\nnotify: [{kind: pager}]\n"
+    settings = load_settings(settings_of(tmp_path, text), explicit=True)
+    (found,) = package_troubles(settings.channels)
+    assert found.severity == "critical"
+    assert "; these channels deliver no messages: pager-1; no other channel" in found.text
 
 
 STARTING = """

@@ -1,0 +1,38 @@
+"""What is wrong with the packages of drd.yaml, as the daemon reports it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from drd.config.extensions import outdated
+from drd.model.alert_facts import PackageTrouble
+from drd.model.message import ChannelSpec, Urgency
+from drd.model.text import some
+from drd.registry import NOTIFIERS, Unavailable, unavailable
+
+
+def package_troubles(channels: Sequence[ChannelSpec]) -> tuple[PackageTrouble, ...]:
+    """Return what is wrong with each package. It is critical if drd cannot send any message."""
+    silent = [channel for channel in channels if channel.kind not in NOTIFIERS]
+    works = any(c.kind in NOTIFIERS and not c.is_heartbeat for c in channels)
+    found = {name: PackageTrouble(name, text, remedy=_RESTART) for name, text in outdated()}
+    for package in unavailable():
+        lost = [c.name for c in silent if package.may_add("notifiers", c.kind)]
+        severity: Urgency = "critical" if lost and not works else "warning"
+        text = package.text + _of_channels(package, lost, works=works)
+        if package.name in found:
+            text += f"; {found[package.name].text}"
+        remedy = _RESTART if package.name in found else "drd doctor"
+        found[package.name] = PackageTrouble(package.name, text, severity, remedy)
+    return tuple(found.values())
+
+
+_RESTART = "systemctl restart drd"
+
+
+def _of_channels(package: Unavailable, lost: Sequence[str], *, works: bool) -> str:
+    if not lost:
+        return ""
+    may = "" if package.members is not None else ", which this package may add,"
+    text = f"; these channels{may} deliver no messages: {some(lost)}"
+    return text if works else f"{text}; no other channel is left, so nobody gets a message of drd"
