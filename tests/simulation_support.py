@@ -369,7 +369,8 @@ class Host:
             return
         state = RunState.CANCELLED if work.cancelled else RunState.INTERRUPTED
         error = None if work.settles is None else work.settles.text
-        self.app.catalogue.runs.finish(owned, state, at=self.time.now(), error=error)
+        detail = RunDetail(error_code=(work.settles.code or None) if work.settles else None)
+        self.app.catalogue.runs.finish(owned, state, at=self.time.now(), error=error, detail=detail)
         owned.release()
         self.settled[work.run.id] = str(state)
 

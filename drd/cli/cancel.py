@@ -18,6 +18,7 @@ from drd.cli.session import tell_of_daemon
 from drd.errors import DrdError
 from drd.flows.state.crash_cleanup import Ending, settle
 from drd.model.actor import Actor
+from drd.model.cause import Cause
 from drd.model.run import Run, RunKind, RunState
 from drd.model.units import format_rfc3339
 from drd.process import rights
@@ -122,7 +123,7 @@ def _kill(app: App, run: Run) -> None:
 
 def _settle(app: App, run: Run) -> None:
     """Clean up after the dead process of the run, if its plan is known."""
-    ending = Ending(RunState.CANCELLED, "cancelled")
+    ending = Ending(RunState.CANCELLED, Cause("cancelled"))
     try:
         plan = app.plans.in_force(run.plan)
         if run.kind is not RunKind.RECOVERY:
@@ -136,5 +137,5 @@ def _settle(app: App, run: Run) -> None:
     catalogue, _ = app.row_trust()
     owned = catalogue.runs.adopt(run, app.clock.now())
     if owned is not None:
-        catalogue.runs.finish(owned, ending.state, at=app.clock.now(), error=ending.error)
+        catalogue.runs.finish(owned, ending.state, at=app.clock.now(), error=ending.cause.text)
         owned.release()

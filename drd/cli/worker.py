@@ -71,7 +71,8 @@ def execute(app: App, plan: Plan, run: Run) -> int:
 
 def _settle(app: App, plan: Plan, run: Run, args: argparse.Namespace) -> int:
     state = RunState.CANCELLED if args.cancelled else RunState.INTERRUPTED
-    settle(app.services(plan), plan, {run.id: Ending(state, args.settle)})
+    cause = Cause(args.settle, args.code)
+    settle(app.services(plan), plan, {run.id: Ending(state, cause)})
     return 0
 
 

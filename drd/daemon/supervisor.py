@@ -13,7 +13,7 @@ from datetime import datetime
 from drd import log, process
 from drd.daemon.workers import GRACE_S, Ended, Workers
 from drd.errors import DrdError, UsageError
-from drd.model.cause import Cause
+from drd.model.cause import PROCESS_DIED, Cause
 from drd.model.run import Run, RunKind, RunState
 from drd.model.run_details import RunDetail
 from drd.ports import Catalogue
@@ -105,7 +105,7 @@ class Supervisor:
         for run in self._catalogue.runs.abandoned():
             if is_ours(run):
                 continue
-            self._settle(run, Cause("the process that did this run died"), now, cancelled=False)
+            self._settle(run, PROCESS_DIED, now, cancelled=False)
             settled.append(f"{run.kind} of {run.plan}")
         return settled
 

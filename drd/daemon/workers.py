@@ -86,7 +86,9 @@ class Workers:
         if self._config is not None:
             words += ["--config", self._config]
         if settle is not None:
-            words += ["--settle", settle.text] + (["--cancelled"] if cancelled else [])
+            words += ["--settle", settle.text]
+            words += ["--code", settle.code] if settle.code else []
+            words += ["--cancelled"] if cancelled else []
         handed = self.texts(run.plan)
         if handed is not None:
             words.append("--plan-on-stdin")

@@ -39,6 +39,9 @@ class Cause:
 STOPPED = Cause("the service was stopped", "service-stopped")
 """The cause of a run that ended because the daemon was stopped."""
 
+PROCESS_DIED = Cause("the process that did this run died")
+"""The cause of a run whose process ended without a result, if nothing else is known."""
+
 
 def with_remedy(fact: str, remedy: str | None) -> str:
     """Return a recorded fact with its remedies in lines of their own, as people read it."""

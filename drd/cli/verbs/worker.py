@@ -16,8 +16,9 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--settle",
         metavar="HOW",
-        help="settle RUN, whose process died; HOW is the state that the run gets",
+        help="settle RUN, whose process died; HOW is the error that the run gets",
     )
+    parser.add_argument("--code", default="", help="with --settle: the code of the error")
     parser.add_argument(
         "--cancelled", action="store_true", help="with --settle: a person asked to end the run"
     )

@@ -19,6 +19,7 @@ from drd.flows.repository.contested import may_settle
 from drd.flows.repository.manifests import read_point
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import remove_run, sweep_orphans
+from drd.model.cause import PROCESS_DIED, Cause
 from drd.model.holds import held_points
 from drd.model.plan import OWN_COMPONENT, Plan
 from drd.model.run import Run, RunKind, RunState, StepState
@@ -34,7 +35,7 @@ class Ending:
     """How to record a run whose process is dead, unless its point is complete."""
 
     state: RunState = RunState.INTERRUPTED
-    error: str = "the process that did this run died"
+    cause: Cause = PROCESS_DIED
 
 
 def settle(services: Services, plan: Plan, causes: Mapping[str, Ending] | None = None) -> None:
@@ -74,12 +75,13 @@ def _settle_one(services: Services, plan: Plan, owned: RunLease, ending: Ending)
             log.get(run=run.id).warning("aftermath.postponed", error=error.message)
     if point is not None:
         state = RunState.SUCCEEDED if point.complete else RunState.INCOMPLETE
+    code = ending.cause.code if point is None and not failed else ""
     services.catalogue.runs.finish(
         owned,
         state,
         at=services.clock.now(),
-        error="; ".join([*([] if point is not None else [ending.error]), *failed]) or None,
-        detail=RunDetail(point=point.id if point else None),
+        error="; ".join([*([] if point is not None else [ending.cause.text]), *failed]) or None,
+        detail=RunDetail(point=point.id if point else None, error_code=code or None),
     )
     services.note(
         f"the process of run {run.id} ({run.kind}) had died; the state of the run is now {state}"
