@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from functools import cache
+from itertools import zip_longest
 
 from drd.model.cells import Cell, Note
 
@@ -193,7 +194,7 @@ def notes(items: Sequence[Note], *, width: int, colour: bool) -> list[str]:
     if not items:
         return []
     left = max(measure(i.subject) for i in items) + GAP
-    right = max(measure(i.command) for i in items)
+    right = max((measure(line) for i in items for line in i.command.splitlines()), default=0)
     longest = max(measure(plain(i.text.text)) for i in items)
     beside = left + GAP + right + min(longest, 36) <= width
     room = max(20, width - left - (GAP + right if beside and right else 0))
@@ -203,12 +204,16 @@ def notes(items: Sequence[Note], *, width: int, colour: bool) -> list[str]:
     for item in items:
         subject = "" if item.subject == before else plain(item.subject)
         before = item.subject
-        for i, part in enumerate(wrap(item.text.text, room)):
+        commands = item.command.splitlines()
+        parts = wrap(item.text.text, room)
+        for i, (part, command) in enumerate(
+            zip_longest(parts, commands if beside else (), fillvalue="")
+        ):
             head = (subject if i == 0 else "").ljust(left)
             line = head + paint(part, item.text.style, colour)
-            if i == 0 and beside and item.command:
-                line += " " * max(0, column - left - measure(part)) + " " * GAP + item.command
+            if command:
+                line += " " * max(0, column - left - measure(part)) + " " * GAP + command
             lines.append(line)
-        if item.command and not beside:
-            lines.append(" " * left + f"> {item.command}")
+        if not beside:
+            lines += [" " * left + f"> {command}" for command in commands]
     return lines

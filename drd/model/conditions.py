@@ -222,14 +222,15 @@ def _retention(facts: PlanFacts, now: datetime) -> Iterator[Condition]:
     command = f"drd retention {facts.plan}"
     pauses = standing_pauses(facts, now)
     if pauses:
-        others = {pause.code for pause in pauses} <= _TOLD_OTHERWISE
-        text = "; ".join(f"{pause.text} (remedy: {pause.remedy})" for pause in pauses)
+        all_have_alerts = {pause.code for pause in pauses} <= _TOLD_OTHERWISE
+        text = "; ".join(pause.text for pause in pauses)
+        remedies = dict.fromkeys(pause.remedy for pause in pauses)
         yield Condition(
             PAUSED,
-            "info" if others else "warning",
+            "info" if all_have_alerts else "warning",
             "",
             f"retention is paused: {text}",
-            command,
+            "\n".join((*remedies, command)),
             plan=facts.plan,
         )
     if facts.waiting:

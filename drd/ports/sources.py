@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -81,11 +81,19 @@ Payload = Stream | Tree
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What is known about the source before anything is captured. `facts` may be printed."""
+    """What is known about the source before anything is captured. `facts` may be printed. People
+    are warned of `notes` and `findings`.
+    """
 
     size_bytes: int | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    def warnings(self) -> Iterator[str]:
+        """Return the sentences of which people are warned."""
+        yield from self.notes
+        yield from (f"{f.text} (HINT: {f.remedy})" for f in self.findings)
 
 
 class Capture(Protocol):

@@ -153,7 +153,9 @@ def test_retention_that_waits_is_told_by_one_alert_each() -> None:
         assert [(c.kind, c.subject, c.severity) for c in found] == [
             ("retention-paused", "", severity)
         ]
-        assert all(pause.text in found[0].text for pause in pauses)
+        assert found[0].text == "retention is paused: " + "; ".join(p.text for p in pauses)
+        remedies = [*(p.remedy for p in pauses), "drd retention orders-api"]
+        assert found[0].remedy.splitlines() == remedies
     late = FindingFacts("rpo", "", "the point is 3h old", "drd backup orders-api")
     assert of_plan(healthy(paused=PausedFacts(since, (late,)))) == [], "it is over"
     assert of_plan(healthy(waiting=4)) == [("retention-over-limit", "warning")]

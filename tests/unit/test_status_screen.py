@@ -285,6 +285,18 @@ def test_a_subject_is_named_once() -> None:
     assert notes(items, width=60, colour=False) == ["a  one", "   two    x", "b  three"]
 
 
+def test_each_command_of_a_sentence_has_a_line_of_its_own() -> None:
+    items = [Line("a", Cell("one"), "x\nyy"), Line("b", Cell("three"), "z")]
+    assert notes(items, width=60, colour=False) == ["a  one    x", "          yy", "b  three  z"]
+    assert notes(items, width=8, colour=False) == [
+        "a  one",
+        "   > x",
+        "   > yy",
+        "b  three",
+        "   > z",
+    ]
+
+
 def test_a_copy_stands_beside_what_would_be_lost_and_says_when_it_is_behind() -> None:
     copies = (
         CopyFacts("near", "primary", ago(10 * MINUTE), ago(5 * MINUTE)),

@@ -81,8 +81,8 @@ def _capture(services: Services, order: CaptureOrder) -> Captured:
     place = component_place(services, order.run, component)
     source = services.kinds(component.kind).source(component, place)
     probe = source.probe()
-    for note in probe.notes:
-        services.warn(f"{component.name}: {note}")
+    for warning in probe.warnings():
+        services.warn(f"{component.name}: {warning}")
     order.confirmed.result()
     with source.open() as taken:
         fingerprint, stored, answers = _store(services, order, taken)

@@ -81,8 +81,8 @@ def _live(services: Services, component: Component) -> tuple[Side, Fingerprint]:
     try:
         place = component_place(services, probe, component)
         source = services.kinds(component.kind).source(component, place)
-        for note in source.probe().notes:
-            services.warn(f"{component.name}: {note}")
+        for warning in source.probe().warnings():
+            services.warn(f"{component.name}: {warning}")
         with source.open() as taken:
             fingerprint = taken.fingerprint()
             data_time = taken.data_time

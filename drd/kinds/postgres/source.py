@@ -58,16 +58,16 @@ class PostgresSource:
             for finding in findings:
                 if finding.failed:
                     raise SourceError(finding.text, hint=finding.remedy)
-            notes = [f"{f.text} (HINT: {f.remedy})" for f in findings if f.severity == "warning"]
+            warnings = tuple(f for f in findings if f.severity == "warning")
             facts = {"server_version": version_text(connection), "pg_dump": programs.version}
-            return Probe(_size(connection), facts, tuple([note] if note else []) + tuple(notes))
+            return Probe(_size(connection), facts, (note,) if note else (), warnings)
 
     def doctor(self) -> list[Finding]:
         findings: list[Finding] = []
 
-        def tried(code: str, look: Callable[[], str]) -> bool:
+        def examined(code: str, examine: Callable[[], str]) -> bool:
             try:
-                findings.append(Finding(code, "ok", self._name, look()))
+                findings.append(Finding(code, "ok", self._name, examine()))
             except DrdError as error:
                 findings.append(Finding(code, "error", self._name, error.message, error.hint))
             return not findings[-1].failed
@@ -80,18 +80,18 @@ class PostgresSource:
                 size = format_size(_size(held[0]))
                 return f"PostgreSQL {version_text(held[0])}, database {held[0].info.dbname}, {size}"
 
-            if not tried("reachable", reach):
+            if not examined("reachable", reach):
                 return findings
             connection = held[0]
             address = self._address().pinned(connection)
-            tried(
+            examined(
                 "own-session",
                 lambda: (
                     require_own_session(address, connection)
                     or "drd is connected to the server itself, without a pooler"
                 ),
             )
-            tried("pg_dump", lambda: f"{self._programs(connection).version} fits the server")
+            examined("pg_dump", lambda: f"{self._programs(connection).version} fits the server")
             findings += rights.examine(connection, self._name, connection.info.user)
         return findings
 

@@ -113,13 +113,16 @@ def test_a_user_who_cannot_see_that_a_standby_streams_is_told_the_grant(
     source_server.execute("GRANT SELECT ON pg_authid TO reader")
     with standby_of(source_server) as address:
         what = component(f"{address} dbname=postgres".replace("user=postgres", "user=reader"))
-        (note,) = KIND.source(what, place).probe().notes
-        grant = note.partition("HINT: ")[2].removesuffix(")")
+        probe = KIND.source(what, place).probe()
+        assert probe.notes == ()
+        (finding,) = probe.findings
+        grant = finding.remedy
+        assert list(probe.warnings()) == [f"{finding.text} (HINT: {grant})"]
         assert grant.startswith("GRANT pg_read_all_stats TO reader;")
         assert not back_up(what, place, short_tmp / "dump").snapshot.facts["standby_current"]
         source_server.execute(grant)
         end = time.monotonic() + 10
-        while KIND.source(what, place).probe().notes and time.monotonic() < end:
+        while KIND.source(what, place).probe().findings and time.monotonic() < end:
             time.sleep(0.05)
         backup = back_up(what, place, short_tmp / "dump")
         while not backup.snapshot.facts["standby_current"] and time.monotonic() < end:
