@@ -31,7 +31,7 @@ from drd.flows.root.trusted_rows import RowTrust, trust_for
 from drd.flows.services import KitAccess, Say, Services, nobody_watches, say_nothing
 from drd.flows.state.run_dirs import sandbox_user
 from drd.kinds.registry import kind_for, server_users
-from drd.model.facts import PlanFacts
+from drd.model.facts import PlanFacts, package_key
 from drd.model.finding import Finding
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.progression import Progression
@@ -197,7 +197,7 @@ def _versions(plan: Plan) -> dict[str, str]:
     return {
         "drd": drd.__version__,
         "python": platform.python_version(),
-        **{f"extension {one.name}": one.version for one in extensions_used(plan)},
+        **{package_key(one.name): one.version for one in extensions_used(plan)},
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from drd.config.problems import as_name
 from drd.config.writing import inline
+from drd.model.location import is_s3
 from drd.model.plan import OWN_COMPONENT
 from drd.ports.kinds import Ability, Holds, KindSpec, Wish
 
@@ -108,7 +109,7 @@ class _Writer:
         yield f"    url: {inline(self.repository)}"
         yield "    # Without this password the backups are lost: keep a copy elsewhere."
         yield f"    password: {{credential: {inline(self.password)}}}"
-        if self.repository.startswith("s3:"):
+        if is_s3(self.repository):
             key, secret = as_name(f"{self.name[:33]}-s3-id"), as_name(f"{self.name[:33]}-s3-key")
             self.credentials.append((key, "the access key id of the bucket"))
             self.credentials.append((secret, "the secret access key of the bucket"))

@@ -15,7 +15,7 @@ from drd.flows.schedules import Agenda
 from drd.model.dispatch import RunLimits, Running, choose
 from drd.model.due import Due
 from drd.model.run import Run, RunKind, RunState
-from drd.model.run_details import RunDetail
+from drd.model.run_details import class_of
 from drd.model.schedule import Job
 from drd.ports import Catalogue
 
@@ -95,7 +95,7 @@ class Dispatcher:
             # The plan was forgotten, without a reload.
             self._agenda.drop_plan(job.plan)
             return ""
-        detail = RunDetail(why=due.why, timeout_s=job.timing.timeout_s)
+        detail = class_of(job.kind)(why=due.why, timeout_s=job.timing.timeout_s)
         schedule = self._agenda.schedule(job.plan)
         run = self._catalogue.queue.enqueue(
             Run(

@@ -18,6 +18,7 @@ from drd import log, secrets
 from drd.bootstrap import App
 from drd.errors import CatalogueError, DrdError
 from drd.flows.repository.observed_state import no_answer, probe
+from drd.model.location import is_s3
 from drd.model.plan import RepositorySpec, S3Access
 from drd.model.schedule import Schedule
 from drd.ports.health import PlaceRow
@@ -181,7 +182,7 @@ class Probes:
 
     def _access_of(self, place: _Place) -> S3Access:
         """Return the access from the text of the plan in force, which is read once."""
-        if not place.url.startswith("s3:"):
+        if not is_s3(place.url):
             return S3Access()
         schedule = self._schedule(place.plan)
         digest = schedule.digest if schedule is not None else ""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,8 +73,7 @@ class KitPrograms:
 def named_by(plan: Plan) -> list[str]:
     """Words that are programs or files: those whose contents are a part of the plan's hash, and
     what the steps need besides."""
-    commands = plan.resolved.get("commands")
-    words = list(commands) if isinstance(commands, Mapping) else []
+    words = list(plan.commands)
     for settings in _settings(plan):
         words += settings.needed_files()
     return list(dict.fromkeys(words))

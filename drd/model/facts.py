@@ -194,15 +194,20 @@ class PackageFacts(NamedTuple):
         return f"package {self.name} {self.then}, which is version {self.now} now"
 
 
+def package_key(name: str) -> str:
+    """Return the key of a package of others among the versions in a manifest and in evidence."""
+    return f"extension {name}"
+
+
 def other_packages(then: Mapping[str, str], now: Mapping[str, object]) -> tuple[PackageFacts, ...]:
     """Return the packages of which a drill had another version. `then` has the versions of what it
     used, `now` the first numbers of the versions of the plan's packages."""
-    found = []
+    changed = []
     for name, number in now.items():
-        before = then.get(f"extension {name}")
+        before = then.get(package_key(name))
         if isinstance(before, str) and before.partition(".")[0] != str(number):
-            found.append(PackageFacts(name, before, str(number)))
-    return tuple(found)
+            changed.append(PackageFacts(name, before, str(number)))
+    return tuple(changed)
 
 
 class ScenarioFacts(NamedTuple):

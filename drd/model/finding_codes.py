@@ -15,25 +15,26 @@ IN_REPOSITORY = frozenset({"repository-keys", "repository-locks", "repository-in
 own.
 """
 
+_ASPECTS = {
+    PROTECTION: "protection",
+    KEY: "key",
+    KNOWN_STATE: "known state",
+    "repository-keys": "keys",
+    "repository-locks": "locks",
+    "repository-index": "index",
+    "repository-clock": "clock",
+    "repository-snapshots": "snapshots",
+    "repository-password": "password",
+    "repository-access-key": "access key",
+    "repository-secret-key": "secret key",
+    "repository-session-token": "session token",
+    "repository-masked-password": "masked password",
+    "repository-unit": "unit",
+}
+"""What a finding with this code says of its repository, in the name for people."""
+
 OF_REPOSITORY = frozenset(
-    {
-        REPOSITORY,
-        PROTECTION,
-        KEY,
-        DATA,
-        KNOWN_STATE,
-        *IN_REPOSITORY,
-        "repository-clock",
-        "repository-snapshots",
-        "repository-password",
-        "repository-access-key",
-        "repository-secret-key",
-        "repository-session-token",
-        "repository-masked-password",
-        "repository-restic-password",
-        "repository-unit",
-        "repository-as-a-copy",
-    }
+    {REPOSITORY, DATA, "repository-restic-password", "repository-as-a-copy", *_ASPECTS}
 )
 """Codes of findings whose subject is a repository of the plan."""
 
@@ -70,8 +71,8 @@ def name_of(code: str, subject: str) -> str:
     """Return the name for people of the finding with this code about this subject."""
     if code in _NAMES:
         return _NAMES[code].format(subject).removeprefix(": ")
-    if code in OF_REPOSITORY:
-        return f"repository {subject}: {_code_text(code.removeprefix('repository-'))}"
+    if code in _ASPECTS:
+        return f"repository {subject}: {_ASPECTS[code]}"
     return f"{subject}: {_code_text(code)}" if subject else _code_text(code)
 
 

@@ -39,6 +39,7 @@ class S3Location:
 
 
 def is_s3(url: str) -> bool:
+    """Return whether the repository is in a bucket."""
     return url.startswith("s3:")
 
 

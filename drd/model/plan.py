@@ -349,6 +349,14 @@ class Plan:
     readiness: ReadinessPolicy = ReadinessPolicy()
 
     @property
+    def commands(self) -> Mapping[str, str | None]:
+        """The sha256 of each file that a command of the plan names; None for one that nobody can
+        read.
+        """
+        commands = self.resolved.get("commands")
+        return commands if isinstance(commands, Mapping) else {}
+
+    @property
     def primary(self) -> RepositorySpec:
         """The repository that backups go to: the one that is no copy."""
         return next(r for r in self.repositories.values() if r.copy_of is None)

@@ -224,7 +224,12 @@ _CLASSES: Mapping[str, type[RunDetail]] = {
 }
 
 
+def class_of(kind: str) -> type[RunDetail]:
+    """Return the class of a kind of run."""
+    return _CLASSES.get(kind, RunDetail)
+
+
 def read(kind: str, data: Mapping[str, Any]) -> RunDetail:
     """Return what the row of a run of this kind has. Raises Malformed for a value of another
     type."""
-    return _CLASSES.get(kind, RunDetail).from_json(data)
+    return class_of(kind).from_json(data)

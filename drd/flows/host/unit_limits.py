@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drd.flows.services import Services
+from drd.model.location import is_s3
 from drd.model.plan import Component, Plan, RepositorySpec
 from drd.ports import Finding, KindSpec
 
@@ -139,7 +140,7 @@ def _families(services: Services, plan: Plan) -> Iterator[Finding]:
         for family in services.kinds(component.kind).spec.families:
             wanted.setdefault(family, []).append(("unit", component.name))
     for repository in plan.repositories.values():
-        if repository.url.startswith("s3:"):
+        if is_s3(repository.url):
             wanted.setdefault("AF_INET", []).append((_OF_REPOSITORY, repository.name))
     for family, names in wanted.items():
         if not _may_open(family):
