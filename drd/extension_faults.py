@@ -59,9 +59,9 @@ def attributed(subject: str, extension: Extension | None = None) -> Iterator[Non
 
 
 def _in_traceback(traceback: TracebackType | None) -> Extension | None:
-    found = None
+    innermost = None
     while traceback is not None:
         module = str(traceback.tb_frame.f_globals.get("__name__", ""))
-        found = extension_of_module(module) or found
+        innermost = extension_of_module(module) or innermost
         traceback = traceback.tb_next
-    return found
+    return innermost

@@ -60,7 +60,7 @@ class World:
             now,
             self.rules,
             new_id=lambda: f"a{next(self._ids)}",
-            looked_at=lambda alert: not kinds or alert.kind in kinds,
+            was_checked=lambda alert: not kinds or alert.kind in kinds,
         )
         for transition in found:
             self.take(transition)

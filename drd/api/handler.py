@@ -179,8 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
         settings = self._house.app.settings
         try:
             explain(error, settings.state_url, settings.state_password)
-        except CatalogueError as found:
-            return _failure(found)
+        except CatalogueError as explanation:
+            return _failure(explanation)
         return Failed(
             HTTPStatus.INTERNAL_SERVER_ERROR, "internal error", "check drd's log: journalctl -u drd"
         )

@@ -56,25 +56,25 @@ class CommandExit:
     def run(self, spec: CheckSpec, context: CheckContext) -> list[CheckResult]:
         settings = spec.settings
         assert isinstance(settings, CommandCheck)
-        looked = settings.component is not None
+        reads_data = settings.component is not None
         if settings.component is not None and settings.component not in context.inspectors:
             why = f"{settings.component} was not restored"
-            return [not_run(spec, why, _EXPECTED, looked_at_data=looked)]
+            return [not_run(spec, why, _EXPECTED, looked_at_data=reads_data)]
         command = _command(spec, settings, context)
         if not _startable(command):
             why = f"there is no program {settings.run[0]}"
-            return [not_run(spec, why, _EXPECTED, looked_at_data=looked)]
+            return [not_run(spec, why, _EXPECTED, looked_at_data=reads_data)]
         try:
             done = process.run(command, limit=1 << 16)
         except DeadlineExceeded:
             text = f"did not finish within {format_duration(settings.timeout)}"
-            return [result(spec, CheckVerdict.FAILED, text, _EXPECTED, looked_at_data=looked)]
+            return [result(spec, CheckVerdict.FAILED, text, _EXPECTED, looked_at_data=reads_data)]
         except (DrdError, OSError) as error:
-            return [not_run(spec, f"cannot start: {error}", _EXPECTED, looked_at_data=looked)]
+            return [not_run(spec, f"cannot start: {error}", _EXPECTED, looked_at_data=reads_data)]
         if done.killed:
-            return [not_run(spec, f"it {done.failure}", _EXPECTED, looked_at_data=looked)]
+            return [not_run(spec, f"it {done.failure}", _EXPECTED, looked_at_data=reads_data)]
         verdict = CheckVerdict.FAILED if done.exit_code else CheckVerdict.PASSED
-        return [result(spec, verdict, _text(done), _EXPECTED, looked_at_data=looked)]
+        return [result(spec, verdict, _text(done), _EXPECTED, looked_at_data=reads_data)]
 
 
 def _command(spec: CheckSpec, settings: CommandCheck, context: CheckContext) -> process.Command:

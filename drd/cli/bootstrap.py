@@ -253,5 +253,5 @@ def _document(
             {"path": n.path, "use": n.use, "restoring": n.restoring} for n in prepared.layout.needed
         ],
         "notes": list(prepared.notes),
-        "orders": {n: [o.line for o in found] for n, found in prepared.orders.items()},
+        "orders": {n: [o.line for o in orders] for n, orders in prepared.orders.items()},
     }

@@ -48,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
             items.append(doctor_document("drd", f))
         items += [doctor_document("drd", f) for f in state_findings(state_places(settings))]
         for package in unavailable():
-            found = Finding("extension", "warning", package.name, package.text, package.remedy)
-            items.append(doctor_document("drd", found))
+            finding = Finding("extension", "warning", package.name, package.text, package.remedy)
+            items.append(doctor_document("drd", finding))
     ok = all(item["ok"] for item in items)
     if args.json:
         output.print_json({"ok": ok, "items": items})

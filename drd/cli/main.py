@@ -260,8 +260,8 @@ def _of_catalogue(error: Exception, args: argparse.Namespace) -> DrdError | None
     try:
         with app(getattr(args, "config", None), reading=True) as opened:
             explain(error, opened.settings.state_url, opened.settings.state_password)
-    except DrdError as found:
-        return found if isinstance(found, CatalogueError) else None
+    except DrdError as explanation:
+        return explanation if isinstance(explanation, CatalogueError) else None
     except OSError:
         return None
     return None

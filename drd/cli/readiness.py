@@ -72,11 +72,11 @@ def _print(plans: list[dict[str, Any]], args: argparse.Namespace) -> None:
     colour = output.colours(args.no_color)
     for plan in plans:
         verdict = output.paint(plan["readiness"], _STYLE[plan["readiness"]], colour)
-        looked_at = plan.get("looked_at")
-        when = f", checked at {format_rfc3339(looked_at)}" if looked_at else ""
+        checked_at = plan.get("looked_at")
+        when = f", checked at {format_rfc3339(checked_at)}" if checked_at else ""
         output.say(f"{plan['plan']}: {verdict}{when}")
-        found = worth_showing(plan["findings"], quiet=args.quiet)
-        print_findings(found, width=name_width(found), colour=colour)
+        shown = worth_showing(plan["findings"], quiet=args.quiet)
+        print_findings(shown, width=name_width(shown), colour=colour)
     if len(plans) > 1:
         ready = sum(p["readiness"] == "ready" for p in plans)
         output.say(f"{ready} of {counted(len(plans), 'plan')} ready")

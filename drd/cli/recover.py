@@ -41,12 +41,12 @@ def run(args: argparse.Namespace) -> int:
         if args.dry_run or not args.yes:
             changed = changes_of(services, planned)
             if args.json and args.dry_run:
-                looked = preflight_only(services, planned)
-                print_plan(planned, args, changed, looked, origin)
+                checked = preflight_only(services, planned)
+                print_plan(planned, args, changed, checked, origin)
             else:
                 print_plan(planned, args, changed, None, origin)
-                looked = preflight_only(services, planned, lambda seen: say_writes(seen, args))
-                _say_looked(looked, args)
+                checked = preflight_only(services, planned, lambda seen: say_writes(seen, args))
+                _say_checked(checked, args)
         if args.yes and not args.dry_run:
             for name, paths in planned.outside.items():
                 output.warn(
@@ -87,9 +87,9 @@ def _confirm_origin(origin: Origin, args: argparse.Namespace) -> None:
     )
 
 
-def _say_looked(looked: PreflightResult, args: argparse.Namespace) -> None:
-    if looked.things:
-        text = f"  preflight  {looked.things} things checked, no blockers"
+def _say_checked(checked: PreflightResult, args: argparse.Namespace) -> None:
+    if checked.things:
+        text = f"  preflight  {checked.things} things checked, no blockers"
         output.say(text, beside=args.json)
 
 

@@ -23,12 +23,12 @@ def print_plan(
     planned: RecoveryPlan,
     args: argparse.Namespace,
     changed: Changes | None,
-    looked: PreflightResult | None = None,
+    checked: PreflightResult | None = None,
     origin: Origin | None = None,
 ) -> None:
     point, request = planned.point, planned.request
     if args.json and args.dry_run:
-        output.print_json(_dry_document(planned, changed, looked, origin))
+        output.print_json(_dry_document(planned, changed, checked, origin))
         return
     say = partial(output.say, beside=args.json)
     say(
@@ -67,9 +67,9 @@ def _remarks(planned: RecoveryPlan, origin: Origin | None) -> Iterator[str]:
         yield from (f"outside    {name}: {path} is not in the plan" for path in paths)
 
 
-def say_writes(looked: PreflightResult, args: argparse.Namespace) -> None:
+def say_writes(checked: PreflightResult, args: argparse.Namespace) -> None:
     """Every place that would be written."""
-    for name, places in looked.writes.items():
+    for name, places in checked.writes.items():
         for place in places:
             output.say(f"  writes     {name}: {place}", beside=args.json)
 
@@ -91,7 +91,7 @@ def _what_of_it(planned: RecoveryPlan, changed: Changes | None) -> Iterator[str]
 def _dry_document(
     planned: RecoveryPlan,
     changed: Changes | None,
-    looked: PreflightResult | None,
+    checked: PreflightResult | None,
     origin: Origin | None,
 ) -> dict[str, Any]:
     point, request = planned.point, planned.request
@@ -117,7 +117,7 @@ def _dry_document(
         "continues": planned.continues,
         "not_restored": list(planned.not_restored),
         "notes": list(planned.notes),
-        "writes": {n: list(p) for n, p in looked.writes.items()} if looked is not None else {},
+        "writes": {n: list(p) for n, p in checked.writes.items()} if checked is not None else {},
         "outside": {n: list(p) for n, p in planned.outside.items()},
         "after_kit": {
             "made_at": to_rfc3339(origin.base.made_at),

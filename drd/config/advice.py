@@ -127,13 +127,13 @@ def _repository(parsed: Parsed, report: Report) -> None:
 
 def _checks(parsed: Parsed, report: Report) -> None:
     plan = parsed.file
-    looked_at = {c.component for c in plan.checks} - {None}
-    if not looked_at:
+    checked = {c.component for c in plan.checks} - {None}
+    if not checked:
         message = "no check reads data: every drill will be inconclusive"
         hint = "add a check for each component, of kind rows, files or sql."
         report.warn(("checks",), message, hint)
         return
-    for name in (n for n in plan.components if n not in looked_at):
+    for name in (n for n in plan.components if n not in checked):
         message = (
             f"no check covers component {name}: a drill will not notice if the data of "
             f"{name} is wrong"

@@ -21,12 +21,12 @@ class ExposedFiles:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._looked_at: float | None = None
+        self._checked_at: float | None = None
         self._bad: dict[str, tuple[str, tuple[str, ...]]] = {}
 
     def recheck_soon(self) -> None:
         """Check again soon, because the plans were read again."""
-        self._looked_at = None
+        self._checked_at = None
 
     def __call__(self) -> Mapping[str, Exposed]:
         """Return by plan name the first exposed file, with the number of further ones. The empty
@@ -34,8 +34,8 @@ class ExposedFiles:
         """
         now = time.monotonic()
         watched = self._bad
-        if self._looked_at is None or now - self._looked_at >= EVERY_S:
-            self._looked_at = now
+        if self._checked_at is None or now - self._checked_at >= EVERY_S:
+            self._checked_at = now
             watched = {
                 row.name: (row.file, tuple(row.schedule.get("secret_files", ())))
                 for row in self._app.catalogue.queue.plan_rows()

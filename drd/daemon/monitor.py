@@ -238,8 +238,8 @@ class Monitor:
         text = f"{type(error).__name__}: {error}"
         try:
             explain(error, self._app.settings.state_url, self._app.settings.state_password)
-        except CatalogueError as found:
-            text = found.message
+        except CatalogueError as explanation:
+            text = explanation.message
         _log.error("monitor.failed", error=text)
 
     def _work(self, *, last: bool) -> None:

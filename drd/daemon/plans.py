@@ -73,9 +73,9 @@ class PlanBook:
         names = list(files)
         with PathWalker() as ways:
             for start in range(0, len(names), _AT_ONCE):
-                some = {name: files[name] for name in names[start : start + _AT_ONCE]}
-                refused |= self._load(some, rows, ways, running=running)
-                if not so_far(start + len(some), len(names)):
+                batch = {name: files[name] for name in names[start : start + _AT_ONCE]}
+                refused |= self._load(batch, rows, ways, running=running)
+                if not so_far(start + len(batch), len(names)):
                     break
         never = {n: (files[n][0], why) for n, why in refused.items() if n not in rows}
         note_all(self._app.catalogue.queue, never, self._app.clock.now())

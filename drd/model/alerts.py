@@ -169,19 +169,19 @@ def reconcile(
     rules: Rules,
     *,
     new_id: Callable[[], str],
-    looked_at: Callable[[Alert], bool] | None = None,
+    was_checked: Callable[[Alert], bool] | None = None,
 ) -> list[Transition]:
     """Return the changes by plan, kind and subject; an alert that stays as it is has none.
 
     Of several conditions with the same key the most severe counts. A condition that was not checked
-    (`looked_at`; None: all were) counts as still there: missing data is not good news. It does not
-    restart the hold time of a condition that was gone.
+    (`was_checked`; None: all were) counts as still there: missing data is not good news. It does
+    not restart the hold time of a condition that was gone.
     """
     current = _by_key(conditions)
     transitions = []
     for alert in open_alerts:
         condition = current.pop(alert.key, None)
-        if condition is None and looked_at is not None and not looked_at(alert):
+        if condition is None and was_checked is not None and not was_checked(alert):
             if alert.gone_at is not None:
                 continue
             condition = _as_before(alert)

@@ -160,10 +160,10 @@ def judge_readiness(
         return proven, []
     first = missing[0]
     text = f"{verdict}: {first.name}: {first.text}" + and_more(len(missing) - 1)
-    return verdict, _looked_ahead(facts, text, first)
+    return verdict, _reasons_ahead(facts, text, first)
 
 
-def _looked_ahead(facts: PlanFacts, text: str, first: FindingFacts) -> list[Reason]:
+def _reasons_ahead(facts: PlanFacts, text: str, first: FindingFacts) -> list[Reason]:
     """Return the reason from the last readiness check; none if an alert shows its first finding
     already.
     """

@@ -105,7 +105,7 @@ def disproved(facts: PlanFacts, code: str, name: str) -> bool:
     return any(_is_over(r, code, unready.at) for r in about)
 
 
-def _is_over(repository: RepositoryFacts, code: str, looked_at: datetime) -> bool:
+def _is_over(repository: RepositoryFacts, code: str, checked_at: datetime) -> bool:
     if code == DATA:
         return repository.damage is None
     if code == KNOWN_STATE:
@@ -114,7 +114,7 @@ def _is_over(repository: RepositoryFacts, code: str, looked_at: datetime) -> boo
         return False
     stored = repository.newest
     is_there = repository.lost is None and repository.unreachable is None
-    return is_there and stored is not None and stored.available_at > looked_at
+    return is_there and stored is not None and stored.available_at > checked_at
 
 
 def still_found(facts: PlanFacts) -> list[FindingFacts]:

@@ -38,16 +38,18 @@ from drd.ports.kinds import UNKNOWN_ROOM
 from drd.ports.notify import ChannelFacts
 
 NOT_LOADED = "plan-not-loaded"
-TO_RELOAD = timedelta(minutes=5)
-"""Seconds between writing a plan file and the reload that people do after `drd plan check`, and
+TIME_TO_RELOAD = timedelta(minutes=5)
+"""The time between writing a plan file and the reload that people do after `drd plan check`, and
 programs after they have written all files. Before that the reload was not forgotten."""
 
 
 class ExposedFile(Protocol):
-    """The command that ends it; the text follows the plan's name."""
+    """A file of a plan or of drd that others can read or write. `str` of it is the alert's text."""
 
     @property
-    def remedy(self) -> str: ...
+    def remedy(self) -> str:
+        """The command that closes the file."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class _Observation(NamedTuple):
     """All current problems, and which conditions of alerts could not be checked."""
 
     conditions: list[Condition]
-    looked_at: Callable[[Alert], bool]
+    was_checked: Callable[[Alert], bool]
     plans: tuple[Assessment, ...]
 
 
@@ -197,7 +199,7 @@ class AlertWatch:
             now,
             self._sources.rules,
             new_id=lambda: secrets.token_hex(4),
-            looked_at=observed.looked_at,
+            was_checked=observed.was_checked,
         )
 
     def _record(self, transitions: list[Transition], now: datetime) -> str | None:
@@ -289,7 +291,7 @@ class AlertWatch:
             self._written.pop(name, None)
             return False
         since = min(self._written.setdefault(name, now), now)
-        return now - since < TO_RELOAD
+        return now - since < TIME_TO_RELOAD
 
     def _facts_of(
         self, subject: PlanFacts | NotLoaded, why: str | None

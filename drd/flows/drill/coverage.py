@@ -30,7 +30,7 @@ def unproven(work: Restoration, engine: Engine) -> tuple[Unproven, ...]:
         snapshot = work.point.component(name)
         seen = snapshot.fingerprint if snapshot is not None else None
         empty = seen is not None and seen.was_empty(may_be_empty=component.may_be_empty)
-        if (why := _not_compared(name, engine.rows)) is not None:
+        if (why := _not_compared(name, engine.check_results)) is not None:
             code = EMPTY if empty else "not-compared"
             unproven_components.append(
                 Unproven(name, why, code) if why else _unseen(name, empty=empty)
@@ -55,7 +55,7 @@ def _left_out(work: Restoration, engine: Engine) -> Iterator[str]:
     """Return what steps with `rehearse: skip` would have restored or checked."""
     components = {check.name: check.component for check in work.plan.checks}
     for name, step in engine.steps.items():
-        if step.rehearse != "skip" or engine.states.get(name) is not StepState.SKIPPED:
+        if step.rehearse != "skip" or engine.outcome.states.get(name) is not StepState.SKIPPED:
             continue
         if step.kind == "restore":
             yield from step.subjects

@@ -143,7 +143,7 @@ class RunbookBegun:
         is_part = bool(self.begun.request.components)
         return replace(
             self.chosen.evidence(result, why),
-            checks=(*self.chosen.host.checks, *self.engine.rows),
+            checks=(*self.chosen.host.checks, *self.engine.check_results),
             not_rehearsed=left_out,
             coverage=coverage,
             given_by=tuple(self.work.holders.used),

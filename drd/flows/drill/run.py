@@ -140,7 +140,7 @@ def _execute(begun: RunBegun, sandboxes: ExitStack) -> DrillOutcome:
     except _NoHost as lost:
         evidence = rehearsal.reached.evidence(DrillResult.FAILED, describe(lost.error))
         row = does_not_open(describe(lost.error).line)
-        return _record(rehearsal.reached, replace(evidence, checks=(row,)), lost.error)
+        return _end_run(rehearsal.reached, replace(evidence, checks=(row,)), lost.error)
     except (RepositoryDamaged, PointGone) as error:
         return _unreadable(rehearsal.reached, error)
     except NoRestorePoint as error:
@@ -185,7 +185,7 @@ class _Rehearsal:
         restoring = self._reach(self._prepare(chosen))
         restoring.engine.execute()
         ended = begun.services.clock.monotonic()
-        return self._reach(RunbookEnded(restoring, ended, restoring.engine.all_rows))
+        return self._reach(RunbookEnded(restoring, ended, restoring.engine.evidence_rows))
 
     def _reach(self, phase: R) -> R:
         self.reached = phase
@@ -288,7 +288,7 @@ def _judge(restored: RunbookEnded) -> DrillOutcome:
         return _inconclusive(restored, why)
     _note_damage(restoring)
     result = drill_result(restored.checks)
-    outcome = _record(restored, restored.evidence(result, None), None)
+    outcome = _end_run(restored, restored.evidence(result, None), None)
     keep = restored.begun.request.keep
     if keep is not None:
         keep(outcome, dict(work.destinations))
@@ -297,7 +297,7 @@ def _judge(restored: RunbookEnded) -> DrillOutcome:
 
 def _inconclusive(reached: Phase, error: DrdError) -> DrillOutcome:
     evidence = reached.evidence(DrillResult.INCONCLUSIVE, describe(error))
-    return _record(reached, evidence, error)
+    return _end_run(reached, evidence, error)
 
 
 def _unreadable(reached: Phase, error: RepositoryDamaged | PointGone) -> DrillOutcome:
@@ -313,7 +313,7 @@ def _unreadable(reached: Phase, error: RepositoryDamaged | PointGone) -> DrillOu
         if other is not None:
             return _inconclusive(reached, other)
         _note_damage(reached)
-    return _record(reached, reached.evidence(DrillResult.FAILED, describe(error)), error)
+    return _end_run(reached, reached.evidence(DrillResult.FAILED, describe(error)), error)
 
 
 def _inconclusive_cause(restoring: RunbookBegun, errors: list[DrdError]) -> DrdError | None:
@@ -336,7 +336,8 @@ def _note_damage(restoring: RunbookBegun) -> None:
     note_damage(host.work_services, host.plan.name, work.point.id, work.holders.damaged)
 
 
-def _record(reached: Phase, evidence: Evidence, error: DrdError | None) -> DrillOutcome:
+def _end_run(reached: Phase, evidence: Evidence, error: DrdError | None) -> DrillOutcome:
+    """Record the evidence and how the run has ended; returns the outcome for the caller."""
     restoring = reached.restoring if isinstance(reached, RunbookEnded) else reached
     begun = reached if isinstance(reached, RunBegun) else reached.begun
     catalogue, owned = begun.services.catalogue, begun.runner.owned

@@ -153,8 +153,8 @@ def _repository(services: Services, plan: Plan, repository: Repository) -> list[
         # For a missing or different repository, the key and its content mean nothing.
         findings = [f for f in findings if not (lost and f.code in (KEY, *IN_REPOSITORY))] + lost
         if not lost:
-            look = lambda: _missing(services, plan, repository)  # noqa: E731
-            findings += _tried("repository-snapshots", name, look)
+            find_missing = lambda: _missing(services, plan, repository)  # noqa: E731
+            findings += _tried("repository-snapshots", name, find_missing)
     elif any(f.failed and f.code == KEY for f in findings):
         _tried(
             REPOSITORY, name, lambda: _identity_findings(services, repository)

@@ -107,13 +107,13 @@ def _target(
     in use until the day of the recovery."""
     where = f"target {target.name}"
     try:
-        for found in production(services, plan, target, target.components, run):
+        for over in production(services, plan, target, target.components, run):
             yield ReadinessFinding(
                 Finding(
                     "production",
                     "warning",
-                    found.component,
-                    f"this target is where the plan's production data is: {found.place}",
+                    over.component,
+                    f"this target is where the plan's production data is: {over.place}",
                     f"correct `targets` in {plan.file}; if the target is meant to be there, a "
                     "recovery needs --in-place",
                     where,

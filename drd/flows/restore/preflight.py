@@ -135,11 +135,11 @@ def preflight_only(
         blockers.kept(lambda: _confirm_one(services, plan, holders))
         blockers.kept(lambda: _require_vouched(services, plan, holders))
         findings += _check_private(destinations, holders, blockers)
-    looked = PreflightResult(len(findings) + len(holders.repositories[:1]), writes)
-    show(looked)
+    result = PreflightResult(len(findings) + len(holders.repositories[:1]), writes)
+    show(result)
     warn(services, findings)
     blockers.refuse()
-    return looked
+    return result
 
 
 def _writes(

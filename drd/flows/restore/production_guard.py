@@ -24,11 +24,11 @@ def require_elsewhere(
 ) -> None:
     """Raise TargetIsProduction if one of the named components would overwrite a source
     of the plan."""
-    for found in production(services, plan, target, names, run):
-        over = "" if found.source == found.component else f", the source of {found.source}"
+    for over in production(services, plan, target, names, run):
+        whose = "" if over.source == over.component else f", the source of {over.source}"
         raise TargetIsProduction(
-            f"target {target.name} is production itself: {found.component} would be restored over "
-            f"{found.place}{over}",
+            f"target {target.name} is production itself: {over.component} would be restored over "
+            f"{over.place}{whose}",
             hint=f"correct `targets` in {plan.file}; or, if production is to be overwritten: "
             f"drd recover {plan.name} --target {target.name} --in-place",
         )

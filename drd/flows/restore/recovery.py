@@ -82,7 +82,7 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
             after_kit=request.after_kit,
             asked_at=plan.asked_at,
             begun=plan.components,
-            commands=dict(plan.plan.resolved.get("commands") or {}),  # type: ignore[call-overload]
+            commands=dict(plan.plan.commands),
         )
     )
     with ExitStack() as stack:
@@ -103,7 +103,9 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
         engine = Engine(work, _step_runner(services, plan, work))
         engine.execute()
         left_out = plan.single.left_out if plan.single is not None else ()
-        return _record(services, plan, engine, (*engine.all_rows, *left_out))
+        evidence = _evidence(services, plan, engine, (*engine.evidence_rows, *left_out))
+        _end_run(services, engine, evidence)
+        return RecoveryOutcome(evidence, work, engine.outcome)
 
 
 def _preflight_again(
@@ -197,26 +199,26 @@ def _step_runner(services: Services, plan: RecoveryPlan, work: Restoration) -> S
     return StepRunner(work, circumstances, directory, drill=False)
 
 
-def _record(
+def _evidence(
     services: Services, plan: RecoveryPlan, engine: Engine, checks: tuple[CheckResult, ...]
-) -> RecoveryOutcome:
+) -> Evidence:
+    """Judge the recovery by its checks. It has times only if everything came back."""
     work = engine.work
     runner, now = work.runner, services.clock.now()
-    back = not work.errors and engine.outcome.through
-    result = drill_result(checks)
+    back = _is_back(engine)
     started = runner.run.started_at or now
     lost_at = plan.request.lost_at or started
     spans = _spans(services, runner, plan.plan)
     detail = runner.run.detail
     asked = (detail.asked_at if isinstance(detail, RecoveryDetail) else None) or started
     spans.append(Span("detect", lost_at.timestamp(), asked.timestamp()))
-    evidence = Evidence(
+    return Evidence(
         id=f"{plan.point.id[:4]}-{runner.run.id}",
         run=runner.run.id,
         plan=plan.plan.name,
         point=plan.point.id,
         scenario=PARTIAL if plan.partial else RECOVERY,
-        result=result,
+        result=drill_result(checks),
         plan_digest=plan.plan.digest,
         started_at=started,
         finished_at=now,
@@ -229,21 +231,30 @@ def _record(
         lost_at=lost_at,
         restored_bytes=sum(c.bytes for c in plan.point.components if c.component in work.restored),
     )
-    services.catalogue.evidence.record(runner.owned, evidence)
-    why = joined({n: describe(e) for n, e in work.errors.items()}) or _stopped_by(engine)
-    failed = result is DrillResult.FAILED or not back
+
+
+def _is_back(engine: Engine) -> bool:
+    return not engine.work.errors and engine.outcome.through
+
+
+def _end_run(services: Services, engine: Engine, evidence: Evidence) -> None:
+    """Record the evidence and how the run has ended."""
+    owned = engine.work.runner.owned
+    services.catalogue.evidence.record(owned, evidence)
+    errors = {name: describe(error) for name, error in engine.work.errors.items()}
+    why = joined(errors) or _stopped_by(engine)
+    failed = evidence.result is DrillResult.FAILED or not _is_back(engine)
     services.catalogue.runs.finish(
-        runner.owned,
+        owned,
         RunState.FAILED if failed else RunState.SUCCEEDED,
-        at=now,
+        at=evidence.finished_at,
         error=why.text if why is not None else None,
         detail=RecoveryDetail(
-            result=str(result),
+            result=str(evidence.result),
             bytes=evidence.restored_bytes,
             remedy=(why.remedy or None) if why is not None else None,
         ),
     )
-    return RecoveryOutcome(evidence, work, engine.outcome)
 
 
 def _stopped_by(engine: Engine) -> Cause | None:

@@ -67,9 +67,9 @@ class Notes:
     def hold(self, run: str) -> Ledger | None:
         """Require from now on that rows of this run equal the record."""
         with self.lock:
-            if (found := self.ledger(run)) is not None:
-                self._held[run] = found
-            return found
+            if (ledger := self.ledger(run)) is not None:
+                self._held[run] = ledger
+            return ledger
 
     def release(self, run: str) -> None:
         with self.lock:

@@ -58,8 +58,6 @@ class Engine:
         self.services = work.services
         self.steps = {step.name: _for_drill(step, step_runner) for step in runbook_of(work)}
         self.outcome = Outcome()
-        self.states = self.outcome.states
-        self.causes = self.outcome.causes
         self.checks: dict[str, list[CheckResult]] = {}
         self.done_earlier: set[str] = set()
         self.earlier_records: dict[str, StepRecord] = {}
@@ -91,7 +89,7 @@ class Engine:
             process.check_cancelled()
             self._apply_decisions()
             moves = next_moves(
-                list(self.steps.values()), self.states, self.step_runner.circumstances
+                list(self.steps.values()), self.outcome.states, self.step_runner.circumstances
             )
             for name, why in moves.skip:
                 self._skip(name, f"the condition (`when`) of the step is not met: {why}")
@@ -117,7 +115,7 @@ class Engine:
                 self._repeat(step, record)
             elif record is not None:
                 self._load_record(step, record)
-            if step.kind == "restore" and name in self.states:
+            if step.kind == "restore" and name in self.outcome.states:
                 restoration.load_earlier_results(self.work, step.subjects, records.values())
 
     def _has_ended(self, step: Step, record: StepRecord, records: Mapping[str, StepRecord]) -> bool:
@@ -189,7 +187,7 @@ class Engine:
             self.in_progress[step.name] = pool.submit(self._carry_out, step)
 
     def _set_running(self, step: Step, state: StepState) -> None:
-        self.states[step.name] = state
+        self.outcome.states[step.name] = state
         self.began_at[step.name] = self.services.clock.monotonic()
 
     def _approve_in_drill(self, step: Step) -> None:
@@ -225,7 +223,7 @@ class Engine:
                         raise
                     tries = step.retries + 1
                     text = f"try {tries - left} of {tries} failed: {error.message}"
-                    self.causes[step.name] = Cause(text)
+                    self.outcome.causes[step.name] = Cause(text)
                     self.step_runner.pause(step.pause_s)
         finally:
             if step.kind != "restore":
@@ -258,10 +256,10 @@ class Engine:
         self, step: Step, state: StepState, result: StepResult, why: str | Cause
     ) -> None:
         now = self.services.clock.monotonic()
-        self.states[step.name] = state
+        self.outcome.states[step.name] = state
         if step.name in self.began_at:
             self.durations[step.name] = now - self.began_at[step.name]
-        self.causes[step.name] = Cause(why) if isinstance(why, str) else why
+        self.outcome.causes[step.name] = Cause(why) if isinstance(why, str) else why
         self.step_runner.note_result(step.name, state, result)
         if step.kind in PEOPLE and step.name in self.began_at:
             self.work.spans.append(Span("decide", self.began_at[step.name], now))
@@ -270,17 +268,17 @@ class Engine:
 
     def _apply_decisions(self) -> None:
         """Apply the decisions made since."""
-        waiting = {n for n, s in self.states.items() if s is StepState.WAITING}
+        waiting = {n for n, s in self.outcome.states.items() if s is StepState.WAITING}
         for word in self.people.new_decisions(waiting):
             step = self.steps[word.step]
             if word.again:
-                del self.states[word.step]
+                del self.outcome.states[word.step]
                 self.earlier_records.pop(word.step, None)
             else:
                 self._set_ended(step, word.state, word.result, word.why)
 
     def _cause_text(self, step: str) -> str:
-        return self.causes[step].line if step in self.causes else ""
+        return self.outcome.causes[step].line if step in self.outcome.causes else ""
 
     def _attempts(self, names: tuple[str, ...]) -> dict[str, int]:
         if not self.people.is_new(names):
@@ -289,7 +287,9 @@ class Engine:
 
     def _record_state(self, moves: Moves) -> None:
         """Mark the run as waiting when only people can move it on."""
-        waiting = any(s is StepState.WAITING for s in self.states.values()) or bool(moves.ask)
+        waiting = any(s is StepState.WAITING for s in self.outcome.states.values()) or bool(
+            moves.ask
+        )
         state = RunState.WAITING if waiting and not self.in_progress else RunState.RUNNING
         if state is not self.recorded_state and moves.ended is None:
             self.services.catalogue.runs.set_state(self.runner.owned, state)
@@ -298,18 +298,18 @@ class Engine:
     # for others
 
     @property
-    def rows(self) -> tuple[CheckResult, ...]:
+    def check_results(self) -> tuple[CheckResult, ...]:
         """The results of the checks in the steps that have ended, each once."""
         rows = (row for name in self.steps for row in self.checks.get(name, ()))
         return tuple(dict.fromkeys(rows))
 
     @property
-    def all_rows(self) -> tuple[CheckResult, ...]:
-        """Everything that the runbook shows once it has ended: what could not be restored, the
+    def evidence_rows(self) -> tuple[CheckResult, ...]:
+        """The rows for the evidence of a runbook that has ended: what could not be restored, the
         results of its checks, what another repository provided, and its other failures."""
         return (
             *restoration.restore_failures(self.work),
-            *self.rows,
+            *self.check_results,
             *restoration.rows_of_passed_over(self.work),
             *failures(self.steps, self.outcome),
         )
@@ -327,7 +327,7 @@ class Engine:
         )
 
     def _view(self, step: Step) -> StepView:
-        state = self.states.get(step.name)
+        state = self.outcome.states.get(step.name)
         stage: Stage = "to come"
         says, command = self._cause_text(step.name), ""
         if state is not None:

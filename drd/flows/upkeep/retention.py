@@ -84,7 +84,7 @@ class _RetentionRun:
         self.services = services
         self.plan = plan
         self.runner = runner
-        self.looked_at = services.clock.now()
+        self.checked_at = services.clock.now()
         self.before = services.catalogue.keeping.state(plan.name)
 
     def execute(self, *, force: bool) -> RetentionOutcome:
@@ -158,14 +158,14 @@ class _RetentionRun:
         leaving: Sequence[str] | None = None,
     ) -> None:
         """Record the state of retention; omitted fields stay as the last run left them."""
-        before = self.before or RetentionState(self.plan.name, self.looked_at, "")
+        before = self.before or RetentionState(self.plan.name, self.checked_at, "")
         self.before = RetentionState(
             plan=self.plan.name,
-            at=self.looked_at,
+            at=self.checked_at,
             run=self.runner.run.id,
-            paused_since=(before.paused_since or self.looked_at) if pauses else None,
+            paused_since=(before.paused_since or self.checked_at) if pauses else None,
             pauses=tuple(pauses),
-            succeeded_at=self.looked_at if succeeded else before.succeeded_at,
+            succeeded_at=self.checked_at if succeeded else before.succeeded_at,
             waiting=tuple(before.waiting if waiting is None else waiting),
             missing=before.missing if missing is None else missing,
             leaving=tuple(before.leaving if leaving is None else leaving),

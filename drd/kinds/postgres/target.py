@@ -67,7 +67,7 @@ class PostgresTargetDatabase:
         self._as_owner = as_owner
         self._cluster: Cluster | None = None
         self._found_programs: PostgresPrograms | None = None
-        self._looked_at: ComponentSnapshot | None = None
+        self._checked_snapshot: ComponentSnapshot | None = None
         self._restorer: Restorer | None = None
         self._inspector: PostgresInspector | None = None
         self._asking = threading.Lock()
@@ -96,7 +96,7 @@ class PostgresTargetDatabase:
         if self._cluster is not None:
             self._require_empty(self._cluster, overwrite)
             findings += self._others_code(self._cluster, snapshot)
-        self._looked_at = snapshot
+        self._checked_snapshot = snapshot
         return findings
 
     def check_access(self, snapshot: ComponentSnapshot) -> list[Finding]:
@@ -217,11 +217,11 @@ class PostgresTargetDatabase:
 
     def prepare(self) -> None:
         """Make the empty working database, unless this run has already published one."""
-        if self._looked_at is None:
+        if self._checked_snapshot is None:
             return
         with as_target_error(f"cannot restore {self._component}"):
             if not DatabasePublication(self._reach(), self._component, self._place.run).done:
-                self._begin().make_working(self._looked_at.facts)
+                self._begin().make_working(self._checked_snapshot.facts)
 
     def _begin(self) -> Restorer:
         """Note that from now on the server may contain something of this run."""

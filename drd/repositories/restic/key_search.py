@@ -56,12 +56,12 @@ def search(
 ) -> Keys:
     """Find our key. `known` is tried first. With `whole`, all files are read, also when ours is
     found at once. Raises RepositoryError and SecretUnavailable."""
-    looked = _Search(session, listed, known)
-    looked.first()
-    if whole or looked.found is None:
-        looked.read()
-    looked.take_turns()
-    return looked.told()
+    ongoing = _Search(session, listed, known)
+    ongoing.first()
+    if whole or ongoing.found is None:
+        ongoing.read()
+    ongoing.take_turns()
+    return ongoing.told()
 
 
 class _Search:
