@@ -236,7 +236,9 @@ class _Moving:
         data = read(text.encode(), str(file), allow_empty=True).data
         known = DaemonFile.model_validate(data)
         references = {}
-        for path, ref in daemon_references(text, file).items():
+        # A channel of a package that is missing here is read only in part.
+        written = {p: r for p, r in written_references(data) if r in self.belongings.secrets}
+        for path, ref in {**written, **daemon_references(text, file)}.items():
             if path[0] == "state":
                 continue  # here it begins as a file
             moved = self.reference(ref, f"{_path_text(path)} of drd.yaml", restoring=False)

@@ -13,7 +13,9 @@ from drd.config.daemon import load_settings
 from drd.daemon.packages import package_troubles
 from drd.daemon.reload import reread
 from drd.errors import ConfigError
+from drd.kit.layout import LostHost, lay_out
 from drd.model.alert_facts import PackageTrouble
+from drd.model.plan import SecretRef
 from drd.registry import CHECKS
 from tests.config_support import load
 from tests.extension_support import (
@@ -137,3 +139,14 @@ def test_the_alert_of_a_broken_package_names_its_channel(packages: Path, tmp_pat
     (found,) = package_troubles(settings.channels)
     assert found.severity == "critical"
     assert "; these channels deliver no messages: pager-1; no other channel" in found.text
+
+
+def test_a_new_host_gets_the_secrets_of_a_channel_whose_package_is_missing(tmp_path: Path) -> None:
+    text = "extensions: [drd-nowhere]\nnotify: [{kind: pager, token: {env: PAGER}, on: [drill]}]\n"
+    use(tmp_path, text)
+    secrets = {SecretRef("env", "PAGER"): "a secret of a channel"}
+    layout = lay_out(LostHost({}, text, "/etc/drd", secrets, {}, {}), tmp_path / "root")
+    placed = {file.path.name: file.content.decode() for file in layout.files}
+    assert placed["env-pager"] == "a secret of a channel"
+    (token,) = (f.path for f in layout.files if f.path.name == "env-pager")
+    assert f"token: {{file: {token}}}" in placed["drd.yaml"].replace('"', "")
