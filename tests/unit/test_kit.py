@@ -146,7 +146,7 @@ def test_a_kit_is_written_for_its_owner_alone_and_replaces_only_kits(tmp_path: P
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     other = tmp_path / "thesis.txt"
     other.write_text("years of work")
-    with pytest.raises(UsageError, match="thesis\\.txt exists and is not a recovery kit"):
+    with pytest.raises(UsageError, match="thesis\\.txt: it exists and is not a recovery kit"):
         write_kit(other, b"drd recovery kit of 3\n")
     assert other.read_text() == "years of work"
     with pytest.raises(TargetUnwritable, match="no such file or directory"):

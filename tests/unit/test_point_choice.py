@@ -106,7 +106,10 @@ def test_without_a_point_the_remedy_is_a_backup(world: World) -> None:
     with pytest.raises(NoRestorePoint) as caught:
         choose(world.services, world.plan)
     assert caught.value.message == "plan shop has no complete restore point"
-    assert caught.value.hint.startswith("drd backup shop;")
+    assert caught.value.hint == (
+        "to make one: `drd backup shop`. If the repository has points that this host does not know: "
+        "`drd catalogue rebuild shop`"
+    )
     world.stored("aaaaaaaa", NOON - HOUR, complete=False)
     world.stored("bbbbbbbb", NOON - HOUR, complete=False)
     with pytest.raises(NoRestorePoint, match=r"no complete restore point \(2 incomplete\)$"):
@@ -126,7 +129,10 @@ def test_without_a_point_in_the_primary_the_remedy_is_a_backup(world: World) -> 
     with pytest.raises(NoRestorePoint) as caught:
         choose(world.services, world.plan, held_by=["primary"])
     assert caught.value.message == "plan shop has no complete restore point in primary"
-    assert caught.value.hint.startswith("drd backup shop;")
+    assert caught.value.hint == (
+        "to make one: `drd backup shop`. If the repository has points that this host does not know: "
+        "`drd catalogue rebuild shop`"
+    )
 
 
 # --- what is left out ---
