@@ -28,13 +28,12 @@ def split(spans: Iterable[Span], begin: float, end: float, *, idle: str) -> dict
     """Return the seconds of each phase, in the order of `PHASES`; they add up to the whole. Time
     without work is `idle`. Phases without work are left out, except fetch, restore and validate.
     """
+    end = max(begin, end)
     cut = [Span(s.phase, max(begin, s.begin), min(end, s.end)) for s in spans]
     work = [s for s in cut if s.begin < s.end]
     times = sorted({begin, end, *(s.begin for s in work), *(s.end for s in work)})
     seconds: dict[str, float] = {"fetch": 0.0, "restore": 0.0, "validate": 0.0}
     for start, stop in pairwise(times):
-        if stop <= begin or start >= end:
-            continue
         going = {s.phase for s in work if s.begin <= start and stop <= s.end}
         phase = next((p for p in _FIRST if p in going), idle)
         seconds[phase] = seconds.get(phase, 0.0) + stop - start

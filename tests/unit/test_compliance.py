@@ -7,7 +7,14 @@ from datetime import datetime, timedelta
 import pytest
 
 from drd.model.compliance import assess
-from drd.model.facts import ComponentFacts, NotLoaded, PlanFacts, RunningFacts, other_packages
+from drd.model.facts import (
+    ComponentFacts,
+    CopyFacts,
+    NotLoaded,
+    PlanFacts,
+    RunningFacts,
+    other_packages,
+)
 from drd.model.verdicts import Assessment, Readiness, Verdict, exit_code, worst
 from tests.status_support import (
     DAY,
@@ -433,6 +440,13 @@ def test_alerts_do_not_change_the_verdict() -> None:
     plan = judged(alerts=(alert(),))
     assert plan.alerts == (alert(),)
     assert plan.verdict is MET
+
+
+@pytest.mark.parametrize(("data_s", "stands"), [(24 * MINUTE, False), (24 * MINUTE + 1, True)])
+def test_an_alert_about_a_copy_stands_while_the_copy_is_behind(data_s: float, stands: bool) -> None:
+    behind = alert(kind="copy-behind", subject="offsite")
+    copy = CopyFacts("offsite", "primary", ago(data_s))
+    assert judged(copies=(copy,), alerts=(behind,)).alerts == ((behind,) if stands else ())
 
 
 @pytest.mark.parametrize(

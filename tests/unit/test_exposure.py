@@ -213,6 +213,14 @@ def test_a_former_address_is_named_where_points_were_known_before() -> None:
     assert told.text == "no restore point yet: pg_dump cannot connect (tried 4m ago)"
 
 
+def test_while_nothing_can_be_read_the_objective_is_missed() -> None:
+    lost = healthy(repositories=(repository(lost="gone", lost_since=before(200)),))
+    assert judge_rpo(healthy(), NOW)[0].attainment == 1.0
+    assert judge_rpo(lost, NOW)[0].attainment == pytest.approx(1 - 200 / (30 * DAY), abs=1e-9)
+    earlier = healthy(outages=((before(3000), before(2000)),))
+    assert judge_rpo(earlier, NOW)[0].attainment == pytest.approx(1 - 1000 / (30 * DAY), abs=1e-9)
+
+
 def test_the_newest_of_several_misses_is_shown() -> None:
     missed = (
         (before(20 * HOUR), before(19 * HOUR)),

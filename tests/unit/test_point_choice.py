@@ -107,8 +107,8 @@ def test_without_a_point_the_remedy_is_a_backup(world: World) -> None:
         choose(world.services, world.plan)
     assert caught.value.message == "plan shop has no complete restore point"
     assert caught.value.hint == (
-        "to make one: `drd backup shop`. If the repository has points that this host does not know: "
-        "`drd catalogue rebuild shop`"
+        "to make one: `drd backup shop`. If the repository has points that this host does not "
+        "know: `drd catalogue rebuild shop`"
     )
     world.stored("aaaaaaaa", NOON - HOUR, complete=False)
     world.stored("bbbbbbbb", NOON - HOUR, complete=False)
@@ -130,8 +130,8 @@ def test_without_a_point_in_the_primary_the_remedy_is_a_backup(world: World) -> 
         choose(world.services, world.plan, held_by=["primary"])
     assert caught.value.message == "plan shop has no complete restore point in primary"
     assert caught.value.hint == (
-        "to make one: `drd backup shop`. If the repository has points that this host does not know: "
-        "`drd catalogue rebuild shop`"
+        "to make one: `drd backup shop`. If the repository has points that this host does not "
+        "know: `drd catalogue rebuild shop`"
     )
 
 

@@ -10,6 +10,7 @@ NONE = {"fetch_s": 0.0, "restore_s": 0.0, "validate_s": 0.0}
 def test_time_without_work_is_idle() -> None:
     assert split([], 10, 15, idle="decide") == {"decide_s": 5.0, **NONE}
     assert split([], 10, 10, idle="decide") == NONE
+    assert split([Span("fetch", 8, 12)], 10, 9, idle="decide") == NONE
 
 
 def test_phases_add_up_to_the_whole() -> None:
