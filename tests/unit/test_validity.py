@@ -139,6 +139,7 @@ def test_what_does_not_move_holds_for_ever() -> None:
     still: dict[str, Of] = {
         "nothing": lambda _: True,
         "the difference of two spans": lambda n: (n - PAST) - (n - FUTURE) > timedelta(seconds=7),
+        "its words": lambda n: str((n - PAST) - (n - FUTURE)) == "0:08:20",
         "their sum": lambda n: (n - PAST) + (FUTURE - n) == timedelta(seconds=500),
         "the difference of two numbers": lambda n: age(n) + left(n) > 7,
         "now and now": lambda n: n - n == timedelta() and n == n and not n < n,  # noqa: PLR0124
