@@ -16,7 +16,7 @@ def exhausted(error: BaseException, place: object = "") -> DrdError | None:
     """Return the error to report when the operating system had no room left, or starts no more
     processes; None for all other errors. A write does not name its file: then `place` is reported.
     """
-    if isinstance(error, BlockingIOError) or str(error) == "can't start new thread":
+    if isinstance(error, BlockingIOError) or text_of(error) == "can't start new thread":
         return DrdError(
             "the system cannot start more processes or threads", hint=NO_MORE_TASKS, permanent=False
         )
@@ -27,3 +27,11 @@ def exhausted(error: BaseException, place: object = "") -> DrdError | None:
         f"no space left on the disk{where and f' of {where}'}",
         hint="free space there; for drd's own files, set work_dir to a larger disk.",
     )
+
+
+def text_of(error: BaseException) -> str:
+    """Return the text of an error, whose class may fail to make one."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - the code of others
+        return "(it has no text: its __str__ raised an error)"

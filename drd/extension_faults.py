@@ -5,17 +5,25 @@ Such an error becomes an `ExtensionFailed`, which people read; its traceback is 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
+from typing import TypeVar
 
 from drd import log
-from drd.errors import DrdError, ExtensionFailed
-from drd.exhaustion import exhausted
+from drd.errors import Cancelled, DrdError, ExtensionFailed
+from drd.exhaustion import exhausted, text_of
+from drd.model.text import in_one_line
 from drd.registry import Extension, extension_of_module
 
 FOREIGN = (Exception, SystemExit)
-"""What the code of others may raise. Cancelled and KeyboardInterrupt end the run as usual."""
+"""What the code of others usually raises. Cancelled and KeyboardInterrupt end the run as usual."""
+
+T = TypeVar("T")
+
+_LONGEST = 500
+"""Characters of an error's text that people read; the log has all of it."""
 
 
 def fault(
@@ -24,12 +32,12 @@ def fault(
     """Return the error to report for one that an extension raised: the `extension` whose code was
     called, else the one whose code is in the traceback. None for all other errors: those that drd
     raises, and those of a system without room."""
-    if isinstance(error, DrdError) or not isinstance(error, FOREIGN) or exhausted(error):
+    if isinstance(error, DrdError | Cancelled | KeyboardInterrupt) or exhausted(error):
         return None
     package = extension or _in_traceback(error.__traceback__)
     if package is None:
         return None
-    said = f"{type(error).__name__}: {error}"
+    said = f"{type(error).__name__}: {_shortened(text_of(error))}"
     log.get().info(
         "extension.failed",
         package=package.name,
@@ -46,12 +54,51 @@ def fault(
     )
 
 
+def require_type(
+    value: T, expected: type | tuple[type, ...], member: str, extension: Extension | None
+) -> T:
+    """Return what a `member` of an extension returned. Raises ExtensionFailed if it has another
+    type; what drd's own code returns is not looked at."""
+    if extension is None or isinstance(value, expected):
+        return value
+    classes = expected if isinstance(expected, tuple) else (expected,)
+    wanted = " or ".join(one.__name__ for one in classes)
+    raise ExtensionFailed(
+        f"{member} of the package {extension.name} {extension.version} returned "
+        f"{type(value).__name__}, and has to return {wanted}",
+        hint=f"report this to the author of {extension.name}: docs/extending.md says what each "
+        "method returns",
+    )
+
+
+def require_json(value: T, member: str, extension: Extension | None) -> T:
+    """Return what a `member` of an extension returned, as it is read again from JSON. Raises
+    ExtensionFailed if it cannot be written as JSON."""
+    if extension is None:
+        return value
+    try:
+        again: T = json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ExtensionFailed(
+            f"{member} of the package {extension.name} {extension.version} returned what cannot be "
+            f"written as JSON: {_shortened(text_of(error))}",
+            hint=f"report this to the author of {extension.name}: docs/extending.md says what each "
+            "method returns",
+        ) from error
+    return again
+
+
+def _shortened(text: str) -> str:
+    line = in_one_line(text)
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+
+
 @contextmanager
 def attributed(subject: str, extension: Extension | None = None) -> Iterator[None]:
     """Raise ExtensionFailed in place of what the code of an extension must not raise."""
     try:
         yield
-    except FOREIGN as error:
+    except BaseException as error:
         failed = fault(error, subject, extension)
         if failed is None:
             raise

@@ -13,7 +13,7 @@ from typing import TypeVar, cast
 
 from drd import log, process
 from drd.errors import Cancelled, DrdError, Fenced, StepFailed
-from drd.exhaustion import exhausted
+from drd.exhaustion import exhausted, text_of
 from drd.extension_faults import FOREIGN, fault
 from drd.flows.services import Services
 from drd.model import step_results
@@ -85,7 +85,7 @@ def result_of(error: BaseException, kind: str) -> StepResult:
 def describe(error: BaseException) -> Cause:
     """Return the error as records have it: the fact and the remedy in one line, masked."""
     if not isinstance(error, DrdError):
-        return Cause(log.masked(f"{type(error).__name__}: {error}"), "bug")
+        return Cause(log.masked(f"{type(error).__name__}: {text_of(error)}"), "bug")
     return Cause(log.masked(error.line), error.code, log.masked(in_one_line(error.hint)))
 
 

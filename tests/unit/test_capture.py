@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from drd.flows.backup.run import BackupRequest, backup
+from drd.kinds.files.kind import FilesKind
 from drd.kinds.files.source import FilesCapture
 from drd.model.run import RunState
+from drd.model.strict import UnexpectedValue
+from drd.registry import KINDS, Extension
 from tests.flow_support import World
 
 
@@ -30,3 +35,72 @@ def test_a_fingerprint_that_could_not_be_read_back_is_refused_by_the_name_of_its
         "repository"
     )
     assert world.catalogue.runs.get(done.run).detail.permanent
+
+
+OURS = Extension("drd-mine", "1.2.0")
+
+
+def captured_with(monkeypatch: pytest.MonkeyPatch, member: str, value: object) -> None:
+    """Captures of files have this value."""
+    made = FilesCapture.__init__
+
+    def make(self: FilesCapture, *given: Any, **named: Any) -> None:
+        made(self, *given, **named)
+        setattr(self, member, value)
+
+    monkeypatch.setattr(FilesCapture, "__init__", make)
+
+
+def error_of(world: World) -> str | None:
+    done = backup(world.services, world.plan, BackupRequest())
+    assert (done.state, done.point) == (RunState.FAILED, None)
+    [error] = [row.error for row in done.components if row.component == "conf"]
+    return error
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "error"),
+    [
+        ("payload", None, "returned NoneType, and has to return Stream or Tree"),
+        ("facts", 5, "returned int, and has to return Mapping"),
+        ("private", [5], "returned list, and has to return Mapping"),
+    ],
+)
+def test_a_capture_of_a_package_with_a_member_of_another_type_names_the_member(
+    world: World, monkeypatch: pytest.MonkeyPatch, member: str, value: object, error: str
+) -> None:
+    monkeypatch.setattr(KINDS, "extension", lambda _: OURS)
+    captured_with(monkeypatch, member, value)
+    where = f"{member} of the capture of kind files of the package drd-mine 1.2.0"
+    assert error_of(world) == f"{where} {error}"
+
+
+def test_facts_of_a_package_that_are_no_json_fail_its_component_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(KINDS, "extension", lambda _: OURS)
+    captured_with(monkeypatch, "facts", {"a": object()})
+    assert error_of(world) == (
+        "facts of kind files of the package drd-mine 1.2.0 returned what cannot be written as "
+        "JSON: Object of type object is not JSON serializable"
+    )
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (UnexpectedValue("facts.a is missing"), "facts.a is missing"),
+        (RuntimeError("odd"), "conf: the package drd-mine 1.2.0 raised RuntimeError: odd"),
+    ],
+)
+def test_a_component_that_the_kind_of_a_package_would_not_read_again_is_not_stored(
+    world: World, monkeypatch: pytest.MonkeyPatch, raised: Exception, said: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(KINDS, "extension", lambda _: OURS)
+    monkeypatch.setattr(FilesKind, "require_written", refuse)
+    assert error_of(world) == (
+        f"kind files of the package drd-mine 1.2.0 refuses what it stored of conf: {said}"
+    )

@@ -5,19 +5,26 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from drd import extension_faults
 from drd.config.daemon import load_settings
-from drd.errors import Cancelled, SourceMissing
-from drd.extension_faults import attributed, fault
-from drd.flows.alerts.outbox import hand_over
+from drd.errors import Cancelled, ExtensionFailed, SourceMissing
+from drd.extension_faults import attributed, fault, require_json, require_type
+from drd.flows.alerts.outbox import deliver_directly, hand_over
+from drd.flows.host import readiness
+from drd.flows.host.doctor import examine
+from drd.kinds.files.kind import FilesKind
 from drd.model.message import Message
 from drd.notifiers import open_notifier
 from drd.process.clock import SystemClock
 from drd.registry import Extension
+from drd.secrets import resolve
 from tests.config_support import GOOD, problems
 from tests.extension_support import EXAMPLES, install, packages_in, settings_of, use
+from tests.flow_support import World
 from tests.unit.test_extensions import STEPS, WITH_CHECK
 
 OURS = Extension("drd-mine", "1.2.0")
@@ -84,7 +91,110 @@ def test_a_plan_that_makes_code_of_a_package_break_is_refused(
     assert (problem.message, problem.hint) == (RAISED, AUTHOR)
 
 
-def test_a_channel_that_breaks_names_its_package(packages: Path, tmp_path: Path) -> None:
+class Textless(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class Odd(BaseException):
+    """No Exception."""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (Textless(), "Textless: (it has no text: its __str__ raised an error)"),
+        (Odd("x"), "Odd: x"),
+        (SystemExit(3), "SystemExit: 3"),
+        (ValueError("a\nb" + "x" * 600), f"ValueError: a; b{'x' * 496}…"),
+    ],
+)
+def test_whatever_a_package_raises_is_said_in_one_line(error: BaseException, said: str) -> None:
+    with pytest.raises(ExtensionFailed) as caught, attributed("db", OURS):
+        raise error
+    assert caught.value.message == f"db: the package drd-mine 1.2.0 raised {said}"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), Cancelled("by a person")])
+def test_an_interrupt_is_no_fault(error: BaseException) -> None:
+    with pytest.raises(type(error)), attributed("db", OURS):
+        raise error
+
+
+def test_a_value_of_another_type_names_the_member_of_a_package() -> None:
+    assert require_type("x", str, "deliver", OURS) == "x"
+    assert require_type(5, str, "deliver", None) == 5  # type: ignore[arg-type]
+    with pytest.raises(ExtensionFailed) as caught:
+        require_type(None, (list, tuple), "run of check odd", OURS)
+    assert caught.value.message == (
+        "run of check odd of the package drd-mine 1.2.0 returned NoneType, and has to return list "
+        "or tuple"
+    )
+
+
+def test_a_value_that_is_no_json_names_the_member_of_a_package() -> None:
+    assert require_json({"a": (1, 2)}, "run", OURS) == {"a": [1, 2]}
+    assert require_json({"a": (1, 2)}, "run", None) == {"a": (1, 2)}
+    for value in ({"a": object()}, {"a": float("nan")}):
+        with pytest.raises(ExtensionFailed, match=r"^run of the package drd-mine 1\.2\.0 "):
+            require_json(value, "run", OURS)
+
+
+NOTHING = (
+    "deliver of channel logbook of the package drd-mine 1.2.0 returned NoneType, and has to return "
+    "str"
+)
+TEXTLESS = """
+class T(Exception):
+    def __str__(self):
+        raise KeyError
+
+
+def _raise(*_):
+    raise T
+
+
+Logbook.deliver = _raise
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("Logbook.deliver = _broken", RAISED),
+        (
+            "Logbook.deliver = lambda *_: None",
+            NOTHING,
+        ),
+        (
+            TEXTLESS,
+            "the package drd-mine 1.2.0 raised T: (it has no text: its __str__ raised an error)",
+        ),
+        (
+            "def _raise(*_):\n    raise BaseException('x')\nLogbook.deliver = _raise",
+            "the package drd-mine 1.2.0 raised BaseException: x",
+        ),
+    ],
+    ids=["raises", "returns nothing", "without a text", "no Exception"],
+)
+def test_a_channel_that_breaks_names_its_package(
+    packages: Path, tmp_path: Path, line: str, said: str
+) -> None:
+    broken(packages, "logbook", "notifiers", "logbook", line)
+    text = f"extensions: [drd-mine]\nnotify: [{{kind: logbook, path: {tmp_path}/book}}]\n"
+    (spec,) = load_settings(settings_of(tmp_path, text), explicit=True).channels
+    data = {"event": "drill", "plan": "shop", "severity": "info", "title": "t", "text": "x"}
+    more = {"alert": None, "run": None, "details": {}, "at": "2026-03-01T12:00:00Z"}
+    message = Message.from_json({**data, **more})
+    (attempt,) = deliver_directly(
+        message, [spec], lambda s: open_notifier(s, resolve=pytest.fail), SystemClock()
+    )
+    assert attempt.error is not None
+    assert attempt.error.message == said
+    assert "the author of drd-mine" in attempt.error.hint
+
+
+def test_a_broken_channel_has_the_traceback_as_its_remedy(packages: Path, tmp_path: Path) -> None:
     broken(packages, "logbook", "notifiers", "logbook", "Logbook.deliver = _broken")
     text = f"extensions: [drd-mine]\nnotify: [{{kind: logbook, path: {tmp_path}/book}}]\n"
     (spec,) = load_settings(settings_of(tmp_path, text), explicit=True).channels
@@ -96,3 +206,44 @@ def test_a_channel_that_breaks_names_its_package(packages: Path, tmp_path: Path)
     )
     assert attempt.error is not None
     assert (attempt.error.message, attempt.error.hint) == (RAISED, AUTHOR)
+
+
+def _odd(*_: object) -> NoReturn:
+    raise ValueError("odd")
+
+
+@pytest.fixture
+def odd_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This module counts as one of the package."""
+    monkeypatch.setattr(
+        extension_faults, "extension_of_module", lambda name: OURS if name == __name__ else None
+    )
+
+
+@pytest.mark.usefixtures("odd_package")
+def test_a_probe_and_a_preflight_that_break_are_findings_beside_those_of_drd(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FilesKind, "source", _odd)
+    monkeypatch.setattr(FilesKind, "sandbox_findings", _odd)
+    found = examine(world.services, world.plan, resolve)
+    failed = {(f.code, f.subject): f.text for f in found if "odd" in f.text}
+    assert failed == {
+        (code, name): f"{name}: the package drd-mine 1.2.0 raised ValueError: odd"
+        for code in ("source", "sandbox")
+        for name in ("conf", "data")
+    }
+    assert {f.code for f in found} >= {"host-clock", "fence"}
+
+
+@pytest.mark.usefixtures("odd_package")
+def test_a_version_that_breaks_is_a_finding_of_readiness(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness.drill_readiness, "of_versions", _odd)
+    report = readiness.evaluate(world.services, world.plan, resolve, trigger="manual")
+    odd = [f.finding for f in report.findings if f.finding.code == "extension"]
+    assert [(f.severity, f.text) for f in odd] == [
+        ("error", "the package drd-mine 1.2.0 raised ValueError: odd")
+    ]
+    assert len(report.findings) > 5

@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 
 from drd import log
 from drd.errors import AlreadyRunning, Cancelled, CatalogueError, DrdError, NotifyError
-from drd.extension_faults import FOREIGN, fault
+from drd.exhaustion import text_of
+from drd.extension_faults import fault, require_type
 from drd.flows.durable_steps import describe
 from drd.model.digest import digest
 from drd.model.message import ChannelSpec, Message, Routed
@@ -327,14 +328,17 @@ def hand_over(
     def attempt(said: str, error: DrdError | None = None) -> DeliveryAttempt:
         return DeliveryAttempt(channel, said, clock.monotonic() - started, error)
 
+    package = NOTIFIERS.extension(channel.kind)
     try:
-        return attempt(open_notifier(channel).deliver(message))
+        taken_by = open_notifier(channel).deliver(message)
+        return attempt(require_type(taken_by, str, f"deliver of channel {channel.kind}", package))
     except DrdError as error:
         return attempt("", error)
-    except FOREIGN as error:
-        # A channel that breaks must not take others along.
-        failed = fault(error, "", NOTIFIERS.extension(channel.kind))
-        text = failed.message if failed else f"{type(error).__name__}: {error}"
+    except (Cancelled, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # noqa: BLE001 - a channel must not take others along
+        failed = fault(error, "", package)
+        text = failed.message if failed else f"{type(error).__name__}: {text_of(error)}"
         return attempt("", NotifyError(text, hint=failed.hint if failed else "this is a bug."))
 
 

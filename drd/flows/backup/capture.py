@@ -6,19 +6,22 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from drd.errors import ImplausibleDump, NotSupported
-from drd.extension_faults import attributed
+from drd.errors import ExtensionFailed, ImplausibleDump, NotSupported
+from drd.extension_faults import attributed, require_json, require_type
 from drd.flows.hooks import run_after, run_after_anyway, run_before
+from drd.flows.repository.manifests import written_rule
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import component_place
 from drd.model.cause import Cause
 from drd.model.plan import Component, Plan
 from drd.model.snapshot import ComponentSnapshot, Fingerprint, StoredSnapshot
 from drd.model.step_results import PreflightStepResult
-from drd.ports import Capture, Repository
-from drd.registry import CHECKS, KINDS
+from drd.model.strict import UnexpectedValue
+from drd.ports import Capture, Probe, Repository, Stream, Tree
+from drd.registry import CHECKS, KINDS, Extension
 
 SHRUNK_TO = 0.1
 """Below this share of the smallest of the last three captures a dump is refused as implausible."""
@@ -79,12 +82,14 @@ def _capture(services: Services, order: CaptureOrder) -> Captured:
     component = order.component
     begun = services.clock.monotonic()
     place = component_place(services, order.run, component)
+    package = KINDS.extension(component.kind)
     source = services.kinds(component.kind).source(component, place)
-    probe = source.probe()
+    probe = require_type(source.probe(), Probe, f"probe of kind {component.kind}", package)
     for warning in probe.warnings():
         services.warn(f"{component.name}: {warning}")
     order.confirmed.result()
     with source.open() as taken:
+        facts = _required_facts(component, probe, taken, package)
         fingerprint, stored, answers = _store(services, order, taken)
         fingerprint = taken.verify(stored, fingerprint)
         _require_readable(component, fingerprint)
@@ -98,11 +103,54 @@ def _capture(services: Services, order: CaptureOrder) -> Captured:
             bytes=stored.bytes,
             added_bytes=stored.added_bytes,
             duration_s=round(services.clock.monotonic() - begun, 3),
-            facts={**probe.facts, **taken.facts},
+            facts=facts,
             observations=dict(answers),
             fingerprint=fingerprint,
         )
-        return Captured(snapshot, dict(taken.private))
+        private = dict(taken.private)
+        _require_written(services, snapshot, private, package)
+        return Captured(snapshot, private)
+
+
+def _required_facts(
+    component: Component, probe: Probe, taken: Capture, package: Extension | None
+) -> Mapping[str, Any]:
+    """Return the facts of a component. Raises ExtensionFailed for a capture of an extension that
+    drd could not store."""
+    kind = component.kind
+    members = (
+        ("payload", (Stream, Tree)),
+        ("data_time", datetime),
+        ("facts", Mapping),
+        ("private", Mapping),
+    )
+    for name, expected in members:
+        value = getattr(taken, name, None)
+        require_type(value, expected, f"{name} of the capture of kind {kind}", package)
+    require_json(dict(taken.private), f"private of the capture of kind {kind}", package)
+    facts = {**require_type(probe.facts, Mapping, f"facts of kind {kind}", package), **taken.facts}
+    return require_json(facts, f"facts of kind {kind}", package)
+
+
+def _require_written(
+    services: Services,
+    snapshot: ComponentSnapshot,
+    private: Mapping[str, Any],
+    package: Extension | None,
+) -> None:
+    """Refuse what the kind of an extension would not accept from the manifest again: the point
+    could be stored, but never restored."""
+    if package is None:
+        return
+    try:
+        written_rule(services.kinds)(snapshot, private)
+    except UnexpectedValue as error:
+        raise ExtensionFailed(
+            f"kind {snapshot.kind} of the package {package.name} {package.version} refuses "
+            f"what it stored of {snapshot.component}: {error}",
+            hint=f"report this to the author of {package.name}: require_written of the kind has to "
+            "accept what its source stores",
+        ) from error
 
 
 def _store(

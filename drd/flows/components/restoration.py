@@ -14,7 +14,9 @@ from typing import Any
 
 from drd import process
 from drd.errors import (
+    Cancelled,
     DrdError,
+    ExtensionFailed,
     Fenced,
     NoRestorePoint,
     RepositoryLocked,
@@ -24,7 +26,7 @@ from drd.errors import (
     StepFailed,
     WrongKey,
 )
-from drd.extension_faults import FOREIGN, attributed, fault
+from drd.extension_faults import attributed, fault, require_type
 from drd.flows.components.fence import for_command
 from drd.flows.components.fetch import fetched
 from drd.flows.components.prefetch import Prefetch
@@ -42,7 +44,7 @@ from drd.model.step_results import CheckStepResult, RestoreStepResult
 from drd.ports import CheckContext, Destination, Restored
 from drd.process import rights
 from drd.process.rights import Purpose
-from drd.registry import CHECKS, KINDS
+from drd.registry import CHECKS, KINDS, Extension
 
 ENDS_ALL = (
     Fenced,
@@ -256,15 +258,31 @@ def run_checks(work: Restoration, names: Sequence[str]) -> CheckStepResult:
 
 def _rows_of_check(work: Restoration, spec: CheckSpec, context: CheckContext) -> list[CheckResult]:
     """Run a check. It is not_run where the code of an extension raised what it must not raise."""
+    package = CHECKS.extension(spec.kind)
     try:
         with rights.root(Purpose.OWNERS) if CHECKS[spec.kind].reads_as_root else nullcontext():
-            return list(work.services.checks(spec.kind).run(spec, context))
-    except FOREIGN as error:
-        failed = fault(error, "", CHECKS.extension(spec.kind))
+            return _required_rows(spec, work.services.checks(spec.kind).run(spec, context), package)
+    except (Cancelled, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        failed = error if isinstance(error, ExtensionFailed) else fault(error, "", package)
         if failed is None:
             raise
         why = describe(failed).line
         return [CheckResult(spec.name, spec.component, CheckVerdict.NOT_RUN, why, "can be checked")]
+
+
+def _required_rows(
+    spec: CheckSpec, rows: Sequence[CheckResult], package: Extension | None
+) -> list[CheckResult]:
+    """Return the rows of a check. Raises ExtensionFailed for anything else that an extension
+    returned, and for no rows, which nobody could tell from a check that passed."""
+    member = f"run of check {spec.kind}"
+    made = list(require_type(rows, (list, tuple), member, package))
+    require_type(made[0] if made else None, CheckResult, f"{member}, in its list,", package)
+    for row in made:
+        require_type(row, CheckResult, f"{member}, in its list,", package)
+    return made
 
 
 def fence(work: Restoration, by: str, written: Sequence[str]) -> process.Fence | None:

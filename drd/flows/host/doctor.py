@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from drd import process
 from drd.errors import CatalogueError, DrdError, ExtensionFailed
-from drd.extension_faults import attributed
+from drd.extension_faults import attributed, require_type
 from drd.flows.host.fence_trial import try_fence
 from drd.flows.host.unit_limits import confinement
 from drd.flows.repository import contested
@@ -33,6 +33,7 @@ from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.snapshot import newest_complete
 from drd.model.units import format_duration, format_size
 from drd.ports import Repository
+from drd.registry import KINDS, Extension
 from drd.secrets import edges, references
 
 Doctored = Callable[[], Iterable[Finding]]
@@ -45,9 +46,8 @@ def examine(
     `run` is killed in between."""
     probe = run or f"doctor-{uuid4().hex[:8]}"
     try:
-        findings = _secrets(services, plan, resolve) + confinement(
-            services, plan, services.work_dir
-        )
+        findings = _secrets(services, plan, resolve)
+        findings += _tried("extension", "", lambda: confinement(services, plan, services.work_dir))
         for name, component in plan.components.items():
             try:
                 kind = services.kinds(component.kind)
@@ -60,6 +60,7 @@ def examine(
                 lambda k=kind, c=component: k.source(  # type: ignore[misc]
                     c, component_place(services, probe, c)
                 ).doctor(),
+                KINDS.extension(component.kind),
             )
             findings += [replace(f, subject=name) if f.code == "source" else f for f in of_source]
             findings += _tried(
@@ -68,6 +69,7 @@ def examine(
                 lambda k=kind, c=component: k.sandbox_findings(  # type: ignore[misc]
                     c, sandbox_place(services, probe, c)
                 ),
+                KINDS.extension(component.kind),
             )
         with suppress(CatalogueError):  # a reader may have no right to write
             recognise(services, plan)
@@ -216,10 +218,15 @@ def _identity_findings(services: Services, repository: Repository) -> list[Findi
     return []
 
 
-def _tried(code: str, subject: str, attempt: Doctored) -> list[Finding]:
+def _tried(
+    code: str, subject: str, attempt: Doctored, package: Extension | None = None
+) -> list[Finding]:
     try:
-        with attributed(subject):
-            return list(attempt())
+        with attributed(subject, package):
+            return [
+                require_type(found, Finding, f"each finding of {code} {subject}", package)
+                for found in attempt()
+            ]
     except DrdError as error:
         return [Finding(code, "error", subject, error.message, error.hint)]
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 
-from drd.errors import DrdError, UsageError
+from drd.errors import DrdError, ExtensionFailed, UsageError
 from drd.extension_faults import attributed
 from drd.flows.components.tools import tool_versions
 from drd.flows.durable_steps import new_run
@@ -71,19 +72,24 @@ def _findings(
     drills = (e for e in evidence if e.target is None)
     passed = next((e for e in drills if e.result is DrillResult.PASSED and e.point), None)
     drilled = next((p for p in kept if passed is not None and p.id == passed.point), None)
-    yield from drill_readiness.of_versions(plan, drilled, newest, source_version)
+    yield from _unless_broken(
+        lambda: drill_readiness.of_versions(plan, drilled, newest, source_version)
+    )
     if passed is not None and newest is not None:
-        yield from drill_readiness.of_tools(
-            plan, _recorded(services, passed.run), tool_versions(services, plan, newest)
+        tools, point = _recorded(services, passed.run), newest
+        yield from _unless_broken(
+            lambda: drill_readiness.of_tools(plan, tools, tool_versions(services, plan, point))
         )
     yield from (_tried(f) for f in examine(services, plan, resolve, run=run))
     yield from (_tried(f) for step in plan.runbook for f in preflight_step(services, step))
     if newest is not None:
         for target in plan.targets.values():
-            yield from _target(services, plan, run, target, newest)
-    yield from (_tried(f) for f in services.exposed(plan))
+            judge = partial(_target, services, plan, run, target, newest)
+            yield from _unless_broken(judge, f"target {target.name}")
+    yield from _unless_broken(lambda: [_tried(f) for f in services.exposed(plan)])
     if services.kit.findings is not None:
-        yield from readiness.of_kit(services.kit.findings(plan))
+        of_kit = services.kit.findings
+        yield from _unless_broken(lambda: readiness.of_kit(of_kit(plan)))
 
 
 def _recorded(services: Services, drill: str) -> Mapping[str, str]:
@@ -98,6 +104,18 @@ def _recorded(services: Services, drill: str) -> Mapping[str, str]:
 def _tried(finding: Finding) -> ReadinessFinding:
     """Return a failed attempt would fail in a recovery as well."""
     return ReadinessFinding(finding, Readiness.NOT_READY if finding.failed else Readiness.READY)
+
+
+def _unless_broken(
+    judge: Callable[[], Iterable[ReadinessFinding]], subject: str = ""
+) -> list[ReadinessFinding]:
+    """Return findings; one that names the package if the code of an extension raised what it must
+    not raise."""
+    try:
+        with attributed(subject):
+            return list(judge())
+    except ExtensionFailed as error:
+        return [_tried(Finding("extension", "error", subject, error.message, error.hint))]
 
 
 def _target(

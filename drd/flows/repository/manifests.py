@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from drd.errors import DrdError, ManifestRefused
+from drd.exhaustion import text_of
+from drd.extension_faults import FOREIGN, fault
 from drd.flows.repository import listings
 from drd.flows.services import Services
 from drd.model import strict
@@ -14,6 +16,7 @@ from drd.model.manifest import RequireWritten, manifest_from_bytes, refused
 from drd.model.plan import Plan
 from drd.model.snapshot import MANIFEST_FILE, ComponentSnapshot, Manifest, RestorePoint
 from drd.ports import KindFactory, Repository, SnapshotInfo
+from drd.registry import KINDS
 
 
 def written_rule(kinds: KindFactory) -> RequireWritten:
@@ -31,9 +34,14 @@ def written_rule(kinds: KindFactory) -> RequireWritten:
         except strict.UnexpectedValue:
             raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise strict.UnexpectedValue(
-                f"{row.component}: {type(error).__name__}: {error}"
-            ) from None
+            failed = fault(error, row.component, KINDS.extension(row.kind))
+            said = f"{row.component}: {type(error).__name__}: {text_of(error)}"
+            raise strict.UnexpectedValue(failed.message if failed else said) from None
+        except FOREIGN as error:
+            failed = fault(error, row.component, KINDS.extension(row.kind))
+            if failed is None:
+                raise
+            raise strict.UnexpectedValue(failed.message) from None
 
     return require_written
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from drd import process
 from drd.errors import Cancelled, DrdError, ExtensionFailed, StepFailed
-from drd.extension_faults import attributed
+from drd.extension_faults import attributed, require_json, require_type
 from drd.flows.components import restoration
 from drd.flows.components.restoration import Restoration
 from drd.flows.services import Services
@@ -113,8 +113,11 @@ class StepRunner:
         with rights.root(self._purpose):
             if starts and self.drill:  # in the run's own directory
                 self.directory.mkdir(mode=0o700, exist_ok=True)
-            with attributed("", ACTIONS.extension(kind)):
+            package = ACTIONS.extension(kind)
+            with attributed("", package):
                 reported = self.work.services.actions(kind).run(context)
+                reported = require_type(reported, Mapping, f"run of step {kind}", package)
+                reported = require_json(reported, f"run of step {kind}", package)
         return _as_result(kind, reported)
 
     @property
@@ -309,9 +312,12 @@ def preflight_step(
     """
     if step.kind in LOOKING or step.settings is None or isinstance(step.settings, OURS):
         return []
+    package = ACTIONS.extension(step.kind)
     try:
-        with attributed("its preflight", ACTIONS.extension(step.kind)):
+        with attributed("its preflight", package):
             findings = list(services.actions(step.kind).preflight(step))
+            for found in findings:
+                require_type(found, Finding, f"preflight of step {step.kind}", package)
     except ExtensionFailed as error:
         findings = [Finding("extension", "warning", "", error.message, error.hint)]
     if earlier is not None and not any(map(_may_free_ports, earlier)):
