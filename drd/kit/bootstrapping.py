@@ -144,8 +144,9 @@ def from_kit(
 
 
 def _accepted(using: OpenedKit, chosen: Sequence[KitPlan]) -> list[tuple[KitPlan, Plan]]:
-    """Return the plans that this drd accepts: the others are laid out all the same, and reported
-    with the points. Raises ConfigError if it accepts none."""
+    """Return the plans that this drd accepts. While a package is missing here, the others are laid
+    out all the same, and reported with the points. Raises ConfigError if it accepts none, or if
+    no package is missing."""
     accepted: list[tuple[KitPlan, Plan]] = []
     refused: list[Problem] = []
     for known in chosen:
@@ -153,7 +154,7 @@ def _accepted(using: OpenedKit, chosen: Sequence[KitPlan]) -> list[tuple[KitPlan
             accepted.append((known, using.plan(known)))
         except ConfigError as error:
             refused += error.problems
-    if refused and not accepted:
+    if refused and not (accepted and unavailable()):
         raise ConfigError(refused)
     return accepted
 

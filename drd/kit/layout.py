@@ -26,6 +26,7 @@ from drd.config.yaml import read
 from drd.errors import ConfigError, UsageError
 from drd.kit.programs import file_of_word, named_by
 from drd.model.plan import SecretRef
+from drd.registry import unavailable
 
 ETC = "/etc/drd"
 CREDENTIALS = f"{ETC}/credentials"
@@ -137,6 +138,8 @@ class _Moving:
         try:
             plan = plan_of_text(text, file)
         except ConfigError:
+            if not unavailable():
+                raise
             return self._refused_plan(name, text)
         references = {}
         for path, ref in plan_references(text, file).items():
@@ -166,8 +169,9 @@ class _Moving:
         return rewritten(text, references, values)
 
     def _refused_plan(self, name: str, text: str) -> str:
-        """Return the text of a plan that this drd refuses, as if it accepted it: it may do so as
-        soon as a package is installed. Only what is beyond doubt a secret is taken for one."""
+        """Return the text of a plan that this drd refuses while a package is missing, as if it
+        accepted it: it may do so as soon as the package is installed. Only what is beyond doubt a
+        secret is taken for one."""
         try:
             data = read(text.encode(), f"{ETC}/plans/{name}.yaml").data
         except ConfigError:

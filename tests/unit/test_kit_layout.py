@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from drd import registry
 from drd.config.plan_file import plan_of_text
 from drd.config.references import plan_references, rewritten
 from drd.errors import DrdError
@@ -166,6 +167,21 @@ def test_a_credential_that_is_no_plain_name_is_refused(name: str) -> None:
         DrdError, match=r"must be the name of a file|its name is not valid as a file name"
     ):
         lay_out(LostHost({"shop": text}, None, "/etc/drd", secrets, CA), Path("/"))
+
+
+def test_a_credential_that_is_no_plain_name_is_not_written_while_a_package_is_missing() -> None:
+    """drd refuses the plan as long as it has this name, so it stays as it was written."""
+    name = "../../etc/cron.d/x"
+    text = PLAN.replace("credential: restic ", f"credential: {name} ")
+    secrets = {**SECRETS, SecretRef("credential", name): "evil"}
+    registry.use((), [registry.Unavailable("drd-nowhere", "is missing", "install it.", None)])
+    try:
+        layout = lay_out(LostHost({"shop": text}, None, "/etc/drd", secrets, CA), Path("/"))
+    finally:
+        registry.use(())
+    assert not [file for file in layout.files if b"evil" in file.content]
+    (plan,) = (file for file in layout.files if file.path == Path("/etc/drd/plans/shop.yaml"))
+    assert f"credential: {name} ".encode() in plan.content
 
 
 def test_values_that_are_not_there_are_added() -> None:
