@@ -188,7 +188,7 @@ def _found_ahead(
 
 
 def _proven(facts: PlanFacts, rpo: RpoAssessment, drill: DrillAssessment) -> Readiness:
-    if drill.verdict is Verdict.BREACHED:
+    if drill.verdict is Verdict.BREACHED or facts.package_missing:
         return Readiness.NOT_READY
     if readable(facts) is None and (drill.last_at is not None or rpo.loses_everything):
         return Readiness.NOT_READY

@@ -38,7 +38,9 @@ def judge_drill(facts: PlanFacts, now: datetime) -> tuple[DrillAssessment, list[
         doctor = f"drd doctor {facts.file or facts.plan}"
         text = f"not loaded: {facts.load_error}"
         command = f"drd plan forget {facts.plan}" if facts.file_gone else doctor
-        reasons.append(Reason(Verdict.AT_RISK, text, command, "plan-not-loaded"))
+        # Without its package drd can neither back the plan up nor recover it.
+        verdict = Verdict.UNKNOWN if facts.package_missing else Verdict.AT_RISK
+        reasons.append(Reason(verdict, text, command, "plan-not-loaded"))
     last = facts.last_drill
     due = [a.due_at for a, _ in judged if a.due_at is not None and a.wanted and not a.repository]
     return DrillAssessment(

@@ -283,7 +283,7 @@ class PlanFacts(NamedTuple):
     only touched. `packages` are the extensions that the plan uses, with the first numbers of their
     versions, as it was loaded. `load_error` says that the file or a package changed or broke since
     and could not be loaded; figures are then those of the plan as loaded. `file_gone`: there is
-    none any more.
+    none any more. `package_missing`: one of the `packages` is not installed any more.
     `newest` is the complete point with the latest data time; `incomplete` the newest incomplete
     point with a later one. `complete_points` counts those that are kept. `backup_p95_s` is the
     95th percentile of the durations of successful backups. `missed` are the intervals without
@@ -335,6 +335,7 @@ class PlanFacts(NamedTuple):
     waiting: int = 0
     holds: tuple[HoldFacts, ...] = ()
     packages: dict[str, str] = {}  # noqa: RUF012 (facts never change)
+    package_missing: bool = False
 
 
 class RefusedFacts(NamedTuple):

@@ -173,6 +173,9 @@ def test_a_missing_package_stops_only_the_plans_that_use_it(
     assert site.drd("status", "--json", code=None).json["missing_packages"] == ["drd-notes"]
     shown = site.drd("status", code=None).out
     assert "the package drd-notes of drd.yaml is not installed" in shown
+    without = _of(site, "shop")
+    assert (without["verdict"], without["readiness"]) == ("unknown", "not ready")
+    site.drd("status", "shop", code=3)
     missing = "the plan uses package drd-notes, which is not installed in "
     assert any(missing in reason for reason in _of(site, "shop")["reasons"])
     assert (_of(site, "other")["reasons"], _of(site, "other")["readiness"]) == (

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
 from drd.errors import UnknownPlan
-from drd.flows.status.packages import changed_package
+from drd.flows.status.packages import changed_package, missing_packages
 from drd.model.compliance import assess
 from drd.model.exposure import age
 from drd.model.facts import AlertFacts, DaemonFacts, NotLoaded, PlanFacts, StatusFacts
@@ -249,7 +249,8 @@ def _compare(facts: PlanFacts, path: str, found: FoundPlanFile | None) -> PlanFa
     ):
         if facts.packages:
             changed = changed_package(facts.packages)
-            return facts._replace(load_error=changed or facts.load_error)
+            missing = bool(missing_packages(facts.packages))
+            return facts._replace(load_error=changed or facts.load_error, package_missing=missing)
         return facts if facts.load_error is None else facts._replace(load_error=None)
     return facts._replace(load_error=facts.load_error or f"{path} changed since it was loaded")
 
