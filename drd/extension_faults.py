@@ -6,10 +6,12 @@ Such an error becomes an `ExtensionFailed`, which people read; its traceback is 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import TypeVar
+from threading import get_ident
+from types import FrameType, TracebackType
+from typing import NamedTuple, TypeVar
 
 from drd import log
 from drd.errors import Cancelled, DrdError, ExtensionFailed
@@ -91,6 +93,44 @@ def require_json(value: T, member: str, extension: Extension | None) -> T:
 def _shortened(text: str) -> str:
     line = in_one_line(text)
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+
+
+class AtWork(NamedTuple):
+    """Code of an extension that runs now, and what it works on: a step, a check, a component."""
+
+    what: str
+    extension: Extension
+
+
+_works_on: dict[int, str] = {}
+"""What the threads work on."""
+
+
+def at_work() -> AtWork | None:
+    """Return code of an extension that runs now in some thread; None if there is none."""
+    for thread, frame in sys._current_frames().items():  # noqa: SLF001 - the documented way
+        inner: FrameType | None = frame
+        while inner is not None:
+            module = str(inner.f_globals.get("__name__", ""))
+            package = extension_of_module(module)
+            if package is not None:
+                return AtWork(_works_on.get(thread, f"{module}.{inner.f_code.co_name}"), package)
+            inner = inner.f_back
+    return None
+
+
+@contextmanager
+def noted(what: str) -> Iterator[None]:
+    """Note what this thread works on while the body runs."""
+    thread = get_ident()
+    before = _works_on.get(thread)
+    _works_on[thread] = what
+    try:
+        yield
+    finally:
+        del _works_on[thread]
+        if before is not None:
+            _works_on[thread] = before
 
 
 @contextmanager

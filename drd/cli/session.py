@@ -15,6 +15,7 @@ from drd.bootstrap import App, Console, app
 from drd.cli import output
 from drd.cli.follow import is_alive
 from drd.cli.progress import ProgressLine
+from drd.cli.unresponsive import Unresponsive
 from drd.errors import CatalogueError, DrdError, NotOwner, UsageError
 from drd.model.plan import Plan
 from drd.process.actors import as_root_types_it
@@ -40,7 +41,7 @@ def session(args: argparse.Namespace, *, reading: bool = False, acts: bool = Tru
             print(output.shown(message), file=sys.stderr)
 
     console = Console(progress, warn, note)
-    with _cancelled_by_signals(), app(args.config, console, reading=reading) as opened:
+    with _cancelled_by_signals(args), app(args.config, console, reading=reading) as opened:
         if acts and not reading and not getattr(args, "dry_run", False):
             tell_of_daemon(opened, args)
         try:
@@ -95,7 +96,7 @@ def loaded_plans(app: App, name: str | None) -> Iterator[tuple[str, Plan | DrdEr
 def without_host(args: argparse.Namespace) -> Iterator[None]:
     """The same for verbs that must work without a configuration, or with a broken one."""
     _configure_log(args)
-    with _cancelled_by_signals():
+    with _cancelled_by_signals(args):
         yield
 
 
@@ -107,14 +108,18 @@ def _configure_log(args: argparse.Namespace) -> None:
 
 
 @contextmanager
-def _cancelled_by_signals() -> Iterator[None]:
+def _cancelled_by_signals(args: argparse.Namespace) -> Iterator[None]:
+    unresponsive = Unresponsive(as_json=bool(getattr(args, "json", False)))
+
     def handler(_: int, __: FrameType | None) -> None:
         process.cancel()
+        unresponsive.asked_to_end()
 
     process.reset_cancel()
     before = {s: signal.signal(s, handler) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
+        unresponsive.close()
         for number, old in before.items():
             signal.signal(number, old)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -160,3 +162,27 @@ def test_a_plan_whose_settings_break_is_refused_and_others_are_not(short_tmp: Pa
     assert f"{site.base}/plans/shop.yaml:11: components.todo: {RAISED}" in said
     assert AUTHOR in said
     assert RAISED in site.drd("backup", "shop", code=2).err
+
+
+def test_a_check_that_does_not_react_to_a_cancel_is_left_at_the_second_signal(
+    short_tmp: Path,
+) -> None:
+    here = short_tmp / "hangs"
+    hangs = f"(open({str(here)!r}, 'w').close(), __import__('time').sleep(1000))"
+    site, flag = _site(short_tmp, "NotesInspector.fingerprint", hangs)
+    site.drd("backup", "shop")
+    flag.touch()
+    child = site.start("drill", "shop")
+    limit = time.monotonic() + 60
+    while not here.exists() and time.monotonic() < limit:
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    time.sleep(1)
+    assert child.poll() is None
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=15) == 130
+    flag.unlink()
+    site.drd("drill", "shop")
+    site.assert_clean()
+    states = [r["state"] for r in site.runs() if r["kind"] == "drill"]
+    assert sorted(states) == ["interrupted", "succeeded"]

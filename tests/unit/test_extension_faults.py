@@ -12,7 +12,15 @@ import pytest
 from drd import extension_faults
 from drd.config.daemon import load_settings
 from drd.errors import Cancelled, ExtensionFailed, SourceMissing
-from drd.extension_faults import attributed, fault, require_json, require_type
+from drd.extension_faults import (
+    AtWork,
+    at_work,
+    attributed,
+    fault,
+    noted,
+    require_json,
+    require_type,
+)
 from drd.flows.alerts.outbox import deliver_directly, hand_over
 from drd.flows.host import readiness
 from drd.flows.host.doctor import examine
@@ -247,3 +255,18 @@ def test_a_version_that_breaks_is_a_finding_of_readiness(
         ("error", "the package drd-mine 1.2.0 raised ValueError: odd")
     ]
     assert len(report.findings) > 5
+
+
+@pytest.mark.usefixtures("odd_package")
+def test_code_of_a_package_that_runs_is_named_by_what_its_thread_works_on() -> None:
+    here = "test_code_of_a_package_that_runs_is_named_by_what_its_thread_works_on"
+    assert at_work() == AtWork(f"{__name__}.{here}", OURS)
+    with noted("step first"):
+        with noted("step second"):
+            assert at_work() == AtWork("step second", OURS)
+        assert at_work() == AtWork("step first", OURS)
+
+
+def test_nothing_is_at_work_without_packages() -> None:
+    with noted("step first"):
+        assert at_work() is None

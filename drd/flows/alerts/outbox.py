@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from drd import log
 from drd.errors import AlreadyRunning, Cancelled, CatalogueError, DrdError, NotifyError
 from drd.exhaustion import text_of
-from drd.extension_faults import fault, require_type
+from drd.extension_faults import fault, noted, require_type
 from drd.flows.durable_steps import describe
 from drd.model.digest import digest
 from drd.model.message import ChannelSpec, Message, Routed
@@ -330,7 +330,8 @@ def hand_over(
 
     package = NOTIFIERS.extension(channel.kind)
     try:
-        taken_by = open_notifier(channel).deliver(message)
+        with noted(f"channel {channel.name}"):
+            taken_by = open_notifier(channel).deliver(message)
         return attempt(require_type(taken_by, str, f"deliver of channel {channel.kind}", package))
     except DrdError as error:
         return attempt("", error)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from drd.errors import ExtensionFailed, ImplausibleDump, NotSupported
-from drd.extension_faults import attributed, require_json, require_type
+from drd.extension_faults import attributed, noted, require_json, require_type
 from drd.flows.hooks import run_after, run_after_anyway, run_before
 from drd.flows.repository.manifests import written_rule
 from drd.flows.services import Services
@@ -67,7 +67,8 @@ def capture(services: Services, order: CaptureOrder) -> Captured:
             # It may create what the probe looks for.
             order.confirmed.result()
             run_before(component)
-        with attributed("", KINDS.extension(component.kind)):
+        doing = noted(f"the backup of {component.name}")
+        with attributed("", KINDS.extension(component.kind)), doing:
             taken = _capture(services, order)
     except BaseException:
         # Even if `before` itself failed or did not end: it may have had an effect.

@@ -26,7 +26,7 @@ from drd.errors import (
     StepFailed,
     WrongKey,
 )
-from drd.extension_faults import attributed, fault, require_type
+from drd.extension_faults import attributed, fault, noted, require_type
 from drd.flows.components.fence import for_command
 from drd.flows.components.fetch import fetched
 from drd.flows.components.prefetch import Prefetch
@@ -183,7 +183,8 @@ def _attributed_effect(
     destination: Destination,
     manifest: Callable[[], Manifest],
 ) -> RestoreStepResult:
-    with attributed("", KINDS.extension(snapshot.kind)):
+    doing = noted(f"the restore of {snapshot.component}")
+    with attributed("", KINDS.extension(snapshot.kind)), doing:
         return _effect(work, snapshot, destination, manifest)
 
 
@@ -260,8 +261,10 @@ def _rows_of_check(work: Restoration, spec: CheckSpec, context: CheckContext) ->
     """Run a check. It is not_run where the code of an extension raised what it must not raise."""
     package = CHECKS.extension(spec.kind)
     try:
-        with rights.root(Purpose.OWNERS) if CHECKS[spec.kind].reads_as_root else nullcontext():
-            return _required_rows(spec, work.services.checks(spec.kind).run(spec, context), package)
+        needed = rights.root(Purpose.OWNERS) if CHECKS[spec.kind].reads_as_root else nullcontext()
+        with needed, noted(f"check {spec.name}"):
+            rows = work.services.checks(spec.kind).run(spec, context)
+            return _required_rows(spec, rows, package)
     except (Cancelled, KeyboardInterrupt):
         raise
     except BaseException as error:

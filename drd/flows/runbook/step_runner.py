@@ -12,7 +12,7 @@ from typing import Any
 
 from drd import process
 from drd.errors import Cancelled, DrdError, ExtensionFailed, StepFailed
-from drd.extension_faults import attributed, require_json, require_type
+from drd.extension_faults import attributed, noted, require_json, require_type
 from drd.flows.components import restoration
 from drd.flows.components.restoration import Restoration
 from drd.flows.services import Services
@@ -114,7 +114,7 @@ class StepRunner:
             if starts and self.drill:  # in the run's own directory
                 self.directory.mkdir(mode=0o700, exist_ok=True)
             package = ACTIONS.extension(kind)
-            with attributed("", package):
+            with attributed("", package), noted(f"step {step.name}"):
                 reported = self.work.services.actions(kind).run(context)
                 reported = require_type(reported, Mapping, f"run of step {kind}", package)
                 reported = require_json(reported, f"run of step {kind}", package)
