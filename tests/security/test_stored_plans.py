@@ -92,7 +92,7 @@ def test_what_was_accepted_is_not_run_by_the_bootstrap_itself(site: Site, machin
     mark = forge_plan(site)
     told = bootstrap(site, machine, "--accept-commands")
     assert not mark.exists()
-    assert "offsite was not read" in told.out
+    assert "shop: drd did not read repository offsite. To get its" in told.out
     document = bootstrap(site, machine, "--accept-commands", "--json").json
     assert document["plans"][0]["not_looked_at"] == ["offsite"]
     assert document["plans"][0]["points"] == 1
