@@ -18,6 +18,7 @@ from drd.model.message import TEST, ChannelSpec, Message
 from drd.model.text import counted, without_output
 from drd.model.units import format_duration, to_rfc3339
 from drd.ports.notify import ChannelFacts
+from drd.registry import NOTIFIERS, unavailable_with
 
 
 def test(args: argparse.Namespace) -> int:
@@ -115,7 +116,7 @@ def list_channels(args: argparse.Namespace) -> int:
         named += [_channel_json(f.name, f.kind, None, f) for f in facts.values()]
         output.print_json({"channels": named})
         return 0
-    lines = [[c.name, c.kind, _health(f, now), _carries(c)] for c, f in rows]
+    lines = [[c.name, c.kind, _of_package(c) or _health(f, now), _carries(c)] for c, f in rows]
     lines += [[f.name, f.kind, _health(f, now), ""] for f in facts.values()]
     if lines:
         header = ("CHANNEL", "KIND", "HEALTH", "CARRIES")
@@ -144,6 +145,14 @@ def _channel_json(
         "waiting": facts.waiting if facts is not None else 0,
         **error_document(facts.error if facts else None, facts.remedy if facts else ""),
     }
+
+
+def _of_package(channel: ChannelSpec) -> str:
+    """Say why the kind of a channel is unavailable; empty for one that drd can use."""
+    if channel.kind in NOTIFIERS:
+        return ""
+    package = unavailable_with("notifiers", channel.kind)
+    return f"delivers nothing: {package.why}" if package is not None else ""
 
 
 def _health(facts: ChannelFacts | None, now: datetime) -> str:

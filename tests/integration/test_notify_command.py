@@ -87,6 +87,13 @@ def test_what_did_not_arrive_is_said_with_the_remedy_and_shows_in_the_list(
     assert "never tried" in screen
 
 
+def test_the_list_says_which_channel_has_no_package(tmp_path: Path, receiver: Receiver) -> None:
+    with (tmp_path / "drd.yaml").open("a") as settings:
+        settings.write("  - {kind: logbook, path: /x}\nextensions: [drd-nowhere]\n")
+    screen = drd(tmp_path, "notify", "list")
+    assert "delivers nothing: the package drd-nowhere is not installed" in screen
+
+
 def test_the_document_of_a_test_has_every_channel(tmp_path: Path, receiver: Receiver) -> None:
     (tmp_path / "hook").unlink()
     found = document(tmp_path, "notify", "test", code=1)
