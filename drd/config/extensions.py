@@ -278,7 +278,7 @@ def _member(point: EntryPoint, extension: Extension) -> Added:
         spec = point.load()
     except (Exception, SystemExit) as error:
         said = f"{type(error).__name__}: {error}"
-        hint = f"this shows the whole error: python -c 'import {point.module}'"
+        hint = f"this shows the whole error: {sys.executable} -c 'import {point.module}'"
         raise _NotUsable(f"drd cannot import the package {extension.name}: {said}", hint) from error
     fault = _fault(family, name, spec)
     if fault:

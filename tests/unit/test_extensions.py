@@ -211,7 +211,7 @@ def test_a_package_that_cannot_be_imported_says_why(packages: Path, tmp_path: Pa
         "drd cannot import the package drd-mine: ModuleNotFoundError: No module named "
         "'nothing_of_that_name'"
     )
-    assert problem.hint == "this shows the whole error: python -c 'import mine'"
+    assert problem.hint == f"this shows the whole error: {sys.executable} -c 'import mine'"
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def test_a_plan_that_uses_a_package_that_cannot_be_imported_is_refused(
         'kind "contains" is unavailable: drd cannot import the package drd-mine: OSError: out of '
         "order"
     )
-    assert problem.hint == "this shows the whole error: python -c 'import mine'"
+    assert problem.hint == f"this shows the whole error: {sys.executable} -c 'import mine'"
 
 
 @pytest.mark.parametrize(
