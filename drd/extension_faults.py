@@ -109,13 +109,24 @@ _works_on: dict[int, str] = {}
 def at_work() -> AtWork | None:
     """Return code of an extension that runs now in some thread; None if there is none."""
     for thread, frame in sys._current_frames().items():  # noqa: SLF001 - the documented way
-        inner: FrameType | None = frame
-        while inner is not None:
-            module = str(inner.f_globals.get("__name__", ""))
-            package = extension_of_module(module)
-            if package is not None:
-                return AtWork(_works_on.get(thread, f"{module}.{inner.f_code.co_name}"), package)
-            inner = inner.f_back
+        found = _in_frames(frame)
+        if found is not None:
+            return found._replace(what=_works_on.get(thread, found.what))
+    return None
+
+
+def is_called_by_extension() -> bool:
+    """Return whether code of an extension has called the caller."""
+    return _in_frames(sys._getframe(1)) is not None  # noqa: SLF001 - the documented way
+
+
+def _in_frames(frame: FrameType | None) -> AtWork | None:
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__", ""))
+        package = extension_of_module(module)
+        if package is not None:
+            return AtWork(f"{module}.{frame.f_code.co_name}", package)
+        frame = frame.f_back
     return None
 
 

@@ -14,6 +14,7 @@ from drd import log, process
 from drd.bootstrap import App, Console, app
 from drd.cli import output
 from drd.cli.follow import is_alive
+from drd.cli.members_output import members_print_beside
 from drd.cli.progress import ProgressLine
 from drd.cli.unresponsive import Unresponsive
 from drd.errors import CatalogueError, DrdError, NotOwner, UsageError
@@ -41,7 +42,8 @@ def session(args: argparse.Namespace, *, reading: bool = False, acts: bool = Tru
             print(output.shown(message), file=sys.stderr)
 
     console = Console(progress, warn, note)
-    with _cancelled_by_signals(args), app(args.config, console, reading=reading) as opened:
+    beside = members_print_beside(bool(getattr(args, "json", False)))
+    with beside, _cancelled_by_signals(args), app(args.config, console, reading=reading) as opened:
         if acts and not reading and not getattr(args, "dry_run", False):
             tell_of_daemon(opened, args)
         try:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 from drd import extension_faults
+from drd.cli.members_output import members_print_beside
 from drd.config.daemon import load_settings
 from drd.errors import Cancelled, ExtensionFailed, SourceMissing
 from drd.extension_faults import (
@@ -270,3 +272,18 @@ def test_code_of_a_package_that_runs_is_named_by_what_its_thread_works_on() -> N
 def test_nothing_is_at_work_without_packages() -> None:
     with noted("step first"):
         assert at_work() is None
+
+
+def test_what_a_package_prints_is_kept_out_of_a_document(
+    packages: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = "def say():\n    print('noise')"
+    broken(packages, "contains", "checks", "contains", line)
+    use(tmp_path, "extensions: [drd-mine]\n")
+    say = import_module("mine").say
+    with members_print_beside(True):
+        say()
+        print("document")
+    with members_print_beside(False):
+        say()
+    assert capsys.readouterr() == ("document\nnoise\n", "noise\n")
