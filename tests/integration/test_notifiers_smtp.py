@@ -135,7 +135,7 @@ def test_unreachable_and_slow_mail_servers_can_be_retried() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         error = refusal(smtp(taken.getsockname()[1], host="127.0.0.1"))
-    assert error.message == "connection to 127.0.0.1 failed: connection refused"
+    assert error.message == "the connection to 127.0.0.1 failed: connection refused"
     assert not error.permanent
     with dripping(b"220-hello\r\n") as port:
         started = time.monotonic()

@@ -273,7 +273,9 @@ def test_a_restore_does_not_wait_for_a_host_that_is_gone(
     packs(tmp_path)[0].unlink()
     shutil.rmtree(tmp_path / "into")
     (tmp_path / "into").mkdir()
-    with pytest.raises(RepositoryLocked, match="because elsewhere holds one") as caught:
+    with pytest.raises(
+        RepositoryLocked, match="because drd read without a lock: host elsewhere holds one"
+    ) as caught:
         repository.restore(snapshot, tmp_path / "into")
     assert "if a prune runs on elsewhere" in caught.value.hint
     for name in repository.runner.session.place.locks():

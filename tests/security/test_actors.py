@@ -95,7 +95,7 @@ def test_root_without_a_login_may_be_anybody_and_is_refused(
     run = started_by(catalogue, starter)
     with pytest.raises(UsageError, match="drd cannot prove that") as raised:
         approve(catalogue, run, who, "Bert")
-    way_out = f"drd cancel {run.id}" if starter is root else "socket"
+    way_out = f"drd cancel {run.id}" if starter is root else "as a user of your own and not as root"
     assert way_out in raised.value.hint
     assert catalogue.decisions.of_run(run.id) == []
 

@@ -113,7 +113,7 @@ def test_a_verification_reports_exchanged_data(site: Site, what: str) -> None:
     told = site.drd("verify", "shop", "--repository", "offsite", code=1)
     assert "holds something else than drd stored" in told.err
     assert f"no longer lists all snapshots of restore point {point}" in told.out + told.err
-    assert "drd copy shop --repository offsite copies them again" in told.out + told.err
+    assert "`drd copy shop --repository offsite` copies them again" in told.out + told.err
     assert not counts(site)
     if (
         what == "db"
