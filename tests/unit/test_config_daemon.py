@@ -353,7 +353,7 @@ def test_two_files_with_one_name_are_both_named(plans: DaemonSettings) -> None:
 def test_the_quick_reader_knows_the_extensions(tmp_path: Path, text: str) -> None:
     path = write(tmp_path, text)
     named = places(str(path), explicit=True).extensions
-    assert named == ("drd-a", "drd_b.c") == load_settings(path, explicit=True).extensions
+    assert named == ("drd-a", "drd-b-c") == load_settings(path, explicit=True).extensions
 
 
 def test_without_extensions_the_quick_reader_names_none(tmp_path: Path) -> None:
