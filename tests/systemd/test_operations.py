@@ -34,7 +34,9 @@ def test_page_is_true_from_install_to_uninstall(system: Machine, tmp_path: Path)
     assert "active (running)" in said
     assert "orders-api  backup" in said
     assert "daemon.reloaded" in system.sh(commands(PAGE, "Change, reload, restart"))
-    assert "NRestarts=0" in system.sh(commands(PAGE, "Check what drd does").replace("drd status", "true"))
+    assert "NRestarts=0" in system.sh(
+        commands(PAGE, "Check what drd does").replace("drd status", "true")
+    )
     go_back(system, tmp_path)
     system.sh(commands(PAGE, "Take a plan out"))
     assert "is gone" in system.sh("drd status || true")
