@@ -133,7 +133,8 @@ class S3Server:
             "-master.telemetry=false",
             # Else it looks for peers to elect a leader with: up to 20 s after a restart.
             "-master.peers=none",
-            "-master.volumeSizeLimitMB=64", "-volume.max=0", "-volume.preStopSeconds=0",
+            # By itself it takes as many as fit on the disk, and a bucket wants seven of its own.
+            "-master.volumeSizeLimitMB=64", "-volume.max=2000", "-volume.preStopSeconds=0",
             f"-master.port={master}", f"-master.port.grpc={master_grpc}",
             f"-volume.port={volume}", f"-volume.port.grpc={volume_grpc}",
             "-filer", f"-filer.port={filer}", f"-filer.port.grpc={filer_grpc}",
