@@ -184,5 +184,5 @@ def test_a_pipe_in_place_of_a_database_blocks_nothing(tmp_path: Path) -> None:
         for_reading(database),
     ):
         pass
-    with pytest.raises(SourceError, match="is not a file"):
+    with pytest.raises(SourceError, match="is a directory, or no regular file"):
         for_writing(database, lambda _: None)
