@@ -15,8 +15,10 @@ from pathlib import Path
 _CLONE_NEWNS = 0x20000
 _MS_REC, _MS_SLAVE = 0x4000, 1 << 19
 _MNT_DETACH = 2
-_LEAST = 6 << 30
-"""Bytes of memory that are free, or the run stays on the disk: it needs up to 2 GiB."""
+_LEAST = 8 << 30
+"""Bytes of memory that are free, or the run stays on the disk: it needs some 3 GiB."""
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""Where a container has its limit: a number, or `max`."""
 
 
 @contextlib.contextmanager
@@ -33,12 +35,13 @@ def in_memory(directory: Path) -> Iterator[bool]:
 
 
 def _available() -> int:
-    """Bytes of memory that a new program could use, of all limits that stand in /proc."""
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        name, _, value = line.partition(":")
-        if name == "MemAvailable":
-            return int(value.split()[0]) << 10
-    return 0
+    """Bytes of memory that new programs could use, at most the limit of a container."""
+    meminfo = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+    known = [int(meminfo["MemAvailable"].split()[0]) << 10]
+    for limit in map(Path, _LIMITS):
+        text = limit.read_text().strip() if limit.exists() else ""
+        known += [int(text)] if text.isdigit() else []
+    return min(known)
 
 
 def _mount(directory: Path) -> bool:
