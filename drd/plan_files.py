@@ -45,7 +45,7 @@ def plan_name(path: str) -> str:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Open a file without blocking: a FIFO with the name of a plan must not block."""
+    """Open a file at once: opening a FIFO would otherwise wait until somebody writes to it."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 

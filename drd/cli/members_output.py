@@ -11,7 +11,7 @@ from drd.extension_faults import is_called_by_extension
 
 
 class _Stdout:
-    """stdout; what code of an extension writes goes to stderr."""
+    """Stands for stdout, but writes to stderr what the code of an extension prints."""
 
     def __init__(self, stdout: TextIO) -> None:
         self._stdout = stdout
@@ -25,7 +25,8 @@ class _Stdout:
 
 @contextmanager
 def members_print_beside(document: bool) -> Iterator[None]:
-    """For a command that prints a `document`: members print on stderr meanwhile."""
+    """Send what extensions print to stderr while the body runs, if the command prints a
+    `document`."""
     if not document:
         yield
         return

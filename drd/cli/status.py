@@ -199,7 +199,7 @@ def _notes(
 
 
 def _packages(document: StatusDocument) -> list[Note]:
-    """Name missing packages for which there is no alert."""
+    """Return a line for each missing package that no alert names."""
     known = {alert.subject for alert in document.alerts if alert.kind == "extension"}
     return [
         Note(

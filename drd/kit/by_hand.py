@@ -99,7 +99,9 @@ def _scripts(programs: Sequence[KitFile]) -> Iterator[Block]:
     """Put in place what steps and checks run; what is there already stays."""
     if not programs:
         return
-    yield Paragraph("Copy the scripts that the plan runs from the kit; existing files stay:")
+    yield Paragraph(
+        "The plan runs these scripts. Copy them from the kit; files that exist are not replaced:"
+    )
     yield Commands(
         "".join(
             f"[[ -e {quote(p.path)} ]] || "

@@ -66,7 +66,9 @@ def _until(text: str, now: datetime) -> datetime:
     try:
         end = _end(text, now)
     except OverflowError as error:
-        raise UsageError(f"{text} is too far in the future", hint="give an earlier time") from error
+        raise UsageError(
+            f"the time {text} is too far in the future", hint="give an earlier time"
+        ) from error
     except ValueError as error:
         raise UsageError(
             f"{text!r} is not a time", hint="write a date like 2027-03-31, or a duration like 90d"
