@@ -65,12 +65,8 @@ def require_type(
         return value
     classes = expected if isinstance(expected, tuple) else (expected,)
     wanted = " or ".join(one.__name__ for one in classes)
-    raise ExtensionFailed(
-        f"{member} of the package {extension.name} {extension.version} returned "
-        f"{type(value).__name__}, and has to return {wanted}",
-        hint=f"report this to the author of {extension.name}: docs/extending.md says what each "
-        "method returns",
-    )
+    said = f"{type(value).__name__}, and has to return {wanted}"
+    raise _returned(said, member, extension)
 
 
 def require_json(value: T, member: str, extension: Extension | None) -> T:
@@ -81,13 +77,17 @@ def require_json(value: T, member: str, extension: Extension | None) -> T:
     try:
         again: T = json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
-        raise ExtensionFailed(
-            f"{member} of the package {extension.name} {extension.version} returned what cannot be "
-            f"written as JSON: {_shortened(text_of(error))}",
-            hint=f"report this to the author of {extension.name}: docs/extending.md says what each "
-            "method returns",
-        ) from error
+        said = f"what cannot be written as JSON: {_shortened(text_of(error))}"
+        raise _returned(said, member, extension) from error
     return again
+
+
+def _returned(said: str, member: str, extension: Extension) -> ExtensionFailed:
+    return ExtensionFailed(
+        f"{member} of the package {extension.name} {extension.version} returned {said}",
+        hint=f"report this to the author of {extension.name}: docs/extending.md says what each "
+        "method returns",
+    )
 
 
 def _shortened(text: str) -> str:
@@ -96,7 +96,8 @@ def _shortened(text: str) -> str:
 
 
 class AtWork(NamedTuple):
-    """Code of an extension that runs now, and what it works on: a step, a check, a component."""
+    """The code of an `extension` runs now. `what` names the step, the check or the component that
+    it works on."""
 
     what: str
     extension: Extension

@@ -243,7 +243,7 @@ def _document(
                 "not_looked_at": list(p.left),
                 "targets": list(p.targets),
                 "errors": [
-                    {"message": e.message, "hint": e.hint, "exit": e.exit_code}
+                    output.error_document(e.message, e.hint, e.exit_code)
                     for e in (*p.unreached, *([p.error] if p.error else ()))
                 ],
             }

@@ -28,9 +28,7 @@ class Done(Generic[T]):
         return [
             {
                 "repository": name,
-                "message": output.unmarked(output.masked(error.message)),
-                "hint": output.unmarked(output.masked(error.hint)),
-                "exit": error.exit_code,
+                **output.error_document(error.message, error.hint, error.exit_code),
             }
             for name, error in self.errors.items()
         ]

@@ -277,15 +277,8 @@ def _report(error: DrdError | Cancelled, args: argparse.Namespace) -> int:
         print(output.shown(unbarred(f"DRD UNKNOWN - {output.masked(str(error))}")))
         return 3
     if getattr(args, "json", False):
-        output.print_json(
-            {
-                "error": {
-                    "message": output.unmarked(output.masked(error.message)),
-                    "hint": output.unmarked(output.masked(error.hint)),
-                    "exit": error.exit_code,
-                }
-            }
-        )
+        failed = output.error_document(error.message, error.hint, error.exit_code)
+        output.print_json({"error": failed})
     elif isinstance(error, ConfigError):
         for problem in error.problems:
             output.complain(str(problem), problem.hint)

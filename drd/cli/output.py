@@ -52,6 +52,11 @@ def print_json(document: Mapping[str, Any]) -> None:
     print(json.dumps({"schema": SCHEMA, **document}, indent=2, ensure_ascii=True))
 
 
+def error_document(message: str, hint: str, code: int) -> dict[str, Any]:
+    """Return an error as a part of a document: without secrets, and with its exit code."""
+    return {"message": unmarked(masked(message)), "hint": unmarked(masked(hint)), "exit": code}
+
+
 def unmarked(text: str) -> str:
     """Text with bytes that are not UTF-8 shown as escapes."""
     return text.encode("utf-8", "backslashreplace").decode()

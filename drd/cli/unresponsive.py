@@ -71,7 +71,7 @@ class Unresponsive:
         )
         with suppress(Exception):
             if self._as_json:
-                failed = {"message": message, "hint": hint, "exit": Cancelled.exit_code}
+                failed = output.error_document(message, hint, Cancelled.exit_code)
                 output.print_json({"error": failed})
             else:
                 output.complain(message, hint)

@@ -110,7 +110,9 @@ def _use(names: Sequence[str], report: Report) -> None:
 def _those_in_use(names: Sequence[str]) -> Loaded:
     known = {one.name for one in registry.extensions()}
     before = {one.name: one for one in registry.unavailable()}
-    hint = "if this host needs the package, add it to `extensions` in this host's own drd.yaml."
+    hint = (
+        "if this host needs the package, add its name to `extensions` in the drd.yaml of this host."
+    )
     unavailable = [
         before.get(name)
         or Unavailable(
@@ -172,12 +174,11 @@ def _disputed(name: str, disputes: Disputes) -> Iterator[Unavailable]:
 def _promised(name: str) -> frozenset[tuple[str, str]] | None:
     """Return what a package would add, by its metadata, or what it adds if it is loaded; None if
     it is not installed. drd's own members cannot be replaced."""
-    try:
-        points: Sequence[EntryPoint] = _points(distribution(name))
-    except (PackageNotFoundError, ValueError):
+    package = _installed(name)
+    if package is None:
         return None
-    if (known := _imported.get(name)) is not None and known.is_there():
-        points = known.points
+    known = _still_imported(name)
+    points = known.points if known is not None else _points(package)
     members = {(GROUPS[point.group], point.name) for point in points}
     return frozenset((f, n) for f, n in members if not FAMILIES[f].is_own(n))
 
@@ -189,6 +190,13 @@ def _exposed_list(report: Report) -> _NotUsable | None:
         return None
     message = f"drd as root does not import the extensions of this file: {exposed}"
     return _NotUsable(message, exposed.remedy)
+
+
+def _installed(name: str) -> Distribution | None:
+    try:
+        return distribution(name)
+    except (PackageNotFoundError, ValueError):
+        return None
 
 
 def _points(package: Distribution) -> list[EntryPoint]:
@@ -203,11 +211,17 @@ class _Imported(NamedTuple):
     points: Sequence[EntryPoint]
     modules: Mapping[str, ModuleType]
 
-    def is_there(self) -> bool:
-        return all(sys.modules.get(name) is module for name, module in self.modules.items())
-
 
 _imported: dict[str, _Imported] = {}
+
+
+def _still_imported(name: str) -> _Imported | None:
+    """Return a package whose modules this process has; None if it has others or none."""
+    known = _imported.get(name)
+    if known is None:
+        return None
+    same = all(sys.modules.get(name) is module for name, module in known.modules.items())
+    return known if same else None
 
 
 def outdated() -> Iterator[tuple[str, str]]:
@@ -217,39 +231,33 @@ def outdated() -> Iterator[tuple[str, str]]:
     named |= {one.name for one in registry.unavailable()}
     for name in sorted(named & _imported.keys()):
         used = _imported[name].extension.version
-        try:
-            there = distribution(name).version
-        except (PackageNotFoundError, ValueError):
-            continue
-        if there != used:
+        package = _installed(name)
+        if package is not None and package.version != used:
             text = (
-                f"version {there} of the package {name} is installed, but the daemon has loaded "
-                f"version {used}, and uses it until you restart it"
+                f"version {package.version} of the package {name} is installed, but the daemon has "
+                f"loaded version {used}, and uses it until you restart it"
             )
             yield name, text
 
 
 def _package(name: str) -> _Imported:
     """Return what is imported of a package, or what there is to import."""
-    try:
-        package = distribution(name)
-    except (PackageNotFoundError, ValueError):
+    package = _installed(name)
+    if package is None:
         hint = (
             f"install it into {sys.prefix}, from the place where {name} was published for you (by "
             "its name alone, pip may install a stranger's package from PyPI); or remove it from "
             "`extensions`."
         )
-        raise _NotUsable(f"the package {name} is not installed", hint) from None
-    known = _imported.get(name)
-    points = known.points if known is not None and known.is_there() else _points(package)
+        raise _NotUsable(f"the package {name} is not installed", hint)
+    known = _still_imported(name)
+    points = known.points if known is not None else _points(package)
     if not points:
         hint = f"the package needs entry points in {', '.join(GROUPS)}: {PAGE}"
         raise _NotUsable(f"the package {name} adds nothing to drd", hint)
     if rights.may_be_root():
         _require_roots_alone(name, package, points)
-    if known is not None and known.is_there():
-        return known
-    return _Imported(Extension(name, package.version), points, {})
+    return known or _Imported(Extension(name, package.version), points, {})
 
 
 def _members(name: str, disputes: Disputes) -> list[Added]:

@@ -44,7 +44,7 @@ def test_a_drd_yaml_out_of_a_kit_has_nothing_imported(packages: Path, tmp_path: 
         problem = unusable(tmp_path, "extensions: [drd-mine]\n")
     assert problem.message == "the drd.yaml of this host does not name the extension drd-mine"
     assert problem.hint == (
-        "if this host needs the package, add it to `extensions` in this host's own drd.yaml."
+        "if this host needs the package, add its name to `extensions` in the drd.yaml of this host."
     )
 
 

@@ -7,16 +7,17 @@ This module uses only the standard library, since `drd status` starts cold in mo
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterable, Mapping
 from time import monotonic
 
+from drd.model.package_names import normal_name
+
 _KNOWN_FOR_S = 10.0
 """The daemon asks again after this time: a package may have changed meanwhile."""
 
-_versions: dict[str, tuple[float, str | None]] = {}
-"""The versions by name, and when they were read."""
+_known: tuple[float, dict[str, str | None]] = -_KNOWN_FOR_S, {}
+"""When the versions were read, and the versions by the normal form of the name."""
 
 
 def changed_package(packages: Mapping[str, str]) -> str:
@@ -41,17 +42,20 @@ def missing_packages(names: Iterable[str]) -> tuple[str, ...]:
 
 def installed_version(name: str) -> str | None:
     """Return the version of an installed package, None for a missing one."""
-    now = monotonic()
-    read_at, version = _versions.get(name, (now - _KNOWN_FOR_S, None))
-    if now - read_at >= _KNOWN_FOR_S:
-        version = _by_directories(name) or _by_metadata(name)
-        _versions[name] = now, version
-    return version
+    global _known  # noqa: PLW0603 (one process has one set of packages)
+    read_at, versions = _known
+    if monotonic() - read_at >= _KNOWN_FOR_S:
+        versions = {**_by_directories()}
+        _known = monotonic(), versions
+    key = normal_name(name)
+    if key not in versions:
+        versions[key] = _by_metadata(name)
+    return versions[key]
 
 
-def _by_directories(name: str) -> str:
-    """Return the version in the name of the first directory; empty if there is none."""
-    wanted = _normal(name)
+def _by_directories() -> dict[str, str]:
+    """Return the versions in the names of the directories; of several, the first one counts."""
+    versions: dict[str, str] = {}
     for place in sys.path:
         try:
             entries = os.listdir(place or ".")  # noqa: PTH208 (pathlib costs 4 ms)
@@ -60,9 +64,9 @@ def _by_directories(name: str) -> str:
         for entry in entries:
             if entry.endswith(".dist-info"):
                 package, _, version = entry.removesuffix(".dist-info").partition("-")
-                if version and _normal(package) == wanted:
-                    return version
-    return ""
+                if version:
+                    versions.setdefault(normal_name(package), version)
+    return versions
 
 
 def _by_metadata(name: str) -> str | None:
@@ -73,7 +77,3 @@ def _by_metadata(name: str) -> str | None:
         return version(name)
     except (PackageNotFoundError, ValueError):
         return None
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "_", name).lower()
