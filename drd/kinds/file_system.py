@@ -135,7 +135,12 @@ def unwritable(directory: Path) -> Finding | None:
     """Return a finding if this process cannot create entries in a directory."""
     if os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
         return None
-    if os.statvfs(directory).f_flag & os.ST_RDONLY:
+    try:
+        read_only = os.statvfs(directory).f_flag & os.ST_RDONLY
+    except OSError:
+        # Somebody removed or exchanged it meanwhile.
+        return no_directory(directory)
+    if read_only:
         hint = (
             f"findmnt --target {directory} shows the mount point; then: "
             "mount -o remount,rw MOUNTPOINT."

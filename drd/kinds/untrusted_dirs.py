@@ -309,12 +309,15 @@ def _nowhere(directory: Path) -> Path:
 
 def _name_of(path: object) -> Path | None:
     """Return the name that belongs to the path of a descriptor."""
-    if isinstance(path, str) and Path(path).is_relative_to(_NOWHERE):
-        return Path("/") / Path(path).relative_to(_NOWHERE)
+    if not isinstance(path, str | Path):
+        return None
+    place = Path(path)
+    if place.is_relative_to(_NOWHERE):
+        return Path("/") / place.relative_to(_NOWHERE)
     for known in (_pins, _own, _landings):
         for directory, fd in known.items():
-            if isinstance(path, str) and Path(path).is_relative_to(_path_of(fd)):
-                return directory / Path(path).relative_to(_path_of(fd))
+            if place.is_relative_to(_path_of(fd)):
+                return directory / place.relative_to(_path_of(fd))
     return None
 
 

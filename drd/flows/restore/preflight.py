@@ -26,6 +26,7 @@ from drd.flows.repository.identity import confirm
 from drd.flows.repository.missing import note_listing
 from drd.flows.repository.substituted import genuine
 from drd.flows.restore.blockers import Blockers
+from drd.flows.restore.changed_paths import paths_may_change
 from drd.flows.restore.kit_origin import require_accepted
 from drd.flows.restore.known_problems import require_whole
 from drd.flows.restore.production_guard import require_elsewhere
@@ -128,6 +129,7 @@ def preflight_only(
     blockers = Blockers()
     with ExitStack() as stack:
         stack.enter_context(swept_afterwards(services, probe))
+        stack.enter_context(paths_may_change(services))
         destinations = destinations_of(services, plan, probe, stack)
         holders = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
         findings = _preflight_all(services, plan, destinations, probe, blockers)

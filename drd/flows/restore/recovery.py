@@ -21,6 +21,7 @@ from drd.flows.repository.identity import remove_dead_locks
 from drd.flows.repository.observed_state import note_damage
 from drd.flows.restore import kept_copies
 from drd.flows.restore.blockers import Blockers
+from drd.flows.restore.changed_paths import paths_may_change
 from drd.flows.restore.preflight import (
     destinations_of,
     part_of,
@@ -87,6 +88,7 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
     )
     with ExitStack() as stack:
         runner = _begin(services, plan, stack, detail)
+        stack.enter_context(paths_may_change(services))
         destinations = destinations_of(services, plan, runner.run.id, stack)
         only = plan.request.only(plan.plan)
         holders = Holders(services, plan.plan, plan.point, only=only)
