@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import drd
+from drd.process.cancel import _wake_read, _wake_write
 
 ROOM = 1 << 14
 """Bytes for the words of a command, and as many for its environment: the warm interpreter is
@@ -78,12 +79,22 @@ def become(
         os.dup2(fd, number)
     for fd in {*fds}:
         os.close(fd)
+    _wake_alone()
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)
     show(argv, env)
     asked_by.sendall(os.getpid().to_bytes(4, "big"))
     asked_by.close()
+
+
+def _wake_alone() -> None:
+    """Have a pipe of its own for a cancel. Nobody drains it, so one that is shared would keep every
+    wait of all later commands awake, once one of them was cancelled."""
+    fresh, former = os.pipe2(os.O_NONBLOCK), (_wake_read, _wake_write)
+    for mine, shared in zip(fresh, former, strict=True):
+        os.dup2(mine, shared, inheritable=False)
+        os.close(mine)
 
 
 def see(mounts: int) -> None:
