@@ -15,7 +15,7 @@ import hypothesis
 import pytest
 from sqlalchemy.pool import QueuePool
 
-from drd import log, masking
+from drd import log, masking, registry
 from drd.catalogue.engine import Database
 from tests import light_catalogue, light_tools, memory, warm
 from tests.servers import (
@@ -120,6 +120,15 @@ def _masks() -> Iterator[None]:
     masking._secrets = deepcopy(known)
     yield
     masking._secrets = known
+
+
+@pytest.fixture(autouse=True)
+def _extensions() -> Iterator[None]:
+    """The packages that one test names add nothing to the next."""
+    before = registry._in_use, registry._unavailable
+    yield
+    if (registry._in_use, registry._unavailable) != before:
+        registry.use(*before)
 
 
 def _run_directory() -> Path:

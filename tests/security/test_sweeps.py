@@ -203,6 +203,8 @@ def test_process_that_no_step_started_is_not_ended(tmp_path: Path, around: str) 
     env = dict(os.environ) | dict([around.split("=")] if around else [])
     bystander = subprocess.Popen(["sleep", "60"], env=env, start_new_session=True)
     try:
+        while not Path(f"/proc/{bystander.pid}/environ").read_bytes():
+            pass  # an exec has begun: nobody sees an environment yet
         note(tmp_path, "serve", BackgroundProgram(bystander.pid, process_start_time(bystander.pid)))
         assert not end(tmp_path, "serve", key="abcd0123/serve", grace_s=0.1)
         assert bystander.poll() is None
