@@ -81,7 +81,7 @@ def test_a_dead_recovery_is_cleaned_up_by_a_different_request(site: Site) -> Non
     site.killed_at("undone:restore db", "recover", "shop", "--target", "standby", "--yes")
     words = ("recover", "shop", "--target", "standby", "--yes")
     assert "is in the future" in site.drd(*words, "--lost-at", "2999-01-01T00:00:00Z", code=2).err
-    site.drd(*words, "--lost-at", "1s", "--overwrite", "--no-undo")
+    site.drd(*words, "--lost-at", "0s", "--overwrite", "--no-undo")
     assert sorted(p.name for p in (site.base / "back").iterdir()) == ["etc", "shop.db"]
     site.assert_clean()
 

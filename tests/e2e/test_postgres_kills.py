@@ -69,7 +69,7 @@ def test_killed_recovery_that_is_asked_differently_leaves_no_database(
 ) -> None:
     site, _, target = world
     _kill(site, "in pg_restore", "recover", "shop", "--target", "standby", "--yes")
-    site.drd("recover", "shop", "--target", "standby", "--lost-at", "1s", "--yes")
+    site.drd("recover", "shop", "--target", "standby", "--lost-at", "0s", "--yes")
     assert _databases(target) == {"postgres", "template0", "template1", "orders"}
     site.assert_clean()
 

@@ -148,6 +148,7 @@ def told_of(site: Site, *words: str) -> dict[str, str | None]:
 
 
 def test_a_recovery_waits_for_people_and_measures_phases(site: Site, port: int) -> None:
+    time.sleep(1)  # the loss comes after the restore point
     child = site.start(*RECOVER, "--lost-at", "1s", "--json")
     until(lambda: waits_for(site, "go-ahead"), "it waits")
     [run] = [r for r in site.runs() if r["kind"] == "recovery"]
