@@ -17,7 +17,7 @@ from sqlalchemy.pool import QueuePool
 
 from drd import log, masking, registry
 from drd.catalogue.engine import Database
-from tests import light_catalogue, light_tools, memory, warm
+from tests import light_catalogue, light_repository, light_tools, memory, warm
 from tests.servers import (
     PostgresServer,
     S3Server,
@@ -148,6 +148,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.basetemp = config.option.basetemp or f"{_run_directory()}/pytest"
     light_catalogue.install()
     light_tools.install()
+    light_repository.install()
 
 
 def pytest_collection_finish() -> None:

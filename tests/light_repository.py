@@ -9,18 +9,21 @@ copy of it. The format of the file is restic's: doc/design.rst, "Keys, Encryptio
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
-import tempfile
 from base64 import b64decode, b64encode
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from drd.repositories.restic import keys, maintenance
+from drd.repositories.restic.runner import ResticRunner
 from tests.servers import S3Server
 
 _LIGHT = {"N": 2, "r": 1, "p": 1}
@@ -39,12 +42,36 @@ def begin_in_bucket(server: S3Server, url: str, password: str) -> None:
         client.put_object(Bucket=bucket, Key=key, Body=file.read_bytes())
 
 
-def lighten(directory: Path, password: str) -> None:
-    """Give a repository that restic just made in a directory such a key."""
-    (file,) = (directory / "keys").iterdir()
+def lighten(directory: Path, password: str, known: Iterable[str] = ()) -> None:
+    """Give a repository in a directory such a key, in place of the one that restic just made there:
+    the only one beside those that were `known` before."""
+    (file,) = (f for f in (directory / "keys").iterdir() if f.name not in known)
     name, text = _light_file(file.read_bytes(), password)
-    (directory / "keys" / name).write_bytes(text)
+    light = file.with_name(name)
+    light.write_bytes(text)
+    shutil.copystat(file, light)
     file.unlink()
+
+
+def install() -> None:
+    """Let the keys that drd of this process adds to repositories in directories be such keys, from
+    now on."""
+    add, initialise = keys.add, maintenance._initialise
+
+    def add_light(runner: ResticRunner, password: str) -> None:
+        place = Path(runner.url, "keys")
+        known = [f.name for f in place.iterdir()] if place.is_dir() else []
+        add(runner, password)
+        if known:
+            lighten(place.parent, password, known)
+
+    def initialise_light(runner: ResticRunner, chunker_from: ResticRunner | None) -> str:
+        made = initialise(runner, chunker_from)
+        if Path(runner.url, "keys").is_dir():
+            lighten(Path(runner.url), runner.session.password())
+        return made
+
+    keys.add, maintenance._initialise = add_light, initialise_light
 
 
 def lighten_in_bucket(server: S3Server, url: str, password: str) -> None:
@@ -77,13 +104,19 @@ def _in_bucket(url: str) -> tuple[str, str]:
 
 @cache
 def _made(password: str) -> Path:
-    """In the directory of the test run, which is removed at its end."""
-    home = Path(tempfile.mkdtemp(prefix="light-", dir=os.environ["DRD_TEST_RUN"]))
-    environment = {**os.environ, "RESTIC_PASSWORD": password}
-    subprocess.run(
-        ["restic", "init", "--quiet", "--no-cache", "--repo", home], env=environment, check=True
-    )
-    lighten(home, password)
+    """In the directory of the test run, which is removed at its end. Whoever needs it first makes
+    it, for all processes of the run."""
+    run = Path(os.environ["DRD_TEST_RUN"])
+    home = run / f"light-{hashlib.sha256(password.encode()).hexdigest()[:12]}"
+    with home.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not home.exists():
+            new = home.with_suffix(".new")
+            words = ["restic", "init", "--quiet", "--no-cache", "--repo", new]
+            environment = {**os.environ, "RESTIC_PASSWORD": password}
+            subprocess.run(words, env=environment, check=True)
+            lighten(new, password)
+            new.rename(home)
     return home
 
 

@@ -93,13 +93,10 @@ def founded(repository: ResticRepository, server: S3Server | None = None) -> Res
     return repository
 
 
-def lightened(repository: ResticRepository, server: S3Server | None = None) -> None:
-    """Make the key of a repository that was just initialised take no time to derive."""
+def lightened(repository: ResticRepository, server: S3Server) -> None:
+    """Make the key of a repository that was just initialised in a bucket take no time to derive."""
     password = repository.runner.session.password()
-    if server is None:
-        light_repository.lighten(Path(repository.url), password)
-    else:
-        light_repository.lighten_in_bucket(server, repository.url, password)
+    light_repository.lighten_in_bucket(server, repository.url, password)
 
 
 def new_bucket(server: S3Server, *, object_lock: bool = False) -> str:

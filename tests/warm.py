@@ -34,6 +34,7 @@ from typing import Any, NoReturn
 import drd
 from tests import (
     light_catalogue,
+    light_repository,
     light_tools,
     warm_client,
     warm_process,
@@ -321,6 +322,7 @@ def _serve(address: str) -> None:
     import_all()
     light_catalogue.install()
     light_tools.install()
+    light_repository.install()
     if "DRD_TEST_RUN" in around:
         light_tools.share_clusters(Path(around["DRD_TEST_RUN"]))
     warm_rehearsal.rehearse()

@@ -59,9 +59,8 @@ def made(
     source.initialise()
     copy.initialise(chunker_from=source)
     for one in (source, copy):
-        if isinstance(one, ResticRepository):
-            server = request.getfixturevalue("s3") if one.url.startswith("s3:") else None
-            lightened(one, server)
+        if isinstance(one, ResticRepository) and one.url.startswith("s3:"):
+            lightened(one, request.getfixturevalue("s3"))
     return (source, copy), directory
 
 
@@ -124,7 +123,6 @@ def test_a_copy_of_a_copy_names_the_first(tmp_path: Path, local: ResticRepositor
     for name in ("second", "third"):
         after = local_repository(tmp_path, name=name)
         after.initialise(chunker_from=before)
-        lightened(after)
         after.copy_from(before, [s.id for s in before.snapshots()])
         before = after
     (last,) = before.snapshots()
@@ -135,7 +133,6 @@ def test_a_copy_of_a_copy_names_the_first(tmp_path: Path, local: ResticRepositor
 def test_a_copy_uses_the_same_chunk_boundaries(tmp_path: Path, local: ResticRepository) -> None:
     copy = local_repository(tmp_path, name="copy")
     copy.initialise(chunker_from=local)
-    lightened(copy)
     data = tmp_path / "data"
     data.write_bytes(os.urandom(8 << 20))
     script = shell(f"cat {data}")

@@ -117,6 +117,8 @@ class Site:
             env={**os.environ, "RESTIC_PASSWORD": PASSWORD},
             check=True,
         )
+        if words[0] == "init":
+            light_repository.lighten(Path(self.repository), PASSWORD)
         return done.stdout.decode()
 
     def without_repository(self) -> None:

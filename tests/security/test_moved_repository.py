@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import light_repository
 from tests.e2e.daemons import until
-from tests.e2e.site import PASSWORD, Site, small_site
+from tests.e2e.site import Site, small_site
 
 
 @pytest.fixture
@@ -38,7 +37,6 @@ def moved(site: Site) -> None:
 def begun_anew(site: Site) -> None:
     names(site, f"{site.base}/anew")
     site.restic("init")
-    light_repository.lighten(Path(site.repository), PASSWORD)
 
 
 def status(site: Site) -> dict[str, object]:
