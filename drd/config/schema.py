@@ -280,10 +280,10 @@ class Drill(Timed):
     scenarios: list[Literal["database-loss", "region-loss", "host-loss"]] = Field(
         default=["database-loss"],
         min_length=1,
-        description="What drills simulate, one after the other. `region-loss`: the "
-        "repository that backups go to is gone as well, and a copy is used. "
-        "`host-loss`: nothing of this host is left, and everything comes from "
-        "the recovery kit (`kit: {file: …}`).",
+        description="The loss that drills simulate, one after the other. `database-loss`: the "
+        "data of the service. `region-loss`: the data, and the repository that backups "
+        "go to: the drill restores from a copy. `host-loss`: this host with all that is on "
+        "it: the drill restores with the recovery kit alone (`kit: {file: …}`).",
     )
     fence: Literal["best", "required"] = Field(
         "best",

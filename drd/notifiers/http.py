@@ -45,8 +45,8 @@ def post(
     parts = http.parts_of(url)
     if parts is None:
         raise NotifyError(
-            "the secret with the address contains no http or https URL",
-            hint="write the whole address into the secret, like https://hooks.example.com/abc",
+            "the secret of this channel's URL contains no http or https URL",
+            hint="write the whole URL into the secret, for example https://hooks.example.com/abc.",
             permanent=True,
         )
     try:

@@ -125,7 +125,9 @@ def test_point_is_found_by_the_start_of_its_id(catalogue: SqlCatalogue) -> None:
     assert catalogue.points.get("orders-api", "7c1f0000").id == "7c1f0000", (
         "a whole id is not ambiguous"
     )
-    with pytest.raises(UsageError, match="several restore points of orders-api start with '7c1'"):
+    with pytest.raises(
+        UsageError, match="several restore points of orders-api have an id that begins with '7c1'"
+    ):
         catalogue.points.get("orders-api", "7c1")
     for unknown in ("", "9", "%", "7c1_"):
         with pytest.raises(NoRestorePoint) as raised:

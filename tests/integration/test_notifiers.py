@@ -156,7 +156,7 @@ def test_an_unreachable_receiver_can_be_retried(receiver: Receiver) -> None:
 )
 def test_a_secret_that_is_no_url_is_not_repeated(url: str) -> None:
     error = refusal(webhook(url))
-    assert error.message == "the secret with the address contains no http or https URL"
+    assert error.message == "the secret of this channel's URL contains no http or https URL"
     assert error.permanent
 
 

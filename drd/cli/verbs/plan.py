@@ -139,8 +139,8 @@ def _add_new(verbs: Any) -> None:
         action="append",
         default=[],
         metavar=("KIND", "WHERE"),
-        help="components of a kind from a package that `extensions` in drd.yaml names, and where "
-        "their data is",
+        help="add components of a kind that an extension adds (`extensions` in drd.yaml): first "
+        "the name of the kind, then where the data of each component is",
     )
     parser.add_argument(
         "--repository",

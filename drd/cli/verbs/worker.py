@@ -9,14 +9,15 @@ from drd.cli.parser import Verbs
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "worker",
-        description="Execute the pending run RUN, or settle a dead one.",
+        description="Execute the pending run RUN, or end a run whose process died.",
     )
     global_options(parser)
     parser.add_argument("run", help="id of the run")
     parser.add_argument(
         "--settle",
-        metavar="HOW",
-        help="settle RUN, whose process died; HOW is the error that the run gets",
+        metavar="ERROR",
+        help="the process of RUN died: clean up after it, and end the run with this error "
+        "(any text)",
     )
     parser.add_argument("--code", default="", help="with --settle: the code of the error")
     parser.add_argument(

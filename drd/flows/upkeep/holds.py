@@ -45,7 +45,7 @@ def release(
         )
     if len(exact) > 1:
         raise UsageError(
-            f"several held restore points start with {prefix!r}",
+            f"several held restore points have an id that begins with {prefix!r}",
             hint="give more characters of the id.",
         )
     return catalogue.keeping.release(

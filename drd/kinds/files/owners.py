@@ -59,12 +59,12 @@ def set_id_finding(snapshot: ComponentSnapshot, *, no_owner: bool) -> list[Findi
     if not files:
         return []
     detail = (
-        f"{_named(files)}: the owner changes, so these files lose their set-user-ID and "
-        "set-group-ID bits"
+        f"{_named(files)}: the recovery cannot give these files the owner that they had in the "
+        "backup, so they lose their set-user-ID and set-group-ID bits"
     )
     hint = (
-        "if a program needs these bits, give each file its owner after the recovery (chown), and "
-        "then the bits: chmod u+s FILE, or chmod g+s FILE"
+        "if a program needs these bits: after the recovery, first set the former owner of the file "
+        "(chown OWNER FILE), then its bits (chmod u+s FILE, or chmod g+s FILE)"
     )
     return [Finding("set-user-id", "warning", "", detail, hint)]
 

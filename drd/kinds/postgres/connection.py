@@ -66,7 +66,7 @@ def words(error: psycopg.Error) -> str:
     text = error.diag.message_primary or str(error).strip() or type(error).__name__
     for lead in _LEADS:
         text = text.removeprefix(lead)
-    return log.masked(" ".join(line.strip() for line in text.splitlines() if line.strip()))
+    return log.masked("; ".join(line.strip() for line in text.splitlines() if line.strip()))
 
 
 def connect(address: Address, *, pinned: bool = True) -> Connection:
