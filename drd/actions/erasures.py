@@ -48,8 +48,8 @@ class Register(Settings):
     )
     command: Words | None = Field(
         None,
-        description="A command that prints the ids that were erased since `${data_time}`, one a "
-        "line; drd uses no shell.",
+        description="A command that prints the ids of the people who were erased since "
+        "`${data_time}`, one a line; drd uses no shell.",
     )
 
 
@@ -59,14 +59,15 @@ class Replay(Settings):
     sql: str | None = Field(
         None,
         min_length=1,
-        description="SQL that erases these people, executed in one transaction. It finds the ids "
-        "in the table `drd_erased (id text)`: `DELETE FROM people WHERE id::text IN (SELECT id "
-        "FROM drd_erased)`.",
+        description="SQL that erases the people of `register`, executed in one transaction. It "
+        "finds their ids in the table `drd_erased (id text)`: `DELETE FROM people WHERE id::text "
+        "IN (SELECT id FROM drd_erased)`.",
     )
     command: Words | None = Field(
         None,
-        description="A command that erases these people. It gets the ids on its standard input, "
-        "one a line, and the component's address in its environment; drd uses no shell.",
+        description="A command that erases the people of `register`. It gets their ids on its "
+        "standard input, one a line, and the component's address in its environment; drd uses no "
+        "shell.",
     )
 
 
@@ -81,8 +82,9 @@ class StillThere(Settings):
     )
     command: Words | None = Field(
         None,
-        description="A command that gets the same input as the command of `replay`, and exits with "
-        "0 if none of these people exists any more.",
+        description="A command that gets the same input as the command of `replay`. It must exit "
+        "with 0 if the data contains none of these people, and with another code if it contains "
+        "one.",
     )
 
 
@@ -96,9 +98,13 @@ class ErasuresSettings(StepSettings):
         alias="register",
         description="Where drd finds the ids of the erased people: a file or a command.",
     )
-    replay: Replay = Field(description="How drd erases these people again: SQL or a command.")
+    replay: Replay = Field(
+        description="How drd erases the people of `register` from the restored data: SQL or a "
+        "command."
+    )
     check: StillThere = Field(
-        description="How drd checks that no erased person exists: SQL or a command."
+        description="How drd checks that the restored data contains no erased person: SQL or a "
+        "command."
     )
 
     def all_commands(self) -> Iterator[Placed]:

@@ -42,7 +42,9 @@ class Rehearsed(StepSettings):
         "`simulate` it by the command in `with`, or `skip` it for the `reason`.",
     )
     reason: str | None = Field(
-        None, min_length=1, description="Why a drill skips the step; every drill names it."
+        None,
+        min_length=1,
+        description="Why drills skip the step. The result of each drill shows this reason.",
     )
     stand_in: Words | None = Field(
         None, alias="with", description="The command that simulates the step; drd uses no shell."

@@ -23,7 +23,9 @@ class StopSettings(Rehearsed):
     """What to stop: the service that an earlier step started, a unit, or a service that a command
     stops. Give one of them."""
 
-    step: str | None = Field(None, description="The step that started the service.")
+    step: str | None = Field(
+        None, description="The earlier step that started the service: this step stops that service."
+    )
     unit: str | None = Field(None, min_length=1, description="A systemd unit of the host.")
     command: Words | None = Field(
         None, description="A command that stops the service; drd uses no shell."

@@ -30,7 +30,10 @@ class FilesCheck(CheckSettings):
     """The restored tree against the fingerprint taken at backup."""
 
     kind: Literal["files"]
-    component: str = Field(description="The files component to compare.")
+    component: str = Field(
+        description="The component of kind files whose restored files are compared with those at "
+        "the backup."
+    )
 
 
 class TreeComparison:

@@ -119,9 +119,9 @@ class Limits(Settings):
     )
     per_repository: Positive = Field(
         2,
-        description="How many runs may use the same repository (for a backup, copies and "
-        "verifications do not count), and how many components one run writes to a repository at "
-        "the same time.",
+        description="How many runs may use the same repository at the same time; a backup does not "
+        "wait for copies and verifications. Also how many components one run writes to a "
+        "repository at the same time.",
     )
     per_host: Positive = Field(
         2, description="How many runs may read from the same database host at the same time."

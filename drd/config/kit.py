@@ -84,8 +84,8 @@ class DaemonKit(Settings):
 
     required: bool = Field(
         False,
-        description="If true, `drd readiness` reports a plan as ready only if its kit is current "
-        "and `drd kit verify`, or the test on a schedule, has opened it.",
+        description="If true, `drd readiness` reports a plan as ready only if its kit is current, "
+        "and was opened by `drd kit verify` or by the scheduled test of the kit.",
     )
     recipients: list[Recipient] = Field(default_factory=list, description=RECIPIENTS)
     shares: Shares | None = Field(None, description=SHARES)
@@ -103,8 +103,8 @@ class PlanKit(Settings):
     required: bool | None = Field(
         None,
         description="If true, `drd readiness` reports this plan as ready only if its kit is "
-        "current and `drd kit verify`, or the test on a schedule, has opened it (default: as in "
-        "drd.yaml).",
+        "current, and was opened by `drd kit verify` or by the scheduled test of the kit (default: "
+        "as in drd.yaml).",
     )
     recipients: list[Recipient] = Field(default_factory=list, description=RECIPIENTS)
     shares: Shares | None = Field(None, description=SHARES)

@@ -61,7 +61,7 @@ class ComponentKeys(Settings):
     may_be_empty: bool = Field(
         False,
         description="If true, a drill can pass although this component was empty when it was "
-        "backed up: no table, no row, no file. If false, such a drill proves nothing, because a "
+        "backed up: no table, no row, no file. If false, such a drill is inconclusive, because a "
         "component is often empty only because its volume was not mounted.",
     )
     before: HookSettings | None = Field(

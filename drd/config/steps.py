@@ -218,8 +218,8 @@ class StepKeys(Rehearsed):
     pause: Duration = Field(5.0, description="The time between two tries.")
     timeout: Duration | None = Field(
         None,
-        description="Time limit of one try of the step. Not for restore and check. Defaults: 1h "
-        "for commands, 30s for requests, 5m for SQL.",
+        description="Time limit of one try of the step. Steps of kind restore and check do not "
+        "take this key. Defaults: 1h for commands, 30s for requests, 5m for SQL.",
     )
     on_failure: Literal["abort", "continue", "ask"] | None = Field(
         None,
@@ -264,7 +264,9 @@ class ApproveStep(StepKeys):
 
     kind: ClassVar = "approve"
 
-    approve: ApproveSettings = Field(description="Who must approve, and what happens then.")
+    approve: ApproveSettings = Field(
+        description="Who must approve before the recovery continues, and what it does then."
+    )
 
 
 class WaitStep(StepKeys):

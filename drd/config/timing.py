@@ -55,7 +55,9 @@ class BlackoutSettings(Settings):
     """A time of day in which no run starts, not even a backup that the RPO needs. If `to` is
     earlier than `from`, it is on the next day."""
 
-    from_: TimeOfDay = Field(alias="from", description='The beginning, in quotes: `"22:00"`.')
+    from_: TimeOfDay = Field(
+        alias="from", description='The time of day at which it begins, in quotes: `"22:00"`.'
+    )
     to: TimeOfDay = Field(description='The end; `"24:00"` is the end of the day.')
     days: list[Day] = Field(
         ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
@@ -93,10 +95,10 @@ class Backup(Timed):
     )
     jitter: DurationOrNone | None = Field(
         None,
-        description="The greatest delay of this plan's starts by `cron`, and of the first start "
-        "by `every`, so that not all plans start at the same time. The delay is the "
-        "same every time; `none`: no delay. Default: no delay with `cron`, up to 15s "
-        "with `every`.",
+        description="drd delays the starts of this plan by up to this time, so that not all plans "
+        "start at the same time: with `cron` each start, with `every` only the first. A plan's "
+        "delay is always the same. `none`: no delay. Default: `none` with `cron`, up to 15s with "
+        "`every`.",
     )
 
 

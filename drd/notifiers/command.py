@@ -30,7 +30,9 @@ class ExecSettings(Carrier):
         description="The command's words; drd uses no shell. The command gets no secret.",
     )
     timeout: Duration = Field(
-        30.0, description="Time limit. drd ends a command that takes longer, and tries again later."
+        30.0,
+        description="Time limit of one try. drd ends a command that takes longer, and tries again "
+        "later, as after every failed delivery.",
     )
 
     def all_commands(self) -> Iterator[Placed]:

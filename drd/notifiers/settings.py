@@ -38,8 +38,8 @@ class Named(Settings):
     )
     plans: Globs = Field(
         default_factory=list,
-        description="Plans by name or pattern, like orders-*. Default: all plans, and "
-        "the daemon itself.",
+        description="The channel carries only messages about these plans: names or patterns, "
+        "like orders-*. Default: messages about all plans and about the daemon itself.",
     )
 
 
@@ -49,7 +49,8 @@ class Carrier(Named):
     on: list[Event] = Field(
         default=list(DEFAULT_EVENTS),
         min_length=1,
-        description="What the channel reports: changes of alerts, and ends of runs by kind.",
+        description="What the channel reports: alerts that begin or end, and the ends of these "
+        "kinds of runs.",
     )
     severity: list[Urgency] | None = Field(
         None, min_length=1, description="Only messages of these severities."

@@ -41,15 +41,17 @@ def add_parser(sub: Verbs) -> None:
         "--kit", metavar="FILE", help="the recovery kit: the file that drd kit export has written"
     )
     source.add_argument(
-        "--repository", metavar="URL", help="URL of a repository, as its plan names it"
+        "--repository",
+        metavar="URL",
+        help="URL of a repository, written as `url` in the plan: s3:https://HOST/BUCKET",
     )
     key_options(parser, required=False)
     parser.add_argument("--password-file", metavar="F", help="file with the repository's password")
     parser.add_argument(
         "--accept-commands",
         action="store_true",
-        help="put the repository's plans and drd.yaml in force without asking: their commands, "
-        "secrets, files, addresses",
+        help="use the plans and the drd.yaml that the repository contains without asking. drd will "
+        "run their commands, and use the secrets, files and addresses that they name",
     )
     parser.add_argument(
         "--ca-cert",

@@ -17,8 +17,8 @@ A damaged catalogue is set aside beside the new one, never deleted."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "catalogue",
-        description="Compare drd's catalogue with the repositories. Where they differ, the "
-        "repositories are right.",
+        description="Compare drd's catalogue with the repositories, or correct it. Where they "
+        "differ, the repositories are right.",
         epilog=EXAMPLES,
     )
     verbs = parser.add_subparsers(dest="catalogue_verb", metavar="rebuild|verify", required=True)

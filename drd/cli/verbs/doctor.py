@@ -28,6 +28,7 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--as-service",
         action="store_true",
-        help="try it with the user, the rights and the restrictions of drd.service (needs root)",
+        help="examine all this as drd.service will: with its user, its rights and its restrictions "
+        "(needs root)",
     )
     parser.set_defaults(handler="drd.cli.doctor:run")

@@ -21,8 +21,8 @@ def add_parser(sub: Verbs) -> None:
         description="With STEP: report that a step of kind manual is done, from any "
         "terminal of this host, even while no process executes the recovery. "
         "NAME is one of the people in drd.yaml and holds the role, if the step "
-        "requires one. Without STEP: the recovery is fine, so its kept copies "
-        "are removed; it cannot be undone after that.",
+        "requires one. Without STEP: confirm that the recovery is good. drd "
+        "removes the copies of the replaced data, so `drd undo` is not possible any more.",
         epilog=EXAMPLES,
     )
     global_options(parser)

@@ -67,8 +67,9 @@ def add_parser(sub: Verbs) -> None:
     export.set_defaults(handler="drd.cli.kit:export")
     verify = verbs.add_parser(
         "verify",
-        help="open the repositories with a kit alone",
-        description="Open the repositories with the kit alone, and report what it opened.",
+        help="test whether a kit alone opens the repositories",
+        description="Test whether a kit is enough for a recovery: open the repositories with the "
+        "passwords and addresses in the kit, without the plan files and secrets of this host.",
         epilog=EXAMPLES,
     )
     global_options(verify)

@@ -7,7 +7,7 @@ from drd.cli.parser import Verbs
 
 TEST_EXAMPLES = """\
 examples:
-  drd notify test                        a message through every channel, and what arrived
+  drd notify test                        a message through every channel
   drd notify test --channel webhook-1    through this one only"""
 
 LIST_EXAMPLES = """\
@@ -26,7 +26,7 @@ def add_parser(sub: Verbs) -> None:
     below = parser.add_subparsers(prog="drd notify", dest="action", metavar="VERB", required=True)
     test = below.add_parser(
         "test",
-        help="send a test message now, and report what arrived",
+        help="send a test message through every channel, and print which channels accepted it",
         description="Send a test message through every channel now, including heartbeats, "
         "without the outbox. Exit 0: all were accepted; 1: at least one was "
         "not.",

@@ -75,7 +75,7 @@ def add_parser(sub: Verbs) -> None:
 def _add_check(verbs: Any) -> None:
     parser = verbs.add_parser(
         "check",
-        help="schema and logic, each problem with its line",
+        help="check plans, and show each problem with its line",
         description="Read plans and report what is wrong with them, as `file:line: key: "
         "message`. Reads nothing but the files.",
         epilog=CHECK_EXAMPLES,

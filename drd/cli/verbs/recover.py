@@ -31,7 +31,8 @@ def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "recover",
         description="Restore the components of a plan into one of its targets, or to their "
-        "original places, by the same code that drills run, then check and measure.",
+        "original places, by the same code that drills run. Then run the plan's "
+        "checks, and measure how long it took and how much data was lost.",
         epilog=EXAMPLES,
     )
     global_options(parser)
@@ -52,7 +53,7 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
         "--in-place",
         action="store_true",
         help="restore over production: to the original places of the components, or to a target "
-        "that is such a place",
+        "in which a component has its original place",
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
@@ -73,7 +74,7 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
         choices=SCENARIOS,
         default=SCENARIOS[0],
         help="what was lost. drd executes the steps whose `when` matches this scenario, and reads "
-        "only from repositories that this scenario leaves "
+        "only from repositories that are not lost in this scenario "
         f"(default: {SCENARIOS[0]})",
     )
     parser.add_argument(
@@ -99,7 +100,8 @@ def _how_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept-after-kit",
         action="store_true",
-        help="on a host made from a recovery kit: accept a point that the kit does not list",
+        help="on a host made from a recovery kit: restore a point that is newer than the kit, so "
+        "that the kit cannot confirm it",
     )
     parser.add_argument(
         "--no-undo",
@@ -129,7 +131,8 @@ def _part_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="T",
-        help="a table, SCHEMA.NAME or NAME, copied beside the others; may be given several times",
+        help="restore only this table (SCHEMA.NAME or NAME), under a new name into the existing "
+        "database; may be given several times",
     )
     single.add_argument(
         "--path",
@@ -142,6 +145,6 @@ def _part_options(parser: argparse.ArgumentParser) -> None:
     single.add_argument(
         "--into",
         metavar="NAME",
-        help="name of the copy: a database, a file or a directory; with --table a table, "
-        "for several tables a schema; with --path the directory for them",
+        help="name of the copy: a database, a file or a directory. With one --table: the name of "
+        "the new table; with several: a schema. With --path: the directory to restore to",
     )

@@ -62,8 +62,8 @@ def add_parser(sub: Verbs) -> None:
     rekey.add_argument(
         "--cut-off-others",
         action="store_true",
-        help="remove the old password although plans that this host does not know store there: "
-        "their hosts lose access unless they have the new password",
+        help="remove the repository's old password although plans that this host does not know "
+        "use this repository: their hosts lose access unless they have the new password",
     )
     rekey.add_argument("--json", action="store_true", help="print one JSON document")
     rekey.set_defaults(handler="drd.cli.repository:run")

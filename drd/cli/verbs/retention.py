@@ -21,10 +21,10 @@ def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "retention",
         description="Forget whole restore points that the plan's retention does not keep, "
-        "counted from the newest complete one. drd never forgets this point, the "
-        "newest point that passed a drill, and held points (drd hold). One run "
-        "forgets at most as many points as backups completed since the last "
-        "retention, plus a quarter of the existing points.",
+        "by their age at the time of the newest complete point. drd never forgets that "
+        "point, the newest point that passed a drill, and held points (drd hold). The limit "
+        "of one run: a quarter of the existing points, and one more for each backup that "
+        "completed since the last retention.",
         epilog=EXAMPLES,
     )
     global_options(parser)
@@ -33,18 +33,21 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--force",
         action="store_true",
-        help="also forget the points that exceed the limit of one run",
+        help="forget all of them, even if they are more than the limit of one run",
     )
     parser.add_argument(
         "--clock-is-right",
         action="store_true",
-        help="after somebody set the clock: confirm that the present time is right",
+        help="after this host's clock was set: confirm that the present time is right, so that "
+        "retention continues",
     )
     parser.add_argument(
         "--reason", metavar="TEXT", help="why, for the record; --force and --clock-is-right need it"
     )
     parser.add_argument(
-        "--no-prune", action="store_true", help="for older scripts: retention never prunes"
+        "--no-prune",
+        action="store_true",
+        help="has no effect: retention never prunes (accepted for older scripts)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.retention:run")

@@ -20,4 +20,8 @@ def add_parser(sub: Verbs) -> None:
         "ended the recovery. In the second case, `drd resume` then continues the recovery.",
         examples=EXAMPLES,
     )
-    parser.add_argument("--by", metavar="NAME", help="who decides (default: your user)")
+    parser.add_argument(
+        "--by",
+        metavar="NAME",
+        help="the person who decides this, for the record (default: your user)",
+    )

@@ -23,7 +23,11 @@ def add_parser(sub: Verbs) -> None:
     )
     global_options(parser)
     parser.add_argument("run", help="id of the run, or its beginning")
-    parser.add_argument("--by", metavar="NAME", help="who decides (default: your user)")
+    parser.add_argument(
+        "--by",
+        metavar="NAME",
+        help="the person who decides this, for the record (default: your user)",
+    )
     parser.add_argument("--dry-run", action="store_true", help="print what would be done")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.rollback:run")

@@ -23,4 +23,8 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--why", required=True, metavar="TEXT", help="the reason, which drd keeps with the decision"
     )
-    parser.add_argument("--by", metavar="NAME", help="who decides (default: your user)")
+    parser.add_argument(
+        "--by",
+        metavar="NAME",
+        help="the person who decides this, for the record (default: your user)",
+    )

@@ -24,7 +24,7 @@ def add_parser(sub: Verbs) -> None:
         epilog=EXAMPLES,
     )
     global_options(parser)
-    parser.add_argument("plan", nargs="?", help="only this plan")
+    parser.add_argument("plan", nargs="?", help="show only this plan")
     parser.add_argument("--all", action="store_true", help="show every plan")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON document")

@@ -35,7 +35,11 @@ def add_parser(sub: Verbs) -> None:
         help="undo only this component; may be given several times",
     )
     parser.add_argument("--redo", action="store_true", help="revert an undo")
-    parser.add_argument("--by", metavar="NAME", help="who decides (default: your user)")
+    parser.add_argument(
+        "--by",
+        metavar="NAME",
+        help="the person who decides this, for the record (default: your user)",
+    )
     parser.add_argument("--dry-run", action="store_true", help="print what would be done")
     parser.add_argument("--yes", action="store_true", help="ask nothing (for scripts)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")

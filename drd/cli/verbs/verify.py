@@ -20,8 +20,8 @@ repository is gone, 11 another drd checks it, 12 wrong repository password, 130 
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "verify",
-        description="Check that a plan's repositories contain everything that they need, "
-        "and that their data can be read as it was written.",
+        description="Check that a plan's repositories contain all data of their restore "
+        "points, and that the data can be read as it was written.",
         epilog=EXAMPLES,
     )
     global_options(parser)

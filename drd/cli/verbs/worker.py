@@ -19,9 +19,15 @@ def add_parser(sub: Verbs) -> None:
         help="the process of RUN died: clean up after it, and end the run with this error "
         "(any text)",
     )
-    parser.add_argument("--code", default="", help="with --settle: the code of the error")
     parser.add_argument(
-        "--cancelled", action="store_true", help="with --settle: a person asked to end the run"
+        "--code",
+        default="",
+        help="with --settle: the code of that error, as `drd run show --json` prints it",
+    )
+    parser.add_argument(
+        "--cancelled",
+        action="store_true",
+        help="with --settle: record the run as cancelled, not as failed",
     )
     parser.add_argument(
         "--plan-on-stdin", action="store_true", help="read the plan's text from stdin"
