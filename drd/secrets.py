@@ -45,7 +45,10 @@ def resolve(ref: SecretRef, *, credentials: Path = CREDENTIALS) -> str:
     _refuse_unusable(value, ref)
     if not value:
         raise SecretUnavailable(
-            f"secret {ref.describe()} is empty", hint="write the secret to this place."
+            f"secret {ref.describe()} is empty",
+            hint="correct the command: it must print the secret."
+            if ref.source == "command"
+            else "write the secret there.",
         )
     if value == MASK:
         raise SecretUnavailable(

@@ -162,7 +162,7 @@ class SqlQueue(SqlStore):
             asked_run = runs.by_prefix(connection, run)
             if asked_run.state.final:
                 raise UsageError(
-                    f"run {asked_run.id} of {asked_run.plan} cannot be cancelled: it "
+                    f"run {asked_run.id} of {asked_run.plan} has ended already: it "
                     f"{_ended(asked_run.state)}{_by_whom(asked_run)}",
                     hint="`drd runs` lists the runs and their states.",
                 )

@@ -205,7 +205,7 @@ def test_cancel_ends_a_run_within_ten_seconds(site: Site, stopped: bool) -> None
         site_left = {p: w for p, w in site.processes().items() if p != running.process.pid}
         assert not any("restic" in w.split()[0] for w in site_left.values())
         again = site.drd("cancel", run, code=2)
-        assert f"run {run} of shop cannot be cancelled: it was cancelled; asked at " in again.err
+        assert f"run {run} of shop has ended already: it was cancelled; asked at " in again.err
     assert rows(site, "state") == [("cancelled",)]
     site.assert_clean()
 

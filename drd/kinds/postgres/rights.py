@@ -139,7 +139,7 @@ def _row_security(connection: Connection, role: str) -> Finding:
     forced = [table for table, force in rows if force]
     hint = f"ALTER ROLE {_quoted(connection, role)} BYPASSRLS;"
     if forced:
-        hint += f" -- also needed by the owner: row security is forced on {_few(forced)}"
+        hint += f" -- also if this user owns the table: row security is forced on {_few(forced)}"
     tables = _few([table for table, _ in rows])
     return Finding(
         "row-security", "error", "", f"row security hides rows of {tables} from user {role}", hint
