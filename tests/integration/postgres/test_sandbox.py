@@ -341,6 +341,8 @@ def test_a_server_whose_drd_was_killed_ends_and_is_swept(short_tmp: Path, long: 
     assert (sockets is not None) == long
     # A postmaster that its dead parent's signal did not reach.
     os.kill(pid, signal.SIGSTOP)
+    while ") T " not in Path(f"/proc/{pid}/stat").read_text():
+        time.sleep(0.01)
     child.kill()
     child.wait()
     child.stdout.close()
