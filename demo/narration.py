@@ -38,11 +38,21 @@ def ended_by_signals() -> Iterator[None]:
 
     def interrupt(number: int, _: FrameType | None) -> None:
         ignore_signals()
-        raise Interrupted(number)
+        if _Starting.now:
+            _Starting.interrupted_by = number
+        else:
+            raise Interrupted(number)
 
     for each in _SIGNALS:
         signal.signal(each, interrupt)
     yield
+
+
+class _Starting:
+    """Whether a command is just being started: an interrupt then waits until we can end it."""
+
+    now = False
+    interrupted_by = 0
 
 
 def ignore_signals() -> None:
@@ -100,15 +110,23 @@ class Shell:
 
     def _run(self, words: Sequence[str], stdout: int) -> int:
         """Run to the end; when we are interrupted, ask the child to end and wait until it has."""
-        child = subprocess.Popen(
-            tied_to_us(words, death_signal="TERM"),
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=subprocess.STDOUT,  # so that what a command complains about stands below it
-            env=self._environment,
-            cwd=self._directory,
-        )
+        _Starting.now = True
         try:
+            child = subprocess.Popen(
+                tied_to_us(words, death_signal="TERM"),
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=subprocess.STDOUT,  # so that what a command complains about is below it
+                env=self._environment,
+                cwd=self._directory,
+            )
+        except BaseException:
+            _Starting.now = False
+            raise
+        try:
+            _Starting.now = False
+            if _Starting.interrupted_by:
+                raise Interrupted(_Starting.interrupted_by)
             return child.wait()
         except BaseException:
             child.terminate()
