@@ -131,6 +131,9 @@ def answering(said: str) -> Iterator[int]:
             with peer:
                 peer.recv(65536)
                 peer.sendall(said.encode())
+                peer.shutdown(socket.SHUT_WR)
+                while peer.recv(65536):
+                    pass  # closing with something unread would reset the connection
 
         thread = threading.Thread(target=serve)
         thread.start()
