@@ -49,10 +49,22 @@ def ended_by_signals() -> Iterator[None]:
 
 
 class _Starting:
-    """Whether a command is just being started: an interrupt then waits until we can end it."""
+    """Whether a command is just being started, and the signal that came meanwhile (0: none)."""
 
     now = False
     interrupted_by = 0
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let an interrupt wait until the end of the block: until we know what we have to end."""
+    _Starting.now = True
+    try:
+        yield
+    finally:
+        _Starting.now = False
+    if _Starting.interrupted_by:
+        raise Interrupted(_Starting.interrupted_by)
 
 
 def ignore_signals() -> None:
@@ -110,25 +122,21 @@ class Shell:
 
     def _run(self, words: Sequence[str], stdout: int) -> int:
         """Run to the end; when we are interrupted, ask the child to end and wait until it has."""
-        _Starting.now = True
+        child: subprocess.Popen[bytes] | None = None
         try:
-            child = subprocess.Popen(
-                tied_to_us(words, death_signal="TERM"),
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=subprocess.STDOUT,  # so that what a command complains about is below it
-                env=self._environment,
-                cwd=self._directory,
-            )
-        except BaseException:
-            _Starting.now = False
-            raise
-        try:
-            _Starting.now = False
-            if _Starting.interrupted_by:
-                raise Interrupted(_Starting.interrupted_by)
+            with _uninterrupted():
+                child = subprocess.Popen(
+                    tied_to_us(words, death_signal="TERM"),
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=subprocess.STDOUT,  # so that what a command complains about is below it
+                    env=self._environment,
+                    cwd=self._directory,
+                )
             return child.wait()
         except BaseException:
+            if child is None:
+                raise
             child.terminate()
             try:
                 child.wait(_GRACE_S)

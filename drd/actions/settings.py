@@ -44,7 +44,8 @@ class Rehearsed(StepSettings):
     reason: str | None = Field(
         None,
         min_length=1,
-        description="Why drills skip the step. The result of each drill shows this reason.",
+        description="The reason why drills skip this step. Each drill shows the reason in its "
+        "result.",
     )
     stand_in: Words | None = Field(
         None, alias="with", description="The command that simulates the step; drd uses no shell."

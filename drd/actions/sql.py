@@ -26,9 +26,9 @@ class SqlSettings(Rehearsed):
     component: str = Field(description="The database.")
     query: str = Field(
         min_length=1,
-        description="The SQL. Its changes are committed at the end. drd replaces "
-        "`${point}` and other values by a quoted string of SQL, also if you write quotes "
-        "around it.",
+        description="The SQL statements. drd commits their changes after the last one. drd writes "
+        "a value such as `${point}` as a quoted SQL string: `${point}` and `'${point}'` are the "
+        "same.",
     )
 
     def contradictions(self) -> Iterator[Contradiction]:

@@ -173,7 +173,7 @@ def _by_prefix(connection: Connection, prefix: str) -> Alert:
     if len(still) > 1:
         names = ", ".join(f"{a.id} ({a.kind} of {a.plan or 'drd'})" for a in still)
         raise UsageError(
-            f"several alerts have an id that begins with {prefix!r}",
+            f"the ids of several alerts begin with {prefix!r}",
             hint=f"give more characters of the id: {names}",
         )
     return still[0]

@@ -101,7 +101,7 @@ def plan_of(connection: Connection, prefix: str) -> tuple[str, str]:
         raise NoRestorePoint(f"there is no restore point {prefix!r}", hint=hint)
     if len(rows) > 1:
         raise UsageError(
-            f"several restore points have an id that begins with {prefix!r}",
+            f"the ids of several restore points begin with {prefix!r}",
             hint=f"give more characters of the id: {hint}",
         )
     return rows[0].plan, rows[0].id

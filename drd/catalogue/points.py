@@ -240,7 +240,7 @@ def _only(plan: str, prefix: str, rows: Sequence[Row[Any]]) -> Row[Any]:
         raise NoRestorePoint(f"plan {plan} has no restore point {prefix!r}", hint=hint)
     if len(chosen) > 1:
         raise UsageError(
-            f"several restore points of {plan} have an id that begins with {prefix!r}",
+            f"the ids of several restore points of {plan} begin with {prefix!r}",
             hint=f"give more characters of the id: {hint}",
         )
     return chosen[0]

@@ -206,7 +206,7 @@ def by_prefix(connection: Connection, prefix: str) -> Run:
         raise UsageError(f"there is no run {prefix!r}", hint="drd runs lists the runs.")
     if len(rows) > 1:
         raise UsageError(
-            f"several runs have an id that begins with {prefix!r}",
+            f"the ids of several runs begin with {prefix!r}",
             hint="give more characters of the id: drd runs lists the runs.",
         )
     return to_run(rows[0])

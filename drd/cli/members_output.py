@@ -11,7 +11,7 @@ from drd.extension_faults import is_called_by_extension
 
 
 class _Stdout:
-    """Stands for stdout, but writes to stderr what the code of an extension prints."""
+    """Replaces stdout: what the code of an extension prints goes to stderr."""
 
     def __init__(self, stdout: TextIO) -> None:
         self._stdout = stdout

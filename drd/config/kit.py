@@ -84,8 +84,9 @@ class DaemonKit(Settings):
 
     required: bool = Field(
         False,
-        description="If true, `drd readiness` reports a plan as ready only if its kit is current, "
-        "and was opened by `drd kit verify` or by the scheduled test of the kit.",
+        description="If true, a plan without a good kit is not ready (`drd readiness`). A kit is "
+        "good if it is current, and `drd kit verify` or the scheduled test of the kit could open "
+        "it.",
     )
     recipients: list[Recipient] = Field(default_factory=list, description=RECIPIENTS)
     shares: Shares | None = Field(None, description=SHARES)
@@ -102,9 +103,9 @@ class PlanKit(Settings):
 
     required: bool | None = Field(
         None,
-        description="If true, `drd readiness` reports this plan as ready only if its kit is "
-        "current, and was opened by `drd kit verify` or by the scheduled test of the kit (default: "
-        "as in drd.yaml).",
+        description="If true, this plan is not ready (`drd readiness`) without a good kit. A kit "
+        "is good if it is current, and `drd kit verify` or the scheduled test of the kit could "
+        "open it. Default: as in drd.yaml.",
     )
     recipients: list[Recipient] = Field(default_factory=list, description=RECIPIENTS)
     shares: Shares | None = Field(None, description=SHARES)

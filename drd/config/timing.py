@@ -95,10 +95,10 @@ class Backup(Timed):
     )
     jitter: DurationOrNone | None = Field(
         None,
-        description="drd delays the starts of this plan by up to this time, so that not all plans "
-        "start at the same time: with `cron` each start, with `every` only the first. A plan's "
-        "delay is always the same. `none`: no delay. Default: `none` with `cron`, up to 15s with "
-        "`every`.",
+        description="The longest delay of a start, so that not all plans start at the same time. "
+        "With `cron`, drd delays each start; with `every`, only the first one. The delay of a "
+        "plan does not change from start to start. `none` means no delay. Default: `none` with "
+        "`cron`, and at most 15s with `every`.",
     )
 
 

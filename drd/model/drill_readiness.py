@@ -217,8 +217,8 @@ def of_fence(plan: Plan, evidence: Iterable[Evidence]) -> list[ReadinessFinding]
     judged = []
     if last.fence.missing and last.fence.fenced:
         remedy = (
-            "give this host what is missing: docs/sandbox.md. A drill with only a part of the "
-            "fence is inconclusive if the plan says `drill: {fence: required}`."
+            "give this host what is missing: docs/sandbox.md. If such a drill must not count, "
+            "write `drill: {fence: required}` in the plan: then it is inconclusive."
         )
         text = f"the last drill ran with only a part of the fence: {last.fence.words()}"
         if not last.fence.held:

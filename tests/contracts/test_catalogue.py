@@ -130,7 +130,7 @@ def test_ambiguous_run_is_a_usage_error(catalogue: SqlCatalogue) -> None:
         catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(1))
         ids.append(owned.run.id)
 
-    with pytest.raises(UsageError, match="several runs have an id that begins with"):
+    with pytest.raises(UsageError, match="the ids of several runs begin with"):
         catalogue.runs.get(ids[-1][0])
 
 

@@ -167,7 +167,7 @@ def test_an_alert_is_acknowledged_by_the_beginning_of_its_id(catalogue: SqlCatal
         ("9", "there is no alert '9'"),
         ("", "there is no alert ''"),
         ("%", "there is no alert '%'"),
-        ("a", "several alerts have an id that begins with 'a'"),
+        ("a", "the ids of several alerts begin with 'a'"),
         ("c", "alert c is resolved already"),
     ],
 )

@@ -126,7 +126,7 @@ def test_point_is_found_by_the_start_of_its_id(catalogue: SqlCatalogue) -> None:
         "a whole id is not ambiguous"
     )
     with pytest.raises(
-        UsageError, match="several restore points of orders-api have an id that begins with '7c1'"
+        UsageError, match="the ids of several restore points of orders-api begin with '7c1'"
     ):
         catalogue.points.get("orders-api", "7c1")
     for unknown in ("", "9", "%", "7c1_"):

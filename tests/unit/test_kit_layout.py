@@ -175,10 +175,7 @@ def test_a_credential_that_is_no_plain_name_is_not_written_while_a_package_is_mi
     text = PLAN.replace("credential: restic ", f"credential: {name} ")
     secrets = {**SECRETS, SecretRef("credential", name): "evil"}
     registry.use((), [registry.Unavailable("drd-nowhere", "is missing", "install it.", None)])
-    try:
-        layout = lay_out(LostHost({"shop": text}, None, "/etc/drd", secrets, CA), Path("/"))
-    finally:
-        registry.use(())
+    layout = lay_out(LostHost({"shop": text}, None, "/etc/drd", secrets, CA), Path("/"))
     assert not [file for file in layout.files if b"evil" in file.content]
     (plan,) = (file for file in layout.files if file.path == Path("/etc/drd/plans/shop.yaml"))
     assert f"credential: {name} ".encode() in plan.content

@@ -1,6 +1,5 @@
 """The registries of what drd can be extended by."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -41,10 +40,8 @@ def test_two_checks_compare_with_what_was_seen_at_backup() -> None:
 
 
 @pytest.fixture
-def drawer() -> Iterator[None]:
+def drawer() -> None:
     registry.use([Added("kinds", "drawer", DRAWER, Extension("drd-drawer", "2.7.1"))])
-    yield
-    registry.use([])
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -139,8 +139,8 @@ def _add_new(verbs: Any) -> None:
         action="append",
         default=[],
         metavar=("KIND", "WHERE"),
-        help="add components of a kind that an extension adds (`extensions` in drd.yaml): first "
-        "the name of the kind, then where the data of each component is",
+        help="add components of a kind that comes from an extension (`extensions` in drd.yaml). "
+        "Write the name of the kind, then the place of the data of each component",
     )
     parser.add_argument(
         "--repository",

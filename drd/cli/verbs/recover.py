@@ -31,8 +31,8 @@ def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "recover",
         description="Restore the components of a plan into one of its targets, or to their "
-        "original places, by the same code that drills run. Then run the plan's "
-        "checks, and measure how long it took and how much data was lost.",
+        "original places. Afterwards drd runs the checks of the plan, and measures how long the "
+        "recovery took and how much data was lost. A drill does the same in a sandbox.",
         epilog=EXAMPLES,
     )
     global_options(parser)

@@ -20,11 +20,11 @@ password, 130 cancelled."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "retention",
-        description="Forget whole restore points that the plan's retention does not keep, "
-        "by their age at the time of the newest complete point. drd never forgets that "
-        "point, the newest point that passed a drill, and held points (drd hold). The limit "
-        "of one run: a quarter of the existing points, and one more for each backup that "
-        "completed since the last retention.",
+        description="Forget whole restore points that the plan's retention does not keep. The age "
+        "of a point is the time between it and the newest complete point. drd always keeps the "
+        "newest complete point, the newest point that passed a drill, and held points (drd "
+        "hold). One run forgets at most a quarter of the existing points, and one more for each "
+        "backup that completed since the last retention.",
         epilog=EXAMPLES,
     )
     global_options(parser)

@@ -17,7 +17,7 @@ _KNOWN_FOR_S = 10.0
 """The daemon asks again after this time: a package may have changed meanwhile."""
 
 _known: tuple[float, dict[str, str | None]] = -_KNOWN_FOR_S, {}
-"""When the versions were read, and the versions by the normal form of the name."""
+"""The time of the last read, and the version of each package, by the normal form of its name."""
 
 
 def changed_package(packages: Mapping[str, str]) -> str:

@@ -45,7 +45,7 @@ def release(
         )
     if len(exact) > 1:
         raise UsageError(
-            f"several held restore points have an id that begins with {prefix!r}",
+            f"the ids of several held restore points begin with {prefix!r}",
             hint="give more characters of the id.",
         )
     return catalogue.keeping.release(
