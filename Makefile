@@ -1,22 +1,22 @@
 # Commands for contributors. `make test` and `make demo` install everything they need.
 
 PYTHON  ?= python3
-WORKERS ?= $(shell echo $$((2 * $$(nproc))))
+WORKERS ?= $(shell echo $$((3 * $$(nproc))))
 BIN     := .venv/bin
 PYTEST  := $(BIN)/python -m pytest
 export PYTHON
 unexport PYTHONDONTWRITEBYTECODE  # the tests start hundreds of interpreters, and each would compile drd
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check lint format demo bench faults mutants clean
+.PHONY: help setup test check lint format demo bench faults mutants recording clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing: Debian packages (as root) and .venv
-	@scripts/setup
+	@scripts/setup test
 
-test: setup ## Run the tests (WORKERS at a time, by default two for each core; ARGS="-k name" to choose)
+test: setup ## Run the tests (WORKERS at a time, by default three for each core; ARGS="-k name" to choose)
 	$(PYTEST) -n $(WORKERS) --dist loadgroup $(ARGS)
 
 lint: setup ## Format, style, types and layers, without the tests
@@ -31,7 +31,8 @@ format: setup ## Rewrite the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-demo: setup ## A disaster and the recovery, with real servers (KEEP=1 leaves them running)
+demo: ## A disaster and the recovery, with real servers (KEEP=1 leaves them running)
+	@scripts/setup demo
 	$(BIN)/python -m demo.run
 
 bench: setup ## Measure what the documentation promises (ARGS="--only status")
@@ -42,6 +43,9 @@ faults: setup ## Long rounds of injected faults
 
 mutants: setup ## Change 100 decisions, one at a time, and check that the tests fail (ARGS="--seed 7")
 	PYTHONPATH=scripts $(BIN)/python -m mutants $(ARGS)
+
+recording: setup ## Draw docs/recording.svg, the picture of the README, from a demo
+	$(BIN)/python scripts/recording.py
 
 clean: ## Remove everything that the other targets made here
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .mutants_cache

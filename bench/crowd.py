@@ -40,7 +40,7 @@ plans: plans
 work_dir: work
 cache_dir: cache
 limits: {{runs: 8}}
-log: {{format: json}}
+log: {{format: json, level: debug}}
 metrics: {{textfile: {home}/metrics/drd.prom}}
 """
 

@@ -124,7 +124,11 @@ def _measured(crowd: Crowd, seconds: float) -> Figures:
         running.start_s,
         share,
         memory,
-        [e["took_s"] for e in running.events("tick") if since <= _time(e["timestamp"]) < until],
+        [
+            e["took_s"]
+            for e in running.events("tick")
+            if e["did"] and since <= _time(e["timestamp"]) < until
+        ],
         _late(crowd, since, until),
         status_s,
     )

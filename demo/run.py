@@ -89,7 +89,7 @@ class _Demo:
         with timed("two PostgreSQL servers: the API's, and an empty one for the bad day"):
             live = stack.enter_context(postgres_server(self.place.home / "pg", password="live"))
             standby = stack.enter_context(
-                postgres_server(self.place.home / "pg2", password="standby")
+                postgres_server(self.place.home / "pg2", password="open sesame")
             )
         return live, standby
 

@@ -69,14 +69,13 @@ if TYPE_CHECKING:
 
 class DrdError(Exception):
     """A fact in lower case, with a remedy.
-
-    `exit_code` is the process's; `permanent` says that a retry cannot help. An instance may
-    override its class. `line` has a message of several lines in one. Known secrets are masked here.
-    """
+    `permanent` says that a retry cannot help; an instance may override its class. `line` has the
+    message in one line. `untouched`: nothing was changed before. Known secrets are masked here."""
 
     exit_code = 1
     permanent = True
     hint: str = ""
+    untouched = False
     code = "error"
 
     def __init_subclass__(cls) -> None:
@@ -117,11 +116,8 @@ class UsageError(DrdError):
 
 
 class Problem(NamedTuple):
-    """One problem in a file: `file:line: path: message`, and the remedy.
-
-    A named tuple, as in the facts of `status`: that verb imports this module and has no time for
-    `dataclasses`.
-    """
+    """One problem in a file: `file:line: path: message`, and the remedy. A named tuple: `status`
+    imports this module, and has no time for `dataclasses`."""
 
     file: str
     line: int
@@ -137,10 +133,11 @@ class Problem(NamedTuple):
 
 
 class ConfigError(UsageError):
-    """Problems in a plan or in drd.yaml: `problems` has all, `line` the first and their number."""
+    """Problems in a plan or in drd.yaml: `problems` has all, `line` the first and their number.
+    `needs_restart`: the file is right, but only a restart gives the service what it names."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(problems)
+    def __init__(self, problems: Sequence[Problem], *, needs_restart: bool = False) -> None:
+        self.problems, self.needs_restart = tuple(problems), needs_restart
         first, *others = self.problems
         more = f" (and {len(others)} more)" if others else ""
         super().__init__(
@@ -308,6 +305,7 @@ class RepositoryLocked(RepositoryError):
 
 class WrongKey(RepositoryError):
     exit_code = 12
+    changed: tuple[str, float] | None = None  # the password's file, and when it last changed
 
 
 class TargetError(DrdError):
@@ -439,12 +437,13 @@ class Fenced(DrdError):
 
 class Cancelled(BaseException):
     """A person asked to end the run. Like KeyboardInterrupt, `except Exception` does
-    not catch it.
+    not catch it. `program` is the one that was ended; empty if the message says what was.
     """
 
     exit_code = 130
     hint = ""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, program: str = "") -> None:
         super().__init__(message)
         self.message = message
+        self.program = program

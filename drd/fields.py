@@ -29,13 +29,14 @@ from drd.model.units import parse_duration, parse_size
 
 class Contradiction(NamedTuple):
     """An error in settings beyond the types of single keys. `path` is its place below them;
-    `of_key` if the key itself is wrong, not its value.
+    `of_key` if the key itself is wrong, not its value. One that only `warns` lets the plan load.
     """
 
     path: tuple[str | int, ...]
     message: str
     hint: str
     of_key: bool = False
+    warns: bool = False
 
     @staticmethod
     def of(error: ValueError, path: tuple[str | int, ...]) -> Contradiction:
@@ -64,7 +65,11 @@ class Settings(BaseModel):
     unsaid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, arbitrary_types_allowed=True, strict=False
+        extra="forbid",
+        frozen=True,
+        arbitrary_types_allowed=True,
+        strict=False,
+        defer_build=True,
     )
 
     def contradictions(self) -> Iterable[Contradiction]:
@@ -274,7 +279,7 @@ def _fingerprint(value: Any) -> Any:
 
 
 class _OrMode:
-    """Adds the short form to the JSON Schema."""
+    """Adds to the JSON Schema that the mode alone is enough."""
 
     def __get_pydantic_json_schema__(
         self, core: CoreSchema, handler: GetJsonSchemaHandler

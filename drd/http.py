@@ -82,9 +82,12 @@ def exchange(
     context = trust() if parts.scheme == "https" else None
     connection, target, own = _connection(parts, proxy, deadline_s, context)
     sent = {"User-Agent": f"drd/{drd.__version__}", **own, **headers}
+    held: list[socket.socket | None] = [None]
     try:
-        with cut_off(deadline_s, lambda: connection.sock) as late:
+        with cut_off(deadline_s, lambda: connection.sock or held[0]) as late:
             connection.request(method, target, body, sent)
+            # The connection forgets its socket where the server closes it after the answer.
+            held[0] = connection.sock
             response = connection.getresponse()
             read = response.read(most)
             return Answer(host, response.status, response.reason, response.headers, read, late())
@@ -159,7 +162,7 @@ def explain_tls(host: str, error: ssl.SSLError) -> NoAnswer:
         )
     return NoAnswer(
         f"cannot establish TLS with {host}: {error.reason or error}",
-        hint="check the port: it must accept TLS as soon as a client connects.",
+        hint="check the port: the server must speak TLS on this port.",
     )
 
 
@@ -230,4 +233,6 @@ def _explained(host: str, error: Exception) -> NoAnswer:
             permanent=True,
         )
     why = (getattr(error, "strerror", None) or "").lower() or str(error)
-    return NoAnswer(f"cannot reach {host}: {why}", hint="check that it is running.")
+    return NoAnswer(
+        f"cannot reach {host}: {why}", hint=f"check that a server is running at {host}."
+    )

@@ -15,6 +15,11 @@ from collections.abc import Mapping
 SOCKET = "/run/systemd/journal/socket"
 VARIABLE = "JOURNAL_STREAM"
 
+OWN = frozenset({"MESSAGE", "MESSAGE_ID", "PRIORITY", "SYSLOG_IDENTIFIER"})
+"""Fields with a meaning of their own in the journal: a second MESSAGE hides the first in
+`journalctl`.
+"""
+
 _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
 
@@ -30,12 +35,14 @@ def is_ours() -> bool:
 
 def datagram(level: str, message: str, fields: Mapping[str, str]) -> bytes:
     """Return one line. Field names consist of capitals, digits and underscores; others are left
-    out.
+    out. Raises ValueError for a field of the journal's OWN.
     """
     parts = [_field("MESSAGE", message), _field("PRIORITY", str(_PRIORITY.get(level, 6)))]
     parts.append(_field("SYSLOG_IDENTIFIER", "drd"))
     for name, value in fields.items():
         upper = name.upper()
+        if upper in OWN:
+            raise ValueError(f"a line for the journal may not have a field {name!r}: rename it")
         if upper.isascii() and upper.replace("_", "").isalnum() and upper[0].isalpha():
             parts.append(_field(upper, value))
     return b"".join(parts)

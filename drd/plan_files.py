@@ -33,15 +33,28 @@ def plan_files(directory: str | os.PathLike[str]) -> list[FoundPlanFile]:
     return [file for name in sorted(names) if (file := stat_file(base + name)) is not None]
 
 
+_NAME = re.compile(r"""^plan\s*:\s*(["']?)([a-z0-9-]{1,40})\1\s*(?:#.*)?$""", re.MULTILINE)
+
+
 def plan_name(path: str) -> str:
     """Return the name in a plan file, else the file's own; YAML is not parsed for it."""
+    match = _NAME.search(_head(path))
+    return match[2] if match else os.path.basename(path).rsplit(".", 1)[0]  # noqa: PTH119
+
+
+def name_line(path: str) -> int:
+    """Return the line of the name in a plan file; 1 if the file does not contain it."""
+    head = _head(path)
+    match = _NAME.search(head)
+    return head.count("\n", 0, match.start()) + 1 if match else 1
+
+
+def _head(path: str) -> str:
     try:
         with open(path, "rb", opener=_without_waiting) as file:
-            head = (file.read(_NAME_WITHIN) or b"").decode("utf-8", "replace")
+            return (file.read(_NAME_WITHIN) or b"").decode("utf-8", "replace")
     except OSError:
-        head = ""
-    match = re.search(r"""^plan\s*:\s*(["']?)([a-z0-9-]{1,40})\1\s*(?:#.*)?$""", head, re.MULTILINE)
-    return match[2] if match else os.path.basename(path).rsplit(".", 1)[0]  # noqa: PTH119
+        return ""
 
 
 def _without_waiting(path: str, flags: int) -> int:

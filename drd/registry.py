@@ -138,6 +138,8 @@ KINDS: Registry[KindSpec] = Registry(
         "postgres": "drd.kinds.postgres:SPEC",
         "sqlite": "drd.kinds.sqlite:SPEC",
         "files": "drd.kinds.files:SPEC",
+        "command": "drd.kinds.command:SPEC",
+        "http": "drd.kinds.http:SPEC",
     },
 )
 
@@ -149,6 +151,7 @@ CHECKS: Registry[CheckKind] = Registry(
         "sql": "drd.checks.sql:SPEC",
         "rows": "drd.checks.rows:SPEC",
         "files": "drd.checks.files:SPEC",
+        "documents": "drd.checks.documents:SPEC",
         "command": "drd.checks.command:SPEC",
     },
 )

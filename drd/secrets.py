@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from drd import log, process
 from drd.errors import SecretUnavailable
 from drd.masking import MASK
 from drd.model.plan import SecretRef
+from drd.model.units import format_time
 from drd.modes import open_regular
 
 CREDENTIALS = Path("/etc/drd/credentials")
@@ -48,7 +51,7 @@ def resolve(ref: SecretRef, *, credentials: Path = CREDENTIALS) -> str:
             f"secret {ref.describe()} is empty",
             hint="correct the command: it must print the secret."
             if ref.source == "command"
-            else "write the secret there.",
+            else "write the secret to this place.",
         )
     if value == MASK:
         raise SecretUnavailable(
@@ -180,7 +183,7 @@ def _from_directory(name: str, credentials: Path) -> str:
             credentials / name, "run this command as root, or as the owner of the file."
         )
     raise SecretUnavailable(
-        f"credential {name} is not in {credentials}",
+        f"credential {name} is not in {credentials}{_changed(credentials)}",
         hint=f"write the secret to {credentials / name}, mode 0600.",
     )
 
@@ -193,21 +196,56 @@ def _is_there(path: Path) -> bool:
         return False
 
 
+def changed_at(ref: SecretRef) -> tuple[str, float] | None:
+    """Return the file of a secret, and the time of its last change. None for other references, and
+    if we may not look for the file."""
+    if ref.source not in _FILES or not isinstance(ref.value, str):
+        return None
+    file = CREDENTIALS / ref.value if ref.source == "credential" else Path(ref.value)
+    try:
+        return str(file), file.stat().st_mtime
+    except OSError:
+        return None
+
+
+def gone_since(file: Path) -> datetime | None:
+    """Return the last change of the directory of a file that is gone: it was removed then, or
+    earlier. None if nobody can say.
+    """
+    try:
+        return datetime.fromtimestamp(file.parent.stat().st_mtime, UTC)
+    except OSError:
+        return None
+
+
+def _changed(directory: Path) -> str:
+    at = gone_since(directory / "file")
+    if at is None:
+        return ""
+    return f" (the directory changed last at {format_time(at, seconds=True)})"
+
+
 def _from_file(path: Path, hint: str) -> str:
     try:
         with os.fdopen(open_regular(path, os.O_RDONLY | os.O_CLOEXEC), "rb") as file:
             data = file.read(_LARGEST_FILE + 1)
         if len(data) > _LARGEST_FILE:
             raise SecretUnavailable(
-                f"secret file {path} is larger than {_LARGEST_FILE >> 20} MiB", hint=hint
+                f"secret file {path} is larger than {_LARGEST_FILE >> 20} MiB",
+                hint="write the secret itself into it: a password, a key or a token.",
             )
         return data.decode("utf-8")
     except OSError as error:
+        since = _changed(path.parent) if isinstance(error, FileNotFoundError) else ""
+        if error.errno == errno.EINVAL:
+            hint = f"remove {path}, and write the secret into a file of this name, mode 0600."
         raise SecretUnavailable(
-            f"cannot read secret file {path}: {error.strerror}", hint=hint
+            f"cannot read secret file {path}: {error.strerror}{since}", hint=hint
         ) from error
     except UnicodeDecodeError as error:
-        raise SecretUnavailable(f"secret file {path} is not UTF-8 text", hint=hint) from error
+        raise SecretUnavailable(
+            f"secret file {path} is not UTF-8 text", hint="write the secret into it as UTF-8 text."
+        ) from error
 
 
 def _from_command(ref: SecretRef) -> str:

@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import socket
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from drd.model.run import Run, RunKind, RunState
 from drd.model.step_results import PersonStepResult
 from drd.modes import make_public_directory
 from drd.process import rights
+from tests import warm
 from tests.e2e.site import Result, Site
 
 READERS, OPERATORS, MAIL = 60, 9, 8
@@ -89,17 +89,8 @@ def as_user(
     site: Site, uid: int, groups: Sequence[int], *words: str, code: int | None = 0
 ) -> Result:
     """A command of drd as that user gives it."""
-    how = ["setpriv", f"--reuid={uid}", "--regid=65534", "--inh-caps=-all"]
-    how += [f"--groups={','.join(map(str, groups))}"] if groups else ["--clear-groups"]
     env = {k: v for k, v in site.env().items() if k != "SUDO_USER"} | {"HOME": "/"}
-    done = subprocess.run(
-        [*how, "--", *site.argv(*words)],
-        capture_output=True,
-        env=env,
-        timeout=120,
-        check=False,
-        cwd="/",
-    )
+    done = warm.run(words, env=env, cwd=Path("/"), user=(uid, 65534, groups))
     result = Result(done.returncode, done.stdout.decode(), done.stderr.decode())
     assert "Traceback" not in result.err, result.err
     assert code is None or result.code == code, f"{words}: {result}"

@@ -59,6 +59,7 @@ def plan(
     components: Sequence[str] = ("orders-db", "gateway"),
     file: str = "",
     digest: str = "d1",
+    proof: str = "",
 ) -> Plan:
     return Plan(
         name=name,
@@ -74,6 +75,7 @@ def plan(
         targets={},
         drill=DrillPolicy(every_s=7 * 86400.0),
         digest=digest,
+        proof=proof or f"proof of {digest}",
         file=file,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,15 +16,19 @@ import hypothesis
 import pytest
 from sqlalchemy.pool import QueuePool
 
-from drd import log, masking, registry
+from drd import log, masking, record_writer, registry
 from drd.catalogue.engine import Database
-from tests import light_catalogue, light_repository, light_tools, memory, warm
+from tests import light_catalogue, light_kit, light_repository, light_tools, memory, warm
 from tests.servers import (
     PostgresServer,
+    RestServer,
     S3Server,
+    SshServer,
     postgres_server,
+    rest_server,
     s3_server,
     short_directory,
+    ssh_server,
 )
 
 # The directory of this run, handed down to xdist's workers and to every process that a test
@@ -46,6 +51,22 @@ def short_tmp() -> Iterator[Path]:
 def s3() -> Iterator[S3Server]:
     """An S3 server for everybody: make a bucket of your own, and leave the server running."""
     with short_directory(_run_directory()) as path, s3_server(path) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def ssh() -> Iterator[SshServer]:
+    """An SSH server for everybody: use a directory of your own, and leave the server running."""
+    with short_directory(_run_directory()) as path, ssh_server(path) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rest() -> Iterator[RestServer]:
+    """A REST server for everybody: use a path of your own, and leave the server running."""
+    if shutil.which("restic-rest-server") is None:
+        pytest.skip("this system has no restic-rest-server")
+    with short_directory(_run_directory()) as path, rest_server(path) as server:
         yield server
 
 
@@ -131,6 +152,12 @@ def _extensions() -> Iterator[None]:
         registry.use(*before)
 
 
+@pytest.fixture(autouse=True)
+def _records() -> None:
+    """What one test has read as root casts no doubt on what the next one shows."""
+    record_writer.begin()
+
+
 def _run_directory() -> Path:
     return Path(os.environ[_RUN_DIRECTORY])
 
@@ -148,7 +175,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.basetemp = config.option.basetemp or f"{_run_directory()}/pytest"
     light_catalogue.install()
     light_tools.install()
-    light_repository.install()
+    light_repository.lighten_new()
+    light_kit.install()
 
 
 def pytest_collection_finish() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -120,7 +120,7 @@ class MemoryRepository:
         on_progress(Progress(host, "backup", stored.bytes, stored.bytes))
         if unread:
             raise SnapshotIncomplete(
-                f"{len(unread)} of the files could not be read: {', '.join(unread)}",
+                f"drd could not read {len(unread)} of the files: {', '.join(unread)}",
                 snapshot=stored.snapshot,
                 unread=unread,
             )
@@ -220,6 +220,20 @@ class MemoryRepository:
         with self._lock:
             self._kept[info.id] = _Kept(info, kept.files, lengths)
         return info.id
+
+    def changed(self, snapshot: str, directory: str) -> Mapping[str, datetime]:
+        self._files(snapshot)
+        return {}  # modes and times are not its business
+
+    def mount(
+        self,
+        into: Path,
+        *,
+        host: str,
+        tags: Sequence[Sequence[str]],
+        on_ready: Callable[[], None],
+    ) -> None:
+        raise NotSupported("a repository in memory cannot be mounted")
 
     def read_file(self, snapshot: str, filename: str) -> bytes:
         data = self._files(snapshot).get("/" + filename.lstrip("/"))

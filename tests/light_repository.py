@@ -1,77 +1,53 @@
-"""Repositories that restic made and whose key takes no time to derive.
+"""Repositories whose key takes no time to derive.
 
 restic spends half a second of CPU on the password in every call, by parameters that stand in the
-key's file, and three seconds on finding those when it makes a repository. Of a test's time that is
-most. So one repository is made by the real `restic init`, its key is encrypted anew with the
-smallest of parameters (as `restic key add` would on a very slow computer), and tests begin with a
-copy of it. The format of the file is restic's: doc/design.rst, "Keys, Encryption and MAC".
+key's file, and two seconds on finding those for each key that it makes. Of a test's time that is
+most. So what `restic init` would make on a very slow computer is made here; restic itself makes its
+repositories and keys in the contract tests.
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
+import getpass
 import json
 import os
-import shutil
-import subprocess
-from base64 import b64decode, b64encode
-from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cache
+import socket
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from drd.repositories.restic import keys, maintenance
 from drd.repositories.restic.runner import ResticRunner
+from tests import restic_format
 from tests.servers import S3Server
 
-_LIGHT = {"N": 2, "r": 1, "p": 1}
 
-
-def begin(directory: Path, password: str) -> None:
-    """An empty repository at `directory`, which must not be there yet."""
-    shutil.copytree(_made(password), directory)
+def begin(directory: Path, password: str, polynomial: str = "") -> str:
+    """An empty repository at `directory`, which must not be there yet; its id."""
+    data = [f"data/{number:02x}" for number in range(256)]
+    for name in ("", "data", *data, "index", "keys", "locks", "snapshots"):
+        (directory / name).mkdir(0o700)
+    config, made = _made(password, polynomial)
+    for name, text in made.items():
+        _write(directory / name, text)
+    return str(config["id"])
 
 
 def begin_in_bucket(server: S3Server, url: str, password: str) -> None:
     """The same at restic's `url` of a place in a bucket that is there."""
-    (bucket, prefix), made, client = _in_bucket(url), _made(password), server.client()
-    for file in (made / "config", *(made / "keys").iterdir()):
-        key = f"{prefix}{file.relative_to(made)}"
-        client.put_object(Bucket=bucket, Key=key, Body=file.read_bytes())
+    (bucket, prefix), client = _in_bucket(url), server.client()
+    for name, text in _made(password)[1].items():
+        client.put_object(Bucket=bucket, Key=f"{prefix}{name}", Body=text)
 
 
-def lighten(directory: Path, password: str, known: Iterable[str] = ()) -> None:
-    """Give a repository in a directory such a key, in place of the one that restic just made there:
-    the only one beside those that were `known` before."""
-    (file,) = (f for f in (directory / "keys").iterdir() if f.name not in known)
-    name, text = _light_file(file.read_bytes(), password)
-    light = file.with_name(name)
-    light.write_bytes(text)
-    shutil.copystat(file, light)
+def lighten(directory: Path, password: str) -> None:
+    """Give a repository that restic just made in a directory such a key, in place of its only
+    one."""
+    (file,) = (directory / "keys").iterdir()
+    name, text = _lightened(file.read_bytes(), password)
+    _write(directory / "keys" / name, text)
     file.unlink()
-
-
-def install() -> None:
-    """Let the keys that drd of this process adds to repositories in directories be such keys, from
-    now on."""
-    add, initialise = keys.add, maintenance._initialise
-
-    def add_light(runner: ResticRunner, password: str) -> None:
-        place = Path(runner.url, "keys")
-        known = [f.name for f in place.iterdir()] if place.is_dir() else []
-        add(runner, password)
-        if known:
-            lighten(place.parent, password, known)
-
-    def initialise_light(runner: ResticRunner, chunker_from: ResticRunner | None) -> str:
-        made = initialise(runner, chunker_from)
-        if Path(runner.url, "keys").is_dir():
-            lighten(Path(runner.url), runner.session.password())
-        return made
-
-    keys.add, maintenance._initialise = add_light, initialise_light
 
 
 def lighten_in_bucket(server: S3Server, url: str, password: str) -> None:
@@ -79,7 +55,7 @@ def lighten_in_bucket(server: S3Server, url: str, password: str) -> None:
     (bucket, prefix), client = _in_bucket(url), server.client()
     (found,) = client.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}keys/")["Contents"]
     old = client.get_object(Bucket=bucket, Key=found["Key"])["Body"].read()
-    name, text = _light_file(old, password)
+    name, text = _lightened(old, password)
     client.put_object(Bucket=bucket, Key=f"{prefix}keys/{name}", Body=text)
     client.delete_object(Bucket=bucket, Key=found["Key"])
 
@@ -88,87 +64,99 @@ def add_keys(file: Path, password: str, other: str, count: int) -> list[str]:
     """So many keys more for `other`, beside the one in a file, which `password` opens; their
     ids."""
     key, names = json.loads(file.read_text()), []
+    master = restic_format.master_of(key, password)
     for number in range(count):
         made = {**key, "created": f"2001-01-01T00:00:{number:02}Z", "hostname": f"host-{number}"}
-        text = json.dumps(_lightened(made, password, other)).encode()
-        names.append(hashlib.sha256(text).hexdigest())
-        file.with_name(names[-1]).write_bytes(text)
+        name, text = restic_format.with_password(made, master, other)
+        file.with_name(name).write_bytes(text)
+        names.append(name)
     return names
+
+
+def lighten_new() -> None:
+    """Let the repositories that drd of this process initialises by restic in directories have such
+    a key, from now on."""
+    initialise = maintenance._initialise
+
+    def initialise_light(runner: ResticRunner, chunker_from: ResticRunner | None) -> str:
+        made = initialise(runner, chunker_from)
+        if Path(runner.url, "keys").is_dir():
+            lighten(Path(runner.url), runner.session.password())
+        return made
+
+    maintenance._initialise = initialise_light
+
+
+def install() -> None:
+    """Let drd of this process make keys and repositories in directories as `begin` does, from now
+    on; where that is not possible, and in buckets, restic makes them."""
+    add, initialise = keys.add, maintenance._initialise
+
+    def add_light(runner: ResticRunner, password: str) -> None:
+        ours = runner.session.password()
+        if (opened := _opened(runner.url, ours)) is None:
+            return add(runner, password)
+        key = {**json.loads(opened.read_text()), **_by_us()}
+        name, text = restic_format.with_password(key, restic_format.master_of(key, ours), password)
+        _write(opened.with_name(name), text)
+        return None
+
+    def initialise_light(runner: ResticRunner, chunker_from: ResticRunner | None) -> str:
+        place = Path(runner.url)
+        if place.exists() or not os.access(place.parent, os.W_OK):
+            return initialise(runner, chunker_from)
+        polynomial = ""
+        if chunker_from is not None:
+            password = chunker_from.session.password()
+            if (opened := _opened(chunker_from.url, password)) is None:
+                return initialise(runner, chunker_from)
+            master = restic_format.master_of(json.loads(opened.read_text()), password)
+            config = restic_format.of_master(master).open(
+                (opened.parents[1] / "config").read_bytes()
+            )
+            polynomial = json.loads(config)["chunker_polynomial"]
+        return begin(place, runner.session.password(), polynomial)
+
+    keys.add, maintenance._initialise = add_light, initialise_light
+
+
+def _opened(url: str, password: str) -> Path | None:
+    """The file of the key that a password opens, in a directory."""
+    place = Path(url, "keys")
+    for file in place.iterdir() if place.is_dir() else ():
+        with suppress(AssertionError, ValueError, KeyError, OSError):
+            restic_format.master_of(json.loads(file.read_text()), password)
+            return file
+    return None
+
+
+def _made(password: str, polynomial: str = "") -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The configuration of a new repository, and what its files hold, by their names."""
+    master, config = restic_format.new_master(), restic_format.new_config(polynomial)
+    key = {**_by_us(), "kdf": "scrypt"}
+    name, text = restic_format.with_password(key, master, password)
+    sealed = restic_format.of_master(master).seal(json.dumps(config).encode())
+    return config, {"config": sealed, f"keys/{name}": text}
+
+
+def _by_us() -> dict[str, str]:
+    at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    return {"created": at, "username": getpass.getuser(), "hostname": socket.gethostname()}
+
+
+def _lightened(key: bytes, password: str) -> tuple[str, bytes]:
+    """The name and the content of the same key behind the same password."""
+    found = json.loads(key)
+    return restic_format.with_password(found, restic_format.master_of(found, password), password)
+
+
+def _write(file: Path, text: bytes) -> None:
+    """As restic does, which lets a group read what its repository's directory lets it read."""
+    file.write_bytes(text)
+    file.chmod(0o400 | file.parent.stat().st_mode & 0o040)
 
 
 def _in_bucket(url: str) -> tuple[str, str]:
     """The bucket, and what the names of all objects there begin with."""
     bucket, _, prefix = url.removeprefix("s3:").split("/", 3)[3].partition("/")
     return bucket, f"{prefix}/" if prefix else ""
-
-
-@cache
-def _made(password: str) -> Path:
-    """In the directory of the test run, which is removed at its end. Whoever needs it first makes
-    it, for all processes of the run."""
-    run = Path(os.environ["DRD_TEST_RUN"])
-    home = run / f"light-{hashlib.sha256(password.encode()).hexdigest()[:12]}"
-    with home.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not home.exists():
-            new = home.with_suffix(".new")
-            words = ["restic", "init", "--quiet", "--no-cache", "--repo", new]
-            environment = {**os.environ, "RESTIC_PASSWORD": password}
-            subprocess.run(words, env=environment, check=True)
-            lighten(new, password)
-            new.rename(home)
-    return home
-
-
-@dataclass(frozen=True)
-class _Keys:
-    """What the password becomes: a key to encrypt with, and two to sign with."""
-
-    encrypt: bytes
-    mac: bytes
-    mac_r: bytes
-
-    def sign(self, nonce: bytes, text: bytes) -> bytes:
-        """Poly1305-AES."""
-        r = int.from_bytes(self.mac_r, "little") & 0x0FFFFFFC0FFFFFFC0FFFFFFC0FFFFFFF
-        total = 0
-        for start in range(0, len(text), 16):
-            block = int.from_bytes(text[start : start + 16] + b"\1", "little")
-            total = (total + block) * r % ((1 << 130) - 5)
-        total += int.from_bytes(_aes("ecb", self.mac, nonce), "little")
-        return (total % (1 << 128)).to_bytes(16, "little")
-
-    def crypt(self, nonce: bytes, text: bytes) -> bytes:
-        """AES in counter mode: encrypts, and decrypts."""
-        return _aes("ctr", self.encrypt, text, "-iv", nonce.hex())
-
-
-def _light_file(key: bytes, password: str) -> tuple[str, bytes]:
-    """Name and content."""
-    text = json.dumps(_lightened(json.loads(key), password)).encode()
-    return hashlib.sha256(text).hexdigest(), text
-
-
-def _lightened(key: dict[str, Any], password: str, other: str = "") -> dict[str, Any]:
-    """The same master key behind the same password, or another."""
-    sealed = b64decode(key["data"])
-    nonce, text, signature = sealed[:16], sealed[16:-16], sealed[-16:]
-    heavy = _derived(password, key)
-    assert heavy.sign(nonce, text) == signature
-    master = heavy.crypt(nonce, text)
-    light = _derived(other or password, {**key, **_LIGHT})
-    text = light.crypt(nonce, master)
-    return {**key, **_LIGHT, "data": b64encode(nonce + text + light.sign(nonce, text)).decode()}
-
-
-def _derived(password: str, key: dict[str, Any]) -> _Keys:
-    found = hashlib.scrypt(
-        password.encode(), salt=b64decode(key["salt"]), n=key["N"], r=key["r"], p=key["p"],
-        maxmem=1 << 30, dklen=64,
-    )  # fmt: skip
-    return _Keys(found[:32], found[32:48], found[48:])
-
-
-def _aes(mode: str, key: bytes, text: bytes, *words: str) -> bytes:
-    argv = ["openssl", "enc", f"-aes-{8 * len(key)}-{mode}", "-nopad", "-K", key.hex(), *words]
-    return subprocess.run(argv, input=text, capture_output=True, check=True).stdout

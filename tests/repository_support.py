@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import array
+import fcntl
 import os
 import secrets
 import signal
+import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from drd import process
 from drd.model.plan import RepositorySpec, S3Access, SecretRef
+from drd.model.schemes import SCHEMES, parse_sftp
 from drd.ports import Stream
 from drd.process import Command, Completed
 from drd.repositories import open_repository
 from drd.repositories.restic import ResticRepository
 from drd.repositories.restic.stall import Patience
 from tests import light_repository
-from tests.servers import S3Server
+from tests.servers import RestServer, S3Server, SshServer
 
 HURRIED = Patience(still_s=1.0, gone_s=2.0, every_s=0.5, probe_s=3.0)
 """What the tests wait for instead of a minute."""
@@ -83,11 +90,64 @@ def limited_repository(
     return repository
 
 
-def founded(repository: ResticRepository, server: S3Server | None = None) -> ResticRepository:
-    """The repository, with an empty one where nothing was yet; on S3, `server` is the one there."""
+FAR = ("sftp", "rest", "rclone")
+"""The schemes of places that only restic reaches, and that the tests have servers of."""
+
+
+def far_repository(
+    scheme: str,
+    request: pytest.FixtureRequest,
+    directory: Path,
+    *,
+    name: str = "far",
+    port: int | None = None,
+    **changed: str,
+) -> ResticRepository:
+    """At a server of this scheme, or through a proxy's `port`; `directory_of` says where."""
+    place = directory / name
+    if scheme == "sftp":
+        ssh: SshServer = request.getfixturevalue("ssh")
+        url, given = ssh.url(place, port), {"key": ssh.key, "known_hosts": ssh.known_hosts(port)}
+    elif scheme == "rest":
+        rest: RestServer = request.getfixturevalue("rest")
+        place = rest.root / f"{directory.name}-{name}-{secrets.token_hex(6)}"
+        url, given = rest.url(place.name, port), {"user": rest.user, "password": rest.password}
+    else:
+        url, given = f"rclone:box:{place}", {"config": "[box]\ntype = local\n"}
+    settings = SCHEMES[scheme].settings
+    access = tuple(
+        (key, text(content) if settings[key].secret else content)
+        for key, content in {**given, **changed}.items()
+    )
+    spec = RepositorySpec(name, url, text("a password"), access=access)
+    return open_repository(spec, cache_dir=directory / "cache", resolve=value)
+
+
+def again(repository: ResticRepository, directory: Path, **changed: object) -> ResticRepository:
+    """The repository as another host has it, with other settings of its spec."""
+    spec = replace(repository.runner.session.spec, **changed)  # type: ignore[arg-type]
+    return open_repository(spec, cache_dir=directory / "cache-again", resolve=value)
+
+
+def directory_of(repository: ResticRepository, request: pytest.FixtureRequest) -> Path:
+    """The directory behind a local repository or one of `far_repository`."""
+    url = repository.url
+    if url.startswith("rest:"):
+        return Path(request.getfixturevalue("rest").root, url.rstrip("/").rpartition("/")[2])
+    if url.startswith("sftp:"):
+        return Path(parse_sftp(url).path)
+    return Path(url.removeprefix("rclone:box:"))
+
+
+def founded(
+    repository: ResticRepository, server: S3Server | None = None, place: Path | None = None
+) -> ResticRepository:
+    """The repository, with an empty one where nothing was yet; on S3, `server` is the one there,
+    elsewhere `place` is its directory.
+    """
     password = repository.runner.session.password()
     if server is None:
-        light_repository.begin(Path(repository.url), password)
+        light_repository.begin(place or Path(repository.url), password)
     else:
         light_repository.begin_in_bucket(server, repository.url, password)
     return repository
@@ -141,10 +201,20 @@ def held_lock(repository: ResticRepository) -> Iterator[int]:
     os.close(read_end)
     try:
         until(lambda: repository.runner.session.place.locks() > before)
+        # restic looks at all locks a second time before it begins to read.
+        os.write(write_end, b"x")
+        until(lambda: _unread(write_end) == 0)
         yield child.pid
     finally:
         child.stop(signal.SIGKILL)
         os.close(write_end)
+
+
+def _unread(pipe: int) -> int:
+    """How many bytes nobody has read yet."""
+    count = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
 
 
 def until(condition: object, *, patience_s: float = 20.0) -> None:

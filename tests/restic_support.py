@@ -21,4 +21,9 @@ def place(directory: Path, run: str = "run1") -> Workplace:
     """A workplace as the flows make it."""
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o711)
-    return Workplace(directory, run, run_as="postgres" if os.geteuid() == 0 else None)
+    return Workplace(
+        directory,
+        run,
+        run_as="postgres" if os.geteuid() == 0 else None,
+        keep=directory.parent / "kept",
+    )

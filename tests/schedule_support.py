@@ -50,6 +50,7 @@ def plan(name: str = "orders-api", **changes: Any) -> Plan:
         "targets": {},
         "drill": DrillPolicy(every_s=7 * DAY),
         "digest": "d1",
+        "proof": "p1",
         "file": "/etc/drd/plans/orders-api.yaml",
     }
     return Plan(**{**whole, **changes})

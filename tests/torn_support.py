@@ -34,6 +34,7 @@ def note(
     snapshot: str,
     lengths: Mapping[str, int],
     server: S3Server | None = None,
+    place: Path | None = None,
 ) -> str:
     """The id of another snapshot like that one, which notes these `lengths` of files by their
     paths."""
@@ -41,7 +42,8 @@ def note(
     def ask(*words: str) -> Any:
         return json.loads(restic(repository, "--no-lock", "cat", *words).stdout)
 
-    put = _to_bucket(server, repository.url) if server else _to_directory(Path(repository.url))
+    directory = place or Path(repository.url)
+    put = _to_bucket(server, repository.url) if server else _to_directory(directory)
     return _Maker(ask, put, lengths).snapshot(snapshot)
 
 

@@ -34,6 +34,7 @@ from typing import Any, NoReturn
 import drd
 from tests import (
     light_catalogue,
+    light_kit,
     light_repository,
     light_tools,
     warm_client,
@@ -111,9 +112,10 @@ def run(
     cwd: Path | None = None,
     timeout: float = 120.0,
     dies_at: str = "",
+    user: warm_process.User | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     """`drd WORDS` to its end. Raises subprocess.TimeoutExpired, having killed it."""
-    child = start(words, env=env, cwd=cwd, dies_at=dies_at)
+    child = start(words, env=env, cwd=cwd, dies_at=dies_at, user=user)
     try:
         out, err = child.communicate(timeout)
     except subprocess.TimeoutExpired:
@@ -131,9 +133,11 @@ def start(
     dies_at: str = "",
     log: int | None = None,
     cold: bool = False,
+    user: warm_process.User | None = None,
 ) -> Child | subprocess.Popen[bytes]:
     """`drd WORDS` in a session of its own. `dies_at` is a moment of tests/e2e/dies_at.py. All that
-    it writes goes to `log`, if that is given. `cold`: in a fresh interpreter."""
+    it writes goes to `log`, if that is given. `cold`: in a fresh interpreter. As `user`, if that is
+    given."""
     module = ["tests.e2e.dies_at", dies_at] if dies_at else ["drd"]
     argv = [sys.executable, "-m", *module, *words]
     if cold or "DRD_TEST_COLD" in os.environ or not warm_process.fits(argv, env):
@@ -143,6 +147,7 @@ def start(
     if not server:
         out = subprocess.PIPE if log is None else log
         silent = subprocess.DEVNULL
+        argv = [*warm_process.setpriv(*user), *argv] if user is not None else argv
         return subprocess.Popen(
             argv, stdin=silent, stdout=out, stderr=out, env=env, cwd=cwd, start_new_session=True
         )
@@ -150,7 +155,7 @@ def start(
     connection.connect(server)
     pipes = [os.pipe(), os.pipe()] if log is None else []
     os.umask(mask := os.umask(0))
-    request = [argv, list(words), dict(env), os.fspath(cwd or Path.cwd()), dies_at, mask]
+    request = [argv, list(words), dict(env), os.fspath(cwd or Path.cwd()), dies_at, mask, user]
     warm_process.send(connection, request, [inner for _, inner in pipes] or [log, log])
     for _, inner in pipes:
         os.close(inner)
@@ -323,6 +328,7 @@ def _serve(address: str) -> None:
     light_catalogue.install()
     light_tools.install()
     light_repository.install()
+    light_kit.install()
     if "DRD_TEST_RUN" in around:
         light_tools.share_clusters(Path(around["DRD_TEST_RUN"]))
     warm_rehearsal.rehearse()
@@ -381,7 +387,7 @@ def _over(process: int, connection: socket.socket, waiting: selectors.BaseSelect
 
 
 def _become(connection: socket.socket, request: list[Any], fds: list[int]) -> NoReturn:
-    argv, words, env, cwd, dies_at, mask = request
+    argv, words, env, cwd, dies_at, mask, user = request
     os.umask(mask)
     if len(fds) == 5:  # from `warm_client`
         warm_process.see(fds.pop())
@@ -393,6 +399,8 @@ def _become(connection: socket.socket, request: list[Any], fds: list[int]) -> No
         warm_workers.install()
     more = filter(None, env.get("PYTHONPATH", "").split(os.pathsep))
     sys.path[1:1] = [place for place in more if place not in sys.path]
+    if user is not None:
+        warm_process.be(*user)
     warm_process.become(argv, env, cwd, fds, connection)
     os._exit(warm_process.carried_out(words, dies_at))
 

@@ -24,6 +24,8 @@ from drd.process.cancel import _wake_read, _wake_write
 ROOM = 1 << 14
 """Bytes for the words of a command, and as many for its environment: the warm interpreter is
 started with words and a variable of that length."""
+User = tuple[int, int, Sequence[int]]
+"""The ids of a user, its group and its further groups."""
 _MAIN = str(Path(drd.__file__).with_name("__main__.py"))
 
 
@@ -95,6 +97,23 @@ def _wake_alone() -> None:
     for mine, shared in zip(fresh, former, strict=True):
         os.dup2(mine, shared, inheritable=False)
         os.close(mine)
+
+
+def be(user: int, group: int, more: Sequence[int]) -> None:
+    """Have the rights of a user, whom the system lets see this process like any other of his."""
+    os.setgroups(more)
+    os.setresgid(group, group, group)
+    os.setresuid(user, user, user)
+    ctypes.CDLL(None).prctl(_SET_DUMPABLE, 1)
+
+
+_SET_DUMPABLE = 4
+
+
+def setpriv(user: int, group: int, more: Sequence[int]) -> list[str]:
+    """The same before the words of a command."""
+    how = ["setpriv", f"--reuid={user}", f"--regid={group}", "--inh-caps=-all"]
+    return [*how, f"--groups={','.join(map(str, more))}" if more else "--clear-groups", "--"]
 
 
 def see(mounts: int) -> None:

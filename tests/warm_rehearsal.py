@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
+from drd.config.daemon_schema import DaemonFile
 from drd.config.plan_file import plan_of_text
+from drd.fields import Settings
 from drd.model.plan import (
     BackupPolicy,
     Component,
@@ -42,6 +45,7 @@ _PLAN = Plan(
     targets={},
     drill=DrillPolicy(every_s=86400),
     digest="d",
+    proof="p",
     file="/shop.yaml",
 )
 
@@ -49,6 +53,8 @@ _PLAN = Plan(
 def rehearse() -> None:
     for file in Path("plans").glob("*.yaml"):
         plan_of_text(file.read_text(), file)
+    for model in (DaemonFile, *_subclasses(Settings)):
+        model.model_rebuild()
     with tempfile.TemporaryDirectory(dir=os.environ.get("DRD_TEST_RUN")) as directory:
         url = f"sqlite:///{Path(directory) / 'drd.db'}"
         catalogue = open_catalogue(url, create=True, state_dir=Path(directory))
@@ -64,6 +70,12 @@ def rehearse() -> None:
         catalogue.plans.names()
         catalogue.queue.accept("shop", "plan: shop", {})
         catalogue.close()
+
+
+def _subclasses(model: type[Settings]) -> Iterator[type[Settings]]:
+    for below in model.__subclasses__():
+        yield below
+        yield from _subclasses(below)
 
 
 def _consult(catalogue: SqlCatalogue) -> None:

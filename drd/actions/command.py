@@ -15,6 +15,7 @@ from drd.actions.settings import Rehearsed, Text, Words, named_texts
 from drd.errors import DeadlineExceeded, StepFailed
 from drd.fields import Placed
 from drd.log import masked
+from drd.model.down import for_result, of_command
 from drd.model.runbook import Step
 from drd.model.units import format_duration
 from drd.model.values import filled, references
@@ -67,7 +68,8 @@ class CommandAction:
         timeout_s = context.step.timeout_s or TIMEOUT_S
         around = {**address, **own}
         done = run_command(words, context, written=settings.run, timeout_s=timeout_s, env=around)
-        return {"exit": 0, "output": _masked_output(done, context)}
+        output = _masked_output(done, context)
+        return {"exit": 0, "output": output, **for_result(context.step.effect)}
 
 
 class SimulationCommand:
@@ -114,8 +116,8 @@ def run_command(
     title = Path(words[0]).name
     if not is_there(words[0]):
         raise StepFailed(
-            f"there is no program {words[0]}",
-            hint="install it on this host, or correct the step's command.",
+            f"program {words[0]} is not installed on this host",
+            hint="install this program, or correct the command of the step.",
             result={"exit": None, "output": ""},
         )
     command = process.Command(
@@ -130,21 +132,21 @@ def run_command(
         done = process.run(command, stdin=stdin, limit=limit)
     except DeadlineExceeded as error:
         raise StepFailed(
-            f"{title} did not finish within {format_duration(timeout_s)}",
-            hint="give the step a longer timeout if it needs more time.",
+            f"`{title}` did not finish within {format_duration(timeout_s)}",
+            hint="if the command needs more time, give the step a longer `timeout`.",
         ) from error
     except OSError as error:
-        raise StepFailed(f"cannot start {title}: {error.strerror}") from error
+        raise StepFailed(f"cannot start `{title}`: {error.strerror}") from error
     if command.fence is not None:
         require_up(command.fence, done.exit_code)
     if done.exit_code != 0:
         ended = (
             f"was ended by signal {-done.exit_code}"
             if done.exit_code < 0
-            else f"ended with exit {done.exit_code}"
+            else f"ended with exit code {done.exit_code}"
         )
         raise StepFailed(
-            f"{title} {ended}" + (f": {done.says[-1][:300]}" if done.says else ""),
+            f"`{title}` {ended}" + (f": {done.says[-1][:300]}" if done.says else ""),
             hint=refused_hint("\n".join(done.says)) if command.fence is not None else "",
             result={"exit": done.exit_code, "output": _masked_output(done, context)},
         )
@@ -162,8 +164,8 @@ def missing(words: Sequence[str]) -> list[Finding]:
     """Return a warning when the program of these words is not on this host."""
     if not words or references(words[0]) or is_there(words[0]):
         return []
-    hint = "install it, or correct the step's command."
-    detail = f"there is no program {words[0]} on this host"
+    hint = "install this program, or correct the command of the step."
+    detail = f"program {words[0]} is not installed on this host"
     return [Finding("program", "warning", "", detail, hint)]
 
 
@@ -204,4 +206,5 @@ SPEC = ActionKind(
     gives=("output", "exit"),
     in_words=lambda command: f"run {in_backticks(command.run)}",
     by_hand=_by_hand,
+    effect=lambda command: of_command(command.run),
 )

@@ -22,14 +22,14 @@ from drd.fields import AbsolutePath, Placed, Settings
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.runbook import Step
 from drd.model.text import counted
-from drd.model.units import from_rfc3339
+from drd.model.units import format_time, from_rfc3339
 from drd.model.values import filled
 from drd.ports import Finding
 from drd.ports.action import ActionContext, ActionKind, StepByHand
 
 CHECK = "erased people stay erased"
 
-_NONE_LEFT = "no erased person is in the restored data"
+_NONE_LEFT = "the restored data contains none of the erased people"
 
 TABLE = "drd_erased"
 """Exists in a restored database during the step: one column, `id`, of text."""
@@ -129,7 +129,7 @@ class Erasures:
         findings: list[Finding] = []
         file = settings.register_.file
         if file is not None and not os.access(file, os.R_OK):
-            hint = f"restore {file} first: without this list, erased people exist again."
+            hint = f"restore {file} first: without this list, the data of erased people comes back."
             detail = f"cannot read the list of erased people {file}"
             findings.append(Finding("register", "error", "", detail, hint))
         for words in (settings.register_.command, settings.replay.command, settings.check.command):
@@ -140,9 +140,10 @@ class Erasures:
     def run(self, context: ActionContext) -> Mapping[str, Any]:
         settings = context.step.settings
         assert isinstance(settings, ErasuresSettings)
-        since = context.value("data_time")
-        ids = list(dict.fromkeys(_registered(settings, context, from_rfc3339(since))))
-        told = f"{counted(len(ids), 'erasure')} since {since} repeated"
+        began = from_rfc3339(context.value("data_time"))
+        since = format_time(began, seconds=True)
+        ids = list(dict.fromkeys(_registered(settings, context, began)))
+        told = f"drd repeated {counted(len(ids), 'erasure')} since {since}"
         work = _RunningReplay(settings, context, ids)
         in_table = settings.replay.sql is not None or settings.check.sql is not None
         try:
@@ -242,8 +243,8 @@ def _registered(
         raise StepFailed(
             f"cannot read the list of erased people: {error.message}",
             hint=error.hint
-            or "make the list readable (`register` in the plan): without it, erased people exist "
-            "again.",
+            or "make the list readable (`register` in the plan): without this list, the data of "
+            "erased people comes back.",
         ) from error
 
 

@@ -131,7 +131,7 @@ def ask(
     if answer.is_late:
         raise StepFailed(
             f"{url} did not end its answer within {format_duration(timeout_s)}",
-            hint="give the step a longer timeout if the service needs more time.",
+            hint="if the service needs more time, give the step a longer `timeout`.",
         )
     return answer.status, answer.body.decode("utf-8", "replace")
 

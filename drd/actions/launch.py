@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from pathlib import Path
 
 from drd import process
 from drd.errors import StepFailed
-from drd.masking import beginning
 from drd.process.fence import require_up
 
 _LEAVE = 'echo $$ >"$1"; log=$2; shift 2; exec "$@" >>"$log" 2>&1 </dev/null'
 """The shell becomes the program, so that its pid is the program's."""
 
 _NOTED_S = 10.0
-_END_OF_LOG = 64 << 10
-_SHOWN = 300
 
 _kept: dict[int, process.Child] = {}
 """Programs that drills have started, by pid. They end with drd, and are recorded like all
@@ -69,30 +64,3 @@ def require_fence_up(pid: int) -> None:
     child = _kept.get(pid)
     if child is not None and child.command.fence is not None:
         require_up(child.command.fence, child.exit_code)
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as one:
-        one.settimeout(1.0)
-        return one.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_port() -> int:
-    """Return a free port of loopback."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def last_line(path: Path) -> str:
-    """Return the last line of a program's log."""
-    try:
-        with path.open("rb") as log:
-            cut = log.seek(0, os.SEEK_END) > _END_OF_LOG
-            log.seek(-_END_OF_LOG if cut else 0, os.SEEK_END if cut else os.SEEK_SET)
-            lines = log.read(_END_OF_LOG).decode("utf-8", "replace")
-    except OSError:
-        return ""
-    last = lines.rstrip().rpartition("\n")
-    # The first line may be cut, and begin with a part of a secret.
-    return beginning(last[2].strip(), _SHOWN) if last[1] or not cut else ""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from shlex import quote
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
@@ -21,19 +21,14 @@ from drd.actions.command import (
     run_command,
 )
 from drd.actions.http import ask
-from drd.actions.launch import (
-    free_port,
-    last_line,
-    listens,
-    require_fence_up,
-    start_detached,
-    start_fenced,
-)
+from drd.actions.launch import require_fence_up, start_detached, start_fenced
 from drd.actions.settings import Rehearsed, Text, Words, named_texts
+from drd.actions.units import has_ended, how_to_get, is_absent, unit_findings, unit_state
 from drd.errors import StepFailed
 from drd.fields import Contradiction, Duration, Placed, Settings
 from drd.log import masked
 from drd.masking import MASK
+from drd.model.down import NO_EFFECT, Effect, for_result, of_command, of_unit
 from drd.model.finding import Finding
 from drd.model.finding_codes import PORT
 from drd.model.runbook import Service, Step
@@ -42,10 +37,13 @@ from drd.model.values import filled, references
 from drd.ports.action import ActionContext, ActionKind, StepByHand
 from drd.process.background import MARK, BackgroundProgram, end, find_unrecorded, note, noted
 from drd.process.fence import refused_hint
+from drd.process.listeners import free_port, last_line, listens
 
 _LOOK_S = 0.2
 _SETTLE_S = 0.3
 """A program without `ready` that ends within this many seconds did not start."""
+_SETTLE_UNIT_S = 2.0
+"""The same of a unit."""
 
 
 class Ready(Settings):
@@ -150,7 +148,8 @@ class Start:
         settings = step.settings
         assert isinstance(settings, StartSettings)
         words = ["systemctl"] if settings.unit else settings.command or []
-        return [*missing(words), *_port_findings(settings), *missing_rollback(step)]
+        units = unit_findings(settings.unit, starts=True)
+        return [*missing(words), *units, *_port_findings(settings), *missing_rollback(step)]
 
     def run(self, context: ActionContext) -> Mapping[str, Any]:
         settings = context.step.settings
@@ -168,7 +167,8 @@ class Start:
         except BaseException:
             end(context.directory, name)
             raise
-        return {"pid": started.pid, "port": started.port, "url": _kept_url(started.url, context)}
+        address, effect = _kept_url(started.url, context), for_result(context.step.effect)
+        return {"pid": started.pid, "port": started.port, "url": address, **effect}
 
     def lasts(self, context: ActionContext) -> bool:
         settings, name = context.step.settings, context.step.name
@@ -181,25 +181,16 @@ class Start:
         return find_unrecorded(context.directory, name, context.key) is not None
 
 
-def unit_state(unit: str) -> Literal["up", "down", "unknown"]:
-    """Return whether a unit is running; for oneshot units that is not known."""
-    if not is_there("systemctl"):
-        return "unknown"
-    words = ["systemctl", "show", "--property=ActiveState,Type", "--", unit]
-    told = process.run(process.Command(tuple(words), deadline_s=30.0)).stdout.split()
-    if "Type=oneshot" in told or not told:
-        return "unknown"
-    up = ("active", "activating", "reloading")
-    return "up" if any(f"ActiveState={state}" in told for state in up) else "down"
-
-
 def _unit(settings: StartSettings, context: ActionContext) -> Mapping[str, Any]:
     unit = str(settings.unit)
+    if is_absent(unit):
+        raise StepFailed(f"{unit} does not exist on this host", hint=f"{how_to_get(unit)}.")
     timeout_s = context.step.timeout_s or TIMEOUT_S
     run_command(["systemctl", "start", "--", unit], context, timeout_s=timeout_s)
     url = _url(settings, context, settings.port)
     _until_ready(settings, context, BackgroundProgram(0, None, settings.port, url), unit=unit)
-    return {"pid": None, "port": settings.port, "url": _kept_url(url, context)}
+    address, effect = _kept_url(url, context), for_result(context.step.effect)
+    return {"pid": None, "port": settings.port, "url": address, **effect}
 
 
 def _launch(settings: StartSettings, context: ActionContext) -> BackgroundProgram:
@@ -209,8 +200,8 @@ def _launch(settings: StartSettings, context: ActionContext) -> BackgroundProgra
     words = [filled(w, value) for w in settings.command or ()]
     if not is_there(words[0]):
         raise StepFailed(
-            f"there is no program {words[0]}",
-            hint="install it on this host, or correct the step's command.",
+            f"program {words[0]} is not installed on this host",
+            hint="install this program, or correct the command of the step.",
         )
     pid_file, log = directory / f"{name}.pid", directory / f"{name}.log"
     pid = find_unrecorded(directory, name, context.key)
@@ -261,7 +252,9 @@ def _port_findings(settings: StartSettings) -> list[Finding]:
     if settings.port is None or settings.unit is not None or not listens(settings.port):
         return []
     detail = f"another process listens on port {settings.port} of this host"
-    hint = f"end that process (ss -ltnp 'sport = :{settings.port}' names it), or give another port."
+    hint = (
+        f"end that process (to find it: ss -ltnp 'sport = :{settings.port}'), or give another port."
+    )
     return [Finding(PORT, "warning", "", detail, hint)]
 
 
@@ -270,7 +263,9 @@ def _until_ready(
 ) -> None:
     ready = settings.ready
     if ready is None:
-        if not unit:
+        if unit:
+            _refuse_ended(unit)
+        else:
             time.sleep(_SETTLE_S)
             _refuse_dead(context, started)
         return
@@ -292,6 +287,16 @@ def _until_ready(
                 or "raise `within` under `ready` if the service needs longer to start.",
             )
         time.sleep(_LOOK_S)
+
+
+def _refuse_ended(unit: str) -> None:
+    how = has_ended(unit, _SETTLE_UNIT_S)
+    if how is not None:
+        raise StepFailed(
+            how,
+            hint=f"see why: `journalctl -u {quote(unit)} -n 20`. Before another start: `systemctl "
+            f"reset-failed {quote(unit)}`",
+        )
 
 
 def _not_ready(
@@ -322,8 +327,8 @@ def _refuse_dead(context: ActionContext, started: BackgroundProgram) -> None:
             f"the program of step {context.step.name} ended right after its start"
             + (f": {said}" if said else ""),
             hint=(refused_hint(said) if context.rehearsing else "")
-            or "the command of a start step must stay in the foreground; run it by hand to "
-            "see its output.",
+            or "the command of a start step must stay in the foreground. To see its output, run "
+            "the command by hand.",
         )
 
 
@@ -367,6 +372,12 @@ def _service(start: StartSettings) -> Service:
     )
 
 
+def _effect(start: StartSettings) -> Effect:
+    if start.unit is not None:
+        return of_unit("start", start.unit)
+    return of_command(start.command) if start.command is not None else NO_EFFECT
+
+
 SPEC = ActionKind(
     "start",
     StartSettings,
@@ -378,4 +389,5 @@ SPEC = ActionKind(
     in_words=_in_words,
     by_hand=_by_hand,
     service=_service,
+    effect=_effect,
 )

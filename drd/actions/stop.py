@@ -10,8 +10,9 @@ from pydantic import Field
 
 from drd.actions.command import TIMEOUT_S, in_backticks, missing, missing_rollback, run_command
 from drd.actions.settings import Rehearsed, Words
-from drd.actions.start import unit_state
+from drd.actions.units import is_absent, nothing_to_stop, unit_findings, unit_state
 from drd.fields import Contradiction, Placed
+from drd.model.down import NO_EFFECT, Effect, for_result, of_command, of_unit, whole
 from drd.model.runbook import Service, Step
 from drd.model.values import filled
 from drd.ports import Finding
@@ -51,7 +52,8 @@ class Stop:
     def preflight(self, step: Step) -> list[Finding]:
         assert isinstance(step.settings, StopSettings)
         words = ["systemctl"] if step.settings.unit else step.settings.command or []
-        return [*missing(words), *missing_rollback(step)]
+        units = unit_findings(step.settings.unit, starts=False)
+        return [*missing(words), *units, *missing_rollback(step)]
 
     def run(self, context: ActionContext) -> Mapping[str, Any]:
         settings = context.step.settings
@@ -61,12 +63,14 @@ class Stop:
             key = f"{context.key.rpartition('/')[0]}/{settings.step}"
             return {"stopped": stop(context.directory, settings.step, key=key)}
         if settings.unit is not None:
+            if is_absent(settings.unit):
+                return {"stopped": True, "down": [], "says": nothing_to_stop(settings.unit)}
             run_command(["systemctl", "stop", "--", settings.unit], context, timeout_s=timeout_s)
         else:
             words = [filled(w, context.value) for w in settings.command or ()]
             written = settings.command or ()
             run_command(words, context, written=written, timeout_s=timeout_s)
-        return {"stopped": True}
+        return {"stopped": True, **for_result(context.step.effect)}
 
     def lasts(self, context: ActionContext) -> bool:
         settings = context.step.settings
@@ -84,13 +88,23 @@ def _by_hand(stop: StopSettings, hand: StepByHand) -> Iterator[str]:
     if stop.step is not None:
         yield f'kill -- "$(cat {stop.step}.pid)"'
     elif stop.unit is not None:
-        yield f"systemctl stop {quote(stop.unit)}"
+        unit = quote(stop.unit)
+        yield f"! systemctl cat {unit} >/dev/null 2>&1 || systemctl stop {unit}"
     else:
         yield hand.command(stop.command or [])
 
 
 def _service(stop: StopSettings) -> Service:
     return Service("stop", unit=stop.unit, step=stop.step)
+
+
+def _effect(stop: StopSettings) -> Effect:
+    if stop.unit is not None:
+        return of_unit("stop", stop.unit)
+    if stop.command is None:
+        return NO_EFFECT
+    known = of_command(stop.command)
+    return known if known != NO_EFFECT else Effect(down=(whole(stop.command),))
 
 
 SPEC = ActionKind(
@@ -102,4 +116,5 @@ SPEC = ActionKind(
     in_words=_in_words,
     by_hand=_by_hand,
     service=_service,
+    effect=_effect,
 )

@@ -56,7 +56,7 @@ def refusal(user: str, settings: DaemonSettings) -> tuple[str, str]:
     return (
         f"user {user} may not use the socket of the daemon",
         (
-            f"members of {read} may read, members of {operate} may also act: `sudo usermod -aG "
-            f"{read} {user}`, then log in again."
+            f"add the user to a group: `sudo usermod -aG {read} {user}` to read, `sudo usermod -aG "
+            f"{operate} {user}` to act as well; then log in again."
         ),
     )

@@ -6,7 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from drd.api import alert_documents, documents, findings, outcomes, requests
+from drd.api import (
+    alert_documents,
+    documents,
+    evidence_documents,
+    findings,
+    outcomes,
+    requests,
+)
 from drd.api.acknowledging import acknowledge, known_person
 from drd.api.caller import Caller
 from drd.api.requests import Request
@@ -153,6 +160,15 @@ def _evidence(asked: AdmittedRequest) -> Document:
     return outcomes.evidence(asked.app, asked.names["plan"])
 
 
+def _evidence_list(asked: AdmittedRequest) -> Document:
+    query = asked.of(requests.RunsQuery)
+    return evidence_documents.evidence_list(asked.app, _known_plan(asked, query.plan), query.limit)
+
+
+def _evidence_record(asked: AdmittedRequest) -> Document:
+    return evidence_documents.evidence_record(asked.app, asked.names["evidence"])
+
+
 def _backup(asked: AdmittedRequest) -> Document:
     body = asked.of(requests.BackupBody)
     return _enqueued(asked, RunKind.BACKUP, body)
@@ -197,10 +213,10 @@ def _enqueued(asked: AdmittedRequest, kind: RunKind, body: Request) -> Document:
 def _joined(run: Run, options: AskedOptions) -> Document:
     if options != AskedOptions() and run.detail.asked != options:
         raise AlreadyRunning(
-            f"a {run.kind} of {run.plan} is already under way: run {run.id}",
+            f"a {run.kind} of {run.plan} is already running: run {run.id}",
             run=run.id,
-            hint=f"wait until it ends (drd run show {run.id} --follow), then give the command "
-            "again.",
+            hint=f"wait until this run ends (drd run show {run.id} --follow), then give the "
+            "command again.",
         )
     return {**documents.run_document(run), "joined": True}
 
@@ -256,6 +272,8 @@ ANSWERS: dict[str, AnswerFunction] = {
     "plan": _plan,
     "points": _points,
     "evidence": _evidence,
+    "evidence-list": _evidence_list,
+    "evidence-record": _evidence_record,
     "backup": _backup,
     "drill": _drill,
     "schedule": _schedule,

@@ -104,7 +104,8 @@ class Caller:
             raise Refused(
                 f"{self.person} (user {self.user}) may not do this: {what}",
                 hint=f"give {self.person} a role with this right in drd.yaml, for instance "
-                "operator (docs/api.md); groups do not count for people in drd.yaml.",
+                "operator (docs/api.md); for people in drd.yaml only their roles count, not "
+                "their groups.",
             )
         read, operate = settings.read_group, settings.operate_group
         groups, group = (

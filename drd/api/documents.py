@@ -6,14 +6,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
+from drd.api.evidence_document import evidence_document
+from drd.api.recoveries import aftermath, as_they_are
 from drd.api.values import Document, error_document, text_of, time_of
 from drd.bootstrap import App
 from drd.catalogue.summary import read_status
 from drd.errors import Refused, UnknownPlan
 from drd.flows.restore.kept_copies import noted
+from drd.flows.restore.restored_points import restored_points
 from drd.flows.runbook.permissions import compare_with_starter
 from drd.flows.schedules import Agenda
 from drd.flows.status.document import status_json
@@ -52,7 +56,8 @@ def status(app: App, plan: str | None) -> Document:
 def runs(app: App, plan: str | None, limit: int) -> Document:
     """`drd runs`."""
     name = app.plans.known_name(plan) if plan else None
-    return {"runs": [run_document(r) for r in app.catalogue.runs.newest(name, limit=limit)]}
+    found = app.catalogue.runs.newest(name, limit=limit)
+    return {"runs": [run_document(r) for r in as_they_are(app, found)]}
 
 
 def run_document(run: Run) -> Document:
@@ -88,25 +93,21 @@ def deadline(run: Run) -> datetime | None:
 
 def run(app: App, prefix: str) -> Document:
     """`drd run show`."""
-    run = app.catalogue.runs.get(prefix)
+    [run] = as_they_are(app, [app.catalogue.runs.get(prefix)])
     said = app.catalogue.decisions.of_run(run.id)
+    measured = run.kind in (RunKind.DRILL, RunKind.RECOVERY)
+    evidence = app.catalogue.evidence.of_run(run.id) if measured else None
     return {
         **run_document(run),
         "token": run.token,
         "detail": run.detail.to_json(),
         "aside": asides(noted(app.catalogue, run)),
-        "phases": _phases(app, run),
+        "phases": dict(evidence.phases) if evidence is not None else {},
+        "evidence": evidence_document(evidence) if evidence is not None else None,
+        **aftermath(app, run, evidence),
         "steps": [_step(s) for s in app.catalogue.steps.of_run(run.id)],
         "decisions": [_decision(run, said, d) for d in said],
     }
-
-
-def _phases(app: App, run: Run) -> dict[str, float]:
-    """Return the phases of a drill or recovery, in seconds; none before its end."""
-    if run.kind not in (RunKind.DRILL, RunKind.RECOVERY):
-        return {}
-    evidence = app.catalogue.evidence.newest(run.plan, limit=200)
-    return next((dict(e.phases) for e in evidence if e.run == run.id), {})
 
 
 def asides(found: Sequence[Aside]) -> list[Document]:
@@ -165,13 +166,15 @@ def points(app: App, plan: str) -> Document:
     """`drd points`: the restore points. A point whose every copy is gone, by
     what drd knows of the repositories, is `gone`; `damaged` names repositories that cannot restore
     it
-    completely, `torn` those from which others removed snapshots of it."""
+    completely, `torn` those from which others removed snapshots of it; `restored` is the recovery
+    whose restored data it holds."""
     name = app.plans.known_name(plan)
     points = app.catalogue.points.of_plan(name, elsewhere=True)
     base = app.catalogue.origins.kit_base(name)
     known = set(app.catalogue.origins.seals(name)) if base is not None else {p.id for p in points}
     places = app.catalogue.health.of_plan(name)
     lost = {k.repository: k.lost for k in places if k.lost is not None}
+    restored = restored_points(app.catalogue, name, points)
     now = app.clock.now()
     holds = [h for h in app.catalogue.keeping.holds(name) if h.is_active(now)]
     shown = [
@@ -181,6 +184,7 @@ def points(app: App, plan: str) -> Document:
             "damaged": _damaged(p, places),
             "torn": [k.repository for k in places if p.id in k.missing],
             "gone": bool(p.repositories) and not p.repositories.keys() - lost.keys(),
+            "restored": asdict(restored[p.id]) if p.id in restored else None,
             "holds": [hold_document(h) for h in holds if h.point == p.id],
         }
         for p in points
@@ -303,7 +307,7 @@ def plan(app: App, name: str) -> Document:
             f"plan {name} contains {where}, which only root may see",
             hint=f"sudo drd plan show {name}",
         )
-    document = {"plan": plan.name, "file": plan.file, "digest": plan.digest}
+    document = {"plan": plan.name, "file": plan.file, "digest": plan.digest, "proof": plan.proof}
     return {**document, "resolved": plan.resolved}
 
 

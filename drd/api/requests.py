@@ -19,7 +19,9 @@ STEP = r"^[a-z0-9-]{1,40}$"
 NAME = r"^[a-z0-9-]{1,40}$"
 POINT = r"^(latest|random|[0-9a-f]{1,64})$"
 
-PARTS = {"plan": PLAN, "run": RUN, "alert": ALERT, "step": STEP}
+EVIDENCE = r"^[0-9a-f]{1,8}(-[0-9a-f]{0,8})?$"
+
+PARTS = {"plan": PLAN, "run": RUN, "alert": ALERT, "step": STEP, "evidence": EVIDENCE}
 """The names in paths, and their allowed forms."""
 
 PlanName = Annotated[str, Field(pattern=PLAN, description="Name of a plan.")]

@@ -286,8 +286,8 @@ def _listen(settings: DaemonSettings) -> socket.socket:
         reason = (error.strerror or str(error)).lower()
         raise ApiUnserved(
             f"cannot listen at {directory / NAME}: {reason}",
-            hint="find out which other drd uses this directory, and end it; or set another "
-            "public_dir in drd.yaml."
+            hint="find out which other drd uses this directory, and end that process; or set "
+            "another public_dir in drd.yaml."
             if str(error) == _OTHER_DAEMON
             else f"{directory} must belong to drd's user, and nobody else may write in it.",
         ) from error

@@ -82,6 +82,8 @@ class App:
             publishes=settings is None and not reading,
             service=service,
         )
+        self.only_tries = False
+        """Whether a command changes nothing: loading a plan puts nothing in force then."""
         self.handed: Callable[[str], PlanInForce | None] = lambda _: None
         """The texts of plans that the daemon has in force, for itself and the processes of its
         runs."""
@@ -100,8 +102,23 @@ class App:
     def plans(self) -> Plans:
         """The plans of this state."""
         return Plans(
-            self.settings, lambda: self.catalogue, self.clock, self.handed, self.console.warn
+            self.settings,
+            lambda: self.catalogue,
+            self.clock,
+            self.handed,
+            self.console.warn,
+            only_reads=self.only_tries,
+            copy=self.state.work_on_a_copy,
         )
+
+    @contextmanager
+    def trying(self) -> Iterator[None]:
+        """Work on a copy of the catalogue in the body, and leave no trace."""
+        self.state.work_on_a_copy()
+        try:
+            yield
+        finally:
+            self.state.end_the_copy()
 
     @property
     def channels(self) -> Channels:
@@ -169,7 +186,8 @@ class App:
         from drd.kit.host_loss import host_from_kit, kit_at
 
         at = given or kit_at(plan, plan.kit.watched(self.settings.kit_watch))
-        return host_from_kit(plan, at, place, self.clock.now(), self._host)
+        proofs = self.catalogue.plans.proofs(plan)
+        return host_from_kit(plan, at, place, self.clock.now(), self._host, proofs=proofs)
 
     @contextmanager
     def _host(self, config: Path, plan: str) -> Iterator[tuple[Services, Plan]]:

@@ -10,7 +10,13 @@ from pathlib import Path
 import drd
 from drd import secrets
 from drd.bootstrap.state import state_places
-from drd.config.daemon import DaemonSettings, file_gone, find_plan, plans_by_name
+from drd.config.daemon import (
+    DaemonSettings,
+    file_gone,
+    find_plan,
+    names_a_file,
+    plans_by_name,
+)
 from drd.config.exposed_files import (
     Exposed,
     NotTaken,
@@ -39,7 +45,9 @@ from drd.registry import extensions_used
 @dataclass(frozen=True, slots=True)
 class Plans:
     """`open_catalogue` opens it at the first use. `handed` has the texts that the daemon has in
-    force, for itself and the processes of its runs. `warn` tells the person at the command.
+    force, for itself and the processes of its runs. `warn` tells the person at the command. For one
+    that `only_reads`, loading a plan puts nothing in force: it calls `copy` for a text that is not,
+    and puts it in force in the copy of the catalogue that this makes.
     """
 
     settings: DaemonSettings
@@ -47,6 +55,8 @@ class Plans:
     clock: Clock
     handed: Callable[[str], PlanInForce | None]
     warn: Callable[[str], None]
+    only_reads: bool = False
+    copy: Callable[[], None] | None = None
 
     @property
     def catalogue(self) -> Catalogue:
@@ -84,7 +94,7 @@ class Plans:
         try:
             loaded = load_plan(path, self.settings.known_roles)
         except ConfigError as error:
-            known = path.stem if "/" in name or name.endswith((".yaml", ".yml")) else name
+            known = path.stem if names_a_file(name) else name
             self._mark_broken(known, path, error)
             exposed = exposed_plan(str(path), self.trusted_users)
             if exposed is None or exposed.is_told_only:
@@ -96,17 +106,20 @@ class Plans:
             self._mark_broken(loaded.plan.name, path, error)
             return self._without_file(loaded.plan.name, path, error.exposed, error)
         differs = differs_in_force(self.catalogue, loaded.plan, loaded.text, self.clock.now())
-        if differs is None:
-            self.accept(loaded)
-        else:
+        if differs is not None:
             self.warn(differs)
+        if self.only_reads and self.copy is not None:
+            if names_a_file(name) or not self.has_in_force(loaded.plan):
+                self.copy()
+                self.accept(loaded)
+        elif differs is None and not self.only_reads:
+            self.accept(loaded)
         return loaded.plan
 
-    def read(self, name: str) -> Plan:
-        """Read a plan's file, and change nothing. Raises UnknownPlan and ConfigError."""
-        loaded = load_plan(self._file_of(name), self.settings.known_roles)
-        self.refuse_exposed(loaded)
-        return loaded.plan
+    def has_in_force(self, plan: Plan) -> bool:
+        """Return whether this text of the plan is in force."""
+        rows = self.catalogue.queue.plan_rows([plan.name])
+        return bool(rows) and rows[0].digest == plan.digest
 
     def load_known(self, name: str) -> Plan:
         """Do the same as `load`, for a name from a row, which is never used as a path."""
@@ -223,13 +236,14 @@ class Plans:
         if plan.file != os.path.abspath(path):  # noqa: PTH100 (keeps symlinks)
             raise error
         self.warn(
-            f"{exposed}, so drd ignores its current text. This command uses the text that "
-            "was in force before. Check whether you or someone else wrote it, then: "
-            f"{exposed.remedy}"
+            f"{exposed}, so drd ignores its current text. This command uses the text that drd "
+            f"loaded before. Check whether you or someone else wrote it, then: {exposed.remedy}"
         )
         return plan
 
     def _mark_broken(self, name: str, path: Path, error: ConfigError) -> None:
+        if self.only_reads:
+            return
         if name in self.catalogue.plans.names():
             self.catalogue.plans.mark_broken(name, error.line, self.clock.now())
         elif path.parent == self.settings.plans_dir:

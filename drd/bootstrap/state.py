@@ -12,6 +12,7 @@ from drd.catalogue.changed import CatalogueReader, identity, read_changed
 from drd.config.daemon import DaemonSettings
 from drd.errors import CatalogueError, NotOwner
 from drd.flows.root.trusted_rows import is_noted
+from drd.flows.state.copies import CopyPlace, make_copy_place
 from drd.flows.state.former_catalogue import is_missing, note_former
 from drd.flows.state.modes import close_state
 from drd.flows.state.places import StatePlaces
@@ -30,7 +31,8 @@ def state_places(settings: DaemonSettings) -> StatePlaces:
 class OpenState:
     """`busy_s` is how long a write waits for another process's, None for the maximum. One that is
     only `reading` works even where nobody can write. While the catalogue is open and `publishes` is
-    set, the summary is kept up to date; `service` says that this process is the daemon."""
+    set, the summary is kept up to date; `service` says that this process is the daemon. A command
+    that must leave no trace works on a copy of the catalogue."""
 
     def __init__(
         self,
@@ -48,6 +50,7 @@ class OpenState:
         self._reading = reading
         self._publishes = publishes
         self._service = service
+        self._scratch: tuple[Catalogue, CopyPlace] | None = None
         self._publishing: Publishing | None = None
         self._catalogue: Catalogue | None = None
         self._opening = threading.RLock()  # threads of the socket may be the first to ask
@@ -56,9 +59,9 @@ class OpenState:
     def catalogue(self) -> Catalogue:
         """The catalogue, opened at the first use, and made if it is missing."""
         with self._opening:
-            if self._catalogue is None:
-                return self._open()
-            return self._catalogue
+            if self._scratch is not None:
+                return self._scratch[0]
+            return self._catalogue if self._catalogue is not None else self._open()
 
     @property
     def is_ours(self) -> bool:
@@ -88,6 +91,7 @@ class OpenState:
 
     def close(self) -> None:
         """Write the summary for the last time, and close the catalogue."""
+        self.end_the_copy()
         self._stop_publishing()
         if self._catalogue is not None:
             self._catalogue.close()
@@ -100,9 +104,9 @@ class OpenState:
         settings = self._settings()
         state_dir = settings.state_dir or settings.work_dir
         places = state_places(settings)
-        close_state(places, renew)
-        begins = is_missing(places)
         try:
+            close_state(places, renew)
+            begins = is_missing(places)
             self._catalogue = open_catalogue(
                 settings.state_url,
                 create=True,
@@ -112,7 +116,7 @@ class OpenState:
                 password=settings.state_password,
                 roots=lambda run: is_noted(settings.work_dir, run),
             )
-        except CatalogueError as error:
+        except (CatalogueError, PermissionError) as error:
             if self.is_ours:
                 raise
             raise NotOwner(
@@ -125,6 +129,29 @@ class OpenState:
             self._publishing = Publishing(self._publisher(), told=self._service)
             self._publishing.start()
         return self._catalogue
+
+    def work_on_a_copy(self) -> None:
+        """From now on the catalogue is a copy, which is removed at the end."""
+        catalogue = self.catalogue
+        if self._scratch is not None:
+            return
+        work = self._settings().work_dir
+        work.mkdir(parents=True, exist_ok=True, mode=0o700)
+        place = make_copy_place(work)
+        try:
+            self._scratch = catalogue.scratch(place.directory), place
+        except BaseException:
+            place.remove()
+            raise
+
+    def end_the_copy(self) -> None:
+        """Use the real catalogue again, and remove the copy."""
+        if self._scratch is None:
+            return
+        scratch, place = self._scratch
+        self._scratch = None
+        scratch.close()
+        place.remove()
 
     def _publisher(self) -> Publisher:
         """Return the publisher of the status summary, which is all that other users may read of the

@@ -22,7 +22,7 @@ _RENAMED = {"text": "message", "remedy": "command"}
 _COLUMNS = {f.name: _RENAMED.get(f.name, f.name) for f in fields(Alert)}
 """The column of each field."""
 _ACTOR = "acknowledged_actor"
-_KEPT = ("severity", "text", "remedy", "code", "seen_at", "told_at", "gone_at")
+_KEPT = ("kind", "subject", "severity", "text", "remedy", "code", "seen_at", "told_at", "gone_at")
 """The fields that change without a message. An acknowledgement writes none of them."""
 
 _is_open = alerts.c.resolved_at.is_(None)

@@ -11,11 +11,13 @@ import threading
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, text
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -25,6 +27,9 @@ from drd.catalogue import malformed, trouble
 from drd.catalogue.reading import STUMBLES, require_file
 from drd.errors import CatalogueError
 from drd.model.plan import SecretRef
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 _IN_ONE_STATEMENT = 500
 
@@ -158,7 +163,7 @@ def sqlite_path(url: URL) -> Path | None:
         return None
     if backend != "sqlite" or not url.database or url.database == ":memory:":
         raise CatalogueError(
-            f"the catalogue cannot be kept in {shown(url)}",
+            f"drd cannot keep its catalogue in {shown(url)}",
             hint="use sqlite:////PATH or postgresql+psycopg://USER@HOST/DATABASE",
         )
     return Path(url.database).absolute()
@@ -166,25 +171,27 @@ def sqlite_path(url: URL) -> Path | None:
 
 def upsert(connection: Connection, table: Table, values: Mapping[str, Any]) -> None:
     """Insert a row, or set these columns of the row with the same primary key."""
+    in_sqlite = connection.dialect.name == "sqlite"
+    statement = _upsert(table, frozenset(values), in_sqlite=in_sqlite)
+    connection.execute(statement, dict(values))
+
+
+@lru_cache(256)
+def _upsert(table: Table, names: frozenset[str], *, in_sqlite: bool) -> Insert:
+    """The statement for rows with these columns. To make it takes as long as to execute it."""
+    made: sqlite.Insert | postgresql.Insert
+    if in_sqlite:
+        made = sqlite.insert(table)
+    else:
+        from sqlalchemy.dialects import postgresql  # 40 ms that SQLite need not pay
+
+        made = postgresql.insert(table)
     keys = [c.name for c in table.primary_key]
-    rest = {name: value for name, value in values.items() if name not in keys}
-    if connection.dialect.name == "sqlite":
-        from sqlalchemy.dialects import sqlite
-
-        ours = sqlite.insert(table).values(**values)
-        connection.execute(
-            ours.on_conflict_do_update(index_elements=keys, set_=rest)
-            if rest
-            else ours.on_conflict_do_nothing(index_elements=keys)
-        )
-        return
-    from sqlalchemy.dialects import postgresql  # 40 ms that SQLite need not pay
-
-    theirs = postgresql.insert(table).values(**values)
-    connection.execute(
-        theirs.on_conflict_do_update(index_elements=keys, set_=rest)
-        if rest
-        else theirs.on_conflict_do_nothing(index_elements=keys)
+    rest = sorted(names.difference(keys))
+    if not rest:
+        return made.on_conflict_do_nothing(index_elements=keys)
+    return made.on_conflict_do_update(
+        index_elements=keys, set_={name: made.excluded[name] for name in rest}
     )
 
 
@@ -266,13 +273,13 @@ def _explain_postgresql(error: DBAPIError, place: str) -> CatalogueError | None:
         return trouble.no_catalogue(place)
     if state in ("42501", "28000", "28P01"):
         return CatalogueError(
-            f"PostgreSQL refuses access to the catalogue {place}: {error.orig}",
+            f"PostgreSQL refuses access to drd's catalogue {place}: {error.orig}",
             hint="check the user, password and grants of the URL in `state`.",
             trouble="refused",
         )
     if error.connection_invalidated or state.startswith(("08", "57", "3D")) or not state:
         return CatalogueError(
-            f"the catalogue cannot be reached: {place}: {error.orig}",
+            f"drd cannot reach its catalogue: {place}: {error.orig}",
             hint="check that PostgreSQL runs, and that `state` names the right database.",
             trouble="unreachable",
         )

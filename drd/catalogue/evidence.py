@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, Select, delete, or_, select, update
 
 from drd.catalogue import runs, summaries
 from drd.catalogue.engine import SqlStore, insert_all, upsert
 from drd.catalogue.tables import checks, points
 from drd.catalogue.tables import evidence as table
+from drd.errors import UsageError
 from drd.model.coverage import Coverage
 from drd.model.facts import Unproven
 from drd.model.fencing import FenceReport
@@ -21,6 +22,10 @@ _PLAIN = (
     "id", "run", "plan", "point", "scenario", "plan_digest", "started_at", "finished_at", "rpa_s",
     "rta_s", "judged", "target", "lost_at", "restored_bytes", "reason", "data_time", "repository",
 )  # fmt: skip
+
+
+_NAMED = 12
+"""How many records an error names whose ids begin alike."""
 
 
 class SqlEvidenceStore(SqlStore):
@@ -38,12 +43,35 @@ class SqlEvidenceStore(SqlStore):
                 )
             summaries.refresh_drills(connection, evidence.plan, evidence.finished_at)
 
-    def newest(self, plan: str, *, limit: int = 20) -> list[Evidence]:
-        query = select(table).where(table.c.plan == plan)
-        newest_first = query.order_by(table.c.finished_at.desc(), table.c.id).limit(limit)
+    def newest(self, plan: str | None, *, limit: int = 20) -> list[Evidence]:
+        query = select(table).order_by(table.c.finished_at.desc(), table.c.id).limit(limit)
+        return self._read(query if plan is None else query.where(table.c.plan == plan))
+
+    def of_run(self, run: str) -> Evidence | None:
+        return next(iter(self._read(select(table).where(table.c.run == run))), None)
+
+    def find(self, prefix: str) -> Evidence:
+        begins = [c.startswith(prefix, autoescape=True) for c in (table.c.id, table.c.run)]
+        query = select(table).where(or_(*begins)).order_by(table.c.finished_at.desc(), table.c.id)
+        found = self._read(query.limit(_NAMED)) if prefix else []
+        exact = [e for e in found if prefix in (e.id, e.run)]
+        if not found:
+            raise UsageError(
+                f"there is no evidence record with the id {prefix!r}",
+                hint="list the evidence of drills and recoveries: drd evidence list",
+            )
+        if len(found) > 1 and len(exact) != 1:
+            names = ", ".join(e.id for e in found)
+            raise UsageError(
+                f"the ids of several evidence records begin with {prefix!r}",
+                hint=f"give more characters of the id: {names}",
+            )
+        return (exact or found)[0]
+
+    def _read(self, query: Select[Any]) -> list[Evidence]:
         checks_of: dict[str, list[CheckResult]] = defaultdict(list)
         with self._database.read() as connection:
-            rows = connection.execute(newest_first).all()
+            rows = connection.execute(query).all()
             of_these = select(checks).where(checks.c.evidence.in_([row.id for row in rows]))
             for row in connection.execute(of_these.order_by(checks.c.evidence, checks.c.position)):
                 checks_of[row.evidence].append(_to_check(row))

@@ -21,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from drd.catalogue import outages, places
+from drd.catalogue import jobs, outages, places
 from drd.catalogue.engine import insert_all, upsert
 from drd.catalogue.summaries import believed
 from drd.catalogue.summary_tables import plan_summary, repository_health
@@ -82,6 +82,8 @@ def load(connection: Connection, plan: Plan, at: datetime) -> None:
         changed = True
         moved = known is not None and known.url not in ("", spec.url)
         elsewhere = {**FINE, **WHOLE, **_LISTED} if moved else {}
+        if moved:
+            jobs.moved(connection, plan.name, spec.name)
         key = {"plan": plan.name, "repository": spec.name}
         upsert(connection, rows, {**key, **wanted, **elsewhere})
     if changed:

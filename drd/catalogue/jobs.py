@@ -5,26 +5,31 @@ The next start is computed from it: from one row instead of a million runs.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
 from drd.catalogue.daemon_tables import jobs
 from drd.catalogue.summaries import USUAL_RUNS, durations, percentile_95
-from drd.model.run import Run, RunKind, RunState
-from drd.model.run_details import ReadinessDetail, RunDetail
+from drd.model.run import DrillResult, Run, RunKind, RunState
+from drd.model.run_details import DrillDetail, ReadinessDetail, RunDetail
 from drd.model.text import without_output
 
+_DONE = (RunState.SUCCEEDED, RunState.PAUSED)
 _FAILURES = (RunState.FAILED, RunState.INCOMPLETE, RunState.INTERRUPTED)
 
 
 def began(connection: Connection, run: Run) -> None:
-    _set(connection, run, last_run=run.id, last_started_at=run.started_at)
+    """Record the start. One by hand counts for the schedule if the run comes to something."""
+    started = {"last_started_at": run.started_at} if run.by_schedule else {}
+    _set(connection, run, last_run=run.id, **started)
 
 
 def ended(connection: Connection, run: Run) -> None:
     """Record the end of a run. A cancelled run counts neither as a success nor as a failure.
+
+    A run by hand that did not do its work delays no run of the schedule: one that was cancelled
+    changes nothing, and of one that failed only the failure counts. A bad result is a result.
 
     A run that began before a newer one, and whose process is found dead long after, changes nothing
     unless it succeeded. A run that failed before it began counts as the newest: otherwise its job
@@ -35,16 +40,20 @@ def ended(connection: Connection, run: Run) -> None:
     older = before is not None and before.last_run != run.id and not unbegun
     if older and run.state is not RunState.SUCCEEDED:
         return
+    if run.state is RunState.CANCELLED and not run.by_schedule:
+        _set(connection, run)
+        return
     values: dict[str, Any] = {
         "last_run": run.id,
-        # A run that never began counts from its end.
-        "last_started_at": run.started_at or run.finished_at,
         "last_finished_at": run.finished_at,
         "last_state": str(run.state),
         "last_error": run.error,
         "last_error_code": run.error_code or None,
         "last_duration_s": run.duration_s,
     }
+    if run.by_schedule or run.state in _DONE or _has_answered(run.detail):
+        # A run that never began counts from its end.
+        values["last_started_at"] = run.started_at or run.finished_at
     if run.kind is RunKind.READINESS:
         values["withheld"] = withheld(run.detail)
     if run.state is RunState.SUCCEEDED:
@@ -56,8 +65,32 @@ def ended(connection: Connection, run: Run) -> None:
         values |= {"tries": 0, "permanent": False}
     elif run.state in _FAILURES:
         values["tries"] = (before.tries if before else 0) + 1
-        values["permanent"] = run.detail.permanent
+        # What only a person's terminal lacks ends no retries of the schedule.
+        retried = before is not None and before.tries > 0 and not before.permanent
+        values["permanent"] = run.detail.permanent and (run.by_schedule or not retried)
     _set(connection, run, **values)
+
+
+def moved(connection: Connection, plan: str, repository: str) -> None:
+    """Forget what runs found in a repository that the plan has at another place now: nothing of it
+    is true there, and the next ones are due as the first ones were."""
+    nothing = {
+        column.name: None
+        for column in jobs.c
+        if column.nullable and column.name.startswith(("last_", "p95_", "withheld"))
+    }
+    connection.execute(
+        update(jobs)
+        .where(jobs.c.plan == plan, jobs.c.subject == repository)
+        .values(**nothing, tries=0, permanent=False, changed=_next_change(connection))
+    )
+
+
+def _has_answered(detail: RunDetail) -> bool:
+    """Return whether a check of readiness or a drill came to a result, which may be a bad one."""
+    if isinstance(detail, ReadinessDetail):
+        return detail.readiness is not None
+    return isinstance(detail, DrillDetail) and detail.result == DrillResult.FAILED
 
 
 def withheld(detail: RunDetail) -> dict[str, Any] | None:
@@ -75,20 +108,16 @@ def withheld(detail: RunDetail) -> dict[str, Any] | None:
     }
 
 
-def last_began(connection: Connection, plan: str) -> datetime | None:
-    """Return when the last backup of the plan began, by the clock of that time."""
-    query = select(jobs.c.last_started_at)
-    begun = query.where(jobs.c.plan == plan, jobs.c.kind == str(RunKind.BACKUP))
-    return connection.execute(begun).scalar()
-
-
 def _same_job(run: Run) -> tuple[Any, ...]:
     return (jobs.c.plan == run.plan, jobs.c.kind == str(run.kind), jobs.c.subject == run.subject)
 
 
 def _set(connection: Connection, run: Run, **values: Any) -> None:
-    changed = connection.execute(select(func.max(jobs.c.changed))).scalar() or 0
     key = {"plan": run.plan, "kind": str(run.kind), "subject": run.subject}
-    values["changed"] = changed + 1
+    values["changed"] = _next_change(connection)
     if connection.execute(update(jobs).where(*_same_job(run)).values(**values)).rowcount == 0:
         connection.execute(jobs.insert().values(**key, **{"tries": 0, "permanent": False} | values))
+
+
+def _next_change(connection: Connection) -> int:
+    return (connection.execute(select(func.max(jobs.c.changed))).scalar() or 0) + 1

@@ -36,8 +36,9 @@ def _newest_kit(connection: Connection, plan: str) -> KitRecord | None:
     looks.sort(key=lambda row: row.started_at, reverse=True)
     known = [kit for row in looks if (kit := _opened(row)) is not None]
     if made is not None:
-        sha256 = _detail(made).sha256 or ""
-        known.insert(0, KitRecord(made.started_at, made.plan_digest, sha256))
+        detail = _detail(made)
+        sha256 = detail.sha256 or ""
+        known.insert(0, KitRecord(made.started_at, made.plan_digest, sha256, proof=detail.proof))
     if not known:
         return None
     # A kit that was made here has a slightly later time inside, but is the same file.
@@ -54,6 +55,7 @@ def _newest_kit(connection: Connection, plan: str) -> KitRecord | None:
         problem=_problem(last) if last is not None else None,
         away=last is not None and _detail(last).away,
         tried=_tried(tried) if tried is not None else None,
+        proof=kit.proof,
     )
 
 
@@ -67,7 +69,7 @@ def _opened(row: Any) -> KitRecord | None:
     detail = _detail(row)
     if detail.made_at is None or detail.plan_digest is None or detail.sha256 is None:
         return None
-    return KitRecord(detail.made_at, detail.plan_digest, detail.sha256)
+    return KitRecord(detail.made_at, detail.plan_digest, detail.sha256, proof=detail.proof)
 
 
 def _problem(row: Any) -> str | None:

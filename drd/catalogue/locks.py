@@ -117,9 +117,9 @@ class LockFiles:
         while (held := self.take(safe_name(name))) is None:
             if time.monotonic() >= limit:
                 raise AlreadyRunning(
-                    f"another drd process has the lock: {name}",
+                    f"another drd process is doing this work already (it holds the lock {name})",
                     run="",
-                    hint="wait until it ends, then try again. `drd runs` lists the runs.",
+                    hint="wait until that process ends, then try again. `drd runs` lists the runs.",
                 )
             process.check_cancelled()
             time.sleep(_POLL_S)

@@ -43,7 +43,7 @@ from drd.model.coverage import Coverage
 from drd.model.facts import Unproven
 from drd.model.fencing import FenceReport
 from drd.model.pauses import Pause
-from drd.model.run import CheckVerdict, DrillResult, RunKind, RunState, StepState
+from drd.model.run import CheckVerdict, DrillResult, RunKind, RunState, StepState, sound_id
 from drd.model.schedule import Schedule
 
 
@@ -184,24 +184,34 @@ def judge(table: Table, column: Column[Any]) -> Callable[[Any], str | None]:
         return lambda value: None if isinstance(value, int) else "not a whole number"
     if isinstance(kind, Float):
         return _no_number
+    if where == ("runs", "id"):
+        return _no_id
     words = _WORDS.get(where)
     if words is not None:
         allowed = frozenset(map(str, words))
         return lambda value: None if value in allowed else f"not a known {column.name}"
-    return lambda value: None if isinstance(value, str) else "no text"
+    return lambda value: None if isinstance(value, str) else "not a text"
+
+
+def _no_id(value: Any) -> str | None:
+    try:
+        sound_id(value)
+    except (TypeError, ValueError):
+        return "no id of a run"
+    return None
 
 
 def _no_time(value: Any) -> str | None:
     try:
         aware = datetime.fromisoformat(value).tzinfo is not None
     except (TypeError, ValueError):
-        return "no time"
+        return "not a time"
     return None if aware else "a time without a time zone"
 
 
 def _no_number(value: Any) -> str | None:
     if not isinstance(value, int | float):
-        return "no number"
+        return "not a number"
     return None if abs(value) < HUGE else "not a possible number"
 
 
@@ -209,7 +219,7 @@ def _no_json(value: Any, shape: type, read: Callable[[Any], object]) -> str | No
     try:
         parsed = json.loads(value)
     except (TypeError, ValueError, RecursionError):
-        return "no JSON"
+        return "not JSON"
     if isinstance(parsed, shape):
         try:
             read(parsed)

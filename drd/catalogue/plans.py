@@ -17,7 +17,7 @@ from drd.catalogue.summary_tables import component_summary
 from drd.catalogue.tables import alerts, checks, evidence, plans, runs, steps
 from drd.catalogue.tables import points as point_table
 from drd.errors import AlreadyRunning, UnknownPlan
-from drd.model.facts import AUTO
+from drd.model.facts import AUTO, MADE_BY
 from drd.model.plan import Plan
 from drd.ports.plans import Records
 
@@ -31,6 +31,7 @@ class SqlPlanStore(SqlStore):
             before = connection.execute(row).one_or_none()
             first_loaded_at = before.first_loaded_at if before is not None else at
             values = _compiled(plan, file_digest) | {
+                "former": _former(plan, before),
                 "first_loaded_at": first_loaded_at,
                 "loaded_at": at,
                 "load_error": None,
@@ -48,6 +49,12 @@ class SqlPlanStore(SqlStore):
     def names(self) -> list[str]:
         with self._database.read() as connection:
             return sorted(connection.execute(select(plans.c.name)).scalars())
+
+    def proofs(self, plan: Plan) -> frozenset[str]:
+        row = select(plans.c.former).where(plans.c.name == plan.name, plans.c.proof == plan.proof)
+        with self._database.read() as connection:
+            former = connection.execute(row).scalar()
+        return frozenset(filter(None, (plan.proof, plan.digest, former)))
 
     def records(self, plan: str) -> Records:
         with self._database.read() as connection:
@@ -73,6 +80,12 @@ class SqlPlanStore(SqlStore):
             return forgotten
 
 
+def _cron(plan: Plan) -> str | None:
+    if plan.made_by:
+        return f"{MADE_BY}{plan.made_by}"
+    return AUTO if plan.backup.auto else plan.backup.cron
+
+
 def _compiled(plan: Plan, file_digest: str) -> dict[str, Any]:
     objectives = plan.objectives
     mtime_ns, size = _stamp(plan.file, file_digest)
@@ -80,12 +93,13 @@ def _compiled(plan: Plan, file_digest: str) -> dict[str, Any]:
         "name": plan.name,
         "owner": plan.owner,
         "digest": plan.digest,
+        "proof": plan.proof,
         "extensions": plan.resolved.get("extensions") or None,
         "rpo_s": objectives.rpo_s,
         "rto_s": objectives.rto_s,
         "window_s": objectives.window_s,
         "interval_s": plan.backup.interval_s,
-        "cron": AUTO if plan.backup.auto else plan.backup.cron,
+        "cron": _cron(plan),
         "backup_timeout_s": plan.backup.timeout_s,
         "drill_every_s": plan.drill.interval_s,
         "file": str(Path(plan.file).absolute()) if plan.file else "",
@@ -93,6 +107,19 @@ def _compiled(plan: Plan, file_digest: str) -> dict[str, Any]:
         "file_size": size,
         "file_digest": file_digest,
     }
+
+
+def _former(plan: Plan, before: Row[Any] | None) -> str | None:
+    """Return the hash by which evidence of an older drd counts, as long as the plan has the same
+    proof: that of the whole plan, which was in force when this drd loaded it first. `before` is the
+    plan's row before.
+    """
+    if before is None:
+        return None
+    if before.proof is None:
+        return plan.digest if before.digest == plan.digest else None
+    former: str | None = before.former
+    return former if before.proof == plan.proof else None
 
 
 def _refresh(connection: Connection, plan: Plan, before: Row[Any] | None, at: datetime) -> None:
@@ -146,8 +173,8 @@ def _require_no_open_run(connection: Connection, plan: str) -> None:
         raise AlreadyRunning(
             f"drd cannot forget plan {plan}, because its run {run} has not ended yet",
             run=run,
-            hint=f"wait until it ends: `drd run show {run} --follow`; or end it: `drd cancel "
-            f"{run}`",
+            hint=f"wait until this run ends: `drd run show {run} --follow`; or end the run: `drd "
+            f"cancel {run}`",
         )
 
 

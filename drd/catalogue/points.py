@@ -12,7 +12,6 @@ from drd.catalogue import (
     copies,
     fingerprints,
     health_rows,
-    jobs,
     missed,
     places,
     point_reading,
@@ -28,7 +27,7 @@ from drd.catalogue.tables import (
     points,
 )
 from drd.errors import NoRestorePoint, UsageError
-from drd.model.run import DrillResult
+from drd.model.run import DrillResult, Run
 from drd.model.snapshot import RestorePoint
 from drd.model.units import format_time
 from drd.ports import RunLease
@@ -52,7 +51,7 @@ class SqlPointStore(SqlStore):
             before = connection.execute(row).one_or_none()
             replaced = fingerprints.of_points(connection, [point.id])
             _write(connection, point, ids, replaces=before is not None)
-            at = _recorded_at(connection, point) if owned is not None else None
+            at = _recorded_at(owned.run, point) if owned is not None else None
             if before is None:
                 missed.add_point(connection, point)
             else:
@@ -163,12 +162,11 @@ def exists(connection: Connection, point: str) -> bool:
     return connection.execute(select(points.c.id).where(points.c.id == point)).first() is not None
 
 
-def _recorded_at(connection: Connection, point: RestorePoint) -> datetime | None:
+def _recorded_at(run: Run, point: RestorePoint) -> datetime | None:
     """Return the time at which the point of a backup run is recorded, by the clock that the run
     had: when the point became available, but not before the run began. A point whose time is far
     ahead of that was made while a clock was wrong, and summaries pass it over."""
-    began = jobs.last_began(connection, point.plan)
-    return began and max(began, point.available_at)
+    return run.started_at and max(run.started_at, point.available_at)
 
 
 def _write(
@@ -230,7 +228,7 @@ def _only(plan: str, prefix: str, rows: Sequence[Row[Any]]) -> Row[Any]:
             if rows[0].vanished_at is not None:
                 raise NoRestorePoint(
                     f"restore point {rows[0].id} of plan {plan} is no longer in any repository: "
-                    f"somebody else than drd removed it; drd noticed this at {when}",
+                    f"somebody removed it without drd. drd noticed this at {when}",
                     hint=hint,
                 )
             raise NoRestorePoint(

@@ -241,7 +241,8 @@ def _by_whom(run: Run) -> str:
     if run.cancel_actor is None or run.cancel_asked_at is None:
         return ""
     return (
-        f"; asked at {format_time(run.cancel_asked_at, seconds=True)} by {run.cancel_actor.words()}"
+        f" (drd cancel at {format_time(run.cancel_asked_at, seconds=True)} by "
+        f"{run.cancel_actor.words()})"
     )
 
 

@@ -39,8 +39,8 @@ def renew(database: Path, is_free: Callable[[], bool] = lambda: True) -> None:
                 break
         else:
             raise CatalogueError(
-                f"drd could not make a sound copy of the catalogue {database}",
-                hint="end all other drd processes and try again; if that does not help, the "
+                f"drd could not make a sound copy of its catalogue {database}",
+                hint="end all other drd processes, then try again. If that does not help, the "
                 "catalogue may be damaged: run drd doctor.",
             )
         _note_place(fresh, database, inode)
@@ -65,7 +65,7 @@ def renew(database: Path, is_free: Callable[[], bool] = lambda: True) -> None:
 
 def _in_use(database: Path) -> CatalogueError:
     return CatalogueError(
-        f"another process opened the catalogue {database} while drd copied it",
+        f"another process opened drd's catalogue {database} while drd copied this file",
         hint="end all other drd processes (systemctl stop drd), then try again.",
     )
 
@@ -89,7 +89,7 @@ def _copied(database: Path, fresh: Path) -> bool:
         with os.fdopen(source, "rb") as old, os.fdopen(target, "wb") as new:
             if os.fstat(target).st_mode & 0o066:
                 raise CatalogueError(
-                    f"the file system of the catalogue {database} does not store file modes",
+                    f"the file system of drd's catalogue {database} does not store file modes",
                     hint="set `state` in drd.yaml to a place on a local file system such as ext4.",
                 )
             shutil.copyfileobj(old, new, 1 << 20)

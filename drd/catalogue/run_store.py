@@ -228,6 +228,16 @@ class SqlRunStore(SqlStore):
         )
         return self._owned(mine, held)
 
+    def leave(self, run: Run, at: datetime) -> bool:
+        held = self._take_from_glances(run.id)
+        if held is None:
+            return False
+        try:
+            with self._database.write() as connection:
+                return runs.leave(connection, run, at)
+        finally:
+            held.release()
+
     def mark(self, run: str) -> Mark:
         return Mark(run, self._state)
 
@@ -304,7 +314,7 @@ class SqlRunStore(SqlStore):
                 f"a {row.kind} of {run.plan} is already running: run {row.id}, process "
                 f"{row.owner_pid}" + (f" on {row.owner_host}" if self._elsewhere else ""),
                 run=row.id,
-                hint=f"wait until it ends: drd run show {row.id} --follow",
+                hint=f"wait until this run ends: drd run show {row.id} --follow",
             )
 
     def _is_anothers(self, row: Row[Any]) -> bool:

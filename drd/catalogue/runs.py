@@ -15,7 +15,7 @@ from drd.catalogue.tables import runs
 from drd.errors import Fenced, UsageError
 from drd.model import run_details
 from drd.model.actor import Actor
-from drd.model.run import Run, RunKind, RunState
+from drd.model.run import Run, RunKind, RunState, sound_id
 from drd.model.run_details import RunDetail
 from drd.ports import RunLease
 
@@ -124,6 +124,22 @@ def take_over(connection: Connection, run: Run, owner: OwnerProcess, at: datetim
     return changed.rowcount == 1
 
 
+def leave(connection: Connection, run: Run, at: datetime) -> bool:
+    """Let the run wait for a process that adopts it, with a new token, unless somebody took it over
+    since `run` was read, or it is over."""
+    changed = connection.execute(
+        update(runs)
+        .where(runs.c.id == run.id, runs.c.token == run.token, runs.c.finished_at.is_(None))
+        .values(
+            token=run.token + 1,
+            state=str(RunState.WAITING),
+            owner_pid=None,
+            taken_over_at=at,
+        )
+    )
+    return changed.rowcount == 1
+
+
 def fence(connection: Connection, owned: RunLease) -> Row[Any]:
     """Return the row of the run. Raises Fenced when another process has taken it over. Nobody else
     writes before the transaction ends."""
@@ -132,7 +148,8 @@ def fence(connection: Connection, owned: RunLease) -> Row[Any]:
     ).one_or_none()
     if row is None:
         raise Fenced(
-            f"run {owned.run.id} of {owned.run.plan} was taken over by another process",
+            f"another process has taken over run {owned.run.id} of {owned.run.plan}, so this "
+            "process stopped",
             hint=f"to see the state of this run: drd run show {owned.run.id}",
         )
     return row
@@ -249,7 +266,7 @@ def unfinished(
 
 def to_run(row: Row[Any]) -> Run:
     return Run(
-        id=row.id,
+        id=sound_id(row.id),
         plan=row.plan,
         kind=RunKind(row.kind),
         trigger=row.trigger,

@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy.engine import URL
+
 from drd import modes, process
 from drd.catalogue import export, figures, migrate
 from drd.catalogue.alerts import SqlAlertBook
@@ -36,6 +38,7 @@ from drd.model.figures import CatalogueFigures
 from drd.model.plan import SecretRef
 from drd.model.run import Run
 from drd.ports import Catalogue
+from drd.ports.custody import Custodian
 
 _MIGRATION_WAIT_S = 120.0
 _opening = threading.Lock()
@@ -52,6 +55,12 @@ class SqlCatalogue(Catalogue):
     def together(self) -> AbstractContextManager[None]:
         return self.database.together()
 
+    def scratch(self, directory: Path) -> Catalogue:
+        file = directory / "scratch.db"
+        self.export_to(file)
+        copy = Database(URL.create("sqlite", database=str(file)).render_as_string())
+        return _catalogue(copy, self.locks, custody=self.custody)
+
     def figures(self) -> CatalogueFigures:
         with self.database.read() as connection:
             return figures.read(connection)
@@ -67,14 +76,17 @@ class SqlCatalogue(Catalogue):
 
 
 def _catalogue(
-    database: Database, locks: LockFiles, roots: Callable[[Run], bool] = lambda _: False
+    database: Database,
+    locks: LockFiles,
+    roots: Callable[[Run], bool] = lambda _: False,
+    custody: Custodian | None = None,
 ) -> SqlCatalogue:
     """Put the stores together. A new store is one line here, and one in `drd.ports.catalogue`."""
-    custody = SqlCustody(database)
+    custody = custody or SqlCustody(database)
     runs = SqlRunStore(
         database,
         locks,
-        elsewhere=database.path is None,
+        elsewhere=custody.here() is None,
         place=custody.here(),
         state=process.state_id(locks.directory.parent),
         roots=roots,

@@ -90,10 +90,12 @@ def assemble(
     missed = rows.by_plan(query(queries.MISSED), rows.span)
     alerts = rows.by_plan(query(queries.ALERTS), rows.alert)
     running = rows.by_plan(ask(queries.RUNNING, plan), rows.running)
+    unfinished = rows.unfinished(query(queries.UNFINISHED))
     copies = rows.by_plan(query(queries.COPIES), rows.copy)
     repositories = rows.by_plan(query(queries.REPOSITORIES), rows.repository)
     outages = rows.by_plan(query(queries.OUTAGES), rows.span)
     scenarios = rows.by_plan(query(queries.SCENARIOS), rows.scenario)
+    failed_checks = rows.by_plan(query(queries.FAILED_CHECKS), rows.failed_check)
     unready = {row[0]: rows.unready(row) for row in query(queries.UNREADY)}
     retention = {r[0]: r for r in query(queries.RETENTION)}
     holds = rows.by_plan(query(queries.HOLDS), rows.hold)
@@ -107,11 +109,16 @@ def assemble(
                 missed=rows.until(missed[name], newest_ever(one)),
                 alerts=tuple(alerts.get(name, ())),
                 running=running[name][-1] if running[name] else None,
+                unfinished=unfinished.get(name),
                 copies=tuple(copies[name]),
                 unready=unready.get(name),
                 repositories=tuple(repositories[name]),
                 outages=tuple(outages[name]),
-                scenarios=tuple(scenarios[name]),
+                last_drill=rows.with_checks(one.last_drill, failed_checks),
+                scenarios=tuple(
+                    s._replace(last=rows.with_checks(s.last, failed_checks))
+                    for s in scenarios[name]
+                ),
                 paused=rows.paused(retention.get(name)),
                 waiting=len(rows.json(retention[name][3])) if name in retention else 0,
                 holds=tuple(holds[name]),
@@ -181,10 +188,18 @@ def asking_sqlite(url: str, answer: Callable[[Query, str], _T]) -> _T:
 
     def ask(how: str) -> _T:
         connection = connect(path, how)
+        opened: list[sqlite3.Cursor] = []
+
+        def query(sql: str, plan: str | None) -> sqlite3.Cursor:
+            opened.append(connection.execute(sql, {"plan": plan}))
+            return opened[-1]
+
         try:
             connection.execute("BEGIN")
-            return answer(lambda sql, plan: connection.execute(sql, {"plan": plan}), path)
+            return answer(query, path)
         finally:
+            for cursor in opened:  # the file stays open as long as one of them has rows left
+                cursor.close()
             connection.close()
 
     try:

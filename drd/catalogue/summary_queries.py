@@ -7,6 +7,9 @@ _DRILL = "id, {0}.run, {0}.point, {0}.finished_at, {0}.result, {0}.plan_digest, 
 {0}.rpa_s, {0}.judged, {0}.restored_bytes, {0}.reason, {0}.coverage, {0}.scenario, \
 {0}.data_time, {0}.repository, {0}.unproven"
 
+_OTHER = "d.plan_digest NOT IN (p.digest, COALESCE(p.proof, ''), COALESCE(p.former, ''))"
+"""That a drill proved something else than the plan as loaded."""
+
 PLANS = f"""
 SELECT p.name, p.owner, p.rpo_s, p.rto_s, p.window_s, p.digest, p.first_loaded_at, p.loaded_at,
   p.interval_s, p.cron, p.backup_timeout_s, p.drill_every_s,
@@ -18,10 +21,13 @@ SELECT p.name, p.owner, p.rpo_s, p.rto_s, p.window_s, p.digest, p.first_loaded_a
   d.{_DRILL.format("d")},
   e.{_DRILL.format("e")},
   s.vanished_points, v.data_time, v.available_at, s.vanished_at,
-  p.extensions
+  p.extensions, p.proof, p.former, p.load_error_at,
+  b.id, b.started_at, b.finished_at,
+  (SELECT sum(c.added_bytes) FROM component_snapshots c WHERE c.point = n.id)
 FROM plans p
   LEFT JOIN plan_summary s ON s.plan = p.name
   LEFT JOIN points n ON n.id = s.newest_point
+  LEFT JOIN runs b ON b.id = n.id AND b.plan = p.name
   LEFT JOIN points i ON i.id = s.incomplete_point
   LEFT JOIN runs f ON f.id = s.failed_run
   LEFT JOIN evidence d ON d.id = s.last_drill
@@ -56,7 +62,32 @@ ORDER BY plan, CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2
 RUNNING = """
 SELECT plan, id, kind, started_at FROM runs
 WHERE finished_at IS NULL AND started_at IS NOT NULL
+  AND (state <> 'waiting' OR owner_pid IS NOT NULL)
   AND (CAST(:plan AS TEXT) IS NULL OR plan = :plan) ORDER BY plan, started_at, id
+"""
+# The newest recovery over production of each plan that was not taken back, if it stopped before its
+# end: an undo of a later one brings back what it left. One without a process waits for another one.
+# `_` stands for a colon, which would begin the name of a parameter.
+UNFINISHED = """
+SELECT r.plan, r.id, COALESCE(r.finished_at, r.taken_over_at), r.state, r.detail,
+  s.kind, s.subject, s.state, s.result
+FROM plans p CROSS JOIN runs r JOIN steps s ON s.run = r.id
+WHERE OF(p.name) AND r.id = (
+    SELECT n.id FROM runs n
+    WHERE n.plan = p.name AND n.kind = 'recovery' AND n.started_at IS NOT NULL
+      AND (n.detail LIKE '%"target"_"in-place"%' OR n.detail LIKE '%"in_place"_true%')
+      AND COALESCE((SELECT d.action FROM decisions d WHERE d.run = n.id AND d.step = ''
+        ORDER BY d.id DESC LIMIT 1), '') NOT IN ('undo', 'rollback')
+    ORDER BY n.started_at DESC, n.id LIMIT 1)
+  AND (r.state IN ('failed', 'cancelled', 'interrupted')
+    OR (r.state = 'waiting' AND r.owner_pid IS NULL AND r.taken_over_at IS NOT NULL))
+  AND s.kind IN ('restore', 'stop', 'start', 'command')
+  AND (r.state <> 'failed'
+    OR EXISTS (SELECT 1 FROM steps f
+      WHERE f.run = r.id AND f.state = 'failed' AND f.kind <> 'check'))
+  AND COALESCE((SELECT d.action FROM decisions d WHERE d.run = r.id AND d.step = ''
+    ORDER BY d.id DESC LIMIT 1), '') <> 'done'
+ORDER BY r.plan, s.position
 """
 COPIES = """
 SELECT plan, repository, copy_of, data_time, available_at, pause_s FROM copies
@@ -66,7 +97,9 @@ REPOSITORIES = """
 SELECT r.plan, r.repository, r.copy_of, n.id, n.data_time, n.available_at, n.bytes,
   g.id, g.data_time, g.available_at, g.bytes, r.lost, r.lost_since, r.lost_says,
   r.unreachable, r.unreachable_since, r.damage, r.damaged_since, r.missing, r.missing_since,
-  k.repository_id IS NOT NULL
+  k.repository_id IS NOT NULL,
+  EXISTS (SELECT 1 FROM repository_health o JOIN repositories j ON j.url = o.url
+    WHERE o.plan = r.plan AND o.repository = r.copy_of AND j.repository_id = k.repository_id)
 FROM repository_health r
   LEFT JOIN repositories k ON k.url = r.url
   LEFT JOIN points n ON n.id = r.newest_point
@@ -82,8 +115,8 @@ SCENARIOS = f"""
 SELECT s.plan, s.scenario, w.position, s.repository,
   d.{_DRILL.format("d")},
   e.{_DRILL.format("e")},
-  CASE WHEN d.plan_digest <> p.digest THEN p.extensions END,
-  CASE WHEN d.plan_digest <> p.digest AND p.extensions IS NOT NULL
+  CASE WHEN {_OTHER} THEN p.extensions END,
+  CASE WHEN {_OTHER} AND p.extensions IS NOT NULL
     THEN (SELECT r.detail FROM runs r WHERE r.id = d.run) END
 FROM scenario_summary s
   LEFT JOIN plans p ON p.name = s.plan
@@ -96,6 +129,15 @@ WHERE OF(s.plan) AND (w.position IS NOT NULL OR d.result = 'failed')
 ORDER BY s.plan, CASE WHEN w.position IS NULL THEN 1 ELSE 0 END, w.position, s.scenario,
   s.repository
 """  # noqa: S608 - no value is pasted in
+FAILED_CHECKS = """
+SELECT c.evidence, c.name, c.observed, c.expected
+FROM (
+  SELECT plan, last_drill AS drill FROM plan_summary WHERE OF(plan)
+  UNION SELECT plan, last FROM scenario_summary WHERE OF(plan)
+) s CROSS JOIN evidence e CROSS JOIN checks c
+WHERE e.id = s.drill AND e.result = 'failed' AND c.evidence = e.id AND c.verdict = 'failed'
+ORDER BY c.evidence, c.position
+"""
 UNREADY = """
 SELECT plan, last_finished_at, last_error, withheld FROM jobs
 WHERE kind = 'readiness' AND last_state = 'failed' AND last_finished_at IS NOT NULL

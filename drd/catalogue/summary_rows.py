@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from drd.catalogue.reading import HUGE
+from drd.model.down import Effect
 from drd.model.facts import (
     AlertFacts,
+    BackupFacts,
     ComponentFacts,
     CopyFacts,
     DrillFacts,
+    FailedCheck,
     FailureFacts,
     FindingFacts,
     HoldFacts,
@@ -27,6 +30,7 @@ from drd.model.facts import (
     RepositoryFacts,
     RunningFacts,
     ScenarioFacts,
+    UnfinishedFacts,
     Unproven,
     UnreadyFacts,
     VanishedFacts,
@@ -76,6 +80,9 @@ def plan(row: Sequence[Any], failed: tuple[tuple[str, str], ...]) -> PlanFacts:
         last_passed_drill=_drill(row[47:63]),
         vanished=_vanished(row[63:67]),
         packages=_used(row[67]),
+        proofs=tuple([digest for digest in row[68:70] if digest]),
+        load_error_at=time(row[70]) if row[70] else None,
+        backup=_backup(row[71:75]),
     )
 
 
@@ -85,6 +92,13 @@ def _used(noted: str | None) -> dict[str, str]:
 
 def _point(row: Sequence[Any]) -> PointFacts | None:
     return PointFacts(row[0], time(row[1]), time(row[2]), row[3]) if row[0] else None
+
+
+def _backup(row: Sequence[Any]) -> BackupFacts | None:
+    run, started_at, finished_at, added = row
+    if started_at is None or finished_at is None:
+        return None
+    return BackupFacts(run, time(started_at), time(finished_at), int(added or 0))
 
 
 def _failures(row: Sequence[Any]) -> FailureFacts | None:
@@ -147,7 +161,21 @@ def repository(row: Sequence[Any]) -> RepositoryFacts:
         len(json(row[18])) if row[18] else 0,
         time(row[19]) if row[19] else None,
         bool(row[20]),
+        bool(row[21]),
     )
+
+
+def failed_check(row: Sequence[Any]) -> FailedCheck:
+    return FailedCheck(*row[1:])
+
+
+def with_checks(
+    drill: DrillFacts | None, failed: Mapping[str, Sequence[FailedCheck]]
+) -> DrillFacts | None:
+    """Return the drill with its failed checks, which are given by evidence."""
+    if drill is None or drill.evidence not in failed:
+        return drill
+    return drill._replace(failed=tuple(failed[drill.evidence]))
 
 
 def _rehearsed(coverage: str | None) -> tuple[int, int] | None:
@@ -205,6 +233,34 @@ def hold(row: Sequence[Any]) -> HoldFacts:
     return HoldFacts(point, reason, time(until) if until else None, by)
 
 
+def unfinished(rows: Iterable[Sequence[Any]]) -> dict[str, UnfinishedFacts]:
+    """Return by plan the recovery that stopped before its end; one row is one of its steps."""
+    found: dict[str, UnfinishedFacts] = {}
+    for plan, run, at, state, detail, *step in rows:
+        so_far = found.get(plan)
+        if so_far is None:
+            so_far = UnfinishedFacts(run, time(at), state, (), tuple(json(detail)["begun"]))
+        so_far = _after_step(so_far, *step)
+        if plan in found or so_far.down or step[0] in ("restore", "stop"):
+            found[plan] = so_far
+    return found
+
+
+def _after_step(
+    so_far: UnfinishedFacts, kind: str, subject: str, ended: str, result: str
+) -> UnfinishedFacts:
+    """Return what the recovery has done with this step too: a part of it, perhaps, if its process
+    died meanwhile."""
+    if kind == "restore" and subject and ended in ("succeeded", "running"):
+        left = tuple(name for name in so_far.left if name != subject)
+        if ended == "running":
+            return so_far._replace(partly=(*so_far.partly, subject), left=left)
+        return so_far._replace(replaced=(*so_far.replaced, subject), left=left)
+    if kind == "restore" or ended != "succeeded":
+        return so_far
+    return so_far._replace(down=Effect.from_json(json(result)).after(so_far.down))
+
+
 def running(row: Sequence[Any]) -> RunningFacts:
     return RunningFacts(row[1], row[2], time(row[3]))
 
@@ -237,7 +293,7 @@ def until(
 def by_plan(
     rows: Iterable[Sequence[Any]], make: Callable[[Sequence[Any]], _T]
 ) -> dict[str, list[_T]]:
-    """Group rows by their first column, the plan."""
+    """Group rows by their first column: the plan, or the evidence."""
     grouped: dict[str, list[_T]] = defaultdict(list)
     for row in rows:
         grouped[row[0]].append(make(row))

@@ -48,6 +48,8 @@ plans = Table(
     Column("load_error_at", UtcTime),
     Column("schedule", Json),  # the model's, which the daemon works from
     Column("extensions", Json),  # the first numbers of their versions; null without any
+    Column("proof", String(80)),  # the hash of what a drill proves; null until the first load
+    Column("former", String(80)),  # the hash of the whole plan that evidence of before carries
 )
 
 runs = Table(

@@ -21,13 +21,13 @@ _DENIED = (errno.EACCES, errno.EPERM)
 
 def no_catalogue(place: str) -> NoCatalogue:
     """Return the error for a catalogue that does not exist or has no tables."""
-    return NoCatalogue(f"there is no catalogue at {place}", hint=NOTHING_YET_HINT)
+    return NoCatalogue(f"there is no catalogue of drd at {place}", hint=NOTHING_YET_HINT)
 
 
 def disk_full(place: str) -> CatalogueError:
     return CatalogueError(
-        f"the catalogue's disk is full: {place}",
-        hint="free space there; drd loses nothing that it has recorded.",
+        f"the disk of drd's catalogue is full: {place}",
+        hint="free space on this disk. drd's records are not lost.",
         trouble="full",
     )
 
@@ -35,8 +35,8 @@ def disk_full(place: str) -> CatalogueError:
 def busy(place: str) -> CatalogueError:
     """Return the error for a locked catalogue. A retry can help, so it is not permanent."""
     error = CatalogueError(
-        f"the catalogue is locked by another process: {place}",
-        hint="try again; if it stays locked, find the process: fuser -v " + place,
+        f"another process has locked drd's catalogue: {place}",
+        hint="try again. To find the process that locks the catalogue: fuser -v " + place,
         trouble="busy",
     )
     error.permanent = False
@@ -45,16 +45,16 @@ def busy(place: str) -> CatalogueError:
 
 def read_only(place: str) -> CatalogueError:
     return CatalogueError(
-        f"the catalogue's file system is read-only: {place}",
-        hint="drd loses nothing that it has recorded. Find the reason in `dmesg` and repair the "
-        "disk, then: mount -o remount,rw MOUNTPOINT",
+        f"the file system of drd's catalogue is read-only: {place}",
+        hint="drd's records are not lost. Find the reason in `dmesg` and repair the disk, then: "
+        "mount -o remount,rw MOUNTPOINT",
         trouble="read-only",
     )
 
 
 def not_allowed(place: str) -> CatalogueError:
     return CatalogueError(
-        f"no permission to use the catalogue: {place}", hint=OWNER_HINT, trouble="denied"
+        f"this user may not use drd's catalogue: {place}", hint=OWNER_HINT, trouble="denied"
     )
 
 
@@ -72,18 +72,17 @@ def damaged(path: Path, why: object) -> CatalogueError:
             "drd, `drd catalogue rebuild`. Without a copy, "
         )
     return CatalogueError(
-        f"the catalogue is damaged: {path}: {why}",
-        hint=f"{kept}`drd catalogue rebuild` sets the file aside and recovers the restore points "
-        "from the repositories.",
+        f"drd's catalogue is damaged: {path}: {why}",
+        hint=f"{kept}`drd catalogue rebuild` renames this file, and makes a new catalogue with "
+        "the restore points of the repositories.",
         trouble=f"damaged: {why}",
     )
 
 
 def no_file(place: str) -> CatalogueError:
     return CatalogueError(
-        f"the catalogue is not a regular file: {place}",
-        hint=f"ls -l {place} shows its type and owner; move it away, then `drd catalogue rebuild` "
-        "recovers the restore points from the repositories.",
+        f"drd's catalogue is not a regular file: {place}",
+        hint=f"`ls -l {place}` shows its type and owner. Move it away, then: drd catalogue rebuild",
         trouble="no-file",
     )
 
@@ -94,7 +93,7 @@ def malformed(path: Path | None, place: str, what: str) -> CatalogueError:
     if path is not None:
         return damaged(path, what)
     return CatalogueError(
-        f"the catalogue is damaged: {place}: {what}",
+        f"drd's catalogue is damaged: {place}: {what}",
         hint="correct this row in PostgreSQL, or restore a backup of the catalogue's database.",
         trouble=f"damaged: {what}",
     )
@@ -108,7 +107,8 @@ def wrong_version(place: str, found: str, known: str) -> CatalogueError:
     else:
         hint = "`systemctl restart drd`, or the next `drd backup`, upgrades it."
     return CatalogueError(
-        f"the catalogue {place} has version {found}, but this drd works only with version {known}",
+        f"drd's catalogue {place} has version {found}, but this drd works only with version "
+        f"{known}",
         hint=hint,
         trouble="version",
     )
@@ -151,7 +151,7 @@ def explain_sqlite(error: sqlite3.Error, path: Path) -> CatalogueError | None:
         return no_catalogue(str(path))
     if name.startswith("SQLITE_IOERR"):
         return CatalogueError(
-            f"the catalogue cannot be read or written: {path}: {error}",
+            f"drd cannot read or write its catalogue: {path}: {error}",
             hint="check the disk: dmesg, df.",
             trouble="disk",
         )

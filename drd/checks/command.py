@@ -62,7 +62,7 @@ class CommandExit:
             return [not_run(spec, why, _EXPECTED, looked_at_data=reads_data)]
         command = _command(spec, settings, context)
         if not _startable(command):
-            why = f"there is no program {settings.run[0]}"
+            why = f"program {settings.run[0]} is not installed on this host"
             return [not_run(spec, why, _EXPECTED, looked_at_data=reads_data)]
         try:
             done = process.run(command, limit=1 << 16)

@@ -9,9 +9,17 @@ from typing import Literal
 
 from pydantic import Field
 
+from drd.checks.fingerprints import at_backup, of_restored
 from drd.checks.settings import CheckSettings
-from drd.checks.words import not_run, part_not_run, printable, result, shorten, some
-from drd.errors import DrdError, SourceError, SourceUnreachable
+from drd.checks.words import (
+    ALREADY_WRITES,
+    not_run,
+    nothing_counted,
+    part_not_run,
+    printable,
+    result,
+    some,
+)
 from drd.model.entry_difference import entry_differences
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
@@ -21,6 +29,7 @@ from drd.model.units import format_size
 from drd.ports import CheckContext
 from drd.ports.check import CheckKind
 from drd.ports.kinds import KindSpec
+from drd.process.accounts import as_here
 
 _EXPECTED = "as at backup"
 _BUDGET_S = 3600.0
@@ -49,25 +58,27 @@ class TreeComparison:
         if inspector is None:
             return [not_run(spec, f"{settings.component} was not restored", _EXPECTED)]
         snapshot = context.point.component(settings.component)
-        before = snapshot.fingerprint if snapshot else None
-        if not isinstance(before, TreeFingerprint):
-            return [not_run(spec, "no fingerprint was taken at backup", _EXPECTED)]
-        try:
-            now = inspector.fingerprint(before, _BUDGET_S)
-        except DrdError as error:
-            if isinstance(error, SourceError) and not isinstance(error, SourceUnreachable):
-                return [result(spec, CheckVerdict.FAILED, shorten(str(error)), _EXPECTED)]
-            return [not_run(spec, f"could not check: {error}", _EXPECTED)]
-        assert isinstance(now, TreeFingerprint)
-        compared = compare(before, now, owners=context.is_root)
+        before = at_backup(context, settings.component, TreeFingerprint)
+        if snapshot is None or before is None:
+            why = nothing_counted(
+                context.point.id, "the backup recorded no fingerprint of the source to compare with"
+            )
+            return [not_run(spec, why, _EXPECTED)]
+        now = of_restored(spec, inspector, before, budget_s=_BUDGET_S, expected=_EXPECTED)
+        if isinstance(now, CheckResult):
+            return [now]
+        compared = compare(as_here(snapshot) or before, now, owners=context.is_root)
+        if context.exposed and compared.extra == len(compared.differing) > 0:
+            compared.asks = f": {ALREADY_WRITES}"
         return _rows(spec, compared, may_be_empty=context.may_be_empty(settings.component))
 
 
 @dataclass(slots=True)
 class TreeDifferences:
     """The result of comparing two trees. `differing` are sentences in the order of paths; the other
-    lists are paths. `files` counts compared entries that are no directory, `had_…` those at backup;
-    `torn_bytes` changed while they were captured.
+    lists are paths. `extra` of the differing entries did not exist at the backup; `asks` is what
+    the result asks a person. `files` counts compared entries that are no directory, `had_…` those
+    at backup; `torn_bytes` changed while they were captured.
     """
 
     compared: int = 0
@@ -77,6 +88,8 @@ class TreeDifferences:
     had_bytes: int = 0
     torn_bytes: int = 0
     differing: list[str] = field(default_factory=list)
+    extra: int = 0
+    asks: str = ""
     volatile: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
     owners: bool = True
@@ -128,6 +141,7 @@ def _judge_extra(path: str, before: TreeFingerprint, found: TreeDifferences) -> 
         found.volatile.append(path)
     else:
         found.differing.append(f"{printable(path)}: did not exist at backup")
+        found.extra += 1
 
 
 def _judge_missing(
@@ -149,7 +163,7 @@ def _rows(spec: CheckSpec, found: TreeDifferences, *, may_be_empty: bool) -> lis
     if found.differing:
         text = f"{counted(len(found.differing), 'entry', 'entries')} differ: "
         text = (text if len(found.differing) > 1 else "") + some(found.differing)
-        own = result(spec, CheckVerdict.FAILED, text, _EXPECTED)
+        own = result(spec, CheckVerdict.FAILED, text + found.asks, _EXPECTED)
     elif (why := _nothing_compared(found, may_be_empty=may_be_empty)) is not None:
         own = not_run(spec, why, _EXPECTED)
     else:
@@ -179,7 +193,8 @@ def _parts(spec: CheckSpec, found: TreeDifferences) -> list[CheckResult]:
         part_not_run(
             spec,
             name,
-            f"{counted(len(paths), 'entry', 'entries')}: {some([printable(p) for p in paths])}",
+            f"{counted(len(paths), 'entry', 'entries')} not compared: "
+            f"{some([printable(p) for p in paths])}",
             _EXPECTED,
         )
         for name, paths in named.items()

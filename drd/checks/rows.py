@@ -9,9 +9,18 @@ from typing import Literal
 from pydantic import Field
 
 from drd.checks.expectation import Tolerance, parse_tolerance
+from drd.checks.fingerprints import at_backup, of_restored
 from drd.checks.settings import CheckSettings
-from drd.checks.words import not_run, part_not_run, printable, result, shorten, some
-from drd.errors import DrdError, SourceError, SourceUnreachable
+from drd.checks.words import (
+    ALREADY_WRITES,
+    not_run,
+    nothing_counted,
+    part_not_run,
+    printable,
+    result,
+    shorten,
+    some,
+)
 from drd.fields import Contradiction, Duration
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
@@ -52,33 +61,50 @@ class RowCounts:
         inspector = context.inspectors.get(settings.component)
         if inspector is None:
             return [not_run(spec, f"{settings.component} was not restored", str(tolerance))]
-        snapshot = context.point.component(settings.component)
-        before = snapshot.fingerprint if snapshot else None
-        if not isinstance(before, DatabaseFingerprint) or before.mode == "off":
-            why = "no fingerprint was taken at backup; set `fingerprint: counts`"
+        before = at_backup(context, settings.component, DatabaseFingerprint)
+        if before is None or before.mode == "off":
+            why = nothing_counted(
+                context.point.id,
+                "the backup recorded no fingerprint of the source to compare "
+                "with; set `fingerprint: counts` in the plan",
+            )
             return [not_run(spec, why, str(tolerance))]
-        try:
-            now = inspector.fingerprint(before, settings.budget)
-        except DrdError as error:
-            if isinstance(error, SourceError) and not isinstance(error, SourceUnreachable):
-                return [result(spec, CheckVerdict.FAILED, shorten(str(error)), str(tolerance))]
-            return [not_run(spec, f"could not count: {error}", str(tolerance))]
-        assert isinstance(now, DatabaseFingerprint)
+        now = of_restored(
+            spec,
+            inspector,
+            before,
+            budget_s=settings.budget,
+            expected=str(tolerance),
+            failed="could not count",
+        )
+        if isinstance(now, CheckResult):
+            return [now]
         may_be_empty = context.may_be_empty(settings.component)
         compared = compare(before, now, tolerance)
+        if context.exposed and compared.only_more:
+            compared.asks = f": {ALREADY_WRITES}"
         return _rows(spec, compared, str(tolerance), may_be_empty=may_be_empty)
 
 
 @dataclass(slots=True)
 class RowDifferences:
     """The result of comparing row counts. `differing` are sentences, `unknown` the reasons by
-    table; both in the order of names.
+    table; both in the order of names. Tables have `more` rows than at the backup, or are new;
+    others have `less`, or are missing. `asks` is what the result asks a person.
     """
 
     compared: int = 0
     rows: int = 0
     differing: list[str] = field(default_factory=list)
     unknown: dict[str, str] = field(default_factory=dict)
+    more: int = 0
+    less: int = 0
+    asks: str = ""
+
+    @property
+    def only_more(self) -> bool:
+        """Whether rows were added, and none are missing: nothing was lost."""
+        return self.more > 0 and self.less == 0
 
 
 def compare(
@@ -95,8 +121,10 @@ def compare(
         if table not in restored:
             held = f" (had {counted(was.rows, 'row')})" if was else ""
             comparison.differing.append(f"{name} is missing{held}")
+            comparison.less += 1
         elif table not in known:
             comparison.differing.append(f"{name} did not exist at backup")
+            comparison.more += 1
         elif was is None:
             comparison.unknown[name] = f"not read in the source: {before.not_reached[table]}"
         elif now_is is None:
@@ -110,11 +138,17 @@ def compare(
                 continue
             comparison.compared += 1
             comparison.rows += now_is.rows
-            comparison.differing += [f"{name} {difference}"] if difference else []
+            if difference:
+                comparison.differing.append(f"{name} {difference}")
+                comparison.more += now_is.rows > was.rows
+                comparison.less += now_is.rows < was.rows
     return comparison
 
 
 def _difference(was: TableState, now: TableState, tolerance: Tolerance) -> str:
+    more = now.rows - was.rows
+    if not tolerance.allows(was.rows, now.rows) and more > 0:
+        return f"has {counted(now.rows, 'row')}, {counted(more, 'row')} more than at the backup"
     if not tolerance.allows(was.rows, now.rows):
         return f"has {counted(now.rows, 'row')}, had {was.rows:,}"
     if tolerance.exact and was.digest and now.digest and was.digest != now.digest:
@@ -132,7 +166,7 @@ def _rows(
         text = f"{counted(len(found.differing), 'table')} differ: {some(found.differing)}"
         if len(found.differing) == 1:
             text = some(found.differing)
-        own = result(spec, CheckVerdict.FAILED, text, expected)
+        own = result(spec, CheckVerdict.FAILED, text + found.asks, expected)
     elif parts and not found.compared:
         own = not_run(spec, f"none of {counted(len(parts), 'table')} could be compared", expected)
     elif not found.compared and not may_be_empty:

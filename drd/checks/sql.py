@@ -20,7 +20,7 @@ from drd.model.run import CheckResult, CheckVerdict
 from drd.ports import CheckContext
 from drd.ports.by_hand import ByHand, Passage
 from drd.ports.check import CheckKind
-from drd.ports.kinds import Ability, KindSpec
+from drd.ports.kinds import KindSpec
 
 
 class SqlCheck(CheckSettings):
@@ -97,8 +97,8 @@ def _surroundings(spec: CheckSpec, settings: SqlCheck, context: CheckContext) ->
         if known.get(spec.name) is not None:
             return Surroundings(rpo_s, at, baseline=known[spec.name])
     missing = (
-        "there is no earlier answer to compare with: the source was not queried at backup, and no "
-        "earlier drill has passed"
+        "there is no earlier answer to compare with: the backup did not query the source, and "
+        "no earlier drill has passed"
     )
     return Surroundings(rpo_s, at, no_baseline=missing)
 
@@ -120,7 +120,7 @@ def _by_hand(settings: SqlCheck, hand: ByHand | None) -> Passage | None:
 
 
 def _fits(spec: KindSpec) -> bool:
-    return Ability.SQL in spec.can
+    return spec.answers
 
 
 SPEC = CheckKind("sql", SqlCheck, SqlValue(), fits=_fits, baseline=_baseline, by_hand=_by_hand)

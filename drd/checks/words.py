@@ -7,11 +7,15 @@ from decimal import Decimal
 
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
+from drd.model.snapshot import made_by
+from drd.model.text import called
 from drd.model.text import some as few
 
 LONGEST = 80
 NAMED = 5
 """The number of differences that a failure names."""
+ALREADY_WRITES = "does the application write already?"
+"""The question to a person if there is more than at the backup, and nothing less."""
 
 
 def shorten(text: str, limit: int = LONGEST) -> str:
@@ -66,3 +70,10 @@ def part_not_run(spec: CheckSpec, part: str, why: str, expected: str) -> CheckRe
     return CheckResult(
         f"{spec.name}: {part}", spec.component, CheckVerdict.NOT_RUN, why, expected, part=True
     )
+
+
+def nothing_counted(point: str, otherwise: str) -> str:
+    """Say why there is nothing to compare with: another tool made the point, or `otherwise`."""
+    if tool := made_by(point):
+        return f"{called(tool)} made the copy, and recorded nothing of the source to compare with"
+    return otherwise

@@ -13,14 +13,15 @@ from drd.model.units import format_time
 
 
 def run(args: argparse.Namespace) -> int:
-    with session(args, acts=bool(args.reason)) as app:
+    with session(args, acts=bool(args.reason), records=True) as app:
         custodian = app.catalogue.custody
         now = app.clock.now()
         custody = custodian.check(now)
         if custody is None:
             raise UsageError(
-                "several hosts share this state, which is a database: no single host owns it",
-                hint="drd adopt is not needed for such a state.",
+                "drd's state is in a database that several hosts can share, so no single host "
+                "owns the state",
+                hint="nothing to do: drd adopt is only for a state in a directory of one host.",
             )
         reason = (args.reason or "").strip()
         if reason:
@@ -32,12 +33,12 @@ def run(args: argparse.Namespace) -> int:
         return 0
     owner = custody.owner
     output.say(
-        f"the owner of this state is {owner.path} on host {owner.host}, since "
+        f"drd's state belongs to host {owner.host}, path {owner.path}, since "
         f"{format_time(custody.since)}"
     )
     if custody.reason:
-        by = f", by {custody.by.words()}" if custody.by is not None else ""
-        output.say(f"  {output.unmarked(custody.reason)}{by}")
+        by = f", given by {custody.by.words()}" if custody.by is not None else ""
+        output.say(f"  reason: {output.unmarked(custody.reason)}{by}")
     if custody.contested is not None:
         output.complain(
             f"{custody.contested}: {WHILE_CONTESTED}",

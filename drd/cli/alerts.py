@@ -18,7 +18,7 @@ from drd.model.alerts import Alert
 from drd.model.cells import Cell, Note
 from drd.model.exposure import age
 from drd.model.text import counted
-from drd.model.units import format_duration, from_rfc3339
+from drd.model.units import format_duration, format_time, from_rfc3339
 
 
 def run(args: argparse.Namespace) -> int:
@@ -83,25 +83,38 @@ def _counts(found: Sequence[Alert]) -> str:
 
 def _notes(alert: Alert, now: datetime, *, holds: bool) -> list[Note]:
     """Return the alert's text with the command to run next; then since when, and who takes care. An
-    open alert whose condition is gone is in the past tense.
+    alert whose condition is gone says so before its text, which is in the present tense.
     """
-    is_open = alert.resolved_at is None
     style = _STYLES.get(alert.severity, "") if alert.state == "firing" and holds else ""
-    text = f"{alert.plan or 'drd'}: {alert.text}"
-    since = _since(alert, now)
-    if is_open and not holds:
-        text = f"{alert.plan or 'drd'}: no longer true: {alert.text}"
-        since += "; the daemon resolves the alert if the problem stays away"
-    what = Note(alert.id, Cell(text, style), alert.remedy if is_open and holds else "")
-    return [what, Note(alert.id, Cell(f"{alert.severity}, {since}", "dim"), "")]
+    over = "" if holds and alert.resolved_at is None else f"{_over(alert, now)}: "
+    what = Cell(f"{alert.plan or 'drd'}: {over}{alert.text}", style)
+    since = Cell(f"{alert.severity}, {_since(alert, now, holds=holds)}", "dim")
+    return [Note(alert.id, what, "" if over else alert.remedy), Note(alert.id, since, "")]
 
 
-def _since(alert: Alert, now: datetime) -> str:
-    if alert.resolved_at is not None:
-        lasted = age(alert.since, alert.gone_at or alert.resolved_at)
-        ago = format_duration(age(alert.resolved_at, now))
-        return f"resolved {ago} ago, lasted {format_duration(lasted)}"
-    lasts = f"for {format_duration(age(alert.since, now))}"
+def _over(alert: Alert, now: datetime) -> str:
+    """Return since when the condition is gone, if the daemon has noticed."""
+    gone_at = alert.gone_at or alert.resolved_at
+    return (
+        f"the problem ended at {_moment(gone_at, now)}"
+        if gone_at is not None
+        else "the problem has ended"
+    )
+
+
+def _moment(at: datetime, now: datetime) -> str:
+    return f"{format_time(at, seconds=True)}, {format_duration(age(at, now))} ago"
+
+
+def _since(alert: Alert, now: datetime, *, holds: bool) -> str:
+    began = format_time(alert.since, seconds=True)
+    if alert.resolved_at is not None or not holds:
+        gone_at = alert.gone_at or alert.resolved_at
+        lasted = f", lasted {format_duration(age(alert.since, gone_at))}" if gone_at else ""
+        if alert.resolved_at is not None:
+            return f"since {began}{lasted}, resolved"
+        return f"since {began}{lasted}; the daemon resolves it if the problem stays away"
+    lasts = f"since {_moment(alert.since, now)}"
     if alert.state == "acknowledged":
         return f"{lasts}, acknowledged {acknowledgement(alert)}"
     return f"firing {lasts}"

@@ -33,7 +33,7 @@ def as_service(words: Sequence[str], unit: str = "drd.service") -> NoReturn:
     if told.exit_code != 0:
         raise UsageError(
             f"there is no unit {unit} on this host: {told.complaint}",
-            hint="install it with drd install.",
+            hint="install the unit: drd install",
         )
     options = [f"--property={line}" for line in restrictions(told.stdout)]
     command = [sys.executable, "-m", "drd", *words]

@@ -11,6 +11,7 @@ from drd.cli import output
 from drd.errors import ConfigError, UnknownPlan
 from drd.model.plan import Plan
 from drd.model.run import Run
+from drd.model.text import escaped
 from drd.model.units import format_size
 from drd.ports import Aside
 
@@ -20,27 +21,28 @@ def line(aside: Aside) -> str:
     size = f" ({format_size(aside.bytes)})" if aside.bytes is not None else ""
     what = "was" if aside.former else "the recovery restored"
     where = f"in {aside.place} before" if aside.former else f"to {aside.place}"
-    return output.masked(f"{aside.component}: {aside.kept}{size}: the data that {what} {where}")
+    text = f"{aside.component}: {aside.kept}{size}: the data that {what} {where}"
+    return escaped(output.masked(text))
 
 
-def say_asides(found: Sequence[dict[str, Any]], run: str) -> None:
+def say_asides(found: Sequence[dict[str, Any]], run: str, *, with_done: bool = True) -> None:
     """Like `say_all`, from the documents."""
     held = [
         Aside(d["component"], d["place"], d["kept"], d["size_bytes"], former=d["holds"] == "former")
         for d in found
     ]
-    say_all(held, run)
+    say_all(held, run, with_done=with_done)
 
 
-def say_all(found: Sequence[Aside], run: str) -> None:
-    """Print the kept copies, and the two commands for them."""
+def say_all(found: Sequence[Aside], run: str, *, with_done: bool = True) -> None:
+    """Print the kept copies, and the two commands for them; the last one only `with_done`."""
     for aside in found:
         output.say(f"  kept copy  {line(aside)}")
     if any(a.former for a in found):
         output.say(f"  to put the old data back: drd undo {run}")
     elif found:
         output.say(f"  to revert the undo: drd undo {run} --redo")
-    if found:
+    if found and with_done:
         output.say(f"  to remove the kept copies for good: drd done {run}")
 
 

@@ -11,11 +11,11 @@ from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.follow import asked
 from drd.cli.recorded import failure_of, recorded_error
-from drd.cli.session import session
+from drd.cli.session import cancelled_as, session
 from drd.errors import DrdError
 from drd.flows.backup.run import BackupOutcome, BackupRequest, backup
 from drd.model.plan import Plan
-from drd.model.run import RunState
+from drd.model.run import RunKind, RunState
 from drd.model.units import format_duration, format_size, format_time, from_rfc3339
 
 
@@ -49,11 +49,12 @@ def run(args: argparse.Namespace) -> int:
     request = BackupRequest(tuple(args.component), accept_size=args.accept_size)
     with session(args) as app:
         if args.dry_run:
-            plan = app.plans.read(args.plan)
+            plan = app.plans.load(args.plan)
             return _dry_run(plan, request.chosen(plan), args.json)
         if app.state.is_ours:
             plan = app.plans.load(args.plan)
-            outcome = backup(app.services(plan), plan, request)
+            with cancelled_as(lambda: _cancelled(app, plan)):
+                outcome = backup(app.services(plan), plan, request)
             result = _Result(backup_document(outcome), first_exit_code=outcome.exit_code)
         else:
             result = _by_the_daemon(app, args)
@@ -62,6 +63,15 @@ def run(args: argparse.Namespace) -> int:
         else:
             _print(result, quiet=args.quiet)
         return result.exit_code
+
+
+def _cancelled(app: App, plan: Plan) -> str:
+    """Say whether the newest backup has made its restore point before it was cancelled."""
+    run = next(iter(app.catalogue.runs.newest(plan.name, limit=1, kind=RunKind.BACKUP)), None)
+    points = {p.id for p in app.catalogue.points.of_plan(plan.name)}
+    if run is not None and run.id in points:
+        return f"the backup of {plan.name} was cancelled, after it had made restore point {run.id}"
+    return f"the backup of {plan.name} was cancelled: it made no restore point"
 
 
 def _by_the_daemon(app: App, args: argparse.Namespace) -> _Result:
@@ -106,14 +116,16 @@ def _print(result: _Result, *, quiet: bool) -> None:
 def _sentence(document: Mapping[str, Any]) -> str:
     point, components = document["point"], document["components"]
     if point is None:
-        return "failed: nothing was captured, so there is no new restore point"
+        return "failed: drd stored no component, so there is no new restore point"
     at = format_time(from_rfc3339(document["data_time"]), seconds=True)
     if document["state"] == RunState.INCOMPLETE:
         names = [row["component"] for row in components if row["state"] == "failed"]
         return f"incomplete: restore point {point} does not contain {', '.join(names)}"
     if not document["complete"]:
         only = ", ".join(row["component"] for row in components)
-        return f"restore point {point} of {at}, with {only} only: it does not count for the RPO"
+        return (
+            f"restore point {point} of {at} contains only {only}, so it does not count for the RPO"
+        )
     return f"restore point {point} of {at} is complete"
 
 
@@ -125,7 +137,6 @@ def _dry_run(plan: Plan, chosen: list[Any], as_json: bool) -> int:
             {"plan": plan.name, "dry_run": True, "repository": url, "components": components}
         )
         return 0
-    output.say(f"{plan.name}: would capture")
+    output.say(f"{plan.name}: drd backup would store in {url}:")
     output.say(output.table([[f"  {c.name}", c.kind] for c in chosen]))
-    output.say(f"into {url}")
     return 0

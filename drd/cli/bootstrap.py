@@ -17,7 +17,7 @@ from drd.cli import output
 from drd.cli.kit import key_of
 from drd.cli.session import session, without_host
 from drd.cli.stored_plans import accept
-from drd.errors import ConfigError, DrdError, NoRestorePoint, UsageError
+from drd.errors import ConfigError, DrdError, NoRestorePoint, RepositoryMissing, UsageError
 from drd.flows.repository.rebuild import rebuild
 from drd.kit.archive import unpack
 from drd.kit.bootstrapping import Prepared, from_kit, from_repository
@@ -25,10 +25,14 @@ from drd.kit.install import installed
 from drd.kit.runbook import scenario_option
 from drd.kit.sealing import read_kit, read_passphrase, unseal
 from drd.kit.state import record_use
+from drd.model.location import is_local
+from drd.model.plan import RepositorySpec, SecretRef
 from drd.model.run_details import KitDetail
+from drd.model.schemes import scheme_of
 from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.text import counted
 from drd.model.units import format_time, to_rfc3339
+from drd.secrets import resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +76,13 @@ def _source(
 
     given = args.passphrase_file or args.identity or args.share
     if args.kit:
-        if not given or args.password_file or args.ca_cert or args.accept_commands:
+        if not given or args.password_file or args.ca_cert or args.accept_commands or args.access:
             raise UsageError(
                 "with --kit, give --passphrase-file, --identity or --share; --password-file, "
-                "--ca-cert and --accept-commands are only for --repository",
-                hint="the first line of the kit says which of the three opens it. The kit contains "
-                "the passwords of the repositories.",
+                "--ca-cert, --access and --accept-commands are only for --repository",
+                hint="the first line of the kit says what opens the kit: a passphrase, an "
+                "identity or shares. The kit already contains the passwords of the "
+                "repositories.",
             )
         sealed = read_kit(Path(args.kit))
         kit = unpack(unseal(sealed, key_of(args), name=args.kit), name=args.kit)
@@ -95,13 +100,34 @@ def _source(
     password = read_passphrase(Path(args.password_file))
     authority = str(Path(args.ca_cert).absolute()) if args.ca_cert else None
     with from_repository(
-        args.repository, password, root, now, partial(accept, args), ca_cert=authority
+        args.repository,
+        password,
+        root,
+        now,
+        partial(accept, args),
+        ca_cert=authority,
+        access=dict(map(partial(_access, args.repository), args.access)),
     ) as prepared:
         yield prepared, None
 
 
+def _access(url: str, given: str) -> tuple[str, str]:
+    """Return a setting of the repository: its name and its value, which for a secret is the content
+    of the file that was named.
+    """
+    name, equals, value = given.partition("=")
+    if not equals or not value:
+        raise UsageError(
+            f"--access {given} has no value", hint="for example: --access key=/root/id_ed25519"
+        )
+    scheme = scheme_of(url)
+    setting = scheme.settings.get(name) if scheme is not None else None
+    is_secret = setting is not None and setting.secret
+    return name, resolve(SecretRef("file", value)) if is_secret else value
+
+
 def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> _PlanContents:
-    base = prepared.bases.get(name)
+    base, plan = prepared.bases.get(name), None
     try:
         if base is not None:
             base.record(app.catalogue, name, app.clock.now())
@@ -112,11 +138,16 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> 
             return _PlanContents(name, left=left)
         services = app.services(plan)
         compared = rebuild(services, plan)
-        unreached = tuple(compared.unreached.values())
+        unreached = tuple(
+            _on_a_new_host(plan.repositories[place], error, prepared, name)
+            for place, error in compared.unreached.items()
+        )
         if kit is not None:
-            detail = kit.merged(KitDetail(plan_digest=prepared.digests[name]))
+            detail = kit.merged(prepared.digests[name])
             record_use(services, plan, detail, unreached)
     except DrdError as error:
+        if plan is not None and not isinstance(error, ConfigError):
+            _on_a_new_host(plan.primary, error, prepared, name)
         return _PlanContents(name, error=error)
     _prove(app, name, prepared.proven)
     points = app.catalogue.points.of_plan(name)
@@ -140,6 +171,19 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> 
         refused,
         left,
     )
+
+
+def _on_a_new_host(
+    spec: RepositorySpec, error: DrdError, prepared: Prepared, plan: str
+) -> DrdError:
+    """Give the error of a directory that is not here the remedy that helps on a new host."""
+    if is_local(spec.url) and isinstance(error, RepositoryMissing) and error.state == "gone":
+        error.hint = (
+            f"if {spec.url} was on a disk of the lost host, its backups are lost with it. If the "
+            "disk still exists, or belongs to another machine, mount it here, then: "
+            f"drd --config {prepared.layout.config} catalogue rebuild {plan}"
+        )
+    return error
 
 
 def _prove(app: App, name: str, proven: Mapping[str, str]) -> None:
@@ -180,9 +224,7 @@ def _say(
             f"{plan.name}: drd did not read repository {', '.join(plan.left)}. To get its restore "
             f"points: drd --config {prepared.layout.config} catalogue rebuild {plan.name}"
         )
-    for needed in prepared.layout.needed:
-        when = "to recover" if needed.restoring else "later"
-        output.say(f"not on this host, but needed {when}: {needed.path} ({needed.use})")
+    _say_needs(prepared)
     ready = next((p for p in found if p.newest), None)
     if ready is not None:
         target = next((f"--target {t}" for t in ready.targets), "--in-place")
@@ -197,6 +239,17 @@ def _say(
         )
 
 
+def _say_needs(prepared: Prepared) -> None:
+    for needed in prepared.layout.needed:
+        when = "to recover" if needed.restoring else "later"
+        output.say(f"missing on this host, and needed {when}: {needed.path} ({needed.use})")
+    if prepared.needs:
+        output.say(
+            "not in the kit, and needed for a recovery: install here what is missing of "
+            f"{', '.join(prepared.needs)}"
+        )
+
+
 def _say_trouble(found: list[_PlanContents]) -> None:
     for plan in found:
         for error in (*plan.unreached, *([plan.error] if plan.error else ())):
@@ -205,23 +258,27 @@ def _say_trouble(found: list[_PlanContents]) -> None:
             output.warn(f"{plan.name}: {why}")
         if plan.unlisted and not plan.listed:
             output.warn(
-                f"{plan.name}: this kit has no list of its restore points (an older drd made it), "
-                "so drd treats all of them as made after the kit, and asks before it restores one"
+                f"{plan.name}: an older drd made this kit, without a list of restore points. So "
+                "drd treats all restore points as made after the kit, and asks before it "
+                "restores one"
             )
 
 
 def _plan_text(plan: _PlanContents) -> str:
     if isinstance(plan.error, ConfigError):
-        return "laid out, but this drd refuses it: correct that, then run the same command again"
+        return (
+            "drd wrote the plan's file, but cannot use the plan: correct the problem that is named "
+            "above, then give the same command again"
+        )
     if plan.error is not None:
-        return "could not list its restore points"
+        return "drd could not list the restore points of this plan, see above"
     if plan.left and not plan.points:
         return "no complete restore point in the given repository"
     if plan.newest is None:
         return "no complete restore point"
     count = counted(plan.points, "restore point")
     at = plan.newest.data_time
-    after = f"; {plan.unlisted:,} of them made after the kit" if plan.unlisted else ""
+    after = f" ({plan.unlisted:,} of them made after the kit)" if plan.unlisted else ""
     return f"{count}, newest {plan.newest.id} with data of {format_time(at, seconds=True)}{after}"
 
 
@@ -252,6 +309,7 @@ def _document(
         "needed": [
             {"path": n.path, "use": n.use, "restoring": n.restoring} for n in prepared.layout.needed
         ],
+        "needs": list(prepared.needs),
         "notes": list(prepared.notes),
         "orders": {n: [o.line for o in orders] for n, orders in prepared.orders.items()},
     }

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     elif not over:
         output.complain(f"{what} has not ended yet", hint)
     elif not args.quiet:
-        output.say(f"{what}: {document['state']}{_asked(document)}")
+        output.say(f"{what} has ended: {document['state']}{_asked(document)}")
     return 0 if over else 1
 
 
@@ -53,7 +53,7 @@ def _asked(document: dict[str, Any]) -> str:
     actor, at = Actor.from_json(document["cancel_actor"]), document["cancel_asked_at"]
     if actor is None or at is None:
         return ""
-    return f"; asked at {format_rfc3339(at, seconds=True)} by {actor.words()}"
+    return f" (drd cancel at {format_rfc3339(at, seconds=True)} by {actor.words()})"
 
 
 def _by_the_daemon(app: App, args: argparse.Namespace) -> tuple[dict[str, Any], str]:
@@ -131,8 +131,8 @@ def _settle(app: App, run: Run) -> None:
             return
     except DrdError as error:
         output.warn(
-            "drd could not remove the unfinished data of the run from the repository; a later run "
-            f"will remove it. Reason: {error.message}"
+            f"run {run.id} is cancelled, but its unfinished data may still be in the repository: "
+            f"{error.message}. A later run of the plan removes such data"
         )
     catalogue, _ = app.row_trust()
     owned = catalogue.runs.adopt(run, app.clock.now())

@@ -10,11 +10,15 @@ from drd.catalogue.diagnosis import require_sound
 from drd.cli import output
 from drd.cli.hold import sentence
 from drd.cli.session import session
-from drd.errors import CatalogueError, DrdError, UsageError
+from drd.errors import CatalogueError, ConfigError, DrdError, UsageError
 from drd.flows.repository import rebuild as flow
 from drd.flows.repository.rebuild import RebuildDifferences
+from drd.flows.services import Services
+from drd.flows.upkeep.listing import listing
 from drd.kit.lost_holds import restore_holds
-from drd.model.text import counted
+from drd.model import strict
+from drd.model.plan import Plan
+from drd.model.text import called, counted
 from drd.model.units import format_time
 
 
@@ -31,21 +35,21 @@ def _each(args: argparse.Namespace, verb: str) -> int:
     error is raised."""
     comparisons: list[RebuildDifferences] = []
     failed: dict[str, DrdError] = {}
-    with session(args, acts=verb == "rebuild") as app:
+    with session(args, acts=verb == "rebuild", records=True) as app:
         aside = _set_damaged_aside(app) if verb == "rebuild" else None
         names = args.plan or app.plans.names()
         if not names:
             where = app.settings.plans_dir
             raise UsageError(
                 f"there is no plan in {where}",
-                hint="copy the plan files of this host to that directory: drd learns from them "
-                "which repositories to read.",
+                hint="copy the plan files of this host to that directory: the plans say which "
+                "repositories drd has to read.",
             )
         for name in names:
             try:
                 compared = _compare(app, name, verb)
                 comparisons.append(compared)
-                if verb == "rebuild" and compared.unknown:
+                if verb == "rebuild" and compared.unknown and not app.plans.load(name).made_by:
                     _bring_back_holds(app, name, aside)
             except DrdError as error:
                 failed[name] = error
@@ -60,7 +64,28 @@ def _each(args: argparse.Namespace, verb: str) -> int:
 def _compare(app: App, name: str, verb: str) -> RebuildDifferences:
     plan = app.plans.load(name, coming_back=verb == "rebuild")
     services = app.services(plan)
+    if verb == "rebuild" and plan.made_by:
+        return _adopted(services, plan)
     return (flow.rebuild if verb == "rebuild" else flow.verify)(services, plan)
+
+
+def _adopted(services: Services, plan: Plan) -> RebuildDifferences:
+    """List the copies that another tool makes."""
+    seen = listing(services, plan)
+    points = (p.id for p in services.catalogue.points.of_plan(plan.name))
+    known = tuple(p for p in points if p not in seen.added and p not in seen.missing)
+    return RebuildDifferences(
+        plan.name,
+        known,
+        seen.added,
+        seen.missing,
+        unreadable=seen.unreadable,
+        made_by=plan.made_by or "",
+    )
+
+
+def _listed_as(label: str) -> str:
+    return f"copy {label[:8]}" if strict.is_snapshot_id(label) else label
 
 
 def _bring_back_holds(app: App, name: str, aside: Path | None) -> None:
@@ -69,12 +94,15 @@ def _bring_back_holds(app: App, name: str, aside: Path | None) -> None:
     plan = app.plans.load(name)
     restored = restore_holds(app.services(plan), plan, aside)
     for hold in restored.holds:
-        output.warn(f"{name}: drd restored a hold: {sentence(hold)}")
+        output.warn(
+            f"{name}: drd found a hold in a stored copy of its catalogue, and keeps the hold: "
+            f"{sentence(hold)}"
+        )
     if restored.stored_at is not None:
         since = format_time(restored.stored_at, seconds=True)
         output.warn(
-            f"{name}: drd does not know holds that were made after {since}. Hold those restore "
-            "points again: drd hold POINT --reason TEXT"
+            f"{name}: holds that were made after {since} are lost. If somebody held a restore "
+            "point after that time, hold it again: drd hold POINT --reason TEXT"
         )
     else:
         why = (
@@ -83,8 +111,8 @@ def _bring_back_holds(app: App, name: str, aside: Path | None) -> None:
             else " (its repositories contain no copy of drd's catalogue)"
         )
         output.warn(
-            f"{name}: drd does not know which restore points were held{why}. Hold them again: drd "
-            "hold POINT --reason TEXT"
+            f"{name}: drd does not know which restore points were held{why}. Hold these points "
+            "again: drd hold POINT --reason TEXT"
         )
 
 
@@ -96,7 +124,10 @@ def _set_damaged_aside(app: App) -> Path | None:
     except CatalogueError as error:
         kept = app.state.set_catalogue_aside()
         why = output.masked(error.message)
-        output.warn(f"drd could not read the catalogue, and renamed it to {kept}: {why}")
+        output.warn(
+            f"drd could not read the catalogue, renamed it to {kept}, and makes a new one. "
+            f"Reason: {why}"
+        )
         return kept
     return None
 
@@ -126,16 +157,18 @@ def _show(
     for c in found:
         word = "added to the catalogue" if verb == "rebuild" else "only in a repository"
         output.say(
-            f"plan {c.plan}: {counted(len(c.known), 'restore point')} in the catalogue and in a "
-            f"repository, {len(c.unknown)} {word}, {len(c.vanished)} no longer in any repository"
+            f"plan {c.plan}: {counted(len(c.known), 'restore point')} both in the catalogue and "
+            f"in a repository, {len(c.unknown)} {word}, {len(c.vanished)} no longer in any "
+            "repository"
         )
         for point, places in c.torn.items():
             output.complain(
                 f"restore point {point} of plan {c.plan} is incomplete in repository "
-                f"{', '.join(places)}: somebody else than drd removed snapshots of it",
-                "find out who removed them. In which repositories each point is incomplete: `drd "
-                f"points {c.plan}`. If you do not need this point in {places[0]} any more: drd "
-                f"points forget {point} --repository {places[0]} --reason TEXT",
+                f"{', '.join(places)}: somebody removed snapshots of this point without drd",
+                f"find out who removed the snapshots. `drd points {c.plan}` shows in which "
+                "repositories each point is incomplete. If you do not need this point in "
+                f"{places[0]} any more: drd points forget {point} --repository {places[0]} "
+                "--reason TEXT",
             )
         for repository, reason in c.unreached.items():
             output.complain(
@@ -143,9 +176,24 @@ def _show(
                 reason.hint,
             )
         for snapshot, why in c.unreadable.items():
-            output.complain(f"cannot read manifest {snapshot[:8]} of plan {c.plan}: {why}")
+            if c.made_by:
+                output.complain(
+                    f"plan {c.plan}: drd does not use {_listed_as(snapshot)}: {why}",
+                    f"find out why {called(c.made_by)} lists it. The other copies count as before.",
+                )
+                continue
+            output.complain(
+                f"plan {c.plan}: drd does not use the restore point that snapshot {snapshot[:8]} "
+                f"describes, because drd cannot read this snapshot: {why}",
+                "the other restore points are not affected. drd retention "
+                f"{c.plan} --dry-run says how to remove what cannot be read.",
+            )
     for name, error in failed.items():
-        output.complain(f"{name}: {error.message}", error.hint)
+        problems = error.problems if isinstance(error, ConfigError) else ()
+        for problem in problems:
+            output.complain(f"plan {name}: {problem}", problem.hint)
+        if not problems:
+            output.complain(f"plan {name}: {error.message}", error.hint)
 
 
 def _error_text(error: DrdError) -> str:

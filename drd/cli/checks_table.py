@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from drd.cli import output
 from drd.cli.recorded import recorded_error
+from drd.model.cause import with_remedy
+from drd.model.check_words import RESTORES, STEP_SUCCEEDS
 from drd.model.coverage import Coverage
 from drd.model.facts import Unproven
 from drd.model.fencing import FenceReport
+from drd.model.plan import Objectives
 from drd.model.run import (
-    RESTORES,
-    STEP_SUCCEEDS,
+    PARTIAL,
+    PARTIAL_DRILL,
+    RECOVERY,
     CheckResult,
     CheckVerdict,
     DrillResult,
@@ -34,7 +38,7 @@ def evidence_of(document: Mapping[str, Any]) -> Evidence:
         point=document["point"],
         scenario=document["scenario"],
         result=DrillResult(document["result"]),
-        plan_digest="",
+        plan_digest=document.get("plan_digest", ""),
         started_at=from_rfc3339(document["started_at"]),
         finished_at=from_rfc3339(document["finished_at"]),
         rpa_s=document["rpa_s"],
@@ -52,10 +56,13 @@ def evidence_of(document: Mapping[str, Any]) -> Evidence:
 
 
 def print_phases(phases: Mapping[str, Any]) -> None:
-    for name, seconds in phases.items():
-        if not isinstance(seconds, int | float):  # from a later drd
-            continue
-        output.say(f"  {name.removesuffix('_s'):<10} {format_duration(seconds)}")
+    took = [
+        f"{name.removesuffix('_s')} {format_duration(seconds)}"
+        for name, seconds in phases.items()
+        if isinstance(seconds, int | float)  # others are from a later drd
+    ]
+    if took:
+        output.say(f"  took       {', '.join(took)}")
 
 
 def print_unproven(evidence: Evidence) -> None:
@@ -83,15 +90,15 @@ def print_fence(fence: FenceReport | None, *, colour: bool) -> None:
     """Print which fence surrounded the data's own code, and which accesses it refused."""
     if fence is None or not (fence.fenced or fence.missing):
         return
-    text = fence.words()
+    text = f"programs of the drill could not use this host's {fence.words()}"
     if not fence.is_complete:
-        text = output.paint(text, "warn", colour)
+        text = output.paint(fence.words(), "warn", colour)
     output.say(f"  fence      {text}")
     for one in (*fence.reach, *fence.read):
         output.say(f"  allowed    {one} (by `drill` in the plan)")
     for attempt in fence.tried:
         refused = output.paint("the fence refused", "warn", colour)
-        output.say(f"  {refused} an access of {output.unmarked(attempt.words)}")
+        output.say(f"  {refused} an access by {output.unmarked(attempt.words)}")
 
 
 def what_failed(evidence: Evidence) -> str:
@@ -102,6 +109,69 @@ def what_failed(evidence: Evidence) -> str:
         return ""
     first = failed[0].name if failed[0].expected == STEP_SUCCEEDS else f"check {failed[0].name}"
     return f"{first} failed" + (f", and {len(failed) - 1} more" if len(failed) > 1 else "")
+
+
+def against_rto(rta_s: float, rto_s: float) -> str:
+    """Return the objective, in brackets: ` (RTO 1h)`, ` (RTO 1h: missed)`."""
+    return f" (RTO {format_duration(rto_s)}{': missed' if rta_s > rto_s else ''})"
+
+
+def of_the_whole(rto_s: float) -> str:
+    """Return the objective beside the time of a part, which cannot keep or miss it."""
+    return f" (the RTO of {format_duration(rto_s)} is for the whole service)"
+
+
+def conclusion(evidence: Evidence, goals: Objectives | None = None) -> str:
+    """Return what a drill or a recovery has shown: its times with the objectives, which check
+    failed, or why it has no result.
+    """
+    if evidence.reason is not None:
+        return with_remedy(evidence.reason, evidence.remedy)
+    if evidence.rta_s is None:
+        return what_failed(evidence) or "drd could not restore everything, see the lines above"
+    failed = what_failed(evidence)
+    told = f"{failed}; " if failed else ""
+    told += f"recovered in {format_duration(evidence.rta_s)}"
+    if goals and evidence.scenario in (PARTIAL, PARTIAL_DRILL):
+        told += of_the_whole(goals.rto_s)
+    elif goals:
+        told += against_rto(evidence.rta_s, goals.rto_s)
+    age = format_duration(evidence.rpa_s)
+    told += (
+        f", lost {age} of data" if evidence.scenario == RECOVERY else f", the data was {age} old"
+    )
+    if not evidence.judged and evidence.scenario != PARTIAL:
+        told += " (an older point, chosen on purpose)"
+    elif goals and evidence.scenario != PARTIAL:
+        told += f" (RPO {format_duration(goals.rpo_s)})"
+    if evidence.result == "inconclusive":
+        told += "; no check could confirm the data"
+    return f"{told}   evidence {evidence.id}"
+
+
+def print_evidence(
+    evidence: Evidence,
+    *,
+    colour: bool,
+    goals: Objectives | None = None,
+    notes: Iterable[str] = (),
+) -> None:
+    """Print what `drd drill` shows at its end: phases, checks, `notes` of what was restored, what
+    was not proven, the fence, and the result.
+    """
+    print_phases(evidence.phases)
+    if evidence.checks or evidence.result != "inconclusive":
+        print_checks(evidence, colour=colour)
+    for note in notes:
+        output.say(f"  note       {note}")
+    print_unproven(evidence)
+    print_coverage(evidence)
+    print_fence(evidence.fence, colour=colour)
+    result = output.paint(str(evidence.result), STYLE[str(evidence.result)], colour)
+    first, *rest = conclusion(evidence, goals).splitlines()
+    output.say(f"{result}: {first}")
+    for line in rest:
+        output.say(f"    {line}")
 
 
 def only_steps_failed(evidence: Evidence) -> bool:
@@ -129,7 +199,7 @@ def print_checks(evidence: Evidence, *, colour: bool, steps: bool = True) -> Non
 
 def _row(check: CheckResult) -> tuple[str, str, str]:
     seen = check.observed
-    if check.verdict == "failed" and check.expected not in ("", STEP_SUCCEEDS):
+    if check.verdict == "failed" and check.expected not in ("", STEP_SUCCEEDS, RESTORES):
         seen += f" (expected {check.expected})"
     elif check.verdict == "passed" and check.bound:
         seen += f" {check.expected}"

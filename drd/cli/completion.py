@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from drd.catalogue.known_ids import known_ids
 from drd.cli.parser import Parser
+from drd.cli.status_reading import as_owner, may_open_state
+from drd.config.location import config_path, places, state_and_plans
 from drd.errors import DrdError
 
 _FILES = ("FILE", "FILE|PLAN", "DIR", "WHERE", "F")
 """What a usage calls the values that are files."""
+
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]*")
+"""Ids, and names of components, targets, repositories and steps."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,6 +38,12 @@ def complete(parser: Parser) -> None:
         "target": _names_in("targets"),
         "component": _names_in("components"),
         "repository": _names_in("repositories"),
+        "run": _ids("run"),
+        "evidence": _ids("evidence"),
+        "alert": _ids("alert"),
+        "point": _ids("point", of="plan"),
+        "other": _ids("point", of="plan"),
+        "step": _ids("step", of="run"),
     }
     for action in parser.every_action():
         if action.dest in names:
@@ -38,6 +51,30 @@ def complete(parser: Parser) -> None:
         elif action.choices is None and action.metavar not in _FILES:
             action.completer = _nothing  # type: ignore[attr-defined]
     argcomplete.autocomplete(parser)
+
+
+def _ids(what: str, of: str = "") -> Callable[..., list[str]]:
+    """Complete ids from the catalogue, `of` the argument of this name; for those who may read it,
+    and only from a file."""
+
+    def ids(*, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+        try:
+            path, explicit = config_path(getattr(parsed_args, "config", None))
+            found = places(path, explicit=explicit)
+            if not may_open_state(found):
+                return []
+            given = getattr(parsed_args, of, None) if of else None
+            with as_owner(found):
+                return _sound(known_ids(found.state_url, what, given))
+        except (DrdError, OSError):
+            return []
+
+    return ids
+
+
+def _sound(words: Iterable[str]) -> list[str]:
+    """Leave out what drd never writes there: an option, or anything that a shell would read."""
+    return [word for word in words if _WORD.fullmatch(word)]
 
 
 def _nothing(**_: Any) -> list[str]:
@@ -56,7 +93,6 @@ def _plans(*, prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[st
 
 def _plan_files(args: argparse.Namespace) -> dict[str, str]:
     """Return the file of each plan by the plan's name."""
-    from drd.config.location import config_path, state_and_plans
     from drd.plan_files import plan_files, plan_name
 
     try:
@@ -84,6 +120,6 @@ def _names_in(section: str) -> Callable[..., list[str]]:
         except (DrdError, OSError):
             return []
         named = data.get(section) if isinstance(data, dict) else None
-        return [str(name) for name in named] if isinstance(named, dict) else []
+        return _sound(map(str, named)) if isinstance(named, dict) else []
 
     return names

@@ -14,7 +14,7 @@ def confirm(plan: str, what: str, hint: str) -> None:
     there is no terminal. `what` is `a recovery`."""
     if not sys.stdin.isatty():
         raise UsageError(
-            f"{what} needs a confirmation, but there is no terminal on which drd could ask",
+            f"{what} needs your confirmation, but drd has no terminal to ask you",
             hint=hint,
         )
     _typed(plan, f"to begin, type the name of the plan ({plan}): ")
@@ -23,13 +23,15 @@ def confirm(plan: str, what: str, hint: str) -> None:
 def confirm_point(point: str, what: str, hint: str, *, asks: bool) -> None:
     """Have a restore point's id typed. Raises as `confirm` does, and if asking is not allowed."""
     if not asks or not sys.stdin.isatty():
-        raise UsageError(f"{what} needs a confirmation of its own", hint=hint)
+        raise UsageError(
+            f"{what}, so drd does not restore it without a separate confirmation", hint=hint
+        )
     _typed(point, f"to recover it anyway, type the id of the restore point ({point}): ")
 
 
 def confirm_texts() -> None:
     """Have a person confirm that texts may become root's. Raises Cancelled if they do not."""
-    _typed("accept", "type accept if your host did all of this before [accept]: ")
+    _typed("accept", "if your host did all of this before, type accept: ")
 
 
 def _typed(wanted: str, question: str) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.each_repository import each
-from drd.cli.session import session
+from drd.cli.session import cancelled_as, session
 from drd.errors import UsageError
+from drd.flows.repository.adopted import refuse
+from drd.flows.services import Services
 from drd.flows.upkeep.copy import CopyOutcome, copy, copy_spec
 from drd.model.plan import Plan
 from drd.model.text import counted
@@ -18,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
     with session(args) as app:
         plan = app.plans.load(args.plan)
         services = app.services(plan)
-        done = each(_chosen(plan, args.repository), lambda name: copy(services, plan, name))
+        done = each(_chosen(plan, args.repository), lambda name: _copy(app, services, plan, name))
     if args.json:
         copies = [document(outcome) for outcome in done.outcomes]
         output.print_json({"plan": plan.name, "copies": copies, "errors": done.errors_document()})
@@ -30,12 +33,29 @@ def run(args: argparse.Namespace) -> int:
     return done.exit_code(*failed)
 
 
+def _copy(app: App, services: Services, plan: Plan, name: str) -> CopyOutcome:
+    def held() -> int:
+        return sum(name in p.repositories for p in app.catalogue.points.of_plan(plan.name))
+
+    def words() -> str:
+        copied = max(0, held() - before)
+        what = (
+            f"{counted(copied, 'restore point')}, and the copy keeps them" if copied else "nothing"
+        )
+        return f"the copy of {plan.name} to repository {name} was cancelled: it had copied {what}"
+
+    before = held()
+    with cancelled_as(words, f"to copy the rest: drd copy {plan.name} --repository {name}"):
+        return copy(services, plan, name)
+
+
 def _chosen(plan: Plan, repository: str | None) -> list[str]:
-    if repository is not None:
+    if repository is not None and not plan.made_by:
         return [copy_spec(plan, repository).name]
+    refuse(plan, "copy them")
     if not plan.copies:
         raise UsageError(
-            f"plan {plan.name} has no copy: no repository with `copy_of:`",
+            f"plan {plan.name} has no repository with `copy_of:`, so there is nothing to copy to",
             hint="add one under `repositories:` in the plan (docs/copies.md has an example).",
         )
     return [spec.name for spec in plan.copies]
@@ -61,7 +81,7 @@ def _print(outcome: CopyOutcome, *, quiet: bool) -> None:
         count = len(outcome.copied)
         what = f"{counted(count, 'restore point')} copied" if count else "nothing to copy"
         output.say(
-            f"{outcome.plan}: {outcome.repository}: {what}; this copy contains "
+            f"{outcome.plan}: repository {outcome.repository}: {what}; this repository contains "
             f"{counted(outcome.held, 'restore point')}"
         )
     for point, error in outcome.errors.items():

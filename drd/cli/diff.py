@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Iterator
+from textwrap import fill
 from typing import Any
 
 from drd.checks.words import printable
 from drd.cli import output
 from drd.cli.session import session
+from drd.config.starter import WHOLE
 from drd.flows.restore.difference import LiveDifference, compare
 from drd.model.difference import Difference, TableChange
 from drd.model.text import counted, left_out
 from drd.model.units import format_time, to_rfc3339
+from drd.registry import KINDS
+
+_ROOM = 66
+_DOCUMENTS = "documents"
+"""The check that compares components which consist of documents with fields."""
 
 SHOWN = 40
 """Lines of differences that are shown without --all."""
@@ -66,18 +74,48 @@ def found_document(found: Difference) -> dict[str, Any]:
 
 def _print(compared: LiveDifference, limit: int | None) -> None:
     a, b = compared.a, compared.b
-    output.say(
-        f"{compared.plan}: {compared.component.name} at {a.name} "
-        f"({format_time(a.data_time, seconds=True)}) and {b.name} "
+    line = (
+        f"{compared.plan}: component {compared.component.name}: {a.name} "
+        f"({format_time(a.data_time, seconds=True)}) compared with {b.name} "
         f"({format_time(b.data_time, seconds=True)})"
     )
-    rows = [[f"  {words[0]}", *words[1:]] for words in rows_of(compared.found)]
-    if rows:
-        output.say(output.table(rows[:limit], keep=3))
+    output.say(fill(line, 80, subsequent_indent="  ", **WHOLE))
+    if KINDS[compared.component.kind].comparison == _DOCUMENTS:
+        rows = [[change, path] for change, path in _of_documents(compared.found)]
+        for change, path in rows[:limit]:
+            output.say(_wrapped(change, path))
+    else:
+        rows = [[f"  {words[0]}", *words[1:]] for words in rows_of(compared.found)]
+        if rows:
+            output.say(output.table(rows[:limit]))
     if limit is not None and len(rows) > limit:
         output.say(f"  …{left_out(len(rows) - limit)}: add --all")
     for line in _summary(compared, len(rows)):
         output.say(line)
+
+
+def _of_documents(found: Difference) -> Iterator[tuple[str, str]]:
+    """Yield each field that changed, but none of a document that came or went, and no document of
+    which a field is named."""
+    whole = {f.path for f in found.files if f.change != "changed"}
+    told = {f"/{f.path.split('/')[1]}" for f in found.files if f.path.count("/") > 1}
+    for file in found.files:
+        document = f"/{file.path.split('/')[1]}"
+        if file.path == document:
+            if document in whole or document not in told:
+                yield file.change, printable(document)
+        elif document not in whole:
+            yield file.change, printable(file.path)
+
+
+def _wrapped(change: str, path: str) -> str:
+    """Return a line of at most 80 columns, and more of them for a longer path."""
+    lines = [""]
+    for part in re.findall(rf"/[^/]{{0,{_ROOM - 1}}}|[^/]{{1,{_ROOM - 1}}}", path):
+        if lines[-1] and len(lines[-1]) + len(part) > _ROOM:
+            lines.append("")
+        lines[-1] += part
+    return f"  {change:<9}" + f"\n{'':13}".join(lines)
 
 
 def rows_of(found: Difference) -> Iterator[list[str]]:
@@ -109,14 +147,14 @@ def _summary(compared: LiveDifference, differing: int) -> Iterator[str]:
     if difference.equal:
         yield f"no difference in {both}"
     elif not differing:
-        yield f"no difference found in {both}"
+        yield f"drd found no difference in {both}"
     else:
         yield f"{counted(differing, 'difference')}, {both} compared"
     if difference.only_counted:
         yield (
-            f"of {counted(difference.only_counted, *difference.counted)} drd only counted the "
-            "rows: it does not see rows that were changed in place. With `fingerprint: digest` in "
-            "the plan it sees them from the next backup on"
+            f"in {counted(difference.only_counted, *difference.counted)}, drd compared only the "
+            "number of rows: changed contents of rows are not shown. To compare contents from "
+            "the next backup on, write `fingerprint: digest` in the plan"
         )
     for name, why in difference.unknown[:5]:
         yield f"unknown: {printable(name)}: {why}"

@@ -14,7 +14,8 @@ from drd.bootstrap.state import state_places
 from drd.cli import output
 from drd.cli.as_service import as_service
 from drd.cli.findings import name_width, print_findings, worth_showing
-from drd.cli.session import loaded_plans, require_owner, session
+from drd.cli.grants import print_grants
+from drd.cli.session import as_if_in_force, loaded_plans, require_owner, session
 from drd.config.exposed_files import findings as exposed_findings
 from drd.config.location import config_path
 from drd.errors import DrdError
@@ -28,19 +29,23 @@ from drd.registry import unavailable
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.grants:
+        return print_grants(args)
     if args.as_service:
         as_service(_own_command(args))
     items: list[dict[str, Any]] = []
-    with session(args, acts=False) as app:
+    with session(args, acts=False, records=True) as app:
         require_owner(app, "doctor")
-        for name, plan in loaded_plans(app, args.plan):
+        for name, plan in loaded_plans(app, args.plan, refreshing=False):
             if isinstance(plan, DrdError):
                 broken = Finding("plan-file", "error", "", plan.message, plan.hint)
                 items.append(doctor_document(name, broken))
                 continue
             items.append(doctor_document(plan.name, Finding("plan-file", "ok", "", plan.file)))
-            findings = examine(app.services(plan), plan, secrets.resolve)
-            findings += kit_findings(app.settings, app.catalogue, plan)
+            # What is found out about the repositories of a plan in force is recorded.
+            with as_if_in_force(app, name, plan):
+                findings = examine(app.services(plan), plan, secrets.resolve)
+                findings += kit_findings(app.settings, app.catalogue, plan)
             findings += exposed_findings(plan, app.plans.trusted_users)
             items += [doctor_document(plan.name, f) for f in findings]
         settings = app.settings

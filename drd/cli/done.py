@@ -10,8 +10,12 @@ from drd.cli.aside import documents, line, run_and_plan
 from drd.cli.confirm import confirm
 from drd.cli.decide import agreed, who
 from drd.cli.session import session
+from drd.errors import UsageError
 from drd.flows.restore.kept_copies import KeptState, remove_kept_copies, standing_of
-from drd.ports import Aside
+from drd.flows.restore.unfinished import unfinished
+from drd.model.plan import Plan
+from drd.model.run import Run, RunState, about_all, taken_back
+from drd.ports import Aside, Catalogue
 
 
 def run(args: argparse.Namespace) -> int:
@@ -26,8 +30,23 @@ def _with_all(args: argparse.Namespace) -> int:
         services = app.services(plan)
         standing = standing_of(services, plan, run)
         held = standing.held
+        mixture = _mixture(services.catalogue, plan, run)
         if args.dry_run:
+            if held and mixture is not None:
+                output.warn(
+                    f"{mixture}. To remove the kept copies all the same, drd done {run.id} needs "
+                    "--accept-unfinished"
+                )
             return _say(args, standing)
+        if held and mixture is not None:
+            if args.yes and not args.accept_unfinished:
+                raise UsageError(
+                    f"{mixture}. drd done would delete the data from before for good",
+                    hint=f"to finish it: drd resume {run.id}. To put the old data back: drd undo "
+                    f"{run.id}. To keep production as it is: drd done {run.id} --yes "
+                    "--accept-unfinished",
+                )
+            output.warn(f"{mixture}. To put the old data back: drd undo {run.id}")
         if held and not args.yes:
             _tell(held, "would remove")
             confirm(
@@ -37,6 +56,14 @@ def _with_all(args: argparse.Namespace) -> int:
             )
         remove_kept_copies(services, plan, run, comment=args.comment, **who(args))
     return _say(args, standing)
+
+
+def _mixture(catalogue: Catalogue, plan: Plan, run: Run) -> str | None:
+    """Return what production is now, if the recovery stopped in the middle and was not taken
+    back."""
+    if run.state is RunState.SUCCEEDED or taken_back(about_all(catalogue.decisions.of_run(run.id))):
+        return None
+    return unfinished(catalogue, plan, run).mixture()
 
 
 def _say(args: argparse.Namespace, standing: KeptState) -> int:
@@ -54,9 +81,9 @@ def _say(args: argparse.Namespace, standing: KeptState) -> int:
         )
     elif not args.quiet:
         _tell(held, "would remove" if args.dry_run else "removed")
-        _tell(standing.gone, "already missing")
+        _tell(standing.gone, "was missing already")
         if not held:
-            output.say(f"there are no kept copies of run {run.id}")
+            output.say(f"there are no kept copies of run {run.id}, so drd had nothing to remove")
     return 0
 
 

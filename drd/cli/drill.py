@@ -7,28 +7,18 @@ import sys
 import time
 
 from drd import process
-from drd.api.outcomes import evidence_document
+from drd.api.evidence_document import evidence_document
 from drd.bootstrap import App
 from drd.cli import output
-from drd.cli.checks_table import (
-    STYLE,
-    evidence_of,
-    print_checks,
-    print_coverage,
-    print_fence,
-    print_phases,
-    print_unproven,
-    what_failed,
-)
+from drd.cli.checks_table import conclusion, evidence_of, print_evidence
 from drd.cli.follow import asked
 from drd.cli.kit import key_of
 from drd.cli.recorded import failure_of
-from drd.cli.session import session
+from drd.cli.session import cancelled_as, session
 from drd.errors import NotOwner, UsageError
 from drd.flows.drill.host_loss import KitAt
 from drd.flows.drill.request import DrillOutcome, DrillRequest
 from drd.flows.drill.run import drill
-from drd.model.cause import with_remedy
 from drd.model.plan import Objectives
 from drd.model.units import format_duration, format_time
 from drd.ports import Destination
@@ -51,7 +41,9 @@ def run(args: argparse.Namespace) -> int:
             kit=_kit(args),
             components=tuple(args.component),
         )
-        outcome = drill(app.services(plan), plan, request)
+        name = plan.name
+        with cancelled_as(lambda: f"the drill of {name} was cancelled: it proved nothing"):
+            outcome = drill(app.services(plan), plan, request)
         if not args.keep or outcome.error is not None:
             _show(outcome, plan.name, plan.objectives, args)
         return exit_code(outcome)
@@ -112,7 +104,7 @@ def _show(outcome: DrillOutcome, plan: str, goals: Objectives, args: argparse.Na
         output.print_json({**evidence_document(outcome.evidence), **more})
     elif args.quiet:
         if outcome.evidence.result != "passed":
-            output.complain(f"drill of {plan}: {_sentence(outcome, goals)}")
+            output.complain(f"drill of {plan}: {conclusion(outcome.evidence, goals)}")
     else:
         _print(outcome, plan, goals, colour=output.colours(args.no_color))
 
@@ -127,19 +119,10 @@ def _print(outcome: DrillOutcome, plan: str, goals: Objectives, *, colour: bool)
             "in a sandbox on this host"
         )
     else:
-        output.say(f"{plan}: drill")
-    print_phases(evidence.phases)
-    if evidence.checks or evidence.result != "inconclusive":
-        print_checks(evidence, colour=colour)
-    if outcome.restoration is not None:
-        for name, restored in outcome.restoration.restored.items():
-            for note in restored.notes:
-                output.say(f"  note       {name}: {note}")
-    print_unproven(evidence)
-    print_coverage(evidence)
-    print_fence(evidence.fence, colour=colour)
-    result = output.paint(str(evidence.result), STYLE[str(evidence.result)], colour)
-    output.say(f"{result}: {_sentence(outcome, goals)}")
+        output.say(f"{plan}: drill of {evidence.scenario}: drd restored nothing")
+    restored = outcome.restoration.restored if outcome.restoration is not None else {}
+    notes = [f"{name}: {note}" for name, one in restored.items() for note in one.notes]
+    print_evidence(evidence, colour=colour, goals=goals, notes=notes)
     whole_s = _whole_s(outcome)
     if whole_s is not None:
         output.say(f"all components one after the other: about {format_duration(whole_s)}")
@@ -152,23 +135,6 @@ def _whole_s(outcome: DrillOutcome) -> float | None:
     if not partial or choice is None or evidence.rta_s is None or not evidence.restored_bytes:
         return None
     return round(evidence.rta_s * choice.point.size_bytes / evidence.restored_bytes, 3)
-
-
-def _sentence(outcome: DrillOutcome, goals: Objectives) -> str:
-    evidence = outcome.evidence
-    if evidence.reason is not None:
-        return with_remedy(evidence.reason, evidence.remedy)
-    if evidence.rta_s is None:
-        return what_failed(evidence) or "not everything was restored"
-    back = f"recovered in {format_duration(evidence.rta_s)} (RTO {format_duration(goals.rto_s)})"
-    losing = f"losing {format_duration(evidence.rpa_s)} of data"
-    if evidence.judged:
-        losing += f" (RPO {format_duration(goals.rpo_s)})"
-    else:
-        losing += " (an older point, chosen on purpose)"
-    if evidence.result == "inconclusive":
-        losing += "; no check could confirm the data"
-    return f"{back}, {losing}   evidence {evidence.id}"
 
 
 def _wait(destinations: dict[str, Destination]) -> None:

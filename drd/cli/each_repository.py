@@ -35,7 +35,7 @@ class Done(Generic[T]):
 
     def complain(self) -> None:
         for name, error in self.errors.items():
-            output.complain(f"{name}: {error.message}", error.hint)
+            output.complain(f"repository {name}: {error.message}", error.hint)
 
 
 def each(names: Iterable[str], do: Callable[[str], T]) -> Done[T]:

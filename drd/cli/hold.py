@@ -10,6 +10,7 @@ from drd.cli import output
 from drd.cli.session import session
 from drd.flows.upkeep.holds import hold
 from drd.model.holds import Hold
+from drd.model.text import escaped
 from drd.model.units import format_time
 
 
@@ -32,5 +33,5 @@ def run(args: argparse.Namespace) -> int:
 
 def sentence(hold: Hold) -> str:
     until = f" until {format_time(hold.until)}" if hold.until is not None else ""
-    by = f", by {hold.by.words()}" if hold.by is not None else ""
-    return f"{hold.point} is held{until}: {output.unmarked(hold.reason)}{by}"
+    by = f", given by {hold.by.words()}" if hold.by is not None else ""
+    return f"restore point {hold.point} is held{until}. Reason: {escaped(hold.reason)}{by}"

@@ -11,6 +11,7 @@ from drd.cli import output
 from drd.cli.upgrading import UpgradeNotice, notices
 from drd.flows.host.install import Installation, execute, plan_install
 from drd.flows.host.shipped_files import UNIT, entry_point
+from drd.plan_files import plan_files
 
 _WORDS = {
     "write": ("wrote", "would write"),
@@ -88,7 +89,12 @@ def _next(planned: Installation) -> Iterator[str]:
     unit = next(s for s in planned.steps if s.subject == str(planned.prefix / UNIT))
     if unit.action == "update" and planned.here:
         yield "\nNext: systemctl restart drd"
-    if unit.action == "write" and planned.here:
+    if unit.action == "write" and planned.here and plan_files(planned.prefix / "etc/drd/plans"):
+        yield "\nNext:"
+        yield "  1. drd doctor --as-service        test the plans as the service will run them"
+        yield "  2. systemctl enable --now drd"
+        yield "Then: drd status, and journalctl -u drd."
+    elif unit.action == "write" and planned.here:
         yield "\nNext:"
         yield "  1. drd plan new                   write a plan for what drd finds on this host"
         yield "  2. write the plan's secrets to /etc/drd/credentials: owner root, mode 0600"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from drd.bootstrap import App, app
 from drd.catalogue.reading import sqlite_file
 from drd.catalogue.summary import read_facts
 from drd.cli import output
-from drd.cli.session import session, without_host
+from drd.cli.session import cancelled_as, session, without_host
 from drd.config.daemon import find_plan
 from drd.config.location import ConfiguredPlaces, config_path, places
 from drd.config.plan_file import load_plan
@@ -33,12 +34,15 @@ from drd.kit.sealing import (
 )
 from drd.kit.shares import KitShare, combine, split, written
 from drd.kit.state import keepers, made, making, record_verification, what_it_is
-from drd.kit.verify import KitVerification, document
+from drd.kit.verify import KitVerification, LoadedHashes, document
 from drd.kit.verify import verify as look
 from drd.model.facts import PlanFacts
-from drd.model.kit import Key, KitIndex
+from drd.model.kit import Key, KitIndex, KitPlan, needs_of
+from drd.model.location import is_local
 from drd.model.malformed import Malformed
-from drd.model.plan import Plan, Sharing
+from drd.model.plan import Plan
+from drd.model.sharing import Sharing
+from drd.model.snapshot import made_by
 from drd.model.units import format_size, to_rfc3339
 from drd.model.verdicts import lost_words
 from drd.process.state_owner import acting_for_owner
@@ -73,8 +77,8 @@ def export(args: argparse.Namespace) -> int:
         with written(shares, Path(args.to), list(loaded), index.made_at) as files_of_shares:
             write_kit(Path(args.to), sealed)
         digest = sha256(sealed).hexdigest()
-        for runner in runners:
-            made(runner, digest, len(sealed))
+        for runner, plan in zip(runners, plans, strict=True):
+            made(runner, plan, digest, len(sealed))
         _warn_of_lost(app, plans)
     _say_export(args, index, Written(digest, len(sealed), files_of_shares))
     return 0
@@ -136,10 +140,40 @@ SHORT = 16
 """A passphrase with fewer characters gets a warning: age only slows guessing down."""
 
 
-def _say_export(args: argparse.Namespace, index: KitIndex, written: Written) -> None:
+def _warn_of_what_it_lacks(index: KitIndex) -> None:
     missing = [m for plan in index.plans for m in plan.missing]
     for text in missing:
-        output.warn(f"not in the kit: {text}")
+        output.warn(
+            f"the kit lacks a secret: {text}. A host that is made from the kit cannot reach this "
+            "component until somebody writes the secret there"
+        )
+    for plan in index.plans:
+        _warn_of_the_same_host(plan)
+
+
+def _warn_of_the_same_host(plan: KitPlan) -> None:
+    places = ", ".join(r.url for r in plan.repositories)
+    by_commands = any(r.url.startswith("command:") for r in plan.repositories)
+    if by_commands:
+        where = f"drd cannot know where the copies of plan {plan.name} are: commands list them"
+    elif all(is_local(r.url) for r in plan.repositories):
+        where = f"plan {plan.name} stores only in directories ({places})"
+    else:
+        return
+    remedy = "Add a repository elsewhere (`copy_of`) to the plan, and make the kit again"
+    if by_commands or (plan.newest is not None and made_by(plan.newest.id)):
+        remedy = (
+            "Let the tool that makes the copies store them elsewhere as well, name that place in "
+            "the plan, and make the kit again"
+        )
+    output.warn(
+        f"{where}. If they are on this host, a loss of this host destroys them, too, and the kit "
+        f"cannot recover anything. {remedy}"
+    )
+
+
+def _say_export(args: argparse.Namespace, index: KitIndex, written: Written) -> None:
+    _warn_of_what_it_lacks(index)
     if args.json:
         plans = [
             {
@@ -163,18 +197,20 @@ def _say_export(args: argparse.Namespace, index: KitIndex, written: Written) -> 
     elif not args.quiet:
         names = ", ".join(p.name for p in index.plans)
         size = format_size(written.size)
-        output.say(f"wrote {args.to}: {names}, {size}, sha256 {written.digest}")
+        output.say(f"wrote the recovery kit of {names}: {args.to}, {size}, sha256 {written.digest}")
         for path in written.shares:
             output.say(f"wrote {path}")
-        needs = dict.fromkeys(n for plan in index.plans for n in plan.needs)
-        if needs:
+        if needs := needs_of(index.plans):
             output.say(
-                f"before you use the kit on a new machine, install there: {', '.join(needs)}"
+                "the kit does not contain these programs. Install them on a new machine before "
+                f"you use the kit there: {', '.join(needs)}"
             )
-        how = "--passphrase-file F" if args.passphrase_file else "--identity F"
+        how = "--identity F (F: the file with your private key)"
+        if args.passphrase_file:
+            how = f"--passphrase-file {shlex.quote(args.passphrase_file)}"
         if written.shares:
-            how = "--share F --share F …"
-        output.say(f"Next: drd kit verify {args.to} {how}")
+            how = "--share F --share F … (F: the file of a share)"
+        output.say(f"Next: drd kit verify {shlex.quote(args.to)} {how}")
         output.say("Then move the kit away from this host.")
         if written.shares:
             output.say("Give each share to a different person, and remove all of them here.")
@@ -184,27 +220,33 @@ def verify(args: argparse.Namespace) -> int:
     with without_host(args):
         sealed = read_kit(Path(args.file))
         kit = unpack(unseal(sealed, key_of(args), name=args.file), name=args.file)
-        verification = look(kit, _loaded_digests(args, [p.name for p in kit.index.plans]))
+        words = "the verification of the kit was cancelled: it changed nothing"
+        with cancelled_as(lambda: words, f"to verify it: drd kit verify {args.file}"):
+            verification = look(kit, _loaded_hashes(args, [p.name for p in kit.index.plans]))
         _remember(args, verification, sha256(sealed).hexdigest())
     _say_verification(args, verification)
     return verification.exit_code
 
 
-def _loaded_digests(args: argparse.Namespace, names: Sequence[str]) -> dict[str, str]:
+def _loaded_hashes(args: argparse.Namespace, names: Sequence[str]) -> dict[str, LoadedHashes]:
     """Return the hashes of the plans that this host has loaded, with its current scripts; none if
     it knows of none."""
     path, explicit = config_path(args.config)
     try:
-        digests = {facts.plan: facts.digest for facts in _facts(places(path, explicit=explicit))}
+        loaded = {
+            facts.plan: LoadedHashes(facts.digest, facts.proofs)
+            for facts in _facts(places(path, explicit=explicit))
+        }
     except DrdError:
         return {}
     try:
         with app(args.config) as opened:
-            for name in digests.keys() & set(names):
-                digests[name] = opened.plans.in_force(name).digest
+            for name in loaded.keys() & set(names):
+                plan = opened.plans.in_force(name)
+                loaded[name] = LoadedHashes(plan.digest, opened.catalogue.plans.proofs(plan))
     except DrdError:
         pass  # the text that was loaded then has to do
-    return digests
+    return loaded
 
 
 def _facts(places: ConfiguredPlaces) -> list[PlanFacts]:

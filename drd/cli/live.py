@@ -165,7 +165,8 @@ class Screen:
         elapsed = (now.now - now.since) / timedelta(seconds=1)
         head = (
             f"{now.plan}{' over PRODUCTION' if now.over_production else ''}: run {now.run}, "
-            f"{format_duration(max(0.0, elapsed))} since the loss, RTO {format_duration(now.rto_s)}"
+            f"{format_duration(max(0.0, elapsed))} since the {'loss' if now.stated else 'start'}, "
+            f"RTO {format_duration(now.rto_s)}"
         )
         return f"{head}: missed" if elapsed > now.rto_s else head
 
@@ -194,20 +195,7 @@ class Screen:
 
 def _needed(step: StepView, width: int) -> list[str]:
     """Return the request to a person, and below it the command, unbroken if possible."""
-    lines = _wrapped(f"needed: {step.name}: {output.masked(step.says)}", width - _INDENT)
+    lines = render.wrap(f"needed: {step.name}: {output.masked(step.says)}", width - _INDENT)
     if step.command:
-        lines += _wrapped(step.command, width - _INDENT)
+        lines += render.wrap(step.command, width - _INDENT)
     return [f"  {lines[0]}", *(f"{'':<{_INDENT}}{line}" for line in lines[1:])]
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    """Broken at spaces, and anywhere in text without spaces: a long address, or Chinese."""
-    lines: list[str] = []
-    for line in render.wrap(text, width):
-        rest = line
-        while render.measure(rest) > width:
-            end = next(n for n in range(len(rest), 0, -1) if render.measure(rest[:n]) <= width)
-            lines.append(rest[:end])
-            rest = rest[end:]
-        lines.append(rest)
-    return lines

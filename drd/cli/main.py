@@ -14,10 +14,12 @@ from contextlib import suppress
 from importlib import import_module
 from types import FrameType
 
+from drd import record_writer
 from drd.cli.options import global_options
 from drd.cli.parser import Parser, Verbs
-from drd.errors import Cancelled, CatalogueError, ConfigError, DrdError
+from drd.errors import Cancelled, CatalogueError, ConfigError, DrdError, NotOwner, UsageError
 from drd.exhaustion import exhausted
+from drd.model.text import in_commands
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,11 +27,14 @@ if TYPE_CHECKING:
 
 VERBS = {
     "status": "whether each plan meets its RPO and RTO, on one screen",
-    "plan": "check, show, schema, new: write and understand plans",
-    "doctor": "try everything that a run will need",
+    "plan": "new, check, show, readiness, schedule: the plans",
+    "doctor": "test everything that a run will need",
     "backup": "make a restore point of a plan",
     "readiness": "whether the recovery of each plan is proven, or why not",
+    "point": "list, ls, mount, diff, hold, forget: the restore points",
     "points": "the restore points of a plan",
+    "ls": "what a restore point contains: files, tables",
+    "mount": "look at a restore point's files",
     "diff": "what changed since a restore point",
     "drill": "rehearse the recovery in a sandbox, check and measure it",
     "recover": "restore a service for real",
@@ -44,62 +49,56 @@ VERBS = {
     "verify": "check that the repositories can still be read",
     "retention": "forget restore points by the plan's policy",
     "hold": "keep a restore point whatever the rules say",
-    "release": "end the hold on a restore point",
+    "release": "end a hold, so that retention may forget the restore point",
     "adopt": "show or decide which machine owns drd's state",
     "prune": "remove data that no restore point needs",
-    "repository": "give a repository a new password",
+    "repository": "copy, verify, retention, prune, rekey: where the backups are",
     "schedule": "what runs next, for how long, and why",
     "runs": "which runs there were, and how they ended",
-    "run": "show one run with its steps",
+    "run": "list, show, cancel, resume, retry, done, undo: what ran and runs",
+    "evidence": "what drills and recoveries proved",
+    "alert": "list, ack, notify: what needs attention",
     "alerts": "open alerts, and who takes care of them",
     "ack": "acknowledge an alert: silence it for a while",
     "notify": "send a test through every channel; list the channels' state",
     "daemon": "run the service: start what is due, supervise, alert",
     "worker": "execute one pending run",
     "cancel": "end a run and everything that it started",
-    "kit": "one encrypted file to recover from on a bare machine",
+    "kit": "export, verify, bootstrap: recover on a bare machine",
     "bootstrap": "make an empty machine ready to recover",
     "catalogue": "rebuild or verify drd's catalogue",
+    "service": "install, uninstall, config, adopt: drd on this host",
     "install": "install the systemd service",
     "uninstall": "stop the service and remove the files that install wrote",
+    "config": "check drd.yaml before the daemon reads it",
     "completion": "print the completion script for your shell",
 }
 
-# Their lines are left out of the overview, which must fit a screen of 24 lines and 80 columns.
-LESS_USED = (
-    "ack",
-    "adopt",
-    "approve",
-    "bootstrap",
-    "cancel",
-    "catalogue",
-    "completion",
-    "copy",
-    "daemon",
-    "diff",
-    "done",
-    "hold",
-    "install",
-    "kit",
-    "notify",
-    "prune",
-    "release",
-    "repository",
-    "resume",
-    "retention",
-    "retry",
-    "rollback",
+SHOWN = (
+    "status",
+    "plan",
+    "doctor",
+    "backup",
+    "point",
+    "drill",
+    "recover",
     "run",
-    "skip",
-    "undo",
-    "uninstall",
-    "verify",
+    "alert",
+    "repository",
+    "kit",
+    "service",
 )
+"""The verbs of the overview. The others are in these families, and work by themselves as well."""
+
+OF_ONE_PLAN = ("backup", "drill", "recover", "diff", "copy", "verify", "retention", "prune")
+"""The verbs whose argument is always a plan, so that remedies can name it."""
+
 NOT_FOR_PEOPLE = ("worker",)
 
 EPILOG = (
-    "Begin: `drd plan new`, `drd plan check`, `drd doctor`, `drd backup`, `drd drill`. "
-    "`drd VERB --help` has examples. Exit codes: 0 done, 1 failed, 2 usage, 3 "
+    "Begin: `drd plan new`, `plan check`, `doctor`, `backup`, `drill`. "
+    "`drd VERB --help` has examples, and all verbs of a family. These also work alone: "
+    "`drd runs`, `drd undo`. Exit codes: 0 done, 1 failed, 2 usage, 3 "
     "plan breached or unknown, 4 check failed, 5 nothing proven, 10 no repository, 11 locked, "
     "12 wrong password or key, 13 no restore point, 130 cancelled."
 )
@@ -112,15 +111,14 @@ class Overview(Parser):
         formatter = self._get_formatter()
         formatter.add_usage(self.usage, self._actions, self._mutually_exclusive_groups)
         formatter.add_text(self.description)
-        shown = [name for name in VERBS if name not in (*LESS_USED, *NOT_FOR_PEOPLE)]
-        formatter.add_text("\n".join(f"  {name:<10} {VERBS[name]}" for name in shown))
-        formatter.add_text(f"Also {', '.join(LESS_USED)}. {self.epilog}")
+        formatter.add_text("\n".join(f"  {name:<11} {VERBS[name]}" for name in SHOWN))
+        formatter.add_text(self.epilog)
         return formatter.format_help()
 
 
 def build_parser(words: Sequence[str], *, every: bool = False) -> Parser:
-    """Return the parser, with the options of the verbs that `words` name (all of them for
-    completion)."""
+    """Return the parser, with the options of the verbs that `words` name; for completion also with
+    the names of those in the overview."""
     parser = Overview(
         prog="drd",
         description="Disaster recovery: backups that were restored, objectives that are measured.",
@@ -133,14 +131,30 @@ def build_parser(words: Sequence[str], *, every: bool = False) -> Parser:
         prog="drd", dest="verb", metavar="VERB", required=True, parser_class=Parser, action=Verbs
     )
     assert isinstance(sub, Verbs)
-    sub.lines = VERBS
+    sub.lines, sub.words, parser.offered = VERBS, None if every else words, SHOWN
     decided = bool(words) and words[0] in VERBS
     for name in VERBS:
-        if name in words or (every and name not in NOT_FOR_PEOPLE):
+        if name in words:
             import_module(f"drd.cli.verbs.{name}").add_parser(sub)
-        elif not decided and name not in NOT_FOR_PEOPLE:
+        elif name in SHOWN if every else not decided and name not in NOT_FOR_PEOPLE:
             sub.add_parser(name)  # for error messages: a third of a millisecond each
     return parser
+
+
+def with_usual_verb(words: list[str]) -> list[str]:
+    """`drd run` and `drd alert` list, and `drd run ID` shows the run."""
+    at = next((n for n, word in enumerate(words) if word in {"run", "alert"}), None)
+    if at is None or any(word in VERBS for word in words[:at]):
+        return words
+    rest = words[at + 1 :]
+    if not rest:
+        return [*words, "list"]
+    if words[at] == "run" and set(rest[0]) <= _HEX:
+        return [*words[: at + 1], "show", *rest]
+    return words
+
+
+_HEX = frozenset("0123456789abcdef")
 
 
 class _Version(argparse.Action):
@@ -171,11 +185,15 @@ def _interrupt(number: int, _: FrameType | None) -> NoReturn:
 
 def _run(words: list[str]) -> int:
     _begin_lightly()
+    record_writer.begin()
     _stand_in_for_closed_streams()
     args = argparse.Namespace(json="--json" in words, nagios="--nagios" in words)
     try:
-        parser = build_parser(words, every="_ARGCOMPLETE" in os.environ)
-        if "_ARGCOMPLETE" in os.environ:
+        words = with_usual_verb(words)
+        completes = "_ARGCOMPLETE" in os.environ
+        typed = os.environ.get("COMP_LINE", "").split() if completes else words
+        parser = build_parser(typed, every=completes)
+        if completes:
             from drd.cli.completion import complete
 
             complete(parser)
@@ -242,7 +260,7 @@ def _unforeseen(error: Exception, args: argparse.Namespace) -> int:
         _discard_output()
         output.complain(f"cannot write the output: {(full.strerror or str(full)).lower()}")
         return 1
-    known = exhausted(error) or fault(error) or _of_catalogue(error, args)
+    known = exhausted(error) or fault(error) or _forbidden(error) or _of_catalogue(error, args)
     if known is not None:
         return _report(known, args)
     import traceback
@@ -250,6 +268,16 @@ def _unforeseen(error: Exception, args: argparse.Namespace) -> int:
     print(output.shown(output.masked(traceback.format_exc())), end="", file=sys.stderr)
     hint = "this is a bug in drd: please report it with the text above."
     return _report(DrdError(f"internal error: {type(error).__name__}: {error}", hint=hint), args)
+
+
+def _forbidden(error: Exception) -> DrdError | None:
+    """Name the file that only another user may read or write, if that was the cause."""
+    if not isinstance(error, PermissionError) or error.filename is None or os.geteuid() == 0:
+        return None
+    from drd.process.actors import as_root_types_it, user_name
+
+    me, file = user_name(os.geteuid()), os.fsdecode(error.filename)
+    return NotOwner(f"this needs root: {me} has no access to {file}", hint=as_root_types_it())
 
 
 def _of_catalogue(error: Exception, args: argparse.Namespace) -> DrdError | None:
@@ -270,6 +298,10 @@ def _of_catalogue(error: Exception, args: argparse.Namespace) -> DrdError | None
 def _report(error: DrdError | Cancelled, args: argparse.Namespace) -> int:
     from drd.cli import output
 
+    if isinstance(error, Cancelled) and error.program:
+        error.message = f"drd {args.verb} was cancelled, and drd ended {error.program}"
+    if isinstance(error, DrdError) and getattr(args, "verb", "") in OF_ONE_PLAN:
+        error.hint = in_commands(error.hint, plan=args.plan)
     if getattr(args, "nagios", False):
         # A plugin must print one line, and 2 would mean a critical state.
         from drd.flows.status.document import unbarred
@@ -283,7 +315,9 @@ def _report(error: DrdError | Cancelled, args: argparse.Namespace) -> int:
         for problem in error.problems:
             output.complain(str(problem), problem.hint)
     else:
-        output.complain(error.message, error.hint)
+        untouched = isinstance(error, DrdError) and error.untouched
+        says = untouched and not isinstance(error, UsageError)
+        output.complain(error.message, error.hint, untouched=says)
     return error.exit_code
 
 

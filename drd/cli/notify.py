@@ -107,7 +107,7 @@ def _say(attempt: DeliveryAttempt) -> None:
 
 
 def list_channels(args: argparse.Namespace) -> int:
-    with session(args, acts=False) as app:
+    with session(args, acts=False, records=True) as app:
         now = app.clock.now()
         facts = {f.name: f for f in app.catalogue.outbox.channels()}
         rows = [(c, facts.pop(c.name, None)) for c in app.settings.channels]
@@ -120,9 +120,9 @@ def list_channels(args: argparse.Namespace) -> int:
     lines += [[f.name, f.kind, _health(f, now), ""] for f in facts.values()]
     if lines:
         header = ("CHANNEL", "KIND", "HEALTH", "CARRIES")
-        output.say(output.table(lines, header=header, keep=3, shorten=True))
+        output.say(output.table(lines, header=header))
     elif not args.quiet:
-        output.say("no channels: add some under `notify` in drd.yaml")
+        output.say("drd.yaml names no channels. To add one: docs/notifications.md")
     return 0
 
 
@@ -158,7 +158,7 @@ def _of_package(channel: ChannelSpec) -> str:
 def _health(facts: ChannelFacts | None, now: datetime) -> str:
     if facts is None or facts.last_tried_at is None:
         return "never tried"
-    waiting = f", {facts.waiting} waiting" if facts.waiting else ""
+    waiting = f", {counted(facts.waiting, 'message')} waiting" if facts.waiting else ""
     if facts.failing_since is not None:
         since = format_duration((now - facts.failing_since).total_seconds())
         tries = counted(facts.tries, "try", "tries")

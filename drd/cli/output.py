@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from drd import masking
 from drd.cli import render
 from drd.cli.render import paint, shown
-from drd.model.cells import Cell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,10 +66,12 @@ def masked(text: str) -> str:
     return masking.masked(text)
 
 
-def complain(message: str, hint: str = "") -> None:
-    """`drd: fact` and `HINT: remedy`, on stderr."""
+def complain(message: str, hint: str = "", *, untouched: bool = False) -> None:
+    """`drd: fact` and `HINT: remedy`, on stderr. `untouched`: the command has changed nothing."""
     _clear_line()
     print(f"drd: {shown(masked(message))}", file=sys.stderr)
+    if untouched:
+        print("     drd changed no data.", file=sys.stderr)
     if hint:
         lines = shown(masked(hint)).split("\n")
         print("HINT: " + "\n      ".join(lines), file=sys.stderr)
@@ -93,19 +94,12 @@ def colours(no_color: bool) -> bool:
     return sys.stdout.isatty() and not no_color and not os.environ.get("NO_COLOR")
 
 
-def table(
-    rows: Sequence[Sequence[str]],
-    *,
-    header: Sequence[str] = (),
-    keep: int = 2,
-    shorten: bool = False,
-) -> str:
-    """Aligned columns; a narrow terminal loses the rightmost (but never the first `keep`), a pipe
-    none. The first column may be indented. `shorten` cuts the last column before it is dropped."""
+def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = ()) -> str:
+    """Aligned columns. What has no room on a narrow terminal stands below its row; a pipe has room
+    for everything. The first column may be indented."""
     if not rows:
         return ""
-    cells = [[Cell(unmarked(cell)) for cell in row] for row in rows]
-    width = render.terminal_width(sys.stdout)
+    cells = [[unmarked(cell) for cell in row] for row in rows]
     names = header or [""] * len(rows[0])
-    lines = render.table(names, cells, width=width, keep=keep, colour=False, shorten=shorten)
+    lines = render.table(names, cells, width=render.terminal_width(sys.stdout))
     return "\n".join(lines if header else lines[1:])

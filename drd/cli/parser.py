@@ -82,6 +82,9 @@ class Parser(argparse.ArgumentParser):
     Options are never abbreviated: today's scripts keep their meaning when an option is added. An
     unexpected argument is reported by the verb that it was given to."""
 
+    offered: Sequence[str] = ()
+    """The verbs that an error names, if not all that are known."""
+
     def __init__(self, **options: Any) -> None:
         options.setdefault("formatter_class", HelpFormatter)
         super().__init__(**{**options, "allow_abbrev": False})
@@ -90,10 +93,21 @@ class Parser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[argparse.Namespace, list[str]]:
         parsed, rest = super().parse_known_args(args, namespace)
+        rest = self._filled(parsed, rest)
         if rest:
             word = next((w for w in rest if w.startswith("-") and w != "-"), rest[0])
             self._refuse(word)
         return parsed, rest
+
+    def _filled(self, parsed: argparse.Namespace, rest: list[str]) -> list[str]:
+        """Give words to the optional arguments that are still empty: argparse looks for these only
+        before the first option."""
+        if any(word.startswith("-") for word in rest):
+            return rest
+        for action in self._get_positional_actions():
+            if rest and action.nargs == "?" and getattr(parsed, action.dest) is None:
+                setattr(parsed, action.dest, rest.pop(0))
+        return rest
 
     def every_action(self) -> Iterator[argparse.Action]:
         """Arguments and options, including those of the verbs below."""
@@ -110,7 +124,8 @@ class Parser(argparse.ArgumentParser):
         known = [word.strip(" '") for word in choice[3].split(",")]
         what = choice[1] if self._subparsers is None else "verb"
         raise UsageError(
-            f"{self._verb}unknown {what} '{choice[2]}'", hint=_nearest(choice[2], known)
+            f"{self._verb}unknown {what} '{choice[2]}'",
+            hint=_nearest(choice[2], known, self.offered or known),
         )
 
     def _refuse(self, word: str) -> NoReturn:
@@ -135,17 +150,22 @@ class Verbs(argparse._SubParsersAction):  # type: ignore[type-arg]  # noqa: SLF0
     """The verbs. The overview's line of each is also its help in a completion."""
 
     lines: Mapping[str, str] = {}
+    words: Sequence[str] | None = None
+    """The words of the command line, which decide whose options are needed; None: all."""
+    member: tuple[str, str] | None = None
+    """The name and the line of the next parser, in the place of its own: see `families`."""
 
     def add_parser(self, name: str, **options: Any) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = super().add_parser(
-            name, help=self.lines.get(name), **options
-        )
+        if self.member is not None:
+            (name, options["help"]), self.member = self.member, None
+        options.setdefault("help", self.lines.get(name))
+        parser: argparse.ArgumentParser = super().add_parser(name, **options)
         return parser
 
 
-def _nearest(word: str, known: Sequence[str]) -> str:
+def _nearest(word: str, known: Sequence[str], offered: Sequence[str]) -> str:
     close = _close(word, known)
-    return f"did you mean {close}?" if close else f"use one of: {', '.join(known)}."
+    return f"did you mean {close}?" if close else f"use one of: {', '.join(offered)}."
 
 
 def _close(word: str, known: Sequence[str]) -> str:

@@ -13,15 +13,17 @@ from drd.bootstrap import app
 from drd.cli import output
 from drd.cli.remote import Remote
 from drd.config.daemon import DaemonSettings, clash, find_plan, load_settings, plans_by_name
-from drd.config.exposed_files import exposed_files, state_owners
+from drd.config.exposed_files import exposed_files, secret_files, state_owners
 from drd.config.json_schema import plan_schema
 from drd.config.location import config_path
 from drd.config.plan_file import LoadedPlan, load_plan
 from drd.config.reference import reference
 from drd.config.writing import yaml_text
-from drd.errors import ConfigError, Problem, UnknownPlan, UsageError
+from drd.errors import ConfigError, NotOwner, Problem, UnknownPlan, UsageError
 from drd.model.text import counted
 from drd.model.units import format_duration
+from drd.presence import is_gone
+from drd.process.actors import as_root_types_it, user_name
 
 # --- check ------------------------------------------------------------------------------------
 
@@ -41,8 +43,8 @@ def check(args: argparse.Namespace) -> int:
         output.print_json(
             {
                 "ok": not problems,
-                "problems": [_as_json(p) for p in problems],
-                "warnings": [_as_json(p) for p in warnings],
+                "problems": [problem_json(p) for p in problems],
+                "warnings": [problem_json(p) for p in warnings],
             }
         )
     else:
@@ -50,12 +52,23 @@ def check(args: argparse.Namespace) -> int:
     return 2 if problems else 0
 
 
+def _is_missing(file: str) -> bool:
+    """Return whether the directory of a file is here, and the file is not."""
+    return Path(file).parent.is_dir() and is_gone(file)
+
+
 def _with_exposed(plan: LoadedPlan, settings: DaemonSettings) -> LoadedPlan:
-    """Return the plan with one more warning for each of its files that others can read or write."""
+    """Return the plan with one more warning for each of its files that others can read or write,
+    and one for its secret files that are missing on this host."""
     warnings = []
     for one in exposed_files(plan, state_owners(settings.state_dir)):
         refuses = "" if one.is_told_only else "; drd refuses a new plan that has such a file"
         warnings.append(Problem(plan.plan.file, 1, "", f"{one}{refuses}", one.remedy, "warning"))
+    missing = [file for file in secret_files(plan.plan) if _is_missing(file)]
+    if missing:
+        text = f"this host lacks {counted(len(missing), 'secret file')} of this plan: "
+        hint = "write the secrets into these files, mode 0600, before the first backup."
+        warnings.append(Problem(plan.plan.file, 1, "", text + ", ".join(missing), hint, "warning"))
     return replace(plan, warnings=plan.warnings + warnings)
 
 
@@ -72,6 +85,12 @@ def _files_to_check(
         return [find_plan(settings, name) for name in args.plans], []
     by_name = plans_by_name(settings.plans_dir)
     if not by_name:
+        if settings.plans_dir.is_dir() and not os.access(settings.plans_dir, os.R_OK | os.X_OK):
+            me = user_name(os.geteuid())
+            raise NotOwner(
+                f"user {me} may not read {settings.plans_dir}, the directory of the plans",
+                hint=as_root_types_it(),
+            )
         raise UsageError(
             f"there is no plan in {settings.plans_dir}", hint="write one with `drd plan new`."
         )
@@ -79,7 +98,7 @@ def _files_to_check(
     return [file for files in by_name.values() for file in files], problems
 
 
-def _as_json(problem: Problem) -> dict[str, Any]:
+def problem_json(problem: Problem) -> dict[str, Any]:
     return {
         "file": problem.file,
         "line": problem.line,
@@ -91,14 +110,14 @@ def _as_json(problem: Problem) -> dict[str, Any]:
 
 def _print_check(loaded: list[LoadedPlan], problems: list[Problem], *, quiet: bool) -> None:
     for problem in problems:
-        _print_problem(problem)
+        print_problem(problem)
     for plan in loaded if not quiet else ():
         for warning in plan.warnings:
-            _print_problem(warning)
+            print_problem(warning)
         output.say(_ok_line(plan))
 
 
-def _print_problem(problem: Problem) -> None:
+def print_problem(problem: Problem) -> None:
     output.say(str(problem))
     if problem.hint:
         output.say(f"HINT: {problem.hint}")
@@ -130,11 +149,16 @@ def show(args: argparse.Namespace) -> int:
     loaded = load_plan(find_plan(settings, args.plan))
     plan = loaded.plan
     if args.json:
-        document = {"plan": plan.name, "file": plan.file, "digest": plan.digest}
+        document = {
+            "plan": plan.name,
+            "file": plan.file,
+            "digest": plan.digest,
+            "proof": plan.proof,
+        }
         output.print_json({**document, "resolved": plan.resolved})
         return 0
 
-    output.say(f"# {plan.file}, plan hash {plan.digest[:12]}")
+    output.say(f"# {plan.file}, plan hash {plan.digest[:12]}, proof hash {plan.proof[:12]}")
     output.say(yaml_text(loaded.as_written).rstrip("\n"))
     return 0
 
@@ -159,9 +183,10 @@ def _show_in_force(found: dict[str, Any], args: argparse.Namespace) -> int:
         output.print_json(found)
         return 0
 
-    output.say(
-        f"# in force: {found['file']}, plan hash {found['digest'][:12]}; durations in seconds"
-    )
+    hashes = f"plan hash {found['digest'][:12]}"
+    if "proof" in found:  # not from the daemon of an older drd
+        hashes += f", proof hash {found['proof'][:12]}"
+    output.say(f"# as drd has loaded it from {found['file']}, {hashes}; durations in seconds")
     output.say(yaml_text(found["resolved"]).rstrip("\n"))
     return 0
 

@@ -10,8 +10,10 @@ from drd.cli import output
 from drd.cli.confirm import confirm
 from drd.config.daemon import plans_by_name
 from drd.errors import UsageError
+from drd.flows.restore.kept_copies import reminders
 from drd.model.holds import held_points
 from drd.model.text import counted
+from drd.plan_files import plan_name
 from drd.ports.plans import Records
 
 
@@ -19,6 +21,13 @@ def forget(args: argparse.Namespace) -> int:
     with app(args.config) as opened:
         known = opened.catalogue.plans.records(args.plan)
         _require_gone(opened, args.plan, known)
+        kept = reminders(opened.catalogue, args.plan)
+        for run, aside in kept:
+            output.warn(
+                f"recovery {run.id} keeps {output.unmarked(aside.kept)}, a copy of "
+                f"{aside.component}: it stays, and after this no command of drd's puts it back or "
+                "removes it"
+            )
         if not args.yes:
             output.say(f"plan {args.plan}: drd will remove from its records: {_counts(known)}")
             confirm(args.plan, "forgetting a plan", "add --yes to confirm.")
@@ -33,6 +42,7 @@ def forget(args: argparse.Namespace) -> int:
                     "runs": gone.runs,
                     "evidence": gone.evidence,
                     "held": sorted(held),
+                    "kept": [aside.kept for _, aside in kept],
                 }
             )
         elif not args.quiet:
@@ -48,7 +58,7 @@ def forget(args: argparse.Namespace) -> int:
 
 def _require_gone(app: App, name: str, known: Records) -> None:
     files = plans_by_name(app.settings.plans_dir).get(name, [])
-    if not files and known.file and Path(known.file).exists():
+    if not files and Path(known.file).is_file() and plan_name(known.file) == name:
         files = [Path(known.file)]
     if files:
         raise UsageError(

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import TextIO
 
+from drd.cli import plan_stanza
+from drd.cli.plan_adopt import adopted, say_what_is_next
+from drd.cli.plan_adopt_dumps import adopted_dumps, place_of
 from drd.config.daemon import DaemonSettings, load_settings
 from drd.config.location import config_path
 from drd.config.plan_file import check
 from drd.config.problems import NAME_HINT, Report, as_name
-from drd.config.starter import PLACEHOLDER, FoundComponents, Starter, starter
+from drd.config.starter import PLACEHOLDER, WHOLE, FoundComponents, Starter, starter
 from drd.config.yaml import read
 from drd.errors import ConfigError, UsageError
+from drd.flows.host import containers
 from drd.model.location import normal_url
 from drd.model.malformed import Malformed
 from drd.model.plan import NAME
+from drd.model.text import escaped
 from drd.ports.kinds import KindSpec, Wish
 from drd.registry import KINDS
 from drd.secrets import CREDENTIALS
@@ -27,6 +34,8 @@ from drd.secrets import CREDENTIALS
 
 def new(args: argparse.Namespace) -> int:
     """Write the plan and print what to do next. Overwrites nothing without --force."""
+    if args.adopt is not None:
+        return _adopt(args)
     if args.kind:  # a package that drd.yaml names adds it
         _settings(args)
     candidates = _found(args)
@@ -36,13 +45,53 @@ def new(args: argparse.Namespace) -> int:
     _prove(made.text, f"{name}.yaml")
     if args.output == "-":
         sys.stdout.write(made.text)
+        _say_what_is_in_it(made, candidates, sys.stderr)
         _say_what_is_next("FILE", made, args.repository, sys.stderr)
         return 0
     file = _write(made.text, _output(args, name), force=args.force)
     if not args.quiet:
         print(f"wrote {file}")
+        _say_what_is_in_it(made, candidates, sys.stdout)
         called = name if args.output is None else str(file)
         _say_what_is_next(called, made, args.repository, sys.stdout)
+    return 0
+
+
+def _adopt(args: argparse.Namespace) -> int:
+    """Write a plan for the copies that another tool makes."""
+    name = _name(args.name, FoundComponents()) if args.name else None
+    is_stanza = args.password_file is None and plan_stanza.asked(args.adopt) is not None
+    place = place_of(args.adopt) if args.password_file is None and not is_stanza else None
+    if args.host and (place is not None or plan_stanza.asked(args.adopt) is not None):
+        raise UsageError(
+            "--host chooses copies that restic made; nothing says on which host "
+            + ("dumps in a directory were made" if place is not None else "a stanza was backed up"),
+            hint="leave out --host"
+            + (
+                ", and choose the dumps by a pattern: --adopt 'DIRECTORY/web1-*'." if place else "."
+            ),
+        )
+    left_out: list[str] = []
+    if place is not None:
+        name, made, seen, left_out = adopted_dumps(*place, name)
+    else:
+        name = _name(name, FoundComponents())
+        made, seen = adopted(args, name, _settings(args))
+    _prove(made.text, f"{name}.yaml")
+    to = sys.stderr if args.output == "-" else sys.stdout
+    file = ""
+    if args.output == "-":
+        sys.stdout.write(made.text)
+    else:
+        file = str(_write(made.text, _output(args, name), force=args.force))
+    if args.quiet:
+        return 0
+    if file:
+        print(f"wrote {file}", file=to)
+    print(fill(f"Seen: {seen}", 80, subsequent_indent="  ", **WHOLE), file=to)
+    _say_what_is_in_it(made, FoundComponents(notes=left_out), to)
+    called = name if args.output is None else file or "FILE"
+    say_what_is_next(called, made, to)
     return 0
 
 
@@ -81,14 +130,16 @@ def _found(args: argparse.Namespace) -> FoundComponents:
             made, noted = start.found()
             notes += noted
         wishes += [(spec, wish) for wish in made]
+    notes += containers.notes()
+    remark = ""
     if not wishes:
-        notes.append(
+        remark = (
             "drd found no database, and none was given, so the plan begins with this host's "
             "configuration."
         )
         for spec, start in starting:
             wishes += [(spec, wish) for wish in start.wishes(start.otherwise)]
-    return FoundComponents(wishes, notes)
+    return FoundComponents(wishes, notes, remark)
 
 
 def _name(given: str | None, found: FoundComponents) -> str:
@@ -126,7 +177,8 @@ def _output(args: argparse.Namespace, name: str) -> Path:
         return Path(args.output)
     directory = _settings(args).plans_dir
     if not directory.is_dir():
-        hint = f"mkdir -p {directory}, or write elsewhere with --output FILE (- for stdout)."
+        make = f"mkdir -p {shlex.quote(str(directory))}"
+        hint = f"{make}, or write elsewhere with --output FILE (- for stdout)."
         raise UsageError(f"there is no directory {directory}", hint=hint)
     return directory / f"{name}.yaml"
 
@@ -157,6 +209,23 @@ def _write(text: str, file: Path, *, force: bool) -> Path:
         hint = "choose a directory that you may write to with --output FILE (- for stdout)."
         raise UsageError(f"cannot write {file}: {reason}", hint=hint) from None
     return file
+
+
+def _say_what_is_in_it(made: Starter, found: FoundComponents, to: TextIO) -> None:
+    print("\nIn the plan:", file=to)
+    widths = [max(len(row[column]) for row in made.components) for column in (0, 1)]
+    for name, kind, where in made.components:
+        line = f"  {name.ljust(widths[0])}  {kind.ljust(widths[1])}  {where}"
+        print(escaped(line.rstrip()), file=to)
+    if found.remark:
+        print(fill(found.remark, 80), file=to)
+    if found.notes:
+        print("\nFound, but not in the plan:", file=to)
+    for note in found.notes:
+        print(
+            fill(escaped(note), 80, initial_indent="  - ", subsequent_indent="    ", **WHOLE),
+            file=to,
+        )
 
 
 def _say_what_is_next(plan: str, made: Starter, repository: str | None, to: TextIO) -> None:

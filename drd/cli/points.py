@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from drd.api import documents
 from drd.cli import output, remote
 from drd.cli.points_forget import forget
 from drd.errors import UsageError
+from drd.flows.restore.restored_points import Restored
 from drd.model.actor import Actor
-from drd.model.text import counted
-from drd.model.units import bare_time, format_size
+from drd.model.clock import AGE_TOLERANCE_S
+from drd.model.text import counted, escaped
+from drd.model.units import bare_time, format_size, format_time, from_rfc3339
 from drd.model.verdicts import lost_words
 
 
@@ -26,6 +29,8 @@ def run(args: argparse.Namespace) -> int:
     document = remote.document(
         args, f"/v1/plans/{args.plan}/points", lambda app: documents.points(app, args.plan)
     )
+    if args.component is not None:
+        document = {**document, "points": _with(document, args.component)}
     if args.json:
         output.print_json(document)
     else:
@@ -35,16 +40,41 @@ def run(args: argparse.Namespace) -> int:
             _print(document["plan"], offered, document["lost"])
         if gone:
             where = ", ".join(
-                f"repository {name} is {state}" for name, state in document["lost"].items()
+                f"repository {name} {lost_words(state)}" for name, state in document["lost"].items()
             )
-            output.warn(f"{counted(len(gone), 'restore point')} cannot be read, because {where}")
+            output.warn(
+                f"{counted(len(gone), 'restore point')} cannot be read, because {where}. For the "
+                f"remedy: drd doctor {document['plan']}"
+            )
     return 0
+
+
+def _with(document: dict[str, Any], component: str) -> list[dict[str, Any]]:
+    """Return the points that contain the component, each with its size and data time of it."""
+    points = document["points"]
+    known = sorted({c["component"] for p in points for c in p["components"]})
+    if component not in known and points:
+        raise UsageError(
+            f"no restore point of {document['plan']} has a component {component!r}",
+            hint=f"components of its points: {', '.join(known)}.",
+        )
+    found = []
+    for point in points:
+        for one in point["components"]:
+            if one["component"] == component and one["state"] == "captured":
+                more = {"size_bytes": one["bytes"], "data_time": one["data_time"]}
+                found.append({**point, **more})
+    return found
 
 
 def _print(plan: str, points: list[dict[str, Any]], lost: dict[str, str]) -> None:
     if not points:
-        output.say(f"{plan} has no restore point. Make one: drd backup {plan}")
+        output.say(
+            f"{plan} has no restore point. If drd makes its backups: drd backup {plan}. If another "
+            f"tool makes them: drd catalogue rebuild {plan} lists them."
+        )
         return
+    ahead = datetime.now(UTC) + timedelta(seconds=AGE_TOLERANCE_S)
     rows = [
         [
             p["point"],
@@ -53,19 +83,25 @@ def _print(plan: str, points: list[dict[str, Any]], lost: dict[str, str]) -> Non
             + _away(p, lost)
             + (f", damaged in {', '.join(p['damaged'])}" if p["damaged"] else "")
             + (f", snapshots missing in {', '.join(p['torn'])}" if p["torn"] else "")
-            + (", made after the kit" if p["after_kit"] else ""),
+            + _restored(p)
+            + (", made after the kit" if p["after_kit"] else "")
+            + (", dated in the future" if from_rfc3339(p["data_time"]) > ahead else ""),
             format_size(p["size_bytes"]),
             p["proven_by"] or "",
         ]
         for p in points
     ]
     output.say(
-        output.table(
-            rows, header=["POINT", "DATA TIME (UTC)", "STATE", "SIZE", "PROVEN BY"], keep=3
-        )
+        output.table(rows, header=["POINT", "DATA TIME (UTC)", "STATE", "SIZE", "PROVEN BY"])
     )
     for hold in (hold for p in points for hold in p["holds"]):
-        output.say(f"  {_held(hold)}")
+        output.say(f"  {escaped(_held(hold))}")
+
+
+def _restored(point: dict[str, Any]) -> str:
+    """Return the mark of a point with data of a recovery; a former daemon says none."""
+    held = point.get("restored")
+    return f", {Restored(**held).words()}" if held else ""
 
 
 def _away(point: dict[str, Any], lost: dict[str, str]) -> str:
@@ -79,10 +115,10 @@ def _away(point: dict[str, Any], lost: dict[str, str]) -> str:
 
 
 def _held(hold: dict[str, Any]) -> str:
-    until = f" until {hold['until']}" if hold["until"] else ""
+    until = f" until {format_time(from_rfc3339(hold['until']))}" if hold["until"] else ""
     by = Actor.from_json(hold["by"])
-    words = f", by {by.words()}" if by is not None else ""
-    return f"{hold['point']} is held{until}: {hold['reason']}{words}"
+    words = f", given by {by.words()}" if by is not None else ""
+    return f"{hold['point']} is held{until}. Reason: {hold['reason']}{words}"
 
 
 def _state(point: dict[str, Any]) -> str:

@@ -35,5 +35,9 @@ def forget(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json({"plan": plan.name, "forgotten": list(gone), "reason": reason})
     elif not args.quiet:
-        output.say(f"plan {plan.name}: forgot restore point {', '.join(gone)}: {reason}")
+        where = f" in repository {args.repository}" if args.repository else ""
+        output.say(
+            f"plan {plan.name}: drd forgot restore point {', '.join(gone)}{where} "
+            f"(reason: {reason})"
+        )
     return 0

@@ -7,9 +7,11 @@ from typing import Any
 
 from drd.cli import output
 from drd.cli.each_repository import each
-from drd.cli.session import session
+from drd.cli.session import cancelled_as, session
 from drd.flows.components.repository_choice import named
+from drd.flows.services import Services
 from drd.flows.upkeep.prune import PruneOutcome, prune
+from drd.model.plan import Plan
 
 
 def run(args: argparse.Namespace) -> int:
@@ -17,7 +19,7 @@ def run(args: argparse.Namespace) -> int:
         plan = app.plans.load(args.plan)
         services = app.services(plan)
         chosen = named(plan, args.repository) or tuple(plan.repositories)
-        done = each(chosen, lambda name: prune(services, plan, name))
+        done = each(chosen, lambda name: _prune(services, plan, name))
     if args.json:
         output.print_json(
             {
@@ -28,11 +30,22 @@ def run(args: argparse.Namespace) -> int:
         )
     else:
         for outcome in done.outcomes if not args.quiet else ():
-            output.say(f"{plan.name}: {outcome.repository}: {outcome.said}")
+            output.say(f"{plan.name}: repository {outcome.repository}: {outcome.said}")
             for pause in outcome.pauses:
                 output.say(f"  HINT: {pause.remedy}")
         done.complain()
     return done.exit_code()
+
+
+def _prune(services: Services, plan: Plan, name: str) -> PruneOutcome:
+    words = (
+        f"the prune of repository {name} was cancelled: all restore points are still there, and "
+        "a part of the unused data, too"
+    )
+    with cancelled_as(
+        lambda: words, f"to remove the rest: drd prune {plan.name} --repository {name}"
+    ):
+        return prune(services, plan, name)
 
 
 def _document(outcome: PruneOutcome) -> dict[str, Any]:

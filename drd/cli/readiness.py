@@ -12,9 +12,9 @@ from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.findings import name_width, print_findings, worth_showing
 from drd.cli.remote import Remote
-from drd.cli.session import loaded_plans, session
+from drd.cli.session import as_if_in_force, loaded_plans, session
 from drd.errors import AlreadyRunning, DrdError
-from drd.flows.host.readiness import evaluate
+from drd.flows.host.readiness import evaluate, judge_unrecorded
 from drd.model.finding import Finding
 from drd.model.plan import Plan
 from drd.model.readiness import ReadinessReport
@@ -29,18 +29,20 @@ _STYLE = {"ready": "good", "needs drill": "warn", "not ready": "bad"}
 
 def run(args: argparse.Namespace) -> int:
     plans: list[dict[str, Any]] = []
-    with session(args, acts=False) as app:
+    with session(args, acts=False, records=True) as app:
         if not app.state.is_ours:
             # A user who does not own the state may lack rights that a recovery's operator has, and
             # a check by such a user would report the plan as not ready: the daemon's last check
             # counts.
             known = Remote(app).get("/v1/readiness", plan=args.plan)
             plans += known["plans"]
-        for name, plan in loaded_plans(app, args.plan) if app.state.is_ours else ():
+        for name, plan in (
+            loaded_plans(app, args.plan, refreshing=True) if app.state.is_ours else ()
+        ):
             if isinstance(plan, DrdError):
                 plans.append(_broken(name, plan))
             else:
-                report = _evaluate(app, plan)
+                report = _evaluate(app, name, plan)
                 plans.append(readiness_document(plan.name, report.readiness, report.findings))
     if args.json:
         output.print_json({"plans": plans})
@@ -49,9 +51,12 @@ def run(args: argparse.Namespace) -> int:
     return 0 if all(p["readiness"] == "ready" for p in plans) else 3
 
 
-def _evaluate(app: App, plan: Plan) -> ReadinessReport:
-    """If the daemon is just checking, wait for its result: it takes seconds."""
-
+def _evaluate(app: App, name: str, plan: Plan) -> ReadinessReport:
+    """If the daemon is just checking, wait for its result: it takes seconds. Only the result of a
+    plan that is in force is recorded."""
+    with as_if_in_force(app, name, plan) as in_force:
+        if not in_force:
+            return judge_unrecorded(app.services(plan), plan, secrets.resolve)
     limit = time.monotonic() + READINESS_TIMEOUT_S
     while True:
         try:

@@ -7,8 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from drd.cli import vouched
 from drd.errors import DrdError
 from drd.model.former_rows import cause_of
+from drd.model.text import escaped
 
 
 def recorded_error(document: Mapping[str, Any], *, former: str = "error") -> tuple[str, str]:
@@ -16,12 +18,27 @@ def recorded_error(document: Mapping[str, Any], *, former: str = "error") -> tup
     in one text, below the key `former`.
     """
     if "fact" in document:
-        return document["fact"] or "", document["remedy"] or ""
-    text = document[former]
-    if not text:
-        return "", ""
-    fact, remedy = cause_of(text)
-    return fact, remedy or document.get("remedy") or ""
+        fact, remedy = document["fact"] or "", document["remedy"] or ""
+    else:
+        fact, remedy = cause_of(document[former] or "")
+        remedy = (remedy or document.get("remedy") or "") if fact else ""
+    return vouched.fact(fact), vouched.remedy(remedy)
+
+
+def in_one_line(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document for a person: no text in it begins a line, where it could pass for
+    another field, but those that `recorded_error` reads.
+    """
+    kept = ("error", "fact", "remedy", "reason")
+    return {key: value if key in kept else _escaped(value) for key, value in document.items()}
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return escaped(value)
+    if isinstance(value, list):
+        return [_escaped(one) for one in value]
+    return in_one_line(value) if isinstance(value, Mapping) else value
 
 
 def failure_of(outcome: Mapping[str, Any]) -> DrdError:

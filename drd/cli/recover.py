@@ -6,18 +6,21 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
-from drd.api.outcomes import evidence_document
+from drd.api.evidence_document import evidence_document
+from drd.api.recoveries import aftermath
 from drd.bootstrap import App
 from drd.cli import output, single
+from drd.cli.aftermath import measured, print_next, print_places, print_unfinished
 from drd.cli.aside import documents, say_all
 from drd.cli.checks_table import STYLE, only_steps_failed, print_checks, print_phases, what_failed
 from drd.cli.confirm import confirm, confirm_point
 from drd.cli.live import watched
-from drd.cli.recovery_plan import into, print_plan, say_writes
+from drd.cli.recovery_plan import destination, print_plan, say_writes
 from drd.cli.session import session
 from drd.cli.single import changes_of, part_of
 from drd.errors import Cancelled, UsageError
 from drd.flows.components.repository_choice import Holders
+from drd.flows.restore.blockers import before_changes
 from drd.flows.restore.kept_copies import noted
 from drd.flows.restore.kit_origin import Origin, is_known, origin_of
 from drd.flows.restore.point_choice import parse_time
@@ -25,44 +28,52 @@ from drd.flows.restore.preflight import PreflightResult, preflight_only
 from drd.flows.restore.recovery import RecoveryOutcome, recover
 from drd.flows.restore.recovery_plan import RecoveryPlan, plan_recovery
 from drd.flows.restore.recovery_request import RecoveryRequest
+from drd.flows.restore.unfinished import unfinished
 from drd.flows.services import Services
 from drd.model.plan import IN_PLACE, Plan
-from drd.model.run import Evidence, RunKind, StepState
+from drd.model.run import RunKind, StepState
 from drd.model.runbook import LOOKING
-from drd.model.units import format_duration, format_time, to_rfc3339
+from drd.model.units import to_rfc3339
 
 
 def run(args: argparse.Namespace) -> int:
     with session(args) as app, watched(app, args):
-        plan = app.plans.load(args.plan)
-        services = app.services(plan)
-        planned = plan_recovery(services, plan, _request(args, app, plan))
-        origin = _origin(services, planned)
-        if args.dry_run or not args.yes:
-            changed = changes_of(services, planned)
-            if args.json and args.dry_run:
-                checked = preflight_only(services, planned)
-                print_plan(planned, args, changed, checked, origin)
-            else:
-                print_plan(planned, args, changed, None, origin)
-                checked = preflight_only(services, planned, lambda seen: say_writes(seen, args))
-                _say_checked(checked, args)
-        if args.yes and not args.dry_run:
-            for name, paths in planned.outside.items():
-                output.warn(
-                    f"component {name}: the recovery also restores paths that are not in the plan: "
-                    f"{', '.join(paths)}"
-                )
-        if args.dry_run:
-            return 0
-        if origin is not None and not planned.request.after_kit:
-            _confirm_origin(origin, args)
-            planned = replace(planned, request=replace(planned.request, after_kit=True))
-        if not args.yes:
-            over = planned.request.over_production and not planned.beside
-            what = "a recovery over production" if over else "a recovery"
-            confirm(plan.name, what, "add --yes to confirm, or --dry-run to see what would happen.")
-        return execute(services, planned, args)
+        with before_changes():
+            services, planned = _prepared(app, args)
+        return 0 if args.dry_run else execute(app, services, planned, args)
+
+
+def _prepared(app: App, args: argparse.Namespace) -> tuple[Services, RecoveryPlan]:
+    """Return the recovery, which has been shown and confirmed as the options say."""
+    plan = app.plans.load(args.plan)
+    services = app.services(plan)
+    planned = plan_recovery(services, plan, _request(args, app, plan))
+    origin = _origin(services, planned)
+    if args.dry_run or not args.yes:
+        changed = changes_of(services, planned)
+        if args.json and args.dry_run:
+            checked = preflight_only(services, planned)
+            print_plan(planned, args, changed, checked, origin)
+        else:
+            print_plan(planned, args, changed, None, origin)
+            checked = preflight_only(services, planned, lambda seen: say_writes(seen, args))
+            _say_checked(checked, args)
+    if args.yes and not args.dry_run:
+        for name, paths in planned.outside.items():
+            output.warn(
+                f"component {name}: the restore point also has paths that the plan does not "
+                f"name: {', '.join(paths)}. drd restores them only with --accept-paths"
+            )
+    if args.dry_run:
+        return services, planned
+    if origin is not None and not planned.request.after_kit:
+        _confirm_origin(origin, args)
+        planned = replace(planned, request=replace(planned.request, after_kit=True))
+    if not args.yes:
+        over = planned.request.over_production and not planned.beside
+        what = "a recovery over production" if over else "a recovery"
+        confirm(plan.name, what, "add --yes to confirm, or --dry-run to see what would happen.")
+    return services, planned
 
 
 def _origin(services: Services, planned: RecoveryPlan) -> Origin | None:
@@ -80,32 +91,40 @@ def _confirm_origin(origin: Origin, args: argparse.Namespace) -> None:
             output.warn(line)
     confirm_point(
         origin.point.id,
-        f"restore point {origin.point.id} (made after the kit)",
-        "check it with --dry-run, then add --accept-after-kit (--yes does not cover it); "
-        "or use a point of the kit's list: drd points PLAN.",
+        f"restore point {origin.point.id} was made after the recovery kit",
+        "check the restore point with --dry-run. If you trust it, add --accept-after-kit "
+        "(--yes is not enough). Or use a point that the kit lists: drd points "
+        f"{origin.point.plan}",
         asks=not args.yes,
     )
 
 
 def _say_checked(checked: PreflightResult, args: argparse.Namespace) -> None:
     if checked.things:
-        text = f"  preflight  {checked.things} things checked, no blockers"
+        text = f"  preflight  {checked.things} things checked: nothing prevents the recovery"
         output.say(text, beside=args.json)
 
 
-def execute(services: Services, planned: RecoveryPlan, args: argparse.Namespace) -> int:
+def execute(app: App, services: Services, planned: RecoveryPlan, args: argparse.Namespace) -> int:
     """Recover, and print the result."""
     try:
         outcome = recover(services, planned)
     except Cancelled as cancelled:
         runs = services.catalogue.runs.newest(planned.plan.name, limit=20)
-        mine = next((r.id for r in runs if r.kind is RunKind.RECOVERY), None)
-        cancelled.hint = f"resume it: drd resume {mine}" if mine else ""
+        mine = next((r for r in runs if r.kind is RunKind.RECOVERY), None)
+        cancelled.message = f"the recovery of {planned.plan.name} was cancelled"
+        cancelled.program, cancelled.hint = "", ""
+        if mine is not None:
+            left = unfinished(services.catalogue, planned.plan, mine)
+            cancelled.message += f": {left.words()}"
+            cancelled.hint = left.ways_out()
         raise
+    run = services.catalogue.runs.get(outcome.evidence.run)
+    after = aftermath(app, run, outcome.evidence)
     if args.json:
-        output.print_json(_document(outcome, planned))
+        output.print_json(_document(outcome, planned, after))
     else:
-        _print(outcome, planned, args)
+        _print(outcome, planned, after, args)
     return exit_code(outcome)
 
 
@@ -165,10 +184,13 @@ def exit_code(outcome: RecoveryOutcome) -> int:
     return {"passed": 0, "failed": 4}.get(str(outcome.evidence.result), 5)
 
 
-def _document(outcome: RecoveryOutcome, planned: RecoveryPlan) -> dict[str, Any]:
+def _document(
+    outcome: RecoveryOutcome, planned: RecoveryPlan, after: dict[str, Any]
+) -> dict[str, Any]:
     evidence, work = outcome.evidence, outcome.restoration
     return {
         **evidence_document(evidence),
+        **after,
         **single.document(planned, None),
         "target": evidence.target,
         "lost_at": to_rfc3339(evidence.lost_at or evidence.started_at),
@@ -207,14 +229,20 @@ def _notes(work: Any, name: str) -> list[str]:
     return [*restored.notes, *(f"not restored: {name}" for name in restored.not_restored)]
 
 
-def _print(outcome: RecoveryOutcome, planned: RecoveryPlan, args: argparse.Namespace) -> None:
+def _print(
+    outcome: RecoveryOutcome,
+    planned: RecoveryPlan,
+    after: dict[str, Any],
+    args: argparse.Namespace,
+) -> None:
     evidence, work = outcome.evidence, outcome.restoration
     colour = output.colours(args.no_color)
     for name, error in work.errors.items():
         output.complain(f"cannot restore {name}: {error.message}", error.hint)
     if args.quiet:
         return
-    output.say(f"{evidence.plan}: point {evidence.point} into {into(planned.request)}")
+    point = f"recovery of restore point {evidence.point}"
+    output.say(f"{evidence.plan}: {point} {destination(planned)}")
     print_phases(evidence.phases)
     print_checks(evidence, colour=colour, steps=False)
     for name in work.destinations:
@@ -225,10 +253,18 @@ def _print(outcome: RecoveryOutcome, planned: RecoveryPlan, args: argparse.Names
     for step in (s for s in work.plan.runbook if s.kind not in LOOKING):
         _print_step(outcome, step.name)
     lost = work.errors or evidence.rta_s is None
-    sentence = _how_on(outcome) if lost else _measured(evidence, planned)
-    say_all(noted(work.services.catalogue, work.runner.run), evidence.run)
+    sentence = (
+        _how_on(outcome) if lost else measured(after, evidence.data_time or planned.point.data_time)
+    )
+    print_places(after)
+    say_all(noted(work.services.catalogue, work.runner.run), evidence.run, with_done=bool(lost))
+    if lost:
+        print_unfinished({"unfinished": after["unfinished"], "aside": (), "next": True})
+    else:
+        print_next(after)
     result = str(evidence.result)
-    first = f"checks {output.paint(result, STYLE[result], colour)}"
+    words = "prove nothing" if result == "inconclusive" else result
+    first = f"checks {output.paint(words, STYLE[result], colour)}"
     if only_steps_failed(evidence):
         first = what_failed(evidence)
     output.say(f"{first}; {sentence}   evidence {evidence.id}")
@@ -247,21 +283,9 @@ def _how_on(outcome: RecoveryOutcome) -> str:
     )
 
 
-def _measured(evidence: Evidence, planned: RecoveryPlan) -> str:
-    """Return the measurements, without the objectives if they prove nothing about them."""
-    took, lost = format_duration(evidence.rta_s), format_duration(evidence.rpa_s)
-    if planned.partial:
-        return (
-            f"recovered in {took}, with data of "
-            f"{format_time(planned.point.data_time, seconds=True)}"
-        )
-    goals = planned.plan.objectives
-    rto, rpo = format_duration(goals.rto_s), format_duration(goals.rpo_s)
-    return f"recovered in {took} (RTO {rto}), lost {lost} of data (RPO {rpo})"
-
-
 def _print_step(outcome: RecoveryOutcome, name: str) -> None:
     ended = outcome.outcome
     state = str(ended.states[name]) if name in ended.states else "not begun"
     says = ended.causes[name].shown if name in ended.causes else ""
-    output.say(f"  step       {name}: {state}" + (f": {says}" if says else ""))
+    lines = [line.strip() for line in says.splitlines()]
+    output.say("\n             ".join([f"  step       {name}: {state}", *lines]))

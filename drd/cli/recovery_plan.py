@@ -11,7 +11,6 @@ from drd.cli import output, single
 from drd.flows.restore.kit_origin import Origin
 from drd.flows.restore.preflight import PreflightResult
 from drd.flows.restore.recovery_plan import RecoveryPlan
-from drd.flows.restore.recovery_request import RecoveryRequest
 from drd.flows.restore.single_items import Changes
 from drd.model.plan import IN_PLACE
 from drd.model.runbook import LOOKING, PEOPLE, Step, waits_for
@@ -33,7 +32,7 @@ def print_plan(
     say = partial(output.say, beside=args.json)
     say(
         f"{planned.plan.name}: recovery of point {point.id} (data of "
-        f"{format_time(point.data_time, seconds=True)}) into {into(request)}"
+        f"{format_time(point.data_time, seconds=True)}) {destination(planned)}"
     )
     for name in planned.components:
         row = point.component(name)
@@ -68,10 +67,12 @@ def _remarks(planned: RecoveryPlan, origin: Origin | None) -> Iterator[str]:
 
 
 def say_writes(checked: PreflightResult, args: argparse.Namespace) -> None:
-    """Every place that would be written."""
+    """Every place that would be written, and what would be done there."""
     for name, places in checked.writes.items():
         for place in places:
             output.say(f"  writes     {name}: {place}", beside=args.json)
+        for line in checked.does.get(name, ()):
+            output.say(f"  does       {name}: {line}", beside=args.json)
 
 
 def _what_of_it(planned: RecoveryPlan, changed: Changes | None) -> Iterator[str]:
@@ -80,12 +81,13 @@ def _what_of_it(planned: RecoveryPlan, changed: Changes | None) -> Iterator[str]
         yield from single.heading(planned)
         yield from single.lines(changed) if changed is not None else ()
     else:
-        yield f"would lose {', '.join([format_duration(planned.loss_s), *_rows(planned)])}"
+        lost = [f"{format_duration(planned.loss_s)} of data", *_rows(planned)]
+        yield f"would lose {', '.join(lost)}"
     if planned.expected_s is not None:
-        took = f"as long as the last {planned.measured_by}"
+        took = f"as the last {planned.measured_by} took"
         yield f"expected   {format_duration(planned.expected_s)}, {took}"
     elif planned.single is None:
-        yield "expected   unknown: no drill has measured it"
+        yield "expected   unknown: no drill has measured how long a recovery takes"
 
 
 def _dry_document(
@@ -117,7 +119,9 @@ def _dry_document(
         "continues": planned.continues,
         "not_restored": list(planned.not_restored),
         "notes": list(planned.notes),
+        "findings": [f.to_json() for f in checked.findings] if checked is not None else [],
         "writes": {n: list(p) for n, p in checked.writes.items()} if checked is not None else {},
+        "does": {n: list(p) for n, p in checked.does.items() if p} if checked is not None else {},
         "outside": {n: list(p) for n, p in planned.outside.items()},
         "after_kit": {
             "made_at": to_rfc3339(origin.base.made_at),
@@ -132,9 +136,11 @@ def _dry_document(
 
 def _rows(planned: RecoveryPlan) -> Iterator[str]:
     for loss in planned.loss_rows:
-        how = "at least" if loss.counted else "about"
-        if loss.rows:
-            yield f"{how} {counted(loss.rows, 'row')} of {loss.component}"
+        rows = f"{counted(loss.rows, 'row')} of {loss.component}"
+        if loss.rows and loss.counted:
+            yield f"at least {rows}"
+        elif loss.rows:
+            yield f"about {rows} if they grew as between the last two points"
 
 
 def _step(planned: RecoveryPlan, step: Step) -> dict[str, Any]:
@@ -167,8 +173,11 @@ def _steps(planned: RecoveryPlan) -> Iterator[str]:
         yield words.rstrip()
 
 
-def into(request: RecoveryRequest) -> str:
-    """Return the destination of a recovery, in words."""
+def destination(planned: RecoveryPlan) -> str:
+    """Return where a recovery restores to: `into standby`."""
+    request = planned.request
+    if planned.beside:
+        return "beside the existing data"
     if request.target == IN_PLACE:
-        return "its original place: PRODUCTION"
-    return f"{request.target}: PRODUCTION" if request.over_production else request.target
+        return "into its original place: PRODUCTION"
+    return f"into target {request.target}" + (": PRODUCTION" if request.over_production else "")

@@ -1,4 +1,4 @@
-"""`drd release`: end the hold on a restore point."""
+"""`drd release`: end a hold, so that retention may forget the restore point."""
 
 from __future__ import annotations
 
@@ -24,5 +24,8 @@ def run(args: argparse.Namespace) -> int:
         output.print_json({"released": [hold_document(hold) for hold in ended]})
     elif not args.quiet:
         for hold in ended:
-            output.say(f"{hold.plan}: {hold.point} is no longer held: {hold.reason}")
+            output.say(
+                f"{hold.plan}: restore point {hold.point} is no longer held. It was held for this "
+                f"reason: {hold.reason}"
+            )
     return 0

@@ -1,4 +1,4 @@
-"""Lay out text for a terminal: tables that drop columns, lines with a command at the right.
+"""Lay out text for a terminal: tables, lines with a command at the right.
 
 Widths are those before colouring; text from outside (errors, names) loses its control characters
 here, so that it can neither move the cursor nor break a column."""
@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from functools import cache
 from itertools import zip_longest
 
+from drd import record_writer
 from drd.model.cells import Cell, Note
+from drd.named import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +22,12 @@ if TYPE_CHECKING:
 GAP = 2
 NO_LIMIT = 10_000
 """Width of an output that is not a terminal: a pipe drops no column and breaks no line."""
+_LONG = 20
+"""Only a longer name gets a line of its own if it is enough to shorten the last column."""
 _SHORTEST = 12
 """A text that is cut to less is useless."""
+_BELOW = 4
+"""By how much more than its row what stands below it is indented."""
 _COMMANDS_AT = 90
 """Commands are aligned behind texts up to this long; a longer one moves its own."""
 
@@ -99,29 +105,52 @@ def measure(text: str) -> int:
     return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
 
 
-def table(
-    header: Sequence[str],
-    rows: Sequence[Sequence[Cell]],
-    *,
-    width: int,
-    keep: int,
-    colour: bool,
-    shorten: bool = False,
-) -> list[str]:
-    """Aligned lines, the header first; columns are dropped from the right, but never the first
-    `keep`, even if these alone are wider than `width`. `shorten` cuts the texts of the last
-    column before it is dropped."""
-    if not colour and not shorten and (plainly := _uncoloured(header, rows, width, keep)):
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, width: int) -> list[str]:
+    """Aligned lines, the header first, in `width` columns. Nothing is left out: a text of the last
+    column that does not fit stands below its row, and so do, with their headers, the columns from
+    the right for which there is no room."""
+    texts = [[Cell(cell) for cell in row] for row in rows]
+    plainly = _uncoloured(header, texts, NO_LIMIT, len(header))
+    if plainly is not None and max(map(len, plainly)) <= width:
         return plainly
-    lines = [[Cell(h, "dim") for h in header]]
-    lines += [[Cell(plain(c.text), c.style) for c in row] for row in rows]
-    widths = [max(measure(line[i].text) for line in lines) for i in range(len(header))]
-    room = width - sum(widths[:-1]) - GAP * (len(header) - 1)
-    if shorten and _SHORTEST <= room < widths[-1]:
-        lines = [[*line[:-1], Cell(cut(line[-1].text, room), line[-1].style)] for line in lines]
+    lines = [list(header), *([plain(cell) for cell in row] for row in rows)]
+    widths = [max(map(measure, column)) for column in zip(*lines, strict=True)]
+    room = width - _total(widths[:-1]) - GAP
+    if max(_SHORTEST, measure(header[-1])) <= room < widths[-1]:
         widths[-1] = room
-    shown = _shown(widths, width, keep)
-    return [_row(line[:shown], widths, colour) for line in lines]
+    shown = _shown(widths, width, 1)
+    labels = [measure(name) for name in header[shown:]] or [0]
+    return [
+        text
+        for row in lines
+        for text in _stacked(row, lines[0], widths[:shown], max(labels), width)
+    ]
+
+
+def fits(header: Sequence[str], rows: Sequence[Sequence[Cell]], width: int) -> bool:
+    """Return whether the whole table fits into `width` columns."""
+    texts = [header, *([plain(cell.text) for cell in row] for row in rows)]
+    return _total([max(map(measure, column)) for column in zip(*texts, strict=True)]) <= width
+
+
+def _stacked(
+    row: Sequence[str], header: Sequence[str], widths: Sequence[int], label: int, width: int
+) -> list[str]:
+    """Return the lines of a row of which only the columns with `widths` stand beside each other."""
+    cells, below = list(row[: len(widths)]), list(zip(header, row, strict=True))[len(widths) :]
+    if row is header:
+        return [_row([Cell(text) for text in cells], widths, False)]
+    if len(cells) > 1 and measure(cells[-1]) > widths[-1]:
+        below.insert(0, ("", cells[-1]))
+        cells[-1] = ""
+    indent = " " * (measure(row[0]) - measure(row[0].lstrip()) + _BELOW)
+    lines = [_row([Cell(text) for text in cells], widths, False)]
+    for name, text in below:
+        head = f"{name.lower().ljust(label)}{' ' * GAP}" if name else ""
+        space = max(_SHORTEST, width - len(indent) - measure(head))
+        for number, part in enumerate(wrap(text, space) if text.strip() else ()):
+            lines.append(indent + (head if number == 0 else " " * measure(head)) + part)
+    return lines
 
 
 def _uncoloured(
@@ -173,18 +202,109 @@ def spread(left: str, right: str, width: int) -> str:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """Lines of at most `width`, broken at spaces; a longer word stands alone and overflows."""
+    """Lines of at most `width`, broken at spaces; a word that is longer is broken, too."""
     words = plain(text).split()
     whole = " ".join(words)
     if measure(whole) <= width:
         return [whole]
     lines: list[str] = []
-    for word in words:
+    for word in [piece for whole_word in words for piece in _pieces(whole_word, width)]:
         if lines and measure(lines[-1]) + 1 + measure(word) <= width:
             lines[-1] += f" {word}"
         else:
             lines.append(word)
     return lines
+
+
+def _pieces(word: str, width: int) -> list[str]:
+    """Return the parts of a word that fit into `width`; at least one letter each."""
+    pieces = []
+    while measure(word) > width and len(word) > 1:
+        end = next((n for n in range(len(word), 1, -1) if measure(word[:n]) <= width), 1)
+        pieces.append(word[:end])
+        word = word[end:]
+    return [*pieces, word]
+
+
+def sentence(note: Note, *, width: int, colour: bool, indent: int = 2) -> list[str]:
+    """The lines of a text, broken at `width`, and below it its commands, which are never broken:
+    one copies them."""
+    left = " " * indent
+    parts = wrap(note.text.text, max(20, width - indent))
+    lines = [left + paint(part, note.text.style, colour) for part in parts]
+    return [*lines, *(f"{left}> {command}" for command in _commands(note))]
+
+
+def _commands(note: Note) -> list[str]:
+    """Return the lines of the command, in root's terminal those that root may paste."""
+    if not note.command or record_writer.stranger() is None:
+        return note.command.splitlines()
+    from drd.cli import vouched
+
+    return vouched.lines(note.command)
+
+
+class Fitted(NamedTuple):
+    """A table that fits: the lines of the header, those of each row, and the headers of columns
+    for which there was no room."""
+
+    head: list[str]
+    rows: list[list[str]]
+    left_out: list[str]
+
+
+def fitted(
+    header: Sequence[str], rows: Sequence[Sequence[Cell]], *, width: int, keep: int, colour: bool
+) -> Fitted:
+    """Lay out a table in `width` columns. A header may be broken where it has a newline. What does
+    not fit otherwise: a long text of the first column gets a line of its own, the last column is
+    shortened, then columns are left out from the right, but never the first `keep`."""
+    flat = [name.replace("\n", " ") for name in header]
+    plainly = None if colour else _uncoloured(flat, rows, NO_LIMIT, keep)
+    if plainly is not None and max(map(len, plainly)) <= width:
+        return Fitted(plainly[:1], [[line] for line in plainly[1:]], [])
+    cells = [[Cell(plain(c.text), c.style) for c in row] for row in rows]
+    body = [max((measure(row[i].text) for row in cells), default=0) for i in range(len(flat))]
+    widths = [max(measure(name), b) for name, b in zip(flat, body, strict=True)]
+    heads = [flat]
+    if _total(widths) > width and any("\n" in name for name in header):
+        parts = [name.split("\n") for name in header]
+        heads = [[p[0] if len(p) > 1 else "" for p in parts], [p[-1] for p in parts]]
+        widths = [max(b, *map(measure, p)) for b, p in zip(body, parts, strict=True)]
+    shown = _fit(widths, width, keep)
+    lines = [_row([Cell(name, "dim") for name in head[:shown]], widths, colour) for head in heads]
+    return Fitted(lines, [_folded(row[:shown], widths, colour) for row in cells], flat[shown:])
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + GAP * (len(widths) - 1)
+
+
+def _fit(widths: list[int], width: int, keep: int) -> int:
+    """Narrow the first and the last column where that helps; return how many columns fit."""
+    least = min(widths[0], _SHORTEST)
+    for shown in range(len(widths), keep, -1):
+        room = width - _total(widths[:shown]) + widths[0]
+        last = widths[-1] - _SHORTEST if shown == len(widths) else 0
+        if room < widths[0] <= min(_LONG, room + last):
+            widths[-1] -= widths[0] - room
+            return shown
+        if room < least <= room + last:
+            widths[-1] -= least - room
+            room = least
+        if room >= least:
+            widths[0] = min(widths[0], room)
+            return shown
+    return keep
+
+
+def _folded(row: Sequence[Cell], widths: Sequence[int], colour: bool) -> list[str]:
+    """Return the lines of a row: two if its first text is too long for its column."""
+    row = [row[0], *(Cell(cut(c.text, w), c.style) for c, w in zip(row[1:], widths[1:]))]  # noqa: B905
+    if measure(row[0].text) <= widths[0]:
+        return [_row(row, widths, colour)]
+    below = _row([Cell(""), *row[1:]], widths, colour)
+    return [paint(row[0].text, row[0].style, colour), below]
 
 
 def notes(items: Sequence[Note], *, width: int, colour: bool) -> list[str]:
@@ -194,17 +314,17 @@ def notes(items: Sequence[Note], *, width: int, colour: bool) -> list[str]:
     if not items:
         return []
     left = max(measure(i.subject) for i in items) + GAP
-    right = max((measure(line) for i in items for line in i.command.splitlines()), default=0)
+    all_commands = [_commands(item) for item in items]
+    right = max((measure(line) for lines in all_commands for line in lines), default=0)
     longest = max(measure(plain(i.text.text)) for i in items)
     beside = left + GAP + right + min(longest, 36) <= width
     room = max(20, width - left - (GAP + right if beside and right else 0))
     column = left + min(longest, room, _COMMANDS_AT)
     lines: list[str] = []
     before = None
-    for item in items:
+    for item, commands in zip(items, all_commands, strict=True):
         subject = "" if item.subject == before else plain(item.subject)
         before = item.subject
-        commands = item.command.splitlines()
         parts = wrap(item.text.text, room)
         for i, (part, command) in enumerate(
             zip_longest(parts, commands if beside else (), fillvalue="")

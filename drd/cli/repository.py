@@ -87,16 +87,19 @@ def _print(plan: Plan, spec: RepositorySpec, done: Rekeyed, to_do: Sequence[ToDo
             f"{where}: the new password ({done.new.describe()}) opens the repository, and so does "
             "the old one"
         )
-        output.say("  drd removes the old password as soon as:")
+        output.say("  the old password can be removed as soon as:")
     else:
         output.say(f"{where}: the new password ({done.new.describe()}) opens the repository")
         keys = ", ".join(k[:8] for k in done.removed)
         removed = f"drd removed key {keys}" if keys else "its key was removed before"
-        output.say(f"  the old password no longer opens it: {removed}")
+        output.say(f"  the old password no longer opens this repository: {removed}")
     for line in done.missing:
         output.say(f"  - {line}")
     for key in done.others:
-        output.say(f"  another key opens it: {key.id[:8]}, made by {key.made_by} {key.made_at}")
+        output.say(
+            f"  another key also opens this repository: {key.id[:8]}, made by "
+            f"{key.made_by} {key.made_at}"
+        )
     for one in to_do:
         for line in (one.text, *one.details):
             output.say(f"  {line}")

@@ -15,4 +15,4 @@ def run(args: argparse.Namespace) -> int:
         run = app.catalogue.runs.get(args.run)
         plan = app.plans.load_known(run.plan)
         services = app.services(plan)
-        return execute(services, resume_plan(services, plan, run), args)
+        return execute(app, services, resume_plan(services, plan, run), args)

@@ -7,7 +7,7 @@ from typing import Any
 
 from drd import process
 from drd.cli import output
-from drd.cli.session import session
+from drd.cli.session import cancelled_as, session
 from drd.errors import UsageError
 from drd.flows.upkeep.retention import RetentionRequest, retention
 from drd.flows.upkeep.retention_plan import Forgetting, plan_forgetting
@@ -21,8 +21,10 @@ def run(args: argparse.Namespace) -> int:
         plan = app.plans.load(args.plan)
         services = app.services(plan)
         points = {p.id: p for p in app.catalogue.points.of_plan(plan.name)}
+        again = f"to start again: drd retention {plan.name}" + (" --dry-run" * args.dry_run)
         if args.dry_run:
-            forgetting = plan_forgetting(services, plan, writing=False, force=args.force)
+            with cancelled_as(lambda: "the dry run was cancelled: it changed nothing", again):
+                forgetting = plan_forgetting(services, plan, writing=False, force=args.force)
             _show(plan.name, forgetting, points, args, {"dry_run": True})
             return 0
         request = RetentionRequest(
@@ -30,7 +32,12 @@ def run(args: argparse.Namespace) -> int:
             clock_is_right=reason if args.clock_is_right else None,
             by=process.actor_here(),
         )
-        outcome = retention(services, plan, request)
+        words = (
+            f"the retention of {plan.name} was cancelled: the restore points that drd had "
+            "forgotten by then are gone, all others are still there"
+        )
+        with cancelled_as(lambda: words, again):
+            outcome = retention(services, plan, request)
         result: dict[str, Any] = {"run": outcome.run, "forgotten": list(outcome.forgotten)}
         _show(plan.name, outcome.forgetting, points, args, result)
     return 0
@@ -57,7 +64,7 @@ def _show(
     if args.quiet:
         return
     for pause in forgetting.pauses:
-        output.say(f"{plan}: retention is paused: {pause.text}")
+        output.say(f"{plan}: retention is paused, so drd forgets nothing. Reason: {pause.text}")
         output.say(f"  HINT: {pause.remedy}")
     stay = len(forgetting.chosen.keep)
     output.say(
@@ -67,7 +74,7 @@ def _show(
     rows = [["  keep", i, _time(points, i), ", ".join(why)] for i, why in forgetting.chosen.keep]
     rows += [["  forget", i, _time(points, i), ""] for i in forgetting.chosen.forget]
     if rows:
-        output.say(output.table(rows))
+        output.say(output.table(rows, header=("", "POINT", "DATA TIME (UTC)", "KEPT BECAUSE")))
     _say_more(plan, forgetting, "would be forgotten" if args.dry_run else "forgotten")
 
 

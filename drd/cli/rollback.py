@@ -9,6 +9,7 @@ from drd.cli import output
 from drd.cli.decide import who
 from drd.cli.session import session
 from drd.flows.restore.resume import rollback, to_undo
+from drd.model.text import noun
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,10 +51,11 @@ def _say(
         )
     elif not args.quiet:
         for name in steps:
-            output.say(f"  {'would roll back' if dry else 'rolled back'}  {name}")
+            output.say(f"  {'would roll back' if dry else 'rolled back'}  step {name}")
         if left:
             output.say(
-                "  not rolled back, because these steps have no `rollback` in the plan: "
-                f"{', '.join(left)}"
+                "  not rolled back: "
+                f"{noun(len(left), 'step')} {', '.join(left)} "
+                f"({noun(len(left), 'it has', 'they have')} no `rollback` in the plan)"
             )
     return 0

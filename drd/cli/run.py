@@ -6,14 +6,16 @@ import argparse
 from typing import Any
 
 from drd.cli import output
+from drd.cli.aftermath import print_next, print_places, print_unfinished
 from drd.cli.aside import say_asides
-from drd.cli.checks_table import print_fence, print_phases
+from drd.cli.checks_table import evidence_of, print_evidence, print_fence, print_phases
 from drd.cli.follow import RunSource, follow
-from drd.cli.recorded import recorded_error
+from drd.cli.recorded import in_one_line, recorded_error
 from drd.cli.session import session
 from drd.model import run_details
 from drd.model.actor import Actor
 from drd.model.cause import with_remedy
+from drd.model.plan import Objectives
 from drd.model.run_details import DrillDetail, RecoveryDetail, RetentionDetail, RunDetail
 from drd.model.text import escaped, without_output
 from drd.model.units import format_duration, format_rfc3339, from_rfc3339
@@ -28,11 +30,15 @@ def show(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json(run)
     else:
+        run = in_one_line(run)
         _print(run)
-        print_phases(run.get("phases", {}))
-        _print_fence(run)
+        _print_evidence(run, colour=output.colours(args.no_color))
         _print_decisions(run)
-        say_asides(run["aside"], run["run"])
+        print_places(run)
+        has_done = any(task["code"] == "done" for task in run.get("next", ()))
+        say_asides(run["aside"], run["run"], with_done=not has_done)
+        print_unfinished(run)
+        print_next(run)
     return 1 if args.follow and run["state"] not in ("succeeded", "paused") else 0
 
 
@@ -40,8 +46,17 @@ def _detail(run: dict[str, Any]) -> RunDetail:
     return run_details.read(run["kind"], run["detail"])
 
 
-def _print_fence(run: dict[str, Any]) -> None:
-    """Print, for a drill, the fence between the data's own code and the host."""
+def _print_evidence(run: dict[str, Any], *, colour: bool) -> None:
+    """Print what a drill or recovery has shown; before its end, for a drill, the fence between the
+    data's own code and the host.
+    """
+    if run.get("evidence") is not None:
+        goals = None
+        if run.get("rto_s") is not None:
+            goals = Objectives(run["rpo_s"], run["rto_s"])
+        print_evidence(evidence_of(run["evidence"]), colour=colour, goals=goals)
+        return
+    print_phases(run.get("phases", {}))  # from a daemon of a former version
     detail = _detail(run)
     if isinstance(detail, DrillDetail) and detail.fence is not None:
         print_fence(detail.fence, colour=False)

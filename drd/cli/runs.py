@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
         output.say("nothing has run yet")
     else:
         rows = [_row(r) for r in document["runs"]]
-        output.say(output.table(rows, header=_HEADER, keep=4, shorten=True))
+        output.say(output.table(rows, header=_HEADER))
     return 0
 
 

@@ -27,8 +27,8 @@ def run(args: argparse.Namespace) -> int:
     limit = args.limit or (SCREEN if sys.stdout.isatty() and not args.all else None)
     if dues:
         now = datetime.now(UTC)
-        rows = [["PLAN", "KIND", "DUE (UTC)", "IN", "USUALLY", "WHY"]]
-        output.say(output.table(rows + [_row(d, now) for d in dues[:limit]], shorten=True))
+        header = ["PLAN", "KIND", "DUE (UTC)", "IN", "USUALLY", "WHY"]
+        output.say(output.table([_row(d, now) for d in dues[:limit]], header=header))
     else:
         output.say("nothing is scheduled: no plan has a schedule, or no daemon has loaded one yet.")
     if limit is not None and len(dues) > limit:

@@ -6,8 +6,9 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from types import FrameType
 
 from drd import log, process
@@ -17,15 +18,20 @@ from drd.cli.follow import is_alive
 from drd.cli.members_output import members_print_beside
 from drd.cli.progress import ProgressLine
 from drd.cli.unresponsive import Unresponsive
-from drd.errors import CatalogueError, DrdError, NotOwner, UsageError
+from drd.config.daemon import names_a_file
+from drd.errors import Cancelled, CatalogueError, DrdError, NotOwner, UsageError
+from drd.flows.services import say_nothing
 from drd.model.plan import Plan
 from drd.process.actors import as_root_types_it
 
 
 @contextmanager
-def session(args: argparse.Namespace, *, reading: bool = False, acts: bool = True) -> Iterator[App]:
+def session(
+    args: argparse.Namespace, *, reading: bool = False, acts: bool = True, records: bool = False
+) -> Iterator[App]:
     """An App whose runs are cancelled by SIGINT and SIGTERM, with progress on a terminal. A command
-    that `acts` tells root of a running daemon; a dry run does not act."""
+    that `acts` tells root of a running daemon; a dry run does not act. One that does not act puts
+    no plan in force, unless it `records` what it finds."""
     quiet = bool(args.quiet or getattr(args, "json", False))
     _configure_log(args)
     progress = ProgressLine(enabled=sys.stderr.isatty() and not quiet)
@@ -44,8 +50,10 @@ def session(args: argparse.Namespace, *, reading: bool = False, acts: bool = Tru
     console = Console(progress, warn, note)
     beside = members_print_beside(bool(getattr(args, "json", False)))
     with beside, _cancelled_by_signals(args), app(args.config, console, reading=reading) as opened:
-        if acts and not reading and not getattr(args, "dry_run", False):
+        acts = acts and not reading and not getattr(args, "dry_run", False)
+        if acts:
             tell_of_daemon(opened, args)
+        opened.only_tries = not (acts or reading or records)
         try:
             yield opened
         finally:
@@ -71,27 +79,45 @@ def tell_of_daemon(app: App, args: argparse.Namespace) -> None:
     with suppress(CatalogueError):
         if (database is None or database.is_file()) and is_alive(app):
             words = (
-                "a daemon runs on this host, but commands of root do the work themselves and do "
-                "not ask it"
+                "this command of root does the work itself: it does not use the daemon that "
+                "runs on this host"
             )
             print(f"drd: note: {words}", file=sys.stderr)
 
 
-def loaded_plans(app: App, name: str | None) -> Iterator[tuple[str, Plan | DrdError]]:
-    """The plan of that name, or every plan of the plans directory: loaded, or its error. Raises
-    UsageError if there is none, and the error of the requested one."""
+def loaded_plans(
+    app: App, name: str | None, *, refreshing: bool
+) -> Iterator[tuple[str, Plan | DrdError]]:
+    """The plan of that name, or every plan of the plans directory: read, or its error. With
+    `refreshing`, the file of a plan that is in force is put in force as it is now. No other plan
+    comes into force. Raises UsageError if there is none, and the error of the requested one."""
     names = [name] if name else app.plans.names()
     if not names:
         where = app.settings.plans_dir
         raise UsageError(f"there is no plan in {where}", hint="write one with `drd plan new`.")
+    known = frozenset(app.catalogue.plans.names())
     for each in names:
+        only_reads = not refreshing or each not in known
         try:
-            loaded: Plan | DrdError = app.plans.load(each)
+            plans = replace(app.plans, only_reads=only_reads, copy=None)
+            loaded: Plan | DrdError = plans.load(each)
         except DrdError as error:
             if name:
                 raise
             loaded = error
         yield each, loaded
+
+
+@contextmanager
+def as_if_in_force(app: App, name: str, plan: Plan) -> Iterator[bool]:
+    """Try a plan, which a person called by this `name`: if it is not in force, or was named by its
+    file, as if it were, without a trace. Gives whether it is in force."""
+    if app.plans.has_in_force(plan) and not names_a_file(name):
+        yield True
+        return
+    with app.trying():
+        replace(app.plans, warn=say_nothing).load(name)  # it was told at the first reading
+        yield False
 
 
 @contextmanager
@@ -125,3 +151,15 @@ def _cancelled_by_signals(args: argparse.Namespace) -> Iterator[None]:
         unresponsive.close()
         for number, old in before.items():
             signal.signal(number, old)
+
+
+@contextmanager
+def cancelled_as(words: Callable[[], str], then: str = "") -> Iterator[None]:
+    """Say what a cancelled command leaves behind, in place of the program that was interrupted, and
+    in `then` the command that goes on.
+    """
+    try:
+        yield
+    except Cancelled as cancelled:
+        cancelled.message, cancelled.hint, cancelled.program = words(), then, ""
+        raise

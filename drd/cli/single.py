@@ -84,9 +84,9 @@ def lines(changed: Changes) -> Iterator[str]:
         return
     rows = list(rows_of(changed.found))
     if not rows:
-        same = "no difference" if changed.found.equal else "no difference found"
+        same = "no difference" if changed.found.equal else "drd found no difference"
         both = counted(changed.found.compared, *changed.found.counted)
-        yield f"live now   {same} to the point in {both}"
+        yield f"live now   {same} between the restore point and the live data, in {both}"
     for row in rows[:SHOWN]:
         yield "since then " + "  ".join(w.strip() for w in row if w)
     if len(rows) > SHOWN:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
+from drd import record_writer
 from drd.catalogue.reading import sqlite_file
 from drd.catalogue.summary import read_status
 from drd.config.location import ConfiguredPlaces
@@ -44,7 +45,7 @@ class StatusQuery(NamedTuple):
 
 def read_document(places: ConfiguredPlaces, wanted: StatusQuery, now: datetime) -> StatusDocument:
     """Return the current status. Raises DrdError."""
-    if not _may_open_state(places):
+    if not may_open_state(places):
         return _of_others(places, wanted, now)
     if not places.state_url.startswith("sqlite:"):
         return _by_catalogue(places, wanted, now)
@@ -85,7 +86,7 @@ def _publish(places: ConfiguredPlaces) -> None:
         )
 
 
-def _may_open_state(places: ConfiguredPlaces) -> bool:
+def may_open_state(places: ConfiguredPlaces) -> bool:
     """True for root and the owner of the state. Without a state, for everyone."""
     if os.geteuid() == 0:
         return True
@@ -98,17 +99,20 @@ def _may_open_state(places: ConfiguredPlaces) -> bool:
 
 
 @contextmanager
-def _as_owner(places: ConfiguredPlaces) -> Iterator[None]:
+def as_owner(places: ConfiguredPlaces) -> Iterator[None]:
     """Let root read another user's state with that user's rights, since that user may replace files
     there. Does the same as `acting_for_owner`, which takes longer to load, and calls that if these
     rights are not enough."""
     url = places.state_url
     file = sqlite_file(url)
+    is_file = url.startswith("sqlite:")
     try:
-        owner = os.stat(os.path.dirname(file)) if url.startswith("sqlite:") else None  # noqa: PTH116, PTH120
+        owner = os.stat(os.path.dirname(file) if is_file else places.public_dir)  # noqa: PTH116, PTH120
     except OSError:
         owner = None
-    if os.geteuid() != 0 or owner is None or owner.st_uid == 0:
+    if os.geteuid() == 0 and owner is not None:
+        record_writer.reads_of(owner.st_uid)
+    if os.geteuid() != 0 or owner is None or owner.st_uid == 0 or not is_file:
         yield
         return
     groups = os.getgroups()
@@ -162,7 +166,7 @@ def _by_summary(
 
     file = read_summary(places.public_dir)
     header = file.header
-    with _as_owner(places):
+    with as_owner(places):
         if header.state != identity(places.state_url):
             return None
         changed = read_changed(places.state_url, header.seq)
@@ -226,7 +230,7 @@ def _by_catalogue(places: ConfiguredPlaces, wanted: StatusQuery, now: datetime) 
 
     def facts(only: str | None = None) -> StatusFacts:
         try:
-            with _as_owner(places):
+            with as_owner(places):
                 return read_status(places.state_url, only, places.state_password)
         except NoCatalogue:
             return StatusFacts([])  # nothing was loaded yet; plan files on disk are still named

@@ -5,11 +5,17 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+from collections.abc import Mapping, Sequence
 
 from drd.cli.output import colours
 from drd.cli.status import status_command
-from drd.config.location import config_path, places
+from drd.config.location import ConfiguredPlaces, config_path, guessed_places, places
 from drd.config.paths import DEFAULT_CONFIG
+from drd.errors import ConfigError, DrdError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _UNIT = "/etc/systemd/system/drd.service"
 """The file that `drd install` writes: a host that has it expects a daemon."""
@@ -23,10 +29,34 @@ def run(args: argparse.Namespace) -> int:
         gc.enable()
 
 
+def _upcoming(args: argparse.Namespace) -> Sequence[Mapping[str, Any]]:
+    from drd.cli.status_upcoming import upcoming  # few calls name a plan
+
+    return upcoming(args)
+
+
 def _run(args: argparse.Namespace) -> int:
     path, explicit = config_path(args.config)
-    at = places(path, explicit=explicit)
+    refused = None
+    try:
+        at = places(path, explicit=explicit)
+    except ConfigError as error:
+        guessed = guessed_places(path)
+        if guessed is None:
+            raise
+        at, refused = guessed, error
+    try:
+        return _status(args, at, path, refused)
+    except DrdError as error:
+        raise (refused or error) from error
+
+
+def _status(
+    args: argparse.Namespace, at: ConfiguredPlaces, path: str, refused: ConfigError | None
+) -> int:
     return status_command(
+        config=path,
+        refused=refused,
         state_url=at.state_url,
         state_password=at.state_password,
         extensions=at.extensions,
@@ -37,5 +67,6 @@ def _run(args: argparse.Namespace) -> int:
         nagios=args.nagios,
         colour=colours(args.no_color),
         everything=args.all,
+        upcoming=lambda: _upcoming(args),
         installed=path == DEFAULT_CONFIG and os.path.exists(_UNIT),  # noqa: PTH110 (4 ms)
     )

@@ -28,8 +28,9 @@ def accept(
     for line in (
         f"The repository has plans that were stored at {at},",
         "by drd or by someone else with its password.",
-        "Once they are in force, drd runs, reads, writes and connects to the following.",
-        "Lines with ! run a command, or could reveal a secret or a file of this host:",
+        "If you accept these plans, drd runs, reads, writes and connects to the following.",
+        "Lines with ! run a command, could reveal a secret or a file of this host,",
+        "or trust a file that a recovery replaces:",
     ):
         output.say(line, beside=True)
     for name, lines in sorted(orders.items()):
@@ -44,9 +45,9 @@ def accept(
             return
         more = left_out(len(asking) - 1)
         raise UsageError(
-            "plans from the repository have commands, or could reveal secrets or files of "
-            f"this host ({asking[0][:200]}{more}): they need a confirmation, and there is "
-            "no terminal. Nothing was written",
+            "plans from the repository have commands, or could reveal secrets or files of this "
+            f"host ({asking[0][:200]}{more}): these plans need your confirmation, but drd has "
+            "no terminal to ask you. drd wrote nothing",
             hint="read the list above; if it is what this host did, give the command again "
             "with --accept-commands. A recovery kit needs no confirmation.",
         )

@@ -10,17 +10,29 @@ from drd.cli.aside import documents, line, run_and_plan, say_all
 from drd.cli.confirm import confirm
 from drd.cli.decide import who
 from drd.cli.session import session
-from drd.flows.restore.kept_copies import KeptState, is_so, require_undoable, standing_of, undo
+from drd.flows.restore.blockers import before_changes
+from drd.flows.restore.exchange import is_so, require_undoable, undo
+from drd.flows.restore.kept_copies import KeptState, standing_of
+from drd.flows.restore.unfinished import stopped_services
+from drd.model.down import in_words, start_commands, units_of
+from drd.model.text import noun
 
 
 def run(args: argparse.Namespace) -> int:
     with session(args) as app:
         run, plan = run_and_plan(app, args.run)
         services = app.services(plan)
-        standing = standing_of(services, plan, run, args.component)
+        with before_changes():
+            standing = standing_of(services, plan, run, args.component)
+            stopped = stopped_services(services.catalogue, plan, run)
+            if args.dry_run and not args.json:
+                _say(standing, args, dry=True, stopped=stopped)
+            if standing.held or not args.dry_run:
+                require_undoable(
+                    services, plan, standing, back=not args.redo, components=args.component
+                )
         if args.dry_run:
-            return _say(standing, args, dry=True)
-        require_undoable(services, plan, standing)
+            return _say(standing, args, dry=True, stopped=stopped) if args.json else 0
         if not args.yes and not is_so(standing, back=not args.redo):
             _say(standing, args, dry=True)
             confirm(
@@ -36,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
             back=not args.redo,
             components=args.component,
         )
-    return _say(replace(done, gone=()), args, before=standing)
+    return _say(replace(done, gone=()), args, before=standing, stopped=stopped)
 
 
 def _say(
@@ -45,6 +57,7 @@ def _say(
     *,
     dry: bool = False,
     before: KeptState | None = None,
+    stopped: tuple[str, ...] = (),
 ) -> int:
     run = standing.run
     if args.json:
@@ -57,6 +70,7 @@ def _say(
                     "redo": args.redo,
                     "aside": documents(standing.held),
                     "missing": documents(standing.gone),
+                    "stopped_units": list(units_of(stopped)),
                 }
             )
         return 0
@@ -73,6 +87,7 @@ def _say(
         for component, place in dict.fromkeys((a.component, a.place) for a in before.held):
             output.say(f"  in place   {component}: {place} now has {now}")
         say_all(standing.held, run.id)
+        _say_stopped(stopped)
         return 0
     for aside in standing.held:
         if aside.former is not args.redo:
@@ -80,5 +95,18 @@ def _say(
         else:
             output.say(f"  stays a kept copy           {line(aside)}")
     if not standing.held:
-        output.say(f"  there are no kept copies of run {run.id}")
+        output.say(f"  there are no kept copies of run {run.id}, so drd has nothing to put back")
+    _say_stopped(stopped)
     return 0
+
+
+def _say_stopped(stopped: tuple[str, ...]) -> None:
+    """Name what the recovery stopped: an undo exchanges data, and starts nothing."""
+    if stopped:
+        output.say(
+            f"  stopped    the recovery stopped {in_words(stopped)} and did not start "
+            f"{noun(len(stopped), 'it', 'them')} again. An undo does not start "
+            f"{noun(len(stopped), 'it', 'them')}"
+        )
+    for command in start_commands(stopped):
+        output.say(f"  to start {noun(len(units_of(stopped)), 'it', 'them')}: {command}")

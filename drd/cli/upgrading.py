@@ -106,8 +106,8 @@ def _people(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
     if members and shared:
         yield UpgradeNotice(
             "person",
-            f"{', '.join(members)} of the group {settings.read_group} can only read the "
-            "status from now on, nothing else of the state",
+            f"members of the group {settings.read_group} ({', '.join(members)}) can only read "
+            "the status from now on, not the other files of drd's state",
             "add those who ask for backups and drills to drd-operator: adduser "
             f"{members[0]} drd-operator",
         )
@@ -156,7 +156,7 @@ def _exposed(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
     for plan, exposed in in_directory(files, secrets.CREDENTIALS, trusted_users(owner)):
         text = f"{exposed}: drd raises an alert for plan {plan.name}"
         if not exposed.is_told_only:
-            text += " if the plan is in force already, and refuses the plan if it is new"
+            text += " if drd has loaded the plan already, and refuses the plan if it is new"
         yield UpgradeNotice("person", text, exposed.remedy)
 
 

@@ -7,9 +7,11 @@ from typing import Any
 
 from drd.cli import output
 from drd.cli.each_repository import each
-from drd.cli.session import session
+from drd.cli.session import cancelled_as, session
 from drd.flows.components.repository_choice import named
+from drd.flows.services import Services
 from drd.flows.upkeep.verification import VerificationOutcome, verification
+from drd.model.plan import Plan
 from drd.model.units import format_time, to_rfc3339
 
 
@@ -18,9 +20,7 @@ def run(args: argparse.Namespace) -> int:
         plan = app.plans.load(args.plan)
         services = app.services(plan)
         chosen = named(plan, args.repository) or tuple(plan.repositories)
-        done = each(
-            chosen, lambda name: verification(services, plan, name, everything=not args.share)
-        )
+        done = each(chosen, lambda name: _verify(services, plan, name, share=args.share))
     if args.json:
         documents = [document(outcome) for outcome in done.outcomes]
         output.print_json(
@@ -33,6 +33,18 @@ def run(args: argparse.Namespace) -> int:
     return done.exit_code(*(outcome.damage for outcome in done.outcomes))
 
 
+def _verify(services: Services, plan: Plan, name: str, *, share: bool) -> VerificationOutcome:
+    counts = (
+        "drd keeps the result of the parts that it read"
+        if share
+        else ("drd does not keep its result")
+    )
+    words = f"the verification of repository {name} was cancelled: it changed nothing, and {counts}"
+    again = f"drd verify {plan.name} --repository {name}" + (" --share" if share else "")
+    with cancelled_as(lambda: words, f"to verify it: {again}"):
+        return verification(services, plan, name, everything=not share)
+
+
 def document(outcome: VerificationOutcome) -> dict[str, Any]:
     reading, damage = outcome.reading, outcome.damage
     complete = reading.last_complete_at
@@ -41,6 +53,7 @@ def document(outcome: VerificationOutcome) -> dict[str, Any]:
         "repository": outcome.repository,
         "state": str(outcome.state),
         "read_parts": outcome.read,
+        "verified_by": outcome.verifier or "drd",
         "parts": reading.parts,
         "all_read_at": to_rfc3339(complete) if complete else None,
         "damage": output.unmarked(output.masked(damage.message)) if damage else None,
@@ -50,16 +63,22 @@ def document(outcome: VerificationOutcome) -> dict[str, Any]:
 
 def _print(outcome: VerificationOutcome, *, quiet: bool) -> None:
     if outcome.damage is not None:
-        output.complain(f"{outcome.repository}: {outcome.damage.message}", outcome.damage.hint)
+        output.complain(
+            f"{outcome.plan}: repository {outcome.repository}: {outcome.damage.message}",
+            outcome.damage.hint,
+        )
     elif not quiet:
-        output.say(f"{outcome.plan}: {outcome.repository} is sound: {_read(outcome)}")
+        sound = "" if outcome.verifier else " is sound"
+        output.say(f"{outcome.plan}: repository {outcome.repository}{sound}: {_read(outcome)}")
 
 
 def _read(outcome: VerificationOutcome) -> str:
     reading = outcome.reading
+    if outcome.verifier:
+        return f"{outcome.verifier} found no damage. drd itself read none of the copies"
     if outcome.read == reading.parts:
-        return "everything was read"
-    words = f"{outcome.read} of {reading.parts} parts were read"
+        return "drd read all its data"
+    words = f"drd read {outcome.read} of {reading.parts} parts of its data"
     if reading.last_complete_at is None:
-        return f"{words}, some parts were never read"
-    return f"{words}, all parts were read by {format_time(reading.last_complete_at)}"
+        return f"{words}; it has not read all parts yet"
+    return f"{words}; all parts had been read once by {format_time(reading.last_complete_at)}"

@@ -37,11 +37,11 @@ def run(args: argparse.Namespace) -> int:
             _bound(run)
             return execute(opened, plan, run)
         except DrdError as error:
-            # Only the daemon reads this process's exit code: the error is in the run's row, unless
-            # the run never began.
+            # Only the daemon reads this process's exit code, and logs the end of the run: the error
+            # is in the run's row, unless the run never began.
             state = "cancelled" if _is_done_elsewhere(opened, run, error) else "failed"
             opened.catalogue.queue.drop(run.id, state, error.message, opened.clock.now())
-            log.get(run=run.id, plan=run.plan).warning(f"run.{state}", error=error.message)
+            log.get(run=run.id, plan=run.plan).debug(f"run.{state}", error=error.message)
             return error.exit_code
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from drd.config import runbook
@@ -19,11 +20,17 @@ from drd.registry import CHECKS, KINDS
 
 _BY_HAND = (None, "never")
 
+_PORT_IN_PATH = re.compile(r"sftp:(?!//)([^:/]+):([0-9]{2,5})(/.*)")
+"""An address as scp has it takes no port."""
+
 
 def advise(parsed: Parsed, report: Report, file: Path) -> None:
     """Report every warning. Reads only the plan, not this host or the catalogue."""
     _name(parsed, report, file)
-    _schedule(parsed, report)
+    if _is_adopted(parsed.file):
+        _adopted(parsed, report)
+    else:
+        _schedule(parsed, report)
     _repository(parsed, report)
     _copies(parsed, report)
     _checks(parsed, report)
@@ -63,14 +70,16 @@ def _name(parsed: Parsed, report: Report, file: Path) -> None:
     name = parsed.file.plan
     if file.stem != name:
         hint = f"name the file {name}.yaml, so that people find it."
-        report.warn(("plan",), f"the file is called {file.name}, the plan {name}", hint)
+        report.warn(
+            ("plan",), f"the file is called {file.name}, but the plan is called {name}", hint
+        )
 
 
 def _schedule(parsed: Parsed, report: Report) -> None:
     plan = parsed.file
     interval = interval_s(plan)
     if interval is None:
-        message = "no backup schedule: backups start only by hand"
+        message = "the plan has no backup schedule: backups start only by hand"
         report.warn(
             ("backup",),
             message,
@@ -79,22 +88,48 @@ def _schedule(parsed: Parsed, report: Report) -> None:
     elif interval >= plan.objectives.rpo:
         what = f"a backup every {format_duration(interval)}"
         message = f"{what} cannot keep an RPO of {format_duration(plan.objectives.rpo)}"
-        hint = "exposure reaches the interval plus the duration of a backup: shorten the interval."
+        hint = "up to the interval plus the duration of a backup can be lost: shorten the interval."
         key = "every" if plan.backup.every is not None else "cron"
         report.warn(("backup", key), message, hint)
     pause = longest_blackout_s(blackout(plan.backup.blackout))
     if pause >= plan.objectives.rpo:
         lasts = f"a blackout of {format_duration(pause)}"
         message = f"{lasts} cannot keep an RPO of {format_duration(plan.objectives.rpo)}"
-        hint = "exposure grows by the time in which no backup starts: shorten the blackout."
+        hint = "data that changes while no backup starts can be lost: shorten the blackout."
         report.warn(("backup", "blackout"), message, hint)
-    if plan.drill.every is None and plan.drill.cron is None:
-        message = "no drill schedule: nobody notices when the backups can no longer be restored"
-        report.warn(("drill",), message, "add for example `drill: {every: 7d}`.")
-    rules = plan.retention.model_dump(exclude={"max_repack", "every"})
-    if not any(rules.values()):
-        message = "no retention: restore points are kept for ever"
+    _drill_schedule(plan, report)
+    if not _has_rules(plan):
+        message = "the plan has no `retention`: drd keeps all restore points for ever"
         hint = "add for example `retention: {keep_within: 2d, daily: 14, weekly: 8, monthly: 12}`."
+        report.warn(("retention",), message, hint)
+
+
+def _is_adopted(plan: PlanFile) -> bool:
+    return any(r.made_by is not None for r in plan.repositories.values())
+
+
+def _drill_schedule(plan: PlanFile, report: Report) -> None:
+    if plan.drill.every is None and plan.drill.cron is None:
+        message = (
+            "the plan has no drill schedule: nobody notices when restore points can no longer "
+            "be restored"
+        )
+        report.warn(("drill",), message, "add for example `drill: {every: 7d}`.")
+
+
+def _has_rules(plan: PlanFile) -> bool:
+    return any(plan.retention.model_dump(exclude={"max_repack", "every"}).values())
+
+
+def _adopted(parsed: Parsed, report: Report) -> None:
+    """Warn about a plan whose copies another tool makes."""
+    _drill_schedule(parsed.file, report)
+    if not _has_rules(parsed.file):
+        message = (
+            "no retention: drd cannot know how long the other tool keeps its copies, and reports "
+            "only the newest one if it disappears"
+        )
+        hint = "write what the tool keeps, for example `retention: {daily: 7, weekly: 4}`."
         report.warn(("retention",), message, hint)
 
 
@@ -112,6 +147,12 @@ def _repository(parsed: Parsed, report: Report) -> None:
             message = "the only copy is on this host: if the host is lost, the copy is lost, too"
             hint = "use s3:https://…, or make sure that this path is on another machine."
             report.warn(("repositories", name, "url"), message, hint)
+        read_as_path = _PORT_IN_PATH.match(repository.url)
+        if read_as_path:
+            login, port, path = read_as_path.groups()
+            message = f"{port} is read as a directory, and not as a port: drd connects to port 22"
+            hint = f"if you mean a port, write sftp://{login}:{port}/{path}"
+            report.warn(("repositories", name, "url"), message, hint)
         if repository.protection == "append-only" and parsed.file.retention.every not in _BY_HAND:
             message = "the repository is append-only: retention will fail"
             hint = (
@@ -121,7 +162,7 @@ def _repository(parsed: Parsed, report: Report) -> None:
             report.warn(("repositories", name, "protection"), message, hint)
         if repository.url.startswith("s3:http://"):
             message = "the connection to the repository is not encrypted"
-            hint = "use s3:https:// (the copies themselves are encrypted either way)."
+            hint = "use s3:https:// (restic encrypts the backups themselves in both cases)."
             report.warn(("repositories", name, "url"), message, hint)
 
 
@@ -129,8 +170,9 @@ def _checks(parsed: Parsed, report: Report) -> None:
     plan = parsed.file
     checked = {c.component for c in plan.checks} - {None}
     if not checked:
-        message = "no check reads data: every drill will be inconclusive"
-        hint = "add a check for each component, of kind rows, files or sql."
+        message = "no check reads data: every drill will be inconclusive (it proves nothing)"
+        able = "sql or command" if _is_adopted(plan) else "rows, files or sql"
+        hint = f"add a check for each component, of kind {able}."
         report.warn(("checks",), message, hint)
         return
     for name in (n for n in plan.components if n not in checked):
@@ -138,16 +180,20 @@ def _checks(parsed: Parsed, report: Report) -> None:
             f"no check covers component {name}: a drill will not notice if the data of "
             f"{name} is wrong"
         )
-        report.warn(
-            ("components", name), message, f"add a check of kind rows, files or sql for {name}."
-        )
+        able = "sql or command" if _is_adopted(plan) else "rows, files or sql"
+        report.warn(("components", name), message, f"add a check of kind {able} for {name}.")
     for at, check in zip(parsed.check_at, plan.checks, strict=True):
         component = plan.components.get(check.component or "")
         if component is None or not CHECKS[check.kind].compares:
             continue
-        if not KINDS[component.kind].fingerprints(component):
+        if _is_adopted(plan):
+            message = "this check cannot compare: another tool makes the copies, and nobody counted"
+            hint = "use a check of kind sql or command: this check makes every drill inconclusive."
+            report.warn(("checks", at), message, hint)
+        elif not KINDS[component.kind].fingerprints(component):
             message = (
-                f"this check cannot compare: component {check.component} has `fingerprint: off`"
+                f"this check has nothing to compare with: component {check.component} has "
+                "`fingerprint: off`"
             )
             report.warn(
                 ("checks", at), message, "set `fingerprint: counts`, or use checks of kind sql."

@@ -7,11 +7,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from drd.config import runbook, schema, timing
+from drd.config.adopted import PGBACKREST
+from drd.config.adopted_settings import CommandToolSettings, Only
 from drd.config.kit import sharing, watch
 from drd.config.parse import Parsed
 from drd.config.readiness import policy as readiness_policy
 from drd.config.resolved import resolved_plan
+from drd.config.scheme_settings import SECTIONS
+from drd.config.stanza_settings import option_text, variable_of
 from drd.config.timing_logic import blackout
+from drd.fields import Settings
+from drd.model.adopted import Adopted, CommandTool, Stanza
 from drd.model.cron import longest_gap
 from drd.model.location import normal_url
 from drd.model.plan import (
@@ -29,20 +35,22 @@ from drd.model.plan import (
     RepositorySpec,
     RetentionPolicy,
     S3Access,
+    SecretRef,
     Target,
     Times,
     VerificationPolicy,
-    plan_hash,
 )
+from drd.model.proof import plan_hash, proof_hash
 from drd.model.schedule import auto_exposure_s
 from drd.model.windows import longest_blackout_s
 from drd.notifiers.settings import PlanHeartbeat
+from drd.registry import KINDS
 
 Policy = TypeVar("Policy", bound=Times)
 
 
 def build_plan(parsed: Parsed, file: Path) -> Plan:
-    """Return the plan, with its hash. Components keep the order of the file."""
+    """Return the plan, with its hashes. Components keep the order of the file."""
     plan = parsed.file
     resolved = resolved_plan(parsed)
     return Plan(
@@ -52,8 +60,8 @@ def build_plan(parsed: Parsed, file: Path) -> Plan:
         objectives=Objectives(
             plan.objectives.rpo, plan.objectives.rto, window_s=plan.objectives.window
         ),
-        components={n: _component(n, c) for n, c in plan.components.items()},
-        repositories={n: repository_spec(n, r) for n, r in plan.repositories.items()},
+        components=_components(plan),
+        repositories={n: _repository(n, r, plan) for n, r in plan.repositories.items()},
         backup=_backup(plan.backup, plan.objectives.rpo),
         retention=_retention(plan.retention),
         checks=tuple(CheckSpec(c.name, c.kind, c.component, c) for c in plan.checks),
@@ -61,6 +69,7 @@ def build_plan(parsed: Parsed, file: Path) -> Plan:
         targets={n: Target(n, dict(places)) for n, places in parsed.targets.items()},
         drill=_drill(plan.drill),
         digest=plan_hash(resolved),
+        proof=proof_hash(resolved),
         file=str(file),
         resolved=resolved,
         heartbeat=_heartbeat(plan.heartbeat),
@@ -84,7 +93,19 @@ def _heartbeat(heartbeat: PlanHeartbeat | None) -> Heartbeat | None:
     return Heartbeat(heartbeat.url, on=tuple(dict.fromkeys(heartbeat.on)))
 
 
-def _component(name: str, settings: schema.AnyComponent) -> Component:
+def _components(plan: schema.PlanFile) -> dict[str, Component]:
+    tools = {r.made_by for r in plan.repositories.values()} - {None}
+    whole = PGBACKREST in tools
+    return {
+        n: _component(n, c, adopted=bool(tools), whole_server=whole)
+        for n, c in plan.components.items()
+    }
+
+
+def _component(
+    name: str, settings: schema.AnyComponent, *, adopted: bool, whole_server: bool
+) -> Component:
+    served_as = KINDS[settings.kind].served_as(settings) if whole_server else ""
     return Component(
         name,
         settings.kind,
@@ -92,11 +113,60 @@ def _component(name: str, settings: schema.AnyComponent) -> Component:
         before=_hook(settings.before),
         after=_hook(settings.after),
         may_be_empty=settings.may_be_empty,
+        adopted=adopted,
+        copied_as=settings.copied_as or served_as,
     )
 
 
 def _hook(hook: schema.HookSettings | None) -> Hook | None:
     return Hook(tuple(hook.command), hook.timeout) if hook is not None else None
+
+
+def _repository(
+    name: str, repository: schema.RepositorySettings, plan: schema.PlanFile
+) -> RepositorySpec:
+    spec = repository_spec(name, repository)
+    if repository.made_by is None:
+        return spec
+    components = tuple(_components(plan).values())
+    only = repository.only or Only()
+    given = {"host": only.host, "tag": only.tag}
+    adopted = Adopted(
+        repository.made_by,
+        plan.plan,
+        components,
+        tuple((key, value) for key, value in given.items() if value is not None),
+        _command(repository.command),
+        _stanza(repository),
+    )
+    return replace(spec, adopted=adopted)
+
+
+def _command(settings: CommandToolSettings | None) -> CommandTool | None:
+    if settings is None:
+        return None
+    return CommandTool(
+        tuple(settings.list_),
+        tuple(settings.restore),
+        tuple(settings.verify),
+        tuple(settings.env.items()),
+        settings.timeout,
+    )
+
+
+def _stanza(repository: schema.RepositorySettings) -> Stanza | None:
+    settings = repository.pgbackrest
+    if settings is None:
+        return None
+    options = settings.options.items()
+    return Stanza(
+        settings.stanza or repository.url.partition(":")[2],
+        settings.config,
+        tuple((variable_of(name), option_text(value)) for name, value in options),
+        tuple(settings.env.items()),
+        settings.repo,
+        settings.timeout,
+    )
 
 
 def repository_spec(name: str, repository: schema.RepositorySettings) -> RepositorySpec:
@@ -114,11 +184,21 @@ def repository_spec(name: str, repository: schema.RepositorySettings) -> Reposit
     return RepositorySpec(
         name,
         normal_url(repository.url),
-        repository.password,
+        repository.password or SecretRef("text", ""),
         s3=access,
         protection=repository.protection,
         copy_of=repository.copy_of,
+        access=_access(repository),
     )
+
+
+def _access(repository: schema.RepositorySettings) -> tuple[tuple[str, SecretRef | str], ...]:
+    name = repository.url.partition(":")[0]
+    section: Settings | None = getattr(repository, name) if name in SECTIONS else None
+    if section is None:
+        return ()
+    given = {key: getattr(section, key) for key in type(section).model_fields}
+    return tuple((key, value) for key, value in given.items() if value is not None)
 
 
 def _times(policy: type[Policy], section: timing.Timed, **more: Any) -> Policy:

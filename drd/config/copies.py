@@ -3,19 +3,27 @@ its copies."""
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Any
 
 from drd.config.parse import Parsed
 from drd.config.problems import Report, nearest
-from drd.model.location import normal_url
+from drd.model.location import is_local, normal_url
+
+_THIS_HOST = re.compile(r"(//|@)(?:localhost|\[::1\])([:/])")
 
 
 def check_copies(parsed: Parsed, report: Report) -> None:
     """Report contradictions; skips repositories that have errors of their own."""
     raw = _raw(report)
     originals = [n for n, r in raw.items() if not (isinstance(r, dict) and "copy_of" in r)]
-    for name in originals[1:]:
-        message = f"backups already go to repository {originals[0]}; only one can receive them"
+    another_tool = any(isinstance(r, dict) and "made_by" in r for r in raw.values())
+    for name in originals[1:] if not another_tool else ():
+        message = (
+            f"backups already go to repository {originals[0]}; only one repository can receive "
+            "backups"
+        )
         hint = f"add `copy_of: {originals[0]}` here, or remove one of the two repositories."
         report.error(("repositories", name), message, hint, of_key=True)
     if raw and not originals:
@@ -52,7 +60,8 @@ def _source(
         report.error(
             path,
             f"the copies form a circle: {words}",
-            "in one of them, set `copy_of` to the repository that receives the backups.",
+            "in one of these repositories, set `copy_of` to the repository that receives the "
+            "backups.",
         )
 
 
@@ -71,16 +80,30 @@ def _circle(name: str, copies: dict[str, str]) -> list[str] | None:
 def _places(parsed: Parsed, report: Report) -> None:
     """Two repositories at one place would be one that ignores what it copies to itself."""
     first: dict[str, str] = {}
+    places: dict[str, str] = {}
     for name, repository in parsed.file.repositories.items():
         try:
             url = normal_url(repository.url)
         except ValueError:
             continue
+        place = _place(url)
+        if url not in first and place in places:
+            message = f"{url} is the same place as repository {places[place]}: a loss takes both"
+            hint = "give one of the two another place, best at another provider."
+            report.warn(("repositories", name, "url"), message, hint)
+        places.setdefault(place, name)
         if url in first:
             message = f"repository {first[url]} has the same URL"
             hint = "give one of the two another URL, best at another provider."
             report.error(("repositories", name, "url"), message, hint)
         first.setdefault(url, name)
+
+
+def _place(url: str) -> str:
+    """Return where a URL leads, as far as this host knows without asking anybody."""
+    if is_local(url):
+        return os.path.realpath(url)
+    return _THIS_HOST.sub(r"\1127.0.0.1\2", url)
 
 
 def _scenarios(parsed: Parsed, raw: dict[str, Any], originals: list[str], report: Report) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -26,9 +27,10 @@ from drd.errors import ConfigError, Problem, UnknownPlan
 from drd.model.alerts import Rules
 from drd.model.message import ChannelSpec
 from drd.model.package_names import normal_name
-from drd.model.plan import KitWatch, SecretRef, Sharing
+from drd.model.plan import KitWatch, SecretRef
+from drd.model.sharing import Sharing
 from drd.model.text import either
-from drd.plan_files import plan_files, plan_name
+from drd.plan_files import name_line, plan_files, plan_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,24 @@ def _validated(report: Report, *, extended: bool) -> DaemonFile | None:
         return DaemonFile.model_validate(data)
     except ValidationError as error:
         translate(error, report, SchemaView(DaemonFile), data=data)
+        _contradictions_of_the_rest(data, error, report)
         return None
+
+
+def _contradictions_of_the_rest(
+    data: Mapping[str, Any], broken: ValidationError, report: Report
+) -> None:
+    """Check the sound entries of `notify` as well, so that all problems are told at once."""
+    entries = data.get("notify")
+    if not isinstance(entries, list):
+        return
+    wrong = {
+        at["loc"][1] for at in broken.errors() if at["loc"][:1] == ("notify",) and at["loc"][1:]
+    }
+    sound = [index for index in range(len(entries)) if index not in wrong]
+    with suppress(ValidationError):
+        file = DaemonFile.model_validate({"notify": [entries[index] for index in sound]})
+        channels(file.notify, report, sound)
 
 
 def _settings(
@@ -221,11 +240,16 @@ def _settings_without_file(path: Path) -> DaemonSettings:
 # --- plans by name ----------------------------------------------------------------------------
 
 
+def names_a_file(name: str) -> bool:
+    """Return whether a person names a plan by its file."""
+    return "/" in name or name.endswith((".yaml", ".yml"))
+
+
 def find_plan(settings: DaemonSettings, name: str) -> Path:
     """The file of a plan, by the name in it; a path to a file stands for itself.
 
     Raises UnknownPlan with the nearest names, ConfigError when two files have the name."""
-    if "/" in name or name.endswith((".yaml", ".yml")):
+    if names_a_file(name):
         path = Path(name)
         if not path.exists():
             raise UnknownPlan(f"there is no file {name}", hint="check the path.")
@@ -266,10 +290,15 @@ def plans_by_name(directory: Path) -> dict[str, list[Path]]:
 
 
 def clash(name: str, files: Sequence[Path]) -> Problem:
-    """Return the problem of two files that hold a plan of the same name."""
-    others = ", ".join(str(f) for f in files[1:])
-    message = f'the plan "{name}" is also in {others}'
-    return Problem(str(files[0]), 1, "plan", message, "rename one of the plans, or remove a file.")
+    """Return the problem of two files that hold a plan of the same name, in a file that is not
+    called like the plan."""
+    copy, *others = sorted(files, key=lambda file: file.stem == name)
+    message = (
+        f'{", ".join(map(str, others))} has the plan name "{name}", too: drd loads neither of '
+        "these files"
+    )
+    hint = f"give the plan in {copy} another name, or remove one of the files."
+    return Problem(str(copy), name_line(str(copy)), "plan", message, hint)
 
 
 def _instead(name: str, by_name: Mapping[str, object]) -> str:

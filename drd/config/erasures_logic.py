@@ -90,7 +90,7 @@ def _register(parsed: Parsed, erasures: ErasuresSettings, report: Report) -> Non
         return
     for what, place in _places(parsed):
         if PurePosixPath(file).is_relative_to(place):
-            message = f"is in {what}: a recovery would replace this list by an old version"
+            message = f"is in {what}: a recovery would replace this list with an old version"
             hint = "keep the list of erased people outside of what the plan restores."
             report.error(("erasures", "register", "file"), message, hint)
             return

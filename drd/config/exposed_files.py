@@ -201,7 +201,8 @@ def _exposed_of(
 
 def refused(file: str, found: Sequence[Exposed]) -> ConfigError:
     """Return the error for a new plan with these exposed files."""
-    return ConfigError([Problem(file, 1, "", str(e), e.remedy) for e in found])
+    why = "so drd does not use this new plan"
+    return ConfigError([Problem(file, 1, "", f"{e}, {why}", e.remedy) for e in found])
 
 
 class NotTaken(ConfigError):
@@ -237,7 +238,10 @@ def require_safe(
     text = in_force or known.queue.accepted(name)
     if not is_open or text in (None, loaded.text):
         return
-    why = f"{exposed[0]}, and the file differs from the plan in force: drd does not use the file"
+    why = (
+        f"{exposed[0]}, and the file differs from the plan that drd has loaded: drd does not use "
+        "the file"
+    )
     look = f"check whether you or someone else wrote the file, then: {exposed[0].remedy}"
     raise NotTaken([Problem(file, 1, "", why, look)], exposed[0])
 

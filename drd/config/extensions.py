@@ -234,8 +234,9 @@ def outdated() -> Iterator[tuple[str, str]]:
         package = _installed(name)
         if package is not None and package.version != used:
             text = (
-                f"version {package.version} of the package {name} is installed, but the daemon has "
-                f"loaded version {used}, and uses it until you restart it"
+                f"the daemon still uses version {used} of the package {name}, but version "
+                f"{package.version} is installed now: the daemon loads a new version only when "
+                "it restarts"
             )
             yield name, text
 
@@ -245,9 +246,9 @@ def _package(name: str) -> _Imported:
     package = _installed(name)
     if package is None:
         hint = (
-            f"install it into {sys.prefix}, from the place where {name} was published for you (by "
-            "its name alone, pip may install a stranger's package from PyPI); or remove it from "
-            "`extensions`."
+            f"install {name} into {sys.prefix}, from the address that its author gave you: `pip "
+            f"install {name}` alone may install a stranger's package from PyPI. Or remove {name} "
+            "from `extensions` in drd.yaml, and what uses it from the plans."
         )
         raise _NotUsable(f"the package {name} is not installed", hint)
     known = _still_imported(name)

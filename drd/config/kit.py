@@ -9,7 +9,8 @@ from pydantic import AfterValidator, Field, model_validator
 from drd.config.paths import place
 from drd.fields import AbsolutePath, Duration, Secret, Settings
 from drd.model.malformed import Malformed
-from drd.model.plan import KitWatch, Sharing
+from drd.model.plan import KitWatch
+from drd.model.sharing import Sharing
 
 
 def _recipient(text: str) -> str:

@@ -104,6 +104,30 @@ def places(path: str | os.PathLike[str], *, explicit: bool) -> ConfiguredPlaces:
     )
 
 
+def guessed_places(path: str | os.PathLike[str]) -> ConfiguredPlaces | None:
+    """Return the places that a broken drd.yaml seems to name, so that a status can be shown beside
+    its error; None if that cannot be told, or if there is no state."""
+    base = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 (pathlib costs 4 ms)
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            text = file.read()
+    except OSError:
+        return None
+    line = rf"^({'|'.join(_READ)}): +([\w./:+-]+) *(?:#.*)?$"
+    values = dict(re.findall(line, text, re.MULTILINE | re.ASCII))
+    state = state_url(values.get("state", DEFAULT_STATE), base)
+    file_of_state = state.removeprefix("sqlite:///").partition("?")[0]
+    is_default = os.fspath(path) == DEFAULT_CONFIG and "state" not in text
+    if not ("state" in values or is_default) or not os.path.exists(file_of_state):  # noqa: PTH110
+        return None
+    public = values.get("public_dir")
+    return ConfiguredPlaces(
+        state,
+        place(values.get("plans", DEFAULT_PLANS), base),
+        place(public, base) if public is not None else public_of(state),
+    )
+
+
 def _simple(raw: bytes) -> dict[str, str] | None:
     """`state`, `plans` and `public_dir` of a file of plain lines; None when only a YAML parser can
     be sure.
@@ -183,13 +207,27 @@ def _from_yaml(raw: bytes, path: str) -> dict[str, str]:
     return known
 
 
-def _load(path: str) -> DaemonSettings:
+def configuration_error(path: str) -> ConfigError | None:
+    """Check the whole file, which takes longer; return its errors. Nothing is imported for it: the
+    channels of a file with extensions are not checked."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 (pathlib costs 4 ms)
+            extended = b"extensions" not in file.read()
+        _load(path, extended=extended)
+    except ConfigError as error:
+        return error
+    except OSError:
+        return None  # it is gone, or was closed to us, a moment ago
+    return None
+
+
+def _load(path: str, *, extended: bool = False) -> DaemonSettings:
     """Check the whole file, which takes longer. Raises ConfigError if it has errors."""
     from pathlib import Path
 
     from drd.config.daemon import load_settings
 
-    return load_settings(Path(path), explicit=True, extended=False)
+    return load_settings(Path(path), explicit=True, extended=extended)
 
 
 def _refuse(document: Document) -> NoReturn:

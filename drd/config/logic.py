@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from drd.checks.settings import CheckSettings
+from drd.config.adopted import NO_PASSWORD, check_adopted
 from drd.config.copies import check_copies
 from drd.config.erasures_logic import check_erasures
 from drd.config.parse import Parsed
 from drd.config.problems import Report, nearest, reported, require_whole_path
 from drd.config.runbook_logic import check_runbook
-from drd.config.schema import S3, HookSettings, RepositorySettings
+from drd.config.schema import S3, WHOLE_LOSS, HookSettings, RepositorySettings
+from drd.config.scheme_settings import SECTIONS
 from drd.config.timing_logic import check_timing
 from drd.config.yaml import Path
-from drd.fields import Settings
-from drd.model.location import normal_url
+from drd.fields import Contradiction, Settings
+from drd.model.location import is_s3, normal_url
 from drd.model.malformed import Malformed
 from drd.model.plan import IN_PLACE, OWN_COMPONENT
+from drd.model.schemes import SCHEMES, scheme_of
 from drd.registry import CHECKS, KINDS
 
 RESERVED = (OWN_COMPONENT, "manifest")
@@ -34,13 +39,20 @@ def check_logic(parsed: Parsed, report: Report) -> None:
             message = f'the name "{target}" is reserved: it means the sources of the components'
             report.error(("targets", target), message, "choose another name.", of_key=True)
         for component, settings in places.items():
-            _contradictions(settings, ("targets", target, component), report)
+            path = ("targets", target, component)
+            _contradictions(settings, path, report)
+            source = parsed.file.components.get(component)
+            if source is not None and not report.is_broken(path):
+                with reported(report, path):
+                    _report(KINDS[source.kind].misfits(source, settings), path, report)
 
 
 def _objectives(parsed: Parsed, report: Report) -> None:
     objectives = parsed.file.objectives
     if objectives.window < objectives.rpo and not report.is_broken(("objectives",)):
-        message = "is shorter than the RPO, so the attainment has no meaning"
+        message = (
+            "is shorter than the RPO, so drd could not say how often the RPO was kept in this time"
+        )
         report.error(("objectives", "window"), message, "write some days, like 90d.")
 
 
@@ -66,10 +78,18 @@ def _components(parsed: Parsed, report: Report) -> None:
 def _contradictions(settings: Settings, path: Path, report: Report) -> None:
     """Report what settings say about their own errors, and about the commands that they name."""
     with reported(report, path):
-        for wrong in settings.contradictions():
-            report.error((*path, *wrong.path), wrong.message, wrong.hint, of_key=wrong.of_key)
+        _report(settings.contradictions(), path, report)
         for below, words in settings.all_commands():
             require_whole_path(words, (*path, *below, 0), report)
+
+
+def _report(found: Iterable[Contradiction], path: Path, report: Report) -> None:
+    for wrong in found:
+        place = (*path, *wrong.path)
+        if wrong.warns:
+            report.warn(place, wrong.message, wrong.hint)
+        else:
+            report.error(place, wrong.message, wrong.hint, of_key=wrong.of_key)
 
 
 # --- repositories ---------------------------------------------------------------------------
@@ -83,6 +103,7 @@ def _repositories(parsed: Parsed, report: Report) -> None:
     for name, repository in parsed.file.repositories.items():
         _repository(repository, ("repositories", name), report)
     check_copies(parsed, report)
+    check_adopted(parsed, report)
 
 
 def _names_of(report: Report, section: str) -> list[str]:
@@ -91,17 +112,44 @@ def _names_of(report: Report, section: str) -> list[str]:
 
 
 def _repository(repository: RepositorySettings, path: Path, report: Report) -> None:
-    if repository.url.startswith("/"):
-        if repository.s3 is not None:
-            hint = "remove `s3`, or write the URL as s3:https://host/bucket/prefix."
-            report.error((*path, "s3"), "does not apply to a local repository", hint, of_key=True)
-        return
+    if repository.password is None and repository.made_by not in NO_PASSWORD:
+        hint = f"add the key `password`: {WHOLE_LOSS[:1].lower()}{WHOLE_LOSS[1:]}"
+        report.error((*path, "password"), "password is missing", hint, of_key=True)
+    if repository.command is not None:
+        _contradictions(repository.command, (*path, "command"), report)
+    if repository.pgbackrest is not None:
+        _contradictions(repository.pgbackrest, (*path, "pgbackrest"), report)
+    scheme = scheme_of(repository.url)
     try:
         normal_url(repository.url)
     except ValueError as error:
-        _value_error(error, (*path, "url"), report, "write s3:https://host/bucket/prefix")
-    if repository.s3 is not None:
+        form = scheme.form if scheme is not None else "s3:https://host/bucket/prefix"
+        _value_error(error, (*path, "url"), report, f"write {form}")
+    name = scheme.name if scheme is not None else "s3" if is_s3(repository.url) else ""
+    _foreign_sections(repository, name, path, report)
+    if repository.s3 is not None and name == "s3":
         _keys(repository.s3, (*path, "s3"), report)
+    if scheme is None:
+        return
+    section = getattr(repository, name)
+    required = [key for key, setting in scheme.settings.items() if setting.required]
+    if section is not None:
+        _contradictions(section, (*path, name), report)
+    elif required and not report.is_broken((*path, name)):
+        keys = ", ".join(f"{key}: …" for key in required)
+        message = f"a repository at {name}: needs the section `{name}`"
+        report.error((*path, "url"), message, f"add `{name}: {{{keys}}}` to the repository.")
+
+
+def _foreign_sections(repository: RepositorySettings, own: str, path: Path, report: Report) -> None:
+    """Report the sections for other schemes than that of the URL."""
+    for other in ("s3", *SECTIONS):
+        if other == own or getattr(repository, other) is None:
+            continue
+        what = f"a repository at {own}:" if own else "a local repository"
+        form = SCHEMES[other].form if other in SCHEMES else "s3:https://host/bucket/prefix"
+        hint = f"remove `{other}`, or write the URL as {form}."
+        report.error((*path, other), f"does not apply to {what}", hint, of_key=True)
 
 
 def _keys(s3: S3, path: Path, report: Report) -> None:
@@ -150,9 +198,17 @@ def _subject(check: CheckSettings, path: Path, parsed: Parsed, report: Report) -
     fits = CHECKS[check.kind].fits
     if kind not in KINDS or report.has_broken(("components", check.component)):
         return
-    if not fits(KINDS[kind]):
-        message = (
-            f"a {check.kind} check cannot read component {check.component}, which is of kind {kind}"
-        )
+    spec = KINDS[kind]
+    message = f"a {check.kind} check cannot read component {check.component}"
+    if not fits(spec):
         able = " and ".join(spec.name for spec in KINDS if fits(spec))
-        report.error(where, message, f"this kind of check reads {able} components.")
+        hint = f"this kind of check reads {able} components."
+        report.error(where, f"{message}, which is of kind {kind}", hint)
+        return
+    own = spec.of(parsed.file.components[check.component])
+    if fits(own):
+        return
+    alone = ((a, r, spec.without_abilities({a: r})) for a, r in own.remedies.items())
+    lacking = {ability: remedy for ability, remedy, without in alone if not fits(without)}
+    why = f"{message}, which cannot {' and '.join(lacking)}"
+    report.error(where, why, " ".join(lacking.values()))

@@ -14,25 +14,29 @@ from drd.notifiers.settings import Carrier, HeartbeatSettings, Named, Unavailabl
 from drd.registry import unavailable_with
 
 
-def channels(entries: Sequence[Named], report: Report) -> tuple[ChannelSpec, ...]:
-    """Every entry with its name; contradictions go into the report, each on its line."""
-    names = _names(entries, report)
-    for index, entry in enumerate(entries):
+def channels(
+    entries: Sequence[Named], report: Report, places: Sequence[int] | None = None
+) -> tuple[ChannelSpec, ...]:
+    """Every entry with its name; contradictions go into the report, each on its line. `places` are
+    the numbers of the entries in the file, if others of them are left out."""
+    places = range(len(entries)) if places is None else places
+    names = _names(entries, report, places)
+    for index, name, entry in zip(places, names, entries, strict=True):
         with reported(report, ("notify", index)):
             _check(entry, ("notify", index), report)
         package = unavailable_with("notifiers", entry.kind)
         if isinstance(entry, UnavailableChannel) and package is not None:
-            message = f"the channel {names[index]} delivers no messages: {package.why}"
+            message = f"the channel {name} delivers no messages: {package.why}"
             near = meant("notifiers", entry.kind) if package.members is None else ""
-            hint = f'if you meant "{near}", write that; else {package.remedy}'
+            hint = f'if you meant "{near}", write {near}; otherwise {package.remedy}'
             report.warn(("notify", index, "kind"), message, hint if near else package.remedy)
     return tuple(_spec(name, entry) for name, entry in zip(names, entries, strict=True))
 
 
-def _names(entries: Sequence[Named], report: Report) -> list[str]:
+def _names(entries: Sequence[Named], report: Report, places: Sequence[int]) -> list[str]:
     """The given names, and for the others their kind with the first free number."""
     given: dict[str, int] = {}
-    for index, entry in enumerate(entries):
+    for index, entry in zip(places, entries, strict=True):
         if entry.name is None:
             continue
         if entry.name in given:

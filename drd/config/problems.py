@@ -265,7 +265,8 @@ class _Translation:
     def _missing(self) -> _Sentence:
         key = str(self.path[-1])
         about = self.view.properties(self.path[:-1], self.data).get(key, {}).get("description", "")
-        hint = f"add {key}. {about}" if about else f"add {key}."
+        first = about[:1].lower() if about[1:2].islower() else about[:1]
+        hint = f"add the key `{key}`: {first}{about[1:]}" if about else f"add the key `{key}`."
         return _Sentence(f"{key} is missing", hint, of_key=True, is_missing=True)
 
     def _kind(self) -> _Sentence:
@@ -359,7 +360,7 @@ def _bad_name(name: str) -> _Sentence:
 def _wrong_type(wanted: list[str], value: Any) -> _Sentence:
     actual = _type_of(value)
     if isinstance(value, float) and "a whole number" in wanted:
-        return _Sentence(f"{value} is not a whole number", "write it without a fraction.")
+        return _Sentence(f"{value} is not a whole number", "write the number without a fraction.")
     hint = f"write {either(wanted)}."
     if _PATH in wanted:
         hint = "write a path, like /var/lib/drd."

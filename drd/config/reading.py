@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from drd.config.plan_path import PathWalker, PlanPath, using
@@ -18,13 +19,16 @@ def read_bytes(path: Path, *, what: str) -> tuple[bytes, os.stat_result]:
         # Not blocking: a FIFO with this name must not block drd.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
-            stat = os.fstat(descriptor)
+            state = os.fstat(descriptor)
             raw = _all_of(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:
         raise _unreadable(path, error, what) from None
-    return _small(raw, path, what), stat
+    if not raw and stat.S_ISFIFO(state.st_mode):
+        hint = f"name the {what}'s file: drd reads it again at each reload."
+        raise ConfigError([Problem(str(path), 1, "", "is a pipe that nobody writes into", hint)])
+    return _small(raw, path, what), state
 
 
 def read_plan(path: Path, ways: PathWalker | None = None) -> tuple[bytes, PlanPath]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -184,7 +185,12 @@ def _title(name: str, form: dict[str, Any]) -> str:
     if kind := form["properties"].get("kind", {}).get("const"):
         return f"kind: {kind}"
     targets = {spec.target.__name__: f"for {_component(spec.name)}" for spec in KINDS}
-    return targets.get(name) or _TITLES.get(name) or name.lower()
+    return targets.get(name) or _TITLES.get(name) or _as_key(name)
+
+
+def _as_key(name: str) -> str:
+    """Return the name of a class as a key of a plan is written: `PutBackSettings` is `put_back`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.removesuffix("Settings")).lower()
 
 
 def _component(kind: str) -> str:

@@ -176,6 +176,9 @@ def _argvs(parsed: Parsed) -> Iterable[list[str]]:
     for component in parsed.file.components.values():
         yield from (list(words) for _, words in component.all_commands())
         yield from (h.command for h in (component.before, component.after) if h is not None)
+    for repository in parsed.file.repositories.values():
+        if repository.command is not None:
+            yield from (list(words) for _, words in repository.command.all_commands())
     for check in parsed.file.checks:
         yield from (list(words) for _, words in check.all_commands())
     if (erasures := parsed.file.erasures) is not None:

@@ -18,6 +18,7 @@ from drd.config.steps import (
     WhenKeys,
 )
 from drd.fields import Placed
+from drd.model.down import NO_EFFECT
 from drd.model.run import StepState
 from drd.model.runbook import LOOKING, Ask, Notice, Rehearse, Step, Undo, Wait, When
 from drd.registry import ACTIONS
@@ -147,6 +148,7 @@ def _step(file: PlanFile, name: str, step: StepKeys) -> Step:
         repeat=step.repeat,
         service=ACTIONS[kind].service(settings) if kind in ACTIONS else None,
         component=ACTIONS[kind].component(settings) if kind in ACTIONS else None,
+        effect=ACTIONS[kind].effect(settings) if kind in ACTIONS else NO_EFFECT,
     )
 
 

@@ -17,9 +17,12 @@ from pydantic import (
 
 from drd.actions.erasures import ErasuresSettings
 from drd.checks.settings import CheckSettings
+from drd.config.adopted_settings import CommandToolSettings, Only
 from drd.config.kit import PlanKit
 from drd.config.readiness import PlanReadiness
 from drd.config.registry_fields import AsWritten, OfKind
+from drd.config.scheme_settings import B2, SECTIONS, Azure, Gs, Rclone, Rest, Sftp
+from drd.config.stanza_settings import StanzaSettings
 from drd.config.steps import NAME_RULE, AnyStep, Name
 from drd.config.timing import (
     TIMEOUT,
@@ -31,6 +34,7 @@ from drd.config.timing import (
 )
 from drd.fields import AbsolutePath, Duration, DurationOrNever, Secret, Settings, Size
 from drd.model.malformed import Malformed
+from drd.model.schemes import SCHEMES
 from drd.notifiers.settings import PlanHeartbeat
 from drd.ports.kinds import KindSpec
 from drd.registry import CHECKS, KINDS
@@ -56,7 +60,7 @@ class ComponentKeys(Settings):
     if TYPE_CHECKING:
         kind: str
 
-    unsaid: ClassVar = {"may_be_empty": (False,)}
+    unsaid: ClassVar = {"may_be_empty": (False,), "copied_as": (None,)}
 
     may_be_empty: bool = Field(
         False,
@@ -72,6 +76,11 @@ class ComponentKeys(Settings):
     after: HookSettings | None = Field(
         None,
         description="Command that drd runs after the capture, even if the capture failed.",
+    )
+    copied_as: AbsolutePath | None = Field(
+        None,
+        description="Path of the dump or file of this component in each copy, if another tool "
+        "makes the copies (`made_by` of the repository). Without it: the component's own path.",
     )
 
 
@@ -96,7 +105,8 @@ class ObjectivesSettings(Settings):
     """The objectives."""
 
     rpo: Duration = Field(
-        description="How much data may be lost, as a time: with `15m`, that of 15 minutes."
+        description="How much data may be lost, as a time: `15m` means the data of the last 15 "
+        "minutes."
     )
     rto: Duration = Field(description="How long the service may be down, for example `30m`.")
     window: Duration = Field(
@@ -123,21 +133,52 @@ class S3(Settings):
     )
 
 
+WHOLE_LOSS = "The repository's encryption password. Without it the backups are lost."
+
+
 class RepositorySettings(Settings):
     """Where copies are kept: one restic repository."""
 
-    unsaid: ClassVar = {"copy_of": (None,)}
+    unsaid: ClassVar = {
+        "copy_of": (None,),
+        "made_by": (None,),
+        "only": (None,),
+        "command": (None,),
+        "pgbackrest": (None,),
+        **dict.fromkeys(SECTIONS, (None,)),
+    }
 
     url: str = Field(
         min_length=1,
-        description="`s3:https://host/bucket/prefix` (`s3:http://…` without TLS), or an absolute "
-        "path.",
+        description="`s3:https://host/bucket/prefix` (`s3:http://…` without TLS), an absolute "
+        "path, or an address as restic has it: "
+        f"{', '.join(f'`{scheme.form}`' for scheme in SCHEMES.values())}.",
     )
-    password: Secret = Field(
-        description="The repository's encryption password. Without it the backups are lost."
+    password: Secret | None = Field(
+        None,
+        description=f"{WHOLE_LOSS} Required, but for `made_by: command` and `pgbackrest`.",
     )
     s3: S3 | None = Field(
         None, description="Keys and settings for the bucket. Only if `url` begins with `s3:`."
+    )
+    sftp: Sftp | None = Field(
+        None, description="SSH key and host keys. Only if `url` begins with `sftp:`."
+    )
+    rest: Rest | None = Field(
+        None, description="Login at the REST server. Only if `url` begins with `rest:`."
+    )
+    b2: B2 | None = Field(
+        None, description="Key ID and key of Backblaze B2. Only if `url` begins with `b2:`."
+    )
+    azure: Azure | None = Field(
+        None, description="Storage account and its key. Only if `url` begins with `azure:`."
+    )
+    gs: Gs | None = Field(
+        None,
+        description="Project and credentials of Google Cloud. Only if `url` begins with `gs:`.",
+    )
+    rclone: Rclone | None = Field(
+        None, description="Configuration of rclone. Only if `url` begins with `rclone:`."
     )
     protection: Literal["object-lock", "versioning", "append-only", "none"] | None = Field(
         None,
@@ -150,6 +191,23 @@ class RepositorySettings(Settings):
         "points of that repository into this one, after each backup or as `copy` says. This "
         "repository has a password and keys of its own. If both are buckets and their keys differ, "
         "drd needs rclone.",
+    )
+    made_by: Literal["restic", "pgbackrest", "command"] | None = Field(
+        None,
+        description="The other tool that makes the copies here (adopted.md). drd lists, drills and "
+        "recovers them, and writes nothing into this repository. `restic`: a repository that "
+        "restic fills, or a tool that calls restic. `pgbackrest`: a stanza of pgBackRest; the URL "
+        "is then `pgbackrest:STANZA`. `command`: whatever the commands in `command` "
+        "list and restore; the URL is then `command:NAME`. Without it, drd makes the copies.",
+    )
+    command: CommandToolSettings | None = Field(
+        None, description="The commands of the other tool. Only with `made_by: command`."
+    )
+    pgbackrest: StanzaSettings | None = Field(
+        None, description="What pgBackRest needs. Only with `made_by: pgbackrest`."
+    )
+    only: Only | None = Field(
+        None, description="Which copies belong to this service. Only with `made_by`."
     )
 
 
@@ -325,13 +383,18 @@ class PlanFile(Settings):
     )
     owner: str = Field("", description="Who is responsible for this service.")
     description: str = Field("", description="What the service is, for the person on call.")
-    objectives: ObjectivesSettings
+    objectives: ObjectivesSettings = Field(
+        description="How much data may be lost, and how long the service may be down, for example "
+        "`{rpo: 15m, rto: 1h}`."
+    )
     components: dict[Name, AnyComponent] = Field(
-        description="What is protected, by name. `drd` and `manifest` are reserved."
+        description="What is protected, by name, for example `{db: {kind: sqlite, path: "
+        "/srv/app.db}}`. The names `drd` and `manifest` are reserved."
     )
     repositories: dict[Name, RepositorySettings] = Field(
-        description="The repositories, by name: one that receives the backups, and any number of "
-        "copies with `copy_of`."
+        description="The repositories, by name, for example `{primary: {url: /srv/backup, "
+        "password: {credential: NAME}}}`: one that receives the backups, and any number of copies "
+        "with `copy_of`."
     )
     backup: Backup = Backup()
     copies: Copy = Field(Copy(), alias="copy")

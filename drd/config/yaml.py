@@ -99,7 +99,9 @@ def read(raw: bytes, file: str, *, allow_empty: bool = False) -> Document:
     if root is None:
         if allow_empty:
             return Document(file, {}, {})
-        raise ConfigError([Problem(file, 1, "", "is empty", "`drd plan new` writes a first plan.")])
+        raise ConfigError(
+            [Problem(file, 1, "", "the file is empty", "`drd plan new` writes a first plan.")]
+        )
     expansion = _Expansion(file)
     data = expansion.value(root, (), 0)
     return Document(file, data, expansion.places, expansion.problems, expansion.broken)

@@ -55,7 +55,7 @@ class Dispatcher:
             return []
         decision = choose(
             due,
-            [self._usage_of(r) for r in open_runs],
+            [self._usage_of(r) for r in open_runs if not r.left_by_its_process],
             self.limits,
             now,
             lambda: self._agenda.backups_ahead(now),
@@ -83,7 +83,7 @@ class Dispatcher:
             if run.id in busy or len(busy) >= self.limits.runs or _key(run) in at_work:
                 continue
             if self._agenda.schedule(run.plan) is None:
-                reason = "the plan of this run is not in force"
+                reason = "drd has not loaded the plan of this run"
                 self._catalogue.queue.drop(run.id, str(RunState.CANCELLED), reason, now)
             elif self._start(run, now):
                 started.append(f"{run.kind} of {run.plan}")

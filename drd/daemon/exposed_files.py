@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from drd.bootstrap import App
 from drd.config.exposed_files import Exposed, in_plan, secret_files
 from drd.config.plan_path import PathWalker
+from drd.errors import CatalogueError
 from drd.model.text import counted
 
 EVERY_S = 600.0
@@ -23,6 +25,8 @@ class ExposedFiles:
         self._app = app
         self._checked_at: float | None = None
         self._bad: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self._all: dict[str, tuple[str, tuple[str, ...]]] | None = None
+        self._secret_files: frozenset[str] = frozenset()
 
     def recheck_soon(self) -> None:
         """Check again soon, because the plans were read again."""
@@ -32,18 +36,8 @@ class ExposedFiles:
         """Return by plan name the first exposed file, with the number of further ones. The empty
         name stands for drd.yaml.
         """
-        now = time.monotonic()
-        watched = self._bad
-        if self._checked_at is None or now - self._checked_at >= EVERY_S:
-            self._checked_at = now
-            watched = {
-                row.name: (row.file, tuple(row.schedule.get("secret_files", ())))
-                for row in self._app.catalogue.queue.plan_rows()
-                if row.schedule is not None
-            }
-            settings = self._app.settings
-            if settings.file is not None:
-                watched[""] = (str(settings.file), tuple(secret_files(settings)))
+        self._read()
+        watched, self._all = self._bad if self._all is None else self._all, None
         trusted = self._app.plans.trusted_users
         with PathWalker() as ways:
             exposed_files = {
@@ -51,6 +45,30 @@ class ExposedFiles:
             }
         self._bad = {n: watched[n] for n, exposed in exposed_files.items() if exposed}
         return {n: _all(exposed) for n, exposed in exposed_files.items() if exposed}
+
+    def secret_files(self) -> frozenset[str]:
+        """Return the secret files of the plans in force and of drd.yaml; those of before if the
+        catalogue cannot be read.
+        """
+        with suppress(CatalogueError):
+            self._read()
+        return self._secret_files
+
+    def _read(self) -> None:
+        """Read which files the plans have, if that is due: the next check is of all of them."""
+        now = time.monotonic()
+        if self._checked_at is not None and now - self._checked_at < EVERY_S:
+            return
+        watched = {
+            row.name: (row.file, tuple(row.schedule.get("secret_files", ())))
+            for row in self._app.catalogue.queue.plan_rows()
+            if row.schedule is not None
+        }
+        settings = self._app.settings
+        if settings.file is not None:
+            watched[""] = (str(settings.file), tuple(secret_files(settings)))
+        self._checked_at, self._all = now, watched
+        self._secret_files = frozenset(file for _, held in watched.values() for file in held)
 
 
 def _all(exposed: Sequence[Exposed]) -> Exposed:

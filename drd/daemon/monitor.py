@@ -19,24 +19,27 @@ from drd.catalogue.changed import KeptFacts
 from drd.catalogue.diagnosis import explain
 from drd.config.daemon import DaemonSettings
 from drd.daemon.clocks import JUMP_S, Jump
+from drd.daemon.credentials import CredentialWatch, GoneSecrets
 from drd.daemon.exposed_files import ExposedFiles
 from drd.daemon.figures import DaemonReport, Figures
 from drd.daemon.host_record import HostRecord
 from drd.daemon.packages import package_troubles
 from drd.daemon.plan_texts import PlanTexts
 from drd.daemon.run_heartbeats import RunHeartbeats
-from drd.errors import CatalogueError, DrdError
+from drd.errors import CatalogueError, ConfigError, DrdError
+from drd.flows.alerts.messages import routed
 from drd.flows.alerts.watch import AlertWatch, WatchResult, WatchSources
 from drd.flows.state.foreign_files import standing
 from drd.kinds.registry import room_of
 from drd.model.alerts import AlertChange
 from drd.model.clock import SCHEDULE_TOLERANCE_S
-from drd.model.message import Message, route
+from drd.model.message import Message, Routed, is_told, route
 from drd.model.run import Evidence, Run, RunKind
 from drd.model.run_message import message_of_run
 from drd.model.schedule import Schedule
 from drd.model.text import counted
-from drd.model.verdicts import Verdict
+from drd.model.titles import title_of
+from drd.model.verdicts import PlanState
 from drd.plan_files import plan_files
 from drd.process import shielded
 
@@ -55,6 +58,9 @@ HANGS_AFTER_S = 300.0
 KEPT = timedelta(days=400)
 """How long finished runs and resolved alerts stay in the catalogue: more than a year, for
 comparisons."""
+REMEMBERED = 1000
+"""Messages of alerts about runs that are remembered, since an alert may fire just before the end of
+its run is noted."""
 LAST_MESSAGES_S = 5.0
 """How long a stop waits for messages that are being sent."""
 
@@ -97,11 +103,14 @@ class Monitor:
         self._heartbeats = RunHeartbeats(app)
         self._figures = Figures(app, self.tick_age_s)
         self._host = HostRecord()
+        self._credentials, self._gone_secrets = CredentialWatch(), GoneSecrets()
         self._note_extensions()
         self._refused: Mapping[str, str] | None = None
         self._settings_changed = threading.Event()
         self._ended_runs: deque[Run] = deque()
         self._started_runs: deque[Run] = deque()
+        self._untold_runs: deque[Run] = deque()
+        self._fired: deque[Routed] = deque(maxlen=REMEMBERED)
         self._report = DaemonReport({}, 0, 0.0, "starting")
         self._last_result: WatchResult | None = None
         self._wake = threading.Event()
@@ -171,7 +180,7 @@ class Monitor:
         """Apply the new drd.yaml. Raises DrdError when that fails; then nothing has changed."""
         self._figures.listen(settings.metrics_http)
         self._app.settings = settings
-        self._host.change(configuration_error=None)
+        self._host.change(configuration_error=None, needs_restart=False)
         self._note_extensions()
         self._settings_changed.set()
         self.assess_soon()
@@ -180,7 +189,8 @@ class Monitor:
         self._host.change(extensions=package_troubles(self._app.settings.channels))
 
     def not_reconfigured(self, error: DrdError) -> None:
-        self._host.change(configuration_error=error.line)
+        restart = isinstance(error, ConfigError) and error.needs_restart
+        self._host.change(configuration_error=error.line, needs_restart=restart)
         self.assess_soon()
 
     def on_run_started(self, run: Run) -> None:
@@ -204,17 +214,17 @@ class Monitor:
         self._wake.set()
 
     def summary(self, plans: int) -> str:
-        """`3 plans, 2 met, 1 breached`, by the last assessment. `plans` are those in force."""
+        """`3 plans, 2 ok, 1 breached`, by the last assessment. `plans` are those in force."""
         result = self._last_result
         text = counted(plans, "plan")
         if result is None or not result.plans:
             return text
         if len(result.plans) > plans:
-            text = f"{plans} of {len(result.plans)} plans in force"
-        verdicts = Counter(p.verdict for p in result.plans)
-        if set(verdicts) == {Verdict.MET}:
-            return f"{text}, all objectives met"
-        counts = (f"{n} {str(v).replace('_', ' ')}" for v, n in verdicts.most_common())
+            text = f"{plans} of {len(result.plans)} loaded plans"
+        states = Counter(p.state for p in result.plans)
+        if set(states) == {PlanState.OK}:
+            return f"{text}, all ok"
+        counts = (f"{n} {state}" for state, n in states.most_common())
         return ", ".join([text, *counts])
 
     # --- the thread -----------------------------------------------------------------------------
@@ -246,7 +256,7 @@ class Monitor:
         if self._settings_changed.is_set():
             self._settings_changed.clear()
             self._use_settings()
-        self._send_run_messages()
+        self._note_runs()
         if self._assess_now.is_set() or self._is_time("assess", ASSESS_S):
             self._assess_now.clear()
             began = time.thread_time()
@@ -255,6 +265,7 @@ class Monitor:
             self._next["assess"] = self._awake_s() + max(ASSESS_S, SHARE * took_s)
         elif self._changed and self._refused is not None:
             self._assess_changed()
+        self._send_run_messages()
         if not last:
             well = self._host.facts.catalogue_error is None
             self._heartbeats.alive(self._report.sentence, well=well)
@@ -287,7 +298,12 @@ class Monitor:
         custody = self._app.catalogue.custody.check(now)
         why = custody.contested if custody is not None else None
         wrong = standing(state_places(self._app.settings))
-        host = self._host.change(contested=why, state_wrong=wrong)
+        host = self._host.change(
+            contested=why,
+            state_wrong=wrong,
+            credentials=self._credentials.later(),
+            gone_secrets=self._gone_secrets.of(self._exposed.secret_files()),
+        )
         self._changed.clear()
         refused = self._refused
         if refused is None:
@@ -307,36 +323,48 @@ class Monitor:
 
     def _send_alerts(self, result: WatchResult) -> None:
         self._last_result = result
+        about_runs = (t for t in result.transitions if t.runs)
+        self._fired.extend(routed(about_runs, self._app.settings.channels))
         for transition in (t for t in result.transitions if t.change is not AlertChange.KEPT):
             self._has_messages = True
             alert = transition.after
-            level = "warning" if transition.change.event == "firing" else "info"
+            is_news = transition.change.event == "firing" and alert.severity != "info"
+            level = "warning" if is_news else "info"
             getattr(_log, level)(
                 f"alert.{transition.change}",
                 plan=alert.plan or None,
                 alert=alert.id,
                 kind=alert.kind,
                 severity=alert.severity,
-                what=alert.text,
+                what=title_of(alert.kind, alert.severity, alert.subject, transition.brief),
             )
         if result.unrecorded:
             self._sender.deliver_without_outbox(result.unrecorded)
 
-    def _send_run_messages(self) -> None:
+    def _note_runs(self) -> None:
         while self._started_runs:
             self._heartbeats.started(self._started_runs.popleft())
         while self._ended_runs:
-            run = self._ended_runs[0]
+            run = self._ended_runs.popleft()
             self._heartbeats.finished(run)
-            if run.kind is not RunKind.READINESS and run.finished_at is not None:
-                self._queue(message_of_run(run, self._evidence(run)))
-            self._ended_runs.popleft()
             self._changed.add(run.plan)
+            if run.kind is not RunKind.READINESS and run.finished_at is not None:
+                self._untold_runs.append(run)
+
+    def _send_run_messages(self) -> None:
+        """Send the ends of runs to the channels that get no alert about them: after the plans were
+        assessed, which raises the alerts.
+        """
+        while self._untold_runs:
+            run = self._untold_runs[0]
+            self._queue(message_of_run(run, self._evidence(run)))
+            self._untold_runs.popleft()
 
     def _queue(self, message: Message) -> None:
-        routed = route(message, self._app.settings.channels)
-        if routed:
-            self._app.catalogue.outbox.add(routed, self._app.clock.now())
+        told = {name for name, alert in self._fired if is_told(message, alert)}
+        to = [pair for pair in route(message, self._app.settings.channels) if pair[0] not in told]
+        if to:
+            self._app.catalogue.outbox.add(to, self._app.clock.now())
             self._has_messages = True
 
     def _evidence(self, run: Run) -> Evidence | None:

@@ -109,8 +109,8 @@ class PlanTexts:
         for name in names:
             if not self.is_stored(name, stored.get(name)):
                 differing[name] = (
-                    f"the stored text of plan {name} differs from the text in force, which "
-                    f"stays in force: {blame}"
+                    f"the stored text of plan {name} differs from the text that drd has loaded; "
+                    f"drd still uses the loaded text: {blame}"
                 )
         return differing
 

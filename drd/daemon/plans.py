@@ -44,7 +44,7 @@ class Reload:
     refused: Mapping[str, str]
 
     def __str__(self) -> str:
-        parts = [f"{counted(len(self.accepted), 'plan')} in force"]
+        parts = [f"{counted(len(self.accepted), 'plan')} loaded"]
         if self.removed:
             parts.append(f"{len(self.removed)} removed: {some(self.removed, 5)}")
         if self.refused:

@@ -18,9 +18,10 @@ from drd import log, secrets
 from drd.bootstrap import App
 from drd.errors import CatalogueError, DrdError
 from drd.flows.repository.observed_state import no_answer, probe
-from drd.model.location import is_s3
+from drd.model.location import is_named_place, is_s3
 from drd.model.plan import RepositorySpec, S3Access
 from drd.model.schedule import Schedule
+from drd.model.schemes import scheme_of
 from drd.ports.health import PlaceRow
 from drd.repositories.probing import Prober
 
@@ -102,7 +103,8 @@ class Probes:
                 self._watch(place, now)
             elif place.next_at <= now and not place.waits:
                 place.waits = True
-                place.next_at = now + every_s
+                # Where only restic reaches, each check costs a second of computing.
+                place.next_at = now + (every_s if scheme_of(place.url) is None else EVERY_S)
                 self._hand_out(place)
 
     def _refresh(self, now: float) -> None:
@@ -111,6 +113,8 @@ class Probes:
         """
         wanted: dict[str, PlaceRow] = {}
         for row in self._app.catalogue.health.places():
+            if is_named_place(row.url):  # only commands of a plan reach it: listings do
+                continue
             if self._schedule(row.plan) is not None and not (row.url in wanted and not row.wrong):
                 wanted[row.url] = row
         for url in self._places.keys() - wanted.keys():
@@ -165,7 +169,7 @@ class Probes:
             _log.debug("probe.catalogue", error=error.message)
         except DrdError as error:
             # Its keys are missing, for instance: backups fail with the same error, and report it.
-            _log.info("probe.failed", repository=place.url, error=error.message)
+            _log.debug("probe.failed", repository=place.url, error=error.message)
         else:
             if is_news:
                 self._news()
@@ -178,6 +182,10 @@ class Probes:
             return False
 
     def ask(self, place: _Place) -> str | None:
+        if scheme_of(place.url) is not None:
+            spec = self._spec_of(place)
+            # A plan that was replaced meanwhile is looked at with the next check.
+            return None if spec is None else self._app.open_repository(spec).probe()
         return self._prober.probe(place.url, self._access_of(place))
 
     def _access_of(self, place: _Place) -> S3Access:
@@ -197,12 +205,12 @@ class Probes:
         """Return the id of the repository that is there now, which needs restic and the
         password.
         """
-        plan = self._app.plans.in_force(place.plan)
-        spec = next((s for s in plan.repositories.values() if s.url == place.url), None)
-        return self._open(spec) if spec is not None else None
+        spec = self._spec_of(place)
+        return self._app.open_repository(spec).identity() if spec is not None else None
 
-    def _open(self, spec: RepositorySpec) -> str | None:
-        return self._app.open_repository(spec).identity()
+    def _spec_of(self, place: _Place) -> RepositorySpec | None:
+        plan = self._app.plans.in_force(place.plan)
+        return next((s for s in plan.repositories.values() if s.url == place.url), None)
 
 
 class _Far:

@@ -36,13 +36,14 @@ from drd.errors import CatalogueError, DrdError
 from drd.flows.schedules import Agenda
 from drd.model.dispatch import RunLimits
 from drd.model.facts import SIGN_OF_LIFE
-from drd.model.run import Run
+from drd.model.run import Run, RunState
 from drd.model.text import counted, some
 from drd.modes import make_public_directory
 from drd.scheduler import Clockwork
 
 _log = log.get()
 
+REFUSED = "drd.yaml refused"
 TICK_S = 30.0
 """The longest time between two ticks."""
 POLL_S = 1.0
@@ -91,10 +92,16 @@ class Daemon:
         self._dispatcher = Dispatcher(
             app.catalogue, self._agenda, self._workers, limits_of(app), self._monitor.on_run_started
         )
-        self._supervisor = Supervisor(app.catalogue, self._workers, self._on_run_ended)
+        self._supervisor = Supervisor(
+            app.catalogue,
+            self._workers,
+            self._on_run_ended,
+            lambda _: self._monitor.assess_soon(),
+        )
         self._api: ApiServer | None = None
         self._trouble: CatalogueError | None = None
-        self._last_sentence = "starting"
+        self._configuration = self._stamp_of_configuration()
+        self._last_sentence, self._refused = "starting", ""
         self._sign_of_life_at = -SIGN_OF_LIFE_S
         self._downtime_recorded = self._loaded = False
 
@@ -143,6 +150,7 @@ class Daemon:
         self._agenda.refresh(now)
         loaded = self._plan_book.load(running=False, so_far=self._loading)
         self._monitor.loaded(loaded.refused)
+        self._refused = some([f"plan {name}" for name in loaded.refused])
         self._loaded = True
         _log.info("daemon.started", version=drd.__version__, plans=str(loaded))
 
@@ -205,9 +213,8 @@ class Daemon:
         if self._take_tick() or ended or changed or self._dispatcher.is_asked(open_runs):
             began = time.monotonic()
             did, sentence = self.tick(open_runs, now)
-            level = "info" if did else "debug"
             took_s = round(time.monotonic() - began, 4)
-            getattr(_log, level)("tick", what=sentence, took_s=took_s)
+            _log.debug("tick", what=sentence, did=did, took_s=took_s)
             self._last_sentence = sentence
         # Reading may work while writing fails: the trouble is over when a write succeeded.
         since_s = self._app.clock.monotonic() - self._sign_of_life_at
@@ -243,7 +250,10 @@ class Daemon:
             late = f", {counted(waiting, 'run waits', 'runs wait')} for a slot"
             late = late if waiting else ""
             parts.append(f"no action: {self._monitor.summary(self._agenda.plans)}{late}")
-        return ", ".join(parts)
+        sentence = ", ".join(parts)
+        if not self._refused:
+            return sentence
+        return f"REFUSED when they were read last: {self._refused} (see drd status); {sentence}"
 
     def _run_guarded(self, work: Callable[[], None]) -> None:
         """Run `work`; if the catalogue cannot be used now, report that and try again later."""
@@ -267,26 +277,31 @@ class Daemon:
     def _reload(self) -> None:
         self._manager.reloading("reading drd.yaml and plans")
         notes = self._reconfigure()
+        refused = ["drd.yaml"] if REFUSED in notes else []
         try:
             loaded = self._plan_book.load(running=True, so_far=self._loading)
+            refused += [f"plan {name}" for name in loaded.refused]
             _log.info("daemon.reloaded", plans=str(loaded), refused=list(loaded.refused))
             self._monitor.loaded(loaded.refused)
             notes.insert(0, str(loaded))
         except DrdError as error:
             _log.error("daemon.not_reloaded", error=error.message)
             notes.insert(0, f"not reloaded: {error.message}")
+        self._refused = some(refused)
         self._manager.ready(", ".join(notes))
         self._ask_tick()
 
     def _reconfigure(self) -> list[str]:
         """Apply the current drd.yaml; returns a note about it. A broken file changes nothing."""
+        stamp = self._stamp_of_configuration()
         try:
             reread_settings = reread(self._app)
             self._monitor.reconfigure(reread_settings.settings)
         except DrdError as error:
             _log.error("configuration.refused", error=error.message, hint=error.hint)
             self._monitor.not_reconfigured(error)
-            return ["drd.yaml refused"]
+            return [REFUSED]
+        self._configuration, self._sign_of_life_at = stamp, -SIGN_OF_LIFE_S
         for warning in reread_settings.settings.warnings if reread_settings.changed else ():
             _log.warning("configuration.warning", what=str(warning))
         self._dispatcher.limits = limits_of(self._app)
@@ -316,7 +331,8 @@ class Daemon:
     # --- what others tell us --------------------------------------------------------------------
 
     def _on_run_ended(self, run: Run) -> None:
-        _log.info(
+        went_wrong = run.state in (RunState.FAILED, RunState.INCOMPLETE)
+        (_log.warning if went_wrong else _log.info)(
             "run.over",
             run=run.id,
             plan=run.plan,
@@ -363,8 +379,17 @@ class Daemon:
         noted = self._app.catalogue.queue.noted(SIGN_OF_LIFE)
         return noted[0] if noted is not None else None
 
+    def _stamp_of_configuration(self) -> tuple[int, int] | None:
+        """Return what identifies the content of drd.yaml; None without one."""
+        file = self._app.settings.file
+        with suppress(OSError):
+            if file is not None:
+                info = file.stat()
+                return info.st_mtime_ns, info.st_size
+        return None
+
     def _note_sign_of_life(self, **what: str) -> None:
-        value = {"version": drd.__version__, **what}
+        value = {"version": drd.__version__, "configuration": self._configuration, **what}
         self._app.catalogue.queue.note(SIGN_OF_LIFE, value, self._app.clock.now())
         self._sign_of_life_at = self._app.clock.monotonic()
 

@@ -27,15 +27,21 @@ TRIES = 3
 class Supervisor:
     """Looks after workers, and after dead runs of other commands. Belongs to the daemon's loop.
 
-    `on_over` gets each run of a worker that reached its final state.
+    `on_over` gets each run of a worker that reached its final state, `on_death` each recovery
+    whose process died.
     """
 
     def __init__(
-        self, catalogue: Catalogue, workers: Workers, on_over: Callable[[Run], None]
+        self,
+        catalogue: Catalogue,
+        workers: Workers,
+        on_over: Callable[[Run], None],
+        on_death: Callable[[Run], None] = lambda _: None,
     ) -> None:
         self._catalogue = catalogue
         self._workers = workers
         self._on_over = on_over
+        self._on_death = on_death
         self._tries: dict[str, int] = {}
         self._told: set[str] = set()
         self._strangers: dict[str, float] = {}
@@ -93,21 +99,32 @@ class Supervisor:
     def settle_abandoned(self, open_runs: Sequence[Run], now: datetime) -> list[str]:
         """Settle dead runs that nobody watched; returns `backup of orders-api` for each.
 
-        A recovery waits for the person who started it."""
+        A recovery waits for a person: of one whose process died drd only notes that."""
         settled = []
         busy = {w.run.id for w in self._workers.alive}
 
-        def is_ours(run: Run) -> bool:
-            return run.kind is RunKind.RECOVERY or run.id in busy
+        def is_known(run: Run) -> bool:
+            return run.left_by_its_process or run.id in busy
 
-        if all(is_ours(r) for r in open_runs if r.state is not RunState.PENDING):
+        if all(is_known(r) for r in open_runs if r.state is not RunState.PENDING):
             return []
         for run in self._catalogue.runs.abandoned():
-            if is_ours(run):
+            if is_known(run):
+                continue
+            if run.kind is RunKind.RECOVERY:
+                self._note_death(run, now)
                 continue
             self._settle(run, PROCESS_DIED, now, cancelled=False)
             settled.append(f"{run.kind} of {run.plan}")
         return settled
+
+    def _note_death(self, run: Run, now: datetime) -> None:
+        custody = self._catalogue.custody.check(now)
+        if custody is not None and custody.contested is not None:
+            return
+        if self._catalogue.runs.leave(run, now):
+            _log.error("recovery.died", run=run.id, plan=run.plan, remedy=f"drd resume {run.id}")
+            self._on_death(run)
 
     def _on_ended(self, ended: Ended, now: datetime) -> None:
         run = ended.worker.run

@@ -52,6 +52,19 @@ def restrict(abi: int, rules: Iterable[tuple[str, int]], *, warden: bool) -> Non
         words.append(_TCP if warden else _TCP_CONNECT)
     if abi >= SIGNALS_SINCE:
         words.append(_SCOPES)
+    _restrict(words, rules)
+
+
+def restrict_writes(abi: int, writes: Iterable[str]) -> None:
+    """Restrict this process for good: it may change files only below `writes`, and no device but
+    /dev/null. Reading, and the network, stay as they are. Raises OSError.
+    """
+    handled = sum(bits for since, bits in _SINCE.items() if since <= abi) & ~READ & ~_IOCTL_DEV
+    _restrict([handled], [*((path, CHANGE) for path in writes), ("/dev/null", WRITE_FILE)])
+
+
+def _restrict(words: list[int], rules: Iterable[tuple[str, int]]) -> None:
+    handled = words[0]
     data = struct.pack(f"{len(words)}Q", *words)
     ruleset = kernel.syscall(kernel.LANDLOCK_CREATE, ctypes.c_char_p(data), len(data), 0)
     try:

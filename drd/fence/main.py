@@ -15,10 +15,11 @@ import sys
 
 from drd.fence import kernel, landlock, rules
 from drd.fence.parts import CALLS, FILES, NETWORK
-from drd.fence.processes import end_descendants
+from drd.fence.processes import as_status, close_streams, end_descendants
 from drd.fence.record import Record
 from drd.fence.spec import Spec
-from drd.fence.warden import DRD_DIED, Warden
+from drd.fence.warden import Warden
+from drd.fence.watch import DRD_DIED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def main() -> NoReturn:
     spec = Spec.from_text(sys.argv[1])
     record = Record(spec.record, spec.by)
     try:
-        os._exit(_status(_run(spec, record)))
+        os._exit(as_status(_run(spec, record)))
     except Exception as error:  # noqa: BLE001 - whoever waits for us is told why
         try:
             record.write("failed", why=_failure_text(spec, error))
@@ -60,17 +61,6 @@ def _load_what_is_needed_later() -> None:
         codecs.lookup(name)
 
 
-def _status(status: int) -> int:
-    """Return the exit code; if a signal ended the command, it ends us as well."""
-    if not os.WIFSIGNALED(status):
-        return os.WEXITSTATUS(status)
-    number = os.WTERMSIG(status)
-    if number != signal.SIGKILL:
-        signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
-    return 128 + number
-
-
 def _run(spec: Spec, record: Record) -> int:
     for group in spec.groups:
         with open(f"{group}/cgroup.procs", "w", encoding="ascii") as file:
@@ -87,7 +77,7 @@ def _run(spec: Spec, record: Record) -> int:
     childs.close()
     listener = _listener(ours, NETWORK in spec.parts)
     record.write("holds", parts=spec.parts, abi=kernel.landlock_abi())
-    _close_streams()
+    close_streams()
     return Warden(spec, child, listener, record).watch()
 
 
@@ -101,14 +91,6 @@ def _become(spec: Spec) -> None:
     os.setgroups(list(groups))
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
-
-
-def _close_streams() -> None:
-    """Close our copies of the streams, whose other ends wait for the command to close them."""
-    nothing = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-    for number in (0, 1, 2):
-        os.dup2(nothing, number)
-    os.chdir("/")
 
 
 def _listener(ours: socket.socket, wanted: bool) -> int | None:

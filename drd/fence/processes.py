@@ -1,4 +1,4 @@
-"""The descendants of this process."""
+"""The descendants of this process, and what it becomes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,23 @@ import _signal as signal  # type: ignore[import-not-found]
 import os
 import time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 GRACE_S = 5.0
+
+
+def execute(argv: list[str]) -> NoReturn:
+    """Become this command. If there is no such program, say so, and end as a shell does."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execvp(argv[0], argv)  # noqa: S606 - no shell is wanted
+    except OSError as error:
+        text = f"cannot run {argv[0]}: {error.strerror}\n"
+        os.write(2, text.encode("utf-8", "backslashreplace"))
+    os._exit(127)
 
 
 def _children(pid: int) -> list[int]:
@@ -38,12 +54,38 @@ def end_descendants() -> None:
         left = descendants()
         for pid in left:
             kill(pid)
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:
+        if not reap():
             return
         time.sleep(0.002)
+
+
+def reap() -> bool:
+    """Reap all children that have ended; returns whether there are others."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
+
+
+def close_streams() -> None:
+    """Close our copies of the streams, whose other ends wait for the command to close them."""
+    nothing = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    for number in (0, 1, 2):
+        os.dup2(nothing, number)
+    os.chdir("/")
+
+
+def as_status(status: int) -> int:
+    """Return the exit code; if a signal ended the command, it ends us as well."""
+    if not os.WIFSIGNALED(status):
+        return os.WEXITSTATUS(status)
+    number = os.WTERMSIG(status)
+    if number != signal.SIGKILL:
+        signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    return 128 + number
 
 
 def kill(pid: int) -> None:

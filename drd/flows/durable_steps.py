@@ -22,7 +22,7 @@ from drd.model.plan import Plan
 from drd.model.run import RunKind, RunState, StepState
 from drd.model.run_details import RunDetail
 from drd.model.step_results import StepResult
-from drd.model.text import in_one_line
+from drd.model.text import in_commands, in_one_line
 from drd.ports import RunLease
 
 R = TypeVar("R", bound=StepResult)
@@ -55,6 +55,7 @@ class Runner:
             raise
         except FOREIGN as raised:
             error = fault(raised) or raised
+            _complete(error, self.owned)
             self._end(name, StepState.FAILED, describe(error), result_of(error, kind))
             if error is not raised:
                 raise error from raised
@@ -75,6 +76,11 @@ class Runner:
                 error=cause.text,
                 remedy=cause.remedy,
             )
+
+
+def _complete(error: BaseException, owned: RunLease) -> None:
+    if isinstance(error, DrdError):
+        error.hint = in_commands(error.hint, plan=owned.run.plan, run=owned.run.id)
 
 
 def result_of(error: BaseException, kind: str) -> StepResult:
@@ -123,7 +129,7 @@ def closing_run(services: Services, owned: RunLease) -> Iterator[Runner]:
     """
     os.environ.update(owned.mark.environment())  # children carry it, so that a sweep finds them
     logger = log.get(run=owned.run.id, plan=owned.run.plan, kind=str(owned.run.kind))
-    logger.info("run.started")
+    logger.debug("run.started")
     try:
         yield Runner(services, owned)
     except Fenced:
@@ -136,13 +142,14 @@ def closing_run(services: Services, owned: RunLease) -> Iterator[Runner]:
         # Also what made a process group of its own, as a hook's may.
         process.kill_marked(owned.mark, roots=True, grace_s=1.0)
         _finish(services, owned, state, why or Cause("cancelled"))
-        logger.info("run.finished", state=str(state))
+        logger.debug("run.finished", state=str(state))
         raise
     except BaseException as raised:
         error = exhausted(raised, services.work_dir) or fault(raised) or raised
+        _complete(error, owned)
         cause = describe(error)
         _finish(services, owned, RunState.FAILED, cause, permanent=is_permanent(error))
-        logger.info("run.finished", state="failed", error=cause.line)
+        logger.debug("run.finished", state="failed", error=cause.line)
         if error is not raised:
             raise error from raised
         raise

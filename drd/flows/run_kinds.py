@@ -13,6 +13,7 @@ from drd.flows.drill.run import drill
 from drd.flows.host.readiness import evaluate
 from drd.flows.services import Services
 from drd.flows.upkeep.copy import copy
+from drd.flows.upkeep.listing import listing
 from drd.flows.upkeep.prune import prune
 from drd.flows.upkeep.retention import RetentionRequest, retention
 from drd.flows.upkeep.verification import verification
@@ -92,6 +93,10 @@ def _kit(services: Services, plan: Plan, run: Run) -> object:
     return services.kit.try_copy(services, plan, run.trigger)
 
 
+def _listing(services: Services, plan: Plan, run: Run) -> object:
+    return listing(services, plan, trigger=run.trigger)
+
+
 FLOWS: Mapping[RunKind, Flow] = {
     RunKind.BACKUP: _backup,
     RunKind.DRILL: _drill,
@@ -101,4 +106,5 @@ FLOWS: Mapping[RunKind, Flow] = {
     RunKind.VERIFICATION: _verification,
     RunKind.READINESS: _readiness,
     RunKind.KIT: _kit,
+    RunKind.LISTING: _listing,
 }

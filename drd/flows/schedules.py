@@ -40,7 +40,14 @@ _TELLING = (
 """Kinds and subjects of runs whose result can change the readiness of a plan."""
 
 _MEETING = frozenset(
-    {RunKind.BACKUP, RunKind.COPY, RunKind.RETENTION, RunKind.PRUNE, RunKind.VERIFICATION}
+    {
+        RunKind.BACKUP,
+        RunKind.COPY,
+        RunKind.RETENTION,
+        RunKind.PRUNE,
+        RunKind.VERIFICATION,
+        RunKind.LISTING,
+    }
 )
 """Kinds that notice problems first: when one begins to fail, or succeeds again, readiness is
 checked.

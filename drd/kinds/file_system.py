@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import re
+import shlex
 import shutil
 import stat
 from contextlib import suppress
@@ -14,6 +14,7 @@ from drd.errors import UsageError
 from drd.model.text import counted
 from drd.model.units import format_size
 from drd.ports import Finding
+from drd.process.mounts import mounted
 
 
 def is_root() -> bool:
@@ -21,9 +22,14 @@ def is_root() -> bool:
 
 
 ANOTHER_POINT = (
-    "choose another restore point (drd points PLAN), and check the repository: drd verify PLAN."
+    "choose another restore point: drd points PLAN. Then look whether the repository is damaged: "
+    "drd doctor PLAN; and, where the plan can verify, drd verify PLAN."
 )
 """The remedy if a restore point does not have what it should have."""
+
+
+STANDBY = "/srv/standby"
+"""The directory of the targets that `drd plan new` writes as examples."""
 
 
 def beside(own: Path | None, into: str) -> Path:
@@ -81,18 +87,7 @@ def mounts_below(directory: Path) -> list[Path]:
     """Return where other file systems are mounted within a directory, without the directory
     itself.
     """
-    table = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
-    # The fifth field; blanks and the like are octal escapes there.
-    named = (line.split(" ")[4].encode("utf-8", "surrogateescape") for line in table.splitlines())
-    places = (Path(os.fsdecode(_octal.sub(_unescaped, n))) for n in named)
-    return sorted({p for p in places if directory in p.parents})
-
-
-_octal = re.compile(rb"\\([0-7]{3})")
-
-
-def _unescaped(found: re.Match[bytes]) -> bytes:
-    return bytes([int(found[1], 8)])
+    return sorted({m.place for m in mounted() if directory in m.place.parents})
 
 
 def may_own(uid: int, gid: int) -> bool:
@@ -119,12 +114,15 @@ def owner_finding(foreign: int, *, no_owner: bool) -> Finding | None:
 
 def no_directory(directory: Path) -> Finding | None:
     """Return a finding if there is no such directory, or this process cannot see it."""
-    hint = f"mkdir -p {directory}, with the owner and mode that the service needs"
+    hint = (
+        "make the directory with the owner and mode that the service needs: "
+        f"mkdir -p {shlex.quote(os.fspath(directory))}"
+    )
     try:
         if stat.S_ISDIR(directory.stat().st_mode):
             return None
     except PermissionError:
-        hint = "run the recovery as a user who may read it, for instance root."
+        hint = "run the recovery as a user who may read this directory, for instance root."
         return Finding("target", "error", "", f"cannot read {directory}", hint, rights=True)
     except OSError:
         pass
@@ -148,7 +146,7 @@ def unwritable(directory: Path) -> Finding | None:
         # The unit of the service sees most of the host read-only.
         text = f"{directory} is on a read-only file system"
         return Finding("target", "error", "", text, hint, rights=True)
-    hint = "run the recovery as a user who may write to it, for instance root."
+    hint = "run the recovery as a user who may write to this directory, for instance root."
     return Finding("target", "error", "", f"cannot write to {directory}", hint, rights=True)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from drd.errors import TargetError
-from drd.kinds.file_system import fsync_path, remove
+from drd.kinds.file_system import fsync_path, remove, unwritable
 from drd.kinds.untrusted_dirs import forget, held, pinned, working
 from drd.ports import Aside
 
@@ -34,6 +34,11 @@ class ReplacedPath(Protocol):
 
     def kept(self) -> list[tuple[Path, bool]]:
         """The kept copy, and whether it is the former content."""
+
+    def waits(self, *, back: bool) -> bool:
+        """Return whether `swap` has something to do."""
+
+    def require_exchangeable(self, *, back: bool) -> None: ...
 
     def swap(self, *, back: bool) -> None: ...
 
@@ -62,17 +67,34 @@ class Beside:
         kept_paths = ((self.before, True), (self.after, False))
         return [(path, former) for path, former in kept_paths if os.path.lexists(path)]
 
+    def _ways(self, *, back: bool) -> tuple[Path, Path]:
+        return (self.before, self.after) if back else (self.after, self.before)
+
+    def waits(self, *, back: bool) -> bool:
+        return os.path.lexists(self._ways(back=back)[0])
+
+    @working
+    def require_exchangeable(self, *, back: bool) -> None:
+        give, take = self._ways(back=back)
+        if os.path.lexists(self.target) and os.path.lexists(take):
+            raise TargetError(
+                f"cannot move {self.target} to {take}: both exist beside the kept copy {give}",
+                hint=f"drd did not make {take}: move it away, then try again.",
+            )
+        if self.target.is_mount():
+            raise TargetError(
+                f"something is mounted at {self.target} since the recovery",
+                hint=f"umount {self.target}, and mount it again afterwards.",
+            )
+        _require_writable(self.target.parent)
+
     @working
     def swap(self, *, back: bool) -> None:
-        give, take = (self.before, self.after) if back else (self.after, self.before)
-        if not os.path.lexists(give):
+        if not self.waits(back=back):
             return
+        self.require_exchangeable(back=back)
+        give, take = self._ways(back=back)
         if os.path.lexists(self.target):
-            if os.path.lexists(take):
-                raise TargetError(
-                    f"cannot move {self.target} to {take}: both exist beside the kept copy {give}",
-                    hint=f"drd did not make {take}: move it away, then try again.",
-                )
             self._move(self.target, take)
         self._move(give, self.target)
         fsync_path(self.target.parent)
@@ -133,10 +155,20 @@ class Within:
         kept_paths = ((self.before, True), (self.returning, True), (self.after, False))
         return [(path, former) for path, former in kept_paths if path.is_dir()]
 
+    def _ways(self, *, back: bool) -> tuple[Path, Path]:
+        return (self.before, self.after) if back else (self.after, self.before)
+
+    def waits(self, *, back: bool) -> bool:
+        return self.returning.is_dir() or self._ways(back=back)[0].is_dir()
+
+    @working
+    def require_exchangeable(self, *, back: bool) -> None:  # noqa: ARG002 - the same both ways
+        _require_writable(self.target)
+
     @working
     def swap(self, *, back: bool) -> None:
         self._return()
-        give, take = (self.before, self.after) if back else (self.after, self.before)
+        give, take = self._ways(back=back)
         if not give.is_dir():
             return
         pinned(take).mkdir(mode=0o700, exist_ok=True)
@@ -196,9 +228,15 @@ class KeptPlaces:
         return asides
 
     @working
-    def swap(self, *, back: bool) -> None:
+    def require_exchangeable(self, *, back: bool) -> None:
         for place in self._places:
-            self._guard(place.target)
+            if place.waits(back=back):
+                self._guard(place.target)
+                place.require_exchangeable(back=back)
+
+    @working
+    def swap(self, *, back: bool) -> None:
+        self.require_exchangeable(back=back)
         for place in self._places:
             with as_target_error(place.target):
                 place.swap(back=back)
@@ -211,6 +249,11 @@ class KeptPlaces:
 
     def close(self) -> None:
         """Do nothing: nothing is open."""
+
+
+def _require_writable(directory: Path) -> None:
+    if (wrong := unwritable(directory)) is not None:
+        raise TargetError(wrong.text, hint=wrong.remedy)
 
 
 def size_of(path: Path) -> int | None:

@@ -20,6 +20,7 @@ from drd.errors import (
     TargetError,
     TargetNotEmpty,
 )
+from drd.kinds.accounts import account_findings, account_tasks
 from drd.kinds.file_system import (
     ANOTHER_POINT,
     fresh,
@@ -32,11 +33,13 @@ from drd.kinds.file_system import (
     unwritable,
     work_finding,
 )
+from drd.kinds.open_files import usage
 from drd.kinds.publish import JOURNAL, Publication, publication_of
 from drd.kinds.untrusted_dirs import content, make_landing, resolved, working
 from drd.model import strict
 from drd.model.finding import Finding
 from drd.model.plan import Component
+from drd.model.restored import Task
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import escaped
 from drd.ports import (
@@ -49,8 +52,10 @@ from drd.ports import (
     Progress,
     Restored,
     RestoreOptions,
+    Usage,
     Workplace,
 )
+from drd.process.accounts import FACT, accounts_of, names_of, require_names
 
 NOT_EMPTY = "give an empty --target, or --overwrite if its content may be replaced."
 _MOST_ID = (1 << 32) - 1
@@ -84,6 +89,7 @@ def file_facts(path: str, filename: str, info: os.stat_result) -> dict[str, Any]
         "mode": stat.S_IMODE(info.st_mode),
         "uid": info.st_uid,
         "gid": info.st_gid,
+        FACT: names_of({info.st_uid}, {info.st_gid}),
     }
 
 
@@ -97,6 +103,7 @@ def require_file_facts(snapshot: ComponentSnapshot, filename: str) -> None:
         strict.count(strict.member(facts, key, place), f"{place}.{key}", most=_MOST_ID)
     if "path" in facts:
         strict.text(facts["path"], f"{place}.path")
+    require_names(facts, place)
 
 
 # --- what came back -----------------------------------------------------------------------------
@@ -267,15 +274,17 @@ class OneFileTarget(NamedDestination):
                 hint=f"free space in {parent}.",
             ),
         ]
-        if (who := self.user(target)) and not self._publication.published():
-            detail = f"{target} is in use by {who}, which must end before drd replaces the file"
-            findings.append(Finding("in-use", "warning", "", detail))
-        foreign = not may_own(snapshot.facts["uid"], snapshot.facts["gid"])
-        owner = owner_finding(int(foreign), no_owner=self._no_owner)
+        findings += account_findings(snapshot, no_owner=self._no_owner)
+        owner = owner_finding(int(not may_own(*owner_of(snapshot))), no_owner=self._no_owner)
         return [*findings, owner] if owner else findings
 
     def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:  # noqa: ARG002 - one file
         return (os.fspath(self._publication.target),)
+
+    def in_use(self, snapshot: ComponentSnapshot) -> list[Usage]:  # noqa: ARG002 - one file
+        publication = self._publication
+        holder = None if publication.published() else self.holder(publication.target)
+        return usage([publication], self.companions, holder=holder)
 
     def landing(self) -> Path:
         self._publication.announce(overwrite=self._publication.may_overwrite())
@@ -309,12 +318,15 @@ class OneFileTarget(NamedDestination):
             not_restored=lost,
         )
 
+    def left_to_do(self, snapshot: ComponentSnapshot) -> tuple[Task, ...]:
+        return account_tasks(snapshot, no_owner=self._no_owner)
+
     def inspector(self) -> Inspector:
         return self._inspects(self._publication.target)
 
     def _dress(self, landed: Path, snapshot: ComponentSnapshot) -> tuple[str, ...]:
         """Set owner and mode as in the source; returns what could not be set."""
-        uid, gid = snapshot.facts["uid"], snapshot.facts["gid"]
+        uid, gid = owner_of(snapshot)
         lost: tuple[str, ...] = ()
         if not self._no_owner and may_own(uid, gid):
             os.chown(landed, uid, gid)
@@ -344,11 +356,10 @@ class OneFileTarget(NamedDestination):
             return
         raise TargetNotEmpty(f"target {target} is not empty", hint=NOT_EMPTY)
 
-    def user(self, target: Path) -> str:  # noqa: ARG002 - nobody can tell
-        """Return the user of the file, which must not be replaced while somebody uses it; empty for
-        nobody.
-        """
-        return ""
+    def holder(self, target: Path) -> int | None:  # noqa: ARG002 - nobody can tell
+        """Return the process that must end before the file may be replaced: 0 for an unknown one,
+        None if there is none."""
+        return None
 
     def require_unused(self, target: Path) -> None:
         """Raise TargetError if somebody uses the file."""
@@ -356,6 +367,11 @@ class OneFileTarget(NamedDestination):
     def differences(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:  # noqa: ARG002 - of a file none
         """See `Restored.differences`."""
         return ()
+
+
+def owner_of(snapshot: ComponentSnapshot) -> tuple[int, int]:
+    """Return user and group of the source's file, by their numbers here."""
+    return accounts_of(snapshot).here(snapshot.facts["uid"], snapshot.facts["gid"])
 
 
 def holds_bytes(target: Path) -> bool:

@@ -11,6 +11,7 @@ from drd.extension_faults import FOREIGN, attributed, fault
 from drd.model.plan import Component
 from drd.ports import Kind
 from drd.ports.by_hand import ByHandOf
+from drd.ports.grants import GrantsOf
 from drd.ports.kinds import UNKNOWN_ROOM, Reveal
 from drd.registry import KINDS
 
@@ -48,6 +49,16 @@ def by_hand_of(kind: str) -> ByHandOf:
         raise NotSupported(f"kind {kind} cannot be restored by hand")
     by_hand: ByHandOf = resolve_name(spec.by_hand)
     return by_hand
+
+
+def grants_of(kind: str) -> GrantsOf:
+    """Return what writes the rights of its components. Raises NotSupported for a kind that has
+    none."""
+    spec = KINDS[kind]
+    if not spec.grants:
+        raise NotSupported(f"kind {kind} has no grants")
+    grants: GrantsOf = resolve_name(spec.grants)
+    return grants
 
 
 @cache

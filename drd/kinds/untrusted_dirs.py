@@ -323,6 +323,7 @@ def _name_of(path: object) -> Path | None:
 
 def _exchanged(place: Path) -> TargetError:
     return TargetError(
-        f"{place} was replaced while root worked there",
-        hint="find out who can write to the directory above it, prevent that, then try again.",
+        f"another process replaced {place} while drd worked there as root, so drd stopped",
+        hint=f"find out which users other than root can write to {place.parent}, take that right "
+        "away, then try again.",
     )

@@ -27,16 +27,17 @@ from drd.errors import (
     WrongKey,
 )
 from drd.kit.archive import Kit
-from drd.kit.gather import repository_secrets
 from drd.kit.install import kept
 from drd.kit.layout import ETC, Layout, LostHost, lay_out
 from drd.kit.opened_kit import OpenedKit, confirm, opened
 from drd.kit.plan_effects import PlanEffect, stored_orders
 from drd.kit.state_snapshots import StateSnapshot, fetch, newest_own
+from drd.kit.typed_access import typed_access
 from drd.log import mask
-from drd.model.kit import KitPlan
+from drd.model.kit import KitPlan, needs_of
 from drd.model.location import normal_url
-from drd.model.plan import NAME, OWN_COMPONENT, Plan, RepositorySpec, S3Access, SecretRef
+from drd.model.plan import NAME, OWN_COMPONENT, Plan, RepositorySpec, SecretRef
+from drd.model.run_details import KitDetail
 from drd.model.seals import Seal
 from drd.model.units import format_time
 from drd.ports import Catalogue, Repository
@@ -48,9 +49,9 @@ from drd.repositories import open_repository
 class Prepared:
     """What to install: all of it read, nothing written yet. `replica` is a usable catalogue, from
     `taken_at`; `notes` are for a person. `proven` has by restore point the drill that had proven it
-    when the kit was made, `digests` the hashes of the plans in it, and `bases` its list of their
-    points. From a repository, `orders` has what its texts would make drd do, and `typed` is that
-    repository."""
+    when the kit was made, `digests` the hashes of the plans in it, `bases` its list of their
+    points, and `needs` what they need that is not in the kit. From a repository, `orders` has what
+    its texts would make drd do, and `typed` is that repository."""
 
     layout: Layout
     replica: Path | None
@@ -58,8 +59,9 @@ class Prepared:
     plans: tuple[str, ...]
     notes: tuple[str, ...]
     proven: Mapping[str, str] = field(default_factory=dict)
-    digests: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, KitDetail] = field(default_factory=dict)
     bases: Mapping[str, Base] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
     orders: Mapping[str, Sequence[PlanEffect]] = field(default_factory=dict)
     typed: RepositorySpec | None = None
 
@@ -110,7 +112,7 @@ def from_kit(
                     reached.append(repository)
                 except DrdError as error:
                     # The search for points reports it.
-                    log.get().warning("kit.repository", name=place.name, error=error.message)
+                    log.get().debug("kit.repository", name=place.name, error=error.message)
         belongings = LostHost(
             {p.name: kit.text(p.file) for p in chosen},
             kit.text(kit.index.config) if kit.index.config else None,
@@ -138,8 +140,9 @@ def from_kit(
         yield replace(
             prepared,
             proven=proven,
-            digests={p.name: p.digest for p in chosen},
+            digests={p.name: KitDetail(plan_digest=p.digest, proof=p.proof) for p in chosen},
             bases={p.name: _base(kit, p) for p in chosen},
+            needs=needs_of(chosen),
         )
 
 
@@ -173,10 +176,11 @@ def from_repository(
     accept: Accept,
     *,
     ca_cert: str | None = None,
+    access: Mapping[str, str] | None = None,
 ) -> Iterator[Prepared]:
     """Plans and configuration as drd, or anyone with the password, stored them last beside the
     restore points. The bucket's keys come from the environment (AWS_ACCESS_KEY_ID …), as for every
-    tool."""
+    tool. `access` has the settings of another scheme, with the secrets themselves."""
     mask(password)
     try:
         normal = normal_url(url)
@@ -185,26 +189,32 @@ def from_repository(
             str(error), hint="give --repository the URL exactly as in the plan."
         ) from None
     ref = SecretRef("text", password)
-    spec = RepositorySpec("repository", normal, ref, s3=S3Access(ca_cert=ca_cert))
+    spec = RepositorySpec("repository", normal, ref, access=typed_access(normal, access or {}))
+    spec = spec.trusting(ca_cert) if ca_cert is not None else spec
     with _room() as room:
-        repository = open_repository(spec, cache_dir=room / "cache", resolve=lambda _: password)
+        repository = open_repository(
+            spec, cache_dir=room / "cache", resolve=lambda ref: str(ref.value)
+        )
         _confirm_as_typed(repository)
         own = _everything(repository, room, now)
         secrets: dict[SecretRef, str] = {}
         for name, text in own.plans.items():
-            secrets |= _known_secrets(name, text, normal, password)
+            secrets |= _known_secrets(name, text, spec)
         if not secrets:
+            _refuse_wrong_plans(own.plans)
             raise NoRestorePoint(
                 f"repository {normal} contains plans, but none of them uses this URL",
                 hint="give the URL exactly as in the plan, or bootstrap from a kit: drd bootstrap "
                 "--kit FILE",
             )
-        orders = stored_orders(own.plans, own.config, url=normal, known=secrets)
+        orders = stored_orders(
+            own.plans, own.config, url=normal, access=dict(spec.access), known=secrets
+        )
         accept(own.taken_at, orders)
         use_those_of_text(own.config or "", f"{ETC}/drd.yaml")
         files = _authorities(own.plans, normal, ca_cert)
         layout = lay_out(LostHost(own.plans, own.config, ETC, secrets, files), root)
-        notes = [*([own.why] if own.why else _left_out(own)), *_unusable()]
+        notes = [*_lost_history(own), *_unusable()]
         prepared = _prepared(layout, own, tuple(own.plans), notes)
         yield replace(prepared, orders=orders, typed=spec)
 
@@ -222,7 +232,10 @@ def _confirm_as_typed(repository: Repository) -> None:
         error.hint = "check the URL: it must be exactly the same as in the plan."
         raise
     except WrongKey as error:
-        error.hint = "check --password-file: a kit of the plan contains the password."
+        error.hint = (
+            "give a file with the right password: --password-file F. A recovery kit of the plan "
+            "contains the password, too."
+        )
         raise
 
 
@@ -257,12 +270,11 @@ def _replica(
     try:
         newest = newest_own(repositories)
         if newest is None:
-            lost = "the history of runs is lost, but the restore points are not"
-            return None, [f"no repository has a replica of the catalogue: {lost}"]
+            return None, [_lost("no repository contains a copy of drd's catalogue")]
         own = fetch(*newest, room / "own", now)
     except DrdError as error:
         return None, [f"the history of runs is lost: {error.message}"]
-    return own, [f"the history of runs is lost: {own.why}"] if own.why else _left_out(own)
+    return own, _lost_history(own)
 
 
 def _unusable() -> list[str]:
@@ -270,8 +282,14 @@ def _unusable() -> list[str]:
     return [f"{one.text}: {one.remedy}" for one in unavailable()]
 
 
-def _left_out(own: StateSnapshot) -> list[str]:
-    rows = f"{own.left_out:,} rows of the replica of the catalogue"
+def _lost(why: str) -> str:
+    return f"the history of runs is lost, because {why}. The restore points are not lost"
+
+
+def _lost_history(own: StateSnapshot) -> list[str]:
+    if own.why:
+        return [_lost(f"drd cannot read the stored copy of its catalogue ({own.why})")]
+    rows = f"{own.left_out:,} rows of the stored copy of drd's catalogue"
     return [f"{rows} are not valid, so drd left them out"] if own.left_out else []
 
 
@@ -300,20 +318,34 @@ def _everything(repository: Repository, room: Path, now: datetime) -> StateSnaps
     return own
 
 
-def _known_secrets(name: str, text: str, url: str, password: str) -> Mapping[SecretRef, str]:
-    """Return the secrets of this plan for the repository at `url`: its password, and keys that the
-    environment has."""
+def _refuse_wrong_plans(plans: Mapping[str, str]) -> None:
+    """Raise ConfigError if there are problems because of which no repository could be read."""
+    problems: list[Problem] = []
+    for name, text in plans.items():
+        try:
+            report = Report(read(text.encode(), f"{ETC}/plans/{name}.yaml"))
+            check(report)
+            problems += report.errors
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+
+
+def _known_secrets(name: str, text: str, typed: RepositorySpec) -> Mapping[SecretRef, str]:
+    """Return the secrets of this plan for the repository that a person named: its password, the
+    settings that were given, and keys that the environment has."""
     values = {
-        "password": password,
+        **{what: str(ref.value) for what, ref in typed.secrets().items()},
         "access_key": os.environ.get("AWS_ACCESS_KEY_ID", ""),
         "secret_key": os.environ.get("AWS_SECRET_ACCESS_KEY", ""),
         "session_token": os.environ.get("AWS_SESSION_TOKEN", ""),
     }
     return {
         ref: values[what]
-        for spec in _repositories_at(name, text, url)
-        for what, ref in repository_secrets(spec).items()
-        if values[what]
+        for spec in _repositories_at(name, text, typed.url)
+        for what, ref in spec.secrets().items()
+        if values.get(what)
     }
 
 
@@ -329,7 +361,7 @@ def _authorities(plans: Mapping[str, str], url: str, given: str | None) -> dict[
             hint="--ca-cert needs a PEM file.",
         ) from None
     specs = [spec for name, text in plans.items() for spec in _repositories_at(name, text, url)]
-    return {spec.s3.ca_cert: content for spec in specs if spec.s3.ca_cert}
+    return {spec.ca_cert: content for spec in specs if spec.ca_cert}
 
 
 def _repositories_at(name: str, text: str, url: str) -> list[RepositorySpec]:

@@ -7,13 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
+from drd.kit import stanza_by_hand
+from drd.kit.adopted_by_hand import choosing
 from drd.kit.document import Block, Commands, Heading, Items, Paragraph
+from drd.kit.script import script_file
 from drd.kit.steps_by_hand import StepsByHand
 from drd.model.kit import KitFile
 from drd.model.location import is_s3
 from drd.model.plan import CheckSpec, Plan, RepositorySpec, SecretRef
+from drd.model.schemes import CA_CERT, SSH_KEY, SSH_KNOWN_HOSTS, scheme_of
 from drd.ports.by_hand import ByHand
 from drd.registry import CHECKS, KINDS
+from drd.repositories.restic.reach import sftp_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +45,14 @@ def sections(
         Paragraph(
             f"{_needs(plan)} Become root if files must get their owners back. Start a new `bash`, "
             "and change to the directory recovery-kit: a command that fails ends this bash, so "
-            "that no later command runs."
+            "that no later command runs. The kit has the same commands as a script: "
+            f"{_scripts_of(plan, [*hands])}."
         ),
         Heading(3, "Open the repository"),
         Commands(_begin(plan)),
         *_scripts(places.programs),
         Commands(opening(plan.primary, places)),
-        Paragraph(
-            "If the bucket cannot be reached, restic keeps trying for 15 minutes and prints "
-            "nothing. If the next command prints nothing for one minute, press Ctrl-C and check "
-            "the address."
-            + (" If this repository is gone, see the end of this page." if plan.copies else "")
-        ),
-        Commands(_points(plan)),
-        Heading(3, "Choose the restore point"),
-        Paragraph(
-            "These commands choose the newest complete restore point. To choose another one, set "
-            "MANIFEST to its id from the list above, and run only the line `restic dump` of the "
-            "loop."
-        ),
-        Commands(_manifest(plan)),
+        *_choosing(plan),
     ]
     if len(hands) > 1:
         names = ", ".join(str(target) for target in hands)
@@ -81,18 +74,59 @@ def sections(
     return blocks
 
 
+def _unreachable(plan: Plan) -> Paragraph:
+    return Paragraph(
+        "If the repository cannot be reached, restic keeps trying for 15 minutes and prints "
+        "nothing. If the next command prints nothing for one minute, press Ctrl-C and check "
+        "the address."
+        + (" If this repository is gone, see the end of this page." if plan.copies else "")
+    )
+
+
+def _choosing(plan: Plan) -> Iterator[Block]:
+    if plan.primary.has_password:
+        yield _unreachable(plan)
+    if plan.primary.adopted is not None:
+        yield from choosing(plan.primary.adopted)
+        return
+    yield Commands(_points(plan))
+    yield Heading(3, "Choose the restore point")
+    yield Paragraph(
+        "These commands choose the newest complete restore point. To choose another one, set "
+        "MANIFEST to its id from the list above, and run only the line `restic dump` of the loop."
+    )
+    yield Commands(_manifest(plan))
+
+
+def _scripts_of(plan: Plan, targets: Sequence[str | None]) -> str:
+    several = len(plan.targets) > 1
+    return " or ".join(f"`bash {script_file(plan.name, t, several=several)}`" for t in targets)
+
+
 def _needs(plan: Plan) -> str:
+    programs, packages = _programs(plan)
+    if "curl" not in programs:
+        programs, packages = [*programs, "curl (only for requests of steps)"], [*packages, "curl"]
+    return f"This needs {', '.join(programs)}: on Debian `apt-get install {' '.join(packages)}`."
+
+
+def _programs(plan: Plan) -> tuple[list[str], list[str]]:
     """Return the programs, and the packages of Debian that have them."""
-    programs = ["restic", "jq", "curl"]
+    programs = ["jq"]
+    if any(r.has_password for r in plan.repositories.values()):
+        programs.insert(0, "restic")
+    if any(r.adopted and r.adopted.stanza for r in plan.repositories.values()):
+        programs.insert(0, "pgbackrest")
     packages = list(programs)
+    for spec in plan.repositories.values():
+        for program, package in scheme.needs if (scheme := scheme_of(spec.url)) else ():
+            packages.append(package)
+            programs.append(program)
     for kind in dict.fromkeys(c.kind for c in plan.components.values()):
         for package, tools in KINDS[kind].programs.items():
             packages.append(package)
             programs += tools
-    return (
-        f"This needs {', '.join(programs)} (curl only where steps make requests): on Debian "
-        f"`apt-get install {' '.join(packages)}`."
-    )
+    return programs, packages
 
 
 def _scripts(programs: Sequence[KitFile]) -> Iterator[Block]:
@@ -112,8 +146,14 @@ def _scripts(programs: Sequence[KitFile]) -> Iterator[Block]:
 
 
 def _begin(plan: Plan) -> str:
+    programs, packages = _programs(plan)
     return f"""\
 set -euo pipefail
+for program in {" ".join(dict.fromkeys(programs))}; do
+    command -v $program >/dev/null && continue
+    echo "$program is missing: apt-get install {" ".join(dict.fromkeys(packages))}" >&2
+    exit 1
+done
 umask 077
 KIT=$PWD
 [[ -f $KIT/kit.json ]]
@@ -122,11 +162,15 @@ mkdir -p "$KIT/recovered/{plan.name}" && cd "$KIT/recovered/{plan.name}"
 
 
 def opening(spec: RepositorySpec, places: KitPlaces) -> str:
-    """Return the variables that give restic access."""
+    """Return the variables that give restic access, or those for the commands of another tool."""
 
     def file(ref: SecretRef) -> str:
         return f'"$KIT/{places.secrets[ref]}"'
 
+    if spec.adopted is not None and (command := spec.adopted.command) is not None:
+        return "".join(f'export {name}="$(cat {file(ref)})"\n' for name, ref in command.env)
+    if spec.adopted is not None and spec.adopted.stanza is not None:
+        return stanza_by_hand.opening(spec.adopted.stanza, file)
     lines = [f"export RESTIC_REPOSITORY={quote(spec.url)}"]
     if spec.password in places.untrimmed:
         # The shell would take the line ends from its end.
@@ -135,7 +179,7 @@ def opening(spec: RepositorySpec, places: KitPlaces) -> str:
     else:
         lines.append(f"export RESTIC_PASSWORD_FILE={file(spec.password)}")
     if not is_s3(spec.url):
-        return "\n".join(lines) + "\n"
+        return "\n".join([*lines, *_access(spec, places)]) + "\n"
     keys = {
         "AWS_ACCESS_KEY_ID": spec.s3.access_key,
         "AWS_SECRET_ACCESS_KEY": spec.s3.secret_key,
@@ -154,6 +198,34 @@ def opening(spec: RepositorySpec, places: KitPlaces) -> str:
         words = f"-o s3.bucket-lookup={spec.s3.bucket_lookup}"
         lines.append(f'restic() {{ command restic {words} "$@"; }}')
     return "\n".join(lines) + "\n"
+
+
+def _access(spec: RepositorySpec, places: KitPlaces) -> Iterator[str]:
+    """Yield what gives restic access to a repository that is neither in a bucket nor here."""
+    scheme = scheme_of(spec.url)
+    for key, given in spec.access if scheme is not None else ():
+        assert scheme is not None
+        variable = scheme.settings[key].env
+        if isinstance(given, SecretRef):
+            file = f'"$KIT/{places.secrets[given]}"'
+            if variable in (SSH_KEY, SSH_KNOWN_HOSTS):
+                # ssh needs the last line end, which the kit's file lacks, and a file of mode 600.
+                copy = f"ssh-{key.replace('_', '-')}-{spec.name}"
+                yield f"{{ cat {file}; echo; }} > {copy}"
+                yield f'export {variable}="$PWD/{copy}"'
+            elif scheme.name == "rclone":
+                yield f"export RCLONE_CONFIG={file}"
+            elif scheme.settings[key].in_file:
+                yield f"export {variable}={file}"
+            else:
+                yield f'export {variable}="$(cat {file})"'
+        elif key == CA_CERT:
+            yield f'export RESTIC_CACERT="$KIT/{places.files[given]}"'
+        else:
+            yield f"export {variable}={quote(given)}"
+    if scheme is not None and scheme.name == "sftp":
+        words = " ".join(map(quote, sftp_words((SSH_KEY, SSH_KNOWN_HOSTS))))
+        yield f'restic() {{ command restic {words} "$@"; }}'
 
 
 def _points(plan: Plan) -> str:
@@ -193,7 +265,7 @@ def _target(plan: Plan, target: str | None, components: Mapping[str, ByHand]) ->
         if step.kind == "restore":
             for name in (n for n in step.subjects if n in left):
                 left.pop(name)
-                yield from _component(name, components[name], where)
+                yield from _component(name, components[name], where, adopted=bool(plan.made_by))
         elif step.kind == "check":
             yield Heading(3, f"Check the restored data{of_target}")
             for spec in (c for c in plan.checks if c.name in step.subjects):
@@ -202,29 +274,30 @@ def _target(plan: Plan, target: str | None, components: Mapping[str, ByHand]) ->
             yield Heading(3, f"Step {step.name}{of_target}")
             yield from steps.step(step)
     for name in left:
-        yield from _component(name, components[name], where)
+        yield from _component(name, components[name], where, adopted=bool(plan.made_by))
 
 
-def _component(name: str, hand: ByHand, where: str) -> Iterator[Block]:
+def _component(name: str, hand: ByHand, where: str, *, adopted: bool) -> Iterator[Block]:
     yield Heading(3, f"Restore {name} {where}")
-    for passage in hand.passages:
-        yield Paragraph(passage.text)
+    for passage in (p for p in hand.passages if not (adopted and p.compares)):
+        yield Paragraph(passage.text, waits=passage.adapt)
         if passage.commands:
-            yield Commands(passage.commands)
+            yield Commands(passage.commands, shown=passage.adapt)
 
 
 def _check(spec: CheckSpec, components: Mapping[str, ByHand]) -> Iterator[Block]:
     kind, hand = CHECKS[spec.kind], components.get(spec.component or "")
     passage = kind.by_hand(spec.settings, hand)
     if passage is not None:
-        yield Paragraph(f"{spec.name}: {passage.text}")
+        yield Paragraph(f"{spec.name}: {passage.text}", left=passage.adapt)
         yield Commands(passage.commands, shown=passage.adapt)
     elif kind.compares and hand is not None:
         yield Paragraph(f"{spec.name}: {_compared(hand, spec.component)}.")
     else:
         yield Paragraph(
             f"{spec.name}: a check of kind {spec.kind}, which the plan describes. No command here "
-            "executes it."
+            "executes it.",
+            left=True,
         )
 
 

@@ -33,7 +33,12 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
+    """With `waits`, a script waits here until a person has done what the text says; with `left`, it
+    says that this is left to a person, and continues."""
+
     text: str
+    waits: bool = False
+    left: bool = False
 
 
 @dataclass(frozen=True, slots=True)

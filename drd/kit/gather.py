@@ -25,13 +25,16 @@ from drd.kit.archive import Files
 from drd.kit.by_hand import KitPlaces, sections
 from drd.kit.document import html, markdown
 from drd.kit.programs import KitPrograms, file_of_word, named_by
+from drd.kit.script import script, script_file
 from drd.model.kit import KitIndex, KitPlan, KitRepository, KitSecret, kit_point
-from drd.model.plan import Component, Plan, RepositorySpec, SecretRef
+from drd.model.plan import Component, Plan, SecretRef
 from drd.model.run import DrillResult, StepState
 from drd.model.seals import seal_of
+from drd.model.snapshot import newest_complete
 from drd.model.units import format_time
 from drd.ports import Catalogue
 from drd.ports.by_hand import ByHand, Passage
+from drd.process.accounts import accounts_in
 from drd.registry import KINDS, source_version
 from drd.secrets import edges
 
@@ -78,7 +81,7 @@ def gather(
     for one in loaded:
         plan = one.plan
         _repository_secrets(plan, secrets)
-        for path in sorted({r.s3.ca_cert for r in plan.repositories.values() if r.s3.ca_cert}):
+        for path in sorted({r.ca_cert for r in plan.repositories.values() if r.ca_cert}):
             host_files.setdefault(path, f"files/{len(host_files)}-{Path(path).name}")
             files[host_files[path]] = _host_file(path)
         hands[plan.name], missing = _hands(plan, secrets)
@@ -87,7 +90,8 @@ def gather(
         name = f"etc/plans/{plan.name}.yaml"
         files[name] = one.text.encode()
         kit_plan = _kit_plan(plan, catalogue, name, missing)
-        plans.append(replace(kit_plan, needs=programs.take(plan)))
+        needs = (*programs.take(plan), *_accounts(catalogue, plan.name))
+        plans.append(replace(kit_plan, needs=needs))
     files |= {s.file: secrets.values[ref].encode() for ref, s in secrets.found.items()}
     config = None
     if settings.file is not None:
@@ -119,20 +123,9 @@ def gather(
     return index, files
 
 
-def repository_secrets(spec: RepositorySpec) -> dict[str, SecretRef]:
-    """Return the secrets that open a repository, by their purpose."""
-    wanted = {
-        "password": spec.password,
-        "access_key": spec.s3.access_key,
-        "secret_key": spec.s3.secret_key,
-        "session_token": spec.s3.session_token,
-    }
-    return {what: ref for what, ref in wanted.items() if ref is not None}
-
-
 def _repository_secrets(plan: Plan, secrets: _ResolvedSecrets) -> None:
     for spec in plan.repositories.values():
-        for what, ref in repository_secrets(spec).items():
+        for what, ref in spec.secrets().items():
             use = f"repository {spec.name} of {plan.name}: {what}"
             secrets.take(ref, f"{plan.name}.{spec.name}.{what}", use)
 
@@ -234,7 +227,15 @@ def _kit_plan(plan: Plan, catalogue: Catalogue, file: str, missing: Sequence[str
         tuple(kit_point(catalogue.points.get(plan.name, p.id), source_version) for p in chosen),
         tuple(missing),
         seals=tuple(known.get(p.id) or seal_of(p) for p in kept),
+        proof=plan.proof,
     )
+
+
+def _accounts(catalogue: Catalogue, plan: str) -> list[str]:
+    """Return the users and groups that own the data of the newest point."""
+    newest = newest_complete(catalogue.points.of_plan(plan))
+    named = accounts_in([c.facts for c in newest.components]) if newest is not None else ()
+    return [f"{a.sort} {a.name} ({a.number} on this host)" for a in named]
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +266,10 @@ def _pages(
     for name, page in pages.items():
         yield f"runbooks/{plan.name}/{name}.md", markdown(page)
         yield f"runbooks/{plan.name}/{name}.html", html(page)
+    for target in hands:
+        file = script_file(plan.name, target, several=len(plan.targets) > 1)
+        blocks = sections(plan, places, {target: hands[target]})
+        yield file, script(blocks, file=file, page=f"runbooks/{plan.name}/runbook.html")
 
 
 def _rehearsal(plan: Plan, catalogue: Catalogue) -> runbook.LastDrill | None:
@@ -314,6 +319,7 @@ def _readme(index: KitIndex) -> str:
                 f"  runbooks/{plan.name}/runbook.html  who does what, in which order; with drd "
                 "and by hand (also .md)"
             ),
+            f"  runbooks/{plan.name}/recover-by-hand*.sh  the commands by hand as a script",
             f"  {plan.file}  the plan",
         ]
         lines += [f"  not in this kit: {missing}" for missing in plan.missing]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from hashlib import sha256
@@ -47,10 +47,11 @@ def kit_at(plan: Plan, watch: KitWatch | None) -> KitAt:
 
 @contextmanager
 def host_from_kit(
-    plan: Plan, at: KitAt, place: Path, now: datetime, host: Host
+    plan: Plan, at: KitAt, place: Path, now: datetime, host: Host, *, proofs: Collection[str]
 ) -> Iterator[HostFromKit]:
     """A host for `plan` in the new directory `place`, which nobody else may read; it is removed at
-    the end with all secrets. Raises as `drd bootstrap` does."""
+    the end with all secrets. `proofs` are the hashes by which evidence counts for the plan. Raises
+    as `drd bootstrap` does."""
     sealed = read(at.file)
     kit = unpack(unseal(sealed, at.key(), name=at.file), name=at.file)
     known = next((p for p in kit.index.plans if p.name == plan.name), None)
@@ -75,11 +76,11 @@ def host_from_kit(
             points = services.catalogue.points.of_plan(plan.name)
             yield HostFromKit(
                 theirs,
-                known.digest,
+                known.proven_as,
                 services,
                 _summary(kit, known, len(points)),
                 (
-                    *_gaps(plan, known, prepared),
+                    *_gaps(plan, proofs, known, prepared),
                     *(KitGap(f"repository {n}", e.message) for n, e in seen.unreached.items()),
                 ),
                 KitStepResult(
@@ -104,11 +105,13 @@ def _summary(kit: Kit, known: KitPlan, points: int) -> str:
     )
 
 
-def _gaps(plan: Plan, known: KitPlan, prepared: Prepared) -> Iterator[KitGap]:
-    if known.digest != plan.digest:
+def _gaps(
+    plan: Plan, proofs: Collection[str], known: KitPlan, prepared: Prepared
+) -> Iterator[KitGap]:
+    if known.proven_as not in proofs:
         digests = (
-            f"the kit contains the plan with hash {known.digest[:12]}, the plan in force has hash "
-            f"{plan.digest[:12]}"
+            f"the kit contains the plan with hash {known.digest[:12]}, the plan on this host "
+            f"has hash {plan.digest[:12]}"
         )
         yield KitGap("older than the plan", f"the kit is older than the plan: {digests}")
     for repository in known.repositories:

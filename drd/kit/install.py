@@ -14,6 +14,7 @@ from drd import modes
 from drd.errors import TargetNotEmpty, TargetUnwritable
 from drd.flows.host.shipped_files import is_as_put
 from drd.kit.layout import CREDENTIALS, Layout, PlacedFile, root_path
+from drd.process.state_owner import acting_for_owner
 
 
 def conflicts(layout: Layout) -> list[Path]:
@@ -131,12 +132,16 @@ def _write(file: PlacedFile, undo: _NewFiles, private: Path) -> bool:
 
 
 def _catalogue(replica: Path, state: Path, undo: _NewFiles) -> None:
-    _directory(state.parent, modes.PRIVATE_DIRECTORY)
+    """Write it as the user to whom its directory belongs. After `drd install` that is the user of
+    the service, which could neither read nor trust a file of root there."""
     part = state.with_name(f".{state.name}.part")
-    undo.wrote(part, None)
-    shutil.copyfile(replica, part)
-    part.chmod(modes.PRIVATE_FILE)
-    part.rename(state)
+    with replica.open("rb") as source, acting_for_owner(state.parent, state.parent):
+        _directory(state.parent, modes.PRIVATE_DIRECTORY)
+        undo.wrote(part, None)
+        with os.fdopen(modes.open_private_file(part), "r+b") as target:
+            shutil.copyfileobj(source, target)
+            target.truncate()
+        part.rename(state)
 
 
 def _directory(path: Path, mode: int) -> None:
@@ -146,8 +151,19 @@ def _directory(path: Path, mode: int) -> None:
         path.chmod(mode)
 
 
+_OF_PATH = ("not a directory", "a part of its path is a file", "too many levels of symbolic links")
+
+
+def _how_to_write(path: Path | str, why: str) -> str:
+    if os.path.lexists(path) and not Path(path).is_dir():
+        return f"move {path} away, or write below another directory: --root DIR"
+    if why.lower() in _OF_PATH:
+        return f"check each directory above {path} (namei -l {path}), or give another --root"
+    return "run this as root, or give a --root that you may write to"
+
+
 def _unwritable(path: Path | str, why: str) -> TargetUnwritable:
     return TargetUnwritable(
         f"cannot write {path}: {why.lower()}",
-        hint="run this as root, or give a --root that you may write to.",
+        hint=f"{_how_to_write(path, why)}. drd has removed again what it had written.",
     )

@@ -149,15 +149,10 @@ class _Moving:
             moved = self.reference(ref, f"{_path_text(path)} of {name}", restoring=restoring)
             if moved != ref:
                 references[path] = moved
-        values: dict[YamlPath, str] = {
-            ("repositories", repository.name, "s3", "ca_cert"): str(
-                root_path(self.root, repository.s3.ca_cert)
-            )
-            for repository in plan.repositories.values()
-            if repository.s3.ca_cert and not self.here
-        }
+        values: dict[YamlPath, str] = {}
         if not self.here:
-            values |= dict(self._programs(read(text.encode(), str(file)).data, ()))
+            data = read(text.encode(), str(file)).data
+            values = dict(self._authorities(data)) | dict(self._programs(data, ()))
         hooks = {
             w for c in plan.components.values() for h in (c.before, c.after) if h for w in h.command
         }
@@ -186,14 +181,18 @@ class _Moving:
                     references[path] = moved
         values: dict[YamlPath, str] = {}
         if not self.here:
-            repositories = data.get("repositories")
-            for key, given in repositories.items() if isinstance(repositories, dict) else ():
-                s3 = given.get("s3") if isinstance(given, dict) else None
-                if isinstance(s3, dict) and isinstance(s3.get("ca_cert"), str):
-                    authority = ("repositories", key, "s3", "ca_cert")
-                    values[authority] = str(root_path(self.root, s3["ca_cert"]))
-            values |= dict(self._programs(data, ()))
+            values = dict(self._authorities(data)) | dict(self._programs(data, ()))
         return rewritten(text, references, values)
+
+    def _authorities(self, data: dict[Any, Any]) -> Iterator[tuple[YamlPath, str]]:
+        """The certificate authorities of the repositories, below the root."""
+        repositories = data.get("repositories")
+        for key, given in repositories.items() if isinstance(repositories, dict) else ():
+            for name, section in given.items() if isinstance(given, dict) else ():
+                ca_cert = section.get("ca_cert") if isinstance(section, dict) else None
+                if isinstance(ca_cert, str):
+                    path: YamlPath = ("repositories", key, name, "ca_cert")
+                    yield path, str(root_path(self.root, ca_cert))
 
     def _programs(self, value: Any, path: YamlPath) -> Iterator[tuple[YamlPath, str]]:
         """The words of commands that are scripts below the root."""

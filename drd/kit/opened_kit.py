@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -47,18 +47,18 @@ class OpenedKit:
                 return value
         raise SecretUnavailable(
             f"secret {ref.describe()} is not in the kit",
-            hint="make a new kit on the host that has the plan: drd kit export.",
+            hint="make a new kit on the host that has the plan: drd kit export PLAN --to FILE.",
         )
 
     def repository(self, spec: RepositorySpec) -> Repository:
         """Opened with the kit alone."""
-        authority = spec.s3.ca_cert
+        authority = spec.ca_cert
         if authority is not None:
             name = self.kit.index.files.get(authority)
             if name is not None:
                 file = self.work / Path(name).name
                 file.write_bytes(self.kit.files[name])
-                spec = replace(spec, s3=replace(spec.s3, ca_cert=str(file)))
+                spec = spec.trusting(str(file))
         return open_repository(spec, cache_dir=self.work / "cache", resolve=self.resolve)
 
 
@@ -102,7 +102,7 @@ def confirm(repository: Repository, expected: str | None) -> None:
     if actual is None:
         raise RepositoryMissing(
             f"there is no repository at {repository.url}",
-            hint="find out who emptied the repository."
+            hint="the repository was there when the kit was made: find out who moved or deleted it."
             if expected
             else "the first `drd backup` creates it.",
         )
@@ -110,5 +110,6 @@ def confirm(repository: Repository, expected: str | None) -> None:
         raise RepositoryMissing(
             f"the repository at {repository.url} is another one than when the kit was made: now "
             f"its id is {actual[:8]}, then it was {expected[:8]}",
-            hint="if somebody replaced the repository on purpose, make a new kit: drd kit export",
+            hint="find out who replaced the repository. If it was replaced on purpose, make a new "
+            "kit on the host that has the plan: drd kit export PLAN --to FILE.",
         )

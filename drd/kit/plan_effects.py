@@ -12,6 +12,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from drd.config.daemon_schema import DaemonFile
@@ -21,15 +23,16 @@ from drd.config.yaml import read
 from drd.fields import CLOSED_PATTERNS
 from drd.model.location import normal_url
 from drd.model.plan import SecretRef
+from drd.model.schemes import Scheme, scheme_of
 from drd.model.text import escaped
 from drd.ports.kinds import KeyUse, KindSpec
 from drd.registry import KINDS
 
 _PLAN = """
 plan owner description objectives backup copy retention prune verification readiness
-components.*.kind components.*.may_be_empty
+components.*.kind components.*.may_be_empty components.*.copied_as
 repositories.*.protection repositories.*.copy_of repositories.*.s3.region
-repositories.*.s3.bucket_lookup
+repositories.*.s3.bucket_lookup repositories.*.made_by repositories.*.only
 checks.*.name checks.*.kind checks.*.component checks.*.timeout checks.*.budget checks.*.tolerance
 runbook.*.name runbook.*.restore runbook.*.check runbook.*.approve runbook.*.wait runbook.*.manual
 runbook.*.notify runbook.*.erasures runbook.*.needs runbook.*.group runbook.*.when runbook.*.retries
@@ -42,7 +45,10 @@ drill.fence heartbeat.on kit.required kit.shares kit.verify
 _DAEMON = "plans limits log alerts kit.required kit.shares kit.verify"
 
 _DATA = """
-repositories.*.url repositories.*.s3.ca_cert checks.*.expect
+repositories.*.url repositories.*.s3.ca_cert repositories.*.rest.ca_cert
+repositories.*.rest.user repositories.*.gs.project_id repositories.*.pgbackrest.stanza
+components.*.ca_cert targets.*.*.ca_cert
+checks.*.expect
 state state.url work_dir cache_dir public_dir run_as groups.read groups.operate
 metrics.http metrics.textfile people.*.name people.*.email people.*.phone people.*.user
 people.*.roles
@@ -82,39 +88,77 @@ class PlanEffect(NamedTuple):
 
 
 class _StoredText(NamedTuple):
-    """A stored text. `url` is the repository that a person named; `known` are the secrets whose
-    values drd has."""
+    """A stored text. `url` is the repository that a person named, with the settings `access`;
+    `known` are the secrets whose values drd has."""
 
     data: dict[Any, Any]
     view: SchemaView
     url: str
+    access: Mapping[str, object]
     known: Collection[SecretRef]
 
 
-def orders(text: str, *, url: str, known: Collection[SecretRef] = ()) -> list[PlanEffect]:
+def orders(
+    text: str,
+    *,
+    url: str,
+    access: Mapping[str, object] = MappingProxyType({}),
+    known: Collection[SecretRef] = (),
+    beside: Collection[str] = (),
+) -> list[PlanEffect]:
     """Return the orders in a text. The repository at `url` is not an order, nor are the secrets
-    that are `known` and belong to it."""
-    data = read(text.encode(), "text", allow_empty=True).data
-    if not isinstance(data, dict):
+    that are `known` and belong to it, unless the text gives it other settings than `access` that
+    decide where they go. `beside` are the other texts of the same host."""
+    whole = _stored(text, url, access, known)
+    if whole is None:
         return []
-    is_plan = "plan" in data
-    whole = _StoredText(data, SchemaView(PlanFile if is_plan else DaemonFile), url, known)
+    texts = filter(None, (_stored(other, url, access, known) for other in beside))
+    restored = [place for one in (whole, *texts) for place in _restored(one)]
     return [
-        PlanEffect(
-            f"{escaped(_dotted(key))}: {json.dumps(value, default=str)}", _asks(key, value, whole)
-        )
-        for key, value in _leaves(data, (), _HARMLESS["plan" if is_plan else "daemon"])
+        _effect(key, value, whole, restored)
+        for key, value in (*_values(whole), *_unsaid_places(whole))
         if not _is_ours(key, value, whole)
     ]
 
 
+def _stored(
+    text: str, url: str, access: Mapping[str, object], known: Collection[SecretRef]
+) -> _StoredText | None:
+    data = read(text.encode(), "text", allow_empty=True).data
+    if not isinstance(data, dict):
+        return None
+    view = SchemaView(PlanFile if "plan" in data else DaemonFile)
+    return _StoredText(data, view, url, access, known)
+
+
+def _values(text: _StoredText) -> Iterator[tuple[KeyPath, Any]]:
+    return _leaves(text.data, (), _HARMLESS["plan" if "plan" in text.data else "daemon"])
+
+
+def _effect(
+    key: KeyPath, value: Any, text: _StoredText, restored: Collection[_Restored]
+) -> PlanEffect:
+    line = f"{escaped(_dotted(key))}: {json.dumps(value, default=str)}"
+    if (within := _restored_file(key, value, restored)) is not None:
+        return PlanEffect(f"{line}, which a recovery of {escaped(within)} replaces", asks=True)
+    return PlanEffect(line, _asks(key, value, text))
+
+
 def stored_orders(
-    plans: dict[str, str], config: str | None, *, url: str, known: Collection[SecretRef]
+    plans: dict[str, str],
+    config: str | None,
+    *,
+    url: str,
+    access: Mapping[str, object],
+    known: Collection[SecretRef],
 ) -> dict[str, list[PlanEffect]]:
     """The orders of each file, by its name, including files without orders."""
     texts = {f"plans/{name}.yaml": text for name, text in plans.items()}
     texts |= {"drd.yaml": config} if config is not None else {}
-    return {name: orders(text, url=url, known=known) for name, text in texts.items()}
+    return {
+        name: orders(text, url=url, access=access, known=known, beside=texts.values())
+        for name, text in texts.items()
+    }
 
 
 def _dotted(key: KeyPath) -> str:
@@ -133,6 +177,8 @@ def _asks(key: KeyPath, value: Any, text: _StoredText) -> bool:
         return not _is_of_a_file(key, text)
     if _is_url(key):
         return not _is_here(value)
+    if _is_place(key, text):
+        return not _is_as_named(key, text)
     return not (_is_any(key, _ONLY_DATA) or _is_closed(key, text))
 
 
@@ -145,7 +191,7 @@ def _stays_home(key: KeyPath, value: dict[Any, Any], text: _StoredText) -> bool:
         return False
     url, is_known = _url_beside(key, text), _ref(value) in text.known
     if _is_named(url, text):
-        return is_known
+        return is_known and _is_at_named(key, text)
     return _is_here(url) and key[2:] == ("password",) and (is_known or "command" not in value)
 
 
@@ -177,6 +223,8 @@ def _use_by_kind(key: KeyPath, text: _StoredText) -> tuple[KindSpec, KeyUse] | N
 
 
 def _asks_of_kind(spec: KindSpec, use: KeyUse, value: Any) -> bool:
+    if use is KeyUse.RUNS:
+        return True
     if use is KeyUse.READS:
         places = value if isinstance(value, list) else [value]
         return any(_is_hosts_own(str(place)) for place in places)
@@ -202,8 +250,46 @@ def _is_one_of_few(node: Mapping[str, Any]) -> bool:
 def _is_hosts_own(path: str) -> bool:
     """Return whether a path is, contains or lies in one of the places in which a host keeps its own
     secrets."""
-    place = os.path.normpath("/" + path.lstrip("/")).rstrip("/") + "/"
+    place = os.path.normpath(_absolute(path)).rstrip("/") + "/"
     return any(place.startswith(f"{own}/") or f"{own}/".startswith(place) for own in _HOSTS_OWN)
+
+
+# --- files that come back from the repository -------------------------------------------------
+
+
+class _Restored(NamedTuple):
+    """A path that a recovery writes, and the key that names it."""
+
+    path: str
+    key: str
+
+
+def _restored(text: _StoredText) -> Iterator[_Restored]:
+    for key, value in _values(text):
+        used = _use_by_kind(key, text)
+        if used is not None and used[1] in (KeyUse.READS, KeyUse.WRITES):
+            for path in value if isinstance(value, list) else [value]:
+                yield _Restored(str(path), _dotted(key))
+
+
+def _restored_file(key: KeyPath, value: Any, restored: Collection[_Restored]) -> str | None:
+    """Return which restored path contains the file of a secret or a certificate, or is it. Whoever
+    has the repository's password writes that file: an rclone.conf runs commands, a known_hosts or a
+    certificate lets another server pose as the repository."""
+    file = value.get("file") if isinstance(value, dict) else value if key[-1] == "ca_cert" else None
+    if not isinstance(file, str):
+        return None
+    for place in restored:
+        if any(
+            Path(resolved(_absolute(file))).is_relative_to(resolved(_absolute(place.path)))
+            for resolved in (os.path.normpath, os.path.realpath)
+        ):
+            return place.key
+    return None
+
+
+def _absolute(path: str) -> str:
+    return "/" + path.lstrip("/")
 
 
 # --- reading the text -------------------------------------------------------------------------
@@ -244,7 +330,11 @@ def _ref(value: dict[Any, Any]) -> SecretRef:
 
 def _is_ours(key: KeyPath, value: Any, text: _StoredText) -> bool:
     if isinstance(value, dict):
-        named = key[0] == "repositories" and _is_named(_url_beside(key, text), text)
+        named = (
+            key[0] == "repositories"
+            and _is_named(_url_beside(key, text), text)
+            and _is_at_named(key, text)
+        )
         # A file reference keeps its place, and is written there.
         return named and "file" not in value and _ref(value) in text.known
     return _is_url(key) and _is_named(value, text)
@@ -256,9 +346,63 @@ def _is_url(key: KeyPath) -> bool:
 
 def _url_beside(key: KeyPath, text: _StoredText) -> Any:
     """Return the URL of the repository to which a key belongs."""
-    repositories = text.data["repositories"]
-    repository = repositories.get(key[1]) if isinstance(repositories, dict) and key[1:] else None
-    return repository.get("url") if isinstance(repository, dict) else None
+    return _repository(key, text).get("url")
+
+
+def _repository(key: KeyPath, text: _StoredText) -> dict[Any, Any]:
+    repositories = text.data.get("repositories")
+    found = repositories.get(key[1]) if isinstance(repositories, dict) and key[1:] else None
+    return found if isinstance(found, dict) else {}
+
+
+def _is_place(key: KeyPath, text: _StoredText) -> bool:
+    """Return whether a key decides, with the URL beside it, where data and secrets go."""
+    if key[0] != "repositories" or len(key) != 4:
+        return False
+    scheme = scheme_of(str(_url_beside(key, text)))
+    return scheme is not None and key[2] == scheme.name and key[3] in scheme.place({})
+
+
+def _is_as_named(key: KeyPath, text: _StoredText) -> bool:
+    """Return whether the stored plan has the value that the person gave for this repository."""
+    url, setting = _url_beside(key, text), key[3]
+    scheme = scheme_of(str(url))
+    if scheme is None or not _is_named(url, text):
+        return False
+    here, typed = scheme.place(_section(key, scheme, text)), scheme.place(text.access)
+    return here[str(setting)] == typed[str(setting)]
+
+
+def _is_at_named(key: KeyPath, text: _StoredText) -> bool:
+    """Return whether the repository to which a key belongs is at the named one's URL, and has what
+    else decides where data and secrets go."""
+    url = _url_beside(key, text)
+    scheme = scheme_of(str(url))
+    if scheme is None or not _is_named(url, text):
+        return _is_named(url, text)
+    return scheme.place(_section(key, scheme, text)) == scheme.place(text.access)
+
+
+def _section(key: KeyPath, scheme: Scheme, text: _StoredText) -> dict[Any, Any]:
+    section = _repository(key, text).get(scheme.name)
+    return section if isinstance(section, dict) else {}
+
+
+def _unsaid_places(text: _StoredText) -> Iterator[tuple[KeyPath, Any]]:
+    """What a text leaves out, so that its repository is not the named one: a suffix, for which
+    Azure's own then counts."""
+    repositories = text.data.get("repositories")
+    for name in repositories if isinstance(repositories, dict) else ():
+        beside: KeyPath = ("repositories", str(name))
+        url = _url_beside(beside, text)
+        scheme = scheme_of(str(url))
+        if scheme is None or not _is_named(url, text):
+            continue
+        given = _section(beside, scheme, text)
+        here, typed = scheme.place(given), scheme.place(text.access)
+        for setting in here:
+            if not given.get(setting) and here[setting] != typed[setting]:
+                yield (*beside, scheme.name, setting), None
 
 
 def _is_named(url: Any, text: _StoredText) -> bool:

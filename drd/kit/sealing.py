@@ -63,12 +63,13 @@ def unseal(kit: bytes, key: Key, *, name: str) -> bytes:
     except pyrage.DecryptError as error:
         if not whole:
             raise KitDamaged(
-                f"{name} is damaged: it does not match its first line ({_error_text(error)})",
+                f"the kit {name} is damaged: its content does not match the digest in its first "
+                f"line ({_error_text(error)})",
                 hint="use another copy of the kit.",
             ) from None
         if key.passphrase is None:
             raise WrongKey(
-                f"{name} is not encrypted for this identity",
+                f"this identity does not open the kit {name}",
                 hint="the kit's first line says what opens it: another identity, "
                 "or --passphrase-file.",
             ) from None
@@ -111,7 +112,7 @@ def unwritable(what: str, error: OSError) -> TargetUnwritable:
         return TargetUnwritable(f"cannot write {what}: {error.strerror}", hint=error.hint)
     return TargetUnwritable(
         f"cannot write {what}: {(error.strerror or str(error)).lower()}",
-        hint="give a file in an existing directory that you may write to.",
+        hint="drd wrote nothing. Give a file in an existing directory that you may write to.",
     )
 
 

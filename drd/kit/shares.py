@@ -21,7 +21,7 @@ from drd import log
 from drd.errors import UsageError
 from drd.kinds.file_system import fsync_path
 from drd.kit.sealing import read_secret_file, unwritable
-from drd.model.plan import Sharing
+from drd.model.sharing import Sharing
 from drd.model.text import counted
 from drd.model.units import format_time
 from drd.process import rights

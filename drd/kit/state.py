@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from drd.config.daemon import DaemonSettings
 from drd.errors import DrdError, UsageError
@@ -22,10 +21,12 @@ from drd.model.kit_findings import (
     VERIFY,
     kit_findings,
 )
-from drd.model.plan import Plan, Sharing
+from drd.model.plan import Plan
 from drd.model.run import RunKind, RunState
 from drd.model.run_details import KitDetail
+from drd.model.sharing import Sharing
 from drd.ports import Catalogue
+from drd.presence import is_gone
 
 
 def standing(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> tuple[Finding, ...]:
@@ -43,23 +44,11 @@ def standing(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> tupl
         plan.digest,
         record,
         required=required,
+        proofs=catalogue.plans.proofs(plan),
         file=file,
         opener=opener,
-        gone=file is not None and _is_gone(file),
+        gone=file is not None and is_gone(file),
     )
-
-
-def _is_gone(file: str) -> bool:
-    """Return whether the copy is gone; False if this user may not read the directory: then nobody
-    knows.
-    """
-    try:
-        Path(file).stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _named(settings: DaemonSettings, plan: Plan) -> tuple[str, ...] | Sharing:
@@ -102,20 +91,22 @@ def making(services: Services, plan: Plan) -> Iterator[Runner]:
         yield runner
 
 
-def made(runner: Runner, sha256: str, size: int) -> None:
+def made(runner: Runner, plan: Plan, sha256: str, size: int) -> None:
     """Record that the kit is written."""
     services = runner.services
     services.catalogue.runs.finish(
         runner.owned,
         RunState.SUCCEEDED,
         at=services.clock.now(),
-        detail=KitDetail(sha256=sha256, bytes=size),
+        detail=KitDetail(sha256=sha256, bytes=size, proof=plan.proof),
     )
 
 
 def what_it_is(found: KitVerification, plan: PlanFound, sha256: str) -> KitDetail:
     """Return the details of an opened kit that a run records."""
-    return KitDetail(sha256=sha256, made_at=found.made_at, plan_digest=plan.digest)
+    return KitDetail(
+        sha256=sha256, made_at=found.made_at, plan_digest=plan.digest, proof=plan.proof
+    )
 
 
 def record_use(

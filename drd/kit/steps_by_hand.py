@@ -60,7 +60,7 @@ class StepsByHand:
         if self._unknown:
             names = ", ".join(f"${{{name}}}" for name in dict.fromkeys(self._unknown))
             said += f" Replace {names} by the real value:"
-        yield Paragraph(said)
+        yield Paragraph(said, waits=bool(self._unknown) or not lines)
         if lines:
             yield Commands("\n".join(lines) + "\n", shown=bool(self._unknown))
 

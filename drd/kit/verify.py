@@ -3,10 +3,10 @@ current plans."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from drd.errors import DrdError, NoRestorePoint
 from drd.kit.archive import Kit
@@ -32,13 +32,21 @@ class RepositoryFound:
     error: DrdError | None = None
 
 
+class LoadedHashes(NamedTuple):
+    """The hash of a plan that this host has loaded, and others by which evidence counts for it."""
+
+    digest: str
+    proofs: Collection[str] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class PlanFound:
-    """`loaded` is the hash of the plan that this host has loaded; None if it knows none."""
+    """`loaded` are the hashes of the plan that this host has loaded; None if it knows none."""
 
     name: str
     digest: str
-    loaded: str | None
+    proof: str | None
+    loaded: LoadedHashes | None
     repositories: tuple[RepositoryFound, ...]
     missing: tuple[str, ...]
     error: DrdError | None = None
@@ -50,7 +58,10 @@ class PlanFound:
 
     @property
     def current(self) -> bool | None:
-        return None if self.loaded is None else self.loaded == self.digest
+        """Whether a recovery with the kit does what one by the loaded plan does."""
+        if self.loaded is None:
+            return None
+        return (self.proof or self.digest) in (self.loaded.digest, *self.loaded.proofs)
 
     @property
     def problems(self) -> list[DrdError]:
@@ -87,8 +98,9 @@ class KitVerification:
         errors.sort(key=lambda problem: isinstance(problem, NoRestorePoint))
         changed: list[DrdError] = [
             KitOutdated(
-                f"plan {p.name} was changed after the kit was made",
-                hint=f"run drd kit export {p.name} …, and replace the old kit with the new one.",
+                f"the kit is outdated: plan {p.name} was changed after the kit was made",
+                hint="make a new kit as the old one was made, and replace the old one with it: "
+                f"drd kit export {p.name} --to FILE (with the same options as before).",
             )
             for p in self.plans
             if p.current is False
@@ -103,11 +115,7 @@ class KitVerification:
         """The result as lines for a terminal."""
         yield f"kit of {format_time(self.made_at)}, {format_duration(self.age_s)} old"
         for plan in self.plans:
-            known = {None: "not loaded on this host", True: "same as on this host"}
-            yield (
-                f"{plan.name}: plan {plan.digest[:12]}, "
-                f"{known.get(plan.current, 'changed since then')}"
-            )
+            yield f"{plan.name}: the plan in the kit (hash {plan.digest[:12]}) {_compared(plan)}"
             for repository in plan.repositories:
                 yield f"  {repository.name}  {_result_text(repository)}"
             for missing in plan.missing:
@@ -116,14 +124,29 @@ class KitVerification:
 
 def _result_text(found: RepositoryFound) -> str:
     if found.error is not None:
-        return "does not open"
+        return "drd cannot use this repository with the kit, see below"
     if found.newest is None:
-        return "opens, but contains no complete restore point"
+        return "the kit opens this repository, but it contains no complete restore point"
     at = found.newest.data_time
-    return f"opens, newest point {found.newest.id} with data of {format_time(at, seconds=True)}"
+    point = f"{found.newest.id} with data of {format_time(at, seconds=True)}"
+    return f"the kit opens this repository; its newest restore point is {point}"
 
 
-def verify(kit: Kit, loaded: Mapping[str, str], *, only: str | None = None) -> KitVerification:
+def _compared(plan: PlanFound) -> str:
+    if plan.loaded is None:
+        return "is not loaded on this host, so drd cannot compare it"
+    if not plan.current:
+        return "is older than the plan on this host"
+    if plan.loaded.digest != plan.digest:
+        return (
+            "has an older schedule or owner than the plan on this host, but recovers the same data"
+        )
+    return "is the same as on this host"
+
+
+def verify(
+    kit: Kit, loaded: Mapping[str, LoadedHashes], *, only: str | None = None
+) -> KitVerification:
     """Check every repository with the kit alone, or those of one plan; `loaded` are the hashes of
     the plans that this host has loaded, by name."""
     with opened(kit) as using:
@@ -135,15 +158,15 @@ def verify(kit: Kit, loaded: Mapping[str, str], *, only: str | None = None) -> K
     return KitVerification(kit.index.made_at, datetime.now(UTC), plans)
 
 
-def _plan(using: OpenedKit, known: KitPlan, loaded: str | None) -> PlanFound:
+def _plan(using: OpenedKit, known: KitPlan, loaded: LoadedHashes | None) -> PlanFound:
     missing = known.missing if known.seals is not None else (*known.missing, _NO_SEALS)
     try:
         plan = using.plan(known)
     except DrdError as error:
-        return PlanFound(known.name, known.digest, loaded, (), missing, error)
+        return PlanFound(known.name, known.digest, known.proof, loaded, (), missing, error)
     repositories = [_repository(using, plan, repository) for repository in known.repositories]
     kept = tuple(f for f in repositories if f is not None)
-    return PlanFound(known.name, known.digest, loaded, kept, missing)
+    return PlanFound(known.name, known.digest, known.proof, loaded, kept, missing)
 
 
 def _repository(using: OpenedKit, plan: Plan, known: KitRepository) -> RepositoryFound | None:
@@ -171,7 +194,7 @@ def document(found: KitVerification) -> dict[str, Any]:
             {
                 "plan": p.name,
                 "digest": p.digest,
-                "loaded_digest": p.loaded,
+                "loaded_digest": p.loaded.digest if p.loaded is not None else None,
                 "current": p.current,
                 "newest_point": _point(p.newest),
                 "missing": list(p.missing),

@@ -14,7 +14,7 @@ from drd.flows.services import Services
 from drd.kit.archive import unpack
 from drd.kit.sealing import read_kit, unseal
 from drd.kit.state import probe_failed_repositories, what_it_is
-from drd.kit.verify import KitOutdated, KitVerification, verify
+from drd.kit.verify import KitOutdated, KitVerification, LoadedHashes, verify
 from drd.model.kit import Key
 from drd.model.kit_findings import VERIFY
 from drd.model.plan import KitWatch, Plan
@@ -76,7 +76,8 @@ def _verified(
     digest = sha256(sealed).hexdigest()
     seen.detail = KitDetail(sha256=digest)
     kit = unpack(unseal(sealed, key_of(watch), name=watch.file), name=watch.file)
-    verification = verify(kit, {plan.name: plan.digest}, only=plan.name)
+    loaded = LoadedHashes(plan.digest, services.catalogue.plans.proofs(plan))
+    verification = verify(kit, {plan.name: loaded}, only=plan.name)
     if not verification.plans:
         raise KitUnavailable(
             f"{watch.file} does not contain the plan {plan.name}",

@@ -17,14 +17,20 @@ from drd.metrics.gauge import (
 )
 from drd.model.repositories import STATES
 from drd.model.run import DrillResult
-from drd.model.verdicts import Assessment, ComponentAssessment, Readiness, Verdict
+from drd.model.verdicts import Assessment, ComponentAssessment, PlanState, Readiness, Verdict
 
-_READINESS = tuple(r.replace(" ", "_") for r in Readiness)
+
+def _label(words: str) -> str:
+    return words.replace(" ", "_")
+
+
+_READINESS = tuple(map(_label, Readiness))
+_STATES_OF_PLAN = tuple(map(_label, PlanState))
 
 _FIGURES: tuple[tuple[str, str, Callable[[Assessment], float | None]], ...] = (
     (
         "drd_plan_load_error",
-        "1 if the present plan file is not in force: it is broken, changed, gone or new.",
+        "1 if drd has not loaded the present plan file: it is broken, changed, gone or new.",
         lambda p: float(p.load_error is not None),
     ),
     (
@@ -142,6 +148,12 @@ def _states(named: Sequence[tuple[str, Assessment]]) -> Iterator[Metric]:
         (((name, printable(p.owner)), 1.0) for name, p in named if p.owner is not None),
     )
     yield gauge(
+        "drd_plan_state",
+        "State of the plan: 1 for the one that holds now, the worst of verdict and readiness.",
+        ("plan", "state"),
+        (s for n, p in named for s in one_of((n,), _STATES_OF_PLAN, _label(p.state))),
+    )
+    yield gauge(
         "drd_plan_verdict",
         "Verdict of each objective: 1 for the verdict that holds now; plan is the worst of the "
         "three.",
@@ -152,7 +164,7 @@ def _states(named: Sequence[tuple[str, Assessment]]) -> Iterator[Metric]:
         "drd_plan_readiness",
         "Readiness of the plan: 1 for the value that holds now.",
         ("plan", "readiness"),
-        (s for n, p in named for s in one_of((n,), _READINESS, p.readiness.replace(" ", "_"))),
+        (s for n, p in named for s in one_of((n,), _READINESS, _label(p.readiness))),
     )
 
 

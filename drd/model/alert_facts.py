@@ -91,6 +91,26 @@ class PackageTrouble(NamedTuple):
     remedy: str = "drd doctor"
 
 
+class LaterCredential(NamedTuple):
+    """A credential that was changed or `added` at `at`, after the service got its copies. `name` is
+    empty if drd can only see that some file of the directory was exchanged or added.
+    """
+
+    name: str
+    at: datetime
+    added: bool = False
+
+
+class GoneSecret(NamedTuple):
+    """A secret file that a plan in force or drd.yaml names, and that is gone since `at`; None if
+    nobody can say. The service has a copy of one that `is_handed_over` until it stops.
+    """
+
+    file: str
+    at: datetime | None
+    is_handed_over: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class HostFacts:
     """The daemon and its host. `clock_jump_s` is how far the wall clock jumped last, positive for
@@ -98,8 +118,10 @@ class HostFacts:
     in which the host was awake without a daemon. `catalogue_error` is why the catalogue cannot be
     read or written, None if it can. `contested` says why this state may be a copy of one that
     another drd uses. `state_wrong` are files in the state that others have put there or can open.
-    `configuration_error` is the error of a drd.yaml that a reload refused. `extensions` has
-    what is wrong with packages that drd.yaml names.
+    `configuration_error` is the error of a drd.yaml that a reload refused, `needs_restart` that
+    only a restart gives the service what it names. `extensions` has what is wrong with packages
+    that drd.yaml names. `credentials` are those that only a restart would give to the service,
+    `gone_secrets` those whose files are gone.
     """
 
     clock_jump_s: float | None = None
@@ -108,8 +130,11 @@ class HostFacts:
     down_to: datetime | None = None
     catalogue_error: str | None = None
     configuration_error: str | None = None
+    needs_restart: bool = False
     disks: tuple[DiskFacts, ...] = ()
     channels: tuple[ChannelState, ...] = ()
     contested: str | None = None
     state_wrong: str | None = None
     extensions: tuple[PackageTrouble, ...] = ()
+    credentials: tuple[LaterCredential, ...] = ()
+    gone_secrets: tuple[GoneSecret, ...] = ()

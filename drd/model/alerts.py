@@ -32,6 +32,8 @@ AT_ONCE = frozenset(
         "plan-text",
         "exposed-file",
         "configuration",
+        "credentials",
+        "secret-missing",
     }
 )
 """Kinds of alerts that are resolved without a hold time, because only the end of a rare run or a
@@ -47,7 +49,10 @@ AlertKey = tuple[str, str, str]
 class Condition:
     """A current problem. `kind` and `code` are those of its alert; `code` is empty if the kind is
     the code as well. `plan` is empty if it concerns the daemon; `subject` distinguishes problems of
-    the same kind in a plan (a repository, a disk)."""
+    the same kind in a plan (a repository, a disk). `brief` are words for the title beside the kind.
+    `why` is the kind of another condition with the same cause, or the code of the error that failed
+    a run. `also` are conditions with the same cause that this one tells as well. `runs` are the ids
+    of runs whose end it, or one of those, is about."""
 
     kind: str
     severity: Urgency
@@ -56,6 +61,10 @@ class Condition:
     remedy: str = ""
     plan: str = ""
     code: str = ""
+    brief: str = ""
+    why: str = ""
+    also: tuple[AlertKey, ...] = ()
+    runs: tuple[str, ...] = ()
 
     @property
     def key(self) -> AlertKey:
@@ -122,6 +131,12 @@ class Rules:
         )
 
 
+ENDED_BY_DRILL = frozenset(
+    {"never-drilled", "drill-failed", "drill-inconclusive", "drill-overdue", "rto", "plan-changed"}
+)
+"""Kinds of alerts that the next passed drill resolves at once."""
+
+
 class AlertChange(StrEnum):
     """What happened to an alert."""
 
@@ -150,11 +165,15 @@ class AlertChange(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """`before` is the alert that the decision is based on, None for a new one."""
+    """`before` is the alert that the decision is based on, None for a new one. `brief` are the
+    words of the condition for the title, `runs` the runs whose end it is about.
+    """
 
     change: AlertChange
     before: Alert | None
     after: Alert
+    brief: str = ""
+    runs: tuple[str, ...] = ()
 
 
 def rank(severity: str) -> int:
@@ -176,11 +195,24 @@ def reconcile(
     Of several conditions with the same key the most severe counts. A condition that was not checked
     (`was_checked`; None: all were) counts as still there: missing data is not good news. It does
     not restart the hold time of a condition that was gone.
+
+    An alert whose condition is told by another one (`also`) goes on as the alert of that one, with
+    its id: it is sent again only if the other is more severe. If that one has an alert already, it
+    waits in silence.
     """
     current = _by_key(conditions)
+    told = {key: c.key for c in current.values() for key in c.also}
+    with_alert = {alert.key for alert in open_alerts}
     transitions = []
     for alert in open_alerts:
-        condition = current.pop(alert.key, None)
+        teller = told.get(alert.key)
+        if teller in with_alert:
+            if alert.gone_at is not None:
+                transitions.append(_kept(alert, gone_at=None))
+            continue
+        if teller is not None:
+            with_alert.add(teller)
+        condition = current.pop(teller or alert.key, None)
         if condition is None and was_checked is not None and not was_checked(alert):
             if alert.gone_at is not None:
                 continue
@@ -192,6 +224,10 @@ def reconcile(
             transitions.append(transition)
     transitions += [_fire(condition, now, new_id()) for condition in current.values()]
     return sorted(transitions, key=lambda t: t.after.key)
+
+
+def _kept(alert: Alert, **now: datetime | None) -> Transition:
+    return Transition(AlertChange.KEPT, alert, replace(alert, **now))  # type: ignore[arg-type]
 
 
 def acknowledged(
@@ -254,7 +290,7 @@ def _fire(condition: Condition, now: datetime, new: str) -> Transition:
         seen_at=now,
         told_at=now,
     )
-    return Transition(AlertChange.FIRED, None, alert)
+    return Transition(AlertChange.FIRED, None, alert, condition.brief, condition.runs)
 
 
 def _on_condition_gone(alert: Alert, now: datetime, rules: Rules) -> Transition | None:
@@ -279,14 +315,16 @@ def _on_condition_present(
     change = _told_again(alert, condition, now, rules)
     if change is not None:
         after = _renewed(alert, condition, now)
-        return Transition(change, alert, replace(after, state="firing", told_at=now))
+        after = replace(after, state="firing", told_at=now)
+        return Transition(change, alert, after, condition.brief, condition.runs)
     seen_at = _past(alert.seen_at or alert.since, now)
     told_at = _past(alert.told_at or alert.since, now)
     falls = rank(condition.severity) > rank(alert.severity)
     # One that got less severe keeps its severity for the hold time: otherwise a condition that
     # alternates would be sent at every rise.
     stale_s = rules.hold_s + rules.refresh_s if falls else rules.refresh_s
-    if (now - seen_at).total_seconds() >= stale_s:
+    goes_on = alert.key != condition.key and not falls
+    if goes_on or (now - seen_at).total_seconds() >= stale_s:
         return Transition(AlertChange.KEPT, alert, _renewed(alert, condition, now))
     after = replace(alert, seen_at=seen_at, told_at=told_at, gone_at=None)
     return Transition(AlertChange.KEPT, alert, after) if after != alert else None
@@ -309,6 +347,8 @@ def _told_again(
 def _renewed(alert: Alert, condition: Condition, now: datetime) -> Alert:
     return replace(
         alert,
+        kind=condition.kind,
+        subject=condition.subject,
         severity=condition.severity,
         text=condition.text,
         remedy=condition.remedy,

@@ -6,6 +6,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+SYNCHRONISE = (
+    "turn on NTP on the host whose clock is wrong: timedatectl set-ntp true (on Debian, first: "
+    "apt-get install systemd-timesyncd)"
+)
+"""The remedy for a wrong clock."""
+
 AGE_TOLERANCE_S = 5.0
 """A time further in the future than this has no age: verdicts and retention distrust it. The clocks
 of two healthy hosts differ by less.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from drd.model.down import in_words
 from drd.model.drill_verdicts import judge_drill, of_plan
 from drd.model.exposure import judge_component, judge_copy, judge_rpo
 from drd.model.facts import (
@@ -20,10 +21,14 @@ from drd.model.facts import (
 )
 from drd.model.finding_codes import DRILL
 from drd.model.known_findings import OVER, PAUSED, standing_alerts, still_found
+from drd.model.plan_state import LOOKING_AHEAD, Judged, state_of
 from drd.model.repositories import assess_repository, readable, unreadable_since
 from drd.model.text import and_more, counted, noun, without_output
-from drd.model.units import format_duration, format_size
+from drd.model.units import format_duration, format_size, format_time
 from drd.model.verdicts import (
+    NOT_LOADED,
+    STATE_OF_READINESS,
+    UNFINISHED,
     Assessment,
     DrillAssessment,
     Readiness,
@@ -36,10 +41,6 @@ from drd.model.verdicts import (
 
 MEASURABLE_BYTES = 64 << 20
 """A restore of less data than this takes mostly the time for starting and checking."""
-
-
-LOOKING_AHEAD = ("not-ready", "repository-unreachable", "repository-unprotected")
-"""Kinds of alerts about readiness findings."""
 
 
 def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
@@ -57,9 +58,14 @@ def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
     readiness, readiness_reasons = judge_readiness(subject, rpo, drill)
     lost_since = unreadable_since(subject)
     reasons = rpo_reasons + drill_reasons + rto_reasons + readiness_reasons
-    reasons += judge_retention(subject, now)
+    reasons += judge_retention(subject, now) + judge_unfinished(subject)
     copies = tuple(judge_copy(subject, c, now) for c in subject.copies)
     behind = [c.repository for c in copies if c.verdict is not Verdict.MET]
+    alerts = standing_alerts(subject, reasons, behind)
+    sorted_reasons = tuple(sorted(reasons, key=lambda r: -r.verdict.severity))
+    repositories = tuple(assess_repository(r) for r in subject.repositories)
+    judged = Judged(subject.plan, readiness, sorted_reasons, alerts, copies, repositories)
+    state, remarks = state_of(judged)
     return Assessment(
         plan=subject.plan,
         owner=subject.owner,
@@ -71,31 +77,45 @@ def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
         components=tuple(
             [judge_component(subject, c, lost_since, now) for c in subject.components]
         ),
-        alerts=standing_alerts(subject, reasons, behind),
-        reasons=tuple(sorted(reasons, key=lambda r: -r.verdict.severity)),
+        alerts=alerts,
+        reasons=sorted_reasons,
         load_error=subject.load_error,
         copies=copies,
-        repositories=tuple(assess_repository(r) for r in subject.repositories),
+        repositories=repositories,
         paused=subject.paused,
         waiting=subject.waiting,
         holds=tuple(h for h in subject.holds if h.until is None or now < h.until),
+        file=subject.file,
+        loaded_at=subject.loaded_at,
+        newest=readable(subject) or subject.newest,
+        points=subject.complete_points,
+        backup=subject.backup,
+        failures=subject.failures,
+        state=state,
+        remarks=remarks,
     )
 
 
 def _never_loaded(plan: NotLoaded) -> Assessment:
     unknown = Verdict.UNKNOWN
+    reasons = (Reason(unknown, plan.why, plan.command, NOT_LOADED),)
+    judged = Judged(plan.plan, Readiness.NEEDS_DRILL, reasons, plan.alerts)
+    state, remarks = state_of(judged)
     return Assessment(
         plan=plan.plan,
         owner=None,
         verdict=unknown,
-        readiness=Readiness.NEEDS_DRILL,
+        readiness=judged.readiness,
         rpo=RpoAssessment(None, None, None, None, unknown),
         rto=RtoAssessment(None, None, None, unknown),
         drill=DrillAssessment(None, None, None, unknown),
         components=(),
         alerts=plan.alerts,
-        reasons=(Reason(unknown, plan.why, plan.command, "plan-not-loaded"),),
+        reasons=reasons,
         load_error=plan.why,
+        file=plan.file,
+        state=state,
+        remarks=remarks,
     )
 
 
@@ -115,6 +135,33 @@ def judge_retention(facts: PlanFacts, now: datetime) -> list[Reason]:
         command = f"drd retention {facts.plan} --dry-run"
         reasons.append(Reason(Verdict.MET, text, command, says_why=OVER))
     return reasons
+
+
+def judge_unfinished(facts: PlanFacts) -> list[Reason]:
+    """Return the reason that a recovery over production stopped in the middle: production may be
+    half replaced, and what the recovery stopped is down.
+    """
+    left = facts.unfinished
+    if left is None:
+        return []
+    at = format_time(left.at)
+    died = left.state == "waiting"
+    facts_of_it = [f"its process died, noticed at {at}" if died else f"{left.state} at {at}"]
+    facts_of_it.append(f"replaced: {', '.join(left.replaced) or 'nothing'}")
+    if left.partly:
+        facts_of_it.append(f"perhaps replaced: {', '.join(left.partly)}")
+    if left.left:
+        facts_of_it.append(f"not replaced: {', '.join(left.left)}")
+    if left.down:
+        facts_of_it.append(f"stopped and not started again: {in_words(left.down)}")
+    text = (
+        f"a recovery in place was not finished ({'; '.join(facts_of_it)}). Finish the recovery, or "
+        f"put the old data back with drd undo {left.run}. drd done {left.run} would keep this "
+        "mixture of old and restored data, and delete the kept old data for good"
+    )
+    remedy = f"drd resume {left.run}"
+    # Another recovery that stops has an alert of its own, with its own time.
+    return [Reason(Verdict.AT_RISK, text, remedy, UNFINISHED, subject=left.run, run=left.run)]
 
 
 def standing_pauses(facts: PlanFacts, now: datetime) -> list[FindingFacts]:
@@ -142,7 +189,7 @@ def over_limit(plan: str, waiting: int) -> str:
 def judge_readiness(
     facts: PlanFacts, rpo: RpoAssessment, drill: DrillAssessment
 ) -> tuple[Readiness, list[Reason]]:
-    """Judge the readiness of a plan. It is ready only if its drill verdict is met, a restore point
+    """Judge the readiness of a plan. It is ready only if its drills prove it, a restore point
     exists, its repositories are whole and the last readiness check found no problems.
 
     Findings of that check are shown if the drill's own reasons do not cover them. A newer drill
@@ -153,23 +200,30 @@ def judge_readiness(
     if unready is None:
         return proven, []
     if not unready.readiness:  # the check itself failed
-        text = f"{Readiness.NOT_READY}: {without_output(unready.error)}"
-        return Readiness.NOT_READY, [Reason(Verdict.MET, text, f"drd readiness {facts.plan}")]
+        text = f"the readiness check failed: {without_output(unready.error)}"
+        return Readiness.NOT_READY, [_withholding(facts, text, Readiness.NOT_READY)]
     verdict, missing = _found_ahead(facts, unready)
     if not missing or (verdict is Readiness.NEEDS_DRILL and proven is not Readiness.READY):
         return proven, []
     first = missing[0]
-    text = f"{verdict}: {first.name}: {first.text}" + and_more(len(missing) - 1)
-    return verdict, _reasons_ahead(facts, text, first)
+    text = f"{first.name}: {first.text}" + and_more(len(missing) - 1)
+    return verdict, _reasons_ahead(facts, text, first, verdict)
 
 
-def _reasons_ahead(facts: PlanFacts, text: str, first: FindingFacts) -> list[Reason]:
+def _reasons_ahead(
+    facts: PlanFacts, text: str, first: FindingFacts, verdict: Readiness
+) -> list[Reason]:
     """Return the reason from the last readiness check; none if an alert shows its first finding
     already.
     """
     if any(alert.kind in LOOKING_AHEAD and alert.subject == first.name for alert in facts.alerts):
         return []
-    return [Reason(Verdict.MET, text, f"drd readiness {facts.plan}")]
+    return [_withholding(facts, text, verdict)]
+
+
+def _withholding(facts: PlanFacts, text: str, verdict: Readiness) -> Reason:
+    state = STATE_OF_READINESS[verdict]
+    return Reason(Verdict.MET, text, f"drd readiness {facts.plan}", at_least=state)
 
 
 def _found_ahead(
@@ -188,14 +242,14 @@ def _found_ahead(
 
 
 def _proven(facts: PlanFacts, rpo: RpoAssessment, drill: DrillAssessment) -> Readiness:
-    if drill.verdict is Verdict.BREACHED or facts.package_missing:
+    if drill.proven is Verdict.BREACHED or facts.package_missing:
         return Readiness.NOT_READY
     if readable(facts) is None and (drill.last_at is not None or rpo.loses_everything):
         return Readiness.NOT_READY
     hurt = any(r.lost is not None or r.damage is not None or r.missing for r in facts.repositories)
     if hurt or any(s.unproven for s in drill.scenarios if s.wanted and s.result == "passed"):
         return Readiness.NOT_READY
-    return Readiness.READY if drill.verdict is Verdict.MET else Readiness.NEEDS_DRILL
+    return Readiness.READY if drill.proven is Verdict.MET else Readiness.NEEDS_DRILL
 
 
 # --- RTO ------------------------------------------------------------------------------------

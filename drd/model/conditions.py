@@ -7,6 +7,7 @@ checked stays (`blind`).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from drd.errors import RepositoryDamaged
@@ -17,20 +18,22 @@ from drd.model.alert_facts import (
 )
 from drd.model.alerts import Condition
 from drd.model.cause import STOPPED
-from drd.model.compliance import LOOKING_AHEAD, over_limit, standing_pauses
+from drd.model.compliance import over_limit, standing_pauses
 from drd.model.drill_verdicts import is_overdue
-from drd.model.exposure import age, ago, copy_bound_s, incomplete_point, tried
+from drd.model.exposure import age, copy_bound_s, incomplete_point, tried
 from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
 from drd.model.finding import Finding
-from drd.model.finding_codes import OF_REPOSITORY, PROTECTION, REPOSITORY, name_of
+from drd.model.finding_codes import OF_REPOSITORY, PROTECTION, REPOSITORY, SOURCE, name_of
 from drd.model.kit_findings import EXPORT, VERIFY
 from drd.model.known_findings import OVER, PAUSED, disproved
 from drd.model.message import Urgency
+from drd.model.one_cause import SOURCE_FAILS, one_for_each_cause
+from drd.model.plan_state import LOOKING_AHEAD
 from drd.model.repositories import DAMAGED, GONE
 from drd.model.run import RunKind
 from drd.model.text import without_output
-from drd.model.units import format_duration
-from drd.model.verdicts import Assessment, Reason, Verdict
+from drd.model.units import format_duration, format_time
+from drd.model.verdicts import UNFINISHED, Assessment, Reason, Verdict, same_words
 
 FIRST_DRILL = timedelta(days=1)
 """Time for the first drill of a new plan, after its first backup."""
@@ -45,7 +48,13 @@ def conditions(
     assessment: Assessment, facts: PlanFacts | NotLoaded, more: PlanMore, now: datetime
 ) -> list[Condition]:
     """Return all problems of one plan, in no order."""
-    conditions = [c for r in assessment.reasons if (c := _of_reason(r, assessment, facts, now))]
+    runs = [j.history for j in more.jobs]
+    codes = {run.last_run: run.last_error_code or "" for run in runs if run.last_run}
+    conditions = [
+        replace(c, why=c.why or codes.get(r.run, ""))
+        for r in assessment.reasons
+        if (c := _of_reason(r, assessment, facts, now))
+    ]
     if isinstance(facts, NotLoaded):
         return conditions
     conditions += _backup(facts, more, now)
@@ -59,7 +68,7 @@ def conditions(
         conditions += _verification(facts.plan, verification, now)
     if more.readiness is not None:
         conditions += _readiness(facts, more.readiness)
-    return conditions
+    return one_for_each_cause(conditions)
 
 
 def blind(more: PlanMore) -> dict[str, Collection[str] | None]:
@@ -113,6 +122,9 @@ def _of_reason(
         reason.remedy,
         plan=assessment.plan,
         code=reason.code,
+        brief=reason.brief,
+        why=reason.says_why,
+        runs=_ids(reason.run),
     )
 
 
@@ -131,7 +143,7 @@ def _is_as_scheduled(reason: Reason, assessment: Assessment) -> bool:
 def _severity(
     reason: Reason, assessment: Assessment, facts: PlanFacts | NotLoaded, now: datetime
 ) -> Urgency:
-    if reason.verdict is Verdict.BREACHED or reason.kind in (GONE, DAMAGED):
+    if reason.verdict is Verdict.BREACHED or reason.kind in (GONE, DAMAGED, UNFINISHED):
         return "critical"
     if reason.kind == "plan-changed":
         return "info"
@@ -147,6 +159,10 @@ def _severity(
     return "warning"
 
 
+def _ids(run: str | None) -> tuple[str, ...]:
+    return (run,) if run else ()
+
+
 # --- runs -----------------------------------------------------------------------------------
 
 
@@ -157,7 +173,17 @@ def _backup(facts: PlanFacts, more: PlanMore, now: datetime) -> Iterator[Conditi
     failures, incomplete = facts.failures, facts.incomplete
     if incomplete is not None:
         text, command = incomplete_point(incomplete), f"drd points {facts.plan}"
-        yield Condition("point-incomplete", "warning", "", text, command, plan=facts.plan)
+        why = failures.code if failures is not None and failures.run == incomplete.id else ""
+        yield Condition(
+            "point-incomplete",
+            "warning",
+            "",
+            text,
+            command,
+            plan=facts.plan,
+            why=why,
+            runs=_ids(incomplete.id),
+        )
     if failures is None or (incomplete is not None and incomplete.id == failures.run):
         return
     if _was_only_stopped(failures.code, failures.tries):
@@ -170,6 +196,8 @@ def _backup(facts: PlanFacts, more: PlanMore, now: datetime) -> Iterator[Conditi
         _failed("backup", failures.error, failures.tries, failures.at, now),
         f"drd run show {failures.run}",
         plan=facts.plan,
+        why=failures.code,
+        runs=_ids(failures.run),
     )
 
 
@@ -194,15 +222,19 @@ def _job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition]:
             _failed(what, runs.last_error, runs.tries, runs.last_finished_at, now),
             f"drd run show {runs.last_run}" if runs.last_run else "",
             plan=facts.plan,
+            why=runs.last_error_code or "",
+            runs=_ids(runs.last_run),
         )
     elif runs.paused is not None and runs.kind == "prune":
         text = f"{what} is {runs.paused}"
         command = f"drd runs {facts.plan}"
         yield Condition("prune-paused", "warning", runs.subject, text, command, plan=facts.plan)
     elif job.due_at is not None and _is_overdue(job.since, job.due_at, now):
-        late = format_duration((now - job.due_at).total_seconds())
-        last = f"last done {ago(job.done_at, now)}" if job.done_at else "never done"
-        text = f"{what} is overdue by {late}, {last}"
+        due = format_time(job.due_at, seconds=True)
+        last = "it was never done"
+        if job.done_at is not None:
+            last = f"it was last done at {format_time(job.done_at, seconds=True)}"
+        text = f"{what} is overdue: it was due at {due}, and {last}"
         command = f"drd schedule {facts.plan}"
         yield Condition(
             f"{runs.kind}-overdue", "warning", runs.subject, text, command, plan=facts.plan
@@ -277,7 +309,10 @@ def _copy(facts: PlanFacts, copy: CopyFacts, now: datetime) -> Iterator[Conditio
     bound_s = copy_bound_s(copy, facts.rpo_s)
     exposure_s = age(copy.data_time, now)
     severity: Urgency = "warning"
-    if copy.data_time is None:
+    command = f"drd runs {facts.plan}"
+    if any(r.same for r in facts.repositories if r.repository == copy.repository):
+        text, command = same_words(copy.repository, copy.copy_of), f"drd doctor {facts.plan}"
+    elif copy.data_time is None:
         young = now - facts.first_loaded_at <= timedelta(seconds=bound_s)
         severity = "info" if young else "warning"
         text = f"copy {copy.repository} contains no complete restore point"
@@ -287,13 +322,13 @@ def _copy(facts: PlanFacts, copy: CopyFacts, now: datetime) -> Iterator[Conditio
             "is or was wrong"
         )
     elif exposure_s > bound_s:
+        at = format_time(copy.data_time, seconds=True)
         text = (
-            f"copy {copy.repository} is behind: its newest data is "
-            f"{format_duration(exposure_s)} old, the limit is {format_duration(bound_s)}"
+            f"copy {copy.repository} is behind: its newest data is of {at}, which is older than "
+            f"the allowed {format_duration(bound_s)}"
         )
     else:
         return
-    command = f"drd runs {facts.plan}"
     yield Condition("copy-behind", severity, copy.repository, text, command, plan=facts.plan)
 
 
@@ -302,8 +337,8 @@ def _verification(plan: str, verification: VerificationFacts, now: datetime) -> 
     since = verification.last_complete_at or verification.cycle_started_at
     if verification.all_read_by is not None and _is_overdue(since, verification.all_read_by, now):
         text = (
-            f"verification has not read all of repository {repository} for "
-            f"{format_duration(age(since, now))}"
+            f"verification has not read all of repository {repository} since "
+            f"{format_time(since, seconds=True)}"
         )
         command = f"drd schedule {plan}"
         yield Condition("reading-overdue", "warning", repository, text, command, plan=plan)
@@ -318,6 +353,7 @@ def _readiness(facts: PlanFacts, findings: Iterable[Finding]) -> Iterator[Condit
     told = {
         r.repository for r in facts.repositories if r.lost is not None or r.unreachable is not None
     }
+    failing = _failing_components(facts)
     for finding in findings:
         about_repository = finding.code in OF_REPOSITORY
         if about_repository and finding.subject in told:
@@ -333,5 +369,26 @@ def _readiness(facts: PlanFacts, findings: Iterable[Finding]) -> Iterator[Condit
             continue
         severity: Urgency = "warning" if finding.failed else "info"
         text = f"{finding.name}: {without_output(finding.text)}"
-        command = f"drd readiness {plan}"
-        yield Condition(kind, severity, finding.name, text, command, plan=plan, code=finding.code)
+        why = SOURCE_FAILS if finding.code in SOURCE and finding.subject in failing else ""
+        yield Condition(
+            kind,
+            severity,
+            finding.name,
+            text,
+            f"drd readiness {plan}",
+            plan=plan,
+            code=finding.code,
+            why=why,
+        )
+
+
+def _failing_components(facts: PlanFacts) -> set[str]:
+    """Return the components whose last capture failed. A run that stored nothing at all left no
+    record of its only component.
+    """
+    failing = {c.component for c in facts.components if c.error is not None}
+    if facts.incomplete is not None:
+        failing |= {name for name, _ in facts.incomplete.failed}
+    if facts.failures is not None and len(facts.components) == 1:
+        failing.add(facts.components[0].component)
+    return failing

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -74,6 +75,7 @@ def next_after(expression: str, timezone: str, after: datetime) -> datetime:
     return next(at for at in (t.astimezone(UTC) for t in times) if at > after)
 
 
+@lru_cache(1024)
 def longest_gap(expression: str, timezone: str) -> float:
     """Return the longest time between two starts in seconds, over two months or twenty starts.
 

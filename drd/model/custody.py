@@ -12,8 +12,8 @@ from drd.model.actor import Actor
 from drd.named import NamedTuple
 
 WHILE_CONTESTED = (
-    "until a person decides which host goes on, drd on this host forgets no restore point, prunes "
-    "no repository and does not touch unfinished runs"
+    "until a person decides which host uses this state, drd on this host does not forget "
+    "restore points, does not prune repositories, and does not clean up after unfinished runs"
 )
 """What drd does not do while its state may be a copy of another one that is in use."""
 
@@ -69,11 +69,11 @@ def differs(owner: StatePlace, here: StatePlace) -> str | None:
         return None
     if owner.machine != here.machine:
         return (
-            f"this state was made on another machine ({owner.host}, machine id "
+            f"drd's state was made on another machine ({owner.host}, machine id "
             f"{owner.machine[:8] or 'unknown'})"
         )
     if owner.host != here.host:
-        return f"this state was made on host {owner.host}, but this is host {here.host}"
+        return f"drd's state was made on host {owner.host}, but this is host {here.host}"
     if owner.path != here.path:
-        return f"this state was made at {owner.path}, but lies at {here.path} now"
+        return f"drd's state was made at {owner.path}, but is at {here.path} now"
     return f"the file {here.path} is a copy of the one that drd made there"

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from drd.model.message import DIGEST, SEVERITIES, Message, Urgency
-from drd.model.text import left_out
+from drd.model.text import left_out, shortened
 from drd.model.units import format_rfc3339, format_time, from_rfc3339, to_rfc3339
 
 ENTRIES = 200
@@ -19,6 +19,9 @@ ENTRIES = 200
 
 SHOWN = 30
 """How many of them the text for people has."""
+
+LONGEST_MESSAGE = 300
+"""Characters of the text of one alert."""
 
 _OVER = "resolved"
 
@@ -110,6 +113,7 @@ def _entry(message: Message) -> dict[str, Any]:
         "plan": message.plan,
         "severity": message.severity,
         "title": message.title,
+        "message": shortened(str(message.details.get("message") or ""), LONGEST_MESSAGE),
         "at": to_rfc3339(message.at),
         "alert": message.alert,
         "run": message.run,
@@ -140,7 +144,10 @@ def _lines(missed: _Missed, entries: Sequence[Mapping[str, Any]]) -> list[str]:
     standing = [e for e in reversed(entries) if e["event"] != _OVER]
     over = [e for e in reversed(entries) if e["event"] == _OVER]
     shown = [*standing, *over][:SHOWN]
-    lines += [f"{format_rfc3339(e['at'])}  {e['event']}: {e['title']}" for e in shown]
+    for entry in shown:
+        lines.append(f"{format_rfc3339(entry['at'])}  {entry['event']}: {entry['title']}")
+        if entry["event"] != _OVER and entry.get("message"):
+            lines.append(f"  {entry['message']}")
     more = len(entries) - len(shown) + missed.left_out
     lines += [f"{left_out(more).strip()}; see `drd alerts` and `drd runs`"] if more else []
     lines += ["", "runs:"] if missed.runs else []

@@ -277,6 +277,7 @@ class _Board:
             "copies": limits.copies,
             "maintenance": limits.maintenance,
             RunKind.READINESS: 1,
+            RunKind.LISTING: limits.runs,
             RunKind.KIT: 1,  # a passphrase may take a GiB to try
         }
         self._keys: set[tuple[str, str, str]] = set()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from drd.model.drill_verdicts import is_overdue, remedy_of
 from drd.model.facts import PackageFacts
@@ -26,8 +26,12 @@ def of_drills(
     evidence: Iterable[Evidence],
     now: datetime,
     packages: Callable[[Evidence], Sequence[PackageFacts]] = lambda _: (),
+    *,
+    proofs: Collection[str] = (),
 ) -> list[ReadinessFinding]:
-    """Judge, of each scenario, the drill that counts for `status` (`model.scenarios.standing`)."""
+    """Judge, of each scenario, the drill that counts for `status` (`model.scenarios.standing`).
+    `proofs` are more hashes by which evidence counts for the plan, besides its own.
+    """
     drills = {one.id: one for one in evidence if one.target is None}
     judged = standing(
         ScenarioDrill(
@@ -41,6 +45,7 @@ def of_drills(
         )
         for one in drills.values()
     )
+    counting = {plan.proof, plan.digest, *proofs}
     named = [(s, "") for s in plan.drill.scenarios]
     # Of drills that somebody held to one repository only what did not pass is a finding.
     named += [
@@ -49,7 +54,14 @@ def of_drills(
         if key not in named and key[1] in plan.repositories and result.result != "passed"
     ]
     return [
-        _drill(plan, key, drills[judged[key].last] if key in judged else None, now, packages)
+        _drill(
+            plan,
+            key,
+            drills[judged[key].last] if key in judged else None,
+            now,
+            packages,
+            proofs=counting,
+        )
         for key in named
     ]
 
@@ -73,6 +85,8 @@ def _drill(
     last: Evidence | None,
     now: datetime,
     packages: Callable[[Evidence], Sequence[PackageFacts]],
+    *,
+    proofs: Collection[str],
 ) -> ReadinessFinding:
     scenario, repository = key
     subject = subject_of(key)
@@ -85,7 +99,7 @@ def _drill(
         return judged_as(DRILL, "error", subject, text, remedy or again, allows=allows, proof=True)
 
     if last is None:
-        return unproven("never drilled")
+        return unproven("never drilled, so nobody knows whether a recovery works")
     since_s = (now - last.finished_at).total_seconds()
     when = format_time(last.finished_at)  # the finding is shown for days
     why = f": {last.reason}" if last.reason else ""
@@ -101,7 +115,7 @@ def _drill(
         left = "; ".join(map(str, last.unproven))
         text = f"passed {when}, but did not prove everything: {left}"
         return unproven(text, Readiness.NOT_READY, remedy_of(last.unproven))
-    if last.plan_digest != plan.digest:
+    if last.plan_digest not in proofs:
         return unproven(f"passed {when}{_changed(packages(last))}")
     every_s = plan.drill.interval_s
     if since_s > (valid := valid_s(every_s, len(plan.drill.scenarios))):
@@ -112,9 +126,8 @@ def _drill(
     if period_s is not None:
         late_s = since_s - period_s
         if is_overdue(late_s, period_s):
-            return unproven(
-                f"passed {when}, and the next drill is overdue by {format_duration(late_s)}"
-            )
+            due = _due(last, period_s)
+            return unproven(f"passed {when}, and the next drill is overdue: it was due at {due}")
     took = f", recovered in {format_duration(last.rta_s)}" if last.rta_s is not None else ""
     return judged_as(DRILL, "ok", subject, f"passed {when}{took}", proof=True)
 
@@ -192,6 +205,10 @@ def _series(version: str) -> tuple[str, ...]:
     return tuple(numbers[: end + 1])
 
 
+def _due(last: Evidence, period_s: float) -> str:
+    return format_time(last.finished_at + timedelta(seconds=period_s))
+
+
 def of_coverage(plan: Plan, evidence: Iterable[Evidence]) -> list[ReadinessFinding]:
     """Return findings about the steps that the last passed drill left out; none if it recorded no
     steps.
@@ -222,7 +239,7 @@ def of_fence(plan: Plan, evidence: Iterable[Evidence]) -> list[ReadinessFinding]
         )
         text = f"the last drill ran with only a part of the fence: {last.fence.words()}"
         if not last.fence.held:
-            text = f"the last drill ran unfenced: {listed(last.fence.missing)}"
+            text = f"the last drill ran without a fence: {listed(last.fence.missing)}"
         judged.append(judged_as("fence-of-the-last-drill", "warning", "", text, remedy))
     if last.fence.tried:
         text = "the last drill tried to reach places outside of its sandbox:\n" + "\n".join(

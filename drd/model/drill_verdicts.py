@@ -9,12 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from drd.model.exposure import age, ago
+from drd.model.check_words import check_name, failed_words
+from drd.model.exposure import age, at_time
 from drd.model.facts import DrillFacts, PlanFacts, ScenarioFacts, Unproven
 from drd.model.scenarios import turn_s, valid_s, valid_until
-from drd.model.text import without_output
-from drd.model.units import format_duration
-from drd.model.verdicts import DrillAssessment, Reason, ScenarioAssessment, Verdict, worst
+from drd.model.text import some, without_output
+from drd.model.units import format_duration, format_time
+from drd.model.verdicts import (
+    NOT_LOADED,
+    DrillAssessment,
+    PlanState,
+    Reason,
+    ScenarioAssessment,
+    Verdict,
+    worst,
+)
 
 UNPROVEN = "drill-unproven"
 """The kind of the alert for components that a passed drill did not restore or did not compare."""
@@ -33,14 +42,14 @@ def judge_drill(facts: PlanFacts, now: datetime) -> tuple[DrillAssessment, list[
     wanted = wanted_of(scenarios)
     judged = [_judge(facts, s, wanted, now) for s in scenarios]
     reasons = [reason for _, reasons_of_one in judged for reason in reasons_of_one]
-    if facts.load_error is not None:
-        # Doctor says what is wrong with the file, and loads one that is sound.
-        doctor = f"drd doctor {facts.file or facts.plan}"
-        text = f"not loaded: {facts.load_error}"
-        command = f"drd plan forget {facts.plan}" if facts.file_gone else doctor
-        # Without its package drd can neither back the plan up nor recover it.
-        verdict = Verdict.UNKNOWN if facts.package_missing else Verdict.AT_RISK
-        reasons.append(Reason(verdict, text, command, "plan-not-loaded"))
+    # Another text of the plan changes nothing about what is in force; another package does.
+    reasons += _not_loaded(facts)
+    proven = worst(
+        (
+            Verdict.MET,
+            *(r.verdict for r in reasons if r.kind != NOT_LOADED or facts.package_changed),
+        )
+    )
     last = facts.last_drill
     due = [a.due_at for a, _ in judged if a.due_at is not None and a.wanted and not a.repository]
     return DrillAssessment(
@@ -50,7 +59,40 @@ def judge_drill(facts: PlanFacts, now: datetime) -> tuple[DrillAssessment, list[
         worst((Verdict.MET, *(r.verdict for r in reasons))),
         last.rehearsed if last is not None else None,
         tuple(assessment for assessment, _ in judged),
+        proven,
     ), reasons
+
+
+def _not_loaded(facts: PlanFacts) -> list[Reason]:
+    """Return the reason that the file on disk is not in force, with what is in force meanwhile."""
+    reload = "systemctl reload drd"
+    in_force = f"drd still uses the plan that it loaded at {format_time(facts.loaded_at)}"
+    if facts.twin:
+        text = f"{facts.twin} has the same plan name as {facts.file}: drd loads neither of these "
+        text += f"files, and does not back up what only one of them describes; {in_force}"
+        command = f"drd plan check{f' && {reload}' if facts.served else ''}"
+        return [Reason(Verdict.AT_RISK, text, command, NOT_LOADED)]
+    if facts.load_error is None:
+        return []
+    # Without its package drd can neither back the plan up nor recover it.
+    verdict = Verdict.UNKNOWN if facts.package_missing else Verdict.AT_RISK
+    if facts.file_gone:
+        text, command = f"{facts.load_error}; {in_force}", f"drd plan forget {facts.plan}"
+    elif facts.package_changed:
+        text, command = facts.load_error, facts.anew
+        if facts.package_missing:
+            command = f"drd doctor {facts.plan}"
+        elif facts.served:
+            command = "systemctl restart drd"
+    elif facts.edited:
+        text = f"the plan file was edited and not reloaded: {in_force}"
+        command = reload if facts.served else facts.anew
+    else:
+        text = f"drd refused the plan file ({facts.load_error}): {in_force}"
+        command = f"drd plan check {facts.file or facts.plan}"
+        command += f" && {reload}" if facts.served else ""
+    state = PlanState.NEEDS_DRILL if facts.package_changed else PlanState.AT_RISK
+    return [Reason(verdict, text, command, NOT_LOADED, at_least=state)]
 
 
 def of_plan(facts: PlanFacts) -> tuple[ScenarioFacts, ...]:
@@ -85,6 +127,7 @@ def _judge(
         valid_until(last.at, every_s, wanted) if last is not None and passed else None,
         worst((Verdict.MET, *(r.verdict for r in reasons))),
         last.unproven if last is not None else (),
+        last,
     ), reasons
 
 
@@ -98,36 +141,52 @@ def _of_result(
     again = again_of(facts, scenario, named=named)
     subject = _name(scenario) if named else ""
 
-    def reason(verdict: Verdict, text: str, kind: str, remedy: str = again) -> Reason:
-        return Reason(verdict, text, remedy, kind, subject=subject)
+    def reason(
+        verdict: Verdict,
+        text: str,
+        kind: str,
+        remedy: str = again,
+        *,
+        brief: str = "",
+        run: str = "",
+    ) -> Reason:
+        state = PlanState.NOT_READY if kind == UNPROVEN else PlanState.NEEDS_DRILL
+        return Reason(
+            verdict, text, remedy, kind, subject=subject, brief=brief, at_least=state, run=run
+        )
 
     if last is None:
-        text = "never drilled, so nobody knows whether it can be restored"
+        text = "never drilled, so nobody knows whether the data can be restored"
         text = f"{_name(scenario)}: {text}" if named else text
         return [reason(Verdict.UNKNOWN, text, "never-drilled")]
     why = f": {without_output(last.reason)}" if last.reason else ""
     since_s = age(last.at, now)
-    when = ago(last.at, now)
+    when = at_time(last.at, now)
     if last.result == "failed":
         show = f"drd run show {last.run}"
-        return [reason(Verdict.BREACHED, f"{drill} failed {when}{why}", "drill-failed", show)]
+        text = f"the last {drill} failed {when}{_failed_text(last) or why}"
+        first = check_name(last.failed[0].name, last.failed[0].expected) if last.failed else ""
+        return [reason(Verdict.BREACHED, text, "drill-failed", show, brief=first, run=last.run)]
     if not scenario.wanted:
         return []
     if last.result != "passed":
         why = why or _left_out_text(last)
-        text = f"{drill} was inconclusive {when}{why}"
-        remedy = remedy_of(last.unproven)
-        return [reason(Verdict.UNKNOWN, text, "drill-inconclusive", *([remedy] if remedy else []))]
+        text = f"the last {drill} was inconclusive {when}{why}"
+        remedy = remedy_of(last.unproven) or again
+        return [reason(Verdict.UNKNOWN, text, "drill-inconclusive", remedy, run=last.run)]
     if since_s is None:
-        ahead = format_duration((last.at - now).total_seconds())
-        text = f"last {drill} is dated {ahead} in the future: a clock was set back"
+        text = (
+            f"the last {drill} is dated {format_time(last.at, seconds=True)}, which is in the "
+            "future: "
+        )
+        text += "a clock was set back"
         return [reason(Verdict.UNKNOWN, text, "drill-inconclusive")]
     if scenario.repository:
         return []  # a drill that somebody held to a repository: it has no turn
     return [
         *_unproven(last, drill, reason),
         *_changed(facts, scenario, drill, reason, named=named),
-        *_late_reasons(facts, drill, since_s, wanted, reason),
+        *_late_reasons(facts, last, drill, since_s, reason),
     ]
 
 
@@ -140,9 +199,10 @@ def _unproven(last: DrillFacts, drill: str, reason: MakeReason) -> list[Reason]:
     """
     if not last.unproven:
         return []
-    text = f"last {drill} did not prove everything{_left_out_text(last)}"
+    text = f"the last {drill} did not prove everything{_left_out_text(last)}"
     remedy = remedy_of(last.unproven)
-    return [reason(Verdict.AT_RISK, text, UNPROVEN, *([remedy] if remedy else []))]
+    given = [remedy] if remedy else []
+    return [reason(Verdict.AT_RISK, text, UNPROVEN, *given, run=last.run)]
 
 
 EMPTY, IN_NO_STEP, NO_CHECK = "empty", "in-no-step", "no-check"
@@ -177,6 +237,12 @@ def remedy_of(unproven: Sequence[Unproven]) -> str:
     )
 
 
+def _failed_text(last: DrillFacts) -> str:
+    """Return the failed checks, each with the value that it found and the one that it expected."""
+    failed = [failed_words(*check) for check in last.failed]
+    return f": {some(failed, between='; ')}" if failed else ""
+
+
 def _left_out_text(last: DrillFacts) -> str:
     left = "; ".join(map(str, last.unproven))
     return f": {left}" if left else ""
@@ -187,32 +253,33 @@ def _changed(
 ) -> list[Reason]:
     """Return the reason that something else was drilled: another text of the plan, or another
     version of a package that it uses."""
-    if scenario.last is None or scenario.last.plan_digest == facts.digest:
+    if scenario.last is None or scenario.last.plan_digest in (facts.digest, *facts.proofs):
         return []
     that = f"{'the' if named else 'its'} last {drill}"
     used = " and ".join(package.words() for package in scenario.packages)
-    text = f"{that} used {used}" if used else f"plan changed since {that}"
+    text = f"{that} used {used}" if used else f"the plan changed since {that}"
     return [reason(Verdict.AT_RISK, text, "plan-changed")]
 
 
 def _late_reasons(
-    facts: PlanFacts, drill: str, since_s: float, wanted: int, reason: MakeReason
+    facts: PlanFacts, last: DrillFacts, drill: str, since_s: float, reason: MakeReason
 ) -> list[Reason]:
     """Return the reason for a late drill: overdue is at risk; a proof that is too old is
     unknown.
     """
-    every_s = facts.drill_every_s
+    every_s, wanted = facts.drill_every_s, wanted_of(of_plan(facts))
     valid = valid_s(every_s, wanted)
     if since_s > valid:
-        passed, counts = format_duration(since_s), format_duration(valid)
-        text = f"last {drill} passed {passed} ago, but counts only for {counts}"
+        at, counts = format_time(last.at, seconds=True), format_duration(valid)
+        text = f"the last {drill} passed at {at}, but a passed drill counts only for {counts}"
         return [reason(Verdict.UNKNOWN, text, "drill-overdue")]
     if every_s is None:
         return []
     turn = turn_s(every_s, wanted)
     if not is_overdue(since_s - turn, turn):
         return []
-    text = f"{drill} overdue by {format_duration(since_s - turn)} (every {format_duration(turn)})"
+    due = format_time(last.at + timedelta(seconds=turn), seconds=True)
+    text = f"{drill} is overdue: it was due at {due} (every {format_duration(turn)})"
     return [reason(Verdict.AT_RISK, text, "drill-overdue")]
 
 

@@ -41,7 +41,7 @@ end.
 
 Trigger = Literal["schedule", "catch-up", "retry"]
 
-_WITHOUT_POINT = (RunKind.BACKUP, RunKind.READINESS)
+_WITHOUT_POINT = (RunKind.BACKUP, RunKind.READINESS, RunKind.LISTING)
 """Kinds of jobs that do not need a restore point."""
 
 
@@ -283,7 +283,7 @@ def _retry(
     wait_s *= 1 + RETRY_JITTER * share(*job.key, str(situation.runs.tries))
     error = without_output(situation.runs.last_error or situation.runs.last_state or "failed")
     at = max(end for end in known if end) + timedelta(seconds=wait_s)
-    return at, f"retry {number} of {retries} after: {error}"
+    return at, f"retry {number} of {retries}, because the last run failed: {error}"
 
 
 def _outside_blackout(job: Job, at: datetime, why: str, now: datetime) -> tuple[datetime, str]:

@@ -23,11 +23,12 @@ from drd.model.repositories import (
     readable,
     unreadable_since,
 )
-from drd.model.text import counted, without_output
-from drd.model.units import format_duration
+from drd.model.text import called, counted, without_output
+from drd.model.units import format_duration, format_time
 from drd.model.verdicts import (
     ComponentAssessment,
     CopyAssessment,
+    PlanState,
     Reason,
     RpoAssessment,
     Verdict,
@@ -44,6 +45,11 @@ COPY_BOUND = 2.0
 add to it.
 """
 
+MEANINGFUL_S = 86400.0
+"""A plan is known for so long before its attainment is shown to people: the minutes before the
+first backup count as missed, and would be most of it.
+"""
+
 RECENT = timedelta(days=1)
 """How long a past miss of the objective is shown."""
 
@@ -58,19 +64,21 @@ def age(at: datetime | None, now: datetime) -> float | None:
     return None if seconds < -AGE_TOLERANCE_S else max(0.0, seconds)
 
 
-def ago(at: datetime | None, now: datetime) -> str:
-    """Format an age for people: `4m 10s ago`."""
-    seconds = age(at, now)
-    if seconds is None:
-        return "in the future" if at is not None else "at an unknown time"
-    return f"{format_duration(seconds)} ago"
+def at_time(at: datetime | None, now: datetime) -> str:
+    """Say when something was: `at 2026-11-25 13:02:14 UTC`. The text is read later, as that of an
+    alert, so it has no ages.
+    """
+    if at is None:
+        return "at an unknown time"
+    ahead = " (in the future)" if age(at, now) is None else ""
+    return f"at {format_time(at, seconds=True)}{ahead}"
 
 
 def tried(tries: int, at: datetime | None, now: datetime) -> str:
-    """Say how often something failed, and when last: `3 tries, last 4m ago`."""
+    """Say how often something failed, and when last: `3 tries, last at 2026-11-25 13:02:14 UTC`."""
     if tries <= 1:
-        return f"tried {ago(at, now)}"
-    return f"{counted(tries, 'try', 'tries')}, last {ago(at, now)}"
+        return f"tried {at_time(at, now)}"
+    return f"{counted(tries, 'try', 'tries')}, last {at_time(at, now)}"
 
 
 def against(exposure_s: float | None, rpo_s: float) -> Verdict:
@@ -104,7 +112,12 @@ def judge_rpo(facts: PlanFacts, now: datetime) -> tuple[RpoAssessment, list[Reas
         now=now,
         outages=(*facts.outages, *((lasting,) if lasting else ())),
     )
-    return RpoAssessment(facts.rpo_s, exposure_s, achievable_s, share, verdict), reasons
+    known_s = (now - facts.first_loaded_at).total_seconds()
+    kept = share if known_s >= MEANINGFUL_S else None
+    window_s = min(known_s, facts.window_s)
+    return RpoAssessment(
+        facts.rpo_s, exposure_s, achievable_s, share, verdict, kept, window_s
+    ), reasons
 
 
 def judge_component(
@@ -143,7 +156,8 @@ def judge_copy(plan: PlanFacts, facts: CopyFacts, now: datetime) -> CopyAssessme
     data_time = facts.data_time
     place = next((r for r in plan.repositories if r.repository == facts.repository), None)
     if place is not None and _is_hurt(place):
-        data_time = place.sound.data_time if place.sound and place.lost is None else None
+        kept = place.sound if place.lost is None and not place.same else None
+        data_time = kept.data_time if kept is not None else None
     exposure_s = age(data_time, now)
     verdict = against(exposure_s, copy_bound_s(facts, plan.rpo_s))
     if data_time is None and facts.data_time is not None:
@@ -152,7 +166,8 @@ def judge_copy(plan: PlanFacts, facts: CopyFacts, now: datetime) -> CopyAssessme
 
 
 def _is_hurt(repository: RepositoryFacts) -> bool:
-    return repository.lost is not None or repository.damage is not None or repository.missing > 0
+    wrong = repository.lost is not None or repository.damage is not None or repository.same
+    return wrong or repository.missing > 0
 
 
 def _exposure(point: PointFacts | None, now: datetime) -> float | None:
@@ -186,38 +201,47 @@ def _judge_exposure(
         return _nothing_readable(facts, wrong, now)
     exposure_s = _exposure(point, now)
     if exposure_s is None:
-        latest = max(point.data_time, point.available_at)
-        ahead = format_duration((latest - now).total_seconds())
-        text = f"the newest restore point is dated {ahead} in the future: a clock was set back"
+        latest = format_time(max(point.data_time, point.available_at), seconds=True)
+        text = f"the newest restore point is dated {latest}, which is in the future: "
+        text += "a clock was set back"
         return [Reason(Verdict.UNKNOWN, text, f"drd points {facts.plan}", "rpo")]
     if unreadable_since(facts) is not None:
-        return _older_one_left(facts, exposure_s)
+        return _older_one_left(facts, point, exposure_s)
     verdict = against(exposure_s, facts.rpo_s)
     trouble = _trouble(facts, now)
     if verdict is Verdict.MET:
         if trouble is None:
             return []
-        lead = "last backup failed: " if facts.failures is not None else ""
-        return [Reason(verdict, lead + trouble.text, trouble.remedy, says_why=trouble.code)]
-    text = f"last complete backup {format_duration(exposure_s)} ago"
+        lead = "the last backup failed: " if facts.failures is not None else ""
+        text, risk = lead + trouble.text, PlanState.AT_RISK
+        return [Reason(verdict, text, trouble.remedy, says_why=trouble.code, at_least=risk)]
+    is_over = "exceeded" if verdict is Verdict.BREACHED else "nearly exceeded"
+    text = f"RPO {is_over}: the newest complete backup has {_data_of(facts, point)}"
     if trouble:
-        text = f"{text}: {trouble.text}"
+        text = f"{text}. Cause: {trouble.text}"
         return [Reason(verdict, text, trouble.remedy, "rpo", trouble.code)]
     running = facts.running
     if running is not None and running.kind == "backup":
         since_s = age(running.started_at, now)
-        since = format_duration(since_s)
+        began = format_time(running.started_at, seconds=True)
         # A process that was killed leaves its run so; nothing lives longer than its timeout.
         lives = since_s is None or since_s <= facts.backup_timeout_s
         words = (
-            f"a backup has been running for {since}"
+            f"a backup has been running since {began}"
             if lives
-            else f"a backup began {since} ago and never ended"
+            else f"a backup began at {began} and never ended"
         )
-        return [Reason(verdict, f"{text}, {words}", f"drd run show {running.run}", "rpo")]
-    return [
-        Reason(verdict, f"{text}, no backup was tried since", f"drd backup {facts.plan}", "rpo")
-    ]
+        return [Reason(verdict, f"{text}; {words}", f"drd run show {running.run}", "rpo")]
+    since = "drd has not tried a backup since then"
+    if facts.made_by:
+        since = f"{called(facts.made_by)} has made no newer one that drd has seen"
+    return [Reason(verdict, f"{text}; {since}", facts.anew, "rpo")]
+
+
+def _data_of(facts: PlanFacts, point: PointFacts) -> str:
+    """Return the data time of a point with the age that is allowed."""
+    at, allowed = format_time(point.data_time, seconds=True), format_duration(facts.rpo_s)
+    return f"data of {at} (RPO {allowed})"
 
 
 def _nothing_readable(facts: PlanFacts, wrong: list[Reason], now: datetime) -> list[Reason]:
@@ -232,17 +256,17 @@ def _nothing_readable(facts: PlanFacts, wrong: list[Reason], now: datetime) -> l
     if facts.repositories:
         text = "everything would be lost: no repository of the plan contains a restore point"
         return [Reason(Verdict.BREACHED, text, where, "rpo")]
-    text = "drd does not know which repository holds the restore points"
+    text = "drd does not know which repository contains the restore points"
     return [Reason(Verdict.UNKNOWN, text, where, "rpo")]
 
 
-def _older_one_left(facts: PlanFacts, exposure_s: float) -> list[Reason]:
+def _older_one_left(facts: PlanFacts, point: PointFacts, exposure_s: float) -> list[Reason]:
     """Return the reason that only an older point can be read; the repository has its own reason."""
-    text = f"the newest readable restore point is {format_duration(exposure_s)} old"
+    text = f"the newest readable restore point has {_data_of(facts, point)}"
     verdict = against(exposure_s, facts.rpo_s)
     if verdict is Verdict.MET:
         verdict = Verdict.AT_RISK
-    return [Reason(verdict, text, f"drd backup {facts.plan}", "rpo")]
+    return [Reason(verdict, text, facts.anew, "rpo")]
 
 
 def _no_point(facts: PlanFacts, now: datetime) -> Reason:
@@ -252,10 +276,14 @@ def _no_point(facts: PlanFacts, now: datetime) -> Reason:
     loaded_s = age(facts.first_loaded_at, now)
     late = loaded_s is not None and loaded_s > facts.rpo_s
     verdict = Verdict.BREACHED if late else Verdict.UNKNOWN
-    text = "no complete restore point" if facts.incomplete else "no restore point yet"
+    text = (
+        "there is no complete restore point"
+        if facts.incomplete
+        else ("there is no restore point yet")
+    )
     trouble = _trouble(facts, now)
     if trouble:
-        text = f"{text}: {trouble.text}"
+        text = f"{text}. Cause: {trouble.text}"
         return Reason(verdict, text, trouble.remedy, "no-point", trouble.code)
     unmet = [r.repository for r in facts.repositories if not r.met]
     known_before = facts.last_drill is not None or any(c.data_time for c in facts.components)
@@ -266,8 +294,8 @@ def _no_point(facts: PlanFacts, now: datetime) -> Reason:
             f"URL: drd points {facts.plan})"
         )
         return Reason(verdict, text, f"drd doctor {facts.plan}", "no-point")
-    text = f"{text}: nothing could be restored"
-    return Reason(verdict, text, f"drd backup {facts.plan}", "no-point")
+    text = f"{text}: nothing can be restored"
+    return Reason(verdict, text, facts.anew, "no-point")
 
 
 def _trouble(facts: PlanFacts, now: datetime) -> FindingFacts | None:
@@ -291,7 +319,7 @@ def _trouble(facts: PlanFacts, now: datetime) -> FindingFacts | None:
 def incomplete_point(point: IncompleteFacts) -> str:
     """Name the point, and the error of each component that it lacks."""
     failed = "; ".join(f"{name}: {without_output(error)}" for name, error in point.failed)
-    text = f"newest point {point.id} is incomplete"
+    text = f"the newest restore point {point.id} is incomplete"
     return f"{text}: {failed}" if failed else text
 
 
@@ -302,8 +330,8 @@ def _never_captured(facts: PlanFacts) -> list[Reason]:
     never = [c.component for c in facts.components if c.data_time is None]
     if not never or facts.newest is None:
         return []
-    text = f"{', '.join(never)}: never backed up"
-    return [Reason(Verdict.UNKNOWN, text, f"drd backup {facts.plan}", "component-missing")]
+    text = f"drd has never backed up {', '.join(never)}"
+    return [Reason(Verdict.UNKNOWN, text, facts.anew, "component-missing")]
 
 
 def _schedule_too_slow(facts: PlanFacts, achievable_s: float) -> Reason:
@@ -313,8 +341,8 @@ def _schedule_too_slow(facts: PlanFacts, achievable_s: float) -> Reason:
     takes = f"a backup usually takes {format_duration(facts.backup_p95_s)} and starts {every}"
     if facts.backup_p95_s is None:
         takes = f"a backup starts {every}"
-    reaches = f"exposure reaches {format_duration(achievable_s)}"
-    text = f"{takes}: {reaches}, the RPO is {format_duration(facts.rpo_s)}"
+    reaches = f"up to {format_duration(achievable_s)} of data can be lost"
+    text = f"{takes}: {reaches}, but the RPO is {format_duration(facts.rpo_s)}"
     return Reason(Verdict.AT_RISK, text, kind="schedule-too-slow")
 
 
@@ -327,7 +355,7 @@ def _crossed_lately(facts: PlanFacts, now: datetime) -> list[Reason]:
             return []
         if start > facts.first_loaded_at:
             lasted = format_duration((end - start).total_seconds())
-            over = format_duration((now - end).total_seconds())
-            text = f"the RPO was missed for {lasted}; this ended {over} ago"
+            text = f"the RPO was exceeded for {lasted}; it is kept again since "
+            text += format_time(end, seconds=True)
             return [Reason(Verdict.MET, text, f"drd runs {facts.plan}")]
     return []

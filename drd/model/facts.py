@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 """Stands in the place of a cron line: the RPO decides when backups start."""
+MADE_BY = "made by "
+"""In `PlanFacts.cron` before the name of the tool that makes the copies, if drd does not."""
 
 
 class ComponentFacts(NamedTuple):
@@ -67,8 +69,8 @@ class RepositoryFacts(NamedTuple):
     repository) or `shut` (no key of the plan opens it). `unreachable` is why nobody answers, which
     is not the same. `damage` is what a verification found. Each `…_since` is when drd noticed it,
     `lost_says` the words for it. `missing` counts the points of which others removed snapshots
-    there. `met` says that drd has ever found a repository at its URL.
-    """
+    there. `met` says that drd has ever found a repository at its URL; `same`, that this is the very
+    one which it copies."""
 
     repository: str
     copy_of: str | None = None
@@ -84,6 +86,7 @@ class RepositoryFacts(NamedTuple):
     missing: int = 0
     missing_since: datetime | None = None
     met: bool = True
+    same: bool = False
 
 
 class VanishedFacts(NamedTuple):
@@ -96,6 +99,17 @@ class VanishedFacts(NamedTuple):
     data_time: datetime
     available_at: datetime
     at: datetime
+
+
+class BackupFacts(NamedTuple):
+    """The run that stored the newest complete point; `added_bytes` is what the repository grew
+    by.
+    """
+
+    run: str
+    started_at: datetime
+    finished_at: datetime
+    added_bytes: int
 
 
 class IncompleteFacts(NamedTuple):
@@ -156,11 +170,20 @@ class Unproven(NamedTuple):
         return f"{self.component} {self.why}"
 
 
+class FailedCheck(NamedTuple):
+    """A failed check of a drill: what it observed, and what it expected."""
+
+    name: str
+    observed: str
+    expected: str
+
+
 class DrillFacts(NamedTuple):
     """The evidence of one drill. `at` is when it finished. `judged` is false if the RPA is that of
     a point chosen on purpose. `restored_bytes` is the size of the restored data. `rehearsed` is how
     many of how many steps of the runbook it executed, None if nobody counted. `data_time` is that
     of the point. `repository` is the one that the drill was limited to, empty if it could use any.
+    `failed` are its failed checks, of a drill that counts.
     """
 
     evidence: str
@@ -179,6 +202,7 @@ class DrillFacts(NamedTuple):
     data_time: datetime | None = None
     repository: str = ""
     unproven: tuple[Unproven, ...] = ()
+    failed: tuple[FailedCheck, ...] = ()
 
 
 class PackageFacts(NamedTuple):
@@ -228,10 +252,9 @@ class ScenarioFacts(NamedTuple):
 
 
 class AlertFacts(NamedTuple):
-    """An alert that is not resolved; who acknowledged it last, and until when (None: until it is
-    resolved). `subject` is the part of the plan that it is about. `code` is that of the readiness
-    finding that raised it; empty if none did: then the `kind` is the code as well.
-    """
+    """An alert that is not resolved; who acknowledged it last, and until when (None: until its
+    end). `subject` is a part of the plan. `code` is that of the readiness finding that raised it;
+    empty: the `kind` is the code as well."""
 
     id: str
     kind: str
@@ -254,6 +277,19 @@ class RunningFacts(NamedTuple):
     started_at: datetime
 
 
+class UnfinishedFacts(NamedTuple):
+    """A recovery over production that stopped before its end: not resumed, undone or accepted.
+    `waiting`: its process died, perhaps in the middle of `partly`. `down`: what it stopped."""
+
+    run: str
+    at: datetime
+    state: str
+    replaced: tuple[str, ...]
+    left: tuple[str, ...]
+    partly: tuple[str, ...] = ()
+    down: tuple[str, ...] = ()
+
+
 class PausedFacts(NamedTuple):
     """Retention waits: since when, and why."""
 
@@ -262,9 +298,7 @@ class PausedFacts(NamedTuple):
 
 
 class HoldFacts(NamedTuple):
-    """A hold on a point, active until `until` (None: until it is released); `by` is the person, in
-    words.
-    """
+    """A hold on a point, active until `until` (None: until it is released); `by` is the person."""
 
     point: str
     reason: str
@@ -277,23 +311,27 @@ class PlanFacts(NamedTuple):
 
     `interval_s` is the backup's `every`, `cron` its cron line; neither: backups by hand only.
     `interval_s` of a cron line is its longest gap, where the loader worked that out; where `cron`
-    is AUTO, the exposure that drd keeps to. `drill_every_s` of a cron line is its longest gap, too.
+    is AUTO, the exposure that drd keeps to. After MADE_BY in `cron` is the
+    tool that makes the copies. `drill_every_s` of a cron line is its longest gap, too.
     `file` (absolute), `file_mtime_ns` and `file_size` are the plan file as it was loaded, so that
     a changed one is noticed by a stat; `file_digest` (sha256 of its bytes) tells one that was
     only touched. `packages` are the extensions that the plan uses, with the first numbers of their
-    versions, as it was loaded. `load_error` says that the file or a package changed or broke since
-    and could not be loaded; figures are then those of the plan as loaded. `file_gone`: there is
-    none any more. `package_missing`: one of the `packages` is not installed any more.
-    `newest` is the complete point with the latest data time; `incomplete` the newest incomplete
+    versions, as it was loaded. Evidence counts if it carries one of the `proofs`, or the `digest`
+    of the whole plan, as that of an older drd. `load_error` says that the file or a package changed
+    or broke since and could not be loaded (at `load_error_at`); figures are then those of the plan
+    as loaded. `edited`: the file changed, and nobody has tried to load it since. `file_gone`: there
+    is none any more. `twin` is another file with the plan's name. `package_changed`: the error is
+    about one of `packages`; `package_missing`: it is not installed. `served`: a reload loads it.
+    `newest` is the complete point with the latest data time, `backup` its run (None if that is no
+    longer known, or if the point was made on another host); `incomplete` the newest incomplete
     point with a later one. `complete_points` counts those that are kept. `backup_p95_s` is the
     95th percentile of the durations of successful backups. `missed` are the intervals without
     compliance up to `newest.available_at`, by `attainment.missed_intervals`; `outages` those in
     which drd knew that what there was could not be read.
     `repositories` has the one with the backups first, `scenarios` those that the plan wants in its
-    order, and others whose last drill failed.
-    `paused` is why
-    retention waits, `waiting` how many points are over what one run of it may forget; `holds` are
-    those that nobody released, also where their time is over.
+    order, and others whose last drill failed. `paused` is why retention waits, `waiting` how many
+    points are over what one run of it may forget; `holds` are those that nobody released, also
+    where their time is over.
     """
 
     plan: str
@@ -313,9 +351,14 @@ class PlanFacts(NamedTuple):
     file_size: int = 0
     file_digest: str = ""
     load_error: str | None = None
+    load_error_at: datetime | None = None
+    edited: bool = False
     file_gone: bool = False
+    twin: str = ""
+    served: bool = False
     components: tuple[ComponentFacts, ...] = ()
     newest: PointFacts | None = None
+    backup: BackupFacts | None = None
     incomplete: IncompleteFacts | None = None
     complete_points: int = 0
     backup_p95_s: float | None = None
@@ -335,7 +378,21 @@ class PlanFacts(NamedTuple):
     waiting: int = 0
     holds: tuple[HoldFacts, ...] = ()
     packages: dict[str, str] = {}  # noqa: RUF012 (facts never change)
+    package_changed: bool = False
     package_missing: bool = False
+    proofs: tuple[str, ...] = ()
+    unfinished: UnfinishedFacts | None = None
+
+    @property
+    def made_by(self) -> str:
+        """The tool that makes the copies; empty: drd makes them."""
+        cron = self.cron or ""
+        return cron.removeprefix(MADE_BY) if cron.startswith(MADE_BY) else ""
+
+    @property
+    def anew(self) -> str:
+        """The command after which drd knows a newer restore point."""
+        return f"drd catalogue rebuild {self.plan}" if self.made_by else f"drd backup {self.plan}"
 
 
 class RefusedFacts(NamedTuple):
@@ -347,11 +404,14 @@ class RefusedFacts(NamedTuple):
 
 
 class DaemonFacts(NamedTuple):
-    """The last heartbeat of this state's daemon, and whether it stopped in order."""
+    """The last heartbeat of this state's daemon, and whether it stopped in order. `read` are time
+    (nanoseconds) and size of the drd.yaml whose settings it has; None if that is not known.
+    """
 
     at: datetime
     stopped: bool
     version: str
+    read: tuple[int, int] | None = None
 
 
 SIGN_OF_LIFE = "heartbeat"
@@ -360,7 +420,9 @@ SIGN_OF_LIFE = "heartbeat"
 
 def daemon_facts(at: datetime, said: Mapping[str, Any]) -> DaemonFacts:
     """Read the facts that a daemon noted under HEARTBEAT."""
-    return DaemonFacts(at, said.get("state") == "stopped", said.get("version", ""))
+    read = said.get("configuration")
+    stamp = (int(read[0]), int(read[1])) if read else None
+    return DaemonFacts(at, said.get("state") == "stopped", said.get("version", ""), stamp)
 
 
 class StatusFacts(NamedTuple):

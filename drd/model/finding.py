@@ -24,7 +24,8 @@ class Finding:
     plan as a whole. `remedy` is exact enough to paste.
     An `error` would end a run or withhold `ready`; a `warning` works, but deserves attention.
     `where` is the target or the step for which it was examined. `rights` marks an error that
-    somebody with more rights may not have.
+    somebody with more rights may not have, `login` what depends on the user who runs drd, because
+    the address names none.
     """
 
     code: str
@@ -34,6 +35,7 @@ class Finding:
     remedy: str = ""
     where: str = ""
     rights: bool = False
+    login: bool = False
 
     @property
     def failed(self) -> bool:

@@ -10,6 +10,9 @@ PROTECTION = "repository-protection"
 KEY = "repository-key"
 DATA = "repository-data"
 KNOWN_STATE = "repository-known-state"
+ADOPTED = "repository-copies"
+ARCHIVE = "repository-archive"
+BACKUP_ERRORS = "repository-backup-errors"
 IN_REPOSITORY = frozenset({"repository-keys", "repository-locks", "repository-index"})
 """Codes of findings about the content of a repository: they do not say whether it is the plan's
 own.
@@ -19,6 +22,10 @@ _ASPECTS = {
     PROTECTION: "protection",
     KEY: "key",
     KNOWN_STATE: "known state",
+    ADOPTED: "copies",
+    ARCHIVE: "archive",
+    BACKUP_ERRORS: "backup errors",
+    "repository-env": "secrets of its commands",
     "repository-keys": "keys",
     "repository-locks": "locks",
     "repository-index": "index",
@@ -28,6 +35,7 @@ _ASPECTS = {
     "repository-access-key": "access key",
     "repository-secret-key": "secret key",
     "repository-session-token": "session token",
+    "repository-access": "access",
     "repository-masked-password": "masked password",
     "repository-unit": "unit",
 }
@@ -38,9 +46,15 @@ OF_REPOSITORY = frozenset(
 )
 """Codes of findings whose subject is a repository of the plan."""
 
+SOURCE = frozenset({"reachable", "database", "files"})
+"""Codes of findings about the source of a component, which a capture of it reads as well."""
+
 DRILL = "drill"
 RESTORE_POINT = "restore-point"
 PORT = "port"
+IN_USE = "in-use"
+TARGETS = "targets"
+TARGET_DIRECTORY = "target-directory"
 
 UNNAMED = "unnamed"
 """The code of a finding that an older drd recorded; its subject is its former name."""

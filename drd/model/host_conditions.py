@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 from drd.model.alert_facts import ChannelState, DiskFacts, HostFacts
 from drd.model.alerts import Condition
 from drd.model.custody import WHILE_CONTESTED
-from drd.model.exposure import age
 from drd.model.message import Urgency
 from drd.model.text import counted, some, without_output
-from drd.model.units import format_duration, format_size, to_rfc3339
+from drd.model.units import format_duration, format_size, format_time
 
 TOLD_FOR = timedelta(hours=1)
 """How long a condition lasts that is over at once (a clock jump, a time without a daemon), so that
@@ -41,10 +40,11 @@ def host_conditions(
     """
     conditions = [*_catalogue(host), *_configuration(host), *_clock(host, now)]
     conditions += [*_contested(host), *_of_others(host), *_extensions(host)]
+    conditions += [*_credentials(host), *_gone_secrets(host)]
     if rpos is not None:
         conditions += [*_no_plan(rpos), *_down(host, rpos, now)]
     conditions += [c for disk in host.disks for c in _disk(disk)]
-    return [*conditions, *_channels(host.channels, now)]
+    return [*conditions, *_channels(host.channels)]
 
 
 def has_just_come_back(host: HostFacts, now: datetime) -> bool:
@@ -72,7 +72,8 @@ def _configuration(host: HostFacts) -> Iterator[Condition]:
     if host.configuration_error is not None:
         text = "drd cannot use drd.yaml as it is now, and keeps the settings that it read before: "
         text += host.configuration_error
-        remedy = "correct drd.yaml, then: systemctl reload drd"
+        how = "restart" if host.needs_restart else "reload"
+        remedy = f"drd config check && systemctl {how} drd"
         yield Condition("configuration", "warning", "", text, remedy)
 
 
@@ -92,6 +93,35 @@ def _extensions(host: HostFacts) -> Iterator[Condition]:
         yield Condition("extension", severity, name, text, remedy)
 
 
+def _credentials(host: HostFacts) -> Iterator[Condition]:
+    """A credential that the service does not use yet: it may be the one without which the next
+    backup fails."""
+    if not host.credentials:
+        return
+    changed = some(
+        [
+            f"{later.name or 'one of them'} ({'added' if later.added else 'changed'} at "
+            f"{format_time(later.at, seconds=True)})"
+            for later in host.credentials
+        ]
+    )
+    text = (
+        f"the service does not use these files of /etc/drd/credentials before a restart: {changed}"
+    )
+    yield Condition("credentials", "warning", "", text, "systemctl restart drd")
+
+
+def _gone_secrets(host: HostFacts) -> Iterator[Condition]:
+    """A secret whose file is gone: what needs it fails, at the latest after the next start."""
+    for gone in host.gone_secrets:
+        since = f" since {format_time(gone.at, seconds=True)}" if gone.at is not None else ""
+        text = f"secret file {gone.file}, which a plan or drd.yaml names, is missing{since}"
+        if gone.is_handed_over:
+            text += ": the service has a copy until it stops, and no other program has one"
+        remedy = f"write the secret to {gone.file} again (owner root, mode 0600)"
+        yield Condition("secret-missing", "warning", gone.file, text, remedy)
+
+
 def _no_plan(rpos: Sequence[tuple[str, float]]) -> Iterator[Condition]:
     if not rpos:
         text = "no plan is loaded, so nothing is backed up"
@@ -103,7 +133,8 @@ def _clock(host: HostFacts, now: datetime) -> Iterator[Condition]:
     if jumped_s is None or at is None or abs(now - at) > TOLD_FOR:
         return
     way = "forwards" if jumped_s > 0 else "back"
-    text = f"the clock jumped {way} by {format_duration(abs(jumped_s))} to {to_rfc3339(at)}"
+    by, to = format_duration(abs(jumped_s)), format_time(at, seconds=True)
+    text = f"the clock jumped {way} by {by} to {to}"
     yield Condition("clock-jumped", "warning", "", text, "timedatectl")
 
 
@@ -117,7 +148,8 @@ def _down(host: HostFacts, rpos: Sequence[tuple[str, float]], now: datetime) -> 
         return
     named = some(missed)
     text = (
-        f"drd was down, or its host slept, for {format_duration(down_s)}: longer than the RPO of "
+        f"drd was down, or its host slept, from {format_time(start, seconds=True)} to "
+        f"{format_time(end, seconds=True)}: {format_duration(down_s)}, longer than the RPO of "
     )
     text += named
     yield Condition("daemon-down", "warning", "", text, "drd status")
@@ -141,7 +173,7 @@ def _disk(disk: DiskFacts) -> Iterator[Condition]:
     yield Condition("disk", severity, disk.path, text, f"df -h {disk.path}")
 
 
-def _channels(channels: Sequence[ChannelState], now: datetime) -> Iterator[Condition]:
+def _channels(channels: Sequence[ChannelState]) -> Iterator[Condition]:
     """Return the conditions of the channels: critical if nobody can be notified any more."""
     shared = [c for c in channels if not c.plan]
     all_dead = bool(shared) and all(c.dead for c in shared)
@@ -149,10 +181,11 @@ def _channels(channels: Sequence[ChannelState], now: datetime) -> Iterator[Condi
         if not channel.dead:
             continue
         why = f": {without_output(channel.error)}" if channel.error else ""
-        since_s = age(channel.failing_since, now)
+        since = channel.failing_since
         text = f"channel {channel.name} cannot deliver messages"
-        if since_s is not None:
-            text += f" for {format_duration(since_s)} ({counted(channel.tries, 'try', 'tries')})"
+        if since is not None:
+            tries = counted(channel.tries, "try", "tries")
+            text += f" since {format_time(since, seconds=True)} ({tries})"
         severity: Urgency = "critical" if all_dead and not channel.plan else "warning"
         command = "drd notify test"
         yield Condition(CHANNEL, severity, channel.name, f"{text}{why}", command, plan=channel.plan)

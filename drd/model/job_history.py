@@ -14,6 +14,7 @@ from drd.model.run import RunState
 class JobHistory:
     """The history of one plan's kind of run. `changed` grows with every change of any row. `tries`
     counts failures since the last success; `permanent` says of the newest that a retry cannot help.
+    `last_started_at` is that of the schedule's runs, and of those by hand that did their work.
     Durations are seconds; `p95_s` is that of the newest successful runs.
     """
 

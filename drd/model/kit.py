@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal
 
 from drd.model import strict
@@ -139,7 +140,8 @@ class KitPlan:
     """One plan. `file` is the plan's in the kit; `missing` are secrets that could not be read when
     the kit was made, each with its purpose. `needs` are programs that are not in the kit. `points`
     are the newest ones, for people. `seals` distinguish all kept points from forged ones; None in
-    kits of older versions.
+    kits of older versions. `proof` is the hash of what a drill proves of the plan; None in such
+    kits.
     """
 
     name: str
@@ -150,10 +152,21 @@ class KitPlan:
     missing: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     seals: tuple[Seal, ...] | None = None
+    proof: str | None = None
+
+    @property
+    def proven_as(self) -> str:
+        """The hash that evidence of a drill with this kit carries."""
+        return self.proof or self.digest
 
     @property
     def newest(self) -> KitPoint | None:
         return next((p for p in self.points if p.complete), None)
+
+
+def needs_of(plans: Iterable[KitPlan]) -> tuple[str, ...]:
+    """Return what the plans need on a new machine beside the kit, each thing once."""
+    return tuple(dict.fromkeys(needed for plan in plans for needed in plan.needs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +288,7 @@ def _plan(value: Any, place: str) -> KitPlan:
         tuple(strict.each(strict.text, strict.member(raw, "missing", place), f"{place}.missing")),
         tuple(strict.each(strict.text, raw.get("needs", []), f"{place}.needs")),
         None if seals is None else tuple(strict.each(seal_from_json, seals, f"{place}.seals")),
+        strict.maybe(partial(strict.text, most=80), raw.get("proof"), f"{place}.proof"),
     )
 
 

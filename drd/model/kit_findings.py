@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,9 +34,10 @@ class KitTry:
 @dataclass(frozen=True, slots=True)
 class KitRecord:
     """The last kit of a plan, by the hash of the plan in it, and the result of its last test; never
-    its content. `sha256` is the file's. `verified_at` is None if it was never opened. `problem` is
-    why the test failed, None if every repository opened; `away` says that the host could not open
-    them either. `tried` is the copy that drd tests by itself, which may be another kit.
+    its content. `proof` is the hash of that part of the plan which a drill proves; None for a kit
+    of an older drd. `sha256` is the file's. `verified_at` is None if it was never opened. `problem`
+    is why the test failed, None if every repository opened; `away` says that the host could not
+    open them either. `tried` is the copy that drd tests by itself, which may be another kit.
     """
 
     made_at: datetime
@@ -45,6 +47,7 @@ class KitRecord:
     problem: str | None = None
     tried: KitTry | None = None
     away: bool = False
+    proof: str | None = None
 
 
 KIT_IN_ORDER = Finding("recovery-kit", "ok", "", "the kit is current and opened every repository")
@@ -56,6 +59,7 @@ def kit_findings(
     record: KitRecord | None,
     *,
     required: bool,
+    proofs: Collection[str] = (),
     file: str | None = None,
     opener: str = PASSPHRASE,
     gone: bool = False,
@@ -63,36 +67,40 @@ def kit_findings(
     """Return the problems of the kit of a plan with the hash `digest`; none if a kit was made of
     this very plan and opened every repository alone.
 
-    `file` is the copy that drd tests by itself, `gone`: it does not exist now. `opener` is the
-    option for `drd kit verify`, and for a passphrase also for `drd kit export`. A missing kit is a
-    warning; a `required` one that is not in order is an error.
+    `proofs` are more hashes: a kit that has one of them recovers the plan as it is now, and differs
+    only in the schedule and other keys that no drill proves. `file` is the copy that drd tests by
+    itself, `gone`: it does not exist now. `opener` is the option for `drd kit verify`, and for a
+    passphrase also for `drd kit export`. A missing kit is a warning; a `required` one that is not
+    in order is an error.
     """
     severity: Severity = "error" if required else "warning"
     where = file or "FILE"
     export = f"drd kit export {plan} --to {where}"
     if opener == PASSPHRASE:
         export += f" {PASSPHRASE}"
+    values = [] if file else ["FILE: where to write the kit; keep it away from this host"]
+    if opener == PASSPHRASE:
+        values.append("F: a file with the kit's passphrase")
+    explained = f"{export} ({'; '.join(values)})" if values else export
     verify = f"drd kit verify {where} {opener}"
     if record is None:
         missing = (
-            "nobody has exported a recovery kit: if this host is lost, the repository's password "
+            "nobody has exported a recovery kit: if this host is lost, what opens the repository "
             "is lost, too"
         )
-        return (Finding("kit-missing", severity, "", missing, export),)
-    findings = []
+        return (Finding("kit-missing", severity, "", missing, explained),)
+    findings: list[Finding] = []
     made = f"the kit of {format_time(record.made_at)}"
-    if record.plan_digest != digest:
-        text = f"{made} is older than the plan, which changed afterwards"
-        findings.append(Finding("kit-outdated", severity, "", text, export))
+    findings += _older(record, made, digest, proofs, severity=severity, remedy=explained)
     if record.verified_at is None:
-        text = f"{made} was never tried: it is unknown whether the kit works"
+        text = f"nobody has tried {made}, so drd does not know whether the kit works"
         findings.append(Finding("kit-not-verified", severity, "", text, verify))
     elif record.problem is not None:
         text = (
-            f"{made} did not open every repository when it was tried last, "
-            f"{format_time(record.verified_at)}: {record.problem}"
+            f"{made} did not open every repository at the last try ("
+            f"{format_time(record.verified_at)}): {record.problem}"
         )
-        remedy = verify if record.away else export
+        remedy = verify if record.away else explained
         findings.append(Finding("kit-does-not-open", severity, "", text, remedy))
     tried = record.tried
     if file is not None and gone and (tried is None or tried.file != file or tried.there):
@@ -104,7 +112,31 @@ def kit_findings(
             findings.append(Finding("kit-missing", severity, "", text, again))
         elif tried.sha256 != record.sha256:
             when = format_time(tried.at)
-            text = f"the kit {file} did not work when it was tried last, {when}: {tried.problem}"
+            text = f"the kit {file} did not work at the last try ({when}): {tried.problem}"
             remedy = verify if tried.away else again
             findings.append(Finding("kit-does-not-open", severity, "", text, remedy))
     return tuple(findings)
+
+
+def _older(
+    record: KitRecord,
+    made: str,
+    digest: str,
+    proofs: Collection[str],
+    *,
+    severity: Severity,
+    remedy: str,
+) -> list[Finding]:
+    """Return the finding that the kit is older than the plan: graver if the plan is recovered in
+    another way now.
+    """
+    if record.plan_digest == digest:
+        return []
+    if (record.proof or record.plan_digest) not in proofs:
+        text = f"{made} is outdated: the plan was changed afterwards"
+        return [Finding("kit-outdated", severity, "", text, remedy)]
+    text = (
+        f"{made} recovers the plan as it is now, but contains an older text of it: a host that is "
+        "made from this kit has the former schedule, retention, owner or objectives"
+    )
+    return [Finding("kit-outdated", "warning", "", text, remedy)]

@@ -17,10 +17,11 @@ from drd.model.finding_codes import (
     KNOWN_STATE,
     REPOSITORY,
     RESTORE_POINT,
+    SOURCE,
     name_of,
 )
 from drd.model.repositories import DAMAGED, GONE, SILENT, VANISHED
-from drd.model.verdicts import Reason
+from drd.model.verdicts import NOT_LOADED, UNFINISHED, Reason
 
 _BY_REASONS = frozenset(
     {
@@ -31,9 +32,11 @@ _BY_REASONS = frozenset(
         "never-drilled",
         "drill-failed",
         "drill-inconclusive",
+        NOT_LOADED,
         GONE,
         DAMAGED,
         VANISHED,
+        UNFINISHED,
     }
 )
 """Kinds of alerts that only a reason of a verdict raises: without the reason the condition
@@ -87,8 +90,8 @@ def _may_be_found(facts: PlanFacts, alert: AlertFacts) -> bool:
 
 def disproved(facts: PlanFacts, code: str, name: str) -> bool:
     """Return whether a later event disproves the finding of the last readiness run with this code
-    and name: a point was stored in the repository, all of it was read, a drill passed. A stored
-    point says nothing about other aspects of the repository.
+    and name: a point was stored in the repository, all of it was read, a drill passed, the
+    component was captured. A stored point says nothing about other aspects of the repository.
     """
     unready = facts.unready
     if unready is None:
@@ -101,6 +104,14 @@ def disproved(facts: PlanFacts, code: str, name: str) -> bool:
     if code == DRILL:
         is_last = last is not None and name == name_of(DRILL, last.scenario)
         return is_last and last is not None and last.result == "passed" and last.at > unready.at
+    if code in SOURCE:
+        return any(
+            name == name_of(code, c.component)
+            and c.error is None
+            and c.data_time is not None
+            and c.data_time > unready.at
+            for c in facts.components
+        )
     about = (r for r in facts.repositories if name == name_of(code, r.repository))
     return any(_is_over(r, code, unready.at) for r in about)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from drd.model.malformed import Malformed
+from drd.model.schemes import forms, scheme_of
 
 _BUCKET = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,254}")
 # Wider than AWS's own rule: older buckets and other servers allow capitals and underscores.
@@ -48,6 +49,8 @@ def parse_s3(url: str) -> S3Location:
     ValueError for a missing bucket, a secret in the URL, or a query.
     """
     rest = url.removeprefix("s3:")
+    if rest.startswith("//"):
+        _refuse_bucket_as_host(rest)
     if not rest.startswith(("http://", "https://")):
         rest = "https://" + rest.removeprefix("//")
     parts = urlsplit(rest)
@@ -74,15 +77,49 @@ def parse_s3(url: str) -> S3Location:
     return S3Location(f"{parts.scheme}://{parts.netloc}", bucket, prefix.strip("/"))
 
 
+def _refuse_bucket_as_host(rest: str) -> None:
+    """Refuse `s3://bucket/prefix`: restic takes the first word for the server, other tools take it
+    for the bucket. A host name with a dot or a port leaves no doubt.
+    """
+    host, _, path = rest.removeprefix("//").partition("/")
+    if host and not re.search(r"[.:@]", host):
+        path = path.strip("/")
+        there = f"{host}/{path}" if path else host
+        raise Malformed(
+            f"s3://{host} does not say whether {host} is a bucket or a server",
+            f"for the bucket {host} at Amazon write s3:https://s3.amazonaws.com/{there}, or with "
+            f"another provider s3:https://SERVER/{there}; for a server called {host} write "
+            f"s3:https://{there if path else f'{host}/BUCKET'}",
+        )
+
+
+def is_local(url: str) -> bool:
+    """Return whether the repository is a directory."""
+    return url.startswith("/")
+
+
+NAMED_PLACE = re.compile(r"command:[a-z0-9-]{1,40}|pgbackrest:[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+
+
+def is_named_place(url: str) -> bool:
+    """Return whether the URL only names a place, which the plan says how to reach."""
+    return NAMED_PLACE.fullmatch(url) is not None
+
+
 def normal_url(url: str) -> str:
     """Return the normal spelling of a URL, by which records for it are found again. Raises
-    ValueError for anything but an S3 URL or an absolute path.
+    ValueError for what is neither an S3 URL, an absolute path nor an address of another scheme.
     """
+    if is_named_place(url):
+        return url
     if is_s3(url):
         return parse_s3(url).url
-    if not url.startswith("/"):
+    scheme = scheme_of(url)
+    if scheme is not None:
+        return scheme.normal(url)
+    if not is_local(url):
         raise Malformed(
             f"{url!r} is not a possible URL of a repository",
-            "write s3:https://host/bucket/prefix or an absolute path",
+            f"write s3:https://host/bucket/prefix, an absolute path, or {forms()}",
         )
     return "/" + url.strip("/")

@@ -82,7 +82,7 @@ def manifest_from_bytes(
 def refused(called: str, error: ValueError) -> ManifestRefused:
     """Return the error for a manifest, named by `called`, that contains what drd does not write."""
     return ManifestRefused(
-        f"{called} is refused, because drd never writes such a manifest: {error}",
+        f"drd refuses {called}, because drd never writes such a manifest: {error}",
         hint="use another restore point, and find out who can write to the repository: "
         "anyone who has its password can forge manifests.",
     )

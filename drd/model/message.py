@@ -106,6 +106,16 @@ Routed = tuple[str, Message]
 """The name of a channel, and the messages for it."""
 
 
+def is_told(run: Message, by: Message) -> bool:
+    """Return whether the message of an alert that fires, or that this run resolved, tells the end
+    of the run as well, so that nobody needs both: it carries the same facts, and is no less urgent
+    than a critical one.
+    """
+    about = by.details.get("runs", ())
+    graver = run.severity == "critical" and by.severity != "critical"
+    return by.event in ("firing", "resolved") and run.run in about and not graver
+
+
 def route(message: Message, channels: Sequence[ChannelSpec]) -> list[Routed]:
     """Return the channels for a message, in their order.
 

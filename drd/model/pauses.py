@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from drd.model.clock import JUMP_S
+from drd.model.clock import JUMP_S, SYNCHRONISE
 from drd.model.finding import Finding
 from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.text import noun, some
-from drd.model.units import format_duration
+from drd.model.units import format_duration, format_time
 
 _IN_A_COMMAND = 200
 _NAMED = 5
@@ -102,8 +102,9 @@ def of_backups(
                 "rpo",
                 "warning",
                 "",
-                f"the newest complete restore point is {format_duration(age_s)} old, but the RPO "
-                f"is {format_duration(rpo_s)}",
+                "the newest complete restore point has data of "
+                f"{format_time(newest.data_time, seconds=True)}, but the RPO is "
+                f"{format_duration(rpo_s)}",
                 f"drd backup {plan}; if no backup was missed, check this host's clock.",
             )
         )
@@ -162,8 +163,9 @@ def of_listing(repository: str, missing: Sequence[str], *, nowhere: bool = False
             "warning",
             repository,
             f"repository {repository} {lists_less(missing)}",
-            "find out who removed the snapshots. Then restore the snapshots, or forget the "
-            f"points: drd points forget {' '.join(missing[:_IN_A_COMMAND])}{only} --reason TEXT",
+            "find out who removed the snapshots, and restore them, for example from older "
+            "versions of the bucket's objects. If the snapshots are lost, forget the points: "
+            f"drd points forget {' '.join(missing[:_IN_A_COMMAND])}{only} --reason TEXT",
         )
     ]
 
@@ -193,7 +195,7 @@ def of_clock(repository: str, ahead_s: float | None) -> list[Pause]:
             "warning",
             repository,
             f"this host's clock is {format_duration(abs(ahead_s))} {way} the clock of {repository}",
-            "set the clock that is wrong: timedatectl set-ntp true",
+            SYNCHRONISE,
         )
     ]
 
@@ -218,7 +220,7 @@ def of_jump(plan: str, jumped_s: float | None) -> list[Pause]:
 
 def lists_less(missing: Sequence[str]) -> str:
     """Say that a repository lacks snapshots of these points; its name precedes the text."""
-    return f"no longer lists all snapshots of {named(missing)}, and drd did not remove them"
+    return f"lacks snapshots of {named(missing)}: somebody removed these snapshots without drd"
 
 
 def named(points: Sequence[str]) -> str:

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from drd.model.malformed import Malformed
+from drd.model.adopted import Adopted
+from drd.model.location import is_s3
 from drd.model.readiness_finding import ReadinessException
 from drd.model.runbook import Step
-from drd.model.snapshot import json_digest
+from drd.model.schemes import CA_CERT
+from drd.model.sharing import Sharing
 
 NAME = re.compile(r"[a-z0-9-]{1,40}")
 # restic splits tags at commas and prints hosts unquoted, so names stay this plain.
@@ -65,7 +67,8 @@ class Hook:
 @dataclass(frozen=True, slots=True)
 class Component:
     """One component. `settings` is the frozen settings model of its kind. `may_be_empty`: a drill
-    passes even if it finds no table and no file in the component.
+    passes even if it finds no table and no file in the component. `adopted`: another tool makes its
+    copies, with its file at the path `copied_as`, if that is not its own.
     """
 
     name: str
@@ -74,6 +77,8 @@ class Component:
     before: Hook | None = None
     after: Hook | None = None
     may_be_empty: bool = False
+    adopted: bool = False
+    copied_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +95,10 @@ class S3Access:
 
 @dataclass(frozen=True, slots=True)
 class RepositorySpec:
-    """One repository. `url` is `s3:https://host/bucket/prefix` or an absolute path. `copy_of` names
-    the repository that this one is a copy of; None for the one that backups go to.
+    """One repository. `url` is `s3:https://host/bucket/prefix`, an absolute path, or an address of
+    one of `SCHEMES`; `access` has the settings of that scheme. `copy_of` names the repository that
+    this one is a copy of; None for the one that backups go to. `adopted`: another tool fills it,
+    and drd only reads it.
     """
 
     name: str
@@ -100,6 +107,42 @@ class RepositorySpec:
     s3: S3Access = S3Access()
     protection: str | None = None
     copy_of: str | None = None
+    access: tuple[tuple[str, SecretRef | str], ...] = ()
+    adopted: Adopted | None = None
+
+    @property
+    def ca_cert(self) -> str | None:
+        """The path of the certificates that the server's own must come from."""
+        given = dict(self.access).get(CA_CERT)
+        return given if isinstance(given, str) else self.s3.ca_cert
+
+    def trusting(self, ca_cert: str) -> RepositorySpec:
+        """Return the same repository with another file of certificates."""
+        if is_s3(self.url):
+            return replace(self, s3=replace(self.s3, ca_cert=ca_cert))
+        return replace(self, access=tuple({**dict(self.access), CA_CERT: ca_cert}.items()))
+
+    def secrets(self) -> dict[str, SecretRef]:
+        """Return the secrets that open it, by what they are: `password`, `sftp.key`."""
+        scheme = self.url.partition(":")[0]
+        wanted: dict[str, SecretRef | str | None] = {
+            "password": self.password,
+            "access_key": self.s3.access_key,
+            "secret_key": self.s3.secret_key,
+            "session_token": self.s3.session_token,
+            **{f"{scheme}.{key}": value for key, value in self.access},
+        }
+        found = {what: ref for what, ref in wanted.items() if isinstance(ref, SecretRef)}
+        if not self.has_password:
+            del found["password"]
+            assert self.adopted is not None
+            found |= self.adopted.secrets or {}
+        return found
+
+    @property
+    def has_password(self) -> bool:
+        """Whether a password opens it; another tool may have other secrets instead."""
+        return self.adopted is None or self.adopted.secrets is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,25 +300,6 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
-class Sharing:
-    """The number of shares `needed` to open a kit, and the number that exist."""
-
-    needed: int
-    of: int
-
-    @classmethod
-    def parse(cls, text: str) -> Sharing:
-        """Parse `3/5`. Raises ValueError."""
-        match = re.fullmatch(r"(\d{1,2})\s*/\s*(\d{1,2})", text.strip())
-        if match is None or not 2 <= int(match[1]) <= int(match[2]):
-            raise Malformed(
-                f'"{text}" is not a split into shares',
-                "write 3/5: any three of five people open the kit",
-            )
-        return cls(int(match[1]), int(match[2]))
-
-
-@dataclass(frozen=True, slots=True)
 class KitWatch:
     """A copy of the kit that drd tests by itself every `every_s` seconds, and what opens it: a
     passphrase, or the text of an identity.
@@ -310,20 +334,11 @@ class ReadinessPolicy:
     exceptions: tuple[ReadinessException, ...] = ()
 
 
-_NO_PART = ("heartbeat", "kit", "readiness")
-"""Fields that do not affect how the service is restored: notifications, holders of the kit,
-accepted findings.
-"""
-
-
-def plan_hash(resolved: Mapping[str, object]) -> str:
-    return json_digest({k: v for k, v in resolved.items() if k not in _NO_PART})
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One service. `digest` is the plan hash: of the resolved plan without comments and secret
-    values, and of the contents of the commands that it names.
+    values, and of the contents of the commands that it names. `proof` is the hash of that part of
+    it which a drill proves.
     """
 
     name: str
@@ -339,6 +354,7 @@ class Plan:
     targets: Mapping[str, Target]
     drill: DrillPolicy
     digest: str
+    proof: str
     file: str
     resolved: Mapping[str, object] = field(default_factory=dict)
     heartbeat: Heartbeat | None = None
@@ -360,6 +376,12 @@ class Plan:
     def primary(self) -> RepositorySpec:
         """The repository that backups go to: the one that is no copy."""
         return next(r for r in self.repositories.values() if r.copy_of is None)
+
+    @property
+    def made_by(self) -> str:
+        """The tool that makes the copies; empty: drd makes them."""
+        adopted = self.primary.adopted
+        return adopted.made_by if adopted is not None else ""
 
     @property
     def copies(self) -> tuple[RepositorySpec, ...]:

@@ -37,8 +37,9 @@ class StepView:
 
 @dataclass(frozen=True, slots=True)
 class Progression:
-    """All steps of a run at one moment; `since` is when the service was lost. `over_production`:
-    restored data replaces production data. `by` is who started the run, in words.
+    """All steps of a run at one moment; `since` is when the service was lost, if somebody has
+    `stated` that, else when the run began. `over_production`: restored data replaces production
+    data. `by` is who started the run, in words.
     """
 
     run: str
@@ -50,3 +51,4 @@ class Progression:
     over: bool = False
     over_production: bool = False
     by: str = ""
+    stated: bool = False

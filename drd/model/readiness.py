@@ -17,9 +17,9 @@ from drd.model.plan import Plan
 from drd.model.readiness_finding import ReadinessException, ReadinessFinding, judged_as
 from drd.model.runbook import Ask
 from drd.model.snapshot import RestorePoint
-from drd.model.text import noun, without_output
+from drd.model.text import called, noun, without_output
 from drd.model.units import format_duration, format_time
-from drd.model.verdicts import Assessment, Readiness
+from drd.model.verdicts import NOT_LOADED, Assessment, Readiness
 
 _WORST = (Readiness.READY, Readiness.NEEDS_DRILL, Readiness.NOT_READY)
 
@@ -106,25 +106,27 @@ def of_kit(found: Sequence[Finding]) -> list[ReadinessFinding]:
     ]
 
 
-def of_assessment(plan: Plan, assessed: Assessment) -> list[ReadinessFinding]:
-    """Judge the schedule against the RPO, the projection against the RTO, and the file in force."""
-    name = plan.name
+def of_assessment(
+    plan: Plan, assessed: Assessment, *, in_force: bool = True
+) -> list[ReadinessFinding]:
+    """Judge the schedule against the RPO, the projection against the RTO, and the file in force.
+    `in_force` says whether this text of the plan is.
+    """
     judged = [_rpo(plan, assessed), _rto(plan, assessed), *_damaged(plan, assessed)]
-    if assessed.load_error is not None:
-        text = f"the file on disk is not in force: {assessed.load_error}"
-        judged.append(
-            judged_as(
-                "plan-file",
-                "error",
-                "",
-                text,
-                f"drd doctor {name}",
-                allows=Readiness.NEEDS_DRILL,
-                proof=True,
-            )
+    not_loaded = next((r for r in assessed.reasons if r.kind == NOT_LOADED), None)
+    if not_loaded is not None:
+        judged.append(judged_as("plan-file", "warning", "", not_loaded.text, not_loaded.remedy))
+    elif not in_force:
+        text = (
+            f"drd has not loaded {plan.file} as it is now: drd uses another text of plan "
+            f"{plan.name}"
         )
+        remedy = f"systemctl reload drd; on a host without the service: drd backup {plan.name}"
+        judged.append(judged_as("plan-file", "warning", "", text, remedy))
     else:
-        judged.append(judged_as("plan-file", "ok", "", f"in force, hash {plan.digest[:12]}"))
+        judged.append(
+            judged_as("plan-file", "ok", "", f"drd has loaded this plan, hash {plan.digest[:12]}")
+        )
     return judged
 
 
@@ -147,14 +149,23 @@ def _damaged(plan: Plan, assessed: Assessment) -> list[ReadinessFinding]:
 
 def _rpo(plan: Plan, assessed: Assessment) -> ReadinessFinding:
     rpo, promised = assessed.rpo.achievable_s, format_duration(plan.objectives.rpo_s)
+    if plan.made_by:
+        maker = called(plan.made_by)
+        text = f"{maker} decides when copies are made; drd sees how old the newest one is"
+        return judged_as("schedule", "ok", "", f"{text} (RPO {promised})")
     if rpo is None:
         text = (
-            "drd does not know how old the newest data gets between two backups: there was no "
-            f"backup yet, or backups are made only by hand (RPO {promised})"
+            f"drd cannot tell whether the RPO of {promised} can be kept: no backup was made yet, "
+            "or backups start only by hand"
         )
-        remedy = "set the time between backups in the plan, for example `backup: {every: 1h}`."
+        remedy = (
+            "set the time between backups in the plan, for example `backup: {every: auto}`; if "
+            f"there was no backup yet: drd backup {plan.name}"
+        )
         return judged_as("schedule", "warning", "", text, remedy)
-    text = f"exposure reaches {format_duration(rpo)}, the RPO is {promised}"
+    text = (
+        f"by this schedule, up to {format_duration(rpo)} of data can be lost; the RPO is {promised}"
+    )
     if rpo > plan.objectives.rpo_s:
         remedy = "back up more often: set a shorter `every` under `backup:` in the plan."
         return judged_as("schedule", "warning", "", text, remedy)
@@ -211,6 +222,8 @@ def of_point(plan: Plan, newest: RestorePoint | None) -> ReadinessFinding:
     if newest is None:
         text = "there is no complete restore point: nothing can be restored"
         backup = f"drd backup {plan.name}"
+        if plan.made_by:
+            backup = f"drd catalogue rebuild {plan.name}"
         return judged_as(RESTORE_POINT, "error", "", text, backup, allows=Readiness.NOT_READY)
     text = f"{newest.id} has the data of {format_time(newest.data_time)}"
     return judged_as(RESTORE_POINT, "ok", "", text)

@@ -27,21 +27,42 @@ def repair_ways(
     lines = []
     if affected and others:
         lines.append(
-            f"until the repository is repaired, recover with drd recover … --repository {others[0]}"
+            f"until the repository is repaired, recover with `drd recover {plan} … --repository "
+            f"{others[0]}`"
         )
     points = " ".join((affected or ["POINT"])[:_IN_A_COMMAND])
     forget = f"drd points forget {points} --repository {repository} --reason TEXT"
     store = [f"drd backup {plan}"]
     if is_copy:  # what it still lists is not copied again
         store = [*([forget] if others else []), f"drd copy {plan} --repository {repository}"]
-    lines.append(f"repair the repository with {', then '.join([*_repair(repair), *store, again])}")
+    steps = [*_repair(repair), *_commands(*store, again)]
+    lines.append(f"repair the repository with {', then '.join(steps)}")
     if affected and not (is_copy and others):
         lines.append(f"forget the points that stay damaged: {forget}")
     lines.append(
-        f"new {'copies' if is_copy else 'backups'} depend on the damaged data: repair the "
-        "repository soon, or give the plan a new repository"
+        f"until the repository is repaired, new {'copies' if is_copy else 'backups'} may depend "
+        "on the damaged data, too: repair it soon, or give the plan a new repository"
     )
     return lines
+
+
+def others_repair(
+    plan: str,
+    repository: str,
+    repair: Repair | None,
+    hint: str,
+    affected: Sequence[str] | None,
+) -> list[str]:
+    """The same for copies that another tool makes: drd changes nothing there. `hint` is what that
+    tool says, `repair` what restic can repair; None if another tool made them."""
+    lines = [hint]
+    if repair is not None:
+        lines = [f"repair the repository with {command}" for command in _repair(repair)]
+    again = f"drd verify {plan} --repository {repository}"
+    lines.append(f"let the other tool make a new copy, then `{again}`")
+    if affected is None or affected:
+        lines.append(f"drd drill {plan} --point POINT shows whether a copy can be restored")
+    return [line for line in lines if line]
 
 
 def _repair(what: Repair) -> list[str]:
@@ -50,4 +71,8 @@ def _repair(what: Repair) -> list[str]:
     """
     if what == "none":
         return []
-    return [f"restic repair {what} (docs/copies.md, Repairing a repository)"]
+    return [f"`restic repair {what}` (docs/copies.md, Repairing a repository)"]
+
+
+def _commands(*commands: str) -> list[str]:
+    return [f"`{command}`" for command in commands]

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from drd.model.attainment import Interval
 from drd.model.facts import PlanFacts, PointFacts, RepositoryFacts
 from drd.model.finding_codes import REPOSITORY, name_of
-from drd.model.text import counted, noun
+from drd.model.text import called, counted, noun
 from drd.model.units import format_time
-from drd.model.verdicts import Reason, RepositoryAssessment, Verdict, lost_words
+from drd.model.verdicts import PlanState, Reason, RepositoryAssessment, Verdict, lost_words
 from drd.named import NamedTuple
 
 TYPE_CHECKING = False
@@ -27,7 +27,7 @@ DAMAGED = "repository-damaged"
 VANISHED = "points-vanished"
 """Codes of alerts about a repository or its points."""
 
-STATES = ("ok", "gone", "emptied", "replaced", "shut", "damaged", "unreachable")
+STATES = ("ok", "gone", "emptied", "replaced", "shut", "damaged", "unreachable", "same")
 """The states of a repository that `assess_repository` reports."""
 
 
@@ -121,12 +121,21 @@ def judge_repositories(facts: PlanFacts, now: datetime) -> list[Reason]:
                 Verdict.MET,
                 f"repository {r.repository}: drd has not yet found a repository at the URL that "
                 "the plan has now",
-                f"drd backup {facts.plan}",
+                facts.anew,
             )
             for r in facts.repositories
             if not r.met and r.newest is None and r.copy_of is None
         ]
     return reasons
+
+
+_LOST = {
+    "gone": "it is gone",
+    "emptied": "it is empty",
+    "replaced": "another repository is there",
+    "shut": "the password of the plan does not open it",
+}
+"""What the title of the alert says of a repository in which nothing can be read."""
 
 
 def _reasons_of_one(
@@ -136,11 +145,13 @@ def _reasons_of_one(
     lead = "everything would be lost: " if nothing_left and newest_ever(facts) else ""
     verdict = Verdict.BREACHED if nothing_left else Verdict.AT_RISK
     again = f"drd doctor {facts.plan}"
+    hurt = PlanState.NOT_READY
     reasons = []
     if repository.lost is not None:
         says = f": {repository.lost_says}" if repository.lost_says else ""
         text = f"{lead}repository {name} {lost_words(repository.lost)}{says}"
-        reasons.append(Reason(verdict, text, again, GONE, subject=name))
+        brief = _LOST.get(repository.lost, "")
+        reasons.append(Reason(verdict, text, again, GONE, subject=name, brief=brief, at_least=hurt))
     elif repository.unreachable is not None:
         text = f"repository {name}: {repository.unreachable}"
         stuck = repository.copy_of is None and _backup_is_stuck(facts, repository, now)
@@ -153,17 +164,24 @@ def _reasons_of_one(
         verdict = verdict if lost_by_it else Verdict.AT_RISK
         text = f"{lost_by_it}repository {name} is damaged: {repository.damage}"
         mend = f"drd verify {facts.plan} --repository {name}"
-        reasons.append(Reason(verdict, text, mend, DAMAGED, subject=name))
+        reasons.append(Reason(verdict, text, mend, DAMAGED, subject=name, at_least=hurt))
     if repository.missing:
         points = counted(repository.missing, "restore point")
         lost_by_it = lead if repository.newest is not None and repository.lost is None else ""
         verdict = Verdict.BREACHED if lost_by_it else Verdict.AT_RISK
         text = (
-            f"{lost_by_it}repository {name} no longer lists all snapshots of {points}, and drd "
-            "did not remove them"
+            f"{lost_by_it}repository {name} lacks snapshots of {points}: somebody removed these "
+            "snapshots without drd"
         )
-        command = f"drd retention {facts.plan} --dry-run"
-        reasons.append(Reason(verdict, text, command, VANISHED, subject=name))
+        if facts.made_by:
+            text = (
+                f"{lost_by_it}{points} of {called(facts.made_by)} left repository {name} before "
+                "the time that `retention` in the plan states"
+            )
+            command = again
+        else:
+            command = f"drd retention {facts.plan} --dry-run"
+        reasons.append(Reason(verdict, text, command, VANISHED, subject=name, at_least=hurt))
     return reasons
 
 
@@ -185,7 +203,10 @@ def _vanished(facts: PlanFacts) -> list[Reason]:
     points = counted(count, "restore point is", "restore points are")
     them = noun(count, "it", "them")
     when = format_time(at)
-    text = f"{points} no longer in the repository, and drd did not remove {them}; noticed {when}"
+    text = (
+        f"{points} no longer in the repository: somebody removed {them} without drd (noticed "
+        f"{when})"
+    )
     if left is None and facts.newest is None:
         text = f"everything would be lost: {text}"
         return [Reason(Verdict.BREACHED, text, f"drd points {facts.plan}", VANISHED)]
@@ -198,6 +219,8 @@ def assess_repository(facts: RepositoryFacts) -> RepositoryAssessment:
     state, since = "ok", None
     if facts.lost is not None:
         state, since = facts.lost, facts.lost_since
+    elif facts.same:
+        state = "same"
     elif facts.damage is not None:
         state, since = "damaged", facts.damaged_since
     elif facts.unreachable is not None:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from drd.model.clock import AGE_TOLERANCE_S
 from drd.model.plan import RetentionPolicy
 from drd.model.snapshot import RestorePoint
-from drd.model.units import format_duration, to_rfc3339
+from drd.model.units import format_duration, format_time
 from drd.named import NamedTuple
 
 _Period = Callable[[datetime], object]
@@ -45,8 +45,10 @@ class RetentionPlan(NamedTuple):
     over: tuple[str, ...] = ()
 
 
+NO_RULE = "no retention policy"
+PASSED = "passed a drill"
 OVER = "over the limit of this run: forgotten only with --force"
-"""The reason why a point stays that no rule keeps."""
+"""Reasons why a point stays that no rule keeps."""
 
 
 def allowance(completed: int, there: int) -> int:
@@ -93,7 +95,7 @@ def plan_retention(
     complete = [p for p in ordered if p.complete]
     if policy.keeps_everything:
         for point in ordered:
-            reasons[point.id].append("no retention policy")
+            reasons[point.id].append(NO_RULE)
     _keep_by_rules(complete, policy, ZoneInfo(timezone), reasons)
     _keep_always(ordered, complete, proven, reasons)
     for point in ordered:
@@ -132,7 +134,8 @@ def refusal(
     if at <= now + timedelta(seconds=AGE_TOLERANCE_S):
         return None
     ahead = format_duration((at - now).total_seconds())
-    return f"{name} is dated {to_rfc3339(at)}, {ahead} in the future: a clock is or was wrong"
+    dated_at = format_time(at, seconds=True)
+    return f"{name} is dated {dated_at}, {ahead} in the future: a clock is or was wrong"
 
 
 def _keep_by_rules(
@@ -172,4 +175,4 @@ def _keep_always(
     passed = (p for p in ordered if p.proven_by is not None or p.id in proven)
     newest_passed = next(passed, None)
     if newest_passed is not None:
-        reasons[newest_passed.id].append("passed a drill")
+        reasons[newest_passed.id].append(PASSED)

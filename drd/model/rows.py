@@ -13,7 +13,12 @@ from drd.model.exposure import age
 from drd.model.facts import AlertFacts
 from drd.model.text import escaped
 from drd.model.units import format_age, format_duration, format_share, format_time
-from drd.model.verdicts import Assessment, CopyAssessment, Readiness, Verdict, lost_words
+from drd.model.verdicts import (
+    Assessment,
+    PlanState,
+    Remark,
+    Verdict,
+)
 
 STYLE = {
     Verdict.MET: "good",
@@ -21,12 +26,15 @@ STYLE = {
     Verdict.BREACHED: "bad",
     Verdict.UNKNOWN: "warn",
 }
-READINESS_STYLE = {
-    Readiness.READY: "good",
-    Readiness.NEEDS_DRILL: "warn",
-    Readiness.NOT_READY: "bad",
+STATE_STYLE = {
+    PlanState.OK: "",
+    PlanState.AT_RISK: "warn",
+    PlanState.NEEDS_DRILL: "warn",
+    PlanState.NOT_READY: "bad",
+    PlanState.UNKNOWN: "bad",
+    PlanState.BREACHED: "bad",
 }
-_LOST = ("gone", "emptied", "replaced", "shut")
+"""Those that need somebody now are red, as they have the exit code 3."""
 _ALERT_STYLE = {"critical": "bad", "warning": "warn"}
 
 
@@ -38,14 +46,13 @@ def row_of(plan: Assessment, at: datetime) -> list[Cell]:
         lose, back = "everything", back if rto.actual_s is None else "never"
     return [
         Cell(plan.plan),
-        Cell(plan.verdict.words, STYLE[plan.verdict]),
+        Cell(plan.state.value, STATE_STYLE[plan.state] or "good"),
         Cell(lose, "" if rpo.verdict is Verdict.MET else STYLE[rpo.verdict]),
         Cell(objective(rpo.objective_s)),
         Cell(back, "" if rto.verdict is Verdict.MET else STYLE[rto.verdict]),
         Cell(objective(rto.objective_s)),
+        Cell(percent(rpo.kept)),
         Cell(_last_drill(plan, at), "bad" if plan.drill.result == "failed" else ""),
-        Cell(plan.readiness.value, READINESS_STYLE[plan.readiness]),
-        Cell(percent(rpo.attainment)),
     ]
 
 
@@ -83,60 +90,20 @@ def percent(share: float | None) -> str:
     return "100 %" if share >= 1 else format_share(share)
 
 
-def notes_of(plan: Assessment, at: datetime) -> list[Note]:
-    """Return the sentences about a plan: its reasons, each with its alert; then other alerts, and
-    copies that are behind.
-    """
-    notes = []
-    alerts = {alert.kind: alert for alert in plan.alerts}
-    by_subject = {(alert.kind, alert.subject): alert for alert in plan.alerts}
-    for reason in plan.reasons:
-        style = "" if reason.verdict is Verdict.MET else STYLE[reason.verdict]
-        alert = by_subject.get((reason.kind, reason.subject)) or alerts.get(reason.kind)
-        alert = alert or alerts.get(reason.says_why)
-        text = f"{reason.text} ({_state(alert, at)})" if alert else reason.text
-        notes.append(Note(plan.plan, Cell(text, style), reason.remedy))
-    said = {kind for reason in plan.reasons for kind in (reason.kind, reason.says_why)}
-    others = [alert for alert in plan.alerts if alert.kind not in said]
-    notes += [alert_note(plan.plan, alert, at) for alert in others]
-    if "copy-behind" not in alerts:
-        states = {r.repository: r.state for r in plan.repositories}
-        notes += [
-            _behind(plan.plan, c, states.get(c.repository, "ok"))
-            for c in plan.copies
-            if c.verdict is not Verdict.MET
-        ]
-    return notes
+def note_of(plan: str, remark: Remark, at: datetime) -> Note:
+    """Return the sentence of a remark, with its alert."""
+    text = f"{remark.text} ({_state(remark.alert, at)})" if remark.alert else remark.text
+    return Note(plan, Cell(text, STATE_STYLE[remark.state]), remark.remedy)
+
+
+def notes_beside(plan: Assessment) -> list[Note]:
+    """Return what the row of a plan says beside its first reason."""
+    return [Note(plan.plan, Cell(r.text, "warn"), r.remedy) for r in plan.beside]
 
 
 def alert_note(subject: str, alert: AlertFacts, at: datetime) -> Note:
     text = f"{alert.text} ({_state(alert, at)})"
     return Note(subject, Cell(text, _ALERT_STYLE.get(alert.severity, "")), alert.remedy)
-
-
-def _behind(plan: str, copy: CopyAssessment, state: str) -> Note:
-    """Return the note about a copy that is behind. A copy that cannot be read is not mentioned:
-    another copy run does not help.
-    """
-    name = copy.repository
-    text, command = f"copy {name} of {copy.copy_of}", f"drd copy {plan}"
-    behind = f"{format_duration(copy.exposure_s)} behind"
-    if state in _LOST:
-        text += f" {lost_words(state)}: nothing can be read there"
-        command = f"drd doctor {plan}"
-    elif state == "damaged":
-        left = f"the readable data there is {behind}"
-        if copy.data_time is None:
-            left = "drd knows no complete restore point there"
-        text += f" is damaged: {left}"
-        command = f"drd verify {plan} --repository {name}"
-    elif copy.data_time is not None:
-        text += f" is {behind}"
-    elif copy.verdict is Verdict.BREACHED:
-        text += " contains no restore point with all its snapshots"
-    else:
-        text += " contains no restore point"
-    return Note(plan, Cell(text, STYLE[copy.verdict]), command)
 
 
 def _state(alert: AlertFacts, at: datetime) -> str:

@@ -57,6 +57,7 @@ class RunKind(StrEnum):
     READINESS = "readiness"
     KIT = "kit"
     REKEY = "rekey"
+    LISTING = "listing"
 
 
 class RunState(StrEnum):
@@ -127,6 +128,16 @@ class Run:
     stamp: str | None = None  # a random text that its directories have too; None of old ones
 
     @property
+    def left_by_its_process(self) -> bool:
+        """Whether drd noted that its process died: it waits for one that takes it over."""
+        return self.state is RunState.WAITING and self.owner_pid is None
+
+    @property
+    def by_schedule(self) -> bool:
+        """Whether the daemon started it when it was due, and no person."""
+        return self.trigger != "manual"
+
+    @property
     def cause(self) -> Cause | None:
         """Why it ended without a result."""
         if not self.error:
@@ -190,13 +201,6 @@ def taken_back(said: Sequence[str]) -> Literal["undone", "rolled back"] | None:
     return "rolled back" if "rollback" in said else None
 
 
-STEP_SUCCEEDS = "succeeds"
-"""What is expected of a step; the check of a failed one is called `step NAME`."""
-
-RESTORES = "restores without an error"
-"""What is expected of each component; the check of one that cannot be restored says so."""
-
-
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """The result of one check. `part` marks a row about a part that could not be compared
@@ -239,13 +243,15 @@ class CheckResult:
         )
 
 
-def drill_result(checks: Sequence[CheckResult]) -> DrillResult:
-    """Combine checks: failed if a check failed; inconclusive if no check looked at data or a whole
-    check was not run; else passed.
+def drill_result(checks: Sequence[CheckResult], *, cut_short: bool = False) -> DrillResult:
+    """Combine checks: failed if a check failed; inconclusive if something `cut_short` the work, if
+    no check looked at data or a whole check was not run; else passed.
     """
     whole = [c for c in checks if not c.part]
     if any(c.verdict is CheckVerdict.FAILED for c in checks):
         return DrillResult.FAILED
+    if cut_short:
+        return DrillResult.INCONCLUSIVE
     if any(c.verdict is CheckVerdict.NOT_RUN for c in whole):
         return DrillResult.INCONCLUSIVE
     if not any(c.looked_at_data and c.verdict is CheckVerdict.PASSED for c in whole):
@@ -258,9 +264,11 @@ class Evidence:
     """What a drill or a recovery measured. `phases` and the two actuals are seconds. `rpa_s` is T0
     - data time, `rta_s` is end of validation - T0; None if the run did not get so far. `judged` is
     false if the RPA is that of a point chosen on purpose. `restored_bytes` is the size of the
-    restored data; projections scale with it. `data_time` is that of the point, `repository` the one
-    that the run was limited to, `given_by` those that data was read from. `unproven` are components
-    that were not restored or not compared, each with the reason. `reason` says why there is no
+    restored data; projections scale with it. `data_time` is that of the point, or
+    what a replayed log reached before it; `repository` is the one that the run was limited to,
+    `given_by` those that data was read from. `unproven` are components that were not restored or
+    not compared, each with the reason. `plan_digest` is the proof hash of
+    the plan; that of the whole plan in evidence of an older drd. `reason` says why there is no
     result, and `remedy` what to do about it.
     """
 

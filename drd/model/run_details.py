@@ -16,6 +16,7 @@ from drd.model.actor import Actor
 from drd.model.fencing import FenceReport
 from drd.model.pauses import Pause
 from drd.model.readiness_finding import ReadinessFinding
+from drd.model.restored import RestoredPlace, Task, Usage
 from drd.model.single_item import Part
 from drd.model.stored import Stored
 
@@ -77,8 +78,10 @@ class DrillDetail(RunDetail):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryDetail(RunDetail):
     """The request (`drd.flows.restore.recovery_request.RecoveryRequest`); `asked_at`, when a person
-    began to handle it; the components that it has `begun`, and the digests of the files that the
-    plan's `commands` name. Its end adds `result`, and the steps that were `rolled_back`."""
+    began to handle it; the components that it has `begun`, the digests of the files that the plan's
+    `commands` name, and the hash of what a drill proves of the plan. Its end adds `result`, the
+    `places` where the restored data is, its `usage` by others then, the `tasks` that the kinds of
+    the components leave to a person, and the steps that were `rolled_back`."""
 
     kind = "recovery"
     target: str | None = stored.text()
@@ -99,11 +102,26 @@ class RecoveryDetail(RunDetail):
     asked_at: datetime | None = stored.time()
     begun: tuple[str, ...] = stored.texts()
     commands: Mapping[str, Any] | None = stored.anything()
+    proof: str | None = stored.text(sparse=True)
     result: str | None = stored.text()
+    places: tuple[RestoredPlace, ...] = stored.values(RestoredPlace.from_json)
+    usage: tuple[Usage, ...] = stored.values(Usage.from_json)
+    tasks: tuple[Task, ...] = stored.values(Task.from_json)
     rolled_back: tuple[str, ...] = stored.texts()
 
     _OUTCOME: ClassVar = frozenset(
-        {"result", "bytes", "error_code", "remedy", "permanent", "rolled_back", "took_s"}
+        {
+            "result",
+            "bytes",
+            "error_code",
+            "remedy",
+            "permanent",
+            "rolled_back",
+            "took_s",
+            "places",
+            "usage",
+            "tasks",
+        }
     )
 
     def outcome(self) -> RecoveryDetail:
@@ -183,7 +201,8 @@ class ReadinessDetail(RunDetail):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KitDetail(RunDetail):
-    """The `file` that drd tries by itself, and which kit is in it. `away`: this host opens no
+    """The `file` that drd tries by itself, and which kit is in it. `proof` is the hash of what a
+    drill proves of the plan in it. `away`: this host opens no
     repository either; `outdated`: the kit opens all of them, but is older than the plan."""
 
     kind = "kit"
@@ -192,6 +211,7 @@ class KitDetail(RunDetail):
     sha256: str | None = stored.text(sparse=True)
     made_at: datetime | None = stored.time()
     plan_digest: str | None = stored.text()
+    proof: str | None = stored.text(sparse=True)
     away: bool = stored.flag(sparse=True)
     outdated: bool = stored.flag()
 
@@ -207,6 +227,19 @@ class RekeyDetail(RunDetail):
     removed: tuple[str, ...] = stored.texts()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListingDetail(RunDetail):
+    """The restore points that a listing of another tool's copies showed anew, that the tool let
+    expire, and that are gone before their time."""
+
+    kind = "listing"
+
+    listed: int | None = stored.count()
+    added: tuple[str, ...] = stored.texts()
+    expired: tuple[str, ...] = stored.texts()
+    missing: tuple[str, ...] = stored.texts()
+
+
 _CLASSES: Mapping[str, type[RunDetail]] = {
     cls.kind: cls
     for cls in (
@@ -220,6 +253,7 @@ _CLASSES: Mapping[str, type[RunDetail]] = {
         ReadinessDetail,
         KitDetail,
         RekeyDetail,
+        ListingDetail,
     )
 }
 

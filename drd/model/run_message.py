@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from drd.model.cause import with_remedy
+from drd.model.cause import STOPPED, with_remedy
+from drd.model.check_words import check_name, failed_words
 from drd.model.message import Message, Urgency
-from drd.model.run import CheckVerdict, DrillResult, Evidence, Run, RunKind, RunState
+from drd.model.run import CheckResult, CheckVerdict, DrillResult, Evidence, Run, RunKind, RunState
 from drd.model.run_details import DrillDetail
+from drd.model.titles import titled
 from drd.model.units import format_duration
 
 _GRAVE = (RunKind.DRILL, RunKind.RECOVERY)
@@ -20,18 +22,22 @@ def message_of_run(run: Run, evidence: Evidence | None = None) -> Message:
     """Make the message about a final run; its event is the run's kind. `evidence` is that of a
     drill or a recovery.
 
-    Succeeded and cancelled runs are `info`; a failed drill or recovery is `critical`; the rest,
-    including an inconclusive drill, is a `warning`.
+    Succeeded and cancelled runs are `info`, and so is one that was only stopped with the service,
+    since drd repeats it; a failed drill or recovery is `critical`; the rest, including an
+    inconclusive drill, is a `warning`.
     """
     assert run.finished_at is not None, "a run is reported after its end"
     outcome = _outcome(run, evidence)
-    took = f" after {format_duration(run.duration_s)}" if run.duration_s is not None else ""
+    failed = _failed(evidence)
+    more = f" after {format_duration(run.duration_s)}" if run.duration_s is not None else ""
+    if failed:
+        more = f": {check_name(failed[0].name, failed[0].expected)}"
     subject = f" of {run.subject}" if run.subject else ""
     return Message(
         event=str(run.kind),
         plan=run.plan,
         severity=_severity(run, evidence),
-        title=f"{run.plan}: {run.kind}{subject} {outcome}{took}",
+        title=titled(run.plan, f"{run.kind}{subject} {outcome}{more}"),
         text="\n".join(_lines(run, evidence)),
         at=run.finished_at,
         run=run.id,
@@ -50,23 +56,43 @@ def _severity(run: Run, evidence: Evidence | None) -> Urgency:
         return "warning"
     if run.state in (RunState.SUCCEEDED, RunState.CANCELLED, RunState.PAUSED):
         return "info"
+    if _is_repeated(run):
+        return "info"
     if run.state is RunState.FAILED and run.kind in _GRAVE:
         return "critical"
     return "warning"
 
 
+def _is_repeated(run: Run) -> bool:
+    """Return whether the end of the service has ended the run, and the next start repeats it."""
+    return run.error_code == STOPPED.code and run.trigger != "manual"
+
+
+def _failed(evidence: Evidence | None) -> list[CheckResult]:
+    checks = evidence.checks if evidence is not None else ()
+    return [c for c in checks if c.verdict is CheckVerdict.FAILED]
+
+
 def _lines(run: Run, evidence: Evidence | None) -> list[str]:
-    lines = [with_remedy(run.error, run.detail.remedy)] if run.error else []
+    failed = _failed(evidence)
+    lines = [f"failed: {failed_words(c.name, c.observed, c.expected)}" for c in failed]
+    # With failed checks, the error of the run has their names, and nothing more.
+    if run.error and not (failed and _ended_by_its_evidence(run)):
+        lines.append(with_remedy(run.error, run.detail.remedy))
+    if _is_repeated(run):
+        lines.append("drd repeats this run by itself when the service runs again")
     if evidence is None:
         return lines
     if evidence.rta_s is not None:
         lines.append(f"recovered in {format_duration(evidence.rta_s)}")
     if evidence.rpa_s is not None:
-        lines.append(f"lost: the data of the last {format_duration(evidence.rpa_s)}")
+        lost = format_duration(evidence.rpa_s)
+        is_drill = run.kind is RunKind.DRILL
+        lines.append(
+            f"the data was {lost} old" if is_drill else f"lost: the data of the last {lost}"
+        )
     if evidence.reason and not (run.error and _ended_by_its_evidence(run)):
         lines.append(with_remedy(evidence.reason, evidence.remedy))
-    failed = [c for c in evidence.checks if c.verdict is CheckVerdict.FAILED]
-    lines += [f"failed check {c.name}: {c.observed}, expected {c.expected}" for c in failed]
     return lines
 
 

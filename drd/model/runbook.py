@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from drd.model.down import NO_EFFECT, Effect
 from drd.model.message import Urgency
 from drd.model.run import StepState
 from drd.model.text import either
@@ -94,8 +95,9 @@ class Step:
     kinds their frozen settings model. `needs` None: everything above, except steps of the same
     `group`. `on_failure` None: abort, except for `LOOKING`. `reason` is why a drill leaves the step
     out, `stand_in` the command that a drill runs instead. Without `repeat`, an interrupted step
-    only begins again when a person says so. `service` is what the step starts or stops, and
-    `component` what it works on, as the specification of its kind says.
+    only begins again when a person says so. `service` is what the step starts or stops,
+    `component` what it works on, and `effect` what is down or up after it, as the specification of
+    its kind says.
     """
 
     name: str
@@ -116,6 +118,7 @@ class Step:
     repeat: bool = True
     service: Service | None = None
     component: str | None = None
+    effect: Effect = NO_EFFECT
 
     @property
     def starts(self) -> bool:

@@ -21,6 +21,10 @@ READINESS_SOON_S = 900.0
 READINESS_TIMEOUT_S = 300.0
 RETENTION_TIMEOUT_S = 3600.0
 KIT_TIMEOUT_S = 1800.0
+LISTING_SHARE = 0.1
+LISTING_SHORTEST_S = 60.0
+LISTING_LONGEST_S = 3600.0
+"""The copies of another tool are listed after this share of the RPO, within these bounds."""
 
 MARGIN_SHARE = 0.25
 """The share of the RPO that `every: auto` keeps free. The exposure then stays below the share from
@@ -182,8 +186,11 @@ def _jobs(plan: Plan, kit: KitWatch | None, host_of: HostOf) -> Iterator[Job]:
     rpo_s = plan.objectives.rpo_s
     primary = (plan.primary.url,)
     everywhere = tuple(r.url for r in plan.repositories.values())
-    forgets = not plan.retention.keeps_everything
-    if (timing := _backup(plan)) is not None:
+    forgets = not plan.retention.keeps_everything and not plan.made_by
+    if plan.made_by:
+        # It locks no repository.
+        yield Job(plan.name, RunKind.LISTING, _listing(rpo_s), rpo_s)
+    elif (timing := _backup(plan)) is not None:
         database_hosts = (host_of(component) for component in plan.components.values())
         hosts = tuple(dict.fromkeys(host for host in database_hosts if host))
         yield Job(plan.name, RunKind.BACKUP, timing, rpo_s, "", primary, hosts)
@@ -239,6 +246,13 @@ def _backup(plan: Plan) -> Timing | None:
     return _timing(policy, jitter_s, auto=policy.auto, retries=policy.retries)
 
 
+def _listing(rpo_s: float) -> Timing:
+    """Return when the copies of another tool are listed: often enough to see in time that one is
+    late."""
+    every_s = min(max(LISTING_SHARE * rpo_s, LISTING_SHORTEST_S), LISTING_LONGEST_S)
+    return Timing(every_s=every_s, jitter_s=min(_SPREAD * every_s, 15.0), timeout_s=every_s * 10)
+
+
 def _copying(plan: Plan) -> Timing | None:
     policy = plan.copying
     return None if policy.by_hand else _timing(policy, 0.0, follows=policy.follows, retries=5)
@@ -252,12 +266,20 @@ def _drill(plan: Plan) -> Timing | None:
     return _timing(policy, min(_SPREAD * (policy.every_s or 0.0), 3600.0))
 
 
+def can_verify(repository: RepositorySpec) -> bool:
+    """Return whether anything can verify the repository: a tool that drd does not know may not."""
+    command = repository.adopted.command if repository.adopted is not None else None
+    return command is None or bool(command.verify)
+
+
 def _maintenance(plan: Plan, repository: RepositorySpec, *, forgets: bool) -> Iterator[Job]:
     policies: tuple[tuple[RunKind, Times], ...] = (
         (RunKind.PRUNE, plan.prune),
         (RunKind.VERIFICATION, plan.verification),
     )
     for kind, policy in policies:
+        if kind is RunKind.VERIFICATION and not can_verify(repository):
+            continue
         if (kind is RunKind.PRUNE and not forgets) or not policy.is_regular:
             continue
         timing = _timing(policy, _SPREAD * (policy.every_s or 0.0))

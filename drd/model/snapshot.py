@@ -21,7 +21,7 @@ nothing.
 """
 
 UNSAID = "and the plan does not say `may_be_empty: true`"
-WAS_EMPTY = f"it was empty at backup too, {UNSAID}"
+WAS_EMPTY = f"the component was empty at backup too, {UNSAID}"
 
 
 def torn(changed_bytes: int, of_bytes: int) -> str:
@@ -302,6 +302,16 @@ class Manifest:
             "private": {name: dict(value) for name, value in self.private.items()},
         }
         return json.dumps(data, indent=1, sort_keys=True).encode("ascii")
+
+
+def made_by(point: str) -> str:
+    """Return the tool that made a restore point, by its id; empty: drd."""
+    return point.rpartition("-")[0]
+
+
+def evidence_id(point: RestorePoint, run: str) -> str:
+    """Return the id of the evidence that a run makes of a point."""
+    return f"{point.id.rpartition('-')[2][:4]}-{run}"
 
 
 def newest_complete(

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from drd.model.compliance import assess
 from drd.model.facts import AlertFacts, PlanFacts
 from drd.model.status_notes import PLACE, Place, Told
-from drd.model.verdicts import Assessment, CopyAssessment, Reason, Verdict
+from drd.model.verdicts import Assessment, CopyAssessment, PlanState, Reason, Verdict
 from drd.named import NamedTuple
 
 TYPE_CHECKING = False
@@ -32,7 +32,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Brief(NamedTuple):
-    """The status of a plan that is met, valid from `since` and before `until`. Times are
+    """The status of a plan that is ok, valid from `since` and before `until`. Times are
     microseconds since the epoch, since differences of these are exact. `file` with its time and
     size is the plan file as it was loaded. `copied` is the data time of the copy that is furthest
     behind, None without copies. `attainment` is the course of that share since `since`. `packages`
@@ -45,7 +45,6 @@ class Brief(NamedTuple):
     file: str
     file_mtime_ns: int
     file_size: int
-    readiness: str
     rpo_s: float
     data: int
     rto_s: float
@@ -61,6 +60,10 @@ class Brief(NamedTuple):
     @property
     def verdict(self) -> Verdict:
         return Verdict.MET
+
+    @property
+    def state(self) -> PlanState:
+        return PlanState.OK
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
@@ -94,40 +97,41 @@ def in_advance(facts: PlanFacts, now: datetime) -> Brief | Told | None:
         return None
     from drd.model.validity import holds_with_places
 
-    (assessed, row, sentences), for_s, places = holds_with_places(
-        lambda at: _judged(facts, at), now
-    )
+    (assessed, row, why), for_s, places = holds_with_places(lambda at: _judged(facts, at), now)
     if for_s < _SHORTEST_S:
         return None
     since = microseconds(now)
     until = since + int(min(for_s, _LONGEST_S) * 1e6)
+    if row and assessed.beside:
+        return None
     if row:
-        return _notes_in_advance(facts, assessed, (row, sentences, places), (since, until))
+        return _notes_in_advance(facts, assessed, (row, why, places), (since, until))
     return _brief(facts, assessed, (since, until))
 
 
-def _judged(facts: PlanFacts, at: datetime) -> tuple[Assessment, list[Cell], list[Note]]:
+def _judged(facts: PlanFacts, at: datetime) -> tuple[Assessment, list[Cell], Note | None]:
     """Assess a plan that has sentences to show, and note for how long they are valid."""
-    from drd.model.rows import copies_of, notes_of, row_of
+    from drd.model.rows import copies_of, note_of, row_of
 
     assessed = assess(facts, at)
     if _is_quiet(assessed) and assessed.drill.last_at is not None:
-        return assessed, [], []
-    return assessed, [*row_of(assessed, at), copies_of(assessed)], notes_of(assessed, at)
+        return assessed, [], None
+    why = note_of(facts.plan, assessed.why, at) if assessed.why else None
+    return assessed, [*row_of(assessed, at), copies_of(assessed)], why
 
 
 def _notes_in_advance(
     facts: PlanFacts,
     found: Assessment,
-    said: tuple[list[Cell], list[Note], list[Place]],
+    said: tuple[list[Cell], Note | None, list[Place]],
     between: tuple[int, int],
 ) -> Told | None:
     """Return the sentences of a plan; None if they could change with time in other ways than their
     figures: which of several alerts of a kind belongs to a reason depends on the words.
     """
-    row, sentences, places = said
-    first = found.reasons[0].text if found.reasons else ""
-    cells = [*row, *(note.text for note in sentences)]
+    row, why, places = said
+    first = found.why.text if found.why else ""
+    cells = [*row, why.text] if why else row
     texts = [*(cell.text for cell in cells), first]
     whole = "\n".join(texts)
     kinds = [alert.kind for alert in facts.alerts]
@@ -142,12 +146,13 @@ def _notes_in_advance(
         file_mtime_ns=facts.file_mtime_ns,
         file_size=facts.file_size,
         word=found.verdict.value,
+        state_word=found.state.value,
         texts=template,
         places=used,
         styles=[cell.style for cell in cells],
-        commands=[note.command for note in sentences],
+        command=why.command if why else "",
         has_copies=bool(found.copies),
-        has_reasons=bool(found.reasons),
+        has_reason=why is not None,
         critical=[a.text for a in found.alerts if a.severity == "critical"],
         packages=facts.packages,
     )
@@ -174,7 +179,7 @@ def _brief(facts: PlanFacts, found: Assessment, between: tuple[int, int]) -> Bri
         return None
     from drd.model.validity import course
 
-    projected_s, share = found.rto.projected_s, found.rpo.attainment
+    projected_s, share = found.rto.projected_s, found.rpo.kept
     attained = course(share) if share is not None else None
     if projected_s is None or drill.result != "passed" or (attained is None) != (share is None):
         return None
@@ -186,7 +191,6 @@ def _brief(facts: PlanFacts, found: Assessment, between: tuple[int, int]) -> Bri
         file=facts.file,
         file_mtime_ns=facts.file_mtime_ns,
         file_size=facts.file_size,
-        readiness=found.readiness.value,
         rpo_s=facts.rpo_s,
         data=microseconds(newest.data_time),
         rto_s=facts.rto_s,
@@ -203,7 +207,8 @@ def _is_quiet(found: Assessment) -> bool:
     """Return whether there is only a row to show, with a time in it that ages evenly."""
     verdicts = [found.verdict, found.rpo.verdict, found.rto.verdict, found.drill.verdict]
     verdicts += [copy.verdict for copy in found.copies]
-    return set(verdicts) == {Verdict.MET} and not found.reasons and not found.alerts
+    is_ok = found.state is PlanState.OK
+    return is_ok and set(verdicts) == {Verdict.MET} and not found.reasons and not found.alerts
 
 
 def briefs_from(rows: list[list[Any]]) -> list[Brief | Told]:

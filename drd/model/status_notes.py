@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from drd.model.cells import Cell, Note
 from drd.model.units import AGE, SHARE, format_age, format_duration, format_share
-from drd.model.verdicts import Verdict
+from drd.model.verdicts import PlanState, Verdict
 from drd.named import NamedTuple
 
 PLACE = "⟦"
@@ -21,27 +21,28 @@ Place = tuple[int, tuple[float, float, float, float]]
 a duration is in microseconds, which are exact, and grows or shrinks by a second a second.
 """
 
-_COLUMNS = 9
+_COLUMNS = 8
 _VERDICTS = {verdict.value: verdict for verdict in Verdict}
+_STATES = {state.value: state for state in PlanState}
 
 
 class Telling(NamedTuple):
-    """The texts at one moment. `row` has no column of copies. `first` is the most severe reason's
-    text, empty without any.
+    """The texts at one moment. `row` has no column of copies. `why` is the sentence below it, None
+    for a plan that is ok; `first` its text without the alert.
     """
 
     row: list[Cell]
     copies: Cell
-    notes: list[Note]
+    why: Note | None
     first: str
 
 
 class Told(NamedTuple):
     """The texts of a plan from `since` and before `until`; both, and its file, are like those of a
-    `Brief`. `texts` are those of a row, of the copies, of each sentence, and of the first reason,
-    one a line and with a `PLACE` for each of `places`. `styles` are those of the row, the copies
-    and the sentences. `critical` are messages of critical alerts. `packages` are those of the plan,
-    as in its facts.
+    `Brief`. `texts` are those of a row, of the copies, of the sentence below it, and of its reason
+    alone, one a line and with a `PLACE` for each of `places`. `styles` are those of the row, the
+    copies and the sentence. `critical` are messages of critical alerts. `packages` are those of the
+    plan, as in its facts.
     """
 
     plan: str
@@ -51,18 +52,23 @@ class Told(NamedTuple):
     file_mtime_ns: int
     file_size: int
     word: str
+    state_word: str
     texts: str
     places: list[Place]
     styles: list[str]
-    commands: list[str]
+    command: str
     has_copies: bool
-    has_reasons: bool
+    has_reason: bool
     critical: list[str]
     packages: dict[str, str]
 
     @property
     def verdict(self) -> Verdict:
         return _VERDICTS[self.word]
+
+    @property
+    def state(self) -> PlanState:
+        return _STATES[self.state_word]
 
     @property
     def copies(self) -> bool:
@@ -78,13 +84,8 @@ class Told(NamedTuple):
             texts = head + "".join([f + after for f, after in zip(figures, rest, strict=True)])
         parts = texts.split("\n")
         cells = list(map(Cell, parts, self.styles))
-        plan = self.plan
-        return Telling(
-            cells[:_COLUMNS],
-            cells[_COLUMNS],
-            [Note(plan, *told) for told in zip(cells[_COLUMNS + 1 :], self.commands, strict=True)],
-            parts[-1],
-        )
+        why = Note(self.plan, cells[-1], self.command) if self.has_reason else None
+        return Telling(cells[:_COLUMNS], cells[_COLUMNS], why, parts[-1])
 
 
 def _shown(place: Place, later: int) -> str:

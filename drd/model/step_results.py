@@ -106,6 +106,8 @@ class RestoreStepResult(StepResult):
     notes: tuple[str, ...] = stored.texts()
     differences: tuple[str, ...] = stored.texts()
     not_restored: tuple[str, ...] = stored.texts()
+    reached: str | None = stored.text(sparse=True)
+    data_time: datetime | None = stored.time(sparse=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,8 +113,8 @@ def seconds() -> Any:
     return _field(_seconds, sparse=False)
 
 
-def time() -> Any:
-    return _field(from_rfc3339, to_rfc3339, sparse=False)
+def time(*, sparse: bool = False) -> Any:
+    return _field(from_rfc3339, to_rfc3339, sparse=sparse)
 
 
 def texts(*, sparse: bool = False, default: Any = ()) -> Any:

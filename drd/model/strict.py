@@ -32,7 +32,7 @@ MOST = (1 << 63) - 1
 """The largest number: what a column of the catalogue holds."""
 
 _SNAPSHOT = re.compile(r"[0-9a-f]{64}")
-_POINT = re.compile(r"[0-9a-f]{8}")
+_POINT = re.compile(r"(?:(?:restic|command|pgbackrest)-)?[0-9a-f]{8}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -119,7 +119,8 @@ def is_snapshot_id(value: object) -> bool:
 
 
 def point_id(value: Any, place: str) -> str:
-    """Read the id of a restore point, which is that of its backup run: 8 hexadecimal digits."""
+    """Read the id of a restore point: that of its backup run, 8 hexadecimal digits; after the name
+    of the tool and a hyphen, if another tool made it."""
     return matching(value, place, _POINT, "id of a restore point")
 
 

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 _ID = r"[0-9a-f]{64}"
+_LONE = re.compile(r"[\ud800-\udc7f\udd00-\udfff]")
+"""Halves of a character that stand for no byte: JSON can have them."""
 
 
 def escaped(text: str) -> str:
@@ -17,6 +19,7 @@ def escaped(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
+    text = _LONE.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
     whole = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in whole)
 
@@ -25,7 +28,20 @@ def short_id(recorded: str) -> str:
     """Shorten an id of a repository or snapshot for messages. A value that is no id is not
     repeated.
     """
-    return recorded[:8] if re.fullmatch(_ID, recorded) else "an invalid id"
+    return recorded[:8] if re.fullmatch(_ID, recorded) else "with an invalid id"
+
+
+def in_commands(text: str, *, plan: str = "", run: str = "") -> str:
+    """Put the plan and the run into the commands of a remedy that has the words PLAN and RUN in
+    their places, because the code that wrote it knows neither."""
+    if "PLAN" not in text and "RUN" not in text:
+        return text
+    names = {"PLAN": plan, "RUN": run}
+    return re.sub(
+        r"\b(drd (?:[a-z]+ )+)(PLAN|RUN)\b",
+        lambda found: found[1] + (names[found[2]] or found[2]),
+        text,
+    )
 
 
 def in_one_line(text: str) -> str:
@@ -40,6 +56,17 @@ def without_output(fact: str) -> str:
     exited with 1: connection refused`. drd's own facts have one line.
     """
     return fact.strip().split("\n", 1)[0].strip()
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most so many characters: a longer one ends with `…`, if possible after a
+    whole word.
+    """
+    if len(text) <= most:
+        return text
+    head = text[: most - 1]
+    words = head.rpartition(" ")[0]
+    return (words if len(words) > most * 3 // 5 else head).rstrip(" :;,(") + "…"
 
 
 def left_out(count: int) -> str:
@@ -75,3 +102,8 @@ def counted(count: int, one: str, many: str = "") -> str:
 def noun(count: int, one: str, many: str = "") -> str:
     """Return the noun of `counted` without its number."""
     return one if count == 1 else many or f"{one}s"
+
+
+def called(made_by: str) -> str:
+    """Return what sentences call a tool, by its name in a plan or in the id of a point."""
+    return "another tool" if made_by == "command" else made_by

@@ -6,8 +6,22 @@ from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
-from drd.model.facts import AlertFacts, HoldFacts, PausedFacts, Unproven
+from drd.model.facts import (
+    AlertFacts,
+    BackupFacts,
+    DrillFacts,
+    FailureFacts,
+    HoldFacts,
+    PausedFacts,
+    PointFacts,
+    Unproven,
+)
 from drd.named import NamedTuple
+
+UNFINISHED = "recovery-unfinished"
+"""The kind of the alert about a recovery over production that stopped in the middle."""
+NOT_LOADED = "plan-not-loaded"
+"""The kind of the alert that the plan's file is not in force."""
 
 
 class Verdict(StrEnum):
@@ -45,6 +59,42 @@ class Readiness(StrEnum):
     NOT_READY = "not ready"
 
 
+class PlanState(StrEnum):
+    """The one word for a plan, from best to worst (`drd.model.plan_state`)."""
+
+    OK = "ok"
+    AT_RISK = "at risk"
+    NEEDS_DRILL = "needs drill"
+    NOT_READY = "not ready"
+    UNKNOWN = "unknown"
+    BREACHED = "breached"
+
+    @property
+    def severity(self) -> int:
+        """0 for ok to 5 for breached."""
+        return _STATES.index(self)
+
+
+_STATES = tuple(PlanState)
+
+STATE_OF_VERDICT = {
+    Verdict.MET: PlanState.OK,
+    Verdict.AT_RISK: PlanState.AT_RISK,
+    Verdict.UNKNOWN: PlanState.UNKNOWN,
+    Verdict.BREACHED: PlanState.BREACHED,
+}
+STATE_OF_READINESS = {
+    Readiness.READY: PlanState.OK,
+    Readiness.NEEDS_DRILL: PlanState.NEEDS_DRILL,
+    Readiness.NOT_READY: PlanState.NOT_READY,
+}
+
+
+def worst_state(states: Iterable[PlanState]) -> PlanState:
+    """Return the worst; unknown for none."""
+    return max(states, key=_STATES.index, default=PlanState.UNKNOWN)
+
+
 class Reason(NamedTuple):
     """A finding about a verdict: why it is what it is, and the command to run next, if one helps.
     In place of a severity it has the `verdict` that it leads to alone; `met` for a mere note.
@@ -52,7 +102,9 @@ class Reason(NamedTuple):
     `kind` is that of its alert; empty if it raises none. `says_why` is the kind of an alert about
     runs whose words the text includes; empty if none. `subject` is the part of the plan that it is
     about, if there may be several: a repository, a scenario. `code` is that of the readiness
-    finding that says the same.
+    finding that says the same. `brief` are the words that the title of its alert has beside the
+    kind: the check that failed. `at_least` is a state that it leads to beside its verdict. `run` is
+    the run whose end it is about; empty if it is about none.
     """
 
     verdict: Verdict
@@ -62,15 +114,35 @@ class Reason(NamedTuple):
     says_why: str = ""
     subject: str = ""
     code: str = ""
+    brief: str = ""
+    at_least: PlanState = PlanState.OK
+    run: str = ""
+
+    @property
+    def state(self) -> PlanState:
+        """The state that a plan with this reason alone has."""
+        return worst_state((STATE_OF_VERDICT[self.verdict], self.at_least))
 
     def __str__(self) -> str:
         return f"{self.text}: {self.remedy}" if self.remedy else self.text
 
 
+class Remark(NamedTuple):
+    """A sentence about a plan, with the command that leads out, and the state that it leads to
+    alone. `alert` is the open one that reports the same; None if there is none.
+    """
+
+    state: PlanState
+    text: str
+    remedy: str = ""
+    alert: AlertFacts | None = None
+
+
 class RpoAssessment(NamedTuple):
     """The judgement of the RPO. `exposure_s` is what would be lost now, `achievable_s` what the
-    schedule can hold; both None if unknown. `attainment` is a share, None for an empty window. A
-    breached objective without an exposure means that everything would be lost.
+    schedule can hold; both None if unknown. `attainment` is a share, None for an empty window;
+    `kept` is the same, None until the window is long enough for it to mean something; `window_s`
+    is how long it is. A breached objective without an exposure means that everything would be lost.
     """
 
     objective_s: float | None
@@ -78,6 +150,8 @@ class RpoAssessment(NamedTuple):
     achievable_s: float | None
     attainment: float | None
     verdict: Verdict
+    kept: float | None = None
+    window_s: float | None = None
 
     @property
     def loses_everything(self) -> bool:
@@ -99,7 +173,7 @@ class RtoAssessment(NamedTuple):
 class ScenarioAssessment(NamedTuple):
     """The judgement of one scenario. `result` is that of the drill that counts, None for never;
     `valid_until` is when a pass stops counting, `unproven` which components it did not restore or
-    compare.
+    compare. `last` is that drill.
     """
 
     scenario: str
@@ -111,12 +185,14 @@ class ScenarioAssessment(NamedTuple):
     valid_until: datetime | None
     verdict: Verdict
     unproven: tuple[Unproven, ...] = ()
+    last: DrillFacts | None = None
 
 
 class DrillAssessment(NamedTuple):
     """The judgement of the last drill, whatever its scenario, and of each scenario. `result` is
     `passed`, `failed`, `inconclusive`, or None for never. `rehearsed` is how many of how many steps
-    were executed.
+    were executed. `proven` is the verdict of the drills alone: `verdict` also says whether the
+    plan's file is in force.
     """
 
     last_at: datetime | None
@@ -125,6 +201,7 @@ class DrillAssessment(NamedTuple):
     verdict: Verdict
     rehearsed: tuple[int, int] | None = None
     scenarios: tuple[ScenarioAssessment, ...] = ()
+    proven: Verdict = Verdict.UNKNOWN
 
 
 class ComponentAssessment(NamedTuple):
@@ -148,9 +225,19 @@ class CopyAssessment(NamedTuple):
     verdict: Verdict
 
 
+def same_words(name: str, other: str | None) -> str:
+    """Say of a copy that it is the very repository which it copies."""
+    return f"copy {name} is the same repository as {other}: a loss takes both"
+
+
 def lost_words(lost: str) -> str:
     """Return the words that follow the name of a repository in which nothing can be read."""
-    return "was replaced by another repository" if lost == "replaced" else f"is {lost}"
+    words = {
+        "replaced": "was replaced by another repository",
+        "emptied": "was emptied",
+        "shut": "does not open with the password of the plan",
+    }
+    return words.get(lost, f"is {lost}")
 
 
 class RepositoryAssessment(NamedTuple):
@@ -169,7 +256,9 @@ class RepositoryAssessment(NamedTuple):
 class Assessment(NamedTuple):
     """Everything that `status` says about one plan; the most severe reason first. `owner` is None
     for a plan that was never loaded; `load_error` is why its file is not in force. `paused` and
-    `waiting` are about retention; `holds` are the active ones.
+    `waiting` are about retention; `holds` are the active ones. `points` counts the complete ones
+    that are kept, of which `newest` has the latest data; `backup` is its run. `state` is the one
+    word for all of it; `remarks` are the reasons, alerts and copies behind it, the worst first.
     """
 
     plan: str
@@ -188,8 +277,41 @@ class Assessment(NamedTuple):
     paused: PausedFacts | None = None
     waiting: int = 0
     holds: tuple[HoldFacts, ...] = ()
+    file: str = ""
+    loaded_at: datetime | None = None
+    newest: PointFacts | None = None
+    points: int = 0
+    backup: BackupFacts | None = None
+    failures: FailureFacts | None = None
+    state: PlanState = PlanState.UNKNOWN
+    remarks: tuple[Remark, ...] = ()
+
+    @property
+    def why(self) -> Remark | None:
+        """The one reason for the state; None if it is ok."""
+        return self.remarks[0] if self.state is not PlanState.OK and self.remarks else None
+
+    @property
+    def beside(self) -> tuple[Reason, ...]:
+        """The reasons that the plan's row has beside the one for its state."""
+        why = self.why
+        if why is None:
+            return ()
+        hidden = (r for r in self.reasons if r.text != why.text)
+        return tuple(r for r in hidden if _is_never_hidden(r, self.state))
 
 
-def exit_code(verdict: Verdict) -> int:
-    """Return the exit code of `drd status`: 0 for met or at risk, 3 for breached or unknown."""
-    return 0 if verdict in (Verdict.MET, Verdict.AT_RISK) else 3
+_NEVER_HIDDEN = frozenset({NOT_LOADED, UNFINISHED})
+"""Kinds of reasons that a person has to see at once, whatever else is wrong."""
+
+
+def _is_never_hidden(reason: Reason, state: PlanState) -> bool:
+    """Also failing backups, of which an unknown or unproven plan says nothing."""
+    if reason.kind in _NEVER_HIDDEN:
+        return True
+    return state is not PlanState.BREACHED and reason.says_why == "backup-failing"
+
+
+def exit_code(state: PlanState) -> int:
+    """Return the exit code of `drd status`: 3 for breached, unknown or not ready, else 0."""
+    return 3 if state.severity >= PlanState.NOT_READY.severity else 0

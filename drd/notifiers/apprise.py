@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 import threading
 from collections.abc import Callable
 from types import ModuleType
@@ -72,7 +73,7 @@ def _library() -> ModuleType:
     except ImportError as error:
         raise NotifyError(
             "Apprise is not installed",
-            hint="install it beside drd: pip install 'drd[apprise]'",
+            hint=f"install it beside drd: {sys.executable} -m pip install 'apprise>=2.3,<3'",
             permanent=True,
         ) from error
     # It logs addresses, and without a handler Python would print them.

@@ -52,8 +52,8 @@ class Exec:
         program = words[0]
         if not _startable(program):
             raise NotifyError(
-                f"there is no program {program}",
-                hint="install it, or write its whole path; it must be executable.",
+                f"program {program} is not installed on this host",
+                hint="install this program, or write its whole path. The file must be executable.",
                 permanent=True,
             )
         command = process.Command(

@@ -83,7 +83,7 @@ def judge(answer: Reply) -> str:
         )
     fault = f"{host} answered {status}{said}"
     if status in (401, 403, 404, 410):
-        hint = "check that the address, or its token, is still right."
+        hint = "check that the URL of this channel, or the token in it, is still valid."
         raise NotifyError(fault, hint=hint, permanent=True)
     raise NotifyError(
         fault,

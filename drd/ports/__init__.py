@@ -26,6 +26,7 @@ How it is restored:
 
 from drd.model.aside import Aside
 from drd.model.finding import Finding
+from drd.model.restored import RestoredPlace, Task, Usage
 from drd.ports.aside import KeptCopies
 from drd.ports.catalogue import Catalogue
 from drd.ports.check import Check, CheckContext, CheckFactory
@@ -105,12 +106,15 @@ __all__ = [
     "RepositoryKey",
     "RestoreOptions",
     "Restored",
+    "RestoredPlace",
     "RunLease",
     "SnapshotInfo",
     "Source",
     "Stream",
+    "Task",
     "Torn",
     "Tree",
+    "Usage",
     "Workplace",
     "mark_of",
     "no_progress",

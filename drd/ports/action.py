@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from drd.model.down import NO_EFFECT, Effect
 from drd.model.finding import Finding
 from drd.model.runbook import Service, Step
 from drd.ports.by_hand import ByHand
@@ -108,6 +109,11 @@ def no_service(_: Any) -> Service | None:
     return None
 
 
+def no_effect(_: Any) -> Effect:
+    """Say that nothing is down or up after the step, as far as drd knows."""
+    return NO_EFFECT
+
+
 def component_of(settings: Any) -> str | None:
     """Return the component under `component` in the settings; None if they have no such key."""
     name: str | None = getattr(settings, "component", None)
@@ -131,8 +137,9 @@ class ActionKind:
     steps (`${steps.NAME.…}`). `fits` says which kinds of component it can work on. A step that
     `frees_ports` may end the process that listens where a later step starts something. `service`
     says what the step starts or stops: after a reboot drd does that again if the action is
-    `Lasting`, and a rollback ends a program that the step started. `in_words` and `by_hand`
-    describe the step, by its settings, in a sentence and in lines for bash.
+    `Lasting`, and a rollback ends a program that the step started. `effect` says what is down or up
+    after the step, for people who find a recovery that stopped in the middle. `in_words` and
+    `by_hand` describe the step, by its settings, in a sentence and in lines for bash.
     """
 
     name: str
@@ -147,6 +154,7 @@ class ActionKind:
     frees_ports: bool = True
     service: Callable[[Any], Service | None] = no_service
     component: Callable[[Any], str | None] = component_of
+    effect: Callable[[Any], Effect] = no_effect
 
 
 ActionFactory = Callable[[str], Action]

@@ -57,6 +57,11 @@ class Catalogue(ABC):
         write meanwhile, so keep the body short. It must not contain another `together`."""
 
     @abstractmethod
+    def scratch(self, directory: Path) -> Catalogue:
+        """Return a copy of this catalogue in the directory, for what must leave no trace here. It
+        has the same locks and belongs to the same host."""
+
+    @abstractmethod
     def figures(self) -> CatalogueFigures:
         """Runs, copies, verifications and alerts for monitoring, all of one moment; a few rows for
         each plan."""

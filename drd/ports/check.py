@@ -32,7 +32,8 @@ class CheckContext:
 
     `inspectors` has the restored components by name. `last_observed` are the numbers that the
     newest passed drill saw, by check name. `directory` is a scratch place. `fence` gives the fence
-    that the command of a check has in a drill, by the name of the check.
+    that the command of a check has in a drill, by the name of the check. `exposed`: others can
+    reach the restored data, as in every recovery, and may have changed it already.
     """
 
     plan: Plan
@@ -44,6 +45,7 @@ class CheckContext:
     directory: Path
     run_as: str | None = None
     fence: Callable[[str, Sequence[str]], Fence | None] = no_fence
+    exposed: bool = False
 
     def may_be_empty(self, component: str) -> bool:
         """Return whether the plan allows the component to contain nothing that can be compared."""

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from drd.errors import NotSupported
 from drd.model import strict
+from drd.model.contents import Contents
 from drd.model.finding import Finding
 from drd.model.plan import Component
+from drd.model.restored import RestoredPlace, Task, Usage
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, Fingerprint
 from drd.ports.aside import KeptCopies
@@ -45,6 +48,12 @@ class Inspector(Protocol):
     def sockets(self) -> Sequence[str]:
         """The directories of sockets by which a fenced command reaches the component."""
         return ()
+
+    @property
+    def not_proven(self) -> Mapping[str, str]:
+        """What a comparison of this place does not prove, by part, with the reason: checks that
+        compare record it in the evidence. By default nothing."""
+        return {}
 
     def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
         """Return the single value of a query (int, float, Decimal, str, datetime, None). The query
@@ -77,12 +86,16 @@ class Restored:
     """What a restore did beyond the plain data: `notes` are sentences for the operator (roles that
     existed and differ, owners that could not be set), `differences` are properties of the database
     that differ from the saved ones (empty: none), `not_restored` names what could not be restored.
+    `reached` says up to where a log was replayed, empty if there is none. `data_time` is the time
+    of its last transaction, if the log ended before the time at which the replay should stop.
     """
 
     notes: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
     not_restored: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    reached: str = ""
+    data_time: datetime | None = None
 
 
 class Destination(Protocol):
@@ -137,10 +150,30 @@ class NamedDestination(Destination, Protocol):
         """The names of everything that a restore would write: paths, or a database and its
         server."""
 
+    def would_do(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:
+        """Return what a restore would do at the place, a line for each act, for a person who
+        decides: for places that take requests. It changes nothing. By default, what `writes` names
+        says it all."""
+        return ()
+
     def lands_apart(self, snapshot: ComponentSnapshot) -> bool:
         """Return whether `landing()` may be filled before `preflight`: it is in the workplace, not
         at the target, and there is room for the snapshot."""
         return False
+
+    def in_use(self, snapshot: ComponentSnapshot) -> list[Usage]:
+        """Return who else uses what a restore would replace, and after the restore, who uses the
+        restored data or still the replaced one. Nothing for a new place. It changes nothing."""
+        return []
+
+    def now_at(self, snapshot: ComponentSnapshot) -> RestoredPlace:
+        """Return where the component is, after its restore."""
+        places = self.writes(snapshot)
+        return RestoredPlace(places=places, address=self.inspector().location)
+
+    def left_to_do(self, snapshot: ComponentSnapshot) -> tuple[Task, ...]:
+        """Return what a person has to do with the restored component."""
+        return ()
 
 
 @runtime_checkable
@@ -160,13 +193,14 @@ class RestoreOptions:
     With a `part` (as `narrow` gives it) the target is the place of that part, and everything beside
     it stays. With `keep`, what is replaced is set aside and kept. With `as_owner`, no code of the
     data runs with more rights than its owner has. With `no_owner`, the restored data belongs to the
-    user who restores it.
+    user who restores it. With `until`, a restore that replays a log stops before that time.
     """
 
     no_owner: bool = False
     part: Part | None = None
     keep: bool = False
     as_owner: bool = False
+    until: datetime | None = None
 
 
 AS_IT_IS = RestoreOptions()
@@ -247,7 +281,16 @@ class Kind(Protocol):
         """
         if part.is_whole:
             return part, snapshot
-        raise self.spec.lacks(Ability.PARTS)
+        raise self.spec.lacks(Ability.PARTS, component=snapshot.component)
+
+    def contents(self, snapshot: ComponentSnapshot, within: str | None) -> Contents:
+        """`Ability.LIST`: the items of the snapshot at the top, or those in `within` (a directory,
+        a schema), or the one item of that name. It asks no source and no repository: for paths,
+        drd adds the times.
+
+        Raises UsageError for a name that the snapshot does not have, with similar names that it
+        has."""
+        raise self.spec.lacks(Ability.LIST, component=snapshot.component)
 
     def live(
         self,
@@ -258,7 +301,7 @@ class Kind(Protocol):
     ) -> Fingerprint:
         """`Ability.LIVE`: a fingerprint of what the source now has of the part, of the same kind as
         `like`. Raises SourceError and its children."""
-        raise self.spec.lacks(Ability.LIVE)
+        raise self.spec.lacks(Ability.LIVE, component=component.name)
 
     def kept(
         self,
@@ -271,7 +314,20 @@ class Kind(Protocol):
     ) -> KeptCopies:
         """`Ability.KEEP`: the copies that the run has kept there. `snapshot` is what the run
         restored, if that is known."""
-        raise self.spec.lacks(Ability.KEEP)
+        raise self.spec.lacks(Ability.KEEP, component=component.name)
+
+    def kept_copies(
+        self,
+        component: Component,
+        settings: Any,
+        snapshot: ComponentSnapshot | None,
+        place: Workplace,
+        *,
+        part: Part | None = None,
+    ) -> KeptCopies:
+        """The same for the run of this `place`, which is what flows call. A kind whose places
+        cannot hold copies of their own overrides this, and keeps them in `place.keep`."""
+        return self.kept(component, settings, snapshot, place.run, part=part)
 
 
 KindFactory = Callable[[str], Kind]

@@ -15,5 +15,12 @@ class EvidenceStore(Protocol):
         """Record evidence, or replace that of a run that was resumed. A drill that passed proves
         its point. Raises Fenced when another process has taken over the run."""
 
-    def newest(self, plan: str, *, limit: int = 20) -> list[Evidence]:
-        """Evidence of drills and recoveries, newest first."""
+    def newest(self, plan: str | None, *, limit: int = 20) -> list[Evidence]:
+        """Evidence of drills and recoveries of one plan, or of all, newest first."""
+
+    def of_run(self, run: str) -> Evidence | None:
+        """The evidence of a run; None if it has left none."""
+
+    def find(self, prefix: str) -> Evidence:
+        """The evidence whose id, or whose run's id, begins so. Raises UsageError if there is none,
+        or several."""

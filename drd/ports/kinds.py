@@ -7,19 +7,19 @@ adapter, and what else is rarely needed, is written as `module:name` and importe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from drd.errors import NotSupported
-from drd.model.plan import SecretRef
+from drd.model.plan import Component, SecretRef
 from drd.model.single_item import Part
 from drd.model.source_version import SourceVersion
 
 if TYPE_CHECKING:
     # `drd status` imports the ports, and pydantic would take longer than all that it does.
-    from drd.fields import Settings
+    from drd.fields import Contradiction, Settings
 
 Reveal = Callable[[SecretRef], str | None]
 """Returns the value of a reference; None when it cannot be resolved here."""
@@ -38,10 +38,12 @@ class Holds(StrEnum):
     OPAQUE = "opaque"
 
 
+WHOLE = "recover the whole component: leave out --path and --table."
+
 _PARTS = {
     Holds.TABLES: "--table NAME --into NAME restores a table.",
     Holds.PATHS: "--path PATH --into DIRECTORY restores a file or directory.",
-    Holds.OPAQUE: "recover it as a whole.",
+    Holds.OPAQUE: WHOLE,
 }
 
 
@@ -60,8 +62,14 @@ class Ability(StrEnum):
     """A target with the component's own settings: `--in-place`."""
     AS_OWNER = "be restored with its owner's rights"
     """A target that runs no code of the data with more rights than the owner has: `--as-owner`."""
+    LIST = "list what a restore point contains"
+    """`Kind.contents`."""
+    COMPARE = "be compared with its source"
+    """A fingerprint. Every kind with a `comparison` has it, unless settings take it away."""
+    QUERY = "answer queries"
+    """`Inspector.scalar` and `Capture.observe`."""
     SQL = "answer SQL"
-    """`Inspector.scalar` and `Inspector.execute`."""
+    """The same, and `Inspector.execute`."""
 
 
 class KeyUse(StrEnum):
@@ -73,6 +81,8 @@ class KeyUse(StrEnum):
     """The value is a path whose contents are stored in the repository."""
     WRITES = "writes"
     """The value is a path to which a recovery writes."""
+    RUNS = "runs"
+    """The value decides which program runs, and how."""
     CONNECTS = "connects"
     """The value leads to a server; `connection_stays_here` says whether that is on this host."""
 
@@ -83,7 +93,10 @@ class Wish(NamedTuple):
     `name` is the name of the component, `fallback` the name when nothing is left of that; with
     `names_plan` the plan may have the name, too. `keys` gives its keys and values from the files
     that must not be copied as files (`live` of the others) and the name of its credential; the key
-    `#` is a comment. `secret` describes the credential, if the component needs one.
+    `#` is a comment. `secret` describes the credential, if the component needs one. `target` gives
+    the keys of an example of a target, from the name of the component; without it, the starter
+    makes one for a kind whose targets need only a `path`. `units` are the systemd units of programs
+    that have the data open. `where` is the place of the data, as a person names it.
     """
 
     name: str
@@ -92,17 +105,22 @@ class Wish(NamedTuple):
     live: tuple[str, ...] = ()
     secret: str = ""
     names_plan: bool = True
+    target: Callable[[str], Iterable[tuple[str, Any]]] | None = None
+    units: tuple[str, ...] = ()
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Starting:
     """How `drd plan new` begins with the kind. `read` (`module:name`) makes wishes from the values
     of the option that has the kind's name, `find` from what it sees on this host, with notes about
-    what it could not examine. `otherwise` is used when there is nothing else."""
+    what it saw and left out, and why. `otherwise` is used when there is nothing else. `about` is
+    the help of the option."""
 
     read: str
     find: str = ""
     otherwise: tuple[str, ...] = ()
+    about: str = ""
 
     def wishes(self, given: Iterable[str]) -> list[Wish]:
         """Make wishes from the values of the kind's option. Raises UsageError."""
@@ -124,6 +142,18 @@ def _elsewhere(_: Any, __: Any) -> bool:
     return False
 
 
+def _unnamed(_: Any) -> str:
+    return ""
+
+
+def _fits(_: Any, __: Any) -> Iterable[Contradiction]:
+    return ()
+
+
+def _has_every_ability(_: Any) -> Mapping[Ability, str]:
+    return {}
+
+
 def _always(_: Any) -> bool:
     return True
 
@@ -139,11 +169,12 @@ class KindSpec:
     `Kind`.
 
     `can` has what the kind can do beyond backups, drills and recoveries of the whole; what it lacks
-    is refused by name. `comparison` is the kind of check that compares a component with its
-    fingerprint, None when no fingerprint is taken. `room` is how many times its size a sandbox
-    needs. `values` has the names of `${COMPONENT.…}`, each with its variable in
-    `Inspector.environment`. With `properties`, `Restored.differences` is reported after every
-    restore.
+    is refused by name. `without` gives, from the settings alone, the abilities that a component of
+    the kind does not have, each with the remedy; `of` notes these in `remedies`. `comparison` is
+    the kind of check that compares a component with its fingerprint, None when no fingerprint is
+    taken. `room` is how many times its size a sandbox needs. `values` has the names of
+    `${COMPONENT.…}`, each with its variable in `Inspector.environment`. With `properties`,
+    `Restored.differences` is reported after every restore.
 
     `host` gives the server of a component, empty for this host: backups of one server take turns.
     `paths` are the files and directories of this host that settings (of a component or a target)
@@ -154,6 +185,7 @@ class KindSpec:
     snapshot, if these decide what it writes and `paths` of the component's settings are the same
     paths in the plan; None: the facts name no paths.
 
+    `misfits` gives what makes a target useless for a component, from the settings of both.
     `is_source` says, from the settings alone, whether a target is where a component is backed up
     from. `server_user` is the system user under whom sandbox servers can run when drd is root and
     no user is configured.
@@ -163,7 +195,15 @@ class KindSpec:
     SQL can only read.
 
     `by_hand` is the function for a recovery without drd (`ByHandOf`). `programs` are the programs
-    that such a recovery uses, by their Debian package.
+    that such a recovery uses, by their Debian package. `grants` is the function that writes the
+    rights that components need on their servers (`GrantsOf`). `adopts` is the function that
+    describes a copy that another tool has made (`AdoptsOf`); without it, such copies are refused,
+    for the reason `adopts_not`. `adopts_server` does the same for a copy of the whole server
+    (`AdoptsServerOf`), and `served_as` gives the component's name on its server, empty if settings
+    alone do not say it. With `plain_copies`, a plain copy of its `paths` is such a copy.
+    `for_backups` are keys that a component needs unless another tool makes its copies. `recognises`
+    is the function that recognises a dump of the kind by its content, for a new plan
+    (`RecognisesOf`).
     """
 
     name: str
@@ -172,6 +212,8 @@ class KindSpec:
     adapter: str
     holds: Holds = Holds.OPAQUE
     can: frozenset[Ability] = frozenset()
+    without: Callable[[Any], Mapping[Ability, str]] = _has_every_ability
+    remedies: Mapping[Ability, str] = field(default_factory=dict)
     comparison: str | None = None
     room: float = UNKNOWN_ROOM
     values: Mapping[str, str] = field(default_factory=lambda: {"path": "DRD_PATH"})
@@ -184,18 +226,47 @@ class KindSpec:
     version: Callable[[Mapping[str, Any]], SourceVersion] = _no_version
     brings_back: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None
     is_source: Callable[[Any, Any], bool] = _elsewhere
+    misfits: Callable[[Any, Any], Iterable[Contradiction]] = _fits
     server_user: str = ""
     keys: Mapping[str, KeyUse] = field(default_factory=dict)
     target_keys: Mapping[str, KeyUse] = field(default_factory=dict)
     connection_stays_here: str = ""
     queries_only_read: bool = False
     by_hand: str = ""
+    grants: str = ""
     programs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     starting: Starting | None = None
+    adopts: str = ""
+    adopts_server: str = ""
+    served_as: Callable[[Any], str] = _unnamed
+    adopts_not: str = ""
+    plain_copies: bool = True
+    for_backups: tuple[str, ...] = ()
+    recognises: str = ""
 
     def open(self) -> Any:
         """Import the adapter, and return an instance."""
         return resolve_name(self.adapter)()
+
+    def of(self, settings: object) -> KindSpec:
+        """Return the specification of a component with these settings, which can do no more than
+        the component can."""
+        return self.without_abilities(self.without(settings))
+
+    def without_abilities(self, lacking: Mapping[Ability, str]) -> KindSpec:
+        """Return the specification of a kind without these abilities, each with its remedy."""
+        if not lacking:
+            return self
+        comparison = None if Ability.COMPARE in lacking else self.comparison
+        can = self.can - set(lacking)
+        remedies = {**self.remedies, **lacking}
+        return replace(self, can=can, comparison=comparison, remedies=remedies)
+
+    def in_copies(self, component: Component) -> tuple[str, ...]:
+        """Return the paths of a component in each copy that another tool has made."""
+        if component.copied_as:
+            return (component.copied_as,)
+        return self.paths(component.settings) if self.plain_copies else ()
 
     def stays_here(self, connection: str) -> bool:
         """Return whether a connection leads to this host, and uses no files of it. If that is
@@ -204,29 +275,40 @@ class KindSpec:
             return False
         return bool(resolve_name(self.connection_stays_here)(connection))
 
-    def lacks(self, ability: Ability, hint: str = "", *, what: str = "") -> NotSupported:
-        """Return the error that refuses what the kind cannot do; `what` describes it more
-        exactly."""
-        return NotSupported(f"kind {self.name} cannot {what or ability}", hint=hint)
+    def lacks(
+        self, ability: Ability, hint: str = "", *, what: str = "", component: str = ""
+    ) -> NotSupported:
+        """Return the error that refuses what the kind cannot do; `what` describes it more exactly,
+        `component` is the one that it is wanted for."""
+        lead = f"component {component}: " if component else ""
+        remedy = self.remedies.get(ability, hint)
+        return NotSupported(f"{lead}kind {self.name} cannot {what or ability}", hint=remedy)
+
+    @property
+    def answers(self) -> bool:
+        """Whether a component can be asked for single values."""
+        return not self.can.isdisjoint({Ability.QUERY, Ability.SQL})
 
     def has(self, part: Part) -> bool:
         """Return whether components of the kind consist of what such a part is made of."""
         return part.is_whole or self.holds is (Holds.PATHS if part.paths else Holds.TABLES)
 
-    def require_part(self, part: Part) -> None:
+    def require_part(self, part: Part, component: str = "") -> None:
         """Raise NotSupported, with the kind's name, when the kind cannot restore such a part
         alone."""
         if part.is_whole:
-            self.require(Ability.BESIDE, "leave out --into.")
+            self.require(Ability.BESIDE, "leave out --into.", component=component)
         elif not self.has(part) or Ability.PARTS not in self.can:
             what = f"restore single {Holds.PATHS if part.paths else Holds.TABLES}"
-            hint = _PARTS[self.holds] if Ability.PARTS in self.can else "recover it as a whole."
-            raise self.lacks(Ability.PARTS, hint, what=what)
+            hint = _PARTS[self.holds] if Ability.PARTS in self.can else WHOLE
+            raise self.lacks(Ability.PARTS, hint, what=what, component=component)
 
-    def require(self, ability: Ability, hint: str = "", *, what: str = "") -> None:
+    def require(
+        self, ability: Ability, hint: str = "", *, what: str = "", component: str = ""
+    ) -> None:
         """Raise NotSupported, with the kind's name, when the kind lacks the ability."""
         if ability not in self.can:
-            raise self.lacks(ability, hint, what=what)
+            raise self.lacks(ability, hint, what=what, component=component)
 
 
 def any_kind(_: KindSpec) -> bool:

@@ -35,6 +35,11 @@ class PlanStore(Protocol):
     def names(self) -> list[str]:
         """Return every plan that was ever loaded."""
 
+    def proofs(self, plan: Plan) -> frozenset[str]:
+        """Return the hashes by which evidence counts for this plan: the proof; that of the whole
+        plan, which evidence of an older drd carries; and the latter as it was at the upgrade, if
+        nothing changed since that a drill proves."""
+
     def records(self, plan: str) -> Records:
         """Count what drd knows about a plan. Raises UnknownPlan."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,8 @@ from drd.ports.sources import Payload
 @dataclass(frozen=True, slots=True)
 class SnapshotInfo:
     """One snapshot as the repository lists it. `original` is the id from which it was copied,
-    `tree` the id of its directory, which is the same in every copy."""
+    `tree` the id of its directory, which is the same in every copy. `bytes` and `ended_at` are what
+    whoever stored it says of its size and its end."""
 
     id: str
     time: datetime
@@ -26,6 +27,8 @@ class SnapshotInfo:
     paths: tuple[str, ...] = ()
     original: str | None = None
     tree: str = ""
+    bytes: int = 0
+    ended_at: datetime | None = None
 
 
 class Listing(list[SnapshotInfo]):
@@ -130,6 +133,10 @@ class Repository(Protocol):
         """By how many seconds this host's clock is ahead of the clock that dates stored files: that
         of the server, or of the file system. None when it cannot be measured."""
 
+    def reaching(self, before: datetime) -> SnapshotInfo | None:
+        """Return the manifest of the state with all the log of a server up to this time, and more,
+        so that a restore can stop exactly there; None if nothing here has such a log."""
+
     def missing(self, snapshots: Sequence[str]) -> list[str]:
         """Return the snapshots among these that are not stored any more. Cheap: asks the bucket or
         directory, not restic."""
@@ -213,6 +220,23 @@ class Repository(Protocol):
         PointGone: the snapshot is not in the repository. TargetUnwritable: `into` cannot take the
         data.
         """
+
+    def changed(self, snapshot: str, directory: str) -> Mapping[str, datetime]:
+        """Return by path when the entries of a directory of the snapshot were last changed; without
+        those whose names are not UTF-8."""
+
+    def mount(
+        self,
+        into: Path,
+        *,
+        host: str,
+        tags: Sequence[Sequence[str]],
+        on_ready: Callable[[], None],
+    ) -> None:
+        """Show the snapshots that have all the tags of one of `tags` below the empty directory
+        `into`, each as a directory that is named by the first 8 digits of its id, until the process
+        is cancelled or somebody unmounts it. Calls `on_ready` when they are there. Afterwards
+        nothing is mounted. Raises ToolMissing and TargetError with the remedy."""
 
     def read_file(self, snapshot: str, filename: str) -> bytes:
         """One small file of a snapshot, complete. Raises RepositoryDamaged, and PointGone when the

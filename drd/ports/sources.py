@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,8 +25,10 @@ class Workplace:
     else: a working database or directory is called `drd_<run>`. `run_as` is the user for servers
     when drd is root, else None. `jobs` limits parallel work within one component. `shelf` is a
     directory that outlives the run, if there is one, for what takes time to make and is the same
-    each time. `sandbox` has the fences of a drill; in a workplace without it, no code of the data
-    runs.
+    each time. `keep` is a private directory that outlives runs and restarts of the host, for kept
+    copies of places that cannot hold them; it need not exist yet. `sandbox` has the fences of a
+    drill; in a workplace without it, no code of the data runs. `servers` is the place of this run
+    for a server, where its user cannot reach `directory`.
     """
 
     directory: Path
@@ -34,7 +36,14 @@ class Workplace:
     run_as: str | None = None
     jobs: int = 2
     shelf: Path | None = None
+    keep: Path | None = None
     sandbox: Fences | None = None
+    servers: Path | None = None
+
+    @property
+    def for_server(self) -> Workplace:
+        """This workplace, at a place that `run_as` can reach."""
+        return replace(self, directory=self.servers) if self.servers is not None else self
 
     def fence(self, by: str, writes: Iterable[Path], *, reads: Iterable[Path] = ()) -> Fence | None:
         """Return the fence for a command that works on restored data in a drill: the command can

@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from drd.process import rights
+from drd.process.mounts import Mounted, mounted
 
 _FINAL_S = 2.0
 
@@ -88,15 +89,10 @@ def _remove(place: Path) -> None:
             return
 
 
-def _mounts() -> list[tuple[str, str, str]]:
-    """Type, options and path of each mount."""
-    mounts = []
+def _mounts() -> list[Mounted]:
     with suppress(OSError):
-        for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
-            before, _, after = line.partition(" - ")
-            kind, _, options = after.split(" ", 2)
-            mounts.append((kind, options, before.split(" ")[4]))
-    return mounts
+        return mounted()
+    return []
 
 
 def _v2_groups() -> list[Path]:
@@ -104,14 +100,14 @@ def _v2_groups() -> list[Path]:
     (the service itself is in a group below it), drd's own, and for root the host's.
     """
     groups = []
-    for kind, _, place in _mounts():
-        if kind != "cgroup2":
+    for mount in _mounts():
+        if mount.kind != "cgroup2":
             continue
-        own = Path(place + _own_path())
+        own = Path(f"{mount.place}{_own_path()}")
         with suppress(OSError):
-            if own != Path(place) and _is_handed_over(own.parent):
+            if own != mount.place and _is_handed_over(own.parent):
                 groups.append(own.parent)
-        for parent in dict.fromkeys([own, Path(place)]):
+        for parent in dict.fromkeys([own, mount.place]):
             with suppress(OSError):
                 if os.access(parent, os.W_OK) and _limits(parent):
                     groups.append(parent)
@@ -147,8 +143,10 @@ def _own_path() -> str:
 
 def _v1_groups() -> dict[str, Path]:
     groups: dict[str, Path] = {}
-    for kind, options, place in _mounts():
-        for name in ("memory", "pids"):
-            if kind == "cgroup" and name in options.split(",") and os.access(place, os.W_OK):
-                groups[name] = Path(place)
+    for mount in _mounts():
+        if mount.kind != "cgroup":
+            continue
+        for name in {"memory", "pids"}.intersection(mount.file_system_options):
+            if os.access(mount.place, os.W_OK):
+                groups[name] = mount.place
     return groups

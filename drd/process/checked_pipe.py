@@ -3,17 +3,20 @@
 A program that reads a pipe cannot tell a writer that died from one that ended: both are end of
 file. So drd holds a duplicate of the write end. It closes it only after the producer has exited
 with 0; otherwise it stops the consumer first, and closes the pipe after the consumer has received
-that. The data goes from child to child and never through Python.
+that. A producer that has exited with 0 and left another process with the pipe has not ended either.
+The data goes from child to child and never through Python.
 """
 
 from __future__ import annotations
 
 import os
+import select
+import signal
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
 
-from drd.errors import DrdError
+from drd.errors import DrdError, DumpFailed
 from drd.process.child import Child, Completed, OnLine, OnTick, start
 from drd.process.command import Command
 
@@ -43,6 +46,22 @@ class _Gate:
                 self._open = False
                 os.close(self.write_end)
 
+    def close_as_last(self) -> bool:
+        """Close it, and return whether nobody else has the write end, so that the consumer sees the
+        end of the file."""
+        with suppress(OSError):
+            # Opened anew, a pipe gives its other end, which hangs up when nobody can write.
+            read_end = os.open(f"/proc/self/fd/{self.write_end}", os.O_RDONLY | os.O_NONBLOCK)
+            try:
+                self.close()
+                waiting = select.poll()
+                waiting.register(read_end, 0)
+                return bool(waiting.poll(ENDING_S * 1000))
+            finally:
+                os.close(read_end)
+        self.close()
+        return True
+
 
 class _Producer(threading.Thread):
     """Pumps the producer; when it ends, opens the gate or stops the consumer."""
@@ -67,6 +86,14 @@ class _Producer(threading.Thread):
                 # producer dies of that: then the consumer's end is the cause.
                 self.stopped_consumer = not self.consumer.ends_within(ENDING_S)
                 self.consumer.stop()
+            elif not self.gate.close_as_last():
+                self.consumer.stop()
+                self.child.signal_group(signal.SIGKILL)
+                self.error = DumpFailed(
+                    f"{self.child.command.title} exited with 0, but left a process that still has "
+                    "its output open, so drd cannot know whether the dump is complete",
+                    hint="let the command wait for the programs that it starts.",
+                )
             self.gate.close()
 
 

@@ -19,7 +19,7 @@ from drd.log import masked
 from drd.model.units import format_duration
 from drd.process import rights
 from drd.process.cancel import cancelled, wake_fds
-from drd.process.command import Command, full_argv, full_environment
+from drd.process.command import Command, full_argv, full_environment, with_files
 from drd.process.fence import end_fenced
 
 GRACE_S = 5.0
@@ -133,6 +133,13 @@ class Child:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
+    @rights.as_root(rights.Purpose.PROCESSES)
+    def ask_to_stop(self, number: signal.Signals | None = None) -> None:
+        """Send the stop signal: to the whole group, unless the child has helpers that it needs."""
+        send = os.kill if self.command.has_helpers else os.killpg
+        with suppress(ProcessLookupError, PermissionError):
+            send(self.pid, number or self.command.stop_signal)
+
     def stop(self, number: signal.Signals | None = None, *, grace_s: float | None = None) -> int:
         """Ask it to stop, wait (GRACE_S), then kill the whole group; returns the exit code.
         Idempotent.
@@ -142,7 +149,7 @@ class Child:
         """
         if self.popen.poll() is None:
             number = number or self.command.stop_signal
-            self.signal_group(number)
+            self.ask_to_stop(number)
             self.signal_group(signal.SIGCONT)
             if (
                 self.end_input is not None
@@ -151,7 +158,8 @@ class Child:
             ):
                 self.end_input()
             self.ends_within(GRACE_S if grace_s is None else grace_s)
-        if self.command.fence is not None and self.popen.poll() is None:
+        watched = self.command.fence is not None or self.command.leash
+        if watched and self.popen.poll() is None:
             end_fenced(self.pid)
         self.signal_group(signal.SIGKILL)
         return self.popen.wait()
@@ -221,12 +229,13 @@ class _Pump:
             if fd in self.open:
                 self._read(fd)
         if cancelled():
-            raise Cancelled(f"{self.child.command.title} was cancelled")
+            title = self.child.command.title
+            raise Cancelled(f"{title} was cancelled", program=title)
         deadline = self.child.command.deadline_s
         if deadline is not None and time.monotonic() - self.child.started > deadline:
             raise DeadlineExceeded(
                 f"{self.child.command.title} did not finish within {format_duration(deadline)}",
-                hint="raise the timeout if the work is really that long.",
+                hint="if this command needs more time, raise its `timeout`.",
             )
         if self.on_tick is not None:
             self.on_tick()
@@ -302,7 +311,13 @@ def start(
     The three streams take file descriptors as subprocess does. Raises ToolMissing when the program
     is missing.
     """
+    with with_files(command) as (whole, inherited):
+        return _start(whole, inherited, stdin, stdout, stderr)
 
+
+def _start(
+    command: Command, inherited: tuple[int, ...], stdin: int, stdout: int, stderr: int
+) -> Child:
     roots, acting = rights.taken() and not command.owners, rights.acts_for() is not None
 
     def spawn() -> subprocess.Popen[bytes]:
@@ -316,11 +331,11 @@ def start(
             stdout=stdout,
             stderr=stderr,
             process_group=0,
-            pass_fds=(command.fence.sandbox.record,) if command.fence is not None else (),
+            pass_fds=inherited if command.fence is None else (command.fence.sandbox.record,),
         )
 
     if cancelled():
-        raise Cancelled(f"{command.title} was cancelled")
+        raise Cancelled(f"{command.title} was cancelled", program=command.title)
     try:
         return Child(command, _spawner.submit(spawn).result())
     except FileNotFoundError as error:

@@ -6,9 +6,12 @@ import os
 import pwd
 import shutil
 import signal
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from drd.errors import ToolMissing
 from drd.process import rights
@@ -53,7 +56,15 @@ class Command:
     `death_signal` is what the kernel sends when drd dies: TERM for programs that clean up (restic
     removes its lock), KILL for the rest. With a `fence` it may use only what the fence allows, and
     all
-    processes that it leaves running end with it.
+    processes that it leaves running end with it. `files` are secrets for programs that read them
+    from a file only, by the variable that has its path: they lie in anonymous memory, which the
+    child and its children can open, and of which nothing is left. One that `has_helpers` gets the
+    stop signal alone, since it needs its own children to end in order: restic removes its lock
+    through ssh. With a `leash`, an end that drd demands reaches all that it has started, also what
+    left its group (`ON_STOP`); or nothing that it has started outlives it, and one that leaves its
+    output open has failed (`ALWAYS`). With `writes` it may change files only below these
+    directories (where the kernel has Landlock), but read and connect as usual. A `user` of a
+    command that `reads_all` keeps the right to read the files of others.
     """
 
     argv: Sequence[str]
@@ -67,6 +78,11 @@ class Command:
     name: str = ""
     owners: bool = False
     fence: Fence | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    has_helpers: bool = False
+    leash: Literal["", "on-stop", "always"] = ""
+    writes: Sequence[Path] = ()
+    reads_all: bool = False
 
     @property
     def title(self) -> str:
@@ -129,6 +145,56 @@ def full_environment(command: Command, *, roots: bool = False) -> dict[str, str]
     return env | dict(command.env)
 
 
+@contextmanager
+def with_files(command: Command) -> Iterator[tuple[Command, tuple[int, ...]]]:
+    """Yield the command with its files as open descriptors that it must inherit.
+
+    A program may close what it inherits (ssh does), so the path leads through the child itself,
+    whose id only a shell in its place can know.
+    """
+    if not command.files:
+        yield command, ()
+        return
+    with ExitStack() as stack:
+        opened = {}
+        for name, content in command.files.items():
+            file = stack.enter_context(os.fdopen(os.memfd_create("drd-file"), "w+b", buffering=0))
+            file.write(content)
+            os.fchmod(file.fileno(), 0o600)  # ssh refuses a key that others can read
+            opened[name] = file.fileno()
+        argv = [*_naming_files(opened, command.env), *command.argv]
+        named = replace(command, argv=argv, files={}, name=command.title)
+        yield named, tuple(opened.values())
+
+
+_PATHS_BY_PYTHON = """
+import os, signal, sys
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+count = int(sys.argv[1])
+for word in sys.argv[2:2 + count]:
+    name, _, fd = word.partition("=")
+    os.environ[name] = f"/proc/{os.getpid()}/fd/{fd}"
+argv = sys.argv[2 + count:]
+try:
+    os.execvp(argv[0], argv)
+except OSError as error:
+    sys.exit(f"{argv[0]}: {error.strerror}")
+"""
+"""Python starts them with two signals ignored, which a program would inherit."""
+
+
+def _naming_files(opened: Mapping[str, int], env: Mapping[str, str]) -> list[str]:
+    """Return the words that set the variables with the paths, and start what follows in their
+    place. A shell does this ten times as fast, but drops variables whose names it could not
+    write: rclone's for a remote with a hyphen."""
+    if all(name.isidentifier() and name.isascii() for name in env):
+        paths = " ".join(f"{name}=/proc/$$/fd/{fd}" for name, fd in opened.items())
+        return ["/bin/sh", "-c", f'export {paths}; exec "$@"', "sh"]
+    words = [f"{name}={fd}" for name, fd in opened.items()]
+    return [sys.executable, "-I", "-S", "-c", _PATHS_BY_PYTHON, str(len(words)), *words]
+
+
 def _owner(*, roots: bool) -> rights.Owner | None:
     """Return the user of a child, where this root process acts for another user."""
     return None if roots else rights.acts_for()
@@ -152,6 +218,28 @@ def full_argv(command: Command, *, roots: bool = False) -> list[str]:
             user=command.user or _owner(roots=roots),
             death_signal=command.death_signal,
         )
+    if command.writes:
+        writes = [os.path.realpath(p) for p in command.writes]
+        words = [sys.executable, "-I", "-S", "-c", _WRITE_FENCE, str(len(writes)), *writes]
+        command = replace(command, argv=[*words, *command.argv], name=command.title)
+    argv = _with_rights(command, roots=roots)
+    if not command.leash:
+        return argv
+    number = str(int(command.death_signal))
+    return [sys.executable, "-I", "-S", "-c", _LEASH, command.leash, number, *argv]
+
+
+_PACKAGE = Path(__file__).resolve().parents[2]
+_LEASH = (
+    f"import sys; sys.path.insert(0, {str(_PACKAGE)!r}); from drd.fence.leash import main; main()"
+)
+_WRITE_FENCE = (
+    f"import sys; sys.path.insert(0, {str(_PACKAGE)!r}); "
+    "from drd.fence.write_fence import main; main()"
+)
+
+
+def _with_rights(command: Command, *, roots: bool) -> list[str]:
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         if command.user is not None or _has_more_to_drop(command) or rights.acts_for():
@@ -161,7 +249,7 @@ def full_argv(command: Command, *, roots: bool = False) -> list[str]:
     if command.user is not None:
         account = pwd.getpwnam(command.user)
         words += [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups"]
-        words += [*_NO_CAPABILITIES, "--no-new-privs"]
+        words += [*(_READING if command.reads_all else _NO_CAPABILITIES), "--no-new-privs"]
     elif (owner := _owner(roots=roots)) is not None:
         groups = ",".join(map(str, owner.groups))
         words += [f"--reuid={owner.uid}", f"--regid={owner.gid}"]

@@ -18,13 +18,14 @@ import os
 import platform
 import pwd
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from drd import record_writer
 from drd.errors import DrdError
 from drd.process.actors import user_name
 from drd.process.path_walk import Link, walk
@@ -75,7 +76,8 @@ _CALLS = {
 
 _GENERIC = ("aarch64", "riscv64", "loongarch64")
 _SAME = -1
-_NOGROUP = 65534
+NOBODY = 65534
+"""The number of nobody and of nogroup."""
 _CHOWN, _READ_SEARCH, _ALL = 1 << 0, 1 << 2, (1 << 64) - 1
 """CAP_CHOWN and CAP_DAC_READ_SEARCH of linux/capability.h, and all of them."""
 _VERSION_3 = 0x20080522
@@ -85,7 +87,7 @@ _roots_groups: tuple[int, ...] = ()
 
 
 @contextmanager
-def acting_for(uid: int, gid: int = _NOGROUP) -> Iterator[None]:
+def acting_for(uid: int, gid: int = NOBODY) -> Iterator[None]:
     """In the body, let a root process act as `uid`. Changes nothing for other users, for root's own
     state, and within another body. `gid` is the group of the state, for a user without an account.
     No other thread may be working meanwhile.
@@ -94,7 +96,8 @@ def acting_for(uid: int, gid: int = _NOGROUP) -> Iterator[None]:
     if os.geteuid() != 0 or uid == 0 or _owner is not None:
         yield
         return
-    owner = _account(uid, gid)
+    owner = account(uid, gid)
+    record_writer.reads_of(uid)
     _calls()
     import ctypes  # noqa: F401 - as long as whoever we will be need not be able to read it
 
@@ -113,15 +116,15 @@ def acting_for(uid: int, gid: int = _NOGROUP) -> Iterator[None]:
         os.setgroups(_roots_groups)
 
 
-def _account(uid: int, gid: int) -> Owner:
+def account(uid: int, gid: int) -> Owner:
     """Return the user with this id. `gid` is the group of a file of theirs: a user without an
     account gets that group, unless it is root's."""
     try:
-        account = pwd.getpwuid(uid)
+        known = pwd.getpwuid(uid)
     except KeyError:
-        return Owner(uid, gid or _NOGROUP, (), str(uid), "/")
-    groups = tuple(os.getgrouplist(account.pw_name, account.pw_gid))
-    return Owner(uid, account.pw_gid, groups, account.pw_name, account.pw_dir)
+        return Owner(uid, gid or NOBODY, (), str(uid), "/")
+    groups = tuple(os.getgrouplist(known.pw_name, known.pw_gid))
+    return Owner(uid, known.pw_gid, groups, known.pw_name, known.pw_dir)
 
 
 def acts_for() -> Owner | None:
@@ -179,7 +182,7 @@ def owners() -> Iterator[None]:
 
 def user_of(info: os.stat_result) -> Owner:
     """Return the user to whom a file belongs."""
-    return _account(info.st_uid, info.st_gid)
+    return account(info.st_uid, info.st_gid)
 
 
 @contextmanager
@@ -196,6 +199,14 @@ def as_user(user: Owner) -> Iterator[None]:
         _call("setresuid", _SAME, 0, 0)
         _call("setresgid", _SAME, 0, 0)
         _call("setgroups", len(groups), _ids(groups))
+
+
+def can_make_in(directory: Path, user: Owner) -> bool:
+    """Return, for root, whether another user can make a file in a directory."""
+    with as_user(user) if user.uid else nullcontext():
+        if user.uid:
+            _make_effective(0)
+        return os.access(directory, os.W_OK | os.X_OK, effective_ids=True)
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def _first_owner(place: Path, way: PathWalk, *, beside: bool) -> StateOwner:
             whose = user_name(link.owner)
             raise DrdError(
                 f"{link.place} is a link that belongs to {whose}, but it leads to files of "
-                f"{user_name(end)}, so root does not follow the link to {place}",
+                f"{user_name(end)}, so root does not follow it to {place}",
                 hint="write the real path in drd.yaml (`state`, `work_dir`); or, if the link is "
                 f"right, make root its owner: chown -h root: {link.place}",
             )

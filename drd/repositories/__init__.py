@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from drd.model.plan import RepositorySpec, SecretRef
-    from drd.repositories.restic import ResticRepository
+    from drd.ports import Repository
 
 
 def open_repository(
@@ -17,13 +17,19 @@ def open_repository(
     cache_dir: Path,
     resolve: Callable[[SecretRef], str],
     restic: str | None = None,
-) -> ResticRepository:
+) -> Repository:
     """Return the repository that `spec` describes. Contacts nothing and reads no secret yet.
 
     restic keeps its caches in `cache_dir`; `restic` is a configured path of the program.
     """
     from drd.repositories.restic import ResticRepository
 
+    if spec.adopted is not None:
+        from drd.repositories.adopted import open_adopted
+
+        return open_adopted(
+            spec, spec.adopted, cache_dir=cache_dir, resolve=resolve, program=restic
+        )
     return ResticRepository(spec, cache_dir=cache_dir, resolve=resolve, restic=restic)
 
 

@@ -23,6 +23,7 @@ from drd.errors import (
 from drd.model.finding import Finding
 from drd.model.finding_codes import PROTECTION
 from drd.process import rights
+from drd.process.actors import user_name
 from drd.repositories.place import (
     CONTENTS,
     LARGEST_CONFIG,
@@ -38,6 +39,8 @@ from drd.repositories.place import (
 
 class LocalPlace:
     """An absolute path that is, or will become, the directory of a repository."""
+
+    by_file = True
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -62,16 +65,15 @@ class LocalPlace:
         if not exists and not self.path.parent.is_dir():
             raise RepositoryMissing(
                 f"directory {self.path.parent} does not exist",
-                hint=f"mount the disk, or run: mkdir -p {self.path.parent}",
+                hint=f"mount the disk, or run: mkdir -p {shlex.quote(str(self.path.parent))}",
                 state="gone",
             )
-        place = self.path if exists else self.path.parent
         try:
             empty = not (self.path / "config").exists()
         except OSError as error:
             raise self._unreachable(error) from error
         if writing or empty:
-            _require_writable(place)
+            _require_writable(self.path, exists=exists)
         self._require_readable()
 
     def probe(self) -> str | None:
@@ -237,15 +239,28 @@ def _time_of_new_file(directory: Path) -> float:
         os.close(fd)
 
 
-def _require_writable(place: Path) -> None:
-    if rights.may_write(place):
+def _require_writable(place: Path, *, exists: bool) -> None:
+    needed = (place, *_directories(place)) if exists else (place.parent,)
+    closed = next((p for p in needed if not rights.may_write(p)), None)
+    if closed is None:
         return
-    if os.statvfs(place).f_flag & os.ST_RDONLY:
+    if os.statvfs(closed).f_flag & os.ST_RDONLY:
         raise RepositoryReadOnly(
-            f"{place} is mounted read-only",
+            f"{closed} is mounted read-only",
             hint="remount the file system with rw, or use another place.",
         )
-    raise RepositoryReadOnly(
-        f"{place} cannot be written by the user with id {os.geteuid()}",
-        hint=f"make the user that runs drd its owner: chown USER {place}",
-    )
+    user = user_name(os.geteuid())
+    hint = f"make the directory for this user, as root: install -d -o {user} -m 700 {place}"
+    if exists:
+        hint = f"make this user the owner of the whole repository, as root: chown -R {user} {place}"
+    raise RepositoryReadOnly(f"user {user} cannot write in {closed}", hint=hint)
+
+
+def _directories(place: Path) -> Iterator[Path]:
+    """Return the directories in which restic makes files, as far as they are there: a user who
+    owns only the repository itself could store nothing."""
+    for name in ("keys", "locks", "snapshots", "index", "data"):
+        if (place / name).is_dir():
+            yield place / name
+    with suppress(OSError):
+        yield from (p for p in (place / "data").iterdir() if p.is_dir())

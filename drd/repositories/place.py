@@ -1,4 +1,4 @@
-"""The place of a repository, a bucket or a directory, as a repository needs it."""
+"""The place of a repository as a repository needs it."""
 
 from __future__ import annotations
 
@@ -29,9 +29,13 @@ class StoredObject:
 
 
 class RepositoryPlace(Protocol):
-    """A bucket or a directory that is read without restic: in milliseconds and without a key."""
+    """A bucket or a directory that is read without restic, in milliseconds and without a key; or
+    what only restic reaches (`restic.remote_place`).
+    """
 
     url: str
+    by_file: bool
+    """Whether drd itself reads, writes and removes single files there."""
 
     def preflight(self, *, writing: bool = True) -> None:
         """Check that the place answers, exists and may be used; takes a few seconds at most.

@@ -24,7 +24,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from drd.errors import DrdError, RepositoryError
-from drd.model.clock import SERVER_SKEW_S
+from drd.model.clock import SERVER_SKEW_S, SYNCHRONISE
 from drd.model.finding import Finding
 from drd.model.finding_codes import PROTECTION
 from drd.model.location import S3Location
@@ -67,6 +67,8 @@ class S3Place:
     """A bucket and a prefix. `keys` is called at the first request, so that secrets are
     read late.
     """
+
+    by_file = True
 
     def __init__(
         self, location: S3Location, keys: Callable[[], S3Keys], client: Any = None
@@ -310,8 +312,7 @@ class S3Place:
             )
         way = "ahead of" if skew > 0 else "behind"
         detail = f"this host's clock is {format_duration(abs(skew))} {way} the server's"
-        hint = "synchronise the host's clock by NTP: timedatectl set-ntp true"
-        return Finding("repository-clock", "warning", "", detail, hint)
+        return Finding("repository-clock", "warning", "", detail, SYNCHRONISE)
 
     def _object_lock_finding(self) -> Finding:
         bucket = self.location.bucket

@@ -13,6 +13,7 @@ from drd.errors import (
     SecretUnavailable,
 )
 from drd.log import masked
+from drd.model.clock import SYNCHRONISE
 from drd.model.location import S3Location
 from drd.repositories.s3_requests import TooLarge
 
@@ -100,7 +101,7 @@ def _refused(error: Exception, location: S3Location) -> Exception:
     if status == 404 or code == "NoSuchBucket":
         return RepositoryMissing(
             f"bucket {location.bucket} does not exist at {location.endpoint}",
-            hint="create it, or correct the URL: drd never creates a bucket.",
+            hint="create the bucket, or correct the URL: drd never creates a bucket.",
             state="gone",
         )
     home = headers.get("x-amz-bucket-region")
@@ -112,7 +113,7 @@ def _refused(error: Exception, location: S3Location) -> Exception:
     if code == "RequestTimeTooSkewed":
         return RepositoryError(
             f"{location.endpoint} refuses requests because this host's clock is wrong",
-            hint="correct the clock: timedatectl set-ntp true",
+            hint=SYNCHRONISE,
         )
     if status in (401, 403) or code in _BAD_KEYS:
         return RepositoryError(

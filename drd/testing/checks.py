@@ -55,6 +55,7 @@ PLAN = Plan(
     targets={},
     drill=DrillPolicy(),
     digest="d",
+    proof="p",
     file="/etc/drd/plans/orders.yaml",
 )
 

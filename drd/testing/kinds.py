@@ -13,126 +13,43 @@ What the kind is not able to do (`KindSpec.can`) has to be refused with its name
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
 
 import pytest
 
 from drd.errors import DrdError, NotSupported, SourceError, TargetNotEmpty, UsageError
 from drd.model.manifest import component
-from drd.model.plan import Component
 from drd.model.single_item import Part
 from drd.model.snapshot import (
-    ComponentSnapshot,
-    DatabaseFingerprint,
-    Fingerprint,
     TreeFingerprint,
 )
-from drd.ports import Ability, Destination, Inspector, Kind, RestoreOptions, Workplace, no_progress
+from drd.ports import (
+    Ability,
+    Holds,
+    RestoreOptions,
+    Workplace,
+    no_progress,
+)
+from drd.testing.adopted import AdoptedContract
+from drd.testing.rigs import (
+    KindRig,
+    assert_same,
+    back_up,
+    contents,
+    refused,
+    restore_components,
+    sandbox_of,
+    spec_of,
+    target_of,
+)
 from drd.testing.snapshots import Snapshots, local_snapshots, workplace
 
-
-class KindRig(Protocol):
-    """A real component of one kind, and what the suite needs to do to it."""
-
-    kind: Kind
-    component: Component
-
-    def unreadable(self) -> Component:
-        """Return the same component, pointing to something that does not exist."""
-
-    def target(self) -> object:
-        """Settings of a target; always the same place, empty at first."""
-
-    def fill_target(self) -> None:
-        """Put something of somebody else's into the target."""
-
-    def beside(self) -> str:
-        """A name that is free beside the target; for `Ability.BESIDE`."""
-
-    def lose_source(self) -> None:
-        """Destroy the source, as a disaster does."""
-
-    def damage_landing(self, landing: Path) -> None:
-        """Make what the repository restored unusable."""
-
-    def left_beside_target(self) -> list[str]:
-        """Names that drd left in the target's surroundings, the target itself aside."""
-
-    def query(self) -> tuple[str, Any] | None:
-        """Return a scalar query and its answer; None without `Ability.SQL`."""
-
-    def is_whole(self, inspector: Inspector) -> bool:
-        """Return whether the restored data equals the source's: called if the kind takes no
-        fingerprint.
-        """
-        raise NotImplementedError
+__all__ = ["KindContract", "KindRig", "back_up", "restore_components"]
 
 
-def back_up(rig: KindRig, restic: Snapshots, work: Workplace) -> ComponentSnapshot:
-    source = rig.kind.source(rig.component, work)
-    source.probe()
-    with source.open() as capture:
-        return restic.captured(rig.component.name, rig.kind.spec.name, capture)
-
-
-def restore_components(
-    destination: Destination,
-    snapshot: ComponentSnapshot,
-    restic: Snapshots,
-    *,
-    overwrite: bool = False,
-) -> None:
-    assert not any(f.failed for f in destination.preflight(snapshot, overwrite=overwrite))
-    destination.prepare()
-    restic.restore(str(snapshot.snapshot), destination.landing())
-    destination.restore(snapshot, restic.private[str(snapshot.snapshot)], on_progress=no_progress)
-
-
-def target_of(rig: KindRig, work: Workplace) -> Destination:
-    return rig.kind.target(rig.component, rig.target(), work)
-
-
-@contextmanager
-def sandbox_of(rig: KindRig, snapshot: ComponentSnapshot, work: Workplace) -> Iterator[Destination]:
-    destination = rig.kind.sandbox(rig.component, snapshot, work)
-    try:
-        yield destination
-    finally:
-        destination.close()
-
-
-def contents(fingerprint: Fingerprint) -> object:
-    """Return the part of a fingerprint that must be the same after a round trip."""
-    assert not fingerprint.not_reached
-    if isinstance(fingerprint, DatabaseFingerprint):
-        return fingerprint.tables
-    return fingerprint.entries
-
-
-def assert_same(rig: KindRig, inspector: Inspector, snapshot: ComponentSnapshot) -> None:
-    """Assert that the restored data equals the source's."""
-    if rig.kind.spec.comparison is None:
-        assert rig.is_whole(inspector)
-        return
-    like = snapshot.fingerprint
-    assert like is not None
-    assert contents(inspector.fingerprint(like, 60)) == contents(like)
-
-
-@contextmanager
-def refused(rig: KindRig, ability: Ability) -> Iterator[None]:
-    """Assert that an ability which the kind does not have is refused by name."""
-    verb = str(ability).split()[0]
-    with pytest.raises(NotSupported, match=f"kind {rig.kind.spec.name} cannot {verb}"):
-        yield
-
-
-class KindContract:
+class KindContract(AdoptedContract):
     """The suite."""
 
     @pytest.fixture(scope="class")
@@ -190,7 +107,7 @@ class KindContract:
         self, rig: KindRig, work: Workplace
     ) -> None:
         query, answer = rig.query() or ("select 1", None)
-        expected = {"n": answer} if Ability.SQL in rig.kind.spec.can else {}
+        expected = {"n": answer} if spec_of(rig).answers else {}
         with rig.kind.source(rig.component, work).open() as capture:
             assert capture.observe({"n": query, "bad": "selekt 1"}) == expected
 
@@ -205,11 +122,12 @@ class KindContract:
             assert_same(rig, inspector, snapshot)
             assert str(work.directory) in inspector.location or inspector.environment
             query, answer = rig.query() or ("select 1", None)
-            if Ability.SQL in rig.kind.spec.can:
+            if spec_of(rig).answers:
                 assert inspector.scalar(query) == answer
             else:
                 with pytest.raises(NotSupported):
                     inspector.scalar(query)
+            if Ability.SQL not in spec_of(rig).can:
                 with pytest.raises(NotSupported):
                     inspector.execute("delete from t", timeout_s=60.0)
         assert list(work.directory.iterdir()) == []
@@ -218,11 +136,11 @@ class KindContract:
         self, rig: KindRig, restic: Snapshots, work: Workplace
     ) -> None:
         snapshot = back_up(rig, restic, work)
-        sql = Ability.SQL in rig.kind.spec.can
+        answers = spec_of(rig).answers
         with sandbox_of(rig, snapshot, work) as sandbox:
             restore_components(sandbox, snapshot, restic)
             for query in ("select * from nowhere", "select 1, 2", "select 1 union select 2"):
-                with pytest.raises(SourceError if sql else NotSupported):
+                with pytest.raises(SourceError if answers else NotSupported):
                     sandbox.inspector().scalar(query)
 
     def test_a_target_is_restored_by_the_same_code(
@@ -231,6 +149,9 @@ class KindContract:
         snapshot = back_up(rig, restic, work)
         target = target_of(rig, work)
         restore_components(target, snapshot, restic)
+        assert target.now_at(snapshot).places == target.writes(snapshot) != ()
+        assert all(task.code and task.text for task in target.left_to_do(snapshot))
+        assert target.in_use(snapshot) == []
         target.close()
         assert_same(rig, target.inspector(), snapshot)
         assert rig.left_beside_target() == []
@@ -262,19 +183,22 @@ class KindContract:
         self, rig: KindRig, restic: Snapshots, work: Workplace
     ) -> None:
         snapshot = back_up(rig, restic, work)
-        if Ability.KEEP not in rig.kind.spec.can:
+        if Ability.KEEP not in spec_of(rig).can:
             with refused(rig, Ability.KEEP):
-                rig.kind.kept(rig.component, rig.target(), snapshot, work.run)
+                rig.kind.kept_copies(rig.component, rig.target(), snapshot, work)
             return
         rig.fill_target()
         target = rig.kind.target(rig.component, rig.target(), work, RestoreOptions(keep=True))
         restore_components(target, snapshot, restic, overwrite=True)
         target.close()
-        kept = rig.kind.kept(rig.component, rig.target(), snapshot, work.run)
+        kept = rig.kind.kept_copies(rig.component, rig.target(), snapshot, work)
         (aside,) = kept.held()
         assert aside.former
         assert rig.left_beside_target()
+        kept.require_exchangeable(back=True)
+        assert kept.held() == [aside]
         kept.swap(back=True)
+        kept.require_exchangeable(back=True)
         assert [a.former for a in kept.held()] == [False]
         # Another run finds what was there before.
         other = replace(work, run="other", directory=work.directory / "other")
@@ -355,9 +279,9 @@ class KindContract:
         self, rig: KindRig, restic: Snapshots, work: Workplace
     ) -> None:
         snapshot = back_up(rig, restic, work)
-        if Ability.BESIDE not in rig.kind.spec.can:
+        if Ability.BESIDE not in spec_of(rig).can:
             with refused(rig, Ability.BESIDE):
-                rig.kind.spec.require_part(Part(into="x"))
+                spec_of(rig).require_part(Part(into="x"))
             return
         rig.fill_target()
         part = Part(into=rig.beside())
@@ -377,12 +301,32 @@ class KindContract:
     ) -> None:
         snapshot = back_up(rig, restic, work)
         like = snapshot.fingerprint or TreeFingerprint()
-        if Ability.LIVE not in rig.kind.spec.can:
+        if Ability.LIVE not in spec_of(rig).can:
             with refused(rig, Ability.LIVE):
                 rig.kind.live(rig.component, Part(into="x"), like, 60.0)
             return
         live = rig.kind.live(rig.component, Part(into="x"), like, 60.0)
         assert contents(live) == contents(like)
+
+    def test_items_that_a_point_lists_can_be_named(
+        self, rig: KindRig, restic: Snapshots, work: Workplace
+    ) -> None:
+        snapshot, spec = back_up(rig, restic, work), spec_of(rig)
+        if Ability.LIST not in spec.can:
+            with refused(rig, Ability.LIST):
+                rig.kind.contents(snapshot, None)
+            return
+        items = rig.kind.contents(snapshot, None).items
+        assert items
+        for item in items:
+            assert rig.kind.contents(snapshot, item.name).items
+            if item.kind in {"table", "file", "directory"} and Ability.PARTS in spec.can:
+                one = (item.name,)
+                part = Part((), one) if spec.holds is Holds.PATHS else Part(one, (), "beside")
+                assert rig.kind.narrow(snapshot, part)[0].names == one
+        with pytest.raises(UsageError) as caught:
+            rig.kind.contents(snapshot, "/nowhere")
+        assert caught.value.hint
 
     def test_items_missing_from_the_point_are_refused(
         self, rig: KindRig, restic: Snapshots, work: Workplace
@@ -390,10 +334,10 @@ class KindContract:
         snapshot = back_up(rig, restic, work)
         table, path = Part(("nowhere",), (), "x"), Part((), ("/nowhere",), "/x")
         for part in (table, path):
-            if Ability.PARTS in rig.kind.spec.can and rig.kind.spec.has(part):
+            if Ability.PARTS in spec_of(rig).can and spec_of(rig).has(part):
                 with pytest.raises(UsageError) as caught:
                     rig.kind.narrow(snapshot, part)
                 assert caught.value.hint
             else:
                 with refused(rig, Ability.PARTS):
-                    rig.kind.spec.require_part(part)
+                    spec_of(rig).require_part(part)

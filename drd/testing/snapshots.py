@@ -62,4 +62,9 @@ def workplace(directory: Path, run: str = "run1") -> Workplace:
     """Return a place for a run as the flows make it."""
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o711)
-    return Workplace(directory, run, run_as="nobody" if os.geteuid() == 0 else None)
+    return Workplace(
+        directory,
+        run,
+        run_as="nobody" if os.geteuid() == 0 else None,
+        keep=directory.parent / "kept",
+    )

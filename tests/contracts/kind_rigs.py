@@ -19,8 +19,12 @@ from uuid import uuid4
 
 import pytest
 
+from drd.kinds.command.kind import CommandKind
+from drd.kinds.command.settings import CommandSettings, CommandTarget
 from drd.kinds.files.kind import FilesKind
 from drd.kinds.files.settings import FilesSettings, FilesTarget
+from drd.kinds.http.kind import HttpKind
+from drd.kinds.http.settings import HttpSettings, HttpTarget
 from drd.kinds.postgres.kind import PostgresKind
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.sqlite.kind import SqliteKind
@@ -29,6 +33,7 @@ from drd.model.plan import Component
 from drd.testing.kinds import KindRig
 from tests.extension_support import EXAMPLES, example
 from tests.servers import PostgresServer
+from tests.servers.rest_api import TOKEN, RestApi, documents
 
 
 class SqliteRig(KindRig):
@@ -274,12 +279,160 @@ class CardsRig(KindRig):
         return None
 
 
+class CommandRig(KindRig):
+    """A SQLite database of which drd knows only the commands."""
+
+    def __init__(self, directory: Path) -> None:
+        self.kind = CommandKind()
+        self._source = directory / "live"
+        self._target = directory / "target" / "new"
+        self._target.parent.mkdir()
+        self._source.mkdir()
+        self.component = self._component(self._source)
+        with closing(sqlite3.connect(self._source / "db")) as connection:
+            connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, amount REAL)")
+            connection.executemany("INSERT INTO orders (amount) VALUES (?)", [(1.5,)] * 500)
+            connection.commit()
+
+    @staticmethod
+    def _component(path: Path) -> Component:
+        counted = "select 'orders' || char(9) || count(*) from orders"
+        settings = {
+            "kind": "command",
+            "dump": ["sqlite3", "-readonly", "${path}/db", ".dump"],
+            "restore": ["sqlite3", "-bail", "db"],
+            "path": str(path),
+            "count": ["sqlite3", "-readonly", "${path}/db", counted],
+            "query": ["sqlite3", "-readonly", "-separator", "\t", "${path}/db", "${query}"],
+            "ends_with": "COMMIT;",
+        }
+        return Component("ledger", "command", CommandSettings.model_validate(settings))
+
+    def unreadable(self) -> Component:
+        return self._component(self._source.with_name("nowhere"))
+
+    def target(self) -> CommandTarget:
+        return CommandTarget(path=str(self._target))
+
+    def beside(self) -> str:
+        return "beside"
+
+    def fill_target(self) -> None:
+        self._target.mkdir(exist_ok=True)
+        (self._target / "theirs").write_text("x")
+
+    def lose_source(self) -> None:
+        shutil.rmtree(self._source)
+
+    def damage_landing(self, landing: Path) -> None:
+        file = landing / "ledger.dump"
+        file.write_bytes(b"x" * file.stat().st_size)
+
+    def left_beside_target(self) -> list[str]:
+        return sorted(p.name for p in self._target.parent.iterdir() if p != self._target)
+
+    def query(self) -> tuple[str, Any]:
+        return "select count(*) from orders", 500
+
+
+class HttpRig(KindRig):
+    """An API with services and settings, and another one of its kind."""
+
+    def __init__(self, directory: Path, request: pytest.FixtureRequest) -> None:
+        self.kind = HttpKind()
+        self._kept = directory.parent / "kept"
+        self._token = directory / "token"
+        self._token.write_text(f"{TOKEN}\n")
+        self._source, self._target = RestApi(), RestApi()
+        request.addfinalizer(self._source.close)
+        request.addfinalizer(self._target.close)
+        self._source.fill()
+        self.component = self._component(self._source.url)
+
+    def _api(self, url: str) -> dict[str, Any]:
+        return {"url": url, "token": {"file": str(self._token)}}
+
+    def _component(self, url: str) -> Component:
+        settings = {"kind": "http", **self._api(url), "documents": documents()}
+        return Component("gateway", "http", HttpSettings.model_validate(settings))
+
+    def unreadable(self) -> Component:
+        return self._component("http://127.0.0.1:9")
+
+    def target(self) -> HttpTarget:
+        return HttpTarget.model_validate(self._api(self._target.url))
+
+    def beside(self) -> str:
+        raise NotImplementedError
+
+    def fill_target(self) -> None:
+        self._target.add("theirs", port=1)
+        self._target.settings = {"theme": "theirs"}
+
+    def lose_source(self) -> None:
+        self._source.clear()
+
+    def damage_landing(self, landing: Path) -> None:
+        file = landing / "gateway.json"
+        file.write_text(file.read_text().replace("dark", "dirk"))
+
+    def left_beside_target(self) -> list[str]:
+        return sorted(p.name for p in self._kept.iterdir()) if self._kept.exists() else []
+
+    def query(self) -> None:
+        return None
+
+
+class CommandServiceRig(CommandRig):
+    """The same database as a service that only its own command can load, at an address."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self._target.mkdir()
+        self._kept = directory.parent / "kept"
+
+    @staticmethod
+    def _component(path: Path) -> Component:
+        counted = "select 'tables' || char(9) || count(*) from sqlite_master where name = 'orders'"
+        settings = {
+            "kind": "command",
+            "dump": ["sqlite3", "-readonly", "${address}", ".dump"],
+            "restore": ["sh", "-c", 'rm -f "$1" && sqlite3 -bail "$1"', "sh", "${address}"],
+            "path": str(path),
+            "address": str(path / "db"),
+            "serve": {
+                "command": ["sleep", "600"],
+                "address": "${path}/db",
+                "ready": ["true"],
+                "first": True,
+            },
+            "count": ["sqlite3", "${address}", counted],
+            "query": ["sqlite3", "-separator", "\t", "${address}", "${query}"],
+        }
+        return Component("ledger", "command", CommandSettings.model_validate(settings))
+
+    def target(self) -> CommandTarget:
+        return CommandTarget(address=str(self._target / "db"))
+
+    def left_beside_target(self) -> list[str]:
+        return sorted(p.name for p in self._kept.iterdir()) if self._kept.exists() else []
+
+    def fill_target(self) -> None:
+        with closing(sqlite3.connect(self._target / "db")) as connection:
+            connection.execute("DROP TABLE IF EXISTS orders")
+            connection.execute("CREATE VIEW orders AS SELECT 1 AS theirs")
+            connection.commit()
+
+
 Factory = Callable[[pytest.FixtureRequest, Path], KindRig]
 
 RIGS: dict[str, Factory] = {
     "sqlite": lambda _, directory: SqliteRig(directory),
     "notes": lambda _, directory: NotesRig(directory),
     "cards": lambda _, directory: CardsRig(directory),
+    "http": lambda request, directory: HttpRig(directory, request),
     "files": lambda _, directory: FilesRig(directory),
+    "command": lambda _, directory: CommandRig(directory),
+    "command service": lambda _, directory: CommandServiceRig(directory),
     "postgres": lambda request, _: PostgresRig(request.getfixturevalue("postgres"), request),
 }

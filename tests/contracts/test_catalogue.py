@@ -145,7 +145,7 @@ def test_a_second_run_of_the_same_kind_is_refused(catalogue: SqlCatalogue, kind:
         begin(catalogue, kind)
 
     assert raised.value.run == owned.run.id
-    assert raised.value.hint == f"wait until it ends: drd run show {owned.run.id} --follow"
+    assert raised.value.hint == f"wait until this run ends: drd run show {owned.run.id} --follow"
     assert len(catalogue.runs.newest()) == 1
 
 
@@ -220,6 +220,22 @@ def test_a_run_is_adopted_once(catalogue: SqlCatalogue) -> None:
     assert catalogue.runs.abandoned() == []
     adopted.release()
     assert catalogue.runs.adopt(owned.run, at(2)) is None, "it was read before the first takeover"
+
+
+def test_a_run_that_is_left_waits_for_a_process_that_adopts_it(catalogue: SqlCatalogue) -> None:
+    dead = catalogue.runs.begin(plan(), RunKind.RECOVERY, trigger="manual", at=at(0))
+    assert not catalogue.runs.leave(dead.run, at(1)), "its process lives"
+    dead.release()
+    assert catalogue.runs.leave(dead.run, at(1))
+    assert not catalogue.runs.leave(dead.run, at(2)), "somebody was faster"
+    [left] = catalogue.runs.abandoned()
+    assert (left.state, left.left_by_its_process) == (RunState.WAITING, True)
+    with pytest.raises(Fenced):
+        catalogue.runs.finish(dead, RunState.SUCCEEDED, at=at(2))
+    again = catalogue.runs.adopt(left, at(3))
+    assert again is not None
+    assert not catalogue.runs.get(dead.run.id).left_by_its_process
+    again.release()
 
 
 def test_of_many_that_adopt_at_once_one_gets_it(catalogue: SqlCatalogue) -> None:

@@ -101,7 +101,10 @@ def test_messages_are_in_the_outbox_if_and_only_if_the_alert_is_recorded(
     look(catalogue.alerts, 0, RPO)
     acknowledge(catalogue, "a0000000")
     look(catalogue.alerts, 2, RPO)
-    assert titles(catalogue) == ["orders-api: late", "orders-api: acknowledged: late"]
+    assert titles(catalogue) == [
+        "orders-api: RPO nearly exceeded",
+        "orders-api: acknowledged: RPO nearly exceeded",
+    ]
 
     def fails(_: Sequence[Transition]) -> Sequence[Routed]:
         raise ZeroDivisionError
@@ -123,7 +126,10 @@ def test_outdated_transitions_are_neither_recorded_nor_sent(
     assert catalogue.alerts.apply(reminder, at(300), tell) == []
     [alert] = catalogue.alerts.open()
     assert (alert.state, alert.told_at) == ("acknowledged", at(299))
-    assert titles(catalogue) == ["orders-api: late", "orders-api: acknowledged: late"]
+    assert titles(catalogue) == [
+        "orders-api: RPO nearly exceeded",
+        "orders-api: acknowledged: RPO nearly exceeded",
+    ]
 
 
 def test_a_silent_change_keeps_the_acknowledgement(

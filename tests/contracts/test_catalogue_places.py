@@ -8,6 +8,7 @@ from dataclasses import replace
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.model.facts import PlanFacts
 from drd.model.plan import Plan, RepositorySpec, SecretRef
+from drd.model.run import RunKind, RunState
 from drd.model.seals import Seal, seal_of
 from tests.catalogue_support import at, plan, point
 
@@ -46,6 +47,21 @@ def test_a_new_repository_has_none_of_the_points_of_the_former(
     newest = facts().newest
     assert newest is not None
     assert newest.id == "p1"
+
+
+def test_what_runs_found_in_the_former_repository_is_over(catalogue: SqlCatalogue) -> None:
+    at_old = naming("/srv/r")
+    catalogue.plans.load(at_old, file_digest="", at=at(0))
+    for kind, subject in ((RunKind.VERIFICATION, "primary"), (RunKind.BACKUP, "")):
+        lease = catalogue.runs.begin(at_old, kind, trigger="schedule", at=at(1), subject=subject)
+        catalogue.runs.finish(lease, RunState.FAILED, error="it is gone", at=at(2))
+    seen = max(job.changed for job in catalogue.queue.jobs())
+    catalogue.plans.load(naming("/srv/new"), file_digest="", at=at(3))
+    [verification] = catalogue.queue.jobs(since=seen)
+    assert (verification.kind, verification.subject) == ("verification", "primary")
+    assert (verification.tries, verification.last_error, verification.last_state) == (0, None, None)
+    [backup] = [job for job in catalogue.queue.jobs() if job.kind == "backup"]
+    assert (backup.tries, backup.last_error) == (1, "it is gone")
 
 
 def test_the_same_repository_at_a_new_url_keeps_its_points(

@@ -203,6 +203,9 @@ def test_evidence_comes_back_as_it_was_recorded(catalogue: SqlCatalogue) -> None
     assert catalogue.evidence.newest("orders-api") == [newer, older]
     assert catalogue.evidence.newest("orders-api", limit=1) == [newer]
     assert catalogue.evidence.newest("billing") == []
+    assert catalogue.evidence.newest(None) == [newer, older]
+    assert catalogue.evidence.of_run("00000000") is None
+    assert catalogue.evidence.find(newer.id) == newer
 
 
 def test_evidence_of_a_resumed_run_replaces_the_former(catalogue: SqlCatalogue) -> None:
@@ -295,7 +298,7 @@ def test_lock_excludes_until_it_is_left_and_leaves_no_file(
     name = "init s3:http://127.0.0.1/bucket/../x"
     with catalogue.lock(name, wait_s=0), catalogue.lock("another", wait_s=0):
         with (
-            pytest.raises(AlreadyRunning, match="has the lock: init s3") as raised,
+            pytest.raises(AlreadyRunning, match="holds the lock init s3") as raised,
             catalogue.lock(name, wait_s=0.1),
         ):
             pass

@@ -12,7 +12,7 @@ from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.errors import AlreadyRunning, Fenced, UsageError
 from drd.model.job_history import JobHistory
 from drd.model.run import Run, RunKind, RunState
-from drd.model.run_details import BackupDetail, RunDetail
+from drd.model.run_details import BackupDetail, DrillDetail, ReadinessDetail, RunDetail
 from drd.ports import Queue
 from tests.catalogue_support import at, evidence, plan, point
 
@@ -27,8 +27,9 @@ def done(
     kind: RunKind = RunKind.BACKUP,
     subject: str = "",
     permanent: bool = False,
+    trigger: str = "schedule",
 ) -> str:
-    owned = catalogue.runs.begin(plan(), kind, trigger="manual", at=at(minute), subject=subject)
+    owned = catalogue.runs.begin(plan(), kind, trigger=trigger, at=at(minute), subject=subject)
     error = None if state is RunState.SUCCEEDED else f"why {minute}"
     detail = RunDetail(permanent=permanent)
     catalogue.runs.finish(owned, state, at=at(minute + 1), error=error, detail=detail)
@@ -79,6 +80,53 @@ def test_a_cancelled_run_is_neither_success_nor_failure(catalogue: SqlCatalogue)
     done(catalogue, 2, RunState.CANCELLED)
     row = history(catalogue)
     assert (row.tries, row.last_state, row.last_started_at) == (1, "cancelled", at(2))
+
+
+def test_a_run_by_hand_without_a_result_delays_no_run_of_the_schedule(
+    catalogue: SqlCatalogue,
+) -> None:
+    done(catalogue, 0)
+    done(catalogue, 2, RunState.CANCELLED, trigger="manual")
+    row = history(catalogue)
+    assert (row.last_started_at, row.last_state, row.last_finished_at) == (
+        at(0),
+        "succeeded",
+        at(1),
+    )
+    done(catalogue, 4, RunState.FAILED)
+    for minute, state in ((6, RunState.FAILED), (8, RunState.INCOMPLETE), (9, RunState.CANCELLED)):
+        done(catalogue, minute, state, permanent=True, trigger="manual")
+    row = history(catalogue)
+    assert (row.last_started_at, row.tries, row.permanent) == (at(4), 3, False)
+    assert (row.last_state, row.last_error) == ("incomplete", "why 8")
+    made = done(catalogue, 10, trigger="manual")
+    assert (history(catalogue).last_run, history(catalogue).last_started_at) == (made, at(10))
+    running = catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="manual", at=at(12))
+    assert history(catalogue).last_started_at == at(10)
+    catalogue.runs.finish(running, RunState.CANCELLED, at=at(13))
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail", "counts"),
+    [
+        (RunKind.READINESS, ReadinessDetail(readiness="not ready"), True),
+        (RunKind.READINESS, ReadinessDetail(), False),
+        (RunKind.DRILL, DrillDetail(result="failed"), True),
+        (RunKind.DRILL, DrillDetail(result="inconclusive"), False),
+    ],
+)
+def test_a_bad_result_by_hand_is_a_result(
+    catalogue: SqlCatalogue, kind: RunKind, detail: RunDetail, *, counts: bool
+) -> None:
+    owned = catalogue.runs.begin(plan(), kind, trigger="manual", at=at(0), subject="")
+    catalogue.runs.finish(owned, RunState.FAILED, at=at(1), error="no", detail=detail)
+    assert history(catalogue, kind).last_started_at == (at(0) if counts else None)
+
+
+def test_only_failures_by_hand_leave_the_schedule_its_first_run(catalogue: SqlCatalogue) -> None:
+    done(catalogue, 0, RunState.FAILED, permanent=True, trigger="manual")
+    row = history(catalogue)
+    assert (row.last_started_at, row.tries, row.permanent) == (None, 1, True)
 
 
 def test_histories_are_apart_by_kind_and_subject(catalogue: SqlCatalogue) -> None:

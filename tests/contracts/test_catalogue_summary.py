@@ -20,6 +20,7 @@ from drd.model.facts import (
     AlertFacts,
     ComponentFacts,
     DrillFacts,
+    FailedCheck,
     FailureFacts,
     FindingFacts,
     IncompleteFacts,
@@ -34,7 +35,7 @@ from drd.model.facts import (
 from drd.model.finding import Finding
 from drd.model.plan import BackupPolicy, DrillPolicy
 from drd.model.readiness_finding import ReadinessFinding
-from drd.model.run import DrillResult, RunKind, RunState
+from drd.model.run import CheckResult, CheckVerdict, DrillResult, RunKind, RunState
 from drd.model.run_details import DrillDetail, ReadinessDetail
 from drd.model.verdicts import Readiness
 from tests.catalogue_support import (
@@ -72,6 +73,36 @@ def drilled(catalogue: SqlCatalogue, name: str, minutes: float, result: DrillRes
         name, owned.run.id, "p1", at(minutes), str(result), "d1", 9.6, 63.0, True, 612, "why",
         scenario="database-loss", data_time=None,
     )  # type: ignore[arg-type]  # fmt: skip
+
+
+def test_a_failed_drill_names_its_checks_with_what_was_found_and_expected(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    bad = [CheckResult(f"check {n}", None, CheckVerdict.FAILED, f"{n}", "> 9") for n in (3, 1, 2)]
+    good = CheckResult("good", None, CheckVerdict.PASSED, "10", "> 9")
+    for minute, checks in ((1, (bad[1],)), (2, (bad[0], good, *bad[1:]))):
+        owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", at=at(minute))
+        found = evidence(
+            f"e{minute}",
+            finished_at=at(minute),
+            result=DrillResult.FAILED,
+            run=owned.run.id,
+            checks=checks,
+        )
+        catalogue.evidence.record(owned, found)
+        catalogue.runs.finish(owned, RunState.FAILED, at=at(minute))
+    seen = facts()
+    expected = (
+        FailedCheck("check 3", "3", "> 9"),
+        FailedCheck("check 1", "1", "> 9"),
+        FailedCheck("check 2", "2", "> 9"),
+    )
+    assert seen.last_drill is not None
+    assert (seen.last_drill.evidence, seen.last_drill.failed) == ("e2", expected)
+    assert [s.last.failed for s in seen.scenarios if s.last is not None] == [expected]
+    drilled(catalogue, "e3", 3, DrillResult.PASSED)
+    assert facts().last_drill.failed == ()  # type: ignore[union-attr]
 
 
 def test_a_drill_with_another_version_of_a_package_is_named(
@@ -130,7 +161,34 @@ def test_a_loaded_plan_has_its_objectives_and_nothing_else(
         components=(ComponentFacts("orders-db", "files"), ComponentFacts("gateway", "files")),
         repositories=(RepositoryFacts("primary", met=False),),
         scenarios=(ScenarioFacts("database-loss"),),
+        proofs=("proof of d1",),
     )
+
+
+def test_evidence_of_an_older_drd_counts_while_nothing_changes_that_a_drill_proves(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
+    def load(minutes: float, digest: str, proof: str) -> tuple[str, ...]:
+        this = plan(digest=digest, proof=proof)
+        catalogue.plans.load(this, file_digest="f", at=at(minutes))
+        proofs = facts().proofs
+        assert catalogue.plans.proofs(this) == {digest, *proofs}
+        return proofs
+
+    assert load(0, "d1", "p1") == ("p1",)
+    with catalogue.database.write() as connection:  # as the upgrade leaves the row
+        connection.execute(text("UPDATE plans SET proof = NULL"))
+    assert facts().proofs == ()
+    assert load(1, "d1", "p1") == ("p1", "d1")
+    assert load(2, "with another schedule", "p1") == ("p1", "d1")
+    assert load(3, "and another owner", "p1") == ("p1", "d1")
+    other = plan(digest="d9", proof="p9")
+    assert catalogue.plans.proofs(other) == {"d9", "p9"}  # a text that is not in force
+    assert load(4, "with another check", "p2") == ("p2",)
+    assert load(5, "d2", "p1") == ("p1",)
+    with catalogue.database.write() as connection:
+        connection.execute(text("UPDATE plans SET proof = NULL"))
+    assert load(6, "changed during the upgrade", "p1") == ("p1",)
 
 
 def test_a_plan_by_the_rpo_and_cron_says_how_long_its_intervals_are(

@@ -5,6 +5,7 @@ A check joins by one entry in `CASES`.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import time
@@ -19,16 +20,19 @@ import pytest
 
 from drd.checks import check_for
 from drd.checks.command import CommandCheck
+from drd.checks.documents import DocumentsCheck
 from drd.checks.files import FilesCheck
 from drd.checks.rows import RowsCheck
 from drd.checks.settings import CheckSettings
 from drd.checks.sql import SqlCheck
 from drd.errors import NotSupported
 from drd.kinds.files.inspect import FilesInspector
+from drd.kinds.http.saved import fingerprint_of
+from drd.kinds.one_file import FileInspector
 from drd.kinds.sqlite.inspector import SqliteInspector
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
-from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, TreeFingerprint
+from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint, TreeFingerprint
 from drd.ports import CheckContext
 from drd.registry import CHECKS
 from drd.testing.checks import AT, CheckCase, CheckContract, context
@@ -93,6 +97,23 @@ def files(directory: Path) -> CheckCase:
     return of(settings, snapshot, inspector, conf.unlink)
 
 
+class Documents(FileInspector):
+    """The documents of an API in one file."""
+
+    def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
+        return fingerprint_of(json.loads(self._path.read_bytes()))
+
+
+def documents(directory: Path) -> CheckCase:
+    file = directory / "documents"
+    file.write_text('{"web": {"port": 80}}')
+    inspector = Documents(file)
+    seen = inspector.fingerprint(TreeFingerprint({}), 60)
+    snapshot = ComponentSnapshot("it", "http", "captured", AT, "s", fingerprint=seen)
+    settings = DocumentsCheck(kind="documents", name="the check", component="it")
+    return of(settings, snapshot, inspector, lambda: file.write_text("{}"))
+
+
 def command(directory: Path) -> CheckCase:
     path, snapshot = database(directory)
     words = ["sh", "-c", 'test -s "$DRD_PATH" || { echo it is gone; exit 3; }']
@@ -117,6 +138,7 @@ CASES: dict[str, Callable[[Path], CheckCase]] = {
     "sql": sql,
     "rows": rows,
     "files": files,
+    "documents": documents,
     "command": command,
     "contains": contains,
 }

@@ -1,7 +1,9 @@
-"""What every repository promises: the one in memory, restic on a local disk, restic on S3."""
+"""What every repository promises: the one in memory, restic on a local disk, on S3, and at the
+servers that only restic reaches."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +25,9 @@ from drd.ports import Progress, Repository, Torn, Tree
 from drd.repositories.restic import ResticRepository
 from tests.fakes_repository import MemoryRepository
 from tests.repository_support import (
+    FAR,
+    directory_of,
+    far_repository,
     founded,
     local_repository,
     restic_processes,
@@ -34,17 +39,18 @@ from tests.torn_support import note
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-@pytest.fixture(params=["memory", "local", "s3"])
+@pytest.fixture(params=["memory", "local", "s3", *FAR])
 def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Repository]:
     """A place without a repository; afterwards no restic may be left, nor a lock."""
     if request.param == "memory":
         yield MemoryRepository()
         return
-    repository = (
-        local_repository(tmp_path)
-        if request.param == "local"
-        else s3_repository(request.getfixturevalue("s3"), tmp_path)
-    )
+    if request.param in FAR:
+        repository = far_repository(request.param, request, tmp_path)
+    elif request.param == "local":
+        repository = local_repository(tmp_path)
+    else:
+        repository = s3_repository(request.getfixturevalue("s3"), tmp_path)
     yield repository
     assert restic_processes(tmp_path) == []
     assert repository.runner.session.place.locks() == frozenset()
@@ -53,8 +59,9 @@ def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Repository
 @pytest.fixture
 def repository(fresh: Repository, request: pytest.FixtureRequest) -> Repository:
     if isinstance(fresh, ResticRepository):
-        on_s3 = fresh.url.startswith("s3:")
-        return founded(fresh, request.getfixturevalue("s3") if on_s3 else None)
+        if fresh.url.startswith("s3:"):
+            return founded(fresh, request.getfixturevalue("s3"))
+        return founded(fresh, place=directory_of(fresh, request))
     fresh.initialise()
     return fresh
 
@@ -66,6 +73,20 @@ def tree(tmp_path: Path) -> Path:
     (root / "a").write_bytes(b"first")
     (root / "inner" / "b").write_bytes(b"second")
     return root
+
+
+def test_directory_of_a_snapshot_says_when_its_entries_changed(
+    repository: Repository, tree: Path
+) -> None:
+    os.utime(tree / "a", (1_000_000_000.25, 1_000_000_000.25))
+    stored = repository.store(Tree((str(tree),)), host="shop", tags=["drd"])
+    times = repository.changed(stored.snapshot, str(tree))
+    if isinstance(repository, MemoryRepository):
+        assert times == {}
+        return
+    assert times[str(tree / "a")] == datetime(2001, 9, 9, 1, 46, 40, 250000, tzinfo=UTC)
+    assert str(tree / "inner") in times
+    assert str(tree / "inner" / "b") not in times
 
 
 def restored(repository: Repository, snapshot: str, into: Path, **how: Any) -> Path:
@@ -162,7 +183,8 @@ def test_file_that_changed_while_stored_has_the_size_of_what_was_stored(
         assert isinstance(repository, ResticRepository)
         on_s3 = repository.url.startswith("s3:")
         server = request.getfixturevalue("s3") if on_s3 else None
-        snapshot = note(repository, stored.snapshot, {hot: 4000}, server)
+        place = None if on_s3 else directory_of(repository, request)
+        snapshot = note(repository, stored.snapshot, {hot: 4000}, server, place)
     for number, (of, torn) in enumerate([(stored.snapshot, ()), (snapshot, (Torn(hot, 6, 4000),))]):
         (tmp_path / str(number)).mkdir()
         include = [str(tree / "inner")] if part else []
@@ -184,7 +206,7 @@ def test_a_restore_into_a_filled_directory_is_refused(
 
 def test_a_missing_path_makes_the_snapshot_incomplete(repository: Repository, tree: Path) -> None:
     missing = str(tree.parent / "missing")
-    with pytest.raises(SnapshotIncomplete, match="could not be read") as caught:
+    with pytest.raises(SnapshotIncomplete, match="could not read 1 of the files") as caught:
         repository.store(Tree((str(tree), missing)), host="p", tags=["t"])
     assert caught.value.unread == (missing,)
     assert [s.id for s in repository.snapshots()] == [caught.value.snapshot]

@@ -17,6 +17,7 @@ from drd.repositories.restic import ResticRepository
 from drd.repositories.restic.two_repositories import command
 from tests.fakes_repository import MemoryRepository
 from tests.repository_support import (
+    far_repository,
     founded,
     held_lock,
     lightened,
@@ -37,6 +38,7 @@ AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 Pair = tuple[Repository, Repository]
 
 PAIRS = ["memory", "local to s3", "s3 to local", "two keys"]
+PAIRS += ["sftp to rest", "sftp to sftp", "sftp to rclone"]
 
 
 def make(kind: str, request: pytest.FixtureRequest, directory: Path) -> Pair:
@@ -45,6 +47,9 @@ def make(kind: str, request: pytest.FixtureRequest, directory: Path) -> Pair:
     s3 = request.getfixturevalue("s3")
     if kind == "two keys":
         return limited_repository(s3, directory, "alpha"), limited_repository(s3, directory, "beta")
+    if kind.startswith("sftp to "):
+        there = far_repository(kind.removeprefix("sftp to "), request, directory, name="copy")
+        return far_repository("sftp", request, directory), there
     local, bucket = local_repository(directory), s3_repository(s3, directory, password="another")
     return (local, bucket) if kind == "local to s3" else (bucket, local)
 

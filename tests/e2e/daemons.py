@@ -79,11 +79,13 @@ def daemon(site: Site, *, cold: bool = False) -> Iterator[Daemon]:
 def until(
     done: Callable[[], Any], what: str, running: Daemon | None = None, *, within_s: float = 60
 ) -> Any:
-    limit = time.monotonic() + within_s
+    limit = (asked_at := time.monotonic()) + within_s
     while not (found := done()):
+        took_s = time.monotonic() - asked_at
         assert running is None or running.process.poll() is None, running.log.read_text()
         assert time.monotonic() < limit, f"waited in vain for {what}: {done()}"
-        time.sleep(0.05)
+        time.sleep(max(0.05, 4 * took_s))
+        asked_at = time.monotonic()
     return found
 
 

@@ -3,6 +3,8 @@ a service that is back is in test_kit.py."""
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pyrage
@@ -10,6 +12,7 @@ import pytest
 
 from tests.e2e.kit_site import Machine
 from tests.e2e.site import Site, small_site
+from tests.user_support import NOBODY, as_root
 
 
 @pytest.fixture
@@ -57,7 +60,10 @@ def test_a_failed_bootstrap_removes_what_it_wrote(small: Site, machine: Machine)
     state.parent.mkdir(parents=True)
     state.write_text("a file where a directory has to be")
     told = from_kit(small, machine, code=1)
-    assert "HINT: run this as root, or give a --root that you may write to." in told
+    assert (
+        f"HINT: move {state} away, or write below another directory: --root DIR. drd has removed "
+        "again what it had written."
+    ) in told
     assert machine.everything() == {str(state.relative_to(machine.root)): state.read_bytes()}
     assert not (machine.root / "etc").exists()
     state.unlink()
@@ -65,17 +71,66 @@ def test_a_failed_bootstrap_removes_what_it_wrote(small: Site, machine: Machine)
     assert machine.after("points", "shop", "--json").json["points"]
 
 
+@as_root
+def test_catalogue_belongs_to_the_user_to_whom_an_install_gave_the_state(
+    small: Site, machine: Machine
+) -> None:
+    """Else neither the service nor root, who acts for its user, could open it."""
+    for place in (small.base, small.base.parent, *small.base.rglob("*")):
+        place.chmod(0o755 if place.is_dir() else 0o644)
+    state = machine.root / str(small.base).lstrip("/") / "state"
+    state.mkdir(parents=True)
+    for place in (machine.root, *machine.root.rglob("*")):
+        place.chmod(0o755)
+    os.chown(state, NOBODY, NOBODY)
+    state.chmod(0o700)
+    told = from_kit(small, machine)
+    assert "this user may not use drd's catalogue" not in told
+    made = (state / "drd.db").stat()
+    assert (made.st_uid, made.st_mode & 0o777) == (NOBODY, 0o600)
+    assert machine.after("points", "shop", "--json").json["points"]
+
+
 def test_kit_brings_the_evidence_of_drills_and_the_scenario(small: Site, machine: Machine) -> None:
     """The drill came after the last replica, which is made at most hourly."""
     plan = small.base / "plans/shop.yaml"
     steps = (
-        "[{restore: [db, conf]}, {check: all}, {wait: 1s, name: dns, when: {scenario: host-loss}}]"
+        "[{stop: {unit: tick.service}, name: still, rehearse: skip, reason: production}, "
+        "{restore: [db, conf]}, {check: all}, {wait: 1s, name: dns, when: {scenario: host-loss}}]"
     )
     plan.write_text(f"{plan.read_text()}runbook: {steps}\n")
     evidence = small.drd("drill", "shop", "--json").json["evidence"]
     identity = pyrage.x25519.Identity.from_str((small.base / "secrets/identity").read_text())
     recipient = ("--recipient", str(identity.to_public()))
-    small.drd("kit", "export", "shop", "--to", f"{small.base}/k", *recipient)
-    assert "--target standby --scenario host-loss --dry-run" in from_kit(small, machine)
+    made = small.drd("kit", "export", "shop", "--to", f"{small.base}/k", *recipient).out
+    assert (
+        "Install them on a new machine before you use the kit there: systemd unit tick.service\n"
+        in made
+    )
+    told = from_kit(small, machine)
+    assert "install here what is missing of systemd unit tick.service\n" in told
+    assert "--target standby --scenario host-loss --dry-run" in told
     (point,) = machine.after("points", "shop", "--json").json["points"]
     assert point["proven_by"] == evidence
+
+
+def test_a_directory_of_the_lost_host_gets_the_remedy_of_a_new_host(
+    short_tmp: Path, machine: Machine
+) -> None:
+    disk = short_tmp / "disk"
+    disk.mkdir()
+    site = small_site(short_tmp, f"{disk}/shop")
+    identity = pyrage.x25519.Identity.generate()
+    site.secret("identity", str(identity))
+    site.drd("backup", "shop")
+    to = ("--to", f"{short_tmp}/k", "--recipient", str(identity.to_public()))
+    made = site.drd("kit", "export", "shop", *to)
+    assert f"drd: warning: plan shop stores only in directories ({disk}/shop). If they" in made.err
+    shutil.rmtree(disk)
+    told = from_kit(site, machine)
+    assert '"event"' not in told
+    assert (
+        f"drd: shop: directory {disk} does not exist\nHINT: if {disk}/shop was on a disk of" in told
+    )
+    assert "mkdir" not in told
+    assert f"drd --config {machine.config} catalogue rebuild shop\n" in told

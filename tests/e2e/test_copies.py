@@ -19,7 +19,7 @@ from tests.e2e.copies import (
     offsite_of,
     write_plan,
 )
-from tests.e2e.site import Site, make_sqlite
+from tests.e2e.site import PASSWORD, SMALL, Site, make_sqlite, make_tree
 
 
 @pytest.fixture
@@ -64,7 +64,10 @@ def test_complete_points_arrive_and_incomplete_ones_do_not(short_tmp: Path) -> N
     assert there["verdict"] == "met"
     second = backup(site)
     again = site.drd("copy", "shop", "--repository", "offsite")
-    assert "offsite: 1 restore point copied; this copy contains 2 restore points" in again.out
+    assert (
+        "repository offsite: 1 restore point copied; this repository contains 2 restore points"
+        in again.out
+    )
     assert manifests(site) == {first, second}
     assert "nothing to copy" in site.drd("copy", "shop").out
     assert_clean(site)
@@ -200,7 +203,7 @@ def test_damage_is_found_reported_and_avoided(site: Site) -> None:
     assert "is damaged" in found[0]["damage"]
     assert found[0]["affected_points"] == [point]
     words = site.drd("verify", "shop", "--repository", "primary", "--share", code=1)
-    assert f"restore point {point} cannot be restored completely from it" in words.err
+    assert f"Restore point {point} cannot be restored completely from this repository" in words.err
     assert "offsite" in words.err
     [(error,)] = site.catalogue("select error from verifications where repository = 'primary'")
     assert "is damaged" in error
@@ -247,3 +250,33 @@ def test_a_repository_that_is_no_copy_is_refused(site: Site) -> None:
         "drill", "shop", "--scenario", "region-loss", "--repository", "primary", code=2
     )
     assert "primary is not a copy" in refused.err
+
+
+def test_a_copy_that_is_the_copied_repository_itself_is_refused(short_tmp: Path) -> None:
+    site = Site(short_tmp)
+    make_sqlite(site.base / "shop.db")
+    make_tree(site.base / "etc")
+    (site.base / "link").symlink_to(site.base / "repo")
+    link = f"  second:\n    url: {site.base}/link\n    password: {site.secret('repo', PASSWORD)}\n"
+    (site.base / "back").mkdir()
+    site.plan(SMALL.format(base=site.base), s3=f"{link}    copy_of: primary")
+    site.drd("backup", "shop", code=None)
+    refused = site.drd("copy", "shop", code=None)
+    assert "repositories second and primary are the same place (" in refused.err + refused.out
+    assert "): a loss hits both" in refused.err + refused.out
+    assert refused.code != 0
+    items = site.drd("doctor", "shop", "--json", code=None).json["items"]
+    [found] = [i for i in items if "second and primary are the same place" in i["detail"]]
+    assert found["severity"] == "error"
+    plan = site.drd("status", "shop", "--json", code=None).json["plans"][0]
+    text = "copy second is the same repository as primary: a loss takes both"
+    assert any(text == remark["text"] for remark in plan["remarks"])
+    assert [(r["repository"], r["state"]) for r in plan["repositories"]] == [
+        ("primary", "ok"),
+        ("second", "same"),
+    ]
+    shown = site.drd("status", "shop", code=None).out
+    assert "the same as primary" in shown
+    checked = site.drd("plan", "check", "shop")
+    place = f"{site.base}/link is the same place as repository primary: a loss takes both"
+    assert place in " ".join((checked.out + checked.err).split())

@@ -135,7 +135,9 @@ def test_two_daemons_do_not_share_a_state(site: Site) -> None:
     quick_plan(site, backup="every: 1h, jitter: none")
     with daemon(site):
         refused = site.drd("daemon", code=11)
-    assert "another drd process has the lock: daemon" in refused.err
+    assert (
+        "another drd process is doing this work already (it holds the lock daemon)" in refused.err
+    )
 
 
 def test_a_reload_applies_valid_plans_and_keeps_the_others(site: Site) -> None:
@@ -205,7 +207,7 @@ def test_cancel_ends_a_run_within_ten_seconds(site: Site, stopped: bool) -> None
         site_left = {p: w for p, w in site.processes().items() if p != running.process.pid}
         assert not any("restic" in w.split()[0] for w in site_left.values())
         again = site.drd("cancel", run, code=2)
-        assert f"run {run} of shop has ended already: it was cancelled; asked at " in again.err
+        assert f"run {run} of shop has ended already: it was cancelled (drd cancel at " in again.err
     assert rows(site, "state") == [("cancelled",)]
     site.assert_clean()
 

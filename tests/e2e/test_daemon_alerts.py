@@ -56,7 +56,14 @@ def titles(receiver: Receiver, event: str) -> list[str]:
 
 
 def told(receiver: Receiver, event: str, *words: str) -> Callable[[], bool]:
-    return lambda: any(all(w in t for w in words) for t in titles(receiver, event))
+    """Whether a message has these words in its title or its text."""
+    return lambda: is_told(receiver, event, *words)
+
+
+def is_told(receiver: Receiver, event: str, *words: str) -> bool:
+    got = (json.loads(g.body) for g in list(receiver.got))
+    said = [f"{g['title']}\n{g['text']}" for g in got if g["event"] == event]
+    return any(all(w in one for w in words) for one in said)
 
 
 def open_alerts(site: Site) -> set[tuple[str, str]]:

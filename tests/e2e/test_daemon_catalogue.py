@@ -57,7 +57,10 @@ def small_disk(site: Site) -> Iterator[Path]:
 
 @pytest.mark.parametrize(
     ("trouble", "words"),
-    [(locked, "locked by another process"), (full, "disk is full")],
+    [
+        (locked, "another process has locked drd's catalogue"),
+        (full, "the disk of drd's catalogue is full"),
+    ],
 )
 def test_trouble_is_reported_once_and_work_continues_after_it(
     site: Site, trouble: object, words: str, request: pytest.FixtureRequest
@@ -80,7 +83,7 @@ def test_trouble_is_reported_once_and_work_continues_after_it(
         until(lambda: done() > before, "another backup", running)
         assert len(running.events("catalogue.trouble")) <= 2, "not once for each look"
         assert not running.events("monitor.failed")
-    assert text_of(told).count("drd cannot use its catalogue") <= 2  # in a title and its text
+    assert text_of(told).count('"title": "drd: drd cannot use its catalogue"') == 1
     site.assert_clean()
 
 

@@ -138,7 +138,7 @@ def test_a_problem_of_a_copy_is_reported_and_resolved(short_tmp: Path) -> None:
 
         def told(event: str, *words: str) -> bool:
             got = [json.loads(g.body) for g in hook.got]
-            return any(g["event"] == event and all(w in g["title"] for w in words) for g in got)
+            return any(g["event"] == event and all(w in g["text"] for w in words) for g in got)
 
         with daemon(site) as running:
             until(lambda: done(site, "copy"), "a copy", running)

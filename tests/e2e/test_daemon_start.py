@@ -66,7 +66,7 @@ def test_a_full_disk_at_the_start_is_reported_and_waited_for(
         fill(small_disk / "ballast")
         running = Daemon(site, cold=True)
         try:
-            until(lambda: "the catalogue's disk is full" in text_of(told), "word", running)
+            until(lambda: "the disk of drd's catalogue is full" in text_of(told), "word", running)
             assert "no plan is loaded" not in text_of(told)
             (small_disk / "ballast").unlink()
             until(lambda: running.events("daemon.started"), "the start", running)
@@ -86,7 +86,7 @@ def test_time_without_a_daemon_beyond_an_rpo_is_reported(site: Site) -> None:
         running.process.wait()
     time.sleep(3.5)
     with daemon(site, cold=True) as running:
-        until(lambda: "drd was down, or its host slept, for" in text_of(told), "word", running)
+        until(lambda: "drd was down, or its host slept, from" in text_of(told), "word", running)
         assert "longer than the RPO of shop" in text_of(told)
 
 

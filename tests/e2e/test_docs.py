@@ -211,8 +211,8 @@ def test_the_first_plan_of_the_readme_works(
             "PATH": f"{warm.program(os.environ)}:{os.environ['PATH']}",
         },
     )
-    assert "1 plan: 1 met" in told
-    assert " ready " in told
+    assert "1 plan: 1 ok" in told
+    assert re.search(r"^orders-api +ok ", told, re.MULTILINE)
     assert ((short_tmp / "credentials/orders-api-restic").stat().st_mode & 0o777) == 0o600
 
 
@@ -230,9 +230,15 @@ def test_the_page_on_copies_is_followed(short_tmp: Path) -> None:
             "PATH": f"{warm.program(os.environ)}:{os.environ['PATH']}",
         },
     )
-    assert "orders-api: offsite: 1 restore point copied; this copy contains 1 restore point" in told
-    assert "1 restore point in the catalogue and in a repository, 0 added to the catalogue" in told
-    assert "primary is sound: everything was read" in told
+    assert (
+        "orders-api: repository offsite: 1 restore point copied; this repository contains 1 "
+        "restore point"
+    ) in told
+    assert (
+        "1 restore point both in the catalogue and in a repository, 0 added to the catalogue"
+        in told
+    )
+    assert "repository primary is sound: drd read all its data" in told
     assert (site.base / "back/shop.db").exists()
 
 
@@ -249,7 +255,7 @@ runbook:
 
 def test_the_page_on_recovery_is_followed(short_tmp: Path) -> None:
     site = runbook_site(short_tmp, 1, _RUNBOOK)
-    dry, place, single, show, skip, approve, done, undo, rollback = (
+    dry, place, single, whole, one, having, show, skip, approve, done, undo, rollback = (
         line.replace("orders-api", "shop") for line in commands("docs/recovery.md").splitlines()
     )
     told = bash(dry, short_tmp, _drd(site))
@@ -257,6 +263,9 @@ def test_the_page_on_recovery_is_followed(short_tmp: Path) -> None:
     assert "overwrites the data of production" in bash(place, short_tmp, _drd(site))
     single = single.replace("shop-db", "db").replace("orders-db", "db")
     assert "beside     the existing data" in bash(single, short_tmp, _drd(site))
+    point = site.drd("points", "shop", "--json").json["points"][0]["point"]
+    finding = f"{whole}\n{one}\n{having}".replace("7c1e", point).replace("shop-db", "db")
+    assert bash(finding.replace("orders-db", "db"), short_tmp, _drd(site)).count(point) > 3
     child = site.start("recover", "shop", "--target", "standby", "--yes")
     try:
         until(lambda: waits_for(site, "go-ahead"), "it waits")
@@ -271,7 +280,7 @@ def test_the_page_on_recovery_is_followed(short_tmp: Path) -> None:
     assert child.returncode == 5, err  # the plan has no check that looks at data
     assert b"warm-up: skipped" in out
     told = bash(f"{undo}\n{rollback}".replace("4f2a", run), short_tmp, environment)
-    assert "would roll back  data" in told
+    assert "would roll back  step data" in told
     assert traced(site) == ["data"]
 
 
@@ -317,6 +326,15 @@ def test_every_command_that_is_named_exists(page: str) -> None:
     for _, _, block in _BLOCK.findall(text):
         shown += re.findall(r"^(?:\$ |.*root +)?drd ([a-z]+)", block, re.MULTILINE)
     assert not [verb for verb in shown if verb not in VERBS]
+
+
+def test_nothing_says_to_install_the_package_of_that_name_from_pypi() -> None:
+    """There `drd` is somebody else's package."""
+    wrong = re.compile(r"pip3? install[^&`\n]*[ '\"]drd(\[|==|[\s'\"`]|$)", re.MULTILINE)
+    files = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("drd/**/*.py")]
+    assert wrong.search("/opt/drd/bin/pip install --upgrade drd\n")
+    assert wrong.search("pip install 'drd[apprise]'")
+    assert [f.name for f in files if wrong.search(f.read_text())] == []
 
 
 def test_page_of_commands_has_every_exit_code() -> None:

@@ -50,7 +50,7 @@ def test_drills_prove_erasures_and_recoveries_apply_them(short_tmp: Path) -> Non
     assert drill["result"] == "passed", drill
     [row] = [c for c in drill["checks"] if c["name"] == CHECK]
     assert row["verdict"] == "passed"
-    assert row["observed"].startswith("2 erasures since ")
+    assert row["observed"].startswith("drd repeated 2 erasures since ")
     assert drill["coverage"]["rehearsed"] == 3
     assert customers(live) == known - {1}, "a rehearsal touches the copy alone"
 

@@ -67,7 +67,7 @@ def test_backup_drill_and_message_with_what_a_package_adds(site: Site) -> None:
     [line] = (site.base / "notes").read_text().splitlines()
     assert line.startswith(f"shop of {point} is back (")
     told = [json.loads(row) for row in (site.base / "book").read_text().splitlines()]
-    assert any(f"noted: {line}" in message["title"] for message in told)
+    assert any(f"noted: {line}" in message["text"] for message in told)
     # Versions are in the evidence of the drill and in the manifest of the point.
     detail = json.dumps(site.catalogue("select detail from runs where kind = 'drill'"))
     assert "extension drd-example" in detail
@@ -173,9 +173,9 @@ def test_a_new_host_without_a_package_is_made_for_the_plans_that_do_not_need_it(
     site.environment, path = {}, site.environment
     made = site.drd("bootstrap", *words, "--root", str(root))
     assert "other: 1 restore point, newest" in made.out
-    assert "shop: laid out, but this drd refuses it" in made.out
+    assert "shop: drd wrote the plan's file, but cannot use the plan" in made.out
     assert "an extension may add it, but the package drd-example is not installed" in made.err
-    assert "HINT: install it into " in made.err
+    assert "HINT: install drd-example into " in made.err
     config = str(root / "etc/drd/drd.yaml")
     assert "other: ok" in site.drd("--config", config, "plan", "check", "other").out
     plan = (root / "etc/drd/plans/shop.yaml").read_text()
@@ -190,9 +190,7 @@ def test_a_new_host_without_a_package_is_made_for_the_plans_that_do_not_need_it(
 def test_a_package_that_is_not_named_is_not_used_and_the_error_says_what_to_do(site: Site) -> None:
     said = site.drd("plan", "check", "shop", code=2).out
     assert 'checks[1].kind: unknown kind "contains"' in said
-    assert (
-        "the package drd-example has this kind: add extensions: [drd-example] to drd.yaml." in said
-    )
+    assert 'drd-example has "contains": add extensions: [drd-example] to drd.yaml.' in said
     site.drd("backup", "shop", code=2)
 
 

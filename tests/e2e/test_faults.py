@@ -37,7 +37,7 @@ def test_emptied_repository_does_not_pass_for_a_fresh_one(site: Site) -> None:
     shutil.rmtree(site.repository)
     Path(site.repository).mkdir()
     told = site.drd("backup", "shop", "--json", code=10)
-    assert "is empty; repository" in told.json["error"]["message"]
+    assert "is empty, but repository" in told.json["error"]["message"]
     assert not list(Path(site.repository).iterdir()), "nothing was initialised"
     assert site.runs()[0]["state"] == "failed"
     site.assert_clean()
@@ -177,10 +177,23 @@ def test_a_shrunken_component_needs_confirmation(site: Site) -> None:
     (site.base / "shop.db").unlink()
     make_sqlite(site.base / "shop.db", rows=10)
     told = site.drd("backup", "shop", "--json", code=1).json
-    assert "shrank" in told["components"][0]["error"]
+    (failed,) = (c for c in told["components"] if c["state"] == "failed")
+    assert "shrank" in failed["error"]
+    look, accept = failed["remedy"].split("; ")
+    assert accept == "if the data was removed on purpose: drd backup shop --accept-size"
+    compared = site.drd(*look.partition(": drd ")[2].split()).out
+    assert "51,000 -> 10 rows" in compared
     assert not site.points()[0]["complete"]
+    findings = site.drd("doctor", "shop", "--json", code=None).json["items"]
+    (found,) = (f for f in findings if f["code"] == "last-backup")
+    assert found["severity"] == "warning"
+    assert "shrank" in found["text"]
+    assert found["remedy"] == f"see what to do: `drd run show {told['run']}`"
+    assert accept in site.drd("run", "show", told["run"]).out
     site.drd("backup", "shop", "--accept-size")
     site.drd("backup", "shop")
+    findings = site.drd("doctor", "shop", "--json", code=None).json["items"]
+    assert "last-backup" not in {f["code"] for f in findings}
 
 
 def test_files_changing_during_a_backup_do_not_fail_it(site: Site) -> None:
@@ -284,6 +297,6 @@ def test_broken_plan_keeps_its_old_figures(site: Site) -> None:
     assert "shop.yaml:" in told.err
     assert 'did you mean "components"' in told.err
     state = site.drd("status", "--json", code=None).json["plans"][0]
-    assert state["readiness"] == "needs drill"
+    assert (state["state"], state["readiness"]) == ("at risk", "ready")
     assert state["rpo"]["exposure_s"] is not None
     assert site.points()

@@ -132,10 +132,46 @@ def test_what_was_proven_is_proven(former: Former) -> None:
         digest = former.json("plan show shop")["digest"]
         assert digest == former.answers["plan show shop"]["digest"]
         former.drd("doctor", "shop")
+        former.drd("retention", "shop")
     for run in former.answers["runs"]["runs"]:
         shown = former.json(f"run show {run['run']}")
         assert (shown["state"], shown["kind"]) == (run["state"], run["kind"])
         assert former.drd("run", "show", run["run"])
+
+
+def test_after_the_upgrade_only_what_a_drill_proves_needs_a_drill(former: Former) -> None:
+    was = proven(former.answers["status"])
+    plan = BASE / "plans/shop.yaml"
+
+    def judged(old: str, new: str, code: int = 0) -> dict[str, Any]:
+        text = plan.read_text()
+        assert old in text
+        plan.write_text(text.replace(old, new))
+        former.drd("retention", "shop")
+        return proven(former.json("status", code=code))
+
+    former.drd("retention", "shop")
+    for old, new in (
+        ("owner: tests", "owner: others"),
+        ("backup: {every: 1000d}", "backup: {every: 900d, timeout: 2h}"),
+        ("drill: {every: 3600d}", "drill: {every: 3500d}\nretention: {last: 90}"),
+        ("rpo: 3600d", "rpo: 3000d"),
+    ):
+        now = judged(old, new)
+        was["drill"][2] = now["drill"][2]  # when the next one is due
+        assert now == was
+    took = was["rto_s"]
+    missed = judged("rto: 1d", f"rto: {took / 2:.3f}s", code=3)
+    assert missed["verdicts"] == ["met", "breached", "met", "breached"]
+    assert judged(f"rto: {took / 2:.3f}s", "rto: 1d") == was
+    changed = judged('expect: "> 0"', 'expect: "> 1"')
+    assert (changed["verdicts"][2], changed["readiness"]) == ("at_risk", "needs drill")
+    former.drd("drill", "shop")
+    assert proven(former.json("status"))["readiness"] == "ready"
+    with closing(sqlite3.connect(BASE / "state/drd.db")) as connection:
+        newest = "select plan_digest from evidence order by finished_at desc limit 1"
+        (carried,) = connection.execute(newest).fetchone()
+    assert carried == former.json("plan show shop")["proof"]
 
 
 def test_the_evidence_agrees_with_the_repository(former: Former) -> None:

@@ -72,6 +72,10 @@ def test_a_drill_with_a_kit_uses_the_plan_in_the_kit(small: Site) -> None:
     text = plan.read_text().replace("rto: 30m", "rto: 20m")
     plan.write_text(text.replace("every: 7d", "every: 7d, scenarios: [host-loss]"))
     told = drill(small)
+    assert "recovery kit: older than the plan" not in told, "it recovers the same"
+    assert finding(small, "drill host-loss") == ""
+    plan.write_text(plan.read_text().replace('expect: "> 0"', 'expect: "> 1"'))
+    told = drill(small)
     assert told["result"] == "passed"
     assert "the kit contains the plan with hash" in told["recovery kit: older than the plan"]
     assert "the plan has changed since then" in finding(small, "drill host-loss")
@@ -90,7 +94,7 @@ def test_a_host_loss_drill_without_a_usable_kit_is_inconclusive(small: Site) -> 
     given = ("--kit", f"{small.base}/k", "--identity", f"{small.base}/secrets/stranger")
     told = drill(small, *given, code=4)
     assert told["result"] == "failed"
-    assert "is not encrypted for this identity" in told["recovery kit opens"]
+    assert "this identity does not open the kit" in told["recovery kit opens"]
     # The repository was given another password, and nobody made a new kit.
     small.restic("key", "add", "--new-password-file", f"{small.base}/secrets/stranger")
     keys = json.loads(small.restic("key", "list", "--json"))
@@ -106,7 +110,9 @@ def test_a_host_loss_drill_without_a_usable_kit_is_inconclusive(small: Site) -> 
     refused = small.drd("drill", "shop", "--kit", f"{small.base}/k", code=2)
     assert "--passphrase-file, --identity or --share" in refused.err
     refused = small.drd("drill", "shop", *given, code=2)
-    assert "a drill of database-loss uses no kit" in refused.err
+    assert (
+        "--kit is allowed only with the scenario host-loss, not with database-loss" in refused.err
+    )
 
 
 def test_a_killed_drill_leaves_nothing_of_the_kit(small: Site) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -61,6 +62,59 @@ def test_filled_production_is_replaced_only_with_overwrite(site: Site) -> None:
     assert orders(site.base / "shop.db") == 1000
     assert (site.base / "etc" / "app.conf").read_text() == "listen 8080;\n"
     site.assert_clean()
+
+
+HOLDS = """
+import sqlite3, sys
+held = sqlite3.connect(sys.argv[1])
+print(held.execute("select count(*) from orders").fetchone(), flush=True)
+sys.stdin.read()
+"""
+
+WRITES = """
+runbook:
+  - {name: back, restore: all}
+  - {name: live, sql: {component: db, query: insert into orders default values}}
+  - {name: look, check: all}
+"""
+
+
+def test_a_live_application_is_named_before_and_its_rows_look_like_no_damage(site: Site) -> None:
+    """A step stands for the application that writes as soon as the database is back."""
+    file = site.base / "plans" / "shop.yaml"
+    file.write_text(file.read_text() + WRITES)
+    words = [sys.executable, "-c", HOLDS, str(site.base / "shop.db")]
+    over = ("recover", "shop", "--in-place", "--overwrite")
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline()
+            dry = site.drd(*over, "--dry-run", "--json").json["findings"]
+            (seen,) = [f for f in dry if f["code"] == "in-use" and str(holder.pid) in f["evidence"]]
+            assert (seen["subject"], seen["severity"]) == ("db", "warning")
+            assert "add steps `stop` and `start`" in seen["remedy"]
+            done = site.drd(*over, "--yes", "--json", code=4).json
+            (rows,) = [c for c in done["checks"] if c["verdict"] == "failed"]
+            assert rows["observed"] == (
+                "orders has 1,001 rows, 1 row more than at the backup: does the application write "
+                "already?"
+            )
+            codes = [task["code"] for task in done["next"]]
+            assert codes == ["checks", "restart", "application", "kit", "done"]
+            assert "and it is no reason to undo" in done["next"][0]["text"]
+            assert f"(process {holder.pid})" in done["next"][1]["text"]
+            places = {p["component"]: p["places"] for p in done["now_at"]}
+            assert places == {"db": [f"{site.base}/shop.db"], "conf": [f"{site.base}/etc"]}
+            assert (done["within_rto"], done["rto_s"]) == (True, 1800)
+        finally:
+            holder.kill()
+    shown = site.drd("run", "show", done["run"], "--json").json
+    assert {k: shown[k] for k in ("now_at", "in_use", "next", "rta_s", "rto_s", "within_rto")} == {
+        k: done[k] for k in ("now_at", "in_use", "next", "rta_s", "rto_s", "within_rto")
+    }
+    told = site.drd("run", "show", done["run"]).out
+    assert f"now at     db: {site.base}/shop.db\n" in told
+    assert f"remove the kept copies for good: drd done {done['run']}\n" in told
 
 
 @pytest.mark.parametrize("moment", ["before:restore conf", "undone:restore conf"])
@@ -137,7 +191,7 @@ def test_a_target_that_is_production_is_refused_before_anything_is_touched(short
     assert not (site.base / "back").exists() or not list((site.base / "back").iterdir())
     site.drd("recover", "shop", "--target", "beside", "--yes", code=5)
     words = ("recover", "shop", "--target", "itself", "--in-place", "--overwrite", "--yes")
-    assert "into itself: PRODUCTION" in site.drd(*words[:-1], "--dry-run").out
+    assert "into target itself: PRODUCTION" in site.drd(*words[:-1], "--dry-run").out
     site.drd(*words, code=5)  # no check looks at data
     assert orders(site.base / "shop.db") == 1000
     found = {

@@ -11,6 +11,7 @@ import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 
 import pyrage
 import pytest
@@ -25,7 +26,7 @@ from tests.e2e.kit_site import (
     printed_commands,
     run_bash,
 )
-from tests.e2e.site import PASSWORD, Result, Site, small_site
+from tests.e2e.site import PASSWORD, Result, Site, make_tree, small_site
 from tests.e2e.test_docs import bash, commands
 from tests.servers import S3Server, postgres_server, short_directory
 
@@ -75,10 +76,59 @@ def test_printed_commands_bring_everything_back_without_drd(host: KitSite, short
     assert "public.orders: 1000 rows" in told
     assert "gateway: 3 files as at the backup" in told
     host.assert_back()
+    # The script has the same commands, and starts from any directory.
+    host.empty_standby()
+    by_hand = folder / "recover-by-hand.sh"
+    lines = iter(by_hand.read_text().splitlines())
+    assert all(line in lines for line in script.splitlines())
+    start = f"bash {quote(str(by_hand))} </dev/null"
+    said = run_bash(start, short_tmp, {"PATH": f"{host.standby.bin_dir}:{os.environ['PATH']}"})
+    assert said.endswith("Every command succeeded.\n")
+    host.assert_back()
     # The same again finds places that hold something, and touches nothing.
     with pytest.raises(AssertionError, match="database back exists and is not empty"):
-        run_bash(script, kit, {"PATH": f"{host.standby.bin_dir}:{os.environ['PATH']}"})
+        run_bash(start, short_tmp, {"PATH": f"{host.standby.bin_dir}:{os.environ['PATH']}"})
     host.assert_back()
+
+
+def test_by_hand_a_fresh_server_admits_root_and_files_get_to_their_places(short_tmp: Path) -> None:
+    """Without a target, where only the system user postgres has a role."""
+    with postgres_server(short_tmp / "pg") as server:
+        site = Site(short_tmp / "host")
+        make_tree(site.base / "etc")
+        server.execute("create database warehouse")
+        server.execute("create table orders as select generate_series(1, 1000) id", "warehouse")
+        server.execute("create extension hstore", "warehouse")
+        where = f"host={server.socket_dir}&port={server.port}"
+        site.plan(f"""
+components:
+  orders-db: {{kind: postgres, dsn: "postgresql://postgres@/warehouse?{where}"}}
+  gateway: {{kind: files, paths: [{site.base}/etc]}}
+checks:
+  - {{name: gateway, kind: command, component: gateway,
+      run: [sh, -c, 'test -f "$DRD_PATH{site.base}/etc/app.conf"']}}
+""")
+        site.drd("backup", "shop")
+        (short_tmp / "passphrase").write_text(f"{PASSPHRASE}\n")
+        kit = short_tmp / "shop.kit"
+        key = ("--passphrase-file", f"{short_tmp}/passphrase")
+        site.drd("kit", "export", "shop", "--to", str(kit), *key)
+        server.execute("drop database warehouse")
+        (site.base / "etc/app.conf").write_text("of the new host")
+        folder = open_with_age(kit, short_tmp)
+        page = (folder / "runbooks/shop/runbook.md").read_text()
+        around = {"PGHOST": str(server.socket_dir), "PGPORT": str(server.port)}
+        path = f"{server.bin_dir}:{os.environ['PATH']}"
+        said = run_bash(printed_commands(page), folder, {"PATH": path, **around})
+        assert f"{site.base}/etc is back" in said
+        assert server.execute("select count(*) from orders", "warehouse") == [(1000,)]
+        assert (site.base / "etc.before/app.conf").read_text() == "of the new host"
+        assert (site.base / "etc/app.conf").read_text() == "listen 8080;\n"
+        # The superuser that they made is gone again, and what it owned belongs to postgres.
+        superusers = server.execute("select rolname from pg_roles where rolsuper")
+        assert superusers == [("postgres",)]
+        owner = "select extowner::regrole::text from pg_extension where extname = 'hstore'"
+        assert server.execute(owner, "warehouse") == [("postgres",)]
 
 
 def test_a_kit_holds_what_a_recovery_needs_and_no_more(host: KitSite, short_tmp: Path) -> None:
@@ -224,7 +274,8 @@ def test_a_kit_that_does_not_open_leaves_nothing_behind(
     code = 12 if key else 10
     root = ("--root", str(machine.root))
     told = machine.drd("bootstrap", *url, "--password-file", file, *root, code=code)
-    assert f"HINT: check {'--password-file' if key else 'the URL'}: " in told.err
+    remedy = "give a file with the right password: --password-file" if key else "check the URL: "
+    assert f"HINT: {remedy}" in told.err
     assert not machine.root.exists()
 
 
@@ -258,7 +309,7 @@ def test_without_a_target_the_kit_holds_the_logins_of_the_source(short_tmp: Path
     site.secret("identity", str(identity))
     to = ("--to", f"{site.base}/k", "--recipient", str(identity.to_public()))
     told = site.drd("kit", "export", "shop", *to)
-    assert "not in the kit: component old of shop: dsn (" in told.err
+    assert "the kit lacks a secret: component old of shop: dsn (" in told.err
     command = f"tail -n +2 {site.base}/k | age -d -i {site.base}/secrets/identity | tar -xO"
     command += " recovery-kit/secrets/shop.db.dsn"
     done = subprocess.run(["bash", "-euc", command], capture_output=True, text=True, check=True)
@@ -283,6 +334,13 @@ def test_verify_tells_what_is_wrong(small: Site) -> None:
     kit.write_bytes(whole)
     plan = small.base / "plans/shop.yaml"
     plan.write_text(plan.read_text().replace("rto: 30m", "rto: 20m"))
+    small.drd("catalogue", "verify")
+    told = verify(small)
+    assert (
+        "has an older schedule or owner than the plan on this host, but recovers the same"
+        in told.out
+    )
+    plan.write_text(plan.read_text().replace("name: orders are there", "name: orders"))
     small.drd("catalogue", "verify")
     told = verify(small, code=4)
     assert "plan shop was changed after the kit was made" in told.err
@@ -319,14 +377,16 @@ def test_a_required_kit_that_is_not_in_order_is_found(small: Site) -> None:
         return str(item["detail"])
 
     config = small.base / "drd.yaml"
-    assert "was never tried" in kit(0), "not required: a warning"
+    assert "nobody has tried the kit of" in kit(0), "not required: a warning"
     config.write_text(config.read_text() + "kit: {required: true}\n")
-    assert "was never tried" in kit(1)
+    assert "nobody has tried the kit of" in kit(1)
     verify(small)
     assert kit(0) == "the kit is current and opened every repository"
     plan, text = small.base / "plans/shop.yaml", (small.base / "plans/shop.yaml").read_text()
     plan.write_text(text.replace("rto: 30m", "rto: 20m"))
-    assert "is older than the plan" in kit(1)
+    assert "contains an older text of it" in kit(0), "it recovers the same"
+    plan.write_text(text.replace("name: orders are there", "name: orders"))
+    assert "is outdated: the plan was changed afterwards" in kit(1)
     recipient = pyrage.x25519.Identity.from_str((small.base / "secrets/identity").read_text())
     plan.write_text(f"{plan.read_text()}kit: {{recipients: [{recipient.to_public()}]}}\n")
     small.drd("kit", "export", "shop", "--to", f"{small.base}/k")
@@ -346,7 +406,7 @@ def test_verify_uses_nothing_of_the_host(small: Site) -> None:
     (small.base / "secrets").mkdir()
     (small.base / "identity").rename(small.base / "secrets/identity")
     told = verify(small)
-    assert "primary  opens, newest point" in told.out
+    assert "primary  the kit opens this repository; its newest restore point is" in told.out
     assert "not loaded on this host" in told.out
     assert not (small.base / "cache").exists()
 

@@ -55,6 +55,9 @@ def test_never_drilled_is_unknown_then_passed_is_met(site: Site) -> None:
     assert after["plans"][0]["rto"]["actual_s"] == drilled["rta_s"]
     assert site.points()[0]["proven_by"] == drilled["evidence"]
     site.assert_clean()
+    with (site.base / "drd.yaml").open("a") as settings:
+        settings.write("not_a_key: 1\n")
+    assert "drd.yaml is broken" in site.drd("status", code=2).out, "an ok plan does not hide it"
 
 
 def test_second_backup_adds_little(site: Site) -> None:
@@ -188,7 +191,7 @@ def test_rebuild_skips_a_plan_that_cannot_be_read_and_does_the_others(
     assert [(p["plan"], p["added"]) for p in told["plans"]] == [("shop", [point])]
     assert [e["plan"] for e in told["errors"]] == ["broken"]
     words = site.drd("catalogue", "verify", code=1)
-    assert "shop: 1 restore point in the catalogue and in a repository" in words.out
+    assert "shop: 1 restore point both in the catalogue and in a repository" in words.out
     assert "broken: " in words.err
     assert "components is missing" in site.drd("catalogue", "verify", "broken", code=2).err
 

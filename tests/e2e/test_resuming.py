@@ -66,6 +66,7 @@ def test_resume_restarts_ended_services_and_rollback_stops_them(site: Site, port
     assert "2 problems block this recovery" in refused
     assert f"target {site.base}/back/etc is not empty (1 entry)" in refused
     assert f"step serve: another process listens on port {port} of this host" in refused
+    assert "     drd changed no data.\n" in refused
     assert not (site.base / "back/shop.db").exists()
     shutil.rmtree(site.base / "back/etc")
 

@@ -165,7 +165,8 @@ def test_point_that_lost_a_snapshot_to_others_does_not_stand_for_a_whole_one(
     site.restic("forget", newer["components"][0]["snapshot"])
     done = site.drd("retention", "shop", "--json")
     assert (
-        f"{newer['point']} is incomplete now: somebody else removed its snapshot of db" in done.err
+        f"{newer['point']} of shop is incomplete now, because somebody removed its snapshot "
+        "of db without drd: find out who" in done.err
     )
     assert done.json["forgotten"] == []
     assert {k["point"]: k["reasons"] for k in done.json["keep"]} == {

@@ -153,8 +153,17 @@ def test_files_are_restored_to_the_given_directory(short_tmp: Path) -> None:
     site.drd(*words, "--path", f"{etc}/conf.d/limits.conf")
     assert (etc / "conf.d" / "limits.conf").read_text() == "rate 100;\n"
     assert (etc / "app.conf").read_text() == "listen 1;\n"
-    site.drd(*words, "--path", f"{etc}/app.conf", "--overwrite")
+    replaced = site.drd(*words, "--path", f"{etc}/app.conf", "--overwrite").json
     assert (etc / "app.conf").read_text() == "listen 8080;\n"
+    assert [p["places"] for p in replaced["now_at"]] == [[f"{etc}/app.conf"]]
+    assert [task["code"] for task in replaced["next"]] == ["application", "done"]
+    (kept,) = replaced["aside"]
+    assert Path(kept["kept"]).read_text() == "listen 1;\n"
+    site.drd("undo", replaced["run"], "--yes")
+    assert (etc / "app.conf").read_text() == "listen 1;\n"
+    site.drd("undo", replaced["run"], "--redo", "--yes")
+    assert (etc / "app.conf").read_text() == "listen 8080;\n"
+    site.drd("done", replaced["run"], "--yes")
 
     # A directory, below the target's, and the whole tree beside it.
     site.drd(*words[:2], "--target", "standby", *words[3:], "--path", f"{etc}/conf.d")

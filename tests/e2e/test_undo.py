@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from drd.cli.main import main
+from drd.kinds.kept_files import Beside
 from tests.e2e.site import Site, make_sqlite, small_site
 from tests.e2e.test_in_place import orders
 
@@ -42,7 +47,8 @@ def test_undo_restores_the_kept_copy_and_done_removes_it(site: Site) -> None:
     kept = f"{site.base}/shop.db.drd_{run}_before"
     assert f"kept copy  db: {kept} (" in told
     assert f"to put the old data back: drd undo {run}\n" in told
-    assert f"to remove the kept copies for good: drd done {run}\n" in told
+    assert f"when all is well, remove the kept copies for good: drd done {run}\n" in told
+    assert f"now at     db: {site.base}/shop.db\n" in told
     assert now(site) == NEW
     assert f"db: {kept}" in site.drd("run", "show", run).out
     doctored = site.drd("doctor", "shop", "--json", code=None).json["items"]
@@ -51,13 +57,15 @@ def test_undo_restores_the_kept_copy_and_done_removes_it(site: Site) -> None:
     assert "would be put back           db" in dry
     assert now(site) == NEW
     assert (
-        "an undo needs a confirmation, but there is no terminal on which drd could ask"
+        "an undo needs your confirmation, but drd has no terminal to ask you"
         in site.drd("undo", run, code=2).err
     )
     undone = site.drd("undo", run, "--by", "anna", "--yes", "--json").json
     assert {a["holds"] for a in undone["aside"]} == {"recovered"}
     assert now(site) == OLD
     assert "undo" in site.drd("run", "show", run).out
+    shown = site.drd("run", "show", run, "--json").json
+    assert (shown["now_at"], shown["next"]) == ([], [])
     site.drd("undo", run, "--redo", "--component", "conf", "--yes")
     assert now(site) == (OLD[0], NEW[1])
     site.drd("undo", run, "--redo", "--yes")
@@ -76,12 +84,36 @@ def test_undo_restores_the_kept_copy_and_done_removes_it(site: Site) -> None:
 
 
 @pytest.mark.faults
+def test_a_recovery_that_was_refused_has_nothing_to_undo(site: Site) -> None:
+    gone = site.base / "away"
+    (site.base / "etc").rename(gone)
+    (site.base / "etc").write_text("a file where a directory has to be")
+    site.drd(*OVER, code=1)
+    told = site.drd("undo", recovery(site), "--yes", code=2)
+    assert "stopped before it replaced anything: there is nothing to undo" in told.err
+
+
+def test_a_recovery_to_an_empty_target_names_what_it_restored_instead_of_an_undo(
+    site: Site,
+) -> None:
+    site.drd("recover", "shop", "--target", "standby", "--yes")
+    told = site.drd("undo", recovery(site), "--yes", code=2).err
+    assert (
+        f"recovery {recovery(site)} of shop replaced nothing, so there is nothing to undo" in told
+    )
+    assert f"HINT: if nobody needs what it restored, remove it: {site.base}/back/" in told
+    assert f"{site.base}/back/shop.db" in told
+
+
 def test_kept_copies_are_in_no_backup_and_no_check(site: Site) -> None:
     site.drd(*OVER)
     site.drd("recover", "shop", "--in-place", "--overwrite", "--no-undo", "--yes")
     assert len([p for p in site.base.iterdir() if "_before" in p.name]) == 2
     first = recovery(site)
-    assert "no kept copies" in site.drd("undo", first, "--yes", code=2).err
+    refused = site.drd("undo", first, "--yes", code=2).err
+    assert (
+        f"run {first} of shop has no kept copies, because it was a recovery with --no-" in refused
+    )
 
 
 @pytest.mark.faults
@@ -116,6 +148,38 @@ def test_a_killed_recovery_can_be_undone_and_is_not_resumed(site: Site, moment: 
     site.assert_clean()
 
 
+def test_a_point_of_restored_data_is_marked_and_after_the_undo_no_default(site: Site) -> None:
+    first = site.points()[0]["point"]
+    site.killed_at("undone:restore db", *OVER)
+    run = recovery(site)
+    between = site.drd("backup", "shop", "--json").json["point"]
+    assert f"{between}  " in (listed := site.drd("points", "shop").out)
+    assert f"complete, made during recovery {run}" in listed
+    site.drd("undo", run, "--yes")
+    listed = site.drd("points", "shop").out.splitlines()
+    assert [x.split()[0] for x in listed if f"complete, data of undone recovery {run}" in x] == [
+        between
+    ]
+    told = site.points()[0]["restored"]
+    assert (told["run"], told["undone"]) == (run, True)
+    assert "db" in told["components"]
+    restored = f"recovery {run} had restored {', '.join(told['components'])} when this point was"
+
+    dry = ("recover", "shop", "--in-place", "--overwrite", "--dry-run")
+    planned = site.drd(*dry)
+    assert f"shop: recovery of point {first} " in planned.out
+    assert f"drd leaves out restore point {between}: {restored}" in planned.out + planned.err
+    chosen = " ".join(site.drd(*dry, "--point", between).out.split())
+    assert f"note {restored} made. Somebody undid it later" in chosen
+    assert site.drd("drill", "shop", "--json").json["point"] == first
+
+    last = site.drd("backup", "shop", "--json").json["point"]
+    planned = site.drd(*dry)
+    assert f"shop: recovery of point {last} " in planned.out
+    assert "leaves out" not in planned.out + planned.err
+    assert site.points()[0]["restored"] is None
+
+
 def test_a_moved_kept_copy_is_reported_by_name(site: Site) -> None:
     site.drd(*OVER)
     run = recovery(site)
@@ -127,8 +191,19 @@ def test_a_moved_kept_copy_is_reported_by_name(site: Site) -> None:
     site.drd("undo", run, "--component", "conf", "--yes")
     assert now(site) == (NEW[0], OLD[1])
     let_go = site.drd("done", run, "--yes").out
-    assert f"already missing  db: {kept}" in let_go
+    assert f"was missing already  db: {kept}" in let_go
     assert "set aside" not in site.drd("run", "show", run).out
+
+
+def test_forgetting_a_plan_names_the_kept_copies_that_stay(site: Site) -> None:
+    site.drd(*OVER)
+    run = recovery(site)
+    (site.base / "plans/shop.yaml").unlink()
+    told = site.drd("plan", "forget", "shop", "--yes", "--json")
+    copy = f"{site.base}/shop.db.drd_{run}_before"
+    assert f"recovery {run} keeps {copy}, a copy of db: it stays, and after this no" in told.err
+    assert copy in told.json["kept"]
+    assert Path(copy).exists()
 
 
 @pytest.mark.faults
@@ -160,11 +235,83 @@ def test_a_database_in_use_is_not_replaced(site: Site) -> None:
             assert holder.stdout.readline()
             refused = site.drd(*OVER, code=1)
             assert (
-                f"(process {holder.pid}), which must end before drd replaces the file"
-                in refused.err
-            )
+                f"(process {holder.pid}): this program must end before drd replaces the "
+                "file\nremedy: stop the programs that use the data before the recovery, and "
+                "start them again afterwards. Or add steps `stop` and `start` to the runbook "
+                "of the plan, which do both\n"
+            ) in refused.err
             assert orders(site.base / "shop.db") == 1500
         finally:
             holder.kill()
     site.drd("resume", recovery(site))
     assert now(site) == NEW
+
+
+@contextmanager
+def holding(database: Path) -> Iterator[int]:
+    words = [sys.executable, "-c", IN_USE, str(database)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline()
+            yield holder.pid
+        finally:
+            holder.kill()
+
+
+def test_an_undo_checks_all_places_before_the_first_change(site: Site) -> None:
+    plan = site.base / "plans" / "shop.yaml"
+    db, conf = (
+        line for line in plan.read_text().splitlines() if line.startswith(("  db:", "  conf:"))
+    )
+    plan.write_text(plan.read_text().replace(f"{db}\n{conf}", f"{conf}\n{db}"))
+    site.drd(*OVER)
+    run = recovery(site)
+    with holding(site.base / "shop.db") as pid:
+        for words in (("undo", run, "--yes"), ("undo", run, "--dry-run")):
+            refused = site.drd(*words, code=1)
+            assert (
+                f"drd: {site.base}/shop.db is in use by python (process {pid}), which would "
+                "continue to use the old file\n     drd changed no data.\nHINT: stop python "
+                f"(process {pid}) first, and start this program again afterwards.\n"
+            ) in refused.err.replace("python3", "python")
+            assert now(site) == NEW
+        site.drd("undo", run, "--component", "conf", "--yes")
+        assert now(site) == (NEW[0], OLD[1])
+    site.drd("undo", run, "--yes")
+    assert now(site) == OLD
+    with holding(site.base / "shop.db"):
+        assert "is in use by" in site.drd("undo", run, "--redo", "--yes", code=1).err
+        assert now(site) == OLD
+
+
+def test_a_half_done_undo_says_what_each_place_has(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.drd(*OVER)
+    run = recovery(site)
+    monkeypatch.setenv("DRD_CONFIG", site.env()["DRD_CONFIG"])
+    with monkeypatch.context() as broken:
+        moved = Beside._move
+
+        def move(self: Beside, old: Path, new: Path) -> None:
+            if self.target.name == "etc":
+                raise OSError(errno.EIO, "Input/output error", str(old))
+            moved(self, old, new)
+
+        broken.setattr(Beside, "_move", move)
+        assert main(["undo", run, "--yes"]) == 1
+    told = capsys.readouterr().err
+    etc = site.base / "etc"
+    assert told == (
+        f"drd: cannot exchange the present data at {etc} and its kept copy: {etc}: "
+        "Input/output error\n"
+        f"  the undo of run {run} is half done:\n"
+        f"  db: {site.base}/shop.db has the data from before the recovery\n"
+        f"  conf: {etc} has the data that the recovery restored\n"
+        "HINT: run the command as a user with the right to write there, for instance root.\n"
+        f"      to finish: drd undo {run}\n"
+    )
+    with holding(site.base / "shop.db"):
+        site.drd("undo", run, "--yes")  # nothing is left to do at the database
+    assert now(site) == OLD

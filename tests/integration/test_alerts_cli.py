@@ -43,6 +43,10 @@ def ago(**span: float) -> datetime:
     return datetime.now(UTC) - timedelta(**span)
 
 
+def shown(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
 def look(
     catalogue: SqlCatalogue,
     at: datetime,
@@ -91,15 +95,16 @@ def test_alerts_without_a_daemon_says_that_nobody_checks(
 
 
 def test_the_most_severe_alert_is_first_with_its_command(catalogue: SqlCatalogue, drd: Any) -> None:
-    look(catalogue, ago(hours=2, seconds=1), LATE)
-    look(catalogue, ago(minutes=5, seconds=1), LATE, DISK, id="e5f60718")
+    late, full = ago(hours=2, seconds=1), ago(minutes=5, seconds=1)
+    look(catalogue, late, LATE)
+    look(catalogue, full, LATE, DISK, id="e5f60718")
     assert drd("alerts").splitlines() == [
         "2 alerts: 1 critical, 1 warning",
         "",
-        "e5f60718  drd: /var is about to fill       df -h /var",
-        "          critical, firing for 5m 01s",
-        "a1b2c3d4  orders-api: last backup 13m ago  drd run show 4f2a",
-        "          warning, firing for 2h",
+        "e5f60718  drd: /var is about to fill                                  df -h /var",
+        f"          critical, firing since {shown(full)}, 5m 01s ago",
+        "a1b2c3d4  orders-api: last backup 13m ago                             drd run show 4f2a",
+        f"          warning, firing since {shown(late)}, 2h ago",
     ]
 
 
@@ -143,11 +148,16 @@ def test_alerts_as_json_has_every_key_of_an_alert(catalogue: SqlCatalogue, as_js
 def test_resolved_alerts_are_shown_on_request(
     catalogue: SqlCatalogue, drd: Any, as_json: Any
 ) -> None:
-    look(catalogue, ago(minutes=30), LATE)
-    look(catalogue, ago(minutes=20))
+    began, gone = ago(minutes=30), ago(minutes=20, seconds=1)
+    look(catalogue, began, LATE)
+    look(catalogue, gone)
     look(catalogue, ago(minutes=10, seconds=1))
     assert drd("alerts") == "no alert is open\n"
-    assert "warning, resolved 10m 01s ago, lasted 10m" in drd("alerts", "--all")
+    told = drd("alerts", "--all")
+    over = f"the problem ended at {shown(gone)}, 20m 01s ago"
+    assert f"a1b2c3d4  orders-api: {over}: last backup 13m ago" in told
+    assert f"warning, since {shown(began)}, lasted 9m 59s, resolved" in told
+    assert "drd run show" not in told
     [alert] = as_json("alerts", "--all")["alerts"]
     assert (alert["state"], alert["resolved_at"] is None) == ("resolved", False)
 
@@ -156,8 +166,12 @@ def test_an_alert_without_its_condition_is_in_the_past_tense(
     catalogue: SqlCatalogue, drd: Any, as_json: Any
 ) -> None:
     gone = Condition("repository-gone", "critical", "primary", "primary is gone", plan="orders-api")
-    look(catalogue, ago(minutes=5), gone)
-    assert "orders-api: no longer true: primary is gone" in drd("alerts")
+    began = ago(minutes=5)
+    look(catalogue, began, gone)
+    told = drd("alerts")
+    assert "orders-api: the problem has ended: primary is gone" in told
+    stays = "the daemon resolves it if the problem stays away"
+    assert f"critical, since {shown(began)}; {stays}" in told
     assert not as_json("alerts")["alerts"][0]["holds"]
     assert "primary is gone" not in drd("status", code=3)
 

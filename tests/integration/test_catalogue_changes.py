@@ -18,9 +18,19 @@ from drd.catalogue.engine import Database
 from drd.catalogue.export import export_to
 from drd.catalogue.sql_catalogue import open_catalogue
 from drd.catalogue.summary import read_status
+from drd.model import step_results
 from drd.model.facts import SIGN_OF_LIFE
-from drd.model.run import RunKind
-from tests.catalogue_support import at, captured, fresh_url, plan, point
+from drd.model.run import (
+    CheckResult,
+    CheckVerdict,
+    Decision,
+    DrillResult,
+    RunKind,
+    RunState,
+    StepState,
+)
+from drd.model.run_details import RecoveryDetail
+from tests.catalogue_support import at, captured, evidence, fresh_url, plan, point
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -33,6 +43,15 @@ BY_URL = {"repositories"}
 """Of no plan: whoever records one touches the rows of the plans that have its place."""
 
 
+WITH_EVIDENCE = {"checks"}
+"""Of no plan either: they are written with their evidence, in one transaction."""
+
+
+WITH_RUN = {"steps", "decisions"}
+"""What is read of a recovery that is over: its end touches the row of the run, and so does a
+decision about all of it."""
+
+
 def names(found: summary.StatusFacts) -> list[str]:
     return [f.plan for f in found.plans]
 
@@ -42,7 +61,118 @@ def test_every_table_that_the_status_reads_is_watched() -> None:
     read = {t for q in queries for t in re.findall(r"\b(?:FROM|JOIN) (\w+)", q)}
 
     assert len(read) > 8
-    assert read - set(WATCHED) - BY_DRD - BY_URL - {"plan_changes"} == set()
+    assert (
+        read - set(WATCHED) - BY_DRD - BY_URL - WITH_EVIDENCE - WITH_RUN - {"plan_changes"} == set()
+    )
+
+
+def test_the_checks_of_a_drill_are_seen_with_its_evidence(url: str, tmp_path: Path) -> None:
+    catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", at=at(1))
+    before = read_changed(url, None)
+
+    def failed(observed: str) -> list[str]:
+        bad = CheckResult("few orders", None, CheckVerdict.FAILED, observed, "< 10")
+        found = evidence(result=DrillResult.FAILED, run=owned.run.id, checks=(bad,))
+        catalogue.evidence.record(owned, found)
+        [facts] = read_changed(url, before.seq).facts.plans
+        assert facts.last_drill is not None
+        return [check.observed for check in facts.last_drill.failed]
+
+    assert failed("2,433") == ["2,433"]
+    before = read_changed(url, None)
+    assert failed("11") == ["11"], "of a run that was resumed"
+    catalogue.close()
+
+
+def test_a_recovery_that_stopped_is_seen_with_its_end_and_until_somebody_decides(
+    url: str, tmp_path: Path
+) -> None:
+    catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    detail = RecoveryDetail(target="in-place", begun=("db", "conf"))
+    owned = catalogue.runs.begin(
+        plan(), RunKind.RECOVERY, trigger="manual", at=at(1), detail=detail
+    )
+    catalogue.steps.begin(owned, "restore db", "restore", at(1), subject="db")
+    catalogue.steps.finish(owned, "restore db", StepState.SUCCEEDED, at=at(2))
+    before = read_changed(url, None)
+    catalogue.runs.finish(owned, RunState.CANCELLED, at=at(3), error="cancelled")
+    [facts] = read_changed(url, before.seq).facts.plans
+    assert facts.unfinished is not None
+    assert (facts.unfinished.replaced, facts.unfinished.left) == (("db",), ("conf",))
+    before = read_changed(url, None)
+    given_up = Decision("", "done", "anna", "", 1, at(4))
+    catalogue.decisions.add(owned.run.id, given_up)
+    [facts] = read_changed(url, before.seq).facts.plans
+    assert facts.unfinished is None
+    catalogue.close()
+
+
+def test_a_recovery_whose_process_died_is_unfinished_and_does_not_run(
+    url: str, tmp_path: Path
+) -> None:
+    catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    detail = RecoveryDetail(target="in-place", begun=("db", "conf", "web"))
+    owned = catalogue.runs.begin(
+        plan(), RunKind.RECOVERY, trigger="manual", at=at(1), detail=detail
+    )
+    for name, kind, result in (
+        ("halt", "stop", {"down": ["shop.service", 5]}),
+        ("restore db", "restore", {}),
+    ):
+        subject = "db" if kind == "restore" else ""
+        catalogue.steps.begin(owned, name, kind, at(1), subject=subject)
+        told = step_results.read(kind, result)
+        catalogue.steps.finish(owned, name, StepState.SUCCEEDED, at=at(2), result=told)
+    catalogue.steps.begin(owned, "restore conf", "restore", at(2), subject="conf")
+    [facts] = read_status(url).plans
+    assert (facts.unfinished, facts.running is not None) == (None, True)
+    owned.release()
+    before = read_changed(url, None)
+    assert catalogue.runs.leave(owned.run, at(4))
+    [facts] = read_changed(url, before.seq).facts.plans
+    assert facts.running is None
+    left = facts.unfinished
+    assert left is not None
+    assert (left.replaced, left.partly, left.left) == (("db",), ("conf",), ("web",))
+    assert (left.at, left.state, left.down) == (at(4), "waiting", ("shop.service",))
+    adopted = catalogue.runs.adopt(catalogue.runs.get(owned.run.id), at(5))
+    assert adopted is not None
+    [facts] = read_status(url).plans
+    assert (facts.unfinished, facts.running is not None) == (None, True)
+    adopted.release()
+    catalogue.close()
+
+
+def test_an_undo_of_a_later_recovery_brings_back_what_an_unfinished_one_left(
+    url: str, tmp_path: Path
+) -> None:
+    catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    detail = RecoveryDetail(target="in-place", begun=("db", "conf"))
+    known: list[str] = []
+    for minute, end in ((1, RunState.CANCELLED), (5, RunState.SUCCEEDED)):
+        owned = catalogue.runs.begin(
+            plan(), RunKind.RECOVERY, trigger="manual", at=at(minute), detail=detail
+        )
+        catalogue.steps.begin(owned, "restore db", "restore", at(minute), subject="db")
+        catalogue.steps.finish(owned, "restore db", StepState.SUCCEEDED, at=at(minute + 1))
+        catalogue.runs.finish(owned, end, at=at(minute + 2), error=None)
+        known.append(owned.run.id)
+
+    def unfinished() -> str | None:
+        [facts] = read_status(url).plans
+        return facts.unfinished.run if facts.unfinished is not None else None
+
+    assert unfinished() is None, "the later one has replaced everything"
+    catalogue.decisions.add(known[1], Decision("", "undo", "anna", "", 1, at(9)))
+    assert unfinished() == known[0]
+    catalogue.decisions.add(known[0], Decision("", "undo", "anna", "", 1, at(10)))
+    assert unfinished() is None
+    catalogue.close()
 
 
 def test_repository_that_is_found_changes_the_plans_of_its_place(url: str, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_a_directory_that_is_there_keeps_its_mode(url: str, tmp_path: Path) -> N
 def test_no_catalogue_yet_says_what_makes_one(url: str, tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     for attempt in (lambda: open_catalogue(url, create=False), lambda: read_facts(url)):
-        with pytest.raises(CatalogueError, match="there is no catalogue at /") as raised:
+        with pytest.raises(CatalogueError, match="there is no catalogue of drd at /") as raised:
             attempt()
         assert (
             raised.value.hint == "no plan was loaded yet; `drd backup PLAN` creates the catalogue."
@@ -107,7 +107,7 @@ def test_an_unreachable_server_is_named_without_its_password(tmp_path: Path) -> 
         lambda: open_catalogue(url, create=True, state_dir=tmp_path / "state"),
         lambda: read_facts(url),
     ):
-        with pytest.raises(CatalogueError, match="the catalogue cannot be reached") as raised:
+        with pytest.raises(CatalogueError, match="drd cannot reach its catalogue") as raised:
             attempt()
         assert "very-secret" not in str(raised.value)
         assert "PostgreSQL runs" in raised.value.hint
@@ -131,7 +131,7 @@ def test_a_catalogue_of_another_user_is_named(url: str, short_tmp: Path) -> None
         "(')[0])\n"
     )
     expected = (
-        "no permission to use the catalogue | only its owner and root can open it: run this "
+        "this user may not use drd's catalogue | only its owner and root can open it: run this "
         "command with sudo.\n" * 2
     )
     for mode in (0o700, 0o755):
@@ -196,9 +196,11 @@ def test_a_full_disk_is_named_and_takes_nothing_back(small_disk: Path) -> None:
         ),
         lambda: catalogue.export_to(small_disk / "copy.db"),
     ):
-        with pytest.raises(CatalogueError, match="the catalogue's disk is full: /") as raised:
+        with pytest.raises(
+            CatalogueError, match="the disk of drd's catalogue is full: /"
+        ) as raised:
             attempt()
-        assert "free space there" in raised.value.hint
+        assert "free space on this disk" in raised.value.hint
     assert sorted(p.name for p in small_disk.iterdir()) == ["ballast", "state"]
     assert len(list((small_disk / "state" / "locks").iterdir())) == 1, "the drill's, which lives"
 
@@ -257,7 +259,7 @@ def test_what_was_recorded_can_be_read_where_nobody_can_write(
 def test_a_full_disk_lets_no_catalogue_begin(small_disk: Path) -> None:
     fill(small_disk)
 
-    with pytest.raises(CatalogueError, match="the catalogue's disk is full"):
+    with pytest.raises(CatalogueError, match="the disk of drd's catalogue is full"):
         open_catalogue(f"sqlite:///{small_disk}/state/drd.db", create=True)
 
 
@@ -269,7 +271,7 @@ def test_a_lock_that_lasts_is_named_as_such(
     other = sqlite3.connect(tmp_path / "state" / "drd.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
-    with pytest.raises(CatalogueError, match="locked by another process") as raised:
+    with pytest.raises(CatalogueError, match="has locked drd's catalogue") as raised:
         catalogue.plans.load(plan(), file_digest="f", at=at(0))
 
     assert not raised.value.permanent
@@ -309,7 +311,7 @@ def test_a_damaged_catalogue_names_its_copies_and_the_way_back(
             catalogue.close()
 
     for attempt in (use, lambda: read_facts(url)):
-        with pytest.raises(CatalogueError, match="the catalogue is damaged: /") as raised:
+        with pytest.raises(CatalogueError, match="drd's catalogue is damaged: /") as raised:
             attempt()
         assert f"{file}.before-0002" in raised.value.hint
         assert "`drd catalogue rebuild`" in raised.value.hint

@@ -133,7 +133,9 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(url: str, tmp_path: 
     broken = of_tomorrow(tmp_path, BREAKS)
 
     for _ in range(2):
-        with pytest.raises(CatalogueError, match="could not be upgraded to version 9999"):
+        with pytest.raises(
+            CatalogueError, match=r"could not upgrade its catalogue .* to version 9999"
+        ):
             opened(url, tmp_path, broken)
 
     catalogue = opened(url, tmp_path)
@@ -599,7 +601,9 @@ def test_a_migration_that_meets_an_error_of_its_own_says_that_nothing_was_change
 ) -> None:
     filled(url, tmp_path)
     stumbles = of_tomorrow(tmp_path, NEXT + '    raise KeyError("colour")\n')
-    with pytest.raises(CatalogueError, match="could not be upgraded to version 9999") as raised:
+    with pytest.raises(
+        CatalogueError, match=r"could not upgrade its catalogue .* to version 9999"
+    ) as raised:
         opened(url, tmp_path, stumbles)
     assert raised.value.hint.startswith("nothing was changed")
     opened(url, tmp_path).close()

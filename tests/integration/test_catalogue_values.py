@@ -73,7 +73,7 @@ def test_every_reader_names_a_malformed_value(
             code = main(list(words))
             told = "".join(capsys.readouterr())
             assert "internal error" not in told, (where, words, told)
-            if "the catalogue is damaged" in told:
+            if "drd's catalogue is damaged" in told:
                 assert code == 1
                 assert f": {where} " in told
                 assert "drd catalogue rebuild" in told

@@ -172,3 +172,29 @@ def test_hundreds_of_new_plans_neither_take_long_nor_keep_the_manager_waiting(
     assert asked < 120 * 16, asked / 120
     assert heard.count("WATCHDOG=1") == heard.count("EXTEND_TIMEOUT_USEC=90000000") == 2
     assert "STATUS=reading plans: 100 of 120" in heard
+
+
+def test_the_status_line_of_the_service_says_what_a_reload_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`systemctl reload` ends with 0 whatever the daemon makes of the files."""
+    house = House(tmp_path, 1)
+    heard: list[str] = []
+    monkeypatch.setattr(house.daemon._manager, "_send", lambda *lines: heard.extend(lines))
+
+    def status_line() -> str:
+        house.daemon._reload()
+        house.daemon.tick([], house.now)
+        return [line for line in heard if line.startswith("STATUS=")][-1]
+
+    try:
+        assert "REFUSED" not in status_line()
+        file = tmp_path / "plans/broken.yaml"
+        file.write_text("plan: broken\nnonsense: 1\n")
+        refused = "STATUS=REFUSED when they were read last: plan broken (see drd status); "
+        assert status_line().startswith(refused)
+        file.unlink()
+        assert "REFUSED" not in status_line()
+    finally:
+        monkeypatch.undo()
+        house.app.close()

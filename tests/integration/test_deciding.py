@@ -64,7 +64,7 @@ REFUSED: list[tuple[Callable[[Deciding], RecordedDecision], str, str]] = [
     (lambda d: d.agree("go-ahead", "approve", "eve", "", PEOPLE), "'eve' is not listed under `people`", "anna, bert"),
     (lambda d: d.agree("go-ahead", "approve", "anna", "", {}), "drd.yaml lists no people", "people: "),
     (lambda d: d.agree("plug", "approve", "bert", "", PEOPLE), "step plug is of kind manual", "drd done"),
-    (lambda d: d.agree("traffic", "done", "bert", "", PEOPLE), "step traffic is of kind command", "steps of this run that wait: go-ahead"),
+    (lambda d: d.agree("traffic", "done", "bert", "", PEOPLE), "step traffic is of kind command", "steps of this run that wait for an answer: go-ahead"),
     (lambda d: d.agree("go-away", "approve", "anna", "", PEOPLE), "has no step 'go-away'", "did you mean go-ahead"),
     (lambda d: d.skip("go-ahead", "anna", "haste"), "go-ahead is an approval", "drd approve"),
     (lambda d: d.skip("data", "anna", "haste"), "it is too late to skip this step: it has succeeded", "steps of this run that wait"),
@@ -110,7 +110,7 @@ def test_an_approval_that_comes_too_late_is_refused(
     catalogue: SqlCatalogue, owned: RunLease
 ) -> None:
     with pytest.raises(
-        UsageError, match="is too late: its time limit ended at 2026-11-25T12:10:00Z"
+        UsageError, match="is too late: its time limit ended at 2026-11-25 12:10:00 UTC"
     ):
         deciding(catalogue, owned, at(11)).agree("go-ahead", "approve", "anna", "", PEOPLE)
 

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -306,7 +307,7 @@ def test_a_command_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None
 def test_a_command_that_is_not_there_is_for_a_person_to_see_to(tmp_path: Path) -> None:
     for program in ("no-such-program", str(tmp_path / "x")):
         error = refusal(command(program))
-        assert error.message == f"there is no program {program}"
+        assert error.message == f"program {program} is not installed on this host"
         assert error.permanent
 
 
@@ -371,7 +372,7 @@ def test_apprise_that_is_not_installed_says_how_to(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(builtins, "__import__", missing)
     error = refusal(apprise("json://localhost/"))
     assert (error.message, error.permanent) == ("Apprise is not installed", True)
-    assert "pip install 'drd[apprise]'" in error.hint
+    assert f"{sys.executable} -m pip install 'apprise" in error.hint
 
 
 # --- heartbeat ----------------------------------------------------------------------------------

@@ -221,9 +221,9 @@ class TestPrometheus:
         values = {
             title: float(scraped.query(expression.replace("$plan", ".*"))[0]["value"][1])
             for title, expression in QUERIES
-            if title in ("Met", "Breached", "Alerts firing", "Verdicts")
+            if title in ("Ok", "Breached", "Alerts firing", "States")
         }
-        assert values == {"Met": 1.0, "Breached": 0.0, "Alerts firing": 1.0, "Verdicts": 0.0}
+        assert values == {"Ok": 1.0, "Breached": 0.0, "Alerts firing": 1.0, "States": 0.0}
 
     def test_evaluates_every_rule_without_an_error(self, scraped: Prometheus) -> None:
         assert {(rule["health"], rule.get("lastError")) for rule in scraped.rules()} == {

@@ -58,7 +58,7 @@ def test_a_missing_bucket_is_named(s3: S3Server, tmp_path: Path) -> None:
         begun = time.monotonic()
         with pytest.raises(RepositoryMissing, match="bucket no-such-bucket does not exist") as it:
             attempt()
-        assert "create it" in it.value.hint
+        assert "create the bucket" in it.value.hint
         assert seconds(begun) < 10
 
 

@@ -28,7 +28,7 @@ def told(base: Path) -> list[str]:
     while text.strip():
         message, end = decoder.raw_decode(text.lstrip())
         text = text.lstrip()[end:]
-        found.append(message["title"])
+        found.append(message["text"])
     return found
 
 
@@ -46,7 +46,7 @@ def test_a_catalogue_that_cannot_be_opened_is_told_once_and_waited_for(tmp_path:
         time.sleep(0.02)
     time.sleep(0.3)
     [first] = told(tmp_path)
-    assert first.startswith("drd: drd cannot use its catalogue: the catalogue is damaged")
+    assert first.startswith("drd cannot use its catalogue: drd's catalogue is damaged")
     assert waiting.is_alive()
 
     (tmp_path / "new.yaml").write_text(CONFIG.replace("script", "other").format(base=tmp_path))
@@ -62,6 +62,6 @@ def test_a_catalogue_that_cannot_be_opened_is_told_once_and_waited_for(tmp_path:
     assert not waiting.is_alive()
     while len(told(tmp_path)) < 2 and time.monotonic() < limit:
         time.sleep(0.02)
-    assert told(tmp_path)[1].startswith("drd: resolved: ")
+    assert "It was: drd cannot use its catalogue: " in told(tmp_path)[1]
     assert app.catalogue.plans.names() == []
     app.close()

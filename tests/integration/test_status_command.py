@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -72,6 +73,7 @@ class Bench:
             targets={},
             drill=DrillPolicy(every_s=7 * 86400),
             digest=digest,
+            proof=f"proof of {digest}",
             file=str(self.file),
         )
 
@@ -141,7 +143,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 def test_without_a_catalogue_the_plans_on_disk_are_unknown(bench: Bench) -> None:
     code, text = bench.status()
     assert code == 3
-    assert "not loaded: drd has not read" in text
+    assert "drd has not loaded" in text
     assert not bench.database.exists(), "status makes nothing"
 
 
@@ -151,8 +153,9 @@ def test_without_anything_it_says_how_to_begin(bench: Bench) -> None:
     assert code == 3
     assert "drd plan new" in text
     assert json.loads(bench.status(json=True)[1]) == {
-        "schema": 1, "at": "2026-11-25T00:31:00Z", "verdict": "unknown", "plans": [], "alerts": [],
-        "daemon": None, "trouble": None, "written_at": None, "missing_packages": [],
+        "schema": 1, "at": "2026-11-25T00:31:00Z", "verdict": "unknown", "state": "unknown",
+        "plans": [], "alerts": [], "daemon": None, "trouble": None, "written_at": None,
+        "missing_packages": [], "configuration": None,
     }  # fmt: skip
 
 
@@ -184,7 +187,8 @@ def test_incomplete_backup_does_not_count_and_is_named(bench: Bench) -> None:
     assert plan["verdict"] == "breached"
     assert plan["components"][0]["verdict"] == "breached"
     assert plan["reasons"][0] == (
-        f"last complete backup 20m ago: db: disk I/O error (tried 3m 40s ago): drd run show {run}"
+        "RPO exceeded: the newest complete backup has data of 2026-11-25 00:11:00 UTC (RPO 15m). "
+        f"Cause: db: disk I/O error (tried at 2026-11-25 00:27:20 UTC): drd run show {run}"
     )
 
 
@@ -197,7 +201,7 @@ def test_objective_crossed_between_two_backups(bench: Bench) -> None:
     missed_s = 20 + 2 * (60 * 60 - 15 * 60 + 20) + (50 * 60 - 15 * 60 + 20)
     assert plan["rpo"]["verdict"] == "met"
     assert plan["rpo"]["attainment"] == pytest.approx(1 - missed_s / (3 * 3600), abs=1e-6)
-    assert "the RPO was missed for 35m 20s" in plan["reasons"][0]
+    assert "the RPO was exceeded for 35m 20s" in plan["reasons"][0]
 
 
 def test_plan_changed_on_disk_then_loaded_then_drilled(bench: Bench) -> None:
@@ -205,11 +209,13 @@ def test_plan_changed_on_disk_then_loaded_then_drilled(bench: Bench) -> None:
     bench.backup(ago(minutes=4))
     bench.drill(ago(minutes=3))
     bench.file.write_text("plan: orders-api\nowner: somebody else\n")
-    assert "not loaded" in bench.judged()["reasons"][0]
+    plan = bench.judged()
+    assert "edited and not reloaded" in plan["reasons"][0]
+    assert (plan["state"], plan["readiness"]) == ("at risk", "ready")
     bench.load(ago(minutes=1), digest="digest-2")
     plan = bench.judged()
     assert plan["readiness"] == "needs drill"
-    assert plan["reasons"] == ["plan changed since its last drill: drd drill orders-api"]
+    assert plan["reasons"] == ["the plan changed since its last drill: drd drill orders-api"]
 
 
 def test_plan_that_broke_keeps_its_figures(bench: Bench) -> None:
@@ -217,11 +223,13 @@ def test_plan_that_broke_keeps_its_figures(bench: Bench) -> None:
     bench.backup(ago(minutes=4))
     bench.drill(ago(minutes=3))
     bench.file.write_text("plan: orders-api\nonwer: x\n")
+    os.utime(bench.file, (NOW.timestamp() - 1,) * 2)
     bench.catalogue.plans.mark_broken("orders-api", "orders.yaml:2: onwer is unknown", NOW)
     plan = bench.judged()
     assert plan["rpo"]["exposure_s"] == 240
-    assert plan["readiness"] == "needs drill"
-    assert plan["reasons"][0].startswith("not loaded: orders.yaml:2: onwer is unknown")
+    assert (plan["state"], plan["readiness"]) == ("at risk", "ready")
+    assert "refused the plan file (orders.yaml:2: onwer is unknown): " in plan["reasons"][0]
+    assert "the plan that it loaded at 2026-11-24 22:31 UTC" in plan["reasons"][0]
 
 
 def test_clock_set_back_is_unknown(bench: Bench) -> None:
@@ -262,5 +270,5 @@ def test_plugin_line_of_a_healthy_plan(bench: Bench) -> None:
     bench.drill(ago(minutes=3))
     assert bench.status(nagios=True) == (
         0,
-        "DRD OK - 1 plan met|exposure_orders-api=240s;;900 rto_orders-api=94s;;1800\n",
+        "DRD OK - 1 plan ok|exposure_orders-api=240s;;900 rto_orders-api=94s;;1800\n",
     )

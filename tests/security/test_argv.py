@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from drd import process
-from drd.actions import start, stop
+from drd.actions import start, stop, units
 from drd.errors import RepositoryError
 from drd.kinds.postgres.address import Address
 from drd.kinds.postgres.dump import DumpOrder, dump_command
@@ -23,7 +23,15 @@ from drd.kinds.postgres.server import ThrowAwayServer
 from drd.kinds.postgres.tools import PostgresPrograms
 from drd.ports import Tree, Workplace
 from drd.process import Command, Completed
-from drd.repositories.restic import checking, copying, maintenance, payload, restore, store
+from drd.repositories.restic import (
+    browsing,
+    checking,
+    copying,
+    maintenance,
+    payload,
+    restore,
+    store,
+)
 from tests.repository_support import local_repository
 
 EVIL = "--password-command=sh"
@@ -31,7 +39,7 @@ ID = "ab" * 32
 
 VERBS = frozenset({
     "backup", "restore", "dump", "forget", "copy", "find", "cat", "snapshots", "stats", "prune",
-    "check",
+    "check", "ls", "mount",
     "unlock", "init", "version", "config",
 })  # fmt: skip
 WITH_VALUE = frozenset({"-o", "-c", "-D", "-p", "-h", "-d", "-C", "--host", "--tag", "--mode",
@@ -96,6 +104,7 @@ RESTIC: dict[str, Call] = {
         runner, ID, into, include=["-x"], brief=False, deadline_s=None, on_progress=lambda _: None
     ),
     "dump": lambda runner, _: restore.read_file(runner, ID, EVIL),
+    "ls": lambda runner, _: browsing.changed(runner, ID, EVIL),
     "forget": lambda runner, _: maintenance.forget(runner, [ID]),
     "find": lambda runner, _: checking.snapshots_with(runner, [ID], deadline_s=1.0),
     "copy": lambda runner, _: copying.copy_from(
@@ -134,6 +143,23 @@ def test_restic_gets_positionals_behind_dashes(
     assert EVIL not in before or all(
         before[n - 1] in WITH_VALUE for n, w in enumerate(before) if w == EVIL
     )
+
+
+def test_restic_mounts_at_a_positional_behind_dashes(
+    seen: list[Command], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shutil.which("restic") is None:
+        pytest.skip("restic is not here")
+    monkeypatch.setattr(browsing, "_unmounter", lambda: "fusermount3")
+    runner, into = _restic(tmp_path, monkeypatch), tmp_path / "into"
+    into.mkdir()
+    with pytest.raises(Ran):
+        browsing.mount(runner, into, host=EVIL, tags=[[EVIL]], on_ready=lambda: None)
+    (command,) = seen
+    mount = [str(w) for w in command.argv]
+    assert list(strays(mount)) == []
+    assert EVIL not in mount
+    assert mount[-2:] == ["--", str(into)]
 
 
 @pytest.mark.parametrize("evil", [EVIL, "latest", "-", "", "ab" * 31, ID.upper(), f"{ID}\n"])
@@ -176,7 +202,7 @@ def test_systemd_gets_units_behind_dashes(
     seen: list[Command], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(Ran):
-        start.unit_state(EVIL)
+        units.unit_state(EVIL)
     carried: list[list[str]] = []
     for module in (start, stop):
         monkeypatch.setattr(
@@ -193,17 +219,23 @@ def test_every_command_of_drd_is_tested_here() -> None:
     known = {
         "drd/actions/command.py",  # the plan's own words
         "drd/actions/launch.py",  # the plan's own words
-        "drd/actions/start.py",
+        "drd/actions/units.py",
         "drd/checks/command.py",  # the plan's own words
         "drd/cli/as_service.py",  # a unit of the command line's, for root
         "drd/kinds/postgres/discovery.py",  # psql with options alone
         "drd/daemon/workers.py",  # a run's id, 8 hexadecimal digits
         "drd/flows/hooks.py",  # the plan's own words
+        "drd/flows/host/containers.py",  # docker or podman, ps with options alone
         "drd/flows/host/fence_trial.py",  # Python with a program and paths of drd's
         "drd/flows/host/install.py",  # words of drd's, absolute paths
         "drd/flows/backup/own_files.py",  # tar with options and `.`
+        "drd/kinds/command/run.py",  # the plan's own words
+        "drd/kinds/files/dump_file.py",  # tar, an absolute path in the same word as its option
         "drd/kinds/files/in_place.py",  # cp behind --
+        "drd/kinds/http/source.py",  # cat behind --
+        "drd/kinds/http/stand_in.py",  # the plan's own words, with a port and a path of drd's
         "drd/kinds/postgres/dump.py",
+        "drd/kinds/postgres/dump_file.py",  # pg_restore with options in one word, an absolute path
         "drd/kinds/postgres/load.py",
         "drd/kinds/postgres/sandbox.py",  # locale -a
         "drd/kinds/postgres/server.py",
@@ -211,8 +243,14 @@ def test_every_command_of_drd_is_tested_here() -> None:
         "drd/kinds/postgres/tools.py",  # an absolute path with --version
         "drd/kinds/sqlite/reader.py",  # Python with options of drd's, an absolute path
         "drd/kinds/sqlite/source.py",  # cat behind --
+        "drd/kinds/postgres/whole_server.py",  # pg_dump with options in one word alone
         "drd/kit/gather.py",  # names of tools with --version
         "drd/notifiers/command.py",  # the plan's own words
+        "drd/repositories/adopted/command.py",  # the plan's own words; no copy begins with a hyphen
+        "drd/repositories/adopted/dumps.py",  # an absolute path
+        "drd/repositories/adopted/stanza_program.py",  # options in one word, paths below archive/
+        "drd/repositories/restic/browsing.py",
+        "drd/repositories/restic/remote_place.py",  # ssh with parts of an address by a closed rule
         "drd/repositories/restic/two_repositories.py",
         "drd/repositories/restic/session.py",
         "drd/repositories/restic/version.py",

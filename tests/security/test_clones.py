@@ -98,7 +98,7 @@ def test_a_copied_state_settles_nothing_of_the_original(site: Site) -> None:
     done = site.drd(*copy, "backup", "shop", "--json").json
     assert done["state"] == "succeeded", "what runs elsewhere, or died there, holds no backup here"
     # The easy way out, for a host that was renamed, moved or restored.
-    assert "the owner of this state is" in site.drd(*copy, "adopt").out
+    assert "drd's state belongs to host" in site.drd(*copy, "adopt").out
     site.drd(*copy, "adopt", "--reason", "this is the new machine")
     site.drd(*copy, "backup", "shop")
     told = site.drd(*copy, "retention", "shop", "--json").json
@@ -174,7 +174,7 @@ def test_a_clone_that_was_booted_asks_the_repository_before_it_settles(
         return
     assert state == "running"
     assert set(snapshots_of(site, run)) == set(stored)
-    assert "is running elsewhere" in done.err
+    assert f"another machine with this host name seems to execute run {run}" in done.err
     site.drd("adopt", "--reason", "the other one is off")
     site.restic("unlock", "--remove-all")
     site.drd("backup", "shop")

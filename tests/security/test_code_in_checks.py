@@ -195,7 +195,7 @@ def test_a_killed_recovery_as_owner_goes_on_as_owner(shop: Shop) -> None:
 def test_functions_shadowing_the_servers_are_reported_not_called(shop: Shop) -> None:
     shop.source.execute(_HIDDEN, "shop")
     shop.plan(_ASKING)
-    named = "aggregate evil.count(*) of app, named like the server's own"
+    named = "aggregate evil.count(*) of app, which has the name of a function of the server"
     path = "the search path has evil before pg_catalog"
     told = shop.backup()
     assert "postgres is a superuser, and drd's counts and queries at each backup may run" in told
@@ -234,8 +234,9 @@ def test_views_and_functions_that_a_check_may_use_are_told(shop: Shop) -> None:
     told = shop.recover("--dry-run")
     restored, _, used = told.partition("if a check, a step or a command uses it: ")
     assert "function public.calm(v integer) of app (index public.orders_expr_idx)" in restored
-    assert "function public.lower(character varying) of app, named like the server's own" in used
-    assert "operator public.= of app, named like the server's own" in used
+    same = "which has the name of a function of the server"
+    assert f"function public.lower(character varying) of app, {same}" in used
+    assert "operator public.= of app, which has the name of a function of the server" in used
     assert "view public.report of app" in used
     assert "3 functions of app" in used
 

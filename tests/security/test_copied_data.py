@@ -47,7 +47,7 @@ def test_copy_that_holds_something_else_is_not_used(short_tmp: Path) -> None:
     exchange(site, first)
     told = site.drd(*recover, "--overwrite", code=None)
     assert told.code != 0
-    assert "holds something else" in told.err
+    assert "holds other content" in told.err
     assert (site.base / "back/shop.db").read_bytes() != b"evil"
 
 
@@ -94,7 +94,7 @@ def test_exchanged_data_is_copied_again(site: Site, what: str) -> None:
     forge(site, what)
     told = site.drd("copy", "shop")
     assert "1 restore point copied" in told.out
-    assert told.err.count("holds something else than drd stored") == 1
+    assert told.err.count("holds other content than drd stored") == 1
     (removal,) = re.findall(r"rm -f -- (\S+)", told.err)
     assert counts(site)
     assert "nothing to copy" in site.drd("copy", "shop").out
@@ -102,7 +102,7 @@ def test_exchanged_data_is_copied_again(site: Site, what: str) -> None:
     site.drd(*RECOVER, "--repository", "offsite")
     assert (site.base / "back/shop.db").read_bytes() != b"evil"
     Path(removal).unlink()
-    assert "something else" not in site.drd("copy", "shop").err
+    assert "other content" not in site.drd("copy", "shop").err
     site.drd("verify", "shop", "--repository", "offsite")
 
 
@@ -111,14 +111,14 @@ def test_a_verification_reports_exchanged_data(site: Site, what: str) -> None:
     site.drd("verify", "shop", "--repository", "offsite")  # the healthy twin
     point = forge(site, what)
     told = site.drd("verify", "shop", "--repository", "offsite", code=1)
-    assert "holds something else than drd stored" in told.err
-    assert f"no longer lists all snapshots of restore point {point}" in told.out + told.err
+    assert "holds other content than drd stored" in told.err
+    assert f"lacks snapshots of restore point {point}" in told.out + told.err
     assert "`drd copy shop --repository offsite` copies them again" in told.out + told.err
     assert not counts(site)
     if (
         what == "db"
     ):  # without its manifest the point is none there, and nothing is left to be missing
-        assert "offsite no longer lists all snapshots of 1 restore point" in reasons(site)
+        assert "offsite lacks snapshots of 1 restore point" in reasons(site)
         assert f"restore point {point}" in site.drd("doctor", "shop", code=1).out
     site.drd("copy", "shop")
     assert counts(site)
@@ -130,14 +130,16 @@ def test_a_verification_reports_exchanged_data(site: Site, what: str) -> None:
 def test_exchanged_data_does_not_count_without_the_primary(site: Site, what: str) -> None:
     away = Path(site.repository).with_name("away")
     Path(site.repository).rename(away)
-    assert "no blockers" in site.drd(*RECOVER, "--dry-run").out, "the healthy twin"
+    assert "nothing prevents the recovery" in site.drd(*RECOVER, "--dry-run").out, (
+        "the healthy twin"
+    )
     away.rename(site.repository)
     forge(site, what)
     Path(site.repository).rename(away)
     told = site.drd(*RECOVER, "--dry-run", code=None)
     assert told.code != 0
-    assert "no blockers" not in told.out
-    assert "holds something else than drd stored" in told.err
+    assert "nothing prevents the recovery" not in told.out
+    assert "holds other content than drd stored" in told.err
     assert "everything would be lost" in reasons(site)
 
 

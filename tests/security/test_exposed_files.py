@@ -174,7 +174,7 @@ def test_breaking_a_writable_plan_file_stops_no_recovery(short_tmp: Path, text: 
     assert site.drd(*RECOVER, code=2).err, "the twin: a broken file of root's own is root's to mend"
     plan.chmod(0o666)
     told = site.drd(*RECOVER)
-    assert "uses the text that was in force before" in told.err
+    assert "uses the text that drd loaded before" in told.err
     assert f"chmod go-w {plan}" in told.err
     site.drd("backup", "shop")
 

@@ -145,7 +145,7 @@ def test_empty_directory_proves_nothing_unless_the_plan_says_so(short_tmp: Path)
     site.drd("backup", "shop")
     site.drd("drill", "shop", code=5)
     assert plan_of(site)["verdict"] == "unknown"
-    assert "it was empty at backup too" in reasons(site)
+    assert "the component was empty at backup too" in reasons(site)
 
     site.plan(TREE.format(base=short_tmp, more=", may_be_empty: true"))
     site.drd("backup", "shop")
@@ -209,7 +209,10 @@ checks:
         assert (plan["verdict"], plan["readiness"]) == ("met", "ready"), reasons(site)
         return
     assert (plan["verdict"], plan["readiness"]) == ("at_risk", "not ready")
-    for component, what in (("db", "no row in any table"), ("conf", "it was empty at backup too")):
+    for component, what in (
+        ("db", "no row in any table"),
+        ("conf", "the component was empty at backup too"),
+    ):
         assert f"{component} not compared: " in reasons(site)
         assert what in reasons(site)
 
@@ -249,5 +252,5 @@ def test_restored_component_that_no_check_compares_is_not_proven(short_tmp: Path
     site.drd("drill", "shop")
     plan_now = plan_of(site)
     assert (plan_now["verdict"], plan_now["readiness"]) == ("at_risk", "not ready")
-    assert "conf not compared: no check read its data" in reasons(site)
+    assert "conf not compared with the backup, because no check read its data" in reasons(site)
     assert json.dumps(plan_now["drill"]["scenarios"][0]["unproven"]) != "[]"

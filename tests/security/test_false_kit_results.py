@@ -3,6 +3,7 @@ calling a kit useless that had nothing wrong with it."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,11 @@ def test_repository_that_a_kit_did_not_open_is_known_to_be_lost(
     site.drd(*verify)
     assert plan_of(site)["repositories"][0]["state"] == "ok"
     assert "opened every repository" in kit_finding(site)["detail"]
-    assert not site.drd("kit", "export", "shop", "--to", *verify[2:]).err
+    told = site.drd("kit", "export", "shop", "--to", *verify[2:]).err
+    [warning] = re.findall("warning: .*", told)
+    assert warning.startswith(
+        f"warning: plan shop stores only in directories ({site.repository}). "
+    ), told
 
 
 def test_kit_with_an_old_password_says_nothing_about_the_repository(short_tmp: Path) -> None:

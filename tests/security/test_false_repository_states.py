@@ -62,7 +62,7 @@ def test_emptied_repository_is_breached_as_soon_as_a_backup_met_it(short_tmp: Pa
     assert [p["gone"] for p in site.points()] == [True]
     told = site.drd("points", "shop")
     assert site.points()[0]["point"] not in told.out, "what is not there is not offered"
-    assert "cannot be read, because repository primary is emptied" in told.err
+    assert "cannot be read, because repository primary was emptied" in told.err
     assert plan["rpo"]["attainment"] < 1
     missed = plan["rpo"]["attainment"]
     assert missed > 0.2, "attainment counts it from when drd knew, not from before"
@@ -163,7 +163,7 @@ def test_point_that_builds_on_data_that_is_gone_does_not_count(short_tmp: Path) 
     remove_below(Path(site.repository), "data", "snapshots")
 
     told = site.drd("backup", "shop")
-    assert "drd now checks what else is missing" in told.err
+    assert "drd now checks whether other data is missing, too" in told.err
     assert loses_everything(site)["repositories"][0]["state"] == "damaged"
     site.drd("catalogue", "verify", code=None)
     loses_everything(site)
@@ -179,7 +179,7 @@ def test_copy_that_lost_data_is_not_filled_with_points_that_cannot_come_back(
     [first] = site.points()
     remove_below(offsite_of(site), "snapshots")
     told = site.drd("copy", "shop")
-    assert "drd now checks what else is missing" in told.err
+    assert "drd now checks whether other data is missing, too" in told.err
     assert [p["repositories"] for p in site.points()] == [["offsite", "primary"]], (
         "the healthy twin"
     )
@@ -188,7 +188,7 @@ def test_copy_that_lost_data_is_not_filled_with_points_that_cannot_come_back(
     remove_below(offsite_of(site), "snapshots", "data")
     for _ in range(2):  # also when it is known already
         told = site.drd("copy", "shop", code=1)
-        assert "offsite lost snapshots and data, so drd copies nothing into it" in told.err
+        assert "offsite has lost snapshots and data, so drd does not copy into it" in told.err
         assert "docs/copies.md, Repairing a repository" in told.err
     [offsite] = [r for r in plan_of(site)["repositories"] if r["repository"] == "offsite"]
     assert offsite["state"] == "damaged"
@@ -213,9 +213,9 @@ def test_a_listing_records_points_that_lost_a_snapshot(short_tmp: Path) -> None:
     away = short_tmp / "away"
     dry_run = ("recover", "shop", "--target", "standby", "--dry-run")
     says = {
-        ("doctor", "shop"): (1, "no longer lists all snapshots of restore point"),
+        ("doctor", "shop"): (1, "lacks snapshots of restore point"),
         dry_run: (13, "the snapshot of db is missing"),
-        ("verify", "shop"): (1, "no longer lists all snapshots of restore point"),
+        ("verify", "shop"): (1, "lacks snapshots of restore point"),
         ("catalogue", "verify", "shop"): (1, "is incomplete in repository primary"),
         ("drill", "shop"): (4, "db can be restored"),
     }
@@ -235,7 +235,7 @@ def test_a_listing_records_points_that_lost_a_snapshot(short_tmp: Path) -> None:
 
     held.rename(away)
     told = site.drd("backup", "shop")
-    assert "drd now checks what else is missing" in told.err
+    assert "drd now checks whether other data is missing, too" in told.err
     plan = plan_of(site)
     assert (plan["verdict"], plan["readiness"]) == ("at_risk", "not ready"), (
         "the new point is whole"
@@ -365,7 +365,9 @@ def test_password_that_opens_nothing_is_breached_and_the_right_one_ends_it(
         site.drd(*words, code=code)
         plan = loses_everything(site)
         assert plan["repositories"][0]["state"] == "shut"
-        assert any("is shut" in reason for reason in plan["reasons"]), plan["reasons"]
+        assert any("repository primary does not open" in reason for reason in plan["reasons"]), (
+            plan["reasons"]
+        )
         site.secret("restic", PASSWORD)
         site.drd("doctor", "shop")
         assert plan_of(site)["repositories"][0]["state"] == "ok"

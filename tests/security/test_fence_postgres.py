@@ -188,7 +188,7 @@ def test_functions_of_a_database_have_no_access_in_a_drill(world: World) -> None
     assert {production, "tcp 192.0.2.7:5432", "dns exfil.example.org"} <= tried
     run = world.site.runs()[0]["run"]
     assert (
-        "the fence refused an access of db.postgres: tcp 192.0.2.7:5432"
+        "the fence refused an access by db.postgres: tcp 192.0.2.7:5432"
         in world.site.drd("run", "show", run).out
     )
 

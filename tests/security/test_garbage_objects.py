@@ -97,8 +97,8 @@ def test_garbage_hides_nothing_that_was_removed(site: Site) -> None:
     (newest, _) = site.points()
     (snapshots / newest["components"][0]["snapshot"]).unlink()
     told = site.drd("doctor", "shop", code=None)
-    assert f"no longer lists all snapshots of restore point {newest['point']}" in told.out
-    assert "no longer lists all snapshots of 1 restore point" in status(site)
+    assert f"lacks snapshots of restore point {newest['point']}" in told.out
+    assert "lacks snapshots of 1 restore point" in status(site)
 
 
 @pytest.mark.parametrize("where", ["source", "copy"])

@@ -112,7 +112,7 @@ def test_a_point_after_the_kit_wants_a_confirmation_of_its_own(
     assert "made after the kit" in plain
     assert "/root/.ssh" in plain
     assert "select evil()" in plain
-    assert re.search(r"programs differ: .*evil", plain)
+    assert re.search(r"programs of this restore point differ from the kit: .*evil", plain)
     document = machine.after(*RECOVER, *newest, "--dry-run", "--json").json["after_kit"]
     assert document["differs"]["SQL"]
     refused = machine.after(*RECOVER, *newest, "--yes", code=2)
@@ -168,7 +168,7 @@ def test_a_kit_without_a_list_says_so(site: Site, machine: Machine) -> None:
     lock = Lock(recipients=(recipient,))
     file.write_bytes(seal(pack(index, kit.files), lock, made_at=kit.index.made_at, plans=["shop"]))
     told = bootstrap(site, machine)
-    assert "this kit has no list of its restore points" in told
+    assert "made this kit, without a list of restore points" in told
     refused = machine.after(*RECOVER, "--yes", code=2)
     assert "--accept-after-kit" in refused.err
     machine.after(*RECOVER, "--yes", "--accept-after-kit")

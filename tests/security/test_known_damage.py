@@ -43,14 +43,14 @@ def biggest_pack(repository: str) -> Path:
 def test_dry_run_and_doctor_name_damage_that_a_reading_has_found(short_tmp: Path) -> None:
     site = small_site(short_tmp)
     site.drd("backup", "shop")
-    assert "no blockers" in site.drd(*DRY).out
+    assert "nothing prevents the recovery" in site.drd(*DRY).out
     damage_every_pack(site.repository)
     site.drd("verify", "shop", code=1)
     (point,) = (p["point"] for p in site.points())
 
     told = site.drd(*DRY, code=1)
     assert f"restore point {point} perhaps cannot be restored completely from primary: " in told.err
-    assert "no blockers" not in told.out
+    assert "nothing prevents the recovery" not in told.out
     assert "drd knows no other restore point that is complete" in told.err
     parts = site.drd(*DRY, "--component", "db", "--component", "conf")
     assert "be restored completely" in parts.err, "what is left can be had, with a warning"
@@ -134,7 +134,7 @@ def test_data_missing_from_the_index_damages_its_points(
     (point,) = (p["point"] for p in site.points())
     site.restic("repair", "index")
     told = site.drd("verify", "shop", code=1)
-    assert f"restore point {point} cannot be restored completely from it" in told.err
+    assert f"Restore point {point} cannot be restored completely from this repository" in told.err
     (plan,) = site.drd("status", "--json", code=3).json["plans"]
     assert (plan["verdict"], plan["rpo"]["loses_everything"]) == ("breached", True)
     assert f"restore point {point} cannot be restored completely" in site.drd(*DRY, code=1).err
@@ -142,7 +142,9 @@ def test_data_missing_from_the_index_damages_its_points(
     site.drd("verify", "shop", code=None)
     newest = site.points()[0]["point"]
     assert newest != point
-    assert "no blockers" in site.drd(*DRY, "--point", newest).out, "the healthy twin"
+    assert "nothing prevents the recovery" in site.drd(*DRY, "--point", newest).out, (
+        "the healthy twin"
+    )
 
 
 def test_giving_up_in_one_repository_keeps_copies_in_another(short_tmp: Path) -> None:
@@ -220,7 +222,7 @@ def test_remedy_for_a_lost_pack_of_a_copy_works_as_it_is_printed(short_tmp: Path
     biggest_pack(str(offsite_of(site))).unlink()
     told = site.drd("verify", "shop", "--repository", "offsite", code=1).err
     forget = f"drd points forget {point} --repository offsite --reason"
-    assert "repair the repository with restic repair index" in told
+    assert "repair the repository with `restic repair index`" in told
     assert told.index("repair index") < told.index(forget) < told.index("drd copy shop")
     offsite = {
         **os.environ,
@@ -239,9 +241,9 @@ def test_remedy_for_a_lost_pack_of_a_copy_works_as_it_is_printed(short_tmp: Path
 @pytest.mark.parametrize(
     ("repair", "first"),
     [
-        (repair_of("pack 80c8b439: does not exist"), "restic repair index"),
-        (repair_of("pack 80c8b439 contains 2 errors"), "restic repair packs"),
-        ("none", "drd backup shop"),
+        (repair_of("pack 80c8b439: does not exist"), "`restic repair index`"),
+        (repair_of("pack 80c8b439 contains 2 errors"), "`restic repair packs`"),
+        ("none", "`drd backup shop`"),
     ],
 )
 def test_the_printed_repair_begins_with_what_can_work(repair: Repair, first: str) -> None:

@@ -76,7 +76,7 @@ def test_point_of_a_backup_that_began_before_lies_where_it_was_stored(site: Site
     (site.base / "go").touch()
     told = child.communicate(timeout=60)[1].decode()
     assert child.returncode == 0, told
-    assert "checks what else is missing" not in told
+    assert "checks whether other data is missing" not in told
     late = site.points()
     assert [(p["repositories"], set(p["elsewhere"])) for p in late] == [([], {"primary"})] * 2
     assert not [r for r in status(site)["repositories"] if r["state"] == "damaged"]  # type: ignore[attr-defined]
@@ -93,7 +93,7 @@ def test_retention_leaves_points_of_the_former_place_alone(site: Site) -> None:
     plan = site.base / "plans/shop.yaml"
     plan.write_text(plan.read_text() + "retention: {last: 1}\n")
     retained = site.drd("retention", "shop")
-    assert "no longer in the repository" not in retained.err
+    assert "no longer in any repository" not in retained.err
     assert old["point"] in [p["point"] for p in site.points()]
     names(site, before)
     site.drd("recover", "shop", "--target", "standby", "--point", old["point"], "--dry-run")

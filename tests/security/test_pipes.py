@@ -23,7 +23,7 @@ import pytest
 from drd.catalogue.diagnosis import require_sound
 from drd.catalogue.sql_catalogue import open_catalogue
 from drd.errors import CatalogueError, SourceError
-from drd.kinds.sqlite.open_by import user
+from drd.kinds.sqlite.open_by import holder
 from drd.kinds.sqlite.shared_directory import for_reading, for_writing
 from drd.kinds.sqlite.unwritable import copy_files, is_about_shm
 from drd.model.plan import SecretRef
@@ -168,7 +168,7 @@ def test_a_pipe_beside_a_database_blocks_nothing(tmp_path: Path) -> None:
     failed = sqlite3.OperationalError("unable to open database file")
     failed.sqlite_errorname = "SQLITE_CANTOPEN"
 
-    assert user(database) == ""
+    assert holder(database) is None
     assert not is_about_shm(failed, database)
     (tmp_path / "copy").touch()
     with pytest.raises(SourceError, match="not a regular file"):
@@ -178,7 +178,7 @@ def test_a_pipe_beside_a_database_blocks_nothing(tmp_path: Path) -> None:
 def test_a_pipe_in_place_of_a_database_blocks_nothing(tmp_path: Path) -> None:
     database = pipe(tmp_path / "shop.db")
 
-    assert user(database) == ""
+    assert holder(database) is None
     with (
         pytest.raises(SourceError, match="is a directory, or no regular file"),
         for_reading(database),

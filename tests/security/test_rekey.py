@@ -130,11 +130,8 @@ def test_command_of_doctor_replaces_the_mask_by_the_password_of_the_plan(short_t
     assert not opens(offsite, MASK)
 
     # Where the plan's password is a key already, only the mask goes.
-    subprocess.run(
-        ["restic", "-r", offsite, "--no-cache", "key", "add", "--new-password-file", "/dev/stdin"],
-        input=MASK.encode(), capture_output=True, check=True,
-        env={**os.environ, "RESTIC_PASSWORD": PASSWORD},
-    )  # fmt: skip
+    (key,) = (offsite / "keys").iterdir()
+    light_repository.add_keys(key, PASSWORD, MASK, 1)
     assert opens(offsite, MASK)
     assert len(site.drd(*words[1:], "--json").json["removed_keys"]) == 1
     assert opens(offsite, PASSWORD)

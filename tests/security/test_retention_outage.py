@@ -117,7 +117,8 @@ def test_a_paused_retention_is_shown_and_neither_failed_nor_late(site: Site) -> 
     assert told["state"] == "paused"
     [run] = [r for r in site.runs() if r["kind"] == "retention"]
     assert run["state"] == "paused"
-    assert "is 2d old" in site.drd("run", "show", told["run"]).out
+    shown = site.drd("run", "show", told["run"]).out
+    assert "paused: the newest complete restore point has data of " in shown
     [plan] = site.drd("status", "shop", "--json", code=None).json["plans"]
     assert [p["code"] for p in plan["retention"]["pauses"]] == ["rpo"]
     assert any(r.startswith("retention is paused: ") for r in plan["reasons"])

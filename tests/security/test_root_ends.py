@@ -10,11 +10,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from drd.bootstrap import app
+from drd.daemon.supervisor import Supervisor
+from drd.model.run import Run
 from tests.e2e.site import Site
 from tests.security.test_root_ledger import (  # noqa: F401
+    OWNER,
     RECOVER,
     changes,
     noted,
@@ -22,7 +29,7 @@ from tests.security.test_root_ledger import (  # noqa: F401
     site,
     stopped,
 )
-from tests.user_support import as_root
+from tests.user_support import acting_as, as_root
 
 pytestmark = as_root
 
@@ -148,7 +155,7 @@ def test_a_failed_recovery_is_resumed_only_on_request(site: Site) -> None:  # no
     lose(site)
     opened(site, run)
     told = site.drd(*RECOVER)
-    assert f"to resume it: drd resume {run}" in told.err
+    assert f"To continue that run instead: drd resume {run}" in told.err
     assert run_of(site) != run
     assert is_back(site)
     assert state_of(site, run) == "failed"
@@ -227,7 +234,7 @@ def test_a_row_cannot_turn_a_dead_recovery_into_a_success(site: Site) -> None:  
     success = f"update runs set state = 'succeeded', finished_at = started_at where id = '{run}'"
     changes(site, success)
     told = site.drd("resume", run, code=2).err
-    assert "was changed since root executed it" in told
+    assert f"root does not continue run {run} of shop, because the catalogue and root's own" in told
     opened(site, run)
     site.drd("resume", run)
     assert is_back(site)
@@ -270,7 +277,7 @@ def test_a_recovery_during_undo_is_not_resumed(site: Site) -> None:  # noqa: F81
     site.killed_at("after:rollback mark", "rollback", run)
     assert state_of(site, run) == "running"
     told = site.drd(*ANEW)
-    assert f"{run}, which has not ended: it was rolled back" in told.err
+    assert f"{run}. Reason: it was rolled back" in told.err
     assert run_of(site) != run
     assert is_back(site)
 
@@ -288,3 +295,26 @@ def test_a_record_without_an_end_is_ignored(site: Site) -> None:  # noqa: F811
     site.drd(*RECOVER)
     assert run_of(site) != run
     assert is_back(site)
+
+
+def test_root_resumes_a_killed_recovery_whose_death_the_service_has_noted(site: Site) -> None:  # noqa: F811
+    """The service's user finds it by its free lock, and changes nothing that root goes by."""
+    (site.base / "go").touch()
+    site.killed_at("after:find", *RECOVER)
+    run = run_of(site)
+    died: list[Run] = []
+    workers: Any = SimpleNamespace(alive=[])
+    with acting_as(OWNER.pw_uid), app(str(site.base / "drd.yaml")) as state:
+        supervisor = Supervisor(state.catalogue, workers, lambda _: None, died.append)
+        for _ in range(2):
+            open_runs = state.catalogue.queue.open_runs()
+            assert supervisor.settle_abandoned(open_runs, datetime.now(UTC)) == []
+    assert [r.id for r in died] == [run], "once"
+    assert state_of(site, run) == "waiting"
+    shown = site.drd("run", "show", run, "--json").json
+    assert (shown["state"], shown["fact"]) == ("interrupted", "the process of this recovery died")
+    assert shown["unfinished"]["untouched"] == []
+    assert shown["unfinished"]["replaced"] == ["conf"]
+    resumed = site.drd("resume", run, "--json").json
+    assert (resumed["run"], resumed["result"]) == (run, "passed")
+    assert state_of(site, run) == "succeeded"

@@ -89,7 +89,7 @@ def test_a_row_without_roots_record_is_not_trusted(site: Site) -> None:  # noqa:
         subprocess.run(["rm", "-r", place], check=True)
     changes(site, "update runs set state = 'running', finished_at = null where kind = 'recovery'")
     told = within(site, READ_ONLY, *RECOVER)
-    assert f"run {run}, which has not ended: root has no record" in told.err
+    assert f"It does not continue run {run}. Reason: root has no record of run {run}" in told.err
     assert is_back(site)
 
 

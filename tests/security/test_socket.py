@@ -409,6 +409,26 @@ def site(short_tmp: Path) -> Site:
     return site
 
 
+OF_THE_OWNER = (
+    "recover shop --in-place --dry-run", "kit export shop --to /tmp/kit",
+    "undo 12345678", "done 12345678",
+    "resume 12345678", "retention shop", "verify shop", "prune shop", "ls 12345678",
+    "mount 12345678 /mnt", "hold 12345678 --reason x", "plan forget shop --yes",
+    "catalogue rebuild shop", "repository rekey shop", "adopt", "daemon",
+    "evidence list", "diff shop --point 12345678 --component conf",
+    "rollback 12345678", "copy shop",
+)  # fmt: skip
+
+
+def test_user_without_rights_is_told_to_be_root(site: Site) -> None:
+    wrong = {}
+    for command in OF_THE_OWNER:
+        refused = as_user(site, STRANGER, [OPERATORS], *command.split(), code=None)
+        if refused.code not in {1, 2} or f"sudo drd {command}" not in refused.err:
+            wrong[command] = refused
+    assert not wrong
+
+
 def test_members_work_through_the_daemon_and_strangers_do_not(site: Site) -> None:
     alone = as_user(site, STRANGER, [OPERATORS], "backup", "shop", code=1)
     assert "no daemon answers" in alone.err
@@ -440,6 +460,13 @@ def test_members_work_through_the_daemon_and_strangers_do_not(site: Site) -> Non
         readers = grp.getgrgid(READERS).gr_name
         words = f"can be read only by the group {readers}, and user sys is not in it"
         assert words in status.err
+        (site.base / "plans").chmod(0o700)
+        seen = as_user(site, STRANGER, [READERS], "status", code=None)
+        assert "1 plan" in seen.out
+        assert "is gone" not in seen.out + seen.err
+        hidden = as_user(site, STRANGER, [READERS], "plan", "check", code=1)
+        assert f"user sys may not read {site.base}/plans" in hidden.err
+        (site.base / "plans").chmod(0o755)
         refused = as_user(site, STRANGER, [READERS], "backup", "shop", code=1)
         assert "user sys may not do this: make a restore point" in refused.err
         nobody = as_user(site, STRANGER, [], "runs", code=1)
@@ -447,5 +474,5 @@ def test_members_work_through_the_daemon_and_strangers_do_not(site: Site) -> Non
         unknown = as_user(site, STRANGER, [READERS], "points", "shopp", "--json", code=2)
         assert json.loads(unknown.out)["error"]["message"] == 'there is no plan "shopp"'
         beside = site.drd("cancel", run, code=2)  # which is over, but root is told first
-        assert "a daemon runs on this host" in beside.err
+        assert "the daemon that runs on this host" in beside.err
     site.assert_clean()

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -21,14 +22,21 @@ from drd.errors import Cancelled, UsageError
 from drd.fields import Settings
 from drd.kit import plan_effects as module
 from drd.model.plan import SecretRef
+from drd.model.schemes import SCHEMES
 from drd.registry import KINDS
 from tests.e2e.kit_site import Machine
 from tests.e2e.site import PASSWORD, Result, Site, small_site
 from tests.security.forging import add_text, own_tar, store_own
 
 
-def orders(text: str, *, url: str, known: Collection[SecretRef] = ()) -> list[str]:
-    return [order.line for order in module.orders(text, url=url, known=known)]
+def orders(
+    text: str,
+    *,
+    url: str,
+    access: Mapping[str, object] = MappingProxyType({}),
+    known: Collection[SecretRef] = (),
+) -> list[str]:
+    return [order.line for order in module.orders(text, url=url, access=access, known=known)]
 
 
 @pytest.fixture
@@ -124,6 +132,27 @@ def test_secret_of_the_host_is_handed_to_no_address_out_of_the_repository(
     bootstrap(site, machine, "--accept-commands")
 
 
+def test_a_stored_plan_with_an_impossible_account_is_refused_with_its_line(
+    site: Site, machine: Machine
+) -> None:
+    text = (site.base / "plans/shop.yaml").read_text()
+    more = (
+        "repositories:\n"
+        "  off: {url: 'azure:box:/c', copy_of: primary, password: {credential: x},"
+        " azure: {account_name: 'evil.example:8843/x'}}\n"
+    )
+    plan = text.replace("repositories:\n", more)
+    line = plan[: plan.index("  off:")].count("\n") + 1
+    store_own(site, own_tar(lambda tar: add_text(tar, "./etc/shop.yaml", plan)))
+    told = bootstrap(site, machine, "--accept-commands", code=2)
+    assert (
+        f"shop.yaml:{line}: repositories.off.azure.account_name: 'evil.example:8843/x' is not a "
+        "possible name of a storage account" in told.err
+    )
+    assert "write 3 to 24 small letters and digits" in told.err
+    assert not machine.root.exists()
+
+
 def test_plans_of_the_host_itself_are_shown_and_come_back(site: Site, machine: Machine) -> None:
     told = bootstrap(site, machine)  # it has no commands
     assert f"{site.base}/shop.db" in told.err
@@ -189,8 +218,14 @@ def test_effects_of_a_plan_are_listed_completely() -> None:
     ]
 
 
-def asking(text: str, *, url: str = "/srv/repo", known: Collection[SecretRef] = ()) -> list[str]:
-    found = module.orders(text, url=url, known=known)
+def asking(
+    text: str,
+    *,
+    url: str = "/srv/repo",
+    access: Mapping[str, object] = MappingProxyType({}),
+    known: Collection[SecretRef] = (),
+) -> list[str]:
+    found = module.orders(text, url=url, access=access, known=known)
     return [order.line.partition(": ")[0] for order in found if order.asks]
 
 
@@ -282,6 +317,71 @@ def test_effects_that_could_leak_need_acceptance(how: str) -> None:
     assert asking(HANDED_OUT[how], url=TYPED, known=KNOWN)
 
 
+AZURE = "azure:box:/p"
+SAS = SecretRef("credential", "sas")
+
+
+def at_azure(settings: str) -> str:
+    return with_repository(
+        f"url: 'azure:box:p/', password: {{file: /etc/drd/pw}}, azure: {{{settings}}}"
+    )
+
+
+def asked_at_azure(settings: str, **typed: object) -> list[str]:
+    text = at_azure(settings)
+    found = asking(text, url=AZURE, access={"account_sas": SAS, **typed}, known=[*KNOWN, SAS])
+    return [key.removeprefix("repositories.x.") for key in found]
+
+
+@pytest.mark.parametrize("account", ["evil", "evil.example:8843/x", "{credential: sas}", "[acme]"])
+def test_a_secret_goes_to_no_other_account_at_the_same_address(account: str) -> None:
+    settings = f"account_name: {account}, account_sas: {{credential: sas}}"
+    if account.startswith("evil."):
+        settings = settings.replace(account, f'"{account}"')
+    assert asked_at_azure(settings, account_name="acme") == [
+        "password", "azure.account_name", "azure.account_sas"
+    ]  # fmt: skip
+    # The machine's own login needs no secret in the plan.
+    settings = settings.partition(", account_sas")[0]
+    assert "azure.account_name" in asked_at_azure(settings, account_name="acme")
+
+
+def test_a_secret_goes_to_no_server_of_another_suffix() -> None:
+    ours = "account_name: acme, account_sas: {credential: sas}"
+    other = f"{ours}, endpoint_suffix: evil.example"
+    home, away = {"account_name": "acme"}, {"account_name": "acme", "endpoint_suffix": "a.example"}
+    asked = ["password", "azure.account_sas", "azure.endpoint_suffix"]
+    assert asked_at_azure(other, **home) == asked
+    assert asked_at_azure(other, **away) == asked
+    assert asked_at_azure(ours, **away) == asked
+    told = orders(at_azure(ours), url=AZURE, access=away, known=[*KNOWN, SAS])
+    assert "repositories.x.azure.endpoint_suffix: null" in told
+
+
+def test_healthy_twin_the_account_that_was_named_needs_no_option() -> None:
+    ours = "account_name: acme, account_sas: {credential: sas}"
+    usual = f"{ours}, endpoint_suffix: Core.windows.net"
+    assert asked_at_azure(ours, account_name="acme") == []
+    assert asked_at_azure(usual, account_name="acme") == []
+    assert asked_at_azure(ours, account_name="acme", endpoint_suffix="core.windows.net") == []
+
+
+def test_every_setting_in_plain_text_is_judged_to_move_no_data_or_to_be_a_place() -> None:
+    plain = {
+        f"{scheme.name}.{key}": setting.place is not None
+        for scheme in SCHEMES.values()
+        for key, setting in scheme.settings.items()
+        if not setting.secret
+    }
+    assert plain == {
+        "rest.user": False,
+        "rest.ca_cert": False,
+        "azure.account_name": True,
+        "azure.endpoint_suffix": True,
+        "gs.project_id": False,
+    }
+
+
 HONEST = f"""
 plan: shop
 owner: me
@@ -329,6 +429,65 @@ def test_healthy_twin_an_honest_host_needs_no_option() -> None:
     shown = orders(HONEST_CONFIG, url=TYPED)
     assert 'notify.0.host: "localhost"' in shown
     assert 'state.password: {"credential": "drd-state"}' in shown
+
+
+RCLONE = """
+plan: shop
+repositories:
+  primary:
+    url: rclone:nas:shop
+    password: {{file: {password}}}
+    rclone: {{config: {{file: {config}}}}}
+components:
+  conf: {{kind: files, paths: [/etc/shop, /srv/shop/]}}
+  db: {{kind: sqlite, path: /var/lib/shop/shop.db}}
+targets: {{standby: {{conf: {{path: /mnt/back}}}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("config", "by"),
+    [
+        ("/srv/shop/rclone.conf", "components.conf.paths"),
+        ("/srv/./other/../shop/deep/rclone.conf", "components.conf.paths"),
+        ("/var/lib/shop/shop.db", "components.db.path"),
+        ("/mnt/back/rclone.conf", "targets.standby.conf.path"),
+    ],
+)
+def test_a_file_that_a_recovery_replaces_is_trusted_only_after_acceptance(
+    config: str, by: str
+) -> None:
+    """Whoever has the password stores a plan of which a recovery writes its own rclone.conf: rclone
+    runs the commands in it."""
+    text = RCLONE.format(config=config, password="/etc/shop.pw")
+    known = [SecretRef("file", config), SecretRef("file", "/etc/shop.pw")]
+    found = module.orders(text, url="rclone:nas:shop", known=known)
+    (asked,) = [order.line for order in found if order.asks]
+    assert asked == (
+        f'repositories.primary.rclone.config: {{"file": "{config}"}}, which a recovery of {by} '
+        "replaces"
+    )
+
+
+def test_a_file_that_another_plans_recovery_replaces_is_asked_about(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/srv/shop")
+    text = RCLONE.format(config="/srv/nas/rclone.conf", password=f"{tmp_path}/link/pw")
+    known = [SecretRef("file", "/srv/nas/rclone.conf"), SecretRef("file", f"{tmp_path}/link/pw")]
+    (linked,) = asking(text, url="rclone:nas:shop", known=known)
+    assert linked == "repositories.primary.password", "behind a link of this host"
+    other = "plan: nas\ncomponents: {all: {kind: files, paths: [/srv/nas]}}\n"
+    by_file = module.stored_orders(
+        {"shop": text, "nas": other}, None, url="rclone:nas:shop", access={}, known=known
+    )
+    asked = [order.line.partition(":")[0] for order in by_file["plans/shop.yaml"] if order.asks]
+    assert asked == ["repositories.primary.password", "repositories.primary.rclone.config"]
+    assert not any(order.asks for order in by_file["plans/nas.yaml"])
+
+
+def test_healthy_twin_files_beside_what_is_restored_need_no_option() -> None:
+    text = RCLONE.format(config="/srv/shop-rclone.conf", password="/etc/shop.pw")
+    known = [SecretRef("file", "/srv/shop-rclone.conf"), SecretRef("file", "/etc/shop.pw")]
+    assert asking(text, url="rclone:nas:shop", known=known) == []
 
 
 def test_the_command_of_a_secret_that_is_not_known_is_told() -> None:
@@ -427,7 +586,8 @@ def is_under(key: tuple[str, ...], patterns: Collection[tuple[str, ...]]) -> boo
 
 RUN = {
     "plan": "components.*.before.command components.*.after.command components.*.bin_dir "
-    "checks.*.run targets.*.*.bin_dir runbook erasures checks.*.query kit.recipients kit.file",
+    "checks.*.run targets.*.*.bin_dir runbook erasures checks.*.query kit.recipients kit.file "
+    "repositories.*.command repositories.*.azure.account_name repositories.*.azure.endpoint_suffix",
     "daemon": "notify.*.command kit.recipients kit.file extensions",
 }
 """What is meant to be asked about, beside secrets. A key that comes to be belongs here, or in the

@@ -115,7 +115,7 @@ def test_directories_of_unknown_runs_are_reported_and_stay(site: Site, victim: P
     assert (victim / "precious").exists()
     assert left.is_dir()
     told = site.drd("doctor", "shop", code=None).out
-    assert f"{left} contains" in told
+    assert f"{left} has the name of a run's work directory and contains" in told
     assert "the catalogue has no run feedface" in told
     assert f"rm -r {left}" in told
     assert left.is_dir()
@@ -130,7 +130,7 @@ def test_directory_with_the_name_of_a_known_run_needs_its_stamp(site: Site, vict
     site.drd("backup", "shop")
     assert (victim / "precious").exists()
     assert left.is_dir()
-    assert f"run {run} did not create it" in site.drd("doctor", "shop", code=None).out
+    assert f"run {run} of this drd did not create it" in site.drd("doctor", "shop", code=None).out
 
 
 @pytest.mark.parametrize("mark", ["drd_feedface", "drd_0badcafe", "", "/", None])
@@ -298,6 +298,8 @@ def test_sweep_follows_no_link_of_a_sandboxs_server(tmp_path: Path, linked: bool
         production = base / "data"
         production.mkdir()
     server = subprocess.Popen(["postgres", "60"], executable="/bin/sleep", cwd=production)
+    while not Path(f"/proc/{server.pid}/cmdline").read_bytes():
+        time.sleep(0.01)  # its exec is not over yet
     try:
         PostgresKind().sweep(base.parent)
         if linked:

@@ -20,8 +20,8 @@ from tests.e2e.site import Site, small_site
 
 EVIL = "\x1b]0;pwn\x07\x1b[2J\x1b[8m\u202e\x9b1m\r\nDRD OK"
 VERBS = [
-    "status", "status --nagios", "schedule", "runs", "points shop", "alerts", "readiness shop",
-    "doctor shop", "catalogue verify", "verify shop", "backup shop",
+    "status", "status --nagios", "schedule", "runs", "points shop", "ls shop", "alerts",
+    "readiness shop", "doctor shop", "catalogue verify", "verify shop", "backup shop",
 ]  # fmt: skip
 ON_A_TERMINAL = ["status", "schedule", "readiness shop"]
 _PAINT = re.compile("\x1b\\[(?:0|1|2|3[0-9])m")

@@ -5,6 +5,7 @@ directory that the caller gives, and is ended at the end of the block or when it
 """
 
 from tests.servers.child import ServerError, short_directory
+from tests.servers.far import RestServer, SshServer, rest_server, ssh_server
 from tests.servers.postgres import PostgresServer, postgres_server
 from tests.servers.proxy import Proxy, tcp_proxy
 from tests.servers.s3 import S3Server, s3_server
@@ -12,10 +13,14 @@ from tests.servers.s3 import S3Server, s3_server
 __all__ = [
     "PostgresServer",
     "Proxy",
+    "RestServer",
     "S3Server",
     "ServerError",
+    "SshServer",
     "postgres_server",
+    "rest_server",
     "s3_server",
     "short_directory",
+    "ssh_server",
     "tcp_proxy",
 ]

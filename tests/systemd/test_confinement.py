@@ -8,7 +8,8 @@ import json
 import pytest
 
 from drd.cli.as_service import restrictions
-from drd.flows.host.unit_limits import hides, mount_of, read_mounts
+from drd.flows.host.unit_limits import hides, mount_of
+from drd.process.mounts import parse_mounts
 from tests.servers.nspawn import DRD, Machine
 
 # On one system.
@@ -41,15 +42,15 @@ MOUNTS = r"""
     ],
 )
 def test_the_mount_shows_which_directive_hides_a_path(path: str, directive: str | None) -> None:
-    hidden = hides(read_mounts(MOUNTS), path)
+    hidden = hides(parse_mounts(MOUNTS), path)
     assert (hidden[0] if hidden else None) == directive
 
 
 def test_mount_is_the_last_of_the_nearest() -> None:
-    mounts = read_mounts(MOUNTS)
+    mounts = parse_mounts(MOUNTS)
     shared = mount_of(mounts, "/srv/share/a")
     assert shared is not None
-    assert (shared.point, shared.read_only, shared.file_system_read_only) == (
+    assert (str(shared.place), shared.read_only, shared.file_system_read_only) == (
         "/srv/share",
         True,
         True,

@@ -74,7 +74,7 @@ def test_uninstall_removes_what_install_put_and_nothing_else(tmp_path: Path) -> 
         (tmp_path / path).write_text("mine")
     said = drd("uninstall", "--prefix", str(tmp_path))
     assert files(tmp_path) == mine
-    assert "holds shop.yaml" in said.out
+    assert "contains shop.yaml" in said.out
     assert f"state stays in {tmp_path}/var/lib/drd" in said.err
     assert set(actions(tmp_path, "uninstall").values()) == {"keep"}
 

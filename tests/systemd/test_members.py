@@ -55,7 +55,7 @@ def test_members_ask_the_service_and_strangers_get_nothing(system: Machine) -> N
             f"runuser -u {user} -- ls /var/lib/drd 2>&1", check=False
         )
     beside = system.sh(f"{DRD} backup conf 2>&1")
-    assert "a daemon runs on this host" in beside
+    assert "the daemon that runs on this host" in beside
 
 
 def as_user(system: Machine, user: str, *words: str) -> str:

@@ -57,11 +57,12 @@ OWNED = "find /var/lib/drd /var/cache/drd /srv/backups/shop -user root"
 
 @pytest.fixture
 def host(system: Machine) -> Machine:
-    system.run(DRD, "install")
+    system.write("/etc/drd/plans/shop.yaml", PLAN)
+    said = system.run(DRD, "install").stdout
+    assert "1. drd doctor --as-service" in said, "there is a plan already"
     system.sh(DATABASE)
     system.write("/etc/drd/credentials/shop-restic", "correct horse", mode=0o600)
     system.write("/etc/shop/only-root", "for root's eyes", mode=0o600)
-    system.write("/etc/drd/plans/shop.yaml", PLAN)
     system.sh("chmod 700 /etc/shop; install -d -m 700 /srv/only-root; install -d /srv/backups")
     return system
 

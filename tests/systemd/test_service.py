@@ -181,6 +181,52 @@ def test_lines_of_one_plan_are_found_by_its_name(service: Machine) -> None:
     assert "daemon.started" not in mine
 
 
+BROKEN = """
+plan: broken
+objectives: {rpo: 1h, rto: 1h}
+components: {conf: {kind: files, paths: [/etc/not-there]}}
+repositories: {primary: {url: /srv/backups/slow, password: {credential: shop-restic}}}
+backup: {every: 1h, jitter: none}
+"""
+
+
+def lines_of(machine: Machine) -> list[dict[str, Any]]:
+    """drd's own lines in the journal."""
+    unit = ("-u", "drd.service", "SYSLOG_IDENTIFIER=drd", "-o", "json", "--no-pager", "--quiet")
+    return [json.loads(line) for line in machine.run("journalctl", *unit).stdout.splitlines()]
+
+
+def test_each_line_has_one_message_and_each_error_one_line(service: Machine) -> None:
+    before = service.path("/etc/drd/drd.yaml").read_text()
+    script = "notify: [{kind: exec, name: script, command: [/bin/true]}]\n"
+    service.write("/etc/drd/drd.yaml", script)
+    service.write("/etc/drd/plans/broken.yaml", BROKEN)
+    service.run("systemctl", "reload", "drd")
+
+    def said(event: str) -> list[dict[str, Any]]:
+        return [line for line in lines_of(service) if line.get("EVENT") == event]
+
+    service.wait_until(lambda: bool(said("message.delivered")), 60, "a message")
+    service.wait_until(
+        lambda: any(line["PLAN"] == "broken" for line in said("run.over")), 60, "the run"
+    )
+    lines = lines_of(service)
+    assert {type(line["MESSAGE"]) for line in lines} == {str}, "not a list of two"
+    assert all(line["MESSAGE"].startswith(line["EVENT"]) for line in lines)
+    assert not said("tick")
+    [over] = [line for line in said("run.over") if line["PLAN"] == "broken"]
+    assert (over["STATE"], over["PRIORITY"]) == ("failed", "4")
+    assert [line["EVENT"] for line in lines if "not-there" in line["MESSAGE"]] == ["run.over"]
+    assert {line["EVENT"] for line in lines if line.get("RUN") == over["RUN"]} == {
+        "run.dispatched",
+        "run.over",
+    }
+    service.write("/etc/drd/drd.yaml", before)
+    service.sh("rm /etc/drd/plans/broken.yaml")
+    service.run("systemctl", "reload", "drd")
+    service.run(DRD, "plan", "forget", "broken", "--yes")
+
+
 def test_reload_takes_a_new_plan_and_refuses_a_broken_one(service: Machine) -> None:
     before = main_pid(service)
     service.write("/etc/drd/plans/slow.yaml", SLOW)
@@ -336,9 +382,15 @@ def test_member_of_the_group_reads_the_status_and_opens_nothing_of_the_state(
     service.run("systemctl", "start", "drd")
     service.wait_until(sees_the_daemon, 30, "a summary of the daemon's")
 
-    theirs, roots = json.loads(theirs_now().stdout), told(service, "status")
-    assert [p["verdict"] for p in theirs["plans"]] == [p["verdict"] for p in roots["plans"]]
-    assert theirs["daemon"]["state"] == "running"
+    def verdicts(status: dict[str, Any]) -> list[str]:
+        return [p["verdict"] for p in status["plans"]]
+
+    service.wait_until(  # the summary is that of a moment before
+        lambda: verdicts(json.loads(theirs_now().stdout)) == verdicts(told(service, "status")),
+        60,
+        "the same status as root's",
+    )
+    assert json.loads(theirs_now().stdout)["daemon"]["state"] == "running"
     service.write("/srv/try.py", TRY_ALL)
     everything = "find /var/lib/drd /var/cache/drd | tee /srv/paths"
     assert "/var/lib/drd/drd.db" in service.sh(everything)

@@ -13,18 +13,18 @@ from drd.actions import action_for
 from drd.actions.command import CommandSettings
 from drd.actions.erasures import ErasuresSettings
 from drd.actions.http import HttpSettings
-from drd.actions.launch import last_line
 from drd.actions.sql import SqlSettings
 from drd.actions.start import Ready, StartSettings
 from drd.actions.stop import StopSettings
 from drd.errors import StepFailed
 from drd.model.runbook import Step, Undo
 from drd.ports.action import ActionContext
+from drd.process.listeners import last_line
 from drd.registry import ACTIONS
 
 UNDO = Undo(("no-such-undo",))
-NO_TOOL = "there is no program no-such-tool on this host"
-NO_UNDO = "there is no program no-such-undo on this host"
+NO_TOOL = "program no-such-tool is not installed on this host"
+NO_UNDO = "program no-such-undo is not installed on this host"
 
 
 @pytest.fixture
@@ -108,3 +108,84 @@ def test_last_words_of_a_program_hold_no_part_of_a_secret(tmp_path: Path, before
     shown = last_line(tmp_path / "app.log")
     assert not any(secret[at : at + 8] in shown for at in range(len(secret) - 8))
     assert before > 1000 or shown.startswith("." * before + "***"[: 300 - before])
+
+
+SYSTEMCTL = """#!/bin/sh
+echo "$@" >>"$0.asked"
+case " $* " in *" show "*)
+    case "$5$4" in
+        *gone*) echo LoadState=not-found; echo ActiveState=inactive ;;
+        *off*) echo LoadState=masked; echo ActiveState=inactive; echo Type=simple ;;
+        *dies*) echo LoadState=loaded; echo ActiveState=failed; echo Result=exit-code ;;
+        *loops*)
+            echo LoadState=loaded; echo ActiveState=active; echo Type=simple
+            echo "NRestarts=$(wc -l <"$0.asked")" ;;
+        *) echo LoadState=loaded; echo ActiveState=active; echo Type=simple; echo NRestarts=3 ;;
+    esac ;;
+esac
+"""
+
+
+def test_a_unit_that_this_host_lacks_is_named_and_needs_no_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(SYSTEMCTL)
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    def looked(kind: str, settings: object) -> list[tuple[str, str]]:
+        found = action_for(kind).preflight(Step("s", kind, settings=settings))
+        assert all((f.code, f.severity) == ("systemd-unit", "warning") for f in found)
+        return [(f.text, f.remedy) for f in found]
+
+    there = "tick.service"
+    assert (
+        looked("start", StartSettings(unit=there)) == looked("stop", StopSettings(unit=there)) == []
+    )
+    ((text, remedy),) = looked("start", StartSettings(unit="gone.service"))
+    assert text == "gone.service does not exist on this host, so the step cannot start it"
+    assert remedy.startswith("install gone.service before that step: its package, or its file in ")
+    assert looked("start", StartSettings(unit="off.service")) == [
+        (
+            "systemd does not start off.service, because the unit is masked",
+            "systemctl unmask off.service",
+        )
+    ]
+    nothing = "gone.service does not exist on this host, so there is nothing to stop"
+    assert looked("stop", StopSettings(unit="gone.service")) == [
+        (nothing, "if the unit has another name here, correct `unit` in the plan")
+    ]
+
+    def context(kind: str, settings: object) -> ActionContext:
+        return ActionContext(
+            step=Step("s", kind, settings=settings),
+            key="run/s",
+            value=lambda name: name,
+            environment={},
+            inspectors=pytest.fail,
+            directory=tmp_path,
+            stays=True,
+        )
+
+    stopped = action_for("stop").run(context("stop", StopSettings(unit="gone.service")))
+    assert stopped == {"stopped": True, "down": [], "says": nothing}
+    with pytest.raises(StepFailed, match=r"gone\.service does not exist on this host") as caught:
+        action_for("start").run(context("start", StartSettings(unit="gone.service")))
+    assert "install gone.service" in caught.value.hint
+    action_for("stop").run(context("stop", StopSettings(unit=there)))
+    with pytest.raises(
+        StepFailed, match=r"dies\.service ended right after its start \(exit-code"
+    ) as died:
+        action_for("start").run(context("start", StartSettings(unit="dies.service")))
+    assert died.value.hint.startswith("see why: `journalctl -u dies.service -n 20`")
+    with pytest.raises(StepFailed, match=r"loops\.service ends right after its start, and systemd"):
+        action_for("start").run(context("start", StartSettings(unit="loops.service")))
+    assert action_for("start").run(context("start", StartSettings(unit=there)))["pid"] is None
+    asked = (tmp_path / "systemctl.asked").read_text().splitlines()
+    assert [a for a in asked if not a.startswith("show")] == [
+        "stop -- tick.service",
+        "start -- dies.service",
+        "start -- loops.service",
+        "start -- tick.service",
+    ]

@@ -10,8 +10,10 @@ import pytest
 from drd.model.alert_facts import (
     ChannelState,
     DiskFacts,
+    GoneSecret,
     HostFacts,
     JobFacts,
+    LaterCredential,
     PackageTrouble,
     PlanMore,
     VerificationFacts,
@@ -27,7 +29,16 @@ from drd.model.conditions import (
     stored_text_differs,
 )
 from drd.model.exposure import judge_copy
-from drd.model.facts import CopyFacts, FindingFacts, NotLoaded, PausedFacts, PlanFacts
+from drd.model.facts import (
+    ComponentFacts,
+    CopyFacts,
+    FindingFacts,
+    NotLoaded,
+    PausedFacts,
+    PlanFacts,
+    UnfinishedFacts,
+    UnreadyFacts,
+)
 from drd.model.finding import Finding
 from drd.model.host_conditions import AT_THE_HOST, has_just_come_back, host_conditions
 from drd.model.job_history import JobHistory
@@ -162,6 +173,18 @@ def test_retention_that_waits_is_told_by_one_alert_each() -> None:
     assert of_plan(healthy()) == []
 
 
+def test_each_recovery_that_was_not_finished_has_an_alert_of_its_own() -> None:
+    """The second one is told at once, with its own time, although the first is hardly over."""
+
+    def stopped(run: str) -> list[tuple[str, str, str]]:
+        left = UnfinishedFacts(run, ago(MINUTE), "cancelled", ("db",), ("conf",))
+        found = conditions(assess(healthy(unfinished=left), NOW), healthy(), PlanMore(), NOW)
+        return [(c.kind, c.severity, c.subject) for c in found]
+
+    assert stopped("a1") == [("recovery-unfinished", "critical", "a1")]
+    assert stopped("b2") == [("recovery-unfinished", "critical", "b2")]
+
+
 def test_a_plan_file_that_was_never_loaded_fires() -> None:
     assert of_plan(NotLoaded("new", "/p/new.yaml", "not loaded: broken")) == [
         ("plan-not-loaded", "warning")
@@ -180,7 +203,11 @@ def test_every_kind_that_ends_at_once_exists() -> None:
     found = {kind for f in (everything, late, unclear, never, damaged) for kind, _ in of_plan(f)}
     found |= {kind for kind, _ in of_plan(healthy(digest="d2"))}
     found |= {kind for kind, _ in of_plan(healthy(load_error="its file is gone"))}
-    refused = HostFacts(configuration_error="drd.yaml:1: limts: unknown key")
+    refused = HostFacts(
+        configuration_error="drd.yaml:1: limts: unknown key",
+        credentials=(LaterCredential("hook", NOW),),
+        gone_secrets=(GoneSecret("/etc/drd/credentials/hook", NOW),),
+    )
     found |= {c.kind for c in host_conditions(refused, None, NOW)}
     found |= {exposed_file("p", "is open", "chmod").kind, stored_text_differs("p", "other").kind}
     assert found >= AT_ONCE
@@ -240,7 +267,8 @@ def test_damage_raises_one_alert() -> None:
 def test_a_failing_backup_says_why_and_how_often() -> None:
     [text] = words(healthy(failures=failures(3, "no route to host\nrestic: retrying")))
     assert text == (
-        "backup-failing : backup failed: no route to host (3 tries, last 4m ago) > drd run show "
+        "backup-failing : backup failed: no route to host (3 tries, last at 2026-11-25 00:27:00 "
+        "UTC) > drd run show "
         "4f2a"
     )
 
@@ -250,8 +278,8 @@ def test_an_incomplete_point_raises_one_alert() -> None:
     assert of_plan(facts) == [("point-incomplete", "warning")]
     [text] = words(facts)
     assert text == (
-        "point-incomplete : newest point 9b0d is incomplete: sessions: redis is gone"
-        " > drd points orders-api"
+        "point-incomplete : the newest restore point 9b0d is incomplete: sessions: redis is "
+        "gone > drd points orders-api"
     )
     later = facts._replace(failures=failures(2))
     assert of_plan(later) == [("backup-failing", "warning"), ("point-incomplete", "warning")]
@@ -274,7 +302,9 @@ def test_failing_work_raises_an_alert(kind: str) -> None:
     job = JobFacts(runs)
     assert of_plan(healthy(), PlanMore((job,))) == [(f"{kind}-failing", "warning")]
     [text] = words(healthy(), PlanMore((job,)))
-    assert text.endswith("of primary failed: locked (2 tries, last 1h ago) > drd run show 77aa")
+    assert text.endswith(
+        "of primary failed: locked (2 tries, last at 2026-11-24 23:31:00 UTC) > drd run show 77aa"
+    )
 
 
 @pytest.mark.parametrize("kind", ["retention", "prune", "verification", "readiness"])
@@ -308,19 +338,24 @@ def test_a_job_says_what_it_is_about_and_when_it_was_done_last() -> None:
     late = JobFacts(ran("copy"), since=due_at, due_at=due_at, done_at=ago(DAY))
     [text] = words(healthy(), PlanMore((late,)))
     assert text == (
-        "copy-overdue primary: copying of primary is overdue by 3h, last done 1d ago > drd "
+        "copy-overdue primary: copying of primary is overdue: it was due at 2026-11-24 21:31:00 "
+        "UTC, and it was last done at 2026-11-24 00:31:00 UTC > drd "
         "schedule orders-api"
     )
     never = JobFacts(JobHistory(kind="readiness"), since=due_at, due_at=due_at)
     assert words(healthy(), PlanMore((never,))) == [
         (
-            "readiness-overdue : the readiness check is overdue by 3h, never done > drd schedule "
+            "readiness-overdue : the readiness check is overdue: it was due at 2026-11-24 "
+            "21:31:00 UTC, and it was never done > drd schedule "
             "orders-api"
         )
     ]
     kit = JobHistory(kind="kit", subject="verify", tries=2, last_finished_at=ago(HOUR))
     assert words(healthy(), PlanMore((JobFacts(kit),))) == [
-        "kit-failing verify: test of the recovery kit failed (2 tries, last 1h ago) > "
+        (
+            "kit-failing verify: test of the recovery kit failed (2 tries, last at 2026-11-24 "
+            "23:31:00 UTC) > "
+        )
     ]
 
 
@@ -550,7 +585,7 @@ def test_a_dead_channel_says_since_when_and_why() -> None:
 
     assert text() == "channel mail cannot deliver messages"
     assert text(failing_since=ago(HOUR), tries=2, error="refused\nby the server") == (
-        "channel mail cannot deliver messages for 1h (2 tries): refused"
+        "channel mail cannot deliver messages since 2026-11-24 23:31:00 UTC (2 tries): refused"
     )
 
 
@@ -574,7 +609,11 @@ def test_downtime_beyond_an_rpo_raises_an_alert() -> None:
     down: dict[str, Any] = {"down_from": ago(HOUR + MINUTE), "down_to": ago(MINUTE)}
     [found] = host_conditions(HostFacts(**down), rpos, NOW)
     assert (found.kind, found.severity) == ("daemon-down", "warning")
-    assert found.text == "drd was down, or its host slept, for 1h: longer than the RPO of a"
+    assert (
+        found.text
+        == "drd was down, or its host slept, from 2026-11-24 23:30:00 UTC to 2026-11-25 00:30:00 "
+        "UTC: 1h, longer than the RPO of a"
+    )
     assert of_host((("b", 7200.0),), **down) == []
     assert of_host(rpos, down_from=ago(HOUR), down_to=ago(HOUR - MINUTE)) == []
     assert of_host(rpos, down_from=ago(1000), down_to=ago(100)) == [], "as long as the RPO"
@@ -591,6 +630,10 @@ def test_no_plan_and_no_catalogue_fire() -> None:
     assert of_host(()) == [("no-plan", "info")]
     assert of_host(None, catalogue_error="disk full") == [("catalogue", "critical")]
     assert of_host(None, configuration_error="drd.yaml:3: x") == [("configuration", "warning")]
+    for restart, command in ((False, "reload"), (True, "restart")):
+        facts = HostFacts(configuration_error="drd.yaml:3: x", needs_restart=restart)
+        [condition] = host_conditions(facts, None, NOW)
+        assert condition.remedy == f"drd config check && systemctl {command} drd"
     assert {"catalogue", "clock-jumped", "configuration", "disk"} == AT_THE_HOST
 
 
@@ -633,3 +676,25 @@ def test_the_alert_of_a_package_has_its_severity_and_remedy() -> None:
     trouble = PackageTrouble("drd-mine", "no channel is left", "critical", "systemctl restart drd")
     (found,) = host_conditions(HostFacts(extensions=(trouble,)), [("shop", 900.0)], NOW)
     assert (found.severity, found.remedy) == ("critical", "systemctl restart drd")
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_source_that_cannot_be_read_is_told_by_its_failing_backups(alone: bool) -> None:
+    """Where it is the only component, a run that stored nothing left no record of it."""
+    db = ComponentFacts("db", "postgres", ago(HOUR), 1, None if alone else "no route")
+    components = (db,) if alone else (db, ComponentFacts("conf", "files", ago(60)))
+    facts = healthy(
+        components=components,
+        failures=failures(3, "no route"),
+        unready=UnreadyFacts(ago(MINUTE), "", "not ready", ()),
+    )
+    found = [
+        Finding("reachable", "error", "db", "no route"),
+        Finding("sandbox", "error", "db", "no program"),
+    ]
+    kinds = of_plan(facts, PlanMore(readiness=tuple(found)))
+    assert kinds == [("backup-failing", "warning"), ("not-ready", "warning")]
+    told = words(facts, PlanMore(readiness=tuple(found)))
+    assert told[-1].startswith("not-ready db: sandbox")
+    working = facts._replace(failures=None, components=(db._replace(error=None),))
+    assert len(of_plan(working, PlanMore(readiness=tuple(found)))) == 2, "nothing else tells it"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ import pytest
 from drd.flows.alerts.messages import message, routed
 from drd.model.alerts import AlertChange, Transition
 from drd.model.message import ChannelSpec
+from drd.model.text import shortened
+from drd.model.titles import LONGEST, TITLES, title_of
 from tests.alert_support import NOON, World, after, bad
 
 MAIL = ChannelSpec("mail", "smtp", None, on=("firing",), severities=("critical",))
@@ -30,32 +34,97 @@ def transition(change: AlertChange, severity: str = "critical") -> Transition:
 @pytest.mark.parametrize(
     ("change", "event", "title", "last"),
     [
-        (AlertChange.FIRED, "firing", "late", "To silence it: drd ack a1 --by NAME"),
+        (AlertChange.FIRED, "firing", "RPO exceeded", "To silence it: drd ack a1 --by NAME"),
         (
             AlertChange.ESCALATED,
             "firing",
-            "now critical: late",
+            "now critical: RPO exceeded",
             "To silence it: drd ack a1 --by NAME",
         ),
         (
             AlertChange.EXPIRED,
             "firing",
-            "acknowledgement ended: late",
+            "acknowledgement ended: RPO exceeded",
             "To silence it: drd ack a1 --by NAME",
         ),
-        (AlertChange.REMINDED, "firing", "still: late", "To silence it: drd ack a1 --by NAME"),
-        (AlertChange.ACKNOWLEDGED, "acknowledged", ("acknowledged: "
-                                              "late"), "by anna until 2026-11-25T20:00:00Z"),
-        (AlertChange.RESOLVED, "resolved", "resolved: late", "It lasted 1h 55m."),
+        (
+            AlertChange.REMINDED,
+            "firing",
+            "still: RPO exceeded",
+            "To silence it: drd ack a1 --by NAME",
+        ),
+        (
+            AlertChange.ACKNOWLEDGED,
+            "acknowledged",
+            "acknowledged: RPO exceeded",
+            "by anna until 2026-11-25T20:00:00Z",
+        ),
+        (AlertChange.RESOLVED, "resolved", "resolved: RPO exceeded", "It was: late"),
     ],
-)  # fmt: skip
+)
 def test_every_change_has_its_words(change: AlertChange, event: str, title: str, last: str) -> None:
     found = message(transition(change))
     assert found is not None
     assert (found.event, found.title) == (event, f"orders-api: {title}")
-    assert found.text.splitlines()[0] == "critical, since 2026-11-25T12:00:00Z"
+    said = ["late", "critical, since 2026-11-25 12:00:00 UTC"]
+    if change is AlertChange.RESOLVED:
+        over = (
+            "the problem ended at 2026-11-25 13:55:00 UTC; it lasted 1h 55m, since 2026-11-25 "
+            "12:00:00 UTC"
+        )
+        said = [over, "It was: late"]
+    assert found.text.splitlines()[:2] == said
     assert found.text.splitlines()[-1] == last
     assert (found.alert, found.plan, found.severity) == ("a1", "orders-api", "critical")
+
+
+DOCUMENTED = set(
+    re.findall(
+        r"`([a-z-]+)`",
+        "".join(
+            line.split("|")[1]
+            for line in Path("docs/alerts.md").read_text().splitlines()
+            if line.startswith("| `")
+        ),
+    )
+)
+
+
+def test_every_kind_of_alert_has_a_title() -> None:
+    assert set(TITLES) == DOCUMENTED
+    assert len(DOCUMENTED) > 40
+
+
+@pytest.mark.parametrize("kind", sorted(TITLES))
+@pytest.mark.parametrize("change", list(AlertChange))
+def test_a_title_is_shorter_than_80_characters_whatever_the_alert_says(
+    kind: str, change: AlertChange
+) -> None:
+    long = f"could not connect to server: No such file or directory {'x' * 300} " * 3
+    for subject in ("", "repository primary: protection", long, "y" * 200):
+        condition = bad(kind, "p" * 40, subject, "critical", long)
+        world = World()
+        world.look(NOON, replace(condition, brief=long))
+        found = message(Transition(change, None, world.one, long))
+        if found is not None:
+            assert len(found.title) <= LONGEST < 80
+            assert found.title.startswith(f"{'p' * 40}: ")
+            assert "\n" not in found.title
+            assert "{" not in found.title
+
+
+def test_a_title_names_the_check_that_failed_and_the_scenario_if_there_are_several() -> None:
+    title = title_of("drill-failed", "critical", "host-loss", 'check "few orders"')
+    assert title == 'drill failed (host-loss): check "few orders"'
+    gone = title_of("repository-gone", "critical", "primary", "it is gone")
+    assert gone == "cannot restore from repository primary: it is gone"
+    assert title_of("rpo", "warning", "") == "RPO nearly exceeded"
+
+
+def test_a_title_that_is_cut_ends_after_a_word() -> None:
+    assert shortened("one two three four", 15) == "one two three…"
+    assert shortened("one two", 7) == "one two"
+    assert shortened("x" * 90, 10) == "x" * 9 + "…"
 
 
 def test_silent_changes_send_no_message() -> None:
@@ -76,5 +145,5 @@ def test_channels_get_what_they_asked_for() -> None:
     changes = [transition(AlertChange.FIRED), transition(AlertChange.RESOLVED)]
     changes.append(transition(AlertChange.FIRED, severity="warning"))
     assert [(name, m.title) for name, m in routed(changes, [MAIL])] == [
-        ("mail", "orders-api: late")
+        ("mail", "orders-api: RPO exceeded")
     ]

@@ -18,8 +18,10 @@ def test_one_error_stays_what_it_is() -> None:
     assert found.collect(lambda: [Finding("a", "ok", "", "fine")])
     found.refuse()
     found.collect(lambda: _raises(WrongKey("the password does not open it", hint="look")))
-    with pytest.raises(WrongKey):
+    with pytest.raises(WrongKey) as caught:
         found.refuse()
+    assert caught.value.untouched
+    assert not WrongKey("of something else").untouched
 
 
 def test_several_are_told_together_and_a_remedy_once() -> None:
@@ -35,4 +37,4 @@ def test_several_are_told_together_and_a_remedy_once() -> None:
         "  db: no room in /srv",
         "  conf is not empty",
     ]
-    assert caught.value.hint.split("\n") == ["--overwrite", "make room"]
+    assert caught.value.hint.split("\n") == ["--overwrite", "db: make room"]

@@ -37,6 +37,7 @@ def check(
     *,
     is_root: bool = True,
     may_be_empty: bool = False,
+    exposed: bool = False,
 ) -> list[CheckResult]:
     def fingerprint(like: object, budget_s: float) -> Fingerprint:
         assert like is before
@@ -47,7 +48,7 @@ def check(
 
     inspector = cast(Inspector, SimpleNamespace(fingerprint=fingerprint))
     snapshot = ComponentSnapshot("it", "files", "captured", AT, "s", fingerprint=before)
-    around = context({"it": inspector}, snapshot, is_root=is_root)
+    around = replace(context({"it": inspector}, snapshot, is_root=is_root), exposed=exposed)
     if may_be_empty:
         component = Component("it", "files", None, may_be_empty=True)
         around = replace(around, plan=replace(around.plan, components={"it": component}))
@@ -120,13 +121,19 @@ def test_one_difference_is_told_and_more_are_counted() -> None:
     assert own.observed == "2 entries differ: /t/a: contents; /t/b: missing"
     [own] = check(tree(a=FILE), tree(a=FILE, c=FILE))
     assert own.observed == "/t/c: did not exist at backup"
+    [own] = check(tree(a=FILE), tree(a=FILE, c=FILE), exposed=True)
+    assert own.verdict == FAILED
+    assert own.observed == ("/t/c: did not exist at backup: does the application write already?")
 
 
 def test_what_changed_during_the_capture_is_a_part_of_its_own() -> None:
     moving = replace(FILE, size=1, volatile=True)
     own, part = check(tree(a=FILE, b=moving), tree(a=FILE))
     assert (own.verdict, part.verdict, part.part) == (PASSED, NOT_RUN, True)
-    assert (part.name, part.observed) == ("n: changed during the capture", "1 entry: /t/b")
+    assert (part.name, part.observed) == (
+        "n: changed during the capture",
+        "1 entry not compared: /t/b",
+    )
     assert own.observed.startswith("2 entries")
 
 
@@ -135,11 +142,17 @@ def test_new_names_in_a_directory_that_changed_prove_nothing() -> None:
     now = TreeFingerprint({**tree(d=TOP, a=FILE).entries, "/t/d/new": FILE, "/t/d/x/new": FILE})
     own, part = check(before, now)
     assert own.verdict is PASSED
-    assert part.observed == "3 entries: /t/d; /t/d/new; /t/d/x/new"
+    assert part.observed == "3 entries not compared: /t/d; /t/d/new; /t/d/x/new"
     unread = replace(tree(d=TOP, a=FILE), not_reached={"/t/d": "no right"})
     own, changed, not_read = check(unread, now)
-    assert (own.verdict, changed.observed) == (PASSED, "2 entries: /t/d/new; /t/d/x/new")
-    assert (not_read.name, not_read.observed) == ("n: could not be read", "1 entry: /t/d")
+    assert (own.verdict, changed.observed) == (
+        PASSED,
+        "2 entries not compared: /t/d/new; /t/d/x/new",
+    )
+    assert (not_read.name, not_read.observed) == (
+        "n: could not be read",
+        "1 entry not compared: /t/d",
+    )
 
 
 def test_what_could_not_be_read_is_not_missing() -> None:

@@ -60,11 +60,14 @@ def run(
     before: Fingerprint | None,
     now: DatabaseFingerprint | Exception | None,
     tolerance: int | str = 0,
+    *,
+    exposed: bool = False,
 ) -> list[CheckResult]:
     settings = RowsCheck(kind="rows", name="rows", component="db", tolerance=tolerance)
     snapshot = ComponentSnapshot("db", "sqlite", "captured", fingerprint=before)
     inspectors = {} if now is None else {"db": Database(now)}
-    return RowCounts().run(CheckSpec("rows", "rows", "db", settings), context(inspectors, snapshot))
+    seen = replace(context(inspectors, snapshot), exposed=exposed)
+    return RowCounts().run(CheckSpec("rows", "rows", "db", settings), seen)
 
 
 def test_the_same_counts_pass_with_a_summary() -> None:
@@ -95,10 +98,25 @@ def test_a_table_that_was_never_counted_still_has_to_be_there() -> None:
     assert "b is missing" in own.observed
 
 
+def test_more_rows_than_at_the_backup_are_said_in_words_and_stay_a_failure() -> None:
+    before, more = tables(a=300, b=12), tables(a=2300, b=12)
+    (drilled,) = run(before, more)
+    assert drilled.verdict is CheckVerdict.FAILED
+    assert drilled.observed == "a has 2,300 rows, 2,000 rows more than at the backup"
+    (recovered,) = run(before, more, exposed=True)
+    assert recovered.verdict is CheckVerdict.FAILED
+    assert recovered.observed == f"{drilled.observed}: does the application write already?"
+    (lost,) = run(before, tables(a=2300, b=11), exposed=True)
+    assert lost.verdict is CheckVerdict.FAILED
+    assert "does the application" not in lost.observed
+
+
 def test_at_most_five_differences_are_named() -> None:
     before = tables(**{f"t{n}": 1 for n in range(9)})
     (own,) = run(before, tables(**{f"t{n}": 2 for n in range(9)}))
-    assert own.observed.startswith("9 tables differ: t0 has 2 rows, had 1; ")
+    assert own.observed.startswith(
+        "9 tables differ: t0 has 2 rows, 1 row more than at the backup; "
+    )
     assert own.observed.endswith("; and 4 more")
 
 
@@ -152,7 +170,8 @@ def test_a_materialised_view_that_is_computed_anew_is_not_run_when_it_differs() 
     assert own.observed == "2 tables, 7 rows, 0 differ"
     assert (part.name, part.verdict, part.part) == ("rows: stale", CheckVerdict.NOT_RUN, True)
     assert part.observed == (
-        "a materialised view, which the restore computed again: has 4 rows, had 3"
+        "a materialised view, which the restore computed again: has 4 rows, 1 row more than at "
+        "the backup"
     )
     missing, *_ = run(again, tables("digest", a=(5, "aa"), fresh=(2, "cc")))
     assert missing.verdict is CheckVerdict.FAILED

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from drd.cli.main import NOT_FOR_PEOPLE, VERBS, build_parser, main
+from drd.cli.main import NOT_FOR_PEOPLE, SHOWN, VERBS, build_parser, main, with_usual_verb
+from drd.cli.verbs.families import MEMBERS
+
+FOR_PEOPLE = [verb for verb in VERBS if verb not in NOT_FOR_PEOPLE]
 
 Output = pytest.CaptureFixture[str]
 
@@ -29,6 +32,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 WRONG = [
     (["bckup", "shop"], "unknown verb 'bckup'", "did you mean backup?"),
+    (
+        ["frobnicate"],
+        "unknown verb 'frobnicate'",
+        (
+            "use one of: status, plan, doctor, backup, point, drill, recover, run, alert, "
+            "repository, kit, service."
+        ),
+    ),
+    (["run", "retyr", "4f2a"], "run: unknown verb 'retyr'", "did you mean retry?"),
     (["plan", "chek"], "plan: unknown verb 'chek'", "did you mean check?"),
     (["completion", "tcsh"], "completion: unknown shell 'tcsh'", "use one of: bash, zsh, fish."),
     (
@@ -60,8 +72,8 @@ WRONG = [
         ["catalogue", "rebuild"],
         "there is no plan in {home}/plans",
         (
-            "copy the plan files of this host to that directory: "
-            "drd learns from them which repositories to read."
+            "copy the plan files of this host to that directory: the plans say which "
+            "repositories drd has to read."
         ),
     ),
     (["doctor"], "there is no plan in {home}/plans", "write one with `drd plan new`."),
@@ -92,7 +104,7 @@ def test_without_a_word_the_overview_is_shown_as_a_mistake(capsys: Output) -> No
     assert main([]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert all(verb in err for verb in VERBS if verb not in NOT_FOR_PEOPLE)
+    assert all(f"  {verb} " in err for verb in SHOWN)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +225,7 @@ def test_every_command_has_examples_and_a_help_that_fits_the_terminal(
 ) -> None:
     for columns in (100, 80):
         monkeypatch.setenv("COLUMNS", str(columns))
-        for parser in _parsers(build_parser([], every=True)):
+        for parser in _parsers(build_parser(FOR_PEOPLE, every=True)):
             text = parser.format_help()
             assert "examples:\n  drd " in text, parser.prog
             # A command is never broken, so that it can be copied.
@@ -229,6 +241,52 @@ def test_overview_fits_a_screen(monkeypatch: pytest.MonkeyPatch, capsys: Output)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) < 24
     assert max(map(len, lines)) <= 80
-    shown = " ".join(lines)
-    for verb in set(VERBS) - set(NOT_FOR_PEOPLE):
-        assert f" {verb}" in shown
+    shown = [line.split()[0] for line in lines if re.match("  [a-z]", line)]
+    assert tuple(shown) == SHOWN
+    assert len(shown) <= 12
+
+
+def test_every_verb_is_in_the_overview_or_in_a_family_under_a_name_of_its_own() -> None:
+    members = {verb for family in MEMBERS.values() for verb, _ in family.values()}
+    assert members | set(SHOWN) == set(FOR_PEOPLE)
+    assert set(MEMBERS) <= set(SHOWN)
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "verb"),
+    [(f, name, verb) for f, names in MEMBERS.items() for name, (verb, _) in names.items()],
+)
+def test_verb_of_a_family_has_the_options_of_its_older_name(
+    family: str, name: str, verb: str, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    told = []
+    for words in ([family, name, "--help"], [verb, "--help"]):
+        with pytest.raises(SystemExit):
+            main(words)
+        told.append(capsys.readouterr().out.partition("\n\n")[2])
+    assert told[0] == told[1] != ""
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["run"], ["run", "list"]),
+        (["alert"], ["alert", "list"]),
+        (["-q", "run", "4f2a"], ["-q", "run", "show", "4f2a"]),
+        (["run", "4f2a", "--json"], ["run", "show", "4f2a", "--json"]),
+        (["run", "cancel", "4f2a"], ["run", "cancel", "4f2a"]),
+        (["run", "--help"], ["run", "--help"]),
+        (["backup", "run"], ["backup", "run"]),
+    ],
+)
+def test_family_alone_lists_and_the_id_of_a_run_shows_it(
+    words: list[str], meant: list[str]
+) -> None:
+    assert with_usual_verb(words) == meant
+
+
+def test_word_after_an_option_fills_an_optional_argument(capsys: Output) -> None:
+    assert build_parser(["runs"]).parse_args(["runs", "--limit", "5", "shop"]).plan == "shop"
+    assert main(["runs", "--limit", "5", "shop", "more"]) == 2
+    assert capsys.readouterr().err.startswith("drd: runs: unexpected argument 'more'\n")

@@ -15,7 +15,7 @@ from drd.model.facts import (
     RunningFacts,
     other_packages,
 )
-from drd.model.verdicts import Assessment, Readiness, Verdict, exit_code, worst
+from drd.model.verdicts import Assessment, PlanState, Readiness, Verdict, exit_code, worst
 from tests.status_support import (
     DAY,
     HOUR,
@@ -100,7 +100,8 @@ def test_an_rpo_that_the_schedule_cannot_keep_is_at_risk(
 def test_schedule_beyond_the_rpo_is_explained() -> None:
     plan = judged(rpo_s=HOUR, interval_s=30 * MINUTE, backup_p95_s=22 * MINUTE)
     assert (
-        "a backup usually takes 22m and starts every 30m: exposure reaches 52m, the RPO is 1h"
+        "a backup usually takes 22m and starts every 30m: up to 52m of data can be lost, but the "
+        "RPO is 1h"
     ) in words(plan)
 
 
@@ -114,7 +115,7 @@ def test_no_points_yet_is_unknown_and_after_the_rpo_breached(
     assert plan.rpo.exposure_s is None
     assert plan.rpo.verdict is verdict
     assert plan.readiness is Readiness.NOT_READY, "drilled once, but nothing to go back to"
-    assert "no restore point yet: nothing could be restored: drd backup orders-api" in words(plan)
+    assert "no restore point yet: nothing can be restored: drd backup orders-api" in words(plan)
 
 
 def test_incomplete_points_only_do_not_count() -> None:
@@ -125,7 +126,9 @@ def test_incomplete_points_only_do_not_count() -> None:
     )
     assert plan.rpo.exposure_s is None
     assert plan.rpo.verdict is BREACHED
-    assert "no complete restore point: newest point 9b0d is incomplete" in words(plan)
+    assert "no complete restore point. Cause: the newest restore point 9b0d is incomplete" in words(
+        plan
+    )
     assert "sessions: redis is gone: drd points" in words(plan)
 
 
@@ -133,13 +136,14 @@ def test_incomplete_point_after_a_complete_one_leaves_the_exposure_alone() -> No
     plan = judged(incomplete=incomplete())
     assert plan.rpo.exposure_s == 252
     assert plan.rpo.verdict is MET
-    assert "newest point 9b0d is incomplete: sessions: redis is gone" in words(plan)
+    assert "the newest restore point 9b0d is incomplete: sessions: redis is gone" in words(plan)
 
 
 def test_breach_names_the_failures_since() -> None:
     plan = judged(newest=point(3 * HOUR + 2 * MINUTE), failures=failures())
     assert plan.reasons[0].text == (
-        "last complete backup 3h 02m ago: pg_dump cannot connect (11 tries, last 4m ago)"
+        "RPO exceeded: the newest complete backup has data of 2026-11-24 21:29:00 UTC (RPO "
+        "15m). Cause: pg_dump cannot connect (11 tries, last at 2026-11-25 00:27:00 UTC)"
     )
     assert plan.reasons[0].remedy == "drd run show 4f2a"
 
@@ -147,16 +151,17 @@ def test_breach_names_the_failures_since() -> None:
 def test_breach_without_a_try_says_what_to_run() -> None:
     plan = judged(newest=point(3 * HOUR))
     assert str(plan.reasons[0]) == (
-        "last complete backup 3h ago, no backup was tried since: drd backup orders-api"
+        "RPO exceeded: the newest complete backup has data of 2026-11-24 21:31:00 UTC (RPO "
+        "15m); drd has not tried a backup since then: drd backup orders-api"
     )
 
 
 @pytest.mark.parametrize(
     ("since_s", "words"),
     [
-        (90, "a backup has been running for 1m 30s"),
-        (HOUR, "a backup has been running for 1h"),
-        (HOUR + 60, "a backup began 1h 01m ago and never ended"),
+        (90, "a backup has been running since 2026-11-25 00:29:30 UTC"),
+        (HOUR, "a backup has been running since 2026-11-24 23:31:00 UTC"),
+        (HOUR + 60, "a backup began at 2026-11-24 23:30:00 UTC and never ended"),
     ],
 )
 def test_breach_while_a_backup_runs_shows_the_run(since_s: float, words: str) -> None:
@@ -168,7 +173,7 @@ def test_breach_while_a_backup_runs_shows_the_run(since_s: float, words: str) ->
 
 def test_other_runs_do_not_explain_a_breach() -> None:
     plan = judged(newest=point(3 * HOUR), running=RunningFacts("b001", "drill", ago(90)))
-    assert "no backup was tried since" in words(plan)
+    assert "drd has not tried a backup since then" in words(plan)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +200,7 @@ def test_component_new_in_the_plan_and_never_backed_up_is_unknown() -> None:
     new = ComponentFacts("sessions", "sqlite")
     plan = judged(components=(*healthy().components, new))
     assert plan.rpo.verdict is UNKNOWN
-    assert "sessions: never backed up: drd backup orders-api" in words(plan)
+    assert "drd has never backed up sessions: drd backup orders-api" in words(plan)
     assert [c.verdict for c in plan.components] == [MET, UNKNOWN]
 
 
@@ -222,7 +227,10 @@ def test_objective_missed_between_backups_is_reported_and_verdict_is_current() -
     plan = judged(missed=crossed, window_s=DAY)
     assert plan.rpo.verdict is MET
     assert plan.rpo.attainment == pytest.approx(23 / 24)
-    assert "the RPO was missed for 1h; this ended 1h ago: drd runs orders-api" in words(plan)
+    assert (
+        "the RPO was exceeded for 1h; it is kept again since 2026-11-24 23:31:00 UTC: drd runs "
+        "orders-api" in words(plan)
+    )
 
 
 @pytest.mark.parametrize(
@@ -236,14 +244,14 @@ def test_objective_missed_between_backups_is_reported_and_verdict_is_current() -
 )
 def test_only_recent_misses_are_shown(interval: tuple[object, object], told: bool) -> None:
     plan = judged(missed=(interval,))
-    assert ("the RPO was missed" in words(plan)) is told
+    assert ("the RPO was exceeded" in words(plan)) is told
     assert plan.rpo.attainment is not None
     assert plan.rpo.attainment < 1
 
 
 @pytest.mark.parametrize(("end", "told"), [(NOW, True), (ago(-1), False)])
 def test_only_a_miss_that_has_ended_is_shown(end: datetime, told: bool) -> None:
-    assert ("the RPO was missed" in words(judged(missed=((ago(60), end),)))) is told
+    assert ("the RPO was exceeded" in words(judged(missed=((ago(60), end),)))) is told
 
 
 def test_never_drilled_is_unknown_not_met() -> None:
@@ -255,7 +263,7 @@ def test_never_drilled_is_unknown_not_met() -> None:
     assert plan.drill.due_at == ago(30 * DAY)
     assert (plan.drill.last_at, plan.drill.result) == (None, None)
     assert str(plan.reasons[0]) == (
-        "never drilled, so nobody knows whether it can be restored: drd drill orders-api"
+        "never drilled, so nobody knows whether the data can be restored: drd drill orders-api"
     )
 
 
@@ -265,7 +273,8 @@ def test_failed_drill_is_breached_although_an_older_one_passed() -> None:
     assert plan.readiness is Readiness.NOT_READY
     assert plan.rto.verdict is MET, "the time is that of the drill that passed"
     assert str(plan.reasons[0]) == (
-        "drill failed 1h ago: row counts: 2 tables differ: drd run show d14a"
+        "the last drill failed at 2026-11-24 23:31:00 UTC: row counts: 2 tables differ: drd "
+        "run show d14a"
     )
 
 
@@ -275,7 +284,10 @@ def test_inconclusive_drill_is_unknown() -> None:
     )
     assert plan.drill.verdict is UNKNOWN
     assert plan.readiness is Readiness.NEEDS_DRILL
-    assert "drill was inconclusive 1h ago: no server binary: drd drill" in words(plan)
+    assert (
+        "the last drill was inconclusive at 2026-11-24 23:31:00 UTC: no server binary: drd drill"
+        in words(plan)
+    )
 
 
 @pytest.mark.parametrize(
@@ -298,8 +310,8 @@ def test_schedule_by_the_rpo_keeps_it_until_backups_take_half_of_it(
 def test_backups_that_take_half_of_the_rpo_are_a_reason() -> None:
     plan = judged(interval_s=675.0, cron="auto", backup_p95_s=400.0)
     assert (
-        "a backup usually takes 6m 40s and starts when the one before has ended: exposure reaches "
-        "13m 20s, the RPO is 15m"
+        "a backup usually takes 6m 40s and starts when the one before has ended: up to 13m 20s of "
+        "data can be lost, but the RPO is 15m"
     ) in [reason.text for reason in plan.reasons]
 
 
@@ -322,7 +334,7 @@ def test_drill_is_overdue_by_an_hour_or_a_tenth(
     plan = judged(drill_every_s=every_s, last_drill=last, last_passed_drill=last)
     assert plan.drill.verdict is verdict
     assert (plan.readiness is Readiness.READY) is (verdict is MET)
-    assert ("drill overdue" in words(plan)) is (verdict is AT_RISK)
+    assert ("drill is overdue" in words(plan)) is (verdict is AT_RISK)
 
 
 def test_drill_without_a_schedule_is_never_due() -> None:
@@ -333,7 +345,7 @@ def test_plan_changed_since_its_drill_needs_another() -> None:
     plan = judged(digest="digest-2")
     assert plan.drill.verdict is AT_RISK
     assert plan.readiness is Readiness.NEEDS_DRILL
-    assert "plan changed since its last drill: drd drill orders-api" in words(plan)
+    assert "the plan changed since its last drill: drd drill orders-api" in words(plan)
 
 
 def test_a_drill_with_another_version_of_a_package_names_both() -> None:
@@ -355,7 +367,7 @@ def test_drill_dated_in_the_future_is_not_believed() -> None:
     plan = judged(last_drill=last, last_passed_drill=last)
     assert plan.drill.verdict is UNKNOWN
     assert plan.readiness is Readiness.NEEDS_DRILL
-    assert "last drill is dated 1h in the future" in words(plan)
+    assert "the last drill is dated 2026-11-25 01:31:00 UTC, which is in the future" in words(plan)
 
 
 @pytest.mark.parametrize(
@@ -410,14 +422,15 @@ def test_plan_never_loaded_is_unknown_with_the_reason() -> None:
     assert str(plan.reasons[0]) == "not loaded: drd backup billing"
 
 
-def test_plan_that_broke_since_keeps_its_figures_and_needs_a_drill() -> None:
+def test_plan_that_broke_since_keeps_its_figures_and_is_at_risk() -> None:
     broken = judged(load_error="billing.yaml:3: unknown key", file="/p/billing.yaml")
     before = judged()
-    assert broken.readiness is Readiness.NEEDS_DRILL
-    assert broken.verdict is AT_RISK, "what stands in the file now was never drilled"
+    assert broken.readiness is Readiness.READY, "what is in force was drilled"
+    assert (broken.verdict, broken.state) == (AT_RISK, PlanState.AT_RISK)
     assert (broken.rpo, broken.rto) == (before.rpo, before.rto)
     assert str(broken.reasons[0]) == (
-        "not loaded: billing.yaml:3: unknown key: drd doctor /p/billing.yaml"
+        "drd refused the plan file (billing.yaml:3: unknown key): drd still uses the plan that "
+        "it loaded at 2026-11-24 00:31 UTC: drd plan check /p/billing.yaml"
     )
 
 
@@ -463,11 +476,21 @@ def test_the_worst_verdict_counts(verdicts: tuple[Verdict, ...], expected: Verdi
     assert worst(verdicts) is expected
 
 
-@pytest.mark.parametrize(("verdict", "code"), [(MET, 0), (AT_RISK, 0), (UNKNOWN, 3), (BREACHED, 3)])
-def test_unknown_and_breached_verdicts_exit_with_3_and_others_with_0(
-    verdict: Verdict, code: int
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [
+        ("ok", 0),
+        ("at risk", 0),
+        ("needs drill", 0),
+        ("not ready", 3),
+        ("unknown", 3),
+        ("breached", 3),
+    ],
+)
+def test_breached_unknown_and_not_ready_exit_with_3_and_others_with_0(
+    state: str, code: int
 ) -> None:
-    assert exit_code(verdict) == code
+    assert exit_code(PlanState(state)) == code
 
 
 def test_figures_age_with_time() -> None:

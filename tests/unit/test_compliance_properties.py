@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from drd.model.compliance import assess
 from drd.model.facts import ComponentFacts, DrillFacts, PlanFacts
-from drd.model.verdicts import Readiness, Verdict, worst
+from drd.model.verdicts import PlanState, Readiness, Verdict, worst
 from tests.status_support import (
     DAY,
     NOW,
@@ -86,8 +86,10 @@ def test_nothing_unknown_is_ever_green(facts: PlanFacts) -> None:
     )
     if unmeasured:
         assert plan.verdict in {Verdict.UNKNOWN, Verdict.BREACHED}
-    if plan.drill.result != "passed" or facts.load_error or facts.digest != _drilled(facts):
+    if plan.drill.result != "passed" or facts.digest != _drilled(facts):
         assert plan.readiness is not Readiness.READY
+    if plan.readiness is not Readiness.READY or facts.load_error:
+        assert plan.state is not PlanState.OK
 
 
 def _drilled(facts: PlanFacts) -> str | None:

@@ -11,8 +11,9 @@ from drd.config.daemon import load_settings
 from drd.config.plan_file import load_plan
 from drd.errors import ConfigError, UsageError
 from drd.kit.state import keepers
-from drd.model.plan import KitPolicy, KitWatch, SecretRef, Sharing
+from drd.model.plan import KitPolicy, KitWatch, SecretRef
 from drd.model.schedule import schedule_of
+from drd.model.sharing import Sharing
 from tests.config_support import GOOD
 
 

@@ -73,7 +73,7 @@ def test_without_channels_there_are_none(tmp_path: Path) -> None:
 BROKEN = [
     ("{url: {env: X}}", "notify[0].kind", "kind is missing", "write its kind, for example `kind: webhook`."),
     ("{kind: mail}", "notify[0].kind", 'unknown kind "mail"', "use one of: webhook, smtp, exec, apprise, heartbeat."),
-    ("{kind: webhook}", "notify[0].url", "url is missing", "add url. The URL that drd sends messages to."),
+    ("{kind: webhook}", "notify[0].url", "url is missing", "add the key `url`: the URL that drd sends messages to."),
     ("{kind: webhook, url: 'https://x/y'}", "notify[0].url", "a secret must be a reference", "use {file: PATH}, {env: NAME}, {credential: NAME} or {command: [WORD, …]}."),
     ("{kind: webhook, url: {env: X}, secrets: {env: Y}}", "notify[0].secrets", 'unknown key "secrets"', 'did you mean "secret"?'),
     ("{kind: webhook, url: {env: X}, on: [fired]}", "notify[0].on[0]", '"fired" is not possible here', "write firing, acknowledged, resolved, backup, drill, recovery, copy, retention, prune or verification."),

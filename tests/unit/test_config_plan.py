@@ -39,7 +39,7 @@ BROKEN = [
     ("objectives:", "ojectives:", 2, "ojectives", 'unknown key "ojectives"', 'did you mean "objectives"?'),
     ("rto: 1h", "rot: 1h", 2, "objectives.rot", 'unknown key "rot"', 'did you mean "rto"?'),
     ("rto: 1h", "zzz: 1h", 2, "objectives.zzz", 'unknown key "zzz"', "use one of: rpo, rto, window."),
-    (", rto: 1h", "", 2, "objectives.rto", "rto is missing", "add rto. How long the service may be down, for example `30m`."),
+    (", rto: 1h", "", 2, "objectives.rto", "rto is missing", "add the key `rto`: how long the service may be down, for example `30m`."),
     ("plan: shop", "plan:", 1, "plan", "is empty", "give the key a value, or remove the line."),
     ("plan: shop", "plan: 12", 1, "plan", "is a number, not text", "put it in quotes."),
     ("plan: shop", "plan: Shop One", 1, "plan", '"Shop One" is not a possible name', NAME_RULE + ' "shop-one" is allowed.'),
@@ -48,19 +48,19 @@ BROKEN = [
     ("rpo: 1h", "rpo: 1000y", 2, "objectives.rpo", "'1000y' is not a duration", "write a number and a unit, like 15m or 7d."),
     ("rpo: 1h", "rpo: 99999w", 2, "objectives.rpo", "'99999w' is out of range", "write more than 0s and at most 36600d."),
     ("rpo: 1h", "rpo: 1:30", 2, "objectives.rpo", "1:30 is read differently by different versions of YAML", 'write "1:30" in quotes for text, a plain number, or a duration like 1m30s.'),
-    ("rto: 1h", "rto: 1h, window: 30m", 2, "objectives.window", "is shorter than the RPO, so the attainment has no meaning", "write some days, like 90d."),
+    ("rto: 1h", "rto: 1h, window: 30m", 2, "objectives.window", "is shorter than the RPO, so drd could not say how often the RPO was kept in this time", "write some days, like 90d."),
     ("  store:", "  Store_1:", 7, "components.Store_1", '"Store_1" is not a possible name', NAME_RULE + ' "store-1" is allowed.'),
     ("  store:", "  drd:", 7, "components.drd", 'the name "drd" is reserved: drd uses it for its own snapshots', "choose another name."),
     ("  store:", "  manifest:", 7, "components.manifest", 'the name "manifest" is reserved: drd uses it for its own snapshots', "choose another name."),
     ("kind: sqlite", "kind: sqllite", 8, "components.store.kind", 'unknown kind "sqllite"', 'did you mean "sqlite"?'),
     ("    kind: sqlite\n", "", 7, "components.store.kind", "kind is missing", "write its kind, for example `kind: postgres`."),
-    ("kind: sqlite", "kind: redis", 8, "components.store.kind", "kind redis is not supported yet", "this version knows postgres, sqlite, files."),
-    ("kind: sqlite", "kind: mariadb", 8, "components.store.kind", "kind mariadb is not supported yet", "this version knows postgres, sqlite, files."),
+    ("kind: sqlite", "kind: redis", 8, "components.store.kind", "kind redis is not supported yet", "this version knows postgres, sqlite, files, command, http."),
+    ("kind: sqlite", "kind: mariadb", 8, "components.store.kind", "kind mariadb is not supported yet", "this version knows postgres, sqlite, files, command, http."),
     ("path: /srv/shop/shop.db", "path: shop.db", 9, "components.store.path", '"shop.db" is not an absolute path', "write the whole path, which begins with /."),
     ("paths: [/etc/shop]", "paths: [/etc/shop, etc]", 12, "components.etc.paths[1]", '"etc" is not an absolute path', "write the whole path, which begins with /."),
     ("paths: [/etc/shop]", "paths: []", 12, "components.etc.paths", "is empty", "give the key a value, or remove the line."),
     ("paths: [/etc/shop]", "paths: /etc/shop", 12, "components.etc.paths", "is text, not a list", "write [a, b], or lines that begin with `- `."),
-    ("    paths: [/etc/shop]\n", "", 10, "components.etc.paths", "paths is missing", "add paths. Files and directories to back up; a missing one is an error."),
+    ("    paths: [/etc/shop]\n", "", 10, "components.etc.paths", "paths is missing", "add the key `paths`: files and directories to back up; a missing one is an error."),
     ("dsn: {credential: shop-dsn}", "dsn: {credentail: x}", 6, "components.db.dsn", "this is not a kind of secret reference", REFERENCE),
     ("dsn: {credential: shop-dsn}", "dsn: {env: A, file: /b, hunter2: c}", 6, "components.db.dsn", "a secret reference has a single key, but this one has env and file", "use one of {file: PATH}, {env: NAME}, {credential: NAME} or {command: [WORD, …]}."),
     ("dsn: {credential: shop-dsn}", "dsn: postgresql://u:hunter2@h/db", 6, "components.db.dsn", "contains a password, which a plan must not contain", "put the whole string into a credential: dsn: {credential: NAME}."),
@@ -75,8 +75,18 @@ BROKEN = [
     ("kind: postgres", "kind: postgres\n    after: {command: x}", 6, "components.db.after.command", "is text, not a list", "write [a, b], or lines that begin with `- `."),
     ("kind: postgres", "kind: postgres\n    befor: {command: [x]}", 6, "components.db.befor", 'unknown key "befor"', 'did you mean "before"?'),
     ("password: {credential: shop-restic}", "password: hunter2", 16, "repositories.primary.password", "a secret must be a reference", REFERENCE),
-    ("password: {credential: shop-restic}", "protection: none", 14, "repositories.primary.password", "password is missing", "add password. The repository's encryption password. Without it the backups are lost."),
-    ("url: s3:https://s3.example.com/bucket/shop", "url: backups", 15, "repositories.primary.url", "'backups' is not a possible URL of a repository", "write s3:https://host/bucket/prefix or an absolute path."),
+    ("password: {credential: shop-restic}", "protection: none", 14, "repositories.primary.password", "password is missing", "add the key `password`: the repository's encryption password. Without it the backups are lost."),
+    ("url: s3:https://s3.example.com/bucket/shop", "url: backups", 15, "repositories.primary.url", "'backups' is not a possible URL of a repository", "write s3:https://host/bucket/prefix, an absolute path, or sftp:USER@HOST:/PATH, rest:https://HOST:PORT/PATH/, b2:BUCKET:PATH, azure:CONTAINER:/PATH, gs:BUCKET:/PATH, rclone:REMOTE:PATH."),
+    ("url: s3:https://s3.example.com/bucket/shop", "url: s3://acme/shop", 15, "repositories.primary.url", "s3://acme does not say whether acme is a bucket or a server", "for the bucket acme at Amazon write s3:https://s3.amazonaws.com/acme/shop, or with another provider s3:https://SERVER/acme/shop; for a server called acme write s3:https://acme/shop."),
+    ("url: s3:https://s3.example.com/bucket/shop", "url: sftp:me@nas:/b", 15, "repositories.primary.url", "a repository at sftp: needs the section `sftp`", "add `sftp: {key: …, known_hosts: …}` to the repository."),
+    ("url: s3:https://s3.example.com/bucket/shop", "url: sftp:me@nas:/b\n    sftp: {key: {env: A}}", 16, "repositories.primary.sftp.known_hosts", "known_hosts is missing", "add the key `known_hosts`: public keys of the server, in the lines of a known_hosts file, as `ssh-keyscan HOST` prints them. Compare them with the server's own before you use them: drd connects to no server with another key."),
+    ("url: s3:https://s3.example.com/bucket/shop", "url: sftp:-oProxyCommand=id:/b\n    sftp: {key: {env: A}, known_hosts: {env: B}}", 15, "repositories.primary.url", "the address names no user", "write sftp:USER@HOST:/PATH, or with a port sftp://USER@HOST:PORT//PATH."),
+    ("url: s3:https://s3.example.com/bucket/shop", "url: rest:https://h/b\n    rest: {user: me}", 16, "repositories.primary.rest.user", "also needs `password`", "give both, or neither."),
+    ("url: s3:https://s3.example.com/bucket/shop", "url: gs:bucket:/b\n    gs: {credentials: {env: A}, access_token: {env: B}}", 16, "repositories.primary.gs.access_token", "`credentials` is given as well", "remove one of the two."),
+    ("url: s3:https://s3.example.com/bucket/shop", "url: azure:box:/b\n    azure: {account_name: \"evil.example:8843/x\"}", 16, "repositories.primary.azure.account_name", "'evil.example:8843/x' is not a possible name of a storage account", "write 3 to 24 small letters and digits, as Azure has them."),
+    ("url: s3:https://s3.example.com/bucket/shop", "url: azure:box:/b\n    azure: {account_name: acme, endpoint_suffix: \"x.example/y\"}", 16, "repositories.primary.azure.endpoint_suffix", "'x.example/y' is not a possible name of a host", "write it without https:// and port, like core.windows.net."),
+    ("url: s3:https://s3.example.com/bucket/shop", "url: gs:bucket:/b\n    azure: {account_name: acme}", 16, "repositories.primary.azure", "does not apply to a repository at gs:", "remove `azure`, or write the URL as azure:CONTAINER:/PATH."),
+    ("backup: {every: 10m}", "  second: {url: \"sftp:me@Nas:/b/\", password: {env: X}, copy_of: primary, sftp: {key: {env: A}, known_hosts: {env: B}}}\n  third: {url: \"sftp://me@nas:22//b\", password: {env: X}, copy_of: primary, sftp: {key: {env: A}, known_hosts: {env: B}}}", 18, "repositories.third.url", "repository second has the same URL", "give one of the two another URL, best at another provider."),
     ("url: s3:https://s3.example.com/bucket/shop", "url: s3:https://s3.example.com", 15, "repositories.primary.url", "the URL has no bucket", "write s3:https://host/bucket/prefix."),
     ("url: s3:https://s3.example.com/bucket/shop", "url: s3:https://id:key@h/bucket", 15, "repositories.primary.url", "the URL contains a user or password", "write keys into `s3:`, as references."),
     ("url: s3:https://s3.example.com/bucket/shop", "url: /srv/backup\n    s3: {region: x}", 16, "repositories.primary.s3", "does not apply to a local repository", "remove `s3`, or write the URL as s3:https://host/bucket/prefix."),
@@ -85,10 +95,15 @@ BROKEN = [
     ("bucket/shop", "bucket/shop\n    s3: {access_key: AKIA, secret_key: {env: A}}", 16, "repositories.primary.s3.access_key", "a secret must be a reference", REFERENCE),
     ("bucket/shop", "bucket/shop\n    s3: {session_token: {env: A}}", 16, "repositories.primary.s3.session_token", "needs `access_key` and `secret_key`", "give all three."),
     ("bucket/shop", "bucket/shop\n    protection: object-lok", 16, "repositories.primary.protection", '"object-lok" is not one of object-lock, versioning, append-only, none', 'did you mean "object-lock"?'),
-    ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}}", 17, "repositories.second", "backups already go to repository primary; only one can receive them", "add `copy_of: primary` here, or remove one of the two repositories."),
+    ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}}", 17, "repositories.second", (
+        "backups already go to repository primary; only one repository can receive backups"
+    ), "add `copy_of: primary` here, or remove one of the two repositories."),
     ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}, copy_of: primray}", 17, "repositories.second.copy_of", 'there is no repository "primray"', 'did you mean "primary"?'),
     ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}, copy_of: second}", 17, "repositories.second.copy_of", "repository second is a copy of itself", "name another repository: primary."),
-    ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}, copy_of: third}\n  third: {url: /y, password: {env: X}, copy_of: second}", 17, "repositories.second.copy_of", "the copies form a circle: second of third of second", "in one of them, set `copy_of` to the repository that receives the backups."),
+    ("backup: {every: 10m}", "  second: {url: /x, password: {env: X}, copy_of: third}\n  third: {url: /y, password: {env: X}, copy_of: second}", 17, "repositories.second.copy_of", "the copies form a circle: second of third of second", (
+        "in one of these repositories, set `copy_of` to the repository that receives the "
+        "backups."
+    )),
     ("backup: {every: 10m}", "  second: {url: s3:s3.example.com/bucket/shop/, password: {env: X}, copy_of: primary}", 17, "repositories.second.url", "repository primary has the same URL", "give one of the two another URL, best at another provider."),
     ("bucket/shop", "bucket/shop\n    copy_of: other", 13, "repositories", "all repositories are copies: none receives the backups", "remove `copy_of` from the repository that receives the backups."),
     ("every: 10m", "every: often", 17, "backup.every", "'often' is not a duration", "write a number and a unit, like 15m or 7d, or auto."),
@@ -96,7 +111,7 @@ BROKEN = [
     ("every: 10m", "every: 10m, retries: many", 17, "backup.retries", "is text, not a whole number", "write a whole number."),
     ("every: 10m", "every: 10m, retries: -1", 17, "backup.retries", "-1 is out of range", "write 0 to 100."),
     ("every: 10m", "every: 10m, jitter: 5", 17, "backup.jitter", "5 is not a duration", "write a number and a unit, like 15m or 7d, or none."),
-    ("every: 10m", 'every: 10m, blackout: [{from: "22:00"}]', 17, "backup.blackout[0].to", "to is missing", 'add to. The end; `"24:00"` is the end of the day.'),
+    ("every: 10m", 'every: 10m, blackout: [{from: "22:00"}]', 17, "backup.blackout[0].to", "to is missing", 'add the key `to`: the end; `"24:00"` is the end of the day.'),
     ("every: 10m", 'every: 10m, blackout: {from: "22:00", to: "23:00"}', 17, "backup.blackout", "is a mapping, not a list", "write [a, b], or lines that begin with `- `."),
     ("every: 10m", 'every: 10m, blackout: [{form: "22:00", to: "23:00"}]', 17, "backup.blackout[0].form", 'unknown key "form"', 'did you mean "from"?'),
     ("every: 10m", 'every: 10m, blackout: [{from: 22:00, to: "06:00"}]', 17, "backup.blackout[0].from", "22:00 is read differently by different versions of YAML", 'write "22:00" in quotes for text, a plain number, or a duration like 1m30s.'),
@@ -132,9 +147,9 @@ BROKEN = [
     ("daily: 7", "dayly: 7", 18, "retention.dayly", 'unknown key "dayly"', 'did you mean "daily"?'),
     ("component: store", "component: stroe", 21, "checks[1].component", 'there is no component "stroe"', 'did you mean "store"?'),
     ("{name: rows, kind: rows", "{name: rows, kind: files", 20, "checks[0].component", "a files check cannot read component db, which is of kind postgres", "this kind of check reads files components."),
-    ("{name: files, kind: files", "{name: files, kind: rows", 22, "checks[2].component", "a rows check cannot read component etc, which is of kind files", "this kind of check reads postgres and sqlite components."),
+    ("{name: files, kind: files", "{name: files, kind: rows", 22, "checks[2].component", "a rows check cannot read component etc, which is of kind files", "this kind of check reads postgres and sqlite and command components."),
     ("name: store, kind: rows", "name: rows, kind: rows", 21, "checks[1].name", 'line 20 already has a check called "rows"', "give each check its own name."),
-    ("name: store, kind: rows", "name: store, kind: http", 21, "checks[1].kind", "kind http is not supported yet", "this version knows sql, rows, files, command."),
+    ("name: store, kind: rows", "name: store, kind: http", 21, "checks[1].kind", "kind http is not supported yet", "this version knows sql, rows, files, documents, command."),
     ("name: store, kind: rows", "name: store, kind: row", 21, "checks[1].kind", 'unknown kind "row"', 'did you mean "rows"?'),
     ("name: rows, kind: rows", "name: rows, kind: rows, tolerance: 1 row", 20, "checks[0].tolerance", "'1 row' is not a tolerance", "write a number of rows, or a share like 1%."),
     ("name: rows, kind: rows", "name: rows, kind: rows, tolerance: [1]", 20, "checks[0].tolerance", "is a list, not a whole number or text", "write a whole number or text."),
@@ -146,7 +161,7 @@ BROKEN = [
     ("drill: {every: 7d}", "drill: {restore_point: {random_within: 3d, eech: 2}}", 23, "drill.restore_point.eech", 'unknown key "eech"', 'did you mean "each"?'),
     ("drill: {every: 7d}", "targets: {s: {dbb: {dsn: {env: X}}}}", 23, "targets.s.dbb", 'there is no component "dbb"', 'did you mean "db"?'),
     ("drill: {every: 7d}", "targets: {in-place: {db: {dsn: {env: X}}}}", 23, "targets.in-place", 'the name "in-place" is reserved: it means the sources of the components', "choose another name."),
-    ("drill: {every: 7d}", "targets: {s: {db: {path: /x}}}", 23, "targets.s.db.dsn", "dsn is missing", "add dsn. Connection to the database to restore into."),
+    ("drill: {every: 7d}", "targets: {s: {db: {path: /x}}}", 23, "targets.s.db.dsn", "dsn is missing", "add the key `dsn`: connection to the database to restore into."),
     ("drill: {every: 7d}", "targets: {s: {db: {dsn: 'host=h password=x'}}}", 23, "targets.s.db.dsn", "contains a password, which a plan must not contain", "put the whole string into a credential: dsn: {credential: NAME}."),
     ("drill: {every: 7d}", "targets: {s: {etc: {path: x}}}", 23, "targets.s.etc.path", '"x" is not an absolute path', "write the whole path, which begins with /."),
     ("drill: {every: 7d}", "runbook: []", 23, "runbook", "is empty", "give the key a value, or remove the line."),
@@ -210,8 +225,8 @@ def test_all_problems_are_reported_at_once_in_the_order_of_lines(tmp_path: Path)
 
 # fmt: off
 WARNINGS = [
-    ("plan: shop", "plan: market", 1, "plan", "the file is called shop.yaml, the plan market"),
-    ("backup: {every: 10m}\n", "", 1, "backup", "no backup schedule: backups start only by hand"),
+    ("plan: shop", "plan: market", 1, "plan", "the file is called shop.yaml, but the plan is called market"),
+    ("backup: {every: 10m}\n", "", 1, "backup", "the plan has no backup schedule: backups start only by hand"),
     ("every: 10m", "every: 2h", 17, "backup.every", "a backup every 2h cannot keep an RPO of 1h"),
     ("every: 10m", "every: 1h", 17, "backup.every", "a backup every 1h cannot keep an RPO of 1h"),
     ("every: 10m", 'every: 10m, blackout: [{from: "22:00", to: "06:00"}]', 17, "backup.blackout", "a blackout of 8h cannot keep an RPO of 1h"),
@@ -219,12 +234,15 @@ WARNINGS = [
     ("rpo: 1h", "rpo: 30s", 17, "backup.every", "a backup every 10m cannot keep an RPO of 30s"),
     ("bucket/shop", "bucket/shop\n    protection: append-only", 16, "repositories.primary.protection", "the repository is append-only: retention will fail"),
     ("every: 10m", 'cron: "*/10 8-18 * * *"', 17, "backup.cron", "a backup every 13h 10m cannot keep an RPO of 1h"),
-    ("retention: {daily: 7}\n", "", 1, "retention", "no retention: restore points are kept for ever"),
-    ("drill: {every: 7d}\n", "", 1, "drill", "no drill schedule: nobody notices when the backups can no longer be restored"),
+    ("retention: {daily: 7}\n", "", 1, "retention", "the plan has no `retention`: drd keeps all restore points for ever"),
+    ("drill: {every: 7d}\n", "", 1, "drill", "the plan has no drill schedule: nobody notices when restore points can no longer be restored"),
     ("s3:https://s3.example.com/bucket/shop", "/srv/backup", 15, "repositories.primary.url", "the only copy is on this host: if the host is lost, the copy is lost, too"),
+    ("url: s3:https://s3.example.com/bucket/shop", "url: sftp:me@nas:2222/srv/b\n    sftp: {key: {env: A}, known_hosts: {env: B}}", 15, "repositories.primary.url", "2222 is read as a directory, and not as a port: drd connects to port 22"),
     ("s3:https://", "s3:http://", 15, "repositories.primary.url", "the connection to the repository is not encrypted"),
     ("  - {name: store, kind: rows, component: store}\n", "", 7, "components.store", "no check covers component store: a drill will not notice if the data of store is wrong"),
-    ("path: /srv/shop/shop.db", "path: /srv/shop/shop.db\n    fingerprint: off", 22, "checks[1]", "this check cannot compare: component store has `fingerprint: off`"),
+    ("path: /srv/shop/shop.db", "path: /srv/shop/shop.db\n    fingerprint: off", 22, "checks[1]", (
+        "this check has nothing to compare with: component store has `fingerprint: off`"
+    )),
     ("drill: {every: 7d}", "drill: {every: 7d}\nrunbook: [{restore: [db, store]}, {check: [rows, store]}]", 10, "components.etc", "no step of the runbook restores component etc: recoveries will leave etc out"),
     ("drill: {every: 7d}", "drill: {every: 7d}\nrunbook: [{restore: all}, {check: [rows, store]}]", 22, "checks[2]", 'no step of the runbook runs the check "files"'),
     ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {env: X}}, store: {path: /srv/shop/../shop/shop.db}, etc: {path: /x}}}", 24, "targets.s.store", "is the source of component store: a recovery to this place needs --in-place"),
@@ -248,7 +266,9 @@ def test_plans_likely_to_disappoint_get_warnings(
 def test_plan_that_no_drill_can_prove_is_warned_about(tmp_path: Path, checks: str) -> None:
     text = re.sub(r"checks:\n( .*\n)*", checks, GOOD)
     (warning,) = load(tmp_path, text).warnings
-    assert warning.message == "no check reads data: every drill will be inconclusive"
+    assert warning.message == (
+        "no check reads data: every drill will be inconclusive (it proves nothing)"
+    )
 
 
 def test_frequent_cron_keeps_the_rpo(tmp_path: Path) -> None:
@@ -463,7 +483,7 @@ def test_example_loads(path: Path) -> None:
 
 
 FREE = {("components",), ("repositories",), ("targets",)}
-"""Mappings whose keys the writer chooses; so does a target, and the environment of a step."""
+"""Mappings whose keys the writer chooses; so do a target, the environment of a step, and headers."""
 
 KEYS = [
     (example, path, place.key)
@@ -472,7 +492,7 @@ KEYS = [
     if isinstance(path[-1], str)
     and path[:-1] not in FREE
     and not (path[0] == "targets" and len(path) == 3)
-    and path[-2:-1] != ("env",)
+    and path[-2:-1] not in {("env",), ("headers",)}
 ]
 
 
@@ -498,7 +518,7 @@ def test_max_repack_is_a_size_and_no_retention_rule(tmp_path: Path) -> None:
     assert not bounded.keeps_everything
     alone = load(tmp_path, changed("daily: 7", "max_repack: 512M"))
     assert alone.plan.retention.keeps_everything
-    assert any("no retention" in warning.message for warning in alone.warnings)
+    assert any("no `retention`" in warning.message for warning in alone.warnings)
     (wrong,) = problems(tmp_path, changed("daily: 7", "daily: 7, max_repack: lots"))
     assert "like 512M or 2G" in wrong.hint
     assert wrong.line == 18

@@ -30,7 +30,7 @@ MOVE = "rehearse: skip, reason: moves traffic"
 ALL = 'command: {run: [switch, "${service}"]}'
 # fmt: off
 MISTAKES = [
-    (ASK, "{name: ask, approve: {why: x}}", "approve.by", "by is missing", "add by. The role that the approving person must have under `people` in drd.yaml."),
+    (ASK, "{name: ask, approve: {why: x}}", "approve.by", "by is missing", "add the key `by`: the role that the approving person must have under `people` in drd.yaml."),
     (ASK, "{name: ask, approve: {by: x}, retries: 2}", "retries", "is not possible in a step of kind approve", "remove it."),
     (ASK, "{name: ask, approve: {by: x}, timeout: 2m}", "timeout", "is not possible in a step of kind approve", "remove it, and set `expires` under `approve`."),
     (ASK, "{name: ask, approve: {by: x}, rehearse: skip, reason: y}", "rehearse", "a drill always rehearses an approval: it grants the approval and reports that", "remove `rehearse`."),
@@ -193,8 +193,12 @@ BAD_ERASURES = [
     ("component: db", "component: etc", "replay.sql", "component etc is of kind files, which cannot execute SQL", "give `command` instead of `sql`."),
     ("file: /srv/register", "command: [bin/erased]", "register.command[0]", '"bin/erased" is a relative path', "write its whole path, or the name of a program on PATH."),
     ("file: /srv/register", 'command: [erased, "${data_tim}"]', "register.command[1]", "${data_tim} is none of the values that drd can insert here", 'did you mean "data_time"?'),
-    ("file: /srv/register", "file: /etc/shop/register", "register.file", "is in the component etc: a recovery would replace this list by an old version", "keep the list of erased people outside of what the plan restores."),
-    ("file: /srv/register", "file: /srv/shop/shop.db", "register.file", "is in the component store: a recovery would replace this list by an old version", "keep the list of erased people outside of what the plan restores."),
+    ("file: /srv/register", "file: /etc/shop/register", "register.file", (
+        "is in the component etc: a recovery would replace this list with an old version"
+    ), "keep the list of erased people outside of what the plan restores."),
+    ("file: /srv/register", "file: /srv/shop/shop.db", "register.file", (
+        "is in the component store: a recovery would replace this list with an old version"
+    ), "keep the list of erased people outside of what the plan restores."),
     ("{file: /srv/register}", "{}", "register", "needs exactly one of the keys file and command", "give file or command, not both."),
     ("replay: {", "replay: {command: [x], ", "replay", "needs exactly one of the keys sql and command", "give sql or command, not both."),
 ]

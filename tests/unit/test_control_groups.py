@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from drd.process import cgroup
+from drd.process.mounts import Mounted
 from tests.api_support import somebody
 from tests.fence_support import own_directory
 from tests.user_support import as_root
@@ -31,7 +32,9 @@ def unit(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
                 (group / name).write_text("")
         for place in (made, *made.rglob("*")):
             os.chown(place, USER, USER)
-        monkeypatch.setattr(cgroup, "_mounts", lambda: [("cgroup2", "rw", str(root))])
+        monkeypatch.setattr(
+            cgroup, "_mounts", lambda: [Mounted(1, "0:1", root, "cgroup2", "cgroup2")]
+        )
         monkeypatch.setattr(cgroup, "_own_path", lambda: "/system.slice/drd.service/daemon")
         yield made
 

@@ -21,7 +21,7 @@ def test_the_same_place_is_no_copy() -> None:
         ({"machine": "fedcba9876543210"}, "on another machine (db1, machine id fedcba98)"),
         ({"machine": "", "host": "db2", "path": "/b"}, "another machine (db2, machine id unknown)"),
         ({"host": "db2", "path": "/b"}, "on host db2, but this is host db1"),
-        ({"path": "/b", "inode": 8}, "at /b, but lies at /var/lib/drd/drd.db now"),
+        ({"path": "/b", "inode": 8}, "at /b, but is at /var/lib/drd/drd.db now"),
         ({"inode": 8}, "/var/lib/drd/drd.db is a copy"),
     ],
 )

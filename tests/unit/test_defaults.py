@@ -13,6 +13,7 @@ from drd import checks, model
 from drd.flows.components import repository_choice
 from drd.flows.restore import blockers, point_choice, preflight, production_guard
 from drd.flows.upkeep import forget_points, retention, retention_plan, retention_share
+from drd.model.down import NO_EFFECT
 from drd.model.job_history import JobHistory
 from drd.model.plan import (
     CopyPolicy,
@@ -35,6 +36,7 @@ SOMETHING: dict[str, object] = {
     "Hook.timeout_s": MINUTE,
     "S3Access.bucket_lookup": "auto",
     "RepositorySpec.s3": S3Access(),
+    "Setting.secret": True,
     "Blackout.days": (0, 1, 2, 3, 4, 5, 6),
     "Times.timezone": "UTC",
     "Times.timeout_s": HOUR,
@@ -57,9 +59,14 @@ SOMETHING: dict[str, object] = {
     "Plan.verification": VerificationPolicy(),
     "Plan.kit": KitPolicy(),
     "Plan.readiness": ReadinessPolicy(),
+    # copies of another tool
+    "CommandTool.timeout_s": HOUR,
+    "Stanza.repo": 1,
+    "Stanza.timeout_s": DAY,
     # a runbook
     "Undo.timeout_s": 5 * MINUTE,
     "Notice.severity": "info",
+    "Step.effect": NO_EFFECT,
     "Step.pause_s": 5.0,
     "Step.rehearse": "run",
     "Step.repeat": True,

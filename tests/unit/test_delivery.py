@@ -308,7 +308,7 @@ def test_what_was_taken_and_could_not_be_recorded_is_not_sent_again(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
-        raise CatalogueError("the catalogue's disk is full")
+        raise CatalogueError("the disk of drd's catalogue is full")
 
     rig.add(*numbered(1))
     sender = OutboxSender(rig.catalogue, [rig.channel], rig.open, rig.clock)

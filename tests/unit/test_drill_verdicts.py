@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from drd.model.drill_verdicts import is_overdue, judge_drill, of_plan, remedy_of, wanted_of
-from drd.model.facts import ScenarioFacts, Unproven
+from drd.model.facts import FailedCheck, ScenarioFacts, Unproven
 from drd.model.run import (
     CheckResult,
     CheckVerdict,
@@ -78,13 +78,13 @@ def test_without_a_cause_there_is_no_remedy() -> None:
 def test_the_only_scenario_is_not_named() -> None:
     [reason] = reasons(failed())
     assert (reason.verdict, reason.subject) == (Verdict.BREACHED, "")
-    assert reason.text.startswith("drill failed")
+    assert reason.text.startswith("the last drill failed")
 
 
 def test_one_of_several_scenarios_is_named() -> None:
     [reason] = reasons(failed(), scenario("host-loss"))
     assert reason.subject == "database-loss"
-    assert reason.text.startswith("drill of database-loss failed")
+    assert reason.text.startswith("the last drill of database-loss failed")
 
 
 def test_a_scenario_that_the_plan_does_not_want_any_more_is_named() -> None:
@@ -163,7 +163,9 @@ def test_what_a_passed_drill_did_not_prove_is_at_risk_with_its_remedy() -> None:
     proven = scenario(last=drill(unproven=left))
     found, [reason] = judge_drill(healthy(scenarios=(proven,)), NOW)
     assert (reason.verdict, reason.kind) == (Verdict.AT_RISK, "drill-unproven")
-    assert reason.text == ("last drill did not prove everything: db was empty; conf is in no step")
+    assert reason.text == (
+        "the last drill did not prove everything: db was empty; conf is in no step"
+    )
     assert reason.remedy == remedy_of(left)
     assert found.scenarios[0].unproven == left
     other = scenario(last=drill(unproven=(Unproven("db", "was not restored"),)))
@@ -191,13 +193,15 @@ def test_the_remedy_is_that_of_the_most_serious_gap(codes: list[str], remedy: st
 def test_an_inconclusive_drill_says_why_or_what_it_left_out() -> None:
     left = (Unproven("db", "has no check", "no-check"),)
     [reason] = reasons(scenario(last=drill("inconclusive", unproven=left)))
-    assert reason.text == "drill was inconclusive 2d ago: db has no check"
+    assert (
+        reason.text == "the last drill was inconclusive at 2026-11-23 00:31:00 UTC: db has no check"
+    )
     assert reason.remedy == remedy_of(left)
     [reason] = reasons(scenario(last=drill("inconclusive", unproven=left, reason="no room\nx")))
-    assert reason.text == "drill was inconclusive 2d ago: no room"
+    assert reason.text == "the last drill was inconclusive at 2026-11-23 00:31:00 UTC: no room"
     [reason] = reasons(scenario(last=drill("inconclusive")))
     assert (reason.text, reason.remedy) == (
-        "drill was inconclusive 2d ago",
+        "the last drill was inconclusive at 2026-11-23 00:31:00 UTC",
         "drd drill orders-api",
     )
     assert reasons(scenario(), scenario("host-loss", wanted=False, last=drill("other"))) == []
@@ -206,10 +210,24 @@ def test_an_inconclusive_drill_says_why_or_what_it_left_out() -> None:
 @pytest.mark.parametrize(
     ("every_s", "since_s", "text"),
     [
-        (7 * DAY, 14 * DAY, "drill overdue by 7d (every 7d)"),
-        (7 * DAY, 14 * DAY + 1, "last drill passed 14d ago, but counts only for 14d"),
+        (7 * DAY, 14 * DAY, "drill is overdue: it was due at 2026-11-18 00:31:00 UTC (every 7d)"),
+        (
+            7 * DAY,
+            14 * DAY + 1,
+            (
+                "the last drill passed at 2026-11-11 00:30:59 UTC, but a passed drill counts only "
+                "for 14d"
+            ),
+        ),
         (None, 90 * DAY, ""),
-        (None, 90 * DAY + HOUR, "last drill passed 90d 1h ago, but counts only for 90d"),
+        (
+            None,
+            90 * DAY + HOUR,
+            (
+                "the last drill passed at 2026-08-26 23:31:00 UTC, but a passed drill counts only "
+                "for 90d"
+            ),
+        ),
     ],
 )
 def test_a_pass_that_is_too_old_counts_no_more(
@@ -225,7 +243,8 @@ def test_a_drill_that_was_held_to_a_repository_has_no_turn_and_no_age() -> None:
     ahead = scenario(repository="offsite", last=drill(since_s=-HOUR))
     [reason] = reasons(scenario(), ahead)
     assert reason.text == (
-        "last drill of database-loss from offsite is dated 1h in the future: a clock was set back"
+        "the last drill of database-loss from offsite is dated 2026-11-25 01:31:00 UTC, which "
+        "is in the future: a clock was set back"
     )
     assert reason.remedy == ("drd drill orders-api --scenario database-loss --repository offsite")
 
@@ -233,17 +252,20 @@ def test_a_drill_that_was_held_to_a_repository_has_no_turn_and_no_age() -> None:
 def test_a_changed_plan_names_the_scenario_if_there_are_several() -> None:
     old = scenario(last=drill(plan_digest="older"))
     [reason] = reasons(old)
-    assert (reason.text, reason.kind) == ("plan changed since its last drill", "plan-changed")
+    assert (reason.text, reason.kind) == ("the plan changed since its last drill", "plan-changed")
     [reason] = reasons(old, scenario("host-loss"))
-    assert reason.text == "plan changed since the last drill of database-loss"
+    assert reason.text == "the plan changed since the last drill of database-loss"
     assert reason.remedy == "drd drill orders-api --scenario database-loss"
 
 
 @pytest.mark.parametrize(
     ("changes", "remedy"),
     [
-        ({"file": "/p/a.yaml"}, "drd doctor /p/a.yaml"),
-        ({}, "drd doctor orders-api"),
+        ({"file": "/p/a.yaml"}, "drd plan check /p/a.yaml"),
+        ({"file": "/p/a.yaml", "served": True}, "drd plan check /p/a.yaml && systemctl reload drd"),
+        ({}, "drd plan check orders-api"),
+        ({"file": "/p/a.yaml", "package_changed": True}, "drd backup orders-api"),
+        ({"package_changed": True, "served": True}, "systemctl restart drd"),
         ({"file": "/p/a.yaml", "file_gone": True}, "drd plan forget orders-api"),
     ],
 )
@@ -254,4 +276,31 @@ def test_a_plan_that_is_not_loaded_is_at_risk(changes: dict[str, object], remedy
         "plan-not-loaded",
         remedy,
     )
-    assert reason.text == "not loaded: its file is broken"
+    in_force = Verdict.AT_RISK if "package_changed" in changes else Verdict.MET
+    assert found.proven is in_force, "what is in force was drilled, but not with this package"
+    assert "its file is broken" in reason.text
+
+
+def test_a_failed_drill_says_which_checks_failed_and_its_alert_names_the_first() -> None:
+    def told(*failed: FailedCheck) -> Reason:
+        last = drill("failed", failed=failed)
+        [reason] = judge_drill(healthy(scenarios=(scenario(last=last),)), NOW)[1]
+        return reason
+
+    few = FailedCheck("few orders", "2,433", "< 10")
+    step = FailedCheck("step announce", "no route\nx", "succeeds")
+    lead = "the last drill failed at 2026-11-23 00:31:00 UTC: "
+    assert told(few).text == f'{lead}check "few orders": 2,433 (expected < 10)'
+    assert told(few).brief == 'check "few orders"'
+    assert told(step, few).text == (
+        f'{lead}step announce: no route; check "few orders": 2,433 (expected < 10)'
+    )
+    assert told(step, few).brief == "step announce"
+    many = told(*[FailedCheck(f"c{n}", "", "") for n in range(5)])
+    assert many.text == f'{lead}check "c0"; check "c1"; check "c2"; and 2 more'
+
+
+def test_a_package_that_is_missing_is_unknown_and_the_doctor_says_more() -> None:
+    gone = healthy(load_error="it is not installed", package_changed=True, package_missing=True)
+    found, [reason] = judge_drill(gone, NOW)
+    assert (found.verdict, reason.remedy) == (Verdict.UNKNOWN, "drd doctor orders-api")

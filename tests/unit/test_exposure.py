@@ -10,7 +10,7 @@ import pytest
 from drd.model.exposure import (
     against,
     age,
-    ago,
+    at_time,
     copy_bound_s,
     incomplete_point,
     judge_component,
@@ -52,20 +52,22 @@ def reasons(facts: PlanFacts) -> list[Reason]:
 @pytest.mark.parametrize(
     ("at", "seconds", "words"),
     [
-        (before(252), 252.0, "4m 12s ago"),
-        (NOW, 0.0, "0s ago"),
-        (before(-5), 0.0, "0s ago"),
-        (before(-6), None, "in the future"),
+        (before(252), 252.0, "at 2026-11-25 00:26:48 UTC"),
+        (NOW, 0.0, "at 2026-11-25 00:31:00 UTC"),
+        (before(-5), 0.0, "at 2026-11-25 00:31:05 UTC"),
+        (before(-6), None, "at 2026-11-25 00:31:06 UTC (in the future)"),
         (None, None, "at an unknown time"),
     ],
 )
 def test_an_age_is_never_negative(at: datetime | None, seconds: float | None, words: str) -> None:
-    assert (age(at, NOW), ago(at, NOW)) == (seconds, words)
+    assert (age(at, NOW), at_time(at, NOW)) == (seconds, words)
 
 
 def test_tries_are_counted_from_the_second_on() -> None:
-    assert tried(0, before(60), NOW) == tried(1, before(60), NOW) == "tried 1m ago"
-    assert tried(2, before(60), NOW) == "2 tries, last 1m ago"
+    assert (
+        tried(0, before(60), NOW) == tried(1, before(60), NOW) == "tried at 2026-11-25 00:30:00 UTC"
+    )
+    assert tried(2, before(60), NOW) == "2 tries, last at 2026-11-25 00:30:00 UTC"
 
 
 @pytest.mark.parametrize(
@@ -138,11 +140,13 @@ def test_a_copy_may_be_twice_the_rpo_and_its_pause_behind() -> None:
 
 def test_what_an_incomplete_point_lacks_is_named_in_one_line_each() -> None:
     assert incomplete_point(incomplete()) == (
-        "newest point 9b0d is incomplete: sessions: redis is gone"
+        "the newest restore point 9b0d is incomplete: sessions: redis is gone"
     )
     two = IncompleteFacts("9b0d", NOW, (("a", "x\nmore"), ("b", "y")))
-    assert incomplete_point(two) == "newest point 9b0d is incomplete: a: x; b: y"
-    assert incomplete_point(IncompleteFacts("9b0d", NOW, ())) == "newest point 9b0d is incomplete"
+    assert incomplete_point(two) == "the newest restore point 9b0d is incomplete: a: x; b: y"
+    assert incomplete_point(IncompleteFacts("9b0d", NOW, ())) == (
+        "the newest restore point 9b0d is incomplete"
+    )
 
 
 def test_the_run_that_left_an_incomplete_point_is_told_as_that() -> None:
@@ -151,12 +155,18 @@ def test_the_run_that_left_an_incomplete_point_is_told_as_that() -> None:
         failed = failures(1)._replace(run=run)
         [told] = reasons(healthy(incomplete=left, failures=failed))
         assert (told.says_why, told.remedy) == (code, f"drd run show {run}")
-        assert told.text == "last backup failed: pg_dump cannot connect (tried 4m ago)"
+        assert (
+            told.text
+            == "the last backup failed: pg_dump cannot connect (tried at 2026-11-25 00:27:00 UTC)"
+        )
     [told] = reasons(healthy(incomplete=left))
     assert (told.says_why, told.remedy) == ("point-incomplete", "drd points orders-api")
-    assert told.text == "newest point 9b0d is incomplete: sessions: redis is gone"
+    assert told.text == "the newest restore point 9b0d is incomplete: sessions: redis is gone"
     [told] = reasons(healthy(failures=failures(2, "")))
-    assert told.text == "last backup failed: backup failed (2 tries, last 4m ago)"
+    assert (
+        told.text
+        == "the last backup failed: backup failed (2 tries, last at 2026-11-25 00:27:00 UTC)"
+    )
 
 
 def test_an_older_point_that_is_left_is_at_risk_at_least() -> None:
@@ -170,7 +180,10 @@ def test_an_older_point_that_is_left_is_at_risk_at_least() -> None:
 
     assert left(61).verdict is AT_RISK
     assert left(15 * MINUTE + 1).verdict is BREACHED
-    assert left(HOUR).text == "the newest readable restore point is 1h old"
+    assert (
+        left(HOUR).text
+        == "the newest readable restore point has data of 2026-11-24 23:31:00 UTC (RPO 15m)"
+    )
     assert left(HOUR).remedy == "drd backup orders-api"
 
 
@@ -181,7 +194,7 @@ def test_without_any_readable_point_everything_would_be_lost_or_nobody_knows() -
     assert told.text.startswith("everything would be lost: no repository")
     [told] = reasons(healthy(repositories=()))
     assert (told.verdict, told.kind) == (UNKNOWN, "rpo")
-    assert told.text == "drd does not know which repository holds the restore points"
+    assert told.text == "drd does not know which repository contains the restore points"
     gone = healthy(repositories=(repository(lost="gone"),))
     assert [r.kind for r in reasons(gone)] == ["repository-gone"]
 
@@ -196,21 +209,24 @@ def test_a_former_address_is_named_where_points_were_known_before() -> None:
     [told] = [r for r in reasons(facts) if r.kind == "no-point"]
     assert told.verdict is UNKNOWN
     assert told.text == (
-        "no restore point yet that counts: the plan has another URL for primary and offsite than "
-        "before, and drd has not yet found a repository there (restore points at the former URL: "
-        "drd points orders-api)"
+        "there is no restore point yet that counts: the plan has another URL for primary and "
+        "offsite than before, and drd has not yet found a repository there (restore points at the "
+        "former URL: drd points orders-api)"
     )
     assert told.remedy == "drd doctor orders-api"
     new = ComponentFacts("orders-db", "postgres")
     never = facts._replace(last_drill=None, components=(new,))
     [told] = [r for r in reasons(never) if r.kind == "no-point"]
-    assert told.text == "no restore point yet: nothing could be restored"
+    assert told.text == "there is no restore point yet: nothing can be restored"
     for known in ({"last_drill": drill()}, {"components": facts.components}):
         [told] = [r for r in reasons(never._replace(**known)) if r.kind == "no-point"]
         assert "that counts" in told.text
     failing = facts._replace(failures=failures(1))
     [told] = [r for r in reasons(failing) if r.kind == "no-point"]
-    assert told.text == "no restore point yet: pg_dump cannot connect (tried 4m ago)"
+    assert told.text == (
+        "there is no restore point yet. Cause: pg_dump cannot connect (tried at 2026-11-25 "
+        "00:27:00 UTC)"
+    )
 
 
 def test_while_nothing_can_be_read_the_objective_is_missed() -> None:
@@ -227,6 +243,8 @@ def test_the_newest_of_several_misses_is_shown() -> None:
         (before(3 * HOUR), before(2 * HOUR)),
     )
     [told] = reasons(healthy(missed=missed))
-    assert told.text == "the RPO was missed for 1h; this ended 2h ago"
+    assert (
+        told.text == "the RPO was exceeded for 1h; it is kept again since 2026-11-24 22:31:00 UTC"
+    )
     young = healthy(missed=missed[1:], first_loaded_at=before(3 * HOUR))
     assert reasons(young) == [], "it waited for the very first backup"

@@ -90,8 +90,8 @@ def test_a_package_keeps_its_version_as_long_as_its_code_is_loaded(
     assert package_troubles(()) == (
         PackageTrouble(
             "drd-example",
-            "version 2.0.0 of the package drd-example is installed, but the daemon has loaded "
-            "version 1.2.0, and uses it until you restart it",
+            "the daemon still uses version 1.2.0 of the package drd-example, but version 2.0.0 "
+            "is installed now: the daemon loads a new version only when it restarts",
             "warning",
             "systemctl restart drd",
         ),

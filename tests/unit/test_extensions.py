@@ -118,8 +118,9 @@ def test_what_an_installed_package_has_that_is_not_named_says_what_to_do(
         path.removesuffix(".kind"),
         message,
     )
+    name = "contains" if text == WITH_CHECK else "note"
     assert problem.hint == (
-        "the package drd-example has this kind: add extensions: [drd-example] to drd.yaml."
+        f'the package drd-example has "{name}": add extensions: [drd-example] to drd.yaml.'
     )
     assert "drd_example" not in sys.modules
 
@@ -164,9 +165,9 @@ def test_a_package_that_is_not_there_is_named_with_its_line(tmp_path: Path) -> N
     assert (problem.line, problem.path) == (3, "extensions[0]")
     assert problem.message == "the package drd-nowhere is not installed"
     assert problem.hint == (
-        f"install it into {sys.prefix}, from the place where drd-nowhere was published for you (by "
-        "its name alone, pip may install a stranger's package from PyPI); or remove it from "
-        "`extensions`."
+        f"install drd-nowhere into {sys.prefix}, from the address that its author gave you: `pip "
+        "install drd-nowhere` alone may install a stranger's package from PyPI. Or remove "
+        "drd-nowhere from `extensions` in drd.yaml, and what uses it from the plans."
     )
 
 
@@ -314,7 +315,9 @@ def test_a_plan_that_may_use_a_missing_package_is_refused(
         f'unknown kind "{name}": an extension may add it, but the package drd-nowhere is not '
         "installed"
     )
-    assert problem.hint.startswith(f"install it into {sys.prefix}, from the place where")
+    assert problem.hint.startswith(
+        f"install drd-nowhere into {sys.prefix}, from the address that its author gave you"
+    )
 
 
 def test_a_misspelt_kind_of_drd_is_no_matter_of_a_missing_package(tmp_path: Path) -> None:
@@ -370,7 +373,7 @@ def test_a_channel_spelled_like_one_of_drd_stops_no_command_while_a_package_is_m
         "notify[0].kind",
         "the channel smtps-1 delivers no messages: the package drd-nowhere is not installed",
     )
-    assert warning.hint.startswith('if you meant "smtp", write that; else install it into ')
+    assert warning.hint.startswith('if you meant "smtp", write smtp; otherwise install ')
 
 
 def test_a_misspelt_channel_is_refused_while_no_package_is_missing(
@@ -388,8 +391,8 @@ def test_of_several_missing_packages_all_are_named(tmp_path: Path) -> None:
         'unknown kind "contains": an extension may add it, but the package drd-nowhere is not '
         "installed, and the package drd-elsewhere is not installed"
     )
-    assert "where drd-nowhere was published" in problem.hint
-    assert "where drd-elsewhere was published" in problem.hint
+    assert "install drd-nowhere into" in problem.hint
+    assert "install drd-elsewhere into" in problem.hint
 
 
 def test_a_run_of_the_daemon_goes_on_without_a_package_that_it_does_not_use(tmp_path: Path) -> None:

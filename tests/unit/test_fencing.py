@@ -136,6 +136,6 @@ def test_readiness_repeats_what_the_last_drill_tried_and_missed() -> None:
     assert "reach" in reach.finding.remedy
     unfenced: Any = SimpleNamespace(target=None, fence=replace(tried, held=(), tried=()))
     [said] = of_fence(SimpleNamespace(file="shop.yaml"), [unfenced])  # type: ignore[arg-type]
-    assert "ran unfenced" in said.finding.text
+    assert "ran without a fence" in said.finding.text
     whole: Any = SimpleNamespace(target=None, fence=replace(tried, missing={}, tried=()))
     assert of_fence(SimpleNamespace(file="shop.yaml"), [whole]) == []  # type: ignore[arg-type]

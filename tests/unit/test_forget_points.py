@@ -61,7 +61,7 @@ def test_a_sound_point_needs_force(world: World, point: RestorePoint) -> None:
     with pytest.raises(UsageError) as caught:
         give(world)
     assert caught.value.message == (
-        "drd does not forget restore point aaaaaaaa, because it knows no damage of it"
+        "drd does not forget restore point aaaaaaaa, because drd knows of no damage in it"
     )
     assert "drd verify shop" in caught.value.hint
     assert snapshots_of(world, "primary") == 3
@@ -171,7 +171,7 @@ def test_forgetting_is_refused_when_one_of_the_points_is_undamaged(
     damage(world, "primary")
     damage(world, "offsite")
     with pytest.raises(
-        UsageError, match="restore point bbbbbbbb, because it knows no damage of it"
+        UsageError, match="restore point bbbbbbbb, because drd knows of no damage in it"
     ):
         give(world, "aaaaaaaa", "bbbbbbbb")
 

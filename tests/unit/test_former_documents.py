@@ -13,8 +13,9 @@ import pytest
 
 from drd.api.alert_documents import alert_document
 from drd.api.documents import run_document
+from drd.api.evidence_document import evidence_document
 from drd.api.findings import doctor_document
-from drd.api.outcomes import backup_document, evidence_document
+from drd.api.outcomes import backup_document
 from drd.api.values import error_document
 from drd.cli import alerts, backup, checks_table, drill, findings, run, runs
 from drd.cli.follow import RunSource

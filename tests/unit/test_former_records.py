@@ -90,7 +90,10 @@ def test_only_what_differs_is_shown() -> None:
     changed = replace(migrated("refused\nremedy: start it."), error="other")
     with pytest.raises(NotAsNoted) as refused:
         ledger(noted_then("refused\nremedy: start it.")).require_steps({STEP: changed})
-    assert '{"error": "other"}, root\'s own record has {"error": "refused"}' in str(refused.value)
+    assert (
+        'step restore db is {"error": "other"} in the catalogue, but {"error": "refused"} in root'
+        in str(refused.value)
+    )
 
 
 def test_an_error_of_today_that_looks_like_one_of_before_agrees() -> None:

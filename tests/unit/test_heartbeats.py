@@ -193,7 +193,7 @@ def test_a_watcher_that_stays_away_is_recorded_and_harms_nobody(rig: Rig) -> Non
 
 def test_heartbeats_are_sent_on_a_full_disk(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
-        raise CatalogueError("the catalogue's disk is full")
+        raise CatalogueError("the disk of drd's catalogue is full")
 
     monkeypatch.setattr(rig.catalogue.outbox, "tried", full)
     rig.heartbeats.started(PLAN, RunKind.BACKUP)

@@ -16,7 +16,7 @@ from tests.notify_support import http_receiver
 
 
 @contextmanager
-def dripping() -> Iterator[int]:
+def dripping(header: bytes = b"") -> Iterator[int]:
     """A server that begins to answer, and sends a byte now and then for ever."""
     over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -26,7 +26,7 @@ def dripping() -> Iterator[int]:
             with peer:
                 peer.recv(65536)
                 try:
-                    peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n")
+                    peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n%b\r\n" % header)
                     while not over.wait(0.05):
                         peer.sendall(b"x")
                 except OSError:
@@ -39,8 +39,9 @@ def dripping() -> Iterator[int]:
         thread.join()
 
 
-def test_step_ends_a_server_that_drips_when_its_time_is_over() -> None:
-    with dripping() as port:
+@pytest.mark.parametrize("header", [b"", b"Connection: close\r\n"])
+def test_step_ends_a_server_that_drips_when_its_time_is_over(header: bytes) -> None:
+    with dripping(header) as port:
         began = time.monotonic()
         with pytest.raises(StepFailed, match=r"did not end its answer within 0\.5s"):
             ask(f"http://127.0.0.1:{port}/", timeout_s=0.5)

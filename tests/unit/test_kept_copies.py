@@ -10,6 +10,8 @@ import pytest
 
 from drd.errors import TargetError
 from drd.kinds.kept_files import Beside, KeptPlaces, ReplacedPath, Within
+from drd.kinds.sqlite import open_by
+from drd.process.open_files import FileUser
 from tests.death_support import Died, every_death
 
 MARK = "drd_4f2a1c3e"
@@ -135,3 +137,27 @@ def test_a_missing_name_is_restored(tmp_path: Path) -> None:
         (tmp_path / "t" / name).unlink()
     place.swap(back=True)
     assert seen(tmp_path / "t") == {"shop.db": "old", "shop.db-wal": "old wal"}
+
+
+def test_an_undo_names_the_unit_that_has_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = FileUser(412, "python3", "tick.service")
+    monkeypatch.setattr(open_by, "holder", lambda _: user.pid)
+    monkeypatch.setattr(FileUser, "of", lambda _: user)
+    with pytest.raises(TargetError, match=r"is in use by python3 \(process 412, tick\.s") as caught:
+        open_by.require_unused_for_exchange(tmp_path / "tick.db")
+    assert caught.value.hint == (
+        "stop this unit first: systemctl stop tick.service. Afterwards: systemctl start "
+        "tick.service"
+    )
+
+
+def test_a_place_that_cannot_be_exchanged_is_refused_before(tmp_path: Path) -> None:
+    place = beside(tmp_path / "a")
+    (tmp_path / "a" / f"shop.db.{MARK}_after").write_text("another")
+    kept = KeptPlaces("db", [place])
+    with pytest.raises(TargetError, match="both exist beside the kept copy"):
+        kept.require_exchangeable(back=True)
+    place.before.unlink()  # type: ignore[attr-defined]
+    kept.require_exchangeable(back=True)

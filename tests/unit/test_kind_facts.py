@@ -71,7 +71,7 @@ class NotedFences:
 
 
 def reads_of_facts(source: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(ast.parse(source if ".facts" in source else "")):
         match node:
             case ast.Subscript(value=ast.Attribute(attr="facts")):
                 yield ast.unparse(node)
@@ -148,4 +148,4 @@ def test_a_kind_of_one_opaque_thing_refuses_parts_by_its_name(part: Part) -> Non
         NotSupported, match=r"^kind toy cannot restore single (tables|paths)$"
     ) as no:
         TOY.require_part(part)
-    assert no.value.hint == "recover it as a whole."
+    assert no.value.hint == "recover the whole component: leave out --path and --table."

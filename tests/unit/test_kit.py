@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from drd.model.kit import (
     KitPoint,
     KitRepository,
     KitSecret,
+    heading,
     index_from_json,
 )
 from drd.model.plan import SecretRef
@@ -93,7 +95,7 @@ def test_what_was_sealed_opens_again(identity: tuple[Lock, Key]) -> None:
 
 def test_another_identity_does_not_open_it(identity: tuple[Lock, Key]) -> None:
     other = Key(identity=str(pyrage.x25519.Identity.generate()).encode())
-    with pytest.raises(WrongKey, match="not encrypted for this identity"):
+    with pytest.raises(WrongKey, match="this identity does not open the kit"):
         unseal(sealed(identity[0]), other, name="k")
 
 
@@ -186,3 +188,14 @@ def test_pages_say_the_same_in_markdown_and_html() -> None:
     assert "<p>x &lt; y</p>" in web
     assert "<td>1|2</td>" in web
     assert '<pre class="bash">echo &#x27;&lt;&amp;&gt;&#x27;\n</pre>' in web
+
+
+def test_a_passphrase_opens_what_age_itself_sealed() -> None:
+    lock = Lock(passphrase="correct horse")
+    kit = sealed(lock)
+    heavy = pyrage.passphrase.encrypt(b"x", "correct horse", armored=True)
+    text = heading(NOW, ["shop"], hashlib.sha256(heavy).hexdigest(), passphrase=True)
+    assert unseal(text.encode() + b"\n" + heavy, Key(passphrase="correct horse"), name="k") == b"x"
+    assert pyrage.passphrase.decrypt(kit.partition(b"\n")[2], "correct horse") == unseal(
+        kit, Key(passphrase="correct horse"), name="k"
+    )

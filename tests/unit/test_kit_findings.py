@@ -42,6 +42,19 @@ def test_every_problem_of_a_kit_has_a_code_and_a_remedy(
     assert {f.severity for f in kit_findings("shop", digest, record, required=True)} == {"error"}
 
 
+def test_a_kit_with_another_schedule_is_usable_and_told_of() -> None:
+    def found(record: KitRecord, *proofs: str) -> list[tuple[str, str]]:
+        findings = kit_findings("shop", "d2", record, required=True, proofs=proofs)
+        assert all("contains an older text" in f.text for f in findings if not f.failed)
+        return [(f.code, f.severity) for f in findings]
+
+    assert found(replace(GOOD, proof="p1"), "p1", "d2") == [("kit-outdated", "warning")]
+    assert found(replace(GOOD, proof="p1"), "p2", "d2") == [("kit-outdated", "error")]
+    assert found(GOOD, "p1", "d2", "d1") == [("kit-outdated", "warning")]  # of an older drd
+    assert found(GOOD, "p1", "d2") == [("kit-outdated", "error")]
+    assert found(replace(GOOD, plan_digest="d2", proof="p1"), "p1", "d2") == []
+
+
 @pytest.mark.parametrize(
     ("tried", "found"),
     [
@@ -85,10 +98,13 @@ def test_a_copy_that_is_gone_now_is_missing_whatever_was_tried(tried: KitTry, wh
 def test_a_kit_that_opens_nothing_is_made_anew_unless_the_repositories_were_away() -> None:
     record = replace(GOOD, problem="primary: no answer")
     [found] = kit_findings("shop", "d1", record, required=False)
-    assert found.remedy == "drd kit export shop --to FILE --passphrase-file F"
+    assert found.remedy == (
+        "drd kit export shop --to FILE --passphrase-file F (FILE: where to write the kit; keep "
+        "it away from this host; F: a file with the kit's passphrase)"
+    )
     assert found.text == (
-        "the kit of 2026-11-25 00:31 UTC did not open every repository when it was tried last, "
-        "2026-11-25 00:31 UTC: primary: no answer"
+        "the kit of 2026-11-25 00:31 UTC did not open every repository at the last try (2026-11-25 "
+        "00:31 UTC): primary: no answer"
     )
     [found] = kit_findings("shop", "d1", replace(record, away=True), required=False)
     assert found.remedy == "drd kit verify FILE --passphrase-file F"
@@ -104,7 +120,7 @@ def test_a_tried_copy_that_opens_nothing_is_made_anew_unless_the_repositories_we
         [found] = kit_findings("shop", "d1", record, required=False, file="/k", opener=IDENTITY)
         assert found.remedy == remedy
     assert found.text == (
-        "the kit /k did not work when it was tried last, 2026-11-25 00:31 UTC: is damaged"
+        "the kit /k did not work at the last try (2026-11-25 00:31 UTC): is damaged"
     )
 
 
@@ -113,4 +129,6 @@ def test_a_copy_that_nobody_named_or_that_is_there_is_not_missing() -> None:
     assert kit_findings("shop", "d1", GOOD, required=True, file="/k") == ()
     [never] = kit_findings("shop", "d1", None, required=True, file="/k", gone=True)
     assert never.text.startswith("nobody has exported a recovery kit")
-    assert never.remedy == "drd kit export shop --to /k --passphrase-file F"
+    assert never.remedy == (
+        "drd kit export shop --to /k --passphrase-file F (F: a file with the kit's passphrase)"
+    )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from drd.errors import TargetUnwritable, UsageError
 from drd.kit.shares import combine, split, written
-from drd.model.plan import Sharing
+from drd.model.sharing import Sharing
 
 NOW = datetime(2026, 11, 25, 0, 31, tzinfo=UTC)
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from drd.model.facts import (
+    ComponentFacts,
     DaemonFacts,
     FindingFacts,
     PlanFacts,
@@ -75,6 +76,21 @@ def test_an_alert_of_a_reason_stands_as_long_as_the_reason(kind: str) -> None:
     assert stands(healthy(), reason(kind), kind=kind)
     assert not stands(healthy(), reason(kind, "offsite"), kind=kind)
     assert stands(healthy(), reason(kind, "offsite"), kind=kind, subject="offsite")
+
+
+@pytest.mark.parametrize("code", ["reachable", "database", "files"])
+def test_a_capture_disproves_that_a_source_cannot_be_read(code: str) -> None:
+    name = f"orders-db: {code}"
+
+    def seen(at: float, error: str | None = None) -> PlanFacts:
+        component = ComponentFacts("orders-db", "postgres", ago(at), 1, error)
+        return facts(components=(component, ComponentFacts("other", "files", ago(60))))
+
+    assert disproved(seen(HOUR - 1), code, name)
+    assert not disproved(seen(HOUR), code, name), "it began before the readiness run"
+    assert not disproved(seen(60, "no route"), code, name)
+    assert not disproved(seen(2 * HOUR), code, name), "another component's does not"
+    assert not disproved(seen(60), "sandbox", "orders-db: sandbox")
 
 
 def test_alerts_of_retention_stand_while_a_reason_says_why() -> None:

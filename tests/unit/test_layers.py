@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -48,6 +49,9 @@ LINES = 450
 LATE = 100
 """Imports within functions. Each has to be worth it in a cold start, or to spare a heavy library to
 whoever does not use it."""
+
+
+INDENTED_IMPORT = re.compile(r"(^[ \t]+|[;:] *)(import|from)\b", re.MULTILINE)
 
 
 def modules() -> Iterator[Path]:
@@ -98,7 +102,7 @@ def late_imports(source: str) -> list[ast.stmt]:
     """The imports within functions."""
     return [
         node
-        for function in ast.walk(ast.parse(source))
+        for function in ast.walk(ast.parse(source if INDENTED_IMPORT.search(source) else ""))
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
         for node in ast.walk(function)
         if isinstance(node, ast.Import | ast.ImportFrom)

@@ -30,7 +30,7 @@ def at(steps: tuple[StepView, ...] = STEPS, *, since_s: float = 90.0) -> Progres
 
 def test_the_screen_shows_the_steps_the_time_and_what_is_needed_from_whom() -> None:
     assert Screen(None, colour=False).lines(at(), 79, 40) == [
-        "shop: run 4f2a, 1m 30s since the loss, RTO 1m: missed",
+        "shop: run 4f2a, 1m 30s since the start, RTO 1m: missed",
         "  data     succeeded    1m 01s",
         "  look     failed           2s  row counts (failed)",
         "  go       waiting          5s",
@@ -38,6 +38,8 @@ def test_the_screen_shows_the_steps_the_time_and_what_is_needed_from_whom() -> N
         "  needed: go: commander: traffic moves (by 2026-11-25 01:00:00 UTC)",
         "          drd approve 4f2a go --by NAME",
     ]
+    stated = Screen(None, colour=False).lines(replace(at(), stated=True), 79, 40)[0]
+    assert stated == "shop: run 4f2a, 1m 30s since the loss, RTO 1m: missed"
     assert "missed" not in Screen(None, colour=False).lines(at(since_s=30), 79, 40)[0]
     over = replace(at(), over_production=True)
     assert "shop over PRODUCTION: run" in Screen(None, colour=False).lines(over, 79, 40)[0]

@@ -63,7 +63,7 @@ def test_one_place_has_one_spelling() -> None:
     assert normal_url("s3:http://h/b1//p//") == "s3:http://h/b1/p"
 
 
-@pytest.mark.parametrize("url", ["backup", "./backup", "sftp:host:/backup", ""])
+@pytest.mark.parametrize("url", ["backup", "./backup", "swift:container:/backup", ""])
 def test_anything_else_is_no_place_for_a_repository(url: str) -> None:
     with pytest.raises(ValueError, match="is not a possible URL of a repository"):
         normal_url(url)

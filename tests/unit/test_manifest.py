@@ -78,7 +78,7 @@ def refused(change: Callable[[dict[str, Any]], object]) -> str:
     change(raw)
     with pytest.raises(ManifestRefused) as caught:
         read(json.dumps(raw).encode())
-    assert caught.value.message.startswith("manifest 6b6b6b6b in primary is refused")
+    assert caught.value.message.startswith("drd refuses manifest 6b6b6b6b in primary, because")
     assert "forge" in caught.value.hint
     return caught.value.message.rpartition("never writes such a manifest: ")[2]
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from drd.model.cause import STOPPED
 from drd.model.digest import ENTRIES, SHOWN, digest
-from drd.model.message import DIGEST, SEVERITIES, Message, route
+from drd.model.message import DIGEST, SEVERITIES, Message, is_told, route
 from drd.model.run import CheckResult, CheckVerdict, DrillResult, Run, RunKind, RunState
 from drd.model.run_details import BackupDetail, DrillDetail
 from drd.model.run_message import message_of_run
@@ -69,6 +70,25 @@ def test_heartbeats_carry_no_messages() -> None:
     assert (
         names(message(), channel("beat", kind="heartbeat", is_heartbeat=True, on=("firing",))) == []
     )
+
+
+@pytest.mark.parametrize(
+    ("alert", "severity", "expected"),
+    [
+        ({}, "critical", True),
+        ({"severity": "warning"}, "warning", True),
+        ({"severity": "info"}, "warning", True),
+        ({"severity": "warning"}, "critical", False),
+        ({"event": "resolved"}, "warning", True),
+        ({"details": {"runs": ["other"]}}, "warning", False),
+        ({"details": {}}, "warning", False),
+    ],
+)
+def test_an_alert_that_fires_or_ends_tells_the_end_of_its_run_unless_that_is_graver(
+    alert: dict[str, Any], severity: str, expected: bool
+) -> None:
+    by = message(**{"details": {"runs": ["r1"]}, **alert})
+    assert is_told(message(event="drill", run="r1", severity=severity), by) is expected
 
 
 # --- runs ---------------------------------------------------------------------------------------
@@ -130,14 +150,34 @@ def test_a_drill_is_told_with_what_it_measured_and_which_check_failed() -> None:
     bad = CheckResult("orders is populated", "orders-db", CheckVerdict.FAILED, "0", "> 0")
     found = evidence(result=DrillResult.FAILED, checks=(bad,))
     told = message_of_run(run(RunState.FAILED, RunKind.DRILL), found)
-    assert told.title == "orders-api: drill failed after 1m 33s"
+    assert told.title == 'orders-api: drill failed: check "orders is populated"'
     assert told.text.splitlines() == [
+        'failed: check "orders is populated": 0 (expected > 0)',
         "recovered in 9.6s",
-        "lost: the data of the last 1m 03s",
-        "failed check orders is populated: 0, expected > 0",
+        "the data was 1m 03s old",
     ]
     assert (told.details["rta_s"], told.details["rpa_s"]) == (9.6, 63.0)
     assert told.details["result"] == "failed"
+
+
+def test_a_drill_that_a_restart_hit_is_no_warning_where_drd_repeats_it() -> None:
+    def told(trigger: str, code: str = STOPPED.code) -> tuple[str, list[str]]:
+        ended = run(RunState.INTERRUPTED, RunKind.DRILL, error=STOPPED.text, error_code=code)
+        message = message_of_run(replace(ended, trigger=trigger))
+        return message.severity, message.text.splitlines()
+
+    again = "drd repeats this run by itself when the service runs again"
+    for trigger in ("schedule", "retry", "catch-up"):
+        assert told(trigger) == ("info", [STOPPED.text, again])
+    assert told("manual") == ("warning", [STOPPED.text])
+    assert told("schedule", "") == ("warning", [STOPPED.text])
+
+
+def test_the_title_of_a_run_is_shorter_than_80_characters() -> None:
+    long = replace(run(RunState.FAILED, RunKind.VERIFICATION, subject="r" * 40), plan="p" * 40)
+    title = message_of_run(long).title
+    assert len(title) < 80
+    assert title.startswith(f"{'p' * 40}: verification of")
 
 
 def test_a_run_that_waits_on_purpose_is_no_failure() -> None:
@@ -156,7 +196,7 @@ def test_a_recovery_that_was_cancelled_is_told_by_its_state_and_not_by_its_evide
 def test_what_was_measured_as_nothing_is_told_as_well() -> None:
     found = evidence(result=DrillResult.PASSED, rta_s=0.0, rpa_s=0.0, checks=())
     told = message_of_run(run(kind=RunKind.DRILL), found)
-    assert told.text.splitlines() == ["recovered in 0s", "lost: the data of the last 0s"]
+    assert told.text.splitlines() == ["recovered in 0s", "the data was 0s old"]
 
 
 def test_the_reason_of_a_drill_without_a_result_is_told_with_its_remedy() -> None:
@@ -227,6 +267,16 @@ def test_a_digest_has_each_alert_in_its_last_state() -> None:
     assert "alert 2 firing" in told.text
     assert "alert 1 firing" not in told.text
     assert "2026-11-25 12:00 UTC" in told.text
+
+
+def test_a_digest_says_of_each_open_alert_what_is_wrong() -> None:
+    said = {"details": {"message": "RPO exceeded. Cause: " + "no route " * 100}}
+    told = digest([alert(1, "firing", 0, **said), alert(2, "resolved", 1, **said)], NOON)
+    [line] = [line for line in told.text.splitlines() if "Cause" in line]
+    assert line.startswith("  RPO exceeded. Cause: no route no")
+    assert len(line) <= 302
+    assert line.endswith("…")
+    assert [len(e["message"]) <= 300 for e in told.details["entries"]] == [True, True]
 
 
 def test_a_digest_of_resolved_alerts_is_info() -> None:

@@ -50,6 +50,7 @@ def test_figures_of_a_healthy_plan() -> None:
     assert found.of("drd_rpo_exposure_seconds").keys() == {("orders-api",)}
     assert found.of("drd_plan_info") == {("payments team", "orders-api"): 1.0}
     assert found.holds("drd_plan_readiness") == {("orders-api", "ready")}
+    assert found.holds("drd_plan_state") == {("orders-api", "ok")}
     assert found.holds("drd_drill_result") == {("orders-api", "passed")}
     component = ("orders-db", "postgres", "orders-api")
     assert found.of("drd_component_exposure_seconds") == {component: 252.0}
@@ -68,6 +69,8 @@ def test_every_verdict_is_a_state_of_which_one_holds() -> None:
     }
     assert len(found.of("drd_plan_verdict")) == 16
     assert found.holds("drd_plan_readiness") == {("orders-api", "needs_drill")}
+    assert found.holds("drd_plan_state") == {("orders-api", "breached")}
+    assert len(found.of("drd_plan_state")) == 6
 
 
 def test_what_nobody_knows_is_absent_and_not_zero() -> None:

@@ -76,9 +76,7 @@ def test_a_listing_that_shrank_names_points_and_repository() -> None:
     assert of_listing("primary", []) == []
     [pause] = of_listing("primary", ["a"])
     assert pause.code == "listing-shrank"
-    assert pause.text.startswith(
-        "repository primary no longer lists all snapshots of restore point a,"
-    )
+    assert pause.text.startswith("repository primary lacks snapshots of restore point a:")
     assert "forget a --repository primary --reason TEXT" in pause.remedy
     [pause] = of_listing("primary", MANY, nowhere=True)
     assert "--repository" not in pause.remedy

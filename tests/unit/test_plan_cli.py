@@ -16,7 +16,9 @@ import yaml
 from drd.cli.main import main
 from drd.config.json_schema import plan_schema
 from drd.config.plan_file import load_plan
+from drd.kinds.files import discovery as files_discovery
 from drd.kinds.postgres.discovery import found as find_postgres
+from drd.kinds.sqlite import discovery as sqlite_discovery
 from drd.registry import KINDS
 from tests.config_support import EXAMPLES, GOOD, changed
 from tests.servers import PostgresServer
@@ -31,6 +33,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "drd.yaml").write_text(f"state: sqlite:///{tmp_path}/drd.db\n")
     monkeypatch.setenv("DRD_CONFIG", str(tmp_path / "drd.yaml"))
     monkeypatch.delenv("PGHOST", raising=False)
+    # What else this host has; tests/unit/test_plan_new_finds.py looks at that.
+    monkeypatch.setattr(files_discovery, "GATEWAYS", ())
+    monkeypatch.setattr(sqlite_discovery, "written_files", dict)
     return tmp_path
 
 
@@ -88,7 +93,7 @@ def test_check_shows_warnings_and_exits_with_0(home: Path, capsys: Output) -> No
     path = plan(home, changed("drill: {every: 7d}\n", ""))
     assert run("check") == 0
     out = capsys.readouterr().out
-    assert f"{path}:1: warning: drill: no drill schedule" in out
+    assert f"{path}:1: warning: drill: the plan has no drill schedule" in out
     assert "HINT: add for example `drill: {every: 7d}`." in out
     assert out.endswith("shop: ok (3 components, RPO 1h, RTO 1h, 1 warning)\n")
 
@@ -128,11 +133,15 @@ def test_check_of_sound_plans_as_json(home: Path, capsys: Output) -> None:
 
 
 def test_check_finds_two_plans_of_one_name(home: Path, capsys: Output) -> None:
-    plan(home)
-    other = plan(home, name="shop2.yaml")
+    shop = plan(home)
+    copy = plan(home, "# of shop\n" + GOOD.lstrip(), name="a-copy.yaml")
     assert run("check", "--json") == 2
     (problem,) = document(capsys)["problems"]
-    assert problem["message"] == f'the plan "shop" is also in {other}'
+    assert (problem["file"], problem["line"]) == (str(copy), 2)
+    assert (
+        problem["message"]
+        == f'{shop} has the plan name "shop", too: drd loads neither of these files'
+    )
 
 
 def test_check_without_any_plan_says_how_to_begin(home: Path, capsys: Output) -> None:
@@ -230,6 +239,65 @@ def test_new_plan_passes_check_and_says_what_is_next(
     }
     assert file.read_text().startswith("# yaml-language-server: $schema=plan.schema.json\n")
     assert file.read_text().count("\n#") > 3
+
+
+def uncommented(text: str) -> str:
+    """The plan with the examples that it has as comments, from their first line on."""
+    lines, inside = [], False
+    for line in text.splitlines():
+        inside = bool(line) and (inside or line in ("#targets:", "#runbook:"))
+        lines.append(line.removeprefix("#") if inside else line)
+    return "\n".join(lines)
+
+
+def test_the_examples_of_a_new_plan_are_valid_without_their_comment_signs(
+    home: Path, database: Path, capsys: Output
+) -> None:
+    words = ["--sqlite", database, "--files", "/etc", "--name", "shop", "--output", "-"]
+    for dsn in (
+        "postgresql://app@db1:5433/orders?sslmode=require",
+        "host=/run/pg dbname='my db' user=a",
+        "postgresql://u:secret@db1/billing",
+        "service=stock",
+    ):
+        words += ["--postgres", dsn]
+    assert run("new", *words) == 0
+    text = capsys.readouterr().out
+    file = plan(home, uncommented(text))
+    found = load_plan(file)
+    assert [w for w in found.warnings if "bucket" not in w.message] == []
+    (target,) = found.plan.targets.values()
+    assert list(target.components) == list(found.plan.components)
+    places = yaml.safe_load(file.read_text())["targets"]["standby"]
+    assert [value for place in places.values() for value in place.values()] == [
+        "postgresql://app@db1:5433/orders_standby?sslmode=require",
+        "host=/run/pg user=a dbname='my db_standby'",
+        {"credential": "billing-standby-dsn"},
+        "service=stock dbname=database_standby",
+        "/srv/standby/shop-data.db",
+        "/srv/standby/configuration",
+    ]
+    assert [step.kind for step in found.plan.runbook] == ["stop", "restore", "check", "start"]
+    without = load_plan(plan(home, text)).plan
+    assert (without.targets, [s.kind for s in without.runbook]) == ({}, ["restore", "check"])
+
+
+def test_a_service_that_has_a_database_open_is_stopped_and_started_by_a_new_plan(
+    home: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_discovery, "units_using", lambda _: ("web.service", "job.service"))
+    assert run("new", "--no-postgres", "--sqlite", database) == 0
+    found = load_plan(home / "plans/shop-data.yaml").plan
+    assert [step.name for step in found.runbook] == [
+        "stop-web", "stop-job", "data", "checks", "start-job", "start-web",
+    ]  # fmt: skip
+    monkeypatch.setattr(sqlite_discovery, "units_using", lambda _: ())
+    monkeypatch.setattr(files_discovery, "units_using", lambda _: ("log.service",))
+    words = ("--no-postgres", "--sqlite", database, "--files", "/etc")
+    assert run("new", *words, "--force") == 0
+    file = home / "plans/shop-data.yaml"
+    assert [step.kind for step in load_plan(file).plan.runbook] == ["restore", "check"]
+    assert "log.service" in uncommented(file.read_text())
 
 
 def test_new_plan_keeps_a_live_database_out_of_the_files(
@@ -385,7 +453,7 @@ def test_server_that_lets_nobody_in_is_noted(
 def test_a_host_without_a_postgresql_server_is_no_note_of_a_plan(
     home: Path, database: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
 ) -> None:
-    monkeypatch.setattr("drd.kinds.postgres.discovery._sockets", lambda: iter(()))
+    monkeypatch.setattr("drd.kinds.postgres.discovery._sockets", lambda _: iter(()))
     assert run("new", "--sqlite", database, "--output", "-") == 0
     assert "PostgreSQL server" not in capsys.readouterr().out
     assert run("new", "--output", "-") == 0
@@ -397,3 +465,43 @@ def test_help_has_examples(capsys: Output) -> None:
         run("--help")
     assert caught.value.code == 0
     assert "drd plan new --name orders-api" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("sftp:me@nas:/b", ["mine-sftp-key", "mine-sftp-known-hosts"]),
+        ("rest:https://nas:8000/b/", []),
+        ("b2:my-bucket:b", ["mine-b2-account-id", "mine-b2-account-key"]),
+        ("azure:box:/b", []),
+        ("gs:my-bucket:/b", []),
+        ("rclone:box:b", ["mine-rclone-config"]),
+    ],
+)
+def test_new_plan_asks_for_what_the_place_of_the_repository_needs(
+    home: Path, capsys: Output, url: str, asked: list[str]
+) -> None:
+    words = ("new", "--no-postgres", "--files", "/etc/hostname", "--name", "mine")
+    assert run(*words, "--repository", url) == 0
+    assert load_plan(home / "plans/mine.yaml").plan.primary.url == url
+    out = capsys.readouterr().out
+    assert re.findall(r"^ +(mine-\S+) ", out, re.MULTILINE) == [
+        "mine-restic",
+        *asked,
+    ]
+
+
+def test_check_names_all_secret_files_that_this_host_lacks_at_once(
+    home: Path, capsys: Output
+) -> None:
+    (home / "one").write_text("x")
+    components = "".join(
+        f"  {name}: {{kind: postgres, dsn: {{file: {home}/{file}}}}}\n"
+        for name, file in (("a", "one"), ("b", "two"), ("c", "three"), ("d", "no-disk/four"))
+    )
+    plan(home, changed("components:\n", f"components:\n{components}"))
+    assert run("check", "--json", "shop") == 0
+    lacks = [w for w in document(capsys)["warnings"] if "lacks" in w["message"]]
+    assert [w["message"] for w in lacks] == [
+        f"this host lacks 2 secret files of this plan: {home}/three, {home}/two"
+    ]

@@ -16,8 +16,8 @@ from drd.model.plan import (
     SecretRef,
     Sharing,
     Times,
-    plan_hash,
 )
+from drd.model.proof import plan_hash
 from tests.schedule_support import DAY, HOUR, plan, repository
 
 

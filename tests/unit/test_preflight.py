@@ -29,11 +29,12 @@ from drd.flows.restore.preflight import (
 )
 from drd.flows.restore.production_guard import production, require_elsewhere
 from drd.flows.restore.recovery_plan import RecoveryPlan
+from drd.flows.restore.usage import findings
 from drd.model.plan import IN_PLACE, Target
-from drd.model.runbook import Step, When
+from drd.model.runbook import Service, Step, When
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, RestorePoint
-from drd.ports import Finding, NamedDestination, RestoreOptions
+from drd.ports import Finding, NamedDestination, RestoreOptions, Usage
 from tests.flow_support import World
 
 
@@ -45,6 +46,7 @@ class Place:
     refuses: Exception | None = None
     apart: bool = False
     overwrite: list[bool] = field(default_factory=list)
+    used: list[Usage] = field(default_factory=list)
 
     def preflight(self, _: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:
         self.overwrite.append(overwrite)
@@ -54,6 +56,9 @@ class Place:
 
     def lands_apart(self, _: ComponentSnapshot) -> bool:
         return self.apart
+
+    def in_use(self, _: ComponentSnapshot) -> list[Usage]:
+        return self.used
 
 
 @dataclass
@@ -193,6 +198,28 @@ def test_findings_that_are_fine_are_no_warnings(world: World, plan: RecoveryPlan
     assert world.warnings == []
 
 
+def test_a_live_application_is_named_with_what_to_do(world: World, plan: RecoveryPlan) -> None:
+    used = Usage(what="/srv/x", by=("web (process 7)",), units=("web.service",), effect="it ends")
+    result = run(plan, prefetch(world, plan), conf=Place(used=[used]))
+    assert result.findings[0] == "conf: in use"
+    remedy = (
+        "`systemctl stop web.service` before the recovery, and `systemctl start web.service` "
+        "afterwards. Or add steps `stop` and `start` to the runbook of the plan, which do both"
+    )
+    said = "conf: in use: /srv/x is in use by web (process 7): it ends"
+    assert world.warnings == [f"{said}\nremedy: {remedy}"]
+    stop = Step("stop-web", "stop", service=Service("stop", unit="web.service"))
+    book = (stop, Step("back", "restore", ("conf", "data")))
+    stopped = replace(plan, plan=replace(plan.plan, runbook=book))
+    (warned,) = findings(
+        stopped, "conf", cast(NamedDestination, Place(used=[used])), plan.point.components[0]
+    )
+    assert warned.remedy == (
+        "check that step stop-web of the runbook stops the programs that use the data, before "
+        "the restore"
+    )
+
+
 def test_all_blockers_are_raised_together(world: World, plan: RecoveryPlan) -> None:
     waiting = prefetch(world, plan)
     with pytest.raises(TargetError) as caught:
@@ -260,7 +287,9 @@ def test_a_target_over_production_needs_a_word(world: World, plan: RecoveryPlan)
 
 def test_paths_outside_of_the_plan_need_a_word(world: World, plan: RecoveryPlan) -> None:
     plan = replace(plan, outside={"conf": ("/etc/shadow",)})
-    with pytest.raises(TargetError, match=r"paths that are not in plan shop: conf: /etc/shadow$"):
+    with pytest.raises(
+        TargetError, match=r"paths that plan shop does not name \(conf: /etc/shadow\)$"
+    ):
         run(plan, prefetch(world, plan))
     accepted = replace(plan, request=replace(plan.request, accept_paths=True))
     run(accepted, prefetch(world, accepted))
@@ -334,7 +363,7 @@ def test_a_point_that_no_repository_lists_is_refused(world: World, point: Restor
         f"repository primary does not contain restore point {point.id} completely: "
         "its manifest is missing"
     )
-    assert caught.value.hint == "use another point: drd points shop."
+    assert caught.value.hint == "choose another restore point: drd points shop."
 
 
 def test_the_missing_snapshots_are_named(world: World, point: RestorePoint) -> None:

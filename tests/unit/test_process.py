@@ -72,6 +72,19 @@ def test_environment_is_chosen_not_inherited(monkeypatch: pytest.MonkeyPatch) ->
     assert "PATH=" in told
 
 
+@pytest.mark.parametrize("name", ["RCLONE_CONFIG_NAS_TYPE", "RCLONE_CONFIG_MY-BOX_TYPE"])
+def test_a_child_with_files_gets_every_variable_and_the_paths_of_its_files(name: str) -> None:
+    script = f'cat "$A" "$B"; tr "\\0" "\\n" </proc/$$/environ | grep "^{name}="; kill -PIPE $$'
+    done = process.run(Command(sh(script).argv, env={name: "local"}, files={"A": b"a", "B": b"b"}))
+    assert done.stdout == f"ab{name}=local\n"
+    assert done.exit_code == -signal.SIGPIPE
+
+
+def test_a_missing_program_with_files_is_named() -> None:
+    given = Command(["/no/such"], env={"A-B": "c"}, files={"A": b"a"})
+    assert "/no/such: No such file" in process.run(given).stderr
+
+
 def test_output_is_raw_and_its_words_for_people_are_masked() -> None:
     from drd import log
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from drd.flows.host.persons_check import PersonsCheck
 from drd.flows.host.readiness import at_target
 from drd.kinds.file_system import no_directory, space_finding, unwritable
+from drd.model.actor import Actor
 from drd.model.compliance import assess
 from drd.model.coverage import Coverage
 from drd.model.drill_readiness import of_coverage, of_drills, of_tools, of_versions
@@ -27,10 +29,12 @@ from drd.model.readiness import (
     of_point,
 )
 from drd.model.readiness_finding import ReadinessException, ReadinessFinding
-from drd.model.run import DrillResult
+from drd.model.run import DrillResult, Run, RunKind, RunState
+from drd.model.run_details import ReadinessDetail
 from drd.model.runbook import Ask, Step
 from drd.model.source_version import SourceVersion
-from drd.model.verdicts import Readiness
+from drd.model.units import format_time
+from drd.model.verdicts import PlanState, Readiness
 from drd.registry import source_version
 from tests.catalogue_support import T0, at, captured, evidence, plan, point
 from tests.status_support import HOUR, NOW, ago, drill, failures, healthy, repository
@@ -125,9 +129,21 @@ DRILLED = f"{evidence().finished_at:%Y-%m-%d %H:%M} UTC"
         ({"result": DrillResult.FAILED, "reason": "rows"}, NOT_READY, f"failed {DRILLED}: rows"),
         ({"result": DrillResult.INCONCLUSIVE}, NEEDS_DRILL, f"inconclusive {DRILLED}"),
         ({"plan_digest": "old"}, NEEDS_DRILL, "the plan has changed since then"),
-        ({"finished_at": T0 - timedelta(days=9)}, NEEDS_DRILL, "overdue by 1d"),
-        ({"scenario": "region-loss"}, NEEDS_DRILL, "never drilled"),
-        ({"target": "standby"}, NEEDS_DRILL, "never drilled"),
+        (
+            {"finished_at": T0 - timedelta(days=9)},
+            NEEDS_DRILL,
+            "overdue: it was due at 2026-11-23 12:00 UTC",
+        ),
+        (
+            {"scenario": "region-loss"},
+            NEEDS_DRILL,
+            "never drilled, so nobody knows whether a recovery works",
+        ),
+        (
+            {"target": "standby"},
+            NEEDS_DRILL,
+            "never drilled, so nobody knows whether a recovery works",
+        ),
     ],
 )
 def test_a_drill_proves_its_scenario(
@@ -181,10 +197,10 @@ def test_another_version_of_a_package_than_in_the_drill_is_named() -> None:
     [
         (1, 7, ""),
         (1, 7.7, ""),
-        (1, 7.8, "and the next drill is overdue by 19h"),
+        (1, 7.8, "and the next drill is overdue: it was due at 2026-12-02 12:00 UTC"),
         (1, 14.1, "but a passed drill counts only for 14d"),
         (2, 14, ""),
-        (2, 16, "and the next drill is overdue by 2d"),
+        (2, 16, "and the next drill is overdue: it was due at 2026-12-09 12:00 UTC"),
         (2, 29, "but a passed drill counts only for 28d"),
     ],
 )
@@ -422,7 +438,7 @@ def test_objectives_warn() -> None:
     worse = {f.finding.name: f for f in of_assessment(plan(), assess(slow, NOW))}
     assert worse["schedule against RPO"].finding.severity == "warning"
     assert worse["projection against RTO"].finding.severity == "warning"
-    both = {"schedule against RPO": "backup: {every: 1h}", "projection against RTO": "drd drill"}
+    both = {"schedule against RPO": "backup: {every: auto}", "projection against RTO": "drd drill"}
     unknown = healthy(interval_s=None, last_passed_drill=None, last_drill=None)
     by_hand = {f.finding.name: f for f in of_assessment(plan(), assess(unknown, NOW))}
     for name, remedy in both.items():
@@ -434,14 +450,18 @@ def test_objectives_warn() -> None:
     assert left["projection against RTO"].finding.remedy.startswith("drd status")
     broken = assess(healthy(load_error="line 3"), NOW)
     [file] = [f for f in of_assessment(plan(), broken) if f.finding.name == "plan file"]
-    assert (file.allows, file.proof, file.finding.remedy) == (
-        NEEDS_DRILL,
-        True,
-        "drd doctor orders-api",
+    assert (file.allows, file.counts, file.finding.severity) == (READY, False, "warning")
+    assert file.finding.remedy == "drd plan check orders-api"
+    assert file.finding.text == (
+        "drd refused the plan file (line 3): drd still uses the plan that it loaded at "
+        "2026-11-24 00:31 UTC"
     )
-    assert file.finding.text == "the file on disk is not in force: line 3"
     fine = plain["plan file"]
-    assert (fine.finding.text, fine.allows, fine.proof) == ("in force, hash d1", READY, False)
+    assert (fine.finding.text, fine.allows, fine.proof) == (
+        "drd has loaded this plan, hash d1",
+        READY,
+        False,
+    )
 
 
 @pytest.mark.parametrize(("over_s", "severity"), [(0, "ok"), (1, "warning")])
@@ -497,6 +517,57 @@ def test_a_missing_place_is_no_question_of_rights(short_tmp: Path) -> None:
     assert at_target(services, full, "", "db").allows is NOT_READY
 
 
+def test_the_service_tells_of_the_rights_at_a_target_what_root_found_there() -> None:
+    here = {"where": "target standby"}
+    lacks = Finding(
+        "target-rights", "error", "db", "user drd may not create databases",
+        'ALTER ROLE "drd" CREATEDB;', **here, login=True,
+    )  # fmt: skip
+    found: dict[str, tuple[ReadinessFinding, ...]] = {}
+
+    def checked(by: str, *findings: Finding, digest: str = "") -> None:
+        run = Run(
+            id=f"run-{by}-{len(found)}", plan="shop", kind=RunKind.READINESS, trigger="manual",
+            state=RunState.SUCCEEDED, started_at=NOW, plan_digest=digest or plan().digest,
+            actor=Actor(0 if by == "root" else 1000, by, None, "db1", "terminal"),
+            detail=ReadinessDetail(
+                readiness="ready", findings=tuple(ReadinessFinding(f) for f in findings)
+            ),
+        )  # fmt: skip
+        runs.insert(0, run)
+
+    runs: list[Run] = []
+    store = SimpleNamespace(newest=lambda *_, **__: runs)
+    services: Any = SimpleNamespace(
+        is_root=False, claim="a run", catalogue=SimpleNamespace(runs=store)
+    )
+
+    def told(tried: Finding = lacks) -> list[tuple[str, str, str]]:
+        check = PersonsCheck.for_service(services, plan())
+        assert check is not None
+        judged = check.instead_of(tried)
+        assert all(j.allows is READY or j.finding.failed for j in judged)
+        return [(j.finding.severity, j.finding.text, j.finding.remedy) for j in judged]
+
+    [(severity, text, remedy)] = told()
+    assert (severity, remedy) == ("warning", f"sudo drd readiness {plan().name}")
+    assert text.startswith("the service cannot try this: a recovery has the rights of the person")
+    checked("root", Finding("target-rights", "ok", "db", "user root is a superuser", **here))
+    at_noon = f"(checked by root at {format_time(NOW)})"
+    assert told() == [("ok", f"user root is a superuser {at_noon}", "")]
+    checked("anna", replace(lacks, text="user anna may not create databases"))
+    assert told() == [("ok", f"user root is a superuser {at_noon}", "")], "root recovers"
+    refused = Finding("target", "error", "db", "the server refuses the login", "ask", **here)
+    checked("root", refused)
+    superuser = replace(lacks, severity="ok", text="user drd is a superuser", remedy="")
+    assert told(superuser) == [("error", f"the server refuses the login {at_noon}", "ask")]
+    runs.clear()
+    checked("root", refused, digest="of another text")
+    assert told(superuser) == [("ok", "user drd is a superuser", "")]
+    services.claim = None
+    assert PersonsCheck.for_service(services, plan()) is None, "a person's own check"
+
+
 # --- what status makes of it ----------------------------------------------------------------
 
 
@@ -513,15 +584,16 @@ def test_status_shows_readiness_findings() -> None:
     plan_ = assess(healthy(unready=trouble), NOW)
     assert plan_.readiness is NOT_READY
     assert plan_.verdict == "met", "the promises are kept, the way back is not sure"
-    assert str(plan_.reasons[-1]) == (
-        "not ready: kit missing: none (and 1 more): drd readiness orders-api"
-    )
+    assert plan_.state is PlanState.NOT_READY
+    assert str(plan_.reasons[-1]) == ("kit missing: none (and 1 more): drd readiness orders-api")
     alert = AlertFacts(
         "a1", "not-ready", "firing", ago(60), "kit missing: none", subject="kit missing"
     )
     told = assess(healthy(unready=trouble, alerts=(alert,)), NOW)
     assert told.readiness is NOT_READY
     assert not [r for r in told.reasons if "drd readiness" in str(r)], "the alert says it"
+    assert told.why is not None
+    assert (told.state, told.why.text, told.why.alert) == ("not ready", alert.text, alert)
     other = alert._replace(text="people: operator: nobody", subject="people: operator")
     told = assess(healthy(unready=trouble, alerts=(other,)), NOW)
     assert "kit missing: none" in str(told.reasons[-1]), "no alert says that yet"
@@ -567,7 +639,7 @@ def test_later_facts_disprove_readiness_findings() -> None:
         since_s=300,
     )
     (told,) = assess(healthy(unready=also), NOW).reasons
-    assert str(told) == "not ready: recovery kit: none: drd readiness orders-api"
+    assert str(told) == "recovery kit: none: drd readiness orders-api"
     aspect = unready("not ready", ("repository-protection", "primary", "no versions"), since_s=300)
     assert assess(healthy(unready=aspect), NOW).readiness is NOT_READY
 
@@ -592,7 +664,7 @@ def test_an_unchecked_repository_is_not_green() -> None:
     ) in told.text
     assert told.remedy == "drd doctor orders-api"
     new = healthy(newest=None, repositories=(unmet,), last_drill=None, components=())
-    assert "no restore point yet: nothing could be restored" in str(assess(new, NOW).reasons)
+    assert "no restore point yet: nothing can be restored" in str(assess(new, NOW).reasons)
     copy = repository("offsite", copy_of="primary")
     (told,) = assess(healthy(repositories=(unmet, copy)), NOW).reasons
     assert "repository primary: drd has not yet found a repository" in told.text
@@ -631,4 +703,5 @@ def test_an_alert_leaves_the_status_with_its_reason() -> None:
 def test_a_failed_readiness_run_is_not_ready() -> None:
     plan_ = assess(healthy(unready=UnreadyFacts(ago(60), "took longer than 5m")), NOW)
     assert plan_.readiness is NOT_READY
-    assert "not ready: took longer than 5m" in str(plan_.reasons[-1])
+    assert "the readiness check failed: took longer than 5m" in str(plan_.reasons[-1])
+    assert plan_.state is PlanState.NOT_READY

@@ -35,8 +35,8 @@ DRAWER = KindSpec(
 )
 
 
-def test_two_checks_compare_with_what_was_seen_at_backup() -> None:
-    assert {kind.name for kind in CHECKS if kind.compares} == {"rows", "files"}
+def test_three_checks_compare_with_what_was_seen_at_backup() -> None:
+    assert {kind.name for kind in CHECKS if kind.compares} == {"rows", "files", "documents"}
 
 
 @pytest.fixture

@@ -19,37 +19,40 @@ def ways(
     is_copy: bool = False,
 ) -> list[str]:
     found = repair_ways("shop", "primary", repair, affected, others, is_copy=is_copy)
-    assert found[-1].startswith("new copies" if is_copy else "new backups")
+    new = "new copies" if is_copy else "new backups"
+    assert found[-1].startswith(
+        f"until the repository is repaired, {new} may depend on the damaged data"
+    )
     return found[:-1]
 
 
 def test_the_repository_with_the_backups() -> None:
     repair, give_up = ways()
     assert "restic repair packs" in repair
-    assert repair.endswith(f", then drd backup shop, then {AGAIN}")
+    assert repair.endswith(f", then `drd backup shop`, then `{AGAIN}`")
     assert give_up.endswith(f": {FORGET}")
 
 
 def test_another_repository_serves_until_then() -> None:
     until, _, give_up = ways(others=["offsite", "third"])
-    assert until.endswith("--repository offsite")
+    assert until.endswith("recover with `drd recover shop … --repository offsite`")
     assert FORGET in give_up
 
 
 def test_a_copy_is_copied_again() -> None:
     repair, give_up = ways(is_copy=True)
-    assert repair.endswith(f", then drd copy shop --repository primary, then {AGAIN}")
+    assert repair.endswith(f", then `drd copy shop --repository primary`, then `{AGAIN}`")
     assert "points forget" not in repair
     assert FORGET in give_up
     until, repair = ways(is_copy=True, others=["offsite"])
-    assert until.endswith("--repository offsite")
-    assert f", then {FORGET}, then drd copy shop --repository primary, then" in repair
+    assert until.endswith("recover with `drd recover shop … --repository offsite`")
+    assert f", then `{FORGET}`, then `drd copy shop --repository primary`, then" in repair
 
 
 def test_what_restic_cannot_repair_is_stored_again() -> None:
     repair, _ = ways("none")
     assert "restic" not in repair
-    assert repair.endswith(f"drd backup shop, then {AGAIN}")
+    assert repair.endswith(f"`drd backup shop`, then `{AGAIN}`")
 
 
 def test_unknown_or_no_points_are_not_given_up() -> None:

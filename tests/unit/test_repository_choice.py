@@ -117,7 +117,7 @@ def test_after_a_region_loss_only_copies_are_left(world: World) -> None:
     with pytest.raises(UsageError) as caught:
         usable_repositories(world.plan, "primary", "region-loss")
     assert caught.value.message == (
-        "region-loss means that only copies are left: primary is not a copy"
+        "in the scenario region-loss only copies are left, but repository primary is not a copy"
     )
     assert caught.value.hint == "choose a copy: --repository offsite"
 
@@ -127,7 +127,8 @@ def test_a_region_loss_without_a_copy_is_refused(world: World) -> None:
     with pytest.raises(UsageError) as caught:
         usable_repositories(plan, None, "region-loss")
     assert (
-        caught.value.message == "region-loss means that only copies are left: plan shop has no copy"
+        caught.value.message == "in the scenario region-loss only copies are left, but plan "
+        "shop has no copy"
     )
     assert caught.value.hint == "add a repository with `copy_of:` to the plan (docs/copies.md)."
 
@@ -179,8 +180,8 @@ def test_another_one_delivers_what_the_first_lost(
     assert where.damaged == {}
     [warning] = world.warnings
     assert warning.startswith(
-        "drd read conf from repository offsite, because it could not be read from repository "
-        "primary: snapshot "
+        f"drd read conf of restore point {point.id} from repository offsite, because drd could not "
+        "read it from repository primary: snapshot "
     )
     # What lacks one snapshot may well have the next.
     other = point.component("data")
@@ -253,8 +254,8 @@ def test_one_that_was_ruled_out_is_not_asked(world: World, point: RestorePoint) 
     assert where.manifest().point.id == point.id
     assert list(where.used) == ["offsite"]
     told = (
-        "drd read the manifest from repository offsite, because it could not be read from "
-        "repository primary: no answer"
+        f"drd read the manifest of restore point {point.id} from repository offsite, because drd "
+        "could not read it from repository primary: no answer"
     )
     assert world.warnings == [told]
     assert where.manifest() is where.manifest()

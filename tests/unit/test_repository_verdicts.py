@@ -139,10 +139,10 @@ def test_a_lost_repository_is_at_risk_while_another_has_something() -> None:
     lost = repository(lost="emptied", lost_says="no config")
     [reason] = reasons(plan(lost, repository("offsite", sound=OLD)), GONE)
     assert (reason.verdict, reason.subject) == (Verdict.AT_RISK, "primary")
-    assert reason.text == "repository primary is emptied: no config"
+    assert reason.text == "repository primary was emptied: no config"
     [reason] = reasons(plan(lost._replace(lost_says="")), GONE)
     assert reason.verdict is Verdict.BREACHED
-    assert reason.text == "everything would be lost: repository primary is emptied"
+    assert reason.text == "everything would be lost: repository primary was emptied"
     assert reason.remedy == "drd doctor orders-api"
 
 
@@ -248,7 +248,7 @@ def test_vanished_points_are_at_risk_until_there_is_a_newer_one() -> None:
     [reason] = reasons(plan(repository(), vanished=vanished()), VANISHED)
     assert reason.verdict is Verdict.AT_RISK
     assert reason.text.startswith("1 restore point is ")
-    assert reason.text.endswith("2026-11-25 00:30 UTC")
+    assert reason.text.endswith("(noticed 2026-11-25 00:30 UTC)")
     assert reason.remedy == "drd points orders-api"
     [reason] = reasons(plan(repository(), vanished=vanished(points=2)), VANISHED)
     assert reason.text.startswith("2 restore points are ")

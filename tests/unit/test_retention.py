@@ -229,7 +229,7 @@ def test_forgotten_points_are_not_looked_at() -> None:
 @pytest.mark.parametrize(
     ("late", "snapshots", "says"),
     [
-        ({"data_time": NOW + HOUR}, [], "restore point late is dated 2026-11-25T13:05:00Z"),
+        ({"data_time": NOW + HOUR}, [], "restore point late is dated 2026-11-25 13:05:00 UTC"),
         ({"available_at": NOW + HOUR}, [], "1h in the future"),
         ({}, [("abcdef0123456789", NOW + 400 * DAY)], "snapshot abcdef01 is dated"),
     ],

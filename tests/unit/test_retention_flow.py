@@ -440,7 +440,7 @@ def test_a_snapshot_of_the_future_pauses_it(world: World, points: list[RestorePo
     [pause] = plan.pauses
     assert pause.code == "future"
     assert pause.text == (
-        f"snapshot {ahead[:8]} in primary is dated 2026-11-26T12:00:00Z, in the future"
+        f"snapshot {ahead[:8]} in primary is dated 2026-11-26 12:00:00 UTC, in the future"
     )
     assert "drd points forget" not in pause.remedy
     ids = {ahead[:8], with_it[:8]}
@@ -458,7 +458,7 @@ def test_several_snapshots_of_the_future_are_counted(
     [pause] = forgetting(world).pauses
     assert pause.text == (
         f"snapshot {first[:8]} and 2 more in primary are dated in the future: "
-        "2026-11-26T12:00:00Z or later"
+        "2026-11-26 12:00:00 UTC or later"
     )
 
 
@@ -496,7 +496,7 @@ def test_a_point_of_the_future_with_sound_snapshots_pauses_it(
     [pause] = forgetting(world).pauses
     assert pause.code == "future"
     assert f"`drd points forget {IDS[6]} --reason TEXT`" in pause.remedy
-    assert pause.text.startswith(f"restore point {IDS[6]} is dated 2026-11-26T12:00:00Z")
+    assert pause.text.startswith(f"restore point {IDS[6]} is dated 2026-11-26 12:00:00 UTC")
 
 
 def test_ways_out_of_the_future_name_no_more_than_fits() -> None:
@@ -584,7 +584,9 @@ def test_a_paused_run_says_why_and_since_when(world: World, points: list[Restore
     outcome = forget(world, last=1)
     assert (outcome.state, outcome.forgotten) == (RunState.PAUSED, ())
     run = world.catalogue.runs.get(outcome.run)
-    assert str(run.error).startswith("paused: the newest complete restore point is 21m")
+    assert str(run.error).startswith(
+        "paused: the newest complete restore point has data of 2026-11-25 11:59:00 UTC"
+    )
     assert isinstance(run.detail, RetentionDetail)
     assert [p.code for p in run.detail.pauses] == ["rpo"]
     first = world.catalogue.keeping.state("shop")
@@ -646,9 +648,12 @@ def test_a_hollow_point_is_incomplete_for_good(world: World, points: list[Restor
         ("conf", "captured"),
         ("data", "failed"),
     ]
-    assert world.warnings == [
-        f"restore point {IDS[7]} is incomplete now: somebody else removed its snapshot of data"
-    ]
+    (warning,) = world.warnings
+    assert warning == (
+        f"restore point {IDS[7]} of shop is incomplete now, because somebody removed its "
+        "snapshot of data without drd: find out who. To see which restore points are complete: "
+        "drd points shop"
+    )
 
 
 def test_what_cannot_be_read_ends_the_run_and_is_the_reason_to_wait(

@@ -93,9 +93,12 @@ def test_these_fields_are_written_only_if_they_say_something() -> None:
     shared = {f"{cls.__name__}.error_code" for cls in (RunDetail, *classes)}
     assert sparse == shared | {
         "DrillDetail.components",
-        *(f"RecoveryDetail.{name}" for name in ("repository", "scenario", "in_place", "part")),
+        *(
+            f"RecoveryDetail.{name}"
+            for name in ("repository", "scenario", "in_place", "part", "proof")
+        ),
         *(f"RetentionDetail.{name}" for name in ("force", "clock_is_right", "by")),
-        *(f"KitDetail.{name}" for name in ("file", "sha256", "away")),
+        *(f"KitDetail.{name}" for name in ("file", "sha256", "away", "proof")),
     }
 
 
@@ -210,7 +213,7 @@ def test_pauses_are_written_in_full() -> None:
 def _reads_by_key(source: str, names: frozenset[str] = _HELD) -> Iterator[str]:
     """Every place that takes something out of a `detail` or a `result` by its key. `names` are
     those that a variable of that kind has."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(ast.parse(source if any(n in source for n in names) else "")):
         match node:
             case ast.Subscript(value=of) if _is_held(of, names):
                 yield ast.unparse(node)

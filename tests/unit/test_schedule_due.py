@@ -456,7 +456,7 @@ def test_retries_come_later_and_later_and_end() -> None:
         usual = 432 * 2**number
         assert usual <= waited <= usual * 1.25
     assert wait_s(due(daily, failed(6)).at) == DAY - 60
-    assert due(daily, failed(2)).why == "retry 2 of 5 after: cannot connect"
+    assert due(daily, failed(2)).why == "retry 2 of 5, because the last run failed: cannot connect"
     assert due(daily, failed(2)).trigger == "retry"
     assert due(daily, failed(6)).trigger == "schedule"
 
@@ -514,7 +514,7 @@ def test_no_retries_means_none() -> None:
 def test_run_that_died_without_an_end_is_tried_again_after_its_start() -> None:
     known = failed(1, last_finished_at=ago(DAY), last_error=None, last_state="interrupted")
     found = due(job(every_s=DAY), known)
-    assert found.why == "retry 1 of 3 after: interrupted"
+    assert found.why == "retry 1 of 3, because the last run failed: interrupted"
     assert found.at > known.runs.last_started_at + timedelta(seconds=432)  # type: ignore[operator]
 
 

@@ -118,3 +118,12 @@ def test_lines_of_a_secret_and_its_json_are_masked(tmp_path: Path) -> None:
         for form in (text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]):
             assert log.masked(f"it is {form}!") == "it is ***!"
     assert log.masked("xy is no secret") == "xy is no secret", "too short a line"
+
+
+def test_credential_that_is_a_directory_is_to_be_removed(tmp_path: Path) -> None:
+    place = tmp_path / "token"
+    place.mkdir()
+    with pytest.raises(SecretUnavailable) as refused:
+        resolve(SecretRef("file", str(place)))
+    assert refused.value.message == f"cannot read secret file {place}: it is not a regular file"
+    assert refused.value.hint.startswith(f"remove {place}, and write the secret into a file")

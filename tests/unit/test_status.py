@@ -25,7 +25,7 @@ from drd.model.facts import (
     RefusedFacts,
     StatusFacts,
 )
-from drd.model.verdicts import Readiness, Verdict
+from drd.model.verdicts import PlanState, Readiness, Verdict
 from drd.plan_files import plan_files, plan_name
 from tests.status_support import DAY, HOUR, NOW, ago, alert, drill, failures, healthy, point
 
@@ -76,10 +76,16 @@ def test_changed_plan_keeps_its_figures_and_says_not_loaded(tmp_path: Path) -> N
     facts = loaded_from(path)
     path.write_text(PLAN + "# more\n")
     plan = look(tmp_path, facts).plans[0]
-    assert plan.readiness is Readiness.NEEDS_DRILL
+    assert (plan.state, plan.readiness) == ("at risk", "ready"), "what is in force is proven"
     assert plan.rpo.exposure_s == 252
-    assert plan.reasons[0].text == f"not loaded: {path} changed since it was loaded"
-    assert plan.reasons[0].remedy == f"drd doctor {path}"
+    in_force = "drd still uses the plan that it loaded at 2026-11-24 00:31 UTC"
+    assert plan.why is not None
+    assert plan.why.text == f"the plan file was edited and not reloaded: {in_force}"
+    assert plan.why.remedy == "drd backup orders-api", "without a daemon, which would reload it"
+    served = StatusFacts([facts], daemon=DaemonFacts(NOW, False, "1"))
+    [told] = collect(lambda: served, plan_files(tmp_path), NOW).plans
+    assert told.why is not None
+    assert told.why.remedy == "systemctl reload drd"
 
 
 def test_change_of_the_same_length_and_time_is_not_seen_but_any_other_is(tmp_path: Path) -> None:
@@ -87,31 +93,70 @@ def test_change_of_the_same_length_and_time_is_not_seen_but_any_other_is(tmp_pat
     path = written(tmp_path)
     facts = loaded_from(path)
     path.write_text(PLAN.replace("payments", "Payments"))
-    assert look(tmp_path, facts).plans[0].readiness is Readiness.NEEDS_DRILL
+    assert look(tmp_path, facts).state is PlanState.AT_RISK
     os.utime(path, ns=(facts.file_mtime_ns, facts.file_mtime_ns))
-    assert look(tmp_path, facts).plans[0].readiness is Readiness.READY
+    assert look(tmp_path, facts).state is PlanState.OK
+
+
+def test_plan_whose_file_has_another_plan_now_is_gone(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    facts = loaded_from(path)
+    path.write_text(PLAN.replace("plan: orders-api", "plan: orders"))
+    loaded = StatusFacts([facts, loaded_from(path, plan="orders")])
+    [orders, former] = collect(lambda: loaded, plan_files(tmp_path), NOW).plans
+    assert (orders.plan, orders.state, former.plan) == ("orders", "ok", "orders-api")
+    assert former.reasons[0].text.startswith(
+        f"{path} contains plan orders now, and no file contains plan orders-api; drd still uses "
+    )
+    assert former.reasons[0].remedy == "drd plan forget orders-api"
+
+
+def test_second_file_with_the_name_of_a_plan_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    facts = loaded_from(path, load_error="a-copy.yaml:1: plan: …")
+    copy = path.with_name("a-copy.yaml")
+    copy.write_text(PLAN + "# another\n")
+    served = StatusFacts([facts], daemon=DaemonFacts(NOW, False, "1"))
+    [plan] = collect(lambda: served, plan_files(tmp_path), NOW).plans
+    assert plan.state == "at risk"
+    assert plan.reasons[0].text.startswith(
+        f"{copy} has the same plan name as {path}: drd loads neither of these files, and does "
+        "not back up what only one of them describes; drd still uses the plan that it "
+    )
+    assert plan.reasons[0].remedy == "drd plan check && systemctl reload drd"
 
 
 def test_broken_plan_keeps_the_error_of_its_load(tmp_path: Path) -> None:
     path = written(tmp_path)
     facts = loaded_from(path, load_error="orders.yaml:3: unknown key")
     path.write_text(PLAN + "onwer: x\n")
-    assert look(tmp_path, facts).plans[0].reasons[0].text == (
-        "not loaded: orders.yaml:3: unknown key"
+    in_force = "drd still uses the plan that it loaded at 2026-11-24 00:31 UTC"
+    [plan] = look(tmp_path, facts).plans
+    assert plan.reasons[0].text == (
+        f"drd refused the plan file (orders.yaml:3: unknown key): {in_force}"
     )
+    assert plan.reasons[0].remedy == f"drd plan check {path}"
+    since = facts._replace(load_error_at=ago(HOUR), served=True)
+    os.utime(path, ns=(int(ago(HOUR - 1).timestamp() * 1e9),) * 2)
+    assert "edited and not reloaded" in look(tmp_path, since).plans[0].reasons[0].text
+    os.utime(path, ns=(int(ago(HOUR + 1).timestamp() * 1e9),) * 2)
+    assert "orders.yaml:3" in look(tmp_path, since).plans[0].reasons[0].text
 
 
 def test_broken_plan_that_is_what_it_was_again_is_ready_again(tmp_path: Path) -> None:
     facts = loaded_from(written(tmp_path), load_error="orders.yaml:3: unknown key")
-    assert look(tmp_path, facts).plans[0].readiness is Readiness.READY
+    assert look(tmp_path, facts).state is PlanState.OK
 
 
 def test_plan_whose_file_is_gone_says_so(tmp_path: Path) -> None:
     facts = loaded_from(written(tmp_path))
     Path(facts.file).unlink()
     plan = look(tmp_path, facts).plans[0]
-    assert plan.readiness is Readiness.NEEDS_DRILL
-    assert plan.reasons[0].text == f"not loaded: the plan's file {facts.file} is gone: put it back"
+    assert plan.state is PlanState.AT_RISK
+    assert plan.reasons[0].text == (
+        f"the plan's file {facts.file} is gone: put it back; drd still uses the plan that it "
+        "loaded at 2026-11-24 00:31 UTC"
+    )
 
 
 def test_renamed_file_is_the_same_plan(tmp_path: Path) -> None:
@@ -128,7 +173,7 @@ def test_plan_loaded_from_elsewhere_is_compared_there(tmp_path: Path) -> None:
     plans = tmp_path / "plans"
     assert look(plans, facts).verdict is Verdict.MET
     Path(facts.file).write_text("plan: orders-api\n")
-    assert look(plans, facts).plans[0].readiness is Readiness.NEEDS_DRILL
+    assert look(plans, facts).state is PlanState.AT_RISK
 
 
 def test_plan_never_loaded_is_unknown(tmp_path: Path) -> None:
@@ -139,7 +184,7 @@ def test_plan_never_loaded_is_unknown(tmp_path: Path) -> None:
         ("orders-api", Verdict.MET),
     ]
     assert document.verdict is Verdict.UNKNOWN
-    assert document.plans[0].reasons[0].text == f"not loaded: drd has not read {path} yet"
+    assert document.plans[0].reasons[0].text == f"drd has not loaded {path} yet"
 
 
 def test_plan_that_was_refused_says_where_and_why(tmp_path: Path) -> None:
@@ -244,17 +289,20 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
     found = StatusFacts([facts], (alert(),), daemon=daemon)
     document = status_json(collect(lambda: found, [], NOW))
     assert list(document) == [
-        "schema", "at", "verdict", "plans", "alerts", "daemon", "trouble", "written_at",
-        "missing_packages",
+        "schema", "at", "verdict", "state", "plans", "alerts", "daemon", "trouble", "written_at",
+        "missing_packages", "configuration",
     ]  # fmt: skip
     assert shape(document) == {
         "schema": None,
         "at": None,
         "verdict": None,
+        "state": None,
         "plans": [
             {
                 "plan": None,
                 "owner": None,
+                "state": None,
+                "why": dict.fromkeys(["state", "text", "command", "alert"]),
                 "verdict": None,
                 "readiness": None,
                 "rpo": dict.fromkeys(
@@ -300,7 +348,10 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
                     dict.fromkeys(["repository", "copy_of", "state", "since", "data_time"])
                 ],
                 "alerts": [dict.fromkeys(ALERT)],
+                "points": dict.fromkeys(["complete", "newest", "data_time", "size_bytes"]),
+                "last_backup": None,
                 "reasons": [None],
+                "remarks": [dict.fromkeys(["state", "text", "command", "alert"])],
                 "retention": {"paused_since": None, "pauses": None, "waiting": None},
                 "holds": None,
             }
@@ -310,6 +361,7 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
         "trouble": None,
         "written_at": None,
         "missing_packages": None,
+        "configuration": None,
     }
 
 
@@ -377,7 +429,7 @@ def test_json_of_what_nobody_knows_is_null_and_unknown(tmp_path: Path) -> None:
     assert set(plan["rpo"].values()) == {None, "unknown", False}
     unknown = {"last_at": None, "result": None, "due_at": None, "steps": None, "scenarios": []}
     assert plan["drill"] == {**unknown, "verdict": "unknown"}
-    assert plan["reasons"][0].startswith("not loaded: ")
+    assert plan["reasons"][0].startswith("drd has not loaded ")
 
 
 def test_json_never_rounds_a_missed_second_away() -> None:
@@ -397,13 +449,13 @@ _BROKEN = healthy(newest=point(3 * HOUR), failures=failures(2, "no route | to ho
         (
             [healthy()],
             0,
-            "DRD OK - 1 plan met|exposure_orders-api=252s;;900 rto_orders-api=94s;;1800",
+            "DRD OK - 1 plan ok|exposure_orders-api=252s;;900 rto_orders-api=94s;;1800",
         ),
         (
             [healthy(), healthy(plan="b", digest="new")],
             1,
             (
-                "DRD WARNING - 1 of 2 at risk: b: plan changed since its last drill|"
+                "DRD WARNING - 1 of 2 needs drill: b: the plan changed since its last drill|"
                 "exposure_b=252s;;900 rto_b=94s;;1800 "
                 "exposure_orders-api=252s;;900 rto_orders-api=94s;;1800"
             ),
@@ -412,8 +464,10 @@ _BROKEN = healthy(newest=point(3 * HOUR), failures=failures(2, "no route | to ho
             [_BROKEN],
             2,
             (
-                "DRD CRITICAL - 1 of 1 breached: orders-api: last complete backup 3h ago: no "
-                "route / to host (2 tries, last 4m ago)|exposure_orders-api=10800s;;900 "
+                "DRD CRITICAL - 1 of 1 breached: orders-api: RPO exceeded: the newest complete "
+                "backup has data of 2026-11-24 21:31:00 UTC (RPO 15m). Cause: no "
+                "route / to host (2 tries, last at 2026-11-25 00:27:00 "
+                "UTC)|exposure_orders-api=10800s;;900 "
                 "rto_orders-api=94s;;1800"
             ),
         ),
@@ -422,7 +476,8 @@ _BROKEN = healthy(newest=point(3 * HOUR), failures=failures(2, "no route | to ho
             3,
             (
                 "DRD UNKNOWN - 1 of 1 unknown: orders-api: never drilled, so nobody knows "
-                "whether it can be restored|exposure_orders-api=252s;;900 rto_orders-api=U;;1800"
+                "whether the data can be restored|exposure_orders-api=252s;;900 "
+                "rto_orders-api=U;;1800"
             ),
         ),
         ([], 3, "DRD UNKNOWN - no plan is loaded"),
@@ -438,19 +493,21 @@ def test_nagios_line_and_exit_code(facts: list[PlanFacts], code: int, line: str)
         ({"severity": "critical"}, 1),
         ({"severity": "critical", "state": "acknowledged"}, 1),
         ({"severity": "warning"}, 0),
+        ({"severity": "info"}, 0),
     ],
 )
 def test_nagios_is_never_ok_while_an_alert_is_critical(changes: dict[str, Any], code: int) -> None:
     found = alert(kind="verification-overdue", text="nobody reads it", **changes)
-    for status in (
-        StatusFacts([healthy(alerts=(found,))]),
-        StatusFacts([healthy()], (found,)),  # one of drd's own
+    of_plan = 0 if found.severity == "info" else 1
+    for status, expected in (
+        (StatusFacts([healthy(alerts=(found,))]), of_plan),
+        (StatusFacts([healthy()], (found,)), code),  # one of drd's own
     ):
         document = collect(lambda s=status: s, [], NOW)  # type: ignore[misc]
         seen, line = nagios(document)
-        assert seen == code
-        assert line.startswith("DRD OK - 1 plan met" if code == 0 else "DRD WARNING")
-        assert (": nobody reads it" in line) == (code == 1)
+        assert seen == expected
+        assert line.startswith("DRD OK - 1 plan ok" if expected == 0 else "DRD WARNING")
+        assert (": nobody reads it" in line) == (expected == 1)
     broken = healthy(alerts=(found,), failures=_BROKEN.failures, newest=_BROKEN.newest)
     assert nagios(collect(lambda: StatusFacts([broken]), [], NOW))[0] == 2
 
@@ -470,15 +527,16 @@ def test_nagios_says_that_no_daemon_works(stopped: bool, code: int) -> None:
 def test_nagios_counts_more_plans_than_a_line_has_room_for() -> None:
     facts = [healthy(plan=f"p{n:05}") for n in range(5_000)]
     code, line = nagios(collect(lambda: StatusFacts(facts), [], NOW))
-    data = "met=5000;;;0;5000 at_risk=0;;;0;5000 breached=0;;;0;5000 unknown=0;;;0;5000"
-    assert (code, line) == (0, f"DRD OK - 5,000 plans met|{data}")
+    others = ["at_risk", "needs_drill", "not_ready", "breached", "unknown"]
+    data = " ".join(["ok=5000;;;0;5000", *(f"{state}=0;;;0;5000" for state in others)])
+    assert (code, line) == (0, f"DRD OK - 5,000 plans ok|{data}")
 
 
 def test_nagios_names_three_plans_and_counts_the_rest() -> None:
     facts = [healthy(plan=f"p{i}", last_drill=drill("failed")) for i in range(5)]
     code, line = nagios(collect(lambda: StatusFacts(facts), [], NOW))
     assert code == 2
-    assert "5 of 5 breached: p0: drill failed" in line
+    assert "5 of 5 breached: p0: the last drill failed" in line
     assert "; and 2 more|" in line
 
 

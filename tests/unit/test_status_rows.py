@@ -8,11 +8,14 @@ import pytest
 
 from drd.model.cells import Cell, Note
 from drd.model.compliance import assess
-from drd.model.facts import CopyFacts
-from drd.model.rows import alert_note, copies_of, drilled, notes_of, objective, percent, row_of
+from drd.model.facts import CopyFacts, FindingFacts, Unproven, UnreadyFacts
+from drd.model.plan_state import Judged, state_of
+from drd.model.rows import alert_note, copies_of, drilled, note_of, objective, percent, row_of
 from drd.model.verdicts import (
     Assessment,
     CopyAssessment,
+    PlanState,
+    Readiness,
     Reason,
     RepositoryAssessment,
     RpoAssessment,
@@ -20,7 +23,19 @@ from drd.model.verdicts import (
     Verdict,
     lost_words,
 )
-from tests.status_support import DAY, HOUR, MINUTE, NOW, ago, alert, drill, healthy, point
+from tests.status_support import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NOW,
+    ago,
+    alert,
+    drill,
+    failures,
+    healthy,
+    point,
+    repository,
+)
 
 MET, AT_RISK, UNKNOWN, BREACHED = (
     Verdict.MET,
@@ -34,8 +49,16 @@ def judged(**changes: Any) -> Assessment:
     return assess(healthy(**changes), NOW)
 
 
+def with_state(plan: Assessment) -> Assessment:
+    """Return the assessment, of which something was replaced, with the state that it has now."""
+    parts = (plan.plan, plan.readiness, plan.reasons, plan.alerts, plan.copies, plan.repositories)
+    state, remarks = state_of(Judged(*parts))
+    return plan._replace(state=state, remarks=remarks)
+
+
 def notes(assessment: Assessment) -> list[tuple[str, str, str]]:
-    return [(n.text.text, n.text.style, n.command) for n in notes_of(assessment, NOW)]
+    told = [note_of(assessment.plan, r, NOW) for r in with_state(assessment).remarks]
+    return [(n.text.text, n.text.style, n.command) for n in told]
 
 
 # --- the row --------------------------------------------------------------------------------
@@ -44,14 +67,13 @@ def notes(assessment: Assessment) -> list[tuple[str, str, str]]:
 def test_a_healthy_plan_has_a_green_verdict_and_plain_figures() -> None:
     assert row_of(judged(), NOW) == [
         Cell("orders-api"),
-        Cell("met", "good"),
+        Cell("ok", "good"),
         Cell("4m 12s"),
         Cell("15m"),
         Cell("1m 34s"),
         Cell("30m"),
-        Cell("passed 2d ago"),
-        Cell("ready", "good"),
         Cell("100 %"),
+        Cell("passed 2d ago"),
     ]
 
 
@@ -63,14 +85,10 @@ def test_a_missed_objective_is_coloured_where_it_is_missed() -> None:
     slow = row_of(judged(last_passed_drill=drill(rta_s=HOUR)), NOW)
     assert (slow[2].style, slow[4]) == ("", Cell("1h", "bad"))
     never = row_of(judged(last_drill=None, last_passed_drill=None), NOW)
-    assert never[4:8] == [
-        Cell("unknown", "warn"),
-        Cell("30m"),
-        Cell("never"),
-        Cell("needs drill", "warn"),
-    ]
+    assert never[1] == Cell("unknown", "bad")
+    assert never[4:8] == [Cell("unknown", "warn"), Cell("30m"), Cell("100 %"), Cell("never")]
     failed = row_of(judged(last_drill=drill("failed")), NOW)
-    assert failed[6:8] == [Cell("failed 2d ago", "bad"), Cell("not ready", "bad")]
+    assert (failed[1], failed[7]) == (Cell("breached", "bad"), Cell("failed 2d ago", "bad"))
 
 
 def test_where_everything_would_be_lost_no_drill_brings_it_back() -> None:
@@ -79,7 +97,7 @@ def test_where_everything_would_be_lost_no_drill_brings_it_back() -> None:
         rto=RtoAssessment(1800.0, 94.0, None, BREACHED),
     )
     row = row_of(lost, NOW)
-    assert (row[2], row[4], row[8]) == (Cell("everything", "bad"), Cell("never", "bad"), Cell("-"))
+    assert (row[2], row[4], row[6]) == (Cell("everything", "bad"), Cell("never", "bad"), Cell("-"))
     undrilled = lost._replace(rto=RtoAssessment(1800.0, None, None, UNKNOWN))
     assert row_of(undrilled, NOW)[4] == Cell("unknown", "warn")
 
@@ -171,7 +189,7 @@ def test_the_copy_that_is_furthest_behind_is_shown() -> None:
             (
                 state,
                 (None, BREACHED, None),
-                f"copy b of primary {lost_words(state)}: nothing can be read there",
+                f"copy b of primary {lost_words(state)}: drd can read nothing there",
                 "drd doctor orders-api",
             )
             for state in ("gone", "emptied", "replaced", "shut")
@@ -187,7 +205,7 @@ def test_a_copy_that_is_behind_says_why_and_what_to_do(
     )
     [note] = notes(behind)
     assert (note[0], note[2]) == (text, command)
-    assert note[1] == ("bad" if exposure[1] is BREACHED else "warn")
+    assert note[1] == "warn"
     unknown = behind._replace(repositories=())
     assert notes(unknown)[0][2] == "drd copy orders-api"
 
@@ -202,6 +220,111 @@ def test_a_copy_that_has_an_alert_is_told_by_it_alone() -> None:
     facts = healthy(copies=(CopyFacts("offsite", "primary", ago(DAY)),), alerts=(late,))
     texts = [text for text, _, _ in notes(assess(facts, NOW))]
     assert texts == ["copy offsite is behind (alert a1 for 2h)"]
+
+
+# --- one word for all of it -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "reason", "command"),
+    [
+        ({}, "ok", None, None),
+        (
+            {"newest": point(HOUR)},
+            "breached",
+            (
+                "RPO exceeded: the newest complete backup has data of 2026-11-24 23:31:00 UTC "
+                "(RPO 15m); drd has not tried a backup since then"
+            ),
+            "drd backup orders-api",
+        ),
+        (
+            {"last_drill": None, "last_passed_drill": None},
+            "unknown",
+            "never drilled, so nobody knows whether the data can be restored",
+            "drd drill orders-api",
+        ),
+        (
+            {"last_drill": drill(unproven=(Unproven("db", "has no check", "no-check"),))},
+            "not ready",
+            "the last drill did not prove everything: db has no check",
+            (
+                "add a check for db under `checks` in the plan, and, if the plan has a runbook, "
+                "a step `check: all`"
+            ),
+        ),
+        (
+            {
+                "repositories": (repository(), repository("b", copy_of="primary", lost="gone")),
+            },
+            "not ready",
+            "repository b is gone",
+            "drd doctor orders-api",
+        ),
+        (
+            {"digest": "another"},
+            "needs drill",
+            "the plan changed since its last drill",
+            "drd drill orders-api",
+        ),
+        (
+            {"last_drill": drill(since_s=8 * DAY)},
+            "needs drill",
+            "drill is overdue: it was due at 2026-11-24 00:31:00 UTC (every 7d)",
+            "drd drill orders-api",
+        ),
+        (
+            {"failures": failures(1)},
+            "at risk",
+            "the last backup failed: pg_dump cannot connect (tried at 2026-11-25 00:27:00 UTC)",
+            "drd run show 4f2a",
+        ),
+        (
+            {"newest": point(13 * MINUTE)},
+            "at risk",
+            (
+                "RPO nearly exceeded: the newest complete backup has data of 2026-11-25 "
+                "00:18:00 UTC (RPO 15m); drd has not tried a backup since then"
+            ),
+            "drd backup orders-api",
+        ),
+        ({"alerts": (alert(),)}, "at risk", "no backup for 3h", ""),
+        ({"alerts": (alert(state="acknowledged"),)}, "at risk", "no backup for 3h", ""),
+        ({"alerts": (alert(severity="info"),)}, "ok", None, None),
+        (
+            {"missed": ((ago(2 * HOUR), ago(HOUR)),)},
+            "ok",
+            None,
+            None,
+        ),
+    ],
+)
+def test_the_state_is_the_worst_of_all_with_its_reason_and_the_command_that_leads_out(
+    changes: dict[str, Any], state: str, reason: str | None, command: str | None
+) -> None:
+    plan = judged(**changes)
+    assert plan.state == state
+    told = (plan.why.text, plan.why.remedy) if plan.why else (None, None)
+    assert told == (reason, command)
+
+
+def test_of_several_reasons_the_worst_is_told() -> None:
+    plan = judged(
+        digest="another",
+        newest=point(HOUR),
+        unready=UnreadyFacts(
+            NOW, "", "not ready", (FindingFacts("people", "lead", "nobody", "", "people: lead"),)
+        ),
+    )
+    assert [r.state for r in plan.remarks] == ["breached", "not ready", "needs drill"]
+    assert plan.state is PlanState.BREACHED
+
+
+def test_what_withholds_ready_without_a_reason_of_its_own_is_told_all_the_same() -> None:
+    plan = with_state(judged()._replace(readiness=Readiness.NOT_READY))
+    assert plan.state is PlanState.NOT_READY
+    assert plan.why is not None
+    assert plan.why.remedy == "drd readiness orders-api"
 
 
 # --- reasons and alerts ---------------------------------------------------------------------
@@ -243,7 +366,7 @@ def test_alerts_without_a_reason_follow_in_their_colour() -> None:
         )
     )
     assert notes(told) == [
-        ("full (alert a1 for 2h)", "bad", "df"),
+        ("full (alert a1 for 2h)", "warn", "df"),
         ("off (alert a2 for 2h)", "warn", ""),
         ("so (alert a3 for 2h)", "", ""),
     ]

@@ -16,18 +16,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drd.cli.render import NO_LIMIT
-from drd.cli.status import render
+from drd.cli.status_table import render
 from drd.flows.status.document import nagios
 from drd.flows.status.overview import StatusDocument
 from drd.model import facts as facts_module
+from drd.model.cells import Note
 from drd.model.compliance import assess
 from drd.model.facts import CopyFacts, FailureFacts, HoldFacts, PlanFacts, StatusFacts
 from drd.model.facts_codec import FORMAT, decode, encode
-from drd.model.rows import copies_of, notes_of, row_of
+from drd.model.rows import copies_of, note_of, row_of
 from drd.model.status_line import Brief, in_advance, microseconds
 from drd.model.status_notes import Told
 from drd.model.validity import course, holds
-from drd.model.verdicts import Verdict, worst
+from drd.model.verdicts import Assessment, Verdict, worst
 from tests.status_support import DAY, NOW, ago, alert, drill, healthy, point
 from tests.unit.test_compliance_properties import plans
 
@@ -156,6 +157,7 @@ def test_an_assessment_holds_for_as_long_as_it_says(facts: PlanFacts, after_s: f
     if after_s < for_s:
         now = assess(facts, then)
         assert (now.verdict, now.readiness) == (said.verdict, said.readiness)
+        assert [r.state for r in now.remarks] == [r.state for r in said.remarks]
         assert [r.verdict for r in now.reasons] == [r.verdict for r in said.reasons]
         assert [c.verdict for c in now.copies] == [c.verdict for c in said.copies]
 
@@ -170,10 +172,10 @@ def test_a_brief_always_equals_assess(facts: PlanFacts, after_s: float) -> None:
     if brief is not None and brief.since <= now_us < brief.until:
         full = assess(facts, then)
         assert (full.verdict, full.reasons, full.alerts) == (Verdict.MET, (), ())
-        assert full.readiness.value == brief.readiness
+        assert (full.state, full.why) == (brief.state, None)
         assert full.rpo.exposure_s == (now_us - brief.data) / 1e6
         assert full.rto.projected_s == brief.projected_s
-        assert full.rpo.attainment == pytest.approx(brief.attainment(now_us), abs=1e-9)
+        assert full.rpo.kept == pytest.approx(brief.attainment(now_us), abs=1e-9)
         assert full.drill.last_at is not None
         assert microseconds(full.drill.last_at) == brief.drilled
 
@@ -282,14 +284,19 @@ def test_stored_texts_equal_those_of_assess(facts: PlanFacts, after_s: float) ->
         full, said = assess(facts, then), told.telling(now_us)
         row = row_of(full, then)
         assert (told.verdict, bool(told.copies)) == (full.verdict, bool(full.copies))
-        assert said.row[:-1] == row[:-1]
-        assert _share(said.row[-1].text) == pytest.approx(_share(row[-1].text), abs=0.011)
+        assert told.state is full.state
+        assert (*said.row[:6], said.row[7]) == (*row[:6], row[7])
+        assert _share(said.row[6].text) == pytest.approx(_share(row[6].text), abs=0.011)
         assert said.copies == copies_of(full)
-        assert said.notes == notes_of(full, then)
-        assert said.first == (full.reasons[0].text if full.reasons else "")
-        assert told.has_reasons == bool(full.reasons)
+        assert said.why == _why(full, then)
+        assert said.first == (full.why.text if full.why else "")
+        assert told.has_reason == bool(full.why)
         critical = [a.text for a in full.alerts if a.severity == "critical"]
         assert told.critical == critical
+
+
+def _why(full: Assessment, at: datetime) -> Note | None:
+    return note_of(full.plan, full.why, at) if full.why else None
 
 
 def _share(text: str) -> float:
@@ -311,10 +318,9 @@ def test_texts_of_usual_problems_stay_valid_for_a_while(changes: dict[str, Any])
     told = in_advance(quiet(**changes), NOW)
     assert isinstance(told, Told)
     assert (told.until - told.since) / 1e6 > 60
-    full = assess(quiet(**changes), NOW + timedelta(seconds=60))
-    assert told.telling(told.since + 60_000_000).notes == notes_of(
-        full, NOW + timedelta(seconds=60)
-    )
+    then = NOW + timedelta(seconds=60)
+    full = assess(quiet(**changes), then)
+    assert told.telling(told.since + 60_000_000).why == _why(full, then)
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_a_death_that_cannot_be_recorded_is_logged_once(logged: Callable[[], str
     """On a full disk each look tries again: a line a second would be all that the journal holds."""
 
     def refuse(*_: Any, **__: Any) -> Any:
-        raise CatalogueError("the catalogue's disk is full")
+        raise CatalogueError("the disk of drd's catalogue is full")
 
     running = replace(run("a"), state=RunState.RUNNING)
     catalogue: Any = SimpleNamespace(runs=SimpleNamespace(get=lambda _: running, adopt=refuse))

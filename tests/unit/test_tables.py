@@ -7,23 +7,63 @@ import time
 import pytest
 
 from drd.cli.progress import ProgressLine
-from drd.cli.render import cut, table
-from drd.model.cells import Cell
+from drd.cli.render import cut, measure, table
 from drd.ports import Progress
 
+RUNS = ["RUN", "STATE", "STARTED", "WHY"]
+FAILED = ["4f2a", "failed", "12:00", "pg_dump cannot connect to the server"]
+FINE = ["9c1e", "succeeded", "11:00", ""]
 
-def rows(*words: str) -> list[list[Cell]]:
-    return [[Cell(word) for word in words]]
+
+def test_a_text_of_the_last_column_without_room_stands_below_its_row() -> None:
+    wide = table(RUNS, [FAILED, FINE], width=62)
+    assert wide == [
+        "RUN   STATE      STARTED  WHY",
+        "4f2a  failed     12:00    pg_dump cannot connect to the server",
+        "9c1e  succeeded  11:00",
+    ]
+    assert table(RUNS, [FAILED, [*FINE[:3], "short"]], width=40) == [
+        "RUN   STATE      STARTED  WHY",
+        "4f2a  failed     12:00",
+        "    pg_dump cannot connect to the server",
+        "9c1e  succeeded  11:00    short",
+    ]
 
 
-def test_last_column_is_cut_before_it_is_lost() -> None:
-    row = rows("4f2a", "failed", "pg_dump cannot connect to the server")
-    wide = table(["RUN", "STATE", "WHY"], row, width=60, keep=2, colour=False, shorten=True)
-    assert wide[1] == "4f2a  failed  pg_dump cannot connect to the server"
-    narrow = table(["RUN", "STATE", "WHY"], row, width=34, keep=2, colour=False, shorten=True)
-    assert narrow[1] == "4f2a  failed  pg_dump cannot conn…"
-    gone = table(["RUN", "STATE", "WHY"], row, width=20, keep=2, colour=False, shorten=True)
-    assert gone == ["RUN   STATE", "4f2a  failed"]
+def test_columns_without_room_stand_below_with_their_headers() -> None:
+    assert table(RUNS, [FAILED, FINE], width=23) == [
+        "RUN   STATE",
+        "4f2a  failed",
+        "    started  12:00",
+        "    why      pg_dump",
+        "             cannot",
+        "             connect to",
+        "             the server",
+        "9c1e  succeeded",
+        "    started  11:00",
+    ]
+
+
+def test_what_stands_below_an_indented_row_is_indented_more_and_needs_no_header() -> None:
+    assert table(["", ""], [["  plan", "a sentence of five words"]], width=26)[1:] == [
+        "  plan",
+        "      a sentence of five",
+        "      words",
+    ]
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 10_000])
+def test_nothing_is_lost_at_any_width(width: int) -> None:
+    names = [f"COLUMN {n}" for n in range(7)]
+    cells = [[f"{r}.{c} {'x' * ((r * 13 + c * 7) % 45)} 東京" for c in range(7)] for r in range(5)]
+    lines = table(names, cells, width=width)
+    shown = "".join("".join(lines).split())
+    for word in (word for row in cells for cell in row for word in cell.split()):
+        assert word in shown
+    if width >= 60:
+        assert max(map(measure, lines)) <= width
+    if width == 10_000:
+        assert len(lines) == 6, "a pipe breaks no line"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from drd.model.text import (
     counted,
     either,
     escaped,
+    in_commands,
     in_one_line,
     left_out,
     noun,
@@ -81,4 +82,15 @@ def test_what_a_terminal_would_interpret_is_escaped(text: str, shown: str) -> No
 def test_an_id_is_shortened_and_anything_else_not_repeated() -> None:
     assert short_id("0123456789abcdef" * 4) == "01234567"
     for other in ("0123456789ABCDEF" * 4, "0123456789abcdef" * 4 + "0", "", "$(rm)"):
-        assert short_id(other) == "an invalid id"
+        assert short_id(other) == "with an invalid id"
+
+
+def test_commands_of_a_remedy_get_the_plan_and_the_run_where_they_are_known() -> None:
+    hint = "choose another one (drd points PLAN), or see drd run show RUN; RUN and PLAN stay here"
+    told = in_commands(hint, plan="shop")
+    assert told == (
+        "choose another one (drd points shop), or see drd run show RUN; RUN and PLAN stay here"
+    )
+    assert in_commands(told, run="4f2a") == (
+        "choose another one (drd points shop), or see drd run show 4f2a; RUN and PLAN stay here"
+    )

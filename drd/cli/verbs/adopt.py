@@ -19,8 +19,9 @@ EXAMPLES = (
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "adopt",
-        description="Show which machine owns drd's state; with --reason make this machine the "
-        "owner, after it was renamed, restored, moved or cloned.",
+        description="Show which machine owns drd's state (its records of plans, runs and restore "
+        "points). With --reason, make this machine the owner, after it was renamed, restored, "
+        "moved or cloned.",
         epilog=EXAMPLES,
     )
     global_options(parser)

@@ -12,7 +12,7 @@ examples:
   drd backup orders-api --dry-run                what would be captured, and where to
   drd backup orders-api --json | jq .point
 
-exit codes: 0 all that was asked for was captured, 1 something was not, 10 no repository,
+exit codes: 0 drd stored all requested components, 1 it did not, 10 no repository,
 11 another backup is running, 12 wrong repository password, 130 cancelled."""
 
 

@@ -13,12 +13,14 @@ examples:
   drd bootstrap --kit orders-api.kit --identity me.txt --root /tmp/look
   AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… drd bootstrap \\
       --repository s3:https://s3.example.com/acme-dr/orders-api --password-file password
+  drd bootstrap --repository sftp:backup@nas.example.com:/srv/orders-api --password-file password \\
+      --access key=id_ed25519 --access known_hosts=known_hosts
 
 Existing files stay: if one differs, drd writes nothing. The same command may be given again.
 --config has no effect here: drd.yaml goes to etc/drd below --root.
 
 Anyone with a repository's password can store plans in it. drd shows what these plans would run,
-read, write and connect to, and puts them in force after you have typed `accept`. Without a
+read, write and connect to, and uses them after you have typed `accept`. Without a
 terminal, plans with commands, or that could reveal a secret or a file of this host, need
 --accept-commands (docs/kit.md). Until then drd opens only the repository that you named. A kit
 needs no such confirmation: it opens only with a secret of your own.
@@ -43,7 +45,8 @@ def add_parser(sub: Verbs) -> None:
     source.add_argument(
         "--repository",
         metavar="URL",
-        help="URL of a repository, written as `url` in the plan: s3:https://HOST/BUCKET",
+        help="address of a repository, in the form of `url` in a plan, for example "
+        "s3:https://HOST/BUCKET or sftp:USER@HOST:/PATH",
     )
     key_options(parser, required=False)
     parser.add_argument("--password-file", metavar="F", help="file with the repository's password")
@@ -58,6 +61,15 @@ def add_parser(sub: Verbs) -> None:
         metavar="F",
         help="PEM file with the certificate authority of the repository's server, if the system "
         "does not know it",
+    )
+    parser.add_argument(
+        "--access",
+        metavar="NAME=FILE",
+        action="append",
+        default=[],
+        help="secret that the repository needs besides its password, by its name in the plan: for "
+        "sftp: key and known_hosts, for rest: password, for rclone: config. What is no secret is "
+        "given itself: user=NAME. May be given several times",
     )
     parser.add_argument(
         "--root", metavar="DIR", default="/", help="write all files below DIR (default: /)"

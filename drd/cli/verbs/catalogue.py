@@ -17,14 +17,14 @@ A damaged catalogue is set aside beside the new one, never deleted."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "catalogue",
-        description="Compare drd's catalogue with the repositories, or correct it. Where they "
-        "differ, the repositories are right.",
+        description="Compare drd's catalogue (its records of restore points and runs) with the "
+        "repositories, or correct it. Where they differ, the repositories are right.",
         epilog=EXAMPLES,
     )
     verbs = parser.add_subparsers(dest="catalogue_verb", metavar="rebuild|verify", required=True)
     for verb, help_text in (
-        ("rebuild", "record every restore point that the repositories contain"),
-        ("verify", "compare, and change nothing"),
+        ("rebuild", "record every restore point of the repositories in the catalogue"),
+        ("verify", "compare the catalogue with the repositories, and change nothing"),
     ):
         one = verbs.add_parser(
             verb, help=help_text, description=f"{help_text.capitalize()}.", epilog=EXAMPLES

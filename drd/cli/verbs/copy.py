@@ -12,9 +12,9 @@ examples:
   drd copy orders-api --json | jq '.copies[].held'
 
 The daemon does this by itself, after each backup or by the schedule under `copy` in the plan. A
-killed copy continues with the data that has arrived. exit codes: 0 all arrived, 1 something did
-not, 10 a repository is gone, 11 another drd copies to it, 12 wrong repository password, 130
-cancelled."""
+killed copy continues with the data that has arrived.
+exit codes: 0 all points arrived, 1 a point did not, 10 a repository is gone, 11 another drd copies
+to it, 12 wrong repository password, 130 cancelled."""
 
 
 def add_parser(sub: Verbs) -> None:

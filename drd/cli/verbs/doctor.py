@@ -9,22 +9,31 @@ EXAMPLES = """\
 examples:
   drd doctor                  every plan of the plans directory
   drd doctor orders-api       one plan: tools, rights, repository, sandbox, disk
+  drd doctor orders-api --grants | su postgres -c 'psql -f -'
+                              give the roles of PostgreSQL all their rights
   drd doctor --as-service     as the systemd service would find it, with its rights
   drd doctor --json | jq '.items[] | select(.ok | not)'
 
-exit codes: 0 nothing is missing, 1 something is, 2 there is no plan."""
+exit codes: 0 nothing is missing, 1 something is missing, 2 there is no plan."""
 
 
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "doctor",
-        description="Try what backups, drills and recoveries will need, and report what is "
-        "missing with the remedy. Changes nothing.",
+        description="Test everything that backups, drills and recoveries need, and report what "
+        "is missing, with the remedy. Changes nothing, and does not load a plan.",
         epilog=EXAMPLES,
     )
     global_options(parser)
     parser.add_argument("plan", nargs="?", help="name of a plan, or its file")
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="print one JSON document")
+    how.add_argument(
+        "--grants",
+        action="store_true",
+        help="only print one SQL script with all rights that the plan's roles need for backups, "
+        "drills and recoveries; its first line says how to run it",
+    )
     parser.add_argument(
         "--as-service",
         action="store_true",

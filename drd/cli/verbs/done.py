@@ -36,5 +36,11 @@ def add_parser(sub: Verbs) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="print what would be removed")
     parser.add_argument("--yes", action="store_true", help="ask nothing (for scripts)")
+    parser.add_argument(
+        "--accept-unfinished",
+        action="store_true",
+        help="with --yes: also of a recovery that stopped in the middle, which leaves production "
+        "with data of two times",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.done:run")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from drd.cli.options import global_options
-from drd.cli.parser import Verbs
+from drd.cli.parser import Parser, Verbs
+from drd.cli.verbs.families import verbs_of
 
 EXAMPLES = """\
 examples:
@@ -29,7 +30,8 @@ def add_parser(sub: Verbs) -> None:
         description="The recovery kit: plans, keys, places and a printable runbook in one file.",
         epilog=EXAMPLES,
     )
-    verbs = parser.add_subparsers(dest="kit_verb", metavar="export|verify", required=True)
+    assert isinstance(parser, Parser)
+    verbs = verbs_of(parser, sub, "kit")
     export = verbs.add_parser(
         "export",
         help="write a kit",

@@ -23,7 +23,7 @@ def add_parser(sub: Verbs) -> None:
         description="List or test the channels of `notify` in drd.yaml.",
         epilog=EXAMPLES,
     )
-    below = parser.add_subparsers(prog="drd notify", dest="action", metavar="VERB", required=True)
+    below = parser.add_subparsers(dest="action", metavar="VERB", required=True)
     test = below.add_parser(
         "test",
         help="send a test message through every channel, and print which channels accepted it",

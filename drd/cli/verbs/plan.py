@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from drd.cli.options import global_options
-from drd.cli.parser import Verbs
+from drd.cli.parser import Parser, Verbs
+from drd.cli.verbs.families import verbs_of
 from drd.registry import KINDS
 
 EXAMPLES = """\
@@ -43,7 +44,10 @@ examples:
   drd plan new                                        what drd finds on this host
   drd plan new --name orders-api --postgres 'postgresql:///orders' --files /etc/nginx
   drd plan new --sqlite /srv/shop/shop.db --repository s3:https://s3.example.com/acme-dr/shop
-  drd plan new --output -                             print the plan, write nothing"""
+  drd plan new --output -                             print the plan, write nothing
+  drd plan new --name shop --adopt /mnt/nas/restic --password-file /root/nas-password
+  drd plan new --adopt /var/backups/shop              dumps that another tool writes there
+  drd plan new --name shop --adopt main               the stanza main of pgBackRest"""
 
 FORGET_EXAMPLES = """\
 examples:
@@ -64,7 +68,8 @@ def add_parser(sub: Verbs) -> None:
         epilog=EXAMPLES,
     )
     global_options(parser)
-    verbs = parser.add_subparsers(dest="plan_verb", metavar="VERB", required=True)
+    assert isinstance(parser, Parser)
+    verbs = verbs_of(parser, sub, "plan")
     _add_check(verbs)
     _add_show(verbs)
     _add_schema(verbs)
@@ -119,16 +124,22 @@ def _add_new(verbs: Any) -> None:
     parser = verbs.add_parser(
         "new",
         help="a first plan from what drd finds here",
-        description="Write a commented plan for the databases of a PostgreSQL server on a "
-        "local socket and for the files that you name. Backs up nothing.",
+        description="Write a commented plan for what drd finds here: databases of PostgreSQL "
+        "servers with a local socket, SQLite files that services have open, the configuration of "
+        "gateways in /etc (nginx, haproxy, apache2, caddy, traefik, envoy, kong). drd does not "
+        "look for a kind whose components you give. It says what it saw and left out, for example "
+        "containers. Backs up nothing.",
         epilog=NEW_EXAMPLES,
     )
     global_options(parser)
     parser.add_argument("--name", help="the name of the plan (default: from what drd finds)")
-    for kind in (spec.name for spec in KINDS if spec.starting is not None):
+    for kind, starting in ((spec.name, spec.starting) for spec in KINDS):
+        if starting is None:
+            continue
         about = f"components of kind {kind}"
+        given = starting.about or about
         parser.add_argument(
-            f"--{kind}", nargs="+", action="extend", default=[], metavar="WHERE", help=about
+            f"--{kind}", nargs="+", action="extend", default=[], metavar="WHERE", help=given
         )
         parser.add_argument(
             f"--no-{kind}", action="store_true", help=f"do not look for {about} on this host"
@@ -145,7 +156,8 @@ def _add_new(verbs: Any) -> None:
     parser.add_argument(
         "--repository",
         metavar="URL",
-        help="where the backups are stored: s3:https://host/bucket/prefix or an absolute path",
+        help="where the backups are stored: s3:https://host/bucket/prefix, an absolute path, or an "
+        "address such as sftp:USER@HOST:/PATH",
     )
     parser.add_argument(
         "--output",
@@ -153,6 +165,22 @@ def _add_new(verbs: Any) -> None:
         help="the file to write (default: NAME.yaml in the plans directory); - for stdout",
     )
     parser.add_argument("--force", action="store_true", help="overwrite an existing file")
+    parser.add_argument(
+        "--adopt",
+        metavar="URL|DIRECTORY|STANZA",
+        help="write a plan for the backups that another tool makes: with restic in the repository "
+        "at URL, as dumps in DIRECTORY (or those whose path fits a quoted pattern), or with "
+        "pgBackRest in STANZA (or its FILE.conf, or the directory of its repository). drd looks "
+        "into the newest one, and changes nothing there",
+    )
+    parser.add_argument(
+        "--password-file",
+        metavar="FILE",
+        help="with --adopt URL: the file with the password of that repository",
+    )
+    parser.add_argument(
+        "--host", metavar="NAME", help="with --adopt: only copies that were made on this host"
+    )
     parser.set_defaults(handler="drd.cli.plan_new:new")
 
 

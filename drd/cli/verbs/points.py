@@ -8,6 +8,7 @@ from drd.cli.parser import Verbs
 EXAMPLES = """\
 examples:
   drd points orders-api
+  drd points orders-api --component orders-db    those that contain it, with its size
   drd points orders-api --json | jq -r '.points[0].point'
   drd points forget 1a2b3c4d --reason "its data is damaged, the bucket has no copy"
 
@@ -29,6 +30,11 @@ def add_parser(sub: Verbs) -> None:
     )
     parser.add_argument(
         "point", nargs="*", help="with forget: the ids of the restore points to forget"
+    )
+    parser.add_argument(
+        "--component",
+        metavar="C",
+        help="list only points that contain this component, with its size and data time",
     )
     parser.add_argument(
         "--reason", metavar="TEXT", help="with forget: the reason, which drd records"

@@ -11,9 +11,10 @@ examples:
   drd prune orders-api --repository offsite     only in this one
 
 During a prune no backup can be stored in the repository. A prune is paused (this is not a failure)
-while snapshots are missing that drd did not forget: a prune would make their loss final. exit
-codes: 0 done or paused, 1 failed, 10 a repository is gone, 11 locked or another drd works on it,
-12 wrong repository password, 130 cancelled."""
+while the repository lacks snapshots that somebody removed without drd: a prune would make this loss
+final.
+exit codes: 0 done or paused, 1 failed, 10 a repository is gone, 11 locked or another drd works on
+it, 12 wrong repository password, 130 cancelled."""
 
 
 def add_parser(sub: Verbs) -> None:

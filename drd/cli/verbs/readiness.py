@@ -22,8 +22,8 @@ def add_parser(sub: Verbs) -> None:
         "readiness",
         description="Try what a recovery will need, read what drills proved, and report of "
         "each plan whether it is ready, needs a drill, or is not ready. The "
-        "result is recorded, so that `drd status` shows the verdict; changes "
-        "nothing else.",
+        "result is recorded, so that `drd status` shows the verdict, unless the "
+        "plan is named by its file or was never loaded. Changes nothing else.",
         epilog=EXAMPLES,
     )
     global_options(parser)

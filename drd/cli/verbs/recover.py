@@ -22,7 +22,7 @@ examples:
   drd recover orders-api --target standby --repository offsite    from this copy alone
   drd recover orders-api --target standby --scenario region-loss  from any copy, by its steps
 
-A recovery that was killed goes on when the same command is given again.
+To continue a recovery that was killed, give the same command again.
 exit codes: 0 recovered and checked, 1 failed, 4 a check failed, 5 no check could run,
 11 another recovery is running, 13 no restore point."""
 
@@ -106,12 +106,12 @@ def _how_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-undo",
         action="store_true",
-        help="remove at once what is replaced, instead of keeping a copy until `drd done`",
+        help="delete the replaced data at once, instead of keeping a copy of it until `drd done`",
     )
     parser.add_argument(
         "--no-owner",
         action="store_true",
-        help="leave out owners and grants that cannot be set at the target",
+        help="do not set owners and grants that the target does not allow",
     )
     parser.add_argument(
         "--as-owner",

@@ -1,4 +1,4 @@
-"""Options of `drd release`: end the hold on a restore point."""
+"""Options of `drd release`: end a hold, so that retention may forget the restore point."""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from drd.cli.options import global_options
-from drd.cli.parser import Verbs
+from drd.cli.parser import Parser, Verbs
+from drd.cli.verbs.families import verbs_of
 
 EXAMPLES = """\
 examples:
@@ -11,13 +12,14 @@ examples:
   drd repository rekey orders-api --repository offsite --password '{file: /root/new}' --no-wait
   drd repository rekey orders-api --repository offsite     continue an earlier rekey
 
-The new password is added and proven at once. Then the plan's file has to name it; drd removes
-the old one when that is in force. If the command is interrupted, give it again: it continues.
+drd adds the new password and tries it at once. Then write its reference into the plan's file: drd
+removes the old password when the service has loaded this file. If the command is interrupted, give
+it again: it continues.
 Without --password, a repository whose password is the text *** gets the password that the plan
 names (older versions of drd could use this text by mistake).
 
-Where plans that this host does not know store there too, their hosts need the new password first:
-drd then removes the old one only with --cut-off-others.
+If plans of other hosts also store in this repository, these hosts need the new password first: drd
+then removes the old password only with --cut-off-others.
 
 exit codes: 0 done, or waiting (--no-wait, other hosts), 1 failed, 2 usage, 11 another rekey
 works on it, 12 no known password opens the repository, 130 cancelled: both passwords open it."""
@@ -29,7 +31,8 @@ def add_parser(sub: Verbs) -> None:
         description="Change a repository: give it a new password.",
         epilog=EXAMPLES,
     )
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    assert isinstance(parser, Parser)
+    verbs = verbs_of(parser, sub, "repository")
     rekey = verbs.add_parser(
         "rekey",
         help="give a repository a new password",

@@ -1,12 +1,14 @@
-"""Options of `drd run show`."""
+"""Options of `drd run show`, and the verbs of `drd run`."""
 
 from __future__ import annotations
 
 from drd.cli.options import global_options
-from drd.cli.parser import Verbs
+from drd.cli.parser import Parser, Verbs
+from drd.cli.verbs.families import verbs_of
 
 EXAMPLES = """\
 examples:
+  drd run list                   the newest runs of all plans (drd run alone as well)
   drd run show 4f2a              one run with its steps (the beginning of an id is enough)
   drd run show 4f2a --follow     until the run ends; Ctrl-C does not stop the run
   drd run show 4f2a --json
@@ -17,10 +19,11 @@ exit codes: 0, 2 there is no such run; with --follow 1 when it did not succeed."
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "run",
-        description="Show one run.",
+        description="The runs: what ran, what runs, and what a recovery waits for.",
         epilog=EXAMPLES,
     )
-    verbs = parser.add_subparsers(dest="run_verb", metavar="show", required=True)
+    assert isinstance(parser, Parser)
+    verbs = verbs_of(parser, sub, "run")
     one = verbs.add_parser(
         "show",
         help="state, error and steps of a run",

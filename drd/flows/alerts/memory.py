@@ -66,7 +66,7 @@ def _then(first: Transition | None, second: Transition) -> Transition:
         change = AlertChange.FIRED
     else:
         change = first.change if second.change is AlertChange.KEPT else second.change
-    return Transition(change, first.before, second.after)
+    return Transition(change, first.before, second.after, second.brief)
 
 
 def _is_unchanged(before: Alert, row: Alert) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from drd.model.alerts import Alert, AlertChange, Transition
 from drd.model.message import ChannelSpec, Message, Routed, route
 from drd.model.text import escaped
-from drd.model.units import format_duration, to_rfc3339
+from drd.model.titles import title_of, titled
+from drd.model.units import format_duration, format_time, to_rfc3339
 
 _LEADS = {
     AlertChange.ESCALATED: "now {severity}: ",
@@ -35,7 +36,10 @@ def message(transition: Transition) -> Message | None:
         event=event,
         plan=alert.plan,
         severity=alert.severity,
-        title=f"{alert.plan or 'drd'}: {lead}{alert.text}",
+        title=titled(
+            alert.plan or "drd",
+            lead + title_of(alert.kind, alert.severity, alert.subject, transition.brief),
+        ),
         text="\n".join(_lines(transition)),
         at=alert.resolved_at or alert.told_at or alert.since,
         alert=alert.id,
@@ -47,17 +51,21 @@ def message(transition: Transition) -> Message | None:
             "since": to_rfc3339(alert.since),
             "message": alert.text,
             "command": alert.remedy,
+            "runs": list(transition.runs),
         },
     )
 
 
 def _lines(transition: Transition) -> list[str]:
     alert = transition.after
-    lines = [f"{alert.severity}, since {to_rfc3339(alert.since)}"]
+    since = format_time(alert.since, seconds=True)
     if alert.resolved_at is not None:
-        lasted = (alert.gone_at or alert.resolved_at) - alert.since
-        lines.append(f"It lasted {format_duration(max(0.0, lasted.total_seconds()))}.")
-        return lines
+        gone_at = alert.gone_at or alert.resolved_at
+        lasted = format_duration(max(0.0, (gone_at - alert.since).total_seconds()))
+        over = f"the problem ended at {format_time(gone_at, seconds=True)}"
+        by = [f"Resolved by: drd run show {run}" for run in transition.runs]
+        return [f"{over}; it lasted {lasted}, since {since}", f"It was: {alert.text}", *by]
+    lines = [alert.text, f"{alert.severity}, since {since}"]
     if transition.change is AlertChange.ACKNOWLEDGED:
         lines.append(acknowledgement(alert))
         return lines

@@ -264,18 +264,23 @@ class _Delivery:
         else:
             attempt = hand_over(row.message, self.channel, self.open, self.clock)
         now, kind = self.clock.now(), self.channel.kind
-        keys = {"what": row.message.event, "plan": row.message.plan, "message": row.message.id}
+        journal = log.get(
+            channel=self.channel.name,
+            what=row.message.event,
+            plan=row.message.plan,
+            delivery=row.message.id,
+        )
         if attempt.error is None:
             self.accepted.add(key)
             self.outbox.delivered(row, kind, now)
             self.accepted.discard(key)
-            self.log.info("message.delivered", **keys, duration_s=round(attempt.duration_s, 3))
+            journal.info("message.delivered", duration_s=round(attempt.duration_s, 3))
             return None
         why = describe(attempt.error)
         later = next_try(row, attempt.error, now)
         self.outbox.failed(row, kind, at=now, error=why.text, remedy=why.remedy, next_try_at=later)
         event = "message.failed" if later is not None else "message.given_up"
-        self.log.warning(event, **keys, tries=row.tries + 1, error=why.line)
+        journal.warning(event, tries=row.tries + 1, error=why.line)
         return attempt.error
 
 
@@ -358,7 +363,7 @@ def deliver_repeatedly(
             for tries in range(1, DIRECT_TRIES + 1):
                 attempt = hand_over(message, channel, open_notifier, clock)
                 if attempt.error is None:
-                    journal.info("message.delivered", message=message.id, directly=True)
+                    journal.info("message.delivered", delivery=message.id, directly=True)
                     break
                 journal.warning("message.failed", tries=tries, error=describe(attempt.error).line)
                 if tries < DIRECT_TRIES:

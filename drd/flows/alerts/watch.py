@@ -19,10 +19,18 @@ from drd.flows.alerts.messages import routed
 from drd.flows.alerts.outbox import still_there
 from drd.flows.status.overview import refused, subjects
 from drd.model.alert_facts import ChannelState, HostFacts, PlanMore
-from drd.model.alerts import Alert, Condition, Rules, Transition, reconcile
+from drd.model.alerts import (
+    ENDED_BY_DRILL,
+    Alert,
+    AlertChange,
+    Condition,
+    Rules,
+    Transition,
+    reconcile,
+)
 from drd.model.compliance import assess
 from drd.model.conditions import blind, conditions, exposed_file, is_late, stored_text_differs
-from drd.model.facts import NotLoaded, PlanFacts, StatusFacts
+from drd.model.facts import DrillFacts, NotLoaded, PlanFacts, StatusFacts
 from drd.model.host_conditions import (
     AT_THE_HOST,
     CHANNEL,
@@ -31,13 +39,12 @@ from drd.model.host_conditions import (
 )
 from drd.model.message import ChannelSpec, Routed
 from drd.model.schedule import Schedule
-from drd.model.verdicts import Assessment
+from drd.model.verdicts import NOT_LOADED, Assessment
 from drd.plan_files import FoundPlanFile
 from drd.ports import Catalogue
 from drd.ports.kinds import UNKNOWN_ROOM
 from drd.ports.notify import ChannelFacts
 
-NOT_LOADED = "plan-not-loaded"
 TIME_TO_RELOAD = timedelta(minutes=5)
 """The time between writing a plan file and the reload that people do after `drd plan check`, and
 programs after they have written all files. Before that the reload was not forgotten."""
@@ -113,6 +120,7 @@ class AlertWatch:
         self._plans: dict[str, Assessment] = {}
         self._errors: Mapping[str, str] = {}
         self._written: dict[str, datetime] = {}
+        self._passed: dict[str, DrillFacts] = {}
         self._differing: Mapping[str, str] = {}
         self._exposed: Mapping[str, ExposedFile] = {}
 
@@ -193,7 +201,7 @@ class AlertWatch:
     def _decide(
         self, observed: _Observation, alerts: Sequence[Alert], now: datetime
     ) -> list[Transition]:
-        return reconcile(
+        decided = reconcile(
             observed.conditions,
             alerts,
             now,
@@ -201,6 +209,19 @@ class AlertWatch:
             new_id=lambda: secrets.token_hex(4),
             was_checked=observed.was_checked,
         )
+        return [self._with_its_drill(transition) for transition in decided]
+
+    def _with_its_drill(self, transition: Transition) -> Transition:
+        """Name the drill that has resolved an alert: its end is told with that."""
+        alert, drill = transition.after, self._passed.get(transition.after.plan)
+        if (
+            drill is None
+            or transition.change is not AlertChange.RESOLVED
+            or alert.kind not in ENDED_BY_DRILL
+            or drill.at < alert.since
+        ):
+            return transition
+        return replace(transition, runs=(drill.run,))
 
     def _record(self, transitions: list[Transition], now: datetime) -> str | None:
         """Record the changes; returns the error if that fails. `transitions` keeps the recorded
@@ -229,7 +250,7 @@ class AlertWatch:
         states = still_there(sources.catalogue.outbox.channels(), sources.channels)
         channels = tuple(_channel(c, now) for c in states)
         self._plans = {}
-        there = subjects(StatusFacts(facts), sources.plan_files())
+        there = subjects(StatusFacts(facts), sources.plan_files(), served=True)
         self._written = {n: at for n, at in self._written.items() if n in there}
         self._differing = sources.differing()
         self._exposed = sources.exposed()
@@ -246,7 +267,7 @@ class AlertWatch:
         facts = [fact for name in names for fact in self._sources.read_facts(name)]
         names_read = {fact.plan for fact in facts}
         self._histories.refresh(names_read)
-        problems, unknown = self._judge(subjects(StatusFacts(facts), ()), now)
+        problems, unknown = self._judge(subjects(StatusFacts(facts), (), served=True), now)
         return _Observation(
             problems,
             lambda a: a.plan in names_read and a.kind != CHANNEL and not _is_unknown(a, unknown),
@@ -278,6 +299,9 @@ class AlertWatch:
             for kind, about in blind(more).items():
                 unknown[name, kind] = about
             self._plans[name] = assessment
+            passed = facts.last_passed_drill if isinstance(facts, PlanFacts) else None
+            if passed is not None:
+                self._passed[name] = passed
         return problems, unknown
 
     def _may_still_be_loaded(self, name: str, facts: PlanFacts | NotLoaded, now: datetime) -> bool:

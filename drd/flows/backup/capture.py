@@ -94,7 +94,9 @@ def _capture(services: Services, order: CaptureOrder) -> Captured:
         fingerprint, stored, answers = _store(services, order, taken)
         fingerprint = taken.verify(stored, fingerprint)
         _require_readable(component, fingerprint)
-        _plausible(services, order, stored)
+        if not order.accept_size:
+            _plausible(services, order, stored)
+            _plausible_lists(services, order, _lists_in(facts))
         snapshot = ComponentSnapshot(
             component=component.name,
             kind=component.kind,
@@ -197,18 +199,66 @@ def baseline_queries(plan: Plan, component: str) -> dict[str, str]:
 def _plausible(services: Services, order: CaptureOrder, stored: StoredSnapshot) -> None:
     """Refuse a dump that shrank to almost nothing: it is broken, or data was lost; a person
     decides."""
-    if order.accept_size:
-        return
     history = services.catalogue.points.component_sizes(
         order.plan.name, order.component.name, limit=3
     )
     usual = min(history, default=0)
     if usual >= HISTORY_FLOOR and stored.bytes < usual * SHRUNK_TO:
         raise ImplausibleDump(
-            f"component {order.component.name} shrank from {usual:,} to {stored.bytes:,} bytes",
-            hint="check whether data is missing in the source. If the data was removed on purpose: "
-            f"drd backup {order.plan.name} --accept-size",
+            f"component {order.component.name} shrank from {usual:,} to {stored.bytes:,} bytes, so "
+            "drd does not accept this backup of it",
+            hint=_how_to_decide(services, order),
         )
+
+
+def _how_to_decide(services: Services, order: CaptureOrder) -> str:
+    """Return how a person learns what the source lacks, and the command if that is right."""
+    plan, name = order.plan.name, order.component.name
+    accept = f"the data was removed on purpose: drd backup {plan} --accept-size"
+    fuller = next(
+        (
+            point.id
+            for point in services.catalogue.points.of_plan(plan)
+            for one in point.components
+            if one.component == name and one.state == "captured"
+        ),
+        None,
+    )
+    if fuller is None or services.kinds(order.component.kind).spec.comparison is None:
+        return f"check whether data is missing in the source. If {accept}"
+    look = f"drd diff {plan} --component {name} --point {fuller}"
+    return f"to see what is missing in the source: {look}; if {accept}"
+
+
+def _lists_in(facts: Mapping[str, Any]) -> Mapping[str, int]:
+    """Return how much each list of a component has, if its kind says that in the fact `lists`."""
+    lists = facts.get("lists")
+    if not isinstance(lists, Mapping):
+        return {}
+    return {name: count for name, count in lists.items() if isinstance(count, int)}
+
+
+def _plausible_lists(services: Services, order: CaptureOrder, lists: Mapping[str, int]) -> None:
+    """Refuse lists that are empty, or shrank to almost nothing: a recovery would remove what they
+    lack."""
+    if not lists:
+        return
+    name = order.component.name
+    history = [
+        past
+        for point in services.catalogue.points.of_plan(order.plan.name)
+        for one in point.components
+        if one.component == name and (past := _lists_in(one.facts))
+    ][:3]
+    for one, now in lists.items():
+        usual = min((past.get(one, 0) for past in history), default=0)
+        if usual and now < max(1, usual * SHRUNK_TO):
+            raise ImplausibleDump(
+                f"list {one} of component {name} shrank from {usual:,} to {now:,}, so drd does not "
+                "accept this backup of it",
+                hint="check what the account of drd may see at the source. If the data was removed "
+                f"on purpose: drd backup {order.plan.name} --accept-size",
+            )
 
 
 def failed(component: Component, why: Cause) -> ComponentSnapshot:

@@ -41,9 +41,10 @@ def warn_of_damage(services: Services, plan: Plan, repository: str) -> bool:
     if damage is None:
         return False
     services.warn(
-        f"repository {repository} is damaged: {damage}. What drd stores now may depend on damaged "
-        "data, so this restore point does not count yet. Repair the repository (docs/copies.md, "
-        f"Repairing a repository), then: drd verify {plan.name} --repository {repository}"
+        f"repository {repository} is damaged: {damage}. Data that drd stores now may depend on "
+        "damaged data, so drd does not count this restore point yet. Repair the repository "
+        f"(docs/copies.md, Repairing a repository), then: drd verify {plan.name} --repository "
+        f"{repository}"
     )
     return True
 
@@ -53,7 +54,8 @@ def _check(
 ) -> RepositoryDamaged | None:
     begun_at = services.clock.now()
     services.warn(
-        f"repository {repository.name} {lists_less(missing)}: drd now checks what else is missing"
+        f"repository {repository.name} {lists_less(missing)}. drd now checks whether other data "
+        "is missing, too"
     )
     try:
         repository.check(deadline_s=max(1.0, ends - services.clock.monotonic()))
@@ -62,8 +64,8 @@ def _check(
             plan.name, repository.name, error.damage, None, begun_at, repair=error.repair
         )
         services.warn(
-            f"{error.message}. Perhaps what drd stores now cannot be restored. For details: drd "
-            f"status {plan.name}"
+            f"{error.message}. Data that drd stores now perhaps cannot be restored. For "
+            f"details: drd status {plan.name}"
         )
         return error
     except DrdError as error:

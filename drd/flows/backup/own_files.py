@@ -34,7 +34,10 @@ def store_if_due(services: Services, plan: Plan, repository: Repository, run: st
         _store(services, plan, repository, run)
         services.catalogue.repositories.record_self_backup(repository.url, now)
     except (DrdError, OSError) as error:
-        services.warn(f"drd could not store its own catalogue and plans in the repository: {error}")
+        services.warn(
+            f"drd stored the data of {plan.name}, but not its own catalogue and plans, in "
+            f"repository {repository.name}: {error}. The next backup tries again"
+        )
         return False
     return True
 

@@ -18,6 +18,7 @@ from drd.flows.backup.capture import Captured, CaptureOrder, capture, failed, ta
 from drd.flows.backup.earlier_snapshots import check_earlier_snapshots, warn_of_damage
 from drd.flows.component_names import require_components
 from drd.flows.durable_steps import Runner, describe, is_permanent, new_run
+from drd.flows.repository import adopted
 from drd.flows.repository.identity import confirm_or_initialise
 from drd.flows.services import Services
 from drd.flows.state import clock_trust, crash_cleanup
@@ -72,6 +73,7 @@ class BackupRequest:
 def backup(services: Services, plan: Plan, request: BackupRequest) -> BackupOutcome:
     """Back up a plan. Raises AlreadyRunning while another process does; a component's failure is in
     the outcome, the failure of the whole run is raised after it was recorded."""
+    adopted.refuse(plan, "make any")
     chosen = request.chosen(plan)
     clock_trust.jumped_s(services)  # a later check compares with its present value
     crash_cleanup.settle(services, plan)

@@ -16,9 +16,9 @@ from drd.flows.services import Services
 from drd.flows.state.run_dirs import roots
 from drd.model.fencing import FenceReport, RefusedAccess
 from drd.model.plan import Plan
-from drd.model.values import references
 from drd.ports import Inspector
 from drd.process import Fence, FenceLimits, Fences, rights
+from drd.process.named_files import named_files
 from drd.process.real_path import real_path_for_fence
 
 _SECRETS = Path("/etc/drd")
@@ -82,7 +82,7 @@ def for_command(
         writes += (_directory(Path(place)) for place in inspector.places)
         sockets += map(Path, inspector.sockets)
     hidden = [d for place in writes for d in _devices(place)] if rights.may_be_root() else []
-    named = list(_named(written, [os.path.realpath(w) for w in writes]))
+    named = list(named_files(written, [os.path.realpath(w) for w in writes]))
     return fences.fence(by, writes, reads=named, sockets=sockets, home=home, hidden=hidden)
 
 
@@ -93,24 +93,6 @@ def _directory(came_back: Path) -> Path:
         if stat.S_ISDIR(came_back.lstat().st_mode):
             return came_back
     return came_back.parent
-
-
-def _named(written: Sequence[str], own: Sequence[str]) -> Iterator[Path]:
-    """Return what the words of a command give access to: files, and the virtual environment of its
-    program.
-    """
-    for number, word in enumerate(written):
-        path = real_path_for_fence(word, own) if not references(word) else None
-        if path is None or not path.is_file():
-            continue
-        yield path
-        around = real_path_for_fence(Path(word).parent.parent, own)
-        if number == 0 and around is not None and (around / "pyvenv.cfg").is_file():
-            yield around
-            base = path.parent.parent
-            parts = [real_path_for_fence(base / name, own) for name in ("lib", "bin")]
-            if parts[0] is not None and parts[0].is_dir() and base != Path("/"):
-                yield from (p for p in parts if p is not None)
 
 
 def _scratch(directory: Path, name: str) -> Path:

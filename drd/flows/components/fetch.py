@@ -26,9 +26,9 @@ class Fetch(NamedTuple):
     def notes(self) -> list[str]:
         """The sentences about torn files, for a person."""
         return [
-            f"{escaped(t.path)} changed while it was backed up: {t.stored:,} of the "
-            f"{t.noted:,} bytes that restic counted are stored; use another restore point "
-            "if the file matters"
+            f"{escaped(t.path)} changed while it was backed up, so its copy is incomplete "
+            f"({t.stored:,} of {t.noted:,} bytes are stored); use another restore point if the "
+            "file matters"
             for t in self.torn
         ]
 

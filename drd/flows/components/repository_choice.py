@@ -6,7 +6,8 @@ each component separately and before anything of it was restored."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -91,9 +92,9 @@ def usable_repositories(
         return only
     copies = tuple(c.name for c in plan.copies if only is None or c.name in only)
     if not copies:
-        what = f"{only[0]} is not a copy" if only else f"plan {plan.name} has no copy"
+        what = f"repository {only[0]} is not a copy" if only else f"plan {plan.name} has no copy"
         raise UsageError(
-            f"region-loss means that only copies are left: {what}",
+            f"in the scenario region-loss only copies are left, but {what}",
             hint="add a repository with `copy_of:` to the plan (docs/copies.md)."
             if not plan.copies
             else f"choose a copy: --repository {plan.copies[0].name}",
@@ -189,6 +190,37 @@ class Holders:
 
         return self._first(component, restore).torn
 
+    def changed(self, component: str, snapshot: str, directory: str) -> Mapping[str, datetime]:
+        """When the entries of a directory of a snapshot were last changed."""
+        return self._first(
+            component, lambda there: there.changed(self._id(there, snapshot), directory)
+        )
+
+    def mount(
+        self,
+        into: Path,
+        snapshots: Mapping[str, str],
+        on_ready: Callable[[str, Mapping[str, str]], None],
+    ) -> None:
+        """Show the snapshots of components below `into` until a cancel (`Repository.mount`).
+        `on_ready` gets the name of the repository, and the id there of each component's snapshot.
+        """
+        point = self.point
+
+        def show(repository: Repository) -> None:
+            there = {name: self._id(repository, s) for name, s in snapshots.items()}
+            tags = [("drd", f"run:{point.id}", f"component:{name}") for name in there]
+            # What drd's own user mounts, root could not read.
+            with rights.root(Purpose.OWNERS):
+                repository.mount(
+                    into,
+                    host=point.plan,
+                    tags=tags,
+                    on_ready=lambda: on_ready(repository.name, there),
+                )
+
+        self._first("the files", show)
+
     def _first(self, what: str, attempt: Callable[[Repository], T]) -> T:
         """Return the result of the first repository that succeeds. Raises the error of the first if
         none does."""
@@ -221,8 +253,8 @@ class Holders:
                 self.passed_over.append((what, other, error))
         for other, error in errors:
             self.services.warn(
-                f"drd read {what} from repository {name}, because it could not be read from "
-                f"repository {other}: {error.message}"
+                f"drd read {what} of restore point {self.point.id} from repository {name}, because "
+                f"drd could not read it from repository {other}: {error.message}"
             )
 
     def _repository(self, spec: RepositorySpec) -> Repository:

@@ -34,11 +34,12 @@ from drd.flows.components.repository_choice import Holders
 from drd.flows.durable_steps import Runner, describe
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import believed_directory
+from drd.model.check_words import RESTORES
 from drd.model.plan import CheckSpec, Plan
 from drd.model.recovery_phases import Span
-from drd.model.run import RESTORES, CheckResult, CheckVerdict, StepState
+from drd.model.run import CheckResult, CheckVerdict, StepState
 from drd.model.single_item import Part
-from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint
+from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint, made_by
 from drd.model.step_record import RESTORE, StepRecord, step_about
 from drd.model.step_results import CheckStepResult, RestoreStepResult
 from drd.ports import CheckContext, Destination, Restored
@@ -174,7 +175,13 @@ def _restore_one(work: Restoration, name: str, manifest: Callable[[], Manifest])
 
 
 def _restored(result: RestoreStepResult) -> Restored:
-    return Restored(result.notes, result.differences, result.not_restored)
+    return Restored(
+        result.notes,
+        result.differences,
+        result.not_restored,
+        reached=result.reached or "",
+        data_time=result.data_time,
+    )
 
 
 def _attributed_effect(
@@ -219,6 +226,8 @@ def _effect(
         notes=(*fetch.notes, *restored.notes),
         differences=tuple(restored.differences),
         not_restored=tuple(restored.not_restored),
+        reached=restored.reached or None,
+        data_time=restored.data_time,
     )
 
 
@@ -239,6 +248,7 @@ def run_checks(work: Restoration, names: Sequence[str]) -> CheckStepResult:
         directory=directory,
         run_as=services.run_as,
         fence=lambda name, words: fence(work, name, words),
+        exposed=work.fences is None,
     )
     rows = _property_rows(work)
     for spec in wanted:
@@ -301,8 +311,8 @@ def fence(work: Restoration, by: str, written: Sequence[str]) -> process.Fence |
 def _property_rows(work: Restoration) -> list[CheckResult]:
     """One row for each restored database that has properties to compare: equal, or the
     differences."""
-    rows: list[CheckResult] = []
-    if work.part is not None and not work.part.is_whole:
+    rows = [_reached(name, one.reached) for name, one in work.restored.items() if one.reached]
+    if (work.part is not None and not work.part.is_whole) or made_by(work.point.id):
         return rows
     for name, restored in work.restored.items():
         spec = work.services.kinds(work.plan.components[name].kind).spec
@@ -319,6 +329,17 @@ def _property_rows(work: Restoration) -> list[CheckResult]:
             )
         )
     return rows
+
+
+def _reached(component: str, reached: str) -> CheckResult:
+    return CheckResult(
+        f"{component} is rolled forward",
+        component,
+        CheckVerdict.PASSED,
+        reached,
+        "to the end of the state that was chosen",
+        looked_at_data=False,
+    )
 
 
 def _missing(check: str, component: str, error: DrdError) -> CheckResult:

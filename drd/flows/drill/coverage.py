@@ -44,11 +44,15 @@ def unproven(work: Restoration, engine: Engine) -> tuple[Unproven, ...]:
 def _not_restored(name: str, *, meant: bool) -> Unproven:
     if meant:
         return Unproven(name, "not restored", "not-restored")
-    return Unproven(name, "not restored: no step of the runbook restores it", IN_NO_STEP)
+    return Unproven(name, "not restored, because no step of the runbook restores it", IN_NO_STEP)
 
 
 def _unseen(name: str, *, empty: bool) -> Unproven:
-    return Unproven(name, "not compared: no check read its data", EMPTY if empty else NO_CHECK)
+    return Unproven(
+        name,
+        "not compared with the backup, because no check read its data",
+        EMPTY if empty else NO_CHECK,
+    )
 
 
 def _left_out(work: Restoration, engine: Engine) -> Iterator[str]:
@@ -73,4 +77,4 @@ def _not_compared(component: str, checks: Sequence[CheckResult]) -> str | None:
     missed = [c for c in own if c.verdict is CheckVerdict.NOT_RUN]
     if missed:
         return f"not compared: {missed[0].observed}"
-    return f"not compared: check {own[0].name} failed" if own else ""
+    return f'not compared with the backup, because check "{own[0].name}" failed' if own else ""

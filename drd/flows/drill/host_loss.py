@@ -37,12 +37,12 @@ class KitAt:
 @dataclass(frozen=True, slots=True)
 class HostFromKit:
     """A host made from a kit alone, as `drd bootstrap` makes one. `plan` is the kit's, with
-    references to files of that host, `digest` the hash that the plan had in the kit;
+    references to files of that host, `proof` the hash of what a drill with the kit proves;
     `services` have the catalogue that the repositories gave. `came` says what came from the kit,
     `gaps` what it could not provide, `detail` is for the record of the run."""
 
     plan: Plan
-    digest: str
+    proof: str
     services: Services
     came: str
     gaps: tuple[KitGap, ...] = ()

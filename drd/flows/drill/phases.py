@@ -23,6 +23,7 @@ from drd.model.plan import Plan
 from drd.model.recovery_phases import Span, split
 from drd.model.run import PARTIAL_DRILL, CheckResult, DrillResult, Evidence
 from drd.model.runbook import SANDBOX
+from drd.model.snapshot import evidence_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class RunBegun:
             scenario=PARTIAL_DRILL if request.components else str(request.scenario),
             target=SANDBOX if request.components else None,
             result=result,
-            plan_digest=self.plan.digest,
+            plan_digest=self.plan.proof,
             started_at=self.t0,
             finished_at=self.services.clock.now(),
             rpa_s=None,
@@ -76,14 +77,14 @@ class FencesReady:
 class HostReady:
     """The host is there that restores: this one, or in a drill of host-loss one from the kit.
 
-    `plan` is that host's, with its `plan_digest`. `own_services` are that host's own: its catalogue
-    knows the points. `work_services` open its repositories as well, but record in this host's
-    catalogue. `checks` and `spans` are about making the host.
+    `plan` is that host's, `proof` the hash that its evidence carries. `own_services` are that
+    host's own: its catalogue knows the points. `work_services` open its repositories as well, but
+    record in this host's catalogue. `checks` and `spans` are about making the host.
     """
 
     fenced: FencesReady
     plan: Plan
-    plan_digest: str
+    proof: str
     work_services: Services
     own_services: Services
     checks: tuple[CheckResult, ...] = ()
@@ -97,7 +98,7 @@ class HostReady:
         return replace(
             self.fenced.evidence(result, why),
             plan=self.plan.name,
-            plan_digest=self.plan_digest,
+            plan_digest=self.proof,
             fence=report(self.fenced.fences, self.plan),
             checks=self.checks,
         )
@@ -118,7 +119,7 @@ class PointChosen:
         point = self.choice.point
         return replace(
             self.host.evidence(result, why),
-            id=f"{point.id[:4]}-{self.begun.runner.run.id}",
+            id=evidence_id(point, self.begun.runner.run.id),
             point=point.id,
             judged=self.choice.newest,
             data_time=point.data_time,

@@ -49,6 +49,7 @@ from drd.flows.drill.phases import (
 )
 from drd.flows.drill.request import DrillOutcome, DrillRequest
 from drd.flows.durable_steps import describe, new_run
+from drd.flows.repository import adopted
 from drd.flows.repository.identity import probe_repository
 from drd.flows.repository.missing import forgotten_since
 from drd.flows.repository.observed_state import note_damage
@@ -213,7 +214,7 @@ class _Rehearsal:
         return HostReady(
             fenced,
             host.plan,
-            host.digest,
+            host.proof,
             replace(begun.services, open_repository=host.services.open_repository),
             host.services,
             tuple(host.rows()),
@@ -266,7 +267,7 @@ class _Rehearsal:
 
 def _this_host(fenced: FencesReady) -> HostReady:
     begun = fenced.begun
-    return HostReady(fenced, begun.plan, begun.plan.digest, begun.services, begun.services)
+    return HostReady(fenced, begun.plan, begun.plan.proof, begun.services, begun.services)
 
 
 def _choose(host: HostReady) -> Choice:
@@ -296,8 +297,10 @@ def _judge(restored: RunbookEnded) -> DrillOutcome:
 
 
 def _inconclusive(reached: Phase, error: DrdError) -> DrillOutcome:
+    """What could not be tried proves nothing; a check that has failed before still counts."""
     evidence = reached.evidence(DrillResult.INCONCLUSIVE, describe(error))
-    return _end_run(reached, evidence, error)
+    result = drill_result(evidence.checks, cut_short=True)
+    return _end_run(reached, replace(evidence, result=result), error)
 
 
 def _unreadable(reached: Phase, error: RepositoryDamaged | PointGone) -> DrillOutcome:
@@ -326,6 +329,8 @@ def _inconclusive_cause(restoring: RunbookBegun, errors: list[DrdError]) -> DrdE
 def _forgotten(restoring: RunbookBegun) -> RepositoryError | None:
     """Why the point is missing, if that proves nothing about the others."""
     host, work = restoring.chosen.host, restoring.work
+    if host.plan.made_by:
+        return adopted.gone_meanwhile(host.work_services, host.plan, work.point.id)
     return forgotten_since(
         host.work_services, host.plan.name, work.point.id, work.holders.repositories, host.begun.t0
     )
@@ -351,6 +356,7 @@ def _end_run(reached: Phase, evidence: Evidence, error: DrdError | None) -> Dril
         detail=DrillDetail(
             result=str(evidence.result),
             remedy=evidence.remedy or None,
+            error_code=describe(error).code or None if error is not None else None,
             point=evidence.point,
             bytes=evidence.restored_bytes,
             fence=evidence.fence,
@@ -377,7 +383,7 @@ def _error_text(evidence: Evidence) -> str | None:
     if evidence.reason is not None:
         return evidence.reason
     failed = [c.name for c in evidence.checks if c.verdict == "failed"]
-    return f"failed: {', '.join(failed)}" if failed else None
+    return f"checks failed: {', '.join(failed)}" if failed else None
 
 
 def _end_started(directory: Path) -> None:

@@ -12,10 +12,12 @@ from uuid import uuid4
 from drd import process
 from drd.errors import CatalogueError, DrdError, ExtensionFailed
 from drd.extension_faults import attributed, require_type
+from drd.flows.host import targets
 from drd.flows.host.fence_trial import try_fence
 from drd.flows.host.unit_limits import confinement
 from drd.flows.repository import contested
-from drd.flows.repository.identity import probe_repository, recognise
+from drd.flows.repository.adopted import look
+from drd.flows.repository.identity import probe_repository, recognise, same_repository
 from drd.flows.repository.missing import find_missing
 from drd.flows.repository.observed_state import probe
 from drd.flows.restore import known_problems
@@ -25,12 +27,15 @@ from drd.flows.state.leftovers import leftovers
 from drd.flows.state.run_dirs import component_place, remove_run, sandbox_place
 from drd.flows.upkeep.rekey_history import BY_MASK
 from drd.masking import MASK
+from drd.model.clock import SYNCHRONISE
 from drd.model.custody import WHILE_CONTESTED
 from drd.model.finding import Finding
 from drd.model.finding_codes import IN_REPOSITORY, KEY, PROTECTION, REPOSITORY
 from drd.model.pauses import lists_less
 from drd.model.plan import Plan, RepositorySpec, SecretRef
+from drd.model.run import RunKind, RunState
 from drd.model.snapshot import newest_complete
+from drd.model.text import called, escaped, in_commands, without_output
 from drd.model.units import format_duration, format_size
 from drd.ports import Repository
 from drd.registry import KINDS, Extension
@@ -44,7 +49,7 @@ def examine(
 ) -> list[Finding]:
     """Return all findings about one plan; nothing is stored, changed or left behind, even if a
     `run` is killed in between."""
-    probe = run or f"doctor-{uuid4().hex[:8]}"
+    probe = run or trial_id()
     try:
         findings = _secrets(services, plan, resolve)
         findings += _tried("extension", "", lambda: confinement(services, plan, services.work_dir))
@@ -54,13 +59,17 @@ def examine(
             except ExtensionFailed as error:
                 findings.append(Finding("source", "error", name, error.message, error.hint))
                 continue
-            of_source = _tried(
-                "source",
-                name,
-                lambda k=kind, c=component: k.source(  # type: ignore[misc]
-                    c, component_place(services, probe, c)
-                ).doctor(),
-                KINDS.extension(component.kind),
+            of_source = (
+                []
+                if plan.made_by
+                else _tried(
+                    "source",
+                    name,
+                    lambda k=kind, c=component: k.source(  # type: ignore[misc]
+                        c, component_place(services, probe, c)
+                    ).doctor(),
+                    KINDS.extension(component.kind),
+                )
             )
             findings += [replace(f, subject=name) if f.code == "source" else f for f in of_source]
             findings += _tried(
@@ -82,12 +91,19 @@ def examine(
             findings += _masked(services, plan)
         findings += _tried("fence", "", lambda: try_fence(services, plan, probe))
         findings += _tried("room-for-a-drill", "", lambda: _disk(services, plan))
+        findings += targets.findings(plan)
+        findings += _last_backup(services, plan)
         findings += _aside(services, plan)
         findings += _clock() + _custody(services)
         findings += leftovers(services)
-        return findings
+        return [replace(f, remedy=in_commands(f.remedy, plan=plan.name)) for f in findings]
     finally:
         remove_run(services, probe)
+
+
+def trial_id() -> str:
+    """Return a name for the directories of a trial that has no run."""
+    return f"doctor-{uuid4().hex[:8]}"
 
 
 def _clock() -> list[Finding]:
@@ -113,7 +129,7 @@ def _clock() -> list[Finding]:
             "warning",
             "",
             "the kernel reports that the clock is not synchronised",
-            "synchronise it by NTP: timedatectl set-ntp true",
+            SYNCHRONISE,
         )
     ]
 
@@ -124,6 +140,26 @@ def _custody(services: Services) -> list[Finding]:
         return []
     detail = f"{why}: {WHILE_CONTESTED}"
     return [Finding("this-state", "error", "", detail, contested.HINT)]
+
+
+def _last_backup(services: Services, plan: Plan) -> list[Finding]:
+    """Whether the last backup stored everything. Its record has what to do."""
+    ended = (RunState.SUCCEEDED, RunState.INCOMPLETE, RunState.FAILED)
+    newest = services.catalogue.runs.newest(plan.name, limit=20, kind=RunKind.BACKUP)
+    run = next((run for run in newest if run.state in ended), None)
+    if run is None or run.state is RunState.SUCCEEDED:
+        return []
+    how = "is incomplete" if run.state is RunState.INCOMPLETE else "failed"
+    why = f": {escaped(without_output(run.error))}" if run.error else ""
+    return [
+        Finding(
+            "last-backup",
+            "warning",
+            "",
+            f"the last backup, run {run.id}, {how}{why}",
+            f"see what to do: `drd run show {run.id}`",
+        )
+    ]
 
 
 def _aside(services: Services, plan: Plan) -> list[Finding]:
@@ -157,28 +193,57 @@ def _repository(services: Services, plan: Plan, repository: Repository) -> list[
         if not lost:
             find_missing = lambda: _missing(services, plan, repository)  # noqa: E731
             findings += _tried("repository-snapshots", name, find_missing)
+            findings += _tried(REPOSITORY, name, lambda: _as_a_copy(services, plan, repository))
     elif any(f.failed and f.code == KEY for f in findings):
-        _tried(
-            REPOSITORY, name, lambda: _identity_findings(services, repository)
-        )  # records the state of the repository
+        # It records the state of the repository, and knows whether the password was changed.
+        known = _tried(KEY, name, lambda: _identity_findings(services, repository))
+        findings = [known[0] if known and f.code == KEY else f for f in findings]
     else:
         probe(services.catalogue, services.clock, repository)
     return findings
 
 
+def _as_a_copy(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
+    """Return that a copy is the very repository that it copies, by their ids."""
+    copy_of = plan.repositories[repository.name].copy_of
+    if copy_of is None:
+        return []
+    source = services.open_repository(plan.repositories[copy_of])
+    identity = repository.identity()
+    if identity is None or identity != source.identity():
+        return []
+    text, remedy = same_repository(repository.name, copy_of, identity)
+    return [Finding("repository-as-a-copy", "error", repository.name, text, remedy)]
+
+
 def _missing(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
     """Points of which others removed snapshots; no finding if there are none."""
-    missing = find_missing(services, plan.name, repository)
+    if plan.made_by:
+        missing = look(services, plan).missing
+    else:
+        missing = tuple(find_missing(services, plan.name, repository))
     if not missing:
         return []
+    if plan.made_by:
+        return [
+            Finding(
+                "repository-snapshots",
+                "error",
+                repository.name,
+                f"{called(plan.made_by)} no longer lists {', '.join(sorted(missing))}, although "
+                "`retention` in the plan says that it keeps them",
+                f"find out what removed them. If that was right: drd points forget "
+                f"{' '.join(sorted(missing))} --reason TEXT",
+            )
+        ]
     return [
         Finding(
             "repository-snapshots",
             "error",
             repository.name,
-            lists_less(list(missing)),
-            f"to list them: `drd retention {plan.name} --dry-run`. To forget a point there: `drd "
-            f"points forget POINT --repository {repository.name} --reason TEXT`",
+            f"the repository {lists_less(list(missing))}",
+            "find out who removed the snapshots. If the snapshots are lost: `drd points forget "
+            f"{' '.join(list(missing)[:5])} --repository {repository.name} --reason TEXT`",
         )
     ]
 
@@ -235,20 +300,25 @@ def _secrets(services: Services, plan: Plan, resolve: Callable[[SecretRef], str]
     """Resolve each reference of the plan's repositories; the kinds try those of the sources."""
     findings = []
     for spec in plan.repositories.values():
-        access = spec.s3
-        for code, ref in (
-            ("repository-password", spec.password),
-            ("repository-access-key", access.access_key),
-            ("repository-secret-key", access.secret_key),
-            ("repository-session-token", access.session_token),
+        s3, access = spec.s3, [ref for _, ref in spec.access if isinstance(ref, SecretRef)]
+        for code, refs in (
+            ("repository-password", [spec.password] if spec.has_password else []),
+            ("repository-env", [] if spec.has_password else list(spec.secrets().values())),
+            ("repository-access-key", [s3.access_key]),
+            ("repository-secret-key", [s3.secret_key]),
+            ("repository-session-token", [s3.session_token]),
+            ("repository-access", access),
         ):
-            if ref is None:
+            given = [ref for ref in refs if ref is not None]
+            if not given:
                 continue
             try:
-                value = resolve(ref)
-                findings.append(Finding(code, "ok", spec.name, f"{ref.describe()} exists"))
-                if ref is spec.password:
-                    findings += _edges(services, plan, spec, value)
+                values = [resolve(ref) for ref in given]
+                there = " and ".join(ref.describe() for ref in given)
+                exist = "exists" if len(given) == 1 else "exist"
+                findings.append(Finding(code, "ok", spec.name, f"{there} {exist}"))
+                if refs == [spec.password]:
+                    findings += _edges(services, plan, spec, values[0])
             except DrdError as error:
                 findings.append(Finding(code, "error", spec.name, error.message, error.hint))
     return findings

@@ -87,10 +87,15 @@ def try_fence(services: Services, plan: Plan, run: str) -> list[Finding]:
                 text += f"; a process behind the rest of the fence could {', '.join(wrong)}"
             return [_finding(plan, text)]
         limits = limits_in_words("control group" if fences.grouped else "rlimits")
-        held = f"{', '.join(fences.parts)} work; {limits}"
-        return [Finding("fence", "ok", "", f"tried: {held}")]
+        parts = ", ".join(_OF_HOST.get(part, part) for part in fences.parts)
+        held = f"drd tried the fence: programs in a drill cannot use {parts} of this host; {limits}"
+        return [Finding("fence", "ok", "", held)]
     finally:
         fences.close()
+
+
+_OF_HOST = {"calls": "dangerous system calls", "signals": "signals to processes"}
+"""The parts of the fence whose names alone do not say what they keep from a drill."""
 
 
 def _finding(plan: Plan, text: str) -> Finding:

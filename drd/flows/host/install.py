@@ -193,8 +193,8 @@ def _obstacles(program: Sequence[str]) -> Iterator[UsageError]:
             "it, let cron run `drd backup` and `drd drill`.",
         )
     hint = (
-        "install drd where everyone may read it, and run it from there:\npython3 -m venv "
-        "/opt/drd && /opt/drd/bin/pip install drd && /opt/drd/bin/drd install"
+        "install drd where everyone may read it, and run it from there; in drd's checkout:\n"
+        "python3 -m venv /opt/drd && /opt/drd/bin/pip install . && /opt/drd/bin/drd install"
     )
     for place in dict.fromkeys((Path(program[0]), Path(sys.executable).resolve())):
         if place.is_relative_to("/tmp") or place.is_relative_to("/var/tmp"):  # noqa: S108
@@ -277,7 +277,7 @@ def _directory_removal(found: Installation, place: Path) -> Iterator[InstallStep
     left = sorted(str(p) for p in place.iterdir() if p not in going)
     if left:
         yield InstallStep(
-            "keep", f"{place}/", note=f"holds {Path(left[0]).name}" + left_out(len(left) - 1)
+            "keep", f"{place}/", note=f"contains {Path(left[0]).name}" + left_out(len(left) - 1)
         )
     else:
         yield InstallStep("remove", f"{place}/", directory=True)
@@ -360,5 +360,7 @@ def _unwritable(place: Path, error: OSError) -> TargetUnwritable:
     reason = (error.strerror or str(error)).lower()
     return TargetUnwritable(
         f"cannot change {place}: {reason}",
-        hint="run this as a user with this right, or with another --prefix.",
+        hint="run this as a user with this right, or with another --prefix."
+        if isinstance(error, PermissionError)
+        else f"check each directory above it (namei -l {place}), or give another --prefix.",
     )

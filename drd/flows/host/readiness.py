@@ -13,7 +13,9 @@ from drd.errors import DrdError, ExtensionFailed, UsageError
 from drd.extension_faults import attributed
 from drd.flows.components.tools import tool_versions
 from drd.flows.durable_steps import new_run
-from drd.flows.host.doctor import examine
+from drd.flows.host.doctor import examine, trial_id
+from drd.flows.host.persons_check import PersonsCheck
+from drd.flows.restore import usage
 from drd.flows.restore.production_guard import production
 from drd.flows.runbook.step_runner import preflight_step
 from drd.flows.services import Services
@@ -37,11 +39,7 @@ def evaluate(
 ) -> ReadinessReport:
     """Check everything and record the findings: the run fails when the plan is not ready."""
     with new_run(services, plan, RunKind.READINESS, trigger=trigger) as runner:
-        report = readiness.judge(
-            _findings(services, plan, resolve, runner.owned.run.id),
-            plan.readiness.exceptions,
-            services.clock.now(),
-        )
+        report = _judged(services, plan, resolve, runner.owned.run.id)
         services.catalogue.runs.finish(
             runner.owned,
             RunState.SUCCEEDED if report.readiness is Readiness.READY else RunState.FAILED,
@@ -52,6 +50,21 @@ def evaluate(
         return report
 
 
+def judge_unrecorded(
+    services: Services, plan: Plan, resolve: Callable[[SecretRef], str]
+) -> ReadinessReport:
+    """Check everything and record nothing: for a text that is not in force."""
+    return _judged(services, plan, resolve, trial_id())
+
+
+def _judged(
+    services: Services, plan: Plan, resolve: Callable[[SecretRef], str], run: str
+) -> ReadinessReport:
+    return readiness.judge(
+        _findings(services, plan, resolve, run), plan.readiness.exceptions, services.clock.now()
+    )
+
+
 def _findings(
     services: Services, plan: Plan, resolve: Callable[[SecretRef], str], run: str
 ) -> Iterable[ReadinessFinding]:
@@ -60,10 +73,15 @@ def _findings(
     newest = newest_complete(kept, now)
     evidence = services.catalogue.evidence.newest(plan.name, limit=200)
     for facts in services.read_facts(plan.name) if services.read_facts else ():
-        yield from readiness.of_assessment(plan, assess(facts, now))
+        in_force = facts.digest == plan.digest
+        yield from readiness.of_assessment(plan, assess(facts, now), in_force=in_force)
     majors = {extension.name: extension.major for extension in extensions_used(plan)}
     yield from drill_readiness.of_drills(
-        plan, evidence, now, lambda drill: other_packages(_recorded(services, drill.run), majors)
+        plan,
+        evidence,
+        now,
+        lambda drill: other_packages(_recorded(services, drill.run), majors),
+        proofs=services.catalogue.plans.proofs(plan),
     )
     yield from drill_readiness.of_coverage(plan, evidence)
     yield from drill_readiness.of_fence(plan, evidence)
@@ -83,8 +101,9 @@ def _findings(
     yield from (_tried(f) for f in examine(services, plan, resolve, run=run))
     yield from (_tried(f) for step in plan.runbook for f in preflight_step(services, step))
     if newest is not None:
+        persons = PersonsCheck.for_service(services, plan)
         for target in plan.targets.values():
-            judge = partial(_target, services, plan, run, target, newest)
+            judge = partial(_target, services, plan, run, target, newest, persons)
             yield from _unless_broken(judge, f"target {target.name}")
     yield from _unless_broken(lambda: [_tried(f) for f in services.exposed(plan)])
     if services.kit.findings is not None:
@@ -118,8 +137,13 @@ def _unless_broken(
         return [_tried(Finding("extension", "error", subject, error.message, error.hint))]
 
 
-def _target(
-    services: Services, plan: Plan, run: str, target: Target, point: RestorePoint
+def _target(  # noqa: PLR0917 - each is needed
+    services: Services,
+    plan: Plan,
+    run: str,
+    target: Target,
+    point: RestorePoint,
+    persons: PersonsCheck | None,
 ) -> Iterable[ReadinessFinding]:
     """Return whether the point would fit there. It does not check that the target is empty: it is
     in use until the day of the recovery."""
@@ -145,15 +169,29 @@ def _target(
             place = target_place(services, run, component)
             try:
                 with attributed("", KINDS.extension(component.kind)):
-                    kind = services.kinds(component.kind)
-                    findings = list(kind.target(component, settings, place).check_access(snapshot))
+                    destination = services.kinds(component.kind).target(component, settings, place)
+                    findings = list(destination.check_access(snapshot))
+                findings += usage.blocking(name, destination, snapshot)
                 for finding in findings:
-                    yield at_target(services, finding, where, name)
+                    yield from _tried_there(services, finding, where, name, persons)
             except DrdError as error:
                 failed = Finding("target-unavailable", "error", name, error.message, error.hint)
                 yield at_target(services, failed, where, name)
     finally:
         remove_run(services, run)
+
+
+def _tried_there(
+    services: Services,
+    finding: Finding,
+    where: str,
+    component: str,
+    persons: PersonsCheck | None,
+) -> list[ReadinessFinding]:
+    judged = replace(finding, subject=finding.subject or component, where=where)
+    if persons is not None and (judged.rights or judged.login):
+        return persons.instead_of(judged)
+    return [at_target(services, finding, where, component)]
 
 
 def at_target(services: Services, finding: Finding, where: str, component: str) -> ReadinessFinding:

@@ -8,33 +8,21 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from drd.flows.services import Services
-from drd.model.location import is_s3
+from drd.model.location import is_local
 from drd.model.plan import Component, Plan, RepositorySpec
 from drd.ports import Finding, KindSpec
+from drd.process.mounts import Mounted, mounted
 
 _RISES = {"sudo", "su", "doas", "pkexec", "runuser"}
 """Programs that are useless without more rights than their caller's."""
 
 _OF_REPOSITORY = "repository-unit"
 _HOMES = ("/home", "/root", "/run/user")
-
-
-@dataclass(frozen=True, slots=True)
-class Mount:
-    """A line of /proc/self/mountinfo. `root` is the part of the file system that is mounted."""
-
-    point: str
-    root: str
-    read_only: bool
-    file_system_read_only: bool
-    kind: str
 
 
 def in_a_service() -> bool:
@@ -48,7 +36,7 @@ def confinement(services: Services, plan: Plan, *places: Path) -> list[Finding]:
     """
     if not in_a_service():
         return []
-    mounts = read_mounts(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace"))
+    mounts = mounted()
     findings = [f for place in places for f in _unwritable(mounts, "unit", str(place), place)]
     for component in plan.components.values():
         findings += _component(mounts, component, services.kinds(component.kind).spec)
@@ -57,7 +45,7 @@ def confinement(services: Services, plan: Plan, *places: Path) -> list[Finding]:
     return [*findings, *_families(services, plan)]
 
 
-def _component(mounts: list[Mount], component: Component, spec: KindSpec) -> Iterator[Finding]:
+def _component(mounts: list[Mounted], component: Component, spec: KindSpec) -> Iterator[Finding]:
     settings = component.settings
     for path in (*spec.paths(settings), *spec.sockets(settings)):
         hidden = hides(mounts, path)
@@ -102,7 +90,7 @@ def _closed(path: str) -> bool:
     return False
 
 
-def _repository(mounts: list[Mount], repository: RepositorySpec) -> Iterator[Finding]:
+def _repository(mounts: list[Mounted], repository: RepositorySpec) -> Iterator[Finding]:
     if not repository.url.startswith("/"):
         return
     name, place = repository.name, Path(repository.url)
@@ -117,7 +105,7 @@ def _repository(mounts: list[Mount], repository: RepositorySpec) -> Iterator[Fin
     yield _finding(_OF_REPOSITORY, name, f"{what}, because its unit has {directive}", elsewhere)
 
 
-def _unwritable(mounts: list[Mount], code: str, name: str, place: Path) -> Iterator[Finding]:
+def _unwritable(mounts: list[Mounted], code: str, name: str, place: Path) -> Iterator[Finding]:
     there = place if place.exists() else place.parent
     mount = mount_of(mounts, str(there))
     if mount is None or not mount.read_only or mount.file_system_read_only:
@@ -134,13 +122,13 @@ def _unwritable(mounts: list[Mount], code: str, name: str, place: Path) -> Itera
 
 
 def _families(services: Services, plan: Plan) -> Iterator[Finding]:
-    """Databases need sockets or the network, buckets the network."""
+    """Databases need sockets or the network, repositories elsewhere the network."""
     wanted: dict[str, list[tuple[str, str]]] = {}
     for component in plan.components.values():
         for family in services.kinds(component.kind).spec.families:
             wanted.setdefault(family, []).append(("unit", component.name))
     for repository in plan.repositories.values():
-        if is_s3(repository.url):
+        if not is_local(repository.url):
             wanted.setdefault("AF_INET", []).append((_OF_REPOSITORY, repository.name))
     for family, names in wanted.items():
         if not _may_open(family):
@@ -173,49 +161,25 @@ def _drop_in(*lines: str) -> str:
 # --- what the kernel tells of us ----------------------------------------------------------------
 
 
-def read_mounts(text: str) -> list[Mount]:
-    """Return the lines of /proc/PID/mountinfo (proc(5)), in order."""
-    mounts = []
-    for line in text.splitlines():
-        before, _, after = line.partition(" - ")
-        fields, rest = before.split(" "), after.split(" ")
-        if len(fields) < 6 or len(rest) < 3:
-            continue
-        mounts.append(
-            Mount(
-                point=_plain(fields[4]),
-                root=_plain(fields[3]),
-                read_only="ro" in fields[5].split(","),
-                file_system_read_only="ro" in rest[2].split(","),
-                kind=rest[0],
-            )
-        )
-    return mounts
-
-
-def _plain(escaped: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), escaped)
-
-
-def mount_of(mounts: list[Mount], path: str) -> Mount | None:
+def mount_of(mounts: list[Mounted], path: str) -> Mounted | None:
     """Return the mount that contains a path; of several at one point, the last one is visible."""
-    under = [m for m in mounts if Path(path).is_relative_to(m.point)]
-    return max(enumerate(under), key=lambda i: (len(i[1].point), i[0]))[1] if under else None
+    under = [m for m in mounts if Path(path).is_relative_to(m.place)]
+    return max(enumerate(under), key=lambda i: (len(i[1].place.parts), i[0]))[1] if under else None
 
 
-def hides(mounts: list[Mount], path: str) -> tuple[str, str] | None:
+def hides(mounts: list[Mounted], path: str) -> tuple[str, str] | None:
     """Return the directive that hides what is at `path` on the host, and the one that does not."""
     mount = mount_of(mounts, path)
     if mount is None:
         return None
-    home = mount.point in _HOMES
+    home = str(mount.place) in _HOMES
     if home and mount.kind == "tmpfs" and mount.read_only and mount.root == "/":
         return "ProtectHome=tmpfs", "ProtectHome=read-only"
     if "/inaccessible/" in mount.root:  # below /run/systemd, or a container's /run/host
         if home:
             return "ProtectHome=yes", "ProtectHome=read-only"
-        return f"InaccessiblePaths={mount.point}", "InaccessiblePaths="
-    if mount.point in ("/tmp", "/var/tmp") and "/systemd-private-" in mount.root:  # noqa: S108
+        return f"InaccessiblePaths={mount.place}", "InaccessiblePaths="
+    if str(mount.place) in ("/tmp", "/var/tmp") and "/systemd-private-" in mount.root:  # noqa: S108
         return "PrivateTmp=yes", "PrivateTmp=no"
     return None
 

@@ -22,7 +22,7 @@ from drd.model.custody import WHILE_CONTESTED
 from drd.model.pauses import Pause
 from drd.model.plan import OWN_COMPONENT, Plan
 from drd.model.run import Run
-from drd.model.units import to_rfc3339
+from drd.model.units import format_time
 from drd.ports import LockInfo, Repository, SnapshotInfo
 
 HINT = (
@@ -64,8 +64,8 @@ def judge_listing(services: Services, plan: Plan, listing: Iterable[SnapshotInfo
         _contest(
             services,
             "the repository contains a newer copy of drd's state than this one: snapshot "
-            f"{newest.id[:8]} of {to_rfc3339(newest.time)}, made by a run that is not in this "
-            "catalogue",
+            f"{newest.id[:8]} of {format_time(newest.time, seconds=True)}, made by a run that is "
+            "not in this catalogue",
         )
 
 
@@ -126,8 +126,9 @@ def _is_held_elsewhere(
         return False
     _contest(
         services,
-        f"run {run.id} is running elsewhere: process {foreign[0].pid} of a machine with this "
-        f"name refreshed its lock in {repository.name} at {to_rfc3339(foreign[0].at)}",
+        f"another machine with this host name seems to execute run {run.id}: its process "
+        f"{foreign[0].pid} refreshed a lock in repository {repository.name} at "
+        f"{format_time(foreign[0].at, seconds=True)}",
     )
     return True
 
@@ -161,4 +162,4 @@ def _is_within(lock: LockInfo, times: Iterable[tuple[datetime, datetime | None]]
 def _contest(services: Services, why: str) -> None:
     services.catalogue.custody.contest(why, services.clock.now())
     log.get().error("state.contested", why=why)
-    services.warn(f"{why}: {WHILE_CONTESTED}. {HINT}")
+    services.warn(f"{why}: {WHILE_CONTESTED}. {HINT[0].upper()}{HINT[1:]}")

@@ -36,6 +36,14 @@ def confirm(services: Services, repository: Repository, *, writing: bool = True)
     return str(actual)
 
 
+def same_repository(name: str, other: str, identity: str) -> tuple[str, str]:
+    """Return what is wrong with a copy that is the repository which it copies, and the remedy."""
+    return (
+        f"repositories {name} and {other} are the same place ({identity[:8]}): a loss hits both",
+        f"give repository {name} in the plan the URL of another place.",
+    )
+
+
 def probe_repository(services: Services, repository: Repository) -> None:
     """Raise RepositoryMissing when the repository recorded for the URL is no longer there; records
     only this state, and changes nothing."""

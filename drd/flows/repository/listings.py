@@ -13,7 +13,7 @@ from drd.errors import SnapshotsUnreadable
 from drd.masking import beginning
 from drd.model.plan import NAME, OWN_COMPONENT
 from drd.model.snapshot import RestorePoint
-from drd.model.text import counted
+from drd.model.text import counted, noun
 from drd.ports import Listing, Repository, SnapshotInfo
 
 _OURS = "drd"
@@ -41,7 +41,7 @@ def readable(repository: Repository, listing: Listing, warn: Callable[[str], obj
     rest."""
     if listing.unreadable:
         message, hint = _unreadable(repository, listing)
-        warn(f"{message}; {hint}")
+        warn(f"{message}. {hint[0].upper()}{hint[1:]}")
     return listing
 
 
@@ -62,8 +62,9 @@ def _unreadable(repository: Repository, listing: Listing) -> _Unreadable:
     return _Unreadable(
         f"{what} in {repository.name} cannot be read: {some} "
         f"({beginning(listing.unreadable[ids[0]], 200)})",
-        "a copy of the repository may still have it. Until the unreadable data is removed, drd "
-        "does not forget or prune anything there; to remove it: "
+        f"another repository of the plan may still have {noun(len(ids), 'it', 'them')}. Until the "
+        f"unreadable data is removed, drd forgets and prunes nothing in {repository.name}. "
+        "To remove it: "
         f"{'; '.join(repository.removal(i) for i in ids[:_NAMED])}",
     )
 

@@ -57,6 +57,20 @@ def read_point(
     """Return the restore point of `plan` that a manifest snapshot describes; `now` is since when a
     copy is known. Raises ManifestRefused, also for one of another point or plan, or one that
     differs from its seal."""
+    return read_manifest(services, repository, manifest, plan, now=now).point
+
+
+def read_manifest(
+    services: Services,
+    repository: Repository,
+    manifest: SnapshotInfo,
+    plan: str,
+    *,
+    now: datetime | None = None,
+    sealed: bool = True,
+) -> Manifest:
+    """Do the same as `read_point`, and return all of the manifest. Without `sealed`, it may differ
+    from its seal."""
     read = manifest_from_bytes(
         repository.read_file(manifest.id, MANIFEST_FILE),
         repository=repository.name,
@@ -73,8 +87,9 @@ def read_point(
             _called(manifest, repository),
             ValueError(f"it belongs to restore point {point.id}, but its tag says {run}"),
         )
-    require_sealed(services, read, repository.name)
-    return point
+    if sealed:
+        require_sealed(services, read, repository.name)
+    return read
 
 
 def require_sealed(services: Services, manifest: Manifest, repository: str) -> None:
@@ -114,7 +129,7 @@ def require_sound(kinds: KindFactory, point: RestorePoint, plan: Plan) -> None:
         for name, manifest in point.repositories.items():
             strict.snapshot_id(manifest, f"the manifest in {name}")
     except strict.UnexpectedValue as error:
-        raise refused(f"restore point {point.id} of the catalogue", error) from None
+        raise refused(f"restore point {point.id} as the catalogue describes it", error) from None
 
 
 def require_same(manifest: Manifest, point: RestorePoint, repository: str) -> None:
@@ -142,5 +157,6 @@ def _but_paths(facts: Mapping[str, Any]) -> dict[str, Any]:
 def _another(called: str, why: str) -> ManifestRefused:
     return ManifestRefused(
         f"{called} is not the manifest that drd stored: {why}",
-        hint="use another restore point or repository, and find out who has the password.",
+        hint="use another restore point or repository, and find out who else has the password of "
+        "this repository.",
     )

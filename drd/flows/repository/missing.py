@@ -12,6 +12,7 @@ from drd.flows.repository import listings
 from drd.flows.repository.points import Inventory, missing_snapshots
 from drd.flows.repository.substituted import genuine_by_run
 from drd.flows.services import Services
+from drd.model.adopted import rolled_forward
 from drd.model.run import RunKind
 from drd.model.snapshot import RestorePoint
 from drd.model.text import counted, noun, some
@@ -34,7 +35,8 @@ def note_listing(
     The listing has everything that drd stored there for the plan; with `only` it may cover that
     point alone. Notes and returns nothing while a retention runs. An unreadable snapshot is not
     missing; in a copy, where snapshots have other ids, nobody can tell which one it is, so copied
-    points are not judged there."""
+    points are not judged there. The newest state of another tool's copy moves on with its log, so
+    an earlier one is not missing either."""
     if retention_beside(services, plan, listed_at) is not None:
         return {}
     still = {
@@ -42,6 +44,8 @@ def note_listing(
     }  # a retention may have run in between
     bad = frozenset(listing.unreadable)
     known = [p for p in known if p.id in still and not (bad and repository.name in p.copied)]
+    newest = max((s.time for s in listing), default=None)
+    known = [p for p in known if not (newest and rolled_forward(p) and p.data_time <= newest)]
     there = genuine_by_run(services, plan, repository, listing)
     inventory = Inventory(repository, listing, listing, there, bad)
     lacking = missing_snapshots(services, plan, known, [inventory], only=only)
@@ -106,8 +110,10 @@ def record_missing(
     if lost:
         names = some(lost, 5)
         services.warn(
-            f"{counted(len(lost), 'restore point is', 'restore points are')} no longer in the "
-            f"repository although drd did not forget {noun(len(lost), 'it', 'them')}: {names}"
+            f"{counted(len(lost), 'restore point is', 'restore points are')} no longer in any "
+            f"repository of plan {plan}: {names}. drd did not forget "
+            f"{noun(len(lost), 'it', 'them')}: find out who removed "
+            f"{noun(len(lost), 'it', 'them')}. For details: drd points {plan}"
         )
     return lost
 
@@ -140,7 +146,7 @@ def forgotten_since(
         names = " and ".join(r.name for r in places)
         return PointGone(
             f"restore point {point} is no longer in {names}, and drd did not forget it",
-            hint="find out who removed it. The next drill uses another restore point.",
+            hint="find out who removed this restore point. The next drill uses another one.",
         )
     return None
 

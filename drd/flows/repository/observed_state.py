@@ -20,6 +20,7 @@ from drd.errors import (
     SecretUnavailable,
     WrongKey,
 )
+from drd.flows.repository.changed_password import tell_of_change
 from drd.flows.repository.unexpected import absent_error, another_error
 from drd.flows.services import Services
 from drd.model.repositories import Meeting
@@ -42,6 +43,8 @@ def recording_state(services: Services, repository: Repository) -> Iterator[None
 
 def note(services: Services, repository: Repository, error: DrdError) -> None:
     """Record an error from a repository, as far as it shows a state."""
+    if isinstance(error, WrongKey):
+        tell_of_change(services.catalogue, repository.url, error)
     state = _of_error(error)
     if state is not None:
         _note(services.catalogue, services.clock, repository.url, state)
@@ -90,7 +93,7 @@ def probe(catalogue: Catalogue, clock: Clock, repository: Probed) -> bool:
     if state.state == "ok" and wrong is None:
         return False
     if state.state == "ok" and wrong == "shut":
-        state = _opened(repository)
+        state = _opened(catalogue, repository)
     return _note(catalogue, clock, repository.url, state)
 
 
@@ -113,12 +116,14 @@ def _probed(catalogue: Catalogue, repository: Probed, recorded: str, known: str 
         return _of_error(error) or Meeting("unreachable", error.message)
 
 
-def _opened(repository: Probed) -> Meeting:
+def _opened(catalogue: Catalogue, repository: Probed) -> Meeting:
     """Return the state of the repository when it is opened with the password, which a probe does
     not do."""
     try:
         repository.identity()
     except DrdError as error:
+        if isinstance(error, WrongKey):
+            tell_of_change(catalogue, repository.url, error)
         return _of_error(error) or Meeting("unreachable", error.message)
     return _FINE
 

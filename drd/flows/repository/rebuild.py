@@ -35,6 +35,7 @@ class RebuildDifferences:
     unreadable: Mapping[str, str] = field(default_factory=dict)
     unreached: Mapping[str, DrdError] = field(default_factory=dict)
     torn: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    made_by: str = ""
 
 
 def rebuild(services: Services, plan: Plan) -> RebuildDifferences:

@@ -84,21 +84,21 @@ def _warning_text(
     left: Sequence[SnapshotInfo],
 ) -> str:
     these = some([_called(run, snapshot) for run, snapshot in forged], _NAMED)
-    hold, them = noun(len(forged), "holds", "hold"), noun(len(forged), "it", "them")
+    them, holds = noun(len(forged), "it", "them"), noun(len(forged), "holds", "hold")
     here = listings.ids_here(left)
     lost = [s for _, s in forged if listings.first_id(s) not in here]
     again = ""
     if lost:
         real = noun(len(lost), "snapshot is", "snapshots are")
-        again = f"The real {real} missing there until `drd copy {plan}` copies again. "
+        again = f"The real {real} missing there: `drd copy {plan}` copies again. "
     remove = "; ".join(repository.removal(s.id) for _, s in forged[:_NAMED])
     return (
-        f"{these} in {repository.name} {hold} something else than drd stored. Somebody who "
-        f"wrote {them} has the password of {repository.name}. drd does not use or count {them}. "
-        f"{again}To remove {them}: {remove}"
+        f"{these} in {repository.name} {holds} other content than drd stored. Somebody who "
+        f"knows the password of {repository.name} wrote {them}: find out who. drd does not use "
+        f"or count {them}. {again}To remove {them}: {remove}"
     )
 
 
 def _called(run: str, snapshot: SnapshotInfo) -> str:
-    what = "its manifest" if "manifest" in snapshot.tags else listings.first_id(snapshot)[:8]
+    what = "the manifest" if "manifest" in snapshot.tags else listings.first_id(snapshot)[:8]
     return f"snapshot {snapshot.id[:8]} (marked as {what} of restore point {run})"

@@ -21,17 +21,21 @@ def absent_error(url: str, recorded: str) -> RepositoryMissing:
         f"find out who moved or deleted the repository, and put it back at its old place. {_ANEW}."
     )
     if state == "gone":
-        hint = f"mount its disk, or find out who moved or deleted the directory. {_ANEW}."
-    text = f"{what}; repository {short_id(recorded)} was expected"
+        hint = (
+            "mount the disk of this directory, or find out who moved or deleted the directory. "
+            f"{_ANEW}."
+        )
+    text = f"{what}, but repository {short_id(recorded)} was there before"
     return RepositoryMissing(text, hint=hint, state=state)
 
 
 def another_error(url: str, recorded: str, actual: str | None) -> RepositoryMissing:
     """The repository at the URL has the id `actual`; None if the password does not open it."""
-    its = "the password does not open it" if actual is None else actual[:8]
+    its = "one that the password does not open" if actual is None else f"repository {actual[:8]}"
     return RepositoryMissing(
-        f"{url} contains another repository ({its}); repository {short_id(recorded)} was expected",
-        hint="find out who replaced the repository, and put the expected repository back at this "
+        f"{url} contains another repository than before: now {its}, before "
+        f"repository {short_id(recorded)}",
+        hint="find out who replaced the repository, and put the former repository back at this "
         f"place. {_ANEW}.",
         state="replaced",
     )

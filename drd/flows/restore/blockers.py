@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from drd.errors import DrdError, TargetError
 from drd.ports import Finding
 
 
-class Blockers:
-    """Collects the errors of several checks."""
+@contextmanager
+def before_changes() -> Iterator[None]:
+    """Mark the errors of the body: whoever raises them has changed nothing yet."""
+    try:
+        yield
+    except DrdError as error:
+        error.untouched = True
+        raise
 
-    def __init__(self) -> None:
+
+class Blockers:
+    """Collects the errors of several checks before `what` begins."""
+
+    def __init__(self, what: str = "recovery") -> None:
+        self._what = what
         self._errors: list[DrdError] = []
         self._about: dict[int, str] = {}
 
@@ -33,11 +45,12 @@ class Blockers:
         self._errors += [TargetError(f.text, hint=f.remedy) for f in findings if f.failed]
         return findings
 
-    def kept(self, attempt: Callable[[], None]) -> None:
+    def kept(self, attempt: Callable[[], None], about: str = "") -> None:
         """The same for a check without a result."""
         try:
             attempt()
         except DrdError as error:
+            self._about[len(self._errors)] = about
             self._errors.append(error)
 
     @property
@@ -45,24 +58,37 @@ class Blockers:
         return not self._errors
 
     def refuse(self) -> None:
-        """Raise the collected errors: one as it is, several as one TargetError."""
+        """Raise the collected errors: one as it is, several as one TargetError. Nothing was changed
+        before it."""
         if self._errors:
-            raise joined(self._errors, self._about)
+            with before_changes():
+                raise joined(self._errors, self._about, self._what)
 
 
-def joined(errors: Sequence[DrdError], about: Mapping[int, str]) -> DrdError:
+def joined(
+    errors: Sequence[DrdError], about: Mapping[int, str], what: str = "recovery"
+) -> DrdError:
     """One error that contains all of them, each with its remedy."""
     if len(errors) == 1:
         return errors[0]
     facts = dict.fromkeys(_named(e.message, about.get(n, "")) for n, e in enumerate(errors))
-    hints = dict.fromkeys(e.hint for e in errors if e.hint)
-    hint = "\n".join(hints)
+    hint = "\n".join(_hints(errors, about))
     if len(facts) == 1:
         return TargetError(next(iter(facts)), hint=hint)
-    message = f"{len(facts)} problems block this recovery:"
+    message = f"{len(facts)} problems block this {what}:"
     return TargetError(
         "\n  ".join([message, *facts]), hint=hint, line=f"{message} {'; '.join(facts)}"
     )
+
+
+def _hints(errors: Sequence[DrdError], about: Mapping[int, str]) -> list[str]:
+    """Return each remedy once: of several, one that is for a single component has its name."""
+    for_whom: dict[str, list[str]] = {}
+    for n, error in enumerate(errors):
+        if error.hint:
+            for_whom.setdefault(error.hint, []).append(about.get(n, ""))
+    alone = len(for_whom) == 1
+    return [h if alone or len(whom) > 1 else _named(h, whom[0]) for h, whom in for_whom.items()]
 
 
 def _named(fact: str, about: str) -> str:

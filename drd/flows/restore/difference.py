@@ -7,11 +7,13 @@ from uuid import uuid4
 
 from drd.errors import NotSupported, UsageError
 from drd.flows.component_names import require_components
+from drd.flows.repository.adopted import refuse_counts
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import component_place, remove_run
 from drd.model.difference import Difference, Side, difference
 from drd.model.plan import Component, Plan
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint, RestorePoint
+from drd.process.accounts import as_here
 
 LIVE = "live"
 
@@ -42,7 +44,8 @@ def compare(
             f"kind {spec.name} cannot compare: its restore points have no fingerprint",
             hint="restore the point to a target (drd recover), and compare the data there.",
         )
-    a, before = _of_point(plan, component, services.catalogue.points.get(plan.name, point))
+    chosen_point = services.catalogue.points.get(plan.name, point)
+    a, before = _of_point(plan, component, chosen_point, here=other == LIVE)
     if other == LIVE:
         b, now = _live(services, chosen)
     else:
@@ -58,7 +61,10 @@ def compare(
     return LiveDifference(plan.name, chosen, a, b, difference(before, now, owners=owners))
 
 
-def _of_point(plan: Plan, component: str, point: RestorePoint) -> tuple[Side, Fingerprint]:
+def _of_point(
+    plan: Plan, component: str, point: RestorePoint, *, here: bool = False
+) -> tuple[Side, Fingerprint]:
+    """`here`: with the numbers that the owners of files have on this host."""
     snapshot = point.component(component)
     if snapshot is None or snapshot.data_time is None:
         raise UsageError(
@@ -66,6 +72,7 @@ def _of_point(plan: Plan, component: str, point: RestorePoint) -> tuple[Side, Fi
             hint=f"choose another restore point: drd points {plan.name}",
         )
     if not _tells(snapshot.fingerprint):
+        refuse_counts(plan, point)
         raise UsageError(
             f"drd cannot compare component {component}: restore point {point.id} has no "
             "fingerprint of it",
@@ -73,7 +80,8 @@ def _of_point(plan: Plan, component: str, point: RestorePoint) -> tuple[Side, Fi
             "plan; drd can then compare restore points that are made later.",
         )
     assert snapshot.fingerprint is not None
-    return Side(point.id, snapshot.data_time), snapshot.fingerprint
+    shown = (as_here(snapshot) if here else None) or snapshot.fingerprint
+    return Side(point.id, snapshot.data_time), shown
 
 
 def _live(services: Services, component: Component) -> tuple[Side, Fingerprint]:

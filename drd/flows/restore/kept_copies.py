@@ -1,5 +1,5 @@
-"""Kept copies: what recoveries replaced. They are noted with the run, and restored by undo or
-removed by done.
+"""Kept copies: what recoveries replaced. They are noted with the run, and restored by undo
+(`exchange.py`) or removed by done.
 
 The places themselves are checked. The note, a step of the run, is for processes that cannot check
 them: a reminder, and what to search for when a person has moved something."""
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from drd import log, process
-from drd.errors import AlreadyRunning, DrdError, TargetError, UsageError
+from drd.errors import AlreadyRunning, DrdError, UsageError
 from drd.flows.restore.recovery_request import RecoveryRequest, target_of
 from drd.flows.services import Services
-from drd.flows.state.run_dirs import remove_run, target_place
+from drd.flows.state.run_dirs import keeping_place, remove_run, target_place
 from drd.model.actor import Actor
 from drd.model.plan import Component, Plan
 from drd.model.run import SET_ASIDE as STEP
@@ -25,8 +25,6 @@ from drd.model.run import (
     RunKind,
     RunState,
     StepState,
-    about_all,
-    last_turn,
 )
 from drd.model.run_details import RecoveryDetail
 from drd.model.step_record import RESTORE
@@ -78,7 +76,7 @@ def _asides_of_run(
     services: Services, plan: Plan, run: Run, before: Sequence[Aside]
 ) -> Iterator[Aside]:
     begun = {r.subject for r in services.catalogue.steps.of_run(run.id) if r.kind == RESTORE}
-    for name, kept in _copies_by_component(services, plan, run):
+    for name, kept in copies_by_component(services, plan, run):
         if name not in begun:
             continue
         try:
@@ -89,7 +87,7 @@ def _asides_of_run(
             yield from (a for a in before if a.component == name)
 
 
-def _copies_by_component(
+def copies_by_component(
     services: Services, plan: Plan, run: Run
 ) -> Iterator[tuple[str, KeptCopies]]:
     """Return the kept copies by component, in the order of the plan. Raises NotAsNoted if only a
@@ -102,16 +100,17 @@ def _copies_by_component(
         point = row_trust.sees(run, services.catalogue.points.get(plan.name, str(run.detail.point)))
     except DrdError:  # retention has forgotten it
         point = None
-    for name, component, settings in _places(plan, run):
+    for name, component, settings in places_of(plan, run):
         snapshot = point.component(name) if point is not None else None
         kind, part = services.kinds(component.kind), RecoveryRequest.of_run(run).part
         if part is not None and part.tables:
             continue  # a table's replaced version is gone with the transaction
-        if Ability.KEEP in kind.spec.can:
-            yield name, kind.kept(component, settings, snapshot, run.id, part=part)
+        if Ability.KEEP in kind.spec.of(component.settings).can:
+            place = keeping_place(services, run.id, component)
+            yield name, kind.kept_copies(component, settings, snapshot, place, part=part)
 
 
-def _places(plan: Plan, run: Run) -> Iterator[tuple[str, Component, object]]:
+def places_of(plan: Plan, run: Run) -> Iterator[tuple[str, Component, object]]:
     """Each component that the run was to restore, with the settings of its destination. Raises
     UsageError when the plan no longer has that target, or the run belongs to another plan."""
     if run.plan != plan.name:
@@ -128,7 +127,7 @@ def _places(plan: Plan, run: Run) -> Iterator[tuple[str, Component, object]]:
             yield name, component, target.components[name]
 
 
-# --- undo, and its end ------------------------------------------------------------------------
+# --- the end of kept copies, and what undo needs ------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +153,7 @@ def standing_of(
     run = services.row_trust.known(run)
     asides: list[Aside] = []
     names = []
-    for name, kept in _copies_by_component(services, plan, run):
+    for name, kept in copies_by_component(services, plan, run):
         names.append(name)
         if not components or name in components:
             with closing(kept):
@@ -174,45 +173,6 @@ def standing_of(
     return KeptState(run, tuple(asides), tuple(gone))
 
 
-def undo(
-    services: Services,
-    plan: Plan,
-    run: Run,
-    *,
-    by: str,
-    back: bool = True,
-    components: Sequence[str] = (),
-    actor: Actor | None = None,
-) -> KeptState:
-    """Restore at each place what was there before the recovery (`back`), or what the recovery had
-    restored; the other becomes the kept copy. After a kill, the same call finishes it.
-
-    Raises UsageError if there are no kept copies, or a later recovery must be undone first,
-    TargetError for kept copies that are missing."""
-
-    def exchange(name: str, kept: KeptCopies) -> None:
-        if not components or name in components:
-            kept.swap(back=back)
-
-    run = services.row_trust.known(run)
-    with _exclusive(services, plan):
-        standing = standing_of(services, plan, run, components)
-        require_undoable(services, plan, standing)
-        action: Literal["undo", "redo"] = "undo" if back else "redo"
-        before = last_turn(about_all(services.catalogue.decisions.of_run(run.id)))
-        if is_so(standing, back=back) and before in (None, action):
-            return standing
-        return _settled(
-            services,
-            plan,
-            run,
-            action=action,
-            by=by,
-            deed=exchange,
-            actor=actor,
-        )
-
-
 def remove_kept_copies(
     services: Services,
     plan: Plan,
@@ -225,12 +185,16 @@ def remove_kept_copies(
     """Remove the kept copies, because the operator is done; after that there is no undo. Missing
     ones are ignored."""
     run = services.row_trust.known(run)
-    with _exclusive(services, plan):
+    with exclusive(services, plan):
         standing = standing_of(services, plan, run)
         if run.state.final and not standing.held and not standing.gone:
+            if run.state is not RunState.SUCCEEDED:  # a person gives it up
+                at = services.clock.now()
+                given_up = Decision("", "done", by, comment, 0, at, actor)
+                services.catalogue.decisions.add(run.id, given_up)
             services.row_trust.over(run)
             return standing
-        standing = _settled(
+        standing = settled(
             services,
             plan,
             run,
@@ -244,7 +208,7 @@ def remove_kept_copies(
         return standing
 
 
-def _settled(
+def settled(
     services: Services,
     plan: Plan,
     run: Run,
@@ -264,7 +228,7 @@ def _settled(
     at = services.clock.now()
     catalogue.decisions.add(run.id, Decision("", action, by, comment, 0, at, actor))
     try:
-        for name, kept in _copies_by_component(services, plan, run):
+        for name, kept in copies_by_component(services, plan, run):
             with closing(kept):
                 deed(name, kept)
     finally:
@@ -277,7 +241,7 @@ def _settled(
 
 
 @contextmanager
-def _exclusive(services: Services, plan: Plan) -> Iterator[None]:
+def exclusive(services: Services, plan: Plan) -> Iterator[None]:
     """Hold the lock of the plan's kept copies, while no recovery of the plan runs."""
     with services.catalogue.lock(lock_name(plan), wait_s=_WAIT_S):
         dead = {r.id for r in services.catalogue.runs.abandoned(plan.name)}
@@ -326,65 +290,12 @@ def _clear(services: Services, plan: Plan, dead: Run) -> None:
         if part is not None and not services.row_trust.has_record(dead):
             services.warn(
                 f"drd did not remove the unfinished data of run {dead.id} of plan {plan.name}, "
-                "because only the catalogue says where this data is, and root does not trust it. "
-                f"Remove the data by hand: its names contain drd_{dead.id}"
+                "because only the catalogue says where this data is, and root does not trust "
+                f"the catalogue. Remove the data by hand: its names contain drd_{dead.id}"
             )
             return
-        for _, component, settings in _places(plan, dead):
+        for _, component, settings in places_of(plan, dead):
             place = target_place(services, dead.id, component)
             kind = services.kinds(component.kind)
             with process.shielded():
                 kind.target(component, settings, place, RestoreOptions(part=part)).close()
-
-
-def require_undoable(services: Services, plan: Plan, standing: KeptState) -> None:
-    """Raise UsageError if there are no kept copies, or a later recovery must be undone first,
-    TargetError for kept copies that are missing.
-    """
-    _require_something(services, plan, standing)
-    _require_last(services.catalogue, standing)
-
-
-def is_so(standing: KeptState, *, back: bool) -> bool:
-    """Return whether each place already has what an undo (`back`) or a redo would put there."""
-    return all(a.former is not back for a in standing.held)
-
-
-def _require_something(services: Services, plan: Plan, standing: KeptState) -> None:
-    if standing.gone:
-        lost = standing.gone[0]
-        raise TargetError(
-            f"{lost.kept}, the copy of {lost.component} that run {standing.run.id} kept, "
-            "is missing",
-            hint="possible reasons: somebody moved or removed the copy; the plan now has another "
-            f"place than {lost.place}; or the recovery was on another host{_host(standing.run)}. "
-            "To undo only the other components: --component NAME.",
-        )
-    if not standing.held:
-        for _, component, _ in _places(plan, standing.run):
-            hint = "there is nothing to undo: recover an older point instead."
-            services.kinds(component.kind).spec.require(Ability.KEEP, hint)
-        raise UsageError(
-            f"run {standing.run.id} of {standing.run.plan} has no kept copies",
-            hint="check what the run did, and find out who removed its kept copies: drd run show "
-            f"{standing.run.id}",
-        )
-
-
-def _host(run: Run) -> str:
-    return f" ({run.owner_host})" if run.owner_host else ""
-
-
-def _require_last(catalogue: Catalogue, standing: KeptState) -> None:
-    """Refuse if a later recovery restored to the same place: its kept copy is what this one would
-    exchange."""
-    run = standing.run
-    places = {(a.component, a.place) for a in standing.held}
-    for other, aside in reminders(catalogue, run.plan):
-        later = (other.started_at or run.started_at) > run.started_at  # type: ignore[operator]
-        if later and aside.former and (aside.component, aside.place) in places:
-            raise UsageError(
-                f"run {run.id} cannot be undone yet: a later recovery, run {other.id}, also "
-                f"restored to {aside.place}",
-                hint=f"first undo the later one: drd undo {other.id}",
-            )

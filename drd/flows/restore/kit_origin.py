@@ -5,7 +5,7 @@ own list, or only from the repository, in which anyone who has its key can store
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,10 @@ from drd.flows.components.repository_choice import Holders
 from drd.flows.services import Services
 from drd.model.plan import Plan
 from drd.model.seals import KitBase
-from drd.model.snapshot import RestorePoint
-from drd.model.text import left_out
-from drd.model.units import format_time, to_rfc3339
+from drd.model.snapshot import RestorePoint, made_by
+from drd.model.text import called, left_out
+from drd.model.units import format_time
+from drd.ports.kinds import KeyUse
 from drd.registry import KINDS
 
 AFTER_KIT = "made after the kit"
@@ -42,26 +43,38 @@ class Origin:
     def lines(self) -> Iterator[str]:
         """Lines for the person who decides about it."""
         made = format_time(self.base.made_at)
-        if not self.base.listed:
-            yield f"{AFTER_KIT}: the kit of {made}, which an older drd made, has no list of its"
-            yield f"restore points. So drd cannot know whether {self.point.id} is genuine or forged"
-        elif self.point.available_at > self.base.made_at:
-            yield f"{AFTER_KIT} of {made}: only the repository proves that restore point"
+        if tool := made_by(self.point.id):
             yield (
-                f"{self.point.id} is genuine, and whoever has the repository's password could have "
+                f"the kit of {made} does not list restore point {self.point.id}: {called(tool)} "
+                "stored it, so only its repository confirms it. Whoever can write there could have "
                 "forged it"
             )
-        else:
-            yield f"{AFTER_KIT}, but dated before it: the kit of {made} does not list"
+        elif not self.base.listed:
             yield (
-                f"restore point {self.point.id}. Do not trust it unless you know where it comes "
-                "from"
+                f"restore point {self.point.id} counts as {AFTER_KIT} of {made}: an older drd made "
+                "the kit, without a list of restore points. So drd cannot tell whether the restore "
+                "point is genuine or forged"
+            )
+        elif self.point.available_at > self.base.made_at:
+            yield (
+                f"restore point {self.point.id} was {AFTER_KIT} of {made}, so the kit cannot "
+                "confirm it. Whoever has the repository's password could have forged it"
+            )
+        else:
+            yield (
+                f"restore point {self.point.id} is dated before the kit of {made}, but the kit "
+                "does not list it. Do not trust this restore point unless you know where it "
+                "comes from"
             )
         for sort in _SORTS:
             for line in self.differs.get(sort, ()):
-                yield f"{sort} differ: {line}"
-        if not any(self.differs.get(sort) for sort in _SORTS):
-            yield "its paths, programs and SQL are the same as in the kit's plan"
+                yield f"{sort} of this restore point differ from the kit: {line}"
+        if any(self.differs.get(sort) for sort in _SORTS):
+            return
+        if tool:
+            yield "it carries no plan: drd restores and checks it by the kit's plan"
+        else:
+            yield "the restore point has the same paths, programs and SQL as the kit's plan"
 
 
 def is_known(services: Services, plan: str, point: str) -> bool:
@@ -85,15 +98,26 @@ def origin_of(
     manifest = holders.manifest()
     here = {"plan": json.loads(json.dumps(dict(plan.resolved))), "what comes back": _named(plan)}
     there = {"plan": manifest.resolved_plan, "what comes back": _stored(manifest.point)}
+    if made_by(point.id):  # such a copy carries no plan
+        there["plan"] = here["plan"]
     differences: dict[str, list[str]] = {sort: [] for sort in _SORTS}
     for path, one, other in _differences(here, there, ()):
         sort = next((s for s, keys in _SORTS.items() if keys & set(path)), None)
+        sort = "programs" if _runs(plan, path) else sort
         if sort is not None:
             where = ".".join(path[1:] if path[0] == "plan" else path)
             differences[sort].append(
-                f"{where} is {_shown(other)}; in the kit's plan it is {_shown(one)}"
+                f"{where} is {_shown(other)}, but {_shown(one)} in the kit's plan"
             )
     return Origin(base, point, {sort: _some(lines) for sort, lines in differences.items()})
+
+
+def _runs(plan: Plan, path: Sequence[str]) -> bool:
+    """Return whether this is a key by which the kind of a component decides what it runs."""
+    if len(path) < 4 or path[:2] != ("plan", "components") or path[2] not in plan.components:
+        return False
+    kind = plan.components[path[2]].kind
+    return kind in KINDS and KINDS[kind].keys.get(path[3]) is KeyUse.RUNS
 
 
 def _named(plan: Plan) -> dict[str, Any]:
@@ -124,7 +148,7 @@ def require_accepted(
     base = services.catalogue.origins.kit_base(plan.name)
     assert base is not None
     raise UsageError(
-        f"restore point {point.id} was {AFTER_KIT} of {to_rfc3339(base.made_at)}, and "
+        f"restore point {point.id} was {AFTER_KIT} of {format_time(base.made_at)}, and "
         "needs its own confirmation",
         hint="check this restore point with --dry-run. If you trust it, add --accept-after-kit; "
         f"--yes does not include this. drd points {plan.name} marks the points of the kit's own "

@@ -11,9 +11,9 @@ from drd.flows.services import Services
 from drd.model.finding import Finding
 from drd.model.finding_codes import KNOWN_STATE, REPOSITORY
 from drd.model.plan import Plan
-from drd.model.repair import repair_ways
+from drd.model.repair import others_repair, repair_ways
 from drd.model.snapshot import RestorePoint
-from drd.model.text import some
+from drd.model.text import called, some
 from drd.model.units import format_time
 from drd.model.verdicts import lost_words
 from drd.ports.health import KnownRepository
@@ -34,7 +34,9 @@ def require_whole(services: Services, plan: RecoveryPlan) -> None:
     by_name = plan.partial or bool(plan.request.components)
     if whole or by_name or plan.continues is not None:
         for fact in facts:
-            more = f"; drd reads the missing parts from repository {whole[0]}" if whole else ""
+            more = f". For what to do: drd doctor {plan.plan.name}"
+            if whole:
+                more = f"; drd reads the missing parts from repository {whole[0]}"
             services.warn(f"{fact}{more}")
         return
     raise RepositoryDamaged("; ".join(facts), hint="\n".join(_remedies(services, plan, known)))
@@ -91,7 +93,7 @@ def _other_repository(services: Services, plan: Plan, known: KnownRepository) ->
         words = f"drd recover {plan.name} --target {target} --repository {able[0]}"
         meanwhile = f"; until then, restore from repository {able[0]}: {words}"
     return (
-        f"{known.url} {lost_words(known.lost or '')}: drd can read nothing there",
+        f"{known.url} {lost_words(known.lost or '')}, so drd can read nothing there",
         f"when the repository is back: {_verify(plan, known)}{meanwhile}",
     )
 
@@ -101,9 +103,15 @@ def _damaged(services: Services, plan: Plan, known: KnownRepository) -> tuple[st
         p for p in services.catalogue.points.of_plan(plan.name) if p.id in (known.affected or ())
     ]
     others = others_for(services, plan, known.repository, points)
+    text = f"the repository is damaged: {known.damage}. {_cost(known)}"
+    if plan.made_by:
+        verifier = plan.primary.adopted.verifier if plan.primary.adopted is not None else ""
+        mends = None if verifier or plan.made_by != "restic" else known.repair
+        lines = others_repair(plan.name, known.repository, mends, "", known.affected)
+        return text, "\n".join(lines)
     is_copy = any(copy.name == known.repository for copy in plan.copies)
     return (
-        f"is damaged: {known.damage}; {_cost(known)}",
+        text,
         "\n".join(
             repair_ways(
                 plan.name,
@@ -123,10 +131,10 @@ def _verify(plan: Plan, known: KnownRepository) -> str:
 
 def _cost(known: KnownRepository) -> str:
     if known.affected is None:
-        return "drd does not know which restore points cannot be restored"
+        return "drd does not know which restore points cannot be restored from it"
     if not known.affected:
-        return "no restore point needs the damaged data"
-    return f"damaged restore points: {some(known.affected, 5)}"
+        return "No restore point needs the damaged data"
+    return f"Damaged restore points: {some(known.affected, 5)}"
 
 
 def _by_name(services: Services, plan: Plan) -> Mapping[str, KnownRepository]:
@@ -174,9 +182,12 @@ def _remedies(
             )
         else:
             yield "drd knows no other restore point that is complete."
-    yield "--component NAME restores what can still be read (may be given several times)."
+    yield "to restore only the components that can still be read: --component NAME, once for each."
     harmed = next(n for n in plan.repositories if n in known and known[n].damage is not None)
-    yield f"after a repair: drd verify {name} --repository {harmed}"
+    mended = f"repair repository {harmed} with {called(plan.plan.made_by)}"
+    if not plan.plan.made_by:
+        mended = f"to repair repository {harmed}, see docs/copies.md, Repairing a repository"
+    yield (f"{mended}; then: drd verify {name} --repository {harmed}")
 
 
 def _givers(plan: Plan, point: RestorePoint, known: Mapping[str, KnownRepository]) -> list[str]:

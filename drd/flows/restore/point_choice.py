@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from drd.errors import NoRestorePoint, UsageError
 from drd.flows.components.repository_choice import former_places, holders
+from drd.flows.repository import adopted
 from drd.flows.repository.identity import recognise
 from drd.flows.repository.manifests import require_sound
+from drd.flows.restore.restored_points import restored_points
 from drd.flows.services import Services
 from drd.model.malformed import Malformed
 from drd.model.plan import Plan
 from drd.model.run import Evidence
 from drd.model.scenarios import is_random_turn, next_scenario
 from drd.model.snapshot import RestorePoint, newest_complete
-from drd.model.text import counted, either
-from drd.model.units import from_rfc3339, parse_duration, to_rfc3339
+from drd.model.text import called, counted, either
+from drd.model.units import format_time, from_rfc3339, parse_duration
 
 DEFAULT_RANDOM_WITHIN_S = 30 * 86400.0
 
@@ -38,9 +41,11 @@ def choose(
     point: str | None = None,
     before: datetime | None = None,
     held_by: Collection[str] | None = None,
+    exactly: bool = False,
 ) -> Choice:
     """Choose a point by id (or its beginning), `latest`, `random`, or the newest with data from
-    before a time; only points that a repository in `held_by` holds.
+    before a time; only points that a repository in `held_by` holds. With `exactly`, the point may
+    have newer data as well, if its log lets a restore stop at that time.
 
     Raises NoRestorePoint, UsageError for an ambiguous id, or ManifestRefused for one whose row in
     the catalogue contains what drd does not write.
@@ -50,12 +55,12 @@ def choose(
         points = [p for p in points if any(name in p.repositories for name in held_by)]
     named = point not in (None, "latest", "random")
     if not named:
-        points = _restorable_points(services, plan, points)
+        points = _standing_points(services, plan, _restorable_points(services, plan, points))
     newest = newest_complete(points, now)
     if newest is not None and newest is not newest_complete(points):
         services.note(
             f"drd ignores restore points of plan {plan.name} that are dated in the future, because "
-            f"a clock was wrong; the newest other point is of {to_rfc3339(newest.data_time)}"
+            f"a clock was wrong. The newest other restore point is of {_time(newest.data_time)}"
         )
     if named:
         chosen = services.catalogue.points.get(plan.name, str(point))
@@ -66,14 +71,18 @@ def choose(
         where = f" in {either(held_by)}" if held_by is not None else ""
         raise NoRestorePoint(
             f"plan {plan.name} has no complete restore point{where}" + _but_incomplete(points),
-            hint=f"drd copy {plan.name}"
+            hint=f"{called(plan.made_by)} makes the copies: look there for a finished one that "
+            f"contains all components. What drd sees: drd points {plan.name}"
+            if plan.made_by
+            else f"drd copy {plan.name}"
             if held_by is not None and any(plan.repositories[n].copy_of for n in held_by)
             else f"to make one: `drd backup {plan.name}`. If the repository has points that this "
             f"host does not know: `drd catalogue rebuild {plan.name}`",
         )
     chosen = newest
     if before is not None:
-        chosen = _before(plan, points, before)
+        exact = adopted.reaching(services, plan, before) if exactly else None
+        chosen = exact or _before(plan, points, before)
     elif point == "random":
         chosen = _random(services, plan, points) or newest
     whole = services.catalogue.points.get(plan.name, chosen.id)
@@ -112,6 +121,7 @@ def _drills(services: Services, plan: Plan) -> list[Evidence]:
 def _points(services: Services, plan: Plan) -> list[RestorePoint]:
     """Points in the plan's current repositories. If some lie elsewhere, asks first what its URLs
     mean: one may be another address of the same repository."""
+    adopted.refresh(services, plan)
     everything = services.catalogue.points.of_plan(plan.name, elsewhere=True)
     if any(p.elsewhere for p in everything):
         recognise(services, plan)
@@ -120,7 +130,7 @@ def _points(services: Services, plan: Plan) -> list[RestorePoint]:
     if away:
         count = counted(len(away), "restore point")
         services.note(
-            f"{count} of {plan.name} left out, because the data is only in "
+            f"drd leaves out {count} of {plan.name}: the data is only in "
             f"{former_places(away[0])}, which is no longer in the plan"
         )
     return [p for p in everything if p not in away]
@@ -139,9 +149,30 @@ def _restorable_points(
         return points
     if newest.data_time > left.data_time:
         services.note(
-            f"restore point {newest.id} is left out: no repository lists all its snapshots any more"
+            f"drd leaves out restore point {newest.id}: its snapshots are no longer complete in "
+            "any repository"
         )
     return whole
+
+
+def _standing_points(
+    services: Services, plan: Plan, points: list[RestorePoint]
+) -> list[RestorePoint]:
+    """Return the points, without those that hold what a recovery had restored and an undo took
+    back: they are newer than the data that the undo put back. All points, if no other complete
+    point is left."""
+    found = restored_points(services.catalogue, plan.name, points)
+    undone = [p for p in points if p.id in found and found[p.id].undone]
+    standing = [p for p in points if p not in undone]
+    newest, left = newest_complete(undone), newest_complete(standing)
+    if newest is None or left is None:
+        return points
+    if newest.data_time > left.data_time:
+        services.warn(
+            f"drd leaves out restore point {newest.id}: {found[newest.id].sentence()}. To use it "
+            f"all the same: --point {newest.id}"
+        )
+    return standing
 
 
 def _but_incomplete(points: list[RestorePoint]) -> str:
@@ -149,14 +180,18 @@ def _but_incomplete(points: list[RestorePoint]) -> str:
     return f" ({incomplete} incomplete)" if incomplete else ""
 
 
+def _time(at: datetime) -> str:
+    return format_time(at, seconds=True)
+
+
 def _before(plan: Plan, points: list[RestorePoint], before: datetime) -> RestorePoint:
     earlier = newest_complete([p for p in points if p.data_time < before])
     if earlier is None:
         oldest = min((p.data_time for p in points if p.complete), default=None)
-        oldest_words = f"; the oldest is of {to_rfc3339(oldest)}" if oldest else ""
+        oldest_words = f"; its oldest one is of {_time(oldest)}" if oldest else ""
         raise NoRestorePoint(
             f"plan {plan.name} has no complete restore point from before "
-            f"{to_rfc3339(before)}{oldest_words}",
+            f"{_time(before)}{oldest_words}",
             hint=f"choose another one: drd points {plan.name}",
         )
     return earlier
@@ -170,9 +205,9 @@ def _random(services: Services, plan: Plan, points: list[RestorePoint]) -> Resto
     return random.choice(candidates) if candidates else None  # noqa: S311
 
 
-def _cause_text(error: ValueError) -> str:
+def _wrong_time(text: str, error: ValueError) -> str:
     """drd's own errors say what is missing; Python's only that it cannot parse the text."""
-    return f": {error}" if isinstance(error, Malformed) else ""
+    return error.fact if isinstance(error, Malformed) else f"{text!r} is not a time"
 
 
 def parse_time(text: str, now: datetime) -> datetime:
@@ -184,9 +219,9 @@ def parse_time(text: str, now: datetime) -> datetime:
     except ValueError:
         pass
     try:
-        return from_rfc3339(text)
+        return from_rfc3339(re.sub(r" UTC$", "Z", text.strip()))  # as drd prints times
     except ValueError as error:
         raise UsageError(
-            f"{text!r} is not a time{_cause_text(error)}",
-            hint="write 2026-11-25T00:31:00Z, or 2h for two hours ago.",
+            _wrong_time(text, error),
+            hint="write 2026-11-25T00:31:00Z (Z means UTC), or 2h for two hours ago.",
         ) from error

@@ -25,6 +25,7 @@ from drd.flows.repository import listings
 from drd.flows.repository.identity import confirm
 from drd.flows.repository.missing import note_listing
 from drd.flows.repository.substituted import genuine
+from drd.flows.restore import usage
 from drd.flows.restore.blockers import Blockers
 from drd.flows.restore.changed_paths import paths_may_change
 from drd.flows.restore.kit_origin import require_accepted
@@ -36,6 +37,7 @@ from drd.flows.runbook.permissions import require_approvable, require_still_appr
 from drd.flows.runbook.step_runner import preflight_step
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import swept_afterwards, target_place
+from drd.model.cause import with_remedy
 from drd.model.runbook import Step
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot
@@ -43,12 +45,12 @@ from drd.model.step_results import PreflightStepResult
 from drd.ports import (
     Ability,
     ChecksPrivate,
-    Destination,
     Finding,
     NamedDestination,
     Repository,
     RestoreOptions,
 )
+from drd.registry import KINDS
 
 
 def part_of(plan: RecoveryPlan) -> Part | None:
@@ -68,7 +70,8 @@ def destinations_of(
             no_owner=plan.request.no_owner,
             as_owner=plan.request.as_owner,
             part=part_of(plan),
-            keep=not plan.request.no_undo and Ability.KEEP in kind.spec.can,
+            until=plan.until,
+            keep=not plan.request.no_undo and Ability.KEEP in kind.spec.of(component.settings).can,
         )
         made[name] = kind.target(component, target.components[name], place, options)
         stack.callback(close, made[name])
@@ -78,10 +81,12 @@ def destinations_of(
 @dataclass(frozen=True, slots=True)
 class PreflightResult:
     """`things` is the number of checked things; `writes` has by component everything that would be
-    written."""
+    written, `does` what would be done there; `findings` are those that need attention."""
 
     things: int
     writes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    does: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def preflight(
@@ -133,32 +138,37 @@ def preflight_only(
         destinations = destinations_of(services, plan, probe, stack)
         holders = Holders(services, plan.plan, plan.point, only=plan.request.only(plan.plan))
         findings = _preflight_all(services, plan, destinations, probe, blockers)
-        writes = _writes(plan, destinations, blockers)
+        writes = _asked(plan, destinations, blockers, lambda d, s: d.writes(s))
+        does = _asked(plan, destinations, blockers, lambda d, s: d.would_do(s))
         blockers.kept(lambda: _confirm_one(services, plan, holders))
         blockers.kept(lambda: _require_vouched(services, plan, holders))
         findings += _check_private(destinations, holders, blockers)
-    result = PreflightResult(len(findings) + len(holders.repositories[:1]), writes)
+    things = len(findings) + len(holders.repositories[:1])
+    result = PreflightResult(things, writes, tuple(f for f in findings if f.severity != "ok"), does)
     show(result)
     warn(services, findings)
     blockers.refuse()
     return result
 
 
-def _writes(
-    plan: RecoveryPlan, destinations: Mapping[str, NamedDestination], found: Blockers
+def _asked(
+    plan: RecoveryPlan,
+    destinations: Mapping[str, NamedDestination],
+    found: Blockers,
+    question: Callable[[NamedDestination, ComponentSnapshot], tuple[str, ...]],
 ) -> dict[str, tuple[str, ...]]:
-    """Everything that would be written, by component."""
-    writes: dict[str, tuple[str, ...]] = {}
+    """Return what the places answer, by component."""
+    answers: dict[str, tuple[str, ...]] = {}
     for name, destination in destinations.items():
         snapshot = plan.point.component(name)
         if snapshot is None or snapshot.snapshot is None:
             continue
 
         def ask(n: str = name, d: NamedDestination = destination, s: Any = snapshot) -> None:
-            writes[n] = d.writes(s)
+            answers[n] = question(d, s)
 
         found.kept(ask)
-    return writes
+    return answers
 
 
 def _require_vouched(services: Services, plan: RecoveryPlan, holders: Holders) -> None:
@@ -235,7 +245,9 @@ def preflight_targets(
     return findings
 
 
-def _preflight_target(plan: RecoveryPlan, name: str, destination: Destination) -> list[Finding]:
+def _preflight_target(
+    plan: RecoveryPlan, name: str, destination: NamedDestination
+) -> list[Finding]:
     snapshot = plan.point.component(name)
     if snapshot is None or snapshot.snapshot is None:
         raise NoRestorePoint(
@@ -244,15 +256,22 @@ def _preflight_target(plan: RecoveryPlan, name: str, destination: Destination) -
             "the other components: --component NAME.",
         )
     try:
-        return destination.preflight(snapshot, overwrite=plan.request.overwrite)
+        found = destination.preflight(snapshot, overwrite=plan.request.overwrite)
+        return [*found, *usage.findings(plan, name, destination, snapshot)]
     except TargetNotEmpty as error:
         if not plan.request.over_production or plan.beside:
             raise
         raise TargetNotEmpty(
             f"this recovery would overwrite the production data of {name}: {error.message}",
-            hint="if this data may be replaced, add --overwrite; to keep it, restore to another "
-            "name or path: --into NEW.",
+            hint="if this data may be replaced, add --overwrite; to keep it, "
+            f"{_elsewhere(snapshot)}",
         ) from error
+
+
+def _elsewhere(snapshot: ComponentSnapshot) -> str:
+    if Ability.BESIDE in KINDS[snapshot.kind].can:
+        return "restore to another name or path: --into NEW."
+    return "recover to a target: --target NAME."
 
 
 def _preflight_steps(services: Services, plan: RecoveryPlan) -> list[Finding]:
@@ -267,9 +286,12 @@ def _preflight_steps(services: Services, plan: RecoveryPlan) -> list[Finding]:
 
 
 def warn(services: Services, findings: Iterable[Finding]) -> None:
+    """Say each warning once, though the recovery repeats the preflight that was confirmed."""
     for finding in findings:
-        if finding.severity == "warning":
-            services.warn(f"{finding.name}: {finding.text}")
+        text = with_remedy(f"{finding.name}: {finding.text}", finding.remedy)
+        if finding.severity == "warning" and text not in services.said:
+            services.said.add(text)
+            services.warn(text)
 
 
 def _require_listed(services: Services, plan: RecoveryPlan, repository: Repository) -> None:
@@ -305,7 +327,7 @@ def _require_listed(services: Services, plan: RecoveryPlan, repository: Reposito
     raise NoRestorePoint(
         f"repository {repository.name} does not contain restore point {point.id} completely: "
         f"{lacking} is missing",
-        hint=f"use another point: drd points {plan.plan.name}.",
+        hint=f"choose another restore point: drd points {plan.plan.name}.",
     )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from drd import process
 from drd.errors import AlreadyRunning
@@ -31,6 +33,7 @@ from drd.flows.restore.preflight import (
     warn,
 )
 from drd.flows.restore.recovery_plan import RecoveryPlan
+from drd.flows.restore.restored_data import restored_data
 from drd.flows.runbook.engine import Engine
 from drd.flows.runbook.outcome import Outcome
 from drd.flows.runbook.step_runner import StepRunner
@@ -54,6 +57,7 @@ from drd.model.run import (
 )
 from drd.model.run_details import RecoveryDetail
 from drd.model.runbook import PEOPLE
+from drd.model.snapshot import evidence_id
 from drd.model.step_record import RESTORE, StepRecord
 from drd.model.step_results import RestoreStepResult
 from drd.ports import NamedDestination
@@ -84,6 +88,7 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
             asked_at=plan.asked_at,
             begun=plan.components,
             commands=dict(plan.plan.commands),
+            proof=plan.plan.proof,
         )
     )
     with ExitStack() as stack:
@@ -106,7 +111,8 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
         engine.execute()
         left_out = plan.single.left_out if plan.single is not None else ()
         evidence = _evidence(services, plan, engine, (*engine.evidence_rows, *left_out))
-        _end_run(services, engine, evidence)
+        found = restored_data(plan.point, destinations, work.restored)
+        _end_run(services, engine, evidence, found)
         return RecoveryOutcome(evidence, work, engine.outcome)
 
 
@@ -207,7 +213,7 @@ def _evidence(
     """Judge the recovery by its checks. It has times only if everything came back."""
     work = engine.work
     runner, now = work.runner, services.clock.now()
-    back = _is_back(engine)
+    back, data_time = _is_back(engine), _data_time(engine, plan)
     started = runner.run.started_at or now
     lost_at = plan.request.lost_at or started
     spans = _spans(services, runner, plan.plan)
@@ -215,16 +221,17 @@ def _evidence(
     asked = (detail.asked_at if isinstance(detail, RecoveryDetail) else None) or started
     spans.append(Span("detect", lost_at.timestamp(), asked.timestamp()))
     return Evidence(
-        id=f"{plan.point.id[:4]}-{runner.run.id}",
+        id=evidence_id(plan.point, runner.run.id),
         run=runner.run.id,
         plan=plan.plan.name,
         point=plan.point.id,
         scenario=PARTIAL if plan.partial else RECOVERY,
         result=drill_result(checks),
-        plan_digest=plan.plan.digest,
+        plan_digest=plan.plan.proof,
         started_at=started,
         finished_at=now,
-        rpa_s=(lost_at - plan.point.data_time).total_seconds() if back else None,
+        rpa_s=(lost_at - data_time).total_seconds() if back else None,
+        data_time=data_time,
         rta_s=round((now - lost_at).total_seconds(), 3) if back else None,
         judged=not plan.partial,
         phases=split(spans, lost_at.timestamp(), now.timestamp(), idle="decide") if back else {},
@@ -235,12 +242,20 @@ def _evidence(
     )
 
 
+def _data_time(engine: Engine, plan: RecoveryPlan) -> datetime:
+    """Return of when the data is: earlier than asked for, where a log ended before that."""
+    restored = engine.work.restored.values()
+    return min((r.data_time for r in restored if r.data_time), default=plan.point.data_time)
+
+
 def _is_back(engine: Engine) -> bool:
     return not engine.work.errors and engine.outcome.through
 
 
-def _end_run(services: Services, engine: Engine, evidence: Evidence) -> None:
-    """Record the evidence and how the run has ended."""
+def _end_run(
+    services: Services, engine: Engine, evidence: Evidence, found: Mapping[str, Any]
+) -> None:
+    """Record the evidence, how the run has ended, and what was `found` of the restored data."""
     owned = engine.work.runner.owned
     services.catalogue.evidence.record(owned, evidence)
     errors = {name: describe(error) for name, error in engine.work.errors.items()}
@@ -255,6 +270,7 @@ def _end_run(services: Services, engine: Engine, evidence: Evidence) -> None:
             result=str(evidence.result),
             bytes=evidence.restored_bytes,
             remedy=(why.remedy or None) if why is not None else None,
+            **found,
         ),
     )
 

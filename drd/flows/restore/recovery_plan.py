@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -14,14 +14,17 @@ from drd.flows.components.repository_choice import holders
 from drd.flows.repository.manifests import require_sound
 from drd.flows.restore.point_choice import choose
 from drd.flows.restore.recovery_request import RecoveryRequest, target_of
+from drd.flows.restore.restored_points import restored_points
 from drd.flows.restore.single_items import Single, component_of, single
 from drd.flows.services import Services
+from drd.model.adopted import rolled_forward
 from drd.model.plan import IN_PLACE, Plan
 from drd.model.row_loss import RowLoss, rows_lost
 from drd.model.run import (
     PARTIAL,
     PARTIAL_DRILL,
     RECOVERY,
+    Evidence,
     Run,
     RunKind,
     StepState,
@@ -30,7 +33,7 @@ from drd.model.run import (
 )
 from drd.model.runbook import Circumstances, Step, unmet
 from drd.model.snapshot import RestorePoint
-from drd.model.units import to_rfc3339
+from drd.model.units import format_time
 from drd.model.verdicts import lost_words
 from drd.ports import Ability
 
@@ -89,6 +92,12 @@ class RecoveryPlan:
         return unmet(step, {}, self.circumstances)
 
     @property
+    def until(self) -> datetime | None:
+        """Where a restore stops that replays a log. The time of a point of such data is no exact
+        one."""
+        return _before(self.request)
+
+    @property
     def beside(self) -> bool:
         """Whether the restored data gets a new name, and existing data stays unchanged."""
         return self.request.part is not None and self.request.part.into is not None
@@ -111,6 +120,7 @@ def plan_recovery(
     lost_at = request.lost_at or begun or now
     if continued is not None:
         point = services.catalogue.points.get(plan.name, str(continued.detail.point))
+        point = _stopping_at(point, _before(request))
         require_sound(services.kinds, point, plan)
     else:
         point = _choose(services, plan, request)
@@ -124,14 +134,9 @@ def plan_recovery(
         plan, point = chosen.plan, chosen.point
     forgotten = _forgotten(plan, request, names)
     names = tuple(n for n in names if n not in forgotten)
-    known = services.catalogue.evidence.newest(plan.name)
-    measured = [
-        e for e in known if e.rta_s is not None and e.scenario not in (PARTIAL, PARTIAL_DRILL)
-    ]
-    # A recovery also waited for people.
-    drills = [e for e in measured if e.scenario != RECOVERY] or measured
-    if chosen is not None and not chosen.part.is_whole:
-        drills = []
+    whole = chosen is None or chosen.part.is_whole
+    measured = _measured(services, plan) if whole else None
+    data_of_recoveries = restored_points(services.catalogue, plan.name, [point]).values()
     return RecoveryPlan(
         plan=plan,
         request=request,
@@ -142,14 +147,29 @@ def plan_recovery(
         loss_s=(lost_at - point.data_time).total_seconds(),
         loss_rows=_loss_in_rows(services, point, names, lost_at) if chosen is None else (),
         repositories=held,
-        expected_s=drills[0].rta_s if drills else None,
-        measured_by="recovery" if drills and drills[0].scenario == RECOVERY else "drill",
-        expected_steps=_durations(services, drills[0].run) if drills else {},
+        expected_s=measured.rta_s if measured else None,
+        measured_by="recovery" if measured and measured.scenario == RECOVERY else "drill",
+        expected_steps=_durations(services, measured.run) if measured else {},
         continues=continued.id if continued else None,
-        notes=(*away, *(_notes(plan, request, names, forgotten) if chosen is None else ())),
+        notes=(
+            *away,
+            *(restored.sentence() for restored in data_of_recoveries),
+            *(_notes(plan, request, names, forgotten) if chosen is None else ()),
+        ),
         single=chosen,
         outside=_outside(services, plan, point, names),
     )
+
+
+def _measured(services: Services, plan: Plan) -> Evidence | None:
+    """Return the newest evidence of how long a whole recovery takes; that of a recovery only if
+    there is none of a drill, since a recovery also waited for people."""
+    known = services.catalogue.evidence.newest(plan.name)
+    measured = [
+        e for e in known if e.rta_s is not None and e.scenario not in (PARTIAL, PARTIAL_DRILL)
+    ]
+    drills = [e for e in measured if e.scenario != RECOVERY]
+    return next(iter(drills or measured), None)
 
 
 def _outside(
@@ -170,8 +190,8 @@ def require_within(plan: RecoveryPlan) -> None:
         return
     named = "; ".join(f"{n}: {', '.join(paths[:20])}" for n, paths in plan.outside.items())
     raise TargetError(
-        f"restore point {plan.point.id} contains paths that are not in plan {plan.plan.name}: "
-        f"{named}",
+        f"restore point {plan.point.id} contains paths that plan {plan.plan.name} does not name "
+        f"({named})",
         hint="if an earlier version of the plan had these paths, add --accept-paths; if not, find "
         "out who made this restore point before you restore it.",
     )
@@ -201,14 +221,27 @@ def _durations(services: Services, run: str) -> dict[str, float]:
     }
 
 
+def _before(request: RecoveryRequest) -> datetime | None:
+    return request.before or (request.lost_at if request.point is None else None)
+
+
+def _stopping_at(point: RestorePoint, before: datetime | None) -> RestorePoint:
+    """Return the point as it was before a time, if its log leads beyond that."""
+    if before is None or point.data_time < before or not rolled_forward(point):
+        return point
+    return replace(point, data_time=before)
+
+
 def _choose(services: Services, plan: Plan, request: RecoveryRequest) -> RestorePoint:
-    before = request.before or (request.lost_at if request.point is None else None)
+    before = _before(request)
     only = request.only(plan)
-    point = choose(services, plan, point=request.point, before=before, held_by=only).point
+    chosen = choose(services, plan, point=request.point, before=before, held_by=only, exactly=True)
+    point = _stopping_at(chosen.point, before)
     if request.lost_at is not None and point.data_time > request.lost_at:
         raise TargetError(
-            f"the data of restore point {point.id} is of {to_rfc3339(point.data_time)}, later than "
-            f"the loss that --lost-at states: {to_rfc3339(request.lost_at)}",
+            f"the data of restore point {point.id} is of "
+            f"{format_time(point.data_time, seconds=True)}, later than the loss that --lost-at "
+            f"states: {format_time(request.lost_at, seconds=True)}",
             hint="leave out --point to use the newest one before the loss, or list others: "
             f"drd points {plan.name}",
         )
@@ -234,13 +267,16 @@ def _require_able(
 ) -> None:
     """Raise NotSupported for what the kind of a component is not able to do."""
     for name in names:
-        spec = services.kinds(plan.components[name].kind).spec
+        component = plan.components[name]
+        spec = services.kinds(component.kind).spec.of(component.settings)
         if request.target == IN_PLACE:
-            spec.require(Ability.IN_PLACE, "give --target NAME.")
+            where = f"restore to a target: --target {next(iter(plan.targets), 'NAME')}"
+            spec.require(Ability.IN_PLACE, where, component=name)
         if request.as_owner:
-            spec.require(Ability.AS_OWNER, "leave out --as-owner.")
+            spec.require(Ability.AS_OWNER, "leave out --as-owner.", component=name)
         if request.overwrite and not request.no_undo:
-            spec.require(Ability.KEEP, "give --no-undo, which removes the present data at once.")
+            at_once = "add --no-undo: drd then removes the present data at once, for good."
+            spec.require(Ability.KEEP, at_once, component=name)
 
 
 def _circumstances(plan: Plan, request: RecoveryRequest) -> Circumstances:
@@ -320,7 +356,7 @@ def _abandoned(services: Services, plan: Plan, request: RecoveryRequest) -> Run 
             if doubt is None:
                 return run
             services.warn(
-                f"this command starts a new recovery and does not continue run {run.id}, which has "
-                f"not ended: {doubt}"
+                f"this command starts a new recovery. It does not continue run {run.id}. Reason: "
+                f"{doubt}"
             )
     return None

@@ -16,7 +16,9 @@ from drd.flows.restore.recovery_request import RecoveryRequest
 from drd.flows.services import Services
 from drd.model.actor import Actor
 from drd.model.cause import Cause
-from drd.model.plan import Plan, plan_hash
+from drd.model.plan import Plan
+from drd.model.proof import plan_hash, proof_hash
+from drd.model.recovery_command import recovery_command
 from drd.model.run import (
     Decision,
     Run,
@@ -54,17 +56,19 @@ def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
         raise UsageError(
             f"run {run.id} of {run.plan} cannot be resumed, because it ended before it restored "
             "anything",
-            hint=f"start a new recovery: drd recover {run.plan} …",
+            hint=f"start a new recovery: {recovery_command(run.plan, run.detail)}"
+            if isinstance(run.detail, RecoveryDetail) and run.detail.target
+            else f"start a new recovery: drd recover {run.plan} …",
         )
     if (back := taken_back(about_all(services.catalogue.decisions.of_run(run.id)))) is not None:
         on = (
-            f"undo {run.id} --redo reverts the undo"
+            f"`drd undo {run.id} --redo` reverts the undo"
             if back == "undone"
-            else f"rollback {run.id} continues the rollback"
+            else f"`drd rollback {run.id}` continues the rollback"
         )
         raise UsageError(
             f"run {run.id} of {run.plan} cannot be resumed: it was {back}",
-            hint=f"drd {on}. A new `drd recover` starts from the beginning.",
+            hint=f"{on}. A new `drd recover` starts from the beginning.",
         )
     planned = plan_recovery(services, plan, RecoveryRequest.of_run(run), continues=run)
     require_answerable(services, planned)
@@ -79,22 +83,21 @@ def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
 
 
 def _changed(plan: Plan, run: Run) -> str | None:
-    """Describe what of the plan has changed since the run began. Its hash also covers the files
-    that its commands name, which a step may write.
+    """Describe what of the plan has changed since the run began, of that which a recovery restores
+    and executes. The hashes also cover the files that its commands name, which a step may write.
     """
-    if plan.digest == run.plan_digest:
+    detail = run.detail if isinstance(run.detail, RecoveryDetail) else RecoveryDetail()
+    if plan.digest == run.plan_digest or plan.proof == detail.proof:
         return None
-    then = run.detail.commands if isinstance(run.detail, RecoveryDetail) else None
+    then = detail.commands
     now = plan.resolved.get("commands")
     if not isinstance(then, dict) or not isinstance(now, dict):
         return "the plan, or a file that its commands name, has changed"
-    if plan_hash({**plan.resolved, "commands": then}) != run.plan_digest:
+    as_then = {**plan.resolved, "commands": then}
+    if run.plan_digest != plan_hash(as_then) and detail.proof != proof_hash(as_then):
         return "the plan has changed"
     files = sorted(n for n in {**then, **now} if then.get(n) != now.get(n))
-    return (
-        "the plan is unchanged, but files that its commands name have changed "
-        f"({escaped(', '.join(files))})"
-    )
+    return f"files that commands of the plan use have changed ({escaped(', '.join(files))})"
 
 
 def _refuse_others(services: Services, run: Run, instead: str) -> None:

@@ -86,7 +86,7 @@ def single(services: Services, plan: Plan, point: RestorePoint, name: str, part:
         )
     component = plan.components[name]
     kind = services.kinds(component.kind)
-    kind.spec.require_part(part)
+    kind.spec.of(component.settings).require_part(part, name)
     try:
         part, snapshot = kind.narrow(snapshot, part)
     except NotInPoint as error:
@@ -164,7 +164,7 @@ def _left_out(plan: Plan, name: str, part: Part) -> list[CheckResult]:
             check.name,
             name,
             CheckVerdict.NOT_RUN,
-            f"the check needs all of {name}, and only {what} was restored",
+            f"the check needs all data of {name}, but only single {what} were restored",
             "",
             part=True,
             looked_at_data=False,
@@ -213,7 +213,8 @@ def changes(
         return Changes(unknown="the point has no fingerprint")
     kind = services.kinds(component.kind)
     try:
-        kind.spec.require(Ability.LIVE)
+        spec = kind.spec.of(component.settings)
+        spec.require(Ability.LIVE, component=component.name)
         now = kind.live(component, part, like, LIVE_S)
     except DrdError as error:
         return Changes(unknown=f"drd cannot read the live data: {error.message}")

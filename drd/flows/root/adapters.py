@@ -59,9 +59,9 @@ class RootedKind:
             target = self._of.target(*args, **kwargs)
         return _Rooted(target, Purpose.TARGETS, {"inspector": Purpose.LOGINS})
 
-    def kept(self, *args: Any, **kwargs: Any) -> Any:
+    def kept_copies(self, *args: Any, **kwargs: Any) -> Any:
         with rights.root(Purpose.TARGETS):
-            kept = self._of.kept(*args, **kwargs)
+            kept = self._of.kept_copies(*args, **kwargs)
         return _Rooted(kept, Purpose.TARGETS)
 
     @rights.as_root(Purpose.LOGINS)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -22,10 +21,9 @@ from drd.errors import NotAsNoted, SandboxUnavailable
 from drd.flows.root import former_records
 from drd.flows.root.former_records import Noted
 from drd.flows.root.noted_rows import agree, compared, differing, head_of, plain, point_of
-from drd.model.plan import IN_PLACE
+from drd.model.recovery_command import recovery_command
 from drd.model.run import Run, RunState, sound_id
 from drd.model.run_details import RecoveryDetail, RunDetail
-from drd.model.single_item import Part
 from drd.model.snapshot import RestorePoint
 from drd.model.step_record import StepRecord
 from drd.model.text import escaped
@@ -193,11 +191,11 @@ class Ledger:
         row = head_of(run)
         for key, noted in self.head.items():
             if key != "detail" and row[key] != noted:
-                raise self._differs(f"its {key}", row[key], noted)
+                raise self._differs(f"its field `{key}`", row[key], noted)
         there, noted = row["detail"], self.head["detail"]
         for key in sorted({*there, *noted}):
             if there.get(key) != noted.get(key):
-                what = f"{escaped(key)}, as requested,"
+                what = f"the requested option `{escaped(key)}`"
                 raise self._differs(what, there.get(key), noted.get(key))
         return self._as_ended(self.believed(run))
 
@@ -244,8 +242,9 @@ class Ledger:
     def _differs(self, what: str, row: Any, noted: Any) -> NotAsNoted:
         there, here = differing(row, noted)
         return NotAsNoted(
-            f"run {self.run} of {self.head['plan']} was changed since root executed it: for "
-            f"{what} the catalogue has {there}, root's own record has {here}",
+            f"root does not continue run {self.run} of {self.head['plan']}, because the catalogue "
+            f"and root's own record of this run differ: {what} is {there} in the catalogue, but "
+            f"{here} in root's own record",
             hint="if the user who owns drd's state resumed the run, continue as that user (sudo "
             "-u USER drd …). If not, somebody changed the catalogue without drd: find out who, "
             f"and start a new recovery: {self.command}",
@@ -254,27 +253,7 @@ class Ledger:
     @property
     def command(self) -> str:
         """The command that starts the same recovery again, as far as its options can express it."""
-        said = self.request
-        part, target = said.part or Part(), str(said.target)
-        words = ["drd", "recover", str(self.head["plan"])]
-        words += ["--in-place"] if target == IN_PLACE or said.in_place else []
-        words += ["--target", target] if target != IN_PLACE else []
-        valued = {
-            "--point": [said.point],
-            "--lost-at": [to_rfc3339(said.lost_at) if said.lost_at else None],
-            "--repository": [said.repository],
-            "--scenario": [said.scenario],
-            "--component": said.components,
-            "--table": part.tables,
-            "--path": part.paths,
-            "--into": [part.into],
-        }
-        for option, values in valued.items():
-            for value in values:
-                words += [option, str(value)] if value else []
-        flags = ("overwrite", "no_owner", "as_owner", "no_undo", "accept_paths")
-        words += [f"--{flag.replace('_', '-')}" for flag in flags if getattr(said, flag)]
-        return escaped(shlex.join(words))
+        return recovery_command(str(self.head["plan"]), self.request)
 
 
 def begin(

@@ -193,6 +193,9 @@ class NotedRuns:
     def adopt(self, run: Run, at: datetime) -> RunLease | None:
         return self._of.adopt(run, at)
 
+    def leave(self, run: Run, at: datetime) -> bool:
+        return self._of.leave(run, at)
+
     def mark(self, run: str) -> Mark:
         return self._of.mark(run)
 

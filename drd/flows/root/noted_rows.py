@@ -101,5 +101,5 @@ def differing(row: Any, noted: Any) -> tuple[str, str]:
 
 
 def _shown(value: Any) -> str:
-    text = "nothing" if value is None else escaped(json.dumps(value, ensure_ascii=False))
+    text = "missing" if value is None else escaped(json.dumps(value, ensure_ascii=False))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -7,6 +7,7 @@ trusts them as far as they agree with its own record (`drd.flows.root.ledger`).
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from drd.model.run import (
     Run,
     RunState,
 )
+from drd.model.run_details import RecoveryDetail, RunDetail
 from drd.model.snapshot import Manifest, RestorePoint
-from drd.model.units import to_rfc3339
+from drd.model.units import format_time
 from drd.ports import Catalogue
 from drd.process import rights
 from drd.process.rights import Owner
@@ -38,6 +40,12 @@ class RowTrust:
         if there is one.
         """
         return run
+
+    def ended(self, run: Run) -> tuple[RecoveryDetail, str | None]:
+        """Return what a recovery was asked for and what came out of it; without the places and
+        tasks if only rows that others can write describe them, and then why.
+        """
+        return _recovery(run.detail), None
 
     def has_record(self, _run: Run) -> bool:
         """Return whether something else than a row that others can write describes the run."""
@@ -115,6 +123,19 @@ class RootsRowTrust(RowTrust):
         ledger = self._notes.ledger(run.id)
         return run if ledger is None else ledger.believed(run)
 
+    def ended(self, run: Run) -> tuple[RecoveryDetail, str | None]:
+        detail = _recovery(run.detail)
+        ledger = self._notes.ledger(run.id)
+        if ledger is not None and ledger.end is not None:
+            noted = RecoveryDetail.from_json(ledger.end.detail)
+            return ledger.request.merged(noted.outcome()), None
+        name, become = self._owner.name, self._owner.become
+        why = (
+            f"root has no record of how this run ended, and user {name} could have changed the "
+            f"catalogue; to see what it says: {become} drd run show {run.id}"
+        )
+        return replace(detail, places=(), usage=(), tasks=()), why
+
     def has_record(self, run: Run) -> bool:
         return self._notes.ledger(run.id) is not None
 
@@ -140,10 +161,12 @@ class RootsRowTrust(RowTrust):
         if not believed.state.final:
             return None
         self._notes.release(run.id)
-        at = f", {to_rfc3339(believed.finished_at)}" if believed.finished_at else ""
-        why = f"root's own record says that the run has ended ({believed.state}{at})"
+        at = (
+            f" at {format_time(believed.finished_at, seconds=True)}" if believed.finished_at else ""
+        )
+        why = f"root's own record says that this run has ended ({believed.state}{at})"
         over = believed.state is RunState.SUCCEEDED
-        return why if over else f"{why}; to resume it: drd resume {run.id}"
+        return why if over else f"{why}. To continue that run instead: drd resume {run.id}"
 
     def broken_by(self, manifest: Manifest) -> str | None:
         return self._notes.broken_by(manifest)
@@ -160,6 +183,10 @@ class RootsRowTrust(RowTrust):
         if (ledger := self._notes.ledger(run.id)) is not None:
             ledger.remove()
         self._notes.release(run.id)
+
+
+def _recovery(detail: RunDetail) -> RecoveryDetail:
+    return detail if isinstance(detail, RecoveryDetail) else RecoveryDetail()
 
 
 def trust_for(catalogue: Catalogue, work_dir: Path, warn: Warn) -> tuple[Catalogue, RowTrust]:

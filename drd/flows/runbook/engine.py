@@ -322,8 +322,9 @@ class Engine:
         name, now = self.work.plan.name, clock.now()
         danger = _over_production(run.detail)
         by = run.actor.words() if run.actor is not None else ""
+        stated = self.people.lost_at is not None
         self.services.on_steps(
-            Progression(run.id, name, since, now, rto_s, views, over, danger, by)
+            Progression(run.id, name, since, now, rto_s, views, over, danger, by, stated)
         )
 
     def _view(self, step: Step) -> StepView:

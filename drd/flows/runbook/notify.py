@@ -25,8 +25,8 @@ def notify_now(
     channels = [c for c in known if c.name in wanting]
     if not channels:
         raise NotifyError(
-            f"no channel of drd.yaml is set for messages about a {message.event}",
-            hint="check `on` of the channels under `notify`.",
+            f"no channel in drd.yaml accepts messages about a {message.event}",
+            hint=f"add {message.event} to `on` of a channel under `notify` in drd.yaml.",
         )
     attempts = deliver_directly(message, channels, open_notifier, clock)
     lost = [a for a in attempts if a.error is not None]

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from drd.model.cause import Cause
+from drd.model.check_words import STEP_SUCCEEDS
 from drd.model.coverage import Coverage
-from drd.model.run import STEP_SUCCEEDS, CheckResult, CheckVerdict, StepState
+from drd.model.run import CheckResult, CheckVerdict, StepState
 from drd.model.runbook import LOOKING, Step
 
 
@@ -16,7 +17,7 @@ class Outcome:
     """How a runbook ended. `succeeded` means that no step blocked it; it is `through` even if
     checks failed that nothing was to follow; `fatal` means that a step that is not a check has
     failed for good. `states` has every step that was begun or left out, `causes` why it failed or
-    was left out, `never` those that were not begun."""
+    was left out, `never` those that were the step was not reached."""
 
     succeeded: bool = False
     states: dict[str, StepState] = field(default_factory=dict)
@@ -41,7 +42,14 @@ def rehearsed(
         if state is StepState.SKIPPED:
             left_out.append((name, outcome.causes[name].text))
         elif state not in (StepState.SUCCEEDED, StepState.FAILED):
-            left_out.append((name, f"{', '.join(failed)} failed before" if failed else "not begun"))
+            left_out.append(
+                (
+                    name,
+                    f"step {', '.join(failed)} failed before"
+                    if failed
+                    else ("the step was not reached"),
+                )
+            )
         elif step.rehearse == "simulate":
             simulated.append((name, " ".join(step.stand_in)))
         elif step.kind == "approve":

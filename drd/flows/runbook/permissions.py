@@ -16,7 +16,7 @@ from drd.model.runbook import PEOPLE, Step, wants_two_persons
 from drd.model.step_record import StepRecord
 from drd.model.step_results import PersonStepResult
 from drd.model.text import either
-from drd.model.units import to_rfc3339
+from drd.model.units import format_time
 from drd.ports import Catalogue
 
 _STATES = {
@@ -194,21 +194,22 @@ class Deciding:
         if expires is not None and self.now > expires:
             raise UsageError(
                 f"the answer to step {record.name} is too late: its time limit ended at "
-                f"{to_rfc3339(expires)}",
+                f"{format_time(expires, seconds=True)}",
                 hint=f"to make drd ask again: drd resume {self.run.id}",
             )
 
     def _unfit(self, step: str, record: StepRecord | None, why: str) -> UsageError:
         state = _STATES[record.state] if record is not None else "it has not started yet"
         if self.run.state.final:
-            why = f"run {self.run.id} has ended ({self.run.state})"
+            why = "drd accepts no answer to this step any more"
+            state = f"run {self.run.id} has ended ({self.run.state})"
         return UsageError(f"step {step}: {why}: {state}", hint=self._what_waits())
 
     def _what_waits(self) -> str:
         waiting = [r.name for r in self.records.values() if r.state is StepState.WAITING]
         if not waiting or self.run.state.final:
             return f"to see the state of the run: drd run show {self.run.id}"
-        return f"steps of this run that wait: {', '.join(waiting)}."
+        return f"steps of this run that wait for an answer: {', '.join(waiting)}."
 
     def _record(
         self, step: str, action: str, by: str, comment: str, attempt: int

@@ -26,6 +26,8 @@ from drd.model.run import StepState
 from drd.model.runbook import LOOKING, Ask, Circumstances, Notice, Step, Wait
 from drd.model.step_record import StepRecord
 from drd.model.step_results import ActionStepResult, NotifyStepResult, StepResult, WaitStepResult
+from drd.model.text import in_one_line
+from drd.model.titles import titled
 from drd.model.units import to_rfc3339
 from drd.model.values import filled
 from drd.ports import Finding, Inspector
@@ -175,14 +177,14 @@ class StepRunner:
         run, plan = self.work.runner.run, self.work.plan.name
         words = self.text(notice.text)
         what = "drill" if self.drill else "recovery"
-        title = f"{plan}: {'this is a drill: ' if self.drill else ''}{words}"
+        lead = "this is a drill: " if self.drill else ""
         told = self.work.services.notify_now(
             Message(
                 event=what,
                 plan=plan,
                 severity="info" if self.drill else notice.severity,
-                title=title,
-                text=f"Step {step.name} of {what} {run.id}.",
+                title=titled(plan, f"{lead}{in_one_line(words)}"),
+                text=f"{words}\nStep {step.name} of {what} {run.id}.",
                 # The same in every try, so that receivers recognise a repetition.
                 at=run.started_at or self.work.point.available_at,
                 run=run.id,

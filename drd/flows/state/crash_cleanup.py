@@ -3,8 +3,8 @@
 Called before a run begins. A run whose process is dead is taken over with a new token, which also
 ends its children. A backup is finished if its manifest had been stored, else its snapshots are
 forgotten: captured hours ago, they would make a point of mixed times. What a dead retention run
-removed is recorded. Drills and the rest are recorded as interrupted. A recovery is left to `drd
-recover`, which resumes it."""
+removed is recorded. Drills and the rest are recorded as interrupted. Of a recovery only its death
+is noted: `drd resume` continues it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from drd.flows.repository import listings
 from drd.flows.repository.contested import may_settle
 from drd.flows.repository.manifests import read_point
 from drd.flows.services import Services
+from drd.flows.state.copies import sweep_copies
 from drd.flows.state.run_dirs import remove_run, sweep_orphans
 from drd.model.cause import PROCESS_DIED, Cause
 from drd.model.holds import held_points
@@ -46,9 +47,12 @@ def settle(services: Services, plan: Plan, causes: Mapping[str, Ending] | None =
     services.catalogue.custody.check(services.clock.now())  # the first one makes it this place's
     for run in services.catalogue.runs.abandoned():
         mine = run.plan == plan.name
-        if run.kind is RunKind.RECOVERY or not (mine or run.kind is RunKind.DRILL):
+        if not (mine or run.kind is RunKind.DRILL) or run.left_by_its_process:
             continue
         if not may_settle(services, plan, run):
+            continue
+        if run.kind is RunKind.RECOVERY:
+            services.catalogue.runs.leave(run, services.clock.now())
             continue
         owned = services.catalogue.runs.adopt(run, services.clock.now())
         if owned is None:
@@ -59,6 +63,7 @@ def settle(services: Services, plan: Plan, causes: Mapping[str, Ending] | None =
             owned.release()
     for sentence in sweep_orphans(services):
         services.note(sentence)
+    sweep_copies(services.work_dir)
 
 
 def _settle_one(services: Services, plan: Plan, owned: RunLease, ending: Ending) -> None:

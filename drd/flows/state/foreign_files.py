@@ -69,7 +69,7 @@ def wrong_entries(places: StatePlaces) -> list[ForeignFile]:
         return []
     entries = [] if places.database is None else [*_catalogue(places, trusted)]
     inside = [d for d in (places.work_dir, places.cache_dir) if d.parent == places.state]
-    ours = [places.work_dir / "templates", places.cache_dir / "restic"]
+    ours = [*(places.work_dir / n for n in ("templates", "kept")), places.cache_dir / "restic"]
     for directory in (places.locks, *inside, *ours):
         entries += _directory(directory, trusted)
     if not any(e.path == places.locks for e in entries):

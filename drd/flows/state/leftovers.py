@@ -86,8 +86,9 @@ def _below(services: Services, root: Path) -> Iterator[Finding]:
             "leftover",
             "warning",
             "",
-            f"{path} contains {size}{owner}, and {why}",
-            f"if no other drd on this host uses it: rm -r {shlex.quote(str(path))}",
+            f"{path} has the name of a run's work directory and contains {size}{owner}, but {why}",
+            "another drd on this host, with another state, may use it; if none does: "
+            f"rm -r {shlex.quote(str(path))}",
         )
 
 

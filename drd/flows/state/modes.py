@@ -33,7 +33,7 @@ _log = log.get()
 _NAMED = 8
 """The number of closed paths that are logged."""
 
-_IN_WORK_DIR = ("run-*", "started-*", "templates")
+_IN_WORK_DIR = ("run-*", "started-*", "templates", "kept")
 
 
 def close_state(places: StatePlaces, renew: Renew) -> list[str]:

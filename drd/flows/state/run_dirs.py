@@ -48,6 +48,7 @@ from drd.registry import KINDS
 RUN = "run-"
 STARTED = "started-"
 _SHELF = "templates"
+_KEEP = "kept"
 _HALF_MADE = re.compile(rf"\.(?:{RUN}|{STARTED})([A-Za-z0-9-]+)\.\d+")
 _DAY_S = 86400.0
 _PASSABLE = 0o711
@@ -82,19 +83,38 @@ def sandbox_place(
     """Return a place like `component_place`, but where the user of sandbox servers can reach it,
     and with these `fences`.
     """
-    root = services.work_dir
-    if rights.acts_for() is not None or (
-        services.run_as is not None and not _reachable(root, services.run_as)
-    ):
-        root = outside(services)
+    root = _servers_root(services)
     return replace(_place(root, services, run, component), sandbox=fences)
+
+
+def _servers_root(services: Services) -> Path:
+    """Return the directory that the user of sandbox servers can reach."""
+    root = services.work_dir
+    away = services.run_as is not None and not _reachable(root, services.run_as)
+    return outside(services) if rights.acts_for() is not None or away else root
 
 
 def target_place(services: Services, run: str, component: Component) -> Workplace:
     """Return a place like `component_place`, for code that writes to a target: root trusts its
     notes there, so nobody else can write there.
     """
-    return _place(_believed(services), services, run, component)
+    place = _place(_believed(services), services, run, component)
+    servers = None
+    if component.adopted and _servers_root(services) != _believed(services):
+        servers = _place(_servers_root(services), services, run, component).directory
+    return replace(place, keep=_keep(services), servers=servers)
+
+
+def keeping_place(services: Services, run: str, component: Component) -> Workplace:
+    """Return the same for kept copies of a run that may be long over: no directory is made."""
+    directory = _believed(services) / f"{RUN}{sound_id(run)}" / f"{component.name}.{component.kind}"
+    return Workplace(directory, run, services.run_as, services.jobs, keep=_keep(services))
+
+
+def _keep(services: Services) -> Path:
+    """Return where kept copies outlive a restart of the host."""
+    acts = rights.acts_for() is not None
+    return (_durable(services) if acts else services.work_dir) / _KEEP
 
 
 def _believed(services: Services) -> Path:
@@ -247,7 +267,11 @@ def why_foreign(services: Services, directory: Path, run: str) -> str | None:
     if row is None:
         return f"the catalogue has no run {run}"
     with _whose(directory.parent):
-        return None if _is_own_directory(directory, row) else f"run {run} did not create it"
+        return (
+            None
+            if _is_own_directory(directory, row)
+            else f"run {run} of this drd did not create it"
+        )
 
 
 def _reachable(directory: Path, user: str) -> bool:

@@ -17,9 +17,10 @@ from drd.model.verdicts import (
     Assessment,
     ComponentAssessment,
     CopyAssessment,
+    PlanState,
+    Remark,
     RepositoryAssessment,
     ScenarioAssessment,
-    Verdict,
 )
 
 SCHEMA = 1
@@ -29,11 +30,19 @@ MOST_MEASURED = 50
 accepts.
 """
 
+_OK, _WARNING, _CRITICAL, _UNKNOWN = (
+    (0, "OK"),
+    (1, "WARNING"),
+    (2, "CRITICAL"),
+    (3, "UNKNOWN"),
+)
 _NAGIOS = {
-    Verdict.MET: (0, "OK"),
-    Verdict.AT_RISK: (1, "WARNING"),
-    Verdict.BREACHED: (2, "CRITICAL"),
-    Verdict.UNKNOWN: (3, "UNKNOWN"),
+    PlanState.OK: _OK,
+    PlanState.AT_RISK: _WARNING,
+    PlanState.NEEDS_DRILL: _WARNING,
+    PlanState.NOT_READY: _WARNING,
+    PlanState.BREACHED: _CRITICAL,
+    PlanState.UNKNOWN: _UNKNOWN,
 }
 
 
@@ -41,8 +50,12 @@ def status_json(document: StatusDocument) -> dict[str, Any]:
     """Return the document of `drd status --json`: times in RFC 3339 UTC, durations in seconds,
     sizes in bytes, null for unknown values; plans by name.
 
+    `state` is the one word, the worst of verdict and readiness; a plan's `why` is the reason for
+    it with the command that leads out, null if it is ok. `remarks` are all of them, the worst
+    first.
     `alerts` beside the plans are about drd itself, `daemon` is null if none ever ran, `trouble` is
-    null while everything can be recorded, `written_at` is null for the catalogue's own answer, else
+    null while everything can be recorded, `configuration` is null unless drd.yaml is broken or not
+    reloaded, `written_at` is null for the catalogue's own answer, else
     when drd wrote the summary that was read. `missing_packages` are extensions of drd.yaml that are
     not installed. `rpo.exposure_s` is null if it is unknown, and if
     `rpo.loses_everything`: no point is left to restore. A reason ends with the command to run next,
@@ -52,12 +65,14 @@ def status_json(document: StatusDocument) -> dict[str, Any]:
         "schema": SCHEMA,
         "at": to_rfc3339(document.at),
         "verdict": document.verdict.value,
+        "state": document.state.value,
         "plans": [_plan(p) for p in document.plans],
         "alerts": [_alert(a, "") for a in document.alerts],
         "daemon": _daemon(document.daemon),
         "trouble": document.trouble,
         "written_at": to_rfc3339(document.written_at) if document.written_at else None,
         "missing_packages": list(document.missing_packages),
+        "configuration": document.configuration._asdict() if document.configuration else None,
     }
 
 
@@ -66,6 +81,8 @@ def _plan(plan: Assessment) -> dict[str, Any]:
     return {
         "plan": plan.plan,
         "owner": plan.owner,
+        "state": plan.state.value,
+        "why": _remark(plan.why) if plan.why else None,
         "verdict": plan.verdict.value,
         "readiness": plan.readiness.value,
         "rpo": {
@@ -97,20 +114,10 @@ def _plan(plan: Assessment) -> dict[str, Any]:
         "repositories": [_repository(r) for r in plan.repositories],
         "alerts": [_alert(a, plan.plan) for a in plan.alerts],
         "reasons": [str(r) for r in plan.reasons],
-        "retention": {
-            "paused_since": to_rfc3339(plan.paused.since) if plan.paused else None,
-            "pauses": [
-                {
-                    "code": pause.code,
-                    "subject": pause.subject,
-                    "text": pause.text,
-                    "remedy": pause.remedy,
-                    "hint": pause.remedy,
-                }
-                for pause in (plan.paused.pauses if plan.paused else ())
-            ],
-            "waiting": plan.waiting,
-        },
+        "remarks": [_remark(r) for r in plan.remarks],
+        "points": _points(plan),
+        "last_backup": _last_backup(plan),
+        "retention": _retention(plan),
         "holds": [
             {
                 "point": hold.point,
@@ -120,6 +127,53 @@ def _plan(plan: Assessment) -> dict[str, Any]:
             }
             for hold in plan.holds
         ],
+    }
+
+
+def _points(plan: Assessment) -> dict[str, Any]:
+    newest = plan.newest
+    return {
+        "complete": plan.points,
+        "newest": newest.id if newest else None,
+        "data_time": to_rfc3339(newest.data_time) if newest else None,
+        "size_bytes": newest.bytes if newest else None,
+    }
+
+
+def _last_backup(plan: Assessment) -> dict[str, Any] | None:
+    if not plan.backup:
+        return None
+    return {
+        "run": plan.backup.run,
+        "started_at": to_rfc3339(plan.backup.started_at),
+        "finished_at": to_rfc3339(plan.backup.finished_at),
+        "added_bytes": plan.backup.added_bytes,
+    }
+
+
+def _retention(plan: Assessment) -> dict[str, Any]:
+    return {
+        "paused_since": to_rfc3339(plan.paused.since) if plan.paused else None,
+        "pauses": [
+            {
+                "code": pause.code,
+                "subject": pause.subject,
+                "text": pause.text,
+                "remedy": pause.remedy,
+                "hint": pause.remedy,
+            }
+            for pause in (plan.paused.pauses if plan.paused else ())
+        ],
+        "waiting": plan.waiting,
+    }
+
+
+def _remark(remark: Remark) -> dict[str, Any]:
+    return {
+        "state": remark.state.value,
+        "text": remark.text,
+        "command": remark.remedy,
+        "alert": remark.alert.id if remark.alert else None,
     }
 
 
@@ -207,38 +261,53 @@ def _share(value: float | None) -> float | None:
 
 
 def nagios(document: StatusDocument) -> tuple[int, str]:
-    """Return the exit code (0, 1 at risk, 2 breached, 3 unknown) and the one line with performance
-    data: exposure and projected recovery time, with the objectives as critical thresholds.
+    """Return the exit code (0 ok, 1 at risk, needs drill or not ready, 2 breached, 3 unknown) and
+    the one line with performance data: exposure and projected recovery time, with the objectives as
+    critical thresholds.
 
     With more plans than a monitoring system accepts data of, the line has only the number of plans
-    with each verdict. While an alert is critical, or a daemon that was not stopped is silent, the
+    in each state. While an alert is critical, or a daemon that was not stopped is silent, the
     code is never 0.
     """
-    code, word = _NAGIOS[document.verdict]
+    state = document.state
+    code, word = _NAGIOS[state]
     plans = document.plans
     critical = _critical(document)
-    silent = document.daemon is not None and document.daemon.state == "silent"
-    if code == 0 and (critical or silent):
-        code, word = _NAGIOS[Verdict.AT_RISK]
+    daemon = document.daemon
+    silent = daemon is not None and (daemon.state == "silent" or daemon.mute)
+    if code == 0 and (critical or silent or _is_broken(document)):
+        code, word = _WARNING
     count = len(plans) + len(document.briefs)
     if not count:
         return code, f"DRD {word} - no plan is loaded"
     bad = _worst_plans(document)
-    if document.verdict is Verdict.MET or not bad:
-        text = f"{counted(count, 'plan')} met"
+    if state is PlanState.OK or not bad:
+        text = f"{counted(count, 'plan')} {state.value}"
     else:
-        text = f"{len(bad)} of {count} {document.verdict.words}: "
+        text = f"{len(bad)} of {count} {state.value}: "
         text += some([f"{plan}: {reason}" for plan, reason in bad], 3, between="; ")
-    if critical and document.verdict in (Verdict.MET, Verdict.AT_RISK):
+    if critical and state.severity < PlanState.UNKNOWN.severity:
         text += f"; critical: {some(critical, 1, between='; ')}"
     text += _caveats(document)
     data = _counted(document) if count > MOST_MEASURED else _measured(plans)
     return code, unbarred(f"DRD {word} - {text}") + ("|" + " ".join(data) if data else "")
 
 
+def _is_broken(document: StatusDocument) -> bool:
+    """Return whether drd.yaml is broken."""
+    wrong = document.configuration
+    told = any(alert.kind == "configuration" for alert in document.alerts)
+    return told or (wrong is not None and wrong.broken)
+
+
 def _caveats(document: StatusDocument) -> str:
     """Return what to add to the line if no daemon works, or if the summary is old."""
     caveats, daemon = [known_when(document)], document.daemon
+    caveats += [alert.text for alert in document.alerts if alert.kind == "configuration"]
+    if document.configuration is not None:
+        caveats.append(document.configuration.text)
+    if daemon is not None and daemon.mute:
+        caveats.append("the daemon runs, but can record nothing")
     if daemon is not None and daemon.at is not None and daemon.state != "running":
         ago = format_duration(age(daemon.at, document.at))
         caveats.insert(
@@ -248,15 +317,15 @@ def _caveats(document: StatusDocument) -> str:
 
 
 def _worst_plans(document: StatusDocument) -> list[tuple[str, str]]:
-    """List the plans that have the worst verdict, by name, each with the reason."""
-    now, worst = microseconds(document.at), document.verdict
+    """List the plans that have the worst state, by name, each with the reason."""
+    now, worst = microseconds(document.at), document.state
     bad_plans = [
-        (p.plan, p.reasons[0].text) for p in document.plans if p.verdict is worst and p.reasons
+        (p.plan, p.why.text) for p in document.plans if p.state is worst and p.why is not None
     ]
     bad_plans += [
         (p.plan, p.telling(now).first)
         for p in document.briefs
-        if isinstance(p, Told) and p.verdict is worst and p.has_reasons
+        if isinstance(p, Told) and p.state is worst and p.has_reason
     ]
     return sorted(bad_plans, key=lambda f: f[0])
 
@@ -288,8 +357,10 @@ def _measured(plans: Sequence[Assessment]) -> list[str]:
 
 
 def _counted(document: StatusDocument) -> list[str]:
-    counts = Counter([*(p.verdict for p in document.plans), *(b.verdict for b in document.briefs)])
-    return [f"{verdict.value}={counts[verdict]};;;0;{counts.total()}" for verdict in _NAGIOS]
+    counts = Counter([*(p.state for p in document.plans), *(b.state for b in document.briefs)])
+    return [
+        f"{state.value.replace(' ', '_')}={counts[state]};;;0;{counts.total()}" for state in _NAGIOS
+    ]
 
 
 def unbarred(text: str) -> str:

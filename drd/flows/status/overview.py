@@ -19,9 +19,10 @@ from drd.model.status_line import Brief, microseconds
 from drd.model.status_notes import Told
 from drd.model.text import either, some
 from drd.model.units import format_duration
-from drd.model.verdicts import Assessment, Verdict, worst
+from drd.model.verdicts import Assessment, PlanState, Verdict, worst, worst_state
 from drd.named import NamedTuple
 from drd.plan_files import FoundPlanFile, digest_of, plan_name, stat_file
+from drd.presence import is_hidden
 
 SILENT_S = 150.0
 """A daemon sends a heartbeat every half minute; after five missed ones it is silent."""
@@ -35,12 +36,25 @@ SUMMARY = "status"
 
 class DaemonState(NamedTuple):
     """The state of the daemon: `running`, `stopped` in order, `silent` (it died, or hangs) or
-    `never started`, though it is installed. `at` is its last heartbeat.
+    `never started`, though it is installed. `at` is its last heartbeat, `read` the stamp of the
+    drd.yaml that it has. `mute`: it runs, and yet could record nothing since then.
     """
 
     state: str
     at: datetime | None = None
     version: str | None = None
+    read: tuple[int, int] | None = None
+    mute: bool = False
+
+
+class ConfigurationTrouble(NamedTuple):
+    """Why drd.yaml is not in force as it is on disk, in words, and the command that leads out.
+    `broken`: a service cannot start with it.
+    """
+
+    text: str
+    command: str
+    broken: bool
 
 
 class StatusDocument(NamedTuple):
@@ -49,7 +63,8 @@ class StatusDocument(NamedTuple):
     `alerts` are those about drd itself; `daemon` is None if nobody expects one. `trouble` is why
     nothing new can be recorded, None if no reason is visible. `briefs` are plans whose texts are
     known already, if only those were requested. `written_at` is when drd wrote the summary that was
-    read, None for the catalogue itself. `missing_packages` are those that drd.yaml names.
+    read, None for the catalogue itself. `missing_packages` are those that drd.yaml names,
+    `configuration` is what is wrong with that file.
     """
 
     at: datetime
@@ -61,6 +76,12 @@ class StatusDocument(NamedTuple):
     briefs: tuple[Brief | Told, ...] = ()
     written_at: datetime | None = None
     missing_packages: tuple[str, ...] = ()
+    configuration: ConfigurationTrouble | None = None
+
+    @property
+    def state(self) -> PlanState:
+        """The worst state of a plan; unknown without any plan."""
+        return worst_state({*(p.state for p in self.plans), *(b.state for b in self.briefs)})
 
 
 def trouble_at_rest(state_url: str) -> str | None:
@@ -190,27 +211,33 @@ def daemon_state(
     if facts is None:
         return DaemonState("never started") if installed else None
     if facts.stopped:
-        return DaemonState("stopped", facts.at, facts.version)
+        return DaemonState("stopped", facts.at, facts.version, facts.read)
     silent = (now - facts.at).total_seconds() > SILENT_S
-    return DaemonState("silent" if silent else "running", facts.at, facts.version)
+    return DaemonState("silent" if silent else "running", facts.at, facts.version, facts.read)
 
 
 def subjects(
-    facts: StatusFacts, files: Iterable[FoundPlanFile]
+    facts: StatusFacts, files: Iterable[FoundPlanFile], *, served: bool | None = None
 ) -> dict[str, PlanFacts | NotLoaded]:
     """Return what to judge, by name: every plan that was loaded, with the state of its file, and
-    every file that never was.
+    every file that never was. `served` says that a daemon runs; None: by its last sign of life.
     """
     loaded = {f.plan: f for f in facts.plans}
     on_disk = {f.path: f for f in files}
     by_name: dict[str, PlanFacts | NotLoaded] = {}
+    if served is None:
+        served = facts.daemon is not None and not facts.daemon.stopped
     for name, known in loaded.items():
         file = os.path.abspath(known.file) if known.file else ""  # noqa: PTH100
-        by_name[name] = _compare(known, file, on_disk.pop(file, None) or stat_file(file))
+        found = on_disk.pop(file, None) or stat_file(file)
+        by_name[name] = _compare(known, file, found, served=served)
     for stranger in on_disk.values():
         name = plan_name(stranger.path)
-        if name in loaded:
-            by_name[name] = _compare(loaded[name], stranger.path, stranger)
+        so_far = by_name.get(name)
+        if isinstance(so_far, PlanFacts) and so_far.file and not so_far.file_gone:
+            by_name[name] = so_far._replace(twin=stranger.path, served=served)
+        elif name in loaded:
+            by_name[name] = _compare(loaded[name], stranger.path, stranger, served=served)
         else:
             by_name[name] = _never_loaded(name, stranger, facts)
     return by_name
@@ -223,7 +250,7 @@ def refused(name: str, file: str, error: str) -> NotLoaded:
 
 def _never_loaded(name: str, file: FoundPlanFile, facts: StatusFacts) -> NotLoaded:
     subject = NotLoaded(
-        name, file.path, f"not loaded: drd has not read {file.path} yet", f"drd backup {name}"
+        name, file.path, f"drd has not loaded {file.path} yet", f"drd backup {name}"
     )
     why = facts.refused.get(name)
     if why is not None:
@@ -233,7 +260,9 @@ def _never_loaded(name: str, file: FoundPlanFile, facts: StatusFacts) -> NotLoad
     return subject._replace(alerts=facts.others.get(name, ()))
 
 
-def _compare(facts: PlanFacts, path: str, found: FoundPlanFile | None) -> PlanFacts:
+def _compare(
+    facts: PlanFacts, path: str, found: FoundPlanFile | None, *, served: bool
+) -> PlanFacts:
     """Return the facts with what the file on disk and the packages say about whether they are still
     the plan's. A file that equals the loaded one again cancels an earlier `load_error`, unless that
     may be about a package.
@@ -241,6 +270,8 @@ def _compare(facts: PlanFacts, path: str, found: FoundPlanFile | None) -> PlanFa
     if not path:
         return facts
     if found is None:
+        if is_hidden(path):
+            return facts
         return facts._replace(
             load_error=f"the plan's file {path} is gone: put it back", file_gone=True
         )
@@ -250,9 +281,19 @@ def _compare(facts: PlanFacts, path: str, found: FoundPlanFile | None) -> PlanFa
         if facts.packages:
             changed = changed_package(facts.packages)
             missing = bool(missing_packages(facts.packages))
-            return facts._replace(load_error=changed or facts.load_error, package_missing=missing)
+            return facts._replace(
+                load_error=changed or facts.load_error,
+                package_changed=bool(changed),
+                package_missing=missing,
+            )
         return facts if facts.load_error is None else facts._replace(load_error=None)
-    return facts._replace(load_error=facts.load_error or f"{path} changed since it was loaded")
+    if (now := plan_name(path)) != facts.plan:
+        renamed = f"{path} contains plan {now} now, and no file contains plan {facts.plan}"
+        return facts._replace(load_error=renamed, file_gone=True)
+    at = facts.load_error_at
+    edited = facts.load_error is None or (at is not None and found.mtime_ns > at.timestamp() * 1e9)
+    error = facts.load_error or f"{path} changed since it was loaded"
+    return facts._replace(load_error=error, edited=edited, served=served)
 
 
 def _unknown(plan: str, known: Iterable[str]) -> UnknownPlan:

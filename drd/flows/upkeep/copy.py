@@ -11,11 +11,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from drd.errors import DeadlineExceeded, DrdError, PointGone, RepositoryDamaged, UsageError
+from drd.errors import (
+    DeadlineExceeded,
+    DrdError,
+    PointGone,
+    RepositoryDamaged,
+    UsageError,
+)
 from drd.flows.backup.earlier_snapshots import check_earlier_snapshots, warn_of_damage
 from drd.flows.durable_steps import Runner, describe, is_permanent, new_run
-from drd.flows.repository import contested, listings
-from drd.flows.repository.identity import confirm, confirm_or_initialise
+from drd.flows.repository import adopted, contested, listings
+from drd.flows.repository.identity import confirm, confirm_or_initialise, same_repository
 from drd.flows.repository.missing import note_listing, record_missing
 from drd.flows.repository.observed_state import note_damage
 from drd.flows.repository.substituted import genuine_by_run
@@ -65,6 +71,7 @@ def copy(
     """Copy the points that `repository` lacks. Raises AlreadyRunning while another process does,
     and errors that prevent a listing; problems of single points are in the outcome.
     """
+    adopted.refuse(plan, "copy them")
     spec = copy_spec(plan, repository)
     crash_cleanup.settle(services, plan)
     detail = CopyDetail(copy_of=spec.copy_of)
@@ -137,8 +144,11 @@ class _CopyRun:
         return genuine_by_run(self.services, self.plan.name, repository, listing)
 
     def _confirm(self) -> PreflightStepResult:
-        confirm(self.services, self.source, writing=False)
+        source = confirm(self.services, self.source, writing=False)
         made = confirm_or_initialise(self.services, self.into, chunker_from=self.source)
+        if made == source:
+            text, hint = same_repository(self.spec.name, self.copy_of, made)
+            raise UsageError(text, hint=hint)
         return PreflightStepResult(repository=made)
 
     def _check_earlier_snapshots(self) -> CheckStepResult:
@@ -148,10 +158,10 @@ class _CopyRun:
         damage = check_earlier_snapshots(self.services, self.plan, self.into, self.ends)
         if damage is not None:
             raise RepositoryDamaged(
-                f"{self.spec.name} lost snapshots and data, so drd copies nothing into it: "
-                f"{damage.message}",
-                hint="repair it (docs/copies.md, Repairing a repository), then: drd verify "
-                f"{self.plan.name} --repository {self.spec.name}",
+                f"repository {self.spec.name} has lost snapshots and data, so drd does not copy "
+                f"into it: {damage.message}",
+                hint="repair this repository (docs/copies.md, Repairing a repository), then: "
+                f"drd verify {self.plan.name} --repository {self.spec.name}",
             )
         self.is_damaged = warn_of_damage(self.services, self.plan, self.spec.name)
         return CheckStepResult()
@@ -286,7 +296,7 @@ class _CopyRun:
                 note_damage(self.services, self.plan.name, point.id, {self.copy_of: error})
         else:
             self.services.note(
-                f"restore point {point.id} is not copied: it was removed from repository "
+                f"restore point {point.id} was not copied: somebody removed it from repository "
                 f"{self.copy_of} meanwhile"
             )
 
@@ -320,7 +330,7 @@ class _CopyRun:
         if left_s <= 0:
             raise DeadlineExceeded(
                 f"copying to repository {self.spec.name} did not finish in time",
-                hint="the copied data stays; the next run continues.",
+                hint="the copied data stays in the repository, and the next run continues.",
             )
         return left_s
 

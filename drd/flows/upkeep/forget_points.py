@@ -12,7 +12,7 @@ from datetime import datetime
 
 from drd.errors import DrdError, RepositoryError, UsageError
 from drd.flows.durable_steps import Runner, new_run
-from drd.flows.repository import contested, listings
+from drd.flows.repository import adopted, contested, listings
 from drd.flows.repository.identity import confirm
 from drd.flows.restore.known_problems import givers
 from drd.flows.services import Services
@@ -46,6 +46,7 @@ def give_up(services: Services, plan: Plan, what: GiveUpRequest) -> tuple[str, .
     hold, and, without `force`, for one without a known problem; RepositoryError if a server does
     not remove a snapshot.
     """
+    _require_gone(services, plan, what)
     specs = _repositories(plan, what.repository)
     _require_ours(services, plan)
     _require_reasons(services, plan, what)
@@ -92,6 +93,14 @@ def _require_ours(services: Services, plan: Plan) -> None:
         )
 
 
+def _require_gone(services: Services, plan: Plan, what: GiveUpRequest) -> None:
+    """Raise NotSupported for a copy that another tool has made and still lists."""
+    missing = {p for known in services.catalogue.health.of_plan(plan.name) for p in known.missing}
+    there = {p.id for p in services.catalogue.points.of_plan(plan.name)} - missing
+    if there & set(what.points):
+        adopted.refuse(plan, "forget any")
+
+
 def _require_reasons(services: Services, plan: Plan, what: GiveUpRequest) -> None:
     now = services.clock.now()
     _require_free(what.points, held_points(services.catalogue.keeping.holds(plan.name), now))
@@ -104,7 +113,7 @@ def _require_reasons(services: Services, plan: Plan, what: GiveUpRequest) -> Non
     for point in what.points:
         if not _is_doubtful(point, kept.get(point), damaged, state, now):
             raise UsageError(
-                f"drd does not forget restore point {point}, because it knows no damage of it",
+                f"drd does not forget restore point {point}, because drd knows of no damage in it",
                 hint=f"to search for damage: `drd verify {plan.name}`. To forget the point anyway, "
                 "add --force.",
             )

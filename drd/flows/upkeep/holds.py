@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from drd.errors import NoRestorePoint, UsageError
+from drd.errors import NoRestorePoint, NotSupported, UsageError
 from drd.model.actor import Actor
 from drd.model.holds import LONGEST_REASON, Hold
+from drd.model.snapshot import made_by
+from drd.model.text import called, some
 from drd.model.units import parse_duration
 from drd.ports import Catalogue
 
@@ -25,6 +27,12 @@ def hold(
     forgetting.
     """
     plan, point = catalogue.keeping.plan_of(prefix)
+    if tool := made_by(point):
+        raise NotSupported(
+            f"{called(tool)} made restore point {point} and decides how long it stays: drd cannot "
+            "hold it",
+            hint="keep it with that tool itself, for example by a tag.",
+        )
     catalogue.points.get(plan, point)  # one that is forgotten cannot be kept any more
     end = _until(until, now) if until else None
     return catalogue.keeping.hold(Hold(point, plan, _text(reason), now, by, end))
@@ -36,17 +44,19 @@ def release(
     """End all active holds on the point and return them. Raises NoRestorePoint if there are
     none.
     """
-    wanted = {h.point for h in catalogue.keeping.holds() if h.point.startswith(prefix)}
+    held = {h.point for h in catalogue.keeping.holds()}
+    wanted = {point for point in held if point.startswith(prefix)}
     exact = wanted & {prefix} or wanted
     if not prefix or not exact:
+        known = f"the held restore points are: {some(sorted(held), 10)}."
         raise NoRestorePoint(
             f"no held restore point has an id that begins with {prefix!r}",
-            hint="drd points PLAN shows which restore points of a plan are held.",
+            hint=known if held else "no restore point is held: drd hold makes a hold.",
         )
     if len(exact) > 1:
         raise UsageError(
             f"the ids of several held restore points begin with {prefix!r}",
-            hint="give more characters of the id.",
+            hint=f"give more characters of the id: {some(sorted(exact), 10)}",
         )
     return catalogue.keeping.release(
         exact.pop(), at=now, by=by, reason=_text(reason) if reason.strip() else ""
@@ -67,14 +77,18 @@ def _until(text: str, now: datetime) -> datetime:
         end = _end(text, now)
     except OverflowError as error:
         raise UsageError(
-            f"the time {text} is too far in the future", hint="give an earlier time"
+            f"the end of the hold, {text}, is too far in the future",
+            hint="give an earlier time, for example 90d",
         ) from error
     except ValueError as error:
         raise UsageError(
             f"{text!r} is not a time", hint="write a date like 2027-03-31, or a duration like 90d"
         ) from error
     if end <= now:
-        raise UsageError(f"{text} is in the past", hint="give a later time")
+        raise UsageError(
+            f"the end of the hold, {text}, is in the past",
+            hint="give a later time, for example 90d",
+        )
     return end
 
 

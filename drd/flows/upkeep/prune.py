@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from drd.flows.components.repository_choice import repository_spec
 from drd.flows.durable_steps import Runner, new_run
-from drd.flows.repository import contested
+from drd.flows.repository import adopted, contested
 from drd.flows.repository.points import missing_snapshots, take_inventory
 from drd.flows.services import Services
 from drd.flows.state import crash_cleanup
@@ -37,6 +37,7 @@ def prune(
     after a prune it is gone for good), and if this state may be a copy of another one's. Raises
     AlreadyRunning beside a retention or another prune of the plan.
     """
+    adopted.refuse(plan, "prune them")
     spec = repository_spec(plan, repository or plan.primary.name)
     crash_cleanup.settle(services, plan)
     with new_run(services, plan, RunKind.PRUNE, trigger=trigger, subject=spec.name) as runner:

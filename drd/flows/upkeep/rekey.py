@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from drd import process
 from drd.errors import RepositoryError, RepositoryMissing, SecretUnavailable, UsageError, WrongKey
 from drd.flows.durable_steps import Runner, new_run
-from drd.flows.repository import contested
+from drd.flows.repository import adopted, contested
 from drd.flows.repository.identity import confirm
 from drd.flows.repository.shared import plans_of_others
 from drd.flows.services import Services
@@ -36,6 +36,7 @@ from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState
 from drd.model.run_details import RekeyDetail
 from drd.model.step_results import RekeyStepResult
+from drd.model.text import noun
 from drd.ports import Repository, RepositoryKey
 from drd.secrets import EDGES_HINT, edges
 
@@ -117,14 +118,15 @@ class _Rekeying:
             raise self._already(BY_MASK in old)
         if same:
             raise UsageError(
-                f"the new password ({self.new.describe()}) is the old one ({same[0].describe()})",
-                hint="write another password to the place of the new reference.",
+                f"the new password ({self.new.describe()}) is the same as the old one "
+                f"({same[0].describe()})",
+                hint="write another password to the place that --password names.",
             )
         if not old and not self.opens(self.new):
             spec = self._order.repository
             raise WrongKey(
                 f"no known password opens the repository at {spec.url}",
-                hint="say where drd can read the right one: --old-password '{file: PATH}'",
+                hint="say where drd can read the right password: --old-password '{file: PATH}'",
             )
         self.old = old
         current = [k.id for c in old for k in self.opened(c).list_keys() if k.current]
@@ -230,6 +232,7 @@ def rekey(
     Raises WrongKey when no known password opens it, UsageError for an unsuitable new password,
     AlreadyRunning beside another rekey of the repository. If this state may be a copy of another
     one's, no key is removed: UsageError."""
+    adopted.refuse(plan, "change their password")
     why = contested.contested(services)
     if why is not None:
         raise UsageError(f"drd did not change the password: {why}", hint=contested.HINT)
@@ -358,8 +361,9 @@ def _sealed(
             sealed_keys += keys
         elif not set(keys) <= set(tried):
             services.warn(
-                f"drd did not remove key {', '.join(k[:8] for k in keys)}, which an earlier try "
-                "added: it needs the password of that key. Add --old-password with a reference to "
-                "it"
+                f"drd did not remove {noun(len(keys), 'key')} {', '.join(k[:8] for k in keys)}, "
+                "which an earlier try added, because drd does not know the password of that try. "
+                "To remove the key, type the command again with --old-password and a reference to "
+                "the password of that try"
             )
     return sealed_keys

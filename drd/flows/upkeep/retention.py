@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from drd.errors import DrdError, RepositoryError, SnapshotsUnreadable
 from drd.flows.durable_steps import Runner, new_run
-from drd.flows.repository import listings
+from drd.flows.repository import adopted, listings
 from drd.flows.repository.points import Missing
 from drd.flows.services import Services
 from drd.flows.state import clock_trust, crash_cleanup
@@ -68,6 +68,7 @@ def retention(services: Services, plan: Plan, request: RetentionRequest) -> Rete
     refuses and exits with 0); points that are really gone are recorded before. The next run catches
     up with a copy that cannot be reached; the error is raised after all the rest.
     """
+    adopted.refuse(plan, "forget any")
     crash_cleanup.settle(services, plan)
     with new_run(
         services, plan, RunKind.RETENTION, trigger=request.trigger, detail=request.detail()
@@ -182,15 +183,18 @@ def _count_as_incomplete(
     for point, lost in hollow.items():
         whole = services.catalogue.points.get(plan.name, point)
         components = tuple(
-            ComponentSnapshot(c.component, c.kind, "failed", error="somebody removed its snapshot")
+            ComponentSnapshot(
+                c.component, c.kind, "failed", error="somebody removed its snapshot without drd"
+            )
             if c.component in lost
             else c
             for c in whole.components
         )
         services.catalogue.points.record(replace(whole, complete=False, components=components))
         services.warn(
-            f"restore point {point} is incomplete now: somebody else removed its snapshot of "
-            f"{', '.join(lost)}"
+            f"restore point {point} of {plan.name} is incomplete now, because somebody removed "
+            f"its snapshot of {', '.join(lost)} without drd: find out who. To see which restore "
+            f"points are complete: drd points {plan.name}"
         )
 
 

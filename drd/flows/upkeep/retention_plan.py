@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from drd.errors import DrdError, RepositoryMissing
-from drd.flows.repository import contested, listings
+from drd.flows.repository import adopted, contested, listings
 from drd.flows.repository.points import Inventory, Missing, missing_snapshots, take_inventory
 from drd.flows.services import Services
 from drd.flows.upkeep.pauses import reasons_to_wait
@@ -30,7 +30,7 @@ from drd.model.run import RunKind
 from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.step_results import ChoiceStepResult
 from drd.model.text import left_out
-from drd.model.units import to_rfc3339
+from drd.model.units import format_time
 from drd.ports import SnapshotInfo
 
 MOST_NAMED = 200
@@ -73,6 +73,7 @@ def plan_forgetting(
     `writing` all repositories are listed, even if retention is paused anyway. Raises what prevents
     the listing of the primary repository.
     """
+    adopted.refuse(plan, "forget any")
     pauses = reasons_to_wait(services, plan)
     # What is recorded from here on need not be in the listings, and is not judged by them.
     recorded = {p.id for p in services.catalogue.points.of_plan(plan.name)}
@@ -254,7 +255,7 @@ def _of_future(inventory: Inventory, known: Collection[str], now: datetime) -> l
     if not ahead:
         return []
     first = ahead[0]
-    where, when = inventory.repository.name, to_rfc3339(first.time)
+    where, when = inventory.repository.name, format_time(first.time, seconds=True)
     text = f"snapshot {first.id[:8]} in {where} is dated {when}, in the future"
     if len(ahead) > 1:
         text = (

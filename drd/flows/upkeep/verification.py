@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from drd.errors import (
     DeadlineExceeded,
     DrdError,
+    NotSupported,
     RepositoryDamaged,
     RepositoryError,
     SnapshotsUnreadable,
@@ -20,6 +21,7 @@ from drd.errors import (
 from drd.flows.components.repository_choice import repository_spec
 from drd.flows.durable_steps import Runner, describe, new_run
 from drd.flows.repository import listings
+from drd.flows.repository.adopted import look
 from drd.flows.repository.identity import confirm
 from drd.flows.repository.missing import note_listing, record_missing
 from drd.flows.restore.known_problems import others_for
@@ -28,9 +30,10 @@ from drd.flows.state import crash_cleanup
 from drd.model.pauses import lists_less, named
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.read_progress import Reading, begun, due_parts, parts_of
-from drd.model.repair import repair_ways
+from drd.model.repair import others_repair, repair_ways
 from drd.model.run import RunKind, RunState
 from drd.model.run_details import VerificationDetail
+from drd.model.schedule import can_verify
 from drd.model.step_results import CheckStepResult, PreflightStepResult
 
 """Restore points that a sentence names."""
@@ -39,7 +42,8 @@ from drd.model.step_results import CheckStepResult, PreflightStepResult
 @dataclass(frozen=True, slots=True)
 class VerificationOutcome:
     """The result. `read` counts the parts. `damage` is the damage, `affected` the restore points
-    that need what is damaged; None if nobody can tell.
+    that need what is damaged; None if nobody can tell. `verifier` is the program of another tool
+    that read the copies in drd's place.
     """
 
     run: str
@@ -50,6 +54,7 @@ class VerificationOutcome:
     read: int
     damage: RepositoryDamaged | None = None
     affected: tuple[str, ...] | None = ()
+    verifier: str = ""
 
 
 def verification(
@@ -65,6 +70,12 @@ def verification(
     AlreadyRunning, and what prevents access to the repository.
     """
     spec = repository_spec(plan, repository or plan.primary.name)
+    if not can_verify(spec):
+        raise NotSupported(
+            f"drd cannot verify the copies in {spec.name}: the plan names no command for that",
+            hint="add `verify: [...]` to the `command` of the repository. Until then, only drills "
+            f"show whether a copy can be restored: drd drill {plan.name}",
+        )
     crash_cleanup.settle(services, plan)
     with new_run(
         services, plan, RunKind.VERIFICATION, trigger=trigger, subject=spec.name
@@ -90,6 +101,7 @@ class _VerificationRun:
         self.begun_at = services.clock.now()
         self.reading = begun(known, parts, self.begun_at)
         self.read = 0
+        self.verifier = spec.adopted.verifier if spec.adopted is not None else ""
 
     def execute(self, *, everything: bool) -> VerificationOutcome:
         self.runner.step(
@@ -101,7 +113,7 @@ class _VerificationRun:
         )
         try:
             # Damage may be anywhere, and one sound part takes none of it back.
-            if everything or self.reading.error is not None or self._is_hurt():
+            if everything or self.verifier or self.reading.error is not None or self._is_hurt():
                 self._read_everything()
             else:
                 self._read_share()
@@ -117,6 +129,8 @@ class _VerificationRun:
         """Return points of which others removed snapshots: the rest can be read, but is
         incomplete.
         """
+        if self.plan.made_by:  # what the tool let expire meanwhile is no loss
+            return look(self.services, self.plan).missing
         name, listed_at = self.plan.name, self.services.clock.now()
         known = self.services.catalogue.points.of_plan(name)
         listing = listings.listed(self.repository, name)
@@ -138,7 +152,7 @@ class _VerificationRun:
         if others and self.spec.copy_of is not None:
             have += f" `drd copy {self.plan.name} --repository {self.spec.name}` copies them again."
         return RepositoryDamaged(
-            f"{self.spec.name} {lists_less(missing)}; the rest is readable",
+            f"the repository {lists_less(missing)}. drd could read all other data",
             hint=f"find out who removed the snapshots.{have} To forget the damaged points there: "
             f"drd points forget {' '.join(missing[:5])} --repository {self.spec.name} "
             "--reason TEXT",
@@ -150,7 +164,7 @@ class _VerificationRun:
         return any(k.damage is not None for k in known if k.repository == self.spec.name)
 
     def _read_everything(self) -> None:
-        self._step("read everything", "100%")
+        self._step("let it be verified" if self.verifier else "read everything", "100%")
         self.read = self.reading.parts
         self._record(self.reading.read_all(self.services.clock.now()))
 
@@ -179,8 +193,9 @@ class _VerificationRun:
         if left_s <= 0:
             raise DeadlineExceeded(
                 f"reading repository {self.spec.name} did not finish in time",
-                hint="the parts that were read count; the next run continues. If this happens "
-                "again, set a longer `timeout:` in the section `verification:` of the plan.",
+                hint="drd keeps the result of the parts that it read, and the next run "
+                "continues with the others. If this happens again, set a longer `timeout:` in "
+                "the section `verification:` of the plan.",
             )
         return left_s
 
@@ -196,12 +211,16 @@ class _VerificationRun:
             return self._snapshots_unreadable(error)
         affected = self._affected(error)
         if affected is not None:
-            error.message += f"; {_named(affected)}"
+            error.message += f". {_named(affected)}"
         # restic does not store again what it believes to have.
         others, is_copy = self._elsewhere(affected), self.spec.copy_of is not None
-        lines = repair_ways(
-            self.plan.name, self.spec.name, error.repair, affected, others, is_copy=is_copy
-        )
+        if self.plan.made_by:
+            mends = None if self.verifier else error.repair
+            lines = others_repair(self.plan.name, self.spec.name, mends, error.hint, affected)
+        else:
+            lines = repair_ways(
+                self.plan.name, self.spec.name, error.repair, affected, others, is_copy=is_copy
+            )
         error.hint = "\n".join(lines)
         self._record(replace(self.reading, error=describe(error).text))
         self.services.catalogue.health.record_damage(
@@ -292,10 +311,12 @@ class _VerificationRun:
             self.read,
             error,
             affected,
+            self.verifier,
         )
 
 
 def _named(points: Sequence[str]) -> str:
     if not points:
-        return "no restore point needs the damaged data"
-    return f"{named(points)} cannot be restored completely from it"
+        return "No restore point needs the damaged data"
+    names = named(points)
+    return f"{names[0].upper()}{names[1:]} cannot be restored completely from this repository"

@@ -26,7 +26,7 @@ SPEC = KindSpec(
     target=FilesTarget,
     adapter="drd.kinds.files.kind:FilesKind",
     holds=Holds.PATHS,
-    can=frozenset(Ability) - {Ability.SQL},
+    can=frozenset(Ability) - {Ability.QUERY, Ability.SQL},
     comparison="files",
     room=1.0,
     paths=_paths,
@@ -39,5 +39,11 @@ SPEC = KindSpec(
     },
     target_keys={"path": KeyUse.WRITES},
     by_hand="drd.kinds.files.by_hand:by_hand",
-    starting=Starting("drd.kinds.files.discovery:wishes", otherwise=("/etc",)),
+    starting=Starting(
+        "drd.kinds.files.discovery:wishes",
+        find="drd.kinds.files.discovery:found",
+        otherwise=("/etc",),
+    ),
+    adopts="drd.kinds.files.adopted:adopts",
+    recognises="drd.kinds.files.dump_file:recognise",
 )

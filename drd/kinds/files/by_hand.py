@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from os.path import normpath
+from pathlib import PurePosixPath
 from shlex import quote
 
-from drd.kinds.files.settings import FilesTarget
+from drd.kinds.files.settings import FilesSettings, FilesTarget
 from drd.model.plan import Component, SecretRef
 from drd.ports.by_hand import ByHand, Passage
 
@@ -19,16 +21,17 @@ def by_hand(
 ) -> ByHand:
     name = component.name
     here = isinstance(target, FilesTarget)
+    of = f'"$(snapshot {name})"{_only(component)}'
     where = quote(target.path) if isinstance(target, FilesTarget) else f'"$PWD/{name}"'
     restore = f"""\
 TARGET={where}
 [[ ! -e $TARGET || -z $(ls -A -- "$TARGET") ]] || {{ echo "$TARGET is not empty"; false; }}
 mkdir -p -m 755 -- "$TARGET"
 if [[ $EUID == 0 ]]; then
-    restic restore "$(snapshot {name})" --target "$TARGET"
+    restic restore {of} --target "$TARGET"
 else  # all files are yours then: nobody may run them with your rights
     chmod 700 -- "$TARGET"
-    restic restore "$(snapshot {name})" --target "$TARGET"
+    restic restore {of} --target "$TARGET"
     find "$TARGET" -type f -perm /6000 -exec chmod ug-s -- {{}} +
     chmod 755 -- "$TARGET"
 fi
@@ -44,16 +47,67 @@ jq -r --arg target "$TARGET" '.components[] | select(.component == "{name}") | .
 [[ ! -s {name}.digests ]] || sha256sum --check --quiet {name}.digests
 echo "{name}: $(wc -l < {name}.digests) files as at the backup"
 """
-    move = "" if here else " Then move the files from there to their places."
-    text = (
-        "restic restores the files under their absolute paths below the target, and their owners "
-        f"only if you are root.{move}"
-    )
-    return ByHand(
-        (
-            Passage(text, restore),
-            Passage("Compare the files with the digests of the source:", compare, compares=True),
+    passages = [
+        Passage(
+            "restic restores the files under their absolute paths below the target, and their "
+            "owners only if you are root.",
+            restore,
         ),
+        Passage("Compare the files with the digests of the source:", compare, compares=True),
+    ]
+    if not here:
+        assert isinstance(component.settings, FilesSettings)
+        move = _move(tuple(dict.fromkeys(map(normpath, component.settings.paths))))
+        passages.append(move)
+        where = where if move.adapt else "/"
+    return ByHand(
+        tuple(passages),
         values={"location": where, "path": where},
         environment=f"DRD_PATH={where}",
+    )
+
+
+def _only(component: Component) -> str:
+    """A snapshot of another tool may hold more than this component."""
+    if not component.adopted:
+        return ""
+    assert isinstance(component.settings, FilesSettings)
+    return "".join(f" --include {quote(path)}" for path in component.settings.paths)
+
+
+def _move(paths: Sequence[str]) -> Passage:
+    """Return the commands that put the restored paths in their places. A directory at the top, as
+    /etc, belongs to the new system as well: a person chooses what to take from it.
+    """
+    parents = {path: str(PurePosixPath(path).parent) for path in paths}
+    if "/" in parents.values():
+        return Passage(
+            f"These paths contain files of the new system as well: {', '.join(paths)}. Copy what "
+            "you need from the restored files to its place, for example:",
+            "".join(
+                f'cp -a -- "$TARGET"{quote(path)}/NAME {quote(path)}/\n'
+                if parent == "/"
+                else f'cp -a -- "$TARGET"{quote(path)} {quote(parent)}/\n'
+                for path, parent in parents.items()
+            ),
+            adapt=True,
+        )
+    return Passage(
+        "Stop the programs that use these files, then move the restored files to their places. "
+        "What exists there is kept beside them, as PATH.before:",
+        f"""\
+for path in {" ".join(map(quote, paths))}; do
+    [[ -e $TARGET$path || -L $TARGET$path ]] || continue
+    above=$(dirname -- "$path")
+    [[ $(realpath -- "$TARGET$above") == "$(realpath -- "$TARGET")$above" ]] ||
+        {{ echo "$path is reached through a link in $TARGET: look where it leads"; false; }}
+    [[ ! -e $path.before && ! -L $path.before ]] ||
+        {{ echo "$path.before exists: move it away first"; false; }}
+    (umask 022 && mkdir -p -- "$above")
+    mv -T -- "$TARGET$path" "$path.restored"
+    if [[ -e $path || -L $path ]]; then mv -T -- "$path" "$path.before"; fi
+    mv -T -- "$path.restored" "$path"
+    echo "$path is back"
+done
+""",
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from drd.errors import RepositoryDamaged, TargetError, TargetNotEmpty
+from drd.kinds.accounts import account_findings, account_tasks
 from drd.kinds.file_system import (
     ANOTHER_POINT,
     fresh,
@@ -30,6 +31,7 @@ from drd.kinds.files.owners import (
 )
 from drd.kinds.files.publish_inside import InsidePublication
 from drd.kinds.files.walk import to_bytes
+from drd.kinds.open_files import usage
 from drd.kinds.publish import (
     JOURNAL,
     Publication,
@@ -40,6 +42,7 @@ from drd.kinds.publish import (
     read_journal,
 )
 from drd.kinds.untrusted_dirs import content, make_landing, resolved, working
+from drd.model.restored import Task
 from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
 from drd.model.text import counted
 from drd.ports import (
@@ -49,22 +52,35 @@ from drd.ports import (
     OnProgress,
     Progress,
     Restored,
+    Usage,
     Workplace,
 )
+from drd.process.landed import entry_below
 
 LANDING = "landing"
 SANDBOX = "tree"
 
 
-def require_paths(landing: Path, snapshot: ComponentSnapshot) -> None:
-    """Raise RepositoryDamaged if a path of the component is missing from the restored data."""
-    for path in snapshot.facts["paths"]:
-        place = os.path.join(to_bytes(os.fspath(landing)), to_bytes(path).lstrip(b"/"))  # noqa: PTH118 - bytes
-        if not os.path.lexists(place):
+def require_paths(
+    landing: Path, snapshot: ComponentSnapshot, paths: Iterable[str] | None = None
+) -> None:
+    """Raise RepositoryDamaged if one of the paths, else of the component, is missing from the
+    restored data, or is reached through a link there, which leads out of it."""
+    for path in snapshot.facts["paths"] if paths is None else paths:
+        try:
+            with entry_below(landing, to_bytes(path)) as (above, name):
+                os.stat(name, dir_fd=above, follow_symlinks=False)
+        except FileNotFoundError as error:
             raise RepositoryDamaged(
                 f"restic restored snapshot {snapshot.snapshot} without {path}",
                 hint=ANOTHER_POINT,
-            )
+            ) from error
+        except NotADirectoryError as error:
+            raise RepositoryDamaged(
+                f"{path} is not below a directory of the restored data: {error.filename} "
+                f"{error.strerror} there",
+                hint=ANOTHER_POINT,
+            ) from error
 
 
 def device_findings(snapshot: ComponentSnapshot) -> list[Finding]:
@@ -115,6 +131,8 @@ class FilesSandbox(Destination):
     ) -> Restored:
         if not self._tree.exists():
             require_paths(self._landing, snapshot)
+            if is_root():
+                settle_owners(self._landing, snapshot, no_owner=False)
             self._landing.rename(self._tree)
         remove(self._landing)
         on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
@@ -178,6 +196,7 @@ class FilesTargetDestination(NamedDestination):
             *device_findings(snapshot),
             *set_id_finding(snapshot, no_owner=self._no_owner),
         ]
+        findings += account_findings(snapshot, no_owner=self._no_owner)
         owner = owner_finding(foreign_entries(snapshot), no_owner=self._no_owner)
         return [*findings, owner] if owner else findings
 
@@ -210,6 +229,9 @@ class FilesTargetDestination(NamedDestination):
     def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:
         top = os.fspath(self._target).rstrip("/")
         return tuple(f"{top}{path}" for path in snapshot.facts["paths"])
+
+    def in_use(self, snapshot: ComponentSnapshot) -> list[Usage]:  # noqa: ARG002 - one directory
+        return usage([self._publication])
 
     def landing(self) -> Path:
         publication = self._publication
@@ -253,6 +275,9 @@ class FilesTargetDestination(NamedDestination):
             _dress(landing, self._target)
         os.sync()
         return dropped
+
+    def left_to_do(self, snapshot: ComponentSnapshot) -> tuple[Task, ...]:
+        return account_tasks(snapshot, no_owner=self._no_owner)
 
     def inspector(self) -> FilesInspector:
         return FilesInspector(self._target, owners=not self._no_owner)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 from drd import process
 from drd.errors import TargetError, TargetNotEmpty
+from drd.kinds.accounts import account_findings, account_tasks
 from drd.kinds.file_system import (
     existing_parent,
     may_own,
@@ -34,6 +36,7 @@ from drd.kinds.files.destination import (
     way_to,
 )
 from drd.kinds.files.inspect import FilesInspector
+from drd.kinds.files.layers import is_in_lower_layer, way_out
 from drd.kinds.files.owners import (
     foreign_entries,
     lost_rights,
@@ -41,7 +44,8 @@ from drd.kinds.files.owners import (
     settle_owners,
 )
 from drd.kinds.files.publish_inside import InsidePublication
-from drd.kinds.files.walk import to_bytes, to_text
+from drd.kinds.files.walk import to_bytes
+from drd.kinds.open_files import usage
 from drd.kinds.publish import is_landing, mark_in, place_in, read_journal, write_journal
 from drd.kinds.untrusted_dirs import (
     content,
@@ -57,9 +61,20 @@ from drd.kinds.untrusted_dirs import (
     resolved,
     working,
 )
+from drd.model.restored import Task
 from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
 from drd.model.text import counted
-from drd.ports import Finding, NamedDestination, OnProgress, Progress, Restored, Workplace
+from drd.ports import (
+    Finding,
+    NamedDestination,
+    OnProgress,
+    Progress,
+    Restored,
+    RestoredPlace,
+    Usage,
+    Workplace,
+)
+from drd.process.landed import entry_below, found_below
 
 JOURNAL = "in-place.json"
 
@@ -133,6 +148,7 @@ class FilesInPlace(NamedDestination):
                 "the restored data does not contain the files that the plan excludes from backups"
             )
             findings.append(Finding("excluded", "warning", "", detail))
+        findings += account_findings(snapshot, no_owner=self._no_owner)
         owner = owner_finding(foreign_entries(snapshot), no_owner=self._no_owner)
         return [*findings, owner] if owner else findings
 
@@ -157,6 +173,9 @@ class FilesInPlace(NamedDestination):
             yield Finding("target", "error", "", f"{parent} is not a directory", "move it away.")
         elif (closed := unwritable(parent)) is not None:
             yield closed
+        elif is_in_lower_layer(place, self._place.mark):
+            text = f"{place} is in a lower layer of an overlay file system, and cannot be renamed"
+            yield Finding("target", "error", "", text, way_out(place))
 
     def _room(self, roots: list[Root], snapshot: ComponentSnapshot) -> Iterator[Finding]:
         """Check the space: for everything on the first file system, and again for what goes to each
@@ -202,6 +221,12 @@ class FilesInPlace(NamedDestination):
     def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:
         return tuple(r.path for r in self._roots(snapshot))
 
+    def in_use(self, snapshot: ComponentSnapshot) -> list[Usage]:
+        return usage([root.way for root in self._roots(snapshot)])
+
+    def now_at(self, snapshot: ComponentSnapshot) -> RestoredPlace:
+        return RestoredPlace(places=self.writes(snapshot))
+
     def landing(self) -> Path:
         return make_landing(Path(read_journal(self._journal)["landing"]), parents=True)
 
@@ -245,9 +270,12 @@ class FilesInPlace(NamedDestination):
                 self._refuse_content(root)
             root.way.announce(overwrite=overwrite)
             _make_parents(landing, root)
-            _stage(_landed(landing, root.path), root)
+            _stage(landing, root)
         os.sync()
         return dropped
+
+    def left_to_do(self, snapshot: ComponentSnapshot) -> tuple[Task, ...]:
+        return account_tasks(snapshot, no_owner=self._no_owner)
 
     def inspector(self) -> FilesInspector:
         paths = read_journal(self._journal).get("paths", self._paths)
@@ -305,10 +333,6 @@ def _landing(first: Root) -> Path:
     return landing.with_name(landing.name.removesuffix("-0"))
 
 
-def _landed(landing: Path, path: str) -> Path:
-    return Path(os.path.join(landing, path.lstrip("/")))  # noqa: PTH118 - bytes survive
-
-
 def _staged(root: Root) -> Path:
     """Return what is published: for a mount point the staging place itself, whose entries move."""
     way = root.way
@@ -317,19 +341,22 @@ def _staged(root: Root) -> Path:
     return way.landing / root.place.name
 
 
-def _stage(landed: Path, root: Root) -> None:
+def _stage(landing: Path, root: Root) -> None:
     """Move a path beside its final place, with everything that it contains."""
     if _staged(root) != root.way.landing:
         make_room(root.way.landing)
     else:
         remove(root.way.landing)
     staged = pinned(_staged(root))
-    try:
-        landed.rename(staged)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        _copy(landed, staged)
+    with entry_below(landing, to_bytes(root.path)) as (above, name):
+        if isinstance(root.way, InsidePublication):
+            _require_directory(root, os.stat(name, dir_fd=above, follow_symlinks=False))
+        try:
+            os.rename(name, staged, src_dir_fd=above)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            _copy(f"/proc/{os.getpid()}/fd/{above}/{os.fsdecode(name)}", staged)
     if isinstance(root.way, InsidePublication):
         info, place = staged.stat(), opened(root.place)
         if may_own(info.st_uid, info.st_gid):
@@ -337,9 +364,19 @@ def _stage(landed: Path, root: Root) -> None:
         place.chmod(info.st_mode & 0o7777)
 
 
-def _copy(landed: Path, staged: Path) -> None:
+def _require_directory(root: Root, info: os.stat_result) -> None:
+    """Raise TargetError if there is something whose entries cannot move into a directory."""
+    if not stat.S_ISDIR(info.st_mode):
+        raise TargetError(
+            f"{root.place} is a directory that cannot be renamed, but {root.path} is no directory "
+            "in the restore point",
+            hint="restore to a target, and move the file from there.",
+        )
+
+
+def _copy(landed: str, staged: Path) -> None:
     """Copy onto another file system, with links, owners, times and extended attributes."""
-    words = ["cp", "-a", "--", os.fspath(landed), os.fspath(staged)]
+    words = ["cp", "-a", "--", landed, os.fspath(staged)]
     done = process.run(process.Command(words, name="cp"))
     if done.exit_code != 0:
         raise TargetError(
@@ -351,10 +388,10 @@ def _copy(landed: Path, staged: Path) -> None:
 def _make_parents(landing: Path, root: Root) -> None:
     """Make missing directories above a path, with the attributes of the restored ones."""
     for place in make_directories(root.place.parent):
-        like = Path(os.path.join(landing, to_text(to_bytes(os.fspath(place))).lstrip("/")))  # noqa: PTH118
-        if like.is_dir():
-            made, info = held(place), like.stat()
-            shutil.copystat(like, made)
-            if may_own(info.st_uid, info.st_gid):
-                os.chown(made, info.st_uid, info.st_gid)
-            forget(place)  # root's no more
+        with found_below(landing, to_bytes(os.fspath(place))) as like:
+            if like is not None:
+                made, info = held(place), like.stat()
+                shutil.copystat(like, made)
+                if may_own(info.st_uid, info.st_gid):
+                    os.chown(made, info.st_uid, info.st_gid)
+                forget(place)  # root's no more

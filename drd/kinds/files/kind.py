@@ -9,6 +9,7 @@ from typing import Any
 
 from drd.kinds.file_system import beside, remove, work_finding
 from drd.kinds.files import SPEC, in_place
+from drd.kinds.files.contents import contents
 from drd.kinds.files.destination import (
     LANDING,
     SANDBOX,
@@ -18,13 +19,14 @@ from drd.kinds.files.destination import (
 )
 from drd.kinds.files.in_place import FilesInPlace
 from drd.kinds.files.manifest import outside, require_written
-from drd.kinds.files.part import FilesPart, finals, live, narrow, sweep
+from drd.kinds.files.part import FilesPart, finals, live, named_paths, narrow, sweep
 from drd.kinds.files.settings import FilesSettings, overlapping
 from drd.kinds.files.settings import FilesTarget as TargetSettings
 from drd.kinds.files.source import ESTIMATE_S, FilesSource, selection_of
 from drd.kinds.files.walk import to_text, walk
 from drd.kinds.kept_files import Beside, KeptPlaces, Within
 from drd.kinds.untrusted_dirs import resolved
+from drd.model.contents import Contents
 from drd.model.plan import Component
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, Fingerprint
@@ -84,7 +86,8 @@ class FilesKind(Kind):
         elif own is not None:
             roots = [resolved(own)]
         else:
-            paths = snapshot.facts["paths"] if snapshot else _settings(component).paths
+            whole = snapshot.facts["paths"] if snapshot else _settings(component).paths
+            paths = named_paths(part) if part is not None else whole
             roots = [in_place.real_place(p) for p in paths]
         mark = mark_of(run)
         return KeptPlaces(
@@ -93,6 +96,9 @@ class FilesKind(Kind):
 
     def narrow(self, snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
         return narrow(snapshot, part)
+
+    def contents(self, snapshot: ComponentSnapshot, within: str | None) -> Contents:
+        return contents(snapshot, within)
 
     def live(
         self,

@@ -7,6 +7,7 @@ from typing import Any
 
 from drd.model import strict
 from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
+from drd.process.accounts import require_names
 
 MOST_PATHS = 10_000
 
@@ -25,6 +26,7 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
     for key in ("files", "excluded"):
         if key in facts:
             strict.count(facts[key], f"{place}.{key}")
+    require_names(facts, place)
     if private:
         raise strict.UnexpectedValue(f"private of {snapshot.component} is not empty")
     tree = snapshot.fingerprint

@@ -14,6 +14,7 @@ from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
 from drd.model.text import counted, escaped, some
 from drd.ports import Finding
 from drd.process import check_cancelled
+from drd.process.accounts import Accounts, accounts_of, as_here
 
 _SET_ID = stat.S_ISUID | stat.S_ISGID
 _CAPABILITIES = "security.capability"
@@ -22,8 +23,8 @@ _NAMED = 5
 
 def foreign_entries(snapshot: ComponentSnapshot) -> int:
     """Return how many entries belonged to users to whom this process cannot give files."""
-    tree = snapshot.fingerprint
-    if not isinstance(tree, TreeFingerprint):
+    tree = as_here(snapshot)
+    if tree is None:
         return 0
     known = [e for e in tree.entries.values() if not e.volatile]
     return sum(not may_own(e.uid, e.gid) for e in known)
@@ -74,8 +75,8 @@ def _named(files: list[str]) -> str:
 
 
 def _expected(snapshot: ComponentSnapshot, *, no_owner: bool) -> list[str]:
-    tree = snapshot.fingerprint
-    if not isinstance(tree, TreeFingerprint) or (is_root() and not no_owner):
+    tree = as_here(snapshot)
+    if tree is None or (is_root() and not no_owner):
         return []
     own = (os.geteuid(), os.getegid())
     return [
@@ -97,13 +98,14 @@ def settle_owners(landing: Path, snapshot: ComponentSnapshot, *, no_owner: bool)
     """
     root, top = is_root(), to_bytes(os.fspath(landing))
     if root and not no_owner:
+        _give_by_name(top, accounts_of(snapshot))
         return ()
-    own, dropped = (os.geteuid(), os.getegid()), []
+    own, dropped, tree = (os.geteuid(), os.getegid()), [], as_here(snapshot)
     for path in _everything(top):
         check_cancelled()
         info = os.lstat(path)
         name = to_text(path[len(top) :])
-        was = own if root else _owner_of(name, snapshot)
+        was = own if root else _owner_of(name, tree)
         if was == (info.st_uid, info.st_gid):
             continue
         if stat.S_ISREG(info.st_mode) and _drop(path, info):
@@ -113,10 +115,43 @@ def settle_owners(landing: Path, snapshot: ComponentSnapshot, *, no_owner: bool)
     return tuple(sorted(dropped))
 
 
-def _owner_of(name: str, snapshot: ComponentSnapshot) -> tuple[int, int] | None:
-    """Return the owner of an entry at the source; None if unknown."""
-    tree = snapshot.fingerprint
-    entry = tree.entries.get(name) if isinstance(tree, TreeFingerprint) else None
+def _give_by_name(top: bytes, accounts: Accounts) -> None:
+    """Give the restored files, which have the numbers of the source, to the same names here. Rights
+    that a change of the owner removes are set again: the name is the same.
+    """
+    if not accounts.differ:
+        return
+    seen: set[tuple[int, int]] = set()
+    for path in _everything(top):
+        check_cancelled()
+        info = os.lstat(path)
+        key = (info.st_dev, info.st_ino)
+        owner = accounts.here(info.st_uid, info.st_gid)
+        # A second name of a file has its new owner already.
+        if key in seen or owner == (info.st_uid, info.st_gid):
+            continue
+        if not stat.S_ISDIR(info.st_mode) and info.st_nlink > 1:
+            seen.add(key)
+        capabilities = _capabilities(path) if stat.S_ISREG(info.st_mode) else None
+        os.lchown(path, *owner)
+        if info.st_mode & _SET_ID and not stat.S_ISLNK(info.st_mode):
+            os.chmod(path, stat.S_IMODE(info.st_mode))  # noqa: PTH101 - paths are bytes
+        if capabilities is not None:
+            os.setxattr(path, _CAPABILITIES, capabilities, follow_symlinks=False)
+
+
+def _capabilities(path: bytes) -> bytes | None:
+    try:
+        return os.getxattr(path, _CAPABILITIES, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in (errno.ENODATA, errno.ENOTSUP):
+            raise
+        return None
+
+
+def _owner_of(name: str, tree: TreeFingerprint | None) -> tuple[int, int] | None:
+    """Return the owner of an entry at the source, by the numbers of here; None if unknown."""
+    entry = tree.entries.get(name) if tree is not None else None
     return None if entry is None or entry.volatile else (entry.uid, entry.gid)
 
 

@@ -12,10 +12,10 @@ from typing import Any
 from drd.errors import (
     NotInPoint,
     SourceError,
-    TargetError,
     TargetNotEmpty,
     UsageError,
 )
+from drd.kinds.accounts import account_findings, account_tasks
 from drd.kinds.file_system import (
     existing_parent,
     may_own,
@@ -25,7 +25,7 @@ from drd.kinds.file_system import (
     unwritable,
 )
 from drd.kinds.files.describe import Describer, describe_all
-from drd.kinds.files.destination import device_findings
+from drd.kinds.files.destination import device_findings, require_paths
 from drd.kinds.files.inspect import FilesInspector
 from drd.kinds.files.owners import (
     foreign_entries,
@@ -34,6 +34,7 @@ from drd.kinds.files.owners import (
     settle_owners,
 )
 from drd.kinds.files.walk import Selection, select, to_bytes, to_text, walk
+from drd.kinds.open_files import usage
 from drd.kinds.publish import (
     Publication,
     is_landing,
@@ -55,12 +56,23 @@ from drd.kinds.untrusted_dirs import (
     resolved,
     working,
 )
+from drd.model.restored import Task
 from drd.model.single_item import Part, hint_of_names, near
 from drd.model.snapshot import ComponentSnapshot, FileEntry, Fingerprint, TreeFingerprint
 from drd.model.text import some
 from drd.model.units import format_duration
-from drd.ports import Finding, NamedDestination, OnProgress, Progress, Restored, Workplace
+from drd.ports import (
+    Finding,
+    NamedDestination,
+    OnProgress,
+    Progress,
+    Restored,
+    RestoredPlace,
+    Usage,
+    Workplace,
+)
 from drd.process import check_cancelled
+from drd.process.landed import found_below
 
 LANDINGS = "part.json"
 # Says in the workplace where the landing is, and whether something may be overwritten.
@@ -71,7 +83,7 @@ def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnap
     if part.is_whole:
         return part, snapshot
     tree = snapshot.fingerprint
-    paths = tuple(dict.fromkeys(os.path.normpath(f"/{p.lstrip('/')}") for p in part.paths))
+    paths = named_paths(part)
     for path in paths:
         if isinstance(tree, TreeFingerprint):
             _require_there(path, tree, snapshot)
@@ -85,6 +97,11 @@ def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnap
     if not isinstance(tree, TreeFingerprint):
         return narrowed, replace(snapshot, facts=facts)
     return narrowed, replace(snapshot, facts=facts, fingerprint=only(tree, paths))
+
+
+def named_paths(part: Part) -> tuple[str, ...]:
+    """Return the paths as the point names them."""
+    return tuple(dict.fromkeys(os.path.normpath(f"/{p.lstrip('/')}") for p in part.paths))
 
 
 def _require_there(path: str, tree: TreeFingerprint, snapshot: ComponentSnapshot) -> None:
@@ -209,6 +226,7 @@ class FilesPart(NamedDestination):
             *device_findings(snapshot),
             *set_id_finding(snapshot, no_owner=self._no_owner),
         ]
+        findings += account_findings(snapshot, no_owner=self._no_owner)
         owner = owner_finding(foreign_entries(snapshot), no_owner=self._no_owner)
         return [*findings, owner] if owner else findings
 
@@ -264,6 +282,13 @@ class FilesPart(NamedDestination):
     def writes(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:  # noqa: ARG002 - what was asked for
         return tuple(os.fspath(way.target) for way in self._ways.values())
 
+    def in_use(self, snapshot: ComponentSnapshot) -> list[Usage]:  # noqa: ARG002 - what was asked for
+        return usage(list(self._ways.values()))
+
+    def now_at(self, snapshot: ComponentSnapshot) -> RestoredPlace:
+        into = os.fspath(self._into) if self._into is not None else None
+        return RestoredPlace(places=self.writes(snapshot), address=into)
+
     def landing(self) -> Path:
         self._announce(overwrite=self._may_overwrite())
         return make_landing(self._root)
@@ -277,12 +302,7 @@ class FilesPart(NamedDestination):
         on_progress: OnProgress,
     ) -> Restored:
         waiting = {p: w for p, w in self._ways.items() if not w.published()}
-        for path, way in waiting.items():
-            if not os.path.lexists(pinned(way.landing)):
-                raise TargetError(
-                    f"the restored data does not contain {path}",
-                    hint="choose another restore point, or list what this one contains: restic ls.",
-                )
+        require_paths(content(self._root), snapshot, waiting)
         if not self._may_overwrite():
             self._refuse_content()
         dropped = settle_owners(content(self._root), snapshot, no_owner=self._no_owner)
@@ -302,8 +322,10 @@ class FilesPart(NamedDestination):
     def _make_parents(self, directory: Path) -> None:
         """Make missing parents, with the attributes from the point if it contains them."""
         for place in make_directories(directory):
-            like = self._saved(place)
-            if like is not None:
+            saved = self._saved(place)
+            with found_below(content(self._root), to_bytes(os.fspath(saved or "/"))) as like:
+                if saved is None or like is None:
+                    continue
                 made, info = held(place), like.stat()
                 shutil.copystat(like, made)
                 if may_own(info.st_uid, info.st_gid) and not self._no_owner:
@@ -312,15 +334,15 @@ class FilesPart(NamedDestination):
                 forget(place)  # root's no more
 
     def _saved(self, directory: Path) -> Path | None:
-        """Return the point's entry for a directory above the restored paths, if it was part of the
-        component.
-        """
+        """Return the point's path of a directory above the restored paths."""
         for path, way in self._ways.items():
             for above, target in zip(Path(path).parents, way.target.parents, strict=False):
                 if target == directory and self._into is None:
-                    saved = Path(f"{content(self._root)}{above}")
-                    return saved if saved.is_dir() else None
+                    return above
         return None
+
+    def left_to_do(self, snapshot: ComponentSnapshot) -> tuple[Task, ...]:
+        return account_tasks(snapshot, no_owner=self._no_owner)
 
     def inspector(self) -> FilesInspector:
         places = {path: way.target for path, way in self._ways.items()}

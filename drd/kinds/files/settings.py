@@ -24,13 +24,20 @@ class FilesSettings(Settings):
         "at any depth, one with a slash matches the path (`/etc/app/cache`, "
         "`/srv/**/tmp`).",
     )
-    one_file_system: bool = Field(False, description="Leave out other file systems below `paths`.")
+    one_file_system: bool = Field(
+        False,
+        description="If true, drd does not back up other file "
+        "systems that are mounted below `paths`.",
+    )
 
 
 class FilesTarget(Settings):
     """Where a files component is restored to."""
 
-    path: AbsolutePath = Field(description="The directory to restore the files to.")
+    path: AbsolutePath = Field(
+        description="The directory to restore the files to, each below it by its whole path: "
+        "`/etc/nginx` is restored to `PATH/etc/nginx`."
+    )
 
 
 def overlapping(paths: Iterable[str], target: str) -> str | None:

@@ -19,6 +19,7 @@ from drd.model.snapshot import FileEntry, Fingerprint, StoredSnapshot, TreeFinge
 from drd.model.text import counted
 from drd.model.units import format_size
 from drd.ports import Finding, Probe, Tree
+from drd.process.accounts import FACT, names_of
 
 ESTIMATE_S = 0.5
 """How long computing a size may take: only displays use it."""
@@ -48,6 +49,7 @@ class FilesCapture:
             "paths": [to_text(r) for r in selection.roots],
             "files": self._before.files,
             "excluded": len(self._before.excluded),
+            FACT: names_of(self._before.uids, self._before.gids),
         }
         self.private: Mapping[str, Any] = {}
         self.payload = Tree(
@@ -190,7 +192,10 @@ class FilesSource:
         for root in self._selection.roots:
             if stat.S_ISLNK(os.lstat(root).st_mode):
                 name = to_text(root)
-                yield f"{name} is a symlink: the link itself is stored, not what it points to"
+                yield (
+                    f"{name} is a symlink: drd stores the link itself, not the file that it "
+                    "points to"
+                )
         for mount in seen.other_mounts:
             yield f"{mount} is another file system, so it is not backed up"
         if seen.complete and not any(s.kind != "directory" for s in seen.entries.values()):

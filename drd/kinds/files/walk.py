@@ -59,14 +59,16 @@ class Selection:
 @dataclass(slots=True)
 class Walk:
     """The result of a walk. `excluded` are the top-most excluded paths, `unread` the directories
-    that could not be listed, with the reason; `complete` is false if the time ran out. Sizes are
-    bytes.
+    that could not be listed, with the reason; `complete` is false if the time ran out. `uids` and
+    `gids` are the owners of the entries. Sizes are bytes.
     """
 
     entries: dict[str, Seen] = field(default_factory=dict)
     excluded: list[str] = field(default_factory=list)
     other_mounts: list[str] = field(default_factory=list)
     unread: dict[str, str] = field(default_factory=dict)
+    uids: set[int] = field(default_factory=set)
+    gids: set[int] = field(default_factory=set)
     files: int = 0
     bytes: int = 0
     complete: bool = True
@@ -163,6 +165,8 @@ class _Walker:
         if path == b"/":
             return  # no repository stores attributes of the root directory
         self.found.entries[to_text(path)] = Seen(kind, _signature(info))
+        self.found.uids.add(info.st_uid)
+        self.found.gids.add(info.st_gid)
         if kind == "file":
             self.found.files += 1
             self.found.bytes += info.st_size

@@ -17,6 +17,10 @@ def _version(facts: Mapping[str, Any]) -> SourceVersion:
     return SourceVersion(str(facts.get("server_major", "")), str(facts.get("server_version", "")))
 
 
+def _database(settings: PostgresSettings) -> str:
+    return dsn.database(settings.dsn)
+
+
 SPEC = KindSpec(
     name="postgres",
     settings=PostgresSettings,
@@ -43,8 +47,13 @@ SPEC = KindSpec(
     target_keys={"dsn": KeyUse.CONNECTS},
     connection_stays_here="drd.kinds.postgres.local:stays_here",
     by_hand="drd.kinds.postgres.by_hand:by_hand",
+    grants="drd.kinds.postgres.grants:grants",
     programs={"postgresql-client": ("psql", "pg_restore")},
     starting=Starting(
         "drd.kinds.postgres.discovery:wishes", find="drd.kinds.postgres.discovery:found"
     ),
+    adopts="drd.kinds.postgres.adopted:adopts",
+    adopts_server="drd.kinds.postgres.adopted:adopts_server",
+    served_as=_database,
+    recognises="drd.kinds.postgres.dump_file:recognise",
 )

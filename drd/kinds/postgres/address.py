@@ -21,6 +21,13 @@ from drd.masking import MASK
 from drd.model.plan import SecretRef
 
 CONNECT_TIMEOUT_S = 5
+NO_PASSFILE = f"{os.devnull}/none"
+"""No file: libpq warns of one that is no plain file."""
+
+NO_PASSWORD = ""
+"""The password for a server that gets none, whatever it asks for: with None libpq would look for
+one in its environment."""
+
 _UNPINNED = ("passfile", "target_session_attrs", "load_balance_hosts")
 _FROM_SERVICE = (
     "host",

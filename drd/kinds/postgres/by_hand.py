@@ -14,8 +14,12 @@ from drd.model.plan import Component, SecretRef
 from drd.ports.by_hand import ByHand, Passage
 
 _OWN_SERVER = """\
-Connect to an empty cluster of the same major version or newer, as its superuser. Put in your \
-own values (for another host also PGPASSFILE):"""
+Connect to an empty cluster of the same major version or newer, as a superuser. These commands use \
+the server of this host. As root they first create a superuser root, which they remove when this \
+bash ends: a fresh Debian admits only the system user postgres. For another server, set PGHOST, \
+PGPORT, PGUSER and PGPASSFILE before:"""
+
+_OWN_LOGIN = 'export PGHOST="${PGHOST:-/var/run/postgresql}" PGUSER="${PGUSER:-$(id -un)}"\n'
 
 _WHOLE = "-X -q -v ON_ERROR_STOP=1"
 
@@ -33,11 +37,11 @@ def by_hand(
 ) -> ByHand:
     name = component.name
     if not isinstance(target, PostgresTarget):
-        own = Passage(_OWN_SERVER, "export PGHOST=/var/run/postgresql PGUSER=postgres\n")
+        own = Passage(_OWN_SERVER, _OWN_LOGIN + _superuser("$EUID == 0 && $PGUSER == root"))
         ask = f'psql -XAtq -d "$(fact {name} database)" -c'
         database = f'"$(fact {name} database)"'
         return ByHand(
-            (own, *_passages(name, database)),
+            (own, *_ways(component, database)),
             ask=ask,
             change=f"psql {_WHOLE} -d {database} -c",
             feed=f"psql {_WHOLE} -d {database} -f -",
@@ -52,8 +56,12 @@ def by_hand(
     if target.bin_dir is not None:
         connect += f'export PATH={quote(target.bin_dir)}:"$PATH"\n'
     said = f"Connect to the target, database {database}; the kit has the login:"
+    if parts.get("host", "/").startswith("/") and parts.get("user", "root") == "root":
+        place_words = [f"--{key}={parts[key]}" for key in ("host", "port") if key in parts]
+        connect += _superuser("$EUID == 0", *place_words)
+    passages = _ways(component, quote(database), chosen=target.bin_dir is not None)
     return ByHand(
-        (Passage(said, connect), *_passages(name, quote(database))),
+        (Passage(said, connect), *passages),
         files={file: service_file(name, parts)},
         ask=f"{login} psql -XAtq -d {quote(database)} -c",
         change=f"{login} psql {_WHOLE} -d {quote(database)} -c",
@@ -66,6 +74,35 @@ def by_hand(
         | {"database": quote(database)},
         environment=f"{login} PGDATABASE={quote(database)}",
     )
+
+
+def _superuser(condition: str, *server: str) -> str:
+    """Return the commands that create a superuser root where the server knows none, and remove it
+    when the shell ends. What it then owns, such as extensions, goes to postgres.
+    """
+    words = ("env", "-u", "PGSERVICE", "-u", "PGSERVICEFILE", "PGUSER=postgres")
+    create = " ".join(map(quote, [*words, "createuser", *server, "--superuser", "root"]))
+    remove = " ".join(
+        map(quote, [*words, "sh", "-ec", _REMOVE.format(" ".join(map(quote, server)))])
+    )
+    again = quote(f"su postgres -c {quote(remove)}; ")
+    return f"""\
+if [[ {condition} ]] &&
+    [[ $(psql -XAtq -d postgres -c 'show is_superuser' 2>/dev/null </dev/null) != on ]]; then
+    su postgres -c {quote(create)}
+    REMOVE_ROOT={again}"${{REMOVE_ROOT:-}}"
+    trap 'eval "$REMOVE_ROOT"' EXIT
+fi
+"""
+
+
+_REMOVE = """\
+cd /
+psql {0} -XAtq -d postgres -c "select datname from pg_database where datallowconn" |
+while IFS= read -r name; do
+    PGDATABASE="$name" psql {0} -XAq -c "reassign owned by root to postgres" </dev/null
+done
+dropuser {0} root"""
 
 
 def _parts(dsn: str) -> dict[str, str]:
@@ -87,17 +124,74 @@ def service_file(name: str, parts: dict[str, str]) -> bytes:
     return "\n".join([f"[{name}]", *lines, ""]).encode()
 
 
-def _passages(name: str, database: str) -> tuple[Passage, ...]:
+def _harmless(file: str) -> str:
+    """Return the commands that end the script if psql would take anything in the file, which comes
+    from the repository, for a command of its own: psql runs programs.
+    """
+    return f"""\
+! grep -n '\\\\' {file} ||
+    {{ echo "{file} has a backslash, with which psql can run programs: see what it is"; false; }}
+"""
+
+
+def _ways(component: Component, database: str, *, chosen: bool = False) -> tuple[Passage, ...]:
+    if component.adopted:
+        return _adopted_passages(component.name, database)
+    return _passages(component.name, database, chosen=chosen)
+
+
+def _adopted_passages(name: str, database: str) -> tuple[Passage, ...]:
+    """The way back from a dump that another tool has made: it brings no roles."""
+    fetch = f"""\
+restic dump "$(snapshot {name})" "/$(fact {name} filename)" > {name}.dump
+for BIN in $(printf '%s\\n' /usr/lib/postgresql/*/bin | sort -V); do
+    "$BIN/pg_restore" --list {name}.dump > {name}.list 2>/dev/null || continue
+    export PATH="$BIN:$PATH"
+    break
+done
+pg_restore --list {name}.dump > {name}.list
+"""
+    make = f"""\
+TARGET={database}
+if [[ $(psql -XAtq -d postgres -v name="$TARGET" \\
+        <<<"select 1 from pg_database where datname = :'name'") ]]; then
+    [[ $(psql -XAtq -d "$TARGET" -c "{_OBJECTS}") == 0 ]] ||
+        {{ echo "database $TARGET exists and is not empty"; false; }}
+else
+    createdb --template=template0 "$TARGET"
+fi
+pg_restore --exit-on-error --no-owner --no-acl --jobs=2 --dbname="$TARGET" {name}.dump
+psql -X -q -d "$TARGET" -c analyze
+"""
+    return (
+        Passage(
+            "Fetch the dump, and choose the oldest installed pg_restore that can read it. If none "
+            "can, install a newer one:",
+            fetch,
+        ),
+        Passage(
+            "Fill an empty database. The dump names no roles: everything belongs to the user who "
+            "restores it, and nobody else has rights. A database with content ends the script:",
+            make,
+        ),
+    )
+
+
+def _passages(name: str, database: str, *, chosen: bool = False) -> tuple[Passage, ...]:
+    """`chosen`: the target names its programs, which are left only if they are too old."""
+    use = "! too_old || " if chosen else ""
     programs = f"""\
 MAJOR=$(fact {name} pg_dump_major)
+[[ $MAJOR =~ ^[0-9]{{1,3}}$ ]] # else the shell would evaluate it
 too_old() {{ [[ ! $(pg_restore --version) =~ \\ ([0-9]+) || ${{BASH_REMATCH[1]}} -lt $MAJOR ]]; }}
-! too_old || export PATH="/usr/lib/postgresql/$MAJOR/bin:$PATH"
+SAME=/usr/lib/postgresql/$MAJOR/bin
+{use}[[ ! -x $SAME/pg_restore ]] || export PATH="$SAME:$PATH"
 ! too_old || {{ echo "this pg_restore is older than version $MAJOR, which made the dump"; false; }}
 """
     fetch = f"""\
 restic dump "$(snapshot {name})" "/$(fact {name} filename)" > {name}.dump
 jq -er '.private["{name}"].globals_sql' manifest.json > {name}.globals.sql
-"""
+{_harmless(f"{name}.globals.sql")}"""
     roles = f"""\
 psql -XAtq -d postgres > {name}.roles-here \\
     -c "select ' ROLE \\"' || replace(rolname, '\\"', '\\"\\"') || '\\" ' from pg_roles"
@@ -106,6 +200,7 @@ psql -X -q -v ON_ERROR_STOP=1 --single-transaction -d postgres -f {name}.roles.s
 """
     make = f"""\
 TARGET={database}
+[[ $TARGET != *=* && $TARGET != *://* ]] # a name, not the address of a server
 if [[ $(psql -XAtq -d postgres -v name="$TARGET" \\
         <<<"select 1 from pg_database where datname = :'name'") ]]; then
     [[ $(psql -XAtq -d "$TARGET" -c "{_OBJECTS}") == 0 ]] ||
@@ -116,7 +211,7 @@ jq -er --arg target "$TARGET" '.private["{name}"]
     | (.database.name | gsub("\\""; "\\"\\"")) as $old | ($target | gsub("\\""; "\\"\\"")) as $new
     | .database_sql | split(" DATABASE \\"\\($old)\\"") | join(" DATABASE \\"\\($new)\\"")
     ' manifest.json > {name}.database.sql
-psql -X -q -v ON_ERROR_STOP=1 -d postgres -f {name}.database.sql
+{_harmless(f"{name}.database.sql")}psql -X -q -v ON_ERROR_STOP=1 -d postgres -f {name}.database.sql
 pg_restore --exit-on-error --jobs=2 --dbname="$TARGET" {name}.dump
 psql -X -q -d "$TARGET" -c analyze
 """
@@ -131,8 +226,9 @@ done
 """
     return (
         Passage(
-            "pg_restore must be at least as new as the pg_dump that made the dump; Debian keeps "
-            "several versions below /usr/lib/postgresql:",
+            "pg_restore must be at least as new as the pg_dump that made the dump, and may be too "
+            "new for an older server. Debian keeps several versions below /usr/lib/postgresql; the "
+            "version of that pg_dump is best:",
             programs,
         ),
         Passage("Fetch the dump, and the SQL that creates the roles:", fetch),

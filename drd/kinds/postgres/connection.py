@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import psycopg
+from psycopg import pq
 
 from drd import log, process
 from drd.errors import SourceError, SourceMissing, SourceUnreachable
-from drd.kinds.postgres.address import Address
+from drd.kinds.postgres.address import NO_PASSWORD, Address
 from drd.kinds.postgres.quoting import catalog_first, ident
 from drd.kinds.postgres.server_text import encoded, keep_bytes
 
@@ -51,7 +53,11 @@ PINNED = (
     "SET standard_conforming_strings = on",
     "SET client_min_messages = warning",
 )
+_REQUIRE_AUTH_SINCE = 160000
 _LEADS = ("connection failed: ", "connection is bad: ")
+
+_opened: WeakSet[Connection] = WeakSet()
+_opening = threading.Lock()
 
 
 def no_event_triggers(major: int) -> str:
@@ -69,6 +75,12 @@ def words(error: psycopg.Error) -> str:
     return log.masked("; ".join(line.strip() for line in text.splitlines() if line.strip()))
 
 
+def _never_asked(address: Address) -> dict[str, Any]:
+    """Return the parameter with which libpq answers no question for a password."""
+    never = address.password == NO_PASSWORD and pq.version() >= _REQUIRE_AUTH_SINCE
+    return {"require_auth": "none"} if never else {}
+
+
 def connect(address: Address, *, pinned: bool = True) -> Connection:
     """Connect in autocommit mode without time limits.
 
@@ -81,12 +93,15 @@ def connect(address: Address, *, pinned: bool = True) -> Connection:
         connection: Connection = psycopg.connect(
             address.conninfo,
             password=address.password,
+            **_never_asked(address),
             client_encoding="utf8",
             autocommit=True,
             prepare_threshold=None,
         )
     except psycopg.OperationalError as error:
         raise _refused(address, error) from error
+    with _opening:
+        _opened.add(connection)
     keep_bytes(connection)
     try:
         statements = [*_LIMITS, *(PINNED if pinned else ())]
@@ -105,6 +120,33 @@ def connect(address: Address, *, pinned: bool = True) -> Connection:
             hint="connect to the server itself, not through a pooler that filters settings.",
         ) from error
     return connection
+
+
+def own_sessions(connection: Connection) -> list[int]:
+    """Return the server's process ids of the sessions that this process has at the server of
+    `connection`. A session's name proves nothing: anybody can choose it.
+    """
+    with _opening:
+        opened = list(_opened)
+    pids = []
+    for other in opened:
+        with suppress(psycopg.OperationalError):  # it has just been closed
+            if _server(other) == _server(connection):
+                pids.append(other.info.backend_pid)
+    return pids
+
+
+class LoginRefused(SourceError):
+    """The server answers, and does not let this user in."""
+
+
+class UnknownLogin(LoginRefused):
+    """The server has no role with this user's name."""
+
+
+def _server(connection: Connection) -> tuple[str, str, int]:
+    info = connection.info
+    return info.host, info.hostaddr, info.port
 
 
 def search_path(connection: Connection) -> str:
@@ -136,22 +178,22 @@ def _refused(address: Address, error: psycopg.OperationalError) -> SourceError:
             hint="correct the database's name in dsn, or create it.",
         )
     if known and not known[0][0]:
-        return SourceError(f"{address.named} refuses the login: {said}", hint=known[0][1])
+        return LoginRefused(f"{address.named} refuses the login: {said}", hint=known[0][1])
     if stranger := _STRANGER.search(said):
         name = stranger[1].replace('"', '""')
-        return SourceError(
+        return UnknownLogin(
             f"{address.named} refuses the login: {said}",
-            hint=f'create it with CREATE ROLE "{name}" LOGIN (doctor then names the GRANTs that '
-            "it lacks), or name a user in dsn: postgresql://USER@…",
+            hint=f'create it with CREATE ROLE "{name}" LOGIN, or with all its rights by the script '
+            "that `drd doctor PLAN --grants` prints; or name a user in dsn: postgresql://USER@…",
         )
     if "Peer authentication failed" in said:
-        return SourceError(
+        return LoginRefused(
             f"{address.named} refuses the login: {said}",
             hint="run drd as the system user of that name, map its own to it in "
             "pg_ident.conf, or allow password logins of the user in pg_hba.conf.",
         )
     if "authentication failed" in said or "no password supplied" in said or "pg_hba" in said:
-        return SourceError(
+        return LoginRefused(
             f"{address.named} refuses the login: {said}",
             hint="correct user and password in dsn; pg_hba.conf must allow this host.",
         )
@@ -177,7 +219,9 @@ def _known_elsewhere(address: Address) -> list[tuple[Any, ...]] | None:
             continue
         try:
             with psycopg.connect(
-                address.to_database(other).conninfo, password=address.password
+                address.to_database(other).conninfo,
+                password=address.password,
+                **_never_asked(address),
             ) as there:
                 return there.execute(_KNOWN.encode(), [address.dbname]).fetchall()
         except psycopg.Error:
@@ -222,7 +266,7 @@ def write_password_file(address: Address, directory: Path) -> dict[str, str]:
     """Do the same as `password_file`, for a caller that removes the file later."""
     path = directory / PASSFILE
     path.unlink(missing_ok=True)
-    if address.password is None:
+    if not address.password:
         return {}
     escaped = address.password.replace("\\", "\\\\").replace(":", "\\:")
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

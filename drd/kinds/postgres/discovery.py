@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote
 
 from drd import process
 from drd.errors import ToolError
 from drd.kinds.postgres.dsn import holds_password
 from drd.ports.kinds import Wish
+from drd.process.actors import user_name
 
 SOCKET_DIRECTORIES = ("/var/run/postgresql", "/tmp")  # noqa: S108 (where servers put sockets)
 _SOCKET = re.compile(r"\.s\.PGSQL\.(\d+)")
+_DBNAME = re.compile(r"(?:^|\s)dbname\s*=\s*(?:'((?:\\.|[^'\\])*)'|(\S+))")
 _LIST = (
     "select datname from pg_database where datallowconn and not datistemplate "
     "and datname <> 'postgres' order by 1"
@@ -42,8 +46,32 @@ def _wish(database: str, dsn: str | None) -> Wish:
             yield "#", about
         yield "dsn", {"credential": credential} if dsn is None else dsn
 
+    def target(name: str) -> Iterator[tuple[str, Any]]:
+        if dsn is None:
+            credential = f"{name[:32]}-standby-dsn"
+            yield (
+                "#",
+                f"Write the connection string of the standby into the credential {credential}.",
+            )
+            yield "dsn", {"credential": credential}
+            return
+        yield "#", "Better on another server, which still exists when this one is lost."
+        yield "dsn", _renamed(dsn, f"{unquote(_database(dsn)) or name}_standby")
+
     secret = "" if dsn is not None else "the connection string of the database"
-    return Wish(database, "database", keys, secret=secret)
+    where = dsn or "its connection string holds a password, so it becomes a credential"
+    return Wish(database, "database", keys, secret=secret, target=target, where=where)
+
+
+def _renamed(dsn: str, name: str) -> str:
+    """Return the connection string with another database."""
+    head, mark, query = dsn.partition("?")
+    if "://" in head:
+        scheme, _, rest = head.partition("://")
+        return f"{scheme}://{rest.partition('/')[0]}/{quote(name, safe='')}{mark}{query}"
+    others = _DBNAME.sub("", dsn).strip()
+    value = name if re.fullmatch(r"\w+", name) else "'" + re.sub(r"(['\\])", r"\\\1", name) + "'"
+    return f"{others} dbname={value}".strip()
 
 
 def _database(dsn: str) -> str:
@@ -51,7 +79,8 @@ def _database(dsn: str) -> str:
     head = dsn.split("?", 1)[0]
     if "://" in head:
         return head.split("://", 1)[1].partition("/")[2]
-    return next((w[len("dbname=") :] for w in dsn.split() if w.startswith("dbname=")), "")
+    named = _DBNAME.search(dsn)
+    return re.sub(r"\\(.)", r"\1", named[1] or named[2] or "") if named else ""
 
 
 def found() -> tuple[list[Wish], list[str]]:
@@ -59,17 +88,23 @@ def found() -> tuple[list[Wish], list[str]]:
     databases, as this user and as root also as `postgres`. Returns the databases, and notes about
     servers that could not be read. Never raises for a server's errors.
     """
-    sockets = list(_sockets())
+    clusters = _clusters()
+    notes = [_not_running(cluster) for cluster in clusters if not cluster.get("running")]
+    places = [str(c["socketdir"]) for c in clusters if c.get("running") and c.get("socketdir")]
+    trusted = {0, os.geteuid(), *_servers_users(clusters)}
+    every = list(_sockets(places))
+    sockets = [one for one in every if one.is_named or one.owner in trusted]
+    notes += [_of_a_stranger(one) for one in every if one not in sockets]
     if not sockets:
-        return [], []
+        return [], notes
     try:
         psql = process.find_tool("psql", package="postgresql-client")
     except ToolError as error:
-        return [], [f"This host has a PostgreSQL server, but {error.message}."]
+        return [], [f"This host has a PostgreSQL server, but {error.message}.", *notes]
     databases: list[Wish] = []
-    notes: list[str] = []
-    for directory, port in sockets:
-        names = _databases(psql, directory, port)
+    for one in sockets:
+        directory, port = one.directory, one.port
+        names = _databases(psql, one)
         where = f"The PostgreSQL server at {directory}, port {port},"
         if names is None:
             notes.append(f"{where} refused the connection: add its databases with --postgres.")
@@ -79,10 +114,54 @@ def found() -> tuple[list[Wish], list[str]]:
     return databases, notes
 
 
-def _sockets() -> Iterator[tuple[str, int]]:
+def _clusters() -> list[Mapping[str, Any]]:
+    """Return the clusters that Debian's tools manage, running or not; none without these tools."""
+    with suppress(ToolError, ValueError):
+        program = process.find_tool("pg_lsclusters", package="postgresql-common")
+        done = process.run(process.Command([program, "--json"], cwd=Path("/"), deadline_s=10.0))
+        listed = json.loads(done.stdout) if done.exit_code == 0 else []
+        return [one for one in listed if isinstance(one, dict)]
+    return []
+
+
+def _not_running(cluster: Mapping[str, Any]) -> str:
+    name = f"{cluster.get('version')} {cluster.get('cluster')}"
+    return (
+        f"The PostgreSQL cluster {name} is not running: start it (pg_ctlcluster {name} start) and "
+        "repeat this command, or add its databases with --postgres."
+    )
+
+
+class _Socket(NamedTuple):
+    """The socket of a server; `is_named`: $PGHOST names its directory."""
+
+    directory: str
+    port: int
+    owner: int
+    is_named: bool
+
+
+def _servers_users(clusters: Sequence[Mapping[str, Any]]) -> Iterator[int]:
+    """Return the users whose servers are no strangers: `postgres`, and those of Debian's clusters.
+    A server may ask for a password, and libpq sends one that ~/.pgpass has for it.
+    """
+    if _exists("postgres"):
+        yield pwd.getpwnam("postgres").pw_uid
+    yield from (int(c["owneruid"]) for c in clusters if str(c.get("owneruid", "")).isdecimal())
+
+
+def _of_a_stranger(one: _Socket) -> str:
+    return (
+        f"drd did not ask the PostgreSQL server at {one.directory}, port {one.port}, because it "
+        f"belongs to {user_name(one.owner)}: add its databases with --postgres if you trust "
+        "that user."
+    )
+
+
+def _sockets(more: Sequence[str] = ()) -> Iterator[_Socket]:
     own = os.environ.get("PGHOST", "")
     seen: set[tuple[int, int]] = set()
-    for directory in ([own] if own.startswith("/") else []) + list(SOCKET_DIRECTORIES):
+    for directory in ([own] if own.startswith("/") else []) + [*SOCKET_DIRECTORIES, *more]:
         try:
             entries = sorted(Path(directory).iterdir())
         except OSError:
@@ -94,17 +173,19 @@ def _sockets() -> Iterator[tuple[str, int]]:
             info = entry.stat()
             if (info.st_dev, info.st_ino) not in seen:
                 seen.add((info.st_dev, info.st_ino))
-                yield directory, int(match[1])
+                yield _Socket(directory, int(match[1]), info.st_uid, directory == own)
 
 
-def _databases(psql: str, directory: str, port: int) -> list[str] | None:
+def _databases(psql: str, one: _Socket) -> list[str] | None:
     """Return the databases of a server, or None if it accepts no user."""
     users: list[str | None] = [None]
     if os.geteuid() == 0 and _exists("postgres"):
         users.append("postgres")
-    words = [psql, "-X", "-A", "-t", "-w", "-0", "-h", directory, "-p", str(port)]
+    words = [psql, "-X", "-A", "-t", "-w", "-0", "-h", one.directory, "-p", str(one.port)]
     words += ["-d", "postgres", "-c", _LIST]
     env = {"PGCONNECT_TIMEOUT": "3", "PGCLIENTENCODING": "UTF8"}
+    if (owner := user_name(one.owner)) != str(one.owner):
+        env["PGREQUIREPEER"] = owner  # no other server may have come there since
     if "PGUSER" in os.environ:
         env["PGUSER"] = os.environ["PGUSER"]
     for user in users:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from drd.fields import Contradiction
 from drd.model.plan import SecretRef
@@ -45,7 +45,7 @@ def _uri_holds_password(dsn: str) -> bool:
     return any(key in SECRET_KEYWORDS and value for key, value in parse_qsl(query))
 
 
-_HERE = ("localhost", "127.0.0.1", "::1")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def host(settings: PostgresSettings, reveal: Reveal) -> str:
@@ -61,7 +61,25 @@ def host(settings: PostgresSettings, reveal: Reveal) -> str:
     else:
         named = re.search(r"(?:^|\s)host\s*=\s*'?([^\s']+)", dsn)
         host_name = named[1].lower() if named else ""
-    return "" if host_name.startswith(("/", "%2f", "@")) or host_name in _HERE else host_name
+    return "" if host_name.startswith(("/", "%2f", "@")) or host_name in LOOPBACK else host_name
+
+
+def database(dsn: SecretRef) -> str:
+    """Return the name of the database, if the plan itself says it."""
+    text = _text(dsn)
+    if text is None:
+        return ""
+    if _URI.match(text):
+        try:
+            parts = urlsplit(text)
+        except ValueError:
+            return ""
+        named = dict(parse_qsl(parts.query)).get("dbname", "")
+        return named or unquote(parts.path.removeprefix("/"))
+    for key, quoted, plain in _PAIR.findall(text):
+        if key == "dbname":
+            return re.sub(r"\\(.)", r"\1", quoted or plain)
+    return ""
 
 
 def sockets(settings: PostgresSettings | PostgresTarget) -> tuple[str, ...]:

@@ -108,7 +108,7 @@ def read(connection: Connection) -> dict[str, Any]:
 
 def alike(known: Mapping[str, Any]) -> list[str]:
     """Describe what can be called instead of the server's own functions."""
-    return _some(known.get("alike", ()), ", named like the server's own")
+    return _some(known.get("alike", ()), ", which has the name of a function of the server")
 
 
 def met(known: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from drd.kinds.postgres import foreign_calls
 from drd.kinds.postgres.connection import Connection
 from drd.kinds.postgres.manifest import OTHERS_CODE
 from drd.kinds.postgres.server_text import shown
-from drd.model.text import counted
+from drd.model.text import counted, some
 from drd.ports import Finding
 
 _SHOWN = 5
@@ -97,10 +97,7 @@ AS_OWNER = (
     "--as-owner restores with the rights of the database's owner, so that their code does not "
     "run as a superuser"
 )
-TABLES = (
-    "--into NAME --as-owner without --table restores the whole database beside this one with the "
-    "rights of its owner, so that their code does not run as a superuser"
-)
+TABLES = "--into NAME --as-owner without --table avoids it: the whole database, beside this one"
 """The remedy when single tables are restored."""
 
 
@@ -116,23 +113,33 @@ def finding(
             f"functions of other users may run as superuser {user} during the restore; the "
             "restore point does not list them"
         )
+    elif hint == TABLES:
+        told = _in_short(known, user)
     else:
-        told = "; ".join(_sentences(known, user, asked=hint != TABLES))
+        told = "; ".join(_sentences(known, user))
     if not told:
         return None
-    return Finding("code-of-others", "warning", component, f"{told}; {hint}", f"{hint}.")
+    return Finding("code-of-others", "warning", component, told, f"{hint}.")
 
 
-def _sentences(known: Mapping[str, Any], user: str, *, asked: bool) -> Iterator[str]:
-    """Return the sentences of the finding. `asked`: the plan's own queries follow the restore."""
+def _in_short(known: Mapping[str, Any], user: str) -> str:
+    """Return one line for a person who wants some tables, and meets it in each such command."""
+    functions, expressions = known.get("functions", ()), known.get("expressions", ())
+    owners = dict.fromkeys([*(owner for _, owner, _ in functions), *(o for o, _ in expressions)])
+    if not owners:
+        return ""
+    of = some([shown(str(owner)) for owner in owners])
+    return f"the dump contains code of {of}, which runs as superuser {user} during the restore"
+
+
+def _sentences(known: Mapping[str, Any], user: str) -> Iterator[str]:
+    """Return the sentences of the finding; the plan's own queries follow the restore."""
     parts = [*_functions(known.get("functions", ())), *_expressions(known.get("expressions", ()))]
     if parts:
         yield (
             f"this code of other users would run as superuser {user} during the restore: "
             f"{', '.join(parts)}"
         )
-    if not asked:
-        return
     lead = "" if parts else f"this code of other users would run as superuser {user} "
     where = f"{lead}if a check, a step or a command uses it: "
     where = f"also, {where}" if parts else where

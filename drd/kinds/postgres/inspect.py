@@ -19,6 +19,7 @@ from drd.kinds.postgres.connection import Connection, connect, interruptible, wo
 from drd.kinds.postgres.fingerprint import describe, names_of
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint
 from drd.model.units import format_duration, to_rfc3339
+from drd.ports import Inspector
 
 _SHOW = re.compile(r"\s*show\s+[a-z_][\w.]*\s*;?\s*", re.IGNORECASE | re.ASCII)
 """Matches SHOW and the name of a setting: a cursor cannot return its value."""
@@ -115,7 +116,7 @@ def jsonable(value: Any) -> Any:
     return str(value)
 
 
-class PostgresInspector:
+class PostgresInspector(Inspector):
     """Asks one database read-only questions; connects at the first one. `environment` adds to the
     address's variables what a command needs to log in.
     """

@@ -48,6 +48,10 @@ class KeptDatabase:
                     asides.append(Aside(self._component, place, f"database {kept}", size, former))
         return asides
 
+    def require_exchangeable(self, *, back: bool) -> None:
+        with as_target_error(f"cannot search for the kept copy of {self._component}"):
+            self._names()[1].require_exchangeable(back=back)
+
     def swap(self, *, back: bool) -> None:
         with as_target_error(
             f"cannot exchange the present database of {self._component} and its kept copy (drd "

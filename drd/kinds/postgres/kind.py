@@ -14,6 +14,7 @@ from drd.kinds.postgres import SPEC, database, naming, server
 from drd.kinds.postgres import part as parts
 from drd.kinds.postgres.address import address_of
 from drd.kinds.postgres.connection import connect, words
+from drd.kinds.postgres.fingerprint import split_name
 from drd.kinds.postgres.kept_copy import KeptDatabase
 from drd.kinds.postgres.manifest import require_written
 from drd.kinds.postgres.same_place import same_place
@@ -23,6 +24,8 @@ from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.postgres.source import PostgresSource
 from drd.kinds.postgres.tables import PostgresTables
 from drd.kinds.postgres.target import PostgresTargetDatabase
+from drd.kinds.postgres.whole_server import ServerSandbox, is_server, programs_of
+from drd.model.contents import Contents, tables
 from drd.model.plan import Component
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, Fingerprint
@@ -43,6 +46,8 @@ class PostgresKind(Kind):
     def sandbox(
         self, component: Component, snapshot: ComponentSnapshot, place: Workplace
     ) -> Destination:
+        if is_server(snapshot):
+            return ServerSandbox(component.name, _settings(component).bin_dir, snapshot, place)
         return PostgresSandbox(component.name, _settings(component).bin_dir, snapshot, place)
 
     def target(
@@ -61,7 +66,14 @@ class PostgresKind(Kind):
                     "of the target into a database in use",
                     hint="restore the whole database beside this one: --into NAME --as-owner.",
                 )
-            return PostgresTables(component.name, settings, place, part, no_owner=options.no_owner)
+            return PostgresTables(
+                component.name,
+                settings,
+                place,
+                part,
+                no_owner=options.no_owner,
+                until=options.until,
+            )
         return PostgresTargetDatabase(
             component.name,
             settings,
@@ -70,6 +82,7 @@ class PostgresKind(Kind):
             database=_name_of(part),
             keep=options.keep,
             as_owner=options.as_owner,
+            until=options.until,
         )
 
     def kept(
@@ -87,6 +100,15 @@ class PostgresKind(Kind):
     def narrow(self, snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
         return parts.narrow(snapshot, part)
 
+    def contents(self, snapshot: ComponentSnapshot, within: str | None) -> Contents:
+        return tables(
+            snapshot,
+            within,
+            selects=lambda name, asked: asked == name or asked in split_name(name),
+            separator=".",
+            look="pg_restore --list FILE",
+        )
+
     def live(
         self, component: Component, part: Part, like: Fingerprint, budget_s: float
     ) -> Fingerprint:
@@ -100,7 +122,10 @@ class PostgresKind(Kind):
         return server.sweep(directory)
 
     def tools(self, component: Component, snapshot: ComponentSnapshot) -> Mapping[str, str]:
-        return sandbox_tools(snapshot, _settings(component).bin_dir)
+        bin_dir = _settings(component).bin_dir
+        if is_server(snapshot):
+            return {"PostgreSQL": programs_of(snapshot, bin_dir).version}
+        return sandbox_tools(snapshot, bin_dir)
 
     def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:
         """Start a sandbox, and make an empty database like the source's in it if the source can be

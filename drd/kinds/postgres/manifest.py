@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from drd.model import strict
+from drd.model.adopted import ROLLED_FORWARD
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint
 
 SESSION_SETTINGS = (
@@ -24,6 +25,15 @@ SESSION_SETTINGS = (
 OTHERS_CODE = "others_code"
 """The fact about code of other users that a superuser would run."""
 
+ADOPTED = "adopted"
+"""The fact that another tool made the dump: nobody knows its roles, versions and properties."""
+
+SERVER = "server"
+"""The fact that the copy is that of a whole server, which has the database."""
+
+BACKUP = "backup"
+"""The fact that names the backup of a whole server."""
+
 MOST_ROLES = 1_000_000
 _LONGEST_NAME = 1024
 """The longest name in bytes: NAMEDATALEN is 64 unless somebody built a server with more."""
@@ -34,6 +44,7 @@ _PARAMETER_RIGHTS = ("SET", "ALTER SYSTEM")
 _ROLE_FLAGS = (
     "superuser", "inherit", "createrole", "createdb", "login", "replication", "bypassrls",
 )  # fmt: skip
+_BACKUP = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _VERSION = re.compile(r"[\w.~+() -]{1,100}")
 
 
@@ -65,6 +76,7 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
 
 def _facts(facts: Mapping[str, Any], component: str) -> None:
     place = f"facts of {component}"
+    _adopted(facts, place)
     wanted = filename(component)
     if strict.member(facts, "filename", place) != wanted:
         raise strict.refuse(f"{place}.filename", f"is not {wanted}", facts["filename"])
@@ -87,6 +99,14 @@ def _facts(facts: Mapping[str, Any], component: str) -> None:
         strict.one_of(key, f"a name in {place}.settings", SESSION_SETTINGS)
         if not strict.text(value, f"{place}.settings.{key}", most=_LONGEST_NAME).isprintable():
             raise strict.refuse(f"{place}.settings.{key}", "is not printable", value)
+
+
+def _adopted(facts: Mapping[str, Any], place: str) -> None:
+    for key in (ADOPTED, SERVER):
+        strict.flag(facts.get(key, False), f"{place}.{key}")
+    for key in (BACKUP, ROLLED_FORWARD):
+        if key in facts:
+            strict.matching(facts[key], f"{place}.{key}", _BACKUP, "name of a backup")
 
 
 def _others_code(value: Any, place: str) -> None:

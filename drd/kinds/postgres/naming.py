@@ -10,7 +10,7 @@ from drd.kinds.postgres.fingerprint import split_name
 from drd.kinds.postgres.quoting import ident
 from drd.model.single_item import Part, hint_of_names, near
 from drd.model.snapshot import DatabaseFingerprint
-from drd.model.text import counted, either
+from drd.model.text import either, some
 
 LIMIT = 63
 """The longest name in bytes (NAMEDATALEN less one)."""
@@ -143,7 +143,7 @@ def _find(asked: str, names: Mapping[str, tuple[str, str]] | None, component: st
     raise NotInPoint(
         f"this restore point of component {component} does not contain table {asked}",
         hint=hint_of_names(close)
-        or f"check the name: the restore point contains {counted(len(names), 'table')}.",
+        or f"check the name: the restore point contains {some(sorted(names), 10)}.",
     )
 
 

@@ -27,13 +27,16 @@ def require_own_session(address: Address, first: Connection) -> str | None:
         pids = [(c is second, _pid(c)) for c in asked]
         if len(set(pids)) != 2 or len({pid for _, pid in pids}) != 2:
             raise SourceError(
-                f"{address.named} leads to a pooler in transaction mode: two statements of one "
-                "connection reach different server processes",
+                f"{address.named} is the address of a connection pooler in transaction mode: "
+                "two statements of one connection reach different server processes",
                 hint=_HINT,
             )
         _share_snapshot(address, first, second)
     if first.info.backend_pid != pids[0][1]:
-        return f"{address.named} leads to a pooler in session mode; use the server's own port"
+        return (
+            f"{address.named} is the address of a connection pooler in session mode: use the "
+            "server's own port"
+        )
     return None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import psycopg
 
-from drd.errors import SourceError, TargetNotEmpty
+from drd.errors import SourceError, TargetError, TargetNotEmpty
 from drd.kinds.postgres import database
 from drd.kinds.postgres.cluster import Cluster
 from drd.kinds.postgres.connection import words
@@ -111,9 +111,22 @@ class DatabasePublication:
             ]
         return []
 
+    def _ways(self, *, back: bool) -> tuple[str, str]:
+        return (self.aside, self.after) if back else (self.after, self.aside)
+
+    def require_exchangeable(self, *, back: bool) -> None:
+        """Raise TargetError if a rename would find its new name taken."""
+        give, take = self._ways(back=back)
+        if all(self._cluster.has(name) for name in (give, self.final, take)):
+            raise TargetError(
+                f"cannot rename database {self.final} to {take}: both exist beside the kept copy "
+                f"{give}",
+                hint=f"drd did not make database {take}: rename or drop it, then try again.",
+            )
+
     def swap(self, *, back: bool) -> None:
         """Give the final name to the former database (`back`) or to the one that this run made."""
-        give, take = (self.aside, self.after) if back else (self.after, self.aside)
+        give, take = self._ways(back=back)
         if not self._cluster.has(give):
             return
         statements = _named(give, self.final, closed=False)

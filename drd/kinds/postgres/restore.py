@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from drd.kinds.postgres.as_owner import LEFT_OUT, owners_login
 from drd.kinds.postgres.cluster import Cluster, as_target_error
 from drd.kinds.postgres.connection import connect, password_file
 from drd.kinds.postgres.load import Load
-from drd.kinds.postgres.manifest import filename
+from drd.kinds.postgres.manifest import ADOPTED, filename
 from drd.kinds.postgres.publish import DatabasePublication
 from drd.kinds.postgres.server import says_no_space
 from drd.kinds.postgres.server_text import shown
@@ -66,6 +66,7 @@ class Restorer:
         self._names = DatabasePublication(cluster, order.component, order.place.run)
         self._jobs = order.place.jobs
         self._made = False
+        self._compares = True
 
     def make_working(self, facts: Mapping[str, Any]) -> None:
         """Make the empty working database with the saved properties except for its owner. Raises
@@ -92,6 +93,9 @@ class Restorer:
         on_progress: OnProgress,
     ) -> Restored:
         """Restore all of it. Raises TargetError in the words of the server or of pg_restore."""
+        if snapshot.facts.get(ADOPTED, False):
+            self._order = replace(self._order, no_owner=True)
+            self._compares = False
         order, names = self._order, self._names
         if "database" not in private or "globals" not in private:
             raise TargetError(
@@ -253,6 +257,8 @@ class Restorer:
         return tick
 
     def _compare(self, name: str, saved: database.Properties, notes: list[str]) -> list[str]:
+        if not self._compares:
+            return []
         with connect(self._cluster.undisturbed(name)) as connection:
             now = database.read(connection)
         if name == self._names.working:  # its comment comes with the final name
@@ -273,6 +279,20 @@ def first_error(done: Completed) -> str:
             told.append(line.strip())
     text = " ".join(word for word in told if word).removeprefix("pg_restore: error: ")
     return f"{text[:_SAID]} …" if len(text) > _SAID else text or done.complaint
+
+
+def sandbox_findings(
+    component: str, programs: Callable[[], PostgresPrograms], place: Workplace, needed: int
+) -> list[Finding]:
+    """Check whether a server for a sandbox is installed, and has room for so many bytes."""
+    try:
+        version = programs().version
+    except SandboxUnavailable as error:
+        return [Finding("sandbox", "error", component, error.message, error.hint)]
+    return [
+        Finding("sandbox", "ok", component, f"PostgreSQL {version}"),
+        room(component, place, needed),
+    ]
 
 
 def room(component: str, place: Workplace, needed: int) -> Finding:

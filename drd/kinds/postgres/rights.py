@@ -45,16 +45,17 @@ SELECT format('%I.%I', n.nspname, c.relname), c.relforcerowsecurity
  ORDER BY 1"""
 
 _LARGE_OBJECTS = """
-SELECT l.oid FROM pg_catalog.pg_largeobject_metadata l
- WHERE NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)
-   AND NOT pg_catalog.pg_has_role(l.lomowner, 'USAGE')
-   AND NOT EXISTS (
+SELECT l.oid, EXISTS (
        SELECT 1 FROM pg_catalog.aclexplode(l.lomacl) a
         WHERE a.privilege_type = 'SELECT'
           AND CASE WHEN a.grantee = 0 THEN true
                    ELSE pg_catalog.pg_has_role(a.grantee, 'USAGE') END)
+  FROM pg_catalog.pg_largeobject_metadata l
+ WHERE NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)
+   AND NOT pg_catalog.pg_has_role(l.lomowner, 'USAGE')
    AND pg_catalog.current_setting('lo_compat_privileges') = 'off'
  ORDER BY 1"""
+"""Those that the user can read by a grant on each alone, or cannot read."""
 
 _SUPERUSER_ONLY = """
 SELECT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user),
@@ -147,20 +148,27 @@ def _row_security(connection: Connection, role: str) -> Finding:
 
 
 def _large_objects(connection: Connection, role: str) -> Finding:
-    oids = [str(row[0]) for row in _rows(connection, _LARGE_OBJECTS)]
-    if not oids:
+    rows = _rows(connection, _LARGE_OBJECTS)
+    if not rows:
         return Finding("large-objects", "ok", "", "every large object can be read")
-    user = _quoted(connection, role)
+    user, database = _quoted(connection, role), _quoted(connection, connection.info.dbname)
+    lasting = f"ALTER ROLE {user} IN DATABASE {database} SET lo_compat_privileges = on;"
+    hint = f"{lasting} -- as a superuser: also for large objects that are made later."
+    oids = [str(oid) for oid, granted in rows if not granted]
+    if not oids:
+        text = f"user {role} can read the large objects of today, but no new one: after the next "
+        text += "one each backup is incomplete"
+        return Finding("large-objects", "warning", "", text, hint)
     if len(oids) <= _SHOWN:
-        hint = f"GRANT SELECT ON LARGE OBJECT {', '.join(oids)} TO {user};"
+        once = f"GRANT SELECT ON LARGE OBJECT {', '.join(oids)} TO {user};"
     else:
-        hint = _GRANT_LARGE_OBJECTS.replace("ROLE", user)
+        once = _GRANT_LARGE_OBJECTS.replace("ROLE", user)
     return Finding(
         "large-objects",
         "error",
         "",
         f"user {role} cannot read {counted(len(oids), 'large object')}: {_few(oids)}",
-        f"{hint} -- new large objects need this grant again, except for their owner or a superuser",
+        f"{hint} Without a superuser, for each new one again: {once}",
     )
 
 
@@ -217,7 +225,7 @@ def _code_of_others(connection: Connection, role: str) -> Finding:
         "warning",
         "",
         f"user {role} is a superuser, and drd's counts and queries at each backup may run code of "
-        f"other users with these rights: {', '.join(code)}",
+        f"other users as this superuser: {', '.join(code)}",
         "CREATE ROLE drd_backup LOGIN; -- or another name, and name it in dsn: drd doctor "
         "then says which rights it lacks",
     )

@@ -15,9 +15,10 @@ from drd.kinds.file_system import fresh
 from drd.kinds.postgres.cluster import Cluster
 from drd.kinds.postgres.connection import words
 from drd.kinds.postgres.inspect import PostgresInspector
-from drd.kinds.postgres.restore import RestoreOrder, Restorer, dump_file, no_space, room
+from drd.kinds.postgres.manifest import ADOPTED
+from drd.kinds.postgres.restore import RestoreOrder, Restorer, dump_file, no_space, sandbox_findings
 from drd.kinds.postgres.server import ThrowAwayServer, sandbox_programs
-from drd.kinds.postgres.tools import programs_for
+from drd.kinds.postgres.tools import newest_major, programs_for
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import Finding, Inspector, OnProgress, Restored, Workplace
 
@@ -47,19 +48,15 @@ class PostgresSandbox:
         *,
         overwrite: bool,  # noqa: ARG002 - nothing of anybody's is here
     ) -> list[Finding]:
-        name = self._component
-        try:
-            programs = sandbox_programs(self._major(), self._bin_dir)
-        except SandboxUnavailable as error:
-            return [Finding("sandbox", "error", name, error.message, error.hint)]
-        needed = snapshot.bytes + int(snapshot.facts["database_bytes"])
-        return [
-            Finding("sandbox", "ok", name, f"PostgreSQL {programs.version}"),
-            room(self._component, self._place, needed),
-        ]
+        return sandbox_findings(
+            self._component,
+            lambda: sandbox_programs(self._major(), self._bin_dir),
+            self._place,
+            snapshot.bytes + int(snapshot.facts["database_bytes"]),
+        )
 
     def _major(self) -> int:
-        return _major_of(self._snapshot)
+        return _major_of(self._snapshot, self._bin_dir)
 
     def prepare(self) -> None:
         if self._server is not None and self._server.running and self._restorer is not None:
@@ -127,7 +124,8 @@ class PostgresSandbox:
         finally:
             shutil.rmtree(landing, ignore_errors=True)
         notes = done.notes
-        if self._server.programs.major != snapshot.facts["server_major"]:
+        adopted = snapshot.facts.get(ADOPTED, False)
+        if not adopted and self._server.programs.major != snapshot.facts["server_major"]:
             here, there = self._server.programs.version, snapshot.facts["server_version"]
             notes += (f"restored into PostgreSQL {here}; the source was version {there}",)
         facts = {
@@ -154,13 +152,15 @@ class PostgresSandbox:
         shutil.rmtree(self._place.directory / "landing", ignore_errors=True)
 
 
-def _major_of(snapshot: ComponentSnapshot) -> int:
+def _major_of(snapshot: ComponentSnapshot, bin_dir: str | None) -> int:
+    if snapshot.facts.get(ADOPTED, False):
+        return newest_major("postgres", bin_dir)
     return max(int(snapshot.facts["server_major"]), int(snapshot.facts["pg_dump_major"]))
 
 
 def sandbox_tools(snapshot: ComponentSnapshot, bin_dir: str | None) -> Mapping[str, str]:
     """Return the programs of a sandbox for this snapshot: server and pg_restore."""
-    server = sandbox_programs(_major_of(snapshot), bin_dir)
+    server = sandbox_programs(_major_of(snapshot, bin_dir), bin_dir)
     loader = programs_for(server.major, "pg_restore", bin_dir=str(server.directory))
     return {"PostgreSQL": server.version, "pg_restore": loader.version}
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from drd import process
 from drd.errors import DrdError, SandboxUnavailable, ToolError
-from drd.kinds.postgres.address import Address
+from drd.kinds.postgres.address import NO_PASSFILE, NO_PASSWORD, Address
 from drd.kinds.postgres.connection import PASSFILE, connect, no_event_triggers
 from drd.kinds.postgres.template import ClusterTemplate
 from drd.kinds.postgres.tools import PostgresPrograms, programs_for
@@ -132,7 +132,9 @@ class ThrowAwayServer:
                 "dbname": database,
                 "application_name": "drd",
                 "options": f"{OWN_SESSIONS} {no_event_triggers(self.programs.major)}".strip(),
-            }
+                "passfile": NO_PASSFILE,
+            },
+            password=NO_PASSWORD,
         )
 
     def start(self) -> None:
@@ -141,7 +143,7 @@ class ThrowAwayServer:
         """
         if self.running:
             return
-        _end_server(self._base)
+        end_server(self._base)
         self._make_directories()
         template = self._template()
         if template is not None and template.copy(self._data, self._as_user):
@@ -171,7 +173,7 @@ class ThrowAwayServer:
         child, self._child = self._child, None
         if child is not None:
             child.stop(signal.SIGQUIT)
-        _end_server(self._base)
+        end_server(self._base)
         self._close_log()
 
     def _make_directories(self) -> None:
@@ -191,7 +193,7 @@ class ThrowAwayServer:
             (self._base / "sockets").symlink_to(self._sockets)
 
     def _give_to_user(self, directory: Path) -> None:
-        _give(directory, self._place.run_as)
+        give(directory, self._place.run_as)
 
     def _require_passage(self, user: str) -> None:
         """Require that the server's user can enter its directory; the error names the first parent
@@ -335,7 +337,9 @@ def _passes(directory: Path, user: str) -> bool:
     return process.run(command).exit_code == 0
 
 
-def _give(directory: Path, user: str | None) -> None:
+def give(path: Path, user: str | None, *, within: int | None = None) -> None:
+    """Give a file to the user of the server; a link itself, not what it leads to. `within` is the
+    open directory of a path that is only a name."""
     if user is None:
         return
     try:
@@ -343,9 +347,9 @@ def _give(directory: Path, user: str | None) -> None:
     except KeyError:
         raise SandboxUnavailable(
             f"user {user}, who should run the sandbox's server, does not exist",
-            hint="create it, or set run_as in drd.yaml to one that exists.",
+            hint="create this user, or set run_as in drd.yaml to an existing user.",
         ) from None
-    os.chown(directory, account.pw_uid, account.pw_gid)
+    os.chown(path, account.pw_uid, account.pw_gid, dir_fd=within, follow_symlinks=False)
 
 
 def sweep(directory: Path) -> list[str]:
@@ -355,7 +359,7 @@ def sweep(directory: Path) -> list[str]:
     notes = []
     base, landing = directory / "server", directory / "landing"
     if base.is_dir() and not base.is_symlink():
-        pids = _end_server(base)
+        pids = end_server(base)
         notes.append(
             f"ended the abandoned PostgreSQL server in {base} (pid {pids[0] if pids else '-'})"
         )
@@ -366,7 +370,7 @@ def sweep(directory: Path) -> list[str]:
     return notes
 
 
-def _end_server(base: Path) -> list[int]:
+def end_server(base: Path) -> list[int]:
     """End the processes of a server's directory, remove it and its sockets; return the pids. Its
     content belongs to the server's user, which may have run code of the data: no link in it is
     followed.

@@ -10,6 +10,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +43,16 @@ from drd.kinds.postgres.target import BEGUN, PostgresTargetDatabase
 from drd.kinds.publish import read_journal, write_journal
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot
-from drd.ports import Finding, Inspector, OnProgress, Progress, Restored, Workplace
+from drd.ports import (
+    Finding,
+    Inspector,
+    OnProgress,
+    Progress,
+    Restored,
+    Task,
+    Usage,
+    Workplace,
+)
 from drd.process import Command, check_cancelled, run
 
 _PLACED = "tables.json"
@@ -72,8 +83,9 @@ class PostgresTables(PostgresTargetDatabase):
         part: Part,
         *,
         no_owner: bool,
+        until: datetime | None = None,
     ) -> None:
-        super().__init__(component, settings, place, no_owner=no_owner)
+        super().__init__(component, settings, place, no_owner=no_owner, until=until)
         self._part = part
 
     # before
@@ -176,6 +188,12 @@ class PostgresTables(PostgresTargetDatabase):
         where = next(iter(super().writes(snapshot)), "")
         return tuple(f"table {ident(schema)}.{n} in {where}" for n in names) if where else ()
 
+    def in_use(self, snapshot: ComponentSnapshot) -> list[Usage]:  # noqa: ARG002
+        return []  # the copies are new, and what is there stays
+
+    def left_to_do(self, snapshot: ComponentSnapshot) -> tuple[Task, ...]:  # noqa: ARG002
+        return ()
+
     def check_private(self, private: Mapping[str, Any]) -> list[Finding]:  # noqa: ARG002
         return []  # the tables are all that comes back
 
@@ -184,11 +202,11 @@ class PostgresTables(PostgresTargetDatabase):
     def restore(
         self,
         snapshot: ComponentSnapshot,
-        private: Mapping[str, Any],  # noqa: ARG002 - the tables are all that comes back
+        private: Mapping[str, Any],
         *,
         on_progress: OnProgress,
     ) -> Restored:
-        landing = self._place.directory / "landing"
+        landing = self._landing
         (self._place.directory / BEGUN).touch(mode=0o600)
         what = f"cannot restore {', '.join(self._part.tables)}"
         try:
@@ -197,8 +215,10 @@ class PostgresTables(PostgresTargetDatabase):
                     return Restored(("this run has restored it already",))
                 clear(inside, self._place.mark)
                 self._require_free(inside)
-                copies, notes = self._take_out(snapshot, landing, inside, on_progress)
-                return self._put_in(inside, copies, notes)
+                at_hand = self._at_hand(snapshot, private, on_progress)
+                copies, notes = self._take_out(at_hand.snapshot, landing, inside, on_progress)
+                done = self._put_in(inside, copies, [*at_hand.notes, *notes])
+                return replace(done, **at_hand.replayed)
         finally:
             shutil.rmtree(landing, ignore_errors=True)
 
@@ -249,7 +269,7 @@ class PostgresTables(PostgresTargetDatabase):
         return copies, extracted.notes
 
     def _put_in(self, inside: Connection, copies: Copies, notes: list[str]) -> Restored:
-        shutil.rmtree(self._place.directory / "landing", ignore_errors=True)
+        shutil.rmtree(self._landing, ignore_errors=True)
         cluster, mark = self._reach(), self._place.mark
         working = DatabasePublication(cluster, self._component, self._place.run).working
         file = self._place.directory / "tables.dump"

@@ -6,7 +6,10 @@ import shutil
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import psycopg
@@ -18,17 +21,37 @@ from drd.kinds.postgres import foreign_code, risky_roles
 from drd.kinds.postgres.address import Address, address_of
 from drd.kinds.postgres.as_owner import drop_login, login_for_questions
 from drd.kinds.postgres.cluster import Cluster, as_target_error
-from drd.kinds.postgres.connection import PASSFILE, connect, path_option, words, write_password_file
+from drd.kinds.postgres.connection import (
+    PASSFILE,
+    LoginRefused,
+    connect,
+    path_option,
+    words,
+    write_password_file,
+)
 from drd.kinds.postgres.inspect import PostgresInspector
+from drd.kinds.postgres.manifest import ADOPTED
 from drd.kinds.postgres.publish import DatabasePublication
 from drd.kinds.postgres.restore import RestoreOrder, Restorer, dump_file, room
 from drd.kinds.postgres.sandbox import extension_hint, missing_extensions
+from drd.kinds.postgres.sessions import sessions
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.postgres.target_rights import rights_findings
 from drd.kinds.postgres.target_server import missing_locale, server_room
 from drd.kinds.postgres.tools import PostgresPrograms, programs_for
+from drd.kinds.postgres.whole_server import Dumped, dumped, is_server
 from drd.model.snapshot import ComponentSnapshot
-from drd.ports import Finding, Inspector, OnProgress, Restored, Workplace
+from drd.ports import (
+    Finding,
+    Inspector,
+    NamedDestination,
+    OnProgress,
+    Restored,
+    RestoredPlace,
+    Task,
+    Usage,
+    Workplace,
+)
 
 _OVERWRITE = "overwrite"
 # Says in the workplace that the operator agreed, for whoever continues a killed recovery.
@@ -37,13 +60,8 @@ BEGUN = "begun"
 # Says there that the server may hold a working database of this run, for whoever clears up after
 # it.
 
-_STATISTICS = (
-    "planner statistics are not part of a dump: autovacuum collects them, or run "
-    "vacuumdb --analyze-in-stages"
-)
 
-
-class PostgresTargetDatabase:
+class PostgresTargetDatabase(NamedDestination):
     """The database that a target's dsn names, on its server; it is created if it is missing."""
 
     def __init__(
@@ -56,8 +74,11 @@ class PostgresTargetDatabase:
         database: str | None = None,
         keep: bool = False,
         as_owner: bool = False,
+        until: datetime | None = None,
     ) -> None:
-        """`database` replaces the one that the dsn names."""
+        """`database` replaces the one that the dsn names; `until` is where a restore of a whole
+        server stops."""
+        self._until = until
         self._component = component
         self._settings = settings
         self._database = database
@@ -71,11 +92,13 @@ class PostgresTargetDatabase:
         self._restorer: Restorer | None = None
         self._inspector: PostgresInspector | None = None
         self._asking = threading.Lock()
+        self._is_of_whoever_runs = False
 
     def _reach(self) -> Cluster:
         """Connect on first use. Raises TargetError."""
         if self._cluster is None:
             given = address_of(self._settings.dsn)
+            self._is_of_whoever_runs = not given.params.get("user")
             cluster = Cluster(given, self._place.mark)
             own = given.dbname or cluster.admin().info.user
             if self._database == own:
@@ -105,7 +128,8 @@ class PostgresTargetDatabase:
             cluster = self._reach()
             version = cluster.admin().info.parameter_status("server_version") or ""
         except DrdError as error:
-            return [Finding("target", "error", name, error.message, error.hint)]
+            login = self._is_of_whoever_runs and isinstance(error.__cause__, LoginRefused)
+            return [Finding("target", "error", name, error.message, error.hint, login=login)]
         return [
             Finding("target", "ok", name, f"PostgreSQL {version} answers"),
             self._found("version", lambda: self._versions(cluster, snapshot)),
@@ -121,7 +145,13 @@ class PostgresTargetDatabase:
             self._found("locale", lambda: missing_locale(cluster, snapshot.facts["locale"])),
             self.room(snapshot),
             *server_room(cluster, name, snapshot, self._place.directory),
-            *rights_findings(cluster, name, snapshot.facts, no_owner=self._no_owner),
+            *rights_findings(
+                cluster,
+                name,
+                snapshot.facts,
+                no_owner=self._no_owner or bool(snapshot.facts.get(ADOPTED)),
+                login=self._is_of_whoever_runs,
+            ),
         ]
         facts = snapshot.facts
         missing = cluster.missing_tablespaces([*facts["tablespaces"], facts["tablespace"]])
@@ -179,6 +209,8 @@ class PostgresTargetDatabase:
 
     def _versions(self, cluster: Cluster, snapshot: ComponentSnapshot) -> str:
         here = cluster.version // 10000
+        if snapshot.facts.get(ADOPTED, False) and not is_server(snapshot):
+            return f"the target has PostgreSQL {here}; another tool made the dump"
         source, dump = snapshot.facts["server_major"], snapshot.facts["pg_dump_major"]
         if here < max(source, dump):
             made = f"pg_dump {dump}" if dump > source else f"PostgreSQL {source}"
@@ -217,8 +249,8 @@ class PostgresTargetDatabase:
 
     def prepare(self) -> None:
         """Make the empty working database, unless this run has already published one."""
-        if self._checked_snapshot is None:
-            return
+        if self._checked_snapshot is None or is_server(self._checked_snapshot):
+            return  # only the restored server can say how its database was made
         with as_target_error(f"cannot restore {self._component}"):
             if not DatabasePublication(self._reach(), self._component, self._place.run).done:
                 self._begin().make_working(self._checked_snapshot.facts)
@@ -250,18 +282,52 @@ class PostgresTargetDatabase:
         return not self.room(snapshot).failed
 
     def landing(self) -> Path:
-        return fresh(self._place.directory / "landing", parents=True)
+        return fresh(self._landing, parents=True)
+
+    @property
+    def _landing(self) -> Path:
+        return self._place.for_server.directory / "landing"
 
     def restore(
         self, snapshot: ComponentSnapshot, private: Mapping[str, Any], *, on_progress: OnProgress
     ) -> Restored:
-        landing = self._place.directory / "landing"
         try:
-            dump = dump_file(landing, snapshot)
-            done = self._begin().restore(snapshot, private, dump, on_progress)
+            at_hand = self._at_hand(snapshot, private, on_progress)
+            dump = dump_file(self._landing, at_hand.snapshot)
+            done = self._begin().restore(at_hand.snapshot, at_hand.private, dump, on_progress)
         finally:
-            shutil.rmtree(landing, ignore_errors=True)
-        return Restored((*done.notes, _STATISTICS), done.differences, done.not_restored, done.facts)
+            shutil.rmtree(self._landing, ignore_errors=True)
+        return replace(done, notes=(*at_hand.notes, *done.notes), **at_hand.replayed)
+
+    def _at_hand(
+        self, snapshot: ComponentSnapshot, private: Mapping[str, Any], on_progress: OnProgress
+    ) -> Dumped:
+        """Return what has landed as a dump; a whole server makes one now."""
+        if not is_server(snapshot):
+            return Dumped(snapshot, private, "", ())
+        return dumped(
+            self._component,
+            snapshot,
+            private,
+            self._place.for_server,
+            on_progress=on_progress,
+            until=self._until,
+        )
+
+    def in_use(self, snapshot: ComponentSnapshot) -> list[Usage]:  # noqa: ARG002 - one database
+        with as_target_error(f"cannot list the sessions of {self._component}"):
+            return sessions(self._reach())
+
+    def now_at(self, snapshot: ComponentSnapshot) -> RestoredPlace:
+        address = self._reach().address
+        names = {"host": "host", "port": "port", "dbname": "database", "user": "user"}
+        values = {name: address.params[k] for k, name in names.items() if k in address.params}
+        return RestoredPlace(places=self.writes(snapshot), address=address.uri, values=values)
+
+    def left_to_do(self, snapshot: ComponentSnapshot) -> tuple[Task, ...]:  # noqa: ARG002
+        text = "collect planner statistics, which no dump contains: queries may be slow until then"
+        command = f"vacuumdb --analyze-in-stages --dbname={quote(self._reach().address.uri)}"
+        return (Task(code="analyze", text=text, command=command),)
 
     def inspector(self) -> Inspector:
         with self._asking:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from drd.kinds.postgres.cluster import Cluster
@@ -26,6 +27,14 @@ SELECT w.name, r.oid IS NOT NULL,
 
 
 def rights_findings(
+    cluster: Cluster, name: str, facts: Mapping[str, Any], *, no_owner: bool, login: bool = False
+) -> list[Finding]:
+    """Return findings about the user's rights, by `login` those of whoever runs drd."""
+    found = _findings(cluster, name, facts, no_owner=no_owner)
+    return [replace(finding, login=login) for finding in found]
+
+
+def _findings(
     cluster: Cluster, name: str, facts: Mapping[str, Any], *, no_owner: bool
 ) -> list[Finding]:
     """Return findings about the user's rights. A superuser may do everything. Other users need the

@@ -64,6 +64,13 @@ def programs_for(
     return min(fitting, key=lambda p: p.major)
 
 
+def newest_major(tool: str, bin_dir: str | None) -> int:
+    """Return the newest installed major version, 0 if there is none."""
+    if bin_dir is not None:
+        return 0  # the programs that the plan names are used, whatever their version
+    return max((p.major for p in _installed(tool)), default=0)
+
+
 def _asked(directory: Path, tool: str, *, package: str) -> PostgresPrograms:
     path = process.find_tool(tool, package=package, bin_dir=directory)
     return PostgresPrograms(directory, _version(path))

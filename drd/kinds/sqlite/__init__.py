@@ -34,5 +34,7 @@ SPEC = KindSpec(
     queries_only_read=True,
     by_hand="drd.kinds.sqlite.by_hand:by_hand",
     programs={"sqlite3": ("sqlite3",)},
-    starting=Starting("drd.kinds.sqlite.discovery:wishes"),
+    starting=Starting("drd.kinds.sqlite.discovery:wishes", find="drd.kinds.sqlite.discovery:found"),
+    adopts="drd.kinds.sqlite.adopted:adopts",
+    recognises="drd.kinds.sqlite.dump_file:recognise",
 )

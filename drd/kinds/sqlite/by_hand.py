@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from shlex import quote
 
-from drd.kinds.sqlite.settings import SqliteTarget
+from drd.kinds.sqlite.settings import SqliteSettings, SqliteTarget
 from drd.model.plan import Component, SecretRef
 from drd.ports.by_hand import ByHand, Passage
 
@@ -19,7 +19,8 @@ def by_hand(
 ) -> ByHand:
     name = component.name
     file = f"{name}.sqlite"
-    where = quote(target.path) if isinstance(target, SqliteTarget) else f'"$(fact {name} path)"'
+    assert isinstance(component.settings, SqliteSettings)
+    where = quote(target.path if isinstance(target, SqliteTarget) else component.settings.path)
     fetch = f"""\
 restic dump "$(snapshot {name})" "/$(fact {name} filename)" > {file}
 [[ $(sqlite3 {file} 'pragma integrity_check') == ok ]]

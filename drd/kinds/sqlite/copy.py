@@ -14,6 +14,7 @@ from drd.kinds.file_system import remove
 from drd.kinds.sqlite.database import connect, in_words, is_about
 from drd.kinds.sqlite.shared_directory import SIDE_FILES, for_reading
 from drd.kinds.sqlite.unwritable import copy_files, is_about_shm
+from drd.kinds.sqlite.without_traces import would_stay
 from drd.model.units import format_duration
 from drd.process import check_cancelled
 from drd.process.threads import run_in_thread
@@ -32,13 +33,15 @@ def consistent_copy(source: Path, copy: Path, *, wait_s: float) -> datetime:
     time.
 
     Writers of a WAL database are not blocked; those of a rollback-journal one wait meanwhile.
-    Unless SQLite cannot read it in place, only SQLite opens the live file: opening and closing it
-    otherwise would drop the locks that this process holds on it. Waits `wait_s` for an exclusive
-    writer. Raises SourceUnreachable (locked) or SourceError.
+    Unless SQLite cannot read it in place, or would leave files of this user there, only SQLite
+    opens the live file: opening and closing it otherwise would drop the locks that this process
+    holds on it. Waits `wait_s` for an exclusive writer. Raises SourceUnreachable (locked) or
+    SourceError.
     """
     _make_private(copy)
     try:
-        return _copy_locked(source, copy, wait_s)
+        if not would_stay(source):
+            return _copy_locked(source, copy, wait_s)
     except sqlite3.Error as error:
         if not is_about_shm(error, source):
             raise in_words(error, source) from error
@@ -71,7 +74,7 @@ def begin_reading(live: sqlite3.Connection, source: Path, wait_s: float) -> date
             if time.monotonic() > deadline:
                 raise SourceUnreachable(
                     f"database {source} stayed locked for {format_duration(wait_s)}",
-                    hint=f"fuser -v {source} shows who uses it: end the process that locks it.",
+                    hint=f"end the process that locks the database. To find it: fuser -v {source}",
                 ) from error
             time.sleep(_POLL_S)
         else:

@@ -121,7 +121,7 @@ def in_words(error: sqlite3.Error, path: Path) -> SourceError:
     if is_about(error, "BUSY", "LOCKED"):
         return SourceUnreachable(
             f"database {path} is locked: {error}",
-            hint=f"fuser -v {path} shows who uses it: end the process that locks it.",
+            hint=f"end the process that locks the database. To find it: fuser -v {path}",
         )
     name = error_name(error)
     hint = _REMEDIES.get(name) or _REMEDIES.get(name.partition("_")[0], "")

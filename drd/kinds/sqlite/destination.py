@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sqlite3
+import stat
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from drd.errors import RepositoryDamaged, SourceError, TargetNotEmpty
-from drd.kinds.file_system import ANOTHER_POINT
+from drd.kinds.file_system import ANOTHER_POINT, is_root
 from drd.kinds.one_file import (
     NOT_EMPTY,
     FileForm,
@@ -17,16 +20,20 @@ from drd.kinds.one_file import (
     OneFileTarget,
     holds_bytes,
     landed_file,
+    owner_of,
 )
 from drd.kinds.sqlite import database
 from drd.kinds.sqlite.inspector import FencedInspector, SqliteInspector
 from drd.kinds.sqlite.manifest import SUFFIX, filename
-from drd.kinds.sqlite.open_by import require_unused, user
+from drd.kinds.sqlite.open_by import holder, require_unused
 from drd.kinds.sqlite.reader import SqliteReader, reads
 from drd.kinds.sqlite.shared_directory import SIDE_FILES, for_reading
+from drd.model.finding_codes import TARGET_DIRECTORY
+from drd.model.restored import Task
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint
 from drd.model.text import counted
-from drd.ports import AS_IT_IS, Inspector, RestoreOptions, Workplace
+from drd.ports import AS_IT_IS, Finding, Inspector, RestoreOptions, Workplace
+from drd.process import rights
 
 FORM = FileForm(SUFFIX, SqliteInspector)
 
@@ -126,20 +133,72 @@ class SqliteTargetDestination(OneFileTarget):
     ) -> None:
         super().__init__(component, path, place, FORM, options)
 
+    def check_access(self, snapshot: ComponentSnapshot) -> list[Finding]:
+        findings = super().check_access(snapshot)
+        if any(f.failed for f in findings) or not is_root() or self._no_owner:
+            return findings
+        shut_out = shut_out_finding(self._publication.target, snapshot)
+        return [*findings, shut_out] if shut_out is not None else findings
+
+    def left_to_do(self, snapshot: ComponentSnapshot) -> tuple[Task, ...]:
+        """Repeat the remedy of a finding of the preflight that nobody has followed meanwhile."""
+        left = super().left_to_do(snapshot)
+        if not is_root() or self._no_owner:
+            return left
+        shut_out = _shut_out(self._publication.target, snapshot)
+        if shut_out is None:
+            return left
+        owner, directory, command = shut_out
+        text = f"let {owner} write in {directory}: SQLite makes files there whenever it writes"
+        return (*left, Task(code=TARGET_DIRECTORY, text=text, command=command))
+
     def prove(self, landed: Path) -> None:
         prove(landed)
 
     def refuse_content(self, target: Path) -> None:
         refuse_content(target)
 
-    def user(self, target: Path) -> str:
-        return user(target)
+    def holder(self, target: Path) -> int | None:
+        return holder(target)
 
     def require_unused(self, target: Path) -> None:
         require_unused(target)
 
     def differences(self, snapshot: ComponentSnapshot) -> tuple[str, ...]:
         return differences(self._publication.target, snapshot)
+
+
+def shut_out_finding(target: Path, snapshot: ComponentSnapshot) -> Finding | None:
+    """Return a finding if the application could read the restored file and no more."""
+    shut_out = _shut_out(target, snapshot)
+    if shut_out is None:
+        return None
+    owner, directory, command = shut_out
+    text = (
+        f"{target} will belong to {owner}, who cannot write in {directory}, where SQLite makes "
+        "files whenever it writes"
+    )
+    return Finding(TARGET_DIRECTORY, "warning", "", text, command)
+
+
+def _shut_out(target: Path, snapshot: ComponentSnapshot) -> tuple[str, Path, str] | None:
+    """Return the owner of the restored file, its directory and the command that helps, if nobody
+    who may write to the file could make SQLite's files beside it.
+    """
+    (uid, gid), mode = owner_of(snapshot), snapshot.facts["mode"]
+    owner = rights.account(uid, gid)
+    writers = [owner] if mode & stat.S_IWUSR else []
+    if mode & stat.S_IWGRP:
+        writers.append(rights.Owner(rights.NOBODY, gid, (gid,), "", "/"))
+    if mode & stat.S_IWOTH:
+        writers.append(rights.Owner(rights.NOBODY, rights.NOBODY, (), "", "/"))
+    directory = target.parent
+    if not writers or any(rights.can_make_in(directory, user) for user in writers):
+        return None
+    of_root = directory.stat().st_uid == 0
+    place = shlex.quote(os.fspath(directory))
+    command = f"chown {owner.name} {place}" if of_root else f"setfacl -m u:{owner.name}:rwx {place}"
+    return owner.name, directory, command
 
 
 def refuse_content(target: Path) -> None:

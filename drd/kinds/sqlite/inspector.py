@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from drd.errors import SourceUnreachable
 from drd.kinds.one_file import FileInspector
 from drd.kinds.sqlite import database
 from drd.kinds.sqlite.reader import SqliteReader
-from drd.kinds.sqlite.shared_directory import DatabasePlace, for_reading, for_writing
+from drd.kinds.sqlite.shared_directory import DatabasePlace, for_writing
+from drd.kinds.sqlite.without_traces import opened
 from drd.model.snapshot import Fingerprint
 
 
@@ -44,13 +45,12 @@ class SqliteInspector(FileInspector):
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        with for_reading(self._path) as place:
+        with ExitStack() as stack:
             try:
-                connection = database.connect(place)
+                connection = stack.enter_context(opened(self._path))
             except sqlite3.Error as error:
                 raise SourceUnreachable(f"cannot open {self._path}: {error}") from error
-            with closing(connection):
-                yield connection
+            yield connection
 
 
 class FencedInspector(FileInspector):

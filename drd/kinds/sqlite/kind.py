@@ -14,13 +14,14 @@ from drd.kinds.sqlite import SPEC
 from drd.kinds.sqlite.copy import discard
 from drd.kinds.sqlite.destination import FORM, SqliteSandbox, SqliteTargetDestination
 from drd.kinds.sqlite.manifest import require_written
-from drd.kinds.sqlite.open_by import require_unused
+from drd.kinds.sqlite.open_by import require_unused_for_exchange
 from drd.kinds.sqlite.settings import SqliteSettings
 from drd.kinds.sqlite.settings import SqliteTarget as TargetSettings
 from drd.kinds.sqlite.shared_directory import SIDE_FILES
 from drd.kinds.sqlite.source import COPY, SqliteSource
 from drd.kinds.sqlite.tables import SqliteTables, live, narrow
 from drd.kinds.untrusted_dirs import resolved
+from drd.model.contents import Contents, tables
 from drd.model.plan import Component
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot, Fingerprint
@@ -73,10 +74,19 @@ class SqliteKind(OneFileKind):
         assert isinstance(settings, TargetSettings | SqliteSettings)
         target = resolved(_path_of(settings, part))
         way = Beside(target, mark_of(run), SIDE_FILES)
-        return KeptPlaces(component.name, [way], guard=require_unused)
+        return KeptPlaces(component.name, [way], guard=require_unused_for_exchange)
 
     def narrow(self, snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:
         return narrow(snapshot, part)
+
+    def contents(self, snapshot: ComponentSnapshot, within: str | None) -> Contents:
+        return tables(
+            snapshot,
+            within,
+            selects=lambda name, asked: name.lower() == asked.lower(),
+            separator="/",
+            look="sqlite3 FILE .tables",
+        )
 
     def live(
         self,

@@ -11,20 +11,23 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from drd import modes
 from drd.errors import TargetError
+from drd.process.open_files import FileUser
 
 _FLOCK = "hhqqi4x"
 """The layout of struct flock with 64 bit offsets: type, whence, start, length, pid."""
 
 
-def user(path: Path) -> str:
-    """Return another process that holds a lock on the database or its -shm file; empty if none
-    does.
+def holder(path: Path) -> int | None:
+    """Return another process that holds a lock on the database or its -shm file; None if none does,
+    0 if the process is unknown: the lock of an open file description belongs to none.
     """
     for file in (path, path.with_name(f"{path.name}-shm")):
         with suppress(OSError):
@@ -35,22 +38,36 @@ def user(path: Path) -> str:
             finally:
                 os.close(descriptor)
             if answer[0] != fcntl.F_UNLCK:
-                return _name(answer[4])
-    return ""
-
-
-def _name(pid: int) -> str:
-    """Name the process. The lock of an open file description belongs to no process."""
-    with suppress(OSError):
-        return f"{Path(f'/proc/{pid}/comm').read_text().strip()} (process {pid})"
-    return "another process"
+                return max(0, int(answer[4]))
+    return None
 
 
 def require_unused(path: Path) -> None:
-    """Raise TargetError if somebody uses the file."""
-    if who := user(path):
+    """Raise TargetError if somebody uses the file that a recovery is to replace."""
+    _refuse_user(
+        path,
+        lambda _: (
+            "stop this program first (in a runbook: by an earlier step `stop`), then try again."
+        ),
+    )
+
+
+def require_unused_for_exchange(path: Path) -> None:
+    """The same for an undo, which executes no steps of the runbook."""
+    _refuse_user(path, _for_the_time)
+
+
+def _for_the_time(user: FileUser) -> str:
+    if not user.unit:
+        return f"stop {user.words} first, and start this program again afterwards."
+    unit = shlex.quote(user.unit)
+    return f"stop this unit first: systemctl stop {unit}. Afterwards: systemctl start {unit}"
+
+
+def _refuse_user(path: Path, remedy: Callable[[FileUser], str]) -> None:
+    if (pid := holder(path)) is not None:
+        user = FileUser.of(pid)
         raise TargetError(
-            f"{path} is in use by {who}, which would continue to use the old file",
-            hint="stop this program first (in a runbook: by an earlier step `stop`), then try "
-            "again (a recovery: drd resume RUN).",
+            f"{path} is in use by {user.words}, which would continue to use the old file",
+            hint=remedy(user),
         )

@@ -25,4 +25,6 @@ class SqliteSettings(Settings):
 class SqliteTarget(Settings):
     """Where a sqlite component is restored to."""
 
-    path: AbsolutePath = Field(description="The database file to restore to.")
+    path: AbsolutePath = Field(
+        description="The database file to restore to; its directory has to exist."
+    )

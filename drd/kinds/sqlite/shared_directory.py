@@ -138,10 +138,12 @@ def _found(path: Path, *, exchanged: bool = False) -> tuple[Path, os.stat_result
             if way.missing:
                 raise SourceUnreachable(f"database {path} does not exist")
             if exchanged and os.geteuid() == 0 and way.links:
+                place = way.links[0].place
                 raise SourceError(
-                    f"{way.links[0].place} was replaced while root worked there",
-                    hint="find out who can write to the directory above it, prevent that, "
-                    "then try again.",
+                    f"another process replaced {place} while drd worked there as root, so drd "
+                    "stopped",
+                    hint=f"find out which users other than root can write to {place.parent}, take "
+                    "that right away, then try again.",
                 )
             info = way.steps[-1].info
             if not stat.S_ISREG(info.st_mode):

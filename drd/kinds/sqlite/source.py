@@ -19,6 +19,7 @@ from drd.kinds.sqlite.copy import consistent_copy, discard, opened_reading
 from drd.kinds.sqlite.manifest import filename
 from drd.kinds.sqlite.settings import SqliteSettings
 from drd.kinds.sqlite.unwritable import is_about_shm
+from drd.kinds.sqlite.without_traces import would_stay
 from drd.model.snapshot import Fingerprint, StoredSnapshot
 from drd.model.units import format_size
 from drd.ports import Finding, Probe, Stream, Workplace
@@ -108,15 +109,16 @@ class SqliteSource:
 
     def probe(self) -> Probe:
         info = self._stat()
+        facts = {"sqlite": sqlite3.sqlite_version}
         try:
-            live, _ = opened_reading(self._path, _PROBE_WAIT_S)
-            with closing(live):
-                facts = database.storage_facts(live)
-                live.execute("ROLLBACK")
+            if not would_stay(self._path):
+                live, _ = opened_reading(self._path, _PROBE_WAIT_S)
+                with closing(live):
+                    facts = database.storage_facts(live)
+                    live.execute("ROLLBACK")
         except sqlite3.Error as error:
             if not is_about_shm(error, self._path):
                 raise database.in_words(error, self._path) from error
-            facts = {"sqlite": sqlite3.sqlite_version}
         self._check_room(info.st_size)
         return Probe(size_bytes=info.st_size, facts=facts)
 

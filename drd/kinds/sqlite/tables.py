@@ -32,10 +32,11 @@ from drd.kinds.sqlite.definition import renamed_index, without_foreign_keys
 from drd.kinds.sqlite.destination import proven
 from drd.kinds.sqlite.inspector import SqliteInspector
 from drd.kinds.sqlite.shared_directory import DatabasePlace, for_reading, for_writing
+from drd.kinds.sqlite.without_traces import opened
 from drd.kinds.untrusted_dirs import resolved
 from drd.model.single_item import Part, hint_of_names, near
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, Fingerprint, TableState
-from drd.model.text import counted
+from drd.model.text import some
 from drd.ports import Finding, NamedDestination, OnProgress, Progress, Restored, Workplace
 from drd.process import check_cancelled
 
@@ -82,7 +83,7 @@ def _find(asked: str, known: DatabaseFingerprint, component: str) -> str:
         raise NotInPoint(
             f"this restore point of component {component} does not contain table {asked}",
             hint=hint_of_names(near(asked, names, separator="."))
-            or f"check the name: the restore point contains {counted(len(names), 'table')}.",
+            or f"check the name: the restore point contains {some(sorted(names), 10)}.",
         )
     if candidates[0] in known.others:
         raise UsageError(
@@ -96,7 +97,7 @@ def live(path: Path, part: Part, like: Fingerprint, budget_s: float) -> Fingerpr
     """Implements `Kind.live`."""
     digests = database.wants_digests(like)
     try:
-        with for_reading(path) as place, closing(database.connect(place)) as connection:
+        with opened(path) as connection:
             fingerprint = database.take_fingerprint(
                 connection,
                 path,
@@ -145,7 +146,7 @@ class SqliteTables(NamedDestination):
             hint = "restore the whole database: without --table."
             return [Finding("target", "error", "", f"database {self._path} does not exist", hint)]
         if not os.access(self._path, os.W_OK, effective_ids=True):
-            hint = "run the recovery as a user who may write to it, for instance root."
+            hint = "run the recovery as a user who may write to this file, for instance root."
             return [Finding("target", "error", "", f"cannot write to {self._path}", hint)]
         return [
             Finding("target", "ok", "", f"{self._path} can be written"),
@@ -181,7 +182,7 @@ class SqliteTables(NamedDestination):
     def _failed(self, error: sqlite3.Error) -> TargetError:
         hint, locked = _WHOLE, database.is_about(error, "BUSY", "LOCKED")
         if locked:
-            hint = f"fuser -v {self._path} shows who uses it: end the process that locks it."
+            hint = f"end the process that locks the database. To find it: fuser -v {self._path}"
         elif database.is_about(error, "READONLY", "CANTOPEN"):
             hint = (
                 "the owner of the file must be able to write to the file and to its directory: "
@@ -380,7 +381,7 @@ class _TableInspector(SqliteInspector):
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:
         digests = database.wants_digests(like)
         try:
-            with for_reading(self._file) as place, closing(database.connect(place)) as connection:
+            with opened(self._file) as connection:
                 fingerprint = database.take_fingerprint(
                     connection, self._file, digests=digests, budget_s=budget_s, only=[self._name]
                 )

@@ -58,9 +58,14 @@ def is_about_shm(error: sqlite3.Error, source: Path) -> bool:
         for file in (source, _neighbour(source, "-wal"), _neighbour(source, "-shm")):
             with suppress(FileNotFoundError):
                 os.close(_open(file))
-        return modes.read_regular(source, 20, how=0)[18:20] == b"\x02\x02"
+        return is_wal(source)
     except OSError:
         return False
+
+
+def is_wal(source: Path) -> bool:
+    """Return whether a database is in WAL mode, by its header. Raises OSError."""
+    return modes.read_regular(source, 20, how=0)[18:20] == b"\x02\x02"
 
 
 def copy_files(source: Path, copy: Path, *, wait_s: float) -> datetime:
@@ -166,7 +171,7 @@ def _hold(file: int, source: Path, ranges: list[tuple[int, int]], deadline: floa
         if time.monotonic() > deadline:
             raise SourceUnreachable(
                 f"database {source} stayed locked",
-                hint=f"fuser -v {source} shows who uses it: end the process that locks it.",
+                hint=f"end the process that locks the database. To find it: fuser -v {source}",
             )
         time.sleep(_POLL_S)
 

@@ -67,13 +67,14 @@ def _damage(runner: ResticRunner, said: Complaints) -> RepositoryDamaged:
         # damage.
         named = ", ".join(dict.fromkeys(m[1][:8] for m in map(_OF_SNAPSHOT.search, wrong) if m))
         return SnapshotsUnreadable(
-            f"snapshots at {runner.url} cannot be read: {named}; the data of all others is sound",
+            f"snapshots at {runner.url} cannot be read: {named}. The data of all other snapshots "
+            "is sound",
             hint="remove the objects: `drd catalogue verify` prints the commands.",
         )
     trees = list(dict.fromkeys(m[1] for line in said.lines if (m := _TREE.match(line.strip()))))
-    what = _short(first) + (
-        f" and {counted(len(packs) - 1, 'more file')}" if len(packs) > 1 else ""
-    )
+    what = f"restic reports {_short(first)}" if wrong and first in wrong else _short(first)
+    if len(packs) > 1:
+        what += f", and {counted(len(packs) - 1, 'more file is', 'more files are')} damaged"
     repair = repair_of(first)
     if trees and not packs:
         what, repair = (

@@ -47,8 +47,9 @@ def doctor(runner: ResticRunner, source: ResticRunner | None = None) -> list[Fin
 
 
 def _check_place(runner: ResticRunner) -> str:
-    runner.session.place.preflight()
-    return f"{runner.url} can be reached and used"
+    runner.session.place.preflight(writing=not runner.only_reads)
+    does = "read" if runner.only_reads else "use"
+    return f"drd can reach and {does} the place {runner.url}"
 
 
 def _check_password(runner: ResticRunner) -> str:
@@ -77,9 +78,9 @@ def _check_keys(runner: ResticRunner) -> list[Finding]:
         hint = f"remove it: {foreign_objects.removal(session.place, 'keys', keys.bad)}"
     elif len(keys.others) >= foreign_objects.RESTIC_TRIES:
         detail = (
-            f"{counted(len(keys.others), 'key')} that this password does not open: drd ignores "
-            f"them, but restic itself gives up after {foreign_objects.RESTIC_TRIES} keys, perhaps "
-            "before it comes to the right one"
+            f"this password does not open {counted(len(keys.others), 'key')} of the repository. "
+            "drd ignores these keys, but restic itself tries only "
+            f"{foreign_objects.RESTIC_TRIES} keys, perhaps not the right one"
         )
         hint = "if nobody else uses the repository, remove these keys: "
         hint += foreign_objects.removal(session.place, "keys", keys.others)

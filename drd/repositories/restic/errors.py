@@ -20,6 +20,7 @@ from drd.errors import (
 from drd.exhaustion import NO_MORE_TASKS
 from drd.process import MEMORY_HINT, Completed, ended
 from drd.repositories.restic.messages import Complaints, complaints
+from drd.repositories.restic.remote_errors import explained
 
 _DAMAGE = re.compile(
     r"ciphertext verification failed"
@@ -101,13 +102,18 @@ def failure(code: int, said: Complaints, url: str) -> DrdError | Cancelled:
     if code < 0:
         return RepositoryError(f"restic {ended(code)}", hint=MEMORY_HINT, permanent=False)
     if code == 10:
-        return RepositoryMissing(f"there is no repository at {url}")
+        return RepositoryMissing(
+            f"there is no repository at {url}",
+            hint="check the disk or bucket, and `url` of the repository in the plan; find out who "
+            "moved or deleted the repository.",
+        )
     if code == 11:
         return locked(said, url)
     if code == 12 or "wrong password" in said.text:
         return WrongKey(
             f"the password does not open the repository at {url}",
-            hint="check the `password` reference of the plan; a lost password cannot be replaced.",
+            hint="check that `password` of the repository names the right secret in the plan. "
+            "Without the right password nobody can read the backups.",
         )
     if code == 130:
         return Cancelled("restic was interrupted")
@@ -143,7 +149,8 @@ def _by_words(code: int, said: Complaints, url: str) -> DrdError:
     if _NO_SNAPSHOT.search(said.text):
         return PointGone(
             f"the repository at {url} no longer contains the snapshot: {said.last}",
-            hint="use another restore point; `drd catalogue verify` lists the missing ones.",
+            hint="use another restore point (`drd points PLAN` lists them); `drd catalogue "
+            "verify` finds all points that lack snapshots.",
         )
     if is_damage(said.text):
         return RepositoryDamaged(
@@ -165,6 +172,8 @@ def _by_words(code: int, said: Complaints, url: str) -> DrdError:
             hint="run `drd doctor`, which searches all keys for the right one; then remove the "
             "files in keys/ of the repository that nobody uses.",
         )
+    if (error := explained(said.text, url)) is not None:
+        return error
     if _NETWORK.search(said.text):
         return RepositoryUnreachable(
             f"restic cannot reach {url}: {said.last}",

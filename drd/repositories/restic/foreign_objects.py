@@ -156,7 +156,8 @@ def keys_error(session: Session, keys: Keys) -> RepositoryError | None:
     if count:
         return WrongKey(
             f"the password opens none of {counted(count, 'key')} of the repository at {url}",
-            hint="check the `password` reference of the plan; a lost password cannot be replaced.",
+            hint="check that `password` of the repository names the right secret in the plan. "
+            "Without the right password nobody can read the backups.",
         )
     return None
 

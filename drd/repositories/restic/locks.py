@@ -62,7 +62,8 @@ def remove_stale(runner: ResticRunner) -> int:
     if not before:
         return 0
     runner.ask(lambda library: library.unlock())
-    dead = process.unreaped(Path(runner.session.program).name)
+    # Where drd cannot remove single files, such a lock lasts until restic finds it stale.
+    dead = process.unreaped(Path(runner.session.program).name) if place.by_file else ()
     if dead:
         place.remove("locks", [n for n in before & place.locks() if _holder(runner, n) in dead])
     return len(before - place.locks())

@@ -8,9 +8,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from drd.errors import RepositoryMissing, SecretUnavailable
+from drd.errors import RepositoryError, RepositoryMissing, SecretUnavailable
 from drd.model import strict
-from drd.model.location import is_s3
+from drd.model.location import is_local
 from drd.ports import Listing, Pruned, SnapshotInfo
 from drd.repositories import init_lock
 from drd.repositories.restic import payload
@@ -63,16 +63,34 @@ def initialise(runner: ResticRunner, chunker_from: ResticRunner | None) -> str:
         if known is not None:
             return known
         place.remove("keys", place.unfinished_keys())
-        return _initialise(runner, chunker_from)
+        made = _initialise(runner, chunker_from)
+    if not place.by_file:
+        _require_open(runner)
+    return made
+
+
+def _require_open(runner: ResticRunner) -> None:
+    """Check that a new repository opens. Such a place has no lock against a second process that
+    initialises it at the same time."""
+    try:
+        identity(runner)
+    except RepositoryError as error:
+        raise RepositoryError(
+            f"the new repository at {runner.url} does not open: {error.message}",
+            hint="another process made a repository at the same place at the same time, or was "
+            "killed while it did. No backup is there yet: remove everything at this place, or give "
+            "the plan another path.",
+        ) from error
 
 
 def _initialise(runner: ResticRunner, chunker_from: ResticRunner | None) -> str:
     if chunker_from is None:
         return str(runner.ask(lambda library: library.init(repository_version=2)))
-    if not is_s3(chunker_from.url):
+    if is_local(chunker_from.url):
         return _init_like(runner, chunker_from.url, chunker_from.session.password())
-    # restic accepts one set of keys for S3, and the two buckets may need different ones. So the
-    # parameters are copied through an empty repository on this host.
+    # restic accepts one set of keys for S3, and one login for most other servers, and the two
+    # repositories may need different ones. So the parameters are copied through an empty repository
+    # on this host.
     with tempfile.TemporaryDirectory(prefix="drd-chunker-") as directory:
         seed, password = str(Path(directory, "seed")), secrets.token_hex(32)
         env = {
@@ -134,6 +152,7 @@ def _info(item: Mapping[str, object]) -> SnapshotInfo:
     def texts(key: str) -> tuple[str, ...]:
         return tuple(strict.each(_word, item.get(key) or [], key, most=_MOST_WORDS))
 
+    told = strict.mapping(item.get("summary") or {}, "summary", most=_MOST_WORDS)
     return SnapshotInfo(
         id=strict.snapshot_id(item.get("id"), "id"),
         time=strict.time(item.get("time"), "time"),
@@ -142,6 +161,8 @@ def _info(item: Mapping[str, object]) -> SnapshotInfo:
         paths=texts("paths"),
         original=strict.maybe(strict.snapshot_id, item.get("original") or None, "original"),
         tree=strict.maybe(strict.snapshot_id, item.get("tree") or None, "tree") or "",
+        bytes=strict.count(told.get("total_bytes_processed") or 0, "total_bytes_processed"),
+        ended_at=strict.maybe(strict.time, told.get("backup_end") or None, "backup_end"),
     )
 
 
@@ -188,7 +209,9 @@ class PruneListener(Listener):
     def sentence(self) -> str:
         removed = self._said.get("total prune", "nothing")
         remaining = self._said.get("remaining", "an unknown amount")
-        return f"removed {_plain(removed)}, {_plain(remaining)} remain"
+        return (
+            f"removed {_plain(removed)} of unused data; the repository now has {_plain(remaining)}"
+        )
 
     @property
     def removed_bytes(self) -> int:
@@ -198,7 +221,8 @@ class PruneListener(Listener):
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.split()).replace(" / ", ", ")
+    blobs, slash, size = " ".join(text.split()).partition(" / ")
+    return f"{size} ({blobs})" if slash else blobs
 
 
 def size_bytes(runner: ResticRunner) -> int:

@@ -79,7 +79,7 @@ def complaints(stderr: str) -> Complaints:
             lines.append(line)
             if line.endswith(_SKIPPED):
                 skipped.append(line.removesuffix(_SKIPPED))
-            fatal = line if line.startswith("Fatal: ") else fatal
+            fatal = line if line.startswith(("Fatal: ", "panic: ")) else fatal
             continue
         error = message.get("error")
         inner = error.get("message") if isinstance(error, dict) else None

@@ -7,6 +7,8 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from drd import secrets
+from drd.errors import WrongKey
 from drd.model.plan import RepositorySpec, SecretRef
 from drd.model.snapshot import StoredSnapshot
 from drd.ports import (
@@ -19,10 +21,12 @@ from drd.ports import (
     Pruned,
     Repository,
     RepositoryKey,
+    SnapshotInfo,
     Stream,
     no_progress,
 )
 from drd.repositories.restic import (
+    browsing,
     checking,
     copying,
     keys,
@@ -72,7 +76,11 @@ class ResticRepository:
         return self.runner.session.place.probe()
 
     def identity(self) -> str | None:
-        return maintenance.identity(self.runner)
+        try:
+            return maintenance.identity(self.runner)
+        except WrongKey as error:
+            error.changed = secrets.changed_at(self.runner.session.spec.password)
+            raise
 
     def opens(self) -> bool:
         return keys.opens(self.runner)
@@ -91,6 +99,9 @@ class ResticRepository:
 
     def missing(self, snapshots: Sequence[str]) -> list[str]:
         return self.runner.session.place.missing(snapshots)
+
+    def reaching(self, before: datetime) -> SnapshotInfo | None:  # noqa: ARG002 - no log
+        return None
 
     def lock_holders(self) -> list[LockInfo]:
         return locks.lock_holders(self.runner)
@@ -189,6 +200,19 @@ class ResticRepository:
             deadline_s=deadline_s,
             on_progress=on_progress,
         )
+
+    def changed(self, snapshot: str, directory: str) -> Mapping[str, datetime]:
+        return browsing.changed(self.runner, snapshot, directory)
+
+    def mount(
+        self,
+        into: Path,
+        *,
+        host: str,
+        tags: Sequence[Sequence[str]],
+        on_ready: Callable[[], None],
+    ) -> None:
+        browsing.mount(self.runner, into, host=host, tags=tags, on_ready=on_ready)
 
     def read_file(self, snapshot: str, filename: str) -> bytes:
         return restore.read_file(self.runner, snapshot, filename)

@@ -29,7 +29,7 @@ from drd.repositories.restic.library import ask
 from drd.repositories.restic.messages import Complaints, Listener
 from drd.repositories.restic.output import Counted, InFile, ResticOutput
 from drd.repositories.restic.session import Session
-from drd.repositories.restic.stall import Patience, StallWatch
+from drd.repositories.restic.stall import PATIENCE_BY_RESTIC, Patience, StallWatch
 from drd.repositories.restic.version import version
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ some seconds."""
 
 ANSWER_BYTES = 256 << 20
 
-_READING = frozenset({"cat", "check", "dump", "ls", "restore", "snapshots", "stats"})
+_READING = frozenset({"cat", "check", "dump", "ls", "mount", "restore", "snapshots", "stats"})
 """restic commands that work without a lock."""
 
 
@@ -53,11 +53,13 @@ class ResticRunner:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.patience = Patience()
+        self.patience = Patience() if session.place.by_file else PATIENCE_BY_RESTIC
         self.retry_lock_s = 20
         self._ready = False
         self._trouble: tuple[DrdError, float] | None = None
         self._lockless = False
+        self.only_reads = False
+        """Whether the repository is another tool's: nothing is written there, not even a lock."""
         self._foreign_lock_host: str | None = None
         self._lock = threading.Lock()
 
@@ -168,7 +170,7 @@ class ResticRunner:
         watch = self._watch(answer.size)
 
         def work() -> Completed:
-            command = self.session.command(self._with_lock_option(words), **how)
+            command = self.session.command(self.with_lock_option(words), **how)
             with answer.begin() as descriptor:
                 child = process.start(command, stdout=descriptor)
             try:
@@ -197,7 +199,7 @@ class ResticRunner:
 
         def work() -> Completed:
             command = self.session.command(
-                self._with_lock_option(words), deadline_s=deadline_s, retry_lock_s=retry_lock_s
+                self.with_lock_option(words), deadline_s=deadline_s, retry_lock_s=retry_lock_s
             )
             tick = self._watch(lambda: listener.done).tick
             return process.run(command, stdin=stdin, on_line=listener.on_line, on_tick=tick)
@@ -367,9 +369,9 @@ class ResticRunner:
                 hint="try again.",
             )
 
-    def _with_lock_option(self, words: Sequence[str]) -> list[str]:
+    def with_lock_option(self, words: Sequence[str]) -> list[str]:
         verb = _verb(words)
-        without = self._lockless and verb in _READING
+        without = (self._lockless or self.only_reads) and verb in _READING
         # A check without a lock proves no damage, so it gets one.
         without = without or (self._foreign_lock_host is not None and verb in _READING - {"check"})
         # The user for whom root acts could not remove root's lock in his directory.
@@ -377,6 +379,8 @@ class ResticRunner:
         return ["--no-lock", *words] if without else list(words)
 
     def remove_stale_locks(self) -> int:
+        if self.only_reads:
+            return 0
         return locks.remove_stale(self)
 
     def _unlock_if_killed(self, done: Completed) -> Completed:

@@ -8,13 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from drd.errors import SecretUnavailable
-from drd.model.location import is_s3, parse_s3
+from drd.model.location import is_local, is_s3, parse_s3
 from drd.model.plan import RepositorySpec, SecretRef
+from drd.model.schemes import scheme_of
 from drd.process import Command, find_tool, rights
 from drd.process.private import root_directory
 from drd.repositories.local import LocalPlace
 from drd.repositories.place import RepositoryPlace
 from drd.repositories.restic.key_hint import KeyHint
+from drd.repositories.restic.reach import Reach, reach
+from drd.repositories.restic.remote_place import ResticPlace
 from drd.repositories.s3_access import S3Keys
 
 CACHE_BYTES = 16 << 20
@@ -42,9 +45,13 @@ class Session:
         self._lock = threading.RLock()
         self.hint = KeyHint(self)
         self._keys: S3Keys | None = None
+        self._reach: Reach | None = None
         self._password: str | None = None
 
     def _place(self) -> RepositoryPlace:
+        scheme = scheme_of(self.spec.url)
+        if scheme is not None:
+            return ResticPlace(self, scheme)
         if not is_s3(self.spec.url):
             return LocalPlace(Path(self.spec.url))
         from drd.repositories.s3 import S3Place  # boto3: only for those who have a bucket
@@ -68,12 +75,24 @@ class Session:
         retry_lock_s: int = 0,
     ) -> Command:
         """restic with `words` on this repository. Raises SecretUnavailable, ToolMissing."""
+        reach = self.reach()
         return Command(
-            [self.program, *self.common(retry_lock_s), *self.s3_words(), *words],
-            env={**self.environment(), **self.access(), **(env or {})},
+            [self.program, *self.common(retry_lock_s), *self.s3_words(), *reach.words, *words],
+            env={**self.environment(), **self.access(), **reach.env, **(env or {})},
             deadline_s=deadline_s,
             name="restic",
+            files=reach.files,
+            has_helpers=not self.place.by_file,
         )
+
+    def reach(self) -> Reach:
+        """Return what restic needs besides the password to reach what is neither a bucket nor a
+        directory.
+        """
+        with self._lock:
+            if self._reach is None:
+                self._reach = reach(self.spec, self.secret)
+            return self._reach
 
     def common(self, retry_lock_s: int) -> list[str]:
         """Options of every call."""
@@ -103,7 +122,7 @@ class Session:
     def of_another(self) -> bool:
         """Return whether the cache lies in another user's directory, and root has given up its
         rights."""
-        if not rights.taken() or is_s3(self.spec.url):
+        if not rights.taken() or not is_local(self.spec.url):
             return False
         place = Path(self.spec.url)
         return place.is_dir() and place.stat().st_uid != 0
@@ -139,7 +158,7 @@ class Session:
         """
         with self._lock:
             if self._password is None:
-                self._password = self._secret(self.spec.password, "password")
+                self._password = self.secret(self.spec.password, "password")
             return self._password
 
     def keys(self) -> S3Keys:
@@ -176,9 +195,10 @@ class Session:
         return {name: value for name, value in variables.items() if value}
 
     def _optional(self, ref: SecretRef | None, what: str) -> str | None:
-        return None if ref is None else self._secret(ref, what)
+        return None if ref is None else self.secret(ref, what)
 
-    def _secret(self, ref: SecretRef, what: str) -> str:
+    def secret(self, ref: SecretRef, what: str) -> str:
+        """Return a secret of the repository, which is never empty."""
         value = self._resolve(ref)
         if not value:
             raise SecretUnavailable(

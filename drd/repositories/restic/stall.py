@@ -26,6 +26,10 @@ class Patience:
     probe_s: float = 15.0
 
 
+PATIENCE_BY_RESTIC = Patience(still_s=30.0, every_s=30.0, probe_s=45.0)
+"""Where a probe is a call of restic, which takes about a second of computing."""
+
+
 class StallWatch:
     """Called about once a second while restic runs; raises when the place has been gone too long.
 

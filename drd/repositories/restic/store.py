@@ -204,10 +204,11 @@ def _check_stored(runner: ResticRunner, done: Completed, listener: Listener) -> 
         reasons = [f"{path} ({why.rpartition(': ')[2]})" for path, why in said.items[:5]]
         named = ", ".join(reasons + list(said.skipped[:5])) or said.last
         raise SnapshotIncomplete(
-            f"{max(len(unread), 1)} of the files could not be read: {named}",
+            f"drd could not read {max(len(unread), 1)} of the files: {named}",
             snapshot=snapshot,
             unread=unread,
-            hint="give the user that runs drd the right to read these files, or exclude them.",
+            hint="give the user that runs drd the right to read these files, or exclude them in "
+            "the plan.",
         )
     if done.exit_code != 0:
         raise failure(done.exit_code, said, runner.url)

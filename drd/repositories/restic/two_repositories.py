@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from drd.model.location import is_s3, parse_s3
 from drd.ports import Finding
 from drd.process import Command, find_tool
+from drd.repositories.restic.reach import Reach, reach_both
 from drd.repositories.restic.session import Session
 from drd.repositories.s3_access import by_host_name
 
@@ -32,13 +33,18 @@ def command(
 ) -> Command:
     """restic with `words`, on the repository `into` and from `source`.
 
-    Raises SecretUnavailable, and ToolMissing when restic, or rclone if needed, is missing.
+    Raises SecretUnavailable, ToolMissing when restic, or rclone if needed, is missing, and
+    NotSupported where restic cannot reach both at once.
     """
     through = through_rclone(into, source)
-    argv = into.common(retry_lock_s)
+    one, two = _reaches(into, source)
+    argv = [*into.common(retry_lock_s), *one.words]
     env = {
         **into.environment(),
-        "RESTIC_FROM_REPOSITORY": source.spec.url,
+        **two.env,
+        **one.env,
+        "RESTIC_REPOSITORY": one.url,
+        "RESTIC_FROM_REPOSITORY": two.url,
         "RESTIC_FROM_PASSWORD": source.password(),
         **source.hint.environment("RESTIC_FROM_KEY_HINT"),
     }
@@ -55,7 +61,19 @@ def command(
         ]
         name = "RESTIC_REPOSITORY" if through is into else "RESTIC_FROM_REPOSITORY"
         env |= {name: _remote(through), **_settings(through)}
-    return Command([into.program, *argv, *words], env=env, deadline_s=deadline_s, name="restic")
+    return Command(
+        [into.program, *argv, *words],
+        env=env,
+        deadline_s=deadline_s,
+        name="restic",
+        files={**one.files, **two.files},
+        has_helpers=True,
+    )
+
+
+def _reaches(into: Session, source: Session) -> tuple[Reach, Reach]:
+    """Return what both need that are neither in a bucket nor in a directory."""
+    return reach_both(into.spec, into.reach(), source.spec, source.reach())
 
 
 def through_rclone(into: Session, source: Session) -> Session | None:
@@ -71,8 +89,9 @@ def through_rclone(into: Session, source: Session) -> Session | None:
 
 def findings(into: Session, source: Session) -> list[Finding]:
     """Return the findings for `doctor` about what a copy needs beyond its two repositories. Raises
-    ToolMissing.
+    ToolMissing and NotSupported.
     """
+    _reaches(into, source)
     if through_rclone(into, source) is None:
         return []
     detail = f"{_rclone()}, because the keys differ from those of {source.spec.name}"

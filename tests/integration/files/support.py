@@ -15,7 +15,14 @@ from drd.kinds.files.source import FilesCapture, FilesSource
 from drd.model.plan import CheckSpec, Component
 from drd.model.run import CheckResult
 from drd.model.snapshot import ComponentSnapshot, StoredSnapshot, TreeFingerprint
-from drd.ports import Destination, Inspector, RestoreOptions, Workplace, no_progress
+from drd.ports import (
+    Destination,
+    Inspector,
+    NamedDestination,
+    RestoreOptions,
+    Workplace,
+    no_progress,
+)
 from drd.testing.checks import context
 
 KIND = FilesKind()
@@ -41,10 +48,11 @@ def source(work: Workplace, *paths: Path | str, **settings: Any) -> FilesSource:
     return KIND.source(component(*paths, **settings), work)
 
 
-def target(path: Path, work: Workplace, *, no_owner: bool = False) -> Destination:
-    return KIND.target(
-        component(path), FilesTarget(path=str(path)), work, RestoreOptions(no_owner=no_owner)
-    )
+def target(
+    path: Path, work: Workplace, *, no_owner: bool = False, keep: bool = False
+) -> NamedDestination:
+    options = RestoreOptions(no_owner=no_owner, keep=keep)
+    return KIND.target(component(path), FilesTarget(path=str(path)), work, options)
 
 
 def make_zoo(root: Path) -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from drd.errors import RepositoryDamaged, TargetError, TargetNotEmpty
 from drd.model.snapshot import ComponentSnapshot
-from drd.ports import Destination, Workplace
+from drd.model.strict import UnexpectedValue
+from drd.ports import Destination, Workplace, no_progress
+from tests.account_support import host_with
 from tests.death_support import Died, every_death
 from tests.integration.files.support import KIND, check, restore_components, take, target, tree_of
 from tests.restic_support import place
@@ -44,6 +49,31 @@ def names(directory: Path) -> list[str]:
 
 def whole(destination: Destination, snapshot: ComponentSnapshot) -> bool:
     return destination.inspector().fingerprint(tree_of(snapshot), 60) == tree_of(snapshot)
+
+
+def test_a_program_that_has_files_open_is_named_before_and_afterwards(
+    short_tmp: Path, work: Workplace, root: Path, snapshot: ComponentSnapshot
+) -> None:
+    (short_tmp / "t").mkdir()
+    (short_tmp / "t" / "log").write_text("x")
+    destination = target(short_tmp / "t", work, keep=True)
+    # As a program of somebody else: its parent has ended.
+    script = f"tail -f {short_tmp}/t/log >{short_tmp}/seen 2>&1 & echo $!"
+    reader = int(subprocess.run(["sh", "-c", script], check=True, capture_output=True).stdout)
+    try:
+        while (short_tmp / "seen").read_text() != "x":
+            time.sleep(0.01)
+        (used,) = destination.in_use(snapshot)
+        assert used.words == f"{short_tmp}/t is in use by tail (process {reader})"
+        assert not used.former
+        destination.preflight(snapshot, overwrite=True)
+        restore_components(destination, snapshot, root)
+        (used,) = destination.in_use(snapshot)
+        assert used.what == f"{short_tmp}/t.drd_run1_before"
+        assert used.former
+    finally:
+        os.kill(reader, signal.SIGKILL)
+    assert destination.now_at(snapshot).places == (f"{short_tmp}/t{root}",)
 
 
 def test_a_new_directory_is_made_as_the_last_act(
@@ -319,3 +349,86 @@ def test_no_owner_as_root_gives_all_to_root_and_drops_only_set_id_bits(
         ("as at backup", "passed"),
         ("as at backup: ownership", "not_run"),
     ]
+
+
+def restore_with_owners(destination: Destination, snapshot: ComponentSnapshot, root: Path) -> None:
+    """As restic does as root: with the numbers of the source."""
+    destination.prepare()
+    landing = destination.landing() / str(root.parent).lstrip("/")
+    landing.mkdir(parents=True)
+    subprocess.run(["cp", "--archive", str(root), str(landing)], check=True)
+    destination.restore(snapshot, {}, on_progress=no_progress)
+
+
+@as_root
+def test_owners_come_back_by_name(
+    short_tmp: Path, work: Workplace, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The users of the source have each other's numbers here."""
+    host_with(monkeypatch, {4001: "tick", 4002: "tock"}, {4003: "tick"})
+    conf, other = root / "etc/app/conf", root / "var/other"
+    other.write_text("y")
+    (root / "var/same").hardlink_to(conf)
+    for file, uid in ((conf, 4001), (other, 4002)):
+        os.chown(file, uid, 4003)
+        file.chmod(0o6755)
+    snapshot = take(place(short_tmp / "w0"), root)
+    host_with(monkeypatch, {4002: "tick", 4001: "tock"}, {4004: "tick"})
+    (short_tmp / "t").mkdir()
+    destination = target(short_tmp / "t", work)
+    assert not [f for f in destination.preflight(snapshot, overwrite=False) if f.severity != "ok"]
+    restore_with_owners(destination, snapshot, root)
+    back = short_tmp / "t" / str(root).lstrip("/")
+    for name, uid in (("etc/app/conf", 4002), ("var/same", 4002), ("var/other", 4001)):
+        info = (back / name).stat()
+        assert (info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode)) == (uid, 4004, 0o6755), name
+    assert [r.verdict for r in check(snapshot, destination.inspector())] == ["passed"]
+    assert destination.left_to_do(snapshot) == ()
+    os.chown(back / "var/other", 4002, 4004)
+    (failed,) = check(snapshot, destination.inspector())
+    assert "owner 4002:4004 (was 4001:4004)" in str(failed.observed)
+
+
+@as_root
+def test_owners_that_this_host_lacks_are_named_before_and_afterwards(
+    short_tmp: Path, work: Workplace, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host_with(monkeypatch, {4001: "tick"}, {4003: "tick"})
+    os.chown(root / "var", 4001, 4003)
+    snapshot = take(place(short_tmp / "w0"), root)
+    (short_tmp / "t").mkdir()
+    destination = target(short_tmp / "t", work)
+
+    def told() -> list[tuple[str, str]]:
+        found = destination.preflight(snapshot, overwrite=False)
+        assert {f.severity for f in found if f.code == "accounts"} <= {"warning"}
+        return [(f.text, f.remedy) for f in found if f.code == "accounts"]
+
+    host_with(monkeypatch, {}, {})
+    commands = "groupadd --system --gid 4003 tick && useradd --system --uid 4001 --gid tick tick"
+    lacks = "this host lacks user tick (4001), group tick (4003)"
+    assert told() == [(f"{lacks}: the restored data will belong to the number alone", commands)]
+    host_with(monkeypatch, {4001: "drd"}, {4003: "drd-operator", 4009: "tick"})
+    assert told() == [
+        (
+            "this host lacks user tick (4001). Here 4001 is user drd, who will get restored data",
+            "useradd --system tick",
+        )
+    ]
+    host_with(monkeypatch, {}, {})
+    restore_with_owners(destination, snapshot, root)
+    info = (short_tmp / "t" / str(root / "var").lstrip("/")).stat()
+    assert (info.st_uid, info.st_gid) == (4001, 4003)
+    (task,) = destination.left_to_do(snapshot)
+    assert (task.code, task.command) == ("accounts", commands)
+    assert str(task.text).startswith("make user tick (4001), group tick (4003), to whom ")
+    older = replace(snapshot, facts={k: v for k, v in snapshot.facts.items() if k != "owners"})
+    (task,) = destination.left_to_do(older)
+    assert str(task.command).endswith("useradd --system --uid 4001 NAME")
+    with pytest.raises(UnexpectedValue, match="not a valid name of an account"):
+        KIND.require_written(
+            replace(
+                snapshot, facts={**snapshot.facts, "owners": {"users": {"1": "a b"}, "groups": {}}}
+            ),
+            {},
+        )

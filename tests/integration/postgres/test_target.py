@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import pickle
+import shlex
 import shutil
 import signal
 import subprocess
@@ -69,7 +71,20 @@ def test_an_empty_database_is_replaced_and_nothing_else_is_left(
 ) -> None:
     target_server.execute("CREATE DATABASE shop")
     target = target_of(target_server, place, database="shop")
+    with psycopg.connect(target_server.dsn("shop"), application_name="web"):
+        (used,) = target.in_use(backup.snapshot)
+    assert used.words == 'database "shop" is in use by 1 session of postgres (web)'
+    with psycopg.connect(target_server.dsn("shop"), application_name="drd"):
+        assert [u.by for u in target.in_use(backup.snapshot)] == [("1 session of postgres (drd)",)]
     restored = restore_components(target, backup)
+    at, (task,) = target.now_at(backup.snapshot), target.left_to_do(backup.snapshot)
+    assert at.places == (f"database {at.address}",)
+    assert (at.values["database"], at.values["port"]) == ("shop", str(target_server.port))
+    assert task.command == f"vacuumdb --analyze-in-stages --dbname={shlex.quote(str(at.address))}"
+    assert target.inspector().scalar("SELECT count(*) FROM app.orders") == 20000
+    own = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'shop' AND state = 'idle'"
+    assert target_server.execute(own) == [(1,)]
+    assert target.in_use(backup.snapshot) == [], "drd's own session is nobody else's"
     target.close()
     target.close()
     assert restored.differences == ()
@@ -77,7 +92,6 @@ def test_an_empty_database_is_replaced_and_nothing_else_is_left(
     assert orders(target_server) == 20000
     comment = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'shop'"
     assert target_server.execute(comment) == [("x",)]
-    assert any("statistics" in note for note in restored.notes)
     assert not (place.directory / "landing").exists()
 
 
@@ -205,6 +219,26 @@ def test_rights_that_a_target_lacks_are_named_with_what_helps(
     assert 'GRANT "seller" TO "weak";' in hint
     assert findings("weak", no_owner=True) == ("user weak may create databases", "")
     assert findings("postgres") == ("user postgres is a superuser", "")
+
+
+def test_what_depends_on_the_user_who_runs_drd_is_marked(
+    backup: Backup, target_server: PostgresServer, place: Workplace
+) -> None:
+    """The service is another user than root, who recovers."""
+    me = getpass.getuser()
+
+    def marked(user: str) -> set[tuple[str, str]]:
+        where = f"host={target_server.socket_dir}&port={target_server.port}"
+        dsn = f"postgresql:///shop?{where}" + (f"&user={user}" if user else "")
+        target = target_of(target_server, place, database="shop", dsn=dsn)
+        found = target.check_access(backup.snapshot)
+        target.close()
+        return {(f.code, f.severity) for f in found if f.login}
+
+    assert marked("") == {("target", "error")}, "it may not even log in"
+    target_server.execute(f'CREATE ROLE "{me}" LOGIN')
+    assert marked("") == {("target-rights", "error")}
+    assert marked(me) == set(), "the plan names the user"
 
 
 @needs_15

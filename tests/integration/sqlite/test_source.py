@@ -16,9 +16,10 @@ import pytest
 from drd.errors import SourceError, SourceMissing, SourceUnreachable
 from drd.kinds.sqlite import copy as copying
 from drd.kinds.sqlite.unwritable import copy_files
+from drd.model.single_item import Part
 from drd.model.snapshot import DatabaseFingerprint, StoredSnapshot
 from drd.ports import Stream, Workplace
-from tests.integration.sqlite.support import KIND, ask, make, source, steady_writer, take
+from tests.integration.sqlite.support import KIND, ask, component, make, source, steady_writer, take
 from tests.repository_support import until
 from tests.restic_support import place
 from tests.user_support import NOBODY, acting_as, as_root
@@ -377,3 +378,21 @@ def test_the_stream_is_one_file_named_after_the_component(short_tmp: Path, work:
         assert isinstance(capture.payload, Stream)
         assert capture.payload.filename == "db.sqlite"
         assert capture.payload.expected_bytes == path.stat().st_size
+
+
+@as_root
+def test_a_backup_leaves_no_files_of_its_own_beside_a_database_at_rest(
+    short_tmp: Path, work: Workplace
+) -> None:
+    """A user of the application's group may make files there, which the application could not
+    write to."""
+    path = make(short_tmp / "live.db", "CREATE TABLE t (x)", journal="wal")
+    path.chmod(0o644)
+    work.directory.chmod(0o777)
+    short_tmp.chmod(0o777)
+    with acting_as(NOBODY):
+        assert source(path, work).probe().size_bytes
+        snapshot, _ = take(path, work)
+        assert snapshot.fingerprint is not None
+        KIND.live(component(path), Part(), snapshot.fingerprint, 60)
+    assert [p.name for p in short_tmp.glob("live.db*")] == ["live.db"]

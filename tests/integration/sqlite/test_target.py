@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 import stat
 from contextlib import closing, suppress
@@ -12,7 +13,9 @@ import pytest
 
 from drd.errors import RepositoryDamaged, TargetError, TargetNotEmpty
 from drd.kinds.sqlite.settings import SqliteTarget
+from drd.model.single_item import Part
 from drd.ports import Workplace, no_progress
+from tests.account_support import host_with
 from tests.death_support import Died, every_death
 from tests.integration.sqlite.support import (
     KIND,
@@ -122,9 +125,10 @@ def test_a_missing_directory_is_a_finding_with_a_command(
     short_tmp: Path, work: Workplace, live: Path
 ) -> None:
     snapshot, _ = take(live, work)
-    (finding,) = target(short_tmp / "no" / "new.db", work).preflight(snapshot, overwrite=False)
+    (finding,) = target(short_tmp / "no such" / "new.db", work).preflight(snapshot, overwrite=False)
     assert finding.failed
-    assert "mkdir -p" in finding.remedy
+    command = finding.remedy.partition("needs: ")[2]
+    assert shlex.split(command) == ["mkdir", "-p", f"{short_tmp}/no such"]
 
 
 def test_a_symlink_at_the_target_stays_and_its_file_is_replaced(
@@ -261,3 +265,65 @@ def test_a_user_who_cannot_give_files_away_is_asked_for_no_owner(
         restore_components(accepted, snapshot, data)
         assert accepted.inspector().scalar(ROWS) == 2
     assert new.stat().st_uid == NOBODY
+
+
+@as_root
+@pytest.mark.parametrize("of_root", [True, False])
+def test_checks_leave_no_files_that_keep_the_application_from_writing(
+    short_tmp: Path, work: Workplace, live: Path, of_root: bool
+) -> None:
+    """The application gets its directory after the recovery, or has it already."""
+    os.chown(live, NOBODY, NOBODY)
+    snapshot, data = take(live, work)
+    short_tmp.chmod(0o755)
+    new = short_tmp / "t" / "new.db"
+    new.parent.mkdir(mode=0o755)
+    if not of_root:
+        os.chown(new.parent, NOBODY, NOBODY)
+    destination = target(new, work)
+    told = [f for f in destination.preflight(snapshot, overwrite=False) if f.severity != "ok"]
+    assert [(f.code, f.severity, f.remedy) for f in told] == (
+        [("target-directory", "warning", f"chown nobody {new.parent}")] if of_root else []
+    )
+    restore_components(destination, snapshot, data)
+    assert [(t.code, t.command) for t in destination.left_to_do(snapshot)] == [
+        (f.code, f.remedy) for f in told
+    ]
+    inspector = destination.inspector()
+    assert inspector.scalar(ROWS) == 2
+    assert inspector.fingerprint(snapshot.fingerprint, 60) == snapshot.fingerprint
+    KIND.live(component(new), Part(), snapshot.fingerprint, 60)
+    assert names(new.parent) == ["new.db"]
+    os.chown(new.parent, NOBODY, NOBODY)
+    assert destination.left_to_do(snapshot) == (), "it was done"
+    with acting_as(NOBODY), closing(sqlite3.connect(new, isolation_level=None)) as application:
+        application.execute("INSERT INTO t VALUES (3)")
+        assert (
+            KIND.target(component(new), SqliteTarget(path=str(new)), work).inspector().scalar(ROWS)
+            == 3
+        )
+        assert names(new.parent) == ["new.db", "new.db-shm", "new.db-wal"], "they are in use"
+
+
+@as_root
+def test_a_database_comes_back_to_the_owner_of_the_same_name(
+    short_tmp: Path, work: Workplace, live: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host_with(monkeypatch, {4001: "tick"}, {4003: "tick"})
+    os.chown(live, 4001, 4003)
+    snapshot, data = take(live, work)
+    new = short_tmp / "t" / "new.db"
+    new.parent.mkdir(mode=0o755)
+    destination = target(new, work)
+    host_with(monkeypatch, {}, {})
+    found = {f.code: f for f in destination.preflight(snapshot, overwrite=False)}
+    assert found["accounts"].remedy.endswith("useradd --system --uid 4001 --gid tick tick")
+    assert destination.left_to_do(snapshot)[0].code == "accounts"
+    host_with(monkeypatch, {4101: "tick"}, {4103: "tick"})
+    os.chown(new.parent, 4101, 4103)
+    told = destination.preflight(snapshot, overwrite=False)
+    assert [f.code for f in told if f.severity != "ok"] == []
+    restore_components(destination, snapshot, data)
+    info = new.stat()
+    assert (info.st_uid, info.st_gid) == (4101, 4103)
+    assert destination.left_to_do(snapshot) == ()

@@ -1,0 +1,150 @@
+"""How a recovery leaves things, in documents: where the data is, who uses it, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
+from typing import Any
+
+from drd.api.values import Document, text_of
+from drd.bootstrap import App
+from drd.errors import ConfigError, UnknownPlan, UsageError
+from drd.flows.restore.kept_copies import noted
+from drd.flows.restore.unfinished import Unfinished, stopped_services, unfinished
+from drd.model.plan import NAME as PLAN_NAME
+from drd.model.plan import Plan
+from drd.model.recovered import Ended, tasks
+from drd.model.restored import RestoredPlace, Task, Usage
+from drd.model.run import (
+    PARTIAL,
+    PARTIAL_DRILL,
+    CheckVerdict,
+    DrillResult,
+    Evidence,
+    Run,
+    RunKind,
+    RunState,
+    StepState,
+    about_all,
+    taken_back,
+)
+from drd.model.run_details import RecoveryDetail
+
+
+def aftermath(app: App, run: Run, evidence: Evidence | None) -> Document:
+    """Return the keys that `drd recover --json` and `drd run show --json` share. They are empty for
+    other runs, before the end, and for a recovery that was undone. For root on another user's state
+    they come from root's record; without one, `doubt` says why places and tasks are left out."""
+    plan = _plan(app, run) if evidence is not None else None
+    measured = _measured(evidence, plan)
+    catalogue, row_trust = app.row_trust()
+    taken = taken_back(about_all(catalogue.decisions.of_run(run.id))) is not None
+    so_far = None if taken else _unfinished(app, run)
+    measured["unfinished"] = asdict(so_far) if so_far is not None else None
+    if evidence is None or taken or run.kind is not RunKind.RECOVERY:
+        return {**measured, "now_at": [], "in_use": [], "next": [], "doubt": None}
+    detail, doubt = row_trust.ended(run)
+    ended = _ended(app, run, detail, evidence, plan)
+    return {
+        **measured,
+        "now_at": [_place(p) for p in detail.places],
+        "in_use": [_usage(u) for u in detail.usage],
+        "next": [_task(t) for t in tasks(ended)],
+        "doubt": doubt,
+    }
+
+
+def as_they_are(app: App, runs: Sequence[Run]) -> list[Run]:
+    """Return the runs as a person has to see them: a recovery whose process died is interrupted,
+    although its row is open for the process that resumes it."""
+    if not any(r.kind is RunKind.RECOVERY and not r.state.final for r in runs):
+        return list(runs)
+    dead = {r.id for r in app.catalogue.runs.abandoned() if r.kind is RunKind.RECOVERY}
+    why = "the process of this recovery died"
+    return [replace(r, state=RunState.INTERRUPTED, error=why) if r.id in dead else r for r in runs]
+
+
+def _unfinished(app: App, run: Run) -> Unfinished | None:
+    """Return how far a recovery came that stopped before its end; None for other runs."""
+    stopped = (RunState.FAILED, RunState.CANCELLED, RunState.INTERRUPTED)
+    plan = _plan(app, run) if run.kind is RunKind.RECOVERY and run.state in stopped else None
+    if plan is not None:
+        with suppress(UsageError):  # it stopped before its request was recorded
+            return unfinished(app.catalogue, plan, run)
+    return None
+
+
+def _plan(app: App, run: Run) -> Plan | None:
+    with suppress(UnknownPlan, ConfigError):
+        return app.plans.in_force(run.plan)
+    return None
+
+
+def _measured(evidence: Evidence | None, plan: Plan | None) -> Document:
+    """Return the measured times, and whether they keep the objectives of the plan in force; the
+    times of a part prove nothing about these."""
+    rta, rpa = (evidence.rta_s, evidence.rpa_s) if evidence is not None else (None, None)
+    goals = plan.objectives if plan is not None else None
+    whole = evidence is not None and evidence.scenario not in (PARTIAL, PARTIAL_DRILL)
+    kept = rta <= goals.rto_s if whole and goals is not None and rta is not None else None
+    return {
+        "rta_s": rta,
+        "rpa_s": rpa,
+        "rto_s": goals.rto_s if goals is not None else None,
+        "rpo_s": goals.rpo_s if goals is not None else None,
+        "within_rto": kept,
+    }
+
+
+def _ended(
+    app: App, run: Run, detail: RecoveryDetail, evidence: Evidence, plan: Plan | None
+) -> Ended:
+    failed = any(c.verdict is CheckVerdict.FAILED for c in evidence.checks)
+    return Ended(
+        run=run.id,
+        plan=run.plan if PLAN_NAME.fullmatch(run.plan) else "PLAN",
+        file=plan.file if plan is not None else "the plan",
+        detail=detail,
+        back=evidence.rta_s is not None,
+        failed=failed and evidence.result is DrillResult.FAILED,
+        started=_started(app, run, plan),
+        stopped=stopped_services(app.catalogue, plan, run) if plan is not None else (),
+        keeps=any(a.former for a in noted(app.catalogue, run)),
+    )
+
+
+def _started(app: App, run: Run, plan: Plan | None) -> tuple[str, ...]:
+    """Return the steps of the runbook that have started a service."""
+    starting = {s.name for s in plan.runbook if s.starts} if plan is not None else set()
+    records = app.catalogue.steps.of_run(run.id)
+    return tuple(r.name for r in records if r.name in starting and r.state is StepState.SUCCEEDED)
+
+
+def _place(place: RestoredPlace) -> Document:
+    return {
+        "component": place.component,
+        "kind": place.kind,
+        "places": [text_of(p) for p in place.places],
+        "address": text_of(place.address),
+        "values": {k: text_of(str(v)) for k, v in place.values.items()},
+    }
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    return {
+        "component": usage.component,
+        "what": text_of(usage.what),
+        "by": [text_of(b) for b in usage.by],
+        "units": list(usage.units),
+        "holds": "former" if usage.former else "recovered",
+    }
+
+
+def _task(task: Task) -> Document:
+    return {
+        "code": task.code,
+        "component": task.component,
+        "text": text_of(task.text),
+        "command": text_of(task.command),
+    }

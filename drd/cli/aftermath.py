@@ -1,0 +1,80 @@
+"""Print how a recovery leaves things: where the data is, who uses it, what to do next."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from drd.cli import output, render
+from drd.cli.checks_table import against_rto, of_the_whole
+from drd.flows.restore.unfinished import Unfinished
+from drd.model.down import start_commands
+from drd.model.text import escaped, some
+from drd.model.units import format_duration, format_time
+
+
+def print_places(document: Mapping[str, Any]) -> None:
+    """Print where each component is now, and who uses it."""
+    for place in document.get("now_at", ()):
+        for name in place["places"]:
+            output.say(escaped(f"  now at     {place['component']}: {name}"))
+    if doubt := document.get("doubt"):
+        output.say(f"  now at     not shown: {doubt}")
+    for one in document.get("in_use", ()):
+        by = some(one["by"])
+        output.say(escaped(f"  in use     {one['component']}: {one['what']}, by {by}"))
+
+
+def print_unfinished(document: Mapping[str, Any]) -> None:
+    """Print how far a recovery came that stopped in the middle, and the commands that lead out."""
+    if document.get("unfinished") is None:
+        return
+    left = Unfinished.of_json(document["unfinished"])
+    width = render.terminal_width(sys.stdout)
+    for number, line in enumerate(render.wrap(escaped(left.words()), width - 13)):
+        output.say(f"  {'so far' if number == 0 else '':<11}{line}")
+    if not document.get("next"):
+        output.say(f"  to finish it: drd resume {left.run}")
+    if left.undoable and not any(a["holds"] == "former" for a in document["aside"]):
+        output.say(f"  to put the old data back: drd undo {left.run}")
+    for command in start_commands(left.stopped):
+        output.say(f"  to start what it stopped: {command}")
+
+
+def print_next(document: Mapping[str, Any]) -> None:
+    """Print what a person does now, in order, each with its command."""
+    width = render.terminal_width(sys.stdout)
+    for number, task in enumerate(document.get("next", ()), 1):
+        head = f"  {'next' if number == 1 else '':<11}{number}. "
+        first, *rest = _lines(task, width - len(head))
+        output.say(head + first)
+        for line in rest:
+            output.say(" " * len(head) + line)
+
+
+def _lines(task: Mapping[str, Any], room: int) -> Iterator[str]:
+    """Wrap the text, and never the command: people copy it."""
+    about = f"{task['component']}: " if task["component"] else ""
+    text, command = f"{about}{task['text']}", task["command"]
+    lines = render.wrap(f"{text}:" if command else text, room)
+    if command and render.measure(lines[-1]) + 1 + render.measure(command) <= room:
+        lines[-1] += f" {command}"
+    elif command:
+        lines.append(command)
+    yield from lines
+
+
+def measured(document: Mapping[str, Any], data_time: datetime) -> str:
+    """Return the measured times against the objectives: `recovered in 41s (RTO 1h), lost 2m of data
+    (RPO 5m)`. Those of a part prove nothing about the objectives: it says of when the data is."""
+    took = f"recovered in {format_duration(document['rta_s'])}"
+    rto_s, rpo_s = document["rto_s"], document["rpo_s"]
+    if document["within_rto"] is None:
+        took += of_the_whole(rto_s) if rto_s is not None else ""
+        return f"{took}, with data of {format_time(data_time, seconds=True)}"
+    took += against_rto(document["rta_s"], rto_s)
+    return (
+        f"{took}, lost {format_duration(document['rpa_s'])} of data (RPO {format_duration(rpo_s)})"
+    )

@@ -1,0 +1,45 @@
+"""`drd mount`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from drd.cli import output
+from drd.cli.point_words import chosen
+from drd.cli.session import cancelled_as, session
+from drd.errors import Cancelled, UsageError
+from drd.flows.restore.browsing import mount
+from drd.model.units import format_time
+
+
+def run(args: argparse.Namespace) -> int:
+    into = Path(args.directory).absolute()
+    with session(args, acts=False) as app:
+        services, plan, point, word = chosen(app, args)
+        if word is not None:
+            raise UsageError(
+                f"mount: unexpected argument '{word}'", hint="run drd mount --help for examples."
+            )
+        mounted = False
+
+        def ready(repository: str, snapshots: Mapping[str, str]) -> None:
+            nonlocal mounted
+            mounted = True
+            at = format_time(point.data_time, seconds=True)
+            output.say(f"{plan.name}: point {point.id} of {at}, from repository {repository}")
+            rows = [[f"  {name}", f"{into}/{s[:8]}"] for name, s in snapshots.items()]
+            output.say(output.table(rows))
+            output.say("Ctrl-C unmounts it.")
+
+        words = f"the mount of restore point {point.id} was cancelled: nothing is mounted at {into}"
+        again = f"to start again: drd mount {plan.name} {point.id} {into}"
+        try:
+            with cancelled_as(lambda: words, again):
+                mount(services, plan, point, args.component, into=into, on_ready=ready)
+        except Cancelled:
+            if not mounted:
+                raise
+    output.say(f"unmounted {into}")
+    return 0

@@ -1,0 +1,82 @@
+"""`drd plan new --adopt`: a starting plan for the copies that another tool makes."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TextIO
+
+from drd.cli import plan_stanza
+from drd.config.adopted_starter import FoundCopies, adopted_starter
+from drd.config.daemon import DaemonSettings
+from drd.config.starter import Starter
+from drd.errors import UsageError
+from drd.model.location import is_s3, normal_url
+from drd.model.malformed import Malformed
+from drd.model.plan import RepositorySpec, SecretRef
+from drd.model.text import counted
+from drd.model.units import format_time
+from drd.repositories.adopted.survey import Survey, survey
+from drd.repositories.restic import ResticRepository
+from drd.secrets import CREDENTIALS, resolve
+
+
+def adopted(args: argparse.Namespace, name: str, settings: DaemonSettings) -> tuple[Starter, str]:
+    """Look into the repository, and return a plan and what was seen there."""
+    stanza = plan_stanza.asked(args.adopt)
+    if stanza is not None:
+        return plan_stanza.stanza_plan(name, stanza, settings.cache_dir)
+    url = _url(args.adopt)
+    if args.password_file is None:
+        raise UsageError(
+            "--adopt needs the password of the repository",
+            hint="give the file that has it, mode 0600: --password-file FILE" + _dumps_in(url),
+        )
+    password = str(Path(args.password_file).absolute())
+    spec = RepositorySpec("theirs", url, SecretRef("file", password))
+    repository = ResticRepository(spec, cache_dir=settings.cache_dir, resolve=resolve)
+    seen = survey(repository, args.host)
+    found = FoundCopies(url, password, seen.host, seen.dumps, seen.sqlite, seen.others)
+    if not (found.dumps or found.sqlite or found.others):
+        raise UsageError(
+            f"the newest copy in {url} has no file",
+            hint="choose the copies of another host: --host NAME",
+        )
+    return adopted_starter(name, found), _seen(seen)
+
+
+def _dumps_in(url: str) -> str:
+    if not is_s3(url):
+        return ""
+    return (
+        ". drd does not look for dumps in a bucket: write their plan by hand, with rclone "
+        '(docs/adopted.md, "Dumps in a bucket")'
+    )
+
+
+def _url(given: str) -> str:
+    try:
+        return normal_url(given)
+    except ValueError as error:
+        malformed = Malformed.of(error)
+        raise UsageError(f"--adopt: {malformed.fact}", hint=malformed.remedy) from None
+
+
+def _seen(seen: Survey) -> str:
+    copies = counted(seen.copies, "copy", "copies")
+    return (
+        f"{copies} of host {seen.host}, the newest of {format_time(seen.made_at, seconds=True)}, "
+        f"of {', '.join(seen.paths)}"
+    )
+
+
+def say_what_is_next(plan: str, made: Starter, to: TextIO) -> None:
+    """Print the commands up to a proven drill."""
+    print("\nNext:", file=to)
+    steps = [f"read the plan, and adapt its checks and `retention`: {plan}"]
+    if made.credentials:
+        names = ", ".join(f"{name} ({what})" for name, what in made.credentials)
+        steps.append(f"write the secrets into {CREDENTIALS} (directory 0700, files 0600): {names}")
+    steps += [f"drd {verb} {plan}" for verb in ("plan check", "doctor", "drill")]
+    for number, step in enumerate(steps, start=1):
+        print(f"  {number}. {step}", file=to)

@@ -1,0 +1,182 @@
+"""`drd plan new --adopt STANZA`: look into a stanza of pgBackRest."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from configparser import ConfigParser
+from configparser import Error as NoConfiguration
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from drd.config.stanza_starter import FoundStanza, stanza_starter
+from drd.config.starter import Starter
+from drd.errors import NoRestorePoint, UsageError
+from drd.model.adopted import Stanza
+from drd.model.plan import SecretRef
+from drd.model.text import counted
+from drd.model.units import format_time
+from drd.repositories.adopted.pgbackrest import StanzaCopies
+from drd.repositories.adopted.stanza_program import StanzaProgram
+from drd.secrets import resolve
+
+USUAL = ("/etc/pgbackrest.conf", "/etc/pgbackrest/pgbackrest.conf")
+"""Where pgBackRest looks for its configuration."""
+
+_CREDENTIAL = "pgbackrest.conf"
+_COPY = f"/etc/drd/credentials/{_CREDENTIAL}"
+_STANZA = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_MOST = 20
+_FIRST_OID = 16384
+"""The first object id that no initdb gives: databases below it came with the server."""
+
+_PLACE = {"pg1-host": "host", "pg1-socket-path": "host", "pg1-port": "port"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the person named: a configuration, or the directory of a repository; and a stanza."""
+
+    stanza: str = ""
+    config: Path | None = None
+    directory: Path | None = None
+
+
+def asked(given: str) -> Asked | None:
+    """Return what was named, if that is a stanza; None if it is something else."""
+    name = given.removeprefix("pgbackrest:")
+    path, _, stanza = given.partition(":")
+    if given.startswith("/") and path.endswith(".conf"):
+        return Asked(stanza, config=Path(path))
+    directory = Path(path)
+    if path.startswith("/") and all((directory / d).is_dir() for d in ("backup", "archive")):
+        return Asked(stanza, directory=directory)
+    is_word = _STANZA.fullmatch(given) is not None and not Path(given).exists()
+    if given.startswith("pgbackrest:") or is_word:
+        if not _STANZA.fullmatch(name):
+            raise UsageError(
+                f"--adopt: {name!r} is not the name of a stanza",
+                hint="give its name, as pgbackrest info shows it: --adopt main",
+            )
+        return Asked(name, config=_usual())
+    return None
+
+
+def stanza_plan(name: str, what: Asked, cache: Path) -> tuple[Starter, str]:
+    """Look into the newest backup, and return a plan and what was seen there."""
+    if what.config is not None:
+        _require_own(what.config)
+    said = _configuration(what.config) if what.config is not None else {}
+    stanza = _stanza(what, said)
+    reader = StanzaCopies("theirs", stanza, StanzaProgram("theirs", stanza, resolve, cache))
+    copies = reader.copies()
+    if not copies.copies:
+        why = next(iter(copies.refused.values()), "pgBackRest has not made a backup yet")
+        raise NoRestorePoint(
+            f"no backup in stanza {stanza.name} can be restored: {why}",
+            hint=f"make a backup: pgbackrest --stanza={stanza.name} backup",
+        )
+    newest = copies.copies[-1]
+    every = reader.databases(newest)
+    databases = [d for d, oid in every.items() if oid >= _FIRST_OID] or list(every)
+    of_stanza = {**said.get("global", {}), **said.get(stanza.name, {})}
+    credentials: list[tuple[str, str]] = []
+    config: dict[str, str] = {}
+    if what.config is not None:
+        config = {"file": str(what.config)} if _is_private(what.config) else {}
+        if not config:
+            config = {"credential": _CREDENTIAL}
+            credentials.append((_CREDENTIAL, f"a copy of {what.config}"))
+    found = FoundStanza(
+        stanza.name,
+        databases[:_MOST],
+        config,
+        {"repo1-path": str(what.directory)} if what.directory is not None else {},
+        {_PLACE[key]: of_stanza[key] for key in _PLACE if of_stanza.get(key)},
+        _keeps(of_stanza),
+    )
+    backups = {c.server.backup for c in copies.copies if c.server}
+    seen = (
+        f"{counted(len(backups), 'backup')} of stanza {stanza.name}, WAL up to "
+        f"{format_time(newest.data_time, seconds=True)}, {counted(len(databases), 'database')}: "
+        f"{', '.join(found.databases)}"
+    )
+    return stanza_starter(name, found, credentials), seen
+
+
+def _usual() -> Path:
+    for path in USUAL:
+        if Path(path).exists():
+            return Path(path)
+    raise UsageError(
+        f"this host has no configuration of pgBackRest: {' and '.join(USUAL)} are not there",
+        hint="give its file: --adopt /PATH/pgbackrest.conf",
+    )
+
+
+def _configuration(file: Path) -> Mapping[str, Mapping[str, str]]:
+    parser = ConfigParser(
+        interpolation=None, delimiters=("=",), comment_prefixes=("#",), strict=False
+    )
+    try:
+        parser.read_string(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeError, NoConfiguration) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no configuration"
+        raise UsageError(
+            f"cannot read {file}: {why}", hint="run this as root, or as the owner of the file."
+        ) from None
+    return {section: dict(parser.items(section)) for section in parser.sections()}
+
+
+def _stanza(what: Asked, said: Mapping[str, Mapping[str, str]]) -> Stanza:
+    if what.config is not None:
+        names = [s for s in said if s.partition(":")[0] != "global" and ":" not in s]
+        stanza = Stanza("", config=SecretRef("file", str(what.config)))
+        place = str(what.config)
+    else:
+        assert what.directory is not None
+        names = sorted(p.name for p in (what.directory / "backup").iterdir() if p.is_dir())
+        stanza = Stanza("", options=(("PGBACKREST_REPO1_PATH", str(what.directory)),))
+        place = str(what.directory)
+    if what.stanza:
+        return replace(stanza, name=what.stanza)
+    if len(names) == 1:
+        return replace(stanza, name=names[0])
+    raise UsageError(
+        f"{place} has {counted(len(names), 'stanza')}: {', '.join(names) or 'none'}",
+        hint=f"name one: --adopt {place}:{names[0] if names else 'STANZA'}",
+    )
+
+
+def _is_private(file: Path) -> bool:
+    """Return whether nobody else can read or change the file, as a plan requires."""
+    found = file.stat()
+    return found.st_uid in (0, os.geteuid()) and not found.st_mode & 0o077
+
+
+def _require_own(file: Path) -> None:
+    """Refuse, as root, a configuration that somebody else can change: it names programs, which
+    pgBackRest runs."""
+    if os.geteuid() != 0 or not file.exists():
+        return
+    real = file.resolve()
+    for place in (real, *real.parents):
+        found = place.stat()
+        shared = found.st_mode & 0o022 and not (place != real and found.st_mode & 0o1000)
+        if found.st_uid != 0 or shared:
+            raise UsageError(
+                f"root does not use {file}: others than root can change {place}, and the "
+                "configuration names programs that pgBackRest runs",
+                hint=f"read it, make root's copy, and give that: install -D -m 0600 {file} "
+                f"{_COPY}; drd plan new --adopt {_COPY}",
+            )
+
+
+def _keeps(said: Mapping[str, str]) -> Mapping[str, object]:
+    full = said.get("repo1-retention-full", "")
+    if not full.isdecimal() or not 0 < int(full) <= 1000:
+        return {}
+    if said.get("repo1-retention-full-type") == "time":
+        return {"keep_within": f"{full}d"}
+    return {"last": int(full)}

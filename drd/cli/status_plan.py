@@ -1,0 +1,271 @@
+"""The screen of `drd status PLAN`: everything that is known of one plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from drd.cli.render import fits, fitted, paint, sentence, spread, table, wrap
+from drd.errors import DrdError
+from drd.flows.status.overview import StatusDocument
+from drd.model.cells import Cell, Note
+from drd.model.exposure import age
+from drd.model.facts import HoldFacts
+from drd.model.rows import STATE_STYLE, STYLE, note_of, objective, percent
+from drd.model.text import counted, without_output
+from drd.model.units import format_duration, format_size, format_time, from_rfc3339
+from drd.model.verdicts import (
+    Assessment,
+    PlanState,
+    RepositoryAssessment,
+    ScenarioAssessment,
+    Verdict,
+    lost_words,
+)
+
+_LABEL = 14
+"""The column at which the facts begin, behind their labels."""
+
+_MOST_DUES = 6
+"""Of each kind of run only the next is scheduled, so that few plans have more."""
+
+Upcoming = Callable[[], Sequence[Mapping[str, Any]]]
+"""Returns the next scheduled runs, as `drd schedule --json` has them. Raises DrdError."""
+
+
+def render_plan(
+    document: StatusDocument, upcoming: Upcoming | None, width: int, colour: bool
+) -> list[str]:
+    """Return the lines about one plan: its state and the reason, its objectives and runs, its
+    components, repositories and drills, and at last all other findings."""
+    plan, at = document.plans[0], document.at
+    state = paint(plan.state.value, STATE_STYLE[plan.state] or "good", colour)
+    plainly = f"{plan.plan}: {plan.state.value}"
+    head = spread(plainly, format_time(at), min(width, 80))
+    lines = head.replace(plainly, f"{plan.plan}: {state}", 1).split("\n")
+    if plan.why is not None:
+        lines += sentence(note_of(plan.plan, plan.why, at), width=width, colour=colour)
+        lines += _findings(plan, at, width, colour)
+    lines.append("")
+    facts = _facts(plan, at)
+    if upcoming is not None and plan.rpo.objective_s is not None:
+        facts.append(("Next runs", _next_runs(document, upcoming), ""))
+    more = ", ".join(f"drd {verb} {plan.plan}" for verb in ("points", "runs", "evidence list"))
+    for label, text, style in [*facts, ("More", more, "")]:
+        lines += _labelled(label, text, style, width, colour)
+    for rows in (_components(plan, at), _repositories(plan, at), _drills(plan, at)):
+        lines += _table(rows, width, colour)
+    return lines if plan.why is not None else [*lines, *_findings(plan, at, width, colour)]
+
+
+Fact = tuple[str, str, str]
+"""A label, a text, and its style."""
+
+
+def _labelled(label: str, text: str, style: str, width: int, colour: bool) -> list[str]:
+    parts = wrap(text, max(20, width - _LABEL))
+    heads = [label.ljust(_LABEL), *[" " * _LABEL] * (len(parts) - 1)]
+    return [head + paint(part, style, colour) for head, part in zip(heads, parts, strict=True)]
+
+
+def _facts(plan: Assessment, at: datetime) -> list[Fact]:
+    facts: list[Fact] = []
+    if plan.owner:
+        facts.append(("Owner", plan.owner, ""))
+    if plan.file:
+        loaded = f", loaded {_when(plan.loaded_at, at)}" if plan.loaded_at else ""
+        facts.append(("Plan file", f"{plan.file}{loaded}", ""))
+    if plan.rpo.objective_s is None:
+        return facts
+    facts += [_would_lose(plan), _comes_back(plan), ("Last backup", *_last_backup(plan, at))]
+    return [*facts, ("Points", _points(plan), "")]
+
+
+def _would_lose(plan: Assessment) -> Fact:
+    rpo = plan.rpo
+    lose = "everything" if rpo.loses_everything else format_duration(rpo.exposure_s)
+    text = f"{lose} (RPO {objective(rpo.objective_s)})"
+    if rpo.kept is not None and rpo.window_s is not None:
+        text += f"; the RPO was kept for {percent(rpo.kept)} of the last "
+        text += format_duration(rpo.window_s).split()[0]
+    return "Would lose", text, "" if rpo.verdict is Verdict.MET else STYLE[rpo.verdict]
+
+
+def _comes_back(plan: Assessment) -> Fact:
+    rto = plan.rto
+    back = f"in {format_duration(rto.projected_s)}" if rto.projected_s is not None else "unknown"
+    if plan.rpo.loses_everything and rto.actual_s is not None:
+        back = "never"
+    text = f"{back} (RTO {objective(rto.objective_s)})"
+    if rto.actual_s is not None:
+        text += f"; the last passed drill took {format_duration(rto.actual_s)}"
+    return "Comes back", text, "" if rto.verdict is Verdict.MET else STYLE[rto.verdict]
+
+
+def _last_backup(plan: Assessment, at: datetime) -> tuple[str, str]:
+    """Return the newest complete backup, and the newer one that failed, if any."""
+    text, failed = _complete_backup(plan, at), plan.failures
+    if failed is None:
+        return text, ""
+    why = f": {without_output(failed.error)}" if failed.error else ""
+    return f"{text}; the backup of {format_time(failed.at)} failed{why}", STYLE[Verdict.AT_RISK]
+
+
+def _complete_backup(plan: Assessment, at: datetime) -> str:
+    backup, newest = plan.backup, plan.newest
+    if newest is None:
+        return "there is no complete one"
+    if backup is None:
+        return f"{_when(newest.data_time, at)}, {format_size(newest.bytes)} in all"
+    took = format_duration((backup.finished_at - backup.started_at).total_seconds())
+    sizes = f"{format_size(newest.bytes)} in all, {format_size(backup.added_bytes)} added"
+    return f"{_when(backup.started_at, at)}, took {took}, {sizes}"
+
+
+def _next_runs(document: StatusDocument, upcoming: Upcoming) -> str:
+    if document.daemon is None or document.daemon.state != "running":
+        return "none starts by itself: no daemon runs"
+    try:
+        dues = upcoming()
+    except DrdError as error:
+        return f"unknown: {error.line}"
+    if not dues:
+        return "none: the plan has no schedule, or no daemon has loaded it yet"
+    return ", ".join(_due(due, document.at) for due in dues[:_MOST_DUES])
+
+
+def _due(due: Mapping[str, Any], at: datetime) -> str:
+    kind = f"{due['kind']} {due['repository'] or ''}".rstrip()
+    ahead = (from_rfc3339(due["due_at"]) - at).total_seconds()
+    return f"{kind} {f'in {format_duration(ahead)}' if ahead > 0 else 'now'}"
+
+
+def _points(plan: Assessment) -> str:
+    text = f"{counted(plan.points, 'complete restore point')}"
+    if plan.rpo.loses_everything and plan.points:
+        text += ", none of which can be read"
+    elif plan.newest is not None:
+        text += f", the newest is {plan.newest.id}"
+    return text
+
+
+def _when(moment: datetime, at: datetime) -> str:
+    return f"{format_time(moment)} ({_ago(moment, at)})"
+
+
+def _ago(moment: datetime, at: datetime) -> str:
+    since = age(moment, at)
+    return "in the future" if since is None else f"{format_duration(since)} ago"
+
+
+# --- tables -----------------------------------------------------------------------------------
+
+Table = list[list[Cell]]
+"""Rows; the first one is the header."""
+
+
+def _table(rows: Table, width: int, colour: bool) -> list[str]:
+    if len(rows) < 2:
+        return []
+    header = [cell.text for cell in rows[0]]
+    if not fits(header, rows[1:], width):
+        return ["", *table(header, [[cell.text for cell in row] for row in rows[1:]], width=width)]
+    whole = fitted(header, rows[1:], width=width, keep=len(header), colour=colour)
+    return ["", *whole.head, *(line for row in whole.rows for line in row)]
+
+
+def _row(*texts: str, style: str = "", styled: int = -1) -> list[Cell]:
+    return [Cell(text, style if i == styled else "") for i, text in enumerate(texts)]
+
+
+def _components(plan: Assessment, at: datetime) -> Table:
+    never = "nothing can be read" if plan.rpo.loses_everything and plan.points else "never stored"
+    return [
+        _row("COMPONENT", "KIND", "SIZE", "DATA OF"),
+        *(
+            _row(
+                c.component,
+                c.kind,
+                format_size(c.size_bytes) if c.size_bytes is not None else "-",
+                _when(c.data_time, at) if c.data_time else never,
+                style="" if c.verdict is Verdict.MET else STYLE[c.verdict],
+                styled=3,
+            )
+            for c in plan.components
+        ),
+    ]
+
+
+def _repositories(plan: Assessment, at: datetime) -> Table:
+    return [
+        _row("REPOSITORY", "STATE", "COPY OF", "NEWEST DATA"),
+        *(
+            _row(
+                r.repository,
+                _state_of(r),
+                r.copy_of or "-",
+                _when(r.data_time, at) if r.data_time else "nothing can be read",
+                style="bad" if r.state != "ok" else "",
+                styled=1,
+            )
+            for r in plan.repositories
+        ),
+    ]
+
+
+def _state_of(repository: RepositoryAssessment) -> str:
+    if repository.state in ("ok", "damaged", "unreachable"):
+        return repository.state
+    if repository.state == "shut":
+        return "wrong password"
+    if repository.state == "same":
+        return f"the same as {repository.copy_of}"
+    return lost_words(repository.state).removeprefix("is ").removeprefix("was ")
+
+
+def _drills(plan: Assessment, at: datetime) -> Table:
+    header = _row("DRILL", "RESULT", "STEPS", "TOOK", "POINT", "EVIDENCE", "ENDED")
+    return [header, *(_drill(s, at) for s in plan.drill.scenarios)]
+
+
+def _drill(scenario: ScenarioAssessment, at: datetime) -> list[Cell]:
+    last = scenario.last
+    name = scenario.scenario + (f" from {scenario.repository}" if scenario.repository else "")
+    if last is None:
+        return _row(name, "never", *["-"] * 5, style=STYLE[scenario.verdict], styled=1)
+    steps = last.rehearsed
+    return _row(
+        name,
+        last.result,
+        f"{steps[0]} of {steps[1]}" if steps is not None else "-",
+        format_duration(last.rta_s) if last.rta_s is not None else "-",
+        last.point or "-",
+        last.evidence,
+        _ago(last.at, at),
+        style="" if scenario.verdict is Verdict.MET else STYLE[scenario.verdict],
+        styled=1,
+    )
+
+
+# --- findings ---------------------------------------------------------------------------------
+
+
+def _findings(plan: Assessment, at: datetime, width: int, colour: bool) -> list[str]:
+    """Return all remarks but the one that the state is about, and the holds."""
+    others = plan.remarks[1:] if plan.why is not None else plan.remarks
+    lines: list[str] = []
+    for remark in others:
+        note = note_of(plan.plan, remark, at)
+        lead = "" if remark.state is PlanState.OK else f"{remark.state.value}: "
+        text = note.text._replace(text=lead + note.text.text)
+        lines += sentence(note._replace(text=text), width=width, colour=colour)
+    for hold in plan.holds:
+        lines += sentence(_hold(plan.plan, hold), width=width, colour=colour)
+    return ["", "Also" if plan.why is not None else "Notes", *lines] if lines else []
+
+
+def _hold(plan: str, hold: HoldFacts) -> Note:
+    until = f" until {format_time(hold.until)}" if hold.until else ""
+    by = f" (by {hold.by})" if hold.by else ""
+    return Note(plan, Cell(f"{hold.point} is held{until}: {hold.reason}{by}"), f"drd points {plan}")

@@ -1,0 +1,84 @@
+"""Recorded remedies, as root is shown them: those of a state of another user only after a check."""
+
+from __future__ import annotations
+
+import os
+import stat
+from functools import cache
+from pathlib import Path
+
+from drd import record_writer
+from drd.model.recorded_remedy import is_harmless
+from drd.process.actors import user_name
+from drd.process.private import why_not_private, why_others_write
+
+_PLACES = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+
+
+def remedy(recorded: str) -> str:
+    """Return a recorded remedy of one or more lines. Root gets, in place of each line that does not
+    pass, the command that works it out again, and below it why.
+    """
+    return "\n".join(lines(recorded))
+
+
+def fact(recorded: str) -> str:
+    """Return a recorded fact. Root gets the lines below the first one, which a program has printed,
+    behind a mark, since one of them could read like a remedy.
+    """
+    if record_writer.stranger() is None:
+        return recorded
+    return recorded.replace("\n", "\n| ")
+
+
+def lines(recorded: str) -> list[str]:
+    """Do the same as `remedy`, line by line. What replaces a line can be pasted as a whole."""
+    uid = record_writer.stranger()
+    if uid is None:
+        return recorded.splitlines()
+    shown = [line if is_harmless(line, _is_program, _is_roots) else "" for line in _split(recorded)]
+    kept = [line for line in shown if line]
+    if len(kept) < len(shown):
+        kept.append(not_shown(uid))
+    return kept
+
+
+def not_shown(uid: int) -> str:
+    """Return the line in place of a remedy that root is not shown, and who is shown it."""
+    user = user_name(uid)
+    return (
+        f"drd doctor  # not all of the remedy is shown to root, since user {user} could write "
+        f"a false one; `sudo -u {user} drd status` shows it"
+    )
+
+
+def _split(recorded: str) -> list[str]:
+    return [line for line in recorded.split("\n") if line.strip()]
+
+
+def _is_program(word: str) -> bool:
+    return word in _programs()
+
+
+@cache
+def _programs() -> frozenset[str]:
+    names: set[str] = set()
+    for place in {*_PLACES, *os.environ.get("PATH", "").split(os.pathsep)}:
+        try:
+            names.update(entry.name for entry in Path(place).iterdir())
+        except OSError:
+            continue
+    return frozenset(names)
+
+
+def _is_roots(path: str) -> bool:
+    """Return whether only root can change what is there, and nobody can execute it."""
+    place = Path(path)
+    try:
+        mode = place.lstat().st_mode
+        if stat.S_ISDIR(mode):
+            return why_not_private(place, 0) is None
+        others = why_not_private(place.parent, 0) or why_others_write(place, 0)
+        return others is None and not mode & 0o111
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,114 @@
+"""Check drd.yaml as `drd plan check` checks plans: everything that can be known from the file,
+before the daemon reads it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from drd import secrets
+from drd.config.daemon import DaemonSettings, load_settings
+from drd.config.reading import read_bytes
+from drd.config.yaml import Document, dotted, read
+from drd.errors import ConfigError, Problem
+
+KeyPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedSettings:
+    """`settings` is None if there is a problem. `fine` are the keys of the file, at its top, of
+    which nothing is wrong. `unread` are the credentials that this user cannot look for."""
+
+    file: Path
+    settings: DaemonSettings | None
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    fine: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+
+
+def check_settings(file: Path, *, explicit: bool) -> CheckedSettings:
+    """Check drd.yaml. Resolves no secret, contacts no service and changes nothing."""
+    settings: DaemonSettings | None = None
+    problems: tuple[Problem, ...] = ()
+    try:
+        settings = load_settings(file, explicit=explicit)
+    except ConfigError as error:
+        problems = tuple(error.problems)
+    if settings is not None and settings.file is None:
+        return CheckedSettings(file, settings)
+    try:
+        document = read(read_bytes(file, what="configuration")[0], str(file), allow_empty=True)
+    except ConfigError:
+        return CheckedSettings(file, None, problems)
+    data: object = document.data
+    keys = [str(key) for key in data] if isinstance(data, dict) else []
+    wrong = {problem.path.partition(".")[0].partition("[")[0] for problem in problems}
+    warnings: list[Problem] = []
+    if settings is not None:
+        warnings = [*settings.warnings, *_absent_places(settings, document, file)]
+    unread = []
+    for path, name in _credentials(document.data):
+        there = _is_there(secrets.CREDENTIALS / name)
+        if there is None:
+            unread.append(name)
+        elif not there:
+            warnings.append(_missing_credential(document, path, name, file))
+    return CheckedSettings(
+        file,
+        settings,
+        problems,
+        tuple(sorted(warnings, key=lambda problem: problem.line)),
+        tuple(key for key in keys if key not in wrong),
+        tuple(dict.fromkeys(unread)),
+    )
+
+
+def _absent_places(settings: DaemonSettings, document: Document, file: Path) -> Iterator[Problem]:
+    places: list[tuple[KeyPath, Path]] = [(("plans",), settings.plans_dir)]
+    if settings.metrics_textfile is not None:
+        places.append((("metrics", "textfile"), settings.metrics_textfile.parent))
+    for path, place in places:
+        if _is_there(place) is False:
+            line, message = document.line(path), f"the directory {place} does not exist"
+            hint = f"make it: mkdir -p {shlex.quote(str(place))}"
+            yield Problem(str(file), line, dotted(path), message, hint, "warning")
+
+
+def _credentials(value: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    """Return every credential that the file names, with its place."""
+    if isinstance(value, Mapping):
+        name = value.get("credential")
+        if len(value) == 1 and isinstance(name, str) and name:
+            yield path, name
+        for key, inner in value.items():
+            yield from _credentials(inner, (*path, str(key)))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _credentials(inner, (*path, index))
+
+
+def _missing_credential(document: Document, path: KeyPath, name: str, file: Path) -> Problem:
+    place = secrets.CREDENTIALS / name
+    return Problem(
+        str(file),
+        document.line(path),
+        dotted(path),
+        f"credential {name} does not exist: {place}",
+        f"write the secret into {place} with mode 0600, then: systemctl restart drd",
+        "warning",
+    )
+
+
+def _is_there(path: Path) -> bool | None:
+    """Return whether it exists; None if this user may not know."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return None
+    return True

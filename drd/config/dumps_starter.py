@@ -1,0 +1,138 @@
+"""Write a commented starting plan for dumps that another tool writes into a directory."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from drd.config.problems import as_name
+from drd.config.starter import Starter
+from drd.config.writing import inline
+from drd.model.plan import OWN_COMPONENT
+from drd.ports.dumps import FILE, FoundDump
+
+_DAILY_S = 26 * 3600.0
+_LOOKED_AT = 14
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDumps:
+    """Dumps of one component: the directory, the pattern of their names below it, and when each was
+    finished. One that nobody has changed for `settled_min` minutes is finished."""
+
+    directory: Path
+    pattern: str
+    settled_min: int
+    times: Sequence[datetime]
+    dump: FoundDump
+
+
+@dataclass(slots=True)
+class _Writer:
+    name: str
+    found: FoundDumps
+    component: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        wish = as_name(self.found.dump.name)
+        self.component = wish if wish not in ("", "manifest", OWN_COMPONENT) else "data"
+
+    def lines(self) -> Iterator[str]:
+        found = self.found
+        yield "# yaml-language-server: $schema=plan.schema.json"
+        yield f"# Another tool makes the copies of this plan: dumps in {found.directory}."
+        yield "# drd lists, drills and recovers them, and writes nothing there (docs/adopted.md)."
+        yield "# If that directory is a disk of this host, the dumps are lost with the host."
+        yield f"plan: {inline(self.name)}"
+        yield ""
+        yield from self._objectives()
+        yield ""
+        yield "components:"
+        yield f"  {self.component}:"
+        for key, value in found.dump.keys:
+            yield f"    # {value}" if key == "#" else f"    {key}: {inline(value)}"
+        yield ""
+        yield from self._repository()
+        yield ""
+        yield "# What the other tool keeps. A copy that is gone before that raises an alert."
+        yield "# CHANGE THIS to the rules of the other tool, and remove the first #."
+        yield "#retention: {daily: 7, weekly: 4}"
+        yield ""
+        yield "# From a first look to proof: add queries whose answers you know."
+        yield "checks:"
+        for check in found.dump.checks:
+            yield f"  - {inline(self._check(check))}"
+        if found.dump.suggested is not None:
+            yield "# If somebody writes there in every interval between two dumps:"
+            yield f"#  - {inline(self._check(found.dump.suggested))}"
+        yield ""
+        yield "drill: {every: 7d}"
+
+    def _check(self, check: Any) -> dict[str, Any]:
+        rest = {key: value for key, value in check.items() if key not in ("name", "kind")}
+        return {
+            "name": check["name"],
+            "kind": check["kind"],
+            "component": self.component,
+            **rest,
+        }
+
+    def _objectives(self) -> Iterator[str]:
+        gaps = [(b - a).total_seconds() for a, b in pairwise(self.found.times[-_LOOKED_AT:])]
+        if gaps:
+            yield "# How much data may be lost: a little more than the longest time between two of"
+            yield "# these dumps."
+        else:
+            yield "# How much data may be lost: a little more than the time between two dumps."
+        yield f"objectives: {{rpo: {_rpo(max(gaps, default=0.0))}, rto: 1h}}"
+
+    def _repository(self) -> Iterator[str]:
+        found = self.found
+        directory, most = str(found.directory), found.settled_min
+        where = [] if found.pattern == "*" else ["-path", f"{_plain(directory)}/{found.pattern}"]
+        listed = ["/usr/bin/find", "-H", directory, "-type", "f", *where, *_safe(directory)]
+        printed = '{"name": "%P", "time": %T@, "bytes": %s}\\n'
+        file = f"{directory}/${{copy}}"
+        words = [word.replace(FILE, file) for word in found.dump.unpack] or ["/bin/cat", file]
+        yield "repositories:"
+        yield "  theirs:"
+        yield "    made_by: command"
+        yield f"    url: command:{self.name}"
+        yield "    command:"
+        yield f"      # A dump is finished if nobody has changed it for {most} min. Raise that if"
+        yield "      # the other tool can pause for longer while it writes."
+        listing = inline([*listed, "-mmin", f"+{most}", "-printf", printed])
+        yield f"      list: {listing}"
+        yield f"      restore: {inline(words)}"
+
+
+def _safe(directory: str) -> list[str]:
+    """Return the condition that leaves out names that drd refuses: one with a newline could add a
+    line of its own to the list."""
+    return ["!", "-path", f"{_plain(directory)}/*[^A-Za-z0-9_.:@+=,~%/-]*"]
+
+
+def _plain(directory: str) -> str:
+    """Return a path as a pattern of find that fits nothing else."""
+    return re.sub(r"([\\*?\[])", r"\\\1", directory)
+
+
+def _rpo(gap_s: float) -> str:
+    wanted_s = gap_s * 1.1 + 600.0 if gap_s else _DAILY_S
+    if wanted_s < 7200.0:
+        return f"{max(15, -int(-wanted_s // 60))}m"
+    return f"{-int(-wanted_s // 3600)}h"
+
+
+def dumps_starter(name: str, found: FoundDumps) -> Starter:
+    """Return a plan that passes `drd plan check`."""
+    writer = _Writer(name, found)
+    text = "\n".join(writer.lines()) + "\n"
+    kind = str(dict(found.dump.keys).get("kind", ""))
+    where = f"{found.directory}/{found.pattern} ({found.dump.holds})"
+    return Starter(text, (), "", [(writer.component, kind, where)])

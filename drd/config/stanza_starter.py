@@ -1,0 +1,124 @@
+"""Write a commented starting plan for a stanza of pgBackRest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from drd.config.problems import as_name
+from drd.config.starter import Starter
+from drd.config.writing import inline
+from drd.model.plan import OWN_COMPONENT
+
+MOST_COMPONENTS = 3
+"""So many databases become components: a drill restores the server once for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundStanza:
+    """What a stanza holds. `config` is the reference of its configuration, or `options` are what
+    pgBackRest needs; `place` are the keywords of a connection to its server; `keeps` is the rule of
+    retention that its configuration has."""
+
+    name: str
+    databases: Sequence[str]
+    config: Mapping[str, str]
+    options: Mapping[str, str]
+    place: Mapping[str, str]
+    keeps: Mapping[str, object]
+
+
+@dataclass(slots=True)
+class _Writer:
+    name: str
+    found: FoundStanza
+    components: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def lines(self) -> Iterator[str]:
+        found = self.found
+        yield "# yaml-language-server: $schema=plan.schema.json"
+        yield f"# pgBackRest makes the backups of this plan, in its stanza {found.name}."
+        yield "# drd lists, drills and recovers them, and writes nothing there (docs/adopted.md)."
+        yield f"plan: {inline(self.name)}"
+        yield ""
+        yield "# How much data may be lost: a little more than archive_timeout of the server."
+        yield "# Without archive_timeout, a server with few changes archives nothing for long."
+        yield "objectives: {rpo: 1h, rto: 1h}"
+        yield ""
+        yield "# Each component restores the whole server: keep only the databases that matter."
+        yield "components:"
+        yield from self._components()
+        yield ""
+        yield "repositories:"
+        yield "  theirs:"
+        yield "    made_by: pgbackrest"
+        yield f"    url: {inline(f'pgbackrest:{found.name}')}"
+        yield "    pgbackrest:"
+        if found.config:
+            yield f"      config: {inline(dict(found.config))}"
+        if found.options:
+            yield f"      options: {inline(dict(found.options))}"
+        yield ""
+        if found.keeps:
+            yield "# What pgBackRest keeps at least. A backup that is gone before raises an alert."
+            yield f"retention: {inline(dict(found.keeps))}"
+        else:
+            yield "# What pgBackRest keeps at least. A backup that is gone before raises an alert."
+            yield "# CHANGE THIS to its rules, and remove the first #."
+            yield "#retention: {last: 2}"
+        yield ""
+        yield "# From a first look to proof: replace these by queries whose answers you know."
+        yield "checks:"
+        for name, _, _ in self.components:
+            query = "select count(*) from pg_stat_user_tables"
+            said = {"name": f"{name}: there are tables", "kind": "sql", "component": name}
+            yield f"  - {inline({**said, 'query': query, 'expect': '> 0'})}"
+        first = self.components[0][0]
+        for name, query, expect in _LADDER:
+            yield f"#  - name: {name}"
+            yield "#    kind: sql"
+            yield f"#    component: {inline(first)}"
+            yield f"#    query: {query}"
+            yield f"#    expect: {expect}"
+        yield ""
+        yield "drill: {every: 7d}"
+
+    def _components(self) -> Iterator[str]:
+        taken = {OWN_COMPONENT, "manifest"}
+        where = "&".join(f"{key}={value}" for key, value in self.found.place.items())
+        if left := self.found.databases[MOST_COMPONENTS:]:
+            yield f"  # Not here: {inline(list(left))}"
+        for database in self.found.databases[:MOST_COMPONENTS]:
+            name = base = as_name(database)[:36] or "database"
+            number = 1
+            while name in taken:
+                number += 1
+                name = f"{base}-{number}"
+            taken.add(name)
+            yield f"  {name}:"
+            yield "    kind: postgres"
+            yield "    # The database in the backups. A drill does not connect to it."
+            dsn = f"postgresql:///{_quoted(database)}"
+            yield f"    dsn: {inline(f'{dsn}?{where}' if where else dsn)}"
+            self.components.append((name, "postgres", database))
+
+
+_LADDER = (
+    ("there are orders", "select count(*) from orders", '"> 0"'),
+    ("the newest order is recent", "select max(created_at) from orders", "within rpo"),
+)
+
+
+def _quoted(name: str) -> str:
+    """Return the name as a URI has it."""
+    safe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-~"
+    return "".join(c if c in safe else "".join(f"%{b:02X}" for b in c.encode()) for c in name)
+
+
+def stanza_starter(
+    name: str, found: FoundStanza, credentials: Sequence[tuple[str, str]]
+) -> Starter:
+    """Return a plan that passes `drd plan check`."""
+    writer = _Writer(name, found)
+    text = "\n".join(writer.lines()) + "\n"
+    return Starter(text, tuple(credentials), "", writer.components)

@@ -1,0 +1,244 @@
+"""Copies that another tool makes, as restore points of drd.
+
+drd lists them, and neither makes nor forgets any. What the tool lets expire is no loss. What is
+gone although the plan's `retention` says that the tool keeps it is missing, as everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from drd.errors import DrdError, NotSupported, PointGone, RepositoryError
+from drd.flows.repository import listings
+from drd.flows.repository.identity import confirm
+from drd.flows.repository.manifests import read_manifest
+from drd.flows.repository.missing import note_listing
+from drd.flows.services import Services
+from drd.model.adopted import copy_name, rolled_forward
+from drd.model.clock import FAR_AHEAD
+from drd.model.plan import Plan
+from drd.model.retention import NO_RULE, PASSED, plan_retention
+from drd.model.run import RunKind, RunState
+from drd.model.seals import seal_of
+from drd.model.snapshot import Manifest, RestorePoint
+from drd.model.text import called
+from drd.model.units import format_size, format_time
+from drd.ports import Repository, SnapshotInfo
+
+_DONE = RunState.SUCCEEDED
+
+
+_WRITING = timedelta(hours=1)
+"""A copy that grows within this time was still being written."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListingOutcome:
+    """What a listing showed, by the ids of restore points: those that drd did not know before,
+    those that the tool let expire, and those that are gone before their time. `unreadable` has by
+    point why it does not count."""
+
+    listed: int
+    added: tuple[str, ...] = ()
+    expired: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+
+def refuse(plan: Plan, what: str) -> None:
+    """Raise NotSupported for work that drd leaves to the tool that makes the plan's copies."""
+    if not plan.made_by:
+        return
+    raise NotSupported(
+        f"{called(plan.made_by)} makes the copies of plan {plan.name}, so drd does not {what}",
+        hint="use that tool itself. drd only lists, drills and recovers its copies.",
+    )
+
+
+def refuse_counts(plan: Plan, point: RestorePoint) -> None:
+    """Raise NotSupported for what needs a fingerprint of the source, if another tool has made the
+    copy."""
+    if not plan.made_by:
+        return
+    raise NotSupported(
+        f"{called(plan.made_by)} made the copy of restore point {point.id}, and nobody counted "
+        "then what the source had: drd does not know what the copy contains",
+        hint=f"the checks of a drill look into it: drd drill {plan.name} --point {point.id}",
+    )
+
+
+def look(services: Services, plan: Plan) -> ListingOutcome:
+    """List the copies, and bring the catalogue in line. Raises what keeps drd from listing them.
+
+    Nothing in the copies' place changes."""
+    repository = services.open_repository(plan.primary)
+    confirm(services, repository, writing=False)
+    listed_at = services.clock.now()
+    known = {p.id: p for p in services.catalogue.points.of_plan(plan.name)}
+    listing = listings.listed(repository, plan.name)
+    manifests = {listings.run_of(s) or s.id: s for s in listing if "manifest" in s.tags}
+    unreadable = dict(listing.unreadable)
+    news = [
+        s for i, s in manifests.items() if i not in known or _is_another(known[i], repository, s)
+    ]
+    added = _record(services, plan, repository, news, unreadable)
+    gone = [i for i in known if i not in manifests]
+    moved_on = _moved_on(services, plan, [known[i] for i in gone], manifests.values())
+    fixed = [i for i in gone if not rolled_forward(known[i])]
+    grown = _grown(services, plan, [known[i] for i in fixed], added)
+    expired = [*grown, *_expired(services, plan, [i for i in fixed if i not in grown], unreadable)]
+    forgotten = [*expired, *(i for i, in_use in moved_on.items() if not in_use)]
+    services.catalogue.points.forget(forgotten, services.clock.now())
+    left = [p for p in known.values() if p.id not in {*expired, *moved_on} and p.id not in added]
+    missing = note_listing(
+        services, plan.name, repository, listing, known=left, listed_at=listed_at
+    )
+    return ListingOutcome(len(manifests), tuple(added), tuple(expired), tuple(missing), unreadable)
+
+
+def reaching(services: Services, plan: Plan, before: datetime) -> RestorePoint | None:
+    """Return a point from which the log of a server leads exactly to this time, and record it; None
+    if the plan's copies have no log, or none of that time."""
+    if not plan.made_by:
+        return None
+    repository = services.open_repository(plan.primary)
+    manifest = repository.reaching(before)
+    if manifest is None:
+        return None
+    unreadable: dict[str, str] = {}
+    recorded = _record(services, plan, repository, [manifest], unreadable)
+    for why in unreadable.values():
+        raise RepositoryError(
+            f"drd cannot use the state of {format_time(before, seconds=True)}: {why}",
+            hint=f"choose a restore point: drd points {plan.name}",
+        )
+    return services.catalogue.points.get(plan.name, recorded[0])
+
+
+def refresh(services: Services, plan: Plan) -> None:
+    """List the copies before one is chosen, if another tool makes them. Where they cannot be
+    listed now, what drd knows of them counts."""
+    if not plan.made_by:
+        return
+    try:
+        look(services, plan)
+    except DrdError as error:
+        services.warn(f"drd could not list the copies of {called(plan.made_by)}: {error.message}")
+
+
+def gone_meanwhile(services: Services, plan: Plan, point: str) -> RepositoryError | None:
+    """Why a copy that is being restored is gone: the tool let it expire, or it vanished. None if it
+    is still listed, or nobody can tell."""
+    try:
+        seen = look(services, plan)
+    except DrdError:
+        return None
+    maker, next_one = (
+        called(plan.made_by),
+        f"the next drill uses another: drd drill {plan.name}",
+    )
+    if point in seen.expired:
+        return RepositoryError(
+            f"{maker} has removed the copy of restore point {point} meanwhile",
+            hint=next_one,
+            permanent=False,
+        )
+    if point in seen.missing:
+        return PointGone(
+            f"the copy of restore point {point} is gone, although `retention` in the plan says "
+            f"that {maker} keeps it",
+            hint=f"find out who removed it; {next_one}",
+        )
+    return None
+
+
+def _is_another(point: RestorePoint, repository: Repository, manifest: SnapshotInfo) -> bool:
+    """Return whether the plan now looks for other components in the copy than when the point was
+    recorded."""
+    return point.repositories.get(repository.name) != manifest.id
+
+
+def _record(
+    services: Services,
+    plan: Plan,
+    repository: Repository,
+    news: Sequence[SnapshotInfo],
+    unreadable: dict[str, str],
+) -> list[str]:
+    """Record these copies, the oldest first; return their points."""
+    latest = services.clock.now() + FAR_AHEAD
+
+    def read(snapshot: SnapshotInfo) -> Manifest | None:
+        point = listings.run_of(snapshot) or snapshot.id
+        try:
+            found = read_manifest(services, repository, snapshot, plan.name, sealed=False)
+        except DrdError as error:
+            unreadable[point] = error.message
+            return None
+        if max(found.point.data_time, found.point.available_at) > latest:
+            unreadable[point] = "it is dated in the future"
+            return None
+        return found
+
+    with ThreadPoolExecutor(services.parallel, thread_name_prefix="drd-adopt") as pool:
+        found = [manifest for manifest in pool.map(read, news) if manifest is not None]
+    catalogue = services.catalogue
+    for manifest in sorted(found, key=lambda m: m.point.available_at):
+        point = replace(manifest.point, plan_digest=plan.digest)
+        with catalogue.together():
+            catalogue.points.record(point)
+            catalogue.origins.record_seals(plan.name, [seal_of(point, manifest.digest)])
+    return [manifest.point.id for manifest in found]
+
+
+def _moved_on(
+    services: Services,
+    plan: Plan,
+    gone: Sequence[RestorePoint],
+    listed: Iterable[SnapshotInfo],
+) -> Mapping[str, bool]:
+    """Return the points that were the newest state of a copy, and that a later state has replaced;
+    true for those which a recovery that did not succeed may still need."""
+    newest = max((s.time for s in listed), default=None)
+    moved = [p.id for p in gone if rolled_forward(p) and newest and p.data_time <= newest]
+    if not moved:
+        return {}
+    recoveries = services.catalogue.runs.newest(plan.name, limit=5, kind=RunKind.RECOVERY)
+    wanted = {getattr(r.detail, "point", None) for r in recoveries if r.state is not _DONE}
+    return {point: point in wanted for point in moved}
+
+
+def _grown(
+    services: Services, plan: Plan, gone: Sequence[RestorePoint], added: Sequence[str]
+) -> list[str]:
+    """Return points of copies that the tool went on writing after they were listed, and say so:
+    their first state was no copy, so nothing is lost with it."""
+    news = {copy_name(p): p for p in services.catalogue.points.of_plan(plan.name) if p.id in added}
+    grown = []
+    for point in gone:
+        now = news.get(copy_name(point))
+        if now is None or now.available_at - point.available_at > _WRITING:
+            continue
+        before, after = (sum(c.bytes or 0 for c in p.components) for p in (point, now))
+        if after > before:
+            services.warn(
+                f"copy {copy_name(point)} grew from {format_size(before)} to {format_size(after)} "
+                f"after drd had listed it, so restore point {point.id} was never finished. Let "
+                "`list` leave out copies that are still being written (docs/adopted.md)"
+            )
+            grown.append(point.id)
+    return grown
+
+
+def _expired(
+    services: Services, plan: Plan, gone: Sequence[str], unreadable: Mapping[str, str]
+) -> list[str]:
+    """Return those of the points that are no longer listed which the tool had no reason to keep."""
+    if not gone:
+        return []
+    points = [p for p in services.catalogue.points.of_plan(plan.name) if not rolled_forward(p)]
+    kept = plan_retention(points, plan.retention, services.clock.now())
+    promised = {k.id for k in kept.keep if set(k.reasons) - {NO_RULE, PASSED}}
+    return [i for i in gone if i not in promised and i not in unreadable]

@@ -1,0 +1,36 @@
+"""Say of a password that does not open a repository that its file was changed, if it was."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from drd.errors import WrongKey
+from drd.model.units import format_time
+from drd.ports import Catalogue
+
+
+def tell_of_change(catalogue: Catalogue, url: str, error: WrongKey) -> None:
+    """Add to the error when the file of the password was changed, if it opened the repository
+    before, and where the former password is."""
+    if error.changed is None:
+        return
+    file, stamp = error.changed
+    error.changed = None
+    at = datetime.fromtimestamp(stamp, UTC)
+    plans = sorted({place.plan for place in catalogue.health.places() if place.url == url})
+    stored = [p.available_at for plan in plans for p in catalogue.points.of_plan(plan)]
+    opened = max((time for time in stored if time < at), default=None)
+    if opened is None or max(stored) > at:
+        return
+    error.message += (
+        f". {file} was changed at {format_time(at)}, after the last backup that it opened "
+        f"({format_time(opened)})"
+    )
+    kits = [kit for plan in plans if (kit := catalogue.kits.newest(plan)) and kit.made_at < at]
+    if kits:
+        made_at = max(kit.made_at for kit in kits)
+        error.message += f"; the recovery kit of {format_time(made_at)} has the former password"
+    error.hint = (
+        f"write the former password into {file} again. To change the password of a repository: drd "
+        f"repository rekey {plans[0]}"
+    )

@@ -1,0 +1,112 @@
+"""Restore points that hold data which a recovery over production had just restored: backups go on
+while a recovery is unfinished, and until somebody undoes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from drd.flows.restore.kept_copies import noted
+from drd.model.plan import IN_PLACE
+from drd.model.run import Decision, Run, RunKind, RunState, last_turn
+from drd.model.run_details import RecoveryDetail
+from drd.model.snapshot import RestorePoint
+from drd.model.step_record import RESTORE
+from drd.ports import Catalogue
+
+_LOOKED_AT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The components of a point that held what the recovery had restored. `undone` says that an
+    undo took all of that back; otherwise the recovery was unfinished at the time of the point.
+    """
+
+    run: str
+    components: tuple[str, ...]
+    undone: bool
+
+    def words(self) -> str:
+        """Return it as a mark of the point."""
+        if self.undone:
+            return f"data of undone recovery {self.run}"
+        return f"made during recovery {self.run}"
+
+    def sentence(self) -> str:
+        """Return it for somebody who is about to recover the point."""
+        names = ", ".join(self.components)
+        if self.undone:
+            return (
+                f"recovery {self.run} had restored {names} when this point was made. Somebody "
+                "undid it later: the point does not contain the data that the undo put back"
+            )
+        return (
+            f"recovery {self.run} was unfinished when this point was made, and had already "
+            f"restored {names}: this data is older than the time of the point"
+        )
+
+
+def restored_points(
+    catalogue: Catalogue, plan: str, points: Iterable[RestorePoint]
+) -> dict[str, Restored]:
+    """Return by id the points that hold restored data."""
+    spans = [
+        span
+        for run in catalogue.runs.newest(plan, limit=_LOOKED_AT, kind=RunKind.RECOVERY)
+        if (span := _span(catalogue, run)) is not None
+    ]
+    found = {}
+    for point in points if spans else ():
+        held = next((held for span in spans if (held := span.held(point)) is not None), None)
+        if held is not None:
+            found[point.id] = held
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """The time in which components held data that a recovery had restored: `since` is its begin for
+    each component, `until` its end (None: it has not ended)."""
+
+    run: str
+    since: Mapping[str, datetime]
+    until: datetime | None
+    undone: bool
+
+    def held(self, point: RestorePoint) -> Restored | None:
+        names = tuple(
+            one.component
+            for one in point.components
+            if one.data_time is not None
+            and one.component in self.since
+            and self.since[one.component] <= one.data_time
+            and (self.until is None or one.data_time <= self.until)
+        )
+        return Restored(self.run, names, self.undone) if names else None
+
+
+def _span(catalogue: Catalogue, run: Run) -> _Span | None:
+    request = run.detail
+    if not isinstance(request, RecoveryDetail):
+        return None
+    if not (request.in_place or request.target == IN_PLACE):
+        return None
+    since: dict[str, datetime] = {}
+    for record in catalogue.steps.of_run(run.id):
+        if record.kind == RESTORE and record.subject:
+            since.setdefault(record.subject, record.started_at)
+    if not since:
+        return None
+    said = [d for d in catalogue.decisions.of_run(run.id) if not d.step]
+    if last_turn([str(d.action) for d in said]) == "undo":
+        undone = not any(aside.former for aside in noted(catalogue, run))
+        return _Span(run.id, since, _last(said, "undo"), undone)
+    if run.state is RunState.SUCCEEDED:
+        return _Span(run.id, since, run.finished_at, undone=False)
+    return _Span(run.id, since, _last(said, "done"), undone=False)
+
+
+def _last(said: list[Decision], action: str) -> datetime | None:
+    return next((d.at for d in reversed(said) if d.action == action), None)

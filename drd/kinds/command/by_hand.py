@@ -1,0 +1,110 @@
+"""Restore a component by hand, with restic and the component's own command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from shlex import quote
+
+from drd.kinds.command.destination import needs_file
+from drd.kinds.command.settings import CommandSettings, CommandTarget
+from drd.model.plan import Component, SecretRef
+from drd.model.values import pieces
+from drd.ports.by_hand import ByHand, Passage
+
+_STEM = {"path": '"$MADE"', "dump": '"$DUMP"'}
+
+
+def by_hand(
+    component: Component,
+    target: object | None,
+    *,
+    place: str,  # noqa: ARG001 - needs no file
+    resolve: Callable[[SecretRef], str],  # noqa: ARG001 - nor a secret
+) -> ByHand:
+    name, settings = component.name, component.settings
+    assert isinstance(settings, CommandSettings)
+    at = target if isinstance(target, CommandTarget) else settings
+    if settings.loads:
+        return _into_service(name, settings, at.address)
+    path = at.path
+    where = quote(path) if path is not None else f'"$PWD/{name}"'
+    around = "".join(f"{key}={_word(text, _STEM)} " for key, text in settings.env.items())
+    command = around + _words(settings.restore, _STEM)
+    if not needs_file(settings):
+        command += ' <"$DUMP"'
+    fetch = f"""\
+DUMP=$PWD/{name}.dump
+restic dump "$(snapshot {name})" "/$(fact {name} filename)" > "$DUMP"
+"""
+    restore = f"""\
+TARGET={where}
+MADE=$TARGET.restored
+[[ ! -e $TARGET || -z $(ls -A -- "$TARGET") ]] || {{ echo "$TARGET is not empty"; false; }}
+mkdir -p -m 755 -- "$(dirname -- "$TARGET")"
+mkdir -m 700 -- "$MADE"
+(cd -- "$MADE" && {command})
+[[ ! -d $TARGET ]] || rmdir -- "$TARGET"
+mv -T -- "$MADE" "$TARGET"
+"""
+    at_target = {"path": '"$TARGET"'}
+    passages = [
+        Passage("Fetch the dump:", fetch),
+        Passage(
+            f"Run the command that restores {name}, and give the directory its name. What the "
+            "service has there has to be moved away before:",
+            restore,
+        ),
+    ]
+    if settings.count is not None:
+        passages.append(_comparison(name, _words(settings.count, at_target)))
+    return ByHand(
+        tuple(passages),
+        values={"location": where, "path": where},
+        environment=f"DRD_PATH={where}",
+    )
+
+
+def _into_service(name: str, settings: CommandSettings, address: str | None) -> ByHand:
+    """The commands for a service that only its running server can restore."""
+    where = quote(address) if address is not None else "ADDRESS"
+    stems = {"address": '"$ADDRESS"', "dump": '"$DUMP"'}
+    around = "".join(f"{key}={_word(text, stems)} " for key, text in settings.env.items())
+    load = around + _words(settings.restore, stems)
+    load += "" if needs_file(settings) else ' <"$DUMP"'
+    fetch = f"""\
+DUMP=$PWD/{name}.dump
+restic dump "$(snapshot {name})" "/$(fact {name} filename)" > "$DUMP"
+"""
+    text = (
+        f"Start the service of {name}, and load the dump into it. Set the variables with secrets "
+        "that the command needs before:"
+    )
+    commands = f"ADDRESS={where}\n{load}\n"
+    secret = {*settings.secrets, *settings.secret_files}
+    adapt = address is None or bool(secret)
+    passages = (Passage("Fetch the dump:", fetch), Passage(text, commands, adapt=adapt))
+    return ByHand(passages, values={"location": where, "address": where})
+
+
+def _comparison(name: str, count: str) -> Passage:
+    commands = f"""\
+jq -r '.components[] | select(.component == "{name}") | .fingerprint.tables // {{}}
+    | to_entries[] | [.key, .value[0]] | @tsv' manifest.json | sort > {name}.expected
+(cd -- "$TARGET" && {count}) | sed '/^[0-9]*$/s/^/all\\t/' | sort > {name}.found
+diff {name}.expected {name}.found
+echo "{name}: the counts are as at the backup"
+"""
+    return Passage("Compare the counts with those of the source:", commands, compares=True)
+
+
+def _words(words: Sequence[str], stems: Mapping[str, str]) -> str:
+    return " ".join(_word(word, stems) for word in words)
+
+
+def _word(text: str, stems: Mapping[str, str]) -> str:
+    """Quote a word, with variables of the shell in place of `${path}` and `${dump}`."""
+    parts = [
+        stems.get(part, quote(f"${{{part}}}")) if is_value else quote(part)
+        for is_value, part in pieces(text)
+    ]
+    return "".join(parts) or "''"

@@ -1,0 +1,76 @@
+"""Recognise dumps that the programs of a tool restore, and what a plan can check in them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from drd.errors import NotSupported
+from drd.ports.dumps import DumpFile, FoundDump
+
+_SQLITE, _SQL = b"SQLite format 3\0", b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;"
+_BUNDLE = re.compile(rb"# v[23] git bundle\n")
+_LDIF = re.compile(rb"(?:version: 1\n\s*)?dn:: ?|(?:version: 1\n\s*)?dn: ")
+_OTHERS = {
+    b"-- MySQL dump": "a dump of MySQL",
+    b"-- MariaDB dump": "a dump of MariaDB",
+    b"/*M!999999": "a dump of MariaDB",
+}
+_EVERY = "select count(*) from sqlite_master where type = 'table'"
+_BY_HAND = "write a component of kind command for it by hand: docs/command.md"
+
+
+class _Way(NamedTuple):
+    """How to restore a dump, and what can be asked then."""
+
+    holds: str
+    restore: list[str]
+    query: list[str]
+    check: dict[str, Any]
+
+
+def recognise(file: DumpFile) -> FoundDump | None:
+    """Implements `RecognisesOf`."""
+    way = _way(file)
+    if way is None:
+        return None
+    name = re.sub(r"[-_.]?\d[\d\-_.T:]*", "", file.path.name.partition(".")[0]) or "data"
+    keys = (
+        ("kind", "command"),
+        ("#", "`path`, the directory of the data of the service, is for a recovery in place."),
+        ("restore", way.restore),
+        ("query", way.query),
+    )
+    return FoundDump(name, way.holds, keys, ({"kind": "sql", **way.check},))
+
+
+def _way(file: DumpFile) -> _Way | None:
+    unpack = f"{file.packed} --decompress --stdout" if file.packed else "cat"
+    if file.packed and file.inner.startswith(_SQLITE):
+        return _sqlite("a SQLite database", f"{unpack} > data.db", file)
+    if file.inner.startswith(_SQL):
+        return _sqlite("SQL of a SQLite database", f"{unpack} | sqlite3 -bail data.db", file)
+    if not file.packed and _BUNDLE.match(file.head):
+        git = "--git-dir=${path}/repository.git"
+        query = ["git", git, "rev-list", "--count", "${query}"]
+        check = {"name": "there are commits", "query": "--all", "expect": "> 0"}
+        restore = ["git", "clone", "--quiet", "--mirror", "${dump}", "repository.git"]
+        return _Way("a bundle of Git", restore, query, check)
+    for start, what in _OTHERS.items():
+        if file.inner.startswith(start):
+            raise NotSupported(what, hint=_BY_HAND)
+    if _LDIF.match(file.inner):
+        raise NotSupported("entries of a directory (LDIF)", hint=_BY_HAND)
+    return None
+
+
+def _sqlite(what: str, script: str, file: DumpFile) -> _Way:
+    packed = f", packed with {file.packed}" if file.packed else ""
+    restore = ["bash", "-c", f"set -o pipefail; {script}"]
+    query = ["sqlite3", "-readonly", "${path}/data.db", "${query}"]
+    return _Way(
+        what + packed,
+        restore,
+        query,
+        {"name": "there are tables", "query": _EVERY, "expect": "> 0"},
+    )

@@ -1,0 +1,75 @@
+"""See whether a dump ends as a complete one does, without reading the dump in Python.
+
+A `tee` in the pipe copies the dump into a named pipe, of which `tail` keeps the last bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from drd.errors import ImplausibleDump
+from drd.process import Command, find_tool
+
+_SPACE = 256
+"""The white space after the ending that does not count, in bytes."""
+
+_SCRIPT = """\
+set -o pipefail
+umask 077
+most=$1 pipe=$2 end=$3
+shift 3
+rm -f -- "$pipe" && mkfifo -- "$pipe" || exit
+tail -c "$most" -- "$pipe" >"$end" &
+"$@" | tee -- "$pipe"
+code=$?
+wait
+exit "$code"
+"""
+"""The exit code is that of the dump, if it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The last bytes of a dump, and what they should be. They lie in the run's workplace."""
+
+    expected: str
+    directory: Path
+
+    @property
+    def _file(self) -> Path:
+        return self.directory / "ending"
+
+    @property
+    def _pipe(self) -> Path:
+        return self.directory / "ending.pipe"
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Remove the last bytes after the body."""
+        try:
+            yield
+        finally:
+            for path in (self._file, self._pipe):
+                path.unlink(missing_ok=True)
+
+    def watching(self, dump: Command) -> Command:
+        """Return the command that dumps, and keeps the last bytes."""
+        bash = find_tool("bash", package="bash")
+        most = len(self.expected.encode()) + _SPACE
+        words = (bash, "-c", _SCRIPT, "bash", str(most), str(self._pipe), str(self._file))
+        return replace(dump, argv=(*words, *dump.argv), name=dump.title)
+
+    def require(self, component: str) -> None:
+        """Raise ImplausibleDump if a dump that was stored has another ending."""
+        found = self._file.read_bytes() if self._file.exists() else b""
+        if found.rstrip().endswith(self.expected.rstrip().encode()):
+            return
+        raise ImplausibleDump(
+            f"the dump of {component} does not end with {self.expected!r}, although its command "
+            "ended with exit 0",
+            hint="it is probably incomplete: run the command by hand and look at the end of its "
+            f"output, or correct `ends_with` of component {component}.",
+        )

@@ -1,0 +1,84 @@
+"""Say who has files open that a recovery replaces, or has replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from drd.model.restored import Usage
+from drd.process.open_files import FileUser, users_of
+
+_MUST_END = "this program must end before drd replaces the file"
+_GOES_ON = "a program that has these files open uses the old files until you restart the program"
+
+
+class ReplacedWay(Protocol):
+    """A path that a run replaces. `before` is the path at which the run keeps the old content."""
+
+    @property
+    def target(self) -> Path: ...
+
+    @property
+    def before(self) -> Path: ...
+
+
+def usage(
+    ways: Sequence[ReplacedWay], companions: Sequence[str] = (), *, holder: int | None = None
+) -> list[Usage]:
+    """Return who has the targets open, or what a run has already replaced there. The process
+    `holder` must end before the first target is replaced; 0 if its number is unknown."""
+    targets = {way.target: _names(way.target, companions, ("",)) for way in ways}
+    former = {way.before: _names(way.before, companions, ("", _GONE)) for way in ways}
+    users = users_of(n for names in (*targets.values(), *former.values()) for n in names)
+    found = [
+        _usage(str(place), seen, effect=None if is_former else _GOES_ON, former=is_former)
+        for places, is_former in ((former, True), (targets, False))
+        for place, names in places.items()
+        if (seen := _of(users, names, holder if not is_former else None))
+    ]
+    if holder is not None:
+        users_now, what = [FileUser.of(holder)], str(ways[0].target)
+        found.insert(0, _usage(what, users_now, effect=_MUST_END, blocks=True))
+    return found
+
+
+def units_using(paths: Sequence[str]) -> tuple[str, ...]:
+    """Return the systemd units of programs that have these files open, or files below them."""
+    found = users_of(map(Path, paths)) if paths else {}
+    return tuple(dict.fromkeys(u.unit for users in found.values() for u in users if u.unit))
+
+
+def _names(path: Path, companions: Sequence[str], ends: Sequence[str]) -> list[Path]:
+    """Return the path with its companions, each with these ends of its name."""
+    return [path.with_name(path.name + s + end) for s in ("", *companions) for end in ends]
+
+
+def _of(
+    users: Mapping[Path, list[FileUser]], names: Sequence[Path], apart: int | None
+) -> list[FileUser]:
+    """Return the processes that use one of these names, each once, without the one `apart`."""
+    seen = {u.pid: u for name in names for u in users[name] if u.pid != apart}
+    return list(seen.values())
+
+
+_GONE = " (deleted)"
+"""What the kernel appends to the path of a removed file."""
+
+
+def _usage(
+    what: str,
+    users: Sequence[FileUser],
+    *,
+    effect: str | None = None,
+    blocks: bool = False,
+    former: bool = False,
+) -> Usage:
+    return Usage(
+        what=what,
+        by=tuple(u.words for u in users),
+        units=tuple(dict.fromkeys(u.unit for u in users if u.unit)),
+        effect=effect,
+        blocks=blocks,
+        former=former,
+    )

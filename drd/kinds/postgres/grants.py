@@ -1,0 +1,179 @@
+"""Write the rights that roles need for backups, drills and recoveries, as one script for psql."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from shlex import quote, split
+
+from psycopg.conninfo import make_conninfo
+
+from drd.errors import SourceError
+from drd.kinds.postgres.address import Address, address_of
+from drd.kinds.postgres.dsn import LOOPBACK
+from drd.kinds.postgres.grants_sql import (
+    END,
+    IF_THERE,
+    LOGIN_CHECK,
+    LOOK,
+    NO_DATABASE,
+    READ,
+    ROLE,
+    SUPERUSER,
+    TRY,
+)
+from drd.kinds.postgres.quoting import ident, literal
+from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
+from drd.model.plan import Component
+from drd.ports.grants import Grants, Logins
+
+_SERVER = ("host", "hostaddr", "port", "sslmode", "sslrootcert")
+
+
+@dataclass(slots=True)
+class _Role:
+    """`uses` says what it is for, `recovers` whether it must be a superuser; `optional` superusers
+    are only proposed."""
+
+    uses: dict[str, None] = field(default_factory=dict)
+    recovers: bool = False
+    optional: bool = False
+    password: bool = False
+
+
+@dataclass(slots=True)
+class _Server:
+    where: Mapping[str, str]
+    roles: dict[str, _Role] = field(default_factory=dict)
+    databases: dict[tuple[str, str], str] = field(default_factory=dict)
+    """The component, by the database and the role that reads it."""
+
+    def role(self, name: str, use: str, address: Address) -> _Role:
+        role = self.roles.setdefault(name, _Role())
+        role.uses[use] = None
+        role.password |= bool(address.password)
+        return role
+
+
+def grants(
+    components: Sequence[Component], targets: Mapping[str, Sequence[object]], logins: Logins
+) -> Grants:
+    servers: dict[tuple[str, ...], _Server] = {}
+    for component in components:
+        assert isinstance(component.settings, PostgresSettings)
+        placed = targets.get(component.name, ())
+        address = address_of(component.settings.dsn)
+        server = _server(servers, address)
+        reader = address.params.get("user") or logins.service
+        server.role(reader, "backups and drills", address)
+        server.databases[address.dbname or reader, reader] = component.name
+        person = address.params.get("user") or logins.person
+        role = server.role(person, "recoveries in place", address)
+        role.recovers |= not placed or person != reader
+        role.optional |= not role.recovers
+        for target in placed:
+            assert isinstance(target, PostgresTarget)
+            there = address_of(target.dsn)
+            name = there.params.get("user") or logins.person
+            role = _server(servers, there).role(name, "recoveries to a target", there)
+            role.recovers = True
+    many = list(servers.values())
+    parts = [part for server in many for part in _of_server(server, alone=len(many) == 1)]
+    text = "\n".join([r"\set drd_is_incomplete false", *parts, END])
+    return Grants(_program(many[0].where), text)
+
+
+def _server(servers: dict[tuple[str, ...], _Server], address: Address) -> _Server:
+    for key in (*_SERVER, "user", "dbname"):
+        if set(address.params.get(key, "")) & set("\n\r"):
+            raise SourceError(
+                f"the {key} in a dsn contains a line end, which psql cannot connect to",
+                hint="give it another name.",
+            )
+    where = _where(address)
+    server = tuple(where.get(word, "") for word in ("host", "hostaddr", "port"))
+    return servers.setdefault(server, _Server(where))
+
+
+def _where(address: Address) -> dict[str, str]:
+    """Return how the server's own superuser reaches it: from this host through its socket."""
+    loopback = address.params.get("host") in LOOPBACK
+    words = ("port",) if loopback else _SERVER
+    return {word: address.params[word] for word in words if word in address.params}
+
+
+def _of_server(server: _Server, *, alone: bool) -> Iterator[str]:
+    """Return the parts of one server. The only one of a script is the one that psql is connected
+    to: so the script runs at another one as well, such as the primary of a standby."""
+    where = server.where
+    port = f", port {where['port']}" if "port" in where else ""
+    to = {} if alone else where
+    yield (
+        f"-- The server {where.get('host', 'on this host')}{port}\n"
+        + _connect(to, "postgres")
+        + LOOK
+    )
+    yield TRY
+    for name, role in server.roles.items():
+        yield f"-- Role {name}: {', '.join(role.uses)}\n" + "".join(_of_role(name, role))
+    for (database, reader), component in server.databases.items():
+        yield (
+            f"-- Component {component}: role {reader} reads database {database}\n"
+            + _filled(IF_THERE, database)
+            + _connect(to, database)
+            + TRY
+            + _filled(READ, reader)
+            + "\\else\n"
+            + _filled(NO_DATABASE, database)
+            + "\\endif\n"
+        )
+    yield "\\endif\n"
+
+
+def _of_role(name: str, role: _Role) -> Iterator[str]:
+    yield _filled(ROLE, name)
+    if role.password:
+        yield _filled(LOGIN_CHECK, name)
+    if role.recovers:
+        yield "-- Only a superuser can make roles and give all restored objects to their owners.\n"
+        yield _filled(SUPERUSER, name)
+    elif role.optional:
+        yield (
+            "-- The plan has a target. For a recovery in place, where only a superuser can make\n"
+            "-- roles and give all restored objects to their owners, this is needed as well:\n"
+            f"-- ALTER ROLE {ident(name)} SUPERUSER;\n"
+        )
+
+
+def _connect(where: Mapping[str, str], database: str) -> str:
+    conninfo = make_conninfo("", **where, dbname=database)
+    # Whatever the database's settings are: no object of others is found before the server's own.
+    return (
+        f"\\connect -reuse-previous=on {ident(conninfo)}\n"
+        "SET search_path = pg_catalog; SET client_min_messages = warning;\n"
+    )
+
+
+def _filled(template: str, role: str) -> str:
+    tag = "drd"
+    while f"${tag}$" in role:
+        tag += "_"
+    names = {"tag": f"${tag}$", "role": ident(role), "literal": literal(role)}
+    return template.format(**names, hint=ident(role).replace("'", "''"))
+
+
+def _program(where: Mapping[str, str]) -> str:
+    host, port = where.get("host", ""), where.get("port", "")
+    words = ["psql", "-X", "-q", *_option("-h", host), *_option("-p", port), "-d", "postgres"]
+    local = not host or host.startswith(("/", "@"))
+    words += [] if local else ["-U", "postgres"]
+    command = " ".join(map(quote, [*words, "-f", "-"]))
+    return f"su postgres -c {_single(command)}" if local else command
+
+
+def _option(name: str, value: str) -> Iterable[str]:
+    return [name, value] if value else []
+
+
+def _single(command: str) -> str:
+    return f"'{command}'" if "'" not in command and split(command) else quote(command)

@@ -1,0 +1,171 @@
+"""The SQL of the script of rights: what a superuser does, and what a server without one allows.
+
+Managed servers (RDS, Cloud SQL, …) give nobody a superuser, only a role that may do more than
+others. There each statement is tried, and a warning says what it lacks and what to do instead.
+"""
+
+from __future__ import annotations
+
+ROLE = """\
+DO {tag}
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {literal}) THEN
+    CREATE ROLE {role};
+  END IF;
+END {tag};
+ALTER ROLE {role} LOGIN;
+"""
+
+LOGIN_CHECK = """\
+DO {tag}
+BEGIN
+  IF (SELECT rolpassword IS NULL FROM pg_catalog.pg_authid WHERE rolname = {literal}) THEN
+    RAISE WARNING USING
+      MESSAGE = pg_catalog.format('role %I has no password, but the plan has one', {literal}),
+      HINT = 'Set the same one in psql: \\password {hint}';
+  END IF;
+END {tag};
+"""
+
+SUPERUSER = """\
+\\if :drd_superuser
+ALTER ROLE {role} SUPERUSER;
+\\else
+DO {tag}
+DECLARE
+  person CONSTANT text := {literal};
+BEGIN
+  IF NOT (SELECT rolcreatedb FROM pg_roles WHERE rolname = person) THEN
+    PERFORM pg_temp.drd_try(
+      format('ALTER ROLE %I CREATEDB', person),
+      format('role %I cannot make the database that a recovery restores into', person),
+      'Log in as a role with CREATEDB that may give this right, and run the script again.');
+  END IF;
+  RAISE WARNING USING
+    MESSAGE = format('role %I gets no superuser, since %I is none', person, current_user),
+    HINT = 'Recover with --no-owner: then all restored objects belong to the role that restores. '
+      'Or recover to a target on a server of your own, with owners, roles and all extensions.';
+END {tag};
+\\endif
+"""
+
+IF_THERE = """\
+SELECT EXISTS (SELECT FROM pg_database WHERE datname = {literal}) AS drd_is_there \\gset
+\\if :drd_is_there
+"""
+
+NO_DATABASE = """\
+DO {tag}
+BEGIN
+  RAISE WARNING USING
+    MESSAGE = format('database %I is not on this server: nothing is to be read yet', {literal}),
+    HINT = 'That is right before a recovery on a new server. Run the script again after it.';
+END {tag};
+"""
+
+READ = """\
+DO {tag}
+DECLARE
+  reader CONSTANT text := {literal};
+  thing record;
+BEGIN
+  IF NOT has_database_privilege(reader, current_database(), 'CONNECT') THEN
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), reader);
+  END IF;
+  IF current_setting('server_version_num')::integer >= 140000 THEN
+    IF NOT pg_has_role(reader, 'pg_read_all_data', 'USAGE') THEN
+      PERFORM pg_temp.drd_try(
+        format('GRANT pg_read_all_data TO %I', reader),
+        format('role %I cannot read all tables', reader),
+        'Log in as the administrator that the provider gives you, and run the script again.');
+    END IF;
+  ELSE  -- run the script again after new tables were created
+    FOR thing IN SELECT nspname FROM pg_namespace
+                  WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP
+      EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', thing.nspname, reader);
+      EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO %I', thing.nspname, reader);
+      EXECUTE format('GRANT SELECT ON ALL SEQUENCES IN SCHEMA %I TO %I', thing.nspname, reader);
+    END LOOP;
+  END IF;
+  -- To save the roles with their passwords (as the verifiers that the server keeps).
+  IF NOT has_table_privilege(reader, 'pg_catalog.pg_authid', 'SELECT') THEN
+    PERFORM pg_temp.drd_try(
+      format('GRANT SELECT ON pg_catalog.pg_authid TO %I', reader),
+      format('backups by role %I contain no passwords of roles', reader),
+      'Nothing is to be done now: set the passwords of roles again after a recovery.');
+  END IF;
+  IF EXISTS (SELECT FROM pg_class WHERE relrowsecurity)
+     AND NOT (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = reader) THEN
+    PERFORM pg_temp.drd_try(
+      format('ALTER ROLE %I BYPASSRLS', reader),
+      format('row security hides rows from role %I, so its backups fail', reader),
+      'Name the owner of these tables as user in the dsn of the plan, if its policies are not '
+      'forced; or ask the provider for a role with BYPASSRLS.');
+  END IF;
+  IF EXISTS (SELECT FROM pg_largeobject_metadata l
+              WHERE NOT pg_has_role(reader, l.lomowner, 'USAGE')) THEN
+    IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+      -- For large objects there are no default privileges: this is for those to come as well.
+      EXECUTE format('ALTER ROLE %I IN DATABASE %I SET lo_compat_privileges = on',
+                     reader, current_database());
+    ELSE
+      FOR thing IN SELECT l.oid, o.rolname FROM pg_largeobject_metadata l
+                     JOIN pg_roles o ON o.oid = l.lomowner
+                    WHERE NOT pg_has_role(reader, l.lomowner, 'USAGE') LOOP
+        PERFORM pg_temp.drd_try(
+          format('GRANT SELECT ON LARGE OBJECT %s TO %I', thing.oid, reader),
+          format('role %I cannot read large object %s', reader, thing.oid),
+          format('Run the script again as its owner %I.', thing.rolname));
+      END LOOP;
+      RAISE WARNING USING
+        MESSAGE = format(
+          'role %I cannot read large objects that are made later: then its backups are incomplete',
+          reader),
+        HINT = 'Run the script again after each one, or once as a superuser; or grant the role '
+          'that owns them to this role.';
+    END IF;
+  END IF;
+  IF EXISTS (SELECT FROM pg_stat_replication) THEN
+    -- On a standby: to see whether its data is up to date.
+    PERFORM pg_temp.drd_try(
+      format('GRANT pg_read_all_stats TO %I', reader),
+      format('role %I cannot see on a standby whether it is up to date', reader),
+      'drd then takes the time of the last replayed transaction as the time of the data.');
+  END IF;
+END {tag};
+"""
+
+TRY = """\
+CREATE OR REPLACE FUNCTION pg_temp.drd_try(command text, lacking text, instead text)
+RETURNS void LANGUAGE plpgsql AS $drd$
+BEGIN
+  EXECUTE command;
+EXCEPTION WHEN insufficient_privilege THEN
+  RAISE WARNING USING MESSAGE = lacking || ': ' || SQLERRM, HINT = instead;
+END $drd$;
+"""
+
+LOOK = """\
+SELECT pg_is_in_recovery() AS drd_standby,
+       current_setting('is_superuser')::boolean AS drd_superuser \\gset
+\\if :drd_standby
+\\set drd_is_incomplete true
+DO $drd$
+DECLARE
+  primary_server text;
+BEGIN
+  SELECT format('host %s, port %s', sender_host, sender_port) INTO primary_server
+    FROM pg_stat_wal_receiver WHERE sender_host IS NOT NULL;
+  RAISE WARNING USING
+    MESSAGE = 'this server is a standby, where nobody can give rights. Its primary is '
+      || coalesce(primary_server, 'not known to the role ' || current_user),
+    HINT = 'Run the script at the primary: what it gives there comes to the standby by itself.';
+END $drd$;
+\\else
+"""
+
+END = """\
+\\if :drd_is_incomplete
+DO $drd$ BEGIN RAISE EXCEPTION 'nothing was given on a standby: see the warning above'; END $drd$;
+\\endif
+"""

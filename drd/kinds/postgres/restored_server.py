@@ -1,0 +1,256 @@
+"""Start a server on the files of a backup of its whole directory, and roll it forward.
+
+Everything that the backup says about how the server runs is left out: configuration, libraries,
+archiving, replication. The WAL lies in `pg_wal`; nothing is fetched from within the server."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from drd import process
+from drd.errors import DrdError, SandboxUnavailable, TargetError
+from drd.kinds.file_system import remove
+from drd.kinds.postgres.connection import UnknownLogin, connect
+from drd.kinds.postgres.server import ThrowAwayServer, end_server, give, says_no_space
+from drd.kinds.postgres.tools import PostgresPrograms
+from drd.ports import Workplace
+from drd.process import Child
+
+OLDEST = 13
+"""The oldest major version whose recovery drd knows."""
+
+RECOVERY_S = 86400.0
+"""How long a server may replay WAL."""
+
+_CONFIGURATION = ("postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "pg_ident.conf")
+_LEFT_OUT = ("standby.signal", "recovery.signal", "recovery.conf", "postmaster.pid")
+_HBA = "local all all trust\n"
+_PRELOADED = re.compile(
+    r"^\s*(?:shared|session|local)_preload_libraries\s*=?\s*'([^'\n]*)'", re.MULTILINE
+)
+_CONTROL = {
+    "max_connections setting": ("max_connections", 100),
+    "max_worker_processes setting": ("max_worker_processes", 8),
+    "max_prepared_xacts setting": ("max_prepared_transactions", 0),
+    "max_locks_per_xact setting": ("max_locks_per_transaction", 1024),
+}
+"""What the recovery of a server needs as its source had it, with the least that drd sets."""
+
+_LAST = re.compile(r"last completed transaction was at log time ([\d-]+ [\d:.]+)")
+_STOPPED = re.compile(r"recovery stopping before commit of transaction \d+, time ([\d-]+ [\d:.]+)")
+_FATAL = re.compile(r"(?:FATAL|PANIC):\s+(.*)")
+_NO_TARGET = "recovery ended before configured recovery target was reached"
+_ROLE_NAME = re.compile(r'rolname = "([^"\n]{1,63})"')
+_OF_THE_HOST = ("shared memory", "could not allocate", "Cannot allocate", "could not load locale",
+                "incompatible with operating system")  # fmt: skip
+
+
+class RestoredServer(ThrowAwayServer):
+    """The server of a landed backup. `until`: replay stops before that time."""
+
+    def __init__(
+        self,
+        place: Workplace,
+        programs: PostgresPrograms,
+        *,
+        timeline: int,
+        until: datetime | None = None,
+        on_tick: Callable[[], None] = lambda: None,
+    ) -> None:
+        settings = {
+            "hot_standby": "off",
+            "restore_command": "false",
+            "recovery_target_timeline": str(timeline),
+            "max_logical_replication_workers": "0",
+            "shared_preload_libraries": "",
+            "log_timezone": "UTC",
+            "timezone": "UTC",
+        }
+        if until is not None:
+            settings |= {
+                "recovery_target_time": until.isoformat(),
+                "recovery_target_inclusive": "off",
+                "recovery_target_action": "promote",
+            }
+        super().__init__(place, programs, settings=settings)
+        self._on_tick = on_tick
+        self.libraries: tuple[str, ...] = ()
+        self.last_transaction = ""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the replay stopped at the time, before the end of the log."""
+        return "recovery_target_time" in self.settings
+
+    def take_over(self, data: Path, spaces: Path) -> None:
+        """Start on these files, which become the server's own. Raises TargetError for a backup that
+        PostgreSQL cannot recover, SandboxUnavailable for what is missing here."""
+        end_server(self._base)
+        self._make_directories()
+        if not (data / "PG_VERSION").is_file():
+            raise TargetError(
+                "the backup has no directory of a server", hint="choose another restore point."
+            )
+        self.libraries = _preloaded(data)
+        data.rename(self._data)
+        if spaces.is_dir():
+            spaces.rename(self._base / "tablespaces")
+        self._link_tablespaces()
+        self._configure()
+        self._give_tree()
+        self.settings |= self._as_its_source()
+        while not self._runs():
+            (self._base / "log").unlink(missing_ok=True)
+
+    def _runs(self) -> bool:
+        """Start the server; false if it has to be started again, in another way."""
+        child = self._child = self._postgres()
+        try:
+            self._await(child)
+        except _TargetNotReached:
+            # All of the log is from before that time: then all of it belongs to the state.
+            self.settings.pop("recovery_target_time")
+        except UnknownLogin:
+            child.stop(signal.SIGINT)
+            self.superuser = self._bootstrap_role()
+        except BaseException:
+            self.stop()
+            raise
+        else:
+            return True
+        return False
+
+    def _link_tablespaces(self) -> None:
+        links = self._data / "pg_tblspc"
+        for link in links.iterdir() if links.is_dir() else ():
+            with suppress(OSError):
+                name = link.readlink().name
+                link.unlink()
+                link.symlink_to(self._base / "tablespaces" / name)
+
+    def _configure(self) -> None:
+        for name in (*_CONFIGURATION, *_LEFT_OUT, "pg_replslot"):
+            remove(self._data / name)
+        (self._data / "pg_replslot").mkdir(0o700)
+        for name in _CONFIGURATION:
+            with (self._data / name).open("x", encoding="ascii") as file:
+                file.write(_HBA if name == "pg_hba.conf" else "")
+        (self._data / "recovery.signal").touch(exist_ok=False)
+        self._data.chmod(0o700)
+
+    def _give_tree(self) -> None:
+        """Give all files to the server's user; no link among them is followed."""
+        give(self._data, self._place.run_as)
+        for top in (self._data, self._base / "tablespaces"):
+            for _, directories, files, at in os.fwalk(top, follow_symlinks=False):
+                for name in (*directories, *files):
+                    give(Path(name), self._place.run_as, within=at)
+        if (self._base / "tablespaces").is_dir():
+            give(self._base / "tablespaces", self._place.run_as)
+
+    def _as_its_source(self) -> Mapping[str, str]:
+        done = self._as_user([self.programs.path("pg_controldata"), "-D", str(self._data)])
+        if done.exit_code != 0:
+            raise TargetError(
+                f"pg_controldata cannot read the backup: {done.complaint}",
+                hint="choose another restore point.",
+            )
+        said = dict(line.partition(":")[::2] for line in done.stdout.splitlines())
+        found = {}
+        for line, (setting, least) in _CONTROL.items():
+            value = said.get(line, "").strip()
+            found[setting] = str(max(least, int(value) if value.isdecimal() else 0))
+        return found
+
+    def _bootstrap_role(self) -> str:
+        """Return the name of the role that initdb made, from a server for one user."""
+        words = [self.programs.path("postgres"), "--single", "-D", str(self._data)]
+        for name, value in self.settings.items():
+            words += ["-c", f"{name}={value}"]
+        command = self._command([*words, "template1"], deadline_s=120.0, fenced=True)
+        query = b"select rolname from pg_catalog.pg_authid where oid = 10\n"
+        done = process.run(command, stdin=query)
+        match = _ROLE_NAME.search(done.stdout)
+        if match is None or match[1] == self.superuser:
+            raise SandboxUnavailable(
+                f"drd cannot find the superuser of the server: {done.complaint}",
+                hint="restore the backup by hand: pgbackrest restore.",
+            )
+        return match[1]
+
+    def _await(self, child: Child) -> None:
+        socket = self._sockets / ".s.PGSQL.5432"
+        end = time.monotonic() + RECOVERY_S
+        while child.exit_code is None and time.monotonic() < end:
+            process.check_cancelled()
+            self._on_tick()
+            if socket.exists():
+                try:
+                    connect(self.address("template1")).close()
+                except UnknownLogin:
+                    self._note_end()
+                    raise
+                except DrdError:
+                    pass  # it does not let anybody in yet
+                else:
+                    self._note_end()
+                    return
+            time.sleep(0.1)
+        self._fail(child)
+
+    def _note_end(self) -> None:
+        for pattern in (_STOPPED, _LAST):
+            if found := pattern.findall(self._logged()):
+                self.last_transaction = found[-1][:19]
+
+    def _fail(self, child: Child) -> None:
+        logged = self._logged()
+        if _NO_TARGET in logged and self.stopped:
+            raise _TargetNotReached
+        fatal = _FATAL.findall(logged)
+        why = self._no_fence or (fatal[-1] if fatal else self.last_words())
+        if says_no_space(logged):
+            raise SandboxUnavailable(
+                f"no space left for the sandbox in {self._place.directory}",
+                hint="free space, or set work_dir to a larger disk.",
+            )
+        if child.exit_code is None:
+            why = f"it did not finish within {RECOVERY_S / 3600:.0f} hours"
+        if self._no_fence or self.was_killed_from_outside or any(w in why for w in _OF_THE_HOST):
+            raise SandboxUnavailable(
+                f"PostgreSQL {self.programs.version} cannot run the backup on this host: {why}",
+                hint="check memory, and that this host has the locales of the source.",
+            )
+        raise TargetError(
+            f"PostgreSQL {self.programs.version} cannot recover the backup: {why}",
+            hint="the backup or its WAL is damaged: choose another restore point, and verify the "
+            "repository: pgbackrest verify.",
+        )
+
+    @property
+    def was_killed_from_outside(self) -> bool:
+        return self._child is not None and self._child.exit_code == -signal.SIGKILL
+
+
+class _TargetNotReached(Exception):
+    """The log ends before the time at which the replay should stop."""
+
+
+def _preloaded(data: Path) -> tuple[str, ...]:
+    """Return the libraries that the source's server loads, as far as the backup says them."""
+    found: dict[str, None] = {}
+    for name in ("postgresql.conf", "postgresql.auto.conf"):
+        file = data / name
+        with suppress(OSError):
+            if not file.is_symlink():
+                text = file.read_text(encoding="utf-8", errors="replace")[: 1 << 20]
+                for listed in _PRELOADED.findall(text):
+                    found |= dict.fromkeys(w.strip(' "') for w in listed.split(",") if w.strip())
+    return tuple(n for n in found if n.isprintable())[:20]

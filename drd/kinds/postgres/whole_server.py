@@ -1,0 +1,307 @@
+"""A database in a backup of its whole server: the sandbox that is that server, and the dump of it
+for a recovery elsewhere."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from drd import process
+from drd.errors import SandboxUnavailable, TargetError
+from drd.kinds.file_system import fresh
+from drd.kinds.postgres import database
+from drd.kinds.postgres.address import Address
+from drd.kinds.postgres.connection import connect, words
+from drd.kinds.postgres.inspect import PostgresInspector
+from drd.kinds.postgres.manifest import BACKUP, SERVER, filename
+from drd.kinds.postgres.restore import sandbox_findings
+from drd.kinds.postgres.restored_server import OLDEST, RestoredServer
+from drd.kinds.postgres.server import sandbox_programs
+from drd.kinds.postgres.tools import PostgresPrograms
+from drd.model.adopted import ROLLED_FORWARD
+from drd.model.snapshot import ComponentSnapshot
+from drd.model.units import format_time
+from drd.ports import Finding, Inspector, OnProgress, Progress, Restored, Workplace
+from drd.process import Command
+
+DATA, SPACES = "data", "tablespaces"
+_SEGMENT = re.compile(r"[0-9A-F]{24}")
+_MISSING = """
+SELECT e.extname::text FROM pg_catalog.pg_extension e WHERE NOT EXISTS
+  (SELECT FROM pg_catalog.pg_available_extensions a WHERE a.name = e.extname) ORDER BY 1"""
+_OTHER_COLLATION = """
+SELECT 1 FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()
+   AND datcollversion <> pg_catalog.pg_database_collation_actual_version(oid)"""
+
+
+def is_server(snapshot: ComponentSnapshot) -> bool:
+    """Return whether the copy is that of a whole server."""
+    return bool(snapshot.facts.get(SERVER, False))
+
+
+def programs_of(snapshot: ComponentSnapshot, bin_dir: str | None) -> PostgresPrograms:
+    """Return the programs that can run the files of the server: those of its own major version.
+    Raises SandboxUnavailable."""
+    major = int(snapshot.facts["server_major"])
+    if major < OLDEST:
+        raise SandboxUnavailable(
+            f"the backup is of PostgreSQL {snapshot.facts['server_version']}, and drd recovers "
+            f"backups of whole servers only from version {OLDEST}",
+            hint="restore it by hand: pgbackrest restore.",
+        )
+    programs = sandbox_programs(major, bin_dir)
+    if programs.major != major:
+        raise SandboxUnavailable(
+            f"this host has no PostgreSQL {major}: its files cannot run with {programs.version}",
+            hint=f"apt-get install postgresql-{major}",
+        )
+    return programs
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A running server with the database, and what to tell about it."""
+
+    server: RestoredServer
+    address: Address
+    reached: str
+    notes: tuple[str, ...]
+    data_time: datetime | None
+
+
+def recovered(
+    component: str,
+    snapshot: ComponentSnapshot,
+    place: Workplace,
+    *,
+    bin_dir: str | None,
+    on_progress: OnProgress,
+    until: datetime | None = None,
+) -> Recovered:
+    """Start the server that has landed, and roll it forward."""
+    landing = place.directory / "landing"
+    data = landing / DATA
+    names = [p.name for p in (data / "pg_wal").iterdir() if _SEGMENT.fullmatch(p.name)]
+    if not names:
+        raise TargetError(
+            f"the backup of {component} has no WAL", hint="choose another restore point."
+        )
+    last = max(names, key=lambda name: (name[8:], name))
+
+    def tick() -> None:
+        on_progress(Progress(component, "restore", 0, snapshot.bytes))
+
+    server = RestoredServer(
+        place,
+        programs_of(snapshot, bin_dir),
+        timeline=int(last[:8], 16),
+        until=until,
+        on_tick=tick,
+    )
+    try:
+        server.take_over(data, landing / SPACES)
+        address = server.address(snapshot.facts["database"])
+        reached, notes = _reached(snapshot, server, last, until), tuple(_notes(server, address))
+    except BaseException:
+        server.stop()
+        raise
+    finally:
+        shutil.rmtree(landing, ignore_errors=True)
+    return Recovered(server, address, reached, notes, _data_time(server, until))
+
+
+def _data_time(server: RestoredServer, until: datetime | None) -> datetime | None:
+    """Return of when the data is, if the log ended before the time at which to stop."""
+    if until is None or server.stopped or not server.last_transaction:
+        return None
+    return datetime.fromisoformat(f"{server.last_transaction}+00:00")
+
+
+def _reached(
+    snapshot: ComponentSnapshot, server: RestoredServer, last: str, until: datetime | None
+) -> str:
+    backup = snapshot.facts[BACKUP]
+    if until is not None and server.stopped:
+        text = f"backup {backup} rolled forward to {format_time(until, seconds=True)}"
+    elif ROLLED_FORWARD in snapshot.facts:
+        text = f"backup {backup} rolled forward to the end of WAL segment {last}"
+    else:
+        text = f"backup {backup} as it was at its end, WAL segment {last}"
+    if not server.last_transaction:
+        return f"{text}; the WAL has no transaction"
+    return f"{text}; last transaction at {server.last_transaction} UTC"
+
+
+def _notes(server: RestoredServer, address: Address) -> list[str]:
+    notes = []
+    if server.libraries:
+        notes.append(
+            f"the source loads {', '.join(server.libraries)}, which the sandbox does not load"
+        )
+    try:
+        with closing(connect(address)) as connection:
+            missing = [row[0] for row in connection.execute(_MISSING.encode()).fetchall()]
+            if missing:
+                notes.append(
+                    f"extensions that are not installed on this host: {', '.join(missing)}; "
+                    "queries that need them fail"
+                )
+            if server.programs.major >= 15:
+                row = connection.execute(_OTHER_COLLATION.encode()).fetchone()
+                if row is not None:
+                    notes.append(
+                        "this host sorts text in another way than the source: indexes on text may "
+                        "be wrong here, and the same holds for a recovery on such a host"
+                    )
+    except psycopg.Error as error:
+        raise TargetError(
+            f"cannot read database {address.dbname} of the backup: {words(error)}",
+            hint="choose another restore point.",
+        ) from error
+    return notes
+
+
+class ServerSandbox:
+    """Implements `Destination` for one database: its whole server runs in the workplace."""
+
+    def __init__(
+        self, component: str, bin_dir: str | None, snapshot: ComponentSnapshot, place: Workplace
+    ) -> None:
+        self._component = component
+        self._bin_dir = bin_dir
+        self._snapshot = snapshot
+        self._place = place
+        self._recovered: Recovered | None = None
+        self._inspector: PostgresInspector | None = None
+
+    def preflight(
+        self,
+        snapshot: ComponentSnapshot,
+        *,
+        overwrite: bool,  # noqa: ARG002 - nothing of anybody's is here
+    ) -> list[Finding]:
+        return sandbox_findings(
+            self._component,
+            lambda: programs_of(snapshot, self._bin_dir),
+            self._place,
+            int(snapshot.facts["database_bytes"]),
+        )
+
+    def prepare(self) -> None:
+        """The server starts on what is still to be fetched; only its programs have to be here."""
+        programs_of(self._snapshot, self._bin_dir)
+
+    def landing(self) -> Path:
+        return fresh(self._place.directory / "landing", parents=True)
+
+    def restore(
+        self,
+        snapshot: ComponentSnapshot,
+        private: Mapping[str, Any],  # noqa: ARG002 - the server itself has everything
+        *,
+        on_progress: OnProgress,
+    ) -> Restored:
+        self.close()
+        self._recovered = recovered(
+            self._component,
+            snapshot,
+            self._place,
+            bin_dir=self._bin_dir,
+            on_progress=on_progress,
+        )
+        server = self._recovered.server
+        facts = {
+            "server_version": server.programs.version,
+            "server_settings": server.settings,
+        }
+        return Restored(self._recovered.notes, facts=facts, reached=self._recovered.reached)
+
+    def inspector(self) -> Inspector:
+        assert self._recovered is not None
+        if self._inspector is None:
+            self._inspector = PostgresInspector(self._recovered.address)
+        return self._inspector
+
+    def close(self) -> None:
+        if self._inspector is not None:
+            self._inspector.close()
+            self._inspector = None
+        if self._recovered is not None:
+            self._recovered.server.stop()
+            self._recovered = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dumped:
+    """What a recovery elsewhere restores: a snapshot and its private part with what the server
+    says of the database, of which the dump has landed; what it reached, and what to tell."""
+
+    snapshot: ComponentSnapshot
+    private: Mapping[str, Any]
+    reached: str
+    notes: tuple[str, ...]
+    data_time: datetime | None = None
+
+    @property
+    def replayed(self) -> Mapping[str, Any]:
+        """How far the log went, for `Restored`."""
+        return {"reached": self.reached, "data_time": self.data_time}
+
+
+def dumped(
+    component: str,
+    snapshot: ComponentSnapshot,
+    private: Mapping[str, Any],
+    place: Workplace,
+    *,
+    on_progress: OnProgress,
+    until: datetime | None = None,
+) -> Dumped:
+    """Start the server that has landed, and dump the one database."""
+    found = recovered(
+        component, snapshot, place, bin_dir=None, on_progress=on_progress, until=until
+    )
+    try:
+        with closing(connect(found.address)) as connection:
+            properties = database.read(connection)
+        properties["acl"] = []
+        dump = fresh(place.directory / "landing", parents=True) / filename(component)
+        _dump(found, dump, component)
+    finally:
+        found.server.stop()
+    facts = {
+        **snapshot.facts,
+        "locale": {key: properties[key] for key in database.LOCALE},
+        "extensions": properties["extensions"],
+    }
+    private = {**private, "database": {**properties, "owner": private["database"]["owner"]}}
+    return Dumped(
+        replace(snapshot, facts=facts), private, found.reached, found.notes, found.data_time
+    )
+
+
+def _dump(found: Recovered, dump: Path, component: str) -> None:
+    words_ = [
+        found.server.programs.path("pg_dump"), "--format=custom", "--compress=0",
+        f"--dbname={found.address.conninfo}",
+    ]  # fmt: skip
+    with dump.open("xb") as file:
+        command = Command(words_, drop_capabilities=True, name="pg_dump")
+        child = process.start(command, stdout=file.fileno())
+        done = child.pump()
+    if done.exit_code != 0:
+        with suppress(OSError):
+            dump.unlink()
+        raise TargetError(
+            f"pg_dump of {component} from the restored server {done.failure}",
+            hint="choose another restore point; or restore the whole server by hand: pgbackrest "
+            "restore.",
+        )

@@ -1,0 +1,76 @@
+"""Recognise a copy of a SQLite database, and what a plan can check in it."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Any
+
+from drd.errors import NotSupported
+from drd.kinds.dump_checks import recent, table_checks, tables_in_words
+from drd.kinds.sqlite.database import connect, quoted
+from drd.ports.dumps import DumpFile, FoundDump
+
+HEAD = b"SQLite format 3\0"
+_MOST_TABLES, _MOST_CHECKS, _STEPS = 500, 5, 2_000_000
+_TABLES = (
+    "select name from sqlite_master where type = 'table' and name not like 'sqlite#_%' escape '#' "
+    "order by rootpage"
+)
+_EVERY = "select count(*) from sqlite_master where type = 'table'"
+_TIME = re.compile(r"date|time", re.IGNORECASE)
+
+
+def recognise(file: DumpFile) -> FoundDump | None:
+    """Implements `RecognisesOf`."""
+    if file.packed or not file.head.startswith(HEAD):
+        return None
+    try:
+        with closing(connect(file.path, immutable=True)) as connection:
+            # What is in the file must not make drd run on, or call functions.
+            connection.execute("PRAGMA trusted_schema = OFF").close()
+            connection.set_progress_handler(lambda: 1, _STEPS)
+            return _found(file, connection)
+    except sqlite3.Error as error:
+        hint = "let the other tool copy the database with `sqlite3 FILE '.backup COPY'`."
+        raise NotSupported(f"a SQLite file that cannot be read: {error}", hint=hint) from error
+
+
+def _found(file: DumpFile, connection: sqlite3.Connection) -> FoundDump:
+    names = [str(row[0]) for row in connection.execute(_TABLES).fetchmany(_MOST_TABLES)]
+    names = [name for name in names if name.isprintable()]
+    filled = [n for n in names if _has_rows(connection, n)][:_MOST_CHECKS]
+    base = re.sub(r"[-_.]?\d[\d\-_.T:]*", "", file.path.stem) or file.path.stem
+    return FoundDump(
+        base,
+        tables_in_words(names),
+        (
+            ("kind", "sqlite"),
+            ("#", "CHANGE THIS to the path of the service's database. A drill does not use it."),
+            ("path", f"/srv/CHANGE-THIS/{base}{file.path.suffix}"),
+        ),
+        tuple(table_checks(len(names), _EVERY, ((n, _sql(n)) for n in filled))),
+        _suggested(connection, filled),
+    )
+
+
+def _suggested(connection: sqlite3.Connection, filled: list[str]) -> Mapping[str, Any] | None:
+    for name in filled:
+        for row in connection.execute(f"PRAGMA table_info({quoted(name)})").fetchmany(200):
+            column, declared = str(row[1]), str(row[2])
+            if _TIME.search(declared) or column.endswith("_at"):
+                return recent(name, _sql(name), _sql(column))
+    return None
+
+
+def _has_rows(connection: sqlite3.Connection, name: str) -> bool:
+    try:
+        return connection.execute(f"select 1 from {quoted(name)} limit 1").fetchone() is not None  # noqa: S608 - quoted
+    except sqlite3.OperationalError:  # a virtual table of a module that is not here
+        return False
+
+
+def _sql(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) else quoted(name)

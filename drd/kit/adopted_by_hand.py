@@ -1,0 +1,151 @@
+"""Recovery by hand from copies that another tool has made: the commands that choose a copy, and
+describe it as the commands of the kinds expect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from shlex import quote
+
+from drd.kit import stanza_by_hand
+from drd.kit.document import Block, Commands, Heading, Paragraph
+from drd.model.adopted import Adopted, CommandTool
+from drd.model.plan import Component
+from drd.registry import KINDS
+
+_HOLDS = """\
+.paths as $roots | all($wanted[]; . as $path | any($roots[]; . as $root |
+    $root == "/" or $path == $root or ($path | startswith($root + "/"))
+    or ($root | startswith($path + "/"))))"""
+
+
+def choosing(adopted: Adopted) -> Iterator[Block]:
+    """Yield the commands that take the place of reading a manifest of drd's."""
+    if adopted.command is not None:
+        yield Heading(3, "Choose the copy")
+        yield Paragraph(
+            "These commands choose the newest copy. To choose another one, set COPY to its name. "
+            "The commands below call `restic`: here that is a function, which calls the command of "
+            "the plan that restores a copy."
+        )
+        yield Commands(_of_commands(adopted, adopted.command))
+        return
+    if adopted.stanza is not None:
+        yield from stanza_by_hand.choosing(adopted)
+        return
+    yield Commands(f"restic snapshots {_only(adopted)}".rstrip() + "\n")
+    yield Heading(3, "Choose the copy")
+    yield Paragraph(
+        f"These commands choose the newest copy of {adopted.made_by} that holds all paths of the "
+        "plan. To choose another one, set COPY to its id from the list above instead of the first "
+        "command."
+    )
+    yield Commands(_choice(adopted))
+
+
+_ACCEPTED = r"""def offset:
+    if . == "Z" then 0
+    else .[:1] as $sign | (.[1:3] | tonumber) * 3600 + (.[4:6] | tonumber) * 60
+        | if $sign == "-" then -. else . end
+    end;
+def seconds:
+    if type == "number" then .
+    else capture("\\A(?<t>[0-9-]{10}T[0-9:]{8})([.][0-9]+)?(?<z>Z|[+-][0-9]{2}:[0-9]{2})\\z")
+        | ("\(.t)Z" | fromdateiso8601) - (.z | offset)
+    end;
+[inputs | fromjson? | objects
+    | select((.name | type) == "string" and (.bytes | type) == "number" and .bytes > 0)
+    | select(.name | test("\\A(?!-)[A-Za-z0-9_.:@+=,~%-]+(/[A-Za-z0-9_.:@+=,~%-]+)*\\z"))
+    | select(.name | split("/") | any(. == "." or . == "..") | not)
+    | .at = (.time | seconds)? | select(.at <= now)]
+| group_by(.name) | map(unique | select(length == 1) | .[0]) | sort_by(.at)"""
+"""What drd takes for a copy too: other names could lead elsewhere, or be options."""
+
+
+def _of_commands(adopted: Adopted, command: CommandTool) -> str:
+    lists = " ".join(map(quote, command.list))
+    restores = " ".join(map(_word, command.restore))
+    return f"""\
+{lists} > listed.json
+jq -Rn {quote(_ACCEPTED)} listed.json > copies.json
+jq -r '.[] | [.time, .bytes, .name] | @tsv' copies.json
+COPY=$(jq -er 'last | .name' copies.json)
+jq -n --arg copy "$COPY" {quote(_described(adopted))} > manifest.json
+snapshot() {{ echo "$COPY"; }}
+restic() {{
+    local verb=$1 INTO=
+    while [[ $# -gt 0 ]]; do
+        [[ $1 != --target ]] || INTO=$2
+        shift
+    done
+    [[ $verb == dump || $verb == restore ]] || {{ echo "no command for restic $verb"; false; }}
+    {restores}
+}}
+fact() {{
+    jq -er --arg c "$1" --arg f "$2" \\
+        '.components[] | select(.component == $c) | .facts[$f]' manifest.json
+}}
+"""
+
+
+def _word(word: str) -> str:
+    """Return a word of a command for bash, with the name of the copy and the directory."""
+    for name, variable in (("copy", "COPY"), ("into", "INTO")):
+        head, found, rest = word.partition(f"${{{name}}}")
+        if found:
+            return f'{_word(head) if head else ""}"${variable}"{_word(rest) if rest else ""}'
+    return quote(word)
+
+
+def _only(adopted: Adopted) -> str:
+    return " ".join(f"--{key} {quote(value)}" for key, value in adopted.only)
+
+
+def _choice(adopted: Adopted) -> str:
+    paths = [path for c in adopted.components for path in _paths(c)]
+    return f"""\
+COPY=$(restic snapshots --json {_only(adopted)} |
+    jq -er --argjson wanted {quote(json.dumps(paths))} {quote(_select())})
+jq -n --arg copy "$COPY" {quote(_described(adopted))} > manifest.json
+{_FUNCTIONS}"""
+
+
+_FUNCTIONS = """\
+snapshot() { echo "$COPY"; }
+part() { jq -er --arg c "$1" '.components[] | select(.component == $c) | '"$2" manifest.json; }
+entry() {
+    restic ls --json "$COPY" "$1" | jq -er --arg path "$1" 'select(.path == $path) | '"$2"
+}
+fact() {
+    case $2 in
+        mode) entry "$(part "$1" .file)" '.mode % 4096' ;;
+        uid | gid) entry "$(part "$1" .file)" ".$2" ;;
+        *) part "$1" ".facts.$2" ;;
+    esac
+}
+"""
+
+
+def _select() -> str:
+    return f"[.[] | select({_HOLDS})] | sort_by(.time) | last | .id"
+
+
+def _described(adopted: Adopted) -> str:
+    rows = []
+    for component in adopted.components:
+        path = next(iter(_paths(component)), "/")
+        facts = {"filename": path.lstrip("/"), **_own_facts(component)}
+        rows.append({"component": component.name, "file": path, "facts": facts})
+    return f'{{point: $copy, data_time: "", components: {json.dumps(rows)}}}'
+
+
+def _own_facts(component: Component) -> dict[str, str | int]:
+    """Return the facts that the commands of the kinds ask for."""
+    path = getattr(component.settings, "path", None)
+    if path is not None:
+        return {"path": str(path), "mode": 0o600, "uid": 0, "gid": 0}
+    return {"database": component.name}
+
+
+def _paths(component: Component) -> tuple[str, ...]:
+    return KINDS[component.kind].in_copies(component)

@@ -1,0 +1,145 @@
+"""Recovery by hand from a stanza of pgBackRest: the commands that restore its server beside the
+others, from which the commands of the kinds then take their dumps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from shlex import quote
+
+from drd.kit.document import Block, Commands, Heading, Paragraph
+from drd.model.adopted import Adopted, Stanza
+from drd.model.plan import SecretRef
+
+
+def opening(stanza: Stanza, file: Callable[[SecretRef], str]) -> str:
+    """Return the variables with which pgBackRest reads the repository; `file` gives the words of
+    the file of a secret."""
+    lines = [
+        f"export PGBACKREST_STANZA={quote(stanza.name)} PGBACKREST_REPO={stanza.repo}",
+        "export PGBACKREST_LOG_LEVEL_FILE=off PGBACKREST_LOCK_PATH=$PWD PGBACKREST_SPOOL_PATH=$PWD",
+        *(f"export {name}={quote(value)}" for name, value in stanza.options),
+        *(f'export {name}="$(cat {file(ref)})"' for name, ref in stanza.env),
+    ]
+    if stanza.config is not None:
+        lines.append(f"export PGBACKREST_CONFIG={file(stanza.config)}")
+    else:
+        lines += [": > pgbackrest.conf", "export PGBACKREST_CONFIG=$PWD/pgbackrest.conf"]
+    return "\n".join(lines) + "\n"
+
+
+def choosing(adopted: Adopted) -> Iterator[Block]:
+    """Yield the commands that take the place of reading a manifest of drd's."""
+    yield Commands("pgbackrest info\n")
+    yield Heading(3, "Choose the backup")
+    yield Paragraph(
+        "These commands choose the newest backup without errors. To choose another one, set COPY "
+        "to its label from the list above instead of the first command."
+    )
+    yield Commands(_CHOICE + _manifest(adopted))
+    yield Heading(3, "Restore the server")
+    yield Paragraph(
+        "These commands restore the whole server into a new directory below /var/tmp, and roll it "
+        "forward to the last archived WAL. To stop earlier, set UNTIL before, for example "
+        "UNTIL='2026-11-25 13:00:00+00'. The server listens on a socket in that directory only. "
+        "The commands below call `restic`: here that is a function, which dumps one database of "
+        "this server."
+    )
+    yield Commands(_RESTORE)
+    yield Paragraph(
+        "When you are done, end this server and remove its directory, which contains secrets: "
+        "`as_server $SERVER_BIN/pg_ctl stop -D $SERVER/data && rm -r $SERVER`. "
+        "If the whole server is lost, you do not need the commands below. Restore the backup to "
+        "the server's own directory as the manual of pgBackRest describes, and start the server "
+        "with its own configuration."
+    )
+
+
+def _manifest(adopted: Adopted) -> str:
+    rows = [
+        {
+            "component": c.name,
+            "facts": {"filename": c.copied_as, "database": c.copied_as},
+        }
+        for c in adopted.components
+    ]
+    described = f'{{point: $copy, data_time: "", components: {json.dumps(rows)}}}'
+    return f"""\
+jq -n --arg copy "$COPY" {quote(described)} > manifest.json
+snapshot() {{ echo "$COPY"; }}
+fact() {{
+    jq -er --arg c "$1" --arg f "$2" \\
+        '.components[] | select(.component == $c) | .facts[$f]' manifest.json
+}}
+"""
+
+
+_CHOICE = """\
+COPY=$(pgbackrest info --output=json | jq -er --argjson repo "$PGBACKREST_REPO" '.[0].backup |
+    [.[] | select(.error != true and .database["repo-key"] == $repo)] | last | .label')
+MAJOR=$(pgbackrest info --output=json | jq -er --arg copy "$COPY" '.[0] | .db as $db |
+    .backup[] | select(.label == $copy) | .database.id as $id |
+    $db[] | select(.id == $id) | .version | split(".") | first' | head -n 1)
+"""
+
+_RESTORE = """\
+SERVER_BIN=/usr/lib/postgresql/$MAJOR/bin
+[[ -x $SERVER_BIN/postgres ]] ||
+    { echo "PostgreSQL $MAJOR is missing: apt-get install postgresql-$MAJOR" >&2; false; }
+SERVER=$(mktemp -d /var/tmp/server.XXXXXX)
+mkdir -m 700 "$SERVER/data" "$SERVER/tablespaces"
+as_server() {
+    if [[ $EUID == 0 ]]; then
+        (cd "$SERVER" && setpriv --reuid=postgres --regid=postgres --init-groups "$@")
+    else
+        "$@"
+    fi
+}
+restore() {
+    if [[ $EUID == 0 ]]; then
+        setpriv --reuid=postgres --regid=postgres --init-groups --no-new-privs \\
+            --inh-caps=-all,+dac_read_search --ambient-caps=-all,+dac_read_search \\
+            pgbackrest restore "$@"
+    else
+        pgbackrest restore "$@"
+    fi
+}
+install -m 600 "$PGBACKREST_CONFIG" "$SERVER/pgbackrest.conf"
+export PGBACKREST_CONFIG=$SERVER/pgbackrest.conf
+export PGBACKREST_PG1_PATH=$SERVER/data PGBACKREST_LOCK_PATH=$SERVER PGBACKREST_SPOOL_PATH=$SERVER
+[[ $EUID != 0 ]] || chown -R postgres: "$SERVER"
+restore --set="$COPY" --archive-mode=off --reset-pg1-host --no-link-all --reset-link-map \\
+    --reset-tablespace-map --no-delta --reset-db-include --reset-db-exclude \\
+    --tablespace-map-all="$SERVER/tablespaces" ${UNTIL:+--type=time "--target=$UNTIL"} \\
+    ${UNTIL:+--target-action=promote} --reset-recovery-option
+# Nothing that the backup says about how the server runs applies.
+for name in postgresql.conf postgresql.auto.conf pg_ident.conf pg_hba.conf; do
+    rm -rf "$SERVER/data/$name"
+    : > "$SERVER/data/$name"
+done
+{
+    echo "restore_command = 'pgbackrest archive-get %f \\"%p\\"'"
+    [[ -z ${UNTIL:-} ]] ||
+        printf "recovery_target_time = '%s'\\nrecovery_target_action = promote\\n" "$UNTIL"
+} > "$SERVER/data/postgresql.auto.conf"
+echo 'local all all trust' > "$SERVER/data/pg_hba.conf"
+[[ $EUID != 0 ]] || chown -R postgres: "$SERVER"
+PREPARED=$(as_server "$SERVER_BIN/pg_controldata" -D "$SERVER/data" |
+    sed -n 's/^max_prepared_xacts.*: *//p')
+as_server "$SERVER_BIN/pg_ctl" start -D "$SERVER/data" -l "$SERVER/log" -w -t 86400 -o "-p 5432 \\
+-c hot_standby=off \\
+-c listen_addresses= -c unix_socket_directories=$SERVER -c max_prepared_transactions=$PREPARED \\
+-c shared_preload_libraries= -c archive_mode=off -c primary_conninfo=" > start.log ||
+    { tail -n 5 "$SERVER/log" >&2; false; }
+until "$SERVER_BIN/pg_isready" -q -h "$SERVER" -p 5432; do
+    as_server "$SERVER_BIN/pg_ctl" status -D "$SERVER/data" > start.log ||
+        { tail -n 5 "$SERVER/log" >&2; false; }
+    sleep 1
+done
+grep -h 'last completed transaction\\|recovery stopping' "$SERVER/log" || true
+restic() {
+    local database=${!#}
+    as_server env -u PGSERVICE -u PGSERVICEFILE -u PGDATABASE "$SERVER_BIN/pg_dump" \\
+        --host="$SERVER" --port=5432 --username=postgres --format=custom --dbname="${database#/}"
+}
+"""

@@ -1,0 +1,87 @@
+"""What a plan says about copies that another tool makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from drd.model.plan import Component, SecretRef
+    from drd.model.snapshot import RestorePoint
+
+
+@dataclass(frozen=True, slots=True)
+class CommandTool:
+    """The commands that list, restore and verify copies; empty `verify`: there is none. `env` are
+    the secrets that they get, by the name of their variable."""
+
+    list: tuple[str, ...]
+    restore: tuple[str, ...]
+    verify: tuple[str, ...] = ()
+    env: tuple[tuple[str, SecretRef], ...] = ()
+    timeout_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stanza:
+    """A stanza of pgBackRest. `config` is the text of its configuration file, `options` are what it
+    says instead or besides, `env` the secrets, both by the variables that pgBackRest reads. `repo`
+    is the number of the repository, where there are several."""
+
+    name: str
+    config: SecretRef | None = None
+    options: tuple[tuple[str, str], ...] = ()
+    env: tuple[tuple[str, SecretRef], ...] = ()
+    repo: int = 1
+    timeout_s: float = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """What another tool, `made_by`, stores: copies of the components of `plan`. `only` those of a
+    host, or with a tag, count. `command` has the commands of a tool that drd does not know,
+    `stanza` what pgBackRest needs."""
+
+    made_by: str
+    plan: str
+    components: tuple[Component, ...] = ()
+    only: tuple[tuple[str, str], ...] = ()
+    command: CommandTool | None = None
+    stanza: Stanza | None = None
+
+    @property
+    def verifier(self) -> str:
+        """What verifies the copies, all at once and without drd; empty if drd reads them itself."""
+        if self.command is not None:
+            return "the plan's command `verify`"
+        return "`pgbackrest verify`" if self.stanza is not None else ""
+
+    @property
+    def secrets(self) -> dict[str, SecretRef] | None:
+        """The secrets of a tool that has no password of the repository, by what they are; None for
+        a tool that has one."""
+        if self.command is not None:
+            return {f"env.{name}": ref for name, ref in self.command.env}
+        if self.stanza is None:
+            return None
+        found = {f"env.{name}": ref for name, ref in self.stanza.env}
+        return found | ({"config": self.stanza.config} if self.stanza.config else {})
+
+
+COPY = "copy"
+"""The fact of a component that names the tool's copy."""
+
+
+def copy_name(point: RestorePoint) -> str:
+    """Return the tool's own name of the copy; the id of the point without one."""
+    named = (facts.get(COPY) for facts in (c.facts for c in point.components))
+    return next((str(name) for name in named if name is not None), point.id)
+
+
+ROLLED_FORWARD = "rolled_forward_to"
+"""The fact of a component that names the WAL segment up to which a copy is rolled forward."""
+
+
+def rolled_forward(point: RestorePoint) -> bool:
+    """Return whether the point is the newest state of a copy, which moves with each segment."""
+    return any(ROLLED_FORWARD in c.facts for c in point.components)

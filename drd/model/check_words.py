@@ -1,0 +1,31 @@
+"""What a failed check, step or component is called in one line, as `drd drill` shows it.
+
+The status reads it in a cold start, so it imports nothing but texts.
+"""
+
+from __future__ import annotations
+
+from drd.model.text import without_output
+
+STEP_SUCCEEDS = "succeeds"
+"""What is expected of a step; the check of a failed one is called `step NAME`."""
+
+RESTORES = "restores without an error"
+"""What is expected of each component; the check of one that cannot be restored says so."""
+
+
+def check_name(name: str, expected: str) -> str:
+    """Return what it is called: `check "orders"`, `step announce`."""
+    return name if expected == STEP_SUCCEEDS else f'check "{name}"'
+
+
+def failed_words(name: str, observed: str, expected: str) -> str:
+    """Return the check with the value that it found and the one that it expected: `check "orders":
+    2,433 (expected < 10)`; for a step, or a component that cannot be restored, why it failed.
+    """
+    told = check_name(name, expected)
+    if seen := " ".join(without_output(observed).split()):
+        told += f": {seen}"
+    if expected and expected not in (STEP_SUCCEEDS, RESTORES):
+        told += f" (expected {expected})"
+    return told

@@ -1,0 +1,95 @@
+"""One alert for one cause: of conditions with the same cause, one tells the others as well. Pure.
+
+What would be lost tells why: `rpo` and `no-point` contain the error of the failed backups, and get
+their alert. A repository that is gone, or does not answer, tells that runs fail because of it, and
+failed backups tell that their source cannot be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from drd.errors import RepositoryDamaged, RepositoryMissing, RepositoryUnreachable, WrongKey
+from drd.model.alerts import AlertKey, Condition, rank
+from drd.model.finding_codes import REPOSITORY, name_of
+from drd.model.repositories import DAMAGED, GONE, SILENT
+
+_PLACES = {
+    RepositoryMissing.code: GONE,
+    WrongKey.code: GONE,
+    RepositoryDamaged.code: DAMAGED,
+    RepositoryUnreachable.code: SILENT,
+}
+"""The kind of the condition of a repository that makes runs fail with this code."""
+
+SOURCE_FAILS = "source"
+"""Why a component is not ready whose source cannot be read, so that its backups fail."""
+
+
+def one_for_each_cause(conditions: Sequence[Condition]) -> list[Condition]:
+    """Return the conditions without those that another one tells as well, which names them (`also`)
+    and is as severe as they are.
+    """
+    tellers: dict[AlertKey, AlertKey] = {}
+    for condition in conditions:
+        teller = _place(condition, conditions) or _failed_backup(condition, conditions)
+        if teller is not None:
+            tellers[condition.key] = teller.key
+    for condition in conditions:
+        cause = _cause(condition, conditions)
+        if cause is None:
+            continue
+        place = _place(cause, conditions)
+        if place is not None and place.kind != SILENT:
+            continue  # it is worse than a late backup, and has its own way out
+        tellers[cause.key] = condition.key
+        if place is not None:
+            tellers[place.key] = condition.key
+    return [_telling(c, conditions, tellers) for c in conditions if c.key not in tellers]
+
+
+def _place(run: Condition, conditions: Iterable[Condition]) -> Condition | None:
+    """Return the condition of the repository that makes these runs fail."""
+    kind = _PLACES.get(run.why)
+    if kind is None:
+        return None
+    subject = name_of(REPOSITORY, run.subject) if kind == SILENT and run.subject else run.subject
+    there = (c for c in conditions if c.kind == kind and subject in ("", c.subject))
+    return next(there, None)
+
+
+def _failed_backup(finding: Condition, conditions: Iterable[Condition]) -> Condition | None:
+    """Return the condition of the backups that fail because this source cannot be read."""
+    if finding.why != SOURCE_FAILS:
+        return None
+    backups = (c for c in conditions if c.kind in ("backup-failing", "point-incomplete"))
+    return next((c for c in backups if c.why not in _PLACES), None)
+
+
+def _cause(effect: Condition, conditions: Iterable[Condition]) -> Condition | None:
+    """Return the condition that says why the RPO is exceeded, or why there is no point."""
+    if effect.kind not in ("rpo", "no-point"):
+        return None
+    return next((c for c in conditions if c.kind == effect.why and not c.subject), None)
+
+
+def _telling(
+    condition: Condition, conditions: Iterable[Condition], tellers: dict[AlertKey, AlertKey]
+) -> Condition:
+    """Return the condition with those that it tells."""
+
+    def is_told(other: Condition) -> bool:
+        key = other.key
+        while key in tellers:
+            key = tellers[key]
+        return key == condition.key and other.key != condition.key
+
+    others = [c for c in conditions if is_told(c)]
+    if not others:
+        return condition
+    worst = min((condition, *others), key=lambda c: rank(c.severity))
+    runs = dict.fromkeys(run for c in (condition, *others) for run in c.runs)
+    return replace(
+        condition, severity=worst.severity, also=tuple(c.key for c in others), runs=tuple(runs)
+    )

@@ -1,0 +1,133 @@
+"""The one word for a plan, and the one reason for it. Pure.
+
+Verdict and readiness are two lights that may differ. Whatever shows how a plan is (`drd status`,
+the API, the figures, the plugin's line) shows the worst of both, as it is judged here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from drd.model.facts import AlertFacts
+from drd.model.units import format_duration
+from drd.model.verdicts import (
+    STATE_OF_READINESS,
+    CopyAssessment,
+    PlanState,
+    Readiness,
+    Reason,
+    Remark,
+    RepositoryAssessment,
+    Verdict,
+    lost_words,
+    same_words,
+    worst_state,
+)
+from drd.named import NamedTuple
+
+LOOKING_AHEAD = ("not-ready", "repository-unreachable", "repository-unprotected")
+"""Kinds of alerts about readiness findings."""
+
+_LOST = ("gone", "emptied", "replaced", "shut")
+
+
+class Judged(NamedTuple):
+    """What a plan's state is made of, as an `Assessment` has it."""
+
+    plan: str
+    readiness: Readiness
+    reasons: Sequence[Reason]
+    alerts: Sequence[AlertFacts]
+    copies: Sequence[CopyAssessment] = ()
+    repositories: Sequence[RepositoryAssessment] = ()
+
+
+def state_of(judged: Judged) -> tuple[PlanState, tuple[Remark, ...]]:
+    """Return the state, and all remarks, the worst first."""
+    remarks = _remarks(judged)
+    worst = max([r.state.severity for r in remarks], default=0)
+    withheld = STATE_OF_READINESS[judged.readiness]
+    if worst < withheld.severity:
+        remarks = _with_readiness(judged.plan, remarks, withheld)
+    if len(remarks) > 1:
+        remarks.sort(key=lambda r: -r.state.severity)
+    return remarks[0].state if remarks else PlanState.OK, tuple(remarks)
+
+
+def _with_readiness(plan: str, remarks: list[Remark], withheld: PlanState) -> list[Remark]:
+    """Return the remarks with one for what withholds `ready`: that of an alert of the last
+    readiness check, else a new one.
+    """
+    for i, remark in enumerate(remarks):
+        if remark.alert is not None and remark.alert.kind in LOOKING_AHEAD:
+            return [*remarks[:i], remark._replace(state=withheld), *remarks[i + 1 :]]
+    text = "the plan as it is now is not proven"
+    return [*remarks, Remark(withheld, text, f"drd readiness {plan}")]
+
+
+def _remarks(judged: Judged) -> list[Remark]:
+    """Return the reasons, each with its alert; then other alerts, and copies that are behind."""
+    if not judged.alerts:  # most plans
+        remarks = [Remark(r.state, r.text, r.remedy) for r in judged.reasons]
+        return remarks + _copies_behind(judged)
+    alerts = {alert.kind: alert for alert in judged.alerts}
+    by_subject = {(alert.kind, alert.subject): alert for alert in judged.alerts}
+    remarks = []
+    for reason in judged.reasons:
+        alert = by_subject.get((reason.kind, reason.subject)) or alerts.get(reason.kind)
+        alert = alert or alerts.get(reason.says_why)
+        state = worst_state((reason.state, _of_alert(alert)))
+        remarks.append(Remark(state, reason.text, reason.remedy, alert))
+    said = {kind for reason in judged.reasons for kind in (reason.kind, reason.says_why)}
+    remarks += [
+        Remark(_of_alert(alert), alert.text, alert.remedy, alert)
+        for alert in judged.alerts
+        if alert.kind not in said
+    ]
+    return remarks + _copies_behind(judged)
+
+
+def _of_alert(alert: AlertFacts | None) -> PlanState:
+    """An alert that wants a person puts the plan at risk, also one that is acknowledged."""
+    wants = alert is not None and alert.severity != "info"
+    return PlanState.AT_RISK if wants else PlanState.OK
+
+
+def _copies_behind(judged: Judged) -> list[Remark]:
+    said = {
+        a.subject
+        for a in judged.alerts
+        if a.kind == "copy-behind" and _of_alert(a) is not PlanState.OK
+    }
+    behind = [c for c in judged.copies if c.verdict is not Verdict.MET and c.repository not in said]
+    if not behind:
+        return []
+    states = {r.repository: r.state for r in judged.repositories}
+    return [_behind(judged.plan, c, states.get(c.repository, "ok")) for c in behind]
+
+
+def _behind(plan: str, copy: CopyAssessment, state: str) -> Remark:
+    """Return the remark about a copy that is behind. A copy that cannot be read is not mentioned:
+    another copy run does not help.
+    """
+    name = copy.repository
+    text, command = f"copy {name} of {copy.copy_of}", f"drd copy {plan}"
+    behind = f"{format_duration(copy.exposure_s)} behind"
+    if state in _LOST:
+        text += f" {lost_words(state)}: drd can read nothing there"
+        command = f"drd doctor {plan}"
+    elif state == "same":
+        text, command = same_words(name, copy.copy_of), f"drd doctor {plan}"
+    elif state == "damaged":
+        left = f"the readable data there is {behind}"
+        if copy.data_time is None:
+            left = "drd knows no complete restore point there"
+        text += f" is damaged: {left}"
+        command = f"drd verify {plan} --repository {name}"
+    elif copy.data_time is not None:
+        text += f" is {behind}"
+    elif copy.verdict is Verdict.BREACHED:
+        text += " contains no restore point with all its snapshots"
+    else:
+        text += " contains no restore point"
+    return Remark(PlanState.AT_RISK, text, command)

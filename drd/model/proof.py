@@ -1,0 +1,83 @@
+"""The hashes of a resolved plan: of its text, and of what a drill of it proves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from drd.model.snapshot import json_digest
+
+_NO_PART = ("heartbeat", "kit", "readiness")
+"""Sections that are no part of the plan hash: notifications, holders of the kit, accepted findings.
+Evidence of an older drd carries this hash, so it has to stay as it is.
+"""
+
+NOT_PROVEN = frozenset(
+    {
+        *_NO_PART,
+        "owner",
+        "description",
+        "objectives",
+        "backup",
+        "copy",
+        "retention",
+        "prune",
+        "verification",
+        "drill.every",
+        "drill.cron",
+        "drill.timezone",
+        "drill.blackout",
+        "drill.timeout",
+        "drill.restore_point",
+        "drill.scenarios",
+        "repositories.*.protection",
+    }
+)
+"""The keys of a plan that say nothing about what a recovery restores and runs, with all keys below
+them. A drill proves all other keys, also those of later versions (docs/readiness.md, Changes that
+need a drill).
+"""
+
+
+def plan_hash(resolved: Mapping[str, object]) -> str:
+    """Return the hash of the text in force: what runs, manifests and kits were made from."""
+    return json_digest({k: v for k, v in resolved.items() if k not in _NO_PART})
+
+
+def proof_hash(resolved: Mapping[str, object]) -> str:
+    """Return the hash of what a drill of the plan proves, which evidence carries. It contains the
+    RPO if a check of the plan compares with it.
+    """
+    proven = _proven(resolved, ())
+    if any(map(_compares_with_rpo, _checks(resolved))):
+        objectives = resolved["objectives"]
+        assert isinstance(objectives, Mapping)
+        proven["objectives"] = {"rpo_s": objectives["rpo_s"]}
+    return json_digest(proven)
+
+
+def _checks(resolved: Mapping[str, object]) -> Sequence[object]:
+    checks = resolved.get("checks")
+    return checks if isinstance(checks, list | tuple) else ()
+
+
+def _compares_with_rpo(check: object) -> bool:
+    expects = check.get("expect") if isinstance(check, Mapping) else None
+    return isinstance(expects, str) and expects.lower().split() == ["within", "rpo"]
+
+
+def is_proven(path: Sequence[str]) -> bool:
+    """Return whether a drill proves the key at this path of a resolved plan, if it proves the
+    section that the key is in.
+    """
+    words = [*path[:-1], path[-1].removesuffix("_s")]  # of durations, which are seconds
+    if words[0] == "repositories" and len(words) > 1:
+        words[1] = "*"
+    return ".".join(words) not in NOT_PROVEN
+
+
+def _proven(section: Mapping[str, object], path: tuple[str, ...]) -> dict[str, object]:
+    return {
+        key: _proven(value, (*path, key)) if isinstance(value, Mapping) else value
+        for key, value in section.items()
+        if is_proven((*path, key))
+    }

@@ -1,0 +1,98 @@
+"""Decide which recorded remedies root may be shown: words that do nothing wherever they are pasted,
+and commands of drd's own that only look, or do what the schedule does anyway. Pure.
+
+A catalogue belongs to the service's user. Whoever becomes that user can write a remedy into it, and
+wait until root pastes it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_VERBS = (
+    r"alerts|backup|cancel|catalogue\ verify|config\ check|copy|diff|doctor|drill"
+    r"|evidence\ (?:list|show)|kit\ verify|ls|notify\ (?:list|test)|plan\ check|points"
+    r"(?!\ forget)|prune|readiness|repository\ list|resume|retention|run\ (?:list|show)|runs"
+    r"|schedule|status|verify"
+)
+_FLAGS = "accept-size|all|component|dry-run|follow|grants|help|json|point|repository|scenario"
+_END = r"(?![\w/=-]|[.:][\w/])"
+_ARGUMENT = rf"(?:(?!-)[\w.:…-]*[\w…]|--(?:{_FLAGS})){_END}"
+_PLACEHOLDERS = rf"[A-Z]+(?:\ (?:[A-Z]+|--[a-z-]+|…))*{_END}"
+_COMMAND = re.compile(
+    rf"""(?<![\w/.-])(?:sudo\ )?
+      (?: drd\ (?:{_VERBS}){_END}(?:\ {_ARGUMENT})*
+        | drd\ [a-z]+(?:\ [a-z]+)?\ {_PLACEHOLDERS}
+        | drd\ kit\ export\ [a-z0-9-]+\ --to\ FILE
+        | drd\ (?:doctor|kit\ verify|plan\ check|readiness)\ / | drd\ config\ check\ --config\ /
+        | drd\ plan\ new | drd\ adopt
+        | systemctl\ (?:reload|restart|start|status|enable\ --now)\ drd
+        | journalctl\ -u\ drd(?:\ -n\ [0-9]+)?
+        | timedatectl(?:\ set-ntp\ true)? | dmesg | df(?:\ -h)?(?:\ /)? | ls\ -l\ /
+      ){_END}""",
+    re.VERBOSE | re.ASCII,
+)
+"""Those that change something name `drd` alone, or a placeholder that a person has to replace. A
+file of root's is a slash here."""
+_OF_DRD = _words(
+    "ack adopt alert alerts approve backup bootstrap cancel catalogue completion config copy "
+    "daemon diff doctor done drill evidence hold install kit ls mount notify plan point points "
+    "prune readiness recover release repository resume retention retry rollback run runs schedule "
+    "service skip status undo uninstall verify worker"
+)
+_INERT = re.compile(r"[A-Za-z0-9 \"'`()\[\]{}.,;:%@_/…-]*")
+"""What a line may consist of: nothing here begins another command, or redirects one."""
+_WORD = re.compile(r"(?:[A-Za-z0-9]+(?:[-._:][A-Za-z0-9]+)*(?:'[a-z])?|[0-9]+(?:,[0-9]+)*)%?")
+_OPTION = re.compile(r"--[a-z]+(?:-[a-z]+)*")
+_BEFORE_OPTION = {""} | _words(
+    "a add an and another by empty give in of only option or out the use with without"
+)
+_AROUND = "\"'`()[]{}.,;:…"
+_ENGLISH = _words(
+    "a as at case clear column command continue cut date do done edit else exit expand export file "
+    "find for free from head host hostname id if in install join last link local locale locate "
+    "login look make more mount open paste read reset restic return run select service set shift "
+    "size sort source split strings sum tail test then time timeout top true type unset until "
+    "users view w wait watch which while who write yes"
+)
+"""English words that are programs or built into the shell, too. With nothing but words as arguments
+none of them changes what is root's."""
+_BUILT_IN = _words("alias bg builtin cd declare eval exec fg hash kill let trap umask")
+
+Answers = Callable[[str], bool]
+
+
+def is_command(line: str) -> bool:
+    """Return whether the line is one of these commands, or several with `&&` between them."""
+    return all(map(_COMMAND.fullmatch, line.split(" && ")))
+
+
+def is_harmless(line: str, is_program: Answers, is_roots: Answers) -> bool:
+    """Return whether the line has only such commands, and words of which none is a program.
+    `is_roots` tells of a path whether only root can change what is there, and nothing runs it.
+    """
+    line = " ".join("/" if w.startswith("/") and is_roots(w) else w for w in line.split(" "))
+    if is_command(line):
+        return True
+    rest = _COMMAND.sub(" it", line)
+    words = [word.strip(_AROUND) or word for word in rest.split() if word != "…"]
+    return _INERT.fullmatch(rest) is not None and all(
+        _is_word(word, after, is_program)
+        or (_OPTION.fullmatch(word) and before.lower() in _BEFORE_OPTION)
+        or (word.startswith("/") and (word == "/" or is_roots(word)))
+        for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False)
+    )
+
+
+def _is_word(word: str, after: str, is_program: Answers) -> bool:
+    if word == "drd":
+        return after not in _OF_DRD
+    if _WORD.fullmatch(word) is None or word.lower() in _BUILT_IN:
+        return False
+    return word.lower() in _ENGLISH or not any(map(is_program, {word, word.lower()}))

@@ -1,0 +1,126 @@
+"""What is left to do after a recovery, in order. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from drd.model.down import in_words, start_commands
+from drd.model.plan import IN_PLACE
+from drd.model.restored import BEFORE_USE, Task, Usage
+from drd.model.run_details import RecoveryDetail
+from drd.model.text import some
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A recovery that has ended. `back`: everything was restored, and no step has failed; `failed`:
+    a check has. `started` are the services that steps of its runbook started, `stopped` those that
+    they stopped and did not start again. `keeps`: there are kept copies of what it replaced."""
+
+    run: str
+    plan: str
+    file: str
+    detail: RecoveryDetail
+    back: bool
+    failed: bool
+    started: tuple[str, ...] = ()
+    stopped: tuple[str, ...] = ()
+    keeps: bool = False
+
+
+def tasks(ended: Ended) -> tuple[Task, ...]:
+    """Return what a person does now, in order."""
+    if not ended.back:
+        return (
+            Task(code="resume", text="continue the recovery", command=f"drd resume {ended.run}"),
+        )
+    return tuple(_tasks(ended))
+
+
+def _tasks(ended: Ended) -> Iterator[Task]:
+    detail, part = ended.detail, ended.detail.part
+    if ended.failed:
+        yield _failed_check(ended)
+    for usage in detail.usage:
+        if usage.former:
+            yield _restart(usage)
+    yield from _before_use(ended)
+    yield _application(ended)
+    if part is None or part.into is None:
+        yield from (task for task in detail.tasks if task.code not in BEFORE_USE)
+    else:
+        text = (
+            "delete the copy when nobody needs it any more: the copy also contains the data of "
+            "people who were erased after the backup"
+        )
+        yield Task(code="drop", text=text)
+    if part is None:
+        yield _kit(ended)
+    if ended.keeps:
+        yield Task(
+            code="done",
+            text="when all is well, remove the kept copies for good",
+            command=f"drd done {ended.run}",
+        )
+
+
+def _before_use(ended: Ended) -> Iterator[Task]:
+    """The owners of the data and their rights, before its programs start; once for all of their
+    components."""
+    for code in BEFORE_USE:
+        wanted = [replace(t, component=None) for t in ended.detail.tasks if t.code == code]
+        yield from dict.fromkeys(wanted)
+
+
+def _failed_check(ended: Ended) -> Task:
+    live = "; ".join(u.words for u in ended.detail.usage if not u.former)
+    text = (
+        "find out why the check failed, before you keep or undo the restored data. If it saw more "
+        "than at the backup, the application has probably written that since"
+        f"{f' ({live})' if live else ''}, and it is no reason to undo"
+    )
+    return Task(code="checks", text=text, command=f"drd run show {ended.run}")
+
+
+def _restart(usage: Usage) -> Task:
+    command = f"systemctl restart {shlex.join(usage.units)}" if usage.units else None
+    text = f"restart {some(usage.by)}: it still uses the replaced data, {usage.what}"
+    return Task(code="restart", component=usage.component, text=text, command=command)
+
+
+def _application(ended: Ended) -> Task:
+    detail, part = ended.detail, ended.detail.part
+    if part is not None and part.into is not None:
+        text = "compare the copy with the live data, and copy from it what you need"
+        return Task(code="compare", text=text)
+    if part is not None:
+        return Task(code="application", text="restart or reload the programs that use this data")
+    if ended.stopped:
+        command = " && ".join(start_commands(ended.stopped)) or None
+        text = "start what the runbook has stopped, and check that it works: "
+        text += in_words(ended.stopped)
+        return Task(code="application", text=text, command=command)
+    if ended.started:
+        names = some(ended.started)
+        text = f"check that the application works. The runbook has started it: {names}"
+    elif detail.target == IN_PLACE or detail.in_place:
+        text = (
+            "start the application, if it is stopped, and check that it works. Its data is at "
+            "the same place as before"
+        )
+    else:
+        text = "point the application to these places, start it, and check that it works"
+    return Task(code="application", text=text)
+
+
+def _kit(ended: Ended) -> Task:
+    """A kit has the plan, its secrets and the addresses of its targets."""
+    text = "make a new recovery kit, if a host, an address or a password has changed"
+    if ended.detail.target != IN_PLACE and not ended.detail.in_place:
+        text = (
+            f"if the service stays there, write the new places into `components` of {ended.file}; "
+            "then make a new recovery kit"
+        )
+    return Task(code="kit", text=text, command=f"drd kit export {ended.plan} --to FILE")

@@ -1,0 +1,62 @@
+"""What a kind of component says of restored data: where it is, who uses it, what is left to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from drd.model import stored
+from drd.model.finding_codes import TARGET_DIRECTORY
+from drd.model.stored import Stored
+from drd.model.text import some
+
+ACCOUNTS = "accounts"
+"""The code of the task to make users and groups that own the restored data."""
+BEFORE_USE = (ACCOUNTS, TARGET_DIRECTORY)
+"""Tasks that come before the programs of the data start, in this order: its owners, and that they
+may write beside it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoredPlace(Stored):
+    """Where a component is after its restore. `places` names each place for a person, as the dry
+    run does; `address` is how a client reaches it, a path or a connection string without a
+    password; `values` has the parts of the address by name, such as host and port."""
+
+    component: str | None = stored.text()
+    kind: str | None = stored.text()
+    places: tuple[str, ...] = stored.texts()
+    address: str | None = stored.text()
+    values: Mapping[str, Any] = stored.mapping()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage(Stored):
+    """Others who use `what`: data that a recovery would replace, or has restored. `by` names them
+    for a person, `units` are their systemd units. `effect` says what happens to them or to the
+    data. One that `blocks` must end before drd replaces the data. One of the `former` data still
+    uses what the recovery has replaced."""
+
+    component: str | None = stored.text()
+    what: str | None = stored.text()
+    by: tuple[str, ...] = stored.texts()
+    units: tuple[str, ...] = stored.texts()
+    effect: str | None = stored.text()
+    blocks: bool = stored.flag()
+    former: bool = stored.flag()
+
+    @property
+    def words(self) -> str:
+        """`database "shop" is in use by 2 sessions of app`."""
+        return f"{self.what} is in use by {some(self.by)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task(Stored):
+    """Something that a person has to do after a recovery, with a `command` if there is one."""
+
+    code: str | None = stored.text()
+    component: str | None = stored.text()
+    text: str | None = stored.text()
+    command: str | None = stored.text()

@@ -1,0 +1,95 @@
+"""The titles of messages: one line that a telephone shows whole. Pure.
+
+The title of an alert says what is wrong with which plan; it is the same in all messages about it,
+and the text of the message has the cause and the figures.
+"""
+
+from __future__ import annotations
+
+from drd.model.text import escaped, shortened
+
+LONGEST = 79
+"""Characters of a title, so that it fits a telephone, the subject of a mail, and a terminal."""
+
+
+TITLES = {
+    "backup-failing": "backup failed",
+    "catalogue": "drd cannot use its catalogue",
+    "channel": "channel {} cannot deliver messages",
+    "clock-jumped": "the clock of the host jumped",
+    "component-missing": "a component was never backed up",
+    "configuration": "drd.yaml cannot be used",
+    "copy-behind": "copy {} is behind",
+    "copy-failing": "copy to {} failed",
+    "credentials": "new credentials need a restart",
+    "daemon-down": "drd was down",
+    "disk": "too little disk space: {}",
+    "drill-failed": "drill failed",
+    "drill-failing": "drill could not run",
+    "drill-inconclusive": "drill proved nothing",
+    "drill-overdue": "drill is overdue",
+    "drill-unproven": "drill did not prove everything",
+    "exposed-file": "others can read or write a file",
+    "extension": "package {} cannot be used",
+    "kit-failing": "recovery kit failed",
+    "kit-overdue": "recovery kit is overdue",
+    "listing-failing": "copies of another tool not listed",
+    "listing-overdue": "listing of another tool's copies is overdue",
+    "never-drilled": "never drilled",
+    "no-plan": "no plan is loaded",
+    "no-point": "no restore point",
+    "not-ready": 'not ready: "{}" failed',
+    "plan-changed": "plan changed since its last drill",
+    "plan-not-loaded": "plan file is not loaded",
+    "plan-text": "somebody changed the plan in the catalogue",
+    "point-incomplete": "restore point is incomplete",
+    "points-vanished": "restore points vanished",
+    "prune-failing": "prune of {} failed",
+    "prune-overdue": "prune of {} is overdue",
+    "prune-paused": "prune of {} is paused",
+    "readiness-overdue": "readiness check is overdue",
+    "reading-overdue": "repository {} was not read in time",
+    "recovery-unfinished": "a recovery was not finished",
+    "repository-damaged": "repository {} is damaged",
+    "repository-gone": "cannot restore from repository {}",
+    "repository-unprotected": "{} is missing",
+    "repository-unreachable": "{}: no answer",
+    "retention-failing": "retention failed",
+    "retention-over-limit": "retention waits for a person",
+    "retention-overdue": "retention is overdue",
+    "retention-paused": "retention is paused",
+    "rpo": "RPO nearly exceeded",
+    "rto": "recovery takes too long",
+    "schedule-too-slow": "schedule is too slow for the RPO",
+    "secret-missing": "secret file {} is missing",
+    "state-contested": "drd's state may be a copy",
+    "state-shared": "others can open drd's state",
+    "verification-failing": "verification of {} failed",
+    "verification-overdue": "verification of {} is overdue",
+}
+"""What an alert of each kind says is wrong; `{}` is its subject."""
+
+_CRITICAL = {"rpo": "RPO exceeded"}
+_SUBJECT_BELOW = frozenset(
+    {"drill-failed", "drill-failing", "drill-inconclusive", "drill-overdue", "drill-unproven"}
+)
+"""The subject is a scenario, which is named only if the plan has several."""
+
+
+def title_of(kind: str, severity: str, subject: str, brief: str = "") -> str:
+    """Return what is wrong, without the plan: `drill failed: check "few orders"`."""
+    title = TITLES.get(kind, kind.replace("-", " "))
+    if severity == "critical":
+        title = _CRITICAL.get(kind, title)
+    if subject:
+        title = title.format(escaped(subject))
+    else:
+        title = title.replace(" {}", "").replace("{}", "repository")
+    if subject and kind in _SUBJECT_BELOW:
+        title += f" ({escaped(subject)})"
+    return f"{title}: {escaped(brief)}" if brief else title
+
+
+def titled(about: str, what: str) -> str:
+    """Return `ABOUT: WHAT`, as long as a title may be."""
+    return shortened(f"{about}: {what}", LONGEST)

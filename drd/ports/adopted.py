@@ -1,0 +1,165 @@
+"""Copies that another tool has made: what drd asks of the tool, and of a kind.
+
+Whatever a tool says is input: anybody who can write to its repository can have written it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from drd.model.finding import Finding
+from drd.model.plan import Component
+from drd.ports.common import OnProgress
+
+MOST_COPIES = 1000
+"""drd looks at so many copies, the newest ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignCopy:
+    """One finished copy. `name` is the tool's own for it, `id` 64 hexadecimal digits that no other
+    copy has. `data_time`: nothing in it is newer. `ended_at` is when it could be restored first.
+    """
+
+    id: str
+    name: str
+    data_time: datetime
+    ended_at: datetime
+    bytes: int = 0
+    paths: tuple[str, ...] = ()
+    server: ServerState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """What a copy of a whole server holds. `wal_bytes` of its log are replayed, up to `rolled_to`,
+    which is empty for the state at the end of the backup."""
+
+    version: str
+    backup: str
+    wal_bytes: int = 0
+    rolled_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignCopies:
+    """What the tool lists, oldest first. `refused` has by id what drd does not take for a copy, and
+    why; `left_out` counts older copies beyond the limit. `between` are states that can be restored
+    as well, and are not listed: the log of a server leads to each of them."""
+
+    copies: Sequence[ForeignCopy]
+    refused: Mapping[str, str] = field(default_factory=dict)
+    left_out: int = 0
+    between: Sequence[ForeignCopy] = ()
+
+
+class FoundFile(NamedTuple):
+    """An entry of a copy; its `changed_at` is when it was written before it was copied. `is_empty`
+    is a file of 0 bytes, or a directory in which nothing is. `leads_to` is where a symbolic link
+    leads; empty if the tool does not say."""
+
+    is_file: bool
+    bytes: int
+    changed_at: datetime | None
+    mode: int
+    uid: int
+    gid: int
+    is_directory: bool = False
+    is_empty: bool = False
+    leads_to: str | None = None
+
+
+class Landing(NamedTuple):
+    """What to write below a directory: these paths under their whole names, or the one file `file`
+    of the copy under the name `called`, with so many bytes, or the `server`: its directory, for
+    the sake of this database of it."""
+
+    paths: tuple[str, ...] = ()
+    file: str = ""
+    called: str = ""
+    bytes: int = 0
+    server: str = ""
+
+
+class ForeignTool(Protocol):
+    """The other tool, and the place of its copies. It is only read. All calls have deadlines, and
+    raise RepositoryError's children."""
+
+    def preflight(self) -> None:
+        """Check that the place answers."""
+
+    def probe(self) -> str | None:
+        """See `Repository.probe`."""
+
+    def identity(self) -> str | None:
+        """Return a text that no other place has; None if there is nothing at all."""
+
+    def copies(self) -> ForeignCopies:
+        """Return the finished copies."""
+
+    def find(self, copy: ForeignCopy, path: str) -> FoundFile | None:
+        """Return the entry at an absolute path of the copy; None if there is none."""
+
+    def fetch(
+        self,
+        copy: ForeignCopy,
+        what: Landing,
+        into: Path,
+        *,
+        deadline_s: float | None,
+        on_progress: OnProgress,
+    ) -> int:
+        """Write it below the empty directory `into`; return the number of bytes."""
+
+    def check(self, read_subset: str | None, deadline_s: float | None) -> None:
+        """Let the tool verify its copies. Raises RepositoryDamaged."""
+
+    def size_bytes(self) -> int:
+        """Return the size of all copies as stored."""
+
+    def versions(self) -> Mapping[str, str]:
+        """Return the programs that read the copies: versions by name."""
+
+    def doctor(self) -> list[Finding]:
+        """Try the tool and the place, and report each."""
+
+    def cold(self, cache: Path) -> ForeignTool:
+        """See `Repository.cold`."""
+
+
+class AdoptedPart(NamedTuple):
+    """How a kind restores its part of a copy: what lands, and what the manifest says of it."""
+
+    landing: Landing
+    facts: Mapping[str, Any]
+    private: Mapping[str, Any] = {}
+
+
+class AdoptsOf(Protocol):
+    """The function in `adopted.py` of the package of a kind."""
+
+    def __call__(self, component: Component, file: FoundFile | None) -> AdoptedPart:
+        """`file` is the component's one file in the copy, for kinds that have one."""
+
+
+class AdoptsServerOf(Protocol):
+    """The function of the package of a kind for copies of whole servers."""
+
+    def __call__(self, component: Component, copy: ForeignCopy) -> AdoptedPart: ...
+
+
+__all__ = [
+    "MOST_COPIES",
+    "AdoptedPart",
+    "AdoptsOf",
+    "AdoptsServerOf",
+    "ForeignCopies",
+    "ForeignCopy",
+    "ForeignTool",
+    "FoundFile",
+    "Landing",
+    "ServerState",
+]

@@ -1,0 +1,40 @@
+"""The rights that the components of one kind need on their servers, as one script of SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from drd.model.plan import Component
+
+
+@dataclass(frozen=True, slots=True)
+class Logins:
+    """The system users that log in where a connection names no user: `service` makes backups and
+    drills, `person` recoveries."""
+
+    service: str
+    person: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """`sql` gives the rights, and changes nothing if it runs again; `program` is the command that
+    reads it from its standard input, with the right to do so."""
+
+    program: str
+    sql: str
+
+
+class GrantsOf(Protocol):
+    """The function in the package of a kind that gives this script."""
+
+    def __call__(
+        self,
+        components: Sequence[Component],
+        targets: Mapping[str, Sequence[object]],
+        logins: Logins,
+    ) -> Grants:
+        """`components` are all of this kind in the plan, `targets` the settings that targets have
+        for them, by the name of the component. Raises DrdError."""

@@ -1,0 +1,161 @@
+"""Look through a directory for the dumps that another tool writes there: by their content."""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import os
+import re
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import NamedTuple
+
+from drd import process
+from drd.errors import DrdError, NotSupported
+from drd.ports.dumps import DumpFile, FoundDump, RecognisesOf
+from drd.process import Command
+from drd.registry import KINDS
+from drd.repositories.adopted.command import is_copy_name
+
+FINISHED_S = 600.0
+"""How long nobody has changed a dump that counts as finished."""
+
+_MOST_FILES, _DEEPEST, _MOST_SERIES = 20_000, 3, 40
+_HEAD, _BLOCK, _MEMORY = 1024, 1 << 20, 128 << 20
+_DIGITS = re.compile(r"\d[\d\-_.T:+Z]*\d|\d")
+
+
+class Dump(NamedTuple):
+    path: Path
+    name: str
+    changed_at: datetime
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Dumps of the same thing, oldest first. `pattern` is the shell pattern of their names, below
+    the directory; `kind` and `found` come from the newest finished one."""
+
+    pattern: str
+    kind: str
+    found: FoundDump
+    dumps: Sequence[Dump]
+
+
+@dataclass(slots=True)
+class Dumps:
+    """What is in a directory: the series that drd can adopt, the largest first, and by pattern why
+    it can not adopt the others. `unsafe` has names that drd refuses."""
+
+    directory: Path
+    series: list[Series] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    unsafe: list[str] = field(default_factory=list)
+
+
+def look_through(directory: Path, wanted: str = "*") -> Dumps:
+    """Look through a directory for dumps whose names fit a pattern. Raises OSError."""
+    seen = Dumps(directory)
+    by_pattern: dict[str, list[Dump]] = {}
+    for dump in _files(directory):
+        if not fnmatchcase(dump.name, wanted):
+            continue
+        if not is_copy_name(dump.name):
+            seen.unsafe.append(dump.name)
+            continue
+        by_pattern.setdefault(_pattern(dump.name), []).append(dump)
+    for pattern, dumps in list(by_pattern.items())[:_MOST_SERIES]:
+        dumps.sort(key=lambda dump: dump.changed_at)
+        try:
+            known = _recognised(dumps)
+        except DrdError as error:
+            seen.refused[pattern] = f"{error.message}: {error.hint}".rstrip(": ")
+            continue
+        if known is not None:
+            seen.series.append(Series(pattern, *known, dumps))
+    seen.series.sort(key=lambda series: (-len(series.dumps), series.pattern))
+    return seen
+
+
+def _files(directory: Path) -> Iterator[Dump]:
+    """Yield the regular files that are not hidden. Raises OSError for the directory itself."""
+    left = _MOST_FILES
+
+    def cannot(error: OSError) -> None:
+        if error.filename == str(directory):
+            raise error
+
+    for folder, below, names in os.walk(directory, onerror=cannot):
+        depth = len(Path(folder).relative_to(directory).parts)
+        below[:] = sorted(n for n in below if not n.startswith(".")) if depth < _DEEPEST else []
+        for name in sorted(names):
+            path = Path(folder, name)
+            state = path.lstat()
+            if name.startswith(".") or not path.is_file() or path.is_symlink() or not state.st_size:
+                continue
+            at = datetime.fromtimestamp(state.st_mtime, UTC)
+            yield Dump(path, str(path.relative_to(directory)), at, state.st_size)
+            left -= 1
+            if left == 0:
+                return
+
+
+def _pattern(name: str) -> str:
+    """Return the pattern of a name: what distinguishes one copy from the next is a number."""
+    return _DIGITS.sub("*", name)
+
+
+def _recognised(dumps: Sequence[Dump]) -> tuple[str, FoundDump] | None:
+    """Return the kind of the newest finished dump, else of the newest, and what is in it. Raises
+    NotSupported, and OSError as such."""
+    old_enough = datetime.now(UTC).timestamp() - FINISHED_S
+    finished = [d for d in dumps if d.changed_at.timestamp() <= old_enough]
+    path = (finished or dumps)[-1].path
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise NotSupported(f"cannot be read: {reason}", hint="let drd's user read it.") from error
+    packed, inner = _unpacked(path, head)
+    dump = DumpFile(path, head, packed, inner)
+    for spec in KINDS:
+        if spec.recognises:
+            recognises: RecognisesOf = resolve_name(spec.recognises)
+            found = recognises(dump)
+            if found is not None:
+                return spec.name, found
+    return None
+
+
+_PACKERS: Mapping[bytes, tuple[str, Callable[[bytes], bytes]]] = {
+    b"\x1f\x8b": ("gzip", lambda data: zlib.decompressobj(31).decompress(data, _HEAD)),
+    b"BZh": ("bzip2", lambda data: bz2.BZ2Decompressor().decompress(data, _HEAD)),
+    b"\xfd7zXZ\0": (
+        "xz",
+        lambda data: lzma.LZMADecompressor(memlimit=_MEMORY).decompress(data, _HEAD),
+    ),
+}
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+def _unpacked(path: Path, head: bytes) -> tuple[str, bytes]:
+    """Return what packed a file, and the first bytes of what it packed."""
+    if head.startswith(_ZSTD):
+        words = ["sh", "-c", f'zstd --decompress --stdout "$1" | head --bytes={_HEAD}', "sh"]
+        return "zstd", process.run(Command([*words, str(path)], deadline_s=10.0)).printed
+    for magic, (program, unpack) in _PACKERS.items():
+        if head.startswith(magic):
+            with path.open("rb") as file:
+                beginning = file.read(_BLOCK)
+            try:
+                return program, unpack(beginning)
+            except (zlib.error, OSError, lzma.LZMAError, EOFError):
+                return program, b""
+    return "", head

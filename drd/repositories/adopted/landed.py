@@ -1,0 +1,82 @@
+"""Refuse backups of pgBackRest whose manifest leads out of the directory that they are restored to.
+
+pgBackRest believes the manifest, and whoever can write to the repository can write one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from pathlib import Path
+
+from drd.errors import RepositoryDamaged
+from drd.repositories.adopted.stanza_program import StanzaProgram
+
+NOTHING_ELSE = (
+    "--no-link-all", "--reset-link-map", "--reset-tablespace-map", "--no-delta",
+    "--reset-db-include", "--reset-db-exclude", "--reset-recovery-option",
+)  # fmt: skip
+"""Words against options of a configuration that restore to other places, or only a part."""
+
+_MOST = 1 << 30
+_NAMING = (b"[backup:target]", b"[target:file]", b"[target:path]", b"[target:link]")
+_NAME = re.compile(rb"(?:pg_data|pg_tblspc/[0-9]+|pg_tblspc)(?:/.*)?", re.DOTALL)
+_LINKS = "pg_tblspc"
+
+
+def require_inside(program: StanzaProgram, stanza: str, label: str) -> None:
+    """Raise RepositoryDamaged if the manifest of a backup names a place outside of it."""
+    for name in ("backup.manifest", "backup.manifest.copy"):
+        words = ["repo-get", "--ignore-missing", f"backup/{stanza}/{label}/{name}"]
+        code, printed, said = program.run(words, most=_MOST)
+        if code == 0:
+            _require_names(printed, label)
+        elif code != 1:  # 1: it is not there
+            program.fail("repo-get", said)
+
+
+def _require_names(manifest: bytes, label: str) -> None:
+    section = b""
+    for line in manifest.split(b"\n"):
+        if line.startswith(b"[") and line.endswith(b"]"):
+            section = line
+        elif line and section in _NAMING:
+            name, _, rest = line.partition(b"={")
+            if not _NAME.fullmatch(name) or b".." in name.split(b"/"):
+                raise _outside(label, name)
+            try:
+                said = json.loads(b"{" + rest)
+            except ValueError:
+                raise _outside(label, name) from None
+            space = said.get("tablespace-name", "space")
+            if not isinstance(space, str) or "/" in space or space in ("", ".", ".."):
+                raise _outside(label, str(space).encode())
+
+
+def require_closed(data: Path, spaces: Path) -> None:
+    """Raise RepositoryDamaged if a link leads out of what was restored; only the links of
+    tablespaces lead to their directories. No file keeps a set-ID bit."""
+    for top in (data, spaces):
+        for where, directories, files, at in os.fwalk(top, follow_symlinks=False):
+            for name in (*directories, *files):
+                found = os.stat(name, dir_fd=at, follow_symlinks=False)
+                path = Path(where, name)
+                if stat.S_ISLNK(found.st_mode):
+                    to = Path(os.readlink(name, dir_fd=at))
+                    ours = path.parent == data / _LINKS and to.parent == spaces
+                    if not ours or ".." in to.name:
+                        raise _outside(data.name, os.fsencode(path.relative_to(data.parent)))
+                elif stat.S_ISREG(found.st_mode) and found.st_mode & (stat.S_ISUID | stat.S_ISGID):
+                    os.chmod(name, stat.S_IMODE(found.st_mode) & 0o777, dir_fd=at)
+                elif not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+                    raise _outside(data.name, os.fsencode(path.relative_to(data.parent)))
+
+
+def _outside(label: str, name: bytes) -> RepositoryDamaged:
+    shown = "".join(c if c.isprintable() else "?" for c in name.decode("utf-8", "replace"))[:200]
+    return RepositoryDamaged(
+        f"backup {label} is refused: it names a place outside of itself: {shown}",
+        hint="pgBackRest makes no such backup of a sound server: find out who can write to the "
+        "repository. Choose another restore point.",
+    )

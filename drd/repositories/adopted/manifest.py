@@ -1,0 +1,138 @@
+"""Describe a copy that another tool has made as drd describes its own restore points.
+
+The manifest is made from the listing each time, always with the same bytes for the same copy, so
+nothing has to be stored beside the copies."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pkgutil import resolve_name
+
+from drd.model.adopted import COPY, Adopted
+from drd.model.plan import Component
+from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint, canonical_json
+from drd.ports.adopted import (
+    AdoptedPart,
+    AdoptsOf,
+    AdoptsServerOf,
+    ForeignCopy,
+    ForeignTool,
+    FoundFile,
+)
+from drd.ports.kinds import Holds
+from drd.registry import KINDS
+from drd.repositories.adopted.data import ANOTHER_PATH, why_no_data
+
+
+def point_of(adopted: Adopted, copy: ForeignCopy) -> str:
+    """Return the id of the restore point, after the name of the tool: two plans may adopt the same
+    copy."""
+    digest = hashlib.sha256(f"{adopted.plan} {copy.id}".encode()).hexdigest()
+    return f"{adopted.made_by}-{digest[:8]}"
+
+
+def manifest_id(adopted: Adopted, copy: ForeignCopy) -> str:
+    """Return an id for the manifest. Another one, if the plan now looks for something else in the
+    copy."""
+    parts = [[c.name, c.kind, *wanted(c)] for c in adopted.components]
+    said = ["drd manifest", adopted.made_by, adopted.plan, copy.id, parts]
+    return hashlib.sha256(canonical_json(said)).hexdigest()
+
+
+def component_id(component: Component, copy: ForeignCopy) -> str:
+    """Return the id of one component in the copy."""
+    return hashlib.sha256(f"{copy.id} {component.name}".encode()).hexdigest()
+
+
+def wanted(component: Component) -> Sequence[str]:
+    """Return the paths of a component in each copy."""
+    return KINDS[component.kind].in_copies(component)
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """One component in one copy; `part` is None if the copy lacks it."""
+
+    snapshot: ComponentSnapshot
+    part: AdoptedPart | None
+
+
+def describe(tool: ForeignTool, copy: ForeignCopy, component: Component) -> Described:
+    """Look for a component in a copy. Raises RepositoryError when nobody can tell."""
+    found: FoundFile | None = None
+    single = KINDS[component.kind].holds is not Holds.PATHS
+    # A command restores the one component of its copies, wherever the service has it.
+    for path in wanted(component) or ("/",):
+        found = tool.find(copy, path)
+        if found is None:
+            return _lacking(component, f"the copy does not contain {path}")
+        if single and not found.is_file:
+            return _lacking(component, f"{path} is no regular file in the copy")
+        if (why := why_no_data(found, path, wanted(component))) is not None:
+            remedy = _NO_DATA if found.leads_to is None else ANOTHER_PATH
+            return _lacking(component, f"{path} {why}", remedy)
+    data_time = copy.data_time
+    if component.copied_as and found is not None and found.changed_at is not None:
+        # A dump is as old as its file, however often it is copied.
+        data_time = min(data_time, found.changed_at)
+    part = _adopted_by_its_kind(component, copy, found if single else None)
+    return Described(
+        ComponentSnapshot(
+            component=component.name,
+            kind=component.kind,
+            state="captured",
+            data_time=data_time,
+            snapshot=component_id(component, copy),
+            bytes=part.landing.bytes if single else copy.bytes,
+            facts={**part.facts, COPY: copy.name},
+        ),
+        part,
+    )
+
+
+def _adopted_by_its_kind(
+    component: Component, copy: ForeignCopy, found: FoundFile | None
+) -> AdoptedPart:
+    spec = KINDS[component.kind]
+    if copy.server is not None:
+        adopts_server: AdoptsServerOf = resolve_name(spec.adopts_server)
+        return adopts_server(component, copy)
+    adopts: AdoptsOf = resolve_name(spec.adopts)
+    return adopts(component, found)
+
+
+_NO_PATH = "let the tool copy it, or correct the path in the plan."
+_NO_DATA = "find out why the tool copied nothing: the dump may have failed, or a mount be missing."
+
+
+def _lacking(component: Component, why: str, remedy: str = _NO_PATH) -> Described:
+    snapshot = ComponentSnapshot(
+        component=component.name,
+        kind=component.kind,
+        state="failed",
+        error=why,
+        remedy=remedy,
+    )
+    return Described(snapshot, None)
+
+
+def manifest(
+    adopted: Adopted, copy: ForeignCopy, described: Callable[[Component], Described]
+) -> bytes:
+    """Return the manifest of a copy."""
+    rows = [described(component) for component in adopted.components]
+    snapshots = tuple(row.snapshot for row in rows)
+    times = [s.data_time for s in snapshots if s.data_time is not None]
+    point = RestorePoint(
+        id=point_of(adopted, copy),
+        plan=adopted.plan,
+        data_time=min(times, default=copy.data_time),
+        available_at=copy.ended_at,
+        complete=all(row.part is not None for row in rows),
+        plan_digest="",
+        components=snapshots,
+    )
+    private = {r.snapshot.component: r.part.private for r in rows if r.part and r.part.private}
+    return Manifest(point, {}, {}, private).to_bytes()

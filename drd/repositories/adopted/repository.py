@@ -1,0 +1,308 @@
+"""Implement the port `Repository` for copies that another tool makes: it can be read, and refuses
+everything that would change it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+from drd.errors import NotSupported, PointGone
+from drd.model.adopted import Adopted
+from drd.model.finding_codes import ADOPTED
+from drd.model.plan import Component, RepositorySpec
+from drd.model.snapshot import MANIFEST_FILE
+from drd.model.text import called, counted
+from drd.model.units import format_time
+from drd.ports import (
+    Fetched,
+    Finding,
+    Listing,
+    LockInfo,
+    OnProgress,
+    RepositoryKey,
+    SnapshotInfo,
+    no_progress,
+)
+from drd.ports.adopted import ForeignCopies, ForeignCopy, ForeignTool
+from drd.repositories.adopted.data import require_data
+from drd.repositories.adopted.manifest import (
+    Described,
+    component_id,
+    describe,
+    manifest,
+    manifest_id,
+    point_of,
+    wanted,
+)
+
+_NO_COPY = (
+    "compare the paths in the plan, and `only`, with what the tool lists. One copy must hold all "
+    "components; write a plan for each part that is copied apart."
+)
+
+
+class _Listed(NamedTuple):
+    """What the tool lists, and the copies by the ids that drd gives to their parts."""
+
+    copies: ForeignCopies
+    manifests: Mapping[str, ForeignCopy]
+    components: Mapping[str, tuple[ForeignCopy, Component]]
+
+
+class AdoptedRepository:
+    """`drd.ports.Repository` on the copies of another tool. Safe in several threads."""
+
+    def __init__(self, spec: RepositorySpec, adopted: Adopted, tool: ForeignTool) -> None:
+        self.url = spec.url
+        self.name = spec.name
+        self._spec = spec
+        self._adopted = adopted
+        self._tool = tool
+        self._lock = threading.Lock()
+        self._known: _Listed | None = None
+        self._described: dict[tuple[str, str], Described] = {}
+
+    # What reads
+
+    def cold(self, cache: Path) -> AdoptedRepository:
+        return AdoptedRepository(self._spec, self._adopted, self._tool.cold(cache))
+
+    def preflight(self, *, writing: bool = True) -> None:  # noqa: ARG002 - nothing is written
+        self._tool.preflight()
+
+    def probe(self) -> str | None:
+        return self._tool.probe()
+
+    def identity(self) -> str | None:
+        return self._tool.identity()
+
+    def opens(self) -> bool:
+        return self._tool.identity() is not None
+
+    def list_keys(self) -> list[RepositoryKey]:
+        self._refuse("list or change its keys")
+
+    def clock_ahead_s(self) -> float | None:
+        return None
+
+    def missing(self, snapshots: Sequence[str]) -> list[str]:
+        listed = self._listed(fresh=True)
+        return [s for s in snapshots if s not in {**listed.manifests, **listed.components}]
+
+    def reaching(self, before: datetime) -> SnapshotInfo | None:
+        """See `Repository.reaching`."""
+        copies = self._listed(fresh=True).copies
+        bases = [c for c in copies.copies if c.server and not c.server.rolled_to]
+        base = next((c for c in reversed(bases) if c.data_time < before), None)
+        if base is None or base.server is None:
+            return None
+        backup = base.server.backup
+        states = ((c, c.server) for c in (*copies.between, *copies.copies) if c.server)
+        rolled = [c for c, state in states if state.backup == backup and state.rolled_to]
+        # The last one: a segment may arrive long after its commits, so no earlier one is sure to
+        # have all of them.
+        last = max(reversed(rolled), key=lambda c: c.data_time, default=None)
+        if last is None or last.data_time < before:
+            return None
+        return self._snapshots_of(last)[-1]
+
+    def snapshots(
+        self, *, host: str | None = None, tags: Sequence[str] = (), fresh: bool = False
+    ) -> Listing:
+        copies = self._listed(fresh=fresh).copies
+        if host not in (None, self._adopted.plan):
+            return Listing((), copies.refused)
+        every = (s for copy in copies.copies for s in self._snapshots_of(copy))
+        return Listing((s for s in every if set(tags) <= set(s.tags)), copies.refused)
+
+    def removal(self, snapshot: str) -> str:
+        return f"with {called(self._adopted.made_by)}, which stored {snapshot[:8]}"
+
+    def restore(
+        self,
+        snapshot: str,
+        into: Path,
+        *,
+        include: Sequence[str] = (),
+        brief: bool = False,  # noqa: ARG002 - nothing is locked
+        deadline_s: float | None = None,
+        on_progress: OnProgress = no_progress,
+    ) -> Fetched:
+        copy, component = self._component(snapshot)
+        part = self._describe(copy, component).part
+        if part is None:
+            raise PointGone(f"copy {copy.name[:8]} no longer contains component {component.name}")
+        landing = part.landing
+        if include and landing.paths:
+            landing = landing._replace(paths=tuple(include))
+        done = self._tool.fetch(copy, landing, into, deadline_s=deadline_s, on_progress=on_progress)
+        if set(landing.paths) == set(part.landing.paths):  # single files may be empty, and links
+            require_data(into, landing.paths, f"copy {copy.name[:8]}")
+        return Fetched(done)
+
+    def changed(self, snapshot: str, directory: str) -> Mapping[str, datetime]:  # noqa: ARG002
+        return {}
+
+    def mount(self, *_: Any, **__: Any) -> None:
+        self._refuse("mount them")
+
+    def read_file(self, snapshot: str, filename: str) -> bytes:
+        if filename != MANIFEST_FILE:
+            self._refuse("read single files of them")
+        copy = self._listed(fresh=False).manifests.get(snapshot)
+        if copy is None:
+            raise self._gone(snapshot)
+        return manifest(self._adopted, copy, partial(self._describe, copy))
+
+    def save_file(self, *_: Any, **__: Any) -> None:
+        self._refuse("read single files of them")
+
+    def lock_holders(self) -> list[LockInfo]:
+        return []
+
+    def check(self, *, read_subset: str | None = None, deadline_s: float | None = None) -> None:
+        self._tool.check(read_subset, deadline_s)
+
+    def snapshots_with(
+        self,
+        parts: Sequence[str],  # noqa: ARG002 - the tool does not say
+        trees: Sequence[str] = (),  # noqa: ARG002
+        *,
+        deadline_s: float = 120.0,  # noqa: ARG002
+    ) -> frozenset[str]:
+        return frozenset(s.id for s in self.snapshots())
+
+    def remove_stale_locks(self) -> int:
+        return 0
+
+    def size_bytes(self) -> int:
+        return self._tool.size_bytes()
+
+    def tools(self) -> Mapping[str, str]:
+        return self._tool.versions()
+
+    def doctor(self, *, source: object = None) -> list[Finding]:  # noqa: ARG002 - no copies
+        findings = self._tool.doctor()
+        if any(f.failed for f in findings):
+            return findings
+        return [*findings, self._newest()]
+
+    def _newest(self) -> Finding:
+        """Return what the newest copy holds, or why there is none."""
+        adopted, copies = self._adopted, self._listed(fresh=True).copies.copies
+        paths = ", ".join(path for c in adopted.components for path in wanted(c))
+        refused = self._listed(fresh=False).copies.refused
+        if not copies and refused:
+            label, why = next(iter(refused.items()))
+            text = f"none of {counted(len(refused), 'copy', 'copies')} counts: {label}: {why}"
+            return Finding(ADOPTED, "error", self.name, text, "make a new copy with that tool.")
+        if not copies:
+            return Finding(
+                ADOPTED,
+                "error",
+                self.name,
+                f"no copy contains all of these: {paths}" if paths else "there is no copy",
+                _NO_COPY,
+            )
+        newest = copies[-1]
+        rows = [self._describe(newest, component).snapshot for component in adopted.components]
+        wrong = [f"{row.component}: {row.error}" for row in rows if row.error]
+        of = format_time(newest.ended_at, seconds=True)
+        if wrong:
+            text = f"the newest of {counted(len(copies), 'copy', 'copies')}, of {of}, lacks "
+            hint = "let the tool copy it, or correct the path in the plan."
+            return Finding(ADOPTED, "error", self.name, text + "; ".join(wrong), hint)
+        text = f"{counted(len(copies), 'copy', 'copies')}, the newest of {of}, with all components"
+        if refused:
+            label, why = list(refused.items())[-1]
+            text += f"; {counted(len(refused), 'other')} not counted: {label}: {why}"
+            return Finding(ADOPTED, "warning", self.name, text, "find out why, with that tool.")
+        return Finding(ADOPTED, "ok", self.name, text)
+
+    # What would change it
+
+    def initialise(self, **_: Any) -> str:
+        self._refuse("make a new place for them")
+
+    def store(self, *_: Any, **__: Any) -> NoReturn:
+        self._refuse("add to them")
+
+    def store_bytes(self, *_: Any, **__: Any) -> NoReturn:
+        self._refuse("add to them")
+
+    def copy_from(self, *_: Any, **__: Any) -> None:
+        self._refuse("add to them")
+
+    def forget(self, snapshots: Sequence[str]) -> None:  # noqa: ARG002
+        self._refuse("forget them")
+
+    def prune(self, **_: Any) -> NoReturn:
+        self._refuse("prune them")
+
+    def add_key(self, password: str) -> None:  # noqa: ARG002
+        self._refuse("list or change its keys")
+
+    def remove_key(self, key: str) -> None:  # noqa: ARG002
+        self._refuse("list or change its keys")
+
+    def _refuse(self, what: str) -> NoReturn:
+        tool = called(self._adopted.made_by)
+        raise NotSupported(
+            f"{tool} makes the copies in {self.name}, and drd does not {what}",
+            hint="use that tool itself.",
+        )
+
+    # What the copies are
+
+    def _listed(self, *, fresh: bool) -> _Listed:
+        with self._lock:
+            if fresh or self._known is None:
+                self._known = self._index(self._tool.copies())
+            return self._known
+
+    def _index(self, copies: ForeignCopies) -> _Listed:
+        adopted = self._adopted
+        every = (*copies.copies, *copies.between)
+        return _Listed(
+            copies,
+            {manifest_id(adopted, copy): copy for copy in every},
+            {component_id(c, y): (y, c) for y in every for c in adopted.components},
+        )
+
+    def _snapshots_of(self, copy: ForeignCopy) -> list[SnapshotInfo]:
+        adopted = self._adopted
+        marks = ("drd", f"plan:{adopted.plan}", f"run:{point_of(adopted, copy)}")
+
+        def snapshot(identity: str, *tags: str) -> SnapshotInfo:
+            return SnapshotInfo(
+                identity, copy.ended_at, adopted.plan, (*marks, *tags), copy.paths, tree=copy.id
+            )
+
+        parts = [snapshot(component_id(c, copy), f"component:{c.name}") for c in adopted.components]
+        return [*parts, snapshot(manifest_id(adopted, copy), "manifest")]
+
+    def _component(self, snapshot: str) -> tuple[ForeignCopy, Component]:
+        found = self._listed(fresh=False).components.get(snapshot)
+        if found is None:
+            raise self._gone(snapshot)
+        return found
+
+    def _gone(self, snapshot: str) -> PointGone:
+        return PointGone(
+            f"{called(self._adopted.made_by)} no longer has this copy ({snapshot[:8]})",
+            hint=f"choose another restore point: drd points {self._adopted.plan}",
+        )
+
+    def _describe(self, copy: ForeignCopy, component: Component) -> Described:
+        key = (copy.id, component.name)
+        with self._lock:
+            known = self._described.get(key)
+        if known is None:
+            known = describe(self._tool, copy, component)
+            with self._lock:
+                self._described[key] = known
+        return known

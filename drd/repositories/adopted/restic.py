@@ -1,0 +1,178 @@
+"""A restic repository whose copies another tool makes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from drd.errors import RepositoryError
+from drd.model import strict
+from drd.model.adopted import Adopted
+from drd.model.finding import Finding
+from drd.model.plan import RepositorySpec, SecretRef
+from drd.model.units import from_rfc3339
+from drd.ports import OnProgress, SnapshotInfo
+from drd.ports.adopted import MOST_COPIES, ForeignCopies, ForeignCopy, FoundFile, Landing
+from drd.repositories.adopted.manifest import wanted
+from drd.repositories.restic import ResticRepository
+from drd.repositories.restic.payload import ids
+
+_MOST_MODE = 0o7777
+
+
+def open_tool(
+    spec: RepositorySpec,
+    adopted: Adopted,
+    *,
+    cache_dir: Path,
+    resolve: Callable[[SecretRef], str],
+    program: str | None,
+) -> ResticCopies:
+    """Implements `OpenTool`."""
+    repository = ResticRepository(spec, cache_dir=cache_dir, resolve=resolve, restic=program)
+    return ResticCopies(repository, adopted)
+
+
+class ResticCopies:
+    """Implements `ForeignTool`: each snapshot of the repository is a copy."""
+
+    def __init__(self, repository: ResticRepository, adopted: Adopted) -> None:
+        self._repository = repository
+        self._runner = repository.runner
+        self._runner.only_reads = True
+        self._adopted = adopted
+        self._only = dict(adopted.only)
+
+    def cold(self, cache: Path) -> ResticCopies:
+        return ResticCopies(self._repository.cold(cache), self._adopted)
+
+    def preflight(self) -> None:
+        self._repository.preflight(writing=False)
+
+    def probe(self) -> str | None:
+        return self._repository.probe()
+
+    def identity(self) -> str | None:
+        return self._repository.identity()
+
+    def copies(self) -> ForeignCopies:
+        listing = self._repository.snapshots(fresh=True)
+        ours = [_copy(s) for s in listing if self._is_ours(s)]
+        return ForeignCopies(
+            ours[-MOST_COPIES:], listing.unreadable, max(0, len(ours) - MOST_COPIES)
+        )
+
+    def _is_ours(self, snapshot: SnapshotInfo) -> bool:
+        """Return whether it may hold all components: a repository holds copies of other hosts and
+        services too. What drd itself stored is no copy of another tool."""
+        if "drd" in snapshot.tags and any(t.startswith("plan:") for t in snapshot.tags):
+            return False
+        host, tag = self._only.get("host"), self._only.get("tag")
+        if (host and snapshot.host != host) or (tag and tag not in snapshot.tags):
+            return False
+        paths = [path for c in self._adopted.components for path in wanted(c)]
+        return all(_may_hold(snapshot.paths, path) for path in paths)
+
+    def find(self, copy: ForeignCopy, path: str) -> FoundFile | None:
+        words = ["ls", "--json", *ids([copy.id]), path]
+        printed = self._runner.capture(words)[0]
+        nodes = iter(printed.splitlines())
+        found = next((entry for line in nodes if (entry := _entry(line, path))), None)
+        if found is not None and found.is_directory:
+            return found._replace(is_empty=not any(nodes))
+        if found is not None and found.leads_to is not None:
+            return found._replace(leads_to=self._leads_to(copy, path))
+        return found
+
+    def _leads_to(self, copy: ForeignCopy, path: str) -> str:
+        """Return where a link leads, which the listing does not say."""
+        above, _, name = path.rpartition("/")
+        *words, known = ["cat", "tree", *ids([copy.id])]
+        printed = self._runner.capture([*words, f"{known}:{above or '/'}"])[0]
+        try:
+            nodes = json.loads(printed)["nodes"]
+            return next(str(n["linktarget"]) for n in nodes if n["name"] == name)
+        except (ValueError, TypeError, KeyError, StopIteration) as error:
+            raise RepositoryError(f"drd cannot read where {path} of a copy leads") from error
+
+    def fetch(
+        self,
+        copy: ForeignCopy,
+        what: Landing,
+        into: Path,
+        *,
+        deadline_s: float | None,
+        on_progress: OnProgress,
+    ) -> int:
+        if what.file:
+            self._repository.save_file(copy.id, what.file, into / what.called, most=what.bytes)
+            return what.bytes
+        done = self._repository.restore(
+            copy.id, into, include=what.paths, deadline_s=deadline_s, on_progress=on_progress
+        )
+        return done.bytes
+
+    def check(self, read_subset: str | None, deadline_s: float | None) -> None:
+        self._repository.check(read_subset=read_subset, deadline_s=deadline_s)
+
+    def size_bytes(self) -> int:
+        return self._repository.size_bytes()
+
+    def versions(self) -> Mapping[str, str]:
+        return self._repository.tools()
+
+    def doctor(self) -> list[Finding]:
+        return self._repository.doctor()
+
+
+def _may_hold(roots: tuple[str, ...], path: str) -> bool:
+    """Return whether a snapshot of these roots may hold the path, or something below it."""
+    return any(
+        root in ("/", path)
+        or path.startswith(f"{root.rstrip('/')}/")
+        or root.startswith(f"{path.rstrip('/')}/")
+        for root in roots
+    )
+
+
+def _copy(snapshot: SnapshotInfo) -> ForeignCopy:
+    ended_at = snapshot.ended_at or snapshot.time
+    return ForeignCopy(
+        id=snapshot.id,
+        name=snapshot.id,
+        data_time=snapshot.time,
+        ended_at=max(ended_at, snapshot.time),
+        bytes=snapshot.bytes,
+        paths=snapshot.paths,
+    )
+
+
+def _entry(line: bytes, path: str) -> FoundFile | None:
+    """Read a line of `restic ls`; None if it is about something else. Raises RepositoryError."""
+    try:
+        node = json.loads(line)
+        if node.get("struct_type") != "node" or node.get("path") != path:
+            return None
+        kind, size = node.get("type"), strict.count(node.get("size", 0), "size")
+        return FoundFile(
+            is_file=kind == "file",
+            bytes=size,
+            changed_at=_time(node.get("mtime")),
+            mode=int(node.get("mode", 0)) & _MOST_MODE,
+            uid=strict.count(node.get("uid", 0), "uid", most=(1 << 32) - 1),
+            gid=strict.count(node.get("gid", 0), "gid", most=(1 << 32) - 1),
+            is_directory=kind == "dir",
+            is_empty=kind == "file" and size == 0,
+            leads_to="" if kind == "symlink" else None,
+        )
+    except (ValueError, TypeError, AttributeError) as error:
+        raise RepositoryError(f"drd cannot read restic's listing of a snapshot: {error}") from error
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        return from_rfc3339(str(text))
+    except ValueError:
+        return None

@@ -1,0 +1,263 @@
+"""Run pgBackRest so that it only reads: its locks, logs and spool stay in a private directory, and
+its secrets reach it in its environment and in anonymous memory."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+from drd import log, process
+from drd.errors import (
+    DeadlineExceeded,
+    PointGone,
+    RepositoryDamaged,
+    RepositoryError,
+    RepositoryMissing,
+    RepositoryUnreachable,
+    ToolMissing,
+    WrongKey,
+)
+from drd.model.adopted import Stanza
+from drd.model.plan import SecretRef
+from drd.model.units import format_duration, format_size
+from drd.process import Command, rights
+from drd.process.private import root_directory
+
+PROGRAM = "pgbackrest"
+ANSWER_S = 120.0
+ANSWER_BYTES = 64 << 20
+"""What an answer may take, and how long it may be. drd reads no more."""
+
+_JOBS = 2
+_SECRET_LINE = re.compile(
+    r"^\s*repo\d*-(?:cipher-pass|[a-z0-9-]*(?:key|secret|token|passphrase))\s*=\s*(\S.*?)\s*$",
+    re.MULTILINE,
+)
+_SAID = re.compile(r"ERROR: \[(\d{3})\]: (.*)", re.DOTALL)
+_NAMED = re.compile(r"\[?(\w+Error)\]?:? ")
+
+_NOBODY = "nobody"
+_THROUGH_SSH = re.compile(r"repo\d*[-_](?:host|sftp)[-_=]|repo\d*[-_]host\b", re.IGNORECASE)
+
+_MISSING = ("055", "066", "075", "080")
+_DAMAGED = ("026", "029", "094", "095")
+_READING = ("restore", "archive-get", "repo-get", "verify")
+"""Commands that begin after `info` has opened the repository: what they cannot decrypt or unpack is
+damaged."""
+
+_UNREACHABLE = ("HostConnectError", "ServiceError", "ProtocolError", "FileReadError")
+_OF_CIPHER = ("key/value found outside of section", "CryptoError", "cipher-pass")
+
+
+class StanzaProgram:
+    """pgBackRest with what a plan says about a stanza."""
+
+    def __init__(
+        self,
+        name: str,
+        stanza: Stanza,
+        resolve: Callable[[SecretRef], str],
+        cache: Path,
+        owners: Path | None = None,
+    ) -> None:
+        """Whatever pgBackRest writes beside its answer goes below `cache`, or `owners`: the cache
+        of the user for whom root acts, who may not write where root believes what it reads."""
+        self._name = name
+        self._stanza = stanza
+        self._resolve = resolve
+        self._cache = cache
+        self._owners = owners or cache
+
+    def cold(self, cache: Path) -> StanzaProgram:
+        return StanzaProgram(self._name, self._stanza, self._resolve, cache, self._owners)
+
+    def version(self) -> str:
+        """Return `2.55.1`. Raises ToolMissing."""
+        found = process.find_tool(PROGRAM, package=PROGRAM)
+        done = process.run(Command([found, "version"], deadline_s=20.0))
+        match = re.search(r"pgBackRest (\d+\.\d+(?:\.\d+)?)", done.stdout)
+        if match is None:
+            raise ToolMissing(
+                f"{found} does not run: {done.complaint}",
+                hint="install pgBackRest again: apt-get install --reinstall pgbackrest",
+            )
+        return match[1]
+
+    def answer(self, words: Sequence[str], *, deadline_s: float = ANSWER_S) -> bytes:
+        """Return what it prints. Raises RepositoryError's children."""
+        code, printed, said = self.run(words, deadline_s=deadline_s)
+        if code != 0:
+            self.fail(words[0], said)
+        return printed
+
+    def run(
+        self,
+        words: Sequence[str],
+        *,
+        deadline_s: float = ANSWER_S,
+        on_tick: Callable[[], None] = lambda: None,
+        most: int = ANSWER_BYTES,
+        writes: Sequence[Path] = (),
+    ) -> tuple[int, bytes, str]:
+        """Run a command; return its exit status, its output and its messages. One that `writes`
+        believes what the repository says, and may change only these directories: they are given to
+        the user that it has in place of root."""
+        found = process.find_tool(PROGRAM, package=PROGRAM)
+        with (
+            self._private() as private,
+            tempfile.TemporaryFile() as output,
+        ):
+            command = self._command([found, *words], private, deadline_s)
+            if writes:
+                command = self._confined(command, (private, *writes))
+
+            def tick() -> None:
+                if os.fstat(output.fileno()).st_size > most:
+                    raise RepositoryError(
+                        f"pgBackRest printed more than {format_size(most)} ({words[0]})",
+                        hint=f"drd ended the command. Run it by hand: pgbackrest {words[0]}",
+                    )
+                on_tick()
+
+            child = process.start(command, stdout=output.fileno())
+            try:
+                done = child.pump(on_tick=tick)
+            except DeadlineExceeded as error:
+                raise RepositoryUnreachable(
+                    f"pgBackRest {words[0]} did not end within {format_duration(deadline_s)}",
+                    hint=f"to see why, run it by hand: pgbackrest {words[0]}",
+                ) from error
+            tick()
+            output.seek(0)
+            return done.exit_code, output.read(), done.stderr
+
+    @contextmanager
+    def _private(self) -> Iterator[Path]:
+        """A directory for one call. Those of processes that were killed are removed."""
+        home = self._room() / PROGRAM
+        home.mkdir(0o700, parents=True, exist_ok=True)
+        for left in home.iterdir():
+            if not Path(f"/proc/{left.name.partition('-')[0]}").exists():
+                shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=home) as private:
+            yield Path(private)
+
+    def _room(self) -> Path:
+        """A path in another user's cache could lead anywhere, so root does not write there."""
+        if rights.taken():
+            return root_directory() / "cache"
+        return self._cache if rights.acts_for() is None else self._owners
+
+    def _command(self, words: list[str], private: Path, deadline_s: float) -> Command:
+        stanza = self._stanza
+        files, config = {}, ""
+        if stanza.config is not None:
+            config = self._resolve(stanza.config)
+            for secret in _SECRET_LINE.findall(config):
+                log.mask(secret)
+            files["PGBACKREST_CONFIG"] = f"{config}\n".encode()
+        else:
+            words = [words[0], "--no-config", *words[1:]]
+        said = f"{config}\n{stanza.options}"
+        env = {
+            **({} if "process-max" in said.lower() else {"PGBACKREST_PROCESS_MAX": str(_JOBS)}),
+            **dict(stanza.options),
+            **{name: self._resolve(ref) for name, ref in stanza.env},
+            "PGBACKREST_STANZA": stanza.name,
+            "PGBACKREST_REPO": str(stanza.repo),
+            "PGBACKREST_LOCK_PATH": str(private),
+            "PGBACKREST_SPOOL_PATH": str(private),
+            "PGBACKREST_LOG_PATH": str(private),
+            "PGBACKREST_LOG_LEVEL_FILE": "off",
+            "PGBACKREST_LOG_LEVEL_CONSOLE": "off",
+            "PGBACKREST_LOG_LEVEL_STDERR": "error",
+            "PGBACKREST_LOG_TIMESTAMP": "n",
+        }
+        return Command(
+            words, env=env, files=files, cwd=private, deadline_s=deadline_s, name=PROGRAM
+        )
+
+    def _confined(self, command: Command, writes: Sequence[Path]) -> Command:
+        command = replace(command, writes=writes)
+        said = f"{list(command.env)}\n{command.files}"
+        if os.geteuid() != 0 or rights.acts_for() is not None or _THROUGH_SSH.search(said):
+            return command  # ssh needs the keys and the home of its user
+        account = pwd.getpwnam(_NOBODY)
+        for directory in writes:
+            os.chown(directory, account.pw_uid, account.pw_gid)
+        return replace(command, user=_NOBODY, reads_all=True)
+
+    def fail(self, verb: str, said: str) -> NoReturn:
+        """Raise the error for what pgBackRest printed, by the codes of its messages."""
+        match = _SAID.search(said)
+        code, text = (match[1], match[2]) if match else ("", said)
+        if code in _MISSING:
+            raise PointGone(
+                f"pgBackRest {verb}: {plain(text)}",
+                hint="pgBackRest may have removed the backup meanwhile: choose another restore "
+                "point.",
+            )
+        if code in _DAMAGED and verb in _READING:
+            raise RepositoryDamaged(
+                f"pgBackRest {verb} found damage: {plain(text)}",
+                hint="verify the repository: pgbackrest verify. Choose another restore point.",
+            )
+        self.judge(text, by=f"pgBackRest {verb}")
+
+    def judge(self, text: str, *, by: str = "pgBackRest") -> NoReturn:
+        """Raise the error for one message of pgBackRest."""
+        if any(word in text for word in _OF_CIPHER):
+            raise WrongKey(
+                f"the cipher pass does not open the pgBackRest repository {self._name}",
+                hint="compare it with repo1-cipher-pass of pgBackRest: in `config`, or in "
+                "PGBACKREST_REPO1_CIPHER_PASS under `env`.",
+            )
+        if "Permission denied" in text:
+            raise RepositoryError(
+                f"{by} may not read: {plain(text)}",
+                hint="drd's user needs the right to read the repository. If it is a directory, "
+                "add the user to its group: usermod -aG postgres drd; then restart drd.",
+            )
+        if any(word in text for word in _UNREACHABLE) or "unable to get address" in text:
+            raise RepositoryUnreachable(
+                f"{by} cannot reach the repository {self._name}: {plain(text)}",
+                hint="check the address and the network: pgbackrest info.",
+            )
+        raise RepositoryError(
+            f"{by} failed: {plain(text) or 'no message'}",
+            hint="run it by hand with the same configuration: pgbackrest info.",
+        )
+
+    def no_repository(self) -> NoReturn:
+        raise RepositoryMissing(
+            f"the directory or bucket of repository {self._name} is missing, or contains nothing "
+            "of pgBackRest",
+            hint="if it is a directory, check that its disk is mounted; else check `repo1-path` in "
+            "the configuration.",
+            state="gone",
+        )
+
+    def no_stanza(self, why: str) -> NoReturn:
+        raise RepositoryMissing(
+            f"the repository has no stanza {self._stanza.name} ({why})",
+            hint="list the stanzas: pgbackrest info. If it was renamed, correct `url`, or "
+            "`stanza`, in the plan; if another one is meant, check `config` and `repo`.",
+        )
+
+
+def plain(text: str) -> str:
+    """Return the first line of a message, without what no person can read."""
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    first = lines[0] if lines else ""
+    with suppress(IndexError):
+        if first.endswith(":"):
+            first = f"{first} {lines[1]}"
+    return "".join(c if c.isprintable() else "?" for c in _NAMED.sub("", first))[:300]

@@ -1,0 +1,161 @@
+"""A person finds what to recover: the contents of a point as a list, and as mounted files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.site import Site, small_site
+
+
+def mounts() -> str:
+    return Path("/proc/mounts").read_text()
+
+
+def test_point_is_listed_without_the_repository_except_for_times(short_tmp: Path) -> None:
+    site = small_site(short_tmp)
+    site.drd("backup", "shop")
+    (point,) = site.drd("points", "shop", "--json").json["points"]
+    etc = f"{site.base}/etc"
+    Path(etc, "app.conf").chmod(0o600)
+
+    told = site.drd("ls", "shop", "--json").json
+    assert (told["plan"], told["point"]) == ("shop", point["point"])
+    by_name = {c["component"]: c for c in told["components"]}
+    (orders,) = [i for i in by_name["db"]["items"] if i["name"] == "orders"]
+    assert (orders["kind"], orders["rows"]) == ("table", 1000)
+
+    (conf,) = site.drd("ls", point["point"][:6], f"{etc}/app.conf", "--json").json["components"]
+    (item,) = conf["items"]
+    file = Path(etc, "app.conf").stat()
+    assert (item["name"], item["size_bytes"]) == (f"{etc}/app.conf", file.st_size)
+    assert item["changed"].startswith(
+        time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(file.st_mtime))
+    )
+    assert item["mode"] != "0600", "the mode is that of the point"
+
+    (named,) = site.drd("ls", "shop", point["point"], "conf", "--json").json["components"]
+    assert (named["component"], named["within"]) == ("conf", etc), "a component instead of a path"
+    wrong = site.drd("ls", "shop", "latest", f"{etc}/ap.conf", code=2).err
+    assert f"HINT: did you mean {etc}/app.conf" in wrong
+    assert "app.conf" in site.drd("ls", "shop", "--before", "0s", etc).out
+    site.drd("ls", "shop", "--before", "3650d", code=13)
+
+    shutil.move(site.repository, f"{site.repository}.gone")
+    without = site.drd("ls", "shop", "latest", etc)
+    assert "app.conf" in without.out
+    assert "the times of the files are unknown" in without.err
+
+
+def test_a_component_without_a_fingerprint_says_how_to_see_its_tables(short_tmp: Path) -> None:
+    site = small_site(short_tmp)
+    file = site.base / "plans/shop.yaml"
+    text = file.read_text().replace("shop.db}", "shop.db, fingerprint: off}", 1)
+    file.write_text("\n".join(line for line in text.splitlines() if "kind: rows" not in line))
+    site.drd("backup", "shop")
+    (point,) = site.points()
+    told = site.drd("ls", "shop").out
+    assert (
+        "db (sqlite): drd does not know the tables of component db: the restore point has no "
+        "fingerprint of it\n"
+        f"  HINT: mount the restore point with `drd mount shop {point['point']} DIRECTORY`, then "
+        "list its tables with `sqlite3 FILE .tables`. To let drd list those of later restore "
+        "points, set `fingerprint: counts` for this component in the plan.\n"
+    ) in told
+    assert "app.conf" in told, "the other component is listed"
+
+
+def test_points_with_a_component_are_listed_with_its_size(short_tmp: Path) -> None:
+    site = small_site(short_tmp)
+    site.drd("backup", "shop")
+    site.drd("backup", "shop", "--component", "db")
+    with_db = site.drd("points", "shop", "--component", "db", "--json").json["points"]
+    every = site.drd("points", "shop", "--json").json["points"]
+    assert len(with_db) == len(every) == 2
+    (conf,) = site.drd("points", "shop", "--component", "conf", "--json").json["points"]
+    sizes = {c["component"]: c["bytes"] for c in conf["components"]}
+    assert conf["size_bytes"] == sizes["conf"] < sum(sizes.values())
+    refused = site.drd("points", "shop", "--component", "nope", code=2)
+    assert "components of its points: conf, db" in refused.err
+
+
+def _mounted(site: Site, into: Path, *words: str) -> object:
+    child = site.start("mount", "shop", *words, str(into))
+    for _ in range(300):
+        if f" {into.resolve()} " in mounts() and list(into.iterdir()):
+            break
+        time.sleep(0.1)
+    return child
+
+
+needs_fuse = pytest.mark.skipif(
+    not (Path("/dev/fuse").exists() and shutil.which("fusermount3")), reason="needs FUSE"
+)
+
+
+@needs_fuse
+@pytest.mark.parametrize("in_use", [False, True])
+def test_mount_shows_one_point_until_ctrl_c(in_use: bool, short_tmp: Path) -> None:
+    site = small_site(short_tmp)
+    site.drd("backup", "shop")
+    site.drd("backup", "shop")
+    into = site.base / "look"
+    into.mkdir()
+    child = _mounted(site, into)
+    shown = list(into.iterdir())
+    assert len(shown) == 2, "one directory for each component of one point"
+    (conf,) = into.glob(f"*{site.base}/etc/app.conf")
+    assert conf.read_bytes() == (site.base / "etc" / "app.conf").read_bytes()
+    with pytest.raises(OSError, match="Read-only"):
+        conf.write_text("x")
+    held = os.open(into, os.O_RDONLY) if in_use else None
+    os.kill(child.pid, signal.SIGINT)  # type: ignore[attr-defined]
+    child.wait(60)  # type: ignore[attr-defined]
+    assert f" {into} " not in mounts()
+    assert list(into.iterdir()) == []
+    if held is not None:
+        os.close(held)
+    site.assert_clean()
+
+
+@needs_fuse
+def test_mount_behind_a_link_that_is_killed_in_use_says_how_to_remove_it(short_tmp: Path) -> None:
+    site = small_site(short_tmp)
+    site.drd("backup", "shop")
+    place, into = site.base / "look", site.base / "link"
+    place.mkdir()
+    into.symlink_to(place)
+    child = _mounted(site, into)
+    held = os.open(place, os.O_RDONLY)
+    try:
+        os.kill(child.pid, signal.SIGKILL)  # type: ignore[attr-defined]
+        child.wait(60)  # type: ignore[attr-defined]
+        for _ in range(100):
+            refused = site.drd("mount", "shop", str(into), code=1).err
+            if "killed" in refused:
+                break
+            time.sleep(0.1)
+        assert "the process that showed it was killed" in refused
+        assert f"HINT: unmount what is left: umount --lazy {into}" in refused
+    finally:
+        os.close(held)
+        subprocess.run(["fusermount3", "-u", "-z", place], check=True)
+    assert list(place.iterdir()) == []
+
+
+def test_mount_without_fuse_or_into_a_filled_directory_is_refused(short_tmp: Path) -> None:
+    site = small_site(short_tmp)
+    site.drd("backup", "shop")
+    (site.base / "bin").mkdir()
+    (site.base / "bin" / "restic").symlink_to(str(shutil.which("restic")))
+    into = site.base / "look"
+    into.mkdir()
+    site.environment["PATH"] = f"{site.base}/bin"
+    refused = site.drd("mount", "shop", str(into), code=1).err
+    assert "HINT: apt-get install fuse3" in refused or "HINT: load the module" in refused

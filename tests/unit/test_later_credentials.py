@@ -1,0 +1,210 @@
+"""Credentials that came after the start of the service, which has copies of those of its start."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from drd import secrets
+from drd.daemon.credentials import CredentialWatch, GoneSecrets, require_credentials
+from drd.errors import ConfigError, SecretUnavailable
+from drd.model.alert_facts import GoneSecret, HostFacts, LaterCredential
+from drd.model.host_conditions import host_conditions
+from drd.model.plan import SecretRef
+from tests.user_support import NOBODY, acting_as, as_root
+
+NOW = datetime(2026, 11, 28, 1, 10, 3, tzinfo=UTC)
+
+
+class Service:
+    """The directory of the administrator, and the one that systemd made of it."""
+
+    def __init__(self, base: Path) -> None:
+        self.source, self.handed = base / "credentials", base / "run"
+        self.source.mkdir(mode=0o700)
+        for name in ("hook", "dsn"):
+            self.write(name, f"the secret of {name}")
+        self.start()
+
+    def start(self) -> None:
+        self.handed.mkdir(exist_ok=True)
+        for file in self.source.iterdir():
+            (self.handed / f"drd_{file.name}").write_bytes(file.read_bytes())
+        self.watch = CredentialWatch(self.source, self.handed)
+
+    def write(self, name: str, text: str) -> None:
+        (self.source / name).write_text(text)
+        (self.source / name).chmod(0o600)
+
+    def later(self) -> list[tuple[str, bool]]:
+        return [(later.name, later.added) for later in self.watch.later()]
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Service:
+    return Service(tmp_path)
+
+
+def test_changed_and_added_files_are_named_with_their_times_until_the_next_start(
+    service: Service,
+) -> None:
+    assert service.later() == []
+    before = datetime.now(UTC)
+    service.write("hook", "another secret")
+    service.write("new", "a secret")
+    service.write("new~", "an editor's copy")
+    service.write(".swp", "an editor's, too")
+    (service.source / "directory").mkdir()
+    assert service.later() == service.later() == [("hook", False), ("new", True)]
+    assert all(abs(x.at - before) < timedelta(seconds=30) for x in service.watch.later())
+    service.write("hook", "the secret of hook")
+    assert service.later() == [("new", True)], "the service has this text"
+    (service.source / "new").unlink()
+    assert service.later() == []
+    service.write("new", "a secret")
+    service.write("dsn", "another secret")
+    service.handed.joinpath("other").write_text("from another setting of the unit")
+    assert service.later() == [("dsn", False), ("new", True)]
+    (service.source / "directory").rmdir()
+    service.start()
+    assert service.later() == []
+
+
+def test_a_file_that_was_moved_there_counts_from_the_move(service: Service, tmp_path: Path) -> None:
+    old = tmp_path / "prepared"
+    old.write_text("another secret")
+    os.utime(old, (1, 1))
+    old.rename(service.source / "hook")
+    (later,) = service.watch.later()
+    assert datetime.now(UTC) - later.at < timedelta(seconds=30)
+
+
+def test_outside_of_a_service_there_is_nothing_to_compare(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    assert CredentialWatch(service.source).later() == ()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(service.handed))
+    service.write("hook", "another secret")
+    assert [x.name for x in CredentialWatch(service.source).later()] == ["hook"]
+    assert CredentialWatch(service.source / "none", service.handed).later() == ()
+
+
+@as_root
+def test_without_the_right_to_read_them_the_directory_shows_an_exchange(service: Service) -> None:
+    for directory in (service.handed, *service.handed.parents):
+        directory.chmod(directory.stat().st_mode | 0o011)
+    os.utime(service.source, (1, 1))
+
+    def later() -> list[tuple[str, bool]]:
+        with acting_as(NOBODY):
+            return service.later()
+
+    assert later() == []
+    os.utime(service.handed, (2, 2))
+    service.write("new", "a secret")
+    assert later() == [("", False)]
+
+
+def test_the_condition_names_file_time_and_command() -> None:
+    later = (LaterCredential("hook", NOW), LaterCredential("dsn", NOW, added=True))
+    [found] = host_conditions(HostFacts(credentials=later), [("shop", 60.0)], NOW)
+    assert (found.kind, found.severity, found.remedy) == (
+        "credentials", "warning", "systemctl restart drd",
+    )  # fmt: skip
+    assert found.text == (
+        "the service does not use these files of /etc/drd/credentials before a restart: hook "
+        "(changed at 2026-11-28 01:10:03 UTC), dsn (added at 2026-11-28 01:10:03 UTC)"
+    )
+    [unnamed] = host_conditions(
+        HostFacts(credentials=(LaterCredential("", NOW),)), [("shop", 60.0)], NOW
+    )
+    assert "one of them (changed at 2026-11-28 01:10:03 UTC)" in unnamed.text
+
+
+# --- files that are gone ------------------------------------------------------------------------
+
+
+def test_a_removed_file_is_named_with_the_time_of_its_removal_until_it_is_back(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(service.handed))
+    monkeypatch.setattr(secrets, "CREDENTIALS", service.source)
+    watch, files = GoneSecrets(), [str(service.source / name) for name in ("dsn", "hook", "never")]
+    (service.source / "hook").unlink()
+    os.utime(service.source, (NOW.timestamp(), NOW.timestamp()))
+    expected = (
+        GoneSecret(str(service.source / "hook"), NOW, is_handed_over=True),
+        GoneSecret(str(service.source / "never"), NOW),
+    )
+    assert watch.of(files) == expected
+    service.write("other", "a secret")
+    assert watch.of(files) == expected, "the time of the first look"
+    service.write("hook", "the secret of hook")
+    assert watch.of(files) == expected[1:]
+    assert watch.of(files[:1]) == ()
+
+
+@as_root
+def test_a_file_that_we_may_not_look_for_counts_as_there(service: Service) -> None:
+    for directory in (service.handed, *service.handed.parents):
+        directory.chmod(directory.stat().st_mode | 0o011)
+    with acting_as(NOBODY):
+        assert GoneSecrets().of([str(service.source / "never")]) == ()
+
+
+def test_the_condition_of_a_file_that_is_gone_names_it_and_what_still_works() -> None:
+    gone = (
+        GoneSecret("/etc/drd/credentials/dsn", NOW, is_handed_over=True),
+        GoneSecret("/k", None),
+    )
+    handed, plain = host_conditions(HostFacts(gone_secrets=gone), [("shop", 60.0)], NOW)
+    assert (handed.kind, handed.severity, handed.subject, handed.remedy) == (
+        "secret-missing",
+        "warning",
+        "/etc/drd/credentials/dsn",
+        "write the secret to /etc/drd/credentials/dsn again (owner root, mode 0600)",
+    )
+    assert handed.text == (
+        "secret file /etc/drd/credentials/dsn, which a plan or drd.yaml names, is missing since "
+        "2026-11-28 01:10:03 UTC: the service has a copy until it stops, and no other program has "
+        "one"
+    )
+    assert plain.text == "secret file /k, which a plan or drd.yaml names, is missing"
+
+
+def test_the_error_of_a_file_that_is_gone_has_the_last_change_of_its_directory(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    os.utime(service.source, (NOW.timestamp(), NOW.timestamp()))
+    changed = "(the directory changed last at 2026-11-28 01:10:03 UTC)"
+    with pytest.raises(SecretUnavailable) as error:
+        secrets.resolve(SecretRef("credential", "never"), credentials=service.source)
+    assert error.value.message == f"credential never is not in {service.source} {changed}"
+    with pytest.raises(SecretUnavailable) as error:
+        secrets.resolve(SecretRef("file", str(service.source / "never")))
+    assert error.value.message == (
+        f"cannot read secret file {service.source}/never: No such file or directory {changed}"
+    )
+
+
+def test_credential_that_came_after_the_start_is_named_with_its_line_and_needs_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    file = tmp_path / "drd.yaml"
+    file.write_text(
+        "#  - {kind: webhook, url: {credential: webhook}}\n"
+        "#  - {kind: webhook, url: {credential: hook}}\n"
+        "notify:\n"
+        "- {kind: webhook, url: {credential: hook2}}\n"
+        "- {kind: webhook, url: {credential: hook}}\n"
+    )
+    with pytest.raises(ConfigError) as refused:
+        require_credentials(SecretRef("credential", "hook"), str(file))
+    [problem] = refused.value.problems
+    assert (problem.line, refused.value.needs_restart) == (5, True)

@@ -1,0 +1,177 @@
+"""One alert for one cause: what is told of a failed backup until the RPO is kept again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from drd.errors import RepositoryDamaged, RepositoryMissing, RepositoryUnreachable, WrongKey
+from drd.model.alert_facts import PlanMore
+from drd.model.alerts import AlertChange, Condition, acknowledged
+from drd.model.compliance import assess
+from drd.model.conditions import conditions
+from drd.model.one_cause import SOURCE_FAILS, one_for_each_cause
+from tests.alert_support import NOON, World, after, bad
+from tests.status_support import NOW, ago, healthy, repository
+
+FAILED = bad("backup-failing", severity="warning", message="backup failed: no route")
+INCOMPLETE = bad(
+    "point-incomplete", message="the newest restore point 9b0d is incomplete: db: no route"
+)
+
+
+def rpo(severity: str = "warning", why: str = "backup-failing") -> Condition:
+    told = bad("rpo", severity=severity, message="RPO exceeded. Cause: no route")  # type: ignore[arg-type]
+    return replace(told, why=why)
+
+
+def place(kind: str, subject: str, severity: str = "warning") -> Condition:
+    return bad(kind, subject=subject, severity=severity)  # type: ignore[arg-type]
+
+
+def told(*conditions: Condition) -> list[tuple[str, str, str]]:
+    return [(c.kind, c.subject, c.severity) for c in one_for_each_cause(conditions)]
+
+
+@pytest.mark.parametrize("cause", [FAILED, INCOMPLETE])
+def test_what_would_be_lost_tells_why(cause: Condition) -> None:
+    [only] = one_for_each_cause([cause, rpo("critical", cause.kind)])
+    assert (only.kind, only.severity, only.also) == ("rpo", "critical", (cause.key,))
+    assert told(cause, rpo("critical", "other")) == [
+        (cause.kind, "", "warning"),
+        ("rpo", "", "critical"),
+    ], "with another cause"
+
+
+def test_the_one_that_tells_is_as_severe_as_the_worst() -> None:
+    none = replace(bad("no-point", severity="info"), why="backup-failing")
+    assert told(FAILED, none) == [("no-point", "", "warning")]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "subject"),
+    [
+        (RepositoryMissing.code, "repository-gone", "primary"),
+        (WrongKey.code, "repository-gone", "primary"),
+        (RepositoryDamaged.code, "repository-damaged", "primary"),
+        (RepositoryUnreachable.code, "repository-unreachable", "repository primary"),
+    ],
+)
+def test_a_repository_tells_which_runs_fail_because_of_it(
+    code: str, kind: str, subject: str
+) -> None:
+    there = place(kind, subject)
+    backup, prune = replace(FAILED, why=code), replace(place("prune-failing", "primary"), why=code)
+    [only] = one_for_each_cause([backup, prune, there])
+    assert (only.kind, only.also) == (kind, (backup.key, prune.key))
+    other = replace(prune, subject="offsite")
+    assert told(other, there) == [
+        ("prune-failing", "offsite", "warning"),
+        (kind, subject, "warning"),
+    ], "another repository"
+
+
+def test_failed_backups_tell_that_their_source_cannot_be_read() -> None:
+    finding = replace(place("not-ready", "db: reachable"), why=SOURCE_FAILS)
+    assert told(finding, FAILED) == [("backup-failing", "", "warning")]
+    assert told(finding, INCOMPLETE, rpo("critical", "point-incomplete")) == [
+        ("rpo", "", "critical")
+    ]
+    assert told(finding) == [("not-ready", "db: reachable", "warning")], "no backup was tried"
+    unreachable = replace(FAILED, why=RepositoryUnreachable.code)
+    assert len(told(finding, unreachable)) == 2, "they fail for another reason"
+
+
+def test_a_late_backup_tells_that_the_repository_does_not_answer_but_not_that_it_is_gone() -> None:
+    silent = place("repository-unreachable", "repository primary")
+    backup = replace(FAILED, why=RepositoryUnreachable.code)
+    [only] = one_for_each_cause([backup, silent, rpo("critical")])
+    assert (only.kind, only.also) == ("rpo", (backup.key, silent.key))
+    gone = place("repository-gone", "primary", "critical")
+    lost = replace(FAILED, why=RepositoryMissing.code)
+    assert told(lost, gone, rpo("critical")) == [
+        ("repository-gone", "primary", "critical"),
+        ("rpo", "", "critical"),
+    ]
+
+
+def look(world: World, minutes: float, *conditions: Condition) -> list[tuple[str, str, str]]:
+    """What is sent, with the kind and the id of the alert."""
+    found = world.transitions(after(minutes=minutes), *one_for_each_cause(conditions))
+    return [(t.change.value, t.after.kind, t.after.id) for t in found if t.change.event]
+
+
+def test_a_failed_backup_is_one_alert_until_the_rpo_is_kept_again() -> None:
+    world = World()
+    note = replace(FAILED, severity="info")
+    assert look(world, 0, note) == [("fired", "backup-failing", "a1")]
+    assert look(world, 1, FAILED) == [("escalated", "backup-failing", "a1")]
+    assert look(world, 2, FAILED, rpo()) == [], "no worse than before"
+    assert (world.one.kind, world.one.text) == ("rpo", "RPO exceeded. Cause: no route")
+    assert look(world, 3, FAILED, rpo("critical")) == [("escalated", "rpo", "a1")]
+    assert look(world, 4, FAILED, rpo("critical")) == []
+    assert look(world, 5) == []
+    assert look(world, 11) == [("resolved", "rpo", "a1")]
+    assert world.alerts == {}
+
+
+def test_an_acknowledgement_of_a_failed_backup_ends_when_the_rpo_is_exceeded() -> None:
+    world = World()
+    look(world, 0, INCOMPLETE)
+    world.take(acknowledged(world.one, by="anna", until=None, why=None, now=NOON))
+    assert look(world, 1, INCOMPLETE, rpo(why="point-incomplete")) == []
+    assert world.one.state == "acknowledged"
+    assert look(world, 2, INCOMPLETE, rpo("critical", "point-incomplete")) == [
+        ("escalated", "rpo", "a1")
+    ]
+    assert world.one.state == "firing"
+
+
+def test_while_both_have_alerts_only_the_one_that_tells_is_sent() -> None:
+    world = World()
+    look(world, 0, FAILED, rpo("critical"))
+    assert look(world, 1) == []
+    assert look(world, 2, FAILED) == [("fired", "backup-failing", "a2")]
+    assert look(world, 3, FAILED, rpo("critical")) == [], "it is open still"
+    late = [look(world, 3 + 30 * n, FAILED, rpo("critical")) for n in range(1, 20)]
+    assert {kind for sent in late for _, kind, _ in sent} == {"rpo"}, "reminders"
+    look(world, 600)
+    assert sorted(look(world, 606)) == [
+        ("resolved", "backup-failing", "a2"),
+        ("resolved", "rpo", "a1"),
+    ]
+
+
+def test_a_cause_that_outlasts_the_rpo_has_an_alert_of_its_own_again() -> None:
+    world = World()
+    look(world, 0, FAILED, rpo("critical"))
+    assert look(world, 1, FAILED) == [("fired", "backup-failing", "a2")]
+    assert look(world, 7, FAILED) == [("resolved", "rpo", "a1")]
+
+
+def test_a_change_of_the_kind_is_recorded_at_once_and_silently() -> None:
+    world = World()
+    look(world, 0, FAILED)
+    [kept] = world.transitions(after(seconds=1), *one_for_each_cause([FAILED, rpo()]))
+    assert (kept.change, kept.before and kept.before.kind, kept.after.kind) == (
+        AlertChange.KEPT,
+        "backup-failing",
+        "rpo",
+    )
+
+
+@pytest.mark.parametrize(
+    ("lost", "brief"),
+    [
+        ("gone", "it is gone"),
+        ("emptied", "it is empty"),
+        ("replaced", "another repository is there"),
+        ("shut", "the password of the plan does not open it"),
+    ],
+)
+def test_the_title_of_a_lost_repository_says_in_which_way(lost: str, brief: str) -> None:
+    facts = healthy(repositories=(repository(lost=lost, lost_since=ago(60)),))
+    found = conditions(assess(facts, NOW), facts, PlanMore(), NOW)
+    [gone] = [c for c in found if c.kind == "repository-gone"]
+    assert (gone.brief, gone.severity) == (brief, "critical")

@@ -1,0 +1,216 @@
+"""`drd plan new` finds what the host has, and says what it saw and left out."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from drd.cli import plan_new
+from drd.cli.main import main
+from drd.config.starter import FoundComponents, Starter, starter
+from drd.flows.host import containers
+from drd.kinds.files import discovery as files_discovery
+from drd.kinds.postgres import discovery as postgres_discovery
+from drd.kinds.postgres.discovery import found as find_postgres
+from drd.kinds.sqlite import discovery as sqlite_discovery
+from tests.servers import PostgresServer
+
+Output = pytest.CaptureFixture[str]
+
+HOLD = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("pragma journal_mode=wal")
+connection.execute("create table t (x)")
+log = open(sys.argv[1] + ".log", "w")
+read = open(sys.argv[2], "rb")
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+FIND = """
+import json, sys
+from pathlib import Path
+from drd.kinds.sqlite import discovery
+from drd.process import open_files
+if len(sys.argv) > 4:
+    discovery.TEMPORARY = ()
+discovery.SYSTEMD = Path(sys.argv[1])
+unit = sys.argv[3]
+open_files.unit_of = lambda pid: unit if pid == int(sys.argv[2]) else ""
+wishes, notes = discovery.found()
+print(json.dumps([[[w.name, dict(w.keys([], "")), w.units, w.where] for w in wishes], notes]))
+"""
+
+
+def script(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def application(tmp_path: Path) -> Iterator[tuple[int, Path]]:
+    """A program that writes a database and a log, and reads another database."""
+    file, other = tmp_path / "shop.db", tmp_path / "other.db"
+    connection = sqlite3.connect(other)
+    connection.execute("create table t (x)")
+    connection.close()
+    words = [sys.executable, "-c", HOLD, str(file), str(other)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"open\n"
+        try:
+            yield process.pid, file
+        finally:
+            process.kill()
+
+
+def find_sqlite(systemd: str, pid: int, unit: str, *more: str) -> tuple[list[list[object]], str]:
+    words = [sys.executable, "-c", FIND, systemd, str(pid), unit, *more]
+    found = subprocess.run(words, capture_output=True, text=True, check=True)
+    wishes, notes = json.loads(found.stdout)
+    return wishes, "\n".join(notes)
+
+
+def test_the_database_that_a_service_writes_is_found(application: tuple[int, Path]) -> None:
+    pid, file = application
+    shop = ["shop", {"path": str(file)}, ["shop.service"], f"{file} (open by shop.service)"]
+    assert find_sqlite("/", pid, "shop.service", "also temporary")[0] == [shop]
+    # It is left out, with the reason, in a temporary place, as drd's own, or without a service.
+    wishes, notes = find_sqlite("/", pid, "shop.service")
+    assert wishes == []
+    assert "SQLite files in temporary places: " in notes
+    wishes, notes = find_sqlite("/", pid, "drd.service", "also temporary")
+    assert wishes == []
+    assert f"SQLite files in which drd keeps its own state: {file}." in notes
+    assert find_sqlite("/", pid, "", "also temporary")[0] == []
+    # Where systemd does not run, nobody knows services: any program counts.
+    places = [w[1] for w in find_sqlite("/nowhere", pid, "", "also temporary")[0]]
+    assert {"path": str(file)} in places
+    assert {"path": str(file.with_name("other.db"))} not in places
+
+
+def test_configuration_of_gateways_is_found_and_what_other_packages_left_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("nginx", "apache2", "caddy"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "nginx/nginx.conf").touch()
+    there = (path.replace("/etc", str(tmp_path)) for path in files_discovery.GATEWAYS)
+    monkeypatch.setattr(files_discovery, "GATEWAYS", tuple(there))
+    (wish,), notes = files_discovery.found()
+    assert dict(wish.keys([], ""))["paths"] == [f"{tmp_path}/nginx", f"{tmp_path}/caddy"]
+    assert notes == []
+
+
+def test_clusters_in_other_socket_directories_are_found_and_stopped_ones_named(
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = [
+        {"version": 17, "cluster": "main", "running": 0, "socketdir": "/var/run/postgresql"},
+        {"version": 16, "cluster": "shop", "running": 1, "socketdir": str(postgres.socket_dir)},
+    ]
+    script(tmp_path / "pg_lsclusters", f"echo '{json.dumps(listed)}'")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.delenv("PGHOST", raising=False)
+    monkeypatch.setenv("PGUSER", "postgres")
+    postgres.execute("create database found_elsewhere")
+    try:
+        wishes, notes = find_postgres()
+    finally:
+        postgres.execute("drop database found_elsewhere")
+    (wish,) = [wish for wish in wishes if wish.name == "found_elsewhere"]
+    assert f"host={postgres.socket_dir}" in wish.where
+    assert notes[0] == (
+        "The PostgreSQL cluster 17 main is not running: start it (pg_ctlcluster 17 main start) "
+        "and repeat this command, or add its databases with --postgres."
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a socket of another user")
+def test_a_server_of_a_stranger_is_named_and_not_asked(
+    short_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could ask for a password, and libpq would send what ~/.pgpass has for it."""
+    asked = short_tmp / "asked"
+    script(short_tmp / "psql", f"echo asked >> {asked}; exit 2")
+    script(short_tmp / "pg_lsclusters", "echo '[]'")
+    monkeypatch.setenv("PATH", f"{short_tmp}:/usr/bin:/bin")
+    monkeypatch.delenv("PGHOST", raising=False)
+    monkeypatch.setattr(postgres_discovery, "SOCKET_DIRECTORIES", (str(short_tmp),))
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(short_tmp / ".s.PGSQL.5444"))
+        os.chown(short_tmp / ".s.PGSQL.5444", 65534, -1)
+        wishes, notes = find_postgres()
+        assert wishes == []
+        (note,) = notes
+        assert note == (
+            f"drd did not ask the PostgreSQL server at {short_tmp}, port 5444, because it "
+            "belongs to nobody: add its databases with --postgres if you trust that user."
+        )
+        assert not asked.exists()
+        os.chown(short_tmp / ".s.PGSQL.5444", 0, -1)
+        assert "refused the connection" in find_postgres()[1][0]
+        assert asked.exists()
+
+
+def test_the_name_of_a_file_ends_no_comment_of_a_plan_and_reaches_no_terminal(
+    capsys: Output,
+) -> None:
+    """YAML ends a line, and so a comment, at characters that no terminal shows."""
+    names = [f"/tmp/a{mark}kit: {{required: true}}" for mark in "\x85\u2028\u2029\r\n\x1b"]
+    found = FoundComponents(notes=names)
+    text = starter("shop", found, "/srv/repository").text
+    plain = starter("shop", FoundComponents(), "/srv/repository").text
+    assert yaml.safe_load(text).keys() == yaml.safe_load(plain).keys()
+    assert text.isascii()
+    plan_new._say_what_is_in_it(
+        Starter(text, (), "", [("db", "sqlite", names[0])]), found, sys.stdout
+    )
+    shown = capsys.readouterr().out
+    assert shown.replace("\n", "").isprintable()
+    assert not [line for line in shown.splitlines() if line.startswith("kit:")]
+
+
+def test_containers_and_all_that_is_left_out_are_named_in_the_plan_and_on_the_screen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    script(tmp_path / "docker", 'test "$1 $2" = "ps --format" && echo "web (nginx:1.27)"')
+    script(tmp_path / "podman", "echo cannot connect >&2; exit 125")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(containers, "_STORAGE", (str(tmp_path), str(tmp_path)))
+    monkeypatch.setattr(files_discovery, "GATEWAYS", ("/etc/passwd",))
+    monkeypatch.setattr(sqlite_discovery, "written_files", dict)
+    words = ["--no-postgres", "--no-sqlite", "--output", "-", "--name", "shop"]
+    assert main(["plan", "new", *words]) == 0
+    screen = capsys.readouterr()
+    assert screen.err.startswith(
+        "\nIn the plan:\n"
+        "  configuration  files  /etc\n"
+        "\nFound, but not in the plan:\n"
+        "  - Containers of docker: web (nginx:1.27). drd cannot back up inside containers\n"
+        "    yet. Add a PostgreSQL server in one by its published port (--postgres), and\n"
+        "    directories of this host that containers use with --files.\n"
+        "  - Containers of podman: unknown, since `podman ps` failed: cannot connect.\n"
+        "\nNext:\n"
+    )
+    assert "\n# - Containers of docker: web (nginx:1.27). drd cannot" in screen.out
+    assert list(yaml.safe_load(screen.out)["components"]) == ["configuration"]
+
+
+def test_podman_is_not_asked_where_it_has_no_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(tmp_path / "podman", "echo 'web (nginx)'")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(containers, "_STORAGE", ("/nowhere", "nowhere"))
+    assert [note for note in containers.notes() if "podman" in note] == []

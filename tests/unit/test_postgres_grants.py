@@ -1,0 +1,64 @@
+"""What the script of rights of PostgreSQL contains, without a server."""
+
+from __future__ import annotations
+
+import pytest
+
+from drd.errors import SourceError
+from drd.kinds.postgres.grants import grants
+from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
+from drd.model.plan import Component
+from drd.ports.grants import Grants, Logins
+
+USERS = Logins("drd", "root")
+
+
+def _grants(dsn: str, *targets: str) -> Grants:
+    settings = PostgresSettings.model_validate({"kind": "postgres", "dsn": dsn})
+    placed = [PostgresTarget.model_validate({"dsn": target}) for target in targets]
+    return grants([Component("db", "postgres", settings)], {"db": placed}, USERS)
+
+
+def test_the_service_reads_and_root_recovers_where_a_connection_names_nobody() -> None:
+    sql = _grants("postgresql:///shop").sql
+    assert 'CREATE ROLE "drd";' in sql
+    assert "reader CONSTANT text := 'drd';" in sql
+    assert [x for x in sql.splitlines() if "SUPERUSER;" in x] == ['ALTER ROLE "root" SUPERUSER;']
+
+
+def test_a_role_that_the_plan_names_is_a_superuser_only_where_nothing_else_can_recover() -> None:
+    alone = _grants("postgresql://saver@/shop").sql
+    assert 'ALTER ROLE "saver" SUPERUSER;' in alone.splitlines()
+    beside = _grants("postgresql://saver@/shop", "postgresql://maker@/shop").sql.splitlines()
+    assert 'ALTER ROLE "maker" SUPERUSER;' in beside
+    assert '-- ALTER ROLE "saver" SUPERUSER;' in beside
+    assert 'ALTER ROLE "saver" SUPERUSER;' not in beside
+    assert 'CREATE ROLE "root";' not in "\n".join([alone, *beside])
+
+
+def test_each_server_has_its_part_and_loopback_is_reached_through_the_socket() -> None:
+    given = _grants("postgresql://me@127.0.0.1:5433/shop", "postgresql://me@db2/shop")
+    assert given.program == "su postgres -c 'psql -X -q -p 5433 -d postgres -f -'"
+    assert r'\connect -reuse-previous=on "port=5433 dbname=shop"' in given.sql
+    assert r'\connect -reuse-previous=on "host=db2 dbname=postgres"' in given.sql
+    far = _grants("postgresql://me@db2/shop")
+    assert far.program == "psql -X -q -h db2 -d postgres -U postgres -f -"
+
+
+def test_a_password_is_asked_for_and_never_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPASSWORD", "s3cret word")
+    sql = _grants("postgresql://me@/shop").sql
+    assert """HINT = 'Set the same one in psql: \\password "me"';""" in sql
+    assert "s3cret" not in sql
+
+
+def test_names_of_every_form_are_quoted() -> None:
+    sql = _grants("postgresql://it%27s%20%24drd%24@/a%22b").sql
+    assert "DO $drd_$" in sql
+    assert "'it''s $drd$'" in sql
+    assert r'\connect -reuse-previous=on "dbname=a""b"' in sql
+
+
+def test_a_name_that_would_end_the_line_of_psql_is_refused() -> None:
+    with pytest.raises(SourceError, match="the dbname in a dsn contains a line end"):
+        _grants("postgresql://me@/a%0A%5C%21id")

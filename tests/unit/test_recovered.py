@@ -1,0 +1,120 @@
+"""What a person is told to do after a recovery, in order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from drd.model.plan import IN_PLACE
+from drd.model.recovered import Ended, tasks
+from drd.model.restored import RestoredPlace, Task, Usage
+from drd.model.run_details import RecoveryDetail
+from drd.model.single_item import Part
+
+ANALYZE = Task(code="analyze", component="db", text="collect statistics", command="vacuumdb")
+ENDED = Ended(
+    run="4f2a",
+    plan="shop",
+    file="/etc/drd/plans/shop.yaml",
+    detail=RecoveryDetail(target="standby", tasks=(ANALYZE,)),
+    back=True,
+    failed=False,
+)
+
+
+def codes(ended: Ended) -> list[str | None]:
+    return [task.code for task in tasks(ended)]
+
+
+def test_the_application_comes_first_then_statistics_kit_and_kept_copies() -> None:
+    assert codes(replace(ENDED, keeps=True)) == ["application", "analyze", "kit", "done"]
+    there, _, kit = tasks(ENDED)
+    assert there.text == "point the application to these places, start it, and check that it works"
+    assert kit.command == "drd kit export shop --to FILE"
+    assert "`components` of /etc/drd/plans/shop.yaml" in str(kit.text)
+
+
+def test_in_place_nothing_has_to_be_pointed_anywhere() -> None:
+    here = replace(ENDED, detail=RecoveryDetail(target=IN_PLACE))
+    start, kit = tasks(here)
+    assert start.text == (
+        "start the application, if it is stopped, and check that it works. Its data is at the "
+        "same place as before"
+    )
+    assert "components" not in str(kit.text)
+    (started, _) = tasks(replace(here, started=("start-web",)))
+    assert started.text == (
+        "check that the application works. The runbook has started it: start-web"
+    )
+
+
+def test_a_copy_is_compared_and_dropped_and_needs_no_kit() -> None:
+    copy = RecoveryDetail(target=IN_PLACE, part=Part(("orders",), (), "orders_old"))
+    assert codes(replace(ENDED, detail=copy)) == ["compare", "drop"]
+    inside = RecoveryDetail(target=IN_PLACE, part=Part((), ("/etc/app.conf",)))
+    assert codes(replace(ENDED, detail=inside, keeps=True)) == ["application", "done"]
+
+
+def test_a_failed_check_beside_a_live_application_is_no_reason_to_undo() -> None:
+    live = Usage(component="db", what='database "shop"', by=("1 session of app",))
+    detail = RecoveryDetail(target=IN_PLACE, usage=(live,))
+    first = tasks(replace(ENDED, detail=detail, failed=True))[0]
+    assert first.code == "checks"
+    assert first.text == (
+        "find out why the check failed, before you keep or undo the restored data. If it saw more "
+        'than at the backup, the application has probably written that since (database "shop" is '
+        "in use by 1 session of app), and it is no reason to undo"
+    )
+
+
+def test_a_program_with_the_replaced_data_has_to_be_restarted() -> None:
+    former = Usage(
+        component="app",
+        what="/srv/a.db.drd_4f2a_before",
+        by=("web (process 7, web.service)",),
+        units=("web.service",),
+        former=True,
+    )
+    first = tasks(replace(ENDED, detail=RecoveryDetail(target=IN_PLACE, usage=(former,))))[0]
+    assert (first.code, first.component) == ("restart", "app")
+    assert first.command == "systemctl restart web.service"
+
+
+def test_what_is_not_back_is_continued_first() -> None:
+    (only,) = tasks(replace(ENDED, back=False, failed=True))
+    assert (only.code, only.command) == ("resume", "drd resume 4f2a")
+
+
+def test_the_end_of_a_recovery_is_read_as_it_was_written() -> None:
+    place = RestoredPlace(component="db", kind="postgres", places=("database x",), address="x")
+    detail = RecoveryDetail(target="standby", places=(place,), tasks=(ANALYZE,))
+    assert RecoveryDetail.from_json(detail.to_json()) == detail
+    assert detail.request().places == ()
+    assert detail.outcome().places == (place,)
+
+
+def test_the_owners_of_the_data_are_made_once_before_the_application_starts() -> None:
+    made = [
+        Task(code="accounts", component=c, text="make user tick", command="useradd tick")
+        for c in ("conf", "db")
+    ]
+    ended = replace(ENDED, detail=RecoveryDetail(target="standby", tasks=(ANALYZE, *made)))
+    assert codes(ended) == ["accounts", "application", "analyze", "kit"]
+    assert tasks(ended)[0].component is None
+
+
+def test_what_the_runbook_stopped_and_did_not_start_is_named_with_its_command() -> None:
+    stopped = ("tick.service", "`docker stop web`")
+    ended = replace(ENDED, stopped=stopped, started=("other",))
+    [task] = [t for t in tasks(ended) if t.code == "application"]
+    assert task.command == "systemctl start tick.service"
+    assert task.text == (
+        "start what the runbook has stopped, and check that it works: tick.service, what "
+        "`docker stop web` stopped"
+    )
+
+
+def test_what_lets_the_application_write_is_the_first_thing_to_do() -> None:
+    chown = Task(code="target-directory", component="db", text="let tick write", command="chown x")
+    ended = replace(ENDED, detail=RecoveryDetail(target="standby", tasks=(ANALYZE, chown)))
+    assert codes(ended) == ["target-directory", "application", "analyze", "kit"]
+    assert tasks(ended)[0].command == "chown x"
