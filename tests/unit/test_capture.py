@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from drd.flows.backup.run import BackupRequest, backup
 from drd.kinds.files.kind import FilesKind
 from drd.kinds.files.source import FilesCapture
+from drd.model.plan import Component
 from drd.model.run import RunState
 from drd.model.strict import UnexpectedValue
+from drd.ports import Source, Workplace
 from drd.registry import KINDS, Extension
 from tests.flow_support import World
 
@@ -104,3 +107,36 @@ def test_a_component_that_the_kind_of_a_package_would_not_read_again_is_not_stor
     assert error_of(world) == (
         f"kind files of the package drd-mine 1.2.0 refuses what it stored of conf: {said}"
     )
+
+
+def test_an_unforeseen_error_fails_its_component_and_the_others_are_backed_up(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = FilesKind.source
+
+    def surprising(kind: FilesKind, component: Component, place: Workplace) -> Source:
+        if component.name == "conf":
+            raise KeyError("surprise")
+        return source(kind, component, place)
+
+    monkeypatch.setattr(FilesKind, "source", surprising)
+    done = backup(world.services, world.plan, BackupRequest())
+    assert done.point is not None
+    assert (done.state, done.point.complete, done.exit_code) == (RunState.INCOMPLETE, False, 1)
+    rows = {row.component: row for row in done.components}
+    assert rows["conf"].error == "KeyError: 'surprise'"
+    assert rows["data"].state == "captured"
+    run = world.catalogue.runs.get(done.run)
+    assert (run.state, run.detail.permanent) == (RunState.INCOMPLETE, True)
+    assert "KeyError: 'surprise'" in str(run.error)
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_full_disk_fails_the_component_with_that_reason(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> Source:
+        raise OSError(errno.ENOSPC, "No space left on device", "/var/lib/drd/work/x")
+
+    monkeypatch.setattr(FilesKind, "source", full)
+    assert error_of(world) == "no space left on the disk of /var/lib/drd/work/x"

@@ -11,8 +11,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from drd import process
+from drd import log, process
 from drd.errors import Cancelled, DrdError, Fenced, RepositoryError
+from drd.exhaustion import exhausted
+from drd.extension_faults import FOREIGN
 from drd.flows.backup import own_files
 from drd.flows.backup.capture import Captured, CaptureOrder, capture, failed, tags
 from drd.flows.backup.earlier_snapshots import check_earlier_snapshots, warn_of_damage
@@ -104,7 +106,7 @@ class _BackupRun:
         self.repository: Repository = services.open_repository(plan.primary)
         self.deadline = services.clock.monotonic() + plan.backup.timeout_s
         self.captured: dict[str, Captured] = {}
-        self.errors: dict[str, DrdError] = {}
+        self.errors: dict[str, BaseException] = {}
 
     def execute(self) -> BackupOutcome:
         with ThreadPoolExecutor(1, thread_name_prefix="drd-repository") as pool:
@@ -155,7 +157,11 @@ class _BackupRun:
             self.runner.step(f"capture {name}", CAPTURE, effect, subject=name)
         except Fenced:
             raise
-        except DrdError as error:
+        except FOREIGN as raised:
+            # Also a bug in drd: it must not keep the other components from their backup.
+            error = exhausted(raised, self.services.work_dir) or raised
+            if not isinstance(error, DrdError):
+                log.get().error("backup.component", component=component.name, exc_info=raised)
             self.errors[component.name] = error
             self.captured.pop(component.name, None)
             return failed(component, describe(error))
@@ -254,7 +260,6 @@ class _BackupRun:
                 permanent=bool(self.errors) and all(map(is_permanent, self.errors.values())),
             ),
         )
-        first = next(iter(self.errors.values()), DrdError)
-        return BackupOutcome(
-            self.runner.run.id, self.plan.name, state, point, tuple(rows), first.exit_code
-        )
+        first = next(iter(self.errors.values()), None)
+        code = first.exit_code if isinstance(first, DrdError) else DrdError.exit_code
+        return BackupOutcome(self.runner.run.id, self.plan.name, state, point, tuple(rows), code)
