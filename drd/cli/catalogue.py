@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from drd.bootstrap import App
 from drd.catalogue.diagnosis import require_sound
@@ -139,61 +140,72 @@ def _show(
     args: argparse.Namespace,
 ) -> None:
     if args.json:
-        plans = [
-            {
-                "plan": c.plan,
-                "known": list(c.known),
-                ("added" if verb == "rebuild" else "unknown"): list(c.unknown),
-                "vanished": list(c.vanished),
-                "torn": {point: list(places) for point, places in c.torn.items()},
-                "unreadable": dict(c.unreadable),
-                "unreached": {n: _error_text(e) for n, e in c.unreached.items()},
-            }
-            for c in found
-        ]
+        plans = [_as_json(differences, verb) for differences in found]
         errors = [{"plan": n, "message": _error_text(e), "hint": e.hint} for n, e in failed.items()]
         output.print_json({"plans": plans, "errors": errors})
         return
-    for c in found:
-        word = "added to the catalogue" if verb == "rebuild" else "only in a repository"
-        output.say(
-            f"plan {c.plan}: {counted(len(c.known), 'restore point')} both in the catalogue and "
-            f"in a repository, {len(c.unknown)} {word}, {len(c.vanished)} no longer in any "
-            "repository"
-        )
-        for point, places in c.torn.items():
-            output.complain(
-                f"restore point {point} of plan {c.plan} is incomplete in repository "
-                f"{', '.join(places)}: somebody removed snapshots of this point without drd",
-                f"find out who removed the snapshots. `drd points {c.plan}` shows in which "
-                "repositories each point is incomplete. If you do not need this point in "
-                f"{places[0]} any more: drd points forget {point} --repository {places[0]} "
-                "--reason TEXT",
-            )
-        for repository, reason in c.unreached.items():
-            output.complain(
-                f"could not check repository {repository} of plan {c.plan}: {reason.message}",
-                reason.hint,
-            )
-        for snapshot, why in c.unreadable.items():
-            if c.made_by:
-                output.complain(
-                    f"plan {c.plan}: drd does not use {_listed_as(snapshot)}: {why}",
-                    f"find out why {called(c.made_by)} lists it. The other copies count as before.",
-                )
-                continue
-            output.complain(
-                f"plan {c.plan}: drd does not use the restore point that snapshot {snapshot[:8]} "
-                f"describes, because drd cannot read this snapshot: {why}",
-                "the other restore points are not affected. drd retention "
-                f"{c.plan} --dry-run says how to remove what cannot be read.",
-            )
+    for differences in found:
+        _show_differences(differences, verb)
     for name, error in failed.items():
         problems = error.problems if isinstance(error, ConfigError) else ()
         for problem in problems:
             output.complain(f"plan {name}: {problem}", problem.hint)
         if not problems:
             output.complain(f"plan {name}: {error.message}", error.hint)
+
+
+def _as_json(differences: RebuildDifferences, verb: str) -> dict[str, Any]:
+    return {
+        "plan": differences.plan,
+        "known": list(differences.known),
+        ("added" if verb == "rebuild" else "unknown"): list(differences.unknown),
+        "vanished": list(differences.vanished),
+        "torn": {point: list(places) for point, places in differences.torn.items()},
+        "unreadable": dict(differences.unreadable),
+        "unreached": {n: _error_text(e) for n, e in differences.unreached.items()},
+    }
+
+
+def _show_differences(differences: RebuildDifferences, verb: str) -> None:
+    plan = differences.plan
+    word = "added to the catalogue" if verb == "rebuild" else "only in a repository"
+    output.say(
+        f"plan {plan}: {counted(len(differences.known), 'restore point')} both in the catalogue "
+        f"and in a repository, {len(differences.unknown)} {word}, {len(differences.vanished)} no "
+        "longer in any repository"
+    )
+    for point, places in differences.torn.items():
+        output.complain(
+            f"restore point {point} of plan {plan} is incomplete in repository "
+            f"{', '.join(places)}: somebody removed snapshots of this point without drd",
+            f"find out who removed the snapshots. `drd points {plan}` shows in which "
+            "repositories each point is incomplete. If you do not need this point in "
+            f"{places[0]} any more: drd points forget {point} --repository {places[0]} "
+            "--reason TEXT",
+        )
+    for repository, reason in differences.unreached.items():
+        output.complain(
+            f"could not check repository {repository} of plan {plan}: {reason.message}",
+            reason.hint,
+        )
+    for snapshot, why in differences.unreadable.items():
+        _show_unreadable(differences, snapshot, why)
+
+
+def _show_unreadable(differences: RebuildDifferences, snapshot: str, why: str) -> None:
+    plan, tool = differences.plan, differences.made_by
+    if tool:
+        output.complain(
+            f"plan {plan}: drd does not use {_listed_as(snapshot)}: {why}",
+            f"find out why {called(tool)} lists it. The other copies count as before.",
+        )
+    else:
+        output.complain(
+            f"plan {plan}: drd does not use the restore point that snapshot {snapshot[:8]} "
+            f"describes, because drd cannot read this snapshot: {why}",
+            "the other restore points are not affected. drd retention "
+            f"{plan} --dry-run says how to remove what cannot be read.",
+        )
 
 
 def _error_text(error: DrdError) -> str:

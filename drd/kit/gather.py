@@ -112,13 +112,10 @@ def gather(
     files |= programs.contents
     for one in loaded:
         sources = _Sources(index, settings, secrets, _rehearsal(one.plan, catalogue))
-        files |= dict(_pages(one.plan, sources, hands[one.plan.name]))
-        files |= {
-            n: d
-            for h in hands[one.plan.name].values()
-            for b in h.values()
-            for n, d in b.files.items()
-        }
+        by_hand = hands[one.plan.name]
+        files |= dict(_pages(one.plan, sources, by_hand))
+        for words in (words for targets in by_hand.values() for words in targets.values()):
+            files |= words.files
     files["README.txt"] = _readme(index).encode()
     return index, files
 

@@ -102,20 +102,31 @@ def kit_findings(
         )
         remedy = verify if record.away else explained
         findings.append(Finding("kit-does-not-open", severity, "", text, remedy))
-    tried = record.tried
-    if file is not None and gone and (tried is None or tried.file != file or tried.there):
-        tried = KitTry(file, record.made_at, f"{file} does not exist", there=False)
-    if tried is not None and tried.file == file and tried.problem is not None:
-        again = f"{export}, then {verify}"
-        if not tried.there:
-            text = f"drd cannot read the copy of the kit that it tests: {tried.problem}"
-            findings.append(Finding("kit-missing", severity, "", text, again))
-        elif tried.sha256 != record.sha256:
-            when = format_time(tried.at)
-            text = f"the kit {file} did not work at the last try ({when}): {tried.problem}"
-            remedy = verify if tried.away else again
-            findings.append(Finding("kit-does-not-open", severity, "", text, remedy))
+    if file is not None:
+        remedies = (f"{export}, then {verify}", verify)
+        findings += _of_copy(record, file, gone=gone, severity=severity, remedies=remedies)
     return tuple(findings)
+
+
+def _of_copy(
+    record: KitRecord, file: str, *, gone: bool, severity: Severity, remedies: tuple[str, str]
+) -> list[Finding]:
+    """Return the problem of the copy `file` that drd tests by itself. The first of the remedies
+    makes the kit again, the second tries it again."""
+    tried = record.tried
+    if gone and (tried is None or tried.file != file or tried.there):
+        tried = KitTry(file, record.made_at, f"{file} does not exist", there=False)
+    if tried is None or tried.file != file or tried.problem is None:
+        return []
+    again, verify = remedies
+    if not tried.there:
+        text = f"drd cannot read the copy of the kit that it tests: {tried.problem}"
+        return [Finding("kit-missing", severity, "", text, again)]
+    if tried.sha256 == record.sha256:
+        return []
+    when = format_time(tried.at)
+    text = f"the kit {file} did not work at the last try ({when}): {tried.problem}"
+    return [Finding("kit-does-not-open", severity, "", text, verify if tried.away else again)]
 
 
 def _older(

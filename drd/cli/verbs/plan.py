@@ -133,6 +133,25 @@ def _add_new(verbs: Any) -> None:
     )
     global_options(parser)
     parser.add_argument("--name", help="the name of the plan (default: from what drd finds)")
+    _add_components(parser)
+    parser.add_argument(
+        "--repository",
+        metavar="URL",
+        help="where the backups are stored: s3:https://host/bucket/prefix, an absolute path, or an "
+        "address such as sftp:USER@HOST:/PATH",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="the file to write (default: NAME.yaml in the plans directory); - for stdout",
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite an existing file")
+    _add_adoption(parser)
+    parser.set_defaults(handler="drd.cli.plan_new:new")
+
+
+def _add_components(parser: Any) -> None:
+    """Add the options that say what the plan contains."""
     for kind, starting in ((spec.name, spec.starting) for spec in KINDS):
         if starting is None:
             continue
@@ -153,18 +172,10 @@ def _add_new(verbs: Any) -> None:
         help="add components of a kind that comes from an extension (`extensions` in drd.yaml). "
         "Write the name of the kind, then the place of the data of each component",
     )
-    parser.add_argument(
-        "--repository",
-        metavar="URL",
-        help="where the backups are stored: s3:https://host/bucket/prefix, an absolute path, or an "
-        "address such as sftp:USER@HOST:/PATH",
-    )
-    parser.add_argument(
-        "--output",
-        metavar="FILE",
-        help="the file to write (default: NAME.yaml in the plans directory); - for stdout",
-    )
-    parser.add_argument("--force", action="store_true", help="overwrite an existing file")
+
+
+def _add_adoption(parser: Any) -> None:
+    """Add the options for the backups that another tool makes."""
     parser.add_argument(
         "--adopt",
         metavar="URL|DIRECTORY|STANZA",
@@ -181,7 +192,6 @@ def _add_new(verbs: Any) -> None:
     parser.add_argument(
         "--host", metavar="NAME", help="with --adopt: only copies that were made on this host"
     )
-    parser.set_defaults(handler="drd.cli.plan_new:new")
 
 
 def _add_forget(verbs: Any) -> None:
