@@ -23,6 +23,7 @@ from drd.config.starter import PLACEHOLDER, WHOLE, FoundComponents, Starter, sta
 from drd.config.yaml import read
 from drd.errors import ConfigError, UsageError
 from drd.flows.host import containers
+from drd.masking import masked
 from drd.model.location import normal_url
 from drd.model.malformed import Malformed
 from drd.model.plan import NAME
@@ -88,7 +89,7 @@ def _adopt(args: argparse.Namespace) -> int:
         return 0
     if file:
         print(f"wrote {file}", file=to)
-    print(fill(f"Seen: {seen}", 80, subsequent_indent="  ", **WHOLE), file=to)
+    print(fill(masked(f"Seen: {seen}"), 80, subsequent_indent="  ", **WHOLE), file=to)
     _say_what_is_in_it(made, FoundComponents(notes=left_out), to)
     called = name if args.output is None else file or "FILE"
     say_what_is_next(called, made, to)

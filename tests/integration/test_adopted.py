@@ -52,6 +52,7 @@ class Site:
 
     def __init__(self, base: Path) -> None:
         self.base = base
+        self.password = PASSWORD
         self.warnings: list[str] = []
         for name in ("app", "dumps", "plans"):
             (base / name).mkdir()
@@ -80,7 +81,7 @@ class Site:
             made.commit()
 
     def restic(self, *words: str) -> bytes:
-        place = {"RESTIC_REPOSITORY": f"{self.base}/theirs", "RESTIC_PASSWORD": PASSWORD}
+        place = {"RESTIC_REPOSITORY": f"{self.base}/theirs", "RESTIC_PASSWORD": self.password}
         cache = {"RESTIC_CACHE_DIR": f"{self.base}/their-cache"}
         done = subprocess.run(
             ["restic", *words],

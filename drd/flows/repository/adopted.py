@@ -16,13 +16,14 @@ from drd.flows.repository.identity import confirm
 from drd.flows.repository.manifests import read_manifest
 from drd.flows.repository.missing import note_listing
 from drd.flows.services import Services
-from drd.model.adopted import copy_name, rolled_forward
+from drd.masking import masked
+from drd.model.adopted import COPY, copy_name, rolled_forward
 from drd.model.clock import FAR_AHEAD
 from drd.model.plan import Plan
 from drd.model.retention import NO_RULE, PASSED, plan_retention
 from drd.model.run import RunKind, RunState
 from drd.model.seals import seal_of
-from drd.model.snapshot import Manifest, RestorePoint
+from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint
 from drd.model.text import called
 from drd.model.units import format_size, format_time
 from drd.ports import Repository, SnapshotInfo
@@ -186,11 +187,19 @@ def _record(
         found = [manifest for manifest in pool.map(read, news) if manifest is not None]
     catalogue = services.catalogue
     for manifest in sorted(found, key=lambda m: m.point.available_at):
-        point = replace(manifest.point, plan_digest=plan.digest)
+        rows = tuple(_shown(row) for row in manifest.point.components)
+        point = replace(manifest.point, plan_digest=plan.digest, components=rows)
         with catalogue.together():
             catalogue.points.record(point)
             catalogue.origins.record_seals(plan.name, [seal_of(point, manifest.digest)])
     return [manifest.point.id for manifest in found]
+
+
+def _shown(row: ComponentSnapshot) -> ComponentSnapshot:
+    """Return the row without secrets: the other tool's names, and errors that quote them, may
+    contain one."""
+    facts = {k: masked(str(v)) if k == COPY else v for k, v in row.facts.items()}
+    return replace(row, facts=facts, error=masked(row.error) if row.error else row.error)
 
 
 def _moved_on(

@@ -12,6 +12,7 @@ from drd.extension_faults import FOREIGN, fault
 from drd.flows.repository import listings
 from drd.flows.services import Services
 from drd.model import strict
+from drd.model.adopted import COPY
 from drd.model.manifest import RequireWritten, manifest_from_bytes, refused
 from drd.model.plan import Plan
 from drd.model.snapshot import MANIFEST_FILE, ComponentSnapshot, Manifest, RestorePoint
@@ -145,13 +146,14 @@ def require_same(manifest: Manifest, point: RestorePoint, repository: str) -> No
             continue
         if other is None or (other.snapshot, other.kind) != (row.snapshot, row.kind):
             raise _another(called, f"it names another snapshot of component {row.component}")
-        if _but_paths(other.facts) != _but_paths(row.facts):
+        if _compared(other.facts) != _compared(row.facts):
             raise _another(called, f"it has other facts about component {row.component}")
 
 
-def _but_paths(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """A partial point has only the requested paths."""
-    return {k: v for k, v in facts.items() if k != "paths"}
+def _compared(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A partial point has only the requested paths, and the catalogue has the name of another
+    tool's copy without secrets."""
+    return {k: v for k, v in facts.items() if k not in ("paths", COPY)}
 
 
 def _another(called: str, why: str) -> ManifestRefused:

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 
 from drd.errors import NoRestorePoint
+from drd.masking import masked
 from drd.repositories.restic import ResticRepository
 from drd.repositories.restic.errors import judge
 from drd.repositories.restic.messages import Listener
@@ -69,6 +70,8 @@ class _Entries(Listener):
             return
         self.done += 1
         if kind != "file" or not path.startswith("/") or not path.isprintable():
+            return
+        if masked(path) != path:  # a plan must not show the password
             return
         found, suffix = self._found, PurePosixPath(path).suffix.lower()
         if suffix in _DUMPS:
