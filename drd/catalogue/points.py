@@ -73,7 +73,7 @@ class SqlPointStore(SqlStore):
         query = (
             select(points)
             .where(points.c.plan == plan)
-            .order_by(points.c.data_time.desc(), points.c.id)
+            .order_by(points.c.data_time.desc(), points.c.available_at.desc(), points.c.id)
         )
         if kept_only:
             query = query.where(points.c.forgotten_at.is_(None))

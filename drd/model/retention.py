@@ -85,7 +85,7 @@ def plan_retention(
     """
     ordered = sorted(
         (p for p in points if p.forgotten_at is None),
-        key=lambda p: (p.data_time, not p.complete, p.id),
+        key=lambda p: (p.data_time, not p.complete, p.available_at, p.id),
         reverse=True,
     )
     refused = refusal(ordered, snapshot_times, now)

@@ -317,10 +317,10 @@ def evidence_id(point: RestorePoint, run: str) -> str:
 def newest_complete(
     points: Sequence[RestorePoint], now: datetime | None = None
 ) -> RestorePoint | None:
-    """Return the complete, kept point with the latest data time; with `now`, points from far in the
-    future only count if there are no others.
+    """Return the complete, kept point with the latest data time, of several the one that was made
+    last; with `now`, points from far in the future only count if there are no others.
     """
     kept = [p for p in points if p.complete and p.forgotten_at is None]
     if now is not None:
         kept = [p for p in kept if p.data_time <= now + FAR_AHEAD] or kept
-    return max(kept, key=lambda p: p.data_time, default=None)
+    return max(kept, key=lambda p: (p.data_time, p.available_at), default=None)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from drd.model.plan import RetentionPolicy
 from drd.model.retention import RetentionPlan, plan_retention
-from drd.model.snapshot import ComponentSnapshot, RestorePoint
+from drd.model.snapshot import ComponentSnapshot, RestorePoint, newest_complete
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -188,6 +188,15 @@ def test_incomplete_point_stays_while_it_is_the_newest() -> None:
 def test_incomplete_point_of_the_same_moment_has_nothing_newer() -> None:
     points = [point(NOW - HOUR, "z"), point(NOW - HOUR, "a", complete=False)]
     assert plan_retention(points, RetentionPolicy(last=1), NOW).forget == ()
+
+
+def test_of_two_points_with_the_same_data_the_one_made_last_is_the_newest() -> None:
+    """A dump that the other tool copies twice."""
+    for first, second in (("a", "z"), ("z", "a")):
+        last = point(NOW - HOUR, second, available_at=NOW - timedelta(minutes=1))
+        points = [point(NOW - HOUR, first), last]
+        assert plan_retention(points, RetentionPolicy(last=1), NOW).forget == (first,)
+        assert newest_complete(points) is last
 
 
 def test_only_incomplete_points_all_stay() -> None:
