@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from drd.api.values import Document, text_of
 from drd.bootstrap import App
 from drd.errors import ConfigError, UnknownPlan, UsageError
 from drd.flows.restore.kept_copies import noted
-from drd.flows.restore.unfinished import Unfinished, stopped_services, unfinished
+from drd.flows.restore.unfinished import stopped_services, unfinished
 from drd.model.plan import NAME as PLAN_NAME
 from drd.model.plan import Plan
 from drd.model.recovered import Ended, tasks
@@ -30,6 +30,7 @@ from drd.model.run import (
     taken_back,
 )
 from drd.model.run_details import RecoveryDetail
+from drd.model.unfinished import Unfinished
 
 
 def aftermath(app: App, run: Run, evidence: Evidence | None) -> Document:
@@ -41,7 +42,7 @@ def aftermath(app: App, run: Run, evidence: Evidence | None) -> Document:
     catalogue, row_trust = app.row_trust()
     taken = taken_back(about_all(catalogue.decisions.of_run(run.id))) is not None
     so_far = None if taken else _unfinished(app, run)
-    measured["unfinished"] = asdict(so_far) if so_far is not None else None
+    measured["unfinished"] = so_far._asdict() if so_far is not None else None
     if evidence is None or taken or run.kind is not RunKind.RECOVERY:
         return {**measured, "now_at": [], "in_use": [], "next": [], "doubt": None}
     detail, doubt = row_trust.ended(run)

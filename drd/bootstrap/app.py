@@ -31,8 +31,9 @@ from drd.flows.root.trusted_rows import RowTrust, trust_for
 from drd.flows.services import KitAccess, Say, Services, nobody_watches, say_nothing
 from drd.flows.state.run_dirs import sandbox_user
 from drd.kinds.registry import kind_for, server_users
-from drd.model.facts import PlanFacts, package_key
+from drd.model.facts import PlanFacts
 from drd.model.finding import Finding
+from drd.model.package_versions import package_key
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.progression import Progression
 from drd.model.run import Run

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from drd import process
+from drd.catalogue import runs
 from drd.catalogue.engine import SqlStore
-from drd.catalogue.tables import decisions, runs
+from drd.catalogue.tables import decisions
 from drd.model.actor import Actor
 from drd.model.run import Decision
 
@@ -27,9 +28,8 @@ class SqlDecisionStore(SqlStore):
         }
         with self._database.write() as connection:
             connection.execute(decisions.insert().values(**values))
-            if not decision.step:  # the plan's status may depend on it, which follows its runs
-                touched = update(runs).where(runs.c.id == run)
-                connection.execute(touched.values(error=runs.c.error))
+            if not decision.step:
+                runs.touch(connection, run)
 
     def of_run(self, run: str) -> list[Decision]:
         query = select(decisions).where(decisions.c.run == run).order_by(decisions.c.id)

@@ -155,6 +155,12 @@ def fence(connection: Connection, owned: RunLease) -> Row[Any]:
     return row
 
 
+def touch(connection: Connection, run: str) -> None:
+    """Write the row as it is: the plan's status may depend on what is new about the run, and it
+    follows the rows of runs (`changes.WATCHED`)."""
+    connection.execute(update(runs).where(runs.c.id == run).values(error=runs.c.error))
+
+
 def finish(
     connection: Connection,
     owned: RunLease,

@@ -11,7 +11,7 @@ from drd.catalogue import runs
 from drd.catalogue.engine import SqlStore
 from drd.catalogue.tables import steps
 from drd.model import step_results
-from drd.model.run import StepState
+from drd.model.run import SET_ASIDE, StepState
 from drd.model.step_record import StepRecord, completed
 from drd.model.step_results import StepResult
 from drd.ports import RunLease
@@ -73,6 +73,8 @@ class SqlStepStore(SqlStore):
             changed = connection.execute(update(steps).where(*this).values(**values))
             if changed.rowcount != 1:
                 raise ValueError(f"step {name!r} of run {owned.run.id} never began")
+            if name == SET_ASIDE:  # also after the end of the run
+                runs.touch(connection, owned.run.id)
 
     def wait(self, owned: RunLease, name: str, waiting_for: str, result: StepResult) -> None:
         """The error of the last attempt stays readable."""
@@ -93,6 +95,7 @@ class SqlStepStore(SqlStore):
             if connection.execute(select(steps.c.name).where(*this)).one_or_none() is None:
                 _insert(connection, run, name, kind, at, StepState.SUCCEEDED)
             connection.execute(update(steps).where(*this).values(**values))
+            runs.touch(connection, run)
 
     def of_run(self, run: str) -> list[StepRecord]:
         query = select(steps).where(steps.c.run == run).order_by(steps.c.position)

@@ -81,7 +81,7 @@ WHERE OF(p.name) AND r.id = (
     ORDER BY n.started_at DESC, n.id LIMIT 1)
   AND (r.state IN ('failed', 'cancelled', 'interrupted')
     OR (r.state = 'waiting' AND r.owner_pid IS NULL AND r.taken_over_at IS NOT NULL))
-  AND s.kind IN ('restore', 'stop', 'start', 'command')
+  AND s.kind IN ('restore', 'stop', 'start', 'command', 'aside')
   AND (r.state <> 'failed'
     OR EXISTS (SELECT 1 FROM steps f
       WHERE f.run = r.id AND f.state = 'failed' AND f.kind <> 'check'))

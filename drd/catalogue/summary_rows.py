@@ -34,8 +34,8 @@ from drd.model.facts import (
     Unproven,
     UnreadyFacts,
     VanishedFacts,
-    other_packages,
 )
+from drd.model.package_versions import other_packages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -239,7 +239,9 @@ def unfinished(rows: Iterable[Sequence[Any]]) -> dict[str, UnfinishedFacts]:
     for plan, run, at, state, detail, *step in rows:
         so_far = found.get(plan)
         if so_far is None:
-            so_far = UnfinishedFacts(run, time(at), state, (), tuple(json(detail)["begun"]))
+            asked = json(detail)
+            left, keeps = tuple(asked["begun"]), not asked.get("no_undo")
+            so_far = UnfinishedFacts(run, time(at), state, (), left, keeps=keeps)
         so_far = _after_step(so_far, *step)
         if plan in found or so_far.down or step[0] in ("restore", "stop"):
             found[plan] = so_far
@@ -258,6 +260,9 @@ def _after_step(
         return so_far._replace(replaced=(*so_far.replaced, subject), left=left)
     if kind == "restore" or ended != "succeeded":
         return so_far
+    if kind == "aside":
+        noted = [a["component"] for a in json(result).get("aside", ()) if a["former"]]
+        return so_far._replace(kept=tuple(dict.fromkeys(noted)))
     return so_far._replace(down=Effect.from_json(json(result)).after(so_far.down))
 
 

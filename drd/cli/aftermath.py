@@ -9,9 +9,9 @@ from typing import Any
 
 from drd.cli import output, render
 from drd.cli.checks_table import against_rto, of_the_whole
-from drd.flows.restore.unfinished import Unfinished
 from drd.model.down import start_commands
 from drd.model.text import escaped, some
+from drd.model.unfinished import Unfinished
 from drd.model.units import format_duration, format_time
 
 
@@ -35,10 +35,11 @@ def print_unfinished(document: Mapping[str, Any]) -> None:
     width = render.terminal_width(sys.stdout)
     for number, line in enumerate(render.wrap(escaped(left.words()), width - 13)):
         output.say(f"  {'so far' if number == 0 else '':<11}{line}")
-    if not document.get("next"):
-        output.say(f"  to finish it: drd resume {left.run}")
-    if left.undoable and not any(a["holds"] == "former" for a in document["aside"]):
-        output.say(f"  to put the old data back: drd undo {left.run}")
+    finish, *others = left.ways()
+    if any(a["holds"] == "former" for a in document["aside"]):
+        others = []  # said with the kept copies
+    for what, command in [*([] if document.get("next") else [finish]), *others]:
+        output.say(f"  {what}: {command}")
     for command in start_commands(left.stopped):
         output.say(f"  to start what it stopped: {command}")
 

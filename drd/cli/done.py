@@ -15,6 +15,7 @@ from drd.flows.restore.kept_copies import KeptState, remove_kept_copies, standin
 from drd.flows.restore.unfinished import unfinished
 from drd.model.plan import Plan
 from drd.model.run import Run, RunState, about_all, taken_back
+from drd.model.unfinished import Unfinished
 from drd.ports import Aside, Catalogue
 
 
@@ -30,7 +31,8 @@ def _with_all(args: argparse.Namespace) -> int:
         services = app.services(plan)
         standing = standing_of(services, plan, run)
         held = standing.held
-        mixture = _mixture(services.catalogue, plan, run)
+        left = _left(services.catalogue, plan, run)
+        mixture = left.mixture() if left is not None else None
         if args.dry_run:
             if held and mixture is not None:
                 output.warn(
@@ -38,13 +40,12 @@ def _with_all(args: argparse.Namespace) -> int:
                     "--accept-unfinished"
                 )
             return _say(args, standing)
-        if held and mixture is not None:
+        if held and left is not None and mixture is not None:
             if args.yes and not args.accept_unfinished:
                 raise UsageError(
                     f"{mixture}. drd done would delete the data from before for good",
-                    hint=f"to finish it: drd resume {run.id}. To put the old data back: drd undo "
-                    f"{run.id}. To keep production as it is: drd done {run.id} --yes "
-                    "--accept-unfinished",
+                    hint=f"{left.ways_out()}. To keep production as it is: `drd done {run.id} "
+                    "--yes --accept-unfinished`",
                 )
             output.warn(f"{mixture}. To put the old data back: drd undo {run.id}")
         if held and not args.yes:
@@ -58,12 +59,11 @@ def _with_all(args: argparse.Namespace) -> int:
     return _say(args, standing)
 
 
-def _mixture(catalogue: Catalogue, plan: Plan, run: Run) -> str | None:
-    """Return what production is now, if the recovery stopped in the middle and was not taken
-    back."""
+def _left(catalogue: Catalogue, plan: Plan, run: Run) -> Unfinished | None:
+    """Return how far the recovery came, if it stopped in the middle and was not taken back."""
     if run.state is RunState.SUCCEEDED or taken_back(about_all(catalogue.decisions.of_run(run.id))):
         return None
-    return unfinished(catalogue, plan, run).mixture()
+    return unfinished(catalogue, plan, run)
 
 
 def _say(args: argparse.Namespace, standing: KeptState) -> int:

@@ -257,9 +257,12 @@ def _print(
         _how_on(outcome) if lost else measured(after, evidence.data_time or planned.point.data_time)
     )
     print_places(after)
-    say_all(noted(work.services.catalogue, work.runner.run), evidence.run, with_done=bool(lost))
+    kept = noted(work.services.catalogue, work.runner.run)
+    say_all(kept, evidence.run, with_done=bool(lost))
     if lost:
-        print_unfinished({"unfinished": after["unfinished"], "aside": (), "next": True})
+        print_unfinished(
+            {"unfinished": after["unfinished"], "aside": documents(kept), "next": True}
+        )
     else:
         print_next(after)
     result = str(evidence.result)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from drd.model.down import in_words
 from drd.model.drill_verdicts import judge_drill, of_plan
 from drd.model.exposure import judge_component, judge_copy, judge_rpo
 from drd.model.facts import (
@@ -24,6 +23,7 @@ from drd.model.known_findings import OVER, PAUSED, standing_alerts, still_found
 from drd.model.plan_state import LOOKING_AHEAD, Judged, state_of
 from drd.model.repositories import assess_repository, readable, unreadable_since
 from drd.model.text import and_more, counted, noun, without_output
+from drd.model.unfinished import Unfinished
 from drd.model.units import format_duration, format_size, format_time
 from drd.model.verdicts import (
     NOT_LOADED,
@@ -141,27 +141,23 @@ def judge_unfinished(facts: PlanFacts) -> list[Reason]:
     """Return the reason that a recovery over production stopped in the middle: production may be
     half replaced, and what the recovery stopped is down.
     """
-    left = facts.unfinished
-    if left is None:
+    if facts.unfinished is None:
         return []
-    at = format_time(left.at)
-    died = left.state == "waiting"
-    facts_of_it = [f"its process died, noticed at {at}" if died else f"{left.state} at {at}"]
-    facts_of_it.append(f"replaced: {', '.join(left.replaced) or 'nothing'}")
-    if left.partly:
-        facts_of_it.append(f"perhaps replaced: {', '.join(left.partly)}")
-    if left.left:
-        facts_of_it.append(f"not replaced: {', '.join(left.left)}")
-    if left.down:
-        facts_of_it.append(f"stopped and not started again: {in_words(left.down)}")
-    text = (
-        f"a recovery in place was not finished ({'; '.join(facts_of_it)}). Finish the recovery, or "
-        f"put the old data back with drd undo {left.run}. drd done {left.run} would keep this "
-        "mixture of old and restored data, and delete the kept old data for good"
-    )
-    remedy = f"drd resume {left.run}"
+    run, at = facts.unfinished.run, format_time(facts.unfinished.at)
+    so_far = Unfinished.of(facts.plan, facts.unfinished, over=True)
+    died = facts.unfinished.died
+    how = f"its process died, noticed at {at}" if died else f"{facts.unfinished.state} at {at}"
+    ways = so_far.ways_out()
+    text = f"a recovery in place was not finished ({how}; {so_far.words()}). {ways[0].upper()}"
+    text += ways[1:]
+    if so_far.undoable and so_far.mixture() is not None:
+        text += (
+            f". drd done {run} would keep this mixture of old and restored data, and delete the "
+            "kept old data for good"
+        )
     # Another recovery that stops has an alert of its own, with its own time.
-    return [Reason(Verdict.AT_RISK, text, remedy, UNFINISHED, subject=left.run, run=left.run)]
+    remedy = f"drd resume {run}"
+    return [Reason(Verdict.AT_RISK, text, remedy, UNFINISHED, subject=run, run=run)]
 
 
 def standing_pauses(facts: PlanFacts, now: datetime) -> list[FindingFacts]:

@@ -218,22 +218,6 @@ class PackageFacts(NamedTuple):
         return f"package {self.name} {self.then}, which is version {self.now} now"
 
 
-def package_key(name: str) -> str:
-    """Return the key of a package of others among the versions in a manifest and in evidence."""
-    return f"extension {name}"
-
-
-def other_packages(then: Mapping[str, str], now: Mapping[str, object]) -> tuple[PackageFacts, ...]:
-    """Return the packages of which a drill had another version. `then` has the versions of what it
-    used, `now` the first numbers of the versions of the plan's packages."""
-    changed = []
-    for name, number in now.items():
-        before = then.get(package_key(name))
-        if isinstance(before, str) and before.partition(".")[0] != str(number):
-            changed.append(PackageFacts(name, before, str(number)))
-    return tuple(changed)
-
-
 class ScenarioFacts(NamedTuple):
     """The results of drills of one scenario, by `model.scenarios.standing`.
 
@@ -279,7 +263,9 @@ class RunningFacts(NamedTuple):
 
 class UnfinishedFacts(NamedTuple):
     """A recovery over production that stopped before its end: not resumed, undone or accepted.
-    `waiting`: its process died, perhaps in the middle of `partly`. `down`: what it stopped."""
+    `waiting`: its process died, perhaps in the middle of `partly`. `down`: what it stopped. `kept`
+    are the components of which it noted a copy of the data from before; `keeps`: it was to keep
+    such copies."""
 
     run: str
     at: datetime
@@ -288,6 +274,12 @@ class UnfinishedFacts(NamedTuple):
     left: tuple[str, ...]
     partly: tuple[str, ...] = ()
     down: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    keeps: bool = True
+
+    @property
+    def died(self) -> bool:
+        return self.state == "waiting"
 
 
 class PausedFacts(NamedTuple):

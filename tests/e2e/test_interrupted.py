@@ -119,10 +119,10 @@ touch {base}/begun; exec sleep 600
 
 
 def stopped_recovery(
-    base: Path, runbook: str = HANGS, by: signal.Signals = signal.SIGINT
+    base: Path, runbook: str = HANGS, by: signal.Signals = signal.SIGINT, *, empty: bool = False
 ) -> tuple[Site, str, str]:
     """End a recovery in place between its first component and the second, by Ctrl-C or another
-    signal; returns the run as well, and what was said.
+    signal, over data or (`empty`) over nothing; returns the run as well, and what was said.
     """
     site = small_site(base)
     tools = base / "bin"
@@ -135,6 +135,9 @@ def stopped_recovery(
     plan = base / "plans/shop.yaml"
     plan.write_text(plan.read_text() + runbook.format(base=base))
     site.drd("backup", "shop")
+    if empty:
+        (base / "shop.db").unlink()
+        shutil.rmtree(base / "etc")
     child = site.start("recover", "shop", "--in-place", "--overwrite", "--yes")
     until((base / "begun").exists, "the recovery is in the middle")
     os.kill(child.pid, by)
@@ -163,9 +166,10 @@ def test_ctrl_c_in_a_recovery_in_place_says_how_far_it_came_and_the_ways_out(
     [text] = unfinished(site)
     assert text.startswith("a recovery in place was not finished (cancelled at ")
     assert text.endswith(
-        "replaced: conf; not replaced: db; stopped and not started again: shop.service). Finish "
-        f"the recovery, or put the old data back with drd undo {run}. drd done {run} would keep "
-        "this mixture of old and restored data, and delete the kept old data for good"
+        "already replaced: conf; not replaced: db; stopped and not started again: shop.service). "
+        f"To finish it: `drd resume {run}`. To put the old data back: `drd undo {run}`, then "
+        f"`systemctl start shop.service`. drd done {run} would keep this mixture of old and "
+        "restored data, and delete the kept old data for good"
     )
     assert f"drd resume {run}" in site.drd("status", code=None).out
     undone = site.drd("undo", run, "--yes").out
@@ -210,7 +214,7 @@ def test_a_recovery_in_place_that_was_killed_is_interrupted_and_a_critical_alert
         "  so far     already replaced: conf; not replaced: db; stopped and not started again: "
         "shop.service\n"
         f"  to finish it: drd resume {run}\n"
-        f"  to put the old data back: drd undo {run}\n"
+        f"  to put the old data back, if drd kept any: drd undo {run}\n"
         "  to start what it stopped: systemctl start shop.service\n"
     )
     with daemon(site) as running:  # as after a reboot
@@ -222,12 +226,39 @@ def test_a_recovery_in_place_that_was_killed_is_interrupted_and_a_critical_alert
     assert (alert["severity"], alert["command"]) == ("critical", f"drd resume {run}")
     [text] = unfinished(site)
     assert text.startswith("a recovery in place was not finished (its process died, noticed at ")
-    assert "; replaced: conf; not replaced: db; stopped and not started again: shop.ser" in text
-    assert f"drd undo {run}" in text
+    assert "; already replaced: conf; not replaced: db; stopped and not started again: s" in text
+    assert f". To put the old data back, if drd kept any: `drd undo {run}`, then `sys" in text
     again = ("recover", "shop", "--in-place", "--overwrite", "--yes")
     assert f'"run": "{run}"' in site.drd(*again, "--json", code=5).out, "the same command goes on"
     assert unfinished(site) == []
     assert (site.base / "unit").read_text() == "active\n"
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_stopped_recovery_offers_no_undo_without_kept_copies(
+    short_tmp: Path, empty: bool
+) -> None:
+    """Nothing was there before, or nothing was replaced: both have no data to put back."""
+    steps = HANGS if empty else HANGS.replace("  - {{name: config, restore: [conf]}}\n", "")
+    if not empty:
+        steps = steps.replace("restore: [db]", "restore: [conf, db]")
+    site, run, said = stopped_recovery(short_tmp, steps, empty=empty)
+    far = "already replaced: conf; not replaced: db" if empty else "nothing was replaced"
+    ways = (
+        f"o finish it: `drd resume {run}`. To leave it as it is: `drd done {run}`, then "
+        "`systemctl start shop.service`"
+    )
+    assert said.endswith(
+        f"cancelled: {far}; stopped and not started again: shop.service\nHINT: t{ways}\n"
+    )
+    [text] = unfinished(site)
+    assert text.endswith(f"; {far}; stopped and not started again: shop.service). T{ways}")
+    shown = site.drd("run", "show", run).out
+    assert f"  to leave it as it is: drd done {run}\n" in shown
+    assert "undo" not in shown
+    assert "nothing to undo" in site.drd("undo", run, "--yes", code=2).err
+    site.drd("done", run, "--yes")
+    assert unfinished(site) == []
 
 
 def test_an_undo_of_a_recovery_that_was_killed_takes_its_line_from_the_status(

@@ -19,8 +19,10 @@ from drd.catalogue.export import export_to
 from drd.catalogue.sql_catalogue import open_catalogue
 from drd.catalogue.summary import read_status
 from drd.model import step_results
+from drd.model.aside import Aside
 from drd.model.facts import SIGN_OF_LIFE
 from drd.model.run import (
+    SET_ASIDE,
     CheckResult,
     CheckVerdict,
     Decision,
@@ -30,6 +32,7 @@ from drd.model.run import (
     StepState,
 )
 from drd.model.run_details import RecoveryDetail
+from drd.model.step_results import AsideStepResult
 from tests.catalogue_support import at, captured, evidence, fresh_url, plan, point
 
 
@@ -102,6 +105,15 @@ def test_a_recovery_that_stopped_is_seen_with_its_end_and_until_somebody_decides
     [facts] = read_changed(url, before.seq).facts.plans
     assert facts.unfinished is not None
     assert (facts.unfinished.replaced, facts.unfinished.left) == (("db",), ("conf",))
+    assert (facts.unfinished.kept, facts.unfinished.keeps) == ((), True)
+    before = read_changed(url, None)
+    catalogue.steps.begin(owned, SET_ASIDE, "aside", at(3))
+    copies = (Aside("db", "/db", "/db_before"), Aside("conf", "/c", "/c_after", former=False))
+    kept = AsideStepResult(aside=copies)
+    catalogue.steps.finish(owned, SET_ASIDE, StepState.SUCCEEDED, at=at(4), result=kept)
+    [facts] = read_changed(url, before.seq).facts.plans
+    assert facts.unfinished is not None
+    assert facts.unfinished.kept == ("db",), "also where it is noted after the end"
     before = read_changed(url, None)
     given_up = Decision("", "done", "anna", "", 1, at(4))
     catalogue.decisions.add(owned.run.id, given_up)

@@ -22,8 +22,8 @@ from drd.flows.services import Services
 from drd.flows.state.run_dirs import remove_run, target_place
 from drd.model import drill_readiness, readiness
 from drd.model.compliance import assess
-from drd.model.facts import other_packages
 from drd.model.finding import Finding
+from drd.model.package_versions import other_packages
 from drd.model.plan import Plan, SecretRef, Target
 from drd.model.readiness import ReadinessReport
 from drd.model.readiness_finding import ReadinessFinding

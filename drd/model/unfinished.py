@@ -1,0 +1,92 @@
+"""What a recovery that stopped in the middle has done so far, and the commands that lead out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from drd.model.down import in_words, start_commands
+from drd.model.facts import UnfinishedFacts
+
+
+class Unfinished(NamedTuple):
+    """The components by what has happened to them, and what the run stopped and did not start
+    again. The process died while it restored the components `perhaps`. `over` says that it restores
+    over production, `undoable` that there are kept copies of what it replaced; `unseen`, that there
+    may be some, because the process died before it could note them.
+    """
+
+    run: str
+    plan: str
+    replaced: tuple[str, ...]
+    partly: tuple[str, ...]
+    perhaps: tuple[str, ...]
+    untouched: tuple[str, ...]
+    stopped: tuple[str, ...]
+    over: bool
+    undoable: bool
+    unseen: bool = False
+
+    @classmethod
+    def of(cls, plan: str, facts: UnfinishedFacts, *, over: bool) -> Unfinished:
+        """Sort the components by what is known of the run."""
+        partly = [n for n in (*facts.partly, *facts.left) if n in facts.kept]
+        perhaps = [n for n in facts.partly if n not in partly] if facts.died else []
+        changed = (*facts.replaced, *partly, *perhaps)
+        unseen = facts.died and over and facts.keeps and not facts.kept and bool(changed)
+        return cls(
+            facts.run,
+            plan,
+            replaced=facts.replaced,
+            partly=tuple(partly),
+            perhaps=tuple(perhaps),
+            untouched=tuple(n for n in (*facts.partly, *facts.left) if n not in changed),
+            stopped=facts.down,
+            over=over,
+            undoable=bool(facts.kept) or unseen,
+            unseen=unseen,
+        )
+
+    @classmethod
+    def of_json(cls, data: Mapping[str, Any]) -> Unfinished:
+        fields: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in data.items()
+        }
+        return cls(**fields)
+
+    def words(self) -> str:
+        """Return what was already replaced, what was not, and what is stopped."""
+        done = "replaced" if self.over else "restored"
+        if not self.replaced and not self.partly and not self.perhaps:
+            said = [f"nothing was {done}"]
+        else:
+            said = [f"already {done}: {', '.join(self.replaced)}"] if self.replaced else []
+            said += [f"partly {done}: {', '.join(self.partly)}"] if self.partly else []
+            said += [f"perhaps {done}: {', '.join(self.perhaps)}"] if self.perhaps else []
+            said += [f"not {done}: {', '.join(self.untouched)}"] if self.untouched else []
+        said += [f"stopped and not started again: {in_words(self.stopped)}"] * bool(self.stopped)
+        return "; ".join(said)
+
+    def ways(self) -> tuple[tuple[str, str], ...]:
+        """Return the commands that work now, each after what it does."""
+        finish = ("to finish it", f"drd resume {self.run}")
+        if self.undoable:
+            back = "to put the old data back" + ", if drd kept any" * self.unseen
+            return finish, (back, f"drd undo {self.run}")
+        if self.over or self.stopped:
+            return finish, ("to leave it as it is", f"drd done {self.run}")
+        return (finish,)
+
+    def ways_out(self) -> str:
+        """Return the commands that finish the recovery, or leave it, as sentences."""
+        sentences = [f"{what}: `{command}`" for what, command in self.ways()]
+        starting = [f"`{command}`" for command in start_commands(self.stopped)]
+        sentences[1:] = [s[:1].upper() + s[1:] for s in sentences[1:]]
+        return ", then ".join([". ".join(sentences), *starting])
+
+    def mixture(self) -> str | None:
+        """Return what production is now, if it holds data of two times; None otherwise."""
+        changed = self.replaced or self.partly or self.perhaps
+        if not self.over or not changed or not (self.untouched or self.partly or self.perhaps):
+            return None
+        return f"recovery {self.run} was not finished: {self.words()}"

@@ -1,0 +1,51 @@
+"""A recovery that stopped: the commands that lead out are those that work."""
+
+from __future__ import annotations
+
+import pytest
+
+from drd.model.compliance import assess
+from drd.model.facts import UnfinishedFacts
+from drd.model.unfinished import Unfinished
+from drd.model.verdicts import UNFINISHED
+from tests.status_support import MINUTE, NOW, ago, healthy
+
+RESUME, DONE = ("to finish it", "drd resume a1"), ("to leave it as it is", "drd done a1")
+UNDO = ("to put the old data back", "drd undo a1")
+PERHAPS = ("to put the old data back, if drd kept any", "drd undo a1")
+STOPPED = UnfinishedFacts("a1", ago(MINUTE), "cancelled", ("db",), ("conf",))
+DIED = STOPPED._replace(state="waiting")
+NOTHING = {"replaced": (), "left": ("db", "conf")}
+
+
+@pytest.mark.parametrize(
+    ("facts", "ways"),
+    [
+        (STOPPED, (RESUME, DONE)),  # what was replaced was empty
+        (STOPPED._replace(kept=("db",)), (RESUME, UNDO)),
+        (STOPPED._replace(**NOTHING), (RESUME, DONE)),
+        (STOPPED._replace(**NOTHING, kept=("db",)), (RESUME, UNDO)),  # set aside, then it failed
+        (DIED, (RESUME, PERHAPS)),
+        (DIED._replace(kept=("db",)), (RESUME, UNDO)),  # noted before it was resumed
+        (DIED._replace(keeps=False), (RESUME, DONE)),
+        (DIED._replace(**NOTHING), (RESUME, DONE)),
+        (DIED._replace(replaced=(), partly=("db",)), (RESUME, PERHAPS)),
+    ],
+)
+def test_undo_is_offered_only_where_there_are_kept_copies(
+    facts: UnfinishedFacts, ways: tuple[tuple[str, str], ...]
+) -> None:
+    assert Unfinished.of("orders", facts, over=True).ways() == ways
+    [reason] = [r for r in assess(healthy(unfinished=facts), NOW).reasons if r.kind == UNFINISHED]
+    assert [command for _, command in ways if command in reason.text] == [c for _, c in ways]
+    assert ("drd undo" in reason.text) is (ways[1] is not DONE)
+    assert ("mixture" in reason.text) is (ways[1] is not DONE)
+
+
+def test_a_recovery_to_another_place_is_only_resumed() -> None:
+    assert Unfinished.of("orders", STOPPED, over=False).ways() == (RESUME,)
+    halted = STOPPED._replace(down=("shop.service",))
+    assert Unfinished.of("orders", halted, over=False).ways_out() == (
+        "to finish it: `drd resume a1`. To leave it as it is: `drd done a1`, then "
+        "`systemctl start shop.service`"
+    )
