@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from drd.errors import RepositoryError, RepositoryUnreachable
+from drd.errors import Cancelled, RepositoryError, RepositoryUnreachable
 from drd.repositories.restic.stall import Patience, StallWatch
 
 PATIENCE = Patience(still_s=15.0, gone_s=60.0, every_s=5.0, probe_s=15.0)
@@ -95,3 +95,11 @@ def test_a_returning_repository_gets_the_full_patience_again() -> None:
         watched.ticks(10)
     gone.set()
     assert watched.ends_after() >= 60
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_cancelled_probe_prints_no_traceback() -> None:
+    def ctrl_c() -> None:
+        raise Cancelled("restic was cancelled", program="restic")
+
+    Watched(ctrl_c).ticks(600)

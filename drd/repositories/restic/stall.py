@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from drd.errors import DrdError, RepositoryUnreachable
+from drd.errors import Cancelled, DrdError, RepositoryUnreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,5 +99,7 @@ class _ProbeThread(threading.Thread):
             self._look_at()
         except DrdError as error:
             self.error = error
+        except Cancelled:
+            pass  # the thread that waits for restic is cancelled as well, and reports it
         finally:
             self.over = True
