@@ -38,6 +38,7 @@ from drd.model.plan import NAME as PLAN_NAME
 from drd.model.plan import Plan
 from drd.model.schedule import Schedule, schedule_of
 from drd.ports import Catalogue, Clock
+from drd.presence import is_gone
 from drd.process import rights
 from drd.registry import extensions_used
 
@@ -76,6 +77,23 @@ class Plans:
         """The names of the plans in the plans directory, as written in the plans."""
         return sorted(plans_by_name(self.settings.plans_dir))
 
+    def names_without_file(self) -> list[str]:
+        """The names of the plans in force whose files are gone."""
+        there = self.names()
+        rows = self.catalogue.queue.plan_rows()
+        return sorted(r.name for r in rows if r.name not in there and is_gone(r.file))
+
+    def text_in_force(self, name: str) -> tuple[str, str]:
+        """Return the file of a plan, and the text that drd loaded from it last. Raises
+        UnknownPlan."""
+        rows = self.catalogue.queue.plan_rows([name])
+        text = self.catalogue.queue.accepted(name)
+        if not rows or text is None:
+            raise UnknownPlan(
+                f"drd has never loaded plan {name}", hint=f"to see why: drd doctor {name}"
+            )
+        return rows[0].file, text
+
     def known_name(self, name: str) -> str:
         """The name of a plan that the catalogue or the plans directory knows, without loading it,
         even if its file is broken or gone. Raises UnknownPlan."""
@@ -90,7 +108,7 @@ class Plans:
         has loaded another text, the catalogue keeps that one, and drd warns. If others can write
         the file, the text in force stays, and drd warns. A plan that is `coming_back` was in force
         by a catalogue that is gone."""
-        path = self._file_of(name)
+        path = self.file_of(name)
         try:
             loaded = load_plan(path, self.settings.known_roles)
         except ConfigError as error:
@@ -196,15 +214,9 @@ class Plans:
             return None
 
     def _stored(self, name: str) -> Plan:
-        """Return the plan from the text that was put in force last. Raises UnknownPlan if there is
-        none, and ConfigError."""
-        rows = self.catalogue.queue.plan_rows([name])
-        text = self.catalogue.queue.accepted(name)
-        if not rows or text is None:
-            raise UnknownPlan(
-                f"drd has never loaded plan {name}", hint=f"to see why: drd doctor {name}"
-            )
-        return plan_of_text(text, Path(rows[0].file))
+        """Return the plan from the text in force. Raises UnknownPlan and ConfigError."""
+        file, text = self.text_in_force(name)
+        return plan_of_text(text, Path(file))
 
     def _of_roots_file(self, name: str) -> Plan:
         """Return the plan from root's own file alone. Raises UnknownPlan and ConfigError."""
@@ -212,7 +224,7 @@ class Plans:
         self.refuse_exposed(loaded)
         return loaded.plan
 
-    def _file_of(self, name: str) -> Path:
+    def file_of(self, name: str) -> Path:
         """Find the file of a plan. Raises UnknownPlan, with the former place of the file if the
         plan was loaded before."""
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from drd.bootstrap import app
 from drd.cli import output
 from drd.cli.remote import Remote
+from drd.cli.session import require_owner
 from drd.config.daemon import DaemonSettings, clash, find_plan, load_settings, plans_by_name
 from drd.config.exposed_files import exposed_files, secret_files, state_owners
 from drd.config.json_schema import plan_schema
@@ -20,9 +22,10 @@ from drd.config.plan_file import LoadedPlan, load_plan
 from drd.config.reference import reference
 from drd.config.writing import yaml_text
 from drd.errors import ConfigError, NotOwner, Problem, UnknownPlan, UsageError
-from drd.model.text import counted
+from drd.model.text import counted, escaped
 from drd.model.units import format_duration
 from drd.presence import is_gone
+from drd.process import rights
 from drd.process.actors import as_root_types_it, user_name
 
 # --- check ------------------------------------------------------------------------------------
@@ -144,9 +147,12 @@ def show(args: argparse.Namespace) -> int:
     """Print what drd understood; as YAML it can be loaded again and has the same hash. Users who
     may not read the plan's file get what the daemon has in force."""
     settings = _settings(args)
-    if (in_force := _in_force(args, settings)) is not None:
-        return _show_in_force(in_force, args)
-    loaded = load_plan(find_plan(settings, args.plan))
+    if args.loaded:
+        return _show_loaded(args, settings)
+    found = _find(args, settings)
+    if not isinstance(found, Path):
+        return _show_in_force(found, args)
+    loaded = load_plan(found)
     plan = loaded.plan
     if args.json:
         document = {
@@ -163,19 +169,37 @@ def show(args: argparse.Namespace) -> int:
     return 0
 
 
-def _in_force(args: argparse.Namespace, settings: DaemonSettings) -> dict[str, Any] | None:
-    """The daemon's answer if we may not read the file; otherwise None."""
+def _find(args: argparse.Namespace, settings: DaemonSettings) -> Path | dict[str, Any]:
+    """Return the file of the plan, or the daemon's answer if we may not read the file."""
 
     with app(args.config, settings=settings) as opened:
-        if opened.state.is_ours or "/" in args.plan:
-            return None
-        try:
-            readable = os.access(find_plan(settings, args.plan), os.R_OK)
-        except UnknownPlan:
-            readable = False
-        if readable:
-            return None
+        if "/" in args.plan:
+            return find_plan(settings, args.plan)
+        if opened.state.is_ours:
+            return opened.plans.file_of(args.plan)
+        with suppress(UnknownPlan):
+            file = find_plan(settings, args.plan)
+            if os.access(file, os.R_OK):
+                return file
         return Remote(opened).get(f"/v1/plans/{args.plan}")
+
+
+def _show_loaded(args: argparse.Namespace, settings: DaemonSettings) -> int:
+    """Print the text that drd loaded last, as it was written: for a file that is gone."""
+    with app(args.config, settings=settings) as opened:
+        require_owner(opened, "plan show --loaded")
+        file, text = opened.plans.text_in_force(args.plan)
+        if (owner := rights.acts_for()) is not None:
+            output.warn(
+                f"this text is from drd's catalogue, which user {owner.name} can change: read all "
+                "of it before you make it root's file again"
+            )
+    if args.json:
+        output.print_json({"plan": args.plan, "file": file, "text": text})
+        return 0
+    for line in text.splitlines():
+        output.say(escaped(line))
+    return 0
 
 
 def _show_in_force(found: dict[str, Any], args: argparse.Namespace) -> int:

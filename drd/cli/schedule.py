@@ -42,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
     for name, file in document["gone"].items():
         output.warn(
             f"no run of plan {escaped(name)} starts any more, because its file {escaped(file)} is "
-            f"gone. Put the file back, or forget the plan: drd plan forget {escaped(name)}"
+            f"gone. To put the file back, print its text: drd plan show {escaped(name)} --loaded. "
+            f"To forget the plan: drd plan forget {escaped(name)}"
         )
     return 0
 

@@ -88,10 +88,11 @@ def tell_of_daemon(app: App, args: argparse.Namespace) -> None:
 def loaded_plans(
     app: App, name: str | None, *, refreshing: bool
 ) -> Iterator[tuple[str, Plan | DrdError]]:
-    """The plan of that name, or every plan of the plans directory: read, or its error. With
-    `refreshing`, the file of a plan that is in force is put in force as it is now. No other plan
-    comes into force. Raises UsageError if there is none, and the error of the requested one."""
-    names = [name] if name else app.plans.names()
+    """The plan of that name, or every plan of the plans directory and every one whose file is gone:
+    read, or its error. With `refreshing`, the file of a plan that is in force is put in force as it
+    is now. No other plan comes into force. Raises UsageError if there is none, and the error of the
+    requested one."""
+    names = [name] if name else app.plans.names() + app.plans.names_without_file()
     if not names:
         where = app.settings.plans_dir
         raise UsageError(f"there is no plan in {where}", hint="write one with `drd plan new`.")

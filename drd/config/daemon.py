@@ -265,11 +265,13 @@ def find_plan(settings: DaemonSettings, name: str) -> Path:
     return files[0]
 
 
-def file_gone(name: str, file: str) -> UnknownPlan:
-    """Return the error for a plan that was loaded from this file before."""
+def file_gone(name: str, file: str, why: str = "") -> UnknownPlan:
+    """Return the error for a plan that was loaded from this file before, with `why` the text that
+    drd has of it does not do."""
     return UnknownPlan(
-        f"the file of plan {name} is gone: {file}",
-        hint=f"put the file back; if the service does not exist any more: drd plan forget {name}",
+        f"the file of plan {name} is gone: {file}{f'. {why}' if why else ''}",
+        hint=f"put the file back: `drd plan show {name} --loaded` prints the text that drd loaded "
+        f"from it. If the service does not exist any more: `drd plan forget {name}`",
     )
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from drd.config.daemon import DaemonSettings, find_plan
+from drd.config.daemon import DaemonSettings, file_gone, find_plan
 from drd.config.plan_file import LoadedPlan, load_plan
 from drd.errors import UnknownPlan
 from drd.modes import is_roots_alone
 from drd.ports import PlanRow
+from drd.presence import is_gone
+
+_FILES_ALONE = (
+    "Root works only by plan files of root's: others can change the text that drd's catalogue has"
+)
 
 
 def of_roots_file(settings: DaemonSettings, name: str, rows: Sequence[PlanRow]) -> LoadedPlan:
@@ -21,6 +26,8 @@ def of_roots_file(settings: DaemonSettings, name: str, rows: Sequence[PlanRow]) 
         return load_plan(find_plan(settings, name), settings.known_roles)
     except UnknownPlan:
         file = Path(rows[0].file) if rows else None
+        if file is not None and is_gone(str(file)):
+            raise file_gone(name, str(file), _FILES_ALONE) from None
         if file is None or not is_roots_alone(file):
             raise
     loaded = load_plan(file, settings.known_roles)

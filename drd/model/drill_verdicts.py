@@ -77,7 +77,11 @@ def _not_loaded(facts: PlanFacts) -> list[Reason]:
     # Without its package drd can neither back the plan up nor recover it.
     verdict = Verdict.UNKNOWN if facts.package_missing else Verdict.AT_RISK
     if facts.file_gone:
-        text, command = f"{facts.load_error}; {in_force}", f"drd plan forget {facts.plan}"
+        forget = f"drd plan forget {facts.plan}"
+        text, command = f"{facts.load_error}; {in_force}", forget
+        if not facts.renamed:
+            text += f"{_no_more(facts)}. If the service does not exist any more: {forget}"
+            command = f"drd plan show {facts.plan} --loaded"  # its text, for the file
     elif facts.package_changed:
         text, command = facts.load_error, facts.anew
         if facts.package_missing:
@@ -93,6 +97,11 @@ def _not_loaded(facts: PlanFacts) -> list[Reason]:
         command += f" && {reload}" if facts.served else ""
     state = PlanState.NEEDS_DRILL if facts.package_changed else PlanState.AT_RISK
     return [Reason(verdict, text, command, NOT_LOADED, at_least=state)]
+
+
+def _no_more(facts: PlanFacts) -> str:
+    after = " after the next reload" if facts.served else ""
+    return f", but no backup or drill of it starts{after}"
 
 
 def of_plan(facts: PlanFacts) -> tuple[ScenarioFacts, ...]:

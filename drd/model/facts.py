@@ -312,8 +312,9 @@ class PlanFacts(NamedTuple):
     of the whole plan, as that of an older drd. `load_error` says that the file or a package changed
     or broke since and could not be loaded (at `load_error_at`); figures are then those of the plan
     as loaded. `edited`: the file changed, and nobody has tried to load it since. `file_gone`: there
-    is none any more. `twin` is another file with the plan's name. `package_changed`: the error is
-    about one of `packages`; `package_missing`: it is not installed. `served`: a reload loads it.
+    is none any more, or it is `renamed`: it has another plan now. `twin` is another file with the
+    plan's name. `package_changed`: the error is about one of `packages`; `package_missing`: it is
+    not installed. `served`: a reload loads it.
     `newest` is the complete point with the latest data time, `backup` its run (None if that is no
     longer known, or if the point was made on another host); `incomplete` the newest incomplete
     point with a later one. `complete_points` counts those that are kept. `backup_p95_s` is the
@@ -346,6 +347,7 @@ class PlanFacts(NamedTuple):
     load_error_at: datetime | None = None
     edited: bool = False
     file_gone: bool = False
+    renamed: bool = False
     twin: str = ""
     served: bool = False
     components: tuple[ComponentFacts, ...] = ()

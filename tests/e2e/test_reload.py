@@ -169,6 +169,7 @@ def test_a_plan_that_is_forgotten_leaves_its_repository_and_no_alert(site: Site)
     configure(site, "")
     quick_plan(site, "every: 2s, jitter: none", name="other")  # each run makes it look at alerts
     file = site.base / "plans/shop.yaml"
+    text = file.read_text()
 
     def alerts() -> list[dict[str, Any]]:
         return list(site.drd("alerts", "--json", code=None).json["alerts"])
@@ -180,7 +181,10 @@ def test_a_plan_that_is_forgotten_leaves_its_repository_and_no_alert(site: Site)
         running.reload()
         until(lambda: [a for a in alerts() if a["kind"] == "plan-not-loaded"], "its alert", running)
         [shop] = site.drd("status", "shop", "--json", code=None).json["plans"]
-        assert any("is gone" in r and r.endswith("drd plan forget shop") for r in shop["reasons"])
+        [why] = [r for r in shop["reasons"] if "is gone" in r]
+        assert "If the service does not exist any more: drd plan forget shop" in why
+        assert why.endswith("drd plan show shop --loaded")
+        assert site.drd("plan", "show", "shop", "--loaded").out == text
         assert "--yes" in site.drd("plan", "forget", "shop", code=2).err
 
         of_it = "plan = 'shop'"

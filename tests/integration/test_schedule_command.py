@@ -113,6 +113,7 @@ def test_nothing_of_a_plan_whose_file_is_gone_is_said_to_start(
     assert "service7" not in out
     assert (
         f"no run of plan service7 starts any more, because its file {gone} is gone. "
-        "Put the file back, or forget the plan: drd plan forget service7"
+        "To put the file back, print its text: drd plan show service7 --loaded. To forget the "
+        "plan: drd plan forget service7"
     ) in err
     assert {i["plan"] for i in screen.items()} == {f"service{n}" for n in range(PLANS) if n != 7}

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from drd.bootstrap import App, Console, app
+from drd.cli.main import main
 from drd.daemon.plan_texts import PlanTexts
 from drd.daemon.plans import PlanBook
 from drd.errors import ConfigError, UnknownPlan, UsageError
@@ -308,6 +309,34 @@ def test_root_goes_by_its_own_file_where_the_state_is_another_user_s(base: Path)
             (base / "plans/shop.yaml").write_text("plan: shop\nobjectives: {rpo: never}\n")
         with pytest.raises(ConfigError):
             opened.plans.in_force("shop")
+
+
+@as_root
+def test_root_gets_the_text_of_a_file_that_is_gone_to_read_and_not_to_act_by(
+    base: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = str(base / "drd.yaml")
+    with app(config) as ours:
+        PlanBook(ours, Agenda(ours.catalogue.queue)).load(running=False)
+    change_row(base, "update plan_sources set text = text || '# \x1b[2Jevil'")
+    (base / "plans/shop.yaml").unlink()
+    for path in (base / "state", *(base / "state").iterdir()):
+        os.chown(path, NOBODY, NOBODY)
+    with app(config, Console()) as roots, pytest.raises(UnknownPlan) as gone:
+        roots.plans.in_force("shop")
+    assert f"the file of plan shop is gone: {base}/plans/shop.yaml. Root works only" in str(gone)
+    assert "`drd plan show shop --loaded` prints the text" in gone.value.hint
+    assert main(["plan", "show", "shop", "--loaded", "--config", config]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("plan: shop\n")
+    assert "# \\x1b[2Jevil" in out
+    assert "which user nobody can change: read all of it before" in err
+    for command in (["doctor"], ["doctor", "shop"], ["plan", "show", "shop"]):
+        assert main([*command, "--config", config]) in (1, 2)
+        said = "".join(capsys.readouterr())
+        assert "the file of plan shop is gone" in said
+        assert "drd plan show shop --loaded" in said
+        assert "plan new" not in said
 
 
 @as_root

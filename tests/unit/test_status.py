@@ -155,7 +155,8 @@ def test_plan_whose_file_is_gone_says_so(tmp_path: Path) -> None:
     assert plan.state is PlanState.AT_RISK
     assert plan.reasons[0].text == (
         f"the plan's file {facts.file} is gone: put it back; drd still uses the plan that it "
-        "loaded at 2026-11-24 00:31 UTC"
+        "loaded at 2026-11-24 00:31 UTC, but no backup or drill of it starts. If the service does "
+        "not exist any more: drd plan forget orders-api"
     )
 
 

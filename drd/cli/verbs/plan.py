@@ -31,7 +31,8 @@ exit codes: 0 all plans are sound (warnings allowed), 2 one is not."""
 SHOW_EXAMPLES = """\
 examples:
   drd plan show orders-api
-  drd plan show orders-api --json | jq -r .digest"""
+  drd plan show orders-api --json | jq -r .digest
+  drd plan show orders-api --loaded    its file is gone: the text that drd has of it"""
 
 SCHEMA_EXAMPLES = """\
 examples:
@@ -104,6 +105,12 @@ def _add_show(verbs: Any) -> None:
     parser.add_argument("plan", metavar="PLAN", help="name of a plan, or its file")
     parser.add_argument(
         "--json", action="store_true", help="print one JSON document, with the plan's hash"
+    )
+    parser.add_argument(
+        "--loaded",
+        action="store_true",
+        help="print the text of the plan that drd loaded last, as it was written. It has no "
+        "secrets. Use it to write the file of the plan again if that is gone",
     )
     parser.set_defaults(handler="drd.cli.plan:show")
 

@@ -273,7 +273,9 @@ def _compare(
         if is_hidden(path):
             return facts
         return facts._replace(
-            load_error=f"the plan's file {path} is gone: put it back", file_gone=True
+            load_error=f"the plan's file {path} is gone: put it back",
+            file_gone=True,
+            served=served,
         )
     if (found.mtime_ns, found.size) == (facts.file_mtime_ns, facts.file_size) or (
         facts.file_digest and facts.file_digest == digest_of(path)
@@ -289,7 +291,7 @@ def _compare(
         return facts if facts.load_error is None else facts._replace(load_error=None)
     if (now := plan_name(path)) != facts.plan:
         renamed = f"{path} contains plan {now} now, and no file contains plan {facts.plan}"
-        return facts._replace(load_error=renamed, file_gone=True)
+        return facts._replace(load_error=renamed, file_gone=True, renamed=True)
     at = facts.load_error_at
     edited = facts.load_error is None or (at is not None and found.mtime_ns > at.timestamp() * 1e9)
     error = facts.load_error or f"{path} changed since it was loaded"
