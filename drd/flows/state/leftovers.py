@@ -13,6 +13,7 @@ import re
 import shlex
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from drd.flows.services import Services
@@ -72,24 +73,34 @@ def _below(services: Services, root: Path) -> Iterator[Finding]:
     except PermissionError:  # another user's, who may ask for himself
         return
     for entry in entries:
-        match = _NAME.fullmatch(entry.name)
-        if match is None or not entry.is_dir(follow_symlinks=False):
-            continue
-        path, info = root / entry.name, entry.stat(follow_symlinks=False)
-        why = run_dirs.why_foreign(services, path, match[1])
-        fresh = services.clock.now().timestamp() - info.st_mtime < _PROBE_S
-        if why is None or ("-" in match[1] and fresh):
-            continue
-        owner = "" if info.st_uid == os.geteuid() else f", belongs to {_name(info.st_uid)}"
-        size = size_of(path)
-        yield Finding(
-            "leftover",
-            "warning",
-            "",
-            f"{path} has the name of a run's work directory and contains {size}{owner}, but {why}",
-            "another drd on this host, with another state, may use it; if none does: "
-            f"rm -r {shlex.quote(str(path))}",
-        )
+        with suppress(FileNotFoundError):  # its run has just removed it
+            finding = _left_over(services, root, entry)
+            if finding is not None:
+                yield finding
+
+
+def _left_over(services: Services, root: Path, entry: os.DirEntry[str]) -> Finding | None:
+    """Return what to say of a directory that no run sweeps; None for any other. Raises
+    FileNotFoundError if it is removed meanwhile."""
+    match = _NAME.fullmatch(entry.name)
+    if match is None or not entry.is_dir(follow_symlinks=False):
+        return None
+    path, info = root / entry.name, entry.stat(follow_symlinks=False)
+    why = run_dirs.why_foreign(services, path, match[1])
+    fresh = services.clock.now().timestamp() - info.st_mtime < _PROBE_S
+    if why is None or ("-" in match[1] and fresh):
+        return None
+    owner = "" if info.st_uid == os.geteuid() else f", belongs to {_name(info.st_uid)}"
+    size = size_of(path)
+    path.lstat()  # a directory that is gone by now was no leftover
+    return Finding(
+        "leftover",
+        "warning",
+        "",
+        f"{path} has the name of a run's work directory and contains {size}{owner}, but {why}",
+        "another drd on this host, with another state, may use it; if none does: "
+        f"rm -r {shlex.quote(str(path))}",
+    )
 
 
 def size_of(directory: Path) -> str:
