@@ -21,6 +21,7 @@ from drd.model.actor import Actor
 from drd.model.cause import Cause
 from drd.model.run import Run, RunKind, RunState
 from drd.model.units import format_rfc3339
+from drd.ports.runs import RunStore
 from drd.process import rights
 
 _ASK_AGAIN_S = 7.0
@@ -100,16 +101,21 @@ def _until_over(app: App, run: Run) -> Run:
         if waited > _ASK_AGAIN_S and not killed:
             killed = True
             _kill(app, now)
-        if any(r.id == run.id for r in app.catalogue.runs.abandoned(run.plan)):
+        if any(r.id == run.id for r in _runs(app).abandoned(run.plan)):
             _settle(app, now)
         time.sleep(0.1)
+
+
+def _runs(app: App) -> RunStore:
+    """Return the runs as root's own record has them: its living processes are no dead ones."""
+    return app.row_trust()[0].runs
 
 
 def _signal(app: App, run: Run, number: signal.Signals) -> None:
     if str(run.state) not in ("running", "waiting"):
         return
     with rights.root(rights.Purpose.PROCESSES):
-        pid = app.catalogue.runs.process_of(run)
+        pid = _runs(app).process_of(run)
         if pid is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGCONT)

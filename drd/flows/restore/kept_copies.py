@@ -243,7 +243,10 @@ def settled(
 @contextmanager
 def exclusive(services: Services, plan: Plan) -> Iterator[None]:
     """Hold the lock of the plan's kept copies, while no recovery of the plan runs."""
-    with services.catalogue.lock(lock_name(plan), wait_s=_WAIT_S):
+    with (
+        services.catalogue.lock(lock_name(plan), wait_s=_WAIT_S),
+        services.row_trust.working(plan.name),
+    ):
         dead = {r.id for r in services.catalogue.runs.abandoned(plan.name)}
         for run in services.catalogue.runs.newest(
             plan.name, limit=_LOOKED_AT, kind=RunKind.RECOVERY
@@ -276,10 +279,14 @@ def give_up(services: Services, plan: Plan, dead: Run, *, why: str) -> bool:
     owned = services.catalogue.runs.adopt(dead, services.clock.now())
     if owned is None:
         return False
-    _clear(services, plan, services.row_trust.known(dead))
-    remove_run(services, dead.id)
-    note(services, plan, owned)
-    services.catalogue.runs.finish(owned, RunState.INTERRUPTED, at=services.clock.now(), error=why)
+    try:
+        _clear(services, plan, services.row_trust.known(dead))
+        remove_run(services, dead.id)
+        note(services, plan, owned)
+        now = services.clock.now()
+        services.catalogue.runs.finish(owned, RunState.INTERRUPTED, at=now, error=why)
+    finally:
+        owned.release()
     return True
 
 

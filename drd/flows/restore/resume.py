@@ -106,6 +106,7 @@ def _refuse_others(services: Services, run: Run, instead: str) -> None:
         raise UsageError(
             f"run {run.id} of {run.plan} is a {run.kind}, not a recovery", hint=instead
         )
+    services.row_trust.require_idle(services.row_trust.known(run).plan)
     dead = {r.id for r in services.catalogue.runs.abandoned(run.plan)}
     for other in services.catalogue.runs.newest(run.plan, limit=200, kind=RunKind.RECOVERY):
         if not other.state.final and other.id not in dead:

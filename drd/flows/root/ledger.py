@@ -125,7 +125,7 @@ class Ledger:
         }
         with rights.root(Purpose.NOTES):
             try:
-                _make(self.path.parent)
+                make_ledgers(self.path.parent)
                 _write(self.path, json.dumps(data).encode("ascii"))
             except OSError as error:
                 self._go_without(error)
@@ -301,11 +301,19 @@ def load(work_dir: Path, run: str, warn: Warn = _silent) -> Ledger | None:
     return Ledger(path, run, head, point, seal, steps, said, end, warn)
 
 
+def ledgers(work_dir: Path) -> Path:
+    """Return the directory of root's records of the state with this `work_dir`."""
+    return root_place(work_dir, ROOTS_OWN) / "ledger"
+
+
 def _path(work_dir: Path, run: str) -> Path:
-    return root_place(work_dir, ROOTS_OWN) / "ledger" / f"{sound_id(run)}.json"
+    return ledgers(work_dir) / f"{sound_id(run)}.json"
 
 
-def _make(directory: Path) -> None:
+def make_ledgers(directory: Path) -> None:
+    """Make this directory if it is missing. Raises SandboxUnavailable if others could change its
+    files, OSError if it cannot be made.
+    """
     for place, mode in ((ROOTS_OWN, _PASSABLE), (directory.parent, _PASSABLE), (directory, 0o700)):
         make_private(place, mode)
     if why := why_not_private(directory):

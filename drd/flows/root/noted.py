@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from drd.errors import NotAsNoted
 from drd.flows.root import ledger
+from drd.flows.root.carriers import Carriers
 from drd.flows.root.former_records import Noted
 from drd.flows.root.ledger import End, Ledger, Warn
 from drd.flows.root.noted_rows import point_of, row_of
@@ -53,6 +54,7 @@ class Notes:
         self._work_dir = work_dir
         self._warn = warn
         self._held: dict[str, Ledger] = {}
+        self.carriers = Carriers(work_dir, warn)
 
     def ledger(self, run: str) -> Ledger | None:
         with self.lock:
@@ -143,9 +145,12 @@ class NotedRuns:
         known = seal.to_json() if seal is not None else None
 
         def note(run: Run) -> None:
+            releases.callback(self._notes.carriers.take(plan.name, run.id))
             self._notes.begin(run, point, known)
 
-        return self._of.begin(plan, kind, detail=detail, before=note, **more)
+        with ExitStack() as releases:
+            lease = self._of.begin(plan, kind, detail=detail, before=note, **more)
+            return _releasing(lease, releases.pop_all())
 
     def get(self, prefix: str) -> Run:
         run = self._of.get(prefix)
@@ -185,16 +190,29 @@ class NotedRuns:
     # Locks, and rows that are listed: a run that is resumed is read by `get` or `row_trust`.
 
     def abandoned(self, plan: str | None = None) -> list[Run]:
-        return self._of.abandoned(plan)
+        if not (runs := self._of.abandoned(plan)):
+            return []
+        carried = self._notes.carriers.runs()
+        return [run for run in runs if run.id not in carried]
 
     def process_of(self, run: Run) -> int | None:
+        if (carrier := self._notes.carriers.runs().get(run.id)) is not None:
+            return carrier.pid
         return self._of.process_of(run)
 
     def adopt(self, run: Run, at: datetime) -> RunLease | None:
-        return self._of.adopt(run, at)
+        """Take over the run. Raises AlreadyRunning while a process of root's carries out a recovery
+        of the plan, whatever the rows say.
+        """
+        if run.kind is not RunKind.RECOVERY:
+            return self._of.adopt(run, at)
+        with ExitStack() as releases:
+            releases.callback(self._notes.carriers.take(run.plan, run.id))
+            lease = self._of.adopt(run, at)
+            return _releasing(lease, releases.pop_all()) if lease is not None else None
 
     def leave(self, run: Run, at: datetime) -> bool:
-        return self._of.leave(run, at)
+        return run.id not in self._notes.carriers.runs() and self._of.leave(run, at)
 
     def mark(self, run: str) -> Mark:
         return self._of.mark(run)
@@ -212,6 +230,16 @@ class NotedRuns:
 
     def backup_durations(self, plan: str, *, limit: int = 50) -> list[float]:
         return self._of.backup_durations(plan, limit=limit)
+
+
+def _releasing(lease: RunLease, more: ExitStack) -> RunLease:
+    """Return the lease, whose release also does `more`."""
+
+    def release() -> None:
+        with more:
+            lease.release()
+
+    return replace(lease, release=release)
 
 
 class NotedSteps:

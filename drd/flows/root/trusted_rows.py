@@ -6,13 +6,14 @@ trusts them as far as they agree with its own record (`drd.flows.root.ledger`).
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from drd.errors import NotAsNoted, SandboxUnavailable
 from drd.flows.root import ledger
+from drd.flows.root.carriers import carried
 from drd.flows.root.ledger import End, Warn
 from drd.flows.root.noted import Notes, noted
 from drd.flows.root.noted_rows import point_of
@@ -76,6 +77,21 @@ class RowTrust:
 
     def over(self, _run: Run) -> None:
         """Record that nobody resumes the run."""
+
+    def require_idle(self, _plan: str) -> None:
+        """Require that no other process of root's works on the plan's targets, whatever the rows
+        say. Raises AlreadyRunning.
+        """
+
+    def working(self, _plan: str) -> AbstractContextManager[None]:
+        """Work on the plan's targets in the body: root's other processes see it. Raises
+        AlreadyRunning.
+        """
+        return nullcontext()
+
+    def is_carried(self, _run: str) -> bool:
+        """Return whether a living process of root's carries out the run, whatever its row says."""
+        return False
 
 
 class RootsRowTrust(RowTrust):
@@ -183,6 +199,16 @@ class RootsRowTrust(RowTrust):
         if (ledger := self._notes.ledger(run.id)) is not None:
             ledger.remove()
         self._notes.release(run.id)
+
+    def require_idle(self, plan: str) -> None:
+        if (other := self._notes.carriers.of_plan(plan)) is not None:
+            other.refuse()
+
+    def working(self, plan: str) -> AbstractContextManager[None]:
+        return carried(self._notes.carriers, plan)
+
+    def is_carried(self, run: str) -> bool:
+        return run in self._notes.carriers.runs()
 
 
 def _recovery(detail: RunDetail) -> RecoveryDetail:

@@ -426,4 +426,6 @@ def _has_ended(services: Services, run: str) -> bool:
     """Return whether the run is known and has ended: of runs of another catalogue nobody here can
     tell."""
     run_row = _row(services, run)
-    return run_row is not None and run_row.state.final
+    if run_row is None or not run_row.state.final:
+        return False
+    return not services.row_trust.is_carried(run)
