@@ -59,7 +59,7 @@ class ForeignCopies:
 class FoundFile(NamedTuple):
     """An entry of a copy; its `changed_at` is when it was written before it was copied. `is_empty`
     is a file of 0 bytes, or a directory in which nothing is. `leads_to` is where a symbolic link
-    leads; empty if the tool does not say."""
+    leads; empty if the tool does not say. `cut_off` says how a dump shows that it is not whole."""
 
     is_file: bool
     bytes: int
@@ -70,6 +70,7 @@ class FoundFile(NamedTuple):
     is_directory: bool = False
     is_empty: bool = False
     leads_to: str | None = None
+    cut_off: str = ""
 
 
 class Landing(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import sqlite3
 import subprocess
@@ -79,7 +80,8 @@ def test_a_directory_of_dumps_becomes_plans_that_drill_as_they_are_written(
     archive(site, "conf-1.backup", "--gzip", "etc")
     archive(site, "own-1", "-C", "etc", "shop")
     written(site, "notes.txt", b"call home\n")
-    written(site, "full-1.sql", b"--\n-- PostgreSQL database dump\n--\n")
+    plain = b"--\n-- PostgreSQL database dump\n--\n-- PostgreSQL database dump complete\n--\n"
+    written(site, "full-1.sql", plain)
     written(site, "a b-1.db", (site.base / "dumps/shop-2026-11-21.bin").read_bytes())
     (site.base / "dumps/latest").symlink_to("shop-2026-11-21.bin")
 
@@ -169,3 +171,54 @@ def test_a_dump_of_postgresql_is_checked_for_each_table_that_has_rows(
         "orders has rows",
         's."Odd ""Name" has rows',
     ]
+    whole = made.read_bytes()
+    (site.base / "dumps/shop-2").write_bytes(whole[: len(whole) - 40])
+    written(site, "shop-2", days=0.1)
+    (row, *_) = drilled(site, "shop").checks
+    assert row.observed.startswith("the dump of adopted-dump is cut off or damaged: pg_restore: ")
+    assert adopt(site, "dumps/shop-*", "again") == 2
+    assert "a dump of PostgreSQL that is cut off or damaged" in capsys.readouterr().err
+
+
+def test_a_dump_that_is_cut_off_is_an_incomplete_copy_and_no_new_plan_begins_with_it(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (site.base / "dumps/orders.db").unlink()
+    for day in (3, 2, 1):
+        database(site, f"shop-{day}.db", day)
+    newest = site.base / "dumps/shop-1.db"
+    newest.write_bytes(newest.read_bytes()[:8000])
+    written(site, "shop-1.db", days=1.0)
+    assert adopt(site, "dumps", "shop") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "2 tables: orders, empty" in said
+    assert "shop-1.db is cut off: the SQLite file has 8,000 bytes of 12,288" in said
+    assert drilled(site, "shop").result == "passed"
+    points = site.app.catalogue.points.of_plan("shop")
+    assert [p.complete for p in points] == [False, True, True]
+    assert points[0].components[0].error == (
+        "the dump is cut off: the SQLite file has 8,000 bytes of 12,288"
+    )
+    (site.base / "dumps/shop-2.db").unlink()
+    (site.base / "dumps/shop-3.db").unlink()
+    assert adopt(site, "dumps", "again") == 2
+    assert "shop-*.db: shop-1.db is cut off: the SQLite file has 8,000" in capsys.readouterr().err
+
+
+def test_a_packed_dump_that_is_cut_off_fails_its_drill_with_that_reason(site: Site) -> None:
+    (site.base / "dumps/orders.db").unlink()
+    sql = b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE a (x);\n"
+    rows = b"".join(b"INSERT INTO a VALUES(%d);\n" % n for n in range(2000))
+    (site.base / "dumps/shop-1.sql.gz").write_bytes(gzip.compress(sql + rows + b"COMMIT;\n"))
+    written(site, "shop-1.sql.gz", days=2.0)
+    assert adopt(site, "dumps", "shop") == 0
+    assert drilled(site, "shop").result == "passed"
+    (site.base / "dumps/shop-2.sql.gz").write_bytes(gzip.compress(sql + rows))
+    written(site, "shop-2.sql.gz")
+    evidence = drilled(site, "shop")
+    assert evidence.result == "failed"
+    assert evidence.checks[0].observed == (
+        "copy shop-2.sql.gz is cut off: a dump of SQLite ends with the line 'COMMIT;', which is "
+        "not there; remedy: find out why it stopped: a full disk, a killed process, or a copy made "
+        "while the dump was still being written. Choose another restore point."
+    )

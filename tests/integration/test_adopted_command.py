@@ -214,11 +214,12 @@ def test_dumps_in_a_directory_are_listed_drilled_and_expire(tmp_path: Path) -> N
         probes = Probes(site.app, lambda _: schedule_of(plan), lambda: None)
         probes.turn(0.0)
         assert probes._places == {}
-        half = tmp_path / "dumps/half.db"
-        half.write_bytes((tmp_path / "dumps/orders.db").read_bytes()[:5000])
+        broken = tmp_path / "dumps/broken.db"
+        whole = (tmp_path / "dumps/orders.db").read_bytes()
+        broken.write_bytes(whole[:4096] + bytes(len(whole) - 4096))
         failed = drill(services, plan, DrillRequest()).evidence
         assert failed.result == "failed"
-        half.unlink()
+        broken.unlink()
         assert len(listing(services, plan).missing) == 1
         assert RunKind.VERIFICATION not in {job.kind for job in schedule_of(plan).jobs}
         with pytest.raises(NotSupported, match="the plan names no command for that"):

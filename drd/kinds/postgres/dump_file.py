@@ -61,6 +61,7 @@ def _found(file: DumpFile) -> FoundDump:
     name = database[1] if database else "postgres"
     tables = [_Table(*found) for found in _TABLE.findall(listed)][:_MOST_TABLES]
     with_data = [_Table(*found) for found in _DATA.findall(listed)][:_MOST_PEEKS]
+    _require_whole(file)
     filled = [table for table in with_data if _has_rows(file, table)][:_MOST_CHECKS]
     return FoundDump(
         name,
@@ -73,6 +74,21 @@ def _found(file: DumpFile) -> FoundDump:
         tuple(table_checks(len(tables), _EVERY, ((t.sql, t.sql) for t in filled))),
         _suggested(file, filled),
     )
+
+
+def _require_whole(file: DumpFile) -> None:
+    """Refuse an archive that is cut off: its list of contents stands at its beginning. One that
+    takes long to read is not read to its end."""
+    command = Command([_program(), "--file=/dev/null", str(file.path)], deadline_s=_LOOK_S)
+    try:
+        done = process.run(command, limit=_MOST)
+    except DeadlineExceeded:
+        return
+    if done.exit_code != 0:
+        raise NotSupported(
+            f"a dump of PostgreSQL that is cut off or damaged: {done.complaint}",
+            hint="find out why the dump stopped: a full disk, or a killed process.",
+        )
 
 
 def _suggested(file: DumpFile, filled: list[_Table]) -> Mapping[str, Any] | None:

@@ -32,6 +32,12 @@ from drd.model.units import format_size
 from drd.ports import Finding, OnProgress, Progress, Restored, Workplace
 from drd.process import MEMORY_HINT, Completed
 
+_ENDS_EARLY = (
+    "could not read from input file: end of file",
+    "could not find block ID",
+    "unexpected block ID",
+    "could not uncompress data",
+)
 _JOB_DIED = "a worker process died unexpectedly"
 """The message of pg_restore about one of its own jobs that ended. It is the first message only if
 the job was killed: a job that failed has said why before.
@@ -234,10 +240,17 @@ class Restorer:
             raise (SandboxUnavailable if self._order.own else TargetError)(
                 words, hint=MEMORY_HINT, permanent=False
             )
+        said = first_error(done)
+        unchanged = "the target is unchanged, and drd drops the restored part: "
+        if ends_early(said):
+            raise TargetError(
+                f"the dump of {self._order.component} is cut off or damaged: pg_restore: {said}",
+                hint=f"{unchanged}choose another restore point, and find out why the dump stopped, "
+                "for example a full disk or a killed process.",
+            )
         raise TargetError(
-            f"pg_restore of {self._order.component} failed: {first_error(done)}",
-            hint="the target is unchanged, and drd drops the restored part: correct the cause, "
-            "then restore again.",
+            f"pg_restore of {self._order.component} failed: {said}",
+            hint=f"{unchanged}correct the cause, then restore again.",
         )
 
     def _ticker(self, snapshot: ComponentSnapshot, on_progress: OnProgress) -> Callable[[], None]:
@@ -265,6 +278,11 @@ class Restorer:
             now["comment"] = saved["comment"]
         notes += database.extension_notes(saved, now)
         return database.differences(saved, now, with_owner=not self._order.no_owner)
+
+
+def ends_early(said: str) -> bool:
+    """Return whether pg_restore misses a part of its archive."""
+    return any(words in said for words in _ENDS_EARLY)
 
 
 def first_error(done: Completed) -> str:

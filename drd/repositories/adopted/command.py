@@ -29,6 +29,7 @@ from drd.model.units import format_size, format_time, from_rfc3339
 from drd.ports import OnProgress, Progress
 from drd.ports.adopted import MOST_COPIES, ForeignCopies, ForeignCopy, FoundFile, Landing
 from drd.process import Command, Completed
+from drd.repositories.adopted import cut_off
 from drd.repositories.adopted.running import keeping_room, require_program, run_into
 
 LIST_S = 120.0
@@ -98,7 +99,16 @@ class CommandCopies:
         return _plausible(found) if is_file else found
 
     def find(self, copy: ForeignCopy, path: str) -> FoundFile | None:  # noqa: ARG002 - one file
-        return FoundFile(True, copy.bytes, None, 0o600, 0, 0)
+        file = self._file_of(copy)
+        why = cut_off.of_path(file, copy.bytes) if file is not None else ""
+        return FoundFile(True, copy.bytes, None, 0o600, 0, 0, cut_off=why)
+
+    def _file_of(self, copy: ForeignCopy) -> Path | None:
+        """Return the file that `restore` prints, if that is plain: `cat /DIRECTORY/${copy}`."""
+        match self._tool.restore:
+            case [program, path] if Path(program).name == "cat" and path.startswith("/"):
+                return Path(path.replace("${copy}", copy.name))
+        return None
 
     def fetch(
         self,

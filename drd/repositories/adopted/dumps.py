@@ -8,6 +8,7 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -21,11 +22,15 @@ from drd.ports.dumps import DumpFile, FoundDump, RecognisesOf
 from drd.process import Command
 from drd.registry import KINDS
 from drd.repositories.adopted.command import is_copy_name
+from drd.repositories.adopted.cut_off import why_cut_off
 
 FINISHED_S = 600.0
 """How long nobody has changed a dump that counts as finished."""
 
-_MOST_FILES, _DEEPEST, _MOST_SERIES = 20_000, 3, 40
+_MOST_FILES, _DEEPEST, _MOST_SERIES, _MOST_CUT = 20_000, 3, 40, 5
+_LOOK_S = 20.0
+"""How long drd reads in a packed dump to see whether it is whole."""
+
 _HEAD, _BLOCK, _MEMORY = 1024, 1 << 20, 128 << 20
 _DIGITS = re.compile(r"\d[\d\-_.T:+Z]*\d|\d")
 
@@ -40,12 +45,14 @@ class Dump(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Series:
     """Dumps of the same thing, oldest first. `pattern` is the shell pattern of their names, below
-    the directory; `kind` and `found` come from the newest finished one."""
+    the directory; `kind` and `found` come from the newest finished one that is whole. `cut_off` has
+    by name why the newer ones are not."""
 
     pattern: str
     kind: str
     found: FoundDump
     dumps: Sequence[Dump]
+    cut_off: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -72,13 +79,14 @@ def look_through(directory: Path, wanted: str = "*") -> Dumps:
         by_pattern.setdefault(_pattern(dump.name), []).append(dump)
     for pattern, dumps in list(by_pattern.items())[:_MOST_SERIES]:
         dumps.sort(key=lambda dump: dump.changed_at)
+        cut: dict[str, str] = {}
         try:
-            known = _recognised(dumps)
+            known = _known(dumps, cut)
         except DrdError as error:
             seen.refused[pattern] = f"{error.message}: {error.hint}".rstrip(": ")
             continue
         if known is not None:
-            seen.series.append(Series(pattern, *known, dumps))
+            seen.series.append(Series(pattern, *known, dumps, cut))
     seen.series.sort(key=lambda series: (-len(series.dumps), series.pattern))
     return seen
 
@@ -111,18 +119,34 @@ def _pattern(name: str) -> str:
     return _DIGITS.sub("*", name)
 
 
-def _recognised(dumps: Sequence[Dump]) -> tuple[str, FoundDump] | None:
-    """Return the kind of the newest finished dump, else of the newest, and what is in it. Raises
-    NotSupported, and OSError as such."""
+def _known(dumps: Sequence[Dump], cut: dict[str, str]) -> tuple[str, FoundDump] | None:
+    """Return the kind of the newest finished dump, else of the newest, that is not cut off, and
+    what is in it; note in `cut` those that are. Raises NotSupported, also if there is none."""
     old_enough = datetime.now(UTC).timestamp() - FINISHED_S
     finished = [d for d in dumps if d.changed_at.timestamp() <= old_enough]
-    path = (finished or dumps)[-1].path
-    try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise NotSupported(f"cannot be read: {reason}", hint="let drd's user read it.") from error
+    candidates = list(reversed(finished or dumps))[:_MOST_CUT]
+    for dump in candidates:
+        try:
+            with dump.path.open("rb") as file:
+                why = why_cut_off(file, unpacks=True, seconds=_LOOK_S)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            hint = "let drd's user read it."
+            raise NotSupported(f"cannot be read: {reason}", hint=hint) from error
+        if not why:
+            return _recognised(dump.path)
+        cut[dump.name] = why
+    with suppress(NotSupported):  # that it is cut off explains more
+        if _recognised(candidates[0].path) is None:
+            return None
+    name, why = next(iter(cut.items()))
+    raise NotSupported(f"{name} is cut off", hint=why)
+
+
+def _recognised(path: Path) -> tuple[str, FoundDump] | None:
+    """Return the kind of a dump, and what is in it. Raises NotSupported, and OSError as such."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
     packed, inner = _unpacked(path, head)
     dump = DumpFile(path, head, packed, inner)
     for spec in KINDS:

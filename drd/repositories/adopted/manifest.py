@@ -23,6 +23,7 @@ from drd.ports.adopted import (
 )
 from drd.ports.kinds import Holds
 from drd.registry import KINDS
+from drd.repositories.adopted import cut_off
 from drd.repositories.adopted.data import ANOTHER_PATH, why_no_data
 
 
@@ -70,6 +71,8 @@ def describe(tool: ForeignTool, copy: ForeignCopy, component: Component) -> Desc
             return _lacking(component, f"the copy does not contain {path}")
         if single and not found.is_file:
             return _lacking(component, f"{path} is no regular file in the copy")
+        if found.cut_off:
+            return _lacking(component, f"the dump is cut off: {found.cut_off}", cut_off.REMEDY)
         if (why := why_no_data(found, path, wanted(component))) is not None:
             remedy = _NO_DATA if found.leads_to is None else ANOTHER_PATH
             return _lacking(component, f"{path} {why}", remedy)

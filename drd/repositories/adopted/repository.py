@@ -28,6 +28,7 @@ from drd.ports import (
     no_progress,
 )
 from drd.ports.adopted import ForeignCopies, ForeignCopy, ForeignTool
+from drd.repositories.adopted.cut_off import require_whole
 from drd.repositories.adopted.data import require_data
 from drd.repositories.adopted.manifest import (
     Described,
@@ -43,6 +44,11 @@ _NO_COPY = (
     "compare the paths in the plan, and `only`, with what the tool lists. One copy must hold all "
     "components; write a plan for each part that is copied apart."
 )
+
+
+def _called(copy: ForeignCopy) -> str:
+    """Return the name of a copy for people: an id is shortened."""
+    return copy.name[:8] if copy.name == copy.id else copy.name
 
 
 class _Listed(NamedTuple):
@@ -140,6 +146,8 @@ class AdoptedRepository:
         if include and landing.paths:
             landing = landing._replace(paths=tuple(include))
         done = self._tool.fetch(copy, landing, into, deadline_s=deadline_s, on_progress=on_progress)
+        if landing.file:
+            require_whole(into / landing.called, _called(copy))
         if set(landing.paths) == set(part.landing.paths):  # single files may be empty, and links
             require_data(into, landing.paths, f"copy {copy.name[:8]}")
         return Fetched(done)

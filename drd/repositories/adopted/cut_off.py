@@ -1,0 +1,158 @@
+"""Say why a dump is cut off: many formats say themselves how a whole dump ends.
+
+A dump of SQL that ends too early restores without an error, and lacks the rest."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+import stat
+import time
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from drd import process
+from drd.errors import RepositoryDamaged
+
+REMEDY = (
+    "find out why it stopped: a full disk, a killed process, or a copy made while the dump was "
+    "still being written. Choose another restore point."
+)
+
+_HEAD, _TAIL, _BLOCK, _MEMORY = 1024, 4096, 1 << 20, 128 << 20
+_SQLITE = b"SQLite format 3\0"
+_PAGES = frozenset(1 << n for n in range(9, 17))
+"""The sizes that a page can have."""
+
+
+class _Format(NamedTuple):
+    """What a dump in text begins with, within its first bytes, and what it ends with."""
+
+    what: str
+    begins: bytes
+    ends: bytes
+
+
+_TEXTS = (
+    _Format(
+        "a dump of pg_dumpall", b"-- PostgreSQL database cluster dump", b"cluster dump complete"
+    ),
+    _Format("a dump of PostgreSQL", b"-- PostgreSQL database dump", b"database dump complete"),
+    _Format("a dump of MariaDB", b"-- MariaDB dump", b"-- Dump completed"),
+    _Format("a dump of MySQL", b"-- MySQL dump", b"-- Dump completed"),
+    _Format("a dump of SQLite", b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;", b"COMMIT;"),
+)
+_WITHIN = 256
+
+
+def why_cut_off(file: IO[bytes], *, unpacks: bool, seconds: float | None = None) -> str:
+    """Return how an open file shows that it is cut off; empty if it is whole, or nobody can tell.
+    `unpacks`: read a packed one to its end, for so many seconds."""
+    size = os.fstat(file.fileno()).st_size
+    head = file.read(_HEAD)
+    packer = next((p for magic, p in _PACKERS.items() if head.startswith(magic)), None)
+    if packer is not None:
+        return _of_packed(packer, file, seconds) if unpacks else ""
+    if head.startswith(_SQLITE):
+        return _of_sqlite(head, size)
+    file.seek(max(0, size - _TAIL))
+    return _of_text(head, file.read(_TAIL))
+
+
+def of_path(path: Path, size: int) -> str:
+    """Return how a file of this host shows that it is cut off, by its first and last bytes; empty
+    if it is another file, or nobody can tell."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe has no end
+        with os.fdopen(handle, "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode) or found.st_size != size:
+                return ""
+            return why_cut_off(file, unpacks=False)
+    except OSError:
+        return ""
+
+
+def require_whole(file: Path, copy: str) -> None:
+    """Raise RepositoryDamaged if the file of a copy, which has landed, is cut off."""
+    with file.open("rb") as opened:
+        why = why_cut_off(opened, unpacks=True)
+    if why:
+        raise RepositoryDamaged(f"copy {copy} is cut off: {why}", hint=REMEDY)
+
+
+def _of_text(head: bytes, tail: bytes) -> str:
+    for what, begins, ends in _TEXTS:
+        if begins in head[:_WITHIN]:
+            lacks = f"{what} ends with the line {ends.decode()!r}, which is not there"
+            return "" if ends in tail else lacks
+    return ""
+
+
+def _of_sqlite(head: bytes, size: int) -> str:
+    def number(at: int, length: int) -> int:
+        return int.from_bytes(head[at : at + length], "big")
+
+    page = 65536 if number(16, 2) == 1 else number(16, 2)
+    pages = number(28, 4)
+    if page not in _PAGES or len(head) < 100 or number(24, 4) != number(92, 4):
+        return ""  # it is damaged, or an old program wrote it and the number of pages is not valid
+    whole = page * pages
+    return f"the SQLite file has {size:,} bytes of {whole:,}" if size < whole else ""
+
+
+def _of_packed(packer: _Packer, file: IO[bytes], seconds: float | None) -> str:
+    until = None if seconds is None else time.monotonic() + seconds
+    head = tail = b""
+    file.seek(0)
+    try:
+        for block in packer.blocks(file):
+            process.check_cancelled()
+            if until is not None and time.monotonic() > until:
+                return ""
+            head = head if len(head) >= _HEAD else (head + block)[:_HEAD]
+            tail = (tail + block)[-_TAIL:]
+    except EOFError:
+        return f"it ends before the end that {packer.program} writes"
+    except (OSError, zlib.error, lzma.LZMAError):
+        return ""  # the command that restores it says what is wrong
+    return _of_text(head, tail)
+
+
+class _Packer:
+    def __init__(self, program: str) -> None:
+        self.program = program
+
+    def blocks(self, file: IO[bytes]) -> Iterator[bytes]:
+        """Yield what is packed. Raises EOFError if the file ends too early."""
+        if self.program == "xz":
+            yield from _of_xz(file)
+            return
+        opened = gzip.GzipFile(fileobj=file) if self.program == "gzip" else bz2.BZ2File(file)
+        with opened:
+            while block := opened.read(_BLOCK):
+                yield block
+
+
+def _of_xz(file: IO[bytes]) -> Iterator[bytes]:
+    """As `lzma.open`, but with a limit of memory: the file says how much it takes."""
+    reader = lzma.LZMADecompressor(memlimit=_MEMORY)
+    while data := file.read(_BLOCK):
+        while data or not (reader.needs_input or reader.eof):
+            if reader.eof:
+                reader = lzma.LZMADecompressor(memlimit=_MEMORY)
+            yield reader.decompress(data, _BLOCK)
+            data = reader.unused_data.lstrip(b"\0") if reader.eof else b""
+    if not reader.eof:
+        raise EOFError
+
+
+_PACKERS: Mapping[bytes, _Packer] = {
+    b"\x1f\x8b": _Packer("gzip"),
+    b"BZh": _Packer("bzip2"),
+    b"\xfd7zXZ\0": _Packer("xz"),
+}
