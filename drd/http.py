@@ -24,6 +24,7 @@ import drd
 from drd.masking import mask_login
 from drd.model.units import format_duration
 
+_AT_ONCE = 1 << 16
 _LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1")
 
 
@@ -89,7 +90,7 @@ def exchange(
             # The connection forgets its socket where the server closes it after the answer.
             held[0] = connection.sock
             response = connection.getresponse()
-            read = response.read(most)
+            read = _beginning(response, most)
             return Answer(host, response.status, response.reason, response.headers, read, late())
     except (OSError, http.client.HTTPException, ValueError) as error:
         if late() or isinstance(error, TimeoutError):
@@ -100,6 +101,18 @@ def exchange(
         raise _explained(host, error) from None
     finally:
         connection.close()
+
+
+def _beginning(response: http.client.HTTPResponse, most: int) -> bytes:
+    """Return at most `most` bytes of the body. `read` of an answer in chunks takes a negative size
+    of one for `everything until the connection ends`.
+    """
+    if not response.chunked:
+        return response.read(most)
+    read = bytearray()
+    while len(read) < most and (part := response.read1(min(most - len(read), _AT_ONCE))):
+        read += part
+    return bytes(read[:most])
 
 
 @contextmanager
