@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -18,7 +19,15 @@ from sqlalchemy.pool import QueuePool
 
 from drd import log, masking, record_writer, registry
 from drd.catalogue.engine import Database
-from tests import light_catalogue, light_kit, light_repository, light_tools, memory, warm
+from tests import (
+    light_catalogue,
+    light_kit,
+    light_repository,
+    light_tools,
+    memory,
+    rewritten,
+    warm,
+)
 from tests.servers import (
     PostgresServer,
     RestServer,
@@ -177,6 +186,12 @@ def pytest_configure(config: pytest.Config) -> None:
     light_tools.install()
     light_repository.lighten_new()
     light_kit.install()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    if not sys.dont_write_bytecode and config.getini("testpaths") == config.args:
+        rewritten.rewrite_missing(config, Path(__file__).parent)
 
 
 def pytest_collection_finish() -> None:
