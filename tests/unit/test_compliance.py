@@ -13,8 +13,8 @@ from drd.model.facts import (
     NotLoaded,
     PlanFacts,
     RunningFacts,
-    other_packages,
 )
+from drd.model.package_versions import other_packages
 from drd.model.verdicts import Assessment, PlanState, Readiness, Verdict, exit_code, worst
 from tests.status_support import (
     DAY,

@@ -14,7 +14,6 @@ from drd.model.facts import (
     RepositoryFacts,
     UnreadyFacts,
     daemon_facts,
-    other_packages,
 )
 from drd.model.finding import Finding
 from drd.model.finding_codes import (
@@ -27,6 +26,7 @@ from drd.model.finding_codes import (
     name_of,
 )
 from drd.model.known_findings import OVER, PAUSED, disproved, standing_alerts, still_found
+from drd.model.package_versions import other_packages
 from drd.model.repositories import DAMAGED, GONE, SILENT, VANISHED
 from drd.model.verdicts import Reason, Verdict
 from tests.status_support import (
