@@ -10,6 +10,7 @@ from pathlib import Path
 
 from drd.kinds.file_system import is_root, may_own
 from drd.kinds.files.walk import to_bytes, to_text
+from drd.model.adopted import COPY
 from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
 from drd.model.text import counted, escaped, some
 from drd.ports import Finding
@@ -48,6 +49,10 @@ def lost_rights(
     files = sorted({*_expected(snapshot, no_owner=no_owner), *dropped})
     if not files:
         return lost
+    if COPY in snapshot.facts:
+        what = "set-user-ID and set-group-ID bits, capabilities, or device nodes"
+        why = "another tool made the copy, so drd does not know who put them there"
+        return (*lost, f"{what}: {_named(files)}, because {why}")
     what = "the set-user-ID and set-group-ID bits and the capabilities"
     return (*lost, f"{what} of {_named(files)}, because their owner changed")
 
@@ -93,10 +98,18 @@ def settle_owners(landing: Path, snapshot: ComponentSnapshot, *, no_owner: bool)
     root gives everything to the target's owner.
 
     A file that does not get its former owner loses its set-ID bits and capabilities first: they
-    would give the new owner's rights to whoever wrote the file. Returns the paths of such files, as
-    in the source. Bits of directories stay: they only choose the group of new files.
+    would give the new owner's rights to whoever wrote the file. So does every file of a copy that
+    another tool has made, and its device nodes are removed: whoever can write to that repository
+    may have put them there. Returns the paths of such files, as in the source. Bits of directories
+    stay: they only choose the group of new files.
     """
     root, top = is_root(), to_bytes(os.fspath(landing))
+    if COPY in snapshot.facts:
+        disarmed = _disarm(top)
+        if root and no_owner:
+            for path in _everything(top):
+                os.lchown(path, os.geteuid(), os.getegid())
+        return disarmed
     if root and not no_owner:
         _give_by_name(top, accounts_of(snapshot))
         return ()
@@ -113,6 +126,26 @@ def settle_owners(landing: Path, snapshot: ComponentSnapshot, *, no_owner: bool)
         if root:
             os.lchown(path, *own)
     return tuple(sorted(dropped))
+
+
+def _disarm(top: bytes) -> tuple[str, ...]:
+    """Remove set-ID bits, capabilities and device nodes, and return the paths that had them."""
+    dropped = []
+    for path in _everything(top):
+        check_cancelled()
+        info = os.lstat(path)
+        if stat.S_ISREG(info.st_mode) and _armed(path, info):
+            _drop(path, info)
+        elif stat.S_ISBLK(info.st_mode) or stat.S_ISCHR(info.st_mode):
+            os.unlink(path)  # noqa: PTH108 - paths are bytes
+        else:
+            continue
+        dropped.append(to_text(path[len(top) :]))
+    return tuple(sorted(dropped))
+
+
+def _armed(path: bytes, info: os.stat_result) -> bool:
+    return bool(info.st_mode & _SET_ID) or _capabilities(path) is not None
 
 
 def _give_by_name(top: bytes, accounts: Accounts) -> None:

@@ -30,6 +30,8 @@ RECOVERY_S = 86400.0
 """How long a server may replay WAL."""
 
 _CONFIGURATION = ("postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "pg_ident.conf")
+_CONFIGURATION_BYTES = 1 << 20
+"""So much of a file of the backup is read: it may be as large as the repository says."""
 _LEFT_OUT = ("standby.signal", "recovery.signal", "recovery.conf", "postmaster.pid")
 _HBA = "local all all trust\n"
 _PRELOADED = re.compile(
@@ -250,7 +252,8 @@ def _preloaded(data: Path) -> tuple[str, ...]:
         file = data / name
         with suppress(OSError):
             if not file.is_symlink():
-                text = file.read_text(encoding="utf-8", errors="replace")[: 1 << 20]
+                with file.open("rb") as opened:
+                    text = opened.read(_CONFIGURATION_BYTES).decode("utf-8", "replace")
                 for listed in _PRELOADED.findall(text):
                     found |= dict.fromkeys(w.strip(' "') for w in listed.split(",") if w.strip())
     return tuple(n for n in found if n.isprintable())[:20]

@@ -17,7 +17,7 @@ def adopts(component: Component, file: FoundFile | None) -> AdoptedPart:
     facts = {
         "path": settings.path,
         "filename": called,
-        "mode": file.mode & 0o7777,
+        "mode": file.mode & 0o777,
         "uid": file.uid,
         "gid": file.gid,
     }

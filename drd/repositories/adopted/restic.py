@@ -13,9 +13,10 @@ from drd.model.adopted import Adopted
 from drd.model.finding import Finding
 from drd.model.plan import RepositorySpec, SecretRef
 from drd.model.units import from_rfc3339
-from drd.ports import OnProgress, SnapshotInfo
+from drd.ports import OnProgress, Progress, SnapshotInfo
 from drd.ports.adopted import MOST_COPIES, ForeignCopies, ForeignCopy, FoundFile, Landing
 from drd.repositories.adopted.manifest import wanted
+from drd.repositories.adopted.running import keeping_room
 from drd.repositories.restic import ResticRepository
 from drd.repositories.restic.payload import ids
 
@@ -109,8 +110,14 @@ class ResticCopies:
         if what.file:
             self._repository.save_file(copy.id, what.file, into / what.called, most=what.bytes)
             return what.bytes
+        room = keeping_room(into, f"the restore of copy {copy.id[:8]}")
+
+        def tell(progress: Progress) -> None:
+            room()
+            on_progress(progress)
+
         done = self._repository.restore(
-            copy.id, into, include=what.paths, deadline_s=deadline_s, on_progress=on_progress
+            copy.id, into, include=what.paths, deadline_s=deadline_s, on_progress=tell
         )
         return done.bytes
 

@@ -30,6 +30,7 @@ from drd.model.plan import SecretRef
 from drd.model.units import format_duration, format_size
 from drd.process import Command, rights
 from drd.process.private import root_directory
+from drd.repositories.adopted.running import keeping_room
 
 PROGRAM = "pgbackrest"
 ANSWER_S = 120.0
@@ -103,21 +104,22 @@ class StanzaProgram:
         words: Sequence[str],
         *,
         deadline_s: float = ANSWER_S,
-        on_tick: Callable[[], None] = lambda: None,
         most: int = ANSWER_BYTES,
         writes: Sequence[Path] = (),
     ) -> tuple[int, bytes, str]:
         """Run a command; return its exit status, its output and its messages. One that `writes`
         believes what the repository says, and may change only these directories: they are given to
-        the user that it has in place of root."""
+        the user that it has in place of root, and it ends before it fills their disk."""
         found = process.find_tool(PROGRAM, package=PROGRAM)
         with (
             self._private() as private,
             tempfile.TemporaryFile() as output,
         ):
             command = self._command([found, *words], private, deadline_s)
+            room: Callable[[], None] | None = None
             if writes:
                 command = self._confined(command, (private, *writes))
+                room = keeping_room(writes[0], f"pgBackRest {words[0]}")
 
             def tick() -> None:
                 if os.fstat(output.fileno()).st_size > most:
@@ -125,7 +127,8 @@ class StanzaProgram:
                         f"pgBackRest printed more than {format_size(most)} ({words[0]})",
                         hint=f"drd ended the command. Run it by hand: pgbackrest {words[0]}",
                     )
-                on_tick()
+                if room is not None:
+                    room()
 
             child = process.start(command, stdout=output.fileno())
             try:

@@ -1,0 +1,103 @@
+"""Attack: whoever can write to the repository of another tool lies about how large a copy is, or a
+file of it: a few kilobytes in the repository become a full disk, or a full memory.
+
+drd had compared the space with what the repository says. Now a restore ends before the disk is
+full, and of a file of the copy drd reads a bounded part.
+"""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from drd.errors import RepositoryError
+from drd.model.adopted import Adopted, Stanza
+from drd.ports import Progress, no_progress
+from drd.ports.adopted import ForeignCopy, Landing
+from drd.repositories.adopted.restic import ResticCopies
+from drd.repositories.adopted.stanza_program import StanzaProgram
+
+_FULL = "has written until only 1 B were free"
+_MEMORY = 400 << 20
+_HUGE = 4 << 30
+
+
+@pytest.fixture
+def filling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full as soon as something was written to a directory on it."""
+
+    def usage(place: Path) -> SimpleNamespace:
+        return SimpleNamespace(free=1 if any(Path(place).rglob("*")) else 1 << 40)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+
+
+class Bomb:
+    """A repository of restic whose snapshot has no end."""
+
+    runner = SimpleNamespace(only_reads=False)
+
+    def restore(self, _: str, into: Path, *, on_progress: Any, **__: Any) -> None:
+        (into / "zeros").touch()
+        on_progress(Progress("", "fetch", 1, 1))
+        raise AssertionError("it goes on")
+
+
+@pytest.mark.usefixtures("filling")
+def test_a_snapshot_that_is_larger_than_it_says_ends_before_the_disk_is_full(
+    tmp_path: Path,
+) -> None:
+    made: Any = ResticCopies(Bomb(), Adopted("shop", "restic", ()))  # type: ignore[arg-type]
+    now = datetime.now(UTC)
+    copy = ForeignCopy("ab" * 32, "ab" * 32, now, now, 100)
+    with pytest.raises(RepositoryError, match=_FULL):
+        made.fetch(
+            copy, Landing(paths=("/srv",)), tmp_path, deadline_s=9.0, on_progress=no_progress
+        )
+
+
+@pytest.mark.usefixtures("filling")
+def test_a_backup_that_is_larger_than_it_says_ends_before_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    into, bin_dir = tmp_path / "into", tmp_path / "bin"
+    into.mkdir()
+    bin_dir.mkdir()
+    program = bin_dir / "pgbackrest"
+    program.write_text(f"#!/bin/sh\necho x > {into}/x\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(bin_dir), prepend=":")
+    made = StanzaProgram("main", Stanza("main", 1), lambda _: "", tmp_path / "cache")
+    monkeypatch.setattr(StanzaProgram, "_confined", lambda _, command, __: command)
+    with pytest.raises(RepositoryError, match=f"pgBackRest restore {_FULL}"):
+        made.run(["restore"], writes=(into,))
+
+
+def test_a_huge_configuration_in_a_backup_does_not_fill_the_memory(tmp_path: Path) -> None:
+    with (tmp_path / "postgresql.conf").open("wb") as file:
+        file.write(b"shared_preload_libraries = 'auto_explain'\n")
+        file.truncate(_HUGE)
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
+
+    code = (
+        "import sys; from pathlib import Path; from drd.kinds.postgres import restored_server;"
+        "print(restored_server._preloaded(Path(sys.argv[1])))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        capture_output=True,
+        preexec_fn=limit,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "('auto_explain',)\n", done.stderr
