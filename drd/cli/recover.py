@@ -274,15 +274,18 @@ def _print(
 
 
 def _how_on(outcome: RecoveryOutcome) -> str:
-    """Return what is left to do: a step that fails at every retry can be skipped."""
+    """Return what is left to do: a step that fails at every retry can be skipped, but not checks of
+    data that was not restored."""
     run, states = outcome.evidence.run, outcome.outcome.states
-    named = {step.name for step in outcome.restoration.plan.runbook if step.kind != "restore"}
-    failed = next((n for n, s in states.items() if s is StepState.FAILED and n in named), None)
-    if failed is None:
+    kinds = {step.name: step.kind for step in outcome.restoration.plan.runbook}
+    failed = [name for name, state in states.items() if state is StepState.FAILED]
+    restores = [name for name in failed if kinds.get(name) == "restore"]
+    others = [name for name in failed if kinds.get(name, "restore") != "restore"]
+    if restores or not others:
         return f"not recovered. Continue: drd resume {run}"
     return (
-        f"not recovered. To try {failed} again: `drd resume {run}`. To continue without {failed}: "
-        f"`drd skip {run} {failed} --why TEXT`, then `drd resume {run}`"
+        f"not recovered. To try {others[0]} again: `drd resume {run}`. To continue without "
+        f"{others[0]}: `drd skip {run} {others[0]} --why TEXT`, then `drd resume {run}`"
     )
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Protocol
 
 from drd.model.restored import Usage
-from drd.process.open_files import FileUser, users_of
+from drd.process.open_files import REMOVED, FileUser, users_of
 
 _MUST_END = "this program must end before drd replaces the file"
 _GOES_ON = "a program that has these files open uses the old files until you restart the program"
+_IS_LOST = "what a program writes into a removed file is lost, until you restart the program"
 
 
 class ReplacedWay(Protocol):
@@ -28,14 +29,16 @@ def usage(
 ) -> list[Usage]:
     """Return who has the targets open, or what a run has already replaced there. The process
     `holder` must end before the first target is replaced; 0 if its number is unknown."""
-    targets = {way.target: _names(way.target, companions, ("",)) for way in ways}
-    former = {way.before: _names(way.before, companions, ("", _GONE)) for way in ways}
-    users = users_of(n for names in (*targets.values(), *former.values()) for n in names)
+    targets = {str(way.target): _names(way.target, companions, ("",)) for way in ways}
+    removed = {f"{way.target} (removed)": _names(way.target, (), (REMOVED,)) for way in ways}
+    former = {str(way.before): _names(way.before, companions, ("", REMOVED)) for way in ways}
+    every = (targets, removed, former)
+    users = users_of(name for places in every for names in places.values() for name in names)
     found = [
-        _usage(str(place), seen, effect=None if is_former else _GOES_ON, former=is_former)
-        for places, is_former in ((former, True), (targets, False))
-        for place, names in places.items()
-        if (seen := _of(users, names, holder if not is_former else None))
+        _usage(what, seen, effect=effect, former=places is not targets)
+        for places, effect in ((former, None), (removed, _IS_LOST), (targets, _GOES_ON))
+        for what, names in places.items()
+        if (seen := _of(users, names, holder if places is targets else None))
     ]
     if holder is not None:
         users_now, what = [FileUser.of(holder)], str(ways[0].target)
@@ -60,10 +63,6 @@ def _of(
     """Return the processes that use one of these names, each once, without the one `apart`."""
     seen = {u.pid: u for name in names for u in users[name] if u.pid != apart}
     return list(seen.values())
-
-
-_GONE = " (deleted)"
-"""What the kernel appends to the path of a removed file."""
 
 
 def _usage(

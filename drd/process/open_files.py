@@ -14,7 +14,8 @@ from drd.model.text import escaped
 from drd.process import rights
 
 _GENERATIONS = 16
-_REMOVED = " (deleted)"
+REMOVED = " (deleted)"
+"""What the kernel appends to the path of an open file that was removed."""
 _SERVICE = re.compile(r"[A-Za-z0-9:_.@\\-]+\.service")
 """The name of a unit, as systemd.unit(5) allows it."""
 
@@ -44,7 +45,9 @@ class FileUser:
 def users_of(paths: Iterable[Path]) -> dict[Path, list[FileUser]]:
     """Return, for each of these paths, the other processes that have this file open, or a file
     below this directory. Of two paths, one of which is inside the other, only the inner one counts.
-    Children of this process do not count. It looks once at all processes of the host."""
+    A path with `REMOVED` at its end stands for removed files there that are open: those whose path
+    leads to another file now, and all of them if the path itself is gone. Children of this process
+    do not count. It looks once at all processes of the host."""
     wanted = {os.fspath(path): path for path in paths}
     same = {p: info for p in wanted if (info := _stat(p)) is not None}
     users: dict[Path, list[FileUser]] = {path: [] for path in wanted.values()}
@@ -93,7 +96,7 @@ def unit_of(pid: int) -> str:
 def _is_here(pid: int, number: str, path: str) -> bool:
     """Return whether an open file is the one that this path leads to here: in namespaces of its own
     a process has other files by the same names. A removed file has no path to compare."""
-    if path.endswith(_REMOVED):
+    if path.endswith(REMOVED):
         return True
     with suppress(OSError):
         return os.path.samestat(os.stat(f"/proc/{pid}/fd/{number}"), os.stat(path))  # noqa: PTH116
@@ -136,12 +139,18 @@ def _descriptors(pid: int) -> Iterator[tuple[str, str]]:
 
 def _innermost(path: str, wanted: Mapping[str, Path]) -> str | None:
     """Return the path itself or the nearest directory above it, of those that are wanted."""
-    while path not in wanted:
-        above = path.rpartition("/")[0]
-        if not above:
-            return "/" if "/" in wanted else None
-        path = above
-    return path
+    former = path.removesuffix(REMOVED)
+    is_replaced = former != path and os.path.lexists(former)
+    at = former
+    while True:
+        removed = f"{at}{REMOVED}"
+        if former != path and removed in wanted and (is_replaced or not os.path.lexists(at)):
+            return removed
+        if at in wanted and (at != former or former == path):
+            return at
+        if at == "/":
+            return None
+        at = at.rpartition("/")[0] or "/"
 
 
 def _is_ours(pid: int) -> bool:

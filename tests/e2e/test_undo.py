@@ -233,13 +233,15 @@ def test_a_database_in_use_is_not_replaced(site: Site) -> None:
         try:
             assert holder.stdout is not None
             assert holder.stdout.readline()
-            refused = site.drd(*OVER, code=1)
-            assert (
-                f"(process {holder.pid}): this program must end before drd replaces the "
-                "file\nremedy: stop the programs that use the data before the recovery, and "
-                "start them again afterwards. Or add steps `stop` and `start` to the runbook "
-                "of the plan, which do both\n"
-            ) in refused.err
+            for more in ((), ("--dry-run",)):
+                refused = site.drd(*OVER, *more, code=1)
+                assert (
+                    f"(process {holder.pid}): this program must end before drd replaces the "
+                    "file\n     drd changed no data.\nHINT: stop the programs that use the data "
+                    "before the recovery, and start them again afterwards. Or add steps `stop` and "
+                    "`start` to the runbook of the plan, which do both\n"
+                ) in refused.err
+
             assert orders(site.base / "shop.db") == 1500
         finally:
             holder.kill()

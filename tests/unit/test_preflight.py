@@ -220,6 +220,31 @@ def test_a_live_application_is_named_with_what_to_do(world: World, plan: Recover
     )
 
 
+def test_a_program_that_must_end_first_blocks_unless_a_step_could_end_it(
+    world: World, plan: RecoveryPlan
+) -> None:
+    used = Usage(what="/srv/x", by=("web (process 7)",), effect="it must end", blocks=True)
+    place = cast(NamedDestination, Place(used=[used]))
+
+    def found(*steps: Step, only: tuple[str, ...] = ()) -> Finding:
+        book = (*steps, Step("back", "restore", ("conf", "data")))
+        request = replace(plan.request, components=only)
+        with_steps = replace(plan, plan=replace(plan.plan, runbook=book), request=request)
+        (finding,) = findings(with_steps, "conf", place, plan.point.components[0])
+        return finding
+
+    assert found().severity == "error"
+    assert found(Step("call", "manual")).severity == "warning"
+    stop = Step("stop-web", "stop", service=Service("stop", unit="web.service"))
+    assert found(stop).severity == "warning"
+    alone = found(stop, only=("conf",))
+    assert alone.severity == "error"
+    assert alone.remedy == (
+        "stop the programs that use the data before the recovery, and start them again afterwards. "
+        "This recovery leaves out step stop-web of the runbook: only conf was requested"
+    )
+
+
 def test_all_blockers_are_raised_together(world: World, plan: RecoveryPlan) -> None:
     waiting = prefetch(world, plan)
     with pytest.raises(TargetError) as caught:

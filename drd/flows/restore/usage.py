@@ -5,16 +5,16 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from drd.extension_faults import attributed
 from drd.flows.restore.recovery_plan import RecoveryPlan
-from drd.model.finding import Finding
+from drd.model.finding import Finding, Severity
 from drd.model.finding_codes import IN_USE
 from drd.model.restored import Usage
-from drd.model.runbook import before
+from drd.model.runbook import LOOKING, before
 from drd.model.snapshot import ComponentSnapshot
-from drd.model.text import either
+from drd.model.text import either, some
 from drd.ports import NamedDestination
 from drd.registry import KINDS
 
@@ -38,10 +38,12 @@ def in_use(name: str, destination: NamedDestination, snapshot: ComponentSnapshot
 def findings(
     plan: RecoveryPlan, name: str, destination: NamedDestination, snapshot: ComponentSnapshot
 ) -> Iterator[Finding]:
-    """Return the warnings about those who use what the recovery would replace."""
+    """Return what to know about those who use what the recovery would replace: an error for those
+    who must end first, if no step comes before the restore that could end them."""
+    earlier = _earlier(plan, name)
     for usage in in_use(name, destination, snapshot):
-        remedy = _remedy(usage, _stopping(plan, name))
-        yield Finding(IN_USE, "warning", name, _text(usage), remedy)
+        severity: Severity = "error" if usage.blocks and not earlier.can_end else "warning"
+        yield Finding(IN_USE, severity, name, _text(usage), _remedy(usage, earlier))
 
 
 def blocking(
@@ -50,39 +52,54 @@ def blocking(
     """Return the warnings about those who must end before drd replaces anything there."""
     for usage in in_use(name, destination, snapshot):
         if usage.blocks:
-            yield Finding(IN_USE, "warning", name, _text(usage), _remedy(usage, ()))
+            yield Finding(IN_USE, "warning", name, _text(usage), _remedy(usage, _Earlier()))
 
 
 def _text(usage: Usage) -> str:
     return f"{usage.words}: {usage.effect}" if usage.effect else usage.words
 
 
-def _stopping(plan: RecoveryPlan, name: str) -> tuple[str, ...]:
-    """Return the steps of the runbook that stop something before the component is restored."""
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """What the runbook does before it restores a component: its steps `stopping` services, whether
+    any step `can_end` programs, and the stops that are left out, with the reason."""
+
+    stopping: tuple[str, ...] = ()
+    can_end: bool = False
+    left_out: tuple[str, ...] = ()
+    why: str = ""
+
+
+def _earlier(plan: RecoveryPlan, name: str) -> _Earlier:
     steps = plan.plan.runbook
-    earlier = before(steps)
     first = next((s.name for s in steps if s.kind == "restore" and name in s.subjects), None)
-    return tuple(
-        s.name
-        for s in steps
-        if s.service is not None
-        and s.service.does == "stop"
-        and first is not None
-        and s.name in earlier[first]
-        and plan.left_out(s) is None
+    names = before(steps)[first] if first is not None else frozenset()
+    others = [s for s in steps if s.name in names and s.kind not in LOOKING]
+    absent = {s.name: why for s in others if (why := plan.left_out(s)) is not None}
+    stops = [s.name for s in others if s.service is not None and s.service.does == "stop"]
+    return _Earlier(
+        stopping=tuple(n for n in stops if n not in absent),
+        can_end=len(absent) < len(others),
+        left_out=tuple(n for n in stops if n in absent),
+        why=next((absent[n] for n in stops if n in absent), ""),
     )
 
 
-def _remedy(usage: Usage, stopping: tuple[str, ...]) -> str:
-    if stopping:
+def _remedy(usage: Usage, earlier: _Earlier) -> str:
+    if earlier.stopping:
         return (
-            f"check that step {either(stopping)} of the runbook stops the programs that use the "
-            "data, before the restore"
+            f"check that step {either(earlier.stopping)} of the runbook stops the programs that "
+            "use the data, before the restore"
         )
     units = shlex.join(usage.units)
     stop, start = (f"`systemctl {verb} {units}`" if units else "" for verb in ("stop", "start"))
-    return (
+    by_hand = (
         f"{stop or 'stop the programs that use the data'} before the recovery, and "
-        f"{start or 'start them again'} afterwards. Or add steps `stop` and `start` to the "
-        "runbook of the plan, which do both"
+        f"{start or 'start them again'} afterwards"
     )
+    if earlier.left_out:
+        return (
+            f"{by_hand}. This recovery leaves out step {some(earlier.left_out)} of the runbook: "
+            f"{earlier.why}"
+        )
+    return f"{by_hand}. Or add steps `stop` and `start` to the runbook of the plan, which do both"
