@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TextIO
 
 from drd.cli import plan_stanza
-from drd.config.adopted_starter import FoundCopies, adopted_starter
+from drd.config.adopted_starter import FoundCopies, FoundDatabase, FoundFiles, adopted_starter
 from drd.config.daemon import DaemonSettings
 from drd.config.starter import Starter
 from drd.errors import UsageError
@@ -16,7 +17,9 @@ from drd.model.malformed import Malformed
 from drd.model.plan import RepositorySpec, SecretRef
 from drd.model.text import counted
 from drd.model.units import format_time
-from drd.repositories.adopted.survey import Survey, survey
+from drd.ports.dumps import FirstChecks, FirstChecksOf
+from drd.registry import KINDS
+from drd.repositories.adopted.survey import FoundFile, Survey, survey
 from drd.repositories.restic import ResticRepository
 from drd.secrets import CREDENTIALS, resolve
 
@@ -36,13 +39,25 @@ def adopted(args: argparse.Namespace, name: str, settings: DaemonSettings) -> tu
     spec = RepositorySpec("theirs", url, SecretRef("file", password))
     repository = ResticRepository(spec, cache_dir=settings.cache_dir, resolve=resolve)
     seen = survey(repository, args.host)
-    found = FoundCopies(url, password, seen.host, seen.dumps, seen.sqlite, seen.others)
-    if not (found.dumps or found.sqlite or found.others):
+    databases = [_database(found) for found in seen.databases]
+    others = [FoundFiles(path, one.path, one.files) for path, one in seen.others.items()]
+    if not (databases or others):
         raise UsageError(
             f"the newest copy in {url} has no file",
             hint="choose the copies of another host: --host NAME",
         )
+    found = FoundCopies(url, password, seen.host, databases, others)
     return adopted_starter(name, found), _seen(seen)
+
+
+def _database(found: FoundFile) -> FoundDatabase:
+    spec = KINDS[found.kind]
+    is_file = spec.plain_copies and "path" in spec.settings.model_fields
+    if found.dump is not None:
+        checks = FirstChecks(found.dump.checks, found.dump.suggested)
+        return FoundDatabase(found.path, found.kind, found.dump.keys, checks, is_file)
+    ask: FirstChecksOf = resolve_name(spec.first_checks)
+    return FoundDatabase(found.path, found.kind, (), ask(None), is_file)
 
 
 def _dumps_in(url: str) -> str:
@@ -67,6 +82,7 @@ def _seen(seen: Survey) -> str:
     return (
         f"{copies} of host {seen.host}, the newest of {format_time(seen.made_at, seconds=True)}, "
         f"of {', '.join(seen.paths)}"
+        + "".join(f". {path} in it is cut off: {why}" for path, why in seen.cut_off.items())
     )
 
 

@@ -9,6 +9,7 @@ from configparser import ConfigParser
 from configparser import Error as NoConfiguration
 from dataclasses import dataclass, replace
 from pathlib import Path
+from pkgutil import resolve_name
 
 from drd.config.stanza_starter import FoundStanza, stanza_starter
 from drd.config.starter import Starter
@@ -17,6 +18,8 @@ from drd.model.adopted import Stanza
 from drd.model.plan import SecretRef
 from drd.model.text import counted
 from drd.model.units import format_time
+from drd.ports.dumps import FirstChecks, FirstChecksOf, ServerPlace
+from drd.registry import KINDS
 from drd.repositories.adopted.pgbackrest import StanzaCopies
 from drd.repositories.adopted.stanza_program import StanzaProgram
 from drd.secrets import resolve
@@ -88,9 +91,15 @@ def stanza_plan(name: str, what: Asked, cache: Path) -> tuple[Starter, str]:
         if not config:
             config = {"credential": _CREDENTIAL}
             credentials.append((_CREDENTIAL, f"a copy of {what.config}"))
+    checks = {
+        name: _checks(name, of_stanza, str(reader.system(newest))) for name in databases[:_MOST]
+    }
+    filled = [name for name in checks if not checks[name].is_empty] or list(checks)
     found = FoundStanza(
         stanza.name,
-        databases[:_MOST],
+        filled,
+        [name for name in checks if name not in filled],
+        checks,
         config,
         {"repo1-path": str(what.directory)} if what.directory is not None else {},
         {_PLACE[key]: of_stanza[key] for key in _PLACE if of_stanza.get(key)},
@@ -100,9 +109,21 @@ def stanza_plan(name: str, what: Asked, cache: Path) -> tuple[Starter, str]:
     seen = (
         f"{counted(len(backups), 'backup')} of stanza {stanza.name}, WAL up to "
         f"{format_time(newest.data_time, seconds=True)}, {counted(len(databases), 'database')}: "
-        f"{', '.join(found.databases)}"
+        f"{', '.join(checks)}"
     )
     return stanza_starter(name, found, credentials), seen
+
+
+def _checks(database: str, of_stanza: Mapping[str, str], system: str) -> FirstChecks:
+    """Ask the server, if it runs on this host, what can be checked in a database."""
+    (spec,) = (spec for spec in KINDS if spec.adopts_server)
+    ask: FirstChecksOf = resolve_name(spec.first_checks)
+    if "pg1-host" in of_stanza:
+        return ask(None)
+    port = of_stanza.get("pg1-port", "5432")
+    directory = of_stanza.get("pg1-socket-path", "/var/run/postgresql")
+    number = int(port) if port.isdecimal() else 0
+    return ask(ServerPlace(database, directory, number, system, of_stanza.get("pg1-user", "")))
 
 
 def _usual() -> Path:

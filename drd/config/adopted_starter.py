@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Any, NamedTuple
 
 from drd.config.problems import as_name
 from drd.config.starter import Starter, bucket_keys
 from drd.config.writing import inline
-from drd.model.first_checks import has_data
+from drd.model.first_checks import has_data, has_files
 from drd.model.location import is_s3
 from drd.model.plan import OWN_COMPONENT
+from drd.ports.dumps import FirstChecks
+
+
+class FoundDatabase(NamedTuple):
+    """A dump or file of a database in a copy, and with which checks a plan begins for it; `keys`
+    are those that a look into it gave, with `#` for a comment. `is_file`: the service may have the
+    file itself at this path."""
+
+    path: str
+    kind: str
+    keys: Sequence[tuple[str, Any]]
+    checks: FirstChecks
+    is_file: bool
+
+
+class FoundFiles(NamedTuple):
+    """A path that has other files: one of them, and their number."""
+
+    path: str
+    sample: str
+    files: int
 
 
 @dataclass(frozen=True, slots=True)
 class FoundCopies:
-    """What a repository of restic holds. `others` has a file of each path that has other files than
-    dumps. `password` is the file that opens the repository."""
+    """What a repository of restic holds. `password` is the file that opens the repository."""
 
     url: str
     password: str
     host: str
-    dumps: Sequence[str]
-    sqlite: Sequence[str]
-    others: dict[str, str]
+    databases: Sequence[FoundDatabase]
+    others: Sequence[FoundFiles]
 
 
 @dataclass(slots=True)
@@ -34,8 +54,8 @@ class _Writer:
     taken: set[str] = field(default_factory=lambda: {OWN_COMPONENT, "manifest"})
     credentials: list[tuple[str, str]] = field(default_factory=list)
     components: list[tuple[str, str, str]] = field(default_factory=list)
-    checks: list[dict[str, object]] = field(default_factory=list)
-    comments: list[str] = field(default_factory=list)
+    checks: list[dict[str, Any]] = field(default_factory=list)
+    suggested: list[dict[str, Any]] = field(default_factory=list)
 
     def lines(self) -> Iterator[str]:
         found = self.found
@@ -66,65 +86,43 @@ class _Writer:
         yield "# From a first look to proof: replace these by queries whose answers you know."
         yield "checks:"
         yield from (f"  - {inline(check)}" for check in self.checks)
-        yield from self.comments
+        if self.suggested:
+            yield "# If somebody writes there in every interval between two copies:"
+            yield from (f"#  - {inline(check)}" for check in self.suggested)
         yield ""
         yield "drill: {every: 7d}"
 
     def _components(self) -> Iterator[str]:
-        for path in self.found.dumps:
-            name = self._free(PurePosixPath(path).stem, "database")
-            database = inline(f"postgresql:///{as_name(PurePosixPath(path).stem) or 'postgres'}")
+        for found in self.found.databases:
+            name = self._free(PurePosixPath(found.path).stem, "database")
             yield f"  {name}:"
-            yield "    kind: postgres"
-            yield "    # The database of the dump. A drill does not connect to it."
-            yield f"    dsn: {database}"
-            yield f"    copied_as: {inline(path)}"
-            self.components.append((name, "postgres", path))
-            query = "select count(*) from pg_stat_user_tables"
-            self._sql(name, "tables", query)
-        for path in self.found.sqlite:
-            name = self._free(PurePosixPath(path).stem, "database")
-            yield f"  {name}:"
-            yield "    kind: sqlite"
-            yield "    # If this is a dump: write here where the service has the file, and the path"
-            yield f"    # of the dump as copied_as: {inline(path)}"
-            yield f"    path: {inline(path)}"
-            self.components.append((name, "sqlite", path))
-            self._sql(name, "tables", "select count(*) from sqlite_master where type = 'table'")
-        for path, sample in self.found.others.items():
-            name = self._free(PurePosixPath(path).name, "files")
+            for key, value in _keys(found):
+                yield f"    # {value}" if key == "#" else f"    {key}: {inline(value)}"
+            self.components.append((name, found.kind, found.path))
+            self.checks += [self._check(check, name) for check in found.checks.checks]
+            if found.checks.suggested is not None:
+                self.suggested.append(self._check(found.checks.suggested, name))
+        for files in self.found.others:
+            name = self._free(PurePosixPath(files.path).name, "files")
             yield f"  {name}:"
             yield "    kind: files"
-            yield f"    paths: [{inline(path)}]"
-            self.components.append((name, "files", path))
-            run = ["sh", "-c", has_data(sample)]
-            self.checks.append(
-                {
-                    "name": f"{name}: a file is there",
-                    "kind": "command",
-                    "component": name,
-                    "run": run,
-                }
-            )
+            yield f"    paths: [{inline(files.path)}]"
+            self.components.append((name, "files", files.path))
+            self._files(name, files)
 
-    def _sql(self, name: str, what: str, query: str) -> None:
-        self.checks.append(
-            {
-                "name": f"{name}: there are {what}",
-                "kind": "sql",
-                "component": name,
-                "query": query,
-                "expect": "> 0",
-            }
-        )
-        if not self.comments:
-            self.comments = [
-                "#  - name: the newest order is recent",
-                "#    kind: sql",
-                f"#    component: {inline(name)}",
-                "#    query: select max(created_at) from orders",
-                "#    expect: within rpo",
-            ]
+    def _files(self, name: str, files: FoundFiles) -> None:
+        scripts = {"the largest file is there": has_data(files.sample)}
+        least = files.files * 9 // 10  # a later copy may have fewer
+        if least > 1:
+            scripts[f"there are at least {least} files"] = has_files([files.path], least)
+        for said, script in scripts.items():
+            check = {"name": said, "kind": "command", "run": ["sh", "-c", script]}
+            self.checks.append(self._check(check, name))
+
+    def _check(self, check: Mapping[str, Any], component: str) -> dict[str, Any]:
+        rest = {key: value for key, value in check.items() if key not in ("name", "kind")}
+        name, kind = f"{component}: {check['name']}", check["kind"]
+        return {"name": name, "kind": kind, "component": component, **rest}
 
     def _free(self, wish: str, fallback: str) -> str:
         base = as_name(wish)[:36] or fallback
@@ -134,6 +132,22 @@ class _Writer:
             name = f"{base}-{number}"
         self.taken.add(name)
         return name
+
+
+def _keys(found: FoundDatabase) -> Iterator[tuple[str, Any]]:
+    path = found.path
+    yield "kind", found.kind
+    if found.is_file:
+        yield "#", "If this is a dump: write here where the service has the file, and the path"
+        yield "#", f"of the dump as copied_as: {inline(path)}"
+        yield "path", path
+        return
+    if found.keys:
+        yield from (row for row in found.keys if row[0] != "kind")
+    else:
+        yield "#", "The database of the dump. A drill does not connect to it."
+        yield "dsn", f"postgresql:///{as_name(PurePosixPath(path).stem) or 'postgres'}"
+    yield "copied_as", path
 
 
 def adopted_starter(name: str, found: FoundCopies) -> Starter:

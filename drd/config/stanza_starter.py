@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from drd.config.problems import as_name
 from drd.config.starter import Starter
 from drd.config.writing import inline
 from drd.model.plan import OWN_COMPONENT
+from drd.ports.dumps import FirstChecks
 
 MOST_COMPONENTS = 3
 """So many databases become components: a drill restores the server once for each."""
@@ -18,10 +20,13 @@ MOST_COMPONENTS = 3
 class FoundStanza:
     """What a stanza holds. `config` is the reference of its configuration, or `options` are what
     pgBackRest needs; `place` are the keywords of a connection to its server; `keeps` is the rule of
-    retention that its configuration has."""
+    retention that its configuration has. `checks` are those of each database; those that
+    are `empty` need none."""
 
     name: str
     databases: Sequence[str]
+    empty: Sequence[str]
+    checks: Mapping[str, FirstChecks]
     config: Mapping[str, str]
     options: Mapping[str, str]
     place: Mapping[str, str]
@@ -69,25 +74,31 @@ class _Writer:
         yield ""
         yield "# From a first look to proof: replace these by queries whose answers you know."
         yield "checks:"
-        for name, _, _ in self.components:
-            query = "select count(*) from pg_stat_user_tables"
-            said = {"name": f"{name}: there are tables", "kind": "sql", "component": name}
-            yield f"  - {inline({**said, 'query': query, 'expect': '> 0'})}"
-        first = self.components[0][0]
-        for name, query, expect in _LADDER:
-            yield f"#  - name: {name}"
-            yield "#    kind: sql"
-            yield f"#    component: {inline(first)}"
-            yield f"#    query: {query}"
-            yield f"#    expect: {expect}"
+        for name, _, database in self.components:
+            for check in self.found.checks[database].checks:
+                yield f"  - {inline(_named(check, name))}"
+        yield from self._suggested()
         yield ""
         yield "drill: {every: 7d}"
+
+    def _suggested(self) -> Iterator[str]:
+        """Yield checks that need somebody who knows the data, as comments."""
+        known = [(n, self.found.checks[d].suggested) for n, _, d in self.components]
+        checks = [_named(check, name) for name, check in known if check is not None]
+        if checks:
+            yield "# If somebody writes there in every hour:"
+        else:
+            first = self.components[0][0]
+            checks = [{**check, "component": first} for check in _LADDER]
+        yield from (f"#  - {inline(check)}" for check in checks)
 
     def _components(self) -> Iterator[str]:
         taken = {OWN_COMPONENT, "manifest"}
         where = "&".join(f"{key}={value}" for key, value in self.found.place.items())
         if left := self.found.databases[MOST_COMPONENTS:]:
             yield f"  # Not here: {inline(list(left))}"
+        if self.found.empty:
+            yield f"  # Not here, because no table has rows: {inline(list(self.found.empty))}"
         for database in self.found.databases[:MOST_COMPONENTS]:
             name = base = as_name(database)[:36] or "database"
             number = 1
@@ -103,10 +114,27 @@ class _Writer:
             self.components.append((name, "postgres", database))
 
 
-_LADDER = (
-    ("there are orders", "select count(*) from orders", '"> 0"'),
-    ("the newest order is recent", "select max(created_at) from orders", "within rpo"),
+_LADDER: tuple[Mapping[str, Any], ...] = (
+    {
+        "name": "there are orders",
+        "kind": "sql",
+        "query": "select count(*) from orders",
+        "expect": "> 0",
+    },
+    {
+        "name": "the newest order is recent",
+        "kind": "sql",
+        "query": "select max(created_at) from orders",
+        "expect": "within rpo",
+    },
 )
+
+
+def _named(check: Mapping[str, Any], component: str) -> dict[str, Any]:
+    """Return a check of one component: several may have tables of the same name."""
+    name, kind = f"{component}: {check['name']}", check["kind"]
+    rest = {key: value for key, value in check.items() if key not in ("name", "kind")}
+    return {"name": name, "kind": kind, "component": component, **rest}
 
 
 def _quoted(name: str) -> str:

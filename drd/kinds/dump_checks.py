@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -13,6 +14,31 @@ def tables_in_words(names: list[str]) -> str:
     return f"{counted(len(names), 'table')}: {some(names, 4)}" if names else "no table"
 
 
+_RESERVED = frozenset(
+    re.findall(
+        r"\w+",
+        "add all alter analyse analyze and any array as asc asymmetric authorization "
+        "autoincrement between binary both case cast check collate collation column commit "
+        "concurrently constraint create cross current_catalog current_date current_role "
+        "current_schema current_time current_timestamp current_user default deferrable delete "
+        "desc distinct do drop else end escape except exists false fetch for foreign freeze from "
+        "full grant group having ilike in index initially inner insert intersect into is isnull "
+        "join lateral leading left like limit localtime localtimestamp natural not nothing "
+        "notnull null offset on only or order outer overlaps placing primary references returning "
+        "right select session_user set similar some symmetric system_user table tablesample then "
+        "to trailing transaction true union unique update user using values variadic verbose when "
+        "where window with ",
+    )
+)
+"""Words that name no table in PostgreSQL or SQLite unless they are quoted. `select count(*) from
+user` is a query in PostgreSQL, of a function, and always counts one row."""
+
+
+def needs_no_quotes(name: str) -> bool:
+    """Return whether a name of small letters means itself in SQL."""
+    return bool(re.fullmatch(r"[a-z_][a-z0-9_]*", name)) and name not in _RESERVED
+
+
 def table_checks(
     tables: int, query: str, with_rows: Iterable[tuple[str, str]]
 ) -> Iterator[Mapping[str, Any]]:
@@ -21,8 +47,13 @@ def table_checks(
     said = f"all {tables} tables are restored" if tables > 1 else "the table is restored"
     yield {"name": said, "kind": "sql", "query": query, "expect": f">= {max(tables, 1)}"}
     for name, sql in with_rows:
-        counting = f"select count(*) from {sql}"  # noqa: S608 - for a plan
-        yield {"name": f"{name} has rows", "kind": "sql", "query": counting, "expect": "> 0"}
+        yield rows_of(name, sql)
+
+
+def rows_of(name: str, sql: str) -> Mapping[str, Any]:
+    """Return a check that a table has rows: its name, and its name in SQL."""
+    counting = f"select count(*) from {sql}"  # noqa: S608 - for a plan
+    return {"name": f"{name} has rows", "kind": "sql", "query": counting, "expect": "> 0"}
 
 
 def recent(name: str, sql: str, column: str) -> Mapping[str, Any]:

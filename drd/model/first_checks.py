@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from shlex import quote
 
 
@@ -10,3 +11,10 @@ def has_data(path: str) -> str:
     leads to outside of the restored data is looked for within it."""
     inside = quote(f"./{path.lstrip('/')}")
     return f'cd "$DRD_PATH" && head -c1 "./$(realpath --relative-base=. {inside})" | grep -q ""'
+
+
+def has_files(paths: Iterable[str], least: int) -> str:
+    """Return a shell script that succeeds if there are so many files at these paths below
+    `$DRD_PATH`. In a recovery in place, `$DRD_PATH` may be the root of the host."""
+    below = " ".join(quote(f".{path}") for path in paths)
+    return f'cd "$DRD_PATH" && test "$(find {below} -type f | wc -l)" -ge {least}'

@@ -42,3 +42,30 @@ class RecognisesOf(Protocol):
     def __call__(self, file: DumpFile) -> FoundDump | None:
         """Return None if it is no dump of this kind. Raises NotSupported for one that this kind
         recognises, but cannot restore."""
+
+
+class ServerPlace(NamedTuple):
+    """A database of a running server of this host: where its socket is, and as whom to connect,
+    empty for the user of the operating system. `system` is the server's own id."""
+
+    database: str
+    directory: str
+    port: int
+    system: str
+    user: str = ""
+
+
+class FirstChecks(NamedTuple):
+    """Checks of a component of a new plan, as in `FoundDump`. `is_empty`: the running server says
+    that the database has no rows."""
+
+    checks: Sequence[Mapping[str, Any]]
+    suggested: Mapping[str, Any] | None = None
+    is_empty: bool = False
+
+
+class FirstChecksOf(Protocol):
+    """The function that `KindSpec.first_checks` names."""
+
+    def __call__(self, place: ServerPlace | None) -> FirstChecks:
+        """Without a place, or if nobody answers there: what can be checked in any database."""

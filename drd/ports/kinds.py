@@ -203,7 +203,7 @@ class KindSpec:
     alone do not say it. With `plain_copies`, a plain copy of its `paths` is such a copy.
     `for_backups` are keys that a component needs unless another tool makes its copies. `recognises`
     is the function that recognises a dump of the kind by its content, for a new plan
-    (`RecognisesOf`).
+    (`RecognisesOf`), and `first_checks` gives such a plan checks without a dump (`FirstChecksOf`).
     """
 
     name: str
@@ -243,6 +243,7 @@ class KindSpec:
     plain_copies: bool = True
     for_backups: tuple[str, ...] = ()
     recognises: str = ""
+    first_checks: str = ""
 
     def open(self) -> Any:
         """Import the adapter, and return an instance."""

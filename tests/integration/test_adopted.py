@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import sqlite3
@@ -467,3 +468,50 @@ def test_plan_new_adopt_writes_a_plan_whose_drill_passes(
     }  # fmt: skip
     assert site.drilled(plan).evidence.result == "passed"
     assert site.contents() == before
+
+
+def test_plan_new_adopt_looks_into_the_files_of_the_newest_copy_and_checks_their_rows(
+    site: Site, postgres: PostgresServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dumps = site.base / "dumps"
+    postgres.execute("create database adopted_rows")
+    try:
+        postgres.execute(
+            'create table "user" as select n as id, now() as made_at from generate_series(1, 5) n',
+            "adopted_rows",
+        )
+        words = [postgres.bin_dir / "pg_dump", "-Fc", postgres.dsn("adopted_rows")]
+        (dumps / "shop.backup").write_bytes(
+            subprocess.run(words, check=True, capture_output=True).stdout
+        )
+    finally:
+        postgres.execute("drop database adopted_rows with (force)")
+    sql = b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE a (x);\n"
+    (dumps / "people.sql.gz").write_bytes(gzip.compress(sql + b"COMMIT;\n"))
+    (dumps / "half.sql.gz").write_bytes(gzip.compress(sql))
+    for n in range(10):
+        (site.base / f"app/{n}.conf").write_text(f"{n}\n" * (n + 1))
+    site.copy()
+    words = ["--config", f"{site.base}/drd.yaml", "plan", "new", "--name", "theirs"]
+    words += ["--adopt", f"{site.base}/theirs", "--password-file", f"{site.base}/password"]
+    assert main(words) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"{dumps}/half.sql.gz in it is cut off: a dump of SQLite ends with" in said
+    plan = site.app.plans.load("theirs")
+    assert {(c.name, c.kind) for c in plan.components.values()} == {
+        ("orders", "sqlite"), ("shop", "postgres"), ("people-sql", "command"), ("app", "files")
+    }  # fmt: skip
+    text = (site.base / "plans/theirs.yaml").read_text()
+    assert "dsn: postgresql:///adopted_rows" in text
+    assert 'select max("made_at") from "user"' in text
+    evidence = site.drilled(plan).evidence
+    assert evidence.result == "passed"
+    assert [c.name for c in evidence.checks] == [
+        "orders: the table is restored",
+        "orders: orders has rows",
+        "people-sql: there are tables",
+        "shop: the table is restored",
+        'shop: "user" has rows',
+        "app: the largest file is there",
+        "app: there are at least 9 files",
+    ]

@@ -498,10 +498,17 @@ def test_plan_new_adopt_writes_a_plan_for_a_stanza_whose_drill_passes(
     said = capsys.readouterr().out
     assert "of stanza main, WAL up to " in said
     plan = site.app.plans.load("theirs")
-    assert sorted(plan.components) == ["other", "shop"]
+    assert sorted(plan.components) == ["shop"]
+    assert "no table has rows: [other]" in (site.base / "plans/theirs.yaml").read_text()
     assert plan.retention.last == 9
     checks = {c.name: c.verdict for c in site.drilled(plan).evidence.checks}
-    assert checks["shop: there are tables"] is CheckVerdict.PASSED
+    assert {n: v for n, v in checks.items() if n.startswith("shop: ")} == {
+        "shop: there are rows": CheckVerdict.PASSED,
+        "shop: orders has rows": CheckVerdict.PASSED,
+        "shop: notes has rows": CheckVerdict.PASSED,
+    }
+    text = (site.base / "plans/theirs.yaml").read_text()
+    assert 'select max("at") from orders' in text
     assert site.stanza.contents() == before
     assert main([*words, "--adopt", f"{site.config}:nope", "--force"]) == 10
     assert "the repository has no stanza nope" in capsys.readouterr().err

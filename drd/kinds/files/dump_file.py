@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from shlex import quote
 
 from drd import process
 from drd.errors import DeadlineExceeded, NotSupported
-from drd.model.first_checks import has_data
+from drd.model.first_checks import has_data, has_files
 from drd.model.text import counted
 from drd.ports.dumps import FILE, DumpFile, FoundDump
 from drd.process import Command, find_tool
@@ -43,9 +42,7 @@ def recognise(file: DumpFile) -> FoundDump | None:
         keys.append(("#", "CHANGE THIS, here and in the command below, to the directory where the"))
         keys.append(("#", "service keeps these files: the archive does not contain that path."))
     least = len(files) * 9 // 10  # a later copy may have fewer
-    # Only these: in a recovery in place, $DRD_PATH may be the root of the host.
-    below = " ".join(quote(f".{path}") for path in paths)
-    many = f'cd "$DRD_PATH" && test "$(find {below} -type f | wc -l)" -ge {least}'
+    many = has_files(paths, least)
     checks = [_check("the largest file is there", test)]
     if least > 1:
         checks.append(_check(f"there are at least {least} files", many))

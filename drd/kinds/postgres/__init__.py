@@ -56,4 +56,5 @@ SPEC = KindSpec(
     adopts_server="drd.kinds.postgres.adopted:adopts_server",
     served_as=_database,
     recognises="drd.kinds.postgres.dump_file:recognise",
+    first_checks="drd.kinds.postgres.first_checks:first_checks",
 )

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from drd import process
 from drd.errors import DeadlineExceeded, NotSupported
-from drd.kinds.dump_checks import recent, table_checks, tables_in_words
+from drd.kinds.dump_checks import needs_no_quotes, recent, table_checks, tables_in_words
 from drd.kinds.postgres.quoting import ident
 from drd.kinds.postgres.tools import newest_major, programs_for
 from drd.ports.dumps import DumpFile, FoundDump
@@ -39,7 +39,7 @@ class _Table(NamedTuple):
     @property
     def sql(self) -> str:
         parts = (self.name,) if self.schema == "public" else (self.schema, self.name)
-        return ".".join(p if re.fullmatch(r"[a-z_][a-z0-9_]*", p) else ident(p) for p in parts)
+        return ".".join(p if needs_no_quotes(p) else ident(p) for p in parts)
 
 
 def recognise(file: DumpFile) -> FoundDump | None:

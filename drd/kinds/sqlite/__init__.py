@@ -37,4 +37,5 @@ SPEC = KindSpec(
     starting=Starting("drd.kinds.sqlite.discovery:wishes", find="drd.kinds.sqlite.discovery:found"),
     adopts="drd.kinds.sqlite.adopted:adopts",
     recognises="drd.kinds.sqlite.dump_file:recognise",
+    first_checks="drd.kinds.sqlite.dump_file:first_checks",
 )

@@ -9,9 +9,9 @@ from contextlib import closing
 from typing import Any
 
 from drd.errors import NotSupported
-from drd.kinds.dump_checks import recent, table_checks, tables_in_words
+from drd.kinds.dump_checks import needs_no_quotes, recent, table_checks, tables_in_words
 from drd.kinds.sqlite.database import connect, quoted
-from drd.ports.dumps import DumpFile, FoundDump
+from drd.ports.dumps import DumpFile, FirstChecks, FoundDump, ServerPlace
 
 HEAD = b"SQLite format 3\0"
 _MOST_TABLES, _MOST_CHECKS, _STEPS = 500, 5, 2_000_000
@@ -73,4 +73,10 @@ def _has_rows(connection: sqlite3.Connection, name: str) -> bool:
 
 
 def _sql(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) else quoted(name)
+    return name if needs_no_quotes(name.lower()) else quoted(name)
+
+
+def first_checks(_: ServerPlace | None) -> FirstChecks:
+    """Implements `FirstChecksOf`. No query of SQLite counts the rows of all tables."""
+    tables = {"name": "there are tables", "kind": "sql", "query": _EVERY, "expect": "> 0"}
+    return FirstChecks((tables,))

@@ -134,16 +134,16 @@ def _known(dumps: Sequence[Dump], cut: dict[str, str]) -> tuple[str, FoundDump] 
             hint = "let drd's user read it."
             raise NotSupported(f"cannot be read: {reason}", hint=hint) from error
         if not why:
-            return _recognised(dump.path)
+            return recognised(dump.path)
         cut[dump.name] = why
     with suppress(NotSupported):  # that it is cut off explains more
-        if _recognised(candidates[0].path) is None:
+        if recognised(candidates[0].path) is None:
             return None
     name, why = next(iter(cut.items()))
     raise NotSupported(f"{name} is cut off", hint=why)
 
 
-def _recognised(path: Path) -> tuple[str, FoundDump] | None:
+def recognised(path: Path) -> tuple[str, FoundDump] | None:
     """Return the kind of a dump, and what is in it. Raises NotSupported, and OSError as such."""
     with path.open("rb") as file:
         head = file.read(_HEAD)

@@ -178,6 +178,11 @@ class StanzaCopies:
         there = path in self.databases(copy)
         return FoundFile(True, copy.bytes, None, 0o600, 0, 0) if there else None
 
+    def system(self, copy: ForeignCopy) -> int:
+        """Return the id of the server that was backed up."""
+        label = _state(copy).backup
+        return next((b.system for b in self._info().backups if b.label == label), 0)
+
     def databases(self, copy: ForeignCopy) -> Mapping[str, int]:
         """Return the databases in a backup, with their object ids."""
         label = _state(copy).backup
