@@ -8,7 +8,15 @@ from drd.api.evidence_document import evidence_document
 from drd.api.values import Document, text_of, time_of
 from drd.bootstrap import App
 from drd.errors import UsageError
-from drd.model.evidence_integrity import UNSIGNED, Known, compare, contradicts
+from drd.model.evidence_integrity import (
+    SIGNED,
+    UNSIGNED,
+    Known,
+    cited_evidence,
+    compare,
+    contradicts,
+)
+from drd.model.records import Entry
 from drd.model.run import Evidence, Run
 from drd.model.run_details import DrillDetail
 
@@ -32,7 +40,9 @@ def evidence_record(app: App, prefix: str) -> Document:
     """`drd evidence show`: one record, and how far other records confirm it."""
     evidence = app.catalogue.evidence.find(prefix)
     run = _run_of(app, evidence)
-    compared = compare(evidence, _known(app, evidence, run))
+    entry = _entry_of(app, evidence)
+    compared = compare(evidence, _known(app, evidence, run, entry))
+    signed = entry is not None and bool(entry.signature)
     return {
         **_row(evidence),
         "plan_digest": evidence.plan_digest,
@@ -42,9 +52,12 @@ def evidence_record(app: App, prefix: str) -> Document:
         "restored_bytes": evidence.restored_bytes,
         "tools": dict(_tools(run)),
         "integrity": {
-            "signed": False,
+            "signed": signed,
+            "entry": entry.seq if entry is not None else None,
             "contradicted": contradicts(compared),
-            "text": UNSIGNED,
+            "text": SIGNED.format(entry=entry.seq, command="drd records verify")
+            if entry is not None and signed
+            else UNSIGNED,
             "comparisons": [
                 {"what": c.what, "agrees": c.agrees, "text": text_of(c.text)} for c in compared
             ],
@@ -64,7 +77,13 @@ def _tools(run: Run | None) -> Mapping[str, str]:
     return detail.tools if isinstance(detail, DrillDetail) else {}
 
 
-def _known(app: App, evidence: Evidence, run: Run | None) -> Known:
+def _entry_of(app: App, evidence: Evidence) -> Entry | None:
+    """Return the newest entry of the chain of records that cites the evidence."""
+    entries = app.catalogue.records.about(f"{evidence.plan}/{evidence.run}", kind="evidence")
+    return next((e for e in entries if cited_evidence(e).get("id") == evidence.id), None)
+
+
+def _known(app: App, evidence: Evidence, run: Run | None, entry: Entry | None) -> Known:
     catalogue, plan = app.catalogue, evidence.plan
     point = seal = None
     if evidence.point is not None:
@@ -72,4 +91,4 @@ def _known(app: App, evidence: Evidence, run: Run | None) -> Known:
         point = next((p for p in points if p.id == evidence.point), None)
         seal = catalogue.origins.seal(plan, evidence.point)
     proofs = {digest for facts in app.read_facts(plan) for digest in (facts.digest, *facts.proofs)}
-    return Known(run, point, seal, proofs)
+    return Known(run, point, seal, proofs, entry)

@@ -11,6 +11,7 @@ import drd
 from drd.catalogue.changed import CatalogueReader, identity, read_changed
 from drd.config.daemon import DaemonSettings
 from drd.errors import CatalogueError, NotOwner
+from drd.flows.records.key import RecordKey
 from drd.flows.root.trusted_rows import is_noted
 from drd.flows.state.copies import CopyPlace, make_copy_place
 from drd.flows.state.former_catalogue import is_missing, note_former
@@ -115,6 +116,7 @@ class OpenState:
                 reading=self._reading,
                 password=settings.state_password,
                 roots=lambda run: is_noted(settings.work_dir, run),
+                find_signer=RecordKey(settings.records_key),
             )
         except (CatalogueError, PermissionError) as error:
             if self.is_ours:

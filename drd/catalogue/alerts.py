@@ -11,9 +11,11 @@ from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from drd import process
 from drd.catalogue import outbox, watched
-from drd.catalogue.engine import SqlStore, batches, insert_all
+from drd.catalogue.engine import Database, SqlStore, batches, insert_all
+from drd.catalogue.records import SqlRecords, plan_of_row
 from drd.catalogue.tables import alerts
 from drd.errors import UsageError
+from drd.model import record_drafts
 from drd.model.actor import Actor
 from drd.model.alerts import Alert, AlertChange, Transition, acknowledged
 from drd.ports.alerts import Tell, Watched, no_notifications
@@ -32,6 +34,10 @@ _OPEN_OF = _OPEN.where(alerts.c.plan == bindparam("plan"))
 
 class SqlAlertBook(SqlStore):
     """See `drd.ports.alerts.AlertBook`."""
+
+    def __init__(self, database: Database, records: SqlRecords) -> None:
+        super().__init__(database)
+        self._records = records
 
     def open(self, plan: str | None = None) -> list[Alert]:
         with self._database.read() as connection:
@@ -71,6 +77,18 @@ class SqlAlertBook(SqlStore):
             transition = acknowledged(alert, by=by, until=until, why=why, now=at, actor=actor)
             _change(connection, transition)
             outbox.insert(connection, tell([transition]), at)
+            self._records.add(
+                connection,
+                record_drafts.of_acknowledgement(
+                    alert.id,
+                    plan_of_row(alert.plan),
+                    by=by,
+                    why=why,
+                    until=until,
+                    at=at,
+                    actor=actor,
+                ),
+            )
         return transition.after
 
     def history(self, plan: str | None = None, *, limit: int = 50) -> list[Alert]:

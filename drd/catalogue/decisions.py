@@ -6,8 +6,11 @@ from sqlalchemy import select
 
 from drd import process
 from drd.catalogue import runs
-from drd.catalogue.engine import SqlStore
+from drd.catalogue.engine import Database, SqlStore
+from drd.catalogue.records import SqlRecords, plan_of_row
 from drd.catalogue.tables import decisions
+from drd.catalogue.tables import runs as run_table
+from drd.model import record_drafts
 from drd.model.actor import Actor
 from drd.model.run import Decision
 
@@ -15,7 +18,12 @@ from drd.model.run import Decision
 class SqlDecisionStore(SqlStore):
     """See `drd.ports.steps.DecisionStore`."""
 
+    def __init__(self, database: Database, records: SqlRecords) -> None:
+        super().__init__(database)
+        self._records = records
+
     def add(self, run: str, decision: Decision) -> None:
+        actor = decision.actor or process.actor_here()
         values = {
             "run": run,
             "step": decision.step,
@@ -24,12 +32,15 @@ class SqlDecisionStore(SqlStore):
             "comment": decision.comment,
             "attempt": decision.attempt,
             "at": decision.at,
-            "actor": (decision.actor or process.actor_here()).to_json(),
+            "actor": actor.to_json(),
         }
         with self._database.write() as connection:
             connection.execute(decisions.insert().values(**values))
             if not decision.step:
                 runs.touch(connection, run)
+            query = select(run_table.c.plan).where(run_table.c.id == run)
+            plan = plan_of_row(connection.execute(query).scalar() or "")
+            self._records.add(connection, record_drafts.of_decision(plan, run, decision, actor))
 
     def of_run(self, run: str) -> list[Decision]:
         query = select(decisions).where(decisions.c.run == run).order_by(decisions.c.id)

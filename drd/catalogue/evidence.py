@@ -8,10 +8,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, or_, select, update
 
 from drd.catalogue import runs, summaries
-from drd.catalogue.engine import SqlStore, insert_all, upsert
+from drd.catalogue.engine import Database, SqlStore, insert_all, upsert
+from drd.catalogue.records import SqlRecords, actor_of
 from drd.catalogue.tables import checks, points
 from drd.catalogue.tables import evidence as table
 from drd.errors import UsageError
+from drd.model import record_drafts
 from drd.model.coverage import Coverage
 from drd.model.facts import Unproven
 from drd.model.fencing import FenceReport
@@ -31,6 +33,10 @@ _NAMED = 12
 class SqlEvidenceStore(SqlStore):
     """See `drd.ports.evidence.EvidenceStore`."""
 
+    def __init__(self, database: Database, records: SqlRecords) -> None:
+        super().__init__(database)
+        self._records = records
+
     def record(self, owned: RunLease, evidence: Evidence) -> None:
         with self._database.write() as connection:
             runs.fence(connection, owned)
@@ -42,6 +48,9 @@ class SqlEvidenceStore(SqlStore):
                     .values(proven_by=evidence.id)
                 )
             summaries.refresh_drills(connection, evidence.plan, evidence.finished_at)
+            run = owned.run
+            self._records.add(connection, record_drafts.of_evidence(run, evidence, actor_of(run)))
+        self._records.note_measured(run.id, owned.token)
 
     def newest(self, plan: str | None, *, limit: int = 20) -> list[Evidence]:
         query = select(table).order_by(table.c.finished_at.desc(), table.c.id).limit(limit)

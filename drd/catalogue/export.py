@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.engine import URL
 
 from drd.catalogue import (  # noqa: F401 (they fill the metadata)
+    append_only,
     daemon_tables,
     summary_tables,
     trouble,
@@ -81,5 +82,5 @@ def _copy_tables(source: Connection, target: Connection) -> None:
     for table in metadata.sorted_tables:
         for rows in source.execute(select(table)).partitions(_ROWS):
             target.execute(table.insert(), [row._asdict() for row in rows])
-    for statement in statements("sqlite"):
+    for statement in (*statements("sqlite"), *append_only.statements("sqlite")):
         target.execute(text(statement))

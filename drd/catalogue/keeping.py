@@ -8,12 +8,15 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
+from drd import process
 from drd.catalogue import holds
 from drd.catalogue.daemon_tables import retention_state
-from drd.catalogue.engine import SqlStore, upsert
+from drd.catalogue.engine import Database, SqlStore, upsert
 from drd.catalogue.health_rows import count_vanished
+from drd.catalogue.records import SqlRecords, plan_of_row
 from drd.catalogue.tables import points, runs
 from drd.errors import AlreadyRunning, NoRestorePoint, UsageError
+from drd.model import record_drafts
 from drd.model.actor import Actor
 from drd.model.holds import GivenUp, Hold, held_points
 from drd.model.pauses import Pause
@@ -24,11 +27,18 @@ from drd.model.run import RunKind, RunState
 class SqlKeeping(SqlStore):
     """See `drd.ports.keeping.Keeping`."""
 
+    def __init__(self, database: Database, records: SqlRecords) -> None:
+        super().__init__(database)
+        self._records = records
+
     def hold(self, hold: Hold) -> Hold:
         with self._database.write() as connection:
             _require_staying(connection, hold)
             holds.store_soon(connection, hold.plan)
-            return holds.add(connection, hold)
+            made = holds.add(connection, hold)
+            actor = hold.by or process.actor_here()
+            self._records.add(connection, record_drafts.of_hold(_known(made), actor))
+            return made
 
     def bring_back(self, found: Sequence[Hold]) -> list[Hold]:
         with self._database.write() as connection:
@@ -36,7 +46,14 @@ class SqlKeeping(SqlStore):
 
     def release(self, point: str, *, at: datetime, by: Actor | None, reason: str) -> list[Hold]:
         with self._database.write() as connection:
-            return holds.release(connection, point, at=at, by=by, reason=reason)
+            released = holds.release(connection, point, at=at, by=by, reason=reason)
+            actor = by or process.actor_here()
+            for hold in released:
+                self._records.add(
+                    connection,
+                    record_drafts.of_release(_known(hold), at=at, reason=reason, actor=actor),
+                )
+            return released
 
     def holds(self, plan: str | None = None) -> list[Hold]:
         with self._database.read() as connection:
@@ -47,6 +64,8 @@ class SqlKeeping(SqlStore):
             holds.give_up(connection, points)
             for plan in {given.plan for given in points}:
                 count_vanished(connection, plan)
+            for draft in record_drafts.of_forgotten_points(points, process.actor_here()):
+                self._records.add(connection, draft)
 
     def given_up(self, plan: str) -> list[GivenUp]:
         with self._database.read() as connection:
@@ -88,6 +107,11 @@ class SqlKeeping(SqlStore):
     def plan_of(self, prefix: str) -> tuple[str, str]:
         with self._database.read() as connection:
             return plan_of(connection, prefix)
+
+
+def _known(hold: Hold) -> Hold:
+    """Return the hold as this process may sign it."""
+    return replace(hold, plan=plan_of_row(hold.plan))
 
 
 def plan_of(connection: Connection, prefix: str) -> tuple[str, str]:

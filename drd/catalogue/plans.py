@@ -10,13 +10,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, or_, select, update
 
+from drd import process
 from drd.catalogue import copies, health_rows, missed, places, points, summaries
 from drd.catalogue.columns import metadata
-from drd.catalogue.engine import SqlStore, upsert
+from drd.catalogue.engine import Database, SqlStore, upsert
+from drd.catalogue.records import SqlRecords, plan_of_row
 from drd.catalogue.summary_tables import component_summary
 from drd.catalogue.tables import alerts, checks, evidence, plans, runs, steps
 from drd.catalogue.tables import points as point_table
 from drd.errors import AlreadyRunning, UnknownPlan
+from drd.model import record_drafts
 from drd.model.facts import AUTO, MADE_BY
 from drd.model.plan import Plan
 from drd.ports.plans import Records
@@ -24,6 +27,10 @@ from drd.ports.plans import Records
 
 class SqlPlanStore(SqlStore):
     """See `drd.ports.plans.PlanStore`."""
+
+    def __init__(self, database: Database, records: SqlRecords) -> None:
+        super().__init__(database)
+        self._records = records
 
     def load(self, plan: Plan, *, file_digest: str, at: datetime) -> None:
         with self._database.write() as connection:
@@ -60,7 +67,7 @@ class SqlPlanStore(SqlStore):
         with self._database.read() as connection:
             return _records(connection, plan)
 
-    def forget(self, plan: str) -> Records:
+    def forget(self, plan: str, at: datetime) -> Records:
         with self._database.write() as connection:
             forgotten = _records(connection, plan)
             _require_no_open_run(connection, plan)
@@ -77,6 +84,11 @@ class SqlPlanStore(SqlStore):
             over = (alerts.c.plan == plan, alerts.c.resolved_at.is_not(None))
             connection.execute(delete(alerts).where(*over))
             connection.execute(delete(plans).where(plans.c.name == plan))
+            had = forgotten if plan_of_row(plan) else None
+            self._records.add(
+                connection,
+                record_drafts.of_forgotten_plan(plan, had, at, process.actor_here()),
+            )
             return forgotten
 
 

@@ -15,12 +15,14 @@ from drd.catalogue import jobs as histories
 from drd.catalogue import points as point_rows
 from drd.catalogue import runs
 from drd.catalogue.daemon_tables import copies, daemon_state, jobs, sources
-from drd.catalogue.engine import SqlStore, batches, upsert
+from drd.catalogue.engine import Database, SqlStore, batches, upsert
+from drd.catalogue.records import SqlRecords, plan_of_row
 from drd.catalogue.runs import OwnerProcess
 from drd.catalogue.summary_tables import plan_summary, scenario_summary
 from drd.catalogue.tables import decisions, evidence, plans, points, steps
 from drd.catalogue.tables import runs as run_table
 from drd.errors import UsageError
+from drd.model import record_drafts
 from drd.model.actor import Actor
 from drd.model.job_history import JobHistory
 from drd.model.run import Run, RunState
@@ -78,6 +80,10 @@ PIECE = 1000
 
 class SqlQueue(SqlStore):
     """See `drd.ports.queue.Queue`."""
+
+    def __init__(self, database: Database, records: SqlRecords) -> None:
+        super().__init__(database)
+        self._records = records
 
     def jobs(self, since: int = -1, plan: str | None = None) -> list[JobHistory]:
         query = _SINCE if plan is None else _SINCE_OF
@@ -158,6 +164,7 @@ class SqlQueue(SqlStore):
         return True
 
     def ask_cancel(self, run: str, at: datetime, actor: Actor | None = None) -> Run:
+        actor = actor or process.actor_here()
         with self._database.write() as connection:
             asked_run = runs.by_prefix(connection, run)
             if asked_run.state.final:
@@ -171,9 +178,11 @@ class SqlQueue(SqlStore):
                 .where(run_table.c.id == asked_run.id)
                 .values(
                     cancel_asked_at=at,
-                    cancel_actor=(actor or process.actor_here()).to_json(),
+                    cancel_actor=actor.to_json(),
                 )
             )
+            known = replace(asked_run, plan=plan_of_row(asked_run.plan))
+            self._records.add(connection, record_drafts.of_cancel(known, at, actor))
         return asked_run
 
     def note(self, key: str, value: Any, at: datetime) -> None:

@@ -22,10 +22,11 @@ from drd import process
 from drd.catalogue import jobs, points, runs, summaries
 from drd.catalogue.engine import Database, SqlStore
 from drd.catalogue.locks import HeldLock, LockFiles
+from drd.catalogue.records import SqlRecords, actor_of
 from drd.catalogue.runs import FIRST_TOKEN, OwnerProcess
 from drd.catalogue.tables import runs as table
 from drd.errors import AlreadyRunning, CatalogueError, Fenced
-from drd.model import run_details
+from drd.model import record_drafts, run_details
 from drd.model.custody import StatePlace
 from drd.model.plan import Plan
 from drd.model.run import Run, RunKind, RunState, sound_id
@@ -61,6 +62,7 @@ class SqlRunStore(SqlStore):
         self,
         database: Database,
         locks: LockFiles,
+        records: SqlRecords,
         *,
         elsewhere: bool,
         place: StatePlace | None = None,
@@ -69,6 +71,7 @@ class SqlRunStore(SqlStore):
     ) -> None:
         super().__init__(database)
         self._locks = locks
+        self._records = records
         self._elsewhere = elsewhere
         self._state = state
         self._roots = roots
@@ -261,12 +264,29 @@ class SqlRunStore(SqlStore):
     ) -> None:
         detail = (detail or RunDetail()).merged(self._measured(owned))
         with self._database.write() as connection:
-            runs.finish(connection, owned, state, at=at, error=error, detail=detail)
+            if runs.finish(connection, owned, state, at=at, error=error, detail=detail):
+                self._record_end(connection, owned, state, at, error)
         # The run is final: nobody asks for its lock again.
         self._begun.pop((owned.run.id, owned.token), None)
         held = self._held.pop((owned.run.id, owned.token), None)
         if held is not None:
             held.discard()
+
+    def _record_end(
+        self,
+        connection: Connection,
+        owned: RunLease,
+        state: RunState,
+        at: datetime,
+        error: str | None,
+    ) -> None:
+        run = owned.run
+        if self._records.was_measured(run.id, owned.token) or not record_drafts.enters(run):
+            return
+        actor = actor_of(run)
+        self._records.add(
+            connection, record_drafts.of_end(run, state, at=at, error=error, actor=actor)
+        )
 
     def _measured(self, owned: RunLease) -> RunDetail:
         """Return how long the run took, for its detail, when the wall clock does not tell it."""

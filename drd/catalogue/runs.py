@@ -169,13 +169,13 @@ def finish(
     at: datetime,
     error: str | None,
     detail: RunDetail,
-) -> None:
-    """Record the final state, unless the run has one."""
+) -> bool:
+    """Record the final state, unless the run has one. Returns whether it had none."""
     if not state.final:
         raise ValueError(f"{state} is no final state")
     row = fence(connection, owned)
     if row.finished_at is not None:
-        return
+        return False
     connection.execute(
         update(runs)
         .where(runs.c.id == owned.run.id, runs.c.token == owned.token)
@@ -190,6 +190,7 @@ def finish(
     if owned.run.kind is RunKind.BACKUP:
         summaries.refresh_backups(connection, owned.run.plan, at)
     jobs.ended(connection, by_prefix(connection, owned.run.id))
+    return True
 
 
 def reopen(connection: Connection, run: Run, at: datetime, *, succeeded: bool) -> Run:

@@ -28,6 +28,7 @@ from drd.catalogue.outbox import SqlOutbox
 from drd.catalogue.plans import SqlPlanStore
 from drd.catalogue.points import SqlPointStore
 from drd.catalogue.queue import SqlQueue
+from drd.catalogue.records import FindSigner, SqlRecords, no_signer
 from drd.catalogue.repositories import SqlRepositoryStore
 from drd.catalogue.run_store import SqlRunStore
 from drd.catalogue.steps import SqlStepStore
@@ -80,12 +81,15 @@ def _catalogue(
     locks: LockFiles,
     roots: Callable[[Run], bool] = lambda _: False,
     custody: Custodian | None = None,
+    find_signer: FindSigner = no_signer,
 ) -> SqlCatalogue:
     """Put the stores together. A new store is one line here, and one in `drd.ports.catalogue`."""
     custody = custody or SqlCustody(database)
+    records = SqlRecords(database, find_signer)
     runs = SqlRunStore(
         database,
         locks,
+        records,
         elsewhere=custody.here() is None,
         place=custody.here(),
         state=process.state_id(locks.directory.parent),
@@ -94,22 +98,23 @@ def _catalogue(
     return SqlCatalogue(
         database=database,
         locks=locks,
-        plans=SqlPlanStore(database),
+        plans=SqlPlanStore(database, records),
         runs=runs,
         steps=SqlStepStore(database),
-        decisions=SqlDecisionStore(database),
+        decisions=SqlDecisionStore(database, records),
         points=SqlPointStore(database),
         copies=SqlCopyStore(database),
-        evidence=SqlEvidenceStore(database),
+        evidence=SqlEvidenceStore(database, records),
         kits=SqlKitStore(database),
         repositories=SqlRepositoryStore(database),
-        queue=SqlQueue(database),
+        queue=SqlQueue(database, records),
         outbox=SqlOutbox(database),
-        alerts=SqlAlertBook(database),
+        alerts=SqlAlertBook(database, records),
         origins=SqlOrigins(database),
         health=SqlHealth(database),
-        keeping=SqlKeeping(database),
+        keeping=SqlKeeping(database, records),
         custody=custody,
+        records=records,
     )
 
 
@@ -123,6 +128,7 @@ def open_catalogue(
     reading: bool = False,
     password: SecretRef | None = None,
     roots: Callable[[Run], bool] = lambda _: False,
+    find_signer: FindSigner = no_signer,
 ) -> SqlCatalogue:
     """Open the catalogue and bring its tables up to date.
 
@@ -132,7 +138,7 @@ def open_catalogue(
     `busy_s` is how long a write waits for that of another process, by default half a minute. With
     `reading`, a SQLite catalogue on a full or read-only disk is opened as well, which SQLite itself
     would refuse. `roots` says whether root, acting for another user, may end processes of root that
-    work for a run.
+    work for a run. `find_signer` finds the key of the records.
     """
     database = Database(url, busy_s, password=password)
     directory = state_dir or (database.path.parent if database.path else None)
@@ -145,7 +151,7 @@ def open_catalogue(
         locks = _prepare(database, directory, create=create)
         with _opening:
             if _is_current(database, schema):
-                return _catalogue(database, locks, roots)
+                return _catalogue(database, locks, roots, find_signer=find_signer)
             with locks.waiting("migrate", _MIGRATION_WAIT_S):
                 _create_file(database)
                 if not create and migrate.version(database) is None:
@@ -160,7 +166,7 @@ def open_catalogue(
         if isinstance(error, OSError):
             raise explain_os(error, database.place) from error
         raise
-    return _catalogue(database, locks, roots)
+    return _catalogue(database, locks, roots, find_signer=find_signer)
 
 
 def _at_rest(

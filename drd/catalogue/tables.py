@@ -363,3 +363,32 @@ missed_intervals = Table(
     Column("ended_at", UtcTime, nullable=False),
     info=OF_A_PLAN,
 )
+
+# The chain of records. Triggers refuse every change of what is there (`append_only`).
+records = Table(
+    "records",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", UtcTime, nullable=False),
+    Column("actor_kind", String(16), nullable=False),
+    Column("actor_name", Text, nullable=False),
+    Column("came", String(16), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("digest", String(64), nullable=False),  # of the salt and the body
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("key", String(16), nullable=False),  # "": not signed
+    Column("signature", String(100), nullable=False),
+)
+Index("records_by_kind", records.c.kind, records.c.seq)
+Index("records_by_subject", records.c.subject)
+
+record_bodies = Table(
+    "record_bodies",
+    metadata,
+    # No foreign key: a body may be gone, and an entry is never removed.
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("salt", String(64), nullable=False),
+    Column("body", Text, nullable=False),
+)

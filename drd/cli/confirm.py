@@ -34,6 +34,14 @@ def confirm_texts() -> None:
     _typed("accept", "if your host did all of this before, type accept: ")
 
 
+def confirm_redaction(entry: int) -> None:
+    """Have the number of an entry typed. Raises UsageError without a terminal, Cancelled if it is
+    not confirmed."""
+    if not sys.stdin.isatty():
+        raise UsageError("a redaction needs confirmation", hint="add --yes to confirm.")
+    _typed(str(entry), f"its body cannot be brought back. Type the number of the entry ({entry}): ")
+
+
 def _typed(wanted: str, question: str) -> None:
     # At a question, Ctrl-C and end of input are answers.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

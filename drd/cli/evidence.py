@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from drd.api import evidence_documents
-from drd.cli import output, remote
+from drd.cli import evidence_file, output, remote
 from drd.cli.checks_table import STYLE, evidence_of, print_evidence
 from drd.cli.recorded import in_one_line
 from drd.cli.render import notes, terminal_width
@@ -78,6 +78,8 @@ def _shown(evidence: Evidence) -> str:
 
 
 def show(args: argparse.Namespace) -> int:
+    if "/" in args.evidence:
+        return evidence_file.show(args)
     document = remote.document(
         args,
         f"/v1/evidence/{args.evidence}",

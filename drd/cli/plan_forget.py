@@ -33,7 +33,7 @@ def forget(args: argparse.Namespace) -> int:
             confirm(args.plan, "forgetting a plan", "add --yes to confirm.")
         now = opened.clock.now()
         held = held_points(opened.catalogue.keeping.holds(args.plan), now)
-        gone = opened.catalogue.plans.forget(args.plan)
+        gone = opened.catalogue.plans.forget(args.plan, now)
         if args.json:
             output.print_json(
                 {

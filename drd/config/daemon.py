@@ -27,7 +27,7 @@ from drd.errors import ConfigError, Problem, UnknownPlan
 from drd.model.alerts import Rules
 from drd.model.message import ChannelSpec
 from drd.model.package_names import normal_name
-from drd.model.plan import KitWatch, SecretRef
+from drd.model.plan import RECORDS_KEY, KitWatch, SecretRef
 from drd.model.sharing import Sharing
 from drd.model.text import either
 from drd.plan_files import name_line, plan_files, plan_name
@@ -41,8 +41,8 @@ class DaemonSettings:
     that should be checked. `metrics_http` is an address on loopback and a port.
     `channels` are in the order of the file, including heartbeats. `people` are their names,
     `roles` has by name what each of them may decide, `users` the name by system user.
-    `own_public_dir` is what the file names, `read_group` who may read `public_dir`,
-    `operate_group` who may also ask for runs."""
+    `own_public_dir` and `own_records_key` are what the file names, `read_group` who may read
+    `public_dir`, `operate_group` who may also ask for runs."""
 
     state_url: str
     plans_dir: Path
@@ -74,6 +74,7 @@ class DaemonSettings:
     read_group: str = "drd"
     operate_group: str = "drd-operator"
     state_password: SecretRef | None = None
+    own_records_key: SecretRef | None = None
     file: Path | None = None
     warnings: tuple[Problem, ...] = ()
 
@@ -81,6 +82,11 @@ class DaemonSettings:
     def public_dir(self) -> Path:
         """What users other than the service's may read: the status summary, the socket."""
         return self.own_public_dir or Path(public_of(self.state_url))
+
+    @property
+    def records_key(self) -> SecretRef:
+        """Where the key is that signs the records."""
+        return self.own_records_key or RECORDS_KEY
 
     @property
     def known_roles(self) -> frozenset[str]:
@@ -190,6 +196,7 @@ def _settings(
     return DaemonSettings(
         state_url=state_url(file.state.url, base),
         state_password=file.state.password,
+        own_records_key=file.records.key,
         plans_dir=Path(place(file.plans, base)),
         work_dir=Path(place(file.work_dir, base)),
         cache_dir=Path(place(file.cache_dir, base)),

@@ -12,6 +12,7 @@ from drd.config.paths import DEFAULT_PLANS, DEFAULT_STATE
 from drd.config.registry_fields import OfKind
 from drd.fields import REFERENCE_SCHEMA, Duration, Secret, Settings
 from drd.model.malformed import Malformed
+from drd.model.plan import SecretRef
 from drd.notifiers.settings import Named, UnavailableChannel
 from drd.registry import NOTIFIERS
 
@@ -189,6 +190,26 @@ class Groups(Settings):
     )
 
 
+def _key_of_a_file(ref: SecretRef | None) -> SecretRef | None:
+    if ref is not None and ref.source not in ("credential", "file"):
+        raise Malformed(
+            "the key of the records is in no file",
+            "write {credential: NAME} or {file: PATH}: drd reads the key while it ends a run",
+        )
+    return ref
+
+
+class Records(Settings):
+    """The signed records of what was proven, decided and done."""
+
+    key: Annotated[Secret | None, AfterValidator(_key_of_a_file)] = Field(
+        None,
+        description="The private key (Ed25519, PEM) by which drd signs its records: a credential "
+        "or a file. `drd records init` and `drd install` make it (default: "
+        "`{credential: drd-records-key}`).",
+    )
+
+
 class Metrics(Settings):
     """Where metrics for monitoring go."""
 
@@ -267,3 +288,4 @@ class DaemonFile(Settings):
     alerts: Alerts = Alerts()
     kit: DaemonKit = DaemonKit()
     metrics: Metrics = Metrics()
+    records: Records = Records()

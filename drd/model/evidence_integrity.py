@@ -1,21 +1,25 @@
 """Compare the evidence of a drill or recovery with what else the catalogue knows. Pure.
 
-drd does not sign evidence, so that whoever can write the catalogue could change it. A record that
-was changed without the others contradicts them.
+The evidence itself is a row, which whoever can write the catalogue could change. Its entry in the
+chain of records is signed; a row that was changed without the others contradicts them.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from drd.model.records import Entry, plain
 from drd.model.run import CheckVerdict, DrillResult, Evidence, Run, drill_result
 from drd.model.run_details import DrillDetail, RecoveryDetail
 from drd.model.seals import Seal
 from drd.model.snapshot import RestorePoint
 from drd.model.units import format_time
 
-UNSIGNED = "drd does not sign evidence: whoever can write the catalogue could change this record"
+UNSIGNED = "no signed record cites this evidence: whoever can write the catalogue could change it"
+SIGNED = "entry {entry} of the signed records cites this evidence; to check the chain: {command}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +34,15 @@ class Comparison:
 @dataclass(frozen=True, slots=True)
 class Known:
     """What the catalogue knows beside the evidence. `proofs` are the hashes of the plan in force
-    that evidence may carry, none if the plan is not known.
+    that evidence may carry, none if the plan is not known. `entry` of the records cites the
+    evidence.
     """
 
     run: Run | None = None
     point: RestorePoint | None = None
     seal: Seal | None = None
     proofs: Collection[str] = ()
+    entry: Entry | None = None
 
 
 def compare(evidence: Evidence, known: Known) -> list[Comparison]:
@@ -46,6 +52,7 @@ def compare(evidence: Evidence, known: Known) -> list[Comparison]:
         _with_checks(evidence),
         *_with_point(evidence, known.point, known.seal),
         _with_plan(evidence, known.proofs),
+        *_with_entry(evidence, known.entry),
     ]
 
 
@@ -131,3 +138,42 @@ def _with_plan(evidence: Evidence, proofs: Collection[str]) -> Comparison:
     if evidence.plan_digest in proofs:
         return Comparison("plan", True, "the plan has not changed since this record")
     return Comparison("plan", None, "the plan has changed since this record")
+
+
+_CITED = (
+    "id", "run", "plan", "point", "scenario", "result", "plan_digest", "rpa_s", "rta_s", "reason",
+)  # fmt: skip
+
+
+def _with_entry(evidence: Evidence, entry: Entry | None) -> Iterator[Comparison]:
+    if entry is None:
+        return
+    if entry.body is None:
+        yield Comparison("record", None, f"the body of entry {entry.seq} was redacted")
+        return
+    cited = cited_evidence(entry)
+    row = plain(evidence)
+    differing = [name for name in _CITED if cited.get(name) != row[name]]
+    if _outcomes(cited.get("checks", [])) != _outcomes(row["checks"]):
+        differing.append("checks")
+    if differing:
+        text = f"entry {entry.seq} of the records says otherwise: {', '.join(differing)}"
+        yield Comparison("record", False, text)
+    else:
+        signed = f"signed by key {entry.key}" if entry.signature else "which is not signed"
+        yield Comparison("record", True, f"entry {entry.seq} of the records agrees, {signed}")
+
+
+def cited_evidence(entry: Entry) -> dict[str, Any]:
+    """Return the evidence that an entry of the chain cites; nothing if it cites none."""
+    try:
+        body = json.loads(entry.body.text) if entry.body is not None else {}
+        evidence = body["evidence"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return evidence if isinstance(evidence, dict) else {}
+
+
+def _outcomes(checks: Any) -> list[tuple[Any, ...]]:
+    keys = ("name", "verdict", "observed", "expected")
+    return [tuple(check.get(key) for key in keys) for check in checks]

@@ -49,6 +49,10 @@ class SecretRef:
         return f"{self.source} {value}"
 
 
+RECORDS_KEY = SecretRef("credential", "drd-records-key")
+"""Where the key is that signs drd's records, unless drd.yaml names another place."""
+
+
 @dataclass(frozen=True, slots=True)
 class Objectives:
     rpo_s: float

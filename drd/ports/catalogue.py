@@ -20,6 +20,7 @@ from drd.ports.origins import Origins
 from drd.ports.plans import PlanStore
 from drd.ports.points import PointStore
 from drd.ports.queue import Queue
+from drd.ports.records import RecordStore
 from drd.ports.repositories import RepositoryStore
 from drd.ports.runs import RunStore
 from drd.ports.steps import DecisionStore, StepStore
@@ -49,6 +50,7 @@ class Catalogue(ABC):
     health: RepositoryHealth
     keeping: Keeping
     custody: Custodian
+    records: RecordStore
 
     @abstractmethod
     def together(self) -> AbstractContextManager[None]:

@@ -12,13 +12,16 @@ from drd.model.alerts import Alert, AlertChange, Transition
 from drd.model.run import RunKind, RunState
 from tests.catalogue_support import at, evidence, plan, point
 
+STAYING = ("plan_changes", "records", "record_bodies")
+"""Readers have to learn that a plan is gone, and records are never removed."""
+
 
 def rows(catalogue: SqlCatalogue) -> dict[str, int]:
     with catalogue.database.read() as connection:
         return {
             table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
             for table in metadata.sorted_tables
-            if table.name != "plan_changes"  # readers have to learn that a plan is gone
+            if table.name not in STAYING
         }
 
 
@@ -46,13 +49,20 @@ def test_forgetting_a_plan_leaves_other_plans_alone(catalogue: SqlCatalogue) -> 
 
     known = catalogue.plans.records("orders-api")
     assert (known.points, known.runs, known.evidence) == (3, 4, 1)
-    assert catalogue.plans.forget("orders-api") == known
+    assert catalogue.plans.forget("orders-api", at(9)) == known
 
     assert rows(catalogue) == before
     assert catalogue.plans.names() == ["billing"]
     assert len(catalogue.points.of_plan("billing")) == 2
     with pytest.raises(UnknownPlan, match="orders-api"):
-        catalogue.plans.forget("orders-api")
+        catalogue.plans.forget("orders-api", at(9))
+    [entry] = catalogue.records.newest(plan="orders-api", kind="plan.forget")
+    assert entry.body is not None
+    assert '"had":{"evidence":1,' in entry.body.text
+    assert [e.header.kind for e in catalogue.records.newest(plan="orders-api", limit=9)] == [
+        "plan.forget",
+        "evidence",
+    ]
 
 
 def test_every_table_with_rows_of_plans_is_emptied_or_named_here() -> None:
@@ -70,7 +80,7 @@ def test_an_open_alert_stays_until_it_is_resolved(catalogue: SqlCatalogue) -> No
         since=at(0), text="late", seen_at=at(0), told_at=at(0),
     )  # fmt: skip
     catalogue.alerts.apply([Transition(AlertChange.FIRED, None, alert)], at(0), lambda _: [])
-    catalogue.plans.forget("billing")
+    catalogue.plans.forget("billing", at(9))
     assert [a.id for a in catalogue.alerts.open()] == ["a1"]
 
 
@@ -79,6 +89,6 @@ def test_a_plan_with_an_open_run_cannot_be_forgotten(catalogue: SqlCatalogue) ->
     catalogue.plans.load(loaded, file_digest="f", at=at(0))
     owned = catalogue.runs.begin(loaded, RunKind.BACKUP, trigger="manual", at=at(1))
     with pytest.raises(AlreadyRunning, match=owned.run.id):
-        catalogue.plans.forget("billing")
+        catalogue.plans.forget("billing", at(9))
     catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(2))
-    catalogue.plans.forget("billing")
+    catalogue.plans.forget("billing", at(9))

@@ -67,8 +67,10 @@ def test_what_a_drill_showed_is_shown_by_its_run_its_evidence_and_the_status(
         "restore point": True,
         "manifest": None,
         "plan": True,
+        "record": True,
     }
-    assert "drd does not sign evidence" in record
+    assert "no signed record cites this evidence" in record
+    assert "entry 3 of the records agrees, which is not signed" in record
     several = site.drd("evidence", "show", first[:4], code=2).err
     assert "several evidence records" in several
     assert first in several

@@ -21,7 +21,7 @@ ROOT = PACKAGE.parent
 # not in import-linter's configuration: it would have to list every module but one, and it does not
 # see the standard library.
 HOMES: dict[str, tuple[str, ...]] = {
-    "Crypto": ("kit", "repositories/restic/ciphers"),
+    "Crypto": ("kit", "repositories/restic/ciphers", "signing"),
     "alembic": ("catalogue",),
     "apprise": ("notifiers",),
     "apscheduler": ("scheduler",),
@@ -36,6 +36,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pyrage": ("kit",),
     "pytest": ("testing",),
     "restic": ("repositories",),
+    "rfc8785": ("model/records",),
     "sqlalchemy": ("catalogue",),
     "sqlite3": ("catalogue", "kinds/sqlite", "cli/upgrading"),
     "structlog": ("log",),

@@ -11,8 +11,11 @@ examples:
   drd evidence list orders-api --limit 5
   drd evidence show 1528-212670ac      all that was recorded (the beginning is enough)
   drd evidence show 212670ac --json    by the id of the run
+  drd evidence show ./records          what exported records cite, on any machine
+  drd evidence verify ./records --key 343ecbf19a9d86c4
 
-exit codes: 0, 1 another record contradicts this evidence, 2 there is no such evidence."""
+exit codes: 0, 1 another record contradicts this evidence, 2 there is no such evidence; of verify:
+those of drd records verify."""
 
 
 def add_parser(sub: Verbs) -> None:
@@ -21,7 +24,7 @@ def add_parser(sub: Verbs) -> None:
         description="Show what drills and recoveries proved.",
         epilog=EXAMPLES,
     )
-    verbs = parser.add_subparsers(dest="evidence_verb", metavar="list|show", required=True)
+    verbs = parser.add_subparsers(dest="evidence_verb", metavar="list|show|verify", required=True)
     several = verbs.add_parser(
         "list",
         help="when each drill and recovery ended, how, and what it proved",
@@ -43,6 +46,24 @@ def add_parser(sub: Verbs) -> None:
         epilog=EXAMPLES,
     )
     global_options(one)
-    one.add_argument("evidence", help="id of the evidence or of its run, or its beginning")
+    one.add_argument(
+        "evidence",
+        help="id of the evidence or of its run, or its beginning; or an export of the records, as "
+        "a path with a slash",
+    )
     one.add_argument("--json", action="store_true", help="print one JSON document")
     one.set_defaults(handler="drd.cli.evidence:show")
+    check = verbs.add_parser(
+        "verify",
+        help="whether evidence in an export was changed",
+        description="Check an export of the records on any machine, without the catalogue: hashes, "
+        "order, bodies, signatures.",
+        epilog=EXAMPLES,
+    )
+    global_options(check)
+    check.add_argument("file", metavar="FILE", help="an export: its directory or file")
+    check.add_argument(
+        "--key", metavar="ID", help="the id of the key that must have signed: see drd records key"
+    )
+    check.add_argument("--json", action="store_true", help="print one JSON document")
+    check.set_defaults(handler="drd.cli.records:verify")

@@ -55,6 +55,7 @@ MEMBERS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "install": ("install", "install the systemd service"),
         "uninstall": ("uninstall", "stop the service and remove the files that install wrote"),
         "daemon": ("daemon", "run the service: start what is due, supervise, alert"),
+        "records": ("records", "the signed records of what was proven, decided and done"),
         "adopt": ("adopt", "show or decide which machine owns drd's state"),
         "config": ("config", "check drd.yaml before the daemon reads it"),
         "completion": ("completion", "print the completion script for your shell"),

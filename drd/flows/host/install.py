@@ -1,7 +1,7 @@
 """Install the service's files, and remove them: first a plan of what would happen, then its
 execution.
 
-Plans, credentials and state are never touched."""
+Plans, credentials and state are never touched; only the key of the records is made, once."""
 
 from __future__ import annotations
 
@@ -29,10 +29,13 @@ from drd.flows.host.shipped_files import (
     is_as_put,
     shipped,
 )
+from drd.model.plan import RECORDS_KEY
 from drd.model.text import left_out
 from drd.modes import give_away
+from drd.signing import new_key
 
-DIRECTORIES = {"etc/drd": 0o755, "etc/drd/plans": 0o755, "etc/drd/credentials": 0o700}
+CREDENTIALS = "etc/drd/credentials"
+DIRECTORIES = {"etc/drd": 0o755, "etc/drd/plans": 0o755, CREDENTIALS: 0o700}
 STATE = {"var/lib/drd": 0o700, "var/cache/drd": 0o700, "var/lib/drd-public": 0o751}
 """The service's own directories, which drd.tmpfiles.conf makes."""
 
@@ -91,6 +94,8 @@ def plan_install(prefix: Path, program: Sequence[str]) -> Installation:
     for path in FILES:
         installation.steps.append(_file(prefix, path, shipped(path, program)))
     if installation.here:
+        # Elsewhere it could become part of a package: each host has a key of its own.
+        installation.steps.append(_key(prefix / CREDENTIALS / str(RECORDS_KEY.value)))
         installation.steps.extend(_set_up(installation))
         installation.obstacles.extend(_obstacles(program))
     return installation
@@ -119,6 +124,14 @@ def _file(prefix: Path, path: str, wanted: bytes) -> InstallStep:
         return InstallStep("update", str(place), content=wanted)
     note = "changed by hand; to get drd's version, remove the file, then give this command again"
     return InstallStep("keep", str(place), note=note)
+
+
+def _key(place: Path) -> InstallStep:
+    """The key that signs the records; an existing one is never touched."""
+    if os.path.lexists(place):
+        return InstallStep("unchanged", str(place))
+    note = "mode 0600, the key that signs drd's records"
+    return InstallStep("write", str(place), note=note, content=new_key().encode(), mode=0o600)
 
 
 def _read(place: Path) -> bytes | None:
@@ -323,6 +336,7 @@ def _change(step: InstallStep) -> None:
         # Complete or not at all: systemd may read it at any moment.
         beside = place.with_name(f".{place.name}.{os.getpid()}")
         try:
+            beside.touch(step.mode)  # before it contains anything
             beside.write_bytes(step.content)
             beside.chmod(step.mode)
             beside.replace(place)

@@ -1,0 +1,66 @@
+"""The documents of `drd records`."""
+
+from __future__ import annotations
+
+import json
+
+from drd.api.values import Document
+from drd.model.chain import ChainReport
+from drd.model.records import Entry, moment
+
+_NAMED = 20
+"""How many faults and numbers a text names."""
+
+
+def entry_document(entry: Entry) -> Document:
+    """Return one entry; `body` is null if it was removed."""
+    header = entry.header
+    return {
+        "entry": entry.seq,
+        "at": moment(header.at),
+        "actor": {"kind": header.actor_kind, "name": header.actor_name, "came": header.came},
+        "subject": header.subject,
+        "kind": header.kind,
+        "digest": header.digest,
+        "previous": header.previous,
+        "hash": entry.hash,
+        "key": entry.key or None,
+        "signature": entry.signature or None,
+        "salt": entry.body.salt if entry.body is not None else None,
+        "body": json.loads(entry.body.text) if entry.body is not None else None,
+    }
+
+
+def report_document(report: ChainReport) -> Document:
+    """Return what a check of the chain found."""
+    last = report.last
+    return {
+        "entries": report.entries,
+        "chain": report.chain or None,
+        "first_at": moment(report.first_at) if report.first_at is not None else None,
+        "last": {"entry": last.seq, "at": moment(last.header.at), "hash": last.hash}
+        if last is not None
+        else None,
+        "whole": not report.faults,
+        "faults": [{"entry": f.seq, "code": f.code, "text": f.text} for f in report.faults],
+        "keys": [
+            {"key": k.id, "public": k.public, "since": k.since, "attested": k.attested}
+            for k in report.keys
+        ],
+        "unsigned": list(report.unsigned),
+        "redacted": list(report.redacted),
+        "withheld": list(report.withheld),
+    }
+
+
+def numbers(seqs: list[int]) -> str:
+    """Return entries in words, as ranges: `3, 7 to 9 and 4 more`."""
+    ranges: list[tuple[int, int]] = []
+    for seq in seqs:
+        if ranges and ranges[-1][1] == seq - 1:
+            ranges[-1] = (ranges[-1][0], seq)
+        else:
+            ranges.append((seq, seq))
+    shown = [str(a) if a == b else f"{a} to {b}" for a, b in ranges[:_NAMED]]
+    more = len(ranges) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")

@@ -1,0 +1,83 @@
+"""The triggers that keep the chain of records: they refuse each change of an entry and of a body,
+whatever program writes. A body may only be removed after a signed redaction of its entry.
+
+They stop mistakes, not somebody who owns the file and removes them first. Such a change is found by
+`drd records verify`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+_KEPT = "drd never changes or removes entries of its records"
+_ORDER = "entries of the records are added at the end only"
+_BODY = "a body is only removed after a signed redaction of its entry (drd records redact)"
+
+_REDACTED = (
+    "EXISTS (SELECT 1 FROM records WHERE kind = 'redaction' AND signature <> '' "
+    "AND subject = 'entry:' || OLD.seq)"
+)
+
+_RULES = (
+    ("records_update", "UPDATE", "records", "", _KEPT),
+    ("records_delete", "DELETE", "records", "", _KEPT),
+    (
+        "records_order",
+        "INSERT",
+        "records",
+        "NEW.seq <= (SELECT coalesce(max(seq), 0) FROM records)",
+        _ORDER,
+    ),
+    ("record_bodies_update", "UPDATE", "record_bodies", "", _BODY),
+    ("record_bodies_delete", "DELETE", "record_bodies", f"NOT {_REDACTED}", _BODY),
+    (
+        "record_bodies_once",
+        "INSERT",
+        "record_bodies",
+        "EXISTS (SELECT 1 FROM record_bodies WHERE seq = NEW.seq)",
+        _BODY,
+    ),
+)
+
+
+def statements(dialect: str) -> Iterator[str]:
+    """The statements that make all the triggers, in `sqlite` or `postgresql`."""
+    yield from _postgresql() if dialect == "postgresql" else _sqlite()
+
+
+def _sqlite() -> Iterator[str]:
+    for name, operation, table, when, why in _RULES:
+        condition = f" WHEN {when}" if when else ""
+        yield (
+            f"CREATE TRIGGER {name} BEFORE {operation} ON {table}{condition} "
+            f"BEGIN SELECT RAISE(ABORT, '{why}'); END"
+        )
+
+
+def _postgresql() -> Iterator[str]:
+    yield """CREATE OR REPLACE FUNCTION drd_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION '%', TG_ARGV[0];
+END $$"""
+    for name, operation, table, when, why in _RULES:
+        if "SELECT" not in when:
+            yield (
+                f"CREATE TRIGGER {name} BEFORE {operation} ON {table} FOR EACH ROW "
+                f"EXECUTE FUNCTION drd_append_only('{why}')"
+            )
+            continue
+        # A condition of a trigger may not contain a query in PostgreSQL.
+        row = "OLD" if operation == "DELETE" else "NEW"
+        yield f"""CREATE OR REPLACE FUNCTION drd_{name}() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF {when} THEN RAISE EXCEPTION '%', '{why}'; END IF;
+  RETURN {row};
+END $$"""
+        yield (
+            f"CREATE TRIGGER {name} BEFORE {operation} ON {table} FOR EACH ROW "
+            f"EXECUTE FUNCTION drd_{name}()"
+        )
+    for table in ("records", "record_bodies"):
+        yield (
+            f"CREATE TRIGGER {table}_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT "
+            f"EXECUTE FUNCTION drd_append_only('{_KEPT}')"
+        )

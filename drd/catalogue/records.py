@@ -1,0 +1,256 @@
+"""The chain of records in the catalogue."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Row, Select, delete, or_, select
+
+from drd import log, process
+from drd.catalogue.engine import Database, SqlStore
+from drd.catalogue.tables import record_bodies as bodies
+from drd.catalogue.tables import records as table
+from drd.errors import UsageError
+from drd.model import record_drafts
+from drd.model.actor import Actor
+from drd.model.records import FIRST, KEY, REDACTION, Body, Draft, Entry, Header, header_of
+from drd.model.run import Run
+from drd.process import rights
+
+if TYPE_CHECKING:
+    from drd.signing import Signer
+
+FindSigner = Callable[[str], "Signer | None"]
+"""Returns the key; the argument is the id of the key that the chain has now, "" before the first.
+A holder of another key reads it again."""
+
+_log = log.get()
+_SALT_BYTES = 16
+_AT_ONCE = 500
+_NEWEST = select(table.c.seq, table.c.hash).order_by(table.c.seq.desc()).limit(1)
+_KEY = (
+    select(bodies.c.body)
+    .join(table, table.c.seq == bodies.c.seq)
+    .where(table.c.kind == KEY)
+    .order_by(table.c.seq.desc())
+    .limit(1)
+)
+_WHOLE = select(table, bodies.c.salt, bodies.c.body).outerjoin(bodies, bodies.c.seq == table.c.seq)
+
+
+def no_signer(_current: str) -> None:
+    """Find no key: the default for callers without settings."""
+
+
+class SqlRecords(SqlStore):
+    """See `drd.ports.records.RecordStore`. `find_signer` finds drd's key."""
+
+    def __init__(self, database: Database, find_signer: FindSigner = no_signer) -> None:
+        super().__init__(database)
+        self._find_signer = find_signer
+        self._measured: set[tuple[str, int]] = set()
+
+    def append(self, draft: Draft) -> Entry:
+        with self._database.write() as connection:
+            return self.add(connection, draft)
+
+    def head(self) -> Entry | None:
+        query = select(table).order_by(table.c.seq.desc()).limit(1)
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _entry(row)
+
+    def get(self, seq: int) -> Entry:
+        with self._database.read() as connection:
+            return _get(connection, seq)
+
+    def newest(
+        self, *, plan: str | None = None, kind: str | None = None, limit: int = 50
+    ) -> list[Entry]:
+        query = _WHOLE.order_by(table.c.seq.desc()).limit(limit)
+        if plan is not None:
+            of_plan = table.c.subject.startswith(f"{plan}/", autoescape=True)
+            query = query.where(or_(table.c.subject == plan, of_plan))
+        if kind is not None:
+            query = query.where(table.c.kind == kind)
+        with self._database.read() as connection:
+            return [_entry(row) for row in connection.execute(query)]
+
+    def about(self, subject: str, *, kind: str) -> list[Entry]:
+        query = _WHOLE.where(table.c.subject == subject, table.c.kind == kind)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(table.c.seq.desc()))
+            return [_entry(row) for row in rows]
+
+    def read(self, *, after: int = 0, until: int | None = None) -> Iterator[Entry]:
+        if until is None:
+            head = self.head()
+            until = head.seq if head is not None else 0
+        while entries := self._next(_WHOLE.where(table.c.seq > after, table.c.seq <= until)):
+            yield from entries
+            after = entries[-1].seq
+
+    def _next(self, query: Select[Any]) -> list[Entry]:
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(table.c.seq).limit(_AT_ONCE)).all()
+            return [_entry(row) for row in rows]
+
+    def redact(self, seq: int, *, reason: str, at: datetime, actor: Actor) -> Entry:
+        with self._database.write() as connection:
+            entry = _get(connection, seq)
+            if entry.header.kind in (KEY, REDACTION):
+                raise UsageError(
+                    f"entry {seq} of the records cannot be redacted: it is of kind "
+                    f"{entry.header.kind}, which the check of the chain needs",
+                    hint="to see what it contains: drd records show " + str(seq),
+                )
+            if entry.body is None:
+                raise UsageError(
+                    f"the body of entry {seq} of the records was removed already",
+                    hint=f"to see the entry: drd records show {seq}",
+                )
+            digest = entry.header.digest
+            made = self.add(connection, record_drafts.of_redaction(seq, digest, reason, at, actor))
+            if not made.signature:
+                raise _unsigned("redaction")
+            if connection.dialect.name == "sqlite":
+                # The place of the body in the file is overwritten too.
+                connection.exec_driver_sql("PRAGMA secure_delete = ON").close()
+            connection.execute(delete(bodies).where(bodies.c.seq == seq))
+            return made
+
+    def current_key(self) -> str:
+        with self._database.read() as connection:
+            return _current_key(connection)
+
+    def record_key(self, draft: Draft, signer: Signer, *, expecting: str) -> Entry:
+        with self._database.write() as connection:
+            current = _current_key(connection)
+            if current != expecting:
+                raise UsageError(
+                    f"the key of the records is {current or 'none'} and not "
+                    f"{expecting or 'none'}: it was changed meanwhile",
+                    hint="to see the keys: drd records key",
+                )
+            return self._insert(connection, draft, signer)
+
+    # For the other stores, in their transactions.
+
+    def add(self, connection: Connection, draft: Draft) -> Entry:
+        """Add an entry at the end, in the transaction of another write."""
+        current = _current_key(connection)
+        signer = self._find_signer(current)
+        if signer is not None and not current:
+            self._insert(connection, _first_key(signer, draft.at), signer)
+        elif signer is not None and signer.public.id != current:
+            _log.warning("records.unsigned", why=f"the key is {signer.public.id}, not {current}")
+            signer = None
+        return self._insert(connection, draft, signer)
+
+    def note_measured(self, run: str, token: int) -> None:
+        """Remember that the end of this run is recorded with its evidence."""
+        self._measured.add((run, token))
+
+    def was_measured(self, run: str, token: int) -> bool:
+        """Return whether it is, and forget that."""
+        known = (run, token) in self._measured
+        self._measured.discard((run, token))
+        return known
+
+    def _insert(self, connection: Connection, draft: Draft, signer: Signer | None) -> Entry:
+        last = connection.execute(_NEWEST).one_or_none()
+        body = Body.of(draft.body, secrets.token_hex(_SALT_BYTES))
+        seq, previous = (last.seq + 1, last.hash) if last is not None else (1, FIRST)
+        header = header_of(draft, body, seq=seq, previous=previous)
+        message = header.message()
+        entry = Entry(
+            header,
+            header.hash,
+            signer.public.id if signer is not None else "",
+            signer.sign(message) if signer is not None else "",
+            body,
+        )
+        connection.execute(table.insert().values(**_values(entry)))
+        connection.execute(bodies.insert().values(seq=seq, salt=body.salt, body=body.text))
+        return entry
+
+
+def actor_of(run: Run) -> Actor | None:
+    """Return who asked for a run, for a record that this process signs. Root, on another user's
+    state, names only itself: the run's row could be that user's."""
+    return run.actor if rights.acts_for() is None and run.actor else process.actor_here()
+
+
+def plan_of_row(plan: str) -> str:
+    """Return the plan that a row names; nothing for root on another user's state, who signs nothing
+    that the user could have written there."""
+    return plan if rights.acts_for() is None else ""
+
+
+def _first_key(signer: Signer, at: datetime) -> Draft:
+    key = signer.public
+    return record_drafts.of_key(key.id, key.text, "", at, process.actor_here())
+
+
+def _current_key(connection: Connection) -> str:
+    text = connection.execute(_KEY).scalar()
+    return str(json.loads(text)["key"]) if text is not None else ""
+
+
+def _get(connection: Connection, seq: int) -> Entry:
+    row = connection.execute(_WHOLE.where(table.c.seq == seq)).one_or_none()
+    if row is None:
+        raise UsageError(
+            f"the records have no entry {seq}", hint="to list the entries: drd records list"
+        )
+    return _entry(row)
+
+
+def _unsigned(what: str) -> UsageError:
+    return UsageError(
+        f"the record of the {what} cannot be signed, because drd cannot read its key",
+        hint="to see why: drd records key",
+    )
+
+
+def _values(entry: Entry) -> dict[str, Any]:
+    header = entry.header
+    return {
+        "seq": header.seq,
+        "at": header.at,
+        "actor_kind": header.actor_kind,
+        "actor_name": header.actor_name,
+        "came": header.came,
+        "subject": header.subject,
+        "kind": header.kind,
+        "digest": header.digest,
+        "previous": header.previous,
+        "hash": entry.hash,
+        "key": entry.key,
+        "signature": entry.signature,
+    }
+
+
+def _entry(row: Row[Any]) -> Entry:
+    text = getattr(row, "body", None)
+    return Entry(
+        Header(
+            seq=row.seq,
+            at=row.at,
+            actor_kind=row.actor_kind,
+            actor_name=row.actor_name,
+            came=row.came,
+            subject=row.subject,
+            kind=row.kind,
+            digest=row.digest,
+            previous=row.previous,
+        ),
+        row.hash,
+        row.key,
+        row.signature,
+        Body(row.salt, text) if text is not None else None,
+    )

@@ -1,0 +1,251 @@
+"""`drd records`: the signed records of what was proven, decided and done."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from drd import process
+from drd.api.record_documents import entry_document, numbers, report_document
+from drd.bootstrap import App
+from drd.cli import output
+from drd.cli.confirm import confirm_redaction
+from drd.cli.session import require_owner, session, without_host
+from drd.flows.records.check import check_chain
+from drd.flows.records.export import check_export, read_export
+from drd.flows.records.export import export as write_export
+from drd.flows.records.key import RecordKey
+from drd.flows.records.rotation import KeyChange, initialise
+from drd.flows.records.rotation import rotate as replace_key
+from drd.model.chain import ChainReport
+from drd.model.records import Entry
+from drd.model.text import counted, escaped, left_out
+from drd.model.units import format_time
+from drd.signing import public_key
+
+_SHOWN_FAULTS = 20
+
+
+def list_(args: argparse.Namespace) -> int:
+    with session(args, reading=True) as app:
+        require_owner(app, "records list")
+        entries = app.catalogue.records.newest(plan=args.plan, kind=args.kind, limit=args.limit)
+    if args.json:
+        output.print_json({"records": [entry_document(entry) for entry in entries]})
+    elif not entries:
+        output.say("there are no such records")
+    else:
+        output.say(output.table([_row(e) for e in entries], header=_HEADER))
+    return 0
+
+
+_HEADER = ("entry", "at", "who", "what", "about", "signed")
+
+
+def _row(entry: Entry) -> list[str]:
+    header = entry.header
+    return [
+        str(entry.seq),
+        format_time(header.at, seconds=True),
+        escaped(header.actor_name),
+        escaped(header.kind) + ("" if entry.body is not None else " (redacted)"),
+        escaped(header.subject),
+        "yes" if entry.signature else "no",
+    ]
+
+
+def show(args: argparse.Namespace) -> int:
+    with session(args, reading=True) as app:
+        require_owner(app, "records show")
+        entry = app.catalogue.records.get(args.entry)
+    document = entry_document(entry)
+    if args.json:
+        output.print_json(document)
+        return 0
+    body = document.pop("body")
+    document["actor"] = f"{entry.header.actor_name} ({entry.header.actor_kind})"
+    for name, value in document.items():
+        output.say(f"{name:<10} {escaped(str(value)) if value is not None else 'none'}")
+    shown = "removed" if body is None else json.dumps(body, indent=2, ensure_ascii=True)
+    for line in f"body: {shown}".split("\n"):
+        output.say(line)
+    return 0
+
+
+def verify(args: argparse.Namespace) -> int:
+    if args.file is not None:
+        with without_host(args):
+            return print_check(check_export(read_export(Path(args.file))), args)
+    with session(args, reading=True) as app:
+        require_owner(app, "records verify")
+        report = check_chain(app.catalogue.records)
+    return print_check(report, args)
+
+
+def print_check(report: ChainReport, args: argparse.Namespace) -> int:
+    """Print what a check of the chain found, and return the exit code."""
+    wanted = args.key
+    strange = wanted is not None and wanted not in {key.id for key in report.keys}
+    if args.json:
+        document = report_document(report)
+        output.print_json({**document, "key_expected": wanted, "key_found": not strange})
+    elif not args.quiet:
+        _print_report(report)
+        if strange:
+            output.say(f"key {wanted} has signed none of these records")
+    if report.faults or strange:
+        return 1
+    return 5
+
+
+def _print_report(report: ChainReport) -> None:
+    if report.last is None:
+        output.say("there are no records yet: nothing is proven by them")
+        return
+    until = format_time(report.last.header.at, seconds=True)
+    output.say(f"records: {counted(report.entries, 'entry', 'entries')}, up to {until}")
+    for fault in report.faults[:_SHOWN_FAULTS]:
+        output.say(f"  entry {fault.seq}: {fault.text} ({fault.code})")
+    if report.faults:
+        rest = left_out(len(report.faults) - _SHOWN_FAULTS)
+        output.say(f"  these records were changed{rest}")
+    else:
+        output.say("  the chain is whole: no entry was changed, removed or moved")
+    for key in report.keys:
+        how = "" if key.attested else "; the key before it was lost, so only itself attests it"
+        output.say(f"  signed since entry {key.since} by key {key.id}{how}")
+    if not report.keys:
+        output.say("  nothing is signed: make a key with drd records init")
+    elif report.unsigned:
+        output.say(f"  not signed: {numbers(report.unsigned)}")
+    for word, seqs in (("redacted", report.redacted), ("without its body", report.withheld)):
+        if seqs:
+            output.say(f"  {word}: {numbers(seqs)}")
+    output.say(
+        "  no anchor elsewhere was compared: entries at the end could have been cut off, or the "
+        "whole chain replaced by one with another key"
+    )
+
+
+def export(args: argparse.Namespace) -> int:
+    with session(args, reading=True) as app:
+        require_owner(app, "records export")
+        done = write_export(app.catalogue.records, Path(args.directory), plan=args.plan)
+        keys = _keys(app)
+    document = {
+        "directory": str(done.directory),
+        "entries": done.entries,
+        "bodies": done.bodies,
+        "keys": keys,
+    }
+    if args.json:
+        output.print_json(document)
+    elif not args.quiet:
+        what = counted(done.entries, "entry", "entries")
+        output.say(f"wrote {what}, {done.bodies} with their bodies, to {done.directory}")
+        output.say(f"check them anywhere: sh {done.directory}/verify.sh")
+        for key in keys:
+            output.say(f"give the id of the key by another way: {key['key']}")
+    return 0
+
+
+def init(args: argparse.Namespace) -> int:
+    with session(args) as app:
+        require_owner(app, "records init")
+        key = RecordKey(app.settings.records_key)
+        done = initialise(app.catalogue.records, key, app.clock.now())
+    words = {(True, True): "made", (False, True): "recorded", (True, False): "made"}
+    word = words.get((done.made, done.recorded), "unchanged")
+    return _print_change(done, key, word, args)
+
+
+def rotate(args: argparse.Namespace) -> int:
+    with session(args) as app:
+        require_owner(app, "records rotate")
+        key = RecordKey(app.settings.records_key)
+        done = replace_key(app.catalogue.records, key, app.clock.now(), lost=args.lost)
+    return _print_change(done, key, "replaced", args)
+
+
+def _print_change(done: KeyChange, key: RecordKey, word: str, args: argparse.Namespace) -> int:
+    public = done.public
+    if args.json:
+        output.print_json(
+            {
+                "key": public.id,
+                "public": public.text,
+                "file": str(key.file),
+                "change": word,
+                "former": done.former or None,
+            }
+        )
+    elif not args.quiet:
+        output.say(f"key {public.id} of the records: {word} ({key.file})")
+        if word != "unchanged":
+            output.say("the service signs with it from its next start: systemctl restart drd")
+            output.say("then make the recovery kit again: it contains the public half")
+    return 0
+
+
+def key(args: argparse.Namespace) -> int:
+    with session(args, reading=True) as app:
+        require_owner(app, "records key")
+        found = RecordKey(app.settings.records_key)
+        keys = _keys(app)
+    why = _why_unusable(found, keys)
+    if args.json:
+        output.print_json({"reference": found.ref.describe(), "keys": keys, "unusable": why})
+    else:
+        for one in keys:
+            output.say(f"key {one['key']}, since entry {one['since']}")
+            output.say(one["pem"].strip())
+        if why is not None:
+            output.say(f"drd cannot sign with {found.ref.describe()}: {why}")
+    return 0
+
+
+def _why_unusable(key: RecordKey, keys: list[dict[str, Any]]) -> str | None:
+    if not key.exists:
+        return f"{key.file} does not exist; make it with drd records init"
+    signer = key("")
+    if signer is None:
+        return "it cannot be read by this user, or is no key"
+    current = keys[-1]["key"] if keys else ""
+    if current not in ("", signer.public.id):
+        return f"it contains key {signer.public.id}, and the records are signed by {current}"
+    return None
+
+
+def _keys(app: App) -> list[dict[str, Any]]:
+    """The public keys of the chain, the oldest first."""
+    keys = []
+    for entry in reversed(app.catalogue.records.newest(kind="key", limit=1000)):
+        body = json.loads(entry.body.text) if entry.body is not None else {}
+        public = public_key(str(body.get("public")))
+        if public is not None:
+            keys.append(
+                {"key": public.id, "public": public.text, "pem": public.pem, "since": entry.seq}
+            )
+    return keys
+
+
+def redact(args: argparse.Namespace) -> int:
+    with session(args) as app:
+        require_owner(app, "records redact")
+        entry = app.catalogue.records.get(args.entry)
+        if not args.yes:
+            output.say(
+                f"entry {entry.seq} ({entry.header.kind} of {escaped(entry.header.subject)}): its "
+                "body will be removed for good"
+            )
+            confirm_redaction(entry.seq)
+        made = app.catalogue.records.redact(
+            entry.seq, reason=args.reason, at=app.clock.now(), actor=process.actor_here()
+        )
+    if args.json:
+        output.print_json({"entry": entry.seq, "record": made.seq})
+    elif not args.quiet:
+        output.say(f"removed the body of entry {entry.seq}; entry {made.seq} records it")
+    return 0

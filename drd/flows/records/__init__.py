@@ -1,0 +1,1 @@
+"""The chain of records: its key, its anchors, and whether it is whole."""

@@ -1,0 +1,153 @@
+"""drd's own key, which signs the records: found through its reference, made, and replaced."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager, nullcontext, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from drd import log, secrets
+from drd.errors import SecretUnavailable, TargetUnwritable, UsageError
+from drd.model.plan import RECORDS_KEY, SecretRef
+from drd.process import rights
+from drd.process.private import why_not_private
+from drd.process.rights import Purpose
+
+if TYPE_CHECKING:
+    from drd.signing import Signer
+
+_NEXT = ".next"
+_log = log.get()
+
+
+class RecordKey:
+    """The key behind `ref`, read at its first use and kept by this process. Calling it returns the
+    key, or None if it cannot be read; a record is then written without a signature, since the end
+    of a run must not fail because of it."""
+
+    def __init__(self, ref: SecretRef = RECORDS_KEY) -> None:
+        self.ref = ref
+        self._signer: Signer | None = None
+        self._why: SecretUnavailable | None = None
+
+    def __call__(self, current: str) -> Signer | None:
+        """Return the key. If the chain's key, `current`, is another one, read it again: a person
+        may have changed it."""
+        if self._why is not None:
+            return None
+        if self._signer is None or current not in ("", self._signer.public.id):
+            try:
+                self._signer = self.read()
+            except SecretUnavailable as error:
+                self._why = error
+                if self.exists:
+                    _log.warning("records.unsigned", why=error.message)
+                return None
+        return self._signer
+
+    def read(self) -> Signer:
+        """Read the key anew. Raises SecretUnavailable."""
+        pem = secrets.resolve(self.ref)
+        if self._is_open:
+            raise SecretUnavailable(
+                f"other users can read the key of the records: {self.file}",
+                hint=f"chmod 600 {self.file}; then replace the key: drd records rotate",
+            )
+        from drd.signing import Signer  # 35 ms, which a host without a key need not pay
+
+        return Signer(pem, self.ref.describe())
+
+    @property
+    def file(self) -> Path:
+        """The file that contains the key."""
+        assert isinstance(self.ref.value, str)
+        if self.ref.source == "credential":
+            return secrets.CREDENTIALS / self.ref.value
+        return Path(self.ref.value)
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether others can read the file, by its mode and that of its directory."""
+        try:
+            file, directory = self.file.stat(), self.file.parent.stat()
+        except OSError:
+            return False
+        return bool(file.st_mode & directory.st_mode << 2 & 0o044)
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is such a file, as far as this user may know."""
+        try:
+            return self.file.exists()
+        except OSError:
+            return True
+
+    def make(self, pem: str) -> None:
+        """Write the first key, readable only by its owner. Raises UsageError if there is one."""
+        try:
+            _write(self.file, pem)
+        except FileExistsError:
+            raise UsageError(
+                f"there is a key of the records already: {self.file}",
+                hint="to replace it: drd records rotate",
+            ) from None
+
+    def prepare(self, pem: str) -> None:
+        """Write the next key beside the present one. It stays after a kill, so that no key gets
+        lost that a record names."""
+        with suppress(FileNotFoundError), _rights(self.file.parent):
+            self._next.unlink()
+        _write(self._next, pem)
+
+    def put_next(self) -> None:
+        """Put the next key in the place of the present one."""
+        with _rights(self.file.parent):
+            self._next.replace(self.file)
+            _sync(self.file.parent)
+
+    def prepared(self) -> Signer | None:
+        """Return the next key, if an interrupted change left one."""
+        with suppress(SecretUnavailable):
+            ref = SecretRef("file", str(self._next))
+            return RecordKey(ref).read()
+        return None
+
+    @property
+    def _next(self) -> Path:
+        return self.file.with_name(f"{self.file.name}{_NEXT}")
+
+
+def _rights(directory: Path) -> AbstractContextManager[None]:
+    """Root's rights, if root works for another user and nobody else can change the directory."""
+    if why_not_private(directory, 0) is None:
+        return rights.root(Purpose.TARGETS)
+    return nullcontext()
+
+
+def _write(file: Path, pem: str) -> None:
+    try:
+        with _rights(file.parent):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            fd = os.open(file, flags, 0o600)
+            with os.fdopen(fd, "w", encoding="ascii") as opened:
+                os.fchmod(fd, 0o600)
+                opened.write(pem)
+                opened.flush()
+                os.fsync(fd)
+            _sync(file.parent)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise TargetUnwritable(
+            f"cannot write the key of the records to {file}: {(error.strerror or '').lower()}",
+            hint="run this as root; or name another file in drd.yaml: records: {key: {file: PATH}}",
+        ) from error
+
+
+def _sync(directory: Path) -> None:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

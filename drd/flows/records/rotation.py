@@ -1,0 +1,81 @@
+"""Makes drd's key, and replaces it by a signed record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from drd.errors import UsageError
+from drd.flows.records.key import RecordKey
+from drd.model.record_drafts import of_key
+from drd.ports.records import RecordStore
+from drd.process import actor_here
+from drd.signing import PublicKey, Signer, new_key
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChange:
+    """What was done with the key: `made` a file, `recorded` it, or finished what was begun."""
+
+    public: PublicKey
+    former: str = ""
+    made: bool = False
+    recorded: bool = False
+
+
+def initialise(records: RecordStore, key: RecordKey, at: datetime) -> KeyChange:
+    """Make the key if there is none, and record it. Does nothing if both are done. Raises
+    UsageError if the chain has another key."""
+    made = not key.exists
+    if made:
+        key.make(new_key())
+    signer = key.read()
+    current = records.current_key()
+    if current == signer.public.id:
+        return KeyChange(signer.public, made=made)
+    if current:
+        raise UsageError(
+            f"the records are signed by key {current}, but {key.ref.describe()} contains key "
+            f"{signer.public.id}",
+            hint=f"put key {current} back; if it is lost: drd records rotate --lost",
+        )
+    _record(records, signer.public, signer, "", at)
+    return KeyChange(signer.public, made=made, recorded=True)
+
+
+def rotate(records: RecordStore, key: RecordKey, at: datetime, *, lost: bool) -> KeyChange:
+    """Replace the key. The former key signs the record of the new one, unless it is `lost`. An
+    interrupted change is finished."""
+    current = records.current_key()
+    if not current:
+        raise UsageError("the records have no key yet", hint="make one: drd records init")
+    begun = key.prepared()
+    if begun is not None and begun.public.id == current:
+        key.put_next()
+        return KeyChange(begun.public, current)
+    former = None if lost else key.read()
+    if former is not None and former.public.id != current:
+        raise UsageError(
+            f"the records are signed by key {current}, but {key.ref.describe()} contains key "
+            f"{former.public.id}",
+            hint=f"put key {current} back; if it is lost: drd records rotate --lost",
+        )
+    pem = new_key()
+    signer = Signer(pem, "the new key of the records")
+    key.prepare(pem)
+    _record(records, signer.public, former or signer, current, at, lost=lost)
+    key.put_next()
+    return KeyChange(signer.public, current, made=True, recorded=True)
+
+
+def _record(
+    records: RecordStore,
+    public: PublicKey,
+    signer: Signer,
+    former: str,
+    at: datetime,
+    *,
+    lost: bool = False,
+) -> None:
+    draft = of_key(public.id, public.text, former, at, actor_here(), lost=lost)
+    records.record_key(draft, signer, expecting=former)

@@ -1,0 +1,81 @@
+#!/bin/sh
+# Checks exported records of drd without drd: sh verify.sh [KEY]
+# KEY is the id of drd's key, as `drd records key` and the recovery kit show it; without it, compare
+# the key that is printed at the end. Needs only a POSIX shell, coreutils, sed and openssl 3.
+set -eu
+cd "$(dirname "$0")"
+wanted=${1:-}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+faults=0 entries=0 unsigned=0 last=0 hash= key= public= first=
+: >"$work/without" && : >"$work/redacted"
+
+fault() { faults=$((faults + 1)); echo "FAULT: entry $1: $2"; }
+
+value() { # value NAME JSON: the last text of this name
+    printf '%s\n' "$2" | sed -n "s/.*\"$1\":\"\\([^\"]*\\)\".*/\\1/p"
+}
+
+accepts() { # accepts PUBLIC SIGNATURE: of the header in $work/header
+    printf -- '-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA%s\n-----END PUBLIC KEY-----\n' "$1" \
+        >"$work/key"
+    printf '%s' "$2" | base64 -d >"$work/signature" 2>/dev/null || return 1
+    openssl pkeyutl -verify -pubin -inkey "$work/key" -rawin -in "$work/header" \
+        -sigfile "$work/signature" >/dev/null 2>&1
+}
+
+id_of() { printf '%s' "$1" | base64 -d 2>/dev/null | sha256sum | cut -c1-16; }
+
+{
+    IFS= read -r line
+    [ "$line" = "drd records 1" ] || { echo "FAULT: records.txt is no file of records"; exit 1; }
+    while IFS= read -r header; do
+        IFS= read -r signed && IFS= read -r body || { fault "$last" "the file ends here"; break; }
+        header=${header#header } signed=${signed#signature } body=${body#body }
+        signer=${signed% *} signature=${signed#* } salt=${body%% *} text=${body#* }
+        printf '%s' "$header" >"$work/header"
+        seq=$(printf '%s\n' "$header" | sed -n 's/.*,"seq":\([0-9]*\),"subject":.*/\1/p')
+        kind=$(value kind "$header") previous=$(value previous "$header")
+        digest=$(value digest "$header")
+        entries=$((entries + 1))
+        [ "$seq" = $((last + 1)) ] || fault "$seq" "it stands after entry $last"
+        [ "$previous" = "$hash" ] || fault "$seq" "it does not follow the entry before it"
+        if [ "$salt" = - ]; then
+            [ "$text" = withheld ] || echo "$seq" >>"$work/without"
+        elif [ "$(printf '%s\n%s\n' "$salt" "$text" | sha256sum | cut -c1-64)" != "$digest" ]; then
+            fault "$seq" "its body does not have the recorded digest"
+        fi
+        if [ "$kind" = key ]; then
+            new=$(value public "$text") named=$(value key "$text") by=$public
+            case $text in *'"lost":true'*) by=$new
+                echo "NOTE: entry $seq: the key before it was lost, nothing but itself attests key $named" ;;
+            esac
+            [ "$(id_of "$new")" = "$named" ] || fault "$seq" "its key has another id"
+            if accepts "${by:-$new}" "$signature"; then
+                public=$new key=$named first=${first:-$named}
+            else
+                fault "$seq" "the key before it did not sign this key"
+            fi
+        elif [ "$signature" = - ]; then
+            unsigned=$((unsigned + 1))
+        elif [ "$signer" != "$key" ] || ! accepts "$public" "$signature"; then
+            fault "$seq" "its signature is not valid"
+        elif [ "$kind" = redaction ]; then
+            printf '%s\n' "$header" | sed -n 's/.*"subject":"entry:\([0-9]*\)".*/\1/p' \
+                >>"$work/redacted"
+        fi
+        hash=$(sha256sum <"$work/header" | cut -c1-64) last=$seq at=$(value at "$header")
+    done
+} <records.txt
+
+while read -r seq; do
+    grep -qx "$seq" "$work/redacted" || fault "$seq" "its body is gone without a signed redaction"
+done <"$work/without"
+if [ -n "$wanted" ] && [ "$wanted" != "$key" ] && [ "$wanted" != "$first" ]; then
+    fault "$last" "the key is $key and not $wanted"
+fi
+echo "$entries entries up to ${at:-never}, $unsigned of them not signed"
+echo "hash of the last entry: ${hash:-none}"
+echo "key: ${key:-none} (the first one: ${first:-none})"
+[ "$faults" = 0 ] || { echo "$faults faults: these records were changed"; exit 1; }
+echo "the chain is whole. Whether it is drd's: compare the key with the recovery kit"

@@ -1,0 +1,182 @@
+"""Checks a chain of records: a pure function of its entries, in the order in which they were found.
+
+It finds each entry that was changed, removed or moved, and each signature that is not the key's. It
+cannot see that the end of a chain was cut off, or that a chain was replaced by another one that is
+whole: only an anchor elsewhere shows that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from drd.model.records import FIRST, KEY, REDACTION, Entry
+
+Accepts = Callable[[str, bytes, str], bool]
+"""Whether a public key (base64) accepts a message with a signature (base64)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with an entry. Codes: `missing`, `order`, `changed`, `unlinked`, `body`,
+    `removed_body`, `signature`, `key`, `anchor`.
+    """
+
+    seq: int
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """A key of the chain: since which entry it signs. One that is not `attested` replaced a lost
+    key: nothing but its own signature says that it is drd's.
+    """
+
+    id: str
+    public: str
+    since: int
+    attested: bool = True
+
+
+@dataclass(slots=True)
+class ChainReport:
+    """What a check found. `unsigned` are the numbers of the entries without a signature, `redacted`
+    those whose bodies were removed by a record, `withheld` those whose bodies an export left out.
+    """
+
+    entries: int = 0
+    first_at: datetime | None = None
+    last: Entry | None = None
+    chain: str = ""
+    faults: list[Fault] = field(default_factory=list)
+    keys: list[KnownKey] = field(default_factory=list)
+    unsigned: list[int] = field(default_factory=list)
+    redacted: list[int] = field(default_factory=list)
+    withheld: list[int] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        """The id of the newest key; empty without one."""
+        return self.keys[-1].id if self.keys else ""
+
+
+class ChainCheck:
+    """The check, entry by entry. `withheld` are the entries whose bodies an export left out."""
+
+    def __init__(self, accepts: Accepts, withheld: Iterable[int] = ()) -> None:
+        self.report = ChainReport()
+        self._accepts = accepts
+        self._withheld = frozenset(withheld)
+        self._without_body: list[int] = []
+        self._redactions: set[int] = set()
+        self._hashes: dict[int, str] = {}
+        self._wanted: frozenset[int] = frozenset()
+
+    def keeping(self, seqs: Iterable[int]) -> ChainCheck:
+        """Remember the hashes of these entries, which anchors name."""
+        self._wanted = frozenset(seqs)
+        return self
+
+    def hash_of(self, seq: int) -> str | None:
+        return self._hashes.get(seq)
+
+    def add(self, entry: Entry) -> None:
+        report, last = self.report, self.report.last
+        self._place(entry, last)
+        computed = entry.header.hash
+        if computed != entry.hash:
+            self._fault(entry, "changed", "its content does not have the recorded hash")
+        self._body(entry)
+        self._signature(entry)
+        if last is None:
+            report.chain, report.first_at = computed, entry.header.at
+        if entry.seq in self._wanted:
+            self._hashes[entry.seq] = computed
+        report.entries += 1
+        report.last = entry
+
+    def _place(self, entry: Entry, last: Entry | None) -> None:
+        after = last.seq if last is not None else 0
+        if entry.seq <= after:
+            self._fault(entry, "order", f"it stands after entry {after}")
+        elif entry.seq > after + 1:
+            gone = f"{after + 1}" if entry.seq == after + 2 else f"{after + 1} to {entry.seq - 1}"
+            self._fault(entry, "missing", f"entry {gone} before it is missing")
+        previous = last.hash if last is not None else FIRST
+        if entry.header.previous != previous:
+            self._fault(entry, "unlinked", "it does not follow the entry before it")
+
+    def _body(self, entry: Entry) -> None:
+        if entry.body is None:
+            if entry.seq in self._withheld:
+                self.report.withheld.append(entry.seq)
+            else:
+                self._without_body.append(entry.seq)
+        elif entry.body.digest != entry.header.digest:
+            self._fault(entry, "body", "its body does not have the recorded digest")
+
+    def _signature(self, entry: Entry) -> None:
+        values = _values(entry)
+        if entry.header.kind == KEY:
+            self._new_key(entry, values)
+            return
+        if not entry.signature:
+            self.report.unsigned.append(entry.seq)
+            return
+        if self._signed_by(entry, self.report.keys[-1:]) and entry.header.kind == REDACTION:
+            self._redactions.add(int(values.get("entry") or 0))
+
+    def _new_key(self, entry: Entry, values: dict[str, Any]) -> None:
+        public, lost = str(values.get("public") or ""), bool(values.get("lost"))
+        key = KnownKey(str(values.get("key") or ""), public, entry.seq, attested=not lost)
+        former = self.report.keys[-1:]
+        signers = [key] if lost or not former else former
+        if self._signed_by(entry, signers):
+            self.report.keys.append(key)
+
+    def _signed_by(self, entry: Entry, keys: Sequence[KnownKey]) -> bool:
+        message = entry.header.message()
+        if any(
+            k.id == entry.key and self._accepts(k.public, message, entry.signature) for k in keys
+        ):
+            return True
+        known = keys[-1].id if keys else "none"
+        text = f"its signature is not valid, or not of the key that was drd's then ({known})"
+        self._fault(entry, "key" if entry.header.kind == KEY else "signature", text)
+        return False
+
+    def _fault(self, entry: Entry, code: str, text: str) -> None:
+        self.report.faults.append(Fault(entry.seq, code, text))
+
+    def done(self) -> ChainReport:
+        """Finish the check: a redaction stands after the entry that it is about."""
+        for seq in self._without_body:
+            if seq in self._redactions:
+                self.report.redacted.append(seq)
+            else:
+                text = "its body is gone, and no signed record says who removed it"
+                self.report.faults.append(Fault(seq, "removed_body", text))
+        return self.report
+
+
+def _values(entry: Entry) -> dict[str, Any]:
+    """The body of a key or a redaction."""
+    if entry.header.kind not in (KEY, REDACTION) or entry.body is None:
+        return {}
+    try:
+        values = json.loads(entry.body.text)
+    except ValueError:
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def check(entries: Iterable[Entry], accepts: Accepts, withheld: Iterable[int] = ()) -> ChainReport:
+    """Check a whole chain."""
+    checking = ChainCheck(accepts, withheld)
+    for entry in entries:
+        checking.add(entry)
+    return checking.done()

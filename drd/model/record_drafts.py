@@ -1,0 +1,146 @@
+"""What enters the chain of records: each record cites by value, so that later changes to the rows
+that it describes do not matter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from drd.model.actor import Actor
+from drd.model.holds import GivenUp, Hold
+from drd.model.records import KEY, REDACTION, Draft
+from drd.model.run import Decision, Evidence, Run, RunKind, RunState
+
+_ALWAYS = frozenset(
+    {RunKind.DRILL, RunKind.RECOVERY, RunKind.RETENTION, RunKind.PRUNE, RunKind.REKEY}
+)
+"""Runs whose end enters whoever started them: they prove something, or they remove something."""
+
+
+def about(plan: str | None, what: str, of: str = "run") -> str:
+    """Return the subject of a record about something `of` a plan; without the plan if only rows say
+    which it is that others could have written."""
+    return f"{plan}/{what}" if plan else f"{of}:{what}"
+
+
+def enters(run: Run) -> bool:
+    """Return whether the end of this run is recorded. What the schedule does every few minutes
+    (backups, copies, checks) is in the catalogue and in the repositories."""
+    return run.kind in _ALWAYS or not run.by_schedule
+
+
+def of_end(
+    run: Run, state: RunState, *, at: datetime, error: str | None, actor: Actor | None
+) -> Draft:
+    """Return the record of the end of a run."""
+    body: dict[str, Any] = {
+        "run": run.id,
+        "plan": run.plan,
+        "run_kind": run.kind,
+        "about": run.subject,
+        "trigger": run.trigger,
+        "state": state,
+        "error": error,
+        "started_at": run.started_at,
+        "finished_at": at,
+        "plan_digest": run.plan_digest,
+        "host": run.owner_host,
+        "actor": actor,
+    }
+    return Draft("run.end", about(run.plan, run.id), body, at, actor)
+
+
+def of_evidence(run: Run, evidence: Evidence, actor: Actor | None) -> Draft:
+    """Return the record of what a drill or a recovery measured."""
+    body = {"run_kind": run.kind, "actor": actor, "host": run.owner_host, "evidence": evidence}
+    return Draft("evidence", about(run.plan, run.id), body, evidence.finished_at, actor)
+
+
+def of_decision(plan: str, run: str, decision: Decision, actor: Actor) -> Draft:
+    """Return the record of a decision about a run or one of its steps."""
+    body = {
+        "run": run,
+        "plan": plan,
+        "step": decision.step,
+        "action": decision.action,
+        "by": decision.by,
+        "comment": decision.comment,
+        "attempt": decision.attempt,
+        "actor": actor,
+    }
+    return Draft("decision", about(plan, run), body, decision.at, actor)
+
+
+def of_hold(hold: Hold, actor: Actor) -> Draft:
+    body = {
+        "point": hold.point,
+        "plan": hold.plan,
+        "reason": hold.reason,
+        "until": hold.until,
+        "actor": actor,
+    }
+    return Draft("hold", about(hold.plan, hold.point, "point"), body, hold.held_at, actor)
+
+
+def of_release(hold: Hold, *, at: datetime, reason: str, actor: Actor) -> Draft:
+    body = {"point": hold.point, "plan": hold.plan, "reason": reason, "actor": actor}
+    return Draft("release", about(hold.plan, hold.point, "point"), body, at, actor)
+
+
+def of_forgotten_points(points: Iterable[GivenUp], actor: Actor) -> list[Draft]:
+    return [
+        Draft(
+            "point.forget",
+            about(one.plan, one.point),
+            {
+                "point": one.point,
+                "plan": one.plan,
+                "repository": one.repository,
+                "reason": one.reason,
+                "actor": one.by or actor,
+            },
+            one.at,
+            one.by or actor,
+        )
+        for one in points
+    ]
+
+
+def of_forgotten_plan(plan: str, counts: Any, at: datetime, actor: Actor) -> Draft:
+    return Draft("plan.forget", plan, {"plan": plan, "had": counts, "actor": actor}, at, actor)
+
+
+def of_cancel(run: Run, at: datetime, actor: Actor) -> Draft:
+    body = {"run": run.id, "plan": run.plan, "run_kind": run.kind, "actor": actor}
+    return Draft("run.cancel", about(run.plan, run.id), body, at, actor)
+
+
+def of_acknowledgement(
+    alert: str, plan: str, *, by: str, why: str | None, until: datetime | None, at: datetime,
+    actor: Actor,
+) -> Draft:  # fmt: skip
+    body = {
+        "alert": alert,
+        "plan": plan,
+        "by": by,
+        "why": why,
+        "until": until,
+        "actor": actor,
+    }
+    return Draft("alert.ack", about(plan, alert, "alert"), body, at, actor)
+
+
+def of_key(
+    key: str, public: str, former: str, at: datetime, actor: Actor, *, lost: bool = False
+) -> Draft:
+    """Return the record of a new key. `former` is the id of the key that it replaces, which signs
+    this record unless it was `lost`.
+    """
+    body = {"key": key, "public": public, "former": former, "lost": lost, "actor": actor}
+    return Draft(KEY, f"key:{key}", body, at, actor)
+
+
+def of_redaction(seq: int, digest: str, reason: str, at: datetime, actor: Actor) -> Draft:
+    body = {"entry": seq, "digest": digest, "reason": reason, "actor": actor}
+    return Draft(REDACTION, f"entry:{seq}", body, at, actor)

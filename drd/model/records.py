@@ -1,0 +1,175 @@
+"""The chain of records: what an entry contains, and what of it is hashed and signed.
+
+An entry's hash covers its header, and the header has the hash of the entry before, so nobody can
+change, remove or reorder entries without changing every hash that follows. The header has only a
+salted digest of the body, so that a body can be removed while the chain still verifies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from hashlib import sha256
+from typing import Any
+
+import rfc8785
+
+from drd.model.actor import Actor
+
+FORMAT = "drd-record-1"
+"""The first word of what is signed: no signature of anything else can pass for one of an entry."""
+
+FIRST = ""
+"""The hash before the first entry."""
+
+KEY = "key"
+REDACTION = "redaction"
+
+_LARGEST_INTEGER = 2**53 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is to be recorded. `subject` is a plan, `PLAN/RUN`, `PLAN/POINT`, `entry:SEQUENCE` or
+    `key:ID`. `actor` is who did it; None for drd itself.
+    """
+
+    kind: str
+    subject: str
+    body: Mapping[str, Any]
+    at: datetime
+    actor: Actor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The body of an entry, as the text that was hashed, and its salt."""
+
+    salt: str
+    text: str
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], salt: str) -> Body:
+        return cls(salt, canonical(values).decode())
+
+    @property
+    def digest(self) -> str:
+        """The salted digest: without the salt nobody can guess a short body by trying."""
+        return sha256(f"{self.salt}\n{self.text}\n".encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The part of an entry that is hashed and signed. `actor_kind` is `person`, `schedule` or
+    `drd`, `actor_name` the system's name of the user, `came` how the request came.
+    """
+
+    seq: int
+    at: datetime
+    actor_kind: str
+    actor_name: str
+    came: str
+    subject: str
+    kind: str
+    digest: str
+    previous: str
+
+    def message(self) -> bytes:
+        """Return the bytes that are hashed and signed: canonical JSON (RFC 8785)."""
+        return canonical(
+            {
+                "format": FORMAT,
+                "seq": self.seq,
+                "at": moment(self.at),
+                "actor": {"kind": self.actor_kind, "name": self.actor_name, "came": self.came},
+                "subject": self.subject,
+                "kind": self.kind,
+                "digest": self.digest,
+                "previous": self.previous,
+            }
+        )
+
+    @property
+    def hash(self) -> str:
+        return sha256(self.message()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the chain. `hash` is the recorded one. `key` is the id of the key that signed
+    it; without a signature both are empty. `body` is None if it was removed or left out.
+    """
+
+    header: Header
+    hash: str
+    key: str = ""
+    signature: str = ""
+    body: Body | None = None
+
+    @property
+    def seq(self) -> int:
+        return self.header.seq
+
+
+def header_of(draft: Draft, body: Body, *, seq: int, previous: str) -> Header:
+    """Return the header of the entry that follows the one with the hash `previous`."""
+    actor = draft.actor
+    kind = "drd" if actor is None else "schedule" if actor.came == "schedule" else "person"
+    return Header(
+        seq=seq,
+        at=draft.at.astimezone(UTC),
+        actor_kind=kind,
+        actor_name=_text(actor.user) if actor is not None else "drd",
+        came=actor.came if actor is not None else "",
+        subject=_text(draft.subject),
+        kind=draft.kind,
+        digest=body.digest,
+        previous=previous,
+    )
+
+
+def canonical(values: Any) -> bytes:
+    """Return canonical JSON (RFC 8785). Values that it cannot express become text."""
+    return rfc8785.dumps(plain(values))
+
+
+def moment(at: datetime) -> str:
+    """Format a time in UTC, always with microseconds."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def plain(value: Any) -> Any:
+    """Convert a value, also of dataclasses, to what canonical JSON can express."""
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, str):
+        return _text(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) <= _LARGEST_INTEGER else str(value)
+    if isinstance(value, float):
+        return value if abs(value) < float("inf") else str(value)
+    return _composed(value)
+
+
+def _composed(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return moment(value)
+    if isinstance(value, Actor):
+        return plain(value.to_json())
+    if isinstance(value, Mapping):
+        return {_text(str(key)): plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        ordered = sorted(value) if isinstance(value, set | frozenset) else value
+        return [plain(each) for each in ordered]
+    if is_dataclass(value):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    return _text(str(value))
+
+
+def _text(text: str) -> str:
+    """Escape what is not Unicode: bytes of file names."""
+    return text.encode("utf-8", "backslashreplace").decode()

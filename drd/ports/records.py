@@ -1,0 +1,49 @@
+"""The chain of records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from drd.model.actor import Actor
+from drd.model.records import Draft, Entry
+
+if TYPE_CHECKING:
+    from drd.signing import Signer
+
+
+class RecordStore(Protocol):
+    """The append-only chain of records. The other stores add to it what they write, in the same
+    transaction."""
+
+    def append(self, draft: Draft) -> Entry:
+        """Add an entry at the end. It is signed if the key can be read."""
+
+    def head(self) -> Entry | None:
+        """The newest entry, without its body; None while there is none."""
+
+    def get(self, seq: int) -> Entry:
+        """The entry with this number. Raises UsageError if there is none."""
+
+    def newest(
+        self, *, plan: str | None = None, kind: str | None = None, limit: int = 50
+    ) -> list[Entry]:
+        """The newest entries, newest first, with their bodies."""
+
+    def about(self, subject: str, *, kind: str) -> list[Entry]:
+        """The entries of this kind about exactly this subject, newest first."""
+
+    def read(self, *, after: int = 0, until: int | None = None) -> Iterator[Entry]:
+        """All entries in order, with their bodies."""
+
+    def redact(self, seq: int, *, reason: str, at: datetime, actor: Actor) -> Entry:
+        """Remove the body of an entry, and record who did and why. Raises UsageError if there is no
+        such body, or if the record of it cannot be signed."""
+
+    def current_key(self) -> str:
+        """The id of the key that signs now; empty without one."""
+
+    def record_key(self, draft: Draft, signer: Signer, *, expecting: str) -> Entry:
+        """Record a key, by which entries are signed from now on. `signer` signs the record itself.
+        Raises UsageError unless the present key is `expecting`."""

@@ -1,0 +1,296 @@
+"""The records of a host: made with its runs, checked, given to others, and attacked."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sqlite3
+import stat
+import subprocess
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.site import Site, make_tree, one_tree
+
+
+@pytest.fixture
+def site(short_tmp: Path) -> Site:
+    """A plan, and a key in a file that is not there yet."""
+    made = Site(short_tmp)
+    make_tree(made.base / "etc")
+    made.plan(one_tree(made.base / "etc", made.base / "back"))
+    with (made.base / "drd.yaml").open("a") as file:
+        file.write(f"records: {{key: {{file: {made.base}/secrets/records}}}}\n")
+    return made
+
+
+def worked(site: Site) -> dict[str, Any]:
+    """A key, a backup, a drill and a hold; returns the drill."""
+    site.drd("records", "init")
+    site.drd("backup", "shop")
+    drilled = site.drd("drill", "shop", "--json").json
+    site.drd("hold", drilled["point"], "--reason", "seen by Anna B., 7 Elm Street")
+    return drilled
+
+
+def attacked(site: Site, *statements: str) -> None:
+    """Whoever owns the file removes its triggers first."""
+    with closing(sqlite3.connect(f"{site.base}/state/drd.db")) as connection, connection:
+        kept = "select name from sqlite_master where type = 'trigger' and tbl_name like 'record%'"
+        for (name,) in connection.execute(kept).fetchall():
+            connection.execute(f"drop trigger {name}")
+        for statement in statements:
+            connection.execute(statement)
+
+
+def script(directory: Path, *words: str, code: int = 0) -> str:
+    """The script of an export, with nothing but the system's programs."""
+    done = subprocess.run(
+        ["/bin/sh", directory / "verify.sh", *words],
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin"},
+        check=False,
+    )
+    assert done.returncode == code, done
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_what_was_done_is_recorded_signed_and_checked(site: Site) -> None:
+    drilled = worked(site)
+
+    entries = site.drd("records", "list", "--json").json["records"]
+    assert [e["kind"] for e in entries] == ["hold", "evidence", "run.end", "key"]
+    assert all(e["signature"] for e in entries)
+    hold, evidence = entries[:2]
+    assert hold["body"]["reason"] == "seen by Anna B., 7 Elm Street"
+    assert evidence["subject"] == f"shop/{drilled['run']}"
+    assert evidence["body"]["evidence"]["result"] == "passed"
+    assert "Elm" not in site.drd("records", "list", "shop").out
+    assert site.drd("records", "show", str(hold["entry"]), "--json").json["body"] == hold["body"]
+
+    checked = site.drd("records", "verify", "--json", code=5).json
+    assert (checked["whole"], checked["entries"], checked["unsigned"]) == (True, 4, [])
+    assert [k["key"] for k in checked["keys"]] == [hold["key"]]
+    told = site.drd("records", "verify", code=5).out
+    assert "the chain is whole" in told
+    assert "could have been cut off" in told
+
+    shown = site.drd("evidence", "show", drilled["evidence"], "--json").json["integrity"]
+    assert (shown["signed"], shown["entry"]) == (True, evidence["entry"])
+
+
+def test_the_key_is_its_owners_alone(site: Site) -> None:
+    old = os.umask(0)
+    try:
+        first = site.drd("records", "init", "--json").json
+    finally:
+        os.umask(old)
+    file = site.base / "secrets/records"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    before = file.read_bytes()
+    assert site.drd("records", "init", "--json").json == {**first, "change": "unchanged"}
+    assert file.read_bytes() == before
+    private = before.decode().split("\n")[1]
+    assert private not in "".join(site.drd("records", "key").out.split())
+
+    (site.base / "secrets").chmod(0o755)
+    file.chmod(0o644)
+    told = site.drd("records", "init", code=2).err
+    assert f"other users can read the key of the records: {file}" in told
+    site.drd("backup", "shop")
+    assert site.drd("records", "list", "--json").json["records"][0]["signature"] is None
+
+
+def test_a_run_ends_without_the_key_and_the_check_tells(site: Site) -> None:
+    worked(site)
+    (site.base / "secrets/records").rename(site.base / "secrets/away")
+    site.drd("drill", "shop")
+    checked = site.drd("records", "verify", "--json", code=5).json
+    assert (checked["whole"], checked["unsigned"]) == (True, [5])
+    assert "not signed: 5" in site.drd("records", "verify", code=5).out
+
+
+FORGED = "update evidence set result = 'failed'"
+ATTACKS = {
+    "an edit": "update records set subject = 'other' where seq = 3",
+    "a changed body": "update record_bodies set body = replace(body, 'Anna', 'Bert') where seq = 4",
+    "a deletion": "delete from records where seq = 3",
+    "a removed body": "delete from record_bodies where seq = 3",
+    "another order": "update records set seq = 5 - seq + 4 where seq in (3, 4)",
+    "a removed signature of a key": "update records set signature = '' where seq = 1",
+}
+
+
+@pytest.fixture
+def spoiled(site: Site) -> Site:
+    worked(site)
+    return site
+
+
+def test_every_attack_on_the_file_is_found(spoiled: Site) -> None:
+    """One site for all: drd leaves the file as it is."""
+    state = spoiled.base / "state/drd.db"
+    with closing(sqlite3.connect(state)) as connection:
+        connection.execute("pragma wal_checkpoint(truncate)")
+    sound = state.read_bytes()
+    for name, statement in ATTACKS.items():
+        attacked(spoiled, statement)
+        told = spoiled.drd("records", "verify", "--json", code=1).json
+        assert told["faults"], name
+        assert "these records were changed" in spoiled.drd("records", "verify", code=1).out
+        for left in ("-wal", "-shm"):
+            state.with_name(f"drd.db{left}").unlink(missing_ok=True)
+        state.write_bytes(sound)
+    spoiled.drd("records", "verify", code=5)
+
+
+def test_a_row_of_evidence_that_was_changed_contradicts_its_record(spoiled: Site) -> None:
+    attacked(spoiled, FORGED)
+    [one] = spoiled.drd("evidence", "list", "--json").json["evidence"]
+    shown = spoiled.drd("evidence", "show", one["evidence"], code=1).out
+    assert "of the records says otherwise: result" in shown
+
+
+def test_others_check_an_export_without_drd_and_without_the_catalogue(site: Site) -> None:
+    drilled = worked(site)
+    there = site.base / "given"
+    made = site.drd("records", "export", str(there), "--json").json
+    [key] = [k["key"] for k in made["keys"]]
+    assert stat.S_IMODE(there.stat().st_mode) == 0o700
+    assert "4 entries" in script(there)
+    assert key in script(there, key)
+    assert "the key is" in script(there, "0" * 16, code=1)
+
+    (site.base / "state").rename(site.base / "gone")
+    (site.base / "drd.yaml").rename(site.base / "gone.yaml")
+    for words in (("records", "verify"), ("evidence", "verify")):
+        site.drd(*words, str(there), "--key", key, code=5)
+        assert "has signed none" in site.drd(*words, str(there), "--key", "0" * 16, code=1).out
+    shown = site.drd("evidence", "show", f"{there}/records.txt").out
+    assert f"evidence {drilled['evidence']} of plan shop" in shown
+    assert f"by key {key}" in shown
+
+
+def test_script_and_drd_find_the_same_changes_of_an_export(site: Site) -> None:
+    worked(site)
+    there, file = site.base / "given", site.base / "given/records.txt"
+    site.drd("records", "export", str(there))
+    sound = file.read_text()
+    lines = sound.split("\n")
+    changes = {
+        "an edit": sound.replace('"subject":"shop/', '"subject":"shoq/'),
+        "a changed body": sound.replace("Anna", "Bert"),
+        "a removed entry": "\n".join(lines[:7] + lines[10:]),
+        "another order": "\n".join(lines[:7] + lines[10:13] + lines[7:10] + lines[13:]),
+        "a removed body": sound.replace(lines[9], "body - redacted"),
+        "another signature": sound.replace(lines[8], lines[5]),
+    }
+    for name, text in changes.items():
+        assert text != sound, name
+        file.write_text(text)
+        assert "FAULT" in script(there, code=1), name
+        site.drd("records", "verify", str(there), code=1)
+    file.write_text(sound)
+    script(there)
+
+
+def test_a_part_for_one_plan_contains_no_other_bodies(site: Site) -> None:
+    worked(site)
+    there = site.base / "given"
+    made = site.drd("records", "export", str(there), "--plan", "other", "--json").json
+    assert (made["entries"], made["bodies"]) == (4, 0)
+    text = (there / "records.txt").read_text()
+    assert "Elm" not in text
+    assert text.count("body - withheld") == 3
+    script(there)
+    site.drd("records", "verify", str(there), code=5)
+
+
+def test_a_redacted_body_is_gone_and_the_chain_verifies(site: Site) -> None:
+    worked(site)
+    entry = site.drd("records", "list", "--kind", "hold", "--json").json["records"][0]["entry"]
+    site.drd("records", "redact", str(entry), "--reason", "x", code=2)
+    site.drd("records", "redact", str(entry), "--reason", "asked for", "--yes")
+    assert site.drd("records", "show", str(entry), "--json").json["body"] is None
+    checked = site.drd("records", "verify", "--json", code=5).json
+    assert (checked["whole"], checked["redacted"]) == (True, [entry])
+    site.drd("records", "export", str(site.base / "given"))
+    script(site.base / "given")
+    with closing(sqlite3.connect(site.base / "state/drd.db")) as connection:
+        connection.execute("pragma secure_delete = on")
+        connection.execute("delete from holds")  # the hold itself has its reason, too
+        connection.commit()
+        connection.execute("pragma wal_checkpoint(truncate)")
+    assert b"Elm Street" not in (site.base / "state/drd.db").read_bytes()
+
+
+def test_a_new_key_goes_on_with_the_chain(site: Site) -> None:
+    worked(site)
+    file = site.base / "secrets/records"
+    before, first = file.read_bytes(), site.drd("records", "key", "--json").json["keys"][0]["key"]
+    made = site.drd("records", "rotate", "--json").json
+    assert (made["former"], stat.S_IMODE(file.stat().st_mode)) == (first, 0o600)
+    site.drd("drill", "shop")
+    checked = site.drd("records", "verify", "--json", code=5).json
+    assert (checked["whole"], checked["unsigned"]) == (True, [])
+    assert [k["attested"] for k in checked["keys"]] == [True, True]
+    site.drd("records", "export", str(site.base / "given"))
+    script(site.base / "given", first)
+
+    file.write_bytes(before)  # somebody puts the former key back
+    assert "the records are signed by key" in site.drd("records", "rotate", code=2).err
+    site.drd("drill", "shop")
+    assert site.drd("records", "verify", "--json", code=5).json["unsigned"] == [7]
+    file.unlink()
+    site.drd("records", "rotate", "--lost")
+    told = site.drd("records", "verify", code=5).out
+    assert "only itself attests it" in told
+    assert "was lost" in script(fresh_export(site))
+
+
+def fresh_export(site: Site) -> Path:
+    there = site.base / "given"
+    shutil.rmtree(there, ignore_errors=True)
+    site.drd("records", "export", str(there))
+    return there
+
+
+def test_a_new_key_that_was_recorded_only_is_put_in_place(site: Site) -> None:
+    """The power failed between the record and the file."""
+    worked(site)
+    file = site.base / "secrets/records"
+    former = file.read_bytes()
+    made = site.drd("records", "rotate", "--json").json
+    file.rename(f"{file}.next")
+    file.write_bytes(former)
+    file.chmod(0o600)
+    again = site.drd("records", "rotate", "--json").json
+    assert again["key"] == made["key"]
+    site.drd("drill", "shop")
+    assert site.drd("records", "verify", "--json", code=5).json["unsigned"] == []
+
+
+def test_the_logs_contain_no_body_and_no_key(site: Site) -> None:
+    site.environment["DRD_LOG"] = "debug"
+    site.drd("records", "init")
+    private = (site.base / "secrets/records").read_text().split("\n")[1]
+    site.drd("backup", "shop")
+    point = site.drd("points", "shop", "--json").json["points"][0]["point"]
+    done = site.drd("hold", point, "--reason", "seen by Anna B., 7 Elm Street", "--quiet")
+    done_key = site.drd("records", "rotate")
+    for told in (done.err, done_key.out, done_key.err):
+        assert "Elm" not in told
+        assert private not in told
+
+
+def test_a_file_that_is_no_export_is_refused(site: Site) -> None:
+    for text in ("", "drd records 1\nheader {}\n", "\0" * 100):
+        (site.base / "file").write_text(text)
+        told = site.drd("records", "verify", f"{site.base}/file", code=2).err
+        assert re.search("is no file of drd's records", told)
