@@ -47,8 +47,8 @@ def choosing(adopted: Adopted) -> Iterator[Block]:
     )
     yield Commands(_RESTORE)
     yield Paragraph(
-        "When you are done, end this server and remove its directory, which contains secrets: "
-        "`as_server $SERVER_BIN/pg_ctl stop -D $SERVER/data && rm -r $SERVER`. "
+        "When you are done, end this server and remove its directory, which contains secrets: call "
+        "`remaining`, which prints the commands. The shell also does that when it ends. "
         "If the whole server is lost, you do not need the commands below. Restore the backup to "
         "the server's own directory as the manual of pgBackRest describes, and start the server "
         "with its own configuration."
@@ -104,6 +104,21 @@ restore() {
         pgbackrest restore "$@"
     fi
 }
+remaining() {
+    local as=
+    [[ $EUID != 0 ]] || as='setpriv --reuid=postgres --regid=postgres --init-groups '
+    [[ -d $SERVER ]] || return 0
+    if as_server "$SERVER_BIN/pg_ctl" status -D "$SERVER/data" &> /dev/null; then
+        echo "The restored server still runs, with its data in $SERVER/data. Connect to it with:"
+        echo "  psql -h $SERVER -p 5432 -U postgres"
+        echo 'End it, and remove its directory, which contains secrets:'
+        echo "  (cd / && $as$SERVER_BIN/pg_ctl stop -D $SERVER/data) && rm -r $SERVER"
+    else
+        echo "No server runs, but its directory is still there, with secrets. Remove it:"
+        echo "  rm -r $SERVER"
+    fi
+}
+trap remaining EXIT
 install -m 600 "$PGBACKREST_CONFIG" "$SERVER/pgbackrest.conf"
 export PGBACKREST_CONFIG=$SERVER/pgbackrest.conf
 export PGBACKREST_PG1_PATH=$SERVER/data PGBACKREST_LOCK_PATH=$SERVER PGBACKREST_SPOOL_PATH=$SERVER

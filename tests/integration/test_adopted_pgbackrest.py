@@ -532,7 +532,6 @@ def test_the_page_by_hand_brings_the_database_back_from_the_kit_alone(
         archive.extractall(site.base, filter="data")
     site.config.unlink()
     script = site.base / "recovery-kit/runbooks/shop/recover-by-hand.sh"
-    directory = ""
     try:
         done = subprocess.run(
             ["bash", str(script)], capture_output=True, text=True, timeout=120, check=False
@@ -541,12 +540,30 @@ def test_the_page_by_hand_brings_the_database_back_from_the_kit_alone(
         orders = site.stanza.server.execute("select count(*) from orders", "by_hand")
         assert orders == site.stanza.server.execute("select count(*) from orders", "shop")
         assert site.stanza.contents() == before
+        directory = _ended_as_said(done.stdout)
+        fails = script.with_name("fails.sh")
+        fails.write_text(script.read_text().replace("\nrestic() {", "\nfalse\nrestic() {"))
+        failed = subprocess.run(
+            ["bash", str(fails)], capture_output=True, text=True, timeout=120, check=False
+        )
+        assert failed.returncode == 1
+        assert _ended_as_said(failed.stdout) != directory
     finally:
-        for place in Path("/var/tmp").glob("server.*"):
-            if (place / "pgbackrest.conf").read_text().find(str(site.stanza.base)) >= 0:
-                pid = int((place / "data/postmaster.pid").read_text().split()[0])
-                os.kill(pid, signal.SIGQUIT)
-                directory = str(place)
+        for place in Path("/var/tmp").glob("server.*"):  # what a failed test left
+            if str(site.stanza.base) in (place / "pgbackrest.conf").read_text():
+                with suppress(OSError):
+                    pid = (place / "data/postmaster.pid").read_text().split()[0]
+                    os.kill(int(pid), signal.SIGQUIT)
                 shutil.rmtree(place, ignore_errors=True)
         site.stanza.server.execute("drop database if exists by_hand")
-    assert directory
+
+
+def _ended_as_said(said: str) -> str:
+    """End the server that a script has left running, as it says; return its directory."""
+    assert "The restored server still runs, with its data in /var/tmp/server." in said
+    (stop,) = [line.strip() for line in said.splitlines() if "pg_ctl stop" in line]
+    directory = stop.rpartition(" ")[2]
+    assert Path(directory, "data/postmaster.pid").exists()
+    subprocess.run(["bash", "-c", stop], check=True, capture_output=True, timeout=60)
+    assert not Path(directory).exists()
+    return directory
