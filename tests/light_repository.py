@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import socket
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from drd.process import rights
+from drd.repositories import init_lock
 from drd.repositories.restic import keys, maintenance
 from drd.repositories.restic.runner import ResticRunner
 from tests import restic_format
@@ -24,10 +25,10 @@ from tests.servers import S3Server
 
 
 def begin(directory: Path, password: str, polynomial: str = "") -> str:
-    """An empty repository at `directory`, which must not be there yet; its id."""
+    """An empty repository at `directory`, where nothing may be yet but a mark; its id."""
     data = [f"data/{number:02x}" for number in range(256)]
     for name in ("", "data", *data, "index", "keys", "locks", "snapshots"):
-        (directory / name).mkdir(0o700)
+        (directory / name).mkdir(0o700, exist_ok=name in ("", "locks"))
     config, made = _made(password, polynomial)
     for name, text in made.items():
         _write(directory / name, text)
@@ -103,7 +104,7 @@ def install() -> None:
 
     def initialise_light(runner: ResticRunner, chunker_from: ResticRunner | None) -> str:
         place = Path(runner.url)
-        if place.exists() or not os.access(place.parent, os.W_OK):
+        if not (place.is_absolute() and rights.acts_for() is None and _has_only_a_mark(place)):
             return initialise(runner, chunker_from)
         polynomial = ""
         if chunker_from is not None:
@@ -118,6 +119,13 @@ def install() -> None:
         return begin(place, runner.session.password(), polynomial)
 
     keys.add, maintenance._initialise = add_light, initialise_light
+
+
+def _has_only_a_mark(place: Path) -> bool:
+    """Whether nothing is there but what says that somebody makes a repository."""
+    marks = [path.name for path in (place / "locks").iterdir()]
+    here = [path.name for path in place.iterdir()]
+    return here == ["locks"] and all(name.startswith(init_lock.MARK) for name in marks)
 
 
 def _opened(url: str, password: str) -> Path | None:

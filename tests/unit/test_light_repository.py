@@ -1,0 +1,31 @@
+"""Repositories that the tests' drd makes cost no time to open."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from drd.repositories.restic import ResticRepository, keys, maintenance
+from tests import light_repository
+from tests.repository_support import local_repository
+from tests.restic_format import LIGHT
+
+
+def test_new_repository_and_its_copy_have_light_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, name in ((keys, "add"), (maintenance, "_initialise")):
+        monkeypatch.setattr(module, name, getattr(module, name))
+    light_repository.install()
+    source, copy = (local_repository(tmp_path, name=name) for name in ("local", "copy"))
+    assert source.initialise() == source.identity()
+    assert copy.initialise(chunker_from=source) == copy.identity()
+    assert _key(source) | LIGHT == _key(source)
+    assert _key(copy) | LIGHT == _key(copy)
+
+
+def _key(repository: ResticRepository) -> dict[str, object]:
+    (file,) = Path(repository.url, "keys").iterdir()
+    return dict(json.loads(file.read_text()))
