@@ -20,6 +20,10 @@ from drd.modes import open_regular
 CREDENTIALS = Path("/etc/drd/credentials")
 """The directory of a credential that systemd has not passed on; root's, mode 0600."""
 
+SERVICE_COPIES = Path("/run/credentials/drd.service")
+"""Where systemd keeps what it gave the service, until the service stops; only root and the service
+can read it."""
+
 UNIT_PREFIX = "drd_"
 """The prefix that `LoadCredential=drd:/etc/drd/credentials` gives to the name of each
 file there.
@@ -182,10 +186,17 @@ def _from_directory(name: str, credentials: Path) -> str:
         return _from_file(
             credentials / name, "run this command as root, or as the owner of the file."
         )
-    raise SecretUnavailable(
+    text, file = (
         f"credential {name} is not in {credentials}{_changed(credentials)}",
-        hint=f"write the secret to {credentials / name}, mode 0600.",
+        credentials / name,
     )
+    copy = copy_of_service(file)
+    if copy is not None:
+        raise SecretUnavailable(
+            f"{text}; the running service still has a copy, until it stops",
+            hint=f"cp -n {copy} {file}",
+        )
+    raise SecretUnavailable(text, hint=f"write the secret to {file}, mode 0600.")
 
 
 def _is_there(path: Path) -> bool:
@@ -204,6 +215,25 @@ def changed_at(ref: SecretRef) -> tuple[str, float] | None:
     file = CREDENTIALS / ref.value if ref.source == "credential" else Path(ref.value)
     try:
         return str(file), file.stat().st_mtime
+    except OSError:
+        return None
+
+
+def copy_of_service(file: Path) -> Path | None:
+    """Return where systemd keeps a copy of this credential while the service runs. None for other
+    files, if there is no copy, and if we may not look."""
+    if file.parent != CREDENTIALS:
+        return None
+    handed = Path(os.environ.get("CREDENTIALS_DIRECTORY") or SERVICE_COPIES)
+    copy = handed / f"{UNIT_PREFIX}{file.name}"
+    return copy if _is_there(copy) else None
+
+
+def former_of_service(file: Path) -> Path | None:
+    """The same, if the copy is not what the file contains now."""
+    copy = copy_of_service(file)
+    try:
+        return copy if copy is not None and copy.read_bytes() != file.read_bytes() else None
     except OSError:
         return None
 

@@ -56,10 +56,9 @@ class GoneSecrets:
 
 
 def _gone(file: str) -> GoneSecret:
-    path, given = Path(file), os.environ.get("CREDENTIALS_DIRECTORY")
-    copy = Path(given) / f"{secrets.UNIT_PREFIX}{path.name}" if given else None
-    handed = copy is not None and path.parent == secrets.CREDENTIALS and copy.exists()
-    return GoneSecret(file, secrets.gone_since(path), handed)
+    path = Path(file)
+    copy = secrets.copy_of_service(path)
+    return GoneSecret(file, secrets.gone_since(path), str(copy) if copy is not None else "")
 
 
 class CredentialWatch:

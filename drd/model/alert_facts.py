@@ -103,12 +103,12 @@ class LaterCredential(NamedTuple):
 
 class GoneSecret(NamedTuple):
     """A secret file that a plan in force or drd.yaml names, and that is gone since `at`; None if
-    nobody can say. The service has a copy of one that `is_handed_over` until it stops.
+    nobody can say. `copy` is the path of the service's own one, which goes when it stops, if any.
     """
 
     file: str
     at: datetime | None
-    is_handed_over: bool = False
+    copy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

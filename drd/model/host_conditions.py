@@ -108,7 +108,14 @@ def _credentials(host: HostFacts) -> Iterator[Condition]:
     text = (
         f"the service does not use these files of /etc/drd/credentials before a restart: {changed}"
     )
-    yield Condition("credentials", "warning", "", text, "systemctl restart drd")
+    if all(later.added for later in host.credentials):
+        yield Condition("credentials", "warning", "", text, "systemctl restart drd")
+        return
+    text += (
+        ". A restart removes the former text of a changed file, which only the service still has: "
+        "restart it only if drd doctor finds that the new text works"
+    )
+    yield Condition("credentials", "warning", "", text, "drd doctor && systemctl restart drd")
 
 
 def _gone_secrets(host: HostFacts) -> Iterator[Condition]:
@@ -116,9 +123,10 @@ def _gone_secrets(host: HostFacts) -> Iterator[Condition]:
     for gone in host.gone_secrets:
         since = f" since {format_time(gone.at, seconds=True)}" if gone.at is not None else ""
         text = f"secret file {gone.file}, which a plan or drd.yaml names, is missing{since}"
-        if gone.is_handed_over:
-            text += ": the service has a copy until it stops, and no other program has one"
         remedy = f"write the secret to {gone.file} again (owner root, mode 0600)"
+        if gone.copy:
+            text += ": the service has a copy until it stops, and no other program has one"
+            remedy = f"cp -n {gone.copy} {gone.file}"
         yield Condition("secret-missing", "warning", gone.file, text, remedy)
 
 

@@ -40,6 +40,10 @@ _COMMAND = re.compile(
 )
 """Those that change something name `drd` alone, or a placeholder that a person has to replace. A
 file of root's is a slash here."""
+_PUT_BACK = re.compile(
+    r"cp -n /run/credentials/drd\.service/drd_(\w[\w.-]*) /etc/drd/credentials/\1", re.ASCII
+)
+"""Writes a missing credential again, from the copy that systemd made of it; overwrites nothing."""
 _OF_DRD = _words(
     "ack adopt alert alerts approve backup bootstrap cancel catalogue completion config copy "
     "daemon diff doctor done drill evidence hold install kit ls mount notify plan point points "
@@ -70,13 +74,18 @@ Answers = Callable[[str], bool]
 
 def is_command(line: str) -> bool:
     """Return whether the line is one of these commands, or several with `&&` between them."""
-    return all(map(_COMMAND.fullmatch, line.split(" && ")))
+    return all(
+        _COMMAND.fullmatch(command) or _PUT_BACK.fullmatch(command)
+        for command in line.split(" && ")
+    )
 
 
 def is_harmless(line: str, is_program: Answers, is_roots: Answers) -> bool:
     """Return whether the line has only such commands, and words of which none is a program.
     `is_roots` tells of a path whether only root can change what is there, and nothing runs it.
     """
+    if is_command(line):
+        return True
     line = " ".join("/" if w.startswith("/") and is_roots(w) else w for w in line.split(" "))
     if is_command(line):
         return True

@@ -29,13 +29,15 @@ CapabilityBoundingSet=
 AmbientCapabilities=
 """
 
+PASSWORD = "correct horse battery staple"
+COPY = "/run/credentials/drd.service/drd_restic"
 AT = r"at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
 
 
 @pytest.fixture(scope="module")
 def service(system: Machine) -> Machine:
     system.run(DRD, "install")
-    system.write("/etc/drd/credentials/restic", "correct horse battery staple", mode=0o600)
+    system.write("/etc/drd/credentials/restic", PASSWORD, mode=0o600)
     system.write("/etc/drd/plans/conf.yaml", CONF)
     system.sh("install -d -o drd -g drd /srv/backups")
     system.run("systemctl", "start", "drd")
@@ -58,12 +60,17 @@ def test_a_changed_and_a_new_credential_are_told_at_the_reload_until_the_restart
     service.run("systemctl", "reload", "drd")
     service.wait_until(lambda: alerts(service) != [], 20, "the alert")
     [alert] = alerts(service)
-    text = rf"before a restart: hook \(added {AT}\), restic \(changed {AT}\)$"
+    text = rf"before a restart: hook \(added {AT}\), restic \(changed {AT}\)\. A restart removes"
     assert re.search(text, alert["message"]), alert
-    assert alert["command"] == "systemctl restart drd"
+    assert alert["command"] == "drd doctor && systemctl restart drd"
     shown = " ".join(service.run(DRD, "status", check=False).stdout.split())
-    assert "systemctl restart drd" in shown, shown
-    service.write("/etc/drd/credentials/restic", "correct horse battery staple", mode=0o600)
+    assert "drd doctor && systemctl restart drd" in shown, shown
+    found = service.run(DRD, "doctor", check=False)
+    assert found.returncode == 1, "so that nobody restarts it"
+    back = f"install -m 600 {COPY} /etc/drd/credentials/restic"
+    assert back in " ".join(found.stdout.split()), found
+    service.run(*back.split())
+    assert service.run("cat", "/etc/drd/credentials/restic").stdout == PASSWORD
     service.run("systemctl", "restart", "drd")
     service.wait_until(lambda: alerts(service) == [], 60, "the end of the alert")
 
@@ -81,16 +88,18 @@ def test_a_removed_credential_is_told_with_its_file_and_since_when_until_it_is_b
         rf"^secret file {file}, which .* is missing since {AT[3:]}: the service has a copy",
         alert["message"],
     ), alert
-    assert alert["command"] == f"write the secret to {file} again (owner root, mode 0600)"
+    assert alert["command"] == f"cp -n {COPY} {file}"
     shown = " ".join(service.run(DRD, "status", check=False).stdout.split())
     assert f"secret file {file}" in shown, shown
+    assert alert["command"] in shown, "also to root"
     found = service.run(DRD, "doctor", "conf", check=False)
     assert found.returncode == 1, found
     said = " ".join(found.stdout.split())
     assert re.search(
         rf"credential restic is not in /etc/drd/credentials .the directory changed last {AT}", said
     ), said
-    service.write(file, "correct horse battery staple", mode=0o600)
+    service.run(*alert["command"].split())
+    assert service.run("cat", file).stdout == PASSWORD
     service.run("systemctl", "reload", "drd")
     service.wait_until(lambda: alerts(service, "secret-missing") == [], 60, "its end")
     assert alerts(service) == [], "it has this text"

@@ -14,9 +14,11 @@ from drd.errors import ConfigError, SecretUnavailable
 from drd.model.alert_facts import GoneSecret, HostFacts, LaterCredential
 from drd.model.host_conditions import host_conditions
 from drd.model.plan import SecretRef
+from drd.model.recorded_remedy import is_command
 from tests.user_support import NOBODY, acting_as, as_root
 
 NOW = datetime(2026, 11, 28, 1, 10, 3, tzinfo=UTC)
+SERVICE = "/run/credentials/drd.service"
 
 
 class Service:
@@ -113,12 +115,17 @@ def test_the_condition_names_file_time_and_command() -> None:
     later = (LaterCredential("hook", NOW), LaterCredential("dsn", NOW, added=True))
     [found] = host_conditions(HostFacts(credentials=later), [("shop", 60.0)], NOW)
     assert (found.kind, found.severity, found.remedy) == (
-        "credentials", "warning", "systemctl restart drd",
+        "credentials", "warning", "drd doctor && systemctl restart drd",
     )  # fmt: skip
     assert found.text == (
         "the service does not use these files of /etc/drd/credentials before a restart: hook "
-        "(changed at 2026-11-28 01:10:03 UTC), dsn (added at 2026-11-28 01:10:03 UTC)"
+        "(changed at 2026-11-28 01:10:03 UTC), dsn (added at 2026-11-28 01:10:03 UTC). A restart "
+        "removes the former text of a changed file, which only the service still has: restart it "
+        "only if drd doctor finds that the new text works"
     )
+    [added] = host_conditions(HostFacts(credentials=later[1:]), [("shop", 60.0)], NOW)
+    assert added.remedy == "systemctl restart drd"
+    assert added.text.endswith("before a restart: dsn (added at 2026-11-28 01:10:03 UTC)")
     [unnamed] = host_conditions(
         HostFacts(credentials=(LaterCredential("", NOW),)), [("shop", 60.0)], NOW
     )
@@ -137,7 +144,7 @@ def test_a_removed_file_is_named_with_the_time_of_its_removal_until_it_is_back(
     (service.source / "hook").unlink()
     os.utime(service.source, (NOW.timestamp(), NOW.timestamp()))
     expected = (
-        GoneSecret(str(service.source / "hook"), NOW, is_handed_over=True),
+        GoneSecret(str(service.source / "hook"), NOW, str(service.handed / "drd_hook")),
         GoneSecret(str(service.source / "never"), NOW),
     )
     assert watch.of(files) == expected
@@ -158,7 +165,7 @@ def test_a_file_that_we_may_not_look_for_counts_as_there(service: Service) -> No
 
 def test_the_condition_of_a_file_that_is_gone_names_it_and_what_still_works() -> None:
     gone = (
-        GoneSecret("/etc/drd/credentials/dsn", NOW, is_handed_over=True),
+        GoneSecret("/etc/drd/credentials/dsn", NOW, f"{SERVICE}/drd_dsn"),
         GoneSecret("/k", None),
     )
     handed, plain = host_conditions(HostFacts(gone_secrets=gone), [("shop", 60.0)], NOW)
@@ -166,14 +173,16 @@ def test_the_condition_of_a_file_that_is_gone_names_it_and_what_still_works() ->
         "secret-missing",
         "warning",
         "/etc/drd/credentials/dsn",
-        "write the secret to /etc/drd/credentials/dsn again (owner root, mode 0600)",
+        f"cp -n {SERVICE}/drd_dsn /etc/drd/credentials/dsn",
     )
+    assert is_command(handed.remedy), "so root is shown it"
     assert handed.text == (
         "secret file /etc/drd/credentials/dsn, which a plan or drd.yaml names, is missing since "
         "2026-11-28 01:10:03 UTC: the service has a copy until it stops, and no other program has "
         "one"
     )
     assert plain.text == "secret file /k, which a plan or drd.yaml names, is missing"
+    assert plain.remedy == "write the secret to /k again (owner root, mode 0600)"
 
 
 def test_the_error_of_a_file_that_is_gone_has_the_last_change_of_its_directory(
@@ -208,3 +217,30 @@ def test_credential_that_came_after_the_start_is_named_with_its_line_and_needs_a
         require_credentials(SecretRef("credential", "hook"), str(file))
     [problem] = refused.value.problems
     assert (problem.line, refused.value.needs_restart) == (5, True)
+
+
+def test_a_missing_file_names_the_copy_of_the_running_service(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secrets, "CREDENTIALS", service.source)
+    monkeypatch.setattr(secrets, "SERVICE_COPIES", service.handed)
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    (service.source / "hook").unlink()
+    with pytest.raises(SecretUnavailable, match="still has a copy, until it stops") as missing:
+        secrets.resolve(SecretRef("credential", "hook"), credentials=service.source)
+    assert missing.value.hint == f"cp -n {service.handed}/drd_hook {service.source}/hook"
+    with pytest.raises(SecretUnavailable) as never:
+        secrets.resolve(SecretRef("credential", "never"), credentials=service.source)
+    assert never.value.hint == f"write the secret to {service.source}/never, mode 0600."
+
+
+def test_the_former_text_of_a_changed_file_is_with_the_service(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secrets, "CREDENTIALS", service.source)
+    monkeypatch.setattr(secrets, "SERVICE_COPIES", service.handed)
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    assert secrets.former_of_service(service.source / "hook") is None, "it is the same"
+    service.write("hook", "openssl rand")
+    assert secrets.former_of_service(service.source / "hook") == service.handed / "drd_hook"
+    assert secrets.former_of_service(service.source / "never") is None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
+from drd import secrets
 from drd.errors import WrongKey
 from drd.model.units import format_time
 from drd.ports import Catalogue
@@ -18,6 +20,18 @@ def tell_of_change(catalogue: Catalogue, url: str, error: WrongKey) -> None:
     error.changed = None
     at = datetime.fromtimestamp(stamp, UTC)
     plans = sorted({place.plan for place in catalogue.health.places() if place.url == url})
+    copy = secrets.former_of_service(Path(file))
+    if copy is not None:
+        error.message += (
+            f". {file} was changed at {format_time(at)}, and the running service still has the "
+            "former text, until it stops"
+        )
+        error.hint = (
+            f"put the former text back before the service stops: `install -m 600 {copy} {file}`. "
+            "To change the password of a repository: drd repository rekey "
+            f"{plans[0] if plans else 'PLAN'}"
+        )
+        return
     stored = [p.available_at for plan in plans for p in catalogue.points.of_plan(plan)]
     opened = max((time for time in stored if time < at), default=None)
     if opened is None or max(stored) > at:
