@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from drd.config.problems import as_name
 from drd.config.starter import Starter
@@ -109,7 +110,7 @@ class _Writer:
             yield f"  {name}:"
             yield "    kind: postgres"
             yield "    # The database in the backups. A drill does not connect to it."
-            dsn = f"postgresql:///{_quoted(database)}"
+            dsn = f"postgresql:///{quote(database, safe='')}"
             yield f"    dsn: {inline(f'{dsn}?{where}' if where else dsn)}"
             self.components.append((name, "postgres", database))
 
@@ -135,12 +136,6 @@ def _named(check: Mapping[str, Any], component: str) -> dict[str, Any]:
     name, kind = f"{component}: {check['name']}", check["kind"]
     rest = {key: value for key, value in check.items() if key not in ("name", "kind")}
     return {"name": name, "kind": kind, "component": component, **rest}
-
-
-def _quoted(name: str) -> str:
-    """Return the name as a URI has it."""
-    safe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-~"
-    return "".join(c if c in safe else "".join(f"%{b:02X}" for b in c.encode()) for c in name)
 
 
 def stanza_starter(

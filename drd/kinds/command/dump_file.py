@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from shlex import quote
 from typing import Any, NamedTuple
 
 from drd.errors import NotSupported
@@ -16,6 +17,22 @@ _OTHERS = {
     b"-- MariaDB dump": "a dump of MariaDB",
     b"/*M!999999": "a dump of MariaDB",
 }
+_LOAD = """\
+import sqlite3, sys
+db = sqlite3.connect("data.db", isolation_level=None)
+db.set_authorizer(lambda action, *_: action == sqlite3.SQLITE_ATTACH)
+sql = ""
+for line in open(0, encoding="utf-8", newline="\\n"):
+    sql += line
+    if line.rstrip().endswith(";") and sqlite3.complete_statement(sql):
+        db.execute(sql)
+        sql = ""
+sys.exit("the SQL ends within a statement" if sql.strip() else 0)
+"""
+"""Loads SQL into `data.db` and does nothing else. The program sqlite3 would also execute lines such
+as `.shell rm`, and statements that write other files."""
+
+_LOADER = f"/usr/bin/python3 -Ic {quote(_LOAD)}"
 _EVERY = "select count(*) from sqlite_master where type = 'table'"
 _BY_HAND = "write a component of kind command for it by hand: docs/command.md"
 
@@ -49,7 +66,7 @@ def _way(file: DumpFile) -> _Way | None:
     if file.packed and file.inner.startswith(_SQLITE):
         return _sqlite("a SQLite database", f"{unpack} > data.db", file)
     if file.inner.startswith(_SQL):
-        return _sqlite("SQL of a SQLite database", f"{unpack} | sqlite3 -bail data.db", file)
+        return _sqlite("SQL of a SQLite database", f"{unpack} | {_LOADER}", file)
     if not file.packed and _BUNDLE.match(file.head):
         git = "--git-dir=${path}/repository.git"
         query = ["git", git, "rev-list", "--count", "${query}"]

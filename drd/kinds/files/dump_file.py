@@ -34,7 +34,7 @@ def recognise(file: DumpFile) -> FoundDump | None:
     paths = [f"/{prefix}".rstrip("/")] if prefix else [f"/{p}" for p in _directories(files)]
     tar = [find_tool("tar", package="tar"), "--extract", "--directory=${into}"]
     if prefix:
-        tar.append(rf"--transform=s,^\(\./\)*,{prefix},S")
+        tar.append(rf"--transform=s|^\(\./\)*|{prefix}|S")  # a name may have a comma
     sample = max(files, key=lambda path: files[path])
     test = has_data(prefix + sample)
     keys: list[tuple[str, object]] = [("kind", "files")]

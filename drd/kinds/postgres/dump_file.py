@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from drd import process
 from drd.errors import DeadlineExceeded, NotSupported
@@ -69,7 +70,7 @@ def _found(file: DumpFile) -> FoundDump:
         (
             ("kind", "postgres"),
             ("#", "The database of the dumps. A drill does not connect to it."),
-            ("dsn", f"postgresql:///{name}"),
+            ("dsn", f"postgresql:///{quote(name, safe='')}"),
         ),
         tuple(table_checks(len(tables), _EVERY, ((t.sql, t.sql) for t in filled))),
         _suggested(file, filled),
