@@ -48,7 +48,7 @@ def _tasks(ended: Ended) -> Iterator[Task]:
             yield _restart(usage)
     yield from _before_use(ended)
     yield _application(ended)
-    if part is None or part.into is None:
+    if part is None or part.into is None or part.takes_own_name:
         yield from (task for task in detail.tasks if task.code not in BEFORE_USE)
     else:
         text = (
@@ -92,6 +92,12 @@ def _restart(usage: Usage) -> Task:
 
 def _application(ended: Ended) -> Task:
     detail, part = ended.detail, ended.detail.part
+    if part is not None and part.takes_own_name:
+        text = (
+            "add what the notes of this recovery name as left out (foreign keys, triggers), and "
+            "check that the application works with the table, which has its own name again"
+        )
+        return Task(code="application", text=text)
     if part is not None and part.into is not None:
         text = "compare the copy with the live data, and copy from it what you need"
         return Task(code="compare", text=text)

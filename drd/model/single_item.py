@@ -33,6 +33,14 @@ class Part:
     def names(self) -> tuple[str, ...]:
         return (*self.tables, *self.paths)
 
+    @property
+    def takes_own_name(self) -> bool:
+        """Whether a single table gets its own name again, because it was dropped."""
+        if len(self.tables) != 1 or self.into is None:
+            return False
+        schema, _, name = self.tables[0].rpartition(".")
+        return self.into in (name, f"{schema or 'public'}.{name}")
+
     def to_json(self) -> dict[str, Any]:
         """Convert to plain JSON; `from_json` is the inverse."""
         return {"tables": list(self.tables), "paths": list(self.paths), "into": self.into}

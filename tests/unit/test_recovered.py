@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from drd.model.plan import IN_PLACE
 from drd.model.recovered import Ended, tasks
 from drd.model.restored import RestoredPlace, Task, Usage
@@ -52,6 +54,23 @@ def test_a_copy_is_compared_and_dropped_and_needs_no_kit() -> None:
     assert codes(replace(ENDED, detail=copy)) == ["compare", "drop"]
     inside = RecoveryDetail(target=IN_PLACE, part=Part((), ("/etc/app.conf",)))
     assert codes(replace(ENDED, detail=inside, keeps=True)) == ["application", "done"]
+
+
+@pytest.mark.parametrize(
+    ("table", "into"),
+    [("orders", "orders"), ("public.orders", "orders"), ("a.orders", "a.orders")],
+)
+def test_a_dropped_table_under_its_own_name_is_no_copy_to_delete(table: str, into: str) -> None:
+    back = RecoveryDetail(target=IN_PLACE, part=Part((table,), (), into), tasks=(ANALYZE,))
+    found = tasks(replace(ENDED, detail=back))
+    assert [task.code for task in found] == ["application", "analyze"]
+    assert "add what the notes of this recovery name as left out" in str(found[0].text)
+
+
+@pytest.mark.parametrize("into", ["archive.orders", "orders_old", "public.orders"])
+def test_another_schema_or_name_is_a_copy(into: str) -> None:
+    copy = RecoveryDetail(target=IN_PLACE, part=Part(("a.orders",), (), into))
+    assert codes(replace(ENDED, detail=copy)) == ["compare", "drop"]
 
 
 def test_a_failed_check_beside_a_live_application_is_no_reason_to_undo() -> None:

@@ -33,10 +33,10 @@ _AFTERWARDS = (
     "CONSTRAINT", "CHECK CONSTRAINT", "INDEX", "INDEX ATTACH", "STATISTICS", "ROW SECURITY",
     "POLICY", "COMMENT",
 )  # fmt: skip
-_FOREIGN_KEY = ("FK CONSTRAINT",)
+FOREIGN_KEY = ("FK CONSTRAINT",)
 _BELONGS = (
     *(k for k in _AFTERWARDS if k != "COMMENT"), "TABLE", "TABLE ATTACH", "DEFAULT", "SEQUENCE",
-    "SEQUENCE OWNED BY", *_FOREIGN_KEY,
+    "SEQUENCE OWNED BY", *FOREIGN_KEY,
 )  # fmt: skip
 """Kinds of entries that must not be lost if they are about one of the tables."""
 
@@ -144,7 +144,7 @@ class Extraction:
         self._rows(extracted)
         after = self._archive.entries("--section=post-data")
         self._what_can_be([e for e in after if e.is_a(_AFTERWARDS)])
-        keys = [e for e in after if e.is_a(_FOREIGN_KEY)]
+        keys = [e for e in after if e.is_a(FOREIGN_KEY)]
         self._foreign_keys(keys, extracted)
         extracted.notes += _left_behind(after, extracted.relations)
         acting = [f"{kind} {r.listed}" for kind in ("TRIGGER", "RULE") for r in extracted.relations]

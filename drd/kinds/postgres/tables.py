@@ -31,6 +31,7 @@ from drd.kinds.postgres.fingerprint import (
     tables_of,
 )
 from drd.kinds.postgres.foreign_code import TABLES
+from drd.kinds.postgres.inbound_links import missing_foreign_keys, missing_views
 from drd.kinds.postgres.load import Load
 from drd.kinds.postgres.naming import copy_names
 from drd.kinds.postgres.part import TablesInspector
@@ -253,14 +254,17 @@ class PostgresTables(PostgresTargetDatabase):
             directory = self._place.directory
             load = Load(self._programs(), dump, address, directory, environment, flags)
             tick = self._ticker(names.working, on_progress)
-            extracted = Extraction(Archive(load), connection, self._place.jobs, tick).extract(
+            archive = Archive(load)
+            extracted = Extraction(archive, connection, self._place.jobs, tick).extract(
                 self._part.tables
             )
+            if (schema, name) == split_name(self._part.tables[0]):
+                # The table itself was gone, and is back.
+                extracted.left += missing_foreign_keys(archive, inside, extracted)
+                extracted.notes += [f"to add it yourself: {said}" for said in extracted.left]
+                extracted.notes += missing_views(connection, inside, extracted)
             taken = taken_names(inside, schema)
             copies = Detached(connection, extracted).into(self._place.mark, name, taken)
-        if (schema, name) == split_name(self._part.tables[0]):
-            # The table itself was gone, and is back.
-            extracted.notes += [f"to add it yourself: {statement}" for statement in extracted.left]
         if spaces:
             extracted.notes.append(
                 f"tablespace {', '.join(spaces)} does not exist on this server: drd uses the "

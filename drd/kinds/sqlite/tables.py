@@ -63,7 +63,8 @@ def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnap
     if not part.into:
         raise UsageError(
             f"the copy of table {part.tables[0]} needs a name",
-            hint="give --into NAME: drd makes the copy beside the existing table.",
+            hint="give --into NAME: drd makes the copy beside the existing table. If the table "
+            "was dropped, NAME can be its own.",
         )
     if part.into.lower().startswith("sqlite_") or "\0" in part.into:
         raise UsageError(f"--into {part.into} is reserved by SQLite", hint="give another name.")

@@ -182,6 +182,29 @@ def test_a_dropped_table_is_restored_with_statements_for_its_links(
     assert "ADD CONSTRAINT items_pkey PRIMARY KEY (id)" in said
 
 
+def test_what_a_cascade_took_with_a_dropped_table_is_named(
+    source_server: PostgresServer, shop: Backup, place: Workplace
+) -> None:
+    source_server.execute("DROP TABLE orders CASCADE", "shop")
+    done = copied(source_server, shop, place, Part(("orders",), (), "orders"))
+    lead = "to add it yourself: "
+    statements = [n.removeprefix(lead) for n in done.notes if n.startswith(lead)]
+    (key,) = [s for s in statements if "REFERENCES public.orders(id)" in s and ".items" in s]
+    source_server.execute(key, "shop")
+    said = tool(source_server, "pg_dump", "-d", source_server.dsn("shop"), "-t", "items")
+    assert "FOREIGN KEY (o) REFERENCES public.orders(id)" in said
+    (views,) = [n for n in done.notes if n.startswith("view")]
+    assert "do not exist now: if DROP … CASCADE removed them" in views
+    assert views.startswith("views public.mv, public.v of the restore point used the table")
+
+
+def test_a_copy_beside_the_table_says_nothing_of_other_tables_links(
+    source_server: PostgresServer, shop: Backup, place: Workplace
+) -> None:
+    done = copied(source_server, shop, place, Part(("orders",), (), "orders_yesterday"))
+    assert not [n for n in done.notes if "to add it" in n or n.startswith("view")]
+
+
 def test_tables_of_any_name_and_kind(
     source_server: PostgresServer, shop: Backup, place: Workplace
 ) -> None:
