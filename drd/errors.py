@@ -7,6 +7,7 @@ DrdError                         1   a run failed
 │   ├── NotInPoint               2   a table or file that the restore point does not hold
 │   ├── UnknownPlan              2
 │   └── SecretUnavailable        2   a secret reference leads nowhere
+│       └── RepositorySecretUnavailable 2   one that a repository needs
 ├── ToolError                    1   a program that drd needs is missing, too old or hangs
 │   ├── ToolMissing              1
 │   ├── ToolTooOld               1
@@ -161,6 +162,10 @@ class SecretUnavailable(UsageError):
     pass
 
 
+class RepositorySecretUnavailable(SecretUnavailable):
+    pass
+
+
 class ToolError(DrdError):
     pass
 
@@ -234,8 +239,7 @@ class RepositoryDamaged(RepositoryError):
         super().__init__(message, hint=hint)
         self.damage = masked(damage) or self.message
         self.repair: Repair = repair
-        self.parts = tuple(parts)
-        self.trees = tuple(trees)
+        self.parts, self.trees = tuple(parts), tuple(trees)
 
 
 class SnapshotsUnreadable(RepositoryDamaged):
@@ -277,8 +281,7 @@ class SnapshotIncomplete(RepositoryError):
         self, message: str, *, snapshot: str = "", unread: Sequence[str] = (), hint: str = ""
     ) -> None:
         super().__init__(message, hint=hint)
-        self.snapshot = snapshot
-        self.unread = tuple(unread)
+        self.snapshot, self.unread = snapshot, tuple(unread)
 
 
 class RepositoryMissing(RepositoryError):
@@ -415,8 +418,7 @@ class KitUnavailable(DrdError):
 
 class NotifyError(DrdError):
     """A message was not delivered. `permanent`: every retry will fail until a person acts.
-    `retry_after_s`: the other side asks for no retry before that.
-    """
+    `retry_after_s`: the other side asks for no retry before that."""
 
     def __init__(
         self,
@@ -437,8 +439,7 @@ class Fenced(DrdError):
 
 class Cancelled(BaseException):
     """A person asked to end the run. Like KeyboardInterrupt, `except Exception` does
-    not catch it. `program` is the one that was ended; empty if the message says what was.
-    """
+    not catch it. `program` is the one that was ended; empty if the message says what was."""
 
     exit_code = 130
     hint = ""

@@ -52,7 +52,8 @@ class Condition:
     the same kind in a plan (a repository, a disk). `brief` are words for the title beside the kind.
     `why` is the kind of another condition with the same cause, or the code of the error that failed
     a run. `also` are conditions with the same cause that this one tells as well. `runs` are the ids
-    of runs whose end it, or one of those, is about."""
+    of runs whose end it, or one of those, is about. `unless` are alerts that told it as well, as
+    long as they are open: it is an older finding, which is checked again."""
 
     kind: str
     severity: Urgency
@@ -65,6 +66,7 @@ class Condition:
     why: str = ""
     also: tuple[AlertKey, ...] = ()
     runs: tuple[str, ...] = ()
+    unless: tuple[AlertKey, ...] = ()
 
     @property
     def key(self) -> AlertKey:
@@ -222,7 +224,9 @@ def reconcile(
             transition = _on_condition_present(alert, condition, now, rules)
         if transition is not None:
             transitions.append(transition)
-    transitions += [_fire(condition, now, new_id()) for condition in current.values()]
+    resolved = {t.after.key for t in transitions if t.change is AlertChange.RESOLVED}
+    still = {alert.key for alert in open_alerts} - resolved
+    transitions += [_fire(c, now, new_id()) for c in current.values() if still.isdisjoint(c.unless)]
     return sorted(transitions, key=lambda t: t.after.key)
 
 

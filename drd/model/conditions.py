@@ -24,10 +24,17 @@ from drd.model.exposure import age, copy_bound_s, incomplete_point, tried
 from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
 from drd.model.finding import Finding
 from drd.model.finding_codes import OF_REPOSITORY, PROTECTION, REPOSITORY, SOURCE, name_of
+from drd.model.job_history import JobHistory
 from drd.model.kit_findings import EXPORT, VERIFY
 from drd.model.known_findings import OVER, PAUSED, disproved
 from drd.model.message import Urgency
-from drd.model.one_cause import SOURCE_FAILS, one_for_each_cause
+from drd.model.one_cause import (
+    OTHERS_TELL,
+    SOURCE_FAILS,
+    is_over,
+    of_places,
+    one_for_each_cause,
+)
 from drd.model.plan_state import LOOKING_AHEAD
 from drd.model.repositories import DAMAGED, GONE
 from drd.model.run import RunKind
@@ -188,6 +195,8 @@ def _backup(facts: PlanFacts, more: PlanMore, now: datetime) -> Iterator[Conditi
         return
     if _was_only_stopped(failures.code, failures.tries):
         return
+    if is_over(failures.code, "", failures.at, facts.repositories):
+        return
     permanent = any(j.history.permanent for j in more.jobs if j.history.kind == "backup")
     yield Condition(
         "backup-failing",
@@ -210,7 +219,7 @@ def _job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition]:
     what = _WORDS.get(runs.kind, runs.kind) + (f" of {runs.subject}" if runs.subject else "")
     if runs.kind == "kit":
         what = _KIT_WORDS.get(runs.subject, runs.kind)
-    if runs.tries and runs.kind != "readiness":
+    if runs.tries and runs.kind != "readiness" and not _works_again(facts, runs):
         if runs.kind == "drill" and facts.last_drill and facts.last_drill.result != "passed":
             return
         if _was_only_stopped(runs.last_error_code, runs.tries):
@@ -264,10 +273,17 @@ def _retention(facts: PlanFacts, now: datetime) -> Iterator[Condition]:
             f"retention is paused: {text}",
             "\n".join((*remedies, command)),
             plan=facts.plan,
+            why=OTHERS_TELL if all_have_alerts else "",
         )
     if facts.waiting:
         text = over_limit(facts.plan, facts.waiting)
         yield Condition(OVER, "warning", "", text, f"{command} --dry-run", plan=facts.plan)
+
+
+def _works_again(facts: PlanFacts, runs: JobHistory) -> bool:
+    """Return whether the repository that made the runs fail works again."""
+    code, at = runs.last_error_code or "", runs.last_finished_at
+    return at is not None and is_over(code, runs.subject, at, facts.repositories)
 
 
 def _was_only_stopped(code: str | None, tries: int) -> bool:
@@ -379,6 +395,7 @@ def _readiness(facts: PlanFacts, findings: Iterable[Finding]) -> Iterator[Condit
             plan=plan,
             code=finding.code,
             why=why,
+            unless=of_places(plan, finding.subject) if about_repository else (),
         )
 
 

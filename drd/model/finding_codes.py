@@ -18,6 +18,16 @@ IN_REPOSITORY = frozenset({"repository-keys", "repository-locks", "repository-in
 own.
 """
 
+SECRETS_OF_REPOSITORY = frozenset(
+    {
+        "repository-password",
+        "repository-access-key",
+        "repository-secret-key",
+        "repository-session-token",
+    }
+)
+"""Codes of findings about secrets without which nothing is stored there."""
+
 _ASPECTS = {
     PROTECTION: "protection",
     KEY: "key",

@@ -17,6 +17,7 @@ from drd.model.finding_codes import (
     KNOWN_STATE,
     REPOSITORY,
     RESTORE_POINT,
+    SECRETS_OF_REPOSITORY,
     SOURCE,
     name_of,
 )
@@ -121,7 +122,7 @@ def _is_over(repository: RepositoryFacts, code: str, checked_at: datetime) -> bo
         return repository.damage is None
     if code == KNOWN_STATE:
         return repository.damage is None and repository.lost is None
-    if code not in (REPOSITORY, KEY):
+    if code not in (REPOSITORY, KEY, *SECRETS_OF_REPOSITORY):
         return False
     stored = repository.newest
     is_there = repository.lost is None and repository.unreachable is None

@@ -2,16 +2,25 @@
 
 What would be lost tells why: `rpo` and `no-point` contain the error of the failed backups, and get
 their alert. A repository that is gone, or does not answer, tells that runs fail because of it, and
-failed backups tell that their source cannot be read.
+failed backups tell that their source cannot be read. Whatever retention waits for tells that it
+waits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
-from drd.errors import RepositoryDamaged, RepositoryMissing, RepositoryUnreachable, WrongKey
+from drd.errors import (
+    RepositoryDamaged,
+    RepositoryMissing,
+    RepositorySecretUnavailable,
+    RepositoryUnreachable,
+    WrongKey,
+)
 from drd.model.alerts import AlertKey, Condition, rank
+from drd.model.facts import RepositoryFacts
 from drd.model.finding_codes import REPOSITORY, name_of
 from drd.model.repositories import DAMAGED, GONE, SILENT
 
@@ -20,11 +29,19 @@ _PLACES = {
     WrongKey.code: GONE,
     RepositoryDamaged.code: DAMAGED,
     RepositoryUnreachable.code: SILENT,
+    RepositorySecretUnavailable.code: SILENT,
 }
 """The kind of the condition of a repository that makes runs fail with this code."""
 
+_BY_STATE = frozenset({RepositoryMissing.code, WrongKey.code, RepositorySecretUnavailable.code})
+"""Errors of a run at whose moment drd recorded the state of the repository as well."""
+
 SOURCE_FAILS = "source"
 """Why a component is not ready whose source cannot be read, so that its backups fail."""
+
+OTHERS_TELL = "told"
+"""Why retention is paused, if each of its reasons has an alert of its own."""
+_STOPS_RETENTION = ("rpo", "no-point", "backup-failing", "point-incomplete", DAMAGED, GONE, SILENT)
 
 
 def one_for_each_cause(conditions: Sequence[Condition]) -> list[Condition]:
@@ -33,7 +50,11 @@ def one_for_each_cause(conditions: Sequence[Condition]) -> list[Condition]:
     """
     tellers: dict[AlertKey, AlertKey] = {}
     for condition in conditions:
-        teller = _place(condition, conditions) or _failed_backup(condition, conditions)
+        teller = (
+            _place(condition, conditions)
+            or _failed_backup(condition, conditions)
+            or _what_stops(condition, conditions)
+        )
         if teller is not None:
             tellers[condition.key] = teller.key
     for condition in conditions:
@@ -65,6 +86,32 @@ def _failed_backup(finding: Condition, conditions: Iterable[Condition]) -> Condi
         return None
     backups = (c for c in conditions if c.kind in ("backup-failing", "point-incomplete"))
     return next((c for c in backups if c.why not in _PLACES), None)
+
+
+def _what_stops(paused: Condition, conditions: Sequence[Condition]) -> Condition | None:
+    """Return the condition that retention waits for."""
+    if paused.why != OTHERS_TELL:
+        return None
+    return next((c for kind in _STOPS_RETENTION for c in conditions if c.kind == kind), None)
+
+
+def is_over(code: str, subject: str, at: datetime, repositories: Sequence[RepositoryFacts]) -> bool:
+    """Return whether the repository that made a run fail `at` that time works again: the named one
+    (`subject`), else that of the backups. A point was stored there since, or it could be opened.
+    The next run will show it; meanwhile nobody has to do anything."""
+    named = [r for r in repositories if r.repository == subject]
+    there = named or [r for r in repositories if r.copy_of is None]
+    if code == RepositoryUnreachable.code or code in _BY_STATE:
+        stored = [r.newest.available_at for r in there if r.newest is not None]
+        if any(time > at for time in stored):
+            return True
+    opens = all(r.met and r.lost is None and r.unreachable is None for r in there)
+    return code in _BY_STATE and opens and bool(there)
+
+
+def of_places(plan: str, repository: str) -> tuple[AlertKey, ...]:
+    """Return the keys of the alerts about a repository in which nothing can be read."""
+    return (plan, GONE, repository), (plan, SILENT, name_of(REPOSITORY, repository))
 
 
 def _cause(effect: Condition, conditions: Iterable[Condition]) -> Condition | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from drd.model.facts import AlertFacts
+from drd.model.repositories import DAMAGED, GONE, SILENT
 from drd.model.units import format_duration
 from drd.model.verdicts import (
     STATE_OF_READINESS,
@@ -29,6 +30,7 @@ LOOKING_AHEAD = ("not-ready", "repository-unreachable", "repository-unprotected"
 """Kinds of alerts about readiness findings."""
 
 _LOST = ("gone", "emptied", "replaced", "shut")
+_UNREADABLE = (GONE, SILENT, DAMAGED)
 
 
 class Judged(NamedTuple):
@@ -50,8 +52,15 @@ def state_of(judged: Judged) -> tuple[PlanState, tuple[Remark, ...]]:
     if worst < withheld.severity:
         remarks = _with_readiness(judged.plan, remarks, withheld)
     if len(remarks) > 1:
-        remarks.sort(key=lambda r: -r.state.severity)
-    return remarks[0].state if remarks else PlanState.OK, tuple(remarks)
+        remarks.sort(key=_rank, reverse=True)
+    return worst_state([PlanState.OK, *(r.state for r in remarks)]), tuple(remarks)
+
+
+def _rank(remark: Remark) -> tuple[bool, bool, int]:
+    """Return how much a person has to know this first. That a plan was never drilled, so that its
+    state is unknown, is less urgent than a repository that cannot be read."""
+    state = remark.state
+    return state is PlanState.BREACHED, remark.first and state is not PlanState.OK, state.severity
 
 
 def _with_readiness(plan: str, remarks: list[Remark], withheld: PlanState) -> list[Remark]:
@@ -68,7 +77,9 @@ def _with_readiness(plan: str, remarks: list[Remark], withheld: PlanState) -> li
 def _remarks(judged: Judged) -> list[Remark]:
     """Return the reasons, each with its alert; then other alerts, and copies that are behind."""
     if not judged.alerts:  # most plans
-        remarks = [Remark(r.state, r.text, r.remedy) for r in judged.reasons]
+        remarks = [
+            Remark(r.state, r.text, r.remedy, first=r.kind in _UNREADABLE) for r in judged.reasons
+        ]
         return remarks + _copies_behind(judged)
     alerts = {alert.kind: alert for alert in judged.alerts}
     by_subject = {(alert.kind, alert.subject): alert for alert in judged.alerts}
@@ -77,7 +88,8 @@ def _remarks(judged: Judged) -> list[Remark]:
         alert = by_subject.get((reason.kind, reason.subject)) or alerts.get(reason.kind)
         alert = alert or alerts.get(reason.says_why)
         state = worst_state((reason.state, _of_alert(alert)))
-        remarks.append(Remark(state, reason.text, reason.remedy, alert))
+        first = reason.kind in _UNREADABLE
+        remarks.append(Remark(state, reason.text, reason.remedy, alert, first))
     said = {kind for reason in judged.reasons for kind in (reason.kind, reason.says_why)}
     remarks += [
         Remark(_of_alert(alert), alert.text, alert.remedy, alert)

@@ -53,7 +53,7 @@ TITLES = {
     "repository-damaged": "repository {} is damaged",
     "repository-gone": "cannot restore from repository {}",
     "repository-unprotected": "{} is missing",
-    "repository-unreachable": "{}: no answer",
+    "repository-unreachable": "{} cannot be used",
     "retention-failing": "retention failed",
     "retention-over-limit": "retention waits for a person",
     "retention-overdue": "retention is overdue",

@@ -129,13 +129,15 @@ class Reason(NamedTuple):
 
 class Remark(NamedTuple):
     """A sentence about a plan, with the command that leads out, and the state that it leads to
-    alone. `alert` is the open one that reports the same; None if there is none.
+    alone. `alert` is the open one that reports the same; None if there is none. `first`: it is
+    about a repository that cannot be read, which nothing but a breach is worse than.
     """
 
     state: PlanState
     text: str
     remedy: str = ""
     alert: AlertFacts | None = None
+    first: bool = False
 
 
 class RpoAssessment(NamedTuple):

@@ -14,7 +14,10 @@ from drd.bootstrap import App
 from drd.config.plan_file import load_plan
 from drd.daemon import probes as module
 from drd.daemon.probes import Probes
+from drd.errors import SecretUnavailable
+from drd.flows.repository.observed_state import probe
 from drd.model.plan import S3Access
+from drd.model.repositories import Meeting
 from drd.model.schedule import Schedule
 
 PLAN = """\
@@ -90,6 +93,36 @@ def test_a_lost_and_restored_repository_is_noticed(house: House) -> None:
     house.probes._refreshed = -1000.0
     house.until(None, "shop", turns=400)
     assert house.news == 2
+
+
+def test_a_repository_whose_password_is_missing_is_not_well_because_its_storage_answers(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was unreachable and well in turn, and each turn raised and resolved alerts."""
+    place = house.repository("shop")
+    secret = SecretUnavailable("there is no secret")
+
+    class Local:
+        url = str(place)
+        opens = False
+
+        def probe(self) -> str:
+            return "d" * 64
+
+        def identity(self) -> str:
+            if not self.opens:
+                raise secret
+            return "a" * 64
+
+    catalogue, clock = house.app.catalogue, house.app.clock
+    catalogue.health.record_config_digest(str(place), "d" * 64)
+    catalogue.health.record_state(str(place), Meeting("unreachable", "no secret"), clock.now())
+    probe(catalogue, clock, Local())
+    assert house.lost("shop") == "unreachable"
+    repository = Local()
+    repository.opens = True
+    assert probe(catalogue, clock, repository)
+    assert house.lost("shop") is None
 
 
 def test_a_hanging_probe_is_unreachable_and_blocks_nothing(

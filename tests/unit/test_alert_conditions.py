@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from drd.errors import RepositorySecretUnavailable, RepositoryUnreachable, WrongKey
 from drd.model.alert_facts import (
     ChannelState,
     DiskFacts,
@@ -18,7 +20,7 @@ from drd.model.alert_facts import (
     PlanMore,
     VerificationFacts,
 )
-from drd.model.alerts import AT_ONCE
+from drd.model.alerts import AT_ONCE, Condition
 from drd.model.cause import STOPPED
 from drd.model.compliance import assess
 from drd.model.conditions import (
@@ -44,6 +46,7 @@ from drd.model.host_conditions import AT_THE_HOST, has_just_come_back, host_cond
 from drd.model.job_history import JobHistory
 from drd.model.message import Urgency
 from drd.model.verdicts import Verdict
+from tests.alert_support import World, after
 from tests.status_support import (
     DAY,
     HOUR,
@@ -189,6 +192,58 @@ def test_a_plan_file_that_was_never_loaded_fires() -> None:
     assert of_plan(NotLoaded("new", "/p/new.yaml", "not loaded: broken")) == [
         ("plan-not-loaded", "warning")
     ]
+
+
+@pytest.mark.parametrize(
+    "code", [WrongKey.code, RepositorySecretUnavailable.code, RepositoryUnreachable.code]
+)
+def test_a_run_that_failed_by_its_repository_is_no_news_when_that_works_again(code: str) -> None:
+    pruned = ran(
+        "prune",
+        tries=1,
+        permanent=True,
+        last_error="no key",
+        last_error_code=code,
+        last_finished_at=ago(HOUR),
+    )
+    more = PlanMore(jobs=(JobFacts(pruned),))
+
+    def failing(stored_s: float, **changes: Any) -> bool:
+        there = repository(newest=point(stored_s), **changes)
+        return ("prune-failing", "warning") in of_plan(healthy(repositories=(there,)), more)
+
+    assert not failing(MINUTE), "a point was stored since"
+    assert failing(2 * HOUR) is (code == RepositoryUnreachable.code), "it could be opened"
+    away = {"unreachable": "no answer", "unreachable_since": ago(1)}
+    assert failing(2 * HOUR, **away) is (code == WrongKey.code), "the other tells it"
+    assert not failing(MINUTE, **away), "that is another failure"
+    assert failing(2 * HOUR, met=False), "it was never opened"
+    other = replace(pruned, last_error_code="tool-missing")
+    more = PlanMore(jobs=(JobFacts(other),))
+    assert failing(MINUTE), "for another reason"
+
+
+def test_failed_backups_are_no_news_when_the_password_opens_the_repository_again() -> None:
+    wrong = healthy(failures=failures(3, code=WrongKey.code), repositories=(repository(),))
+    assert of_plan(wrong) == []
+    shut = repository(lost="shut", lost_since=ago(MINUTE))
+    assert of_plan(wrong._replace(repositories=(shut,))) == [("repository-gone", "critical")]
+    assert of_plan(wrong._replace(failures=failures(3))) == [("backup-failing", "warning")]
+
+
+def test_an_old_finding_about_a_repository_waits_while_its_alert_is_open() -> None:
+    late = Finding("repository-password", "error", "primary", "there is none")
+    [found] = conditions(assess(healthy(), NOW), healthy(), PlanMore(readiness=(late,)), NOW)
+    world = World()
+    gone = Condition("repository-gone", "critical", "primary", "shut", plan=found.plan)
+    assert [t.change.value for t in world.transitions(after(), gone)] == ["fired"]
+    held = world.transitions(after(minutes=1), found)
+    assert {t.after.kind for t in held} == {"repository-gone"}
+    ended = world.transitions(after(minutes=7), found)
+    assert {(t.change.value, t.after.kind) for t in ended} == {
+        ("resolved", "repository-gone"),
+        ("fired", "repository-unreachable"),
+    }
 
 
 def test_every_kind_that_ends_at_once_exists() -> None:

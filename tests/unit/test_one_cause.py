@@ -6,12 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from drd.errors import RepositoryDamaged, RepositoryMissing, RepositoryUnreachable, WrongKey
+from drd.errors import (
+    RepositoryDamaged,
+    RepositoryMissing,
+    RepositorySecretUnavailable,
+    RepositoryUnreachable,
+    SecretUnavailable,
+    WrongKey,
+)
 from drd.model.alert_facts import PlanMore
 from drd.model.alerts import AlertChange, Condition, acknowledged
 from drd.model.compliance import assess
 from drd.model.conditions import conditions
-from drd.model.one_cause import SOURCE_FAILS, one_for_each_cause
+from drd.model.one_cause import OTHERS_TELL, SOURCE_FAILS, one_for_each_cause
 from tests.alert_support import NOON, World, after, bad
 from tests.status_support import NOW, ago, healthy, repository
 
@@ -56,6 +63,7 @@ def test_the_one_that_tells_is_as_severe_as_the_worst() -> None:
         (WrongKey.code, "repository-gone", "primary"),
         (RepositoryDamaged.code, "repository-damaged", "primary"),
         (RepositoryUnreachable.code, "repository-unreachable", "repository primary"),
+        (RepositorySecretUnavailable.code, "repository-unreachable", "repository primary"),
     ],
 )
 def test_a_repository_tells_which_runs_fail_because_of_it(
@@ -70,6 +78,23 @@ def test_a_repository_tells_which_runs_fail_because_of_it(
         ("prune-failing", "offsite", "warning"),
         (kind, subject, "warning"),
     ], "another repository"
+
+
+def test_a_secret_of_the_source_is_no_fault_of_the_repository() -> None:
+    backup = replace(FAILED, why=SecretUnavailable.code)
+    assert len(told(backup, place("repository-unreachable", "repository primary"))) == 2
+
+
+def test_what_retention_waits_for_tells_that_it_waits() -> None:
+    paused = replace(bad("retention-paused", severity="info"), why=OTHERS_TELL)
+    assert told(paused, FAILED) == [("backup-failing", "", "warning")]
+    assert told(paused, FAILED, rpo()) == [("rpo", "", "warning")]
+    gone = place("repository-gone", "primary", "critical")
+    lost = replace(FAILED, why=WrongKey.code)
+    assert told(paused, lost, gone) == [("repository-gone", "primary", "critical")]
+    assert told(paused) == [("retention-paused", "", "info")]
+    own = replace(paused, why="")
+    assert len(told(own, FAILED)) == 2, "it has another reason as well"
 
 
 def test_failed_backups_tell_that_their_source_cannot_be_read() -> None:

@@ -21,7 +21,7 @@ from drd.model.repositories import (
     readable,
     unreadable_since,
 )
-from drd.model.verdicts import Readiness, Reason, Verdict
+from drd.model.verdicts import PlanState, Readiness, Reason, Verdict
 from tests.status_support import DAY, HOUR, MINUTE, NOW, ago, failures, healthy, point, repository
 
 OLD, NEW = point(HOUR), point(252)
@@ -313,3 +313,33 @@ def test_the_most_severe_state_counts(
 
 def test_without_a_sound_point_nothing_can_be_read_there() -> None:
     assert assess_repository(repository(sound=None)).data_time is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "first"),
+    [
+        ({"lost": "shut"}, "repository primary does not open with the password of the plan"),
+        (
+            {"unreachable": "no secret", "unreachable_since": ago(HOUR)},
+            "repository primary: no secret",
+        ),
+    ],
+)
+def test_a_repository_that_cannot_be_read_is_told_before_the_drill_that_never_was(
+    changes: dict[str, Any], first: str
+) -> None:
+    """The copy still has everything, so nothing is breached."""
+    both = (repository(**changes), repository("offsite", copy_of="primary"))
+    never = healthy(
+        repositories=both,
+        last_drill=None,
+        last_passed_drill=None,
+        failures=failures(1),
+    )
+    plan = assess(never, NOW)
+    assert plan.state is PlanState.UNKNOWN
+    assert plan.why is not None
+    assert plan.why.text.startswith(first)
+    well = assess(never._replace(repositories=(repository(),), failures=None), NOW)
+    assert well.why is not None
+    assert well.why.text.startswith("never drilled")

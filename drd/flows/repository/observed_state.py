@@ -16,6 +16,7 @@ from drd.errors import (
     RepositoryDamaged,
     RepositoryError,
     RepositoryMissing,
+    RepositorySecretUnavailable,
     RepositoryUnreachable,
     SecretUnavailable,
     WrongKey,
@@ -37,6 +38,10 @@ def recording_state(services: Services, repository: Repository) -> Iterator[None
         yield
     except DrdError as error:
         note(services, repository, error)
+        if type(error) is SecretUnavailable:
+            raise RepositorySecretUnavailable(
+                error.message, hint=error.hint, permanent=error.permanent, line=error.line
+            ) from error
         raise
     _note(services.catalogue, services.clock, repository.url, _FINE)
 
@@ -84,7 +89,8 @@ class Probed(Protocol):
 
 def probe(catalogue: Catalogue, clock: Clock, repository: Probed) -> bool:
     """Check with one request whether the known repository is there, and record the state; returns
-    whether it is new. Only one that looks different is opened. Does nothing if there never was one.
+    whether it is new. Only one that looks different is opened, and one that could not be opened
+    last: its storage may have answered all the time. Does nothing if there never was one.
     """
     recorded, digest, wrong = catalogue.health.expected(repository.url)
     if recorded is None:
@@ -92,7 +98,7 @@ def probe(catalogue: Catalogue, clock: Clock, repository: Probed) -> bool:
     state = _probed(catalogue, repository, recorded, digest)
     if state.state == "ok" and wrong is None:
         return False
-    if state.state == "ok" and wrong == "shut":
+    if state.state == "ok" and wrong in ("shut", "unreachable"):
         state = _opened(catalogue, repository)
     return _note(catalogue, clock, repository.url, state)
 
