@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from drd.model.message import DIGEST, SEVERITIES, Message, Urgency
-from drd.model.text import left_out, shortened
+from drd.model.text import left_out, shortened, some
+from drd.model.titles import titled
 from drd.model.units import format_rfc3339, format_time, from_rfc3339, to_rfc3339
 
 ENTRIES = 200
@@ -132,7 +133,9 @@ def _title(messages: int, entries: Sequence[Mapping[str, Any]]) -> str:
     over = sum(1 for e in entries if e["event"] == _OVER)
     parts = [f"{last} firing"] if last else []
     parts += [f"{over} resolved meanwhile"] if over else []
-    return f"{messages} messages in one" + (f": {', '.join(parts)}" if parts else "")
+    about = some([plan or "drd" for plan in sorted({e["plan"] for e in entries})], 2) or "drd"
+    what = f"{messages} messages in one" + (f": {', '.join(parts)}" if parts else "")
+    return titled(about, what)
 
 
 def _lines(missed: _Missed, entries: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -330,8 +330,9 @@ def _never_captured(facts: PlanFacts) -> list[Reason]:
     never = [c.component for c in facts.components if c.data_time is None]
     if not never or facts.newest is None:
         return []
-    text = f"drd has never backed up {', '.join(never)}"
-    return [Reason(Verdict.UNKNOWN, text, facts.anew, "component-missing")]
+    names = ", ".join(never)
+    text = f"drd has never backed up {names}"
+    return [Reason(Verdict.UNKNOWN, text, facts.anew, "component-missing", brief=names)]
 
 
 def _schedule_too_slow(facts: PlanFacts, achievable_s: float) -> Reason:

@@ -133,7 +133,7 @@ _LOST = {
     "gone": "it is gone",
     "emptied": "it is empty",
     "replaced": "another repository is there",
-    "shut": "the password of the plan does not open it",
+    "shut": "wrong password",
 }
 """What the title of the alert says of a repository in which nothing can be read."""
 

@@ -45,14 +45,27 @@ def message_of_run(run: Run, evidence: Evidence | None = None) -> Message:
     )
 
 
+_DRILLED = {DrillResult.INCONCLUSIVE: "proved nothing"}
+_RECOVERED = {
+    DrillResult.PASSED: "done, and checks passed",
+    DrillResult.INCONCLUSIVE: "done, but nothing proved it",
+}
+
+
 def _outcome(run: Run, evidence: Evidence | None) -> str:
-    if evidence is not None and run.state in (RunState.SUCCEEDED, RunState.FAILED):
-        return str(evidence.result)
-    return str(run.state)
+    """Return how the run ended. What no check judged is not what did not succeed."""
+    if evidence is None or run.state not in (RunState.SUCCEEDED, RunState.FAILED):
+        return str(run.state)
+    if run.kind is not RunKind.RECOVERY:
+        return _DRILLED.get(evidence.result, str(evidence.result))
+    if run.state is RunState.FAILED:
+        return str(run.state)
+    return _RECOVERED.get(evidence.result, str(evidence.result))
 
 
 def _severity(run: Run, evidence: Evidence | None) -> Urgency:
-    if evidence is not None and evidence.result is DrillResult.INCONCLUSIVE:
+    lost = run.kind is RunKind.RECOVERY and run.state is RunState.FAILED
+    if evidence is not None and evidence.result is DrillResult.INCONCLUSIVE and not lost:
         return "warning"
     if run.state in (RunState.SUCCEEDED, RunState.CANCELLED, RunState.PAUSED):
         return "info"

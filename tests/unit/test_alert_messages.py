@@ -12,9 +12,11 @@ import pytest
 from drd.flows.alerts.messages import message, routed
 from drd.model.alerts import AlertChange, Transition
 from drd.model.message import ChannelSpec
+from drd.model.repositories import judge_repositories
 from drd.model.text import shortened
 from drd.model.titles import LONGEST, TITLES, title_of
 from tests.alert_support import NOON, World, after, bad
+from tests.status_support import healthy, repository
 
 MAIL = ChannelSpec("mail", "smtp", None, on=("firing",), severities=("critical",))
 
@@ -116,8 +118,12 @@ def test_a_title_is_shorter_than_80_characters_whatever_the_alert_says(
 def test_a_title_names_the_check_that_failed_and_the_scenario_if_there_are_several() -> None:
     title = title_of("drill-failed", "critical", "host-loss", 'check "few orders"')
     assert title == 'drill failed (host-loss): check "few orders"'
-    gone = title_of("repository-gone", "critical", "primary", "it is gone")
-    assert gone == "cannot restore from repository primary: it is gone"
+    shut = repository(lost="shut", lost_since=after(), lost_says="the password opens nothing")
+    [reason] = judge_repositories(healthy(repositories=(shut,)), after())
+    title = title_of(reason.kind, "critical", reason.subject, reason.brief)
+    assert title == "cannot restore from repository primary: wrong password"
+    assert title_of("kit-failing", "warning", "verify") == "recovery kit: verify failed"
+    assert title_of("component-missing", "warning", "", "a, b").endswith("never backed up: a, b")
     assert title_of("rpo", "warning", "") == "RPO nearly exceeded"
 
 

@@ -193,6 +193,24 @@ def test_a_recovery_that_was_cancelled_is_told_by_its_state_and_not_by_its_evide
     assert told.details["point"] == found.point
 
 
+@pytest.mark.parametrize(
+    ("state", "result", "outcome", "severity"),
+    [
+        (RunState.SUCCEEDED, DrillResult.PASSED, "done, and checks passed", "info"),
+        (RunState.SUCCEEDED, DrillResult.INCONCLUSIVE, "done, but nothing proved it", "warning"),
+        (RunState.FAILED, DrillResult.INCONCLUSIVE, "failed", "critical"),
+        (RunState.FAILED, DrillResult.PASSED, "failed", "critical"),
+    ],
+)
+def test_a_recovery_is_told_by_what_came_back(
+    state: RunState, result: DrillResult, outcome: str, severity: str
+) -> None:
+    """One that stopped before any check failed, whatever the checks can say."""
+    told = message_of_run(run(state, RunKind.RECOVERY), evidence(result=result, checks=()))
+    assert told.title == f"orders-api: recovery {outcome} after 1m 33s"
+    assert (told.severity, told.details["result"]) == (severity, str(result))
+
+
 def test_what_was_measured_as_nothing_is_told_as_well() -> None:
     found = evidence(result=DrillResult.PASSED, rta_s=0.0, rpa_s=0.0, checks=())
     told = message_of_run(run(kind=RunKind.DRILL), found)
@@ -224,7 +242,7 @@ def test_an_inconclusive_drill_is_no_good_news() -> None:
     found = evidence(result=DrillResult.INCONCLUSIVE, reason="no check looked at data")
     told = message_of_run(run(RunState.SUCCEEDED, RunKind.DRILL), found)
     assert told.severity == "warning"
-    assert "drill inconclusive" in told.title
+    assert told.title == "orders-api: drill proved nothing after 1m 33s"
     assert "no check looked at data" in told.text
 
 
@@ -258,7 +276,9 @@ def test_a_digest_has_each_alert_in_its_last_state() -> None:
         NOON + timedelta(hours=1),
     )
     assert told.event == DIGEST
-    assert told.title == "3 messages in one: 1 firing, 1 resolved meanwhile"
+    assert told.title == "orders-api: 3 messages in one: 1 firing, 1 resolved meanwhile"
+    about = [alert(n, "firing", n, plan=plan) for n, plan in enumerate(("", "a", "b" * 40))]
+    assert digest(about, NOON).title == "drd, a and 1 more: 3 messages in one: 3 firing"
     assert told.severity == "critical"
     assert [(e["alert"], e["event"]) for e in told.details["entries"]] == [
         ("a2", "firing"),
@@ -367,7 +387,7 @@ def test_messages_of_neither_an_alert_nor_a_run_stay_apart_in_a_digest() -> None
     tests = [message(f"test {n}", event="test", severity="info") for n in range(2)]
     told = digest(tests, NOON)
     assert [e["title"] for e in told.details["entries"]] == ["test 0", "test 1"]
-    assert (told.title, told.details["runs"]) == ("2 messages in one", {})
+    assert (told.title, told.details["runs"]) == ("orders-api: 2 messages in one", {})
     again = digest([digest(tests, NOON), tests[0]], NOON)
     assert [e["title"] for e in again.details["entries"]] == ["test 1", "test 0"]
     assert again.details["messages"] == 3
@@ -380,7 +400,7 @@ def test_a_digest_counts_runs_by_their_result_or_their_state() -> None:
     told = digest([replace(passed, run="r8"), stopped, strange], NOON)
     assert told.details["runs"] == {"backup cancelled": 1, "copy over": 1, "drill passed": 1}
     assert told.details["entries"] == []
-    assert (told.severity, told.title) == ("info", "3 messages in one")
+    assert (told.severity, told.title) == ("info", "drd: 3 messages in one")
     assert told.text.splitlines()[-4:] == [
         "runs:",
         "  1 backup cancelled",
