@@ -52,6 +52,7 @@ class _PlanContents:
     listed: bool = True
     refused: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    newest_is_after_kit: bool = False
 
 
 def run(args: argparse.Namespace) -> int:
@@ -153,9 +154,8 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> 
     points = app.catalogue.points.of_plan(name)
     option = scenario_option(plan)
     newest = newest_complete(points)
-    unlisted = (
-        0 if base is None else sum(app.catalogue.origins.seal(name, p.id) is None for p in points)
-    )
+    after = {p.id for p in points if app.catalogue.origins.seal(name, p.id) is None}
+    unlisted = 0 if base is None else len(after)
     listed = base is None or base.seals is not None
     refused = tuple(compared.unreadable.values())
     return _PlanContents(
@@ -170,6 +170,7 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> 
         listed,
         refused,
         left,
+        base is not None and newest is not None and newest.id in after,
     )
 
 
@@ -232,6 +233,12 @@ def _say(
             f"Next: drd --config {prepared.layout.config} recover {ready.name} "
             f"{target}{ready.option} --dry-run"
         )
+        if ready.newest_is_after_kit:
+            output.say(
+                "Then give the same command without --dry-run. The newest restore point was made "
+                "after the kit, so drd asks for its id; without a terminal add --accept-after-kit, "
+                "or use a point that the kit lists: --point ID"
+            )
     elif found:
         output.say(
             "drd wrote the files, but knows no complete restore point. When a repository can be "

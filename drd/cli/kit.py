@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -43,6 +44,7 @@ from drd.model.malformed import Malformed
 from drd.model.plan import Plan
 from drd.model.sharing import Sharing
 from drd.model.snapshot import made_by
+from drd.model.text import counted
 from drd.model.units import format_size, to_rfc3339
 from drd.model.verdicts import lost_words
 from drd.process.state_owner import acting_for_owner
@@ -80,8 +82,26 @@ def export(args: argparse.Namespace) -> int:
         for runner, plan in zip(runners, plans, strict=True):
             made(runner, plan, digest, len(sealed))
         _warn_of_lost(app, plans)
+        for plan, known in ((p, k) for p in plans for k in index.plans if k.name == p.name):
+            if plan.made_by:
+                _confirm_copies(app, known, index.made_at)
     _say_export(args, index, Written(digest, len(sealed), files_of_shares))
     return 0
+
+
+def _confirm_copies(app: App, known: KitPlan, at: datetime) -> None:
+    """Let the new kit take the place of the one that this host was made from: nothing else ever
+    confirms copies that another tool has made since."""
+    origins = app.catalogue.origins
+    if origins.kit_base(known.name) is None or known.seals is None:
+        return
+    news = [seal.point for seal in known.seals if origins.seal(known.name, seal.point) is None]
+    origins.base_on_kit(known.name, at, known.seals)
+    if news:
+        output.warn(
+            f"{counted(len(news), 'restore point')} of {known.name} that the former kit does not "
+            "list: this kit lists them, so drd no longer asks before it restores one"
+        )
 
 
 def _warn_of_lost(app: App, plans: Sequence[Plan]) -> None:

@@ -191,8 +191,17 @@ def _record(
         point = replace(manifest.point, plan_digest=plan.digest, components=rows)
         with catalogue.together():
             catalogue.points.record(point)
-            catalogue.origins.record_seals(plan.name, [seal_of(point, manifest.digest)])
+            if _may_seal(services, point):
+                catalogue.origins.record_seals(plan.name, [seal_of(point, manifest.digest)])
     return [manifest.point.id for manifest in found]
+
+
+def _may_seal(services: Services, point: RestorePoint) -> bool:
+    """Return whether to note how a copy was first seen. On a host that was made from a kit that
+    would confirm copies which the kit does not list, and which only the repository knows."""
+    origins = services.catalogue.origins
+    is_listed = origins.seal(point.plan, point.id) is not None
+    return is_listed or origins.kit_base(point.plan) is None
 
 
 def _shown(row: ComponentSnapshot) -> ComponentSnapshot:
