@@ -27,8 +27,8 @@ class Workplace:
     directory that outlives the run, if there is one, for what takes time to make and is the same
     each time. `keep` is a private directory that outlives runs and restarts of the host, for kept
     copies of places that cannot hold them; it need not exist yet. `sandbox` has the fences of a
-    drill; in a workplace without it, no code of the data runs. `servers` is the place of this run
-    for a server, where its user cannot reach `directory`.
+    drill, or of a server that a recovery starts; in a workplace without it, no code of the data
+    runs. `servers` is the place of this run for a server, where its user cannot reach `directory`.
     """
 
     directory: Path

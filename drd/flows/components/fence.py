@@ -29,14 +29,7 @@ def drill_fences(services: Services, plan: Plan) -> Iterator[Fences]:
     """The fences of one drill, as the plan requires; removed at the end.
 
     Raises SandboxUnavailable if the plan requires a complete fence and this host has none."""
-    with rights.root(rights.Purpose.OWNERS):  # links on the way, in directories of others as well
-        declared = [real_path_for_fence(p) for p in plan.drill.read]
-    fences = Fences(
-        reach=plan.drill.reach,
-        closed=tuple(hidden_places(services, plan)),
-        limits=FenceLimits.usual(plan.drill.timeout_s),
-        reads=tuple(p for p in declared if p is not None),
-    )
+    fences = _fences(services, plan, FenceLimits.usual(plan.drill.timeout_s))
     try:
         if plan.drill.fence == "required" and fences.missing:
             missing = missing_text(fences.missing.items())
@@ -48,6 +41,30 @@ def drill_fences(services: Services, plan: Plan) -> Iterator[Fences]:
         yield fences
     finally:
         fences.close()
+
+
+@contextmanager
+def server_fences(services: Services, plan: Plan) -> Iterator[Fences]:
+    """The fences of one recovery, for a server that runs on the files of a backup. It may use what
+    it may use in a drill, for as long as it takes; a host that has no complete fence recovers
+    without one.
+    """
+    fences = _fences(services, plan, FenceLimits.usual())
+    try:
+        yield fences
+    finally:
+        fences.close()
+
+
+def _fences(services: Services, plan: Plan, limits: FenceLimits) -> Fences:
+    with rights.root(rights.Purpose.OWNERS):  # links on the way, in directories of others as well
+        declared = [real_path_for_fence(p) for p in plan.drill.read]
+    return Fences(
+        reach=plan.drill.reach,
+        closed=tuple(hidden_places(services, plan)),
+        limits=limits,
+        reads=tuple(p for p in declared if p is not None),
+    )
 
 
 def hidden_places(services: Services, plan: Plan) -> Iterable[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +18,7 @@ from drd.errors import (
     SecretUnavailable,
     TargetNotEmpty,
 )
+from drd.flows.components.fence import server_fences
 from drd.flows.components.prefetch import Prefetch, at_once
 from drd.flows.components.repository_choice import Holders
 from drd.flows.components.restoration import close
@@ -65,6 +66,8 @@ def destinations_of(
     for name in plan.components:
         component = plan.plan.components[name]
         place = target_place(services, run, component)
+        if component.adopted and KINDS[component.kind].adopts_server:
+            place = replace(place, sandbox=stack.enter_context(server_fences(services, plan.plan)))
         kind = services.kinds(component.kind)
         options = RestoreOptions(
             no_owner=plan.request.no_owner,
