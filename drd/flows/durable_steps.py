@@ -55,7 +55,7 @@ class Runner:
             raise
         except FOREIGN as raised:
             error = fault(raised) or raised
-            _complete(error, self.owned)
+            _complete(error, self.owned, subject or "")
             self._end(name, StepState.FAILED, describe(error), result_of(error, kind))
             if error is not raised:
                 raise error from raised
@@ -78,9 +78,10 @@ class Runner:
             )
 
 
-def _complete(error: BaseException, owned: RunLease) -> None:
+def _complete(error: BaseException, owned: RunLease, component: str = "") -> None:
     if isinstance(error, DrdError):
-        error.hint = in_commands(error.hint, plan=owned.run.plan, run=owned.run.id)
+        plan, run = owned.run.plan, owned.run.id
+        error.hint = in_commands(error.hint, plan=plan, run=run, component=component)
 
 
 def result_of(error: BaseException, kind: str) -> StepResult:

@@ -39,6 +39,7 @@ from drd.kinds.untrusted_dirs import content, make_landing, resolved, working
 from drd.model import strict
 from drd.model.finding import Finding
 from drd.model.plan import Component
+from drd.model.recovery_command import IF_LOST
 from drd.model.restored import Task
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import escaped
@@ -69,7 +70,7 @@ def require_file(component: str, path: Path) -> os.stat_result:
     try:
         info = path.stat()
     except FileNotFoundError as error:
-        hint = f"correct `path` of component {component}."
+        hint = f"{IF_LOST} Otherwise correct `path` of component {component}."
         raise SourceMissing(f"{path} does not exist", hint=hint) from error
     except OSError as error:
         raise SourceError(

@@ -30,6 +30,7 @@ _COMMAND = re.compile(
       (?: drd\ (?:{_VERBS}){_END}(?:\ {_ARGUMENT})*
         | drd\ [a-z]+(?:\ [a-z]+)?\ {_PLACEHOLDERS}
         | drd\ kit\ export\ [a-z0-9-]+\ --to\ FILE
+        | drd\ recover\ [a-z0-9-]+\ --in-place\ --component\ [\w-]+\ --dry-run
         | drd\ (?:doctor|kit\ verify|plan\ check|readiness)\ / | drd\ config\ check\ --config\ /
         | drd\ plan\ new | drd\ adopt
         | systemctl\ (?:reload|restart|start|status|enable\ --now)\ drd

@@ -10,6 +10,12 @@ from drd.model.single_item import Part
 from drd.model.text import escaped
 from drd.model.units import to_rfc3339
 
+IF_LOST = (
+    "if it was lost, drd recover PLAN --in-place --component COMPONENT --dry-run shows how to "
+    "restore it."
+)
+"""For a source that is not there: whoever shows it knows the names."""
+
 
 def recovery_command(plan: str, said: RecoveryDetail) -> str:
     """Return the command that starts a recovery with the same request, as far as its options can

@@ -31,9 +31,11 @@ def short_id(recorded: str) -> str:
     return recorded[:8] if re.fullmatch(_ID, recorded) else "with an invalid id"
 
 
-def in_commands(text: str, *, plan: str = "", run: str = "") -> str:
-    """Put the plan and the run into the commands of a remedy that has the words PLAN and RUN in
-    their places, because the code that wrote it knows neither."""
+def in_commands(text: str, *, plan: str = "", run: str = "", component: str = "") -> str:
+    """Put the plan, the run and the component into the commands of a remedy that has the words
+    PLAN, RUN and COMPONENT in their places, because the code that wrote it does not know them."""
+    if component:
+        text = text.replace("--component COMPONENT", f"--component {component}")
     if "PLAN" not in text and "RUN" not in text:
         return text
     names = {"PLAN": plan, "RUN": run}

@@ -203,3 +203,21 @@ def test_a_target_that_is_production_is_refused_before_anything_is_touched(short
     warned = site.drd("plan", "check", "shop").out
     assert "targets.swapped.db: is the source of component other" in warned
     site.assert_clean()
+
+
+def test_a_component_that_was_lost_alone_is_restored_alone_by_the_printed_commands(
+    short_tmp: Path,
+) -> None:
+    site = small_site(short_tmp)
+    site.drd("backup", "shop")
+    (site.base / "shop.db").unlink()
+    failed = site.drd("backup", "shop", code=1)
+    alone = "drd recover shop --in-place --component db --dry-run"
+    assert f"if it was lost, {alone} shows how to restore it. Otherwise" in failed.err
+    assert alone in site.drd("doctor", "shop", code=1).out.replace("\n", " ")
+    refused = site.drd("recover", "shop", "--in-place", "--dry-run", code=1).err
+    assert "--component conf --into NEW." in refused
+    assert "To restore only db: add --component db." in refused
+    site.drd(*alone.split()[1:])
+    site.drd("recover", "shop", "--in-place", "--component", "db", "--yes")
+    assert orders(site.base / "shop.db") == 1000

@@ -96,9 +96,15 @@ def examine(
         findings += _aside(services, plan)
         findings += _clock() + _custody(services)
         findings += leftovers(services)
-        return [replace(f, remedy=in_commands(f.remedy, plan=plan.name)) for f in findings]
+        return [_with_names(f, plan) for f in findings]
     finally:
         remove_run(services, probe)
+
+
+def _with_names(finding: Finding, plan: Plan) -> Finding:
+    component = finding.subject if finding.subject in plan.components else ""
+    remedy = in_commands(finding.remedy, plan=plan.name, component=component)
+    return replace(finding, remedy=remedy)
 
 
 def trial_id() -> str:

@@ -43,6 +43,7 @@ from drd.model.runbook import Step
 from drd.model.single_item import Part
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.step_results import PreflightStepResult
+from drd.model.text import some
 from drd.ports import (
     Ability,
     ChecksPrivate,
@@ -243,8 +244,22 @@ def preflight_targets(
 ) -> list[Finding]:
     """Check the places."""
     findings: list[Finding] = []
+    refused: dict[str, TargetNotEmpty] = {}
+
+    def checked(name: str, destination: NamedDestination) -> list[Finding]:
+        try:
+            return _preflight_target(plan, name, destination)
+        except TargetNotEmpty as error:
+            refused[name] = error
+            raise
+
     for name, destination in destinations.items():
-        findings += found.collect(lambda n=name, d=destination: _preflight_target(plan, n, d), name)  # type: ignore[misc]
+        findings += found.collect(lambda n=name, d=destination: checked(n, d), name)  # type: ignore[misc]
+    missing = [name for name in destinations if name not in refused]
+    if missing and plan.request.over_production and not plan.beside:
+        alone = " ".join(f"--component {name}" for name in missing)
+        for error in refused.values():
+            error.hint += f" To restore only {some(missing, len(missing))}: add {alone}."
     return findings
 
 
@@ -267,13 +282,13 @@ def _preflight_target(
         raise TargetNotEmpty(
             f"this recovery would overwrite the production data of {name}: {error.message}",
             hint="if this data may be replaced, add --overwrite; to keep it, "
-            f"{_elsewhere(snapshot)}",
+            f"{_elsewhere(name, snapshot)}",
         ) from error
 
 
-def _elsewhere(snapshot: ComponentSnapshot) -> str:
+def _elsewhere(name: str, snapshot: ComponentSnapshot) -> str:
     if Ability.BESIDE in KINDS[snapshot.kind].can:
-        return "restore to another name or path: --into NEW."
+        return f"restore to another name or path: --component {name} --into NEW."
     return "recover to a target: --target NAME."
 
 

@@ -17,6 +17,7 @@ from drd.kinds.command.run import Runner, by_hand_hint, require_program, values_
 from drd.kinds.command.settings import ADDRESS, PATH, CommandSettings
 from drd.masking import beginning
 from drd.model.finding import Finding
+from drd.model.recovery_command import IF_LOST
 from drd.model.snapshot import Fingerprint, StoredSnapshot
 from drd.model.text import counted
 from drd.ports import PlainCapture, Probe, Source, Stream, Workplace
@@ -135,7 +136,8 @@ class CommandSource(Source):
         if path is not None and not Path(path).is_dir():
             raise SourceMissing(
                 f"{path} is no directory",
-                hint=f"correct `path` of component {self._component}, or start its service.",
+                hint=f"{IF_LOST} Otherwise correct `path` of component {self._component}, or start "
+                "its service.",
             )
 
     def _counted(self, runner: Runner) -> Finding:

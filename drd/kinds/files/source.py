@@ -15,6 +15,7 @@ from drd.kinds.files.describe import Describer, describe_all
 from drd.kinds.files.settings import FilesSettings
 from drd.kinds.files.walk import Selection, Walk, kind_of, select, to_bytes, to_text, walk
 from drd.kinds.kept_files import NAMES
+from drd.model.recovery_command import IF_LOST
 from drd.model.snapshot import FileEntry, Fingerprint, StoredSnapshot, TreeFingerprint
 from drd.model.text import counted
 from drd.model.units import format_size
@@ -168,8 +169,8 @@ class FilesSource:
             verb = "does" if len(missing) == 1 else "do"
             raise SourceMissing(
                 f"{', '.join(missing)} {verb} not exist",
-                hint=f"correct `paths` of component {self._component}, or create "
-                "the missing files.",
+                hint=f"{IF_LOST} Otherwise correct `paths` of component {self._component}, or "
+                "create the missing files.",
             )
 
     def _require_plain_ways(self) -> None:

@@ -23,6 +23,7 @@ from drd.errors import SourceError, SourceMissing, SourceUnreachable
 from drd.kinds.postgres.address import NO_PASSWORD, Address
 from drd.kinds.postgres.quoting import catalog_first, ident
 from drd.kinds.postgres.server_text import encoded, keep_bytes
+from drd.model.recovery_command import IF_LOST
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -175,7 +176,7 @@ def _refused(address: Address, error: psycopg.OperationalError) -> SourceError:
     if known == []:
         return SourceMissing(
             f"{address.named} has no database{'' if address.origin else f' {address.dbname}'}",
-            hint="correct the database's name in dsn, or create it.",
+            hint=f"{IF_LOST} Otherwise correct the database's name in dsn, or create it.",
         )
     if known and not known[0][0]:
         return LoginRefused(f"{address.named} refuses the login: {said}", hint=known[0][1])
