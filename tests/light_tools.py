@@ -1,16 +1,20 @@
 """Programs and libraries that take less of the processor, without doing anything else.
 
 restic's collector and its many threads cost more than its work in a repository of a few kilobytes:
-here it has one thread, and collects late. botocore reads a megabyte of descriptions for each of its
-sessions: here a process reads them once. Python's collector goes through all of pytest's objects
-again and again: here it leaves out those that are there before the first test.
+here it has one thread, and collects late, and its version is asked for once. botocore reads a
+megabyte of descriptions for each of its sessions: here a process reads them once. Python's
+collector goes through all of pytest's objects again and again: here it leaves out those that are
+there before the first test.
 """
 
 from __future__ import annotations
 
 import functools
 import gc
+import json
 import os
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,7 @@ import botocore.session
 from drd.kinds.postgres.template import ClusterTemplate
 from drd.process import command
 from drd.process.private import is_in_root_place
+from drd.repositories.restic import runner
 
 GO = {"GOMAXPROCS": "1", "GOGC": "400"}
 
@@ -39,6 +44,26 @@ def share_clusters(run: Path) -> None:
         make(self, run / "clusters" if ours else shelf, *rest)
 
     ClusterTemplate.__init__ = make_shared  # type: ignore[method-assign]
+
+
+def know_restic() -> None:
+    """Let this process and its forks know the version of the restic that is installed here."""
+    installed, ask = shutil.which("restic"), runner.version
+    if installed is None:
+        return
+    words = [installed, "version", "--json"]
+    said = subprocess.run(words, capture_output=True, check=True).stdout
+    version, mark = json.loads(said)["version"], _mark(installed)
+
+    def known(program: str) -> str:
+        return version if program == installed and _mark(program) == mark else ask(program)
+
+    runner.version = known
+
+
+def _mark(program: str) -> tuple[int, ...]:
+    info = Path(program).stat()
+    return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns
 
 
 def collect_late() -> None:

@@ -329,6 +329,7 @@ def _serve(address: str) -> None:
     light_tools.install()
     light_repository.install()
     light_kit.install()
+    light_tools.know_restic()
     if "DRD_TEST_RUN" in around:
         light_tools.share_clusters(Path(around["DRD_TEST_RUN"]))
     warm_rehearsal.rehearse()

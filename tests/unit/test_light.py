@@ -1,14 +1,15 @@
-"""Repositories that the tests' drd makes cost no time to open."""
+"""What the tests spare the processor is the same as without."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from drd.repositories.restic import ResticRepository, keys, maintenance
-from tests import light_repository
+from drd.repositories.restic import ResticRepository, keys, maintenance, runner
+from tests import light_repository, light_tools
 from tests.repository_support import local_repository
 from tests.restic_format import LIGHT
 
@@ -24,6 +25,22 @@ def test_new_repository_and_its_copy_have_light_keys(
     assert copy.initialise(chunker_from=source) == copy.identity()
     assert _key(source) | LIGHT == _key(source)
     assert _key(copy) | LIGHT == _key(copy)
+
+
+def test_version_of_the_installed_restic_alone_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed, ask = shutil.which("restic"), runner.version
+    assert installed is not None
+    asked: list[str] = []
+    monkeypatch.setattr(runner, "version", lambda program: asked.append(program) or "another")
+    light_tools.know_restic()
+    assert runner.version(installed) == ask(installed)
+    assert asked == []
+    beside = str(tmp_path / "restic")
+    shutil.copy(installed, beside)
+    assert runner.version(beside) == "another"
+    assert asked == [beside]
 
 
 def _by_restic(*_: object) -> str:
