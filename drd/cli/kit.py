@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -21,6 +21,7 @@ from drd.config.daemon import find_plan
 from drd.config.location import ConfiguredPlaces, config_path, places
 from drd.config.plan_file import load_plan
 from drd.errors import DrdError, UsageError
+from drd.flows.repository.identity import confirm
 from drd.kit.archive import pack, unpack
 from drd.kit.gather import gather
 from drd.kit.sealing import (
@@ -108,6 +109,7 @@ def _warn_of_lost(app: App, plans: Sequence[Plan]) -> None:
     """A kit is only as good as its repositories; it is written all the same, because they may
     return."""
     for plan in plans:
+        _look_again(app, plan)
         for known in app.catalogue.health.of_plan(plan.name):
             if known.lost is not None:
                 output.warn(
@@ -115,6 +117,15 @@ def _warn_of_lost(app: App, plans: Sequence[Plan]) -> None:
                     "this is corrected, this kit cannot restore from this repository. For the "
                     f"remedy: drd doctor {plan.name}"
                 )
+
+
+def _look_again(app: App, plan: Plan) -> None:
+    """Look whether repositories that were lost are back since."""
+    services = app.services(plan)
+    lost = {known.repository for known in app.catalogue.health.of_plan(plan.name) if known.lost}
+    for spec in (spec for name, spec in plan.repositories.items() if name in lost):
+        with suppress(DrdError):  # it is still lost, or does not answer
+            confirm(services, services.open_repository(spec), writing=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyrage
 import pytest
 
 from drd.bootstrap import App
@@ -515,3 +516,30 @@ def test_plan_new_adopt_looks_into_the_files_of_the_newest_copy_and_checks_their
         "app: the largest file is there",
         "app: there are at least 9 files",
     ]
+
+
+def test_a_kit_names_a_repository_that_is_lost_now_and_not_one_that_is_back(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.copy()
+    plan = site.plan()
+    listing(site.services(plan), plan)
+    place, away = site.base / "theirs", site.base / "away"
+    recipient = str(pyrage.x25519.Identity.generate().to_public())
+    config = ["--config", f"{site.base}/drd.yaml"]
+
+    def exported() -> str:
+        words = ["kit", "export", "shop", "--to", f"{site.base}/kit", "--recipient", recipient]
+        assert main([*config, *words]) == 0
+        return capsys.readouterr().err
+
+    place.rename(away)
+    assert site.drilled(plan).evidence.result == "inconclusive"
+    assert [k.lost for k in site.app.catalogue.health.of_plan("shop")] == ["gone"]
+    assert "repository theirs of shop is gone: until this is corrected" in exported()
+    place.mkdir()
+    assert "repository theirs of shop was emptied: until this is corrected" in exported()
+    place.rmdir()
+    away.rename(place)
+    assert "until this is corrected" not in exported()
+    assert [k.lost for k in site.app.catalogue.health.of_plan("shop")] == [None]

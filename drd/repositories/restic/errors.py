@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from drd.errors import (
     Cancelled,
@@ -106,6 +107,7 @@ def failure(code: int, said: Complaints, url: str) -> DrdError | Cancelled:
             f"there is no repository at {url}",
             hint="check the disk or bucket, and `url` of the repository in the plan; find out who "
             "moved or deleted the repository.",
+            state="gone" if url.startswith("/") and not Path(url).exists() else "emptied",
         )
     if code == 11:
         return locked(said, url)
