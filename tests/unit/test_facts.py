@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import drd
+from tests.source import SEARCHED, parsed
+
+pytestmark = SEARCHED
 
 TEXTS = frozenset(
     {
@@ -90,7 +93,7 @@ def test_no_code_takes_apart_a_text_of_drd() -> None:
         name = file.relative_to(root).as_posix()
         if name.startswith(MAY):
             continue
-        places = list(taken_apart(ast.parse(file.read_text(encoding="utf-8"))))
+        places = list(taken_apart(parsed(file.read_text(encoding="utf-8"))))
         if places:
             found[name] = places
     assert found == {}
@@ -105,6 +108,6 @@ def test_the_search_finds_what_it_looks_for() -> None:
         "re.search('x', finding.reason)",
         "str(run.error).split(':')",
     ):
-        assert list(taken_apart(ast.parse(code))), code
+        assert list(taken_apart(parsed(code))), code
     for code in ("path.name.startswith('x')", "error.code == 'x'", "name in missing"):
-        assert not list(taken_apart(ast.parse(code))), code
+        assert not list(taken_apart(parsed(code))), code

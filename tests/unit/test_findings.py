@@ -13,6 +13,9 @@ import drd
 from drd.model import finding_codes
 from drd.model.finding import Finding
 from drd.model.finding_codes import UNNAMED, name_of
+from tests.source import SEARCHED, parsed
+
+pytestmark = SEARCHED
 
 ROOT = Path(drd.__file__).parent
 PAGE = ROOT.parent / "docs" / "findings.md"
@@ -27,7 +30,7 @@ def _codes() -> Iterator[str]:
         text = path.read_text(encoding="utf-8")
         if not any(name in text for name in ("Finding", "ReadinessFinding", "Pause")):
             continue
-        tree = ast.parse(text)
+        tree = parsed(text)
         place = {"Finding": 0, "Pause": 0, "judged_as": 0}
         known = dict(_CONSTANTS)
         for node in ast.walk(tree):
@@ -75,7 +78,7 @@ def _alert_kinds() -> Iterator[str]:
     """Every kind that the code gives to a condition, or to a reason that makes one; of a kind that
     is put together, `*` stands for what is filled in."""
     for path in sorted((ROOT / "model").glob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = parsed(path.read_text(encoding="utf-8"))
         place, known = {"Condition": 0, "Reason": 3}, dict(_CONSTANTS)
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef) and any(a.arg == "kind" for a in node.args.args):

@@ -10,6 +10,9 @@ import pytest
 
 import drd
 from drd import journal
+from tests.source import SEARCHED, parsed
+
+pytestmark = SEARCHED
 
 LOGS = frozenset({"debug", "info", "warning", "error", "get"})
 
@@ -27,7 +30,7 @@ def test_a_field_that_the_journal_has_itself_is_refused(name: str) -> None:
 
 def fields_of(source: str) -> Iterator[str]:
     """The names of fields that calls of a logger give."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if (
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Attribute)

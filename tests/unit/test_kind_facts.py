@@ -31,6 +31,7 @@ from drd.ports.kinds import Holds, KindSpec
 from drd.process import Fences
 from drd.registry import KINDS, source_version
 from tests.catalogue_support import T0, captured, plan, point
+from tests.source import parsed
 
 DRD = Path(drd.__file__).parent
 FILES = KINDS["files"]
@@ -71,7 +72,7 @@ class NotedFences:
 
 
 def reads_of_facts(source: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(source if ".facts" in source else "")):
+    for node in ast.walk(parsed(source if ".facts" in source else "")):
         match node:
             case ast.Subscript(value=ast.Attribute(attr="facts")):
                 yield ast.unparse(node)

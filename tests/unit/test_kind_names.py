@@ -11,6 +11,9 @@ import pytest
 
 import drd
 from drd.registry import ACTIONS, CHECKS, KINDS, NOTIFIERS
+from tests.source import SEARCHED, parsed
+
+pytestmark = SEARCHED
 
 PACKAGE = Path(drd.__file__).parent
 REGISTRY = PACKAGE / "registry.py"
@@ -64,7 +67,7 @@ def is_list_of_names(value: ast.expr, names: Collection[str]) -> bool:
 
 def nodes(source: str, names: Collection[str]) -> Iterator[ast.AST]:
     """Of a source that has one of the names at all."""
-    return ast.walk(ast.parse(source)) if any(n in source for n in names) else iter(())
+    return ast.walk(parsed(source)) if any(n in source for n in names) else iter(())
 
 
 def decides_by_name(source: str, names: Collection[str]) -> Iterator[str]:
@@ -162,7 +165,7 @@ def constants(source: str, names: Collection[str]) -> set[str]:
     """What a module calls one of the names, or a list or a table of them."""
     return {
         target.id
-        for statement in ast.parse(source).body
+        for statement in parsed(source).body
         for target, value in assigned(statement)
         if is_list_of_names(value, names) or is_table_of_names(value, names)
     } - {SECTION}
@@ -195,7 +198,7 @@ def decides_by_kind(
                   for n in ast.walk(node) if isinstance(n, ast.Name | ast.Attribute)}  # fmt: skip
         return named(node, names) or bool(called & set(kept))
 
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         match node:
             case ast.Compare(left=left, comparators=others):
                 sides = [left, *others]

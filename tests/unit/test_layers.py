@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 
 import drd
+from tests.source import SEARCHED, parsed
+
+pytestmark = SEARCHED
 
 PACKAGE = Path(drd.__file__).parent
 ROOT = PACKAGE.parent
@@ -63,7 +66,7 @@ def modules() -> Iterator[Path]:
 def imported(source: str) -> set[str]:
     """The first names of all that a module imports, wherever in it, from outside of drd."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -103,7 +106,7 @@ def late_imports(source: str) -> list[ast.stmt]:
     """The imports within functions."""
     return [
         node
-        for function in ast.walk(ast.parse(source if INDENTED_IMPORT.search(source) else ""))
+        for function in ast.walk(parsed(source if INDENTED_IMPORT.search(source) else ""))
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
         for node in ast.walk(function)
         if isinstance(node, ast.Import | ast.ImportFrom)
@@ -136,7 +139,7 @@ def imports_of(sources: dict[str, str]) -> dict[str, set[str]]:
     graph: dict[str, set[str]] = {}
     for name, source in sources.items():
         found: set[str] = set()
-        for node in run_time_imports(ast.parse(source)):
+        for node in run_time_imports(parsed(source)):
             if isinstance(node, ast.Import):
                 found |= {alias.name for alias in node.names}
             elif node.module:

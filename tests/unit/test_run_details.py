@@ -28,6 +28,7 @@ from drd.model.run_details import (
     VerificationDetail,
 )
 from drd.model.single_item import Part
+from tests.source import parsed
 
 DRD = Path(drd.__file__).parent
 _HELD = frozenset({"detail", "result"})
@@ -213,7 +214,7 @@ def test_pauses_are_written_in_full() -> None:
 def _reads_by_key(source: str, names: frozenset[str] = _HELD) -> Iterator[str]:
     """Every place that takes something out of a `detail` or a `result` by its key. `names` are
     those that a variable of that kind has."""
-    for node in ast.walk(ast.parse(source if any(n in source for n in names) else "")):
+    for node in ast.walk(parsed(source if any(n in source for n in names) else "")):
         match node:
             case ast.Subscript(value=of) if _is_held(of, names):
                 yield ast.unparse(node)
