@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from drd.flows.records.check import accepts
+from drd.flows.records.signatures import accepts
 from drd.model.actor import Actor
 from drd.model.chain import ChainReport, check
 from drd.model.record_drafts import of_key, of_redaction

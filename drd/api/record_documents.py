@@ -6,6 +6,7 @@ import json
 
 from drd.api.values import Document
 from drd.model.chain import ChainReport
+from drd.model.checkpoint import Anchor, Vouched
 from drd.model.records import Entry, moment
 
 _NAMED = 20
@@ -31,8 +32,24 @@ def entry_document(entry: Entry) -> Document:
     }
 
 
-def report_document(report: ChainReport) -> Document:
-    """Return what a check of the chain found."""
+def anchor_document(anchor: Anchor) -> Document:
+    """Return one anchor."""
+    point = anchor.checkpoint
+    return {
+        "place": anchor.place,
+        "weak": anchor.weak,
+        "entry": point.seq,
+        "at": moment(point.at),
+        "hash": point.hash,
+        "host": point.host,
+        "key": point.key,
+    }
+
+
+def report_document(report: ChainReport, vouched: Vouched | None) -> Document:
+    """Return what a check of the chain found, and what anchors say of it."""
+    anchors = vouched if vouched is not None else Vouched()
+    newest, strong = anchors.newest, anchors.newest_strong
     last = report.last
     return {
         "entries": report.entries,
@@ -41,8 +58,17 @@ def report_document(report: ChainReport) -> Document:
         "last": {"entry": last.seq, "at": moment(last.header.at), "hash": last.hash}
         if last is not None
         else None,
-        "whole": not report.faults,
-        "faults": [{"entry": f.seq, "code": f.code, "text": f.text} for f in report.faults],
+        "whole": not (report.faults or anchors.faults),
+        "faults": [
+            {"entry": f.seq, "code": f.code, "text": f.text}
+            for f in (*report.faults, *anchors.faults)
+        ],
+        "vouched_by": anchor_document(newest) if newest is not None else None,
+        "vouched_by_strong": anchor_document(strong) if strong is not None else None,
+        "unanchored_since": _unanchored(report, newest),
+        "anchors": [anchor_document(a) for a in anchors.confirmed],
+        "unreached": [{"place": p, "why": w} for p, w in anchors.unreached.items()],
+        "strangers": [anchor_document(a) for a in anchors.strangers],
         "keys": [
             {"key": k.id, "public": k.public, "since": k.since, "attested": k.attested}
             for k in report.keys
@@ -51,6 +77,13 @@ def report_document(report: ChainReport) -> Document:
         "redacted": list(report.redacted),
         "withheld": list(report.withheld),
     }
+
+
+def _unanchored(report: ChainReport, newest: Anchor | None) -> int | None:
+    """The first entry that no anchor vouches for; None if there is none."""
+    last = report.last.seq if report.last is not None else 0
+    vouched_for = newest.checkpoint.seq if newest is not None else 0
+    return vouched_for + 1 if vouched_for < last else None
 
 
 def numbers(seqs: list[int]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, Select, delete, or_, select
+from sqlalchemy import Connection, Row, Select, delete, func, or_, select
 
 from drd import log, process
 from drd.catalogue.engine import Database, SqlStore
@@ -31,7 +31,9 @@ A holder of another key reads it again."""
 _log = log.get()
 _SALT_BYTES = 16
 _AT_ONCE = 500
+_UNKNOWN = "unknown"
 _NEWEST = select(table.c.seq, table.c.hash).order_by(table.c.seq.desc()).limit(1)
+_LAST_BODY = select(func.max(bodies.c.seq))
 _KEY = (
     select(bodies.c.body)
     .join(table, table.c.seq == bodies.c.seq)
@@ -164,7 +166,10 @@ class SqlRecords(SqlStore):
     def _insert(self, connection: Connection, draft: Draft, signer: Signer | None) -> Entry:
         last = connection.execute(_NEWEST).one_or_none()
         body = Body.of(draft.body, secrets.token_hex(_SALT_BYTES))
-        seq, previous = (last.seq + 1, last.hash) if last is not None else (1, FIRST)
+        # After the bodies of entries that somebody removed, too: a run must be able to end, and
+        # the gap shows what was done.
+        seq = max(last.seq if last is not None else 0, connection.scalar(_LAST_BODY) or 0) + 1
+        previous = last.hash if last is not None else FIRST
         header = header_of(draft, body, seq=seq, previous=previous)
         message = header.message()
         entry = Entry(
@@ -198,7 +203,12 @@ def _first_key(signer: Signer, at: datetime) -> Draft:
 
 def _current_key(connection: Connection) -> str:
     text = connection.execute(_KEY).scalar()
-    return str(json.loads(text)["key"]) if text is not None else ""
+    if text is None:
+        return ""
+    try:
+        return str(json.loads(text)["key"])
+    except (ValueError, KeyError, TypeError):
+        return _UNKNOWN  # somebody changed it: nothing is signed then, and the check tells
 
 
 def _get(connection: Connection, seq: int) -> Entry:

@@ -24,7 +24,7 @@ def show(args: argparse.Namespace) -> int:
         output.print_json(
             {
                 "evidence": [entry_document(e) for e in entries],
-                "check": report_document(report),
+                "check": report_document(report, None),
             }
         )
     else:

@@ -8,20 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from drd import process
-from drd.api.record_documents import entry_document, numbers, report_document
+from drd.api.record_documents import entry_document
 from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.confirm import confirm_redaction
-from drd.cli.session import require_owner, session, without_host
-from drd.flows.records.check import check_chain
-from drd.flows.records.export import check_export, read_export
+from drd.cli.session import require_owner, session
 from drd.flows.records.export import export as write_export
 from drd.flows.records.key import RecordKey
 from drd.flows.records.rotation import KeyChange, initialise
 from drd.flows.records.rotation import rotate as replace_key
-from drd.model.chain import ChainReport
 from drd.model.records import Entry
-from drd.model.text import counted, escaped, left_out
+from drd.model.text import counted, escaped
 from drd.model.units import format_time
 from drd.signing import public_key
 
@@ -72,61 +69,6 @@ def show(args: argparse.Namespace) -> int:
     for line in f"body: {shown}".split("\n"):
         output.say(line)
     return 0
-
-
-def verify(args: argparse.Namespace) -> int:
-    if args.file is not None:
-        with without_host(args):
-            return print_check(check_export(read_export(Path(args.file))), args)
-    with session(args, reading=True) as app:
-        require_owner(app, "records verify")
-        report = check_chain(app.catalogue.records)
-    return print_check(report, args)
-
-
-def print_check(report: ChainReport, args: argparse.Namespace) -> int:
-    """Print what a check of the chain found, and return the exit code."""
-    wanted = args.key
-    strange = wanted is not None and wanted not in {key.id for key in report.keys}
-    if args.json:
-        document = report_document(report)
-        output.print_json({**document, "key_expected": wanted, "key_found": not strange})
-    elif not args.quiet:
-        _print_report(report)
-        if strange:
-            output.say(f"key {wanted} has signed none of these records")
-    if report.faults or strange:
-        return 1
-    return 5
-
-
-def _print_report(report: ChainReport) -> None:
-    if report.last is None:
-        output.say("there are no records yet: nothing is proven by them")
-        return
-    until = format_time(report.last.header.at, seconds=True)
-    output.say(f"records: {counted(report.entries, 'entry', 'entries')}, up to {until}")
-    for fault in report.faults[:_SHOWN_FAULTS]:
-        output.say(f"  entry {fault.seq}: {fault.text} ({fault.code})")
-    if report.faults:
-        rest = left_out(len(report.faults) - _SHOWN_FAULTS)
-        output.say(f"  these records were changed{rest}")
-    else:
-        output.say("  the chain is whole: no entry was changed, removed or moved")
-    for key in report.keys:
-        how = "" if key.attested else "; the key before it was lost, so only itself attests it"
-        output.say(f"  signed since entry {key.since} by key {key.id}{how}")
-    if not report.keys:
-        output.say("  nothing is signed: make a key with drd records init")
-    elif report.unsigned:
-        output.say(f"  not signed: {numbers(report.unsigned)}")
-    for word, seqs in (("redacted", report.redacted), ("without its body", report.withheld)):
-        if seqs:
-            output.say(f"  {word}: {numbers(seqs)}")
-    output.say(
-        "  no anchor elsewhere was compared: entries at the end could have been cut off, or the "
-        "whole chain replaced by one with another key"
-    )
 
 
 def export(args: argparse.Namespace) -> int:

@@ -42,7 +42,17 @@ _EXTENSIONS = r"^extensions: *(?:(\[[^\[\]]*\])|\n((?: *- .*(?:\n|$))+))"
 _STATE = r"sqlite:///.|postgresql(\+\w+)?://(?![^/]*:[^/]*@)(?!.*password=)"
 _OPEN = frozenset("[]{}\"'\t\r\\|>&*!%?")
 _KEYS = {"state", "plans", "work_dir", "cache_dir", "run_as", "limits", "log"}
-_KEYS |= {"extensions", "people", "groups", "notify", "kit", "metrics", "alerts", "public_dir"}
+_KEYS |= {
+    "extensions",
+    "people",
+    "groups",
+    "notify",
+    "kit",
+    "metrics",
+    "alerts",
+    "public_dir",
+    "records",
+}
 _READ = ("state", "plans", "public_dir")
 """Keys whose values are needed here."""
 

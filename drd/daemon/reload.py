@@ -16,6 +16,7 @@ _AT_START_ONLY = {
     "state_url": "state",
     "state_password": "state",
     "own_public_dir": "public_dir",
+    "own_records_key": "records",
     "work_dir": "work_dir",
     "cache_dir": "cache_dir",
 }

@@ -21,6 +21,7 @@ from drd.api.server import ApiServer
 from drd.bootstrap import App
 from drd.config.daemon import DaemonSettings
 from drd.config.run_settings import to_text
+from drd.daemon.anchoring import Anchoring
 from drd.daemon.clocks import Clocks, Jump
 from drd.daemon.dispatcher import Dispatcher
 from drd.daemon.figures import DaemonReport
@@ -89,6 +90,7 @@ class Daemon:
         self._workers.mark = app.catalogue.runs.mark
         self._monitor = Monitor(app, self._agenda.schedule, self._plan_book.texts)
         self._probes = Probes(app, self._agenda.schedule, self._monitor.assess_soon)
+        self._anchoring = Anchoring(app, config, self._monitor.records_forked)
         self._dispatcher = Dispatcher(
             app.catalogue, self._agenda, self._workers, limits_of(app), self._monitor.on_run_started
         )
@@ -126,6 +128,7 @@ class Daemon:
         # loaded, because a person must be told.
         self._monitor.start()
         self._probes.start()
+        self._anchoring.start()
         self._listen()
         trouble = self._trouble
         self._manager.ready(f"catalogue: {trouble}" if trouble is not None else "started")
@@ -168,6 +171,7 @@ class Daemon:
             with suppress(CatalogueError):
                 self._supervisor.reap(self._app.clock.now())
         self._probes.stop()
+        self._anchoring.stop()
         if self._api is not None:
             self._api.close()
         self._monitor.stop()

@@ -92,7 +92,7 @@ class Workers:
         handed = self.texts(run.plan)
         if handed is not None:
             words.append("--plan-on-stdin")
-        env = _environment(None if settle is not None else self.mark(run.id))
+        env = environment(None if settle is not None else self.mark(run.id))
         env |= {VARIABLE: self.settings}
         command = Command(words, env=env)
         child = _started(command, handed)
@@ -177,7 +177,7 @@ def _started(command: Command, handed: PlanInForce | None) -> Child:
         os.close(fd)
 
 
-def _environment(mark: Mark | None) -> dict[str, str]:
+def environment(mark: Mark | None) -> dict[str, str]:
     """Return the daemon's environment, which may hold secrets that plans name, without the service
     manager's variables.
     """

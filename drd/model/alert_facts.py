@@ -121,7 +121,8 @@ class HostFacts:
     `configuration_error` is the error of a drd.yaml that a reload refused, `needs_restart` that
     only a restart gives the service what it names. `extensions` has what is wrong with packages
     that drd.yaml names. `credentials` are those that only a restart would give to the service,
-    `gone_secrets` those whose files are gone.
+    `gone_secrets` those whose files are gone. `records_forked` says which repository knows other
+    records of this installation.
     """
 
     clock_jump_s: float | None = None
@@ -138,3 +139,4 @@ class HostFacts:
     extensions: tuple[PackageTrouble, ...] = ()
     credentials: tuple[LaterCredential, ...] = ()
     gone_secrets: tuple[GoneSecret, ...] = ()
+    records_forked: str | None = None

@@ -8,7 +8,7 @@ whole: only an anchor elsewhere shows that.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -81,8 +81,10 @@ class ChainCheck:
         self._wanted = frozenset(seqs)
         return self
 
-    def hash_of(self, seq: int) -> str | None:
-        return self._hashes.get(seq)
+    @property
+    def hashes(self) -> Mapping[int, str]:
+        """The hashes of the wanted entries, by number."""
+        return self._hashes
 
     def add(self, entry: Entry) -> None:
         report, last = self.report, self.report.last

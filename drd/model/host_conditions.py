@@ -40,7 +40,7 @@ def host_conditions(
     """
     conditions = [*_catalogue(host), *_configuration(host), *_clock(host, now)]
     conditions += [*_contested(host), *_of_others(host), *_extensions(host)]
-    conditions += [*_credentials(host), *_gone_secrets(host)]
+    conditions += [*_credentials(host), *_gone_secrets(host), *_records(host)]
     if rpos is not None:
         conditions += [*_no_plan(rpos), *_down(host, rpos, now)]
     conditions += [c for disk in host.disks for c in _disk(disk)]
@@ -86,6 +86,12 @@ def _contested(host: HostFacts) -> Iterator[Condition]:
 def _of_others(host: HostFacts) -> Iterator[Condition]:
     if host.state_wrong is not None:
         yield Condition("state-shared", "critical", "", host.state_wrong, "drd doctor")
+
+
+def _records(host: HostFacts) -> Iterator[Condition]:
+    """Two hosts that continue one chain, or a chain whose end was cut off."""
+    if host.records_forked is not None:
+        yield Condition("records-forked", "critical", "", host.records_forked, "drd records verify")
 
 
 def _extensions(host: HostFacts) -> Iterator[Condition]:

@@ -14,7 +14,9 @@ from sqlalchemy.exc import DBAPIError
 from drd.catalogue.records import SqlRecords
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.errors import CatalogueError, UsageError
+from drd.flows.records.signatures import accepts
 from drd.model.actor import Actor
+from drd.model.chain import check
 from drd.model.holds import GivenUp, Hold
 from drd.model.records import FIRST, Draft, Entry
 from drd.model.run import Decision, RunKind, RunState
@@ -288,3 +290,32 @@ def test_an_exported_catalogue_keeps_its_records(catalogue: SqlCatalogue, tmp_pa
     with pytest.raises((DBAPIError, CatalogueError)), tried.database.write() as connection:
         connection.execute(text(CHANGES[0]))
     tried.close()
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "DELETE FROM records WHERE seq >= 2",
+        "DELETE FROM records",
+        "UPDATE record_bodies SET body = 'no JSON' WHERE seq = 1",
+        "UPDATE record_bodies SET body = '[]' WHERE seq = 1",
+    ],
+)
+def test_a_run_ends_whatever_somebody_made_of_the_records(
+    catalogue: SqlCatalogue, signer: Signer, begun: Callable[..., Any], attack: str
+) -> None:
+    """The check finds it; that is no reason to lose the result of a drill."""
+    catalogue.records.append(draft())
+    with catalogue.database.write() as connection:
+        if catalogue.database.path is None:
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+        for name in ("records_update", "records_delete", "record_bodies_update"):
+            if catalogue.database.path is not None:
+                connection.execute(text(f"DROP TRIGGER {name}"))
+        connection.execute(text(attack))
+    owned = begun(RunKind.DRILL)
+    catalogue.evidence.record(owned, evidence("e1", run=owned.run.id))
+    catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(2))
+    assert "evidence" in kinds(catalogue)
+    report = check(catalogue.records.read(), accepts)
+    assert report.faults

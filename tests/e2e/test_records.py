@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.daemons import daemon, until
 from tests.e2e.site import Site, make_tree, one_tree
 
 
@@ -79,7 +80,7 @@ def test_what_was_done_is_recorded_signed_and_checked(site: Site) -> None:
     assert [k["key"] for k in checked["keys"]] == [hold["key"]]
     told = site.drd("records", "verify", code=5).out
     assert "the chain is whole" in told
-    assert "could have been cut off" in told
+    assert "entries at the end could be missing" in told
 
     shown = site.drd("evidence", "show", drilled["evidence"], "--json").json["integrity"]
     assert (shown["signed"], shown["entry"]) == (True, evidence["entry"])
@@ -294,3 +295,155 @@ def test_a_file_that_is_no_export_is_refused(site: Site) -> None:
         (site.base / "file").write_text(text)
         told = site.drd("records", "verify", f"{site.base}/file", code=2).err
         assert re.search("is no file of drd's records", told)
+
+
+# --- anchors ------------------------------------------------------------------------------------
+
+
+def anchored(site: Site) -> Site:
+    worked(site)
+    site.drd("records", "anchor")
+    return site
+
+
+def hold_again(site: Site, reason: str) -> None:
+    point = site.drd("points", "shop", "--json").json["points"][0]["point"]
+    site.drd("hold", point, "--reason", reason)
+
+
+def catalogue_as_it_is(site: Site) -> bytes:
+    with closing(sqlite3.connect(site.base / "state/drd.db")) as connection:
+        connection.execute("pragma wal_checkpoint(truncate)")
+    return (site.base / "state/drd.db").read_bytes()
+
+
+def put_back(site: Site, catalogue: bytes) -> None:
+    for name in ("drd.db-wal", "drd.db-shm"):
+        (site.base / "state" / name).unlink(missing_ok=True)
+    (site.base / "state/drd.db").write_bytes(catalogue)
+
+
+def faults(site: Site, code: int = 1) -> list[tuple[int, str]]:
+    found = site.drd("records", "verify", "--json", code=code).json["faults"]
+    return [(fault["entry"], fault["code"]) for fault in found]
+
+
+def test_an_anchor_vouches_for_the_chain_and_says_how_far(site: Site) -> None:
+    anchored(site)
+    checked = site.drd("records", "verify", "--json").json
+    assert (checked["vouched_by"]["entry"], checked["vouched_by"]["weak"]) == (4, True)
+    assert checked["unanchored_since"] is None
+    hold_again(site, "again")
+    told = site.drd("records", "verify").out
+    assert "vouched for up to entry 4 of" in told
+    assert "repository primary of shop (weak: this host's own key may delete it)" in told
+    assert "unanchored since entry 5" in told
+    assert "no anchor vouches" in site.drd("records", "verify", "--here", code=5).out
+
+    again = site.drd("records", "anchor", "--json").json["places"]
+    assert [(p["entry"], p["stored"], p["taken_back"]) for p in again] == [(5, True, 1)]
+    assert site.drd("records", "anchor", "--json").json["places"][0]["stored"] is False
+    assert len(site.drd("records", "verify", "--json").json["anchors"]) == 1
+    listed = site.restic("snapshots", "--tag", "drd-records", "--json")
+    assert listed.count('"checkpoint.') == 1
+
+
+def test_anchors_disturb_no_restore_point(site: Site) -> None:
+    anchored(site)
+    site.drd("backup", "shop")
+    site.drd("drill", "shop")
+    site.drd("retention", "shop")
+    site.drd("verify", "shop")
+    site.drd("catalogue", "verify", "shop")
+    assert site.drd("records", "verify", "--json").json["vouched_by"]["entry"] == 4
+
+
+def test_a_cut_off_end_is_found(site: Site) -> None:
+    anchored(site)
+    attacked(
+        site,
+        "delete from records where seq > 2",
+        "delete from record_bodies where seq > 2",
+    )
+    assert faults(site) == [(4, "truncated")]
+    told = site.drd("records", "anchor", code=1).out
+    assert "knows entry 4" in told
+    hold_again(site, "goes on")  # with the number of an entry that was there
+    hold_again(site, "and on")
+    assert faults(site) == [(4, "rewritten")]
+
+
+def test_two_that_continue_one_chain_are_found(site: Site) -> None:
+    """A copy of the state, whose original went on."""
+    worked(site)
+    copy = catalogue_as_it_is(site)
+    hold_again(site, "of the original")
+    site.drd("records", "anchor")
+    put_back(site, copy)
+    hold_again(site, "of the copy")
+    assert faults(site) == [(5, "rewritten")]
+    told = site.drd("records", "anchor", "--json", code=1).json["places"][0]
+    assert told["ahead"]["entry"] == 5
+
+
+def test_a_whole_chain_with_a_new_key_is_found(site: Site) -> None:
+    anchored(site)
+    (site.base / "secrets/records").unlink()
+    attacked(site, "delete from records", "delete from record_bodies")
+    site.drd("records", "init")
+    hold_again(site, "all is well")
+    assert faults(site) == [(4, "replaced")]
+    assert "another chain of this installation" in site.drd("records", "verify", code=1).out
+    assert site.drd("records", "verify", "--here", code=5)
+
+
+def test_an_export_kept_elsewhere_finds_a_chain_that_was_replaced(site: Site) -> None:
+    worked(site)
+    site.drd("records", "export", str(site.base / "kept"))
+    against = ("records", "verify", "--here", "--against", str(site.base / "kept"))
+    told = site.drd(*against).out
+    assert "by the export" in told
+    assert "weak" not in told
+    attacked(site, "delete from records where seq > 3", "delete from record_bodies where seq > 3")
+    assert "the chain ends with entry 3" in site.drd(*against, code=1).out
+    attacked(site, "delete from records", "delete from record_bodies")
+    (site.base / "secrets/records").unlink()
+    site.drd("records", "init")
+    site.drd(*against, code=1)
+
+
+def test_a_repository_that_is_away_is_named(site: Site) -> None:
+    anchored(site)
+    Path(site.repository).rename(f"{site.repository}-away")
+    hold_again(site, "meanwhile")
+    assert (
+        "repository primary of shop: no anchor stored" in site.drd("records", "anchor", code=1).out
+    )
+    told = site.drd("records", "verify", code=5).out
+    assert "not compared with repository primary of shop" in told
+    assert "no anchor vouches" in told
+    Path(f"{site.repository}-away").rename(site.repository)
+    site.drd("records", "anchor")
+    site.drd("records", "verify")
+
+
+def test_an_anchor_that_a_person_cannot_delete_is_not_weak(site: Site) -> None:
+    plan = site.base / "plans/shop.yaml"
+    password = "    password:"
+    text = plan.read_text().replace(password, f"    protection: append-only\n{password}", 1)
+    plan.write_text(text)
+    anchored(site)
+    hold_again(site, "again")
+    again = site.drd("records", "anchor", "--json").json["places"][0]
+    assert (again["weak"], again["taken_back"]) == (False, 0)
+    checked = site.drd("records", "verify", "--json").json
+    assert checked["vouched_by_strong"]["entry"] == 5
+    assert len(checked["anchors"]) == 2
+
+
+def test_the_daemon_stores_an_anchor_by_itself(site: Site) -> None:
+    worked(site)
+    with daemon(site) as running:
+        until(lambda: running.events("records.anchored"), "the anchor", running)
+    assert running.events("records.anchored")[0]["exit"] == 0
+    assert site.drd("records", "verify", "--json").json["vouched_by"]["entry"] >= 4

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from drd.config import location
 from drd.config.daemon import DaemonSettings, find_plan, load_settings, plans_by_name
+from drd.config.daemon_schema import DaemonFile
 from drd.config.location import config_path, places, state_and_plans
 from drd.errors import ConfigError, UnknownPlan
 from drd.model.alerts import Rules
@@ -359,3 +361,8 @@ def test_the_quick_reader_knows_the_extensions(tmp_path: Path, text: str) -> Non
 def test_without_extensions_the_quick_reader_names_none(tmp_path: Path) -> None:
     for text in ("run_as: drd\n", "extensions: []\n", "# extensions: [drd-x]\nrun_as: drd\n"):
         assert places(str(write(tmp_path, text)), explicit=True).extensions == ()
+
+
+def test_status_knows_every_key_of_drd_yaml() -> None:
+    """It reads the file by a reader of its own, and would call a file with another key broken."""
+    assert set(DaemonFile.model_fields) == location._KEYS

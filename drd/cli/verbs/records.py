@@ -13,14 +13,15 @@ examples:
   drd records list orders-api --limit 20   what was proven, decided and done
   drd records show 214
   drd records verify                       whether the chain is whole
+  drd records anchor                       store where the chain stands in the repositories
   drd records export /root/records         for others: with a script that checks it without drd
   drd records verify /root/records         the same on any machine, without the catalogue
   drd records redact 214 --reason "request of 2026-11-28"
   drd records key                          the public half of the key
   drd records rotate                       a new key, signed by the former one
 
-exit codes: 0 done, 1 the records were changed, 2 usage, 5 nothing is wrong, but not every entry is
-signed, or no anchor elsewhere shows that none is missing at the end."""
+exit codes: 0 done, 1 the records were changed, or an anchor was not stored, 2 usage, 5 nothing is
+wrong, and no anchor elsewhere could be compared."""
 
 
 def add_parser(sub: Verbs) -> None:
@@ -31,7 +32,7 @@ def add_parser(sub: Verbs) -> None:
     )
     verbs = parser.add_subparsers(
         dest="records_verb",
-        metavar="init|list|show|verify|export|redact|key|rotate",
+        metavar="init|list|show|verify|anchor|export|redact|key|rotate",
         required=True,
     )
     _reading(verbs)
@@ -105,12 +106,32 @@ def _reading(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
         "verify",
         "whether the chain is whole",
         "verify",
-        description="Check every entry of the catalogue, or of an export: hashes, order, "
-        "bodies, signatures.",
+        description="Check every entry of the catalogue: hashes, order, bodies, signatures; and "
+        "compare the chain with the anchors in the repositories. Or check an export.",
     )
     verify.add_argument("file", nargs="?", metavar="FILE", help="an export: its directory or file")
     verify.add_argument(
         "--key", metavar="ID", help="the id of the key that must have signed: see drd records key"
+    )
+    verify.add_argument(
+        "--against",
+        action="append",
+        metavar="EXPORT",
+        help="compare with an earlier export too, which was kept elsewhere; may be given several "
+        "times",
+    )
+    verify.add_argument(
+        "--here",
+        action="store_true",
+        help="check only the catalogue: compare with no anchors in repositories",
+    )
+    _verb(
+        verbs,
+        "anchor",
+        "store where the chain stands in the repositories",
+        "anchor",
+        description="Store a signed statement of the newest entry in the repositories of all "
+        "plans, where that is not known yet. The daemon does it every hour.",
     )
     export = _verb(
         verbs,
@@ -139,5 +160,6 @@ def _verb(
     )
     global_options(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.set_defaults(handler=f"drd.cli.records:{handler}")
+    module = "records_verify" if handler in ("verify", "anchor") else "records"
+    parser.set_defaults(handler=f"drd.cli.{module}:{handler}")
     return parser

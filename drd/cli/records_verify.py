@@ -1,0 +1,201 @@
+"""`drd records verify` and `drd records anchor`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from drd.api.record_documents import anchor_document, numbers, report_document
+from drd.bootstrap import App
+from drd.cli import output
+from drd.cli.session import loaded_plans, require_owner, session, without_host
+from drd.errors import SecretUnavailable, UsageError
+from drd.flows.records import anchors
+from drd.flows.records.export import check_export, read_export
+from drd.flows.records.key import RecordKey
+from drd.flows.records.noted import NOTED
+from drd.model.chain import ChainReport
+from drd.model.checkpoint import Anchor, Vouched
+from drd.model.plan import Plan
+from drd.model.text import counted, escaped, left_out
+from drd.model.units import format_time
+
+_SHOWN_FAULTS = 20
+
+
+def verify(args: argparse.Namespace) -> int:
+    if args.file is not None:
+        with without_host(args):
+            return _told(check_export(read_export(Path(args.file))), None, args)
+    with session(args, reading=True) as app:
+        require_owner(app, "records verify")
+        others = list(_kept_elsewhere(args.against or []))
+        wanted = [] if args.here else anchors.places(_plans(app))
+        report, vouched = anchors.compare(app.catalogue, wanted, app.open_repository, others)
+    return _told(report, vouched, args)
+
+
+def _kept_elsewhere(exports: list[str]) -> Iterator[Anchor]:
+    for name in exports:
+        found = anchors.of_export(read_export(Path(name)), f"the export {name}")
+        if found is None:
+            raise UsageError(
+                f"{name} vouches for nothing: it was changed, or nothing in it is signed",
+                hint=f"to see why: drd records verify {name}",
+            )
+        yield found
+
+
+def _plans(app: App) -> Iterator[Plan]:
+    """The plans of this host whose files can be read."""
+    if not app.plans.names():
+        return
+    for name, plan in loaded_plans(app, None, refreshing=False):
+        if isinstance(plan, Plan):
+            yield plan
+        else:
+            output.warn(f"plan {name} cannot be read, so its repositories are left out: {plan}")
+
+
+def anchor(args: argparse.Namespace) -> int:
+    with session(args, acts=False, records=True) as app:
+        require_owner(app, "records anchor")
+        now = app.clock.now()
+        signer = RecordKey(app.settings.records_key).read()
+        current = app.catalogue.records.current_key()
+        if current not in ("", signer.public.id):
+            raise SecretUnavailable(
+                f"drd has key {signer.public.id}, but the records are signed by key {current}",
+                hint="to see the keys: drd records key",
+            )
+        results = [
+            anchors.anchor(app.catalogue, place, app.open_repository, signer, now)
+            for place in anchors.places(_plans(app))
+        ]
+        known = app.catalogue.queue.noted(NOTED)
+        before = known[1].get("places", {}) if known is not None else {}
+        places = anchors.noted(results, before)
+        app.catalogue.queue.note(NOTED, {"places": places}, now)
+    if args.json:
+        output.print_json({"places": [_result_document(r) for r in results]})
+    elif not args.quiet:
+        for result in results:
+            output.say(f"{result.place.name}: {_outcome(result)}")
+    for result in results:
+        if result.error and (args.quiet or args.json):
+            output.warn(f"{result.place.name}: {result.error}")
+    return 1 if any(result.error for result in results) else 0
+
+
+def _result_document(result: anchors.Result) -> dict[str, Any]:
+    return {
+        "place": result.place.name,
+        "url": result.place.spec.url,
+        "weak": result.place.weak,
+        "entry": result.seq or None,
+        "stored": result.stored,
+        "taken_back": result.taken_back,
+        "error": result.error or None,
+        "ahead": anchor_document(result.ahead) if result.ahead is not None else None,
+    }
+
+
+def _outcome(result: anchors.Result) -> str:
+    if result.error:
+        return f"no anchor stored: {result.error}"
+    if not result.stored:
+        return f"knows entry {result.seq} already" if result.seq else "there are no records yet"
+    gone = f", took back {counted(result.taken_back, 'older one')}" if result.taken_back else ""
+    return f"stored an anchor of entry {result.seq}{gone}"
+
+
+# --- what a check found ------------------------------------------------------------------------
+
+
+def _told(report: ChainReport, vouched: Vouched | None, args: argparse.Namespace) -> int:
+    """Print what a check of the chain found, and return the exit code."""
+    wanted = args.key
+    strange = wanted is not None and wanted not in {key.id for key in report.keys}
+    if args.json:
+        document = {**report_document(report, vouched), "key_expected": wanted}
+        output.print_json({**document, "key_found": not strange})
+    elif not args.quiet:
+        _print_report(report, vouched)
+        if strange:
+            output.say(f"  key {wanted} has signed none of these records")
+    if report.faults or strange or (vouched is not None and vouched.faults):
+        return 1
+    return 0 if vouched is not None and vouched.newest is not None else 5
+
+
+def _print_report(report: ChainReport, vouched: Vouched | None) -> None:
+    if report.last is None:
+        output.say("there are no records yet: nothing is proven by them")
+    else:
+        until = format_time(report.last.header.at, seconds=True)
+        output.say(f"records: {counted(report.entries, 'entry', 'entries')}, up to {until}")
+    faults = [*report.faults, *(vouched.faults if vouched is not None else ())]
+    for fault in faults[:_SHOWN_FAULTS]:
+        output.say(f"  entry {fault.seq}: {escaped(fault.text)} ({fault.code})")
+    if faults:
+        output.say(f"  these records were changed{left_out(len(faults) - _SHOWN_FAULTS)}")
+    elif report.last is not None:
+        output.say("  the chain is whole: no entry was changed, removed or moved")
+    _print_keys(report)
+    if vouched is None:
+        output.say(
+            "  compared with no anchor: entries at the end could be missing. Compare the id of the "
+            "key with the recovery kit"
+        )
+    else:
+        _print_anchors(report, vouched)
+
+
+def _print_keys(report: ChainReport) -> None:
+    for key in report.keys:
+        how = "" if key.attested else "; the key before it was lost, so only itself attests it"
+        output.say(f"  signed since entry {key.since} by key {key.id}{how}")
+    if report.last is not None and not report.keys:
+        output.say("  nothing is signed: make a key with drd records init")
+    elif report.unsigned:
+        output.say(f"  not signed: {numbers(report.unsigned)}")
+    for word, seqs in (("redacted", report.redacted), ("without its body", report.withheld)):
+        if seqs:
+            output.say(f"  {word}: {numbers(seqs)}")
+
+
+def _print_anchors(report: ChainReport, vouched: Vouched) -> None:
+    newest, last = vouched.newest, report.last.seq if report.last is not None else 0
+    if newest is None:
+        output.say(
+            "  no anchor vouches for the chain since its first entry: entries at the end could be "
+            "missing, and the whole chain could be another one"
+        )
+    else:
+        output.say(f"  vouched for up to {_at(newest)}{_weakness(newest)}")
+        strong = vouched.newest_strong
+        if newest.weak and strong is not None:
+            output.say(f"  and up to {_at(strong)}, which this host cannot delete")
+        if newest.checkpoint.seq < last:
+            since = newest.checkpoint.seq + 1
+            output.say(
+                f"  unanchored since entry {since}: entries {since} to {last} and later ones could "
+                "have been cut off or replaced"
+            )
+    for name, why in vouched.unreached.items():
+        output.say(f"  not compared with {name}: {escaped(why)}")
+    if vouched.strangers:
+        places = sorted({a.place for a in vouched.strangers})
+        count = counted(len(vouched.strangers), "anchor")
+        output.say(f"  {count} of other installations in {', '.join(places)}: not compared")
+
+
+def _at(anchor: Anchor) -> str:
+    point = anchor.checkpoint
+    return f"entry {point.seq} of {format_time(point.at, seconds=True)}, by {anchor.place}"
+
+
+def _weakness(anchor: Anchor) -> str:
+    return " (weak: this host's own key may delete it)" if anchor.weak else ""

@@ -1,0 +1,234 @@
+"""Anchors: signed checkpoints of the chain of records in the repositories of the plans."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+
+from drd.errors import DrdError
+from drd.flows.records.export import check_export
+from drd.flows.records.signatures import accepts
+from drd.model.chain import ChainCheck, ChainReport
+from drd.model.checkpoint import (
+    HOST,
+    TAG,
+    Anchor,
+    Checkpoint,
+    Vouched,
+    judge,
+    read_tag,
+    to_take_back,
+)
+from drd.model.plan import Plan, RepositorySpec
+from drd.model.record_file import RecordFile
+from drd.model.records import KEY, Entry, canonical
+from drd.model.units import format_time
+from drd.ports import Catalogue, Repository
+from drd.signing import Signer
+
+_FILE = "checkpoint.json"
+_MOST_KEYS = 1000
+_NOT_DELETED = frozenset({"object-lock", "append-only"})
+"""What a plan claims of a repository in which this host's own key cannot delete; `drd doctor`
+checks the claim."""
+
+Open = Callable[[RepositorySpec], Repository]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A repository for anchors, and how messages name it."""
+
+    spec: RepositorySpec
+    plan: str
+
+    @property
+    def name(self) -> str:
+        return f"repository {self.spec.name} of {self.plan}"
+
+    @property
+    def weak(self) -> bool:
+        return self.spec.protection not in _NOT_DELETED
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How it went in one place. `stored` is None if nothing had to be stored; `ahead` is the
+    anchor of another host, or of a time before a copy was put back, that knows more than we do."""
+
+    place: Place
+    seq: int = 0
+    stored: bool = False
+    taken_back: int = 0
+    error: str = ""
+    ahead: Anchor | None = None
+
+
+def places(plans: Iterable[Plan]) -> list[Place]:
+    """Return the repositories of the plans that drd writes to, each once."""
+    found: dict[str, Place] = {}
+    for plan in plans:
+        for spec in () if plan.made_by else plan.repositories.values():
+            known = found.get(spec.url)
+            if known is None or (known.weak and not Place(spec, plan.name).weak):
+                found[spec.url] = Place(spec, plan.name)
+    return list(found.values())
+
+
+def installation(catalogue: Catalogue) -> str:
+    """Return the id of this installation: of its machine and the path of its catalogue."""
+    here = catalogue.custody.here()
+    words = (here.machine, here.path) if here is not None else ("", socket.gethostname())
+    return sha256("\0".join(words).encode()).hexdigest()[:16]
+
+
+def checkpoint(catalogue: Catalogue, head: Entry, signer: Signer, at: datetime) -> Checkpoint:
+    """Return the signed statement that the chain has this entry now."""
+    unsigned = Checkpoint(
+        chain=catalogue.records.get(1).header.hash,
+        seq=head.seq,
+        hash=head.header.hash,
+        at=at,
+        host=socket.gethostname(),
+        state=installation(catalogue),
+        public=signer.public.text,
+        key=signer.public.id,
+    )
+    return replace(unsigned, signature=signer.sign(unsigned.message()))
+
+
+def found(place: Place, repository: Repository) -> list[Anchor]:
+    """List the anchors in a repository, oldest first. Raises RepositoryError's children."""
+    listing = repository.snapshots(host=HOST, tags=[TAG], fresh=True)
+    anchors = []
+    for snapshot in listing:
+        read = (read_tag(tag) for tag in snapshot.tags)
+        point = next((point for point in read if point is not None), None)
+        if point is not None:
+            anchors.append(Anchor(point, place.name, snapshot.id, place.weak))
+    return anchors
+
+
+def anchor(
+    catalogue: Catalogue, place: Place, open_repository: Open, signer: Signer, at: datetime
+) -> Result:
+    """Store where the chain stands now, unless the repository knows that, and take back what it
+    covers. An error is part of the result: the others go on."""
+    head = catalogue.records.head()
+    if head is None:
+        return Result(place)
+    try:
+        repository = open_repository(place.spec)
+        repository.preflight()
+        here = found(place, repository)
+        point = checkpoint(catalogue, head, signer, at)
+        keys = chain_keys(catalogue)
+        ours = [a for a in here if a.checkpoint.chain == point.chain and _is_ours(a, keys)]
+        if ahead := _ahead(ours, catalogue, head):
+            return Result(place, error=_says_more(ahead, head), ahead=ahead)
+        if any(a.checkpoint.seq == head.seq for a in ours):
+            return Result(place, seq=head.seq)
+        stored = repository.store_bytes(
+            canonical(point.to_json()) + b"\n", _FILE, host=HOST, tags=[TAG, point.tag()]
+        )
+        gone = _take_back(place, repository, [*ours, Anchor(point, place.name, stored.snapshot)])
+        return Result(place, seq=head.seq, stored=True, taken_back=gone)
+    except DrdError as error:
+        return Result(place, error=error.message)
+
+
+def chain_keys(catalogue: Catalogue) -> frozenset[str]:
+    """Return the public keys of the chain, as its records name them."""
+    entries = catalogue.records.newest(kind=KEY, limit=_MOST_KEYS)
+    bodies = [json.loads(entry.body.text) for entry in entries if entry.body is not None]
+    return frozenset(str(body.get("public")) for body in bodies)
+
+
+def _is_ours(anchor: Anchor, keys: frozenset[str]) -> bool:
+    """Whether a key of the chain signed it: others could have stored the rest."""
+    point = anchor.checkpoint
+    return point.public in keys and accepts(point.public, point.message(), point.signature)
+
+
+def _ahead(ours: Sequence[Anchor], catalogue: Catalogue, head: Entry) -> Anchor | None:
+    """Return an anchor that knows an entry which this catalogue does not have, or has otherwise."""
+    for one in reversed(ours):
+        if one.checkpoint.seq > head.seq:
+            return one
+        if catalogue.records.get(one.checkpoint.seq).header.hash != one.checkpoint.hash:
+            return one
+    return None
+
+
+def _says_more(ahead: Anchor, head: Entry) -> str:
+    point = ahead.checkpoint
+    return (
+        f"{ahead.place} knows entry {point.seq} of {format_time(point.at, seconds=True)}, stored "
+        f"by host {point.host}, and this host has another chain, which ends with entry {head.seq}"
+    )
+
+
+def _take_back(place: Place, repository: Repository, ours: Sequence[Anchor]) -> int:
+    """Forget anchors that later ones cover, where this host may forget anything."""
+    covered = to_take_back(ours) if place.weak else []
+    if covered:
+        repository.forget([a.snapshot for a in covered])
+    return len(covered)
+
+
+def noted(results: Iterable[Result], before: Mapping[str, object]) -> dict[str, object]:
+    """Return what is remembered of the results, by URL."""
+    now: dict[str, object] = {}
+    for result in results:
+        url = result.place.spec.url
+        known = before.get(url)
+        seq = result.seq or (known.get("seq", 0) if isinstance(known, Mapping) else 0)
+        now[url] = {
+            "place": result.place.name,
+            "seq": seq,
+            "error": result.error,
+            "forked": result.ahead is not None,
+        }
+    return now
+
+
+def compare(
+    catalogue: Catalogue,
+    wanted: Sequence[Place],
+    open_repository: Open,
+    others: Sequence[Anchor] = (),
+) -> tuple[ChainReport, Vouched]:
+    """Check the whole chain, and compare it with the anchors in these places, and with others.
+
+    The chain is read after the anchors, so that it has every entry that they know."""
+    anchors, unreached = list(others), {}
+    for place in wanted:
+        try:
+            repository = open_repository(place.spec)
+            repository.preflight(writing=False)
+            anchors += found(place, repository)
+        except DrdError as error:
+            unreached[place.name] = error.message
+    checking = ChainCheck(accepts).keeping(a.checkpoint.seq for a in anchors)
+    for entry in catalogue.records.read():
+        checking.add(entry)
+    report = checking.done()
+    vouched = judge(report, checking.hashes, anchors, installation(catalogue), accepts)
+    vouched.unreached = unreached
+    return report, vouched
+
+
+def of_export(exported: RecordFile, place: str) -> Anchor | None:
+    """Return what an export knows of the end of the chain: whoever kept it elsewhere trusts it."""
+    report = check_export(exported)
+    if report.faults or report.last is None or not report.keys:
+        return None
+    last, key = report.last, report.keys[-1]
+    point = Checkpoint(
+        report.chain, last.seq, last.hash, last.header.at, "", "0" * 16, key.public, key.id
+    )
+    return Anchor(point, place, weak=False, trusted=True)

@@ -1,0 +1,16 @@
+"""What the catalogue remembers of the anchors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+NOTED = "anchors"
+"""The key of it: by the URL of each repository its newest entry, and what went wrong."""
+
+
+def forked(noted: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with the first repository that knows other records of this chain; None
+    if there is none."""
+    places = noted.get("places", {}).values()
+    return next((str(place["error"]) for place in places if place.get("forked")), None)

@@ -1,0 +1,204 @@
+"""A signed statement of where a chain of records stood, which is stored away from the host.
+
+It is a tag of a snapshot, so that a listing alone shows all of a repository. Anybody with the
+repository's password can store one, so nothing in it is believed without a signature of a key of
+the chain.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from drd.model.chain import Accepts, ChainReport, Fault
+from drd.model.records import canonical, moment
+from drd.model.units import format_time, from_rfc3339
+
+FORMAT = "drd-checkpoint-1"
+HOST = "drd_records"
+"""The host of the snapshots: no plan can have this name."""
+TAG = "drd-records"
+_PREFIX = "checkpoint."
+_LONGEST = 2000
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_ID = re.compile(r"[0-9a-f]{16}", re.ASCII)
+_BASE64 = re.compile(r"[A-Za-z0-9+/=]{1,100}", re.ASCII)
+_NAME = re.compile(r"[^\x00-\x1f\x7f]{0,255}")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Entry `seq` of the chain that begins with the entry of the hash `chain` has the `hash`.
+    `state` identifies the installation: its machine and the path of its catalogue."""
+
+    chain: str
+    seq: int
+    hash: str
+    at: datetime
+    host: str
+    state: str
+    public: str
+    key: str
+    signature: str = ""
+
+    def message(self) -> bytes:
+        """Return what is signed."""
+        return canonical({"format": FORMAT, **self._values()})
+
+    def _values(self) -> dict[str, Any]:
+        return {
+            "chain": self.chain,
+            "seq": self.seq,
+            "hash": self.hash,
+            "at": moment(self.at),
+            "host": self.host,
+            "state": self.state,
+            "public": self.public,
+            "key": self.key,
+        }
+
+    def tag(self) -> str:
+        text = canonical({**self._values(), "signature": self.signature})
+        return _PREFIX + urlsafe_b64encode(text).decode().rstrip("=")
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self._values(), "signature": self.signature}
+
+
+def read_tag(tag: str) -> Checkpoint | None:
+    """Read a checkpoint from a tag; None for everything that drd does not write."""
+    if not tag.startswith(_PREFIX) or len(tag) > _LONGEST:
+        return None
+    code = tag[len(_PREFIX) :]
+    try:
+        data = json.loads(urlsafe_b64decode(code + "=" * (-len(code) % 4)))
+        return from_json(data)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def from_json(data: Any) -> Checkpoint:
+    """Read a checkpoint strictly. Raises ValueError, KeyError or TypeError."""
+    if not isinstance(data, Mapping):
+        raise TypeError("no checkpoint")
+    seq = data["seq"]
+    if not isinstance(seq, int) or isinstance(seq, bool) or not 0 < seq < 2**53:
+        raise ValueError("no number of an entry")
+    return Checkpoint(
+        chain=_match(_HASH, data["chain"]),
+        seq=seq,
+        hash=_match(_HASH, data["hash"]),
+        at=from_rfc3339(_match(_NAME, data["at"])),
+        host=_match(_NAME, data["host"]),
+        state=_match(_ID, data["state"]),
+        public=_match(_BASE64, data["public"]),
+        key=_match(_ID, data["key"]),
+        signature=_match(_BASE64, data["signature"]),
+    )
+
+
+def _match(pattern: re.Pattern[str], value: Any) -> str:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise ValueError("not as drd writes it")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A checkpoint, and where it was found: `place` names the repository, `snapshot` is its id
+    there. It is `weak` if this host's own key may delete it. One that is `trusted` needs no
+    signature: a person kept it."""
+
+    checkpoint: Checkpoint
+    place: str
+    snapshot: str = ""
+    weak: bool = True
+    trusted: bool = False
+
+
+@dataclass(slots=True)
+class Vouched:
+    """What anchors say of a chain. `confirmed` agree with it, oldest first. `strangers` are of
+    other chains or keys, without a fault. `unreached` are the places that could not be read, with
+    the reason."""
+
+    confirmed: list[Anchor] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    strangers: list[Anchor] = field(default_factory=list)
+    unreached: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def newest(self) -> Anchor | None:
+        """The anchor of the highest entry; a strong one if there are several of it."""
+        return max(self.confirmed, key=lambda a: (a.checkpoint.seq, not a.weak), default=None)
+
+    @property
+    def newest_strong(self) -> Anchor | None:
+        strong = (a for a in self.confirmed if not a.weak)
+        return max(strong, key=lambda a: a.checkpoint.seq, default=None)
+
+
+def judge(
+    report: ChainReport,
+    hashes: Mapping[int, str],
+    anchors: Iterable[Anchor],
+    state: str,
+    accepts: Accepts,
+) -> Vouched:
+    """Compare a chain with the anchors. `hashes` are those of the entries that the anchors name,
+    `state` is this installation."""
+    vouched = Vouched()
+    public = {(key.id, key.public) for key in report.keys}
+    for anchor in sorted(anchors, key=lambda a: (a.checkpoint.seq, a.checkpoint.at)):
+        point = anchor.checkpoint
+        signed = anchor.trusted or accepts(point.public, point.message(), point.signature)
+        known = anchor.trusted or (point.key, point.public) in public
+        if point.chain == report.chain and signed and known:
+            _compare(vouched, report, hashes, anchor)
+        elif signed and (point.state == state or anchor.trusted):
+            vouched.faults.append(Fault(point.seq, "replaced", _replaced(anchor)))
+        else:
+            vouched.strangers.append(anchor)
+    return vouched
+
+
+def _compare(
+    vouched: Vouched, report: ChainReport, hashes: Mapping[int, str], anchor: Anchor
+) -> None:
+    point = anchor.checkpoint
+    last = report.last.seq if report.last is not None else 0
+    known = f"the anchor in {anchor.place} of {format_time(point.at, seconds=True)}"
+    if point.seq > last:
+        text = f"the chain ends with entry {last}, but {known} knows entry {point.seq}"
+        vouched.faults.append(Fault(point.seq, "truncated", text))
+    elif hashes.get(point.seq) != point.hash:
+        text = f"{known} knows another entry {point.seq}: the chain was rewritten, or two hosts "
+        vouched.faults.append(Fault(point.seq, "rewritten", f"{text}continued it"))
+    else:
+        vouched.confirmed.append(anchor)
+
+
+def _replaced(anchor: Anchor) -> str:
+    point = anchor.checkpoint
+    return (
+        f"{anchor.place} has an anchor of another chain of this installation: entry {point.seq} of "
+        f"{format_time(point.at, seconds=True)}, by key {point.key}, which signed nothing here. "
+        "The chain was replaced, or lost and begun anew; or somebody with the repository's "
+        "password stored this"
+    )
+
+
+def to_take_back(anchors: Sequence[Anchor]) -> list[Anchor]:
+    """Return the anchors of one chain in one repository that later ones cover: of each day (UTC)
+    the newest one stays, and the newest of all."""
+    kept: dict[object, Anchor] = {}
+    ordered = sorted(anchors, key=lambda a: (a.checkpoint.seq, a.checkpoint.at))
+    for anchor in ordered:
+        kept[anchor.checkpoint.at.date()] = anchor
+    stays = {id(a) for a in kept.values()} | {id(a) for a in ordered[-1:]}
+    return [a for a in ordered if id(a) not in stays]

@@ -1,0 +1,240 @@
+"""What anchors show of a chain of records, and which of them are believed."""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from drd.daemon.anchoring import AGAIN, AT_LEAST, EVERY, is_due
+from drd.flows.records.signatures import accepts
+from drd.model.chain import ChainCheck
+from drd.model.checkpoint import Anchor, Checkpoint, Vouched, judge, read_tag, to_take_back
+from drd.signing import Signer
+from tests.records_support import BEGUN, Chain, key
+
+HERE, ELSEWHERE = "a" * 16, "b" * 16
+
+
+@pytest.fixture(scope="module")
+def chain() -> Chain:
+    made = Chain(key())
+    for number in range(4):
+        made.note(number=number)
+    return made
+
+
+def point(chain: Chain, seq: int, signer: Signer | None = None, **other: Any) -> Checkpoint:
+    by = signer or chain.signer
+    assert by is not None
+    made = Checkpoint(
+        chain=chain.entries[0].hash,
+        seq=seq,
+        hash=chain.entries[min(seq, len(chain.entries)) - 1].hash,
+        at=BEGUN + timedelta(hours=seq),
+        host="db1",
+        state=HERE,
+        public=by.public.text,
+        key=by.public.id,
+    )
+    made = replace(made, **other)
+    return replace(made, signature=by.sign(made.message()))
+
+
+def compared(chain: Chain, *points: Checkpoint, entries: int | None = None) -> Vouched:
+    anchors = [Anchor(p, "primary", f"{n:064x}") for n, p in enumerate(points)]
+    checking = ChainCheck(accepts).keeping(p.seq for p in points)
+    for entry in chain.entries[:entries]:
+        checking.add(entry)
+    return judge(checking.done(), checking.hashes, anchors, HERE, accepts)
+
+
+def codes(vouched: Vouched) -> list[tuple[int, str]]:
+    return [(fault.seq, fault.code) for fault in vouched.faults]
+
+
+def test_an_anchor_vouches_up_to_its_entry(chain: Chain) -> None:
+    vouched = compared(chain, point(chain, 2), point(chain, 4))
+    assert vouched.faults == vouched.strangers == []
+    assert vouched.newest is not None
+    assert vouched.newest.checkpoint.seq == 4
+
+
+def test_a_chain_that_was_cut_off_is_found(chain: Chain) -> None:
+    vouched = compared(chain, point(chain, 2), point(chain, 5), entries=4)
+    assert codes(vouched) == [(5, "truncated")]
+    assert vouched.newest is not None
+    assert vouched.newest.checkpoint.seq == 2
+
+
+def test_what_is_younger_than_every_anchor_may_be_cut_off_unnoticed(chain: Chain) -> None:
+    """This is said by `verify`, and no test may claim more."""
+    assert codes(compared(chain, point(chain, 4), entries=4)) == []
+
+
+def test_a_chain_that_was_rewritten_with_its_own_key_is_found(chain: Chain) -> None:
+    other = Chain()
+    other.entries, other.signer = chain.entries[:2], chain.signer
+    for number in range(9):
+        other.note(forged=number)
+    assert codes(compared(other, point(chain, 2), point(chain, 4))) == [(4, "rewritten")]
+
+
+def test_a_chain_that_was_rewritten_with_a_new_key_is_found(chain: Chain) -> None:
+    other = Chain(key())
+    for number in range(9):
+        other.note(forged=number)
+    vouched = compared(other, point(chain, 4))
+    assert codes(vouched) == [(4, "replaced")]
+    assert vouched.newest is None
+
+
+def test_an_anchor_of_a_former_key_counts() -> None:
+    chain = Chain(key())
+    chain.note()
+    before = point(chain, 2)
+    chain.new_key(key())
+    assert compared(chain, before).newest is not None
+
+
+def test_another_installation_in_the_same_repository_is_no_fault(chain: Chain) -> None:
+    other = Chain(key())
+    other.note()
+    vouched = compared(chain, point(chain, 4), point(other, 2, state=ELSEWHERE))
+    assert vouched.faults == []
+    assert [a.checkpoint.seq for a in vouched.strangers] == [2]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"signature": "AAAA"},
+        {"hash": "0" * 64},
+        {"seq": 9},
+        {"at": BEGUN},
+        {"host": "db2"},
+        {"state": ELSEWHERE},
+    ],
+)
+def test_an_anchor_that_was_changed_is_not_believed(
+    chain: Chain, forged: Mapping[str, Any]
+) -> None:
+    vouched = compared(chain, replace(point(chain, 4), **forged))
+    assert vouched.faults == vouched.confirmed == []
+    assert len(vouched.strangers) == 1
+
+
+def test_a_chain_that_keeps_only_its_beginning_without_a_signature_is_found() -> None:
+    """Whoever has no key begins after the entries of before the first key."""
+    chain = Chain()
+    chain.note()
+    chain.new_key(key())
+    chain.note()
+    other = Chain()
+    other.entries = chain.entries[:1]
+    other.new_key(key())
+    for number in range(9):
+        other.note(forged=number)
+    assert other.entries[0].hash == chain.entries[0].hash
+    assert codes(compared(other, point(chain, 3))) == [(3, "replaced")]
+
+
+def test_whoever_has_only_the_password_can_raise_a_false_alarm_and_is_named(chain: Chain) -> None:
+    """Nobody can tell this from the attack above."""
+    vouched = compared(chain, point(chain, 99, key()), point(chain, 4))
+    assert codes(vouched) == [(99, "replaced")]
+    assert "somebody with the repository's password" in vouched.faults[0].text
+    assert vouched.newest is not None
+
+
+def test_a_strong_anchor_is_told_beside_a_newer_weak_one(chain: Chain) -> None:
+    vouched = compared(chain, point(chain, 2), point(chain, 4))
+    vouched.confirmed[0] = replace(vouched.confirmed[0], weak=False)
+    assert vouched.newest is not None
+    assert vouched.newest_strong is not None
+    assert (vouched.newest.checkpoint.seq, vouched.newest_strong.checkpoint.seq) == (4, 2)
+
+
+# --- tags -------------------------------------------------------------------------------------
+
+
+def test_a_tag_gives_the_same_checkpoint(chain: Chain) -> None:
+    made = point(chain, 3)
+    tag = made.tag()
+    assert read_tag(tag) == made
+    assert "," not in tag, "restic divides tags there"
+
+
+def tagged(data: Any) -> str:
+    return "checkpoint." + urlsafe_b64encode(json.dumps(data).encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seq", "4"), ("seq", True), ("seq", 0), ("seq", 2**60), ("seq", None),
+        ("chain", "x" * 64), ("hash", "A" * 64), ("key", ""), ("state", "b" * 17),
+        ("at", "yesterday"), ("at", 5), ("host", "\x1b[2J"), ("public", "a b"),
+        ("signature", ["A"]),
+    ],
+)  # fmt: skip
+def test_a_tag_of_another_form_is_none(chain: Chain, name: str, value: object) -> None:
+    good = point(chain, 3).to_json()
+    assert read_tag(tagged(good)) is not None
+    assert read_tag(tagged({**good, name: value})) is None
+    assert read_tag(tagged({k: v for k, v in good.items() if k != name})) is None
+
+
+@pytest.mark.parametrize(
+    "tag", ["", "drd-records", "checkpoint.", "checkpoint.%", "checkpoint." + "A" * 9999,
+            tagged([]), tagged(None), tagged("text")],
+)  # fmt: skip
+def test_other_tags_are_none(tag: str) -> None:
+    assert read_tag(tag) is None
+
+
+# --- when -------------------------------------------------------------------------------------
+
+
+def test_one_anchor_a_day_stays_and_the_newest_of_all(chain: Chain) -> None:
+    def of(hours: int) -> Anchor:
+        at = BEGUN.replace(hour=0) + timedelta(hours=hours)
+        return Anchor(replace(point(chain, 1), seq=hours + 1, at=at), "primary", f"{hours:064x}")
+
+    anchors = [of(hours) for hours in (1, 5, 23, 25, 47, 48, 49)]
+    gone = {a.checkpoint.seq - 1 for a in to_take_back(anchors)}
+    assert gone == {1, 5, 25, 48}
+    assert to_take_back(anchors[-1:]) == []
+    assert to_take_back([]) == []
+
+
+def test_the_newest_stays_whatever_the_clock_said(chain: Chain) -> None:
+    late = Anchor(replace(point(chain, 1), seq=1, at=BEGUN + timedelta(hours=2)), "primary", "1")
+    newest = Anchor(replace(point(chain, 1), seq=2, at=BEGUN), "primary", "2")
+    assert to_take_back([newest, late]) == [late]
+
+
+def noted(**place: Any) -> tuple[Any, dict[str, Any]]:
+    return BEGUN, {"places": {"/repo": {"seq": 4, "error": "", **place}}}
+
+
+def test_anchors_are_due_hourly_if_there_are_new_records() -> None:
+    assert is_due(None, 4, BEGUN)
+    assert not is_due(noted(), 5, BEGUN + EVERY / 2)
+    assert is_due(noted(), 5, BEGUN + EVERY)
+    assert not is_due(noted(), 4, BEGUN + EVERY)
+    assert is_due(noted(), 4, BEGUN + AT_LEAST)
+
+
+def test_what_failed_is_tried_again_sooner() -> None:
+    assert not is_due(noted(error="no answer"), 4, BEGUN + AGAIN / 2)
+    assert is_due(noted(error="no answer"), 4, BEGUN + AGAIN)
+
+
+def test_a_clock_that_was_set_back_stops_no_anchor() -> None:
+    assert is_due(noted(), 5, BEGUN - timedelta(days=1))
