@@ -37,7 +37,7 @@ from drd.model.values import filled, references
 from drd.ports.action import ActionContext, ActionKind, StepByHand
 from drd.process.background import MARK, BackgroundProgram, end, find_unrecorded, note, noted
 from drd.process.fence import refused_hint
-from drd.process.listeners import free_port, last_line, listens
+from drd.process.listeners import foreign_listener, free_port, last_line, listens
 
 _LOOK_S = 0.2
 _SETTLE_S = 0.3
@@ -278,6 +278,7 @@ def _until_ready(
         if why is None:
             if not unit:
                 _refuse_dead(context, started)
+                _refuse_others(context, started)
             return
         if time.monotonic() > limit:
             raise StepFailed(
@@ -287,6 +288,21 @@ def _until_ready(
                 or "raise `within` under `ready` if the service needs longer to start.",
             )
         time.sleep(_LOOK_S)
+
+
+def _refuse_others(context: ActionContext, started: BackgroundProgram) -> None:
+    """Refuse the answers of another user's program, where drd has chosen the port: the program has
+    the user of the drill.
+    """
+    if started.port is None or not context.rehearsing:
+        return
+    other = foreign_listener(started.port, started.pid)
+    if other is not None:
+        raise StepFailed(
+            f"a program of user {other} listens on port {started.port}, which was free for "
+            f"{context.step.name}",
+            hint="start the drill again. If this happens again, find out why that user does this.",
+        )
 
 
 def _refuse_ended(unit: str) -> None:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import pwd
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 from drd.masking import beginning
+
+_LISTENS = "0A"
+_LOOPBACK = ("0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F")
+"""127.0.0.1, ::1 and ::ffff:127.0.0.1, as the kernel's tables have them."""
 
 _END_OF_LOG = 64 << 10
 _SHOWN = 300
@@ -23,6 +29,32 @@ def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
+
+
+def foreign_listener(port: int, pid: int) -> str | None:
+    """Return the user whose program listens on a port of loopback in place of the program `pid`;
+    None if there is no such user. Between the choice of a free port and the start of the program,
+    every user of the host can take it.
+    """
+    ours = {0, os.geteuid()}
+    with suppress(OSError):
+        ours.add(Path(f"/proc/{pid}").stat().st_uid)
+    for table in ("tcp", "tcp6"):
+        with suppress(OSError):
+            for line in Path(f"/proc/net/{table}").read_text(encoding="ascii").splitlines()[1:]:
+                _, local, _, state, _, _, _, user, *_ = line.split()
+                address, _, number = local.partition(":")
+                on_loopback = not address.strip("0") or address in _LOOPBACK
+                is_it = state == _LISTENS and on_loopback and int(number, 16) == port
+                if is_it and int(user) not in ours:
+                    return _name(int(user))
+    return None
+
+
+def _name(uid: int) -> str:
+    with suppress(KeyError):
+        return pwd.getpwuid(uid).pw_name
+    return f"with the id {uid}"
 
 
 def last_line(path: Path) -> str:

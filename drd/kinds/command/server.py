@@ -12,7 +12,7 @@ from drd.kinds.command.run import Runner, by_hand_hint, find_program, said
 from drd.kinds.command.settings import ADDRESS, PORT, Serve
 from drd.model.units import format_duration
 from drd.process.fence import refused_hint, require_up
-from drd.process.listeners import free_port, last_line, listens
+from drd.process.listeners import foreign_listener, free_port, last_line, listens
 
 _LOOK_S = 0.1
 
@@ -57,6 +57,7 @@ def _await(server: Server, serve: Serve, log: Path) -> None:
         why = _not_ready(server, serve, max(0.5, limit - time.monotonic()))
         if why is None:
             _require_alive(server, serve, log)
+            _require_own(server)
             return
         if time.monotonic() > limit:
             raise TargetError(
@@ -65,6 +66,18 @@ def _await(server: Server, serve: Serve, log: Path) -> None:
                 hint=last_line(log) or "raise `within` under `serve` if it needs longer to start.",
             )
         time.sleep(_LOOK_S)
+
+
+def _require_own(server: Server) -> None:
+    """Raise SandboxUnavailable if another user would get the restored data."""
+    port = int(server.runner.values[PORT])
+    other = foreign_listener(port, server.child.pid)
+    if other is not None:
+        raise SandboxUnavailable(
+            f"a program of user {other} listens on port {port}, which was free for "
+            f"{server.child.command.title}",
+            hint="start the drill again. If this happens again, find out why that user does this.",
+        )
 
 
 def _not_ready(server: Server, serve: Serve, left_s: float) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,6 +38,7 @@ from drd.kinds.http.settings import (
 from drd.model.malformed import Malformed
 from drd.model.units import format_duration
 from drd.ports import Workplace
+from drd.process.listeners import foreign_listener, free_port
 
 _HEADER = "X-Drd-Stand-In"
 _DEADLINE_S = 30.0
@@ -283,7 +283,7 @@ class DeclaredStandIn:
     def __init__(self, settings: HttpSettings, place: Workplace) -> None:
         declared = settings.stand_in
         assert declared is not None
-        port = _free_port()
+        self._port = port = free_port()
         directory = place.directory / "stand-in"
         directory.mkdir(mode=0o700)
         self._log = place.directory / "stand-in.log"
@@ -332,10 +332,22 @@ class DeclaredStandIn:
                     trust=lambda: http.tls_context(None),
                     loopback_directly=True,
                 )
+                self._require_own()
                 return
             if self._child.exit_code is not None or time.monotonic() > limit:
                 raise SandboxUnavailable(self._why(within_s), hint="run the command by hand.")
             time.sleep(_TURN_S)
+
+    def _require_own(self) -> None:
+        """Raise SandboxUnavailable if another user would get the documents."""
+        other = foreign_listener(self._port, self._child.pid)
+        if other is not None:
+            raise SandboxUnavailable(
+                f"a program of user {other} listens on port {self._port}, which was free for the "
+                f"stand-in {self._child.command.title}",
+                hint="start the drill again. If this happens again, find out why that user does "
+                "this.",
+            )
 
     def _why(self, within_s: float) -> str:
         command = self._child.command.title
@@ -344,12 +356,6 @@ class DeclaredStandIn:
             return f"the stand-in {command} did not answer within {format_duration(within_s)}"
         last = self._log.read_text("utf-8", "replace").strip().rpartition("\n")[2]
         return f"the stand-in {command} {process.ended(code)}: {last[:300]}"
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def _with_values(text: str, values: Mapping[str, str]) -> str:
