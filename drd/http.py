@@ -96,7 +96,7 @@ def exchange(
         if late() or isinstance(error, TimeoutError):
             raise NoAnswer(
                 f"{host} did not answer within {format_duration(deadline_s)}",
-                hint="check that it is running, or raise `timeout`.",
+                hint="check that the server is running, or raise `timeout`.",
             ) from None
         raise _explained(host, error) from None
     finally:

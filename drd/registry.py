@@ -69,7 +69,7 @@ class Unavailable(NamedTuple):
                 f"{self.why}; drd does not use what several packages add, and refuses only the "
                 "plans that need it"
             )
-        return f"{self.why}; drd refuses the plans that use this package, and no others"
+        return f"{self.why}; drd refuses only the plans that use this package"
 
     def may_add(self, family: str, name: str) -> bool:
         return self.members is None or (family, name) in self.members

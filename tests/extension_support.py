@@ -93,7 +93,7 @@ def use(directory: Path, text: str = "extensions: [drd-example]\n") -> None:
     load_settings(settings_of(directory, text), explicit=True)
 
 
-ONLY_THOSE = "; drd refuses the plans that use this package, and no others"
+ONLY_THOSE = "; drd refuses only the plans that use this package"
 
 
 def unusable(directory: Path, text: str | None) -> Problem:

@@ -252,8 +252,8 @@ def _say_needs(prepared: Prepared) -> None:
         output.say(f"missing on this host, and needed {when}: {needed.path} ({needed.use})")
     if prepared.needs:
         output.say(
-            "not in the kit, and needed for a recovery: install here what is missing of "
-            f"{', '.join(prepared.needs)}"
+            "a recovery needs these things, and the kit does not contain them. Install on this "
+            f"host what is missing: {', '.join(prepared.needs)}"
         )
 
 

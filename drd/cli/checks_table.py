@@ -55,9 +55,18 @@ def evidence_of(document: Mapping[str, Any]) -> Evidence:
     )
 
 
+_PHASE_WORDS = {
+    "detect_s": "until the start",
+    "decide_s": "waiting",
+    "validate_s": "checks",
+    "serve_s": "other steps",
+}
+"""Phases whose names alone do not say what took the time."""
+
+
 def print_phases(phases: Mapping[str, Any]) -> None:
     took = [
-        f"{name.removesuffix('_s')} {format_duration(seconds)}"
+        f"{_PHASE_WORDS.get(name, name.removesuffix('_s'))} {format_duration(seconds)}"
         for name, seconds in phases.items()
         if isinstance(seconds, int | float)  # others are from a later drd
     ]
@@ -90,7 +99,7 @@ def print_fence(fence: FenceReport | None, *, colour: bool) -> None:
     """Print which fence surrounded the data's own code, and which accesses it refused."""
     if fence is None or not (fence.fenced or fence.missing):
         return
-    text = f"programs of the drill could not use this host's {fence.words()}"
+    text = f"programs in the drill could not use this host's {fence.words()}"
     if not fence.is_complete:
         text = output.paint(fence.words(), "warn", colour)
     output.say(f"  fence      {text}")

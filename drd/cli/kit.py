@@ -233,8 +233,8 @@ def _say_export(args: argparse.Namespace, index: KitIndex, written: Written) -> 
             output.say(f"wrote {path}")
         if needs := needs_of(index.plans):
             output.say(
-                "the kit does not contain these programs. Install them on a new machine before "
-                f"you use the kit there: {', '.join(needs)}"
+                "a recovery needs these things, and the kit does not contain them. Install them on "
+                f"a new machine before you use the kit there: {', '.join(needs)}"
             )
         how = "--identity F (F: the file with your private key)"
         if args.passphrase_file:

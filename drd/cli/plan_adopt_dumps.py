@@ -49,7 +49,8 @@ def adopted_dumps(
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UsageError(
-            f"cannot read {directory}: {reason}", hint="look as a user who may, or correct --adopt"
+            f"cannot read {directory}: {reason}",
+            hint="run this command as a user who may read it, or correct --adopt",
         ) from error
     if not seen.series:
         raise UsageError(
@@ -87,8 +88,8 @@ def _seen(series: Series, minutes: int) -> str:
     )
     if age_s < minutes * 60:
         text += (
-            f". That one changed {format_age(max(age_s, 0.0))} ago, and counts when nobody has "
-            f"changed it for {minutes} min"
+            f". The newest changed {format_age(max(age_s, 0.0))} ago, and counts "
+            f"when nobody has changed it for {minutes} min"
         )
     return text
 

@@ -266,8 +266,9 @@ def _print(
     else:
         print_next(after)
     result = str(evidence.result)
-    words = "prove nothing" if result == "inconclusive" else result
-    first = f"checks {output.paint(words, STYLE[result], colour)}"
+    first = f"checks {output.paint(result, STYLE[result], colour)}"
+    if result == "inconclusive":
+        first += " (they prove nothing)"
     if only_steps_failed(evidence):
         first = what_failed(evidence)
     output.say(f"{first}; {sentence}   evidence {evidence.id}")

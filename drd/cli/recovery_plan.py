@@ -84,8 +84,8 @@ def _what_of_it(planned: RecoveryPlan, changed: Changes | None) -> Iterator[str]
         lost = [f"{format_duration(planned.loss_s)} of data", *_rows(planned)]
         yield f"would lose {', '.join(lost)}"
     if planned.expected_s is not None:
-        took = f"as the last {planned.measured_by} took"
-        yield f"expected   {format_duration(planned.expected_s)}, {took}"
+        took = format_duration(planned.expected_s)
+        yield f"expected   {took}: the last {planned.measured_by} took as long"
     elif planned.single is None:
         yield "expected   unknown: no drill has measured how long a recovery takes"
 

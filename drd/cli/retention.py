@@ -100,8 +100,8 @@ def _say_more(plan: str, forgetting: Forgetting, goes: str) -> None:
         )
     if forgetting.snapshots:
         output.say(
-            "  their data is still in the repository: the next scheduled prune removes it. To "
-            f"remove it now: drd prune {plan}"
+            "  the data of forgotten points stays in the repository until the next scheduled "
+            f"prune. To remove it now: drd prune {plan}"
         )
 
 

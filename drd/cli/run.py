@@ -71,7 +71,7 @@ def _print_decisions(run: dict[str, Any]) -> None:
 
 
 def _actor_text(decision: dict[str, Any]) -> str:
-    """`anna: root (uid 0), logged in as anna (uid 1000), at a terminal of db1`."""
+    """`anna: root (uid 0), logged in as anna (uid 1000), by a command on db1`."""
     actor = Actor.from_json(decision["actor"])
     by = escaped(decision["by"])
     return f"{by}: {actor.words()}" if actor is not None else by
@@ -110,7 +110,7 @@ def _print_actors(run: dict[str, Any]) -> None:
 
 def _print(run: dict[str, Any]) -> None:
     detail = _detail(run)
-    subject = f", {run['repository']}" if run["repository"] else ""
+    subject = f", repository {run['repository']}" if run["repository"] else ""
     output.say(f"{run['kind']} {run['run']} of {run['plan']}{subject}: {run['state']}")
     why = f": {run['why']}" if run["why"] else ""
     output.say(f"  trigger    {run['trigger']}{why}")

@@ -27,8 +27,8 @@ def accept(
     at = format_time(stored_at, seconds=True)
     for line in (
         f"The repository has plans that were stored at {at},",
-        "by drd or by someone else with its password.",
-        "If you accept these plans, drd runs, reads, writes and connects to the following.",
+        "by drd or by someone else who has the password of the repository.",
+        "If you accept these plans, drd will use the following commands, files and addresses.",
         "Lines with ! run a command, could reveal a secret or a file of this host,",
         "or trust a file that a recovery replaces:",
     ):
@@ -48,7 +48,7 @@ def accept(
             "plans from the repository have commands, or could reveal secrets or files of this "
             f"host ({asking[0][:200]}{more}): these plans need your confirmation, but drd has "
             "no terminal to ask you. drd wrote nothing",
-            hint="read the list above; if it is what this host did, give the command again "
+            hint="read the list above. If the lost host used all of this, give the command again "
             "with --accept-commands. A recovery kit needs no confirmation.",
         )
     confirm_texts()

@@ -50,4 +50,6 @@ def not_in_use(section: str, name: str) -> str:
     packages = packages_with(FAMILY_OF[section], name)
     if not packages:
         return ""
-    return f'the package {packages[0]} has "{name}": add extensions: [{packages[0]}] to drd.yaml.'
+    return (
+        f'the package {packages[0]} adds "{name}": write extensions: [{packages[0]}] into drd.yaml.'
+    )

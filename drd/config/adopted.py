@@ -76,7 +76,7 @@ def _tool_keys(repository: RepositorySettings, path: Path, report: Report) -> No
             message = f"does not apply to `made_by: {tool}`"
             report.error((*path, "only"), message, _INSTEAD_OF_ONLY[tool], of_key=True)
         if of_tool and tool == PGBACKREST and repository.password is not None:
-            message = "does not apply: pgBackRest gets the pass of its cipher by a variable"
+            message = "does not apply: pgBackRest reads its encryption password from a variable"
             hint = "move it: pgbackrest: {env: {PGBACKREST_REPO1_CIPHER_PASS: …}}."
             report.error((*path, "password"), message, hint, of_key=True)
 

@@ -221,9 +221,9 @@ def _targets(parsed: Parsed, report: Report) -> None:
     for target, places in parsed.targets.items():
         missing = [n for n in parsed.file.components if n not in places]
         if missing:
+            names = ", ".join(missing)
             message = (
-                f"has no place for {', '.join(missing)}: a recovery to this target does not "
-                "restore them"
+                f"this target has no place for {names}: a recovery to it does not restore {names}"
             )
             report.warn(("targets", target), message, "add a place for each component.")
         for name, settings in places.items():
@@ -231,7 +231,7 @@ def _targets(parsed: Parsed, report: Report) -> None:
                 same = component.kind == parsed.kinds[name]
                 if same and KINDS[component.kind].is_source(component, settings):
                     message = (
-                        f"is the source of component {source}: a recovery to this place "
+                        f"this place is the source of component {source}: a recovery to it "
                         "needs --in-place"
                     )
                     report.warn(

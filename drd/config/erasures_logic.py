@@ -115,7 +115,7 @@ def _check_command(parsed: Parsed, words: Words, path: Path, report: Report) -> 
                 hint = nearest(reference, known)
                 report.error(
                     (*path, at),
-                    f"${{{reference}}} is none of the values that drd can insert here",
+                    f"drd cannot insert a value for ${{{reference}}} here",
                     hint,
                 )
 

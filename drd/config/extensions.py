@@ -248,7 +248,7 @@ def _package(name: str) -> _Imported:
         hint = (
             f"install {name} into {sys.prefix}, from the address that its author gave you: `pip "
             f"install {name}` alone may install a stranger's package from PyPI. Or remove {name} "
-            "from `extensions` in drd.yaml, and what uses it from the plans."
+            "from `extensions` in drd.yaml, and remove what uses it from the plans."
         )
         raise _NotUsable(f"the package {name} is not installed", hint)
     known = _still_imported(name)

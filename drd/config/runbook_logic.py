@@ -285,7 +285,7 @@ class _Review:
                     hint = nearest(reference, known)
                     self.report.error(
                         path,
-                        f"${{{reference}}} is none of the values that drd can insert here",
+                        f"drd cannot insert a value for ${{{reference}}} here",
                         hint,
                     )
 

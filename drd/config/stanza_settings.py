@@ -72,7 +72,7 @@ def _wrong_option(name: str) -> Iterator[Contradiction]:
     elif _SECRET.search(name):
         variable = f"PGBACKREST_{name.upper().replace('-', '_')}"
         hint = f"write env: {{{variable}: {{credential: NAME}}}}."
-        yield Contradiction(place, "is a secret, and this file is none", hint, True)
+        yield Contradiction(place, "is a secret, but the plan is not a secret file", hint, True)
     elif _RUNS.search(name):
         yield Contradiction(place, "says which program runs", "write it into `config`.", True)
 

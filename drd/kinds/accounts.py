@@ -31,7 +31,9 @@ def account_tasks(snapshot: ComponentSnapshot, *, no_owner: bool) -> tuple[Task,
         return ()
     text = f"make {_named(absent)}, to whom the restored data belongs, before its programs start"
     if any(a.taken_by for a in absent):
-        text += "; and give them their files (chown), since others have their numbers here"
+        text += (
+            "; and give them their files (chown): on this host other accounts have their numbers"
+        )
     return (Task(code=ACCOUNTS, text=text, command=" && ".join(_commands(absent))),)
 
 

@@ -47,13 +47,13 @@ class Actor:
         return self.uid if self.uid != 0 else None
 
     def words(self) -> str:
-        """Return the actor in words: `root (uid 0), logged in as anna (uid 1000), at a terminal of
+        """Return the actor in words: `root (uid 0), logged in as anna (uid 1000), by a command on
         db1`.
         """
         text = f"{self.user} (uid {self.uid})"
         if self.came != "schedule":
             text += self._login()
-        places = {"terminal": "at a terminal of", "socket": "through the socket of"}
+        places = {"terminal": "by a command on", "socket": "through the socket of"}
         text += f", {places.get(self.came, 'by the schedule of')} {self.host}"
         claims = {"SUDO_USER": self.claimed_user, "--by": self.claimed_by}
         claimed = " and ".join(f"{name} {value}" for name, value in claims.items() if value)

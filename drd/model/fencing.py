@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,7 +47,7 @@ class FenceReport:
         """Return the fence in words for people."""
         if not self.held:
             return f"unfenced: {listed(self.missing)}"
-        names = f"{', '.join(self.held)} ({limits_in_words(self.limits)})"
+        names = f"{parts_in_words(self.held)} ({limits_in_words(self.limits)})"
         return f"active: {names}; missing: {listed(self.missing)}" if self.missing else names
 
     def to_json(self) -> dict[str, Any]:
@@ -73,6 +73,15 @@ class FenceReport:
             read=tuple(data["read"]),
             tried=tuple(RefusedAccess(a["by"], a["what"], a["to"]) for a in data["tried"]),
         )
+
+
+_IN_WORDS = {"calls": "dangerous system calls", "signals": "signals to processes"}
+"""The parts whose names alone do not say what they keep from a drill."""
+
+
+def parts_in_words(parts: Iterable[str]) -> str:
+    """List parts of the fence by what a drill cannot use of the host."""
+    return ", ".join(_IN_WORDS.get(part, part) for part in parts)
 
 
 def limits_in_words(limits: str) -> str:

@@ -80,7 +80,7 @@ def of_backups(
                 "warning",
                 "",
                 f"the last backup failed: {last_failed}",
-                f"drd backup {plan}",
+                f"correct the cause, then: drd backup {plan}",
             )
         )
     newest = newest_complete([p for p in points if p.forgotten_at is None])

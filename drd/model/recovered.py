@@ -10,7 +10,7 @@ from drd.model.down import in_words, start_commands
 from drd.model.plan import IN_PLACE
 from drd.model.restored import BEFORE_USE, Task, Usage
 from drd.model.run_details import RecoveryDetail
-from drd.model.text import some
+from drd.model.text import noun, some
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,16 +77,16 @@ def _before_use(ended: Ended) -> Iterator[Task]:
 def _failed_check(ended: Ended) -> Task:
     live = "; ".join(u.words for u in ended.detail.usage if not u.former)
     text = (
-        "find out why the check failed, before you keep or undo the restored data. If it saw more "
-        "than at the backup, the application has probably written that since"
-        f"{f' ({live})' if live else ''}, and it is no reason to undo"
+        "find out why the check failed, before you keep or undo the restored data. If there is "
+        "more data than at the backup, the application has probably written it after the restore"
+        f"{f' ({live})' if live else ''}: that is no reason to undo"
     )
     return Task(code="checks", text=text, command=f"drd run show {ended.run}")
 
 
 def _restart(usage: Usage) -> Task:
     command = f"systemctl restart {shlex.join(usage.units)}" if usage.units else None
-    text = f"restart {some(usage.by)}: it still uses the replaced data, {usage.what}"
+    text = f"restart {some(usage.by)}, because the replaced data is still in use: {usage.what}"
     return Task(code="restart", component=usage.component, text=text, command=command)
 
 
@@ -109,8 +109,8 @@ def _application(ended: Ended) -> Task:
         text += in_words(ended.stopped)
         return Task(code="application", text=text, command=command)
     if ended.started:
-        names = some(ended.started)
-        text = f"check that the application works. The runbook has started it: {names}"
+        steps = f"{noun(len(ended.started), 'step')} {some(ended.started)}"
+        text = f"check that the application works. The runbook has started it ({steps})"
     elif detail.target == IN_PLACE or detail.in_place:
         text = (
             "start the application, if it is stopped, and check that it works. Its data is at "

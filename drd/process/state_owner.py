@@ -133,7 +133,8 @@ def _warn_if_writable(place: Path, way: PathWalk, *, beside: bool) -> None:
         if _is_sticky(info):
             remedy = "in drd.yaml, set a directory that only drd uses (`state`, `work_dir`)"
         _warn(
-            f"{directory.place} belongs to root, but others can write to it and so replace {place}",
+            f"{directory.place} belongs to root, but other users can write to it, and so can "
+            f"replace {'what it contains' if directory.place == place else place}",
             remedy,
         )
 

@@ -108,7 +108,7 @@ def test_kit_brings_the_evidence_of_drills_and_the_scenario(small: Site, machine
         in made
     )
     told = from_kit(small, machine)
-    assert "install here what is missing of systemd unit tick.service\n" in told
+    assert "Install on this host what is missing: systemd unit tick.service\n" in told
     assert "--target standby --scenario host-loss --dry-run" in told
     (point,) = machine.after("points", "shop", "--json").json["points"]
     assert point["proven_by"] == evidence

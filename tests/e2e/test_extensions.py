@@ -190,7 +190,7 @@ def test_a_new_host_without_a_package_is_made_for_the_plans_that_do_not_need_it(
 def test_a_package_that_is_not_named_is_not_used_and_the_error_says_what_to_do(site: Site) -> None:
     said = site.drd("plan", "check", "shop", code=2).out
     assert 'checks[1].kind: unknown kind "contains"' in said
-    assert 'drd-example has "contains": add extensions: [drd-example] to drd.yaml.' in said
+    assert 'drd-example adds "contains": write extensions: [drd-example] into drd.yaml.' in said
     site.drd("backup", "shop", code=2)
 
 

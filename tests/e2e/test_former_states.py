@@ -136,7 +136,13 @@ def test_what_was_proven_is_proven(former: Former) -> None:
     for run in former.answers["runs"]["runs"]:
         shown = former.json(f"run show {run['run']}")
         assert (shown["state"], shown["kind"]) == (run["state"], run["kind"])
-        assert former.drd("run", "show", run["run"])
+        heading = former.drd("run", "show", run["run"]).splitlines()[0]
+        of = (
+            f"{run['plan']}, repository {shown['repository']}"
+            if shown["repository"]
+            else run["plan"]
+        )
+        assert heading == f"{run['kind']} {run['run']} of {of}: {run['state']}"
 
 
 def test_after_the_upgrade_only_what_a_drill_proves_needs_a_drill(former: Former) -> None:

@@ -60,7 +60,7 @@ targets:
     first = script.partition("\n")[0]
     program = re.fullmatch(r"-- Run it as root: drd doctor shop --grants \| (.*)", first)
     assert program, first
-    assert "-- gateway: kind files has no grants\n" in script
+    assert "-- gateway: drd writes no grants for kind files\n" in script
     for _ in range(2):
         done = _run(program[1], script)
         assert (done.returncode, done.stderr) == (0, "")
@@ -107,7 +107,7 @@ targets:
     assert done.returncode == 0, done.stderr
     warnings = [x for x in done.stderr.splitlines() if "WARNING" in x]
     assert len(warnings) == 1, done.stderr
-    assert "role maker gets no superuser, since admin is none" in done.stderr
+    assert "role maker does not become a superuser, because you are not one (admin)" in done.stderr
     assert "HINT:  Recover with --no-owner: then all restored objects belong to" in done.stderr
     roles = (
         "select rolname, rolsuper, rolcreatedb from pg_roles where rolname in ('saver', 'maker')"
@@ -122,7 +122,7 @@ targets:
     server.execute("alter table orders enable row level security", "managed")
     lacking = _run(" ".join([*psql, "-d", "postgres", "-f", "-"]), script).stderr
     assert "row security hides rows from role saver, so its backups fail: " in lacking
-    assert "Name the owner of these tables as user in the dsn of the plan" in lacking
+    assert "name the owner of the tables as user in the dsn of the plan" in lacking
 
 
 def test_a_standby_names_its_primary_where_the_script_runs(
@@ -153,7 +153,7 @@ def test_a_plan_whose_kinds_have_no_grants_is_refused_by_the_name_of_the_kind(
     make_tree(site.base / "etc")
     site.plan(f"components:\n  gateway: {{kind: files, paths: [{site.base}/etc]}}\n")
     told = site.drd("doctor", "shop", "--grants", code=2)
-    assert (told.out, "gateway: kind files has no grants" in told.err) == ("", True)
+    assert (told.out, "gateway: drd writes no grants for kind files" in told.err) == ("", True)
 
 
 def _run(program: str, script: str) -> subprocess.CompletedProcess[str]:

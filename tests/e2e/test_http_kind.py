@@ -89,7 +89,8 @@ def test_from_backup_over_a_drill_to_a_recovery_and_back(
     drilled = site.drd("drill", "shop", "--point", first)
     assert "1 document, 0 differ" in drilled.out
     said = (
-        f"into a stand-in that the plan starts: whether {production.url} takes them was not tried"
+        "the drill used the stand-in server that the plan starts. It does not prove that "
+        f"{production.url} accepts these documents"
     )
     assert said in " ".join(drilled.out.split())
     recovered = site.drd("recover", "shop", *there, "--yes", "--json").json

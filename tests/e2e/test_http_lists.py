@@ -40,8 +40,11 @@ def test_a_list_that_lost_its_items_needs_a_decision(server: Scripted, short_tmp
     site.plan(PLAN.format(url=server.url))
     site.drd("backup", "shop")
     for lists, says in (
-        ({"/consumers": []}, "list consumer-{id} of component gateway shrank from 1 to 0"),
-        ({"/services": [{"id": 1}]}, "list service-{id} of component gateway shrank from 30 to 1"),
+        ({"/consumers": []}, "list consumer-{id} of component gateway shrank from 1 to 0 entries"),
+        (
+            {"/services": [{"id": 1}]},
+            "list service-{id} of component gateway shrank from 30 to 1 entry",
+        ),
     ):
         before = dict(server.answers)
         server.answers |= lists

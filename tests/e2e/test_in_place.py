@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -101,7 +102,7 @@ def test_a_live_application_is_named_before_and_its_rows_look_like_no_damage(sit
             )
             codes = [task["code"] for task in done["next"]]
             assert codes == ["checks", "restart", "application", "kit", "done"]
-            assert "and it is no reason to undo" in done["next"][0]["text"]
+            assert "that is no reason to undo" in done["next"][0]["text"]
             assert f"(process {holder.pid})" in done["next"][1]["text"]
             places = {p["component"]: p["places"] for p in done["now_at"]}
             assert places == {"db": [f"{site.base}/shop.db"], "conf": [f"{site.base}/etc"]}
@@ -189,9 +190,15 @@ def test_a_target_that_is_production_is_refused_before_anything_is_touched(short
         assert f"--target {target} --in-place" in refused.err
     assert orders(site.base / "shop.db") == 1005
     assert not (site.base / "back").exists() or not list((site.base / "back").iterdir())
-    site.drd("recover", "shop", "--target", "beside", "--yes", code=5)
+    ended = site.drd("recover", "shop", "--target", "beside", "--yes", code=5).out
+    assert "checks inconclusive (they prove nothing); recovered in " in ended
+    assert "note       not restored: db, other (target beside has no place for db, other)" in ended
+    assert "until the start" not in ended
+    assert re.search(r"  took       waiting \S+, fetch \S+, restore \S+, checks \S+", ended), ended
     words = ("recover", "shop", "--target", "itself", "--in-place", "--overwrite", "--yes")
-    assert "into target itself: PRODUCTION" in site.drd(*words[:-1], "--dry-run").out
+    dry = site.drd(*words[:-1], "--dry-run").out
+    assert "into target itself: PRODUCTION" in dry
+    assert re.search(r"  expected   \S+: the last recovery took as long", dry), dry
     site.drd(*words, code=5)  # no check looks at data
     assert orders(site.base / "shop.db") == 1000
     found = {
@@ -201,7 +208,7 @@ def test_a_target_that_is_production_is_refused_before_anything_is_touched(short
     assert found["target itself: db: production"]["severity"] == "warning"
     assert "target beside: conf: production" not in found
     warned = site.drd("plan", "check", "shop").out
-    assert "targets.swapped.db: is the source of component other" in warned
+    assert "targets.swapped.db: this place is the source of component other" in warned
     site.assert_clean()
 
 

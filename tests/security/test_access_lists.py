@@ -227,7 +227,10 @@ def test_a_state_writable_by_acl_is_reported(place: Path, monkeypatch: pytest.Mo
         assert not told
     listed(place, WRITE)
     state_owner.owner_of(place / "state", place / "state")
-    assert f"{place} belongs to root, but others can write to it" in told[0]
+    fact = f"{place} belongs to root, but other users can write to it, and so can replace "
+    assert told == [f"{fact}{place / 'state'}"]
+    state_owner.owner_of(place, place)
+    assert told[1:] == [f"{fact}what it contains"]
 
 
 def test_acls_are_read_only_for_group_writable_files(

@@ -421,7 +421,7 @@ def test_catalogue_that_an_older_daemon_has_open_is_left_closed_and_told_of(
         assert database.stat().st_ino == inode
         assert database.stat().st_mode & 0o777 == 0o600
         assert "systemctl stop drd" in said
-        assert "only its owner can open" not in said
+        assert "drd closed its state to group and others: directories 0700" not in said
         assert standing(own) is not None
         assert [f.failed for f in findings(own)] == [True]
     close_state(own, renew)
@@ -634,7 +634,7 @@ def test_catalogue_behind_a_link_of_its_owners_is_closed_or_named(
     assert database.stat().st_mode & 0o777 == 0o600
     assert (state / "drd.db").is_symlink()
     assert (database.stat().st_ino != inode) == private
-    assert ("only its owner can open" in said) == private
+    assert ("drd closed its state to group and others: directories 0700" in said) == private
     assert (not any(f.failed for f in findings(places(state)))) == private
     assert (standing(places(state)) is None) == private
 

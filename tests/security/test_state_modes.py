@@ -229,8 +229,8 @@ def test_state_that_was_shared_is_closed_by_the_first_command(site: Site) -> Non
     said = site.drd("points", "shop").err
 
     assert [p for p in everything(state) if stat.S_IMODE(p.stat().st_mode) & 0o7077] == []
-    assert "only its owner can open drd's state now" in said
-    assert "only its owner" not in site.drd("points", "shop").err
+    assert "drd closed its state to group and others: directories 0700" in said
+    assert "drd closed its state" not in site.drd("points", "shop").err
 
 
 def test_directory_that_is_used_for_more_keeps_its_mode(site: Site) -> None:

@@ -131,7 +131,7 @@ def test_the_runbook_of_a_new_plan_stops_the_application_and_starts_it_again(sho
     assert {verdict for verdict, _ in checks(done).values()} == {"passed"}
     assert shop.unit("ActiveState", "shop.service") == "active"
     assert shop.unit("InvocationID", "shop.service") != before
-    assert "The runbook has started it: start-shop" in done["next"][0]["text"]
+    assert "The runbook has started it (step start-shop)" in done["next"][0]["text"]
     there = rows(shop)
     shop.wait_until(lambda: all(a > b for a, b in zip(rows(shop), there, strict=True)), 20, "rows")
     assert shop.path("/etc/shop/conf").read_text() == "port=80\n"
@@ -148,7 +148,7 @@ def test_a_check_that_sees_the_rows_of_an_application_that_was_not_stopped_says_
     assert verdict == "failed"
     more = r"orders has [\d,]+ rows, [\d,]+ rows? more than at the backup: "
     assert re.search(more + r"does the application write already\?$", observed), observed
-    assert "and it is no reason to undo" in done["next"][0]["text"]
+    assert "that is no reason to undo" in done["next"][0]["text"]
     [restart] = [task["text"] for task in done["next"] if task["code"] == "restart"]
     assert "shop.service" in restart
 

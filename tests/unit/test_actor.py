@@ -80,7 +80,7 @@ def test_login_that_could_not_be_read_is_not_taken_for_none() -> None:
 
 def test_words_name_the_login_behind_root() -> None:
     anna = Actor(0, "root", 1000, "db1", "terminal", login_user="anna")
-    assert anna.words() == "root (uid 0), logged in as anna (uid 1000), at a terminal of db1"
+    assert anna.words() == "root (uid 0), logged in as anna (uid 1000), by a command on db1"
     assert anna.short() == "root, logged in as anna"
     alone = Actor(0, "root", None, "db1", "socket")
     assert alone.words() == "root (uid 0), without a login, through the socket of db1"
@@ -89,29 +89,29 @@ def test_words_name_the_login_behind_root() -> None:
 @pytest.mark.parametrize(
     ("changes", "words", "short"),
     [
-        ({}, "anna (uid 1000), at a terminal of db1", "anna"),
-        ({"login_uid": None}, "anna (uid 1000), without a login, at a terminal of db1", "anna"),
+        ({}, "anna (uid 1000), by a command on db1", "anna"),
+        ({"login_uid": None}, "anna (uid 1000), without a login, by a command on db1", "anna"),
         (
             {"login_uid": 7},
-            "anna (uid 1000), logged in as somebody (uid 7), at a terminal of db1",
+            "anna (uid 1000), logged in as somebody (uid 7), by a command on db1",
             "anna",
         ),
         (
             {"login_uid": 7, "login_user": "bert"},
-            "anna (uid 1000), logged in as bert (uid 7), at a terminal of db1",
+            "anna (uid 1000), logged in as bert (uid 7), by a command on db1",
             "anna, logged in as bert",
         ),
-        ({"login_user": "anna"}, "anna (uid 1000), at a terminal of db1", "anna"),
+        ({"login_user": "anna"}, "anna (uid 1000), by a command on db1", "anna"),
         ({"came": "schedule", "login_uid": 7}, "anna (uid 1000), by the schedule of db1", "anna"),
         (
             {"claimed_by": "x\ny"},
-            "anna (uid 1000), at a terminal of db1; claimed: --by x\\ny",
+            "anna (uid 1000), by a command on db1; claimed: --by x\\ny",
             "anna",
         ),
-        ({"user": "a\x1bb"}, "a\\x1bb (uid 1000), at a terminal of db1", "a\\x1bb"),
+        ({"user": "a\x1bb"}, "a\\x1bb (uid 1000), by a command on db1", "a\\x1bb"),
         (
             {"login_uid": 7, "login_user": "b\x1b"},
-            "anna (uid 1000), logged in as b\\x1b (uid 7), at a terminal of db1",
+            "anna (uid 1000), logged in as b\\x1b (uid 7), by a command on db1",
             "anna, logged in as b\\x1b",
         ),
     ],

@@ -243,7 +243,7 @@ CASES = [
         "repo1-path: /srv/pgbackrest",
         "repo1-cipher-pass: secret",
         (13, "repositories.theirs.pgbackrest.options.repo1-cipher-pass"),
-        "is a secret, and this file is none",
+        "is a secret, but the plan is not a secret file",
         "write env: {PGBACKREST_REPO1_CIPHER_PASS: {credential: NAME}}.",
     ),
     (
@@ -291,7 +291,7 @@ CASES = [
         "    url: pgbackrest:main",
         "    password: {credential: x}\n    url: pgbackrest:main",
         (10, "repositories.theirs.password"),
-        "does not apply: pgBackRest gets the pass of its cipher by a variable",
+        "does not apply: pgBackRest reads its encryption password from a variable",
         "move it: pgbackrest: {env: {PGBACKREST_REPO1_CIPHER_PASS: …}}.",
     ),
 ]

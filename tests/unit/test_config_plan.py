@@ -245,10 +245,10 @@ WARNINGS = [
     )),
     ("drill: {every: 7d}", "drill: {every: 7d}\nrunbook: [{restore: [db, store]}, {check: [rows, store]}]", 10, "components.etc", "no step of the runbook restores component etc: recoveries will leave etc out"),
     ("drill: {every: 7d}", "drill: {every: 7d}\nrunbook: [{restore: all}, {check: [rows, store]}]", 22, "checks[2]", 'no step of the runbook runs the check "files"'),
-    ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {env: X}}, store: {path: /srv/shop/../shop/shop.db}, etc: {path: /x}}}", 24, "targets.s.store", "is the source of component store: a recovery to this place needs --in-place"),
-    ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {env: X}}, store: {path: /x}, etc: {path: /etc}}}", 24, "targets.s.etc", "is the source of component etc: a recovery to this place needs --in-place"),
-    ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {credential: shop-dsn}}, store: {path: /x}, etc: {path: /y}}}", 24, "targets.s.db", "is the source of component db: a recovery to this place needs --in-place"),
-    ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {env: X}}}}", 24, "targets.s", "has no place for store, etc: a recovery to this target does not restore them"),
+    ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {env: X}}, store: {path: /srv/shop/../shop/shop.db}, etc: {path: /x}}}", 24, "targets.s.store", "this place is the source of component store: a recovery to it needs --in-place"),
+    ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {env: X}}, store: {path: /x}, etc: {path: /etc}}}", 24, "targets.s.etc", "this place is the source of component etc: a recovery to it needs --in-place"),
+    ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {credential: shop-dsn}}, store: {path: /x}, etc: {path: /y}}}", 24, "targets.s.db", "this place is the source of component db: a recovery to it needs --in-place"),
+    ("drill: {every: 7d}", "drill: {every: 7d}\ntargets: {s: {db: {dsn: {env: X}}}}", 24, "targets.s", "this target has no place for store, etc: a recovery to it does not restore store, etc"),
 ]
 # fmt: on
 

@@ -61,7 +61,7 @@ MISTAKES = [
     (MOVE, "on_failure: stop", "on_failure", '"stop" is not possible here', "write abort, continue or ask."),
     (MOVE, "rollback: []", "rollback", "is empty", "give the key a value, or remove the line."),
     (ALL, "command: {run: [bin/switch]}", "command.run[0]", '"bin/switch" is a relative path', "write its whole path, or the name of a program on PATH."),
-    (ALL, 'command: {run: [x, "${servise}"]}', "command.run[1]", "${servise} is none of the values that drd can insert here", 'did you mean "service"?'),
+    (ALL, 'command: {run: [x, "${servise}"]}', "command.run[1]", "drd cannot insert a value for ${servise} here", 'did you mean "service"?'),
     (ALL, 'command: {run: [x, "${etc.pth}"]}', "command.run[1]", '${etc.pth}: the address of a component has no "pth"', 'did you mean "path"?'),
     (ALL, 'command: {run: [x, "${steps.ask.who}"]}', "command.run[1]", '${steps.ask.who}: step ask has no result "who"', "use one of: by, comment, state."),
     (ALL, 'command: {run: [x], component: dbb}', "command.component", 'there is no component "dbb"', 'did you mean "db"?'),
@@ -192,7 +192,7 @@ BAD_ERASURES = [
     ("component: db", "component: dbb", "component", 'there is no component "dbb"', 'did you mean "db"?'),
     ("component: db", "component: etc", "replay.sql", "component etc is of kind files, which cannot execute SQL", "give `command` instead of `sql`."),
     ("file: /srv/register", "command: [bin/erased]", "register.command[0]", '"bin/erased" is a relative path', "write its whole path, or the name of a program on PATH."),
-    ("file: /srv/register", 'command: [erased, "${data_tim}"]', "register.command[1]", "${data_tim} is none of the values that drd can insert here", 'did you mean "data_time"?'),
+    ("file: /srv/register", 'command: [erased, "${data_tim}"]', "register.command[1]", "drd cannot insert a value for ${data_tim} here", 'did you mean "data_time"?'),
     ("file: /srv/register", "file: /etc/shop/register", "register.file", (
         "is in the component etc: a recovery would replace this list with an old version"
     ), "keep the list of erased people outside of what the plan restores."),

@@ -126,8 +126,8 @@ def test_the_alert_of_a_missing_package_names_the_channels_that_deliver_nothing(
     (found,) = package_troubles(settings.channels)
     assert (found.name, found.severity, found.remedy) == ("drd-nowhere", severity, "drd doctor")
     assert found.text == (
-        "the package drd-nowhere is not installed; drd refuses the plans that use this package, "
-        "and no others; these channels, which this package may add, deliver no messages: "
+        "the package drd-nowhere is not installed; drd refuses only the plans that use this "
+        "package; these channels, which this package may add, deliver no messages: "
         f"logbook-1{end}"
     )
 

@@ -98,7 +98,7 @@ def test_mistakes_in_its_settings_have_line_and_remedy(packages: Path, tmp_path:
     step = problems(tmp_path, GOOD + STEPS.replace("${plan}", "${plam}"))
     assert (step[0].path, step[0].message) == (
         "runbook[1].note.line",
-        "${plam} is none of the values that drd can insert here",
+        "drd cannot insert a value for ${plam} here",
     )
 
 
@@ -120,7 +120,7 @@ def test_what_an_installed_package_has_that_is_not_named_says_what_to_do(
     )
     name = "contains" if text == WITH_CHECK else "note"
     assert problem.hint == (
-        f'the package drd-example has "{name}": add extensions: [drd-example] to drd.yaml.'
+        f'the package drd-example adds "{name}": write extensions: [drd-example] into drd.yaml.'
     )
     assert "drd_example" not in sys.modules
 
@@ -167,7 +167,7 @@ def test_a_package_that_is_not_there_is_named_with_its_line(tmp_path: Path) -> N
     assert problem.hint == (
         f"install drd-nowhere into {sys.prefix}, from the address that its author gave you: `pip "
         "install drd-nowhere` alone may install a stranger's package from PyPI. Or remove "
-        "drd-nowhere from `extensions` in drd.yaml, and what uses it from the plans."
+        "drd-nowhere from `extensions` in drd.yaml, and remove what uses it from the plans."
     )
 
 

@@ -15,7 +15,7 @@ from drd.fence.record import plain
 from drd.fence.spec import Spec
 from drd.flows.components.fence import drill_fences, report
 from drd.model.drill_readiness import of_fence
-from drd.model.fencing import FenceReport, RefusedAccess, limits_in_words
+from drd.model.fencing import PARTS, FenceReport, RefusedAccess, limits_in_words
 from drd.model.plan import DrillPolicy
 from drd.process.fence import _parts_around, refused_hint
 
@@ -40,6 +40,11 @@ def services(tmp_path: Any) -> Any:
 def test_limits_say_what_bounds_the_memory() -> None:
     assert limits_in_words("cgroup") == "memory and processes limited by a control group"
     assert "only per process" in limits_in_words("rlimits")
+
+
+def test_a_fence_says_what_a_drill_could_not_use_of_the_host() -> None:
+    whole = "files, signals to processes, dangerous system calls, network (memory and processes "
+    assert FenceReport(PARTS, limits="cgroup").words() == f"{whole}limited by a control group)"
 
 
 def test_required_fence_refuses_where_a_part_is_missing(old_kernel: None, tmp_path: Any) -> None:

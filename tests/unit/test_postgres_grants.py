@@ -48,7 +48,7 @@ def test_each_server_has_its_part_and_loopback_is_reached_through_the_socket() -
 def test_a_password_is_asked_for_and_never_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSWORD", "s3cret word")
     sql = _grants("postgresql://me@/shop").sql
-    assert """HINT = 'Set the same one in psql: \\password "me"';""" in sql
+    assert """HINT = 'Set the password of the plan in psql: \\password "me"';""" in sql
     assert "s3cret" not in sql
 
 

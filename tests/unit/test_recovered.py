@@ -45,7 +45,7 @@ def test_in_place_nothing_has_to_be_pointed_anywhere() -> None:
     assert "components" not in str(kit.text)
     (started, _) = tasks(replace(here, started=("start-web",)))
     assert started.text == (
-        "check that the application works. The runbook has started it: start-web"
+        "check that the application works. The runbook has started it (step start-web)"
     )
 
 
@@ -79,9 +79,10 @@ def test_a_failed_check_beside_a_live_application_is_no_reason_to_undo() -> None
     first = tasks(replace(ENDED, detail=detail, failed=True))[0]
     assert first.code == "checks"
     assert first.text == (
-        "find out why the check failed, before you keep or undo the restored data. If it saw more "
-        'than at the backup, the application has probably written that since (database "shop" is '
-        "in use by 1 session of app), and it is no reason to undo"
+        "find out why the check failed, before you keep or undo the restored data. If there is "
+        "more data than at the backup, the application has probably written it after the restore "
+        '(database "shop" is '
+        "in use by 1 session of app): that is no reason to undo"
     )
 
 

@@ -121,7 +121,7 @@ def test_second_file_with_the_name_of_a_plan_is_named(tmp_path: Path) -> None:
     assert plan.state == "at risk"
     assert plan.reasons[0].text.startswith(
         f"{copy} has the same plan name as {path}: drd loads neither of these files, and does "
-        "not back up what only one of them describes; drd still uses the plan that it "
+        "not back up a component that is in only one of them; drd still uses the plan that it "
     )
     assert plan.reasons[0].remedy == "drd plan check && systemctl reload drd"
 
@@ -185,7 +185,10 @@ def test_plan_never_loaded_is_unknown(tmp_path: Path) -> None:
         ("orders-api", Verdict.MET),
     ]
     assert document.verdict is Verdict.UNKNOWN
-    assert document.plans[0].reasons[0].text == f"drd has not loaded {path} yet"
+    assert (
+        document.plans[0].reasons[0].text
+        == f"drd has not loaded {path} yet: the first backup loads it"
+    )
 
 
 def test_plan_that_was_refused_says_where_and_why(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_state_of_before_says_what_changes_and_only_looks(config: Path) -> None:
     assert closed == f"{removed} from {state}, {state}/drd.db"
     creates = f"the next start of drd creates {state}-public, which the group drd can read"
     assert made == f"changes: {creates}"
-    assert renewed.startswith(f"changes: {state}/drd.db can be opened by others")
+    assert renewed.startswith(f"changes: {state}/drd.db can be opened by other users")
     assert migrated.startswith(
         f"changes: the next start of drd upgrades the catalogue from version 0004 to {HEAD}, and"
     )

@@ -20,6 +20,7 @@ from drd.model.plan import Component, Plan
 from drd.model.snapshot import ComponentSnapshot, Fingerprint, StoredSnapshot
 from drd.model.step_results import PreflightStepResult
 from drd.model.strict import UnexpectedValue
+from drd.model.text import counted
 from drd.ports import Capture, Probe, Repository, Stream, Tree
 from drd.registry import CHECKS, KINDS, Extension
 
@@ -206,7 +207,7 @@ def _plausible(services: Services, order: CaptureOrder, stored: StoredSnapshot) 
     if usual >= HISTORY_FLOOR and stored.bytes < usual * SHRUNK_TO:
         raise ImplausibleDump(
             f"component {order.component.name} shrank from {usual:,} to {stored.bytes:,} bytes, so "
-            "drd does not accept this backup of it",
+            f"drd does not accept this backup of {order.component.name}",
             hint=_how_to_decide(services, order),
         )
 
@@ -254,8 +255,8 @@ def _plausible_lists(services: Services, order: CaptureOrder, lists: Mapping[str
         usual = min((past.get(one, 0) for past in history), default=0)
         if usual and now < max(1, usual * SHRUNK_TO):
             raise ImplausibleDump(
-                f"list {one} of component {name} shrank from {usual:,} to {now:,}, so drd does not "
-                "accept this backup of it",
+                f"list {one} of component {name} shrank from {usual:,} to "
+                f"{counted(now, 'entry', 'entries')}, so drd does not accept this backup of {name}",
                 hint="check what the account of drd may see at the source. If the data was removed "
                 f"on purpose: drd backup {order.plan.name} --accept-size",
             )

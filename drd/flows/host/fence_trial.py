@@ -16,7 +16,7 @@ from drd.flows.components.fence import hidden_places
 from drd.flows.components.fence import missing_text as listed
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import run_directory
-from drd.model.fencing import limits_in_words
+from drd.model.fencing import limits_in_words, parts_in_words
 from drd.model.plan import Plan
 from drd.ports import Finding
 from drd.process import Command, FenceLimits, Fences
@@ -87,15 +87,11 @@ def try_fence(services: Services, plan: Plan, run: str) -> list[Finding]:
                 text += f"; a process behind the rest of the fence could {', '.join(wrong)}"
             return [_finding(plan, text)]
         limits = limits_in_words("control group" if fences.grouped else "rlimits")
-        parts = ", ".join(_OF_HOST.get(part, part) for part in fences.parts)
+        parts = parts_in_words(fences.parts)
         held = f"drd tried the fence: programs in a drill cannot use {parts} of this host; {limits}"
         return [Finding("fence", "ok", "", held)]
     finally:
         fences.close()
-
-
-_OF_HOST = {"calls": "dangerous system calls", "signals": "signals to processes"}
-"""The parts of the fence whose names alone do not say what they keep from a drill."""
 
 
 def _finding(plan: Plan, text: str) -> Finding:

@@ -29,7 +29,7 @@ def require_elsewhere(
         raise TargetIsProduction(
             f"target {target.name} is production itself: {over.component} would be restored over "
             f"{over.place}{whose}",
-            hint=f"correct `targets` in {plan.file}; or, if production is to be overwritten: "
+            hint=f"correct `targets` in {plan.file}; or, to overwrite production on purpose: "
             f"drd recover {plan.name} --target {target.name} --in-place",
         )
 

@@ -329,7 +329,7 @@ def _notes(
     why = (
         "not named by --component"
         if request.components
-        else f"target {request.target} does not say where to restore them"
+        else f"target {request.target} has no place for {', '.join(left_out)}"
     )
     notes = [f"not restored: {', '.join(left_out)} ({why})"] if left_out else []
     if forgotten:

@@ -293,7 +293,7 @@ def _of_others(
 def _shared(info: os.stat_result, rights: int) -> str | None:
     if info.st_nlink > 1:
         return "has a second name (a hard link), so somebody else may open it"
-    return "can be opened by others, who may have it open" if info.st_mode & rights else None
+    return "can be opened by other users, who may have it open" if info.st_mode & rights else None
 
 
 def _way_with(info: os.stat_result) -> Deed:

@@ -59,7 +59,7 @@ def close_state(places: StatePlaces, renew: Renew) -> list[str]:
             _tell(entry)
     if closed:
         more = left_out(len(closed) - _NAMED)
-        what = "only its owner can open drd's state now: directories 0700, files 0600"
+        what = "drd closed its state to group and others: directories 0700, files 0600"
         unsafe = shared or _others_change(places.state) or open_to_others(places)
         if unsafe or wrong_entries(places):
             what = (
@@ -134,7 +134,7 @@ def _tell(entry: ForeignFile) -> None:
     elif entry.became is not None:
         _log.warning("state.set-aside", what=str(entry), kept=escaped(str(entry.became)))
     else:
-        done = {"renewed": "drd replaced it with a copy of its own"}.get(entry.deed, entry.deed)
+        done = {"renewed": "drd replaced the file with a private copy"}.get(entry.deed, entry.deed)
         _log.warning("state.put-right", what=f"{entry}: {done}")
 
 

@@ -250,7 +250,10 @@ def refused(name: str, file: str, error: str) -> NotLoaded:
 
 def _never_loaded(name: str, file: FoundPlanFile, facts: StatusFacts) -> NotLoaded:
     subject = NotLoaded(
-        name, file.path, f"drd has not loaded {file.path} yet", f"drd backup {name}"
+        name,
+        file.path,
+        f"drd has not loaded {file.path} yet: the first backup loads it",
+        f"drd backup {name}",
     )
     why = facts.refused.get(name)
     if why is not None:

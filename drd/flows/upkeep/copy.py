@@ -87,12 +87,13 @@ def copy_spec(plan: Plan, name: str) -> RepositorySpec:
     spec = plan.repositories.get(name)
     if spec is None:
         raise UsageError(
-            f"plan {plan.name} has no repository {name!r}", hint=f"copies of the plan: {known}"
+            f"plan {plan.name} has no repository {name!r}",
+            hint=f"repositories that are copies: {known}",
         )
     if spec.copy_of is None:
         raise UsageError(
             f"repository {name} is not a copy: backups go to it",
-            hint=f"copies of the plan: {known}",
+            hint=f"repositories that are copies: {known}",
         )
     return spec
 

@@ -84,7 +84,7 @@ def _not_ready(server: Server, serve: Serve, left_s: float) -> str | None:
     """Say why the server is not ready yet; None if it is."""
     if serve.ready is None:
         port = server.runner.values[PORT]
-        return None if listens(int(port)) else f"nobody listens on port {port}"
+        return None if listens(int(port)) else f"no program listens on port {port}"
     done = process.run(server.runner.command("ready", serve.ready, deadline_s=left_s))
     return None if done.exit_code == 0 else f"its `ready` command {said(done)}"
 

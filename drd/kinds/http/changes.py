@@ -96,7 +96,7 @@ def changes(
 def _why_it_stays(now: Document, covered: Collection[str] | None = None) -> str | None:
     """Return why a document is not removed; None if it is."""
     if covered is not None and now.of.save_as not in covered:
-        return "the point does not say what its list had"
+        return "the restore point does not say what its list contained"
     delete = now.of.put_back.delete if now.of.put_back is not None else None
     if delete is None:
         return "the plan has no `delete` for it"

@@ -96,7 +96,7 @@ class HttpSandbox(Destination):
         if self._stand_in is None:
             return notes
         done = put_back(self._stand_in.api, chosen, self._placed)
-        put = f"{counted(len(chosen), 'document')} put into a stand-in"
+        put = f"{counted(len(chosen), 'document')} put into the stand-in server"
         return [*notes, f"{put} by {counted(done.sent, 'request')}"]
 
 

@@ -74,8 +74,8 @@ class OwnStandIn:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self.api = Api(HttpTarget(url=self.url, timeout="30s"), {_HEADER: key})
         self.proves = (
-            "the documents were put into a stand-in of drd, which takes every document: whether "
-            f"{settings.url} takes them was not tried"
+            "the drill used a stand-in server of drd, which accepts every document. It does not "
+            f"prove that {settings.url} accepts these documents"
         )
 
     def close(self) -> None:
@@ -301,8 +301,8 @@ class DeclaredStandIn:
         self.url = f"http://127.0.0.1:{port}"
         self.api = Api(HttpTarget(url=self.url, timeout="30s"), {})
         self.proves = (
-            "the documents were put into a stand-in that the plan starts: whether "
-            f"{settings.url} takes them was not tried"
+            "the drill used the stand-in server that the plan starts. It does not prove that "
+            f"{settings.url} accepts these documents"
         )
         with self._log.open("wb") as log:
             self._child = process.start(command, stdout=log.fileno(), stderr=log.fileno())

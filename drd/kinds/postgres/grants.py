@@ -139,8 +139,8 @@ def _of_role(name: str, role: _Role) -> Iterator[str]:
         yield _filled(SUPERUSER, name)
     elif role.optional:
         yield (
-            "-- The plan has a target. For a recovery in place, where only a superuser can make\n"
-            "-- roles and give all restored objects to their owners, this is needed as well:\n"
+            "-- A recovery to a target needs no more. For a recovery in place, run this too,\n"
+            "-- because only a superuser can make roles and give all objects to their owners:\n"
             f"-- ALTER ROLE {ident(name)} SUPERUSER;\n"
         )
 

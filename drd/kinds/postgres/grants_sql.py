@@ -22,7 +22,7 @@ BEGIN
   IF (SELECT rolpassword IS NULL FROM pg_catalog.pg_authid WHERE rolname = {literal}) THEN
     RAISE WARNING USING
       MESSAGE = pg_catalog.format('role %I has no password, but the plan has one', {literal}),
-      HINT = 'Set the same one in psql: \\password {hint}';
+      HINT = 'Set the password of the plan in psql: \\password {hint}';
   END IF;
 END {tag};
 """
@@ -42,7 +42,8 @@ BEGIN
       'Log in as a role with CREATEDB that may give this right, and run the script again.');
   END IF;
   RAISE WARNING USING
-    MESSAGE = format('role %I gets no superuser, since %I is none', person, current_user),
+    MESSAGE = format('role %I does not become a superuser, because you are not one (%I)', person,
+                       current_user),
     HINT = 'Recover with --no-owner: then all restored objects belong to the role that restores. '
       'Or recover to a target on a server of your own, with owners, roles and all extensions.';
 END {tag};
@@ -58,8 +59,8 @@ NO_DATABASE = """\
 DO {tag}
 BEGIN
   RAISE WARNING USING
-    MESSAGE = format('database %I is not on this server: nothing is to be read yet', {literal}),
-    HINT = 'That is right before a recovery on a new server. Run the script again after it.';
+    MESSAGE = format('database %I is not on this server: no role got rights to read it', {literal}),
+    HINT = 'This is normal before a recovery to a new server. Run the script again after that.';
 END {tag};
 """
 
@@ -87,25 +88,25 @@ BEGIN
       EXECUTE format('GRANT SELECT ON ALL SEQUENCES IN SCHEMA %I TO %I', thing.nspname, reader);
     END LOOP;
   END IF;
-  -- To save the roles with their passwords (as the verifiers that the server keeps).
+  -- A backup needs this to save the roles with the hashes of their passwords.
   IF NOT has_table_privilege(reader, 'pg_catalog.pg_authid', 'SELECT') THEN
     PERFORM pg_temp.drd_try(
       format('GRANT SELECT ON pg_catalog.pg_authid TO %I', reader),
       format('backups by role %I contain no passwords of roles', reader),
-      'Nothing is to be done now: set the passwords of roles again after a recovery.');
+      'Do nothing now. After a recovery, set the passwords of the roles again.');
   END IF;
   IF EXISTS (SELECT FROM pg_class WHERE relrowsecurity)
      AND NOT (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = reader) THEN
     PERFORM pg_temp.drd_try(
       format('ALTER ROLE %I BYPASSRLS', reader),
       format('row security hides rows from role %I, so its backups fail', reader),
-      'Name the owner of these tables as user in the dsn of the plan, if its policies are not '
-      'forced; or ask the provider for a role with BYPASSRLS.');
+      'If the policies of these tables are not forced, name the owner of the tables as user in the '
+      'dsn of the plan. If they are, ask the provider for a role with BYPASSRLS.');
   END IF;
   IF EXISTS (SELECT FROM pg_largeobject_metadata l
               WHERE NOT pg_has_role(reader, l.lomowner, 'USAGE')) THEN
     IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
-      -- For large objects there are no default privileges: this is for those to come as well.
+      -- Large objects have no default privileges: this gives the right for later ones as well.
       EXECUTE format('ALTER ROLE %I IN DATABASE %I SET lo_compat_privileges = on',
                      reader, current_database());
     ELSE

@@ -304,7 +304,7 @@ def _copy(raw: Mapping[str, Any]) -> ForeignCopy:
     at = _time(strict.member(raw, "time"))
     size = strict.count(strict.member(raw, "bytes"), "bytes")
     if size == 0:
-        raise strict.refuse("bytes", "is 0: an empty copy is none", name)
+        raise strict.refuse("bytes", "is 0: an empty file is not a copy", name)
     identity = hashlib.sha256(f"{name}\0{at.isoformat()}\0{size}".encode()).hexdigest()
     return ForeignCopy(identity, name, at, at, size)
 

@@ -236,7 +236,7 @@ def test_nothing_is_removed_of_a_list_that_the_restore_point_does_not_describe(
     snapshot, data = world.captured(source)
     world.documents = [services, settings]  # a list that was added to the plan later
     api.add("theirs")
-    says = "the point does not say what its list had"
+    says = "the restore point does not say what its list contained"
     target = world.target(api)
     assert says in target.would_do(snapshot)[-1]
     (left,) = restored(target, snapshot, data)
