@@ -49,7 +49,7 @@ _HEADER = (
     "LAST DRILL",
 )
 _COPY_AT = 4
-"""The text in the column of data loss for what would be lost if only the copies were left."""
+"""The column for what would be lost if only the copy that is furthest behind were left."""
 
 _OK = Cell(PlanState.OK.value, "good")
 _OURS = "drd"

@@ -63,7 +63,7 @@ def _unreadable(path: Path, error: OSError, what: str) -> ConfigError:
         FileNotFoundError: "check the name; `drd plan check` lists the plans."
         if what == "plan"
         else "check --config and $DRD_CONFIG.",
-        PermissionError: "let the user of this command read it, for example: "
+        PermissionError: "run the command as root. The service reads the file if its user may: "
         f"chgrp drd {path} && chmod g+r {path}",
         IsADirectoryError: f"name the {what}'s file, not its directory.",
     }

@@ -28,6 +28,7 @@ from drd.repositories.place import (
     CONTENTS,
     LARGEST_CONFIG,
     MOST_OBJECTS,
+    NO_SPACE,
     Kept,
     StoredObject,
     config_lost,
@@ -243,6 +244,7 @@ def _require_writable(place: Path, *, exists: bool) -> None:
     needed = (place, *_directories(place)) if exists else (place.parent,)
     closed = next((p for p in needed if not rights.may_write(p)), None)
     if closed is None:
+        _require_space(place if exists else place.parent)
         return
     if os.statvfs(closed).f_flag & os.ST_RDONLY:
         raise RepositoryReadOnly(
@@ -254,6 +256,14 @@ def _require_writable(place: Path, *, exists: bool) -> None:
     if exists:
         hint = f"make this user the owner of the whole repository, as root: chown -R {user} {place}"
     raise RepositoryReadOnly(f"user {user} cannot write in {closed}", hint=hint)
+
+
+def _require_space(place: Path) -> None:
+    """Require that the disk is not completely full: restic then cannot even write a lock."""
+    disk = os.statvfs(place)
+    free = disk.f_bfree if rights.may_be_root() else disk.f_bavail
+    if free == 0 and disk.f_blocks:
+        raise RepositoryReadOnly(f"no space left for the repository at {place}", hint=NO_SPACE)
 
 
 def _directories(place: Path) -> Iterator[Path]:

@@ -73,6 +73,18 @@ def test_complete_points_arrive_and_incomplete_ones_do_not(short_tmp: Path) -> N
     assert_clean(site)
 
 
+def test_doctor_calls_a_copy_sound_whose_source_is_on_a_lost_disk(site: Site) -> None:
+    site.drd("backup", "shop")
+    site.drd("copy", "shop")
+    plan = site.base / "plans/shop.yaml"
+    lost = f"{site.base}/gone/repo"
+    plan.write_text(plan.read_text().replace(f"url: {site.repository}\n", f"url: {lost}\n", 1))
+    items = site.drd("doctor", "shop", "--json", code=1).json["items"]
+    failed = {i["subject"] for i in items if i["severity"] == "error" and "gone" in i["detail"]}
+    assert failed == {"primary"}
+    assert any(i["subject"] == "offsite" and i["severity"] == "ok" for i in items)
+
+
 def test_lost_region_is_rehearsed_and_recovered_from_the_copy(site: Site) -> None:
     """The repository with the backups is gone, and so is the host with its catalogue."""
     point = backup(site)

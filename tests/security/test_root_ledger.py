@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import shutil
 import sqlite3
 import stat
@@ -370,6 +371,18 @@ def test_done_of_an_untouched_recovery_works(site: Site) -> None:
     site.drd("done", run, "--yes")
     assert list(site.base.glob("back*")) == [site.base / "back"]
     assert noted(site) == []
+
+
+def test_a_recovery_that_root_gave_up_is_not_to_be_continued_as_another_user(site: Site) -> None:
+    (site.base / "go").touch()
+    site.killed_at("before:restore conf", *RECOVER)
+    run = run_of(site)
+    site.drd("done", run, "--accept-unfinished", "--yes")
+    told = site.drd("resume", run, code=None)
+    assert told.code != 0
+    assert re.search(rf"drd done ended run {run} of shop at [-0-9: ]+ UTC, so nobody", told.err)
+    assert "HINT: start a new recovery: `drd recover shop …`" in told.err
+    assert "sudo -u" not in told.err
 
 
 MOMENTS = [f"{when}:mark" for when in ("noted", "before", "undone", "after")]

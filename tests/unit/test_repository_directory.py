@@ -41,3 +41,17 @@ def test_directory_that_is_to_be_made_beside_those_of_others_is_made_by_root(
     with acting_as(NOBODY), pytest.raises(RepositoryReadOnly) as refused:
         LocalPlace(short_tmp / "repo").preflight()
     assert refused.value.hint.endswith(f"install -d -o nobody -m 700 {short_tmp}/repo")
+
+
+def test_full_disk_is_named_before_restic_fails_at_its_lock(
+    short_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = short_tmp / "repo"
+    light_repository.begin(place, "x")
+    space = os.statvfs(place)
+    full = os.statvfs_result((*space[:3], 0, 0, *space[5:]))
+    monkeypatch.setattr(os, "statvfs", lambda _: full)
+    with pytest.raises(RepositoryReadOnly, match="no space left for the repository") as refused:
+        LocalPlace(place).preflight()
+    assert "drd prune needs a little free space, too" in refused.value.hint
+    LocalPlace(place).preflight(writing=False)

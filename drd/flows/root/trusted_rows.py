@@ -106,6 +106,7 @@ class RootsRowTrust(RowTrust):
 
     def believed(self, run: Run, verb: str) -> Run:
         if (ledger := self._notes.hold(run.id)) is None:
+            self._require_not_done(run)
             # Its words are not shown as a command: they are the row's.
             raise self._no_record(
                 run,
@@ -124,6 +125,19 @@ class RootsRowTrust(RowTrust):
                 )
             raise
         return believed
+
+    def _require_not_done(self, run: Run) -> None:
+        """Say that a person gave the recovery up, if the catalogue says so: root has then removed
+        its record. Raises NotAsNoted."""
+        said = self.catalogue.decisions.of_run(run.id)
+        done = next((d for d in reversed(said) if d.action == "done" and not d.step), None)
+        if done is not None:
+            at = format_time(done.at, seconds=True)
+            raise NotAsNoted(
+                f"drd done ended run {run.id} of {run.plan} at {at}, so nobody can continue it",
+                hint=f"start a new recovery: `drd recover {run.plan} …` (with --dry-run it only "
+                "shows what it would do).",
+            )
 
     def _no_record(self, run: Run, hint: str) -> NotAsNoted:
         return NotAsNoted(

@@ -20,6 +20,7 @@ from drd.errors import (
 )
 from drd.exhaustion import NO_MORE_TASKS
 from drd.process import MEMORY_HINT, Completed, ended
+from drd.repositories.place import NO_SPACE
 from drd.repositories.restic.messages import Complaints, complaints
 from drd.repositories.restic.remote_errors import explained
 
@@ -140,7 +141,7 @@ def _by_words(code: int, said: Complaints, url: str) -> DrdError:
         kind = RepositoryReadOnly if _LOCKING.search(said.text) else RepositoryError
         return kind(
             f"no space left for the repository at {url}",
-            hint="free space on its disk, or run drd prune PLAN; earlier snapshots stay valid.",
+            hint=NO_SPACE,
         )
     if _READ_ONLY.search(said.text):
         return RepositoryReadOnly(
