@@ -186,7 +186,11 @@ def _unit(settings: StartSettings, context: ActionContext) -> Mapping[str, Any]:
     if is_absent(unit):
         raise StepFailed(f"{unit} does not exist on this host", hint=f"{how_to_get(unit)}.")
     timeout_s = context.step.timeout_s or TIMEOUT_S
-    run_command(["systemctl", "start", "--", unit], context, timeout_s=timeout_s)
+    try:
+        run_command(["systemctl", "start", "--", unit], context, timeout_s=timeout_s)
+    except StepFailed as error:
+        error.hint = _why_not(unit)
+        raise
     url = _url(settings, context, settings.port)
     _until_ready(settings, context, BackgroundProgram(0, None, settings.port, url), unit=unit)
     address, effect = _kept_url(url, context), for_result(context.step.effect)
@@ -308,11 +312,14 @@ def _refuse_others(context: ActionContext, started: BackgroundProgram) -> None:
 def _refuse_ended(unit: str) -> None:
     how = has_ended(unit, _SETTLE_UNIT_S)
     if how is not None:
-        raise StepFailed(
-            how,
-            hint=f"see why: `journalctl -u {quote(unit)} -n 20`. Before another start: `systemctl "
-            f"reset-failed {quote(unit)}`",
-        )
+        raise StepFailed(how, hint=_why_not(unit))
+
+
+def _why_not(unit: str) -> str:
+    return (
+        f"see why: `journalctl -u {quote(unit)} -n 20`. Before another start: `systemctl "
+        f"reset-failed {quote(unit)}`"
+    )
 
 
 def _not_ready(

@@ -12,6 +12,7 @@ from drd.bootstrap import App
 from drd.errors import ConfigError, UnknownPlan, UsageError
 from drd.flows.restore.kept_copies import noted
 from drd.flows.restore.unfinished import stopped_services, unfinished
+from drd.model.down import units_of
 from drd.model.plan import NAME as PLAN_NAME
 from drd.model.plan import Plan
 from drd.model.recovered import Ended, tasks
@@ -111,6 +112,7 @@ def _ended(
         failed=failed and evidence.result is DrillResult.FAILED,
         started=_started(app, run, plan),
         stopped=stopped_services(app.catalogue, plan, run) if plan is not None else (),
+        not_started=_not_started(app, run, plan),
         keeps=any(a.former for a in noted(app.catalogue, run)),
     )
 
@@ -120,6 +122,13 @@ def _started(app: App, run: Run, plan: Plan | None) -> tuple[str, ...]:
     starting = {s.name for s in plan.runbook if s.starts} if plan is not None else set()
     records = app.catalogue.steps.of_run(run.id)
     return tuple(r.name for r in records if r.name in starting and r.state is StepState.SUCCEEDED)
+
+
+def _not_started(app: App, run: Run, plan: Plan | None) -> tuple[str, ...]:
+    """Return the units that steps of the runbook could not start."""
+    units = {s.name: units_of(s.effect.up) for s in (plan.runbook if plan is not None else ())}
+    failed = [r for r in app.catalogue.steps.of_run(run.id) if r.state is StepState.FAILED]
+    return tuple(unit for r in failed for unit in units.get(r.name, ()))
 
 
 def _place(place: RestoredPlace) -> Document:

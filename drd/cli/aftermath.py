@@ -19,12 +19,12 @@ def print_places(document: Mapping[str, Any]) -> None:
     """Print where each component is now, and who uses it."""
     for place in document.get("now_at", ()):
         for name in place["places"]:
-            output.say(escaped(f"  now at     {place['component']}: {name}"))
+            output.say_below("  now at     ", escaped(f"{place['component']}: {name}"))
     if doubt := document.get("doubt"):
         output.say(f"  now at     not shown: {doubt}")
     for one in document.get("in_use", ()):
         by = some(one["by"])
-        output.say(escaped(f"  in use     {one['component']}: {one['what']}, by {by}"))
+        output.say_below("  in use     ", escaped(f"{one['component']}: {one['what']}, by {by}"))
 
 
 def print_unfinished(document: Mapping[str, Any]) -> None:
@@ -32,9 +32,7 @@ def print_unfinished(document: Mapping[str, Any]) -> None:
     if document.get("unfinished") is None:
         return
     left = Unfinished.of_json(document["unfinished"])
-    width = render.terminal_width(sys.stdout)
-    for number, line in enumerate(render.wrap(escaped(left.words()), width - 13)):
-        output.say(f"  {'so far' if number == 0 else '':<11}{line}")
+    output.say_below("  so far     ", escaped(left.words()))
     finish, *others = left.ways()
     if any(a["holds"] == "former" for a in document["aside"]):
         others = []  # said with the kept copies

@@ -37,7 +37,7 @@ def say_asides(found: Sequence[dict[str, Any]], run: str, *, with_done: bool = T
 def say_all(found: Sequence[Aside], run: str, *, with_done: bool = True) -> None:
     """Print the kept copies, and the two commands for them; the last one only `with_done`."""
     for aside in found:
-        output.say(f"  kept copy  {line(aside)}")
+        output.say_below("  kept copy  ", line(aside))
     if any(a.former for a in found):
         output.say(f"  to put the old data back: drd undo {run}")
     elif found:

@@ -164,13 +164,14 @@ def print_evidence(
     colour: bool,
     goals: Objectives | None = None,
     notes: Iterable[str] = (),
+    steps: bool = True,
 ) -> None:
     """Print what `drd drill` shows at its end: phases, checks, `notes` of what was restored, what
-    was not proven, the fence, and the result.
+    was not proven, the fence, and the result. `steps`: failed steps are shown among the checks.
     """
     print_phases(evidence.phases)
     if evidence.checks or evidence.result != "inconclusive":
-        print_checks(evidence, colour=colour)
+        print_checks(evidence, colour=colour, steps=steps)
     for note in notes:
         output.say(f"  note       {note}")
     print_unproven(evidence)

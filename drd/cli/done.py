@@ -89,4 +89,4 @@ def _say(args: argparse.Namespace, standing: KeptState) -> int:
 
 def _tell(held: Sequence[Aside], what: str) -> None:
     for aside in held:
-        output.say(f"  {what}  {line(aside)}")
+        output.say_below(f"  {what}  ", line(aside))

@@ -23,6 +23,7 @@ __all__ = [
     "paint",
     "print_json",
     "say",
+    "say_below",
     "shown",
     "table",
     "unmarked",
@@ -87,6 +88,12 @@ def say(text: str = "", *, beside: bool = False) -> None:
     _clear_line()
     painted = sys.stdout.isatty()
     print(shown(text, painted=painted), file=sys.stderr if beside else sys.stdout)
+
+
+def say_below(head: str, text: str) -> None:
+    """Say `head` and a text, which goes on below itself on a terminal that is narrower."""
+    for line in render.hanging(head, text, render.terminal_width(sys.stdout)):
+        say(line)
 
 
 def colours(no_color: bool) -> bool:

@@ -201,6 +201,19 @@ def spread(left: str, right: str, width: int) -> str:
     return f"{left}{' ' * space}{right}" if space >= GAP else f"{left}\n{right}"
 
 
+def hanging(head: str, text: str, width: int) -> list[str]:
+    """Return lines of at most `width` that begin with `head` and go on below the text. A word that
+    is longer than a line stays whole, also past the edge: people copy paths."""
+    first, *words = plain(text).split(" ")
+    lines, room = [f"{head}{first}"], " " * measure(head)
+    for word in words:
+        if measure(lines[-1]) + 1 + measure(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f"{room}{word}")
+    return lines
+
+
 def wrap(text: str, width: int) -> list[str]:
     """Lines of at most `width`, broken at spaces; a word that is longer is broken, too."""
     words = plain(text).split()

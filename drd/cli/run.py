@@ -54,7 +54,8 @@ def _print_evidence(run: dict[str, Any], *, colour: bool) -> None:
         goals = None
         if run.get("rto_s") is not None:
             goals = Objectives(run["rpo_s"], run["rto_s"])
-        print_evidence(evidence_of(run["evidence"]), colour=colour, goals=goals)
+        found = evidence_of(run["evidence"])  # the table above has the steps
+        print_evidence(found, colour=colour, goals=goals, steps=False)
         return
     print_phases(run.get("phases", {}))  # from a daemon of a former version
     detail = _detail(run)
@@ -130,9 +131,9 @@ def _print(run: dict[str, Any]) -> None:
     fact, remedy = recorded_error(run)
     if fact:
         first, *rest = with_remedy(fact, remedy).splitlines()
-        output.say(f"  error      {first}")
+        output.say_below("  error      ", first)
         for line in rest:
-            output.say(f"             {line}")
+            output.say_below("             ", line)
     _print_reasons(detail)
     over = run["finished_at"] is not None
     rows = [_step(step, over=over) for step in run["steps"] if step["kind"] != "aside"]

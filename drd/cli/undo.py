@@ -77,7 +77,7 @@ def _say(
     if args.quiet and not dry:
         return 0
     for aside in standing.gone:
-        output.say(f"  missing    {line(aside)}")
+        output.say_below("  missing    ", line(aside))
     if before is not None:
         now = (
             "the data that the recovery restored"
@@ -85,15 +85,15 @@ def _say(
             else "the data from before the recovery"
         )
         for component, place in dict.fromkeys((a.component, a.place) for a in before.held):
-            output.say(f"  in place   {component}: {place} now has {now}")
+            output.say_below("  in place   ", f"{component}: {place} now has {now}")
         say_all(standing.held, run.id)
         _say_stopped(stopped)
         return 0
     for aside in standing.held:
         if aside.former is not args.redo:
-            output.say(f"  would be put back           {line(aside)}")
+            output.say_below("  would be put back  ", line(aside))
         else:
-            output.say(f"  stays a kept copy           {line(aside)}")
+            output.say_below("  stays a kept copy  ", line(aside))
     if not standing.held:
         output.say(f"  there are no kept copies of run {run.id}, so drd has nothing to put back")
     _say_stopped(stopped)
@@ -103,10 +103,11 @@ def _say(
 def _say_stopped(stopped: tuple[str, ...]) -> None:
     """Name what the recovery stopped: an undo exchanges data, and starts nothing."""
     if stopped:
-        output.say(
-            f"  stopped    the recovery stopped {in_words(stopped)} and did not start "
+        output.say_below(
+            "  stopped    ",
+            f"the recovery stopped {in_words(stopped)} and did not start "
             f"{noun(len(stopped), 'it', 'them')} again. An undo does not start "
-            f"{noun(len(stopped), 'it', 'them')}"
+            f"{noun(len(stopped), 'it', 'them')}",
         )
     for command in start_commands(stopped):
         output.say(f"  to start {noun(len(units_of(stopped)), 'it', 'them')}: {command}")

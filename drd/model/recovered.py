@@ -17,7 +17,8 @@ from drd.model.text import noun, some
 class Ended:
     """A recovery that has ended. `back`: everything was restored, and no step has failed; `failed`:
     a check has. `started` are the services that steps of its runbook started, `stopped` those that
-    they stopped and did not start again. `keeps`: there are kept copies of what it replaced."""
+    they stopped and did not start again; the start of the units `not_started` failed. `keeps`:
+    there are kept copies of what it replaced."""
 
     run: str
     plan: str
@@ -27,15 +28,16 @@ class Ended:
     failed: bool
     started: tuple[str, ...] = ()
     stopped: tuple[str, ...] = ()
+    not_started: tuple[str, ...] = ()
     keeps: bool = False
 
 
 def tasks(ended: Ended) -> tuple[Task, ...]:
     """Return what a person does now, in order."""
     if not ended.back:
-        return (
-            Task(code="resume", text="continue the recovery", command=f"drd resume {ended.run}"),
-        )
+        resume = f"drd resume {ended.run}"
+        on = Task(code="resume", text="continue the recovery", command=resume)
+        return (*map(_see_why, ended.not_started), on)
     return tuple(_tasks(ended))
 
 
@@ -64,6 +66,11 @@ def _tasks(ended: Ended) -> Iterator[Task]:
             text="when all is well, remove the kept copies for good",
             command=f"drd done {ended.run}",
         )
+
+
+def _see_why(unit: str) -> Task:
+    text = f"see why {unit} does not start, and mend that"
+    return Task(code="start", text=text, command=f"journalctl -u {shlex.quote(unit)} -n 20")
 
 
 def _before_use(ended: Ended) -> Iterator[Task]:

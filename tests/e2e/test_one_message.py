@@ -56,6 +56,7 @@ def test_a_failure_that_raises_an_alert_is_one_message_except_where_only_runs_ar
             drill = ended(site, "drill", "failed", running)
             until(lambda: about(runs_alone, drill), "the message", running)
             until(lambda: post.mails, "the mail", running)
+            until(lambda: about(both, drill), "that of the other channel", running)
             assert about(both, drill) == [("firing", 'shop: drill failed: check "never"')]
             assert about(runs_alone, drill) == [("drill", 'shop: drill failed: check "never"')]
             [mail] = [m for m in post.mails if "drill failed" in m["Subject"]][:1]
@@ -69,6 +70,7 @@ def test_a_failure_that_raises_an_alert_is_one_message_except_where_only_runs_ar
             (site.base / "etc").rename(site.base / "elsewhere")
             backup = ended(site, "backup", "failed", running)
             until(lambda: about(runs_alone, backup), "the message", running)
+            until(lambda: about(both, backup), "that of the other channel", running)
             assert about(both, backup) == [("firing", "shop: backup failed")]
             said = about(both, passed)
             assert said[0] == ("resolved", "shop: resolved: drill failed"), "also that it passed"

@@ -54,7 +54,7 @@ def test_undo_restores_the_kept_copy_and_done_removes_it(site: Site) -> None:
     doctored = site.drd("doctor", "shop", "--json", code=None).json["items"]
     assert any(kept in item["detail"] for item in doctored)
     dry = site.drd("undo", run, "--dry-run").out
-    assert "would be put back           db" in dry
+    assert "would be put back  db" in dry
     assert now(site) == NEW
     assert (
         "an undo needs your confirmation, but drd has no terminal to ask you"

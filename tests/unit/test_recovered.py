@@ -49,6 +49,14 @@ def test_in_place_nothing_has_to_be_pointed_anywhere() -> None:
     )
 
 
+def test_a_unit_that_does_not_start_is_looked_at_before_the_recovery_goes_on() -> None:
+    stuck = replace(ENDED, back=False, not_started=("shop.service",))
+    first, then = tasks(stuck)
+    assert first.text == "see why shop.service does not start, and mend that"
+    assert first.command == "journalctl -u shop.service -n 20"
+    assert then.command == "drd resume 4f2a"
+
+
 def test_a_copy_is_compared_and_dropped_and_needs_no_kit() -> None:
     copy = RecoveryDetail(target=IN_PLACE, part=Part(("orders",), (), "orders_old"))
     assert codes(replace(ENDED, detail=copy)) == ["compare", "drop"]

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from drd.cli.progress import ProgressLine
-from drd.cli.render import cut, measure, table
+from drd.cli.render import NO_LIMIT, cut, hanging, measure, table
 from drd.ports import Progress
 
 RUNS = ["RUN", "STATE", "STARTED", "WHY"]
@@ -95,3 +95,15 @@ def test_silent_work_leaves_the_progress_line(
     shown = capsys.readouterr().err
     assert "files backup 2.0 KiB of 4.0 KiB" in shown
     assert "db" not in shown
+
+
+def test_a_text_goes_on_below_itself_and_a_path_stays_whole() -> None:
+    path = "/srv/" + "x" * 30
+    text = f"db: {path} (3 B): what was there  before"
+    assert hanging("  kept copy  ", text, 30) == [
+        "  kept copy  db:",
+        f"             {path}",
+        "             (3 B): what was",
+        "             there  before",
+    ]
+    assert hanging("  kept copy  ", text, NO_LIMIT) == [f"  kept copy  {text}"]
