@@ -7,6 +7,7 @@ full, and of a file of the copy drd reads a bounded part.
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import subprocess
@@ -101,3 +102,54 @@ def test_a_huge_configuration_in_a_backup_does_not_fill_the_memory(tmp_path: Pat
         check=False,
     )
     assert done.stdout == "('auto_explain',)\n", done.stderr
+
+
+_CHECKS = """
+import sys
+from pathlib import Path
+from drd.errors import RepositoryDamaged
+from drd.model.adopted import Stanza
+from drd.repositories.adopted import landed
+from drd.repositories.adopted.stanza_program import StanzaProgram
+program = StanzaProgram("main", Stanza("main"), lambda _: "", Path(sys.argv[1]))
+try:
+    landed.require_inside(program, "main", "20261128-123052F")
+    print("accepted")
+except RepositoryDamaged as error:
+    print("refused")
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "size", "said"),
+    [
+        ('pg_data/{"x" * 900000}={{}}', 540_000_000, "accepted"),
+        ('pg_data/{"x" * (1 << 21)}={{}}', 5_000_000, "refused"),
+        ('pg_data/{"x" * 900000}/../x={{}}', 5_000_000, "refused"),
+    ],
+)
+def test_a_huge_manifest_does_not_fill_the_memory(
+    tmp_path: Path, line: str, size: int, said: str
+) -> None:
+    program = tmp_path / "bin/pgbackrest"
+    program.parent.mkdir()
+    program.write_text(
+        f"#!{sys.executable} -IS\n"
+        f"import sys\nline = f'{line}\\n'\n"
+        "sys.stdout.write('[target:file]\\n')\n"
+        "for _ in range({size} // len(line)): sys.stdout.write(line)\n"
+    )
+    program.chmod(0o755)
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
+
+    done = subprocess.run(
+        [sys.executable, "-c", _CHECKS, str(tmp_path / "cache")],
+        env={**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        preexec_fn=limit,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == f"{said}\n", done.stderr[-2000:]

@@ -8,7 +8,9 @@ import json
 import os
 import re
 import stat
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 from drd.errors import RepositoryDamaged
 from drd.repositories.adopted.stanza_program import StanzaProgram
@@ -19,7 +21,8 @@ NOTHING_ELSE = (
 )  # fmt: skip
 """Words against options of a configuration that restore to other places, or only a part."""
 
-_MOST = 1 << 30
+_MOST, _LONGEST = 1 << 30, 1 << 20
+"""The bytes of a manifest, and of a line of it."""
 _NAMING = (b"[backup:target]", b"[target:file]", b"[target:path]", b"[target:link]")
 _NAME = re.compile(rb"(?:pg_data|pg_tblspc/[0-9]+|pg_tblspc)(?:/.*)?", re.DOTALL)
 _LINKS = "pg_tblspc"
@@ -29,16 +32,17 @@ def require_inside(program: StanzaProgram, stanza: str, label: str) -> None:
     """Raise RepositoryDamaged if the manifest of a backup names a place outside of it."""
     for name in ("backup.manifest", "backup.manifest.copy"):
         words = ["repo-get", "--ignore-missing", f"backup/{stanza}/{label}/{name}"]
-        code, printed, said = program.run(words, most=_MOST)
-        if code == 0:
-            _require_names(printed, label)
-        elif code != 1:  # 1: it is not there
+        code, _, said = program.run(words, most=_MOST, take=partial(_require_names, label=label))
+        if code not in (0, 1):  # 1: it is not there
             program.fail("repo-get", said)
 
 
-def _require_names(manifest: bytes, label: str) -> None:
+def _require_names(manifest: IO[bytes], *, label: str) -> None:
     section = b""
-    for line in manifest.split(b"\n"):
+    for read in iter(partial(manifest.readline, _LONGEST), b""):
+        if len(read) == _LONGEST:
+            raise _outside(label, read)
+        line = read.removesuffix(b"\n")
         if line.startswith(b"[") and line.endswith(b"]"):
             section = line
         elif line and section in _NAMING:

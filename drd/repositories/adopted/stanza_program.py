@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 from drd import log, process
 from drd.errors import (
@@ -106,10 +106,12 @@ class StanzaProgram:
         deadline_s: float = ANSWER_S,
         most: int = ANSWER_BYTES,
         writes: Sequence[Path] = (),
+        take: Callable[[IO[bytes]], None] | None = None,
     ) -> tuple[int, bytes, str]:
-        """Run a command; return its exit status, its output and its messages. One that `writes`
-        believes what the repository says, and may change only these directories: they are given to
-        the user that it has in place of root, and it ends before it fills their disk."""
+        """Run a command; return its exit status, its output and its messages. `take` gets the
+        output instead, if the command succeeds. One that `writes` believes what the repository
+        says, and may change only these directories: they are given to the user that it has in place
+        of root, and it ends before it fills their disk."""
         found = process.find_tool(PROGRAM, package=PROGRAM)
         with (
             self._private() as private,
@@ -140,6 +142,10 @@ class StanzaProgram:
                 ) from error
             tick()
             output.seek(0)
+            if take is not None:
+                if done.exit_code == 0:
+                    take(output)
+                return done.exit_code, b"", done.stderr
             return done.exit_code, output.read(), done.stderr
 
     @contextmanager
