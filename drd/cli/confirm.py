@@ -31,7 +31,7 @@ def confirm_point(point: str, what: str, hint: str, *, asks: bool) -> None:
 
 def confirm_texts() -> None:
     """Have a person confirm that texts may become root's. Raises Cancelled if they do not."""
-    _typed("accept", "if your host did all of this before, type accept: ")
+    _typed("accept", "if the lost host used all of this, type accept: ")
 
 
 def confirm_redaction(entry: int) -> None:
@@ -39,7 +39,7 @@ def confirm_redaction(entry: int) -> None:
     not confirmed."""
     if not sys.stdin.isatty():
         raise UsageError("a redaction needs confirmation", hint="add --yes to confirm.")
-    _typed(str(entry), f"its body cannot be brought back. Type the number of the entry ({entry}): ")
+    _typed(str(entry), f"its body cannot be restored. Type the number of the entry ({entry}): ")
 
 
 def _typed(wanted: str, question: str) -> None:

@@ -25,8 +25,8 @@ def forget(args: argparse.Namespace) -> int:
         for run, aside in kept:
             output.warn(
                 f"recovery {run.id} keeps {output.unmarked(aside.kept)}, a copy of "
-                f"{aside.component}: it stays, and after this no command of drd's puts it back or "
-                "removes it"
+                f"{aside.component}: it stays, and after this no drd command can restore or "
+                "remove it"
             )
         if not args.yes:
             output.say(f"plan {args.plan}: drd will remove from its records: {_counts(known)}")

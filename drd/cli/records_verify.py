@@ -155,7 +155,7 @@ def _print_report(report: ChainReport, vouched: Vouched | None) -> None:
 
 def _print_keys(report: ChainReport) -> None:
     for key in report.keys:
-        how = "" if key.attested else "; the key before it was lost, so only itself attests it"
+        how = "" if key.attested else "; the former key was lost, so no other key confirms this one"
         output.say(f"  signed since entry {key.since} by key {key.id}{how}")
     if report.last is not None and not report.keys:
         output.say("  nothing is signed: make a key with drd records init")

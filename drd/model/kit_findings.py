@@ -85,8 +85,8 @@ def kit_findings(
     verify = f"drd kit verify {where} {opener}"
     if record is None:
         missing = (
-            "nobody has exported a recovery kit: if this host is lost, what opens the repository "
-            "is lost, too"
+            "nobody has exported a recovery kit: if this host is lost, the secrets that open the "
+            "repository are lost, too"
         )
         return (Finding("kit-missing", severity, "", missing, explained),)
     findings: list[Finding] = []

@@ -85,26 +85,28 @@ def _add(read_file: RecordFile, lines: list[str], number: int) -> None:
         key, signature = _after("signature", lines[1]).split(" ")
         salt, text = _after("body", lines[2]).split(" ", 1)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Malformed(f"lines {number - 2} to {number} are no entry of records") from error
+        raise Malformed(
+            f"lines {number - 2} to {number} are not an entry of the records"
+        ) from error
     signed = (key, signature) != ("-", "-")
     if signed and not (_KEY_ID.fullmatch(key) and _SIGNATURE.fullmatch(signature)):
-        raise Malformed(f"line {number - 1} is no signature")
+        raise Malformed(f"line {number - 1} is not a signature")
     body = None
     if salt != "-":
         if not _SALT.fullmatch(salt):
-            raise Malformed(f"line {number} is no body")
+            raise Malformed(f"line {number} is not a body")
         body = Body(salt, text)
     elif text == "withheld":
         read_file.withheld.add(header.seq)
     elif text != "redacted":
-        raise Malformed(f"line {number} is no body")
+        raise Malformed(f"line {number} is not a body")
     signing = (key, signature) if signed else ("", "")
     read_file.entries.append(Entry(header, header.hash, *signing, body))
 
 
 def _after(word: str, line: str) -> str:
     if not line.startswith(f"{word} "):
-        raise Malformed(f"this is no line of a {word}")
+        raise Malformed(f"this is not the line of a {word}")
     return line[len(word) + 1 :]
 
 
@@ -130,13 +132,13 @@ def _header(text: str) -> Header:
 
 def _word(value: Any) -> str:
     if not isinstance(value, str):
-        raise Malformed("a value of the header is no text")
+        raise Malformed("a value of the header is not text")
     return value
 
 
 def _number(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise Malformed("the number of an entry is none")
+        raise Malformed("the number of an entry is not a number from 1 on")
     return value
 
 
@@ -146,5 +148,5 @@ def _moment(value: Any) -> datetime:
 
 def _hash(value: Any) -> str:
     if not _HASH.fullmatch(_word(value)):
-        raise Malformed("a hash of the header is none")
+        raise Malformed("a value of the header that must be a hash is not one")
     return str(value)
