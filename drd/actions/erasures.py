@@ -22,7 +22,7 @@ from drd.fields import AbsolutePath, Placed, Settings
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.runbook import Step
 from drd.model.text import counted
-from drd.model.units import format_time, from_rfc3339
+from drd.model.units import format_time, from_rfc3339, to_rfc3339
 from drd.model.values import filled
 from drd.ports import Finding
 from drd.ports.action import ActionContext, ActionKind, StepByHand
@@ -140,7 +140,7 @@ class Erasures:
     def run(self, context: ActionContext) -> Mapping[str, Any]:
         settings = context.step.settings
         assert isinstance(settings, ErasuresSettings)
-        began = from_rfc3339(context.value("data_time"))
+        began = from_rfc3339(context.value("data_time")) - context.older
         since = format_time(began, seconds=True)
         ids = list(dict.fromkeys(_registered(settings, context, began)))
         told = f"drd repeated {counted(len(ids), 'erasure')} since {since}"
@@ -226,10 +226,20 @@ def _registered(
     register = settings.register_
     try:
         if register.command is not None:
-            words = [filled(w, context.value) for w in register.command]
-            timeout_s = context.step.timeout_s or TIMEOUT_S
+            asked = to_rfc3339(since)
+
+            def value(name: str) -> str:
+                return asked if name == "data_time" else context.value(name)
+
             # The register is production's and contains no restored data: it needs no fence.
-            done = run_command(words, context, timeout_s=timeout_s, limit=_LARGEST, fenced=False)
+            done = run_command(
+                [filled(w, value) for w in register.command],
+                context,
+                timeout_s=context.step.timeout_s or TIMEOUT_S,
+                limit=_LARGEST,
+                fenced=False,
+                env={"DRD_DATA_TIME": asked},
+            )
             if len(done.stdout) >= _LARGEST:
                 raise StepFailed(
                     f"its command printed more than {_LARGEST >> 20} MiB of ids",
@@ -311,14 +321,17 @@ def _by_hand(erasures: ErasuresSettings, hand: StepByHand) -> Iterator[str]:
     if known is None:
         return
     register, replay, check = erasures.register_, erasures.replay, erasures.check
+    yield 'SINCE=$(date -d "$(jq -er .data_time manifest.json)" +%s)'
+    # A copy of another tool may be older than its time.
+    yield "SINCE=$((SINCE - $(jq .older manifest.json | sed s/null/0/)))"
     if register.file is not None:
-        yield 'SINCE=$(date -d "$(jq -er .data_time manifest.json)" +%s)'
         yield "while read -r AT ID || [[ $AT ]]; do"
         yield "    [[ $AT ]] && [[ $AT != '#'* ]] || continue"
         yield '    AT=$(date -d "$AT" +%s); (( AT < SINCE )) || echo "$ID"'
         yield f"done <{quote(register.file)} | sort -u >{ids}"
     else:
-        yield f"{hand.command(register.command or [])} | sort -u >{ids}"
+        yield '(export DRD_DATA_TIME; DRD_DATA_TIME=$(date -u -d "@$SINCE" +%Y-%m-%dT%H:%M:%SZ)'
+        yield f"{hand.command(register.command or [])}) | sort -u >{ids}"
     in_table = replay.sql is not None or check.sql is not None
     if in_table:
         yield "{ echo 'begin; drop table if exists drd_erased;'"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from shlex import quote
+from typing import Any
 
 from drd.kit import stanza_by_hand
 from drd.kit.document import Block, Commands, Heading, Paragraph
@@ -24,7 +25,8 @@ def choosing(adopted: Adopted) -> Iterator[Block]:
     if adopted.command is not None:
         yield Heading(3, "Choose the copy")
         yield Paragraph(
-            "These commands choose the newest copy. To choose another one, set COPY to its name. "
+            "These commands choose the newest copy. To choose another one, set COPY to its name "
+            f"before{stanza_by_hand.PRESET}. "
             "The commands below call `restic`: here that is a function, which calls the command of "
             "the plan that restores a copy."
         )
@@ -37,8 +39,8 @@ def choosing(adopted: Adopted) -> Iterator[Block]:
     yield Heading(3, "Choose the copy")
     yield Paragraph(
         f"These commands choose the newest copy of {adopted.made_by} that holds all paths of the "
-        "plan. To choose another one, set COPY to its id from the list above instead of the first "
-        "command."
+        "plan. To choose another one, set COPY to its id from the list above before"
+        f"{stanza_by_hand.PRESET}."
     )
     yield Commands(_choice(adopted))
 
@@ -69,8 +71,9 @@ def _of_commands(adopted: Adopted, command: CommandTool) -> str:
 {lists} > listed.json
 jq -Rn {quote(_ACCEPTED)} listed.json > copies.json
 jq -r '.[] | [.time, .bytes, .name] | @tsv' copies.json
-COPY=$(jq -er 'last | .name' copies.json)
-jq -n --arg copy "$COPY" {quote(_described(adopted))} > manifest.json
+[[ -n ${{COPY:-}} ]] || COPY=$(jq -er 'last | .name' copies.json)
+AT=$(jq -er --arg copy "$COPY" '[.[] | select(.name == $copy)] | last | .at | floor' copies.json)
+{stanza_by_hand.noted(_rows(adopted))}
 snapshot() {{ echo "$COPY"; }}
 restic() {{
     local verb=$1 INTO=
@@ -103,11 +106,18 @@ def _only(adopted: Adopted) -> str:
 
 def _choice(adopted: Adopted) -> str:
     paths = [path for c in adopted.components for path in _paths(c)]
+    dumps = " ".join(quote(c.copied_as) for c in adopted.components if c.copied_as)
     return f"""\
-COPY=$(restic snapshots --json {_only(adopted)} |
+[[ -n ${{COPY:-}} ]] || COPY=$(restic snapshots --json {_only(adopted)} |
     jq -er --argjson wanted {quote(json.dumps(paths))} {quote(_select())})
-jq -n --arg copy "$COPY" {quote(_described(adopted))} > manifest.json
-{_FUNCTIONS}"""
+{_FUNCTIONS}\
+AT=$(date -d "$(restic snapshots --json "$COPY" | jq -er '.[0].time')" +%s)
+for DUMP in {dumps}; do
+    MADE=$(date -d "$(entry "$DUMP" .mtime)" +%s)
+    (( MADE > AT )) || AT=$MADE
+done
+{stanza_by_hand.noted(_rows(adopted))}
+"""
 
 
 _FUNCTIONS = """\
@@ -130,13 +140,13 @@ def _select() -> str:
     return f"[.[] | select({_HOLDS})] | sort_by(.time) | last | .id"
 
 
-def _described(adopted: Adopted) -> str:
-    rows = []
+def _rows(adopted: Adopted) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
     for component in adopted.components:
         path = next(iter(_paths(component)), "/")
         facts = {"filename": path.lstrip("/"), **_own_facts(component)}
         rows.append({"component": component.name, "file": path, "facts": facts})
-    return f'{{point: $copy, data_time: "", components: {json.dumps(rows)}}}'
+    return rows
 
 
 def _own_facts(component: Component) -> dict[str, str | int]:

@@ -4,11 +4,12 @@ others, from which the commands of the kinds then take their dumps."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from shlex import quote
+from typing import Any
 
 from drd.kit.document import Block, Commands, Heading, Paragraph
-from drd.model.adopted import Adopted, Stanza
+from drd.model.adopted import OLDER, Adopted, Stanza
 from drd.model.plan import SecretRef
 
 
@@ -34,7 +35,7 @@ def choosing(adopted: Adopted) -> Iterator[Block]:
     yield Heading(3, "Choose the backup")
     yield Paragraph(
         "These commands choose the newest backup without errors. To choose another one, set COPY "
-        "to its label from the list above instead of the first command."
+        f"to its label from the list above before{PRESET}."
     )
     yield Commands(_CHOICE + _manifest(adopted))
     yield Heading(3, "Restore the server")
@@ -55,6 +56,18 @@ def choosing(adopted: Adopted) -> Iterator[Block]:
     )
 
 
+PRESET = " (for the script: `COPY=… bash …/recover-by-hand.sh`)"
+
+
+def noted(components: Sequence[Mapping[str, Any]]) -> str:
+    """Return the command that describes the copy $COPY, of the time $AT, as the commands of kinds
+    and steps expect."""
+    older, rows = int(OLDER.total_seconds()), json.dumps(components)
+    described = f"{{point: $copy, data_time: $at, older: {older}, components: {rows}}}"
+    at = '"$(date -u -d "@$AT" +%Y-%m-%dT%H:%M:%SZ)"'
+    return f'jq -n --arg copy "$COPY" --arg at {at} {quote(described)} > manifest.json'
+
+
 def _manifest(adopted: Adopted) -> str:
     rows = [
         {
@@ -63,9 +76,8 @@ def _manifest(adopted: Adopted) -> str:
         }
         for c in adopted.components
     ]
-    described = f'{{point: $copy, data_time: "", components: {json.dumps(rows)}}}'
     return f"""\
-jq -n --arg copy "$COPY" {quote(described)} > manifest.json
+{noted(rows)}
 snapshot() {{ echo "$COPY"; }}
 fact() {{
     jq -er --arg c "$1" --arg f "$2" \\
@@ -75,8 +87,11 @@ fact() {{
 
 
 _CHOICE = """\
-COPY=$(pgbackrest info --output=json | jq -er --argjson repo "$PGBACKREST_REPO" '.[0].backup |
+[[ -n ${COPY:-} ]] || COPY=$(pgbackrest info --output=json |
+    jq -er --argjson repo "$PGBACKREST_REPO" '.[0].backup |
     [.[] | select(.error != true and .database["repo-key"] == $repo)] | last | .label')
+AT=$(pgbackrest info --output=json | jq -er --arg copy "$COPY" \
+    '[.[0].backup[] | select(.label == $copy)] | last | .timestamp.stop')
 MAJOR=$(pgbackrest info --output=json | jq -er --arg copy "$COPY" '.[0] | .db as $db |
     .backup[] | select(.label == $copy) | .database.id as $id |
     $db[] | select(.id == $id) | .version | split(".") | first' | head -n 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -67,6 +68,10 @@ class Adopted:
         found = {f"env.{name}": ref for name, ref in self.stanza.env}
         return found | ({"config": self.stanza.config} if self.stanza.config else {})
 
+
+OLDER = timedelta(days=1)
+"""How much older than its data time a copy may be: a dump has the time at which it was finished,
+and a log that at which its last segment arrived."""
 
 COPY = "copy"
 """The fact of a component that names the tool's copy."""

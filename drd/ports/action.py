@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -35,7 +36,8 @@ class ActionContext:
     `stays` says whether the directory outlives the run. `inspectors` has the restored components by
     name. `fence` gives the fence that a command has in a drill, by the words of the command as the
     plan has them. `keep` keeps a value under its key for later steps, unmasked and in memory alone;
-    the result of an action is stored and shown, and therefore masked.
+    the result of an action is stored and shown, and therefore masked. What was written up to
+    `older` before the data time may be missing in the restored data.
     """
 
     step: Step
@@ -47,6 +49,7 @@ class ActionContext:
     stays: bool
     fence: Callable[[Sequence[str]], Fence | None] = no_fence
     keep: Callable[[str, str], None] = keep_nothing
+    older: timedelta = timedelta(0)
 
     @property
     def rehearsing(self) -> bool:

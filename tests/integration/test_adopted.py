@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import io
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from collections.abc import Iterator
@@ -516,6 +520,76 @@ def test_plan_new_adopt_looks_into_the_files_of_the_newest_copy_and_checks_their
         "app: the largest file is there",
         "app: there are at least 9 files",
     ]
+
+
+def test_erasures_of_the_day_before_a_foreign_copy_are_repeated_also_by_hand(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A dump has the time at which it was finished, and the data of when it began."""
+    base = site.base
+    dumped = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    os.utime(base / "dumps/orders.db", (dumped.timestamp(),) * 2)
+    older = site.copy()
+    (base / "register").write_text(
+        "2026-01-04T13:00:00Z 1\n2026-01-05T13:00:00Z 2\n2026-01-04T11:00:00Z 0\n"
+    )
+    register = f"{{file: {base}/register}}"
+    told = f'{{command: [sh, -c, "echo $DRD_DATA_TIME ${{data_time}} >>{base}/asked; echo 1"]}}'
+
+    def plan(source: str) -> Plan:
+        return site.plan(
+            more=f"targets: {{standby: {{conf: {{path: {base}/back}}, orders: {{path: "
+            f"{base}/back.db}}}}}}\nerasures:\n  component: orders\n  register: {source}\n"
+            "  replay: {sql: delete from orders where id in (select id from drd_erased)}\n"
+            "  check: {sql: select count(*) from orders where id in (select id from drd_erased)}\n"
+        )
+
+    evidence = site.drilled(plan(register)).evidence
+    (row,) = [c for c in evidence.checks if "erased" in c.name]
+    assert row.observed.startswith("drd repeated 2 erasures since 2026-01-04 12:00:00 UTC")
+    assert site.drilled(plan(told)).evidence.result == "passed"
+    site.dump(9)
+    site.copy()
+    for source, left in ((register, "0"), (told, "0\n2")):
+        _by_hand(site, plan(source), older)
+        ids = subprocess.run(
+            ["sqlite3", base / "back.db", "select id from orders order by id"],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert ids.stdout.strip() == left
+        shutil.rmtree(base / "back")
+        (base / "back.db").unlink()
+    since = "2026-01-04T12:00:00"
+    asked = (base / "asked").read_text().split()
+    assert len(asked) == 4
+    assert {one[:19] for one in asked} == {since}
+    capsys.readouterr()
+
+
+def _by_hand(site: Site, plan: Plan, copy: str) -> None:
+    """Run the script of a new kit, for a copy that is not the newest one."""
+    identity = pyrage.x25519.Identity.generate()
+    words = ["--config", f"{site.base}/drd.yaml", "kit", "export", plan.name]
+    words += ["--to", f"{site.base}/kit", "--recipient", str(identity.to_public())]
+    assert main(words) == 0
+    armoured = (site.base / "kit").read_bytes().partition(b"\n")[2]
+    lines = [line for line in armoured.splitlines() if not line.startswith(b"-----")]
+    packed = pyrage.decrypt(base64.b64decode(b"".join(lines)), [identity])
+    shutil.rmtree(site.base / "recovery-kit", ignore_errors=True)
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(site.base, filter="data")
+    script = site.base / f"recovery-kit/runbooks/{plan.name}/recover-by-hand.sh"
+    done = subprocess.run(
+        ["bash", script],
+        env={**os.environ, "COPY": copy},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-1500:]
 
 
 def test_a_kit_names_a_repository_that_is_lost_now_and_not_one_that_is_back(

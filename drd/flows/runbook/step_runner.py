@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from drd.flows.services import Services
 from drd.flows.state.run_dirs import make_started
 from drd.log import masked
 from drd.masking import MASK
+from drd.model.adopted import OLDER
 from drd.model.finding_codes import PORT
 from drd.model.malformed import Malformed
 from drd.model.message import Message
@@ -148,6 +150,7 @@ class StepRunner:
             stays=not self.drill,
             fence=lambda written: restoration.fence(self.work, step.name, written),
             keep=partial(self._keep, step.name),
+            older=OLDER if self.work.plan.made_by else timedelta(0),
         )
 
     def _environment(self, step: Step) -> dict[str, str]:
