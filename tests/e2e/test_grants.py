@@ -125,6 +125,76 @@ targets:
     assert "name the owner of the tables as user in the dsn of the plan" in lacking
 
 
+@pytest.fixture(scope="module")
+def managed() -> Iterator[PostgresServer]:
+    """Reached by TCP, where each login needs a password."""
+    with (
+        short_directory(Path(os.environ["DRD_TEST_RUN"])) as base,
+        postgres_server(base / "pg", major=17, tcp=True, password="sûper") as server,
+    ):
+        yield server
+
+
+_ADMIN = "createdb createrole login password 'of adm'"
+_MANAGED = """
+components:
+  db: {{kind: postgres, dsn: {{file: {dsn}}}}}
+checks:
+  - {{name: rows, kind: rows, component: db}}
+"""
+
+
+def _managed_site(server: PostgresServer, base: Path, reader: str, database: str) -> Site:
+    """With a plan whose login has a password."""
+    site = Site(base / "host")
+    dsn = site.base / "dsn"
+    dsn.parent.mkdir(parents=True, exist_ok=True)
+    where = f"host={server.host} port={server.port} dbname={database}"
+    dsn.write_text(f"{where} user={reader} password=r")
+    dsn.chmod(0o600)
+    site.plan(_MANAGED.format(dsn=dsn))
+    return site
+
+
+def _as(
+    server: PostgresServer, admin: str, *words: str, script: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """As the administrator, who is no superuser."""
+    where = ["-h", str(server.host), "-p", str(server.port), "-U", admin, "-d", "postgres"]
+    return subprocess.run(
+        ["psql", "-X", "-q", *where, *words],
+        input=script, capture_output=True, text=True, check=False,
+        env={**os.environ, "PGPASSWORD": "of adm"},
+    )  # fmt: skip
+
+
+def test_an_administrator_who_cannot_see_passwords_gives_rights_to_a_login_with_one(
+    managed: PostgresServer, short_tmp: Path
+) -> None:
+    managed.execute(f"create role adm {_ADMIN}")
+    managed.execute("grant pg_read_all_data to adm with admin true, inherit false")
+    assert _as(managed, "adm", "-c", "create database man").returncode == 0
+    managed.execute("create table orders as select generate_series(1, 50) id", "man")
+    site = _managed_site(managed, short_tmp, "backup", "man")
+    script = site.drd("doctor", "shop", "--grants").out
+    file = short_tmp / "g.sql"
+    file.write_text(script)
+    done = _as(managed, "adm", "-f", str(file))
+    assert done.returncode == 0, done.stderr
+    assert "role backup has no password, but the plan has one" in done.stderr
+    assert 'HINT:  Set the password of the plan in psql: \\password "backup"' in done.stderr
+    assert _as(managed, "adm", "-c", "alter role backup password 'r'").returncode == 0
+
+    again = _as(managed, "adm", "-f", str(file))
+    assert again.returncode == 0, again.stderr
+    assert "role adm cannot see whether role backup has a password" in again.stderr
+    assert "role backup has no password" not in again.stderr
+    findings = site.drd("doctor", "shop", "--json").json["items"]
+    assert [f for f in findings if f["subject"] == "db" and f["severity"] == "error"] == []
+    site.drd("backup", "shop")
+    site.drd("drill", "shop")
+
+
 def test_a_standby_names_its_primary_where_the_script_runs(
     server: PostgresServer, short_tmp: Path
 ) -> None:

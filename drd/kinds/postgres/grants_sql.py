@@ -8,21 +8,43 @@ from __future__ import annotations
 
 ROLE = """\
 DO {tag}
+DECLARE
+  person CONSTANT text := {literal};
 BEGIN
-  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {literal}) THEN
-    CREATE ROLE {role};
+  PERFORM set_config('drd.made', 'false', false);
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = person) THEN
+    CREATE ROLE {role} LOGIN;
+    PERFORM set_config('drd.made', 'true', false);
+  ELSIF NOT (SELECT rolcanlogin FROM pg_roles WHERE rolname = person) THEN
+    PERFORM pg_temp.drd_try(
+      format('ALTER ROLE %I LOGIN', person),
+      format('role %I cannot log in', person),
+      'Log in as a role that may change this one, and run the script again.');
   END IF;
 END {tag};
-ALTER ROLE {role} LOGIN;
 """
 
+# Who cannot read pg_authid cannot see whether a role has a password. A new role has none.
 LOGIN_CHECK = """\
 DO {tag}
+DECLARE
+  person CONSTANT text := {literal};
+  seen CONSTANT boolean := has_table_privilege('pg_authid', 'SELECT');
+  lacking boolean := current_setting('drd.made')::boolean;
 BEGIN
-  IF (SELECT rolpassword IS NULL FROM pg_catalog.pg_authid WHERE rolname = {literal}) THEN
+  IF seen THEN
+    SELECT rolpassword IS NULL INTO lacking FROM pg_authid WHERE rolname = person;
+  END IF;
+  IF lacking THEN
     RAISE WARNING USING
-      MESSAGE = pg_catalog.format('role %I has no password, but the plan has one', {literal}),
+      MESSAGE = format('role %I has no password, but the plan has one', person),
       HINT = 'Set the password of the plan in psql: \\password {hint}';
+  ELSIF NOT seen THEN
+    RAISE WARNING USING
+      MESSAGE = format('role %I cannot see whether role %I has a password; the plan has one',
+                       current_user, person),
+      HINT = 'If drd doctor says that the login is refused, set the password of the plan in psql: '
+        '\\password {hint}';
   END IF;
 END {tag};
 """
