@@ -137,7 +137,8 @@ def test_a_huge_manifest_does_not_fill_the_memory(
         f"#!{sys.executable} -IS\n"
         f"import sys\nline = f'{line}\\n'\n"
         "sys.stdout.write('[target:file]\\n')\n"
-        "for _ in range({size} // len(line)): sys.stdout.write(line)\n"
+        f"for _ in range({size} // len(line)): sys.stdout.write(line)\n"
+        f"open('{tmp_path}/whole', 'w').close()\n"
     )
     program.chmod(0o755)
 
@@ -153,3 +154,4 @@ def test_a_huge_manifest_does_not_fill_the_memory(
         check=False,
     )
     assert done.stdout == f"{said}\n", done.stderr[-2000:]
+    assert (tmp_path / "whole").exists()
