@@ -9,8 +9,9 @@ from typing import Any
 
 from drd.api.values import Document, text_of
 from drd.bootstrap import App
-from drd.errors import ConfigError, UnknownPlan, UsageError
+from drd.errors import ConfigError, NoRestorePoint, UnknownPlan, UsageError
 from drd.flows.restore.kept_copies import noted
+from drd.flows.restore.recovery_request import RecoveryRequest
 from drd.flows.restore.unfinished import stopped_services, unfinished
 from drd.model.down import units_of
 from drd.model.plan import NAME as PLAN_NAME
@@ -31,6 +32,7 @@ from drd.model.run import (
     taken_back,
 )
 from drd.model.run_details import RecoveryDetail
+from drd.model.snapshot import newest_complete
 from drd.model.unfinished import Unfinished
 
 
@@ -113,6 +115,7 @@ def _ended(
         started=_started(app, run, plan),
         stopped=stopped_services(app.catalogue, plan, run) if plan is not None else (),
         not_started=_not_started(app, run, plan),
+        outlived=plan is not None and not plan.made_by and _is_outlived(app, run),
         keeps=any(a.former for a in noted(app.catalogue, run)),
     )
 
@@ -122,6 +125,19 @@ def _started(app: App, run: Run, plan: Plan | None) -> tuple[str, ...]:
     starting = {s.name for s in plan.runbook if s.starts} if plan is not None else set()
     records = app.catalogue.steps.of_run(run.id)
     return tuple(r.name for r in records if r.name in starting and r.state is StepState.SUCCEEDED)
+
+
+def _is_outlived(app: App, run: Run) -> bool:
+    """Return whether the newest complete point has later data than the one that was restored over
+    production, from before the recovery."""
+    began, over = run.started_at, RecoveryRequest.of_run(run).over_production
+    newest = newest_complete(app.catalogue.points.of_plan(run.plan))
+    if newest is None or began is None or not over or run.detail.point is None:
+        return False
+    with suppress(NoRestorePoint, UsageError):
+        restored = app.catalogue.points.get(run.plan, run.detail.point)
+        return restored.data_time < newest.data_time <= began
+    return False
 
 
 def _not_started(app: App, run: Run, plan: Plan | None) -> tuple[str, ...]:

@@ -18,7 +18,8 @@ class Ended:
     """A recovery that has ended. `back`: everything was restored, and no step has failed; `failed`:
     a check has. `started` are the services that steps of its runbook started, `stopped` those that
     they stopped and did not start again; the start of the units `not_started` failed. `keeps`:
-    there are kept copies of what it replaced."""
+    there are kept copies of what it replaced. `outlived`: there is a restore point with later data
+    than the restored one, and none since."""
 
     run: str
     plan: str
@@ -30,6 +31,7 @@ class Ended:
     stopped: tuple[str, ...] = ()
     not_started: tuple[str, ...] = ()
     keeps: bool = False
+    outlived: bool = False
 
 
 def tasks(ended: Ended) -> tuple[Task, ...]:
@@ -58,6 +60,12 @@ def _tasks(ended: Ended) -> Iterator[Task]:
             "people who were erased after the backup"
         )
         yield Task(code="drop", text=text)
+    if part is None and ended.outlived:
+        text = (
+            "back up the restored data: until then, the newest restore point has the data that "
+            "this recovery replaced"
+        )
+        yield Task(code="backup", text=text, command=f"drd backup {ended.plan}")
     if part is None:
         yield _kit(ended)
     if ended.keeps:

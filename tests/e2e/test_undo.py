@@ -317,3 +317,20 @@ def test_a_half_done_undo_says_what_each_place_has(
     with holding(site.base / "shop.db"):
         site.drd("undo", run, "--yes")  # nothing is left to do at the database
     assert now(site) == OLD
+
+
+def test_a_recovery_of_an_older_state_asks_for_a_backup_until_there_is_one(site: Site) -> None:
+    site.drd("backup", "shop")
+    oldest = str(site.points()[-1]["point"])
+
+    def asked() -> list[str]:
+        tasks = site.drd("run", "show", recovery(site), "--json").json["next"]
+        return [task["command"] for task in tasks if task["code"] == "backup"]
+
+    site.drd(*OVER, "--point", oldest)
+    assert now(site) == NEW
+    assert asked() == ["drd backup shop"]
+    site.drd("backup", "shop")
+    assert asked() == []
+    site.drd(*OVER)
+    assert asked() == [], "the newest point is what was restored"

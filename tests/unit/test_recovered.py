@@ -35,6 +35,15 @@ def test_the_application_comes_first_then_statistics_kit_and_kept_copies() -> No
     assert "`components` of /etc/drd/plans/shop.yaml" in str(kit.text)
 
 
+def test_an_older_state_is_backed_up_since_the_newest_point_has_what_was_replaced() -> None:
+    older = replace(ENDED, outlived=True, plan="shop", keeps=True)
+    assert codes(older) == ["application", "analyze", "backup", "kit", "done"]
+    [backup] = [task for task in tasks(older) if task.code == "backup"]
+    assert backup.command == "drd backup shop"
+    one = RecoveryDetail(target=IN_PLACE, part=Part(("orders",), (), "orders_old"))
+    assert "backup" not in codes(replace(older, detail=one))
+
+
 def test_in_place_nothing_has_to_be_pointed_anywhere() -> None:
     here = replace(ENDED, detail=RecoveryDetail(target=IN_PLACE))
     start, kit = tasks(here)
