@@ -47,6 +47,7 @@ from drd.ports import Fetched
 from drd.repositories.adopted.repository import AdoptedRepository
 from tests.repository_support import founded, local_repository
 from tests.servers import PostgresServer
+from tests.user_support import NOBODY, as_root
 
 PASSWORD = "the other tool's own"
 
@@ -617,3 +618,38 @@ def test_a_kit_names_a_repository_that_is_lost_now_and_not_one_that_is_back(
     away.rename(place)
     assert "until this is corrected" not in exported()
     assert [k.lost for k in site.app.catalogue.health.of_plan("shop")] == [None]
+
+
+@as_root
+def test_the_group_of_the_service_can_read_also_what_restic_writes_later(short_tmp: Path) -> None:
+    short_tmp.chmod(0o755)
+    site = Site(short_tmp)
+    try:
+        site.copy()
+        page = (Path(__file__).parents[2] / "docs/adopted.md").read_text()
+        (words,) = [line.strip() for line in page.splitlines() if "chgrp -R drd" in line]
+        words = words.replace("drd", str(NOBODY)).replace("/srv/restic", f"{short_tmp}/theirs")
+        assert _read_by_nobody(site) != 0
+        subprocess.run(["sh", "-c", words], check=True)
+        site.dump(9)
+        site.copy()
+        site.restic("forget", "--keep-last=1", "--prune")
+        assert _read_by_nobody(site) == 0
+    finally:
+        site.close()
+
+
+def _read_by_nobody(site: Site) -> int:
+    env = {"RESTIC_REPOSITORY": f"{site.base}/theirs", "RESTIC_PASSWORD": PASSWORD}
+    words = ["restic", "--no-lock", "--no-cache", "--retry-lock=0", "check", "--read-data"]
+    who = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+    done = subprocess.run(
+        words,
+        env={**os.environ, **env},
+        capture_output=True,
+        timeout=60,
+        check=False,
+        cwd="/",
+        **who,
+    )
+    return done.returncode
