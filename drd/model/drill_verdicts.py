@@ -80,7 +80,7 @@ def _not_loaded(facts: PlanFacts) -> list[Reason]:
         forget = f"drd plan forget {facts.plan}"
         text, command = f"{facts.load_error}; {in_force}", forget
         if not facts.renamed:
-            text += f"{_no_more(facts)}. If the service does not exist any more: {forget}"
+            text = f"{_no_more(facts, in_force)}. If the service does not exist any more: {forget}"
             command = f"drd plan show {facts.plan} --loaded"  # its text, for the file
     elif facts.package_changed:
         text, command = facts.load_error, facts.anew
@@ -99,9 +99,14 @@ def _not_loaded(facts: PlanFacts) -> list[Reason]:
     return [Reason(verdict, text, command, NOT_LOADED, at_least=state)]
 
 
-def _no_more(facts: PlanFacts) -> str:
-    after = " after the next reload" if facts.served else ""
-    return f", but no backup or drill of it starts{after}"
+def _no_more(facts: PlanFacts, in_force: str) -> str:
+    """Return that the file is gone, and what drd still does with the plan."""
+    if not facts.served:
+        return f"{facts.load_error}; {in_force}, but no backup or drill of it starts"
+    return (
+        f"{facts.load_error}. After a reload or restart of the service, no backup or drill of it "
+        f"starts any more; until then {in_force}"
+    )
 
 
 def of_plan(facts: PlanFacts) -> tuple[ScenarioFacts, ...]:

@@ -13,6 +13,7 @@ from drd.model.repositories import DAMAGED, GONE, SILENT
 from drd.model.units import format_duration
 from drd.model.verdicts import (
     STATE_OF_READINESS,
+    UNFINISHED,
     CopyAssessment,
     PlanState,
     Readiness,
@@ -30,7 +31,8 @@ LOOKING_AHEAD = ("not-ready", "repository-unreachable", "repository-unprotected"
 """Kinds of alerts about readiness findings."""
 
 _LOST = ("gone", "emptied", "replaced", "shut")
-_UNREADABLE = (GONE, SILENT, DAMAGED)
+_FIRST = (GONE, SILENT, DAMAGED, UNFINISHED)
+"""Kinds of reasons that a person has to know before `unknown`."""
 
 
 class Judged(NamedTuple):
@@ -58,7 +60,8 @@ def state_of(judged: Judged) -> tuple[PlanState, tuple[Remark, ...]]:
 
 def _rank(remark: Remark) -> tuple[bool, bool, int]:
     """Return how much a person has to know this first. That a plan was never drilled, so that its
-    state is unknown, is less urgent than a repository that cannot be read."""
+    state is unknown, is less urgent than a repository that cannot be read, or a recovery that
+    stopped in the middle."""
     state = remark.state
     return state is PlanState.BREACHED, remark.first and state is not PlanState.OK, state.severity
 
@@ -78,7 +81,7 @@ def _remarks(judged: Judged) -> list[Remark]:
     """Return the reasons, each with its alert; then other alerts, and copies that are behind."""
     if not judged.alerts:  # most plans
         remarks = [
-            Remark(r.state, r.text, r.remedy, first=r.kind in _UNREADABLE) for r in judged.reasons
+            Remark(r.state, r.text, r.remedy, first=r.kind in _FIRST) for r in judged.reasons
         ]
         return remarks + _copies_behind(judged)
     alerts = {alert.kind: alert for alert in judged.alerts}
@@ -88,7 +91,7 @@ def _remarks(judged: Judged) -> list[Remark]:
         alert = by_subject.get((reason.kind, reason.subject)) or alerts.get(reason.kind)
         alert = alert or alerts.get(reason.says_why)
         state = worst_state((reason.state, _of_alert(alert)))
-        first = reason.kind in _UNREADABLE
+        first = reason.kind in _FIRST
         remarks.append(Remark(state, reason.text, reason.remedy, alert, first))
     said = {kind for reason in judged.reasons for kind in (reason.kind, reason.says_why)}
     remarks += [

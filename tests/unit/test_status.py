@@ -17,6 +17,7 @@ import pytest
 from drd.errors import UnknownPlan
 from drd.flows.status.document import nagios, status_json
 from drd.flows.status.overview import StatusDocument, collect, trouble_at_rest
+from drd.model.compliance import assess
 from drd.model.facts import (
     ComponentFacts,
     CopyFacts,
@@ -157,6 +158,12 @@ def test_plan_whose_file_is_gone_says_so(tmp_path: Path) -> None:
         f"the plan's file {facts.file} is gone: put it back; drd still uses the plan that it "
         "loaded at 2026-11-24 00:31 UTC, but no backup or drill of it starts. If the service does "
         "not exist any more: drd plan forget orders-api"
+    )
+    gone = f"the plan's file {facts.file} is gone: put it back"
+    served = assess(facts._replace(load_error=gone, file_gone=True, served=True), NOW)
+    assert served.reasons[0].text.startswith(
+        f"{gone}. After a reload or restart of the service, no backup or drill of it starts any "
+        "more; until then drd still uses the plan that it loaded at"
     )
 
 

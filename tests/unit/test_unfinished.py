@@ -7,7 +7,7 @@ import pytest
 from drd.model.compliance import assess
 from drd.model.facts import UnfinishedFacts
 from drd.model.unfinished import Unfinished
-from drd.model.verdicts import UNFINISHED
+from drd.model.verdicts import UNFINISHED, PlanState
 from tests.status_support import MINUTE, NOW, ago, healthy
 
 RESUME, DONE = ("to finish it", "drd resume a1"), ("to leave it as it is", "drd done a1")
@@ -40,6 +40,13 @@ def test_undo_is_offered_only_where_there_are_kept_copies(
     assert [command for _, command in ways if command in reason.text] == [c for _, c in ways]
     assert ("drd undo" in reason.text) is (ways[1] is not DONE)
     assert ("mixture" in reason.text) is (ways[1] is not DONE)
+
+
+def test_a_plan_that_was_never_drilled_names_the_unfinished_recovery_first() -> None:
+    never = healthy(unfinished=STOPPED, last_drill=None, last_passed_drill=None)
+    plan = assess(never, NOW)
+    assert plan.state is PlanState.UNKNOWN
+    assert "a recovery in place was not finished" in plan.remarks[0].text
 
 
 def test_a_recovery_to_another_place_is_only_resumed() -> None:

@@ -4,44 +4,35 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from uuid import uuid4
 
 from drd import process
 from drd.errors import CatalogueError, DrdError, ExtensionFailed
-from drd.extension_faults import attributed, require_type
 from drd.flows.host import targets
 from drd.flows.host.fence_trial import try_fence
+from drd.flows.host.repository_findings import masked_passwords, repository_findings, tried
 from drd.flows.host.unit_limits import confinement
 from drd.flows.repository import contested
-from drd.flows.repository.adopted import look
-from drd.flows.repository.identity import probe_repository, recognise, same_repository
-from drd.flows.repository.missing import find_missing
-from drd.flows.repository.observed_state import probe
+from drd.flows.repository.identity import recognise
 from drd.flows.restore import known_problems
 from drd.flows.restore.kept_copies import reminders
 from drd.flows.services import Services
 from drd.flows.state.leftovers import leftovers
 from drd.flows.state.run_dirs import component_place, remove_run, sandbox_place
-from drd.flows.upkeep.rekey_history import BY_MASK
-from drd.masking import MASK
 from drd.model.clock import SYNCHRONISE
 from drd.model.custody import WHILE_CONTESTED
 from drd.model.finding import Finding
-from drd.model.finding_codes import IN_REPOSITORY, KEY, PROTECTION, REPOSITORY
-from drd.model.pauses import lists_less
+from drd.model.finding_codes import REPOSITORY
 from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState
 from drd.model.snapshot import newest_complete
-from drd.model.text import called, escaped, in_commands, without_output
+from drd.model.text import escaped, in_commands, without_output
 from drd.model.units import format_duration, format_size
-from drd.ports import Repository
-from drd.registry import KINDS, Extension
+from drd.registry import KINDS
 from drd.secrets import edges, references
-
-Doctored = Callable[[], Iterable[Finding]]
 
 
 def examine(
@@ -52,7 +43,7 @@ def examine(
     probe = run or trial_id()
     try:
         findings = _secrets(services, plan, resolve)
-        findings += _tried("extension", "", lambda: confinement(services, plan, services.work_dir))
+        findings += tried("extension", "", lambda: confinement(services, plan, services.work_dir))
         for name, component in plan.components.items():
             try:
                 kind = services.kinds(component.kind)
@@ -62,7 +53,7 @@ def examine(
             of_source = (
                 []
                 if plan.made_by
-                else _tried(
+                else tried(
                     "source",
                     name,
                     lambda k=kind, c=component: k.source(  # type: ignore[misc]
@@ -72,7 +63,7 @@ def examine(
                 )
             )
             findings += [replace(f, subject=name) if f.code == "source" else f for f in of_source]
-            findings += _tried(
+            findings += tried(
                 "sandbox",
                 name,
                 lambda k=kind, c=component: k.sandbox_findings(  # type: ignore[misc]
@@ -84,13 +75,13 @@ def examine(
             recognise(services, plan)
         for spec in plan.repositories.values():
             repository = services.open_repository(spec)
-            look = lambda r=repository: _repository(services, plan, r)  # noqa: E731
-            findings += _tried(REPOSITORY, spec.name, look)
+            look = lambda r=repository: repository_findings(services, plan, r)  # noqa: E731
+            findings += tried(REPOSITORY, spec.name, look)
         findings = known_problems.with_findings(services, plan, findings)
         if any(ref.source == "command" for ref in references(plan)):
-            findings += _masked(services, plan)
-        findings += _tried("fence", "", lambda: try_fence(services, plan, probe))
-        findings += _tried("room-for-a-drill", "", lambda: _disk(services, plan))
+            findings += masked_passwords(services, plan)
+        findings += tried("fence", "", lambda: try_fence(services, plan, probe))
+        findings += tried("room-for-a-drill", "", lambda: _disk(services, plan))
         findings += targets.findings(plan)
         findings += _last_backup(services, plan)
         findings += _aside(services, plan)
@@ -186,123 +177,6 @@ def _aside(services: Services, plan: Plan) -> list[Finding]:
             )
         )
     return findings
-
-
-def _repository(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
-    name = repository.name
-    findings = repository.doctor()
-    # Its protection, and foreign objects in it, do not show whether it is the expected one.
-    if not any(f.failed and f.code not in (PROTECTION, *IN_REPOSITORY) for f in findings):
-        lost = _tried(REPOSITORY, name, lambda: _identity_findings(services, repository))
-        # For a missing or different repository, the key and its content mean nothing.
-        findings = [f for f in findings if not (lost and f.code in (KEY, *IN_REPOSITORY))] + lost
-        if not lost:
-            find_missing = lambda: _missing(services, plan, repository)  # noqa: E731
-            findings += _tried("repository-snapshots", name, find_missing)
-            findings += _tried(REPOSITORY, name, lambda: _as_a_copy(services, plan, repository))
-    elif any(f.failed and f.code == KEY for f in findings):
-        # It records the state of the repository, and knows whether the password was changed.
-        known = _tried(KEY, name, lambda: _identity_findings(services, repository))
-        findings = [known[0] if known and f.code == KEY else f for f in findings]
-    else:
-        probe(services.catalogue, services.clock, repository)
-    return findings
-
-
-def _as_a_copy(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
-    """Return that a copy is the very repository that it copies, by their ids."""
-    copy_of = plan.repositories[repository.name].copy_of
-    if copy_of is None:
-        return []
-    identity = repository.identity()
-    try:
-        copied = services.open_repository(plan.repositories[copy_of]).identity()
-    except DrdError:
-        return []  # its own findings say so, and a copy is sound without it
-    if identity is None or identity != copied:
-        return []
-    text, remedy = same_repository(repository.name, copy_of, identity)
-    return [Finding("repository-as-a-copy", "error", repository.name, text, remedy)]
-
-
-def _missing(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
-    """Points of which others removed snapshots; no finding if there are none."""
-    if plan.made_by:
-        missing = look(services, plan).missing
-    else:
-        missing = tuple(find_missing(services, plan.name, repository))
-    if not missing:
-        return []
-    if plan.made_by:
-        return [
-            Finding(
-                "repository-snapshots",
-                "error",
-                repository.name,
-                f"{called(plan.made_by)} no longer lists {', '.join(sorted(missing))}, although "
-                "`retention` in the plan says that it keeps them",
-                f"find out what removed them. If that was right: drd points forget "
-                f"{' '.join(sorted(missing))} --reason TEXT",
-            )
-        ]
-    return [
-        Finding(
-            "repository-snapshots",
-            "error",
-            repository.name,
-            f"the repository {lists_less(list(missing))}",
-            "find out who removed the snapshots. If the snapshots are lost: `drd points forget "
-            f"{' '.join(list(missing)[:5])} --repository {repository.name} --reason TEXT`",
-        )
-    ]
-
-
-def _masked(services: Services, plan: Plan) -> list[Finding]:
-    """An older drd used `***` as a password when it read a secret's command twice, and made
-    repositories with it."""
-    findings = []
-    for spec in plan.repositories.values():
-        try:
-            opens = services.open_repository(replace(spec, password=BY_MASK)).opens()
-        except DrdError:
-            continue  # it cannot be reached, or is missing: another finding says so
-        hint = (
-            f"drd repository rekey {plan.name} --repository {spec.name}\ngives the repository the "
-            f"plan's own password ({spec.password.describe()}), removes the password {MASK}, and "
-            "prints how to make a new repository: whoever could read this one still can."
-        )
-        detail = f"does not open with {MASK}, which an older drd may have used as a password"
-        if opens:
-            detail = f"opens with the password {MASK}: anyone who can access {spec.url} can read it"
-        findings.append(
-            Finding(
-                "repository-masked-password",
-                "error" if opens else "ok",
-                spec.name,
-                detail,
-                hint if opens else "",
-            )
-        )
-    return findings
-
-
-def _identity_findings(services: Services, repository: Repository) -> list[Finding]:
-    """No finding if it is the expected one: `doctor` of the repository reported that."""
-    probe_repository(services, repository)
-    return []
-
-
-def _tried(
-    code: str, subject: str, attempt: Doctored, package: Extension | None = None
-) -> list[Finding]:
-    try:
-        with attributed(subject, package):
-            return [
-                require_type(found, Finding, f"each finding of {code} {subject}", package)
-                for found in attempt()
-            ]
-    except DrdError as error:
-        return [Finding(code, "error", subject, error.message, error.hint)]
 
 
 def _secrets(services: Services, plan: Plan, resolve: Callable[[SecretRef], str]) -> list[Finding]:

@@ -1,0 +1,164 @@
+"""Try the repositories of a plan, and report what a person has to know about each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from drd.errors import DrdError
+from drd.extension_faults import attributed, require_type
+from drd.flows.repository import listings
+from drd.flows.repository.adopted import look
+from drd.flows.repository.identity import probe_repository, same_repository
+from drd.flows.repository.missing import find_missing
+from drd.flows.repository.observed_state import probe
+from drd.flows.services import Services
+from drd.flows.upkeep.rekey_history import BY_MASK
+from drd.masking import MASK
+from drd.model.finding import Finding
+from drd.model.finding_codes import IN_REPOSITORY, KEY, PROTECTION, REPOSITORY
+from drd.model.pauses import lists_less
+from drd.model.plan import Plan
+from drd.model.text import called, counted
+from drd.ports import Repository
+from drd.registry import Extension
+
+Doctored = Callable[[], Iterable[Finding]]
+
+
+def tried(
+    code: str, subject: str, attempt: Doctored, package: Extension | None = None
+) -> list[Finding]:
+    try:
+        with attributed(subject, package):
+            return [
+                require_type(found, Finding, f"each finding of {code} {subject}", package)
+                for found in attempt()
+            ]
+    except DrdError as error:
+        return [Finding(code, "error", subject, error.message, error.hint)]
+
+
+def repository_findings(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
+    name = repository.name
+    findings = repository.doctor()
+    # Its protection, and foreign objects in it, do not show whether it is the expected one.
+    if not any(f.failed and f.code not in (PROTECTION, *IN_REPOSITORY) for f in findings):
+        lost = tried(REPOSITORY, name, lambda: _identity_findings(services, repository))
+        # For a missing or different repository, the key and its content mean nothing.
+        findings = [f for f in findings if not (lost and f.code in (KEY, *IN_REPOSITORY))] + lost
+        if not lost:
+            find_missing = lambda: _missing(services, plan, repository)  # noqa: E731
+            findings += tried("repository-snapshots", name, find_missing)
+            find_unknown = lambda: _unknown(services, plan, repository)  # noqa: E731
+            findings += tried("repository-snapshots", name, find_unknown)
+            findings += tried(REPOSITORY, name, lambda: _as_a_copy(services, plan, repository))
+    elif any(f.failed and f.code == KEY for f in findings):
+        # It records the state of the repository, and knows whether the password was changed.
+        known = tried(KEY, name, lambda: _identity_findings(services, repository))
+        findings = [known[0] if known and f.code == KEY else f for f in findings]
+    else:
+        probe(services.catalogue, services.clock, repository)
+    return findings
+
+
+def _as_a_copy(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
+    """Return that a copy is the very repository that it copies, by their ids."""
+    copy_of = plan.repositories[repository.name].copy_of
+    if copy_of is None:
+        return []
+    identity = repository.identity()
+    try:
+        copied = services.open_repository(plan.repositories[copy_of]).identity()
+    except DrdError:
+        return []  # its own findings say so, and a copy is sound without it
+    if identity is None or identity != copied:
+        return []
+    text, remedy = same_repository(repository.name, copy_of, identity)
+    return [Finding("repository-as-a-copy", "error", repository.name, text, remedy)]
+
+
+def _unknown(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
+    """Return that the catalogue knows none of the points that the repository contains: it is a new
+    one, in the place of one that was lost."""
+    if plan.made_by or services.catalogue.points.of_plan(plan.name):
+        return []
+    listing = listings.listed(repository, plan.name)
+    runs = listings.by_run(listings.of_plan(listing, plan.name)).values()
+    count = sum(listings.manifest(snapshots) is not None for snapshots in runs)
+    if not count:
+        return []
+    text = (
+        f"the repository contains {counted(count, 'restore point')} of the plan, and drd's "
+        "catalogue knows none: if the catalogue was lost, make it again from the repository"
+    )
+    return [
+        Finding("repository-snapshots", "warning", repository.name, text, "drd catalogue rebuild")
+    ]
+
+
+def _missing(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
+    """Points of which others removed snapshots; no finding if there are none."""
+    if plan.made_by:
+        missing = look(services, plan).missing
+    else:
+        missing = tuple(find_missing(services, plan.name, repository))
+    if not missing:
+        return []
+    if plan.made_by:
+        return [
+            Finding(
+                "repository-snapshots",
+                "error",
+                repository.name,
+                f"{called(plan.made_by)} no longer lists {', '.join(sorted(missing))}, although "
+                "`retention` in the plan says that it keeps them",
+                f"find out what removed them. If that was right: drd points forget "
+                f"{' '.join(sorted(missing))} --reason TEXT",
+            )
+        ]
+    return [
+        Finding(
+            "repository-snapshots",
+            "error",
+            repository.name,
+            f"the repository {lists_less(list(missing))}",
+            "find out who removed the snapshots. If the snapshots are lost: `drd points forget "
+            f"{' '.join(list(missing)[:5])} --repository {repository.name} --reason TEXT`",
+        )
+    ]
+
+
+def masked_passwords(services: Services, plan: Plan) -> list[Finding]:
+    """An older drd used `***` as a password when it read a secret's command twice, and made
+    repositories with it."""
+    findings = []
+    for spec in plan.repositories.values():
+        try:
+            opens = services.open_repository(replace(spec, password=BY_MASK)).opens()
+        except DrdError:
+            continue  # it cannot be reached, or is missing: another finding says so
+        hint = (
+            f"drd repository rekey {plan.name} --repository {spec.name}\ngives the repository the "
+            f"plan's own password ({spec.password.describe()}), removes the password {MASK}, and "
+            "prints how to make a new repository: whoever could read this one still can."
+        )
+        detail = f"does not open with {MASK}, which an older drd may have used as a password"
+        if opens:
+            detail = f"opens with the password {MASK}: anyone who can access {spec.url} can read it"
+        findings.append(
+            Finding(
+                "repository-masked-password",
+                "error" if opens else "ok",
+                spec.name,
+                detail,
+                hint if opens else "",
+            )
+        )
+    return findings
+
+
+def _identity_findings(services: Services, repository: Repository) -> list[Finding]:
+    """No finding if it is the expected one: `doctor` of the repository reported that."""
+    probe_repository(services, repository)
+    return []
