@@ -25,11 +25,14 @@ from drd.process import command
 from drd.process.private import is_in_root_place
 from drd.repositories.restic import runner
 
+_RARELY = (50_000, 20, 20)
+"""As drd itself collects."""
 GO = {"GOMAXPROCS": "1", "GOGC": "400"}
 
 
 def install() -> None:
     """In this process, and for what it starts, from now on."""
+    gc.set_threshold(*_RARELY)  # the tests are imported next
     os.environ.update(GO)
     command._PASSED_ON = (*command._PASSED_ON, *GO)
     botocore.session.create_loader = functools.cache(botocore.session.create_loader)
@@ -69,4 +72,3 @@ def _mark(program: str) -> tuple[int, ...]:
 def collect_late() -> None:
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)  # as drd itself does

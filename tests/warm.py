@@ -287,7 +287,7 @@ def _begun(
 ) -> _Server:
     directory = tempfile.mkdtemp(prefix="warm-", dir=os.environ.get("DRD_TEST_RUN"))
     address = f"{directory}/socket"
-    words = [sys.executable, "-m", "tests.warm", address, "." * warm_process.ROOM]
+    words = [sys.executable, "-c", _SERVE, address, "." * warm_process.ROOM]
     env = {n: v for n, v in os.environ.items() if not n.startswith(_AT_START)}
     env |= {n: v for n, v in like.items() if n.startswith(_AT_START)}
     env["DRD_TEST_ROOM"] = "." * warm_process.ROOM
@@ -300,6 +300,8 @@ def _begun(
 # --- the server ---------------------------------------------------------------------------------
 
 
+_SERVE = "import gc, sys; gc.disable(); from tests import warm; warm.serve(sys.argv[1])"
+"""A collection while it imports would find nothing."""
 _LATE = (
     *("boto3.s3.inject", "psycopg", "restic", "structlog", "structlog.stdlib"),
     *("encodings.ascii", "encodings.idna", "encodings.utf_8_sig"),
@@ -317,7 +319,8 @@ def import_all() -> None:
         import_module(late)
 
 
-def _serve(address: str) -> None:
+def serve(address: str) -> None:
+    sys.path[0] = _ROOT  # not where a command is
     # Its environment may name what belongs to a test, and it is no process of that test.
     around = dict(os.environ)
     os.environ.clear()
@@ -335,6 +338,7 @@ def _serve(address: str) -> None:
     warm_rehearsal.rehearse()
     gc.collect()
     gc.freeze()  # a fork copies each page that a collection writes to
+    gc.enable()
     with socket.socket(socket.AF_UNIX) as listening, selectors.DefaultSelector() as waiting:
         listening.bind(address)
         listening.listen(16)
@@ -404,7 +408,3 @@ def _become(connection: socket.socket, request: list[Any], fds: list[int]) -> No
         warm_process.be(*user)
     warm_process.become(argv, env, cwd, fds, connection)
     os._exit(warm_process.carried_out(words, dies_at))
-
-
-if __name__ == "__main__":
-    _serve(sys.argv[1])
