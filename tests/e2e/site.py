@@ -173,8 +173,14 @@ class Site:
         if settled:
             working = [p.name for p in (self.base / "work").iterdir() if p.name != "templates"]
             assert not working, f"left in the work directory: {working}"
-            open_runs = [r for r in self.runs() if r["state"] == "running"]
+            open_runs = self._running()
             assert not open_runs, open_runs
+
+    def _running(self) -> list[Any]:
+        """The runs that are open, without a command of drd where the catalogue is a file."""
+        if (self.base / "state/drd.db").exists():
+            return self.catalogue("select id, plan, kind from runs where state = 'running'")
+        return [r for r in self.runs() if r["state"] == "running"]
 
     def _own_processes(self) -> dict[int, str]:
         """Without the servers that the test itself started for its sources."""
