@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from drd import process
-from drd.catalogue import runs
+from drd.catalogue import jobs, runs
 from drd.catalogue.engine import Database, SqlStore
 from drd.catalogue.records import SqlRecords, plan_of_row
 from drd.catalogue.tables import decisions
@@ -38,6 +38,8 @@ class SqlDecisionStore(SqlStore):
             connection.execute(decisions.insert().values(**values))
             if not decision.step:
                 runs.touch(connection, run)
+                if decision.action == "done":
+                    jobs.given_up(connection, run)
             query = select(run_table.c.plan).where(run_table.c.id == run)
             plan = plan_of_row(connection.execute(query).scalar() or "")
             self._records.add(connection, record_drafts.of_decision(plan, run, decision, actor))

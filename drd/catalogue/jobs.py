@@ -71,6 +71,13 @@ def ended(connection: Connection, run: Run) -> None:
     _set(connection, run, **values)
 
 
+def given_up(connection: Connection, run: str) -> None:
+    """Record that a person is done with the run: its failure is no problem any more."""
+    mine = update(jobs).where(jobs.c.last_run == run, jobs.c.kind == str(RunKind.RECOVERY))
+    values = {"tries": 0, "permanent": False, "changed": _next_change(connection)}
+    connection.execute(mine.values(**values))
+
+
 def moved(connection: Connection, plan: str, repository: str) -> None:
     """Forget what runs found in a repository that the plan has at another place now: nothing of it
     is true there, and the next ones are due as the first ones were."""

@@ -30,7 +30,7 @@ from drd.model.plan import (
     SecretRef,
     VerificationPolicy,
 )
-from drd.model.run import RunKind, RunState
+from drd.model.run import Decision, RunKind, RunState
 from drd.model.run_details import ReadinessDetail
 from drd.model.schedule import Schedule, schedule_of
 from drd.model.snapshot import ComponentSnapshot
@@ -231,6 +231,21 @@ def test_copies_and_work_that_never_happened_fire(bench: Bench) -> None:
     kinds = [(a.kind, a.subject) for a in bench.catalogue.alerts.open()]
     assert ("verification-overdue", "primary") in kinds
     assert ("verification-overdue", "offsite") in kinds
+
+
+def test_a_failed_recovery_that_a_person_ended_is_no_problem_any_more(bench: Bench) -> None:
+    bench.load()
+    bench.healthy(0)
+    for minute in (2, 3):
+        owned = bench.catalogue.runs.begin(
+            plan(), RunKind.RECOVERY, trigger="manual", at=at(minute)
+        )
+        bench.catalogue.runs.finish(owned, RunState.FAILED, at=at(minute + 0.5), error="no room")
+    assert bench.told(4) == ["fired recovery-failing"]
+    done = Decision("", "done", "anna", "", 0, at(5))
+    bench.catalogue.decisions.add(owned.run.id, done)
+    bench.healthy(5)
+    assert "resolved recovery-failing" in bench.told(6) + bench.told(12)
 
 
 def test_what_a_readiness_run_found_stays_until_another_one_did_not(bench: Bench) -> None:
