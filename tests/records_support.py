@@ -31,9 +31,10 @@ class Chain:
         if signer is not None:
             self.new_key(signer)
 
-    def add(self, draft: Draft, signer: Signer | None = None) -> Entry:
+    def add(self, draft: Draft, signer: Signer | None = None, *, beyond: int = 0) -> Entry:
         last = self.entries[-1] if self.entries else None
         seq, previous = (last.seq + 1, last.hash) if last else (1, FIRST)
+        seq = max(seq, beyond + 1)
         body = Body.of(draft.body, f"{seq:032x}")
         header = header_of(draft, body, seq=seq, previous=previous)
         entry = signed(Entry(header, header.hash, body=body), signer or self.signer)

@@ -73,6 +73,18 @@ def report_document(report: ChainReport, vouched: Vouched | None) -> Document:
             {"key": k.id, "public": k.public, "since": k.since, "attested": k.attested}
             for k in report.keys
         ],
+        "continuations": [
+            {
+                "entry": c.entry,
+                "at": moment(c.at),
+                "after": c.after,
+                "common": c.common,
+                "chain": c.chain,
+                "last_known": c.seq,
+                "hash": c.hash,
+            }
+            for c in report.continuations
+        ],
         "unsigned": list(report.unsigned),
         "redacted": list(report.redacted),
         "withheld": list(report.withheld),

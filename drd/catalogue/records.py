@@ -17,7 +17,7 @@ from drd.catalogue.tables import records as table
 from drd.errors import UsageError
 from drd.model import record_drafts
 from drd.model.actor import Actor
-from drd.model.records import FIRST, KEY, REDACTION, Body, Draft, Entry, Header, header_of
+from drd.model.records import FIRST, KEY, NEEDED, Body, Draft, Entry, Header, header_of
 from drd.model.run import Run
 from drd.process import rights
 
@@ -104,7 +104,7 @@ class SqlRecords(SqlStore):
     def redact(self, seq: int, *, reason: str, at: datetime, actor: Actor) -> Entry:
         with self._database.write() as connection:
             entry = _get(connection, seq)
-            if entry.header.kind in (KEY, REDACTION):
+            if entry.header.kind in NEEDED:
                 raise UsageError(
                     f"entry {seq} of the records cannot be redacted: it is of kind "
                     f"{entry.header.kind}, which the check of the chain needs",
@@ -124,6 +124,14 @@ class SqlRecords(SqlStore):
                 connection.exec_driver_sql("PRAGMA secure_delete = ON").close()
             connection.execute(delete(bodies).where(bodies.c.seq == seq))
             return made
+
+    def go_on(self, draft: Draft, *, beyond: int) -> Entry:
+        with self._database.write() as connection:
+            current = _current_key(connection)
+            signer = self._find_signer(current)
+            if signer is None or signer.public.id != current:
+                raise _unsigned("continuation")
+            return self._insert(connection, draft, signer, beyond=beyond)
 
     def current_key(self) -> str:
         with self._database.read() as connection:
@@ -163,12 +171,15 @@ class SqlRecords(SqlStore):
         self._measured.discard((run, token))
         return known
 
-    def _insert(self, connection: Connection, draft: Draft, signer: Signer | None) -> Entry:
+    def _insert(
+        self, connection: Connection, draft: Draft, signer: Signer | None, *, beyond: int = 0
+    ) -> Entry:
         last = connection.execute(_NEWEST).one_or_none()
         body = Body.of(draft.body, secrets.token_hex(_SALT_BYTES))
         # After the bodies of entries that somebody removed, too: a run must be able to end, and
         # the gap shows what was done.
-        seq = max(last.seq if last is not None else 0, connection.scalar(_LAST_BODY) or 0) + 1
+        newest = last.seq if last is not None else 0
+        seq = max(newest, connection.scalar(_LAST_BODY) or 0, beyond) + 1
         previous = last.hash if last is not None else FIRST
         header = header_of(draft, body, seq=seq, previous=previous)
         message = header.message()

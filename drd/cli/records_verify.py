@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from drd.api.record_documents import anchor_document, numbers, report_document
+from drd.api.record_documents import anchor_document, entry_document, numbers, report_document
 from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.session import loaded_plans, require_owner, session, without_host
 from drd.errors import SecretUnavailable, UsageError
-from drd.flows.records import anchors
+from drd.flows.records import anchors, continuing
 from drd.flows.records.export import check_export, read_export
 from drd.flows.records.key import RecordKey
 from drd.flows.records.noted import NOTED
@@ -89,6 +89,22 @@ def anchor(args: argparse.Namespace) -> int:
     return 1 if any(result.error for result in results) else 0
 
 
+def go_on(args: argparse.Namespace) -> int:
+    with session(args, acts=False, records=True) as app:
+        require_owner(app, "records continue")
+        wanted = anchors.places(_plans(app))
+        made = continuing.go_on(
+            app.catalogue, wanted, app.open_repository, reason=args.reason, at=app.clock.now()
+        )
+    if args.json:
+        output.print_json({"records": [entry_document(entry) for entry in made]})
+    elif not args.quiet:
+        for entry in made:
+            output.say(f"entry {entry.seq} says what is lost: drd records show {entry.seq}")
+        output.say("store it away from this host: drd records anchor")
+    return 0
+
+
 def _result_document(result: anchors.Result) -> dict[str, Any]:
     return {
         "place": result.place.name,
@@ -157,6 +173,12 @@ def _print_keys(report: ChainReport) -> None:
     for key in report.keys:
         how = "" if key.attested else "; the former key was lost, so no other key confirms this one"
         output.say(f"  signed since entry {key.since} by key {key.id}{how}")
+    for one in report.continuations:
+        if one.chain == report.chain:
+            lost = f": entries after {one.common} that others knew are lost, up to entry {one.seq}"
+        else:
+            lost = f": the chain before it, up to entry {one.seq}, is lost"
+        output.say(f"  entry {one.entry} goes on after a loss{lost}")
     if report.last is not None and not report.keys:
         output.say("  nothing is signed: make a key with drd records init")
     elif report.unsigned:

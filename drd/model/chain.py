@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from drd.model.records import FIRST, KEY, REDACTION, Entry
+from drd.model.records import CONTINUED, FIRST, KEY, NEEDED, REDACTION, Entry
 
 Accepts = Callable[[str, bytes, str], bool]
 """Whether a public key (base64) accepts a message with a signature (base64)."""
@@ -42,6 +42,38 @@ class KnownKey:
     attested: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """A signed record by which an installation goes on that came back from a copy, or whose chain
+    was lost: `entry` follows entry `after`, and the anchor of entry `seq` of the chain `chain` is
+    the last one that was found. Up to entry `common` both agree. What lies between is lost."""
+
+    entry: int
+    at: datetime
+    after: int
+    common: int
+    chain: str
+    seq: int
+    hash: str
+
+    def explains(self, chain: str, seq: int) -> bool:
+        """Return whether an anchor of this entry is one of those that this record is about."""
+        return chain == self.chain and self.common < seq <= self.seq
+
+
+def continuation(entry: Entry) -> Continuation | None:
+    """Read the body of such a record; None for anything else."""
+    values = _values(entry)
+    try:
+        numbers = [int(values[name]) for name in ("after", "common", "seq")]
+        texts = [str(values[name]) for name in ("chain", "hash")]
+    except (KeyError, ValueError, TypeError):
+        return None
+    after, common, seq = numbers
+    chain, digest = texts
+    return Continuation(entry.seq, entry.header.at, after, common, chain, seq, digest)
+
+
 @dataclass(slots=True)
 class ChainReport:
     """What a check found. `unsigned` are the numbers of the entries without a signature, `redacted`
@@ -54,6 +86,7 @@ class ChainReport:
     chain: str = ""
     faults: list[Fault] = field(default_factory=list)
     keys: list[KnownKey] = field(default_factory=list)
+    continuations: list[Continuation] = field(default_factory=list)
     unsigned: list[int] = field(default_factory=list)
     redacted: list[int] = field(default_factory=list)
     withheld: list[int] = field(default_factory=list)
@@ -88,12 +121,15 @@ class ChainCheck:
 
     def add(self, entry: Entry) -> None:
         report, last = self.report, self.report.last
-        self._place(entry, last)
+        goes_on = continuation(entry) if entry.header.kind == CONTINUED else None
+        self._place(entry, last, goes_on)
         computed = entry.header.hash
         if computed != entry.hash:
             self._fault(entry, "changed", "its content does not have the recorded hash")
         self._body(entry)
         self._signature(entry)
+        if goes_on is not None and entry.signature:
+            report.continuations.append(goes_on)
         if last is None:
             report.chain, report.first_at = computed, entry.header.at
         if entry.seq in self._wanted:
@@ -101,11 +137,12 @@ class ChainCheck:
         report.entries += 1
         report.last = entry
 
-    def _place(self, entry: Entry, last: Entry | None) -> None:
+    def _place(self, entry: Entry, last: Entry | None, goes_on: Continuation | None) -> None:
         after = last.seq if last is not None else 0
+        told = goes_on is not None and (goes_on.after, goes_on.seq) == (after, entry.seq - 1)
         if entry.seq <= after:
             self._fault(entry, "order", f"it stands after entry {after}")
-        elif entry.seq > after + 1:
+        elif entry.seq > after + 1 and not (told and entry.signature):
             gone = f"{after + 1}" if entry.seq == after + 2 else f"{after + 1} to {entry.seq - 1}"
             self._fault(entry, "missing", f"entry {gone} before it is missing")
         previous = last.hash if last is not None else FIRST
@@ -166,8 +203,8 @@ class ChainCheck:
 
 
 def _values(entry: Entry) -> dict[str, Any]:
-    """The body of a key or a redaction."""
-    if entry.header.kind not in (KEY, REDACTION) or entry.body is None:
+    """The body of an entry that the check needs."""
+    if entry.header.kind not in NEEDED or entry.body is None:
         return {}
     try:
         values = json.loads(entry.body.text)

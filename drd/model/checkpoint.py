@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from drd.model.chain import Accepts, ChainReport, Fault
+from drd.model.chain import Accepts, ChainReport, Continuation, Fault
 from drd.model.records import canonical, moment
 from drd.model.units import format_time, from_rfc3339
 
@@ -124,12 +124,15 @@ class Anchor:
 @dataclass(slots=True)
 class Vouched:
     """What anchors say of a chain. `confirmed` agree with it, oldest first. `strangers` are of
-    other chains or keys, without a fault. `unreached` are the places that could not be read, with
-    the reason."""
+    other chains or keys, without a fault; `explained` contradict it, and a signed record says why;
+    the others that contradict it (`contradicting`) are faults. `unreached` are the places that
+    could not be read, with the reason."""
 
     confirmed: list[Anchor] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     strangers: list[Anchor] = field(default_factory=list)
+    explained: list[Anchor] = field(default_factory=list)
+    contradicting: list[Anchor] = field(default_factory=list)
     unreached: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -156,15 +159,24 @@ def judge(
     public = {(key.id, key.public) for key in report.keys}
     for anchor in sorted(anchors, key=lambda a: (a.checkpoint.seq, a.checkpoint.at)):
         point = anchor.checkpoint
+        if is_explained(point, report.continuations):
+            vouched.explained.append(anchor)
+            continue
         signed = anchor.trusted or accepts(point.public, point.message(), point.signature)
         known = anchor.trusted or (point.key, point.public) in public
         if point.chain == report.chain and signed and known:
             _compare(vouched, report, hashes, anchor)
         elif signed and (point.state == state or anchor.trusted):
             vouched.faults.append(Fault(point.seq, "replaced", _replaced(anchor)))
+            vouched.contradicting.append(anchor)
         else:
             vouched.strangers.append(anchor)
     return vouched
+
+
+def is_explained(point: Checkpoint, continuations: Iterable[Continuation]) -> bool:
+    """Return whether a signed record of the chain says that this entry is of another copy of it."""
+    return any(one.explains(point.chain, point.seq) for one in continuations)
 
 
 def _compare(
@@ -176,9 +188,11 @@ def _compare(
     if point.seq > last:
         text = f"the chain ends with entry {last}, but {known} knows entry {point.seq}"
         vouched.faults.append(Fault(point.seq, "truncated", text))
+        vouched.contradicting.append(anchor)
     elif hashes.get(point.seq) != point.hash:
         text = f"{known} knows another entry {point.seq}: the chain was rewritten, or two hosts "
         vouched.faults.append(Fault(point.seq, "rewritten", f"{text}continued it"))
+        vouched.contradicting.append(anchor)
     else:
         vouched.confirmed.append(anchor)
 

@@ -3,13 +3,13 @@ that it describes do not matter."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from drd.model.actor import Actor
 from drd.model.holds import GivenUp, Hold
-from drd.model.records import KEY, REDACTION, Draft
+from drd.model.records import CONTINUED, KEY, REDACTION, Draft
 from drd.model.run import Decision, Evidence, Run, RunKind, RunState
 
 _ALWAYS = frozenset(
@@ -139,6 +139,14 @@ def of_key(
     """
     body = {"key": key, "public": public, "former": former, "lost": lost, "actor": actor}
     return Draft(KEY, f"key:{key}", body, at, actor)
+
+
+def of_continuation(
+    found: Mapping[str, Any], *, after: int, common: int, reason: str, at: datetime, actor: Actor
+) -> Draft:
+    """Return the record of an installation that goes on after an anchor which it does not know."""
+    body = {**found, "after": after, "common": common, "reason": reason, "actor": actor}
+    return Draft(CONTINUED, f"entry:{after}", body, at, actor)
 
 
 def of_redaction(seq: int, digest: str, reason: str, at: datetime, actor: Actor) -> Draft:

@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from drd.model.malformed import Malformed
-from drd.model.records import FORMAT, Body, Entry, Header
+from drd.model.records import FORMAT, NEEDED, Body, Entry, Header
 from drd.model.units import from_rfc3339
 
 FIRST_LINE = "drd records 1"
@@ -38,7 +38,7 @@ def lines_of(entries: Iterable[Entry], *, shows: frozenset[int] | None = None) -
     for entry in entries:
         yield f"header {entry.header.message().decode()}"
         yield f"signature {entry.key or '-'} {entry.signature or '-'}"
-        needed = entry.header.kind in ("key", "redaction")
+        needed = entry.header.kind in NEEDED
         if entry.body is None:
             yield "body - redacted"
         elif shows is None or needed or entry.seq in shows:

@@ -26,6 +26,9 @@ FIRST = ""
 
 KEY = "key"
 REDACTION = "redaction"
+CONTINUED = "continued"
+NEEDED = frozenset({KEY, REDACTION, CONTINUED})
+"""Kinds whose bodies a check needs: they are in each export, and are never redacted."""
 
 _LARGEST_INTEGER = 2**53 - 1
 

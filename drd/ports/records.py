@@ -41,6 +41,10 @@ class RecordStore(Protocol):
         """Remove the body of an entry, and record who did and why. Raises UsageError if there is no
         such body, or if the record of it cannot be signed."""
 
+    def go_on(self, draft: Draft, *, beyond: int) -> Entry:
+        """Add an entry whose number is higher than `beyond`, up to which another copy of the chain
+        has entries. Raises UsageError if it cannot be signed."""
+
     def current_key(self) -> str:
         """The id of the key that signs now; empty without one."""
 

@@ -447,3 +447,58 @@ def test_the_daemon_stores_an_anchor_by_itself(site: Site) -> None:
         until(lambda: running.events("records.anchored"), "the anchor", running)
     assert running.events("records.anchored")[0]["exit"] == 0
     assert site.drd("records", "verify", "--json").json["vouched_by"]["entry"] >= 4
+
+
+# --- after a loss -------------------------------------------------------------------------------
+
+GO_ON = ("records", "continue", "--reason", "restored after the loss of db1")
+
+
+def test_an_installation_that_comes_back_from_a_copy_goes_on(site: Site) -> None:
+    worked(site)
+    site.drd("records", "anchor")
+    copy = catalogue_as_it_is(site)
+    for number in range(3):
+        hold_again(site, f"of before the loss {number}")
+    site.drd("records", "anchor")
+    put_back(site, copy)
+    hold_again(site, "of after the loss")
+    assert faults(site) == [(7, "truncated")]
+
+    [made] = site.drd(*GO_ON, "--json").json["records"]
+    body = made["body"]
+    assert (made["kind"], made["entry"]) == ("continued", 8)
+    assert (body["after"], body["seq"]) == (5, 7)
+    assert body["reason"] == "restored after the loss of db1"
+    told = site.drd("records", "verify", code=None).out
+    assert "goes on after a loss" in told
+    assert "up to entry 7" in told
+    assert faults(site, code=5) == []
+
+    hold_again(site, "afterwards")
+    site.drd("records", "anchor")
+    assert site.drd("records", "verify", "--json").json["vouched_by"]["entry"] == 9
+    assert "there is no gap" in site.drd(*GO_ON, code=2).err
+    assert "a copy was put back" in script(fresh_export(site))
+    site.drd("records", "verify", str(site.base / "given"), code=5)
+
+
+def test_records_that_were_lost_are_named_by_the_new_chain(site: Site) -> None:
+    anchored(site)
+    for name in ("drd.db", "drd.db-wal", "drd.db-shm"):
+        (site.base / "state" / name).unlink(missing_ok=True)
+    site.drd("catalogue", "rebuild", "shop")
+    site.drd("records", "init")
+    assert faults(site) == [(4, "replaced")]
+    [made] = site.drd(*GO_ON, "--json").json["records"]
+    assert (made["body"]["seq"], made["body"]["common"]) == (4, 0)
+    site.drd("records", "anchor")
+    told = site.drd("records", "verify").out
+    assert "the chain before it, up to entry 4, is lost" in told
+
+
+def test_records_that_somebody_changed_are_no_copy(site: Site) -> None:
+    anchored(site)
+    attacked(site, "update records set subject = 'other' where seq = 3")
+    told = site.drd(*GO_ON, code=2).err
+    assert "the records themselves were changed, at entry 3" in told

@@ -15,8 +15,9 @@ from drd.daemon.anchoring import AGAIN, AT_LEAST, EVERY, is_due
 from drd.flows.records.signatures import accepts
 from drd.model.chain import ChainCheck
 from drd.model.checkpoint import Anchor, Checkpoint, Vouched, judge, read_tag, to_take_back
+from drd.model.record_drafts import of_continuation
 from drd.signing import Signer
-from tests.records_support import BEGUN, Chain, key
+from tests.records_support import ANNA, BEGUN, Chain, judged, key, signed
 
 HERE, ELSEWHERE = "a" * 16, "b" * 16
 
@@ -238,3 +239,60 @@ def test_what_failed_is_tried_again_sooner() -> None:
 
 def test_a_clock_that_was_set_back_stops_no_anchor() -> None:
     assert is_due(noted(), 5, BEGUN - timedelta(days=1))
+
+
+# --- after a loss -----------------------------------------------------------------------------
+
+
+def gone_on(chain: Chain, lost: Checkpoint, *, after: int, common: int) -> Chain:
+    """A copy of the chain up to entry `after`, that goes on beyond what an anchor knows."""
+    copy = Chain()
+    copy.entries, copy.signer = chain.entries[:after], chain.signer
+    draft = of_continuation(
+        lost.to_json(), after=after, common=common, reason="disk lost", at=BEGUN, actor=ANNA
+    )
+    copy.add(draft, beyond=lost.seq)
+    copy.note()
+    return copy
+
+
+def test_a_chain_that_goes_on_after_a_loss_names_the_gap(chain: Chain) -> None:
+    lost = point(chain, 5)
+    copy = gone_on(chain, lost, after=3, common=2)
+    assert [e.seq for e in copy.entries] == [1, 2, 3, 6, 7]
+    vouched = compared(copy, point(chain, 2), point(chain, 4), lost, point(copy, 7))
+    assert vouched.faults == []
+    assert [a.checkpoint.seq for a in vouched.explained] == [4, 5]
+    report = judged(copy.entries)
+    assert report.faults == []
+    [told] = report.continuations
+    assert (told.entry, told.after, told.common, told.seq) == (6, 3, 2, 5)
+
+
+def test_the_original_that_lives_on_is_still_found(chain: Chain) -> None:
+    copy = gone_on(chain, point(chain, 4), after=3, common=2)
+    assert codes(compared(copy, point(chain, 5))) == [(5, "rewritten")]
+
+
+def test_a_gap_without_a_signature_is_a_fault(chain: Chain) -> None:
+    copy = gone_on(chain, point(chain, 5), after=3, common=2)
+    unsigned = [*copy.entries[:3], signed(copy.entries[3], None), *copy.entries[4:]]
+    assert {(f.seq, f.code) for f in judged(unsigned).faults} == {(6, "missing")}
+
+
+def test_a_gap_of_another_size_is_a_fault(chain: Chain) -> None:
+    copy = gone_on(chain, point(chain, 5), after=3, common=2)
+    fewer = [*copy.entries[:2], *copy.entries[3:]]
+    assert (6, "missing") in {(f.seq, f.code) for f in judged(fewer).faults}
+
+
+def test_a_chain_that_was_lost_is_named_by_the_one_that_was_begun(chain: Chain) -> None:
+    new = Chain(key())
+    new.add(
+        of_continuation(
+            point(chain, 4).to_json(), after=1, common=0, reason="lost", at=BEGUN, actor=ANNA
+        )
+    )
+    vouched = compared(new, point(chain, 2), point(chain, 4))
+    assert (vouched.faults, len(vouched.explained)) == ([], 2)
+    assert codes(compared(new, point(chain, 5))) == [(5, "replaced")]

@@ -18,6 +18,7 @@ examples:
   drd records verify /root/records         the same on any machine, without the catalogue
   drd records redact 214 --reason "request of 2026-11-28"
   drd records key                          the public half of the key
+  drd records continue --reason "restored after the loss of db1"
   drd records rotate                       a new key, signed by the former one
 
 exit codes: 0 done, 1 the records were changed, or an anchor was not stored, 2 usage, 5 nothing is
@@ -32,7 +33,7 @@ def add_parser(sub: Verbs) -> None:
     )
     verbs = parser.add_subparsers(
         dest="records_verb",
-        metavar="init|list|show|verify|anchor|export|redact|key|rotate",
+        metavar="VERB",
         required=True,
     )
     _reading(verbs)
@@ -133,6 +134,16 @@ def _reading(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
         description="Store a signed statement of the newest entry in the repositories of all "
         "plans, where that is not known yet. The daemon does it every hour.",
     )
+    going_on = _verb(
+        verbs,
+        "continue",
+        "go on after a copy was put back, or the records were lost",
+        "go_on",
+        description="Record that this installation came back from a copy, or lost its records: by "
+        "a signed record that names the last anchor found in the repositories, and which entries "
+        "are lost. Every later check says so.",
+    )
+    going_on.add_argument("--reason", required=True, metavar="TEXT", help="what happened")
     export = _verb(
         verbs,
         "export",
@@ -160,6 +171,6 @@ def _verb(
     )
     global_options(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    module = "records_verify" if handler in ("verify", "anchor") else "records"
+    module = "records_verify" if handler in ("verify", "anchor", "go_on") else "records"
     parser.set_defaults(handler=f"drd.cli.{module}:{handler}")
     return parser

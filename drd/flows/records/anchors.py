@@ -9,23 +9,24 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 
-from drd.errors import DrdError
+from drd.errors import DrdError, UsageError
 from drd.flows.records.export import check_export
 from drd.flows.records.signatures import accepts
-from drd.model.chain import ChainCheck, ChainReport
+from drd.model.chain import ChainCheck, ChainReport, Continuation, continuation
 from drd.model.checkpoint import (
     HOST,
     TAG,
     Anchor,
     Checkpoint,
     Vouched,
+    is_explained,
     judge,
     read_tag,
     to_take_back,
 )
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.record_file import RecordFile
-from drd.model.records import KEY, Entry, canonical
+from drd.model.records import CONTINUED, KEY, Entry, canonical
 from drd.model.units import format_time
 from drd.ports import Catalogue, Repository
 from drd.signing import Signer
@@ -155,13 +156,28 @@ def _is_ours(anchor: Anchor, keys: frozenset[str]) -> bool:
 
 
 def _ahead(ours: Sequence[Anchor], catalogue: Catalogue, head: Entry) -> Anchor | None:
-    """Return an anchor that knows an entry which this catalogue does not have, or has otherwise."""
-    for one in reversed(ours):
+    """Return an anchor that knows an entry which this catalogue does not have, or has otherwise, if
+    no record of this chain says why."""
+    told = continuations(catalogue)
+    for one in (a for a in reversed(ours) if not is_explained(a.checkpoint, told)):
         if one.checkpoint.seq > head.seq:
             return one
-        if catalogue.records.get(one.checkpoint.seq).header.hash != one.checkpoint.hash:
+        if _hash_of(catalogue, one.checkpoint.seq) != one.checkpoint.hash:
             return one
     return None
+
+
+def continuations(catalogue: Catalogue) -> list[Continuation]:
+    """Return the records by which this chain went on after something was lost."""
+    entries = catalogue.records.newest(kind=CONTINUED, limit=_MOST_KEYS)
+    return [one for e in entries if e.signature and (one := continuation(e)) is not None]
+
+
+def _hash_of(catalogue: Catalogue, seq: int) -> str | None:
+    try:
+        return catalogue.records.get(seq).header.hash
+    except UsageError:
+        return None
 
 
 def _says_more(ahead: Anchor, head: Entry) -> str:

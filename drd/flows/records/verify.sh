@@ -38,7 +38,14 @@ id_of() { printf '%s' "$1" | base64 -d 2>/dev/null | sha256sum | cut -c1-16; }
         kind=$(value kind "$header") previous=$(value previous "$header")
         digest=$(value digest "$header")
         entries=$((entries + 1))
-        [ "$seq" = $((last + 1)) ] || fault "$seq" "it stands after entry $last"
+        if [ "$kind" = continued ] && [ "$seq" -gt $((last + 1)) ]; then
+            case $text in *"\"after\":$last,"*"\"seq\":$((seq - 1)),"*)
+                echo "NOTE: entry $seq: entries up to $((seq - 1)) are lost, a copy was put back" ;;
+            *) fault "$seq" "it stands after entry $last" ;;
+            esac
+        elif [ "$seq" != $((last + 1)) ]; then
+            fault "$seq" "it stands after entry $last"
+        fi
         [ "$previous" = "$hash" ] || fault "$seq" "it does not follow the entry before it"
         if [ "$salt" = - ]; then
             [ "$text" = withheld ] || echo "$seq" >>"$work/without"
