@@ -9,16 +9,24 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from drd.kinds.command import adopted as command
+from drd.kinds.command.kind import CommandKind
+from drd.kinds.command.settings import CommandSettings, CommandTarget
 from drd.kinds.files.adopted import adopts
+from drd.kinds.files.by_hand import by_hand
+from drd.kinds.files.settings import FilesTarget
 from drd.kinds.sqlite import adopted as sqlite
 from drd.kinds.sqlite.settings import SqliteSettings
 from drd.model.adopted import COPY
 from drd.model.plan import Component
+from drd.model.snapshot import ComponentSnapshot
 from drd.ports import RestoreOptions, no_progress
 from drd.ports.adopted import FoundFile
 from tests.integration.files.support import KIND, component, source, take, target
@@ -106,3 +114,48 @@ def test_the_mode_of_a_database_has_no_set_id_bits() -> None:
     settings = SqliteSettings.model_validate({"kind": "sqlite", "path": "/srv/shop.db"})
     found = FoundFile(True, 4096, None, 0o6755, 0, 0)
     assert sqlite.adopts(Component("db", "sqlite", settings), found).facts["mode"] == 0o755
+
+
+@pytest.mark.parametrize("adopted", [True, False])
+def test_commands_by_hand_leave_no_rights_in_a_foreign_copy(
+    tmp_path: Path, *, adopted: bool
+) -> None:
+    what = replace(component(tmp_path / "app"), adopted=adopted)
+    plant(tmp_path / "copy/app")
+    hand = by_hand(what, FilesTarget(path=str(tmp_path / "to")), place="", resolve=lambda _: "")
+    script = f'snapshot() {{ echo id; }}\nrestic() {{ cp -a "{tmp_path}/copy/." "${{@: -1}}"; }}\n'
+    words = ["bash", "-euc", script + hand.passages[0].commands]
+    subprocess.run(words, cwd=tmp_path, check=True)
+    back = tmp_path / "to/app"
+    kept = {p.name for p in back.iterdir() if p.is_file() and p.stat().st_mode & 0o6000}
+    assert kept == (set() if adopted else {"roots", "second", "group"})
+    assert ("security.capability" in os.listxattr(back / "able")) is not adopted
+    assert (back / "disk").exists() is not adopted
+    assert stat.S_IMODE((tmp_path / "to").stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("foreign", [True, False])
+def test_a_command_leaves_no_rights_in_what_it_makes_of_a_foreign_dump(
+    short_tmp: Path, *, foreign: bool
+) -> None:
+    script = (
+        "echo > plain; cp plain roots; chmod 4755 roots; mkdir in; cp plain in/group; "
+        "chmod 2755 in/group; mknod disk b 7 0"
+    )
+    raw = {"kind": "command", "restore": ["sh", "-c", script], "dump": ["true"]}
+    what = Component("db", "command", CommandSettings.model_validate(raw))
+    found = FoundFile(True, 3, None, 0o600, 0, 0)
+    facts = {**command.adopts(what, found).facts, **({COPY: "a1"} if foreign else {})}
+    snapshot = ComponentSnapshot(
+        "db", "command", "captured", datetime.now(UTC), "0" * 64, 3, facts=facts
+    )
+    to = CommandTarget(path=str(short_tmp / "to"))
+    made = CommandKind().target(what, to, place(short_tmp / "w", "4f2a1c3e"))
+    made.preflight(snapshot, overwrite=False)
+    (made.landing() / "db.dump").write_text("abc")
+    notes = " ".join(made.restore(snapshot, {}, on_progress=no_progress).notes)
+    kept = {p.name for p in (short_tmp / "to").rglob("*") if p.lstat().st_mode & 0o6000}
+    assert kept == (set() if foreign else {"roots", "group"})
+    assert (short_tmp / "to/disk").exists() is not foreign
+    assert all(("drd removed" in notes and n in notes) is foreign for n in ("disk", "in/group"))
+    made.close()

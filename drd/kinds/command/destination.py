@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from drd.errors import DrdError, SandboxUnavailable, SourceError, TargetError, TargetNotEmpty
+from drd.kinds.armed_files import disarm
 from drd.kinds.command.inspect import CommandInspector
 from drd.kinds.command.manifest import filename
 from drd.kinds.command.ownership import as_before
@@ -27,8 +28,10 @@ from drd.kinds.one_file import NOT_EMPTY, landed_file
 from drd.kinds.open_files import usage
 from drd.kinds.publish import JOURNAL, Publication, is_nothing
 from drd.kinds.untrusted_dirs import content, make_landing, resolved, working
+from drd.model.adopted import COPY
 from drd.model.finding import Finding
 from drd.model.snapshot import ComponentSnapshot
+from drd.model.text import escaped, some
 from drd.model.values import references
 from drd.ports import (
     Destination,
@@ -224,11 +227,23 @@ class CommandTargetDirectory(NamedDestination):
             landed = landed_file(fetched, snapshot, filename(self._component))
             made = fresh(fetched / "new")
             restore_from(landed, self._runner(made), made=made)
-            notes = as_before(made, publication.target)
+            notes = [*self._disarmed(snapshot, made), *as_before(made, publication.target)]
             os.sync()
             publication.publish(made)
         on_progress(Progress(self._component, "restore", snapshot.bytes, snapshot.bytes))
         return Restored(notes=(*notes, *publication.appeared()))
+
+    def _disarmed(self, snapshot: ComponentSnapshot, made: Path) -> list[str]:
+        """Leave no program with the rights of its owner in what was made of a dump that another
+        tool has made. Returns what to tell about that.
+        """
+        had = disarm(os.fsencode(made)) if COPY in snapshot.facts else []
+        if not had:
+            return []
+        names = some([escaped(os.fsdecode(p)[len(str(made)) + 1 :]) for p in had])
+        what = "set-user-ID and set-group-ID bits, capabilities, or device nodes"
+        why = "another tool made the dump, so drd does not know who put them there"
+        return [f"drd removed {what}: {names}, because {why}"]
 
     def inspector(self) -> CommandInspector:
         runner = self._runner(self._publication.target)

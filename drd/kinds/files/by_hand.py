@@ -27,15 +27,7 @@ def by_hand(
 TARGET={where}
 [[ ! -e $TARGET || -z $(ls -A -- "$TARGET") ]] || {{ echo "$TARGET is not empty"; false; }}
 mkdir -p -m 755 -- "$TARGET"
-if [[ $EUID == 0 ]]; then
-    restic restore {of} --target "$TARGET"
-else  # all files are yours then: nobody may run them with your rights
-    chmod 700 -- "$TARGET"
-    restic restore {of} --target "$TARGET"
-    find "$TARGET" -type f -perm /6000 -exec chmod ug-s -- {{}} +
-    chmod 755 -- "$TARGET"
-fi
-"""
+{_restored(of, adopted=component.adopted)}"""
     compare = f"""\
 jq -r --arg target "$TARGET" '.components[] | select(.component == "{name}") | .fingerprint.entries
     | to_entries[] | select(.value.kind == "file" and .value.digest and (.value.volatile | not))
@@ -65,6 +57,35 @@ echo "{name}: $(wc -l < {name}.digests) files as at the backup"
         values={"location": where, "path": where},
         environment=f"DRD_PATH={where}",
     )
+
+
+def _restored(of: str, *, adopted: bool) -> str:
+    """Return the commands that fill an empty $TARGET. Nobody else may run its programs with the
+    rights of their owner before that is sure to be right: of a copy that another tool has made,
+    nobody knows who put them there.
+    """
+    no_bits = 'find "$TARGET" -type f -perm /6000 -exec chmod ug-s -- {} +'
+    if adopted:
+        again = 'for file; do chown --reference="$file" -- "$file"; done'
+        return f"""\
+chmod 700 -- "$TARGET"
+restic restore {of} --target "$TARGET"
+find "$TARGET" '(' -type b -o -type c ')' -delete
+{no_bits}
+# The same owner again: that removes the capabilities of a program.
+find "$TARGET" -type f -perm /111 -exec sh -c '{again}' sh {{}} +
+chmod 755 -- "$TARGET"
+"""
+    return f"""\
+if [[ $EUID == 0 ]]; then
+    restic restore {of} --target "$TARGET"
+else  # all files are yours then: nobody may run them with your rights
+    chmod 700 -- "$TARGET"
+    restic restore {of} --target "$TARGET"
+    {no_bits}
+    chmod 755 -- "$TARGET"
+fi
+"""
 
 
 def _only(component: Component) -> str:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
+from drd.kinds.armed_files import (
+    CAPABILITIES,
+    SET_ID,
+    capabilities_of,
+    disarm,
+    drop_rights,
+    everything,
+)
 from drd.kinds.file_system import is_root, may_own
 from drd.kinds.files.walk import to_bytes, to_text
 from drd.model.adopted import COPY
@@ -17,8 +23,6 @@ from drd.ports import Finding
 from drd.process import check_cancelled
 from drd.process.accounts import Accounts, accounts_of, as_here
 
-_SET_ID = stat.S_ISUID | stat.S_ISGID
-_CAPABILITIES = "security.capability"
 _NAMED = 5
 
 
@@ -87,7 +91,7 @@ def _expected(snapshot: ComponentSnapshot, *, no_owner: bool) -> list[str]:
     return [
         path
         for path, entry in sorted(tree.entries.items())
-        if entry.kind == "file" and entry.mode & _SET_ID
+        if entry.kind == "file" and entry.mode & SET_ID
         if entry.volatile
         or not ((entry.uid, entry.gid) == own if is_root() else may_own(entry.uid, entry.gid))
     ]
@@ -105,47 +109,27 @@ def settle_owners(landing: Path, snapshot: ComponentSnapshot, *, no_owner: bool)
     """
     root, top = is_root(), to_bytes(os.fspath(landing))
     if COPY in snapshot.facts:
-        disarmed = _disarm(top)
+        disarmed = disarm(top)
         if root and no_owner:
-            for path in _everything(top):
+            for path in everything(top):
                 os.lchown(path, os.geteuid(), os.getegid())
-        return disarmed
+        return tuple(sorted(to_text(path[len(top) :]) for path in disarmed))
     if root and not no_owner:
         _give_by_name(top, accounts_of(snapshot))
         return ()
     own, dropped, tree = (os.geteuid(), os.getegid()), [], as_here(snapshot)
-    for path in _everything(top):
+    for path in everything(top):
         check_cancelled()
         info = os.lstat(path)
         name = to_text(path[len(top) :])
         was = own if root else _owner_of(name, tree)
         if was == (info.st_uid, info.st_gid):
             continue
-        if stat.S_ISREG(info.st_mode) and _drop(path, info):
+        if stat.S_ISREG(info.st_mode) and drop_rights(path, info):
             dropped.append(name)
         if root:
             os.lchown(path, *own)
     return tuple(sorted(dropped))
-
-
-def _disarm(top: bytes) -> tuple[str, ...]:
-    """Remove set-ID bits, capabilities and device nodes, and return the paths that had them."""
-    dropped = []
-    for path in _everything(top):
-        check_cancelled()
-        info = os.lstat(path)
-        if stat.S_ISREG(info.st_mode) and _armed(path, info):
-            _drop(path, info)
-        elif stat.S_ISBLK(info.st_mode) or stat.S_ISCHR(info.st_mode):
-            os.unlink(path)  # noqa: PTH108 - paths are bytes
-        else:
-            continue
-        dropped.append(to_text(path[len(top) :]))
-    return tuple(sorted(dropped))
-
-
-def _armed(path: bytes, info: os.stat_result) -> bool:
-    return bool(info.st_mode & _SET_ID) or _capabilities(path) is not None
 
 
 def _give_by_name(top: bytes, accounts: Accounts) -> None:
@@ -155,7 +139,7 @@ def _give_by_name(top: bytes, accounts: Accounts) -> None:
     if not accounts.differ:
         return
     seen: set[tuple[int, int]] = set()
-    for path in _everything(top):
+    for path in everything(top):
         check_cancelled()
         info = os.lstat(path)
         key = (info.st_dev, info.st_ino)
@@ -165,64 +149,15 @@ def _give_by_name(top: bytes, accounts: Accounts) -> None:
             continue
         if not stat.S_ISDIR(info.st_mode) and info.st_nlink > 1:
             seen.add(key)
-        capabilities = _capabilities(path) if stat.S_ISREG(info.st_mode) else None
+        capabilities = capabilities_of(path) if stat.S_ISREG(info.st_mode) else None
         os.lchown(path, *owner)
-        if info.st_mode & _SET_ID and not stat.S_ISLNK(info.st_mode):
+        if info.st_mode & SET_ID and not stat.S_ISLNK(info.st_mode):
             os.chmod(path, stat.S_IMODE(info.st_mode))  # noqa: PTH101 - paths are bytes
         if capabilities is not None:
-            os.setxattr(path, _CAPABILITIES, capabilities, follow_symlinks=False)
-
-
-def _capabilities(path: bytes) -> bytes | None:
-    try:
-        return os.getxattr(path, _CAPABILITIES, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in (errno.ENODATA, errno.ENOTSUP):
-            raise
-        return None
+            os.setxattr(path, CAPABILITIES, capabilities, follow_symlinks=False)
 
 
 def _owner_of(name: str, tree: TreeFingerprint | None) -> tuple[int, int] | None:
     """Return the owner of an entry at the source, by the numbers of here; None if unknown."""
     entry = tree.entries.get(name) if tree is not None else None
     return None if entry is None or entry.volatile else (entry.uid, entry.gid)
-
-
-def _drop(path: bytes, info: os.stat_result) -> bool:
-    """Remove set-ID bits and capabilities of a file; returns whether it had any."""
-    had = bool(info.st_mode & _SET_ID)
-    if had:
-        os.chmod(path, stat.S_IMODE(info.st_mode) & ~_SET_ID)  # noqa: PTH101 - paths are bytes
-    try:
-        os.removexattr(path, _CAPABILITIES, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in (errno.ENODATA, errno.ENOTSUP, errno.EPERM):
-            raise
-        # Without root's rights nobody has set any, and nobody may remove any.
-        return had
-    return True
-
-
-def _everything(top: bytes) -> Iterator[bytes]:
-    """Return a path and everything below it. Directories that their owner may not enter are opened
-    meanwhile.
-    """
-    closed: list[tuple[bytes, int]] = []
-    directories = [top]
-    yield top
-    try:
-        while directories:
-            directory = directories.pop()
-            mode = stat.S_IMODE(os.lstat(directory).st_mode)
-            if not is_root() and mode & 0o700 != 0o700:
-                os.chmod(directory, mode | 0o700)  # noqa: PTH101 - paths are bytes
-                closed.append((directory, mode))
-            with os.scandir(directory) as children:
-                entries = list(children)
-            for entry in entries:
-                yield entry.path
-                if entry.is_dir(follow_symlinks=False):
-                    directories.append(entry.path)
-    finally:
-        for directory, mode in reversed(closed):
-            os.chmod(directory, mode)  # noqa: PTH101 - paths are bytes
