@@ -201,7 +201,7 @@ class _Handler(BaseHTTPRequestHandler):
         for key, value in names.items():
             if not re.fullmatch(requests.PARTS[key], value):
                 raise Failed(
-                    HTTPStatus.BAD_REQUEST, f"{value!r} is not a {_WORDS[key]}", exit_code=2
+                    HTTPStatus.BAD_REQUEST, f"{value!r} cannot be {_WORDS[key]}", exit_code=2
                 )
         length = self._length()
         given = _query(address.query) if self.command == "GET" else self._body(length)
@@ -273,7 +273,12 @@ class _Handler(BaseHTTPRequestHandler):
         """Record nothing here: requests that act are recorded with their action."""
 
 
-_WORDS = {"plan": "plan's name", "run": "run's id", "alert": "alert's id", "step": "step's name"}
+_WORDS = {
+    "plan": "the name of a plan",
+    "run": "the id of a run",
+    "alert": "the id of an alert",
+    "step": "the name of a step",
+}
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
