@@ -76,13 +76,14 @@ class FoundFile(NamedTuple):
 class Landing(NamedTuple):
     """What to write below a directory: these paths under their whole names, or the one file `file`
     of the copy under the name `called`, with so many bytes, or the `server`: its directory, for
-    the sake of this database of it."""
+    the sake of this database of it. A file that does not end with `ends_with` is not whole."""
 
     paths: tuple[str, ...] = ()
     file: str = ""
     called: str = ""
     bytes: int = 0
     server: str = ""
+    ends_with: str = ""
 
 
 class ForeignTool(Protocol):

@@ -213,6 +213,12 @@ def test_a_packed_dump_that_is_cut_off_fails_its_drill_with_that_reason(site: Si
     written(site, "shop-1.sql.gz", days=2.0)
     assert adopt(site, "dumps", "shop") == 0
     assert drilled(site, "shop").result == "passed"
+    file = site.base / "plans/shop.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("    kind: command\n", "    kind: command\n    ends_with: x\n", 1))
+    (row, *_) = drilled(site, "shop").checks
+    assert row.observed.startswith("copy shop-1.sql.gz is cut off: it does not end with 'x'")
+    file.write_text(text)
     (site.base / "dumps/shop-2.sql.gz").write_bytes(gzip.compress(sql + rows))
     written(site, "shop-2.sql.gz")
     evidence = drilled(site, "shop")

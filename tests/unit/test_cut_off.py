@@ -125,6 +125,17 @@ def test_a_copy_that_landed_half_is_refused_with_the_reason(tmp_path: Path) -> N
     with pytest.raises(
         RepositoryDamaged, match=r"copy shop-1\.sql is cut off: a dump of MySQL ends"
     ):
-        require_whole(path, "shop-1.sql")
+        require_whole(path, "shop-1.sql", "")
     path.write_bytes(WHOLE["MySQL"])
-    require_whole(path, "shop-1.sql")
+    require_whole(path, "shop-1.sql", "")
+
+
+@pytest.mark.parametrize("packed", PACK)
+def test_a_dump_ends_as_the_plan_says(packed: str, tmp_path: Path) -> None:
+    path = tmp_path / "dump"
+    path.write_bytes(PACK[packed](b"version: 1\n" + ROWS + b"# end\n\n"))
+    require_whole(path, "people-1", "# end")
+    path.write_bytes(PACK[packed](b"version: 1\n" + ROWS))
+    require_whole(path, "people-1", "")
+    with pytest.raises(RepositoryDamaged, match="is cut off: it does not end with '# end'"):
+        require_whole(path, "people-1", "# end")

@@ -13,5 +13,11 @@ def adopts(component: Component, file: FoundFile | None) -> AdoptedPart:
     assert isinstance(component.settings, CommandSettings)
     assert file is not None
     called = filename(component.name)
-    landing = Landing(file=component.copied_as or "/", called=called, bytes=file.bytes)
-    return AdoptedPart(landing, facts_of(component.name, component.settings))
+    settings = component.settings
+    landing = Landing(
+        file=component.copied_as or "/",
+        called=called,
+        bytes=file.bytes,
+        ends_with=settings.ends_with or "",
+    )
+    return AdoptedPart(landing, facts_of(component.name, settings))

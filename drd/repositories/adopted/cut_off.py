@@ -49,18 +49,21 @@ _TEXTS = (
 _WITHIN = 256
 
 
-def why_cut_off(file: IO[bytes], *, unpacks: bool, seconds: float | None = None) -> str:
+def why_cut_off(
+    file: IO[bytes], *, unpacks: bool, seconds: float | None = None, ends_with: str = ""
+) -> str:
     """Return how an open file shows that it is cut off; empty if it is whole, or nobody can tell.
-    `unpacks`: read a packed one to its end, for so many seconds."""
+    `unpacks`: read a packed one to its end, for so many seconds. `ends_with` is how the plan says
+    that it ends."""
     size = os.fstat(file.fileno()).st_size
     head = file.read(_HEAD)
     packer = next((p for magic, p in _PACKERS.items() if head.startswith(magic)), None)
     if packer is not None:
-        return _of_packed(packer, file, seconds) if unpacks else ""
+        return _of_packed(packer, file, seconds, ends_with) if unpacks else ""
     if head.startswith(_SQLITE):
         return _of_sqlite(head, size)
     file.seek(max(0, size - _TAIL))
-    return _of_text(head, file.read(_TAIL))
+    return _of_text(head, file.read(_TAIL), ends_with)
 
 
 def of_path(path: Path, size: int) -> str:
@@ -77,15 +80,17 @@ def of_path(path: Path, size: int) -> str:
         return ""
 
 
-def require_whole(file: Path, copy: str) -> None:
+def require_whole(file: Path, copy: str, ends_with: str) -> None:
     """Raise RepositoryDamaged if the file of a copy, which has landed, is cut off."""
     with file.open("rb") as opened:
-        why = why_cut_off(opened, unpacks=True)
+        why = why_cut_off(opened, unpacks=True, ends_with=ends_with)
     if why:
         raise RepositoryDamaged(f"copy {copy} is cut off: {why}", hint=REMEDY)
 
 
-def _of_text(head: bytes, tail: bytes) -> str:
+def _of_text(head: bytes, tail: bytes, ends_with: str) -> str:
+    if ends_with and not tail.rstrip().endswith(ends_with.rstrip().encode()):
+        return f"it does not end with {ends_with!r}"
     for what, begins, ends in _TEXTS:
         if begins in head[:_WITHIN]:
             lacks = f"{what} ends with the line {ends.decode()!r}, which is not there"
@@ -105,7 +110,7 @@ def _of_sqlite(head: bytes, size: int) -> str:
     return f"the SQLite file has {size:,} bytes of {whole:,}" if size < whole else ""
 
 
-def _of_packed(packer: _Packer, file: IO[bytes], seconds: float | None) -> str:
+def _of_packed(packer: _Packer, file: IO[bytes], seconds: float | None, ends_with: str) -> str:
     until = None if seconds is None else time.monotonic() + seconds
     head = tail = b""
     file.seek(0)
@@ -120,7 +125,7 @@ def _of_packed(packer: _Packer, file: IO[bytes], seconds: float | None) -> str:
         return f"it ends before the end that {packer.program} writes"
     except (OSError, zlib.error, lzma.LZMAError):
         return ""  # the command that restores it says what is wrong
-    return _of_text(head, tail)
+    return _of_text(head, tail, ends_with)
 
 
 class _Packer:

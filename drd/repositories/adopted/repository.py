@@ -147,7 +147,7 @@ class AdoptedRepository:
             landing = landing._replace(paths=tuple(include))
         done = self._tool.fetch(copy, landing, into, deadline_s=deadline_s, on_progress=on_progress)
         if landing.file:
-            require_whole(into / landing.called, _called(copy))
+            require_whole(into / landing.called, _called(copy), landing.ends_with)
         if set(landing.paths) == set(part.landing.paths):  # single files may be empty, and links
             require_data(into, landing.paths, f"copy {copy.name[:8]}")
         return Fetched(done)
