@@ -195,6 +195,44 @@ def test_an_administrator_who_cannot_see_passwords_gives_rights_to_a_login_with_
     site.drd("drill", "shop")
 
 
+def test_an_administrator_who_may_not_grant_pg_read_all_data_gives_what_the_owner_can(
+    managed: PostgresServer, short_tmp: Path
+) -> None:
+    managed.execute(f"create role owner_adm {_ADMIN}; create role app; create role other")
+    assert _as(managed, "owner_adm", "-c", "create database own").returncode == 0
+    managed.execute("grant app to owner_adm")
+    mine = """
+        create schema hidden; create table hidden.notes (id serial);
+        create view hidden.seen as select 1 a;
+        insert into hidden.notes select from generate_series(1, 50)"""
+    assert _as(managed, "owner_adm", "-d", "own", "-c", mine).returncode == 0
+    managed.execute("create table theirs as select 1 x; alter table theirs owner to app", "own")
+    managed.execute("create table foreign_one as select 1 x", "own")
+    managed.execute("alter table foreign_one owner to other", "own")
+    site = _managed_site(managed, short_tmp, "reader", "own")
+    script = site.drd("doctor", "shop", "--grants").out
+    done = _as(managed, "owner_adm", "-f", "-", script=script)
+    assert done.returncode == 0, done.stderr
+    assert "WARNING:  role reader cannot read public.foreign_one\n" in done.stderr
+    assert "as the owner (other), or as a role that may grant pg_read_all_data." in done.stderr
+    assert "role reader cannot read tables that these roles make later: other\n" in done.stderr
+    assert _as(managed, "owner_adm", "-c", "alter role reader password 'r'").returncode == 0
+    lacking = site.drd("doctor", "shop", "--json", code=1).json["items"]
+    [rights] = [f for f in lacking if f["code"] == "rights" and f["subject"] == "db"]
+    assert "cannot read public.foreign_one" in rights["text"]
+    assert "`drd doctor shop --grants` prints, as the owner of the tables" in rights["remedy"]
+
+    managed.execute("drop table foreign_one", "own")
+    again = _as(managed, "owner_adm", "-f", "-", script=script)
+    assert (again.returncode, "cannot read" in again.stderr) == (0, False), again.stderr
+    new = "create table newer (id serial); create schema s; create table s.t (id serial)"
+    assert _as(managed, "owner_adm", "-d", "own", "-c", new).returncode == 0
+    findings = site.drd("doctor", "shop", "--json").json["items"]
+    assert [f for f in findings if f["subject"] == "db" and f["severity"] == "error"] == []
+    site.drd("backup", "shop")
+    site.drd("drill", "shop")
+
+
 def test_a_standby_names_its_primary_where_the_script_runs(
     server: PostgresServer, short_tmp: Path
 ) -> None:

@@ -18,11 +18,13 @@ from drd.kinds.postgres.grants_sql import (
     LOOK,
     NO_DATABASE,
     READ,
+    READ_EACH,
     ROLE,
     SUPERUSER,
     TRY,
 )
 from drd.kinds.postgres.quoting import ident, literal
+from drd.kinds.postgres.rights import UNREADABLE
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.model.plan import Component
 from drd.ports.grants import Grants, Logins
@@ -123,6 +125,7 @@ def _of_server(server: _Server, *, alone: bool) -> Iterator[str]:
             + _connect(to, database)
             + TRY
             + _filled(READ, reader)
+            + _filled(READ_EACH, reader)
             + "\\else\n"
             + _filled(NO_DATABASE, database)
             + "\\endif\n"
@@ -159,7 +162,8 @@ def _filled(template: str, role: str) -> str:
     while f"${tag}$" in role:
         tag += "_"
     names = {"tag": f"${tag}$", "role": ident(role), "literal": literal(role)}
-    return template.format(**names, hint=ident(role).replace("'", "''"))
+    unreadable = UNREADABLE.format(reader="reader")
+    return template.format(**names, hint=ident(role).replace("'", "''"), unreadable=unreadable)
 
 
 def _program(where: Mapping[str, str]) -> str:

@@ -93,22 +93,18 @@ DECLARE
   thing record;
 BEGIN
   IF NOT has_database_privilege(reader, current_database(), 'CONNECT') THEN
-    EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), reader);
+    PERFORM pg_temp.drd_try(
+      format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), reader),
+      format('role %I cannot connect to database %I', reader, current_database()),
+      'Log in as the owner of the database, and run the script again.');
   END IF;
   IF current_setting('server_version_num')::integer >= 140000 THEN
     IF NOT pg_has_role(reader, 'pg_read_all_data', 'USAGE') THEN
-      PERFORM pg_temp.drd_try(
-        format('GRANT pg_read_all_data TO %I', reader),
-        format('role %I cannot read all tables', reader),
-        'Log in as the administrator that the provider gives you, and run the script again.');
+      BEGIN
+        EXECUTE format('GRANT pg_read_all_data TO %I', reader);
+      EXCEPTION WHEN insufficient_privilege THEN NULL;  -- the tables one by one, below
+      END;
     END IF;
-  ELSE  -- run the script again after new tables were created
-    FOR thing IN SELECT nspname FROM pg_namespace
-                  WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP
-      EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', thing.nspname, reader);
-      EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO %I', thing.nspname, reader);
-      EXECUTE format('GRANT SELECT ON ALL SEQUENCES IN SCHEMA %I TO %I', thing.nspname, reader);
-    END LOOP;
   END IF;
   -- A backup needs this to save the roles with the hashes of their passwords.
   IF NOT has_table_privilege(reader, 'pg_catalog.pg_authid', 'SELECT') THEN
@@ -154,6 +150,76 @@ BEGIN
       format('GRANT pg_read_all_stats TO %I', reader),
       format('role %I cannot see on a standby whether it is up to date', reader),
       'drd then takes the time of the last replayed transaction as the time of the data.');
+  END IF;
+END {tag};
+"""
+
+READ_EACH = """\
+DO {tag}
+DECLARE
+  reader CONSTANT text := {literal};
+  thing record;
+  later text[];  -- roles whose new tables the reader cannot read
+  lacking text[];
+  owners text;
+BEGIN
+  IF current_setting('server_version_num')::integer >= 140000 THEN
+    IF pg_has_role(reader, 'pg_read_all_data', 'USAGE') THEN RETURN; END IF;
+  END IF;
+  -- What an owner can give, or a member of an owner.
+  FOR thing IN SELECT n.nspname FROM pg_namespace n
+                WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+                  AND NOT has_schema_privilege(reader, n.oid, 'USAGE')
+                  AND has_schema_privilege(n.oid, 'USAGE WITH GRANT OPTION') LOOP
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', thing.nspname, reader);
+  END LOOP;
+  FOR thing IN SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind,
+                      n.nspname, c.relname
+                 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                WHERE c.relkind IN ('r', 'p', 'm', 'v', 'f', 'S') AND c.relpersistence <> 't'
+                  AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+                  AND NOT has_table_privilege(reader, c.oid, 'SELECT')
+                  AND has_table_privilege(c.oid, 'SELECT WITH GRANT OPTION') LOOP
+    EXECUTE format('GRANT SELECT ON %s %I.%I TO %I',
+                   thing.kind, thing.nspname, thing.relname, reader);
+  END LOOP;
+  FOR thing IN SELECT r.rolname FROM pg_roles r
+                WHERE r.rolname !~ '^pg_' AND NOT pg_has_role(reader, r.oid, 'USAGE') AND r.oid IN (
+                      SELECT datdba FROM pg_database WHERE datname = current_database()
+                      UNION SELECT c.relowner
+                        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                       WHERE c.relkind IN ('r', 'p', 'm', 'S') AND c.relpersistence <> 't'
+                         AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+                         AND NOT EXISTS (SELECT FROM pg_depend d
+                              WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                                AND d.deptype = 'e')) LOOP
+    BEGIN
+      EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT USAGE ON SCHEMAS TO %I',
+                     thing.rolname, reader);
+      EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT SELECT ON TABLES TO %I',
+                     thing.rolname, reader);
+      EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT SELECT ON SEQUENCES TO %I',
+                     thing.rolname, reader);
+    EXCEPTION WHEN insufficient_privilege THEN
+      later := later || format('%I', thing.rolname);
+    END;
+  END LOOP;
+  SELECT array_agg(name ORDER BY name), string_agg(DISTINCT format('%I', owner), ', ')
+    INTO lacking, owners
+    FROM ({unreadable}) u(name, kind, schema, owner);
+  IF lacking IS NOT NULL THEN
+    RAISE WARNING USING
+      MESSAGE = format('role %I cannot read %s', reader, array_to_string(lacking[1:5], ', '))
+        || CASE WHEN lacking[6] IS NULL THEN ''
+                ELSE format(' and %s more', cardinality(lacking) - 5) END,
+      HINT = format('Run the script again as the owner (%s), or as a role that may grant '
+        'pg_read_all_data.', owners);
+  END IF;
+  IF later IS NOT NULL THEN
+    RAISE WARNING USING
+      MESSAGE = format('role %I cannot read tables that these roles make later: %s', reader,
+                       array_to_string(later, ', ')),
+      HINT = 'Run the script again as each of these roles, or after each new table.';
   END IF;
 END {tag};
 """

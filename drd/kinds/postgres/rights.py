@@ -21,21 +21,27 @@ from drd.ports import Finding
 
 _SHOWN = 5
 
-# What pg_dump reads: no system or temporary schemas, of what belongs to an extension only what that
-# declared as configuration. It locks partitioned tables as well and asks sequences for their value.
-_UNREADABLE = """
-SELECT format('%I.%I', n.nspname, c.relname), c.relkind, format('%I', n.nspname)
-  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+UNREADABLE = """
+SELECT format('%I.%I', n.nspname, c.relname), c.relkind, format('%I', n.nspname),
+       pg_catalog.pg_get_userbyid(CASE WHEN may.read THEN n.nspowner ELSE c.relowner END)
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace,
+       LATERAL (SELECT pg_catalog.has_schema_privilege({reader}, n.oid, 'USAGE') AS find,
+                CASE WHEN c.relkind = 'S'
+                     THEN pg_catalog.has_sequence_privilege({reader}, c.oid, 'SELECT')
+                     ELSE pg_catalog.has_table_privilege({reader}, c.oid, 'SELECT') END AS read) may
  WHERE c.relkind IN ('r', 'p', 'm', 'S') AND c.relpersistence <> 't'
    AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
    AND (NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
                      WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
                        AND d.objid = c.oid AND d.deptype = 'e')
         OR EXISTS (SELECT 1 FROM pg_catalog.pg_extension e WHERE c.oid = ANY (e.extconfig)))
-   AND (NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE')
-        OR NOT CASE WHEN c.relkind = 'S' THEN pg_catalog.has_sequence_privilege(c.oid, 'SELECT')
-                    ELSE pg_catalog.has_table_privilege(c.oid, 'SELECT') END)
+   AND NOT (may.find AND may.read)
  ORDER BY 1"""
+"""What pg_dump reads and `reader` cannot: name, kind, schema, and the role that can give the right.
+
+pg_dump reads no system or temporary schemas, and of what belongs to an extension only what that
+declared as configuration. It locks partitioned tables as well and asks sequences for their value.
+"""
 
 _ROW_SECURITY = """
 SELECT format('%I.%I', n.nspname, c.relname), c.relforcerowsecurity
@@ -69,6 +75,9 @@ _GRANT_LARGE_OBJECTS = (
     "DO $$ DECLARE o oid; BEGIN FOR o IN SELECT oid FROM pg_largeobject_metadata LOOP "
     "EXECUTE format('GRANT SELECT ON LARGE OBJECT %s TO ROLE', o); END LOOP; END $$;"
 )
+
+
+_AS_OWNER = "run the script that `drd doctor PLAN --grants` prints, as the owner of the tables."
 
 
 def examine(connection: Connection, name: str, role: str) -> list[Finding]:
@@ -115,18 +124,18 @@ def _few(names: Sequence[str]) -> str:
 
 
 def _tables(connection: Connection, role: str) -> Finding:
-    rows = _rows(connection, _UNREADABLE)
+    rows = _rows(connection, UNREADABLE.format(reader="current_user"))
     if not rows:
         return Finding("rights", "ok", "", "every table and sequence can be read")
     user = _quoted(connection, role)
     if connection.info.server_version >= 140000:
-        hint = f"GRANT pg_read_all_data TO {user};"
+        hint = f"GRANT pg_read_all_data TO {user}; -- If no role may give this: {_AS_OWNER}"
     else:
         schemas = dict.fromkeys(row[2] for row in rows)
         hint = " ".join(f"GRANT USAGE ON SCHEMA {schema} TO {user};" for schema in schemas)
         hint += "".join(
             f" GRANT SELECT ON {'SEQUENCE ' if kind == 'S' else ''}{table} TO {user};"
-            for table, kind, _ in rows
+            for table, kind, *_ in rows
         )
     return Finding(
         "rights", "error", "", f"user {role} cannot read {_few([r[0] for r in rows])}", hint

@@ -172,7 +172,10 @@ def test_tables_without_a_grant_are_named_with_the_grant_that_helps(
     dsn = shop.dsn("shop", "nobody_yet")
     with pytest.raises(SourceError, match=r"cannot read public\.orders") as caught:
         source(dsn, place).probe()
-    assert caught.value.hint == "GRANT pg_read_all_data TO nobody_yet;"
+    assert caught.value.hint == (
+        "GRANT pg_read_all_data TO nobody_yet; -- If no role may give this: run the script that "
+        "`drd doctor PLAN --grants` prints, as the owner of the tables."
+    )
     shop.execute(caught.value.hint)
     assert source(dsn, place).probe().notes == ()
 
