@@ -192,7 +192,7 @@ def test_a_change_of_the_kind_is_recorded_at_once_and_silently() -> None:
         ("gone", "it is gone"),
         ("emptied", "it is empty"),
         ("replaced", "another repository is there"),
-        ("shut", "the password of the plan does not open it"),
+        ("shut", "wrong password"),
     ],
 )
 def test_the_title_of_a_lost_repository_says_in_which_way(lost: str, brief: str) -> None:
