@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from drd.errors import DrdError
+from drd.errors import DrdError, RepositoryMissing
 from drd.extension_faults import attributed, require_type
 from drd.flows.repository import listings
 from drd.flows.repository.adopted import look
@@ -83,7 +83,10 @@ def _unknown(services: Services, plan: Plan, repository: Repository) -> list[Fin
     one, in the place of one that was lost."""
     if plan.made_by or services.catalogue.points.of_plan(plan.name):
         return []
-    listing = listings.listed(repository, plan.name)
+    try:
+        listing = listings.listed(repository, plan.name)
+    except RepositoryMissing:
+        return []  # there is none yet: the first backup makes it
     runs = listings.by_run(listings.of_plan(listing, plan.name)).values()
     count = sum(listings.manifest(snapshots) is not None for snapshots in runs)
     if not count:
