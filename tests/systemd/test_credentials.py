@@ -40,6 +40,7 @@ def service(system: Machine) -> Machine:
     system.write("/etc/drd/credentials/restic", PASSWORD, mode=0o600)
     system.write("/etc/drd/plans/conf.yaml", CONF)
     system.sh("install -d -o drd -g drd /srv/backups")
+    system.begin_repository("/srv/backups/conf", PASSWORD)
     system.run("systemctl", "start", "drd")
     system.wait_for_run("conf", "backup", 60)
     return system

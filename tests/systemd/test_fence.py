@@ -53,7 +53,7 @@ X
 
 def test_fence_is_whole_in_the_unit_and_holds(system: Machine) -> None:
     system.run(DRD, "install")
-    system.run("install", "-d", "-o", "drd", "-g", "drd", "-m", "0700", "/var/backups/shop")
+    system.begin_repository("/var/backups/shop", "correct horse")
     system.write("/etc/shop/steal", STEAL, mode=0o755)
     system.write("/etc/drd/credentials/shop-restic", "correct horse", mode=0o600)
     system.write("/etc/drd/plans/shop.yaml", PLAN)

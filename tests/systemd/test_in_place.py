@@ -77,7 +77,7 @@ def shop(system: Machine) -> Machine:
     system.sh("mkdir /etc/shop && echo port=80 >/etc/shop/conf")
     system.run(DRD, "install")
     system.write("/etc/drd/credentials/shop-restic", "correct horse", mode=0o600)
-    system.sh("install -d -o drd -g drd /srv/repo")
+    system.begin_repository("/srv/repo", "correct horse")
     drd(
         system, "plan", "new", "--name=shop", "--postgres=host=/run/postgresql dbname=shop",
         "--sqlite=/var/lib/shop/carts.db", "--files=/etc/shop", "--repository=/srv/repo",

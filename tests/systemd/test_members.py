@@ -36,7 +36,9 @@ def test_members_ask_the_service_and_strangers_get_nothing(system: Machine) -> N
     config = system.path("/etc/drd/drd.yaml").read_text()
     people = "people: [{name: Anna, user: anna, roles: [operator]}]\n"
     system.write("/etc/drd/drd.yaml", f"{config}\n{people}")
-    system.sh("install -d -o drd -g drd -m 2770 /srv/backups; systemctl start drd")
+    system.sh("install -d -o drd -g drd -m 2770 /srv/backups")
+    system.begin_repository("/srv/backups/conf", "correct horse battery staple")
+    system.run("systemctl", "start", "drd")
     system.wait_for_run("conf", "backup", 90)
     assert "succeeded" in as_user(system, "rita", "runs")
 

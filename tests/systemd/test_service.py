@@ -99,6 +99,8 @@ def service(system: Machine) -> Machine:
     system.write("/etc/shop/only-root", "for root's eyes", mode=0o600)
     system.write("/etc/drd/plans/shop.yaml", SHOP)
     system.sh("chmod 700 /etc/shop; install -d -o drd -g drd -m 2770 /srv/backups")
+    for name in ("shop", "slow"):
+        system.begin_repository(f"/srv/backups/{name}", PASSWORD)
     system.run("systemctl", "start", "drd")
     return system
 
