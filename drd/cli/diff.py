@@ -49,6 +49,8 @@ def document(compared: LiveDifference) -> dict[str, Any]:
         "component": compared.component.name,
         "kind": compared.component.kind,
         **sides,
+        "compares": list(compared.covers.things),
+        "not_compared": list(compared.covers.left_out),
         **found_document(difference),
     }
 
@@ -62,6 +64,9 @@ def found_document(found: Difference) -> dict[str, Any]:
         "tables": [
             {"table": t.table, "change": t.change, "a_rows": t.a_rows, "b_rows": t.b_rows}
             for t in found.tables
+        ],
+        "relations": [
+            {"name": r.name, "kind": r.kind, "change": r.change} for r in found.relations
         ],
         "files": [
             {"path": output.unmarked(f.path), "change": f.change, "what": list(f.what)}
@@ -124,6 +129,8 @@ def rows_of(found: Difference) -> Iterator[list[str]]:
         yield ["changed", prop.name, _before_and_now(prop.a, prop.b)]
     for table in found.tables:
         yield [_WORDS[table.change], printable(table.table), _counts(table)]
+    for relation in found.relations:
+        yield [relation.change, printable(relation.name), relation.kind]
     for file in found.files:
         yield [file.change, printable(file.path), ", ".join(file.what)]
 
@@ -156,10 +163,22 @@ def _summary(compared: LiveDifference, differing: int) -> Iterator[str]:
             "number of rows: changed contents of rows are not shown. To compare contents from "
             "the next backup on, write `fingerprint: digest` in the plan"
         )
+    yield from _not_compared(compared)
     for name, why in difference.unknown[:5]:
         yield f"unknown: {printable(name)}: {why}"
     if more := left_out(len(difference.unknown) - 5):
         yield f"unknown: …{more}"
+
+
+def _not_compared(compared: LiveDifference) -> Iterator[str]:
+    covers = compared.covers
+    if not covers.left_out:
+        return
+    things = f"compared: {', '.join(covers.things)}; not compared: {', '.join(covers.left_out)}"
+    yield fill(things, 80, subsequent_indent="  ", **WHOLE)
+    if covers.by_hand:
+        names = {"component": compared.component.name, "point": compared.a.name}
+        yield f"to compare these as well, {covers.by_hand.format(plan=compared.plan, **names)}"
 
 
 def _before_and_now(a: Any, b: Any) -> str:

@@ -28,6 +28,15 @@ class TableChange:
 
 
 @dataclass(frozen=True, slots=True)
+class RelationChange:
+    """A relation without rows of its own, such as a view, that only one of the two has."""
+
+    name: str
+    kind: str
+    change: Literal["added", "removed"]
+
+
+@dataclass(frozen=True, slots=True)
 class FileChange:
     """A directory entry that differs; `what` says in words how a `changed` entry differs in b."""
 
@@ -60,11 +69,12 @@ class Difference:
     only_counted: int = 0
     counted: tuple[str, str] = ("table", "tables")
     """The unit of `compared`, singular and plural."""
+    relations: tuple[RelationChange, ...] = ()
 
     @property
     def equal(self) -> bool | None:
         """True if nothing differs; None if nothing differs so far, but not everything was read."""
-        if self.tables or self.files or self.properties:
+        if self.tables or self.relations or self.files or self.properties:
             return False
         return None if self.unknown or self.only_counted else True
 
@@ -115,7 +125,16 @@ def _databases(a: DatabaseFingerprint, b: DatabaseFingerprint) -> Difference:
         properties=_properties(a.properties, b.properties),
         unknown=tuple(unknown),
         only_counted=only_counted,
+        relations=(
+            *(RelationChange(*one, "removed") for one in sorted(_relations(a) - _relations(b))),
+            *(RelationChange(*one, "added") for one in sorted(_relations(b) - _relations(a))),
+        ),
     )
+
+
+def _relations(of: DatabaseFingerprint) -> set[tuple[str, str]]:
+    """Return the relations without rows of their own, each with its kind."""
+    return {*of.others.items(), *((name, "partitioned table") for name in of.partitioned)}
 
 
 def _properties(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[PropertyChange, ...]:

@@ -162,6 +162,17 @@ def _no_version(_: Mapping[str, Any]) -> SourceVersion:
     return SourceVersion()
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What a comparison of fingerprints covers, in words: `things`, and `left_out` for what a
+    fingerprint does not contain. `by_hand` says how a person compares that, with `{plan}`,
+    `{component}` and `{point}`."""
+
+    things: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    by_hand: str = ""
+
+
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class KindSpec:
     """One kind. `settings` is the model of a component in a plan, including its `kind`; `target` is
@@ -172,9 +183,10 @@ class KindSpec:
     is refused by name. `without` gives, from the settings alone, the abilities that a component of
     the kind does not have, each with the remedy; `of` notes these in `remedies`. `comparison` is
     the kind of check that compares a component with its fingerprint, None when no fingerprint is
-    taken. `room` is how many times its size a sandbox needs. `values` has the names of
-    `${COMPONENT.…}`, each with its variable in `Inspector.environment`. With `properties`,
-    `Restored.differences` is reported after every restore.
+    taken, and `compared` says for `drd diff` what a fingerprint has. `room` is how many times its
+    size a sandbox needs. `values` has the names of `${COMPONENT.…}`, each with its variable in
+    `Inspector.environment`. With `properties`, `Restored.differences` is reported after every
+    restore.
 
     `host` gives the server of a component, empty for this host: backups of one server take turns.
     `paths` are the files and directories of this host that settings (of a component or a target)
@@ -215,6 +227,7 @@ class KindSpec:
     without: Callable[[Any], Mapping[Ability, str]] = _has_every_ability
     remedies: Mapping[Ability, str] = field(default_factory=dict)
     comparison: str | None = None
+    compared: Compared = field(default_factory=Compared)
     room: float = UNKNOWN_ROOM
     values: Mapping[str, str] = field(default_factory=lambda: {"path": "DRD_PATH"})
     properties: bool = False

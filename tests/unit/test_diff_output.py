@@ -11,6 +11,7 @@ from drd.cli.diff import _print
 from drd.flows.restore.difference import LiveDifference, Side
 from drd.model.difference import Difference, FileChange
 from drd.model.plan import Component
+from drd.ports.kinds import Compared
 
 NOON = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 LONG = "/settings/deeply/nested/configuration/of/a/gateway/upstream/healthchecks/active/https_sni"
@@ -35,7 +36,7 @@ def test_documents_are_shown_field_by_field_in_80_columns(
     found = Difference(compared=9, files=files, counted=("entry", "entries"))
     component = Component("gateway", "http", object())
     sides = Side("aaaaaaaa", NOON), Side("live", NOON)
-    _print(LiveDifference("shop", component, *sides, found), None)
+    _print(LiveDifference("shop", component, *sides, found, Compared()), None)
     printed = capsys.readouterr().out
     assert max(len(line) for line in printed.splitlines()) <= 80
     assert printed == (

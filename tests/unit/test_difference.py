@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from drd.model.difference import FileChange, PropertyChange, TableChange, difference
+from drd.model.difference import FileChange, PropertyChange, RelationChange, TableChange, difference
 from drd.model.snapshot import DatabaseFingerprint, FileEntry, TableState, TreeFingerprint
 
 
@@ -53,6 +53,18 @@ def test_the_owner_of_a_database_is_a_property() -> None:
     a, b = (replace(database(), properties={"owner": owner, "x": 1}) for owner in ("shop", "root"))
     found = difference(a, b, owners=True)
     assert found.properties == (PropertyChange("owner", "shop", "root"),)
+    assert found.equal is False
+
+
+def test_views_and_partitioned_tables_that_one_side_does_not_have_are_differences() -> None:
+    a = replace(database(), others={"s.v": "view", "s.same": "view"}, partitioned={"s.p": ()})
+    b = replace(database(), others={"s.same": "view", "s.v": "foreign table"})
+    found = difference(a, b, owners=True)
+    assert found.relations == (
+        RelationChange("s.p", "partitioned table", "removed"),
+        RelationChange("s.v", "view", "removed"),
+        RelationChange("s.v", "foreign table", "added"),
+    )
     assert found.equal is False
 
 

@@ -13,6 +13,7 @@ from drd.flows.state.run_dirs import component_place, remove_run
 from drd.model.difference import Difference, Side, difference
 from drd.model.plan import Component, Plan
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint, RestorePoint
+from drd.ports.kinds import Compared
 from drd.process.accounts import as_here
 
 LIVE = "live"
@@ -27,6 +28,7 @@ class LiveDifference:
     a: Side
     b: Side
     found: Difference
+    covers: Compared
 
 
 def compare(
@@ -58,7 +60,8 @@ def compare(
             hint=f"choose two points that are newer than this change: drd points {plan.name}",
         )
     owners = other != LIVE or services.is_root
-    return LiveDifference(plan.name, chosen, a, b, difference(before, now, owners=owners))
+    found = difference(before, now, owners=owners)
+    return LiveDifference(plan.name, chosen, a, b, found, spec.compared)
 
 
 def _of_point(

@@ -6,7 +6,7 @@ from typing import Any
 from drd.kinds.postgres import dsn
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.model.source_version import SourceVersion
-from drd.ports.kinds import Ability, Holds, KeyUse, KindSpec, Starting
+from drd.ports.kinds import Ability, Compared, Holds, KeyUse, KindSpec, Starting
 
 
 def _fingerprints(settings: PostgresSettings) -> bool:
@@ -29,6 +29,21 @@ SPEC = KindSpec(
     holds=Holds.TABLES,
     can=frozenset(Ability),
     comparison="rows",
+    compared=Compared(
+        ("tables", "rows", "names of views", "properties of the database"),
+        (
+            "columns",
+            "definitions of views",
+            "constraints and foreign keys",
+            "indexes",
+            "triggers",
+            "functions",
+            "rights",
+        ),
+        "restore a copy with `drd recover {plan} --in-place --component {component} "
+        "--point {point} --into NAME`, and compare the output of `pg_dump --schema-only` "
+        "of both databases",
+    ),
     values={"host": "PGHOST", "port": "PGPORT", "database": "PGDATABASE", "user": "PGUSER"},
     properties=True,
     host=dsn.host,

@@ -3,7 +3,7 @@
 from os.path import normpath
 
 from drd.kinds.sqlite.settings import SqliteSettings, SqliteTarget
-from drd.ports.kinds import Ability, Holds, KeyUse, KindSpec, Starting
+from drd.ports.kinds import Ability, Compared, Holds, KeyUse, KindSpec, Starting
 
 
 def _paths(settings: SqliteSettings | SqliteTarget) -> tuple[str, ...]:
@@ -26,6 +26,7 @@ SPEC = KindSpec(
     holds=Holds.TABLES,
     can=frozenset(Ability),
     comparison="rows",
+    compared=Compared(("tables", "rows", "names of views", "schema as a whole", "settings")),
     paths=_paths,
     fingerprints=_fingerprints,
     is_source=_is_source,
