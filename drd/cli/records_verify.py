@@ -10,12 +10,15 @@ from typing import Any
 from drd.api.record_documents import anchor_document, entry_document, numbers, report_document
 from drd.bootstrap import App
 from drd.cli import output
+from drd.cli.kit import key_of
 from drd.cli.session import loaded_plans, require_owner, session, without_host
 from drd.errors import SecretUnavailable, UsageError
 from drd.flows.records import anchors, continuing
 from drd.flows.records.export import check_export, read_export
 from drd.flows.records.key import RecordKey
 from drd.flows.records.noted import NOTED
+from drd.kit.archive import unpack
+from drd.kit.sealing import read_kit, unseal
 from drd.model.chain import ChainReport
 from drd.model.checkpoint import Anchor, Vouched
 from drd.model.plan import Plan
@@ -31,7 +34,7 @@ def verify(args: argparse.Namespace) -> int:
             return _told(check_export(read_export(Path(args.file))), None, args)
     with session(args, reading=True) as app:
         require_owner(app, "records verify")
-        others = list(_kept_elsewhere(args.against or []))
+        others = [*_kept_elsewhere(args.against or []), *_in_kit(args)]
         wanted = [] if args.here else anchors.places(_plans(app))
         report, vouched = anchors.compare(app.catalogue, wanted, app.open_repository, others)
     return _told(report, vouched, args)
@@ -46,6 +49,22 @@ def _kept_elsewhere(exports: list[str]) -> Iterator[Anchor]:
                 hint=f"to see why: drd records verify {name}",
             )
         yield found
+
+
+def _in_kit(args: argparse.Namespace) -> Iterator[Anchor]:
+    if args.kit is None:
+        return
+    if not (args.passphrase_file or args.identity):
+        raise UsageError(
+            "--kit needs what opens the kit", hint="add --passphrase-file or --identity."
+        )
+    kit = unpack(unseal(read_kit(Path(args.kit)), key_of(args), name=args.kit), name=args.kit)
+    if kit.index.records is None:
+        raise UsageError(
+            f"{args.kit} knows nothing of the records: it was made before they were signed",
+            hint="make the kit again: drd kit export",
+        )
+    yield anchors.of_kit(kit.index.records, f"the kit {args.kit}")
 
 
 def _plans(app: App) -> Iterator[Plan]:

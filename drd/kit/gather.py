@@ -19,6 +19,7 @@ from drd.config.plan_file import LoadedPlan
 from drd.config.reading import read_bytes
 from drd.config.references import plan_references
 from drd.errors import DrdError, NotSupported, UsageError
+from drd.flows.records.anchors import standing
 from drd.kinds.registry import by_hand_of
 from drd.kit import runbook
 from drd.kit.archive import Files
@@ -108,6 +109,7 @@ def gather(
         versions=_versions(),
         digests={},
         programs=tuple(programs.files.values()),
+        records=standing(catalogue, now),
     )
     files |= programs.contents
     for one in loaded:
@@ -309,6 +311,13 @@ def _readme(index: KitIndex) -> str:
         ),
         "",
     ]
+    if index.records is not None:
+        known = index.records
+        lines += [
+            f"Key {known.key} signed drd's records on {index.host}. Entry {known.seq} had the hash",
+            f"{known.hash}.",
+            "",
+        ]
     for plan in index.plans:
         lines += [
             f"{plan.name}",

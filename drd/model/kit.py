@@ -170,11 +170,27 @@ def needs_of(plans: Iterable[KitPlan]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class KitRecords:
+    """Where the host's chain of records stood when the kit was made, and the public half of the
+    key that signed it: the chain begins with the entry of the hash `chain`, and entry `seq` has the
+    `hash`.
+    """
+
+    chain: str
+    seq: int
+    hash: str
+    at: datetime
+    key: str
+    public: str
+
+
+@dataclass(frozen=True, slots=True)
 class KitIndex:
     """The content of `kit.json`. `config` is drd.yaml in the kit, None if the host had none;
     `config_dir` is the directory that its relative paths began from. `files` are other files that a
     recovery needs, by their path on the host; `programs` are scripts that steps and checks run.
-    `digests` has the sha256 of every file.
+    `digests` has the sha256 of every file. `records` is None in older kits, and of a host whose
+    records are not signed.
     """
 
     made_at: datetime
@@ -187,6 +203,7 @@ class KitIndex:
     versions: Mapping[str, str]
     digests: Mapping[str, str]
     programs: tuple[KitFile, ...] = ()
+    records: KitRecords | None = None
 
     def plan(self, name: str) -> KitPlan:
         return next(p for p in self.plans if p.name == name)
@@ -224,6 +241,7 @@ def index_from_json(data: Any) -> KitIndex:
         ),
         # Those that are older have none.
         programs=tuple(strict.each(_program, raw.get("programs", []), "programs", most=_MOST)),
+        records=strict.maybe(_records, raw.get("records"), "records"),
     )
 
 
@@ -308,6 +326,18 @@ def _secret(value: Any, place: str) -> KitSecret:
         inner_name(strict.member(raw, "file", place), f"{place}.file"),
         _reference(strict.member(raw, "reference", place), f"{place}.reference"),
         strict.text(strict.member(raw, "use", place), f"{place}.use"),
+    )
+
+
+def _records(value: Any, place: str) -> KitRecords:
+    raw = strict.mapping(value, place)
+    return KitRecords(
+        strict.digest(strict.member(raw, "chain", place), f"{place}.chain"),
+        strict.count(strict.member(raw, "seq", place), f"{place}.seq"),
+        strict.digest(strict.member(raw, "hash", place), f"{place}.hash"),
+        strict.time(strict.member(raw, "at", place), f"{place}.at"),
+        strict.text(strict.member(raw, "key", place), f"{place}.key", most=16),
+        strict.text(strict.member(raw, "public", place), f"{place}.public", most=100),
     )
 
 

@@ -502,3 +502,18 @@ def test_records_that_somebody_changed_are_no_copy(site: Site) -> None:
     attacked(site, "update records set subject = 'other' where seq = 3")
     told = site.drd(*GO_ON, code=2).err
     assert "the records themselves were changed, at entry 3" in told
+
+
+def test_the_kit_has_the_public_half_and_vouches_for_the_chain(site: Site) -> None:
+    worked(site)
+    (site.base / "pass").write_text("seven green bottles on the wall")
+    (site.base / "pass").chmod(0o600)
+    opens, kit = ("--passphrase-file", f"{site.base}/pass"), f"{site.base}/shop.kit"
+    site.drd("kit", "export", "shop", "--to", kit, *opens)
+    against = ("records", "verify", "--here", "--kit", kit)
+    assert "--kit needs what opens the kit" in site.drd(*against, code=2).err
+    assert f"by the kit {kit}" in site.drd(*against, *opens).out
+
+    attacked(site, "delete from records where seq > 2", "delete from record_bodies where seq > 2")
+    assert "the chain ends with entry 2" in site.drd(*against, *opens, code=1).out
+    site.drd("kit", "verify", kit, *opens)

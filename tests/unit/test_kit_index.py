@@ -15,6 +15,7 @@ from drd.model.kit import (
     KitIndex,
     KitPlan,
     KitPoint,
+    KitRecords,
     KitRepository,
     KitSecret,
     index_from_json,
@@ -62,6 +63,7 @@ INDEX = KitIndex(
     {"drd": "1"},
     {"drd.yaml": "cd" * 32},
     (KitFile("/usr/local/bin/go", "programs/go", 0o7777),),
+    KitRecords("ef" * 32, 7, "01" * 32, T0, "0123456789abcdef", "cHVibGlj"),
 )
 
 
@@ -188,3 +190,15 @@ def test_a_point_in_a_kit_counts_what_its_fingerprints_name() -> None:
     named = kit_point(replace(POINT, components=(row,)), source_version)
     assert named.components[0].version == "17"
     assert found.components[0].version == ""
+
+
+def test_records_of_another_form_are_refused() -> None:
+    for name in ("chain", "seq", "hash", "at", "key", "public"):
+        assert name in refused(lambda raw, name=name: raw["records"].pop(name))  # type: ignore[misc]
+    assert "chain" in refused(lambda raw: raw["records"].update(chain="x"))
+
+
+def test_a_kit_of_before_the_records_knows_nothing_of_them() -> None:
+    raw = INDEX.to_json()
+    del raw["records"]
+    assert index_from_json(raw) == replace(INDEX, records=None)

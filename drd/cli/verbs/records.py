@@ -122,6 +122,19 @@ def _reading(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
         "times",
     )
     verify.add_argument(
+        "--kit",
+        metavar="FILE",
+        help="compare with what this recovery kit knows, too; give what opens it",
+    )
+    opens = verify.add_mutually_exclusive_group()
+    opens.add_argument("--passphrase-file", metavar="F", help="file with the kit's passphrase")
+    opens.add_argument(
+        "--identity",
+        metavar="F",
+        help="file with the age identity or SSH key of a recipient of the kit",
+    )
+    verify.set_defaults(share=None)
+    verify.add_argument(
         "--here",
         action="store_true",
         help="check only the catalogue: compare with no anchors in repositories",

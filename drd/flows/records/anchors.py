@@ -24,6 +24,7 @@ from drd.model.checkpoint import (
     read_tag,
     to_take_back,
 )
+from drd.model.kit import KitRecords
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.record_file import RecordFile
 from drd.model.records import CONTINUED, KEY, Entry, canonical
@@ -246,5 +247,24 @@ def of_export(exported: RecordFile, place: str) -> Anchor | None:
     last, key = report.last, report.keys[-1]
     point = Checkpoint(
         report.chain, last.seq, last.hash, last.header.at, "", "0" * 16, key.public, key.id
+    )
+    return Anchor(point, place, weak=False, trusted=True)
+
+
+def standing(catalogue: Catalogue, at: datetime) -> KitRecords | None:
+    """Return where the chain stands, for a recovery kit; None if nothing in it is signed."""
+    head = catalogue.records.head()
+    key = next(iter(catalogue.records.newest(kind=KEY, limit=1)), None)
+    if head is None or key is None or key.body is None:
+        return None
+    body = json.loads(key.body.text)
+    first = catalogue.records.get(1).header.hash
+    return KitRecords(first, head.seq, head.hash, at, str(body["key"]), str(body["public"]))
+
+
+def of_kit(known: KitRecords, place: str) -> Anchor:
+    """Return what a kit knows of the chain: whoever has opened it trusts it."""
+    point = Checkpoint(
+        known.chain, known.seq, known.hash, known.at, "", "0" * 16, known.public, known.key
     )
     return Anchor(point, place, weak=False, trusted=True)
