@@ -223,6 +223,7 @@ def test_every_command_of_drd_is_tested_here() -> None:
         "drd/checks/command.py",  # the plan's own words
         "drd/cli/as_service.py",  # a unit of the command line's, for root
         "drd/kinds/postgres/discovery.py",  # psql with options alone
+        "drd/daemon/anchoring.py",  # drd itself, and the path of its own drd.yaml
         "drd/daemon/workers.py",  # a run's id, 8 hexadecimal digits
         "drd/flows/hooks.py",  # the plan's own words
         "drd/flows/host/containers.py",  # docker or podman, ps with options alone
@@ -236,6 +237,7 @@ def test_every_command_of_drd_is_tested_here() -> None:
         "drd/kinds/http/stand_in.py",  # the plan's own words, with a port and a path of drd's
         "drd/kinds/postgres/dump.py",
         "drd/kinds/postgres/dump_file.py",  # pg_restore with options in one word, an absolute path
+        "drd/kinds/postgres/first_checks.py",  # psql with options alone
         "drd/kinds/postgres/load.py",
         "drd/kinds/postgres/sandbox.py",  # locale -a
         "drd/kinds/postgres/server.py",
