@@ -39,7 +39,7 @@ class KnownKey:
     id: str
     public: str
     since: int
-    attested: bool = True
+    attested: bool
 
 
 @dataclass(frozen=True, slots=True)

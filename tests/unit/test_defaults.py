@@ -95,6 +95,7 @@ SOMETHING: dict[str, object] = {
     "ReadinessFinding.allows": Readiness.READY,
     "KitTry.there": True,
     "VerificationFacts.parts": 1,
+    "Anchor.weak": True,
     "Difference.counted": ("table", "tables"),
     "Tolerance.share": Decimal(0),
     "TreeDifferences.owners": True,
