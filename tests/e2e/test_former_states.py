@@ -22,6 +22,9 @@ from tests.former_states import make
 from tests.former_states.make import BASE, PORT
 from tests.user_support import as_root
 
+# On one worker, since only one test at a time has the place of the state.
+pytestmark = pytest.mark.xdist_group("former-states")
+
 STATES = sorted(Path(make.__file__).parent.glob("version_*.json"))
 OF_ROOT = Path(make.__file__).parent / "of_root_0006.json"
 
