@@ -58,6 +58,7 @@ class Backed:
             f"[global]\nrepo1-path={self.repository}\n{secret if self.cipher else ''}"
             f"log-path={base}/log\nlock-path={base}/lock\n"
             f"spool-path={base}/spool\nlog-level-file=off\nstart-fast=y\nrepo1-retention-full=9\n"
+            "compress-level=1\n"
             f"\n[{stanza}]\npg1-path={self.server.data_dir}\npg1-port={self.server.port}\n"
             f"pg1-socket-path={self.server.socket_dir}\n"
         )
