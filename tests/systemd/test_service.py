@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import stat
 import subprocess
 import sys
 import time
@@ -461,7 +462,12 @@ def test_uninstall_stops_it_and_keeps_what_is_precious(service: Machine) -> None
     for kept in (
         "/etc/drd/plans/shop.yaml",
         "/etc/drd/credentials/shop-restic",
+        "/etc/drd/credentials/drd-records-key",
         "/var/lib/drd/drd.db",
     ):
         assert service.path(kept).exists(), kept
+    key = service.path("/etc/drd/credentials/drd-records-key").stat()
+    assert (key.st_uid, stat.S_IMODE(key.st_mode)) == (0, 0o600)
+    newest = told(service, "records", "list")["records"][0]
+    assert newest["signature"], "the service and root sign with the key that install made"
     assert told(service, "points", "shop")["points"]
