@@ -225,6 +225,16 @@ def test_random_points_are_complete_and_recent(world: World) -> None:
     assert all(c.newest == (c.point.id == newest.id) for c in choices)
 
 
+def test_no_random_point_is_from_before_a_component_was_added(world: World) -> None:
+    for n in range(5):
+        world.stored(f"aaaaaaa{n}", NOON - DAY * (n + 2))
+    newest = world.stored("dddddddd", NOON - DAY)
+    extra = replace(world.plan.components["conf"], name="extra")
+    plan = replace(world.plan, components={**world.plan.components, "extra": extra})
+    chosen = {choose(world.services, plan, point="random").point.id for _ in range(30)}
+    assert chosen == {newest.id}, "whose drill then says that it lacks the component"
+
+
 def test_a_random_point_is_of_the_last_month_by_default(world: World) -> None:
     world.stored("aaaaaaaa", NOON - 31 * DAY)
     world.stored("bbbbbbbb", NOON - 30 * DAY)

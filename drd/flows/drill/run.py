@@ -254,7 +254,8 @@ class _Rehearsal:
             if snapshot is None or snapshot.snapshot is None:
                 raise NoRestorePoint(
                     f"restore point {point.id} does not contain component {name}",
-                    hint=f"use a complete one: drd points {host.plan.name}",
+                    hint=f"if the component is new, make a point that contains it: drd backup "
+                    f"{host.plan.name}. Or use another point: drd points {host.plan.name}",
                 )
             services, run = host.work_services, begun.runner.run.id
             place = sandbox_place(services, run, component, host.fenced.fences)

@@ -200,9 +200,18 @@ def _before(plan: Plan, points: list[RestorePoint], before: datetime) -> Restore
 def _random(services: Services, plan: Plan, points: list[RestorePoint]) -> RestorePoint | None:
     within = timedelta(seconds=plan.drill.random_within_s or DEFAULT_RANDOM_WITHIN_S)
     oldest = services.clock.now() - within
-    candidates = [p for p in points if p.complete and p.data_time >= oldest]
+    # One from before a component was added proves less than the plan needs.
+    candidates = [
+        p
+        for p in points
+        if p.complete and p.data_time >= oldest and set(plan.components) <= _components(p)
+    ]
     # Any random choice is fine; it protects no secret.
     return random.choice(candidates) if candidates else None  # noqa: S311
+
+
+def _components(point: RestorePoint) -> set[str]:
+    return {one.component for one in point.components if one.snapshot is not None}
 
 
 def _wrong_time(text: str, error: ValueError) -> str:
