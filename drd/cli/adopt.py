@@ -39,6 +39,11 @@ def run(args: argparse.Namespace) -> int:
     if custody.reason:
         by = f", given by {custody.by.words()}" if custody.by is not None else ""
         output.say(f"  reason: {output.unmarked(custody.reason)}{by}")
+    if reason:
+        output.say(
+            "  next   if this state is a copy from an earlier time, the repositories may have "
+            "newer restore points: drd catalogue rebuild"
+        )
     if custody.contested is not None:
         output.complain(
             f"{custody.contested}: {WHILE_CONTESTED}",

@@ -134,7 +134,8 @@ def test_a_state_behind_the_repository_is_recognised(site: Site) -> None:
     assert "copied-state" in codes(told)
     assert told["forgotten"] == []
     assert lost in kept(site)
-    site.drd("adopt", "--reason", "restored from yesterday's image")
+    told = site.drd("adopt", "--reason", "restored from yesterday's image").out
+    assert "newer restore points: drd catalogue rebuild\n" in told
     site.drd("catalogue", "rebuild", "shop")
     assert retention(site)["state"] == "succeeded"
     assert new in kept(site)
