@@ -37,6 +37,8 @@ def add_parser(sub: Verbs) -> None:
         required=True,
     )
     _reading(verbs)
+    _checking(verbs)
+    _anchoring(verbs)
     _verb(verbs, "init", "make the key that signs the records", "init", description=_INIT)
     redact = _verb(
         verbs,
@@ -102,6 +104,21 @@ def _reading(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
         description="Show one entry with its body, hash and signature.",
     )
     show.add_argument("entry", type=count, help="number of the entry")
+    export = _verb(
+        verbs,
+        "export",
+        "write the records for others",
+        "export",
+        description="Write the records into a new directory, with a script that checks "
+        "them without drd.",
+    )
+    export.add_argument("directory", metavar="DIRECTORY", help="the directory to make")
+    export.add_argument(
+        "--plan", metavar="PLAN", help="contain the bodies of this plan's entries only"
+    )
+
+
+def _checking(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     verify = _verb(
         verbs,
         "verify",
@@ -139,6 +156,9 @@ def _reading(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
         action="store_true",
         help="check only the catalogue: compare with no anchors in repositories",
     )
+
+
+def _anchoring(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     _verb(
         verbs,
         "anchor",
@@ -157,18 +177,6 @@ def _reading(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
         "are lost. Every later check says so.",
     )
     going_on.add_argument("--reason", required=True, metavar="TEXT", help="what happened")
-    export = _verb(
-        verbs,
-        "export",
-        "write the records for others",
-        "export",
-        description="Write the records into a new directory, with a script that checks "
-        "them without drd.",
-    )
-    export.add_argument("directory", metavar="DIRECTORY", help="the directory to make")
-    export.add_argument(
-        "--plan", metavar="PLAN", help="contain the bodies of this plan's entries only"
-    )
 
 
 def _verb(
