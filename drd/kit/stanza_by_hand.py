@@ -41,8 +41,9 @@ def choosing(adopted: Adopted) -> Iterator[Block]:
     yield Heading(3, "Restore the server")
     yield Paragraph(
         "These commands restore the whole server into a new directory below /var/tmp, and roll it "
-        "forward to the last archived WAL. To stop earlier, set UNTIL before, for example "
-        "UNTIL='2026-11-25 13:00:00+00'. The server listens on a socket in that directory only. "
+        "forward to the last archived WAL, which they fetch first. To stop earlier, set UNTIL "
+        "before, for example UNTIL='2026-11-25 13:00:00+00'. The server listens on a socket "
+        "in that directory only. "
         "The commands below call `restic`: here that is a function, which dumps one database of "
         "this server."
     )
@@ -95,6 +96,11 @@ AT=$(pgbackrest info --output=json | jq -er --arg copy "$COPY" \
 MAJOR=$(pgbackrest info --output=json | jq -er --arg copy "$COPY" '.[0] | .db as $db |
     .backup[] | select(.label == $copy) | .database.id as $id |
     $db[] | select(.id == $id) | .version | split(".") | first' | head -n 1)
+WAL=$(pgbackrest info --output=json | jq -er --arg copy "$COPY" '.[0] | .db as $db |
+    .backup[] | select(.label == $copy) | .database.id as $id |
+    $db[] | select(.id == $id) | "\\(.version)-\\($id)"' | head -n 1)
+FIRST=$(pgbackrest info --output=json | jq -er --arg copy "$COPY" \
+    '[.[0].backup[] | select(.label == $copy)] | last | .archive.start')
 """
 
 _RESTORE = """\
@@ -102,7 +108,7 @@ SERVER_BIN=/usr/lib/postgresql/$MAJOR/bin
 [[ -x $SERVER_BIN/postgres ]] ||
     { echo "PostgreSQL $MAJOR is missing: apt-get install postgresql-$MAJOR" >&2; false; }
 SERVER=$(mktemp -d /var/tmp/server.XXXXXX)
-mkdir -m 700 "$SERVER/data" "$SERVER/tablespaces"
+mkdir -m 700 "$SERVER/data" "$SERVER/tablespaces" "$SERVER/wal"
 as_server() {
     if [[ $EUID == 0 ]]; then
         (cd "$SERVER" && setpriv --reuid=postgres --regid=postgres --init-groups "$@")
@@ -110,13 +116,13 @@ as_server() {
         "$@"
     fi
 }
-restore() {
+reading() {
     if [[ $EUID == 0 ]]; then
         setpriv --reuid=postgres --regid=postgres --init-groups --no-new-privs \\
             --inh-caps=-all,+dac_read_search --ambient-caps=-all,+dac_read_search \\
-            pgbackrest restore "$@"
+            pgbackrest "$@"
     else
-        pgbackrest restore "$@"
+        pgbackrest "$@"
     fi
 }
 remaining() {
@@ -125,7 +131,8 @@ remaining() {
     [[ -d $SERVER ]] || return 0
     if as_server "$SERVER_BIN/pg_ctl" status -D "$SERVER/data" &> /dev/null; then
         echo "The restored server still runs, with its data in $SERVER/data. Connect to it with:"
-        echo "  psql -h $SERVER -p 5432 -U postgres"
+        printf '  psql -h %s -p 5432 --username=%q -d template1\\n' \\
+            "$SERVER" "${SUPERUSER:-postgres}"
         echo 'End it, and remove its directory, which contains secrets:'
         echo "  (cd / && $as$SERVER_BIN/pg_ctl stop -D $SERVER/data) && rm -r $SERVER"
     else
@@ -133,12 +140,28 @@ remaining() {
         echo "  rm -r $SERVER"
     fi
 }
+failed() {
+    grep -E 'ERROR|FATAL|PANIC' "$SERVER/log" | tail -n 20 >&2
+    echo "The restored server does not run: these lines are from its log, $SERVER/log" >&2
+    false
+}
+start_server() {
+    as_server "$SERVER_BIN/pg_ctl" start -D "$SERVER/data" -l "$SERVER/log" -w -t 86400 -o "\\
+-p 5432 -c hot_standby=off -c listen_addresses= -c unix_socket_directories=$SERVER \\
+-c max_prepared_transactions=$PREPARED -c shared_preload_libraries= -c archive_mode=off \\
+-c primary_conninfo=" > start.log || failed
+    until "$SERVER_BIN/pg_isready" -q -h "$SERVER" -p 5432; do
+        as_server "$SERVER_BIN/pg_ctl" status -D "$SERVER/data" > start.log || failed
+        sleep 1
+    done
+}
+SUPERUSER=postgres
 trap remaining EXIT
 install -m 600 "$PGBACKREST_CONFIG" "$SERVER/pgbackrest.conf"
 export PGBACKREST_CONFIG=$SERVER/pgbackrest.conf
 export PGBACKREST_PG1_PATH=$SERVER/data PGBACKREST_LOCK_PATH=$SERVER PGBACKREST_SPOOL_PATH=$SERVER
 [[ $EUID != 0 ]] || chown -R postgres: "$SERVER"
-restore --set="$COPY" --archive-mode=off --reset-pg1-host --no-link-all --reset-link-map \\
+reading restore --set="$COPY" --archive-mode=off --reset-pg1-host --no-link-all --reset-link-map \\
     --reset-tablespace-map --no-delta --reset-db-include --reset-db-exclude \\
     --tablespace-map-all="$SERVER/tablespaces" ${UNTIL:+--type=time "--target=$UNTIL"} \\
     ${UNTIL:+--target-action=promote} --reset-recovery-option
@@ -147,8 +170,18 @@ for name in postgresql.conf postgresql.auto.conf pg_ident.conf pg_hba.conf; do
     rm -rf "$SERVER/data/$name"
     : > "$SERVER/data/$name"
 done
+# The WAL is fetched first: the server itself may have no right to read the repository.
+pgbackrest repo-ls --recurse --output=json "archive/$PGBACKREST_STANZA/$WAL" |
+    jq -r --arg first "$FIRST" '[keys[] | split("/") | last |
+    (capture("^(?<name>[0-9A-F]{24})-[0-9a-f]{40}([.][a-z0-9]+)?$") |
+    select(.name[8:] >= $first[8:])), capture("^(?<name>[0-9A-F]{8}[.]history)$") | .name] |
+    unique[]' > wal.list
+echo "fetching $(wc -l < wal.list) files of WAL"
+while read -r name; do
+    reading archive-get "$name" "$SERVER/wal/$name" < /dev/null
+done < wal.list
 {
-    echo "restore_command = 'pgbackrest archive-get %f \\"%p\\"'"
+    echo "restore_command = 'test -f $SERVER/wal/%f && cp $SERVER/wal/%f \\"%p\\"'"
     [[ -z ${UNTIL:-} ]] ||
         printf "recovery_target_time = '%s'\\nrecovery_target_action = promote\\n" "$UNTIL"
 } > "$SERVER/data/postgresql.auto.conf"
@@ -156,20 +189,27 @@ echo 'local all all trust' > "$SERVER/data/pg_hba.conf"
 [[ $EUID != 0 ]] || chown -R postgres: "$SERVER"
 PREPARED=$(as_server "$SERVER_BIN/pg_controldata" -D "$SERVER/data" |
     sed -n 's/^max_prepared_xacts.*: *//p')
-as_server "$SERVER_BIN/pg_ctl" start -D "$SERVER/data" -l "$SERVER/log" -w -t 86400 -o "-p 5432 \\
--c hot_standby=off \\
--c listen_addresses= -c unix_socket_directories=$SERVER -c max_prepared_transactions=$PREPARED \\
--c shared_preload_libraries= -c archive_mode=off -c primary_conninfo=" > start.log ||
-    { tail -n 5 "$SERVER/log" >&2; false; }
-until "$SERVER_BIN/pg_isready" -q -h "$SERVER" -p 5432; do
-    as_server "$SERVER_BIN/pg_ctl" status -D "$SERVER/data" > start.log ||
-        { tail -n 5 "$SERVER/log" >&2; false; }
-    sleep 1
-done
+start_server
 grep -h 'last completed transaction\\|recovery stopping' "$SERVER/log" || true
+# The role that made the server may have any name: the server says it, without a login if need be.
+psql_asks() {
+    as_server env -u PGSERVICE -u PGSERVICEFILE -u PGDATABASE "$SERVER_BIN/psql" -X -A -t \\
+        --host="$SERVER" --port=5432 --username=postgres --dbname=template1 --command="$1"
+}
+ROLE="select rolname from pg_catalog.pg_roles where oid = 10"
+if ! SUPERUSER=$(psql_asks "$ROLE" 2> psql.log); then
+    as_server "$SERVER_BIN/pg_ctl" stop -D "$SERVER/data" -w > start.log
+    SUPERUSER=$(as_server "$SERVER_BIN/postgres" --single -D "$SERVER/data" \\
+        -c max_prepared_transactions="$PREPARED" -c shared_preload_libraries= \\
+        -c archive_mode=off template1 <<< "$ROLE" 2> single.log |
+        sed -n 's/.*rolname = "\\([^"]*\\)".*/\\1/p')
+    [[ -n $SUPERUSER ]] || { cat single.log >&2; false; }
+    start_server
+fi
 restic() {
     local database=${!#}
     as_server env -u PGSERVICE -u PGSERVICEFILE -u PGDATABASE "$SERVER_BIN/pg_dump" \\
-        --host="$SERVER" --port=5432 --username=postgres --format=custom --dbname="${database#/}"
+        --host="$SERVER" --port=5432 --username="$SUPERUSER" --format=custom \\
+        --dbname="${database#/}"
 }
 """

@@ -515,12 +515,16 @@ def test_plan_new_adopt_writes_a_plan_for_a_stanza_whose_drill_passes(
 
 
 def test_the_page_by_hand_brings_the_database_back_from_the_kit_alone(
-    site: Site,
+    one_backup: Site,
 ) -> None:
+    """Also when the server's first role is not called postgres, and its user cannot read the
+    repository."""
+    site, server = one_backup, one_backup.stanza.server
+    server.execute("create role other superuser login")
+    server.superuser = "other"
     target = f'targets: {{standby: {{orders: {{dsn: "{site.stanza.server.dsn("by_hand")}"}}}}}}\n'
     plan = site.plan(more=target)
     listing(site.services(plan), plan)
-    before = site.stanza.contents()
     identity = pyrage.x25519.Identity.generate()
     words = ["--config", f"{site.base}/drd.yaml", "kit", "export", "shop"]
     kit = site.base / "kit"
@@ -533,21 +537,30 @@ def test_the_page_by_hand_brings_the_database_back_from_the_kit_alone(
     site.config.unlink()
     script = site.base / "recovery-kit/runbooks/shop/recover-by-hand.sh"
     try:
-        done = subprocess.run(
-            ["bash", str(script)], capture_output=True, text=True, timeout=120, check=False
-        )
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-        orders = site.stanza.server.execute("select count(*) from orders", "by_hand")
-        assert orders == site.stanza.server.execute("select count(*) from orders", "shop")
-        assert site.stanza.contents() == before
-        directory = _ended_as_said(done.stdout)
         fails = script.with_name("fails.sh")
         fails.write_text(script.read_text().replace("\nrestic() {", "\nfalse\nrestic() {"))
         failed = subprocess.run(
             ["bash", str(fails)], capture_output=True, text=True, timeout=120, check=False
         )
         assert failed.returncode == 1
-        assert _ended_as_said(failed.stdout) != directory
+        assert " --username=postgres " in failed.stdout
+        directory = _ended_as_said(failed.stdout)
+        server.execute('alter role postgres rename to "the maker"')
+        site.stanza.order(2)
+        site.stanza.archive()
+        before = site.stanza.contents()
+        if os.geteuid() == 0:
+            os.chown(site.stanza.repository, 0, 0)
+            site.stanza.repository.chmod(0o700)
+        done = subprocess.run(
+            ["bash", str(script)], capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        assert " --username=the\\ maker " in done.stdout
+        orders = server.execute("select count(*) from orders", "by_hand")
+        assert orders == server.execute("select count(*) from orders", "shop")
+        assert site.stanza.contents() == before
+        assert _ended_as_said(done.stdout) != directory
     finally:
         for place in Path("/var/tmp").glob("server.*"):  # what a failed test left
             if str(site.stanza.base) in (place / "pgbackrest.conf").read_text():
