@@ -376,9 +376,17 @@ def test_an_unreachable_repository_and_a_wrong_key_prove_nothing(site: Site) -> 
     away = site.drilled(plan)
     assert (away.evidence.result, type(away.error)) == ("inconclusive", RepositoryMissing)
     (site.base / "away").rename(site.base / "theirs")
-    (site.base / "password").write_text("another")
+    password = site.base / "password"
+    password.write_text("another")
     shut = site.drilled(plan)
-    assert (shut.evidence.result, type(shut.error)) == ("inconclusive", WrongKey)
+    assert isinstance(shut.error, WrongKey)
+    assert shut.evidence.result == "inconclusive"
+    assert "write the password that restic uses now to the place" in shut.error.hint
+    later = time.time() + 60
+    os.utime(password, (later, later))
+    hints = [f.remedy for f in examine(site.services(plan), plan, _text)]
+    assert f"write the password that restic uses now into {password}." in hints
+    assert not any("rekey" in hint for hint in hints)
     assert [p.complete for p in site.points(plan)] == [True]
 
 

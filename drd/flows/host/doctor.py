@@ -211,7 +211,7 @@ def _edges(services: Services, plan: Plan, spec: RepositorySpec, password: str) 
     """restic alone would read another password; drd works with it, but makes no new repository with
     it."""
     cut_off = edges(password, spec.password)
-    if cut_off is None:
+    if cut_off is None or plan.made_by:
         return []
     known = services.catalogue.repositories.id_of(spec.url) is not None
     rekey = f"drd repository rekey {plan.name} --repository {spec.name} --password '{{file: …}}'"

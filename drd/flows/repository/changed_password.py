@@ -7,32 +7,41 @@ from pathlib import Path
 
 from drd import secrets
 from drd.errors import WrongKey
+from drd.model.snapshot import made_by
 from drd.model.units import format_time
 from drd.ports import Catalogue
+
+_ITS_OWN = "the password that restic uses now"
 
 
 def tell_of_change(catalogue: Catalogue, url: str, error: WrongKey) -> None:
     """Add to the error when the file of the password was changed, if it opened the repository
     before, and where the former password is."""
+    plans = sorted({place.plan for place in catalogue.health.places() if place.url == url})
+    points = [p for plan in plans for p in catalogue.points.of_plan(plan)]
+    tool = next((tool for p in points if (tool := made_by(p.id))), "")
+    if tool == "restic" and _ITS_OWN not in error.hint:
+        error.hint = _of_restic(error.changed[0] if error.changed else None)
     if error.changed is None:
         return
     file, stamp = error.changed
     error.changed = None
     at = datetime.fromtimestamp(stamp, UTC)
-    plans = sorted({place.plan for place in catalogue.health.places() if place.url == url})
     copy = secrets.former_of_service(Path(file))
     if copy is not None:
         error.message += (
             f". {file} was changed at {format_time(at)}, and the running service still has the "
             "former text, until it stops"
         )
+        back = f"put the former text back before the service stops: `install -m 600 {copy} {file}`."
         error.hint = (
-            f"put the former text back before the service stops: `install -m 600 {copy} {file}`. "
-            "To change the password of a repository: drd repository rekey "
+            f"if {tool} still uses it, {back}\nOtherwise {error.hint}"
+            if tool
+            else f"{back} To change the password of a repository: drd repository rekey "
             f"{plans[0] if plans else 'PLAN'}"
         )
         return
-    stored = [p.available_at for plan in plans for p in catalogue.points.of_plan(plan)]
+    stored = [p.available_at for p in points]
     opened = max((time for time in stored if time < at), default=None)
     if opened is None or max(stored) > at:
         return
@@ -44,7 +53,17 @@ def tell_of_change(catalogue: Catalogue, url: str, error: WrongKey) -> None:
     if kits:
         made_at = max(kit.made_at for kit in kits)
         error.message += f"; the recovery kit of {format_time(made_at)} has the former password"
+    if tool:
+        return
     error.hint = (
         f"write the former password into {file} again. To change the password of a repository: drd "
         f"repository rekey {plans[0]}"
     )
+
+
+def _of_restic(file: str | None) -> str:
+    """Return the remedy for a repository that restic itself fills: drd does not set its password.
+    It may have another one now."""
+    if file is None:
+        return f"write {_ITS_OWN} to the place that `password` of the repository names in the plan."
+    return f"write {_ITS_OWN} into {file}."
