@@ -139,7 +139,28 @@ class FilesSource:
             )
             hint = "run drd as root, or give its unit AmbientCapabilities=CAP_DAC_READ_SEARCH."
             findings.append(Finding("rights", "error", self._component, detail, hint))
-        return findings
+        return [*findings, *self._links()]
+
+    def _links(self) -> Iterator[Finding]:
+        """Return the named paths that are links to what no named path contains: a directory that
+        was moved to another disk is not backed up any more."""
+        for root in self._links_among_roots():
+            leads_to = os.path.realpath(root)
+            inside = (leads_to + b"/").startswith
+            if os.path.lexists(leads_to) and not any(
+                inside(other.rstrip(b"/") + b"/") for other in self._selection.roots
+            ):
+                yield Finding(
+                    "files",
+                    "warning",
+                    self._component,
+                    f"{to_text(root)} is a symlink to {to_text(leads_to)}, and drd backs up only "
+                    "the link",
+                    f"write {to_text(leads_to)} into `paths` of the component as well",
+                )
+
+    def _links_among_roots(self) -> list[bytes]:
+        return [r for r in self._selection.roots if stat.S_ISLNK(os.lstat(r).st_mode)]
 
     @contextmanager
     def open(self) -> Iterator[FilesCapture]:
@@ -190,13 +211,11 @@ class FilesSource:
                     )
 
     def _notes(self, seen: Walk) -> Iterator[str]:
-        for root in self._selection.roots:
-            if stat.S_ISLNK(os.lstat(root).st_mode):
-                name = to_text(root)
-                yield (
-                    f"{name} is a symlink: drd stores the link itself, not the file that it "
-                    "points to"
-                )
+        for root in self._links_among_roots():
+            yield (
+                f"{to_text(root)} is a symlink: drd stores the link itself, not the file that it "
+                "points to"
+            )
         for mount in seen.other_mounts:
             yield f"{mount} is another file system, so it is not backed up"
         if seen.complete and not any(s.kind != "directory" for s in seen.entries.values()):

@@ -257,3 +257,17 @@ def test_a_sweep_removes_restored_files_of_a_killed_drill(work: Workplace, root:
     (said,) = KIND.sweep(work.directory)
     assert "restored files" in said
     assert list(work.directory.iterdir()) == []
+
+
+def test_doctor_names_a_path_that_became_a_link_to_what_is_not_backed_up(
+    work: Workplace, root: Path
+) -> None:
+    assert [f.severity for f in source(work, root).doctor()] == ["ok"]
+    moved = root.with_name("moved")
+    root.rename(moved)
+    root.symlink_to(moved)
+    (warned,) = [f for f in source(work, root).doctor() if f.severity == "warning"]
+    assert warned.text == f"{root} is a symlink to {moved}, and drd backs up only the link"
+    assert warned.remedy == f"write {moved} into `paths` of the component as well"
+    both = source(work, root, moved)
+    assert [f.severity for f in both.doctor()] == ["ok"]
