@@ -438,6 +438,8 @@ def test_catalogue_of_the_version_before_is_brought_up_to_date(
     of_the_first_version(f"sqlite:///{tmp_path}/drd.db", tmp_path)
     service.run("systemctl", "stop", "drd")
     service.sh("mkdir /srv/aside; mv /var/lib/drd/drd.db* /srv/aside")
+    # Without its file no run of the plan starts, which would find that the repository lacks it.
+    service.sh("mv /etc/drd/plans/shop.yaml /srv/shop.yaml")
     service.path("/var/lib/drd/drd.db").write_bytes((tmp_path / "drd.db").read_bytes())
     service.sh("chown drd:drd /var/lib/drd/drd.db; chmod 660 /var/lib/drd/drd.db")
     service.run("systemctl", "start", "drd")
@@ -445,6 +447,7 @@ def test_catalogue_of_the_version_before_is_brought_up_to_date(
     [kept, _] = service.sh("stat -c '%n %U:%G %a' /var/lib/drd/drd.db.before-*").split("\n")
     assert kept == f"/var/lib/drd/drd.db.before-{OURS.head} drd:drd 600"
     service.sh("systemctl stop drd; rm /var/lib/drd/drd.db*; mv /srv/aside/* /var/lib/drd")
+    service.sh("mv /srv/shop.yaml /etc/drd/plans/shop.yaml")
     service.run("systemctl", "start", "drd")
 
 
