@@ -91,6 +91,7 @@ def assemble(
     alerts = rows.by_plan(query(queries.ALERTS), rows.alert)
     running = rows.by_plan(ask(queries.RUNNING, plan), rows.running)
     unfinished = rows.unfinished(query(queries.UNFINISHED))
+    undone = rows.undone(query(queries.UNDONE))
     copies = rows.by_plan(query(queries.COPIES), rows.copy)
     repositories = rows.by_plan(query(queries.REPOSITORIES), rows.repository)
     outages = rows.by_plan(query(queries.OUTAGES), rows.span)
@@ -110,6 +111,7 @@ def assemble(
                 alerts=tuple(alerts.get(name, ())),
                 running=running[name][-1] if running[name] else None,
                 unfinished=unfinished.get(name),
+                undone=undone.get(name),
                 copies=tuple(copies[name]),
                 unready=unready.get(name),
                 repositories=tuple(repositories[name]),

@@ -89,6 +89,33 @@ WHERE OF(p.name) AND r.id = (
     ORDER BY d.id DESC LIMIT 1), '') <> 'done'
 ORDER BY r.plan, s.position
 """
+# The components that the newest point has as a recovery over production had restored them, which an
+# undo took back later; with the newest point without such data. `flows.restore.restored_points` has
+# the same rule. CROSS JOINs, whose order SQLite's planner keeps.
+_UNDONE = """{0}r.plan = {1}.plan AND {0}r.kind = 'recovery'
+  AND ({0}r.detail LIKE '%"target"_"in-place"%' OR {0}r.detail LIKE '%"in_place"_true%')
+  AND {0}d.run = {0}r.id AND {0}d.action = 'undo'
+  AND {0}d.id = (SELECT max(x.id) FROM decisions x
+    WHERE x.run = {0}r.id AND x.step = '' AND x.action IN ('undo', 'redo'))
+  AND {0}t.run = {0}r.id AND {0}t.kind = 'restore'
+  AND {0}c.point = {1}.id AND {0}c.component = {0}t.subject
+  AND {0}c.data_time >= {0}t.started_at AND {0}c.data_time <= {0}d.at
+  AND NOT EXISTS (SELECT 1 FROM steps a WHERE a.run = {0}r.id AND a.name = 'set aside'
+    AND a.result LIKE '%"former"_true%')"""
+UNDONE = f"""
+SELECT n.plan, r.id, d.at, t.subject, g.id, g.data_time, g.available_at, g.bytes
+FROM plan_summary s CROSS JOIN points n CROSS JOIN runs r CROSS JOIN decisions d
+  CROSS JOIN steps t CROSS JOIN component_snapshots c CROSS JOIN points g
+WHERE OF(s.plan) AND n.id = s.newest_point AND {_UNDONE.format("", "n")}
+  AND g.id = (SELECT m.id FROM points m
+    WHERE m.plan = n.plan AND m.complete AND m.here AND m.forgotten_at IS NULL
+      AND m.data_time < n.data_time
+      AND NOT EXISTS (SELECT 1 FROM runs ur CROSS JOIN decisions ud CROSS JOIN steps ut
+          CROSS JOIN component_snapshots uc
+        WHERE {_UNDONE.format("u", "m")})
+    ORDER BY m.data_time DESC LIMIT 1)
+ORDER BY n.plan, d.at, t.position
+"""  # noqa: S608 - no value is pasted in
 COPIES = """
 SELECT plan, repository, copy_of, data_time, available_at, pause_s FROM copies
 WHERE OF(plan) ORDER BY plan, position

@@ -30,6 +30,7 @@ from drd.model.facts import (
     RepositoryFacts,
     RunningFacts,
     ScenarioFacts,
+    UndoneFacts,
     UnfinishedFacts,
     Unproven,
     UnreadyFacts,
@@ -264,6 +265,16 @@ def _after_step(
         noted = [a["component"] for a in json(result).get("aside", ()) if a["former"]]
         return so_far._replace(kept=tuple(dict.fromkeys(noted)))
     return so_far._replace(down=Effect.from_json(json(result)).after(so_far.down))
+
+
+def undone(rows: Iterable[Sequence[Any]]) -> dict[str, UndoneFacts]:
+    """Return by plan the last undone recovery; one row is one of its components."""
+    found: dict[str, UndoneFacts] = {}
+    for plan, run, at, component, *point in rows:
+        before = found[plan].components if plan in found else ()
+        left = PointFacts(point[0], time(point[1]), time(point[2]), point[3])
+        found[plan] = UndoneFacts(run, time(at), (*before, component), left)
+    return found
 
 
 def running(row: Sequence[Any]) -> RunningFacts:

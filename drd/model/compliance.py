@@ -21,7 +21,7 @@ from drd.model.facts import (
 from drd.model.finding_codes import DRILL
 from drd.model.known_findings import OVER, PAUSED, standing_alerts, still_found
 from drd.model.plan_state import LOOKING_AHEAD, Judged, state_of
-from drd.model.repositories import assess_repository, readable, unreadable_since
+from drd.model.repositories import assess_repository, readable, standing, unreadable_since
 from drd.model.text import and_more, counted, noun, without_output
 from drd.model.unfinished import Unfinished
 from drd.model.units import format_duration, format_size, format_time
@@ -87,7 +87,7 @@ def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
         holds=tuple(h for h in subject.holds if h.until is None or now < h.until),
         file=subject.file,
         loaded_at=subject.loaded_at,
-        newest=readable(subject) or subject.newest,
+        newest=standing(subject) or subject.newest,
         points=subject.complete_points,
         backup=subject.backup,
         failures=subject.failures,

@@ -21,6 +21,8 @@ from drd.model.repositories import (
     newest_ever,
     outage,
     readable,
+    standing,
+    undoing,
     unreadable_since,
 )
 from drd.model.text import called, counted, without_output
@@ -92,7 +94,7 @@ def against(exposure_s: float | None, rpo_s: float) -> Verdict:
 
 def judge_rpo(facts: PlanFacts, now: datetime) -> tuple[RpoAssessment, list[Reason]]:
     """Judge the RPO: the verdict is the worst of its reasons, and `met` without any."""
-    point = readable(facts)
+    point = standing(facts)
     exposure_s = _exposure(point, now)
     achievable_s = _achievable(facts)
     wrong = judge_repositories(facts, now)
@@ -131,6 +133,9 @@ def judge_component(
     if lost and data_time is not None:
         left = readable(plan)
         data_time = min(data_time, left.data_time) if left is not None else None
+    undone = undoing(plan)
+    if undone is not None and data_time is not None and facts.component in undone.components:
+        data_time = min(data_time, undone.point.data_time)
     exposure_s = age(data_time, now)
     verdict = against(exposure_s, plan.rpo_s)
     if lost and data_time is None:
@@ -209,14 +214,17 @@ def _judge_exposure(
         return _older_one_left(facts, point, exposure_s)
     verdict = against(exposure_s, facts.rpo_s)
     trouble = _trouble(facts, now)
+    put_back = _put_back(facts, point)
     if verdict is Verdict.MET:
+        notes = [Reason(verdict, put_back, facts.anew)] if put_back else []
         if trouble is None:
-            return []
+            return notes
         lead = "the last backup failed: " if facts.failures is not None else ""
         text, risk = lead + trouble.text, PlanState.AT_RISK
-        return [Reason(verdict, text, trouble.remedy, says_why=trouble.code, at_least=risk)]
+        return [Reason(verdict, text, trouble.remedy, says_why=trouble.code, at_least=risk), *notes]
     is_over = "exceeded" if verdict is Verdict.BREACHED else "nearly exceeded"
-    text = f"RPO {is_over}: the newest complete backup has {_data_of(facts, point)}"
+    found = put_back or f"the newest complete backup has {_data_of(facts, point)}"
+    text = f"RPO {is_over}: {found}"
     if trouble:
         text = f"{text}. Cause: {trouble.text}"
         return [Reason(verdict, text, trouble.remedy, "rpo", trouble.code)]
@@ -232,10 +240,23 @@ def _judge_exposure(
             else f"a backup began at {began} and never ended"
         )
         return [Reason(verdict, f"{text}; {words}", f"drd run show {running.run}", "rpo")]
+    if put_back:
+        return [Reason(verdict, text, facts.anew, "rpo")]
     since = "drd has not tried a backup since then"
     if facts.made_by:
         since = f"{called(facts.made_by)} has made no newer one that drd has seen"
     return [Reason(verdict, f"{text}; {since}", facts.anew, "rpo")]
+
+
+def _put_back(facts: PlanFacts, point: PointFacts) -> str:
+    """Say that newer points lack what an undo put back; empty if there are none."""
+    undone = undoing(facts)
+    if undone is None:
+        return ""
+    return (
+        f"the newest backup of the data that the undo of recovery {undone.run} put back has "
+        f"{_data_of(facts, point)}; newer restore points have what that recovery had restored"
+    )
 
 
 def _data_of(facts: PlanFacts, point: PointFacts) -> str:

@@ -27,8 +27,7 @@ MADE_BY = "made by "
 class ComponentFacts(NamedTuple):
     """One component of the plan as loaded, and its newest capture. `data_time` and `size_bytes` are
     those of its newest captured snapshot in any point, even an incomplete one; None if it was never
-    captured. `error` is why its newest capture failed, None if it succeeded.
-    """
+    captured. `error` is why its newest capture failed, None if it succeeded."""
 
     component: str
     kind: str
@@ -49,8 +48,7 @@ class PointFacts(NamedTuple):
 class CopyFacts(NamedTuple):
     """A second repository of the plan as loaded, and the complete point with the latest data time
     in it; None if it holds none. `available_at` is since when that point is there. `pause_s` is the
-    longest time that the plan allows between two copies; 0 if each copy follows a backup.
-    """
+    longest time that the plan allows between two copies; 0 if each copy follows a backup."""
 
     repository: str
     copy_of: str
@@ -92,8 +90,7 @@ class RepositoryFacts(NamedTuple):
 class VanishedFacts(NamedTuple):
     """Points that no repository has any more, although drd did not forget them: their number, the
     latest data time among them with the time since when that point was there, and when drd last
-    noticed one missing.
-    """
+    noticed one missing."""
 
     points: int
     data_time: datetime
@@ -103,8 +100,7 @@ class VanishedFacts(NamedTuple):
 
 class BackupFacts(NamedTuple):
     """The run that stored the newest complete point; `added_bytes` is what the repository grew
-    by.
-    """
+    by."""
 
     run: str
     started_at: datetime
@@ -122,8 +118,7 @@ class IncompleteFacts(NamedTuple):
 
 class FailureFacts(NamedTuple):
     """Backup runs that failed, were interrupted or stayed incomplete since the last success. `run`,
-    `at`, `error` and its `code` belong to the newest of these `tries` runs.
-    """
+    `at`, `error` and its `code` belong to the newest of these `tries` runs."""
 
     tries: int
     run: str
@@ -134,8 +129,7 @@ class FailureFacts(NamedTuple):
 
 class FindingFacts(NamedTuple):
     """A recorded finding (`model.finding.Finding`), as far as the status needs it. `name` is the
-    one for people.
-    """
+    one for people."""
 
     code: str
     subject: str
@@ -147,8 +141,7 @@ class FindingFacts(NamedTuple):
 class UnreadyFacts(NamedTuple):
     """The last readiness run that found the plan not ready: `readiness` is its verdict, with the
     findings that withheld `ready`, of each the first line. If the run itself failed, `readiness` is
-    empty and `error` says why.
-    """
+    empty and `error` says why."""
 
     at: datetime
     error: str
@@ -159,8 +152,7 @@ class UnreadyFacts(NamedTuple):
 class Unproven(NamedTuple):
     """A component of the plan that a drill did not restore or did not compare, and why: `code` is
     `not-restored`, `in-no-step`, `empty`, `no-check` or `not-compared`; empty in evidence of an
-    older drd.
-    """
+    older drd."""
 
     component: str
     why: str
@@ -282,6 +274,17 @@ class UnfinishedFacts(NamedTuple):
         return self.state == "waiting"
 
 
+class UndoneFacts(NamedTuple):
+    """A recovery over production that was undone at `at`, and whose data the newest complete point
+    has of `components`: it lacks what the undo put back. `point` is the newest complete one without
+    such data, which a recovery chooses."""
+
+    run: str
+    at: datetime
+    components: tuple[str, ...]
+    point: PointFacts
+
+
 class PausedFacts(NamedTuple):
     """Retention waits: since when, and why."""
 
@@ -376,6 +379,7 @@ class PlanFacts(NamedTuple):
     package_missing: bool = False
     proofs: tuple[str, ...] = ()
     unfinished: UnfinishedFacts | None = None
+    undone: UndoneFacts | None = None
 
     @property
     def made_by(self) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from drd.model.attainment import Interval
-from drd.model.facts import PlanFacts, PointFacts, RepositoryFacts
+from drd.model.facts import PlanFacts, PointFacts, RepositoryFacts, UndoneFacts
 from drd.model.finding_codes import REPOSITORY, name_of
 from drd.model.text import called, counted, noun
 from drd.model.units import format_time
@@ -49,6 +49,20 @@ def readable(facts: PlanFacts) -> PointFacts | None:
         if repository.lost is None and sound is not None:
             newest = sound if newest is None or sound.data_time > newest.data_time else newest
     return newest
+
+
+def undoing(facts: PlanFacts) -> UndoneFacts | None:
+    """Return the undone recovery whose data the newest readable point has; None: it has none."""
+    left, undone = readable(facts), facts.undone
+    if left is None or undone is None or left.data_time <= undone.point.data_time:
+        return None
+    return undone
+
+
+def standing(facts: PlanFacts) -> PointFacts | None:
+    """Return the readable point that a recovery chooses: without the data of an undone one."""
+    undone = undoing(facts)
+    return undone.point if undone is not None else readable(facts)
 
 
 def newest_ever(facts: PlanFacts) -> tuple[datetime, datetime] | None:
@@ -94,12 +108,14 @@ def _lost_at(repository: RepositoryFacts, newest: datetime) -> datetime | None:
 
 def outage(facts: PlanFacts, now: datetime) -> Interval | None:
     """Return the interval up to now in which drd knew that every readable point is older than the
-    RPO.
+    RPO, or lacks what an undo put back.
     """
-    since = unreadable_since(facts)
+    undone = undoing(facts)
+    known = (unreadable_since(facts), undone.at if undone is not None else None)
+    since = min((at for at in known if at is not None), default=None)
     if since is None:
         return None
-    left = readable(facts)
+    left = standing(facts)
     if left is not None:
         since = max(since, left.data_time + timedelta(seconds=facts.rpo_s))
     return (since, now) if since < now else None

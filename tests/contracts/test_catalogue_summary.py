@@ -15,6 +15,7 @@ from sqlalchemy import text
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.catalogue.summary import read_facts, read_through_sqlalchemy
 from drd.errors import CatalogueError
+from drd.flows.restore.restored_points import restored_points
 from drd.model.facts import (
     AUTO,
     AlertFacts,
@@ -30,14 +31,26 @@ from drd.model.facts import (
     RepositoryFacts,
     RunningFacts,
     ScenarioFacts,
+    UndoneFacts,
     UnreadyFacts,
 )
 from drd.model.finding import Finding
 from drd.model.plan import BackupPolicy, DrillPolicy
 from drd.model.readiness_finding import ReadinessFinding
-from drd.model.run import CheckResult, CheckVerdict, DrillResult, RunKind, RunState
-from drd.model.run_details import DrillDetail, ReadinessDetail
+from drd.model.run import (
+    SET_ASIDE,
+    CheckResult,
+    CheckVerdict,
+    Decision,
+    DrillResult,
+    RunKind,
+    RunState,
+    StepState,
+)
+from drd.model.run_details import DrillDetail, ReadinessDetail, RecoveryDetail
+from drd.model.step_results import AsideStepResult
 from drd.model.verdicts import Readiness
+from drd.ports import Aside
 from tests.catalogue_support import (
     at,
     captured,
@@ -293,6 +306,70 @@ def test_forgotten_points_count_no_more(catalogue: SqlCatalogue, facts: Facts) -
     assert one.newest is not None
     assert (one.newest.id, one.complete_points) == ("p1", 1)
     assert one.components[0].data_time == at(10)
+
+
+def recovered(catalogue: SqlCatalogue, minutes: float, detail: RecoveryDetail) -> str:
+    """A recovery of orders-db, which took two minutes and set aside what was there."""
+    owned = catalogue.runs.begin(
+        plan(), RunKind.RECOVERY, trigger="manual", at=at(minutes), detail=detail
+    )
+    begun = catalogue.steps.begin(owned, "restore", "restore", at(minutes), subject="orders-db")
+    catalogue.steps.finish(owned, begun.name, StepState.SUCCEEDED, at=at(minutes + 1))
+    kept(catalogue, owned.run.id, minutes + 1, former=True)
+    catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(minutes + 2))
+    return owned.run.id
+
+
+def kept(catalogue: SqlCatalogue, name: str, minutes: float, *, former: bool) -> None:
+    copies = AsideStepResult(aside=(Aside("orders-db", "/db", "/db_other", former=former),))
+    catalogue.steps.note(name, SET_ASIDE, "aside", at=at(minutes), result=copies)
+
+
+def turned(catalogue: SqlCatalogue, name: str, action: str, minutes: float) -> None:
+    catalogue.decisions.add(name, Decision("", action, "anna", "", 0, at(minutes)))
+    kept(catalogue, name, minutes, former=action == "redo")
+
+
+@pytest.mark.parametrize(
+    "detail", [RecoveryDetail(target="in-place"), RecoveryDetail(in_place=True)]
+)
+def test_points_with_the_data_of_an_undone_recovery_are_known_with_the_one_before(
+    catalogue: SqlCatalogue, facts: Facts, detail: RecoveryDetail
+) -> None:
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    for name, minutes in (("p1", 10), ("p2", 30), ("p3", 40)):
+        catalogue.points.record(point(name, at(minutes)))
+    run = recovered(catalogue, 20, detail)
+    assert facts().undone is None
+
+    turned(catalogue, run, "undo", 50)
+    p1 = PointFacts("p1", at(10), at(11), 1000)
+    assert facts().undone == UndoneFacts(run, at(50), ("orders-db",), p1)
+    points = catalogue.points.of_plan("orders-api")
+    marked = restored_points(catalogue, "orders-api", points)
+    assert {name for name, one in marked.items() if one.undone} == {"p2", "p3"}
+
+    turned(catalogue, run, "redo", 52)
+    assert facts().undone is None
+    turned(catalogue, run, "undo", 54)
+    assert facts().undone == UndoneFacts(run, at(54), ("orders-db",), p1)
+
+    catalogue.points.record(point("p4", at(60)))
+    assert facts().undone is None
+
+
+def test_a_recovery_elsewhere_or_half_undone_marks_no_point(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    for name, minutes in (("p1", 10), ("p2", 30)):
+        catalogue.points.record(point(name, at(minutes)))
+    elsewhere = recovered(catalogue, 20, RecoveryDetail(target="standby"))
+    turned(catalogue, elsewhere, "undo", 50)
+    half = recovered(catalogue, 20, RecoveryDetail(target="in-place"))
+    turned(catalogue, half, "undo", 50)
+    kept(catalogue, half, 51, former=True)
+    assert facts().undone is None
 
 
 def test_points_that_were_rebuilt_before_the_plan_was_loaded_are_known_then(

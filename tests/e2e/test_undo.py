@@ -150,6 +150,11 @@ def test_a_killed_recovery_can_be_undone_and_is_not_resumed(site: Site, moment: 
 
 def test_a_point_of_restored_data_is_marked_and_after_the_undo_no_default(site: Site) -> None:
     first = site.points()[0]["point"]
+
+    def lost_since() -> str:
+        [status] = site.drd("status", "shop", "--json", code=None).json["plans"]
+        return str(status["points"]["newest"])
+
     site.killed_at("undone:restore db", *OVER)
     run = recovery(site)
     between = site.drd("backup", "shop", "--json").json["point"]
@@ -160,6 +165,10 @@ def test_a_point_of_restored_data_is_marked_and_after_the_undo_no_default(site: 
     assert [x.split()[0] for x in listed if f"complete, data of undone recovery {run}" in x] == [
         between
     ]
+    assert lost_since() == first, "the live data is in no newer point"
+    noted = site.drd("status", "shop", code=None).out
+    assert f"the undo of recovery {run} put back" in " ".join(noted.split())
+    assert "drd backup shop" in noted
     told = site.points()[0]["restored"]
     assert (told["run"], told["undone"]) == (run, True)
     assert "db" in told["components"]
@@ -178,6 +187,8 @@ def test_a_point_of_restored_data_is_marked_and_after_the_undo_no_default(site: 
     assert f"shop: recovery of point {last} " in planned.out
     assert "leaves out" not in planned.out + planned.err
     assert site.points()[0]["restored"] is None
+    assert lost_since() == last
+    assert "put back" not in site.drd("status", "shop", code=None).out
 
 
 def test_a_moved_kept_copy_is_reported_by_name(site: Site) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from drd.model.compliance import assess
 from drd.model.exposure import (
     against,
     age,
@@ -18,7 +19,7 @@ from drd.model.exposure import (
     judge_rpo,
     tried,
 )
-from drd.model.facts import ComponentFacts, CopyFacts, IncompleteFacts, PlanFacts
+from drd.model.facts import ComponentFacts, CopyFacts, IncompleteFacts, PlanFacts, UndoneFacts
 from drd.model.verdicts import Reason, Verdict
 from tests.status_support import (
     DAY,
@@ -248,3 +249,60 @@ def test_the_newest_of_several_misses_is_shown() -> None:
     )
     young = healthy(missed=missed[1:], first_loaded_at=before(3 * HOUR))
     assert reasons(young) == [], "it waited for the very first backup"
+
+
+# --- after an undo --------------------------------------------------------------------------
+
+
+def undone(exposure_s: float, **changes: Any) -> PlanFacts:
+    """A recovery was undone a minute ago; the newest point from before it is `exposure_s` old."""
+    back = UndoneFacts("5f0c", before(MINUTE), ("orders-db",), point(exposure_s))
+    return healthy(undone=back, **changes)
+
+
+@pytest.mark.parametrize(
+    ("exposure_s", "verdict", "lead"),
+    [
+        (10 * MINUTE, MET, ""),
+        (13 * MINUTE, AT_RISK, "RPO nearly exceeded: "),
+        (2 * HOUR, BREACHED, "RPO exceeded: "),
+    ],
+)
+def test_points_of_an_undone_recovery_do_not_count(
+    exposure_s: float, verdict: Verdict, lead: str
+) -> None:
+    facts = undone(exposure_s)
+    rpo, [reason] = judge_rpo(facts, NOW)
+    assert (rpo.exposure_s, rpo.verdict, reason.verdict) == (exposure_s, verdict, verdict)
+    assert reason.text.startswith(
+        f"{lead}the newest backup of the data that the undo of recovery 5f0c put back has data of "
+    )
+    assert reason.text.endswith("; newer restore points have what that recovery had restored")
+    assert (reason.remedy, reason.kind) == ("drd backup orders-api", "rpo" if lead else "")
+    component = judge_component(facts, facts.components[0], None, NOW)
+    assert (component.exposure_s, component.verdict) == (exposure_s, verdict)
+    other = ComponentFacts("conf", "files", before(252), 10)
+    assert judge_component(facts, other, None, NOW).exposure_s == 252.0
+    assert assess(facts, NOW).newest == point(exposure_s)
+
+
+def test_the_time_since_an_undo_is_missed_if_the_objective_is() -> None:
+    young = {"first_loaded_at": before(100 * MINUTE)}
+    late = judge_rpo(undone(2 * HOUR, **young), NOW)[0].attainment
+    good = judge_rpo(undone(10 * MINUTE, **young), NOW)[0].attainment
+    assert (late, good) == (0.99, 1.0)
+
+
+def test_a_backup_that_fails_after_an_undo_is_the_cause() -> None:
+    [reason] = reasons(undone(2 * HOUR, failures=failures()))
+    assert "put back has data of" in reason.text
+    assert "Cause: pg_dump cannot connect" in reason.text
+    failure, note = reasons(undone(10 * MINUTE, failures=failures()))
+    assert failure.text.startswith("the last backup failed: pg_dump cannot connect")
+    assert "put back has data of" in note.text
+
+
+def test_a_readable_point_older_than_the_one_before_the_recovery_counts() -> None:
+    kept = repository(sound=point(3 * HOUR), damage="a pack is bad", damaged_since=before(HOUR))
+    rpo, _ = judge_rpo(undone(2 * HOUR, repositories=(kept,)), NOW)
+    assert rpo.exposure_s == 3 * HOUR
