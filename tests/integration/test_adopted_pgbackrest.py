@@ -39,6 +39,7 @@ from drd.flows.services import Services
 from drd.flows.state import crash_cleanup, run_dirs
 from drd.flows.upkeep.listing import listing
 from drd.flows.upkeep.verification import verification
+from drd.kinds.postgres import tools
 from drd.model.plan import Plan
 from drd.model.run import CheckVerdict, RunState
 from drd.model.snapshot import RestorePoint
@@ -512,6 +513,29 @@ def test_plan_new_adopt_writes_a_plan_for_a_stanza_whose_drill_passes(
     assert site.stanza.contents() == before
     assert main([*words, "--adopt", f"{site.config}:nope", "--force"]) == 10
     assert "the repository has no stanza nope" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("by", [-1, 1])
+def test_doctor_asks_for_a_server_of_exactly_the_version_of_the_stanza(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: int
+) -> None:
+    plan = site.plan()
+    listing(site.services(plan), plan)
+    major = int(site.points(plan)[-1].components[0].facts["server_major"])
+    (finding,) = [f for f in examine(site.services(plan), plan, resolve) if f.code == "sandbox"]
+    assert f" uses PostgreSQL {major}." in finding.text
+    programs = tmp_path / f"versions/{major + by}/bin"
+    programs.mkdir(parents=True)
+    for name in ("postgres", "initdb", "pg_restore"):
+        (programs / name).write_text(f"#!/bin/sh\necho '{name} (PostgreSQL) {major + by}.1'\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setattr(tools, "VERSIONED", tmp_path / "versions")
+    (finding,) = [f for f in examine(site.services(plan), plan, resolve) if f.code == "sandbox"]
+    assert finding.severity == "error"
+    called = "PostgreSQL server of version" if by < 0 else "PostgreSQL"
+    assert f"this host has no {called} {major}:" in finding.text
+    assert "or newer" not in finding.text
+    assert finding.remedy == f"apt-get install postgresql-{major}"
 
 
 def test_the_page_by_hand_brings_the_database_back_from_the_kit_alone(

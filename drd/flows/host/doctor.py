@@ -26,11 +26,12 @@ from drd.model.clock import SYNCHRONISE
 from drd.model.custody import WHILE_CONTESTED
 from drd.model.finding import Finding
 from drd.model.finding_codes import REPOSITORY
-from drd.model.plan import Plan, RepositorySpec, SecretRef
+from drd.model.plan import Component, Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState
 from drd.model.snapshot import newest_complete
 from drd.model.text import escaped, in_commands, without_output
 from drd.model.units import format_duration, format_size
+from drd.ports import Kind
 from drd.registry import KINDS
 from drd.secrets import edges, references
 
@@ -66,9 +67,7 @@ def examine(
             findings += tried(
                 "sandbox",
                 name,
-                lambda k=kind, c=component: k.sandbox_findings(  # type: ignore[misc]
-                    c, sandbox_place(services, probe, c)
-                ),
+                lambda k=kind, c=component: _sandbox(services, plan, k, c, probe),  # type: ignore[misc]
                 KINDS.extension(component.kind),
             )
         with suppress(CatalogueError):  # a reader may have no right to write
@@ -90,6 +89,23 @@ def examine(
         return [_with_names(f, plan) for f in findings]
     finally:
         remove_run(services, probe)
+
+
+def _sandbox(
+    services: Services, plan: Plan, kind: Kind, component: Component, probe: str
+) -> list[Finding]:
+    """Try a sandbox; where another tool makes the copies, also look for the programs that the
+    newest one needs, since nobody asks the source for its version."""
+    uses = ""
+    points = services.catalogue.points.of_plan(plan.name) if plan.made_by else []
+    point = newest_complete(points, services.clock.now())
+    snapshot = point.component(component.name) if point is not None else None
+    if point is not None and snapshot is not None:
+        tools = kind.tools(component, snapshot)
+        named = " and ".join(f"{name} {version}" for name, version in tools.items())
+        uses = f"; a drill of restore point {point.id} uses {named}" if named else ""
+    found = kind.sandbox_findings(component, sandbox_place(services, probe, component))
+    return [f if f.failed else replace(f, text=f.text + uses) for f in found]
 
 
 def _with_names(finding: Finding, plan: Plan) -> Finding:

@@ -67,10 +67,11 @@ SETTINGS = {
 """Settings for speed, since nothing has to survive; recorded next to the measured RTA."""
 
 
-def sandbox_programs(major: int, bin_dir: str | None) -> PostgresPrograms:
+def sandbox_programs(major: int, bin_dir: str | None, *, or_newer: bool = True) -> PostgresPrograms:
     """Return the programs of this major version, or of the next newer one that is installed; never
-    of an older one.
+    of an older one. Without `or_newer` the message asks for this version; the caller compares.
     """
+    wanted = f"{major} or newer" if or_newer else str(major)
     try:
         if bin_dir is not None:
             with suppress(ToolError):
@@ -78,7 +79,7 @@ def sandbox_programs(major: int, bin_dir: str | None) -> PostgresPrograms:
         programs = programs_for(major, "postgres", bin_dir=None, package="postgresql")
     except ToolError as error:
         raise SandboxUnavailable(
-            f"this host has no PostgreSQL server of version {major} or newer: {error.message}",
+            f"this host has no PostgreSQL server of version {wanted}: {error.message}",
             hint=f"apt-get install postgresql-{major}",
         ) from error
     for name in ("initdb", "pg_restore"):

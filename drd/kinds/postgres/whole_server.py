@@ -57,7 +57,7 @@ def programs_of(snapshot: ComponentSnapshot, bin_dir: str | None) -> PostgresPro
             f"backups of whole servers only from version {OLDEST}",
             hint="restore it by hand: pgbackrest restore.",
         )
-    programs = sandbox_programs(major, bin_dir)
+    programs = sandbox_programs(major, bin_dir, or_newer=False)
     if programs.major != major:
         raise SandboxUnavailable(
             f"this host has no PostgreSQL {major}: its files cannot run with {programs.version}",
