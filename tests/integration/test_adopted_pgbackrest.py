@@ -406,6 +406,8 @@ def test_a_backup_that_is_still_being_made_or_was_broken_off_does_not_count(site
     (half / "backup.manifest").unlink()
     try:
         assert listing(site.services(plan), plan).listed == before
+        outcome = verification(site.services(plan), plan, everything=True)
+        assert outcome.state is RunState.SUCCEEDED, "pgBackRest's next backup removes it"
     finally:
         shutil.rmtree(half)
 

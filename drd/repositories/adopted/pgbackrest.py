@@ -269,15 +269,17 @@ class StanzaCopies:
 
     def check(self, read_subset: str | None, deadline_s: float | None) -> None:  # noqa: ARG002
         """`pgbackrest verify` reads everything, and says nothing if it cannot open the repository:
-        so that is asked first."""
-        self._info()
+        so that is asked first. A backup that pgBackRest does not list is one that it is making, or
+        that was killed: its next backup removes it."""
+        listed = {backup.label for backup in self._info().backups}
         limit_s = min(deadline_s or self._stanza.timeout_s, self._stanza.timeout_s)
         words = ["verify", "--output=text", "--verbose"]
         printed = self._program.answer(words, deadline_s=limit_s).decode("utf-8", "replace")
         lines = [line.strip() for line in printed.splitlines()]
         wrong = [
             line for line in lines
-            if "status: invalid" in line or "status: in-progress" in line or _counts(line)
+            if "status: invalid" in line or _counts(line)
+            or ("status: in-progress" in line and any(label in line for label in listed))
         ]  # fmt: skip
         if "status: error" in lines or wrong:
             raise RepositoryDamaged(
