@@ -17,15 +17,17 @@ _ITS_OWN = "the password that restic uses now"
 def tell_of_change(catalogue: Catalogue, url: str, error: WrongKey) -> None:
     """Add to the error when the file of the password was changed, if it opened the repository
     before, and where the former password is."""
+    if error.told:
+        return
+    error.told = True
     plans = sorted({place.plan for place in catalogue.health.places() if place.url == url})
     points = [p for plan in plans for p in catalogue.points.of_plan(plan)]
     tool = next((tool for p in points if (tool := made_by(p.id))), "")
-    if tool == "restic" and _ITS_OWN not in error.hint:
+    if tool == "restic":
         error.hint = _of_restic(error.changed[0] if error.changed else None)
     if error.changed is None:
         return
     file, stamp = error.changed
-    error.changed = None
     at = datetime.fromtimestamp(stamp, UTC)
     copy = secrets.former_of_service(Path(file))
     if copy is not None:
