@@ -31,6 +31,8 @@ from drd.flows.backup.run import BackupRequest, backup
 from drd.flows.drill.request import DrillOutcome, DrillRequest
 from drd.flows.drill.run import drill
 from drd.flows.host.doctor import examine
+from drd.flows.restore.recovery_plan import plan_recovery
+from drd.flows.restore.recovery_request import RecoveryRequest
 from drd.flows.services import Services
 from drd.flows.upkeep.copy import copy
 from drd.flows.upkeep.forget_points import GiveUpRequest, give_up
@@ -188,6 +190,33 @@ def test_a_drill_fails_on_a_wrong_foreign_copy_and_a_comparison_says_that_it_can
     assert rows["rows"].observed == (
         "restic made the copy, and recorded nothing of the source to compare with"
     )
+
+
+def test_a_plan_of_a_recovery_says_that_the_last_drill_of_its_point_failed_and_names_another(
+    site: Site,
+) -> None:
+    target = (
+        f"targets: {{standby: {{conf: {{path: {site.base}/back}}, "
+        f"orders: {{path: {site.base}/back.db}}}}}}\n"
+    )
+    site.copy(at="2026-11-20 12:00:00")
+    plan = site.plan(more=target)
+    listing(site.services(plan), plan)
+    (good,) = site.points(plan)
+    site.dump(1)
+    site.copy()
+    assert site.drilled(plan).evidence.result == "failed"
+    planned = plan_recovery(site.services(plan), plan, RecoveryRequest("standby"))
+    assert planned.point.id != good.id
+    (note,) = planned.notes
+    assert note.startswith(f"the last drill of restore point {planned.point.id} failed at ")
+    assert note.endswith(f" instead: --point {good.id}")
+    asked = RecoveryRequest("standby", point=good.id)
+    assert plan_recovery(site.services(plan), plan, asked).notes == ()
+    site.dump(4)
+    site.copy()
+    assert site.drilled(plan).evidence.result == "passed"
+    assert plan_recovery(site.services(plan), plan, RecoveryRequest("standby")).notes == ()
 
 
 def test_a_dump_is_as_old_as_its_file_however_often_it_is_copied(site: Site) -> None:

@@ -12,6 +12,7 @@ from drd.errors import TargetError, UsageError
 from drd.flows.component_names import require_components
 from drd.flows.components.repository_choice import holders
 from drd.flows.repository.manifests import require_sound
+from drd.flows.restore.failed_drills import failed_drill
 from drd.flows.restore.point_choice import choose
 from drd.flows.restore.recovery_request import RecoveryRequest, target_of
 from drd.flows.restore.restored_points import restored_points
@@ -47,8 +48,9 @@ class RecoveryPlan:
     `expected_s` is the duration measured by the newest drill, else by the newest recovery, None
     without either; `expected_steps` has that of each executed step. `asked_at` is when a person
     started to handle it. `continues` is the id of a dead run that would be resumed. `notes` are
-    sentences about what will be left out. `outside` has by component paths that the point would
-    restore and the plan does not name. With a `single` thing, plan and point are limited to it."""
+    sentences about what speaks against the point, and what is left out. `outside` has by component
+    paths that the point would restore and the plan does not name. With a `single` thing, plan and
+    point are limited to it."""
 
     plan: Plan
     request: RecoveryRequest
@@ -153,6 +155,7 @@ def plan_recovery(
         continues=continued.id if continued else None,
         notes=(
             *away,
+            *failed_drill(services, plan, point),
             *(restored.sentence() for restored in data_of_recoveries),
             *(_notes(plan, request, names, forgotten) if chosen is None else ()),
         ),
