@@ -309,7 +309,6 @@ class RepositoryLocked(RepositoryError):
 class WrongKey(RepositoryError):
     exit_code = 12
     changed: tuple[str, float] | None = None  # the password's file, and when it last changed
-    told = False  # whether the error says what is known of the change
 
 
 class TargetError(DrdError):

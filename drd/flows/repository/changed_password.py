@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from weakref import WeakSet
 
 from drd import secrets
 from drd.errors import WrongKey
@@ -11,15 +12,17 @@ from drd.model.snapshot import made_by
 from drd.model.units import format_time
 from drd.ports import Catalogue
 
+_TOLD: WeakSet[WrongKey] = WeakSet()
+"""Errors that already say what is known: several places meet the same one."""
 _ITS_OWN = "the password that restic uses now"
 
 
 def tell_of_change(catalogue: Catalogue, url: str, error: WrongKey) -> None:
     """Add to the error when the file of the password was changed, if it opened the repository
     before, and where the former password is."""
-    if error.told:
+    if error in _TOLD:
         return
-    error.told = True
+    _TOLD.add(error)
     plans = sorted({place.plan for place in catalogue.health.places() if place.url == url})
     points = [p for plan in plans for p in catalogue.points.of_plan(plan)]
     tool = next((tool for p in points if (tool := made_by(p.id))), "")

@@ -245,8 +245,8 @@ class Restorer:
         if ends_early(said):
             raise TargetError(
                 f"the dump of {self._order.component} is cut off or damaged: pg_restore: {said}",
-                hint=f"{unchanged}choose another restore point, and find out why the dump stopped, "
-                "for example a full disk or a killed process.",
+                hint=f"{unchanged}choose another restore point (drd points PLAN), and find out "
+                "why the dump stopped, for example a full disk or a killed process.",
             )
         raise TargetError(
             f"pg_restore of {self._order.component} failed: {said}",
@@ -340,6 +340,6 @@ def dump_file(landing: Path, snapshot: ComponentSnapshot) -> Path:
     if dump is None:
         raise TargetError(
             f"the snapshot of {snapshot.component} does not contain {name}",
-            hint="choose another restore point.",
+            hint="choose another restore point: drd points PLAN",
         )
     return dump

@@ -98,7 +98,8 @@ class RestoredServer(ThrowAwayServer):
         self._make_directories()
         if not (data / "PG_VERSION").is_file():
             raise TargetError(
-                "the backup has no directory of a server", hint="choose another restore point."
+                "the backup has no directory of a server",
+                hint="choose another restore point: drd points PLAN",
             )
         self.libraries = _preloaded(data)
         data.rename(self._data)
@@ -162,7 +163,7 @@ class RestoredServer(ThrowAwayServer):
         if done.exit_code != 0:
             raise TargetError(
                 f"pg_controldata cannot read the backup: {done.complaint}",
-                hint="choose another restore point.",
+                hint="choose another restore point: drd points PLAN",
             )
         said = dict(line.partition(":")[::2] for line in done.stdout.splitlines())
         found = {}
@@ -232,8 +233,8 @@ class RestoredServer(ThrowAwayServer):
             )
         raise TargetError(
             f"PostgreSQL {self.programs.version} cannot recover the backup: {why}",
-            hint="the backup or its WAL is damaged: choose another restore point, and verify the "
-            "repository: pgbackrest verify.",
+            hint="the backup or its WAL is damaged: choose another restore point (drd points "
+            "PLAN), and verify the repository: pgbackrest verify.",
         )
 
     @property

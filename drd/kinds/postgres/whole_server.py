@@ -92,7 +92,8 @@ def recovered(
     names = [p.name for p in (data / "pg_wal").iterdir() if _SEGMENT.fullmatch(p.name)]
     if not names:
         raise TargetError(
-            f"the backup of {component} has no WAL", hint="choose another restore point."
+            f"the backup of {component} has no WAL",
+            hint="choose another restore point: drd points PLAN",
         )
     last = max(names, key=lambda name: (name[8:], name))
 
@@ -164,7 +165,7 @@ def _notes(server: RestoredServer, address: Address) -> list[str]:
     except psycopg.Error as error:
         raise TargetError(
             f"cannot read database {address.dbname} of the backup: {words(error)}",
-            hint="choose another restore point.",
+            hint="choose another restore point: drd points PLAN",
         ) from error
     return notes
 

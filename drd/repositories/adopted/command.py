@@ -181,7 +181,8 @@ class CommandCopies:
         if done.exit_code != 0:
             raise PointGone(
                 f"the command that restores copy {copy.name} {done.failure}",
-                hint="the tool may have removed the copy meanwhile: choose another restore point.",
+                hint="the tool may have removed the copy meanwhile. Choose another restore point: "
+                "drd points PLAN",
             )
         if size != copy.bytes:
             raise RepositoryDamaged(

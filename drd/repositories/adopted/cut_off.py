@@ -20,7 +20,7 @@ from drd.errors import RepositoryDamaged
 
 REMEDY = (
     "find out why it stopped: a full disk, a killed process, or a copy made while the dump was "
-    "still being written. Choose another restore point."
+    "still being written. Choose another restore point"
 )
 
 _HEAD, _TAIL, _BLOCK, _MEMORY = 1024, 4096, 1 << 20, 128 << 20
@@ -85,7 +85,7 @@ def require_whole(file: Path, copy: str, ends_with: str) -> None:
     with file.open("rb") as opened:
         why = why_cut_off(opened, unpacks=True, ends_with=ends_with)
     if why:
-        raise RepositoryDamaged(f"copy {copy} is cut off: {why}", hint=REMEDY)
+        raise RepositoryDamaged(f"copy {copy} is cut off: {why}", hint=f"{REMEDY}: drd points PLAN")
 
 
 def _of_text(head: bytes, tail: bytes, ends_with: str) -> str:

@@ -43,7 +43,8 @@ def require_data(into: Path, paths: Collection[str], copy: str) -> None:
                 f"{path} {why} ({copy})",
                 hint=ANOTHER_PATH
                 if found.leads_to is not None
-                else "find out why the tool copied nothing, and choose another restore point.",
+                else "find out why the tool copied nothing, and choose another restore "
+                "point: drd points PLAN",
             )
 
 

@@ -82,5 +82,5 @@ def _outside(label: str, name: bytes) -> RepositoryDamaged:
     return RepositoryDamaged(
         f"backup {label} is refused: it names a place outside of itself: {shown}",
         hint="pgBackRest makes no such backup of a sound server: find out who can write to the "
-        "repository. Choose another restore point.",
+        "repository. Choose another restore point: drd points PLAN",
     )

@@ -72,7 +72,9 @@ def describe(tool: ForeignTool, copy: ForeignCopy, component: Component) -> Desc
         if single and not found.is_file:
             return _lacking(component, f"{path} is no regular file in the copy")
         if found.cut_off:
-            return _lacking(component, f"the dump is cut off: {found.cut_off}", cut_off.REMEDY)
+            return _lacking(
+                component, f"the dump is cut off: {found.cut_off}", f"{cut_off.REMEDY}."
+            )
         if (why := why_no_data(found, path, wanted(component))) is not None:
             remedy = _NO_DATA if found.leads_to is None else ANOTHER_PATH
             return _lacking(component, f"{path} {why}", remedy)

@@ -217,7 +217,8 @@ class StanzaProgram:
         if code in _DAMAGED and verb in _READING:
             raise RepositoryDamaged(
                 f"pgBackRest {verb} found damage: {plain(text)}",
-                hint="verify the repository: pgbackrest verify. Choose another restore point.",
+                hint="verify the repository: pgbackrest verify. Choose another restore "
+                "point: drd points PLAN",
             )
         self.judge(text, by=f"pgBackRest {verb}")
 
