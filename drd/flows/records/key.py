@@ -30,6 +30,7 @@ class RecordKey:
         self.ref = ref
         self._signer: Signer | None = None
         self._why: SecretUnavailable | None = None
+        self._handed = _handed(ref)
 
     def __call__(self, current: str) -> Signer | None:
         """Return the key. If the chain's key, `current`, is another one, read it again: a person
@@ -48,7 +49,7 @@ class RecordKey:
 
     def read(self) -> Signer:
         """Read the key anew. Raises SecretUnavailable."""
-        pem = secrets.resolve(self.ref)
+        pem = self._handed or secrets.resolve(self.ref)
         if self._is_open:
             raise SecretUnavailable(
                 f"other users can read the key of the records: {self.file}",
@@ -116,6 +117,15 @@ class RecordKey:
     @property
     def _next(self) -> Path:
         return self.file.with_name(f"{self.file.name}{_NEXT}")
+
+
+def _handed(ref: SecretRef) -> str | None:
+    """Return the text of a service's credential, which never changes while the service runs. When
+    the host shuts down, systemd takes credentials away before the last runs have ended."""
+    if ref.source == "credential" and os.environ.get("CREDENTIALS_DIRECTORY"):
+        with suppress(SecretUnavailable):
+            return secrets.resolve(ref)
+    return None
 
 
 def _rights(directory: Path) -> AbstractContextManager[None]:
