@@ -92,7 +92,7 @@ def test_what_lies_in_a_sticky_directory_is_its_owners(base: Path) -> None:
     assert whose(base / "state", tmp) == 0
     assert whose(tmp / "new/state") == 0
     assert (tmp / "new").stat().st_uid == 0, "nobody else can make it any more"
-    assert "others can write" in doubts(tmp)
+    assert "other users can write" in doubts(tmp)
 
 
 # --- where he decides ---------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -110,7 +111,7 @@ def test_a_component_that_the_kind_of_a_package_would_not_read_again_is_not_stor
 
 
 def test_an_unforeseen_error_fails_its_component_and_the_others_are_backed_up(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    world: World, monkeypatch: pytest.MonkeyPatch, logged: Callable[[], str]
 ) -> None:
     source = FilesKind.source
 
@@ -129,7 +130,7 @@ def test_an_unforeseen_error_fails_its_component_and_the_others_are_backed_up(
     run = world.catalogue.runs.get(done.run)
     assert (run.state, run.detail.permanent) == (RunState.INCOMPLETE, True)
     assert "KeyError: 'surprise'" in str(run.error)
-    assert "Traceback" in capsys.readouterr().err
+    assert "Traceback" in logged()
 
 
 def test_a_full_disk_fails_the_component_with_that_reason(
