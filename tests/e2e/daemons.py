@@ -127,7 +127,8 @@ class WallClock:
         site.environment |= {
             "LD_PRELOAD": str(library),
             "FAKETIME_TIMESTAMP_FILE": str(self.file),
-            "FAKETIME_CACHE_DURATION": "1",  # seconds until it is seen
+            # A fork inherits what its parent has kept for up to a second: a clock set before it.
+            "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             # Else each thread that waits for Python's lock asks for the time again and again.
             "FAKETIME_FORCE_MONOTONIC_FIX": "0",
