@@ -139,12 +139,12 @@ def _descriptors(pid: int) -> Iterator[tuple[str, str]]:
 
 def _innermost(path: str, wanted: Mapping[str, Path]) -> str | None:
     """Return the path itself or the nearest directory above it, of those that are wanted."""
-    former = path.removesuffix(REMOVED)
-    is_replaced = former != path and os.path.lexists(former)
-    at = former
+    at = former = path.removesuffix(REMOVED)
     while True:
         removed = f"{at}{REMOVED}"
-        if former != path and removed in wanted and (is_replaced or not os.path.lexists(at)):
+        is_removed_here = former != path and removed in wanted
+        # Only files at a wanted place are looked for: others may be on a server that is away.
+        if is_removed_here and (os.path.lexists(former) or not os.path.lexists(at)):
             return removed
         if at in wanted and (at != former or former == path):
             return at
