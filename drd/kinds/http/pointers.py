@@ -12,7 +12,7 @@ from drd.model.text import escaped, shortened
 
 FIELD = re.compile(r"\{([^{}]*)\}")
 MISSING = object()
-"""What a pointer that leads nowhere gives."""
+"""The result for a pointer to a place that does not exist."""
 
 ANY = "*"
 """A part of a pattern that fits every member and every item."""
@@ -81,7 +81,7 @@ def replaced(data: Any, pattern: tuple[str, ...], change: Callable[[Any], Any]) 
 
 
 def placed(data: Any, parts: tuple[str, ...], value: Any) -> Any:
-    """Return `value` at this place, with objects around it; what `data` has beside it stays."""
+    """Return `data` with `value` at this place, and new objects around it if there are none."""
     if not parts:
         return value
     own = dict(data) if isinstance(data, dict) else {}
