@@ -1,0 +1,1 @@
+"""Incidents: what they consist of, and what follows from their entries in the records."""

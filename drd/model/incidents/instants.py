@@ -1,0 +1,42 @@
+"""The moments of an incident that deadlines and measures count from."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Instant(StrEnum):
+    """A moment of an incident, which a person states. Each is a fact of its own: the law counts
+    from different ones, and none follows from another.
+    """
+
+    OCCURRED = "occurred"
+    """The first effect of the cause, as far as known."""
+    FIRST_ALERT = "first_alert"
+    """The first alert of any system that pointed at it."""
+    SUSPECTED = "suspected"
+    """Somebody first suspected an incident."""
+    AWARE = "aware"
+    """It was reasonably certain that an incident took place (EDPB Guidelines 9/2022)."""
+    DISCOVERED = "discovered"
+    """Anybody in the organisation knew, or should have known (45 CFR 164.404)."""
+    CLASSIFIED = "classified"
+    """It was classified as major or significant."""
+    DETERMINED = "determined"
+    """It was determined that the incident must be reported."""
+    MATERIALITY_DETERMINED = "materiality_determined"
+    """It was determined to be material for investors (Form 8-K, item 1.05)."""
+    HIGH_RISK_DETERMINED = "high_risk_determined"
+    """A high risk to people was determined (GDPR, article 34)."""
+    REQUESTED = "requested"
+    """An authority asked for a report."""
+    NOTIFIED_BY_THIRD_PARTY = "notified_by_third_party"
+    """A processor, supplier or customer reported it to us."""
+    INFORMATION_AVAILABLE = "information_available"
+    """Information that an earlier report lacked became available."""
+    CONTAINED = "contained"
+    """It could not spread any more."""
+    RECOVERED_REGULAR = "recovered_regular"
+    """Regular operation was back."""
+    HANDLED = "handled"
+    """Nothing was left to do about it."""
