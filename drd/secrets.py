@@ -48,7 +48,7 @@ def resolve(ref: SecretRef, *, credentials: Path = CREDENTIALS) -> str:
     if ref.source == "text":
         assert isinstance(ref.value, str)
         return ref.value
-    value = _lines(_read(ref, credentials), ref).removesuffix("\n").removesuffix("\r")
+    value = _without_end(_lines(_read(ref, credentials), ref))
     _refuse_unusable(value, ref)
     if not value:
         raise SecretUnavailable(
@@ -142,9 +142,25 @@ def _refuse_unusable(value: str, ref: SecretRef) -> None:
         )
 
 
+def same_in_files(one: bytes, other: bytes) -> bool:
+    """Return whether two files with these contents hold the same secret."""
+    return _without_end(_unix_lines(one.decode("latin-1"))) == _without_end(
+        _unix_lines(other.decode("latin-1"))
+    )
+
+
 def _lines(text: str, ref: SecretRef) -> str:
     """Read line ends of files as Python does: existing repositories were made with that."""
-    return text.replace("\r\n", "\n").replace("\r", "\n") if ref.source in _FILES else text
+    return _unix_lines(text) if ref.source in _FILES else text
+
+
+def _unix_lines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _without_end(text: str) -> str:
+    """Return it without its last line end, which is no part of a secret."""
+    return text.removesuffix("\n").removesuffix("\r")
 
 
 def _read(ref: SecretRef, credentials: Path) -> str:

@@ -15,6 +15,7 @@ from drd.errors import TargetNotEmpty, TargetUnwritable
 from drd.flows.host.shipped_files import is_as_put
 from drd.kit.layout import CREDENTIALS, Layout, PlacedFile, root_path
 from drd.process.state_owner import acting_for_owner
+from drd.secrets import same_in_files
 
 
 def conflicts(layout: Layout) -> list[Path]:
@@ -30,7 +31,13 @@ def kept(layout: Layout) -> list[Path]:
 
 def _differs(file: PlacedFile) -> bool:
     there = _content(file.path)
-    return there is not None and there != file.content and not is_as_put(there)
+    return there is not None and not _is_same(there, file) and not is_as_put(there)
+
+
+def _is_same(there: bytes, file: PlacedFile) -> bool:
+    if there == file.content:
+        return True
+    return file.secret and same_in_files(there, file.content)
 
 
 def _content(path: Path) -> bytes | None:
@@ -112,7 +119,7 @@ def _missing_top(path: Path) -> Path | None:
 
 def _write(file: PlacedFile, undo: _NewFiles, private: Path) -> bool:
     before = _content(file.path)
-    if before == file.content or (file.yields and before is not None):
+    if before is not None and (file.yields or _is_same(before, file)):
         return False
     _directory(file.path.parent, 0o700 if file.path.parent == private else 0o755)
     descriptor, name = tempfile.mkstemp(dir=file.path.parent, prefix=".drd-bootstrap-")

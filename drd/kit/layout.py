@@ -52,12 +52,14 @@ class LostHost:
 
 @dataclass(frozen=True, slots=True)
 class PlacedFile:
-    """One file to write. One that `yields` keeps an existing file."""
+    """One file to write. One that `yields` keeps an existing file; a `secret` keeps one that holds
+    the same secret."""
 
     path: Path
     content: bytes
     mode: int
     yields: bool = False
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,12 @@ def lay_out(belongings: LostHost, root: Path) -> Layout:
     config, state = moving.config()
     secrets = [
         # The last line end of a file is not part of the secret.
-        PlacedFile(path, f"{value}\n".encode() if value.endswith("\n") else value.encode(), 0o600)
+        PlacedFile(
+            path,
+            f"{value}\n".encode() if value.endswith("\n") else value.encode(),
+            0o600,
+            secret=True,
+        )
         for path, value in sorted(moving.secrets.items())
     ]
     others = [

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from drd.model.drill_verdicts import is_overdue, remedy_of
+from drd.model.drill_verdicts import is_overdue, of_components, remedy_of
 from drd.model.facts import PackageFacts
 from drd.model.fencing import listed
 from drd.model.finding_codes import DRILL
@@ -100,6 +100,7 @@ def _drill(
 
     if last is None:
         return unproven("never drilled, so nobody knows whether a recovery works")
+    gaps = of_components(last.unproven, plan.components)
     since_s = (now - last.finished_at).total_seconds()
     when = format_time(last.finished_at)  # the finding is shown for days
     why = f": {last.reason}" if last.reason else ""
@@ -110,11 +111,11 @@ def _drill(
             DRILL, "error", subject, text, show, allows=Readiness.NOT_READY, proof=True
         )
     if last.result is not DrillResult.PASSED:
-        return unproven(f"inconclusive {when}{why}", remedy=remedy_of(last.unproven))
-    if last.unproven:
-        left = "; ".join(map(str, last.unproven))
+        return unproven(f"inconclusive {when}{why}", remedy=remedy_of(gaps))
+    if gaps:
+        left = "; ".join(map(str, gaps))
         text = f"passed {when}, but did not prove everything: {left}"
-        return unproven(text, Readiness.NOT_READY, remedy_of(last.unproven))
+        return unproven(text, Readiness.NOT_READY, remedy_of(gaps))
     if last.plan_digest not in proofs:
         return unproven(f"passed {when}{_changed(packages(last))}")
     every_s = plan.drill.interval_s

@@ -6,7 +6,7 @@ old.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 
 from drd.model.check_words import check_name, failed_words
@@ -125,6 +125,7 @@ def wanted_of(scenarios: Sequence[ScenarioFacts]) -> int:
 def _judge(
     facts: PlanFacts, scenario: ScenarioFacts, wanted: int, now: datetime
 ) -> tuple[ScenarioAssessment, list[Reason]]:
+    scenario = _as_now(facts, scenario)
     last, every_s = scenario.last, facts.drill_every_s
     reasons = _of_result(facts, scenario, wanted, now)
     due_at = facts.first_loaded_at if every_s is not None else None
@@ -143,6 +144,21 @@ def _judge(
         last.unproven if last is not None else (),
         last,
     ), reasons
+
+
+def _as_now(facts: PlanFacts, scenario: ScenarioFacts) -> ScenarioFacts:
+    """Return the scenario without those gaps of its last drill that the plan has no more."""
+    if scenario.last is None or not scenario.last.unproven:
+        return scenario
+    left = of_components(scenario.last.unproven, [c.component for c in facts.components])
+    return scenario._replace(last=scenario.last._replace(unproven=left))
+
+
+def of_components(
+    unproven: Sequence[Unproven], components: Collection[str]
+) -> tuple[Unproven, ...]:
+    """Return what is about these components: nobody can prove one that the plan has no more."""
+    return tuple(one for one in unproven if one.component in components)
 
 
 def _of_result(

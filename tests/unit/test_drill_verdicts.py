@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from drd.model.drill_verdicts import is_overdue, judge_drill, of_plan, remedy_of, wanted_of
-from drd.model.facts import FailedCheck, ScenarioFacts, Unproven
+from drd.model.facts import ComponentFacts, FailedCheck, PlanFacts, ScenarioFacts, Unproven
 from drd.model.run import (
     CheckResult,
     CheckVerdict,
@@ -18,6 +18,10 @@ from drd.model.run import (
 )
 from drd.model.verdicts import Reason, Verdict
 from tests.status_support import DAY, HOUR, NOW, ago, drill, healthy, scenario
+
+
+def with_components(*names: str, **changes: object) -> PlanFacts:
+    return healthy(components=tuple(ComponentFacts(n, "files") for n in names), **changes)
 
 
 def reasons(*scenarios: ScenarioFacts) -> list[Reason]:
@@ -161,18 +165,32 @@ def test_a_pass_holds_for_two_turns_and_a_failure_for_none() -> None:
 def test_what_a_passed_drill_did_not_prove_is_at_risk_with_its_remedy() -> None:
     left = (Unproven("db", "was empty", "empty"), Unproven("conf", "is in no step", "in-no-step"))
     proven = scenario(last=drill(unproven=left))
-    found, [reason] = judge_drill(healthy(scenarios=(proven,)), NOW)
+    found, [reason] = judge_drill(with_components("db", "conf", scenarios=(proven,)), NOW)
     assert (reason.verdict, reason.kind) == (Verdict.AT_RISK, "drill-unproven")
     assert reason.text == (
         "the last drill did not prove everything: db was empty; conf is in no step"
     )
     assert reason.remedy == remedy_of(left)
     assert found.scenarios[0].unproven == left
-    other = scenario(last=drill(unproven=(Unproven("db", "was not restored"),)))
+    other = scenario(last=drill(unproven=(Unproven("orders-db", "was not restored"),)))
     [reason] = reasons(other)
     assert reason.remedy == "drd drill orders-api"
     never, _ = judge_drill(healthy(scenarios=(scenario(last=None, passed=None),)), NOW)
     assert never.scenarios[0].unproven == ()
+
+
+def test_a_component_that_the_plan_has_no_more_is_no_gap_of_its_last_drill() -> None:
+    """Nobody could follow "add a check for extra": only a drill of the plan as it is now helps."""
+    left = (Unproven("extra", "was not compared", "no-check"),)
+    gone = scenario(last=drill(unproven=left, plan_digest="digest-0"))
+    found, [reason] = judge_drill(healthy(scenarios=(gone,)), NOW)
+    assert (reason.kind, reason.remedy) == ("plan-changed", "drd drill orders-api")
+    assert reason.text == "the plan changed since its last drill"
+    assert found.scenarios[0].unproven == ()
+    unclear = scenario(last=drill("inconclusive", unproven=left, plan_digest="digest-0"))
+    [reason] = reasons(unclear)
+    assert (reason.kind, reason.remedy) == ("drill-inconclusive", "drd drill orders-api")
+    assert "extra" not in reason.text
 
 
 @pytest.mark.parametrize(
@@ -191,10 +209,11 @@ def test_the_remedy_is_that_of_the_most_serious_gap(codes: list[str], remedy: st
 
 
 def test_an_inconclusive_drill_says_why_or_what_it_left_out() -> None:
-    left = (Unproven("db", "has no check", "no-check"),)
+    left = (Unproven("orders-db", "has no check", "no-check"),)
     [reason] = reasons(scenario(last=drill("inconclusive", unproven=left)))
     assert (
-        reason.text == "the last drill was inconclusive at 2026-11-23 00:31:00 UTC: db has no check"
+        reason.text
+        == "the last drill was inconclusive at 2026-11-23 00:31:00 UTC: orders-db has no check"
     )
     assert reason.remedy == remedy_of(left)
     [reason] = reasons(scenario(last=drill("inconclusive", unproven=left, reason="no room\nx")))

@@ -10,6 +10,7 @@ from drd import registry
 from drd.config.plan_file import plan_of_text
 from drd.config.references import plan_references, rewritten
 from drd.errors import DrdError
+from drd.kit.install import conflicts, installed
 from drd.kit.layout import LostHost, lay_out
 from drd.model.plan import Plan, SecretRef
 
@@ -107,6 +108,22 @@ def test_a_plan_of_credentials_and_files_keeps_its_hash_at_the_root() -> None:
     layout = lay_out(LostHost({"shop": text}, None, "/etc/drd", SECRETS, CA), Path("/"))
     (there,) = (f.content.decode() for f in layout.files if f.path.name == "shop.yaml")
     assert there == text
+
+
+def test_a_secret_that_differs_only_in_its_final_newline_is_there_already(tmp_path: Path) -> None:
+    """`openssl rand -base64 32 > FILE` writes one, and drd reads the secret without it."""
+    layout = lay_out(belongings(), tmp_path)
+    mine = tmp_path / "etc/drd/credentials/restic"
+    mine.parent.mkdir(parents=True)
+    for text in ("r\n", "r\r\n"):
+        mine.write_bytes(text.encode())
+        assert conflicts(layout) == []
+    with installed(layout, None) as written:
+        assert mine not in written
+    assert mine.read_bytes() == b"r\r\n"
+    for other in ("r\n\n", "r ", "R\n", ""):
+        mine.write_bytes(other.encode())
+        assert conflicts(layout) == [mine]
 
 
 def test_below_another_root_everything_leads_there() -> None:

@@ -222,17 +222,22 @@ def test_without_a_schedule_a_pass_counts_for_ninety_days() -> None:
 
 
 def test_what_a_drill_left_out_has_its_own_remedy() -> None:
-    left = (Unproven("db", "was empty", "empty"), Unproven("conf", "has no check", "no-check"))
+    left = (Unproven("orders-db", "was empty", "empty"),)
+    left += (Unproven("gateway", "has no check", "no-check"),)
     [passed] = of_drills(plan(), [evidence(unproven=left)], at(1))
     assert passed.allows is NOT_READY
     assert passed.finding.text == (
-        f"passed {DRILLED}, but did not prove everything: db was empty; conf has no check"
+        f"passed {DRILLED}, but did not prove everything: orders-db was empty; gateway has no check"
     )
     assert "may_be_empty" in passed.finding.remedy
     unclear = evidence(result=DrillResult.INCONCLUSIVE, unproven=left)
     [found] = of_drills(plan(), [unclear], at(1))
     assert "may_be_empty" in found.finding.remedy
     [found] = of_drills(plan(), [replace(unclear, unproven=())], at(1))
+    assert found.finding.remedy == "drd drill orders-api --scenario database-loss"
+    gone = evidence(unproven=(Unproven("extra", "has no check", "no-check"),))
+    [found] = of_drills(plan(digest="d2"), [gone], at(1))
+    assert found.finding.text == f"passed {DRILLED}, but the plan has changed since then"
     assert found.finding.remedy == "drd drill orders-api --scenario database-loss"
 
 

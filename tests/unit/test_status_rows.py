@@ -245,12 +245,12 @@ def test_a_copy_that_has_an_alert_is_told_by_it_alone() -> None:
             "drd drill orders-api",
         ),
         (
-            {"last_drill": drill(unproven=(Unproven("db", "has no check", "no-check"),))},
+            {"last_drill": drill(unproven=(Unproven("orders-db", "has no check", "no-check"),))},
             "not ready",
-            "the last drill did not prove everything: db has no check",
+            "the last drill did not prove everything: orders-db has no check",
             (
-                "add a check for db under `checks` in the plan, and, if the plan has a runbook, "
-                "a step `check: all`"
+                "add a check for orders-db under `checks` in the plan, and, if the plan has a "
+                "runbook, a step `check: all`"
             ),
         ),
         (

@@ -53,7 +53,7 @@ def scenarios(draw: st.DrawFn) -> tuple[ScenarioFacts, ...]:
     for name in ("database-loss", "region-loss", "host-loss")[: draw(st.integers(1, 3))]:
         last = draw(st.none() | drills)
         if last is not None and draw(st.booleans()):
-            last = last._replace(unproven=(Unproven("files", "not restored"),))
+            last = last._replace(unproven=(Unproven("orders-db", "not restored"),))
         found.append(ScenarioFacts(name, last=last, passed=last))
         held = draw(st.none() | drills)
         if held is not None:
@@ -176,7 +176,7 @@ def worse(facts: PlanFacts, name: str) -> list[PlanFacts]:
         found.append(place(unreachable="cannot reach it", unreachable_since=ago(MINUTE)))
     last = facts.scenarios[0].last
     if last is not None and last.result == "passed":
-        left = last._replace(unproven=(Unproven("db", "not compared"),))
+        left = last._replace(unproven=(Unproven("orders-db", "not compared"),))
         first = facts.scenarios[0]._replace(last=left)
         found.append(facts._replace(scenarios=(first, *facts.scenarios[1:])))
     return found
