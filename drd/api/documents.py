@@ -24,7 +24,7 @@ from drd.flows.status.document import status_json
 from drd.flows.status.overview import collect
 from drd.model.due import Due
 from drd.model.holds import Hold
-from drd.model.run import Decision, Run, RunKind
+from drd.model.run import Decision, Run, RunKind, RunState, StepState
 from drd.model.schedule import Schedule
 from drd.model.snapshot import RestorePoint
 from drd.model.step_record import StepRecord
@@ -105,7 +105,7 @@ def run(app: App, prefix: str) -> Document:
         "phases": dict(evidence.phases) if evidence is not None else {},
         "evidence": evidence_document(evidence) if evidence is not None else None,
         **aftermath(app, run, evidence),
-        "steps": [_step(s) for s in app.catalogue.steps.of_run(run.id)],
+        "steps": [_step(s, over=run.state.final) for s in app.catalogue.steps.of_run(run.id)],
         "decisions": [_decision(run, said, d) for d in said],
     }
 
@@ -124,14 +124,16 @@ def asides(found: Sequence[Aside]) -> list[Document]:
     ]
 
 
-def _step(step: StepRecord) -> Document:
+def _step(step: StepRecord, *, over: bool) -> Document:
+    """`over`: no process executes the run, so a step that was running was interrupted."""
     result = step.result
+    cut_off = over and step.state is StepState.RUNNING
     by = result if isinstance(result, PersonStepResult) else PersonStepResult()
     return {
         "name": step.name,
         "kind": step.kind,
         "subject": step.subject or None,
-        "state": str(step.state),
+        "state": str(RunState.INTERRUPTED if cut_off else step.state),
         "attempt": step.attempt,
         "started_at": to_rfc3339(step.started_at),
         "finished_at": time_of(step.finished_at),

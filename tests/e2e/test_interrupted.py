@@ -210,6 +210,9 @@ def test_a_recovery_in_place_that_was_killed_is_interrupted_and_a_critical_alert
     shown = site.drd("run", "show", run).out
     assert shown.startswith(f"recovery {run} of shop: interrupted\n")
     assert "  error      the process of this recovery died\n" in shown
+    steps = site.drd("run", "show", run, "--json").json["steps"]
+    assert steps[-1]["state"] == "interrupted", steps
+    assert "running" not in shown
     assert shown.endswith(
         "  so far     already replaced: conf; not replaced: db; stopped and not started again: "
         "shop.service\n"
