@@ -23,8 +23,8 @@ from drd.checks.words import (
 from drd.model.entry_difference import entry_differences
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
-from drd.model.snapshot import WAS_EMPTY, TreeFingerprint, torn
-from drd.model.text import counted
+from drd.model.snapshot import WAS_EMPTY, TreeFingerprint, only_links, torn
+from drd.model.text import counted, noun
 from drd.model.units import format_size
 from drd.ports import CheckContext
 from drd.ports.check import CheckKind
@@ -78,7 +78,8 @@ class TreeDifferences:
     """The result of comparing two trees. `differing` are sentences in the order of paths; the other
     lists are paths. `extra` of the differing entries did not exist at the backup; `asks` is what
     the result asks a person. `files` counts compared entries that are no directory, `had_…` those
-    at backup; `torn_bytes` changed while they were captured.
+    at backup; `torn_bytes` changed while they were captured. `links` are named paths that were
+    links to what the backup does not have.
     """
 
     compared: int = 0
@@ -92,6 +93,7 @@ class TreeDifferences:
     asks: str = ""
     volatile: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
     owners: bool = True
 
 
@@ -102,6 +104,7 @@ def compare(before: TreeFingerprint, now: TreeFingerprint, *, owners: bool) -> T
     comparison = TreeDifferences(owners=owners and all(e.uid >= 0 for e in now.entries.values()))
     _weigh(before, now, comparison)
     comparison.unread = sorted({*before.not_reached, *now.not_reached})
+    comparison.links = sorted(before.links_outside())
     for path in sorted(before.entries.keys() | now.entries.keys()):
         was, now_is = before.entries.get(path), now.entries.get(path)
         if was is None:
@@ -160,6 +163,8 @@ def _judge_missing(
 
 def _rows(spec: CheckSpec, found: TreeDifferences, *, may_be_empty: bool) -> list[CheckResult]:
     parts = [*_parts(spec, found)]
+    if found.links and len(found.links) < found.had_files and not may_be_empty:
+        parts.append(_links(spec, found.links))
     if found.differing:
         text = f"{counted(len(found.differing), 'entry', 'entries')} differ: "
         text = (text if len(found.differing) > 1 else "") + some(found.differing)
@@ -179,6 +184,8 @@ def _nothing_compared(found: TreeDifferences, *, may_be_empty: bool) -> str | No
         return "no entry could be compared"
     if not found.had_files:
         return None if may_be_empty else WAS_EMPTY
+    if found.had_files == len(found.links) and not may_be_empty:
+        return only_links(found.links)
     if not found.files:
         return f"none of {counted(found.had_files, 'file')} could be compared"
     return torn(found.torn_bytes, found.had_bytes) or None
@@ -204,6 +211,14 @@ def _parts(spec: CheckSpec, found: TreeDifferences) -> list[CheckResult]:
         why = "restored without root's rights, so the owners of files were not set"
         parts.append(part_not_run(spec, "ownership", why, _EXPECTED))
     return parts
+
+
+def _links(spec: CheckSpec, links: list[str]) -> CheckResult:
+    """Return the part that a restore lacks, because named paths were links."""
+    what = "a symlink, and what it leads" if len(links) == 1 else "symlinks, and what they lead"
+    verb = noun(len(links), "is", "are")
+    why = f"{some([printable(p) for p in links])} {verb} {what} to is not in the backup"
+    return part_not_run(spec, "behind links", why, _EXPECTED)
 
 
 def _fits(spec: KindSpec) -> bool:

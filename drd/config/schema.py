@@ -66,7 +66,8 @@ class ComponentKeys(Settings):
         False,
         description="If true, a drill can pass although this component was empty when it was "
         "backed up: no table, no row, no file. If false, such a drill is inconclusive, because a "
-        "component is often empty only because its volume was not mounted.",
+        "component is often empty only because its volume was not mounted. For the same reason "
+        "drd backs up a component of files that has only a symbolic link only if this is true.",
     )
     before: HookSettings | None = Field(
         None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -22,6 +23,12 @@ nothing.
 
 UNSAID = "and the plan does not say `may_be_empty: true`"
 WAS_EMPTY = f"the component was empty at backup too, {UNSAID}"
+
+
+def only_links(links: Collection[str]) -> str:
+    """Say that a tree has links instead of what they lead to, and nothing besides."""
+    shown = ", ".join(sorted(links)[:3]) + (", …" if len(links) > 3 else "")
+    return f"the backup has of {shown} only the link, not what it leads to, {UNSAID}"
 
 
 def torn(changed_bytes: int, of_bytes: int) -> str:
@@ -137,14 +144,37 @@ class TreeFingerprint:
     def says_nothing(self, *, may_be_empty: bool) -> str:
         """Say why a restore of this tree proves nothing; empty if it proves something."""
         files = [e for e in self.entries.values() if e.kind != "directory"]
-        if not files:
-            return WAS_EMPTY if self.was_empty(may_be_empty=may_be_empty) else ""
+        if self.was_empty(may_be_empty=may_be_empty):
+            return only_links(self.links_outside()) if files else WAS_EMPTY
         return torn(sum(e.size for e in files if e.volatile), sum(e.size for e in files))
 
     def was_empty(self, *, may_be_empty: bool) -> bool:
-        """Return whether the tree had no file, and the plan does not allow that."""
-        files = any(e.kind != "directory" for e in self.entries.values())
-        return not files and not may_be_empty and not self.not_reached
+        """Return whether the tree had no file, or only named paths that are links to what is not in
+        it, and the plan does not allow that."""
+        if may_be_empty or self.not_reached:
+            return False
+        files = {path for path, e in self.entries.items() if e.kind != "directory"}
+        return not files or files <= self.links_outside()
+
+    def links_outside(self) -> set[str]:
+        """Return the topmost entries, which are the named paths, that are links to what is not in
+        the tree: often a directory that was moved to another disk."""
+        return {
+            path
+            for path, entry in self.entries.items()
+            if entry.kind == "symlink"
+            and posixpath.dirname(path) not in self.entries
+            and self._leads_outside(path)
+        }
+
+    def _leads_outside(self, path: str) -> bool:
+        passed = set()
+        while (entry := self.entries.get(path)) is not None and entry.kind == "symlink":
+            if path in passed or entry.link is None:
+                return True
+            passed.add(path)
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), entry.link))
+        return entry is None
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -175,6 +175,31 @@ def test_a_tree_that_nothing_can_be_compared_of_is_not_run() -> None:
     assert (own.verdict, own.observed) == (NOT_RUN, "none of 2 files could be compared")
 
 
+LINK = replace(FILE, kind="symlink", size=0, digest=None, link="../disk/shop")
+
+
+def test_a_link_instead_of_what_it_leads_to_proves_nothing_unless_that_is_meant() -> None:
+    alone = TreeFingerprint({"/srv/shop": LINK})
+    [own] = check(alone, alone)
+    assert own.verdict is NOT_RUN
+    assert own.observed.startswith("the backup has of /srv/shop only the link")
+    [own] = check(alone, alone, may_be_empty=True)
+    assert own.verdict is PASSED
+
+
+def test_a_named_path_that_is_a_link_beside_files_is_a_part_of_its_own() -> None:
+    mixed = TreeFingerprint({"/srv/shop": LINK, "/etc/shop": FILE})
+    own, part = check(mixed, mixed)
+    assert (own.verdict, part.verdict, part.part) == (PASSED, NOT_RUN, True)
+    assert part.observed == "/srv/shop is a symlink, and what it leads to is not in the backup"
+    whole = TreeFingerprint({**mixed.entries, "/disk/shop": TOP, "/disk/shop/a": FILE})
+    assert [r.verdict for r in check(whole, whole)] == [PASSED]
+    inner = tree(a=FILE, b=replace(LINK, link="/elsewhere"))
+    assert [r.verdict for r in check(inner, inner)] == [PASSED]
+    loop = TreeFingerprint({"/a": replace(LINK, link="b"), "/b": replace(LINK, link="a")})
+    assert [r.verdict for r in check(loop, loop)] == [NOT_RUN]
+
+
 def test_an_empty_tree_proves_nothing_unless_it_may_be_empty() -> None:
     [own] = check(tree(), tree())
     assert own.verdict is NOT_RUN

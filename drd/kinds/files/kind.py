@@ -45,7 +45,8 @@ class FilesKind(Kind):
         return outside(snapshot.facts["paths"], _named(component))
 
     def source(self, component: Component, place: Workplace) -> FilesSource:  # noqa: ARG002 - nothing is copied
-        return FilesSource(component.name, _settings(component))
+        settings, may_be_empty = _settings(component), component.may_be_empty
+        return FilesSource(component.name, settings, may_be_empty=may_be_empty)
 
     def sandbox(
         self,

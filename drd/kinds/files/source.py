@@ -45,23 +45,23 @@ class FilesCapture:
     def __init__(self, selection: Selection) -> None:
         self.data_time = datetime.now(UTC)
         self._selection = selection
-        self._before = walk(selection)
+        self.before = walk(selection)
         self.facts: Mapping[str, Any] = {
             "paths": [to_text(r) for r in selection.roots],
-            "files": self._before.files,
-            "excluded": len(self._before.excluded),
-            FACT: names_of(self._before.uids, self._before.gids),
+            "files": self.before.files,
+            "excluded": len(self.before.excluded),
+            FACT: names_of(self.before.uids, self.before.gids),
         }
         self.private: Mapping[str, Any] = {}
         self.payload = Tree(
             tuple(to_text(r) for r in selection.roots),
-            tuple(self._before.excluded),
-            expected_bytes=self._before.bytes,
+            tuple(self.before.excluded),
+            expected_bytes=self.before.bytes,
         )
 
     def fingerprint(self) -> Fingerprint:
-        tree = describe_all(self._before.entries.items(), Describer())
-        return TreeFingerprint(tree.entries, {**self._before.unread, **tree.not_reached})
+        tree = describe_all(self.before.entries.items(), Describer())
+        return TreeFingerprint(tree.entries, {**self.before.unread, **tree.not_reached})
 
     def observe(self, queries: Mapping[str, str]) -> Mapping[str, Any]:  # noqa: ARG002 - files answer none
         return {}
@@ -72,18 +72,18 @@ class FilesCapture:
         """
         after = walk(self._selection)
         for root in self._selection.roots:
-            if to_text(root) in self._before.entries and to_text(root) not in after.entries:
+            if to_text(root) in self.before.entries and to_text(root) not in after.entries:
                 raise SourceError(
                     f"{to_text(root)} vanished during the capture", hint="run the backup again."
                 )
-        if stored.files == 0 and _steady_files(self._before, after):
+        if stored.files == 0 and _steady_files(self.before, after):
             raise SourceError(
-                f"restic stored none of {counted(self._before.files, 'file')}",
+                f"restic stored none of {counted(self.before.files, 'file')}",
                 hint="check restic's output: drd run show RUN",
             )
         if not isinstance(fingerprint, TreeFingerprint):
             return fingerprint
-        return mark_volatile(fingerprint, self._before, after)
+        return mark_volatile(fingerprint, self.before, after)
 
 
 def _steady_files(before: Walk, after: Walk) -> bool:
@@ -107,9 +107,12 @@ def mark_volatile(fingerprint: TreeFingerprint, before: Walk, after: Walk) -> Tr
 class FilesSource:
     """The paths of a plan, with everything below them."""
 
-    def __init__(self, component: str, settings: FilesSettings) -> None:
+    def __init__(
+        self, component: str, settings: FilesSettings, *, may_be_empty: bool = False
+    ) -> None:
         self._component = component
         self._settings = settings
+        self._may_be_empty = may_be_empty
         self._selection = selection_of(settings)
 
     def probe(self) -> Probe:
@@ -139,33 +142,57 @@ class FilesSource:
             )
             hint = "run drd as root, or give its unit AmbientCapabilities=CAP_DAC_READ_SEARCH."
             findings.append(Finding("rights", "error", self._component, detail, hint))
-        return [*findings, *self._links()]
+        return [*findings, *self._links(seen)]
 
-    def _links(self) -> Iterator[Finding]:
+    def _links(self, seen: Walk) -> Iterator[Finding]:
         """Return the named paths that are links to what no named path contains: a directory that
         was moved to another disk is not backed up any more."""
-        for root in self._links_among_roots():
-            leads_to = os.path.realpath(root)
-            inside = (leads_to + b"/").startswith
-            if os.path.lexists(leads_to) and not any(
-                inside(other.rstrip(b"/") + b"/") for other in self._selection.roots
-            ):
-                yield Finding(
-                    "files",
-                    "warning",
-                    self._component,
-                    f"{to_text(root)} is a symlink to {to_text(leads_to)}, and drd backs up only "
-                    "the link",
-                    f"write {to_text(leads_to)} into `paths` of the component as well",
-                )
+        only = self._has_only_links(seen)
+        for root, leads_to in self._links_outside():
+            if not only and not os.path.lexists(leads_to):
+                continue
+            yield Finding(
+                "files",
+                "error" if only else "warning",
+                self._component,
+                f"{to_text(root)} is a symlink to {to_text(leads_to)}, and drd backs up only "
+                "the link",
+                f"write {to_text(leads_to)} into `paths` of the component as well",
+            )
 
     def _links_among_roots(self) -> list[bytes]:
         return [r for r in self._selection.roots if stat.S_ISLNK(os.lstat(r).st_mode)]
 
+    def _links_outside(self) -> list[tuple[bytes, bytes]]:
+        """Return the named paths that lead to what no named path contains, each with that."""
+        roots = [root.rstrip(b"/") + b"/" for root in self._selection.roots]
+        named = [(link, os.path.realpath(link)) for link in self._links_among_roots()]
+        return [
+            (link, leads_to)
+            for link, leads_to in named
+            if not any((leads_to + b"/").startswith(root) for root in roots)
+        ]
+
+    def _has_only_links(self, seen: Walk) -> bool:
+        """Return whether a backup would have such links instead of files, and the plan does not
+        allow that."""
+        links = {to_text(link) for link, _ in self._links_outside()}
+        stored = {path for path, entry in seen.entries.items() if entry.kind != "directory"}
+        return bool(stored) and stored <= links and seen.complete and not self._may_be_empty
+
     @contextmanager
     def open(self) -> Iterator[FilesCapture]:
         self._require_paths()
-        yield FilesCapture(self._selection)
+        capture = FilesCapture(self._selection)
+        if self._has_only_links(capture.before):
+            link, leads_to = map(to_text, self._links_outside()[0])
+            raise SourceError(
+                f"{link} is a symlink to {leads_to}, and component {self._component} has no file "
+                "besides: drd would store only the link",
+                hint=f"write {leads_to} into `paths` of the component as well; if only the link "
+                "is meant, write `may_be_empty: true` in the component.",
+            )
+        yield capture
 
     def _require_paths(self) -> None:
         missing = []

@@ -39,9 +39,10 @@ ODD_NAMES = [
 ]
 
 
-def component(*paths: Path | str, **settings: Any) -> Component:
+def component(*paths: Path | str, may_be_empty: bool = False, **settings: Any) -> Component:
     known = {"kind": "files", "paths": [str(p) for p in paths], **settings}
-    return Component("conf", "files", FilesSettings.model_validate(known))
+    valid = FilesSettings.model_validate(known)
+    return Component("conf", "files", valid, may_be_empty=may_be_empty)
 
 
 def source(work: Workplace, *paths: Path | str, **settings: Any) -> FilesSource:

@@ -261,10 +261,13 @@ def test_a_symlink_as_path_is_stored_as_the_link(
     (short_tmp / "real").mkdir()
     (short_tmp / "real" / "inside").write_text("x")
     (short_tmp / "link").symlink_to("real")
-    assert "the link itself" in source(work, short_tmp / "link").probe().notes[0]
-    snapshot = store(restic, work, short_tmp / "link")
-    assert [e.kind for e in tree_of(snapshot).entries.values()] == ["symlink"]
-    sandbox = KIND.sandbox(component(short_tmp / "link"), snapshot, work)
+    (short_tmp / "beside").write_text("y")
+    paths = (short_tmp / "link", short_tmp / "beside")
+    assert "the link itself" in source(work, *paths).probe().notes[0]
+    snapshot = store(restic, work, *paths)
+    kinds = {path: entry.kind for path, entry in tree_of(snapshot).entries.items()}
+    assert kinds == {f"{short_tmp}/link": "symlink", f"{short_tmp}/beside": "file"}
+    sandbox = KIND.sandbox(component(*paths), snapshot, work)
     restic.restore(str(snapshot.snapshot), sandbox.landing())
     sandbox.restore(snapshot, {}, on_progress=no_progress)
     (row, *_) = check(snapshot, sandbox.inspector())

@@ -266,8 +266,36 @@ def test_doctor_names_a_path_that_became_a_link_to_what_is_not_backed_up(
     moved = root.with_name("moved")
     root.rename(moved)
     root.symlink_to(moved)
-    (warned,) = [f for f in source(work, root).doctor() if f.severity == "warning"]
+    beside = root.with_name("beside")
+    beside.mkdir()
+    (beside / "file").touch()
+    (warned,) = [f for f in source(work, root, beside).doctor() if f.severity == "warning"]
     assert warned.text == f"{root} is a symlink to {moved}, and drd backs up only the link"
     assert warned.remedy == f"write {moved} into `paths` of the component as well"
     both = source(work, root, moved)
     assert [f.severity for f in both.doctor()] == ["ok"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_component_that_became_only_a_link_is_not_captured_unless_that_is_meant(
+    work: Workplace, root: Path, there: bool
+) -> None:
+    moved = root.with_name("moved")
+    if there:
+        root.rename(moved)
+    else:
+        shutil.rmtree(root)
+    root.symlink_to(moved)
+    with (
+        pytest.raises(SourceError, match=f"{root} is a symlink to {moved}, and component conf"),
+        source(work, root).open(),
+    ):
+        pass
+    (bad,) = [f for f in source(work, root).doctor() if f.failed]
+    assert str(moved) in bad.remedy
+    meant = take(work, root, may_be_empty=True)
+    assert tree_of(meant).says_nothing(may_be_empty=True) == ""
+    assert f"of {root} only the link" in tree_of(meant).says_nothing(may_be_empty=False)
+    (root.parent / "file").touch()
+    beside = tree_of(take(work, root, root.parent / "file"))
+    assert beside.says_nothing(may_be_empty=False) == ""
