@@ -212,7 +212,7 @@ def _no_time(value: Any) -> str | None:
 def _no_number(value: Any) -> str | None:
     if not isinstance(value, int | float):
         return "not a number"
-    return None if abs(value) < HUGE else "not a possible number"
+    return None if abs(value) < HUGE else "not a valid number"
 
 
 def _no_json(value: Any, shape: type, read: Callable[[Any], object]) -> str | None:

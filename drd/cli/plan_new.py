@@ -148,7 +148,7 @@ def _name(given: str | None, found: FoundComponents) -> str:
         if not NAME.fullmatch(given):
             better = as_name(given)
             hint = f'{NAME_HINT} "{better}" is allowed.' if better else NAME_HINT
-            raise UsageError(f'"{given}" is not a possible name of a plan', hint=hint)
+            raise UsageError(f'"{given}" is not a valid name of a plan', hint=hint)
         return given
     wishes = [wish.name for _, wish in found.wishes if wish.names_plan]
     wishes.append(socket.gethostname().partition(".")[0])

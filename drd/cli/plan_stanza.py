@@ -143,7 +143,7 @@ def _configuration(file: Path) -> Mapping[str, Mapping[str, str]]:
     try:
         parser.read_string(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeError, NoConfiguration) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no configuration"
+        why = error.strerror if isinstance(error, OSError) else "it is not a configuration"
         raise UsageError(
             f"cannot read {file}: {why}", hint="run this as root, or as the owner of the file."
         ) from None

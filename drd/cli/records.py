@@ -153,7 +153,7 @@ def _why_unusable(key: RecordKey, keys: list[dict[str, Any]]) -> str | None:
         return f"{key.file} does not exist; make it with drd records init"
     signer = key("")
     if signer is None:
-        return "it cannot be read by this user, or is no key"
+        return "this user cannot read it, or it is not a key"
     current = keys[-1]["key"] if keys else ""
     if current not in ("", signer.public.id):
         return f"it contains key {signer.public.id}, and the records are signed by {current}"

@@ -45,7 +45,7 @@ def _kept_elsewhere(exports: list[str]) -> Iterator[Anchor]:
         found = anchors.of_export(read_export(Path(name)), f"the export {name}")
         if found is None:
             raise UsageError(
-                f"{name} vouches for nothing: it was changed, or nothing in it is signed",
+                f"{name} cannot confirm the records: it was changed, or nothing in it is signed",
                 hint=f"to see why: drd records verify {name}",
             )
         yield found
@@ -141,8 +141,12 @@ def _outcome(result: anchors.Result) -> str:
     if result.error:
         return f"no anchor stored: {result.error}"
     if not result.stored:
-        return f"knows entry {result.seq} already" if result.seq else "there are no records yet"
-    gone = f", took back {counted(result.taken_back, 'older one')}" if result.taken_back else ""
+        return (
+            f"already has an anchor of entry {result.seq}"
+            if result.seq
+            else "there are no records yet"
+        )
+    gone = f", removed {counted(result.taken_back, 'older one')}" if result.taken_back else ""
     return f"stored an anchor of entry {result.seq}{gone}"
 
 
@@ -181,8 +185,8 @@ def _print_report(report: ChainReport, vouched: Vouched | None) -> None:
     _print_keys(report)
     if vouched is None:
         output.say(
-            "  compared with no anchor: entries at the end could be missing. Compare the id of the "
-            "key with the recovery kit"
+            "  not compared with any anchor: entries at the end could be missing. Compare the id "
+            "of the key with the recovery kit"
         )
     else:
         _print_anchors(report, vouched)
@@ -194,10 +198,10 @@ def _print_keys(report: ChainReport) -> None:
         output.say(f"  signed since entry {key.since} by key {key.id}{how}")
     for one in report.continuations:
         if one.chain == report.chain:
-            lost = f": entries after {one.common} that others knew are lost, up to entry {one.seq}"
+            lost = f"an older copy was restored, and later entries, up to {one.seq}, are lost"
         else:
-            lost = f": the chain before it, up to entry {one.seq}, is lost"
-        output.say(f"  entry {one.entry} goes on after a loss{lost}")
+            lost = f"the chain before it, up to entry {one.seq}, is lost"
+        output.say(f"  entry {one.entry} continues the chain after a loss: {lost}")
     if report.last is not None and not report.keys:
         output.say("  nothing is signed: make a key with drd records init")
     elif report.unsigned:
@@ -211,19 +215,19 @@ def _print_anchors(report: ChainReport, vouched: Vouched) -> None:
     newest, last = vouched.newest, report.last.seq if report.last is not None else 0
     if newest is None:
         output.say(
-            "  no anchor vouches for the chain since its first entry: entries at the end could be "
+            "  no anchor confirms any entry of the chain: entries at the end could be "
             "missing, and the whole chain could be another one"
         )
     else:
-        output.say(f"  vouched for up to {_at(newest)}{_weakness(newest)}")
+        output.say(f"  confirmed up to {_at(newest)}{_weakness(newest)}")
         strong = vouched.newest_strong
         if newest.weak and strong is not None:
             output.say(f"  and up to {_at(strong)}, which this host cannot delete")
         if newest.checkpoint.seq < last:
             since = newest.checkpoint.seq + 1
             output.say(
-                f"  unanchored since entry {since}: entries {since} to {last} and later ones could "
-                "have been cut off or replaced"
+                f"  no anchor confirms entry {since} and later ones: they could have been replaced "
+                "or removed"
             )
     for name, why in vouched.unreached.items():
         output.say(f"  not compared with {name}: {escaped(why)}")

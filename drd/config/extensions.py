@@ -303,10 +303,10 @@ def _fault(family: str, name: str, spec: object) -> str:
         return f"calls itself {getattr(spec, 'name', None)}"
     if isinstance(spec, ActionKind):
         if not name.isidentifier() or name in RESERVED_STEPS:
-            return "is not a possible name of a step"
+            return "is not a valid name of a step"
         return ""
     if not NAME.fullmatch(name):
-        return "is not a possible name: use lower-case letters, digits and hyphens"
+        return "is not a valid name: use lower-case letters, digits and hyphens"
     return _fault_of_settings(name, spec)
 
 

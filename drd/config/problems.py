@@ -317,7 +317,7 @@ class _Translation:
         if kind == "string_too_long":
             return _Sentence(f"is longer than {context['max_length']} characters", "shorten it.")
         reason = str(self.item["msg"]).removeprefix("Input ")
-        text = f"{_shown(value)} is not possible: it {reason}"
+        text = f"{_shown(value)} is not valid: it {reason}"
         return _Sentence(text, "the possible values are in docs/plan-reference.md.")
 
     def _out_of_range(self, value: Any) -> _Sentence:
@@ -354,7 +354,7 @@ def _bad_name(name: str) -> _Sentence:
     hint = NAME_HINT
     if better and better != name:
         hint = f'{NAME_HINT} "{better}" is allowed.'
-    return _Sentence(f'"{name}" is not a possible name', hint)
+    return _Sentence(f'"{name}" is not a valid name', hint)
 
 
 def _wrong_type(wanted: list[str], value: Any) -> _Sentence:
@@ -387,7 +387,7 @@ def _no_choice(value: Any, choices: Sequence[str]) -> _Sentence:
     """The choices are named once: in the remedy, unless that is the nearest one."""
     if isinstance(value, str) and (close := did_you_mean(value, choices)):
         return _Sentence(f"{_shown(value)} is not one of {', '.join(choices)}", close)
-    return _Sentence(f"{_shown(value)} is not possible here", f"write {either(choices)}.")
+    return _Sentence(f"{_shown(value)} is not allowed here", f"write {either(choices)}.")
 
 
 def _shown(value: Any) -> str:

@@ -100,14 +100,14 @@ class _StepReview:
                 "wait": "remove it.",
             }
             hint = hints.get(kind, f"remove it, and set `expires` under `{kind}`.")
-            message = f"is not possible in a step of kind {kind}"
+            message = f"is not allowed in a step of kind {kind}"
             self.report.error((*path, "timeout"), message, hint, of_key=True)
         if kind in PEOPLE and step.retries:
             hint = "remove it."
-            message = f"is not possible in a step of kind {kind}"
+            message = f"is not allowed in a step of kind {kind}"
             self.report.error((*path, "retries"), message, hint, of_key=True)
         if kind in PEOPLE and not step.repeat:
-            message = f"false is not possible in a step of kind {kind}: drd can always ask again"
+            message = f"false is not allowed in a step of kind {kind}: drd can always ask again"
             self.report.error((*path, "repeat"), message, "remove it.", of_key=True)
 
     def _command(self, words: Words, path: Path) -> None:

@@ -382,7 +382,7 @@ def _wrong_colon(lines: Sequence[str], row: int, file: str) -> Problem:
         hint = "write `key: value`, or `key:` and indented lines below it."
         return Problem(file, before + 1, "", 'is not YAML: this line has no ":"', hint)
     hint = "check the indentation, and put text that contains `: ` in quotes."
-    return Problem(file, row + 1, "", "is not YAML: a second `:` is not possible here", hint)
+    return Problem(file, row + 1, "", "is not YAML: a second `:` is not allowed here", hint)
 
 
 def _character_problem(text: str, file: str) -> Problem:

@@ -141,7 +141,7 @@ class ChainCheck:
         after = last.seq if last is not None else 0
         told = goes_on is not None and (goes_on.after, goes_on.seq) == (after, entry.seq - 1)
         if entry.seq <= after:
-            self._fault(entry, "order", f"it stands after entry {after}")
+            self._fault(entry, "order", f"it comes after entry {after}")
         elif entry.seq > after + 1 and not (told and entry.signature):
             gone = f"{after + 1}" if entry.seq == after + 2 else f"{after + 1} to {entry.seq - 1}"
             self._fault(entry, "missing", f"entry {gone} before it is missing")
@@ -184,7 +184,10 @@ class ChainCheck:
         ):
             return True
         known = keys[-1].id if keys else "none"
-        text = f"its signature is not valid, or not of the key that was drd's then ({known})"
+        text = (
+            "its signature is not valid, or was made by another key than the one in use then "
+            f"({known})"
+        )
         self._fault(entry, "key" if entry.header.kind == KEY else "signature", text)
         return False
 

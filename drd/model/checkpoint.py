@@ -88,7 +88,7 @@ def from_json(data: Any) -> Checkpoint:
         raise TypeError("no checkpoint")
     seq = data["seq"]
     if not isinstance(seq, int) or isinstance(seq, bool) or not 0 < seq < 2**53:
-        raise ValueError("no number of an entry")
+        raise ValueError("not the number of an entry")
     return Checkpoint(
         chain=_match(_HASH, data["chain"]),
         seq=seq,
@@ -186,11 +186,11 @@ def _compare(
     last = report.last.seq if report.last is not None else 0
     known = f"the anchor in {anchor.place} of {format_time(point.at, seconds=True)}"
     if point.seq > last:
-        text = f"the chain ends with entry {last}, but {known} knows entry {point.seq}"
+        text = f"the chain ends with entry {last}, but {known} is for entry {point.seq}"
         vouched.faults.append(Fault(point.seq, "truncated", text))
         vouched.contradicting.append(anchor)
     elif hashes.get(point.seq) != point.hash:
-        text = f"{known} knows another entry {point.seq}: the chain was rewritten, or two hosts "
+        text = f"{known} is for another entry {point.seq}: the chain was rewritten, or two hosts "
         vouched.faults.append(Fault(point.seq, "rewritten", f"{text}continued it"))
         vouched.contradicting.append(anchor)
     else:
@@ -202,7 +202,7 @@ def _replaced(anchor: Anchor) -> str:
     return (
         f"{anchor.place} has an anchor of another chain of this installation: entry {point.seq} of "
         f"{format_time(point.at, seconds=True)}, by key {point.key}, which signed nothing here. "
-        "The chain was replaced, or lost and begun anew; or somebody with the repository's "
+        "The chain was replaced, or lost and started again; or somebody with the repository's "
         "password stored this"
     )
 

@@ -71,7 +71,7 @@ def parse_s3(url: str) -> S3Location:
         raise Malformed("the URL has no bucket", "write s3:https://host/bucket/prefix")
     if not _BUCKET.fullmatch(bucket):
         raise Malformed(
-            f"{bucket!r} is not a possible name of a bucket",
+            f"{bucket!r} is not a valid name of a bucket",
             "write 2 to 255 letters, digits, dots and hyphens; the first is a letter or a digit",
         )
     return S3Location(f"{parts.scheme}://{parts.netloc}", bucket, prefix.strip("/"))
@@ -119,7 +119,7 @@ def normal_url(url: str) -> str:
         return scheme.normal(url)
     if not is_local(url):
         raise Malformed(
-            f"{url!r} is not a possible URL of a repository",
+            f"{url!r} is not a valid URL of a repository",
             f"write s3:https://host/bucket/prefix, an absolute path, or {forms()}",
         )
     return "/" + url.strip("/")

@@ -83,7 +83,7 @@ def _useless(exception: ReadinessException, names: Sequence[str], *, over: bool)
     if over:
         what, remedy = "has expired", f"{remedy}, or set a later end"
     elif exception.finding in names:
-        what = "is not needed: the finding is no problem any more"
+        what = "is not needed: the finding is not a problem any more"
     else:
         what = "is not needed: there is no such finding now"
         close = get_close_matches(exception.finding, names, n=1)

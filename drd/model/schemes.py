@@ -112,7 +112,7 @@ def azure_account(value: str) -> str:
     beginning of the server's name, so one with a / would be a server of its own."""
     if not _ACCOUNT.fullmatch(value):
         raise Malformed(
-            f"{value!r} is not a possible name of a storage account",
+            f"{value!r} is not a valid name of a storage account",
             "write 3 to 24 small letters and digits, as Azure has them",
         )
     return value
@@ -122,7 +122,7 @@ def azure_suffix(value: str) -> str:
     """Return the end of the names of Azure's servers. Raises Malformed unless it is a host name."""
     if not _SUFFIX.fullmatch(value):
         raise Malformed(
-            f"{value!r} is not a possible name of a host",
+            f"{value!r} is not a valid host name",
             "write it without https:// and port, like core.windows.net",
         )
     return value.lower()
@@ -160,11 +160,11 @@ def parse_sftp(url: str) -> SftpPlace:
     if not user:
         raise Malformed("the address names no user", remedy)
     if not _USER.fullmatch(user):
-        raise Malformed(f"{user!r} is not a possible name of a user", remedy)
+        raise Malformed(f"{user!r} is not a valid user name", remedy)
     if not _HOST.fullmatch(host):
-        raise Malformed(f"{host!r} is not a possible name of a host", remedy)
+        raise Malformed(f"{host!r} is not a valid host name", remedy)
     if port == 0:
-        raise Malformed("port 0 is not a possible port", remedy)
+        raise Malformed("port 0 is not a valid port", remedy)
     return SftpPlace(user, host.lower(), port, _path(path, remedy))
 
 
@@ -212,7 +212,7 @@ def _normal_bucket(url: str) -> str:
     remedy = f"write {SCHEMES[name].form}"
     if not _BUCKET[name].fullmatch(bucket):
         what = "container" if name == "azure" else "bucket"
-        raise Malformed(f"{bucket!r} is not a possible name of a {what}", remedy)
+        raise Malformed(f"{bucket!r} is not a valid name of a {what}", remedy)
     if not colon and name != "b2":
         raise Malformed("the address has no path", remedy)
     path = _path(path, remedy, may_be_empty=True).lstrip("/")

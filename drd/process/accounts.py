@@ -79,7 +79,7 @@ def require_names(facts: Mapping[str, Any], place: str) -> None:
         named = strict.member(strict.mapping(facts[FACT], f"{place}.{FACT}"), sort, where)
         for number in strict.by_key(_name, named, where):
             if not (number.isascii() and number.isdecimal()):
-                raise strict.refuse(where, "has a key that is no number", number)
+                raise strict.refuse(where, "has a key that is not a number", number)
 
 
 def _name(value: Any, place: str) -> str:

@@ -42,7 +42,7 @@ def entry_below(top: Path, path: bytes) -> Iterator[tuple[int, bytes]]:
     as `directory_below`."""
     above, _, name = path.rstrip(b"/").rpartition(b"/")
     if name in (b"", b".", b".."):
-        raise _in_the_way(path, "is no name of an entry")
+        raise _in_the_way(path, "is not a valid name of an entry")
     with directory_below(top, above) as held:
         yield held, name
 
@@ -66,7 +66,7 @@ def _step(above: int, name: bytes, passed: bytes) -> int:
         return os.open(name, _STEP, dir_fd=above)
     except NotADirectoryError:
         mode = os.stat(name, dir_fd=above, follow_symlinks=False).st_mode
-        what = "is a symbolic link" if stat.S_ISLNK(mode) else "is no directory"
+        what = "is a symbolic link" if stat.S_ISLNK(mode) else "is not a directory"
         raise _in_the_way(passed, what) from None
 
 

@@ -294,7 +294,7 @@ def test_a_file_that_is_no_export_is_refused(site: Site) -> None:
     for text in ("", "drd records 1\nheader {}\n", "\0" * 100):
         (site.base / "file").write_text(text)
         told = site.drd("records", "verify", f"{site.base}/file", code=2).err
-        assert re.search("is no file of drd's records", told)
+        assert re.search("is not a file of drd's records", told)
 
 
 # --- anchors ------------------------------------------------------------------------------------
@@ -335,10 +335,10 @@ def test_an_anchor_vouches_for_the_chain_and_says_how_far(site: Site) -> None:
     assert checked["unanchored_since"] is None
     hold_again(site, "again")
     told = site.drd("records", "verify").out
-    assert "vouched for up to entry 4 of" in told
+    assert "confirmed up to entry 4 of" in told
     assert "repository primary of shop (weak: this host's own key may delete it)" in told
-    assert "unanchored since entry 5" in told
-    assert "no anchor vouches" in site.drd("records", "verify", "--here", code=5).out
+    assert "no anchor confirms entry 5 and later ones" in told
+    assert "no anchor confirms any entry" in site.drd("records", "verify", "--here", code=5).out
 
     again = site.drd("records", "anchor", "--json").json["places"]
     assert [(p["entry"], p["stored"], p["taken_back"]) for p in again] == [(5, True, 1)]
@@ -367,7 +367,7 @@ def test_a_cut_off_end_is_found(site: Site) -> None:
     )
     assert faults(site) == [(4, "truncated")]
     told = site.drd("records", "anchor", code=1).out
-    assert "knows entry 4" in told
+    assert "has an anchor of entry 4 of" in told
     hold_again(site, "goes on")  # with the number of an entry that was there
     hold_again(site, "and on")
     assert faults(site) == [(4, "rewritten")]
@@ -421,7 +421,7 @@ def test_a_repository_that_is_away_is_named(site: Site) -> None:
     )
     told = site.drd("records", "verify", code=5).out
     assert "not compared with repository primary of shop" in told
-    assert "no anchor vouches" in told
+    assert "no anchor confirms any entry" in told
     Path(f"{site.repository}-away").rename(site.repository)
     site.drd("records", "anchor")
     site.drd("records", "verify")
@@ -471,15 +471,15 @@ def test_an_installation_that_comes_back_from_a_copy_goes_on(site: Site) -> None
     assert (body["after"], body["seq"]) == (5, 7)
     assert body["reason"] == "restored after the loss of db1"
     told = site.drd("records", "verify", code=None).out
-    assert "goes on after a loss" in told
-    assert "up to entry 7" in told
+    assert "continues the chain after a loss" in told
+    assert "later entries, up to 7, are lost" in told
     assert faults(site, code=5) == []
 
     hold_again(site, "afterwards")
     site.drd("records", "anchor")
     assert site.drd("records", "verify", "--json").json["vouched_by"]["entry"] == 9
     assert "there is no gap" in site.drd(*GO_ON, code=2).err
-    assert "a copy was put back" in script(fresh_export(site))
+    assert "an older copy was restored" in script(fresh_export(site))
     site.drd("records", "verify", str(site.base / "given"), code=5)
 
 

@@ -96,7 +96,7 @@ def test_nothing_is_green_by_an_objective_beyond_all_bounds(
         connection.execute("update plans set rpo_s = 9e999")
     assert main(["status"]) == 1
     told = capsys.readouterr().err
-    assert "plans.rpo_s (of name 'orders-api') is inf, which is not a possible number" in told
+    assert "plans.rpo_s (of name 'orders-api') is inf, which is not a valid number" in told
 
 
 def test_what_a_run_holds_in_another_form_is_named(

@@ -94,7 +94,7 @@ def test_a_link_in_place_of_a_path_that_is_a_mount_point_moves_no_entries_of_whe
     landed = destination.landing() / f"{short_tmp}/app".lstrip("/")
     landed.mkdir(parents=True)
     (landed / "etc").symlink_to(short_tmp / "victim/etc")
-    with pytest.raises(TargetError, match="no directory in the restore point"):
+    with pytest.raises(TargetError, match="not a directory in the restore point"):
         destination.restore(host.snapshot, {}, on_progress=no_progress)
     assert host.contents() == before
 
@@ -113,7 +113,7 @@ def _with_empty_directories(place: Path) -> None:
         (_link, "/srv/app is a symbolic link to /etc in the copy"),
         (Path.touch, "/srv/app is empty in the copy"),
         (_with_empty_directories, "/srv/app is an empty directory in the copy"),
-        (os.mkfifo, "/srv/app is no file and no directory in the copy"),
+        (os.mkfifo, "/srv/app is neither a file nor a directory in the copy"),
     ],
 )
 def test_a_restored_path_that_holds_no_data_is_damage(

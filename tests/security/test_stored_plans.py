@@ -147,7 +147,7 @@ def test_a_stored_plan_with_an_impossible_account_is_refused_with_its_line(
     told = bootstrap(site, machine, "--accept-commands", code=2)
     assert (
         f"shop.yaml:{line}: repositories.off.azure.account_name: 'evil.example:8843/x' is not a "
-        "possible name of a storage account" in told.err
+        "valid name of a storage account" in told.err
     )
     assert "write 3 to 24 small letters and digits" in told.err
     assert not machine.root.exists()

@@ -126,7 +126,7 @@ def test_a_backup_is_read_with_the_size_of_its_segments() -> None:
         ({"archive": {"start": None, "stop": None}}, "is not text"),
         ({"timestamp": {"stop": -5}}, "is out of range"),
         ({"info": {"size": "much", "repository": {}}}, "is not a whole number"),
-        ({"database": {"id": 9, "repo-key": 1}}, "is no server of the stanza"),
+        ({"database": {"id": 9, "repo-key": 1}}, "is not a server of the stanza"),
     ],
 )
 def test_a_backup_that_pgbackrest_would_not_list_so_is_refused_alone(

@@ -240,7 +240,7 @@ def test_without_owners_their_comparison_is_a_part_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("error", "verdict"),
     [
-        (SourceError("it is no directory"), FAILED),
+        (SourceError("it is not a directory"), FAILED),
         (SourceUnreachable("no answer"), NOT_RUN),
         (DrdError("no right"), NOT_RUN),
     ],

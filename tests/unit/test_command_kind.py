@@ -37,7 +37,11 @@ def plan(keys: str, check: str = "") -> str:
         ),
         (', serve: {command: [x, "${dump}"]}', "serve.command", "there is no value ${dump} here"),
         (", env: {A: b}, secrets: {A: {env: X}}", "env.A", "is a secret as well"),
-        (', secrets: {"A B": {env: X}}', "secrets.A B", "is no name of an environment variable"),
+        (
+            ', secrets: {"A B": {env: X}}',
+            "secrets.A B",
+            "is not a valid name of an environment variable",
+        ),
         (", count: [bin/count]", "count[0]", '"bin/count" is a relative path'),
     ],
 )

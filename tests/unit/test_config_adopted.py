@@ -147,7 +147,7 @@ CASES = [
         "made_by: restic",
         "made_by: borg",
         (13, "repositories.theirs.made_by"),
-        '"borg" is not possible here',
+        '"borg" is not allowed here',
         "write restic, pgbackrest or command.",
     ),
     (

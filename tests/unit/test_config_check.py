@@ -34,7 +34,7 @@ drd.yaml:2: limits.backups: 0 is out of range
 HINT: write 1 to 1000.
 drd.yaml:2: limits.drils: unknown key "drils"
 HINT: did you mean "drills"?
-drd.yaml:3: log.level: "loud" is not possible here
+drd.yaml:3: log.level: "loud" is not allowed here
 HINT: write debug, info, warning or error.
 drd.yaml:6: people[0].nmae: unknown key "nmae"
 HINT: did you mean "name"?
@@ -87,7 +87,7 @@ def test_all_problems_are_told_at_once_with_their_lines_and_what_is_fine(
         "file": "drd.yaml",
         "line": 3,
         "path": "log.level",
-        "message": '"loud" is not possible here',
+        "message": '"loud" is not allowed here',
         "hint": "write debug, info, warning or error.",
     }
 

@@ -135,7 +135,7 @@ BROKEN = [
     ("plans: 5", 1, "plans", "is a number, not a path", "write a path, like /var/lib/drd."),
     ("plans:", 1, "plans", "is empty", "give the key a value, or remove the line."),
     ("plans: p\nlimits: {runs: 0}", 2, "limits.runs", "0 is out of range", "write 1 to 1000."),
-    ("log: {level: loud}", 1, "log.level", '"loud" is not possible here', "write debug, info, warning or error."),
+    ("log: {level: loud}", 1, "log.level", '"loud" is not allowed here', "write debug, info, warning or error."),
     ("notify: [{kind: pigeon}]", 1, "notify[0].kind", 'unknown kind "pigeon"', "use one of: webhook, smtp, exec, apprise, heartbeat."),
     ("metrics: {textfile: /x/drd.txt}", 1, "metrics.textfile", '"/x/drd.txt" does not end in .prom', "Prometheus's node exporter reads no other files."),
     ("metrics:\n  http: 9473", 2, "metrics.http", "is a number, not text", "put it in quotes."),

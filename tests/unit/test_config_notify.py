@@ -76,11 +76,11 @@ BROKEN = [
     ("{kind: webhook}", "notify[0].url", "url is missing", "add the key `url`: the URL that drd sends messages to."),
     ("{kind: webhook, url: 'https://x/y'}", "notify[0].url", "a secret must be a reference", "use {file: PATH}, {env: NAME}, {credential: NAME} or {command: [WORD, …]}."),
     ("{kind: webhook, url: {env: X}, secrets: {env: Y}}", "notify[0].secrets", 'unknown key "secrets"', 'did you mean "secret"?'),
-    ("{kind: webhook, url: {env: X}, on: [fired]}", "notify[0].on[0]", '"fired" is not possible here', "write firing, acknowledged, resolved, backup, drill, recovery, copy, retention, prune or verification."),
+    ("{kind: webhook, url: {env: X}, on: [fired]}", "notify[0].on[0]", '"fired" is not allowed here', "write firing, acknowledged, resolved, backup, drill, recovery, copy, retention, prune or verification."),
     ("{kind: webhook, url: {env: X}, on: []}", "notify[0].on", "is empty", "give the key a value, or remove the line."),
-    ("{kind: webhook, url: {env: X}, name: My Hook}", "notify[0].name", '"My Hook" is not a possible name', 'use lower-case letters, digits and hyphens, at most 40. "my-hook" is allowed.'),
+    ("{kind: webhook, url: {env: X}, name: My Hook}", "notify[0].name", '"My Hook" is not a valid name', 'use lower-case letters, digits and hyphens, at most 40. "my-hook" is allowed.'),
     ("{kind: webhook, url: {env: X}, severity: [info], min_severity: info}", "notify[0].min_severity", "cannot be combined with `severity`", "keep one of them."),
-    ("{kind: webhook, url: {env: X}, min_severity: fatal}", "notify[0].min_severity", '"fatal" is not possible here', "write critical, warning or info."),
+    ("{kind: webhook, url: {env: X}, min_severity: fatal}", "notify[0].min_severity", '"fatal" is not allowed here', "write critical, warning or info."),
     ("{kind: webhook, url: {env: X}, timeout: 10}", "notify[0].timeout", "10 is not a duration", "write a number and a unit, like 15m or 7d."),
     ("{kind: smtp, host: m, to: []}", "notify[0].to", "is empty", "give the key a value, or remove the line."),
     ("{kind: smtp, host: m, to: [On Call <a@b.c>]}", "notify[0].to[0]", '"On Call <a@b.c>" is not a mail address', "write only the address, like oncall@example.com."),
@@ -88,9 +88,9 @@ BROKEN = [
     ("{kind: smtp, host: m, to: [a@b], password: {env: X}}", "notify[0].password", "also needs `user`", "give both, or neither."),
     ("{kind: smtp, host: m, to: [a@b], user: x, password: {env: X}, tls: none}", "notify[0].tls", "would send the password unencrypted", "use `tls: starttls` or `tls: tls`."),
     ("{kind: smtp, host: m, to: [a@b], tls: none, ca_cert: /x}", "notify[0].ca_cert", "has no effect with `tls: none`", "remove `ca_cert`, or use `tls: starttls` or `tls: tls`."),
-    ("{kind: smtp, host: m, to: [a@b], tls: ssl}", "notify[0].tls", '"ssl" is not possible here', "write starttls, tls or none."),
+    ("{kind: smtp, host: m, to: [a@b], tls: ssl}", "notify[0].tls", '"ssl" is not allowed here', "write starttls, tls or none."),
     ("{kind: exec, command: [bin/page]}", "notify[0].command[0]", '"bin/page" is a relative path', "write its whole path, or the name of a program on PATH."),
-    ("{kind: heartbeat, url: {env: X}, on: [firing]}", "notify[0].on[0]", '"firing" is not possible here', "write backup, drill, recovery, copy, retention, prune or verification."),
+    ("{kind: heartbeat, url: {env: X}, on: [firing]}", "notify[0].on[0]", '"firing" is not allowed here', "write backup, drill, recovery, copy, retention, prune or verification."),
 ]  # fmt: skip
 
 

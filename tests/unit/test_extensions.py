@@ -235,7 +235,7 @@ def test_a_package_that_cannot_be_imported_says_why(packages: Path, tmp_path: Pa
             "import dataclasses as d, drd.actions.sql as s; SPEC=d.replace(s.SPEC, name='retries')",
             "drd.actions",
             "retries",
-            "which is not a possible name of a step",
+            "which is not a valid name of a step",
         ),
     ],
 )

@@ -376,12 +376,12 @@ def test_new_plan_begins_only_with_kinds_that_can(
         (["--files", "/nowhere"], "/nowhere does not exist", "an existing file"),
         (
             ["--name", "My Shop"],
-            '"My Shop" is not a possible name of a plan',
+            '"My Shop" is not a valid name of a plan',
             '"my-shop" is allowed',
         ),
         (
             ["--repository", "backups"],
-            "--repository: 'backups' is not a possible URL of a repository",
+            "--repository: 'backups' is not a valid URL of a repository",
             "absolute path",
         ),
         (["--repository", "s3:https://h"], "--repository: the URL has no bucket", "s3:https"),

@@ -243,6 +243,12 @@ def test_a_password_that_could_not_be_read_makes_no_difference() -> None:
     )
 
 
+def test_the_name_of_a_role_that_is_no_plain_word_is_quoted() -> None:
+    saved = cluster(role("app"), role("the owner"))
+    made = roles.statements(saved, existing=[], version=170000, whole=False)
+    assert [s.subject for s in made] == ["role app", 'role "the owner"']
+
+
 PROPERTIES = {
     "name": "x", "owner": "app", "encoding": "UTF8", "provider": "libc", "collate": "C",
     "ctype": "C", "locale": None, "icu_rules": None, "connection_limit": -1, "comment": "",

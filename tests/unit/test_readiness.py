@@ -79,7 +79,7 @@ def test_an_exception_holds_until_its_end_and_is_never_forgotten() -> None:
     idle = judge([FINE], [exception("restic")], T0)
     assert idle.readiness is READY
     assert idle.findings[0].finding.severity == "warning"
-    assert "not needed: the finding is no problem any more" in idle.findings[0].finding.text
+    assert "not needed: the finding is not a problem any more" in idle.findings[0].finding.text
     mistyped = judge([GONE], [exception("repositry primary")], T0)
     assert mistyped.readiness is NOT_READY
     assert "there is no such finding" in mistyped.findings[1].finding.text
@@ -90,7 +90,7 @@ def test_an_exception_names_its_last_day_and_its_reason() -> None:
     until = ReadinessException("restic", "known", T0.replace(hour=0))
     for now, what in (
         (T0, "has expired"),
-        (T0 - timedelta(days=1), "is not needed: the finding is no problem any more"),
+        (T0 - timedelta(days=1), "is not needed: the finding is not a problem any more"),
     ):
         [told, _] = judge([FINE], [until], now).findings
         assert told.finding.text == f"the exception until 2026-11-24 (known) {what}"

@@ -61,11 +61,11 @@ def test_one_place_has_one_spelling(written: str, normal: str) -> None:
     ("url", "complaint"),
     [
         ("sftp:-oProxyCommand=touch /tmp/x:/b", "names no user"),
-        ("sftp:me@-oProxyCommand=x:/b", "not a possible name of a host"),
-        ("sftp:-lroot@host:/b", "not a possible name of a user"),
-        ("sftp://me@-oProxyCommand=x/b", "not a possible name of a host"),
-        ("sftp:me@host name:/b", "not a possible name of a host"),
-        ("sftp:me@ho'st:/b", "not a possible name of a host"),
+        ("sftp:me@-oProxyCommand=x:/b", "not a valid host name"),
+        ("sftp:-lroot@host:/b", "not a valid user name"),
+        ("sftp://me@-oProxyCommand=x/b", "not a valid host name"),
+        ("sftp:me@host name:/b", "not a valid host name"),
+        ("sftp:me@ho'st:/b", "not a valid host name"),
         ("sftp://me:hunter2@host/b", "contains a password"),
         ("sftp:me:hunter2@host:/b", "contains a password"),
         ("sftp:host:/b", "names no user"),
@@ -247,13 +247,13 @@ def test_a_restic_that_was_built_without_a_scheme_is_named_with_the_remedy() -> 
 
 @pytest.mark.parametrize("name", ["ab", "Acme", "acme.evil", "a/b", "acme\n", "a" * 25, "acme:1"])
 def test_what_is_no_name_of_an_account_is_refused_as_typed(name: str) -> None:
-    with pytest.raises(UsageError, match="not a possible name of a storage account"):
+    with pytest.raises(UsageError, match="not a valid name of a storage account"):
         typed_access("azure:box:/p", {"account_name": name})
 
 
 @pytest.mark.parametrize("suffix", ["x.example/y", "x.example:1", "a@b", ".x", "x.example\n", "x?"])
 def test_what_is_no_name_of_a_host_is_refused_as_typed(suffix: str) -> None:
-    with pytest.raises(UsageError, match="not a possible name of a host"):
+    with pytest.raises(UsageError, match="not a valid host name"):
         typed_access("azure:box:/p", {"account_name": "acme", "endpoint_suffix": suffix})
 
 

@@ -184,8 +184,9 @@ def _hash_of(catalogue: Catalogue, seq: int) -> str | None:
 def _says_more(ahead: Anchor, head: Entry) -> str:
     point = ahead.checkpoint
     return (
-        f"{ahead.place} knows entry {point.seq} of {format_time(point.at, seconds=True)}, stored "
-        f"by host {point.host}, and this host has another chain, which ends with entry {head.seq}"
+        f"{ahead.place} has an anchor of entry {point.seq} of "
+        f"{format_time(point.at, seconds=True)}, stored by host {point.host}, but this host has "
+        f"another chain, which ends with entry {head.seq}"
     )
 
 

@@ -89,7 +89,7 @@ def read_export(place: Path) -> RecordFile:
         ) from error
     except (Malformed, ValueError) as error:
         raise UsageError(
-            f"{path} is no file of drd's records: {error}",
+            f"{path} is not a file of drd's records: {error}",
             hint="name the directory that drd records export has written, or the file in it.",
         ) from error
 

@@ -28,7 +28,7 @@ id_of() { printf '%s' "$1" | base64 -d 2>/dev/null | sha256sum | cut -c1-16; }
 
 {
     IFS= read -r line
-    [ "$line" = "drd records 1" ] || { echo "FAULT: records.txt is no file of records"; exit 1; }
+    [ "$line" = "drd records 1" ] || { echo "FAULT: records.txt is not a file of drd's records"; exit 1; }
     while IFS= read -r header; do
         IFS= read -r signed && IFS= read -r body || { fault "$last" "the file ends here"; break; }
         header=${header#header } signed=${signed#signature } body=${body#body }
@@ -40,11 +40,11 @@ id_of() { printf '%s' "$1" | base64 -d 2>/dev/null | sha256sum | cut -c1-16; }
         entries=$((entries + 1))
         if [ "$kind" = continued ] && [ "$seq" -gt $((last + 1)) ]; then
             case $text in *"\"after\":$last,"*"\"seq\":$((seq - 1)),"*)
-                echo "NOTE: entry $seq: entries up to $((seq - 1)) are lost, a copy was put back" ;;
-            *) fault "$seq" "it stands after entry $last" ;;
+                echo "NOTE: entry $seq: entries up to $((seq - 1)) are lost: an older copy was restored" ;;
+            *) fault "$seq" "it comes after entry $last" ;;
             esac
         elif [ "$seq" != $((last + 1)) ]; then
-            fault "$seq" "it stands after entry $last"
+            fault "$seq" "it comes after entry $last"
         fi
         [ "$previous" = "$hash" ] || fault "$seq" "it does not follow the entry before it"
         if [ "$salt" = - ]; then
@@ -55,7 +55,7 @@ id_of() { printf '%s' "$1" | base64 -d 2>/dev/null | sha256sum | cut -c1-16; }
         if [ "$kind" = key ]; then
             new=$(value public "$text") named=$(value key "$text") by=$public
             case $text in *'"lost":true'*) by=$new
-                echo "NOTE: entry $seq: the key before it was lost, nothing but itself attests key $named" ;;
+                echo "NOTE: entry $seq: the key before it was lost: only key $named itself attests this" ;;
             esac
             [ "$(id_of "$new")" = "$named" ] || fault "$seq" "its key has another id"
             if accepts "${by:-$new}" "$signature"; then

@@ -22,7 +22,7 @@ def _wish(line: str) -> Wish:
     try:
         words = shlex.split(line)
     except ValueError as error:
-        raise UsageError(f"{line} is no command line: {error}", hint=_HOW) from error
+        raise UsageError(f"{line} is not a command line: {error}", hint=_HOW) from error
     if not words:
         raise UsageError("an empty command dumps nothing", hint=_HOW)
     find_program(words[0])

@@ -252,4 +252,6 @@ def _is_variable(name: str) -> bool:
 
 def _bad_name(key: str, name: str) -> Contradiction:
     hint = "use letters, digits and underscores."
-    return Contradiction((key, name), "is no name of an environment variable", hint, of_key=True)
+    return Contradiction(
+        (key, name), "is not a valid name of an environment variable", hint, of_key=True
+    )

@@ -135,7 +135,7 @@ class CommandSource(Source):
         path = self._settings.path
         if path is not None and not Path(path).is_dir():
             raise SourceMissing(
-                f"{path} is no directory",
+                f"{path} is not a directory",
                 hint=f"{IF_LOST} Otherwise correct `path` of component {self._component}, or start "
                 "its service.",
             )

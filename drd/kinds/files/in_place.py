@@ -368,8 +368,8 @@ def _require_directory(root: Root, info: os.stat_result) -> None:
     """Raise TargetError if there is something whose entries cannot move into a directory."""
     if not stat.S_ISDIR(info.st_mode):
         raise TargetError(
-            f"{root.place} is a directory that cannot be renamed, but {root.path} is no directory "
-            "in the restore point",
+            f"{root.place} is a directory that cannot be renamed, but {root.path} is not a "
+            "directory in the restore point",
             hint="restore to a target, and move the file from there.",
         )
 

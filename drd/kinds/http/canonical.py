@@ -44,7 +44,7 @@ def parsed(text: bytes, *, most: int | None = None) -> Any:
     except UnicodeDecodeError:
         raise Malformed("is not UTF-8") from None
     except json.JSONDecodeError as error:
-        raise Malformed(f"is no JSON: {error.msg}, at byte {error.pos:,}") from None
+        raise Malformed(f"is not JSON: {error.msg}, at byte {error.pos:,}") from None
     except Malformed:
         raise
     except ValueError:
@@ -162,7 +162,7 @@ def _written(data: Any, **style: Any) -> bytes:
     def number(value: Any) -> str:
         nonlocal marked
         if not isinstance(value, Decimal):
-            raise TypeError(f"{type(value).__name__} is no JSON")
+            raise TypeError(f"{type(value).__name__} is not JSON")
         marked = True
         return f"{_MARK}{value}"
 

@@ -90,7 +90,7 @@ class Pages:
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise self._unusable(f"the text at {pointer} is no Unicode text") from None
+            raise self._unusable(f"the text at {pointer} is not Unicode text") from None
         return text
 
     def _require_short(self, length: int, what: str) -> None:

@@ -168,7 +168,7 @@ def _coded(value: str) -> str:
     try:
         return quote(value, safe="")
     except UnicodeEncodeError:
-        raise Malformed("which is no Unicode text", _OTHER_FIELD) from None
+        raise Malformed("which is not Unicode text", _OTHER_FIELD) from None
 
 
 def leaves(data: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

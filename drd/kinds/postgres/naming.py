@@ -35,7 +35,7 @@ def database_name(text: str) -> str:
 def _require_fitting(name: str) -> None:
     if not name or "\0" in name or len(name.encode("utf-8", "surrogateescape")) > LIMIT:
         raise UsageError(
-            f"--into {name!r} is not a possible name in PostgreSQL",
+            f"--into {name!r} is not a valid name in PostgreSQL",
             hint=f"a name has 1 to {LIMIT} bytes.",
         )
 

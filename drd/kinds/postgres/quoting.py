@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 # Settings whose value is a list of quoted names (GUC_LIST_QUOTE in the server's source): as one
 # quoted text they would become a list of one name.
 _LISTS = frozenset(
@@ -18,6 +20,11 @@ _LISTS = frozenset(
 
 def ident(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def named(name: str) -> str:
+    """Return the name of a role for a sentence: in quotes unless it is one plain word."""
+    return name if re.fullmatch(r"[^\W\d][\w$.@-]*", name) else ident(name)
 
 
 def literal(text: str) -> str:

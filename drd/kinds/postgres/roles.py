@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drd.kinds.postgres.connection import Connection
-from drd.kinds.postgres.quoting import grantee, ident, literal, set_clause
+from drd.kinds.postgres.quoting import grantee, ident, literal, named, set_clause
 from drd.kinds.postgres.rights import can_read_passwords
 from drd.kinds.postgres.server_text import as_stored
 
@@ -130,12 +130,12 @@ def statements(
     missing = [r for r in saved["roles"] if r["name"] not in existing]
     names = {r["name"] for r in missing}
     for role in missing:
-        yield Statement(_create(role), f"role {role['name']}", required=True)
+        yield Statement(_create(role), f"role {named(role['name'])}", required=True)
     for role in missing:
         yield from _details(role)
     for entry in in_order(saved["memberships"], saved["bootstrap"]):
         if names & {entry["role"], entry["member"]}:
-            subject = f"membership of {entry['member']} in {entry['role']}"
+            subject = f"membership of {named(entry['member'])} in {named(entry['role'])}"
             yield Statement(_grant(entry, saved["bootstrap"], version), subject)
     if version >= 150000:
         for entry in saved["parameters"]:
@@ -149,12 +149,12 @@ def _details(role: Mapping[str, Any]) -> Iterator[Statement]:
     for setting in role["settings"]:
         yield Statement(
             f"ALTER ROLE {ident(role['name'])} {set_clause(setting)}",
-            f"setting {setting.partition('=')[0]} of role {role['name']}",
+            f"setting {setting.partition('=')[0]} of role {named(role['name'])}",
         )
     if role["comment"]:
         yield Statement(
             f"COMMENT ON ROLE {ident(role['name'])} IS {literal(role['comment'])}",
-            f"the comment of role {role['name']}",
+            f"the comment of role {named(role['name'])}",
         )
 
 
@@ -250,12 +250,13 @@ def differences(saved: Globals, now: Globals, *, existed: Sequence[str]) -> list
             words = _attribute_differences(role, here[role["name"]], saved, now)
             if words:
                 sentences.append(
-                    f"role {role['name']} existed already, and drd did not change it; at backup it "
-                    f"had {words}"
+                    f"role {named(role['name'])} existed already, and drd did not change it; at "
+                    f"backup it had {words}"
                 )
     member = {(m["role"], m["member"]) for m in now["memberships"]}
     sentences += [
-        f"role {entry['member']} is not a member of {entry['role']}, but was at backup"
+        f"role {named(entry['member'])} is not a member of {named(entry['role'])}, but was at "
+        "backup"
         for entry in saved["memberships"]
         if (entry["role"], entry["member"]) not in member
     ]

@@ -28,7 +28,7 @@ def why_no_data(found: FoundFile, path: str, paths: Collection[str]) -> str | No
     if found.is_empty:
         return "is an empty directory in the copy" if found.is_directory else "is empty in the copy"
     if not found.is_file and not found.is_directory:
-        return "is no file and no directory in the copy"
+        return "is neither a file nor a directory in the copy"
     return None
 
 

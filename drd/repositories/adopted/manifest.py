@@ -70,7 +70,7 @@ def describe(tool: ForeignTool, copy: ForeignCopy, component: Component) -> Desc
         if found is None:
             return _lacking(component, f"the copy does not contain {path}")
         if single and not found.is_file:
-            return _lacking(component, f"{path} is no regular file in the copy")
+            return _lacking(component, f"{path} is not a regular file in the copy")
         if found.cut_off:
             return _lacking(
                 component, f"the dump is cut off: {found.cut_off}", f"{cut_off.REMEDY}."

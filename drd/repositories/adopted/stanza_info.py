@@ -181,7 +181,7 @@ def _backup(
     of = strict.mapping(strict.member(raw, "database", place), f"{place}.database")
     number = strict.count(strict.member(of, "id", place), f"{place}.database.id")
     if number not in servers:
-        raise strict.refuse(f"{place}.database.id", "is no server of the stanza", number)
+        raise strict.refuse(f"{place}.database.id", "is not a server of the stanza", number)
     version, system = servers[number]
     wal = strict.mapping(strict.member(raw, "archive", place), f"{place}.archive")
     first, last = (

@@ -77,7 +77,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "a login page": (partial(send, body=b"<html>", kind="text/html"), "is text/html, not JSON"),
     "a cut answer": (partial(send, body=b'{"a": 1}', length=99), "was cut off after 8 of 99 bytes"),
-    "half of JSON": (partial(send, body=b'[{"a": 1},'), "is no JSON: Expecting value, at byte 10"),
+    "half of JSON": (partial(send, body=b'[{"a": 1},'), "is not JSON: Expecting value, at byte 10"),
     "nothing": (partial(send, body=b""), "the answer is empty"),
     "NaN": (partial(send, body=b'{"a": NaN}'), "has NaN, which is not JSON"),
     "infinity": (partial(send, body=b'{"a": 1e999}'), "has a number that is too large"),

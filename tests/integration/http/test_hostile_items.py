@@ -66,7 +66,7 @@ def test_a_value_in_a_path_is_one_part_of_it_and_leads_nowhere_else() -> None:
         assert path.count("/") == 3
         assert path.isascii()
     assert filled_path("/x?name={id}", {"id": "../ü"}) == "/x?name=..%2F%C3%BC"
-    for value, says in (("\ud800", "is no Unicode text"), ("x" * 2000, "is longer than 1,000")):
+    for value, says in (("\ud800", "is not Unicode text"), ("x" * 2000, "is longer than 1,000")):
         with pytest.raises(Malformed, match=says) as error:
             filled_path("/things/{id}", {"id": value})
         assert error.value.fact.isprintable()
@@ -76,7 +76,7 @@ def test_a_backup_names_the_item_that_no_request_could_be_about(
     serve: Callable[[Any], Scripted], tmp_path: Path
 ) -> None:
     put_back = {"update": "PUT /things/{id}", "delete": "DELETE /things/{id}"}
-    for value, says in (("..", "`..` in id, which can lead"), ("\ud800", "is no Unicode text")):
+    for value, says in (("..", "`..` in id, which can lead"), ("\ud800", "is not Unicode text")):
         items = [{"id": value}, {"id": "good"}]
         error = refusal(serve(items), tmp_path / "w", save_as="t-{id}", put_back=put_back)
         assert says in error.message
@@ -175,7 +175,7 @@ def test_lengths_and_cursors_that_are_no_numbers_and_no_text_are_refused(
 ) -> None:
     server = serve(lambda to: send_with_length(to, "9" * 5000))
     assert "was cut off after 12 of more bytes" in refusal(server, tmp_path / "w").message
-    for cursor, says in (("\ud800", "is no Unicode text"), ("x" * 9000, "longer than 8,192")):
+    for cursor, says in (("\ud800", "is not Unicode text"), ("x" * 9000, "longer than 8,192")):
         page = {"data": [{"id": "a"}], "next": cursor}
         paging = {"cursor": "after", "cursor_at": "/next"}
         error = refusal(serve(page), tmp_path / "w", save_as="{id}", items="/data", paging=paging)
