@@ -16,6 +16,7 @@ from drd.masking import MASK
 from drd.model.plan import SecretRef
 from drd.model.units import format_time
 from drd.modes import open_regular
+from drd.presence import is_gone
 
 CREDENTIALS = Path("/etc/drd/credentials")
 """The directory of a credential that systemd has not passed on; root's, mode 0600."""
@@ -186,15 +187,17 @@ def _from_credential(name: str, credentials: Path) -> str:
     for file in (Path(handed_over) / f"{UNIT_PREFIX}{name}", Path(handed_over) / name):
         if file.exists():
             return _from_file(file, "run this command as the owner of the file.")
-    if _is_there(credentials / name):
+    there = credentials / name
+    if _is_there(there):
         raise SecretUnavailable(
-            f"credential {name} is in {credentials}, but was added after the service "
-            "started: run systemctl restart drd",
+            f"the service does not have credential {name}: {there} was added{_written(there)}, "
+            "after the service started",
             hint="systemctl restart drd: the service gets its credentials when it starts.",
         )
+    gone = f", and {there} does not exist" if is_gone(str(there)) else ""
     raise SecretUnavailable(
-        f"the service started without credential {name}",
-        hint=f"write the secret to {credentials / name}, mode 0600, then systemctl restart drd: "
+        f"the service started without credential {name}{gone}",
+        hint=f"write the secret to {there}, mode 0600, then systemctl restart drd: "
         "the service gets its credentials when it starts.",
     )
 
@@ -268,6 +271,18 @@ def gone_since(file: Path) -> datetime | None:
         return datetime.fromtimestamp(file.parent.stat().st_mtime, UTC)
     except OSError:
         return None
+
+
+def came_at(info: os.stat_result) -> datetime:
+    """Return when a file got its text here: one that was moved here has the time of its text, but
+    was changed here by the move."""
+    return datetime.fromtimestamp(max(info.st_mtime, info.st_ctime), UTC)
+
+
+def _written(file: Path) -> str:
+    with suppress(OSError):
+        return f" at {format_time(came_at(file.stat()), seconds=True)}"
+    return ""
 
 
 def _changed(directory: Path) -> str:

@@ -286,7 +286,10 @@ def span(row: Sequence[Any]) -> tuple[datetime, datetime]:
 
 
 def refused(noted: Mapping[str, Any]) -> dict[str, RefusedFacts]:
-    return {k: RefusedFacts(v["mtime_ns"], v["size"], v["error"]) for k, v in noted.items()}
+    return {
+        k: RefusedFacts(v["mtime_ns"], v["size"], v["error"], bool(v.get("restart")))
+        for k, v in noted.items()
+    }
 
 
 def json(text: str) -> Any:

@@ -108,8 +108,7 @@ class CredentialWatch:
         if known is not None and known[0] == stamp:
             return known
         assert self._handed is not None
-        # A file that was moved here has the time of its text, but was changed here by the move.
-        at = datetime.fromtimestamp(max(info.st_mtime, info.st_ctime), UTC)
+        at = secrets.came_at(info)
         try:
             copy = (self._handed / f"{secrets.UNIT_PREFIX}{name}").read_bytes()
         except FileNotFoundError:

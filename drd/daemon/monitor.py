@@ -30,6 +30,7 @@ from drd.errors import CatalogueError, ConfigError, DrdError
 from drd.flows.alerts.messages import routed
 from drd.flows.alerts.watch import AlertWatch, WatchResult, WatchSources
 from drd.flows.state.foreign_files import standing
+from drd.flows.status.refused_plans import Refusal
 from drd.kinds.registry import room_of
 from drd.model.alerts import AlertChange
 from drd.model.clock import SCHEDULE_TOLERANCE_S
@@ -105,7 +106,7 @@ class Monitor:
         self._host = HostRecord()
         self._credentials, self._gone_secrets = CredentialWatch(), GoneSecrets()
         self._note_extensions()
-        self._refused: Mapping[str, str] | None = None
+        self._refused: Mapping[str, Refusal] | None = None
         self._settings_changed = threading.Event()
         self._ended_runs: deque[Run] = deque()
         self._started_runs: deque[Run] = deque()
@@ -173,7 +174,7 @@ class Monitor:
             self._host.change(down_from=now - asleep, down_to=now)
         self.assess_soon()
 
-    def loaded(self, refused: Mapping[str, str]) -> None:
+    def loaded(self, refused: Mapping[str, Refusal]) -> None:
         """Note that the plans were read; `refused` are those that were not accepted, with the
         reason. Before the first call plans are not assessed."""
         self._refused = dict(refused)

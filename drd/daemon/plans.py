@@ -23,7 +23,7 @@ from drd.daemon.credentials import require_credentials
 from drd.daemon.plan_texts import PlanTexts
 from drd.errors import ConfigError
 from drd.flows.schedules import Agenda
-from drd.flows.status.refused_plans import note_all
+from drd.flows.status.refused_plans import Refusal, note_all
 from drd.model.schedule import Schedule
 from drd.model.text import counted, some
 from drd.ports import PlanRow
@@ -37,11 +37,11 @@ writes."""
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """The result of reading the plan files: names, and the errors of refused ones."""
+    """The result of reading the plan files: names, and why some were refused."""
 
     accepted: tuple[str, ...]
     removed: tuple[str, ...]
-    refused: Mapping[str, str]
+    refused: Mapping[str, Refusal]
 
     def __str__(self) -> str:
         parts = [f"{counted(len(self.accepted), 'plan')} loaded"]
@@ -69,7 +69,7 @@ class PlanBook:
         files = plans_by_name(self._app.settings.plans_dir)
         self.texts.begin_load()
         rows = {r.name: r for r in self._app.catalogue.queue.plan_rows()}
-        refused: dict[str, str] = {}
+        refused: dict[str, Refusal] = {}
         names = list(files)
         with PathWalker() as ways:
             for start in range(0, len(names), _AT_ONCE):
@@ -77,8 +77,12 @@ class PlanBook:
                 refused |= self._load(batch, rows, ways, running=running)
                 if not so_far(start + len(batch), len(names)):
                     break
-        never = {n: (files[n][0], why) for n, why in refused.items() if n not in rows}
-        note_all(self._app.catalogue.queue, never, self._app.clock.now())
+        noted = {
+            n: (files[n][0], why)
+            for n, why in refused.items()
+            if n not in rows or why.needs_restart
+        }
+        note_all(self._app.catalogue.queue, noted, self._app.clock.now())
         removed = tuple(n for n in self._agenda.names() if n not in files)
         for name in removed:
             self._agenda.drop_plan(name)
@@ -97,10 +101,10 @@ class PlanBook:
         ways: PathWalker,
         *,
         running: bool,
-    ) -> dict[str, str]:
-        """Accept some plans in one transaction; returns the errors of refused ones."""
+    ) -> dict[str, Refusal]:
+        """Accept some plans in one transaction; returns why others were refused."""
         accepted: dict[str, Schedule] = {}
-        refused: dict[str, str] = {}
+        refused: dict[str, Refusal] = {}
         stored = self._app.catalogue.queue.accepted_texts([n for n in files if n in rows])
         with self._app.catalogue.together():
             for name, paths in files.items():
@@ -111,7 +115,7 @@ class PlanBook:
                     text = stored.get(name)
                     schedule = self._take(name, paths[0], row, text, ways, running=running)
                 except ConfigError as error:
-                    refused[name] = error.line
+                    refused[name] = Refusal(error.line, error.needs_restart)
                     self._refuse(name, error, rows.get(name))
                     self._hold_stored(name, paths[0], stored.get(name))
                 else:

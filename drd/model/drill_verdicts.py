@@ -94,7 +94,8 @@ def _not_loaded(facts: PlanFacts) -> list[Reason]:
     else:
         text = f"drd refused the plan file ({facts.load_error}): {in_force}"
         command = f"drd plan check {facts.file or facts.plan}"
-        command += f" && {reload}" if facts.served else ""
+        if facts.served:
+            command += f" && {'systemctl restart drd' if facts.needs_restart else reload}"
     state = PlanState.NEEDS_DRILL if facts.package_changed else PlanState.AT_RISK
     return [Reason(verdict, text, command, NOT_LOADED, at_least=state)]
 

@@ -317,7 +317,7 @@ class PlanFacts(NamedTuple):
     as loaded. `edited`: the file changed, and nobody has tried to load it since. `file_gone`: there
     is none any more, or it is `renamed`: it has another plan now. `twin` is another file with the
     plan's name. `package_changed`: the error is about one of `packages`; `package_missing`: it is
-    not installed. `served`: a reload loads it.
+    not installed. `served`: a reload loads it, or a restart does (`needs_restart`).
     `newest` is the complete point with the latest data time, `backup` its run (None if that is no
     longer known, or if the point was made on another host); `incomplete` the newest incomplete
     point with a later one. `complete_points` counts those that are kept. `backup_p95_s` is the
@@ -353,6 +353,7 @@ class PlanFacts(NamedTuple):
     renamed: bool = False
     twin: str = ""
     served: bool = False
+    needs_restart: bool = False
     components: tuple[ComponentFacts, ...] = ()
     newest: PointFacts | None = None
     backup: BackupFacts | None = None
@@ -394,11 +395,12 @@ class PlanFacts(NamedTuple):
 
 
 class RefusedFacts(NamedTuple):
-    """A plan file that was read and never accepted: its stat and digest then, and the error."""
+    """A plan file that was read and not accepted: its stat then, and what `PlanFacts` has."""
 
     file_mtime_ns: int
     file_size: int
     error: str
+    needs_restart: bool = False
 
 
 class DaemonFacts(NamedTuple):

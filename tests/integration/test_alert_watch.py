@@ -19,6 +19,7 @@ from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.catalogue.summary_tables import component_summary, plan_summary
 from drd.catalogue.tables import plans
 from drd.flows.alerts.watch import AlertWatch, WatchResult, WatchSources
+from drd.flows.status.refused_plans import Refusal
 from drd.model.alert_facts import HostFacts
 from drd.model.message import ChannelSpec
 from drd.model.plan import (
@@ -177,10 +178,27 @@ def test_a_new_daemon_takes_over_the_alerts_of_the_old_one(bench: Bench) -> None
 def test_plan_files_that_were_refused_say_why(bench: Bench) -> None:
     (bench.directory / "plans").mkdir()
     (bench.directory / "plans" / "new.yaml").write_text("plan: new\n")
-    refused = {"new": "new.yaml:3: unknown key"}
+    refused = {"new": Refusal("new.yaml:3: unknown key")}
     outlook = bench.watch.evaluate(HostFacts(), at(0), refused)
     [alert] = [a for a in outlook.open_alerts if a.plan == "new"]
     assert (alert.kind, alert.text) == ("plan-not-loaded", "not loaded: new.yaml:3: unknown key")
+
+
+def test_a_plan_that_needs_a_new_credential_is_told_with_a_restart(bench: Bench) -> None:
+    """A reload would refuse it again."""
+    (bench.directory / "plans").mkdir()
+    names = ("new", "orders-api")
+    files = {name: bench.directory / f"plans/{name}.yaml" for name in names}
+    for name, file in files.items():
+        file.write_text(f"plan: {name}\n")
+    bench.load(plan(file=str(files["orders-api"])))
+    bench.catalogue.plans.mark_broken("orders-api", "orders-api.yaml:3: no credential", at(9**9))
+    refused = {name: Refusal(f"{name}.yaml:3: no credential", needs_restart=True) for name in names}
+    outlook = bench.watch.evaluate(HostFacts(), at(0), refused)
+    remedies = {a.plan: a.remedy for a in outlook.open_alerts if a.kind == "plan-not-loaded"}
+    assert remedies == {
+        name: f"drd plan check {file} && systemctl restart drd" for name, file in files.items()
+    }
 
 
 def test_a_plan_file_may_wait_some_minutes_for_its_reload(bench: Bench) -> None:

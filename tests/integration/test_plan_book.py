@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from drd.bootstrap import App
+from drd.catalogue.summary import read_status
 from drd.daemon.plans import PlanBook
 from drd.flows.schedules import Agenda
+from drd.flows.status.overview import collect
+from drd.model.facts import DaemonFacts
+from drd.plan_files import plan_files
 from tests.extension_support import forget_modules, install_example, mine, packages_in
 from tests.integration.test_schedule_command import PLAN
 
@@ -26,6 +30,45 @@ def test_a_stop_waits_for_no_thousands_of_plans(tmp_path: Path) -> None:
         assert seen == [(100, 120)]
         assert (len(found.accepted), found.removed, dict(found.refused)) == (100, (), {})
         assert len(book.load(running=False).accepted) == 120
+
+
+def test_a_plan_that_needs_a_new_credential_is_shown_with_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reload would refuse it again. One that is broken waits for its correction and a reload."""
+    (tmp_path / "plans").mkdir()
+    (tmp_path / "drd.yaml").write_text("state: sqlite:///state/drd.db\nwork_dir: w\ncache_dir: c\n")
+    texts = {name: PLAN.format(name=name) for name in ("known", "new", "broken")}
+    files = {name: tmp_path / f"plans/{name}.yaml" for name in texts}
+    for name in ("known", "broken"):
+        files[name].write_text(texts[name])
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    with closing(App(str(tmp_path / "drd.yaml"))) as app:
+        book = PlanBook(app, Agenda(app.catalogue.queue))
+        book.load(running=True)
+        for name in ("known", "new"):
+            files[name].write_text(texts[name].replace("{env: X}", "{credential: later}"))
+        files["broken"].write_text(texts["broken"] + "evry: 1h\n")
+        refused = book.load(running=True).refused
+        assert {n: why.needs_restart for n, why in refused.items()} == {
+            "known": True,
+            "new": True,
+            "broken": False,
+        }
+        now = app.clock.now()
+        facts = read_status(app.settings.state_url)._replace(daemon=DaemonFacts(now, False, "1"))
+        shown = collect(lambda: facts, plan_files(tmp_path / "plans"), now)
+        remedies = {
+            p.plan: r.remedy for p in shown.plans for r in p.reasons if r.kind == "plan-not-loaded"
+        }
+        assert remedies == {
+            name: f"drd plan check {files[name]} && systemctl {how} drd"
+            for name, how in (("broken", "reload"), ("known", "restart"), ("new", "restart"))
+        }
+        for file, name in ((files["known"], "known"), (files["new"], "new")):
+            file.write_text(texts[name])
+        book.load(running=True)
+        assert read_status(app.settings.state_url).refused == {}
 
 
 def test_a_plan_is_read_again_when_its_package_has_another_version_or_is_gone(
@@ -77,7 +120,7 @@ def test_a_plan_is_read_again_when_another_package_adds_its_check_as_well(
                 loaded = PlanBook(app, Agenda(app.catalogue.queue)).load(running=False)
                 assert list(loaded.refused) == ([] if names == "[drd-example]" else ["shop"])
             mine(site, "from drd_example.note import SPEC\n", "drd.actions", "note")
-    assert loaded.refused["shop"].endswith(
+    assert loaded.refused["shop"].error.endswith(
         'kind "note" is unavailable: the packages drd-example and drd-mine add a step with the '
         "same name, note"
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from drd import log
 from drd.errors import SecretUnavailable
 from drd.model.plan import SecretRef
+from drd.model.units import format_time
 from drd.secrets import resolve
 from tests.user_support import NOBODY, acting_as, as_root
 
@@ -48,11 +51,18 @@ def test_credential_written_after_the_start_of_the_service_needs_a_restart(
 ) -> None:
     handed, lying = places
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(handed))
-    with pytest.raises(SecretUnavailable, match="was added after the service started") as caught:
+    os.utime(lying / "db", (0, 0))  # it was moved here, and has the time of its text
+    moved_at = datetime.fromtimestamp((lying / "db").stat().st_ctime, UTC)
+    with pytest.raises(SecretUnavailable) as caught:
         resolve(DB, credentials=lying)
+    assert caught.value.message == (
+        f"the service does not have credential db: {lying}/db was added at "
+        f"{format_time(moved_at, seconds=True)}, after the service started"
+    )
     assert caught.value.hint.startswith("systemctl restart drd")
     with pytest.raises(SecretUnavailable, match="the service started without credential") as caught:
         resolve(SecretRef("credential", "other"), credentials=lying)
+    assert caught.value.message.endswith(f", and {lying}/other does not exist")
     assert str(lying / "other") in caught.value.hint
     assert "systemctl restart drd" in caught.value.hint
 

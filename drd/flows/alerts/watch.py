@@ -18,6 +18,7 @@ from drd.flows.alerts.memory import UnsavedAlerts
 from drd.flows.alerts.messages import routed
 from drd.flows.alerts.outbox import still_there
 from drd.flows.status.overview import refused, subjects
+from drd.flows.status.refused_plans import Refusal
 from drd.model.alert_facts import ChannelState, HostFacts, PlanMore
 from drd.model.alerts import (
     ENDED_BY_DRILL,
@@ -118,7 +119,7 @@ class AlertWatch:
         self._histories = Histories(sources.catalogue)
         self._memory = UnsavedAlerts()
         self._plans: dict[str, Assessment] = {}
-        self._errors: Mapping[str, str] = {}
+        self._errors: Mapping[str, Refusal] = {}
         self._written: dict[str, datetime] = {}
         self._passed: dict[str, DrillFacts] = {}
         self._differing: Mapping[str, str] = {}
@@ -129,12 +130,12 @@ class AlertWatch:
         self._sources = replace(self._sources, channels=channels, rules=rules)
 
     def evaluate(
-        self, host: HostFacts, now: datetime, errors: Mapping[str, str] | None = None
+        self, host: HostFacts, now: datetime, errors: Mapping[str, Refusal] | None = None
     ) -> WatchResult:
         """Check everything, record what changed, and put messages into the outbox.
 
         `host` has what the daemon noticed itself (clock, downtime, trouble with the catalogue);
-        disks and channels are checked here. `errors` are those of plan files that were never
+        disks and channels are checked here. `errors` are those of plan files that were not
         accepted, by plan. A catalogue that cannot be read or written is an alert itself: nothing is
         raised for it, and the next check tries again."""
         self._errors = errors or {}
@@ -318,12 +319,16 @@ class AlertWatch:
         return now - since < TIME_TO_RELOAD
 
     def _facts_of(
-        self, subject: PlanFacts | NotLoaded, why: str | None
+        self, subject: PlanFacts | NotLoaded, why: Refusal | None
     ) -> tuple[PlanMore, PlanFacts | NotLoaded]:
         if isinstance(subject, PlanFacts):
+            if why is not None:
+                subject = subject._replace(needs_restart=why.needs_restart)
             return self._histories.of(subject, self._sources.schedule(subject.plan)), subject
         if why is not None:
-            subject = refused(subject.plan, subject.file, why)
+            subject = refused(
+                subject.plan, subject.file, why.error, needs_restart=why.needs_restart
+            )
         return PlanMore(), subject
 
     def _observe_host(self, host: HostFacts, now: datetime) -> _Observation:

@@ -230,7 +230,9 @@ def subjects(
     for name, known in loaded.items():
         file = os.path.abspath(known.file) if known.file else ""  # noqa: PTH100
         found = on_disk.pop(file, None) or stat_file(file)
-        by_name[name] = _compare(known, file, found, served=served)
+        why = facts.refused.get(name)
+        restart = why is not None and why.needs_restart
+        by_name[name] = _compare(known._replace(needs_restart=restart), file, found, served=served)
     for stranger in on_disk.values():
         name = plan_name(stranger.path)
         so_far = by_name.get(name)
@@ -243,9 +245,11 @@ def subjects(
     return by_name
 
 
-def refused(name: str, file: str, error: str) -> NotLoaded:
+def refused(name: str, file: str, error: str, *, needs_restart: bool = False) -> NotLoaded:
     """Return a plan that could not be accepted, and why."""
-    return NotLoaded(name, file, f"not loaded: {error}", f"drd plan check {file}")
+    command = f"drd plan check {file}"
+    command += " && systemctl restart drd" if needs_restart else ""
+    return NotLoaded(name, file, f"not loaded: {error}", command)
 
 
 def _never_loaded(name: str, file: FoundPlanFile, facts: StatusFacts) -> NotLoaded:
@@ -257,7 +261,7 @@ def _never_loaded(name: str, file: FoundPlanFile, facts: StatusFacts) -> NotLoad
     )
     why = facts.refused.get(name)
     if why is not None:
-        subject = refused(name, file.path, why.error)
+        subject = refused(name, file.path, why.error, needs_restart=why.needs_restart)
         if (why.file_mtime_ns, why.file_size) != (file.mtime_ns, file.size):
             subject = subject._replace(why=f"{subject.why} (the file has changed since then)")
     return subject._replace(alerts=facts.others.get(name, ()))

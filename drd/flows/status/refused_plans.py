@@ -1,5 +1,6 @@
 """Record plan files that were never accepted, with their errors, for commands about the plan. The
-error of a plan that was accepted before is in its own row.
+error of a plan that was accepted before is in its own row: of such a plan, only that a restart is
+needed is recorded here.
 """
 
 from __future__ import annotations
@@ -7,15 +8,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from drd.ports import Queue
 
 KEY = "refused"
 """The key of the record; `drd.catalogue.summary` reads it there."""
 
-RefusedPlans = Mapping[str, tuple[Path, str]]
-"""By plan: its file, and the error."""
+
+class Refusal(NamedTuple):
+    """Why a plan file was not accepted. `needs_restart`: it is right, but only a restart gives the
+    service what it names."""
+
+    error: str
+    needs_restart: bool = False
+
+
+RefusedPlans = Mapping[str, tuple[Path, Refusal]]
+"""By plan: its file, and the reason."""
 
 
 def note_all(queue: Queue, refused: RefusedPlans, now: datetime) -> None:
@@ -30,13 +40,16 @@ def note_one(queue: Queue, name: str, file: Path, error: str, now: datetime) -> 
     """Record this one beside the others."""
     noted = queue.noted(KEY)
     before = noted[1] if noted is not None else {}
-    queue.note(KEY, {**before, name: _as_json(file, error)}, now)
+    queue.note(KEY, {**before, name: _as_json(file, Refusal(error))}, now)
 
 
-def _as_json(file: Path, error: str) -> dict[str, Any]:
+def _as_json(file: Path, why: Refusal) -> dict[str, Any]:
     """Return the record, with what identifies the refused content of the file."""
+    said: dict[str, Any] = {"error": why.error}
+    if why.needs_restart:
+        said["restart"] = True
     try:
         there = file.stat()
     except OSError:
-        return {"mtime_ns": 0, "size": 0, "error": error}
-    return {"mtime_ns": there.st_mtime_ns, "size": there.st_size, "error": error}
+        return {"mtime_ns": 0, "size": 0, **said}
+    return {"mtime_ns": there.st_mtime_ns, "size": there.st_size, **said}
