@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from drd.config import runbook, schema, timing
 from drd.config.adopted import PGBACKREST
 from drd.config.adopted_settings import CommandToolSettings, Only
+from drd.config.drill import Drill
+from drd.config.inventory import inventory
 from drd.config.kit import sharing, watch
 from drd.config.parse import Parsed
 from drd.config.readiness import policy as readiness_policy
@@ -84,6 +86,7 @@ def build_plan(parsed: Parsed, file: Path) -> Plan:
             plan.kit.required, tuple(plan.kit.recipients), sharing(plan.kit), watch(plan.kit)
         ),
         readiness=readiness_policy(plan.readiness),
+        inventory=inventory(plan),
     )
 
 
@@ -245,7 +248,7 @@ def _retention(retention: schema.Retention) -> RetentionPolicy:
     )
 
 
-def _drill(drill: schema.Drill) -> DrillPolicy:
+def _drill(drill: Drill) -> DrillPolicy:
     point = drill.restore_point
     policy = _times(
         DrillPolicy,

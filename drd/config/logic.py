@@ -8,6 +8,7 @@ from drd.checks.settings import CheckSettings
 from drd.config.adopted import NO_PASSWORD, check_adopted
 from drd.config.copies import check_copies
 from drd.config.erasures_logic import check_erasures
+from drd.config.inventory_logic import check_inventory
 from drd.config.parse import Parsed
 from drd.config.problems import Report, nearest, reported, require_whole_path
 from drd.config.runbook_logic import check_runbook
@@ -34,6 +35,7 @@ def check_logic(parsed: Parsed, report: Report) -> None:
     _checks(parsed, report)
     check_runbook(parsed, report)
     check_erasures(parsed, report)
+    check_inventory(parsed, report)
     for target, places in parsed.targets.items():
         if target == IN_PLACE:
             message = f'the name "{target}" is reserved: it means the sources of the components'

@@ -13,7 +13,8 @@ from drd.model.plan import ReadinessPolicy
 from drd.model.readiness_finding import ReadinessException
 
 
-def _day(text: str) -> str:
+def day(text: str) -> str:
+    """Return a day in the form 2026-12-31. Raises Malformed."""
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:
@@ -29,7 +30,7 @@ class AcceptedFinding(Settings):
     reason: str = Field(
         min_length=1, description="The reason for accepting the finding, for later readers."
     )
-    until: Annotated[str, AfterValidator(_day)] = Field(
+    until: Annotated[str, AfterValidator(day)] = Field(
         description="The last day (UTC) on which the finding is accepted, for example 2026-12-31."
     )
 
@@ -49,5 +50,5 @@ def policy(readiness: PlanReadiness) -> ReadinessPolicy:
     )
 
 
-def _end(day: str) -> datetime:
-    return datetime.combine(date.fromisoformat(day), time(), UTC) + timedelta(days=1)
+def _end(last: str) -> datetime:
+    return datetime.combine(date.fromisoformat(last), time(), UTC) + timedelta(days=1)

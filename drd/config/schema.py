@@ -5,35 +5,21 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Discriminator,
-    Field,
-    Tag,
-    create_model,
-    model_validator,
-)
+from pydantic import Field, create_model, model_validator
 
 from drd.actions.erasures import ErasuresSettings
 from drd.checks.settings import CheckSettings
 from drd.config.adopted_settings import CommandToolSettings, Only
+from drd.config.drill import Drill
+from drd.config.inventory import AffectedData, Endpoint, RiskSettings, RotatedCredential, Tier
 from drd.config.kit import PlanKit
 from drd.config.readiness import PlanReadiness
 from drd.config.registry_fields import AsWritten, OfKind
 from drd.config.scheme_settings import B2, SECTIONS, Azure, Gs, Rclone, Rest, Sftp
 from drd.config.stanza_settings import StanzaSettings
 from drd.config.steps import NAME_RULE, AnyStep, Name
-from drd.config.timing import (
-    TIMEOUT,
-    Backup,
-    Copy,
-    Prune,
-    Timed,
-    Verification,
-)
+from drd.config.timing import Backup, Copy, Prune, Verification
 from drd.fields import AbsolutePath, Duration, DurationOrNever, Secret, Settings, Size
-from drd.model.malformed import Malformed
 from drd.model.schemes import SCHEMES
 from drd.notifiers.settings import PlanHeartbeat
 from drd.ports.kinds import KindSpec
@@ -266,105 +252,6 @@ TargetComponent = Annotated[Any, AsWritten(target_models)]
 """A target is checked later, by the kind of the component that it names."""
 
 
-class RandomPoint(Settings):
-    """Sometimes a drill uses an older point than the newest."""
-
-    random_within: Duration = Field(
-        description="The greatest age of the restore point that a drill chooses at random."
-    )
-    each: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
-        4, description="How often a drill uses a random point: `4` means one drill out of four."
-    )
-
-
-def _restore_point(value: Any) -> Any:
-    if value == "latest" or isinstance(value, dict):
-        return value
-    raise Malformed(
-        "is not a valid restore_point", "write `latest` or {random_within: 30d, each: 4}"
-    )
-
-
-DrilledPoint = Annotated[
-    Annotated[Literal["latest"], Tag("latest")] | Annotated[RandomPoint, Tag("random")],
-    Discriminator(lambda value: "latest" if value == "latest" else "random"),
-    BeforeValidator(_restore_point),
-]
-
-
-def _reach(text: str) -> str:
-    host, colon, port = text.rpartition(":")
-    bare = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
-    if not colon or not bare or (":" in bare) != host.startswith("[") or not port.isdecimal():
-        raise Malformed(f'"{text}" is not a host and port', "write HOST:PORT, like db1:5432")
-    if not 0 < int(port) < 1 << 16 or any(c.isspace() or c in "/@*?" for c in bare):
-        raise Malformed(f'"{text}" is not a host and port', "write HOST:PORT, like db1:5432")
-    return text
-
-
-def _readable(text: str) -> str:
-    if not text.startswith("/") or text.strip("/") == "" or "\0" in text:
-        raise Malformed(f'"{text}" is not an absolute path below /', "write one, like /etc/app")
-    return text
-
-
-Reach = Annotated[str, AfterValidator(_reach)]
-Readable = Annotated[str, AfterValidator(_readable)]
-
-
-class Drill(Timed):
-    """When drills run, and what they rehearse."""
-
-    unsaid: ClassVar = {
-        "cron": (None,),
-        "timezone": ("UTC",),
-        "blackout": ([],),
-        "timeout": (4 * 3600.0,),
-        "fence": ("best",),
-        "reach": ([],),
-        "read": ([],),
-    }
-
-    every: Duration | None = Field(
-        None,
-        description="Time between the starts of two drills. Without `every` and `cron`, drills "
-        "start only by hand.",
-    )
-    timeout: Duration = Field(4 * 3600.0, description=TIMEOUT)
-    restore_point: DrilledPoint = Field(
-        "latest",
-        description="Which restore point a drill uses: always the latest, or sometimes a random "
-        "older one.",
-    )
-    scenarios: list[Literal["database-loss", "region-loss", "host-loss"]] = Field(
-        default=["database-loss"],
-        min_length=1,
-        description="The loss that drills simulate, one after the other. `database-loss`: the "
-        "data of the service. `region-loss`: the data, and the repository that backups "
-        "go to: the drill restores from a copy. `host-loss`: this host with all that is on "
-        "it: the drill restores with the recovery kit alone (`kit: {file: …}`).",
-    )
-    fence: Literal["best", "required"] = Field(
-        "best",
-        description="How strictly a drill confines code that comes from a backup (sandbox.md). "
-        "`best`: as strictly as this host supports; the evidence names each part of the fence "
-        "that is missing. `required`: the drill is inconclusive if a part of the fence is "
-        "missing.",
-    )
-    reach: list[Reach] = Field(
-        default_factory=list,
-        description="Addresses (HOST:PORT) that the servers, services and commands of a drill may "
-        "connect to over TCP. They may also look up the names of these hosts. They can reach "
-        "nothing else outside of the sandbox.",
-    )
-    read: list[Readable] = Field(
-        default_factory=list,
-        description="Absolute paths of files and directories that services and commands of a drill "
-        "may read in addition to the system's programs: for example their configuration, or a "
-        "program outside of /usr and /opt.",
-    )
-
-
 class PlanFile(Settings):
     """What a service consists of, how much data it may lose, how long it may be down, and how it is
     restored."""
@@ -377,6 +264,9 @@ class PlanFile(Settings):
         "heartbeat": (None,),
         "kit": (PlanKit(),),
         "readiness": (PlanReadiness(),),
+        "tier": (None,),
+        "business_owner": ("",),
+        **dict.fromkeys(("depends_on", "endpoints", "credentials", "data", "risks"), ([],)),
     }
 
     plan: Name = Field(
@@ -427,3 +317,27 @@ class PlanFile(Settings):
     )
     kit: PlanKit = PlanKit()
     readiness: PlanReadiness = PlanReadiness()
+    tier: Tier | None = Field(
+        None, description="How important the service is: 1 is the most important, 5 the least."
+    )
+    business_owner: str = Field(
+        "", description="Who decides for the business, and is told in plain words."
+    )
+    depends_on: list[Name] = Field(
+        default_factory=list,
+        description="Names of plans, and of other services, that this service needs. An incident "
+        "of one of these plans reaches this one.",
+    )
+    endpoints: list[Endpoint] = Field(
+        default_factory=list, description="URLs where the service is called."
+    )
+    credentials: list[RotatedCredential] = Field(
+        default_factory=list, description="Credentials that have to be replaced after a leak."
+    )
+    data: list[AffectedData] = Field(
+        default_factory=list, description="The data about people that the service has."
+    )
+    risks: list[RiskSettings] = Field(
+        default_factory=list,
+        description="Known risks, and what covers them. `drd plan risks` lists what is missing.",
+    )

@@ -41,6 +41,9 @@ runbook.*.reason
 drill.every drill.cron drill.timezone drill.blackout drill.timeout drill.restore_point
 drill.scenarios
 drill.fence heartbeat.on kit.required kit.shares kit.verify
+tier business_owner depends_on endpoints credentials.*.name credentials.*.rotate_with risks
+data.*.what data.*.categories data.*.special data.*.people data.*.residents data.*.where
+data.*.encrypted data.*.processors
 """
 _DAEMON = "plans limits log alerts kit.required kit.shares kit.verify"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from drd.model.adopted import Adopted
+from drd.model.inventory import Inventory
 from drd.model.location import is_s3
 from drd.model.readiness_finding import ReadinessException
 from drd.model.runbook import Step
@@ -367,6 +368,7 @@ class Plan:
     verification: VerificationPolicy = VerificationPolicy()
     kit: KitPolicy = KitPolicy()
     readiness: ReadinessPolicy = ReadinessPolicy()
+    inventory: Inventory = field(default_factory=Inventory)
 
     @property
     def commands(self) -> Mapping[str, str | None]:

@@ -6,8 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from drd.model.snapshot import json_digest
 
-_NO_PART = ("heartbeat", "kit", "readiness")
-"""Sections that are no part of the plan hash: notifications, holders of the kit, accepted findings.
+INVENTORY = (
+    "tier", "business_owner", "depends_on", "endpoints", "credentials", "data", "risks",
+)  # fmt: skip
+"""What a plan says about its service besides how it is restored."""
+
+_NO_PART = ("heartbeat", "kit", "readiness", *INVENTORY)
+"""Sections that are no part of the plan hash: notifications, holders of the kit, accepted findings,
+the inventory.
 Evidence of an older drd carries this hash, so it has to stay as it is.
 """
 

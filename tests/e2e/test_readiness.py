@@ -42,9 +42,14 @@ def shown(site: Site) -> tuple[str, str]:
 
 
 def test_what_is_missing_is_named_until_it_is_there(site: Site) -> None:
-    write(site)
+    write(site, "risks: [{what: data-loss, covers: [database-loss]}]")
     verdict, found = look(site, 3)
     assert verdict == "not ready"
+    assert site.drd("plan", "risks", "shop").out.splitlines()[1:4] == [
+        "  data-loss: not covered",
+        "    database-loss: never drilled, so nobody knows whether a recovery works",
+        "    > drd drill shop --scenario database-loss",
+    ]
     assert found["restore point"]["severity"] == "error"
     assert found["drill database-loss"]["allows"] == "needs drill"
 
@@ -52,6 +57,7 @@ def test_what_is_missing_is_named_until_it_is_there(site: Site) -> None:
     site.drd("drill", "shop")
     verdict, found = look(site, 0)
     assert verdict == "ready", found
+    assert "  data-loss: covered by database-loss\n" in site.drd("plan", "risks", "shop").out
     assert found["kit missing"]["severity"] == "warning"
     assert found["target standby: db: target"]["severity"] == "ok"
     assert found["restic version"]["severity"] == "ok"

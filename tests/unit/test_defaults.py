@@ -14,6 +14,7 @@ from drd.flows.components import repository_choice
 from drd.flows.restore import blockers, point_choice, preflight, production_guard
 from drd.flows.upkeep import forget_points, retention, retention_plan, retention_share
 from drd.model.down import NO_EFFECT
+from drd.model.inventory import Inventory
 from drd.model.job_history import JobHistory
 from drd.model.plan import (
     CopyPolicy,
@@ -59,6 +60,8 @@ SOMETHING: dict[str, object] = {
     "Plan.verification": VerificationPolicy(),
     "Plan.kit": KitPolicy(),
     "Plan.readiness": ReadinessPolicy(),
+    "Plan.inventory": Inventory(),
+    "Risk.treatment": "reduce",
     # copies of another tool
     "CommandTool.timeout_s": HOUR,
     "Stanza.repo": 1,

@@ -50,6 +50,19 @@ examples:
   drd plan new --adopt /var/backups/shop              dumps that another tool writes there
   drd plan new --name shop --adopt main               the stanza main of pgBackRest"""
 
+RISKS_EXAMPLES = """\
+examples:
+  drd plan risks                     every plan
+  drd plan risks orders-api --open   only what nobody has covered or decided
+  drd plan risks --json | jq '.plans[].risks[] | select(.open)'
+
+In the plan:
+  risks:
+    - {what: host-loss, likelihood: low, impact: high, covers: [host-loss]}
+    - {what: insider, treatment: accept, owner: anna, reviewed: 2026-11-28}
+
+exit codes: 0 listed, 2 usage."""
+
 FORGET_EXAMPLES = """\
 examples:
   drd plan forget orders-api         shows what will be removed, and asks
@@ -76,6 +89,7 @@ def add_parser(sub: Verbs) -> None:
     _add_schema(verbs)
     _add_new(verbs)
     _add_forget(verbs)
+    _add_risks(verbs)
 
 
 def _add_check(verbs: Any) -> None:
@@ -215,3 +229,21 @@ def _add_forget(verbs: Any) -> None:
     parser.add_argument("--yes", action="store_true", help="ask nothing (for scripts)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.plan_forget:forget")
+
+
+def _add_risks(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "risks",
+        help="the threats to each service, and what covers them",
+        description="The risks that a plan names, and usual threats to an API that it does not "
+        "name. A risk is covered by a scenario whose drill passed and still counts, a playbook or "
+        "a control.",
+        epilog=RISKS_EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("plan", nargs="?", metavar="PLAN", help="name of a plan (default: all)")
+    parser.add_argument(
+        "--open", action="store_true", help="list only what nobody has covered or decided"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.set_defaults(handler="drd.cli.plan_risks:risks")

@@ -1,0 +1,47 @@
+"""Contradictions between the inventory of a plan and the rest of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from drd.config.parse import Parsed
+from drd.config.problems import Report, nearest
+from drd.config.yaml import Path
+from drd.fields import Contradiction
+from drd.ports.kinds import Ability
+from drd.registry import KINDS
+
+
+def check_inventory(parsed: Parsed, report: Report) -> None:
+    """Report names of components that the plan does not have, queries that nothing can answer, and
+    names that are there twice."""
+    for at, data in enumerate(parsed.file.data):
+        for place, where in enumerate(data.where):
+            component = where.partition(".")[0]
+            if parsed.kinds and component not in parsed.kinds:
+                hint = nearest(component, list(parsed.kinds))
+                message = f'there is no component "{component}"'
+                report.error(("data", at, "where", place), message, hint)
+        for one in (*data.contradictions(), *_unanswered(parsed, at)):
+            report.error(("data", at, *one.path), one.message, one.hint)
+    _twice([c.name for c in parsed.file.credentials], ("credentials",), "name", report)
+    _twice([r.what for r in parsed.file.risks], ("risks",), "what", report)
+
+
+def _unanswered(parsed: Parsed, at: int) -> Iterator[Contradiction]:
+    data = parsed.file.data[at]
+    component = data.where[0].partition(".")[0] if data.where else ""
+    kind = parsed.kinds.get(component, "")
+    if data.count is None or kind not in KINDS:
+        return
+    if Ability.SQL not in KINDS[kind].can:
+        hint = "name a component first that has tables, or remove `count`."
+        message = f'component "{component}" is of kind {kind}, which answers no SQL'
+        yield Contradiction(("count",), message, hint)
+
+
+def _twice(names: list[str], section: Path, key: str, report: Report) -> None:
+    for at, name in enumerate(names):
+        if name in names[:at]:
+            line = report.document.line((*section, names.index(name), key))
+            report.error((*section, at, key), f'line {line} already has "{name}"', "remove one.")

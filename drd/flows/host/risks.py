@@ -1,0 +1,31 @@
+"""The threats to a service, and what of that which a plan names against them exists."""
+
+from __future__ import annotations
+
+from drd.flows.services import Services
+from drd.model import drill_readiness, risks
+from drd.model.finding import Finding
+from drd.model.plan import Plan
+from drd.model.risks import Judged, Lack
+
+
+def threats(services: Services, plan: Plan) -> list[Judged]:
+    """Judge the risks of a plan, and the usual threats that it does not name. A scenario counts if
+    its drill counts for the readiness of the plan.
+    """
+    now = services.clock.now()
+    drills = drill_readiness.of_drills(
+        plan,
+        services.catalogue.evidence.newest(plan.name, limit=200),
+        now,
+        proofs=services.catalogue.plans.proofs(plan),
+    )
+    lacks = {d.finding.subject: _lack(d.finding) for d in drills}
+    wanted = {name: lacks[name] for name in plan.drill.scenarios}
+    return risks.judge(plan.inventory.risks, risks.Evidence(wanted), now.date())
+
+
+def _lack(drill: Finding) -> Lack | None:
+    if drill.severity == "ok":
+        return None
+    return Lack(f"{drill.subject}: {drill.text}", drill.remedy)

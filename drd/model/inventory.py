@@ -1,0 +1,122 @@
+"""What a service has and depends on, as its plan says: whom and what an incident affects. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from drd.model.plan import Plan, SecretRef
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A credential of the service. `rotate_with` is the playbook that replaces it, empty if the
+    plan names none; `reference` is only a name for people: drd does not read it.
+    """
+
+    name: str
+    reference: SecretRef | None = None
+    rotate_with: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """Data about people. `people` is an estimate, None if unknown; `residents` are codes of
+    countries and states, each with the number of people, None if unknown. `where` are components
+    and tables (COMPONENT.TABLE). `count` is the SQL that counts the people. `encrypted` is None if
+    nobody knows whether whoever gets the data can read it.
+    """
+
+    what: str
+    categories: tuple[str, ...] = ()
+    special: bool = False
+    people: int | None = None
+    residents: tuple[tuple[str, int | None], ...] = ()
+    where: tuple[str, ...] = ()
+    count: str | None = None
+    encrypted: bool | None = None
+    processors: tuple[str, ...] = ()
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """The names of the components that have it."""
+        return tuple(dict.fromkeys(place.partition(".")[0] for place in self.where))
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """A risk. `what` is the name of a threat (`drd.model.risks`) or free text; `likelihood` and
+    `impact` are low, medium, high or empty; `reviewed` is a day (2026-11-28) or empty. `covers`
+    are scenarios of drills, `playbook:NAME` and `control:NAME`.
+    """
+
+    what: str
+    likelihood: str = ""
+    impact: str = ""
+    treatment: str = "reduce"
+    owner: str = ""
+    reviewed: str = ""
+    covers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What a plan says of its service. `tier` 1 is the most important, None if not given."""
+
+    tier: int | None = None
+    business_owner: str = ""
+    depends_on: tuple[str, ...] = ()
+    endpoints: tuple[str, ...] = ()
+    credentials: tuple[Credential, ...] = ()
+    data: tuple[DataSet, ...] = ()
+    risks: tuple[Risk, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dependent:
+    """A plan that an incident of another one reaches, and how: `depends on orders-api`."""
+
+    plan: str
+    why: str
+
+
+def dependents(plans: Mapping[str, Plan], affected: Iterable[str]) -> list[Dependent]:
+    """Return the other plans that an incident of the `affected` ones reaches: those that depend on
+    one of them, or use the same repository or the same secret; transitively. Ordered by distance.
+    """
+    reached = dict.fromkeys(affected)
+    found: list[Dependent] = []
+    waiting = [name for name in reached if name in plans]
+    while waiting:
+        source = waiting.pop(0)
+        for name, plan in plans.items():
+            if name in reached or not (why := _link(plan, plans[source])):
+                continue
+            reached[name] = None
+            found.append(Dependent(name, why))
+            waiting.append(name)
+    return found
+
+
+def _link(plan: Plan, source: Plan) -> str:
+    """Return how an incident of `source` reaches a plan; empty if it does not."""
+    if source.name in plan.inventory.depends_on:
+        return f"depends on {source.name}"
+    urls = {r.url for r in source.repositories.values()}
+    shared = next((r.url for r in plan.repositories.values() if r.url in urls), None)
+    if shared is not None:
+        return f"uses repository {shared}, as {source.name} does"
+    keys = _secrets(source)
+    secret = next((ref for ref in _secrets(plan) if ref in keys), None)
+    if secret is not None:
+        return f"uses {secret.describe()}, as {source.name} does"
+    return ""
+
+
+def _secrets(plan: Plan) -> dict[SecretRef, None]:
+    """Return the secrets of a plan's repositories, and those that its inventory names."""
+    refs = [ref for r in plan.repositories.values() for ref in r.secrets().values()]
+    refs += [c.reference for c in plan.inventory.credentials if c.reference is not None]
+    return dict.fromkeys(ref for ref in refs if ref.source != "text")

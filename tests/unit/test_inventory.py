@@ -1,0 +1,169 @@
+"""What a plan says of its service: read, checked, no part of its hash; dependents and risks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+from drd.model.inventory import Inventory, Risk, dependents
+from drd.model.plan import Plan
+from drd.model.risks import THREATS, Coverage, Evidence, Lack, judge
+from tests.config_support import GOOD, load, problems
+
+TODAY = date(2026, 11, 28)
+WHOLE = """\
+tier: 1
+business_owner: anna@example.com
+depends_on: [identity]
+endpoints: [https://api.example.com/v1]
+credentials:
+  - {name: stripe, reference: {file: /etc/shop/stripe}, rotate_with: rotate-stripe}
+data:
+  - what: customers
+    categories: [contact]
+    people: 5000
+    residents: {DE: 4200, US-CA: 800}
+    where: [store.customers, etc]
+    count: select country, count(*) from customers group by country
+    encrypted: false
+    processors: [Example Hosting]
+risks:
+  - {what: host-loss, likelihood: low, impact: high, covers: [host-loss, "playbook:rebuild"]}
+"""
+
+
+def test_a_plan_says_what_its_service_has(tmp_path: Path) -> None:
+    found = load(tmp_path, GOOD + WHOLE).plan.inventory
+    assert (found.tier, found.depends_on) == (1, ("identity",))
+    assert found.credentials[0].rotate_with == "rotate-stripe"
+    [data] = found.data
+    assert (data.residents, data.components) == ((("DE", 4200), ("US-CA", 800)), ("store", "etc"))
+    assert found.risks[0].covers == ("host-loss", "playbook:rebuild")
+    listed = load(tmp_path, GOOD + "data: [{what: customers, residents: [DE, FR]}]\n").plan
+    assert listed.inventory.data[0].residents == (("DE", None), ("FR", None))
+
+
+def test_the_inventory_is_no_part_of_the_hashes(tmp_path: Path) -> None:
+    before, after = load(tmp_path, GOOD).plan, load(tmp_path, GOOD + WHOLE).plan
+    assert (before.digest, before.proof) == (after.digest, after.proof)
+    assert before.inventory == Inventory()
+
+
+def test_each_mistake_has_its_line_and_remedy(tmp_path: Path) -> None:
+    text = """\
+tier: 9
+endpoints: ["https://anna:secret@api.example.com"]
+data:
+  - {what: a, residents: [Germany]}
+  - {what: c, where: [store], count: "delete from users"}
+risks:
+  - {what: insider, covers: [hope]}
+  - {what: twice}
+  - {what: twice, reviewed: yesterday}
+"""
+    found = {p.path: f"{p.message} HINT {p.hint}" for p in problems(tmp_path, GOOD + text)}
+    wanted = {
+        "tier": "5",
+        "endpoints[0]": "write the URL without the user and the password",
+        "data[0].residents": "write it like DE, FR or US-CA",
+        "data[1].count": "write one SELECT, which counts people",
+        "risks[0].covers[0]": "playbook:NAME or control:NAME",
+        "risks[2].reviewed": "write one like 2026-12-31",
+    }
+    assert {key: text for key, text in wanted.items() if text not in found.get(key, "")} == {}, (
+        found
+    )
+    assert "secret" not in str(found)
+
+
+def test_the_data_is_in_components_of_the_plan_that_can_answer(tmp_path: Path) -> None:
+    text = """\
+credentials: [{name: a}, {name: a}]
+data:
+  - {what: a, where: [stroe.users]}
+  - {what: b, where: [etc], count: select count(*) from users}
+  - {what: c, count: select 1}
+"""
+    found = {p.path: f"{p.message} HINT {p.hint}" for p in problems(tmp_path, GOOD + text)}
+    assert found == {
+        "credentials[1].name": 'line 24 already has "a" HINT remove one.',
+        "data[0].where[0]": 'there is no component "stroe" HINT did you mean "store"?',
+        "data[1].count": 'component "etc" is of kind files, which answers no SQL HINT name a '
+        "component first that has tables, or remove `count`.",
+        "data[2].count": "names no component to ask HINT add `where: [COMPONENT.TABLE]`.",
+    }
+
+
+def shop(tmp_path: Path, name: str, **inventory: tuple[str, ...]) -> Plan:
+    (tmp_path / name).mkdir()
+    text = GOOD.replace("plan: shop", f"plan: {name}").replace("bucket/shop", f"bucket/{name}")
+    text = text.replace("shop-restic", f"{name}-restic")
+    plan = load(tmp_path / name, text).plan
+    return replace(plan, inventory=Inventory(**inventory))
+
+
+def test_an_incident_reaches_what_depends_on_it_or_shares_its_keys(tmp_path: Path) -> None:
+    plans = [
+        shop(tmp_path, "identity"),
+        shop(tmp_path, "orders", depends_on=("identity",)),
+        shop(tmp_path, "mails", depends_on=("orders",)),
+        shop(tmp_path, "alone"),
+    ]
+    twin = replace(plans[3], name="twin", repositories=plans[0].repositories)
+    found = dependents({p.name: p for p in [*plans, twin]}, ["identity"])
+    assert [(d.plan, d.why) for d in found] == [
+        ("orders", "depends on identity"),
+        ("twin", "uses repository s3:https://s3.example.com/bucket/identity, as identity does"),
+        ("mails", "depends on orders"),
+    ]
+    keys = replace(plans[3], name="keys", inventory=replace(Inventory()))
+    secret = plans[0].repositories["primary"]
+    keys = replace(keys, repositories={"primary": replace(secret, url="/elsewhere")})
+    [shared] = dependents({"identity": plans[0], "keys": keys}, ["identity"])
+    assert shared.why == "uses credential identity-restic, as identity does"
+
+
+def test_only_what_exists_covers_a_risk() -> None:
+    evidence = Evidence(
+        {"database-loss": None, "host-loss": Lack("never drilled")}, ["rebuild"], ["tls"]
+    )
+
+    def one(*covers: str, **more: str) -> tuple[Coverage, tuple[str, ...], bool]:
+        judged = judge([Risk("data-loss", covers=covers, **more)], evidence, TODAY)[0]
+        texts = tuple(lack.text for lack in judged.missing)
+        return judged.coverage, texts, judged.is_open
+
+    assert one("database-loss") == (Coverage.COVERED, (), False)
+    assert one("playbook:rebuild", "control:tls") == (Coverage.COVERED, (), False)
+    partly = one("database-loss", "playbook:other")
+    assert partly == (Coverage.PARTLY, ("playbook:other: there is no such playbook",), True)
+    assert one("host-loss") == (Coverage.UNCOVERED, ("never drilled",), True)
+    assert one()[0] is Coverage.UNCOVERED
+    assert one("region-loss")[1] == ("region-loss: no drill rehearses it",)
+
+
+def test_a_decision_counts_for_a_year() -> None:
+    def missing(reviewed: str) -> tuple[str, ...]:
+        risk = Risk("insider", treatment="accept", reviewed=reviewed)
+        [judged, *_] = judge([risk], Evidence({}), TODAY)
+        assert judged.coverage is Coverage.ACCEPTED
+        return tuple(lack.text for lack in judged.missing)
+
+    assert missing("2025-11-28") == ()
+    assert missing("2025-11-27") == ("last reviewed 2025-11-27, more than a year ago",)
+    assert missing("") == ("never reviewed",)
+
+
+def test_usual_threats_that_no_risk_names_are_not_considered() -> None:
+    judged = judge([Risk("host-loss"), Risk("own words")], Evidence({}), TODAY)
+    unconsidered = [one.what for one in judged if one.coverage is Coverage.UNCONSIDERED]
+    assert unconsidered == [t.name for t in THREATS if t.name != "host-loss"]
+    assert all(one.is_open for one in judged)
+
+
+def test_the_example_of_the_page_is_valid(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    example = (root / "docs/inventory.md").read_text().split("```yaml\n")[1].split("```")[0]
+    plan = load(tmp_path, (root / "plans/orders-api.yaml").read_text() + example).plan
+    assert plan.inventory.data[0].people == 5000
