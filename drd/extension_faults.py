@@ -51,8 +51,8 @@ def fault(
     at = f"{subject}: " if subject else ""
     return ExtensionFailed(
         f"{at}the package {package.name} {package.version} raised {said}",
-        hint=f"report this to the author of {package.name}, with the traceback: the daemon's log "
-        "has it, and commands print it with DRD_LOG=info",
+        hint=f"report this to the author of {package.name}, with the traceback: see the daemon's "
+        "log, or run the command with DRD_LOG=info",
     )
 
 

@@ -168,12 +168,16 @@ def _as_json(differences: RebuildDifferences, verb: str) -> dict[str, Any]:
 
 def _show_differences(differences: RebuildDifferences, verb: str) -> None:
     plan = differences.plan
-    word = "added to the catalogue" if verb == "rebuild" else "only in a repository"
-    output.say(
-        f"plan {plan}: {counted(len(differences.known), 'restore point')} both in the catalogue "
-        f"and in a repository, {len(differences.unknown)} {word}, {len(differences.vanished)} no "
-        "longer in any repository"
+    known, unknown, vanished = map(
+        len, (differences.known, differences.unknown, differences.vanished)
     )
+    if verb == "rebuild":
+        added = counted(unknown, "restore point")
+        words = f"{added} added to the catalogue, {known} already in it"
+    else:
+        both = counted(known, "restore point")
+        words = f"{both} in the catalogue and in a repository, {unknown} only in a repository"
+    output.say(f"plan {plan}: {words}, {vanished} no longer in any repository")
     for point, places in differences.torn.items():
         output.complain(
             f"restore point {point} of plan {plan} is incomplete in repository "

@@ -89,7 +89,9 @@ def export(args: argparse.Namespace) -> int:
         output.say(f"wrote {what}, {done.bodies} with their bodies, to {done.directory}")
         output.say(f"check them anywhere: sh {done.directory}/verify.sh")
         for key in keys:
-            output.say(f"give the id of the key by another way: {key['key']}")
+            output.say(
+                f"send the id of the key separately, so that readers can compare it: {key['key']}"
+            )
     return 0
 
 

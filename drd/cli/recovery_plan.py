@@ -72,7 +72,7 @@ def say_writes(checked: PreflightResult, args: argparse.Namespace) -> None:
         for place in places:
             output.say(f"  writes     {name}: {place}", beside=args.json)
         for line in checked.does.get(name, ()):
-            output.say(f"  does       {name}: {line}", beside=args.json)
+            output.say(f"  sends      {name}: {line}", beside=args.json)
 
 
 def _what_of_it(planned: RecoveryPlan, changed: Changes | None) -> Iterator[str]:
@@ -85,7 +85,7 @@ def _what_of_it(planned: RecoveryPlan, changed: Changes | None) -> Iterator[str]
         yield f"would lose {', '.join(lost)}"
     if planned.expected_s is not None:
         took = format_duration(planned.expected_s)
-        yield f"expected   {took}: the last {planned.measured_by} took as long"
+        yield f"expected   {took}: the last {planned.measured_by} took this long"
     elif planned.single is None:
         yield "expected   unknown: no drill has measured how long a recovery takes"
 

@@ -88,7 +88,9 @@ def _places(parsed: Parsed, report: Report) -> None:
             continue
         place = _place(url)
         if url not in first and place in places:
-            message = f"{url} is the same place as repository {places[place]}: a loss takes both"
+            message = (
+                f"{url} is the same place as repository {places[place]}: one loss destroys both"
+            )
             hint = "give one of the two another place, best at another provider."
             report.warn(("repositories", name, "url"), message, hint)
         places.setdefault(place, name)

@@ -92,6 +92,7 @@ class _Writer:
         yield from self._checks()
         yield ""
         yield "# A drill restores into a sandbox and runs the checks; production is not touched."
+        yield "# One drill of four uses a random point of the last 30 days, the others the newest."
         yield "drill: {every: 7d, restore_point: {random_within: 30d, each: 4}}"
         yield ""
         yield from self._targets()

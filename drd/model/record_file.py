@@ -75,7 +75,7 @@ def read(lines: Iterable[str]) -> RecordFile:
             if len(read_file.entries) > MOST_ENTRIES:
                 raise Malformed(f"there are more than {MOST_ENTRIES:,} entries")
     if pending or not number:
-        raise Malformed(f"the file ends within an entry, after line {number}")
+        raise Malformed(f"the file is cut off in an entry, after line {number}")
     return read_file
 
 

@@ -229,7 +229,7 @@ class CopyAssessment(NamedTuple):
 
 def same_words(name: str, other: str | None) -> str:
     """Say of a copy that it is the very repository which it copies."""
-    return f"copy {name} is the same repository as {other}: a loss takes both"
+    return f"copy {name} is the same repository as {other}: one loss destroys both"
 
 
 def lost_words(lost: str) -> str:

@@ -275,13 +275,13 @@ def test_a_copy_that_is_the_copied_repository_itself_is_refused(short_tmp: Path)
     site.drd("backup", "shop", code=None)
     refused = site.drd("copy", "shop", code=None)
     assert "repositories second and primary are the same place (" in refused.err + refused.out
-    assert "): a loss hits both" in refused.err + refused.out
+    assert "): one loss destroys both" in refused.err + refused.out
     assert refused.code != 0
     items = site.drd("doctor", "shop", "--json", code=None).json["items"]
     [found] = [i for i in items if "second and primary are the same place" in i["detail"]]
     assert found["severity"] == "error"
     plan = site.drd("status", "shop", "--json", code=None).json["plans"][0]
-    text = "copy second is the same repository as primary: a loss takes both"
+    text = "copy second is the same repository as primary: one loss destroys both"
     assert any(text == remark["text"] for remark in plan["remarks"])
     assert [(r["repository"], r["state"]) for r in plan["repositories"]] == [
         ("primary", "ok"),
@@ -290,5 +290,5 @@ def test_a_copy_that_is_the_copied_repository_itself_is_refused(short_tmp: Path)
     shown = site.drd("status", "shop", code=None).out
     assert "the same as primary" in shown
     checked = site.drd("plan", "check", "shop")
-    place = f"{site.base}/link is the same place as repository primary: a loss takes both"
+    place = f"{site.base}/link is the same place as repository primary: one loss destroys both"
     assert place in " ".join((checked.out + checked.err).split())

@@ -196,7 +196,7 @@ def test_rebuild_skips_a_plan_that_cannot_be_read_and_does_the_others(
     assert [(p["plan"], p["added"]) for p in told["plans"]] == [("shop", [point])]
     assert [e["plan"] for e in told["errors"]] == ["broken"]
     words = site.drd("catalogue", "verify", code=1)
-    assert "shop: 1 restore point both in the catalogue and in a repository" in words.out
+    assert "shop: 1 restore point in the catalogue and in a repository" in words.out
     assert "broken: " in words.err
     assert "components is missing" in site.drd("catalogue", "verify", "broken", code=2).err
 

@@ -11,7 +11,7 @@ import pytest
 from drd.errors import NotAsNoted
 from drd.flows.root.former_records import Noted
 from drd.flows.root.ledger import Ledger, LedgerEntry
-from drd.flows.root.noted_rows import row_of
+from drd.flows.root.noted_rows import differing, row_of
 from drd.model.former_rows import cause_of
 from drd.model.run import StepState
 from drd.model.snapshot import json_digest
@@ -94,6 +94,12 @@ def test_only_what_differs_is_shown() -> None:
         'step restore db is {"error": "other"} in the catalogue, but {"error": "refused"} in root'
         in str(refused.value)
     )
+
+
+def test_of_a_step_that_one_side_lacks_only_that_is_shown() -> None:
+    assert differing(None, {"kind": "sql", "state": "succeeded"}) == ("missing", "present")
+    assert differing({"kind": "sql"}, None) == ("present", "missing")
+    assert differing(None, True) == ("missing", "true")
 
 
 def test_an_error_of_today_that_looks_like_one_of_before_agrees() -> None:

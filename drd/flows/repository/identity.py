@@ -38,8 +38,9 @@ def confirm(services: Services, repository: Repository, *, writing: bool = True)
 
 def same_repository(name: str, other: str, identity: str) -> tuple[str, str]:
     """Return what is wrong with a copy that is the repository which it copies, and the remedy."""
+    place = f"repositories {name} and {other} are the same place ({identity[:8]})"
     return (
-        f"repositories {name} and {other} are the same place ({identity[:8]}): a loss hits both",
+        f"{place}: one loss destroys both",
         f"give repository {name} in the plan the URL of another place.",
     )
 

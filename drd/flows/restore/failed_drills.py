@@ -28,7 +28,7 @@ def failed_drill(services: Services, plan: Plan, point: RestorePoint) -> tuple[s
         f"to choose restore point {other.id} (data of "
         f"{format_time(other.data_time, seconds=True)}) instead: --point {other.id}"
         if other is not None
-        else f"every other complete one also failed, or there is none: drd points {plan.name}"
+        else f"there is no other complete one whose drill did not fail: drd points {plan.name}"
     )
     at = format_time(drill.finished_at, seconds=True)
     run = f"drd run show {drill.run}"

@@ -97,6 +97,8 @@ def differing(row: Any, noted: Any) -> tuple[str, str]:
     if isinstance(row, dict) and isinstance(noted, dict):
         keys = [k for k in {**row, **noted} if row.get(k) != noted.get(k)]
         row, noted = ({k: side.get(k) for k in keys} for side in (row, noted))
+    elif isinstance(row or noted, dict):
+        return ("missing", "present") if row is None else ("present", "missing")
     return _shown(row), _shown(noted)
 
 
