@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from drd import log
@@ -18,6 +19,7 @@ from drd.bootstrap.state import state_places
 from drd.catalogue.changed import KeptFacts
 from drd.catalogue.diagnosis import explain
 from drd.config.daemon import DaemonSettings
+from drd.daemon.catalogue_place import CataloguePlace
 from drd.daemon.clocks import JUMP_S, Jump
 from drd.daemon.credentials import CredentialWatch, GoneSecrets
 from drd.daemon.exposed_files import ExposedFiles
@@ -34,6 +36,7 @@ from drd.flows.status.refused_plans import Refusal
 from drd.kinds.registry import room_of
 from drd.model.alerts import AlertChange
 from drd.model.clock import SCHEDULE_TOLERANCE_S
+from drd.model.facts import PlanFacts
 from drd.model.message import Message, Routed, is_told, route
 from drd.model.run import Evidence, Run, RunKind
 from drd.model.run_message import message_of_run
@@ -75,10 +78,14 @@ class Monitor:
     thread alone."""
 
     def __init__(
-        self, app: App, schedule: Callable[[str], Schedule | None], texts: PlanTexts | None = None
+        self,
+        app: App,
+        schedule: Callable[[str], Schedule | None],
+        texts: PlanTexts,
+        place: CataloguePlace,
     ) -> None:
         self._app = app
-        texts = texts or PlanTexts()
+        self._place = place
         self._schedule = schedule
         settings = app.settings
         places = {"work_dir": settings.work_dir, "cache_dir": settings.cache_dir}
@@ -89,7 +96,7 @@ class Monitor:
         self._watch = AlertWatch(
             WatchSources(
                 catalogue=app.catalogue,
-                read_facts=self._facts.read,
+                read_facts=self._read_facts,
                 plan_files=lambda: plan_files(app.settings.plans_dir),
                 schedule=schedule,
                 places=places,
@@ -207,11 +214,11 @@ class Monitor:
         self._wake.set()
 
     def catalogue_failed(self, error: CatalogueError) -> None:
-        self._host.change(catalogue_error=error.line)
+        self._host.change(catalogue_error=error.line, catalogue_remedy=error.command)
         self.assess_soon()
 
     def catalogue_works(self) -> None:
-        self._host.change(catalogue_error=None)
+        self._host.change(catalogue_error=None, catalogue_remedy="")
         self.assess_soon()
 
     def assess_soon(self) -> None:
@@ -300,8 +307,7 @@ class Monitor:
 
     def _assess(self) -> None:
         now = self._app.clock.now()
-        custody = self._app.catalogue.custody.check(now)
-        why = custody.contested if custody is not None else None
+        why = self._contested(now)
         wrong = standing(state_places(self._app.settings))
         host = self._host.change(
             contested=why,
@@ -317,6 +323,20 @@ class Monitor:
             result = self._watch.evaluate(host, now, refused)
         self._send_alerts(result)
         self._figures.publish(result, self._report, now)
+
+    def _contested(self, now: datetime) -> str | None:
+        """Return why this state may be a copy. A file that was replaced under the service is none:
+        the watch tells that."""
+        with suppress(CatalogueError):
+            self._place.require()
+            custody = self._app.catalogue.custody.check(now)
+            return custody.contested if custody is not None else None
+        return self._host.facts.contested
+
+    def _read_facts(self, plan: str | None) -> Sequence[PlanFacts]:
+        """Read them from the file that the service has open, not from another one in its place."""
+        self._place.require()
+        return self._facts.read(plan)
 
     def _assess_changed(self) -> None:
         """Assess only the plans whose runs have ended."""

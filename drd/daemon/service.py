@@ -22,6 +22,7 @@ from drd.bootstrap import App
 from drd.config.daemon import DaemonSettings
 from drd.config.run_settings import to_text
 from drd.daemon.anchoring import Anchoring
+from drd.daemon.catalogue_place import CataloguePlace
 from drd.daemon.clocks import Clocks, Jump
 from drd.daemon.dispatcher import Dispatcher
 from drd.daemon.figures import DaemonReport
@@ -88,7 +89,8 @@ class Daemon:
         self._plan_book = PlanBook(app, self._agenda)
         self._workers.texts = app.handed = self._plan_book.texts
         self._workers.mark = app.catalogue.runs.mark
-        self._monitor = Monitor(app, self._agenda.schedule, self._plan_book.texts)
+        self._place = CataloguePlace(app.catalogue.custody.here)
+        self._monitor = Monitor(app, self._agenda.schedule, self._plan_book.texts, self._place)
         self._probes = Probes(app, self._agenda.schedule, self._monitor.assess_soon)
         self._anchoring = Anchoring(app, config, self._monitor.records_forked)
         self._dispatcher = Dispatcher(
@@ -208,6 +210,7 @@ class Daemon:
 
     def _do_due_work(self, now: datetime) -> None:
         """Handle ended processes and requests, and tick when due."""
+        self._place.require()
         if not self._loaded:
             self._load_plans()
         ended = self._supervisor.reap(now)

@@ -65,7 +65,8 @@ def has_just_come_back(host: HostFacts, now: datetime) -> bool:
 def _catalogue(host: HostFacts) -> Iterator[Condition]:
     if host.catalogue_error is not None:
         text = f"drd cannot use its catalogue: {host.catalogue_error}"
-        yield Condition("catalogue", "critical", "", text, "drd status")
+        remedy = host.catalogue_remedy or "drd status"
+        yield Condition("catalogue", "critical", "", text, remedy)
 
 
 def _configuration(host: HostFacts) -> Iterator[Condition]:

@@ -93,3 +93,28 @@ def test_no_wait_for_the_catalogue_is_as_long_as_the_watchdog() -> None:
     unit = (SHIPPED / "drd.service").read_text()
     [watchdog_s] = re.findall(r"^WatchdogSec=(\d+)s$", unit, re.MULTILINE)
     assert float(watchdog_s) > 3 * BUSY_S + 2 * POLL_S
+
+
+def test_a_catalogue_that_somebody_removes_is_told_with_what_makes_a_new_one(site: Site) -> None:
+    """The service could go on with the removed file, but nobody else sees what is in it. The file
+    of a command that runs meanwhile is none of the service either."""
+    told = tell_a_script(site)
+    quick_plan(site, "every: 1h")
+    with daemon(site) as running:
+        until(lambda: rows(site, where="state = 'succeeded'"), "a backup", running)
+        for file in (site.base / "state").glob("drd.db*"):
+            file.unlink()
+        until(lambda: '"kind": "catalogue"' in text_of(told), "the alert", running)
+        said = text_of(told)
+        assert f"somebody removed {site.base}/state/drd.db while the service was running" in said
+        assert '"command": "systemctl restart drd && drd catalogue rebuild"' in said
+        site.drd("points", "shop")
+        until(lambda: len(running.events("catalogue.trouble")) > 1, "the new file", running)
+        assert "somebody replaced" in running.events("catalogue.trouble")[-1]["error"]
+        assert "state-contested" not in text_of(told)
+        assert '"event": "resolved"' not in text_of(told)
+    with daemon(site) as running:
+        until(lambda: rows(site, where="state = 'succeeded'"), "a backup", running)
+        assert not running.events("catalogue.trouble")
+        assert "1 added to the catalogue" in site.drd("catalogue", "rebuild").out
+    site.assert_clean()
