@@ -9,11 +9,13 @@ from datetime import datetime
 from sqlalchemy import Connection, select, update
 
 from drd import process
+from drd.catalogue import jobs, keeping
 from drd.catalogue.daemon_tables import daemon_state
 from drd.catalogue.engine import SqlStore, upsert
-from drd.catalogue.tables import points, repositories, runs
+from drd.catalogue.tables import alerts, points, repositories, runs
 from drd.model.actor import Actor
-from drd.model.custody import Custody, StatePlace, differs
+from drd.model.custody import STATE_CONTESTED, Custody, StatePlace, differs
+from drd.model.finding_codes import COPIED_STATE, THIS_STATE
 
 KEY = "custody"
 """The key of the record. A replica that becomes the state of another host does not have it."""
@@ -65,6 +67,7 @@ class SqlCustody(SqlStore):
             )
             # The next backup stores this state, so that the other host learns of it.
             connection.execute(update(repositories).values(last_self_backup_at=None))
+            _end_problem(connection, at)
         return taken
 
     def knows_run(self, run: str) -> bool:
@@ -84,3 +87,14 @@ def _read_custody(connection: Connection) -> Custody | None:
     query = select(daemon_state.c.value).where(daemon_state.c.key == KEY)
     value = connection.execute(query).scalar()
     return Custody.from_json(value) if value is not None else None
+
+
+def _end_problem(connection: Connection, at: datetime) -> None:
+    """Take what runs and the daemon found of a contested state for over: a person has decided, and
+    the next of them may come hours later."""
+    contested = (alerts.c.kind == STATE_CONTESTED, alerts.c.resolved_at.is_(None))
+    connection.execute(
+        update(alerts).where(*contested, alerts.c.gone_at.is_(None)).values(gone_at=at)
+    )
+    keeping.end_pause(connection, COPIED_STATE)
+    jobs.end_finding(connection, THIS_STATE)

@@ -115,6 +115,18 @@ def withheld(detail: RunDetail) -> dict[str, Any] | None:
     }
 
 
+def end_finding(connection: Connection, code: str) -> None:
+    """Remove a finding from what the last readiness checks of all plans withheld."""
+    for row in connection.execute(select(jobs).where(jobs.c.kind == str(RunKind.READINESS))).all():
+        found = (row.withheld or {}).get("findings", ())
+        left = [finding for finding in found if finding["code"] != code]
+        if len(left) < len(found):
+            values = {"withheld": {**row.withheld, "findings": left}}
+            mine = (jobs.c.plan == row.plan, jobs.c.kind == row.kind)
+            changed = _next_change(connection)
+            connection.execute(update(jobs).where(*mine).values(**values, changed=changed))
+
+
 def _same_job(run: Run) -> tuple[Any, ...]:
     return (jobs.c.plan == run.plan, jobs.c.kind == str(run.kind), jobs.c.subject == run.subject)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, update
 
 from drd import process
 from drd.catalogue import holds
@@ -188,6 +188,17 @@ def record(connection: Connection, state: RetentionState) -> None:
             "leaving": list(state.leaving),
         },
     )
+
+
+def end_pause(connection: Connection, code: str) -> None:
+    """Remove a reason why retention waits, of all plans."""
+    paused = select(retention_state).where(retention_state.c.paused_since.is_not(None))
+    for row in connection.execute(paused).all():
+        left = [pause for pause in row.pauses if pause["code"] != code]
+        values = {"pauses": left, "paused_since": row.paused_since if left else None}
+        if left != row.pauses:
+            mine = retention_state.c.plan == row.plan
+            connection.execute(update(retention_state).where(mine).values(**values))
 
 
 def last_success(connection: Connection, plan: str) -> datetime | None:

@@ -23,7 +23,14 @@ from drd.model.drill_verdicts import is_overdue
 from drd.model.exposure import age, copy_bound_s, incomplete_point, tried
 from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
 from drd.model.finding import Finding
-from drd.model.finding_codes import OF_REPOSITORY, PROTECTION, REPOSITORY, SOURCE, name_of
+from drd.model.finding_codes import (
+    COPIED_STATE,
+    OF_REPOSITORY,
+    PROTECTION,
+    REPOSITORY,
+    SOURCE,
+    name_of,
+)
 from drd.model.job_history import JobHistory
 from drd.model.kit_findings import EXPORT, VERIFY
 from drd.model.known_findings import OVER, PAUSED, disproved
@@ -251,7 +258,7 @@ def _job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition]:
 
 
 _TOLD_OTHERWISE = frozenset(
-    {"backup-failed", "rpo", "no-point", "damage", "copied-state", "unreadable"}
+    {"backup-failed", "rpo", "no-point", "damage", COPIED_STATE, "unreadable"}
 )
 """Reasons to wait that have their own alerts."""
 

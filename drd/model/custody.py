@@ -17,6 +17,9 @@ WHILE_CONTESTED = (
 )
 """What drd does not do while its state may be a copy of another one that is in use."""
 
+STATE_CONTESTED = "state-contested"
+"""The kind of the alert about that."""
+
 
 class StatePlace(NamedTuple):
     """Where a state lies. The inode number of its file distinguishes a copied directory under the

@@ -59,6 +59,10 @@ OF_REPOSITORY = frozenset(
 SOURCE = frozenset({"reachable", "database", "files"})
 """Codes of findings about the source of a component, which a capture of it reads as well."""
 
+THIS_STATE = "this-state"
+COPIED_STATE = "copied-state"
+"""Codes of a state that may be a copy of another one, until a person decides (`drd adopt`)."""
+
 DRILL = "drill"
 RESTORE_POINT = "restore-point"
 PORT = "port"

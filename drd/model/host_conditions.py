@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from drd.model.alert_facts import ChannelState, DiskFacts, HostFacts
 from drd.model.alerts import Condition
-from drd.model.custody import WHILE_CONTESTED
+from drd.model.custody import STATE_CONTESTED, WHILE_CONTESTED
 from drd.model.message import Urgency
 from drd.model.text import counted, some, without_output
 from drd.model.units import format_duration, format_size, format_time
@@ -81,7 +81,7 @@ def _configuration(host: HostFacts) -> Iterator[Condition]:
 def _contested(host: HostFacts) -> Iterator[Condition]:
     if host.contested is not None:
         text = f"{host.contested}: {WHILE_CONTESTED}"
-        yield Condition("state-contested", "critical", "", text, "drd adopt")
+        yield Condition(STATE_CONTESTED, "critical", "", text, "drd adopt")
 
 
 def _of_others(host: HostFacts) -> Iterator[Condition]:

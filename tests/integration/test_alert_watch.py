@@ -16,12 +16,14 @@ from sqlalchemy import insert
 from drd.catalogue.changed import KeptFacts
 from drd.catalogue.daemon_tables import verifications
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
+from drd.catalogue.summary import read_status
 from drd.catalogue.summary_tables import component_summary, plan_summary
 from drd.catalogue.tables import plans
 from drd.flows.alerts.watch import AlertWatch, WatchResult, WatchSources
 from drd.flows.status.refused_plans import Refusal
 from drd.model.alert_facts import HostFacts
 from drd.model.message import ChannelSpec
+from drd.model.pauses import Pause
 from drd.model.plan import (
     Blackout,
     Plan,
@@ -31,6 +33,7 @@ from drd.model.plan import (
     SecretRef,
     VerificationPolicy,
 )
+from drd.model.retention_state import RetentionState
 from drd.model.run import Decision, RunKind, RunState
 from drd.model.run_details import ReadinessDetail
 from drd.model.schedule import Schedule, schedule_of
@@ -264,6 +267,45 @@ def test_a_failed_recovery_that_a_person_ended_is_no_problem_any_more(bench: Ben
     bench.catalogue.decisions.add(owned.run.id, done)
     bench.healthy(5)
     assert "resolved recovery-failing" in bench.told(6) + bench.told(12)
+
+
+def test_what_was_found_of_a_contested_state_ends_with_the_decision_of_a_person(
+    bench: Bench,
+) -> None:
+    bench.load()
+    bench.healthy(0)
+    one = {"severity": "error", "evidence": "a copy", "remedy": "", "proof": False}
+    one |= {"exception": None, "allows": "not ready"}
+    found = [
+        {"code": "this-state", "subject": "", "name": "this state", **one},
+        {"code": "repository-clock", "subject": "primary", "name": "clock", **one},
+    ]
+    owned = bench.catalogue.runs.begin(plan(), RunKind.READINESS, trigger="manual", at=at(2))
+    detail = ReadinessDetail.from_json({"readiness": "not ready", "findings": found})
+    bench.catalogue.runs.finish(owned, RunState.FAILED, at=at(2.1), detail=detail)
+    waits = (Pause("copied-state", "warning", "", "a copy"), Pause("rpo", "warning", "", "late"))
+    bench.catalogue.keeping.record_state(RetentionState("orders-api", at(2), "r", at(2), waits))
+    bench.catalogue.custody.check(at(2))
+    bench.catalogue.custody.contest("a copy", at(2))
+    assert "fired state-contested" in bench.told(3, contested="a copy")
+
+    def standing() -> tuple[object, ...]:
+        known = read_status(bench.url, None)
+        [facts] = known.plans
+        assert facts.unready is not None
+        assert facts.paused is not None
+        kinds = [alert.kind for alert in known.alerts]
+        findings = [finding.code for finding in facts.unready.findings]
+        return kinds, findings, [pause.code for pause in facts.paused.pauses]
+
+    assert standing() == (
+        ["state-contested"],
+        ["this-state", "repository-clock"],
+        [w.code for w in waits],
+    )
+    bench.catalogue.custody.take(at(4), None, "this machine takes over")
+    assert standing() == ([], ["repository-clock"], ["rpo"])
+    assert "resolved state-contested" in bench.told(5) + bench.told(12)
 
 
 def test_what_a_readiness_run_found_stays_until_another_one_did_not(bench: Bench) -> None:

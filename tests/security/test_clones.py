@@ -136,7 +136,12 @@ def test_a_state_behind_the_repository_is_recognised(site: Site) -> None:
     assert lost in kept(site)
     told = site.drd("adopt", "--reason", "restored from yesterday's image").out
     assert "newer restore points: drd catalogue rebuild\n" in told
+    unknown = "contains 1 restore point of the plan that drd's catalogue does not know"
+    doctored = site.drd("doctor", "shop", code=None).out
+    assert unknown in " ".join(doctored.split())
+    assert "drd catalogue rebuild shop\n" in doctored
     site.drd("catalogue", "rebuild", "shop")
+    assert "does not know" not in site.drd("doctor", "shop", code=None).out
     assert retention(site)["state"] == "succeeded"
     assert new in kept(site)
 

@@ -25,7 +25,7 @@ from drd.flows.state.run_dirs import component_place, remove_run, sandbox_place
 from drd.model.clock import SYNCHRONISE
 from drd.model.custody import WHILE_CONTESTED
 from drd.model.finding import Finding
-from drd.model.finding_codes import REPOSITORY
+from drd.model.finding_codes import REPOSITORY, THIS_STATE
 from drd.model.plan import Component, Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState
 from drd.model.snapshot import newest_complete
@@ -152,7 +152,7 @@ def _custody(services: Services) -> list[Finding]:
     if why is None:
         return []
     detail = f"{why}: {WHILE_CONTESTED}"
-    return [Finding("this-state", "error", "", detail, contested.HINT)]
+    return [Finding(THIS_STATE, "error", "", detail, contested.HINT)]
 
 
 def _last_backup(services: Services, plan: Plan) -> list[Finding]:

@@ -19,7 +19,7 @@ from drd.model.finding import Finding
 from drd.model.finding_codes import IN_REPOSITORY, KEY, PROTECTION, REPOSITORY
 from drd.model.pauses import lists_less
 from drd.model.plan import Plan
-from drd.model.text import called, counted
+from drd.model.text import called, counted, noun
 from drd.ports import Repository
 from drd.registry import Extension
 
@@ -79,25 +79,33 @@ def _as_a_copy(services: Services, plan: Plan, repository: Repository) -> list[F
 
 
 def _unknown(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
-    """Return that the catalogue knows none of the points that the repository contains: it is a new
-    one, in the place of one that was lost."""
-    if plan.made_by or services.catalogue.points.of_plan(plan.name):
+    """Return that the repository contains points that the catalogue does not know: it is a new one,
+    in the place of one that was lost, or a copy from an earlier time."""
+    if plan.made_by:
         return []
     try:
-        listing = listings.listed(repository, plan.name)
+        stored = repository.snapshots(host=plan.name, tags=["drd", "manifest"])
     except RepositoryMissing:
         return []  # there is none yet: the first backup makes it
-    runs = listings.by_run(listings.of_plan(listing, plan.name)).values()
-    count = sum(listings.manifest(snapshots) is not None for snapshots in runs)
-    if not count:
+    known = {point.id for point in services.catalogue.points.of_plan(plan.name, elsewhere=True)}
+    runs = {listings.run_of(manifest) for manifest in listings.of_plan(stored, plan.name)}
+    custody = services.catalogue.custody  # it knows forgotten points, too, which a copy may have
+    unknown = [run for run in runs - known if run is not None and not custody.knows_run(run)]
+    if not unknown:
         return []
+    points = counted(len(unknown), "restore point")
     text = (
-        f"the repository contains {counted(count, 'restore point')} of the plan, and drd's "
-        "catalogue knows none: if the catalogue was lost, make it again from the repository"
+        f"the repository contains {points} of the plan that drd's catalogue does not know, so drd "
+        f"neither restores nor forgets {noun(len(unknown), 'it', 'them')}"
     )
-    return [
-        Finding("repository-snapshots", "warning", repository.name, text, "drd catalogue rebuild")
-    ]
+    remedy = f"drd catalogue rebuild {plan.name}"
+    if not known:
+        text = (
+            f"the repository contains {points} of the plan, and drd's catalogue knows none: if the "
+            "catalogue was lost, make it again from the repository"
+        )
+        remedy = "drd catalogue rebuild"
+    return [Finding("repository-snapshots", "warning", repository.name, text, remedy)]
 
 
 def _missing(services: Services, plan: Plan, repository: Repository) -> list[Finding]:

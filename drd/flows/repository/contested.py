@@ -19,6 +19,7 @@ from drd.flows.repository import listings
 from drd.flows.services import Services
 from drd.model.clock import OWNER_SKEW
 from drd.model.custody import WHILE_CONTESTED
+from drd.model.finding_codes import COPIED_STATE
 from drd.model.pauses import Pause
 from drd.model.plan import OWN_COMPONENT, Plan
 from drd.model.run import Run
@@ -42,7 +43,7 @@ def contested(services: Services) -> str | None:
 def pause(services: Services) -> list[Pause]:
     """Return the pause of retention and prune for a contested state."""
     why = contested(services)
-    return [Pause("copied-state", "warning", "", why, HINT)] if why is not None else []
+    return [Pause(COPIED_STATE, "warning", "", why, HINT)] if why is not None else []
 
 
 def judge_listing(services: Services, plan: Plan, listing: Iterable[SnapshotInfo]) -> None:
