@@ -135,6 +135,18 @@ def _within(text: str, rest: str) -> Expectation:
         ) from None
 
 
+def by_hand_words(expectation: Expectation) -> tuple[str, ...]:
+    """Return an expectation for bash: the form, the operator or the share, and the value. Empty if
+    it needs what only drd knows, or if an answer in text does not tell NULL from an empty one."""
+    if isinstance(expectation, Near) and expectation.of is not None:
+        return "share", f"{expectation.share:f}", f"{expectation.of:f}"
+    if not isinstance(expectation, Comparison) or expectation.value in (None, ""):
+        return ()
+    if isinstance(expectation.value, Decimal):
+        return "number", expectation.operator, f"{expectation.value:f}"
+    return "text", expectation.operator, expectation.value
+
+
 def to_number(value: Any) -> Decimal | None:
     """Exactly, also from text; None if it is not a finite number."""
     if isinstance(value, bool):

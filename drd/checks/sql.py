@@ -9,7 +9,14 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from drd.checks.expectation import Near, Surroundings, judge, parse_expectation, to_number
+from drd.checks.expectation import (
+    Near,
+    Surroundings,
+    by_hand_words,
+    judge,
+    parse_expectation,
+    to_number,
+)
 from drd.checks.settings import CheckSettings
 from drd.checks.words import not_run, result, shorten
 from drd.errors import DrdError, SourceError, SourceUnreachable
@@ -116,7 +123,9 @@ def _needs_baseline(settings: SqlCheck) -> bool:
 def _by_hand(settings: SqlCheck, hand: ByHand | None) -> Passage | None:
     if hand is None or not hand.ask:
         return None
-    return Passage(f"must be {settings.expect}.", f"{hand.ask} {quote(settings.query)}\n")
+    expected = parse_expectation(settings.expect)
+    asks = f"{hand.ask} {quote(settings.query)}\n"
+    return Passage(f"must be {settings.expect}.", asks, judged=by_hand_words(expected))
 
 
 def _fits(spec: KindSpec) -> bool:

@@ -9,6 +9,7 @@ from shlex import quote
 
 from drd.kit import stanza_by_hand
 from drd.kit.adopted_by_hand import choosing
+from drd.kit.answers import judges, judging
 from drd.kit.document import Block, Commands, Heading, Items, Paragraph
 from drd.kit.script import script_file
 from drd.kit.steps_by_hand import StepsByHand
@@ -16,7 +17,7 @@ from drd.model.kit import KitFile
 from drd.model.location import is_s3
 from drd.model.plan import CheckSpec, Plan, RepositorySpec, SecretRef
 from drd.model.schemes import CA_CERT, SSH_KEY, SSH_KNOWN_HOSTS, scheme_of
-from drd.ports.by_hand import ByHand
+from drd.ports.by_hand import ByHand, Passage
 from drd.registry import CHECKS, KINDS
 from drd.repositories.restic.reach import sftp_words
 
@@ -268,8 +269,12 @@ def _target(plan: Plan, target: str | None, components: Mapping[str, ByHand]) ->
                 yield from _component(name, components[name], where, adopted=bool(plan.made_by))
         elif step.kind == "check":
             yield Heading(3, f"Check the restored data{of_target}")
-            for spec in (c for c in plan.checks if c.name in step.subjects):
-                yield from _check(spec, components)
+            checks = [c for c in plan.checks if c.name in step.subjects]
+            passages = [_passage(spec, components) for spec in checks]
+            if any(passage is not None and passage.judged is not None for passage in passages):
+                yield from judges()
+            for spec, passage in zip(checks, passages, strict=True):
+                yield from _check(spec, passage, components)
         else:
             yield Heading(3, f"Step {step.name}{of_target}")
             yield from steps.step(step)
@@ -285,10 +290,18 @@ def _component(name: str, hand: ByHand, where: str, *, adopted: bool) -> Iterato
             yield Commands(passage.commands, shown=passage.adapt)
 
 
-def _check(spec: CheckSpec, components: Mapping[str, ByHand]) -> Iterator[Block]:
+def _passage(spec: CheckSpec, components: Mapping[str, ByHand]) -> Passage | None:
+    return CHECKS[spec.kind].by_hand(spec.settings, components.get(spec.component or ""))
+
+
+def _check(
+    spec: CheckSpec, passage: Passage | None, components: Mapping[str, ByHand]
+) -> Iterator[Block]:
     kind, hand = CHECKS[spec.kind], components.get(spec.component or "")
-    passage = kind.by_hand(spec.settings, hand)
-    if passage is not None:
+    if passage is not None and passage.judged is not None:
+        yield Paragraph(f"{spec.name}: {passage.text}")
+        yield Commands(judging(spec.name, passage))
+    elif passage is not None:
         yield Paragraph(f"{spec.name}: {passage.text}", left=passage.adapt)
         yield Commands(passage.commands, shown=passage.adapt)
     elif kind.compares and hand is not None:

@@ -13,12 +13,15 @@ from drd.model.plan import Component, SecretRef
 class Passage:
     """A sentence and the bash commands that it is about; either may be missing. With `adapt`, the
     person has to adapt the commands before running them. `compares` marks the commands that compare
-    what was restored with the manifest."""
+    what was restored with the manifest. With `judged`, the commands are one that prints an answer:
+    it must fit these words: `number`, an operator and a number; `text`, `==` or `!=` and a text; or
+    `share`, the percents and a number. If there are none, only a person can tell."""
 
     text: str
     commands: str = ""
     adapt: bool = False
     compares: bool = False
+    judged: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

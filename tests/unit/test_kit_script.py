@@ -5,13 +5,18 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from drd.checks.expectation import by_hand_words, parse_expectation
 from drd.config.plan_file import load_plan
 from drd.kinds.files.by_hand import by_hand
 from drd.kinds.files.settings import FilesSettings
 from drd.kit import by_hand as by_hand_page
+from drd.kit.answers import judges, judging
 from drd.kit.document import Block, Commands, Heading, Paragraph
 from drd.kit.script import script, script_file
 from drd.model.plan import Component
+from drd.ports.by_hand import Passage
 
 PLANS = Path(__file__).parents[2] / "plans"
 
@@ -83,3 +88,56 @@ def test_the_script_names_a_program_that_is_missing_before_it_does_anything(
     assert done.returncode == 1
     assert done.stderr.startswith("jq is missing: apt-get install restic jq "), done.stderr
     assert list(tmp_path.iterdir()) == [bin_dir]
+
+
+def _judged(kit: Path, *asked: tuple[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the checks of these answers and expectations, and what follows."""
+    described = Commands('echo \'{"data_time": "2026-11-28T10:00:00Z"}\' >manifest.json\n')
+    blocks: list[Block] = [Commands(f"cd {kit}\n"), described, *judges()]
+    for answer, expect in asked:
+        words = by_hand_words(parse_expectation(expect))
+        passage = Passage(f"must be {expect}.", f"printf %s '{answer}'\n", judged=words)
+        blocks.append(Commands(judging("it's rows", passage)))
+    return _run(kit, *blocks, Commands("echo end\n"))
+
+
+def test_a_script_shows_each_answer_that_is_as_the_plan_expects(tmp_path: Path) -> None:
+    done = _judged(
+        tmp_path,
+        ("2", "> 0"), ("2.50", "2.5"), ("-3", "< 0"), ("4900", "within 10% of 5000"), ("7", "<= 7"),
+        ("draft", "!= final"), ("it's".replace("'", "'\\''"), "== it's"), ("t", "true"),
+        ("t", "> 0"), ("f", "false"), ("8", "!= 7"), ("two words", "!= 7"),
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "it's rows: 2 (must be > 0)\n" in done.stdout
+    assert "it's rows: it's (must be == it's)\n" in done.stdout
+    assert done.stdout.endswith("end\nEvery command succeeded.\n")
+
+
+@pytest.mark.parametrize(
+    ("answer", "expect"),
+    [
+        ("0", "> 0"), ("", "> 0"), ("", "!= 7"), ("", "!= final"), ("x", "== 0"), ("7", ">= 7.5"),
+        ("4000", "within 10% of 5000"), ("final", "!= final"), ("f", "true"), ("", "== x"),
+    ],
+)  # fmt: skip
+def test_a_script_ends_at_the_first_answer_that_the_plan_does_not_expect(
+    answer: str, expect: str, tmp_path: Path
+) -> None:
+    done = _judged(tmp_path, ("1", "1"), (answer, expect))
+    assert done.returncode == 1
+    shown = f"the answer is {answer or 'empty'}, and must be {expect}\n"
+    assert done.stderr.startswith("WRONG: it's rows: ")
+    assert shown in done.stderr or answer == "f"
+    assert "end" not in done.stdout.split("\n")
+    assert "Every command succeeded" not in done.stdout
+
+
+def test_a_script_leaves_to_a_person_what_it_cannot_compare(tmp_path: Path) -> None:
+    done = _judged(tmp_path, ("2026-11-27", "within 26h"), ("", "null"), ("9", "within 10%"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (
+        "A person must decide: it's rows: the answer is 2026-11-27, and must be within 26h "
+        "(data time 2026-11-28T10:00:00Z)\n"
+    ) in done.stdout
+    assert done.stdout.endswith("Every command succeeded.\nLeft to you (see above): 3\n")

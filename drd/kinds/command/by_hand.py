@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from shlex import quote
 
 from drd.kinds.command.destination import needs_file
-from drd.kinds.command.settings import CommandSettings, CommandTarget
+from drd.kinds.command.settings import PATH, QUERY, CommandSettings, CommandTarget
 from drd.model.plan import Component, SecretRef
-from drd.model.values import pieces
+from drd.model.values import pieces, references
 from drd.ports.by_hand import ByHand, Passage
 
 _STEM = {"path": '"$MADE"', "dump": '"$DUMP"'}
@@ -59,9 +59,20 @@ mv -T -- "$MADE" "$TARGET"
         passages.append(_comparison(name, _words(settings.count, at_target)))
     return ByHand(
         tuple(passages),
+        ask=_ask(settings, where),
         values={"location": where, "path": where},
         environment=f"DRD_PATH={where}",
     )
+
+
+def _ask(settings: CommandSettings, where: str) -> str:
+    """Return the words before a query; empty if the command of the plan has it elsewhere, or asks a
+    server."""
+    *words, last = settings.query or [""]
+    if references(last) != [QUERY] or set(references(" ".join(words))) - {PATH}:
+        return ""
+    around = "".join(f"{key}={_word(text, _STEM)} " for key, text in settings.env.items())
+    return around + _words(words, {PATH: where})
 
 
 def _into_service(name: str, settings: CommandSettings, address: str | None) -> ByHand:
