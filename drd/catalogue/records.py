@@ -8,16 +8,18 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, or_, select
+from sqlalchemy import Connection, Select, delete, func, or_, select
 
 from drd import log, process
+from drd.catalogue import incident_rows
 from drd.catalogue.engine import Database, SqlStore
+from drd.catalogue.record_rows import WHOLE, to_entry
 from drd.catalogue.tables import record_bodies as bodies
 from drd.catalogue.tables import records as table
 from drd.errors import UsageError
 from drd.model import record_drafts
 from drd.model.actor import Actor
-from drd.model.records import FIRST, KEY, NEEDED, Body, Draft, Entry, Header, header_of
+from drd.model.records import FIRST, KEY, NEEDED, Body, Draft, Entry, header_of
 from drd.model.run import Run
 from drd.process import rights
 
@@ -41,7 +43,6 @@ _KEY = (
     .order_by(table.c.seq.desc())
     .limit(1)
 )
-_WHOLE = select(table, bodies.c.salt, bodies.c.body).outerjoin(bodies, bodies.c.seq == table.c.seq)
 
 
 def no_signer(_current: str) -> None:
@@ -64,7 +65,7 @@ class SqlRecords(SqlStore):
         query = select(table).order_by(table.c.seq.desc()).limit(1)
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
-        return None if row is None else _entry(row)
+        return None if row is None else to_entry(row)
 
     def get(self, seq: int) -> Entry:
         with self._database.read() as connection:
@@ -73,33 +74,33 @@ class SqlRecords(SqlStore):
     def newest(
         self, *, plan: str | None = None, kind: str | None = None, limit: int = 50
     ) -> list[Entry]:
-        query = _WHOLE.order_by(table.c.seq.desc()).limit(limit)
+        query = WHOLE.order_by(table.c.seq.desc()).limit(limit)
         if plan is not None:
             of_plan = table.c.subject.startswith(f"{plan}/", autoescape=True)
             query = query.where(or_(table.c.subject == plan, of_plan))
         if kind is not None:
             query = query.where(table.c.kind == kind)
         with self._database.read() as connection:
-            return [_entry(row) for row in connection.execute(query)]
+            return [to_entry(row) for row in connection.execute(query)]
 
     def about(self, subject: str, *, kind: str) -> list[Entry]:
-        query = _WHOLE.where(table.c.subject == subject, table.c.kind == kind)
+        query = WHOLE.where(table.c.subject == subject, table.c.kind == kind)
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(table.c.seq.desc()))
-            return [_entry(row) for row in rows]
+            return [to_entry(row) for row in rows]
 
     def read(self, *, after: int = 0, until: int | None = None) -> Iterator[Entry]:
         if until is None:
             head = self.head()
             until = head.seq if head is not None else 0
-        while entries := self._next(_WHOLE.where(table.c.seq > after, table.c.seq <= until)):
+        while entries := self._next(WHOLE.where(table.c.seq > after, table.c.seq <= until)):
             yield from entries
             after = entries[-1].seq
 
     def _next(self, query: Select[Any]) -> list[Entry]:
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(table.c.seq).limit(_AT_ONCE)).all()
-            return [_entry(row) for row in rows]
+            return [to_entry(row) for row in rows]
 
     def redact(self, seq: int, *, reason: str, at: datetime, actor: Actor) -> Entry:
         with self._database.write() as connection:
@@ -123,6 +124,7 @@ class SqlRecords(SqlStore):
                 # The place of the body in the file is overwritten too.
                 connection.exec_driver_sql("PRAGMA secure_delete = ON").close()
             connection.execute(delete(bodies).where(bodies.c.seq == seq))
+            incident_rows.redacted(connection, entry)
             return made
 
     def go_on(self, draft: Draft, *, beyond: int) -> Entry:
@@ -223,12 +225,12 @@ def _current_key(connection: Connection) -> str:
 
 
 def _get(connection: Connection, seq: int) -> Entry:
-    row = connection.execute(_WHOLE.where(table.c.seq == seq)).one_or_none()
+    row = connection.execute(WHOLE.where(table.c.seq == seq)).one_or_none()
     if row is None:
         raise UsageError(
             f"the records have no entry {seq}", hint="to list the entries: drd records list"
         )
-    return _entry(row)
+    return to_entry(row)
 
 
 def _unsigned(what: str) -> UsageError:
@@ -254,24 +256,3 @@ def _values(entry: Entry) -> dict[str, Any]:
         "key": entry.key,
         "signature": entry.signature,
     }
-
-
-def _entry(row: Row[Any]) -> Entry:
-    text = getattr(row, "body", None)
-    return Entry(
-        Header(
-            seq=row.seq,
-            at=row.at,
-            actor_kind=row.actor_kind,
-            actor_name=row.actor_name,
-            came=row.came,
-            subject=row.subject,
-            kind=row.kind,
-            digest=row.digest,
-            previous=row.previous,
-        ),
-        row.hash,
-        row.key,
-        row.signature,
-        Body(row.salt, text) if text is not None else None,
-    )

@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from drd import process
-from drd.catalogue import jobs, points, runs, summaries
+from drd.catalogue import incident_rows, jobs, points, runs, summaries
 from drd.catalogue.engine import Database, SqlStore
 from drd.catalogue.locks import HeldLock, LockFiles
 from drd.catalogue.records import SqlRecords, actor_of
@@ -281,7 +281,9 @@ class SqlRunStore(SqlStore):
         error: str | None,
     ) -> None:
         run = owned.run
-        if self._records.was_measured(run.id, owned.token) or not record_drafts.enters(run):
+        if self._records.was_measured(run.id, owned.token):
+            return
+        if not record_drafts.enters(run) and not incident_rows.in_scope(connection, run.plan):
             return
         actor = actor_of(run)
         self._records.add(

@@ -20,6 +20,7 @@ from drd.catalogue.decisions import SqlDecisionStore
 from drd.catalogue.engine import Database
 from drd.catalogue.evidence import SqlEvidenceStore
 from drd.catalogue.health import SqlHealth
+from drd.catalogue.incidents import SqlIncidents
 from drd.catalogue.keeping import SqlKeeping
 from drd.catalogue.kits import SqlKitStore
 from drd.catalogue.locks import LockFiles
@@ -115,6 +116,7 @@ def _catalogue(
         keeping=SqlKeeping(database, records),
         custody=custody,
         records=records,
+        incidents=SqlIncidents(database, records),
     )
 
 

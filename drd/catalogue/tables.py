@@ -392,3 +392,20 @@ record_bodies = Table(
     Column("salt", String(64), nullable=False),
     Column("body", Text, nullable=False),
 )
+
+# What follows from the entries of each incident in the chain (`incident_rows`).
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("title", Words, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("severity", Words, nullable=False),
+    Column("restricted", Boolean, nullable=False),
+    Column("opened_at", UtcTime),
+    Column("closed_at", UtcTime),
+    Column("plans", Json, nullable=False),  # in the scope now
+    Column("next_at", UtcTime),  # when the next task or clock is due
+    Column("rule", Words, nullable=False),  # of drd.yaml, that opened it; "": a person did
+)
+Index("incidents_open", incidents.c.closed_at, sqlite_where=incidents.c.closed_at.is_(None))

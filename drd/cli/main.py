@@ -57,10 +57,11 @@ VERBS = {
     "runs": "which runs there were, and how they ended",
     "run": "list, show, cancel, resume, retry, done, undo: what ran and runs",
     "evidence": "what drills and recoveries proved",
-    "alert": "list, ack, notify: what needs attention",
+    "alert": "list, ack, notify, incident: what needs attention",
     "alerts": "open alerts, and who takes care of them",
     "ack": "acknowledge an alert: silence it for a while",
     "notify": "send a test through every channel; list the channels' state",
+    "incident": "open, report, show, log, close: the response to an incident",
     "records": "the signed records of what was proven, decided and done",
     "daemon": "run the service: start what is due, supervise, alert",
     "worker": "execute one pending run",
@@ -98,6 +99,7 @@ NOT_FOR_PEOPLE = ("worker",)
 
 EPILOG = (
     "Begin: `drd plan new`, `plan check`, `doctor`, `backup`, `drill`. "
+    "In an incident: `drd incident`. "
     "`drd VERB --help` has examples, and all verbs of a family. These also work alone: "
     "`drd runs`, `drd undo`. Exit codes: 0 done, 1 failed, 2 usage, 3 "
     "plan breached or unknown, 4 check failed, 5 nothing proven, 10 no repository, 11 locked, "
@@ -143,19 +145,23 @@ def build_parser(words: Sequence[str], *, every: bool = False) -> Parser:
 
 
 def with_usual_verb(words: list[str]) -> list[str]:
-    """`drd run` and `drd alert` list, and `drd run ID` shows the run."""
-    at = next((n for n, word in enumerate(words) if word in {"run", "alert"}), None)
+    """`drd run`, `drd alert` and `drd incident` list; `drd run ID` shows the run, and so does
+    `drd incident N`."""
+    at = next((n for n, word in enumerate(words) if word in _LISTED), None)
     if at is None or any(word in VERBS for word in words[:at]):
         return words
     rest = words[at + 1 :]
     if not rest:
         return [*words, "list"]
-    if words[at] == "run" and set(rest[0]) <= _HEX:
+    shows = {"run": _HEX, "incident": _DIGITS}.get(words[at], frozenset())
+    if set(rest[0]) <= shows:
         return [*words[: at + 1], "show", *rest]
     return words
 
 
-_HEX = frozenset("0123456789abcdef")
+_LISTED = frozenset({"run", "alert", "incident"})
+_DIGITS = frozenset("0123456789")
+_HEX = _DIGITS | frozenset("abcdef")
 
 
 class _Version(argparse.Action):

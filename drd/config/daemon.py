@@ -25,6 +25,7 @@ from drd.config.reading import read_bytes
 from drd.config.yaml import read
 from drd.errors import ConfigError, Problem, UnknownPlan
 from drd.model.alerts import Rules
+from drd.model.incidents.states import SEVERITIES
 from drd.model.message import ChannelSpec
 from drd.model.package_names import normal_name
 from drd.model.plan import RECORDS_KEY, KitWatch, SecretRef
@@ -75,6 +76,7 @@ class DaemonSettings:
     operate_group: str = "drd-operator"
     state_password: SecretRef | None = None
     own_records_key: SecretRef | None = None
+    severities: tuple[str, ...] = SEVERITIES
     file: Path | None = None
     warnings: tuple[Problem, ...] = ()
 
@@ -197,6 +199,7 @@ def _settings(
         state_url=state_url(file.state.url, base),
         state_password=file.state.password,
         own_records_key=file.records.key,
+        severities=tuple(file.incident.severities),
         plans_dir=Path(place(file.plans, base)),
         work_dir=Path(place(file.work_dir, base)),
         cache_dir=Path(place(file.cache_dir, base)),

@@ -11,6 +11,7 @@ from drd.config.kit import DaemonKit
 from drd.config.paths import DEFAULT_PLANS, DEFAULT_STATE
 from drd.config.registry_fields import OfKind
 from drd.fields import REFERENCE_SCHEMA, Duration, Secret, Settings
+from drd.model.incidents.states import SEVERITIES
 from drd.model.malformed import Malformed
 from drd.model.plan import SecretRef
 from drd.notifiers.settings import Named, UnavailableChannel
@@ -210,6 +211,26 @@ class Records(Settings):
     )
 
 
+def _different(words: list[str]) -> list[str]:
+    twice = sorted({word for word in words if words.count(word) > 1})
+    if twice:
+        raise Malformed(f"has {twice[0]} twice", "name each severity once")
+    return words
+
+
+class Incidents(Settings):
+    """How drd carries the response to an incident."""
+
+    severities: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=40)]],
+        Field(min_length=1, max_length=20),
+        AfterValidator(_different),
+    ] = Field(
+        list(SEVERITIES),
+        description="The severities of incidents, the least severe first.",
+    )
+
+
 class Metrics(Settings):
     """Where metrics for monitoring go."""
 
@@ -289,3 +310,4 @@ class DaemonFile(Settings):
     kit: DaemonKit = DaemonKit()
     metrics: Metrics = Metrics()
     records: Records = Records()
+    incident: Incidents = Incidents()

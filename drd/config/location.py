@@ -52,6 +52,7 @@ _KEYS |= {
     "alerts",
     "public_dir",
     "records",
+    "incident",
 }
 _READ = ("state", "plans", "public_dir")
 """Keys whose values are needed here."""

@@ -153,6 +153,7 @@ class Daemon:
             self._monitor.record_downtime(self._last_sign_of_life(), now)
             self._downtime_recorded = True
         self._agenda.refresh(now)
+        self._app.catalogue.incidents.rebuild()
         loaded = self._plan_book.load(running=False, so_far=self._loading)
         self._monitor.loaded(loaded.refused)
         self._refused = some([f"plan {name}" for name in loaded.refused])

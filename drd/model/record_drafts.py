@@ -25,8 +25,9 @@ def about(plan: str | None, what: str, of: str = "run") -> str:
 
 
 def enters(run: Run) -> bool:
-    """Return whether the end of this run is recorded. What the schedule does every few minutes
-    (backups, copies, checks) is in the catalogue and in the repositories."""
+    """Return whether the end of this run is recorded in any case. What the schedule does every few
+    minutes (backups, copies, checks) is in the catalogue and in the repositories, and enters only
+    while the plan is in the scope of an open incident."""
     return run.kind in _ALWAYS or not run.by_schedule
 
 

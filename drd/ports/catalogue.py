@@ -13,6 +13,7 @@ from drd.ports.copies import CopyStore
 from drd.ports.custody import Custodian
 from drd.ports.evidence import EvidenceStore
 from drd.ports.health import RepositoryHealth
+from drd.ports.incidents import IncidentStore
 from drd.ports.keeping import Keeping
 from drd.ports.kits import KitStore
 from drd.ports.notify import Outbox
@@ -51,6 +52,7 @@ class Catalogue(ABC):
     keeping: Keeping
     custody: Custodian
     records: RecordStore
+    incidents: IncidentStore
 
     @abstractmethod
     def together(self) -> AbstractContextManager[None]:

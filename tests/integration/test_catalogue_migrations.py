@@ -24,13 +24,16 @@ from drd.catalogue import (  # noqa: F401 (they fill the metadata)
     migrate,
     summary_tables,
 )
+from drd.catalogue.changed import read_changed
 from drd.catalogue.engine import Database
 from drd.catalogue.migrate import OURS, Schema
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.catalogue.summary import read_facts, read_status
 from drd.catalogue.tables import metadata
 from drd.errors import CatalogueError
+from drd.flows.incidents.writing import open_incident
 from drd.model.compliance import assess
+from drd.model.incidents.entries import Author
 from drd.model.run import RunKind, StepState
 from drd.model.run_details import ReadinessDetail
 from drd.model.step_record import RESTORE, step_about
@@ -684,3 +687,29 @@ def test_catalogues_of_the_other_tests_have_the_tables_of_the_migrations(
     by_migrations = schema("migrated")
     monkeypatch.setattr(migrate, "_upgrade", light_catalogue._upgrade)
     assert schema("light") == by_migrations
+
+
+_OF_0012 = """
+INSERT INTO records (seq, at, actor_kind, actor_name, came, subject, kind, digest, previous, hash,
+  key, signature)
+VALUES (1, '@01', 'person', 'anna', 'terminal', 'shop/p1', 'hold', 'd', '', 'h', '', '');
+INSERT INTO record_bodies (seq, salt, body) VALUES (1, 's', '{}')
+"""
+
+
+def test_an_upgrade_adds_incidents_to_a_chain_that_stays(url: str, tmp_path: Path) -> None:
+    schema = Schema(OURS.scripts, "0012")
+    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    executed(url, _OF_0012)
+
+    catalogue = opened(url, tmp_path)
+
+    before = list(catalogue.records.read())
+    assert [e.header.subject for e in before] == ["shop/p1"]
+    assert catalogue.incidents.newest(closed=True) == []
+    known = read_changed(url, None)
+    open_incident(catalogue, Author("anna", at(2)), "orders leak")
+    assert read_changed(url, known.seq).seq > known.seq, "the status learns of it"
+    assert not read_changed(url, known.seq).everything, "no trigger is missing"
+    assert list(catalogue.records.read())[:-1] == before
+    catalogue.close()

@@ -40,6 +40,7 @@ MEMBERS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "list": ("alerts", "open alerts, and who takes care of them"),
         "ack": ("ack", "acknowledge an alert: silence it for a while"),
         "notify": ("notify", "test the channels; list their state"),
+        "incident": ("incident", "the response to an incident: who did what when"),
     },
     "repository": {
         "copy": ("copy", "copy restore points to the plan's other repositories"),

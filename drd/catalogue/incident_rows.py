@@ -1,0 +1,118 @@
+"""The rows of incidents, which follow from their entries in the chain of records.
+
+They exist so that the end of a run and `drd status` find the open incidents at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, or_, select
+
+from drd.catalogue.engine import upsert
+from drd.catalogue.record_rows import WHOLE, to_entry
+from drd.catalogue.tables import incidents as table
+from drd.catalogue.tables import records
+from drd.model.incidents.entries import OPEN, REPORT, number_of, subject
+from drd.model.incidents.fold import fold
+from drd.model.incidents.incident import Incident
+from drd.model.incidents.states import State
+from drd.model.records import Entry
+
+_OPEN = select(table.c.plans).where(
+    table.c.closed_at.is_(None), table.c.state != str(State.REPORTED)
+)
+
+
+def in_scope(connection: Connection, plan: str) -> bool:
+    """Return whether a plan is in the scope of an open incident."""
+    return any(plan in row.plans for row in connection.execute(_OPEN))
+
+
+def own_entries(connection: Connection, number: int) -> list[Entry]:
+    """Return the entries of an incident, in their order."""
+    query = WHOLE.where(records.c.subject == subject(number)).order_by(records.c.seq)
+    return [to_entry(row) for row in connection.execute(query)]
+
+
+def folded(connection: Connection, number: int) -> Incident | None:
+    """Return an incident, with the scope of those that were merged into it; None if there are no
+    entries of it."""
+    entries = own_entries(connection, number)
+    if not entries:
+        return None
+    incident = fold(number, entries)
+    others = [fold(n, own_entries(connection, n)) for n in family(connection, incident)[1:]]
+    scope = tuple(scoped for other in others for scoped in other.scope)
+    return replace(incident, scope=(*incident.scope, *scope)) if scope else incident
+
+
+def family(connection: Connection, incident: Incident) -> list[int]:
+    """Return the numbers of the incident and of all that were merged into it, directly or not."""
+    numbers, ahead = [incident.number], list(incident.merged)
+    while ahead:
+        number = ahead.pop(0)
+        if number not in numbers:
+            numbers.append(number)
+            ahead += fold(number, own_entries(connection, number)).merged
+    return numbers
+
+
+def about_scope(connection: Connection, incident: Incident) -> list[Entry]:
+    """Return the entries about the plans in the scope, while they were in it and the incident was
+    open, in their order."""
+    found: dict[int, Entry] = {}
+    for scoped in incident.scope:
+        of_plan = records.c.subject.startswith(f"{scoped.plan}/", autoescape=True)
+        query = WHOLE.where(
+            records.c.seq >= scoped.since, or_(records.c.subject == scoped.plan, of_plan)
+        )
+        until = scoped.until
+        if until is None and incident.closed_at is not None:
+            until = incident.last
+        if until is not None:
+            query = query.where(records.c.seq <= until)
+        found |= {row.seq: to_entry(row) for row in connection.execute(query)}
+    return [found[seq] for seq in sorted(found)]
+
+
+def store(connection: Connection, incident: Incident) -> None:
+    """Write the row of an incident."""
+    upsert(connection, table, _values(incident))
+
+
+def redacted(connection: Connection, entry: Entry) -> None:
+    """Take what a redacted entry said out of the row of its incident."""
+    number = number_of(entry.header.subject)
+    incident = folded(connection, number) if number is not None else None
+    if incident is not None:
+        store(connection, incident)
+
+
+def known_numbers(connection: Connection) -> Sequence[int]:
+    """Return the numbers of all incidents and reports that have entries."""
+    query = select(records.c.subject).where(records.c.kind.in_((OPEN, REPORT))).distinct()
+    numbers = (number_of(row.subject) for row in connection.execute(query))
+    return sorted({number for number in numbers if number is not None})
+
+
+def to_row(row: Row[Any]) -> dict[str, Any]:
+    """Return the values of a row."""
+    return dict(row._mapping)  # noqa: SLF001 (its public name)
+
+
+def _values(incident: Incident) -> dict[str, Any]:
+    return {
+        "number": incident.number,
+        "title": incident.title,
+        "state": str(incident.state),
+        "severity": incident.severity,
+        "restricted": incident.restricted,
+        "opened_at": incident.opened_at,
+        "closed_at": incident.closed_at,
+        "plans": list(incident.plans),
+        "next_at": incident.next_at,
+        "rule": incident.rule,
+    }

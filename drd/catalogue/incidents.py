@@ -1,0 +1,91 @@
+"""Incidents: their entries in the chain of records, and a row for each, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection, delete, func, select
+
+from drd.catalogue import incident_rows as rows
+from drd.catalogue.engine import Database, SqlStore
+from drd.catalogue.records import SqlRecords
+from drd.catalogue.tables import incidents as table
+from drd.errors import UsageError
+from drd.model.incidents.entries import number_of
+from drd.model.incidents.incident import Incident
+from drd.model.incidents.states import State
+from drd.model.records import Draft, Entry
+
+_HINT = "to list the incidents: drd incident list"
+
+
+class SqlIncidents(SqlStore):
+    """See `drd.ports.incidents.IncidentStore`."""
+
+    def __init__(self, database: Database, records: SqlRecords) -> None:
+        super().__init__(database)
+        self._records = records
+
+    def begin(self, make: Callable[[int], Draft]) -> Incident:
+        with self._database.write() as connection:
+            newest = connection.scalar(select(func.max(table.c.number))) or 0
+            return self._add(connection, newest + 1, [make(newest + 1)])
+
+    def add(self, number: int, make: Callable[[Incident], Sequence[Draft]]) -> Incident:
+        with self._database.write() as connection:
+            incident = _get(connection, number)
+            return self._add(connection, number, make(incident))
+
+    def _add(self, connection: Connection, number: int, drafts: Sequence[Draft]) -> Incident:
+        for draft in drafts:
+            self._records.add(connection, draft)
+        for other in (number_of(draft.subject) for draft in drafts):
+            if other not in (None, number):
+                rows.store(connection, _get(connection, other))
+        incident = _get(connection, number)
+        rows.store(connection, incident)
+        return incident
+
+    def get(self, number: int) -> Incident:
+        with self._database.read() as connection:
+            return _get(connection, number)
+
+    def open_numbers(self) -> list[int]:
+        query = select(table.c.number).where(
+            table.c.closed_at.is_(None), table.c.state != str(State.REPORTED)
+        )
+        with self._database.read() as connection:
+            return list(connection.execute(query.order_by(table.c.number)).scalars())
+
+    def newest(self, *, closed: bool = False, limit: int = 50) -> list[Incident]:
+        query = select(table.c.number).order_by(table.c.number.desc()).limit(limit)
+        if not closed:
+            query = query.where(table.c.closed_at.is_(None))
+        with self._database.read() as connection:
+            numbers = connection.execute(query).scalars().all()
+            return [_get(connection, number) for number in numbers]
+
+    def entries(self, incident: Incident) -> list[Entry]:
+        with self._database.read() as connection:
+            found = {e.seq: e for e in rows.about_scope(connection, incident)}
+            for number in rows.family(connection, incident):
+                found |= {e.seq: e for e in rows.own_entries(connection, number)}
+        return [found[seq] for seq in sorted(found)]
+
+    def rebuild(self) -> int:
+        with self._database.write() as connection:
+            numbers = rows.known_numbers(connection)
+            before = {row.number: rows.to_row(row) for row in connection.execute(select(table))}
+            if gone := before.keys() - set(numbers):
+                connection.execute(delete(table).where(table.c.number.in_(gone)))
+            for number in numbers:
+                rows.store(connection, _get(connection, number))
+            after = {row.number: rows.to_row(row) for row in connection.execute(select(table))}
+            return sum(before.get(n) != after.get(n) for n in before.keys() | after.keys())
+
+
+def _get(connection: Connection, number: int) -> Incident:
+    incident = rows.folded(connection, number)
+    if incident is None:
+        raise UsageError(f"there is no incident {number}", hint=_HINT)
+    return incident

@@ -1,0 +1,170 @@
+"""`drd incident open|show|list`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable
+
+from drd.api.incident_documents import incident_document, timeline_document
+from drd.bootstrap import App
+from drd.cli import output
+from drd.cli.decide import who
+from drd.cli.incident_screen import screen
+from drd.cli.render import terminal_width
+from drd.cli.session import require_owner, session
+from drd.errors import UsageError
+from drd.flows.incidents.choosing import chosen
+from drd.flows.incidents.times import past
+from drd.flows.incidents.writing import (
+    Desk,
+    open_incident,
+    require_plans,
+    require_severity,
+)
+from drd.model.incidents.entries import Author
+from drd.model.incidents.incident import Incident
+from drd.model.incidents.timeline import timeline
+from drd.model.text import escaped, some
+from drd.model.units import format_time
+
+
+def author(app: App, args: argparse.Namespace, *, left_out: bool = False) -> Author:
+    """Return who makes an entry now. `left_out`: no number was given."""
+    said = who(args)
+    name = app.settings.users.get(said["by"], said["by"]) if args.by is None else args.by
+    return Author(str(name), app.clock.now(), said["actor"], left_out)
+
+
+def open_(args: argparse.Namespace) -> int:
+    with session(args) as app:
+        require_owner(app, "incident open")
+        require_plans(args.plan, known_plans(app))
+        if args.severity is not None:
+            require_severity(args.severity, app.settings.severities)
+        incident = open_incident(
+            app.catalogue,
+            author(app, args),
+            args.title,
+            plans=args.plan,
+            severity=args.severity or "",
+        )
+        if not args.json:
+            output.say(f"incident {incident.number} is open: {escaped(incident.title)}")
+        if not (args.json or args.quiet or args.no_questions) and sys.stdin.isatty():
+            incident = _asked(app, args, incident)
+    if args.json:
+        output.print_json(incident_document(incident))
+    elif not args.quiet:
+        output.say('note what happens:  drd incident log "TEXT"')
+        output.say("see what is next:   drd incident show")
+    return 0
+
+
+def known_plans(app: App) -> set[str]:
+    """Return the names of the plans that drd has loaded, or has a file of."""
+    return {*app.catalogue.plans.names(), *app.plans.names()}
+
+
+def _asked(app: App, args: argparse.Namespace, incident: Incident) -> Incident:
+    """Ask for what was not given; each answer is an entry of its own, so none is lost."""
+
+    def desk() -> Desk:
+        return Desk(app.catalogue, incident.number, author(app, args))
+
+    def scope(answer: str) -> None:
+        plans = answer.replace(",", " ").split()
+        require_plans(plans, known_plans(app))
+        desk().change_scope(add=plans, remove=(), reason="")
+
+    def severity(answer: str) -> None:
+        known = app.settings.severities
+        desk().set_severity(answer, "", known)
+
+    def moment(name: str) -> Callable[[str], object]:
+        def state(answer: str) -> None:
+            here = desk()
+            here.anchor(name, past(answer, here.author.at), "")
+
+        return state
+
+    known = some(sorted(known_plans(app)), 6)
+    levels = some(app.settings.severities, 10)
+    questions: list[tuple[str, Callable[[str], object]]] = [
+        ("since when is it certain (14:30, -2h, now)", moment("aware")),
+        ("when did it begin, as far as known", moment("occurred")),
+        ("who leads", lambda answer: desk().assign(answer)),
+    ]
+    if args.severity is None:
+        questions.insert(0, (f"severity ({levels})", severity))
+    if not args.plan and known:
+        questions.insert(0, (f"plans in the scope ({known})", scope))
+    output.say("Enter skips a question, Ctrl-C the rest.")
+    for question, answer in questions:
+        if not _answered(question, answer):
+            break
+    return app.catalogue.incidents.get(incident.number)
+
+
+def _answered(question: str, answer: Callable[[str], object]) -> bool:
+    """Ask until the answer is right or skipped. Returns False if the rest is skipped, too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        while text := input(escaped(f"{question}: ")).strip():
+            try:
+                answer(text)
+            except UsageError as error:
+                output.complain(error.message, error.hint)
+            else:
+                break
+    except (KeyboardInterrupt, EOFError):
+        print(file=sys.stderr)
+        return False
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return True
+
+
+def show(args: argparse.Namespace) -> int:
+    with session(args, reading=True) as app:
+        require_owner(app, "incident show")
+        incident = app.catalogue.incidents.get(chosen(app.catalogue, args.number))
+        lines = timeline(incident, app.catalogue.incidents.entries(incident))
+        now = app.clock.now()
+    if args.starred:
+        lines = [line for line in lines if line.starred]
+    if args.json:
+        told = timeline_document(lines)
+        output.print_json({**incident_document(incident), "timeline": told})
+        return 0
+    for text in screen(incident, lines, now, terminal_width(sys.stdout)):
+        output.say(text)
+    return 0
+
+
+def list_(args: argparse.Namespace) -> int:
+    with session(args, reading=True) as app:
+        require_owner(app, "incident list")
+        incidents = app.catalogue.incidents.newest(closed=args.all, limit=args.limit)
+    if args.json:
+        output.print_json({"incidents": [incident_document(i) for i in incidents]})
+    elif not incidents:
+        output.say("there was no incident yet" if args.all else "no incident is open")
+    else:
+        output.say(output.table([_row(i) for i in incidents], header=_HEADER))
+    return 0
+
+
+_HEADER = ("N", "state", "severity", "opened", "plans", "title")
+
+
+def _row(incident: Incident) -> list[str]:
+    return [
+        str(incident.number),
+        str(incident.state),
+        incident.severity or "-",
+        format_time(incident.opened_at) if incident.opened_at is not None else "-",
+        some(incident.plans) or "-",
+        escaped(incident.title),
+    ]

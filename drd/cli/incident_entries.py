@@ -1,0 +1,171 @@
+"""The verbs of `drd incident` that add an entry."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+
+from drd.api.incident_documents import incident_document
+from drd.bootstrap import App
+from drd.cli import output
+from drd.cli.incident import author, known_plans
+from drd.cli.session import require_owner, session
+from drd.errors import UsageError
+from drd.flows.incidents.choosing import chosen
+from drd.flows.incidents.times import coming, past
+from drd.flows.incidents.writing import Desk, require_plans
+from drd.model.incidents.incident import Incident
+from drd.model.text import escaped
+
+Writes = Callable[[App, Desk, Sequence[str]], Incident]
+"""Adds an entry to an incident, by the words that were given."""
+
+
+def _write(args: argparse.Namespace, writes: Writes, words: int) -> int:
+    """Add an entry; `words` is how many words follow the number of the incident."""
+    number, rest = _split(args, words)
+    with session(args) as app:
+        require_owner(app, f"incident {args.incident_verb}")
+        which = chosen(app.catalogue, number)
+        said = author(app, args, left_out=number is None)
+        incident = writes(app, Desk(app.catalogue, which, said), rest)
+    if args.json:
+        output.print_json(incident_document(incident))
+    elif not args.quiet:
+        output.say(
+            f"incident {incident.number} ({escaped(incident.title)}): {_done(args, incident)}"
+        )
+    return 0
+
+
+def _split(args: argparse.Namespace, words: int) -> tuple[int | None, Sequence[str]]:
+    """Return the number of the incident, if one was given, and the words after it."""
+    if not hasattr(args, "words"):
+        return args.number, ()
+    given: list[str] = args.words
+    if len(given) == words + 1 and given[0].isdecimal():
+        return int(given[0]), given[1:]
+    if len(given) == words:
+        return None, given
+    verb = f"drd incident {args.incident_verb}"
+    if len(given) > words and not given[0].isdecimal():
+        raise UsageError(
+            f"incident {args.incident_verb}: {len(given)} words given, and {words} "
+            f"{'is' if words == 1 else 'are'} needed",
+            hint=f"put a text into quotes; examples: {verb} --help",
+        )
+    raise UsageError(
+        f"incident {args.incident_verb}: something is missing", hint=f"examples: {verb} --help"
+    )
+
+
+def _done(args: argparse.Namespace, incident: Incident) -> str:
+    if args.incident_verb == "state":
+        return f"{incident.state} (entry {incident.last})"
+    return f"entry {incident.last} recorded"
+
+
+def log(args: argparse.Namespace) -> int:
+    marked = args.star or args.unstar
+
+    def write(_app: App, desk: Desk, words: Sequence[str]) -> Incident:
+        if marked:
+            on = args.star is not None
+            return desk.star(marked, on=on)
+        if args.correct is not None:
+            entry, text, reason = args.correct, words[0], args.reason
+            return desk.correct(entry, text, reason)
+        at = past(args.at, desk.author.at) if args.at is not None else None
+        return desk.log(words[0], at)
+
+    return _write(args, write, 0 if marked else 1)
+
+
+def anchor(args: argparse.Namespace) -> int:
+    def write(_app: App, desk: Desk, words: Sequence[str]) -> Incident:
+        name, at = words
+        return desk.anchor(name, past(at, desk.author.at), args.reason)
+
+    return _write(args, write, 2)
+
+
+def state(args: argparse.Namespace) -> int:
+    return _write(
+        args,
+        lambda _, desk, words: desk.set_state(words[0], args.reason),
+        1,
+    )
+
+
+def severity(args: argparse.Namespace) -> int:
+    return _write(
+        args,
+        lambda app, desk, words: desk.set_severity(words[0], args.reason, app.settings.severities),
+        1,
+    )
+
+
+def assign(args: argparse.Namespace) -> int:
+    return _write(
+        args,
+        lambda _, desk, words: desk.assign(words[0]),
+        1,
+    )
+
+
+def role(args: argparse.Namespace) -> int:
+    return _write(
+        args,
+        lambda _, desk, words: desk.give_role(*words),
+        2,
+    )
+
+
+def task(args: argparse.Namespace) -> int:
+    def write(_app: App, desk: Desk, words: Sequence[str]) -> Incident:
+        if args.done is not None:
+            return desk.finish_task(args.done)
+        due = coming(args.due, desk.author.at) if args.due is not None else None
+        return desk.add_task(words[0], args.to, due)
+
+    return _write(args, write, 0 if args.done is not None else 1)
+
+
+def scope(args: argparse.Namespace) -> int:
+    def write(app: App, desk: Desk, _: Sequence[str]) -> Incident:
+        require_plans(args.add, known_plans(app))
+        return desk.change_scope(add=args.add, remove=args.remove, reason=args.reason)
+
+    return _write(args, write, 0)
+
+
+def decide(args: argparse.Namespace) -> int:
+    return _write(
+        args,
+        lambda _, desk, words: desk.decide(words[0], args.reason),
+        1,
+    )
+
+
+def link(args: argparse.Namespace) -> int:
+    return _write(
+        args,
+        lambda _, desk, words: desk.link(words[0], args.text),
+        1,
+    )
+
+
+def merge(args: argparse.Namespace) -> int:
+    return _write(
+        args,
+        lambda _app, desk, _words: desk.merge(args.into, args.reason),
+        0,
+    )
+
+
+def close(args: argparse.Namespace) -> int:
+    return _write(
+        args,
+        lambda _app, desk, _words: desk.close(args.reason),
+        0,
+    )

@@ -1,0 +1,125 @@
+"""The screen of an incident, for a person under stress: what is open and next above, the timeline
+below, in 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from drd.cli.render import hanging
+from drd.model.incidents.durations import durations
+from drd.model.incidents.incident import Incident, Task
+from drd.model.incidents.states import State
+from drd.model.incidents.timeline import Line, condensed
+from drd.model.text import escaped, some
+from drd.model.units import format_duration, format_time
+
+_WIDEST = 100
+"""Longer lines are hard to read."""
+_BY = 10
+"""Columns for a name in the timeline."""
+_ROUTINE_PLANS = 8
+
+
+def screen(incident: Incident, lines: Sequence[Line], now: datetime, width: int) -> list[str]:
+    """Return the lines of the screen."""
+    width = min(width, _WIDEST)
+    return [*head(incident, now, width), "", *timeline(lines, width)]
+
+
+def head(incident: Incident, now: datetime, width: int) -> list[str]:
+    """Return what is known of it, and what is next."""
+    title = incident.title or "(no title)"
+    lines = hanging(f"incident {incident.number}  ", title, width)
+    lines += hanging("", _standing(incident, now), width)
+    for name, text in _facts(incident, now):
+        lines += hanging(f"{name:<9} ", text, width)
+    return lines
+
+
+def _standing(incident: Incident, now: datetime) -> str:
+    parts = [f"severity {incident.severity}" if incident.severity else "no severity yet"]
+    if incident.state is State.REPORTED:
+        parts.insert(0, "reported, not opened yet")
+    else:
+        since = f" since {_short(incident.state_at, now)}" if incident.state_at else ""
+        parts.insert(0, f"{incident.state}{since}")
+    if incident.restricted:
+        parts.append("restricted")
+    if incident.opened_at is not None:
+        end = incident.closed_at or now
+        word = "was open for" if incident.closed_at else "open for"
+        parts.append(f"{word} {format_duration((end - incident.opened_at).total_seconds())}")
+    if incident.is_open:
+        parts.append(f"led by {escaped(incident.lead)}" if incident.lead else "nobody leads it yet")
+    return ", ".join(parts)
+
+
+def _facts(incident: Incident, now: datetime) -> Iterator[tuple[str, str]]:
+    if incident.merged_into is not None:
+        yield "see", f"incident {incident.merged_into}, in which it continues"
+    if incident.state is not State.CLOSED:
+        for number, task in enumerate(incident.open_tasks):
+            yield "" if number else "to do", _task(task, now)
+    yield "plans", some(incident.plans, _ROUTINE_PLANS) or "none in its scope yet"
+    if incident.roles:
+        yield "roles", ", ".join(f"{escaped(r)}: {escaped(n)}" for r, n in incident.roles.items())
+    stated = sorted(incident.instants.items(), key=lambda i: i[1])
+    if stated:
+        yield "moments", ", ".join(f"{name} {_short(at, now)}" for name, at in stated)
+    took = [f"{w} {format_duration(s)}" for w, s in durations(incident).items() if s is not None]
+    if took:
+        yield "took", ", ".join(took)
+    if incident.links:
+        yield "see", ", ".join(map(escaped, incident.links))
+
+
+def _task(task: Task, now: datetime) -> str:
+    text = f"task {task.number}: {escaped(task.text)}"
+    if task.to:
+        text += f" ({escaped(task.to)})"
+    if task.due is not None:
+        left = (task.due - now).total_seconds()
+        late = f"overdue by {format_duration(-left)}" if left < 0 else f"in {format_duration(left)}"
+        text += f", due {_short(task.due, now)}, {late}"
+    return text
+
+
+def timeline(lines: Sequence[Line], width: int) -> list[str]:
+    """Return the timeline: time, the entry's number, a star, who, what. Days are in UTC."""
+    told, day = [], ""
+    numbers = max((len(str(line.entry)) for line in lines), default=1)
+    for line in condensed(lines):
+        date, _, clock = format_time(line.at).removesuffix(" UTC").partition(" ")
+        if date != day:
+            told.append(f"{date}, times in UTC")
+            day = date
+        star = "*" if line.starred else " "
+        begin = f"{clock} {line.entry:>{numbers}}{star} {_name(line.by):<{_BY}} "
+        told += hanging(begin, _text(line), width)
+    return told
+
+
+def _text(line: Line) -> str:
+    text = escaped(line.text)
+    if line.count > 1 and line.until is not None:
+        head = text.rpartition(" (run ")[0] or text
+        text = f"{head}, {line.count} times, until {format_time(line.until)[11:]}"
+    if line.corrected:
+        text += " (corrected)"
+    if (line.noted_at - line.at).total_seconds() >= 60:
+        text += f" (noted {format_time(line.noted_at)[11:16]})"
+    return text
+
+
+def _name(name: str) -> str:
+    name = escaped(name)
+    return name if len(name) <= _BY else f"{name[: _BY - 1]}…"
+
+
+def _short(at: datetime | None, now: datetime) -> str:
+    """Return a time without the date, if it is of today."""
+    if at is None:
+        return "unknown"
+    text = format_time(at)
+    return text[11:] if text[:10] == format_time(now)[:10] else text

@@ -1,0 +1,305 @@
+"""Options of `drd incident`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from drd.cli.options import count, global_options
+from drd.cli.parser import Verbs
+
+EXAMPLES = """\
+examples:
+  drd incident open "orders-api gives away others' data" --plan orders-api
+  drd incident log "the key of the billing job was in a public repository"
+  drd incident anchor aware 14:30
+  drd incident state contained
+  drd incident                 what is open, and what is next
+
+The number of the incident comes first (drd incident log 3 "TEXT"). It may be left out while exactly
+one incident is open. Times: 14:30 (today, the time of this host), -2h, now, 2026-11-28T14:30:00Z.
+Nothing is ever changed: each command adds an entry to the signed records.
+
+exit codes: 0 done, 1 failed, 2 usage."""
+
+_TIMES = "14:30, -2h, now, or a time in RFC 3339"
+_BEFORE_NOW = re.compile(r"^-\d+(\.\d+)?[smhdw0-9.]*$")
+"""`-2h` is a time, not an option."""
+
+
+def add_parser(sub: Verbs) -> None:
+    parser = sub.add_parser(
+        "incident",
+        description="The response to an incident: who did what when, on one timeline.",
+        epilog=EXAMPLES,
+    )
+    verbs = parser.add_subparsers(
+        dest="incident_verb",
+        metavar="VERB",
+        required=True,
+    )
+    _opening(verbs)
+    _reading(verbs)
+    _noting(verbs)
+    _standing(verbs)
+    _people(verbs)
+    _ending(verbs)
+
+
+def _opening(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    opening = _verb(
+        verbs,
+        "open",
+        "open an incident",
+        "incident:open_",
+        examples='drd incident open "orders-api gives away others\' data" --plan orders-api\n'
+        'drd incident open "database destroyed" --plan orders-api --severity critical',
+        description="Open an incident. Only the title is needed. On a terminal, drd then asks "
+        "for the "
+        "rest: Enter skips a question.",
+    )
+    opening.add_argument("title", help="what happens, in a few words")
+    opening.add_argument(
+        "--plan", action="append", default=[], metavar="PLAN", help="a plan in the scope; may be "
+        "given several times",
+    )  # fmt: skip
+    opening.add_argument("--severity", metavar="WORD", help="one of those of drd.yaml")
+    opening.add_argument(
+        "--no-questions", action="store_true", help="do not ask for the rest on a terminal"
+    )
+
+
+def _reading(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    show = _verb(
+        verbs,
+        "show",
+        "what is known, what is next, and the timeline",
+        "incident:show",
+        examples="drd incident show\ndrd incident show 3 --starred",
+        description="Show an incident: how it stands, what is to do, and everything that happened.",
+    )
+    show.add_argument("number", nargs="?", type=count, metavar="N", help=_NUMBER)
+    show.add_argument("--starred", action="store_true", help="show only starred entries")
+    listing = _verb(
+        verbs,
+        "list",
+        "open incidents and reports",
+        "incident:list_",
+        examples="drd incident list\ndrd incident list --all",
+        description="List the open incidents, and the reports that nobody has examined.",
+    )
+    listing.add_argument("--all", action="store_true", help="list closed ones, too")
+    listing.add_argument(
+        "--limit", type=count, default=50, metavar="N", help="list at most N (default: 50)"
+    )
+
+
+def _noting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    log = _entry(
+        verbs,
+        "log",
+        "note what happened, or what was found",
+        "TEXT",
+        examples='drd incident log "blocked the key at the gateway"\n'
+        'drd incident log 3 "first strange request in the log" --at 13:50\n'
+        "drd incident log --star 214\n"
+        'drd incident log --correct 214 "the second key" --reason "wrong name"',
+        description="Add an entry to the timeline. An entry is never changed: a correction is "
+        "a new "
+        "entry, and the timeline shows both.",
+    )
+    log.add_argument("--at", metavar="TIME", help=f"when it happened: {_TIMES} (default: now)")
+    kinds = log.add_mutually_exclusive_group()
+    kinds.add_argument("--correct", type=count, metavar="ENTRY", help="correct this entry")
+    kinds.add_argument("--star", type=count, metavar="ENTRY", help="mark an entry as important")
+    kinds.add_argument("--unstar", type=count, metavar="ENTRY", help="take the mark away")
+    _reason(log, "why the entry is corrected")
+    anchor = _entry(
+        verbs,
+        "anchor",
+        "state when something was: occurred, aware, contained, …",
+        "MOMENT TIME",
+        examples="drd incident anchor aware 14:30\n"
+        "drd incident anchor occurred -2h\n"
+        'drd incident anchor contained 15:10 --reason "the log says so"',
+        description="State a moment that deadlines and durations count from. A correction needs a "
+        "reason. Moments: occurred, first_alert, suspected, aware, discovered, "
+        "classified, determined, materiality_determined, high_risk_determined, requested, "
+        "notified_by_third_party, information_available, contained, recovered_regular, "
+        "handled. Times: 14:30, -2h, now, or a time in RFC 3339.",
+    )
+    _reason(anchor, "why it is corrected")
+    decide = _entry(
+        verbs,
+        "decide",
+        "record a decision",
+        "TEXT",
+        examples='drd incident decide "orders stay off until the key is changed" --reason '
+        '"data at risk"',
+        description="Record a decision, with the reason for it.",
+    )
+    _reason(decide, "the reason for the decision")
+    link = _entry(
+        verbs,
+        "link",
+        "point to a ticket, a run, a document",
+        "WHAT",
+        examples='drd incident link https://tickets.example/4711 --text "ticket of the gateway '
+        'team"',
+        description="Point to something that is elsewhere.",
+    )
+    link.add_argument("--text", default="", metavar="TEXT", help="what it is")
+
+
+def _standing(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    state = _entry(
+        verbs,
+        "state",
+        "detected, triaged, contained, eradicated, recovered, reviewed",
+        "STATE",
+        examples="drd incident state contained\n"
+        'drd incident state detected --reason "it goes on from another address"',
+        description="Change the state: detected, triaged, contained, eradicated, recovered, "
+        "reviewed, "
+        "closed. Back to an earlier one needs a reason.",
+    )
+    _reason(state, "why it changes")
+    severity = _entry(
+        verbs,
+        "severity",
+        "set the severity",
+        "WORD",
+        examples="drd incident severity critical",
+        description="Set the severity: one of `incident: {severities: […]}` in drd.yaml, by "
+        "default "
+        "low, medium, high, critical.",
+    )
+    _reason(severity, "why it changes")
+    scope = _entry(
+        verbs,
+        "scope",
+        "put plans into the scope, or take them out",
+        "",
+        examples="drd incident scope --add billing\ndrd incident scope 3 --remove billing",
+        description="Change which plans are in the scope. What drd does to them enters the "
+        "timeline.",
+    )
+    scope.add_argument("--add", action="append", default=[], metavar="PLAN", help="put it in")
+    scope.add_argument("--remove", action="append", default=[], metavar="PLAN", help="take it out")
+    _reason(scope, "why it changes")
+
+
+def _people(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    _entry(
+        verbs,
+        "assign",
+        "say who leads the response",
+        "NAME",
+        examples="drd incident assign anna",
+        description="Say who leads the response.",
+    )
+    _entry(
+        verbs,
+        "role",
+        "say who has a role",
+        "ROLE NAME",
+        examples="drd incident role communications bert",
+        description="Say who has a role in the response: communications, legal, forensics, …",
+    )
+    task = _entry(
+        verbs,
+        "task",
+        "add something to do, or report it as done",
+        "TEXT",
+        examples='drd incident task "change the key" --to bert --due 1h\n'
+        "drd incident task --done 2",
+        description="Add a task, or report one as done.",
+    )
+    task.add_argument("--to", default="", metavar="NAME", help="who does it")
+    task.add_argument("--due", metavar="TIME", help="until when: 1h from now, 16:00, or RFC 3339")
+    task.add_argument("--done", type=count, metavar="TASK", help="number of a task that is done")
+
+
+def _ending(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    merge = _verb(
+        verbs,
+        "merge",
+        "close one that continues in another",
+        "incident_entries:merge",
+        examples="drd incident merge 4 --into 3",
+        description="Close an incident that continues in another one, whose timeline then has "
+        "both.",
+    )
+    merge.add_argument("number", type=count, metavar="N", help="number of the incident that ends")
+    merge.add_argument("--into", type=count, required=True, metavar="M", help="the one that stays")
+    _author(merge)
+    _reason(merge, "why they are one")
+    close = _verb(
+        verbs,
+        "close",
+        "close an incident",
+        "incident_entries:close",
+        examples='drd incident close\ndrd incident close 4 --reason "false alarm: a test of ours"',
+        description="Close an incident, or a report that is none. It can be opened again: drd "
+        "incident state N detected --reason TEXT.",
+    )
+    close.add_argument("number", nargs="?", type=count, metavar="N", help=_NUMBER)
+    _author(close)
+    _reason(close, "why it is closed")
+
+
+_NUMBER = "number of the incident (default: the only open one)"
+
+
+def _verb(
+    verbs: argparse._SubParsersAction,  # type: ignore[type-arg]
+    name: str,
+    line: str,
+    handler: str,
+    *,
+    examples: str,
+    description: str,
+) -> argparse.ArgumentParser:
+    told = "examples:\n" + "\n".join(f"  {example}" for example in examples.split("\n"))
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        name, help=line, description=description, epilog=told
+    )
+    parser._negative_number_matcher = _BEFORE_NOW  # noqa: SLF001 (no public name)
+    global_options(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    if name == "open":
+        _author(parser)
+    parser.set_defaults(handler=f"drd.cli.{handler}")
+    return parser
+
+
+def _entry(
+    verbs: argparse._SubParsersAction,  # type: ignore[type-arg]
+    name: str,
+    line: str,
+    words: str,
+    *,
+    examples: str,
+    description: str,
+) -> argparse.ArgumentParser:
+    """A verb whose words may begin with the number of the incident."""
+    parser = _verb(
+        verbs, name, line, f"incident_entries:{name}", examples=examples, description=description
+    )
+    what = f"[N] {words}".strip()
+    parser.add_argument(
+        "words", nargs="*", metavar=what, help=f"{words.lower()}, after the number of the incident"
+    )
+    _author(parser)
+    return parser
+
+
+def _author(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--by", metavar="NAME", help="who says so (default: the person that `people` maps to your "
+        "user, else your user)",
+    )  # fmt: skip
+
+
+def _reason(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--reason", default="", metavar="TEXT", help=text)

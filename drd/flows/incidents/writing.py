@@ -1,0 +1,316 @@
+"""The entries that people make in an incident. Each function adds what was said, no more: what
+follows from it is computed when it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Any
+
+from drd.errors import UsageError
+from drd.model.incidents import entries as kinds
+from drd.model.incidents.entries import LONGEST_TEXT, LONGEST_TITLE, Author, draft, subject
+from drd.model.incidents.incident import Incident
+from drd.model.incidents.instants import Instant
+from drd.model.incidents.states import SETTABLE, State, goes_back
+from drd.model.records import Draft
+from drd.model.text import counted, some
+from drd.model.units import format_time
+from drd.ports import Catalogue
+
+LONGEST_NAME = 200
+
+
+def open_incident(
+    catalogue: Catalogue,
+    author: Author,
+    title: str,
+    *,
+    plans: Sequence[str] = (),
+    severity: str = "",
+    restricted: bool = False,
+    instants: Mapping[Instant, datetime] | None = None,
+) -> Incident:
+    """Open an incident: only the title has to be known."""
+    body = {
+        "title": _text(title, "the title", LONGEST_TITLE),
+        "plans": list(dict.fromkeys(plans)),
+        "severity": severity,
+        "restricted": restricted,
+        "instants": {str(i): at for i, at in (instants or {}).items()},
+    }
+    return catalogue.incidents.begin(lambda number: draft(kinds.OPEN, number, author, body))
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where a person adds entries to one incident. The methods raise UsageError."""
+
+    catalogue: Catalogue
+    number: int
+    author: Author
+
+    def log(self, text: str, happened_at: datetime | None) -> Incident:
+        """Note what happened, or what was found."""
+        body = {"text": _text(text), "happened_at": happened_at}
+        return self._add(kinds.LOG, body)
+
+    def correct(self, entry: int, text: str, reason: str) -> Incident:
+        """Correct what an entry says: the entry stays, and the timeline shows the correction."""
+        header = self.catalogue.records.get(entry).header
+        if header.subject != subject(self.number):
+            raise UsageError(
+                f"entry {entry} of the records is not one of incident {self.number}",
+                hint=f"to see the numbers of the entries: drd incident show {self.number}",
+            )
+        body = {"entry": entry, "text": _text(text), "reason": _reason(reason)}
+        return self._add(kinds.CORRECT, body)
+
+    def star(self, entry: int, *, on: bool) -> Incident:
+        """Mark an entry as important, or take the mark away."""
+        incident = self.catalogue.incidents.get(self.number)
+        if entry not in {e.seq for e in self.catalogue.incidents.entries(incident)}:
+            raise UsageError(
+                f"the timeline of incident {self.number} has no entry {entry}",
+                hint=f"to see the numbers of the entries: drd incident show {self.number}",
+            )
+        return self._add(kinds.STAR, {"entry": entry, "on": on})
+
+    def set_state(self, state: str, reason: str) -> Incident:
+        """Change the state. Back to an earlier one needs a reason."""
+        if state not in SETTABLE:
+            raise UsageError(
+                f"there is no state {state!r}", hint=f"use one of: {some(SETTABLE, 10)}."
+            )
+        wanted = State(state)
+        if wanted is State.CLOSED:
+            return self.close(reason)
+
+        def body(incident: Incident) -> Mapping[str, Any]:
+            _require_opened(incident)
+            if incident.state is wanted:
+                raise UsageError(
+                    f"incident {self.number} is {wanted} already",
+                    hint=f"to see it: drd incident show {self.number}",
+                )
+            if goes_back(incident.state, wanted) and not reason.strip():
+                raise UsageError(
+                    f"incident {self.number} is {incident.state}: back to {wanted} needs a reason",
+                    hint="add --reason TEXT",
+                )
+            return {"to": wanted, "reason": _reason(reason, needed=False)}
+
+        return self.catalogue.incidents.add(
+            self.number, lambda incident: [self._draft(kinds.STATE, body(incident))]
+        )
+
+    def set_severity(
+        self,
+        severity: str,
+        reason: str,
+        known: Sequence[str],
+    ) -> Incident:
+        """Set the severity, one of those that drd.yaml knows."""
+        require_severity(severity, known)
+        body = {"to": severity, "reason": _reason(reason, needed=False)}
+        return self._add(kinds.SEVERITY, body)
+
+    def anchor(self, name: str, at: datetime, reason: str) -> Incident:
+        """State when a moment was. A correction needs a reason."""
+        instant = instant_of(name)
+
+        def body(incident: Incident) -> Mapping[str, Any]:
+            known = incident.instants.get(instant)
+            if known is not None and not reason.strip():
+                raise UsageError(
+                    f"{instant} of incident {self.number} is {format_time(known)} already: "
+                    "a correction needs a reason",
+                    hint="add --reason TEXT",
+                )
+            return {"instant": instant, "at": at, "reason": _reason(reason, needed=False)}
+
+        return self.catalogue.incidents.add(
+            self.number, lambda incident: [self._draft(kinds.ANCHOR, body(incident))]
+        )
+
+    def assign(self, name: str) -> Incident:
+        """Say who leads the response."""
+        return self._add(kinds.ASSIGN, {"to": _name(name)})
+
+    def give_role(self, role: str, name: str) -> Incident:
+        """Say who has a role in the response."""
+        body = {"role": _text(role, "the role", LONGEST_NAME), "to": _name(name)}
+        return self._add(kinds.ROLE, body)
+
+    def add_task(self, text: str, to: str, due: datetime | None) -> Incident:
+        """Add something to do, with who does it and until when, as far as known."""
+        body = {"text": _text(text), "to": to.strip(), "due": due}
+        return self._add(kinds.TASK, body)
+
+    def finish_task(self, task: int) -> Incident:
+        """Say that a task is done."""
+
+        def body(incident: Incident) -> Mapping[str, Any]:
+            if task not in {t.number for t in incident.open_tasks}:
+                raise UsageError(
+                    f"incident {self.number} has no open task {task}",
+                    hint=f"to see its tasks: drd incident show {self.number}",
+                )
+            return {"done": task}
+
+        return self.catalogue.incidents.add(
+            self.number, lambda incident: [self._draft(kinds.TASK, body(incident))]
+        )
+
+    def change_scope(
+        self,
+        *,
+        add: Sequence[str],
+        remove: Sequence[str],
+        reason: str,
+    ) -> Incident:
+        """Put plans into the scope, and take plans out of it."""
+        if not add and not remove:
+            raise UsageError("no plan given", hint="use --add PLAN or --remove PLAN")
+
+        def body(incident: Incident) -> Mapping[str, Any]:
+            strangers = [plan for plan in remove if plan not in incident.plans]
+            if strangers:
+                raise UsageError(
+                    f"{some(strangers)} is not in the scope of incident {self.number}",
+                    hint=f"in its scope: {some(incident.plans, 10) or 'no plan'}",
+                )
+            return {
+                "add": list(add),
+                "remove": list(remove),
+                "reason": _reason(reason, needed=False),
+            }
+
+        return self.catalogue.incidents.add(
+            self.number, lambda incident: [self._draft(kinds.SCOPE, body(incident))]
+        )
+
+    def decide(self, text: str, reason: str) -> Incident:
+        """Record a decision, with its reason if one was given."""
+        body = {"text": _text(text), "reason": _reason(reason, needed=False)}
+        return self._add(kinds.DECIDE, body)
+
+    def link(self, to: str, text: str) -> Incident:
+        """Point to something elsewhere: a ticket, a run, a document."""
+        body = {"to": _text(to, "the link", LONGEST_NAME * 5), "text": text.strip()}
+        return self._add(kinds.LINK, body)
+
+    def merge(self, into: int, reason: str) -> Incident:
+        """Close an incident that continues in another one, whose timeline has both from now on."""
+        if into == self.number:
+            raise UsageError(
+                f"incident {self.number} cannot continue in itself",
+                hint="give --into another self.number",
+            )
+        target = self.catalogue.incidents.get(into)
+        if not target.is_open:
+            raise UsageError(
+                f"incident {into} is {target.state}",
+                hint="to list the open ones: drd incident list",
+            )
+
+        def drafts(incident: Incident) -> list[Draft]:
+            _require_open(incident)
+            said = {"reason": _reason(reason, needed=False)}
+            return [
+                self._draft(kinds.CLOSE, {"merged_into": into, **said}),
+                draft(kinds.MERGE, into, self.author, {"from": self.number, **said}),
+            ]
+
+        return self.catalogue.incidents.add(self.number, drafts)
+
+    def close(self, reason: str) -> Incident:
+        """Close an incident or a reported suspicion; a suspicion with a reason."""
+
+        def body(incident: Incident) -> Mapping[str, Any]:
+            if incident.state is State.CLOSED:
+                raise UsageError(
+                    f"incident {self.number} is closed already",
+                    hint=f"to see it: drd incident show {self.number}",
+                )
+            needed = incident.state is State.REPORTED
+            return {"reason": _reason(reason, needed=needed)}
+
+        return self.catalogue.incidents.add(
+            self.number, lambda incident: [self._draft(kinds.CLOSE, body(incident))]
+        )
+
+    def _add(self, kind: str, body: Mapping[str, Any]) -> Incident:
+        return self.catalogue.incidents.add(self.number, lambda _: [self._draft(kind, body)])
+
+    def _draft(self, kind: str, body: Mapping[str, Any]) -> Draft:
+        return draft(kind, self.number, self.author, body)
+
+
+def instant_of(name: str) -> Instant:
+    """Return the moment of this name; a hyphen may stand for an underscore."""
+    try:
+        return Instant(name.replace("-", "_"))
+    except ValueError:
+        names = [i.value for i in Instant]
+        close_ones = get_close_matches(name, names, n=1)
+        hint = f"did you mean {close_ones[0]}?" if close_ones else f"use one of: {some(names, 20)}."
+        raise UsageError(f"there is no moment {name!r}", hint=hint) from None
+
+
+def require_severity(severity: str, known: Sequence[str]) -> None:
+    """Raise UsageError for a severity that drd.yaml does not know."""
+    if severity not in known:
+        raise UsageError(
+            f"there is no severity {severity!r}", hint=f"use one of: {some(known, 20)}."
+        )
+
+
+def require_plans(plans: Sequence[str], known: Collection[str]) -> None:
+    """Raise UsageError for a plan that drd does not know."""
+    for plan in plans:
+        if plan not in known:
+            near = get_close_matches(plan, sorted(known), n=1)
+            hint = f"did you mean {near[0]}?" if near else "to see all plans: drd status"
+            raise UsageError(f"there is no plan {plan!r}", hint=hint)
+
+
+def _require_opened(incident: Incident) -> None:
+    if incident.state is State.REPORTED:
+        raise UsageError(
+            f"{incident.number} is a report that nobody has examined yet",
+            hint=f"open an incident from it: drd incident open --report {incident.number}",
+        )
+
+
+def _require_open(incident: Incident) -> None:
+    _require_opened(incident)
+    if incident.state is State.CLOSED:
+        raise UsageError(
+            f"incident {incident.number} is closed",
+            hint=f"to open it again: drd incident state {incident.number} detected --reason TEXT",
+        )
+
+
+def _text(text: str, what: str = "the text", most: int = LONGEST_TEXT) -> str:
+    text = text.strip()
+    if not text:
+        raise UsageError(f"{what} is empty", hint="write what happened, in quotes.")
+    if len(text) > most:
+        raise UsageError(
+            f"{what} has {counted(len(text), 'character')}",
+            hint=f"write at most {most:,}; put the rest into a second entry.",
+        )
+    return text
+
+
+def _name(name: str) -> str:
+    return _text(name, "the name", LONGEST_NAME)
+
+
+def _reason(reason: str, *, needed: bool = True) -> str:
+    if needed or reason.strip():
+        return _text(reason, "the reason", 1000)
+    return ""

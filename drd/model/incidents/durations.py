@@ -1,0 +1,40 @@
+"""How long the response took, from the moments that people stated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from drd.model.incidents.incident import Incident
+from drd.model.incidents.instants import Instant
+
+_NOTICED = (Instant.FIRST_ALERT, Instant.SUSPECTED, Instant.DISCOVERED, Instant.AWARE)
+
+
+def noticed(incident: Incident) -> datetime | None:
+    """Return when it was first noticed, by anybody or any system; without a stated moment, when it
+    was opened."""
+    stated = [incident.instants[i] for i in _NOTICED if i in incident.instants]
+    return min(stated, default=incident.opened_at)
+
+
+def durations(incident: Incident) -> Mapping[str, float | None]:
+    """Return the seconds to detect, acknowledge, contain and recover. None: a moment that it is
+    measured from or to was not stated, or they contradict each other.
+
+    Detection counts from `occurred`; the others count from when it was first noticed, to the first
+    act of a person, to `contained` and to `recovered_regular`.
+    """
+    stated, seen = incident.instants, noticed(incident)
+    return {
+        "detect": _between(stated.get(Instant.OCCURRED), seen),
+        "acknowledge": _between(seen, incident.acknowledged_at),
+        "contain": _between(seen, stated.get(Instant.CONTAINED)),
+        "recover": _between(seen, stated.get(Instant.RECOVERED_REGULAR)),
+    }
+
+
+def _between(start: datetime | None, end: datetime | None) -> float | None:
+    if start is None or end is None or end < start:
+        return None
+    return (end - start).total_seconds()

@@ -1,0 +1,200 @@
+"""What an incident is, from its entries in the chain of records.
+
+It never fails: an entry whose body was redacted, or that somebody changed, has no effect.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from drd.model.incidents import entries as kinds
+from drd.model.incidents.incident import Incident, Scoped, Task
+from drd.model.incidents.instants import Instant
+from drd.model.incidents.states import State
+from drd.model.records import Entry
+from drd.model.units import from_rfc3339
+
+
+def fold(number: int, entries: Iterable[Entry]) -> Incident:
+    """Return the incident that these entries, in their order, make."""
+    incident = Incident(number)
+    for entry in entries:
+        incident = after(incident, entry)
+    return incident
+
+
+def body_of(entry: Entry) -> dict[str, Any]:
+    """Return the body of an entry; empty if it was redacted or is none of drd's."""
+    if entry.body is None:
+        return {}
+    try:
+        body = json.loads(entry.body.text)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def time_in(body: Mapping[str, Any], key: str) -> datetime | None:
+    """Return the time under a key of a body; None without one."""
+    with suppress(ValueError, TypeError):
+        return from_rfc3339(body[key]) if body.get(key) else None
+    return None
+
+
+def after(incident: Incident, entry: Entry) -> Incident:
+    """Return the incident after one more entry."""
+    body, change = body_of(entry), _CHANGES.get(entry.header.kind)
+    if change is not None and body:
+        with suppress(KeyError, ValueError, TypeError, AttributeError):
+            incident = change(incident, entry, body)
+    if entry.header.actor_kind == "person" and entry.header.kind != kinds.REPORT:
+        at = incident.acknowledged_at or entry.header.at
+        incident = replace(incident, acknowledged_at=at)
+    return replace(incident, last=entry.seq)
+
+
+def _opened(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incident:
+    at = entry.header.at
+    scope = tuple(Scoped(str(plan), entry.seq) for plan in body.get("plans", ()))
+    tasks = tuple(replace(t, done_at=t.done_at or at) for t in incident.tasks)
+    return replace(
+        incident,
+        title=str(body["title"]),
+        state=State.DETECTED,
+        state_at=at,
+        severity=str(body.get("severity") or ""),
+        restricted=bool(body.get("restricted")) or incident.restricted,
+        opened_at=at,
+        opened_by=_by(entry, body),
+        rule=str(body.get("rule") or ""),
+        lead=str(body.get("lead") or ""),
+        instants={**incident.instants, **_instants(body.get("instants") or {})},
+        scope=scope,
+        tasks=tasks,
+        first=entry.seq,
+    )
+
+
+def _reported(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incident:
+    triage = Task(1, "examine the report: open an incident, or close it", due=time_in(body, "due"))
+    return replace(
+        incident,
+        title=str(body["text"]),
+        state=State.REPORTED,
+        state_at=entry.header.at,
+        opened_at=entry.header.at,
+        opened_by=_by(entry, body),
+        restricted=bool(body.get("restricted")),
+        instants={Instant.SUSPECTED: entry.header.at},
+        tasks=(triage,),
+        first=entry.seq,
+    )
+
+
+def _instants(named: Mapping[str, Any]) -> dict[Instant, datetime]:
+    known = {i.value: i for i in Instant}
+    return {
+        known[name]: at
+        for name in named
+        if name in known and (at := time_in(named, name)) is not None
+    }
+
+
+def _anchored(incident: Incident, _: Entry, body: Mapping[str, Any]) -> Incident:
+    name, at = Instant(body["instant"]), time_in(body, "at")
+    kept = {i: t for i, t in incident.instants.items() if i is not name}
+    return replace(incident, instants=kept if at is None else {**kept, name: at})
+
+
+def _state(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incident:
+    state = State(body["to"])
+    closed = entry.header.at if state is State.CLOSED else None
+    return replace(incident, state=state, state_at=entry.header.at, closed_at=closed)
+
+
+def _closed(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incident:
+    merged = body.get("merged_into")
+    return replace(
+        incident,
+        state=State.CLOSED,
+        state_at=entry.header.at,
+        closed_at=entry.header.at,
+        merged_into=int(merged) if merged is not None else incident.merged_into,
+    )
+
+
+def _scoped(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incident:
+    removed = {str(plan) for plan in body.get("remove", ())}
+    scope = [
+        replace(s, until=entry.seq) if s.until is None and s.plan in removed else s
+        for s in incident.scope
+    ]
+    there = {s.plan for s in scope if s.until is None}
+    scope += [Scoped(str(p), entry.seq) for p in body.get("add", ()) if str(p) not in there]
+    return replace(incident, scope=tuple(scope))
+
+
+def _tasked(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incident:
+    if (done := body.get("done")) is not None:
+        at, by = entry.header.at, _by(entry, body)
+        tasks = [
+            replace(t, done_at=t.done_at or at, done_by=t.done_by or by) if t.number == done else t
+            for t in incident.tasks
+        ]
+        return replace(incident, tasks=tuple(tasks))
+    made = Task(
+        len(incident.tasks) + 1,
+        str(body["text"]),
+        str(body.get("to") or ""),
+        time_in(body, "due"),
+    )
+    return replace(incident, tasks=(*incident.tasks, made))
+
+
+def _roled(incident: Incident, _: Entry, body: Mapping[str, Any]) -> Incident:
+    role, name = str(body["role"]), str(body.get("to") or "")
+    kept = {r: n for r, n in incident.roles.items() if r != role}
+    return replace(incident, roles={**kept, role: name} if name else kept)
+
+
+def _starred(incident: Incident, _: Entry, body: Mapping[str, Any]) -> Incident:
+    entry = int(body["entry"])
+    starred = incident.starred | {entry} if body.get("on", True) else incident.starred - {entry}
+    return replace(incident, starred=starred)
+
+
+def _corrected(incident: Incident, _: Entry, body: Mapping[str, Any]) -> Incident:
+    corrected, text = int(body["entry"]), str(body["text"])
+    title = text if corrected == incident.first else incident.title
+    return replace(incident, title=title, corrected={**incident.corrected, corrected: text})
+
+
+def _merged(incident: Incident, _: Entry, body: Mapping[str, Any]) -> Incident:
+    return replace(incident, merged=(*incident.merged, int(body["from"])))
+
+
+def _by(entry: Entry, body: Mapping[str, Any]) -> str:
+    return str(body.get("by") or entry.header.actor_name)
+
+
+_CHANGES: Mapping[str, Callable[[Incident, Entry, Mapping[str, Any]], Incident]] = {
+    kinds.OPEN: _opened,
+    kinds.REPORT: _reported,
+    kinds.ANCHOR: _anchored,
+    kinds.STATE: _state,
+    kinds.CLOSE: _closed,
+    kinds.SCOPE: _scoped,
+    kinds.TASK: _tasked,
+    kinds.ROLE: _roled,
+    kinds.STAR: _starred,
+    kinds.CORRECT: _corrected,
+    kinds.MERGE: _merged,
+    kinds.ASSIGN: lambda i, _, body: replace(i, lead=str(body.get("to") or "")),
+    kinds.SEVERITY: lambda i, _, body: replace(i, severity=str(body["to"])),
+    kinds.LINK: lambda i, _, body: replace(i, links=(*i.links, str(body["to"]))),
+}

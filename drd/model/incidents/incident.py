@@ -1,0 +1,94 @@
+"""An incident, as its entries say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from drd.model.incidents.instants import Instant
+from drd.model.incidents.states import State
+
+
+@dataclass(frozen=True, slots=True)
+class Scoped:
+    """A plan in the scope, from the entry `since` up to the entry `until`; None: still."""
+
+    plan: str
+    since: int
+    until: int | None = None
+
+    def has(self, seq: int) -> bool:
+        return self.since <= seq and (self.until is None or seq <= self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something to do. `number` counts the tasks of the incident."""
+
+    number: int
+    text: str
+    to: str = ""
+    due: datetime | None = None
+    done_at: datetime | None = None
+    done_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """An incident, or a suspicion that was reported. `severity` is empty while nobody has set one.
+    `rule` and the plan it is about say which rule of drd.yaml opened it; empty: a person did.
+    `acknowledged_at` is when a person first did something about it. `first` and `last`
+    are the entries that opened it and its newest one."""
+
+    number: int
+    title: str = ""
+    state: State = State.DETECTED
+    severity: str = ""
+    restricted: bool = False
+    opened_at: datetime | None = None
+    opened_by: str = ""
+    acknowledged_at: datetime | None = None
+    state_at: datetime | None = None
+    closed_at: datetime | None = None
+    rule: str = ""
+    lead: str = ""
+    roles: Mapping[str, str] = field(default_factory=dict)
+    instants: Mapping[Instant, datetime] = field(default_factory=dict)
+    tasks: tuple[Task, ...] = ()
+    scope: tuple[Scoped, ...] = ()
+    links: tuple[str, ...] = ()
+    merged_into: int | None = None
+    merged: tuple[int, ...] = ()
+    starred: frozenset[int] = frozenset()
+    corrected: Mapping[int, str] = field(default_factory=dict)
+    first: int = 0
+    last: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether people work on it; a suspicion that nobody has examined is not open."""
+        return self.state not in (State.CLOSED, State.REPORTED)
+
+    @property
+    def plans(self) -> tuple[str, ...]:
+        """The plans in the scope now."""
+        return tuple(dict.fromkeys(s.plan for s in self.scope if s.until is None))
+
+    @property
+    def open_tasks(self) -> tuple[Task, ...]:
+        """The tasks that are not done, the next one that is due first."""
+        left = [t for t in self.tasks if t.done_at is None]
+        return tuple(sorted(left, key=lambda t: (t.due is None, t.due or t.number, t.number)))
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When the next task is due."""
+        if self.state is State.CLOSED:
+            return None
+        return min((t.due for t in self.open_tasks if t.due is not None), default=None)
+
+    @property
+    def people(self) -> frozenset[str]:
+        """Those who lead it or hold a role in it: they may read a restricted one."""
+        return frozenset(name for name in (self.lead, *self.roles.values()) if name)

@@ -1,0 +1,225 @@
+"""What happened in an incident, in one order: its own entries, and what drd did to the plans in its
+scope."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from drd.model.incidents import entries as kinds
+from drd.model.incidents.entries import number_of
+from drd.model.incidents.fold import after, body_of, time_in
+from drd.model.incidents.incident import Incident
+from drd.model.records import Entry
+from drd.model.text import some
+from drd.model.units import format_time, from_rfc3339
+
+_REDACTED = "(redacted)"
+_BEFORE = " before"
+"""The key, in no body, of the incident as it was before the entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that happened. `at` is when, `noted_at` when it was recorded. `plan` is empty for
+    what is about no single plan. `count` similar ones in a row are one line, the last of them at
+    `until`."""
+
+    entry: int
+    at: datetime
+    noted_at: datetime
+    kind: str
+    by: str
+    text: str
+    plan: str = ""
+    starred: bool = False
+    corrected: bool = False
+    routine: bool = False
+    count: int = 1
+    until: datetime | None = None
+
+
+def timeline(incident: Incident, entries: Iterable[Entry]) -> list[Line]:
+    """Return a line for each entry, by the time when it happened."""
+    lines, before = [], Incident(incident.number)
+    for entry in entries:
+        lines.append(_line(incident, before, entry))
+        if number_of(entry.header.subject) == incident.number:
+            before = after(before, entry)
+    return sorted(lines, key=lambda line: (line.at, line.entry))
+
+
+def condensed(lines: Iterable[Line]) -> list[Line]:
+    """Return the lines, with routine ones that follow each other and say the same as one."""
+    told: list[Line] = []
+    for line in lines:
+        last = told[-1] if told else None
+        if last is not None and line.routine and last.routine and _same(last, line):
+            told[-1] = replace(last, count=last.count + 1, until=line.at)
+        else:
+            told.append(line)
+    return told
+
+
+def _same(one: Line, other: Line) -> bool:
+    return (one.kind, one.plan, _head(one.text)) == (other.kind, other.plan, _head(other.text))
+
+
+def _head(text: str) -> str:
+    """Return a text without the run at its end."""
+    return text.rpartition(" (run ")[0] or text
+
+
+def _line(incident: Incident, before: Incident, entry: Entry) -> Line:
+    header, body = entry.header, body_of(entry)
+    text = _text_of(header.kind, {**body, _BEFORE: before}) if body else _REDACTED
+    at = time_in(body, "happened_at") or header.at
+    seq = entry.seq
+    return Line(
+        entry=seq,
+        at=at,
+        noted_at=header.at,
+        kind=header.kind,
+        by=_who(entry, body),
+        text=incident.corrected.get(seq, text) if body else text,
+        plan=str(body.get("plan") or ""),
+        starred=seq in incident.starred,
+        corrected=seq in incident.corrected,
+        routine=_is_routine(entry, body),
+    )
+
+
+def _who(entry: Entry, body: Mapping[str, Any]) -> str:
+    if entry.header.actor_kind != "person":
+        return "drd"
+    return str(body.get("by") or entry.header.actor_name)
+
+
+def _is_routine(entry: Entry, body: Mapping[str, Any]) -> bool:
+    by_person = entry.header.actor_kind == "person"
+    return entry.header.kind == "run.end" and body.get("state") == "succeeded" and not by_person
+
+
+def _text_of(kind: str, body: Mapping[str, Any]) -> str:
+    words = _WORDS.get(kind)
+    with suppress(KeyError, ValueError, TypeError, AttributeError):
+        if words is not None:
+            return words(body)
+    return kind
+
+
+def _because(body: Mapping[str, Any]) -> str:
+    return f": {body['reason']}" if body.get("reason") else ""
+
+
+def _time(text: Any) -> str:
+    return format_time(from_rfc3339(text))
+
+
+def _opened(body: Mapping[str, Any]) -> str:
+    parts = [f"opened: {body['title']}"]
+    if body.get("severity"):
+        parts.append(f"severity {body['severity']}")
+    if body.get("plans"):
+        parts.append(f"plans {some(body['plans'], 10)}")
+    if body.get("rule"):
+        parts.append(f"by the rule for {body['rule']}")
+    return "; ".join(parts)
+
+
+def _anchored(body: Mapping[str, Any]) -> str:
+    name = str(body["instant"])
+    if not body.get("at"):
+        return f"{name}: not known any more{_because(body)}"
+    known = {i.value: at for i, at in body[_BEFORE].instants.items()}
+    corrects = f", not {format_time(known[name])}" if name in known else ""
+    return f"{name}: {_time(body['at'])}{corrects}{_because(body)}"
+
+
+def _state(body: Mapping[str, Any]) -> str:
+    return f"state {body['to']}, was {body[_BEFORE].state}{_because(body)}"
+
+
+def _scoped(body: Mapping[str, Any]) -> str:
+    parts = []
+    if body.get("add"):
+        parts.append(f"into the scope: {some(body['add'], 10)}")
+    if body.get("remove"):
+        parts.append(f"out of the scope: {some(body['remove'], 10)}")
+    return "; ".join(parts) + _because(body)
+
+
+def _tasked(body: Mapping[str, Any]) -> str:
+    if body.get("done") is not None:
+        tasks = {task.number: f": {task.text}" for task in body[_BEFORE].tasks}
+        return f"task {body['done']} done{tasks.get(body['done'], '')}"
+    to = f" ({body['to']})" if body.get("to") else ""
+    due = f", due {_time(body['due'])}" if body.get("due") else ""
+    return f"task: {body['text']}{to}{due}"
+
+
+def _roled(body: Mapping[str, Any]) -> str:
+    return f"{body['role']}: {body['to'] or 'nobody'}"
+
+
+def _starred(body: Mapping[str, Any]) -> str:
+    word = "starred" if body.get("on", True) else "no star any more"
+    return f"entry {body['entry']}: {word}"
+
+
+def _closed(body: Mapping[str, Any]) -> str:
+    if body.get("merged_into") is not None:
+        return f"closed: continues in incident {body['merged_into']}{_because(body)}"
+    return f"closed{_because(body)}"
+
+
+def _run_ended(body: Mapping[str, Any]) -> str:
+    error = f": {body['error']}" if body.get("error") else ""
+    return f"{body['run_kind']} of {body['plan']} {body['state']}{error} (run {body['run']})"
+
+
+def _measured(body: Mapping[str, Any]) -> str:
+    found = body["evidence"]
+    point = f" from point {found['point']}" if found.get("point") else ""
+    why = f": {found['reason']}" if found.get("reason") else ""
+    run = found["run"]
+    return f"{body['run_kind']} of {found['plan']}{point}: {found['result']}{why} (run {run})"
+
+
+def _decided(body: Mapping[str, Any]) -> str:
+    step = f"step {body['step']} of " if body.get("step") else ""
+    comment = f": {body['comment']}" if body.get("comment") else ""
+    return f"{body['action']}: {step}run {body['run']}{comment}"
+
+
+_WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    kinds.OPEN: _opened,
+    kinds.REPORT: lambda b: f"reported: {b['text']}",
+    kinds.LOG: lambda b: str(b["text"]),
+    kinds.CORRECT: lambda b: f"entry {b['entry']} corrected{_because(b)}",
+    kinds.STAR: _starred,
+    kinds.ASSIGN: lambda b: f"led by {b['to'] or 'nobody'}",
+    kinds.ROLE: _roled,
+    kinds.TASK: _tasked,
+    kinds.SCOPE: _scoped,
+    kinds.ANCHOR: _anchored,
+    kinds.STATE: _state,
+    kinds.SEVERITY: lambda b: f"severity {b['to']}{_because(b)}",
+    kinds.DECIDE: lambda b: f"decided: {b['text']}{_because(b)}",
+    kinds.LINK: lambda b: f"see {b['to']}{': ' + str(b['text']) if b.get('text') else ''}",
+    kinds.MERGE: lambda b: f"incident {b['from']} continues here{_because(b)}",
+    kinds.CLOSE: _closed,
+    "run.end": _run_ended,
+    "evidence": _measured,
+    "decision": _decided,
+    "run.cancel": lambda b: f"cancelled: {b['run_kind']} of {b['plan']} (run {b['run']})",
+    "hold": lambda b: f"holds point {b['point']} of {b['plan']}{_because(b)}",
+    "release": lambda b: f"releases point {b['point']} of {b['plan']}{_because(b)}",
+    "point.forget": lambda b: f"gave up point {b['point']} of {b['plan']}{_because(b)}",
+    "alert.open": lambda b: f"alert {b['severity']}: {b['plan']}: {b['text']}",
+    "alert.resolved": lambda b: f"alert resolved: {b['plan']}: {b['text']}",
+    "alert.ack": lambda b: f"took care of alert {b['alert']}",
+}

@@ -1,0 +1,36 @@
+"""Incidents, which are their entries in the chain of records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from drd.model.incidents.incident import Incident
+from drd.model.records import Draft, Entry
+
+
+class IncidentStore(Protocol):
+    """Incidents and reported suspicions, by their numbers."""
+
+    def begin(self, make: Callable[[int], Draft]) -> Incident:
+        """Add the first entry of a new incident, or of a suspicion: `make` gets its number."""
+
+    def add(self, number: int, make: Callable[[Incident], Sequence[Draft]]) -> Incident:
+        """Add the entries that `make` returns for the incident as it is; nothing if it raises.
+        Raises UsageError if there is no such incident."""
+
+    def get(self, number: int) -> Incident:
+        """The incident with this number. Raises UsageError if there is none."""
+
+    def open_numbers(self) -> list[int]:
+        """The numbers of the open incidents, without reported suspicions."""
+
+    def newest(self, *, closed: bool = False, limit: int = 50) -> list[Incident]:
+        """The newest incidents and suspicions, newest first; without closed ones unless asked."""
+
+    def entries(self, incident: Incident) -> list[Entry]:
+        """Its entries, those of incidents that were merged into it, and those about the plans in
+        its scope since they came into it, in the order of the chain."""
+
+    def rebuild(self) -> int:
+        """Make the rows of all incidents anew from their entries. Returns how many were wrong."""

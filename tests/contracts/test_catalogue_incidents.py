@@ -1,0 +1,181 @@
+"""Incidents: entries of the chain, and rows that follow from them, in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from drd.catalogue.records import SqlRecords
+from drd.catalogue.sql_catalogue import SqlCatalogue
+from drd.errors import UsageError
+from drd.flows.incidents.choosing import chosen
+from drd.flows.incidents.writing import Desk, open_incident
+from drd.model.actor import Actor
+from drd.model.holds import Hold
+from drd.model.incidents.entries import Author
+from drd.model.run import RunKind, RunState
+from drd.signing import Signer, new_key
+from tests.catalogue_support import at, evidence, plan, point
+
+ANNA = Actor(1000, "anna", 1000, "db1", "terminal", "anna")
+
+
+def by_anna(minute: float = 1) -> Author:
+    return Author("Anna B.", at(minute), ANNA)
+
+
+def desk(catalogue: SqlCatalogue, number: int = 1, minute: float = 2) -> Desk:
+    return Desk(catalogue, number, by_anna(minute))
+
+
+def kinds(catalogue: SqlCatalogue, number: int = 1) -> list[str]:
+    incident = catalogue.incidents.get(number)
+    return [e.header.kind for e in catalogue.incidents.entries(incident)]
+
+
+def rows(catalogue: SqlCatalogue) -> list[tuple[Any, ...]]:
+    with catalogue.database.read() as connection:
+        found = connection.execute(text("SELECT number, title, state, plans FROM incidents"))
+        return sorted(tuple(row) for row in found)
+
+
+@pytest.fixture
+def loaded(catalogue: SqlCatalogue) -> SqlCatalogue:
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    return catalogue
+
+
+def test_an_incident_is_its_entries(catalogue: SqlCatalogue) -> None:
+    first = open_incident(catalogue, by_anna(), "orders leak", plans=["orders-api"])
+    second = open_incident(catalogue, by_anna(), "another")
+    assert (first.number, second.number) == (1, 2)
+    [entry, _] = catalogue.records.read()
+    assert (entry.header.subject, entry.header.kind) == ("incident:1", "incident.open")
+    assert entry.header.actor_name == "anna"
+    assert catalogue.incidents.get(1) == first
+    assert [i.number for i in catalogue.incidents.newest()] == [2, 1]
+    with pytest.raises(UsageError, match="there is no incident 3"):
+        catalogue.incidents.get(3)
+    with pytest.raises(UsageError, match="there is no incident 3"):
+        desk(catalogue, 3).log("x", None)
+
+
+def test_the_number_may_be_left_out_while_one_is_open(catalogue: SqlCatalogue) -> None:
+    with pytest.raises(UsageError, match="no incident is open"):
+        chosen(catalogue, None)
+    open_incident(catalogue, by_anna(), "one")
+    assert chosen(catalogue, None) == 1
+    open_incident(catalogue, by_anna(), "two")
+    with pytest.raises(UsageError, match="2 incidents are open: 1, 2"):
+        chosen(catalogue, None)
+    desk(catalogue, 1).close("")
+    assert chosen(catalogue, None) == 2
+    assert [i.number for i in catalogue.incidents.newest()] == [2]
+    assert [i.number for i in catalogue.incidents.newest(closed=True)] == [2, 1]
+
+
+def test_what_is_refused_leaves_no_entry(catalogue: SqlCatalogue) -> None:
+    open_incident(catalogue, by_anna(), "one")
+    at_work = desk(catalogue)
+    at_work.set_state("contained", "")
+    at_work.anchor("aware", at(0), "")
+    refused: list[Callable[[], object]] = [
+        lambda: at_work.log(" ", None),
+        lambda: at_work.set_state("contained", ""),
+        lambda: at_work.set_state("detected", ""),
+        lambda: at_work.set_state("reported", ""),
+        lambda: at_work.set_state("asleep", ""),
+        lambda: at_work.set_severity("huge", "", ["low"]),
+        lambda: at_work.anchor("aware", at(1), ""),
+        lambda: at_work.anchor("awake", at(1), ""),
+        lambda: at_work.finish_task(1),
+        lambda: at_work.change_scope(add=(), remove=(), reason=""),
+        lambda: at_work.change_scope(add=(), remove=["shop"], reason=""),
+        lambda: at_work.merge(1, ""),
+        lambda: at_work.merge(7, ""),
+        lambda: at_work.correct(99, "x", "y"),
+        lambda: at_work.star(99, on=True),
+        lambda: open_incident(catalogue, by_anna(), "x" * 201),
+    ]
+    before = list(catalogue.records.read())
+    for refuse in refused:
+        with pytest.raises(UsageError):
+            refuse()
+    assert list(catalogue.records.read()) == before
+    at_work.set_state("detected", "it goes on")
+    at_work.anchor("aware", at(1), "typing")
+
+
+def test_what_drd_does_to_plans_in_scope_enters_the_timeline(loaded: SqlCatalogue) -> None:
+    def ended(minute: float) -> None:
+        owned = loaded.runs.begin(plan(), RunKind.BACKUP, trigger="schedule", at=at(minute))
+        loaded.runs.finish(owned, RunState.SUCCEEDED, at=at(minute + 0.5))
+
+    ended(0)
+    open_incident(loaded, by_anna(1), "one", plans=["orders-api"])
+    open_incident(loaded, by_anna(1), "another", plans=["orders"])
+    ended(2)
+    loaded.points.record(point("p1", at(0)))
+    loaded.keeping.hold(Hold("p1", "orders-api", "keep", at(3), by=ANNA))
+    owned = loaded.runs.begin(plan(), RunKind.DRILL, trigger="schedule", at=at(4))
+    loaded.evidence.record(owned, evidence("e1", run=owned.run.id))
+    loaded.runs.finish(owned, RunState.SUCCEEDED, at=at(5))
+    assert kinds(loaded) == ["incident.open", "run.end", "hold", "evidence"]
+    assert kinds(loaded, 2) == ["incident.open"]
+
+    desk(loaded, minute=6).change_scope(add=(), remove=["orders-api"], reason="")
+    ended(7)
+    assert kinds(loaded)[-1] == "incident.scope"
+    desk(loaded, minute=8).change_scope(add=["orders-api"], remove=(), reason="")
+    ended(9)
+    desk(loaded, minute=10).close("")
+    ended(11)
+    loaded.keeping.hold(Hold("p1", "orders-api", "later", at(12), by=ANNA))
+    assert kinds(loaded)[-3:] == ["incident.scope", "run.end", "incident.close"]
+
+
+def test_one_that_continues_in_another_is_in_its_timeline(loaded: SqlCatalogue) -> None:
+    open_incident(loaded, by_anna(), "one", plans=["orders-api"])
+    open_incident(loaded, by_anna(), "two")
+    owned = loaded.runs.begin(plan(), RunKind.BACKUP, trigger="schedule", at=at(2))
+    loaded.runs.finish(owned, RunState.SUCCEEDED, at=at(3))
+    merged = desk(loaded, 1).merge(2, "the same key")
+    assert (merged.state, merged.merged_into) == ("closed", 2)
+    both = loaded.incidents.get(2)
+    assert (both.merged, both.plans) == ((1,), ("orders-api",))
+    assert kinds(loaded, 2) == [
+        "incident.open", "incident.open", "run.end", "incident.close", "incident.merge",
+    ]  # fmt: skip
+    owned = loaded.runs.begin(plan(), RunKind.BACKUP, trigger="schedule", at=at(4))
+    loaded.runs.finish(owned, RunState.SUCCEEDED, at=at(5))
+    assert kinds(loaded, 2)[-1] == "run.end"
+    desk(loaded, 1).set_state("detected", "they were two")
+    desk(loaded, 2).merge(1, "or one")
+    assert kinds(loaded, 1)[-1] == "incident.merge"
+
+
+def test_rows_are_made_anew_from_the_entries(catalogue: SqlCatalogue) -> None:
+    open_incident(catalogue, by_anna(), "one", plans=["orders-api"])
+    open_incident(catalogue, by_anna(), "two")
+    desk(catalogue, 2).close("")
+    sound = rows(catalogue)
+    assert catalogue.incidents.rebuild() == 0
+    with catalogue.database.write() as connection:
+        connection.execute(text("UPDATE incidents SET state = 'closed', plans = '[]'"))
+        connection.execute(text("DELETE FROM incidents WHERE number = 2"))
+    assert catalogue.incidents.rebuild() == 2
+    assert rows(catalogue) == sound
+
+
+def test_a_redacted_title_is_in_no_row(catalogue: SqlCatalogue) -> None:
+    records = catalogue.records
+    assert isinstance(records, SqlRecords)
+    signer = Signer(new_key(), "the key of the test")
+    records._find_signer = lambda _: signer
+    opened = open_incident(catalogue, by_anna(), "7 Elm Street")
+    catalogue.records.redact(opened.first, reason="asked for", at=at(3), actor=ANNA)
+    assert rows(catalogue) == [(1, "", "detected", "[]")]
+    assert catalogue.incidents.get(1).title == ""

@@ -1,0 +1,293 @@
+"""Incidents: what follows from their entries, and what a person under stress reads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from drd.cli.incident_screen import screen
+from drd.errors import UsageError
+from drd.flows.incidents.times import coming, past
+from drd.model.incidents import entries as kinds
+from drd.model.incidents.durations import durations
+from drd.model.incidents.entries import Author, draft, number_of, subject
+from drd.model.incidents.fold import fold
+from drd.model.incidents.incident import Incident
+from drd.model.incidents.instants import Instant
+from drd.model.incidents.states import State, goes_back
+from drd.model.incidents.timeline import condensed, timeline
+from drd.model.record_drafts import of_end
+from drd.model.records import Draft, Entry
+from drd.model.run import Run, RunKind, RunState
+from tests.records_support import ANNA, Chain
+
+NOON = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
+
+
+def at(minutes: float) -> datetime:
+    return NOON + timedelta(minutes=minutes)
+
+
+class Response(Chain):
+    """The entries of incident 1, one a minute."""
+
+    def say(self, kind: str, **body: Any) -> Entry:
+        author = Author("anna", at(len(self.entries)), ANNA)
+        return self.add(draft(kind, 1, author, body))
+
+    @property
+    def incident(self) -> Incident:
+        own = [e for e in self.entries if e.header.subject == subject(1)]
+        return fold(1, own)
+
+    def lines(self) -> list[str]:
+        return [line.text for line in timeline(self.incident, self.entries)]
+
+
+@pytest.fixture
+def response() -> Response:
+    made = Response()
+    made.say(kinds.OPEN, title="orders leak", plans=["shop"], severity="high")
+    return made
+
+
+def test_only_the_title_is_needed() -> None:
+    made = Response()
+    made.say(kinds.OPEN, title="orders leak")
+    incident = made.incident
+    assert (incident.title, incident.state, incident.severity) == ("orders leak", "detected", "")
+    assert incident.plans == ()
+    assert incident.is_open
+    assert incident.next_at is None
+
+
+def test_what_was_said_last_holds(response: Response) -> None:
+    response.say(kinds.STATE, to="contained", reason="")
+    response.say(kinds.SEVERITY, to="critical", reason="")
+    response.say(kinds.ASSIGN, to="anna")
+    response.say(kinds.ROLE, role="legal", to="bert")
+    response.say(kinds.ROLE, role="legal", to="carl")
+    response.say(kinds.SCOPE, add=["billing"], remove=["shop"], reason="")
+    response.say(kinds.SCOPE, add=["billing"], remove=[], reason="")
+    incident = response.incident
+    assert (incident.state, incident.severity) == ("contained", "critical")
+    assert incident.state_at == at(1)
+    assert incident.people == {"anna", "carl"}
+    assert [(s.plan, s.since, s.until) for s in incident.scope] == [
+        ("shop", 1, 7),
+        ("billing", 7, None),
+    ]
+    assert incident.plans == ("billing",)
+
+
+def test_a_closed_one_can_be_opened_again(response: Response) -> None:
+    response.say(kinds.CLOSE, reason="done")
+    assert (response.incident.state, response.incident.closed_at) == (State.CLOSED, at(1))
+    response.say(kinds.STATE, to="detected", reason="it goes on")
+    assert response.incident.is_open
+    assert response.incident.closed_at is None
+
+
+def test_tasks_and_the_next_one(response: Response) -> None:
+    response.say(kinds.TASK, text="change the key", to="bert", due=at(90))
+    response.say(kinds.TASK, text="call counsel", to="", due=at(60))
+    response.say(kinds.TASK, text="some day", to="", due=None)
+    assert [t.number for t in response.incident.open_tasks] == [2, 1, 3]
+    assert response.incident.next_at == at(60)
+    response.say(kinds.TASK, done=2)
+    assert response.incident.next_at == at(90)
+    assert "task 2 done: call counsel" in response.lines()
+    response.say(kinds.CLOSE, reason="")
+    assert response.incident.next_at is None
+
+
+def test_a_moment_can_be_corrected_and_the_timeline_shows_both(response: Response) -> None:
+    response.say(kinds.ANCHOR, instant="contained", at=at(30), reason="")
+    response.say(kinds.ANCHOR, instant="contained", at=at(20), reason="the log says so")
+    assert response.incident.instants[Instant.CONTAINED] == at(20)
+    assert response.lines()[1:] == [
+        "contained: 2026-11-28 12:30 UTC",
+        "contained: 2026-11-28 12:20 UTC, not 2026-11-28 12:30 UTC: the log says so",
+    ]
+
+
+def test_how_long_it_took(response: Response) -> None:
+    assert durations(response.incident) == {
+        "detect": None, "acknowledge": 0, "contain": None, "recover": None,
+    }  # fmt: skip
+    stated = {"occurred": -30, "aware": -5, "first_alert": -10, "contained": 20}
+    for name, minutes in stated.items():
+        response.say(kinds.ANCHOR, instant=name, at=at(minutes), reason="")
+    assert durations(response.incident) == {
+        "detect": 20 * 60, "acknowledge": 10 * 60, "contain": 30 * 60, "recover": None,
+    }  # fmt: skip
+    response.say(kinds.ANCHOR, instant="contained", at=at(-20), reason="contradicts")
+    assert durations(response.incident)["contain"] is None
+
+
+def test_an_entry_is_corrected_and_starred_but_stays(response: Response) -> None:
+    noted = response.say(kinds.LOG, text="blocked the first key")
+    before = list(response.entries)
+    response.say(kinds.CORRECT, entry=noted.seq, text="blocked the second key", reason="typing")
+    response.say(kinds.STAR, entry=noted.seq, on=True)
+    line = timeline(response.incident, response.entries)[1]
+    assert (line.text, line.corrected, line.starred) == ("blocked the second key", True, True)
+    response.say(kinds.STAR, entry=noted.seq, on=False)
+    assert not timeline(response.incident, response.entries)[1].starred
+    assert response.entries[:2] == before
+
+
+def test_a_corrected_title_is_the_title(response: Response) -> None:
+    response.say(kinds.CORRECT, entry=1, text="billing leaks", reason="")
+    assert response.incident.title == "billing leaks"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no JSON",
+        "[]",
+        "{}",
+        '{"to": "sleeping"}',
+        '{"instant": 1}',
+        '{"done": "x"}',
+        '{"entry": null}',
+    ],
+)
+@pytest.mark.parametrize("kind", [kinds.STATE, kinds.ANCHOR, kinds.TASK, kinds.STAR, kinds.SCOPE])
+def test_a_body_that_somebody_changed_breaks_nothing(
+    response: Response, kind: str, text: str
+) -> None:
+    entry = response.say(kind, to="x")
+    assert entry.body is not None
+    response.entries[-1] = replace(entry, body=replace(entry.body, text=text))
+    incident = response.incident
+    assert incident.state is State.DETECTED
+    assert len(timeline(incident, response.entries)) == 2
+
+
+def test_a_redacted_entry_has_a_line_without_what_it_said(response: Response) -> None:
+    response.say(kinds.LOG, text="7 Elm Street")
+    response.entries[-1] = replace(response.entries[-1], body=None)
+    assert response.lines()[-1] == "(redacted)"
+
+
+def test_what_happened_stands_where_it_happened(response: Response) -> None:
+    response.say(kinds.LOG, text="noted now")
+    response.say(kinds.LOG, text="first strange request", happened_at=at(-60))
+    assert response.lines() == [
+        "first strange request",
+        "opened: orders leak; severity high; plans shop",
+        "noted now",
+    ]
+
+
+def backup(number: int, state: RunState = RunState.SUCCEEDED) -> Draft:
+    run = Run(f"{number:08x}", "shop", RunKind.BACKUP, "schedule", state, at(number))
+    return of_end(run, state, at=at(number), error=None, actor=None)
+
+
+def test_routine_in_a_row_is_one_line(response: Response) -> None:
+    for number in range(1, 5):
+        response.add(backup(number))
+    response.add(backup(5, RunState.FAILED))
+    response.add(backup(6))
+    lines = condensed(timeline(response.incident, response.entries))
+    assert [(line.count, line.until) for line in lines] == [
+        (1, None), (4, at(4)), (1, None), (1, None),
+    ]  # fmt: skip
+
+
+def test_the_screen_fits_80_columns_and_says_what_is_next(response: Response) -> None:
+    response.say(kinds.LOG, text=f"\x1b[31m{'a long report of what was seen ' * 9}")
+    response.say(kinds.TASK, text="change the key of the billing job", to="bert", due=at(90))
+    response.say(kinds.ROLE, role="communications", to="somebody with a long name")
+    for number in range(20):
+        response.say(kinds.SCOPE, add=[f"a-plan-with-a-long-name-{number}"], remove=[], reason="")
+    incident = response.incident
+    shown = screen(incident, timeline(incident, response.entries), at(60), 80)
+    assert max(map(len, shown)) <= 80
+    assert not any("\x1b" in line for line in shown)
+    assert shown[0] == "incident 1  orders leak"
+    assert shown[1].startswith("detected since 12:00 UTC, severity high, open for 1h")
+    assert "to do     task 1: change the key of the billing job (bert), due 13:30 UTC, in" in shown
+    late = screen(incident, [], at(100), 80)
+    assert any("overdue by 10m" in line for line in late)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "back"),
+    [("detected", "closed", False), ("closed", "detected", True), ("contained", "triaged", True)],
+)
+def test_which_way_a_state_goes(before: str, after: str, *, back: bool) -> None:
+    assert goes_back(State(before), State(after)) is back
+
+
+@pytest.mark.parametrize("text", ["incident:", "incident:x", "shop", "shop/1", "incident:1/2"])
+def test_no_other_subject_is_an_incident(text: str) -> None:
+    assert number_of(text) is None
+
+
+# --- times that people type --------------------------------------------------------------------
+
+
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("berlin")
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("now", NOON),
+        ("-2h", at(-120)),
+        ("-1h30m", at(-90)),
+        ("12:30", at(-30)),
+        ("9:05", at(-235)),
+        ("2026-11-28T12:30:00+01:00", at(-30)),
+    ],
+)
+def test_a_time_of_the_past(text: str, wanted: datetime) -> None:
+    assert past(text, NOON) == wanted
+
+
+@pytest.mark.usefixtures("berlin")
+def test_the_hour_is_that_of_the_host_on_the_day_when_the_clock_changes() -> None:
+    changed = datetime(2026, 10, 25, 12, 0, tzinfo=UTC)
+    assert past("02:30", changed) in (
+        datetime(2026, 10, 25, 0, 30, tzinfo=UTC),
+        datetime(2026, 10, 25, 1, 30, tzinfo=UTC),
+    )
+    assert past("01:30", changed) == datetime(2026, 10, 24, 23, 30, tzinfo=UTC)
+    assert past("12:30", changed) == datetime(2026, 10, 25, 11, 30, tzinfo=UTC)
+
+
+@pytest.mark.usefixtures("berlin")
+@pytest.mark.parametrize("text", ["13:30", "2027-01-01T00:00:00Z"])
+def test_what_happened_is_not_in_the_future(text: str) -> None:
+    with pytest.raises(UsageError, match="in the future"):
+        past(text, NOON)
+
+
+@pytest.mark.parametrize("text", ["", "25:00", "soon", "-2x", "2026-11-28", "2026-11-28T12:00:00"])
+def test_no_time(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a time"):
+        past(text, NOON)
+
+
+@pytest.mark.usefixtures("berlin")
+@pytest.mark.parametrize(("text", "wanted"), [("1h", at(60)), ("+30m", at(30)), ("14:00", at(60))])
+def test_a_time_to_come(text: str, wanted: datetime) -> None:
+    assert coming(text, NOON) == wanted
+    with pytest.raises(UsageError, match="in the past"):
+        coming("-2h", NOON)
