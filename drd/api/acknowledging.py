@@ -52,7 +52,7 @@ def moment(text: str, now: datetime) -> datetime:
     try:
         until = now + timedelta(seconds=parse_duration(text))
     except OverflowError as error:
-        raise UsageError(f"--until {text} is too far away", hint=hint) from error
+        raise UsageError(f"--until {text} is too far in the future", hint=hint) from error
     except ValueError:
         try:
             until = from_rfc3339(text)

@@ -215,7 +215,7 @@ def _joined(run: Run, options: AskedOptions) -> Document:
         raise AlreadyRunning(
             f"a {run.kind} of {run.plan} is already running: run {run.id}",
             run=run.id,
-            hint=f"wait until this run ends (drd run show {run.id} --follow), then give the "
+            hint=f"wait until this run ends (drd run show {run.id} --follow), then run the "
             "command again.",
         )
     return {**documents.run_document(run), "joined": True}

@@ -133,7 +133,7 @@ class Caller:
         if user is not None and self.peer.uid != 0:
             raise UsageError(
                 f"drd.yaml maps {by} to the user {user}, but you are the user {self.user}",
-                hint=f"{by} has to give this command as user {user}; to answer yourself, leave out "
+                hint=f"{by} has to run this command as user {user}; to answer yourself, leave out "
                 "--by.",
             )
         return by

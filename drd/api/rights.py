@@ -97,7 +97,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("retry", "POST", "/v1/runs/{run}/steps/{step}/retry", Right.OPERATE,
              "try a failed step again", "drd retry", RetryBody),
     Endpoint("skip", "POST", "/v1/runs/{run}/steps/{step}/skip", Right.OPERATE,
-             "go on without a step", "drd skip", SkipBody),
+             "continue without a step", "drd skip", SkipBody),
     Endpoint("plans", "GET", "/v1/plans", Right.READ, "the plans that drd has loaded"),
     Endpoint("plan", "GET", "/v1/plans/{plan}", Right.READ,
              "a plan that drd has loaded, unless it contains what only root may see",

@@ -235,7 +235,7 @@ def _say(
         )
         if ready.newest_is_after_kit:
             output.say(
-                "Then give the same command without --dry-run. The newest restore point was made "
+                "Then run the same command without --dry-run. The newest restore point was made "
                 "after the kit, so drd asks for its id; without a terminal add --accept-after-kit, "
                 "or use a point that the kit lists: --point ID"
             )
@@ -275,7 +275,7 @@ def _plan_text(plan: _PlanContents) -> str:
     if isinstance(plan.error, ConfigError):
         return (
             "drd wrote the plan's file, but cannot use the plan: correct the problem that is named "
-            "above, then give the same command again"
+            "above, then run the same command again"
         )
     if plan.error is not None:
         return "drd could not list the restore points of this plan, see above"

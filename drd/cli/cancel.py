@@ -74,7 +74,7 @@ def _hint(run: Run) -> str:
     with suppress(OSError):
         if os.getuid() not in (0, Path(f"/proc/{run.owner_pid}").stat().st_uid):
             return (
-                f"process {run.owner_pid} of the run belongs to another user: give the command "
+                f"process {run.owner_pid} of the run belongs to another user: run the command "
                 "again as that user or as root."
             )
     return (

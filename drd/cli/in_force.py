@@ -117,7 +117,7 @@ def _works_with_another(app: App, row: PlanRow, spec: RepositorySpec, new: Secre
         return []
     hint = "systemctl restart drd" if new.source == "credential" else "systemctl reload drd"
     return [
-        f"the daemon has loaded the file of plan {row.name} again (give the command `{hint}`)"
+        f"the daemon has loaded the file of plan {row.name} again (run `{hint}`)"
         for one in plan.repositories.values()
         if one.url == spec.url and one.password != new
     ]
@@ -132,6 +132,4 @@ def _not_handed_over(new: SecretRef) -> list[str]:
         with suppress(DrdError):
             if secrets.resolve(SecretRef("file", str(_HANDED_OVER / name))) == wanted:
                 return []
-    return [
-        f"the service has loaded the {new.describe()} (give the command `systemctl restart drd`)"
-    ]
+    return [f"the service has loaded the {new.describe()} (run `systemctl restart drd`)"]

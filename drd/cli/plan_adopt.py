@@ -80,8 +80,8 @@ def _url(given: str) -> str:
 def _seen(seen: Survey) -> str:
     copies = counted(seen.copies, "copy", "copies")
     return (
-        f"{copies} of host {seen.host}, the newest of {format_time(seen.made_at, seconds=True)}, "
-        f"of {', '.join(seen.paths)}"
+        f"{copies} of host {seen.host}, the newest from {format_time(seen.made_at, seconds=True)}, "
+        f"with {', '.join(seen.paths)}"
         + "".join(f". {path} in it is cut off: {why}" for path, why in seen.cut_off.items())
     )
 

@@ -82,7 +82,7 @@ def _seen(series: Series, minutes: int) -> str:
     newest = series.dumps[-1]
     age_s = (datetime.now(UTC) - newest.changed_at).total_seconds()
     text = (
-        f"{counted(len(series.dumps), 'copy', 'copies')}, the newest of "
+        f"{counted(len(series.dumps), 'copy', 'copies')}, the newest from "
         f"{format_time(newest.changed_at, seconds=True)} ({newest.name}, "
         f"{format_size(newest.bytes)}): {series.found.holds}"
     )

@@ -72,7 +72,7 @@ def say_writes(checked: PreflightResult, args: argparse.Namespace) -> None:
         for place in places:
             output.say(f"  writes     {name}: {place}", beside=args.json)
         for line in checked.does.get(name, ()):
-            output.say(f"  sends      {name}: {line}", beside=args.json)
+            output.say(f"  documents  {name}: {line}", beside=args.json)
 
 
 def _what_of_it(planned: RecoveryPlan, changed: Changes | None) -> Iterator[str]:

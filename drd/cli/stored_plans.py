@@ -48,7 +48,7 @@ def accept(
             "plans from the repository have commands, or could reveal secrets or files of this "
             f"host ({asking[0][:200]}{more}): these plans need your confirmation, but drd has "
             "no terminal to ask you. drd wrote nothing",
-            hint="read the list above. If the lost host used all of this, give the command again "
+            hint="read the list above. If the lost host used all of this, run the command again "
             "with --accept-commands. A recovery kit needs no confirmation.",
         )
     confirm_texts()

@@ -47,8 +47,8 @@ def not_shown(uid: int) -> str:
     """Return the line in place of a remedy that root is not shown, and who is shown it."""
     user = user_name(uid)
     return (
-        f"drd doctor  # not all of the remedy is shown to root, since user {user} could write "
-        f"a false one; `sudo -u {user} drd status` shows it"
+        f"drd doctor  # root sees only a part of the remedy, because user {user} could have "
+        f"written a false one; `sudo -u {user} drd status` shows all of it"
     )
 
 

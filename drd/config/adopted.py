@@ -107,7 +107,8 @@ def _alone(parsed: Parsed, report: Report) -> None:
         if repository.made_by is None:
             report.error(
                 ("repositories", name),
-                "cannot stand beside a repository with `made_by`: drd makes no copies of this plan",
+                "cannot be combined with a repository with `made_by`: drd makes no copies of this "
+                "plan",
                 "remove this repository, or write two plans: one with `made_by`, one without.",
                 of_key=True,
             )

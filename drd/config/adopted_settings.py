@@ -35,8 +35,8 @@ class CommandToolSettings(Settings):
     )
     verify: list[str] = Field(
         default_factory=list,
-        description="Verifies the copies: any exit status but 0 is damage. Without it, drd cannot "
-        "verify them.",
+        description="Verifies the copies: any other exit status than 0 means damage. Without it, "
+        "drd cannot verify them.",
     )
     env: dict[str, Secret] = Field(
         default_factory=dict, description="Secrets for these commands, by their variables."

@@ -187,7 +187,10 @@ def _checks(parsed: Parsed, report: Report) -> None:
         if component is None or not CHECKS[check.kind].compares:
             continue
         if _is_adopted(plan):
-            message = "this check cannot compare: another tool makes the copies, and nobody counted"
+            message = (
+                "this check cannot compare: another tool makes the copies, without counts of the "
+                "source"
+            )
             hint = "use a check of kind sql or command: this check makes every drill inconclusive."
             report.warn(("checks", at), message, hint)
         elif not KINDS[component.kind].fingerprints(component):

@@ -13,7 +13,7 @@ from drd.ports import PlanRow
 from drd.presence import is_gone
 
 _FILES_ALONE = (
-    "Root works only by plan files of root's: others can change the text that drd's catalogue has"
+    "Root uses only plan files that belong to root: others can change the text in drd's catalogue"
 )
 
 

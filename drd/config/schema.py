@@ -143,7 +143,7 @@ class RepositorySettings(Settings):
     )
     password: Secret | None = Field(
         None,
-        description=f"{WHOLE_LOSS} Required, but for `made_by: command` and `pgbackrest`.",
+        description=f"{WHOLE_LOSS} Required, except with `made_by: command` or `pgbackrest`.",
     )
     s3: S3 | None = Field(
         None, description="Keys and settings for the bucket. Only if `url` begins with `s3:`."

@@ -50,7 +50,7 @@ class Azure(Settings):
     managed identity of the machine is used."""
 
     account_name: Annotated[str, AfterValidator(azure_account)] = Field(
-        description="Name of the storage account: 3 to 24 small letters and digits."
+        description="Name of the storage account: 3 to 24 lower-case letters and digits."
     )
     account_key: Secret | None = Field(None, description="Key of the storage account.")
     account_sas: Secret | None = Field(

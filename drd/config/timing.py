@@ -90,7 +90,7 @@ class Backup(Timed):
     retries: Annotated[int, Field(strict=True, ge=0, le=100)] = Field(
         5,
         description="How often drd tries a failed backup again before its next regular time, "
-        "with growing pauses. A failure that another try cannot cure (a wrong key) "
+        "with growing pauses. A failure that another try cannot correct (a wrong key) "
         "waits for the regular time.",
     )
     jitter: DurationOrNone | None = Field(

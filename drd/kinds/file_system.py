@@ -22,8 +22,8 @@ def is_root() -> bool:
 
 
 ANOTHER_POINT = (
-    "choose another restore point: drd points PLAN. Then look whether the repository is damaged: "
-    "drd doctor PLAN; and, where the plan can verify, drd verify PLAN."
+    "choose another restore point: drd points PLAN. To check whether the repository is damaged: "
+    "drd doctor PLAN, and drd verify PLAN (not all plans can be verified)."
 )
 """The remedy if a restore point does not have what it should have."""
 

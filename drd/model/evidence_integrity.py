@@ -104,8 +104,8 @@ def _shown(evidence: Evidence, follows: DrillResult) -> str:
     if evidence.result is DrillResult.FAILED:
         return "no check failed"
     if evidence.reason is not None:
-        return "the record says why the work was cut short"
-    return "no check proves it"
+        return "the record says why the run stopped early"
+    return "no check proves the data"
 
 
 def _with_point(

@@ -56,8 +56,8 @@ def _tasks(ended: Ended) -> Iterator[Task]:
         yield from (task for task in detail.tasks if task.code not in BEFORE_USE)
     else:
         text = (
-            "delete the copy when nobody needs it any more: the copy also contains the data of "
-            "people who were erased after the backup"
+            "delete the copy when nobody needs it any more: the copy also contains personal data "
+            "that was erased from the service after the backup"
         )
         yield Task(code="drop", text=text)
     if part is None and ended.outlived:
@@ -77,7 +77,7 @@ def _tasks(ended: Ended) -> Iterator[Task]:
 
 
 def _see_why(unit: str) -> Task:
-    text = f"see why {unit} does not start, and mend that"
+    text = f"find out why {unit} does not start, and correct the cause"
     return Task(code="start", text=text, command=f"journalctl -u {shlex.quote(unit)} -n 20")
 
 

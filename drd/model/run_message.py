@@ -48,7 +48,7 @@ def message_of_run(run: Run, evidence: Evidence | None = None) -> Message:
 _DRILLED = {DrillResult.INCONCLUSIVE: "proved nothing"}
 _RECOVERED = {
     DrillResult.PASSED: "done, and checks passed",
-    DrillResult.INCONCLUSIVE: "done, but nothing proved it",
+    DrillResult.INCONCLUSIVE: "done, but no check proved the data",
 }
 
 

@@ -113,7 +113,7 @@ def azure_account(value: str) -> str:
     if not _ACCOUNT.fullmatch(value):
         raise Malformed(
             f"{value!r} is not a valid name of a storage account",
-            "write 3 to 24 small letters and digits, as Azure has them",
+            "write 3 to 24 lower-case letters and digits, as Azure has them",
         )
     return value
 
@@ -237,7 +237,7 @@ def _path(path: str, remedy: str, *, may_be_empty: bool = False) -> str:
             "write a path without ~/: it begins in the user's home directory",
         )
     if clean in (".", "..") or clean.startswith("../"):
-        raise Malformed(f"{path!r} names no directory of its own", remedy)
+        raise Malformed(f"{path!r} does not name a directory", remedy)
     return clean
 
 

@@ -21,7 +21,7 @@ class Sharing:
         match = re.fullmatch(r"(\d{1,2})\s*/\s*(\d{1,2})", text.strip())
         if match is None or not 2 <= int(match[1]) <= int(match[2]):
             raise Malformed(
-                f'"{text}" is not a split into shares',
+                f'"{text}" is not a valid number of shares',
                 "write 3/5: any three of five people open the kit",
             )
         return cls(int(match[1]), int(match[2]))

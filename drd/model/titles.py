@@ -52,7 +52,7 @@ TITLES = {
     "recovery-unfinished": "a recovery was not finished",
     "repository-damaged": "repository {} is damaged",
     "repository-gone": "cannot restore from repository {}",
-    "records-forked": "a repository knows other records",
+    "records-forked": "a repository has other records",
     "repository-unprotected": "{} is missing",
     "repository-unreachable": "{} cannot be used",
     "retention-failing": "retention failed",

@@ -60,8 +60,8 @@ def within_quotes(sql: str) -> str:
         end = token.end()
         if references(token[0]) and not token[0].startswith("'"):
             raise ValueError(
-                "a ${value} may stand in a string in quotes or outside of it, but not in a quoted "
-                "name or in a comment"
+                "a ${value} is allowed in a quoted string or outside of quotes, but not in a "
+                "quoted name or in a comment"
             )
     return "".join([*parts, _quoted(sql[end:])])
 

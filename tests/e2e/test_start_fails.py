@@ -60,8 +60,9 @@ def test_a_service_that_does_not_start_is_to_be_looked_at_before_the_recovery_go
     assert (short_tmp / "owners").read_text() == f"{owner}\n", "before the service starts"
     shown = site.drd("run", "show", run)
     assert "check      step" not in shown.out, "the steps are above"
-    assert f"  next       1. see why shop.service does not start, and mend that: {SEE_WHY}\n" in (
-        shown.out
+    assert (
+        "  next       1. find out why shop.service does not start, and correct the cause: "
+        f"{SEE_WHY}\n" in (shown.out)
     )
     tasks = site.drd("run", "show", run, "--json").json["next"]
     assert [(t["code"], t["command"]) for t in tasks] == [

@@ -87,7 +87,7 @@ def test_a_directory_of_dumps_becomes_plans_that_drill_as_they_are_written(
 
     assert adopt(site, "dumps", "shop") == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "3 copies, the newest of" in said
+    assert "3 copies, the newest from" in said
     assert "2 tables: orders, empty" in said
     assert "full-*.sql: a dump of PostgreSQL in plain SQL: let the other tool dump with" in said
     assert "'a b-1.db': names of copies consist of letters" in said

@@ -75,7 +75,7 @@ def test_copies_that_the_kit_does_not_list_want_a_confirmation_whenever_they_wer
     site.copy()
     said = machine.bootstrap()
     assert "(1 of them made after the kit)" in said
-    assert "Then give the same command without --dry-run. The newest restore point was made" in said
+    assert "Then run the same command without --dry-run. The newest restore point was made" in said
     assert "--accept-after-kit" in machine.recover(code=2)
     machine.recover("--accept-after-kit")
     site.dump(7)

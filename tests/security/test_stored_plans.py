@@ -149,7 +149,7 @@ def test_a_stored_plan_with_an_impossible_account_is_refused_with_its_line(
         f"shop.yaml:{line}: repositories.off.azure.account_name: 'evil.example:8843/x' is not a "
         "valid name of a storage account" in told.err
     )
-    assert "write 3 to 24 small letters and digits" in told.err
+    assert "write 3 to 24 lower-case letters and digits" in told.err
     assert not machine.root.exists()
 
 

@@ -123,7 +123,7 @@ CASES = [
         "retention",
         SECOND,
         (17, "repositories.own"),
-        "cannot stand beside a repository with `made_by`: drd makes no copies of this plan",
+        "cannot be combined with a repository with `made_by`: drd makes no copies of this plan",
         "remove this repository, or write two plans: one with `made_by`, one without.",
     ),
     (

@@ -104,7 +104,7 @@ def test_shares_that_are_none_and_two_ways_at_once_are_refused(tmp_path: Path) -
     file = tmp_path / "drd.yaml"
     file.write_text("kit: {shares: 5/3}\n")
     with pytest.raises(
-        ConfigError, match=r'drd\.yaml:1: .*"5/3" is not a split into shares'
+        ConfigError, match=r'drd\.yaml:1: .*"5/3" is not a valid number of shares'
     ) as caught:
         load_settings(file, explicit=True)
     assert "write 3/5" in caught.value.problems[0].hint

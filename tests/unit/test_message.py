@@ -197,7 +197,12 @@ def test_a_recovery_that_was_cancelled_is_told_by_its_state_and_not_by_its_evide
     ("state", "result", "outcome", "severity"),
     [
         (RunState.SUCCEEDED, DrillResult.PASSED, "done, and checks passed", "info"),
-        (RunState.SUCCEEDED, DrillResult.INCONCLUSIVE, "done, but nothing proved it", "warning"),
+        (
+            RunState.SUCCEEDED,
+            DrillResult.INCONCLUSIVE,
+            "done, but no check proved the data",
+            "warning",
+        ),
         (RunState.FAILED, DrillResult.INCONCLUSIVE, "failed", "critical"),
         (RunState.FAILED, DrillResult.PASSED, "failed", "critical"),
     ],

@@ -79,7 +79,7 @@ def test_shares_are_those_that_are_needed_of_those_there_are(text: str, sharing:
 
 @pytest.mark.parametrize("text", ["", "3", "1/5", "6/5", "0/0", "3/100", "3/5/7", "-3/5"])
 def test_a_split_that_makes_no_sense_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a split into shares"):
+    with pytest.raises(ValueError, match="is not a valid number of shares"):
         Sharing.parse(text)
 
 

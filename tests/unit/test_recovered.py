@@ -61,7 +61,7 @@ def test_in_place_nothing_has_to_be_pointed_anywhere() -> None:
 def test_a_unit_that_does_not_start_is_looked_at_before_the_recovery_goes_on() -> None:
     stuck = replace(ENDED, back=False, not_started=("shop.service",))
     first, then = tasks(stuck)
-    assert first.text == "see why shop.service does not start, and mend that"
+    assert first.text == "find out why shop.service does not start, and correct the cause"
     assert first.command == "journalctl -u shop.service -n 20"
     assert then.command == "drd resume 4f2a"
 

@@ -36,7 +36,7 @@ def test_rekey_waits_until_the_service_has_it(given: Path, stale: str | None) ->
     if stale is not None:
         (given / "drd_orders-2").write_text(stale)
     [why] = in_force._not_handed_over(NEW)
-    restart = "(give the command `systemctl restart drd`)"
+    restart = "(run `systemctl restart drd`)"
     assert why == f"the service has loaded the {NEW.describe()} {restart}"
 
 

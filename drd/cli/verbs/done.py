@@ -39,8 +39,8 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--accept-unfinished",
         action="store_true",
-        help="with --yes: also of a recovery that stopped in the middle, which leaves production "
-        "with data of two times",
+        help="with --yes: also confirm a recovery that stopped in the middle; production then "
+        "keeps a mixture of old and restored data",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.done:run")

@@ -14,8 +14,8 @@ examples:
   drd evidence show ./records          what exported records cite, on any machine
   drd evidence verify ./records --key 343ecbf19a9d86c4
 
-exit codes: 0, 1 another record contradicts this evidence, 2 there is no such evidence; of verify:
-those of drd records verify."""
+exit codes: 0 shown, 1 another record contradicts this evidence, 2 there is no such evidence; of
+verify: those of drd records verify."""
 
 
 def add_parser(sub: Verbs) -> None:

@@ -13,8 +13,8 @@ examples:
   drd install --dry-run         print what that would do
   drd install --prefix ./image  the same files below another root
 
-A newer drd replaces files of its own that nobody changed. Plans, credentials, state and an
-that is there are never touched.
+A newer drd replaces files of its own that nobody changed. Plans, credentials,
+state and an existing drd.yaml are never touched.
 
 exit codes: 0 done, 1 something could not be done, 2 not root."""
 

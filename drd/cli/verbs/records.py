@@ -13,7 +13,7 @@ examples:
   drd records list orders-api --limit 20   what was proven, decided and done
   drd records show 214
   drd records verify                       whether the chain is whole
-  drd records anchor                       store where the chain stands in the repositories
+  drd records anchor                       store the state of the chain in the repositories
   drd records export /root/records         for others: with a script that checks it without drd
   drd records verify /root/records         the same on any machine, without the catalogue
   drd records redact 214 --reason "request of 2026-11-28"
@@ -43,7 +43,7 @@ def add_parser(sub: Verbs) -> None:
     redact = _verb(
         verbs,
         "redact",
-        "remove the body of an entry, by a signed record",
+        "remove the body of an entry; a signed record says so",
         "redact",
         description="Remove the body of an entry (personal data, a name). A signed record "
         "of who removed it, and why, stays; the chain still verifies.",
@@ -51,7 +51,7 @@ def add_parser(sub: Verbs) -> None:
     redact.add_argument("entry", type=count, help="number of the entry")
     redact.add_argument("--reason", required=True, metavar="TEXT", help="why it is removed")
     redact.add_argument(
-        "--yes", action="store_true", help="do not ask: the body cannot be brought back"
+        "--yes", action="store_true", help="ask nothing; the body cannot be restored"
     )
     _verb(
         verbs,
@@ -135,13 +135,12 @@ def _checking(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
         "--against",
         action="append",
         metavar="EXPORT",
-        help="compare with an earlier export too, which was kept elsewhere; may be given several "
-        "times",
+        help="also compare with this earlier export, kept elsewhere; may be given several times",
     )
     verify.add_argument(
         "--kit",
         metavar="FILE",
-        help="compare with what this recovery kit knows, too; give what opens it",
+        help="also compare with the anchor in this recovery kit; add the option that opens the kit",
     )
     opens = verify.add_mutually_exclusive_group()
     opens.add_argument("--passphrase-file", metavar="F", help="file with the kit's passphrase")
@@ -154,7 +153,7 @@ def _checking(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
     verify.add_argument(
         "--here",
         action="store_true",
-        help="check only the catalogue: compare with no anchors in repositories",
+        help="check only the catalogue: do not read anchors from the repositories",
     )
 
 
@@ -162,19 +161,20 @@ def _anchoring(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
     _verb(
         verbs,
         "anchor",
-        "store where the chain stands in the repositories",
+        "store the state of the chain in the repositories",
         "anchor",
-        description="Store a signed statement of the newest entry in the repositories of all "
-        "plans, where that is not known yet. The daemon does it every hour.",
+        description="Store an anchor in the repositories of all plans: a signed statement of the "
+        "newest entry. Repositories that have it already are left out. The daemon does this every "
+        "hour.",
     )
     going_on = _verb(
         verbs,
         "continue",
-        "go on after a copy was put back, or the records were lost",
+        "continue after the records were lost, or an older copy restored",
         "go_on",
-        description="Record that this installation came back from a copy, or lost its records: by "
-        "a signed record that names the last anchor found in the repositories, and which entries "
-        "are lost. Every later check says so.",
+        description="Add a signed record that says that this installation was restored from an "
+        "older copy, or lost its records. It names the last anchor in the repositories, and the "
+        "entries that are lost. Every later check shows it.",
     )
     going_on.add_argument("--reason", required=True, metavar="TEXT", help="what happened")
 

@@ -22,7 +22,7 @@ examples:
   drd recover orders-api --target standby --repository offsite    from this copy alone
   drd recover orders-api --target standby --scenario region-loss  from any copy, by its steps
 
-To continue a recovery that was killed, give the same command again.
+To continue a recovery that was killed, run the same command again.
 exit codes: 0 recovered and checked, 1 failed, 4 a check failed, 5 no check could run,
 11 another recovery is running, 13 no restore point."""
 

@@ -6,6 +6,14 @@ from drd.cli.options import global_options
 from drd.cli.parser import Parser, Verbs
 from drd.cli.verbs.families import verbs_of
 
+FAMILY = """\
+examples:
+  drd repository copy orders-api                  the restore points that a copy lacks
+  drd repository verify orders-api                read all data of all repositories
+  drd repository retention orders-api --dry-run   which restore points stay, and why
+  drd repository prune orders-api                 remove the data of forgotten restore points
+  drd repository rekey orders-api --password '{credential: orders-2}'"""
+
 EXAMPLES = """\
 examples:
   drd repository rekey orders-api --password '{credential: orders-2}'
@@ -13,7 +21,7 @@ examples:
   drd repository rekey orders-api --repository offsite     continue an earlier rekey
 
 drd adds the new password and tries it at once. Then write its reference into the plan's file: drd
-removes the old password when the service has loaded this file. If the command is interrupted, give
+removes the old password when the service has loaded this file. If the command is interrupted, run
 it again: it continues.
 Without --password, a repository whose password is the text *** gets the password that the plan
 names (older versions of drd could use this text by mistake).
@@ -28,8 +36,8 @@ works on it, 12 no known password opens the repository, 130 cancelled: both pass
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "repository",
-        description="Change a repository: give it a new password.",
-        epilog=EXAMPLES,
+        description="The repositories of a plan: copy, verify, forget, prune, new password.",
+        epilog=FAMILY,
     )
     assert isinstance(parser, Parser)
     verbs = verbs_of(parser, sub, "repository")

@@ -13,7 +13,7 @@ examples:
   drd run show 4f2a --follow     until the run ends; Ctrl-C does not stop the run
   drd run show 4f2a --json
 
-exit codes: 0, 2 there is no such run; with --follow 1 when it did not succeed."""
+exit codes: 0 shown, 2 there is no such run; with --follow 1 the run did not succeed."""
 
 
 def add_parser(sub: Verbs) -> None:

@@ -7,10 +7,10 @@ from drd.cli.parser import Verbs
 
 EXAMPLES = """\
 examples:
-  drd undo 4f2a --dry-run                what would be exchanged
-  drd undo 4f2a                          what was there before is in its place again
+  drd undo 4f2a --dry-run                what would be put back
+  drd undo 4f2a                          put back the data from before the recovery
   drd undo 4f2a --component orders-db
-  drd undo 4f2a --redo                   the recovered data is back in its place
+  drd undo 4f2a --redo                   put back the recovered data
 
 An undo also keeps the data that it replaces, until `drd done 4f2a` removes all kept copies.
 exit codes: 0 done, 1 something prevented it, 2 there is no kept copy, 11 a process is executing a

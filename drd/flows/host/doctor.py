@@ -257,7 +257,7 @@ def _disk(services: Services, plan: Plan) -> list[Finding]:
                 "error",
                 "",
                 f"this user cannot write to {services.work_dir}",
-                "give the command as the user who owns this directory, or set `work_dir` in "
+                "run the command as the user who owns this directory, or set `work_dir` in "
                 "drd.yaml to another one.",
             )
         ]

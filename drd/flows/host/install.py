@@ -122,7 +122,7 @@ def _file(prefix: Path, path: str, wanted: bytes) -> InstallStep:
         return InstallStep("keep", str(place), note="yours")
     if is_as_put(current):
         return InstallStep("update", str(place), content=wanted)
-    note = "changed by hand; to get drd's version, remove the file, then give this command again"
+    note = "changed by hand; to get drd's version, remove the file, then run this command again"
     return InstallStep("keep", str(place), note=note)
 
 

@@ -28,8 +28,8 @@ def go_on(
     report, vouched = compare(catalogue, places, open_repository)
     if report.faults:
         raise UsageError(
-            f"the records themselves were changed, at entry {report.faults[0].seq}: that is no "
-            "copy",
+            f"the records themselves were changed, at entry {report.faults[0].seq}: a restored "
+            "copy does not explain this",
             hint="to see what was changed: drd records verify",
         )
     if not vouched.contradicting:

@@ -64,8 +64,8 @@ def refuse_counts(plan: Plan, point: RestorePoint) -> None:
     if not plan.made_by:
         return
     raise NotSupported(
-        f"{called(plan.made_by)} made the copy of restore point {point.id}, and nobody counted "
-        "then what the source had: drd does not know what the copy contains",
+        f"{called(plan.made_by)} made the copy of restore point {point.id}, without counts of the "
+        "source: drd does not know what the copy contains",
         hint=f"the checks of a drill look into it: drd drill {plan.name} --point {point.id}",
     )
 

@@ -173,7 +173,7 @@ class RootsRowTrust(RowTrust):
         if not self.has_record(run):
             raise self._no_record(
                 run,
-                f"give the command as user {self._owner.name}, `{self._owner.become} drd undo "
+                f"run the command as user {self._owner.name}, `{self._owner.become} drd undo "
                 f"{run.id}` or `{self._owner.become} drd done {run.id}`; or rename or remove the "
                 f"kept copies of the run by hand: their names contain drd_{run.id}.",
             )

@@ -44,7 +44,7 @@ def differs_in_force(catalogue: Catalogue, plan: Plan, text: str, now: datetime)
         raise UsageError(
             f"{plan.file} has another URL for repository {', '.join(changed)} than the daemon "
             f"has loaded for plan {plan.name}",
-            hint="`systemctl reload drd`, then give this command again.",
+            hint="`systemctl reload drd`, then run this command again.",
         )
     return (
         f"{plan.file} differs from plan {plan.name} that the daemon has loaded. This command uses "

@@ -111,8 +111,8 @@ class KeptDump:
 
     def _not_kept(self, why: str) -> TargetError:
         return TargetError(
-            f"what {self._address} has now could not be kept: dump command of "
+            f"drd could not keep a copy of the present data of {self._address}: dump command of "
             f"{self._runner.component} {why}",
-            hint="give --no-undo if it may be lost; else "
+            hint="give --no-undo if this data may be lost; else "
             + by_hand_hint(self._runner.settings.dumping),
         )

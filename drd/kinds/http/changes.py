@@ -102,8 +102,7 @@ def _why_it_stays(now: Document, covered: Collection[str] | None = None) -> str 
         return "the plan has no `delete` for it"
     if (field := field_with_slash(delete.path, now.fields)) is not None:
         return (
-            f"its {field} has a slash: some servers would remove another one, so drd leaves that "
-            "to you"
+            f"its {field} has a slash: some servers would remove another one, so remove it yourself"
         )
     return None
 
@@ -197,7 +196,9 @@ def expected_lines(
     extra = (n for n in present if n not in digests)
     for name in sorted(extra, key=lambda n: (place(n), n), reverse=True):
         why = _why_it_stays(present[name], covered)
-        lines.append(f"leaves {name}: {why}" if why else _removal(name, present[name]).line)
+        lines.append(
+            f"does not remove {name}: {why}" if why else _removal(name, present[name]).line
+        )
     return tuple(lines)
 
 
@@ -224,7 +225,7 @@ def _missing_and_changed(
 
 def _line(does: str, name: str, request: RequestSettings | None) -> str:
     if request is None:
-        return f"leaves {name}: the plan has no `put_back` for it"
+        return f"does not change {name}: the plan has no `put_back` for it"
     return f"{request.request} ({does} {name})"
 
 

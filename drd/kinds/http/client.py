@@ -128,8 +128,9 @@ class Api:
             raise SourceError(
                 f"GET {of.partition('?')[0]}: the next page is at another address than `url`: "
                 f"{shortened(escaped(link), 100)}",
-                hint=f"drd asks only {self.base}: find out why the server names another address. "
-                "Behind a proxy, set the address that the server gives for itself.",
+                hint=f"drd sends requests only to {self.base}: find out why the server names "
+                "another address. Behind a proxy, set the address that the server gives for "
+                "itself.",
             )
         path = parts.path.removeprefix(below)
         return f"{path}?{parts.query}" if parts.query else path

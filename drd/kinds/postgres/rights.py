@@ -165,8 +165,10 @@ def _large_objects(connection: Connection, role: str) -> Finding:
     hint = f"{lasting} -- as a superuser: also for large objects that are made later."
     oids = [str(oid) for oid, granted in rows if not granted]
     if not oids:
-        text = f"user {role} can read the large objects of today, but no new one: after the next "
-        text += "one each backup is incomplete"
+        text = (
+            f"user {role} can read the existing large objects, but not new ones: as soon as there "
+        )
+        text += "is a new one, every backup is incomplete"
         return Finding("large-objects", "warning", "", text, hint)
     if len(oids) <= _SHOWN:
         once = f"GRANT SELECT ON LARGE OBJECT {', '.join(oids)} TO {user};"

@@ -53,8 +53,8 @@ def programs_of(snapshot: ComponentSnapshot, bin_dir: str | None) -> PostgresPro
     major = int(snapshot.facts["server_major"])
     if major < OLDEST:
         raise SandboxUnavailable(
-            f"the backup is of PostgreSQL {snapshot.facts['server_version']}, and drd recovers "
-            f"backups of whole servers only from version {OLDEST}",
+            f"the backup was made from PostgreSQL {snapshot.facts['server_version']}, and drd "
+            f"recovers backups of whole servers only from version {OLDEST}",
             hint="restore it by hand: pgbackrest restore.",
         )
     programs = sandbox_programs(major, bin_dir, or_newer=False)
@@ -160,7 +160,7 @@ def _notes(server: RestoredServer, address: Address) -> list[str]:
                 if row is not None:
                     notes.append(
                         "this host sorts text in another way than the source: indexes on text may "
-                        "be wrong here, and the same holds for a recovery on such a host"
+                        "be wrong here, and also after a recovery on such a host"
                     )
     except psycopg.Error as error:
         raise TargetError(

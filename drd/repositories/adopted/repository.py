@@ -221,10 +221,12 @@ class AdoptedRepository:
         wrong = [f"{row.component}: {row.error}" for row in rows if row.error]
         of = format_time(newest.ended_at, seconds=True)
         if wrong:
-            text = f"the newest of {counted(len(copies), 'copy', 'copies')}, of {of}, lacks "
+            text = f"the newest of {counted(len(copies), 'copy', 'copies')}, from {of}, lacks "
             hint = "let the tool copy it, or correct the path in the plan."
             return Finding(ADOPTED, "error", self.name, text + "; ".join(wrong), hint)
-        text = f"{counted(len(copies), 'copy', 'copies')}, the newest of {of}, with all components"
+        text = (
+            f"{counted(len(copies), 'copy', 'copies')}, the newest from {of}, with all components"
+        )
         if refused:
             label, why = list(refused.items())[-1]
             text += f"; {counted(len(refused), 'other')} not counted: {label}: {why}"

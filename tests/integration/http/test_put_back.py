@@ -192,8 +192,8 @@ def test_what_the_plan_has_no_request_for_stays_and_is_named(
     snapshot, data = world.captured(source)
     target = world.target(api)
     assert target.would_do(snapshot)[-2:] == (
-        "leaves settings: the plan has no `put_back` for it",
-        "leaves service-theirs: the plan has no `delete` for it",
+        "does not change settings: the plan has no `put_back` for it",
+        "does not remove service-theirs: the plan has no `delete` for it",
     )
     assert restored(target, snapshot, data) == (
         "settings: the plan has no `put_back` for it",
@@ -259,8 +259,8 @@ def test_a_name_with_a_slash_is_removed_by_a_person(
     snapshot, data = world.captured(source)
     api.add("shop/plugins")
     target = world.target(api)
-    says = "its name has a slash: some servers would remove another one, so drd leaves that to you"
-    assert target.would_do(snapshot)[-1] == f"leaves service-shop%2Fplugins: {says}"
+    says = "its name has a slash: some servers would remove another one, so remove it yourself"
+    assert target.would_do(snapshot)[-1] == f"does not remove service-shop%2Fplugins: {says}"
     (left,) = restored(target, snapshot, data)
     assert left == f"service-shop%2Fplugins: it is not in the restore point, and {says}"
     assert changing(api) == ["POST /services"]

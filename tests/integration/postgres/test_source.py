@@ -212,7 +212,7 @@ def test_the_grants_that_doctor_prints_are_enough(
     shop.execute(once, name)
     granted = {f.name: f for f in source(dsn, place).doctor()}["orders-db: large objects"]
     assert granted.severity == "warning"
-    assert "of today, but no new one" in granted.text
+    assert "existing large objects, but not new ones" in granted.text
     assert first["orders-db: role passwords"].severity == "warning"
     for finding in first.values():
         if finding.remedy:
