@@ -377,15 +377,11 @@ class AlreadyRunning(DrdError):
 
 
 class CatalogueError(DrdError):
-    """`trouble` tells errors of the database and its file apart, so that each is logged once.
-    `command` is the remedy in the alert about it, if there is one for this trouble."""
+    """`trouble` tells errors of the database and its file apart, so that each is logged once."""
 
-    def __init__(
-        self, message: str, *, hint: str | None = None, trouble: str = "", command: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, trouble: str = "") -> None:
         super().__init__(message, hint=hint)
         self.trouble = trouble or f"{self.code}: {self.message}"
-        self.command = command
 
 
 class NoCatalogue(CatalogueError):

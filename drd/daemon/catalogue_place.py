@@ -35,5 +35,4 @@ class CataloguePlace:
             hint="restart the service, which makes a new catalogue if there is none; then let drd "
             "find the restore points in the repositories.",
             trouble=what,
-            command="systemctl restart drd && drd catalogue rebuild",
         )

@@ -214,11 +214,11 @@ class Monitor:
         self._wake.set()
 
     def catalogue_failed(self, error: CatalogueError) -> None:
-        self._host.change(catalogue_error=error.line, catalogue_remedy=error.command)
+        self._host.change(catalogue_error=error.line, catalogue_trouble=error.trouble)
         self.assess_soon()
 
     def catalogue_works(self) -> None:
-        self._host.change(catalogue_error=None, catalogue_remedy="")
+        self._host.change(catalogue_error=None, catalogue_trouble="")
         self.assess_soon()
 
     def assess_soon(self) -> None:

@@ -116,7 +116,7 @@ class HostFacts:
     """The daemon and its host. `clock_jump_s` is how far the wall clock jumped last, positive for
     forwards, and `clock_jumped_at` the time after it. `down_from` and `down_to` are the last time
     in which the host was awake without a daemon. `catalogue_error` is why the catalogue cannot be
-    read or written, None if it can, `catalogue_remedy` the command that helps if one is known.
+    read or written, None if it can, `catalogue_trouble` what kind of error it is.
     `contested` says why this state may be a copy of one that another drd uses. `state_wrong` are
     files in the state that others have put there or can open.
     `configuration_error` is the error of a drd.yaml that a reload refused, `needs_restart` that
@@ -131,7 +131,7 @@ class HostFacts:
     down_from: datetime | None = None
     down_to: datetime | None = None
     catalogue_error: str | None = None
-    catalogue_remedy: str = ""
+    catalogue_trouble: str = ""
     configuration_error: str | None = None
     needs_restart: bool = False
     disks: tuple[DiskFacts, ...] = ()

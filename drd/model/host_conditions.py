@@ -24,6 +24,9 @@ TO_MAKE_UP = timedelta(hours=1)
 AT_THE_HOST = frozenset({"catalogue", "clock-jumped", "configuration", "disk"})
 """Kinds that are known without reading the catalogue."""
 
+_EXCHANGED = ("removed", "replaced")
+"""The trouble of a catalogue whose file the service still has open, and nobody else."""
+
 CHANNEL = "channel"
 """The kind of the alert about a channel; it belongs to a plan if the channel does."""
 
@@ -65,7 +68,8 @@ def has_just_come_back(host: HostFacts, now: datetime) -> bool:
 def _catalogue(host: HostFacts) -> Iterator[Condition]:
     if host.catalogue_error is not None:
         text = f"drd cannot use its catalogue: {host.catalogue_error}"
-        remedy = host.catalogue_remedy or "drd status"
+        anew = host.catalogue_trouble in _EXCHANGED
+        remedy = "systemctl restart drd && drd catalogue rebuild" if anew else "drd status"
         yield Condition("catalogue", "critical", "", text, remedy)
 
 

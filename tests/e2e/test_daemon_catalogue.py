@@ -116,5 +116,5 @@ def test_a_catalogue_that_somebody_removes_is_told_with_what_makes_a_new_one(sit
     with daemon(site) as running:
         until(lambda: rows(site, where="state = 'succeeded'"), "a backup", running)
         assert not running.events("catalogue.trouble")
-        assert "1 added to the catalogue" in site.drd("catalogue", "rebuild").out
+        assert "1 restore point added" in site.drd("catalogue", "rebuild").out
     site.assert_clean()

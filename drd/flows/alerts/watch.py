@@ -162,12 +162,12 @@ class AlertWatch:
         observe: Callable[[], _Observation],
         only: Collection[str] | None = None,
     ) -> WatchResult:
-        error, command = None, ""
+        error, trouble = None, ""
         try:
             observed = observe()
             alerts = self._memory.merged(self._open(only))
         except CatalogueError as caught:
-            error, command = caught.message, caught.command
+            error, trouble = caught.message, caught.trouble
             observed = self._observe_host(host, now)
             alerts = self._memory.known
         if has_just_come_back(host, now):
@@ -180,7 +180,7 @@ class AlertWatch:
             transitions = self._decide(observed, alerts, now)
             error = self._record(transitions, now)
         if error is not None:
-            blamed = replace(host, catalogue_error=error, catalogue_remedy=command)
+            blamed = replace(host, catalogue_error=error, catalogue_trouble=trouble)
             observed.conditions.extend(host_conditions(blamed, None, now))
             transitions = self._decide(observed, alerts, now)
         if only is not None and error is None:
