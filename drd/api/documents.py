@@ -169,7 +169,7 @@ def points(app: App, plan: str) -> Document:
     what drd knows of the repositories, is `gone`; `damaged` names repositories that cannot restore
     it
     completely, `torn` those from which others removed snapshots of it; `restored` is the recovery
-    whose restored data it holds."""
+    whose restored data it holds, `unrestorable` the drill that could not restore it."""
     name = app.plans.known_name(plan)
     points = app.catalogue.points.of_plan(name, elsewhere=True)
     base = app.catalogue.origins.kit_base(name)
@@ -177,6 +177,7 @@ def points(app: App, plan: str) -> Document:
     places = app.catalogue.health.of_plan(name)
     lost = {k.repository: k.lost for k in places if k.lost is not None}
     restored = restored_points(app.catalogue, name, points)
+    tried = app.catalogue.evidence.unrestorable(name)
     now = app.clock.now()
     holds = [h for h in app.catalogue.keeping.holds(name) if h.is_active(now)]
     shown = [
@@ -187,6 +188,7 @@ def points(app: App, plan: str) -> Document:
             "torn": [k.repository for k in places if p.id in k.missing],
             "gone": bool(p.repositories) and not p.repositories.keys() - lost.keys(),
             "restored": asdict(restored[p.id]) if p.id in restored else None,
+            "unrestorable": _drill(*tried[p.id]) if p.id in tried else None,
             "holds": [hold_document(h) for h in holds if h.point == p.id],
         }
         for p in points
@@ -202,6 +204,10 @@ def _damaged(point: RestorePoint, places: Iterable[KnownRepository]) -> list[str
         and k.damage is not None
         and (k.affected is None or point.id in k.affected)
     ]
+
+
+def _drill(run: str, at: datetime) -> Document:
+    return {"run": run, "at": to_rfc3339(at)}
 
 
 def hold_document(hold: Hold) -> Document:

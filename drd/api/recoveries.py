@@ -13,6 +13,7 @@ from drd.errors import ConfigError, NoRestorePoint, UnknownPlan, UsageError
 from drd.flows.restore.kept_copies import noted
 from drd.flows.restore.recovery_request import RecoveryRequest
 from drd.flows.restore.unfinished import stopped_services, unfinished
+from drd.model.check_words import RESTORES
 from drd.model.down import units_of
 from drd.model.plan import NAME as PLAN_NAME
 from drd.model.plan import Plan
@@ -117,7 +118,28 @@ def _ended(
         not_started=_not_started(app, run, plan),
         outlived=plan is not None and not plan.made_by and _is_outlived(app, run),
         keeps=any(a.former for a in noted(app.catalogue, run)),
+        older=_older(app, run, evidence) if evidence.rta_s is None else "",
     )
+
+
+def _older(app: App, run: Run, evidence: Evidence) -> str:
+    """Return the next older restore point, if the data of the one that was restored is at fault;
+    empty if it is not, or there is no other."""
+    at_fault = any(
+        c.verdict is CheckVerdict.FAILED and c.expected == RESTORES and c.looked_at_data
+        for c in evidence.checks
+    )
+    points = app.catalogue.points.of_plan(run.plan) if at_fault else []
+    restored = next((p for p in points if p.id == run.detail.point), None)
+    tried = app.catalogue.evidence.unrestorable(run.plan)
+    older = newest_complete(
+        [
+            p
+            for p in points
+            if restored is not None and p.data_time < restored.data_time and p.id not in tried
+        ]
+    )
+    return older.id if older is not None else ""
 
 
 def _started(app: App, run: Run, plan: Plan | None) -> tuple[str, ...]:

@@ -128,6 +128,7 @@ def vanished(
     if lost:
         health_rows.count_vanished(connection, plan)
         summaries.refresh_points(connection, plan, at)
+        summaries.refresh_scenarios(connection, plan, at)
     _after_leaving(connection, plan, ids, at)
     return lost
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, or_, select, update
 
-from drd.catalogue import runs, summaries
+from drd.catalogue import health_rows, runs, summaries, unrestorable
 from drd.catalogue.engine import Database, SqlStore, insert_all, upsert
 from drd.catalogue.records import SqlRecords, actor_of
 from drd.catalogue.tables import checks, points
@@ -48,6 +49,9 @@ class SqlEvidenceStore(SqlStore):
                     .values(proven_by=evidence.id)
                 )
             summaries.refresh_drills(connection, evidence.plan, evidence.finished_at)
+            if evidence.point is not None and evidence.target is None:
+                summaries.refresh_points(connection, evidence.plan, evidence.finished_at)
+                health_rows.refresh(connection, evidence.plan, evidence.finished_at)
             run = owned.run
             self._records.add(connection, record_drafts.of_evidence(run, evidence, actor_of(run)))
         self._records.note_measured(run.id, owned.token)
@@ -58,6 +62,11 @@ class SqlEvidenceStore(SqlStore):
 
     def of_run(self, run: str) -> Evidence | None:
         return next(iter(self._read(select(table).where(table.c.run == run))), None)
+
+    def unrestorable(self, plan: str) -> dict[str, tuple[str, datetime]]:
+        query = unrestorable.drills(table.c.plan == plan).order_by(table.c.finished_at)
+        with self._database.read() as connection:
+            return {point: (run, at) for point, run, at in connection.execute(query)}
 
     def find(self, prefix: str) -> Evidence:
         begins = [c.startswith(prefix, autoescape=True) for c in (table.c.id, table.c.run)]

@@ -21,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from drd.catalogue import jobs, outages, places
+from drd.catalogue import jobs, outages, places, unrestorable
 from drd.catalogue.engine import insert_all, upsert
 from drd.catalogue.summaries import believed
 from drd.catalogue.summary_tables import plan_summary, repository_health
@@ -93,9 +93,11 @@ def load(connection: Connection, plan: Plan, at: datetime) -> None:
 def refresh(connection: Connection, plan: str, at: datetime | None = None) -> None:
     """Find the newest point and the newest sound point of each repository, believing the same times
     as `summaries`."""
+    tried = connection.execute(unrestorable.of_plan(plan)).scalars().all()
+    restorable = (points.c.id.not_in(tried),) if tried else ()
     for row in rows_of(connection, plan):
         newest = _newest(connection, plan, row, at)
-        where = _sound(row)
+        where = (*_sound(row), *restorable)
         sound = newest if not where else _newest(connection, plan, row, at, *where)
         if (row.newest_point, row.sound_point) != (newest, sound):
             set_values(connection, row, newest_point=newest, sound_point=sound)

@@ -8,11 +8,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select
 
+from drd.catalogue import unrestorable
 from drd.catalogue.engine import upsert
 from drd.catalogue.summary_tables import outages, plan_summary
 from drd.catalogue.tables import plans, points
-from drd.model.facts import PlanFacts, PointFacts, RepositoryFacts, VanishedFacts
+from drd.model.facts import (
+    PlanFacts,
+    PointFacts,
+    RepositoryFacts,
+    VanishedFacts,
+)
 from drd.model.repositories import readable, unreadable_since
+from drd.model.unrestorable import UnrestorableFacts
 
 
 def settle(
@@ -66,6 +73,7 @@ def _facts(
         for p in connection.execute(query)
     }
     lost = known.get(summary.vanished_point)
+    tried = unrestorable.last_of(connection, name, summary.newest_point)
     return PlanFacts(
         plan=name,
         owner="",
@@ -76,6 +84,9 @@ def _facts(
         first_loaded_at=plan.first_loaded_at,
         loaded_at=plan.loaded_at,
         newest=known.get(summary.newest_point),
+        unrestorable=UnrestorableFacts(tried.point, tried.run, tried.finished_at)
+        if tried is not None
+        else None,
         vanished=VanishedFacts(
             summary.vanished_points, lost.data_time, lost.available_at, summary.vanished_at
         )

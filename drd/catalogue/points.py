@@ -107,6 +107,7 @@ class SqlPointStore(SqlStore):
                 fingerprints.remove_unused(connection, released)
             for plan in sorted(plans):
                 summaries.refresh_points(connection, plan, at)
+                summaries.refresh_scenarios(connection, plan, at)
                 copies.refresh(connection, plan, at)
 
     def forgotten(self, plan: str, ids: Iterable[str]) -> frozenset[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select, true, update
 
+from drd.catalogue import unrestorable
 from drd.catalogue.engine import insert_all, upsert
 from drd.catalogue.summary_tables import component_summary, plan_summary, scenario_summary
 from drd.catalogue.tables import component_snapshots, evidence, points, runs
@@ -45,7 +46,8 @@ def begin(connection: Connection, plan: str, scenarios: Sequence[str]) -> None:
 def refresh_points(connection: Connection, plan: str, at: datetime | None = None) -> None:
     """Find the newest complete and incomplete point, the number of points, and the newest captures
     of the components, as known at `at`. A point that is dated long after `at` was made while a
-    clock was wrong: it counts only when there is no other."""
+    clock was wrong: it counts only when there is no other. Those that a drill could not restore are
+    not counted."""
     kept = (points.c.plan == plan, points.c.forgotten_at.is_(None), points.c.here)
     known = (*kept, believed(points.c.data_time, at))
     newest = (
@@ -56,7 +58,8 @@ def refresh_points(connection: Connection, plan: str, at: datetime | None = None
     if newest is not None:
         incomplete = incomplete.where(points.c.data_time > newest.data_time)
     behind = connection.execute(incomplete).first()
-    count = select(func.count()).select_from(points).where(*kept, points.c.complete)
+    restorable = (points.c.complete, points.c.id.not_in(unrestorable.of_plan(plan)))
+    count = select(func.count()).select_from(points).where(*kept, *restorable)
     _set(
         connection,
         plan,
@@ -146,7 +149,7 @@ def refresh_drills(connection: Connection, plan: str, at: datetime | None = None
         return newest_id or connection.execute(query).scalar()
 
     _set(connection, plan, last_drill=newest(drills), last_passed_drill=newest(passed))
-    _refresh_scenarios(connection, plan, at)
+    refresh_scenarios(connection, plan, at)
 
 
 def want(connection: Connection, plan: str, scenarios: Sequence[str]) -> bool:
@@ -166,8 +169,8 @@ def want(connection: Connection, plan: str, scenarios: Sequence[str]) -> bool:
     return True
 
 
-def _refresh_scenarios(connection: Connection, plan: str, at: datetime | None) -> None:
-    """Find the drill that counts for each scenario."""
+def refresh_scenarios(connection: Connection, plan: str, at: datetime | None) -> None:
+    """Find the drill that counts for each scenario, by the newest complete point that is left."""
     query = (
         select(evidence)
         .where(evidence.c.plan == plan, evidence.c.target.is_(None))
@@ -176,7 +179,7 @@ def _refresh_scenarios(connection: Connection, plan: str, at: datetime | None) -
     )
     known = connection.execute(query.where(believed(evidence.c.finished_at, at))).all()
     drills = known or connection.execute(query).all()
-    standings = standing(
+    judged = [
         ScenarioDrill(
             row.id,
             row.scenario,
@@ -187,7 +190,13 @@ def _refresh_scenarios(connection: Connection, plan: str, at: datetime | None) -
             tuple(row.given_by or ()),
         )
         for row in drills
+    ]
+    newest = (
+        select(points.c.data_time)
+        .join(plan_summary, plan_summary.c.newest_point == points.c.id)
+        .where(plan_summary.c.plan == plan)
     )
+    standings = standing(judged, connection.execute(newest).scalar())
     for (scenario, repository), result in standings.items():
         key = {"plan": plan, "scenario": scenario, "repository": repository}
         upsert(connection, scenario_summary, {**key, "last": result.last, "passed": result.passed})

@@ -92,6 +92,7 @@ def assemble(
     running = rows.by_plan(ask(queries.RUNNING, plan), rows.running)
     unfinished = rows.unfinished(query(queries.UNFINISHED))
     undone = rows.undone(query(queries.UNDONE))
+    unrestorable = {r[0]: rows.unrestorable(r) for r in query(queries.UNRESTORABLE)}
     copies = rows.by_plan(query(queries.COPIES), rows.copy)
     repositories = rows.by_plan(query(queries.REPOSITORIES), rows.repository)
     outages = rows.by_plan(query(queries.OUTAGES), rows.span)
@@ -112,6 +113,7 @@ def assemble(
                 running=running[name][-1] if running[name] else None,
                 unfinished=unfinished.get(name),
                 undone=undone.get(name),
+                unrestorable=unrestorable.get(name),
                 copies=tuple(copies[name]),
                 unready=unready.get(name),
                 repositories=tuple(repositories[name]),

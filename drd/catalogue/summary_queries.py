@@ -3,6 +3,8 @@ number of runs. `OF(COLUMN)` marks the column that must equal the name of the re
 
 from __future__ import annotations
 
+from drd.model.check_words import RESTORES
+
 _DRILL = "id, {0}.run, {0}.point, {0}.finished_at, {0}.result, {0}.plan_digest, {0}.rta_s, \
 {0}.rpa_s, {0}.judged, {0}.restored_bytes, {0}.reason, {0}.coverage, {0}.scenario, \
 {0}.data_time, {0}.repository, {0}.unproven"
@@ -116,6 +118,19 @@ WHERE OF(s.plan) AND n.id = s.newest_point AND {_UNDONE.format("", "n")}
     ORDER BY m.data_time DESC LIMIT 1)
 ORDER BY n.plan, d.at, t.position
 """  # noqa: S608 - no value is pasted in
+# The drill that could not restore the newest point; `drd.catalogue.unrestorable` has the same rule.
+UNRESTORABLE = f"""
+SELECT s.plan, e.point, e.run, e.finished_at
+FROM plan_summary s CROSS JOIN evidence e
+WHERE OF(s.plan) AND e.point = s.newest_point AND e.plan = s.plan
+  AND e.target IS NULL AND e.result = 'failed'
+  AND EXISTS (SELECT 1 FROM checks c WHERE c.evidence = e.id AND c.verdict = 'failed'
+    AND c.expected = '{RESTORES}' AND c.looked_at_data)
+  AND NOT EXISTS (SELECT 1 FROM evidence l
+    WHERE l.point = e.point AND l.plan = e.plan AND l.target IS NULL
+      AND (l.result = 'passed' OR l.rta_s IS NOT NULL) AND l.finished_at > e.finished_at)
+ORDER BY s.plan, e.finished_at
+"""  # noqa: S608 - a constant is pasted in
 COPIES = """
 SELECT plan, repository, copy_of, data_time, available_at, pause_s FROM copies
 WHERE OF(plan) ORDER BY plan, position

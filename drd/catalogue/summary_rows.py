@@ -37,6 +37,7 @@ from drd.model.facts import (
     VanishedFacts,
 )
 from drd.model.package_versions import other_packages
+from drd.model.unrestorable import UnrestorableFacts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -275,6 +276,10 @@ def undone(rows: Iterable[Sequence[Any]]) -> dict[str, UndoneFacts]:
         left = PointFacts(point[0], time(point[1]), time(point[2]), point[3])
         found[plan] = UndoneFacts(run, time(at), (*before, component), left)
     return found
+
+
+def unrestorable(row: Sequence[Any]) -> UnrestorableFacts:
+    return UnrestorableFacts(row[1], row[2], time(row[3]))
 
 
 def running(row: Sequence[Any]) -> RunningFacts:

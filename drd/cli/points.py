@@ -83,6 +83,7 @@ def _print(plan: str, points: list[dict[str, Any]], lost: dict[str, str]) -> Non
             + _away(p, lost)
             + (f", damaged in {', '.join(p['damaged'])}" if p["damaged"] else "")
             + (f", snapshots missing in {', '.join(p['torn'])}" if p["torn"] else "")
+            + _unrestorable(p)
             + _restored(p)
             + (", made after the kit" if p["after_kit"] else "")
             + (", dated in the future" if from_rfc3339(p["data_time"]) > ahead else ""),
@@ -94,8 +95,22 @@ def _print(plan: str, points: list[dict[str, Any]], lost: dict[str, str]) -> Non
     output.say(
         output.table(rows, header=["POINT", "DATA TIME (UTC)", "STATE", "SIZE", "PROVEN BY"])
     )
+    for point in (p for p in points if p.get("unrestorable")):
+        drill = point["unrestorable"]
+        output.say(
+            f"  {point['point']} does not count: the drill of "
+            f"{format_time(from_rfc3339(drill['at']), seconds=True)} could not restore it. To see "
+            f"why: drd run show {drill['run']}. To drill it again: drd drill {plan} --point "
+            f"{point['point']}"
+        )
     for hold in (hold for p in points for hold in p["holds"]):
         output.say(f"  {escaped(_held(hold))}")
+
+
+def _unrestorable(point: dict[str, Any]) -> str:
+    """Return the mark of a point that a drill could not restore; a former daemon says none."""
+    drill = point.get("unrestorable")
+    return f", cannot be restored (drill {drill['run']})" if drill else ""
 
 
 def _restored(point: dict[str, Any]) -> str:

@@ -194,10 +194,16 @@ def _of_result(
     since_s = age(last.at, now)
     when = at_time(last.at, now)
     if last.result == "failed":
-        show = f"drd run show {last.run}"
         text = f"the last {drill} failed {when}{_failed_text(last) or why}"
         first = check_name(last.failed[0].name, last.failed[0].expected) if last.failed else ""
-        return [reason(Verdict.BREACHED, text, "drill-failed", show, brief=first, run=last.run)]
+        what_next = f"drd run show {last.run}"
+        if _has_left(facts, last):
+            text += f"; its restore point {last.point} is gone since, and no drill passed with the "
+            text += "newest one that is left"
+            what_next = again
+        return [
+            reason(Verdict.BREACHED, text, "drill-failed", what_next, brief=first, run=last.run)
+        ]
     if not scenario.wanted:
         return []
     if last.result != "passed":
@@ -219,6 +225,12 @@ def _of_result(
         *_changed(facts, scenario, drill, reason, named=named),
         *_late_reasons(facts, last, drill, since_s, reason),
     ]
+
+
+def _has_left(facts: PlanFacts, drill: DrillFacts) -> bool:
+    """Return whether the point of a drill, which was the newest, is not kept any more."""
+    newest, data_time = facts.newest, drill.data_time
+    return newest is not None and data_time is not None and data_time > newest.data_time
 
 
 MakeReason = Callable[..., Reason]

@@ -274,6 +274,10 @@ def _nothing_readable(facts: PlanFacts, wrong: list[Reason], now: datetime) -> l
     if any(r.verdict is Verdict.BREACHED for r in wrong):
         return []
     where = f"drd doctor {facts.plan}"
+    if facts.unrestorable is not None:
+        text = f"everything would be lost: {facts.unrestorable.words()}, nor can any "
+        text += "other complete one"
+        return [Reason(Verdict.BREACHED, text, facts.anew, "rpo", run=facts.unrestorable.run)]
     if facts.repositories:
         text = "everything would be lost: no repository of the plan contains a restore point"
         return [Reason(Verdict.BREACHED, text, where, "rpo")]
@@ -284,6 +288,9 @@ def _nothing_readable(facts: PlanFacts, wrong: list[Reason], now: datetime) -> l
 def _older_one_left(facts: PlanFacts, point: PointFacts, exposure_s: float) -> list[Reason]:
     """Return the reason that only an older point can be read; the repository has its own reason."""
     text = f"the newest readable restore point has {_data_of(facts, point)}"
+    if facts.unrestorable is not None:
+        text = f"{facts.unrestorable.words()}; the newest one that is left, {point.id}, "
+        text += f"has {_data_of(facts, point)}"
     verdict = against(exposure_s, facts.rpo_s)
     if verdict is Verdict.MET:
         verdict = Verdict.AT_RISK

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from drd.model.unrestorable import UnrestorableFacts
 from drd.named import NamedTuple
 
 TYPE_CHECKING = False
@@ -320,10 +321,10 @@ class PlanFacts(NamedTuple):
     not installed. `served`: a reload loads it, or a restart does (`needs_restart`).
     `newest` is the complete point with the latest data time, `backup` its run (None if that is no
     longer known, or if the point was made on another host); `incomplete` the newest incomplete
-    point with a later one. `complete_points` counts those that are kept. `backup_p95_s` is the
-    95th percentile of the durations of successful backups. `missed` are the intervals without
-    compliance up to `newest.available_at`, by `attainment.missed_intervals`; `outages` those in
-    which drd knew that what there was could not be read.
+    point with a later one. `complete_points` counts those that are kept, except what a drill could
+    not restore. `backup_p95_s` is the 95th percentile of the durations of successful backups.
+    `missed` are the intervals without compliance up to `newest.available_at`, by
+    `attainment.missed_intervals`; `outages` those in which drd knew that nothing could be read.
     `repositories` has the one with the backups first, `scenarios` those that the plan wants in its
     order, and others whose last drill failed. `paused` is why retention waits, `waiting` how many
     points are over what one run of it may forget; `holds` are those that nobody released, also
@@ -381,6 +382,7 @@ class PlanFacts(NamedTuple):
     proofs: tuple[str, ...] = ()
     unfinished: UnfinishedFacts | None = None
     undone: UndoneFacts | None = None
+    unrestorable: UnrestorableFacts | None = None
 
     @property
     def made_by(self) -> str:

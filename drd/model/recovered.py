@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from drd.model.down import in_words, start_commands
 from drd.model.plan import IN_PLACE
+from drd.model.recovery_command import recovery_command
 from drd.model.restored import BEFORE_USE, Task, Usage
 from drd.model.run_details import RecoveryDetail
 from drd.model.text import noun, some
@@ -19,7 +20,8 @@ class Ended:
     a check has. `started` are the services that steps of its runbook started, `stopped` those that
     they stopped and did not start again; the start of the units `not_started` failed. `keeps`:
     there are kept copies of what it replaced. `outlived`: there is a restore point with later data
-    than the restored one, and none since."""
+    than the restored one, and none since. `older` is the id of the next older restore point, if
+    the data of the restored one is at fault."""
 
     run: str
     plan: str
@@ -32,6 +34,7 @@ class Ended:
     not_started: tuple[str, ...] = ()
     keeps: bool = False
     outlived: bool = False
+    older: str = ""
 
 
 def tasks(ended: Ended) -> tuple[Task, ...]:
@@ -39,6 +42,9 @@ def tasks(ended: Ended) -> tuple[Task, ...]:
     if not ended.back:
         resume = f"drd resume {ended.run}"
         on = Task(code="resume", text="continue the recovery", command=resume)
+        if ended.older:
+            on = replace(on, text="continue with the same restore point, once its data is mended")
+            return (*map(_see_why, ended.not_started), _choose_older(ended), on)
         return (*map(_see_why, ended.not_started), on)
     return tuple(_tasks(ended))
 
@@ -79,6 +85,15 @@ def _tasks(ended: Ended) -> Iterator[Task]:
 def _see_why(unit: str) -> Task:
     text = f"find out why {unit} does not start, and correct the cause"
     return Task(code="start", text=text, command=f"journalctl -u {shlex.quote(unit)} -n 20")
+
+
+def _choose_older(ended: Ended) -> Task:
+    command = recovery_command(ended.plan, replace(ended.detail, point=ended.older))
+    text = (
+        "recover the next older restore point instead, because the data of this one cannot be "
+        f"restored. To see all of them: drd points {ended.plan}"
+    )
+    return Task(code="older", text=text, command=command)
 
 
 def _before_use(ended: Ended) -> Iterator[Task]:

@@ -2,7 +2,7 @@
 Pure.
 
 A point that is stored only where nothing can be read, or that needs what is damaged, does not
-count.
+count, nor one whose data a drill could not restore.
 """
 
 from __future__ import annotations
@@ -87,6 +87,9 @@ def unreadable_since(facts: PlanFacts) -> datetime | None:
     if facts.newest is None or facts.newest.data_time < newest[0]:
         return facts.vanished.at if facts.vanished is not None else None
     known = [at for r in facts.repositories if (at := _lost_at(r, newest[0])) is not None]
+    tried = facts.unrestorable
+    if tried is not None:
+        return min(tried.at, max(known, default=tried.at))
     return max(known, default=facts.loaded_at)
 
 

@@ -1,8 +1,8 @@
 """Decide which result of a scenario's drills counts. Pure.
 
 A plan is as good as its worst scenario. A failure is over when a drill has passed with a point that
-is no older than the failed one: another scenario, an older point or an inconclusive drill clears
-nothing.
+is no older than the failed one, or, once that is forgotten or gone, than the newest one that is
+left: another scenario, an older point or an inconclusive drill clears nothing.
 """
 
 from __future__ import annotations
@@ -49,10 +49,15 @@ StandingKey = tuple[str, str]
 """A scenario, and the repository that drills were limited to; empty for any."""
 
 
-def standing(drills: Iterable[ScenarioDrill]) -> dict[StandingKey, Standing]:
-    """Return the results that count by scenario and repository; `drills` are in any order."""
+def standing(
+    drills: Iterable[ScenarioDrill], newest: datetime | None = None
+) -> dict[StandingKey, Standing]:
+    """Return the results that count by scenario and repository; `drills` are in any order. `newest`
+    is the data time of the newest complete point that is left: no failure of a later one, which is
+    forgotten or gone, asks for more.
+    """
     standings: dict[StandingKey, Standing] = {}
-    for drill in sorted(drills, key=lambda d: d.at):
+    for drill in (_bounded(d, newest) for d in sorted(drills, key=lambda d: d.at)):
         key = (drill.scenario, drill.repository)
         standings[key] = _after(standings.get(key), drill)
         if drill.result != "passed":
@@ -60,6 +65,12 @@ def standing(drills: Iterable[ScenarioDrill]) -> dict[StandingKey, Standing]:
         for other in _said_as_well(drill, standings):
             standings[other] = _after(standings.get(other), drill)
     return standings
+
+
+def _bounded(drill: ScenarioDrill, newest: datetime | None) -> ScenarioDrill:
+    if newest is None or drill.data_time is None or drill.result != "failed":
+        return drill
+    return drill._replace(data_time=min(drill.data_time, newest))
 
 
 def _said_as_well(drill: ScenarioDrill, found: Mapping[StandingKey, Standing]) -> list[StandingKey]:

@@ -10,9 +10,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from drd.errors import RepositoryDamaged
 from drd.model.finding import Finding
 from drd.model.plan import Component
 from drd.ports.common import OnProgress
+
+
+class CopyDamaged(RepositoryDamaged):
+    """What was read of one copy is not what it should be; no other copy depends on it."""
+
 
 MOST_COPIES = 1000
 """drd looks at so many copies, the newest ones."""

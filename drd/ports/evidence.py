@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Protocol
 
 from drd.model.run import Evidence
@@ -20,6 +21,10 @@ class EvidenceStore(Protocol):
 
     def of_run(self, run: str) -> Evidence | None:
         """The evidence of a run; None if it has left none."""
+
+    def unrestorable(self, plan: str) -> dict[str, tuple[str, datetime]]:
+        """The points whose data a drill could not restore, each with the run of the last such drill
+        and its end. A later drill that restored all components clears its point."""
 
     def find(self, prefix: str) -> Evidence:
         """The evidence whose id, or whose run's id, begins so. Raises UsageError if there is none,

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from drd.catalogue.summary import read_facts
 from drd.cli.main import main
 from drd.flows.drill.request import DrillRequest
 from drd.flows.drill.run import drill
+from drd.flows.restore.point_choice import choose
 from drd.model.run import CheckVerdict, Evidence
 from tests.integration.test_adopted import Site
 from tests.servers import PostgresServer
@@ -69,6 +71,13 @@ def adopt(site: Site, where: str, name: str) -> int:
 def drilled(site: Site, name: str) -> Evidence:
     plan = site.app.plans.load(name)
     return drill(site.app.services(plan), plan, DrillRequest()).evidence
+
+
+def last_drill(site: Site) -> str | None:
+    """The result of the drill that counts."""
+    [facts] = read_facts(site.app.settings.state_url)
+    last = facts.scenarios[0].last
+    return last.result if last is not None else None
 
 
 def test_a_directory_of_dumps_becomes_plans_that_drill_as_they_are_written(
@@ -176,6 +185,10 @@ def test_a_dump_of_postgresql_is_checked_for_each_table_that_has_rows(
     written(site, "shop-2", days=0.1)
     (row, *_) = drilled(site, "shop").checks
     assert row.observed.startswith("the dump of adopted-dump is cut off or damaged: pg_restore: ")
+    plan = site.app.plans.load("shop")
+    cut, whole_point = site.app.catalogue.points.of_plan("shop")
+    assert site.app.catalogue.evidence.unrestorable("shop").keys() == {cut.id}
+    assert choose(site.app.services(plan), plan).point.id == whole_point.id
     assert adopt(site, "dumps/shop-*", "again") == 2
     assert "a dump of PostgreSQL that is cut off or damaged" in capsys.readouterr().err
 
@@ -228,3 +241,16 @@ def test_a_packed_dump_that_is_cut_off_fails_its_drill_with_that_reason(site: Si
         "not there; remedy: find out why it stopped: a full disk, a killed process, or a copy made "
         "while the dump was still being written. Choose another restore point: drd points shop"
     )
+    assert last_drill(site) == "failed"
+    [facts] = read_facts(site.app.settings.state_url)
+    [place] = facts.repositories
+    assert (place.damage, place.sound) == (None, None), "one dump, not the repository"
+    written(site, "shop-3.sql.gz", gzip.compress(sql + rows + b"COMMIT;\n"), days=0.5)
+    (site.base / "dumps/shop-2.sql.gz").unlink()
+    assert drilled(site, "shop").result == "passed"
+    (site.base / "dumps/shop-3.sql.gz").unlink()
+    written(site, "shop-4.sql.gz", gzip.compress(sql + rows), days=0.4)
+    assert drilled(site, "shop").result == "failed"
+    (site.base / "dumps/shop-4.sql.gz").unlink()
+    assert drilled(site, "shop").result == "passed", "of the only one that is left"
+    assert last_drill(site) == "passed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -17,7 +18,7 @@ from drd.model.run import (
     taken_back,
 )
 from drd.model.verdicts import Reason, Verdict
-from tests.status_support import DAY, HOUR, NOW, ago, drill, healthy, scenario
+from tests.status_support import DAY, HOUR, NOW, ago, drill, healthy, point, scenario
 
 
 def with_components(*names: str, **changes: object) -> PlanFacts:
@@ -100,6 +101,19 @@ def test_a_scenario_that_the_plan_does_not_want_any_more_is_named() -> None:
 def test_a_drill_from_one_repository_names_it() -> None:
     [reason] = reasons(scenario(), failed(repository="offsite"))
     assert reason.subject == "database-loss from offsite"
+
+
+def test_failed_drill_of_a_point_that_is_gone_asks_for_another_drill() -> None:
+    def about(data_time: datetime) -> Reason:
+        last = drill("failed", data_time=data_time, point="bad1")
+        facts = healthy(newest=point(HOUR), scenarios=(scenario(last=last),))
+        [reason] = judge_drill(facts, NOW)[1]
+        return reason
+
+    assert about(ago(HOUR)).remedy == about(ago(2 * HOUR)).remedy == "drd run show d14a"
+    gone = about(ago(HOUR / 2))
+    assert gone.remedy == "drd drill orders-api"
+    assert "; its restore point bad1 is gone since, and no drill passed with the " in gone.text
 
 
 # --- what was proven, and what was not ------------------------------------------------------

@@ -66,6 +66,17 @@ def test_a_unit_that_does_not_start_is_looked_at_before_the_recovery_goes_on() -
     assert then.command == "drd resume 4f2a"
 
 
+def test_where_the_data_cannot_be_restored_the_next_older_point_comes_first() -> None:
+    detail = replace(ENDED.detail, point="restic-2", overwrite=True, components=("db",))
+    older, on = tasks(replace(ENDED, back=False, older="restic-1", detail=detail))
+    assert older.command == (
+        "drd recover shop --target standby --point restic-1 --component db --overwrite"
+    )
+    assert str(older.text).endswith("To see all of them: drd points shop")
+    assert on.command == "drd resume 4f2a"
+    assert on.text == "continue with the same restore point, once its data is mended"
+
+
 def test_a_copy_is_compared_and_dropped_and_needs_no_kit() -> None:
     copy = RecoveryDetail(target=IN_PLACE, part=Part(("orders",), (), "orders_old"))
     assert codes(replace(ENDED, detail=copy)) == ["compare", "drop"]

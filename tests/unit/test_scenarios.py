@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from drd.catalogue.summary import read_facts
 from drd.model.due import next_due
-from drd.model.run import RunKind
+from drd.model.run import DrillResult, RunKind
 from drd.model.scenarios import ScenarioDrill, is_random_turn, next_scenario, standing, valid_s
 from drd.model.schedule import Job, Timing
+from tests.flow_support import NOON, World
 from tests.schedule_support import situation
 from tests.status_support import DAY, NOW, ago
 
@@ -43,6 +45,39 @@ def test_a_drill_of_an_older_point_clears_no_failure_of_a_newer_one() -> None:
     two = (drill(1, "failed", NEW), drill(2, "failed", OLD), drill(3, "passed", OLD))
     assert result(*two) == "failed"
     assert standing(two)["database-loss", ""].passed == "e3"
+
+
+def test_once_the_failed_point_is_gone_a_pass_of_the_newest_that_is_left_clears_its_failure() -> (
+    None
+):
+    failed, passed = drill(1, "failed"), drill(2, "passed", OLD)
+    of = ("database-loss", "")
+    assert standing([failed, passed], NEW)[of].result == "failed"
+    assert standing([failed, passed], OLD)[of].result == "passed"
+    oldest = drill(2, "passed", ago(20 * DAY))
+    assert standing([failed, oldest], OLD)[of].result == "failed", "an even older one proves less"
+    assert standing([failed], OLD)[of].result == "failed"
+
+
+def test_a_point_that_is_forgotten_lets_the_drill_of_the_next_one_count(world: World) -> None:
+    def last_drill() -> str:
+        [facts] = read_facts(world.app.settings.state_url)
+        [one] = facts.scenarios
+        assert one.last is not None
+        return one.last.result
+
+    world.stored("aaaaaaaa", NOON - timedelta(hours=2))
+    world.stored("bbbbbbbb", NOON - timedelta(hours=1))
+    for n, (point, result) in enumerate((("bbbbbbbb", "failed"), ("aaaaaaaa", "passed"))):
+        world.after(minutes=n + 1)
+        world.drilled(
+            point=point, result=DrillResult(result), data_time=world.point(point).data_time
+        )
+    assert last_drill() == "failed", "the newest point is still not proven"
+    world.catalogue.points.forget(["bbbbbbbb"], world.clock.now())
+    assert last_drill() == "passed"
+    world.drilled(point="aaaaaaaa", data_time=world.point("aaaaaaaa").data_time)
+    assert last_drill() == "passed"
 
 
 def test_an_inconclusive_drill_clears_nothing() -> None:

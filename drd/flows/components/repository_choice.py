@@ -30,6 +30,7 @@ from drd.model.plan import Plan, RepositorySpec
 from drd.model.snapshot import MANIFEST_FILE, Manifest, RestorePoint
 from drd.model.text import either
 from drd.ports import Fetched, OnProgress, Repository, Torn
+from drd.ports.adopted import CopyDamaged
 from drd.process import rights
 from drd.process.rights import Purpose
 
@@ -233,7 +234,9 @@ class Holders:
                 except _NEXT as failure:
                     error = failure
                     note(self.services, self._repository(spec), failure)
-                    if isinstance(failure, RepositoryDamaged):
+                    if isinstance(failure, CopyDamaged):
+                        pass  # the rest of the repository is not concerned
+                    elif isinstance(failure, RepositoryDamaged):
                         self.damaged[spec.name] = failure
                     elif not isinstance(failure, PointGone):
                         self.rule_out(spec.name, failure)

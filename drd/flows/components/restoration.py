@@ -24,6 +24,8 @@ from drd.errors import (
     RepositoryUnreachable,
     SandboxUnavailable,
     StepFailed,
+    TargetUnwritable,
+    ToolError,
     WrongKey,
 )
 from drd.extension_faults import attributed, fault, noted, require_type
@@ -43,6 +45,7 @@ from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint, made_b
 from drd.model.step_record import RESTORE, StepRecord, step_about
 from drd.model.step_results import CheckStepResult, RestoreStepResult
 from drd.ports import CheckContext, Destination, Restored
+from drd.ports.adopted import CopyDamaged
 from drd.process import rights
 from drd.process.rights import Purpose
 from drd.registry import CHECKS, KINDS, Extension
@@ -57,12 +60,16 @@ ENDS_ALL = (
 )
 """Errors that affect every component, as opposed to one of them."""
 
+_NOT_THE_DATA = (ToolError, TargetUnwritable, ExtensionFailed)
+"""Errors of a restore that say nothing about the data, which has landed."""
+
 
 @dataclass
 class Restoration:
     """The restoration of one point into some destinations.
 
-    `restored` has the restored components, with their restores' results; `errors` the failed ones.
+    `landed` are the components whose data was read from the repository; `restored` has the restored
+    ones, with their restores' results, `errors` the failed ones.
     With a `part` only that is restored. A drill has `fences`. Safe in several threads: each
     component's worker writes its own keys."""
 
@@ -77,6 +84,7 @@ class Restoration:
     prefetch: Prefetch | None = None
     fences: process.Fences | None = None
     spans: list[Span] = field(default_factory=list)
+    landed: set[str] = field(default_factory=set)
     restored: dict[str, Restored] = field(default_factory=dict)
     errors: dict[str, DrdError] = field(default_factory=dict)
 
@@ -214,6 +222,7 @@ def _effect(
     try:
         private = manifest().private.get(name, {})
         process.check_cancelled()
+        work.landed.add(name)
         restored = destination.restore(snapshot, private, on_progress=work.services.on_progress)
     finally:
         ended = clock.monotonic()
@@ -353,7 +362,9 @@ def _missing(check: str, component: str, error: DrdError) -> CheckResult:
 
 
 def restore_failures(work: Restoration) -> list[CheckResult]:
-    """Return a failed row for each component that could not be restored."""
+    """Return a failed row for each component that could not be restored. It looked at the data
+    where that is at fault: all of it was read from a repository that is sound, and neither a
+    program nor the code of an extension is to blame."""
     return [
         CheckResult(
             f"{name} can be restored",
@@ -361,7 +372,8 @@ def restore_failures(work: Restoration) -> list[CheckResult]:
             CheckVerdict.FAILED,
             describe(error).line,
             RESTORES,
-            looked_at_data=False,
+            looked_at_data=isinstance(error, CopyDamaged)
+            or (name in work.landed and not isinstance(error, _NOT_THE_DATA)),
         )
         for name, error in work.errors.items()
     ]

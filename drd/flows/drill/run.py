@@ -275,7 +275,7 @@ def _choose(host: HostReady) -> Choice:
     request, only = host.begun.request, host.begun.only
     if request.point is None:
         return drill_choice(host.own_services, host.plan, held_by=only)
-    return choose(host.own_services, host.plan, point=request.point, held_by=only)
+    return choose(host.own_services, host.plan, point=request.point, held_by=only, drilling=True)
 
 
 # --- the result -----------------------------------------------------------------------------------

@@ -29,8 +29,8 @@ from drd.model.finding_codes import REPOSITORY, THIS_STATE
 from drd.model.plan import Component, Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState
 from drd.model.snapshot import newest_complete
-from drd.model.text import escaped, in_commands, without_output
-from drd.model.units import format_duration, format_size
+from drd.model.text import called, escaped, in_commands, without_output
+from drd.model.units import format_duration, format_size, format_time
 from drd.ports import Kind
 from drd.registry import KINDS
 from drd.secrets import edges, references
@@ -82,7 +82,7 @@ def examine(
         findings += tried("fence", "", lambda: try_fence(services, plan, probe))
         findings += tried("room-for-a-drill", "", lambda: _disk(services, plan))
         findings += targets.findings(plan)
-        findings += _last_backup(services, plan)
+        findings += _last_backup(services, plan) + _last_drill(services, plan)
         findings += _aside(services, plan)
         findings += _clock() + _custody(services)
         findings += leftovers(services)
@@ -171,6 +171,39 @@ def _last_backup(services: Services, plan: Plan) -> list[Finding]:
             "",
             f"the last backup, run {run.id}, {how}{why}",
             f"see what to do: `drd run show {run.id}`",
+        )
+    ]
+
+
+def _last_drill(services: Services, plan: Plan) -> list[Finding]:
+    """Whether the last drill of the newest complete point could restore it."""
+    points = services.catalogue.points.of_plan(plan.name)
+    newest = newest_complete(points, services.clock.now())
+    tried = services.catalogue.evidence.unrestorable(plan.name)
+    if newest is None or newest.id not in tried:
+        return []
+    run, at = tried[newest.id]
+    left = newest_complete([p for p in points if p.id not in tried], services.clock.now())
+    meanwhile = (
+        f"the newest one that is left is {left.id}, with data of "
+        f"{format_time(left.data_time, seconds=True)}"
+        if left is not None
+        else "there is no other complete one that could be restored"
+    )
+    anew = (
+        f"let {called(plan.made_by)} make a new copy, then `drd catalogue rebuild {plan.name}`"
+        if plan.made_by
+        else f"make a new one: `drd backup {plan.name}`"
+    )
+    return [
+        Finding(
+            "last-drill",
+            "error",
+            "",
+            f"the drill of {format_time(at, seconds=True)} could not restore the newest restore "
+            f"point {newest.id}; {meanwhile}",
+            f"see why: `drd run show {run}`. Then {anew}. If this host was to blame, drill the "
+            f"point again: `drd drill {plan.name} --point {newest.id}`",
         )
     ]
 

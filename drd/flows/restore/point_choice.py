@@ -42,10 +42,12 @@ def choose(
     before: datetime | None = None,
     held_by: Collection[str] | None = None,
     exactly: bool = False,
+    drilling: bool = False,
 ) -> Choice:
     """Choose a point by id (or its beginning), `latest`, `random`, or the newest with data from
     before a time; only points that a repository in `held_by` holds. With `exactly`, the point may
-    have newer data as well, if its log lets a restore stop at that time.
+    have newer data as well, if its log lets a restore stop at that time. Points that a drill could
+    not restore are left out, unless `drilling`: another drill shows whether that is mended.
 
     Raises NoRestorePoint, UsageError for an ambiguous id, or ManifestRefused for one whose row in
     the catalogue contains what drd does not write.
@@ -56,6 +58,8 @@ def choose(
     named = point not in (None, "latest", "random")
     if not named:
         points = _standing_points(services, plan, _restorable_points(services, plan, points))
+        if not drilling:
+            points = _proven_points(services, plan, points, before)
     newest = newest_complete(points, now)
     if newest is not None and newest is not newest_complete(points):
         services.note(
@@ -96,11 +100,12 @@ def drill_choice(
     """Return the plan's choice for a drill: the newest point, every n-th time a random older one,
     but not after a failed drill, which an older point cannot clear."""
     if plan.drill.random_within_s is None:
-        return choose(services, plan, held_by=held_by)
+        return choose(services, plan, held_by=held_by, drilling=True)
     drills, scenarios = _drills(services, plan), len(plan.drill.scenarios)
     turn = is_random_turn(len(drills), plan.drill.random_each, scenarios)
     turn = turn and bool(drills) and drills[0].result == "passed"
-    return choose(services, plan, point="random" if turn else "latest", held_by=held_by)
+    which = "random" if turn else "latest"
+    return choose(services, plan, point=which, held_by=held_by, drilling=True)
 
 
 def drill_scenario(services: Services, plan: Plan) -> str:
@@ -175,6 +180,26 @@ def _standing_points(
     return standing
 
 
+def _proven_points(
+    services: Services, plan: Plan, points: list[RestorePoint], before: datetime | None
+) -> list[RestorePoint]:
+    """Return the points, without those that a drill could not restore. All points, if no other
+    complete point is left, of those with data from `before`."""
+    tried = services.catalogue.evidence.unrestorable(plan.name)
+    asked = [p for p in points if before is None or p.data_time < before]
+    out = newest_complete([p for p in asked if p.id in tried])
+    left = newest_complete([p for p in asked if p.id not in tried])
+    if out is None or left is None:
+        return points
+    if out.data_time > left.data_time:
+        run, at = tried[out.id]
+        services.warn(
+            f"drd leaves out restore point {out.id}: the drill of {_time(at)} could not restore it "
+            f"(drd run show {run}). To use it all the same: --point {out.id}"
+        )
+    return [p for p in points if p.id not in tried]
+
+
 def _but_incomplete(points: list[RestorePoint]) -> str:
     incomplete = sum(not p.complete for p in points)
     return f" ({incomplete} incomplete)" if incomplete else ""
@@ -200,11 +225,15 @@ def _before(plan: Plan, points: list[RestorePoint], before: datetime) -> Restore
 def _random(services: Services, plan: Plan, points: list[RestorePoint]) -> RestorePoint | None:
     within = timedelta(seconds=plan.drill.random_within_s or DEFAULT_RANDOM_WITHIN_S)
     oldest = services.clock.now() - within
+    tried = services.catalogue.evidence.unrestorable(plan.name)
     # One from before a component was added proves less than the plan needs.
     candidates = [
         p
         for p in points
-        if p.complete and p.data_time >= oldest and set(plan.components) <= _components(p)
+        if p.complete
+        and p.data_time >= oldest
+        and p.id not in tried
+        and set(plan.components) <= _components(p)
     ]
     # Any random choice is fine; it protects no secret.
     return random.choice(candidates) if candidates else None  # noqa: S311

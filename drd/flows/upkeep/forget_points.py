@@ -110,7 +110,8 @@ def _require_reasons(services: Services, plan: Plan, what: GiveUpRequest) -> Non
     state = services.catalogue.keeping.state(plan.name)
     damaged = {p for d in known_damage(services, plan) for p in d.affected or kept}
     damaged |= {p for known in services.catalogue.health.of_plan(plan.name) for p in known.missing}
-    for point in what.points:
+    tried = services.catalogue.evidence.unrestorable(plan.name)
+    for point in (p for p in what.points if p not in tried):
         if not _is_doubtful(point, kept.get(point), damaged, state, now):
             raise UsageError(
                 f"drd does not forget restore point {point}, because drd knows of no damage in it",

@@ -27,7 +27,14 @@ from drd.model.finding_codes import ADOPTED
 from drd.model.plan import RepositorySpec, SecretRef
 from drd.model.units import format_size, format_time, from_rfc3339
 from drd.ports import OnProgress, Progress
-from drd.ports.adopted import MOST_COPIES, ForeignCopies, ForeignCopy, FoundFile, Landing
+from drd.ports.adopted import (
+    MOST_COPIES,
+    CopyDamaged,
+    ForeignCopies,
+    ForeignCopy,
+    FoundFile,
+    Landing,
+)
 from drd.process import Command, Completed
 from drd.repositories.adopted import cut_off
 from drd.repositories.adopted.running import keeping_room, require_program, run_into
@@ -158,7 +165,7 @@ class CommandCopies:
         with tempfile.TemporaryFile() as answer:
             done = self._run("restore", words, answer, deadline_s, on_tick=room)
         if done.exit_code != 0 or not any(into.iterdir()):
-            raise RepositoryDamaged(
+            raise CopyDamaged(
                 f"the command that restores copy {copy.name} {done.failure}"
                 if done.exit_code != 0
                 else f"the command that restores copy {copy.name} wrote nothing",
@@ -167,11 +174,11 @@ class CommandCopies:
         return copy.bytes
 
     def _require_unchanged(self, copy: ForeignCopy) -> None:
-        """Raise RepositoryDamaged if the tool has written to the copy since it was listed. One that
+        """Raise CopyDamaged if the tool has written to the copy since it was listed. One that
         it has removed meanwhile was restored whole."""
         for now in self.copies().copies:
             if now.name == copy.name and now.id != copy.id:
-                raise RepositoryDamaged(
+                raise CopyDamaged(
                     f"copy {copy.name} changed while it was restored: {_state(copy)} when it was "
                     f"listed, now {_state(now)}",
                     hint=_UNFINISHED,
@@ -185,7 +192,7 @@ class CommandCopies:
                 "drd points PLAN",
             )
         if size != copy.bytes:
-            raise RepositoryDamaged(
+            raise CopyDamaged(
                 f"the command that restores copy {copy.name} printed {size:,} bytes, but the list "
                 f"says {copy.bytes:,}",
                 hint=_UNFINISHED,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from drd import process
-from drd.errors import RepositoryDamaged
+from drd.ports.adopted import CopyDamaged
 
 REMEDY = (
     "find out why it stopped: a full disk, a killed process, or a copy made while the dump was "
@@ -81,11 +81,11 @@ def of_path(path: Path, size: int) -> str:
 
 
 def require_whole(file: Path, copy: str, ends_with: str) -> None:
-    """Raise RepositoryDamaged if the file of a copy, which has landed, is cut off."""
+    """Raise CopyDamaged if the file of a copy, which has landed, is cut off."""
     with file.open("rb") as opened:
         why = why_cut_off(opened, unpacks=True, ends_with=ends_with)
     if why:
-        raise RepositoryDamaged(f"copy {copy} is cut off: {why}", hint=f"{REMEDY}: drd points PLAN")
+        raise CopyDamaged(f"copy {copy} is cut off: {why}", hint=f"{REMEDY}: drd points PLAN")
 
 
 def _of_text(head: bytes, tail: bytes, ends_with: str) -> str:

@@ -7,8 +7,7 @@ import stat
 from collections.abc import Collection
 from pathlib import Path
 
-from drd.errors import RepositoryDamaged
-from drd.ports.adopted import FoundFile
+from drd.ports.adopted import CopyDamaged, FoundFile
 from drd.process.landed import entry_below
 
 ANOTHER_PATH = (
@@ -33,13 +32,13 @@ def why_no_data(found: FoundFile, path: str, paths: Collection[str]) -> str | No
 
 
 def require_data(into: Path, paths: Collection[str], copy: str) -> None:
-    """Raise RepositoryDamaged if what has landed at one of the paths is no data. A missing path is
+    """Raise CopyDamaged if what has landed at one of the paths is no data. A missing path is
     left to the kind."""
     for path in paths:
         found = _landed(into, path)
         why = found and why_no_data(found, path, paths)
         if found is not None and why:
-            raise RepositoryDamaged(
+            raise CopyDamaged(
                 f"{path} {why} ({copy})",
                 hint=ANOTHER_PATH
                 if found.leads_to is not None

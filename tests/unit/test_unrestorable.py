@@ -1,0 +1,158 @@
+"""Points that a drill could not restore: nothing counts on them, and no recovery takes them by
+itself."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from drd.api.documents import points as points_document
+from drd.catalogue.summary import read_facts
+from drd.cli import points as points_screen
+from drd.flows.host.doctor import examine
+from drd.flows.restore.point_choice import choose, drill_choice
+from drd.flows.upkeep.forget_points import GiveUpRequest, give_up
+from drd.model.check_words import RESTORES
+from drd.model.compliance import assess
+from drd.model.run import CheckResult, CheckVerdict, DrillResult
+from drd.model.verdicts import Assessment
+from tests.flow_support import NOON, World
+
+HOUR = timedelta(hours=1)
+OLD, NEW = "aaaaaaaa", "bbbbbbbb"
+
+
+def drilled(world: World, point: str, *checks: CheckResult, **of: Any) -> None:
+    """A drill that failed with these checks, a minute after the one before."""
+    world.after(minutes=1)
+    failed = {"result": DrillResult.FAILED, "rta_s": None} if checks else {}
+    of = {"checks": checks, **failed, **of} if checks else of
+    world.drilled(point=point, **of)
+
+
+def not_restored(*, by_the_data: bool = True) -> CheckResult:
+    return CheckResult(
+        "conf can be restored", "conf", CheckVerdict.FAILED, "it is cut off", RESTORES,
+        looked_at_data=by_the_data,
+    )  # fmt: skip
+
+
+EXPECTED = CheckResult("there are orders", "conf", CheckVerdict.FAILED, "0", "> 0", bound=True)
+
+
+def two_points(world: World) -> None:
+    world.stored(OLD, NOON - 2 * HOUR)
+    world.stored(NEW, NOON - HOUR / 6)
+
+
+def assessed(world: World) -> Assessment:
+    [facts] = read_facts(world.app.settings.state_url)
+    return assess(facts, world.clock.now())
+
+
+def told(plan: Assessment) -> str:
+    return "\n".join(r.text for r in plan.reasons)
+
+
+def test_the_newest_point_that_a_drill_could_not_restore_does_not_count(world: World) -> None:
+    two_points(world)
+    assert assessed(world).rpo.exposure_s == 600
+    drilled(world, NEW, not_restored())
+    plan = assessed(world)
+    assert (plan.rpo.exposure_s, plan.points) == (7260, 1)
+    assert plan.newest is not None
+    assert plan.newest.id == OLD
+    assert (
+        f"restore point {NEW} cannot be restored, as the drill of 2026-11-25 12:01:00 UTC showed "
+        "(drd run show "
+    ) in told(plan)
+    assert f"; the newest one that is left, {OLD}, has data of 2026-11-25 10:00:00" in told(plan)
+    world.stored("cccccccc", NOON)
+    assert assessed(world).rpo.exposure_s == 60
+    assert "cannot be restored" not in told(assessed(world))
+
+
+def test_a_later_drill_that_restores_the_point_clears_it_whatever_its_checks_say(
+    world: World,
+) -> None:
+    two_points(world)
+    drilled(world, NEW, not_restored())
+    drilled(world, OLD)
+    drilled(world, NEW, EXPECTED)  # failed before anything was restored
+    assert world.catalogue.evidence.unrestorable("shop").keys() == {NEW}
+    drilled(world, NEW, EXPECTED, rta_s=9.0)
+    assert world.catalogue.evidence.unrestorable("shop") == {}
+    assert assessed(world).rpo.exposure_s == 840
+
+
+def test_a_failed_expectation_or_a_missing_program_says_nothing_against_the_point(
+    world: World,
+) -> None:
+    two_points(world)
+    for check in (EXPECTED, not_restored(by_the_data=False)):
+        drilled(world, NEW, check)
+    drilled(world, NEW, not_restored(), target="sandbox")  # of single components
+    assert assessed(world).points == 2
+    assert choose(world.services, world.plan).point.id == NEW
+    assert world.warnings == []
+
+
+def test_if_no_point_can_be_restored_everything_would_be_lost(world: World) -> None:
+    two_points(world)
+    drilled(world, NEW, not_restored())
+    drilled(world, OLD, not_restored())
+    plan = assessed(world)
+    assert plan.rpo.loses_everything
+    assert f"everything would be lost: restore point {NEW} cannot be restored" in told(plan)
+    assert choose(world.services, world.plan).point.id == NEW, "rather than nothing"
+
+
+def test_a_recovery_takes_the_next_older_point_and_a_drill_tries_the_newest_again(
+    world: World,
+) -> None:
+    two_points(world)
+    drilled(world, NEW, not_restored())
+    assert choose(world.services, world.plan).point.id == OLD
+    [warning] = world.warnings
+    assert warning.startswith(
+        f"drd leaves out restore point {NEW}: the drill of 2026-11-25 12:01:00 UTC could not "
+        "restore it (drd run show "
+    )
+    assert warning.endswith(f"To use it all the same: --point {NEW}")
+    assert choose(world.services, world.plan, point=NEW).point.id == NEW
+    assert choose(world.services, world.plan, before=NOON).point.id == OLD
+    assert drill_choice(world.services, world.plan).point.id == NEW
+    assert {choose(world.services, world.plan, point="random").point.id for _ in range(9)} == {OLD}
+    drilled(world, OLD, not_restored())
+    world.stored("cccccccc", NOON)
+    assert choose(world.services, world.plan, before=NOON).point.id == NEW, "no other from before"
+
+
+def test_points_doctor_and_forget_know_what_the_drill_found(world: World, capsys: Any) -> None:
+    two_points(world)
+    drilled(world, NEW, not_restored())
+    document = points_document(world.app, "shop")
+    run = document["points"][0]["unrestorable"]["run"]
+    assert document["points"][1]["unrestorable"] is None
+    points_screen._print("shop", document["points"], {})
+    shown = capsys.readouterr().out
+    assert f"complete, cannot be restored (drill {run})" in shown
+    assert f"To see why: drd run show {run}. To drill it again: drd drill shop --point {NEW}" in (
+        shown
+    )
+    found = examine(world.services, world.plan, lambda ref: "x")
+    [finding] = [f for f in found if f.code == "last-drill"]
+    assert f"; the newest one that is left is {OLD}, with data of" in finding.text
+    assert finding.remedy.startswith(f"see why: `drd run show {run}`. Then make a new one: ")
+    assert give_up(world.services, world.plan, GiveUpRequest((NEW,), "cut off")) == (NEW,)
+    assert "last-drill" not in {f.code for f in examine(world.services, world.plan, lambda _: "x")}
+
+
+def test_the_time_without_a_point_that_can_be_restored_begins_with_the_drill(world: World) -> None:
+    world.stored(OLD, NOON - 2 * HOUR)
+    world.stored(NEW, NOON)
+    drilled(world, NEW, not_restored())
+    world.after(minutes=9)
+    world.stored("cccccccc", world.clock.now())
+    [facts] = read_facts(world.app.settings.state_url)
+    assert facts.outages == ((NOON + timedelta(minutes=1), NOON + timedelta(minutes=10)),)
