@@ -223,6 +223,18 @@ def test_a_run_that_failed_by_its_repository_is_no_news_when_that_works_again(co
     assert failing(MINUTE), "for another reason"
 
 
+def test_a_failed_drill_has_the_code_of_its_error() -> None:
+    facts = healthy(last_drill=drill("failed"))
+    [reason] = [r for r in assess(facts, NOW).reasons if r.run]
+
+    def why(run: str) -> list[str]:
+        job = JobFacts(JobHistory(kind="drill", last_run=run, last_error_code="target"))
+        found = conditions(assess(facts, NOW), facts, PlanMore(jobs=(job,)), NOW)
+        return [c.why for c in found if c.kind == "drill-failed"]
+
+    assert (why(reason.run), why("77aa"), why("")) == (["target"], [""], [""])
+
+
 def test_failed_backups_are_no_news_when_the_password_opens_the_repository_again() -> None:
     wrong = healthy(failures=failures(3, code=WrongKey.code), repositories=(repository(),))
     assert of_plan(wrong) == []
@@ -751,5 +763,9 @@ def test_a_source_that_cannot_be_read_is_told_by_its_failing_backups(alone: bool
     assert kinds == [("backup-failing", "warning"), ("not-ready", "warning")]
     told = words(facts, PlanMore(readiness=tuple(found)))
     assert told[-1].startswith("not-ready db: sandbox")
+    of_the_other = Finding("files", "error", "conf", "no directory")
+    turned = facts._replace(components=components[::-1])
+    told_of_all = words(turned, PlanMore(readiness=(*found, of_the_other)))
+    assert any(text.startswith("not-ready conf: files") for text in told_of_all), "it did not fail"
     working = facts._replace(failures=None, components=(db._replace(error=None),))
     assert len(of_plan(working, PlanMore(readiness=tuple(found)))) == 2, "nothing else tells it"

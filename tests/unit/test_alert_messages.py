@@ -125,6 +125,9 @@ def test_a_title_names_the_check_that_failed_and_the_scenario_if_there_are_sever
     assert title_of("kit-failing", "warning", "verify") == "recovery kit: verify failed"
     assert title_of("component-missing", "warning", "", "a, b").endswith("never backed up: a, b")
     assert title_of("rpo", "warning", "") == "RPO nearly exceeded"
+    assert title_of("secret-missing", "warning", "p1") == "secret file p1 is missing"
+    assert title_of("secret-missing", "warning", "") == "secret file is missing"
+    assert title_of("repository-unprotected", "warning", "") == "repository is missing"
 
 
 def test_a_title_that_is_cut_ends_after_a_word() -> None:

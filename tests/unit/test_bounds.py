@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from drd.checks import words
+from drd.checks import documents, files, sql, words
 from drd.flows.restore import point_choice
 from drd.flows.upkeep import retention_plan, retention_share
 from drd.model import (
     actor,
+    adopted,
+    checkpoint,
     clock,
     compliance,
     conditions,
@@ -20,11 +22,15 @@ from drd.model import (
     host_conditions,
     kit,
     manifest,
+    pauses,
     read_progress,
+    record_file,
+    records,
     scenarios,
     schedule,
     single_item,
     snapshot,
+    status_line,
     strict,
     windows,
 )
@@ -46,7 +52,8 @@ def test_clocks_may_differ_by_seconds_and_hosts_by_minutes() -> None:
 def test_objectives_are_at_risk_before_they_are_missed() -> None:
     assert exposure.AT_RISK_SHARE == 0.8
     assert exposure.COPY_BOUND == 2
-    assert timedelta(days=1) == exposure.RECENT
+    assert timedelta(days=1) == exposure.RECENT == adopted.OLDER
+    assert exposure.MEANINGFUL_S == DAY
     assert compliance.MEASURABLE_BYTES == 64 * MIB
     assert schedule.MARGIN_SHARE == 0.25
     assert schedule.MARGIN_AT_LEAST_S == 30 * SECOND
@@ -76,6 +83,9 @@ def test_drds_own_jobs_have_these_times() -> None:
     assert schedule.RETENTION_TIMEOUT_S == HOUR
     assert schedule.KIT_TIMEOUT_S == 30 * MINUTE
     assert windows.DAY_MIN == 1440
+    assert schedule.LISTING_SHARE == 0.1
+    assert (schedule.LISTING_SHORTEST_S, schedule.LISTING_LONGEST_S) == (MINUTE, HOUR)
+    assert documents._BUDGET_S == files._BUDGET_S == HOUR
 
 
 def test_alerts_wait_an_hour_or_a_day_for_what_may_still_come() -> None:
@@ -88,7 +98,8 @@ def test_alerts_wait_an_hour_or_a_day_for_what_may_still_come() -> None:
 
 
 def test_messages_and_results_stay_short() -> None:
-    assert (digest.ENTRIES, digest.SHOWN) == (200, 30)
+    assert (digest.ENTRIES, digest.SHOWN, digest.LONGEST_MESSAGE) == (200, 30, 300)
+    assert (pauses._IN_A_COMMAND, pauses._NAMED) == (200, 5)
     assert (words.LONGEST, words.NAMED) == (80, 5)
     assert retention_plan.MOST_NAMED == 200
     assert holds.LONGEST_REASON == 2000
@@ -104,6 +115,15 @@ def test_what_others_wrote_is_bounded() -> None:
     assert strict.MOST == 2**63 - 1
     assert manifest.MOST_COMPONENTS == 1000
     assert manifest.MOST_ANSWERS == 10_000
+    assert manifest._MOST_ID == 2**32 - 1
+    assert manifest._LONG == 16 * KIB
+    assert (kit._MOST, kit._MOST_FILES) == (100_000, 1_000_000)
+    assert single_item._MANY == 20_000
+    assert sql._MOST_DIGITS == 40
+    assert (status_line._SHORTEST_S, status_line._LONGEST_S) == (SECOND, 366 * DAY)
+    assert (record_file.LONGEST_LINE, record_file.MOST_ENTRIES) == (16 * MIB, 5_000_000)
+    assert records._LARGEST_INTEGER == 2**53 - 1
+    assert checkpoint._LONGEST == 2000
 
 
 def test_documents_have_the_version_that_other_hosts_read() -> None:

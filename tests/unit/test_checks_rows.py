@@ -109,6 +109,8 @@ def test_more_rows_than_at_the_backup_are_said_in_words_and_stay_a_failure() -> 
     (lost,) = run(before, tables(a=2300, b=11), exposed=True)
     assert lost.verdict is CheckVerdict.FAILED
     assert "does the application" not in lost.observed
+    (other,) = run(tables("digest", a=(1, "x")), tables("digest", a=(1, "y")), exposed=True)
+    assert other.observed == "a has 1 row as before, but other contents"
 
 
 def test_at_most_five_differences_are_named() -> None:

@@ -29,6 +29,7 @@ def test_an_s3_url_is_endpoint_bucket_and_prefix(url: str, location: S3Location)
         ("s3:https://s3.example.com", "no bucket"),
         ("s3:https://s3.example.com/", "no bucket"),
         ("s3:https:///bucket", "no host"),
+        ("s3:///bucket", "no host"),
         ("s3:https://me:secret@s3.example.com/b1", "user or password"),
         ("s3:https://s3.example.com/b1?x=1", "query"),
         ("s3:https://s3.example.com/-b", "name of a bucket"),

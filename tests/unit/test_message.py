@@ -395,6 +395,7 @@ def test_messages_of_neither_an_alert_nor_a_run_stay_apart_in_a_digest() -> None
     assert (told.title, told.details["runs"]) == ("orders-api: 2 messages in one", {})
     again = digest([digest(tests, NOON), tests[0]], NOON)
     assert [e["title"] for e in again.details["entries"]] == ["test 1", "test 0"]
+    assert digest([told], NOON).details["entries"] == told.details["entries"]
     assert again.details["messages"] == 3
 
 

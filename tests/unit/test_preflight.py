@@ -288,7 +288,7 @@ def test_a_place_over_production_is_named_as_such(world: World, point: RestorePo
     ordinary = world.recovery()
     with pytest.raises(TargetNotEmpty) as caught:
         run(ordinary, prefetch(world, ordinary), conf=occupied)
-    assert caught.value.message == "etc is not empty"
+    assert (caught.value.message, caught.value.hint) == ("etc is not empty", "--overwrite")
     over = world.recovery(in_place=True)
     with pytest.raises(TargetNotEmpty) as caught:
         run(over, prefetch(world, over), conf=occupied)
@@ -296,6 +296,7 @@ def test_a_place_over_production_is_named_as_such(world: World, point: RestorePo
         "this recovery would overwrite the production data of conf: etc is not empty"
     )
     assert caught.value.hint.startswith("if this data may be replaced, add --overwrite; ")
+    assert caught.value.hint.endswith(" To restore only data: add --component data.")
 
 
 def test_a_target_over_production_needs_a_word(world: World, plan: RecoveryPlan) -> None:

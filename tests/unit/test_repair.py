@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from drd.errors import Repair
-from drd.model.repair import repair_ways
+from drd.model.repair import others_repair, repair_ways
 
 AGAIN = "drd verify shop --repository primary"
 FORGET = "drd points forget a b --repository primary --reason TEXT"
@@ -66,3 +66,19 @@ def test_unknown_or_no_points_are_not_given_up() -> None:
 def test_a_command_names_five_points() -> None:
     _, give_up = ways(affected=["a", "b", "c", "d", "e", "f"])
     assert "forget a b c d e --repository" in give_up
+
+
+def test_copies_of_another_tool_are_made_again_by_it() -> None:
+    new_copy = f"let the other tool make a new copy, then `{AGAIN}`"
+    shows = "drd drill shop --point POINT shows whether a copy can be restored"
+    of_restic = others_repair("shop", "primary", "packs", "see its log", ("a",))
+    [repair, *rest] = of_restic
+    assert repair.startswith("repair the repository with `restic repair packs`")
+    assert rest == [new_copy, shows]
+    assert others_repair("shop", "primary", "none", "see its log", ()) == [new_copy]
+    assert others_repair("shop", "primary", None, "see its log", None) == [
+        "see its log",
+        new_copy,
+        shows,
+    ]
+    assert others_repair("shop", "primary", None, "", ()) == [new_copy]

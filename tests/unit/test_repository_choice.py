@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,27 @@ def test_the_first_that_can_deliver_is_used(
     assert list(where.used) == ["primary"]
     assert where.passed_over == []
     assert world.warnings == []
+
+
+def test_times_of_entries_come_from_the_first_that_has_the_snapshot(
+    world: World, point: RestorePoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str, str]] = []
+
+    def changed(self: MemoryRepository, snapshot: str, directory: str) -> dict[str, datetime]:
+        self._files(snapshot)
+        asked.append((self.name, snapshot, directory))
+        return {"file": NOON}
+
+    monkeypatch.setattr(MemoryRepository, "changed", changed)
+    row = point.component("conf")
+    assert row is not None
+    snapshot = str(row.snapshot)
+    there = next(s.id for s in world.offsite.snapshots() if s.original == snapshot)
+    assert held(world, point).changed("conf", snapshot, "/etc") == {"file": NOON}
+    world.primary.forget([snapshot])
+    assert held(world, point).changed("conf", snapshot, "/etc") == {"file": NOON}
+    assert asked == [("primary", snapshot, "/etc"), ("offsite", there, "/etc")]
 
 
 def test_only_the_named_paths_are_fetched(

@@ -42,6 +42,7 @@ def test_uncounted_tables_have_no_loss() -> None:
     assert rows_lost(CHOSEN, None, None, at(13)) == ()
     assert rows_lost(point(10, "off"), None, OLD, at(13)) == ()
     assert rows_lost(CHOSEN, point(20, "off"), None, at(30)) == ()
+    assert rows_lost(CHOSEN, None, point(0, "off"), at(13)) == ()
 
 
 def test_points_of_the_same_moment_or_in_the_wrong_order_show_no_growth() -> None:

@@ -347,6 +347,10 @@ def test_what_came_due_before_a_blackout_waits_as_well() -> None:
     awake = due(job(every_s=15 * MINUTE, blackout=(NIGHT,)), known, utc("2026-11-25T06:30:00"))
     assert awake.at == utc("2026-11-24T21:59:00")
     assert awake.trigger == "catch-up"
+    within = history(last_started_at=utc("2026-11-24T21:50:00"))
+    late = due(job(every_s=15 * MINUTE, blackout=(NIGHT,)), within, utc("2026-11-25T06:30:00"))
+    assert late.at == utc("2026-11-25T06:00:00")
+    assert late.why.endswith("when the blackout 22:00-06:00 ends")
 
 
 def test_retry_waits_for_the_end_of_a_blackout() -> None:
