@@ -80,7 +80,7 @@ class Endpoint:
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("whoami", "GET", "/v1/whoami", Right.READ,
-             "as whom the daemon knows you, and what you may do"),
+             "who you are for the daemon, and what you may do"),
     Endpoint("status", "GET", "/v1/status", Right.READ,
              "whether each plan meets its RPO and RTO", "drd status", OptionalPlanQuery),
     Endpoint("runs", "GET", "/v1/runs", Right.READ,

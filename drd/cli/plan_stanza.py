@@ -189,8 +189,8 @@ def _require_own(file: Path) -> None:
             raise UsageError(
                 f"root does not use {file}: others than root can change {place}, and the "
                 "configuration names programs that pgBackRest runs",
-                hint=f"read it, make root's copy, and give that: install -D -m 0600 {file} "
-                f"{_COPY}; drd plan new --adopt {_COPY}",
+                hint="read the file, make a copy that belongs to root, and name the copy: install "
+                f"-D -m 0600 {file} {_COPY}; drd plan new --adopt {_COPY}",
             )
 
 

@@ -113,6 +113,14 @@ def rotate(args: argparse.Namespace) -> int:
     return _print_change(done, key, "replaced", args)
 
 
+_CHANGES = {
+    "made": "made the key that signs the records",
+    "recorded": "recorded the key that signs the records",
+    "replaced": "replaced the key that signs the records; the new one",
+    "unchanged": "the records have a key already",
+}
+
+
 def _print_change(done: KeyChange, key: RecordKey, word: str, args: argparse.Namespace) -> int:
     public = done.public
     if args.json:
@@ -126,7 +134,7 @@ def _print_change(done: KeyChange, key: RecordKey, word: str, args: argparse.Nam
             }
         )
     elif not args.quiet:
-        output.say(f"key {public.id} of the records: {word} ({key.file})")
+        output.say(f"{_CHANGES[word]}: {public.id}, {key.file}")
         if word != "unchanged":
             output.say("the service signs with it from its next start: systemctl restart drd")
             output.say("then make the recovery kit again: it contains the public half")

@@ -75,7 +75,9 @@ def _actor_text(decision: dict[str, Any]) -> str:
     """`anna: root (uid 0), logged in as anna (uid 1000), by a command on db1`."""
     actor = Actor.from_json(decision["actor"])
     by = escaped(decision["by"])
-    return f"{by}: {actor.words()}" if actor is not None else by
+    if actor is None:
+        return by
+    return actor.words() if decision["by"] == actor.user else f"{by}: {actor.words()}"
 
 
 def _step_text(step: dict[str, Any]) -> str:

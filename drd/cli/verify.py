@@ -81,4 +81,4 @@ def _read(outcome: VerificationOutcome) -> str:
     words = f"drd read {outcome.read} of {reading.parts} parts of its data"
     if reading.last_complete_at is None:
         return f"{words}; it has not read all parts yet"
-    return f"{words}; all parts had been read once by {format_time(reading.last_complete_at)}"
+    return f"{words}; the last complete reading ended at {format_time(reading.last_complete_at)}"

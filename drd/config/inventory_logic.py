@@ -35,8 +35,8 @@ def _unanswered(parsed: Parsed, at: int) -> Iterator[Contradiction]:
     if data.count is None or kind not in KINDS:
         return
     if Ability.SQL not in KINDS[kind].can:
-        hint = "name a component first that has tables, or remove `count`."
-        message = f'component "{component}" is of kind {kind}, which answers no SQL'
+        hint = "put a component that has tables first, or remove `count`."
+        message = f'component "{component}" is of kind {kind}, which cannot execute SQL'
         yield Contradiction(("count",), message, hint)
 
 

@@ -181,7 +181,7 @@ def test_root_uses_no_configuration_that_somebody_else_can_change(tmp_path: Path
     os.chown(config, 65534, 65534)
     with pytest.raises(UsageError, match="root does not use") as refusal:
         stanza_plan("shop", Asked("main", config=config), tmp_path / "cache")
-    assert "make root's copy" in (refusal.value.hint or "")
+    assert "make a copy that belongs to root" in (refusal.value.hint or "")
     assert not ran.exists()
 
 

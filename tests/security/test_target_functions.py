@@ -107,7 +107,7 @@ def test_recovery_says_what_of_others_would_run_as_superuser(attacked: Attacked)
     told = attacked.recover(*one, "--dry-run")
     short = "the dump contains code of app, which runs as superuser postgres during the restore"
     assert short in told
-    assert "--into NAME --as-owner without --table avoids it: the whole database, besi" in told
+    assert "restore the whole database beside this one to avoid it: --into NAME --as-owne" in told
     assert attacked.looted() == []
     attacked.recover(*one, "--yes")
     assert set(attacked.looted()) == {"postgres"}

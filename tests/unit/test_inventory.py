@@ -89,8 +89,8 @@ data:
     assert found == {
         "credentials[1].name": 'line 24 already has "a" HINT remove one.',
         "data[0].where[0]": 'there is no component "stroe" HINT did you mean "store"?',
-        "data[1].count": 'component "etc" is of kind files, which answers no SQL HINT name a '
-        "component first that has tables, or remove `count`.",
+        "data[1].count": 'component "etc" is of kind files, which cannot execute SQL HINT put a '
+        "component that has tables first, or remove `count`.",
         "data[2].count": "names no component to ask HINT add `where: [COMPONENT.TABLE]`.",
     }
 

@@ -97,7 +97,10 @@ AS_OWNER = (
     "--as-owner restores with the rights of the database's owner, so that their code does not "
     "run as a superuser"
 )
-TABLES = "--into NAME --as-owner without --table avoids it: the whole database, beside this one"
+TABLES = (
+    "restore the whole database beside this one to avoid it: --into NAME --as-owner, without "
+    "--table"
+)
 """The remedy when single tables are restored."""
 
 
