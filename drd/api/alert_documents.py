@@ -7,9 +7,11 @@ from collections.abc import Collection, Mapping
 from drd.api.values import Document, time_of
 from drd.bootstrap import App
 from drd.flows.status.daemon_alive import daemon_lives
+from drd.flows.status.overview import subjects
 from drd.model.alerts import Alert, rank
 from drd.model.compliance import assess
-from drd.model.verdicts import Assessment
+from drd.model.facts import StatusFacts
+from drd.plan_files import plan_files
 
 _STATES = ("firing", "acknowledged", "resolved")
 
@@ -37,17 +39,15 @@ def _is_current(alert: Alert, there: Mapping[str, Collection[str]]) -> bool:
 
 
 def _confirmed_alerts(app: App, plans: Collection[str]) -> dict[str, set[str]]:
-    """Return, by plan, the open alerts that the current verdicts confirm."""
+    """Return, by plan, the open alerts that the current verdicts confirm, as `drd status` judges:
+    also by the plans' files."""
     if not plans:
         return {}
-    judged = assessed(app, next(iter(plans)) if len(plans) == 1 else None)
-    return {p.plan: {a.id for a in p.alerts} for p in judged if p.plan in plans}
-
-
-def assessed(app: App, plan: str | None) -> list[Assessment]:
-    """Return the assessments of one plan, or of all plans, as `drd status` shows them now."""
     now = app.clock.now()
-    return [assess(facts, now) for facts in app.read_facts(plan)]
+    facts = app.read_facts(next(iter(plans)) if len(plans) == 1 else None)
+    judged = subjects(StatusFacts(facts), plan_files(app.settings.plans_dir))
+    there = (judged[f.plan] for f in facts if f.plan in plans)
+    return {subject.plan: {a.id for a in assess(subject, now).alerts} for subject in there}
 
 
 def _order(alert: Alert) -> tuple[int, int, float]:

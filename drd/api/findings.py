@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from drd.api.alert_documents import assessed
 from drd.api.values import Document, text_of, time_of
 from drd.bootstrap import App
+from drd.model.compliance import assess
 from drd.model.finding import Finding
 from drd.model.readiness_finding import ReadinessFinding
 from drd.model.run import RunKind
@@ -70,7 +70,9 @@ def _last_check(app: App, name: str) -> Document:
         if isinstance(detail, ReadinessDetail) and detail.findings is not None:
             document = readiness_document(name, detail.readiness or "", detail.findings)
             return {**document, "run": run.id, "looked_at": time_of(run.finished_at)}
-    verdict = next((p.readiness for p in assessed(app, name)), Readiness.NOT_READY)
+    now = app.clock.now()
+    judged = (assess(facts, now).readiness for facts in app.read_facts(name))
+    verdict = next(judged, Readiness.NOT_READY)
     text = (
         "no readiness check has run yet; judged only by its backups and drills, the plan is: "
         f"{verdict}"

@@ -179,7 +179,10 @@ def test_a_plan_that_is_forgotten_leaves_its_repository_and_no_alert(site: Site)
         assert "its file still exists" in site.drd("plan", "forget", "shop", "--yes", code=2).err
         file.unlink()
         running.reload()
-        until(lambda: [a for a in alerts() if a["kind"] == "plan-not-loaded"], "its alert", running)
+        told = until(
+            lambda: [a for a in alerts() if a["kind"] == "plan-not-loaded"], "its alert", running
+        )
+        assert told[0]["holds"], "the file is still gone"
         [shop] = site.drd("status", "shop", "--json", code=None).json["plans"]
         [why] = [r for r in shop["reasons"] if "is gone" in r]
         assert "If the service does not exist any more: drd plan forget shop" in why

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -177,6 +178,26 @@ def test_an_alert_without_its_condition_is_in_the_past_tense(
 
     look(catalogue, ago(minutes=4), LATE, gone, id="e5f60718")
     assert [a["holds"] for a in as_json("alerts")["alerts"]] == [False, True]
+
+
+@pytest.mark.parametrize("asked", [(), ("orders-api",)])
+def test_an_alert_about_a_missing_plan_file_holds_until_the_file_is_back(
+    catalogue: SqlCatalogue, drd: Any, tmp_path: Path, asked: tuple[str, ...]
+) -> None:
+    """What the catalogue knows of the plan does not change when its file goes."""
+    file = tmp_path / "plans/orders-api.yaml"
+    text = "plan: orders-api\n"
+    catalogue.plans.load(
+        plan(file=str(file)), file_digest=hashlib.sha256(text.encode()).hexdigest(), at=ago(days=1)
+    )
+    why = "the plan's file is gone"
+    gone = Condition("plan-not-loaded", "warning", "", why, plan="orders-api")
+    look(catalogue, ago(minutes=5), gone)
+    assert f"orders-api: {why}" in drd("alerts", *asked)
+    file.write_text(text)
+    assert f"orders-api: the problem has ended: {why}" in drd("alerts", *asked)
+    file.with_name("another.yaml").write_text(text)  # drd loads neither
+    assert f"orders-api: {why}" in drd("alerts", *asked)
 
 
 # --- drd ack --------------------------------------------------------------------------------
