@@ -71,9 +71,7 @@ def _where(text: str) -> str:
 
 def _selects(query: str) -> str:
     if not _SELECTS.match(query) or ";" in query.strip().rstrip(";"):
-        raise Malformed(
-            "is not one statement that selects", "write one SELECT, which counts people"
-        )
+        raise Malformed("is not one SELECT statement", "write one SELECT, which counts people")
     return query
 
 
@@ -122,7 +120,9 @@ class AffectedData(Settings):
         "sandbox.",
     )
     encrypted: bool | None = Field(
-        None, description="Whether whoever gets the data cannot read it. Not given: unknown."
+        None,
+        description="Whether the data is encrypted, so that a thief cannot read it. Default: "
+        "unknown.",
     )
     processors: list[str] = Field(
         default_factory=list, description="Other companies that process this data."
@@ -132,7 +132,7 @@ class AffectedData(Settings):
         """Report a query that has nothing to ask."""
         if self.count is not None and not self.where:
             hint = "add `where: [COMPONENT.TABLE]`."
-            yield Contradiction(("count",), "names no component to ask", hint)
+            yield Contradiction(("count",), "names no component to query", hint)
 
 
 class RiskSettings(Settings):
@@ -157,7 +157,8 @@ class RiskSettings(Settings):
     owner: str = Field("", description="Who is responsible for this risk.")
     reviewed: Annotated[str, AfterValidator(day)] | None = Field(
         None,
-        description="The day of the last review, like 2026-11-28. drd reports older than a year.",
+        description="The day of the last review, like 2026-11-28. drd reports a review that is "
+        "older than a year.",
     )
     covers: list[Annotated[str, AfterValidator(cover)]] = Field(
         default_factory=list,

@@ -43,7 +43,7 @@ def tasks(ended: Ended) -> tuple[Task, ...]:
         resume = f"drd resume {ended.run}"
         on = Task(code="resume", text="continue the recovery", command=resume)
         if ended.older:
-            on = replace(on, text="continue with the same restore point, once its data is mended")
+            on = replace(on, text="continue with the same restore point, once its data is repaired")
             return (*map(_see_why, ended.not_started), _choose_older(ended), on)
         return (*map(_see_why, ended.not_started), on)
     return tuple(_tasks(ended))

@@ -87,7 +87,7 @@ def cover(word: str) -> str:
     if word in SCENARIOS or (colon and kind in _PREFIXES and re.fullmatch(NAME, name)):
         return word
     raise Malformed(
-        f'"{word}" is nothing that covers a risk',
+        f'"{word}" cannot cover a risk',
         f"write {', '.join(SCENARIOS)}, playbook:NAME or control:NAME",
     )
 

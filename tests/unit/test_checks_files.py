@@ -182,7 +182,7 @@ def test_a_link_instead_of_what_it_leads_to_proves_nothing_unless_that_is_meant(
     alone = TreeFingerprint({"/srv/shop": LINK})
     [own] = check(alone, alone)
     assert own.verdict is NOT_RUN
-    assert own.observed.startswith("the backup has of /srv/shop only the link")
+    assert own.observed.startswith("the backup contains only the link /srv/shop")
     [own] = check(alone, alone, may_be_empty=True)
     assert own.verdict is PASSED
 

@@ -91,7 +91,7 @@ data:
         "data[0].where[0]": 'there is no component "stroe" HINT did you mean "store"?',
         "data[1].count": 'component "etc" is of kind files, which cannot execute SQL HINT put a '
         "component that has tables first, or remove `count`.",
-        "data[2].count": "names no component to ask HINT add `where: [COMPONENT.TABLE]`.",
+        "data[2].count": "names no component to query HINT add `where: [COMPONENT.TABLE]`.",
     }
 
 

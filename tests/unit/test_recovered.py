@@ -74,7 +74,7 @@ def test_where_the_data_cannot_be_restored_the_next_older_point_comes_first() ->
     )
     assert str(older.text).endswith("To see all of them: drd points shop")
     assert on.command == "drd resume 4f2a"
-    assert on.text == "continue with the same restore point, once its data is mended"
+    assert on.text == "continue with the same restore point, once its data is repaired"
 
 
 def test_a_copy_is_compared_and_dropped_and_needs_no_kit() -> None:

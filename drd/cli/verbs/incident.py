@@ -117,7 +117,7 @@ def _noting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
     anchor = _entry(
         verbs,
         "anchor",
-        "state when something was: occurred, aware, contained, …",
+        "record the time of a moment: occurred, aware, contained, …",
         "MOMENT TIME",
         examples="drd incident anchor aware 14:30\n"
         "drd incident anchor occurred -2h\n"
@@ -161,7 +161,7 @@ def _standing(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
         'drd incident state detected --reason "it goes on from another address"',
         description="Change the state: detected, triaged, contained, eradicated, recovered, "
         "reviewed, "
-        "closed. Back to an earlier one needs a reason.",
+        "closed. A change back to an earlier state needs a reason.",
     )
     _reason(state, "why it changes")
     severity = _entry(
@@ -224,24 +224,26 @@ def _ending(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
     merge = _verb(
         verbs,
         "merge",
-        "close one that continues in another",
+        "close an incident that continues in another",
         "incident_entries:merge",
         examples="drd incident merge 4 --into 3",
         description="Close an incident that continues in another one, whose timeline then has "
         "both.",
     )
     merge.add_argument("number", type=count, metavar="N", help="number of the incident that ends")
-    merge.add_argument("--into", type=count, required=True, metavar="M", help="the one that stays")
+    merge.add_argument(
+        "--into", type=count, required=True, metavar="M", help="the incident that continues"
+    )
     _author(merge)
-    _reason(merge, "why they are one")
+    _reason(merge, "why both are the same incident")
     close = _verb(
         verbs,
         "close",
         "close an incident",
         "incident_entries:close",
         examples='drd incident close\ndrd incident close 4 --reason "false alarm: a test of ours"',
-        description="Close an incident, or a report that is none. It can be opened again: drd "
-        "incident state N detected --reason TEXT.",
+        description="Close an incident, or a report that is not an incident. It can be opened "
+        "again: drd incident state N detected --reason TEXT.",
     )
     close.add_argument("number", nargs="?", type=count, metavar="N", help=_NUMBER)
     _author(close)
@@ -288,7 +290,7 @@ def _entry(
     )
     what = f"[N] {words}".strip()
     parser.add_argument(
-        "words", nargs="*", metavar=what, help=f"{words.lower()}, after the number of the incident"
+        "words", nargs="*", metavar=what, help=f"{words.lower()}; N is the number of the incident"
     )
     _author(parser)
     return parser

@@ -97,7 +97,8 @@ class Desk:
                 )
             if goes_back(incident.state, wanted) and not reason.strip():
                 raise UsageError(
-                    f"incident {self.number} is {incident.state}: back to {wanted} needs a reason",
+                    f"incident {self.number} is {incident.state}: a change back to {wanted} needs "
+                    "a reason",
                     hint="add --reason TEXT",
                 )
             return {"to": wanted, "reason": _reason(reason, needed=False)}

@@ -187,8 +187,8 @@ class FilesSource:
         if self._has_only_links(capture.before):
             link, leads_to = map(to_text, self._links_outside()[0])
             raise SourceError(
-                f"{link} is a symlink to {leads_to}, and component {self._component} has no file "
-                "besides: drd would store only the link",
+                f"{link} is a symlink to {leads_to}, and component {self._component} has no "
+                "other file: drd would store only the link",
                 hint=f"write {leads_to} into `paths` of the component as well; if only the link "
                 "is meant, write `may_be_empty: true` in the component.",
             )

@@ -133,7 +133,7 @@ def _opened(body: Mapping[str, Any]) -> str:
 def _anchored(body: Mapping[str, Any]) -> str:
     name = str(body["instant"])
     if not body.get("at"):
-        return f"{name}: not known any more{_because(body)}"
+        return f"{name}: the time was removed{_because(body)}"
     known = {i.value: at for i, at in body[_BEFORE].instants.items()}
     corrects = f", not {format_time(known[name])}" if name in known else ""
     return f"{name}: {_time(body['at'])}{corrects}{_because(body)}"
@@ -166,7 +166,7 @@ def _roled(body: Mapping[str, Any]) -> str:
 
 
 def _starred(body: Mapping[str, Any]) -> str:
-    word = "starred" if body.get("on", True) else "no star any more"
+    word = "starred" if body.get("on", True) else "not starred any more"
     return f"entry {body['entry']}: {word}"
 
 
@@ -218,8 +218,8 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "run.cancel": lambda b: f"cancelled: {b['run_kind']} of {b['plan']} (run {b['run']})",
     "hold": lambda b: f"holds point {b['point']} of {b['plan']}{_because(b)}",
     "release": lambda b: f"releases point {b['point']} of {b['plan']}{_because(b)}",
-    "point.forget": lambda b: f"gave up point {b['point']} of {b['plan']}{_because(b)}",
+    "point.forget": lambda b: f"forgot point {b['point']} of {b['plan']}{_because(b)}",
     "alert.open": lambda b: f"alert {b['severity']}: {b['plan']}: {b['text']}",
     "alert.resolved": lambda b: f"alert resolved: {b['plan']}: {b['text']}",
-    "alert.ack": lambda b: f"took care of alert {b['alert']}",
+    "alert.ack": lambda b: f"acknowledged alert {b['alert']}",
 }
