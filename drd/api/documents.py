@@ -22,6 +22,7 @@ from drd.flows.runbook.permissions import compare_with_starter
 from drd.flows.schedules import Agenda
 from drd.flows.status.document import status_json
 from drd.flows.status.overview import collect
+from drd.model.adopted import copy_name
 from drd.model.due import Due
 from drd.model.holds import Hold
 from drd.model.run import Decision, Run, RunKind, RunState, StepState
@@ -193,7 +194,20 @@ def points(app: App, plan: str) -> Document:
         }
         for p in points
     ]
-    return {"plan": name, "points": shown, "lost": lost}
+    return {"plan": name, "points": shown, "lost": lost, "vanished": _vanished(app, name)}
+
+
+def _vanished(app: App, plan: str) -> list[Document]:
+    """Return the complete points that others removed, and that nobody has given up yet."""
+    keeping = app.catalogue.keeping
+    given_up = {g.point for g in keeping.given_up(plan) if not g.repository}
+    gone = set(keeping.vanished(plan)) - given_up
+    points = app.catalogue.points.of_plan(plan, kept_only=False) if gone else []
+    return [
+        {**_point(p), "noticed_at": time_of(p.forgotten_at)}
+        for p in points
+        if p.id in gone and p.complete
+    ]
 
 
 def _damaged(point: RestorePoint, places: Iterable[KnownRepository]) -> list[str]:
@@ -225,6 +239,7 @@ def hold_document(hold: Hold) -> Document:
 def _point(point: RestorePoint) -> Document:
     return {
         "point": point.id,
+        "copy": text_of(name) if (name := copy_name(point)) != point.id else None,
         "data_time": to_rfc3339(point.data_time),
         "available_at": to_rfc3339(point.available_at),
         "complete": point.complete,

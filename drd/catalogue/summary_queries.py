@@ -25,7 +25,7 @@ SELECT p.name, p.owner, p.rpo_s, p.rto_s, p.window_s, p.digest, p.first_loaded_a
   s.vanished_points, v.data_time, v.available_at, s.vanished_at,
   p.extensions, p.proof, p.former, p.load_error_at,
   b.id, b.started_at, b.finished_at,
-  (SELECT sum(c.added_bytes) FROM component_snapshots c WHERE c.point = n.id)
+  (SELECT sum(c.added_bytes) FROM component_snapshots c WHERE c.point = n.id), v.id
 FROM plans p
   LEFT JOIN plan_summary s ON s.plan = p.name
   LEFT JOIN points n ON n.id = s.newest_point

@@ -80,7 +80,7 @@ def plan(row: Sequence[Any], failed: tuple[tuple[str, str], ...]) -> PlanFacts:
         failures=_failures(row[25:31]),
         last_drill=_drill(row[31:47]),
         last_passed_drill=_drill(row[47:63]),
-        vanished=_vanished(row[63:67]),
+        vanished=_vanished((*row[63:67], row[75])),
         packages=_used(row[67]),
         proofs=tuple([digest for digest in row[68:70] if digest]),
         load_error_at=time(row[70]) if row[70] else None,
@@ -127,10 +127,10 @@ def _unproven(noted: str | None) -> tuple[Unproven, ...]:
 
 
 def _vanished(row: Sequence[Any]) -> VanishedFacts | None:
-    number, data_time, available_at, at = row
+    number, data_time, available_at, at, newest = row
     if not number or data_time is None:
         return None
-    return VanishedFacts(number, time(data_time), time(available_at), time(at))
+    return VanishedFacts(number, time(data_time), time(available_at), time(at), newest)
 
 
 def scenario(row: Sequence[Any]) -> ScenarioFacts:

@@ -201,7 +201,8 @@ def _show_unreadable(differences: RebuildDifferences, snapshot: str, why: str) -
     if tool:
         output.complain(
             f"plan {plan}: drd does not use {_listed_as(snapshot)}: {why}",
-            f"find out why {called(tool)} lists it. The other copies count as before.",
+            f"find out with {called(tool)} what is wrong: it still lists this copy. The other "
+            "copies count as before.",
         )
     else:
         output.complain(

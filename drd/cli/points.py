@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from drd.cli.points_forget import forget
 from drd.errors import UsageError
 from drd.flows.restore.restored_points import Restored
 from drd.model.actor import Actor
+from drd.model.adopted import short_copy
 from drd.model.clock import AGE_TOLERANCE_S
 from drd.model.text import counted, escaped
 from drd.model.units import bare_time, format_size, format_time, from_rfc3339
@@ -36,8 +38,10 @@ def run(args: argparse.Namespace) -> int:
     else:
         gone = [p for p in document["points"] if p["gone"]]
         offered = [p for p in document["points"] if not p["gone"]]
-        if offered or not gone:
+        vanished = document.get("vanished", ())  # a former daemon says none
+        if offered or not (gone or vanished):
             _print(document["plan"], offered, document["lost"])
+        _print_vanished(vanished)
         if gone:
             where = ", ".join(
                 f"repository {name} {lost_words(state)}" for name, state in document["lost"].items()
@@ -105,6 +109,25 @@ def _print(plan: str, points: list[dict[str, Any]], lost: dict[str, str]) -> Non
         )
     for hold in (hold for p in points for hold in p["holds"]):
         output.say(f"  {escaped(_held(hold))}")
+
+
+def _print_vanished(points: Sequence[dict[str, Any]]) -> None:
+    """Name the points that others removed, with the command that ends it."""
+    for point in points:
+        of, noticed = (
+            format_time(from_rfc3339(point[key]), seconds=True)
+            for key in ("data_time", "noticed_at")
+        )
+        output.say(
+            f"  {_named(point)} with data of {of} is no longer in any repository: somebody removed "
+            f"it without drd (noticed {noticed}). If that was right: drd points forget "
+            f"{point['point']} --reason TEXT"
+        )
+
+
+def _named(point: dict[str, Any]) -> str:
+    copy = point.get("copy")
+    return f"{point['point']} (copy {escaped(short_copy(copy))})" if copy else str(point["point"])
 
 
 def _unrestorable(point: dict[str, Any]) -> str:

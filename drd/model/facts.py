@@ -89,14 +89,14 @@ class RepositoryFacts(NamedTuple):
 
 
 class VanishedFacts(NamedTuple):
-    """Points that no repository has any more, although drd did not forget them: their number, the
-    latest data time among them with the time since when that point was there, and when drd last
-    noticed one missing."""
+    """Points that no repository has any more, although drd did not forget them: their number, data
+    time, begin and id of the `newest`, and when drd last noticed one missing."""
 
     points: int
     data_time: datetime
     available_at: datetime
     at: datetime
+    newest: str = ""
 
 
 class BackupFacts(NamedTuple):
@@ -140,9 +140,8 @@ class FindingFacts(NamedTuple):
 
 
 class UnreadyFacts(NamedTuple):
-    """The last readiness run that found the plan not ready: `readiness` is its verdict, with the
-    findings that withheld `ready`, of each the first line. If the run itself failed, `readiness` is
-    empty and `error` says why."""
+    """The last readiness run that found the plan not ready: its verdict, and of each finding that
+    withheld `ready` the first line. If it failed, `readiness` is empty, and `error` says why."""
 
     at: datetime
     error: str
@@ -304,7 +303,6 @@ class HoldFacts(NamedTuple):
 
 class PlanFacts(NamedTuple):
     """One loaded plan.
-
     `interval_s` is the backup's `every`, `cron` its cron line; neither: backups by hand only.
     `interval_s` of a cron line is its longest gap, where the loader worked that out; where `cron`
     is AUTO, the exposure that drd keeps to. After MADE_BY in `cron` is the

@@ -220,6 +220,10 @@ def _vanished(facts: PlanFacts) -> list[Reason]:
     assert facts.vanished is not None
     count, at, left = facts.vanished.points, facts.vanished.at, readable(facts)
     points = counted(count, "restore point is", "restore points are")
+    if newest := facts.vanished.newest:
+        points = f"restore point {newest} is"
+        if count > 1:
+            points = f"{counted(count, 'restore point')}, the newest of them {newest}, are"
     them = noun(count, "it", "them")
     when = format_time(at)
     text = (

@@ -47,6 +47,7 @@ class RetentionPlan(NamedTuple):
 
 NO_RULE = "no retention policy"
 PASSED = "passed a drill"
+NEWEST = "newest"
 OVER = "over the limit of this run: forgotten only with --force"
 """Reasons why a point stays that no rule keeps."""
 
@@ -167,7 +168,7 @@ def _keep_always(
     reasons: dict[str, list[str]],
 ) -> None:
     if complete:
-        reasons[complete[0].id].append("newest")
+        reasons[complete[0].id].append(NEWEST)
     for point in ordered:
         if point.complete:
             break

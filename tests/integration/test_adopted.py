@@ -23,7 +23,10 @@ from typing import Any
 import pyrage
 import pytest
 
+from drd.api.documents import points as points_document
 from drd.bootstrap import App
+from drd.catalogue.summary import read_facts
+from drd.cli import points as points_screen
 from drd.cli.main import main
 from drd.config.daemon import load_settings
 from drd.errors import NotSupported, RepositoryMissing, WrongKey
@@ -41,6 +44,7 @@ from drd.flows.upkeep.listing import listing
 from drd.flows.upkeep.prune import prune
 from drd.flows.upkeep.retention import RetentionRequest, retention
 from drd.flows.upkeep.verification import verification
+from drd.model.adopted import copy_name
 from drd.model.plan import Plan, SecretRef
 from drd.model.run import CheckVerdict, RunKind, RunState
 from drd.model.schedule import schedule_of
@@ -294,7 +298,7 @@ def test_a_copy_out_of_the_future_is_no_restore_point(site: Site) -> None:
 
 
 def test_what_the_tool_lets_expire_is_no_loss_and_what_vanishes_before_its_time_is(
-    site: Site,
+    site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan = site.plan(more="retention: {daily: 2}\n")
     days = [site.copy(at=f"2026-11-{day} 12:00:00") for day in (20, 21, 22)]
@@ -308,10 +312,41 @@ def test_what_the_tool_lets_expire_is_no_loss_and_what_vanishes_before_its_time_
     assert (gone.expired, len(gone.missing)) == ((), 1)
     found = {f.code: f for f in examine(site.services(plan), plan, _text)}
     assert found["repository-snapshots"].severity == "error"
-    assert gone.missing[0] in found["repository-snapshots"].text
+    [point] = gone.missing
+    assert f"restic no longer lists {point} (copy {days[1][:8]})" in (
+        found["repository-snapshots"].text
+    )
+    assert f"drd points forget {point} --reason TEXT" in found["repository-snapshots"].remedy
+    [warned] = [w for w in site.warnings if "no longer in any repository" in w]
+    assert f"{point} (copy {days[1][:8]}). drd did not forget it" in warned
+    assert warned.endswith(f"If that was right: drd points forget {point} --reason TEXT")
+    document = points_document(site.app, "shop")
+    assert [(p["point"], p["copy"]) for p in document["vanished"]] == [(point, days[1])]
+    points_screen._print_vanished(document["vanished"])
+    assert f"{point} (copy {days[1][:8]}) with data of 2026-11-21" in capsys.readouterr().out
+    [facts] = read_facts(site.app.settings.state_url)
+    assert facts.vanished is not None
+    assert facts.vanished.newest == point
     give_up(site.services(plan), plan, GiveUpRequest(gone.missing, "it was us"))
     found = {f.code: f for f in examine(site.services(plan), plan, _text)}
     assert "repository-snapshots" not in found
+    assert points_document(site.app, "shop")["vanished"] == []
+
+
+def test_a_copy_expires_by_the_count_of_the_tool_which_counts_incomplete_ones_too(
+    site: Site,
+) -> None:
+    plan = site.plan(more="retention: {last: 2}\n")
+    _, newer = (site.copy(at=f"2026-11-{day} 12:00:00") for day in (20, 21))
+    (site.base / "dumps/orders.db").write_bytes(b"")
+    site.copy(at="2026-11-22 12:00:00")
+    assert len(listing(site.services(plan), plan).added) == 3
+    site.restic("forget", "--quiet", "--keep-last=2")
+    seen = listing(site.services(plan), plan)
+    assert (len(seen.expired), seen.missing) == (1, ())
+    assert {copy_name(p) for p in site.points(plan)} > {newer}
+    site.restic("forget", "--quiet", newer)
+    assert len(listing(site.services(plan), plan).missing) == 1, "the newest complete one"
 
 
 def test_another_component_in_the_plan_makes_the_known_points_incomplete_until_it_is_copied(

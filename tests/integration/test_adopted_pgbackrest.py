@@ -31,6 +31,7 @@ from drd.errors import (
 )
 from drd.flows.drill.request import DrillOutcome, DrillRequest
 from drd.flows.drill.run import drill
+from drd.flows.host import repository_findings
 from drd.flows.host.doctor import examine
 from drd.flows.restore.recovery import recover
 from drd.flows.restore.recovery_plan import plan_recovery
@@ -331,6 +332,12 @@ def test_a_backup_without_its_wal_counts_for_nothing_and_verification_says_so(
             f.text for f in examine(services, plan, resolve) if f.code == "repository-copies"
         ]
         assert f"the repository lacks the directory of backup {label}" in said
+        theirs = services.open_repository(plan.primary)
+        (lacking,) = repository_findings._missing_copies(services, plan, theirs)
+        assert lacking.text.startswith(
+            f"pgbackrest still lists {known.id} (copy {label}), but the repository lacks the "
+            f"directory of backup {label}, although"
+        )
     listing(services, plan)
     with aside(file):
         assert known.id in listing(services, plan).missing

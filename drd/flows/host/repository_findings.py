@@ -15,6 +15,7 @@ from drd.flows.repository.observed_state import probe
 from drd.flows.services import Services
 from drd.flows.upkeep.rekey_history import BY_MASK
 from drd.masking import MASK
+from drd.model.adopted import copy_name, with_copy
 from drd.model.finding import Finding
 from drd.model.finding_codes import IN_REPOSITORY, KEY, PROTECTION, REPOSITORY
 from drd.model.pauses import lists_less
@@ -111,23 +112,10 @@ def _unknown(services: Services, plan: Plan, repository: Repository) -> list[Fin
 def _missing(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
     """Points of which others removed snapshots; no finding if there are none."""
     if plan.made_by:
-        missing = look(services, plan).missing
-    else:
-        missing = tuple(find_missing(services, plan.name, repository))
+        return _missing_copies(services, plan, repository)
+    missing = tuple(find_missing(services, plan.name, repository))
     if not missing:
         return []
-    if plan.made_by:
-        return [
-            Finding(
-                "repository-snapshots",
-                "error",
-                repository.name,
-                f"{called(plan.made_by)} no longer lists {', '.join(sorted(missing))}, although "
-                "`retention` in the plan says that it keeps them",
-                f"find out what removed them. If that was right: drd points forget "
-                f"{' '.join(sorted(missing))} --reason TEXT",
-            )
-        ]
     return [
         Finding(
             "repository-snapshots",
@@ -138,6 +126,36 @@ def _missing(services: Services, plan: Plan, repository: Repository) -> list[Fin
             f"{' '.join(list(missing)[:5])} --repository {repository.name} --reason TEXT`",
         )
     ]
+
+
+def _missing_copies(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
+    """Copies of another tool that are gone before their time, also those that drd noticed before;
+    the tool may still list one of which nothing is left."""
+    seen = look(services, plan)
+    noted = services.catalogue.health.of_plan(plan.name)
+    lacking = {p for known in noted if known.repository == repository.name for p in known.missing}
+    missing = sorted({*seen.missing, *lacking})
+    if not missing:
+        return []
+    every = services.catalogue.points.of_plan(plan.name, kept_only=False)
+    known = {p.id: p for p in every if p.id in missing}
+    tool = called(plan.made_by)
+    listed = {
+        i: seen.unreadable[copy_name(p)]
+        for i, p in known.items()
+        if copy_name(p) in seen.unreadable
+    }
+    told = [f"{tool} still lists {with_copy(known[i])}, but {why}" for i, why in listed.items()]
+    gone = [with_copy(known[i]) if i in known else i for i in missing if i not in listed]
+    if gone:
+        told.append(f"{tool} no longer lists {', '.join(gone)}")
+    them = noun(len(missing), "it", "them")
+    text = f"{'; '.join(told)}, although `retention` in the plan says that it keeps {them}"
+    hint = (
+        f"find out what removed {them}. If that was right: drd points forget {' '.join(missing)} "
+        "--reason TEXT"
+    )
+    return [Finding("repository-snapshots", "error", repository.name, text, hint)]
 
 
 def masked_passwords(services: Services, plan: Plan) -> list[Finding]:

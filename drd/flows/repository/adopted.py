@@ -20,7 +20,7 @@ from drd.masking import masked
 from drd.model.adopted import COPY, copy_name, rolled_forward
 from drd.model.clock import FAR_AHEAD
 from drd.model.plan import Plan
-from drd.model.retention import NO_RULE, PASSED, plan_retention
+from drd.model.retention import NEWEST, NO_RULE, plan_retention
 from drd.model.run import RunKind, RunState
 from drd.model.seals import seal_of
 from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint
@@ -253,10 +253,17 @@ def _grown(
 def _expired(
     services: Services, plan: Plan, gone: Sequence[str], unreadable: Mapping[str, str]
 ) -> list[str]:
-    """Return those of the points that are no longer listed which the tool had no reason to keep."""
+    """Return those of the points that are no longer listed which the tool had no reason to keep. It
+    counts its copies without looking into them, so incomplete ones fill places of the rules, too.
+    """
     if not gone:
         return []
     points = [p for p in services.catalogue.points.of_plan(plan.name) if not rolled_forward(p)]
-    kept = plan_retention(points, plan.retention, services.clock.now())
-    promised = {k.id for k in kept.keep if set(k.reasons) - {NO_RULE, PASSED}}
+    now = services.clock.now()
+    as_counted = [replace(p, complete=True, proven_by=None) for p in points]
+    by_rules = plan_retention(as_counted, plan.retention, now).keep
+    always = plan_retention(points, plan.retention, now).keep
+    complete = {p.id for p in points if p.complete}
+    promised = {k.id for k in by_rules if k.id in complete and set(k.reasons) - {NO_RULE, NEWEST}}
+    promised |= {k.id for k in always if NEWEST in k.reasons}
     return [i for i in gone if i not in promised and i not in unreadable]

@@ -12,7 +12,7 @@ from drd.flows.repository import listings
 from drd.flows.repository.points import Inventory, missing_snapshots
 from drd.flows.repository.substituted import genuine_by_run
 from drd.flows.services import Services
-from drd.model.adopted import rolled_forward
+from drd.model.adopted import rolled_forward, with_copy
 from drd.model.run import RunKind
 from drd.model.snapshot import RestorePoint
 from drd.model.text import counted, noun, some
@@ -108,12 +108,11 @@ def record_missing(
     services.catalogue.health.record_missing(plan, repository, removed, (), services.clock.now())
     lost = services.catalogue.health.record_vanished(plan, repository, ids, services.clock.now())
     if lost:
-        names = some(lost, 5)
+        names, them = some([with_copy(known[i]) for i in lost], 5), noun(len(lost), "it", "them")
         services.warn(
             f"{counted(len(lost), 'restore point is', 'restore points are')} no longer in any "
-            f"repository of plan {plan}: {names}. drd did not forget "
-            f"{noun(len(lost), 'it', 'them')}: find out who removed "
-            f"{noun(len(lost), 'it', 'them')}. For details: drd points {plan}"
+            f"repository of plan {plan}: {names}. drd did not forget {them}: find out who removed "
+            f"{them}. If that was right: drd points forget {' '.join(lost[:5])} --reason TEXT"
         )
     return lost
 
