@@ -18,6 +18,7 @@ from drd.cli.grants import print_grants
 from drd.cli.session import as_if_in_force, loaded_plans, require_owner, session
 from drd.config.exposed_files import findings as exposed_findings
 from drd.config.location import config_path
+from drd.config.regimes import findings as regime_findings
 from drd.errors import DrdError
 from drd.flows.host.doctor import examine
 from drd.flows.state.foreign_files import findings as state_findings
@@ -52,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
         for f in open_to_readers(settings.public_dir, settings.read_group):
             items.append(doctor_document("drd", f))
         items += [doctor_document("drd", f) for f in state_findings(state_places(settings))]
+        items += [doctor_document("drd", f) for f in regime_findings(settings, app.clock.now())]
         for package in unavailable():
             finding = Finding("extension", "warning", package.name, package.text, package.remedy)
             items.append(doctor_document("drd", finding))

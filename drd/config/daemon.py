@@ -43,7 +43,8 @@ class DaemonSettings:
     `channels` are in the order of the file, including heartbeats. `people` are their names,
     `roles` has by name what each of them may decide, `users` the name by system user.
     `own_public_dir` and `own_records_key` are what the file names, `read_group` who may read
-    `public_dir`, `operate_group` who may also ask for runs."""
+    `public_dir`, `operate_group` who may also ask for runs. `regimes_dir` has one's own duties to
+    report; `facts` are those of the organisation."""
 
     state_url: str
     plans_dir: Path
@@ -77,6 +78,10 @@ class DaemonSettings:
     state_password: SecretRef | None = None
     own_records_key: SecretRef | None = None
     severities: tuple[str, ...] = SEVERITIES
+    regimes_dir: Path | None = None
+    jurisdictions: tuple[str, ...] = ()
+    facts: Mapping[str, bool | int | str] = field(default_factory=dict)
+    timezone: str | None = None
     file: Path | None = None
     warnings: tuple[Problem, ...] = ()
 
@@ -202,6 +207,10 @@ def _settings(
         severities=tuple(file.incident.severities),
         plans_dir=Path(place(file.plans, base)),
         work_dir=Path(place(file.work_dir, base)),
+        regimes_dir=Path(place(file.regimes, base)) if file.regimes else None,
+        jurisdictions=tuple(file.organisation.jurisdictions),
+        facts=file.organisation.facts,
+        timezone=file.organisation.timezone,
         cache_dir=Path(place(file.cache_dir, base)),
         own_public_dir=Path(place(file.public_dir, base)) if file.public_dir else None,
         run_as=file.run_as,

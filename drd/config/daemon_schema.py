@@ -10,6 +10,7 @@ from drd.config.address import loopback
 from drd.config.kit import DaemonKit
 from drd.config.paths import DEFAULT_PLANS, DEFAULT_STATE
 from drd.config.registry_fields import OfKind
+from drd.config.zones import time_zone
 from drd.fields import REFERENCE_SCHEMA, Duration, Secret, Settings
 from drd.model.incidents.states import SEVERITIES
 from drd.model.malformed import Malformed
@@ -231,6 +232,29 @@ class Incidents(Settings):
     )
 
 
+Jurisdiction = Annotated[str, Field(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")]
+
+
+class Organisation(Settings):
+    """Who you are, as far as duties to report depend on it."""
+
+    jurisdictions: list[Jurisdiction] = Field(
+        default_factory=list,
+        description="Where the organisation is: countries (`DE`), parts of countries (`US-CA`). "
+        "drd proposes the regimes of these places (default: all).",
+    )
+    facts: dict[Annotated[str, Field(pattern=r"^[a-z_]+$")], bool | int | str] = Field(
+        default_factory=dict,
+        description="Facts that do not change from incident to incident, by name: `entity: "
+        "essential, sec-registrant`, `role: controller`, `member_state: DE-BY`.",
+    )
+    timezone: Annotated[str, AfterValidator(time_zone)] | None = Field(
+        None,
+        description="The time zone in which days end where a regime names none (default: that "
+        "of the host).",
+    )
+
+
 class Metrics(Settings):
     """Where metrics for monitoring go."""
 
@@ -282,6 +306,11 @@ class DaemonFile(Settings):
     plans: Place = Field(
         DEFAULT_PLANS, description="Directory of the plans. drd loads every *.yaml file in it."
     )
+    regimes: Place | None = Field(
+        None,
+        description="Directory of your own duties to report incidents, beside those of drd: every "
+        "*.yaml file in it is one.",
+    )
     work_dir: Place = Field(
         "/var/lib/drd/work",
         description="Directory of the sandboxes of drills. It needs room for one restore.",
@@ -311,3 +340,4 @@ class DaemonFile(Settings):
     metrics: Metrics = Metrics()
     records: Records = Records()
     incident: Incidents = Incidents()
+    organisation: Organisation = Organisation()

@@ -1,4 +1,4 @@
-"""The JSON Schema of plans (draft 2020-12), for editors, the reference and hints."""
+"""The JSON Schema of files (draft 2020-12), for editors, the reference and hints."""
 
 from __future__ import annotations
 
@@ -18,20 +18,26 @@ JsonSchema = dict[str, Any]
 
 
 def plan_schema() -> JsonSchema:
-    """Return the schema that an editor uses: durations as they are written, no null branches."""
-    raw = PlanFile.model_json_schema()
-    return {"$schema": DIALECT, **_tidy(raw), "title": "drd plan"}
+    """Return the schema of plans."""
+    return published(PlanFile, "drd plan")
 
 
-def _tidy(node: Any) -> Any:
+def published(model: type[BaseModel], title: str, *, nulls: bool = False) -> JsonSchema:
+    """Return the schema that an editor uses: durations as they are written, no null branches
+    unless `nulls` mean something."""
+    return {"$schema": DIALECT, **_tidy(model.model_json_schema(), nulls=nulls), "title": title}
+
+
+def _tidy(node: Any, *, nulls: bool) -> Any:
     if isinstance(node, list):
-        return [_tidy(item) for item in node]
+        return [_tidy(item, nulls=nulls) for item in node]
     if not isinstance(node, dict):
         return node
-    node = {key: _tidy(value) for key, value in node.items()}
+    node = {key: _tidy(value, nulls=nulls) for key, value in node.items()}
     if not isinstance(node.get("title", ""), dict):
         node.pop("title", None)
-    _without_null(node)
+    if not nulls:
+        _without_null(node)
     if "patternProperties" in node:
         node["additionalProperties"] = False
     if "discriminator" in node:

@@ -53,6 +53,8 @@ _KEYS |= {
     "public_dir",
     "records",
     "incident",
+    "regimes",
+    "organisation",
 }
 _READ = ("state", "plans", "public_dir")
 """Keys whose values are needed here."""

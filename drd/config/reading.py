@@ -58,11 +58,15 @@ def _all_of(descriptor: int) -> bytes:
     return b"".join(parts)
 
 
+_IF_MISSING = {
+    "plan": "check the name; `drd plan check` lists the plans.",
+    "regime": "check the path; `drd obligations list` lists the regimes.",
+}
+
+
 def _unreadable(path: Path, error: OSError, what: str) -> ConfigError:
     hints = {
-        FileNotFoundError: "check the name; `drd plan check` lists the plans."
-        if what == "plan"
-        else "check --config and $DRD_CONFIG.",
+        FileNotFoundError: _IF_MISSING.get(what, "check --config and $DRD_CONFIG."),
         PermissionError: "run the command as root. The service reads the file if its user may: "
         f"chgrp drd {path} && chmod g+r {path}",
         IsADirectoryError: f"name the {what}'s file, not its directory.",

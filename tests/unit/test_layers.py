@@ -32,6 +32,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "boto3": ("repositories",),
     "botocore": ("repositories",),
     "cronsim": ("model/cron",),
+    "holidays": ("holiday_calendars",),
     "psycopg": ("kinds/postgres",),
     # Settings, each beside what it sets, and the requests of the socket.
     "pydantic": ("fields", "config", "kinds", "checks", "actions", "notifiers", "api"),

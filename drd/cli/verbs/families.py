@@ -57,6 +57,7 @@ MEMBERS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "uninstall": ("uninstall", "stop the service and remove the files that install wrote"),
         "daemon": ("daemon", "run the service: start what is due, supervise, alert"),
         "records": ("records", "the signed records of what was proven, decided and done"),
+        "obligations": ("obligations", "duties to report an incident, and when reports are due"),
         "adopt": ("adopt", "show or decide which machine owns drd's state"),
         "config": ("config", "check drd.yaml before the daemon reads it"),
         "completion": ("completion", "print the completion script for your shell"),

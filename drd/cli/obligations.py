@@ -1,0 +1,212 @@
+"""`drd obligations list|show|check|schema`: duties to report an incident, as data."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from drd.api.findings import finding_document
+from drd.api.obligation_documents import regime_document
+from drd.cli import output
+from drd.cli.plan import print_problem, problem_json
+from drd.config.daemon import DaemonSettings, load_settings
+from drd.config.exposed_files import state_owners
+from drd.config.location import config_path
+from drd.config.problems import nearest
+from drd.config.regimes import Regimes, load_regimes, regime_schema
+from drd.errors import Problem, UsageError
+from drd.holiday_calendars import HolidayCalendars
+from drd.model.finding import Finding
+from drd.model.obligations.places import covering
+from drd.model.obligations.regime import Regime, Status
+from drd.model.obligations.upkeep import findings, unknown_calendars
+from drd.model.obligations.words import time_limit
+from drd.model.text import counted, escaped
+
+DISCLAIMER = "This is no legal advice: no lawyer has checked these data. docs/obligations.md"
+
+
+def settings_of(args: argparse.Namespace) -> DaemonSettings:
+    path, explicit = config_path(args.config)
+    return load_settings(Path(path), explicit=explicit, extended=False)
+
+
+def regimes_of(settings: DaemonSettings, files: tuple[Path, ...] = ()) -> Regimes:
+    """Return the regimes of drd and of this installation."""
+    return load_regimes(settings.regimes_dir, files, state_owners(settings.state_dir))
+
+
+def usable(regimes: Regimes) -> dict[str, Regime]:
+    """Return the regimes by id; warn of files that are broken, whose regimes are missing."""
+    for problem in regimes.problems:
+        output.warn(f"{problem}; drd does not use this file: drd obligations check")
+    return dict(regimes.known)
+
+
+def chosen(known: dict[str, Regime], name: str) -> Regime:
+    if name not in known:
+        raise UsageError(f'there is no regime "{name}"', hint=nearest(name, sorted(known)))
+    return known[name]
+
+
+# --- list and show ----------------------------------------------------------------------------
+
+
+def list_(args: argparse.Namespace) -> int:
+    known = usable(regimes_of(settings_of(args)))
+    shown = [r for r in known.values() if args.place is None or _is_of(r, args.place)]
+    if args.json:
+        output.print_json({"regimes": [regime_document(regime) for regime in shown]})
+        return 0
+    if not shown:
+        where = f" of {escaped(args.place)}"
+        output.say(f"there is no regime{where}; docs/obligations.md says how to write one")
+        return 0
+    output.say(output.table([_row(regime) for regime in shown], header=_HEADER))
+    if not args.quiet:
+        output.say(DISCLAIMER)
+    return 0
+
+
+_HEADER = ("ID", "PLACE", "TIME LIMIT", "REPORT")
+
+
+def _is_of(regime: Regime, place: str) -> bool:
+    return regime.jurisdiction in covering(place)
+
+
+def _row(regime: Regime) -> list[str]:
+    return [
+        regime.id + (" (own)" if regime.own else ""),
+        regime.jurisdiction,
+        _limit(regime),
+        escaped(regime.title),
+    ]
+
+
+def _limit(regime: Regime) -> str:
+    if regime.status is not Status.IN_FORCE:
+        return f"{regime.status}: no clock"
+    if regime.rule is not None and not regime.is_vouched_for:
+        return "no clock: nobody has read the source"
+    return escaped(time_limit(regime))
+
+
+def show(args: argparse.Namespace) -> int:
+    regime = chosen(usable(regimes_of(settings_of(args))), args.id)
+    if args.json:
+        output.print_json(regime_document(regime))
+        return 0
+    for name, text in _lines(regime):
+        output.say_below(f"{name:<12} ", escaped(text))
+    output.say(DISCLAIMER)
+    return 0
+
+
+def _lines(regime: Regime) -> Iterator[tuple[str, str]]:
+    yield "id", regime.id
+    yield "report", regime.title
+    yield "place", regime.jurisdiction
+    yield "status", f"{regime.status}{_since(regime)}"
+    yield "trigger", regime.trigger
+    conditions = [c.text for c in regime.when.needs]
+    conditions += [f"not {c.text}" for c in regime.when.excludes]
+    if conditions:
+        yield "proposed if", " and ".join(conditions)
+    yield from _when_due(regime)
+    yield from _what_to_send(regime)
+    for name, text in (("call", regime.call), ("note", regime.note)):
+        if text:
+            yield name, text
+    for citation in regime.sources:
+        yield "source", f"{citation.cite} {citation.url}".strip()
+    by = f" by {regime.checked_by}" if regime.checked_by else ""
+    yield "checked", f"{regime.checked}{by}, confidence {regime.confidence}"
+    yield "file", regime.file
+
+
+def _when_due(regime: Regime) -> Iterator[tuple[str, str]]:
+    yield "time limit", _limit(regime)
+    if regime.relief is not None:
+        clock, calendar = f"{regime.relief.noon:%H:%M}", regime.relief.calendar
+        text = f"{clock} on the next business day ({calendar}), by {regime.relief.cite}"
+        yield "relief", text
+    if regime.prompt is not None:
+        yield "determine", regime.prompt.ask
+    if regime.zone:
+        yield "zone", regime.zone
+    for hold in regime.holds:
+        yield "may be held", f"by {hold.kind}, {hold.cite}"
+    if regime.late_needs_reasons:
+        yield "late", "a late report must give the reasons"
+
+
+def _what_to_send(regime: Regime) -> Iterator[tuple[str, str]]:
+    yield "recipient", str(regime.recipient)
+    if regime.how or regime.form:
+        yield "how", "; ".join(filter(None, (regime.how, regime.form)))
+    for item in regime.content:
+        source = "" if item.source == "ask" else f" (from {item.source})"
+        yield "content", f"{item.key}: {item.text}{source}"
+
+
+def _since(regime: Regime) -> str:
+    since = f" since {regime.applies_from}" if regime.applies_from is not None else ""
+    until = f" until {regime.applies_to}" if regime.applies_to is not None else ""
+    return since + until
+
+
+# --- check and schema -------------------------------------------------------------------------
+
+
+def check(args: argparse.Namespace) -> int:
+    """Check all files, those named as well; 2 when one has an error."""
+    settings = settings_of(args)
+    files = tuple(Path(file) for file in args.files)
+    regimes = regimes_of(settings, files)
+    problems = list(regimes.problems)
+    for regime in regimes.known.values():
+        problems += _calendar_problems(regime)
+    today = datetime.now(UTC).date()
+    found = list(findings(regimes.known, settings.jurisdictions, today))
+    if args.json:
+        output.print_json(
+            {
+                "ok": not problems,
+                "problems": [problem_json(p) for p in problems],
+                "findings": [finding_document(f) for f in found],
+            }
+        )
+    else:
+        _print_check(regimes, problems, [] if args.quiet else found, quiet=args.quiet)
+    return 2 if problems else 0
+
+
+def _calendar_problems(regime: Regime) -> Iterator[Problem]:
+    for name in unknown_calendars(regime, HolidayCalendars()):
+        message = f'there is no calendar "{name}"'
+        hint = "write US-federal, a country like FR, or a part of one like DE-BY."
+        yield Problem(regime.file, 1, "rule.calendar", message, hint)
+
+
+def _print_check(
+    regimes: Regimes, problems: list[Problem], found: list[Finding], *, quiet: bool
+) -> None:
+    for problem in problems:
+        print_problem(problem)
+    for finding in found:
+        output.say(f"warning: {escaped(finding.name)}: {escaped(finding.text)}")
+        output.say(f"HINT: {escaped(finding.remedy)}")
+    if quiet or problems:
+        return
+    own = sum(regime.own for regime in regimes.known.values())
+    count = counted(len(regimes.known), "regime")
+    output.say(f"{count}, {own} of them your own: ok ({counted(len(found), 'warning')})")
+
+
+def schema(_: argparse.Namespace) -> int:
+    output.say(json.dumps(regime_schema(), indent=2))
+    return 0

@@ -1,0 +1,152 @@
+"""`drd obligations due`: when reports would be due, without an incident."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, time
+from zoneinfo import ZoneInfo
+
+from drd.api.obligation_documents import clock_document
+from drd.cli import output
+from drd.cli.obligations import DISCLAIMER, chosen, regimes_of, settings_of, usable
+from drd.config.daemon import DaemonSettings
+from drd.config.problems import nearest
+from drd.config.zones import host_zone, time_zone
+from drd.errors import UsageError
+from drd.holiday_calendars import HolidayCalendars
+from drd.model.incidents.instants import Instant
+from drd.model.malformed import Malformed
+from drd.model.obligations.case import Case, Decision
+from drd.model.obligations.clocks import ClockState, clocks
+from drd.model.obligations.conditions import Fact
+from drd.model.obligations.regime import Regime
+from drd.model.obligations.words import local_time
+from drd.model.text import counted, escaped
+from drd.model.units import bare_time, to_rfc3339
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = settings_of(args)
+    known = usable(regimes_of(settings))
+    named = [chosen(known, name) for name in args.ids]
+    case = case_of(args, settings, known, named)
+    states = clocks(known.values(), case, datetime.now(UTC), HolidayCalendars())
+    shown = [s for s in states if _is_shown(s, named)]
+    if args.json:
+        output.print_json({"zone": case.zone, "clocks": [clock_document(s) for s in shown]})
+        return 0
+    if shown:
+        output.say(output.table([_row(s, case.zone) for s in shown], header=_HEADER))
+    else:
+        output.say(
+            "no clock runs from these instants: `drd obligations list` shows what each needs"
+        )
+    for state in shown:
+        for note in _notes(state, case.zone):
+            output.say_below(f"{state.regime.id}: ", escaped(note))
+    if missing := list(dict.fromkeys(name for state in shown for name in state.missing)):
+        names = ", ".join(missing)
+        output.say(f"not known: {names}. The times are those of the worst case; see --fact")
+    if not named and len(shown) < len(states):
+        rest = counted(len(states) - len(shown), "regime")
+        output.say(f"{rest} left out: their anchors are missing, or they do not apply by the facts")
+    output.say(DISCLAIMER)
+    return 0
+
+
+def case_of(
+    args: argparse.Namespace,
+    settings: DaemonSettings,
+    known: dict[str, Regime],
+    named: Sequence[Regime],
+) -> Case:
+    """Return the case that the options describe. A regime that is named applies."""
+    zone = _zone(args.zone, settings)
+    facts = {**settings.facts, **dict(_fact(text) for text in args.fact)}
+    return Case(
+        instants={instant_of(n): _at(t, zone) for n, t in map(_pair, args.at)},
+        facts=facts,
+        submissions={chosen(known, n).id: _at(t, zone) for n, t in map(_pair, args.submitted)},
+        decisions={regime.id: Decision(True, "named") for regime in named},
+        jurisdictions=settings.jurisdictions,
+        zone=zone,
+    )
+
+
+def _zone(given: str | None, settings: DaemonSettings) -> str:
+    if given is None:
+        return settings.timezone or host_zone()
+    try:
+        return time_zone(given)
+    except Malformed as error:
+        raise UsageError(error.fact, hint=f"{error.remedy}.") from None
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or not name or not value:
+        raise UsageError(f'"{text}" has no name and value', hint="write NAME=VALUE.")
+    return name, value
+
+
+def instant_of(name: str) -> Instant:
+    """Return the instant of this name; a hyphen may stand for an underscore."""
+    try:
+        return Instant(name.replace("-", "_"))
+    except ValueError:
+        hint = nearest(name, list(Instant))
+        raise UsageError(f'there is no instant "{name}"', hint=hint) from None
+
+
+def _fact(text: str) -> tuple[str, Fact]:
+    name, value = _pair(text)
+    if value in ("true", "false"):
+        return name, value == "true"
+    return name, int(value) if value.isdecimal() else value
+
+
+def _at(text: str, zone: str) -> datetime:
+    """Return a time; without an offset it is one of the zone, and a date alone is its noon."""
+    try:
+        at = datetime.fromisoformat(text)
+        if at.tzinfo is None:
+            clock = time(12) if len(text) <= len("2026-12-31") else at.time()
+            at = datetime.combine(at.date(), clock, tzinfo=ZoneInfo(zone))
+        return at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        hint = "write it like 2026-12-31T09:15, 2026-12-31T08:15Z or 2026-12-31."
+        raise UsageError(f'"{text}" is not a time', hint=hint) from None
+
+
+def _is_shown(state: ClockState, named: Sequence[Regime]) -> bool:
+    if named:
+        return state.regime in named
+    return state.started_at is not None and state.proposed is not False
+
+
+_HEADER = ("ID", "DUE", "DUE (UTC)", "TARGET")
+
+
+def _row(state: ClockState, zone: str) -> list[str]:
+    here = ZoneInfo(state.regime.zone or zone)
+    target = local_time(state.target_at, here, state.last_day) if state.target_at else "-"
+    if state.due_at is None:
+        due = "no clock" if state.started_at is None else "without undue delay"
+        return [state.regime.id, due, "-", target]
+    due = local_time(state.due_at, here, state.last_day)
+    return [state.regime.id, due, bare_time(to_rfc3339(state.due_at)), target]
+
+
+def _notes(state: ClockState, zone: str) -> Iterator[str]:
+    if state.no_clock:
+        yield f"no clock: {state.no_clock}"
+    elif state.started_at is None:
+        yield f"its clock has not started: give {' or '.join(map(str, state.awaits))}"
+    if state.prompt_at is not None and state.regime.prompt is not None:
+        by = local_time(state.prompt_at, ZoneInfo(state.regime.zone or zone))
+        yield f"determine by {by}: {state.regime.prompt.ask}"
+    if state.relieved_by:
+        yield f"due later by {state.relieved_by}"
+    if state.proposed is False:
+        yield f"does not apply by the facts: {'; '.join(state.because)}"

@@ -1,0 +1,397 @@
+"""The schema of a regime: one duty to report, in one YAML file.
+
+Only `id` is required here, because a file can extend another; `regimes` checks what is complete.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from drd.config.zones import time_zone
+from drd.fields import Contradiction, Duration, Settings
+from drd.model.malformed import Malformed
+from drd.model.obligations.anchors import ID, Anchor, Source
+from drd.model.obligations.calendars import MEMBER_STATE, US_FEDERAL
+from drd.model.obligations.conditions import Condition
+
+Text = Annotated[str, Field(min_length=1)]
+RegimeId = Annotated[str, Field(pattern=f"^{ID}$", max_length=60)]
+
+
+def _condition(text: str) -> str:
+    Condition.parse(text)
+    return text
+
+
+def _anchor(text: str) -> str:
+    Anchor.parse(text)
+    return text
+
+
+def _instant(text: str) -> str:
+    if Anchor.parse(text).source is not Source.INSTANT:
+        raise Malformed(f'"{text}" is not an instant', f"write `after: {text}`")
+    return text
+
+
+def _report(text: str) -> str:
+    if Anchor.parse(text).source is Source.INSTANT:
+        raise Malformed(f'"{text}" is an instant', f"write `from: {text}`")
+    return text
+
+
+def _clock_time(text: str) -> str:
+    try:
+        datetime.time.fromisoformat(text)
+    except ValueError:
+        raise Malformed(f'"{text}" is not a time of day', 'write one like "17:30"') from None
+    return text
+
+
+def _listed(anchors: Any) -> Any:
+    return [anchors] if isinstance(anchors, str) else anchors
+
+
+class _OrOne:
+    """Adds to the JSON Schema that one item is enough."""
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        several = handler(core)
+        return {"anyOf": [several["items"], several]}
+
+
+Conditions = list[Annotated[str, AfterValidator(_condition)]]
+AnInstant = Annotated[str, AfterValidator(_instant)]
+AReport = Annotated[str, AfterValidator(_report)]
+Anchors = Annotated[
+    list[Annotated[str, AfterValidator(_anchor)]], BeforeValidator(_listed), _OrOne()
+]
+Instants = Annotated[list[AnInstant], BeforeValidator(_listed), _OrOne()]
+Reports = Annotated[list[AReport], BeforeValidator(_listed), _OrOne()]
+ClockTime = Annotated[str, AfterValidator(_clock_time)]
+Number = Annotated[int, Field(strict=True, ge=0, le=10_000)]
+
+
+class WithinSettings(Settings):
+    """A period: one number with its unit."""
+
+    hours: Number | None = Field(None, description="Elapsed hours.")
+    days: Number | None = Field(
+        None,
+        description="Calendar days: the first is not counted, the last ends at 24:00 local time.",
+    )
+    months: Number | None = Field(
+        None, description="Months: to the day with the same number, else to the last of the month."
+    )
+    business_days: Number | None = Field(
+        None, description="Business days of the `calendar`; the day of the event is not counted."
+    )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            message = f"has {' and '.join(given) or 'no unit'}"
+            yield Contradiction((), message, "write one of hours, days, months, business_days.")
+
+
+class AnnualSettings(Settings):
+    """A report once a year."""
+
+    days_after_year_end: Number = Field(
+        description="Days after the end of the calendar year in which the anchor lies."
+    )
+
+
+class RuleSettings(Settings):
+    """When a report is due: `within`, `annual`, `no_number`, or a choice of rules."""
+
+    within: WithinSettings | None = Field(
+        None, description="The period after the anchor within which the report is due."
+    )
+    annual: AnnualSettings | None = Field(
+        None, description="For reports that are collected over a calendar year."
+    )
+    no_number: bool = Field(
+        False, description="The law says `without undue delay` and has no number: never overdue."
+    )
+    target: Duration | None = Field(
+        None, description="With `no_number`: a time limit of your own, which reminders follow."
+    )
+    earliest_of: list[RuleSettings] | None = Field(
+        None, min_length=1, description="The earliest of these rules whose anchors are known."
+    )
+    latest_of: list[RuleSettings] | None = Field(
+        None, min_length=1, description="The latest of these rules; all anchors must be known."
+    )
+    first_of: list[RuleSettings] | None = Field(
+        None, min_length=1, description="The first of these rules whose conditions hold."
+    )
+    from_: Instants | None = Field(
+        None,
+        alias="from",
+        description="The instant from which the period counts, or several: the first that is "
+        "known (default: `anchor` of the regime).",
+    )
+    after: Reports | None = Field(
+        None,
+        description="`submitted(ID)` or `due(ID)`: when the report of another regime was "
+        "submitted, or is due while it was not. Of several: the first that is known.",
+    )
+    latest: bool = Field(
+        False, description="Of several anchors, the latest that is known counts, not the first."
+    )
+    lapses_before: AnInstant | None = Field(
+        None,
+        description="The period does not count if it ended before this instant.",
+    )
+    calendar: Text | None = Field(
+        None,
+        description=f"Of business days: {US_FEDERAL}, a country (FR) or a part of one (DE-BY), or "
+        f"{MEMBER_STATE}: the place that the fact `member_state` names. Without a calendar, every "
+        "Monday to Friday is a business day.",
+    )
+    until: ClockTime | None = Field(
+        None,
+        description="Of business days: the local time after which a report counts as of the next "
+        'day, like "17:30" (default: 24:00).',
+    )
+    if_: Conditions = Field(
+        default_factory=list, alias="if", description="The rule counts if all these hold."
+    )
+    unless: Conditions = Field(
+        default_factory=list, description="The rule does not count if one of these holds."
+    )
+
+    @property
+    def choices(self) -> list[tuple[str, list[RuleSettings]]]:
+        given = (
+            ("earliest_of", self.earliest_of),
+            ("latest_of", self.latest_of),
+            ("first_of", self.first_of),
+        )
+        return [(name, rules) for name, rules in given if rules is not None]
+
+    @property
+    def anchors(self) -> list[str]:
+        """The anchors as they are written: none of its own if both keys are missing."""
+        return (self.from_ or []) + (self.after or [])
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        kinds = [name for name in ("within", "annual") if getattr(self, name) is not None]
+        kinds += ["no_number"] if self.no_number else []
+        kinds += [name for name, _ in self.choices]
+        if len(kinds) != 1:
+            message = f"has {' and '.join(kinds) or 'no time limit'}"
+            hint = "write one of within, annual, no_number, earliest_of, latest_of, first_of."
+            yield Contradiction((), message, hint)
+        if self.target is not None and not self.no_number:
+            hint = "remove `target`: reminders follow the strictest reading of the rule."
+            yield Contradiction(("target",), "needs `no_number: true`", hint, of_key=True)
+        of_business_days = self.within is not None and self.within.business_days is not None
+        for name in ("calendar", "until"):
+            if getattr(self, name) is not None and not of_business_days:
+                hint = f"remove `{name}`, or write the period in business_days."
+                yield Contradiction((name,), "is only for business days", hint, of_key=True)
+        for name, rules in self.choices:
+            for index, rule in enumerate(rules):
+                yield from _below((name, index), rule.contradictions())
+        if self.within is not None:
+            yield from _below(("within",), self.within.contradictions())
+
+
+def _below(
+    path: tuple[str | int, ...], contradictions: Iterable[Contradiction]
+) -> Iterator[Contradiction]:
+    for one in contradictions:
+        yield one._replace(path=(*path, *one.path))
+
+
+class ReliefSettings(Settings):
+    """A later due time that a rule allows if a time limit ends on no business day."""
+
+    next_business_day_at: ClockTime = Field(
+        description='The local time on the next business day, like "12:00".'
+    )
+    calendar: Text = Field(description="Its business days: as the `calendar` of a rule.")
+    cite: Text = Field(description="The rule that allows it. Without one there is no relief.")
+    if_: Conditions = Field(
+        default_factory=list, alias="if", description="It is allowed if all these hold."
+    )
+    unless: Conditions = Field(
+        default_factory=list, description="It is not allowed if one of these holds."
+    )
+
+
+class PromptSettings(Settings):
+    """The determination that starts the clock, and by when it should be made."""
+
+    ask: Text = Field(description="What has to be determined, as a question.")
+    rule: RuleSettings = Field(description="By when, as a reminder: it is never overdue.")
+
+
+class RecipientSettings(Settings):
+    """Who gets the report."""
+
+    role: Text | None = Field(None, description="A role: the competent authority, customers.")
+    contact: Text | None = Field(None, description="The name of a contact.")
+
+
+class SubmissionSettings(Settings):
+    """How the report is submitted."""
+
+    how: str = Field("", description="The way: portal, letter, e-mail.")
+    form: str = Field("", description="The name or number of the form.")
+
+
+class ItemSettings(Settings):
+    """One thing that the report must contain."""
+
+    key: Text = Field(description="A short name, unique in the file.")
+    text: Text = Field(description="What it must contain, as the law says it.")
+    from_: Annotated[
+        str, Field(pattern=r"^(ask|timeline|(instant|scope|facts|timeline)\.[a-z_.]+)$")
+    ] = Field(
+        "ask",
+        alias="from",
+        description="Where it comes from: `ask` a person, `timeline`, or an expression like "
+        "`instant.aware`, `scope.people`, `facts.encrypted`.",
+    )
+
+
+class HoldSettings(Settings):
+    """A delay that the law allows."""
+
+    kind: Literal["law-enforcement", "attorney-general"] = Field(description="Who may ask for it.")
+    cite: Text = Field(description="The rule that allows it.")
+    oral_days: Number | None = Field(
+        None, description="Longest delay in days after a statement that is not in writing."
+    )
+    at_most_days: Number | None = Field(
+        None, description="Longest delay in days, of all statements together."
+    )
+
+
+class SourceSettings(Settings):
+    """Where the duty stands."""
+
+    cite: Text = Field(description="Law, article and paragraph, or the clause of a contract.")
+    url: str = Field("", description="The address of the text.")
+
+
+class RegimeFile(Settings):
+    """One duty to report, by law or by contract."""
+
+    id: RegimeId = Field(description="Its name in commands: small letters, digits, - and dots.")
+    extends: RegimeId | None = Field(
+        None,
+        description="The id of a regime whose keys apply here if this file does not have them. A "
+        "file may extend the regime of its own id: it then replaces that one.",
+    )
+    title: Text | None = Field(None, description="What is reported, and to whom, in one line.")
+    jurisdiction: (
+        Annotated[str, Field(pattern=r"^([A-Z]{2}(-[A-Z0-9]{1,3})?|contract|cards|any)$")] | None
+    ) = Field(
+        None,
+        description="EU, a country (GB), a part of one (US-CA), or contract, cards, any.",
+    )
+    status: Literal["in-force", "proposed", "repealed", "template"] | None = Field(
+        None,
+        description="`proposed`: not law yet, and without a clock. `template`: for other files to "
+        "extend (default: in-force).",
+    )
+    applies_from: datetime.date | None = Field(None, description="The first day it applies.")
+    applies_to: datetime.date | None = Field(None, description="The last day it applies.")
+    trigger: Text | None = Field(None, description="What has to happen, in words.")
+    if_: Conditions = Field(
+        default_factory=list,
+        alias="if",
+        description="drd proposes it if all these conditions on facts hold. A person decides.",
+    )
+    unless: Conditions = Field(
+        default_factory=list, description="drd does not propose it if one of these holds."
+    )
+    anchor: Anchors | None = Field(
+        None,
+        description="What starts the clock: an instant, `submitted(ID)` or `due(ID)`; of several, "
+        "the first that is known.",
+    )
+    rule: RuleSettings | None = Field(
+        None, description="When the report is due. Without a rule the duty has no time limit."
+    )
+    relief: ReliefSettings | None = Field(
+        None, description="A later due time for time limits that end on no business day."
+    )
+    prompt: PromptSettings | None = Field(
+        None, description="A determination that is due before the clock can start."
+    )
+    zone: Annotated[str, AfterValidator(time_zone)] | None = Field(
+        None,
+        description="The time zone of the authority, in which days end (default: the host's).",
+    )
+    closures: list[datetime.date] = Field(
+        default_factory=list,
+        description="Days on which the authority is closed beside its holidays.",
+    )
+    recipient: RecipientSettings | None = Field(None, description="Who gets the report.")
+    submission: SubmissionSettings | None = Field(None, description="How it is submitted.")
+    content: list[ItemSettings] = Field(
+        default_factory=list, description="What the report must contain."
+    )
+    phases: bool = Field(False, description="Whether it may be submitted in phases.")
+    late: Literal["reasons-required"] | None = Field(
+        None, description="Whether a late report must give the reasons."
+    )
+    holds: list[HoldSettings] = Field(
+        default_factory=list, description="Who may delay the report, and for how long."
+    )
+    call: str = Field("", description="When to call the recipient, for example before others.")
+    note: str = Field("", description="What a reader should know.")
+    source: list[SourceSettings] = Field(default_factory=list, description="Where the duty stands.")
+    checked: datetime.date | None = Field(
+        None, description="The day on which somebody compared the file with its source."
+    )
+    checked_by: str = Field(
+        "",
+        description="The person who read the source: without one, confidence C has no clock.",
+    )
+    confidence: Literal["A", "B", "C", "user"] | None = Field(
+        None,
+        description="A: the text of the law was read. B: two accounts agree. C: one account. "
+        "user: you answer for it (default of own files).",
+    )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        if self.rule is not None:
+            yield from _below(("rule",), self.rule.contradictions())
+            if not self.anchor and not all(_anchored(self.rule)):
+                hint = "add `anchor`, or `from` or `after` to each rule."
+                yield Contradiction(("rule",), "counts from nothing", hint)
+        if self.prompt is not None:
+            yield from _below(("prompt", "rule"), self.prompt.rule.contradictions())
+            if not all(_anchored(self.prompt.rule)):
+                hint = "add `from` or `after` to it."
+                yield Contradiction(("prompt", "rule"), "counts from nothing", hint)
+        keys = [item.key for item in self.content]
+        for index, key in enumerate(keys):
+            if key in keys[:index]:
+                hint = "give each item a key of its own."
+                yield Contradiction(("content", index, "key"), f'"{key}" is given twice', hint)
+        if self.applies_from and self.applies_to and self.applies_to < self.applies_from:
+            yield Contradiction(("applies_to",), "is before `applies_from`", "correct one of them.")
+
+
+def _anchored(rule: RuleSettings) -> Iterator[bool]:
+    """Whether each period has an anchor of its own."""
+    for _, rules in rule.choices:
+        for one in rules:
+            yield from _anchored(one)
+    if not rule.choices:
+        yield bool(rule.anchors)

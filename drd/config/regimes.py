@@ -1,0 +1,263 @@
+"""Read regimes, those of drd and those of an installation: text, schema, logic.
+
+A file of one's own replaces the shipped one of the same id. All problems are reported with file and
+line; a broken file leaves the others usable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+import drd
+from drd.config.daemon import DaemonSettings
+from drd.config.exposed_files import exposed_plan, state_owners
+from drd.config.json_schema import JsonSchema, SchemaView, published
+from drd.config.problems import Report, nearest, translate
+from drd.config.reading import read_bytes
+from drd.config.regime_build import build_regime
+from drd.config.regime_schema import RegimeFile
+from drd.config.yaml import Document, read
+from drd.config.yaml import Path as KeyPath
+from drd.errors import ConfigError, Problem
+from drd.fields import Contradiction
+from drd.model.finding import Finding
+from drd.model.obligations import upkeep
+from drd.model.obligations.anchors import ID, Source
+from drd.model.obligations.regime import Regime, Status
+
+SHIPPED = Path(drd.__file__).parent / "regimes"
+
+_REFERENCE = re.compile(rf"(?:submitted|due)\(({ID})\)")
+_NEEDED = ("title", "jurisdiction", "trigger", "source", "checked")
+"""What a regime must have once it is complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Regimes:
+    """The regimes by id, in the order of their ids, and what is wrong with files. `warnings` are
+    about files that can be used."""
+
+    known: Mapping[str, Regime]
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(slots=True)
+class _File:
+    document: Document
+    own: bool
+    report: Report = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.report = Report(self.document)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return self.document.data if isinstance(self.document.data, dict) else {}
+
+    @property
+    def id(self) -> str:
+        return str(self.data.get("id", ""))
+
+    @property
+    def extends(self) -> str:
+        return str(self.data.get("extends") or "")
+
+
+def load_regimes(
+    directory: Path | None, files: Sequence[Path] = (), trusted: Collection[int] | None = None
+) -> Regimes:
+    """Read the shipped regimes, those of `directory`, and these files.
+
+    With `trusted`, own files that users other than these can change are refused."""
+    return _Reader(trusted).read(directory, files)
+
+
+def regime_files(directory: Path) -> list[Path]:
+    """Return the files of regimes in a directory."""
+    return sorted(directory.glob("*.yaml"))
+
+
+def regime_schema() -> JsonSchema:
+    """Return the JSON Schema of a regime, for editors. A key without a value takes back what the
+    file would have from the one that it extends."""
+    return published(RegimeFile, "drd regime", nulls=True)
+
+
+def findings(settings: DaemonSettings, now: datetime) -> list[Finding]:
+    """Return the findings of `drd doctor` about duties to report, if drd.yaml has anything about
+    them: broken files, and what a person should check."""
+    if settings.regimes_dir is None and not settings.jurisdictions:
+        return []
+    regimes = load_regimes(settings.regimes_dir, trusted=state_owners(settings.state_dir))
+    broken = [
+        Finding("regime-file", "error", Path(p.file).name, str(p), p.hint) for p in regimes.problems
+    ]
+    return [*broken, *upkeep.findings(regimes.known, settings.jurisdictions, now.date())]
+
+
+class _Reader:
+    def __init__(self, trusted: Collection[int] | None) -> None:
+        self.trusted = trusted
+        self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
+        self.shipped: dict[str, _File] = {}
+        self.own: dict[str, _File] = {}
+
+    def read(self, directory: Path | None, files: Sequence[Path]) -> Regimes:
+        for path in regime_files(SHIPPED):
+            self._open(path, own=False)
+        own = [*(regime_files(directory) if directory is not None else ()), *files]
+        for path in dict.fromkeys(each.absolute() for each in own):
+            self._open(path, own=True)
+        chosen = {**self.shipped, **self.own}
+        known = {}
+        for name, file in sorted(chosen.items()):
+            regime = self._regime(file)
+            if regime is not None:
+                known[name] = regime
+        for name in _with_references(known, chosen):
+            del known[name]
+        for file in (*self.shipped.values(), *self.own.values()):
+            self.problems += file.report.errors
+            self.warnings += file.report.warnings
+        return Regimes(known, tuple(dict.fromkeys(self.problems)), tuple(self.warnings))
+
+    def _open(self, path: Path, *, own: bool) -> None:
+        try:
+            raw, _ = read_bytes(path, what="regime")
+            file = _File(read(raw, str(path), allow_empty=True), own)
+        except ConfigError as error:
+            self.problems += error.problems
+            return
+        exposed = None
+        if own and self.trusted is not None:
+            exposed = exposed_plan(str(path), self.trusted)
+        if exposed is not None and not exposed.is_told_only:
+            file.report.error((), f"the file {exposed.why}", exposed.remedy)
+        elif not isinstance(file.document.data, dict):
+            file.report.error((), "is not a mapping", "a regime has lines like `key: value`.")
+        elif not file.id:
+            file.report.error((), "id is missing", "add the key `id`: a name for commands.")
+        elif own and file.id in self.own:
+            other = self.own[file.id].document.file
+            hint = "give one of them another id, or remove it."
+            file.report.error(("id",), f'{other} has the id "{file.id}", too', hint)
+        else:
+            (self.own if own else self.shipped)[file.id] = file
+            return
+        self.problems += file.report.errors
+
+    def _regime(self, file: _File) -> Regime | None:
+        data = self._merged(file, ())
+        if data is None:
+            return None
+        try:
+            model = RegimeFile.model_validate(data)
+        except ValidationError as error:
+            translate(error, file.report, SchemaView(RegimeFile), data=data)
+            return None
+        _check(model, file.report)
+        if file.report.errors:
+            return None
+        return build_regime(model, file.document.file, own=file.own)
+
+    def _merged(self, file: _File, above: tuple[str, ...]) -> dict[str, Any] | None:
+        """Return the keys of a file and of what it extends; None if that is broken."""
+        if not file.extends:
+            return file.data
+        base = self._base(file)
+        if base is None:
+            known = sorted({*self.shipped, *self.own} - {file.id})
+            message = f'there is no regime "{file.extends}"'
+            file.report.error(("extends",), message, nearest(file.extends, known))
+            return None
+        if file.document.file in above:
+            hint = "let one of these files extend nothing."
+            file.report.error(("extends",), "extends itself through other files", hint)
+            return None
+        inherited = self._merged(base, (*above, file.document.file))
+        if inherited is None:
+            if not file.report.errors:
+                where = base.document.file
+                hint = "correct that file first."
+                file.report.error(("extends",), f"cannot be used: {where} is broken", hint)
+            return None
+        kept = {k: v for k, v in inherited.items() if k not in ("id", "extends")}
+        if kept.get("status") == Status.TEMPLATE:
+            del kept["status"]
+        return {**kept, **file.data}
+
+    def _base(self, file: _File) -> _File | None:
+        """Return the file that this one extends: a file of one's own before a shipped one, unless
+        it would be the same."""
+        own = self.own.get(file.extends)
+        if file.own and own is not None and own is not file:
+            return own
+        shipped = self.shipped.get(file.extends)
+        return shipped if shipped is not file else None
+
+
+def _check(model: RegimeFile, report: Report) -> None:
+    """Report what the schema cannot say."""
+    about = RegimeFile.model_fields
+    for key in _NEEDED:
+        if not getattr(model, key):
+            text = about[key].description or ""
+            hint = f"add the key `{key}`: {text[:1].lower()}{text[1:]}"
+            report.error((), f"{key} is missing", hint)
+    for one in model.contradictions():
+        _report(one, report)
+
+
+def _report(one: Contradiction, report: Report) -> None:
+    report.error(one.path, one.message, one.hint, of_key=one.of_key)
+
+
+def _with_references(known: Mapping[str, Regime], files: Mapping[str, _File]) -> set[str]:
+    """Report references to regimes that do not exist, and deadlines that wait for themselves;
+    return the ids of these regimes."""
+    broken = set()
+    for name, regime in known.items():
+        file = files[name]
+        for path, named in _named(file.data):
+            if named not in known:
+                message = f'there is no regime "{named}"'
+                file.report.error(path, message, nearest(named, sorted(known)))
+                broken.add(name)
+        if name in _waited_for(regime, known):
+            hint = "let one of the regimes in this circle count from an instant."
+            file.report.error(("rule",), "the deadline waits for itself", hint)
+            broken.add(name)
+    return broken
+
+
+def _named(value: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    """Return the ids of regimes in anchors and conditions, with their places."""
+    if isinstance(value, dict):
+        keys = ("anchor", "rule", "if", "unless", "prompt", "relief") if not path else value
+        for key in keys:
+            yield from _named(value.get(key), (*path, key))
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from _named(one, (*path, index))
+    elif isinstance(value, str):
+        yield from ((path, match) for match in _REFERENCE.findall(value))
+
+
+def _waited_for(regime: Regime, known: Mapping[str, Regime]) -> set[str]:
+    """Return the regimes on whose deadlines this one depends, directly or through others."""
+    found: set[str] = set()
+    new = [regime]
+    while new:
+        names = {a.name for a in new.pop().all_anchors() if a.source is Source.DUE} - found
+        found |= names
+        new += [known[name] for name in names if name in known]
+    return found

@@ -1,0 +1,65 @@
+"""What is known of one incident, as far as duties to report depend on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from drd.model.incidents.instants import Instant
+from drd.model.obligations.conditions import Facts
+from drd.model.obligations.regime import HoldKind, HoldRule, Regime
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A person's decision about one regime, with the reason."""
+
+    applies: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A delay that an authority asked for: since when, until when (None: not stated), and whether
+    the statement was oral."""
+
+    kind: HoldKind
+    since: datetime
+    until: datetime | None = None
+    oral: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """The moments and facts of an incident, and what was submitted and decided, by id of regime.
+
+    `jurisdictions` are those of the organisation; `zone` is where regimes without an own zone
+    count days."""
+
+    instants: Mapping[Instant, datetime] = field(default_factory=dict)
+    facts: Facts = field(default_factory=dict)
+    submissions: Mapping[str, datetime] = field(default_factory=dict)
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+    holds: Mapping[str, Hold] = field(default_factory=dict)
+    jurisdictions: tuple[str, ...] = ()
+    zone: str = "UTC"
+
+
+def rule_of(regime: Regime, hold: Hold) -> HoldRule | None:
+    """Return the rule of the regime that allows this delay."""
+    return next((rule for rule in regime.holds if rule.kind is hold.kind), None)
+
+
+def end_of_hold(regime: Regime, hold: Hold) -> datetime | None:
+    """Return until when the regime allows this delay; None if it does not allow it, or if the
+    statement has no end and the regime has none for it."""
+    rule = rule_of(regime, hold)
+    if rule is None:
+        return None
+    limits = [hold.until] if hold.until is not None else []
+    if hold.oral and rule.oral_days is not None:
+        limits.append(hold.since + timedelta(days=rule.oral_days))
+    if rule.at_most_days is not None:
+        limits.append(hold.since + timedelta(days=rule.at_most_days))
+    return min(limits, default=None)

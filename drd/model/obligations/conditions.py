@@ -1,0 +1,153 @@
+"""Conditions on what is known of an incident: `people >= 500`, `entity in bank, insurer`.
+
+The result is true, false, or None: not known. Law has both `people >= 500` (500 or more) and
+`people > 500` (more than 500); nothing here rounds one to the other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from drd.model.incidents.instants import Instant
+from drd.model.malformed import Malformed
+from drd.model.obligations.anchors import ID, Anchor, Source
+
+Fact = int | bool | str | None
+Facts = Mapping[str, Fact]
+
+PEOPLE = "people"
+RESIDENTS = "residents."
+"""The beginning of facts that count the residents of a State or country: `residents.US-CA`."""
+ANY_STATE = "residents.*"
+"""The largest of these counts."""
+
+_NAME = r"[a-z_]+(?:\.(?:[A-Z]{2}(?:-[A-Z0-9]{1,3})?|\*))?"
+_COUNTED = re.compile(rf"({_NAME}) *(>=|<=|>|<) *(\d+)")
+_WORD = re.compile(rf"({_NAME}) *(=|!=) *([a-z0-9-]+)")
+_AMONG = re.compile(rf"({_NAME}) +in +([a-z0-9-]+(?: *, *[a-z0-9-]+)*)")
+_FLAG = re.compile(rf"(not +)?({_NAME})")
+_SUBMITTED = re.compile(rf"submitted\({ID}\)")
+_IN_TIME = re.compile(rf"([a-z_]+) *<= *(due\({ID}\))")
+
+FORMS = "people >= 500, entity in a, b, risk = high, encrypted, not encrypted, submitted(ID)"
+
+_ORDER: Mapping[str, Callable[[int, int], bool]] = {
+    ">=": lambda a, b: a >= b,
+    ">": lambda a, b: a > b,
+    "<=": lambda a, b: a <= b,
+    "<": lambda a, b: a < b,
+}
+
+
+class View(Protocol):
+    """What conditions ask about an incident."""
+
+    @property
+    def facts(self) -> Facts: ...
+
+    def time_of(self, anchor: Anchor) -> datetime | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition as it was written; `fact` is the name of what has to be known, if a fact."""
+
+    text: str
+    fact: str
+    operator: str
+    words: tuple[str, ...] = ()
+    number: int = 0
+    anchors: tuple[Anchor, ...] = ()
+
+    @property
+    def is_count(self) -> bool:
+        """Whether it compares a number, of which the worst case is assumed while it is missing."""
+        return self.operator in _ORDER
+
+    @classmethod
+    def parse(cls, text: str) -> Condition:
+        """Read a condition. Raises Malformed."""
+        if match := _COUNTED.fullmatch(text):
+            return cls(text, match[1], match[2], number=int(match[3]))
+        if _SUBMITTED.fullmatch(text):
+            return cls(text, "", "submitted", anchors=(Anchor.parse(text),))
+        if (match := _IN_TIME.fullmatch(text)) and match[1] in set(Instant):
+            both = Anchor(Source.INSTANT, match[1]), Anchor.parse(match[2])
+            return cls(text, "", "in time", anchors=both)
+        if match := _AMONG.fullmatch(text):
+            words = tuple(word.strip() for word in match[2].split(","))
+            return cls(text, match[1], "in", words)
+        if match := _WORD.fullmatch(text):
+            return cls(text, match[1], match[2], (match[3],))
+        if match := _FLAG.fullmatch(text):
+            return cls(text, match[2], "not" if match[1] else "is")
+        raise Malformed(f'"{text}" is not a condition', f"write one like {FORMS}")
+
+    def holds(self, view: View) -> bool | None:
+        """Whether it holds; None while a fact that it needs is missing."""
+        if self.operator == "submitted":
+            return view.time_of(self.anchors[0]) is not None
+        if self.operator == "in time":
+            at, limit = map(view.time_of, self.anchors)
+            return at is not None and limit is not None and at <= limit
+        if self.is_count:
+            return self._compared(view.facts)
+        value = view.facts.get(self.fact)
+        if value is None:
+            return None
+        if self.operator in ("is", "not"):
+            return bool(value) is (self.operator == "is")
+        given = {word.strip() for word in str(value).split(",")}
+        return given.isdisjoint(self.words) is (self.operator == "!=")
+
+    def _compared(self, facts: Facts) -> bool | None:
+        compare = _ORDER[self.operator]
+        if self.fact == ANY_STATE:
+            return _in_any_state(facts, lambda count: compare(count, self.number))
+        count = _number(facts.get(self.fact))
+        return None if count is None else compare(count, self.number)
+
+
+def _in_any_state(facts: Facts, holds: Callable[[int], bool]) -> bool | None:
+    """Whether the condition holds for the residents of one State. No State has more than all
+    people, and those whose State is not known may all live in one."""
+    counts = (_number(v) for k, v in facts.items() if k.startswith(RESIDENTS))
+    known = [count for count in counts if count is not None]
+    if any(map(holds, known)):
+        return True
+    people = _number(facts.get(PEOPLE))
+    if people is None:
+        return None
+    rest = max(0, people - sum(known))
+    return None if holds(rest + max(known, default=0)) else False
+
+
+def _number(value: Fact) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def every(conditions: tuple[Condition, ...], view: View) -> bool | None:
+    """Whether all hold: false as soon as one does not, else None as long as one is unknown."""
+    results = [condition.holds(view) for condition in conditions]
+    if False in results:
+        return False
+    return None if None in results else True
+
+
+def none_of(conditions: tuple[Condition, ...], view: View) -> bool | None:
+    """Whether none holds."""
+    results = [condition.holds(view) for condition in conditions]
+    if True in results:
+        return False
+    return None if None in results else True
+
+
+def both(one: bool | None, other: bool | None) -> bool | None:
+    """Whether both hold, where either may be unknown."""
+    if one is False or other is False:
+        return False
+    return None if one is None or other is None else True

@@ -1,0 +1,60 @@
+"""Jurisdictions: which regimes belong to a place where an organisation or its people are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from drd.model.obligations.conditions import ANY_STATE, RESIDENTS, Facts
+
+EU = "EU"
+MEMBERS = frozenset(
+    {
+        "AT", "BE", "BG", "HR", "CY", "CZ", "DK", "EE", "FI",
+        "FR", "DE", "GR", "HU", "IE", "IT", "LV", "LT", "LU",
+        "MT", "NL", "PL", "PT", "RO", "SK", "SI", "ES", "SE",
+    }
+)  # fmt: skip
+"""Of the European Union."""
+
+EVERYWHERE = frozenset({"contract", "cards", "any"})
+"""Jurisdictions of regimes that depend on no place."""
+
+
+def covering(place: str) -> tuple[str, ...]:
+    """Return the jurisdictions whose law applies in a place, the nearest first: `US-CA` is in
+    `US`, and `DE-BY` in `DE` and the EU."""
+    country = place.partition("-")[0]
+    return tuple(
+        dict.fromkeys((place, country, *((EU,) if country in MEMBERS or country == EU else ())))
+    )
+
+
+def places_of(jurisdictions: Iterable[str], facts: Facts) -> tuple[str, ...]:
+    """Return the places of an incident: those of the organisation, and of the people affected."""
+    residents = (
+        name.removeprefix(RESIDENTS)
+        for name, count in facts.items()
+        if name.startswith(RESIDENTS) and name != ANY_STATE and count != 0
+    )
+    return tuple(dict.fromkeys((*jurisdictions, *residents)))
+
+
+def is_in(jurisdiction: str, places: Collection[str]) -> bool:
+    """Whether a regime of this jurisdiction can apply there; anywhere while no place is known."""
+    if jurisdiction in EVERYWHERE or not places:
+        return True
+    return any(jurisdiction in covering(place) for place in places)
+
+
+def without_file(places: Iterable[str], known: Collection[str]) -> list[str]:
+    """Return the places of whose own law no regime is known.
+
+    In the United States each State has a law of its own beside the federal; elsewhere that of
+    the country counts, or that of the EU for its members."""
+    return [place for place in places if not _is_covered(place, known)]
+
+
+def _is_covered(place: str, known: Collection[str]) -> bool:
+    if place.startswith("US-"):
+        return place in known
+    return any(jurisdiction in known for jurisdiction in covering(place))

@@ -1,0 +1,119 @@
+"""`drd obligations`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drd.cli.main import main
+from tests.unit.test_config_regimes import OWN
+
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "drd.yaml").write_text(
+        "state: sqlite:///state/drd.db\nplans: plans\nregimes: regimes\n"
+        "organisation: {timezone: Europe/Berlin, facts: {entity: essential}}\n"
+    )
+    (tmp_path / "regimes").mkdir()
+    monkeypatch.setenv("DRD_CONFIG", str(tmp_path / "drd.yaml"))
+    return tmp_path
+
+
+def due(capsys: Output, *words: str) -> dict[str, Any]:
+    assert main(["obligations", "due", *words, "--json"]) == 0
+    clocks = json.loads(capsys.readouterr().out)["clocks"]
+    return {clock["id"]: clock for clock in clocks}
+
+
+def test_due_times_without_an_incident(capsys: Output) -> None:
+    found = due(capsys, "eu-nis2-ew", "eu-nis2-notification", "--at", "aware=2026-12-31T09:15")
+    assert found["eu-nis2-ew"]["due_at"] == "2027-01-01T08:15:00Z"
+    assert found["eu-nis2-notification"]["due_at"] == "2027-01-03T08:15:00Z"
+    assert found["eu-nis2-notification"]["target_at"] == "2027-01-03T08:15:00Z"
+
+
+def test_due_of_all_by_facts(capsys: Output) -> None:
+    words = ["--at", "discovered=2026-12-31", "--fact", "people=499", "--zone", "America/New_York"]
+    entity = ["--fact", "entity=hipaa-covered", "--fact", "health_information=true"]
+    found = due(capsys, *words, *entity)
+    assert "us-hipaa-hhs-annual" in found
+    assert "us-hipaa-hhs-500" not in found
+    assert "eu-gdpr-33" not in found  # its anchor is missing
+    assert found["us-hipaa-individuals"]["last_day"] == "2027-03-01"
+
+
+def test_due_says_where_a_day_ends_and_what_is_missing(capsys: Output) -> None:
+    words = ["us-ca-1798.82", "us-sec-8k-105", "uk-nis", "--at", "discovered=2026-12-31T10:00Z"]
+    assert main(["obligations", "due", *words]) == 0
+    out = capsys.readouterr().out
+    assert "2027-01-30 24:00 PST" in out
+    assert "us-sec-8k-105: its clock has not started: give materiality_determined" in out
+    assert "us-sec-8k-105: determine by 2027-01-03 05:00 EST: Is the incident material" in out
+    assert "uk-nis: no clock: no person has recorded that they read its source" in out
+    assert "This is no legal advice" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "fact", "hint"),
+    [
+        (["eu-gdpr33"], 'there is no regime "eu-gdpr33"', 'did you mean "eu-gdpr-33"?'),
+        (["--at", "awar=2026-12-31"], 'there is no instant "awar"', 'did you mean "aware"?'),
+        (["--at", "aware=soon"], '"soon" is not a time', "write it like 2026-12-31T09:15,"),
+        (["--at", "aware"], '"aware" has no name and value', "write NAME=VALUE."),
+        (["--zone", "Berlin"], 'there is no time zone "Berlin"', "write one like Europe/Berlin."),
+    ],
+)
+def test_wrong_words_have_a_remedy(words: list[str], fact: str, hint: str, capsys: Output) -> None:
+    assert main(["obligations", "due", *words]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"drd: {fact}\nHINT: {hint}")
+
+
+def test_list_show_and_schema(home: Path, capsys: Output) -> None:
+    (home / "regimes" / "acme.yaml").write_text(OWN)
+    assert main(["obligations", "list", "US-CA"]) == 0
+    out = capsys.readouterr().out
+    assert "us-ca-ag" in out
+    assert "us-sec-8k-105" in out
+    assert "us-tx-ag" not in out
+    assert main(["obligations", "list", "--json"]) == 0
+    assert "acme" in {r["id"] for r in json.loads(capsys.readouterr().out)["regimes"]}
+    assert main(["obligations", "show", "acme"]) == 0
+    assert "24 hours from aware" in capsys.readouterr().out
+    assert main(["obligations", "show", "eu-dora-initial", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["anchors"] == ["classified"]
+    assert main(["obligations", "schema"]) == 0
+    assert json.loads(capsys.readouterr().out)["title"] == "drd regime"
+
+
+def test_check_names_file_line_and_remedy_and_the_rest_stays_usable(
+    home: Path, capsys: Output
+) -> None:
+    (home / "acme.yaml").write_text(OWN.replace("hours: 24", "houres: 24"))
+    assert main(["obligations", "check", str(home / "acme.yaml")]) == 2
+    out = capsys.readouterr().out
+    assert f'{home}/acme.yaml:6: rule.within.houres: unknown key "houres"' in out
+    assert 'HINT: did you mean "hours"?' in out
+    assert main(["obligations", "check", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ok"] is True
+
+
+def test_check_finds_a_calendar_that_does_not_exist(home: Path, capsys: Output) -> None:
+    text = OWN.replace("{within: {hours: 24}}", "{within: {business_days: 2}, calendar: XX}")
+    (home / "regimes" / "acme.yaml").write_text(text)
+    assert main(["obligations", "check"]) == 2
+    assert 'there is no calendar "XX"' in capsys.readouterr().out
+
+
+def test_a_broken_file_is_told_where_regimes_are_used(home: Path, capsys: Output) -> None:
+    (home / "regimes" / "acme.yaml").write_text("id: [")
+    assert main(["obligations", "list"]) == 0
+    assert "drd does not use this file: drd obligations check" in capsys.readouterr().err
