@@ -15,7 +15,7 @@ from drd.errors import UsageError
 from drd.model.location import is_s3, normal_url
 from drd.model.malformed import Malformed
 from drd.model.plan import RepositorySpec, SecretRef
-from drd.model.text import counted
+from drd.model.text import counted, some
 from drd.model.units import format_time
 from drd.ports.dumps import FirstChecks, FirstChecksOf
 from drd.registry import KINDS
@@ -40,7 +40,10 @@ def adopted(args: argparse.Namespace, name: str, settings: DaemonSettings) -> tu
     repository = ResticRepository(spec, cache_dir=settings.cache_dir, resolve=resolve)
     seen = survey(repository, args.host)
     databases = [_database(found) for found in seen.databases]
-    others = [FoundFiles(path, one.path, one.files) for path, one in seen.others.items()]
+    others = [
+        FoundFiles(path, one.path, one.files, _unnamed(seen, path))
+        for path, one in seen.others.items()
+    ]
     if not (databases or others):
         raise UsageError(
             f"the newest copy in {url} has no file",
@@ -55,9 +58,20 @@ def _database(found: FoundFile) -> FoundDatabase:
     is_file = spec.plain_copies and "path" in spec.settings.model_fields
     if found.dump is not None:
         checks = FirstChecks(found.dump.checks, found.dump.suggested)
-        return FoundDatabase(found.path, found.kind, found.dump.keys, checks, is_file)
+        return FoundDatabase(
+            found.path, found.kind, found.dump.keys, checks, is_file, found.dump.unseen
+        )
     ask: FirstChecksOf = resolve_name(spec.first_checks)
     return FoundDatabase(found.path, found.kind, (), ask(None), is_file)
+
+
+def _unnamed(seen: Survey, path: str) -> str:
+    """Return which dumps below a path no component can name."""
+    below = {p: why for p, why in seen.unnamed.items() if p.startswith(f"{path.rstrip('/')}/")}
+    reasons = [f"{p}: {why}" for p, why in below.items()]
+    if not reasons:
+        return ""
+    return f"no check here reads these dumps to their end, so no drill proves them: {some(reasons)}"
 
 
 def _dumps_in(url: str) -> str:

@@ -220,13 +220,17 @@ def _say_what_is_in_it(made: Starter, found: FoundComponents, to: TextIO) -> Non
         print(escaped(line.rstrip()), file=to)
     if found.remark:
         print(fill(found.remark, 80), file=to)
-    if found.notes:
-        print("\nFound, but not in the plan:", file=to)
-    for note in found.notes:
-        print(
-            fill(escaped(note), 80, initial_indent="  - ", subsequent_indent="    ", **WHOLE),
-            file=to,
-        )
+    for heading, notes in (
+        ("Not proven by drills of this plan:", made.unseen),
+        ("Found, but not in the plan:", found.notes),
+    ):
+        if notes:
+            print(f"\n{heading}", file=to)
+        for note in notes:
+            print(
+                fill(escaped(note), 80, initial_indent="  - ", subsequent_indent="    ", **WHOLE),
+                file=to,
+            )
 
 
 def _say_what_is_next(plan: str, made: Starter, repository: str | None, to: TextIO) -> None:

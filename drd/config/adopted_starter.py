@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from drd.config.problems import as_name
-from drd.config.starter import Starter, bucket_keys
+from drd.config.starter import Starter, bucket_keys, in_comment
 from drd.config.writing import inline
 from drd.model.first_checks import has_data, has_files
 from drd.model.location import is_s3
@@ -19,21 +19,24 @@ from drd.ports.dumps import FirstChecks
 class FoundDatabase(NamedTuple):
     """A dump or file of a database in a copy, and with which checks a plan begins for it; `keys`
     are those that a look into it gave, with `#` for a comment. `is_file`: the service may have the
-    file itself at this path."""
+    file itself at this path. `unseen` is as in `FoundDump`."""
 
     path: str
     kind: str
     keys: Sequence[tuple[str, Any]]
     checks: FirstChecks
     is_file: bool
+    unseen: str = ""
 
 
 class FoundFiles(NamedTuple):
-    """A path that has other files: one of them, and their number."""
+    """A path that has other files: one of them, and their number. `unseen` says which of them are
+    dumps that no check can look at."""
 
     path: str
     sample: str
     files: int
+    unseen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class _Writer:
     components: list[tuple[str, str, str]] = field(default_factory=list)
     checks: list[dict[str, Any]] = field(default_factory=list)
     suggested: list[dict[str, Any]] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
 
     def lines(self) -> Iterator[str]:
         found = self.found
@@ -84,7 +88,7 @@ class _Writer:
         yield "#retention: {daily: 7, weekly: 4}"
         yield ""
         yield "# From a first look to proof: replace these by queries whose answers you know."
-        yield "checks:"
+        yield "checks:" if self.checks else "checks: []"
         yield from (f"  - {inline(check)}" for check in self.checks)
         if self.suggested:
             yield "# If somebody writes there in every interval between two copies:"
@@ -96,6 +100,7 @@ class _Writer:
         for found in self.found.databases:
             name = self._free(PurePosixPath(found.path).stem, "database")
             yield f"  {name}:"
+            yield from self._unseen(name, found.unseen)
             for key, value in _keys(found):
                 yield f"    # {value}" if key == "#" else f"    {key}: {inline(value)}"
             self.components.append((name, found.kind, found.path))
@@ -105,10 +110,18 @@ class _Writer:
         for files in self.found.others:
             name = self._free(PurePosixPath(files.path).name, "files")
             yield f"  {name}:"
+            yield from self._unseen(name, files.unseen)
             yield "    kind: files"
             yield f"    paths: [{inline(files.path)}]"
             self.components.append((name, "files", files.path))
-            self._files(name, files)
+            if not files.unseen:
+                self._files(name, files)
+
+    def _unseen(self, name: str, why: str) -> Iterator[str]:
+        """Yield why no check looks at the component, as a comment."""
+        if why:
+            self.unseen.append(f"{name}: {why}")
+            yield from in_comment(why, "    ")
 
     def _files(self, name: str, files: FoundFiles) -> None:
         scripts = {"the largest file is there": has_data(files.sample)}
@@ -154,4 +167,4 @@ def adopted_starter(name: str, found: FoundCopies) -> Starter:
     """Return a plan that passes `drd plan check`."""
     writer = _Writer(name, found)
     text = "\n".join(writer.lines()) + "\n"
-    return Starter(text, tuple(writer.credentials), "", writer.components)
+    return Starter(text, tuple(writer.credentials), "", writer.components, writer.unseen)

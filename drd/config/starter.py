@@ -23,6 +23,13 @@ PLACEHOLDER = "s3:https://s3.example.com/my-bucket"
 WHOLE: Mapping[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
 """A name or a command is not divided at the end of a line."""
 
+
+def in_comment(text: str, indent: str) -> Iterator[str]:
+    """Yield the lines of a comment."""
+    first = f"{indent}# "
+    yield from wrap(escaped(text), 98, initial_indent=first, subsequent_indent=first, **WHOLE)
+
+
 _COMPARED = {Holds.TABLES: "row counts", Holds.PATHS: "files", Holds.OPAQUE: "contents"}
 
 
@@ -39,13 +46,15 @@ class FoundComponents:
 @dataclass(frozen=True, slots=True)
 class Starter:
     """The text of a plan, and the credentials that it refers to, each with its purpose. `password`
-    is that of the repository. `components` are their names, kinds and places.
+    is that of the repository. `components` are their names, kinds and places. `unseen` has for
+    each that no drill of the plan can prove why, and the remedy.
     """
 
     text: str
     credentials: Sequence[tuple[str, str]]
     password: str
     components: Sequence[tuple[str, str, str]] = ()
+    unseen: Sequence[str] = ()
 
 
 def starter(name: str, found: FoundComponents, repository: str | None) -> Starter:

@@ -26,7 +26,8 @@ class FoundDump(NamedTuple):
     `keys` are those of a component as in `Wish`: the key `#` is a comment. `checks` leave out the
     component. `suggested` is a check that needs somebody who knows the data. `unpack` is the
     command that restores the dump, if it is not restored as the file that it is; it may contain
-    `${file}`, `${copy}` and `${into}`."""
+    `${file}`, `${copy}` and `${into}`. `unseen` says why no check looks at the data, and the
+    remedy: then a drill proves nothing of it."""
 
     name: str
     holds: str
@@ -34,6 +35,23 @@ class FoundDump(NamedTuple):
     checks: Sequence[Mapping[str, Any]]
     suggested: Mapping[str, Any] | None = None
     unpack: Sequence[str] = ()
+    unseen: str = ""
+
+
+class KeepsOf(Protocol):
+    """The function that `KindSpec.keeps` names."""
+
+    def __call__(self, name: str, packed: str, why: str) -> FoundDump:
+        """Return how a plan begins with a dump that no kind loads, and `why`: it lands as a file,
+        unpacked with the program `packed`."""
+
+
+class UnpacksOf(Protocol):
+    """The function that `KindSpec.unpacks` names."""
+
+    def __call__(self, archive: FoundDump) -> FoundDump:
+        """Return how a plan begins with an archive that is one file of a larger copy; it has
+        `unpack`."""
 
 
 class RecognisesOf(Protocol):

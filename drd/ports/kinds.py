@@ -216,6 +216,7 @@ class KindSpec:
     `for_backups` are keys that a component needs unless another tool makes its copies. `recognises`
     is the function that recognises a dump of the kind by its content, for a new plan
     (`RecognisesOf`), and `first_checks` gives such a plan checks without a dump (`FirstChecksOf`).
+    `keeps` and `unpacks` are for dumps and archives in larger copies (`KeepsOf`, `UnpacksOf`).
     """
 
     name: str
@@ -257,6 +258,8 @@ class KindSpec:
     for_backups: tuple[str, ...] = ()
     recognises: str = ""
     first_checks: str = ""
+    keeps: str = ""
+    unpacks: str = ""
 
     def open(self) -> Any:
         """Import the adapter, and return an instance."""

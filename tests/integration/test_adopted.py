@@ -595,6 +595,77 @@ def test_plan_new_adopt_looks_into_the_files_of_the_newest_copy_and_checks_their
     ]
 
 
+def test_a_packed_dump_that_drd_does_not_load_is_read_to_its_end_and_proves_nothing(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dumps = site.base / "dumps"
+    (dumps / "orders.db").unlink()
+    begin = b"--\n-- PostgreSQL database dump\n--\n\nCOPY a FROM stdin;\n"
+    rows = b"".join(b"%d\n" % n for n in range(2000))
+    whole = begin + rows + b"\\.\n\n--\n-- PostgreSQL database dump complete\n--\n"
+    (dumps / "shop.sql.gz").write_bytes(gzip.compress(whole))
+    site.copy("dumps")
+    words = ["--config", f"{site.base}/drd.yaml", "plan", "new", "--force", "--name", "theirs"]
+    words += ["--adopt", f"{site.base}/theirs", "--password-file", f"{site.base}/password"]
+    assert main(words) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert (
+        "Not proven by drills of this plan: - shop-sql: a dump of PostgreSQL in plain SQL" in said
+    )
+    assert "does not load it, so no drill proves it" in said
+    plan = site.app.plans.load("theirs")
+    assert [(c.name, c.kind) for c in plan.components.values()] == [("shop-sql", "command")]
+    assert plan.checks == ()
+    assert site.drilled(plan).evidence.result == "inconclusive"
+
+    for dump, why in (
+        (gzip.compress(begin + rows), "a dump of PostgreSQL ends with the line"),
+        (gzip.compress(whole)[:-2000], "it ends before the end that gzip writes"),
+    ):
+        (dumps / "shop.sql.gz").write_bytes(dump)
+        site.copy("dumps")
+        evidence = site.drilled(plan).evidence
+        assert evidence.result == "failed"
+        assert why in evidence.checks[0].observed
+
+
+def test_archives_of_a_copy_are_unpacked_and_dumps_with_a_date_in_their_names_are_told(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dumps = site.base / "dumps"
+    with tarfile.open(dumps / "conf-backup.tar.gz", "w:gz") as archive:
+        archive.add(site.base / "app/app.conf", "etc/shop/app.conf")
+    (dumps / "shop-2026-11-25.sql.gz").write_bytes(
+        gzip.compress(b"-- MySQL dump 10.13\n-- Dump completed\n")
+    )
+    (dumps / "notes.txt").write_text("call home\n")
+    (site.base / "app/schema.sql").write_text("create table a (x int);\n")
+    site.copy()
+    words = ["--config", f"{site.base}/drd.yaml", "plan", "new", "--name", "theirs"]
+    words += ["--adopt", f"{site.base}/theirs", "--password-file", f"{site.base}/password"]
+    assert main(words) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "- dumps: no check here reads these dumps to their end, so no drill proves them" in said
+    assert f"{dumps}/shop-2026-11-25.sql.gz: its name has a date" in said
+    plan = site.app.plans.load("theirs")
+    assert {(c.name, c.kind) for c in plan.components.values()} == {
+        ("orders", "sqlite"), ("conf-backup-tar", "command"), ("app", "files"), ("dumps", "files")
+    }  # fmt: skip
+    evidence = site.drilled(plan).evidence
+    assert evidence.result == "passed", evidence.checks[0].observed
+    assert [c.name for c in evidence.checks if c.component == "conf-backup-tar"] == [
+        "conf-backup-tar: the largest file is there"
+    ]
+    assert {c.verdict for c in evidence.checks} == {CheckVerdict.PASSED}
+    assert [u.component for u in evidence.unproven] == ["dumps"]
+    assert site.points(plan)[0].proven_by is None
+    packed = dumps / "conf-backup.tar.gz"
+    packed.write_bytes(packed.read_bytes()[:-30])
+    site.copy()
+    (row, *_) = [c for c in site.drilled(plan).evidence.checks if c.verdict == "failed"]
+    assert "it ends before the end that gzip writes" in row.observed
+
+
 def test_erasures_of_the_day_before_a_foreign_copy_are_repeated_also_by_hand(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -249,6 +249,7 @@ def test_every_command_of_drd_is_tested_here() -> None:
         "drd/kit/gather.py",  # names of tools with --version
         "drd/notifiers/command.py",  # the plan's own words
         "drd/repositories/adopted/command.py",  # the plan's own words; no copy begins with a hyphen
+        "drd/repositories/adopted/cut_off.py",  # zstd with options alone
         "drd/repositories/adopted/dumps.py",  # an absolute path
         "drd/repositories/adopted/stanza_program.py",  # options in one word, paths below archive/
         "drd/repositories/restic/browsing.py",

@@ -36,7 +36,19 @@ WHOLE = {
     + b"-- Dump completed\n",
     "SQLite": b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n" + ROWS + b"COMMIT;\n",
 }
-PACK = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress, "": bytes}
+
+
+def zstd(data: bytes) -> bytes:
+    return subprocess.run(["zstd", "-q"], input=data, check=True, capture_output=True).stdout
+
+
+PACK = {
+    "gzip": gzip.compress,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "zstd": zstd,
+    "": bytes,
+}
 
 
 def why(data: bytes, base: Path, **asked: float) -> str:
@@ -65,7 +77,7 @@ def test_a_packed_file_without_its_end_is_cut_off(packed: str, tmp_path: Path) -
     assert why(data, tmp_path) == ""
     assert why(data + data, tmp_path) == ""
     for cut in (data[: len(data) // 2], data[:-1], data[:5]):
-        if cut.startswith(data[:6]) or packed != "xz":
+        if cut.startswith(data[:6]) or packed not in ("xz", "zstd"):
             assert why(cut, tmp_path) == f"it ends before the end that {packed} writes"
 
 

@@ -88,6 +88,8 @@ SPEC = KindSpec(
     plain_copies=False,
     for_backups=("dump",),
     recognises="drd.kinds.command.dump_file:recognise",
+    keeps="drd.kinds.command.dump_file:keep",
+    unpacks="drd.kinds.command.dump_file:unpack",
     starting=Starting(
         "drd.kinds.command.discovery:wishes",
         about="commands that print a dump, each as one word: 'slapcat -n 1'",

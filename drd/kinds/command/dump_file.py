@@ -7,7 +7,7 @@ from shlex import quote
 from typing import Any, NamedTuple
 
 from drd.errors import NotSupported
-from drd.ports.dumps import DumpFile, FoundDump
+from drd.ports.dumps import FILE, DumpFile, FoundDump
 
 _SQLITE, _SQL = b"SQLite format 3\0", b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;"
 _BUNDLE = re.compile(rb"# v[23] git bundle\n")
@@ -37,6 +37,13 @@ _EVERY = "select count(*) from sqlite_master where type = 'table'"
 _BY_HAND = "write a component of kind command for it by hand: docs/command.md"
 
 
+_PATH_IS = "`path`, the directory of the data of the service, is for a recovery in place."
+_NOT_LOADED = (
+    "drd reads it to its end in each drill, and does not load it, so no drill proves it. Write "
+    "`restore` and `query` that load and ask it, and a check (docs/command.md)"
+)
+
+
 class _Way(NamedTuple):
     """How to restore a dump, and what can be asked then."""
 
@@ -54,11 +61,31 @@ def recognise(file: DumpFile) -> FoundDump | None:
     name = re.sub(r"[-_.]?\d[\d\-_.T:]*", "", file.path.name.partition(".")[0]) or "data"
     keys = (
         ("kind", "command"),
-        ("#", "`path`, the directory of the data of the service, is for a recovery in place."),
+        ("#", _PATH_IS),
         ("restore", way.restore),
         ("query", way.query),
     )
     return FoundDump(name, way.holds, keys, ({"kind": "sql", **way.check},))
+
+
+def keep(name: str, packed: str, why: str) -> FoundDump:
+    """Implements `KeepsOf`."""
+    file = re.sub(r"\.(?:gz|bz2|xz|zst)$", "", name) if packed else name
+    does = f"{packed} --decompress --stdout" if packed else "cat"
+    restore = ["sh", "-c", f"{does} > {quote(f'./{file}')}".replace("${", "$${")]
+    keys = (("kind", "command"), ("restore", restore))
+    return FoundDump(name, why, keys, (), unseen=f"{why}: {_NOT_LOADED}")
+
+
+def unpack(archive: FoundDump) -> FoundDump:
+    """Implements `UnpacksOf`."""
+    values = {FILE: "${dump}", "${into}": "${path}"}
+    words = list(archive.unpack)
+    for name, value in values.items():
+        words = [word.replace(name, value) for word in words]
+    words[1:1] = ["--preserve-permissions", "--no-same-owner"]  # drills may not change owners
+    keys = (("kind", "command"), ("#", _PATH_IS), ("restore", words))
+    return archive._replace(keys=keys, unpack=())
 
 
 def _way(file: DumpFile) -> _Way | None:

@@ -137,6 +137,9 @@ class _Packer:
         if self.program == "xz":
             yield from _of_xz(file)
             return
+        if self.program == "zstd":
+            yield from _of_zstd(file)
+            return
         opened = gzip.GzipFile(fileobj=file) if self.program == "gzip" else bz2.BZ2File(file)
         with opened:
             while block := opened.read(_BLOCK):
@@ -156,8 +159,34 @@ def _of_xz(file: IO[bytes]) -> Iterator[bytes]:
         raise EOFError
 
 
+def _of_zstd(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield what the program zstd unpacks. Raises ToolMissing without it."""
+    words = [process.find_tool("zstd", package="zstd"), "--decompress", "--stdout", "--quiet"]
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
+    reading, writing = os.pipe()
+    try:
+        child = process.start(process.Command(words), stdin=file.fileno(), stdout=writing)
+    except BaseException:
+        os.close(reading)
+        raise
+    finally:
+        os.close(writing)
+    try:
+        with os.fdopen(reading, "rb") as printed:
+            while block := printed.read(_BLOCK):
+                yield block
+        done = child.pump()
+    finally:
+        child.stop(grace_s=0.0)
+        if child.popen.stderr is not None:
+            child.popen.stderr.close()
+    if done.exit_code != 0:
+        raise EOFError if "premature" in done.complaint else OSError(done.complaint)
+
+
 _PACKERS: Mapping[bytes, _Packer] = {
     b"\x1f\x8b": _Packer("gzip"),
     b"BZh": _Packer("bzip2"),
     b"\xfd7zXZ\0": _Packer("xz"),
+    b"\x28\xb5\x2f\xfd": _Packer("zstd"),
 }

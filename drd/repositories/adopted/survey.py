@@ -10,13 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
+from pkgutil import resolve_name
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from drd.errors import NoRestorePoint, NotSupported
 from drd.masking import masked
 from drd.model import strict
-from drd.ports.dumps import FoundDump
+from drd.model.units import format_size
+from drd.ports.dumps import FoundDump, KeepsOf, UnpacksOf
+from drd.registry import KINDS
 from drd.repositories.adopted.cut_off import why_cut_off
 from drd.repositories.adopted.dumps import recognised
 from drd.repositories.restic import ResticRepository
@@ -29,6 +32,15 @@ MOST_FOUND = 20
 
 _DUMPS = (".dump", ".pgdump", ".pg_dump")
 _SQLITE = (".db", ".sqlite", ".sqlite3")
+_PACKED = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
+_SQL = re.compile(r"\.(?:sql|ldif)(?:\.(?:gz|bz2|xz|zst))?$", re.IGNORECASE)
+_ARCHIVE = re.compile(r"\.(?:tgz|tar(?:\.(?:gz|bz2|xz|zst))?)$", re.IGNORECASE)
+_DATED = re.compile(r"\d{4}-?\d\d-?\d\d|\d{8,}")
+_DATE = (
+    "its name has a date, so no component can name it in each copy: let the other tool write it "
+    "under the same name each time"
+)
+_BEYOND = f"drd looked only into the first {MOST_FOUND} files that may be dumps"
 _DUMPED = re.compile(r"dump|backup|\.bak", re.IGNORECASE)
 """What the path of a dump contains, if its suffix does not tell."""
 
@@ -57,7 +69,8 @@ class Sample(NamedTuple):
 @dataclass(slots=True)
 class Survey:
     """The newest copy: when and on which host it was made, of which paths; databases in it, and a
-    sample of each path that has other files. `cut_off` has by path why a dump is not whole."""
+    sample of each path that has other files. `cut_off` has by path why a dump is not whole, and
+    `unnamed` why no component of a plan can name a dump."""
 
     host: str
     made_at: datetime
@@ -66,6 +79,7 @@ class Survey:
     databases: list[FoundFile] = field(default_factory=list)
     others: dict[str, Sample] = field(default_factory=dict)
     cut_off: dict[str, str] = field(default_factory=dict)
+    unnamed: dict[str, str] = field(default_factory=dict)
 
 
 def survey(repository: ResticRepository, host: str | None) -> Survey:
@@ -87,6 +101,13 @@ def survey(repository: ResticRepository, host: str | None) -> Survey:
     done = repository.runner.run(["ls", "--json", *ids([newest.id])], entries)
     judge(done, repository.url)
     found.others = entries.others
+    found.unnamed = dict.fromkeys(entries.beyond, _BEYOND)
+    left = MOST_FOUND - len(entries.candidates)
+    for number, (path, size) in enumerate(entries.scripts.items()):
+        if number < left:
+            entries.candidates[path] = size
+        else:
+            note(found.others, found.paths, path, size)
     place = _ROOM if os.access(_ROOM, os.W_OK) else None
     with TemporaryDirectory(prefix="drd-", dir=place) as room:
         _look_into(repository, newest.id, entries.candidates, found, Path(room))
@@ -104,34 +125,78 @@ def _look_into(
     its name."""
     left = min(_ALL, shutil.disk_usage(room).free // 2)
     for path, size in candidates.items():
-        by_name = _kind_of(path)
-        seen: tuple[str, FoundDump] | None = None
+        looked = _Looked()
         if 0 < size <= min(left, _LARGEST):
             left -= size
             file = room / PurePosixPath(path).name
             repository.save_file(copy, path, file, most=size)
             try:
-                seen = _seen(file, path, found)
+                looked = _seen(file)
             finally:
                 file.unlink()
-        if seen is not None and not seen[1].unpack:  # an archive is no file that drd restores
-            found.databases.append(FoundFile(path, *seen))
-        elif by_name:
-            found.databases.append(FoundFile(path, by_name))
-        elif path not in found.cut_off:
-            note(found.others, found.paths, path, size)
+        elif size and _SQL.search(path):
+            looked = _Looked(why=f"a dump of {format_size(size)}, into which drd did not look")
+        _sort(found, path, size, looked)
 
 
-def _seen(file: Path, path: str, found: Survey) -> tuple[str, FoundDump] | None:
+class _Looked(NamedTuple):
+    """What a look into a file showed: what it is, why no kind loads it, why it is cut off."""
+
+    known: tuple[str, FoundDump] | None = None
+    why: str = ""
+    cut_off: str = ""
+
+
+def _seen(file: Path) -> _Looked:
     with file.open("rb") as opened:
-        why = why_cut_off(opened, unpacks=True)
-    if why:
-        found.cut_off[path] = why
-        return None
+        cut = why_cut_off(opened, unpacks=True)
     try:
-        return recognised(file)
-    except NotSupported:
-        return None
+        known = None if cut else recognised(file)
+    except NotSupported as error:
+        return _Looked(why=f"{error.message}: {error.hint}".rstrip(": ."))
+    return _Looked(known, cut_off=cut)
+
+
+def _sort(found: Survey, path: str, size: int, looked: _Looked) -> None:
+    """Note a file that may be a dump where it belongs."""
+    by_name, name = _kind_of(path), PurePosixPath(path).name
+    if looked.cut_off:
+        found.cut_off[path] = looked.cut_off
+    if looked.known is not None and not looked.known[1].unpack:
+        found.databases.append(FoundFile(path, *looked.known))
+    elif by_name:
+        found.databases.append(FoundFile(path, by_name))
+    elif looked.cut_off:
+        return
+    elif _is_kept(path, looked):
+        if _DATED.search(name):
+            found.unnamed[path] = _DATE
+            note(found.others, found.paths, path, size)
+            return
+        found.databases.append(FoundFile(path, *_kept(name, looked)))
+    else:
+        note(found.others, found.paths, path, size)
+
+
+def _is_kept(path: str, looked: _Looked) -> bool:
+    """Return whether a file is a dump or an archive that is one component, although no kind says
+    that it is its own."""
+    if looked.known is not None:
+        return bool(_ARCHIVE.search(path))
+    return bool(looked.why or (_SQL.search(path) and _packed(path)))
+
+
+def _kept(name: str, looked: _Looked) -> tuple[str, FoundDump]:
+    (spec,) = (spec for spec in KINDS if spec.keeps)
+    if looked.known is not None:
+        unpacks: UnpacksOf = resolve_name(spec.unpacks)
+        return spec.name, unpacks(looked.known[1])
+    keeps: KeepsOf = resolve_name(spec.keeps)
+    return spec.name, keeps(name, _packed(name), looked.why or "a dump that drd does not know")
+
+
+def _packed(path: str) -> str:
+    return _PACKED.get(PurePosixPath(path).suffix.lower(), "")
 
 
 def _kind_of(path: str) -> str:
@@ -147,6 +212,8 @@ class _Entries(Listener):
         self._roots = roots
         self.candidates: dict[str, int] = {}
         self.others: dict[str, Sample] = {}
+        self.scripts: dict[str, int] = {}
+        self.beyond: list[str] = []
 
     def on_line(self, line: str) -> None:
         try:
@@ -160,11 +227,16 @@ class _Entries(Listener):
             return
         if masked(path) != path:  # a plan must not show the password
             return
-        known = _kind_of(path) or _DUMPED.search(path)
+        is_sql, is_packed = bool(_SQL.search(path)), bool(_packed(path))
+        known = _kind_of(path) or _DUMPED.search(path) or (is_sql and is_packed)
         if known and len(self.candidates) < MOST_FOUND:
             self.candidates[path] = size
+        elif is_sql and not is_packed and len(self.scripts) < MOST_FOUND:
+            self.scripts[path] = size  # most are no dumps: looked into last
         else:
             note(self.others, self._roots, path, size)
+            if is_sql and is_packed:
+                self.beyond.append(path)
 
 
 def note(others: dict[str, Sample], roots: Sequence[str], path: str, size: int) -> None:
