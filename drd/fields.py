@@ -253,7 +253,22 @@ Connection = Annotated[
 ]
 """A connection string: a reference, or text if it contains no secret (the kind checks that)."""
 
+Name = Annotated[str, Field(pattern=rf"^{NAME.pattern}$")]
+"""A name of a part of a plan: lower-case letters, digits and hyphens."""
+
 AbsolutePath = Annotated[str, Field(pattern=r"^/", description="An absolute path.")]
+
+
+def host_and_port(text: str) -> str:
+    """Check an address like db1:5432, and return it. Raises Malformed."""
+    host, colon, port = text.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
+    if not colon or not bare or (":" in bare) != host.startswith("[") or not port.isdecimal():
+        raise Malformed(f'"{text}" is not a host and port', "write HOST:PORT, like db1:5432")
+    if not 0 < int(port) < 1 << 16 or any(c.isspace() or c in "/@*?" for c in bare):
+        raise Malformed(f'"{text}" is not a host and port', "write HOST:PORT, like db1:5432")
+    return text
+
 
 FingerprintMode = Literal["counts", "digest", "off"]
 

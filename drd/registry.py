@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from drd.model.snapshot import ComponentSnapshot
     from drd.ports.action import ActionKind
     from drd.ports.check import CheckKind
+    from drd.ports.control import ControlKind
     from drd.ports.kinds import KindSpec
     from drd.ports.notify import ChannelKind
 
@@ -182,6 +183,19 @@ NOTIFIERS: Registry[ChannelKind] = Registry(
         "heartbeat": "drd.notifiers.heartbeat:SPEC",
     },
 )
+
+CONTROLS: Registry[ControlKind] = Registry(
+    "controls",
+    "controls of kind",
+    "drd.ports.control:ControlKind",
+    {
+        "http": "drd.controls.http:SPEC",
+        "limit": "drd.controls.limit:SPEC",
+        "tls": "drd.controls.tls:SPEC",
+        "unchanged": "drd.controls.unchanged:SPEC",
+    },
+)
+"""Only drd's own: packages of others add none."""
 
 FAMILIES: Mapping[str, Registry[object]] = {
     one.family: cast("Registry[object]", one) for one in (KINDS, CHECKS, ACTIONS, NOTIFIERS)

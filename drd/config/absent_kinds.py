@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from drd.registry import FAMILIES, Unavailable, packages_with, unavailable_with
 
 FAMILY_OF = {"components": "kinds", "checks": "checks", "runbook": "actions", "notify": "notifiers"}
-"""The families of the elements in these sections."""
+"""The families of the elements in these sections. Packages of others add nothing to other ones."""
 
 
 _NEAR = 0.75
@@ -34,7 +34,7 @@ def meant(family: str, name: str) -> str:
 def unavailable(section: str, name: str) -> tuple[str, str] | None:
     """Return the error of an element of a kind that is `lacking`, and the remedy; None if it is
     not."""
-    package = lacking(FAMILY_OF[section], name)
+    package = lacking(FAMILY_OF[section], name) if section in FAMILY_OF else None
     if package is None:
         return None
     if package.members is None:
@@ -47,7 +47,7 @@ def unavailable(section: str, name: str) -> tuple[str, str] | None:
 def not_in_use(section: str, name: str) -> str:
     """Return the remedy if an installed package that drd.yaml does not name has this member; empty
     otherwise."""
-    packages = packages_with(FAMILY_OF[section], name)
+    packages = packages_with(FAMILY_OF[section], name) if section in FAMILY_OF else ()
     if not packages:
         return ""
     return (

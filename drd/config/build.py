@@ -20,6 +20,7 @@ from drd.config.stanza_settings import option_text, variable_of
 from drd.config.timing_logic import blackout
 from drd.fields import Settings
 from drd.model.adopted import Adopted, CommandTool, Stanza
+from drd.model.controls import ControlSpec
 from drd.model.cron import longest_gap
 from drd.model.location import normal_url
 from drd.model.plan import (
@@ -87,6 +88,7 @@ def build_plan(parsed: Parsed, file: Path) -> Plan:
         ),
         readiness=readiness_policy(plan.readiness),
         inventory=inventory(plan),
+        controls=tuple(ControlSpec(c.name, c.kind, c, c.every, c.timeout) for c in plan.controls),
     )
 
 

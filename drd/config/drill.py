@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from drd.config.timing import TIMEOUT, Timed
-from drd.fields import Duration, Settings
+from drd.fields import Duration, Settings, host_and_port
 from drd.model.malformed import Malformed
 
 
@@ -37,23 +37,13 @@ DrilledPoint = Annotated[
 ]
 
 
-def _reach(text: str) -> str:
-    host, colon, port = text.rpartition(":")
-    bare = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
-    if not colon or not bare or (":" in bare) != host.startswith("[") or not port.isdecimal():
-        raise Malformed(f'"{text}" is not a host and port', "write HOST:PORT, like db1:5432")
-    if not 0 < int(port) < 1 << 16 or any(c.isspace() or c in "/@*?" for c in bare):
-        raise Malformed(f'"{text}" is not a host and port', "write HOST:PORT, like db1:5432")
-    return text
-
-
 def _readable(text: str) -> str:
     if not text.startswith("/") or text.strip("/") == "" or "\0" in text:
         raise Malformed(f'"{text}" is not an absolute path below /', "write one, like /etc/app")
     return text
 
 
-Reach = Annotated[str, AfterValidator(_reach)]
+Reach = Annotated[str, AfterValidator(host_and_port)]
 Readable = Annotated[str, AfterValidator(_readable)]
 
 

@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from drd.config.readiness import day
-from drd.config.steps import Name
-from drd.fields import Contradiction, Secret, Settings
+from drd.fields import Contradiction, Name, Secret, Settings
 from drd.model.inventory import Credential, DataSet, Inventory, Risk
 from drd.model.malformed import Malformed
 from drd.model.risks import cover

@@ -1,4 +1,4 @@
-"""Contradictions between the inventory of a plan and the rest of it."""
+"""Contradictions between the inventory and the controls of a plan, and the rest of it."""
 
 from __future__ import annotations
 
@@ -24,6 +24,14 @@ def check_inventory(parsed: Parsed, report: Report) -> None:
                 report.error(("data", at, "where", place), message, hint)
         for one in (*data.contradictions(), *_unanswered(parsed, at)):
             report.error(("data", at, *one.path), one.message, one.hint)
+    for at, control in enumerate(parsed.file.controls):
+        for one in control.contradictions():
+            report.error(("controls", at, *one.path), one.message, one.hint)
+        named = getattr(control, "component", None)
+        if parsed.kinds and named is not None and named not in parsed.kinds:
+            hint = nearest(named, list(parsed.kinds))
+            report.error(("controls", at, "component"), f'there is no component "{named}"', hint)
+    _twice([c.name for c in parsed.file.controls], ("controls",), "name", report)
     _twice([c.name for c in parsed.file.credentials], ("credentials",), "name", report)
     _twice([r.what for r in parsed.file.risks], ("risks",), "what", report)
 

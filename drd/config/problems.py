@@ -18,7 +18,7 @@ from drd.errors import ExtensionFailed, Problem
 from drd.extension_faults import attributed
 from drd.model.malformed import Malformed
 from drd.model.text import either
-from drd.registry import FAMILIES
+from drd.registry import CONTROLS, FAMILIES, Registry
 
 NAME_HINT = "use lower-case letters, digits and hyphens, at most 40."
 
@@ -295,7 +295,9 @@ class _Translation:
         return _Sentence("is not a step of a runbook", unused or some)
 
     def _some_kind(self) -> str:
-        return FAMILIES[FAMILY_OF[str(self.path[0])]].names[0]
+        section = str(self.path[0])
+        known: Registry[Any] = CONTROLS if section == "controls" else FAMILIES[FAMILY_OF[section]]
+        return known.names[0]
 
     def _other(self, kind: str, value: Any) -> _Sentence:
         context = self.item.get("ctx", {})

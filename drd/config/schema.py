@@ -17,13 +17,14 @@ from drd.config.readiness import PlanReadiness
 from drd.config.registry_fields import AsWritten, OfKind
 from drd.config.scheme_settings import B2, SECTIONS, Azure, Gs, Rclone, Rest, Sftp
 from drd.config.stanza_settings import StanzaSettings
-from drd.config.steps import NAME_RULE, AnyStep, Name
+from drd.config.steps import NAME_RULE, AnyStep
 from drd.config.timing import Backup, Copy, Prune, Verification
-from drd.fields import AbsolutePath, Duration, DurationOrNever, Secret, Settings, Size
+from drd.controls.settings import ControlSettings
+from drd.fields import AbsolutePath, Duration, DurationOrNever, Name, Secret, Settings, Size
 from drd.model.schemes import SCHEMES
 from drd.notifiers.settings import PlanHeartbeat
 from drd.ports.kinds import KindSpec
-from drd.registry import CHECKS, KINDS
+from drd.registry import CHECKS, CONTROLS, KINDS
 
 Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
 
@@ -86,6 +87,9 @@ def target_models() -> list[type[Settings]]:
 AnyComponent = Annotated[ComponentKeys, OfKind(KINDS, component_model)]
 
 AnyCheck = Annotated[CheckSettings, OfKind(CHECKS, lambda spec: spec.settings)]
+
+
+AnyControl = Annotated[ControlSettings, OfKind(CONTROLS, lambda spec: spec.settings)]
 
 
 class ObjectivesSettings(Settings):
@@ -252,6 +256,9 @@ TargetComponent = Annotated[Any, AsWritten(target_models)]
 """A target is checked later, by the kind of the component that it names."""
 
 
+_INVENTORY = ("depends_on", "endpoints", "credentials", "data", "risks", "controls")
+
+
 class PlanFile(Settings):
     """What a service consists of, how much data it may lose, how long it may be down, and how it is
     restored."""
@@ -266,7 +273,7 @@ class PlanFile(Settings):
         "readiness": (PlanReadiness(),),
         "tier": (None,),
         "business_owner": ("",),
-        **dict.fromkeys(("depends_on", "endpoints", "credentials", "data", "risks"), ([],)),
+        **dict.fromkeys(_INVENTORY, ([],)),
     }
 
     plan: Name = Field(
@@ -340,4 +347,8 @@ class PlanFile(Settings):
     risks: list[RiskSettings] = Field(
         default_factory=list,
         description="Known risks, and what covers them. `drd plan risks` lists what is missing.",
+    )
+    controls: list[AnyControl] = Field(
+        default_factory=list,
+        description="Read-only checks of the live service, which drd repeats (controls.md).",
     )

@@ -21,15 +21,12 @@ from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from drd.actions.settings import Rehearsed, StepSettings, Text, or_text, short
 from drd.config.registry_fields import union
-from drd.fields import Duration, Settings
+from drd.fields import Duration, Name, Settings
 from drd.model.malformed import Malformed
-from drd.model.plan import NAME
 from drd.ports.action import ActionKind
 from drd.registry import ACTIONS
 
 NAME_RULE = "lower-case letters, digits and hyphens, at most 40"
-
-Name = Annotated[str, Field(pattern=rf"^{NAME.pattern}$")]
 
 
 def _names(value: Any) -> Any:

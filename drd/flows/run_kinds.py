@@ -10,6 +10,7 @@ from drd.errors import UsageError
 from drd.flows.backup.run import BackupRequest, backup
 from drd.flows.drill.request import DrillRequest
 from drd.flows.drill.run import drill
+from drd.flows.host.control import control
 from drd.flows.host.readiness import evaluate
 from drd.flows.services import Services
 from drd.flows.upkeep.copy import copy
@@ -97,6 +98,10 @@ def _listing(services: Services, plan: Plan, run: Run) -> object:
     return listing(services, plan, trigger=run.trigger)
 
 
+def _control(services: Services, plan: Plan, run: Run) -> object:
+    return control(services, plan, run.subject, secrets.resolve, trigger=run.trigger)
+
+
 FLOWS: Mapping[RunKind, Flow] = {
     RunKind.BACKUP: _backup,
     RunKind.DRILL: _drill,
@@ -107,4 +112,5 @@ FLOWS: Mapping[RunKind, Flow] = {
     RunKind.READINESS: _readiness,
     RunKind.KIT: _kit,
     RunKind.LISTING: _listing,
+    RunKind.CONTROL: _control,
 }

@@ -224,7 +224,9 @@ def _job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition]:
     """
     runs = job.history
     what = _WORDS.get(runs.kind, runs.kind) + (f" of {runs.subject}" if runs.subject else "")
-    if runs.kind == "kit":
+    if runs.kind == "control":
+        what = f"control {runs.subject}"
+    elif runs.kind == "kit":
         what = _KIT_WORDS.get(runs.subject, runs.kind)
     if runs.tries and runs.kind != "readiness" and not _works_again(facts, runs):
         if runs.kind == "drill" and facts.last_drill and facts.last_drill.result != "passed":

@@ -278,6 +278,7 @@ class _Board:
             "maintenance": limits.maintenance,
             RunKind.READINESS: 1,
             RunKind.LISTING: limits.runs,
+            RunKind.CONTROL: 1,
             RunKind.KIT: 1,  # a passphrase may take a GiB to try
         }
         self._keys: set[tuple[str, str, str]] = set()

@@ -41,7 +41,7 @@ end.
 
 Trigger = Literal["schedule", "catch-up", "retry"]
 
-_WITHOUT_POINT = (RunKind.BACKUP, RunKind.READINESS, RunKind.LISTING)
+_WITHOUT_POINT = (RunKind.BACKUP, RunKind.READINESS, RunKind.LISTING, RunKind.CONTROL)
 """Kinds of jobs that do not need a restore point."""
 
 

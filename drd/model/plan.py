@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from drd.model.adopted import Adopted
+from drd.model.controls import ControlSpec
 from drd.model.inventory import Inventory
 from drd.model.location import is_s3
 from drd.model.readiness_finding import ReadinessException
@@ -369,6 +370,7 @@ class Plan:
     kit: KitPolicy = KitPolicy()
     readiness: ReadinessPolicy = ReadinessPolicy()
     inventory: Inventory = field(default_factory=Inventory)
+    controls: tuple[ControlSpec, ...] = ()
 
     @property
     def commands(self) -> Mapping[str, str | None]:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from drd.model.snapshot import json_digest
 
 INVENTORY = (
-    "tier", "business_owner", "depends_on", "endpoints", "credentials", "data", "risks",
+    "tier", "business_owner", "depends_on", "endpoints", "credentials", "data", "risks", "controls",
 )  # fmt: skip
-"""What a plan says about its service besides how it is restored."""
+"""What a plan says about its service besides how it is restored, and the checks of the live one."""
 
 _NO_PART = ("heartbeat", "kit", "readiness", *INVENTORY)
 """Sections that are no part of the plan hash: notifications, holders of the kit, accepted findings,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 
@@ -135,12 +135,12 @@ class Judged:
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What exists: the scenarios that drills rehearse, each with why it does not count as drilled
-    (None if it does), and the names of playbooks and controls.
+    (None if it does); the controls, each with why it does not hold; and the names of playbooks.
     """
 
     scenarios: Mapping[str, Lack | None]
     playbooks: Collection[str] = ()
-    controls: Collection[str] = ()
+    controls: Mapping[str, Lack | None] = field(default_factory=dict)
 
 
 def judge(risks: Iterable[Risk], evidence: Evidence, today: date) -> list[Judged]:
@@ -187,8 +187,8 @@ def _lack(word: str, evidence: Evidence) -> Lack | None:
         none = Lack(f"{word}: there is no such playbook", "drd does not have playbooks yet")
         return None if name in evidence.playbooks else none
     if kind == "control":
-        none = Lack(f"{word}: there is no such control", "drd does not have controls yet")
-        return None if name in evidence.controls else none
+        none = Lack(f"{word}: there is no such control", "add it under `controls` in the plan")
+        return evidence.controls.get(name, none)
     if word not in evidence.scenarios:
         return Lack(f"{word}: no drill rehearses it", f"add {word} to drill.scenarios in the plan")
     return evidence.scenarios[word]

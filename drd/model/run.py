@@ -58,6 +58,7 @@ class RunKind(StrEnum):
     KIT = "kit"
     REKEY = "rekey"
     LISTING = "listing"
+    CONTROL = "control"
 
 
 class RunState(StrEnum):

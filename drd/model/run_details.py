@@ -240,6 +240,16 @@ class ListingDetail(RunDetail):
     missing: tuple[str, ...] = stored.texts()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlDetail(RunDetail):
+    """What a control has `observed` at the live service, and what the plan expects."""
+
+    kind = "control"
+
+    observed: str | None = stored.text()
+    expected: str | None = stored.text()
+
+
 _CLASSES: Mapping[str, type[RunDetail]] = {
     cls.kind: cls
     for cls in (
@@ -254,6 +264,7 @@ _CLASSES: Mapping[str, type[RunDetail]] = {
         KitDetail,
         RekeyDetail,
         ListingDetail,
+        ControlDetail,
     )
 }
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from drd.model.controls import ControlSpec
 from drd.model.kit_findings import VERIFY
 from drd.model.plan import Blackout, Component, KitWatch, Objectives, Plan, RepositorySpec, Times
 from drd.model.run import RunKind
@@ -19,6 +20,9 @@ READINESS_EVERY_S = 86400.0
 
 READINESS_SOON_S = 900.0
 READINESS_TIMEOUT_S = 300.0
+
+CONTROL_LONGER_S = 60.0
+"""How long the run of a control may take longer than the control itself."""
 RETENTION_TIMEOUT_S = 3600.0
 KIT_TIMEOUT_S = 1800.0
 LISTING_SHARE = 0.1
@@ -219,8 +223,10 @@ def _jobs(plan: Plan, kit: KitWatch | None, host_of: HostOf) -> Iterator[Job]:
         timeout_s=READINESS_TIMEOUT_S,
         retries=5,
     )
-    # It locks no repository, so it neither waits for those that do nor keeps them waiting.
+    # They lock no repository, so they neither wait for those that do nor keep them waiting.
     yield Job(plan.name, RunKind.READINESS, spread, rpo_s)
+    for control in plan.controls:
+        yield Job(plan.name, RunKind.CONTROL, _controlling(control), rpo_s, control.name)
 
 
 def _timing(times: Times, jitter_s: float, **more: Any) -> Timing:
@@ -251,6 +257,12 @@ def _listing(rpo_s: float) -> Timing:
     late."""
     every_s = min(max(LISTING_SHARE * rpo_s, LISTING_SHORTEST_S), LISTING_LONGEST_S)
     return Timing(every_s=every_s, jitter_s=min(_SPREAD * every_s, 15.0), timeout_s=every_s * 10)
+
+
+def _controlling(control: ControlSpec) -> Timing:
+    jitter_s = min(_SPREAD * control.every_s, 15.0)
+    timeout_s = control.timeout_s + CONTROL_LONGER_S
+    return Timing(every_s=control.every_s, jitter_s=jitter_s, timeout_s=timeout_s)
 
 
 def _copying(plan: Plan) -> Timing | None:

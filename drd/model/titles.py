@@ -19,6 +19,8 @@ TITLES = {
     "clock-jumped": "the clock of the host jumped",
     "component-missing": "a component was never backed up",
     "configuration": "drd.yaml cannot be used",
+    "control-failing": "control {} failed",
+    "control-overdue": "control {} is overdue",
     "copy-behind": "copy {} is behind",
     "copy-failing": "copy to {} failed",
     "credentials": "restart the service: credentials changed",

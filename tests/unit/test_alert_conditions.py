@@ -374,6 +374,17 @@ def test_failing_work_raises_an_alert(kind: str) -> None:
     )
 
 
+def test_a_control_that_does_not_hold_raises_an_alert_at_once() -> None:
+    runs = JobHistory(
+        kind="control", subject="no-token", tries=1, permanent=True, last_run="77aa",
+        last_finished_at=ago(HOUR), last_error="GET /x answers 200; expected: status 401",
+    )  # fmt: skip
+    job = JobFacts(runs)
+    assert of_plan(healthy(), PlanMore((job,))) == [("control-failing", "warning")]
+    [text] = words(healthy(), PlanMore((job,)))
+    assert "control no-token failed: GET /x answers 200; expected: status 401" in text
+
+
 @pytest.mark.parametrize("kind", ["retention", "prune", "verification", "readiness"])
 @pytest.mark.parametrize(
     ("period_s", "late_s", "overdue"),

@@ -126,7 +126,9 @@ def test_an_incident_reaches_what_depends_on_it_or_shares_its_keys(tmp_path: Pat
 
 def test_only_what_exists_covers_a_risk() -> None:
     evidence = Evidence(
-        {"database-loss": None, "host-loss": Lack("never drilled")}, ["rebuild"], ["tls"]
+        {"database-loss": None, "host-loss": Lack("never drilled")},
+        ["rebuild"],
+        {"tls": None, "open": Lack("it answers 200")},
     )
 
     def one(*covers: str, **more: str) -> tuple[Coverage, tuple[str, ...], bool]:
@@ -140,6 +142,8 @@ def test_only_what_exists_covers_a_risk() -> None:
     assert partly == (Coverage.PARTLY, ("playbook:other: there is no such playbook",), True)
     assert one("host-loss") == (Coverage.UNCOVERED, ("never drilled",), True)
     assert one()[0] is Coverage.UNCOVERED
+    assert one("control:open")[1] == ("it answers 200",)
+    assert one("control:none")[1] == ("control:none: there is no such control",)
     assert one("region-loss")[1] == ("region-loss: no drill rehearses it",)
 
 

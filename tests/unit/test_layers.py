@@ -35,7 +35,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "holidays": ("holiday_calendars",),
     "psycopg": ("kinds/postgres",),
     # Settings, each beside what it sets, and the requests of the socket.
-    "pydantic": ("fields", "config", "kinds", "checks", "actions", "notifiers", "api"),
+    "pydantic": ("fields", "config", "kinds", "checks", "controls", "actions", "notifiers", "api"),
     "pydantic_core": ("fields", "config"),
     "pyrage": ("kit",),
     "pytest": ("testing",),

@@ -63,6 +63,16 @@ In the plan:
 
 exit codes: 0 listed, 2 usage."""
 
+CONTROLS_EXAMPLES = """\
+examples:
+  drd plan controls                          every control of every plan, and its last result
+  drd plan controls orders-api --check       check all controls of a plan now
+  drd plan controls orders-api --check tls   check one of them
+  drd plan controls --json | jq '.controls[] | select(.state != "holds")'
+
+exit codes: 0 all hold, or listed; 4 a control that was checked does not hold, 5 one could not be
+checked, 2 usage."""
+
 FORGET_EXAMPLES = """\
 examples:
   drd plan forget orders-api         shows what will be removed, and asks
@@ -90,6 +100,7 @@ def add_parser(sub: Verbs) -> None:
     _add_new(verbs)
     _add_forget(verbs)
     _add_risks(verbs)
+    _add_controls(verbs)
 
 
 def _add_check(verbs: Any) -> None:
@@ -247,3 +258,23 @@ def _add_risks(verbs: Any) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.plan_risks:risks")
+
+
+def _add_controls(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "controls",
+        help="the checks of each live service, and their results",
+        description="List the controls of plans: read-only checks of the live service, which the "
+        "daemon repeats. With --check, check them now.",
+        epilog=CONTROLS_EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("plan", nargs="?", metavar="PLAN", help="name of a plan (default: all)")
+    parser.add_argument(
+        "--check",
+        nargs="*",
+        metavar="CONTROL",
+        help="check these controls of PLAN now (default: all of them)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.set_defaults(handler="drd.cli.plan_controls:controls")

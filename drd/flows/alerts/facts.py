@@ -128,7 +128,8 @@ def _job(
     since = done_at or _asked_since(facts)
     # Without a point there is nothing to check, and another alert says so; likewise for a copy that
     # is behind.
-    wanted = kind == RunKind.READINESS or (kind != RunKind.COPY and facts.newest is not None)
+    always = kind in (RunKind.READINESS, RunKind.CONTROL)
+    wanted = always or (kind != RunKind.COPY and facts.newest is not None)
     due_at = _due_at(job.timing, since) if job is not None and wanted else None
     return JobFacts(row, done_at, since, due_at)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from drd.flows.host.control import Standing, State, standings
 from drd.flows.services import Services
 from drd.model import drill_readiness, risks
 from drd.model.finding import Finding
@@ -11,7 +12,7 @@ from drd.model.risks import Judged, Lack
 
 def threats(services: Services, plan: Plan) -> list[Judged]:
     """Judge the risks of a plan, and the usual threats that it does not name. A scenario counts if
-    its drill counts for the readiness of the plan.
+    its drill counts for the readiness of the plan, a control if it held when it was checked last.
     """
     now = services.clock.now()
     drills = drill_readiness.of_drills(
@@ -22,7 +23,15 @@ def threats(services: Services, plan: Plan) -> list[Judged]:
     )
     lacks = {d.finding.subject: _lack(d.finding) for d in drills}
     wanted = {name: lacks[name] for name in plan.drill.scenarios}
-    return risks.judge(plan.inventory.risks, risks.Evidence(wanted), now.date())
+    holding = {name: _unheld(found) for name, found in standings(services, plan).items()}
+    return risks.judge(plan.inventory.risks, risks.Evidence(wanted, controls=holding), now.date())
+
+
+def _unheld(standing: Standing) -> Lack | None:
+    if standing.state is State.HOLDS:
+        return None
+    text = standing.text or standing.state.value
+    return Lack(f"control:{standing.spec.name}: {text}", standing.remedy)
 
 
 def _lack(drill: Finding) -> Lack | None:

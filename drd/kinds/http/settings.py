@@ -19,17 +19,14 @@ from drd.fields import (
     Secret,
     Settings,
 )
+from drd.headers import wrong_headers
 from drd.kinds.http.pointers import fields_of, parts_of
 from drd.model.malformed import Malformed
-from drd.model.plan import SecretRef
 
 DOCUMENT = "{document}"
 """Stands for the whole document in a body."""
 
-_SECRET_HEADER = re.compile(r"authorization|cookie|token|key|secret|password", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_OWN_HEADERS = ("host", "content-length", "transfer-encoding", "accept-encoding")
 _REQUEST = re.compile(r"(POST|PUT|PATCH|DELETE) /([^/\s#][^\s#]*)?")
 
 
@@ -315,23 +312,10 @@ class _Api(Settings):
         elif parts.username is not None or parts.query or parts.fragment:
             hint = "write a login into `headers`, as {Authorization: {credential: NAME}}."
             yield Contradiction(("url",), "the address has a login, a query or a fragment", hint)
-        for name, value in self.headers.items():
-            yield from _wrong_header(name, value)
+        yield from wrong_headers(self.headers)
         if self.token is not None and any(n.lower() == "authorization" for n in self.headers):
             hint = "give one of `token` and the header Authorization."
             yield Contradiction(("token",), "there are two logins", hint, of_key=True)
-
-
-def _wrong_header(name: str, value: SecretRef) -> Iterator[Contradiction]:
-    if not _HEADER.fullmatch(name) or name.lower() in _OWN_HEADERS:
-        hint = "use the name of a header, such as Authorization."
-        yield Contradiction(("headers", name), f"{name!r} cannot be set", hint)
-    elif value.source == "text" and _SECRET_HEADER.search(name):
-        hint = f"store the value as a credential, and name it here: {name}: {{credential: NAME}}."
-        yield Contradiction(("headers", name), "this header holds a secret", hint)
-    elif value.source == "text" and not str(value.value).isprintable():
-        hint = "write it in one line."
-        yield Contradiction(("headers", name), "the value has control characters", hint)
 
 
 class HttpSettings(_Api):

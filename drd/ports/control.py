@@ -1,0 +1,46 @@
+"""Controls: read-only checks of the live service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from drd.model.controls import ControlResult, ControlSpec
+from drd.model.plan import SecretRef
+
+if TYPE_CHECKING:
+    # `drd status` imports the ports, and pydantic would take longer than all that it does.
+    from drd.fields import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ControlContext:
+    """What controls may know: the name of the plan; `resolve` gives the value of a secret;
+    `changes` compares a component as it is now with the newest restore point, and returns the
+    differences in words, with the id of that point.
+    """
+
+    plan: str
+    resolve: Callable[[SecretRef], str]
+    changes: Callable[[str], tuple[list[str], str]]
+
+
+class Control(Protocol):
+    """Carries out one kind of control. It changes nothing. Stateless."""
+
+    def run(self, spec: ControlSpec, context: ControlContext) -> ControlResult:
+        """Return what it found. Raises ControlUnknown if it cannot tell, and what `context`
+        raises.
+        """
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ControlKind:
+    """One kind of control. `settings` is its model in a plan, derived from
+    `drd.controls.settings.ControlSettings`.
+    """
+
+    name: str
+    settings: type[Settings]
+    control: Control

@@ -1,0 +1,204 @@
+"""Controls: read-only checks of a live service, against real servers on loopback."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drd.cli.main import main
+from drd.controls.tls import TlsControl
+from drd.model.controls import ControlSpec, ControlUnknown
+from drd.ports.control import ControlContext
+from drd.registry import CONTROLS
+from tests.config_support import GOOD, problems
+from tests.servers.tls import self_signed
+
+Output = pytest.CaptureFixture[str]
+CONTEXT = ControlContext("shop", lambda ref: str(ref.value), lambda _: ([], ""))
+
+PLAN = """\
+plan: shop
+objectives: {{rpo: 1h, rto: 1h}}
+components:
+  etc: {{kind: files, paths: [{base}/etc]}}
+repositories:
+  primary: {{url: {base}/repo, password: {{file: {base}/password}}}}
+controls:
+"""
+
+
+@contextmanager
+def api(limit: int = 10**9, certificate: Path | None = None) -> Iterator[int]:
+    """An API: /open answers everybody, /orders only a token, and all of it `limit` requests."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            known = self.headers.get("Authorization") == "Bearer right"
+            status = 200 if known or self.path == "/open" else 401
+            self.send_response(429 if len(asked) > limit else status)
+            self.end_headers()
+            self.wfile.write(b"version 7")
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a handshake may fail
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "plans").mkdir()
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/limits").write_text("100 per minute\n")
+    for name, secret in {"password": "correct horse battery", "token": "Bearer right"}.items():
+        (tmp_path / name).write_text(secret)
+        (tmp_path / name).chmod(0o600)
+    state = f"state: sqlite:///{tmp_path}/state/drd.db\n"
+    (tmp_path / "drd.yaml").write_text(f"{state}plans: {tmp_path}/plans\n")
+    monkeypatch.setenv("DRD_CONFIG", str(tmp_path / "drd.yaml"))
+    return tmp_path
+
+
+def plan(home: Path, *controls: str) -> None:
+    text = PLAN.format(base=home) + "".join(f"  - {{{one}}}\n" for one in controls)
+    (home / "plans/shop.yaml").write_text(text)
+
+
+def checked(capsys: Output, *names: str, code: int) -> dict[str, dict[str, Any]]:
+    capsys.readouterr()
+    assert main(["plan", "controls", "shop", "--json", "--check", *names]) == code
+    return {one["control"]: one for one in json.loads(capsys.readouterr().out)["controls"]}
+
+
+def test_requests_must_get_the_answers_that_the_plan_expects(home: Path, capsys: Output) -> None:
+    with api() as port:
+        url = f"http://127.0.0.1:{port}"
+        token = f"headers: {{Authorization: {{file: {home}/token}}}}"
+        plan(
+            home,
+            f'name: refused, kind: http, url: "{url}/orders", expect: 401',
+            f'name: scope, kind: http, url: "{url}/orders", {token}, contains: version 7',
+            f'name: leaks, kind: http, url: "{url}/open", lacks: version',
+            f'name: open, kind: http, url: "{url}/open", expect: [401, 403]',
+            'name: gone, kind: http, url: "http://127.0.0.1:1/"',
+        )
+        found = checked(capsys, code=4)
+    states = {name: one["state"] for name, one in found.items()}
+    assert states == {
+        "refused": "holds",
+        "scope": "holds",
+        "leaks": "does not hold",
+        "open": "does not hold",
+        "gone": "unknown",
+    }
+    assert found["open"]["text"] == f"GET {url}/open answers 200; expected: status 401 or 403"
+    assert 'expected: an answer without "version"' in found["leaks"]["text"]
+    assert "right" not in str(found["scope"])
+    assert main(["plan", "controls", "shop"]) == 0
+    out = capsys.readouterr().out
+    assert "  refused: holds, checked " in out
+    assert "    > check what answers GET" in out
+
+
+def test_a_limit_must_be_reached(home: Path, capsys: Output) -> None:
+    with api(limit=3) as port:
+        plan(home, f'name: limit, kind: limit, url: "http://127.0.0.1:{port}/open", requests: 3')
+        found = checked(capsys, code=4)
+        assert found["limit"]["text"].startswith("none of 3 requests was refused; expected: ")
+        found = checked(capsys, "limit", code=0)
+        assert found["limit"]["text"] == "request 1 was refused"
+
+
+def test_an_unchanged_component_is_as_the_newest_point_has_it(home: Path, capsys: Output) -> None:
+    plan(home, "name: same, kind: unchanged, component: etc")
+    found = checked(capsys, code=5)
+    assert found["same"]["text"] == "plan shop has no complete restore point to compare with"
+    assert main(["backup", "shop"]) == 0
+    assert checked(capsys, code=0)["same"]["text"] == "nothing differs"
+    (home / "etc/limits").write_text("100000 per minute\n")
+    found = checked(capsys, code=4)
+    assert found["same"]["text"].startswith(f"it differs: changed {home}/etc/limits; expected: ")
+    assert found["same"]["remedy"].startswith(
+        "find out who changed it: drd diff shop --component etc --point "
+    )
+
+
+def tls(port: int, **more: Any) -> ControlSpec:
+    values = {"kind": "tls", "name": "tls", "address": f"127.0.0.1:{port}", **more}
+    return ControlSpec("tls", "tls", TlsControl.model_validate(values), 3600.0, 10.0)
+
+
+def test_tls_needs_a_trusted_certificate_for_long_enough(tmp_path: Path) -> None:
+    certificate = self_signed(tmp_path)
+    run = CONTROLS["tls"].control.run
+    with api(certificate=certificate) as port:
+        ours = {"ca_cert": str(tmp_path / "ca.pem")}
+        held = run(tls(port, **ours, valid_for="1h"), CONTEXT)
+        assert held.holds, held
+        assert held.observed.startswith("TLSv1.3, the certificate is valid until ")
+        soon = run(tls(port, **ours), CONTEXT)
+        assert not soon.holds
+        assert soon.expected == "a trusted certificate, valid for 14d or longer"
+        old = run(tls(port, **ours, valid_for="1h", min_version="1.3"), CONTEXT)
+        assert (old.holds, old.observed) == (False, "the server accepts TLSv1.2")
+        strange = run(tls(port), CONTEXT)
+        assert strange.observed == "the certificate is not trusted: self-signed certificate"
+    with api() as port, pytest.raises(ControlUnknown, match="cannot establish TLS with 127"):
+        run(tls(port), CONTEXT)
+
+
+def test_mistakes_in_controls_have_their_remedy(tmp_path: Path) -> None:
+    text = """\
+controls:
+  - {name: a, kind: http, url: "https://anna:pw@api.example.com/"}
+  - {name: b, kind: http, url: "https://api.example.com/", headers: {Authorization: Bearer x}}
+  - {name: c, kind: unchanged, component: ect}
+  - {name: c, kind: tls, address: "api.example.com:443"}
+"""
+    found = {p.path: f"{p.message} HINT {p.hint}" for p in problems(tmp_path, GOOD + text)}
+    assert found == {
+        "controls[0].url": "the address has a login HINT write a login into `headers`, as "
+        "{Authorization: {credential: NAME}}.",
+        "controls[1].headers.Authorization": "this header holds a secret HINT store the value as a "
+        "credential, and name it here: Authorization: {credential: NAME}.",
+        "controls[2].component": 'there is no component "ect" HINT did you mean "etc"?',
+        "controls[3].name": 'line 27 already has "c" HINT remove one.',
+    }
+    wrong = "[{name: d, kind: tls, address: api.example.com}, {name: e, kind: ssh}, {name: f}]"
+    other = f"{GOOD}controls: {wrong}\n"
+    found = {p.path: p.message for p in problems(tmp_path, other)}
+    assert found["controls[0].address"].endswith('"api.example.com" is not a host and port')
+    assert found["controls[1].kind"] == 'unknown kind "ssh"'
+    assert found["controls[2].kind"] == "kind is missing"
+
+
+def test_a_check_of_an_unknown_control_names_the_known_ones(home: Path, capsys: Output) -> None:
+    plan(home, 'name: gone, kind: http, url: "http://127.0.0.1:1/"')
+    assert main(["plan", "controls", "shop", "--check", "other"]) == 2
+    assert "HINT: its controls: gone." in capsys.readouterr().err
