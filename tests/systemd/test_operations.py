@@ -38,7 +38,7 @@ def test_page_is_true_from_install_to_uninstall(system: Machine, tmp_path: Path)
         commands(PAGE, "Check what drd does").replace("drd status", "true")
     )
     go_back(system, tmp_path)
-    system.sh(commands(PAGE, "Take a plan out"))
+    system.sh(commands(PAGE, "Remove a plan"))
     assert "is gone" in system.sh("drd status || true")
     system.sh(commands(PAGE, "Uninstall"))
     assert system.unit("ActiveState") == "inactive"
