@@ -96,7 +96,7 @@ def _seen(series: Series, minutes: int) -> str:
 
 def _left_out(seen: Dumps) -> Iterator[str]:
     for name, why in seen.series[0].cut_off.items():
-        yield f"{name} is cut off: {why}. A drill of it fails"
+        yield f"{name} {why}. A drill of it fails"
     for series in seen.series[1:]:
         copies = counted(len(series.dumps), "copy", "copies")
         pattern = shlex.quote(f"{seen.directory}/{series.pattern}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from drd.config.problems import as_name
-from drd.config.starter import Starter
+from drd.config.starter import Starter, in_comment
 from drd.config.writing import inline
 from drd.model.plan import OWN_COMPONENT
 from drd.ports.dumps import FILE, FoundDump
@@ -64,7 +64,8 @@ class _Writer:
         yield "#retention: {daily: 7, weekly: 4}"
         yield ""
         yield "# From a first look to proof: add queries whose answers you know."
-        yield "checks:"
+        yield from in_comment(found.dump.unseen, "")
+        yield "checks:" if found.dump.checks else "checks: []"
         for check in found.dump.checks:
             yield f"  - {inline(self._check(check))}"
         if found.dump.suggested is not None:
@@ -135,4 +136,5 @@ def dumps_starter(name: str, found: FoundDumps) -> Starter:
     text = "\n".join(writer.lines()) + "\n"
     kind = str(dict(found.dump.keys).get("kind", ""))
     where = f"{found.directory}/{found.pattern} ({found.dump.holds})"
-    return Starter(text, (), "", [(writer.component, kind, where)])
+    unseen = [found.dump.unseen] if found.dump.unseen else []
+    return Starter(text, (), "", [(writer.component, kind, where)], unseen)

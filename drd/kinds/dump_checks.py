@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from drd.model.text import counted, some
@@ -39,15 +39,24 @@ def needs_no_quotes(name: str) -> bool:
     return bool(re.fullmatch(r"[a-z_][a-z0-9_]*", name)) and name not in _RESERVED
 
 
+NO_ROWS = (
+    'no table of the newest dump has a row. The check "there are rows" fails until one has. If the '
+    "database may be empty, replace it by a query whose answer you know"
+)
+
+
 def table_checks(
-    tables: int, query: str, with_rows: Iterable[tuple[str, str]]
+    tables: int, query: str, with_rows: Sequence[tuple[str, str]], otherwise: Mapping[str, Any]
 ) -> Iterator[Mapping[str, Any]]:
     """Yield a check that `query` counts so many tables, and one for each table that has rows: its
-    name, and its name in SQL."""
+    name, and its name in SQL. If none has, a drill must not pass because the tables are there:
+    `otherwise` is the check that there are rows."""
     said = f"all {tables} tables are restored" if tables > 1 else "the table is restored"
     yield {"name": said, "kind": "sql", "query": query, "expect": f">= {max(tables, 1)}"}
     for name, sql in with_rows:
         yield rows_of(name, sql)
+    if not with_rows:
+        yield otherwise
 
 
 def rows_of(name: str, sql: str) -> Mapping[str, Any]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from drd.errors import NotSupported
+
 FILE = "${file}"
 """In the words of `FoundDump.unpack`: the path of the dump."""
 
@@ -38,6 +40,10 @@ class FoundDump(NamedTuple):
     unseen: str = ""
 
 
+class Unreadable(NotSupported):
+    """A dump of the kind is cut off or damaged: an older one of its series may be whole."""
+
+
 class KeepsOf(Protocol):
     """The function that `KindSpec.keeps` names."""
 
@@ -59,7 +65,7 @@ class RecognisesOf(Protocol):
 
     def __call__(self, file: DumpFile) -> FoundDump | None:
         """Return None if it is no dump of this kind. Raises NotSupported for one that this kind
-        recognises, but cannot restore."""
+        recognises, but cannot restore, and Unreadable for one that is damaged."""
 
 
 class ServerPlace(NamedTuple):

@@ -189,8 +189,50 @@ def test_a_dump_of_postgresql_is_checked_for_each_table_that_has_rows(
     cut, whole_point = site.app.catalogue.points.of_plan("shop")
     assert site.app.catalogue.evidence.unrestorable("shop").keys() == {cut.id}
     assert choose(site.app.services(plan), plan).point.id == whole_point.id
-    assert adopt(site, "dumps/shop-*", "again") == 2
+    assert adopt(site, "dumps/shop-*", "again") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "2 copies, the newest from" in said
+    assert "- shop-2 is a dump of PostgreSQL that is cut off or damaged: pg_restore: " in said
+    assert "A drill of it fails" in said
+    assert "orders has rows" in (site.base / "plans/again.yaml").read_text()
+    (site.base / "dumps/shop-1").unlink()
+    assert adopt(site, "dumps/shop-*", "third") == 2
     assert "a dump of PostgreSQL that is cut off or damaged" in capsys.readouterr().err
+
+
+def test_no_drill_passes_because_the_tables_of_an_empty_database_are_restored(
+    site: Site, postgres: PostgresServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    postgres.execute("create database adopted_empty")
+    try:
+        postgres.execute(
+            "create table orders (id int); create table items (x int)", "adopted_empty"
+        )
+        dsn = postgres.dsn("adopted_empty")
+        made = site.base / "dumps/shop-1"
+        subprocess.run([postgres.bin_dir / "pg_dump", "-Fc", "-f", made, dsn], check=True)
+    finally:
+        postgres.execute("drop database adopted_empty with (force)")
+    written(site, "shop-1")
+    site.dump(0)
+    written(site, "orders.db")
+    sql = b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE a (x);\nCOMMIT;\n"
+    (site.base / "dumps/people-1.sql.gz").write_bytes(gzip.compress(sql))
+    written(site, "people-1.sql.gz")
+    for series, result in (
+        ("shop-*", "failed"),
+        ("orders*", "failed"),
+        ("people-*", "inconclusive"),
+    ):
+        name = series.strip("-*")
+        assert adopt(site, f"dumps/{series}", name) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert "Not proven by drills of this plan: - " in said
+        assert "has a row" in said or "has no row" in said
+        evidence = drilled(site, name)
+        assert evidence.result == result
+        rows = [c for c in evidence.checks if c.name == "there are rows"]
+        assert [c.observed for c in rows] == ["0"] * len(rows)
 
 
 def test_a_dump_that_is_cut_off_is_an_incomplete_copy_and_no_new_plan_begins_with_it(

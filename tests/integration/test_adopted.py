@@ -565,7 +565,8 @@ def test_plan_new_adopt_looks_into_the_files_of_the_newest_copy_and_checks_their
     finally:
         postgres.execute("drop database adopted_rows with (force)")
     sql = b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE a (x);\n"
-    (dumps / "people.sql.gz").write_bytes(gzip.compress(sql + b"COMMIT;\n"))
+    rows = b"INSERT INTO a VALUES(1);\nINSERT INTO a VALUES(2);\n"
+    (dumps / "people.sql.gz").write_bytes(gzip.compress(sql + rows + b"COMMIT;\n"))
     (dumps / "half.sql.gz").write_bytes(gzip.compress(sql))
     for n in range(10):
         (site.base / f"app/{n}.conf").write_text(f"{n}\n" * (n + 1))
@@ -588,6 +589,7 @@ def test_plan_new_adopt_looks_into_the_files_of_the_newest_copy_and_checks_their
         "orders: the table is restored",
         "orders: orders has rows",
         "people-sql: there are tables",
+        "people-sql: a has rows",
         "shop: the table is restored",
         'shop: "user" has rows',
         "app: the largest file is there",

@@ -6,8 +6,11 @@ import re
 from shlex import quote
 from typing import Any, NamedTuple
 
-from drd.errors import NotSupported
+from drd import process
+from drd.errors import DeadlineExceeded, NotSupported
+from drd.kinds.dump_checks import needs_no_quotes, rows_of
 from drd.ports.dumps import FILE, DumpFile, FoundDump
+from drd.process import Command
 
 _SQLITE, _SQL = b"SQLite format 3\0", b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;"
 _BUNDLE = re.compile(rb"# v[23] git bundle\n")
@@ -34,6 +37,12 @@ as `.shell rm`, and statements that write other files."""
 
 _LOADER = f"/usr/bin/python3 -Ic {quote(_LOAD)}"
 _EVERY = "select count(*) from sqlite_master where type = 'table'"
+_INSERTED = r'^INSERT INTO ("([^"]|"")+"|[A-Za-z_][A-Za-z0-9_]*)'
+_LOOK_S, _MOST_CHECKS = 60.0, 5
+_EMPTY = (
+    "the newest dump has no row, so no drill proves it. Add a query whose answer you know under "
+    "`checks`"
+)
 _BY_HAND = "write a component of kind command for it by hand: docs/command.md"
 
 
@@ -59,13 +68,39 @@ def recognise(file: DumpFile) -> FoundDump | None:
     if way is None:
         return None
     name = re.sub(r"[-_.]?\d[\d\-_.T:]*", "", file.path.name.partition(".")[0]) or "data"
+    checks = [{"kind": "sql", **way.check}]
+    unseen = ""
+    if file.inner.startswith(_SQL):
+        tables = _filled(file)
+        checks += [dict(rows_of(table, _sql(table))) for table in tables]
+        if not tables:  # the tables alone would let a drill of an empty database pass
+            checks, unseen = [], _EMPTY
     keys = (
         ("kind", "command"),
         ("#", _PATH_IS),
         ("restore", way.restore),
         ("query", way.query),
     )
-    return FoundDump(name, way.holds, keys, ({"kind": "sql", **way.check},))
+    return FoundDump(name, way.holds, keys, checks, unseen=unseen)
+
+
+def _filled(file: DumpFile) -> list[str]:
+    """Return the first tables into which SQL of SQLite inserts rows."""
+    unpack = f"{file.packed} --decompress --stdout" if file.packed else "cat"
+    script = f'{unpack} < "$1" | grep --text --only-matching --extended-regexp "$2" | uniq | head'
+    words = ["sh", "-c", script, "sh", str(file.path), _INSERTED]
+    try:
+        printed = process.run(Command(words, deadline_s=_LOOK_S)).stdout
+    except DeadlineExceeded as error:
+        raise NotSupported(f"SQL of a SQLite database: {error.message}", hint=error.hint) from error
+    found = [line.removeprefix("INSERT INTO ") for line in printed.splitlines()]
+    names = [n[1:-1].replace('""', '"') if n.startswith('"') else n for n in found]
+    internal = ("sqlite_sequence", "sqlite_stat1", "sqlite_stat4")
+    return [n for n in dict.fromkeys(names) if n not in internal and n.isprintable()][:_MOST_CHECKS]
+
+
+def _sql(name: str) -> str:
+    return name if needs_no_quotes(name.lower()) else '"' + name.replace('"', '""') + '"'
 
 
 def keep(name: str, packed: str, why: str) -> FoundDump:

@@ -10,7 +10,7 @@ from drd import process
 from drd.errors import DeadlineExceeded, NotSupported
 from drd.model.first_checks import has_data, has_files
 from drd.model.text import counted
-from drd.ports.dumps import FILE, DumpFile, FoundDump
+from drd.ports.dumps import FILE, DumpFile, FoundDump, Unreadable
 from drd.process import Command, find_tool
 
 _LOOK_S = 60.0
@@ -83,7 +83,7 @@ def _listed(file: DumpFile) -> Iterator[tuple[str, int]]:
     except DeadlineExceeded as error:
         raise NotSupported(f"an archive of tar: {error.message}", hint=error.hint) from error
     if done.exit_code != 0:
-        raise NotSupported(
+        raise Unreadable(
             f"an archive that tar cannot read: {done.complaint}",
             hint="the copy may be cut off, or still being written.",
         )

@@ -10,10 +10,17 @@ from urllib.parse import quote
 
 from drd import process
 from drd.errors import DeadlineExceeded, NotSupported
-from drd.kinds.dump_checks import needs_no_quotes, recent, table_checks, tables_in_words
+from drd.kinds.dump_checks import (
+    NO_ROWS,
+    needs_no_quotes,
+    recent,
+    table_checks,
+    tables_in_words,
+)
+from drd.kinds.postgres.first_checks import ROWS
 from drd.kinds.postgres.quoting import ident
 from drd.kinds.postgres.tools import newest_major, programs_for
-from drd.ports.dumps import DumpFile, FoundDump
+from drd.ports.dumps import DumpFile, FoundDump, Unreadable
 from drd.process import Command
 
 _CUSTOM, _PLAIN = b"PGDMP", (b"-- PostgreSQL database dump", b"-- PostgreSQL database cluster dump")
@@ -72,8 +79,9 @@ def _found(file: DumpFile) -> FoundDump:
             ("#", "The database of the dumps. A drill does not connect to it."),
             ("dsn", f"postgresql:///{quote(name, safe='')}"),
         ),
-        tuple(table_checks(len(tables), _EVERY, ((t.sql, t.sql) for t in filled))),
+        tuple(table_checks(len(tables), _EVERY, [(t.sql, t.sql) for t in filled], ROWS)),
         _suggested(file, filled),
+        unseen="" if filled else NO_ROWS,
     )
 
 
@@ -86,7 +94,7 @@ def _require_whole(file: DumpFile) -> None:
     except DeadlineExceeded:
         return
     if done.exit_code != 0:
-        raise NotSupported(
+        raise Unreadable(
             f"a dump of PostgreSQL that is cut off or damaged: {done.complaint}",
             hint="find out why the dump stopped: a full disk, or a killed process.",
         )
@@ -134,7 +142,7 @@ def _asked(file: DumpFile, *words: str) -> str:
     except DeadlineExceeded as error:
         raise NotSupported(f"a dump of PostgreSQL: {error.message}", hint=error.hint) from error
     if done.exit_code != 0:
-        raise NotSupported(
+        raise Unreadable(
             f"a dump of PostgreSQL that pg_restore cannot read: {done.complaint}",
             hint="install the client programs of the version that made it, at least.",
         )

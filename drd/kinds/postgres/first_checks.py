@@ -31,6 +31,14 @@ ALL_ROWS = (
 )
 """The statistics of a server that was just restored count no rows: this counts the rows."""
 
+ROWS: Mapping[str, Any] = {
+    "name": "there are rows",
+    "kind": "sql",
+    "query": ALL_ROWS,
+    "expect": "> 0",
+    "timeout": "30m",
+}
+
 _MOST_TABLES = 3
 _ASKS_S = 15.0
 _TABLES = f"""
@@ -51,15 +59,8 @@ select json_build_object('system', (select system_identifier::text from pg_contr
 def first_checks(place: ServerPlace | None) -> FirstChecks:
     """Implements `FirstChecksOf`."""
     tables = _asked(place) if place is not None else None
-    every = {
-        "name": "there are rows",
-        "kind": "sql",
-        "query": ALL_ROWS,
-        "expect": "> 0",
-        "timeout": "30m",
-    }
     if not tables:
-        return FirstChecks((every,), is_empty=tables is not None)
+        return FirstChecks((ROWS,), is_empty=tables is not None)
     names = [_sql(table) for table in tables]
     suggested = next(
         (
@@ -69,7 +70,7 @@ def first_checks(place: ServerPlace | None) -> FirstChecks:
         ),
         None,
     )
-    return FirstChecks((every, *(rows_of(name, name) for name in names)), suggested)
+    return FirstChecks((ROWS, *(rows_of(name, name) for name in names)), suggested)
 
 
 def _sql(table: Mapping[str, Any]) -> str:

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
-from drd.errors import NotSupported
-from drd.kinds.dump_checks import needs_no_quotes, recent, table_checks, tables_in_words
+from drd.kinds.dump_checks import NO_ROWS, needs_no_quotes, recent, table_checks, tables_in_words
 from drd.kinds.sqlite.database import connect, quoted
-from drd.ports.dumps import DumpFile, FirstChecks, FoundDump, ServerPlace
+from drd.ports.dumps import DumpFile, FirstChecks, FoundDump, ServerPlace, Unreadable
 
 HEAD = b"SQLite format 3\0"
 _MOST_TABLES, _MOST_CHECKS, _STEPS = 500, 5, 2_000_000
+_MOST_COUNTED = 50
 _TABLES = (
     "select name from sqlite_master where type = 'table' and name not like 'sqlite#_%' escape '#' "
     "order by rootpage"
@@ -35,7 +35,7 @@ def recognise(file: DumpFile) -> FoundDump | None:
             return _found(file, connection)
     except sqlite3.Error as error:
         hint = "let the other tool copy the database with `sqlite3 FILE '.backup COPY'`."
-        raise NotSupported(f"a SQLite file that cannot be read: {error}", hint=hint) from error
+        raise Unreadable(f"a SQLite file that cannot be read: {error}", hint=hint) from error
 
 
 def _found(file: DumpFile, connection: sqlite3.Connection) -> FoundDump:
@@ -51,9 +51,17 @@ def _found(file: DumpFile, connection: sqlite3.Connection) -> FoundDump:
             ("#", "CHANGE THIS to the path of the service's database. A drill does not use it."),
             ("path", f"/srv/CHANGE-THIS/{base}{file.path.suffix}"),
         ),
-        tuple(table_checks(len(names), _EVERY, ((n, _sql(n)) for n in filled))),
+        tuple(table_checks(len(names), _EVERY, [(n, _sql(n)) for n in filled], _rows(names))),
         _suggested(connection, filled),
+        unseen="" if filled else NO_ROWS,
     )
+
+
+def _rows(names: list[str]) -> Mapping[str, Any]:
+    """Return a check that one of the first tables has rows."""
+    counts = [f"(select count(*) from {_sql(n)})" for n in names[:_MOST_COUNTED]]  # noqa: S608
+    query = f"select {' + '.join(counts) or 0}"
+    return {"name": "there are rows", "kind": "sql", "query": query, "expect": "> 0"}
 
 
 def _suggested(connection: sqlite3.Connection, filled: list[str]) -> Mapping[str, Any] | None:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from drd import process
 from drd.errors import DrdError, NotSupported
-from drd.ports.dumps import DumpFile, FoundDump, RecognisesOf
+from drd.ports.dumps import DumpFile, FoundDump, RecognisesOf, Unreadable
 from drd.process import Command
 from drd.registry import KINDS
 from drd.repositories.adopted.command import is_copy_name
@@ -120,27 +120,38 @@ def _pattern(name: str) -> str:
 
 
 def _known(dumps: Sequence[Dump], cut: dict[str, str]) -> tuple[str, FoundDump] | None:
-    """Return the kind of the newest finished dump, else of the newest, that is not cut off, and
-    what is in it; note in `cut` those that are. Raises NotSupported, also if there is none."""
+    """Return the kind of the newest finished dump, else of the newest, that is whole, and what is
+    in it; note in `cut` those that are not. Raises NotSupported, also if there is none."""
     old_enough = datetime.now(UTC).timestamp() - FINISHED_S
     finished = [d for d in dumps if d.changed_at.timestamp() <= old_enough]
     candidates = list(reversed(finished or dumps))[:_MOST_CUT]
+    unreadable: Unreadable | None = None
     for dump in candidates:
+        if why := _why_cut_off(dump):
+            cut[dump.name] = f"is cut off: {why}"
+            continue
         try:
-            with dump.path.open("rb") as file:
-                why = why_cut_off(file, unpacks=True, seconds=_LOOK_S)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            hint = "let drd's user read it."
-            raise NotSupported(f"cannot be read: {reason}", hint=hint) from error
-        if not why:
             return recognised(dump.path)
-        cut[dump.name] = why
+        except Unreadable as error:
+            unreadable = unreadable or error
+            cut[dump.name] = f"is {error.message}"
+    if unreadable is not None:
+        raise unreadable
     with suppress(NotSupported):  # that it is cut off explains more
         if recognised(candidates[0].path) is None:
             return None
     name, why = next(iter(cut.items()))
-    raise NotSupported(f"{name} is cut off", hint=why)
+    raise NotSupported(f"{name} {why}", hint="")
+
+
+def _why_cut_off(dump: Dump) -> str:
+    """Return how a dump shows that it is cut off. Raises NotSupported if it cannot be read."""
+    try:
+        with dump.path.open("rb") as file:
+            return why_cut_off(file, unpacks=True, seconds=_LOOK_S)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise NotSupported(f"cannot be read: {reason}", hint="let drd's user read it.") from error
 
 
 def recognised(path: Path) -> tuple[str, FoundDump] | None:
