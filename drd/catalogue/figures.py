@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import Connection, func, select
 
+from drd.catalogue import undone
 from drd.catalogue.daemon_tables import copies, jobs, verifications
 from drd.catalogue.tables import alerts
+from drd.model.facts import UndoneFacts
 from drd.model.figures import (
     AlertFigures,
     CatalogueFigures,
@@ -42,7 +46,19 @@ def _runs(connection: Connection) -> tuple[RunFigures, ...]:
 
 def _copies(connection: Connection) -> tuple[CopyFigures, ...]:
     query = select(copies.c.plan, copies.c.repository, copies.c.data_time)
-    return tuple(CopyFigures(*row) for row in connection.execute(query))
+    rows = connection.execute(query).all()
+    left = undone.of_plans(connection) if rows else {}
+    return tuple(
+        CopyFigures(plan, repository, _counted(data_time, left.get(plan)))
+        for plan, repository, data_time in rows
+    )
+
+
+def _counted(data_time: datetime | None, back: UndoneFacts | None) -> datetime | None:
+    """Return the data time without points that have what an undo took back."""
+    if data_time is None or back is None:
+        return data_time
+    return min(data_time, back.point.data_time)
 
 
 def _verifications(connection: Connection) -> tuple[VerificationFigures, ...]:

@@ -78,6 +78,12 @@ def given_up(connection: Connection, run: str) -> None:
     connection.execute(mine.values(**values))
 
 
+def look_again(connection: Connection, plan: str) -> None:
+    """Let the schedule of the plan be computed anew, because something else changed than a run."""
+    recovery = (jobs.c.plan == plan, jobs.c.kind == str(RunKind.RECOVERY))
+    connection.execute(update(jobs).where(*recovery).values(changed=_next_change(connection)))
+
+
 def moved(connection: Connection, plan: str, repository: str) -> None:
     """Forget what runs found in a repository that the plan has at another place now: nothing of it
     is true there, and the next ones are due as the first ones were."""

@@ -1,4 +1,5 @@
-"""The times in which what could be read of a plan was older than its RPO."""
+"""The times in which what could be read of a plan was older than its RPO, or lacked what an undo
+had put back."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select
 
-from drd.catalogue import unrestorable
+from drd.catalogue import undone, unrestorable
 from drd.catalogue.engine import upsert
 from drd.catalogue.summary_tables import outages, plan_summary
 from drd.catalogue.tables import plans, points
@@ -18,7 +19,7 @@ from drd.model.facts import (
     RepositoryFacts,
     VanishedFacts,
 )
-from drd.model.repositories import readable, unreadable_since
+from drd.model.repositories import outage_from, unreadable_since
 from drd.model.unrestorable import UnrestorableFacts
 
 
@@ -26,14 +27,14 @@ def settle(
     connection: Connection, plan: str, rows: Sequence[Row[Any]], at: datetime | None
 ) -> None:
     """Record an outage that is over. It lasts from when drd knew that the readable points are older
-    than the RPO until they are not any more."""
+    than the RPO, or lack what an undo put back, until they are not and do not any more."""
     known = select(plan_summary).where(plan_summary.c.plan == plan)
     before = connection.execute(known).one_or_none()
     facts = _facts(connection, plan, before, rows)
     if before is None or facts is None:
         return
     since = unreadable_since(facts)
-    begins = _outage_from(facts, since)
+    begins = outage_from(facts)
     if (before.unreadable_since, before.outage_from) == (since, begins):
         return
     was = before.outage_from
@@ -47,15 +48,6 @@ def settle(
     upsert(
         connection, plan_summary, {"plan": plan, "unreadable_since": since, "outage_from": begins}
     )
-
-
-def _outage_from(facts: PlanFacts, since: datetime | None) -> datetime | None:
-    if since is None:
-        return None
-    left = readable(facts)
-    if left is None:
-        return since
-    return max(since, left.data_time + timedelta(seconds=facts.rpo_s))
 
 
 def _facts(
@@ -87,6 +79,7 @@ def _facts(
         unrestorable=UnrestorableFacts(tried.point, tried.run, tried.finished_at)
         if tried is not None
         else None,
+        undone=undone.of_plans(connection, [name]).get(name),
         vanished=VanishedFacts(
             summary.vanished_points, lost.data_time, lost.available_at, summary.vanished_at
         )

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, or_, select, updat
 from drd import process
 from drd.catalogue import jobs as histories
 from drd.catalogue import points as point_rows
-from drd.catalogue import runs
+from drd.catalogue import runs, undone
 from drd.catalogue.daemon_tables import copies, daemon_state, jobs, sources
 from drd.catalogue.engine import Database, SqlStore, batches, upsert
 from drd.catalogue.records import SqlRecords, plan_of_row
@@ -95,6 +95,7 @@ class SqlQueue(SqlStore):
         with self._database.read() as connection:
             copied = _copied(connection, names)
             undrilled = _undrilled(connection, names)
+            back = undone.of_plans(connection, names)
             return [
                 PlanRow(
                     name=row.name,
@@ -110,6 +111,9 @@ class SqlQueue(SqlStore):
                     copied=copied.get(row.name, {}),
                     undrilled=tuple(undrilled.get(row.name, ())),
                     drilled_at=row.finished_at,
+                    undone=(found.at, found.point.data_time)
+                    if (found := back.get(row.name)) is not None
+                    else None,
                 )
                 for row in _rows_of(connection, _PLAN_ROWS, names)
             ]

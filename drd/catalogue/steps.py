@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
-from drd.catalogue import runs
+from drd.catalogue import health_rows, jobs, runs
 from drd.catalogue.engine import SqlStore
+from drd.catalogue.tables import runs as run_rows
 from drd.catalogue.tables import steps
 from drd.model import step_results
 from drd.model.run import SET_ASIDE, StepState
@@ -96,11 +97,22 @@ class SqlStepStore(SqlStore):
                 _insert(connection, run, name, kind, at, StepState.SUCCEEDED)
             connection.execute(update(steps).where(*this).values(**values))
             runs.touch(connection, run)
+            if name == SET_ASIDE:
+                _exchanged(connection, run, at)
 
     def of_run(self, run: str) -> list[StepRecord]:
         query = select(steps).where(steps.c.run == run).order_by(steps.c.position)
         with self._database.read() as connection:
             return [_to_step(row) for row in connection.execute(query)]
+
+
+def _exchanged(connection: Connection, run: str, at: datetime) -> None:
+    """Account for an undo or redo of the run: other points count from now on, so the next backup is
+    due at another time, and an outage may begin or end."""
+    plan = connection.execute(select(run_rows.c.plan).where(run_rows.c.id == run)).scalar()
+    if plan is not None:
+        jobs.look_again(connection, plan)
+        health_rows.refresh(connection, plan, at)
 
 
 def _insert(  # noqa: PLR0917 - the columns

@@ -199,6 +199,7 @@ class Agenda:
             news=self._news(job) if row is not None else None,
             undrilled=plan.row.undrilled if job.kind == RunKind.DRILL and row is not None else (),
             drilled_at=plan.row.drilled_at if job.kind == RunKind.DRILL else None,
+            undone=plan.row.undone if job.kind == RunKind.BACKUP else None,
             **self._forgot(job),
         )
 

@@ -7,7 +7,7 @@ set back, and the job is due now instead of in years.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Literal
@@ -55,7 +55,8 @@ class Situation:
     ended that changes its answer, and when. For a drill, `undrilled` are the scenarios that the
     plan wants and that were never drilled, `drilled_at` is when the last drill of any scenario
     ended. A prune begins `apart_s` after `forgot_at`, when the plan's last retention ended, at the
-    earliest.
+    earliest. `undone` (for backups) is when an undo took back what the newest points have, and the
+    data time of the newest one without that.
     """
 
     first_loaded_at: datetime
@@ -67,6 +68,7 @@ class Situation:
     drilled_at: datetime | None = None
     forgot_at: datetime | None = None
     apart_s: float = 0.0
+    undone: tuple[datetime, datetime] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +94,13 @@ def next_due(job: Job, situation: Situation, now: datetime) -> Due | None:
     """
     if situation.data_time is None and job.kind not in _WITHOUT_POINT:
         return None
+    situation = _after_undo(situation)
     start = _regular(job, situation, now)
     if start is None:
         return None
     at, why, period_s = start
+    if situation.undone is not None:
+        why += f"; the undo at {_clock(situation.undone[0], now)} took back what newer points have"
     trigger: Trigger = "schedule"
     retry = _retry(job, situation, period_s, now)
     if retry is not None and retry[0] < at:
@@ -109,6 +114,18 @@ def next_due(job: Job, situation: Situation, now: datetime) -> Due | None:
         trigger = "catch-up"
     deadline = _deadline(job, situation, at, period_s, now)
     return Due(job, at, deadline, situation.runs.p95_s, why, trigger)
+
+
+def _after_undo(situation: Situation) -> Situation:
+    """Return the situation as if neither the points that have what an undo took back, nor the runs
+    before it, had been made."""
+    if situation.undone is None:
+        return situation
+    undone_at, data_time = situation.undone
+    runs, last = situation.runs, situation.runs.last_started_at
+    if last is not None and last <= undone_at:
+        runs = replace(runs, last_started_at=min(last, data_time))
+    return replace(situation, runs=runs, data_time=data_time)
 
 
 def share(*words: str) -> float:

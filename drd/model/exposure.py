@@ -19,6 +19,7 @@ from drd.model.facts import (
 from drd.model.repositories import (
     judge_repositories,
     newest_ever,
+    of_what_counts,
     outage,
     readable,
     standing,
@@ -134,8 +135,8 @@ def judge_component(
         left = readable(plan)
         data_time = min(data_time, left.data_time) if left is not None else None
     undone = undoing(plan)
-    if undone is not None and data_time is not None and facts.component in undone.components:
-        data_time = min(data_time, undone.point.data_time)
+    if undone is not None and facts.component in undone.components:
+        data_time = of_what_counts(plan, data_time)
     exposure_s = age(data_time, now)
     verdict = against(exposure_s, plan.rpo_s)
     if lost and data_time is None:
@@ -163,10 +164,13 @@ def judge_copy(plan: PlanFacts, facts: CopyFacts, now: datetime) -> CopyAssessme
     if place is not None and _is_hurt(place):
         kept = place.sound if place.lost is None and not place.same else None
         data_time = kept.data_time if kept is not None else None
-    exposure_s = age(data_time, now)
-    verdict = against(exposure_s, copy_bound_s(facts, plan.rpo_s))
+    verdict = against(age(data_time, now), copy_bound_s(facts, plan.rpo_s))
     if data_time is None and facts.data_time is not None:
         verdict = Verdict.BREACHED
+    # Points with what an undo took back were copied in time: that the plan needs a newer point is
+    # said of the plan.
+    data_time = of_what_counts(plan, data_time)
+    exposure_s = age(data_time, now)
     return CopyAssessment(facts.repository, facts.copy_of, data_time, exposure_s, verdict)
 
 

@@ -65,6 +65,15 @@ def standing(facts: PlanFacts) -> PointFacts | None:
     return undone.point if undone is not None else readable(facts)
 
 
+def of_what_counts(facts: PlanFacts, data_time: datetime | None) -> datetime | None:
+    """Return the data time of the newest point without the data of an undone recovery in a place
+    whose newest point has this data time."""
+    undone = undoing(facts)
+    if undone is None or data_time is None:
+        return data_time
+    return min(data_time, undone.point.data_time)
+
+
 def newest_ever(facts: PlanFacts) -> tuple[datetime, datetime] | None:
     """Return data time and availability of the newest complete point that drd had reason to count
     on, even if it has vanished since.
@@ -113,15 +122,19 @@ def outage(facts: PlanFacts, now: datetime) -> Interval | None:
     """Return the interval up to now in which drd knew that every readable point is older than the
     RPO, or lacks what an undo put back.
     """
+    since = outage_from(facts)
+    return (since, now) if since is not None and since < now else None
+
+
+def outage_from(facts: PlanFacts) -> datetime | None:
+    """Return when the interval begins, maybe in the future; None while there is none."""
     undone = undoing(facts)
     known = (unreadable_since(facts), undone.at if undone is not None else None)
     since = min((at for at in known if at is not None), default=None)
-    if since is None:
-        return None
     left = standing(facts)
-    if left is not None:
-        since = max(since, left.data_time + timedelta(seconds=facts.rpo_s))
-    return (since, now) if since < now else None
+    if since is None or left is None:
+        return since
+    return max(since, left.data_time + timedelta(seconds=facts.rpo_s))
 
 
 def judge_repositories(facts: PlanFacts, now: datetime) -> list[Reason]:

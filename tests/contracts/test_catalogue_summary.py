@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -35,7 +36,7 @@ from drd.model.facts import (
     UnreadyFacts,
 )
 from drd.model.finding import Finding
-from drd.model.plan import BackupPolicy, DrillPolicy
+from drd.model.plan import BackupPolicy, DrillPolicy, RepositorySpec, SecretRef
 from drd.model.readiness_finding import ReadinessFinding
 from drd.model.run import (
     SET_ASIDE,
@@ -336,13 +337,33 @@ def turned(catalogue: SqlCatalogue, name: str, action: str, minutes: float) -> N
 def test_points_with_the_data_of_an_undone_recovery_are_known_with_the_one_before(
     catalogue: SqlCatalogue, facts: Facts, detail: RecoveryDetail
 ) -> None:
-    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    offsite = RepositorySpec("offsite", "/srv/o", SecretRef("env", "P"), copy_of="primary")
+    primary = plan().repositories["primary"]
+    copied_plan = replace(plan(), repositories={"primary": primary, "offsite": offsite})
+    catalogue.plans.load(copied_plan, file_digest="f", at=at(0))
     for name, minutes in (("p1", 10), ("p2", 30), ("p3", 40)):
         catalogue.points.record(point(name, at(minutes)))
+    copying = catalogue.runs.begin(
+        plan(), RunKind.COPY, trigger="manual", at=at(41), subject="offsite"
+    )
+    catalogue.copies.record(copying, "offsite", {p: p for p in ("p1", "p2", "p3")}, at(42))
+    catalogue.runs.finish(copying, RunState.SUCCEEDED, at=at(42))
     run = recovered(catalogue, 20, detail)
     assert facts().undone is None
 
+    def scheduled() -> tuple[datetime, datetime] | None:
+        [row] = catalogue.queue.plan_rows(["orders-api"])
+        assert catalogue.queue.plan_rows() == [row]
+        return row.undone
+
+    def copied() -> list[datetime | None]:
+        return [copy.data_time for copy in catalogue.figures().copies]
+
+    assert (scheduled(), copied()) == (None, [at(40)])
+    seen = max(row.changed for row in catalogue.queue.jobs())
     turned(catalogue, run, "undo", 50)
+    assert catalogue.queue.jobs(seen), "the schedule is computed anew"
+    assert (scheduled(), copied()) == ((at(50), at(10)), [at(10)])
     p1 = PointFacts("p1", at(10), at(11), 1000)
     assert facts().undone == UndoneFacts(run, at(50), ("orders-db",), p1)
     points = catalogue.points.of_plan("orders-api")
@@ -355,7 +376,8 @@ def test_points_with_the_data_of_an_undone_recovery_are_known_with_the_one_befor
     assert facts().undone == UndoneFacts(run, at(54), ("orders-db",), p1)
 
     catalogue.points.record(point("p4", at(60)))
-    assert facts().undone is None
+    assert (facts().undone, scheduled()) == (None, None)
+    assert facts().outages == ((at(50), at(52)), (at(54), at(61)))
 
 
 def test_a_recovery_elsewhere_or_half_undone_marks_no_point(

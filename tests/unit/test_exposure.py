@@ -293,6 +293,12 @@ def test_the_time_since_an_undo_is_missed_if_the_objective_is() -> None:
     assert (late, good) == (0.99, 1.0)
 
 
+def test_a_copy_has_no_newer_data_than_counts_after_an_undo() -> None:
+    assert copy(undone(2 * HOUR)) == (before(2 * HOUR), 2 * HOUR, MET)
+    assert copy(undone(2 * HOUR), 3 * HOUR) == (before(3 * HOUR), 3 * HOUR, BREACHED)
+    assert copy(undone(2 * HOUR), None) == (None, None, UNKNOWN)
+
+
 def test_a_backup_that_fails_after_an_undo_is_the_cause() -> None:
     [reason] = reasons(undone(2 * HOUR, failures=failures()))
     assert "put back has data of" in reason.text

@@ -82,6 +82,27 @@ def test_without_a_restore_point_only_backups_and_readiness_are_due(kind: str) -
     assert next_due(job("readiness"), new, NOW) is not None
 
 
+# --- after an undo ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("timing", [{"every_s": HOUR}, {"cron": "40 * * * *"}, {"auto": True}])
+def test_after_an_undo_a_backup_is_due_by_the_newest_point_that_counts(
+    timing: dict[str, object],
+) -> None:
+    made = job(rpo_s=HOUR, **timing)
+    backed_up = history(last_started_at=ago(6 * MINUTE), data_time=ago(6 * MINUTE))
+    assert due(made, backed_up).at > NOW
+    old = due(made, replace(backed_up, undone=(ago(MINUTE), ago(2 * HOUR))))
+    assert old.at <= NOW
+    assert old.trigger == "catch-up"
+    assert old.why.endswith("; the undo at 00:30 took back what newer points have")
+    young = due(made, replace(backed_up, undone=(ago(MINUTE), ago(20 * MINUTE))))
+    assert young.at > NOW
+    assert young.deadline < due(made, backed_up).deadline
+    again = history(last_started_at=ago(0), data_time=ago(6 * MINUTE))
+    assert due(made, replace(again, undone=(ago(MINUTE), ago(2 * HOUR)))).at > NOW
+
+
 # --- what was missed ----------------------------------------------------------------------------
 
 TIMINGS = [
