@@ -90,10 +90,12 @@ def say(text: str = "", *, beside: bool = False) -> None:
     print(shown(text, painted=painted), file=sys.stderr if beside else sys.stdout)
 
 
-def say_below(head: str, text: str) -> None:
-    """Say `head` and a text, which goes on below itself on a terminal that is narrower."""
-    for line in render.hanging(head, text, render.terminal_width(sys.stdout)):
-        say(line)
+def say_below(head: str, text: str, *, beside: bool = False) -> None:
+    """Say `head` and a text, which goes on below itself on a terminal that is narrower; `beside` a
+    document, on stderr."""
+    out = sys.stderr if beside else sys.stdout
+    for line in render.hanging(head, text, render.terminal_width(out)):
+        say(line, beside=beside)
 
 
 def colours(no_color: bool) -> bool:

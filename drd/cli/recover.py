@@ -247,9 +247,9 @@ def _print(
     print_checks(evidence, colour=colour, steps=False)
     for name in work.destinations:
         for note in _notes(work, name):
-            output.say(f"  note       {name}: {note}")
+            output.say_below("  note       ", f"{name}: {note}")
     for note in planned.notes:
-        output.say(f"  note       {note}")
+        output.say_below("  note       ", note)
     for step in (s for s in work.plan.runbook if s.kind not in LOOKING):
         _print_step(outcome, step.name)
     lost = work.errors or evidence.rta_s is None

@@ -30,9 +30,11 @@ def print_plan(
         output.print_json(_dry_document(planned, changed, checked, origin))
         return
     say = partial(output.say, beside=args.json)
-    say(
-        f"{planned.plan.name}: recovery of point {point.id} (data of "
-        f"{format_time(point.data_time, seconds=True)}) {destination(planned)}"
+    say_below = partial(output.say_below, beside=args.json)
+    say_below(
+        f"{planned.plan.name}: ",
+        f"recovery of point {point.id} (data of {format_time(point.data_time, seconds=True)}) "
+        f"{destination(planned)}",
     )
     for name in planned.components:
         row = point.component(name)
@@ -44,8 +46,8 @@ def print_plan(
         say(f"  {line}")
     if planned.continues:
         say(f"  continues  run {planned.continues}, whose process died")
-    for line in _remarks(planned, origin):
-        say(f"  {line}")
+    for head, text in _remarks(planned, origin):
+        say_below(f"  {head:<11}", text)
     if request.overwrite:
         what = "production" if request.over_production else "the target"
         fate = (
@@ -53,26 +55,26 @@ def print_plan(
             if request.no_undo
             else ", and keeps the old data until `drd done`: the disk needs room for both"
         )
-        say(f"  overwrites the data of {what}{fate}")
+        say_below("  overwrites ", f"the data of {what}{fate}")
 
 
-def _remarks(planned: RecoveryPlan, origin: Origin | None) -> Iterator[str]:
+def _remarks(planned: RecoveryPlan, origin: Origin | None) -> Iterator[tuple[str, str]]:
     """Return what will be left out, where the point comes from, and its parts that the plan does
-    not name.
+    not name; each with the word before it.
     """
-    yield from (f"note       {note}" for note in planned.notes)
-    yield from (f"origin     {line}" for line in origin.lines()) if origin is not None else ()
+    yield from (("note", note) for note in planned.notes)
+    yield from (("origin", line) for line in origin.lines()) if origin is not None else ()
     for name, paths in planned.outside.items():
-        yield from (f"outside    {name}: {path} is not in the plan" for path in paths)
+        yield from (("outside", f"{name}: {path} is not in the plan") for path in paths)
 
 
 def say_writes(checked: PreflightResult, args: argparse.Namespace) -> None:
     """Every place that would be written, and what would be done there."""
     for name, places in checked.writes.items():
         for place in places:
-            output.say(f"  writes     {name}: {place}", beside=args.json)
+            output.say_below("  writes     ", f"{name}: {place}", beside=args.json)
         for line in checked.does.get(name, ()):
-            output.say(f"  documents  {name}: {line}", beside=args.json)
+            output.say_below("  documents  ", f"{name}: {line}", beside=args.json)
 
 
 def _what_of_it(planned: RecoveryPlan, changed: Changes | None) -> Iterator[str]:

@@ -31,6 +31,10 @@ _BELOW = 4
 _COMMANDS_AT = 90
 """Commands are aligned behind texts up to this long; a longer one moves its own."""
 
+_COMMANDS = r"(?:^|(?<=\s))\s*\(?`([^`]+)`[).;,]*(?:\s+|$)"
+"""A command in a text, with what encloses it."""
+_PAINTED = r"(\x1b\[(?:0|1|2|31|32|33)m)"
+"""The codes of `paint`."""
 _CODES = {"good": "32", "warn": "33", "bad": "31", "dim": "2", "bold": "1"}
 
 
@@ -74,15 +78,15 @@ def shown(text: str, *, painted: bool = False) -> str:
     whole = text.encode("utf-8", "backslashreplace").decode()
     if not painted or "\x1b" not in whole:
         return "\n".join(map(escaped, whole.split("\n")))
-    parts = _painted().split(whole)
+    parts = _pattern(_PAINTED).split(whole)
     return "".join(part if n % 2 else shown(part) for n, part in enumerate(parts))
 
 
 @cache
-def _painted() -> re.Pattern[str]:
+def _pattern(pattern: str) -> re.Pattern[str]:
     import re
 
-    return re.compile(r"(\x1b\[(?:0|1|2|31|32|33)m)")
+    return re.compile(pattern)
 
 
 def plain(text: str) -> str:
@@ -203,15 +207,25 @@ def spread(left: str, right: str, width: int) -> str:
 
 def hanging(head: str, text: str, width: int) -> list[str]:
     """Return lines of at most `width` that begin with `head` and go on below the text. A word that
-    is longer than a line stays whole, also past the edge: people copy paths."""
-    first, *words = plain(text).split(" ")
-    lines, room = [f"{head}{first}"], " " * measure(head)
-    for word in words:
-        if measure(lines[-1]) + 1 + measure(word) <= width:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(f"{room}{word}")
-    return lines
+    is longer than a line stays whole, also past the edge: people copy paths. If one line is not
+    enough, each `command` gets a line of its own, without what encloses it: people copy it."""
+    whole = f"{head}{plain(text)}"
+    if measure(whole) <= width:
+        return [whole]
+    room = " " * measure(head)
+    lines: list[str] = []
+    for number, part in enumerate(_pattern(_COMMANDS).split(plain(text))):
+        if number % 2:
+            lines.append(f"{room}{part}")
+            continue
+        first, *words = part.rstrip().split(" ")
+        lines += [f"{room}{first}"] if first else []
+        for word in words:
+            if measure(lines[-1]) + 1 + measure(word) <= width:
+                lines[-1] += f" {word}"
+            else:
+                lines.append(f"{room}{word}")
+    return [f"{head}{lines[0][measure(head) :]}", *lines[1:]]
 
 
 def wrap(text: str, width: int) -> list[str]:

@@ -214,7 +214,7 @@ def test_a_plan_of_a_recovery_says_that_the_last_drill_of_its_point_failed_and_n
     assert planned.point.id != good.id
     (note,) = planned.notes
     assert note.startswith(f"the last drill of restore point {planned.point.id} failed at ")
-    assert note.endswith(f" instead: --point {good.id}")
+    assert note.endswith(f" instead: `--point {good.id}`")
     asked = RecoveryRequest("standby", point=good.id)
     assert plan_recovery(site.services(plan), plan, asked).notes == ()
     site.dump(4)

@@ -107,3 +107,21 @@ def test_a_text_goes_on_below_itself_and_a_path_stays_whole() -> None:
         "             there  before",
     ]
     assert hanging("  kept copy  ", text, NO_LIMIT) == [f"  kept copy  {text}"]
+
+
+def test_a_command_in_a_text_of_several_lines_has_a_line_of_its_own() -> None:
+    text = "its last drill failed: `drd run show 7c1e`; to choose a2 instead: `--point a2`."
+    assert hanging("  note       ", text, 40) == [
+        "  note       its last drill failed:",
+        "             drd run show 7c1e",
+        "             to choose a2 instead:",
+        "             --point a2",
+    ]
+    long = f"`drd recover {'x' * 30}` is the command"
+    assert hanging("  note       ", long, 40) == [
+        f"  note       drd recover {'x' * 30}",
+        "             is the command",
+    ]
+    assert hanging("  note       ", text, NO_LIMIT) == [f"  note       {text}"]
+    odd = "/srv/a`b`c and a long text"
+    assert hanging("", odd, 20) == ["/srv/a`b`c and a", "long text"]

@@ -26,10 +26,10 @@ def failed_drill(services: Services, plan: Plan, point: RestorePoint) -> tuple[s
     other = next((p for p in others if p.data_time <= point.data_time), next(iter(others), None))
     remedy = (
         f"to choose restore point {other.id} (data of "
-        f"{format_time(other.data_time, seconds=True)}) instead: --point {other.id}"
+        f"{format_time(other.data_time, seconds=True)}) instead: `--point {other.id}`"
         if other is not None
-        else f"there is no other complete one whose drill did not fail: drd points {plan.name}"
+        else f"there is no other complete one whose drill did not fail: `drd points {plan.name}`"
     )
     at = format_time(drill.finished_at, seconds=True)
-    run = f"drd run show {drill.run}"
-    return (f"the last drill of restore point {point.id} failed at {at} ({run}); {remedy}",)
+    run = f"`drd run show {drill.run}`"
+    return (f"the last drill of restore point {point.id} failed at {at}: {run}; {remedy}",)
