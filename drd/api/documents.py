@@ -16,6 +16,7 @@ from drd.api.values import Document, error_document, text_of, time_of
 from drd.bootstrap import App
 from drd.catalogue.summary import read_status
 from drd.errors import Refused, UnknownPlan
+from drd.flows.repository.renamed import left_behind
 from drd.flows.restore.kept_copies import noted
 from drd.flows.restore.restored_points import restored_points
 from drd.flows.runbook.permissions import compare_with_starter
@@ -170,7 +171,8 @@ def points(app: App, plan: str) -> Document:
     what drd knows of the repositories, is `gone`; `damaged` names repositories that cannot restore
     it
     completely, `torn` those from which others removed snapshots of it; `restored` is the recovery
-    whose restored data it holds, `unrestorable` the drill that could not restore it."""
+    whose restored data it holds, `unrestorable` the drill that could not restore it. `left` has, if
+    there is none, the number of those of plans without a file, by the plan."""
     name = app.plans.known_name(plan)
     points = app.catalogue.points.of_plan(name, elsewhere=True)
     base = app.catalogue.origins.kit_base(name)
@@ -194,7 +196,13 @@ def points(app: App, plan: str) -> Document:
         }
         for p in points
     ]
-    return {"plan": name, "points": shown, "lost": lost, "vanished": _vanished(app, name)}
+    return {
+        "plan": name,
+        "points": shown,
+        "lost": lost,
+        "vanished": _vanished(app, name),
+        "left": {} if points else left_behind(app.catalogue, name),
+    }
 
 
 def _vanished(app: App, plan: str) -> list[Document]:

@@ -18,6 +18,7 @@ from drd.flows.services import Services
 from drd.flows.upkeep.listing import listing
 from drd.kit.lost_holds import restore_holds
 from drd.model import strict
+from drd.model.former_name import left_words
 from drd.model.plan import Plan
 from drd.model.text import called, counted
 from drd.model.units import format_time
@@ -178,6 +179,8 @@ def _show_differences(differences: RebuildDifferences, verb: str) -> None:
         both = counted(known, "restore point")
         words = f"{both} in the catalogue and in a repository, {unknown} only in a repository"
     output.say(f"plan {plan}: {words}, {vanished} no longer in any repository")
+    if differences.left:
+        output.complain(*left_words(plan, differences.left))
     for point, places in differences.torn.items():
         output.complain(
             f"restore point {point} of plan {plan} is incomplete in repository "

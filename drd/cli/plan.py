@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from drd.bootstrap import app
+from drd.catalogue.summary import read_facts
 from drd.cli import output
 from drd.cli.remote import Remote
 from drd.cli.session import require_owner
@@ -21,9 +23,12 @@ from drd.config.location import config_path
 from drd.config.plan_file import LoadedPlan, load_plan
 from drd.config.reference import reference
 from drd.config.writing import yaml_text
-from drd.errors import ConfigError, NotOwner, Problem, UnknownPlan, UsageError
+from drd.errors import ConfigError, DrdError, NotOwner, Problem, UnknownPlan, UsageError
+from drd.model.facts import PlanFacts
+from drd.model.former_name import left_words
 from drd.model.text import counted, escaped
 from drd.model.units import format_duration
+from drd.plan_files import name_line, plan_files, plan_name
 from drd.presence import is_gone
 from drd.process import rights
 from drd.process.actors import as_root_types_it, user_name
@@ -36,9 +41,11 @@ def check(args: argparse.Namespace) -> int:
     settings = _settings(args)
     files, problems = _files_to_check(args, settings)
     loaded: list[LoadedPlan] = []
+    facts = _loaded_before(settings)
     for file in files:
         try:
-            loaded.append(_with_exposed(load_plan(file, settings.known_roles), settings))
+            one = _with_exposed(load_plan(file, settings.known_roles), settings)
+            loaded.append(_with_former_name(one, facts))
         except ConfigError as error:
             problems += error.problems
     warnings = [w for plan in loaded for w in plan.warnings]
@@ -73,6 +80,36 @@ def _with_exposed(plan: LoadedPlan, settings: DaemonSettings) -> LoadedPlan:
         hint = "write the secrets into these files, mode 0600, before the first backup."
         warnings.append(Problem(plan.plan.file, 1, "", text + ", ".join(missing), hint, "warning"))
     return replace(plan, warnings=plan.warnings + warnings)
+
+
+def _loaded_before(settings: DaemonSettings) -> list[PlanFacts]:
+    """Return what drd has loaded, if this user can know that at once."""
+    if not settings.state_url.startswith("sqlite:"):
+        return []
+    with suppress(DrdError):
+        return read_facts(settings.state_url)
+    return []
+
+
+def _with_former_name(plan: LoadedPlan, facts: Iterable[PlanFacts]) -> LoadedPlan:
+    """Return the plan with a warning if drd has loaded it with another name, under which there are
+    restore points: from this file, or from one that is gone and had the same components."""
+    file, name = os.path.abspath(plan.plan.file), plan.plan.name  # noqa: PTH100 (keeps symlinks)
+    mine = {(c.name, c.kind) for c in plan.plan.components.values()}
+    left = {
+        f.plan: f.complete_points
+        for f in facts
+        if f.plan != name
+        and f.complete_points
+        and (f.file == file or ({c[:2] for c in f.components} == mine and is_gone(f.file)))
+    }
+    beside = {plan_name(one.path) for one in plan_files(Path(file).parent)} if left else set()
+    left = {former: number for former, number in left.items() if former not in beside}
+    if not left:
+        return plan
+    text, remedy = left_words(name, left)
+    warning = Problem(plan.plan.file, name_line(file), "plan", text, remedy, "warning")
+    return replace(plan, warnings=[*plan.warnings, warning])
 
 
 def _settings(args: argparse.Namespace) -> DaemonSettings:

@@ -15,6 +15,7 @@ from drd.flows.restore.restored_points import Restored
 from drd.model.actor import Actor
 from drd.model.adopted import short_copy
 from drd.model.clock import AGE_TOLERANCE_S
+from drd.model.former_name import left_words
 from drd.model.text import counted, escaped
 from drd.model.units import bare_time, format_size, format_time, from_rfc3339
 from drd.model.verdicts import lost_words
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         offered = [p for p in document["points"] if not p["gone"]]
         vanished = document.get("vanished", ())  # a former daemon says none
         if offered or not (gone or vanished):
-            _print(document["plan"], offered, document["lost"])
+            _print(document["plan"], offered, document["lost"], document.get("left", {}))
         _print_vanished(vanished)
         if gone:
             where = ", ".join(
@@ -71,7 +72,13 @@ def _with(document: dict[str, Any], component: str) -> list[dict[str, Any]]:
     return found
 
 
-def _print(plan: str, points: list[dict[str, Any]], lost: dict[str, str]) -> None:
+def _print(
+    plan: str, points: list[dict[str, Any]], lost: dict[str, str], left: dict[str, int]
+) -> None:
+    if not points and left:
+        text, remedy = left_words(plan, left)
+        output.say(f"{plan} has no restore point; {text}. {remedy[0].upper()}{remedy[1:]}.")
+        return
     if not points:
         output.say(
             f"{plan} has no restore point. If drd makes its backups: drd backup {plan}. If another "

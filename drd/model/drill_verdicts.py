@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from drd.model.check_words import check_name, failed_words
 from drd.model.exposure import age, at_time
 from drd.model.facts import DrillFacts, PlanFacts, ScenarioFacts, Unproven
+from drd.model.former_name import BELONG
 from drd.model.scenarios import turn_s, valid_s, valid_until
-from drd.model.text import some, without_output
+from drd.model.text import counted, some, without_output
 from drd.model.units import format_duration, format_time
 from drd.model.verdicts import (
     NOT_LOADED,
@@ -77,11 +78,7 @@ def _not_loaded(facts: PlanFacts) -> list[Reason]:
     # Without its package drd can neither back the plan up nor recover it.
     verdict = Verdict.UNKNOWN if facts.package_missing else Verdict.AT_RISK
     if facts.file_gone:
-        forget = f"drd plan forget {facts.plan}"
-        text, command = f"{facts.load_error}; {in_force}", forget
-        if not facts.renamed:
-            text = f"{_no_more(facts, in_force)}. If the service does not exist any more: {forget}"
-            command = f"drd plan show {facts.plan} --loaded"  # its text, for the file
+        text, command = _of_gone_file(facts, in_force)
     elif facts.package_changed:
         text, command = facts.load_error, facts.anew
         if facts.package_missing:
@@ -98,6 +95,23 @@ def _not_loaded(facts: PlanFacts) -> list[Reason]:
             command += f" && {'systemctl restart drd' if facts.needs_restart else reload}"
     state = PlanState.NEEDS_DRILL if facts.package_changed else PlanState.AT_RISK
     return [Reason(verdict, text, command, NOT_LOADED, at_least=state)]
+
+
+def _of_gone_file(facts: PlanFacts, in_force: str) -> tuple[str, str]:
+    """Return that no file contains the plan any more, and the command that leads out."""
+    forget = f"drd plan forget {facts.plan}"
+    if facts.renamed and not facts.complete_points:
+        return f"{facts.load_error}; {in_force}", forget
+    if facts.renamed:
+        points = counted(facts.complete_points, "restore point")
+        text = (
+            f"{facts.load_error}; {in_force}. {BELONG[0].upper()}{BELONG[1:]}: if this is the same "
+            f"plan with a new name, write `plan: {facts.plan}` again. If nobody needs its {points} "
+            f"any more: {forget}"
+        )
+    else:
+        text = f"{_no_more(facts, in_force)}. If the service does not exist any more: {forget}"
+    return text, f"drd plan show {facts.plan} --loaded"  # its text, for the file
 
 
 def _no_more(facts: PlanFacts, in_force: str) -> str:

@@ -280,3 +280,37 @@ def test_repository_under_another_name_keeps_its_points(site: Site) -> None:
     assert site.drd("retention", "shop", "--json").json["forgotten"] == []
     assert [p["point"] for p in site.points()] == [point]
     assert site.drd("drill", "shop", "--point", point, "--json").json["result"] == "passed"
+
+
+def test_a_renamed_plan_is_told_whose_points_its_repository_has(site: Site) -> None:
+    """They belong to the name: a backup or a rebuild with the new one does not find them."""
+    site.drd("backup", "shop")
+    former = site.base / "plans/shop.yaml"
+    text = former.read_text()
+    former.unlink()
+    renamed = site.base / "plans/store.yaml"
+    renamed.write_text(text.replace("plan: shop", "plan: store"))
+    there = (
+        "there is 1 restore point of plan shop, which this host has no plan file for: plan store "
+        "neither restores nor forgets it"
+    )
+    again = "If store is plan shop with a new name, write `plan: shop` in its file again"
+
+    def says(text: str) -> bool:
+        words = " ".join(text.split())
+        return there in words and again in words
+
+    assert says(site.drd("plan", "check", "store").out)
+    rebuilt = site.drd("catalogue", "rebuild", "store")
+    assert "plan store: 0 restore points added" in rebuilt.out
+    assert says(rebuilt.err)
+    items = site.drd("doctor", "store", "--json", code=None).json["items"]
+    assert [i["code"] for i in items if says(f"{i['text']} {i['remedy']}")]
+    assert says(site.drd("points", "store").out)
+    refused = site.drd("recover", "store", "--in-place", "--dry-run", code=13)
+    assert says(refused.err)
+    former.write_text(text)  # two plans may store in one repository
+    assert there not in site.drd("plan", "check", "store").out
+    assert there not in site.drd("doctor", "store", "--json", code=None).out
+    assert there not in site.drd("points", "store").out
+    assert there not in site.drd("catalogue", "rebuild", "store").err

@@ -300,7 +300,11 @@ def test_a_changed_plan_names_the_scenario_if_there_are_several() -> None:
         ({"file": "/p/a.yaml", "package_changed": True}, "drd backup orders-api"),
         ({"package_changed": True, "served": True}, "systemctl restart drd"),
         ({"file": "/p/a.yaml", "file_gone": True}, "drd plan show orders-api --loaded"),
-        ({"file_gone": True, "renamed": True}, "drd plan forget orders-api"),
+        ({"file_gone": True, "renamed": True}, "drd plan show orders-api --loaded"),
+        (
+            {"file_gone": True, "renamed": True, "complete_points": 0},
+            "drd plan forget orders-api",
+        ),
     ],
 )
 def test_a_plan_that_is_not_loaded_is_at_risk(changes: dict[str, object], remedy: str) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from drd.errors import DrdError, RepositoryMissing
 from drd.extension_faults import attributed, require_type
-from drd.flows.repository import listings
+from drd.flows.repository import listings, renamed
 from drd.flows.repository.adopted import look
 from drd.flows.repository.identity import probe_repository, same_repository
 from drd.flows.repository.missing import find_missing
@@ -18,6 +18,7 @@ from drd.masking import MASK
 from drd.model.adopted import copy_name, with_copy
 from drd.model.finding import Finding
 from drd.model.finding_codes import IN_REPOSITORY, KEY, PROTECTION, REPOSITORY
+from drd.model.former_name import left_words
 from drd.model.pauses import lists_less
 from drd.model.plan import Plan
 from drd.model.text import called, counted, noun
@@ -81,17 +82,30 @@ def _as_a_copy(services: Services, plan: Plan, repository: Repository) -> list[F
 
 def _unknown(services: Services, plan: Plan, repository: Repository) -> list[Finding]:
     """Return that the repository contains points that the catalogue does not know: it is a new one,
-    in the place of one that was lost, or a copy from an earlier time."""
+    in the place of one that was lost, or a copy from an earlier time. And points that no plan uses
+    any more."""
     if plan.made_by:
         return []
     try:
-        stored = repository.snapshots(host=plan.name, tags=["drd", "manifest"])
+        stored = repository.snapshots(tags=["drd", "manifest"])
     except RepositoryMissing:
         return []  # there is none yet: the first backup makes it
     known = {point.id for point in services.catalogue.points.of_plan(plan.name, elsewhere=True)}
     runs = {listings.run_of(manifest) for manifest in listings.of_plan(stored, plan.name)}
     custody = services.catalogue.custody  # it knows forgotten points, too, which a copy may have
     unknown = [run for run in runs - known if run is not None and not custody.knows_run(run)]
+    left = renamed.of_others(services.catalogue, plan, stored, has_own=bool(known or runs))
+    if left:
+        told = Finding(
+            "repository-snapshots", "warning", repository.name, *left_words(plan.name, left)
+        )
+        return [told, *_unknown_points(plan, repository, unknown, known)]
+    return _unknown_points(plan, repository, unknown, known)
+
+
+def _unknown_points(
+    plan: Plan, repository: Repository, unknown: Sequence[str], known: Collection[str]
+) -> list[Finding]:
     if not unknown:
         return []
     points = counted(len(unknown), "restore point")

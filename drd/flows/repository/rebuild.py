@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from drd.errors import DrdError, RepositoryMissing
-from drd.flows.repository import listings
+from drd.flows.repository import listings, renamed
 from drd.flows.repository.identity import confirm
 from drd.flows.repository.manifests import read_point
 from drd.flows.repository.missing import note_listing, record_missing
@@ -26,7 +27,8 @@ class RebuildDifferences:
     `unreadable` maps a manifest's snapshot to its error, `unreached` the name of a
     repository to the reason why it could not be read; for its content the catalogue counts.
     `torn` has the points of which a repository lists the manifest and not all that it names, with
-    the names of these repositories."""
+    the names of these repositories. `left` has, if this plan has no point at all, the number of
+    those of plans that this host has no file of, by the plan."""
 
     plan: str
     known: tuple[str, ...]
@@ -36,6 +38,7 @@ class RebuildDifferences:
     unreached: Mapping[str, DrdError] = field(default_factory=dict)
     torn: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     made_by: str = ""
+    left: Mapping[str, int] = field(default_factory=dict)
 
 
 def rebuild(services: Services, plan: Plan) -> RebuildDifferences:
@@ -54,7 +57,8 @@ def rebuild(services: Services, plan: Plan) -> RebuildDifferences:
         services.catalogue.points.record(point)
     _correct_places(services, seen, unreadable)
     torn = _note_missing(services, seen)
-    return replace(seen.compared([p.id for p in added], unreadable), torn=torn)
+    left = _left(services, plan, seen)
+    return replace(seen.compared([p.id for p in added], unreadable), torn=torn, left=left)
 
 
 def verify(services: Services, plan: Plan) -> RebuildDifferences:
@@ -62,7 +66,18 @@ def verify(services: Services, plan: Plan) -> RebuildDifferences:
     points are no longer points from now on."""
     seen = _read_repositories(services, plan)
     torn = _note_missing(services, seen)
-    return replace(seen.compared(seen.unknown), torn=torn)
+    return replace(seen.compared(seen.unknown), torn=torn, left=_left(services, plan, seen))
+
+
+def _left(services: Services, plan: Plan, seen: _RepositoryContents) -> Mapping[str, int]:
+    if seen.known or seen.places:
+        return {}
+    left: dict[str, int] = {}
+    for repository, _ in seen.listings:
+        with suppress(DrdError):  # it could be listed a moment ago
+            manifests = repository.snapshots(tags=["drd", "manifest"])
+            left |= renamed.of_others(services.catalogue, plan, manifests, has_own=False)
+    return left
 
 
 ManifestPlace = tuple[Repository, SnapshotInfo]

@@ -13,8 +13,10 @@ from drd.flows.components.repository_choice import former_places, holders
 from drd.flows.repository import adopted
 from drd.flows.repository.identity import recognise
 from drd.flows.repository.manifests import require_sound
+from drd.flows.repository.renamed import left_behind
 from drd.flows.restore.restored_points import restored_points
 from drd.flows.services import Services
+from drd.model.former_name import left_words
 from drd.model.malformed import Malformed
 from drd.model.plan import Plan
 from drd.model.run import Evidence
@@ -75,13 +77,7 @@ def choose(
         where = f" in {either(held_by)}" if held_by is not None else ""
         raise NoRestorePoint(
             f"plan {plan.name} has no complete restore point{where}" + _but_incomplete(points),
-            hint=f"{called(plan.made_by)} makes the copies: look there for a finished one that "
-            f"contains all components. What drd sees: drd points {plan.name}"
-            if plan.made_by
-            else f"drd copy {plan.name}"
-            if held_by is not None and any(plan.repositories[n].copy_of for n in held_by)
-            else f"to make one: `drd backup {plan.name}`. If the repository has points that this "
-            f"host does not know: `drd catalogue rebuild {plan.name}`",
+            hint=_how_to_get_one(services, plan, held_by),
         )
     chosen = newest
     if before is not None:
@@ -198,6 +194,24 @@ def _proven_points(
             f"(drd run show {run}). To use it all the same: --point {out.id}"
         )
     return [p for p in points if p.id not in tried]
+
+
+def _how_to_get_one(services: Services, plan: Plan, held_by: Collection[str] | None) -> str:
+    if plan.made_by:
+        return (
+            f"{called(plan.made_by)} makes the copies: look there for a finished one that "
+            f"contains all components. What drd sees: drd points {plan.name}"
+        )
+    if held_by is not None and any(plan.repositories[n].copy_of for n in held_by):
+        return f"drd copy {plan.name}"
+    left = left_behind(services.catalogue, plan.name)
+    if left:
+        text, remedy = left_words(plan.name, left)
+        return f"{text}; {remedy}."
+    return (
+        f"to make one: `drd backup {plan.name}`. If the repository has points that this "
+        f"host does not know: `drd catalogue rebuild {plan.name}`"
+    )
 
 
 def _but_incomplete(points: list[RestorePoint]) -> str:

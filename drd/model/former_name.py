@@ -1,0 +1,28 @@
+"""What to say of restore points whose plan has no file any more. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from drd.model.text import counted, noun
+
+BELONG = "restore points belong to the name of their plan"
+
+
+def left_words(plan: str, left: Mapping[str, int]) -> tuple[str, str]:
+    """Return the fact and the remedy for points in the repositories of `plan`. `left` has their
+    number by the name of the plan that made them, at least one."""
+    points = " and ".join(
+        f"{counted(number, 'restore point')} of plan {name}" for name, number in left.items()
+    )
+    files = "its file" if len(left) == 1 else "their files"
+    text = (
+        f"there {noun(sum(left.values()), 'is', 'are')} {points}, which this host has no plan file "
+        f"for: plan {plan} neither restores nor forgets {noun(sum(left.values()), 'it', 'them')}"
+    )
+    name = next(iter(left))
+    remedy = (
+        f"{BELONG}. If {plan} is plan {name} with a new name, write `plan: {name}` in its file "
+        f"again. If it is another plan, put {files} back"
+    )
+    return text, remedy
