@@ -20,6 +20,7 @@ from drd.config.regimes import Regimes, load_regimes, regime_schema
 from drd.errors import Problem, UsageError
 from drd.holiday_calendars import HolidayCalendars
 from drd.model.finding import Finding
+from drd.model.obligations.conditions import Fact
 from drd.model.obligations.places import covering
 from drd.model.obligations.regime import Regime, Status
 from drd.model.obligations.upkeep import findings, unknown_calendars
@@ -50,6 +51,24 @@ def chosen(known: dict[str, Regime], name: str) -> Regime:
     if name not in known:
         raise UsageError(f'there is no regime "{name}"', hint=nearest(name, sorted(known)))
     return known[name]
+
+
+def pair_of(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or not name or not value:
+        raise UsageError(f'"{text}" has no name and value', hint="write NAME=VALUE.")
+    return name, value
+
+
+def fact_of(text: str) -> tuple[str, Fact]:
+    """Return the name and the value of `people=5000`, `encrypted=false`, `people=unknown`."""
+    name, value = pair_of(text)
+    if value in _VALUES:
+        return name, _VALUES[value]
+    return name, int(value) if value.isdecimal() else value
+
+
+_VALUES: dict[str, Fact] = {"true": True, "false": False, "unknown": None}
 
 
 # --- list and show ----------------------------------------------------------------------------

@@ -9,17 +9,23 @@ from zoneinfo import ZoneInfo
 
 from drd.api.obligation_documents import clock_document
 from drd.cli import output
-from drd.cli.obligations import DISCLAIMER, chosen, regimes_of, settings_of, usable
+from drd.cli.obligations import (
+    DISCLAIMER,
+    chosen,
+    fact_of,
+    pair_of,
+    regimes_of,
+    settings_of,
+    usable,
+)
 from drd.config.daemon import DaemonSettings
-from drd.config.problems import nearest
 from drd.config.zones import host_zone, time_zone
 from drd.errors import UsageError
+from drd.flows.incidents.writing import instant_of
 from drd.holiday_calendars import HolidayCalendars
-from drd.model.incidents.instants import Instant
 from drd.model.malformed import Malformed
 from drd.model.obligations.case import Case, Decision
 from drd.model.obligations.clocks import ClockState, clocks
-from drd.model.obligations.conditions import Fact
 from drd.model.obligations.regime import Regime
 from drd.model.obligations.words import local_time
 from drd.model.text import counted, escaped
@@ -39,9 +45,7 @@ def run(args: argparse.Namespace) -> int:
     if shown:
         output.say(output.table([_row(s, case.zone) for s in shown], header=_HEADER))
     else:
-        output.say(
-            "no clock runs from these instants: `drd obligations list` shows what each needs"
-        )
+        output.say("no clock runs from these moments: `drd obligations list` shows what each needs")
     for state in shown:
         for note in _notes(state, case.zone):
             output.say_below(f"{state.regime.id}: ", escaped(note))
@@ -63,11 +67,11 @@ def case_of(
 ) -> Case:
     """Return the case that the options describe. A regime that is named applies."""
     zone = _zone(args.zone, settings)
-    facts = {**settings.facts, **dict(_fact(text) for text in args.fact)}
+    facts = {**settings.facts, **dict(fact_of(text) for text in args.fact)}
     return Case(
-        instants={instant_of(n): _at(t, zone) for n, t in map(_pair, args.at)},
+        instants={instant_of(n): _at(t, zone) for n, t in map(pair_of, args.at)},
         facts=facts,
-        submissions={chosen(known, n).id: _at(t, zone) for n, t in map(_pair, args.submitted)},
+        submissions={chosen(known, n).id: _at(t, zone) for n, t in map(pair_of, args.submitted)},
         decisions={regime.id: Decision(True, "named") for regime in named},
         jurisdictions=settings.jurisdictions,
         zone=zone,
@@ -81,29 +85,6 @@ def _zone(given: str | None, settings: DaemonSettings) -> str:
         return time_zone(given)
     except Malformed as error:
         raise UsageError(error.fact, hint=f"{error.remedy}.") from None
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, sign, value = text.partition("=")
-    if not sign or not name or not value:
-        raise UsageError(f'"{text}" has no name and value', hint="write NAME=VALUE.")
-    return name, value
-
-
-def instant_of(name: str) -> Instant:
-    """Return the instant of this name; a hyphen may stand for an underscore."""
-    try:
-        return Instant(name.replace("-", "_"))
-    except ValueError:
-        hint = nearest(name, list(Instant))
-        raise UsageError(f'there is no instant "{name}"', hint=hint) from None
-
-
-def _fact(text: str) -> tuple[str, Fact]:
-    name, value = _pair(text)
-    if value in ("true", "false"):
-        return name, value == "true"
-    return name, int(value) if value.isdecimal() else value
 
 
 def _at(text: str, zone: str) -> datetime:

@@ -36,13 +36,13 @@ def _anchor(text: str) -> str:
 
 def _instant(text: str) -> str:
     if Anchor.parse(text).source is not Source.INSTANT:
-        raise Malformed(f'"{text}" is not an instant', f"write `after: {text}`")
+        raise Malformed(f'"{text}" is not a moment of the incident', f"write `after: {text}`")
     return text
 
 
 def _report(text: str) -> str:
     if Anchor.parse(text).source is Source.INSTANT:
-        raise Malformed(f'"{text}" is an instant', f"write `from: {text}`")
+        raise Malformed(f'"{text}" is a moment of the incident', f"write `from: {text}`")
     return text
 
 
@@ -137,7 +137,7 @@ class RuleSettings(Settings):
     from_: Instants | None = Field(
         None,
         alias="from",
-        description="The instant from which the period counts, or several: the first that is "
+        description="The moment from which the period counts, or several: the first that is "
         "known (default: `anchor` of the regime).",
     )
     after: Reports | None = Field(
@@ -150,7 +150,7 @@ class RuleSettings(Settings):
     )
     lapses_before: AnInstant | None = Field(
         None,
-        description="The period does not count if it ended before this instant.",
+        description="The period does not count if it ended before this moment.",
     )
     calendar: Text | None = Field(
         None,
@@ -257,12 +257,12 @@ class ItemSettings(Settings):
     key: Text = Field(description="A short name, unique in the file.")
     text: Text = Field(description="What it must contain, as the law says it.")
     from_: Annotated[
-        str, Field(pattern=r"^(ask|timeline|(instant|scope|facts|timeline)\.[a-z_.]+)$")
+        str, Field(pattern=r"^(ask|timeline|(moment|scope|facts|timeline)\.[a-z_.]+)$")
     ] = Field(
         "ask",
         alias="from",
         description="Where it comes from: `ask` a person, `timeline`, or an expression like "
-        "`instant.aware`, `scope.people`, `facts.encrypted`.",
+        "`moment.aware`, `scope.people`, `facts.encrypted`.",
     )
 
 
@@ -320,7 +320,7 @@ class RegimeFile(Settings):
     )
     anchor: Anchors | None = Field(
         None,
-        description="What starts the clock: an instant, `submitted(ID)` or `due(ID)`; of several, "
+        description="What starts the clock: a moment, `submitted(ID)` or `due(ID)`; of several, "
         "the first that is known.",
     )
     rule: RuleSettings | None = Field(

@@ -41,12 +41,12 @@ _NEEDED = ("title", "jurisdiction", "trigger", "source", "checked")
 
 @dataclass(frozen=True, slots=True)
 class Regimes:
-    """The regimes by id, in the order of their ids, and what is wrong with files. `warnings` are
-    about files that can be used."""
+    """The regimes by id, in the order of their ids, and what is wrong with files. `texts` has all
+    keys of each, with those that it inherits, so that an incident can keep what was in force."""
 
     known: Mapping[str, Regime]
     problems: tuple[Problem, ...] = ()
-    warnings: tuple[Problem, ...] = ()
+    texts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -80,6 +80,14 @@ def load_regimes(
     return _Reader(trusted).read(directory, files)
 
 
+def kept_regime(text: Mapping[str, Any]) -> Regime | None:
+    """Return the regime of a text that an incident has kept; None if this drd cannot read it."""
+    try:
+        return build_regime(RegimeFile.model_validate(text), "", own=False)
+    except (ValidationError, AssertionError):
+        return None
+
+
 def regime_files(directory: Path) -> list[Path]:
     """Return the files of regimes in a directory."""
     return sorted(directory.glob("*.yaml"))
@@ -107,7 +115,7 @@ class _Reader:
     def __init__(self, trusted: Collection[int] | None) -> None:
         self.trusted = trusted
         self.problems: list[Problem] = []
-        self.warnings: list[Problem] = []
+        self.texts: dict[str, Mapping[str, Any]] = {}
         self.shipped: dict[str, _File] = {}
         self.own: dict[str, _File] = {}
 
@@ -127,8 +135,7 @@ class _Reader:
             del known[name]
         for file in (*self.shipped.values(), *self.own.values()):
             self.problems += file.report.errors
-            self.warnings += file.report.warnings
-        return Regimes(known, tuple(dict.fromkeys(self.problems)), tuple(self.warnings))
+        return Regimes(known, tuple(dict.fromkeys(self.problems)), self.texts)
 
     def _open(self, path: Path, *, own: bool) -> None:
         try:
@@ -167,6 +174,7 @@ class _Reader:
         _check(model, file.report)
         if file.report.errors:
             return None
+        self.texts[model.id] = data
         return build_regime(model, file.document.file, own=file.own)
 
     def _merged(self, file: _File, above: tuple[str, ...]) -> dict[str, Any] | None:
@@ -233,7 +241,7 @@ def _with_references(known: Mapping[str, Regime], files: Mapping[str, _File]) ->
                 file.report.error(path, message, nearest(named, sorted(known)))
                 broken.add(name)
         if name in _waited_for(regime, known):
-            hint = "let one of the regimes in this circle count from an instant."
+            hint = "let one of the regimes in this circle count from a moment of the incident."
             file.report.error(("rule",), "the deadline waits for itself", hint)
             broken.add(name)
     return broken

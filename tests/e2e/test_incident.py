@@ -63,3 +63,81 @@ def test_from_the_first_word_to_the_end(site: Site) -> None:
     site.drd("incident", "state", "1", "detected", code=2)
     site.drd("incident", "state", "1", "detected", "--reason", "it goes on")
     assert "decided: orders stay off: data at risk" in site.drd("incident", "show").out
+
+
+def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> None:
+    site = Site(short_tmp)
+    make_tree(site.base / "etc")
+    config = site.base / "drd.yaml"
+    config.write_text(
+        config.read_text() + "regimes: regimes\norganisation: {jurisdictions: [DE, US-CA], "
+        "timezone: Europe/Berlin, facts: {role: controller, entity: essential}}\n"
+    )
+    (site.base / "regimes").mkdir()
+    own = site.base / "regimes" / "acme.yaml"
+    own.write_text("id: acme\nextends: contract\nrule: {within: {hours: 48}}\n")
+    site.plan(
+        one_tree(site.base / "etc", site.base / "back")
+        + "data: [{what: customers, people: 5000, residents: {US-CA: 600, DE: 4400}, "
+        "encrypted: false}]\n"
+    )
+    site.drd("backup", "shop")
+    site.drd("incident", "open", "orders leak", "--plan", "shop")
+    site.drd("incident", "anchor", "aware", "-10h")
+    site.drd("incident", "anchor", "discovered", "-10h")
+
+    def duty(*words: str) -> dict[str, dict[str, object]]:
+        document = site.drd("incident", "obligation", *words, "--json").json
+        return {clock["id"]: clock for clock in document["clocks"]}
+
+    clocks = duty()
+    assert (clocks["eu-gdpr-33"]["state"], clocks["eu-gdpr-33"]["missing"]) == (
+        "undecided",
+        ["risk"],
+    )
+    assert clocks["us-ca-ag"]["proposed"] is True  # 600 residents, by the plan
+    assert clocks["us-hipaa-individuals"]["proposed"] is False
+    assert not {"uk-gdpr-33", "us-tx-ag"} & clocks.keys()
+    duty("--fact", "risk=high", "--fact", "residents.US-CA=500")
+    assert duty()["us-ca-ag"]["proposed"] is False
+
+    told = site.drd("incident", "obligation", "eu-gdpr-33", "--applies", code=2).err
+    assert "no reason why eu-gdpr-33 applies" in told
+    duty("eu-gdpr-33", "--applies", "--reason", "addresses")
+    duty("1", "acme", "--applies", "--reason", "clause 12.3")
+    duty("us-ca-ag", "--does-not-apply", "--reason", "only 500")
+    assert duty()["eu-gdpr-33"]["state"] == "running"
+    assert duty()["us-ca-ag"]["reason"] == "only 500"
+
+    own.write_text("id: acme\nextends: contract\nrule: {within: {hours: 8}}\n")
+    changed = site.drd("incident", "obligation", "acme")
+    assert "the file of acme changed since it was decided" in changed.err
+    assert "OVERDUE" not in changed.out  # the clock runs by the text that was decided on
+    duty("acme", "--applies", "--reason", "new clause")
+    assert duty("acme")["acme"]["state"] == "overdue"
+    late = site.drd("incident", "obligation", "acme", "--submitted", "-1h", code=2).err
+    assert "is late" in late
+    sent = ["--submitted", "-1h", "--reference", "4711", "--reason", "nobody was there"]
+    assert duty("acme", *sent)["acme"]["state"] == "filed-late"
+    duty("eu-gdpr-33", "--submitted", "-1h", "--reference", "A-1", "--channel", "portal")
+
+    hold = ["us-ca-1798.82", "--hold", "law-enforcement", "--reason", "letter of the police"]
+    assert "a hold needs an end" in site.drd("incident", "obligation", *hold, code=2).err
+    duty("us-ca-1798.82", "--applies", "--reason", "500 residents")
+    assert duty(*hold, "--until", "720h")["us-ca-1798.82"]["state"] == "on-hold"
+    wrong = ["eu-gdpr-33", "--hold", "law-enforcement", "--until", "2h", "--reason", "x"]
+    assert "its report cannot be held" in site.drd("incident", "obligation", *wrong, code=2).err
+
+    screen = site.drd("incident", "obligation").out
+    assert "filed-late      acme: Notice that an agreement asks for" in screen
+    assert "UNDECIDED       eu-nis2-ew: Significant incident (NIS 2), early warning" in screen
+    assert "more: not needed by the facts, and nobody has decided" in screen
+    assert "This is no legal advice" in screen
+    site.drd("incident", "obligation", "--ics", str(site.base / "due.ics"))
+    calendar = (site.base / "due.ics").read_bytes().decode()
+    assert "UID:incident-1-eu-nis2-ew-due@drd\r\n" in calendar
+    assert "incident-1-acme" not in calendar
+    timeline = site.drd("incident", "show").out
+    assert "us-ca-ag does not apply: only 500" in timeline
+    assert "reference 4711, late" in timeline
+    assert site.drd("records", "verify", "--here", code=None).code in (0, 5)

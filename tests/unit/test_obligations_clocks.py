@@ -326,5 +326,5 @@ def test_a_condition_is_read_or_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["awre", "submitted()", "due(A)", "submitted(x"])
 def test_an_anchor_is_an_instant_or_a_report(text: str) -> None:
-    with pytest.raises(Malformed, match="is not an instant"):
+    with pytest.raises(Malformed, match="is not a moment"):
         Anchor.parse(text)

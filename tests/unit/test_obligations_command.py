@@ -63,7 +63,7 @@ def test_due_says_where_a_day_ends_and_what_is_missing(capsys: Output) -> None:
     ("words", "fact", "hint"),
     [
         (["eu-gdpr33"], 'there is no regime "eu-gdpr33"', 'did you mean "eu-gdpr-33"?'),
-        (["--at", "awar=2026-12-31"], 'there is no instant "awar"', 'did you mean "aware"?'),
+        (["--at", "awar=2026-12-31"], "there is no moment 'awar'", "did you mean aware?"),
         (["--at", "aware=soon"], '"soon" is not a time', "write it like 2026-12-31T09:15,"),
         (["--at", "aware"], '"aware" has no name and value', "write NAME=VALUE."),
         (["--zone", "Berlin"], 'there is no time zone "Berlin"', "write one like Europe/Berlin."),

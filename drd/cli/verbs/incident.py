@@ -43,6 +43,7 @@ def add_parser(sub: Verbs) -> None:
     _noting(verbs)
     _standing(verbs)
     _people(verbs)
+    _reporting(verbs)
     _ending(verbs)
 
 
@@ -218,6 +219,55 @@ def _people(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
     task.add_argument("--to", default="", metavar="NAME", help="who does it")
     task.add_argument("--due", metavar="TIME", help="until when: 1h from now, 16:00, or RFC 3339")
     task.add_argument("--done", type=count, metavar="TASK", help="number of a task that is done")
+
+
+def _reporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    duty = _verb(
+        verbs,
+        "obligation",
+        "which reports are due, until when, and what became of them",
+        "incident_obligation:run",
+        examples="drd incident obligation                           all clocks on one screen\n"
+        "drd incident obligation --fact people=5000 --fact risk=high\n"
+        'drd incident obligation eu-gdpr-33 --applies --reason "addresses of customers"\n'
+        'drd incident obligation us-ca-ag --does-not-apply --reason "no residents there"\n'
+        "drd incident obligation eu-gdpr-33 --submitted 14:30 --reference 4711 --channel portal\n"
+        "drd incident obligation us-hipaa-individuals --hold law-enforcement --until 720h \\\n"
+        '      --reason "letter of the police"\n'
+        "drd incident obligation --ics deadlines.ics       for a calendar",
+        description="Show which reports law and contracts ask for, until when, and record what "
+        "became of them: facts, decisions, submitted reports, holds. drd proposes, a person "
+        "decides. This is no legal advice (docs/obligations.md).",
+    )
+    duty.add_argument(
+        "words", nargs="*", metavar="[N] [ID]", help="number of the incident, id of a regime"
+    )
+    duty.add_argument("--all", action="store_true", help="show those that do not apply, too")
+    duty.add_argument("--ics", metavar="FILE", help="write the times as iCalendar; - is stdout")
+    duty.add_argument(
+        "--fact", action="append", default=[], metavar="NAME=VALUE", help="a fact of the incident, "
+        "such as people=5000, residents.US-CA=unknown; may be given several times",
+    )  # fmt: skip
+    acts = duty.add_mutually_exclusive_group()
+    acts.add_argument("--applies", action="store_true", help="decide that the regime applies")
+    acts.add_argument("--does-not-apply", action="store_true", help="decide that it does not")
+    acts.add_argument("--submitted", metavar="TIME", help="the report was submitted then")
+    acts.add_argument(
+        "--hold",
+        choices=("law-enforcement", "attorney-general"),
+        metavar="WHO",
+        help="an authority asked for a delay: law-enforcement, attorney-general",
+    )
+    duty.add_argument("--reference", default="", metavar="REF", help="reference of the authority")
+    duty.add_argument("--channel", default="", metavar="TEXT", help="how: portal, letter, e-mail")
+    duty.add_argument("--proof", default="", metavar="TEXT", help="proof: a receipt, a file")
+    duty.add_argument("--since", metavar="TIME", help="when the delay was asked for (default: now)")
+    duty.add_argument(
+        "--until", metavar="TIME", help="end of the delay: 720h from now, or RFC 3339"
+    )
+    duty.add_argument("--oral", action="store_true", help="the delay was not asked for in writing")
+    _author(duty)
+    _reason(duty, "why it applies or not, why the report is late, who asked for the delay")
 
 
 def _ending(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]

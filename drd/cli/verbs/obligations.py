@@ -93,7 +93,7 @@ def _due(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         "ids", nargs="*", metavar="ID", help="ids of regimes (default: all that may apply)"
     )
     for option, what, text in (
-        ("--at", "INSTANT=TIME", "when something was: aware=2026-12-31T09:15Z"),
+        ("--at", "MOMENT=TIME", "when something was: aware=2026-12-31T09:15Z"),
         ("--submitted", "ID=TIME", "when the report of a regime was submitted"),
         ("--fact", "NAME=VALUE", "a fact, such as people=5000, residents.US-CA=700"),
     ):

@@ -29,6 +29,7 @@ STATE = "incident.state"
 SEVERITY = "incident.severity"
 DECIDE = "incident.decide"
 LINK = "incident.link"
+OBLIGATION = "incident.obligation"
 MERGE = "incident.merge"
 CLOSE = "incident.close"
 

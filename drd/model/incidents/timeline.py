@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from drd.model.incidents import duties
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.entries import number_of
 from drd.model.incidents.fold import after, body_of, time_in
@@ -210,6 +211,7 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     kinds.SEVERITY: lambda b: f"severity {b['to']}{_because(b)}",
     kinds.DECIDE: lambda b: f"decided: {b['text']}{_because(b)}",
     kinds.LINK: lambda b: f"see {b['to']}{': ' + str(b['text']) if b.get('text') else ''}",
+    kinds.OBLIGATION: lambda b: duties.words(b) + _because(b),
     kinds.MERGE: lambda b: f"incident {b['from']} continues here{_because(b)}",
     kinds.CLOSE: _closed,
     "run.end": _run_ended,

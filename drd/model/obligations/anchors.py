@@ -39,7 +39,7 @@ class Anchor:
         if text in set(Instant):
             return cls(Source.INSTANT, text)
         raise Malformed(
-            f'"{text}" is not an instant of an incident',
+            f'"{text}" is not a moment of an incident',
             f"write submitted(ID), due(ID), or one of {', '.join(Instant)}",
         )
 

@@ -34,12 +34,16 @@ class Hold:
 class Case:
     """The moments and facts of an incident, and what was submitted and decided, by id of regime.
 
+    `submissions` are the first reports, which decide what is late; `updates` the newest, from which
+    a rule counts that goes by the latest.
+
     `jurisdictions` are those of the organisation; `zone` is where regimes without an own zone
     count days."""
 
     instants: Mapping[Instant, datetime] = field(default_factory=dict)
     facts: Facts = field(default_factory=dict)
     submissions: Mapping[str, datetime] = field(default_factory=dict)
+    updates: Mapping[str, datetime] = field(default_factory=dict)
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     holds: Mapping[str, Hold] = field(default_factory=dict)
     jurisdictions: tuple[str, ...] = ()

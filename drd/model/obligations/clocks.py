@@ -73,6 +73,11 @@ class ClockState:
     late: bool = False
     no_clock: str = ""
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nobody has decided on it, and it does not apply by the facts."""
+        return self.kind is ClockKind.UNDECIDED and self.proposed is False
+
     def changes_after(self, now: datetime) -> datetime | None:
         """Return the next instant at which this state changes by itself."""
         if self.kind in CLOSED:
@@ -196,8 +201,9 @@ class _Clocks:
     def _setting(self, regime: Regime) -> Setting:
         anchors = regime.all_anchors()
         found = {anchor: at for anchor in anchors if (at := self._time_of(anchor)) is not None}
+        updates = {a: self.case.updates[a.name] for a in found if a.name in self.case.updates}
         zone = ZoneInfo(regime.zone or self.case.zone)
-        return Setting(self.case.facts, found, zone, self.calendars, regime.closures)
+        return Setting(self.case.facts, found, zone, self.calendars, regime.closures, updates)
 
     def _time_of(self, anchor: Anchor) -> datetime | None:
         if anchor.source is Source.INSTANT:

@@ -102,13 +102,15 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What rules need beside the incident: its zone, its calendars, days of closure."""
+    """What rules need beside the incident: its zone, its calendars, days of closure. `updates` are
+    the newest times of anchors, where there were several: a rule of the latest counts from them."""
 
     facts: Facts
     times: Mapping[Anchor, datetime]
     zone: ZoneInfo
     calendars: Calendars
     closures: Collection[date] = ()
+    updates: Mapping[Anchor, datetime] = field(default_factory=dict)
 
     def time_of(self, anchor: Anchor) -> datetime | None:
         return self.times.get(anchor)
@@ -121,8 +123,10 @@ class Setting:
         return str(self.facts.get("member_state") or "") if name == MEMBER_STATE else name
 
     def anchored(self, anchors: tuple[Anchor, ...], *, latest: bool) -> datetime | None:
-        known = [at for anchor in anchors if (at := self.time_of(anchor)) is not None]
-        return (max if latest else min)(known, default=None)
+        times = {a: at for a in anchors if (at := self.time_of(a)) is not None}
+        if latest:
+            return max((self.updates.get(a, at) for a, at in times.items()), default=None)
+        return min(times.values(), default=None)
 
     def applies(self, when: When) -> bool | None:
         return both(every(when.needs, self), none_of(when.excludes, self))

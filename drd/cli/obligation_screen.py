@@ -1,0 +1,121 @@
+"""All clocks of an incident on one screen: what is due and undecided above, what is done below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from drd.cli.obligations import DISCLAIMER
+from drd.cli.render import hanging
+from drd.model.incidents.incident import Incident
+from drd.model.obligations.case import Case
+from drd.model.obligations.clocks import CLOSED, ClockKind, ClockState
+from drd.model.obligations.words import local_time
+from drd.model.text import counted, escaped
+from drd.model.units import format_duration
+
+_WIDEST = 110
+_LOUD = {
+    ClockKind.OVERDUE: "OVERDUE",
+    ClockKind.DUE_SOON: "DUE SOON",
+    ClockKind.UNDECIDED: "UNDECIDED",
+    ClockKind.SCOPE_NOT_DECLARED: "UNDECIDED",
+}
+"""Words in capitals: a person has to do something."""
+_COLUMN = 15
+
+
+def screen(
+    incident: Incident,
+    states: Sequence[ClockState],
+    case: Case,
+    now: datetime,
+    width: int,
+    *,
+    every: bool = False,
+) -> Iterator[str]:
+    """Return the lines of the screen; without `every`, regimes that do not apply by the facts and
+    that nobody has decided on are only counted."""
+    width = min(width, _WIDEST)
+    yield f"incident {incident.number}  {escaped(incident.title)}"
+    shown = [s for s in states if every or not s.is_quiet]
+    for state in sorted(shown, key=_order):
+        yield from _lines(state, case, now, width)
+    if not shown:
+        yield "no report is needed by the facts, and none was decided on"
+    if left := len(states) - len(shown):
+        yield (
+            f"{counted(left, 'regime')} more: not needed by the facts, and nobody has decided. "
+            "To see them: --all"
+        )
+    unknown = list(dict.fromkeys(name for state in shown for name in state.missing))
+    if unknown:
+        yield from hanging("", f"not known: {', '.join(unknown)}. Say it: --fact NAME=VALUE", width)
+    yield DISCLAIMER
+
+
+def _order(state: ClockState) -> tuple[bool, bool, float, str]:
+    at = state.due_at or state.target_at or state.prompt_at
+    open_ = state.kind not in CLOSED
+    return not open_, at is None, at.timestamp() if at is not None else 0, state.regime.id
+
+
+def _lines(state: ClockState, case: Case, now: datetime, width: int) -> Iterator[str]:
+    word = _LOUD.get(state.kind, str(state.kind))
+    head = f"{word:<{_COLUMN}} "
+    regime = state.regime
+    yield from hanging(head, f"{regime.id}: {escaped(regime.title)}", width)
+    blank = " " * _COLUMN + " "
+    for text in _facts(state, ZoneInfo(regime.zone or case.zone), now):
+        yield from hanging(blank, escaped(text), width)
+
+
+def _facts(state: ClockState, zone: ZoneInfo, now: datetime) -> Iterator[str]:
+    if state.submitted_at is not None:
+        yield f"submitted {local_time(state.submitted_at, zone)}"
+        return
+    if state.kind is ClockKind.NOT_APPLICABLE:
+        yield f"does not apply: {state.reason}"
+        return
+    if state.hold_until is not None and now < state.hold_until:
+        yield f"on hold until {local_time(state.hold_until, zone)}"
+    yield from _times(state, zone, now)
+    yield f"to {state.regime.recipient}{_way(state)}"
+    if state.regime.call:
+        yield state.regime.call
+    if state.kind is ClockKind.SCOPE_NOT_DECLARED:
+        yield "the number of people or residents is missing: this is the worst case"
+    if state.kind is ClockKind.UNDECIDED and state.proposed is False:
+        yield f"does not apply by the facts: {'; '.join(state.because)}"
+
+
+def _way(state: ClockState) -> str:
+    how = "; ".join(filter(None, (state.regime.how, state.regime.form)))
+    return f" ({how})" if how else ""
+
+
+def _times(state: ClockState, zone: ZoneInfo, now: datetime) -> Iterator[str]:
+    if state.no_clock:
+        yield f"no clock: {state.no_clock}"
+    elif state.started_at is None:
+        yield f"not started: state {' or '.join(map(str, state.awaits))}"
+    if state.due_at is not None:
+        due = local_time(state.due_at, zone, state.last_day)
+        yield f"due {due}, {_left(state.due_at, now)}"
+    elif state.started_at is not None:
+        yield "due without undue delay"
+    if state.target_at is not None and state.target_at != state.due_at:
+        yield f"target {local_time(state.target_at, zone)}, {_left(state.target_at, now)}"
+    if state.relieved_by:
+        yield f"due later by {state.relieved_by}"
+    if state.prompt_at is not None and state.regime.prompt is not None:
+        by = local_time(state.prompt_at, zone)
+        yield f"determine by {by}, {_left(state.prompt_at, now)}: {state.regime.prompt.ask}"
+
+
+def _left(at: datetime, now: datetime) -> str:
+    seconds = (at - now).total_seconds()
+    if seconds < 0:
+        return f"{format_duration(-seconds)} ago"
+    return f"in {format_duration(seconds)}"

@@ -1,0 +1,106 @@
+"""What people say about duties to report: facts, decisions, submitted reports, holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from drd.errors import UsageError
+from drd.flows.incidents.writing import Desk
+from drd.model.incidents import entries as kinds
+from drd.model.incidents.duties import Act, Submission
+from drd.model.incidents.entries import draft
+from drd.model.incidents.incident import Incident
+from drd.model.obligations.case import Hold, rule_of
+from drd.model.obligations.clocks import ClockState
+from drd.model.obligations.conditions import Fact
+from drd.model.units import format_time
+
+
+def state_facts(desk: Desk, facts: Mapping[str, Fact]) -> Incident:
+    """Record facts of the incident; None: not known any more."""
+    return _add(desk, {"act": Act.FACTS, "facts": dict(facts)})
+
+
+def decide(
+    desk: Desk, state: ClockState, text: Mapping[str, Any], *, applies: bool, reason: str
+) -> Incident:
+    """Record whether a regime applies, why, and its text as it is in force now. GDPR, article
+    33(5), wants the reason of a breach that is not notified, so that none is left out."""
+    if not reason.strip():
+        word = "applies" if applies else "does not apply"
+        raise UsageError(
+            f"no reason why {state.regime.id} {word}",
+            hint="add --reason TEXT: the record needs it.",
+        )
+    return _add(
+        desk,
+        {
+            "act": Act.DECIDE,
+            "regime": state.regime.id,
+            "applies": applies,
+            "reason": reason.strip(),
+            "text": dict(text),
+            "due_at": state.due_at,
+            "target_at": state.target_at,
+        },
+    )
+
+
+def submit(desk: Desk, state: ClockState, report: Submission) -> Incident:
+    """Record that a report was submitted. A late one needs the reason."""
+    due = state.due_at
+    late = due is not None and report.at > due and state.submitted_at is None
+    if late and due is not None and not report.reason.strip():
+        raise UsageError(
+            f"the report of {state.regime.id} was due at {format_time(due)}, and is late",
+            hint="add --reason TEXT: why it is late.",
+        )
+    return _add(
+        desk,
+        {
+            "act": Act.SUBMIT,
+            "regime": state.regime.id,
+            "at": report.at,
+            "reference": report.reference,
+            "channel": report.channel,
+            "proof": report.proof,
+            "reason": report.reason.strip(),
+            "late": late,
+            "due_at": due,
+        },
+    )
+
+
+def hold(desk: Desk, state: ClockState, asked: Hold, reason: str) -> Incident:
+    """Record a delay that an authority asked for."""
+    regime = state.regime
+    rule = rule_of(regime, asked)
+    if rule is None:
+        allowed = " or ".join(str(each.kind) for each in regime.holds)
+        raise UsageError(
+            f"{regime.id} allows no delay by {asked.kind}",
+            hint=f"it may be held by {allowed}." if allowed else "its report cannot be held.",
+        )
+    limited = (asked.oral and rule.oral_days is not None) or rule.at_most_days is not None
+    if asked.until is None and not limited:
+        raise UsageError("a hold needs an end", hint="add --until TIME: as the statement says.")
+    if not reason.strip():
+        raise UsageError("no reason for the hold", hint="add --reason TEXT: who asked for it, how.")
+    return _add(
+        desk,
+        {
+            "act": Act.HOLD,
+            "regime": regime.id,
+            "by_authority": str(asked.kind),
+            "since": asked.since,
+            "until": asked.until,
+            "oral": asked.oral,
+            "reason": reason.strip(),
+        },
+    )
+
+
+def _add(desk: Desk, body: Mapping[str, Any]) -> Incident:
+    made = draft(kinds.OBLIGATION, desk.number, desk.author, {**body, "act": str(body["act"])})
+    return desk.catalogue.incidents.add(desk.number, lambda _: [made])

@@ -1,0 +1,167 @@
+"""What people said about duties to report in an incident: facts, decisions, reports, holds.
+
+Each is an entry `incident.obligation` with an `act`. What was said last holds; a report that was
+submitted again is an update: the first decides what is late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from drd.model.incidents import entries as kinds
+from drd.model.incidents.fold import body_of, time_in
+from drd.model.incidents.incident import Incident
+from drd.model.inventory import DataSet
+from drd.model.obligations.case import Case, Decision, Hold
+from drd.model.obligations.conditions import PEOPLE, RESIDENTS, Fact, Facts
+from drd.model.obligations.regime import HoldKind
+from drd.model.records import Entry
+from drd.model.units import format_time, from_rfc3339
+
+
+class Act(StrEnum):
+    """What an entry about duties to report says."""
+
+    FACTS = "facts"
+    DECIDE = "decide"
+    SUBMIT = "submit"
+    HOLD = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A report that was submitted; `reference` is that of the authority."""
+
+    at: datetime
+    reference: str = ""
+    channel: str = ""
+    proof: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """What was said, by id of regime. `texts` are the regimes as they were when it was decided
+    that they apply: a file that changes later changes no clock by itself."""
+
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+    texts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    submissions: Mapping[str, tuple[Submission, ...]] = field(default_factory=dict)
+    holds: Mapping[str, Hold] = field(default_factory=dict)
+
+    def case(
+        self, incident: Incident, known: Facts, jurisdictions: tuple[str, ...], zone: str
+    ) -> Case:
+        """Return the case of an incident; `known` are the facts of the organisation and of what
+        is in the scope, which a person may have corrected."""
+        return Case(
+            instants=incident.instants,
+            facts={**known, **self.facts},
+            submissions={name: all_[0].at for name, all_ in self.submissions.items()},
+            updates={name: all_[-1].at for name, all_ in self.submissions.items()},
+            decisions=self.decisions,
+            holds=self.holds,
+            jurisdictions=jurisdictions,
+            zone=zone,
+        )
+
+
+def duties(number: int, entries: Iterable[Entry]) -> Duties:
+    """Return what the entries of an incident say. One that cannot be read has no effect."""
+    said = Duties()
+    for entry in entries:
+        if entry.header.kind != kinds.OBLIGATION or entry.header.subject != kinds.subject(number):
+            continue
+        body = body_of(entry)
+        with suppress(KeyError, ValueError, TypeError, AttributeError):
+            said = _CHANGES[Act(body["act"])](said, entry, body)
+    return said
+
+
+def _facts(said: Duties, _: Entry, body: Mapping[str, Any]) -> Duties:
+    return replace(said, facts={**said.facts, **body["facts"]})
+
+
+def _decided(said: Duties, _: Entry, body: Mapping[str, Any]) -> Duties:
+    name, applies = str(body["regime"]), bool(body["applies"])
+    decision = Decision(applies, str(body.get("reason") or ""))
+    texts = {known: text for known, text in said.texts.items() if known != name}
+    if applies and isinstance(body.get("text"), dict):
+        texts[name] = body["text"]
+    return replace(said, decisions={**said.decisions, name: decision}, texts=texts)
+
+
+def _submitted(said: Duties, _: Entry, body: Mapping[str, Any]) -> Duties:
+    name, at = str(body["regime"]), from_rfc3339(body["at"])
+    words = {k: str(body.get(k) or "") for k in ("reference", "channel", "proof", "reason")}
+    report = Submission(at, **words)
+    before = said.submissions.get(name, ())
+    reports = tuple(sorted((*before, report), key=lambda one: one.at))
+    return replace(said, submissions={**said.submissions, name: reports})
+
+
+def _held(said: Duties, entry: Entry, body: Mapping[str, Any]) -> Duties:
+    since = time_in(body, "since") or entry.header.at
+    kind = HoldKind(body["by_authority"])
+    hold = Hold(kind, since, time_in(body, "until"), oral=bool(body.get("oral")))
+    return replace(said, holds={**said.holds, str(body["regime"]): hold})
+
+
+_CHANGES: Mapping[Act, Callable[[Duties, Entry, Mapping[str, Any]], Duties]] = {
+    Act.FACTS: _facts,
+    Act.DECIDE: _decided,
+    Act.SUBMIT: _submitted,
+    Act.HOLD: _held,
+}
+
+
+def words(body: Mapping[str, Any]) -> str:
+    """Return what an entry says, for the timeline."""
+    act = Act(body["act"])
+    if act is Act.FACTS:
+        said = ", ".join(f"{k} {_value(v)}" for k, v in body["facts"].items())
+        return f"facts: {said}"
+    name = str(body["regime"])
+    if act is Act.DECIDE:
+        return f"{name} {'applies' if body['applies'] else 'does not apply'}"
+    if act is Act.HOLD:
+        until = time_in(body, "until")
+        end = f" until {format_time(until)}" if until is not None else ""
+        return f"{name} is on hold by {body['by_authority']}{end}"
+    reference = f", reference {body['reference']}" if body.get("reference") else ""
+    late = ", late" if body.get("late") else ""
+    return f"{name} submitted {format_time(from_rfc3339(body['at']))}{reference}{late}"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "unknown" if value is None else str(value)
+
+
+def facts_of(data: Iterable[DataSet]) -> dict[str, Fact]:
+    """Return what the inventory of the plans in the scope says about people. People in several
+    data sets may be the same, and are counted in each: that is the worst case."""
+    sets = list(data)
+    if not sets:
+        return {}
+    facts: dict[str, Fact] = {"personal_data": True, PEOPLE: _sum(one.people for one in sets)}
+    places = dict.fromkeys(place for one in sets for place, _ in one.residents)
+    for place in places:
+        counts = (count for one in sets for where, count in one.residents if where == place)
+        facts[RESIDENTS + place] = _sum(counts)
+    kept = {one.encrypted for one in sets}
+    facts["encrypted"] = False if False in kept else (None if None in kept else True)
+    return facts
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    """The sum, or None if one is unknown."""
+    found = list(counts)
+    return None if None in found else sum(count for count in found if count is not None)

@@ -1,0 +1,116 @@
+"""The iCalendar file, and what entries say about duties to report."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from drd.config.regimes import kept_regime, load_regimes
+from drd.holiday_calendars import HolidayCalendars
+from drd.model.incidents import entries as kinds
+from drd.model.incidents.duties import Duties, duties, facts_of
+from drd.model.incidents.entries import Author, draft
+from drd.model.incidents.incident import Incident
+from drd.model.incidents.instants import Instant
+from drd.model.inventory import DataSet
+from drd.model.obligations.case import Case, Decision
+from drd.model.obligations.clocks import clocks
+from drd.model.obligations.icalendar import icalendar
+from tests.records_support import ANNA, Chain
+
+AT = datetime(2026, 12, 1, 9, tzinfo=UTC)
+
+
+def calendar(case: Case, *names: str) -> str:
+    known = load_regimes(None).known
+    states = clocks([known[name] for name in names], case, AT, HolidayCalendars())
+    return icalendar(7, states, AT, case.zone)
+
+
+def test_a_period_that_ends_at_24_00_stands_on_its_last_day() -> None:
+    text = calendar(Case({Instant.DISCOVERED: AT}), "us-ca-1798.82")
+    # 2026-12-31 24:00 PST is 08:00 UTC of the next day.
+    assert "DTSTART:20270101T075900Z\r\n" in text
+    assert "2026-12-31 24:00 PST" in text.replace("\r\n ", "")
+
+
+def test_lines_are_folded_at_75_octets_and_text_is_escaped() -> None:
+    text = calendar(Case({Instant.AWARE: AT}), "eu-gdpr-33", "uk-gdpr-33")
+    assert text.endswith("END:VCALENDAR\r\n")
+    assert all(len(line.encode()) <= 75 for line in text.split("\r\n"))
+    unfolded = text.replace("\r\n ", "")
+    assert "DESCRIPTION:Personal data breach\\, to the supervisory authority." in unfolded
+    assert unfolded.count("BEGIN:VEVENT") == unfolded.count("END:VALARM") == 2
+
+
+def test_what_is_closed_or_does_not_apply_is_not_in_the_calendar() -> None:
+    aware = {Instant.AWARE: AT}
+    filed = Case(aware, submissions={"eu-gdpr-33": AT})
+    no = Case(aware, decisions={"eu-gdpr-33": Decision(False, "x")})
+    quiet = Case(aware, {"personal_data": False})
+    for case in (filed, no, quiet):
+        assert "VEVENT" not in calendar(case, "eu-gdpr-33")
+
+
+# --- entries ----------------------------------------------------------------------------------
+
+
+class Said(Chain):
+    def say(self, **body: Any) -> Duties:
+        at = AT + timedelta(minutes=len(self.entries))
+        self.add(draft(kinds.OBLIGATION, 1, Author("anna", at, ANNA), body))
+        return duties(1, self.entries)
+
+
+def test_the_first_report_decides_what_is_late_and_the_newest_is_an_update() -> None:
+    chain = Said()
+    chain.say(act="submit", regime="eu-dora-intermediate", at=AT + timedelta(days=2))
+    said = chain.say(act="submit", regime="eu-dora-intermediate", at=AT + timedelta(days=5))
+    case = said.case(Incident(1), {}, (), "UTC")
+    known = load_regimes(None).known
+    final, intermediate = (
+        clocks([known[name]], case, AT, HolidayCalendars())[0]
+        for name in ("eu-dora-final", "eu-dora-intermediate")
+    )
+    assert intermediate.submitted_at == AT + timedelta(days=2)
+    assert final.due_at == datetime(2027, 1, 7, tzinfo=UTC)  # a month from the newest
+
+
+def test_facts_of_a_person_replace_those_of_the_plans() -> None:
+    said = Said().say(act="facts", facts={"people": None, "risk": "high"})
+    case = said.case(Incident(1), {"people": 5000, "role": "controller"}, ("DE",), "UTC")
+    assert case.facts == {"people": None, "role": "controller", "risk": "high"}
+
+
+def test_a_decision_keeps_the_regime_as_it_was() -> None:
+    text = load_regimes(None).texts["eu-gdpr-33"]
+    chain = Said()
+    said = chain.say(act="decide", regime="eu-gdpr-33", applies=True, reason="x", text=dict(text))
+    assert said.texts["eu-gdpr-33"] == text
+    kept = kept_regime(said.texts["eu-gdpr-33"])
+    assert kept is not None
+    assert kept.rule == load_regimes(None).known["eu-gdpr-33"].rule
+    assert chain.say(act="decide", regime="eu-gdpr-33", applies=False, reason="y").texts == {}
+
+
+def test_an_entry_that_cannot_be_read_has_no_effect() -> None:
+    chain = Said()
+    for body in ({"act": "dance"}, {"act": "submit", "regime": "x", "at": "soon"}, {}):
+        assert chain.say(**body) == Duties()
+    assert kept_regime({"id": "x", "rule": 5}) is None
+    assert kept_regime({"id": "x"}) is None
+
+
+def test_facts_of_the_plans_are_the_worst_case() -> None:
+    one = DataSet("a", people=100, residents=(("DE", 60), ("US-CA", 40)), encrypted=True)
+    two = DataSet("b", people=50, residents=(("DE", 50),), encrypted=False)
+    assert facts_of([]) == {}
+    assert facts_of([one, two]) == {
+        "personal_data": True,
+        "people": 150,
+        "residents.DE": 110,
+        "residents.US-CA": 40,
+        "encrypted": False,
+    }
+    unknown = facts_of([one, DataSet("c", residents=(("DE", None),))])
+    assert (unknown["people"], unknown["residents.DE"], unknown["encrypted"]) == (None, None, None)
