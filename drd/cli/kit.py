@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,6 +49,7 @@ from drd.model.text import counted
 from drd.model.units import format_size, to_rfc3339
 from drd.model.verdicts import lost_words
 from drd.process.state_owner import acting_for_owner
+from drd.repositories.adopted.stanza_place import only_here
 from drd.secrets import resolve
 
 
@@ -86,7 +87,8 @@ def export(args: argparse.Namespace) -> int:
         for plan, known in ((p, k) for p in plans for k in index.plans if k.name == p.name):
             if plan.made_by:
                 _confirm_copies(app, known, index.made_at)
-    _say_export(args, index, Written(digest, len(sealed), files_of_shares))
+    here = {plan.name: directory for plan in plans if (directory := only_here(plan, resolve))}
+    _say_export(args, index, Written(digest, len(sealed), files_of_shares), here)
     return 0
 
 
@@ -171,7 +173,8 @@ SHORT = 16
 """A passphrase with fewer characters gets a warning: age only slows guessing down."""
 
 
-def _warn_of_what_it_lacks(index: KitIndex) -> None:
+def _warn_of_what_it_lacks(index: KitIndex, here: Mapping[str, str]) -> None:
+    """`here` has by plan the directory of a stanza that is only on this host."""
     missing = [m for plan in index.plans for m in plan.missing]
     for text in missing:
         output.warn(
@@ -179,20 +182,20 @@ def _warn_of_what_it_lacks(index: KitIndex) -> None:
             "component until somebody writes the secret there"
         )
     for plan in index.plans:
-        _warn_of_the_same_host(plan)
+        _warn_of_the_same_host(plan, here.get(plan.name, ""))
 
 
-def _warn_of_the_same_host(plan: KitPlan) -> None:
-    places = ", ".join(r.url for r in plan.repositories)
+def _warn_of_the_same_host(plan: KitPlan, here: str = "") -> None:
+    places = here or ", ".join(r.url for r in plan.repositories)
     by_commands = any(r.url.startswith("command:") for r in plan.repositories)
     if by_commands:
         where = f"drd cannot know where the copies of plan {plan.name} are: commands list them"
-    elif all(is_local(r.url) for r in plan.repositories):
+    elif here or all(is_local(r.url) for r in plan.repositories):
         where = f"plan {plan.name} stores only in directories ({places})"
     else:
         return
     remedy = "Add a repository elsewhere (`copy_of`) to the plan, and make the kit again"
-    if by_commands or (plan.newest is not None and made_by(plan.newest.id)):
+    if by_commands or here or (plan.newest is not None and made_by(plan.newest.id)):
         remedy = (
             "Let the tool that makes the copies store them elsewhere as well, name that place in "
             "the plan, and make the kit again"
@@ -203,8 +206,10 @@ def _warn_of_the_same_host(plan: KitPlan) -> None:
     )
 
 
-def _say_export(args: argparse.Namespace, index: KitIndex, written: Written) -> None:
-    _warn_of_what_it_lacks(index)
+def _say_export(
+    args: argparse.Namespace, index: KitIndex, written: Written, here: Mapping[str, str]
+) -> None:
+    _warn_of_what_it_lacks(index, here)
     if args.json:
         plans = [
             {

@@ -32,6 +32,8 @@ from drd.plan_files import name_line, plan_files, plan_name
 from drd.presence import is_gone
 from drd.process import rights
 from drd.process.actors import as_root_types_it, user_name
+from drd.repositories.adopted.stanza_place import only_here
+from drd.secrets import resolve
 
 # --- check ------------------------------------------------------------------------------------
 
@@ -69,7 +71,8 @@ def _is_missing(file: str) -> bool:
 
 def _with_exposed(plan: LoadedPlan, settings: DaemonSettings) -> LoadedPlan:
     """Return the plan with one more warning for each of its files that others can read or write,
-    and one for its secret files that are missing on this host."""
+    one for its secret files that are missing on this host, and one if the repository of a stanza
+    is only on this host, which its configuration says."""
     warnings = []
     for one in exposed_files(plan, state_owners(settings.state_dir)):
         refuses = "" if one.is_told_only else "; drd refuses a new plan that has such a file"
@@ -79,6 +82,12 @@ def _with_exposed(plan: LoadedPlan, settings: DaemonSettings) -> LoadedPlan:
         text = f"this host lacks {counted(len(missing), 'secret file')} of this plan: "
         hint = "write the secrets into these files, mode 0600, before the first backup."
         warnings.append(Problem(plan.plan.file, 1, "", text + ", ".join(missing), hint, "warning"))
+    if directory := only_here(plan.plan, resolve):
+        text = f"the only copy is on this host ({directory}): if the host is lost, the copy is "
+        hint = "let pgBackRest store in a bucket or on a repository host as well, or make sure "
+        hint += "that this path is on another machine."
+        at = f"repositories.{plan.plan.primary.name}.pgbackrest"
+        warnings.append(Problem(plan.plan.file, 1, at, f"{text}lost, too", hint, "warning"))
     return replace(plan, warnings=plan.warnings + warnings)
 
 

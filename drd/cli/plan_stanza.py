@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from configparser import ConfigParser
 from configparser import Error as NoConfiguration
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from drd.model.units import format_time
 from drd.ports.dumps import FirstChecks, FirstChecksOf, ServerPlace
 from drd.registry import KINDS
 from drd.repositories.adopted.pgbackrest import StanzaCopies
+from drd.repositories.adopted.stanza_place import configured
 from drd.repositories.adopted.stanza_program import StanzaProgram
 from drd.secrets import resolve
 
@@ -137,17 +137,13 @@ def _usual() -> Path:
 
 
 def _configuration(file: Path) -> Mapping[str, Mapping[str, str]]:
-    parser = ConfigParser(
-        interpolation=None, delimiters=("=",), comment_prefixes=("#",), strict=False
-    )
     try:
-        parser.read_string(file.read_text(encoding="utf-8"))
+        return configured(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeError, NoConfiguration) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not a configuration"
         raise UsageError(
             f"cannot read {file}: {why}", hint="run this as root, or as the owner of the file."
         ) from None
-    return {section: dict(parser.items(section)) for section in parser.sections()}
 
 
 def _stanza(what: Asked, said: Mapping[str, Mapping[str, str]]) -> Stanza:
