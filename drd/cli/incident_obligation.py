@@ -132,20 +132,22 @@ Write = Callable[[Table, Desk], object]
 
 def _writing(args: argparse.Namespace, name: str) -> list[Write]:
     """Return what the options ask to record, in order; nothing if they only ask to show."""
+    acts = {
+        "--applies": (args.applies, _decide),
+        "--does-not-apply": (args.does_not_apply, _decide),
+        "--submitted": (args.submitted is not None, _submit),
+        "--hold": (args.hold is not None, _hold),
+    }
+    given = [option for option, (is_given, _) in acts.items() if is_given]
+    if len(given) > 1:
+        hint = "record one after the other: each is an entry of its own."
+        raise UsageError(f"{' and '.join(given)} were given together", hint=hint)
+    if given and not name:
+        hint = "name its id; to see them all: drd incident obligation"
+        raise UsageError("incident obligation: no regime given", hint=hint)
     facts = dict(fact_of(text) for text in args.fact)
     writes: list[Write] = [lambda _, desk: flow.state_facts(desk, facts)] if facts else []
-    for given, write in (
-        (args.applies or args.does_not_apply, _decide),
-        (args.submitted is not None, _submit),
-        (args.hold is not None, _hold),
-    ):
-        if not given:
-            continue
-        if not name:
-            hint = "name its id; to see them all: drd incident obligation"
-            raise UsageError("incident obligation: no regime given", hint=hint)
-        writes.append(write(args, name))
-    return writes
+    return writes + [acts[option][1](args, name) for option in given]
 
 
 def _decide(args: argparse.Namespace, name: str) -> Write:

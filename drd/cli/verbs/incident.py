@@ -248,11 +248,10 @@ def _reporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
         "--fact", action="append", default=[], metavar="NAME=VALUE", help="a fact of the incident, "
         "such as people=5000, residents.US-CA=unknown; may be given several times",
     )  # fmt: skip
-    acts = duty.add_mutually_exclusive_group()
-    acts.add_argument("--applies", action="store_true", help="decide that the regime applies")
-    acts.add_argument("--does-not-apply", action="store_true", help="decide that it does not")
-    acts.add_argument("--submitted", metavar="TIME", help="the report was submitted then")
-    acts.add_argument(
+    duty.add_argument("--applies", action="store_true", help="decide that the regime applies")
+    duty.add_argument("--does-not-apply", action="store_true", help="decide that it does not")
+    duty.add_argument("--submitted", metavar="TIME", help="the report was submitted then")
+    duty.add_argument(
         "--hold",
         choices=("law-enforcement", "attorney-general"),
         metavar="WHO",
