@@ -103,6 +103,7 @@ def run(app: App, prefix: str) -> Document:
         **run_document(run),
         "token": run.token,
         "detail": run.detail.to_json(),
+        "copy": copy_of(app, getattr(run.detail, "point", None)),
         "aside": asides(noted(app.catalogue, run)),
         "phases": dict(evidence.phases) if evidence is not None else {},
         "evidence": evidence_document(evidence) if evidence is not None else None,
@@ -110,6 +111,11 @@ def run(app: App, prefix: str) -> Document:
         "steps": [_step(s, over=run.state.final) for s in app.catalogue.steps.of_run(run.id)],
         "decisions": [_decision(run, said, d) for d in said],
     }
+
+
+def copy_of(app: App, point: str | None) -> str | None:
+    """Return what the tool that made the copy of a point calls it; None if drd made it."""
+    return text_of(app.catalogue.points.copy_name(point) or None) if point else None
 
 
 def asides(found: Sequence[Aside]) -> list[Document]:

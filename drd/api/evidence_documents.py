@@ -45,6 +45,7 @@ def evidence_record(app: App, prefix: str) -> Document:
     signed = entry is not None and bool(entry.signature)
     return {
         **_row(evidence),
+        "copy": text_of(app.catalogue.points.copy_name(evidence.point or "") or None),
         "plan_digest": evidence.plan_digest,
         "repository": evidence.repository or None,
         "given_by": list(evidence.given_by),

@@ -17,7 +17,7 @@ RUN = r"^[0-9a-f]{1,8}$"
 ALERT = r"^[0-9a-f]{1,8}$"
 STEP = r"^[a-z0-9-]{1,40}$"
 NAME = r"^[a-z0-9-]{1,40}$"
-POINT = r"^(latest|random|[0-9a-f]{1,64})$"
+POINT = r"^[0-9A-Za-z][0-9A-Za-z_.-]{0,127}$"
 
 EVIDENCE = r"^[0-9a-f]{1,8}(-[0-9a-f]{0,8})?$"
 
@@ -67,7 +67,9 @@ class BackupBody(Request):
 
 class DrillBody(Request):
     point: str | None = Field(
-        None, pattern=POINT, description="The restore point: its id, `latest` or `random`."
+        None,
+        pattern=POINT,
+        description="The restore point: its id or the name of its copy, `latest` or `random`.",
     )
     scenario: Literal[SCENARIOS] | None = Field(  # type: ignore[valid-type]
         None, description="What the drill assumes to be lost."

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select, update
 
 from drd import process
-from drd.catalogue import holds
+from drd.catalogue import copy_names, holds
 from drd.catalogue.daemon_tables import retention_state
 from drd.catalogue.engine import Database, SqlStore, upsert
 from drd.catalogue.health_rows import count_vanished
@@ -118,8 +118,10 @@ def plan_of(connection: Connection, prefix: str) -> tuple[str, str]:
     """Return the plan and the whole id of the point whose id starts with `prefix`; the point may be
     forgotten."""
     starting = points.c.id.startswith(prefix, autoescape=True)
-    rows = connection.execute(select(points.c.plan, points.c.id).where(starting).limit(2)).all()
-    rows = [row for row in rows if row.id == prefix] or list(rows)
+    found = connection.execute(select(points.c.plan, points.c.id).where(starting).limit(2)).all()
+    rows = [(row.plan, row.id) for row in found]
+    rows = [row for row in rows if row[1] == prefix] or rows
+    rows = rows or [(r.plan, r.id) for r in copy_names.points_named(connection, prefix)]
     hint = "drd points PLAN lists the restore points of a plan."
     if not prefix or not rows:
         raise NoRestorePoint(f"there is no restore point {prefix!r}", hint=hint)
@@ -128,7 +130,7 @@ def plan_of(connection: Connection, prefix: str) -> tuple[str, str]:
             f"the ids of several restore points begin with {prefix!r}",
             hint=f"give more characters of the id: {hint}",
         )
-    return rows[0].plan, rows[0].id
+    return rows[0]
 
 
 def _require_staying(connection: Connection, hold: Hold) -> None:

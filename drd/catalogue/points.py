@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, delete, select, update
 
 from drd.catalogue import (
     copies,
+    copy_names,
     fingerprints,
     health_rows,
     missed,
@@ -87,7 +88,10 @@ class SqlPointStore(SqlStore):
         starting = points.c.id.startswith(prefix, autoescape=True)
         query = select(points).where(points.c.plan == plan, starting)
         with self._database.read() as connection:
-            row = _only(plan, prefix, connection.execute(query).all())
+            rows = connection.execute(query).all()
+            if not any(row.forgotten_at is None for row in rows):
+                rows = copy_names.points_named(connection, prefix, plan) or rows
+            row = _only(plan, prefix, rows)
             return point_reading.to_points(connection, [row], with_fingerprints=True)[0]
 
     def forget(self, ids: Sequence[str], at: datetime) -> None:
@@ -119,6 +123,10 @@ class SqlPointStore(SqlStore):
                 )
                 gone.update(connection.execute(query).scalars())
         return frozenset(gone)
+
+    def copy_name(self, point: str) -> str:
+        with self._database.read() as connection:
+            return copy_names.name_of(connection, point)
 
     def component_sizes(self, plan: str, component: str, *, limit: int = 10) -> list[int]:
         query = (

@@ -12,6 +12,11 @@ _DRILL = "id, {0}.run, {0}.point, {0}.finished_at, {0}.result, {0}.plan_digest, 
 _OTHER = "d.plan_digest NOT IN (p.digest, COALESCE(p.proof, ''), COALESCE(p.former, ''))"
 """That a drill proved something else than the plan as loaded."""
 
+_COPY = (
+    "(SELECT max(c.facts) FROM component_snapshots c WHERE c.point = {0} AND c.state = 'captured')"
+)
+"""Facts of a component, which name another tool's copy."""
+
 PLANS = f"""
 SELECT p.name, p.owner, p.rpo_s, p.rto_s, p.window_s, p.digest, p.first_loaded_at, p.loaded_at,
   p.interval_s, p.cron, p.backup_timeout_s, p.drill_every_s,
@@ -25,7 +30,8 @@ SELECT p.name, p.owner, p.rpo_s, p.rto_s, p.window_s, p.digest, p.first_loaded_a
   s.vanished_points, v.data_time, v.available_at, s.vanished_at,
   p.extensions, p.proof, p.former, p.load_error_at,
   b.id, b.started_at, b.finished_at,
-  (SELECT sum(c.added_bytes) FROM component_snapshots c WHERE c.point = n.id), v.id
+  (SELECT sum(c.added_bytes) FROM component_snapshots c WHERE c.point = n.id), v.id,
+  {_COPY.format("v.id")}
 FROM plans p
   LEFT JOIN plan_summary s ON s.plan = p.name
   LEFT JOIN points n ON n.id = s.newest_point
@@ -120,7 +126,7 @@ ORDER BY n.plan, d.at, t.position
 """  # noqa: S608 - no value is pasted in
 # The drill that could not restore the newest point; `drd.catalogue.unrestorable` has the same rule.
 UNRESTORABLE = f"""
-SELECT s.plan, e.point, e.run, e.finished_at
+SELECT s.plan, e.point, e.run, e.finished_at, {_COPY.format("e.point")}
 FROM plan_summary s CROSS JOIN evidence e
 WHERE OF(s.plan) AND e.point = s.newest_point AND e.plan = s.plan
   AND e.target IS NULL AND e.result = 'failed'

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from drd.catalogue.reading import HUGE
+from drd.model.copy_names import copy_in, named
 from drd.model.down import Effect
 from drd.model.facts import (
     AlertFacts,
@@ -80,7 +81,7 @@ def plan(row: Sequence[Any], failed: tuple[tuple[str, str], ...]) -> PlanFacts:
         failures=_failures(row[25:31]),
         last_drill=_drill(row[31:47]),
         last_passed_drill=_drill(row[47:63]),
-        vanished=_vanished((*row[63:67], row[75])),
+        vanished=_vanished((*row[63:67], _named(*row[75:77]))),
         packages=_used(row[67]),
         proofs=tuple([digest for digest in row[68:70] if digest]),
         load_error_at=time(row[70]) if row[70] else None,
@@ -279,7 +280,11 @@ def undone(rows: Iterable[Sequence[Any]]) -> dict[str, UndoneFacts]:
 
 
 def unrestorable(row: Sequence[Any]) -> UnrestorableFacts:
-    return UnrestorableFacts(row[1], row[2], time(row[3]))
+    return UnrestorableFacts(_named(row[1], row[4]), row[2], time(row[3]))
+
+
+def _named(point: str | None, facts: str | None) -> str:
+    return named(point, copy_in(json(facts)) if facts else None) if point else ""
 
 
 def running(row: Sequence[Any]) -> RunningFacts:

@@ -19,6 +19,7 @@ from drd.errors import NotOwner, UsageError
 from drd.flows.drill.host_loss import KitAt
 from drd.flows.drill.request import DrillOutcome, DrillRequest
 from drd.flows.drill.run import drill
+from drd.model.adopted import with_copy
 from drd.model.plan import Objectives
 from drd.model.units import format_duration, format_time
 from drd.ports import Destination
@@ -115,8 +116,8 @@ def _print(outcome: DrillOutcome, plan: str, goals: Objectives, *, colour: bool)
         age = (evidence.started_at - choice.point.data_time).total_seconds()
         at = format_time(choice.point.data_time, seconds=True)
         output.say(
-            f"{plan}: drill of point {choice.point.id} (data of {at}, {format_duration(age)} ago) "
-            "in a sandbox on this host"
+            f"{plan}: drill of point {with_copy(choice.point)} (data of {at}, "
+            f"{format_duration(age)} ago) in a sandbox on this host"
         )
     else:
         output.say(f"{plan}: drill of {evidence.scenario}: drd restored nothing")

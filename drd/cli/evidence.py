@@ -14,6 +14,7 @@ from drd.cli.recorded import in_one_line
 from drd.cli.render import notes, terminal_width
 from drd.model.cells import Cell, Note
 from drd.model.check_words import failed_words
+from drd.model.copy_names import short_copy
 from drd.model.plan import IN_PLACE
 from drd.model.run import PARTIAL, PARTIAL_DRILL, CheckVerdict, Evidence
 from drd.model.text import and_more, counted, escaped, without_output
@@ -101,7 +102,9 @@ def _print(document: Mapping[str, Any], *, colour: bool) -> None:
         dated = ""
         if document["data_time"] is not None:
             dated = f", with data of {format_rfc3339(document['data_time'], seconds=True)}"
-        _line("point", f"{evidence.point}{dated}")
+        copy = document.get("copy")  # a former daemon says none
+        named = f" (copy {short_copy(copy)})" if copy else ""
+        _line("point", f"{evidence.point}{named}{dated}")
     _line("started", format_rfc3339(document["started_at"], seconds=True))
     _line("ended", format_rfc3339(document["finished_at"], seconds=True))
     if document["lost_at"] is not None:

@@ -13,8 +13,8 @@ from drd.cli.points_forget import forget
 from drd.errors import UsageError
 from drd.flows.restore.restored_points import Restored
 from drd.model.actor import Actor
-from drd.model.adopted import short_copy
 from drd.model.clock import AGE_TOLERANCE_S
+from drd.model.copy_names import short_copy
 from drd.model.former_name import left_words
 from drd.model.text import counted, escaped
 from drd.model.units import bare_time, format_size, format_time, from_rfc3339
@@ -86,9 +86,11 @@ def _print(
         )
         return
     ahead = datetime.now(UTC) + timedelta(seconds=AGE_TOLERANCE_S)
+    copied = any(p.get("copy") for p in points)
     rows = [
         [
             p["point"],
+            *([escaped(short_copy(p["copy"])) if p.get("copy") else ""] if copied else []),
             bare_time(p["data_time"]),
             _state(p)
             + _away(p, lost)
@@ -104,7 +106,17 @@ def _print(
         for p in points
     ]
     output.say(
-        output.table(rows, header=["POINT", "DATA TIME (UTC)", "STATE", "SIZE", "PROVEN BY"])
+        output.table(
+            rows,
+            header=[
+                "POINT",
+                *(["COPY"] if copied else []),
+                "DATA TIME (UTC)",
+                "STATE",
+                "SIZE",
+                "PROVEN BY",
+            ],
+        )
     )
     for point in (p for p in points if p.get("unrestorable")):
         drill = point["unrestorable"]

@@ -12,6 +12,7 @@ from drd.flows.restore.kit_origin import Origin
 from drd.flows.restore.preflight import PreflightResult
 from drd.flows.restore.recovery_plan import RecoveryPlan
 from drd.flows.restore.single_items import Changes
+from drd.model.adopted import with_copy
 from drd.model.plan import IN_PLACE
 from drd.model.runbook import LOOKING, PEOPLE, Step, waits_for
 from drd.model.text import counted
@@ -33,7 +34,8 @@ def print_plan(
     say_below = partial(output.say_below, beside=args.json)
     say_below(
         f"{planned.plan.name}: ",
-        f"recovery of point {point.id} (data of {format_time(point.data_time, seconds=True)}) "
+        f"recovery of point {with_copy(point)} (data of "
+        f"{format_time(point.data_time, seconds=True)}) "
         f"{destination(planned)}",
     )
     for name in planned.components:

@@ -15,6 +15,7 @@ from drd.cli.session import session
 from drd.model import run_details
 from drd.model.actor import Actor
 from drd.model.cause import with_remedy
+from drd.model.copy_names import short_copy
 from drd.model.plan import Objectives
 from drd.model.run_details import DrillDetail, RecoveryDetail, RetentionDetail, RunDetail
 from drd.model.text import escaped, without_output
@@ -118,8 +119,12 @@ def _print(run: dict[str, Any]) -> None:
     why = f": {run['why']}" if run["why"] else ""
     output.say(f"  trigger    {run['trigger']}{why}")
     _print_actors(run)
+    copy = run.get("copy")  # a former daemon says none
+    named = f" (copy {escaped(short_copy(copy))})" if copy else ""
     if isinstance(detail, RecoveryDetail) and detail.point and detail.target:
-        output.say(f"  point      {detail.point} into {detail.target}{_only(detail)}")
+        output.say(f"  point      {detail.point}{named} into {detail.target}{_only(detail)}")
+    elif detail.point and named:
+        output.say(f"  point      {detail.point}{named}")
     if run["due_at"]:
         output.say(f"  due        {format_rfc3339(run['due_at'], seconds=True)}")
     if run["started_at"]:

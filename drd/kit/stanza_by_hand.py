@@ -43,7 +43,7 @@ def choosing(adopted: Adopted) -> Iterator[Block]:
         "These commands restore the whole server into a new directory below /var/tmp, and roll it "
         "forward to the last archived WAL, which they fetch first. To stop earlier, set UNTIL "
         "before, for example UNTIL='2026-11-25 13:00:00+00'. The server listens on a socket "
-        "in that directory only. "
+        "in that directory only, archives and replicates nothing, and loads no library by itself. "
         "The commands below call `restic`: here that is a function, which dumps one database of "
         "this server."
     )
@@ -147,14 +147,19 @@ failed() {
 }
 start_server() {
     as_server "$SERVER_BIN/pg_ctl" start -D "$SERVER/data" -l "$SERVER/log" -w -t 86400 -o "\\
--p 5432 -c hot_standby=off -c listen_addresses= -c unix_socket_directories=$SERVER \\
--c max_prepared_transactions=$PREPARED -c shared_preload_libraries= -c archive_mode=off \\
--c primary_conninfo=" > start.log || failed
+-p 5432 -c hot_standby=off $ALONE -c max_prepared_transactions=$PREPARED" > start.log || failed
     until "$SERVER_BIN/pg_isready" -q -h "$SERVER" -p 5432; do
         as_server "$SERVER_BIN/pg_ctl" status -D "$SERVER/data" > start.log || failed
         sleep 1
     done
 }
+# It can be reached by its socket alone, and neither sends anything nor loads code by itself.
+ALONE="-c listen_addresses= -c unix_socket_directories=$SERVER -c unix_socket_permissions=0700"
+ALONE+=" -c shared_preload_libraries= -c session_preload_libraries= -c local_preload_libraries="
+ALONE+=" -c archive_mode=off -c primary_conninfo= -c primary_slot_name= -c max_wal_senders=0"
+ALONE+=" -c max_logical_replication_workers=0 -c autovacuum=off"
+SESSIONS='-c session_preload_libraries= -c local_preload_libraries= -c role=none'
+((MAJOR < 17)) || SESSIONS+=' -c event_triggers=off'
 SUPERUSER=postgres
 trap remaining EXIT
 install -m 600 "$PGBACKREST_CONFIG" "$SERVER/pgbackrest.conf"
@@ -165,7 +170,9 @@ reading restore --set="$COPY" --archive-mode=off --reset-pg1-host --no-link-all 
     --reset-tablespace-map --no-delta --reset-db-include --reset-db-exclude \\
     --tablespace-map-all="$SERVER/tablespaces" ${UNTIL:+--type=time "--target=$UNTIL"} \\
     ${UNTIL:+--target-action=promote} --reset-recovery-option
-# Nothing that the backup says about how the server runs applies.
+# Nothing that the backup says about how the server runs applies, nor its slots.
+rm -rf "$SERVER/data/pg_replslot"
+mkdir -m 700 "$SERVER/data/pg_replslot"
 for name in postgresql.conf postgresql.auto.conf pg_ident.conf pg_hba.conf; do
     rm -rf "$SERVER/data/$name"
     : > "$SERVER/data/$name"
@@ -193,23 +200,23 @@ start_server
 grep -h 'last completed transaction\\|recovery stopping' "$SERVER/log" || true
 # The role that made the server may have any name: the server says it, without a login if need be.
 psql_asks() {
-    as_server env -u PGSERVICE -u PGSERVICEFILE -u PGDATABASE "$SERVER_BIN/psql" -X -A -t \\
-        --host="$SERVER" --port=5432 --username=postgres --dbname=template1 --command="$1"
+    as_server env -u PGSERVICE -u PGSERVICEFILE -u PGDATABASE PGOPTIONS="$SESSIONS" \\
+        "$SERVER_BIN/psql" -X -A -t --host="$SERVER" --port=5432 --username=postgres \\
+        --dbname=template1 --command="$1"
 }
 ROLE="select rolname from pg_catalog.pg_roles where oid = 10"
 if ! SUPERUSER=$(psql_asks "$ROLE" 2> psql.log); then
     as_server "$SERVER_BIN/pg_ctl" stop -D "$SERVER/data" -w > start.log
     SUPERUSER=$(as_server "$SERVER_BIN/postgres" --single -D "$SERVER/data" \\
-        -c max_prepared_transactions="$PREPARED" -c shared_preload_libraries= \\
-        -c archive_mode=off template1 <<< "$ROLE" 2> single.log |
+        -c max_prepared_transactions="$PREPARED" $ALONE template1 <<< "$ROLE" 2> single.log |
         sed -n 's/.*rolname = "\\([^"]*\\)".*/\\1/p')
     [[ -n $SUPERUSER ]] || { cat single.log >&2; false; }
     start_server
 fi
 restic() {
     local database=${!#}
-    as_server env -u PGSERVICE -u PGSERVICEFILE -u PGDATABASE "$SERVER_BIN/pg_dump" \\
-        --host="$SERVER" --port=5432 --username="$SUPERUSER" --format=custom \\
-        --dbname="${database#/}"
+    as_server env -u PGSERVICE -u PGSERVICEFILE -u PGDATABASE PGOPTIONS="$SESSIONS" \\
+        "$SERVER_BIN/pg_dump" --host="$SERVER" --port=5432 --username="$SUPERUSER" \\
+        --format=custom --dbname="${database#/}"
 }
 """

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
+
+from drd.model.copy_names import copy_in, named
 
 if TYPE_CHECKING:
     from drd.model.plan import Component, SecretRef
@@ -74,29 +75,19 @@ OLDER = timedelta(days=1)
 """How much older than its data time a copy may be: a dump has the time at which it was finished,
 and a log that at which its last segment arrived."""
 
-COPY = "copy"
-"""The fact of a component that names the tool's copy."""
-
 
 def copy_name(point: RestorePoint) -> str:
     """Return the tool's own name of the copy; the id of the point without one."""
-    named = (facts.get(COPY) for facts in (c.facts for c in point.components))
-    return next((str(name) for name in named if name is not None), point.id)
+    names = (copy_in(c.facts) for c in point.components)
+    return next((name for name in names if name is not None), point.id)
 
 
 def with_copy(point: RestorePoint) -> str:
     """Return the id of the point, and the tool's own name of its copy where another tool made it:
     `restic-1f0c9d3a (copy 5d1a03be)`."""
     name = copy_name(point)
-    return point.id if name == point.id else f"{point.id} (copy {short_copy(name)})"
+    return named(point.id, name if name != point.id else None)
 
-
-def short_copy(name: str) -> str:
-    """Return the name of a copy as its tool shows it: restic shortens its ids."""
-    return name[:8] if _RESTIC_ID.fullmatch(name) else name
-
-
-_RESTIC_ID = re.compile(r"[0-9a-f]{64}")
 
 ROLLED_FORWARD = "rolled_forward_to"
 """The fact of a component that names the WAL segment up to which a copy is rolled forward."""

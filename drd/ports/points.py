@@ -44,8 +44,13 @@ class PointStore(Protocol):
         `elsewhere` also those that are only in repositories which the plan had before."""
 
     def get(self, plan: str, prefix: str) -> RestorePoint:
-        """Return the point whose id starts with `prefix`, with fingerprints. Raises NoRestorePoint
-        (none) or UsageError (several)."""
+        """Return the point whose id starts with `prefix`, with fingerprints; else the one whose
+        copy another tool calls so (of restic's ids, the beginning). Raises NoRestorePoint (none) or
+        UsageError (several)."""
+
+    def copy_name(self, point: str) -> str:
+        """Return another tool's name of the copy that is a point, also of a forgotten one; empty if
+        drd made it."""
 
     def forget(self, ids: Sequence[str], at: datetime) -> None:
         """Mark points as forgotten. The rows stay for the history of the attainment; the

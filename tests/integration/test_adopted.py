@@ -24,12 +24,14 @@ import pyrage
 import pytest
 
 from drd.api.documents import points as points_document
+from drd.api.documents import run as run_document
+from drd.api.evidence_documents import evidence_record
 from drd.bootstrap import App
 from drd.catalogue.summary import read_facts
 from drd.cli import points as points_screen
 from drd.cli.main import main
 from drd.config.daemon import load_settings
-from drd.errors import NotSupported, RepositoryMissing, WrongKey
+from drd.errors import NoRestorePoint, NotSupported, RepositoryMissing, WrongKey
 from drd.flows.backup.run import BackupRequest, backup
 from drd.flows.drill.request import DrillOutcome, DrillRequest
 from drd.flows.drill.run import drill
@@ -326,11 +328,41 @@ def test_what_the_tool_lets_expire_is_no_loss_and_what_vanishes_before_its_time_
     assert f"{point} (copy {days[1][:8]}) with data of 2026-11-21" in capsys.readouterr().out
     [facts] = read_facts(site.app.settings.state_url)
     assert facts.vanished is not None
-    assert facts.vanished.newest == point
+    assert facts.vanished.newest == f"{point} (copy {days[1][:8]})"
     give_up(site.services(plan), plan, GiveUpRequest(gone.missing, "it was us"))
     found = {f.code: f for f in examine(site.services(plan), plan, _text)}
     assert "repository-snapshots" not in found
     assert points_document(site.app, "shop")["vanished"] == []
+
+
+def test_points_are_shown_and_found_by_the_ids_that_restic_has_for_its_snapshots(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = site.plan()
+    first, second = (site.copy(at=f"2026-11-{day} 12:00:00") for day in (20, 21))
+    listing(site.services(plan), plan)
+    new, old = site.points(plan)
+    points, keeping = site.app.catalogue.points, site.app.catalogue.keeping
+    assert (copy_name(new), copy_name(old)) == (second, first)
+    for name in (first, first[:8], first[:20], old.id, old.id[:12]):
+        assert points.get("shop", name).id == old.id
+        assert keeping.plan_of(name) == ("shop", old.id)
+    with pytest.raises(NoRestorePoint):
+        points.get("shop", first[1:9])
+    with pytest.raises(NoRestorePoint):
+        points.get("shop", "")
+    outcome = site.drilled(plan, point=second[:8])
+    assert outcome.evidence.point == new.id
+    record = evidence_record(site.app, outcome.evidence.id)
+    shown = run_document(site.app, outcome.evidence.run)
+    assert (record["copy"], shown["copy"]) == (second, second)
+    points_screen._print("shop", points_document(site.app, "shop")["points"], {})
+    heading, row, _ = capsys.readouterr().out.splitlines()
+    assert heading.split()[:2] == ["POINT", "COPY"]
+    assert row.split()[:2] == [new.id, second[:8]]
+    points.forget([old.id], site.app.clock.now())
+    with pytest.raises(NoRestorePoint, match=f"drd forgot restore point {old.id}"):
+        points.get("shop", first[:8])
 
 
 def test_a_copy_expires_by_the_count_of_the_tool_which_counts_incomplete_ones_too(

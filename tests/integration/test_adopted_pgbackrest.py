@@ -332,6 +332,7 @@ def test_a_backup_without_its_wal_counts_for_nothing_and_verification_says_so(
             f.text for f in examine(services, plan, resolve) if f.code == "repository-copies"
         ]
         assert f"the repository lacks the directory of backup {label}" in said
+        assert site.app.catalogue.points.copy_name(known.id) == label
         theirs = services.open_repository(plan.primary)
         (lacking,) = repository_findings._missing_copies(services, plan, theirs)
         assert lacking.text.startswith(
@@ -610,6 +611,15 @@ def _ended_as_said(said: str) -> str:
     (stop,) = [line.strip() for line in said.splitlines() if "pg_ctl stop" in line]
     directory = stop.rpartition(" ")[2]
     assert Path(directory, "data/postmaster.pid").exists()
+    given = Path(directory, "data/postmaster.opts").read_text()
+    for setting in (
+        "listen_addresses=",
+        f"unix_socket_directories={directory}",
+        "archive_mode=off",
+        "shared_preload_libraries=",
+        "max_logical_replication_workers=0",
+    ):
+        assert f'"{setting}"' in given
     subprocess.run(["bash", "-c", stop], check=True, capture_output=True, timeout=60)
     assert not Path(directory).exists()
     return directory

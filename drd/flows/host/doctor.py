@@ -22,6 +22,7 @@ from drd.flows.restore.kept_copies import reminders
 from drd.flows.services import Services
 from drd.flows.state.leftovers import leftovers
 from drd.flows.state.run_dirs import component_place, remove_run, sandbox_place
+from drd.model.adopted import with_copy
 from drd.model.clock import SYNCHRONISE
 from drd.model.custody import WHILE_CONTESTED
 from drd.model.finding import Finding
@@ -185,7 +186,7 @@ def _last_drill(services: Services, plan: Plan) -> list[Finding]:
     run, at = tried[newest.id]
     left = newest_complete([p for p in points if p.id not in tried], services.clock.now())
     meanwhile = (
-        f"the newest one that is left is {left.id}, with data of "
+        f"the newest one that is left is {with_copy(left)}, with data of "
         f"{format_time(left.data_time, seconds=True)}"
         if left is not None
         else "there is no other complete one that could be restored"
@@ -201,7 +202,7 @@ def _last_drill(services: Services, plan: Plan) -> list[Finding]:
             "error",
             "",
             f"the drill of {format_time(at, seconds=True)} could not restore the newest restore "
-            f"point {newest.id}; {meanwhile}",
+            f"point {with_copy(newest)}; {meanwhile}",
             f"see why: `drd run show {run}`. Then {anew}. If this host was to blame, drill the "
             f"point again: `drd drill {plan.name} --point {newest.id}`",
         )

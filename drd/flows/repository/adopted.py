@@ -17,8 +17,9 @@ from drd.flows.repository.manifests import read_manifest
 from drd.flows.repository.missing import note_listing
 from drd.flows.services import Services
 from drd.masking import masked
-from drd.model.adopted import COPY, copy_name, rolled_forward
+from drd.model.adopted import copy_name, rolled_forward
 from drd.model.clock import FAR_AHEAD
+from drd.model.copy_names import COPY
 from drd.model.plan import Plan
 from drd.model.retention import NEWEST, NO_RULE, plan_retention
 from drd.model.run import RunKind, RunState

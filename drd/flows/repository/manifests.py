@@ -12,7 +12,7 @@ from drd.extension_faults import FOREIGN, fault
 from drd.flows.repository import listings
 from drd.flows.services import Services
 from drd.model import strict
-from drd.model.adopted import COPY
+from drd.model.copy_names import COPY
 from drd.model.manifest import RequireWritten, manifest_from_bytes, refused
 from drd.model.plan import Plan
 from drd.model.snapshot import MANIFEST_FILE, ComponentSnapshot, Manifest, RestorePoint

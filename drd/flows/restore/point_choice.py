@@ -16,6 +16,7 @@ from drd.flows.repository.manifests import require_sound
 from drd.flows.repository.renamed import left_behind
 from drd.flows.restore.restored_points import restored_points
 from drd.flows.services import Services
+from drd.model.adopted import with_copy
 from drd.model.former_name import left_words
 from drd.model.malformed import Malformed
 from drd.model.plan import Plan
@@ -190,8 +191,8 @@ def _proven_points(
     if out.data_time > left.data_time:
         run, at = tried[out.id]
         services.warn(
-            f"drd leaves out restore point {out.id}: the drill of {_time(at)} could not restore it "
-            f"(drd run show {run}). To use it all the same: --point {out.id}"
+            f"drd leaves out restore point {with_copy(out)}: the drill of {_time(at)} could not "
+            f"restore it (drd run show {run}). To use it all the same: --point {out.id}"
         )
     return [p for p in points if p.id not in tried]
 

@@ -399,5 +399,8 @@ class NotedPoints:
     def forgotten(self, plan: str, ids: Iterable[str]) -> frozenset[str]:
         return self._of.forgotten(plan, ids)
 
+    def copy_name(self, point: str) -> str:
+        return self._of.copy_name(point)
+
     def component_sizes(self, plan: str, component: str, *, limit: int = 10) -> list[int]:
         return self._of.component_sizes(plan, component, limit=limit)

@@ -28,7 +28,7 @@ from drd.kinds.one_file import NOT_EMPTY, landed_file
 from drd.kinds.open_files import usage
 from drd.kinds.publish import JOURNAL, Publication, is_nothing
 from drd.kinds.untrusted_dirs import content, make_landing, resolved, working
-from drd.model.adopted import COPY
+from drd.model.copy_names import COPY
 from drd.model.finding import Finding
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import escaped, some

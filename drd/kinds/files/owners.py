@@ -16,7 +16,7 @@ from drd.kinds.armed_files import (
 )
 from drd.kinds.file_system import is_root, may_own
 from drd.kinds.files.walk import to_bytes, to_text
-from drd.model.adopted import COPY
+from drd.model.copy_names import COPY
 from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
 from drd.model.text import counted, escaped, some
 from drd.ports import Finding

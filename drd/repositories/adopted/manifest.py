@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pkgutil import resolve_name
 
-from drd.model.adopted import COPY, Adopted
+from drd.model.adopted import Adopted
+from drd.model.copy_names import COPY
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint, canonical_json
 from drd.ports.adopted import (

@@ -1,0 +1,42 @@
+"""Restore points by the names that the tools which made their copies have for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from drd.catalogue.tables import component_snapshots, points
+from drd.model.copy_names import copy_in, is_named
+
+
+def points_named(connection: Connection, name: str, plan: str | None = None) -> list[Row[Any]]:
+    """Return the rows of the points whose copy is called so, of one plan or of all; if none is,
+    those whose copy has an id that begins so, as restic's have. Forgotten ones only if there is no
+    other."""
+    if not name:
+        return []
+    query = (
+        select(points, component_snapshots.c.facts)
+        .join(component_snapshots, component_snapshots.c.point == points.c.id)
+        .where(points.c.id.contains("-", autoescape=True))  # those of other tools
+        .order_by(points.c.id)
+    )
+    rows = connection.execute(query if plan is None else query.where(points.c.plan == plan)).all()
+    found = [row for row in rows if copy_in(row.facts) == name]
+    found = found or [row for row in rows if is_named(copy_in(row.facts) or "", name)]
+    return _distinct([row for row in found if row.forgotten_at is None] or found)
+
+
+def name_of(connection: Connection, point: str) -> str:
+    """Return the tool's own name of the copy, also of one that is forgotten; empty if drd made it,
+    or nobody knows it."""
+    query = select(component_snapshots.c.facts).where(component_snapshots.c.point == point)
+    names = (copy_in(facts) for facts in connection.execute(query).scalars())
+    return next((name for name in names if name is not None), "")
+
+
+def _distinct(rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """One row for each point: each of its components has one."""
+    return list({row.id: row for row in rows}.values())
