@@ -42,6 +42,7 @@ from drd.model.actor import Actor
 from drd.model.coverage import Coverage
 from drd.model.facts import Unproven
 from drd.model.fencing import FenceReport
+from drd.model.incidents.states import State
 from drd.model.pauses import Pause
 from drd.model.run import CheckVerdict, DrillResult, RunKind, RunState, StepState, sound_id
 from drd.model.schedule import Schedule
@@ -72,11 +73,21 @@ _WORDS = {
     ("alerts", "severity"): ("info", "warning", "critical"),
     ("outbox", "severity"): ("info", "warning", "critical"),
     ("component_snapshots", "state"): ("captured", "failed"),
+    ("incidents", "state"): State,
     ("repository_health", "lost"): ("gone", "emptied", "replaced", "shut"),
 }
 
 _LISTS = frozenset(
-    {"not_rehearsed", "given_by", "unproven", "pauses", "waiting", "leaving", "damaged_points"}
+    {
+        "not_rehearsed",
+        "given_by",
+        "unproven",
+        "pauses",
+        "waiting",
+        "leaving",
+        "damaged_points",
+        "plans",
+    }
 )
 _ANYTHING = frozenset({("daemon_state", "value")})
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from drd.api.incident_documents import incident_document
 from drd.bootstrap import App
-from drd.cli import output
+from drd.cli import incident_scope, output
 from drd.cli.incident import author, known_plans
 from drd.cli.session import require_owner, session
 from drd.errors import UsageError
@@ -132,6 +132,9 @@ def task(args: argparse.Namespace) -> int:
 
 
 def scope(args: argparse.Namespace) -> int:
+    if args.count or not (args.add or args.remove):
+        return incident_scope.show(args, _split(args, 0)[0])
+
     def write(app: App, desk: Desk, _: Sequence[str]) -> Incident:
         require_plans(args.add, known_plans(app))
         return desk.change_scope(add=args.add, remove=args.remove, reason=args.reason)

@@ -15,7 +15,9 @@ from sqlalchemy import BigInteger, Boolean, Column, Float, Integer
 from drd.catalogue import diagnosis
 from drd.catalogue.columns import Json, UtcTime, metadata
 from drd.cli.main import main
+from drd.flows.incidents.writing import open_incident
 from drd.model.holds import Hold
+from drd.model.incidents.entries import Author
 from drd.process import actor_here
 from tests.integration.test_status_command import NOW, Bench, ago
 
@@ -36,6 +38,8 @@ def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     until = NOW + timedelta(days=400)
     hold = Hold(kept, "orders-api", "audit", ago(minutes=1), by=actor_here(), until=until)
     bench.catalogue.keeping.hold(hold)
+    author = Author("anna", ago(minutes=1), actor_here())
+    open_incident(bench.catalogue, author, "orders leaked", plans=["orders-api"])
     bench.close()
     with closing(sqlite3.connect(bench.database)) as connection:
         connection.execute("pragma wal_checkpoint(truncate)")

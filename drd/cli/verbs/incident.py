@@ -179,12 +179,18 @@ def _standing(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
     scope = _entry(
         verbs,
         "scope",
-        "put plans into the scope, or take them out",
+        "what it reaches: plans, what depends on them, data of people",
         "",
-        examples="drd incident scope --add billing\ndrd incident scope 3 --remove billing",
-        description="Change which plans are in the scope. What drd does to them enters the "
-        "timeline.",
+        examples="drd incident scope\n"
+        "drd incident scope --add billing\n"
+        "drd incident scope 3 --remove billing\n"
+        "drd incident scope --count",
+        description="Show what the incident reaches, by what the plans say (docs/inventory.md). Or "
+        "change which plans are in the scope: what drd does to them enters the timeline. With "
+        "--count, drd counts the people whose data they have, in a sandbox, on the newest restore "
+        "point from before the first sign, and records the numbers.",
     )
+    scope.add_argument("--count", action="store_true", help="count the people, and record it")
     scope.add_argument("--add", action="append", default=[], metavar="PLAN", help="put it in")
     scope.add_argument("--remove", action="append", default=[], metavar="PLAN", help="take it out")
     _reason(scope, "why it changes")

@@ -11,6 +11,7 @@ from typing import Any
 
 from drd.errors import UsageError
 from drd.model.incidents import entries as kinds
+from drd.model.incidents.affected import Affected
 from drd.model.incidents.entries import LONGEST_TEXT, LONGEST_TITLE, Author, draft, subject
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.instants import Instant
@@ -192,6 +193,10 @@ class Desk:
         return self.catalogue.incidents.add(
             self.number, lambda incident: [self._draft(kinds.SCOPE, body(incident))]
         )
+
+    def record_affected(self, affected: Sequence[Affected]) -> Incident:
+        """Record whose data the plans in the scope have, as counted or declared."""
+        return self._add(kinds.AFFECTED, {"affected": [one.to_json() for one in affected]})
 
     def decide(self, text: str, reason: str) -> Incident:
         """Record a decision, with its reason if one was given."""

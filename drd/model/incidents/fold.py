@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from drd.model.incidents import entries as kinds
+from drd.model.incidents.affected import Affected
 from drd.model.incidents.incident import Incident, Scoped, Task
 from drd.model.incidents.instants import Instant
 from drd.model.incidents.states import State
@@ -139,6 +140,13 @@ def _scoped(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incide
     return replace(incident, scope=tuple(scope))
 
 
+def _affected(incident: Incident, _: Entry, body: Mapping[str, Any]) -> Incident:
+    found = tuple(Affected.from_json(one) for one in body["affected"])
+    plans = {one.plan for one in found}
+    kept = tuple(one for one in incident.affected if one.plan not in plans)
+    return replace(incident, affected=(*kept, *found))
+
+
 def _tasked(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incident:
     if (done := body.get("done")) is not None:
         at, by = entry.header.at, _by(entry, body)
@@ -189,6 +197,7 @@ _CHANGES: Mapping[str, Callable[[Incident, Entry, Mapping[str, Any]], Incident]]
     kinds.STATE: _state,
     kinds.CLOSE: _closed,
     kinds.SCOPE: _scoped,
+    kinds.AFFECTED: _affected,
     kinds.TASK: _tasked,
     kinds.ROLE: _roled,
     kinds.STAR: _starred,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from drd.model.incidents.affected import Affected
 from drd.model.incidents.instants import Instant
 from drd.model.incidents.states import State
 
@@ -57,6 +58,7 @@ class Incident:
     instants: Mapping[Instant, datetime] = field(default_factory=dict)
     tasks: tuple[Task, ...] = ()
     scope: tuple[Scoped, ...] = ()
+    affected: tuple[Affected, ...] = ()
     links: tuple[str, ...] = ()
     merged_into: int | None = None
     merged: tuple[int, ...] = ()
@@ -74,6 +76,12 @@ class Incident:
     def plans(self) -> tuple[str, ...]:
         """The plans in the scope now."""
         return tuple(dict.fromkeys(s.plan for s in self.scope if s.until is None))
+
+    @property
+    def first_sign(self) -> datetime | None:
+        """The earliest moment at which something may have been wrong; None without an incident."""
+        signs = (Instant.OCCURRED, Instant.FIRST_ALERT, Instant.SUSPECTED)
+        return min((self.instants[s] for s in signs if s in self.instants), default=self.opened_at)
 
     @property
     def open_tasks(self) -> tuple[Task, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from drd.model.incidents import duties
 from drd.model.incidents import entries as kinds
+from drd.model.incidents.affected import Affected
 from drd.model.incidents.entries import number_of
 from drd.model.incidents.fold import after, body_of, time_in
 from drd.model.incidents.incident import Incident
@@ -153,6 +154,11 @@ def _scoped(body: Mapping[str, Any]) -> str:
     return "; ".join(parts) + _because(body)
 
 
+def _affected(body: Mapping[str, Any]) -> str:
+    found = [Affected.from_json(one) for one in body["affected"]]
+    return "; ".join(f"{one.plan}: {one.what}: {one.words()}" for one in found)
+
+
 def _tasked(body: Mapping[str, Any]) -> str:
     if body.get("done") is not None:
         tasks = {task.number: f": {task.text}" for task in body[_BEFORE].tasks}
@@ -206,6 +212,7 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     kinds.ROLE: _roled,
     kinds.TASK: _tasked,
     kinds.SCOPE: _scoped,
+    kinds.AFFECTED: _affected,
     kinds.ANCHOR: _anchored,
     kinds.STATE: _state,
     kinds.SEVERITY: lambda b: f"severity {b['to']}{_because(b)}",

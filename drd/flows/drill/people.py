@@ -1,0 +1,160 @@
+"""Count the people whose data a plan has, on a restore point: in the sandbox of a drill, by the
+query of the plan, which can only read there and reach nothing.
+
+It counts on the newest point from before the first sign of an incident: what somebody changed since
+does not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from drd.errors import DrdError, SourceError, SourceUnreachable
+from drd.flows.drill.request import DrillOutcome, DrillRequest
+from drd.flows.drill.run import drill
+from drd.flows.services import Services
+from drd.model.incidents.affected import Affected, Known, declared
+from drd.model.inventory import DataSet
+from drd.model.plan import Plan
+from drd.model.runbook import Step
+from drd.model.snapshot import RestorePoint, newest_complete
+from drd.ports import Destination, Inspector
+
+_MOST_RESIDENCES = 300
+_TIMEOUT_S = 300.0
+
+
+def count_people(services: Services, plan: Plan, before: datetime | None) -> list[Affected]:
+    """Return each data set of the plan with its number of people: counted where the plan has a
+    query and a point can be restored, else as the plan says, with the reason.
+    """
+    sets = plan.inventory.data
+    wanted = {one.components[0] for one in sets if one.count is not None}
+    if not wanted:
+        return [declared(plan.name, one) for one in sets]
+    point = _point(services, plan, before)
+    if point is None:
+        when = " from before the first sign" if before is not None else ""
+        why = f"plan {plan.name} has no complete restore point{when}"
+        return [declared(plan.name, one, why if one.count else "") for one in sets]
+    return _counted(services, plan, point, sorted(wanted))
+
+
+def _point(services: Services, plan: Plan, before: datetime | None) -> RestorePoint | None:
+    kept = services.catalogue.points.of_plan(plan.name)
+    if before is not None:
+        kept = [one for one in kept if one.data_time <= before]
+    return newest_complete(kept, services.clock.now())
+
+
+def _counted(
+    services: Services, plan: Plan, point: RestorePoint, components: Iterable[str]
+) -> list[Affected]:
+    found: list[Affected] = []
+
+    def ask(_: DrillOutcome, destinations: dict[str, Destination]) -> None:
+        found.extend(_ask(plan, point, one, destinations) for one in plan.inventory.data)
+
+    only = tuple(components)
+    request = DrillRequest(point=point.id, components=only, keep=ask)
+    limited = _limited(plan, only)
+    try:
+        outcome = drill(services, limited, request)
+    except DrdError as error:
+        return [declared(plan.name, one, error.message) for one in plan.inventory.data]
+    why = outcome.error.message if outcome.error is not None else outcome.evidence.reason or ""
+    return found or [declared(plan.name, one, why) for one in plan.inventory.data]
+
+
+def _limited(plan: Plan, components: tuple[str, ...]) -> Plan:
+    """Return the plan, limited to restoring and checking these components: nothing else that its
+    runbook starts is needed.
+    """
+    checks = tuple(check for check in plan.checks if check.component in components)
+    steps = [Step("restore", "restore", components)]
+    if checks:
+        steps.append(Step("check", "check", tuple(check.name for check in checks)))
+    return replace(plan, checks=checks, runbook=tuple(steps))
+
+
+def _ask(
+    plan: Plan, point: RestorePoint, data: DataSet, destinations: Mapping[str, Destination]
+) -> Affected:
+    said = declared(plan.name, data)
+    if data.count is None:
+        return said
+    name = data.components[0]
+    try:
+        total, residents = counted_by(destinations[name].inspector(), data.count)
+    except (DrdError, KeyError) as error:
+        why = error.message if isinstance(error, DrdError) else f"{name} was not restored"
+        return replace(said, why=f"drd could not count: {why}")
+    return replace(
+        said,
+        known=Known.COUNTED,
+        people=total,
+        residents=residents or said.residents,
+        point=point.id,
+        data_time=point.data_time,
+    )
+
+
+def counted_by(inspector: Inspector, query: str) -> tuple[int, tuple[tuple[str, int | None], ...]]:
+    """Return the number of people that a query gives, and their residences if it gives rows of a
+    residence and a number. Raises SourceError for anything else, and what the inspector raises.
+    """
+    asked = query.strip().rstrip(";")
+    try:
+        return _number(inspector.scalar(asked, timeout_s=_TIMEOUT_S)), ()
+    except SourceUnreachable:
+        raise
+    except SourceError as error:
+        rows = _rows(inspector, asked, error)
+    return sum(number for _, number in rows), tuple(rows)
+
+
+def _rows(inspector: Inspector, query: str, first: SourceError) -> list[tuple[str, int]]:
+    # One value at a time: every kind that answers SQL can give that.
+    with_names = f"with drd_people (residence, people) as ({query}\n)"
+
+    def ask(what: str) -> object:
+        return inspector.scalar(f"{with_names} select {what}", timeout_s=_TIMEOUT_S)
+
+    try:
+        count = _number(ask("count(*) from drd_people"))
+    except SourceUnreachable:
+        raise
+    except SourceError:
+        raise first from None
+    if count > _MOST_RESIDENCES:
+        raise SourceError(
+            f"the query gives {count:,} rows, and at most {_MOST_RESIDENCES} are possible",
+            hint="let `count` give one number, or one row for each country or state",
+        )
+    text = "cast(residence as varchar(99)) || '=' || cast(people as varchar(99))"
+    return [
+        _row(ask(f"{text} from drd_people order by residence, people limit 1 offset {at}"))
+        for at in range(count)
+    ]
+
+
+def _row(value: object) -> tuple[str, int]:
+    if value is None:
+        raise SourceError(
+            "the query gives a row without a residence or a number",
+            hint="replace it in the query, like coalesce(country, 'unknown')",
+        )
+    residence, _, number = str(value).rpartition("=")
+    return residence, _number(number)
+
+
+def _number(value: object) -> int:
+    try:
+        return int(str(value))
+    except ValueError:
+        raise SourceError(
+            f'the query gives "{str(value)[:40]}", which is not a whole number',
+            hint="let `count` give one number, or rows of a residence and a number",
+        ) from None

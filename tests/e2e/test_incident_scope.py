@@ -1,0 +1,86 @@
+"""What an incident reaches: plans, what depends on them, and the people, counted in a sandbox."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.site import Site
+
+PLAN = """\
+tier: 1
+components:
+  db: {{kind: sqlite, path: {base}/shop.db}}
+checks:
+  - {{name: people, kind: sql, component: db, query: select count(*) from people, expect: "> 0"}}
+runbook:
+  - {{restore: all}}
+  - {{check: all}}
+  - {{name: serve, command: {{run: [/bin/false]}}}}
+credentials: [{{name: stripe}}]
+data:
+  - what: customers
+    categories: [contact]
+    residents: [DE]
+    where: [db.people]
+    count: select country, count(*) from people group by country
+  - {{what: staff, people: 12}}
+  - {{what: visitors}}
+"""
+
+
+@pytest.fixture
+def site(short_tmp: Path) -> Site:
+    made = Site(short_tmp)
+    with closing(sqlite3.connect(made.base / "shop.db")) as connection, connection:
+        connection.execute("create table people (name, country)")
+        rows = [(f"p{n}", "DE" if n % 4 else "US-CA") for n in range(400)]
+        connection.executemany("insert into people values (?, ?)", rows)
+    made.plan(PLAN.format(base=made.base))
+    return made
+
+
+def test_people_are_counted_on_the_point_before_the_first_sign(site: Site) -> None:
+    site.drd("backup", "shop")
+    whole = (site.base / "plans/shop.yaml").read_text()
+    other = whole.split("credentials:")[0].replace("plan: shop", "plan: mail")
+    (site.base / "plans/mail.yaml").write_text(f"{other}depends_on: [shop]\n")
+    site.drd("incident", "open", "orders leaked", "--plan", "shop")
+    with closing(sqlite3.connect(site.base / "shop.db")) as connection, connection:
+        connection.execute("delete from people where country = 'DE'")
+    site.drd("backup", "shop")
+
+    told = site.drd("incident", "scope").out
+    assert "  customers: unknown number of people; contact\n    residents: DE\n" in told
+    assert "  mail: depends on shop\n  > drd incident scope 1 --add mail\n" in told
+    assert "to count the people: drd incident scope 1 --count" in told
+
+    told = site.drd("incident", "scope", "--count").out
+    assert "  customers: 400 people (counted); contact\n    residents: DE 300, US-CA 100\n" in told
+    assert "  staff: 12 people (estimated)\n  visitors: unknown number of people\n" in told
+    data = site.drd("incident", "scope", "--json").json["data"]
+    assert [(one["known"], one["people"]) for one in data] == [
+        ("counted", 400),
+        ("estimated", 12),
+        ("unknown", None),
+    ]
+    timeline = site.drd("incident", "show").out
+    assert "shop: customers: 400 people (counted)" in timeline
+    assert "passed" in timeline  # the drill that counted, without the service of the runbook
+
+
+def test_what_cannot_be_counted_says_why(site: Site) -> None:
+    site.drd("incident", "open", "orders leaked", "--plan", "shop")
+    site.drd("backup", "shop")
+    told = site.drd("incident", "scope", "--count").out
+    assert "plan shop has no complete restore point from before the first sign" in told
+
+    plan = site.base / "plans/shop.yaml"
+    plan.write_text(plan.read_text().replace("select country, count(*)", "select country, name"))
+    site.drd("incident", "open", "again", "--plan", "shop")
+    told = site.drd("incident", "scope", "2", "--count").out
+    assert "customers: unknown number of people; contact" in told
+    assert "drd could not count: the query gives" in told
