@@ -3,16 +3,59 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 
+from drd.bootstrap import App
+from drd.cli import output
+from drd.cli.confirm import confirm
 from drd.cli.live import watched
 from drd.cli.recover import execute
 from drd.cli.session import session
+from drd.errors import UsageError
 from drd.flows.restore.resume import resume_plan
+from drd.flows.restore.unfinished import unfinished
+from drd.model.plan import Plan
+from drd.model.run import Run, RunKind
+from drd.model.units import format_time
 
 
 def run(args: argparse.Namespace) -> int:
     with session(args) as app, watched(app, args):
-        run = app.catalogue.runs.get(args.run)
+        run = app.catalogue.runs.get(args.run) if args.run else _only_one(app)
         plan = app.plans.load_known(run.plan)
         services = app.services(plan)
+        if not args.run:
+            _confirm(app, plan, run, args)
         return execute(app, services, resume_plan(services, plan, run), args)
+
+
+def _only_one(app: App) -> Run:
+    """Return the recovery that stopped before its end. Raises UsageError for none, or several."""
+    stopped = {facts.unfinished.run for facts in app.read_facts() if facts.unfinished is not None}
+    died = [r for r in app.catalogue.runs.abandoned() if r.kind is RunKind.RECOVERY]
+    found = {r.id: r for r in [*died, *map(app.catalogue.runs.get, stopped)]}
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if not found:
+        raise UsageError(
+            "no recovery over production stopped before its end, and the process of none died",
+            hint="to see all recoveries: `drd runs`; then: `drd resume RUN`",
+        )
+    names = "\n".join(f"drd resume {r.id}    ({_words(r)})" for r in found.values())
+    raise UsageError(f"{len(found)} recoveries are not finished", hint=f"choose one:\n{names}")
+
+
+def _words(run: Run) -> str:
+    at = run.started_at
+    return f"of {run.plan}" + (f", begun {format_time(at, seconds=True)}" if at else "")
+
+
+def _confirm(app: App, plan: Plan, run: Run, args: argparse.Namespace) -> None:
+    """Name the recovery that nobody named, and ask before it goes on."""
+    output.say_below("resume ", f"recovery {run.id} {_words(run)}", beside=args.json)
+    with suppress(UsageError):
+        words = unfinished(app.catalogue, plan, run).words()
+        output.say_below("  so far     ", words, beside=args.json)
+    if not args.yes:
+        what = f"to resume recovery {run.id} without naming it"
+        confirm(plan.name, what, f"drd resume {run.id}")

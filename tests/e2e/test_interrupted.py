@@ -194,7 +194,13 @@ def test_ctrl_c_in_a_recovery_in_place_says_how_far_it_came_and_the_ways_out(
 def test_an_unfinished_recovery_leaves_the_status_when_it_is_resumed(short_tmp: Path) -> None:
     site, run, _ = stopped_recovery(short_tmp)
     assert len(unfinished(site)) == 1
-    site.drd("resume", run, code=5)  # the runbook has no check
+    asked = site.drd("resume", code=2)
+    assert f"resume recovery {run} of shop, begun " in asked.out
+    assert "  so far     already replaced: conf; not replaced: db; stopped" in asked.out
+    assert f"resume recovery {run} without naming it needs your confirmation" in asked.err
+    assert f"HINT: drd resume {run}\n" in asked.err
+    site.drd("resume", "--yes", code=5)  # the runbook has no check
+    assert "no recovery over production stopped" in site.drd("resume", "--yes", code=2).err
     assert unfinished(site) == []
     assert (site.base / "unit").read_text() == "active\n"
     assert "stopped_units" in site.drd("undo", run, "--dry-run", "--json").json

@@ -8,6 +8,7 @@ from drd.cli.parser import Verbs
 EXAMPLES = """\
 examples:
   drd resume 4f2a                        continue the recovery
+  drd resume                             continue the only one that is not finished
 
 Finished steps are not repeated. The step that was interrupted starts again, and so does the failed
 step that ended the recovery.
@@ -22,11 +23,14 @@ def add_parser(sub: Verbs) -> None:
         epilog=EXAMPLES,
     )
     global_options(parser)
-    parser.add_argument("run", help="id of the run, or its beginning")
     parser.add_argument(
-        "--yes",
-        action="store_true",
-        help="has no effect: this command asks nothing (kept for scripts)",
+        "run",
+        nargs="?",
+        help="id of the run, or its beginning (default: the only recovery that is not finished, "
+        "after you confirm it)",
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="ask nothing (with the id of the run, drd never asks)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.resume:run")
