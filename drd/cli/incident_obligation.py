@@ -74,10 +74,14 @@ def table_of(app: App, number: int, found: Regimes) -> Table:
 
 
 def _data(app: App, incident: Incident) -> Iterator[DataSet]:
-    """The data about people of the plans in the scope, as the plans in force say."""
+    """The data about people of the plans in the scope: as drd counted (`drd incident scope
+    --count`), else as the plans in force say."""
+    found = {(one.plan, one.what): one for one in incident.affected}
     for name in incident.plans:
         try:
-            yield from app.plans.in_force(name).inventory.data
+            for data in app.plans.in_force(name).inventory.data:
+                known = found.get((name, data.what))
+                yield known.corrects(data) if known is not None else data
         except (UnknownPlan, ConfigError):
             output.warn(f"plan {escaped(name)} cannot be read: its data about people is unknown")
 

@@ -67,6 +67,8 @@ def test_people_are_counted_on_the_point_before_the_first_sign(site: Site) -> No
         ("estimated", 12),
         ("unknown", None),
     ]
+    facts = site.drd("incident", "obligation", "--json").json["facts"]
+    assert (facts["residents.DE"], facts["residents.US-CA"]) == (300, 100)
     timeline = site.drd("incident", "show").out
     assert "shop: customers: 400 people (counted)" in timeline
     assert "passed" in timeline  # the drill that counted, without the service of the runbook

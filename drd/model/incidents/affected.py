@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -75,6 +75,12 @@ class Affected:
             from_rfc3339(at) if at else None,
             str(data.get("why") or ""),
         )
+
+    def corrects(self, data: DataSet) -> DataSet:
+        """Return the data set with the numbers that drd has counted; as it is if drd has not."""
+        if self.known is not Known.COUNTED:
+            return data
+        return replace(data, people=self.people, residents=self.residents)
 
     def words(self) -> str:
         """Return the number in words: `5,000 people (counted)`."""
