@@ -98,7 +98,7 @@ def exchange(
                 f"{host} did not answer within {format_duration(deadline_s)}",
                 hint="check that the server is running, or raise `timeout`.",
             ) from None
-        raise _explained(host, error) from None
+        raise _explained(host, _at(parts, proxy), error) from None
     finally:
         connection.close()
 
@@ -225,7 +225,14 @@ def _login(header: str, parts: SplitResult) -> dict[str, str]:
     return {header: f"Basic {mask_login(f'{user}:{password}', password)}"}
 
 
-def _explained(host: str, error: Exception) -> NoAnswer:
+def _at(parts: SplitResult, proxy: SplitResult | None) -> str:
+    """Return the host and port of an address, and the proxy that leads there, for people."""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    via = f", through the proxy {proxy.hostname}" if proxy is not None else ""
+    return f"{parts.hostname}, port {port}{via}"
+
+
+def _explained(host: str, at: str, error: Exception) -> NoAnswer:
     if isinstance(error, ssl.SSLError):
         return explain_tls(host, error)
     if isinstance(error, socket.gaierror):
@@ -246,6 +253,4 @@ def _explained(host: str, error: Exception) -> NoAnswer:
             permanent=True,
         )
     why = (getattr(error, "strerror", None) or "").lower() or str(error)
-    return NoAnswer(
-        f"cannot reach {host}: {why}", hint=f"check that a server is running at {host}."
-    )
+    return NoAnswer(f"cannot reach {at}: {why}", hint=f"check that a server is running at {at}.")

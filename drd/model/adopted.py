@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -69,6 +70,16 @@ class Adopted:
             return None
         found = {f"env.{name}": ref for name, ref in self.stanza.env}
         return found | ({"config": self.stanza.config} if self.stanza.config else {})
+
+
+KEEPING: Mapping[str, str] = {
+    "restic": "add a tag with `restic tag --add keep SNAPSHOT`, and give `--keep-tag keep` to each "
+    "`restic forget`.",
+    "pgbackrest": "pgBackRest cannot hold one backup. Before its next backup or expire, set "
+    "`repo1-retention-full` high enough to keep this one (and `repo1-retention-archive`, if it is "
+    "set), or copy the repository to another place.",
+}
+"""How a tool keeps a copy that it would let expire, for people."""
 
 
 OLDER = timedelta(days=1)

@@ -428,8 +428,9 @@ def test_a_foreign_copy_cannot_be_held(site: Site) -> None:
     plan = site.plan()
     listing(site.services(plan), plan)
     (point,) = site.points(plan)
-    with pytest.raises(NotSupported, match="restic made restore point"):
+    with pytest.raises(NotSupported, match="restic made restore point") as caught:
         hold(site.app.catalogue, point.id, "audit", now=datetime.now(UTC))
+    assert "--keep-tag keep" in caught.value.hint
 
 
 def test_only_listings_drills_and_verifications_are_scheduled(site: Site) -> None:

@@ -144,8 +144,10 @@ def test_a_redirect_is_an_error_that_names_the_new_host(receiver: Receiver) -> N
 def test_an_unreachable_receiver_can_be_retried(receiver: Receiver) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        error = refusal(webhook(f"http://127.0.0.1:{taken.getsockname()[1]}/s3cr3t"))
-    assert error.message == "cannot reach 127.0.0.1: connection refused"
+        port = taken.getsockname()[1]
+        error = refusal(webhook(f"http://127.0.0.1:{port}/s3cr3t"))
+    assert error.message == f"cannot reach 127.0.0.1, port {port}: connection refused"
+    assert error.hint == f"check that a server is running at 127.0.0.1, port {port}."
     assert not error.permanent
     error = refusal(webhook("http://nowhere.invalid/s3cr3t"))
     assert error.message.startswith("host nowhere.invalid does not exist")

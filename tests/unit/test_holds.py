@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+
+from drd.errors import NotSupported
+from drd.flows.upkeep.holds import hold
 from drd.model.aside import Aside
 from drd.model.coverage import Coverage
 from drd.model.holds import GivenUp, Hold, held_points
@@ -27,6 +33,22 @@ def test_a_held_point_has_the_reason_of_its_newest_active_hold() -> None:
     for holds in ([old, new, over, other], [over, other, new, old]):
         assert held_points(holds, T0 + 3 * SECOND) == {"p1": "a lawsuit"}
     assert held_points([over, old], T0 + 2 * SECOND) == {"p1": "a week"}
+
+
+@pytest.mark.parametrize(
+    ("point", "remedy"),
+    [
+        ("pgbackrest-1f0c9d3a", "set `repo1-retention-full` high enough"),
+        ("restic-1f0c9d3a", "`restic tag --add keep SNAPSHOT`"),
+        ("command-1f0c9d3a", "copy it to a place where that tool does not remove it."),
+    ],
+)
+def test_a_copy_of_another_tool_is_kept_with_what_that_tool_has(point: str, remedy: str) -> None:
+    catalogue: Any = SimpleNamespace(keeping=SimpleNamespace(plan_of=lambda p: ("shop", p)))
+    with pytest.raises(NotSupported) as caught:
+        hold(catalogue, point, "audit", now=T0)
+    assert remedy in caught.value.hint
+    assert ("tag" in caught.value.hint) == point.startswith("restic")
 
 
 def test_a_point_is_given_up_in_all_repositories_unless_one_is_named() -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from drd.errors import NoRestorePoint, NotSupported, UsageError
 from drd.model.actor import Actor
+from drd.model.adopted import KEEPING
 from drd.model.holds import LONGEST_REASON, Hold
 from drd.model.snapshot import made_by
 from drd.model.text import called, some
@@ -31,7 +32,7 @@ def hold(
         raise NotSupported(
             f"{called(tool)} made restore point {point} and decides how long it stays: drd cannot "
             "hold it",
-            hint="keep it with that tool itself, for example by a tag.",
+            hint=KEEPING.get(tool, "copy it to a place where that tool does not remove it."),
         )
     catalogue.points.get(plan, point)  # one that is forgotten cannot be kept any more
     end = _until(until, now) if until else None
