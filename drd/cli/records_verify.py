@@ -56,7 +56,7 @@ def _in_kit(args: argparse.Namespace) -> Iterator[Anchor]:
         return
     if not (args.passphrase_file or args.identity):
         raise UsageError(
-            "--kit needs what opens the kit", hint="add --passphrase-file or --identity."
+            "with --kit, also give what opens the kit", hint="add --passphrase-file or --identity."
         )
     kit = unpack(unseal(read_kit(Path(args.kit)), key_of(args), name=args.kit), name=args.kit)
     if kit.index.records is None:

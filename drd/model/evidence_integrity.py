@@ -16,6 +16,7 @@ from drd.model.run import CheckVerdict, DrillResult, Evidence, Run, drill_result
 from drd.model.run_details import DrillDetail, RecoveryDetail
 from drd.model.seals import Seal
 from drd.model.snapshot import RestorePoint
+from drd.model.text import noun
 from drd.model.units import format_time
 
 UNSIGNED = "no signed record cites this evidence: whoever can write the catalogue could change it"
@@ -157,7 +158,8 @@ def _with_entry(evidence: Evidence, entry: Entry | None) -> Iterator[Comparison]
     if _outcomes(cited.get("checks", [])) != _outcomes(row["checks"]):
         differing.append("checks")
     if differing:
-        text = f"entry {entry.seq} of the records says otherwise: {', '.join(differing)}"
+        values = noun(len(differing), "another value", "other values")
+        text = f"entry {entry.seq} of the records has {values} of {', '.join(differing)}"
         yield Comparison("record", False, text)
     else:
         signed = f"signed by key {entry.key}" if entry.signature else "which is not signed"

@@ -155,7 +155,7 @@ def test_a_row_of_evidence_that_was_changed_contradicts_its_record(spoiled: Site
     attacked(spoiled, FORGED)
     [one] = spoiled.drd("evidence", "list", "--json").json["evidence"]
     shown = spoiled.drd("evidence", "show", one["evidence"], code=1).out
-    assert "of the records says otherwise: result" in shown
+    assert "of the records has another value of result" in shown
 
 
 def test_others_check_an_export_without_drd_and_without_the_catalogue(site: Site) -> None:
@@ -511,7 +511,7 @@ def test_the_kit_has_the_public_half_and_vouches_for_the_chain(site: Site) -> No
     opens, kit = ("--passphrase-file", f"{site.base}/pass"), f"{site.base}/shop.kit"
     site.drd("kit", "export", "shop", "--to", kit, *opens)
     against = ("records", "verify", "--here", "--kit", kit)
-    assert "--kit needs what opens the kit" in site.drd(*against, code=2).err
+    assert "with --kit, also give what opens the kit" in site.drd(*against, code=2).err
     assert f"by the kit {kit}" in site.drd(*against, *opens).out
 
     attacked(site, "delete from records where seq > 2", "delete from record_bodies where seq > 2")

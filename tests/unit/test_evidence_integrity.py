@@ -197,11 +197,11 @@ def test_the_record_of_the_chain_is_compared() -> None:
     assert told("record", Known(entry=unsigned)) == [(True, f"{same}, which is not signed")]
     changed = replace(DONE, result=DrillResult.FAILED, checks=(FAILED,))
     assert told("record", Known(entry=entry), changed) == [
-        (False, "entry 2 of the records says otherwise: result, checks")
+        (False, "entry 2 of the records has other values of result, checks")
     ]
     elsewhere = replace(DONE, point="cccccccc")
     assert told("record", Known(entry=entry), elsewhere) == [
-        (False, "entry 2 of the records says otherwise: point")
+        (False, "entry 2 of the records has another value of point")
     ]
     assert told("record", Known(entry=replace(entry, body=None))) == [
         (None, "the body of entry 2 was redacted")
