@@ -69,7 +69,7 @@ def _print(plans: dict[str, list[Judged]], *, only_open: bool) -> None:
             output.say("not considered; decide, and add each under `risks` in the plan:")
         for one in unnamed:
             output.say(f"  {one.what}: {one.title}")
-            output.say(f"    usual: {one.usual}")
+            output.say(f"    usually covered by: {one.usual}")
 
 
 def _summary(all_of_them: int, left: int) -> str:

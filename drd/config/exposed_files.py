@@ -78,7 +78,7 @@ def exposed_secret(path: str, trusted: Collection[int]) -> Exposed | None:
     remedy = f"chmod 600 {place}"
     if there.st_uid not in trusted:
         return Exposed(
-            path, f"belongs to {user_name(there.st_uid)}", f"chown root: {place} && {remedy}"
+            path, f"belongs to user {user_name(there.st_uid)}", f"chown root: {place} && {remedy}"
         )
     if there.st_mode & 0o006 and _reachable(place, "other"):
         return Exposed(path, "can be read by anyone", remedy)
@@ -108,7 +108,7 @@ def judged(reached: PlanPath, trusted: Collection[int]) -> Exposed | None:
     for link in reached.links:
         if link.owner not in trusted:
             user = user_name(link.owner)
-            why = f"is not safe: {link.place} is a symbolic link that belongs to {user}"
+            why = f"is not safe: {link.place} is a symbolic link that belongs to user {user}"
             remedy = (
                 "replace the link by the file itself; or, if the link is right, give the link to "
                 f"root: chown -h root: {link.place}"
@@ -164,7 +164,7 @@ def _changeable(path: str, one: PathEntry, what: str, trusted: Collection[int]) 
         return None
     change, lead = f"chmod go-w {place}", f"is not safe: {what} {place} " if what else ""
     if info.st_uid not in trusted:
-        whose = f"{lead}belongs to {user_name(info.st_uid)}"
+        whose = f"{lead}belongs to user {user_name(info.st_uid)}"
         return Exposed(path, whose, f"chown root: {place} && {change}")
     if what and info.st_mode & stat.S_ISVTX:
         return None  # a user who may write there cannot rename another user's file

@@ -202,8 +202,8 @@ def _replaced(anchor: Anchor) -> str:
     return (
         f"{anchor.place} has an anchor of entry {point.seq} of another chain of this installation "
         f"({format_time(point.at, seconds=True)}, key {point.key}). No entry of this chain has "
-        "that key: the chain was replaced, or was lost and started again. Or the anchor is false: it "
-        "was stored by somebody with the repository's password"
+        "that key: the chain was replaced, or was lost and started again. Or the anchor is false: "
+        "somebody with the repository's password stored it"
     )
 
 

@@ -175,7 +175,7 @@ def _judge(risk: Risk, evidence: Evidence, today: date) -> Judged:
     else:
         coverage = Coverage.PARTLY if len(by) < len(lacks) else Coverage.COVERED
     if coverage is Coverage.UNCOVERED and not risk.covers:
-        usual = f"; usual: {threat.usual}" if threat is not None else ""
+        usual = f"; usually covered by: {threat.usual}" if threat is not None else ""
         missing += [Lack("nothing covers it", f"name under `covers` what covers it{usual}")]
     return Judged(risk.what, title, coverage, by, tuple(missing), risk)
 

@@ -91,7 +91,7 @@ def why_not_private(path: Path, uid: int | None = None) -> str | None:
         if not stat.S_ISDIR(info.st_mode):
             return f"{place} is not a directory"
         if info.st_uid not in trusted:
-            return f"{place} belongs to {_name(info.st_uid)}"
+            return f"{place} belongs to {_user(info.st_uid)}"
         entries = listed(place, info)
         if why := _writable(place, info, entries, trusted, last=not rest):
             return why
@@ -101,7 +101,7 @@ def why_not_private(path: Path, uid: int | None = None) -> str | None:
         place = place.parent if name == ".." else place / name
         info = place.lstat()
         if stat.S_ISLNK(info.st_mode) and info.st_uid not in trusted:
-            return f"the link {place} belongs to {_name(info.st_uid)}"
+            return f"the link {place} belongs to {_user(info.st_uid)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def why_others_write(file: Path, uid: int) -> str | None:
     except FileNotFoundError:
         return None
     if info.st_uid not in (0, uid):
-        return f"{file} belongs to {_name(info.st_uid)}"
+        return f"{file} belongs to {_user(info.st_uid)}"
     if not stat.S_ISREG(info.st_mode):
         return f"{file} is not a file"
     return _writable(file, info, listed(file, info), {0, uid}, last=True)
@@ -174,7 +174,7 @@ def _writable(
         if one.is_group and not any(_only_member(one.id, uid) for uid in trusted):
             return f"the group {_group(one.id)} can write to {place} by its access control list"
         if not one.is_group and one.id not in trusted:
-            return f"{_name(one.id)} can write to {place} by its access control list"
+            return f"{_user(one.id)} can write to {place} by its access control list"
     return None
 
 
@@ -198,13 +198,13 @@ def has_members(gid: int) -> bool:
     if any(a.pw_gid == gid and a.pw_uid != 0 for a in pwd.getpwall()):
         return True
     with suppress(KeyError):
-        return bool(set(grp.getgrgid(gid).gr_mem) - {_name(0)})
+        return bool(set(grp.getgrgid(gid).gr_mem) - {pwd.getpwuid(0).pw_name})
     return False
 
 
-def _name(uid: int) -> str:
+def _user(uid: int) -> str:
     with suppress(KeyError):
-        return pwd.getpwuid(uid).pw_name
+        return f"user {pwd.getpwuid(uid).pw_name}"
     return f"the user with id {uid}"
 
 

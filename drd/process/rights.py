@@ -238,7 +238,7 @@ class NotFollowed(PermissionError):
         whose = user_name(link.whose)
         super().__init__(
             errno.EACCES,
-            f"{link.place} is a symbolic link that belongs to {whose}; root does not follow "
+            f"{link.place} is a symbolic link that belongs to user {whose}; root does not follow "
             "links of other users",
         )
         self.hint = (

@@ -58,7 +58,7 @@ def owner_of(state: Path, work_dir: Path) -> StateOwner:
     owner = _decide_owner(state)
     if owner.uid == 0 and work_dir != state and (other := _decide_owner(work_dir, beside=True)).uid:
         _warn(
-            f"the state {state} belongs to root, but {user_name(other.uid)} can change "
+            f"the state {state} belongs to root, but user {user_name(other.uid)} can change "
             f"{work_dir}, which drd uses",
             f"chown -R root: {work_dir}, or set `work_dir` in drd.yaml to a directory of root",
         )
@@ -101,8 +101,8 @@ def _first_owner(place: Path, way: PathWalk, *, beside: bool) -> StateOwner:
         if link.owner not in ({0} if beside else {0, end}):
             whose = user_name(link.owner)
             raise DrdError(
-                f"{link.place} is a link that belongs to {whose}, but it leads to files of "
-                f"{user_name(end)}, so root does not follow it to {place}",
+                f"{link.place} is a link that belongs to user {whose}, but it leads to files of "
+                f"user {user_name(end)}, so root does not follow it to {place}",
                 hint="write the real path in drd.yaml (`state`, `work_dir`); or, if the link is "
                 f"right, make root its owner: chown -h root: {link.place}",
             )
@@ -114,8 +114,8 @@ def _first_owner(place: Path, way: PathWalk, *, beside: bool) -> StateOwner:
     if last.st_uid != owner:
         user, whose, there = user_name(owner), user_name(last.st_uid), way.reached
         _warn(
-            f"{there} belongs to {whose}, but {user} can replace it, because "
-            f"{strangers[0].place} belongs to {user}",
+            f"{there} belongs to user {whose}, but user {user} can replace it, because "
+            f"{strangers[0].place} belongs to user {user}",
             f"give both to one user: chown -R {user} {there}, or chown {whose}: "
             f"{strangers[0].place}; or set another place in drd.yaml",
         )

@@ -33,7 +33,7 @@ pytestmark = as_root
 APPLICATION = pwd.getpwnam("games")
 READ, WRITE = 5, 7
 USER, GROUP = 0x02, 0x08
-BY_LIST = f"{APPLICATION.pw_name} can write to"
+BY_LIST = f"user {APPLICATION.pw_name} can write to"
 
 
 def listed(

@@ -164,7 +164,7 @@ def test_kit_does_not_go_where_a_link_of_the_owners_leads(site: Site) -> None:
     for more in ((), ("--shares", "2/3")):
         told = export("theirs/link", 1, *more)
         assert (
-            f"{site.base}/theirs/link is a symbolic link that belongs to games; root does not "
+            f"{site.base}/theirs/link is a symbolic link that belongs to user games; root does not "
             "follow links of other users" in told
         )
         assert list((site.base / "roots").iterdir()) == []

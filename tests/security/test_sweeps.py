@@ -275,9 +275,9 @@ def test_a_strangers_link_makes_a_path_not_private(tmp_path: Path) -> None:
     place.mkdir(mode=0o700)
     (tmp_path / "link").symlink_to(place)
     os.lchown(tmp_path / "link", NOBODY, NOBODY)
-    assert "belongs to nobody" in (why_not_private(tmp_path / "link") or "")
+    assert "belongs to user nobody" in (why_not_private(tmp_path / "link") or "")
     os.chown(place, NOBODY, NOBODY)
-    assert "belongs to nobody" in (why_not_private(place) or "")
+    assert "belongs to user nobody" in (why_not_private(place) or "")
 
 
 # --- what a sandbox's server, or what the data made it do, leaves ---------------------------------

@@ -155,7 +155,7 @@ def test_a_server_of_a_stranger_is_named_and_not_asked(
         (note,) = notes
         assert note == (
             f"drd did not ask the PostgreSQL server at {short_tmp}, port 5444, because it "
-            "belongs to nobody: add its databases with --postgres if you trust that user."
+            "belongs to user nobody: add its databases with --postgres if you trust that user."
         )
         assert not asked.exists()
         os.chown(short_tmp / ".s.PGSQL.5444", 0, -1)

@@ -79,7 +79,9 @@ def test_files_of_others_in_an_old_state_are_reported_and_kept(config: Path) -> 
     (state / "drd.db").unlink()
     (state / "drd.db").touch()
     os.chown(state / "drd.db", NOBODY, NOBODY)
-    assert any(n.startswith("person: ") and "drd.db belongs to nobody" in n for n in said(config))
+    assert any(
+        n.startswith("person: ") and "drd.db belongs to user nobody" in n for n in said(config)
+    )
 
 
 def test_state_of_this_version_has_nothing_to_say(config: Path) -> None:

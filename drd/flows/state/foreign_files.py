@@ -269,7 +269,7 @@ def _linked_directory(directory: Path, trusted: Collection[int]) -> Iterator[For
 
 def _link(path: Path, info: os.stat_result) -> str:
     to = os.readlink(path)  # noqa: PTH115 (as it is written)
-    return f"is a symbolic link to {to} that belongs to {user_name(info.st_uid)}"
+    return f"is a symbolic link to {to} that belongs to user {user_name(info.st_uid)}"
 
 
 def _of_others(
@@ -286,7 +286,7 @@ def _of_others(
         except OSError:
             return None
     if info.st_uid not in trusted:
-        return f"belongs to {user_name(info.st_uid)}"
+        return f"belongs to user {user_name(info.st_uid)}"
     return None if stat.S_ISREG(info.st_mode) else "is not a regular file"
 
 
@@ -318,7 +318,7 @@ def _directory(path: Path, trusted: Collection[int]) -> Iterator[ForeignFile]:
         if info.st_uid not in trusted:
             yield ForeignFile(path, _link(path, info), "set aside")
     elif info.st_uid not in trusted:
-        yield ForeignFile(path, f"belongs to {user_name(info.st_uid)}", "set aside")
+        yield ForeignFile(path, f"belongs to user {user_name(info.st_uid)}", "set aside")
 
 
 # --- doing ----------------------------------------------------------------------------------

@@ -119,6 +119,6 @@ def size_of(directory: Path) -> str:
 
 def _name(uid: int) -> str:
     try:
-        return pwd.getpwuid(uid).pw_name
+        return f"user {pwd.getpwuid(uid).pw_name}"
     except KeyError:
         return f"the user with id {uid}"

@@ -153,7 +153,7 @@ def _servers_users(clusters: Sequence[Mapping[str, Any]]) -> Iterator[int]:
 def _of_a_stranger(one: _Socket) -> str:
     return (
         f"drd did not ask the PostgreSQL server at {one.directory}, port {one.port}, because it "
-        f"belongs to {user_name(one.owner)}: add its databases with --postgres if you trust "
+        f"belongs to user {user_name(one.owner)}: add its databases with --postgres if you trust "
         "that user."
     )
 
