@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def usable(regimes: Regimes) -> dict[str, Regime]:
     return dict(regimes.known)
 
 
-def chosen(known: dict[str, Regime], name: str) -> Regime:
+def chosen(known: Mapping[str, Regime], name: str) -> Regime:
     if name not in known:
         raise UsageError(f'there is no regime "{name}"', hint=nearest(name, sorted(known)))
     return known[name]

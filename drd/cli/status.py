@@ -17,6 +17,7 @@ from drd.config.paths import public_of
 from drd.errors import DrdError
 from drd.flows.status.overview import StatusDocument, trouble_at_rest
 from drd.flows.status.packages import missing_packages
+from drd.model.titles import REPORT
 from drd.model.verdicts import exit_code
 from drd.named import NamedTuple
 
@@ -49,8 +50,8 @@ def status_command(
 ) -> int:
     """Print the status (of one `plan` with all details, and its `upcoming` runs), on a terminal no
     more than a screen of plans without `everything`, and
-    return the exit code: 3 breached, unknown or not ready, else 0; with `nagios` 0 to 3 by that
-    convention, even for errors. Raises DrdError otherwise."""
+    return the exit code: 3 breached, unknown or not ready, or a report about an incident is late, else
+    0; with `nagios` 0 to 3 by that convention, even for errors. Raises DrdError otherwise."""
     out = out or sys.stdout
     now = now or datetime.now(UTC)
     places = ConfiguredPlaces(
@@ -86,6 +87,8 @@ def status_command(
             text += f"\n\n{gravest(document)}"
     print(shown(text, painted=colour), file=out)
     trouble = document.configuration
+    if any(a.kind == REPORT and a.severity == "critical" for a in document.alerts):
+        return 3
     return exit_code(document.state) or (2 if trouble is not None and trouble.broken else 0)
 
 

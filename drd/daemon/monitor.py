@@ -22,6 +22,7 @@ from drd.config.daemon import DaemonSettings
 from drd.daemon.catalogue_place import CataloguePlace
 from drd.daemon.clocks import JUMP_S, Jump
 from drd.daemon.credentials import CredentialWatch, GoneSecrets
+from drd.daemon.duties import DutyWatch
 from drd.daemon.exposed_files import ExposedFiles
 from drd.daemon.figures import DaemonReport, Figures
 from drd.daemon.host_record import HostRecord
@@ -112,6 +113,7 @@ class Monitor:
         self._figures = Figures(app, self.tick_age_s)
         self._host = HostRecord()
         self._credentials, self._gone_secrets = CredentialWatch(), GoneSecrets()
+        self._duties = DutyWatch(app)
         self._note_extensions()
         self._refused: Mapping[str, Refusal] | None = None
         self._settings_changed = threading.Event()
@@ -296,6 +298,7 @@ class Monitor:
         self._watch.use(settings.channels, settings.alert_rules)
         self._sender.use(settings.channels)
         self._heartbeats.use(settings.channels)
+        self._duties.reload()
         self._sender.remove_old()
 
     def _is_time(self, what: str, every_s: float) -> bool:
@@ -314,6 +317,7 @@ class Monitor:
             state_wrong=wrong,
             credentials=self._credentials.later(),
             gone_secrets=self._gone_secrets.of(self._exposed.secret_files()),
+            reports=self._duties.conditions(now),
         )
         self._changed.clear()
         refused = self._refused

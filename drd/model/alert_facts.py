@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from drd.model.alerts import Condition
 from drd.model.facts import CopyFacts
 from drd.model.finding import Finding
 from drd.model.job_history import JobHistory
@@ -123,7 +124,7 @@ class HostFacts:
     only a restart gives the service what it names. `extensions` has what is wrong with packages
     that drd.yaml names. `credentials` are those that only a restart would give to the service,
     `gone_secrets` those whose files are gone. `records_forked` says which repository knows other
-    records of this installation.
+    records of this installation. `reports` are the conditions about reports of open incidents.
     """
 
     clock_jump_s: float | None = None
@@ -142,3 +143,4 @@ class HostFacts:
     credentials: tuple[LaterCredential, ...] = ()
     gone_secrets: tuple[GoneSecret, ...] = ()
     records_forked: str | None = None
+    reports: tuple[Condition, ...] = ()

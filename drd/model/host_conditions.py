@@ -44,6 +44,7 @@ def host_conditions(
     conditions = [*_catalogue(host), *_configuration(host), *_clock(host, now)]
     conditions += [*_contested(host), *_of_others(host), *_extensions(host)]
     conditions += [*_credentials(host), *_gone_secrets(host), *_records(host)]
+    conditions += host.reports
     if rpos is not None:
         conditions += [*_no_plan(rpos), *_down(host, rpos, now)]
     conditions += [c for disk in host.disks for c in _disk(disk)]

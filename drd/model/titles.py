@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from drd.model.text import escaped, shortened
 
+REPORT = "report-due"
+"""The kind of an alert about a report of an incident."""
+
 LONGEST = 79
 """Characters of a title, so that it fits a telephone, the subject of a mail, and a terminal."""
 
@@ -57,6 +60,8 @@ TITLES = {
     "records-forked": "a repository has other records",
     "repository-unprotected": "{} is missing",
     "repository-unreachable": "{} cannot be used",
+    "report-due": "a report is due: {}",
+    "report-undecided": "nobody has decided which reports are needed: {}",
     "retention-failing": "retention failed",
     "retention-over-limit": "retention waits: a person has to allow it",
     "retention-overdue": "retention is overdue",
@@ -72,7 +77,7 @@ TITLES = {
 }
 """What an alert of each kind says is wrong; `{}` is its subject."""
 
-_CRITICAL = {"rpo": "RPO exceeded"}
+_CRITICAL = {"report-due": "a report is late: {}", "rpo": "RPO exceeded"}
 _SUBJECT_BELOW = frozenset(
     {"drill-failed", "drill-failing", "drill-inconclusive", "drill-overdue", "drill-unproven"}
 )

@@ -1,0 +1,98 @@
+"""The duties to report of an incident: regimes of drd and of this installation, and the case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import import_module
+from typing import Any
+
+from drd.bootstrap.app import App
+from drd.config.daemon import DaemonSettings
+from drd.config.exposed_files import state_owners
+from drd.config.regimes import Regimes, kept_regime, load_regimes
+from drd.config.zones import host_zone
+from drd.errors import ConfigError, UnknownPlan
+from drd.model.incidents.duties import Duties, duties, facts_of
+from drd.model.incidents.incident import Incident
+from drd.model.inventory import DataSet
+from drd.model.obligations.calendars import Calendars
+from drd.model.obligations.case import Case
+from drd.model.obligations.clocks import ClockState, clock, clocks
+from drd.model.obligations.regime import Regime
+
+
+@dataclass(frozen=True, slots=True)
+class DutyTable:
+    """The duties of one incident: regimes as they are or were decided on, and the case.
+
+    `changed` are regimes whose file changed since. `unread` are plans in the scope that cannot be
+    read: what they say about people is not known."""
+
+    incident: Incident
+    said: Duties
+    regimes: Mapping[str, Regime]
+    texts: Mapping[str, Mapping[str, Any]]
+    case: Case
+    calendars: Calendars
+    changed: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+
+    def states(self, now: datetime) -> list[ClockState]:
+        return clocks(self.regimes.values(), self.case, now, self.calendars)
+
+    def state(self, regime: Regime, now: datetime) -> ClockState:
+        return clock(regime, self.regimes, self.case, now, self.calendars)
+
+
+def regimes_in_force(settings: DaemonSettings) -> Regimes:
+    """Return the regimes of drd and of this installation."""
+    return load_regimes(settings.regimes_dir, trusted=state_owners(settings.state_dir))
+
+
+def holiday_calendars() -> Calendars:
+    """Return the calendars of business days: 11 MB, which a service without an incident never
+    needs."""
+    calendars: Calendars = import_module("drd.holiday_calendars").HolidayCalendars()
+    return calendars
+
+
+def duty_table(app: App, number: int, found: Regimes) -> DutyTable:
+    """Return the duties of an incident. A regime that was decided on stays as it was then."""
+    incident = app.catalogue.incidents.get(number)
+    said = duties(number, app.catalogue.incidents.entries(incident))
+    known, changed = dict(found.known), []
+    for name, text in said.texts.items():
+        kept = kept_regime(text)
+        if kept is not None:
+            known[name] = kept
+            changed += [name] if found.texts.get(name) != text else []
+    unread: list[str] = []
+    data = list(_data(app, incident, unread))
+    settings = app.settings
+    facts = {**settings.facts, **facts_of(data)}
+    zone = settings.timezone or host_zone()
+    return DutyTable(
+        incident,
+        said,
+        known,
+        {**said.texts, **found.texts},
+        said.case(incident, facts, settings.jurisdictions, zone),
+        holiday_calendars(),
+        tuple(changed),
+        tuple(unread),
+    )
+
+
+def _data(app: App, incident: Incident, unread: list[str]) -> Iterator[DataSet]:
+    """The data about people of the plans in the scope: as drd counted (`drd incident scope
+    --count`), else as the plans in force say."""
+    found = {(one.plan, one.what): one for one in incident.affected}
+    for name in incident.plans:
+        try:
+            for data in app.plans.in_force(name).inventory.data:
+                known = found.get((name, data.what))
+                yield known.corrects(data) if known is not None else data
+        except (UnknownPlan, ConfigError):
+            unread.append(name)

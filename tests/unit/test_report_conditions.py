@@ -1,0 +1,62 @@
+"""Which reports about an incident raise alerts, and when they rise."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from drd.config.regimes import load_regimes
+from drd.model.alert_facts import HostFacts
+from drd.model.host_conditions import host_conditions
+from drd.model.incidents.instants import Instant
+from drd.model.obligations.calendars import NoHolidays
+from drd.model.obligations.case import Case, Decision
+from drd.model.obligations.clocks import clocks
+from drd.model.report_conditions import report_conditions
+from drd.model.titles import title_of
+
+AT = datetime(2026, 12, 1, 9, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+YES = {"eu-gdpr-33": Decision(True, "x"), "us-sec-8k-105": Decision(True, "x")}
+
+
+def told(now: datetime, *names: str, **case: Any) -> list[tuple[str, str, str]]:
+    known = load_regimes(None).known
+    given = Case(**{"instants": {Instant.AWARE: AT}, "decisions": YES, **case})
+    states = clocks([known[name] for name in names], given, now, NoHolidays())
+    found = list(report_conditions(3, states, "UTC", now))
+    assert all(c.text and c.remedy.startswith("drd incident obligation 3") for c in found)
+    return [(c.kind, c.severity, c.subject) for c in found]
+
+
+def test_a_report_warns_before_it_is_due_and_is_critical_after() -> None:
+    subject = "incident 3, eu-gdpr-33"
+    assert told(AT, "eu-gdpr-33") == []
+    assert told(AT + 60 * HOUR, "eu-gdpr-33") == [("report-due", "warning", subject)]
+    assert told(AT + 73 * HOUR, "eu-gdpr-33") == [("report-due", "critical", subject)]
+    sent = {"eu-gdpr-33": AT + 80 * HOUR}
+    assert told(AT + 99 * HOUR, "eu-gdpr-33", submissions=sent) == []
+
+
+def test_a_missing_determination_is_a_reminder() -> None:
+    subject = "incident 3, us-sec-8k-105"
+    assert told(AT + 71 * HOUR, "us-sec-8k-105") == []
+    assert told(AT + 72 * HOUR, "us-sec-8k-105") == [("report-due", "warning", subject)]
+
+
+def test_what_nobody_has_decided_is_one_alert_and_critical_once_one_is_late() -> None:
+    names = ("eu-gdpr-33", "eu-gdpr-34", "eu-nis2-ew")
+    one = ("report-undecided", "warning", "incident 3")
+    assert told(AT, *names, decisions={}) == [one]
+    assert told(AT + 25 * HOUR, *names, decisions={}) == [(one[0], "critical", one[2])]
+    quiet = {"personal_data": False, "entity": "bank"}
+    assert told(AT, *names, decisions={}, facts=quiet) == []
+
+
+def test_the_title_of_an_incident_is_in_no_alert_and_that_of_the_alert_names_the_report() -> None:
+    assert title_of("report-due", "critical", "incident 3, x") == "a report is late: incident 3, x"
+    known = load_regimes(None).known
+    states = clocks([known["eu-gdpr-33"]], Case({Instant.AWARE: AT}), AT, NoHolidays())
+    (condition,) = report_conditions(3, states, "UTC", AT)
+    assert "the first, eu-gdpr-33, is due 2026-12-04 09:00 UTC" in condition.text
+    assert condition in host_conditions(HostFacts(reports=(condition,)), None, AT)
