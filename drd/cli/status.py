@@ -50,8 +50,8 @@ def status_command(
 ) -> int:
     """Print the status (of one `plan` with all details, and its `upcoming` runs), on a terminal no
     more than a screen of plans without `everything`, and
-    return the exit code: 3 breached, unknown or not ready, or a report about an incident is late, else
-    0; with `nagios` 0 to 3 by that convention, even for errors. Raises DrdError otherwise."""
+    return the exit code of `code_of`; with `nagios` 0 to 3 by that convention, even for errors.
+    Raises DrdError otherwise."""
     out = out or sys.stdout
     now = now or datetime.now(UTC)
     places = ConfiguredPlaces(
@@ -86,6 +86,12 @@ def status_command(
         if height is not None and text.count("\n") >= height and everyone(document):
             text += f"\n\n{gravest(document)}"
     print(shown(text, painted=colour), file=out)
+    return code_of(document)
+
+
+def code_of(document: StatusDocument) -> int:
+    """Return the exit code: 3 if a plan is breached, unknown or not ready, or if a report about an
+    incident is late; 2 if drd.yaml is broken."""
     trouble = document.configuration
     if any(a.kind == REPORT and a.severity == "critical" for a in document.alerts):
         return 3

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.daemons import daemon, until
 from tests.e2e.site import Site, make_tree, one_tree
 
 
@@ -118,6 +119,15 @@ def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> 
     assert "OVERDUE" not in changed.out  # the clock runs by the text that was decided on
     duty("acme", "--applies", "--reason", "new clause")
     assert duty("acme")["acme"]["state"] == "overdue"
+    with daemon(site) as running:
+        subjects = ["incident 1", "incident 1, acme"]  # of what is undecided, of what is late
+
+        def alerts() -> list[dict[str, str]]:
+            told = site.drd("alerts", "--json").json["alerts"]
+            return sorted((a for a in told if not a["plan"]), key=lambda a: a["subject"])
+
+        until(lambda: [a["subject"] for a in alerts()] == subjects, "the alerts", running)
+        assert [a["severity"] for a in alerts()] == ["warning", "critical"]
     late = site.drd("incident", "obligation", "acme", "--submitted", "-1h", code=2).err
     assert "is late" in late
     sent = ["--submitted", "-1h", "--reference", "4711", "--reason", "nobody was there"]

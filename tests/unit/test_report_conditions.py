@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
+from drd.cli.status import code_of
 from drd.config.regimes import load_regimes
+from drd.flows.status.overview import StatusDocument
 from drd.model.alert_facts import HostFacts
+from drd.model.facts import AlertFacts
 from drd.model.host_conditions import host_conditions
 from drd.model.incidents.instants import Instant
 from drd.model.obligations.calendars import NoHolidays
 from drd.model.obligations.case import Case, Decision
 from drd.model.obligations.clocks import clocks
+from drd.model.plan_state import PlanState
 from drd.model.report_conditions import report_conditions
 from drd.model.titles import title_of
+from drd.model.verdicts import Verdict
 
 AT = datetime(2026, 12, 1, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -60,3 +66,10 @@ def test_the_title_of_an_incident_is_in_no_alert_and_that_of_the_alert_names_the
     (condition,) = report_conditions(3, states, "UTC", AT)
     assert "the first, eu-gdpr-33, is due 2026-12-04 09:00 UTC" in condition.text
     assert condition in host_conditions(HostFacts(reports=(condition,)), None, AT)
+
+
+def test_status_ends_with_3_while_a_report_is_late() -> None:
+    well = SimpleNamespace(state=PlanState.OK)
+    for severity, code in (("warning", 0), ("critical", 3)):
+        alert = AlertFacts("1a2b", "report-due", "firing", AT, "late", severity)
+        assert code_of(StatusDocument(AT, Verdict.MET, (), (alert,), briefs=(well,))) == code
