@@ -20,6 +20,7 @@ from drd.model.clock import FAR_AHEAD
 from drd.model.run import DrillResult, RunKind, RunState, took_s
 from drd.model.run_details import RunDetail
 from drd.model.scenarios import ScenarioDrill, standing
+from drd.model.snapshot import of_whole_copy
 
 USUAL_RUNS = 50
 """How many of the newest successful backups determine the usual duration."""
@@ -103,7 +104,7 @@ def refresh_components(
             .where(component_summary.c.plan == plan, component_summary.c.component == component)
             .values(
                 data_time=good.data_time if good else None,
-                bytes=good.bytes if good else None,
+                bytes=good.bytes if good and not of_whole_copy(good.point, good.facts) else None,
                 error=last.error if last and last.state == "failed" else None,
             )
         )

@@ -15,6 +15,7 @@ from drd.flows.restore.single_items import Changes
 from drd.model.adopted import with_copy
 from drd.model.plan import IN_PLACE
 from drd.model.runbook import LOOKING, PEOPLE, Step, waits_for
+from drd.model.snapshot import of_whole_copy
 from drd.model.text import counted
 from drd.model.units import format_duration, format_size, format_time, to_rfc3339
 
@@ -40,7 +41,9 @@ def print_plan(
     )
     for name in planned.components:
         row = point.component(name)
-        say(f"  restore    {name}  {format_size(row.bytes) if row else 'not in this point'}")
+        most = "at most " if row and of_whole_copy(point.id, row.facts) else ""
+        size = f"{most}{format_size(row.bytes)}" if row else "not in this point"
+        say(f"  restore    {name}  {size}")
     say(f"  from       {', else '.join(planned.repositories)}")
     for line in _steps(planned):
         say(f"  {line}")

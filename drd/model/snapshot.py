@@ -296,7 +296,17 @@ class RestorePoint:
 
     @property
     def size_bytes(self) -> int:
-        return sum(c.bytes for c in self.components)
+        return self.bytes_of([c.component for c in self.components])
+
+    def bytes_of(self, names: Collection[str]) -> int:
+        """Return the size of these components; a copy of which several are parts counts once."""
+        sizes = [
+            (c.bytes, of_whole_copy(self.id, c.facts))
+            for c in self.components
+            if c.component in names
+        ]
+        whole = max((size for size, is_whole in sizes if is_whole), default=0)
+        return whole or sum(size for size, _ in sizes)
 
     def component(self, name: str) -> ComponentSnapshot | None:
         return next((c for c in self.components if c.component == name), None)
@@ -337,6 +347,12 @@ class Manifest:
 def made_by(point: str) -> str:
     """Return the tool that made a restore point, by its id; empty: drd."""
     return point.rpartition("-")[0]
+
+
+def of_whole_copy(point: str, facts: Mapping[str, Any]) -> bool:
+    """Return whether the size of a component of this point is that of the whole copy: restic says
+    the sizes of files and of whole copies, and not those of trees."""
+    return made_by(point) == "restic" and "filename" not in facts
 
 
 def evidence_id(point: RestorePoint, run: str) -> str:

@@ -32,6 +32,7 @@ from drd.cli import points as points_screen
 from drd.cli.main import main
 from drd.config.daemon import load_settings
 from drd.errors import NoRestorePoint, NotSupported, RepositoryMissing, WrongKey
+from drd.flows.alerts.facts import drill_bytes
 from drd.flows.backup.run import BackupRequest, backup
 from drd.flows.drill.request import DrillOutcome, DrillRequest
 from drd.flows.drill.run import drill
@@ -180,6 +181,12 @@ def test_a_drill_proves_the_newest_foreign_copy_and_changes_nothing_in_its_repos
     assert facts.made_by == "restic"
     assert facts.newest is not None
     assert facts.newest.data_time == point.data_time
+    orders = (site.base / "dumps/orders.db").stat().st_size
+    assert {c.component: c.size_bytes for c in facts.components} == {"conf": None, "orders": orders}
+    whole = facts.newest.bytes
+    assert orders < whole < 2 * orders
+    assert passed.restored_bytes == point.size_bytes == whole
+    assert drill_bytes(facts._replace(drill_every_s=1.0), lambda _: 2.0) == 2 * (whole + orders)
     assert site.contents() == before
 
 

@@ -203,4 +203,7 @@ def drill_bytes(facts: PlanFacts, room: Callable[[str], float]) -> int:
     component of a kind needs."""
     if facts.drill_every_s is None:
         return 0
-    return sum(int(room(c.kind) * (c.size_bytes or 0)) for c in facts.components)
+    # Where nobody knows the size of a part of a copy, it is at most that of the copy.
+    at_most = facts.newest.bytes if facts.made_by and facts.newest is not None else 0
+    sizes = ((c.kind, at_most if c.size_bytes is None else c.size_bytes) for c in facts.components)
+    return sum(int(room(kind) * size) for kind, size in sizes)

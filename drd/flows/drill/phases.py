@@ -182,7 +182,7 @@ class RunbookEnded:
             rpa_s=(self.begun.t0 - point.data_time).total_seconds(),
             rta_s=round(self.ended - work.begun, 3),
             phases=phases,
-            restored_bytes=sum(c.bytes for c in point.components if c.component in work.restored),
+            restored_bytes=point.bytes_of(work.restored),
         )
 
 

@@ -238,7 +238,7 @@ def _evidence(
         checks=checks,
         target=plan.request.target,
         lost_at=lost_at,
-        restored_bytes=sum(c.bytes for c in plan.point.components if c.component in work.restored),
+        restored_bytes=plan.point.bytes_of(work.restored),
     )
 
 
