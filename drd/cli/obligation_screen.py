@@ -43,15 +43,15 @@ def screen(
     for state in sorted(shown, key=_order):
         yield from _lines(state, case, now, width)
     if not shown:
-        yield "no report is needed by the facts, and none was decided on"
+        yield "no report is needed by the known facts, and nobody has decided that one is"
     if left := len(states) - len(shown):
         yield (
-            f"{counted(left, 'regime')} more: not needed by the facts, and nobody has decided. "
-            "To see them: --all"
+            f"{counted(left, 'regime')} more: not needed by the known facts, and nobody has "
+            "decided. To see them: --all"
         )
     unknown = list(dict.fromkeys(name for state in shown for name in state.missing))
     if unknown:
-        yield from hanging("", f"not known: {', '.join(unknown)}. Say it: --fact NAME=VALUE", width)
+        yield from hanging("", f"not known: {', '.join(unknown)}. Add it: --fact NAME=VALUE", width)
     yield DISCLAIMER
 
 
@@ -87,7 +87,7 @@ def _facts(state: ClockState, zone: ZoneInfo, now: datetime) -> Iterator[str]:
     if state.kind is ClockKind.SCOPE_NOT_DECLARED:
         yield "the number of people or residents is missing: this is the worst case"
     if state.kind is ClockKind.UNDECIDED and state.proposed is False:
-        yield f"does not apply by the facts: {'; '.join(state.because)}"
+        yield f"does not apply by the known facts: {'; '.join(state.because)}"
 
 
 def _way(state: ClockState) -> str:
@@ -99,7 +99,7 @@ def _times(state: ClockState, zone: ZoneInfo, now: datetime) -> Iterator[str]:
     if state.no_clock:
         yield f"no clock: {state.no_clock}"
     elif state.started_at is None:
-        yield f"not started: state {' or '.join(map(str, state.awaits))}"
+        yield f"not started: the time of {' or '.join(map(str, state.awaits))} is missing"
     if state.due_at is not None:
         due = local_time(state.due_at, zone, state.last_day)
         yield f"due {due}, {_left(state.due_at, now)}"
@@ -108,7 +108,7 @@ def _times(state: ClockState, zone: ZoneInfo, now: datetime) -> Iterator[str]:
     if state.target_at is not None and state.target_at != state.due_at:
         yield f"target {local_time(state.target_at, zone)}, {_left(state.target_at, now)}"
     if state.relieved_by:
-        yield f"due later by {state.relieved_by}"
+        yield f"due later, by {state.relieved_by}"
     if state.prompt_at is not None and state.regime.prompt is not None:
         by = local_time(state.prompt_at, zone)
         yield f"determine by {by}, {_left(state.prompt_at, now)}: {state.regime.prompt.ask}"

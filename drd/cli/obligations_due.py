@@ -54,7 +54,9 @@ def run(args: argparse.Namespace) -> int:
         output.say(f"not known: {names}. The times are those of the worst case; see --fact")
     if not named and len(shown) < len(states):
         rest = counted(len(states) - len(shown), "regime")
-        output.say(f"{rest} left out: their anchors are missing, or they do not apply by the facts")
+        output.say(
+            f"{rest} left out: their anchors are missing, or they do not apply by the known facts"
+        )
     output.say(DISCLAIMER)
     return 0
 
@@ -128,6 +130,6 @@ def _notes(state: ClockState, zone: str) -> Iterator[str]:
         by = local_time(state.prompt_at, ZoneInfo(state.regime.zone or zone))
         yield f"determine by {by}: {state.regime.prompt.ask}"
     if state.relieved_by:
-        yield f"due later by {state.relieved_by}"
+        yield f"due later, by {state.relieved_by}"
     if state.proposed is False:
-        yield f"does not apply by the facts: {'; '.join(state.because)}"
+        yield f"does not apply by the known facts: {'; '.join(state.because)}"

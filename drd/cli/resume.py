@@ -38,7 +38,8 @@ def _only_one(app: App) -> Run:
         return next(iter(found.values()))
     if not found:
         raise UsageError(
-            "no recovery over production stopped before its end, and the process of none died",
+            "there is no unfinished recovery: none over production stopped, and no process of one "
+            "died",
             hint="to see all recoveries: `drd runs`; then: `drd resume RUN`",
         )
     names = "\n".join(f"drd resume {r.id}    ({_words(r)})" for r in found.values())

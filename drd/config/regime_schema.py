@@ -280,7 +280,7 @@ class HoldSettings(Settings):
 
 
 class SourceSettings(Settings):
-    """Where the duty stands."""
+    """Where the duty is written."""
 
     cite: Text = Field(description="Law, article and paragraph, or the clause of a contract.")
     url: str = Field("", description="The address of the text.")
@@ -289,7 +289,9 @@ class SourceSettings(Settings):
 class RegimeFile(Settings):
     """One duty to report, by law or by contract."""
 
-    id: RegimeId = Field(description="Its name in commands: small letters, digits, - and dots.")
+    id: RegimeId = Field(
+        description="Its name in commands: lower-case letters, digits, - and dots."
+    )
     extends: RegimeId | None = Field(
         None,
         description="The id of a regime whose keys apply here if this file does not have them. A "
@@ -327,7 +329,7 @@ class RegimeFile(Settings):
         None, description="When the report is due. Without a rule the duty has no time limit."
     )
     relief: ReliefSettings | None = Field(
-        None, description="A later due time for time limits that end on no business day."
+        None, description="A later due time for time limits that do not end on a business day."
     )
     prompt: PromptSettings | None = Field(
         None, description="A determination that is due before the clock can start."
@@ -354,7 +356,9 @@ class RegimeFile(Settings):
     )
     call: str = Field("", description="When to call the recipient, for example before others.")
     note: str = Field("", description="What a reader should know.")
-    source: list[SourceSettings] = Field(default_factory=list, description="Where the duty stands.")
+    source: list[SourceSettings] = Field(
+        default_factory=list, description="Where the duty is written."
+    )
     checked: datetime.date | None = Field(
         None, description="The day on which somebody compared the file with its source."
     )

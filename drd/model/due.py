@@ -100,7 +100,8 @@ def next_due(job: Job, situation: Situation, now: datetime) -> Due | None:
         return None
     at, why, period_s = start
     if situation.undone is not None:
-        why += f"; the undo at {_clock(situation.undone[0], now)} took back what newer points have"
+        undone = _clock(situation.undone[0], now)
+        why += f"; the undo at {undone} removed the data that newer points have"
     trigger: Trigger = "schedule"
     retry = _retry(job, situation, period_s, now)
     if retry is not None and retry[0] < at:

@@ -95,7 +95,7 @@ def test_after_an_undo_a_backup_is_due_by_the_newest_point_that_counts(
     old = due(made, replace(backed_up, undone=(ago(MINUTE), ago(2 * HOUR))))
     assert old.at <= NOW
     assert old.trigger == "catch-up"
-    assert old.why.endswith("; the undo at 00:30 took back what newer points have")
+    assert old.why.endswith("; the undo at 00:30 removed the data that newer points have")
     young = due(made, replace(backed_up, undone=(ago(MINUTE), ago(20 * MINUTE))))
     assert young.at > NOW
     assert young.deadline < due(made, backed_up).deadline
