@@ -62,7 +62,8 @@ def _database(found: FoundFile) -> FoundDatabase:
             found.path, found.kind, found.dump.keys, checks, is_file, found.dump.unseen
         )
     ask: FirstChecksOf = resolve_name(spec.first_checks)
-    return FoundDatabase(found.path, found.kind, (), ask(None), is_file)
+    first = ask(None)
+    return FoundDatabase(found.path, found.kind, (), first, is_file, first.unseen)
 
 
 def _unnamed(seen: Survey, path: str) -> str:

@@ -81,11 +81,12 @@ class ServerPlace(NamedTuple):
 
 class FirstChecks(NamedTuple):
     """Checks of a component of a new plan, as in `FoundDump`. `is_empty`: the running server says
-    that the database has no rows."""
+    that the database has no rows. `unseen` is as in `FoundDump`."""
 
     checks: Sequence[Mapping[str, Any]]
     suggested: Mapping[str, Any] | None = None
     is_empty: bool = False
+    unseen: str = ""
 
 
 class FirstChecksOf(Protocol):

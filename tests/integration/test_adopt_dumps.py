@@ -216,11 +216,15 @@ def test_no_drill_passes_because_the_tables_of_an_empty_database_are_restored(
     written(site, "shop-1")
     site.dump(0)
     written(site, "orders.db")
+    packed = site.base / "dumps/packed-1.db.gz"
+    packed.write_bytes(gzip.compress((site.base / "dumps/orders.db").read_bytes()))
+    written(site, "packed-1.db.gz")
     sql = b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE a (x);\nCOMMIT;\n"
     (site.base / "dumps/people-1.sql.gz").write_bytes(gzip.compress(sql))
     written(site, "people-1.sql.gz")
     for series, result in (
         ("shop-*", "failed"),
+        ("packed-*", "failed"),
         ("orders*", "failed"),
         ("people-*", "inconclusive"),
     ):

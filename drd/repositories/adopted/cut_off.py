@@ -24,7 +24,7 @@ REMEDY = (
 )
 
 _HEAD, _TAIL, _BLOCK, _MEMORY = 1024, 4096, 1 << 20, 128 << 20
-_SQLITE = b"SQLite format 3\0"
+SQLITE = b"SQLite format 3\0"
 _PAGES = frozenset(1 << n for n in range(9, 17))
 """The sizes that a page can have."""
 
@@ -60,7 +60,7 @@ def why_cut_off(
     packer = next((p for magic, p in _PACKERS.items() if head.startswith(magic)), None)
     if packer is not None:
         return _of_packed(packer, file, seconds, ends_with) if unpacks else ""
-    if head.startswith(_SQLITE):
+    if head.startswith(SQLITE):
         return _of_sqlite(head, size)
     file.seek(max(0, size - _TAIL))
     return _of_text(head, file.read(_TAIL), ends_with)
@@ -78,6 +78,21 @@ def of_path(path: Path, size: int) -> str:
             return why_cut_off(file, unpacks=False)
     except OSError:
         return ""
+
+
+def unpack_whole(path: Path, into: Path, most: int) -> bool:
+    """Write what is packed in a whole file into a new one; return whether that has at most so many
+    bytes."""
+    with path.open("rb") as file, into.open("xb") as unpacked:
+        head = file.read(_HEAD)
+        packer = next(p for magic, p in _PACKERS.items() if head.startswith(magic))
+        file.seek(0)
+        for block in packer.blocks(file):
+            process.check_cancelled()
+            if unpacked.tell() + len(block) > most:
+                return False
+            unpacked.write(block)
+    return True
 
 
 def require_whole(file: Path, copy: str, ends_with: str) -> None:

@@ -6,6 +6,7 @@ import bz2
 import lzma
 import os
 import re
+import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from pkgutil import resolve_name
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from drd import process
@@ -22,12 +24,17 @@ from drd.ports.dumps import DumpFile, FoundDump, RecognisesOf, Unreadable
 from drd.process import Command
 from drd.registry import KINDS
 from drd.repositories.adopted.command import is_copy_name
-from drd.repositories.adopted.cut_off import why_cut_off
+from drd.repositories.adopted.cut_off import SQLITE, unpack_whole, why_cut_off
 
 FINISHED_S = 600.0
 """How long nobody has changed a dump that counts as finished."""
 
 _MOST_FILES, _DEEPEST, _MOST_SERIES, _MOST_CUT = 20_000, 3, 40, 5
+_ROOM = "/var/tmp"  # noqa: S108 - a new directory of our own in it
+LARGEST = 256 << 20
+"""How large a file may be that drd copies to look into it."""
+_TOO_LARGE = "drd did not look into it, because it is large: add a check that looks at its rows"
+
 _LOOK_S = 20.0
 """How long drd reads in a packed dump to see whether it is whole."""
 
@@ -165,8 +172,27 @@ def recognised(path: Path) -> tuple[str, FoundDump] | None:
             recognises: RecognisesOf = resolve_name(spec.recognises)
             found = recognises(dump)
             if found is not None:
-                return spec.name, found
+                within = packed and inner.startswith(SQLITE)
+                return spec.name, _by_what_is_packed(path, found) if within else found
     return None
+
+
+def _by_what_is_packed(path: Path, found: FoundDump) -> FoundDump:
+    """Return the dump with the checks that the file has which is packed in it."""
+    with TemporaryDirectory(prefix="drd-", dir=room()) as place:
+        file = Path(place, path.stem)
+        if not unpack_whole(path, file, min(LARGEST, shutil.disk_usage(place).free // 2)):
+            return found._replace(checks=(), unseen=_TOO_LARGE)
+        seen = recognised(file)
+    if seen is None:
+        return found
+    of = seen[1]
+    return found._replace(checks=of.checks, suggested=of.suggested, unseen=of.unseen)
+
+
+def room() -> str | None:
+    """Return where a directory for files to look into is made; None: at the usual place."""
+    return _ROOM if os.access(_ROOM, os.W_OK) else None
 
 
 _PACKERS: Mapping[bytes, tuple[str, Callable[[bytes], bytes]]] = {

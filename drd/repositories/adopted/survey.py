@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ from drd.model.units import format_size
 from drd.ports.dumps import FoundDump, KeepsOf, UnpacksOf
 from drd.registry import KINDS
 from drd.repositories.adopted.cut_off import why_cut_off
-from drd.repositories.adopted.dumps import recognised
+from drd.repositories.adopted.dumps import LARGEST, recognised, room
 from drd.repositories.restic import ResticRepository
 from drd.repositories.restic.errors import judge
 from drd.repositories.restic.messages import Listener
@@ -44,9 +43,8 @@ _BEYOND = f"drd looked only into the first {MOST_FOUND} files that may be dumps"
 _DUMPED = re.compile(r"dump|backup|\.bak", re.IGNORECASE)
 """What the path of a dump contains, if its suffix does not tell."""
 
-_ROOM = "/var/tmp"  # noqa: S108 - a new directory of our own in it
-_LARGEST, _ALL = 256 << 20, 1 << 30
-"""How large a file, and all files together, may be that drd fetches to look into them."""
+_ALL = 1 << 30
+"""How large all files together may be that drd fetches to look into them."""
 
 
 class FoundFile(NamedTuple):
@@ -108,9 +106,8 @@ def survey(repository: ResticRepository, host: str | None) -> Survey:
             entries.candidates[path] = size
         else:
             note(found.others, found.paths, path, size)
-    place = _ROOM if os.access(_ROOM, os.W_OK) else None
-    with TemporaryDirectory(prefix="drd-", dir=place) as room:
-        _look_into(repository, newest.id, entries.candidates, found, Path(room))
+    with TemporaryDirectory(prefix="drd-", dir=room()) as place:
+        _look_into(repository, newest.id, entries.candidates, found, Path(place))
     return found
 
 
@@ -119,16 +116,16 @@ def _look_into(
     copy: str,
     candidates: Mapping[str, int],
     found: Survey,
-    room: Path,
+    place: Path,
 ) -> None:
     """Fetch the files that may be dumps, and note what is in them. What is too large is judged by
     its name."""
-    left = min(_ALL, shutil.disk_usage(room).free // 2)
+    left = min(_ALL, shutil.disk_usage(place).free // 2)
     for path, size in candidates.items():
         looked = _Looked()
-        if 0 < size <= min(left, _LARGEST):
+        if 0 < size <= min(left, LARGEST):
             left -= size
-            file = room / PurePosixPath(path).name
+            file = place / PurePosixPath(path).name
             repository.save_file(copy, path, file, most=size)
             try:
                 looked = _seen(file)
