@@ -47,9 +47,9 @@ class Unreadable(NotSupported):
 class KeepsOf(Protocol):
     """The function that `KindSpec.keeps` names."""
 
-    def __call__(self, name: str, packed: str, why: str) -> FoundDump:
-        """Return how a plan begins with a dump that no kind loads, and `why`: it lands as a file,
-        unpacked with the program `packed`."""
+    def __call__(self, name: str, packed: str, what: str, better: str = "") -> FoundDump:
+        """Return how a plan begins with a dump that no kind loads: it lands as a file, unpacked
+        with the program `packed`. `what` says what it is, `better` what the other tool could do."""
 
 
 class UnpacksOf(Protocol):

@@ -654,7 +654,7 @@ def test_a_packed_dump_that_drd_does_not_load_is_read_to_its_end_and_proves_noth
     assert (
         "Not proven by drills of this plan: - shop-sql: a dump of PostgreSQL in plain SQL" in said
     )
-    assert "does not load it, so no drill proves it" in said
+    assert "does not load it, so no drill proves it: let the other tool dump with" in said
     plan = site.app.plans.load("theirs")
     assert [(c.name, c.kind) for c in plan.components.values()] == [("shop-sql", "command")]
     assert plan.checks == ()

@@ -47,10 +47,10 @@ _BY_HAND = "write a component of kind command for it by hand: docs/command.md"
 
 
 _PATH_IS = "`path`, the directory of the data of the service, is for a recovery in place."
-_NOT_LOADED = (
-    "drd reads it to its end in each drill, and does not load it, so no drill proves it. Write "
-    "`restore` and `query` that load and ask it, and a check (docs/command.md)"
-)
+_NOT_LOADED = "drd reads it to its end in each drill, but does not load it, so no drill proves it: "
+
+
+_LOADS = "write `restore` and `query` that load and ask it, and a check (docs/command.md)"
 
 
 class _Way(NamedTuple):
@@ -103,13 +103,14 @@ def _sql(name: str) -> str:
     return name if needs_no_quotes(name.lower()) else '"' + name.replace('"', '""') + '"'
 
 
-def keep(name: str, packed: str, why: str) -> FoundDump:
+def keep(name: str, packed: str, what: str, better: str = "") -> FoundDump:
     """Implements `KeepsOf`."""
     file = re.sub(r"\.(?:gz|bz2|xz|zst)$", "", name) if packed else name
     does = f"{packed} --decompress --stdout" if packed else "cat"
     restore = ["sh", "-c", f"{does} > {quote(f'./{file}')}".replace("${", "$${")]
     keys = (("kind", "command"), ("restore", restore))
-    return FoundDump(name, why, keys, (), unseen=f"{why}: {_NOT_LOADED}")
+    unseen = f"{what}. {_NOT_LOADED}{better + ', or ' if better else ''}{_LOADS}"
+    return FoundDump(name, what, keys, (), unseen=unseen)
 
 
 def unpack(archive: FoundDump) -> FoundDump:

@@ -137,10 +137,12 @@ def _look_into(
 
 
 class _Looked(NamedTuple):
-    """What a look into a file showed: what it is, why no kind loads it, why it is cut off."""
+    """What a look into a file showed: what it is, or what no kind loads and what the other tool
+    could do instead, and why it is cut off."""
 
     known: tuple[str, FoundDump] | None = None
     why: str = ""
+    better: str = ""
     cut_off: str = ""
 
 
@@ -150,7 +152,8 @@ def _seen(file: Path) -> _Looked:
     try:
         known = None if cut else recognised(file)
     except NotSupported as error:
-        return _Looked(why=f"{error.message}: {error.hint}".rstrip(": ."))
+        is_for_tool = error.hint.startswith("let the other tool")
+        return _Looked(why=error.message, better=error.hint.rstrip(".") if is_for_tool else "")
     return _Looked(known, cut_off=cut)
 
 
@@ -189,7 +192,8 @@ def _kept(name: str, looked: _Looked) -> tuple[str, FoundDump]:
         unpacks: UnpacksOf = resolve_name(spec.unpacks)
         return spec.name, unpacks(looked.known[1])
     keeps: KeepsOf = resolve_name(spec.keeps)
-    return spec.name, keeps(name, _packed(name), looked.why or "a dump that drd does not know")
+    what = looked.why or "a dump that drd does not know"
+    return spec.name, keeps(name, _packed(name), what, looked.better)
 
 
 def _packed(path: str) -> str:
