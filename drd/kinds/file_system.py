@@ -14,6 +14,7 @@ from drd.errors import UsageError
 from drd.model.text import counted
 from drd.model.units import format_size
 from drd.ports import Finding
+from drd.process import group_name, user_name
 from drd.process.mounts import mounted
 
 
@@ -115,8 +116,8 @@ def owner_finding(foreign: int, *, no_owner: bool) -> Finding | None:
 def no_directory(directory: Path) -> Finding | None:
     """Return a finding if there is no such directory, or this process cannot see it."""
     hint = (
-        "make the directory with the owner and mode that the service needs: "
-        f"mkdir -p {shlex.quote(os.fspath(directory))}"
+        f"{'' if is_root() else 'as root: '}{_making(directory)}\n"
+        "If a service makes files there, name its user and group instead."
     )
     try:
         if stat.S_ISDIR(directory.stat().st_mode):
@@ -127,6 +128,13 @@ def no_directory(directory: Path) -> Finding | None:
     except OSError:
         pass
     return Finding("target", "error", "", f"directory {directory} does not exist", hint)
+
+
+def _making(directory: Path) -> str:
+    """Return the command that makes a directory in which this process may write."""
+    user, group = user_name(os.geteuid()), group_name(os.getegid())
+    place = shlex.quote(os.fspath(directory))
+    return f"install -d -o {user} -g {group} -m 0755 {place}"
 
 
 def unwritable(directory: Path) -> Finding | None:

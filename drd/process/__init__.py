@@ -11,6 +11,7 @@ from drd.process.actors import (
     actor_here,
     actor_of_daemon,
     actor_of_peer,
+    group_name,
     login_of_peer,
     user_name,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "ended",
     "find_tool",
     "gated_pipe",
+    "group_name",
     "interruption",
     "is_marked",
     "is_synchronised",

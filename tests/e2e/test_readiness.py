@@ -73,7 +73,7 @@ def test_what_is_missing_is_named_until_it_is_there(site: Site) -> None:
     assert (verdict, found["kit missing"]["severity"]) == ("not ready", "error")
     gone = found["target standby: db: target"]
     assert (gone["severity"], gone["allows"]) == ("error", "not ready")
-    assert "mkdir -p" in gone["remedy"]
+    assert "install -d -o " in gone["remedy"]
     verdict, reasons = shown(site)
     assert verdict == "not ready"
     assert "drd readiness shop" in reasons

@@ -199,9 +199,11 @@ def test_by_drd(machine: EmptyRoot, lost: Lost) -> None:
     told = machine.sh("stat -c '%a %n' /etc/drd/credentials/* /usr/local/bin/has-sessions")
     assert all(line.startswith("600 /etc/drd") for line in told.splitlines()[:-1])
     assert told.splitlines()[-1] == "750 /usr/local/bin/has-sessions"
-    with pytest.raises(AssertionError, match="HINT: mkdir -p /var/lib/standby"):
+    with pytest.raises(
+        AssertionError, match="HINT: install -d -o root -g root -m 0755 /var/lib/standby\n"
+    ):
         machine.sh(f"{DRD} recover shop --target standby --yes")
-    machine.sh("mkdir -p /var/lib/standby")
+    machine.sh("install -d -o root -g root -m 0755 /var/lib/standby")
     assert "passed" in machine.sh(f"{DRD} recover shop --target standby --yes")
     assert_back(machine, lost)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,6 @@ def test_a_directory_that_is_gone_is_not_called_writable(tmp_path: Path) -> None
     finding = file_system.unwritable(tmp_path / "gone")
     assert finding is not None
     assert finding.text == f"directory {tmp_path}/gone does not exist"
+    command = finding.remedy.splitlines()[0].removeprefix("as root: ")
+    subprocess.run(shlex.split(command), check=True, timeout=30)
+    assert file_system.unwritable(tmp_path / "gone") is None

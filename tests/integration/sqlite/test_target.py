@@ -15,6 +15,7 @@ from drd.errors import RepositoryDamaged, TargetError, TargetNotEmpty
 from drd.kinds.sqlite.settings import SqliteTarget
 from drd.model.single_item import Part
 from drd.ports import Workplace, no_progress
+from drd.process import group_name, user_name
 from tests.account_support import host_with
 from tests.death_support import Died, every_death
 from tests.integration.sqlite.support import (
@@ -127,8 +128,10 @@ def test_a_missing_directory_is_a_finding_with_a_command(
     snapshot, _ = take(live, work)
     (finding,) = target(short_tmp / "no such" / "new.db", work).preflight(snapshot, overwrite=False)
     assert finding.failed
-    command = finding.remedy.partition("needs: ")[2]
-    assert shlex.split(command) == ["mkdir", "-p", f"{short_tmp}/no such"]
+    command = shlex.split(finding.remedy.splitlines()[0].removeprefix("as root: "))
+    user, group = user_name(os.geteuid()), group_name(os.getegid())
+    made = ["install", "-d", "-o", user, "-g", group, "-m", "0755", f"{short_tmp}/no such"]
+    assert command == made
 
 
 def test_a_symlink_at_the_target_stays_and_its_file_is_replaced(
