@@ -60,7 +60,8 @@ def resolve(ref: SecretRef, *, credentials: Path = CREDENTIALS) -> str:
         )
     if value == MASK:
         raise SecretUnavailable(
-            f"secret {ref.describe()} reads {MASK}, the text that drd writes in place of a secret",
+            f"secret {ref.describe()} contains {MASK}, the text that drd writes in place of a "
+            "secret",
             hint="the secret was copied from a masked text, or is easy to guess: write the real "
             "one; for a repository see `drd repository rekey`.",
         )

@@ -43,7 +43,7 @@ def _with_all(args: argparse.Namespace) -> int:
         if held and left is not None and mixture is not None:
             if args.yes and not args.accept_unfinished:
                 raise UsageError(
-                    f"{mixture}. drd done would delete the data from before for good",
+                    f"{mixture}. drd done would delete the old data for good",
                     hint=f"{left.ways_out()}. To keep production as it is: `drd done {run.id} "
                     "--yes --accept-unfinished`",
                 )

@@ -99,8 +99,8 @@ class KitVerification:
         changed: list[DrdError] = [
             KitOutdated(
                 f"the kit is outdated: plan {p.name} was changed after the kit was made",
-                hint="make a new kit as the old one was made, and replace the old one with it: "
-                f"drd kit export {p.name} --to FILE (with the same options as before).",
+                hint="make a new kit with the same options as before, and replace the old one with "
+                f"it: drd kit export {p.name} --to FILE.",
             )
             for p in self.plans
             if p.current is False

@@ -184,7 +184,7 @@ def test_ctrl_c_in_a_recovery_in_place_says_how_far_it_came_and_the_ways_out(
     refused = site.drd("done", run, "--yes", code=2).err
     assert (
         f"drd: recovery {run} was not finished: already replaced: conf; not replaced: db; stopped "
-        "and not started again: shop.service. drd done would delete the data from before for good\n"
+        "and not started again: shop.service. drd done would delete the old data for good\n"
     ) in refused
     assert f"drd undo {run}" in refused
     site.drd("done", run, "--yes", "--accept-unfinished")

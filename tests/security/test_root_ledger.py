@@ -380,7 +380,7 @@ def test_a_recovery_that_root_gave_up_is_not_to_be_continued_as_another_user(sit
     site.drd("done", run, "--accept-unfinished", "--yes")
     told = site.drd("resume", run, code=None)
     assert told.code != 0
-    assert re.search(rf"drd done ended run {run} of shop at [-0-9: ]+ UTC, so nobody", told.err)
+    assert re.search(rf"`drd done` ended run {run} of shop at [-0-9: ]+ UTC, so nobody", told.err)
     assert "HINT: start a new recovery: `drd recover shop …`" in told.err
     assert "sudo -u" not in told.err
 

@@ -127,8 +127,8 @@ class Desk:
             known = incident.instants.get(instant)
             if known is not None and not reason.strip():
                 raise UsageError(
-                    f"{instant} of incident {self.number} is {format_time(known)} already: "
-                    "a correction needs a reason",
+                    f"incident {self.number} already has a time for {instant}: "
+                    f"{format_time(known)}; a correction needs a reason",
                     hint="add --reason TEXT",
                 )
             return {"instant": instant, "at": at, "reason": _reason(reason, needed=False)}

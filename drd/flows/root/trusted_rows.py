@@ -134,7 +134,7 @@ class RootsRowTrust(RowTrust):
         if done is not None:
             at = format_time(done.at, seconds=True)
             raise NotAsNoted(
-                f"drd done ended run {run.id} of {run.plan} at {at}, so nobody can continue it",
+                f"`drd done` ended run {run.id} of {run.plan} at {at}, so nobody can continue it",
                 hint=f"start a new recovery: `drd recover {run.plan} …` (with --dry-run it only "
                 "shows what it would do).",
             )

@@ -363,7 +363,7 @@ def _sealed(
             services.warn(
                 f"drd did not remove {noun(len(keys), 'key')} {', '.join(k[:8] for k in keys)}, "
                 "which an earlier try added, because drd does not know the password of that try. "
-                "To remove the key, type the command again with --old-password and a reference to "
+                "To remove the key, run the command again with --old-password and a reference to "
                 "the password of that try"
             )
     return sealed_keys

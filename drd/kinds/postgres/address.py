@@ -148,7 +148,7 @@ def address_of(ref: SecretRef) -> Address:
     password = params.pop("password", None)
     if password == MASK:
         raise SecretUnavailable(
-            f"the password of the dsn ({ref.describe()}) reads {MASK}, the text that drd "
+            f"the password of the dsn ({ref.describe()}) is {MASK}, the text that drd "
             "writes in place of a secret",
             hint="the dsn was copied from a masked text: write the real password.",
         )

@@ -149,7 +149,7 @@ class SqliteTargetDestination(OneFileTarget):
         if shut_out is None:
             return left
         owner, directory, command = shut_out
-        text = f"let {owner} write in {directory}: SQLite makes files there whenever it writes"
+        text = f"let user {owner} write in {directory}: SQLite makes files there whenever it writes"
         return (*left, Task(code=TARGET_DIRECTORY, text=text, command=command))
 
     def prove(self, landed: Path) -> None:
@@ -175,8 +175,8 @@ def shut_out_finding(target: Path, snapshot: ComponentSnapshot) -> Finding | Non
         return None
     owner, directory, command = shut_out
     text = (
-        f"{target} will belong to {owner}, who cannot write in {directory}, where SQLite makes "
-        "files whenever it writes"
+        f"{target} will belong to user {owner}, who cannot write in {directory}, where SQLite "
+        "makes files whenever it writes"
     )
     return Finding(TARGET_DIRECTORY, "warning", "", text, command)
 
