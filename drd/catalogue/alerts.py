@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from drd import process
-from drd.catalogue import outbox, watched
+from drd.catalogue import incident_rows, outbox, watched
 from drd.catalogue.engine import Database, SqlStore, batches, insert_all
 from drd.catalogue.records import SqlRecords, plan_of_row
 from drd.catalogue.tables import alerts
@@ -26,6 +26,8 @@ _COLUMNS = {f.name: _RENAMED.get(f.name, f.name) for f in fields(Alert)}
 _ACTOR = "acknowledged_actor"
 _KEPT = ("kind", "subject", "severity", "text", "remedy", "code", "seen_at", "told_at", "gone_at")
 """The fields that change without a message. An acknowledgement writes none of them."""
+
+_RECORDED = (AlertChange.FIRED, AlertChange.ESCALATED, AlertChange.RESOLVED)
 
 _is_open = alerts.c.resolved_at.is_(None)
 _OPEN = select(alerts).where(_is_open)
@@ -58,7 +60,18 @@ class SqlAlertBook(SqlStore):
                     done.append(transition)
             done.sort(key=lambda t: t.after.key)
             outbox.insert(connection, tell(done), at)
+            self._record(connection, done, at)
         return done
+
+    def _record(self, connection: Connection, done: Sequence[Transition], at: datetime) -> None:
+        """Record what happened to alerts of plans in the scope of an open incident."""
+        for transition in done:
+            alert = transition.after
+            if transition.change in _RECORDED and incident_rows.in_scope(connection, alert.plan):
+                resolved = transition.change is AlertChange.RESOLVED
+                plan = plan_of_row(alert.plan)
+                draft = record_drafts.of_alert(alert, plan, resolved=resolved, at=at, actor=None)
+                self._records.add(connection, draft)
 
     def acknowledge(
         self,

@@ -28,8 +28,18 @@ class SqlIncidents(SqlStore):
 
     def begin(self, make: Callable[[int], Draft]) -> Incident:
         with self._database.write() as connection:
-            newest = connection.scalar(select(func.max(table.c.number))) or 0
-            return self._add(connection, newest + 1, [make(newest + 1)])
+            return self._begin(connection, make)
+
+    def _begin(self, connection: Connection, make: Callable[[int], Draft]) -> Incident:
+        newest = connection.scalar(select(func.max(table.c.number))) or 0
+        return self._add(connection, newest + 1, [make(newest + 1)])
+
+    def begin_by_rule(self, rule: str, make: Callable[[int], Draft]) -> Incident | None:
+        query = select(table.c.number).where(table.c.closed_at.is_(None), table.c.rule == rule)
+        with self._database.write() as connection:
+            if connection.execute(query.limit(1)).first() is not None:
+                return None
+            return self._begin(connection, make)
 
     def add(self, number: int, make: Callable[[Incident], Sequence[Draft]]) -> Incident:
         with self._database.write() as connection:

@@ -14,12 +14,14 @@ from drd.cli.aftermath import measured, print_next, print_places, print_unfinish
 from drd.cli.aside import documents, say_all
 from drd.cli.checks_table import STYLE, only_steps_failed, print_checks, print_phases, what_failed
 from drd.cli.confirm import confirm, confirm_point
+from drd.cli.incident import author
 from drd.cli.live import watched
 from drd.cli.recovery_plan import destination, print_plan, say_writes
 from drd.cli.session import session
 from drd.cli.single import changes_of, part_of
 from drd.errors import Cancelled, UsageError
 from drd.flows.components.repository_choice import Holders
+from drd.flows.incidents.writing import Desk, require_open
 from drd.flows.restore.blockers import before_changes
 from drd.flows.restore.kept_copies import noted
 from drd.flows.restore.kit_origin import Origin, is_known, origin_of
@@ -40,12 +42,19 @@ def run(args: argparse.Namespace) -> int:
     with session(args) as app, watched(app, args):
         with before_changes():
             services, planned = _prepared(app, args)
-        return 0 if args.dry_run else execute(app, services, planned, args)
+        if args.dry_run:
+            return 0
+        if args.incident is not None:
+            desk = Desk(app.catalogue, args.incident, author(app, args))
+            desk.recovering(planned.plan.name, planned.request.target)
+        return execute(app, services, planned, args)
 
 
 def _prepared(app: App, args: argparse.Namespace) -> tuple[Services, RecoveryPlan]:
     """Return the recovery, which has been shown and confirmed as the options say."""
     plan = app.plans.load(args.plan)
+    if args.incident is not None:
+        require_open(app.catalogue.incidents.get(args.incident))
     services = app.services(plan)
     planned = plan_recovery(services, plan, _request(args, app, plan))
     origin = _origin(services, planned)

@@ -25,6 +25,7 @@ from drd.config.reading import read_bytes
 from drd.config.yaml import read
 from drd.errors import ConfigError, Problem, UnknownPlan
 from drd.model.alerts import Rules
+from drd.model.incidents.rules import OpeningRule
 from drd.model.incidents.states import SEVERITIES
 from drd.model.message import ChannelSpec
 from drd.model.package_names import normal_name
@@ -77,6 +78,7 @@ class DaemonSettings:
     operate_group: str = "drd-operator"
     state_password: SecretRef | None = None
     own_records_key: SecretRef | None = None
+    opening_rules: tuple[OpeningRule, ...] = ()
     severities: tuple[str, ...] = SEVERITIES
     regimes_dir: Path | None = None
     jurisdictions: tuple[str, ...] = ()
@@ -204,6 +206,10 @@ def _settings(
         state_url=state_url(file.state.url, base),
         state_password=file.state.password,
         own_records_key=file.records.key,
+        opening_rules=tuple(
+            OpeningRule(rule.alert or "", rule.severity or "", rule.plans or "")
+            for rule in file.incident.open
+        ),
         severities=tuple(file.incident.severities),
         plans_dir=Path(place(file.plans, base)),
         work_dir=Path(place(file.work_dir, base)),

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
 
 from drd.config.address import loopback
 from drd.config.kit import DaemonKit
@@ -219,8 +226,36 @@ def _different(words: list[str]) -> list[str]:
     return words
 
 
+class IncidentRule(Settings):
+    """Which alerts open an incident by themselves: one for each rule and plan."""
+
+    alert: str | None = Field(
+        None, min_length=1, description="Only alerts of this kind, or of findings with this code."
+    )
+    severity: Literal["info", "warning", "critical"] | None = Field(
+        None, description="Only alerts that are at least so severe."
+    )
+    plans: str | None = Field(
+        None,
+        min_length=1,
+        description="Only alerts of plans whose names match this pattern: `orders-*`.",
+    )
+
+    @model_validator(mode="after")
+    def _says_which(self) -> Self:
+        if self.alert is None and self.severity is None:
+            raise Malformed("opens an incident for every alert", "add `alert` or `severity`")
+        return self
+
+
 class Incidents(Settings):
     """How drd carries the response to an incident."""
+
+    open: list[IncidentRule] = Field(
+        default_factory=list,
+        description="Rules by which alerts of plans open an incident: one for each rule and plan, "
+        "while none is open. Only a person closes it.",
+    )
 
     severities: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=40)]],

@@ -103,6 +103,7 @@ class Monitor:
                 places=places,
                 channels=settings.channels,
                 rules=settings.alert_rules,
+                opening=settings.opening_rules,
                 exposed=self._exposed,
                 room=room_of,
                 differing=lambda: texts.differing(app.catalogue.queue.accepted_texts()),
@@ -295,7 +296,7 @@ class Monitor:
 
     def _use_settings(self) -> None:
         settings = self._app.settings
-        self._watch.use(settings.channels, settings.alert_rules)
+        self._watch.use(settings.channels, settings.alert_rules, settings.opening_rules)
         self._sender.use(settings.channels)
         self._heartbeats.use(settings.channels)
         self._duties.reload()

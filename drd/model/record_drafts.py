@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from drd.model.actor import Actor
+from drd.model.alerts import Alert
 from drd.model.holds import GivenUp, Hold
 from drd.model.records import CONTINUED, KEY, REDACTION, Draft
 from drd.model.run import Decision, Evidence, Run, RunKind, RunState
@@ -130,6 +131,23 @@ def of_acknowledgement(
         "actor": actor,
     }
     return Draft("alert.ack", about(plan, alert, "alert"), body, at, actor)
+
+
+def of_alert(
+    alert: Alert, plan: str, *, resolved: bool, at: datetime, actor: Actor | None
+) -> Draft:
+    """Return the record that an alert was opened or got worse, or was resolved."""
+    body = {
+        "alert": alert.id,
+        "plan": plan,
+        "alert_kind": alert.kind,
+        "about": alert.subject,
+        "severity": alert.severity,
+        "text": alert.text,
+        "since": alert.since,
+    }
+    kind = "alert.resolved" if resolved else "alert.open"
+    return Draft(kind, about(plan, alert.id, "alert"), body, at, actor)
 
 
 def of_key(

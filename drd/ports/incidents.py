@@ -15,6 +15,9 @@ class IncidentStore(Protocol):
     def begin(self, make: Callable[[int], Draft]) -> Incident:
         """Add the first entry of a new incident, or of a suspicion: `make` gets its number."""
 
+    def begin_by_rule(self, rule: str, make: Callable[[int], Draft]) -> Incident | None:
+        """Do the same, unless an incident is open that this rule has opened; then return None."""
+
     def add(self, number: int, make: Callable[[Incident], Sequence[Draft]]) -> Incident:
         """Add the entries that `make` returns for the incident as it is; nothing if it raises.
         Raises UsageError if there is no such incident."""

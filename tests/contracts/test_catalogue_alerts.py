@@ -13,10 +13,12 @@ from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.catalogue.summary import read_status, read_through_sqlalchemy
 from drd.errors import UsageError
 from drd.flows.alerts.messages import routed
+from drd.flows.incidents.writing import open_incident
 from drd.model.alert_facts import VerificationFacts
 from drd.model.alerts import Alert, AlertChange, Condition, Rules, Transition, reconcile
 from drd.model.facts import AlertFacts
 from drd.model.finding import Finding
+from drd.model.incidents.entries import Author
 from drd.model.job_history import JobHistory
 from drd.model.message import ChannelSpec, Routed
 from drd.model.run import RunKind, RunState
@@ -262,3 +264,23 @@ def test_verifications_and_findings_are_read_by_plan(catalogue: SqlCatalogue) ->
         },
         readiness={"orders-api": (Finding("room-for-a-drill", "error", "", "none", "free some"),)},
     )
+
+
+def test_alerts_of_plans_in_the_scope_of_an_open_incident_are_recorded(
+    catalogue: SqlCatalogue,
+) -> None:
+    def recorded() -> list[str]:
+        entries = catalogue.records.newest(plan="orders-api")
+        return [e.header.kind for e in reversed(entries)]
+
+    look(catalogue.alerts, 0, RPO, DISK)
+    assert recorded() == []
+    open_incident(catalogue, Author("anna", at(1)), "late", plans=["orders-api"])
+    worse = replace(RPO, severity="critical")
+    look(catalogue.alerts, 2, worse, DISK)
+    look(catalogue.alerts, 3, worse)
+    look(catalogue.alerts, 4)
+    look(catalogue.alerts, 20)
+    assert recorded() == ["alert.open", "alert.resolved"], "the disk is of no plan"
+    [_, resolved] = reversed(catalogue.records.newest(plan="orders-api"))
+    assert resolved.header.subject == "orders-api/a0000000"

@@ -57,6 +57,13 @@ def test_from_the_first_word_to_the_end(site: Site) -> None:
     assert "decided" not in starred
     assert starred.splitlines()[-1] in site.drd("incident", "1", "--starred").out
 
+    site.drd("incident", "scope", "--remove", "shop")
+    refused = site.drd("recover", "shop", "--target", "standby", "--yes", "--incident", "7", code=2)
+    assert "there is no incident 7" in refused.err
+    site.drd("recover", "shop", "--target", "standby", "--yes", "--incident", "1")
+    kinds = [line["kind"] for line in site.drd("incident", "show", "--json").json["timeline"]]
+    assert kinds[-2:] == ["incident.recovery", "evidence"]
+
     site.drd("incident", "close", "--reason", "keys are changed")
     assert "no incident is open" in site.drd("incident", "show", code=2).err
     [listed] = site.drd("incident", "list", "--all", "--json").json["incidents"]

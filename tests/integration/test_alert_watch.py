@@ -19,9 +19,15 @@ from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.catalogue.summary import read_status
 from drd.catalogue.summary_tables import component_summary, plan_summary
 from drd.catalogue.tables import plans
+from drd.errors import CatalogueError
 from drd.flows.alerts.watch import AlertWatch, WatchResult, WatchSources
+from drd.flows.incidents.writing import Desk
 from drd.flows.status.refused_plans import Refusal
 from drd.model.alert_facts import HostFacts
+from drd.model.alerts import Rules
+from drd.model.incidents.entries import Author
+from drd.model.incidents.instants import Instant
+from drd.model.incidents.rules import OpeningRule
 from drd.model.message import ChannelSpec
 from drd.model.pauses import Pause
 from drd.model.plan import (
@@ -571,3 +577,53 @@ def test_work_late_after_sleep_raises_no_alert_for_an_hour(bench: Bench) -> None
     again = {"down_from": at(days + 62), "down_to": at(2 * days)}
     assert "resolved retention-overdue" not in bench.told(2 * days, **again)
     assert ("retention-overdue", "") in {(a.kind, a.subject) for a in bench.catalogue.alerts.open()}
+
+
+# --- incidents ------------------------------------------------------------------------------
+
+
+def test_a_rule_opens_one_incident_for_a_plan_and_never_closes_it(bench: Bench) -> None:
+    rules = [OpeningRule(severity="critical", plans="orders-*"), OpeningRule("no-drill")]
+    bench.watch.use([HOOK], Rules(), rules)
+    bench.load()
+    bench.load(replace(plan(), name="other"))
+    bench.evaluate(1)
+    assert bench.catalogue.incidents.newest() == []
+    bench.evaluate(16)  # no point is critical now, of both plans
+    [incident] = bench.catalogue.incidents.newest()
+    assert incident.title.startswith("orders-api: ")
+    assert (incident.plans, incident.opened_by, incident.acknowledged_at) == (
+        ("orders-api",), "drd", None,
+    )  # fmt: skip
+    assert incident.instants == {Instant.FIRST_ALERT: at(1)}
+    bench.evaluate(17)
+    bench.healthy(17)
+    bench.evaluate(19)
+    assert [i.number for i in bench.catalogue.incidents.newest()] == [1]
+    entries = bench.catalogue.incidents.entries(incident)
+    assert [e.header.kind for e in entries if e.header.kind.startswith("alert")] == [
+        "alert.resolved", "alert.resolved",
+    ]  # fmt: skip
+
+    author = Author("anna", at(20))
+    Desk(bench.catalogue, 1, author).close("done")
+    bench.evaluate(60)
+    assert [i.number for i in bench.catalogue.incidents.newest()] == [2], "a new one of the rule"
+
+
+def test_an_incident_that_cannot_be_recorded_is_opened_with_its_alert_later(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are one transaction."""
+    bench.watch.use([HOOK], Rules(), [OpeningRule(severity="critical")])
+    bench.load()
+
+    def full(*_: object) -> None:
+        raise CatalogueError("full", hint="")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(bench.catalogue.incidents), "begin_by_rule", full)
+        assert bench.evaluate(16).error == "full"
+        assert bench.catalogue.alerts.open() == []
+    bench.evaluate(17)
+    assert len(bench.catalogue.incidents.newest()) == 1

@@ -9,16 +9,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from drd.cli.incident_screen import screen
+from drd.config.daemon_schema import IncidentRule, Incidents
 from drd.errors import UsageError
 from drd.flows.incidents.times import coming, past
+from drd.model.alerts import Alert
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.durations import durations
 from drd.model.incidents.entries import Author, draft, number_of, subject
 from drd.model.incidents.fold import fold
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.instants import Instant
+from drd.model.incidents.rules import OpeningRule
 from drd.model.incidents.states import State, goes_back
 from drd.model.incidents.timeline import condensed, timeline
 from drd.model.record_drafts import of_end
@@ -291,3 +295,39 @@ def test_a_time_to_come(text: str, wanted: datetime) -> None:
     assert coming(text, NOON) == wanted
     with pytest.raises(UsageError, match="in the past"):
         coming("-2h", NOON)
+
+
+# --- rules -------------------------------------------------------------------------------------
+
+
+def alert(plan: str = "orders-api", kind: str = "no-point", severity: str = "critical") -> Alert:
+    return Alert("a1", plan, kind, "", "firing", severity, NOON, "gone", code="point-gone")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("rule", "opens"),
+    [
+        (OpeningRule("no-point"), True),
+        (OpeningRule("point-gone"), True),
+        (OpeningRule("rpo"), False),
+        (OpeningRule(severity="critical"), True),
+        (OpeningRule(severity="warning"), True),
+        (OpeningRule("no-point", "critical", "orders-*"), True),
+        (OpeningRule("no-point", "critical", "billing"), False),
+    ],
+)
+def test_which_alerts_open_an_incident(rule: OpeningRule, *, opens: bool) -> None:
+    assert rule.matches(alert()) is opens
+    assert not rule.matches(alert(plan="")), "of drd itself"
+
+
+def test_a_lesser_alert_opens_none() -> None:
+    assert not OpeningRule(severity="critical").matches(alert(severity="warning"))
+
+
+def test_rule_of_drd_yaml_says_which_alerts() -> None:
+    assert IncidentRule(severity="critical").alert is None
+    with pytest.raises(ValidationError, match="for every alert"):
+        IncidentRule(plans="orders-*")
+    with pytest.raises(ValidationError, match="has low twice"):
+        Incidents(severities=["low", "low"])

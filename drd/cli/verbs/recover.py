@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from drd.cli.options import global_options
+from drd.cli.options import count, global_options
 from drd.cli.parser import Verbs
 from drd.model.plan import SCENARIOS
 
@@ -21,6 +21,7 @@ examples:
   drd recover orders-api --target standby --component orders-db --into orders_yesterday
   drd recover orders-api --target standby --repository offsite    from this copy alone
   drd recover orders-api --target standby --scenario region-loss  from any copy, by its steps
+  drd recover orders-api --target standby --incident 3            on the timeline of incident 3
 
 To continue a recovery that was killed, run the same command again.
 exit codes: 0 recovered and checked, 1 failed, 4 a check failed, 5 no check could run,
@@ -40,10 +41,16 @@ def add_parser(sub: Verbs) -> None:
     _what_options(parser)
     _how_options(parser)
     _part_options(parser)
+    parser.add_argument(
+        "--incident",
+        type=count,
+        metavar="N",
+        help="record the recovery in this incident, which has the plan in its scope from then on",
+    )
     parser.add_argument("--dry-run", action="store_true", help="print what would be done")
     parser.add_argument("--yes", action="store_true", help="ask nothing (for scripts)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.set_defaults(handler="drd.cli.recover:run")
+    parser.set_defaults(handler="drd.cli.recover:run", by=None)
 
 
 def _what_options(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from drd.flows.alerts.facts import Histories, disks, drill_bytes
 from drd.flows.alerts.memory import UnsavedAlerts
 from drd.flows.alerts.messages import routed
 from drd.flows.alerts.outbox import still_there
+from drd.flows.incidents.writing import open_by_rules
 from drd.flows.status.overview import refused, subjects
 from drd.flows.status.refused_plans import Refusal
 from drd.model.alert_facts import ChannelState, HostFacts, PlanMore
@@ -38,6 +40,7 @@ from drd.model.host_conditions import (
     has_just_come_back,
     host_conditions,
 )
+from drd.model.incidents.rules import OpeningRule
 from drd.model.message import ChannelSpec, Routed
 from drd.model.schedule import Schedule
 from drd.model.verdicts import NOT_LOADED, Assessment
@@ -76,6 +79,7 @@ class WatchSources:
     places: Mapping[str, Path]
     channels: Sequence[ChannelSpec] = ()
     rules: Rules = field(default_factory=Rules)
+    opening: Sequence[OpeningRule] = ()
     differing: Callable[[], Mapping[str, str]] = dict
     exposed: Callable[[], Mapping[str, ExposedFile]] = dict
     room: Callable[[str], float] = lambda _: UNKNOWN_ROOM
@@ -125,9 +129,11 @@ class AlertWatch:
         self._differing: Mapping[str, str] = {}
         self._exposed: Mapping[str, ExposedFile] = {}
 
-    def use(self, channels: Sequence[ChannelSpec], rules: Rules) -> None:
+    def use(
+        self, channels: Sequence[ChannelSpec], rules: Rules, opening: Sequence[OpeningRule]
+    ) -> None:
         """Use these settings of drd.yaml from now on."""
-        self._sources = replace(self._sources, channels=channels, rules=rules)
+        self._sources = replace(self._sources, channels=channels, rules=rules, opening=opening)
 
     def evaluate(
         self, host: HostFacts, now: datetime, errors: Mapping[str, Refusal] | None = None
@@ -233,8 +239,11 @@ class AlertWatch:
             mine = (t for t in transitions if t.after.id in ids)
             return routed(mine, self._sources.channels)
 
+        catalogue, rules = self._sources.catalogue, self._sources.opening
         try:
-            done = self._book.apply(self._memory.pending(transitions), now, tell)
+            with catalogue.together() if rules and transitions else nullcontext():
+                done = self._book.apply(self._memory.pending(transitions), now, tell)
+                open_by_rules(catalogue, rules, done, now)
         except CatalogueError as error:
             return error.message
         ids = {t.after.id for t in done}

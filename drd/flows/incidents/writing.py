@@ -3,18 +3,21 @@ follows from it is computed when it is read."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 from drd.errors import UsageError
+from drd.model.alerts import Transition
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.affected import Affected
 from drd.model.incidents.entries import LONGEST_TEXT, LONGEST_TITLE, Author, draft, subject
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.instants import Instant
+from drd.model.incidents.rules import OpeningRule, opening
 from drd.model.incidents.states import SETTABLE, State, goes_back
 from drd.model.records import Draft
 from drd.model.text import counted, some
@@ -43,6 +46,26 @@ def open_incident(
         "instants": {str(i): at for i, at in (instants or {}).items()},
     }
     return catalogue.incidents.begin(lambda number: draft(kinds.OPEN, number, author, body))
+
+
+def open_by_rules(
+    catalogue: Catalogue,
+    rules: Iterable[OpeningRule],
+    transitions: Iterable[Transition],
+    now: datetime,
+) -> list[Incident]:
+    """Open the incidents that rules of drd.yaml want for these changes of alerts: one for each rule
+    and plan. Nothing closes them but a person."""
+    author, opened = Author("drd", now), []
+    for key, body in opening(rules, transitions):
+        make = partial(_opened, author, body)
+        if (incident := catalogue.incidents.begin_by_rule(key, make)) is not None:
+            opened.append(incident)
+    return opened
+
+
+def _opened(author: Author, body: Mapping[str, Any], number: int) -> Draft:
+    return draft(kinds.OPEN, number, author, body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +231,15 @@ class Desk:
         body = {"to": _text(to, "the link", LONGEST_NAME * 5), "text": text.strip()}
         return self._add(kinds.LINK, body)
 
+    def recovering(self, plan: str, target: str) -> Incident:
+        """Record that a recovery of a plan begins, which is in the scope from now on."""
+
+        def drafts(incident: Incident) -> list[Draft]:
+            require_open(incident)
+            return [self._draft(kinds.RECOVERY, {"plan": plan, "target": target})]
+
+        return self.catalogue.incidents.add(self.number, drafts)
+
     def merge(self, into: int, reason: str) -> Incident:
         """Close an incident that continues in another one, whose timeline has both from now on."""
         if into == self.number:
@@ -223,7 +255,7 @@ class Desk:
             )
 
         def drafts(incident: Incident) -> list[Draft]:
-            _require_open(incident)
+            require_open(incident)
             said = {"reason": _reason(reason, needed=False)}
             return [
                 self._draft(kinds.CLOSE, {"merged_into": into, **said}),
@@ -291,7 +323,8 @@ def _require_opened(incident: Incident) -> None:
         )
 
 
-def _require_open(incident: Incident) -> None:
+def require_open(incident: Incident) -> None:
+    """Raise UsageError if nobody works on the incident any more, or yet."""
     _require_opened(incident)
     if incident.state is State.CLOSED:
         raise UsageError(

@@ -31,6 +31,7 @@ SEVERITY = "incident.severity"
 DECIDE = "incident.decide"
 LINK = "incident.link"
 OBLIGATION = "incident.obligation"
+RECOVERY = "incident.recovery"
 MERGE = "incident.merge"
 CLOSE = "incident.close"
 

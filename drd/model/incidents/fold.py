@@ -198,6 +198,7 @@ _CHANGES: Mapping[str, Callable[[Incident, Entry, Mapping[str, Any]], Incident]]
     kinds.CLOSE: _closed,
     kinds.SCOPE: _scoped,
     kinds.AFFECTED: _affected,
+    kinds.RECOVERY: lambda i, entry, body: _scoped(i, entry, {"add": [body["plan"]]}),
     kinds.TASK: _tasked,
     kinds.ROLE: _roled,
     kinds.STAR: _starred,

@@ -219,6 +219,7 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     kinds.DECIDE: lambda b: f"decided: {b['text']}{_because(b)}",
     kinds.LINK: lambda b: f"see {b['to']}{': ' + str(b['text']) if b.get('text') else ''}",
     kinds.OBLIGATION: lambda b: duties.words(b) + _because(b),
+    kinds.RECOVERY: lambda b: f"recovery of {b['plan']} begins, target {b['target']}",
     kinds.MERGE: lambda b: f"incident {b['from']} continues here{_because(b)}",
     kinds.CLOSE: _closed,
     "run.end": _run_ended,

@@ -1,0 +1,71 @@
+"""Rules of drd.yaml by which an alert opens an incident."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from drd.model.alerts import Alert, AlertChange, Transition, rank
+from drd.model.incidents.instants import Instant
+
+_LONGEST_TITLE = 160
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningRule:
+    """Opens an incident for alerts of this kind, at least this severe, of plans whose names match;
+    an empty value matches every alert of a plan."""
+
+    alert: str = ""
+    severity: str = ""
+    plans: str = ""
+
+    def matches(self, alert: Alert) -> bool:
+        """Return whether the alert opens an incident. One about drd itself has no plan."""
+        return (
+            bool(alert.plan)
+            and self.alert in ("", alert.kind, alert.code)
+            and (not self.severity or rank(alert.severity) <= rank(self.severity))
+            and (not self.plans or fnmatchcase(alert.plan, self.plans))
+        )
+
+    def key(self, plan: str) -> str:
+        """Return the text that an open incident of this rule and plan is recognised by."""
+        parts = {"alert": self.alert, "severity": self.severity, "plans": self.plans}
+        return f"{', '.join(f'{k}: {v}' for k, v in parts.items() if v)}; plan {plan}"
+
+
+def opening(
+    rules: Iterable[OpeningRule], transitions: Iterable[Transition]
+) -> list[tuple[str, dict[str, Any]]]:
+    """Return by the key of rule and plan what the entry of each incident contains that these
+    changes of alerts open, if none is open with this key."""
+    changes = (AlertChange.FIRED, AlertChange.ESCALATED)
+    alerts = [t.after for t in transitions if t.change in changes]
+    return [
+        (rule.key(alert.plan), _body(rule, alert))
+        for rule in rules
+        for alert in alerts
+        if rule.matches(alert)
+    ]
+
+
+def _body(rule: OpeningRule, alert: Alert) -> dict[str, Any]:
+    title = f"{alert.plan}: {alert.text}"
+    return {
+        "title": title if len(title) <= _LONGEST_TITLE else f"{title[: _LONGEST_TITLE - 1]}…",
+        "plans": [alert.plan],
+        "severity": "",
+        "restricted": False,
+        "instants": {Instant.FIRST_ALERT.value: alert.since},
+        "rule": rule.key(alert.plan),
+        "alert": {
+            "id": alert.id,
+            "kind": alert.kind,
+            "subject": alert.subject,
+            "severity": alert.severity,
+            "text": alert.text,
+        },
+    }
