@@ -54,7 +54,7 @@ def aftermath(app: App, run: Run, evidence: Evidence | None) -> Document:
     return {
         **measured,
         "now_at": [_place(p) for p in detail.places],
-        "in_use": [_usage(u) for u in detail.usage],
+        "in_use": [_usage(u, _units_started(plan, ended.started)) for u in detail.usage],
         "next": [_task(t) for t in tasks(ended)],
         "doubt": doubt,
     }
@@ -179,13 +179,22 @@ def _place(place: RestoredPlace) -> Document:
     }
 
 
-def _usage(usage: Usage) -> dict[str, Any]:
+def _units_started(plan: Plan | None, steps: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the units of the steps that have started a service."""
+    effects = {s.name: s.effect for s in (plan.runbook if plan is not None else ())}
+    return {step: units_of(effects[step].up) for step in steps}
+
+
+def _usage(usage: Usage, started: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+    """`seen_after` has the steps that had started services when drd looked."""
     return {
         "component": usage.component,
         "what": text_of(usage.what),
         "by": [text_of(b) for b in usage.by],
         "units": list(usage.units),
         "holds": "former" if usage.former else "recovered",
+        "started_by": list(usage.started_by(started)),
+        "seen_after": list(started) if not usage.former else [],
     }
 
 

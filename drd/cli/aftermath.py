@@ -10,7 +10,7 @@ from typing import Any
 from drd.cli import output, render
 from drd.cli.checks_table import against_rto, of_the_whole
 from drd.model.down import start_commands
-from drd.model.text import escaped, some
+from drd.model.text import escaped, noun, some
 from drd.model.unfinished import Unfinished
 from drd.model.units import format_duration, format_time
 
@@ -23,8 +23,19 @@ def print_places(document: Mapping[str, Any]) -> None:
     if doubt := document.get("doubt"):
         output.say(f"  now at     not shown: {doubt}")
     for one in document.get("in_use", ()):
-        by = some(one["by"])
+        by = f"{some(one['by'])}{_since(one)}"
         output.say_below("  in use     ", escaped(f"{one['component']}: {one['what']}, by {by}"))
+
+
+def _since(usage: Mapping[str, Any]) -> str:
+    """Say that the runbook has started those who use restored data: they are nobody who was there
+    before. Nothing for a daemon of a former version, and if the runbook has started nothing."""
+    started, seen = usage.get("started_by", ()), usage.get("seen_after", ())
+    if started:
+        return f", started by {noun(len(started), 'step', 'steps')} {some(started)}"
+    if seen:
+        return f", seen after {noun(len(seen), 'step', 'steps')} {some(seen)} had started services"
+    return ""
 
 
 def print_unfinished(document: Mapping[str, Any]) -> None:

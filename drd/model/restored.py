@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,14 @@ class Usage(Stored):
     def words(self) -> str:
         """`database "shop" is in use by 2 sessions of app`."""
         return f"{self.what} is in use by {some(self.by)}"
+
+    def started_by(self, started: Mapping[str, Collection[str]]) -> tuple[str, ...]:
+        """Return the steps of the runbook that have started those who use the restored data;
+        `started` has the units of each step that has started a service. None for users that no
+        step has started, and where that is not known."""
+        steps = tuple(step for step, units in started.items() if set(units) & set(self.units))
+        known = {unit for step in steps for unit in started[step]}
+        return steps if set(self.units) <= known and not self.former else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

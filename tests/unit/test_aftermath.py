@@ -61,6 +61,13 @@ def test_every_place_and_everybody_who_uses_it_is_named(
         "  now at     conf: /srv/standby/etc/ssl",
         '  in use     db: database "shop", by 1 session of app',
     ]
+    seen = 'db: database "shop", by 1 session of app'
+    again = used | {"started_by": ["go"], "seen_after": ["go"]}
+    print_places({"in_use": [again, again | {"started_by": []}]})
+    assert capsys.readouterr().out.splitlines() == [
+        '  in use     db: database "shop", by 1 session of app, started by step go',
+        f"  in use     {seen}, seen after step go had started services",
+    ]
     print_places({})  # from a daemon of a former version
     print_next({})
     assert capsys.readouterr().out == ""

@@ -166,3 +166,17 @@ def test_what_lets_the_application_write_is_the_first_thing_to_do() -> None:
     ended = replace(ENDED, detail=RecoveryDetail(target="standby", tasks=(ANALYZE, chown)))
     assert codes(ended) == ["target-directory", "application", "analyze", "kit"]
     assert tasks(ended)[0].command == "chown x"
+
+
+def test_a_service_that_a_step_started_is_nobody_from_before() -> None:
+    started = {"go": ("shop.service",), "again": ("tick.service",), "run": ()}
+    used = Usage(what="/srv/shop.db", by=("shop",), units=("shop.service",))
+    assert used.started_by(started) == ("go",)
+    assert replace(used, units=("shop.service", "tick.service")).started_by(started) == (
+        "go",
+        "again",
+    )
+    assert replace(used, units=("shop.service", "other.service")).started_by(started) == ()
+    assert replace(used, units=()).started_by(started) == ()
+    assert replace(used, former=True).started_by(started) == ()
+    assert used.started_by({}) == ()
