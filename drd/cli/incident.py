@@ -9,12 +9,14 @@ from collections.abc import Callable
 
 from drd.api.incident_documents import incident_document, timeline_document
 from drd.bootstrap import App
+from drd.bootstrap.duties import duty_table, regimes_in_force
 from drd.cli import output
 from drd.cli.decide import who
 from drd.cli.incident_screen import screen
+from drd.cli.obligation_screen import summary
 from drd.cli.render import terminal_width
 from drd.cli.session import require_owner, session
-from drd.errors import UsageError
+from drd.errors import DrdError, UsageError
 from drd.flows.incidents.choosing import chosen
 from drd.flows.incidents.times import past
 from drd.flows.incidents.writing import (
@@ -132,15 +134,26 @@ def show(args: argparse.Namespace) -> int:
         incident = app.catalogue.incidents.get(chosen(app.catalogue, args.number))
         lines = timeline(incident, app.catalogue.incidents.entries(incident))
         now = app.clock.now()
+        whole = incident.is_open and not (args.json or args.starred)
+        reports = _reports(app, incident.number) if whole else ""
     if args.starred:
         lines = [line for line in lines if line.starred]
     if args.json:
         told = timeline_document(lines)
         output.print_json({**incident_document(incident), "timeline": told})
         return 0
-    for text in screen(incident, lines, now, terminal_width(sys.stdout)):
+    for text in screen(incident, lines, now, terminal_width(sys.stdout), reports):
         output.say(text)
     return 0
+
+
+def _reports(app: App, number: int) -> str:
+    """Say which reports are due. What is wrong with a file must not hide the incident."""
+    try:
+        table = duty_table(app, number, regimes_in_force(app.settings))
+        return summary(table.states(app.clock.now()), table.case.zone)
+    except DrdError as error:
+        return f"unknown: {error.line}"
 
 
 def list_(args: argparse.Namespace) -> int:

@@ -21,10 +21,13 @@ _BY = 10
 _ROUTINE_PLANS = 8
 
 
-def screen(incident: Incident, lines: Sequence[Line], now: datetime, width: int) -> list[str]:
-    """Return the lines of the screen."""
+def screen(
+    incident: Incident, lines: Sequence[Line], now: datetime, width: int, reports: str = ""
+) -> list[str]:
+    """Return the lines of the screen; `reports` says which are due."""
     width = min(width, _WIDEST)
-    return [*head(incident, now, width), "", *timeline(lines, width)]
+    due = hanging("reports   ", reports, width) if reports else []
+    return [*head(incident, now, width), *due, "", *timeline(lines, width)]
 
 
 def head(incident: Incident, now: datetime, width: int) -> list[str]:

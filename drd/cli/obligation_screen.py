@@ -55,6 +55,23 @@ def screen(
     yield DISCLAIMER
 
 
+def summary(states: Sequence[ClockState], zone: str) -> str:
+    """Return one line for the screen of the incident: what is late, undecided and next."""
+    counts = {
+        "late": sum(s.late for s in states if s.kind not in CLOSED and not s.is_quiet),
+        "due soon": sum(s.kind is ClockKind.DUE_SOON for s in states),
+        "undecided": sum(_LOUD.get(s.kind) == "UNDECIDED" and not s.is_quiet for s in states),
+    }
+    told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    timed = [s for s in states if s.kind not in CLOSED and not s.is_quiet and s.due_at]
+    coming = [s for s in timed if not s.late]
+    first = min(coming, key=_order, default=None)
+    if first is not None and first.due_at is not None:
+        due = local_time(first.due_at, ZoneInfo(first.regime.zone or zone), first.last_day)
+        told += f"{'; ' if told else ''}next {first.regime.id}, due {due}"
+    return f"{told}: drd incident obligation" if told else ""
+
+
 def _order(state: ClockState) -> tuple[bool, bool, float, str]:
     at = state.due_at or state.target_at or state.prompt_at
     open_ = state.kind not in CLOSED

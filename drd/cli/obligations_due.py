@@ -21,6 +21,7 @@ from drd.cli.obligations import (
 from drd.config.daemon import DaemonSettings
 from drd.config.zones import host_zone, time_zone
 from drd.errors import UsageError
+from drd.flows.incidents.times import past
 from drd.flows.incidents.writing import instant_of
 from drd.holiday_calendars import HolidayCalendars
 from drd.model.malformed import Malformed
@@ -90,7 +91,10 @@ def _zone(given: str | None, settings: DaemonSettings) -> str:
 
 
 def _at(text: str, zone: str) -> datetime:
-    """Return a time; without an offset it is one of the zone, and a date alone is its noon."""
+    """Return a time; without an offset it is one of the zone, and a date alone is its noon. Also
+    `now`, `-2h` and `14:30`, as in an incident."""
+    if text == "now" or text.startswith("-") or ":" in text[:3]:
+        return past(text, datetime.now(UTC))
     try:
         at = datetime.fromisoformat(text)
         if at.tzinfo is None:

@@ -16,6 +16,7 @@ from pydantic import (
 from drd.config.address import loopback
 from drd.config.kit import DaemonKit
 from drd.config.paths import DEFAULT_PLANS, DEFAULT_STATE
+from drd.config.places import PlaceCode
 from drd.config.registry_fields import OfKind
 from drd.config.zones import time_zone
 from drd.fields import REFERENCE_SCHEMA, Duration, Secret, Settings
@@ -267,13 +268,10 @@ class Incidents(Settings):
     )
 
 
-Jurisdiction = Annotated[str, Field(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")]
-
-
 class Organisation(Settings):
     """Who you are, as far as duties to report depend on it."""
 
-    jurisdictions: list[Jurisdiction] = Field(
+    jurisdictions: list[PlaceCode] = Field(
         default_factory=list,
         description="Where the organisation is: countries (`DE`), parts of countries (`US-CA`). "
         "drd proposes the regimes of these places (default: all).",

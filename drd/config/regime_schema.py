@@ -6,6 +6,7 @@ Only `id` is required here, because a file can extend another; `regimes` checks 
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandle
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from drd.config.places import Jurisdiction
 from drd.config.zones import time_zone
 from drd.fields import Contradiction, Duration, Settings
 from drd.model.malformed import Malformed
@@ -43,6 +45,16 @@ def _instant(text: str) -> str:
 def _report(text: str) -> str:
     if Anchor.parse(text).source is Source.INSTANT:
         raise Malformed(f'"{text}" is a moment of the incident', f"write `from: {text}`")
+    return text
+
+
+_EXPRESSION = r"ask|timeline|(moment|scope|facts|timeline)\.[a-z_.]+"
+
+
+def _expression(text: str) -> str:
+    if not re.fullmatch(_EXPRESSION, text):
+        hint = "write ask, timeline, or one like moment.aware, scope.people, facts.encrypted"
+        raise Malformed(f'"{text}" is not where something comes from', hint)
     return text
 
 
@@ -257,7 +269,9 @@ class ItemSettings(Settings):
     key: Text = Field(description="A short name, unique in the file.")
     text: Text = Field(description="What it must contain, as the law says it.")
     from_: Annotated[
-        str, Field(pattern=r"^(ask|timeline|(moment|scope|facts|timeline)\.[a-z_.]+)$")
+        str,
+        AfterValidator(_expression),
+        Field(json_schema_extra={"pattern": f"^({_EXPRESSION})$"}),
     ] = Field(
         "ask",
         alias="from",
@@ -298,9 +312,7 @@ class RegimeFile(Settings):
         "file may extend the regime of its own id: it then replaces that one.",
     )
     title: Text | None = Field(None, description="What is reported, and to whom, in one line.")
-    jurisdiction: (
-        Annotated[str, Field(pattern=r"^([A-Z]{2}(-[A-Z0-9]{1,3})?|contract|cards|any)$")] | None
-    ) = Field(
+    jurisdiction: Jurisdiction | None = Field(
         None,
         description="EU, a country (GB), a part of one (US-CA), or contract, cards, any.",
     )

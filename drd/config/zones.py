@@ -1,16 +1,16 @@
-"""Time zones in settings."""
+"""Time zones in settings, and that of the host."""
 
 from __future__ import annotations
 
 import os
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo
 
 from drd.model.malformed import Malformed
 
 
 def time_zone(name: str) -> str:
     """Return the name of a time zone that exists. Raises Malformed."""
-    if name not in available_timezones():
+    if not _exists(name):
         raise Malformed(f'there is no time zone "{name}"', "write one like Europe/Berlin")
     return name
 
@@ -19,4 +19,13 @@ def host_zone() -> str:
     """Return the name of the time zone of this host; UTC if it has none that is known."""
     linked = os.path.realpath("/etc/localtime").partition("/zoneinfo/")[2]
     named = os.environ.get("TZ", "").lstrip(":") or linked
-    return named if named in available_timezones() else "UTC"
+    return named if _exists(named) else "UTC"
+
+
+def _exists(name: str) -> bool:
+    """Return whether it exists. (A list of all zones is made by reading 600 files.)"""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return bool(name)

@@ -160,4 +160,5 @@ def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> 
     timeline = site.drd("incident", "show").out
     assert "us-ca-ag does not apply: only 500" in timeline
     assert "reference 4711, late" in timeline
+    assert "undecided; next eu-nis2-ew, due" in " ".join(timeline.split())
     assert site.drd("records", "verify", "--here", code=None).code in (0, 5)

@@ -88,6 +88,14 @@ def test_limits_of_kinds_and_hosts(tmp_path: Path) -> None:
     assert (found.backups, found.copies, found.maintenance, found.per_host) == (6, 3, 2, 5)
 
 
+def test_who_the_organisation_is(tmp_path: Path) -> None:
+    text = "regimes: own\norganisation: {jurisdictions: [DE, US-CA], facts: {entity: essential}}\n"
+    found = both(write(tmp_path, text))
+    assert found.regimes_dir == tmp_path / "own"
+    assert found.jurisdictions == ("DE", "US-CA")
+    assert (found.facts, found.timezone) == ({"entity": "essential"}, None)
+
+
 def test_all_runs_may_be_backups_unless_said_otherwise(tmp_path: Path) -> None:
     assert both(write(tmp_path, "limits: {runs: 8}\n")).backups == 8
     assert load_settings(tmp_path / "none.yaml", explicit=False).backups == 4
@@ -145,6 +153,8 @@ BROKEN = [
     ("metrics: {http: 127.0.0.1}", 1, "metrics.http", '"127.0.0.1" is not an address with a port', 'write "127.0.0.1:9473".'),
     ("metrics: {http: '127.0.0.1:99999'}", 1, "metrics.http", '"127.0.0.1:99999" is not an address with a port', 'write "127.0.0.1:9473".'),
     ("alerts: {hold: 5}", 1, "alerts.hold", "5 is not a duration", "write a number and a unit, like 15m or 7d."),
+    ("organisation: {timezone: Berlin}", 1, "organisation.timezone", 'there is no time zone "Berlin"', "write one like Europe/Berlin."),
+    ("organisation: {jurisdictions: [Germany]}", 1, "organisation.jurisdictions[0]", '"Germany" is not a code of a place', "write EU, a country like DE, or a part of one like US-CA."),
     ("- a", 1, "", "is not a mapping", "drd.yaml has lines like `key: value`."),
     ("plans: a\nplans: b", 2, "plans", 'the key "plans" is given twice here', "remove one; the first is on line 1."),
 ]  # fmt: skip

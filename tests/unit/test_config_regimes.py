@@ -145,6 +145,8 @@ BROKEN = [
     ("{within: {hours: 24}}", "{from: aware}", 6, "rule", "has no time limit", "write one of within, annual, no_number, earliest_of, latest_of, first_of."),
     ("{within: {hours: 24}}", "{within: {hours: 4}, target: 2h}", 6, "rule.target", "needs `no_number: true`", "remove `target`: reminders follow the strictest reading of the rule."),
     ("{within: {hours: 24}}", "{within: {hours: 4}, calendar: FR}", 6, "rule.calendar", "is only for business days", "remove `calendar`, or write the period in business_days."),
+    ("jurisdiction: contract", "jurisdiction: Germany", 3, "jurisdiction", '"Germany" is not a jurisdiction', "write EU, a country like DE, or a part of one like US-CA; or contract, cards, any."),
+    ("anchor: aware", "anchor: aware\ncontent: [{key: a, text: b, from: me}]", 6, "content[0].from", '"me" is not where something comes from', None),
     ("anchor: aware", "anchor: awre", 5, "anchor", '"awre" is not a moment of an incident', None),
     ("anchor: aware", "anchor: due(acmee)", 5, "anchor", 'there is no regime "acmee"', None),
     ("anchor: aware", "anchor: due(acme)", 6, "rule", "the deadline waits for itself", "let one of the regimes in this circle count from a moment of the incident."),
@@ -207,6 +209,13 @@ def test_old_sources_coming_rules_and_missing_places_are_findings(tmp_path: Path
         ("regime-missing", "US-FL", "warning"),
     ]
     assert all(f.text and f.remedy for f in found)
+
+
+def test_a_source_that_was_checked_in_the_future_is_a_finding(tmp_path: Path) -> None:
+    known = read(tmp_path, acme=OWN.replace("2026-11-20", "2027-11-20")).known
+    (found,) = findings(known, (), TODAY)
+    assert (found.code, found.subject) == ("regime-source", "acme")
+    assert "which is in the future" in found.text
 
 
 def test_a_source_is_old_after_180_days(tmp_path: Path) -> None:

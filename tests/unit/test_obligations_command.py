@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from drd.cli.main import main
+from drd.model.units import from_rfc3339
 from tests.unit.test_config_regimes import OWN
 
 Output = pytest.CaptureFixture[str]
@@ -36,6 +38,12 @@ def test_due_times_without_an_incident(capsys: Output) -> None:
     assert found["eu-nis2-ew"]["due_at"] == "2027-01-01T08:15:00Z"
     assert found["eu-nis2-notification"]["due_at"] == "2027-01-03T08:15:00Z"
     assert found["eu-nis2-notification"]["target_at"] == "2027-01-03T08:15:00Z"
+
+
+def test_due_from_now_as_in_an_incident(capsys: Output) -> None:
+    found = due(capsys, "eu-nis2-ew", "--at", "aware=-2h")["eu-nis2-ew"]
+    left = from_rfc3339(found["due_at"]) - datetime.now(UTC)
+    assert timedelta(hours=21) < left < timedelta(hours=22, minutes=1)
 
 
 def test_due_of_all_by_facts(capsys: Output) -> None:

@@ -22,6 +22,14 @@ def findings(
 ) -> Iterator[Finding]:
     """Return what a person should check. All shipped files that are stale are one finding."""
     live = [r for r in known.values() if r.status not in (Status.REPEALED, Status.TEMPLATE)]
+    for regime in (regime for regime in live if regime.checked > today):
+        yield Finding(
+            "regime-source",
+            "warning",
+            regime.id,
+            f"its source was checked on {regime.checked}, which is in the future",
+            f"correct `checked` in {regime.file}",
+        )
     stale = [regime for regime in live if (today - regime.checked).days > STALE_DAYS]
     for regime in (regime for regime in stale if regime.own):
         yield Finding(

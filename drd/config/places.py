@@ -1,0 +1,37 @@
+"""Codes of countries and their parts in settings."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from drd.model.malformed import Malformed
+
+_PLACE = r"[A-Z]{2}(-[A-Z0-9]{1,3})?"
+_JURISDICTION = rf"{_PLACE}|contract|cards|any"
+_HINT = "write EU, a country like DE, or a part of one like US-CA"
+
+
+def _place(text: str) -> str:
+    if not re.fullmatch(_PLACE, text):
+        raise Malformed(f'"{text}" is not a code of a place', _HINT)
+    return text
+
+
+def _jurisdiction(text: str) -> str:
+    if not re.fullmatch(_JURISDICTION, text):
+        raise Malformed(f'"{text}" is not a jurisdiction', f"{_HINT}; or contract, cards, any")
+    return text
+
+
+PlaceCode = Annotated[
+    str, AfterValidator(_place), Field(json_schema_extra={"pattern": f"^{_PLACE}$"})
+]
+"""A country, or a part of one."""
+
+Jurisdiction = Annotated[
+    str, AfterValidator(_jurisdiction), Field(json_schema_extra={"pattern": f"^({_JURISDICTION})$"})
+]
+"""A place, or what a duty depends on instead."""
