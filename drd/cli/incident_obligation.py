@@ -22,6 +22,8 @@ from drd.flows.incidents.choosing import chosen as chosen_incident
 from drd.flows.incidents.times import coming, past
 from drd.flows.incidents.writing import Desk
 from drd.model.incidents.duties import Submission
+from drd.model.incidents.report_draft import ReportDraft
+from drd.model.incidents.timeline import timeline
 from drd.model.obligations.case import Hold
 from drd.model.obligations.clocks import ClockState
 from drd.model.obligations.icalendar import icalendar
@@ -41,7 +43,10 @@ def run(args: argparse.Namespace) -> int:
             desk = Desk(app.catalogue, which, author(app, args, left_out=number is None))
             write(duty_table(app, which, found), desk)
         table, now = duty_table(app, which, found), app.clock.now()
+        lines = timeline(table.incident, app.catalogue.incidents.entries(table.incident))
     states = [table.state(chosen(table.regimes, name), now)] if name else table.states(now)
+    if args.draft:
+        return _draft(args, ReportDraft(table.incident, states[0], table.case, lines))
     if args.ics is not None:
         return _calendar(args, table, states, now)
     if args.json:
@@ -61,6 +66,15 @@ def run(args: argparse.Namespace) -> int:
             f"the former text. To take the new one: drd incident obligation {which} {each} "
             "--applies --reason TEXT"
         )
+    return 0
+
+
+def _draft(args: argparse.Namespace, draft: ReportDraft) -> int:
+    if args.json:
+        output.print_json({"draft": draft.text(), "missing": draft.missing()})
+    else:
+        for line in draft.text().splitlines():
+            output.say(escaped(line))
     return 0
 
 
@@ -91,7 +105,7 @@ def _writing(args: argparse.Namespace, name: str) -> list[Write]:
     if len(given) > 1:
         hint = "record one after the other: each is an entry of its own."
         raise UsageError(f"{' and '.join(given)} were given together", hint=hint)
-    if given and not name:
+    if (given or args.draft) and not name:
         hint = "name its id; to see them all: drd incident obligation"
         raise UsageError("incident obligation: no regime given", hint=hint)
     facts = dict(fact_of(text) for text in args.fact)

@@ -126,6 +126,11 @@ def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> 
     assert "OVERDUE" not in changed.out  # the clock runs by the text that was decided on
     duty("acme", "--applies", "--reason", "new clause")
     assert duty("acme")["acme"]["state"] == "overdue"
+    draft = site.drd("incident", "obligation", "eu-gdpr-33", "--draft").out
+    assert "5000 people" in draft
+    assert "MISSING: consequences" in draft
+    assert "- To: supervisory authority" in draft
+    assert "2 items missing: contact, consequences" in draft
     with daemon(site) as running:
         subjects = ["incident 1", "incident 1, acme"]  # of what is undecided, of what is late
 

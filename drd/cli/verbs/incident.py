@@ -240,6 +240,7 @@ def _reporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
         "drd incident obligation eu-gdpr-33 --submitted 14:30 --reference 4711 --channel portal\n"
         "drd incident obligation us-hipaa-individuals --hold law-enforcement --until 720h \\\n"
         '      --reason "letter of the police"\n'
+        "drd incident obligation eu-gdpr-33 --draft > report.md\n"
         "drd incident obligation --ics deadlines.ics       for a calendar",
         description="Show which reports law and contracts ask for, until when, and record what "
         "became of them: facts, decisions, submitted reports, holds. drd proposes, a person "
@@ -249,6 +250,9 @@ def _reporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
         "words", nargs="*", metavar="[N] [ID]", help="number of the incident, id of a regime"
     )
     duty.add_argument("--all", action="store_true", help="show those that do not apply, too")
+    duty.add_argument(
+        "--draft", action="store_true", help="print a draft of the report, with what is missing"
+    )
     duty.add_argument("--ics", metavar="FILE", help="write the times as iCalendar; - is stdout")
     duty.add_argument(
         "--fact", action="append", default=[], metavar="NAME=VALUE", help="a fact of the incident, "
