@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +34,7 @@ from drd.flows.restore.recovery_request import RecoveryRequest
 from drd.flows.restore.unfinished import unfinished
 from drd.flows.services import Services
 from drd.model.plan import IN_PLACE, Plan
+from drd.model.recovered import OLDER_POINT
 from drd.model.run import RunKind, StepState
 from drd.model.runbook import LOOKING
 from drd.model.units import to_rfc3339
@@ -263,7 +265,9 @@ def _print(
         _print_step(outcome, step.name)
     lost = work.errors or evidence.rta_s is None
     sentence = (
-        _how_on(outcome) if lost else measured(after, evidence.data_time or planned.point.data_time)
+        _how_on(outcome, after["next"])
+        if lost
+        else measured(after, evidence.data_time or planned.point.data_time)
     )
     print_places(after)
     kept = noted(work.services.catalogue, work.runner.run)
@@ -283,14 +287,20 @@ def _print(
     output.say(f"{first}; {sentence}   evidence {evidence.id}")
 
 
-def _how_on(outcome: RecoveryOutcome) -> str:
+def _how_on(outcome: RecoveryOutcome, tasks: Sequence[Mapping[str, Any]] = ()) -> str:
     """Return what is left to do: a step that fails at every retry can be skipped, but not checks of
-    data that was not restored."""
+    data that was not restored. If that data is at fault, the tasks name an older restore point."""
     run, states = outcome.evidence.run, outcome.outcome.states
     kinds = {step.name: step.kind for step in outcome.restoration.plan.runbook}
     failed = [name for name, state in states.items() if state is StepState.FAILED]
     restores = [name for name in failed if kinds.get(name) == "restore"]
     others = [name for name in failed if kinds.get(name, "restore") != "restore"]
+    older = next((task["command"] for task in tasks if task["code"] == OLDER_POINT), None)
+    if older is not None:
+        return (
+            f"not recovered. To recover the next older restore point: `{older}`. To continue with "
+            f"this one, once its data is mended: `drd resume {run}`"
+        )
     if restores or not others:
         return f"not recovered. Continue: drd resume {run}"
     return (

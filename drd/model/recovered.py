@@ -13,6 +13,9 @@ from drd.model.restored import BEFORE_USE, Task, Usage
 from drd.model.run_details import RecoveryDetail
 from drd.model.text import noun, some
 
+OLDER_POINT = "older-point"
+"""The code of the task to recover another point, since the data of this one is at fault."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
@@ -93,7 +96,7 @@ def _choose_older(ended: Ended) -> Task:
         "recover the next older restore point instead, because the data of this one cannot be "
         f"restored. To see all of them: drd points {ended.plan}"
     )
-    return Task(code="older", text=text, command=command)
+    return Task(code=OLDER_POINT, text=text, command=command)
 
 
 def _before_use(ended: Ended) -> Iterator[Task]:

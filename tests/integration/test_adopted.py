@@ -363,7 +363,7 @@ def test_points_are_shown_and_found_by_the_ids_that_restic_has_for_its_snapshots
     record = evidence_record(site.app, outcome.evidence.id)
     shown = run_document(site.app, outcome.evidence.run)
     assert (record["copy"], shown["copy"]) == (second, second)
-    points_screen._print("shop", points_document(site.app, "shop")["points"], {})
+    points_screen._print("shop", points_document(site.app, "shop")["points"], {}, {})
     heading, row, _ = capsys.readouterr().out.splitlines()
     assert heading.split()[:2] == ["POINT", "COPY"]
     assert row.split()[:2] == [new.id, second[:8]]

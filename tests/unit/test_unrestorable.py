@@ -3,19 +3,25 @@ itself."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
+from drd.api import recoveries
 from drd.api.documents import points as points_document
 from drd.catalogue.summary import read_facts
 from drd.cli import points as points_screen
 from drd.flows.host.doctor import examine
 from drd.flows.restore.point_choice import choose, drill_choice
 from drd.flows.upkeep.forget_points import GiveUpRequest, give_up
+from drd.flows.upkeep.retention_plan import plan_forgetting
 from drd.model.check_words import RESTORES
 from drd.model.compliance import assess
+from drd.model.plan import RetentionPolicy
 from drd.model.run import CheckResult, CheckVerdict, DrillResult
 from drd.model.verdicts import Assessment
+from tests.catalogue_support import evidence
 from tests.flow_support import NOON, World
 
 HOUR = timedelta(hours=1)
@@ -134,7 +140,7 @@ def test_points_doctor_and_forget_know_what_the_drill_found(world: World, capsys
     document = points_document(world.app, "shop")
     run = document["points"][0]["unrestorable"]["run"]
     assert document["points"][1]["unrestorable"] is None
-    points_screen._print("shop", document["points"], {})
+    points_screen._print("shop", document["points"], {}, {})
     shown = capsys.readouterr().out
     assert f"complete, cannot be restored (drill {run})" in shown
     assert f"To see why: drd run show {run}. To drill it again: drd drill shop --point {NEW}" in (
@@ -146,6 +152,31 @@ def test_points_doctor_and_forget_know_what_the_drill_found(world: World, capsys
     assert finding.remedy.startswith(f"see why: `drd run show {run}`. Then make a new one: ")
     assert give_up(world.services, world.plan, GiveUpRequest((NEW,), "cut off")) == (NEW,)
     assert "last-drill" not in {f.code for f in examine(world.services, world.plan, lambda _: "x")}
+
+
+def test_a_recovery_that_failed_by_the_data_names_the_next_older_point_that_is_left(
+    world: World,
+) -> None:
+    world.stored("99999999", NOON - 3 * HOUR)
+    two_points(world)
+    drilled(world, OLD, not_restored())
+    run: Any = SimpleNamespace(plan="shop", detail=SimpleNamespace(point=NEW))
+
+    def older(*checks: CheckResult) -> str:
+        return recoveries._older(world.app, run, evidence(checks=checks))
+
+    assert older(not_restored()) == "99999999"
+    assert older(EXPECTED) == older(not_restored(by_the_data=False)) == ""
+
+
+def test_retention_keeps_the_newest_point_that_can_be_restored(world: World) -> None:
+    two_points(world)
+    plan = replace(world.plan, retention=RetentionPolicy(last=1))
+    assert plan_forgetting(world.services, plan).due == (OLD,)
+    drilled(world, NEW, not_restored())
+    forgetting = plan_forgetting(world.services, plan)
+    assert OLD in {kept.id for kept in forgetting.chosen.keep}
+    assert forgetting.due == ()
 
 
 def test_the_time_without_a_point_that_can_be_restored_begins_with_the_drill(world: World) -> None:

@@ -165,6 +165,8 @@ def _missing_copies(services: Services, plan: Plan, repository: Repository) -> l
         told.append(f"{tool} no longer lists {', '.join(gone)}")
     them = noun(len(missing), "it", "them")
     text = f"{'; '.join(told)}, although `retention` in the plan says that it keeps {them}"
+    if plan.retention.keeps_everything:
+        text = f"{'; '.join(told)}, although {noun(len(missing), 'it was', 'each was')} the newest"
     hint = (
         f"find out what removed {them}. If that was right: drd points forget {' '.join(missing)} "
         "--reason TEXT"

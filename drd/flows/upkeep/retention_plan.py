@@ -171,7 +171,7 @@ def _decided(
 ) -> Forgetting:
     now, known = services.clock.now(), seen.known()
     held = held_points(services.catalogue.keeping.holds(plan.name), now)
-    chosen = _chosen(plan, known, now, held)
+    chosen = _chosen(services, plan, known, now, held)
     chosen = _spare(chosen, {**_last_of_copies(known, seen.inventories[1:]), **seen.used})
     due, limit = chosen.forget, _limit(services, plan, len(known))
     if not force:
@@ -214,7 +214,7 @@ def _paused(
     now = services.clock.now()
     points = services.catalogue.points.of_plan(plan.name)
     held = held_points(services.catalogue.keeping.holds(plan.name), now)
-    chosen = _chosen(plan, points, now, held)
+    chosen = _chosen(services, plan, points, now, held)
     return Forgetting(
         _waiting(chosen),
         unreached=unreached or {},
@@ -225,12 +225,22 @@ def _paused(
 
 
 def _chosen(
-    plan: Plan, known: Sequence[RestorePoint], now: datetime, held: Collection[str]
+    services: Services,
+    plan: Plan,
+    known: Sequence[RestorePoint],
+    now: datetime,
+    held: Collection[str],
 ) -> RetentionPlan:
+    """Return what the rules say; the newest complete point that no drill failed to restore stays,
+    too."""
     proven = [p.id for p in known if p.proven_by is not None]
-    return plan_retention(
+    chosen = plan_retention(
         known, plan.retention, now, proven, timezone=plan.backup.timezone, held=held
     )
+    tried = services.catalogue.evidence.unrestorable(plan.name)
+    left = newest_complete([p for p in known if p.id not in tried]) if tried else None
+    why = "no drill failed to restore it, as one did with each newer point"
+    return _spare(chosen, {left.id: why}) if left is not None else chosen
 
 
 def _waiting(chosen: RetentionPlan) -> RetentionPlan:
