@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -48,11 +48,12 @@ class GoneSecrets:
     def __init__(self) -> None:
         self._since: dict[str, GoneSecret] = {}
 
-    def of(self, files: Iterable[str]) -> tuple[GoneSecret, ...]:
-        """Return those that are gone; one that we may not look for counts as there."""
+    def of(self, files: Mapping[str, str]) -> tuple[GoneSecret, ...]:
+        """Return those that are gone; one that we may not look for counts as there. `files` has for
+        each the only plan that names it, else nothing."""
         gone = [file for file in sorted(files) if is_gone(file)]
         self._since = {file: self._since.get(file) or _gone(file) for file in gone}
-        return tuple(self._since.values())
+        return tuple(one._replace(plan=files[file]) for file, one in self._since.items())
 
 
 def _gone(file: str) -> GoneSecret:

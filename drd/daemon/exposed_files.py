@@ -26,7 +26,7 @@ class ExposedFiles:
         self._checked_at: float | None = None
         self._bad: dict[str, tuple[str, tuple[str, ...]]] = {}
         self._all: dict[str, tuple[str, tuple[str, ...]]] | None = None
-        self._secret_files: frozenset[str] = frozenset()
+        self._secret_files: dict[str, str] = {}
 
     def recheck_soon(self) -> None:
         """Check again soon, because the plans were read again."""
@@ -46,9 +46,9 @@ class ExposedFiles:
         self._bad = {n: watched[n] for n, exposed in exposed_files.items() if exposed}
         return {n: _all(exposed) for n, exposed in exposed_files.items() if exposed}
 
-    def secret_files(self) -> frozenset[str]:
-        """Return the secret files of the plans in force and of drd.yaml; those of before if the
-        catalogue cannot be read.
+    def secret_files(self) -> Mapping[str, str]:
+        """Return the secret files of the plans in force and of drd.yaml, each with the only plan
+        that names it, else nothing; those of before if the catalogue cannot be read.
         """
         with suppress(CatalogueError):
             self._read()
@@ -68,7 +68,12 @@ class ExposedFiles:
         if settings.file is not None:
             watched[""] = (str(settings.file), tuple(secret_files(settings)))
         self._checked_at, self._all = now, watched
-        self._secret_files = frozenset(file for _, held in watched.values() for file in held)
+        self._secret_files = {}
+        for name, (_, held) in watched.items():
+            for file in held:
+                self._secret_files[file] = (
+                    name if self._secret_files.get(file, name) == name else ""
+                )
 
 
 def _all(exposed: Sequence[Exposed]) -> Exposed:

@@ -35,6 +35,7 @@ from drd.flows.alerts.watch import AlertWatch, WatchResult, WatchSources
 from drd.flows.state.foreign_files import standing
 from drd.flows.status.refused_plans import Refusal
 from drd.kinds.registry import room_of
+from drd.model.alert_facts import GoneSecret
 from drd.model.alerts import AlertChange
 from drd.model.clock import SCHEDULE_TOLERANCE_S
 from drd.model.facts import PlanFacts
@@ -317,7 +318,7 @@ class Monitor:
             contested=why,
             state_wrong=wrong,
             credentials=self._credentials.later(),
-            gone_secrets=self._gone_secrets.of(self._exposed.secret_files()),
+            gone_secrets=self._find_gone_secrets(),
             reports=self._duties.conditions(now),
         )
         self._changed.clear()
@@ -328,6 +329,9 @@ class Monitor:
             result = self._watch.evaluate(host, now, refused)
         self._send_alerts(result)
         self._figures.publish(result, self._report, now)
+
+    def _find_gone_secrets(self) -> tuple[GoneSecret, ...]:
+        return self._gone_secrets.of(self._exposed.secret_files())
 
     def _contested(self, now: datetime) -> str | None:
         """Return why this state may be a copy. A file that was replaced under the service is none:
@@ -347,7 +351,10 @@ class Monitor:
         """Assess only the plans whose runs have ended."""
         now = self._app.clock.now()
         names, self._changed = self._changed, set()
-        result = self._watch.evaluate_plans(names, self._host.facts, now)
+        host = self._host.facts
+        if host.gone_secrets:  # a run has ended well because one is back
+            host = self._host.change(gone_secrets=self._find_gone_secrets())
+        result = self._watch.evaluate_plans(names, host, now)
         self._send_alerts(result)
         self._figures.publish(result, self._report, now)
 

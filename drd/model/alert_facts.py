@@ -45,13 +45,14 @@ class VerificationFacts:
 @dataclass(frozen=True, slots=True)
 class PlanMore:
     """More facts about a plan. `readiness` are the findings of the last readiness run; None if none
-    has ended yet.
+    has ended yet. `gone_secrets` are those of this plan alone.
     """
 
     jobs: tuple[JobFacts, ...] = ()
     copies: tuple[CopyFacts, ...] = ()
     verifications: tuple[VerificationFacts, ...] = ()
     readiness: tuple[Finding, ...] | None = None
+    gone_secrets: tuple[GoneSecret, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +106,13 @@ class LaterCredential(NamedTuple):
 class GoneSecret(NamedTuple):
     """A secret file that a plan in force or drd.yaml names, and that is gone since `at`; None if
     nobody can say. `copy` is the path of the service's own one, which goes when it stops, if any.
+    `plan` is empty if several plans name it, or drd.yaml.
     """
 
     file: str
     at: datetime | None
     copy: str = ""
+    plan: str = ""
 
 
 @dataclass(frozen=True, slots=True)

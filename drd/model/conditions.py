@@ -31,6 +31,7 @@ from drd.model.finding_codes import (
     SOURCE,
     name_of,
 )
+from drd.model.host_conditions import missing_secret
 from drd.model.job_history import JobHistory
 from drd.model.kit_findings import EXPORT, VERIFY
 from drd.model.known_findings import OVER, PAUSED, disproved
@@ -82,6 +83,7 @@ def conditions(
         conditions += _verification(facts.plan, verification, now)
     if more.readiness is not None:
         conditions += _readiness(facts, more.readiness)
+    conditions += [missing_secret(gone) for gone in more.gone_secrets]
     return one_for_each_cause(conditions)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from drd.model.alert_facts import ChannelState, DiskFacts, HostFacts
+from drd.model.alert_facts import ChannelState, DiskFacts, GoneSecret, HostFacts
 from drd.model.alerts import Condition
 from drd.model.custody import STATE_CONTESTED, WHILE_CONTESTED
 from drd.model.message import Urgency
 from drd.model.text import counted, some, without_output
 from drd.model.units import format_duration, format_size, format_time
+from drd.model.verdicts import SECRET_MISSING
 
 TOLD_FOR = timedelta(hours=1)
 """How long a condition lasts that is over at once (a clock jump, a time without a daemon), so that
@@ -43,7 +44,8 @@ def host_conditions(
     """
     conditions = [*_catalogue(host), *_configuration(host), *_clock(host, now)]
     conditions += [*_contested(host), *_of_others(host), *_extensions(host)]
-    conditions += [*_credentials(host), *_gone_secrets(host), *_records(host)]
+    conditions += [*_credentials(host), *_records(host)]
+    conditions += [missing_secret(gone) for gone in host.gone_secrets if not gone.plan]
     conditions += host.reports
     if rpos is not None:
         conditions += [*_no_plan(rpos), *_down(host, rpos, now)]
@@ -130,16 +132,17 @@ def _credentials(host: HostFacts) -> Iterator[Condition]:
     yield Condition("credentials", "warning", "", text, "drd doctor && systemctl restart drd")
 
 
-def _gone_secrets(host: HostFacts) -> Iterator[Condition]:
-    """A secret whose file is gone: what needs it fails, at the latest after the next start."""
-    for gone in host.gone_secrets:
-        since = f" since {format_time(gone.at, seconds=True)}" if gone.at is not None else ""
-        text = f"secret file {gone.file}, which a plan or drd.yaml names, is missing{since}"
-        remedy = f"write the secret to {gone.file} again (owner root, mode 0600)"
-        if gone.copy:
-            text += ": the service has a copy until it stops, and no other program has one"
-            remedy = f"cp -n {gone.copy} {gone.file}"
-        yield Condition("secret-missing", "warning", gone.file, text, remedy)
+def missing_secret(gone: GoneSecret) -> Condition:
+    """Return the condition that the file of a secret is gone: what needs it fails, at the latest
+    after the next start."""
+    since = f" since {format_time(gone.at, seconds=True)}" if gone.at is not None else ""
+    names_it = "the plan" if gone.plan else "a plan or drd.yaml"
+    text = f"secret file {gone.file}, which {names_it} names, is missing{since}"
+    remedy = f"write the secret to {gone.file} again (owner root, mode 0600)"
+    if gone.copy:
+        text += ": the service has a copy until it stops, and no other program has one"
+        remedy = f"cp -n {gone.copy} {gone.file}"
+    return Condition(SECRET_MISSING, "warning", gone.file, text, remedy, plan=gone.plan)
 
 
 def _no_plan(rpos: Sequence[tuple[str, float]]) -> Iterator[Condition]:

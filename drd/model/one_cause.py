@@ -2,8 +2,8 @@
 
 What would be lost tells why: `rpo` and `no-point` contain the error of the failed backups, and get
 their alert. A repository that is gone, or does not answer, tells that runs fail because of it, and
-failed backups tell that their source cannot be read. Whatever retention waits for tells that it
-waits.
+failed backups tell that their source cannot be read. What needs a secret tells that its file is
+missing, with what to do about it. Whatever retention waits for tells that it waits.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from drd.errors import (
     RepositoryMissing,
     RepositorySecretUnavailable,
     RepositoryUnreachable,
+    SecretUnavailable,
     WrongKey,
 )
 from drd.model.alerts import AlertKey, Condition, rank
 from drd.model.facts import RepositoryFacts
 from drd.model.finding_codes import REPOSITORY, name_of
 from drd.model.repositories import DAMAGED, GONE, SILENT
+from drd.model.verdicts import SECRET_MISSING
 
 _PLACES = {
     RepositoryMissing.code: GONE,
@@ -35,6 +37,18 @@ _PLACES = {
 
 _BY_STATE = frozenset({RepositoryMissing.code, WrongKey.code, RepositorySecretUnavailable.code})
 """Errors of a run at whose moment drd recorded the state of the repository as well."""
+
+_OF_SECRETS = frozenset({RepositorySecretUnavailable.code, SecretUnavailable.code})
+"""Errors of a run that could not read a secret."""
+_SECRET_FINDINGS = frozenset(
+    {
+        "repository-password",
+        "repository-access-key",
+        "repository-secret-key",
+        "repository-session-token",
+        "repository-access",
+    }
+)
 
 SOURCE_FAILS = "source"
 """Why a component is not ready whose source cannot be read, so that its backups fail."""
@@ -57,6 +71,9 @@ def one_for_each_cause(conditions: Sequence[Condition]) -> list[Condition]:
         )
         if teller is not None:
             tellers[condition.key] = teller.key
+    needing = next(filter(_needs_a_secret, conditions), None)
+    if needing is not None:
+        tellers |= {c.key: needing.key for c in conditions if c.kind == SECRET_MISSING}
     for condition in conditions:
         cause = _cause(condition, conditions)
         if cause is None:
@@ -78,6 +95,12 @@ def _place(run: Condition, conditions: Iterable[Condition]) -> Condition | None:
     subject = name_of(REPOSITORY, run.subject) if kind == SILENT and run.subject else run.subject
     there = (c for c in conditions if c.kind == kind and subject in ("", c.subject))
     return next(there, None)
+
+
+def _needs_a_secret(condition: Condition) -> bool:
+    """Return whether it is there because a secret cannot be read. It outlasts the file's absence,
+    until something has read the secret again."""
+    return condition.why in _OF_SECRETS or condition.code in _SECRET_FINDINGS
 
 
 def _failed_backup(finding: Condition, conditions: Iterable[Condition]) -> Condition | None:
@@ -135,8 +158,13 @@ def _telling(
     others = [c for c in conditions if is_told(c)]
     if not others:
         return condition
+    remedies = [c.remedy for c in others if c.kind == SECRET_MISSING]
     worst = min((condition, *others), key=lambda c: rank(c.severity))
     runs = dict.fromkeys(run for c in (condition, *others) for run in c.runs)
     return replace(
-        condition, severity=worst.severity, also=tuple(c.key for c in others), runs=tuple(runs)
+        condition,
+        severity=worst.severity,
+        remedy="\n".join((*remedies, condition.remedy)),
+        also=tuple(c.key for c in others),
+        runs=tuple(runs),
     )

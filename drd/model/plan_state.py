@@ -12,6 +12,7 @@ from drd.model.facts import AlertFacts
 from drd.model.repositories import DAMAGED, GONE, SILENT
 from drd.model.units import format_duration
 from drd.model.verdicts import (
+    SECRET_MISSING,
     STATE_OF_READINESS,
     UNFINISHED,
     CopyAssessment,
@@ -60,8 +61,8 @@ def state_of(judged: Judged) -> tuple[PlanState, tuple[Remark, ...]]:
 
 def _rank(remark: Remark) -> tuple[bool, bool, int]:
     """Return how much a person has to know this first. That a plan was never drilled, so that its
-    state is unknown, is less urgent than a repository that cannot be read, or a recovery that
-    stopped in the middle."""
+    state is unknown, is less urgent than a repository that cannot be read, a recovery that stopped
+    in the middle, or a secret of which only the running service has a copy."""
     state = remark.state
     return state is PlanState.BREACHED, remark.first and state is not PlanState.OK, state.severity
 
@@ -95,7 +96,9 @@ def _remarks(judged: Judged) -> list[Remark]:
         remarks.append(Remark(state, reason.text, reason.remedy, alert, first))
     said = {kind for reason in judged.reasons for kind in (reason.kind, reason.says_why)}
     remarks += [
-        Remark(_of_alert(alert), alert.text, alert.remedy, alert)
+        Remark(
+            _of_alert(alert), alert.text, alert.remedy, alert, first=alert.kind == SECRET_MISSING
+        )
         for alert in judged.alerts
         if alert.kind not in said
     ]

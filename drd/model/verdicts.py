@@ -18,6 +18,9 @@ from drd.model.facts import (
 )
 from drd.named import NamedTuple
 
+SECRET_MISSING = "secret-missing"  # noqa: S105
+"""The kind of the alert that a secret's file is gone: the plan's, if no other plan names it."""
+
 UNFINISHED = "recovery-unfinished"
 """The kind of the alert about a recovery over production that stopped in the middle."""
 NOT_LOADED = "plan-not-loaded"

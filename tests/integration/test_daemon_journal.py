@@ -17,6 +17,7 @@ from drd.daemon.service import Daemon
 from drd.errors import CatalogueError
 from drd.model.run import Run, RunKind, RunState
 from drd.model.run_details import BackupDetail
+from tests.integration.test_schedule_command import PLAN
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -91,3 +92,29 @@ def test_the_end_of_a_run_is_logged_in_one_line_with_the_remedy(
         ("run.over", "cannot connect; FATAL: no; remedy: start it."),
         ("run.over", None),
     ]
+
+
+def test_a_secret_that_is_back_is_seen_at_the_end_of_the_run_that_could_read_it(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    """Else its alert would fire once more: the failed runs, which told of it, are over."""
+    secret = tmp_path / "secret"
+    secret.touch(mode=0o600)
+    (tmp_path / "plans").mkdir()
+    text = PLAN.format(name="shop").replace("{env: X}", f"{{file: {secret}}}")
+    (tmp_path / "plans/shop.yaml").write_text(text)
+    daemon._load_plans()
+    book, monitor = daemon._app.catalogue.alerts, daemon._monitor
+
+    def missing() -> list[str]:
+        return [alert.plan for alert in book.open() if alert.kind == "secret-missing"]
+
+    monitor._assess()
+    assert missing() == []
+    secret.unlink()
+    monitor._assess()
+    assert missing() == ["shop"]
+    secret.touch(mode=0o600)
+    monitor._changed = {"shop"}
+    monitor._assess_changed()
+    assert missing() == []

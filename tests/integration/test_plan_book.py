@@ -9,6 +9,7 @@ import pytest
 
 from drd.bootstrap import App
 from drd.catalogue.summary import read_status
+from drd.daemon.exposed_files import ExposedFiles
 from drd.daemon.plans import PlanBook
 from drd.flows.schedules import Agenda
 from drd.flows.status.overview import collect
@@ -30,6 +31,32 @@ def test_a_stop_waits_for_no_thousands_of_plans(tmp_path: Path) -> None:
         assert seen == [(100, 120)]
         assert (len(found.accepted), found.removed, dict(found.refused)) == (100, (), {})
         assert len(book.load(running=False).accepted) == 120
+
+
+def test_a_secret_file_that_one_plan_alone_names_is_that_plans(tmp_path: Path) -> None:
+    """So that the alert about a missing one is the plan's, too."""
+    (tmp_path / "plans").mkdir()
+    (tmp_path / "drd.yaml").write_text(
+        "state: sqlite:///state/drd.db\nwork_dir: w\ncache_dir: c\n"
+        f"notify: [{{kind: webhook, url: {{file: {tmp_path}/hook}}}}]\n"
+    )
+    files = {"shop": ("own", "shared"), "web": ("shared", "hook")}
+    for name, (first, second) in files.items():
+        text = PLAN.format(name=name).replace("{env: X}", f"{{file: {tmp_path}/{first}}}")
+        copy = (
+            f"  copy: {{url: /srv/c, password: {{file: {tmp_path}/{second}}}, copy_of: primary}}\n"
+        )
+        text = text.replace("backup:", f"{copy}backup:")
+        (tmp_path / f"plans/{name}.yaml").write_text(text)
+    for name in ("own", "shared", "hook"):
+        (tmp_path / name).touch(mode=0o600)
+    with closing(App(str(tmp_path / "drd.yaml"))) as app:
+        PlanBook(app, Agenda(app.catalogue.queue)).load(running=False)
+        assert ExposedFiles(app).secret_files() == {
+            f"{tmp_path}/own": "shop",
+            f"{tmp_path}/shared": "",
+            f"{tmp_path}/hook": "",
+        }
 
 
 def test_a_plan_that_needs_a_new_credential_is_shown_with_a_restart(

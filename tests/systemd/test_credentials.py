@@ -47,7 +47,7 @@ def service(system: Machine) -> Machine:
 
 
 def alerts(machine: Machine, kind: str = "credentials") -> list[dict[str, Any]]:
-    done = machine.run(DRD, "status", "--json", check=False)
+    done = machine.run(DRD, "alerts", "--json", check=False)
     told = [a for a in json.loads(done.stdout)["alerts"] if a["kind"] == kind]
     return [a for a in told if a["state"] != "resolved"]
 

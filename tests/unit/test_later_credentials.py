@@ -11,10 +11,14 @@ import pytest
 from drd import secrets
 from drd.daemon.credentials import CredentialWatch, GoneSecrets, require_credentials
 from drd.errors import ConfigError, SecretUnavailable
-from drd.model.alert_facts import GoneSecret, HostFacts, LaterCredential
-from drd.model.host_conditions import host_conditions
+from drd.model.alert_facts import GoneSecret, HostFacts, LaterCredential, PlanMore
+from drd.model.compliance import assess
+from drd.model.conditions import conditions
+from drd.model.host_conditions import host_conditions, missing_secret
 from drd.model.plan import SecretRef
 from drd.model.recorded_remedy import is_command
+from tests import status_support
+from tests.status_support import healthy
 from tests.user_support import NOBODY, acting_as, as_root
 
 NOW = datetime(2026, 11, 28, 1, 10, 3, tzinfo=UTC)
@@ -140,19 +144,22 @@ def test_a_removed_file_is_named_with_the_time_of_its_removal_until_it_is_back(
 ) -> None:
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(service.handed))
     monkeypatch.setattr(secrets, "CREDENTIALS", service.source)
-    watch, files = GoneSecrets(), [str(service.source / name) for name in ("dsn", "hook", "never")]
+    watch, names = GoneSecrets(), ("dsn", "hook", "never")
+    files = {str(service.source / name): "shop" for name in names}
     (service.source / "hook").unlink()
     os.utime(service.source, (NOW.timestamp(), NOW.timestamp()))
     expected = (
-        GoneSecret(str(service.source / "hook"), NOW, str(service.handed / "drd_hook")),
-        GoneSecret(str(service.source / "never"), NOW),
+        GoneSecret(str(service.source / "hook"), NOW, str(service.handed / "drd_hook"), "shop"),
+        GoneSecret(str(service.source / "never"), NOW, plan="shop"),
     )
     assert watch.of(files) == expected
     service.write("other", "a secret")
     assert watch.of(files) == expected, "the time of the first look"
+    shared = watch.of(dict.fromkeys(files, ""))
+    assert {one.plan for one in shared} == {""}, "another plan names them, too"
     service.write("hook", "the secret of hook")
     assert watch.of(files) == expected[1:]
-    assert watch.of(files[:1]) == ()
+    assert watch.of({str(service.source / "dsn"): "shop"}) == ()
 
 
 @as_root
@@ -160,7 +167,7 @@ def test_a_file_that_we_may_not_look_for_counts_as_there(service: Service) -> No
     for directory in (service.handed, *service.handed.parents):
         directory.chmod(directory.stat().st_mode | 0o011)
     with acting_as(NOBODY):
-        assert GoneSecrets().of([str(service.source / "never")]) == ()
+        assert GoneSecrets().of({str(service.source / "never"): ""}) == ()
 
 
 def test_the_condition_of_a_file_that_is_gone_names_it_and_what_still_works() -> None:
@@ -168,7 +175,9 @@ def test_the_condition_of_a_file_that_is_gone_names_it_and_what_still_works() ->
         GoneSecret("/etc/drd/credentials/dsn", NOW, f"{SERVICE}/drd_dsn"),
         GoneSecret("/k", None),
     )
-    handed, plain = host_conditions(HostFacts(gone_secrets=gone), [("shop", 60.0)], NOW)
+    of_shop = GoneSecret("/own", NOW, plan="shop")
+    facts = HostFacts(gone_secrets=(*gone, of_shop))
+    handed, plain = host_conditions(facts, [("shop", 60.0)], NOW)
     assert (handed.kind, handed.severity, handed.subject, handed.remedy) == (
         "secret-missing",
         "warning",
@@ -183,6 +192,11 @@ def test_the_condition_of_a_file_that_is_gone_names_it_and_what_still_works() ->
     )
     assert plain.text == "secret file /k, which a plan or drd.yaml names, is missing"
     assert plain.remedy == "write the secret to /k again (owner root, mode 0600)"
+    own = missing_secret(of_shop)
+    assert own.text.startswith("secret file /own, which the plan names, is missing since ")
+    more = PlanMore(gone_secrets=(of_shop,))
+    facts_of_it = healthy()
+    assert own in conditions(assess(facts_of_it, status_support.NOW), facts_of_it, more, NOW)
 
 
 def test_the_error_of_a_file_that_is_gone_has_the_last_change_of_its_directory(

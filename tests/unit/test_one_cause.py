@@ -14,10 +14,11 @@ from drd.errors import (
     SecretUnavailable,
     WrongKey,
 )
-from drd.model.alert_facts import PlanMore
+from drd.model.alert_facts import GoneSecret, PlanMore
 from drd.model.alerts import AlertChange, Condition, acknowledged
 from drd.model.compliance import assess
 from drd.model.conditions import conditions
+from drd.model.host_conditions import missing_secret
 from drd.model.one_cause import OTHERS_TELL, SOURCE_FAILS, one_for_each_cause
 from tests.alert_support import NOON, World, after, bad
 from tests.status_support import NOW, ago, healthy, repository
@@ -83,6 +84,35 @@ def test_a_repository_tells_which_runs_fail_because_of_it(
 def test_a_secret_of_the_source_is_no_fault_of_the_repository() -> None:
     backup = replace(FAILED, why=SecretUnavailable.code)
     assert len(told(backup, place("repository-unreachable", "repository primary"))) == 2
+
+
+@pytest.mark.parametrize("code", [RepositorySecretUnavailable.code, SecretUnavailable.code])
+def test_a_missing_secret_and_what_fails_without_it_are_one_alert(code: str) -> None:
+    secret = missing_secret(GoneSecret("/k/restic", NOW, plan=FAILED.plan))
+    backup = replace(FAILED, why=code)
+    silent = place("repository-unreachable", "repository primary")
+    effects = (backup, silent) if code == RepositorySecretUnavailable.code else (backup,)
+    teller = effects[-1]
+    world = World()
+    [(_, _, alert)] = look(world, 0, secret)
+    assert look(world, 15, secret, *effects) == []
+    assert (world.one.id, world.one.kind) == (alert, teller.kind)
+    assert world.one.remedy == f"{secret.remedy}\n{teller.remedy}"
+    late = rpo("critical")
+    assert look(world, 30, secret, *effects, late) == [("escalated", "rpo", alert)]
+    assert world.one.remedy == f"{secret.remedy}\n{late.remedy}"
+    assert look(world, 31, *effects, late) == [], "the file is back, and no backup has run yet"
+    assert look(world, 32) == []
+    assert look(world, 40) == [("resolved", "rpo", alert)]
+
+
+def test_a_finding_about_a_secret_tells_that_its_file_is_missing() -> None:
+    secret = missing_secret(GoneSecret("/k/restic", NOW, plan=FAILED.plan))
+    found = place("repository-unreachable", "repository primary: password")
+    assert told(secret, replace(found, code="repository-password")) == [
+        ("repository-unreachable", "repository primary: password", "warning")
+    ]
+    assert len(told(secret, FAILED, found)) == 3, "nothing failed for a secret"
 
 
 def test_what_retention_waits_for_tells_that_it_waits() -> None:

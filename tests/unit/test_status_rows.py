@@ -292,6 +292,12 @@ def test_a_copy_that_has_an_alert_is_told_by_it_alone() -> None:
         ({"alerts": (alert(state="acknowledged"),)}, "at risk", "no backup for 3h", ""),
         ({"alerts": (alert(severity="info"),)}, "ok", None, None),
         (
+            {"last_drill": None, "alerts": (alert(kind="secret-missing", remedy="cp -n a b"),)},
+            "unknown",
+            "no backup for 3h",
+            "cp -n a b",
+        ),
+        (
             {"missed": ((ago(2 * HOUR), ago(HOUR)),)},
             "ok",
             None,

@@ -21,7 +21,7 @@ from drd.flows.alerts.outbox import still_there
 from drd.flows.incidents.writing import open_by_rules
 from drd.flows.status.overview import refused, subjects
 from drd.flows.status.refused_plans import Refusal
-from drd.model.alert_facts import ChannelState, HostFacts, PlanMore
+from drd.model.alert_facts import ChannelState, GoneSecret, HostFacts, PlanMore
 from drd.model.alerts import (
     ENDED_BY_DRILL,
     Alert,
@@ -124,6 +124,7 @@ class AlertWatch:
         self._memory = UnsavedAlerts()
         self._plans: dict[str, Assessment] = {}
         self._errors: Mapping[str, Refusal] = {}
+        self._gone_secrets: tuple[GoneSecret, ...] = ()
         self._written: dict[str, datetime] = {}
         self._passed: dict[str, DrillFacts] = {}
         self._differing: Mapping[str, str] = {}
@@ -145,6 +146,7 @@ class AlertWatch:
         accepted, by plan. A catalogue that cannot be read or written is an alert itself: nothing is
         raised for it, and the next check tries again."""
         self._errors = errors or {}
+        self._gone_secrets = host.gone_secrets
         return self._evaluate(host, now, lambda: self._observe(host, now))
 
     def evaluate_plans(self, names: Collection[str], host: HostFacts, now: datetime) -> WatchResult:
@@ -153,6 +155,7 @@ class AlertWatch:
         """
         if self._memory.unsaved:
             return self.evaluate(host, now, self._errors)
+        self._gone_secrets = host.gone_secrets
         return self._evaluate(host, now, lambda: self._observe_plans(names, now), names)
 
     def evaluate_host(self, host: HostFacts, now: datetime) -> WatchResult:
@@ -333,7 +336,9 @@ class AlertWatch:
         if isinstance(subject, PlanFacts):
             if why is not None:
                 subject = subject._replace(needs_restart=why.needs_restart)
-            return self._histories.of(subject, self._sources.schedule(subject.plan)), subject
+            more = self._histories.of(subject, self._sources.schedule(subject.plan))
+            gone = tuple(g for g in self._gone_secrets if g.plan == subject.plan)
+            return (replace(more, gone_secrets=gone) if gone else more), subject
         if why is not None:
             subject = refused(
                 subject.plan, subject.file, why.error, needs_restart=why.needs_restart
