@@ -209,6 +209,7 @@ def test_old_sources_coming_rules_and_missing_places_are_findings(tmp_path: Path
         ("regime-missing", "US-FL", "warning"),
     ]
     assert all(f.text and f.remedy for f in found)
+    assert [f.code for f in findings(known, (), date(2027, 1, 27))] == []
 
 
 def test_a_source_that_was_checked_in_the_future_is_a_finding(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -136,6 +137,20 @@ def test_a_special_case_that_nobody_excluded_tightens_the_target_alone() -> None
     assert nis2({}) == (24, 72)
     assert nis2({"entity": "essential"}) == (72, 72)
     assert nis2({"entity": "essential, trust-service-provider"}) == (24, 24)
+
+
+def test_an_alternative_that_may_apply_tightens_the_target_and_one_that_does_the_due_time(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "acme.yaml").write_text(
+        "id: acme\nextends: contract\nrule: {earliest_of: [{within: {hours: 24}, "
+        'if: ["people >= 500"]}, {within: {hours: 72}}]}\n'
+    )
+    acme = load_regimes(tmp_path).known["acme"]
+    for people, hours in ((None, (24, 72)), (500, (24, 24)), (499, (72, 72))):
+        case = Case({Instant.AWARE: AT}, {"people": people})
+        found = clock(acme, {}, case, AT, NoHolidays())
+        assert (found.target_at, found.due_at) == tuple(AT + h * HOUR for h in hours)
 
 
 # --- holds ------------------------------------------------------------------------------------

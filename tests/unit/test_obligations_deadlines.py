@@ -172,7 +172,7 @@ def test_every_regime_with_a_clock_is_in_the_second_table() -> None:
 def test_due_time_equals_the_one_that_is_counted(name: str) -> None:
     unit, number, anchor, authority = LAW[name]
     for text, place in EDGES:
-        start = datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(place))
+        start = datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(place)).astimezone(UTC)
         found = state(name, anchor, start)
         assert found.started_at == start
         if number is None:
@@ -181,6 +181,24 @@ def test_due_time_equals_the_one_that_is_counted(name: str) -> None:
         assert found.due_at == expected(unit, number, start, authority or HOST), text
         assert found.target_at is not None
         assert start <= found.target_at <= found.due_at
+
+
+@pytest.mark.parametrize(
+    ("name", "day", "clock"),
+    [
+        ("us-ca-1798.82", "2026-12-31", "09:30"),  # 30 days
+        ("eu-nis2-final", "2027-01-01", "18:30"),  # a month
+        ("us-sec-8k-105", "2026-12-07", "12:30"),  # business days, before 17:30
+    ],
+)
+def test_target_is_the_last_day_at_the_time_of_day_of_the_start(
+    name: str, day: str, clock: str
+) -> None:
+    _, _, anchor, authority = LAW[name]
+    found = state(name, anchor, datetime.fromisoformat("2026-12-01T17:30Z"))
+    assert found.target_at is not None
+    local = found.target_at.astimezone(ZoneInfo(authority or HOST))
+    assert f"{local:%Y-%m-%d %H:%M}" == f"{day} {clock}"
 
 
 def starts(zone: str) -> Iterator[datetime]:
