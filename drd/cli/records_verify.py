@@ -16,7 +16,7 @@ from drd.errors import SecretUnavailable, UsageError
 from drd.flows.records import anchors, continuing
 from drd.flows.records.export import check_export, read_export
 from drd.flows.records.key import RecordKey
-from drd.flows.records.noted import NOTED
+from drd.flows.records.noted import NOTED, NOTED_SOON
 from drd.kit.archive import unpack
 from drd.kit.sealing import read_kit, unseal
 from drd.model.chain import ChainReport
@@ -89,14 +89,15 @@ def anchor(args: argparse.Namespace) -> int:
                 f"drd has key {signer.public.id}, but the records are signed by key {current}",
                 hint="to see the keys: drd records key",
             )
+        wanted, kept_as = _wanted(app, args)
         results = [
             anchors.anchor(app.catalogue, place, app.open_repository, signer, now)
-            for place in anchors.places(_plans(app))
+            for place in wanted
         ]
-        known = app.catalogue.queue.noted(NOTED)
+        known = app.catalogue.queue.noted(kept_as)
         before = known[1].get("places", {}) if known is not None else {}
         places = anchors.noted(results, before)
-        app.catalogue.queue.note(NOTED, {"places": places}, now)
+        app.catalogue.queue.note(kept_as, {"places": places}, now)
     if args.json:
         output.print_json({"places": [_result_document(r) for r in results]})
     elif not args.quiet:
@@ -106,6 +107,16 @@ def anchor(args: argparse.Namespace) -> int:
         if result.error and (args.quiet or args.json):
             output.warn(f"{result.place.name}: {result.error}")
     return 1 if any(result.error for result in results) else 0
+
+
+def _wanted(app: App, args: argparse.Namespace) -> tuple[list[anchors.Place], str]:
+    """Return the repositories, and the key under which the results are noted."""
+    plans = list(_plans(app))
+    if not args.incidents:
+        return anchors.places(plans), NOTED
+    store = app.catalogue.incidents
+    scope = {plan for number in store.open_numbers() for plan in store.get(number).plans}
+    return anchors.soon(plans, scope), NOTED_SOON
 
 
 def go_on(args: argparse.Namespace) -> int:

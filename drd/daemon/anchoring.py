@@ -1,4 +1,5 @@
-"""Starts `drd records anchor` when there are new records: hourly, and sooner again after an error.
+"""Starts `drd records anchor` when there are new records: hourly, and sooner again after an error;
+within a minute while an incident is open.
 
 It is a process of its own, in its own time: a repository may take minutes to answer, and neither
 the daemon's loop nor its monitor may wait for it."""
@@ -16,7 +17,7 @@ from drd import log, process
 from drd.bootstrap import App
 from drd.daemon.workers import environment
 from drd.errors import CatalogueError
-from drd.flows.records.noted import NOTED, forked
+from drd.flows.records.noted import NOTED, NOTED_SOON, forked
 from drd.process import Child, Command
 
 _log = log.get()
@@ -26,7 +27,10 @@ AGAIN = timedelta(minutes=10)
 """The time after which what failed is tried again."""
 AT_LEAST = timedelta(days=1)
 """A new repository is found by then, even if there are no new records."""
-LOOK_S = 30.0
+SOON = timedelta(seconds=15)
+"""The time between two anchors of the same repositories while an incident is open."""
+SOON_AGAIN = timedelta(minutes=1)
+LOOK_S = 15.0
 """Seconds between two looks at the newest entry, which cost one query each."""
 LONGEST_S = 1800.0
 _PROGRAM = (sys.executable, "-m", "drd", "records", "anchor", "--quiet")
@@ -45,6 +49,16 @@ def is_due(noted: tuple[datetime, Mapping[str, Any]] | None, head: int, now: dat
     return since >= AT_LEAST
 
 
+def is_soon(noted: tuple[datetime, Mapping[str, Any]] | None, head: int, now: datetime) -> bool:
+    """Return the same while an incident is open, for the repositories that get anchors at once."""
+    if noted is None or noted[0] > now:
+        return True
+    since, places = now - noted[0], noted[1].get("places", {}).values()
+    if any(place.get("error") for place in places):
+        return since >= SOON_AGAIN
+    return since >= SOON and any(place.get("seq", 0) < head for place in places)
+
+
 class Anchoring:
     """Begins with `start`, ends with `stop`. `tell` gets the first text about a repository that
     knows other records, None if there is none."""
@@ -56,6 +70,8 @@ class Anchoring:
         self._ends = threading.Event()
         self._child: Child | None = None
         self._not_before = 0.0
+        self._not_soon_before = 0.0
+        self._was_soon = False
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="drd-anchors", daemon=True).start()
@@ -77,26 +93,39 @@ class Anchoring:
 
     def turn(self) -> None:
         """Store anchors if they are due."""
-        if not self._is_due() or time.monotonic() < self._not_before:
+        words = self._due()
+        if words is None:
             return
-        self._not_before = time.monotonic() + AGAIN.total_seconds()
-        command = Command(self._words, env=environment(None))
+        command = Command([*self._words, *words], env=environment(None))
         self._child = process.start(command, stdout=2, stderr=2)
         until = time.monotonic() + LONGEST_S
         while not self._child.ends_within(0.5):
             if self._ends.is_set() or time.monotonic() > until:
                 self._child.stop(grace_s=8.0)
         code, self._child = self._child.exit_code, None
-        _log.info("records.anchored", exit=code)
+        _log.info("records.anchored", exit=code, incidents=bool(words))
 
-    def _is_due(self) -> bool:
+    def _due(self) -> list[str] | None:
+        """Return the options by which anchors are due; None if none are."""
         try:
             records, queue = self._app.catalogue.records, self._app.catalogue.queue
             head = records.head()
             if head is None or not records.current_key():
-                return False
-            noted = queue.noted(NOTED)
-            self._tell(forked(noted[1]) if noted is not None else None)
-            return is_due(noted, head.seq, self._app.clock.now())
+                return None
+            noted, early = queue.noted(NOTED), queue.noted(NOTED_SOON)
+            now, clock = self._app.clock.now(), time.monotonic()
+            self._tell(next((t for n in (noted, early) if n and (t := forked(n[1]))), None))
+            is_open = bool(self._app.catalogue.incidents.open_numbers())
+            soon = is_open and clock >= self._not_soon_before and is_soon(early, head.seq, now)
+            hourly = clock >= self._not_before and is_due(noted, head.seq, now)
+            if soon and not (hourly and self._was_soon):  # in turns, so that neither waits for ever
+                self._was_soon = True
+                self._not_soon_before = clock + SOON.total_seconds()
+                return ["--incidents"]
+            if hourly:
+                self._was_soon = False
+                self._not_before = clock + AGAIN.total_seconds()
+                return []
         except CatalogueError:
-            return False
+            return None
+        return None

@@ -445,8 +445,21 @@ def test_the_daemon_stores_an_anchor_by_itself(site: Site) -> None:
     worked(site)
     with daemon(site) as running:
         until(lambda: running.events("records.anchored"), "the anchor", running)
-    assert running.events("records.anchored")[0]["exit"] == 0
-    assert site.drd("records", "verify", "--json").json["vouched_by"]["entry"] >= 4
+        assert running.events("records.anchored")[0]["exit"] == 0
+        assert site.drd("records", "verify", "--json").json["vouched_by"]["entry"] >= 4
+        opened = site.drd("incident", "open", "orders leaked", "--plan", "shop", "--json").json
+
+        def at_once() -> bool:
+            told = running.events("records.anchored")
+            return any(event["incidents"] and event["exit"] == 0 for event in told)
+
+        until(at_once, "the anchor of the incident", running)
+    assert opened["state"] == "detected"
+    checked = site.drd("records", "verify", "--json").json
+    assert (
+        checked["vouched_by"]["entry"]
+        == site.drd("records", "list", "--json").json["records"][0]["entry"]
+    )
 
 
 # --- after a loss -------------------------------------------------------------------------------

@@ -7,16 +7,29 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from drd.daemon.anchoring import AGAIN, AT_LEAST, EVERY, is_due
+from drd.daemon.anchoring import (
+    AGAIN,
+    AT_LEAST,
+    EVERY,
+    LOOK_S,
+    SOON,
+    SOON_AGAIN,
+    is_due,
+    is_soon,
+)
+from drd.flows.records.anchors import soon
 from drd.flows.records.signatures import accepts
 from drd.model.chain import ChainCheck
 from drd.model.checkpoint import Anchor, Checkpoint, Vouched, judge, read_tag, to_take_back
+from drd.model.plan import Plan
 from drd.model.record_drafts import of_continuation
 from drd.signing import Signer
+from tests.config_support import GOOD, load
 from tests.records_support import ANNA, BEGUN, Chain, judged, key, signed
 
 HERE, ELSEWHERE = "a" * 16, "b" * 16
@@ -235,6 +248,34 @@ def test_anchors_are_due_hourly_if_there_are_new_records() -> None:
 def test_what_failed_is_tried_again_sooner() -> None:
     assert not is_due(noted(error="no answer"), 4, BEGUN + AGAIN / 2)
     assert is_due(noted(error="no answer"), 4, BEGUN + AGAIN)
+
+
+def test_while_an_incident_is_open_each_entry_has_anchors_within_a_minute() -> None:
+    assert is_soon(None, 4, BEGUN)
+    assert not is_soon(noted(), 5, BEGUN + SOON / 2)
+    assert is_soon(noted(), 5, BEGUN + SOON)
+    assert not is_soon(noted(), 4, BEGUN + EVERY)
+    assert not is_soon(noted(error="no answer"), 5, BEGUN + SOON_AGAIN / 2)
+    assert is_soon(noted(error="no answer"), 4, BEGUN + SOON_AGAIN)
+    longest_s = SOON.total_seconds() + LOOK_S
+    assert longest_s < 45
+
+
+def test_those_get_anchors_at_once_that_this_host_cannot_delete(tmp_path: Path) -> None:
+    def plan(name: str, *urls: str, protection: str | None = None) -> Plan:
+        made = load(tmp_path, GOOD.replace("plan: shop", f"plan: {name}")).plan
+        first = made.repositories["primary"]
+        given = {u: replace(first, name=u, url=u, protection=protection) for u in urls}
+        return replace(made, repositories=given)
+
+    plans = [
+        plan("a", "/a1", "/a2"),
+        plan("b", "/b1", "/b2", protection="append-only"),
+        plan("c", "/b1", "/c1"),
+    ]
+    assert [p.spec.url for p in soon(plans, {"a", "b"})] == ["/b1", "/b2", "/a1", "/c1"]
+    assert [p.spec.url for p in soon(plans, {"a", "b", "c"})] == ["/b1", "/b2", "/a1"]
+    assert [p.spec.url for p in soon(plans, set())] == ["/b1"]
 
 
 def test_a_clock_that_was_set_back_stops_no_anchor() -> None:

@@ -158,14 +158,20 @@ def _checking(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
 
 
 def _anchoring(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
-    _verb(
+    anchor = _verb(
         verbs,
         "anchor",
         "store the state of the chain in the repositories",
         "anchor",
         description="Store an anchor in the repositories of all plans: a signed statement of the "
         "newest entry. Repositories that have it already are left out. The daemon does this every "
-        "hour.",
+        "hour; while an incident is open, within a minute of each entry, with --incidents.",
+    )
+    anchor.add_argument(
+        "--incidents",
+        action="store_true",
+        help="only in three repositories of plans in the scope of open incidents, and in one of "
+        "another plan",
     )
     going_on = _verb(
         verbs,

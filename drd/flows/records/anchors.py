@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
@@ -37,6 +37,8 @@ _MOST_KEYS = 1000
 _NOT_DELETED = frozenset({"object-lock", "append-only"})
 """What a plan claims of a repository in which this host's own key cannot delete; `drd doctor`
 checks the claim."""
+
+_MOST_SOON = 3
 
 Open = Callable[[RepositorySpec], Repository]
 
@@ -79,6 +81,20 @@ def places(plans: Iterable[Plan]) -> list[Place]:
             if known is None or (known.weak and not Place(spec, plan.name).weak):
                 found[spec.url] = Place(spec, plan.name)
     return list(found.values())
+
+
+def soon(plans: Sequence[Plan], scope: Collection[str]) -> list[Place]:
+    """Return the repositories that get anchors at once while an incident is open: some of the plans
+    in its scope, and one of another plan; those first in which this host cannot delete.
+    """
+
+    def strong_first(some: Iterable[Plan]) -> list[Place]:
+        return sorted(places(some), key=lambda place: place.weak)
+
+    inside = strong_first(p for p in plans if p.name in scope)[:_MOST_SOON]
+    urls = {place.spec.url for place in inside}
+    outside = strong_first(p for p in plans if p.name not in scope)
+    return [*inside, *[place for place in outside if place.spec.url not in urls][:1]]
 
 
 def installation(catalogue: Catalogue) -> str:
