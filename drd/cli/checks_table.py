@@ -116,7 +116,8 @@ def what_failed(evidence: Evidence) -> str:
     failed = _failed(evidence)
     if not failed or any(c.expected == RESTORES for c in failed):
         return ""
-    first = failed[0].name if failed[0].expected == STEP_SUCCEEDS else f"check {failed[0].name}"
+    is_step = failed[0].expected == STEP_SUCCEEDS
+    first = failed[0].name if is_step else f'check "{failed[0].name}"'
     return f"{first} failed" + (f", and {len(failed) - 1} more" if len(failed) > 1 else "")
 
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from drd.cli.obligations import DISCLAIMER
 from drd.cli.render import hanging
 from drd.model.incidents.incident import Incident
+from drd.model.obligations.anchors import Anchor, Source
 from drd.model.obligations.case import Case
 from drd.model.obligations.clocks import CLOSED, ClockKind, ClockState
 from drd.model.obligations.words import local_time
@@ -112,11 +113,16 @@ def _way(state: ClockState) -> str:
     return f" ({how})" if how else ""
 
 
+def _awaited(anchor: Anchor) -> str:
+    of = "the time of" if anchor.source is Source.INSTANT else "the report of"
+    return f"{of} {anchor.name}"
+
+
 def _times(state: ClockState, zone: ZoneInfo, now: datetime) -> Iterator[str]:
     if state.no_clock:
         yield f"no clock: {state.no_clock}"
     elif state.started_at is None:
-        yield f"not started: the time of {' or '.join(map(str, state.awaits))} is missing"
+        yield f"not started: {' or '.join(map(_awaited, state.awaits))} is missing"
     if state.due_at is not None:
         due = local_time(state.due_at, zone, state.last_day)
         yield f"due {due}, {_left(state.due_at, now)}"

@@ -45,7 +45,7 @@ def test_what_a_drill_showed_is_shown_by_its_run_its_evidence_and_the_status(
     record = site.drd("evidence", "show", told["evidence"]).out
     for text in (drilled, shown, record):
         assert has(text, "check ", *FOUND)
-        assert has(text, "failed: check few orders failed; recovered in")
+        assert has(text, 'failed: check "few orders" failed; recovered in')
     document = site.drd("run", "show", told["run"], "--json").json
     assert document["evidence"]["checks"] == told["checks"]
     assert document["phases"] == told["phases"]

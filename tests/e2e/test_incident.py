@@ -110,7 +110,7 @@ def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> 
     assert duty()["us-ca-ag"]["proposed"] is False
 
     told = site.drd("incident", "obligation", "eu-gdpr-33", "--applies", code=2).err
-    assert "no reason why eu-gdpr-33 applies" in told
+    assert "--reason is missing: why eu-gdpr-33 applies" in told
     both = ["eu-gdpr-33", "--applies", "--does-not-apply"]
     assert "were given together" in site.drd("incident", "obligation", *both, code=2).err
     assert "no regime given" in site.drd("incident", "obligation", "--applies", code=2).err

@@ -315,7 +315,7 @@ def test_waiting_for_a_decision_is_a_separate_phase(short_tmp: Path, port: int) 
     ("query", "command", "failed"),
     [
         ("select 1", "/bin/false", "step announce failed"),
-        ("select 0", "/bin/true", "check orders are there failed, and 1 more"),
+        ("select 0", "/bin/true", 'check "orders are there" failed, and 1 more'),
     ],
 )
 def test_what_stopped_a_runbook_after_the_restore_is_named(

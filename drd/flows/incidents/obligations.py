@@ -30,8 +30,8 @@ def decide(
     if not reason.strip():
         word = "applies" if applies else "does not apply"
         raise UsageError(
-            f"no reason why {state.regime.id} {word}",
-            hint="add --reason TEXT: the record needs it.",
+            f"--reason is missing: why {state.regime.id} {word}",
+            hint="add --reason TEXT: drd records it with the decision.",
         )
     return _add(
         desk,
@@ -86,7 +86,10 @@ def hold(desk: Desk, state: ClockState, asked: Hold, reason: str) -> Incident:
     if asked.until is None and not limited:
         raise UsageError("a hold needs an end", hint="add --until TIME: as the statement says.")
     if not reason.strip():
-        raise UsageError("no reason for the hold", hint="add --reason TEXT: who asked for it, how.")
+        raise UsageError(
+            "--reason is missing: why the report is on hold",
+            hint="add --reason TEXT: who asked for it, how.",
+        )
     return _add(
         desk,
         {
