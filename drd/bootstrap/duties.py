@@ -19,7 +19,7 @@ from drd.model.incidents.incident import Incident
 from drd.model.inventory import DataSet
 from drd.model.obligations.calendars import Calendars
 from drd.model.obligations.case import Case
-from drd.model.obligations.clocks import ClockState, clock, clocks
+from drd.model.obligations.clocks import ClockKind, ClockState, clock, clocks
 from drd.model.obligations.regime import Regime
 
 
@@ -45,6 +45,15 @@ class DutyTable:
     def state(self, regime: Regime, now: datetime) -> ClockState:
         return clock(regime, self.regimes, self.case, now, self.calendars)
 
+    def unfinished(self, now: datetime) -> list[ClockState]:
+        """Return the clocks that run for reports which a person has decided on."""
+        return [
+            state
+            for state in self.states(now)
+            if state.kind in (ClockKind.RUNNING, ClockKind.DUE_SOON, ClockKind.OVERDUE)
+            or state.kind is ClockKind.ON_HOLD
+        ]
+
 
 def regimes_in_force(settings: DaemonSettings) -> Regimes:
     """Return the regimes of drd and of this installation."""
@@ -61,7 +70,7 @@ def holiday_calendars() -> Calendars:
 def duty_table(app: App, number: int, found: Regimes) -> DutyTable:
     """Return the duties of an incident. A regime that was decided on stays as it was then."""
     incident = app.catalogue.incidents.get(number)
-    said = duties(number, app.catalogue.incidents.entries(incident))
+    said = duties(app.catalogue.incidents.entries(incident))
     known, changed = dict(found.known), []
     for name, text in said.texts.items():
         kept = kept_regime(text)

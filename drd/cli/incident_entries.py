@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from drd.api.incident_documents import incident_document
 from drd.bootstrap import App
+from drd.bootstrap.duties import duty_table, regimes_in_force
 from drd.cli import incident_scope, output
 from drd.cli.incident import author, known_plans
 from drd.cli.session import require_owner, session
@@ -15,7 +16,8 @@ from drd.flows.incidents.choosing import chosen
 from drd.flows.incidents.times import coming, past
 from drd.flows.incidents.writing import Desk, require_plans
 from drd.model.incidents.incident import Incident
-from drd.model.text import escaped
+from drd.model.incidents.states import State
+from drd.model.text import counted, escaped, some
 
 Writes = Callable[[App, Desk, Sequence[str]], Incident]
 """Adds an entry to an incident, by the words that were given."""
@@ -90,11 +92,12 @@ def anchor(args: argparse.Namespace) -> int:
 
 
 def state(args: argparse.Namespace) -> int:
-    return _write(
-        args,
-        lambda _, desk, words: desk.set_state(words[0], args.reason),
-        1,
-    )
+    def write(app: App, desk: Desk, words: Sequence[str]) -> Incident:
+        if words[0] == State.CLOSED:
+            _require_reports(app, desk)
+        return desk.set_state(words[0], args.reason)
+
+    return _write(args, write, 1)
 
 
 def severity(args: argparse.Namespace) -> int:
@@ -167,8 +170,24 @@ def merge(args: argparse.Namespace) -> int:
 
 
 def close(args: argparse.Namespace) -> int:
-    return _write(
-        args,
-        lambda _app, desk, _words: desk.close(args.reason),
-        0,
-    )
+    def write(app: App, desk: Desk, _: Sequence[str]) -> Incident:
+        _require_reports(app, desk)
+        return desk.close(args.reason)
+
+    return _write(args, write, 0)
+
+
+def _require_reports(app: App, desk: Desk) -> None:
+    """Refuse to close an incident with a report that is not submitted: nobody would be reminded of
+    it any more."""
+    if not app.catalogue.incidents.get(desk.number).is_open:
+        return
+    table = duty_table(app, desk.number, regimes_in_force(app.settings))
+    left = [state.regime.id for state in table.unfinished(desk.author.at)]
+    if left:
+        raise UsageError(
+            f"{counted(len(left), 'report')} of incident {desk.number} "
+            f"{'is' if len(left) == 1 else 'are'} not submitted: {some(left, 10)}",
+            hint=f"record it: drd incident obligation {desk.number} {left[0]} --submitted TIME; or "
+            "decide: --does-not-apply --reason TEXT",
+        )

@@ -153,6 +153,9 @@ def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> 
     wrong = ["eu-gdpr-33", "--hold", "law-enforcement", "--until", "2h", "--reason", "x"]
     assert "its report cannot be held" in site.drd("incident", "obligation", *wrong, code=2).err
 
+    assert "not submitted" in site.drd("incident", "state", "closed", code=2).err
+    told = site.drd("incident", "close", code=2).err
+    assert "1 report of incident 1 is not submitted: us-ca-1798.82" in told
     screen = site.drd("incident", "obligation").out
     assert "filed-late      acme: Notice that an agreement asks for" in screen
     assert "UNDECIDED       eu-nis2-ew: Significant incident (NIS 2), early warning" in screen
@@ -167,3 +170,6 @@ def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> 
     assert "reference 4711, late" in timeline
     assert "undecided; next eu-nis2-ew, due" in " ".join(timeline.split())
     assert site.drd("records", "verify", "--here", code=None).code in (0, 5)
+    duty("us-ca-1798.82", "--does-not-apply", "--reason", "no residents there after all")
+    site.drd("incident", "close")
+    assert "no incident is open" in site.drd("incident").out

@@ -59,7 +59,7 @@ class Said(Chain):
     def say(self, **body: Any) -> Duties:
         at = AT + timedelta(minutes=len(self.entries))
         self.add(draft(kinds.OBLIGATION, 1, Author("anna", at, ANNA), body))
-        return duties(1, self.entries)
+        return duties(self.entries)
 
 
 def test_the_first_report_decides_what_is_late_and_the_newest_is_an_update() -> None:

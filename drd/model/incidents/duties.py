@@ -72,11 +72,12 @@ class Duties:
         )
 
 
-def duties(number: int, entries: Iterable[Entry]) -> Duties:
-    """Return what the entries of an incident say. One that cannot be read has no effect."""
+def duties(entries: Iterable[Entry]) -> Duties:
+    """Return what the entries of an incident say, with those of incidents that continue in it. One
+    that cannot be read has no effect."""
     said = Duties()
     for entry in entries:
-        if entry.header.kind != kinds.OBLIGATION or entry.header.subject != kinds.subject(number):
+        if entry.header.kind != kinds.OBLIGATION:
             continue
         body = body_of(entry)
         with suppress(KeyError, ValueError, TypeError, AttributeError):
