@@ -130,7 +130,7 @@ def ask(
         raise StepFailed(f"{url} does not answer: {error.message}", hint=error.hint) from None
     if answer.is_late:
         raise StepFailed(
-            f"{url} did not end its answer within {format_duration(timeout_s)}",
+            f"{url} did not finish its answer within {format_duration(timeout_s)}",
             hint="if the service needs more time, give the step a longer `timeout`.",
         )
     return answer.status, answer.body.decode("utf-8", "replace")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from drd.model.text import counted, noun
 
-BELONG = "restore points belong to the name of their plan"
+BELONG = "restore points are stored under the name of their plan"
 
 
 def left_words(plan: str, left: Mapping[str, int]) -> tuple[str, str]:

@@ -151,7 +151,10 @@ def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> 
     duty("us-ca-1798.82", "--applies", "--reason", "500 residents")
     assert duty(*hold, "--until", "720h")["us-ca-1798.82"]["state"] == "on-hold"
     wrong = ["eu-gdpr-33", "--hold", "law-enforcement", "--until", "2h", "--reason", "x"]
-    assert "its report cannot be held" in site.drd("incident", "obligation", *wrong, code=2).err
+    assert (
+        "nobody can delay it: submit the report when it is due"
+        in site.drd("incident", "obligation", *wrong, code=2).err
+    )
 
     assert "not submitted" in site.drd("incident", "state", "closed", code=2).err
     told = site.drd("incident", "close", code=2).err

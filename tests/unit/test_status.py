@@ -110,9 +110,9 @@ def test_plan_whose_file_has_another_plan_now_is_gone(tmp_path: Path) -> None:
         f"{path} contains plan orders now, and no file contains plan orders-api; drd still uses "
     )
     assert former.reasons[0].text.endswith(
-        ". Restore points belong to the name of their plan: if this is the same plan with a new "
-        "name, write `plan: orders-api` again. If nobody needs its 12 restore points any more: drd "
-        "plan forget orders-api"
+        ". Restore points are stored under the name of their plan: if this is the same plan with a "
+        "new name, write `plan: orders-api` again. If nobody needs its 12 restore points any more: "
+        "drd plan forget orders-api"
     )
     assert former.reasons[0].remedy == "drd plan show orders-api --loaded"
     without = StatusFacts([facts._replace(complete_points=0), loaded_from(path, plan="orders")])

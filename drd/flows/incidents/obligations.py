@@ -79,8 +79,10 @@ def hold(desk: Desk, state: ClockState, asked: Hold, reason: str) -> Incident:
     if rule is None:
         allowed = " or ".join(str(each.kind) for each in regime.holds)
         raise UsageError(
-            f"{regime.id} allows no delay by {asked.kind}",
-            hint=f"it may be held by {allowed}." if allowed else "its report cannot be held.",
+            f"{regime.id} does not allow {asked.kind} to delay the report",
+            hint=f"only these can delay it: {allowed}."
+            if allowed
+            else "nobody can delay it: submit the report when it is due.",
         )
     limited = (asked.oral and rule.oral_days is not None) or rule.at_most_days is not None
     if asked.until is None and not limited:

@@ -183,7 +183,7 @@ class Api:
         if answer.is_late:
             limit = format_duration(self._settings.timeout)
             raise SourceUnreachable(
-                f"{called}: {answer.host} did not end its answer within {limit}",
+                f"{called}: {answer.host} did not finish its answer within {limit}",
                 hint="check the server, or raise `timeout` of the component.",
             )
         if len(answer.body) > LARGEST:
