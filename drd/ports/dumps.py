@@ -40,8 +40,20 @@ class FoundDump(NamedTuple):
     unseen: str = ""
 
 
-class Unreadable(NotSupported):
+class NotLoaded(NotSupported):
+    """A dump that no kind loads. `better` is what the other tool could make instead; without it the
+    hint alone helps."""
+
+    def __init__(self, message: str, *, hint: str, better: bool = True) -> None:
+        super().__init__(message, hint=hint)
+        self.better = hint if better else ""
+
+
+class Unreadable(NotLoaded):
     """A dump of the kind is cut off or damaged: an older one of its series may be whole."""
+
+    def __init__(self, message: str, *, hint: str, better: bool = False) -> None:
+        super().__init__(message, hint=hint, better=better)
 
 
 class KeepsOf(Protocol):

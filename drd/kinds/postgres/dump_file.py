@@ -20,7 +20,7 @@ from drd.kinds.dump_checks import (
 from drd.kinds.postgres.first_checks import ROWS
 from drd.kinds.postgres.quoting import ident
 from drd.kinds.postgres.tools import newest_major, programs_for
-from drd.ports.dumps import DumpFile, FoundDump, Unreadable
+from drd.ports.dumps import DumpFile, FoundDump, NotLoaded, Unreadable
 from drd.process import Command
 
 _CUSTOM, _PLAIN = b"PGDMP", (b"-- PostgreSQL database dump", b"-- PostgreSQL database cluster dump")
@@ -53,13 +53,13 @@ class _Table(NamedTuple):
 def recognise(file: DumpFile) -> FoundDump | None:
     """Implements `RecognisesOf`."""
     if any(word in file.inner[:256] for word in _PLAIN):
-        raise NotSupported("a dump of PostgreSQL in plain SQL", hint=_AS_CUSTOM)
+        raise NotLoaded("a dump of PostgreSQL in plain SQL", hint=_AS_CUSTOM)
     if file.inner.startswith(_TAR):
-        raise NotSupported("a dump of PostgreSQL in the tar format", hint=_AS_CUSTOM)
+        raise NotLoaded("a dump of PostgreSQL in the tar format", hint=_AS_CUSTOM)
     if not file.inner.startswith(_CUSTOM):
         return None
     if file.packed:
-        raise NotSupported(f"a dump of PostgreSQL packed with {file.packed}", hint=_AS_CUSTOM)
+        raise NotLoaded(f"a dump of PostgreSQL packed with {file.packed}", hint=_AS_CUSTOM)
     return _found(file)
 
 

@@ -39,7 +39,8 @@ def recognise(file: DumpFile) -> FoundDump | None:
             return _found(file, connection)
     except sqlite3.Error as error:
         hint = "let the other tool copy the database with `sqlite3 FILE '.backup COPY'`."
-        raise Unreadable(f"a SQLite file that cannot be read: {error}", hint=hint) from error
+        text = f"a SQLite file that cannot be read: {error}"
+        raise Unreadable(text, hint=hint, better=True) from error
 
 
 def _found(file: DumpFile, connection: sqlite3.Connection) -> FoundDump:

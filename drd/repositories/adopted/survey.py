@@ -17,7 +17,7 @@ from drd.errors import NoRestorePoint, NotSupported
 from drd.masking import masked
 from drd.model import strict
 from drd.model.units import format_size
-from drd.ports.dumps import FoundDump, KeepsOf, UnpacksOf
+from drd.ports.dumps import FoundDump, KeepsOf, NotLoaded, UnpacksOf
 from drd.registry import KINDS
 from drd.repositories.adopted.cut_off import why_cut_off
 from drd.repositories.adopted.dumps import LARGEST, recognised, room
@@ -152,8 +152,8 @@ def _seen(file: Path) -> _Looked:
     try:
         known = None if cut else recognised(file)
     except NotSupported as error:
-        is_for_tool = error.hint.startswith("let the other tool")
-        return _Looked(why=error.message, better=error.hint.rstrip(".") if is_for_tool else "")
+        better = error.better if isinstance(error, NotLoaded) else ""
+        return _Looked(why=error.message, better=better.rstrip("."))
     return _Looked(known, cut_off=cut)
 
 
