@@ -153,10 +153,24 @@ def founded(
     return repository
 
 
-def lightened(repository: ResticRepository, server: S3Server) -> None:
-    """Make the key of a repository that was just initialised in a bucket take no time to derive."""
+def founded_anywhere(
+    repository: ResticRepository, request: pytest.FixtureRequest
+) -> ResticRepository:
+    """The same, also on the servers that all tests share."""
+    if repository.url.startswith("s3:"):
+        return founded(repository, request.getfixturevalue("s3"))
+    return founded(repository, place=directory_of(repository, request))
+
+
+def lightened(repository: ResticRepository, request: pytest.FixtureRequest) -> None:
+    """Make the key of a repository that was just initialised on a server take no time to derive
+    (in directories it does not)."""
     password = repository.runner.session.password()
-    light_repository.lighten_in_bucket(server, repository.url, password)
+    if repository.url.startswith("s3:"):
+        server: S3Server = request.getfixturevalue("s3")
+        light_repository.lighten_in_bucket(server, repository.url, password)
+    elif not repository.url.startswith("/"):
+        light_repository.lighten(directory_of(repository, request), password)
 
 
 def new_bucket(server: S3Server, *, object_lock: bool = False) -> str:

@@ -28,7 +28,7 @@ from tests.repository_support import (
     FAR,
     directory_of,
     far_repository,
-    founded,
+    founded_anywhere,
     local_repository,
     restic_processes,
     s3_repository,
@@ -59,9 +59,7 @@ def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Repository
 @pytest.fixture
 def repository(fresh: Repository, request: pytest.FixtureRequest) -> Repository:
     if isinstance(fresh, ResticRepository):
-        if fresh.url.startswith("s3:"):
-            return founded(fresh, request.getfixturevalue("s3"))
-        return founded(fresh, place=directory_of(fresh, request))
+        return founded_anywhere(fresh, request)
     fresh.initialise()
     return fresh
 

@@ -19,6 +19,7 @@ from tests.fakes_repository import MemoryRepository
 from tests.repository_support import (
     far_repository,
     founded,
+    founded_anywhere,
     held_lock,
     lightened,
     limited_repository,
@@ -58,14 +59,16 @@ def make(kind: str, request: pytest.FixtureRequest, directory: Path) -> Pair:
 def made(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Pair, Path]:
-    """A repository and one that holds copies of it; a restic repository takes seconds to make."""
+    """A repository and one that holds copies of it, which restic makes: that takes seconds."""
     directory = tmp_path_factory.mktemp("pair")
     source, copy = make(request.param, request, directory)
-    source.initialise()
-    copy.initialise(chunker_from=source)
-    for one in (source, copy):
-        if isinstance(one, ResticRepository) and one.url.startswith("s3:"):
-            lightened(one, request.getfixturevalue("s3"))
+    if isinstance(source, ResticRepository) and isinstance(copy, ResticRepository):
+        founded_anywhere(source, request)
+        copy.initialise(chunker_from=source)
+        lightened(copy, request)
+    else:
+        source.initialise()
+        copy.initialise(chunker_from=source)
     return (source, copy), directory
 
 
