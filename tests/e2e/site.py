@@ -121,6 +121,22 @@ class Site:
             light_repository.lighten(Path(self.repository), PASSWORD)
         return done.stdout.decode()
 
+    def slow_down(self, mb: int = 40) -> None:
+        """Let restic take seconds to store and to fetch a new file of the tree `etc`: it waits as
+        for a slow disk, since what it computes would be taken from other tests."""
+        (self.base / "etc/big").write_bytes(os.urandom(mb << 20))
+        slow, limits = self.base / "slow/restic", "--limit-upload 10000 --limit-download 10000"
+        if not slow.exists():
+            slow.parent.mkdir()
+            slow.write_text(f'#!/bin/sh\nexec {shutil.which("restic")} {limits} "$@"\n')
+            slow.chmod(0o755)
+            path = f"{slow.parent}:{self.env()['PATH']}"
+            self.environment = {**self.environment, "PATH": path}
+
+    def speed_up(self) -> None:
+        """Let restic be as fast as it is."""
+        (self.base / "slow/restic").unlink()
+
     def without_repository(self) -> None:
         """For what the first backup makes of a place where nothing is."""
         shutil.rmtree(self.repository)

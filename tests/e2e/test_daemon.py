@@ -31,11 +31,6 @@ def site(short_tmp: Path) -> Site:
     return site
 
 
-def big(site: Site) -> None:
-    """Enough that a backup takes a while; no two calls make the same."""
-    (site.base / "etc/big").write_bytes(os.urandom(200 << 20))
-
-
 def storing(site: Site) -> bool:
     return any(w.split()[0].endswith("restic") and " backup " in w for w in _words(site))
 
@@ -75,7 +70,7 @@ def test_the_daemon_backs_up_drills_and_shows_the_next_start(site: Site) -> None
 def test_a_killed_run_is_recorded_cleaned_up_and_repeated(site: Site) -> None:
     """First what it started, then itself: as the kernel does when memory runs out."""
     quick_plan(site, backup="every: 4s")
-    big(site)
+    site.slow_down()
     with daemon(site) as running:
         until(lambda: storing(site), "restic", running)
         for pid in children(site):
@@ -100,7 +95,7 @@ def test_a_killed_run_is_recorded_cleaned_up_and_repeated(site: Site) -> None:
 
 def test_a_stop_interrupts_runs_and_the_next_start_repeats_them(site: Site) -> None:
     quick_plan(site, backup="every: 9s")
-    big(site)
+    site.slow_down()
     with daemon(site) as running:
         until(lambda: storing(site), "restic", running)
         began = time.monotonic()
@@ -117,7 +112,7 @@ def test_a_stop_interrupts_runs_and_the_next_start_repeats_them(site: Site) -> N
 
 def test_a_killed_daemon_leaves_nothing_and_is_replaced(site: Site) -> None:
     quick_plan(site, backup="every: 5s")
-    big(site)
+    site.slow_down()
     running = Daemon(site)
     until(lambda: storing(site), "restic", running)
     running.process.kill()
@@ -192,7 +187,7 @@ def test_a_reload_refuses_a_credential_that_needs_a_restart(site: Site) -> None:
 @pytest.mark.parametrize("stopped", [False, True])
 def test_cancel_ends_a_run_within_ten_seconds(site: Site, stopped: bool) -> None:
     quick_plan(site, backup="every: 1h, jitter: none")
-    big(site)
+    site.slow_down()
     with daemon(site) as running:
         until(lambda: storing(site), "restic", running)
         [(run,)] = rows(site, "id")
@@ -296,7 +291,7 @@ def test_a_command_beside_the_daemon_counts_for_it(site: Site) -> None:
 def test_a_dead_foreground_run_is_found_by_the_daemon(site: Site) -> None:
     quick_plan(site, backup="every: 1h, jitter: none")
     site.drd("backup", "shop")
-    big(site)
+    site.slow_down()
     with daemon(site) as running:
         child = site.start("backup", "shop")
         until(lambda: storing(site), "restic", running)

@@ -86,11 +86,6 @@ def test_a_dead_recovery_is_cleaned_up_by_a_different_request(site: Site) -> Non
     site.assert_clean()
 
 
-def _big(site: Site) -> None:
-    """Enough that a backup takes seconds."""
-    (site.base / "etc/big").write_bytes(os.urandom(200 << 20))
-
-
 def _run_until_restic(site: Site, *words: str) -> tuple[object, list[int]]:
     child = site.start(*words)
     limit = time.monotonic() + 30
@@ -111,7 +106,7 @@ def _run_until_restic(site: Site, *words: str) -> tuple[object, list[int]]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_backup_is_cancelled_and_clean(site: Site, number: signal.Signals) -> None:
     site.drd("backup", "shop")
-    _big(site)
+    site.slow_down()
     child, _ = _run_until_restic(site, "backup", "shop")
     child.send_signal(number)  # type: ignore[attr-defined]
     assert child.wait(timeout=20) == 130  # type: ignore[attr-defined]
@@ -123,10 +118,11 @@ def test_interrupted_backup_is_cancelled_and_clean(site: Site, number: signal.Si
 @pytest.mark.kills
 def test_drd_killed_in_the_middle_of_storing(site: Site) -> None:
     site.drd("backup", "shop")
-    _big(site)
+    site.slow_down()
     child, _ = _run_until_restic(site, "backup", "shop")
     os.kill(child.pid, signal.SIGKILL)  # type: ignore[attr-defined]
     child.wait()  # type: ignore[attr-defined]
+    site.speed_up()
     told = site.drd("backup", "shop", "--json").json
     assert told["state"] == "succeeded"
     assert len(site.points()) == 2
@@ -137,7 +133,7 @@ def test_drd_killed_in_the_middle_of_storing(site: Site) -> None:
 @pytest.mark.kills
 def test_restic_killed_in_the_middle_of_storing(site: Site) -> None:
     site.drd("backup", "shop")
-    _big(site)
+    site.slow_down()
     child, _ = _run_until_restic(site, "backup", "shop", "--component", "conf", "--json")
     limit = time.monotonic() + 5
     killed = False
@@ -150,6 +146,7 @@ def test_restic_killed_in_the_middle_of_storing(site: Site) -> None:
     assert site.runs()[0]["state"] == "failed"
     assert len([p for p in site.points() if p["complete"]]) == 1
     site.assert_clean()
+    site.speed_up()
     assert site.drd("backup", "shop", "--json").json["state"] == "succeeded"
     site.drd("retention", "shop")
     site.restic("check")
@@ -158,10 +155,10 @@ def test_restic_killed_in_the_middle_of_storing(site: Site) -> None:
 
 def _dead_restic_with_a_lock(site: Site, *words: str) -> None:
     """What a restic that was killed, without a drd to see it, leaves in the repository."""
-    argv = ["restic", "-r", site.repository, "--no-cache", *words]
+    argv = ["restic", "-r", site.repository, "--no-cache", "--limit-download", "10000", *words]
     around = {**os.environ, "RESTIC_PASSWORD": PASSWORD}
-    silent = subprocess.DEVNULL
-    with subprocess.Popen(argv, env=around, stdout=silent, stderr=silent) as dead:
+    open_end, silent = subprocess.PIPE, subprocess.DEVNULL
+    with subprocess.Popen(argv, env=around, stdin=open_end, stdout=silent, stderr=silent) as dead:
         limit = time.monotonic() + 30
         while not any(len(name) == 64 for name in site.locks()):
             assert time.monotonic() < limit
@@ -173,16 +170,18 @@ def _dead_restic_with_a_lock(site: Site, *words: str) -> None:
 @pytest.mark.parametrize("exclusive", [False, True])
 def test_lock_of_a_dead_process_is_gone_after_the_next_backup(site: Site, exclusive: bool) -> None:
     site.drd("backup", "shop")
-    _big(site)
+    site.slow_down()
+    site.speed_up()
     site.drd("backup", "shop", "--accept-size")
-    busy = ("check", "--read-data") if exclusive else ("backup", str(site.base / "etc"))
+    busy = ("check", "--read-data") if exclusive else ("backup", "--stdin")
     _dead_restic_with_a_lock(site, *busy)
     site.drd("backup", "shop")
     site.assert_clean()
 
 
 def test_recovery_that_goes_on_removes_the_lock_of_its_dead_restic(site: Site) -> None:
-    _big(site)
+    site.slow_down()
+    site.speed_up()
     site.drd("backup", "shop")
     words = ("recover", "shop", "--target", "standby", "--yes")
     site.killed_at("after:preflight", *words)
@@ -219,7 +218,7 @@ def test_a_killed_retention_is_settled_by_the_next_run(site: Site) -> None:
 
 def test_paused_backup_is_not_taken_over(site: Site) -> None:
     make_sqlite(site.base / "shop.db")
-    _big(site)
+    site.slow_down()
     child, _ = _run_until_restic(site, "backup", "shop")
     os.kill(child.pid, signal.SIGSTOP)  # type: ignore[attr-defined]
     try:
@@ -301,7 +300,7 @@ def _stand_still(site: Site, pid: int) -> None:
 def test_retention_spares_the_point_that_a_drill_is_restoring(site: Site) -> None:
     plan = site.base / "plans/shop.yaml"
     plan.write_text(plan.read_text() + "retention: {last: 1}\n")
-    _big(site)
+    site.slow_down()
     old = site.drd("backup", "shop", "--json").json["point"]
     (site.base / "etc/big").unlink()
     site.drd("backup", "shop", "--accept-size")
