@@ -38,8 +38,7 @@ def _only_one(app: App) -> Run:
         return next(iter(found.values()))
     if not found:
         raise UsageError(
-            "there is no unfinished recovery: none over production stopped, and no process of one "
-            "died",
+            "no recovery over production is unfinished, and no recovery was interrupted",
             hint="to see all recoveries: `drd runs`; then: `drd resume RUN`",
         )
     names = "\n".join(f"drd resume {r.id}    ({_words(r)})" for r in found.values())

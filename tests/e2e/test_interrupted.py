@@ -200,7 +200,7 @@ def test_an_unfinished_recovery_leaves_the_status_when_it_is_resumed(short_tmp: 
     assert f"resume recovery {run} without naming it needs your confirmation" in asked.err
     assert f"HINT: drd resume {run}\n" in asked.err
     site.drd("resume", "--yes", code=5)  # the runbook has no check
-    assert "there is no unfinished recovery" in site.drd("resume", "--yes", code=2).err
+    assert "no recovery over production is unfinished" in site.drd("resume", "--yes", code=2).err
     assert unfinished(site) == []
     assert (site.base / "unit").read_text() == "active\n"
     assert "stopped_units" in site.drd("undo", run, "--dry-run", "--json").json

@@ -86,7 +86,10 @@ def hold(desk: Desk, state: ClockState, asked: Hold, reason: str) -> Incident:
         )
     limited = (asked.oral and rule.oral_days is not None) or rule.at_most_days is not None
     if asked.until is None and not limited:
-        raise UsageError("a hold needs an end", hint="add --until TIME: as the statement says.")
+        raise UsageError(
+            "a hold needs an end",
+            hint="add --until TIME: the end of the delay that the authority stated.",
+        )
     if not reason.strip():
         raise UsageError(
             "--reason is missing: why the report is on hold",
