@@ -15,12 +15,8 @@ from drd.catalogue import summary_queries as queries
 from drd.catalogue import summary_rows as rows
 from drd.catalogue.reading import STUMBLES, require_file, sqlite_file
 from drd.catalogue.version import HEAD
-from drd.model.facts import (
-    SIGN_OF_LIFE,
-    PlanFacts,
-    StatusFacts,
-    daemon_facts,
-)
+from drd.model.drd_facts import SIGN_OF_LIFE, daemon_facts
+from drd.model.facts import PlanFacts, StatusFacts
 from drd.model.repositories import newest_ever
 
 TYPE_CHECKING = False
@@ -138,6 +134,7 @@ def assemble(
         others=others,
         refused=rows.refused(noted["refused"][1]) if "refused" in noted else {},
         daemon=daemon_facts(*noted[SIGN_OF_LIFE]) if SIGN_OF_LIFE in noted else None,
+        incidents=tuple(rows.incident(row) for row in query(queries.INCIDENTS)),
     )
 
 

@@ -202,4 +202,8 @@ WHERE released_at IS NULL AND OF(plan) ORDER BY plan, id
 DAEMON = """
 SELECT key, at, value FROM daemon_state WHERE key IN ('heartbeat', 'refused')
 """
+INCIDENTS = """
+SELECT number, title, state, severity, restricted, opened_at, next_at, plans FROM incidents
+WHERE closed_at IS NULL ORDER BY number
+"""
 VERSION = "SELECT version_num FROM alembic_version"

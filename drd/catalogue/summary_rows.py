@@ -12,6 +12,7 @@ from datetime import datetime
 from drd.catalogue.reading import HUGE
 from drd.model.copy_names import copy_in, named
 from drd.model.down import Effect
+from drd.model.drd_facts import IncidentFacts
 from drd.model.facts import (
     AlertFacts,
     BackupFacts,
@@ -204,6 +205,20 @@ def alert(row: Sequence[Any]) -> AlertFacts:
     until = time(until) if until else None
     return AlertFacts(
         alert, kind, state, time(since), message, severity, command, by, until, subject, code
+    )
+
+
+def incident(row: Sequence[Any]) -> IncidentFacts:
+    number, title, state, severity, restricted, opened_at, next_at, plans = row
+    return IncidentFacts(
+        number,
+        "" if restricted else title,
+        state,
+        severity,
+        bool(restricted),
+        time(opened_at) if opened_at else None,
+        time(next_at) if next_at else None,
+        () if restricted else tuple(json(plans)),
     )
 
 

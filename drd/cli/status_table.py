@@ -8,6 +8,7 @@ from datetime import datetime
 from drd.cli.render import fitted, measure, sentence, spread, wrap
 from drd.flows.status.overview import StatusDocument, known_when
 from drd.model.cells import Cell, Note
+from drd.model.drd_facts import IncidentFacts
 from drd.model.exposure import age
 from drd.model.rows import (
     alert_note,
@@ -21,7 +22,7 @@ from drd.model.rows import (
 )
 from drd.model.status_line import Brief, microseconds
 from drd.model.status_notes import Telling, Told
-from drd.model.text import noun, some
+from drd.model.text import noun, shortened, some
 from drd.model.units import format_duration, format_time
 from drd.model.verdicts import Assessment, PlanState
 
@@ -55,6 +56,7 @@ _OK = Cell(PlanState.OK.value, "good")
 _OURS = "drd"
 """Stands in the place of a plan for what is about drd itself."""
 
+_LONGEST_TITLE = 50
 MANY = 40
 """The number of plans on one screen."""
 
@@ -205,13 +207,27 @@ def about_drd(document: StatusDocument, width: int, colour: bool) -> list[str]:
 
 
 def _own_notes(document: StatusDocument) -> list[Note]:
-    notes = []
+    notes = [_incident(incident, document.at) for incident in document.incidents]
     if document.trouble is not None:
         notes.append(Note(_OURS, Cell(document.trouble, "bad"), "df -h"))
     notes += [alert_note(_OURS, alert, document.at) for alert in document.alerts]
     notes = [n._replace(command="") if n.command == "drd status" else n for n in notes]
     notes += _configuration(document)
     return notes + _packages(document) + _daemon(document) + _written(document)
+
+
+def _incident(incident: IncidentFacts, now: datetime) -> Note:
+    """Return the line about an open incident, or a suspicion that nobody has examined."""
+    title = "restricted" if incident.restricted else shortened(incident.title, _LONGEST_TITLE)
+    parts = [incident.state, *([incident.severity] if incident.severity else [])]
+    style = "warn"
+    if incident.next_at is not None:
+        left = (incident.next_at - now).total_seconds()
+        when = f"overdue by {format_duration(-left)}" if left < 0 else f"in {format_duration(left)}"
+        parts.append(f"next task {when}")
+        style = "bad" if left < 0 else style
+    text = f"incident {incident.number}: {title} ({', '.join(parts)})"
+    return Note(_OURS, Cell(text, style), f"drd incident show {incident.number}")
 
 
 def _configuration(document: StatusDocument) -> list[Note]:

@@ -37,7 +37,7 @@ from drd.daemon.workers import Workers
 from drd.errors import CatalogueError, DrdError
 from drd.flows.schedules import Agenda
 from drd.model.dispatch import RunLimits
-from drd.model.facts import SIGN_OF_LIFE
+from drd.model.drd_facts import SIGN_OF_LIFE
 from drd.model.run import Run, RunState
 from drd.model.text import counted, some
 from drd.modes import make_public_directory

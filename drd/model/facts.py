@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from drd.model.drd_facts import DaemonFacts, IncidentFacts
 from drd.model.unrestorable import UnrestorableFacts
 from drd.named import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Literal
+    from typing import Literal
 
 AUTO = "auto"
 """Stands in the place of a cron line: the RPO decides when backups start."""
@@ -403,32 +404,11 @@ class RefusedFacts(NamedTuple):
     needs_restart: bool = False
 
 
-class DaemonFacts(NamedTuple):
-    """The last heartbeat of this state's daemon, and whether it stopped in order. `read` are time
-    (nanoseconds) and size of the drd.yaml whose settings it has; None if that is not known.
-    """
-
-    at: datetime
-    stopped: bool
-    version: str
-    read: tuple[int, int] | None = None
-
-
-SIGN_OF_LIFE = "heartbeat"
-"""The key under which a daemon notes its heartbeat."""
-
-
-def daemon_facts(at: datetime, said: Mapping[str, Any]) -> DaemonFacts:
-    """Read the facts that a daemon noted under HEARTBEAT."""
-    read = said.get("configuration")
-    stamp = (int(read[0]), int(read[1])) if read else None
-    return DaemonFacts(at, said.get("state") == "stopped", said.get("version", ""), stamp)
-
-
 class StatusFacts(NamedTuple):
     """Everything that `status` reads. `alerts` are those about drd itself; a plan has its own. The
     most severe come first. `others` are alerts of plans that are not loaded, `refused` what is
-    known of such plans, both by plan. `daemon` is None if none ever ran.
+    known of such plans, both by plan. `daemon` is None if none ever ran. `incidents` are those that
+    are not closed, by number.
     """
 
     plans: Sequence[PlanFacts]
@@ -436,6 +416,7 @@ class StatusFacts(NamedTuple):
     others: Mapping[str, tuple[AlertFacts, ...]] = {}
     refused: Mapping[str, RefusedFacts] = {}
     daemon: DaemonFacts | None = None
+    incidents: tuple[IncidentFacts, ...] = ()
 
 
 class NotLoaded(NamedTuple):

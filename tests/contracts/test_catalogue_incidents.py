@@ -10,10 +10,12 @@ from sqlalchemy import text
 
 from drd.catalogue.records import SqlRecords
 from drd.catalogue.sql_catalogue import SqlCatalogue
+from drd.catalogue.summary import read_status, read_through_sqlalchemy
 from drd.errors import UsageError
 from drd.flows.incidents.choosing import chosen
 from drd.flows.incidents.writing import Desk, open_incident
 from drd.model.actor import Actor
+from drd.model.drd_facts import IncidentFacts
 from drd.model.holds import Hold
 from drd.model.incidents.entries import Author
 from drd.model.run import RunKind, RunState
@@ -179,3 +181,19 @@ def test_a_redacted_title_is_in_no_row(catalogue: SqlCatalogue) -> None:
     catalogue.records.redact(opened.first, reason="asked for", at=at(3), actor=ANNA)
     assert rows(catalogue) == [(1, "", "detected", "[]")]
     assert catalogue.incidents.get(1).title == ""
+
+
+def test_the_status_knows_what_is_open_and_no_title_of_a_restricted_one(
+    catalogue: SqlCatalogue, catalogue_url: str
+) -> None:
+    open_incident(catalogue, by_anna(), "one", plans=["orders-api"], severity="high")
+    open_incident(catalogue, by_anna(), "secret", plans=["billing"], restricted=True)
+    open_incident(catalogue, by_anna(), "over")
+    desk(catalogue, 3).close("")
+    desk(catalogue, 2).add_task("change the key", "", at(90))
+    found = read_status(catalogue_url)
+    assert found.incidents == (
+        IncidentFacts(1, "one", "detected", "high", False, at(1), None, ("orders-api",)),
+        IncidentFacts(2, "", "detected", "", True, at(1), at(90), ()),
+    )
+    assert read_through_sqlalchemy(catalogue_url, None) == found

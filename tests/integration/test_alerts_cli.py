@@ -14,7 +14,7 @@ import pytest
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.cli.main import main
 from drd.model.alerts import Condition, Rules, reconcile
-from drd.model.facts import SIGN_OF_LIFE
+from drd.model.drd_facts import SIGN_OF_LIFE
 from drd.model.units import from_rfc3339
 from drd.process import actor_here
 from tests.catalogue_support import plan

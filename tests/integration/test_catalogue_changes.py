@@ -20,7 +20,7 @@ from drd.catalogue.sql_catalogue import open_catalogue
 from drd.catalogue.summary import read_status
 from drd.model import step_results
 from drd.model.aside import Aside
-from drd.model.facts import SIGN_OF_LIFE
+from drd.model.drd_facts import SIGN_OF_LIFE
 from drd.model.run import (
     SET_ASIDE,
     CheckResult,
@@ -41,7 +41,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return fresh_url(request, tmp_path)
 
 
-BY_DRD = {"alembic_version", "daemon_state"}
+BY_DRD = {"alembic_version", "daemon_state", "incidents"}
 BY_URL = {"repositories"}
 """Of no plan: whoever records one touches the rows of the plans that have its place."""
 

@@ -13,7 +13,7 @@ from drd.daemon.exposed_files import ExposedFiles
 from drd.daemon.plans import PlanBook
 from drd.flows.schedules import Agenda
 from drd.flows.status.overview import collect
-from drd.model.facts import DaemonFacts
+from drd.model.drd_facts import DaemonFacts
 from drd.plan_files import plan_files
 from tests.extension_support import forget_modules, install_example, mine, packages_in
 from tests.integration.test_schedule_command import PLAN

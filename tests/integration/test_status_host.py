@@ -15,7 +15,7 @@ import pytest
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.cli.main import main
 from drd.cli.status_host import daemon_in_unit
-from drd.model.facts import SIGN_OF_LIFE
+from drd.model.drd_facts import SIGN_OF_LIFE
 from tests.status_support import HOUR
 
 GOOD = "state: sqlite:///state/drd.db\nplans: plans\n"

@@ -26,7 +26,7 @@ from drd.daemon.plans import PlanBook
 from drd.errors import ConfigError, UnknownPlan, UsageError
 from drd.flows.run_kinds import _asked
 from drd.flows.schedules import Agenda
-from drd.model.facts import SIGN_OF_LIFE
+from drd.model.drd_facts import SIGN_OF_LIFE
 from drd.model.run import Run, RunKind, RunState, sound_id
 from drd.model.run_details import AskedOptions, RunDetail
 from drd.modes import is_roots_alone

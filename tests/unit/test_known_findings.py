@@ -6,15 +6,8 @@ from typing import Any
 
 import pytest
 
-from drd.model.facts import (
-    ComponentFacts,
-    DaemonFacts,
-    FindingFacts,
-    PlanFacts,
-    RepositoryFacts,
-    UnreadyFacts,
-    daemon_facts,
-)
+from drd.model.drd_facts import DaemonFacts, daemon_facts
+from drd.model.facts import ComponentFacts, FindingFacts, PlanFacts, RepositoryFacts, UnreadyFacts
 from drd.model.finding import Finding
 from drd.model.finding_codes import (
     DATA,

@@ -18,14 +18,8 @@ from drd.errors import UnknownPlan
 from drd.flows.status.document import nagios, status_json
 from drd.flows.status.overview import StatusDocument, collect, trouble_at_rest
 from drd.model.compliance import assess
-from drd.model.facts import (
-    ComponentFacts,
-    CopyFacts,
-    DaemonFacts,
-    PlanFacts,
-    RefusedFacts,
-    StatusFacts,
-)
+from drd.model.drd_facts import DaemonFacts, IncidentFacts
+from drd.model.facts import ComponentFacts, CopyFacts, PlanFacts, RefusedFacts, StatusFacts
 from drd.model.verdicts import PlanState, Readiness, Verdict
 from drd.plan_files import plan_files, plan_name
 from tests.status_support import DAY, HOUR, NOW, ago, alert, drill, failures, healthy, point
@@ -301,15 +295,26 @@ ALERT = ["alert", "plan", "kind", "code", "subject", "state", "since", "message"
 ALERT += ["command", "text", "remedy", "acknowledged_by", "acknowledged_until"]
 
 
+INCIDENT = IncidentFacts(3, "orders leak", "contained", "high", False, NOW, NOW, ("shop",))
+
+
+def test_plugin_line_counts_incidents_and_names_no_title() -> None:
+    found = StatusFacts([healthy()], incidents=(INCIDENT,))
+    code, line = nagios(collect(lambda: found, [], NOW))
+    assert code == 0
+    assert "; 1 incident open|" in line
+    assert "leak" not in line
+
+
 def test_json_has_exactly_the_keys_of_the_contract() -> None:
     copies = (CopyFacts("offsite", "primary"),)
     facts = healthy(alerts=(alert(),), newest=point(DAY), copies=copies)
     daemon = DaemonFacts(NOW, False, "0.1.0")
-    found = StatusFacts([facts], (alert(),), daemon=daemon)
+    found = StatusFacts([facts], (alert(),), daemon=daemon, incidents=(INCIDENT,))
     document = status_json(collect(lambda: found, [], NOW))
     assert list(document) == [
         "schema", "at", "verdict", "state", "plans", "alerts", "daemon", "trouble", "written_at",
-        "missing_packages", "configuration",
+        "missing_packages", "configuration", "incidents",
     ]  # fmt: skip
     assert shape(document) == {
         "schema": None,
@@ -381,6 +386,14 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
         "written_at": None,
         "missing_packages": None,
         "configuration": None,
+        "incidents": [
+            {
+                **dict.fromkeys(["incident", "title", "state", "severity", "restricted"]),
+                "opened_at": None,
+                "next_at": None,
+                "plans": [None],
+            }
+        ],
     }
 
 

@@ -12,15 +12,8 @@ from drd.cli.render import NO_LIMIT
 from drd.cli.status_plan import render_plan
 from drd.errors import CatalogueError
 from drd.flows.status.overview import collect
-from drd.model.facts import (
-    BackupFacts,
-    CopyFacts,
-    DaemonFacts,
-    HoldFacts,
-    NotLoaded,
-    PlanFacts,
-    StatusFacts,
-)
+from drd.model.drd_facts import DaemonFacts
+from drd.model.facts import BackupFacts, CopyFacts, HoldFacts, NotLoaded, PlanFacts, StatusFacts
 from drd.model.units import format_time
 from drd.plan_files import FoundPlanFile
 from tests.status_support import (

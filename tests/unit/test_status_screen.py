@@ -18,7 +18,8 @@ from drd.cli.status_table import MANY, render
 from drd.flows.status.overview import StatusDocument, collect
 from drd.model.cells import Cell
 from drd.model.cells import Note as Line
-from drd.model.facts import CopyFacts, DaemonFacts, PlanFacts, RepositoryFacts, StatusFacts
+from drd.model.drd_facts import DaemonFacts, IncidentFacts
+from drd.model.facts import CopyFacts, PlanFacts, RepositoryFacts, StatusFacts
 from tests.status_support import (
     DAY,
     HOUR,
@@ -239,6 +240,23 @@ def test_an_incomplete_point_is_not_said_again_by_its_alert() -> None:
     facts = healthy(newest=None, incomplete=incomplete(), failures=left, alerts=(own,))
     [told] = [line for line in screen(facts, width=NO_LIMIT) if "db: gone" in line]
     assert "(alert 77aa for 2h)" in told
+
+
+def test_open_incidents_are_named_with_what_is_next() -> None:
+    incidents = (
+        IncidentFacts(3, "orders leak", "contained", "high", False, NOW, NOW + timedelta(hours=2)),
+        IncidentFacts(4, "", "detected", "", True, NOW, NOW - timedelta(minutes=5)),
+        IncidentFacts(5, "many words " * 10, "reported", "", False, NOW),
+    )
+    found = collect(lambda: StatusFacts([healthy()], incidents=incidents), [], NOW)
+    lines = render(found, NO_LIMIT, colour=False).splitlines()
+    words = " ".join(" ".join(lines[lines.index("drd") + 1 :]).split())
+    assert words == (
+        "incident 3: orders leak (contained, high, next task in 2h) > drd incident show 3 "
+        "incident 4: restricted (detected, next task overdue by 5m) > drd incident show 4 "
+        "incident 5: many words many words many words many words many… (reported) "
+        "> drd incident show 5"
+    )
 
 
 def test_alerts_about_drd_itself_are_at_the_end() -> None:

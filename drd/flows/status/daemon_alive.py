@@ -9,7 +9,7 @@ from datetime import datetime
 
 from drd.errors import UsageError
 from drd.flows.status.overview import daemon_state
-from drd.model.facts import SIGN_OF_LIFE, daemon_facts
+from drd.model.drd_facts import SIGN_OF_LIFE, daemon_facts
 from drd.model.plan import Plan
 from drd.ports import Catalogue
 

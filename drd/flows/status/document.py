@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from drd.flows.status.overview import DaemonState, StatusDocument, known_when
+from drd.model.drd_facts import IncidentFacts
 from drd.model.exposure import age
 from drd.model.facts import AlertFacts
 from drd.model.status_line import microseconds
@@ -57,7 +58,8 @@ def status_json(document: StatusDocument) -> dict[str, Any]:
     null while everything can be recorded, `configuration` is null unless drd.yaml is broken or not
     reloaded, `written_at` is null for the catalogue's own answer, else
     when drd wrote the summary that was read. `missing_packages` are extensions of drd.yaml that are
-    not installed. `rpo.exposure_s` is null if it is unknown, and if
+    not installed. `incidents` are those that are not closed; without title and plans, if they are
+    restricted. `rpo.exposure_s` is null if it is unknown, and if
     `rpo.loses_everything`: no point is left to restore. A reason ends with the command to run next,
     if any.
     """
@@ -73,6 +75,7 @@ def status_json(document: StatusDocument) -> dict[str, Any]:
         "written_at": to_rfc3339(document.written_at) if document.written_at else None,
         "missing_packages": list(document.missing_packages),
         "configuration": document.configuration._asdict() if document.configuration else None,
+        "incidents": [_incident(i) for i in document.incidents],
     }
 
 
@@ -244,6 +247,19 @@ def _alert(alert: AlertFacts, plan: str) -> dict[str, Any]:
     }
 
 
+def _incident(incident: IncidentFacts) -> dict[str, Any]:
+    return {
+        "incident": incident.number,
+        "title": incident.title or None,
+        "state": incident.state,
+        "severity": incident.severity or None,
+        "restricted": incident.restricted,
+        "opened_at": to_rfc3339(incident.opened_at) if incident.opened_at else None,
+        "next_at": to_rfc3339(incident.next_at) if incident.next_at else None,
+        "plans": list(incident.plans),
+    }
+
+
 def _daemon(daemon: DaemonState | None) -> dict[str, Any] | None:
     if daemon is None:
         return None
@@ -304,6 +320,8 @@ def _caveats(document: StatusDocument) -> str:
     """Return what to add to the line if no daemon works, or if the summary is old."""
     caveats, daemon = [known_when(document)], document.daemon
     caveats += [alert.text for alert in document.alerts if alert.kind == "configuration"]
+    if document.incidents:
+        caveats.append(f"{counted(len(document.incidents), 'incident')} open")
     if document.configuration is not None:
         caveats.append(document.configuration.text)
     if daemon is not None and daemon.mute:

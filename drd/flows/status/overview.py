@@ -13,8 +13,9 @@ from datetime import datetime
 from drd.errors import UnknownPlan
 from drd.flows.status.packages import changed_package, missing_packages
 from drd.model.compliance import assess
+from drd.model.drd_facts import DaemonFacts, IncidentFacts
 from drd.model.exposure import age
-from drd.model.facts import AlertFacts, DaemonFacts, NotLoaded, PlanFacts, StatusFacts
+from drd.model.facts import AlertFacts, NotLoaded, PlanFacts, StatusFacts
 from drd.model.status_line import Brief, microseconds
 from drd.model.status_notes import Told
 from drd.model.text import either, some
@@ -64,7 +65,7 @@ class StatusDocument(NamedTuple):
     nothing new can be recorded, None if no reason is visible. `briefs` are plans whose texts are
     known already, if only those were requested. `written_at` is when drd wrote the summary that was
     read, None for the catalogue itself. `missing_packages` are those that drd.yaml names,
-    `configuration` is what is wrong with that file.
+    `configuration` is what is wrong with that file. `incidents` are those that are not closed.
     """
 
     at: datetime
@@ -77,6 +78,7 @@ class StatusDocument(NamedTuple):
     written_at: datetime | None = None
     missing_packages: tuple[str, ...] = ()
     configuration: ConfigurationTrouble | None = None
+    incidents: tuple[IncidentFacts, ...] = ()
 
     @property
     def state(self) -> PlanState:
@@ -123,7 +125,10 @@ def collect(
     chosen = sorted(judged_subjects) if plan is None else [plan]
     plans = tuple(assess(judged_subjects[name], now) for name in chosen)
     daemon = daemon_state(facts.daemon, now, installed=installed)
-    return StatusDocument(now, worst(p.verdict for p in plans), plans, facts.alerts, daemon)
+    verdict = worst(p.verdict for p in plans)
+    return StatusDocument(
+        now, verdict, plans, facts.alerts, daemon, incidents=tuple(facts.incidents)
+    )
 
 
 class SummaryContent(NamedTuple):
@@ -171,6 +176,7 @@ def collect_known(
         daemon_state(known.facts.daemon, now, installed=installed),
         briefs=tuple(stay.values()),
         written_at=known.written_at,
+        incidents=tuple(known.facts.incidents),
     )
 
 

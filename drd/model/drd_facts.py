@@ -1,0 +1,49 @@
+"""The facts for `drd status` that are about no plan: the daemon, and open incidents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from drd.named import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class DaemonFacts(NamedTuple):
+    """The last heartbeat of this state's daemon, and whether it stopped in order. `read` are time
+    (nanoseconds) and size of the drd.yaml whose settings it has; None if that is not known.
+    """
+
+    at: datetime
+    stopped: bool
+    version: str
+    read: tuple[int, int] | None = None
+
+
+SIGN_OF_LIFE = "heartbeat"
+"""The key under which a daemon notes its heartbeat."""
+
+
+def daemon_facts(at: datetime, said: Mapping[str, Any]) -> DaemonFacts:
+    """Read the facts that a daemon noted under HEARTBEAT."""
+    read = said.get("configuration")
+    stamp = (int(read[0]), int(read[1])) if read else None
+    return DaemonFacts(at, said.get("state") == "stopped", said.get("version", ""), stamp)
+
+
+class IncidentFacts(NamedTuple):
+    """An incident that is not closed, or a suspicion that was reported. `title` and `plans` are
+    empty if it is restricted: everybody who may see the status reads this. `severity` is empty
+    while nobody has set one; `next_at` is when its next task is due."""
+
+    number: int
+    title: str
+    state: str
+    severity: str
+    restricted: bool
+    opened_at: datetime | None = None
+    next_at: datetime | None = None
+    plans: tuple[str, ...] = ()
