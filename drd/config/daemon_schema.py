@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -23,6 +24,7 @@ from drd.fields import REFERENCE_SCHEMA, Duration, Secret, Settings
 from drd.model.incidents.states import SEVERITIES
 from drd.model.malformed import Malformed
 from drd.model.plan import SecretRef
+from drd.model.titles import TITLES
 from drd.notifiers.settings import Named, UnavailableChannel
 from drd.registry import NOTIFIERS
 
@@ -227,11 +229,19 @@ def _different(words: list[str]) -> list[str]:
     return words
 
 
+def _kind_of_alert(kind: str) -> str:
+    if kind not in TITLES:
+        near = get_close_matches(kind, TITLES, n=1)
+        hint = f'did you mean "{near[0]}"?' if near else "docs/alerts.md lists the kinds"
+        raise Malformed(f'there is no kind of alert "{kind}"', hint)
+    return kind
+
+
 class IncidentRule(Settings):
     """Which alerts open an incident by themselves: one for each rule and plan."""
 
-    alert: str | None = Field(
-        None, min_length=1, description="Only alerts of this kind, or of findings with this code."
+    alert: Annotated[str, AfterValidator(_kind_of_alert)] | None = Field(
+        None, description="Only alerts of this kind (docs/alerts.md)."
     )
     severity: Literal["info", "warning", "critical"] | None = Field(
         None, description="Only alerts that are at least so severe."

@@ -301,14 +301,13 @@ def test_a_time_to_come(text: str, wanted: datetime) -> None:
 
 
 def alert(plan: str = "orders-api", kind: str = "no-point", severity: str = "critical") -> Alert:
-    return Alert("a1", plan, kind, "", "firing", severity, NOON, "gone", code="point-gone")  # type: ignore[arg-type]
+    return Alert("a1", plan, kind, "", "firing", severity, NOON, "gone")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("rule", "opens"),
     [
         (OpeningRule("no-point"), True),
-        (OpeningRule("point-gone"), True),
         (OpeningRule("rpo"), False),
         (OpeningRule(severity="critical"), True),
         (OpeningRule(severity="warning"), True),
@@ -329,5 +328,7 @@ def test_rule_of_drd_yaml_says_which_alerts() -> None:
     assert IncidentRule(severity="critical").alert is None
     with pytest.raises(ValidationError, match="for every alert"):
         IncidentRule(plans="orders-*")
+    with pytest.raises(ValidationError, match="no kind of alert"):
+        IncidentRule(alert="point-vanished")
     with pytest.raises(ValidationError, match="has low twice"):
         Incidents(severities=["low", "low"])

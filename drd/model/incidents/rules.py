@@ -26,7 +26,7 @@ class OpeningRule:
         """Return whether the alert opens an incident. One about drd itself has no plan."""
         return (
             bool(alert.plan)
-            and self.alert in ("", alert.kind, alert.code)
+            and self.alert in ("", alert.kind)
             and (not self.severity or rank(alert.severity) <= rank(self.severity))
             and (not self.plans or fnmatchcase(alert.plan, self.plans))
         )
