@@ -177,10 +177,15 @@ def inventory(file: Any) -> Inventory:
         file.business_owner,
         tuple(file.depends_on),
         tuple(file.endpoints),
-        tuple(Credential(c.name, c.reference, c.rotate_with or "") for c in file.credentials),
+        tuple(_credential(c) for c in file.credentials),
         tuple(_data(d) for d in file.data),
         tuple(_risk(r) for r in file.risks),
     )
+
+
+def _credential(credential: RotatedCredential) -> Credential:
+    where = credential.reference.describe() if credential.reference is not None else ""
+    return Credential(credential.name, where, credential.rotate_with or "")
 
 
 def _data(data: AffectedData) -> DataSet:

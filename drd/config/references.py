@@ -24,9 +24,11 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def plan_references(text: str, file: FilePath) -> dict[Path, SecretRef]:
-    """Return every secret reference of a plan, by where it stands. Raises ConfigError."""
+    """Return every secret reference of a plan, by where it stands, except those of `credentials`,
+    which drd never reads. Raises ConfigError.
+    """
     parsed, _ = checked(text.encode(), file)
-    references = dict(_references(parsed.file, ()))
+    references = {p: r for p, r in _references(parsed.file, ()) if p[0] != "credentials"}
     for target, places in parsed.targets.items():
         for component, settings in places.items():
             references |= dict(_references(settings, ("targets", target, component)))

@@ -84,8 +84,9 @@ def _certificate(settings: TlsControl, timeout_s: float) -> tuple[str, datetime]
         raise ControlUnknown(error.message, hint=error.hint) from None
     except (OSError, KeyError) as error:
         words = error.reason if isinstance(error, ssl.SSLError) else getattr(error, "strerror", "")
+        why = str(words or error).lower().replace("_", " ")
         raise ControlUnknown(
-            f"cannot establish TLS with {settings.address}: {str(words or error).lower()}",
+            f"cannot establish TLS with {settings.address}: {why}",
             hint=f"check that a server with TLS runs at {settings.address}",
         ) from None
 

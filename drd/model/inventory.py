@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from drd.model.plan import Plan, SecretRef
+    from drd.model.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
     """A credential of the service. `rotate_with` is the playbook that replaces it, empty if the
-    plan names none; `reference` is only a name for people: drd does not read it.
+    plan names none. `reference` says in words where the service keeps it (`file /etc/app/key`); it
+    is no reference of drd's, since drd neither needs nor reads the secret.
     """
 
     name: str
-    reference: SecretRef | None = None
+    reference: str = ""
     rotate_with: str = ""
 
 
@@ -109,14 +110,13 @@ def _link(plan: Plan, source: Plan) -> str:
     if shared is not None:
         return f"uses repository {shared}, as {source.name} does"
     keys = _secrets(source)
-    secret = next((ref for ref in _secrets(plan) if ref in keys), None)
-    if secret is not None:
-        return f"uses {secret.describe()}, as {source.name} does"
-    return ""
+    secret = next((words for words in _secrets(plan) if words in keys), None)
+    return f"uses {secret}, as {source.name} does" if secret is not None else ""
 
 
-def _secrets(plan: Plan) -> dict[SecretRef, None]:
-    """Return the secrets of a plan's repositories, and those that its inventory names."""
+def _secrets(plan: Plan) -> dict[str, None]:
+    """Return in words the secrets of a plan's repositories, and those that its inventory names."""
     refs = [ref for r in plan.repositories.values() for ref in r.secrets().values()]
-    refs += [c.reference for c in plan.inventory.credentials if c.reference is not None]
-    return dict.fromkeys(ref for ref in refs if ref.source != "text")
+    words = [ref.describe() for ref in refs if ref.source != "text"]
+    words += [c.reference for c in plan.inventory.credentials if c.reference]
+    return dict.fromkeys(words)

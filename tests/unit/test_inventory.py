@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+from drd.config.exposed_files import secret_files
+from drd.config.references import plan_references
 from drd.model.inventory import Inventory, Risk, dependents
 from drd.model.plan import Plan
 from drd.model.risks import THREATS, Coverage, Evidence, Lack, judge
@@ -37,11 +39,19 @@ def test_a_plan_says_what_its_service_has(tmp_path: Path) -> None:
     found = load(tmp_path, GOOD + WHOLE).plan.inventory
     assert (found.tier, found.depends_on) == (1, ("identity",))
     assert found.credentials[0].rotate_with == "rotate-stripe"
+    assert found.credentials[0].reference == "file /etc/shop/stripe"
     [data] = found.data
     assert (data.residents, data.components) == ((("DE", 4200), ("US-CA", 800)), ("store", "etc"))
     assert found.risks[0].covers == ("host-loss", "playbook:rebuild")
     listed = load(tmp_path, GOOD + "data: [{what: customers, residents: [DE, FR]}]\n").plan
     assert listed.inventory.data[0].residents == (("DE", None), ("FR", None))
+
+
+def test_drd_never_reads_what_only_the_service_needs(tmp_path: Path) -> None:
+    loaded = load(tmp_path, GOOD + WHOLE)
+    assert "/etc/shop/stripe" not in secret_files(loaded.plan)
+    references = plan_references(GOOD + WHOLE, tmp_path / "shop.yaml")
+    assert {path[0] for path in references} == {"components", "repositories"}
 
 
 def test_the_inventory_is_no_part_of_the_hashes(tmp_path: Path) -> None:

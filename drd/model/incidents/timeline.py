@@ -185,7 +185,9 @@ def _closed(body: Mapping[str, Any]) -> str:
 
 def _run_ended(body: Mapping[str, Any]) -> str:
     error = f": {body['error']}" if body.get("error") else ""
-    return f"{body['run_kind']} of {body['plan']} {body['state']}{error} (run {body['run']})"
+    about = f" {body['about']}" if body.get("about") else ""
+    what = f"{body['run_kind']}{about} of {body['plan']}"
+    return f"{what} {body['state']}{error} (run {body['run']})"
 
 
 def _measured(body: Mapping[str, Any]) -> str:
