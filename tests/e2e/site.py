@@ -110,21 +110,21 @@ class Site:
         assert done.returncode == -signal.SIGKILL, (moment, done)
 
     def restic(self, *words: str) -> str:
-        """restic itself, on this site's local repository."""
+        """restic itself, on this site's local repository, but for the slow `init`."""
+        if words == ("init",):
+            return light_repository.begin(Path(self.repository), PASSWORD)
         done = subprocess.run(
             ["restic", "-r", self.repository, "--no-cache", *words],
             capture_output=True,
             env={**os.environ, "RESTIC_PASSWORD": PASSWORD},
             check=True,
         )
-        if words[0] == "init":
-            light_repository.lighten(Path(self.repository), PASSWORD)
         return done.stdout.decode()
 
-    def slow_down(self, mb: int = 40) -> None:
-        """Let restic take seconds to store and to fetch a new file of the tree `etc`: it waits as
-        for a slow disk, since what it computes would be taken from other tests."""
-        (self.base / "etc/big").write_bytes(os.urandom(mb << 20))
+    def slow_down(self, tree: Path | None = None) -> None:
+        """Let restic take seconds to store and to fetch a new file of a tree (`etc` of this site):
+        it waits as for a slow disk, since what it computes would be taken from other tests."""
+        ((tree or self.base / "etc") / "big").write_bytes(os.urandom(40 << 20))
         slow, limits = self.base / "slow/restic", "--limit-upload 10000 --limit-download 10000"
         if not slow.exists():
             slow.parent.mkdir()

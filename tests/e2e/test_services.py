@@ -275,12 +275,12 @@ def test_first_backups_at_once_on_s3(s3_site: Site, s3: S3Server, short_tmp: Pat
 def test_s3_away_in_the_middle_and_back(short_tmp: Path) -> None:
     (short_tmp / "etc").mkdir()
     (short_tmp / "s3").mkdir()
-    _noise(short_tmp / "etc/big", 120)
     with s3_server(short_tmp / "s3") as server:
         server.create_bucket("away")
         site = Site(short_tmp / "site", repository=server.repository("away", "p"))
         light_repository.begin_in_bucket(server, site.repository, PASSWORD)
         site.plan(conf_body(short_tmp), s3=s3_access(site, server))
+        site.slow_down(short_tmp / "etc")
         child = site.start("backup", "shop", "--json")
         _until(lambda: _storing(site))
         time.sleep(0.8)
@@ -297,7 +297,6 @@ def test_s3_away_in_the_middle_and_back(short_tmp: Path) -> None:
 def test_s3_away_and_not_back_ends_at_the_plans_timeout(short_tmp: Path) -> None:
     (short_tmp / "etc").mkdir()
     (short_tmp / "s3").mkdir()
-    _noise(short_tmp / "etc/big", 120)
     with s3_server(short_tmp / "s3") as server:
         server.create_bucket("away")
         with tcp_proxy("127.0.0.1", server.port) as proxy:
@@ -305,6 +304,7 @@ def test_s3_away_and_not_back_ends_at_the_plans_timeout(short_tmp: Path) -> None
             site = Site(short_tmp / "site", repository=endpoint)
             light_repository.begin_in_bucket(server, endpoint, PASSWORD)
             site.plan(conf_body(short_tmp) + "backup: {timeout: 12s}\n", s3=s3_access(site, server))
+            site.slow_down(short_tmp / "etc")
             child = site.start("backup", "shop", "--json")
             _until(lambda: proxy.forwarded > 5_000_000)
             proxy.stall()
@@ -319,13 +319,6 @@ def _storing(site: Site) -> bool:
     """Whether a restic of this site is storing something."""
     words = [line.split() for line in site.processes().values()]
     return any(w[0].endswith("restic") and "backup" in w for w in words)
-
-
-def _noise(path: Path, mebibytes: int) -> None:
-    subprocess.run(
-        ["dd", "if=/dev/urandom", f"of={path}", "bs=1M", f"count={mebibytes}"],
-        check=True, capture_output=True,
-    )  # fmt: skip
 
 
 def _until(condition, seconds: float = 40) -> None:  # type: ignore[no-untyped-def]
