@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -12,18 +13,29 @@ import pytest
 
 from tests.e2e.site import Site
 from tests.e2e.test_services import dump, fill, plan_body
-from tests.servers import PostgresServer, postgres_server
+from tests.servers import PostgresServer, postgres_server, short_directory
+
+# On one worker, since the source is the same for all.
+pytestmark = pytest.mark.xdist_group("postgres-kills")
+
+
+@pytest.fixture(scope="module")
+def source() -> Iterator[PostgresServer]:
+    """It is only read."""
+    with (
+        short_directory(Path(os.environ["DRD_TEST_RUN"])) as place,
+        postgres_server(place) as server,
+    ):
+        fill(server, "orders", rows=100_000)
+        yield server
 
 
 @pytest.fixture
-def world(short_tmp: Path) -> Iterator[tuple[Site, PostgresServer, PostgresServer]]:
-    for name in ("pg", "other"):
-        (short_tmp / name).mkdir()
-    with (
-        postgres_server(short_tmp / "pg") as source,
-        postgres_server(short_tmp / "other") as target,
-    ):
-        fill(source, "orders", rows=100_000)
+def world(
+    short_tmp: Path, source: PostgresServer
+) -> Iterator[tuple[Site, PostgresServer, PostgresServer]]:
+    (short_tmp / "other").mkdir()
+    with postgres_server(short_tmp / "other") as target:
         site = Site(short_tmp / "site")
         site.plan(plan_body(source.dsn("orders"), target.dsn("orders"), rows=100_000))
         site.drd("backup", "shop")
