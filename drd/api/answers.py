@@ -16,13 +16,16 @@ from drd.api import (
 )
 from drd.api.acknowledging import acknowledge, known_person
 from drd.api.caller import Caller
+from drd.api.incident_documents import incident_document
 from drd.api.requests import Request
 from drd.api.rights import ENDPOINTS
 from drd.api.values import Document
 from drd.bootstrap import App
 from drd.errors import AlreadyRunning, UsageError
 from drd.flows.component_names import require_components
+from drd.flows.incidents.writing import report
 from drd.flows.runbook.permissions import Deciding, RecordedDecision
+from drd.model.incidents.entries import Author
 from drd.model.run import Run, RunKind, RunState
 from drd.model.run_details import AskedOptions, RunDetail
 from drd.model.units import to_rfc3339
@@ -248,6 +251,14 @@ def _ack(asked: AdmittedRequest) -> Document:
     return alert_documents.alert_document(alert)
 
 
+def _report(asked: AdmittedRequest) -> Document:
+    body, app = asked.of(requests.ReportBody), asked.app
+    name = asked.caller.name(body.by, app.settings)
+    author = Author(name, app.clock.now(), asked.caller.actor(body.by))
+    made = report(app.catalogue, author, body.text, app.settings.triage_s)
+    return incident_document(made)
+
+
 def _readiness(asked: AdmittedRequest) -> Document:
     query = asked.of(requests.OptionalPlanQuery)
     return findings.readiness(asked.app, _known_plan(asked, query.plan))
@@ -279,6 +290,7 @@ ANSWERS: dict[str, AnswerFunction] = {
     "schedule": _schedule,
     "alerts": _alerts,
     "ack": _ack,
+    "report": _report,
     "readiness": _readiness,
 }
 """The functions that answer, by the name of the endpoint."""

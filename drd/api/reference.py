@@ -36,10 +36,11 @@ An answer is the document that the command line prints with `--json`; its first 
 If a request fails, its status is not 200, and the answer is `{{"schema": 1, "error":
 {{"message", "hint", "exit"}}}}`, with the exit code of the command.
 
-A request contains names, the options below, and in `comment` and `reason` a text of at most
-{LONGEST_TEXT} characters. drd stores this text as data, and escapes its control characters in
-all output. A request never contains a path, a command, SQL or a plan. drd refuses unknown keys.
-`by` is what the user claims: drd records it together with the user that the kernel reports.
+A request contains names, the options below, and in `comment`, `reason` and `text` a text of
+at most {LONGEST_TEXT} characters. drd stores this text as data, and escapes its control
+characters in all output. A request never contains a path, a command, SQL or a plan. drd
+refuses unknown keys. `by` is what the user claims: drd records it together with the user that
+the kernel reports.
 
 Limits: {LARGEST_BODY >> 10} KiB and {DEADLINE_S:.0f} s for one request; {RATE:.0f} requests a
 second from one user ({BURST:.0f} at once); {OF_A_USER} connections at a time from one user, and

@@ -119,3 +119,14 @@ class AckBody(Request):
     reason: BoundedText | None = Field(
         None, description="A note for the next person who reads the alert."
     )
+
+
+class ReportBody(Request):
+    text: BoundedText = Field(
+        min_length=1, description="What you have seen; drd keeps this in its records."
+    )
+    by: PersonName | None = Field(
+        None,
+        description="Name of the person who reports it, if drd.yaml maps no person to your user. "
+        "drd records the name but does not verify it.",
+    )

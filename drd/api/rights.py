@@ -15,6 +15,7 @@ from drd.api.requests import (
     DrillBody,
     Nothing,
     OptionalPlanQuery,
+    ReportBody,
     Request,
     RetryBody,
     RunsQuery,
@@ -29,6 +30,7 @@ class Right(StrEnum):
     """The right that a request needs."""
 
     READ = "read"
+    REPORT = "report"  # a suspicion of an incident
     ACKNOWLEDGE = "acknowledge"
     ANSWER = "answer"  # a step of a recovery; it may need a role as well
     OPERATE = "operate"
@@ -45,6 +47,7 @@ class Who:
 
 HOLDERS: dict[Right, Who] = {
     Right.READ: Who(True, True, "yes"),
+    Right.REPORT: Who(True, True, "yes"),
     Right.ACKNOWLEDGE: Who(False, True, "yes"),
     Right.ANSWER: Who(
         False, True, "with the role that the step asks for, or any if it asks for none"
@@ -120,6 +123,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
              "open alerts", "drd alerts", AlertsQuery),
     Endpoint("ack", "POST", "/v1/alerts/{alert}/ack", Right.ACKNOWLEDGE,
              "acknowledge an alert", "drd ack", AckBody),
+    Endpoint("report", "POST", "/v1/incidents/report", Right.REPORT,
+             "report a suspicion of an incident", "drd incident report", ReportBody),
     Endpoint("readiness", "GET", "/v1/readiness", Right.READ,
              "the result of the last readiness check", "drd readiness", OptionalPlanQuery),
 )  # fmt: skip

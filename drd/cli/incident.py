@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable
 
 from drd.api.incident_documents import incident_document, timeline_document
-from drd.bootstrap import App
+from drd.bootstrap import App, app
 from drd.bootstrap.duties import duty_table, regimes_in_force
 from drd.cli import output
 from drd.cli.decide import who
 from drd.cli.incident_screen import screen
 from drd.cli.obligation_screen import summary
+from drd.cli.remote import Remote
 from drd.cli.render import terminal_width
 from drd.cli.session import require_owner, session
 from drd.errors import DrdError, UsageError
@@ -25,11 +26,14 @@ from drd.flows.incidents.writing import (
     require_plans,
     require_severity,
 )
+from drd.flows.incidents.writing import (
+    report as file_report,
+)
 from drd.model.incidents.entries import Author
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.timeline import timeline
 from drd.model.text import escaped, some
-from drd.model.units import format_time
+from drd.model.units import format_rfc3339, format_time
 
 
 def author(app: App, args: argparse.Namespace, *, left_out: bool = False) -> Author:
@@ -45,13 +49,7 @@ def open_(args: argparse.Namespace) -> int:
         require_plans(args.plan, known_plans(app))
         if args.severity is not None:
             require_severity(args.severity, app.settings.severities)
-        incident = open_incident(
-            app.catalogue,
-            author(app, args),
-            args.title,
-            plans=args.plan,
-            severity=args.severity or "",
-        )
+        incident = _opened(app, args)
         if not args.json:
             output.say(f"incident {incident.number} is open: {escaped(incident.title)}")
         if not (args.json or args.quiet or args.no_questions) and sys.stdin.isatty():
@@ -61,6 +59,32 @@ def open_(args: argparse.Namespace) -> int:
     elif not args.quiet:
         output.say('note what happens:  drd incident log "TEXT"')
         output.say("see what is next:   drd incident show")
+    return 0
+
+
+def _opened(app: App, args: argparse.Namespace) -> Incident:
+    said, severity = author(app, args), args.severity or ""
+    if args.report is not None:
+        desk = Desk(app.catalogue, args.report, said)
+        return desk.open_report(args.title or "", plans=args.plan, severity=severity)
+    if args.title is None:
+        raise UsageError("no title given", hint='drd incident open "what happens, in a few words"')
+    return open_incident(app.catalogue, said, args.title, plans=args.plan, severity=severity)
+
+
+def report(args: argparse.Namespace) -> int:
+    with app(args.config) as opened:
+        if opened.state.is_ours:
+            said = author(opened, args)
+            made = file_report(opened.catalogue, said, args.text, opened.settings.triage_s)
+            document = incident_document(made)
+        else:
+            document = Remote(opened).post("/v1/incidents/report", text=args.text, by=args.by)
+    if args.json:
+        output.print_json(document)
+    elif not args.quiet:
+        due = format_rfc3339(document["next_at"])
+        output.say(f"report {document['incident']} is filed: to be examined by {due}")
     return 0
 
 

@@ -78,6 +78,7 @@ class DaemonSettings:
     operate_group: str = "drd-operator"
     state_password: SecretRef | None = None
     own_records_key: SecretRef | None = None
+    triage_s: float = 3600.0
     opening_rules: tuple[OpeningRule, ...] = ()
     severities: tuple[str, ...] = SEVERITIES
     regimes_dir: Path | None = None
@@ -206,6 +207,7 @@ def _settings(
         state_url=state_url(file.state.url, base),
         state_password=file.state.password,
         own_records_key=file.records.key,
+        triage_s=file.incident.triage,
         opening_rules=tuple(
             OpeningRule(rule.alert or "", rule.severity or "", rule.plans or "")
             for rule in file.incident.open

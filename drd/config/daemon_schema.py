@@ -262,6 +262,9 @@ class IncidentRule(Settings):
 class Incidents(Settings):
     """How drd carries the response to an incident."""
 
+    triage: Duration = Field(
+        3600.0, description="The time within which somebody has to examine a reported suspicion."
+    )
     open: list[IncidentRule] = Field(
         default_factory=list,
         description="Rules by which alerts of plans open an incident: one for each rule and plan, "

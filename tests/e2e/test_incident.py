@@ -176,3 +176,22 @@ def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> 
     duty("us-ca-1798.82", "--does-not-apply", "--reason", "no residents there after all")
     site.drd("incident", "close")
     assert "no incident is open" in site.drd("incident").out
+
+
+def test_a_report_waits_until_somebody_examines_it(site: Site) -> None:
+    filed = site.drd("incident", "report", "strange logins", "--json").json
+    assert (filed["incident"], filed["state"], len(filed["tasks"])) == (1, "reported", 1)
+    assert filed["next_at"] is not None
+    site.drd("incident", "report", "a noise")
+    assert "no incident is open" in site.drd("incident", "log", "x", code=2).err
+    assert "incident 1: strange logins (reported, next task in" in site.drd("status", code=None).out
+
+    opened = site.drd("incident", "open", "--report", "1", "--plan", "shop", "--json").json
+    assert (opened["title"], opened["state"]) == ("strange logins", "detected")
+    assert opened["next_at"] is None
+    assert opened["moments"].keys() == {"suspected"}
+    assert "is no report that waits" in site.drd("incident", "open", "--report", "1", code=2).err
+    assert "reason" in site.drd("incident", "close", "2", code=2).err
+    site.drd("incident", "close", "2", "--reason", "a test of ours")
+    assert "opened: strange logins; plans shop" in site.drd("incident", "show").out
+    assert "no title given" in site.drd("incident", "open", code=2).err

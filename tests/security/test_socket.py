@@ -75,6 +75,16 @@ def test_reader_cannot_act(house: House) -> None:
     assert house.app.catalogue.queue.open_runs() == []
 
 
+def test_reader_reports_a_suspicion_that_opens_nothing(house: House) -> None:
+    text = {"text": "strange logins\x1b[2J"}
+    status, found = ask(house.path, STRANGER, [READERS], "/v1/incidents/report", text)
+    assert (status, found["incident"], found["state"]) == (200, 1, "reported")
+    catalogue = house.app.catalogue
+    assert catalogue.incidents.open_numbers() == []
+    [entry] = catalogue.records.read()
+    assert (entry.header.actor_name, entry.header.came) == ("sys", "socket")
+
+
 def test_healthy_twin_operator_acts_and_is_recorded(house: House) -> None:
     status, found = ask(house.path, STRANGER, [OPERATORS], "/v1/plans/shop/backup", {})
     assert status == 200
@@ -106,7 +116,8 @@ def test_every_endpoint_is_judged_by_the_one_table() -> None:
     for endpoint in ENDPOINTS:
         reading = endpoint.right is Right.READ
         assert not who(None, reads=False, operates=False).may(endpoint.right)
-        assert who(None, reads=True, operates=False).may(endpoint.right) is reading
+        of_readers = endpoint.right in (Right.READ, Right.REPORT)
+        assert who(None, reads=True, operates=False).may(endpoint.right) is of_readers
         assert who(None, reads=False, operates=True).may(endpoint.right)
         by_role = endpoint.right is not Right.OPERATE
         assert who((), reads=True, operates=True).may(endpoint.right) is by_role
@@ -453,6 +464,9 @@ def test_members_work_through_the_daemon_and_strangers_do_not(site: Site) -> Non
         shown = as_user(site, STRANGER, [READERS], "run", "show", run)
         assert shown.out == site.drd("run", "show", run).out
         assert "asked by   sys (uid 3), without a login, through the socket of" in shown.out
+        filed = as_user(site, STRANGER, [READERS], "incident", "report", "strange logins")
+        assert "report 1 is filed: to be examined by" in filed.out
+        assert "strange logins" in site.drd("incident", "list").out
         doctor = as_user(site, STRANGER, [READERS], "doctor", "shop", code=1)
         assert "drd: drd doctor needs root: drd's state belongs to root" in doctor.err
         assert "HINT: sudo drd doctor shop. Members of the group" in doctor.err

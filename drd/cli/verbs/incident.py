@@ -39,6 +39,7 @@ def add_parser(sub: Verbs) -> None:
         required=True,
     )
     _opening(verbs)
+    _suspecting(verbs)
     _reading(verbs)
     _noting(verbs)
     _standing(verbs)
@@ -54,12 +55,16 @@ def _opening(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
         "open an incident",
         "incident:open_",
         examples='drd incident open "orders-api gives away others\' data" --plan orders-api\n'
-        'drd incident open "database destroyed" --plan orders-api --severity critical',
+        'drd incident open "database destroyed" --plan orders-api --severity critical\n'
+        "drd incident open --report 4",
         description="Open an incident. Only the title is needed. On a terminal, drd then asks "
         "for the "
         "rest: Enter skips a question.",
     )
-    opening.add_argument("title", help="what happens, in a few words")
+    opening.add_argument("title", nargs="?", help="what happens, in a few words")
+    opening.add_argument(
+        "--report", type=count, metavar="N", help="open it from report N, whose text is the title"
+    )
     opening.add_argument(
         "--plan", action="append", default=[], metavar="PLAN", help="a plan in the scope; may be "
         "given several times",
@@ -68,6 +73,20 @@ def _opening(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
     opening.add_argument(
         "--no-questions", action="store_true", help="do not ask for the rest on a terminal"
     )
+
+
+def _suspecting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    reporting = _verb(
+        verbs,
+        "report",
+        "report a suspicion, without opening an incident",
+        "incident:report",
+        examples='drd incident report "strange logins at the gateway since noon"',
+        description="Report a suspicion. Every member of the group drd may do it. Somebody has to "
+        "examine it in time (incident: {triage: 1h} in drd.yaml): drd incident open --report N, or "
+        "drd incident close N --reason TEXT.",
+    )
+    reporting.add_argument("text", help="what you have seen")
 
 
 def _reading(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
@@ -328,7 +347,7 @@ def _verb(
     parser._negative_number_matcher = _BEFORE_NOW  # noqa: SLF001 (no public name)
     global_options(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    if name == "open":
+    if name in ("open", "report"):
         _author(parser)
     parser.set_defaults(handler=f"drd.cli.{handler}")
     return parser

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import partial
 from typing import Any
@@ -25,6 +25,7 @@ from drd.model.units import format_time
 from drd.ports import Catalogue
 
 LONGEST_NAME = 200
+LONGEST_REPORT = 1000
 
 
 def open_incident(
@@ -46,6 +47,16 @@ def open_incident(
         "instants": {str(i): at for i, at in (instants or {}).items()},
     }
     return catalogue.incidents.begin(lambda number: draft(kinds.OPEN, number, author, body))
+
+
+def report(catalogue: Catalogue, author: Author, text: str, triage_s: float) -> Incident:
+    """File a suspicion, which somebody has to examine in time. It opens nothing."""
+    body = {"text": _text(text, "the report", LONGEST_REPORT), "due": _after(author.at, triage_s)}
+    return catalogue.incidents.begin(lambda number: draft(kinds.REPORT, number, author, body))
+
+
+def _after(at: datetime, seconds: float) -> datetime:
+    return at + timedelta(seconds=seconds)
 
 
 def open_by_rules(
@@ -75,6 +86,27 @@ class Desk:
     catalogue: Catalogue
     number: int
     author: Author
+
+    def open_report(self, title: str, *, plans: Sequence[str], severity: str) -> Incident:
+        """Open an incident from a reported suspicion, whose number and text it keeps."""
+
+        def drafts(incident: Incident) -> list[Draft]:
+            if incident.state is not State.REPORTED:
+                raise UsageError(
+                    f"{self.number} is no report that waits: incident {self.number} is "
+                    f"{incident.state}",
+                    hint="to list the reports: drd incident list",
+                )
+            body = {
+                "title": _text(title, "the title", LONGEST_TITLE) if title else "",
+                "plans": list(dict.fromkeys(plans)),
+                "severity": severity,
+                "restricted": False,
+                "instants": {},
+            }
+            return [self._draft(kinds.OPEN, body)]
+
+        return self.catalogue.incidents.add(self.number, drafts)
 
     def log(self, text: str, happened_at: datetime | None) -> Incident:
         """Note what happened, or what was found."""

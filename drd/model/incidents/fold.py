@@ -18,6 +18,7 @@ from drd.model.incidents.incident import Incident, Scoped, Task
 from drd.model.incidents.instants import Instant
 from drd.model.incidents.states import State
 from drd.model.records import Entry
+from drd.model.text import shortened
 from drd.model.units import from_rfc3339
 
 
@@ -65,7 +66,7 @@ def _opened(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incide
     tasks = tuple(replace(t, done_at=t.done_at or at) for t in incident.tasks)
     return replace(
         incident,
-        title=str(body["title"]),
+        title=str(body["title"]) or incident.title,
         state=State.DETECTED,
         state_at=at,
         severity=str(body.get("severity") or ""),
@@ -85,7 +86,7 @@ def _reported(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Inci
     triage = Task(1, "examine the report: open an incident, or close it", due=time_in(body, "due"))
     return replace(
         incident,
-        title=str(body["text"]),
+        title=shortened(str(body["text"]), kinds.LONGEST_TITLE),
         state=State.REPORTED,
         state_at=entry.header.at,
         opened_at=entry.header.at,

@@ -122,7 +122,7 @@ def _time(text: Any) -> str:
 
 
 def _opened(body: Mapping[str, Any]) -> str:
-    parts = [f"opened: {body['title']}"]
+    parts = [f"opened: {body['title'] or body[_BEFORE].title}"]
     if body.get("severity"):
         parts.append(f"severity {body['severity']}")
     if body.get("plans"):
