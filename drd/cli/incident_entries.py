@@ -15,6 +15,7 @@ from drd.errors import UsageError
 from drd.flows.incidents.choosing import chosen
 from drd.flows.incidents.times import coming, past
 from drd.flows.incidents.writing import Desk, require_plans
+from drd.model.incidents.durations import contradictions
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.states import State
 from drd.model.text import counted, escaped, some
@@ -86,7 +87,10 @@ def log(args: argparse.Namespace) -> int:
 def anchor(args: argparse.Namespace) -> int:
     def write(_app: App, desk: Desk, words: Sequence[str]) -> Incident:
         name, at = words
-        return desk.anchor(name, past(at, desk.author.at), args.reason)
+        incident = desk.anchor(name, past(at, desk.author.at), args.reason)
+        for wrong in contradictions(incident.instants):
+            output.warn(f"{wrong}: correct one of them, with --reason TEXT")
+        return incident
 
     return _write(args, write, 2)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from drd.bootstrap.duties import DutyTable, duty_table, regimes_in_force
 from drd.cli import output
 from drd.cli.incident import author
 from drd.cli.obligation_screen import screen
-from drd.cli.obligations import chosen, fact_of, usable
+from drd.cli.obligations import chosen, fact_of, require_facts, usable
 from drd.cli.render import terminal_width
 from drd.cli.session import require_owner, session
 from drd.errors import UsageError
@@ -26,6 +26,7 @@ from drd.model.incidents.report_draft import ReportDraft
 from drd.model.incidents.timeline import timeline
 from drd.model.obligations.case import Hold
 from drd.model.obligations.clocks import ClockState
+from drd.model.obligations.conditions import Fact
 from drd.model.obligations.icalendar import icalendar
 from drd.model.obligations.regime import HoldKind
 from drd.model.text import escaped
@@ -109,8 +110,16 @@ def _writing(args: argparse.Namespace, name: str) -> list[Write]:
         hint = "name its id; to see them all: drd incident obligation"
         raise UsageError("incident obligation: no regime given", hint=hint)
     facts = dict(fact_of(text) for text in args.fact)
-    writes: list[Write] = [lambda _, desk: flow.state_facts(desk, facts)] if facts else []
+    writes: list[Write] = [_state(facts)] if facts else []
     return writes + [acts[option][1](args, name) for option in given]
+
+
+def _state(facts: Mapping[str, Fact]) -> Write:
+    def write(table: DutyTable, desk: Desk) -> None:
+        require_facts(facts, table.regimes)
+        flow.state_facts(desk, facts)
+
+    return write
 
 
 def _decide(args: argparse.Namespace, name: str) -> Write:

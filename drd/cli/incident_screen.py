@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from drd.cli.render import hanging
-from drd.model.incidents.durations import durations
+from drd.model.incidents.durations import contradictions, durations
 from drd.model.incidents.incident import Incident, Task
 from drd.model.incidents.states import State
 from drd.model.incidents.timeline import Line, condensed
@@ -70,6 +70,8 @@ def _facts(incident: Incident, now: datetime) -> Iterator[tuple[str, str]]:
     stated = sorted(incident.instants.items(), key=lambda i: i[1])
     if stated:
         yield "moments", ", ".join(f"{name} {_short(at, now)}" for name, at in stated)
+    if wrong := contradictions(incident.instants):
+        yield "check", f"{'; '.join(wrong)}: correct one by drd incident anchor"
     took = [f"{w} {format_duration(s)}" for w, s in durations(incident).items() if s is not None]
     if took:
         yield "took", ", ".join(took)

@@ -20,7 +20,9 @@ from drd.config.regimes import Regimes, load_regimes, regime_schema
 from drd.errors import Problem, UsageError
 from drd.holiday_calendars import HolidayCalendars
 from drd.model.finding import Finding
+from drd.model.malformed import Malformed
 from drd.model.obligations.conditions import Fact
+from drd.model.obligations.fact_values import asked_for, require_fact, unusual
 from drd.model.obligations.places import covering
 from drd.model.obligations.regime import Regime, Status
 from drd.model.obligations.upkeep import findings, unknown_calendars
@@ -66,6 +68,18 @@ def fact_of(text: str) -> tuple[str, Fact]:
     if value in _VALUES:
         return name, _VALUES[value]
     return name, int(value) if value.isdecimal() else value
+
+
+def require_facts(facts: Mapping[str, Fact], regimes: Mapping[str, Regime]) -> None:
+    """Refuse facts that cannot be right, and warn of words that decide nothing."""
+    known = asked_for(regimes.values())
+    for name, value in facts.items():
+        try:
+            require_fact(name, value, known)
+        except Malformed as error:
+            raise UsageError(error.fact, hint=error.remedy) from None
+        if warning := unusual(name, value, known):
+            output.warn(warning)
 
 
 _VALUES: dict[str, Fact] = {"true": True, "false": False, "unknown": None}

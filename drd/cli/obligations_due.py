@@ -15,6 +15,7 @@ from drd.cli.obligations import (
     fact_of,
     pair_of,
     regimes_of,
+    require_facts,
     settings_of,
     usable,
 )
@@ -70,7 +71,9 @@ def case_of(
 ) -> Case:
     """Return the case that the options describe. A regime that is named applies."""
     zone = _zone(args.zone, settings)
-    facts = {**settings.facts, **dict(fact_of(text) for text in args.fact)}
+    given = dict(fact_of(text) for text in args.fact)
+    require_facts(given, known)
+    facts = {**settings.facts, **given}
     return Case(
         instants={instant_of(n): _at(t, zone) for n, t in map(pair_of, args.at)},
         facts=facts,

@@ -17,7 +17,7 @@ from drd.errors import UsageError
 from drd.flows.incidents.times import coming, past
 from drd.model.alerts import Alert
 from drd.model.incidents import entries as kinds
-from drd.model.incidents.durations import durations
+from drd.model.incidents.durations import contradictions, durations
 from drd.model.incidents.entries import Author, draft, number_of, subject
 from drd.model.incidents.fold import fold
 from drd.model.incidents.incident import Incident
@@ -281,6 +281,21 @@ def test_the_hour_is_that_of_the_host_on_the_day_when_the_clock_changes() -> Non
 def test_what_happened_is_not_in_the_future(text: str) -> None:
     with pytest.raises(UsageError, match="in the future"):
         past(text, NOON)
+
+
+@pytest.mark.usefixtures("berlin")
+def test_the_hint_of_a_time_to_come_is_the_same_time_a_day_before() -> None:
+    with pytest.raises(UsageError) as caught:
+        past("13:30", NOON)
+    wanted = caught.value.hint.rpartition(" ")[2]
+    assert past(wanted, NOON) == datetime(2026, 11, 27, 12, 30, tzinfo=UTC)
+
+
+def test_moments_in_an_impossible_order_are_named() -> None:
+    early, late = NOON - timedelta(hours=2), NOON
+    stated = {Instant.OCCURRED: late, Instant.AWARE: early, Instant.CONTAINED: late}
+    assert contradictions(stated) == ["aware is before occurred"]
+    assert contradictions({Instant.OCCURRED: early, Instant.AWARE: late}) == []
 
 
 @pytest.mark.parametrize("text", ["", "25:00", "soon", "-2x", "2026-11-28", "2026-11-28T12:00:00"])

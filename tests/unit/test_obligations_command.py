@@ -74,6 +74,26 @@ def test_due_says_where_a_day_ends_and_what_is_missing(capsys: Output) -> None:
         (["--at", "awar=2026-12-31"], "there is no moment 'awar'", "did you mean aware?"),
         (["--at", "aware=soon"], '"soon" is not a time', "write it like 2026-12-31T09:15,"),
         (["--at", "aware"], '"aware" has no name and value', "write NAME=VALUE."),
+        (
+            ["--fact", "people=5k"],
+            "people is a number, not 5k",
+            "write people=5000 or people=unknown",
+        ),
+        (
+            ["--fact", "encrypted=maybe"],
+            "encrypted is true or false, not maybe",
+            "write encrypted=true, encrypted=false or encrypted=unknown",
+        ),
+        (
+            ["--fact", "resident.FR=3"],
+            "no duty to report asks for the fact resident.FR",
+            "write residents.DE",
+        ),
+        (
+            ["--fact", "encryptd=true"],
+            "no duty to report asks for the fact encryptd",
+            "did you mean encrypted?",
+        ),
         (["--zone", "Berlin"], 'there is no time zone "Berlin"', "write one like Europe/Berlin."),
     ],
 )
@@ -82,6 +102,13 @@ def test_wrong_words_have_a_remedy(words: list[str], fact: str, hint: str, capsy
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith(f"drd: {fact}\nHINT: {hint}")
+
+
+def test_a_word_that_decides_nothing_is_named(capsys: Output) -> None:
+    words = ["--at", "aware=2026-12-31", "--fact", "role=controler", "--fact", "residents.FR=3"]
+    assert main(["obligations", "due", *words]) == 0
+    err = capsys.readouterr().err
+    assert "no duty to report depends on role=controler; words that decide: controller" in err
 
 
 def test_list_show_and_schema(home: Path, capsys: Output) -> None:

@@ -48,8 +48,22 @@ def decide(
 
 
 def submit(desk: Desk, state: ClockState, report: Submission) -> Incident:
-    """Record that a report was submitted. A late one needs the reason."""
-    due = state.due_at
+    """Record that a report was submitted. A late one needs the reason, and so does another one: the
+    first decides what is late.
+    """
+    due, name = state.due_at, state.regime.id
+    if state.started_at is not None and report.at < state.started_at:
+        began = format_time(state.started_at)
+        raise UsageError(
+            f"{format_time(report.at)} is before {began}, when the clock of {name} started",
+            hint="correct the time, or the moment: drd incident anchor MOMENT TIME --reason TEXT",
+        )
+    if state.submitted_at is not None and not report.reason.strip():
+        raise UsageError(
+            f"a report of {name} is recorded already, submitted {format_time(state.submitted_at)}; "
+            "another one is an update, and the first decides what is late",
+            hint="add --reason TEXT: why there is another report.",
+        )
     late = due is not None and report.at > due and state.submitted_at is None
     if late and due is not None and not report.reason.strip():
         raise UsageError(

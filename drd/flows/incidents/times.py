@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from drd.errors import UsageError
 from drd.model.units import format_time, from_rfc3339, parse_duration
 
-_CLOCK = r"(\d{1,2}):(\d{2})"
+_CLOCK = r"(\d{1,2}):(\d{2})(?::(\d{2}))?"
 _SHORT = timedelta(minutes=1)
 _HINT = "write 14:30 (today, the time of this host), -2h, now, or 2026-11-28T14:30:00Z."
 
@@ -19,9 +19,14 @@ def past(text: str, now: datetime) -> datetime:
     if at > now + _SHORT:
         raise UsageError(
             f"{text} is {format_time(at)}, which is in the future",
-            hint="if it was yesterday, write the date as well: 2026-11-28T23:50:00+01:00",
+            hint=f"if it was yesterday, write the date as well: {_day_before(at)}",
         )
     return min(at, now)
+
+
+def _day_before(at: datetime) -> str:
+    """Return the same time of day a day earlier, as it can be typed, in the zone of this host."""
+    return (at.astimezone() - timedelta(days=1)).isoformat(timespec="minutes")
 
 
 def coming(text: str, now: datetime) -> datetime:
@@ -48,8 +53,9 @@ def _parsed(text: str, now: datetime) -> datetime:
             return now - timedelta(seconds=parse_duration(words[1:]))
         if (clock := re.fullmatch(_CLOCK, words)) is not None:
             today = now.astimezone().replace(tzinfo=None)
-            hour, minute = int(clock[1]), int(clock[2])
-            return today.replace(hour=hour, minute=minute, second=0, microsecond=0).astimezone()
+            hour, minute, second = (int(part or 0) for part in clock.groups())
+            at = today.replace(hour=hour, minute=minute, second=second, microsecond=0)
+            return at.astimezone()
         return from_rfc3339(words)
     except (ValueError, OverflowError) as error:
         raise UsageError(f"{text!r} is not a time", hint=_HINT) from error

@@ -38,3 +38,20 @@ def _between(start: datetime | None, end: datetime | None) -> float | None:
     if start is None or end is None or end < start:
         return None
     return (end - start).total_seconds()
+
+
+_IN_ORDER = (
+    *((Instant.OCCURRED, later) for later in Instant if later is not Instant.OCCURRED),
+    (Instant.SUSPECTED, Instant.AWARE),
+    (Instant.CONTAINED, Instant.HANDLED),
+    (Instant.RECOVERED_REGULAR, Instant.HANDLED),
+)
+
+
+def contradictions(instants: Mapping[Instant, datetime]) -> list[str]:
+    """Return in words which moments were stated in an order that is not possible."""
+    return [
+        f"{later} is before {earlier}"
+        for earlier, later in _IN_ORDER
+        if earlier in instants and later in instants and instants[later] < instants[earlier]
+    ]

@@ -100,7 +100,8 @@ class Condition:
         if value is None:
             return None
         if self.operator in ("is", "not"):
-            return bool(value) is (self.operator == "is")
+            # Another value may mean anything, and must not make a duty disappear.
+            return value is (self.operator == "is") if isinstance(value, bool) else None
         given = {word.strip() for word in str(value).split(",")}
         return given.isdisjoint(self.words) is (self.operator == "!=")
 

@@ -1,0 +1,87 @@
+"""The facts that regimes ask for, and which values each can have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from difflib import get_close_matches
+
+from drd.model.malformed import Malformed
+from drd.model.obligations.conditions import ANY_STATE, PEOPLE, RESIDENTS, Condition, Fact
+from drd.model.obligations.regime import Regime
+from drd.model.text import some
+
+_PLACE = re.compile(re.escape(RESIDENTS) + r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How conditions ask for a fact: for a number, for yes or no, or for one of some words."""
+
+    counts: bool = False
+    flag: bool = False
+    words: frozenset[str] = frozenset()
+
+
+def asked_for(regimes: Iterable[Regime]) -> dict[str, Asked]:
+    """Return the facts that the regimes ask for."""
+    found: dict[str, Asked] = {PEOPLE: Asked(counts=True)}
+    for condition in (c for regime in regimes for c in _conditions(regime)):
+        if not condition.fact:
+            continue
+        before = found.get(condition.fact, Asked())
+        found[condition.fact] = Asked(
+            before.counts or condition.is_count,
+            before.flag or condition.operator in ("is", "not"),
+            before.words | set(condition.words),
+        )
+    return found
+
+
+def _conditions(value: object) -> Iterator[Condition]:
+    if isinstance(value, Condition):
+        yield value
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from _conditions(each)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for each in fields(value):
+            yield from _conditions(getattr(value, each.name))
+
+
+def require_fact(name: str, value: Fact, known: dict[str, Asked]) -> None:
+    """Raise Malformed for a fact that no regime asks for, and for a value that it cannot have: a
+    wrong one would make a duty disappear.
+    """
+    asked = Asked(counts=True) if _PLACE.fullmatch(name) else known.get(name)
+    if asked is None or name == ANY_STATE:
+        near = get_close_matches(name, [n for n in known if n != ANY_STATE], n=1, cutoff=0.6)
+        if name.startswith("resident"):
+            remedy = f"write {RESIDENTS}DE, with the code of a country or state"
+        else:
+            remedy = f"did you mean {near[0]}?" if near else f"known: {some(sorted(known), 40)}"
+        raise Malformed(f"no duty to report asks for the fact {name}", remedy)
+    if value is None:
+        return
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    if asked.counts and not is_number:
+        raise Malformed(f"{name} is a number, not {value}", f"write {name}=5000 or {name}=unknown")
+    if asked.flag and not asked.words and not isinstance(value, bool):
+        remedy = f"write {name}=true, {name}=false or {name}=unknown"
+        raise Malformed(f"{name} is true or false, not {value}", remedy)
+    if asked.words and not asked.flag and not isinstance(value, str):
+        remedy = f"write one of: {some(sorted(asked.words), 20)}; or {name}=unknown"
+        raise Malformed(f"{name} is a word, not {value}", remedy)
+
+
+def unusual(name: str, value: Fact, known: dict[str, Asked]) -> str:
+    """Return a warning for a word that no regime asks for; empty if there is none."""
+    words = known.get(name, Asked()).words
+    strange = [w for w in str(value).split(",") if w.strip() not in words] if words else []
+    if not isinstance(value, str) or not strange:
+        return ""
+    return (
+        f"no duty to report depends on {name}={', '.join(strange)}; words that decide: "
+        f"{some(sorted(words), 20)}"
+    )
