@@ -132,10 +132,10 @@ def test_healthy_twin_root_is_shown_the_remedy_of_an_honest_record(site: Site) -
     site.drd("backup", "shop", code=2)
     status = site.drd("status", code=None).out
     assert f"> drd plan check {plan}" in status
-    assert "not all of the remedy is shown" not in status
+    assert "root sees only a part of the remedy" not in status
     failed = site.drd("run", "show", newest(site)).out
     assert "\n             remedy: " in failed
-    assert "not all of the remedy is shown" not in failed, failed
+    assert "root sees only a part of the remedy" not in failed, failed
 
 
 @as_root

@@ -324,7 +324,7 @@ def test_root_gets_the_text_of_a_file_that_is_gone_to_read_and_not_to_act_by(
         os.chown(path, NOBODY, NOBODY)
     with app(config, Console()) as roots, pytest.raises(UnknownPlan) as gone:
         roots.plans.in_force("shop")
-    assert f"the file of plan shop is gone: {base}/plans/shop.yaml. Root works only" in str(gone)
+    assert f"the file of plan shop is gone: {base}/plans/shop.yaml. Root uses only" in str(gone)
     assert "`drd plan show shop --loaded` prints the text" in gone.value.hint
     assert main(["plan", "show", "shop", "--loaded", "--config", config]) == 0
     out, err = capsys.readouterr()
