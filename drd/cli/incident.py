@@ -63,13 +63,22 @@ def open_(args: argparse.Namespace) -> int:
 
 
 def _opened(app: App, args: argparse.Namespace) -> Incident:
-    said, severity = author(app, args), args.severity or ""
+    said, severity, restricted = author(app, args), args.severity or "", args.restricted
     if args.report is not None:
         desk = Desk(app.catalogue, args.report, said)
-        return desk.open_report(args.title or "", plans=args.plan, severity=severity)
+        return desk.open_report(
+            args.title or "", plans=args.plan, severity=severity, restricted=restricted
+        )
     if args.title is None:
         raise UsageError("no title given", hint='drd incident open "what happens, in a few words"')
-    return open_incident(app.catalogue, said, args.title, plans=args.plan, severity=severity)
+    return open_incident(
+        app.catalogue,
+        said,
+        args.title,
+        plans=args.plan,
+        severity=severity,
+        restricted=restricted,
+    )
 
 
 def report(args: argparse.Namespace) -> int:

@@ -186,6 +186,19 @@ def test_a_report_waits_until_somebody_examines_it(site: Site) -> None:
     assert "no incident is open" in site.drd("incident", "log", "x", code=2).err
     assert "incident 1: strange logins (reported, next task in" in site.drd("status", code=None).out
 
+    secret = ("incident", "open", "an insider", "--plan", "shop", "--restricted")
+    site.drd(*secret)
+    for words in ((), ("--json",), ("--nagios",)):
+        seen = site.drd("status", *words, code=None).out
+        assert "insider" not in seen, words
+    assert "incident 3: restricted (detected)" in site.drd("status", code=None).out
+    [_, _, restricted] = site.drd("status", "--json", code=None).json["incidents"]
+    assert (restricted["title"], restricted["plans"], restricted["restricted"]) == (None, [], True)
+    shown = site.drd("incident", "show", "3").out
+    assert "an insider" in shown
+    assert "restricted" in shown
+    site.drd("incident", "close", "3")
+
     opened = site.drd("incident", "open", "--report", "1", "--plan", "shop", "--json").json
     assert (opened["title"], opened["state"]) == ("strange logins", "detected")
     assert opened["next_at"] is None

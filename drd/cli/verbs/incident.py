@@ -69,6 +69,11 @@ def _opening(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
         "--plan", action="append", default=[], metavar="PLAN", help="a plan in the scope; may be "
         "given several times",
     )  # fmt: skip
+    opening.add_argument(
+        "--restricted",
+        action="store_true",
+        help="show neither title nor scope in drd status, alerts and metrics",
+    )
     opening.add_argument("--severity", metavar="WORD", help="one of those of drd.yaml")
     opening.add_argument(
         "--no-questions", action="store_true", help="do not ask for the rest on a terminal"

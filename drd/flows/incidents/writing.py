@@ -87,7 +87,9 @@ class Desk:
     number: int
     author: Author
 
-    def open_report(self, title: str, *, plans: Sequence[str], severity: str) -> Incident:
+    def open_report(
+        self, title: str, *, plans: Sequence[str], severity: str, restricted: bool
+    ) -> Incident:
         """Open an incident from a reported suspicion, whose number and text it keeps."""
 
         def drafts(incident: Incident) -> list[Draft]:
@@ -101,7 +103,7 @@ class Desk:
                 "title": _text(title, "the title", LONGEST_TITLE) if title else "",
                 "plans": list(dict.fromkeys(plans)),
                 "severity": severity,
-                "restricted": False,
+                "restricted": restricted,
                 "instants": {},
             }
             return [self._draft(kinds.OPEN, body)]
