@@ -202,8 +202,10 @@ WHERE released_at IS NULL AND OF(plan) ORDER BY plan, id
 DAEMON = """
 SELECT key, at, value FROM daemon_state WHERE key IN ('heartbeat', 'refused')
 """
+# Every member of the group may report suspicions: many of them hide no incident, and stay bounded.
 INCIDENTS = """
-SELECT number, title, state, severity, restricted, opened_at, next_at, plans FROM incidents
-WHERE closed_at IS NULL ORDER BY number
+SELECT number, substr(title, 1, 200), state, severity, restricted, opened_at, next_at, plans
+FROM incidents WHERE closed_at IS NULL
+ORDER BY CASE WHEN state = 'reported' THEN 1 ELSE 0 END, number LIMIT 100
 """
 VERSION = "SELECT version_num FROM alembic_version"

@@ -22,7 +22,7 @@ from drd.model.rows import (
 )
 from drd.model.status_line import Brief, microseconds
 from drd.model.status_notes import Telling, Told
-from drd.model.text import noun, shortened, some
+from drd.model.text import counted, noun, shortened, some
 from drd.model.units import format_duration, format_time
 from drd.model.verdicts import Assessment, PlanState
 
@@ -57,6 +57,8 @@ _OURS = "drd"
 """Stands in the place of a plan for what is about drd itself."""
 
 _LONGEST_TITLE = 50
+_INCIDENTS = 5
+"""The number of incidents and reports that have a line each."""
 MANY = 40
 """The number of plans on one screen."""
 
@@ -207,13 +209,23 @@ def about_drd(document: StatusDocument, width: int, colour: bool) -> list[str]:
 
 
 def _own_notes(document: StatusDocument) -> list[Note]:
-    notes = [_incident(incident, document.at) for incident in document.incidents]
+    notes = _incidents(document)
     if document.trouble is not None:
         notes.append(Note(_OURS, Cell(document.trouble, "bad"), "df -h"))
     notes += [alert_note(_OURS, alert, document.at) for alert in document.alerts]
     notes = [n._replace(command="") if n.command == "drd status" else n for n in notes]
     notes += _configuration(document)
     return notes + _packages(document) + _daemon(document) + _written(document)
+
+
+def _incidents(document: StatusDocument) -> list[Note]:
+    """Return a line for each of the first incidents, and one for the others."""
+    first, others = document.incidents[:_INCIDENTS], document.incidents[_INCIDENTS:]
+    notes = [_incident(incident, document.at) for incident in first]
+    if others:
+        text = counted(len(others), "more incident or report", "more incidents and reports")
+        notes.append(Note(_OURS, Cell(text, "warn"), "drd incident list"))
+    return notes
 
 
 def _incident(incident: IncidentFacts, now: datetime) -> Note:

@@ -408,7 +408,7 @@ class StatusFacts(NamedTuple):
     """Everything that `status` reads. `alerts` are those about drd itself; a plan has its own. The
     most severe come first. `others` are alerts of plans that are not loaded, `refused` what is
     known of such plans, both by plan. `daemon` is None if none ever ran. `incidents` are those that
-    are not closed, by number.
+    are not closed, suspicions last, a hundred at most.
     """
 
     plans: Sequence[PlanFacts]

@@ -13,7 +13,7 @@ from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.catalogue.summary import read_status, read_through_sqlalchemy
 from drd.errors import UsageError
 from drd.flows.incidents.choosing import chosen
-from drd.flows.incidents.writing import Desk, open_incident
+from drd.flows.incidents.writing import Desk, open_incident, report
 from drd.model.actor import Actor
 from drd.model.drd_facts import IncidentFacts
 from drd.model.holds import Hold
@@ -197,3 +197,13 @@ def test_the_status_knows_what_is_open_and_no_title_of_a_restricted_one(
         IncidentFacts(2, "", "detected", "", True, at(1), at(90), ()),
     )
     assert read_through_sqlalchemy(catalogue_url, None) == found
+
+
+def test_many_reports_hide_no_incident_from_the_status(
+    catalogue: SqlCatalogue, catalogue_url: str
+) -> None:
+    for _ in range(101):
+        report(catalogue, by_anna(), "a noise", 3600)
+    open_incident(catalogue, by_anna(), "one")
+    found = read_status(catalogue_url).incidents
+    assert [incident.number for incident in found] == [102, *range(1, 100)]

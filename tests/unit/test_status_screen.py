@@ -259,6 +259,14 @@ def test_open_incidents_are_named_with_what_is_next() -> None:
     )
 
 
+def test_many_reports_leave_the_screen_short() -> None:
+    reports = tuple(IncidentFacts(n, "a noise", "reported", "", False, NOW) for n in range(1, 10))
+    found = collect(lambda: StatusFacts([healthy()], incidents=reports), [], NOW)
+    text = render(found, NO_LIMIT, colour=False)
+    assert text.count("a noise") == 5
+    assert text.endswith("\n  4 more incidents and reports\n  > drd incident list")
+
+
 def test_alerts_about_drd_itself_are_at_the_end() -> None:
     until = NOW + timedelta(hours=8)
     channel = alert(
