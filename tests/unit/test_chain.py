@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from drd.flows.records.export import check_export
 from drd.model.malformed import Malformed
+from drd.model.record_drafts import about
 from drd.model.record_file import lines_of, read
 from drd.model.records import Body, Entry, canonical
 from tests.records_support import BEGUN, Chain, chained, codes, judged, key, signed
@@ -32,6 +33,12 @@ def test_a_whole_chain_has_no_fault(chain: Chain) -> None:
     assert report.last == chain.entries[-1]
     assert chain.signer is not None
     assert report.key == chain.signer.public.id
+
+
+def test_a_record_is_about_something_of_a_plan() -> None:
+    assert about("shop", "1a2b3c4d") == "shop/1a2b3c4d"
+    assert about(None, "1a2b3c4d") == "run:1a2b3c4d"
+    assert about(None, "1a2b3c4d", "point") == "point:1a2b3c4d"
 
 
 def test_nothing_is_a_chain_without_entries() -> None:

@@ -23,6 +23,7 @@ from drd.flows.components.prefetch import Prefetch
 from drd.flows.components.repository_choice import Holders
 from drd.flows.restore.preflight import (
     PreflightResult,
+    _elsewhere,
     destinations_of,
     preflight,
     preflight_only,
@@ -297,6 +298,17 @@ def test_a_place_over_production_is_named_as_such(world: World, point: RestorePo
     )
     assert caught.value.hint.startswith("if this data may be replaced, add --overwrite; ")
     assert caught.value.hint.endswith(" To restore only data: add --component data.")
+
+
+@pytest.mark.parametrize(
+    ("kind", "way"),
+    [
+        ("files", "restore to another name or path: --component shop --into NEW."),
+        ("command", "recover to a target: --target NAME."),
+    ],
+)
+def test_a_place_that_keeps_its_data_has_a_way_that_its_kind_can_go(kind: str, way: str) -> None:
+    assert _elsewhere("shop", ComponentSnapshot("shop", kind, "captured")) == way
 
 
 def test_a_target_over_production_needs_a_word(world: World, plan: RecoveryPlan) -> None:

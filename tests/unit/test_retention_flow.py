@@ -25,6 +25,7 @@ from drd.flows.upkeep.retention_plan import (
 )
 from drd.flows.upkeep.retention_share import KEEP_OWN
 from drd.model.actor import Actor
+from drd.model.clock import SNAPSHOT_SKEW
 from drd.model.holds import GivenUp, Hold
 from drd.model.plan import Plan, RepositorySpec, RetentionPolicy
 from drd.model.run import RunKind, RunState, StepState
@@ -447,6 +448,15 @@ def test_a_snapshot_of_the_future_pauses_it(world: World, points: list[RestorePo
     words = pause.remedy.split("`restic forget ")[1].split("`")[0]
     assert set(words.split()) == ids
     assert plan.snapshots == 0
+
+
+def test_a_snapshot_within_the_skew_of_clocks_is_not_of_the_future(
+    world: World, points: list[RestorePoint]
+) -> None:
+    stray(world.primary, "ffffffff", NOON + SNAPSHOT_SKEW)
+    assert codes(forgetting(world)) == []
+    stray(world.primary, "eeeeeeee", NOON + SNAPSHOT_SKEW + timedelta(seconds=1))
+    assert codes(forgetting(world)) == ["future"]
 
 
 def test_several_snapshots_of_the_future_are_counted(

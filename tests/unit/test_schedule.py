@@ -11,6 +11,7 @@ from drd import secrets
 from drd.config.plan_file import load_plan
 from drd.kinds.postgres.settings import PostgresSettings
 from drd.kinds.registry import host_of
+from drd.model import schedule
 from drd.model.due import next_due
 from drd.model.plan import (
     BackupPolicy,
@@ -309,3 +310,17 @@ def test_interval_shrinks_with_what_backups_take_and_not_below_the_margin(
     expected_s: float, interval_s: float
 ) -> None:
     assert auto_interval_s(15 * MINUTE, expected_s) == interval_s
+
+
+def test_copies_of_another_tool_are_listed_in_a_tenth_of_the_rpo_within_bounds() -> None:
+    for rpo_s, every_s, jitter_s in (
+        (15 * MINUTE, 90.0, 9.0),
+        (MINUTE, MINUTE, 6.0),
+        (30 * DAY, HOUR, 15.0),
+    ):
+        found = schedule._listing(rpo_s)
+        assert (found.every_s, found.jitter_s, found.timeout_s) == (
+            every_s,
+            jitter_s,
+            every_s * 10,
+        )

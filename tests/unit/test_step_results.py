@@ -90,6 +90,7 @@ def test_a_request_to_a_person_is_added_to_what_failed() -> None:
     [
         ("restore", {"notes": "a"}),
         ("restore", {"fetch_s": "long"}),
+        ("restore", {"fetch_s": True}),
         ("check", {"checks": [{"name": "c"}]}),
         ("approve", {"expires_at": "tomorrow"}),
         ("manual", {"by": 5}),

@@ -56,3 +56,30 @@ def test_a_recovery_to_another_place_is_only_resumed() -> None:
         "to finish it: `drd resume a1`. To leave it as it is: `drd done a1`, then "
         "`systemctl start shop.service`"
     )
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        (STOPPED, "already replaced: db; not replaced: conf"),
+        (STOPPED._replace(**NOTHING), "nothing was replaced"),
+        (
+            STOPPED._replace(replaced=(), partly=("db",), kept=("db",)),
+            "partly replaced: db; not replaced: conf",
+        ),
+        (
+            DIED._replace(replaced=(), partly=("db",), left=()),
+            "perhaps replaced: db",
+        ),
+        (
+            STOPPED._replace(**NOTHING, down=("shop.service",)),
+            "nothing was replaced; stopped and not started again: shop.service",
+        ),
+    ],
+)
+def test_words_name_each_component_by_what_happened_to_it(
+    facts: UnfinishedFacts, words: str
+) -> None:
+    assert Unfinished.of("orders", facts, over=True).words() == words
+    restored = Unfinished.of("orders", facts, over=False).words()
+    assert restored == words.replace("replaced", "restored")
