@@ -113,7 +113,7 @@ def _lines(
         yield f"  {one.plan}: {one.why}"
         yield f"  > drd incident scope {incident.number} --add {one.plan}"
     counts = [p for p in incident.plans if p in plans and _could_count(plans[p])]
-    if counts and not any(one.point for one in incident.affected):
+    if not {one.plan for one in incident.affected}.issuperset(counts):
         yield f"to count the people: drd incident scope {incident.number} --count"
 
 
@@ -123,14 +123,14 @@ def _could_count(plan: Plan) -> bool:
 
 def _plan_lines(name: str, plan: Plan | None, affected: list[Affected]) -> Iterator[str]:
     if plan is None:
-        yield f"{name}: drd does not have this plan any more"
+        yield f"{escaped(name)}: drd does not have this plan any more"
         return
     inventory = plan.inventory
     about = [f"tier {inventory.tier}"] if inventory.tier is not None else []
     about += [f"business owner {escaped(inventory.business_owner)}"] * bool(
         inventory.business_owner
     )
-    yield f"{name}: {', '.join(about) or 'no tier and no business owner given'}"
+    yield f"{escaped(name)}: {', '.join(about) or 'no tier and no business owner given'}"
     if not inventory.data:
         yield "  the plan says nothing about data of people: unknown (`data` in the plan)"
     for one in affected:
@@ -139,7 +139,7 @@ def _plan_lines(name: str, plan: Plan | None, affected: list[Affected]) -> Itera
             yield f"    residents: {', '.join(map(_resident, one.residents))}"
         if one.point and one.data_time is not None:
             at = format_time(one.data_time, seconds=True)
-            yield f"    counted in restore point {one.point}, whose data is of {at}"
+            yield f"    counted in restore point {escaped(one.point)}, whose data is of {at}"
         if one.why:
             yield f"    {escaped(one.why)}"
     if inventory.credentials:

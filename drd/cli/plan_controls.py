@@ -7,11 +7,10 @@ from typing import Any
 
 from drd import secrets
 from drd.bootstrap import App
-from drd.cli import output
+from drd.cli import output, vouched
 from drd.cli.session import loaded_plans, require_owner, session
 from drd.errors import DrdError, UsageError
 from drd.flows.host.control import Standing, State, control, require_control, standings
-from drd.model.controls import ControlFailed
 from drd.model.plan import Plan
 from drd.model.text import escaped
 from drd.model.units import format_duration, format_time, to_rfc3339
@@ -24,17 +23,18 @@ def controls(args: argparse.Namespace) -> int:
             hint="write it first: drd plan controls PLAN --check",
         )
     found: list[tuple[str, Standing]] = []
-    checks = args.check is not None
+    wanted = args.accept or args.check
+    checks = wanted is not None
     with session(args, reading=not checks) as app:
         require_owner(app, "plan controls")
         for name, plan in loaded_plans(app, args.plan, refreshing=checks):
             if isinstance(plan, DrdError):
                 output.warn(f"{name}: {plan.message}")
                 continue
-            names = {require_control(plan, one).name for one in args.check or ()}
+            names = {require_control(plan, one).name for one in wanted or ()}
             names = names or {one.name for one in plan.controls}
             if checks:
-                _check(app, plan, names)
+                _check(app, plan, names, accept=bool(args.accept))
             standing = standings(app.services(plan), plan)
             found += [(plan.name, one) for n, one in standing.items() if n in names]
     if args.json:
@@ -44,15 +44,13 @@ def controls(args: argparse.Namespace) -> int:
     return _exit_code([one.state for _, one in found]) if checks else 0
 
 
-def _check(app: App, plan: Plan, names: set[str]) -> None:
+def _check(app: App, plan: Plan, names: set[str], *, accept: bool) -> None:
     """Check these controls of a plan; what is wrong is in their runs."""
     services = app.services(plan)
     for one in plan.controls:
         if one.name in names:
             try:
-                control(services, plan, one.name, secrets.resolve)
-            except ControlFailed:
-                continue
+                control(services, plan, one.name, secrets.resolve, accept=accept)
             except DrdError as error:
                 output.warn(f"control {one.name}: {error.message}")
 
@@ -71,7 +69,7 @@ def _document(plan: str, one: Standing) -> dict[str, Any]:
         "every_s": one.spec.every_s,
         "state": one.state.value,
         "text": one.text or None,
-        "remedy": one.remedy or None,
+        "remedy": vouched.remedy(one.remedy) or None,
         "at": to_rfc3339(one.at) if one.at is not None else None,
         "run": one.run or None,
     }
@@ -90,5 +88,5 @@ def _print(found: list[tuple[str, Standing]]) -> None:
         output.say(f"  {one.spec.name}: {one.state.value}{when}, {again}")
         if one.text:
             output.say(f"    {escaped(one.text)}")
-        if one.remedy:
-            output.say(f"    > {escaped(one.remedy)}")
+        for line in vouched.lines(one.remedy):
+            output.say(f"    > {escaped(line)}")

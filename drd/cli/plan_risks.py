@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from drd.cli import output
+from drd.cli import output, vouched
 from drd.cli.session import loaded_plans, require_owner, session
 from drd.errors import DrdError
 from drd.flows.host.risks import threats
@@ -45,7 +45,10 @@ def _document(one: Judged) -> dict[str, Any]:
         "state": one.coverage.value,
         "open": one.is_open,
         "covered_by": list(one.by),
-        "missing": [{"text": lack.text, "remedy": lack.remedy or None} for lack in one.missing],
+        "missing": [
+            {"text": lack.text, "remedy": vouched.remedy(lack.remedy) or None}
+            for lack in one.missing
+        ],
         "usual": one.usual or None,
         "likelihood": risk.likelihood or None if risk is not None else None,
         "impact": risk.impact or None if risk is not None else None,
@@ -83,5 +86,5 @@ def _named(one: Judged) -> Sequence[str]:
     lines = [f"  {escaped(one.what)}: {one.coverage.value}{by}"]
     for lack in one.missing:
         lines.append(f"    {escaped(lack.text)}")
-        lines += [f"    > {escaped(lack.remedy)}"] if lack.remedy else []
+        lines += [f"    > {escaped(line)}" for line in vouched.lines(lack.remedy)]
     return lines

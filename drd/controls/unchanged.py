@@ -1,4 +1,4 @@
-"""The control `unchanged`: a component is still as the newest restore point has it."""
+"""The control `unchanged`: a component is still as it was when a person last accepted it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ from drd.ports.control import ControlContext, ControlKind
 
 
 class UnchangedControl(ControlSettings):
-    """Configuration that nobody changes without a backup: the policy of a gateway, for example."""
+    """Configuration that nobody changes unnoticed: the policy of a gateway, for example. A backup
+    accepts no change: a person does, by `drd plan controls PLAN --accept NAME`."""
 
     kind: Literal["unchanged"]
-    component: Name = Field(description="The component that drd compares with the newest point.")
+    component: Name = Field(
+        description="The component that drd compares with the restore point of the last check that "
+        "held, at first with the newest one."
+    )
 
 
 class Unchanged:
@@ -26,15 +30,16 @@ class Unchanged:
     def run(self, spec: ControlSpec, context: ControlContext) -> ControlResult:
         settings = spec.settings
         assert isinstance(settings, UnchangedControl)
-        differs, point = context.changes(settings.component)
-        expected = f"component {settings.component} as in restore point {point}"
-        if differs:
-            remedy = (
-                f"find out who changed it: drd diff {context.plan} --component "
-                f"{settings.component} --point {point}"
-            )
-            return ControlResult(False, f"it differs: {some(differs)}", expected, remedy)
-        return ControlResult(True, "nothing differs", expected)
+        found = context.changes(settings.component)
+        expected = f"component {settings.component} as in restore point {found.point}"
+        if not found.words:
+            return ControlResult(True, "nothing differs", expected, reference=found.newest)
+        remedy = (
+            f"drd diff {context.plan} --component {settings.component} --point {found.point}\n"
+            f"drd plan controls {context.plan} --accept {spec.name}"
+        )
+        observed = f"it differs: {some(found.words)}"
+        return ControlResult(False, observed, expected, remedy, reference=found.point)
 
 
 SPEC = ControlKind("unchanged", UnchangedControl, Unchanged())

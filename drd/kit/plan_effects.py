@@ -45,14 +45,17 @@ tier business_owner depends_on endpoints credentials.*.name credentials.*.rotate
 data.*.what data.*.categories data.*.special data.*.people data.*.residents data.*.where
 data.*.encrypted data.*.processors
 """
-_DAEMON = "plans limits log alerts kit.required kit.shares kit.verify"
+_DAEMON = """
+plans limits log alerts kit.required kit.shares kit.verify incident.severities
+organisation.jurisdictions organisation.timezone
+"""
 
 _DATA = """
 repositories.*.url repositories.*.s3.ca_cert repositories.*.rest.ca_cert
 repositories.*.rest.user repositories.*.gs.project_id repositories.*.pgbackrest.stanza
 components.*.ca_cert targets.*.*.ca_cert
 checks.*.expect
-state state.url work_dir cache_dir public_dir run_as groups.read groups.operate
+state state.url work_dir cache_dir public_dir regimes run_as groups.read groups.operate
 metrics.http metrics.textfile people.*.name people.*.email people.*.phone people.*.user
 people.*.roles
 notify.*.name notify.*.host notify.*.user notify.*.sender notify.*.to notify.*.plans

@@ -6,11 +6,8 @@ from dataclasses import dataclass
 
 from drd.errors import DrdError
 
-
-class ControlFailed(DrdError):
-    """The live service is not as a control of the plan expects."""
-
-    exit_code = 4
+FAILED = "control-failed"
+"""The code of the error of a control that does not hold."""
 
 
 class ControlUnknown(DrdError):
@@ -33,10 +30,22 @@ class ControlSpec:
 @dataclass(frozen=True, slots=True)
 class ControlResult:
     """What was observed, and what the plan expects, in a few words each. If it does not `hold`,
-    `remedy` says what to do.
+    `remedy` says what to do. `reference` is the restore point that the next check compares with.
     """
 
     holds: bool
     observed: str
     expected: str
     remedy: str = ""
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """How a component differs from a restore point, in words; `point` is that one, `newest` the
+    newest complete one.
+    """
+
+    words: tuple[str, ...]
+    point: str
+    newest: str

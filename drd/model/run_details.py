@@ -242,12 +242,14 @@ class ListingDetail(RunDetail):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlDetail(RunDetail):
-    """What a control has `observed` at the live service, and what the plan expects."""
+    """What a control has `observed` at the live service, and what the plan expects. `reference` is
+    the restore point that the next check compares with."""
 
     kind = "control"
 
     observed: str | None = stored.text()
     expected: str | None = stored.text()
+    reference: str | None = stored.text()
 
 
 _CLASSES: Mapping[str, type[RunDetail]] = {

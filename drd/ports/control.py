@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from drd.model.controls import ControlResult, ControlSpec
+from drd.model.controls import Changes, ControlResult, ControlSpec
 from drd.model.plan import SecretRef
 
 if TYPE_CHECKING:
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class ControlContext:
     """What controls may know: the name of the plan; `resolve` gives the value of a secret;
-    `changes` compares a component as it is now with the newest restore point, and returns the
-    differences in words, with the id of that point.
+    `changes` compares a component as it is now with the restore point of the last check that held,
+    at first with the newest one.
     """
 
     plan: str
     resolve: Callable[[SecretRef], str]
-    changes: Callable[[str], tuple[list[str], str]]
+    changes: Callable[[str], Changes]
 
 
 class Control(Protocol):

@@ -15,14 +15,14 @@ import pytest
 
 from drd.cli.main import main
 from drd.controls.tls import TlsControl
-from drd.model.controls import ControlSpec, ControlUnknown
+from drd.model.controls import Changes, ControlSpec, ControlUnknown
 from drd.ports.control import ControlContext
 from drd.registry import CONTROLS
 from tests.config_support import GOOD, problems
 from tests.servers.tls import self_signed
 
 Output = pytest.CaptureFixture[str]
-CONTEXT = ControlContext("shop", lambda ref: str(ref.value), lambda _: ([], ""))
+CONTEXT = ControlContext("shop", lambda ref: str(ref.value), lambda _: Changes((), "", ""))
 
 PLAN = """\
 plan: shop
@@ -144,9 +144,21 @@ def test_an_unchanged_component_is_as_the_newest_point_has_it(home: Path, capsys
     (home / "etc/limits").write_text("100000 per minute\n")
     found = checked(capsys, code=4)
     assert found["same"]["text"].startswith(f"it differs: changed {home}/etc/limits; expected: ")
-    assert found["same"]["remedy"].startswith(
-        "find out who changed it: drd diff shop --component etc --point "
-    )
+    assert found["same"]["remedy"].splitlines()[1] == "drd plan controls shop --accept same"
+
+
+def test_only_a_person_accepts_a_change(home: Path, capsys: Output) -> None:
+    plan(home, "name: same, kind: unchanged, component: etc")
+    assert main(["backup", "shop"]) == 0
+    assert checked(capsys, code=0)["same"]["text"] == "nothing differs"
+    (home / "etc/limits").write_text("100000 per minute\n")
+    assert main(["backup", "shop"]) == 0
+    assert "it differs" in checked(capsys, code=4)["same"]["text"]
+    assert "it differs" in checked(capsys, code=4)["same"]["text"]
+    capsys.readouterr()
+    assert main(["plan", "controls", "shop", "--accept", "same"]) == 0
+    assert "  same: holds, checked " in capsys.readouterr().out
+    assert checked(capsys, code=0)["same"]["text"] == "nothing differs"
 
 
 def tls(port: int, **more: Any) -> ControlSpec:

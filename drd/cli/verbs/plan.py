@@ -68,6 +68,7 @@ examples:
   drd plan controls                          every control of every plan, and its last result
   drd plan controls orders-api --check       check all controls of a plan now
   drd plan controls orders-api --check tls   check one of them
+  drd plan controls orders-api --accept gateway-policy   the change was wanted
   drd plan controls --json | jq '.controls[] | select(.state != "holds")'
 
 exit codes: 0 all hold, or listed; 4 a control that was checked does not hold, 5 one could not be
@@ -275,6 +276,12 @@ def _add_controls(verbs: Any) -> None:
         nargs="*",
         metavar="CONTROL",
         help="check these controls of PLAN now (default: all of them)",
+    )
+    parser.add_argument(
+        "--accept",
+        nargs="+",
+        metavar="CONTROL",
+        help="a change was wanted: compare these controls with the newest point from now on",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.plan_controls:controls")

@@ -7,7 +7,7 @@ alert of every job that fails.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -15,7 +15,7 @@ from drd.errors import UsageError
 from drd.flows.durable_steps import new_run
 from drd.flows.restore.difference import LIVE, compare
 from drd.flows.services import Services
-from drd.model.controls import ControlFailed, ControlResult, ControlSpec, ControlUnknown
+from drd.model.controls import FAILED, Changes, ControlResult, ControlSpec, ControlUnknown
 from drd.model.difference import Difference
 from drd.model.plan import Plan, SecretRef
 from drd.model.run import RunKind, RunState
@@ -33,22 +33,34 @@ def control(
     resolve: Callable[[SecretRef], str],
     *,
     trigger: str = "manual",
+    accept: bool = False,
 ) -> ControlResult:
-    """Check one control. Raises ControlFailed if it does not hold, ControlUnknown if it could not
+    """Check one control. The run of one that does not hold has failed. With `accept` the newest
+    restore point becomes what the component is compared with. Raises ControlUnknown if it could not
     find out, and what prevents the reading of the source.
     """
     spec = require_control(plan, name)
     with new_run(services, plan, RunKind.CONTROL, trigger=trigger, subject=name) as runner:
-        found = _carried_out(services, plan, spec, resolve)
+        found = _carried_out(services, plan, spec, resolve, accept=accept)
+        detail = ControlDetail(
+            observed=found.observed, expected=found.expected, reference=found.reference or None
+        )
+        error = None
         if not found.holds:
-            raise ControlFailed(f"{found.observed}; expected: {found.expected}", hint=found.remedy)
+            error = f"{found.observed}; expected: {found.expected}"
+            detail = replace(detail, error_code=FAILED, remedy=found.remedy, permanent=True)
         services.catalogue.runs.finish(
             runner.owned,
-            RunState.SUCCEEDED,
+            RunState.SUCCEEDED if found.holds else RunState.FAILED,
             at=services.clock.now(),
-            detail=ControlDetail(observed=found.observed, expected=found.expected),
+            error=error,
+            detail=detail,
         )
         return found
+
+
+_LOOKED_AT = 500
+"""The most runs of controls among which the last one of a control is searched."""
 
 
 class State(StrEnum):
@@ -89,7 +101,7 @@ def _standing(services: Services, plan: Plan, spec: ControlSpec, last: str | Non
     detail = run.detail if isinstance(run.detail, ControlDetail) else ControlDetail()
     if run.state is RunState.SUCCEEDED:
         return Standing(spec, State.HOLDS, detail.observed or "", "", run.finished_at, run.id)
-    state = State.FAILED if detail.error_code == ControlFailed.code else State.UNKNOWN
+    state = State.FAILED if detail.error_code == FAILED else State.UNKNOWN
     return Standing(spec, state, run.error or "", detail.remedy or "", run.finished_at, run.id)
 
 
@@ -105,31 +117,48 @@ def require_control(plan: Plan, name: str) -> ControlSpec:
 
 
 def _carried_out(
-    services: Services, plan: Plan, spec: ControlSpec, resolve: Callable[[SecretRef], str]
+    services: Services,
+    plan: Plan,
+    spec: ControlSpec,
+    resolve: Callable[[SecretRef], str],
+    *,
+    accept: bool,
 ) -> ControlResult:
-    def changes(component: str) -> tuple[list[str], str]:
-        return _changes(services, plan, component)
+    def changes(component: str) -> Changes:
+        reference = "" if accept else _reference(services, plan, spec)
+        return _changes(services, plan, component, reference)
 
     context = ControlContext(plan.name, resolve, changes)
     return CONTROLS[spec.kind].control.run(spec, context)
 
 
-def _changes(services: Services, plan: Plan, component: str) -> tuple[list[str], str]:
+def _reference(services: Services, plan: Plan, spec: ControlSpec) -> str:
+    """Return the restore point that the last check compared with, if it still exists; else none."""
+    runs = services.catalogue.runs.newest(plan.name, limit=_LOOKED_AT, kind=RunKind.CONTROL)
+    for run in runs:
+        detail = run.detail
+        if run.subject == spec.name and isinstance(detail, ControlDetail) and detail.reference:
+            kept = {point.id for point in services.catalogue.points.of_plan(plan.name)}
+            return detail.reference if detail.reference in kept else ""
+    return ""
+
+
+def _changes(services: Services, plan: Plan, component: str, reference: str) -> Changes:
     newest = newest_complete(services.catalogue.points.of_plan(plan.name), services.clock.now())
     if newest is None:
         raise ControlUnknown(
             f"plan {plan.name} has no complete restore point to compare with",
             hint=f"make one: drd backup {plan.name}",
         )
-    compared = compare(services, plan, component, newest.id, LIVE)
-    found = compared.found
+    point = reference or newest.id
+    found = compare(services, plan, component, point, LIVE).found
     if found.equal is None and found.unknown:
         name, why = found.unknown[0]
         raise ControlUnknown(
             f"cannot compare {escaped(name)}: {why}",
-            hint=f"to see more: drd diff {plan.name} --component {component} --point {newest.id}",
+            hint=f"to see more: drd diff {plan.name} --component {component} --point {point}",
         )
-    return list(_words(found)), compared.a.name
+    return Changes(tuple(_words(found)), point, newest.id)
 
 
 def _words(found: Difference) -> Iterator[str]:
