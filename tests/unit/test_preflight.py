@@ -304,7 +304,7 @@ def test_a_place_over_production_is_named_as_such(world: World, point: RestorePo
     ("kind", "way"),
     [
         ("files", "restore to another name or path: --component shop --into NEW."),
-        ("command", "recover to a target: --target NAME."),
+        ("http", "recover to a target: --target NAME."),
     ],
 )
 def test_a_place_that_keeps_its_data_has_a_way_that_its_kind_can_go(kind: str, way: str) -> None:
