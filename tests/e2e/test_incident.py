@@ -192,7 +192,8 @@ def test_a_report_waits_until_somebody_examines_it(site: Site) -> None:
         seen = site.drd("status", *words, code=None).out
         assert "insider" not in seen, words
     assert "incident 3: restricted (detected)" in site.drd("status", code=None).out
-    [_, _, restricted] = site.drd("status", "--json", code=None).json["incidents"]
+    [restricted, *reports] = site.drd("status", "--json", code=None).json["incidents"]
+    assert [(i["incident"], i["state"]) for i in reports] == [(1, "reported"), (2, "reported")]
     assert (restricted["title"], restricted["plans"], restricted["restricted"]) == (None, [], True)
     shown = site.drd("incident", "show", "3").out
     assert "an insider" in shown
