@@ -255,7 +255,8 @@ def _report(asked: AdmittedRequest) -> Document:
     body, app = asked.of(requests.ReportBody), asked.app
     name = asked.caller.name(body.by, app.settings)
     author = Author(name, app.clock.now(), asked.caller.actor(body.by))
-    made = report(app.catalogue, author, body.text, app.settings.triage_s)
+    plans = [documents.require_plan(app, plan) for plan in body.plans]
+    made = report(app.catalogue, author, body.text, app.settings.triage_s, plans)
     return incident_document(made)
 
 

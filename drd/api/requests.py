@@ -125,6 +125,9 @@ class ReportBody(Request):
     text: BoundedText = Field(
         min_length=1, description="What you have seen; drd keeps this in its records."
     )
+    plans: list[PlanName] = Field(
+        default_factory=list, max_length=20, description="The plans that it may be about."
+    )
     by: PersonName | None = Field(
         None,
         description="Name of the person who reports it, if drd.yaml maps no person to your user. "

@@ -85,10 +85,14 @@ def report(args: argparse.Namespace) -> int:
     with app(args.config) as opened:
         if opened.state.is_ours:
             said = author(opened, args)
-            made = file_report(opened.catalogue, said, args.text, opened.settings.triage_s)
+            require_plans(args.plan, known_plans(opened))
+            triage_s = opened.settings.triage_s
+            made = file_report(opened.catalogue, said, args.text, triage_s, args.plan)
             document = incident_document(made)
         else:
-            document = Remote(opened).post("/v1/incidents/report", text=args.text, by=args.by)
+            document = Remote(opened).post(
+                "/v1/incidents/report", text=args.text, plans=args.plan, by=args.by
+            )
     if args.json:
         output.print_json(document)
     elif not args.quiet:

@@ -76,9 +76,13 @@ def test_reader_cannot_act(house: House) -> None:
 
 
 def test_reader_reports_a_suspicion_that_opens_nothing(house: House) -> None:
-    text = {"text": "strange logins\x1b[2J"}
+    text = {"text": "strange logins\x1b[2J", "plans": ["shop"]}
     status, found = ask(house.path, STRANGER, [READERS], "/v1/incidents/report", text)
     assert (status, found["incident"], found["state"]) == (200, 1, "reported")
+    assert found["plans"] == ["shop"]
+    stranger = {"text": "strange logins", "plans": ["none"]}
+    status, told = ask(house.path, STRANGER, [READERS], "/v1/incidents/report", stranger)
+    assert (status, told["error"]["message"]) == (404, 'there is no plan "none"')
     catalogue = house.app.catalogue
     assert catalogue.incidents.open_numbers() == []
     [entry] = catalogue.records.read()
@@ -464,7 +468,9 @@ def test_members_work_through_the_daemon_and_strangers_do_not(site: Site) -> Non
         shown = as_user(site, STRANGER, [READERS], "run", "show", run)
         assert shown.out == site.drd("run", "show", run).out
         assert "asked by   sys (uid 3), without a login, through the socket of" in shown.out
-        filed = as_user(site, STRANGER, [READERS], "incident", "report", "strange logins")
+        filed = as_user(
+            site, STRANGER, [READERS], "incident", "report", "strange logins", "--plan", "shop"
+        )
         assert "report 1 is filed: to be examined by" in filed.out
         assert "strange logins" in site.drd("incident", "list").out
         doctor = as_user(site, STRANGER, [READERS], "doctor", "shop", code=1)

@@ -60,6 +60,16 @@ def response() -> Response:
     return made
 
 
+def test_an_incident_keeps_the_plans_of_the_report_that_it_was_opened_from() -> None:
+    made = Response()
+    made.say(kinds.REPORT, text="strange logins", plans=["shop"])
+    assert made.incident.plans == ("shop",)
+    made.say(kinds.OPEN, title="", plans=["billing", "shop"])
+    assert made.incident.plans == ("shop", "billing")
+    assert [scoped.since for scoped in made.incident.scope] == [1, 2]
+    assert made.lines()[0] == "reported: strange logins; plans shop"
+
+
 def test_only_the_title_is_needed() -> None:
     made = Response()
     made.say(kinds.OPEN, title="orders leak")

@@ -86,12 +86,17 @@ def _suspecting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type
         "report",
         "report a suspicion, without opening an incident",
         "incident:report",
-        examples='drd incident report "strange logins at the gateway since noon"',
+        examples='drd incident report "strange logins at the gateway since noon"\n'
+        'drd incident report "orders of others in my list" --plan orders-api',
         description="Report a suspicion. Every member of the group drd may do it. Somebody has to "
         "examine it in time (incident: {triage: 1h} in drd.yaml): drd incident open --report N, or "
         "drd incident close N --reason TEXT.",
     )
     reporting.add_argument("text", help="what you have seen")
+    reporting.add_argument(
+        "--plan", action="append", default=[], metavar="PLAN", help="a plan that it may be about; "
+        "may be given several times",
+    )  # fmt: skip
 
 
 def _reading(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]

@@ -49,9 +49,16 @@ def open_incident(
     return catalogue.incidents.begin(lambda number: draft(kinds.OPEN, number, author, body))
 
 
-def report(catalogue: Catalogue, author: Author, text: str, triage_s: float) -> Incident:
-    """File a suspicion, which somebody has to examine in time. It opens nothing."""
-    body = {"text": _text(text, "the report", LONGEST_REPORT), "due": _after(author.at, triage_s)}
+def report(
+    catalogue: Catalogue, author: Author, text: str, triage_s: float, plans: Sequence[str] = ()
+) -> Incident:
+    """File a suspicion, which somebody has to examine in time. It opens nothing; the plans are in
+    the scope of an incident that is opened from it."""
+    body = {
+        "text": _text(text, "the report", LONGEST_REPORT),
+        "due": _after(author.at, triage_s),
+        "plans": list(dict.fromkeys(plans)),
+    }
     return catalogue.incidents.begin(lambda number: draft(kinds.REPORT, number, author, body))
 
 

@@ -6,7 +6,7 @@ It never fails: an entry whose body was redacted, or that somebody changed, has 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -62,7 +62,6 @@ def after(incident: Incident, entry: Entry) -> Incident:
 
 def _opened(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incident:
     at = entry.header.at
-    scope = tuple(Scoped(str(plan), entry.seq) for plan in body.get("plans", ()))
     tasks = tuple(replace(t, done_at=t.done_at or at) for t in incident.tasks)
     return replace(
         incident,
@@ -76,7 +75,7 @@ def _opened(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incide
         rule=str(body.get("rule") or ""),
         lead=str(body.get("lead") or ""),
         instants={**incident.instants, **_instants(body.get("instants") or {})},
-        scope=scope,
+        scope=(*incident.scope, *_reached(entry, body, incident.plans)),
         tasks=tasks,
         first=entry.seq,
     )
@@ -93,9 +92,18 @@ def _reported(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Inci
         opened_by=_by(entry, body),
         restricted=bool(body.get("restricted")),
         instants={Instant.SUSPECTED: entry.header.at},
+        scope=_reached(entry, body),
         tasks=(triage,),
         first=entry.seq,
     )
+
+
+def _reached(
+    entry: Entry, body: Mapping[str, Any], known: Collection[str] = ()
+) -> tuple[Scoped, ...]:
+    """Return the plans that an entry names, without those that are in the scope already."""
+    plans = map(str, body.get("plans", ()))
+    return tuple(Scoped(plan, entry.seq) for plan in plans if plan not in known)
 
 
 def _instants(named: Mapping[str, Any]) -> dict[Instant, datetime]:

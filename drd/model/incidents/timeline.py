@@ -132,6 +132,11 @@ def _opened(body: Mapping[str, Any]) -> str:
     return "; ".join(parts)
 
 
+def _reported(body: Mapping[str, Any]) -> str:
+    plans = f"; plans {some(body['plans'], 10)}" if body.get("plans") else ""
+    return f"reported: {body['text']}{plans}"
+
+
 def _anchored(body: Mapping[str, Any]) -> str:
     name = str(body["instant"])
     if not body.get("at"):
@@ -206,7 +211,7 @@ def _decided(body: Mapping[str, Any]) -> str:
 
 _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     kinds.OPEN: _opened,
-    kinds.REPORT: lambda b: f"reported: {b['text']}",
+    kinds.REPORT: _reported,
     kinds.LOG: lambda b: str(b["text"]),
     kinds.CORRECT: lambda b: f"entry {b['entry']} corrected{_because(b)}",
     kinds.STAR: _starred,
