@@ -29,13 +29,13 @@ def show(args: argparse.Namespace, given: int | None) -> int:
         require_owner(app, "incident scope")
         number = chosen(app.catalogue, given)
         incident = app.catalogue.incidents.get(number)
-        plans = dict(_plans(app))
+        plans = dict(readable_plans(app))
         if args.count:
             found = list(_counted(app, incident, plans))
             said = author(app, args, left_out=given is None)
             incident = Desk(app.catalogue, number, said).record_affected(found)
     reached = dependents(plans, incident.plans)
-    affected = _affected(incident, plans)
+    affected = affected_of(incident, plans)
     if args.json:
         output.print_json(_document(incident, plans, reached, affected))
     else:
@@ -44,7 +44,8 @@ def show(args: argparse.Namespace, given: int | None) -> int:
     return 0
 
 
-def _plans(app: App) -> Iterator[tuple[str, Plan]]:
+def readable_plans(app: App) -> Iterator[tuple[str, Plan]]:
+    """Return the plans by their names; warns of those that cannot be read."""
     for name, plan in loaded_plans(app, None, refreshing=False):
         if isinstance(plan, DrdError):
             output.warn(f"{name}: {plan.message}")
@@ -59,7 +60,7 @@ def _counted(app: App, incident: Incident, plans: dict[str, Plan]) -> Iterator[A
             yield from count_people(app.services(plans[name]), plans[name], incident.first_sign)
 
 
-def _affected(incident: Incident, plans: dict[str, Plan]) -> list[Affected]:
+def affected_of(incident: Incident, plans: dict[str, Plan]) -> list[Affected]:
     """Return what was recorded, and what the plans say where nothing was."""
     recorded = {one.plan for one in incident.affected}
     found = [one for one in incident.affected if one.plan in incident.plans]
@@ -134,9 +135,9 @@ def _plan_lines(name: str, plan: Plan | None, affected: list[Affected]) -> Itera
     if not inventory.data:
         yield "  the plan says nothing about data of people: unknown (`data` in the plan)"
     for one in affected:
-        yield f"  {escaped(one.what)}: {one.words()}{_details(one)}"
+        yield f"  {escaped(one.what)}: {one.words()}{details(one)}"
         if one.residents:
-            yield f"    residents: {', '.join(map(_resident, one.residents))}"
+            yield f"    residents: {', '.join(map(resident_words, one.residents))}"
         if one.point and one.data_time is not None:
             at = format_time(one.data_time, seconds=True)
             yield f"    counted in restore point {escaped(one.point)}, whose data is of {at}"
@@ -147,12 +148,14 @@ def _plan_lines(name: str, plan: Plan | None, affected: list[Affected]) -> Itera
         yield f"  credentials to replace after a leak: {names}"
 
 
-def _details(one: Affected) -> str:
+def details(one: Affected) -> str:
+    """Return what kind of data it is: `; addresses, special category`."""
     details = [*one.categories] + ["special category"] * one.special
     details += ["encrypted"] * (one.encrypted is True)
     return f"; {', '.join(map(escaped, details))}" if details else ""
 
 
-def _resident(resident: tuple[str, int | None]) -> str:
+def resident_words(resident: tuple[str, int | None]) -> str:
+    """Return where people live, and how many of them: `DE 4,400`."""
     code, number = resident
     return escaped(code) if number is None else f"{escaped(code)} {number:,}"

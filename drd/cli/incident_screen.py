@@ -34,13 +34,14 @@ def head(incident: Incident, now: datetime, width: int) -> list[str]:
     """Return what is known of it, and what is next."""
     title = incident.title or "(no title)"
     lines = hanging(f"incident {incident.number}  ", title, width)
-    lines += hanging("", _standing(incident, now), width)
+    lines += hanging("", standing(incident, now), width)
     for name, text in _facts(incident, now):
         lines += hanging(f"{name:<9} ", text, width)
     return lines
 
 
-def _standing(incident: Incident, now: datetime) -> str:
+def standing(incident: Incident, now: datetime) -> str:
+    """Return the state, the severity, how long it is open, and who leads, in one line."""
     parts = [f"severity {incident.severity}" if incident.severity else "no severity yet"]
     if incident.state is State.REPORTED:
         parts.insert(0, "reported, not opened yet")
@@ -101,11 +102,12 @@ def timeline(lines: Sequence[Line], width: int) -> list[str]:
             day = date
         star = "*" if line.starred else " "
         begin = f"{clock} {line.entry:>{numbers}}{star} {_name(line.by):<{_BY}} "
-        told += hanging(begin, _text(line), width)
+        told += hanging(begin, line_text(line), width)
     return told
 
 
-def _text(line: Line) -> str:
+def line_text(line: Line) -> str:
+    """Return what a line of the timeline says: routine as one, what was corrected or late."""
     text = escaped(line.text)
     if line.count > 1 and line.until is not None:
         head = text.rpartition(" (run ")[0] or text

@@ -17,7 +17,7 @@ from drd.model.text import counted, escaped
 from drd.model.units import format_duration
 
 _WIDEST = 110
-_LOUD = {
+LOUD = {
     ClockKind.OVERDUE: "OVERDUE",
     ClockKind.DUE_SOON: "DUE SOON",
     ClockKind.UNDECIDED: "UNDECIDED",
@@ -41,7 +41,7 @@ def screen(
     width = min(width, _WIDEST)
     yield f"incident {incident.number}  {escaped(incident.title)}"
     shown = [s for s in states if every or not s.is_quiet]
-    for state in sorted(shown, key=_order):
+    for state in sorted(shown, key=order):
         yield from _lines(state, case, now, width)
     if not shown:
         yield "no report is needed by the known facts, and nobody has decided that one is"
@@ -61,35 +61,37 @@ def summary(states: Sequence[ClockState], zone: str) -> str:
     counts = {
         "late": sum(s.late for s in states if s.kind not in CLOSED and not s.is_quiet),
         "due soon": sum(s.kind is ClockKind.DUE_SOON for s in states),
-        "undecided": sum(_LOUD.get(s.kind) == "UNDECIDED" and not s.is_quiet for s in states),
+        "undecided": sum(LOUD.get(s.kind) == "UNDECIDED" and not s.is_quiet for s in states),
     }
     told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     timed = [s for s in states if s.kind not in CLOSED and not s.is_quiet and s.due_at]
     coming = [s for s in timed if not s.late]
-    first = min(coming, key=_order, default=None)
+    first = min(coming, key=order, default=None)
     if first is not None and first.due_at is not None:
         due = local_time(first.due_at, ZoneInfo(first.regime.zone or zone), first.last_day)
         told += f"{'; ' if told else ''}next {first.regime.id}, due {due}"
     return f"{told}: drd incident obligation" if told else ""
 
 
-def _order(state: ClockState) -> tuple[bool, bool, float, str]:
+def order(state: ClockState) -> tuple[bool, bool, float, str]:
+    """Return the place of a clock: open ones first, the next one above."""
     at = state.due_at or state.target_at or state.prompt_at
     open_ = state.kind not in CLOSED
     return not open_, at is None, at.timestamp() if at is not None else 0, state.regime.id
 
 
 def _lines(state: ClockState, case: Case, now: datetime, width: int) -> Iterator[str]:
-    word = _LOUD.get(state.kind, str(state.kind))
+    word = LOUD.get(state.kind, str(state.kind))
     head = f"{word:<{_COLUMN}} "
     regime = state.regime
     yield from hanging(head, f"{regime.id}: {escaped(regime.title)}", width)
     blank = " " * _COLUMN + " "
-    for text in _facts(state, ZoneInfo(regime.zone or case.zone), now):
+    for text in facts(state, ZoneInfo(regime.zone or case.zone), now):
         yield from hanging(blank, escaped(text), width)
 
 
-def _facts(state: ClockState, zone: ZoneInfo, now: datetime) -> Iterator[str]:
+def facts(state: ClockState, zone: ZoneInfo, now: datetime) -> Iterator[str]:
+    """Return what a person has to know of a clock: its times, to whom the report goes, and how."""
     if state.submitted_at is not None:
         yield f"submitted {local_time(state.submitted_at, zone)}"
         return

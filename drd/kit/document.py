@@ -18,17 +18,22 @@ pre, code { font-size: 9pt } code { background: #f3f3f3; overflow-wrap: anywhere
 pre { background: #f3f3f3; border: 1px solid #bbb; padding: .6em; white-space: pre-wrap;
   overflow-wrap: anywhere; font-size: 9pt }
 table.form td:last-child { min-width: 4em } table.form { width: 100% }
+table.sheet { width: 100%; table-layout: fixed } table.sheet th { width: 7.5em }
+table.sheet td { height: 2em; overflow-wrap: anywhere } table.sheet th:last-child { width: auto }
 @page { margin: 15mm; @bottom-right { content: counter(page) " / " counter(pages) } }
 @media print { body { margin: 0; max-width: none } h2, h3 { break-after: avoid } p { orphans: 2 }
   tr, pre { break-inside: avoid } p:has(+ pre) { break-after: avoid }
-  thead { display: table-header-group } }
+  .page { break-before: page } thead { display: table-header-group } }
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
+    """With `new_page`, paper begins a new page here."""
+
     level: int
     text: str
+    new_page: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +54,13 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A `form` has a last column for handwriting."""
+    """A `form` has a last column for handwriting. All cells of a `sheet` that are empty have room
+    for it, and its columns have the same width, but for the last one."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     form: bool = False
+    sheet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +98,14 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def html(document: Blocks) -> bytes:
+def html(document: Blocks, *, paper: str = "") -> bytes:
+    """Return one page; `paper` is its size in print (`A4`), by default that of the printer."""
     title = next((b.text for b in document if isinstance(b, Heading)), "")
     body = "\n".join(_html(block) for block in document)
+    size = f"@page {{ size: {paper} }}\n" if paper else ""
     page = (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n"
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}{size}</style>\n</head>\n<body>\n{body}\n"
         "</body>\n</html>\n"
     )
     return page.encode("utf-8", "backslashreplace")
@@ -104,7 +113,8 @@ def html(document: Blocks) -> bytes:
 
 def _html(block: Block) -> str:
     if isinstance(block, Heading):
-        return f"<h{block.level}>{escape(block.text)}</h{block.level}>"
+        page = ' class="page"' if block.new_page else ""
+        return f"<h{block.level}{page}>{escape(block.text)}</h{block.level}>"
     if isinstance(block, Paragraph):
         return f"<p>{_with_code(block.text)}</p>"
     if isinstance(block, Items):
@@ -115,7 +125,7 @@ def _html(block: Block) -> str:
         rows = "".join(
             f"<tr>{''.join(f'<td>{_with_code(c)}</td>' for c in row)}</tr>\n" for row in block.rows
         )
-        kept = ' class="form"' if block.form else ""
+        kept = ' class="form"' if block.form else ' class="sheet"' if block.sheet else ""
         return f"<table{kept}>\n<thead><tr>{head}</tr></thead>\n{rows}</table>"
     name = "shown" if block.shown else "bash"
     return f'<pre class="{name}">{escape(block.text.rstrip())}\n</pre>'

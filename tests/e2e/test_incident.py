@@ -57,6 +57,11 @@ def test_from_the_first_word_to_the_end(site: Site) -> None:
     assert "decided" not in starred
     assert starred.splitlines()[-1] in site.drd("incident", "1", "--starred").out
 
+    paper = site.drd("incident", "print").out
+    assert "<h1>Incident 1: orders leak</h1>" in paper
+    assert "blocked the key" in paper
+    assert "eu-gdpr-33" in paper
+
     site.drd("incident", "scope", "--remove", "shop")
     refused = site.drd("recover", "shop", "--target", "standby", "--yes", "--incident", "7", code=2)
     assert "there is no incident 7" in refused.err

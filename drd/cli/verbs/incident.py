@@ -45,6 +45,7 @@ def add_parser(sub: Verbs) -> None:
     _standing(verbs)
     _people(verbs)
     _reporting(verbs)
+    _giving_out(verbs)
     _ending(verbs)
 
 
@@ -306,6 +307,27 @@ def _reporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
     duty.add_argument("--oral", action="store_true", help="the delay was not asked for in writing")
     _author(duty)
     _reason(duty, "why it applies or not, why the report is late, who asked for the delay")
+
+
+def _giving_out(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    paper = _verb(
+        verbs,
+        "print",
+        "one page for paper, with empty log sheets",
+        "incident_print:run",
+        examples="drd incident print --output incident.html\n"
+        "drd incident print --blank --output empty.html      while nothing has happened yet",
+        description="Write one HTML page to print: what is known, what is to do, the scope, the "
+        "reports that are due, the timeline, empty log sheets, and a page for whom to call.",
+    )
+    paper.add_argument("number", nargs="?", type=count, metavar="N", help=_NUMBER)
+    paper.add_argument(
+        "--output", metavar="FILE", help="write a new file, which only you can read "
+        "(default: stdout)",
+    )  # fmt: skip
+    paper.add_argument(
+        "--blank", action="store_true", help="only empty sheets; needs no incident and no catalogue"
+    )
 
 
 def _ending(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]

@@ -1,0 +1,197 @@
+"""An incident on paper: what is known, and empty sheets to go on with by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from drd.cli.incident_scope import details, resident_words
+from drd.cli.incident_screen import line_text, standing
+from drd.cli.obligation_screen import LOUD, facts, order
+from drd.cli.obligations import DISCLAIMER
+from drd.kit.document import Block, Heading, Items, Paragraph, Table, html
+from drd.model.incidents.affected import Affected
+from drd.model.incidents.durations import durations
+from drd.model.incidents.incident import Incident, Task
+from drd.model.incidents.instants import Instant
+from drd.model.incidents.timeline import Line, condensed
+from drd.model.inventory import Dependent
+from drd.model.obligations.clocks import CLOSED, ClockKind, ClockState
+from drd.model.text import escaped
+from drd.model.units import format_duration, format_time
+
+_PAPER = "A4"
+_LOG_PAGES = 2
+_LOG_ROWS = 22
+_CALLS = (
+    "who leads the response",
+    "deputy of the one who leads",
+    "owner of the service",
+    "data protection officer",
+    "counsel",
+    "cyber insurer",
+    "forensics",
+    "provider of the servers",
+    "supervisory authority",
+    "police",
+    "customers by contract",
+    "press and status page",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """What is known of an incident at `now`. `clocks_unknown` says why there are no clocks."""
+
+    incident: Incident
+    lines: Sequence[Line]
+    now: datetime
+    reached: Sequence[Dependent] = ()
+    affected: Sequence[Affected] = ()
+    clocks: Sequence[ClockState] = ()
+    zone: str = "UTC"
+    clocks_unknown: str = ""
+
+
+def page(printed: Printed) -> bytes:
+    """Return one HTML page for paper, which needs nothing else."""
+    parts = (_known(printed), _scope(printed), _reports(printed), _log(printed), _sheets())
+    return html([block for part in parts for block in part], paper=_PAPER)
+
+
+def blank_page() -> bytes:
+    """Return the empty sheets of an incident for which there is no drd at hand."""
+    first = (
+        "what happens",
+        "noticed at, by whom",
+        "who leads",
+        "services, plans",
+        "whose data, how many people",
+        "severity",
+    )
+    return html(
+        [
+            Heading(1, "Incident"),
+            Paragraph("Write the time with its zone. When drd is back, type everything in with its "
+            'time: `drd incident open "TITLE"`, `drd incident log "TEXT" --at TIME`.'),
+            Table(("what", "known"), tuple((text, "") for text in first), sheet=True),
+            Heading(2, "To do"),
+            _tasks((), empty=9),
+            Heading(2, "Moments", new_page=True),
+            _moments(None),
+            *_sheets(),
+        ],
+        paper=_PAPER,
+    )  # fmt: skip
+
+
+def _known(printed: Printed) -> Iterator[Block]:
+    incident, now = printed.incident, printed.now
+    yield Heading(1, f"Incident {incident.number}: {escaped(incident.title) or '(no title)'}")
+    yield Paragraph(
+        f"As known to drd at {format_time(now)}. What happened later is not on this paper. Type in "
+        f'what you write on it: `drd incident log {incident.number} "TEXT" --at TIME`.'
+    )
+    yield Paragraph(f"{standing(incident, now)}.")
+    if incident.merged_into is not None:
+        yield Paragraph(f"It continues in incident {incident.merged_into}.")
+    roles = [f"{escaped(role)}: {escaped(name)}" for role, name in incident.roles.items()]
+    yield from [Items(tuple(roles))] if roles else []
+    yield from [Items(tuple(map(escaped, incident.links)))] if incident.links else []
+    yield Heading(2, "To do")
+    yield _tasks(incident.open_tasks)
+    yield Heading(2, "Moments")
+    yield _moments(incident)
+    took = [f"{w} {format_duration(s)}" for w, s in durations(incident).items() if s is not None]
+    if took:
+        yield Paragraph(f"It took: {', '.join(took)}.")
+
+
+def _tasks(tasks: Sequence[Task], empty: int = 4) -> Table:
+    rows = [
+        (
+            format_time(task.due) if task.due is not None else "",
+            escaped(task.to),
+            "",
+            f"task {task.number}: {escaped(task.text)}",
+        )
+        for task in tasks
+    ]
+    return Table(("due", "who", "done at", "what"), (*rows, *_empty(4, empty)), sheet=True)
+
+
+def _moments(incident: Incident | None) -> Table:
+    stated = incident.instants if incident is not None else {}
+    rows = tuple((i.value, format_time(stated[i]) if i in stated else "") for i in Instant)
+    return Table(("moment", "time"), rows, form=True)
+
+
+def _scope(printed: Printed) -> Iterator[Block]:
+    yield Heading(2, "Scope")
+    plans = printed.incident.plans
+    yield Items(tuple(map(escaped, plans))) if plans else Paragraph("No plan is in the scope.")
+    if printed.reached:
+        yield Paragraph("Not in the scope, but reached:")
+        yield Items(tuple(f"{escaped(one.plan)}: {escaped(one.why)}" for one in printed.reached))
+    if printed.affected:
+        rows = tuple(map(_row, printed.affected))
+        yield Table(("plan", "residents", "people", "data"), rows, sheet=True)
+    else:
+        yield Paragraph("Whose data it affects is unknown: the plans do not say it.")
+
+
+def _row(one: Affected) -> tuple[str, ...]:
+    residents = ", ".join(map(resident_words, one.residents)) or "unknown"
+    why = f". {escaped(one.why)}" if one.why else ""
+    data = f"{escaped(one.what)}{details(one)}{why}"
+    return escaped(one.plan), residents, one.words(), data
+
+
+def _reports(printed: Printed) -> Iterator[Block]:
+    yield Heading(2, "Reports by law and contract")
+    if printed.clocks_unknown:
+        yield Paragraph(f"Unknown: {escaped(printed.clocks_unknown)}.")
+        return
+    shown = [s for s in printed.clocks if not s.is_quiet and s.kind is not ClockKind.NOT_APPLICABLE]
+    rows = []
+    for state in sorted(shown, key=order):
+        zone = ZoneInfo(state.regime.zone or printed.zone)
+        word = LOUD.get(state.kind, str(state.kind))
+        what = f"{state.regime.id}: {state.regime.title}"
+        sent = "" if state.kind not in CLOSED else "-"
+        told = "; ".join(facts(state, zone, printed.now))
+        rows.append((word, sent, escaped(f"{what}. {told}")))
+    if rows:
+        yield Table(("state", "submitted at", "duty, when, to whom"), tuple(rows), sheet=True)
+    else:
+        yield Paragraph("No report is needed by the known facts, and nobody decided that one is.")
+    yield Paragraph(DISCLAIMER)
+
+
+def _log(printed: Printed) -> Iterator[Block]:
+    yield Heading(2, "Timeline, times in UTC")
+    rows = [
+        (
+            format_time(line.at).removesuffix(" UTC"),
+            escaped(line.by),
+            f"{'* ' * line.starred}{line_text(line)} (entry {line.entry})",
+        )
+        for line in condensed(printed.lines)
+    ]
+    yield Table(("time", "who", "what"), tuple(rows), sheet=True)
+
+
+def _sheets() -> Iterator[Block]:
+    for _ in range(_LOG_PAGES):
+        yield Heading(2, "Log, by hand", new_page=True)
+        yield Table(("time", "who", "what"), _empty(3, _LOG_ROWS), sheet=True)
+    yield Heading(2, "Whom to call", new_page=True)
+    rows = tuple((text, "", "", "") for text in _CALLS)
+    header = ("for what", "name", "called at", "telephone, at which hours")
+    yield Table(header, (*rows, *_empty(4, 6)), sheet=True)
+
+
+def _empty(columns: int, rows: int) -> tuple[tuple[str, ...], ...]:
+    return (("",) * columns,) * rows

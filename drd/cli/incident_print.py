@@ -1,0 +1,80 @@
+"""`drd incident print`: an incident on paper."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from drd.bootstrap import App
+from drd.bootstrap.duties import duty_table, regimes_in_force
+from drd.cli import output
+from drd.cli.incident_page import Printed, blank_page, page
+from drd.cli.incident_scope import affected_of, readable_plans
+from drd.cli.session import require_owner, session
+from drd.errors import DrdError, UsageError
+from drd.flows.incidents.choosing import chosen
+from drd.model.incidents.incident import Incident
+from drd.model.incidents.timeline import timeline
+from drd.model.inventory import dependents
+from drd.model.plan import Plan
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.blank and args.number is not None:
+        hint = "leave out the number, or --blank."
+        raise UsageError(f"--blank and incident {args.number} were given together", hint=hint)
+    if args.output is None and not args.json and sys.stdout.isatty():
+        raise UsageError(
+            "the page is HTML for a browser, and stdout is a terminal",
+            hint="name a file: --output FILE",
+        )
+    number = None
+    if args.blank:
+        made = blank_page()
+    else:
+        with session(args, reading=True) as app:
+            require_owner(app, "incident print")
+            number = chosen(app.catalogue, args.number)
+            made = page(_printed(app, app.catalogue.incidents.get(number)))
+    if args.output is not None:
+        _write(args.output, made)
+    if args.json:
+        html = made.decode() if args.output is None else None
+        output.print_json({"incident": number, "file": args.output, "html": html})
+    elif args.output is None:
+        sys.stdout.buffer.write(made)
+    elif not args.quiet:
+        output.say(f"wrote {args.output}: open it in a browser, and print it")
+    return 0
+
+
+def _printed(app: App, incident: Incident) -> Printed:
+    """Collect what is known. What is wrong with a plan or a regime must not hide the rest."""
+    now = app.clock.now()
+    lines = timeline(incident, app.catalogue.incidents.entries(incident))
+    plans: dict[str, Plan] = {}
+    try:
+        plans.update(readable_plans(app))
+    except DrdError as error:
+        output.warn(error.line)
+    reached = dependents(plans, incident.plans)
+    affected = affected_of(incident, plans)
+    try:
+        table = duty_table(app, incident.number, regimes_in_force(app.settings))
+        clocks, zone = table.states(now), table.case.zone
+    except DrdError as error:
+        why = error.line
+        return Printed(incident, lines, now, reached, affected, clocks_unknown=why)
+    return Printed(incident, lines, now, reached, affected, clocks, zone)
+
+
+def _write(name: str, content: bytes) -> None:
+    """Write a new file that only its owner can read: it has names and addresses in it."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(name, flags, 0o600), "wb") as file:
+            file.write(content)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(f"cannot write {name}: {reason}", hint="name a new file.") from None
