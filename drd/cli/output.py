@@ -46,10 +46,15 @@ def _clear_line() -> None:
 
 def print_json(document: Mapping[str, Any]) -> None:
     """One document, `schema` first. Text that is not UTF-8 is escaped and never causes a crash."""
+    _clear_line()
+    print(json_text(document))
+
+
+def json_text(document: Mapping[str, Any]) -> str:
+    """Return a document as `print_json` prints it."""
     import json
 
-    _clear_line()
-    print(json.dumps({"schema": SCHEMA, **document}, indent=2, ensure_ascii=True))
+    return json.dumps({"schema": SCHEMA, **document}, indent=2, ensure_ascii=True)
 
 
 def error_document(message: str, hint: str, code: int) -> dict[str, Any]:

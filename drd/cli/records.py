@@ -13,6 +13,7 @@ from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.confirm import confirm_redaction
 from drd.cli.session import require_owner, session
+from drd.flows.records.export import Exported
 from drd.flows.records.export import export as write_export
 from drd.flows.records.key import RecordKey
 from drd.flows.records.rotation import KeyChange, initialise
@@ -75,8 +76,16 @@ def export(args: argparse.Namespace) -> int:
     with session(args, reading=True) as app:
         require_owner(app, "records export")
         done = write_export(app.catalogue.records, Path(args.directory), plan=args.plan)
-        keys = _keys(app)
+        keys = keys_of(app)
+    return tell_of_export(args, done, keys, {})
+
+
+def tell_of_export(
+    args: argparse.Namespace, done: Exported, keys: list[dict[str, Any]], more: dict[str, Any]
+) -> int:
+    """Say what an export contains, and what to do with it; a document has `more` in it."""
     document = {
+        **more,
         "directory": str(done.directory),
         "entries": done.entries,
         "bodies": done.bodies,
@@ -145,7 +154,7 @@ def key(args: argparse.Namespace) -> int:
     with session(args, reading=True) as app:
         require_owner(app, "records key")
         found = RecordKey(app.settings.records_key)
-        keys = _keys(app)
+        keys = keys_of(app)
     why = _why_unusable(found, keys)
     if args.json:
         output.print_json({"reference": found.ref.describe(), "keys": keys, "unusable": why})
@@ -170,7 +179,7 @@ def _why_unusable(key: RecordKey, keys: list[dict[str, Any]]) -> str | None:
     return None
 
 
-def _keys(app: App) -> list[dict[str, Any]]:
+def keys_of(app: App) -> list[dict[str, Any]]:
     """The public keys of the chain, the oldest first."""
     keys = []
     for entry in reversed(app.catalogue.records.newest(kind="key", limit=1000)):

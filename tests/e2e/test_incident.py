@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,9 @@ def site(short_tmp: Path) -> Site:
 
 
 def test_from_the_first_word_to_the_end(site: Site) -> None:
+    with (site.base / "drd.yaml").open("a") as file:
+        file.write(f"records: {{key: {{file: {site.base}/secrets/records}}}}\n")
+    site.drd("records", "init")
     assert "no incident is open" in site.drd("incident").out
     told = site.drd("incident", "log", "too early", code=2).err
     assert 'HINT: to open one: drd incident open "TITLE"' in told
@@ -62,6 +67,24 @@ def test_from_the_first_word_to_the_end(site: Site) -> None:
     assert "blocked the key" in paper
     assert "eu-gdpr-33" in paper
 
+    site.drd("incident", "open", "another secret")
+    shown = site.drd("incident", "show", "1", "--json").json
+    there = site.base / "given"
+    made = site.drd("incident", "export", "1", str(there), "--json").json
+    assert (made["incident"], made["directory"]) == (1, str(there))
+    assert json.loads((there / "timeline.json").read_text()) == shown
+    assert "blocked the key" in (there / "timeline.txt").read_text()
+    given = (there / "records.txt").read_text()
+    assert "blocked the key" in given
+    assert "another secret" not in given
+    assert given.count("body - withheld") == 1  # the other incident; a key is always in it
+    assert {path.stat().st_mode & 0o077 for path in there.iterdir()} == {0}
+    done = subprocess.run(["sh", there / "verify.sh"], check=False, timeout=60)
+    assert done.returncode == 0, done
+    site.drd("incident", "export", "1", "2", "3", code=2)
+    assert "exists already" in site.drd("incident", "export", "1", str(there), code=2).err
+    site.drd("incident", "close", "2", "--reason", "not related")
+
     site.drd("incident", "scope", "--remove", "shop")
     refused = site.drd("recover", "shop", "--target", "standby", "--yes", "--incident", "7", code=2)
     assert "there is no incident 7" in refused.err
@@ -71,7 +94,7 @@ def test_from_the_first_word_to_the_end(site: Site) -> None:
 
     site.drd("incident", "close", "--reason", "keys are changed")
     assert "no incident is open" in site.drd("incident", "show", code=2).err
-    [listed] = site.drd("incident", "list", "--all", "--json").json["incidents"]
+    [_, listed] = site.drd("incident", "list", "--all", "--json").json["incidents"]
     assert (listed["state"], listed["title"]) == ("closed", "orders leak")
     site.drd("incident", "state", "1", "detected", code=2)
     site.drd("incident", "state", "1", "detected", "--reason", "it goes on")

@@ -46,6 +46,7 @@ def add_parser(sub: Verbs) -> None:
     _people(verbs)
     _reporting(verbs)
     _giving_out(verbs)
+    _exporting(verbs)
     _ending(verbs)
 
 
@@ -327,6 +328,24 @@ def _giving_out(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type
     )  # fmt: skip
     paper.add_argument(
         "--blank", action="store_true", help="only empty sheets; needs no incident and no catalogue"
+    )
+
+
+def _exporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    export = _verb(
+        verbs,
+        "export",
+        "the entries of an incident for others, with a script that checks them",
+        "incident_export:run",
+        examples="drd incident export /root/incident\n"
+        "drd incident export 3 /root/incident-3\n"
+        "sh /root/incident-3/verify.sh KEY-ID              on any machine, without drd",
+        description="Write the signed records, with the bodies of this incident's timeline alone, "
+        "a script that checks them without drd, and the timeline as JSON and as text, into a new "
+        "directory.",
+    )
+    export.add_argument(
+        "words", nargs="+", metavar="[N] DIRECTORY", help="number of the incident, a new directory"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -30,12 +30,20 @@ class Exported:
     bodies: int
 
 
-def export(records: RecordStore, directory: Path, *, plan: str | None = None) -> Exported:
-    """Write all entries, with their bodies or only those of a plan, and the script that checks them
-    without drd, into a new directory that only its owner can read."""
+def export(
+    records: RecordStore,
+    directory: Path,
+    *,
+    plan: str | None = None,
+    only: frozenset[int] | None = None,
+    beside: Mapping[str, str] | None = None,
+) -> Exported:
+    """Write all entries and the script that checks them without drd into a new directory that only
+    its owner can read, with all bodies, those of a plan, or those of the entries `only`. `beside`
+    are the texts of more files by their names."""
     head = records.head()
     until = head.seq if head is not None else 0
-    shows = None if plan is None else _of_plan(records, plan, until)
+    shows = only if plan is None else _of_plan(records, plan, until)
     counted: list[bool] = []
 
     def entries() -> Iterator[Entry]:
@@ -49,6 +57,9 @@ def export(records: RecordStore, directory: Path, *, plan: str | None = None) ->
             file.writelines(f"{line}\n" for line in lines_of(entries(), shows=shows))
         with _new(directory / SCRIPT, 0o700) as file:
             file.write(Path(__file__).with_name(SCRIPT).read_text(encoding="utf-8"))
+        for name, text in (beside or {}).items():
+            with _new(directory / name, 0o600) as file:
+                file.write(text)
     except FileExistsError:
         raise UsageError(
             f"{directory} exists already", hint="name a directory that does not exist yet."

@@ -1,0 +1,53 @@
+"""`drd incident export`: the entries of an incident for others."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from drd.api.incident_documents import incident_document, timeline_document
+from drd.cli import output
+from drd.cli.incident_screen import screen
+from drd.cli.records import keys_of, tell_of_export
+from drd.cli.session import require_owner, session
+from drd.errors import UsageError
+from drd.flows.incidents.choosing import chosen
+from drd.flows.records.export import export
+from drd.model.incidents.timeline import timeline
+
+_COLUMNS = 100
+
+
+def run(args: argparse.Namespace) -> int:
+    given, directory = _words(args.words)
+    with session(args, reading=True) as app:
+        require_owner(app, "incident export")
+        incident = app.catalogue.incidents.get(chosen(app.catalogue, given))
+        entries = app.catalogue.incidents.entries(incident)
+        lines = timeline(incident, entries)
+        document = {**incident_document(incident), "timeline": timeline_document(lines)}
+        text = screen(incident, lines, app.clock.now(), _COLUMNS)
+        done = export(
+            app.catalogue.records,
+            directory,
+            only=frozenset(entry.seq for entry in entries),
+            beside={
+                "timeline.json": f"{output.json_text(document)}\n",
+                "timeline.txt": "\n".join(text) + "\n",
+            },
+        )
+        keys = keys_of(app)
+    return tell_of_export(args, done, keys, {"incident": incident.number})
+
+
+def _words(words: Sequence[str]) -> tuple[int | None, Path]:
+    """Return the number of the incident, if it was given, and the directory."""
+    if len(words) == 1:
+        return None, Path(words[0])
+    if len(words) == 2 and words[0].isdecimal():
+        return int(words[0]), Path(words[1])
+    raise UsageError(
+        f"incident export: {len(words)} words given",
+        hint="name the number of the incident and a directory: drd incident export 3 DIRECTORY",
+    )
