@@ -39,6 +39,7 @@ def _each(args: argparse.Namespace, verb: str) -> int:
     failed: dict[str, DrdError] = {}
     with session(args, acts=verb == "rebuild", records=True) as app:
         aside = _set_damaged_aside(app) if verb == "rebuild" else None
+        is_new = app.catalogue.records.head() is None
         names = args.plan or app.plans.names()
         if not names:
             where = app.settings.plans_dir
@@ -57,6 +58,12 @@ def _each(args: argparse.Namespace, verb: str) -> int:
                 failed[name] = error
     if failed and not comparisons:
         raise next(iter(failed.values()))
+    if verb == "rebuild" and is_new and any(c.unknown for c in comparisons):
+        output.warn(
+            "the records of the former catalogue, its incidents and its evidence are not in the "
+            "repositories: what only that file contained is lost. To see which entries the "
+            "repositories know of: drd records verify"
+        )
     _show(comparisons, failed, verb, args)
     wrong = any(c.vanished or c.unreadable or c.torn for c in comparisons)
     missing = verb == "verify" and any(c.unknown or c.unreached for c in comparisons)

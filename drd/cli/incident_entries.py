@@ -18,6 +18,7 @@ from drd.flows.incidents.writing import Desk, require_plans
 from drd.model.incidents.durations import contradictions
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.states import State
+from drd.model.obligations.clocks import ClockKind
 from drd.model.text import counted, escaped, some
 
 Writes = Callable[[App, Desk, Sequence[str]], Incident]
@@ -98,7 +99,7 @@ def anchor(args: argparse.Namespace) -> int:
 def state(args: argparse.Namespace) -> int:
     def write(app: App, desk: Desk, words: Sequence[str]) -> Incident:
         if words[0] == State.CLOSED:
-            _require_reports(app, desk)
+            _require_reports(app, desk, args.reason)
         return desk.set_state(words[0], args.reason)
 
     return _write(args, write, 1)
@@ -175,15 +176,15 @@ def merge(args: argparse.Namespace) -> int:
 
 def close(args: argparse.Namespace) -> int:
     def write(app: App, desk: Desk, _: Sequence[str]) -> Incident:
-        _require_reports(app, desk)
+        _require_reports(app, desk, args.reason)
         return desk.close(args.reason)
 
     return _write(args, write, 0)
 
 
-def _require_reports(app: App, desk: Desk) -> None:
-    """Refuse to close an incident with a report that is not submitted: nobody would be reminded of
-    it any more."""
+def _require_reports(app: App, desk: Desk, reason: str) -> None:
+    """Refuse to close an incident with a report that is not submitted, or without a reason while
+    nobody has decided on one: nobody would be reminded of it any more."""
     if not app.catalogue.incidents.get(desk.number).is_open:
         return
     table = duty_table(app, desk.number, regimes_in_force(app.settings))
@@ -194,4 +195,13 @@ def _require_reports(app: App, desk: Desk) -> None:
             f"{'is' if len(left) == 1 else 'are'} not submitted: {some(left, 10)}",
             hint=f"record it: drd incident obligation {desk.number} {left[0]} --submitted TIME; or "
             "decide: --does-not-apply --reason TEXT",
+        )
+    states = table.states(desk.author.at)
+    undecided = [s for s in states if s.kind is ClockKind.UNDECIDED and not s.is_quiet]
+    if undecided and not reason.strip():
+        raise UsageError(
+            f"nobody has decided whether {counted(len(undecided), 'report')} of incident "
+            f"{desk.number} {'is' if len(undecided) == 1 else 'are'} needed",
+            hint=f"to see them: drd incident obligation {desk.number}; or add --reason TEXT: why "
+            "nobody decides.",
         )

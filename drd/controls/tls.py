@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import ssl
 import warnings
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -99,9 +98,22 @@ def _older(settings: TlsControl, timeout_s: float) -> str | None:
     with warnings.catch_warnings():  # of Python, that these versions are old
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version, context.maximum_version = _OLDER[settings.min_version]
-    with suppress(OSError), _connected(settings, context, timeout_s) as connection:
-        return connection.version()
-    return None
+    try:
+        with _connected(settings, context, timeout_s) as connection:
+            return connection.version()
+    except TimeoutError:
+        raise ControlUnknown(
+            f"{settings.address} neither accepted nor refused an old version of TLS within "
+            f"{format_duration(timeout_s)}",
+            hint=f"if the server is only slow, raise `timeout` of control {settings.name}",
+        ) from None
+    except (ssl.SSLError, ConnectionError):
+        return None
+    except OSError as error:
+        raise ControlUnknown(
+            f"cannot ask {settings.address} for an old version of TLS: {error.strerror or error}",
+            hint=f"check the way to {settings.address}",
+        ) from None
 
 
 def _connected(settings: TlsControl, context: ssl.SSLContext, timeout_s: float) -> ssl.SSLSocket:

@@ -202,7 +202,7 @@ def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> 
     assert "undecided; next eu-nis2-ew, due" in " ".join(timeline.split())
     assert site.drd("records", "verify", "--here", code=None).code in (0, 5)
     duty("us-ca-1798.82", "--does-not-apply", "--reason", "no residents there after all")
-    site.drd("incident", "close")
+    site.drd("incident", "close", "--reason", "nothing else concerns us")
     assert "no incident is open" in site.drd("incident").out
 
 
@@ -226,7 +226,8 @@ def test_a_report_waits_until_somebody_examines_it(site: Site) -> None:
     shown = site.drd("incident", "show", "3").out
     assert "an insider" in shown
     assert "restricted" in shown
-    site.drd("incident", "close", "3")
+    assert "nobody has decided" in site.drd("incident", "close", "3", code=2).err
+    site.drd("incident", "close", "3", "--reason", "a test")
 
     opened = site.drd("incident", "open", "--report", "1", "--plan", "shop", "--json").json
     assert (opened["title"], opened["state"]) == ("strange logins", "detected")

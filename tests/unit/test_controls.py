@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -183,6 +185,24 @@ def test_tls_needs_a_trusted_certificate_for_long_enough(tmp_path: Path) -> None
         assert strange.observed == "the certificate is not trusted: self-signed certificate"
     with api() as port, pytest.raises(ControlUnknown, match="cannot establish TLS with 127"):
         run(tls(port), CONTEXT)
+
+
+def test_a_server_that_only_waits_has_not_refused_an_old_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = self_signed(tmp_path)
+    spec = ControlSpec("tls", "tls", None, 3600.0, 0.3)
+    with api(certificate=certificate) as port, socket.create_server(("127.0.0.1", 0)) as silent:
+        ours = {"ca_cert": str(tmp_path / "ca.pem"), "valid_for": "1h"}
+        ports = iter([port, silent.getsockname()[1]])
+
+        def turns(address: tuple[str, int], timeout_s: float) -> socket.socket:
+            return connect((address[0], next(ports)), timeout_s)
+
+        connect = socket.create_connection
+        monkeypatch.setattr("drd.controls.tls.socket.create_connection", turns)
+        with pytest.raises(ControlUnknown, match="neither accepted nor refused"):
+            CONTROLS["tls"].control.run(replace(spec, settings=tls(port, **ours).settings), CONTEXT)
 
 
 def test_mistakes_in_controls_have_their_remedy(tmp_path: Path) -> None:

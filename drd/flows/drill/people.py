@@ -20,10 +20,13 @@ from drd.model.inventory import DataSet
 from drd.model.plan import Plan
 from drd.model.runbook import Step
 from drd.model.snapshot import RestorePoint, newest_complete
+from drd.model.text import escaped
 from drd.ports import Destination, Inspector
 
 _MOST_RESIDENCES = 300
 _TIMEOUT_S = 300.0
+_LONGEST = 40
+_MOST_DIGITS = 12
 
 
 def count_people(services: Services, plan: Plan, before: datetime | None) -> list[Affected]:
@@ -133,7 +136,7 @@ def _rows(inspector: Inspector, query: str, first: SourceError) -> list[tuple[st
             f"the query gives {count:,} rows, and at most {_MOST_RESIDENCES} are possible",
             hint="let `count` give one number, or one row for each country or state",
         )
-    text = "cast(residence as varchar(99)) || '=' || cast(people as varchar(99))"
+    text = "substr(cast(residence as varchar(99)), 1, 41) || '=' || cast(people as varchar(99))"
     return [
         _row(ask(f"{text} from drd_people order by residence, people limit 1 offset {at}"))
         for at in range(count)
@@ -147,14 +150,19 @@ def _row(value: object) -> tuple[str, int]:
             hint="replace it in the query, like coalesce(country, 'unknown')",
         )
     residence, _, number = str(value).rpartition("=")
+    if len(residence) > _LONGEST or not residence.isprintable():
+        raise SourceError(
+            "the query gives a residence that is longer than a name, or that nobody can print",
+            hint="let `count` give the code of a country or state",
+        )
     return residence, _number(number)
 
 
 def _number(value: object) -> int:
-    try:
-        return int(str(value))
-    except ValueError:
+    text = str(value)[: _LONGEST + 1]
+    if not text.isdecimal() or len(text) > _MOST_DIGITS:
         raise SourceError(
-            f'the query gives "{str(value)[:40]}", which is not a whole number',
+            f'the query gives "{escaped(text[:_LONGEST])}", which is not a number of people',
             hint="let `count` give one number, or rows of a residence and a number",
-        ) from None
+        )
+    return int(text)

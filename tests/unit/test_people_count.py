@@ -1,0 +1,57 @@
+"""Numbers of people by a query of a plan: rows and numbers, and nothing else that data can say."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from drd.errors import SourceError
+from drd.flows.drill.people import counted_by
+
+
+class Asked:
+    """Answers with the single value of a query, as an inspector does."""
+
+    def scalar(self, query: str, *, timeout_s: float = 60.0) -> Any:
+        del timeout_s
+        with closing(sqlite3.connect(":memory:")) as connection:
+            try:
+                rows = connection.execute(query).fetchall()
+            except sqlite3.Error as error:
+                raise SourceError(str(error)) from error
+        if len(rows) != 1 or len(rows[0]) != 1:
+            raise SourceError("more than one value")
+        return rows[0][0]
+
+
+def count(query: str) -> tuple[int, tuple[tuple[str, int | None], ...]]:
+    return counted_by(Asked(), query)  # type: ignore[arg-type]
+
+
+def test_one_number_or_rows_of_residences() -> None:
+    assert count("select 42") == (42, ())
+    assert count("values ('DE', 3), ('FR', 2)") == (5, (("DE", 3), ("FR", 2)))
+    assert count("select 'DE', 0 -- only Germany") == (0, (("DE", 0),))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select -1",
+        "select 'many'",
+        "select 1.5",
+        "select '1' || hex(zeroblob(20))",
+        "select null, 1",
+        "values ('DE', -1)",
+        "select 'x' || char(27) || '[31m', 1",
+        "select hex(zeroblob(9999)), 1",
+        "select 1, 2, 3",
+        "select nothing",
+    ],
+)
+def test_what_is_no_count_is_refused(query: str) -> None:
+    with pytest.raises(SourceError):
+        count(query)
