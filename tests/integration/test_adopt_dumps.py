@@ -19,6 +19,7 @@ from drd.flows.drill.request import DrillRequest
 from drd.flows.drill.run import drill
 from drd.flows.restore.point_choice import choose
 from drd.model.run import CheckVerdict, Evidence
+from drd.repositories.adopted.dumps import recognised
 from tests.integration.test_adopted import Site
 from tests.servers import PostgresServer
 
@@ -300,3 +301,37 @@ def test_a_packed_dump_that_is_cut_off_fails_its_drill_with_that_reason(site: Si
     (site.base / "dumps/shop-4.sql.gz").unlink()
     assert drilled(site, "shop").result == "passed", "of the only one that is left"
     assert last_drill(site) == "passed"
+
+
+def test_a_damaged_packed_file_does_not_keep_the_others_from_being_adopted(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database(site, "good-2026-01-01.db", 2)
+    data = bytearray(gzip.compress((site.base / "dumps/good-2026-01-01.db").read_bytes()))
+    data[len(data) // 2] ^= 0xFF
+    written(site, "shop-2026-01-01.db.gz", bytes(data))
+    assert adopt(site, "dumps", "good") == 0
+    said = capsys.readouterr().out
+    assert "good-*.db" in said
+    assert "shop-*.db.gz" in said
+    assert "cannot be unpacked" in said
+
+
+def test_a_line_of_sql_takes_no_more_memory_than_its_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drd.kinds.command.dump_file._MEMORY_KB", 48 << 10)
+    path = tmp_path / "shop.sql.gz"
+    start = b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nINSERT INTO first VALUES(1);\n"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(start + b"INSERT INTO wide VALUES('")
+        for _ in range(64):
+            file.write(bytes(1 << 20))
+        file.write(b"');\nINSERT INTO last VALUES(1);\nCOMMIT;\n")
+    known = recognised(path)
+    assert known is not None
+    assert [check["name"] for check in known[1].checks][1:] == [
+        "first has rows",
+        "wide has rows",
+        "last has rows",
+    ]

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from drd.errors import RepositoryDamaged
-from drd.repositories.adopted.cut_off import of_path, require_whole, why_cut_off
+from drd.repositories.adopted.cut_off import _PACKERS, of_path, require_whole, why_cut_off
 
 ROWS = b"".join(b"%d\tx\n" % n for n in range(5000))
 
@@ -119,6 +119,17 @@ def test_a_packed_file_that_takes_too_long_is_left_to_the_drill(tmp_path: Path) 
     cut = gzip.compress(os.urandom(3 << 20))[:-9]
     assert why(cut, tmp_path)
     assert why(cut, tmp_path, seconds=-1.0) == ""
+
+
+def test_empty_members_do_not_keep_drd_from_looking_at_the_time(tmp_path: Path) -> None:
+    for packed in ("gzip", "bzip2"):
+        path = tmp_path / packed
+        path.write_bytes(PACK[packed](ROWS) + PACK[packed](b"") * 5000 + bytes(99))
+        with path.open("rb") as file:
+            packer = next(p for m, p in _PACKERS.items() if path.read_bytes().startswith(m))
+            blocks = list(packer.blocks(file))
+        assert len(blocks) > 5000
+        assert b"".join(blocks) == ROWS
 
 
 def test_an_xz_file_that_wants_much_memory_is_left_to_the_command_that_restores_it(

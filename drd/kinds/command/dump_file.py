@@ -39,6 +39,10 @@ _LOADER = f"/usr/bin/python3 -Ic {quote(_LOAD)}"
 _EVERY = "select count(*) from sqlite_master where type = 'table'"
 _INSERTED = r'^INSERT INTO ("([^"]|"")+"|[A-Za-z_][A-Za-z0-9_]*)'
 _LOOK_S, _MOST_CHECKS = 60.0, 5
+_LINE, _MEMORY_KB = 1000, 1 << 20
+"""How much of a line is read, and how much memory each program may take that reads it: an adopted
+dump may have one line of many gigabytes."""
+
 _EMPTY = (
     "the newest dump has no row, so no drill proves it. Add a query whose answer you know under "
     "`checks`"
@@ -87,13 +91,18 @@ def recognise(file: DumpFile) -> FoundDump | None:
 def _filled(file: DumpFile) -> list[str]:
     """Return the first tables into which SQL of SQLite inserts rows."""
     unpack = f"{file.packed} --decompress --stdout" if file.packed else "cat"
-    script = f'{unpack} < "$1" | grep --text --only-matching --extended-regexp "$2" | uniq | head'
+    script = (
+        f'ulimit -v {_MEMORY_KB}; {unpack} < "$1" | cut --bytes=1-{_LINE} '
+        '| grep --text --only-matching --extended-regexp "$2" | uniq | head'
+    )
     words = ["sh", "-c", script, "sh", str(file.path), _INSERTED]
+    env = {"LC_ALL": "C.UTF-8", "XZ_DEFAULTS": "--threads=1"}  # each thread takes memory
     try:
-        printed = process.run(Command(words, deadline_s=_LOOK_S)).stdout
+        printed = process.run(Command(words, env=env, deadline_s=_LOOK_S)).stdout
     except DeadlineExceeded as error:
         raise NotSupported(f"SQL of a SQLite database: {error.message}", hint=error.hint) from error
-    found = [line.removeprefix("INSERT INTO ") for line in printed.splitlines()]
+    whole = [line for line in printed.splitlines() if len(line.encode()) < _LINE]
+    found = [line.removeprefix("INSERT INTO ") for line in whole]
     names = [n[1:-1].replace('""', '"') if n.startswith('"') else n for n in found]
     internal = ("sqlite_sequence", "sqlite_stat1", "sqlite_stat4")
     return [n for n in dict.fromkeys(names) if n not in internal and n.isprintable()][:_MOST_CHECKS]

@@ -5,15 +5,15 @@ A dump of SQL that ends too early restores without an error, and lacks the rest.
 from __future__ import annotations
 
 import bz2
-import gzip
 import lzma
 import os
+import select
 import stat
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, Protocol
 
 from drd import process
 from drd.ports.adopted import CopyDamaged
@@ -24,6 +24,7 @@ REMEDY = (
 )
 
 _HEAD, _TAIL, _BLOCK, _MEMORY = 1024, 4096, 1 << 20, 128 << 20
+_PIECE, _WAIT_MS = 64 << 10, 500
 SQLITE = b"SQLite format 3\0"
 _PAGES = frozenset(1 << n for n in range(9, 17))
 """The sizes that a page can have."""
@@ -148,30 +149,65 @@ class _Packer:
         self.program = program
 
     def blocks(self, file: IO[bytes]) -> Iterator[bytes]:
-        """Yield what is packed. Raises EOFError if the file ends too early."""
-        if self.program == "xz":
-            yield from _of_xz(file)
-            return
+        """Yield what is packed, and empty blocks where nothing is, so that the caller can look at
+        the time: a file may have millions of empty members. Raises EOFError if the file ends too
+        early."""
         if self.program == "zstd":
             yield from _of_zstd(file)
             return
-        opened = gzip.GzipFile(fileobj=file) if self.program == "gzip" else bz2.BZ2File(file)
-        with opened:
-            while block := opened.read(_BLOCK):
-                yield block
+        fresh = _READERS[self.program]
+        reader = fresh()
+        while data := file.read(_PIECE):
+            while data or not (reader.needs_input or reader.eof):
+                if reader.eof:
+                    data = data.lstrip(b"\0")
+                    if not data:
+                        yield b""
+                        break
+                    reader = fresh()
+                yield reader.decompress(data, _BLOCK)
+                data = reader.unused_data if reader.eof else b""
+        if not reader.eof:
+            raise EOFError
 
 
-def _of_xz(file: IO[bytes]) -> Iterator[bytes]:
-    """As `lzma.open`, but with a limit of memory: the file says how much it takes."""
-    reader = lzma.LZMADecompressor(memlimit=_MEMORY)
-    while data := file.read(_BLOCK):
-        while data or not (reader.needs_input or reader.eof):
-            if reader.eof:
-                reader = lzma.LZMADecompressor(memlimit=_MEMORY)
-            yield reader.decompress(data, _BLOCK)
-            data = reader.unused_data.lstrip(b"\0") if reader.eof else b""
-    if not reader.eof:
-        raise EOFError
+class _Reader(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int = -1, /) -> bytes: ...
+
+
+class _Gunzip:
+    """One member of a file of gzip, as the readers of bz2 and lzma read theirs."""
+
+    def __init__(self) -> None:
+        self._of = zlib.decompressobj(31)
+
+    @property
+    def eof(self) -> bool:
+        return self._of.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._of.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._of.unused_data
+
+    def decompress(self, data: bytes, max_length: int = 0, /) -> bytes:
+        return self._of.decompress(self._of.unconsumed_tail + data, max_length)
+
+
+_READERS: Mapping[str, Callable[[], _Reader]] = {
+    "gzip": _Gunzip,
+    "bzip2": bz2.BZ2Decompressor,
+    "xz": lambda: lzma.LZMADecompressor(memlimit=_MEMORY),  # the file says how much it takes
+}
 
 
 def _of_zstd(file: IO[bytes]) -> Iterator[bytes]:
@@ -188,7 +224,15 @@ def _of_zstd(file: IO[bytes]) -> Iterator[bytes]:
         os.close(writing)
     try:
         with os.fdopen(reading, "rb") as printed:
-            while block := printed.read(_BLOCK):
+            ready = select.poll()
+            ready.register(printed, select.POLLIN)
+            while True:
+                if not ready.poll(_WAIT_MS):
+                    yield b""
+                    continue
+                block = os.read(printed.fileno(), _BLOCK)
+                if not block:
+                    break
                 yield block
         done = child.pump()
     finally:

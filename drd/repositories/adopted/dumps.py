@@ -89,6 +89,9 @@ def look_through(directory: Path, wanted: str = "*") -> Dumps:
         cut: dict[str, str] = {}
         try:
             known = _known(dumps, cut)
+        except OSError as error:  # it vanished meanwhile, or its disk is damaged
+            seen.refused[pattern] = f"cannot be read: {error.strerror or error}"
+            continue
         except DrdError as error:
             seen.refused[pattern] = f"{error.message}: {error.hint}".rstrip(": ")
             continue
@@ -181,8 +184,13 @@ def _by_what_is_packed(path: Path, found: FoundDump) -> FoundDump:
     """Return the dump with the checks that the file has which is packed in it."""
     with TemporaryDirectory(prefix="drd-", dir=room()) as place:
         file = Path(place, path.stem)
-        if not unpack_whole(path, file, min(LARGEST, shutil.disk_usage(place).free // 2)):
-            return found._replace(checks=(), unseen=_TOO_LARGE)
+        most = min(LARGEST, shutil.disk_usage(place).free // 2)
+        try:
+            if not unpack_whole(path, file, most):
+                return found._replace(checks=(), unseen=_TOO_LARGE)
+        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+            text = f"a packed SQLite file that cannot be unpacked: {error}"
+            raise Unreadable(text, hint="make a new copy: this one is damaged.") from error
         seen = recognised(file)
     if seen is None:
         return found
