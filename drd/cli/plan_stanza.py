@@ -191,9 +191,15 @@ def _require_own(file: Path) -> None:
 
 
 def _keeps(said: Mapping[str, str]) -> Mapping[str, object]:
+    """Return a rule that pgBackRest keeps. It keeps what depends on a full backup as long as that,
+    unless there is a rule for differential ones: that lets them and their incremental ones expire
+    earlier, and counts full ones, too."""
     full = said.get("repo1-retention-full", "")
+    differential = said.get("repo1-retention-diff", "")
     if not full.isdecimal() or not 0 < int(full) <= 1000:
         return {}
+    if differential and not differential.isdecimal():
+        return {}
     if said.get("repo1-retention-full-type") == "time":
-        return {"keep_within": f"{full}d"}
-    return {"last": int(full)}
+        return {"last": 1} if differential else {"keep_within": f"{full}d"}
+    return {"last": max(1, min(int(full), int(differential or full)))}

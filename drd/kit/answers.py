@@ -19,11 +19,15 @@ def judges() -> Iterator[Block]:
     yield Commands(_JUDGES)
 
 
-_JUDGES = r"""require() { # CHECK EXPECTED ANSWER FORM OPERATOR VALUE
+_JUDGES = r"""plain() { # ANSWER, without what a terminal would obey
+    local answer=${1:-empty}
+    printf '%s' "${answer//[[:cntrl:]]/?}"
+}
+require() { # CHECK EXPECTED ANSWER FORM OPERATOR VALUE
     local answer=$3 number='^[-+]?[0-9]*[.]?[0-9]+([eE][-+]?[0-9]+)?$' met=no
-    case $4:$6:$answer in # booleans, as psql prints them
-        text:true:t | text:false:t) answer=true ;; text:true:f | text:false:f) answer=false ;;
-        number:*:t) answer=1 ;; number:*:f) answer=0 ;;
+    case $4:$6 in # booleans, as psql prints them
+        text:true | text:false) case $answer in t) answer=true ;; f) answer=false ;; esac ;;
+        number:*) case $answer in t) answer=1 ;; f) answer=0 ;; esac ;;
     esac
     if [[ -z $answer ]]; then
         met=no # no row, or NULL
@@ -41,16 +45,16 @@ _JUDGES = r"""require() { # CHECK EXPECTED ANSWER FORM OPERATOR VALUE
         met=yes
     fi
     if [[ $met != yes ]]; then
-        printf 'WRONG: %s: the answer is %s, and must be %s\n' "$1" "${answer:-empty}" "$2" >&2
+        printf 'WRONG: %s: the answer is %s, and must be %s\n' "$1" "$(plain "$answer")" "$2" >&2
         echo 'This is not what the plan expects: do not use the data before you know why.' >&2
         echo 'To restore an older copy, choose it as the page says, and move this data away.' >&2
         return 1
     fi
-    printf '%s: %s (must be %s)\n' "$1" "$answer" "$2"
+    printf '%s: %s (must be %s)\n' "$1" "$(plain "$answer")" "$2"
 }
 decide() { # CHECK EXPECTED ANSWER
     printf 'A person must decide: %s: the answer is %s, and must be %s (%s)\n' \
-        "$1" "${3:-empty}" "$2" "data time $(jq -r .data_time manifest.json)"
+        "$1" "$(plain "$3")" "$2" "data time $(jq -r .data_time manifest.json)"
     LEFT=$((${LEFT:-0} + 1))
 }
 """

@@ -119,6 +119,7 @@ def test_a_script_shows_each_answer_that_is_as_the_plan_expects(tmp_path: Path) 
     [
         ("0", "> 0"), ("", "> 0"), ("", "!= 7"), ("", "!= final"), ("x", "== 0"), ("7", ">= 7.5"),
         ("4000", "within 10% of 5000"), ("final", "!= final"), ("f", "true"), ("", "== x"),
+        ("lies:t", "> 0"), ("lies:f", "== 0"), ("x:t", "true"),
     ],
 )  # fmt: skip
 def test_a_script_ends_at_the_first_answer_that_the_plan_does_not_expect(
@@ -131,6 +132,13 @@ def test_a_script_ends_at_the_first_answer_that_the_plan_does_not_expect(
     assert shown in done.stderr or answer == "f"
     assert "end" not in done.stdout.split("\n")
     assert "Every command succeeded" not in done.stdout
+
+
+def test_a_script_shows_no_answer_that_a_terminal_would_obey(tmp_path: Path) -> None:
+    for answer, expect in (("\x1b[2Jx", "!= y"), ("\x1b[2Jx", "== y"), ("\x1b[2Jx", "null")):
+        done = _judged(tmp_path, (answer, expect))
+        assert "\x1b" not in done.stdout + done.stderr
+        assert "?[2Jx" in done.stdout + done.stderr
 
 
 def test_a_script_leaves_to_a_person_what_it_cannot_compare(tmp_path: Path) -> None:
