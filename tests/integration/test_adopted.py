@@ -304,6 +304,13 @@ def test_a_copy_out_of_the_future_is_no_restore_point(site: Site) -> None:
     outcome = listing(site.services(plan), plan)
     assert site.points(plan) == []
     assert list(outcome.unreadable.values()) == ["it is dated in the future"]
+    [only] = [f for f in site.services(plan).open_repository(plan.primary).doctor() if f.failed]
+    assert "it is dated in the future" in only.text
+    site.copy(at="2026-11-20 12:00:00")
+    found = site.services(plan).open_repository(plan.primary).doctor()[-1]
+    assert found.severity == "warning"
+    assert found.text.startswith("1 copy, the newest from ")
+    assert "1 other not counted: " in found.text
 
 
 def test_what_the_tool_lets_expire_is_no_loss_and_what_vanishes_before_its_time_is(

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from drd.errors import NotSupported, PointGone
 from drd.model.adopted import Adopted
+from drd.model.clock import FAR_AHEAD
 from drd.model.finding_codes import ADOPTED
 from drd.model.plan import Component, RepositorySpec
 from drd.model.snapshot import MANIFEST_FILE
@@ -201,9 +202,12 @@ class AdoptedRepository:
 
     def _newest(self) -> Finding:
         """Return what the newest copy holds, or why there is none."""
-        adopted, copies = self._adopted, self._listed(fresh=True).copies.copies
+        adopted, listed = self._adopted, self._listed(fresh=True).copies
         paths = ", ".join(path for c in adopted.components for path in wanted(c))
-        refused = self._listed(fresh=False).copies.refused
+        latest = datetime.now(UTC) + FAR_AHEAD
+        ahead = [c for c in listed.copies if max(c.data_time, c.ended_at) > latest]
+        copies = [c for c in listed.copies if c not in ahead]
+        refused = {**listed.refused, **{_called(c): "it is dated in the future" for c in ahead}}
         if not copies and refused:
             label, why = next(iter(refused.items()))
             text = f"none of {counted(len(refused), 'copy', 'copies')} counts: {label}: {why}"
