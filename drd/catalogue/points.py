@@ -237,7 +237,7 @@ def _only(plan: str, prefix: str, rows: Sequence[Row[Any]]) -> Row[Any]:
             if rows[0].vanished_at is not None:
                 raise NoRestorePoint(
                     f"restore point {rows[0].id} of plan {plan} is no longer in any repository: "
-                    f"somebody removed it without drd. drd noticed this at {when}",
+                    f"somebody removed or changed it without drd. drd noticed this at {when}",
                     hint=hint,
                 )
             raise NoRestorePoint(

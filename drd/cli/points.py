@@ -139,7 +139,7 @@ def _print_vanished(points: Sequence[dict[str, Any]]) -> None:
         )
         output.say(
             f"  {_named(point)} with data of {of} is no longer in any repository: somebody removed "
-            f"it without drd (noticed {noticed}). If that was right: drd points forget "
+            f"or changed it without drd (noticed {noticed}). If that was right: drd points forget "
             f"{point['point']} --reason TEXT"
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -231,6 +232,14 @@ def test_dumps_in_a_directory_are_listed_drilled_and_expire(tmp_path: Path) -> N
         growing.write_bytes(b"x" * 300)
         grown = listing(services, plan)
         assert (grown.expired, len(grown.missing), len(grown.added)) == ((first,), 1, 1)
+        before = growing.stat().st_mtime
+        growing.write_bytes(b"x" * 200)
+        os.utime(growing, (before - 1, before - 1))
+        listing(site.services(plan), plan)
+        [warned] = [w for w in site.warnings if "was changed" in w]
+        assert f"{grown.added[0]} (copy late.db) is no longer in any repository" in warned
+        assert "its copy is still there, but was changed (300 B before, 200 B now)" in warned
+        assert warned.endswith(f"drd points forget {grown.added[0]} --reason TEXT")
     finally:
         site.close()
 

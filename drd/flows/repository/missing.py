@@ -12,10 +12,11 @@ from drd.flows.repository import listings
 from drd.flows.repository.points import Inventory, missing_snapshots
 from drd.flows.repository.substituted import genuine_by_run
 from drd.flows.services import Services
-from drd.model.adopted import rolled_forward, with_copy
+from drd.model.adopted import copy_name, rolled_forward, with_copy
 from drd.model.run import RunKind
 from drd.model.snapshot import RestorePoint
 from drd.model.text import counted, noun, some
+from drd.model.units import format_size
 from drd.ports import Listing, Repository
 
 
@@ -107,14 +108,36 @@ def record_missing(
     }
     services.catalogue.health.record_missing(plan, repository, removed, (), services.clock.now())
     lost = services.catalogue.health.record_vanished(plan, repository, ids, services.clock.now())
-    if lost:
-        names, them = some([with_copy(known[i]) for i in lost], 5), noun(len(lost), "it", "them")
-        services.warn(
-            f"{counted(len(lost), 'restore point is', 'restore points are')} no longer in any "
-            f"repository of plan {plan}: {names}. drd did not forget {them}: find out who removed "
-            f"{them}. If that was right: drd points forget {' '.join(lost[:5])} --reason TEXT"
-        )
+    _warn_of(services, plan, known, lost)
     return lost
+
+
+def _warn_of(
+    services: Services, plan: str, known: Mapping[str, RestorePoint], lost: Sequence[str]
+) -> None:
+    """Say which points no repository holds any more. A copy that another tool changed under its old
+    name was not removed."""
+    there = {copy_name(p): p for p in known.values() if p.id not in lost}
+    changed = [i for i in lost if copy_name(known[i]) in there]
+    for point in changed:
+        states = (known[point], there[copy_name(known[point])])
+        before, now = (format_size(sum(c.bytes or 0 for c in p.components)) for p in states)
+        services.warn(
+            f"restore point {with_copy(known[point])} is no longer in any repository of plan "
+            f"{plan}: its copy is still there, but was changed ({before} before, {now} now). Find "
+            f"out who changed it. If that was right: drd points forget {point} --reason TEXT"
+        )
+    removed = [i for i in lost if i not in changed]
+    if removed:
+        names, them = (
+            some([with_copy(known[i]) for i in removed], 5),
+            noun(len(removed), "it", "them"),
+        )
+        services.warn(
+            f"{counted(len(removed), 'restore point is', 'restore points are')} no longer in any "
+            f"repository of plan {plan}: {names}. drd did not forget {them}: find out who removed "
+            f"{them}. If that was right: drd points forget {' '.join(removed[:5])} --reason TEXT"
+        )
 
 
 def forgotten_since(
