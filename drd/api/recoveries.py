@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -54,8 +54,8 @@ def aftermath(app: App, run: Run, evidence: Evidence | None) -> Document:
     return {
         **measured,
         "now_at": [_place(p) for p in detail.places],
-        "in_use": [_usage(u, _units_started(plan, ended.started)) for u in detail.usage],
-        "next": [_task(t) for t in tasks(ended)],
+        "in_use": [usage_document(u, _units_started(plan, ended.started)) for u in detail.usage],
+        "next": [task_document(t) for t in tasks(ended)],
         "doubt": doubt,
     }
 
@@ -185,7 +185,7 @@ def _units_started(plan: Plan | None, steps: Sequence[str]) -> dict[str, tuple[s
     return {step: units_of(effects[step].up) for step in steps}
 
 
-def _usage(usage: Usage, started: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+def usage_document(usage: Usage, started: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
     """`seen_after` has the steps that had started services when drd looked."""
     return {
         "component": usage.component,
@@ -198,7 +198,7 @@ def _usage(usage: Usage, started: dict[str, tuple[str, ...]]) -> dict[str, Any]:
     }
 
 
-def _task(task: Task) -> Document:
+def task_document(task: Task) -> Document:
     return {
         "code": task.code,
         "component": task.component,

@@ -22,7 +22,7 @@ class SqlDecisionStore(SqlStore):
         super().__init__(database)
         self._records = records
 
-    def add(self, run: str, decision: Decision) -> None:
+    def add(self, run: str, decision: Decision, *, plan: str = "") -> None:
         actor = decision.actor or process.actor_here()
         values = {
             "run": run,
@@ -41,8 +41,8 @@ class SqlDecisionStore(SqlStore):
                 if decision.action == "done":
                     jobs.given_up(connection, run)
             query = select(run_table.c.plan).where(run_table.c.id == run)
-            plan = plan_of_row(connection.execute(query).scalar() or "")
-            self._records.add(connection, record_drafts.of_decision(plan, run, decision, actor))
+            of = plan or plan_of_row(connection.execute(query).scalar() or "")
+            self._records.add(connection, record_drafts.of_decision(of, run, decision, actor))
 
     def of_run(self, run: str) -> list[Decision]:
         query = select(decisions).where(decisions.c.run == run).order_by(decisions.c.id)

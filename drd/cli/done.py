@@ -11,10 +11,14 @@ from drd.cli.confirm import confirm
 from drd.cli.decide import agreed, who
 from drd.cli.session import session
 from drd.errors import UsageError
+from drd.flows.restore import usage
 from drd.flows.restore.kept_copies import KeptState, remove_kept_copies, standing_of
 from drd.flows.restore.unfinished import unfinished
 from drd.model.plan import Plan
+from drd.model.recovered import restart
+from drd.model.restored import Usage
 from drd.model.run import Run, RunState, about_all, taken_back
+from drd.model.text import some
 from drd.model.unfinished import Unfinished
 from drd.ports import Aside, Catalogue
 
@@ -33,7 +37,10 @@ def _with_all(args: argparse.Namespace) -> int:
         held = standing.held
         left = _left(services.catalogue, plan, run)
         mixture = left.mixture() if left is not None else None
+        in_use = _in_use(usage.of_kept_copies(services, plan, run), held) if held else []
         if args.dry_run:
+            for one in in_use:
+                output.warn(f"{_would_lose(one)}. {_first(one)}")
             if held and mixture is not None:
                 output.warn(
                     f"{mixture}. To remove the kept copies all the same, drd done {run.id} needs "
@@ -48,6 +55,13 @@ def _with_all(args: argparse.Namespace) -> int:
                     "--yes --accept-unfinished`",
                 )
             output.warn(f"{mixture}. To put the old data back: drd undo {run.id}")
+        if in_use and args.yes:
+            raise UsageError(
+                "; ".join(_would_lose(one) for one in in_use),
+                hint="\n".join([*map(_first, in_use), f"then: drd done {run.id}"]),
+            )
+        for one in in_use:
+            output.warn(f"{_would_lose(one)}. {_first(one)}")
         if held and not args.yes:
             _tell(held, "would remove")
             confirm(
@@ -57,6 +71,21 @@ def _with_all(args: argparse.Namespace) -> int:
             )
         remove_kept_copies(services, plan, run, comment=args.comment, **who(args))
     return _say(args, standing)
+
+
+def _in_use(users: Sequence[Usage], held: Sequence[Aside]) -> list[Usage]:
+    """Return those who have a kept copy open."""
+    kept = {aside.kept for aside in held}
+    return [one for one in users if one.former and one.what in kept]
+
+
+def _would_lose(one: Usage) -> str:
+    return f"{one.words}: what a program writes there is lost when drd done removes this kept copy"
+
+
+def _first(one: Usage) -> str:
+    task = restart(one)
+    return f"first restart {some(one.by)}{f': {task.command}' if task.command else ''}"
 
 
 def _left(catalogue: Catalogue, plan: Plan, run: Run) -> Unfinished | None:

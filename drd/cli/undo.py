@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
+from drd.api.recoveries import task_document, usage_document
 from drd.cli import output
+from drd.cli.aftermath import print_next, print_places
 from drd.cli.aside import documents, line, run_and_plan, say_all
 from drd.cli.confirm import confirm
 from drd.cli.decide import who
 from drd.cli.session import session
+from drd.flows.restore import usage
 from drd.flows.restore.blockers import before_changes
 from drd.flows.restore.exchange import is_so, require_undoable, undo
 from drd.flows.restore.kept_copies import KeptState, standing_of
 from drd.flows.restore.unfinished import stopped_services
+from drd.flows.services import Services
 from drd.model.down import in_words, start_commands, units_of
+from drd.model.plan import Plan
+from drd.model.recovered import restart
+from drd.model.restored import Usage
 from drd.model.text import noun
 
 
@@ -31,8 +40,9 @@ def run(args: argparse.Namespace) -> int:
                 require_undoable(
                     services, plan, standing, back=not args.redo, components=args.component
                 )
+        users = _warn_of_users(services, plan, standing, args)
         if args.dry_run:
-            return _say(standing, args, dry=True, stopped=stopped) if args.json else 0
+            return _say(standing, args, dry=True, stopped=stopped, users=users) if args.json else 0
         if not args.yes and not is_so(standing, back=not args.redo):
             _say(standing, args, dry=True)
             confirm(
@@ -48,7 +58,20 @@ def run(args: argparse.Namespace) -> int:
             back=not args.redo,
             components=args.component,
         )
-    return _say(replace(done, gone=()), args, before=standing, stopped=stopped)
+        users = usage.of_kept_copies(services, plan, done.run, args.component)
+    return _say(replace(done, gone=()), args, before=standing, stopped=stopped, users=users)
+
+
+def _warn_of_users(
+    services: Services, plan: Plan, standing: KeptState, args: argparse.Namespace
+) -> list[Usage]:
+    """Name those who use data that would become a kept copy: they would go on with it."""
+    moved = sorted({a.component for a in standing.held if a.former is not args.redo})
+    users = usage.of_kept_copies(services, plan, standing.run, moved) if moved else []
+    for one in users:
+        if not one.former:
+            output.warn(usage.before_exchange(one, "redo" if args.redo else "undo"))
+    return users
 
 
 def _say(
@@ -58,8 +81,13 @@ def _say(
     dry: bool = False,
     before: KeptState | None = None,
     stopped: tuple[str, ...] = (),
+    users: Sequence[Usage] = (),
 ) -> int:
     run = standing.run
+    left: dict[str, Any] = {
+        "in_use": [usage_document(one, {}) for one in users],
+        "next": [task_document(restart(one)) for one in users if one.former and not dry],
+    }
     if args.json:
         if not dry or args.dry_run:
             output.print_json(
@@ -71,6 +99,7 @@ def _say(
                     "aside": documents(standing.held),
                     "missing": documents(standing.gone),
                     "stopped_units": list(units_of(stopped)),
+                    **left,
                 }
             )
         return 0
@@ -86,8 +115,10 @@ def _say(
         )
         for component, place in dict.fromkeys((a.component, a.place) for a in before.held):
             output.say_below("  in place   ", f"{component}: {place} now has {now}")
+        print_places(left)
         say_all(standing.held, run.id)
         _say_stopped(stopped)
+        print_next(left)
         return 0
     for aside in standing.held:
         if aside.former is not args.redo:

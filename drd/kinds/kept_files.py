@@ -14,7 +14,9 @@ from typing import Protocol
 
 from drd.errors import TargetError
 from drd.kinds.file_system import fsync_path, remove, unwritable
+from drd.kinds.open_files import usage
 from drd.kinds.untrusted_dirs import forget, held, pinned, working
+from drd.model.restored import Usage
 from drd.ports import Aside
 
 LEFT_ALONE = "lost+found"
@@ -206,6 +208,14 @@ class Within:
                 remove(pinned(kept))
 
 
+@dataclass(frozen=True, slots=True)
+class _KeptWay:
+    """A path that a run has replaced; `before` is a kept copy, of either content."""
+
+    target: Path
+    before: Path
+
+
 class KeptPlaces:
     """Implements the port `Kept`. `guard` is called before anything is moved, and may refuse."""
 
@@ -226,6 +236,13 @@ class KeptPlaces:
                 target, size = os.fspath(place.target), size_of(kept)
                 asides.append(Aside(self._component, target, os.fspath(kept), size, former))
         return asides
+
+    def in_use(self) -> list[Usage]:
+        """Implements the port `KnowsUsers`."""
+        ways = [_KeptWay(p.target, kept) for p in self._places for kept, _ in p.kept()]
+        beside = (p.companions for p in self._places if isinstance(p, Beside))
+        companions = dict.fromkeys(suffix for suffixes in beside for suffix in suffixes)
+        return usage(ways, tuple(companions)) if ways else []
 
     @working
     def require_exchangeable(self, *, back: bool) -> None:

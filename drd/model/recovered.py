@@ -58,7 +58,7 @@ def _tasks(ended: Ended) -> Iterator[Task]:
         yield _failed_check(ended)
     for usage in detail.usage:
         if usage.former:
-            yield _restart(usage)
+            yield restart(usage)
     yield from _before_use(ended)
     yield _application(ended)
     if part is None or part.into is None or part.takes_own_name:
@@ -117,7 +117,8 @@ def _failed_check(ended: Ended) -> Task:
     return Task(code="checks", text=text, command=f"drd run show {ended.run}")
 
 
-def _restart(usage: Usage) -> Task:
+def restart(usage: Usage) -> Task:
+    """Return the task for those who still use replaced data."""
     command = f"systemctl restart {shlex.join(usage.units)}" if usage.units else None
     text = f"restart {some(usage.by)}, because the replaced data is still in use: {usage.what}"
     return Task(code="restart", component=usage.component, text=text, command=command)

@@ -27,7 +27,7 @@ How it is restored:
 from drd.model.aside import Aside
 from drd.model.finding import Finding
 from drd.model.restored import RestoredPlace, Task, Usage
-from drd.ports.aside import KeptCopies
+from drd.ports.aside import KeptCopies, KnowsUsers
 from drd.ports.catalogue import Catalogue
 from drd.ports.check import Check, CheckContext, CheckFactory
 from drd.ports.common import Clock, OnProgress, Progress, no_progress
@@ -91,6 +91,7 @@ __all__ = [
     "Kind",
     "KindFactory",
     "KindSpec",
+    "KnowsUsers",
     "Listing",
     "LockInfo",
     "NamedDestination",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from drd.model.aside import Aside
+from drd.model.restored import Usage
 
 
 class KeptCopies(Protocol):
@@ -29,3 +30,12 @@ class KeptCopies(Protocol):
         """Remove the kept copies. Raises TargetError while a swap is half done."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class KnowsUsers(Protocol):
+    """Kept copies that know who else uses them, or what is at their place."""
+
+    def in_use(self) -> list[Usage]:
+        """Return who uses what `swap` would exchange; those who have a kept copy open use `former`
+        data. It changes nothing."""

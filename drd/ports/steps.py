@@ -49,9 +49,10 @@ class StepStore(Protocol):
 class DecisionStore(Protocol):
     """What people decided about the steps of a run, or about the whole run."""
 
-    def add(self, run: str, decision: Decision) -> None:
+    def add(self, run: str, decision: Decision, *, plan: str = "") -> None:
         """Record a decision. The process that carries the run out reads it, now or when it resumes
-        the run. Without an actor, the decision is that of the user who runs this process."""
+        the run. Without an actor, the decision is that of the user who runs this process. `plan` is
+        whose data it is about, if the caller knows that from more than the row of the run."""
 
     def of_run(self, run: str) -> list[Decision]:
         """Return the decisions about a run, oldest first."""

@@ -36,6 +36,9 @@ def test_decisions_are_kept_in_their_order_by_run(catalogue: SqlCatalogue) -> No
     assert catalogue.decisions.of_run(mine) == said
     [by_eve] = catalogue.decisions.of_run(other)
     assert (by_eve.by, by_eve.actor) == ("eve", actor_here())
+    catalogue.decisions.add(other, Decision("", "undo", "eve", "", 0, at(3)), plan="orders-api")
+    *_, entry = catalogue.records.read()
+    assert entry.header.subject == f"orders-api/{other}", "no row says which plan that run has"
 
 
 def test_a_step_waits_until_it_ends(catalogue: SqlCatalogue) -> None:

@@ -212,7 +212,8 @@ class Site:
 
 
 def make_sqlite(path: Path, rows: int = 1000) -> None:
-    with sqlite3.connect(path) as connection:
+    # Closed at once: drd names who has a kept copy open, and does not remove it.
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript(
             "create table if not exists customers(id integer primary key, name text);"
             "create table if not exists orders(id integer primary key, customer int, total real);"

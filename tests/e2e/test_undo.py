@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import shutil
 import subprocess
 import sys
@@ -328,6 +329,49 @@ def test_a_half_done_undo_says_what_each_place_has(
     with holding(site.base / "shop.db"):
         site.drd("undo", run, "--yes")  # nothing is left to do at the database
     assert now(site) == OLD
+
+
+READING = "import sys; held = open(sys.argv[1]); print(1, flush=True); sys.stdin.read()"
+
+
+def test_those_who_go_on_with_a_kept_copy_are_named_and_it_is_not_removed(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.drd(*OVER)
+    run, database = recovery(site), site.base / "shop.db"
+    site.drd("incident", "open", "strange orders", "--plan", "shop")
+    words = [sys.executable, "-c", READING, str(database)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        try:
+            assert program.stdout is not None
+            assert program.stdout.readline()
+            dry = site.drd("undo", run, "--dry-run")
+            by = re.escape(f"(process {program.pid})")
+            warned = rf"warning: component db: {database} is in use by python3? {by}: .*before the"
+            assert re.search(warned, dry.err, re.DOTALL)
+            assert now(site) == NEW
+            undone = site.drd("undo", run, "--yes")
+            kept = f"{database}.drd_{run}_after"
+            assert re.search(warned, undone.err, re.DOTALL)
+            assert re.search(rf"in use     db: {kept}, by python3? {by}", undone.out)
+            assert re.search(rf"1\. db: restart python3? {by}, because", undone.out)
+            refused = site.drd("done", run, "--yes", code=2).err
+            assert re.search(rf"{kept} is in use by python3? {by}: what a program", refused)
+            assert f"then: drd done {run}" in refused
+            assert f"{kept} is in use by" in site.drd("done", run, "--dry-run").err
+            assert Path(kept).exists()
+        finally:
+            program.kill()
+    monkeypatch.setenv("DRD_CONFIG", site.env()["DRD_CONFIG"])
+    # For root on the state of drd's user, no row says of which plan a run is.
+    monkeypatch.setattr("drd.catalogue.decisions.plan_of_row", lambda _: "")
+    assert main(["undo", run, "--redo", "--yes"]) == 0
+    assert "in use" not in capsys.readouterr().out
+    assert main(["done", run, "--yes"]) == 0
+    assert not Path(kept).exists()
+    shown = " ".join(site.drd("incident", "show", "1").out.split())
+    for said in ("undo of recovery", "redo of recovery", "done of recovery"):
+        assert f"{said} {run} of shop: " in shown, shown
 
 
 def test_a_recovery_of_an_older_state_asks_for_a_backup_until_there_is_one(site: Site) -> None:

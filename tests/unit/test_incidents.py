@@ -25,9 +25,9 @@ from drd.model.incidents.instants import Instant
 from drd.model.incidents.rules import OpeningRule
 from drd.model.incidents.states import State, goes_back
 from drd.model.incidents.timeline import condensed, timeline
-from drd.model.record_drafts import of_end
+from drd.model.record_drafts import of_decision, of_end
 from drd.model.records import Draft, Entry
-from drd.model.run import Run, RunKind, RunState
+from drd.model.run import Decision, Run, RunKind, RunState
 from tests.records_support import ANNA, Chain
 
 NOON = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
@@ -215,6 +215,17 @@ def test_routine_in_a_row_is_one_line(response: Response) -> None:
     assert [(line.count, line.until) for line in lines] == [
         (1, None), (4, at(4)), (1, None), (1, None),
     ]  # fmt: skip
+
+
+def test_an_undo_is_on_the_timeline_in_words(response: Response) -> None:
+    for action in ("undo", "redo", "done"):
+        said = Decision("", action, "anna", "", 0, at(3), ANNA)  # type: ignore[arg-type]
+        response.add(of_decision("shop", "4fe9be36", said, ANNA))
+    assert response.lines()[1:] == [
+        "undo of recovery 4fe9be36 of shop: puts back the data from before the recovery",
+        "redo of recovery 4fe9be36 of shop: puts back the data that the recovery restored",
+        "done of recovery 4fe9be36 of shop: removes the kept copies for good",
+    ]
 
 
 def test_the_screen_fits_80_columns_and_says_what_is_next(response: Response) -> None:

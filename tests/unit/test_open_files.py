@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from drd.kinds.kept_files import Beside, KeptPlaces, ReplacedPath, Within
 from drd.kinds.open_files import usage
 from drd.model.restored import Usage
 
@@ -82,3 +83,36 @@ def test_a_removed_file_that_no_other_file_replaced_is_an_open_file_of_the_direc
     opened(directory / "scratch")
     (directory / "scratch").unlink()
     assert words(usage([Way(directory)])) == [(str(directory), False)]
+
+
+def _beside(base: Path) -> tuple[ReplacedPath, Path]:
+    place = Beside(base / "shop.db", "drd_4f2a1c3e", ("-wal",))
+    place.before.write_text("old")
+    place.target.write_text("new")
+    return place, place.target
+
+
+def _within(base: Path) -> tuple[ReplacedPath, Path]:
+    place = Within(base, "drd_4f2a1c3e")
+    place.before.mkdir()
+    (place.before / "shop.db").write_text("old")
+    (base / "shop.db").write_text("new")
+    return place, base / "shop.db"
+
+
+@pytest.mark.parametrize("make", [_beside, _within])
+def test_after_an_undo_who_still_has_the_restored_data_open_is_named_with_the_kept_copy(
+    make: Callable[[Path], tuple[ReplacedPath, Path]],
+    tmp_path: Path,
+    opened: Callable[[Path], int],
+) -> None:
+    place, file = make(tmp_path)
+    kept = KeptPlaces("db", [place])
+    pid = opened(file)
+    assert words(kept.in_use()) == [(str(place.target), False)]
+    kept.swap(back=True)
+    (copy,) = kept.held()
+    (used,) = kept.in_use()
+    assert (used.what, used.former, used.by) == (copy.kept, True, (f"sleep (process {pid})",))
+    kept.swap(back=False)
+    assert words(kept.in_use()) == [(str(place.target), False)]

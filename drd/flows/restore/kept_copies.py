@@ -191,7 +191,7 @@ def remove_kept_copies(
             if run.state is not RunState.SUCCEEDED:  # a person gives it up
                 at = services.clock.now()
                 given_up = Decision("", "done", by, comment, 0, at, actor)
-                services.catalogue.decisions.add(run.id, given_up)
+                services.catalogue.decisions.add(run.id, given_up, plan=plan.name)
             services.row_trust.over(run)
             return standing
         standing = settled(
@@ -226,7 +226,8 @@ def settled(
     if not run.state.final and not give_up(services, plan, run, why=why):
         raise AlreadyRunning(f"run {run.id} was taken over by another process", run=run.id)
     at = services.clock.now()
-    catalogue.decisions.add(run.id, Decision("", action, by, comment, 0, at, actor))
+    decision = Decision("", action, by, comment, 0, at, actor)
+    catalogue.decisions.add(run.id, decision, plan=plan.name)
     try:
         for name, kept in copies_by_component(services, plan, run):
             with closing(kept):

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from drd.extension_faults import attributed
+from drd.flows.restore.kept_copies import copies_by_component
 from drd.flows.restore.recovery_plan import RecoveryPlan
+from drd.flows.services import Services
 from drd.model.finding import Finding, Severity
 from drd.model.finding_codes import IN_USE
+from drd.model.plan import Plan
 from drd.model.restored import Usage
+from drd.model.run import Run
 from drd.model.runbook import LOOKING, before
 from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import either, some
-from drd.ports import NamedDestination
+from drd.ports import KnowsUsers, NamedDestination
 from drd.registry import KINDS
 
 
@@ -33,6 +37,25 @@ def in_use(name: str, destination: NamedDestination, snapshot: ComponentSnapshot
     with only_informing(snapshot.kind):
         found += [replace(u, component=name) for u in destination.in_use(snapshot)]
     return found
+
+
+def of_kept_copies(
+    services: Services, plan: Plan, run: Run, components: Sequence[str] = ()
+) -> list[Usage]:
+    """Return who else uses what an undo or redo of the run exchanges: its kept copies, and what is
+    at their places."""
+    found: list[Usage] = []
+    for name, kept in copies_by_component(services, plan, run):
+        with closing(kept), only_informing(plan.components[name].kind):
+            if (not components or name in components) and isinstance(kept, KnowsUsers):
+                found += [replace(u, component=name) for u in kept.in_use()]
+    return found
+
+
+def before_exchange(usage: Usage, what: str) -> str:
+    """Return the warning about those who use what `what`, an undo or a redo, would exchange."""
+    stop, start = _by_hand(usage)
+    return f"component {usage.component}: {_text(usage)}. {stop} before the {what}, and {start}"
 
 
 def findings(
@@ -91,15 +114,21 @@ def _remedy(usage: Usage, earlier: _Earlier) -> str:
             f"check that step {either(earlier.stopping)} of the runbook stops the programs that "
             "use the data, before the restore"
         )
-    units = shlex.join(usage.units)
-    stop, start = (f"`systemctl {verb} {units}`" if units else "" for verb in ("stop", "start"))
-    by_hand = (
-        f"{stop or 'stop the programs that use the data'} before the recovery, and "
-        f"{start or 'start them again'} afterwards"
-    )
+    stop, start = _by_hand(usage)
+    by_hand = f"{stop} before the recovery, and {start}"
     if earlier.left_out:
         return (
             f"{by_hand}. This recovery leaves out step {some(earlier.left_out)} of the runbook: "
             f"{earlier.why}"
         )
     return f"{by_hand}. Or add steps `stop` and `start` to the runbook of the plan, which do both"
+
+
+def _by_hand(usage: Usage) -> tuple[str, str]:
+    """Return how a person stops those who use the data, and how they start them afterwards."""
+    units = shlex.join(usage.units)
+    stop, start = (f"`systemctl {verb} {units}`" if units else "" for verb in ("stop", "start"))
+    return (
+        stop or "stop the programs that use the data",
+        f"{start or 'start them again'} afterwards",
+    )

@@ -326,13 +326,13 @@ class NotedDecisions:
         self._of = of
         self._notes = notes
 
-    def add(self, run: str, decision: Decision) -> None:
+    def add(self, run: str, decision: Decision, *, plan: str = "") -> None:
         with self._notes.lock:
             held = self._notes.ledger(run) if decision.action in _WHOLE_RUN else None
             if held is not None and not decision.step:
                 held.said.append(decision.action)
                 held.save()
-            self._of.add(run, decision)
+            self._of.add(run, decision, plan=plan)
 
     def of_run(self, run: str) -> list[Decision]:
         """Return the decisions on a run, including two that the rows may lack: root's last one, if

@@ -206,8 +206,17 @@ def _measured(body: Mapping[str, Any]) -> str:
 def _decided(body: Mapping[str, Any]) -> str:
     step = f"step {body['step']} of " if body.get("step") else ""
     comment = f": {body['comment']}" if body.get("comment") else ""
+    if not step and (words := _OF_RECOVERY.get(str(body["action"]))) is not None:
+        of = f" of {body['plan']}" if body.get("plan") else ""
+        return f"{body['action']} of recovery {body['run']}{of}: {words}{comment}"
     return f"{body['action']}: {step}run {body['run']}{comment}"
 
+
+_OF_RECOVERY = {
+    "undo": "puts back the data from before the recovery",
+    "redo": "puts back the data that the recovery restored",
+    "done": "removes the kept copies for good",
+}
 
 _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     kinds.OPEN: _opened,
