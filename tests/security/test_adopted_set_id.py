@@ -24,7 +24,7 @@ from drd.kinds.files.by_hand import by_hand
 from drd.kinds.files.settings import FilesTarget
 from drd.kinds.sqlite import adopted as sqlite
 from drd.kinds.sqlite.settings import SqliteSettings
-from drd.model.adopted import COPY
+from drd.model.copy_names import COPY
 from drd.model.plan import Component
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import RestoreOptions, no_progress

@@ -80,7 +80,10 @@ def test_secret_that_reads_as_the_mask_is_refused(tmp_path: Path, written: str) 
         SecretRef("file", str(tmp_path / "s")),
         SecretRef("command", ("cat", str(tmp_path / "s"))),
     ):
-        with pytest.raises(SecretUnavailable, match=r"reads \*\*\*") as caught:
+        with pytest.raises(
+            SecretUnavailable,
+            match=r"contains \*\*\*, the text that drd writes in place of a secret",
+        ) as caught:
             resolve(ref)
         assert "write the real one" in caught.value.hint
 
@@ -216,7 +219,9 @@ def test_two_components_of_one_login_both_log_in(short_tmp: Path, short: SecretR
 
 def test_dsn_with_the_mask_for_a_password_is_refused(tmp_path: Path) -> None:
     dsn = _by_command(tmp_path / "dsn", "postgresql://drd:***@db1/orders")
-    with pytest.raises(SecretUnavailable, match=r"reads \*\*\*"):
+    with pytest.raises(
+        SecretUnavailable, match=r"is \*\*\*, the text that drd writes in place of a secret"
+    ):
         address_of(dsn)
 
 
