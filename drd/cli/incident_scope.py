@@ -138,9 +138,10 @@ def _plan_lines(name: str, plan: Plan | None, affected: list[Affected]) -> Itera
         yield f"  {escaped(one.what)}: {one.words()}{details(one)}"
         if one.residents:
             yield f"    residents: {', '.join(map(resident_words, one.residents))}"
-        if one.point and one.data_time is not None:
-            at = format_time(one.data_time, seconds=True)
-            yield f"    counted in restore point {escaped(one.point)}, whose data is of {at}"
+        if one.point:
+            at = one.data_time
+            of = f", whose data is of {format_time(at, seconds=True)}" if at is not None else ""
+            yield f"    counted in restore point {escaped(one.point)}{of}"
         if one.why:
             yield f"    {escaped(one.why)}"
     if inventory.credentials:

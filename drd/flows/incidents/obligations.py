@@ -15,6 +15,7 @@ from drd.model.obligations.case import Hold, rule_of
 from drd.model.obligations.clocks import ClockState
 from drd.model.obligations.conditions import Fact
 from drd.model.units import format_time
+from drd.process import rights
 
 
 def state_facts(desk: Desk, facts: Mapping[str, Fact]) -> Incident:
@@ -41,8 +42,7 @@ def decide(
             "applies": applies,
             "reason": reason.strip(),
             "text": dict(text),
-            "due_at": state.due_at,
-            "target_at": state.target_at,
+            **_computed(due_at=state.due_at, target_at=state.target_at),
         },
     )
 
@@ -80,8 +80,7 @@ def submit(desk: Desk, state: ClockState, report: Submission) -> Incident:
             "channel": report.channel,
             "proof": report.proof,
             "reason": report.reason.strip(),
-            "late": late,
-            "due_at": due,
+            **_computed(late=late, due_at=due),
         },
     )
 
@@ -121,6 +120,12 @@ def hold(desk: Desk, state: ClockState, asked: Hold, reason: str) -> Incident:
             "reason": reason.strip(),
         },
     )
+
+
+def _computed(**values: object) -> Mapping[str, object]:
+    """Return what follows from earlier entries; nothing for root on another user's state, who signs
+    nothing that the user could have written there."""
+    return values if rights.acts_for() is None else {}
 
 
 def _add(desk: Desk, body: Mapping[str, Any]) -> Incident:
