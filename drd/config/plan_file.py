@@ -15,7 +15,7 @@ from drd.config.logic import check_logic
 from drd.config.parse import Parsed, parse
 from drd.config.plan_path import PathWalker, PlanPath
 from drd.config.problems import Report
-from drd.config.reading import read_plan
+from drd.config.reading import read_reached
 from drd.config.resolved import plan_mapping
 from drd.config.runbook_logic import check_roles
 from drd.config.yaml import read
@@ -57,7 +57,7 @@ def load_plan(
     load many.
 
     Raises ConfigError with every problem, in the order of their lines."""
-    raw, reached = read_plan(path, ways)
+    raw, reached = read_reached(path, ways, what="plan")
     with _faults_as_problems(path):
         parsed, report = checked(raw, path, roles)
         advise(parsed, report, path)

@@ -31,14 +31,16 @@ def read_bytes(path: Path, *, what: str) -> tuple[bytes, os.stat_result]:
     return _small(raw, path, what), state
 
 
-def read_plan(path: Path, ways: PathWalker | None = None) -> tuple[bytes, PlanPath]:
-    """Return a plan's bytes, and the way by which that very file was opened. Raises ConfigError."""
+def read_reached(
+    path: Path, ways: PathWalker | None = None, *, what: str
+) -> tuple[bytes, PlanPath]:
+    """Return a file's bytes, and the way by which that very file was opened. Raises ConfigError."""
     try:
         with using(ways) as chosen, chosen.opened(os.fspath(path)) as (descriptor, reached):
             raw = _all_of(descriptor)
     except OSError as error:
-        raise _unreadable(path, error, "plan") from None
-    return _small(raw, path, "plan"), reached
+        raise _unreadable(path, error, what) from None
+    return _small(raw, path, what), reached
 
 
 def _small(raw: bytes, path: Path, what: str) -> bytes:

@@ -17,10 +17,10 @@ from pydantic import ValidationError
 
 import drd
 from drd.config.daemon import DaemonSettings
-from drd.config.exposed_files import exposed_plan, state_owners
+from drd.config.exposed_files import judged, state_owners
 from drd.config.json_schema import JsonSchema, SchemaView, published
 from drd.config.problems import Report, nearest, translate
-from drd.config.reading import read_bytes
+from drd.config.reading import read_bytes, read_reached
 from drd.config.regime_build import build_regime
 from drd.config.regime_schema import RegimeFile
 from drd.config.yaml import Document, read
@@ -139,14 +139,16 @@ class _Reader:
 
     def _open(self, path: Path, *, own: bool) -> None:
         try:
-            raw, _ = read_bytes(path, what="regime")
+            exposed = None
+            if own and self.trusted is not None:
+                raw, reached = read_reached(path, what="regime")
+                exposed = judged(reached, self.trusted)
+            else:
+                raw, _ = read_bytes(path, what="regime")
             file = _File(read(raw, str(path), allow_empty=True), own)
         except ConfigError as error:
             self.problems += error.problems
             return
-        exposed = None
-        if own and self.trusted is not None:
-            exposed = exposed_plan(str(path), self.trusted)
         if exposed is not None and not exposed.is_told_only:
             file.report.error((), f"the file {exposed.why}", exposed.remedy)
         elif not isinstance(file.document.data, dict):

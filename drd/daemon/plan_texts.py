@@ -14,7 +14,7 @@ from pathlib import Path
 
 from drd import log
 from drd.config.exposed_files import is_exposed, trusted_users
-from drd.config.reading import read_plan
+from drd.config.reading import read_reached
 from drd.config.run_settings import PlanInForce
 from drd.errors import ConfigError
 
@@ -86,7 +86,7 @@ class PlanTexts:
         if digest == held.digest:
             return True
         try:
-            raw, reached = read_plan(Path(held.file))
+            raw, reached = read_reached(Path(held.file), what="plan")
         except ConfigError:
             return False
         if _digest(raw) != digest or is_exposed(reached, trusted_users()):

@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
+from drd.config import reading
 from drd.config.daemon import load_settings
 from drd.config.regimes import SHIPPED, Regimes, load_regimes, regime_schema
 from drd.config.regimes import findings as of_doctor
@@ -191,6 +192,28 @@ def test_a_file_that_others_can_write_is_refused(tmp_path: Path) -> None:
     (tmp_path / "acme.yaml").chmod(0o666)
     tmp_path.chmod(0o755)
     found = load_regimes(tmp_path, trusted={0, tmp_path.stat().st_uid})
+    assert [p.message for p in found.problems] == ["the file can be written by anyone"]
+    assert "acme" not in found.known
+
+
+def test_a_file_that_is_removed_once_it_was_read_is_judged_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "acme.yaml"
+    file.write_text(OWN)
+    file.chmod(0o666)
+    tmp_path.chmod(0o755)
+    read_whole = reading._all_of
+
+    def remove_when_read(descriptor: int) -> bytes:
+        raw = read_whole(descriptor)
+        if raw == OWN.encode():
+            file.unlink()
+        return raw
+
+    monkeypatch.setattr(reading, "_all_of", remove_when_read)
+    found = load_regimes(tmp_path, trusted={0, tmp_path.stat().st_uid})
+    assert not file.exists()
     assert [p.message for p in found.problems] == ["the file can be written by anyone"]
     assert "acme" not in found.known
 
