@@ -74,7 +74,7 @@ def _draft(args: argparse.Namespace, draft: ReportDraft) -> int:
     if args.json:
         output.print_json({"draft": draft.text(), "missing": draft.missing()})
     else:
-        for line in draft.text().splitlines():
+        for line in draft.text().removesuffix("\n").split("\n"):
             output.say(escaped(line))
     return 0
 

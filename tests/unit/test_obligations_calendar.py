@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -41,6 +42,16 @@ def test_lines_are_folded_at_75_octets_and_text_is_escaped() -> None:
     unfolded = text.replace("\r\n ", "")
     assert "DESCRIPTION:Personal data breach\\, to the supervisory authority." in unfolded
     assert unfolded.count("BEGIN:VEVENT") == unfolded.count("END:VALARM") == 2
+
+
+def test_control_characters_of_a_regime_stay_out_of_the_calendar() -> None:
+    regime = load_regimes(None).known["eu-gdpr-33"]
+    hostile = replace(regime, title="a\rATTACH:x\x1b[2J\x07\nb")
+    states = clocks([hostile], Case({Instant.AWARE: AT}), AT, HolidayCalendars())
+    text = icalendar(7, states, AT, "UTC")
+    lines = text.replace("\r\n ", "").split("\r\n")
+    assert all(line.isprintable() for line in lines)
+    assert any(line.startswith(r"DESCRIPTION:a\\rATTACH:x\\x1b[2J\\x07\nb.") for line in lines)
 
 
 def test_what_is_closed_or_does_not_apply_is_not_in_the_calendar() -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
+from drd.cli import incident_obligation
 from drd.config.regimes import load_regimes
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.instants import Instant
@@ -68,3 +72,16 @@ def test_only_starred_entries_are_in_a_draft_if_there_are_any() -> None:
     made = draft("eu-gdpr-33", Case(), line(3, "small"), line(4, "important", starred=True))
     assert "important" in made.text()
     assert "small" not in made.text()
+
+
+def test_a_carriage_return_in_a_regime_begins_no_line_of_a_draft(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    made = draft("eu-gdpr-33", Case())
+    made.state = replace(
+        made.state, regime=replace(made.state.regime, title="x\r  > sh evil\x1b[2J")
+    )
+    incident_obligation._draft(Namespace(json=False), made)
+    lines = capsys.readouterr().out.split("\n")
+    assert lines[0] == r"# x\r  > sh evil\x1b[2J"
+    assert len(lines) == made.text().count("\n") + 1

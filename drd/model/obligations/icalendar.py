@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from drd.model.obligations.clocks import CLOSED, ClockState
 from drd.model.obligations.words import local_time
+from drd.model.text import escaped
 
 _OCTETS = 75
 """The longest line, without its end."""
@@ -60,9 +61,10 @@ def _stamp(at: datetime) -> str:
 
 
 def _escaped(text: str) -> str:
+    lines = [escaped(line) for line in text.split("\n")]
     for character in "\\;,":
-        text = text.replace(character, f"\\{character}")
-    return text.replace("\n", "\\n")
+        lines = [line.replace(character, f"\\{character}") for line in lines]
+    return "\\n".join(lines)
 
 
 def _folded(line: str) -> Iterator[str]:
