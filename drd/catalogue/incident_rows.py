@@ -15,7 +15,7 @@ from drd.catalogue.engine import upsert
 from drd.catalogue.record_rows import WHOLE, to_entry
 from drd.catalogue.tables import incidents as table
 from drd.catalogue.tables import records
-from drd.model.incidents.entries import OPEN, REPORT, number_of, subject
+from drd.model.incidents.entries import OPEN, PREFIX, REPORT, number_of, subject
 from drd.model.incidents.fold import fold
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.states import State
@@ -96,6 +96,14 @@ def known_numbers(connection: Connection) -> Sequence[int]:
     query = select(records.c.subject).where(records.c.kind.in_((OPEN, REPORT))).distinct()
     numbers = (number_of(row.subject) for row in connection.execute(query))
     return sorted({number for number in numbers if number is not None})
+
+
+def all_numbers(connection: Connection) -> set[int]:
+    """Return the numbers that entries of any kind are about."""
+    about = records.c.subject.startswith(f"{PREFIX}:", autoescape=True)
+    query = select(records.c.subject).where(about).distinct()
+    numbers = (number_of(row.subject) for row in connection.execute(query))
+    return {number for number in numbers if number is not None}
 
 
 def to_row(row: Row[Any]) -> dict[str, Any]:

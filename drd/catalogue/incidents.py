@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import count
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, select
 
 from drd.catalogue import incident_rows as rows
 from drd.catalogue.engine import Database, SqlStore
@@ -15,6 +16,9 @@ from drd.model.incidents.entries import number_of
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.states import State
 from drd.model.records import Draft, Entry
+
+_LARGEST = 1_000_000_000
+"""No honest installation gets there: a larger number does not count for the next one."""
 
 _HINT = "to list the incidents: drd incident list"
 
@@ -31,8 +35,8 @@ class SqlIncidents(SqlStore):
             return self._begin(connection, make)
 
     def _begin(self, connection: Connection, make: Callable[[int], Draft]) -> Incident:
-        newest = connection.scalar(select(func.max(table.c.number))) or 0
-        return self._add(connection, newest + 1, [make(newest + 1)])
+        number = _free_number(connection)
+        return self._add(connection, number, [make(number)])
 
     def begin_by_rule(self, rule: str, make: Callable[[int], Draft]) -> Incident | None:
         query = select(table.c.number).where(table.c.closed_at.is_(None), table.c.rule == rule)
@@ -92,6 +96,16 @@ class SqlIncidents(SqlStore):
                 rows.store(connection, _get(connection, number))
             after = {row.number: rows.to_row(row) for row in connection.execute(select(table))}
             return sum(before.get(n) != after.get(n) for n in before.keys() | after.keys())
+
+
+def _free_number(connection: Connection) -> int:
+    """Return a number that no row and no entry has: entries stay when a row is deleted, and would
+    belong to the new incident."""
+    used = {*connection.execute(select(table.c.number)).scalars(), *rows.all_numbers(connection)}
+    following = max((n for n in used if 0 < n < _LARGEST), default=0) + 1
+    if following < _LARGEST:
+        return following
+    return next(n for n in count(1) if n not in used)
 
 
 def _get(connection: Connection, number: int) -> Incident:

@@ -65,6 +65,18 @@ def test_an_incident_is_its_entries(catalogue: SqlCatalogue) -> None:
         desk(catalogue, 3).log("x", None)
 
 
+@pytest.mark.parametrize("forged", [2**31 - 1, 999_999_999])
+def test_a_number_that_somebody_wrote_into_a_row_keeps_no_incident_from_opening(
+    catalogue: SqlCatalogue, forged: int
+) -> None:
+    open_incident(catalogue, by_anna(), "one")
+    with catalogue.database.write() as connection:
+        connection.execute(text("UPDATE incidents SET number = :n"), {"n": forged})
+    # Entries of incident 1 are there without its row, and must not belong to another one.
+    opened = [open_incident(catalogue, by_anna(), "next").number for _ in range(2)]
+    assert opened == [2, 3]
+
+
 def test_the_number_may_be_left_out_while_one_is_open(catalogue: SqlCatalogue) -> None:
     with pytest.raises(UsageError, match="no incident is open"):
         chosen(catalogue, None)

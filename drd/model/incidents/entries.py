@@ -15,6 +15,7 @@ from drd.model.actor import Actor
 from drd.model.records import Draft
 
 PREFIX = "incident"
+_MOST_DIGITS = 15
 OPEN = "incident.open"
 REPORT = "incident.report"
 LOG = "incident.log"
@@ -58,7 +59,8 @@ def subject(number: int) -> str:
 def number_of(subject: str) -> int | None:
     """Return the number of the incident that an entry is about; None if it is about none."""
     head, _, number = subject.partition(":")
-    return int(number) if head == PREFIX and number.isdecimal() else None
+    is_number = number.isdecimal() and len(number) <= _MOST_DIGITS
+    return int(number) if head == PREFIX and is_number else None
 
 
 def draft(kind: str, number: int, author: Author, body: Mapping[str, Any]) -> Draft:
