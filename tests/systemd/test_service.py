@@ -251,7 +251,7 @@ def test_reload_refuses_a_credential_that_came_after_the_start(service: Machine)
     service.write("/etc/drd/plans/other.yaml", other)
     service.run("systemctl", "reload", "drd")
     refused = service.journal("PLAN=other")
-    assert re.search("credential other-restic .*run systemctl restart drd", refused)
+    assert re.search("does not have credential other-restic: .*systemctl restart drd", refused)
     assert not told(service, "schedule", "other")["items"]
     service.path("/etc/drd/plans/other.yaml").unlink()
     service.run("systemctl", "reload", "drd")
