@@ -83,7 +83,7 @@ def test_from_backup_over_a_drill_to_a_recovery_and_back(
     assert f"target {standby.url} is not empty: it has apps" in refused.err
     there = ("--target", "standby", "--overwrite", "--point", first)
     dry = site.drd("recover", "shop", *there, "--dry-run").out
-    assert "does       gateway: POST /config/apps (updates apps)" in dry
+    assert "documents  gateway: POST /config/apps (updates apps)" in dry
     assert standby.ask("/config/apps") == standby.apps("theirs")
     production.close()
     drilled = site.drd("drill", "shop", "--point", first)
