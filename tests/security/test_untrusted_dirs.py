@@ -15,7 +15,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -173,7 +173,7 @@ def test_recovery_into_an_applications_directory(site: Site, app: Path) -> None:
     site.drd("recover", "shop", "--target", "app", "--overwrite", "--yes")
     (run,) = (r["run"] for r in site.runs()[:1])
     assert (app / f"etc{site.base}/etc/many-7").read_text() == "7"
-    with sqlite3.connect(app / "shop.db") as connection:
+    with closing(sqlite3.connect(app / "shop.db")) as connection:
         assert connection.execute("select count(*) from orders").fetchone() == (1000,)
     assert not list(app.glob(".drd_*"))
     site.drd("undo", run, "--yes")
