@@ -125,7 +125,9 @@ class Site:
         """Let restic take seconds to store and to fetch a new file of a tree (`etc` of this site):
         it waits as for a slow disk, since what it computes would be taken from other tests."""
         ((tree or self.base / "etc") / "big").write_bytes(os.urandom(40 << 20))
-        slow, limits = self.base / "slow/restic", "--limit-upload 10000 --limit-download 10000"
+        slow = self.base / "slow/restic"
+        # Small packs: restic ends only after the one that it is just writing.
+        limits = "--limit-upload 10000 --limit-download 10000 --pack-size 4"
         if not slow.exists():
             slow.parent.mkdir()
             slow.write_text(f'#!/bin/sh\nexec {shutil.which("restic")} {limits} "$@"\n')
