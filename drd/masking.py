@@ -161,6 +161,9 @@ def _lower(form: str) -> str:
     return "%".join([first, *(o[:2].lower() + o[2:] for o in others)])
 
 
+_OF_URLS = str.maketrans("+/", "-_")
+
+
 def _in_base64(text: str) -> set[str]:
     """Return the base64 codes that contain the text. There are three, depending on what precedes
     the text. For a short text it is the whole code.
@@ -169,7 +172,10 @@ def _in_base64(text: str) -> set[str]:
     for before in range(3):
         code = _base64("\0" * before + text)
         code = code[-(-8 * before // 6) : 8 * (before + length) // 6]
-        codes.add(max(code.replace("+", "/").split("/"), key=len))
+        part = max(code.replace("+", "/").split("/"), key=len)
+        # What lies between the characters in which alphabets differ may be too short.
+        is_enough = len(part) >= _SHORTEST_CODE
+        codes |= {part} if is_enough else {code, code.translate(_OF_URLS)}
     return {part for part in codes if len(part) >= _SHORTEST_CODE} or {_base64(text)}
 
 

@@ -239,6 +239,12 @@ def test_secret_within_a_code_is_found_wherever_it_begins(
         assert masking.masked(f"said {code}!", [secret]) == "said ***!"
 
 
+def test_code_with_a_character_of_one_alphabet_in_its_middle_is_found() -> None:
+    secret, code = "00\x80~0000", "AAAAAAAAADAwwoB+MDAwMA=="
+    for text in (code, code.replace("+", "-")):
+        assert masking.masked(f"said {text}!", [secret]) == "said ***!"
+
+
 @pytest.mark.parametrize("secret", ["abcd", "x=y&z", "100%"])
 def test_short_secret_hides_no_common_words(secret: str) -> None:
     masking.mask(secret)
