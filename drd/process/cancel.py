@@ -15,7 +15,9 @@ from contextlib import contextmanager
 from drd.errors import Cancelled
 from drd.model.cause import Cause
 
-_flag = threading.Event()
+_asked: list[bool] = []
+"""Not empty after a cancel. No lock is taken: a signal that comes while the handler of another one
+runs would wait for ever for what that one holds (`threading.Event` has such a lock)."""
 _interruption: list[Cause] = []
 _shield = threading.local()
 _part = threading.local()
@@ -55,19 +57,19 @@ def cancel(interruption: Cause | None = None) -> None:
 
     `interruption` gives the reason when the run itself is to be repeated, not ended.
     """
-    if interruption is not None and not _flag.is_set():
+    if interruption is not None and not _asked:
         _interruption.append(interruption)
-    if not _flag.is_set():
-        _flag.set()
+    if not _asked:
+        _asked.append(True)
         os.write(_wake_write, b"x")
 
 
 def reset_cancel() -> None:
     """Forget a cancel; for a process that goes on after a cancelled run (tests, the daemon)."""
     _interruption.clear()
-    if _flag.is_set():
-        _flag.clear()
-        os.read(_wake_read, 1)
+    if _asked:
+        _asked.clear()
+        os.read(_wake_read, 64)  # two signals at once may have written twice
 
 
 def cancelled() -> bool:
@@ -75,7 +77,7 @@ def cancelled() -> bool:
     if getattr(_shield, "depth", 0):
         return False
     part = _call_off()
-    return _flag.is_set() or (part is not None and part.called)
+    return bool(_asked) or (part is not None and part.called)
 
 
 def _call_off() -> CallOff | None:

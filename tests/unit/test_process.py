@@ -405,3 +405,28 @@ def _until(condition: object, seconds: float = 60.0) -> None:
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < limit, "waited in vain"
         time.sleep(0.02)
+
+
+def test_a_second_signal_while_the_first_one_is_handled_does_not_block() -> None:
+    """A signal may come at each line that a cancel carries out: none may hold a lock there."""
+    code = """
+import sys
+from drd import process
+left = 0
+def again(frame, event, _):
+    global left
+    left -= event == "line"
+    if event == "line" and left == 0:
+        process.cancel()
+    return again
+for left in range(1, 40):
+    process.reset_cancel()
+    sys.settrace(again)
+    process.cancel()
+    sys.settrace(None)
+print(process.cancelled())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.stdout == "True\n", done.stderr
