@@ -9,9 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from drd.bootstrap.app import App
-from drd.config.daemon import DaemonSettings
-from drd.config.exposed_files import state_owners
-from drd.config.regimes import Regimes, kept_regime, load_regimes
+from drd.config.regimes import Regimes, kept_regime
 from drd.config.zones import host_zone
 from drd.errors import ConfigError, UnknownPlan
 from drd.model.incidents.duties import Duties, duties, facts_of
@@ -53,11 +51,6 @@ class DutyTable:
             if state.kind in (ClockKind.RUNNING, ClockKind.DUE_SOON, ClockKind.OVERDUE)
             or state.kind is ClockKind.ON_HOLD
         ]
-
-
-def regimes_in_force(settings: DaemonSettings) -> Regimes:
-    """Return the regimes of drd and of this installation."""
-    return load_regimes(settings.regimes_dir, trusted=state_owners(settings.state_dir))
 
 
 def holiday_calendars() -> Calendars:

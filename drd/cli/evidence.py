@@ -102,7 +102,7 @@ def _print(document: Mapping[str, Any], *, colour: bool) -> None:
         dated = ""
         if document["data_time"] is not None:
             dated = f", with data of {format_rfc3339(document['data_time'], seconds=True)}"
-        copy = document.get("copy")  # a former daemon says none
+        copy = document.get("copy")  # a daemon of an older version sends none
         named = f" (copy {short_copy(copy)})" if copy else ""
         _line("point", f"{evidence.point}{named}{dated}")
     _line("started", format_rfc3339(document["started_at"], seconds=True))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from drd.api.incident_documents import incident_document, timeline_document
 from drd.bootstrap import App, app
-from drd.bootstrap.duties import duty_table, regimes_in_force
+from drd.bootstrap.duties import duty_table
 from drd.cli import output
 from drd.cli.decide import who
 from drd.cli.incident_screen import screen
@@ -17,6 +17,7 @@ from drd.cli.obligation_screen import summary
 from drd.cli.remote import Remote
 from drd.cli.render import terminal_width
 from drd.cli.session import require_owner, session
+from drd.config.regimes import regimes_of
 from drd.errors import DrdError, UsageError
 from drd.flows.incidents.choosing import chosen
 from drd.flows.incidents.times import past
@@ -187,7 +188,7 @@ def show(args: argparse.Namespace) -> int:
 def _reports(app: App, number: int) -> str:
     """Say which reports are due. What is wrong with a file must not hide the incident."""
     try:
-        table = duty_table(app, number, regimes_in_force(app.settings))
+        table = duty_table(app, number, regimes_of(app.settings))
         return summary(table.states(app.clock.now()), table.case.zone)
     except DrdError as error:
         return f"unknown: {error.line}"

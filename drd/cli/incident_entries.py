@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 
 from drd.api.incident_documents import incident_document
 from drd.bootstrap import App
-from drd.bootstrap.duties import duty_table, regimes_in_force
+from drd.bootstrap.duties import duty_table
 from drd.cli import incident_scope, output
 from drd.cli.incident import author, known_plans
 from drd.cli.session import require_owner, session
+from drd.config.regimes import regimes_of
 from drd.errors import UsageError
 from drd.flows.incidents.choosing import chosen
 from drd.flows.incidents.times import coming, past
@@ -187,7 +188,7 @@ def _require_reports(app: App, desk: Desk, reason: str) -> None:
     nobody has decided on one: nobody would be reminded of it any more."""
     if not app.catalogue.incidents.get(desk.number).is_open:
         return
-    table = duty_table(app, desk.number, regimes_in_force(app.settings))
+    table = duty_table(app, desk.number, regimes_of(app.settings))
     left = [state.regime.id for state in table.unfinished(desk.author.at)]
     if left:
         raise UsageError(

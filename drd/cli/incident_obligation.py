@@ -9,13 +9,14 @@ from datetime import datetime
 from pathlib import Path
 
 from drd.api.obligation_documents import clock_document
-from drd.bootstrap.duties import DutyTable, duty_table, regimes_in_force
+from drd.bootstrap.duties import DutyTable, duty_table
 from drd.cli import output
 from drd.cli.incident import author
 from drd.cli.obligation_screen import screen
 from drd.cli.obligations import chosen, fact_of, require_facts, usable
 from drd.cli.render import terminal_width
 from drd.cli.session import require_owner, session
+from drd.config.regimes import regimes_of
 from drd.errors import UsageError
 from drd.flows.incidents import obligations as flow
 from drd.flows.incidents.choosing import chosen as chosen_incident
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     with session(args, reading=not writes) as app:
         require_owner(app, "incident obligation")
         which = chosen_incident(app.catalogue, number)
-        found = regimes_in_force(app.settings)
+        found = regimes_of(app.settings)
         usable(found)
         for write in writes:
             desk = Desk(app.catalogue, which, author(app, args, left_out=number is None))

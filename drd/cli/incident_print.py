@@ -7,11 +7,12 @@ import os
 import sys
 
 from drd.bootstrap import App
-from drd.bootstrap.duties import duty_table, regimes_in_force
+from drd.bootstrap.duties import duty_table
 from drd.cli import output
 from drd.cli.incident_page import Printed, blank_page, page
 from drd.cli.incident_scope import affected_of, readable_plans
 from drd.cli.session import require_owner, session
+from drd.config.regimes import regimes_of
 from drd.errors import DrdError, UsageError
 from drd.flows.incidents.choosing import chosen
 from drd.model.incidents.incident import Incident
@@ -61,7 +62,7 @@ def _printed(app: App, incident: Incident) -> Printed:
     reached = dependents(plans, incident.plans)
     affected = affected_of(incident, plans)
     try:
-        table = duty_table(app, incident.number, regimes_in_force(app.settings))
+        table = duty_table(app, incident.number, regimes_of(app.settings))
         clocks, zone = table.states(now), table.case.zone
     except DrdError as error:
         why = error.line

@@ -13,10 +13,9 @@ from drd.api.obligation_documents import regime_document
 from drd.cli import output
 from drd.cli.plan import print_problem, problem_json
 from drd.config.daemon import DaemonSettings, load_settings
-from drd.config.exposed_files import state_owners
 from drd.config.location import config_path
 from drd.config.problems import nearest
-from drd.config.regimes import Regimes, load_regimes, regime_schema
+from drd.config.regimes import Regimes, regime_schema, regimes_of
 from drd.errors import Problem, UsageError
 from drd.holiday_calendars import HolidayCalendars
 from drd.model.finding import Finding
@@ -35,11 +34,6 @@ DISCLAIMER = "This is no legal advice: no lawyer has checked these data. docs/ob
 def settings_of(args: argparse.Namespace) -> DaemonSettings:
     path, explicit = config_path(args.config)
     return load_settings(Path(path), explicit=explicit, extended=False)
-
-
-def regimes_of(settings: DaemonSettings, files: tuple[Path, ...] = ()) -> Regimes:
-    """Return the regimes of drd and of this installation."""
-    return load_regimes(settings.regimes_dir, files, state_owners(settings.state_dir))
 
 
 def usable(regimes: Regimes) -> dict[str, Regime]:

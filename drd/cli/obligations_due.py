@@ -14,12 +14,12 @@ from drd.cli.obligations import (
     chosen,
     fact_of,
     pair_of,
-    regimes_of,
     require_facts,
     settings_of,
     usable,
 )
 from drd.config.daemon import DaemonSettings
+from drd.config.regimes import regimes_of
 from drd.config.zones import host_zone, time_zone
 from drd.errors import UsageError
 from drd.flows.incidents.times import past

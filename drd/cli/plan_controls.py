@@ -17,10 +17,10 @@ from drd.model.units import format_duration, format_time, to_rfc3339
 
 
 def controls(args: argparse.Namespace) -> int:
-    if args.check is not None and args.plan is None:
+    if (args.check is not None or args.accept) and args.plan is None:
         raise UsageError(
-            "--check needs the name of a plan",
-            hint="write it first: drd plan controls PLAN --check",
+            "--check and --accept need the name of a plan",
+            hint="write the plan before the option: drd plan controls PLAN --check",
         )
     found: list[tuple[str, Standing]] = []
     wanted = args.accept or args.check

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         gone = [p for p in document["points"] if p["gone"]]
         offered = [p for p in document["points"] if not p["gone"]]
-        vanished = document.get("vanished", ())  # a former daemon says none
+        vanished = document.get("vanished", ())  # a daemon of an older version sends none
         if offered or not (gone or vanished):
             _print(document["plan"], offered, document["lost"], document.get("left", {}))
         _print_vanished(vanished)
@@ -150,13 +150,15 @@ def _named(point: dict[str, Any]) -> str:
 
 
 def _unrestorable(point: dict[str, Any]) -> str:
-    """Return the mark of a point that a drill could not restore; a former daemon says none."""
+    """Return the mark of a point that a drill could not restore; a daemon of an older
+    version sends none."""
     drill = point.get("unrestorable")
     return f", cannot be restored (drill {drill['run']})" if drill else ""
 
 
 def _restored(point: dict[str, Any]) -> str:
-    """Return the mark of a point with data of a recovery; a former daemon says none."""
+    """Return the mark of a point with data of a recovery; a daemon of an older
+    version sends none."""
     held = point.get("restored")
     return f", {Restored(**held).words()}" if held else ""
 

@@ -299,7 +299,7 @@ def _how_on(outcome: RecoveryOutcome, tasks: Sequence[Mapping[str, Any]] = ()) -
     if older is not None:
         return (
             f"not recovered. To recover the next older restore point: `{older}`. To continue with "
-            f"this one, once its data is mended: `drd resume {run}`"
+            f"this one, after its data was repaired: `drd resume {run}`"
         )
     if restores or not others:
         return f"not recovered. Continue: drd resume {run}"

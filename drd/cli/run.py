@@ -119,7 +119,7 @@ def _print(run: dict[str, Any]) -> None:
     why = f": {run['why']}" if run["why"] else ""
     output.say(f"  trigger    {run['trigger']}{why}")
     _print_actors(run)
-    copy = run.get("copy")  # a former daemon says none
+    copy = run.get("copy")  # a daemon of an older version sends none
     named = f" (copy {escaped(short_copy(copy))})" if copy else ""
     if isinstance(detail, RecoveryDetail) and detail.point and detail.target:
         output.say(f"  point      {detail.point}{named} into {detail.target}{_only(detail)}")

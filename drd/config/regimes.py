@@ -99,12 +99,17 @@ def regime_schema() -> JsonSchema:
     return published(RegimeFile, "drd regime", nulls=True)
 
 
+def regimes_of(settings: DaemonSettings, files: Sequence[Path] = ()) -> Regimes:
+    """Return the regimes of drd and of an installation, and these files."""
+    return load_regimes(settings.regimes_dir, files, state_owners(settings.state_dir))
+
+
 def findings(settings: DaemonSettings, now: datetime) -> list[Finding]:
     """Return the findings of `drd doctor` about duties to report, if drd.yaml has anything about
     them: broken files, and what a person should check."""
     if settings.regimes_dir is None and not settings.jurisdictions:
         return []
-    regimes = load_regimes(settings.regimes_dir, trusted=state_owners(settings.state_dir))
+    regimes = regimes_of(settings)
     broken = [
         Finding("regime-file", "error", Path(p.file).name, str(p), p.hint) for p in regimes.problems
     ]

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from drd import log
 from drd.bootstrap import App
-from drd.bootstrap.duties import duty_table, regimes_in_force
-from drd.config.regimes import Regimes
+from drd.bootstrap.duties import duty_table
+from drd.config.regimes import Regimes, regimes_of
 from drd.errors import CatalogueError, DrdError
 from drd.model.alerts import Condition
 from drd.model.report_conditions import report_conditions
@@ -37,7 +37,7 @@ class DutyWatch:
 
     def _of(self, number: int, now: datetime) -> list[Condition]:
         if self._regimes is None:
-            self._regimes = regimes_in_force(self._app.settings)
+            self._regimes = regimes_of(self._app.settings)
             for problem in self._regimes.problems:
                 _log.warning("regime.refused", file=problem.file, error=problem.message)
         try:

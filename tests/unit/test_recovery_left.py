@@ -35,7 +35,7 @@ def test_where_the_data_is_at_fault_the_next_older_point_is_proposed_first() -> 
     older = {"code": "older-point", "command": "drd recover shop --target standby --point p1"}
     assert left([older, {"code": "resume", "command": "x"}], back=StepState.FAILED) == (
         "not recovered. To recover the next older restore point: `drd recover shop --target "
-        "standby --point p1`. To continue with this one, once its data is mended: `drd resume "
+        "standby --point p1`. To continue with this one, after its data was repaired: `drd resume "
         "cce73e58`"
     )
 

@@ -264,8 +264,8 @@ class StanzaCopies:
     def _gone(self, what: str) -> PointGone:
         return PointGone(
             f"the repository {self._name} no longer has {what}",
-            hint="pgBackRest may have removed it meanwhile. Choose another restore point: drd "
-            "points PLAN",
+            hint="pgBackRest may have removed this backup meanwhile. Choose another restore "
+            "point: drd points PLAN",
         )
 
     def check(self, read_subset: str | None, deadline_s: float | None) -> None:  # noqa: ARG002
