@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from drd.cli.options import global_options
 from drd.cli.parser import Verbs
+from drd.cli.verbs.leaf import leaf
 
 EXAMPLES = """\
 examples:
@@ -42,52 +42,56 @@ def add_parser(sub: Verbs) -> None:
         epilog=EXAMPLES,
     )
     verbs = parser.add_subparsers(dest="obligations_verb", metavar="VERB", required=True)
-    listing = _verb(
+    listing = leaf(
         verbs,
         "list",
         "duties to report, and their time limits",
         "obligations:list_",
         description="List the regimes of drd and your own, with their time limits.",
+        epilog=EXAMPLES,
     )
     listing.add_argument(
         "place", nargs="?", metavar="PLACE", help="show only those of a place: EU, DE, US-CA"
     )
-    show = _verb(
+    show = leaf(
         verbs,
         "show",
         "all that one regime says",
         "obligations:show",
         description="Show one regime: trigger, time limit, recipient, content and source.",
+        epilog=EXAMPLES,
     )
     show.add_argument("id", metavar="ID", help="id of the regime")
-    check = _verb(
+    check = leaf(
         verbs,
         "check",
         "files, old sources, rules that begin soon",
         "obligations:check",
         description="Check the files of all regimes: their schema, sources that nobody has read "
         "for 180 days, rules that begin within 60 days, places without a regime.",
+        epilog=EXAMPLES,
     )
     check.add_argument("files", nargs="*", metavar="FILE", help="check these files as well")
-    _verb(
+    leaf(
         verbs,
         "schema",
         "the JSON Schema of regimes",
         "obligations:schema",
         description="Print the JSON Schema of regimes, for editors.",
+        epilog=EXAMPLES,
     )
     _due(verbs)
 
 
 def _due(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
-    due = _verb(
+    due = leaf(
         verbs,
         "due",
         "when reports would be due, without an incident",
         "obligations_due:run",
         description="Calculate when reports would be due, for planning and exercises: nothing is "
         "recorded. The target is the strictest reading; what is later than the due time is late.",
-        examples=DUE_EXAMPLES,
+        epilog=DUE_EXAMPLES,
     )
     due.add_argument(
         "ids", nargs="*", metavar="ID", help="ids of regimes (default: all that may apply)"
@@ -103,21 +107,3 @@ def _due(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     due.add_argument(
         "--zone", metavar="ZONE", help="zone of times and days (default: drd.yaml, or the host's)"
     )
-
-
-def _verb(
-    verbs: argparse._SubParsersAction,  # type: ignore[type-arg]
-    name: str,
-    line: str,
-    handler: str,
-    *,
-    description: str,
-    examples: str = EXAMPLES,
-) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = verbs.add_parser(
-        name, help=line, description=description, epilog=examples
-    )
-    global_options(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.set_defaults(handler=f"drd.cli.{handler}")
-    return parser

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from drd.cli.options import count, global_options
+from drd.cli.options import count
 from drd.cli.parser import Verbs
+from drd.cli.verbs.leaf import leaf
 
 EXAMPLES = """\
 examples:
@@ -39,35 +40,45 @@ def add_parser(sub: Verbs) -> None:
     _reading(verbs)
     _checking(verbs)
     _anchoring(verbs)
-    _verb(verbs, "init", "make the key that signs the records", "init", description=_INIT)
-    redact = _verb(
+    leaf(
+        verbs,
+        "init",
+        "make the key that signs the records",
+        "records:init",
+        description=_INIT,
+        epilog=EXAMPLES,
+    )
+    redact = leaf(
         verbs,
         "redact",
         "remove the body of an entry; a signed record says so",
-        "redact",
+        "records:redact",
         description="Remove the body of an entry (personal data, a name). A signed record "
         "of who removed it, and why, stays; the chain still verifies.",
+        epilog=EXAMPLES,
     )
     redact.add_argument("entry", type=count, help="number of the entry")
     redact.add_argument("--reason", required=True, metavar="TEXT", help="why it is removed")
     redact.add_argument(
         "--yes", action="store_true", help="ask nothing; the body cannot be restored"
     )
-    _verb(
+    leaf(
         verbs,
         "key",
         "the public half of the key",
-        "key",
+        "records:key",
         description="Show the public half of the key that signs the records, and the keys "
         "before it.",
+        epilog=EXAMPLES,
     )
-    rotate = _verb(
+    rotate = leaf(
         verbs,
         "rotate",
         "replace the key",
-        "rotate",
+        "records:rotate",
         description="Replace the key that signs the records. The former key signs the "
         "record of the new one. Restart the service afterwards.",
+        epilog=EXAMPLES,
     )
     rotate.add_argument(
         "--lost",
@@ -84,33 +95,36 @@ _INIT = (
 
 
 def _reading(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
-    listing = _verb(
+    listing = leaf(
         verbs,
         "list",
         "the newest entries",
-        "list_",
+        "records:list_",
         description="List the newest entries: drills, recoveries, decisions, holds.",
+        epilog=EXAMPLES,
     )
     listing.add_argument("plan", nargs="?", help="show only entries about this plan")
     listing.add_argument("--kind", metavar="KIND", help="show only this kind, such as evidence")
     listing.add_argument(
         "--limit", type=count, default=30, metavar="N", help="show at most N entries (default: 30)"
     )
-    show = _verb(
+    show = leaf(
         verbs,
         "show",
         "all that one entry contains",
-        "show",
+        "records:show",
         description="Show one entry with its body, hash and signature.",
+        epilog=EXAMPLES,
     )
     show.add_argument("entry", type=count, help="number of the entry")
-    export = _verb(
+    export = leaf(
         verbs,
         "export",
         "write the records for others",
-        "export",
+        "records:export",
         description="Write the records into a new directory, with a script that checks "
         "them without drd.",
+        epilog=EXAMPLES,
     )
     export.add_argument("directory", metavar="DIRECTORY", help="the directory to make")
     export.add_argument(
@@ -119,13 +133,14 @@ def _reading(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
 
 
 def _checking(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
-    verify = _verb(
+    verify = leaf(
         verbs,
         "verify",
         "whether the chain is whole",
-        "verify",
+        "records_verify:verify",
         description="Check every entry of the catalogue: hashes, order, bodies, signatures; and "
         "compare the chain with the anchors in the repositories. Or check an export.",
+        epilog=EXAMPLES,
     )
     verify.add_argument("file", nargs="?", metavar="FILE", help="an export: its directory or file")
     verify.add_argument(
@@ -158,14 +173,15 @@ def _checking(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
 
 
 def _anchoring(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
-    anchor = _verb(
+    anchor = leaf(
         verbs,
         "anchor",
         "store the state of the chain in the repositories",
-        "anchor",
+        "records_verify:anchor",
         description="Store an anchor in the repositories of all plans: a signed statement of the "
         "newest entry. Repositories that have it already are left out. The daemon does this every "
         "hour; while an incident is open, within a minute of each entry, with --incidents.",
+        epilog=EXAMPLES,
     )
     anchor.add_argument(
         "--incidents",
@@ -173,31 +189,14 @@ def _anchoring(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
         help="only in three repositories of plans in the scope of open incidents, and in one of "
         "another plan",
     )
-    going_on = _verb(
+    going_on = leaf(
         verbs,
         "continue",
         "continue after the records were lost, or an older copy restored",
-        "go_on",
+        "records_verify:go_on",
         description="Add a signed record that says that this installation was restored from an "
         "older copy, or lost its records. It names the last anchor in the repositories, and the "
         "entries that are lost. Every later check shows it.",
+        epilog=EXAMPLES,
     )
     going_on.add_argument("--reason", required=True, metavar="TEXT", help="what happened")
-
-
-def _verb(
-    verbs: argparse._SubParsersAction,  # type: ignore[type-arg]
-    name: str,
-    line: str,
-    handler: str,
-    *,
-    description: str,
-) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = verbs.add_parser(
-        name, help=line, description=description, epilog=EXAMPLES
-    )
-    global_options(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    module = "records_verify" if handler in ("verify", "anchor", "go_on") else "records"
-    parser.set_defaults(handler=f"drd.cli.{module}:{handler}")
-    return parser

@@ -1,0 +1,65 @@
+"""Options of the verbs of `drd incident` that note what happened: log, anchor, decide, link."""
+
+from __future__ import annotations
+
+import argparse
+
+from drd.cli.options import count
+from drd.cli.verbs.incident_verbs import TIMES, entry, reason
+
+
+def noting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    log = entry(
+        verbs,
+        "log",
+        "note what happened, or what was found",
+        "TEXT",
+        examples='drd incident log "blocked the key at the gateway"\n'
+        'drd incident log 3 "first strange request in the log" --at 13:50\n'
+        "drd incident log --star 214\n"
+        'drd incident log --correct 214 "the second key" --reason "wrong name"',
+        description="Add an entry to the timeline. An entry is never changed: a correction is "
+        "a new "
+        "entry, and the timeline shows both.",
+    )
+    log.add_argument("--at", metavar="TIME", help=f"when it happened: {TIMES} (default: now)")
+    kinds = log.add_mutually_exclusive_group()
+    kinds.add_argument("--correct", type=count, metavar="ENTRY", help="correct this entry")
+    kinds.add_argument("--star", type=count, metavar="ENTRY", help="mark an entry as important")
+    kinds.add_argument("--unstar", type=count, metavar="ENTRY", help="take the mark away")
+    reason(log, "why the entry is corrected")
+    anchor = entry(
+        verbs,
+        "anchor",
+        "record the time of a moment: occurred, aware, contained, …",
+        "MOMENT TIME",
+        examples="drd incident anchor aware 14:30\n"
+        "drd incident anchor occurred -2h\n"
+        'drd incident anchor contained 15:10 --reason "the log says so"',
+        description="State a moment that deadlines and durations count from. A correction needs a "
+        "reason. Moments: occurred, first_alert, suspected, aware, discovered, "
+        "classified, determined, materiality_determined, high_risk_determined, requested, "
+        "notified_by_third_party, information_available, contained, recovered_regular, "
+        "handled. Times: 14:30, -2h, now, or a time in RFC 3339.",
+    )
+    reason(anchor, "why it is corrected")
+    decide = entry(
+        verbs,
+        "decide",
+        "record a decision",
+        "TEXT",
+        examples='drd incident decide "orders stay off until the key is changed" --reason '
+        '"data at risk"',
+        description="Record a decision, with the reason for it.",
+    )
+    reason(decide, "the reason for the decision")
+    link = entry(
+        verbs,
+        "link",
+        "point to a ticket, a run, a document",
+        "WHAT",
+        examples='drd incident link https://tickets.example/4711 --text "ticket of the gateway '
+        'team"',
+        description="Point to something that is elsewhere.",
+    )
+    link.add_argument("--text", default="", metavar="TEXT", help="what it is")

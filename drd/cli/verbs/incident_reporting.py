@@ -1,0 +1,99 @@
+"""Options of the verbs of `drd incident` for those outside: obligation, print, export."""
+
+from __future__ import annotations
+
+import argparse
+
+from drd.cli.options import count
+from drd.cli.verbs.incident_verbs import NUMBER, author, incident_verb, reason
+
+
+def reporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    duty = incident_verb(
+        verbs,
+        "obligation",
+        "which reports are due, until when, and what became of them",
+        "incident_obligation:run",
+        examples="drd incident obligation                           all clocks on one screen\n"
+        "drd incident obligation --fact people=5000 --fact risk=high\n"
+        'drd incident obligation eu-gdpr-33 --applies --reason "addresses of customers"\n'
+        'drd incident obligation us-ca-ag --does-not-apply --reason "no residents there"\n'
+        "drd incident obligation eu-gdpr-33 --submitted 14:30 --reference 4711 --channel portal\n"
+        "drd incident obligation us-hipaa-individuals --hold law-enforcement --until 720h \\\n"
+        '      --reason "letter of the police"\n'
+        "drd incident obligation eu-gdpr-33 --draft > report.md\n"
+        "drd incident obligation --ics deadlines.ics       for a calendar",
+        description="Show which reports law and contracts ask for, until when, and record what "
+        "became of them: facts, decisions, submitted reports, holds. drd proposes, a person "
+        "decides. This is no legal advice (docs/obligations.md).",
+    )
+    duty.add_argument(
+        "words", nargs="*", metavar="[N] [ID]", help="number of the incident, id of a regime"
+    )
+    duty.add_argument("--all", action="store_true", help="show those that do not apply, too")
+    duty.add_argument(
+        "--draft", action="store_true", help="print a draft of the report, with what is missing"
+    )
+    duty.add_argument("--ics", metavar="FILE", help="write the times as iCalendar; - is stdout")
+    duty.add_argument(
+        "--fact", action="append", default=[], metavar="NAME=VALUE", help="a fact of the incident, "
+        "such as people=5000, residents.US-CA=unknown; may be given several times",
+    )  # fmt: skip
+    duty.add_argument("--applies", action="store_true", help="decide that the regime applies")
+    duty.add_argument("--does-not-apply", action="store_true", help="decide that it does not")
+    duty.add_argument("--submitted", metavar="TIME", help="the report was submitted then")
+    duty.add_argument(
+        "--hold",
+        choices=("law-enforcement", "attorney-general"),
+        metavar="WHO",
+        help="an authority asked for a delay: law-enforcement, attorney-general",
+    )
+    duty.add_argument("--reference", default="", metavar="REF", help="reference of the authority")
+    duty.add_argument("--channel", default="", metavar="TEXT", help="how: portal, letter, e-mail")
+    duty.add_argument("--proof", default="", metavar="TEXT", help="proof: a receipt, a file")
+    duty.add_argument("--since", metavar="TIME", help="when the delay was asked for (default: now)")
+    duty.add_argument(
+        "--until", metavar="TIME", help="end of the delay: 720h from now, or RFC 3339"
+    )
+    duty.add_argument("--oral", action="store_true", help="the delay was not asked for in writing")
+    author(duty)
+    reason(duty, "why it applies or not, why the report is late, who asked for the delay")
+
+
+def giving_out(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    paper = incident_verb(
+        verbs,
+        "print",
+        "one page for paper, with empty log sheets",
+        "incident_print:run",
+        examples="drd incident print --output incident.html\n"
+        "drd incident print --blank --output empty.html      while nothing has happened yet",
+        description="Write one HTML page to print: what is known, what is to do, the scope, the "
+        "reports that are due, the timeline, empty log sheets, and a page for whom to call.",
+    )
+    paper.add_argument("number", nargs="?", type=count, metavar="N", help=NUMBER)
+    paper.add_argument(
+        "--output", metavar="FILE", help="write a new file, which only you can read "
+        "(default: stdout)",
+    )  # fmt: skip
+    paper.add_argument(
+        "--blank", action="store_true", help="only empty sheets; needs no incident and no catalogue"
+    )
+
+
+def exporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    export = incident_verb(
+        verbs,
+        "export",
+        "the entries of an incident for others, with a script that checks them",
+        "incident_export:run",
+        examples="drd incident export /root/incident\n"
+        "drd incident export 3 /root/incident-3\n"
+        "sh /root/incident-3/verify.sh KEY-ID              on any machine, without drd",
+        description="Write the signed records, with the bodies of this incident's timeline alone, "
+        "a script that checks them without drd, and the timeline as JSON and as text, into a new "
+        "directory.",
+    )
+    export.add_argument(
+        "words", nargs="+", metavar="[N] DIRECTORY", help="number of the incident, a new directory"
+    )
