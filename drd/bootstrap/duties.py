@@ -10,7 +10,7 @@ from typing import Any
 
 from drd.bootstrap.app import App
 from drd.config.regimes import Regimes, kept_regime
-from drd.config.zones import host_zone
+from drd.config.zones import local_zone
 from drd.errors import ConfigError, UnknownPlan
 from drd.model.incidents.duties import Duties, duties, facts_of
 from drd.model.incidents.incident import Incident
@@ -74,7 +74,7 @@ def duty_table(app: App, number: int, found: Regimes) -> DutyTable:
     data = list(_data(app, incident, unread))
     settings = app.settings
     facts = {**settings.facts, **facts_of(data)}
-    zone = settings.timezone or host_zone()
+    zone = str(local_zone(settings.timezone))
     return DutyTable(
         incident,
         said,

@@ -6,6 +6,8 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable
+from datetime import UTC, tzinfo
+from zoneinfo import ZoneInfo
 
 from drd.api.incident_documents import incident_document, timeline_document
 from drd.bootstrap import App, app
@@ -18,9 +20,9 @@ from drd.cli.remote import Remote
 from drd.cli.render import terminal_width
 from drd.cli.session import require_owner, session
 from drd.config.regimes import regimes_of
+from drd.config.zones import local_zone
 from drd.errors import DrdError, UsageError
 from drd.flows.incidents.choosing import chosen
-from drd.flows.incidents.times import past
 from drd.flows.incidents.writing import (
     Desk,
     open_incident,
@@ -30,6 +32,7 @@ from drd.flows.incidents.writing import (
 from drd.flows.incidents.writing import (
     report as file_report,
 )
+from drd.model.clock import doubt
 from drd.model.incidents.entries import Author
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.timeline import timeline
@@ -38,14 +41,26 @@ from drd.model.units import format_rfc3339, format_time
 
 
 def author(app: App, args: argparse.Namespace, *, left_out: bool = False) -> Author:
-    """Return who makes an entry now. `left_out`: no number was given."""
+    """Return who makes an entry now. `left_out`: no number was given. Warns if the time of the
+    entry is evidently wrong: a signed entry is never changed."""
+    head, now = app.catalogue.records.head(), app.clock.now()
+    newest = head.header.at if head is not None else None
+    what = f"entry {head.seq} of the records" if head is not None else ""
+    why = doubt(now, newest, what)
+    if why is not None and not args.quiet:
+        output.warn(f"{why}. Check it by timedatectl; to correct a time: --at TIME")
     said = who(args)
     name = app.settings.users.get(said["by"], said["by"]) if args.by is None else args.by
-    return Author(str(name), app.clock.now(), said["actor"], left_out)
+    return Author(str(name), now, said["actor"], left_out)
+
+
+def zone_of(app: App) -> ZoneInfo:
+    """Return the zone of times that people type without one, and of the screens of incidents."""
+    return local_zone(app.settings.timezone)
 
 
 def open_(args: argparse.Namespace) -> int:
-    with session(args) as app:
+    with session(args, acts=False, records=True) as app:
         require_owner(app, "incident open")
         require_plans(args.plan, known_plans(app))
         if args.severity is not None:
@@ -66,7 +81,7 @@ def open_(args: argparse.Namespace) -> int:
 def _opened(app: App, args: argparse.Namespace) -> Incident:
     said, severity, restricted = author(app, args), args.severity or "", args.restricted
     if args.report is not None:
-        desk = Desk(app.catalogue, args.report, said)
+        desk = Desk(app.catalogue, args.report, said, zone_of(app))
         return desk.open_report(
             args.title or "", plans=args.plan, severity=severity, restricted=restricted
         )
@@ -111,7 +126,7 @@ def _asked(app: App, args: argparse.Namespace, incident: Incident) -> Incident:
     """Ask for what was not given; each answer is an entry of its own, so none is lost."""
 
     def desk() -> Desk:
-        return Desk(app.catalogue, incident.number, author(app, args))
+        return Desk(app.catalogue, incident.number, author(app, args), zone_of(app))
 
     def scope(answer: str) -> None:
         plans = answer.replace(",", " ").split()
@@ -125,14 +140,16 @@ def _asked(app: App, args: argparse.Namespace, incident: Incident) -> Incident:
     def moment(name: str) -> Callable[[str], object]:
         def state(answer: str) -> None:
             here = desk()
-            here.anchor(name, past(answer, here.author.at), "")
+            at = here.past(answer)
+            here.anchor(name, at, "")
+            output.say(f"{name}: {format_time(at, zone=here.zone)}")
 
         return state
 
     known = some(sorted(known_plans(app)), 6)
     levels = some(app.settings.severities, 10)
     questions: list[tuple[str, Callable[[str], object]]] = [
-        ("since when is it certain (14:30, -2h, now)", moment("aware")),
+        ("since when is it certain (14:30, -2h, now; {zone})", moment("aware")),
         ("when did it begin, as far as known", moment("occurred")),
         ("who leads", lambda answer: desk().assign(answer)),
     ]
@@ -170,7 +187,8 @@ def show(args: argparse.Namespace) -> int:
     with session(args, reading=True) as app:
         require_owner(app, "incident show")
         incident = app.catalogue.incidents.get(chosen(app.catalogue, args.number))
-        lines = timeline(incident, app.catalogue.incidents.entries(incident))
+        zone = UTC if args.json else zone_of(app)
+        lines = timeline(incident, app.catalogue.incidents.entries(incident), zone)
         now = app.clock.now()
         whole = incident.is_open and not (args.json or args.starred)
         reports = _reports(app, incident.number) if whole else ""
@@ -180,7 +198,7 @@ def show(args: argparse.Namespace) -> int:
         told = timeline_document(lines)
         output.print_json({**incident_document(incident), "timeline": told})
         return 0
-    for text in screen(incident, lines, now, terminal_width(sys.stdout), reports):
+    for text in screen(incident, lines, now, terminal_width(sys.stdout), reports, zone=zone):
         output.say(text)
     return 0
 
@@ -198,24 +216,25 @@ def list_(args: argparse.Namespace) -> int:
     with session(args, reading=True) as app:
         require_owner(app, "incident list")
         incidents = app.catalogue.incidents.newest(closed=args.all, limit=args.limit)
+        zone = zone_of(app)
     if args.json:
         output.print_json({"incidents": [incident_document(i) for i in incidents]})
     elif not incidents:
         output.say("there was no incident yet" if args.all else "no incident is open")
     else:
-        output.say(output.table([_row(i) for i in incidents], header=_HEADER))
+        output.say(output.table([_row(i, zone) for i in incidents], header=_HEADER))
     return 0
 
 
 _HEADER = ("N", "state", "severity", "opened", "plans", "title")
 
 
-def _row(incident: Incident) -> list[str]:
+def _row(incident: Incident, zone: tzinfo) -> list[str]:
     return [
         str(incident.number),
         str(incident.state),
         incident.severity or "-",
-        format_time(incident.opened_at) if incident.opened_at is not None else "-",
+        format_time(incident.opened_at, zone=zone) if incident.opened_at is not None else "-",
         some(incident.plans) or "-",
         escaped(incident.title),
     ]

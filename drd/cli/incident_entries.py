@@ -9,12 +9,11 @@ from drd.api.incident_documents import incident_document
 from drd.bootstrap import App
 from drd.bootstrap.duties import duty_table
 from drd.cli import incident_scope, output
-from drd.cli.incident import author, known_plans
+from drd.cli.incident import author, known_plans, zone_of
 from drd.cli.session import require_owner, session
 from drd.config.regimes import regimes_of
 from drd.errors import UsageError
 from drd.flows.incidents.choosing import chosen
-from drd.flows.incidents.times import coming, past
 from drd.flows.incidents.writing import Desk, require_plans
 from drd.model.incidents.durations import contradictions
 from drd.model.incidents.incident import Incident
@@ -29,16 +28,17 @@ Writes = Callable[[App, Desk, Sequence[str]], Incident]
 def _write(args: argparse.Namespace, writes: Writes, words: int) -> int:
     """Add an entry; `words` is how many words follow the number of the incident."""
     number, rest = _split(args, words)
-    with session(args) as app:
+    with session(args, acts=False, records=True) as app:
         require_owner(app, f"incident {args.incident_verb}")
         which = chosen(app.catalogue, number)
         said = author(app, args, left_out=number is None)
-        incident = writes(app, Desk(app.catalogue, which, said), rest)
+        desk = Desk(app.catalogue, which, said, zone_of(app))
+        incident = writes(app, desk, rest)
     if args.json:
         output.print_json(incident_document(incident))
     elif not args.quiet:
         output.say(
-            f"incident {incident.number} ({escaped(incident.title)}): {_done(args, incident)}"
+            f"incident {incident.number} ({escaped(incident.title)}): {_done(args, incident, desk)}"
         )
     return 0
 
@@ -64,10 +64,11 @@ def _split(args: argparse.Namespace, words: int) -> tuple[int | None, Sequence[s
     )
 
 
-def _done(args: argparse.Namespace, incident: Incident) -> str:
+def _done(args: argparse.Namespace, incident: Incident, desk: Desk) -> str:
     if args.incident_verb == "state":
         return f"{incident.state} (entry {incident.last})"
-    return f"entry {incident.last} recorded"
+    times = f" for {' and '.join(desk.typed)}" if desk.typed else ""
+    return f"entry {incident.last} recorded{times}"
 
 
 def log(args: argparse.Namespace) -> int:
@@ -80,7 +81,7 @@ def log(args: argparse.Namespace) -> int:
         if args.correct is not None:
             entry, text, reason = args.correct, words[0], args.reason
             return desk.correct(entry, text, reason)
-        at = past(args.at, desk.author.at) if args.at is not None else None
+        at = desk.past(args.at) if args.at is not None else None
         return desk.log(words[0], at)
 
     return _write(args, write, 0 if marked else 1)
@@ -89,7 +90,7 @@ def log(args: argparse.Namespace) -> int:
 def anchor(args: argparse.Namespace) -> int:
     def write(_app: App, desk: Desk, words: Sequence[str]) -> Incident:
         name, at = words
-        incident = desk.anchor(name, past(at, desk.author.at), args.reason)
+        incident = desk.anchor(name, desk.past(at), args.reason)
         for wrong in contradictions(incident.instants):
             output.warn(f"{wrong}: correct one of them, with --reason TEXT")
         return incident
@@ -134,7 +135,7 @@ def task(args: argparse.Namespace) -> int:
     def write(_app: App, desk: Desk, words: Sequence[str]) -> Incident:
         if args.done is not None:
             return desk.finish_task(args.done)
-        due = coming(args.due, desk.author.at) if args.due is not None else None
+        due = desk.coming(args.due) if args.due is not None else None
         return desk.add_task(words[0], args.to, due)
 
     return _write(args, write, 0 if args.done is not None else 1)

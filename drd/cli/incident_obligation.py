@@ -11,7 +11,7 @@ from pathlib import Path
 from drd.api.obligation_documents import clock_document
 from drd.bootstrap.duties import DutyTable, duty_table
 from drd.cli import output
-from drd.cli.incident import author
+from drd.cli.incident import author, zone_of
 from drd.cli.obligation_screen import screen
 from drd.cli.obligations import chosen, fact_of, require_facts, usable
 from drd.cli.render import terminal_width
@@ -20,7 +20,6 @@ from drd.config.regimes import regimes_of
 from drd.errors import UsageError
 from drd.flows.incidents import obligations as flow
 from drd.flows.incidents.choosing import chosen as chosen_incident
-from drd.flows.incidents.times import coming, past
 from drd.flows.incidents.writing import Desk
 from drd.model.incidents.duties import Submission
 from drd.model.incidents.report_draft import ReportDraft
@@ -36,16 +35,18 @@ from drd.model.text import escaped
 def run(args: argparse.Namespace) -> int:
     number, name = _words(args.words)
     writes = _writing(args, name)
-    with session(args, reading=not writes) as app:
+    with session(args, reading=not writes, acts=False, records=True) as app:
         require_owner(app, "incident obligation")
         which = chosen_incident(app.catalogue, number)
-        found = regimes_of(app.settings)
+        found, zone = regimes_of(app.settings), zone_of(app)
+        typed: list[str] = []
         usable(found)
         for write in writes:
-            desk = Desk(app.catalogue, which, author(app, args, left_out=number is None))
+            desk = Desk(app.catalogue, which, author(app, args, left_out=number is None), zone)
             write(duty_table(app, which, found), desk)
+            typed += desk.typed
         table, now = duty_table(app, which, found), app.clock.now()
-        lines = timeline(table.incident, app.catalogue.incidents.entries(table.incident))
+        lines = timeline(table.incident, app.catalogue.incidents.entries(table.incident), zone)
     states = [table.state(chosen(table.regimes, name), now)] if name else table.states(now)
     if args.draft:
         return _draft(args, ReportDraft(table.incident, states[0], table.case, lines))
@@ -55,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
         document = {"incident": which, "clocks": [clock_document(s) for s in states]}
         output.print_json({**document, "facts": dict(table.case.facts), "changed": table.changed})
         return 0
+    if typed:
+        output.say(f"recorded, with {' and '.join(typed)}")
     width = terminal_width(sys.stdout)
     for line in screen(
         table.incident, states, table.case, now, width, every=bool(args.all or name)
@@ -134,7 +137,7 @@ def _decide(args: argparse.Namespace, name: str) -> Write:
 
 def _submit(args: argparse.Namespace, name: str) -> Write:
     def write(table: DutyTable, desk: Desk) -> None:
-        at = past(args.submitted, desk.author.at)
+        at = desk.past(args.submitted)
         report = Submission(at, args.reference, args.channel, args.proof, args.reason)
         flow.submit(desk, table.state(chosen(table.regimes, name), desk.author.at), report)
 
@@ -144,8 +147,8 @@ def _submit(args: argparse.Namespace, name: str) -> Write:
 def _hold(args: argparse.Namespace, name: str) -> Write:
     def write(table: DutyTable, desk: Desk) -> None:
         now = desk.author.at
-        since = past(args.since, now) if args.since is not None else now
-        until = coming(args.until, now) if args.until is not None else None
+        since = desk.past(args.since) if args.since is not None else now
+        until = desk.coming(args.until) if args.until is not None else None
         hold = Hold(HoldKind(args.hold), since, until, oral=args.oral)
         flow.hold(desk, table.state(chosen(table.regimes, name), now), hold, args.reason)
 

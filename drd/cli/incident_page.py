@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 from drd.cli.incident_scope import details, resident_words
@@ -23,6 +23,7 @@ from drd.model.text import escaped
 from drd.model.units import format_duration, format_time
 
 _PAPER = "A4"
+_UTC = ZoneInfo("UTC")
 _LOG_PAGES = 2
 _LOG_ROWS = 22
 _CALLS = (
@@ -51,7 +52,7 @@ class Printed:
     reached: Sequence[Dependent] = ()
     affected: Sequence[Affected] = ()
     clocks: Sequence[ClockState] = ()
-    zone: str = "UTC"
+    zone: ZoneInfo = _UTC
     clocks_unknown: str = ""
 
 
@@ -78,9 +79,9 @@ def blank_page() -> bytes:
             'time: `drd incident open "TITLE"`, `drd incident log "TEXT" --at TIME`.'),
             Table(("what", "known"), tuple((text, "") for text in first), sheet=True),
             Heading(2, "To do"),
-            _tasks((), empty=9),
+            _tasks((), UTC, empty=9),
             Heading(2, "Moments", new_page=True),
-            _moments(None),
+            _moments(None, UTC),
             *_sheets(),
         ],
         paper=_PAPER,
@@ -91,28 +92,29 @@ def _known(printed: Printed) -> Iterator[Block]:
     incident, now = printed.incident, printed.now
     yield Heading(1, f"Incident {incident.number}: {escaped(incident.title) or '(no title)'}")
     yield Paragraph(
-        f"As known to drd at {format_time(now)}. What happened later is not on this paper. Type in "
-        f'what you write on it: `drd incident log {incident.number} "TEXT" --at TIME`.'
+        f"As known to drd at {format_time(now, zone=printed.zone)}. What happened later is "
+        "not on this paper. Type in what you write on it: "
+        f'`drd incident log {incident.number} "TEXT" --at TIME`.'
     )
-    yield Paragraph(f"{standing(incident, now)}.")
+    yield Paragraph(f"{standing(incident, now, printed.zone)}.")
     if incident.merged_into is not None:
         yield Paragraph(f"It continues in incident {incident.merged_into}.")
     roles = [f"{escaped(role)}: {escaped(name)}" for role, name in incident.roles.items()]
     yield from [Items(tuple(roles))] if roles else []
     yield from [Items(tuple(map(escaped, incident.links)))] if incident.links else []
     yield Heading(2, "To do")
-    yield _tasks(incident.open_tasks)
+    yield _tasks(incident.open_tasks, printed.zone)
     yield Heading(2, "Moments")
-    yield _moments(incident)
+    yield _moments(incident, printed.zone)
     took = [f"{w} {format_duration(s)}" for w, s in durations(incident).items() if s is not None]
     if took:
         yield Paragraph(f"It took: {', '.join(took)}.")
 
 
-def _tasks(tasks: Sequence[Task], empty: int = 4) -> Table:
+def _tasks(tasks: Sequence[Task], zone: tzinfo, empty: int = 4) -> Table:
     rows = [
         (
-            format_time(task.due) if task.due is not None else "",
+            format_time(task.due, zone=zone) if task.due is not None else "",
             escaped(task.to),
             "",
             f"task {task.number}: {escaped(task.text)}",
@@ -122,9 +124,11 @@ def _tasks(tasks: Sequence[Task], empty: int = 4) -> Table:
     return Table(("due", "who", "done at", "what"), (*rows, *_empty(4, empty)), sheet=True)
 
 
-def _moments(incident: Incident | None) -> Table:
+def _moments(incident: Incident | None, zone: tzinfo) -> Table:
     stated = incident.instants if incident is not None else {}
-    rows = tuple((i.value, format_time(stated[i]) if i in stated else "") for i in Instant)
+    rows = tuple(
+        (i.value, format_time(stated[i], zone=zone) if i in stated else "") for i in Instant
+    )
     return Table(("moment", "time"), rows, form=True)
 
 
@@ -157,7 +161,7 @@ def _reports(printed: Printed) -> Iterator[Block]:
     shown = [s for s in printed.clocks if not s.is_quiet and s.kind is not ClockKind.NOT_APPLICABLE]
     rows = []
     for state in sorted(shown, key=order):
-        zone = ZoneInfo(state.regime.zone or printed.zone)
+        zone = ZoneInfo(state.regime.zone) if state.regime.zone else printed.zone
         word = LOUD.get(state.kind, str(state.kind))
         what = f"{state.regime.id}: {state.regime.title}"
         sent = "" if state.kind not in CLOSED else "-"
@@ -171,12 +175,12 @@ def _reports(printed: Printed) -> Iterator[Block]:
 
 
 def _log(printed: Printed) -> Iterator[Block]:
-    yield Heading(2, "Timeline, times in UTC")
+    yield Heading(2, f"Timeline, times in {printed.zone}")
     rows = [
         (
-            format_time(line.at).removesuffix(" UTC"),
+            format_time(line.at, zone=printed.zone)[:16],
             escaped(line.by),
-            f"{'* ' * line.starred}{line_text(line)} (entry {line.entry})",
+            f"{'* ' * line.starred}{line_text(line, printed.zone)} (entry {line.entry})",
         )
         for line in condensed(printed.lines)
     ]

@@ -9,6 +9,7 @@ import sys
 from drd.bootstrap import App
 from drd.bootstrap.duties import duty_table
 from drd.cli import output
+from drd.cli.incident import zone_of
 from drd.cli.incident_page import Printed, blank_page, page
 from drd.cli.incident_scope import affected_of, readable_plans
 from drd.cli.session import require_owner, session
@@ -52,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _printed(app: App, incident: Incident) -> Printed:
     """Collect what is known. What is wrong with a plan or a regime must not hide the rest."""
-    now = app.clock.now()
-    lines = timeline(incident, app.catalogue.incidents.entries(incident))
+    now, zone = app.clock.now(), zone_of(app)
+    lines = timeline(incident, app.catalogue.incidents.entries(incident), zone)
     plans: dict[str, Plan] = {}
     try:
         plans.update(readable_plans(app))
@@ -63,10 +64,10 @@ def _printed(app: App, incident: Incident) -> Printed:
     affected = affected_of(incident, plans)
     try:
         table = duty_table(app, incident.number, regimes_of(app.settings))
-        clocks, zone = table.states(now), table.case.zone
+        clocks = table.states(now)
     except DrdError as error:
         why = error.line
-        return Printed(incident, lines, now, reached, affected, clocks_unknown=why)
+        return Printed(incident, lines, now, reached, affected, zone=zone, clocks_unknown=why)
     return Printed(incident, lines, now, reached, affected, clocks, zone)
 
 

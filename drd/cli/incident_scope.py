@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from drd.bootstrap import App
 from drd.cli import output
-from drd.cli.incident import author
+from drd.cli.incident import author, zone_of
 from drd.cli.session import loaded_plans, require_owner, session
-from drd.errors import DrdError
+from drd.errors import ConfigError, DrdError, UnknownPlan
 from drd.flows.drill.people import count_people
 from drd.flows.incidents.choosing import chosen
 from drd.flows.incidents.writing import Desk
@@ -33,7 +34,7 @@ def show(args: argparse.Namespace, given: int | None) -> int:
         if args.count:
             found = list(_counted(app, incident, plans))
             said = author(app, args, left_out=given is None)
-            incident = Desk(app.catalogue, number, said).record_affected(found)
+            incident = Desk(app.catalogue, number, said, zone_of(app)).record_affected(found)
     reached = dependents(plans, incident.plans)
     affected = affected_of(incident, plans)
     if args.json:
@@ -45,12 +46,17 @@ def show(args: argparse.Namespace, given: int | None) -> int:
 
 
 def readable_plans(app: App) -> Iterator[tuple[str, Plan]]:
-    """Return the plans by their names; warns of those that cannot be read."""
+    """Return the plans by their names. Of one whose file cannot be read now, the text that drd
+    loaded before counts, with a warning; warns of those that have none."""
     for name, plan in loaded_plans(app, None, refreshing=False):
-        if isinstance(plan, DrdError):
-            output.warn(f"{name}: {plan.message}")
-        else:
+        if not isinstance(plan, DrdError):
             yield plan.name, plan
+            continue
+        output.warn(f"{name}: {plan.message}")
+        with suppress(UnknownPlan, ConfigError):
+            in_force = app.plans.in_force(name)
+            output.warn(f"{name}: this uses the text of the plan that drd loaded before")
+            yield in_force.name, in_force
 
 
 def _counted(app: App, incident: Incident, plans: dict[str, Plan]) -> Iterator[Affected]:
@@ -124,7 +130,7 @@ def _could_count(plan: Plan) -> bool:
 
 def _plan_lines(name: str, plan: Plan | None, affected: list[Affected]) -> Iterator[str]:
     if plan is None:
-        yield f"{escaped(name)}: drd does not have this plan any more"
+        yield f"{escaped(name)}: drd cannot read this plan now: drd plan check {escaped(name)}"
         return
     inventory = plan.inventory
     about = [f"tier {inventory.tier}"] if inventory.tier is not None else []

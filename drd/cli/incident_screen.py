@@ -4,7 +4,7 @@ below, in 80 columns."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 
 from drd.cli.render import hanging
 from drd.model.incidents.durations import contradictions, durations
@@ -22,31 +22,37 @@ _ROUTINE_PLANS = 8
 
 
 def screen(
-    incident: Incident, lines: Sequence[Line], now: datetime, width: int, reports: str = ""
+    incident: Incident,
+    lines: Sequence[Line],
+    now: datetime,
+    width: int,
+    reports: str = "",
+    *,
+    zone: tzinfo = UTC,
 ) -> list[str]:
-    """Return the lines of the screen; `reports` says which are due."""
+    """Return the lines of the screen; `reports` says which are due. Times are those of `zone`."""
     width = min(width, _WIDEST)
     due = hanging("reports   ", reports, width) if reports else []
-    return [*head(incident, now, width), *due, "", *timeline(lines, width)]
+    return [*head(incident, now, width, zone), *due, "", *timeline(lines, width, zone)]
 
 
-def head(incident: Incident, now: datetime, width: int) -> list[str]:
+def head(incident: Incident, now: datetime, width: int, zone: tzinfo) -> list[str]:
     """Return what is known of it, and what is next."""
     title = incident.title or "(no title)"
     lines = hanging(f"incident {incident.number}  ", title, width)
-    lines += hanging("", standing(incident, now), width)
-    for name, text in _facts(incident, now):
+    lines += hanging("", standing(incident, now, zone), width)
+    for name, text in _facts(incident, now, zone):
         lines += hanging(f"{name:<9} ", text, width)
     return lines
 
 
-def standing(incident: Incident, now: datetime) -> str:
+def standing(incident: Incident, now: datetime, zone: tzinfo) -> str:
     """Return the state, the severity, how long it is open, and who leads, in one line."""
     parts = [f"severity {incident.severity}" if incident.severity else "no severity yet"]
     if incident.state is State.REPORTED:
         parts.insert(0, "reported, not opened yet")
     else:
-        since = f" since {_short(incident.state_at, now)}" if incident.state_at else ""
+        since = f" since {_short(incident.state_at, now, zone)}" if incident.state_at else ""
         parts.insert(0, f"{incident.state}{since}")
     if incident.restricted:
         parts.append("restricted")
@@ -59,18 +65,18 @@ def standing(incident: Incident, now: datetime) -> str:
     return ", ".join(parts)
 
 
-def _facts(incident: Incident, now: datetime) -> Iterator[tuple[str, str]]:
+def _facts(incident: Incident, now: datetime, zone: tzinfo) -> Iterator[tuple[str, str]]:
     if incident.merged_into is not None:
         yield "see", f"incident {incident.merged_into}, in which it continues"
     if incident.state is not State.CLOSED:
         for number, task in enumerate(incident.open_tasks):
-            yield "" if number else "to do", _task(task, now)
+            yield "" if number else "to do", _task(task, now, zone)
     yield "plans", some(incident.plans, _ROUTINE_PLANS) or "none in its scope yet"
     if incident.roles:
         yield "roles", ", ".join(f"{escaped(r)}: {escaped(n)}" for r, n in incident.roles.items())
     stated = sorted(incident.instants.items(), key=lambda i: i[1])
     if stated:
-        yield "moments", ", ".join(f"{name} {_short(at, now)}" for name, at in stated)
+        yield "moments", ", ".join(f"{name} {_short(at, now, zone)}" for name, at in stated)
     if wrong := contradictions(incident.instants):
         yield "check", f"{'; '.join(wrong)}: correct one by drd incident anchor"
     took = [f"{w} {format_duration(s)}" for w, s in durations(incident).items() if s is not None]
@@ -80,42 +86,43 @@ def _facts(incident: Incident, now: datetime) -> Iterator[tuple[str, str]]:
         yield "see", ", ".join(map(escaped, incident.links))
 
 
-def _task(task: Task, now: datetime) -> str:
+def _task(task: Task, now: datetime, zone: tzinfo) -> str:
     text = f"task {task.number}: {escaped(task.text)}"
     if task.to:
         text += f" ({escaped(task.to)})"
     if task.due is not None:
         left = (task.due - now).total_seconds()
         late = f"overdue by {format_duration(-left)}" if left < 0 else f"in {format_duration(left)}"
-        text += f", due {_short(task.due, now)}, {late}"
+        text += f", due {_short(task.due, now, zone)}, {late}"
     return text
 
 
-def timeline(lines: Sequence[Line], width: int) -> list[str]:
-    """Return the timeline: time, the entry's number, a star, who, what. Days are in UTC."""
+def timeline(lines: Sequence[Line], width: int, zone: tzinfo) -> list[str]:
+    """Return the timeline: time, the entry's number, a star, who, what. Times and days are
+    those of `zone`."""
     told, day = [], ""
     numbers = max((len(str(line.entry)) for line in lines), default=1)
     for line in condensed(lines):
-        date, _, clock = format_time(line.at).removesuffix(" UTC").partition(" ")
+        date, _, clock = format_time(line.at, zone=zone)[:16].partition(" ")
         if date != day:
-            told.append(f"{date}, times in UTC")
+            told.append(f"{date}, times in {zone}")
             day = date
         star = "*" if line.starred else " "
         begin = f"{clock} {line.entry:>{numbers}}{star} {_name(line.by):<{_BY}} "
-        told += hanging(begin, line_text(line), width)
+        told += hanging(begin, line_text(line, zone), width)
     return told
 
 
-def line_text(line: Line) -> str:
+def line_text(line: Line, zone: tzinfo) -> str:
     """Return what a line of the timeline says: routine as one, what was corrected or late."""
     text = escaped(line.text)
     if line.count > 1 and line.until is not None:
         head = text.rpartition(" (run ")[0] or text
-        text = f"{head}, {line.count} times, until {format_time(line.until)[11:]}"
+        text = f"{head}, {line.count} times, until {format_time(line.until, zone=zone)[11:]}"
     if line.corrected:
         text += " (corrected)"
     if (line.noted_at - line.at).total_seconds() >= 60:
-        text += f" (noted {format_time(line.noted_at)[11:16]})"
+        text += f" (noted {format_time(line.noted_at, zone=zone)[11:16]})"
     return text
 
 
@@ -124,9 +131,9 @@ def _name(name: str) -> str:
     return name if len(name) <= _BY else f"{name[: _BY - 1]}…"
 
 
-def _short(at: datetime | None, now: datetime) -> str:
+def _short(at: datetime | None, now: datetime, zone: tzinfo) -> str:
     """Return a time without the date, if it is of today."""
     if at is None:
         return "unknown"
-    text = format_time(at)
-    return text[11:] if text[:10] == format_time(now)[:10] else text
+    text = format_time(at, zone=zone)
+    return text[11:] if text[:10] == format_time(now, zone=zone)[:10] else text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from drd.api.obligation_documents import clock_document
@@ -22,7 +22,7 @@ from drd.config.daemon import DaemonSettings
 from drd.config.regimes import regimes_of
 from drd.config.zones import host_zone, time_zone
 from drd.errors import UsageError
-from drd.flows.incidents.times import past
+from drd.flows.incidents.times import past, typed
 from drd.flows.incidents.writing import instant_of
 from drd.holiday_calendars import HolidayCalendars
 from drd.model.malformed import Malformed
@@ -44,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json({"zone": case.zone, "clocks": [clock_document(s) for s in shown]})
         return 0
+    for line in _read_as(args, case.zone):
+        output.say(line)
     if shown:
         output.say(output.table([_row(s, case.zone) for s in shown], header=_HEADER))
     else:
@@ -94,16 +96,12 @@ def _zone(given: str | None, settings: DaemonSettings) -> str:
 
 
 def _at(text: str, zone: str) -> datetime:
-    """Return a time; without an offset it is one of the zone, and a date alone is its noon. Also
-    `now`, `-2h` and `14:30`, as in an incident."""
+    """Return a time; without an offset it is one of the zone, and a date alone is its noon, which
+    the output says. Also `now`, `-2h` and `14:30`, as in an incident."""
     if text == "now" or text.startswith("-") or ":" in text[:3]:
-        return past(text, datetime.now(UTC))
+        return past(text, datetime.now(UTC), ZoneInfo(zone))
     try:
-        at = datetime.fromisoformat(text)
-        if at.tzinfo is None:
-            clock = time(12) if len(text) <= len("2026-12-31") else at.time()
-            at = datetime.combine(at.date(), clock, tzinfo=ZoneInfo(zone))
-        return at.astimezone(UTC)
+        return typed(f"{text}T12:00" if _is_date(text) else text, ZoneInfo(zone))
     except (ValueError, OverflowError):
         hint = "write it like 2026-12-31T09:15, 2026-12-31T08:15Z or 2026-12-31."
         raise UsageError(f'"{text}" is not a time', hint=hint) from None
@@ -113,6 +111,18 @@ def _is_shown(state: ClockState, named: Sequence[Regime]) -> bool:
     if named:
         return state.regime in named
     return state.started_at is not None and state.proposed is not False
+
+
+def _is_date(text: str) -> bool:
+    return len(text) <= len("2026-12-31") and ":" not in text
+
+
+def _read_as(args: argparse.Namespace, zone: str) -> Iterator[str]:
+    """Say how each time was read that has no zone, and each date without a time of day."""
+    here = ZoneInfo(zone)
+    for name, text in map(pair_of, [*args.at, *args.submitted]):
+        noon = ": noon, since no time of day was given" if _is_date(text) else ""
+        yield f"{name} {local_time(_at(text, zone), here)}{noon}"
 
 
 _HEADER = ("ID", "DUE", "DUE (UTC)", "TARGET")

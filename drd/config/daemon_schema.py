@@ -244,7 +244,7 @@ class IncidentRule(Settings):
         None, description="Only alerts of this kind (docs/alerts.md)."
     )
     severity: Literal["info", "warning", "critical"] | None = Field(
-        None, description="Only alerts that are at least so severe."
+        None, description="Only alerts that are at least so severe; without it, `warning`."
     )
     plans: str | None = Field(
         None,

@@ -15,6 +15,12 @@ def time_zone(name: str) -> str:
     return name
 
 
+def local_zone(timezone: str | None) -> ZoneInfo:
+    """Return the zone in which people type and read the times of incidents: that of the
+    organisation (`timezone` of drd.yaml), else that of this host."""
+    return ZoneInfo(timezone or host_zone())
+
+
 def host_zone() -> str:
     """Return the name of the time zone of this host; UTC if it has none that is known."""
     linked = os.path.realpath("/etc/localtime").partition("/zoneinfo/")[2]

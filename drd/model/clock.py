@@ -4,7 +4,9 @@ own name.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+
+from drd.model.units import format_duration, format_time
 
 SYNCHRONISE = (
     "turn on NTP on the host whose clock is wrong: timedatectl set-ntp true (on Debian, first: "
@@ -52,3 +54,31 @@ OWNER_SKEW = timedelta(seconds=5)
 """A lock or a snapshot that is younger than the start of this host by no more than this may be this
 host's own.
 """
+
+EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
+"""This drd did not exist before: an earlier clock is wrong."""
+
+LONGEST_GAP = timedelta(days=366)
+"""A clock that is further ahead of the newest thing that drd knows is suspicious."""
+
+
+def doubt(now: datetime, newest: datetime | None, what: str) -> str | None:
+    """Return why the clock of this host is probably wrong, compared with the time of `what`, the
+    newest thing that drd has recorded; None if nothing speaks against it."""
+    says = f"the clock of this host says {format_time(now)}"
+    if now < EARLIEST:
+        return f"{says}, which is before this version of drd was made: the clock is wrong"
+    if newest is None:
+        return None
+    ahead_s = (now - newest).total_seconds()
+    if ahead_s < -JUMP_S:
+        return (
+            f"{says}, and {what} is dated {format_time(newest)}, {format_duration(-ahead_s)} "
+            "later: the clock is wrong, or was wrong then"
+        )
+    if ahead_s > LONGEST_GAP.total_seconds():
+        return (
+            f"{says}, {format_duration(ahead_s)} after {what}: the clock may be wrong, or was "
+            "wrong then"
+        )
+    return None

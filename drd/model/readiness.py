@@ -107,10 +107,14 @@ def of_kit(found: Sequence[Finding]) -> list[ReadinessFinding]:
 
 
 def of_assessment(
-    plan: Plan, assessed: Assessment, *, in_force: bool = True
+    plan: Plan,
+    assessed: Assessment,
+    *,
+    in_force: bool = True,
+    loads_it: str = "systemctl reload drd",
 ) -> list[ReadinessFinding]:
     """Judge the schedule against the RPO, the projection against the RTO, and the file in force.
-    `in_force` says whether this text of the plan is.
+    `in_force` says whether this text of the plan is; `loads_it` is the command that loads it.
     """
     judged = [_rpo(plan, assessed), _rto(plan, assessed), *_damaged(plan, assessed)]
     not_loaded = next((r for r in assessed.reasons if r.kind == NOT_LOADED), None)
@@ -121,7 +125,7 @@ def of_assessment(
             f"drd has not loaded {plan.file} as it is now: drd uses another text of plan "
             f"{plan.name}"
         )
-        remedy = f"systemctl reload drd; on a host without the service: drd backup {plan.name}"
+        remedy = f"{loads_it}; on a host without the service: drd backup {plan.name}"
         judged.append(judged_as("plan-file", "warning", "", text, remedy))
     else:
         judged.append(

@@ -57,12 +57,16 @@ def row_of(plan: Assessment, at: datetime) -> list[Cell]:
 
 
 def copies_of(plan: Assessment) -> Cell:
-    """Return what the worst of the copies would lose."""
+    """Return what the worst of the copies would lose; how many never got a point, if others did."""
     if not plan.copies:
         return Cell("-")
     behind = max(plan.copies, key=lambda c: (c.verdict.severity, c.exposure_s or 0.0))
     style = "" if behind.verdict is Verdict.MET else STYLE[behind.verdict]
-    return Cell("never" if behind.data_time is None else format_duration(behind.exposure_s), style)
+    if behind.data_time is not None:
+        return Cell(format_duration(behind.exposure_s), style)
+    empty = sum(copy.data_time is None for copy in plan.copies)
+    some_have = empty < len(plan.copies)
+    return Cell(f"never ({empty} of {len(plan.copies)})" if some_have else "never", style)
 
 
 def objective(seconds: float | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 from drd.model.malformed import Malformed
 
@@ -102,13 +102,20 @@ def format_size(count: float | None) -> str:
     return f"{count:.1f} TiB"
 
 
-def format_time(at: datetime, *, seconds: bool = False) -> str:
-    """Format a time for people, in UTC: `2026-11-25 14:03 UTC`."""
-    return f"{_bare(at, seconds=seconds)} UTC"
+def format_time(at: datetime, *, seconds: bool = False, zone: tzinfo = UTC) -> str:
+    """Format a time for people, with its zone: `2026-11-25 14:03 UTC`, `2026-11-25 15:03 CET`."""
+    local = at.astimezone(zone)
+    return f"{_bare(local, seconds=seconds)} {zone_name(local)}"
+
+
+def zone_name(local: datetime) -> str:
+    """Return the name of the zone of a time: `CET`; of one without a name its offset: `UTC-03`."""
+    name = local.tzname() or ""
+    return f"UTC{name}" if name.startswith(("+", "-")) else name
 
 
 def _bare(at: datetime, *, seconds: bool) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
+    return at.strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
 
 
 def format_rfc3339(text: str, *, seconds: bool = False) -> str:
@@ -118,7 +125,7 @@ def format_rfc3339(text: str, *, seconds: bool = False) -> str:
 
 def bare_time(text: str) -> str:
     """Do the same with seconds, for a table whose header names the zone: `2026-11-25 14:03:22`."""
-    return _bare(from_rfc3339(text), seconds=True)
+    return _bare(from_rfc3339(text).astimezone(UTC), seconds=True)
 
 
 def to_rfc3339(at: datetime) -> str:

@@ -32,7 +32,8 @@ def test_from_the_first_word_to_the_end(site: Site) -> None:
     opened = site.drd("incident", "open", "orders leak", "--plan", "shop", "--json").json
     assert (opened["incident"], opened["state"], opened["plans"]) == (1, "detected", ["shop"])
     site.drd("incident", "log", "blocked the key", "--at", "-2h", "--by", "Anna B.")
-    site.drd("incident", "anchor", "aware", "-1h")
+    told = site.drd("incident", "anchor", "aware", "-1h").out
+    assert " recorded for 20" in told
     assert (
         "a correction needs a reason" in site.drd("incident", "anchor", "aware", "now", code=2).err
     )

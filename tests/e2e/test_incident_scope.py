@@ -53,7 +53,10 @@ def test_people_are_counted_on_the_point_before_the_first_sign(site: Site) -> No
         connection.execute("delete from people where country = 'DE'")
     site.drd("backup", "shop")
 
+    (site.base / "plans/shop.yaml").write_text(f"{whole}broken: [")
     told = site.drd("incident", "scope").out
+    (site.base / "plans/shop.yaml").write_text(whole)
+    assert "shop: tier 1" in told
     assert "  customers: unknown number of people; contact\n    residents: DE\n" in told
     assert "  mail: depends on shop\n  > drd incident scope 1 --add mail\n" in told
     assert "to count the people: drd incident scope 1 --count" in told

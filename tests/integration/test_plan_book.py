@@ -13,6 +13,7 @@ from drd.daemon.exposed_files import ExposedFiles
 from drd.daemon.plans import PlanBook
 from drd.flows.schedules import Agenda
 from drd.flows.status.overview import collect
+from drd.flows.status.refused_plans import loads_it
 from drd.model.drd_facts import DaemonFacts
 from drd.plan_files import plan_files
 from tests.extension_support import forget_modules, install_example, mine, packages_in
@@ -92,6 +93,8 @@ def test_a_plan_that_needs_a_new_credential_is_shown_with_a_restart(
             name: f"drd plan check {files[name]} && systemctl {how} drd"
             for name, how in (("broken", "reload"), ("known", "restart"), ("new", "restart"))
         }
+        assert loads_it(app.catalogue.queue, "known") == "systemctl restart drd"
+        assert loads_it(app.catalogue.queue, "broken") == "systemctl reload drd"
         for file, name in ((files["known"], "known"), (files["new"], "new")):
             file.write_text(texts[name])
         book.load(running=True)

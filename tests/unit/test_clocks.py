@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from drd.daemon.clocks import Clocks
+from drd.model.clock import doubt
 
 HOUR = 3600.0
 
@@ -44,3 +47,45 @@ def test_jumps_and_sleep_are_told_apart(passed: tuple[float, float, float], said
     clocks = SetClocks()
     assert clocks.pass_by(*passed) == said
     assert clocks.pass_by(1.0, 1.0, 1.0) == "", "told once"
+
+
+NEWEST = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("now", "newest", "said"),
+    [
+        (NEWEST + timedelta(seconds=1), NEWEST, None),
+        (NEWEST - timedelta(seconds=60), NEWEST, None),
+        (NEWEST + timedelta(days=300), NEWEST, None),
+        (NEWEST, None, None),
+        (
+            NEWEST - timedelta(days=1),
+            NEWEST,
+            (
+                "the clock of this host says 2026-11-27 12:00 UTC, and point p is dated 2026-11-28 "
+                "12:00 UTC, 1d later: the clock is wrong, or was wrong then"
+            ),
+        ),
+        (
+            NEWEST + timedelta(days=1000),
+            NEWEST,
+            (
+                "the clock of this host says 2029-08-24 12:00 UTC, 1000d after point p: the clock "
+                "may be wrong, or was wrong then"
+            ),
+        ),
+        (
+            datetime(1970, 1, 1, tzinfo=UTC),
+            None,
+            (
+                "the clock of this host says 1970-01-01 00:00 UTC, which is before this version of "
+                "drd was made: the clock is wrong"
+            ),
+        ),
+    ],
+)
+def test_a_clock_that_is_evidently_wrong(
+    now: datetime, newest: datetime | None, said: str | None
+) -> None:
+    assert doubt(now, newest, "point p") == said

@@ -83,7 +83,7 @@ def test_clocks_that_apply_or_wait_for_a_decision_are_on_it(tmp_path: Path) -> N
     known = load_regimes(tmp_path / "none", trusted=frozenset()).known
     case = Case(instants={Instant.AWARE: NOON}, facts={"role": "controller", "personal_data": True})
     state = clock(known["eu-gdpr-33"], known, case, NOON, HolidayCalendars())
-    made = page(replace(of(), clocks=[state], zone="Europe/Berlin")).decode()
+    made = page(replace(of(), clocks=[state], zone=ZoneInfo("Europe/Berlin"))).decode()
     assert "<td>UNDECIDED</td><td></td><td>eu-gdpr-33: " in made
     due = state.due_at
     assert due is not None

@@ -742,3 +742,11 @@ def test_a_hold_since_the_decision_is_kept(world: World, points: list[RestorePoi
     world.offsite.__class__ = Holding
     plan = forgetting(world)
     assert plan.chosen.forget == (IDS[1],)
+
+
+def test_a_backup_with_an_evidently_wrong_clock_warns(world: World) -> None:
+    world.stored(IDS[0], NOON + 4000 * DAY)
+    world.backup()
+    (warning,) = [text for text in world.warnings if "clock" in text]
+    assert f"restore point {IDS[0]} is dated 2037-11-07 12:00 UTC" in warning
+    assert "the clock is wrong, or was wrong then" in warning

@@ -154,7 +154,9 @@ def test_the_copy_that_is_furthest_behind_is_shown() -> None:
     assert shown(copy("a", 120.0, AT_RISK), copy("b", None, AT_RISK)) == Cell("2m", "warn")
     assert shown(copy("a", None, BREACHED, None)) == Cell("never", "bad")
     assert shown(copy("a", None, UNKNOWN, None), copy("b", 0.5, UNKNOWN)) == Cell("0.5s", "warn")
-    assert shown(copy("a", None, UNKNOWN, None), copy("b", 0.0, UNKNOWN)) == Cell("never", "warn")
+    assert shown(copy("a", None, UNKNOWN, None), copy("b", 0.0, UNKNOWN)) == Cell(
+        "never (1 of 2)", "warn"
+    )
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def noting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         "reason. Moments: occurred, first_alert, suspected, aware, discovered, "
         "classified, determined, materiality_determined, high_risk_determined, requested, "
         "notified_by_third_party, information_available, contained, recovered_regular, "
-        "handled. Times: 14:30, -2h, now, or a time in RFC 3339.",
+        "handled. Times: 14:30, -2h, now, 2026-11-28T14:30, or a time in RFC 3339.",
     )
     reason(anchor, "why it is corrected")
     decide = entry(

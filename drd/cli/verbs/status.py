@@ -24,7 +24,8 @@ columns: WOULD LOSE NOW is the age of the newest data that can be restored, RPO
 how much may be lost, COMES BACK IN how long a recovery takes by the last passed
 drill, RTO how long it may take, RPO KEPT the share of the time in which no more
 than the RPO would have been lost (- on the first day), COPY what would be lost
-if only the copy that is furthest behind were left (drd status PLAN shows each).
+if only the copy that is furthest behind were left (never (1 of 3): one of three
+copies has no restore point yet; drd status PLAN shows each).
 All words of drd: docs/glossary.md
 
 exit codes: 0 every plan is ok, at risk or needs a drill; 2 drd.yaml is broken;

@@ -26,6 +26,7 @@ from drd.flows.services import Services
 from drd.flows.state import clock_trust, crash_cleanup
 from drd.flows.state.run_dirs import swept_afterwards
 from drd.model.cause import joined
+from drd.model.clock import SYNCHRONISE, doubt
 from drd.model.manifest import manifest_digest
 from drd.model.plan import Component, Plan
 from drd.model.run import RunKind, RunState
@@ -78,6 +79,7 @@ def backup(services: Services, plan: Plan, request: BackupRequest) -> BackupOutc
     adopted.refuse(plan, "make any")
     chosen = request.chosen(plan)
     clock_trust.jumped_s(services)  # a later check compares with its present value
+    _warn_of_clock(services, plan)
     crash_cleanup.settle(services, plan)
     detail = BackupDetail(components=tuple(c.name for c in chosen))
     with (
@@ -85,6 +87,14 @@ def backup(services: Services, plan: Plan, request: BackupRequest) -> BackupOutc
         swept_afterwards(services, runner.run.id),
     ):
         return _BackupRun(services, plan, request, chosen, runner).execute()
+
+
+def _warn_of_clock(services: Services, plan: Plan) -> None:
+    """Warn if the point will get a date that is evidently wrong: nothing corrects it later."""
+    newest = next(iter(services.catalogue.points.of_plan(plan.name)), None)
+    at, what = (newest.data_time, f"restore point {newest.id}") if newest else (None, "")
+    if why := doubt(services.clock.now(), at, what):
+        services.warn(f"{why}. Check it by timedatectl; {SYNCHRONISE}")
 
 
 class _BackupRun:

@@ -20,6 +20,7 @@ from drd.flows.restore.production_guard import production
 from drd.flows.runbook.step_runner import preflight_step
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import remove_run, target_place
+from drd.flows.status.refused_plans import loads_it
 from drd.model import drill_readiness, readiness
 from drd.model.compliance import assess
 from drd.model.finding import Finding
@@ -74,7 +75,12 @@ def _findings(
     evidence = services.catalogue.evidence.newest(plan.name, limit=200)
     for facts in services.read_facts(plan.name) if services.read_facts else ():
         in_force = facts.digest == plan.digest
-        yield from readiness.of_assessment(plan, assess(facts, now), in_force=in_force)
+        yield from readiness.of_assessment(
+            plan,
+            assess(facts, now),
+            in_force=in_force,
+            loads_it=loads_it(services.catalogue.queue, plan.name),
+        )
     majors = {extension.name: extension.major for extension in extensions_used(plan)}
     yield from drill_readiness.of_drills(
         plan,

@@ -53,21 +53,23 @@ def submit(desk: Desk, state: ClockState, report: Submission) -> Incident:
     """
     due, name = state.due_at, state.regime.id
     if state.started_at is not None and report.at < state.started_at:
-        began = format_time(state.started_at)
+        began = format_time(state.started_at, zone=desk.zone)
         raise UsageError(
-            f"{format_time(report.at)} is before {began}, when the clock of {name} started",
+            f"{format_time(report.at, zone=desk.zone)} is before {began}, when the clock of "
+            f"{name} started",
             hint="correct the time, or the moment: drd incident anchor MOMENT TIME --reason TEXT",
         )
     if state.submitted_at is not None and not report.reason.strip():
         raise UsageError(
-            f"a report of {name} is recorded already, submitted {format_time(state.submitted_at)}; "
-            "another one is an update, and the first decides what is late",
+            f"a report of {name} is recorded already, submitted "
+            f"{format_time(state.submitted_at, zone=desk.zone)}; another one is an update, "
+            "and the first decides what is late",
             hint="add --reason TEXT: why there is another report.",
         )
     late = due is not None and report.at > due and state.submitted_at is None
     if late and due is not None and not report.reason.strip():
         raise UsageError(
-            f"the report of {state.regime.id} was due at {format_time(due)}, and is late",
+            f"the report of {name} was due at {format_time(due, zone=desk.zone)}, and is late",
             hint="add --reason TEXT: why it is late.",
         )
     return _add(

@@ -3,59 +3,76 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 from drd.errors import UsageError
 from drd.model.units import format_time, from_rfc3339, parse_duration
 
 _CLOCK = r"(\d{1,2}):(\d{2})(?::(\d{2}))?"
+_DATE = r"\d{4}-\d{2}-\d{2}"
 _SHORT = timedelta(minutes=1)
-_HINT = "write 14:30 (today, the time of this host), -2h, now, or 2026-11-28T14:30:00Z."
 
 
-def past(text: str, now: datetime) -> datetime:
-    """Return the time of something that happened. Raises UsageError for anything else."""
-    at = _parsed(text, now)
+def past(text: str, now: datetime, zone: tzinfo) -> datetime:
+    """Return the time of something that happened; without an offset it is one of `zone`. Raises
+    UsageError for anything else."""
+    at = _parsed(text, now, zone)
     if at > now + _SHORT:
+        before = (at - timedelta(days=1)).astimezone(zone)
         raise UsageError(
-            f"{text} is {format_time(at)}, which is in the future",
-            hint=f"if it was yesterday, write the date as well: {_day_before(at)}",
+            f"{text} is {format_time(at, zone=zone)}, which is in the future",
+            hint=f"if it was yesterday, write the date as well: {before:%Y-%m-%dT%H:%M}",
         )
     return min(at, now)
 
 
-def _day_before(at: datetime) -> str:
-    """Return the same time of day a day earlier, as it can be typed, in the zone of this host."""
-    return (at.astimezone() - timedelta(days=1)).isoformat(timespec="minutes")
-
-
-def coming(text: str, now: datetime) -> datetime:
-    """Return the time when something is due; a duration without a sign counts from now. Raises
-    UsageError for anything else."""
+def coming(text: str, now: datetime, zone: tzinfo) -> datetime:
+    """Return the time when something is due; a duration without a sign counts from now, a time
+    without an offset is one of `zone`. Raises UsageError for anything else."""
     try:
         return now + timedelta(seconds=parse_duration(text.removeprefix("+")))
     except (ValueError, OverflowError):
-        at = _parsed(text, now)
+        at = _parsed(text, now, zone)
     if at <= now:
         raise UsageError(
-            f"{text} is {format_time(at)}, which is in the past",
+            f"{text} is {format_time(at, zone=zone)}, which is in the past",
             hint="write how long from now, like 2h, or a later time.",
         )
     return at
 
 
-def _parsed(text: str, now: datetime) -> datetime:
+def typed(text: str, zone: tzinfo) -> datetime:
+    """Return a date with a time; without an offset it is one of `zone`. Of an hour that a change of
+    the clock repeats it is the first. Raises ValueError, OverflowError."""
+    at = datetime.fromisoformat(text)
+    return from_rfc3339((at if at.tzinfo is not None else at.replace(tzinfo=zone)).isoformat())
+
+
+def _parsed(text: str, now: datetime, zone: tzinfo) -> datetime:
     words = text.strip()
+    if re.fullmatch(_DATE, words) is not None:
+        raise UsageError(
+            f"{text!r} has no time of day, and deadlines count from it",
+            hint=f"add the time, as far as known: {words}T09:30",
+        )
     try:
         if words == "now":
             return now
         if words.startswith("-"):
             return now - timedelta(seconds=parse_duration(words[1:]))
         if (clock := re.fullmatch(_CLOCK, words)) is not None:
-            today = now.astimezone().replace(tzinfo=None)
             hour, minute, second = (int(part or 0) for part in clock.groups())
-            at = today.replace(hour=hour, minute=minute, second=second, microsecond=0)
-            return at.astimezone()
-        return from_rfc3339(words)
+            today = now.astimezone(zone).replace(tzinfo=None)
+            at = today.replace(hour=hour, minute=minute, second=second, microsecond=0, fold=0)
+            return typed(at.isoformat(), zone)
+        return typed(re.sub(r" UTC$", "Z", words), zone)
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"{text!r} is not a time", hint=_HINT) from error
+        raise UsageError(f"{text!r} is not a time", hint=_hint(now, zone)) from error
+
+
+def _hint(now: datetime, zone: tzinfo) -> str:
+    example = now.astimezone(zone) - timedelta(hours=1)
+    return (
+        f"write 14:30 (today, in the zone {zone}), -2h, now, "
+        f"{example:%Y-%m-%dT%H:%M} or 2026-11-28T14:30:00Z."
+    )

@@ -4,13 +4,14 @@ follows from it is computed when it is read."""
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
 from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
 from drd.errors import UsageError
+from drd.flows.incidents import times
 from drd.model.alerts import Transition
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.affected import Affected
@@ -88,11 +89,27 @@ def _opened(author: Author, body: Mapping[str, Any], number: int) -> Draft:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where a person adds entries to one incident. The methods raise UsageError."""
+    """Where a person adds entries to one incident. `zone` is that of times that people type and
+    read; `typed` has those that were typed, as drd understood them. The methods raise UsageError.
+    """
 
     catalogue: Catalogue
     number: int
     author: Author
+    zone: tzinfo = UTC
+    typed: list[str] = field(default_factory=list)
+
+    def past(self, text: str) -> datetime:
+        """Return the time of something that happened, as it was typed."""
+        return self._typed(times.past(text, self.author.at, self.zone))
+
+    def coming(self, text: str) -> datetime:
+        """Return the time of something that is due, as it was typed."""
+        return self._typed(times.coming(text, self.author.at, self.zone))
+
+    def _typed(self, at: datetime) -> datetime:
+        self.typed.append(format_time(at, zone=self.zone))
+        return at
 
     def open_report(
         self, title: str, *, plans: Sequence[str], severity: str, restricted: bool
@@ -192,7 +209,7 @@ class Desk:
             if known is not None and not reason.strip():
                 raise UsageError(
                     f"incident {self.number} already has a time for {instant}: "
-                    f"{format_time(known)}; a correction needs a reason",
+                    f"{format_time(known, zone=self.zone)}; a correction needs a reason",
                     hint="add --reason TEXT",
                 )
             return {"instant": instant, "at": at, "reason": _reason(reason, needed=False)}
@@ -286,7 +303,7 @@ class Desk:
         if into == self.number:
             raise UsageError(
                 f"incident {self.number} cannot continue in itself",
-                hint="give --into another self.number",
+                hint=f"name another one: drd incident merge {self.number} --into M",
             )
         target = self.catalogue.incidents.get(into)
         if not target.is_open:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from drd.errors import UsageError
 from drd.flows.status.overview import daemon_state
+from drd.flows.status.refused_plans import loads_it
 from drd.model.drd_facts import SIGN_OF_LIFE, daemon_facts
 from drd.model.plan import Plan
 from drd.ports import Catalogue
@@ -37,6 +38,7 @@ def differs_in_force(catalogue: Catalogue, plan: Plan, text: str, now: datetime)
         return None
     if not daemon_lives(catalogue, now):
         return None
+    reload = loads_it(catalogue.queue, plan.name)
     loaded = {k.repository: k.url for k in catalogue.health.of_plan(plan.name)}
     places = {spec.name: spec.url for spec in plan.repositories.values()}
     if loaded and loaded != places:
@@ -44,10 +46,10 @@ def differs_in_force(catalogue: Catalogue, plan: Plan, text: str, now: datetime)
         raise UsageError(
             f"{plan.file} has another URL for repository {', '.join(changed)} than the daemon "
             f"has loaded for plan {plan.name}",
-            hint="`systemctl reload drd`, then run this command again.",
+            hint=f"`{reload}`, then run this command again.",
         )
     return (
         f"{plan.file} differs from plan {plan.name} that the daemon has loaded. This command uses "
         "the file. The daemon, drd status and drd points use the loaded text until you give the "
-        "command systemctl reload drd"
+        f"command {reload}"
     )

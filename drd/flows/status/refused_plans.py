@@ -43,6 +43,15 @@ def note_one(queue: Queue, name: str, file: Path, error: str, now: datetime) -> 
     queue.note(KEY, {**before, name: _as_json(file, Refusal(error))}, now)
 
 
+def loads_it(queue: Queue, name: str) -> str:
+    """Return the command with which the service loads the file of this plan: a reload, or a
+    restart if the last reload refused the file because only a restart gives it a credential."""
+    noted = queue.noted(KEY)
+    said = noted[1].get(name) if noted is not None else None
+    is_late = isinstance(said, dict) and said.get("restart")
+    return f"systemctl {'restart' if is_late else 'reload'} drd"
+
+
 def _as_json(file: Path, why: Refusal) -> dict[str, Any]:
     """Return the record, with what identifies the refused content of the file."""
     said: dict[str, Any] = {"error": why.error}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from enum import StrEnum
 from typing import Any
 
@@ -122,7 +122,7 @@ _CHANGES: Mapping[Act, Callable[[Duties, Entry, Mapping[str, Any]], Duties]] = {
 }
 
 
-def words(body: Mapping[str, Any]) -> str:
+def words(body: Mapping[str, Any], zone: tzinfo) -> str:
     """Return what an entry says, for the timeline."""
     act = Act(body["act"])
     if act is Act.FACTS:
@@ -133,11 +133,12 @@ def words(body: Mapping[str, Any]) -> str:
         return f"{name} {'applies' if body['applies'] else 'does not apply'}"
     if act is Act.HOLD:
         until = time_in(body, "until")
-        end = f" until {format_time(until)}" if until is not None else ""
+        end = f" until {format_time(until, zone=zone)}" if until is not None else ""
         return f"{name} is on hold by {body['by_authority']}{end}"
     reference = f", reference {body['reference']}" if body.get("reference") else ""
     late = ", late" if body.get("late") else ""
-    return f"{name} submitted {format_time(from_rfc3339(body['at']))}{reference}{late}"
+    at = format_time(from_rfc3339(body["at"]), zone=zone)
+    return f"{name} submitted {at}{reference}{late}"
 
 
 def _value(value: object) -> str:

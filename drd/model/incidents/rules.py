@@ -11,12 +11,14 @@ from drd.model.alerts import Alert, AlertChange, Transition, rank
 from drd.model.incidents.instants import Instant
 
 _LONGEST_TITLE = 160
+_LEAST = "warning"
 
 
 @dataclass(frozen=True, slots=True)
 class OpeningRule:
-    """Opens an incident for alerts of this kind, at least this severe, of plans whose names match;
-    an empty value matches every alert of a plan."""
+    """Opens an incident for alerts of this kind, at least this severe, of plans whose names match.
+    An empty value matches every alert of a plan; without a severity one of `info`, which is no
+    trouble yet, opens none."""
 
     alert: str = ""
     severity: str = ""
@@ -27,7 +29,7 @@ class OpeningRule:
         return (
             bool(alert.plan)
             and self.alert in ("", alert.kind)
-            and (not self.severity or rank(alert.severity) <= rank(self.severity))
+            and rank(alert.severity) <= rank(self.severity or _LEAST)
             and (not self.plans or fnmatchcase(alert.plan, self.plans))
         )
 

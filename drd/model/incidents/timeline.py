@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from drd.model.incidents import duties
@@ -44,11 +44,16 @@ class Line:
     until: datetime | None = None
 
 
-def timeline(incident: Incident, entries: Iterable[Entry]) -> list[Line]:
-    """Return a line for each entry, by the time when it happened."""
+_ZONE = " zone"
+"""The key, in no body, of the zone of times in texts."""
+
+
+def timeline(incident: Incident, entries: Iterable[Entry], zone: tzinfo = UTC) -> list[Line]:
+    """Return a line for each entry, by the time when it happened. Times in texts are those of
+    `zone`."""
     lines, before = [], Incident(incident.number)
     for entry in entries:
-        lines.append(_line(incident, before, entry))
+        lines.append(_line(incident, before, entry, zone))
         if number_of(entry.header.subject) == incident.number:
             before = after(before, entry)
     return sorted(lines, key=lambda line: (line.at, line.entry))
@@ -75,9 +80,9 @@ def _head(text: str) -> str:
     return text.rpartition(" (run ")[0] or text
 
 
-def _line(incident: Incident, before: Incident, entry: Entry) -> Line:
+def _line(incident: Incident, before: Incident, entry: Entry, zone: tzinfo) -> Line:
     header, body = entry.header, body_of(entry)
-    text = _text_of(header.kind, {**body, _BEFORE: before}) if body else _REDACTED
+    text = _text_of(header.kind, {**body, _BEFORE: before, _ZONE: zone}) if body else _REDACTED
     at = time_in(body, "happened_at") or header.at
     seq = entry.seq
     return Line(
@@ -117,8 +122,8 @@ def _because(body: Mapping[str, Any]) -> str:
     return f": {body['reason']}" if body.get("reason") else ""
 
 
-def _time(text: Any) -> str:
-    return format_time(from_rfc3339(text))
+def _time(body: Mapping[str, Any], key: str) -> str:
+    return format_time(from_rfc3339(body[key]), zone=body[_ZONE])
 
 
 def _opened(body: Mapping[str, Any]) -> str:
@@ -142,8 +147,8 @@ def _anchored(body: Mapping[str, Any]) -> str:
     if not body.get("at"):
         return f"{name}: the time was removed{_because(body)}"
     known = {i.value: at for i, at in body[_BEFORE].instants.items()}
-    corrects = f", not {format_time(known[name])}" if name in known else ""
-    return f"{name}: {_time(body['at'])}{corrects}{_because(body)}"
+    corrects = f", not {format_time(known[name], zone=body[_ZONE])}" if name in known else ""
+    return f"{name}: {_time(body, 'at')}{corrects}{_because(body)}"
 
 
 def _state(body: Mapping[str, Any]) -> str:
@@ -169,7 +174,7 @@ def _tasked(body: Mapping[str, Any]) -> str:
         tasks = {task.number: f": {task.text}" for task in body[_BEFORE].tasks}
         return f"task {body['done']} done{tasks.get(body['done'], '')}"
     to = f" ({body['to']})" if body.get("to") else ""
-    due = f", due {_time(body['due'])}" if body.get("due") else ""
+    due = f", due {_time(body, 'due')}" if body.get("due") else ""
     return f"task: {body['text']}{to}{due}"
 
 
@@ -234,7 +239,7 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     kinds.SEVERITY: lambda b: f"severity {b['to']}{_because(b)}",
     kinds.DECIDE: lambda b: f"decided: {b['text']}{_because(b)}",
     kinds.LINK: lambda b: f"see {b['to']}{': ' + str(b['text']) if b.get('text') else ''}",
-    kinds.OBLIGATION: lambda b: duties.words(b) + _because(b),
+    kinds.OBLIGATION: lambda b: duties.words(b, b[_ZONE]) + _because(b),
     kinds.RECOVERY: lambda b: f"recovery of {b['plan']} begins, target {b['target']}",
     kinds.MERGE: lambda b: f"incident {b['from']} continues here{_because(b)}",
     kinds.CLOSE: _closed,

@@ -10,7 +10,7 @@ from drd.model.obligations.arithmetic import last_day_of
 from drd.model.obligations.regime import Regime
 from drd.model.obligations.rules import Choice, NoNumber, Rule, Unit, When
 from drd.model.text import counted
-from drd.model.units import format_duration
+from drd.model.units import format_duration, format_time, zone_name
 
 _UNITS = {
     Unit.HOURS: "hour",
@@ -68,5 +68,5 @@ def local_time(at: datetime, zone: ZoneInfo, last_day: date | None = None) -> st
     end is written as 24:00 of that day, since the next day would be read as one day more."""
     local = at.astimezone(zone)
     if last_day is not None and last_day_of(at, zone) == last_day and local.date() != last_day:
-        return f"{last_day} 24:00 {local.tzname()}"
-    return f"{local:%Y-%m-%d %H:%M} {local.tzname()}"
+        return f"{last_day} 24:00 {zone_name(local)}"
+    return format_time(local, zone=zone)
