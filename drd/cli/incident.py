@@ -10,6 +10,7 @@ from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo
 
 from drd.api.incident_documents import incident_document, timeline_document
+from drd.api.investigation_documents import investigation_document
 from drd.bootstrap import App, app
 from drd.bootstrap.duties import duty_table
 from drd.cli import output
@@ -35,6 +36,7 @@ from drd.flows.incidents.writing import (
 from drd.model.clock import doubt
 from drd.model.incidents.entries import Author
 from drd.model.incidents.incident import Incident
+from drd.model.incidents.investigation import investigation
 from drd.model.incidents.timeline import timeline
 from drd.model.text import escaped, some
 from drd.model.units import format_rfc3339, format_time
@@ -188,17 +190,24 @@ def show(args: argparse.Namespace) -> int:
         require_owner(app, "incident show")
         incident = app.catalogue.incidents.get(chosen(app.catalogue, args.number))
         zone = UTC if args.json else zone_of(app)
-        lines = timeline(incident, app.catalogue.incidents.entries(incident), zone)
+        entries = app.catalogue.incidents.entries(incident)
+        lines, found = timeline(incident, entries, zone), investigation(entries)
         now = app.clock.now()
         whole = incident.is_open and not (args.json or args.starred)
         reports = _reports(app, incident.number) if whole else ""
     if args.starred:
         lines = [line for line in lines if line.starred]
     if args.json:
-        told = timeline_document(lines)
-        output.print_json({**incident_document(incident), "timeline": told})
+        output.print_json(
+            {
+                **incident_document(incident),
+                "investigation": investigation_document(found),
+                "timeline": timeline_document(lines),
+            }
+        )
         return 0
-    for text in screen(incident, lines, now, terminal_width(sys.stdout), reports, zone=zone):
+    width = terminal_width(sys.stdout)
+    for text in screen(incident, lines, now, width, reports, zone=zone, found=found):
         output.say(text)
     return 0
 

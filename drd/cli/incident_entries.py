@@ -25,7 +25,7 @@ Writes = Callable[[App, Desk, Sequence[str]], Incident]
 """Adds an entry to an incident, by the words that were given."""
 
 
-def _write(args: argparse.Namespace, writes: Writes, words: int) -> int:
+def write(args: argparse.Namespace, writes: Writes, words: int) -> int:
     """Add an entry; `words` is how many words follow the number of the incident."""
     number, rest = _split(args, words)
     with session(args, acts=False, records=True) as app:
@@ -74,7 +74,7 @@ def _done(args: argparse.Namespace, incident: Incident, desk: Desk) -> str:
 def log(args: argparse.Namespace) -> int:
     marked = args.star or args.unstar
 
-    def write(_app: App, desk: Desk, words: Sequence[str]) -> Incident:
+    def add(_app: App, desk: Desk, words: Sequence[str]) -> Incident:
         if marked:
             on = args.star is not None
             return desk.star(marked, on=on)
@@ -84,31 +84,31 @@ def log(args: argparse.Namespace) -> int:
         at = desk.past(args.at) if args.at is not None else None
         return desk.log(words[0], at)
 
-    return _write(args, write, 0 if marked else 1)
+    return write(args, add, 0 if marked else 1)
 
 
 def anchor(args: argparse.Namespace) -> int:
-    def write(_app: App, desk: Desk, words: Sequence[str]) -> Incident:
+    def add(_app: App, desk: Desk, words: Sequence[str]) -> Incident:
         name, at = words
         incident = desk.anchor(name, desk.past(at), args.reason)
         for wrong in contradictions(incident.instants):
             output.warn(f"{wrong}: correct one of them, with --reason TEXT")
         return incident
 
-    return _write(args, write, 2)
+    return write(args, add, 2)
 
 
 def state(args: argparse.Namespace) -> int:
-    def write(app: App, desk: Desk, words: Sequence[str]) -> Incident:
+    def add(app: App, desk: Desk, words: Sequence[str]) -> Incident:
         if words[0] == State.CLOSED:
             _require_reports(app, desk, args.reason)
         return desk.set_state(words[0], args.reason)
 
-    return _write(args, write, 1)
+    return write(args, add, 1)
 
 
 def severity(args: argparse.Namespace) -> int:
-    return _write(
+    return write(
         args,
         lambda app, desk, words: desk.set_severity(words[0], args.reason, app.settings.severities),
         1,
@@ -116,7 +116,7 @@ def severity(args: argparse.Namespace) -> int:
 
 
 def assign(args: argparse.Namespace) -> int:
-    return _write(
+    return write(
         args,
         lambda _, desk, words: desk.assign(words[0]),
         1,
@@ -124,7 +124,7 @@ def assign(args: argparse.Namespace) -> int:
 
 
 def role(args: argparse.Namespace) -> int:
-    return _write(
+    return write(
         args,
         lambda _, desk, words: desk.give_role(*words),
         2,
@@ -132,28 +132,28 @@ def role(args: argparse.Namespace) -> int:
 
 
 def task(args: argparse.Namespace) -> int:
-    def write(_app: App, desk: Desk, words: Sequence[str]) -> Incident:
+    def add(_app: App, desk: Desk, words: Sequence[str]) -> Incident:
         if args.done is not None:
             return desk.finish_task(args.done)
         due = desk.coming(args.due) if args.due is not None else None
         return desk.add_task(words[0], args.to, due)
 
-    return _write(args, write, 0 if args.done is not None else 1)
+    return write(args, add, 0 if args.done is not None else 1)
 
 
 def scope(args: argparse.Namespace) -> int:
     if args.count or not (args.add or args.remove):
         return incident_scope.show(args, _split(args, 0)[0])
 
-    def write(app: App, desk: Desk, _: Sequence[str]) -> Incident:
+    def add(app: App, desk: Desk, _: Sequence[str]) -> Incident:
         require_plans(args.add, known_plans(app))
         return desk.change_scope(add=args.add, remove=args.remove, reason=args.reason)
 
-    return _write(args, write, 0)
+    return write(args, add, 0)
 
 
 def decide(args: argparse.Namespace) -> int:
-    return _write(
+    return write(
         args,
         lambda _, desk, words: desk.decide(words[0], args.reason),
         1,
@@ -161,7 +161,7 @@ def decide(args: argparse.Namespace) -> int:
 
 
 def link(args: argparse.Namespace) -> int:
-    return _write(
+    return write(
         args,
         lambda _, desk, words: desk.link(words[0], args.text),
         1,
@@ -169,7 +169,7 @@ def link(args: argparse.Namespace) -> int:
 
 
 def merge(args: argparse.Namespace) -> int:
-    return _write(
+    return write(
         args,
         lambda _app, desk, _words: desk.merge(args.into, args.reason),
         0,
@@ -177,11 +177,11 @@ def merge(args: argparse.Namespace) -> int:
 
 
 def close(args: argparse.Namespace) -> int:
-    def write(app: App, desk: Desk, _: Sequence[str]) -> Incident:
+    def add(app: App, desk: Desk, _: Sequence[str]) -> Incident:
         _require_reports(app, desk, args.reason)
         return desk.close(args.reason)
 
-    return _write(args, write, 0)
+    return write(args, add, 0)
 
 
 def _require_reports(app: App, desk: Desk, reason: str) -> None:

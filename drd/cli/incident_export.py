@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from drd.api.incident_documents import incident_document, timeline_document
+from drd.api.investigation_documents import investigation_document
 from drd.cli import output
 from drd.cli.incident_screen import screen
 from drd.cli.records import keys_of, tell_of_export
@@ -14,6 +15,8 @@ from drd.cli.session import require_owner, session
 from drd.errors import UsageError
 from drd.flows.incidents.choosing import chosen
 from drd.flows.records.export import export
+from drd.model.incidents.investigation import investigation
+from drd.model.incidents.stix import bundle
 from drd.model.incidents.timeline import timeline
 
 _COLUMNS = 100
@@ -25,9 +28,13 @@ def run(args: argparse.Namespace) -> int:
         require_owner(app, "incident export")
         incident = app.catalogue.incidents.get(chosen(app.catalogue, given))
         entries = app.catalogue.incidents.entries(incident)
-        lines = timeline(incident, entries)
-        document = {**incident_document(incident), "timeline": timeline_document(lines)}
-        text = screen(incident, lines, app.clock.now(), _COLUMNS)
+        lines, found = timeline(incident, entries), investigation(entries)
+        document = {
+            **incident_document(incident),
+            "investigation": investigation_document(found),
+            "timeline": timeline_document(lines),
+        }
+        text = screen(incident, lines, app.clock.now(), _COLUMNS, found=found)
         done = export(
             app.catalogue.records,
             directory,
@@ -35,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
             beside={
                 "timeline.json": f"{output.json_text(document)}\n",
                 "timeline.txt": "\n".join(text) + "\n",
+                "indicators.stix.json": f"{output.json_text(bundle(found.indicators))}\n",
             },
         )
         keys = keys_of(app)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
+from drd.cli import investigation_screen as shown
 from drd.cli.incident_scope import details, resident_words
 from drd.cli.incident_screen import line_text, standing
 from drd.cli.obligation_screen import LOUD, facts, order
@@ -16,6 +17,7 @@ from drd.model.incidents.affected import Affected
 from drd.model.incidents.durations import durations
 from drd.model.incidents.incident import Incident, Task
 from drd.model.incidents.instants import Instant
+from drd.model.incidents.investigation import Investigation
 from drd.model.incidents.timeline import Line, condensed
 from drd.model.inventory import Dependent
 from drd.model.obligations.clocks import CLOSED, ClockKind, ClockState
@@ -54,11 +56,19 @@ class Printed:
     clocks: Sequence[ClockState] = ()
     zone: ZoneInfo = _UTC
     clocks_unknown: str = ""
+    found: Investigation = field(default_factory=Investigation)
 
 
 def page(printed: Printed) -> bytes:
     """Return one HTML page for paper, which needs nothing else."""
-    parts = (_known(printed), _scope(printed), _reports(printed), _log(printed), _sheets())
+    parts = (
+        _known(printed),
+        _scope(printed),
+        _investigation(printed),
+        _reports(printed),
+        _log(printed),
+        _sheets(),
+    )
     return html([block for part in parts for block in part], paper=_PAPER)
 
 
@@ -151,6 +161,24 @@ def _row(one: Affected) -> tuple[str, ...]:
     why = f". {escaped(one.why)}" if one.why else ""
     data = f"{escaped(one.what)}{details(one)}{why}"
     return escaped(one.plan), residents, one.words(), data
+
+
+def _investigation(printed: Printed) -> Iterator[Block]:
+    found, now, zone = printed.found, printed.now, printed.zone
+    yield Heading(2, "Investigation")
+    cause = shown.cause_text(found.cause) if found.cause is not None else "not known"
+    yield Paragraph(f"Root cause: {cause}.")
+    tables = (
+        (shown.HYPOTHESES, [shown.hypothesis_row(h) for h in found.hypotheses]),
+        (
+            shown.INDICATORS,
+            [shown.indicator_row(i, now, zone) for i in found.indicators],
+        ),
+        (shown.EVIDENCE, [shown.evidence_row(e, zone) for e in found.evidence]),
+    )
+    for header, rows in tables:
+        if rows:
+            yield Table(header, tuple(rows), sheet=True)
 
 
 def _reports(printed: Printed) -> Iterator[Block]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 
 from drd.bootstrap import App
@@ -12,11 +11,13 @@ from drd.cli import output
 from drd.cli.incident import zone_of
 from drd.cli.incident_page import Printed, blank_page, page
 from drd.cli.incident_scope import affected_of, readable_plans
+from drd.cli.new_file import write_new
 from drd.cli.session import require_owner, session
 from drd.config.regimes import regimes_of
 from drd.errors import DrdError, UsageError
 from drd.flows.incidents.choosing import chosen
 from drd.model.incidents.incident import Incident
+from drd.model.incidents.investigation import investigation
 from drd.model.incidents.timeline import timeline
 from drd.model.inventory import dependents
 from drd.model.plan import Plan
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
             number = chosen(app.catalogue, args.number)
             made = page(_printed(app, app.catalogue.incidents.get(number)))
     if args.output is not None:
-        _write(args.output, made)
+        write_new(args.output, made)
     if args.json:
         html = made.decode() if args.output is None else None
         output.print_json({"incident": number, "file": args.output, "html": html})
@@ -54,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
 def _printed(app: App, incident: Incident) -> Printed:
     """Collect what is known. What is wrong with a plan or a regime must not hide the rest."""
     now, zone = app.clock.now(), zone_of(app)
-    lines = timeline(incident, app.catalogue.incidents.entries(incident), zone)
+    entries = app.catalogue.incidents.entries(incident)
+    lines, found = timeline(incident, entries, zone), investigation(entries)
     plans: dict[str, Plan] = {}
     try:
         plans.update(readable_plans(app))
@@ -67,16 +69,7 @@ def _printed(app: App, incident: Incident) -> Printed:
         clocks = table.states(now)
     except DrdError as error:
         why = error.line
-        return Printed(incident, lines, now, reached, affected, zone=zone, clocks_unknown=why)
-    return Printed(incident, lines, now, reached, affected, clocks, zone)
-
-
-def _write(name: str, content: bytes) -> None:
-    """Write a new file that only its owner can read: it has names and addresses in it."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        with os.fdopen(os.open(name, flags, 0o600), "wb") as file:
-            file.write(content)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UsageError(f"cannot write {name}: {reason}", hint="name a new file.") from None
+        return Printed(
+            incident, lines, now, reached, affected, zone=zone, clocks_unknown=why, found=found
+        )
+    return Printed(incident, lines, now, reached, affected, clocks, zone, found=found)

@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
 
+from drd.cli.investigation_screen import summary
 from drd.cli.render import hanging
 from drd.model.incidents.durations import contradictions, durations
 from drd.model.incidents.incident import Incident, Task
+from drd.model.incidents.investigation import Investigation
 from drd.model.incidents.states import State
 from drd.model.incidents.timeline import Line, condensed
 from drd.model.text import escaped, some
@@ -29,11 +31,15 @@ def screen(
     reports: str = "",
     *,
     zone: tzinfo = UTC,
+    found: Investigation | None = None,
 ) -> list[str]:
-    """Return the lines of the screen; `reports` says which are due. Times are those of `zone`."""
+    """Return the lines of the screen; `reports` says which are due, `found` what the investigation
+    has shown. Times are those of `zone`."""
     width = min(width, _WIDEST)
+    shown = [hanging(f"{n:<9} ", text, width) for n, text in summary(found or Investigation(), now)]
     due = hanging("reports   ", reports, width) if reports else []
-    return [*head(incident, now, width, zone), *due, "", *timeline(lines, width, zone)]
+    told = [line for each in shown for line in each]
+    return [*head(incident, now, width, zone), *told, *due, "", *timeline(lines, width, zone)]
 
 
 def head(incident: Incident, now: datetime, width: int, zone: tzinfo) -> list[str]:

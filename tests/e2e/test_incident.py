@@ -50,7 +50,9 @@ def test_from_the_first_word_to_the_end(site: Site) -> None:
     told = site.drd("incident", "log", "two words", "unquoted", code=2).err
     assert "put a text into quotes" in told
 
+    _investigate(site)
     document = site.drd("incident", "show", "--json").json
+    assert document["investigation"]["cause"]["text"] == "a key was public"
     assert (document["severity"], document["lead"]) == ("critical", "anna")
     assert document["tasks"][0]["done_at"] is not None
     assert [line["kind"] for line in document["timeline"]].count("run.end") == 1
@@ -67,6 +69,7 @@ def test_from_the_first_word_to_the_end(site: Site) -> None:
     assert "<h1>Incident 1: orders leak</h1>" in paper
     assert "blocked the key" in paper
     assert "eu-gdpr-33" in paper
+    assert "Root cause: a key was public; evidence" in paper
 
     site.drd("incident", "open", "another secret")
     shown = site.drd("incident", "show", "1", "--json").json
@@ -75,6 +78,7 @@ def test_from_the_first_word_to_the_end(site: Site) -> None:
     assert (made["incident"], made["directory"]) == (1, str(there))
     assert json.loads((there / "timeline.json").read_text()) == shown
     assert "blocked the key" in (there / "timeline.txt").read_text()
+    assert "203.0.113.7" in (there / "indicators.stix.json").read_text()
     given = (there / "records.txt").read_text()
     assert "blocked the key" in given
     assert "another secret" not in given
@@ -100,6 +104,33 @@ def test_from_the_first_word_to_the_end(site: Site) -> None:
     site.drd("incident", "state", "1", "detected", code=2)
     site.drd("incident", "state", "1", "detected", "--reason", "it goes on")
     assert "decided: orders stay off: data at risk" in site.drd("incident", "show").out
+
+
+def _investigate(site: Site) -> None:
+    file = site.base / "gateway.log"
+    file.write_text("GET /orders\n")
+    site.drd("incident", "evidence", "log of the gateway", "--file", str(file))
+    [item] = site.drd("incident", "evidence", "--json").json["evidence"]
+    assert (item["where"], item["bytes"]) == (str(file), 12)
+    supposed = site.drd("incident", "hypothesis", "a key was public", "--json").json["entry"]
+    refused = site.drd("incident", "hypothesis", "--supported", str(supposed), code=2).err
+    assert "nothing says why" in refused
+    shows = ("--evidence", str(item["entry"]))
+    site.drd("incident", "hypothesis", "--supported", str(supposed), *shows)
+    told = site.drd("incident", "cause", "a key was public", code=2).err
+    assert f"add --evidence ENTRY; recorded: {item['entry']}" in told
+    assert "is no item of evidence" in site.drd(
+        "incident", "cause", "a key was public", "--evidence", "1", code=2
+    ).err  # fmt: skip
+    site.drd("incident", "cause", "1", "a key was public", *shows)
+    site.drd("incident", "indicator", "203[.]0.113[.]7", "--seen", "-1h", "--expires", "30d")
+    listed = site.drd("incident", "indicator").out.splitlines()[1].split()
+    assert listed[1:3] == ["ip", "203.0.113.7"]
+    there = site.base / "stix.json"
+    site.drd("incident", "indicator", "--stix", str(there))
+    assert json.loads(there.read_text())["objects"][0]["pattern"] == (
+        "[ipv4-addr:value = '203.0.113.7']"
+    )
 
 
 def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> None:

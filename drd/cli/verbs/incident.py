@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from drd.cli.parser import Verbs
+from drd.cli.verbs.incident_investigation import investigating
 from drd.cli.verbs.incident_noting import noting
 from drd.cli.verbs.incident_opening import opening, reading, suspecting
 from drd.cli.verbs.incident_people import people
@@ -40,6 +41,7 @@ def add_parser(sub: Verbs) -> None:
     suspecting(verbs)
     reading(verbs)
     noting(verbs)
+    investigating(verbs)
     standing(verbs)
     people(verbs)
     reporting(verbs)

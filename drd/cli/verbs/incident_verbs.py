@@ -37,11 +37,11 @@ def entry(
     *,
     examples: str,
     description: str,
+    handler: str = "",
 ) -> argparse.ArgumentParser:
     """A verb whose words may begin with the number of the incident."""
-    parser = incident_verb(
-        verbs, name, line, f"incident_entries:{name}", examples=examples, description=description
-    )
+    handler = handler or f"incident_entries:{name}"
+    parser = incident_verb(verbs, name, line, handler, examples=examples, description=description)
     what = f"[N] {words}".strip()
     parser.add_argument(
         "words", nargs="*", metavar=what, help=f"{words.lower()}; N is the number of the incident"

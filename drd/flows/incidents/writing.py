@@ -12,20 +12,23 @@ from typing import Any
 
 from drd.errors import UsageError
 from drd.flows.incidents import times
+from drd.flows.incidents.texts import LONGEST_NAME
+from drd.flows.incidents.texts import name_of as _name
+from drd.flows.incidents.texts import reason_of as _reason
+from drd.flows.incidents.texts import text_of as _text
 from drd.model.alerts import Transition
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.affected import Affected
-from drd.model.incidents.entries import LONGEST_TEXT, LONGEST_TITLE, Author, draft, subject
+from drd.model.incidents.entries import LONGEST_TITLE, Author, draft, subject
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.instants import Instant
 from drd.model.incidents.rules import OpeningRule, opening
 from drd.model.incidents.states import SETTABLE, State, goes_back
 from drd.model.records import Draft
-from drd.model.text import counted, some
+from drd.model.text import some
 from drd.model.units import format_time
 from drd.ports import Catalogue
 
-LONGEST_NAME = 200
 LONGEST_REPORT = 1000
 
 
@@ -146,6 +149,12 @@ class Desk:
             raise UsageError(
                 f"entry {entry} of the records is not one of incident {self.number}",
                 hint=f"to see the numbers of the entries: drd incident show {self.number}",
+            )
+        if header.kind == kinds.INDICATOR:
+            raise UsageError(
+                f"entry {entry} is an indicator, whose value other systems may have read",
+                hint=f"drd incident indicator --withdraw {entry} --reason TEXT; then add the right "
+                "one.",
             )
         body = {"entry": entry, "text": _text(text), "reason": _reason(reason)}
         return self._add(kinds.CORRECT, body)
@@ -389,25 +398,3 @@ def require_open(incident: Incident) -> None:
             f"incident {incident.number} is closed",
             hint=f"to open it again: drd incident state {incident.number} detected --reason TEXT",
         )
-
-
-def _text(text: str, what: str = "the text", most: int = LONGEST_TEXT) -> str:
-    text = text.strip()
-    if not text:
-        raise UsageError(f"{what} is empty", hint="write what happened, in quotes.")
-    if len(text) > most:
-        raise UsageError(
-            f"{what} has {counted(len(text), 'character')}",
-            hint=f"write at most {most:,}; put the rest into a second entry.",
-        )
-    return text
-
-
-def _name(name: str) -> str:
-    return _text(name, "the name", LONGEST_NAME)
-
-
-def _reason(reason: str, *, needed: bool = True) -> str:
-    if needed or reason.strip():
-        return _text(reason, "the reason", 1000)
-    return ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from drd.model.incidents import duties
+from drd.model.incidents import duties, investigation
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.affected import Affected
 from drd.model.incidents.entries import number_of
@@ -241,6 +241,10 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     kinds.LINK: lambda b: f"see {b['to']}{': ' + str(b['text']) if b.get('text') else ''}",
     kinds.OBLIGATION: lambda b: duties.words(b, b[_ZONE]) + _because(b),
     kinds.RECOVERY: lambda b: f"recovery of {b['plan']} begins, target {b['target']}",
+    kinds.HYPOTHESIS: investigation.hypothesis_words,
+    kinds.INDICATOR: investigation.indicator_words,
+    kinds.EVIDENCE: investigation.evidence_words,
+    kinds.CAUSE: investigation.cause_words,
     kinds.MERGE: lambda b: f"incident {b['from']} continues here{_because(b)}",
     kinds.CLOSE: _closed,
     "run.end": _run_ended,

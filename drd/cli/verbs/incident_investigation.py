@@ -1,0 +1,124 @@
+"""Options of the verbs of `drd incident` that investigate: hypothesis, indicator, evidence,
+cause."""
+
+from __future__ import annotations
+
+import argparse
+
+from drd.cli.options import count
+from drd.cli.verbs.incident_verbs import TIMES, entry, reason
+
+_TYPES = (
+    "ip, network, domain, url, email, sha256, sha1, md5, file, account, user-agent, process, "
+    "certificate, other"
+)
+
+
+def investigating(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    _hypothesis(verbs)
+    _indicator(verbs)
+    _evidence(verbs)
+    _cause(verbs)
+
+
+def _hypothesis(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = entry(
+        verbs,
+        "hypothesis",
+        "what may have happened: open, supported, refuted",
+        "TEXT",
+        handler="incident_investigation:hypothesis",
+        examples='drd incident hypothesis "the key was in a public repository"\n'
+        "drd incident hypothesis                     to list them\n"
+        "drd incident hypothesis --supported 214 --evidence 211\n"
+        'drd incident hypothesis --refuted 214 --reason "the repository never had it"',
+        description="Record what may have happened, and what becomes of it: it is open until it is "
+        "supported or refuted. Without a text, list them. Numbers are those of the entries.",
+    )
+    parser.add_argument("--supported", type=count, metavar="ENTRY", help="evidence supports it")
+    parser.add_argument("--refuted", type=count, metavar="ENTRY", help="it is wrong")
+    parser.add_argument("--reopen", type=count, metavar="ENTRY", help="it is open again")
+    _evidence_option(parser, "an item of evidence that shows it")
+    reason(parser, "why")
+
+
+def _indicator(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = entry(
+        verbs,
+        "indicator",
+        "what shows that a system was reached: addresses, digests of files, …",
+        "VALUE",
+        handler="incident_investigation:indicator",
+        examples="drd incident indicator 203.0.113.7 --seen 13:50 --expires 30d\n"
+        'drd incident indicator evil.example --text "where the key was sent"\n'
+        "drd incident indicator orders-export --type account\n"
+        "drd incident indicator                       to list them\n"
+        "drd incident indicator --stix indicators.json     for other systems\n"
+        'drd incident indicator --withdraw 217 --reason "our own address"',
+        description="Record an address, a name, a digest or the like that shows that a system was "
+        "reached. drd recognises what it is. Write no password and no key. Without a value, list "
+        "them.",
+    )
+    parser.add_argument("--type", choices=_TYPES.split(", "), metavar="TYPE", help=_TYPES)
+    parser.add_argument("--seen", metavar="TIME", help=f"when it was first seen: {TIMES}")
+    parser.add_argument(
+        "--expires", metavar="TIME", help="until when it means something: 30d from now, or RFC 3339"
+    )
+    parser.add_argument("--text", default="", metavar="TEXT", help="what it is")
+    others = parser.add_mutually_exclusive_group()
+    others.add_argument(
+        "--stix", metavar="FILE", help="write all as a bundle of STIX 2.1 into a new file; - is "
+        "stdout",
+    )  # fmt: skip
+    others.add_argument(
+        "--withdraw", type=count, metavar="ENTRY", help="say that it was recorded by mistake"
+    )
+    reason(parser, "why it is withdrawn")
+
+
+def _evidence(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = entry(
+        verbs,
+        "evidence",
+        "what shows what happened: a file, a log, a run",
+        "TEXT",
+        handler="incident_investigation:evidence",
+        examples='drd incident evidence "log of the gateway" --file /srv/evidence/gateway.log.gz\n'
+        'drd incident evidence "picture of the screen" --where "safe, envelope 3" --taken 14:05\n'
+        'drd incident evidence "the drill shows the rows" --run 1a2b3c4d\n'
+        "drd incident evidence                      to list them",
+        description="Record an item of evidence: what it is, and where it is kept. Of a file, drd "
+        "records the SHA-256 of its contents; it keeps no copy. Without a text, list them.",
+    )
+    parser.add_argument("--file", metavar="FILE", help="a file, whose SHA-256 drd records")
+    parser.add_argument("--where", default="", metavar="TEXT", help="where it is kept")
+    parser.add_argument("--taken", metavar="TIME", help=f"when it was taken: {TIMES}")
+    parser.add_argument("--run", metavar="RUN", help="a run of drd that shows it")
+
+
+def _cause(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = entry(
+        verbs,
+        "cause",
+        "the root cause, with its evidence",
+        "TEXT",
+        handler="incident_investigation:cause",
+        examples='drd incident cause "a key was published with the test data" --evidence 211\n'
+        'drd incident cause "…" --evidence 211 --evidence 215 --hypothesis 214\n'
+        "drd incident cause                      to show it",
+        description="Record the root cause. It names the evidence that shows it. Another one later "
+        "needs a reason; the timeline has both.",
+    )
+    _evidence_option(parser, "an item of evidence that shows it")
+    parser.add_argument(
+        "--hypothesis", type=count, action="append", default=[], metavar="ENTRY",
+        help="a hypothesis that it confirms; may be given several times",
+    )  # fmt: skip
+    reason(parser, "why it is another one than before")
+
+
+def _evidence_option(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument(
+        "--evidence", type=count, action="append", default=[], metavar="ENTRY",
+        help=f"{text}; may be given several times",
+    )  # fmt: skip

@@ -1,0 +1,226 @@
+"""What people record of an investigation: hypotheses, indicators, evidence, the root cause."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from drd.errors import UsageError
+from drd.flows.incidents.texts import LONGEST_NAME, reason_of, text_of
+from drd.flows.incidents.writing import Desk
+from drd.model.incidents import entries as kinds
+from drd.model.incidents.entries import draft
+from drd.model.incidents.incident import Incident
+from drd.model.incidents.indicators import (
+    LONGEST_VALUE,
+    IndicatorType,
+    NotOfType,
+    Value,
+    value_of,
+)
+from drd.model.incidents.investigation import Investigation, Standing, investigation
+from drd.model.text import either, some
+from drd.model.units import format_time
+
+_CHUNK = 1 << 20
+
+
+def known(desk: Desk) -> Investigation:
+    """Return what the investigation has shown until now."""
+    incidents = desk.catalogue.incidents
+    return investigation(incidents.entries(incidents.get(desk.number)))
+
+
+def suppose(desk: Desk, text: str) -> Incident:
+    """Record a hypothesis, which is open."""
+    return _add(desk, kinds.HYPOTHESIS, {"text": text_of(text, "the hypothesis")})
+
+
+def judge(
+    desk: Desk, hypothesis: int, to: Standing, *, evidence: Sequence[int], reason: str
+) -> Incident:
+    """Record that a hypothesis is supported, refuted or open again, and what shows it."""
+    found = known(desk)
+    _require_hypotheses(desk, found, [hypothesis])
+    _require_evidence(desk, found, evidence)
+    if to is Standing.OPEN and not reason.strip():
+        raise UsageError(
+            f"--reason is missing: why hypothesis {hypothesis} is open again",
+            hint="add --reason TEXT",
+        )
+    if not evidence and not reason.strip():
+        raise UsageError(
+            f"nothing says why hypothesis {hypothesis} is {to}",
+            hint="add --evidence ENTRY, or --reason TEXT",
+        )
+    body = {
+        "entry": hypothesis,
+        "to": str(to),
+        "evidence": list(evidence),
+        "reason": reason_of(reason, needed=False),
+    }
+    return _add(desk, kinds.HYPOTHESIS, body)
+
+
+def typed_value(text: str, type_: str | None) -> Value:
+    """Return the value of an indicator as a person typed it. Raises UsageError."""
+    text = text_of(text, "the indicator", LONGEST_VALUE)
+    try:
+        value = value_of(text, IndicatorType(type_) if type_ is not None else None)
+    except NotOfType as wrong:
+        hint = f"write {wrong}, or give another --type"
+        raise UsageError(f"{text!r} is no {type_}", hint=hint) from None
+    if value is None:
+        raise UsageError(
+            f"drd cannot tell what {text!r} is",
+            hint=f"add --type: {either(IndicatorType)}",
+        )
+    return value
+
+
+def note_indicator(
+    desk: Desk, value: Value, *, seen: datetime | None, expires: datetime | None, text: str
+) -> Incident:
+    """Record an indicator. One that is known already gets the earlier `seen`, the later text and
+    `expires`."""
+    if seen is not None and expires is not None and expires <= seen:
+        raise UsageError(
+            f"the indicator would expire at {format_time(expires, zone=desk.zone)}, before it was seen",
+            hint="correct --seen or --expires",
+        )
+    body = {
+        "type": str(value.type),
+        "value": value.text,
+        "seen": seen,
+        "expires": expires,
+        "text": text_of(text, "the text", kinds.LONGEST_TEXT) if text.strip() else "",
+    }
+    return _add(desk, kinds.INDICATOR, body)
+
+
+def withdraw_indicator(desk: Desk, indicator: int, reason: str) -> Incident:
+    """Record that an indicator was recorded by mistake."""
+    there = [i.entry for i in known(desk).indicators if not i.withdrawn]
+    if indicator not in there:
+        raise UsageError(
+            f"entry {indicator} is no indicator of incident {desk.number} that could be withdrawn",
+            hint=f"to list them: drd incident indicator {desk.number}",
+        )
+    return _add(desk, kinds.INDICATOR, {"entry": indicator, "reason": reason_of(reason)})
+
+
+@dataclass(frozen=True, slots=True)
+class FileDigest:
+    """A file that was read: its absolute path, SHA-256 and size in bytes."""
+
+    path: str
+    sha256: str
+    size: int
+
+
+def read_file(name: str) -> FileDigest:
+    """Read a file for its digest. Raises UsageError."""
+    path = Path(name).absolute()
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise IsADirectoryError(errno.EISDIR, "not a file")
+            digest, size = sha256(), 0
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+                size += len(chunk)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(
+            f"cannot read {path}: {reason}",
+            hint="name a file; pack a directory into one: tar -cf FILE DIRECTORY",
+        ) from None
+    return FileDigest(str(path), digest.hexdigest(), size)
+
+
+def collect(
+    desk: Desk,
+    text: str,
+    *,
+    where: str = "",
+    file: FileDigest | None = None,
+    taken_at: datetime | None = None,
+    run: str = "",
+) -> Incident:
+    """Record an item of evidence: what it is, where it is kept, and the digest of a file that was
+    read for it."""
+    body: dict[str, Any] = {
+        "text": text_of(text),
+        "where": text_of(where, "the place", LONGEST_NAME * 5) if where else "",
+        "taken_at": taken_at,
+        "run": _run(desk, run) if run else "",
+    }
+    if file is not None:
+        body |= {"where": where or file.path, "sha256": file.sha256, "bytes": file.size}
+    return _add(desk, kinds.EVIDENCE, body)
+
+
+def _run(desk: Desk, run: str) -> str:
+    """Return the run as it was typed: root signs nothing of a row that its user could write. Raises
+    UsageError if there is none."""
+    desk.catalogue.runs.get(run)
+    return run
+
+
+def explain(
+    desk: Desk, text: str, *, evidence: Sequence[int], hypotheses: Sequence[int], reason: str
+) -> Incident:
+    """Record the root cause. It names its evidence; another one is a correction, which needs a
+    reason."""
+    found = known(desk)
+    if not evidence:
+        recorded = some([item.entry for item in found.evidence], 10)
+        raise UsageError(
+            "a root cause names its evidence, and none is given",
+            hint=f"add --evidence ENTRY; recorded: {recorded}"
+            if recorded
+            else 'record some first: drd incident evidence "TEXT" --file FILE',
+        )
+    _require_evidence(desk, found, evidence)
+    _require_hypotheses(desk, found, hypotheses)
+    if found.cause is not None and not reason.strip():
+        raise UsageError(
+            f"incident {desk.number} has a root cause already (entry {found.cause.entry})",
+            hint="add --reason TEXT: why it is another one.",
+        )
+    body = {
+        "text": text_of(text, "the root cause"),
+        "evidence": list(evidence),
+        "hypotheses": list(hypotheses),
+        "reason": reason_of(reason, needed=False),
+    }
+    return _add(desk, kinds.CAUSE, body)
+
+
+def _require_evidence(desk: Desk, found: Investigation, numbers: Sequence[int]) -> None:
+    there = {item.entry for item in found.evidence}
+    _require(desk, numbers, there, "item of evidence", "evidence")
+
+
+def _require_hypotheses(desk: Desk, found: Investigation, numbers: Sequence[int]) -> None:
+    _require(desk, numbers, {h.entry for h in found.hypotheses}, "hypothesis", "hypothesis")
+
+
+def _require(desk: Desk, numbers: Sequence[int], there: set[int], what: str, verb: str) -> None:
+    for number in numbers:
+        if number not in there:
+            listed = f"to list them: drd incident {verb} {desk.number}"
+            raise UsageError(f"entry {number} is no {what} of incident {desk.number}", hint=listed)
+
+
+def _add(desk: Desk, kind: str, body: Mapping[str, Any]) -> Incident:
+    made = draft(kind, desk.number, desk.author, body)
+    return desk.catalogue.incidents.add(desk.number, lambda _: [made])
