@@ -189,6 +189,7 @@ CONTROLS: Registry[ControlKind] = Registry(
     "controls of kind",
     "drd.ports.control:ControlKind",
     {
+        "encryption": "drd.controls.encryption:SPEC",
         "http": "drd.controls.http:SPEC",
         "limit": "drd.controls.limit:SPEC",
         "tls": "drd.controls.tls:SPEC",

@@ -43,6 +43,7 @@ from drd.process.clock import SystemClock
 from drd.process.state_owner import acting_for_owner
 from drd.registry import extensions_used, only_those_in_use
 from drd.repositories import open_repository
+from drd.repositories.probing import bucket_encryption
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,7 @@ class App:
             row_trust=row_trust,
             clock=self.clock,
             open_repository=self.open_repository,
+            bucket_encryption=lambda url, keys: bucket_encryption(url, keys, secrets.resolve),
             kinds=kinds_of(kind_for),
             checks=check_for,
             actions=action_for,

@@ -30,7 +30,7 @@ from drd.model import record_drafts, run_details
 from drd.model.custody import StatePlace
 from drd.model.plan import Plan
 from drd.model.run import Run, RunKind, RunState, sound_id
-from drd.model.run_details import RunDetail
+from drd.model.run_details import ControlDetail, RunDetail
 from drd.ports import RunLease
 from drd.process import Mark
 
@@ -102,6 +102,20 @@ class SqlRunStore(SqlStore):
             pending = [r for r in runs.pending(connection, plan) if kind in (None, r.kind)]
             others = [runs.to_run(row) for row in connection.execute(begun)]
         return [*pending, *others][:limit]
+
+    def control_reference(self, plan: str, control: str) -> str:
+        query = (
+            select(table)
+            .where(table.c.plan == plan, table.c.kind == str(RunKind.CONTROL))
+            .where(table.c.subject == control, table.c.started_at.is_not(None))
+            .order_by(table.c.started_at.desc(), table.c.id)
+        )
+        with self._database.read() as connection:
+            for row in connection.execute(query):
+                detail = runs.to_run(row).detail
+                if isinstance(detail, ControlDetail) and detail.reference:
+                    return detail.reference
+        return ""
 
     def backup_durations(self, plan: str, *, limit: int = 50) -> list[float]:
         with self._database.read() as connection:

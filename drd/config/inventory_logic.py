@@ -8,6 +8,7 @@ from drd.config.parse import Parsed
 from drd.config.problems import Report, nearest
 from drd.config.yaml import Path
 from drd.fields import Contradiction
+from drd.model.location import is_s3
 from drd.ports.kinds import Ability
 from drd.registry import KINDS
 
@@ -31,9 +32,23 @@ def check_inventory(parsed: Parsed, report: Report) -> None:
         if parsed.kinds and named is not None and named not in parsed.kinds:
             hint = nearest(named, list(parsed.kinds))
             report.error(("controls", at, "component"), f'there is no component "{named}"', hint)
+        _bucket(parsed, at, getattr(control, "repository", None), report)
     _twice([c.name for c in parsed.file.controls], ("controls",), "name", report)
     _twice([c.name for c in parsed.file.credentials], ("credentials",), "name", report)
     _twice([r.what for r in parsed.file.risks], ("risks",), "what", report)
+
+
+def _bucket(parsed: Parsed, at: int, name: str | None, report: Report) -> None:
+    """Report a repository that the plan does not have, or that is in no bucket."""
+    known = parsed.file.repositories
+    if name is None or not known:
+        return
+    place = ("controls", at, "repository")
+    if name not in known:
+        report.error(place, f'there is no repository "{name}"', nearest(name, list(known)))
+    elif not is_s3(known[name].url):
+        hint = "name a repository whose url begins with s3:"
+        report.error(place, f'repository "{name}" is in no bucket', hint)
 
 
 def _unanswered(parsed: Parsed, at: int) -> Iterator[Contradiction]:

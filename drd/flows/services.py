@@ -10,10 +10,11 @@ from typing import Any
 
 from drd.errors import NotSupported
 from drd.flows.root.trusted_rows import RowTrust
+from drd.model.controls import BucketEncryption
 from drd.model.facts import PlanFacts
 from drd.model.finding import Finding
 from drd.model.message import Message
-from drd.model.plan import CheckSpec, Component, Plan, RepositorySpec
+from drd.model.plan import CheckSpec, Component, Plan, RepositorySpec, S3Access
 from drd.model.progression import Progression
 from drd.model.run import Run
 from drd.ports import (
@@ -65,6 +66,11 @@ def nothing_exposed(_: Plan) -> Sequence[Finding]:
     return ()
 
 
+def asks_no_bucket(url: str, _: S3Access) -> BucketEncryption:
+    """Refuse to ask a bucket: the default for callers without repositories."""
+    raise NotSupported(f"this command cannot ask the bucket {url}")
+
+
 def never_booted() -> Boot | None:
     """Return no boot: the default for callers with a clock of their own."""
     return None
@@ -96,6 +102,8 @@ class Services:
     """Decides which of the catalogue's rows about a recovery this process trusts."""
     clock: Clock
     open_repository: Callable[[RepositorySpec], Repository]
+    bucket_encryption: Callable[[str, S3Access], BucketEncryption] = asks_no_bucket
+    """Asks how the bucket at a URL encrypts what is stored in it."""
     kinds: KindFactory
     checks: CheckFactory
     actions: ActionFactory = no_action

@@ -41,6 +41,17 @@ class ControlResult:
 
 
 @dataclass(frozen=True, slots=True)
+class BucketEncryption:
+    """How a bucket encrypts what is stored in it: `AES256`, `aws:kms` or `aws:kms:dsse`, and the id
+    of the key, if the bucket names one. Without an `algorithm` it does not.
+    """
+
+    bucket: str
+    algorithm: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """How a component differs from a restore point, in words; `point` is that one, `newest` the
     newest complete one.

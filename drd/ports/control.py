@@ -6,24 +6,36 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from drd.model.controls import Changes, ControlResult, ControlSpec
-from drd.model.plan import SecretRef
+from drd.model.controls import (
+    BucketEncryption,
+    Changes,
+    ControlResult,
+    ControlSpec,
+    ControlUnknown,
+)
+from drd.model.plan import S3Access, SecretRef
 
 if TYPE_CHECKING:
     # `drd status` imports the ports, and pydantic would take longer than all that it does.
     from drd.fields import Settings
 
 
+def _asks_no_bucket(_repository: str, url: str, _access: S3Access) -> BucketEncryption:
+    raise ControlUnknown(f"this command cannot ask the bucket {url}")
+
+
 @dataclass(frozen=True, slots=True)
 class ControlContext:
     """What controls may know: the name of the plan; `resolve` gives the value of a secret;
     `changes` compares a component as it is now with the restore point of the last check that held,
-    at first with the newest one.
+    at first with the newest one; `encryption` asks how the bucket of a repository of the plan, or
+    the one at a URL, encrypts.
     """
 
     plan: str
     resolve: Callable[[SecretRef], str]
     changes: Callable[[str], Changes]
+    encryption: Callable[[str, str, S3Access], BucketEncryption] = _asks_no_bucket
 
 
 class Control(Protocol):

@@ -105,6 +105,10 @@ class RunStore(Protocol):
     ) -> list[Run]:
         """Pending runs first, then the others, newest first."""
 
+    def control_reference(self, plan: str, control: str) -> str:
+        """Return the restore point that the last check of a control compared with; empty if none
+        did. However many checks since then found nothing out."""
+
     def backup_durations(self, plan: str, *, limit: int = 50) -> list[float]:
         """Seconds of the newest successful backup runs, newest first. Runs that were taken over are
         left out: their end is the time at which somebody noticed it."""

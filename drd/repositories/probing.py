@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drd.errors import DrdError, RepositoryMissing, RepositoryUnreachable
-from drd.model.location import is_s3, parse_s3
+from drd.model.controls import BucketEncryption
+from drd.model.location import S3Location, is_s3, parse_s3
 from drd.model.plan import S3Access, SecretRef
 from drd.repositories.local import LocalPlace
 from drd.repositories.s3_access import S3Keys
 
 if TYPE_CHECKING:
     from drd.repositories.s3 import S3Place
+
+Resolve = Callable[[SecretRef], str]
 
 SIGNED_S = 3600.0
 MARGIN_S = 600.0
@@ -29,10 +32,35 @@ MARGIN_S = 600.0
 _Key = tuple[str, S3Access]
 
 
+def bucket_encryption(url: str, access: S3Access, resolve: Resolve) -> BucketEncryption:
+    """Ask a bucket how it encrypts. Raises ControlUnknown if it does not say it, and DrdError."""
+    return _place(parse_s3(url), lambda: _keys(access, resolve)).encryption()
+
+
+def _place(location: S3Location, keys: Callable[[], S3Keys], client: Any = None) -> S3Place:
+    from drd.repositories.s3 import S3Place  # boto3: only for those who have a bucket
+
+    return S3Place(location, keys, client)
+
+
+def _keys(access: S3Access, resolve: Resolve) -> S3Keys:
+    def of(ref: SecretRef | None) -> str | None:
+        return None if ref is None else resolve(ref)
+
+    return S3Keys(
+        access_key=of(access.access_key),
+        secret_key=of(access.secret_key),
+        session_token=of(access.session_token),
+        region=access.region,
+        ca_cert=access.ca_cert,
+        bucket_lookup=access.bucket_lookup,
+    )
+
+
 class Prober:
     """Safe in several threads."""
 
-    def __init__(self, resolve: Callable[[SecretRef], str]) -> None:
+    def __init__(self, resolve: Resolve) -> None:
         self._resolve = resolve
         self._lock = threading.Lock()
         self._clients: dict[_Key, Any] = {}
@@ -45,9 +73,7 @@ class Prober:
             return LocalPlace(Path(url)).probe()
         location = parse_s3(url)
         key = (location.endpoint, access)
-        from drd.repositories.s3 import S3Place  # boto3: only for those who have a bucket
-
-        place = S3Place(location, lambda: self._keys(access), self._cached_client(key))
+        place = _place(location, lambda: self._keys(access), self._cached_client(key))
         try:
             digest = self._probe_signed(url, place, key) or place.probe()
         except (RepositoryMissing, RepositoryUnreachable):
@@ -60,17 +86,7 @@ class Prober:
         return digest
 
     def _keys(self, access: S3Access) -> S3Keys:
-        def of(ref: SecretRef | None) -> str | None:
-            return None if ref is None else self._resolve(ref)
-
-        return S3Keys(
-            access_key=of(access.access_key),
-            secret_key=of(access.secret_key),
-            session_token=of(access.session_token),
-            region=access.region,
-            ca_cert=access.ca_cert,
-            bucket_lookup=access.bucket_lookup,
-        )
+        return _keys(access, self._resolve)
 
     def _probe_signed(self, url: str, place: S3Place, key: _Key) -> str | None:
         """Return the digest, read with a request that was signed before; None for any other

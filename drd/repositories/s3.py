@@ -25,12 +25,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from drd.errors import DrdError, RepositoryError
 from drd.model.clock import SERVER_SKEW_S, SYNCHRONISE
+from drd.model.controls import BucketEncryption
 from drd.model.finding import Finding
 from drd.model.finding_codes import PROTECTION
 from drd.model.location import S3Location
 from drd.model.units import format_duration
+from drd.repositories import s3_encryption, s3_protection
 from drd.repositories import s3_errors as trouble
-from drd.repositories import s3_protection
 from drd.repositories import s3_requests as requests
 from drd.repositories.place import (
     CONTENTS,
@@ -263,6 +264,15 @@ class S3Place:
             )
             findings.append(Finding(PROTECTION, "warning", "", detail))
         return findings
+
+    def encryption(self) -> BucketEncryption:
+        """Ask the bucket how it encrypts. Raises ControlUnknown if it does not say it."""
+        bucket = self.location.bucket
+        try:
+            answer = self._asking(lambda client: client.get_bucket_encryption(Bucket=bucket))
+        except ClientError as error:
+            return s3_encryption.of_error(error, self.location)
+        return s3_encryption.of_answer(answer, bucket)
 
     def _below(self, name: str) -> str:
         return f"{self.location.prefix}/{name}" if self.location.prefix else name

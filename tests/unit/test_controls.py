@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sqlite3
 import ssl
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from drd.model.controls import Changes, ControlSpec, ControlUnknown
 from drd.ports.control import ControlContext
 from drd.registry import CONTROLS
 from tests.config_support import GOOD, problems
+from tests.servers.rest_api import TOKEN, RestApi
 from tests.servers.tls import self_signed
 
 Output = pytest.CaptureFixture[str]
@@ -63,10 +65,16 @@ def api(limit: int = 10**9, certificate: Path | None = None) -> Iterator[int]:
         server.socket = context.wrap_socket(
             server.socket, server_side=True, do_handshake_on_connect=False
         )
+    with serving(server):
+        yield server.server_address[1]
+
+
+@contextmanager
+def serving(server: ThreadingHTTPServer) -> Iterator[ThreadingHTTPServer]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield server.server_address[1]
+        yield server
     finally:
         server.shutdown()
         thread.join()
@@ -163,6 +171,117 @@ def test_only_a_person_accepts_a_change(home: Path, capsys: Output) -> None:
     assert checked(capsys, code=0)["same"]["text"] == "nothing differs"
 
 
+def test_the_policy_behind_an_api_is_as_it_was_backed_up(home: Path, capsys: Output) -> None:
+    api = RestApi()
+    api.fill()
+    (home / "key").write_text(f"Bearer {TOKEN}")
+    (home / "key").chmod(0o600)
+    plan(home, "name: policy, kind: unchanged, component: gateway")
+    file = home / "plans/shop.yaml"
+    gateway = (
+        f"  gateway:\n    kind: http\n    url: {api.url}\n"
+        f"    headers: {{Authorization: {{file: {home}/key}}}}\n"
+        "    documents: [{get: /settings, save_as: settings}]\n"
+    )
+    file.write_text(file.read_text().replace("repositories:\n", f"{gateway}repositories:\n"))
+    try:
+        assert main(["backup", "shop"]) == 0
+        assert checked(capsys, code=0)["policy"]["text"] == "nothing differs"
+        api.settings = {"theme": "dark", "limits": {"rate": 99}}
+        found = checked(capsys, code=4)["policy"]
+        assert found["text"].startswith("it differs: changed /settings, changed /settings/limits/rate; ")
+    finally:
+        api.close()
+
+
+def test_a_check_that_found_nothing_out_forgets_no_reference(home: Path, capsys: Output) -> None:
+    plan(home, "name: same, kind: unchanged, component: etc")
+    assert main(["backup", "shop"]) == 0
+    assert checked(capsys, code=0)["same"]["text"] == "nothing differs"
+    (home / "etc").rename(home / "away")
+    for _ in range(3):
+        assert checked(capsys, code=5)["same"]["state"] == "unknown"
+    (home / "away").rename(home / "etc")
+    (home / "etc/limits").write_text("100000 per minute\n")
+    assert main(["backup", "shop"]) == 0
+    assert "it differs" in checked(capsys, code=4)["same"]["text"]
+    with sqlite3.connect(home / "state/drd.db") as database:  # as retention forgets it
+        [first] = database.execute("SELECT id FROM points ORDER BY data_time LIMIT 1").fetchone()
+        database.execute("UPDATE runs SET detail = replace(detail, ?, 'gone0001')", [first])
+    found = checked(capsys, code=5)["same"]
+    assert found["text"] == "restore point gone0001, with which control same compares, is gone"
+    assert found["remedy"] == "drd plan controls shop --accept same"
+    assert main(["plan", "controls", "shop", "--accept", "same"]) == 0
+    capsys.readouterr()
+    assert checked(capsys, code=0)["same"]["text"] == "nothing differs"
+
+
+_ENCRYPTION = """<ServerSideEncryptionConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
+<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms</SSEAlgorithm>
+<KMSMasterKeyID>arn:aws:kms:eu-1:1:key/k1</KMSMasterKeyID></ApplyServerSideEncryptionByDefault>
+</Rule></ServerSideEncryptionConfiguration>"""
+_EMPTY = "<ServerSideEncryptionConfiguration/>"
+
+
+def _refusal(code: str) -> str:
+    return f"<Error><Code>{code}</Code><Message>no</Message></Error>"
+
+
+@pytest.mark.parametrize(
+    ("bucket", "expected"),
+    [
+        ("kms", ("holds", "bucket kms encrypts by aws:kms with key arn:aws:kms:eu-1:1:key/k1")),
+        ("kms, key: k1", ("holds", "bucket kms encrypts by aws:kms")),
+        ("kms, key: k", ("does not hold", "expected: encryption at rest by")),
+        ("kms, algorithms: [AES256]", ("does not hold", "encryption at rest by AES256")),
+        ("none", ("does not hold", "bucket none does not encrypt")),
+        ("empty", ("unknown", "the answer is empty")),
+        ("denied", ("unknown", "the key may not ask bucket denied")),
+        ("missing", ("unknown", "bucket missing")),
+        ("cannot", ("unknown", "the server of bucket cannot cannot say")),
+    ],
+)
+def test_a_bucket_must_encrypt(
+    home: Path, capsys: Output, buckets: str, bucket: str, expected: tuple[str, str]
+) -> None:
+    state, says = expected
+    keys = f"access_key: {{file: {home}/token}}, secret_key: {{file: {home}/password}}"
+    plan(home, f"name: bucket, kind: encryption, {keys}, url: {buckets}/{bucket}")
+    code = {"holds": 0, "does not hold": 4, "unknown": 5}[state]
+    found = checked(capsys, code=code)["bucket"]
+    assert found["state"] == state
+    assert says in found["text"]
+
+
+@pytest.fixture(scope="module")
+def buckets() -> Iterator[str]:
+    """A server that answers, by the bucket's name, as S3 servers do. It only reads."""
+    answers = {
+        "kms": (200, _ENCRYPTION),
+        "empty": (200, _EMPTY),
+        "none": (404, _refusal("ServerSideEncryptionConfigurationNotFoundError")),
+        "denied": (403, _refusal("AccessDenied")),
+        "missing": (404, _refusal("NoSuchBucket")),
+        "cannot": (501, _refusal("NotImplemented")),
+    }
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            bucket, _, query = self.path.lstrip("/").partition("?")
+            assert query == "encryption"
+            status, text = answers[bucket.rstrip("/")]
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
+        yield f"s3:http://127.0.0.1:{server.server_address[1]}"
+
+
 def tls(port: int, **more: Any) -> ControlSpec:
     values = {"kind": "tls", "name": "tls", "address": f"127.0.0.1:{port}", **more}
     return ControlSpec("tls", "tls", TlsControl.model_validate(values), 3600.0, 10.0)
@@ -224,6 +343,21 @@ controls:
     }
     wrong = "[{name: d, kind: tls, address: api.example.com}, {name: e, kind: ssh}, {name: f}]"
     other = f"{GOOD}controls: {wrong}\n"
+    buckets = (
+        "{name: g, kind: encryption}, {name: h, kind: encryption, repository: prim}, "
+        '{name: i, kind: encryption, repository: primary, url: "s3:https://x/bucket"}, '
+        "{name: j, kind: encryption, url: /srv/x, key: k}"
+    )
+    told = {p.path: f"{p.message} HINT {p.hint}" for p in problems(
+        tmp_path, f"{GOOD}controls: [{buckets}]\n"
+    )}  # fmt: skip
+    needs = "the control needs exactly one bucket HINT name a `repository` of this plan, or the "
+    assert told == {
+        "controls[0].kind": f"{needs}`url` of another bucket.",
+        "controls[1].repository": 'there is no repository "prim" HINT did you mean "primary"?',
+        "controls[2].kind": f"{needs}`url` of another bucket.",
+        "controls[3].url": "not the address of a bucket HINT write s3:https://HOST/BUCKET.",
+    }
     found = {p.path: p.message for p in problems(tmp_path, other)}
     assert found["controls[0].address"].endswith('"api.example.com" is not a host and port')
     assert found["controls[1].kind"] == 'unknown kind "ssh"'

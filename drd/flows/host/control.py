@@ -15,9 +15,16 @@ from drd.errors import UsageError
 from drd.flows.durable_steps import new_run
 from drd.flows.restore.difference import LIVE, compare
 from drd.flows.services import Services
-from drd.model.controls import FAILED, Changes, ControlResult, ControlSpec, ControlUnknown
+from drd.model.controls import (
+    FAILED,
+    BucketEncryption,
+    Changes,
+    ControlResult,
+    ControlSpec,
+    ControlUnknown,
+)
 from drd.model.difference import Difference
-from drd.model.plan import Plan, SecretRef
+from drd.model.plan import Plan, S3Access, SecretRef
 from drd.model.run import RunKind, RunState
 from drd.model.run_details import ControlDetail
 from drd.model.snapshot import newest_complete
@@ -57,10 +64,6 @@ def control(
             detail=detail,
         )
         return found
-
-
-_LOOKED_AT = 500
-"""The most runs of controls among which the last one of a control is searched."""
 
 
 class State(StrEnum):
@@ -128,19 +131,27 @@ def _carried_out(
         reference = "" if accept else _reference(services, plan, spec)
         return _changes(services, plan, component, reference)
 
-    context = ControlContext(plan.name, resolve, changes)
+    def encryption(repository: str, url: str, access: S3Access) -> BucketEncryption:
+        if repository:
+            kept = plan.repositories[repository]
+            url, access = kept.url, kept.s3
+        return services.bucket_encryption(url, access)
+
+    context = ControlContext(plan.name, resolve, changes, encryption)
     return CONTROLS[spec.kind].control.run(spec, context)
 
 
 def _reference(services: Services, plan: Plan, spec: ControlSpec) -> str:
-    """Return the restore point that the last check compared with, if it still exists; else none."""
-    runs = services.catalogue.runs.newest(plan.name, limit=_LOOKED_AT, kind=RunKind.CONTROL)
-    for run in runs:
-        detail = run.detail
-        if run.subject == spec.name and isinstance(detail, ControlDetail) and detail.reference:
-            kept = {point.id for point in services.catalogue.points.of_plan(plan.name)}
-            return detail.reference if detail.reference in kept else ""
-    return ""
+    """Return the restore point that the last check compared with; none before the first check.
+    Raises ControlUnknown if the point is gone: nobody has accepted what another one contains."""
+    reference = services.catalogue.runs.control_reference(plan.name, spec.name)
+    kept = {point.id for point in services.catalogue.points.of_plan(plan.name)}
+    if reference and reference not in kept:
+        raise ControlUnknown(
+            f"restore point {escaped(reference)}, with which control {spec.name} compares, is gone",
+            hint=f"drd plan controls {plan.name} --accept {spec.name}",
+        )
+    return reference
 
 
 def _changes(services: Services, plan: Plan, component: str, reference: str) -> Changes:

@@ -228,6 +228,9 @@ class NotedRuns:
     ) -> list[Run]:
         return self._of.newest(plan, limit=limit, kind=kind)
 
+    def control_reference(self, plan: str, control: str) -> str:
+        return self._of.control_reference(plan, control)
+
     def backup_durations(self, plan: str, *, limit: int = 50) -> list[float]:
         return self._of.backup_durations(plan, limit=limit)
 

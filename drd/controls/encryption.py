@@ -1,0 +1,103 @@
+"""The control `encryption`: a bucket encrypts what is stored in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from drd.controls.settings import ControlSettings
+from drd.fields import AbsolutePath, Contradiction, Name, Secret
+from drd.model.controls import ControlResult, ControlSpec
+from drd.model.location import is_s3, parse_s3
+from drd.model.plan import S3Access
+from drd.model.text import either
+from drd.ports.control import ControlContext, ControlKind
+
+Algorithm = Literal["AES256", "aws:kms", "aws:kms:dsse"]
+_ALL: tuple[Algorithm, ...] = ("AES256", "aws:kms", "aws:kms:dsse")
+
+
+class EncryptionControl(ControlSettings):
+    """A bucket that encrypts at rest, by its own default: that of a repository of the plan, or one
+    of the service. The key needs s3:GetEncryptionConfiguration."""
+
+    kind: Literal["encryption"]
+    repository: Name | None = Field(
+        None, description="A repository of this plan that is in a bucket; its keys are used."
+    )
+    url: str | None = Field(
+        None, min_length=1, description="Another bucket: `s3:https://HOST/BUCKET`."
+    )
+    access_key: Secret | None = Field(
+        None, description="Access key id for `url`. Without one the instance's role is used."
+    )
+    secret_key: Secret | None = Field(None, description="Secret access key for `url`.")
+    region: str | None = Field(
+        None, min_length=1, description="Region of `url`, if the server requires it."
+    )
+    ca_cert: AbsolutePath | None = Field(
+        None, description="PEM file of your own certificate authority, for `url`."
+    )
+    algorithms: list[Algorithm] = Field(
+        list(_ALL), min_length=1, description="The algorithms that are good enough."
+    )
+    key: str | None = Field(
+        None, min_length=1, description="Id or ARN of the KMS key that must be used."
+    )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        """Report a control without one bucket, and what is no bucket."""
+        if (self.repository is None) == (self.url is None):
+            hint = "name a `repository` of this plan, or the `url` of another bucket."
+            yield Contradiction(("kind",), "the control needs exactly one bucket", hint)
+        for name in ("access_key", "secret_key", "region", "ca_cert"):
+            if self.url is None and getattr(self, name) is not None:
+                hint = "remove it: the settings of the repository are used."
+                yield Contradiction((name,), f"`{name}` is for `url`", hint)
+        if self.url is not None:
+            try:
+                if not is_s3(self.url):
+                    raise ValueError("not the address of a bucket")
+                parse_s3(self.url)
+            except ValueError as error:
+                hint = "write s3:https://HOST/BUCKET."
+                yield Contradiction(("url",), str(error), hint)
+
+
+class Encryption:
+    """Holds if new objects are encrypted by one of the algorithms."""
+
+    def run(self, spec: ControlSpec, context: ControlContext) -> ControlResult:
+        settings = spec.settings
+        assert isinstance(settings, EncryptionControl)
+        access = S3Access(
+            access_key=settings.access_key,
+            secret_key=settings.secret_key,
+            region=settings.region,
+            ca_cert=settings.ca_cert,
+        )
+        found = context.encryption(settings.repository or "", settings.url or "", access)
+        expected = f"encryption at rest by {either(settings.algorithms)}"
+        if settings.key is not None:
+            expected += f" with key {settings.key}"
+        remedy = (
+            f"set the default encryption of bucket {found.bucket}; objects that are there already "
+            "keep what they have"
+        )
+        if not found.algorithm:
+            observed = f"bucket {found.bucket} does not encrypt"
+            return ControlResult(False, observed, expected, remedy)
+        key = f" with key {found.key}" if found.key else ""
+        observed = f"bucket {found.bucket} encrypts by {found.algorithm}{key}"
+        holds = found.algorithm in settings.algorithms and _is(settings.key, found.key)
+        return ControlResult(holds, observed, expected, "" if holds else remedy)
+
+
+def _is(wanted: str | None, found: str) -> bool:
+    """Return whether a key is the wanted one: an ARN ends with the id."""
+    return wanted is None or wanted == found or found.endswith((f"key/{wanted}", f":{wanted}"))
+
+
+SPEC = ControlKind("encryption", EncryptionControl, Encryption())

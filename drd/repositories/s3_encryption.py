@@ -1,0 +1,49 @@
+"""What a bucket answers when it is asked how it encrypts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from drd.model.controls import BucketEncryption, ControlUnknown
+from drd.model.location import S3Location
+from drd.repositories import s3_errors as trouble
+
+_NONE = "ServerSideEncryptionConfigurationNotFoundError"
+_MAY_NOT = ("AccessDenied", "AllAccessDisabled", "403", "Forbidden")
+_CANNOT = ("NotImplemented", "MethodNotAllowed", "501", "405", "XNotImplemented")
+
+
+def of_answer(answer: Mapping[str, Any], bucket: str) -> BucketEncryption:
+    """Judge the body of the answer: some servers answer 200 with an empty one. Raises
+    ControlUnknown."""
+    rules = (answer.get("ServerSideEncryptionConfiguration") or {}).get("Rules") or []
+    for rule in rules:
+        default = rule.get("ApplyServerSideEncryptionByDefault") or {}
+        if algorithm := default.get("SSEAlgorithm"):
+            return BucketEncryption(
+                bucket, str(algorithm), str(default.get("KMSMasterKeyID") or "")
+            )
+    raise ControlUnknown(
+        f"bucket {bucket} does not say how it encrypts: the answer is empty",
+        hint="check the settings of the S3 server: it may encrypt by other means.",
+    )
+
+
+def of_error(error: Exception, location: S3Location) -> BucketEncryption:
+    """Return a bucket without encryption, if the error says that. Raises ControlUnknown, and what
+    `s3_errors.translated` returns."""
+    code, bucket = trouble.code_of(error), location.bucket
+    if code == _NONE:
+        return BucketEncryption(bucket)
+    if code in _MAY_NOT:
+        raise ControlUnknown(
+            f"the key may not ask bucket {bucket} how it encrypts",
+            hint="allow it s3:GetEncryptionConfiguration.",
+        ) from None
+    if code in _CANNOT:
+        raise ControlUnknown(
+            f"the server of bucket {bucket} cannot say how it encrypts",
+            hint="check the settings of the S3 server, and remove this control.",
+        ) from None
+    raise trouble.translated(error, location) from error
