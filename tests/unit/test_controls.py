@@ -189,7 +189,9 @@ def test_the_policy_behind_an_api_is_as_it_was_backed_up(home: Path, capsys: Out
         assert checked(capsys, code=0)["policy"]["text"] == "nothing differs"
         api.settings = {"theme": "dark", "limits": {"rate": 99}}
         found = checked(capsys, code=4)["policy"]
-        assert found["text"].startswith("it differs: changed /settings, changed /settings/limits/rate; ")
+        assert found["text"].startswith(
+            "it differs: changed /settings, changed /settings/limits/rate; "
+        )
     finally:
         api.close()
 

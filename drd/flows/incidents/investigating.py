@@ -91,8 +91,9 @@ def note_indicator(
     """Record an indicator. One that is known already gets the earlier `seen`, the later text and
     `expires`."""
     if seen is not None and expires is not None and expires <= seen:
+        end = format_time(expires, zone=desk.zone)
         raise UsageError(
-            f"the indicator would expire at {format_time(expires, zone=desk.zone)}, before it was seen",
+            f"the indicator would expire at {end}, before it was seen",
             hint="correct --seen or --expires",
         )
     body = {
