@@ -33,7 +33,7 @@ from mutants.reach import Noted, recorded
 from mutants.running import BROKEN, CANNOT, TESTS, Ran, Warm, copies, run_tests
 
 DECIDES = (
-    "drd/model/*.py",
+    "drd/model/**/*.py",
     "drd/checks/*.py",
     "drd/flows/restore/point_choice.py",
     "drd/flows/components/repository_choice.py",
