@@ -12,7 +12,7 @@ import pytest
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.affected import Affected, Known, declared
 from drd.model.incidents.durations import contradictions, durations, noticed
-from drd.model.incidents.entries import Author, draft, number_of, subject
+from drd.model.incidents.entries import Author, draft, number_of
 from drd.model.incidents.fold import fold
 from drd.model.incidents.incident import Incident, Scoped, Task
 from drd.model.incidents.instants import Instant
