@@ -286,6 +286,7 @@ ROUTINE = Line(1, NOON, NOON, "run.end", "drd", "backup of shop succeeded (run 1
         (replace(ROUTINE, text="backup of shop succeeded (run 2b)"), 1),
         (replace(ROUTINE, text="copy of shop succeeded (run 2b)"), 2),
         (replace(ROUTINE, text="backup of shop succeeded"), 1),
+        (replace(ROUTINE, plan=""), 1),
         (replace(ROUTINE, plan="billing"), 2),
         (replace(ROUTINE, kind="evidence"), 2),
         (replace(ROUTINE, routine=False), 2),

@@ -111,10 +111,8 @@ def _is_routine(entry: Entry, body: Mapping[str, Any]) -> bool:
 
 
 def _text_of(kind: str, body: Mapping[str, Any]) -> str:
-    words = _WORDS.get(kind)
     with suppress(KeyError, ValueError, TypeError, AttributeError):
-        if words is not None:
-            return words(body)
+        return _WORDS[kind](body)
     return kind
 
 
