@@ -8,12 +8,16 @@ from datetime import timedelta
 import pytest
 
 from drd.model.snapshot import (
+    WAS_EMPTY,
     DatabaseFingerprint,
     FileEntry,
     TableState,
     TreeFingerprint,
     canonical_json,
+    evidence_id,
+    fingerprint_from_json,
     json_digest,
+    made_by,
     newest_complete,
     torn,
 )
@@ -134,3 +138,121 @@ def test_sizes_and_components_of_a_point() -> None:
     assert made.size_bytes == 7
     assert made.component("gateway") == failed("gateway")
     assert made.component("nothing") is None
+
+
+LINK = FileEntry("symlink", 0o777, 0, 0, link="away")
+
+
+@pytest.mark.parametrize(
+    ("entries", "outside"),
+    [
+        ({"/a": LINK}, {"/a"}),
+        ({"/a": replace(LINK, link=None)}, {"/a"}),
+        ({"/a": replace(LINK, link="/a")}, {"/a"}),
+        ({"/a": replace(LINK, link="/b"), "/b": replace(LINK, link="/a")}, {"/a", "/b"}),
+        ({"/a": replace(LINK, link="b"), "/b": TOP}, set()),
+        ({"/a": replace(LINK, link="/b/../c"), "/c": FILE}, set()),
+        ({"/a": replace(LINK, link="/b"), "/b": replace(LINK, link="c"), "/c": FILE}, set()),
+        ({"/d/a": replace(LINK, link="../e/x"), "/e/x": FILE}, set()),
+        ({"/d": TOP, "/d/a": LINK}, set()),
+        ({"/a": FILE, "/b": LINK}, {"/b"}),
+        ({"/a": replace(FILE, link="/elsewhere")}, set()),
+    ],
+)
+def test_which_named_paths_are_links_to_what_is_not_in_the_tree(
+    entries: dict[str, FileEntry], outside: set[str]
+) -> None:
+    found = TreeFingerprint(entries)
+    assert found.links_outside() == outside
+    files = {path for path, entry in entries.items() if entry.kind != "directory"}
+    assert found.was_empty(may_be_empty=False) is (files == outside)
+    assert found.was_empty(may_be_empty=True) is False
+
+
+def test_a_tree_of_links_alone_names_them() -> None:
+    links = {f"/{name}": LINK for name in "dbca"}
+    few = {f"/{name}": LINK for name in "cab"}
+    alone = TreeFingerprint(links).says_nothing(may_be_empty=False)
+    assert alone.startswith("the backup contains only the link /a, /b, /c, …, not what it leads to")
+    three = TreeFingerprint(few).says_nothing(may_be_empty=False)
+    assert three.startswith("the backup contains only the link /a, /b, /c, not what")
+    assert TreeFingerprint({"/": TOP}).says_nothing(may_be_empty=False) == WAS_EMPTY
+
+
+def test_all_of_a_tree_that_changed_is_too_much_and_nothing_is_not() -> None:
+    assert torn(0, 0) == ""
+    assert torn(1, 0) != ""
+
+
+def test_fingerprints_are_written_and_read() -> None:
+    database = DatabaseFingerprint(
+        "digest",
+        {"b": TableState(2, "x"), "a": TableState(0)},
+        {"d": "no right", "c": "no time"},
+        {"owner": "ann"},
+        frozenset({"b", "a"}),
+        {"p": ("q", "r")},
+        {"v": "view"},
+    )
+    for known in (database, tree(FILE, CHANGED, LINK)):
+        assert fingerprint_from_json(known.to_json()) == known
+    written = database.to_json()
+    assert [list(written[key]) for key in ("tables", "not_reached", "derived")] == [
+        ["a", "b"], ["c", "d"], ["a", "b"],
+    ]  # fmt: skip
+    older = {k: v for k, v in written.items() if k not in ("derived", "partitioned", "others")}
+    assert fingerprint_from_json(older) == replace(
+        database, derived=frozenset(), partitioned={}, others={}
+    )
+
+
+def test_a_component_is_written_with_its_error_or_its_fingerprint() -> None:
+    whole = captured(seen=tables(a=1)).to_json()
+    assert whole["data_time"] == "2026-11-25T12:00:00Z"
+    assert whole["fingerprint"]["tables"] == {"a": [1, None]}
+    assert "remedy" not in whole
+    bad = replace(failed(), remedy="make it").to_json(with_fingerprint=False)
+    assert (bad["error"], bad["remedy"], bad["data_time"]) == ("no such directory", "make it", None)
+    assert "fingerprint" not in bad
+
+
+@pytest.mark.parametrize(
+    ("run", "names", "size"),
+    [
+        ("1f0c", ["db", "log", "conf"], 3 + 4 + 9),
+        ("1f0c", ["log"], 4),
+        ("1f0c", [], 0),
+        ("restic-1f0c", ["db", "log", "conf"], 9),  # the whole copy has both trees
+        ("restic-1f0c", ["db", "log"], 4),
+        ("restic-1f0c", ["db"], 3),
+        ("restic-1f0c", ["dump"], 5),
+        ("pgbackrest-1f0c", ["db", "log"], 7),
+    ],
+)
+def test_a_copy_of_which_several_components_are_parts_counts_once(
+    run: str, names: list[str], size: int
+) -> None:
+    sizes = {"db": 3, "log": 4, "conf": 9, "dump": 5}
+    parts = [replace(captured(name, size=size), facts={}) for name, size in sizes.items()]
+    parts[-1] = replace(parts[-1], facts={"filename": "dump.sql"})
+    assert point(run, T0, components=parts).bytes_of(names) == size
+
+
+@pytest.mark.parametrize(
+    ("name", "tool", "evidence"),
+    [
+        ("1f0c9d3a", "", "1f0c-77"),
+        ("restic-1f0c9d3a", "restic", "1f0c-77"),
+        ("a-b-c", "a-b", "c-77"),
+    ],
+)
+def test_the_id_of_a_point_names_its_tool_and_its_evidence(
+    name: str, tool: str, evidence: str
+) -> None:
+    assert made_by(name) == tool
+    assert evidence_id(point(name, T0), "77") == evidence
+
+
+def test_of_points_of_the_same_time_the_one_made_last_is_the_newest() -> None:
+    first, second = point("a", T0, available_at=at(1)), point("b", T0, available_at=at(2))
+    assert newest_complete([first, second]) == newest_complete([second, first]) == second
