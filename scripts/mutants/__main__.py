@@ -211,7 +211,8 @@ def importers() -> dict[str, set[str]]:
                 module = node.module or ""
                 for name in (module, *(f"{module}.{a.name}" for a in node.names)):
                     place = ROOT / name.replace(".", "/")
-                    inside = place.glob("*.py") if importer.startswith("tests/") else ()
+                    whole = importer.startswith("tests/") and "." in name
+                    inside = place.rglob("*.py") if whole else ()
                     for file in (place.with_suffix(".py"), *inside):
                         by.setdefault(str(file.relative_to(ROOT)), set()).add(importer)
     return by
