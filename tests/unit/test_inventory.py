@@ -6,11 +6,14 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import pytest
+
 from drd.config.exposed_files import secret_files
 from drd.config.references import plan_references
-from drd.model.inventory import Inventory, Risk, dependents
-from drd.model.plan import Plan
-from drd.model.risks import THREATS, Coverage, Evidence, Lack, judge
+from drd.model.inventory import Credential, DataSet, Inventory, Risk, dependents
+from drd.model.malformed import Malformed
+from drd.model.plan import Plan, SecretRef
+from drd.model.risks import THREATS, Coverage, Evidence, Lack, cover, judge
 from tests.config_support import GOOD, load, problems
 
 TODAY = date(2026, 11, 28)
@@ -132,6 +135,93 @@ def test_an_incident_reaches_what_depends_on_it_or_shares_its_keys(tmp_path: Pat
     keys = replace(keys, repositories={"primary": replace(secret, url="/elsewhere")})
     [shared] = dependents({"identity": plans[0], "keys": keys}, ["identity"])
     assert shared.why == "uses credential identity-restic, as identity does"
+
+
+def test_an_incident_reaches_nothing_but_what_is_linked_with_it(tmp_path: Path) -> None:
+    one, other = shop(tmp_path, "one"), shop(tmp_path, "other", depends_on=("unknown",))
+    plans = {p.name: p for p in (one, other)}
+    assert dependents(plans, ["one"]) == dependents(plans, ["unknown plan"]) == []
+    assert dependents(plans, ["unknown"]) == []
+    circle = {
+        name: replace(one, name=name, inventory=Inventory(depends_on=(needed,)), repositories={})
+        for name, needed in (("a", "b"), ("b", "a"), ("c", "a"))
+    }
+    assert [d.plan for d in dependents(circle, ["a"])] == ["b", "c"]
+    assert [d.plan for d in dependents(circle, ["a", "c"])] == ["b"]
+    named = Inventory(credentials=(Credential("stripe", "file /etc/stripe"), Credential("bare")))
+    twins = {n: replace(one, name=n, inventory=named, repositories={}) for n in ("a", "b")}
+    [shared] = dependents(twins, ["a"])
+    assert (shared.plan, shared.why) == ("b", "uses file /etc/stripe, as a does")
+    bare = replace(named, credentials=named.credentials[1:])
+    assert dependents({n: replace(p, inventory=bare) for n, p in twins.items()}, ["a"]) == []
+
+
+def test_a_text_in_the_plan_is_no_secret_that_plans_share(tmp_path: Path) -> None:
+    plan = shop(tmp_path, "one")
+    open_ = replace(plan.repositories["primary"], password=SecretRef("text", "open"))
+    plans = {
+        n: replace(plan, name=n, repositories={"primary": replace(open_, url=f"/srv/{n}")})
+        for n in ("a", "b")
+    }
+    assert dependents(plans, ["a"]) == []
+
+
+def test_components_of_data_are_named_once() -> None:
+    assert DataSet("a", where=("db.users", "etc", "db.orders.x")).components == ("db", "etc")
+
+
+@pytest.mark.parametrize(
+    ("word", "remedy"),
+    [
+        ("control:none", "add it under `controls` in the plan"),
+        ("region-loss", "add region-loss to drill.scenarios in the plan"),
+        ("playbook:none", "drd does not have playbooks yet"),
+    ],
+)
+def test_what_is_missing_for_a_risk_has_a_remedy(word: str, remedy: str) -> None:
+    [judged, *_] = judge([Risk("insider", covers=(word,))], Evidence({}), TODAY)
+    assert [lack.remedy for lack in judged.missing] == [remedy]
+    assert (judged.coverage, judged.by) == (Coverage.UNCOVERED, ())
+
+
+def test_what_usually_covers_a_threat_is_named_where_nothing_does() -> None:
+    known, own = judge([Risk("insider"), Risk("own words")], Evidence({}), TODAY)[:2]
+    threat = next(t for t in THREATS if t.name == "insider")
+    assert (known.title, own.title) == (threat.title, "")
+    usual = f"name under `covers` what covers it; usually covered by: {threat.usual}"
+    assert [lack.remedy for lack in known.missing] == [usual]
+    assert [lack.remedy for lack in own.missing] == ["name under `covers` what covers it"]
+    accepted = judge(
+        [Risk("insider", treatment="avoid", reviewed="2026-11-01")], Evidence({}), TODAY
+    )
+    assert (accepted[0].coverage, accepted[0].missing, accepted[0].is_open) == (
+        Coverage.AVOIDED,
+        (),
+        False,
+    )
+
+
+def test_a_risk_that_is_reduced_needs_no_review_until_it_had_one() -> None:
+    def missing(**more: str) -> tuple[str, ...]:
+        found = judge(
+            [Risk("insider", covers=("host-loss",), **more)], Evidence({"host-loss": None}), TODAY
+        )
+        return tuple(lack.text for lack in found[0].missing)
+
+    assert missing() == ()
+    assert missing(treatment="transfer") == ("never reviewed",)
+    assert missing(reviewed="2025-11-27") == ("last reviewed 2025-11-27, more than a year ago",)
+
+
+@pytest.mark.parametrize("word", ["host-loss", "playbook:a", "control:tls-1"])
+def test_what_can_cover_a_risk(word: str) -> None:
+    assert cover(word) == word
+
+
+@pytest.mark.parametrize("word", ["hope", "playbook", "playbook:", "control:A B", "host:a", ":a"])
+def test_what_cannot_cover_a_risk(word: str) -> None:
+    with pytest.raises(Malformed, match="cannot cover a risk"):
+        cover(word)
 
 
 def test_only_what_exists_covers_a_risk() -> None:
