@@ -646,6 +646,18 @@ def test_a_paused_run_notes_points_that_vanished(world: World, points: list[Rest
     assert world.point(IDS[2]).repositories.keys() == {"offsite"}
 
 
+@pytest.mark.parametrize(("name", "other"), [("primary", "offsite"), ("offsite", "primary")])
+def test_a_run_notes_where_a_point_that_was_given_up_is_not_any_more(
+    world: World, points: list[RestorePoint], name: str, other: str
+) -> None:
+    given_up = GivenUp(IDS[4], "shop", "damaged", NOON, repository=name)
+    world.catalogue.keeping.give_up([given_up])
+    world.repositories[name].forget([points[4].repositories[name]])
+    assert forget(world).state is RunState.SUCCEEDED
+    assert world.point(IDS[4]).repositories.keys() == {other}
+    assert world.point(IDS[5]).repositories.keys() == {name, other}
+
+
 def test_a_hollow_point_is_incomplete_for_good(world: World, points: list[RestorePoint]) -> None:
     lost = str(points[7].components[1].snapshot)
     world.primary.forget([lost])
