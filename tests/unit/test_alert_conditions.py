@@ -71,7 +71,7 @@ def ran(kind: str, **known: Any) -> JobHistory:
 
 def of_plan(facts: PlanFacts | NotLoaded, more: PlanMore | None = None) -> Found:
     found = conditions(assess(facts, NOW), facts, more or PlanMore(), NOW)
-    assert all(c.plan == facts.plan for c in found)
+    assert all(c.plan == facts.plan and None not in c.runs for c in found)
     return sorted((c.kind, c.severity) for c in found)
 
 

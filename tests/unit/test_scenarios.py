@@ -133,8 +133,9 @@ def test_random_points_come_once_in_each_round_and_meet_every_scenario(
 ) -> None:
     turns = [n for n in range(each * scenarios * 12) if is_random_turn(n, each, scenarios)]
     assert len(turns) == scenarios * 12
+    assert [n // each for n in turns] == list(range(scenarios * 12)), "one of each round"
     if each >= scenarios:
-        assert {n % scenarios for n in turns} == set(range(scenarios))
+        assert [n % scenarios for n in turns] == [*range(scenarios)] * 12
 
 
 def test_pass_counts_for_two_turns_and_ninety_days_without_a_schedule() -> None:
