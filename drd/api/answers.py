@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TypeVar
-
 from drd.api import (
     alert_documents,
     documents,
@@ -15,12 +11,12 @@ from drd.api import (
     requests,
 )
 from drd.api.acknowledging import acknowledge, known_person
-from drd.api.caller import Caller
+from drd.api.incident_answers import INCIDENT_ANSWERS
 from drd.api.incident_documents import incident_document
+from drd.api.requested import AdmittedRequest, AnswerFunction
 from drd.api.requests import Request
 from drd.api.rights import ENDPOINTS
 from drd.api.values import Document
-from drd.bootstrap import App
 from drd.errors import AlreadyRunning, UsageError
 from drd.flows.component_names import require_components
 from drd.flows.incidents.writing import report
@@ -29,28 +25,6 @@ from drd.model.incidents.entries import Author
 from drd.model.run import Run, RunKind, RunState
 from drd.model.run_details import AskedOptions, RunDetail
 from drd.model.units import to_rfc3339
-
-R = TypeVar("R", bound=Request)
-
-
-@dataclass(frozen=True, slots=True)
-class AdmittedRequest:
-    """One admitted request: `names` are those in its path. `wake` makes the daemon's loop handle
-    what was left for it.
-    """
-
-    app: App
-    caller: Caller
-    names: Mapping[str, str]
-    body: Request
-    wake: Callable[[], None]
-
-    def of(self, kind: type[R]) -> R:
-        assert isinstance(self.body, kind)
-        return self.body
-
-
-AnswerFunction = Callable[[AdmittedRequest], Document]
 
 
 def _whoami(asked: AdmittedRequest) -> Document:
@@ -293,5 +267,6 @@ ANSWERS: dict[str, AnswerFunction] = {
     "ack": _ack,
     "report": _report,
     "readiness": _readiness,
+    **INCIDENT_ANSWERS,
 }
 """The functions that answer, by the name of the endpoint."""

@@ -138,6 +138,14 @@ class Caller:
             )
         return by
 
+    def known_as(self, settings: DaemonSettings) -> str:
+        """Return the name that the kernel's report proves: that of the person mapped to the user,
+        else that of the user; nothing for a user who has the name of another user's person."""
+        if self.person:
+            return self.person
+        mapped = {name.casefold() for name in settings.users.values()}
+        return "" if self.user.casefold() in mapped else self.user
+
     def people(self, by: str | None, settings: DaemonSettings) -> dict[str, Sequence[str]]:
         """Return the people who may answer steps, for this caller: the people of drd.yaml. A caller
         who is none of them, and claims no name, holds no role, even if the user has the name of a

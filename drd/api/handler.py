@@ -19,8 +19,9 @@ from pydantic import ValidationError
 
 from drd import log
 from drd.api import requests
-from drd.api.answers import ANSWERS, AdmittedRequest
+from drd.api.answers import ANSWERS
 from drd.api.caller import Caller, Peer
+from drd.api.requested import AdmittedRequest
 from drd.api.rights import ENDPOINTS, Endpoint
 from drd.bootstrap import App
 from drd.catalogue.diagnosis import explain
@@ -278,6 +279,7 @@ _WORDS = {
     "run": "the id of a run",
     "alert": "the id of an alert",
     "step": "the name of a step",
+    "incident": "the number of an incident",
 }
 
 

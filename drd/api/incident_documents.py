@@ -22,6 +22,7 @@ def incident_document(incident: Incident) -> Document:
         "restricted": incident.restricted,
         "opened_at": time_of(incident.opened_at),
         "opened_by": text_of(incident.opened_by),
+        "acknowledged_at": time_of(incident.acknowledged_at),
         "closed_at": time_of(incident.closed_at),
         "lead": text_of(incident.lead or None),
         "roles": {role: text_of(name) for role, name in incident.roles.items()},
@@ -61,6 +62,7 @@ def timeline_document(lines: Iterable[Line]) -> list[Document]:
             "text": text_of(line.text),
             "starred": line.starred,
             "corrected": line.corrected,
+            "routine": line.routine,
         }
         for line in lines
     ]

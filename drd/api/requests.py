@@ -20,8 +20,16 @@ NAME = r"^[a-z0-9-]{1,40}$"
 POINT = r"^[0-9A-Za-z][0-9A-Za-z_.-]{0,127}$"
 
 EVIDENCE = r"^[0-9a-f]{1,8}(-[0-9a-f]{0,8})?$"
+INCIDENT = r"^(only|[1-9][0-9]{0,14})$"
 
-PARTS = {"plan": PLAN, "run": RUN, "alert": ALERT, "step": STEP, "evidence": EVIDENCE}
+PARTS = {
+    "plan": PLAN,
+    "run": RUN,
+    "alert": ALERT,
+    "step": STEP,
+    "evidence": EVIDENCE,
+    "incident": INCIDENT,
+}
 """The names in paths, and their allowed forms."""
 
 PlanName = Annotated[str, Field(pattern=PLAN, description="Name of a plan.")]

@@ -1,102 +1,53 @@
-"""`drd incident open|show|list`."""
+"""`drd incident open|report|show|list`."""
 
 from __future__ import annotations
 
 import argparse
 import signal
 import sys
-from collections.abc import Callable
-from datetime import UTC, tzinfo
-from zoneinfo import ZoneInfo
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, tzinfo
+from typing import Any
 
-from drd.api.incident_documents import incident_document, timeline_document
-from drd.api.investigation_documents import investigation_document
+from drd.api.incident_acts import known_plans
+from drd.api.incident_documents import incident_document
+from drd.api.incident_reading import incident_of, investigation_of, lines_of, shown_document
 from drd.bootstrap import App, app
-from drd.bootstrap.duties import duty_table
 from drd.cli import output
-from drd.cli.decide import who
+from drd.cli.incident_acting import acted, author, newly_opened, path_of, zone_of, zoned
 from drd.cli.incident_screen import screen
-from drd.cli.obligation_screen import summary
-from drd.cli.remote import Remote
+from drd.cli.remote import Answered, Remote
 from drd.cli.render import terminal_width
-from drd.cli.session import require_owner, session
-from drd.config.regimes import regimes_of
-from drd.config.zones import local_zone
-from drd.errors import DrdError, UsageError
+from drd.cli.session import session
+from drd.errors import UsageError
 from drd.flows.incidents.choosing import chosen
-from drd.flows.incidents.writing import (
-    Desk,
-    open_incident,
-    require_plans,
-    require_severity,
-)
-from drd.flows.incidents.writing import (
-    report as file_report,
-)
-from drd.model.clock import doubt
-from drd.model.incidents.entries import Author
+from drd.flows.incidents.writing import report as file_report
+from drd.flows.incidents.writing import require_plans
 from drd.model.incidents.incident import Incident
-from drd.model.incidents.investigation import investigation
-from drd.model.incidents.timeline import timeline
 from drd.model.text import escaped, some
 from drd.model.units import format_rfc3339, format_time
 
 
-def author(app: App, args: argparse.Namespace, *, left_out: bool = False) -> Author:
-    """Return who makes an entry now. `left_out`: no number was given. Warns if the time of the
-    entry is evidently wrong: a signed entry is never changed."""
-    head, now = app.catalogue.records.head(), app.clock.now()
-    newest = head.header.at if head is not None else None
-    what = f"entry {head.seq} of the records" if head is not None else ""
-    why = doubt(now, newest, what)
-    if why is not None and not args.quiet:
-        output.warn(f"{why}. Check it by timedatectl; to correct a time: --at TIME")
-    said = who(args)
-    name = app.settings.users.get(said["by"], said["by"]) if args.by is None else args.by
-    return Author(str(name), now, said["actor"], left_out)
-
-
-def zone_of(app: App) -> ZoneInfo:
-    """Return the zone of times that people type without one, and of the screens of incidents."""
-    return local_zone(app.settings.timezone)
-
-
 def open_(args: argparse.Namespace) -> int:
+    given = {
+        "title": args.title or "",
+        "report": args.report,
+        "plans": args.plan,
+        "severity": args.severity or "",
+        "restricted": args.restricted,
+    }
     with session(args, acts=False, records=True) as app:
-        require_owner(app, "incident open")
-        require_plans(args.plan, known_plans(app))
-        if args.severity is not None:
-            require_severity(args.severity, app.settings.severities)
-        incident = _opened(app, args)
+        made = newly_opened(app, args, given)
         if not args.json:
-            output.say(f"incident {incident.number} is open: {escaped(incident.title)}")
+            output.say(f"incident {made['incident']} is open: {escaped(made['title'] or '')}")
         if not (args.json or args.quiet or args.no_questions) and sys.stdin.isatty():
-            incident = _asked(app, args, incident)
+            _ask(app, args, made)
     if args.json:
-        output.print_json(incident_document(incident))
+        output.print_json(made)
     elif not args.quiet:
         output.say('note what happens:  drd incident log "TEXT"')
         output.say("see what is next:   drd incident show")
     return 0
-
-
-def _opened(app: App, args: argparse.Namespace) -> Incident:
-    said, severity, restricted = author(app, args), args.severity or "", args.restricted
-    if args.report is not None:
-        desk = Desk(app.catalogue, args.report, said, zone_of(app))
-        return desk.open_report(
-            args.title or "", plans=args.plan, severity=severity, restricted=restricted
-        )
-    if args.title is None:
-        raise UsageError("no title given", hint='drd incident open "what happens, in a few words"')
-    return open_incident(
-        app.catalogue,
-        said,
-        args.title,
-        plans=args.plan,
-        severity=severity,
-        restricted=restricted,
-    )
 
 
 def report(args: argparse.Namespace) -> int:
@@ -119,51 +70,46 @@ def report(args: argparse.Namespace) -> int:
     return 0
 
 
-def known_plans(app: App) -> set[str]:
-    """Return the names of the plans that drd has loaded, or has a file of."""
-    return {*app.catalogue.plans.names(), *app.plans.names()}
-
-
-def _asked(app: App, args: argparse.Namespace, incident: Incident) -> Incident:
+def _ask(app: App, args: argparse.Namespace, made: Mapping[str, Any]) -> None:
     """Ask for what was not given; each answer is an entry of its own, so none is lost."""
 
-    def desk() -> Desk:
-        return Desk(app.catalogue, incident.number, author(app, args), zone_of(app))
+    number, zone = made["incident"], zone_of(app)
 
-    def scope(answer: str) -> None:
-        plans = answer.replace(",", " ").split()
-        require_plans(plans, known_plans(app))
-        desk().change_scope(add=plans, remove=(), reason="")
+    def act(verb: str, **given: Any) -> object:
+        return acted(app, args, verb, number, given)
 
-    def severity(answer: str) -> None:
-        known = app.settings.severities
-        desk().set_severity(answer, "", known)
+    def scope(answer: str) -> object:
+        return act("scope", add=answer.replace(",", " ").split(), remove=[], reason="")
 
     def moment(name: str) -> Callable[[str], object]:
         def state(answer: str) -> None:
-            here = desk()
-            at = here.past(answer)
-            here.anchor(name, at, "")
-            output.say(f"{name}: {format_time(at, zone=here.zone)}")
+            told = acted(app, args, "anchor", number, {"moment": name, "at": answer, "reason": ""})
+            output.say(f"{name}: {' '.join(told['times'])}")
 
         return state
 
-    known = some(sorted(known_plans(app)), 6)
-    levels = some(app.settings.severities, 10)
     questions: list[tuple[str, Callable[[str], object]]] = [
-        ("since when is it certain (14:30, -2h, now; {zone})", moment("aware")),
+        (f"since when is it certain (14:30, -2h, now; {zone})", moment("aware")),
         ("when did it begin, as far as known", moment("occurred")),
-        ("who leads", lambda answer: desk().assign(answer)),
+        ("who leads", lambda answer: act("assign", to=answer)),
     ]
-    if args.severity is None:
-        questions.insert(0, (f"severity ({levels})", severity))
-    if not args.plan and known:
-        questions.insert(0, (f"plans in the scope ({known})", scope))
+    if not made["severity"]:
+        levels = some(app.settings.severities, 10)
+        ask = f"severity ({levels})"
+        questions.insert(0, (ask, lambda answer: act("severity", severity=answer, reason="")))
+    if not made["plans"]:
+        known = some(sorted(_plans(app)), 6)
+        questions.insert(0, (f"plans in the scope{f' ({known})' if known else ''}", scope))
     output.say("Enter skips a question, Ctrl-C the rest.")
     for question, answer in questions:
         if not _answered(question, answer):
             break
-    return app.catalogue.incidents.get(incident.number)
+
+
+def _plans(app: App) -> set[str]:
+    if app.state.is_ours:
+        return known_plans(app)
+    return {plan["plan"] for plan in Remote(app).get("/v1/plans")["plans"]}
 
 
 def _answered(question: str, answer: Callable[[str], object]) -> bool:
@@ -173,7 +119,7 @@ def _answered(question: str, answer: Callable[[str], object]) -> bool:
         while text := input(escaped(f"{question}: ")).strip():
             try:
                 answer(text)
-            except UsageError as error:
+            except (UsageError, Answered) as error:
                 output.complain(error.message, error.hint)
             else:
                 break
@@ -186,52 +132,39 @@ def _answered(question: str, answer: Callable[[str], object]) -> bool:
 
 
 def show(args: argparse.Namespace) -> int:
-    with session(args, reading=True) as app:
-        require_owner(app, "incident show")
-        incident = app.catalogue.incidents.get(chosen(app.catalogue, args.number))
-        zone = UTC if args.json else zone_of(app)
-        entries = app.catalogue.incidents.entries(incident)
-        lines, found = timeline(incident, entries, zone), investigation(entries)
-        now = app.clock.now()
-        whole = incident.is_open and not (args.json or args.starred)
-        reports = _reports(app, incident.number) if whole else ""
+    def here(app: App) -> dict[str, Any]:
+        number = chosen(app.catalogue, args.number)
+        incident = app.catalogue.incidents.get(number)
+        return shown_document(app, incident, UTC if args.json else zone_of(app))
+
+    told, zone = zoned(args, path_of(args.number), here, local=not args.json)
+    reports = told.pop("reports") or ""
     if args.starred:
-        lines = [line for line in lines if line.starred]
+        told["timeline"] = [line for line in told["timeline"] if line["starred"]]
     if args.json:
-        output.print_json(
-            {
-                **incident_document(incident),
-                "investigation": investigation_document(found),
-                "timeline": timeline_document(lines),
-            }
-        )
+        output.print_json(told)
         return 0
-    width = terminal_width(sys.stdout)
-    for text in screen(incident, lines, now, width, reports, zone=zone, found=found):
+    incident, lines = incident_of(told), lines_of(told["timeline"])
+    found = investigation_of(told["investigation"])
+    width, due = terminal_width(sys.stdout), "" if args.starred else reports
+    for text in screen(incident, lines, datetime.now(UTC), width, due, zone=zone, found=found):
         output.say(text)
     return 0
 
 
-def _reports(app: App, number: int) -> str:
-    """Say which reports are due. What is wrong with a file must not hide the incident."""
-    try:
-        table = duty_table(app, number, regimes_of(app.settings))
-        return summary(table.states(app.clock.now()), table.case.zone)
-    except DrdError as error:
-        return f"unknown: {error.line}"
-
-
 def list_(args: argparse.Namespace) -> int:
-    with session(args, reading=True) as app:
-        require_owner(app, "incident list")
-        incidents = app.catalogue.incidents.newest(closed=args.all, limit=args.limit)
-        zone = zone_of(app)
+    def here(app: App) -> dict[str, Any]:
+        found = app.catalogue.incidents.newest(closed=args.all, limit=args.limit)
+        return {"incidents": [incident_document(i) for i in found]}
+
+    told, zone = zoned(args, "/v1/incidents", here, all=args.all, limit=args.limit)
     if args.json:
-        output.print_json({"incidents": [incident_document(i) for i in incidents]})
-    elif not incidents:
+        output.print_json(told)
+    elif not told["incidents"]:
         output.say("there was no incident yet" if args.all else "no incident is open")
     else:
-        output.say(output.table([_row(i, zone) for i in incidents], header=_HEADER))
+        rows = [_row(incident_of(one), zone) for one in told["incidents"]]
+        output.say(output.table(rows, header=_HEADER))
     return 0
 
 
@@ -245,5 +178,5 @@ def _row(incident: Incident, zone: tzinfo) -> list[str]:
         incident.severity or "-",
         format_time(incident.opened_at, zone=zone) if incident.opened_at is not None else "-",
         some(incident.plans) or "-",
-        escaped(incident.title),
+        escaped(incident.title) or ("(restricted)" if incident.restricted else "-"),
     ]

@@ -10,7 +10,7 @@ from drd.api.investigation_documents import investigation_document
 from drd.bootstrap import App
 from drd.cli import investigation_screen as screen
 from drd.cli import output
-from drd.cli.incident import zone_of
+from drd.cli.incident_acting import zone_of
 from drd.cli.incident_entries import write
 from drd.cli.new_file import write_new
 from drd.cli.session import require_owner, session

@@ -11,7 +11,7 @@ from pathlib import Path
 from drd.api.obligation_documents import clock_document
 from drd.bootstrap.duties import DutyTable, duty_table
 from drd.cli import output
-from drd.cli.incident import author, zone_of
+from drd.cli.incident_acting import author, zone_of
 from drd.cli.obligation_screen import screen
 from drd.cli.obligations import chosen, fact_of, require_facts, usable
 from drd.cli.render import terminal_width

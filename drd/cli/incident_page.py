@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from drd.cli import investigation_screen as shown
 from drd.cli.incident_scope import details, resident_words
 from drd.cli.incident_screen import line_text, standing
-from drd.cli.obligation_screen import LOUD, facts, order
+from drd.cli.obligation_screen import facts
 from drd.cli.obligations import DISCLAIMER
 from drd.kit.document import Block, Heading, Items, Paragraph, Table, html
 from drd.model.incidents.affected import Affected
@@ -21,6 +21,7 @@ from drd.model.incidents.investigation import Investigation
 from drd.model.incidents.timeline import Line, condensed
 from drd.model.inventory import Dependent
 from drd.model.obligations.clocks import CLOSED, ClockKind, ClockState
+from drd.model.obligations.summary import LOUD, order
 from drd.model.text import escaped
 from drd.model.units import format_duration, format_time
 

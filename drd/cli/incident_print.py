@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 
+from drd.api.incident_scope import affected_of
 from drd.bootstrap import App
 from drd.bootstrap.duties import duty_table
 from drd.cli import output
-from drd.cli.incident import zone_of
+from drd.cli.incident_acting import zone_of
 from drd.cli.incident_page import Printed, blank_page, page
-from drd.cli.incident_scope import affected_of, readable_plans
+from drd.cli.incident_scope import readable_plans
 from drd.cli.new_file import write_new
 from drd.cli.session import require_owner, session
 from drd.config.regimes import regimes_of

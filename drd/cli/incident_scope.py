@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+from drd.api.incident_scope import scope_document
 from drd.bootstrap import App
 from drd.cli import output
-from drd.cli.incident import author, zone_of
+from drd.cli.incident_acting import author, path_of, zone_of
+from drd.cli.remote import Remote
 from drd.cli.session import loaded_plans, require_owner, session
 from drd.errors import ConfigError, DrdError, UnknownPlan
 from drd.flows.drill.people import count_people
 from drd.flows.incidents.choosing import chosen
 from drd.flows.incidents.writing import Desk
-from drd.model.incidents.affected import Affected, declared
+from drd.model.incidents.affected import Affected
 from drd.model.incidents.incident import Incident
-from drd.model.inventory import Dependent, dependents
 from drd.model.plan import Plan
 from drd.model.text import escaped
 from drd.model.units import format_time
@@ -27,22 +28,28 @@ def show(args: argparse.Namespace, given: int | None) -> int:
     """Show the scope of the incident with the number `given`, or of the only open one. With
     --count, count the people before, and record their numbers."""
     with session(args, reading=not args.count) as app:
-        require_owner(app, "incident scope")
-        number = chosen(app.catalogue, given)
-        incident = app.catalogue.incidents.get(number)
-        plans = dict(readable_plans(app))
         if args.count:
-            found = list(_counted(app, incident, plans))
-            said = author(app, args, left_out=given is None)
-            incident = Desk(app.catalogue, number, said, zone_of(app)).record_affected(found)
-    reached = dependents(plans, incident.plans)
-    affected = affected_of(incident, plans)
+            require_owner(app, "incident scope --count")
+        told = _told(app, args, given)
     if args.json:
-        output.print_json(_document(incident, plans, reached, affected))
+        output.print_json(told)
     else:
-        for line in _lines(incident, plans, reached, affected):
+        for line in _lines(told):
             output.say(line)
     return 0
+
+
+def _told(app: App, args: argparse.Namespace, given: int | None) -> dict[str, Any]:
+    if not app.state.is_ours:
+        return Remote(app).get(f"{path_of(given)}/scope")
+    number = chosen(app.catalogue, given)
+    incident = app.catalogue.incidents.get(number)
+    plans = dict(readable_plans(app))
+    if args.count:
+        found = list(_counted(app, incident, plans))
+        said = author(app, args, left_out=given is None)
+        incident = Desk(app.catalogue, number, said, zone_of(app)).record_affected(found)
+    return scope_document(incident, plans)
 
 
 def readable_plans(app: App) -> Iterator[tuple[str, Plan]]:
@@ -66,79 +73,34 @@ def _counted(app: App, incident: Incident, plans: dict[str, Plan]) -> Iterator[A
             yield from count_people(app.services(plans[name]), plans[name], incident.first_sign)
 
 
-def affected_of(incident: Incident, plans: dict[str, Plan]) -> list[Affected]:
-    """Return what was recorded, and what the plans say where nothing was."""
-    recorded = {one.plan for one in incident.affected}
-    found = [one for one in incident.affected if one.plan in incident.plans]
-    for name in incident.plans:
-        if name in plans and name not in recorded:
-            found += [declared(name, data) for data in plans[name].inventory.data]
-    return found
-
-
-def _document(
-    incident: Incident,
-    plans: dict[str, Plan],
-    reached: Iterable[Dependent],
-    affected: Iterable[Affected],
-) -> dict[str, Any]:
-    return {
-        "incident": incident.number,
-        "plans": [
-            {
-                "plan": name,
-                "tier": plans[name].inventory.tier if name in plans else None,
-                "business_owner": (plans[name].inventory.business_owner or None)
-                if name in plans
-                else None,
-                "credentials": [c.name for c in plans[name].inventory.credentials]
-                if name in plans
-                else [],
-            }
-            for name in incident.plans
-        ],
-        "dependents": [{"plan": d.plan, "why": d.why} for d in reached],
-        "data": [one.to_json() for one in affected],
-    }
-
-
-def _lines(
-    incident: Incident,
-    plans: dict[str, Plan],
-    reached: list[Dependent],
-    affected: list[Affected],
-) -> Iterator[str]:
-    yield f"incident {incident.number}: {escaped(incident.title)}"
-    if not incident.plans:
+def _lines(document: Mapping[str, Any]) -> Iterator[str]:
+    number, plans = document["incident"], document["plans"]
+    yield f"incident {number}: {escaped(document['title'])}"
+    if not plans:
         yield "no plan is in the scope"
         yield "> drd incident scope --add PLAN"
-    for name in incident.plans:
-        yield from _plan_lines(name, plans.get(name), [a for a in affected if a.plan == name])
-    if reached:
+    affected = [Affected.from_json(one) for one in document["data"]]
+    for plan in plans:
+        yield from _plan_lines(plan, [a for a in affected if a.plan == plan["plan"]])
+    if document["dependents"]:
         yield "not in the scope, but reached:"
-    for one in reached:
-        yield f"  {one.plan}: {one.why}"
-        yield f"  > drd incident scope {incident.number} --add {one.plan}"
-    counts = [p for p in incident.plans if p in plans and _could_count(plans[p])]
-    if not {one.plan for one in incident.affected}.issuperset(counts):
-        yield f"to count the people: drd incident scope {incident.number} --count"
+    for one in document["dependents"]:
+        yield f"  {one['plan']}: {one['why']}"
+        yield f"  > drd incident scope {number} --add {one['plan']}"
+    if any(plan["counted"] is False for plan in plans):
+        yield f"to count the people: drd incident scope {number} --count"
 
 
-def _could_count(plan: Plan) -> bool:
-    return any(data.count is not None for data in plan.inventory.data)
-
-
-def _plan_lines(name: str, plan: Plan | None, affected: list[Affected]) -> Iterator[str]:
-    if plan is None:
-        yield f"{escaped(name)}: drd cannot read this plan now: drd plan check {escaped(name)}"
+def _plan_lines(plan: Mapping[str, Any], affected: list[Affected]) -> Iterator[str]:
+    name = escaped(plan["plan"])
+    if not plan["known"]:
+        yield f"{name}: drd cannot read this plan now: drd plan check {name}"
         return
-    inventory = plan.inventory
-    about = [f"tier {inventory.tier}"] if inventory.tier is not None else []
-    about += [f"business owner {escaped(inventory.business_owner)}"] * bool(
-        inventory.business_owner
-    )
-    yield f"{escaped(name)}: {', '.join(about) or 'no tier and no business owner given'}"
-    if not inventory.data:
+    about = [f"tier {plan['tier']}"] if plan["tier"] is not None else []
+    if plan["business_owner"]:
+        about.append(f"business owner {escaped(plan['business_owner'])}")
+    yield f"{name}: {', '.join(about) or 'no tier and no business owner given'}"
+    if not affected:
         yield "  the plan says nothing about data of people: unknown (`data` in the plan)"
     for one in affected:
         yield f"  {escaped(one.what)}: {one.words()}{details(one)}"
@@ -150,9 +112,8 @@ def _plan_lines(name: str, plan: Plan | None, affected: list[Affected]) -> Itera
             yield f"    counted in restore point {escaped(one.point)}{of}"
         if one.why:
             yield f"    {escaped(one.why)}"
-    if inventory.credentials:
-        names = ", ".join(c.name for c in inventory.credentials)
-        yield f"  credentials to replace after a leak: {names}"
+    if plan["credentials"]:
+        yield f"  credentials to replace after a leak: {', '.join(plan['credentials'])}"
 
 
 def details(one: Affected) -> str:

@@ -11,19 +11,13 @@ from drd.cli.render import hanging
 from drd.model.incidents.incident import Incident
 from drd.model.obligations.anchors import Anchor, Source
 from drd.model.obligations.case import Case
-from drd.model.obligations.clocks import CLOSED, ClockKind, ClockState
+from drd.model.obligations.clocks import ClockKind, ClockState
+from drd.model.obligations.summary import LOUD, order
 from drd.model.obligations.words import local_time
 from drd.model.text import counted, escaped
 from drd.model.units import format_duration
 
 _WIDEST = 110
-LOUD = {
-    ClockKind.OVERDUE: "OVERDUE",
-    ClockKind.DUE_SOON: "DUE SOON",
-    ClockKind.UNDECIDED: "UNDECIDED",
-    ClockKind.SCOPE_NOT_DECLARED: "UNDECIDED",
-}
-"""Words in capitals: a person has to do something."""
 _COLUMN = 15
 
 
@@ -54,30 +48,6 @@ def screen(
     if unknown:
         yield from hanging("", f"not known: {', '.join(unknown)}. Add it: --fact NAME=VALUE", width)
     yield DISCLAIMER
-
-
-def summary(states: Sequence[ClockState], zone: str) -> str:
-    """Return one line for the screen of the incident: what is late, undecided and next."""
-    counts = {
-        "late": sum(s.late for s in states if s.kind not in CLOSED and not s.is_quiet),
-        "due soon": sum(s.kind is ClockKind.DUE_SOON for s in states),
-        "undecided": sum(LOUD.get(s.kind) == "UNDECIDED" and not s.is_quiet for s in states),
-    }
-    told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    timed = [s for s in states if s.kind not in CLOSED and not s.is_quiet and s.due_at]
-    coming = [s for s in timed if not s.late]
-    first = min(coming, key=order, default=None)
-    if first is not None and first.due_at is not None:
-        due = local_time(first.due_at, ZoneInfo(first.regime.zone or zone), first.last_day)
-        told += f"{'; ' if told else ''}next {first.regime.id}, due {due}"
-    return f"{told}: drd incident obligation" if told else ""
-
-
-def order(state: ClockState) -> tuple[bool, bool, float, str]:
-    """Return the place of a clock: open ones first, the next one above."""
-    at = state.due_at or state.target_at or state.prompt_at
-    open_ = state.kind not in CLOSED
-    return not open_, at is None, at.timestamp() if at is not None else 0, state.regime.id
 
 
 def _lines(state: ClockState, case: Case, now: datetime, width: int) -> Iterator[str]:

@@ -15,7 +15,7 @@ from drd.cli.aftermath import measured, print_next, print_places, print_unfinish
 from drd.cli.aside import documents, say_all
 from drd.cli.checks_table import STYLE, only_steps_failed, print_checks, print_phases, what_failed
 from drd.cli.confirm import confirm, confirm_point
-from drd.cli.incident import author
+from drd.cli.incident_acting import author
 from drd.cli.live import watched
 from drd.cli.recovery_plan import destination, print_plan, say_writes
 from drd.cli.session import session

@@ -112,13 +112,17 @@ def test_mapped_person_goes_by_roles_not_by_groups(peopled: House) -> None:
     assert "backup" not in who["may"]
 
 
+OF_INCIDENTS = {"incidents", "incident", "incident-reach"}
+"""What operators alone read: what people wrote while they respond."""
+
+
 def test_every_endpoint_is_judged_by_the_one_table() -> None:
     def who(roles: tuple[str, ...] | None, *, reads: bool, operates: bool) -> Caller:
         person = "Anna" if roles is not None else ""
         return Caller(Peer(1, ANNA, frozenset()), "daemon", person, roles, reads, operates)
 
     for endpoint in ENDPOINTS:
-        reading = endpoint.right is Right.READ
+        reading = endpoint.right is Right.READ or endpoint.name in OF_INCIDENTS
         assert not who(None, reads=False, operates=False).may(endpoint.right)
         of_readers = endpoint.right in (Right.READ, Right.REPORT)
         assert who(None, reads=True, operates=False).may(endpoint.right) is of_readers
@@ -473,6 +477,17 @@ def test_members_work_through_the_daemon_and_strangers_do_not(site: Site) -> Non
         )
         assert "report 1 is filed: to be examined by" in filed.out
         assert "strange logins" in site.drd("incident", "list").out
+        as_user(site, STRANGER, [READERS], "incident", "list", code=1)
+        opened = as_user(site, STRANGER, [OPERATORS], "incident", "open", "--report", "1")
+        assert "incident 1 is open: strange logins" in opened.out
+        as_user(site, STRANGER, [OPERATORS], "incident", "log", "blocked it", "--at", "-1m")
+        as_user(site, STRANGER, [OPERATORS], "incident", "anchor", "aware", "now")
+        for words in (("list",), ("show",), ("scope",)):
+            seen = as_user(site, STRANGER, [OPERATORS], "incident", *words, "--json")
+            assert seen.json == site.drd("incident", *words, "--json").json
+        screen = as_user(site, STRANGER, [OPERATORS], "incident", "show").out
+        assert "sys        blocked it (noted" in screen
+        assert screen.splitlines()[0] == site.drd("incident", "show").out.splitlines()[0]
         doctor = as_user(site, STRANGER, [READERS], "doctor", "shop", code=1)
         assert "drd: drd doctor needs root: drd's state belongs to root" in doctor.err
         assert "HINT: sudo drd doctor shop. Members of the group" in doctor.err

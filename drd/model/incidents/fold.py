@@ -72,6 +72,7 @@ def _opened(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incide
         restricted=bool(body.get("restricted")) or incident.restricted,
         opened_at=at,
         opened_by=_by(entry, body),
+        opened_as=entry.header.actor_name if entry.header.actor_kind == "person" else "",
         rule=str(body.get("rule") or ""),
         lead=str(body.get("lead") or ""),
         instants={**incident.instants, **_instants(body.get("instants") or {})},

@@ -39,6 +39,7 @@ class Task:
 class Incident:
     """An incident, or a suspicion that was reported. `severity` is empty while nobody has set one.
     `rule` and the plan it is about say which rule of drd.yaml opened it; empty: a person did.
+    `opened_as` is the system user who opened it, empty for drd; `opened_by` the given name.
     `acknowledged_at` is when a person first did something about it. `first` and `last`
     are the entries that opened it and its newest one."""
 
@@ -49,6 +50,7 @@ class Incident:
     restricted: bool = False
     opened_at: datetime | None = None
     opened_by: str = ""
+    opened_as: str = ""
     acknowledged_at: datetime | None = None
     state_at: datetime | None = None
     closed_at: datetime | None = None

@@ -1,0 +1,62 @@
+"""Who may read an incident and act in it, of those who may do so at all: a restricted one only
+those who lead it, have a role in it, or opened it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from drd.api.caller import Caller
+from drd.config.daemon import DaemonSettings
+from drd.errors import Refused
+from drd.model.incidents.incident import Incident
+from drd.ports import Catalogue
+
+
+def may_read(caller: Caller, incident: Incident, settings: DaemonSettings) -> bool:
+    """Return whether the caller may read it. What `--by` says does not count."""
+    if not incident.restricted or caller.peer.uid == 0:
+        return True
+    if incident.opened_as and incident.opened_as == caller.user:
+        return True
+    name = caller.known_as(settings).casefold()
+    return bool(name) and name in {person.casefold() for person in incident.people}
+
+
+def require_access(
+    catalogue: Catalogue, caller: Caller, number: int, settings: DaemonSettings
+) -> Incident:
+    """Return the incident. Raises Refused if it is restricted, or one that was merged into it is,
+    and the caller has no role in that one; UsageError if there is no such incident."""
+    incident = catalogue.incidents.get(number)
+    for one in (incident, *_merged(catalogue, incident)):
+        if not may_read(caller, one, settings):
+            raise Refused(
+                f"incident {one.number} is restricted, and {caller.person or caller.user} has no "
+                "role in it",
+                hint="ask the person who leads it for a role in it, or root: drd incident role "
+                f"{one.number} ROLE NAME",
+            )
+    return incident
+
+
+def _merged(catalogue: Catalogue, incident: Incident) -> list[Incident]:
+    found: dict[int, Incident] = {}
+    ahead = list(incident.merged)
+    while ahead:
+        number = ahead.pop()
+        if number not in found and number != incident.number:
+            found[number] = catalogue.incidents.get(number)
+            ahead += found[number].merged
+    return list(found.values())
+
+
+def without_contents(incident: Incident) -> Incident:
+    """Return what everybody may know of a restricted incident."""
+    return replace(
+        Incident(incident.number, restricted=True),
+        state=incident.state,
+        state_at=incident.state_at,
+        severity=incident.severity,
+        opened_at=incident.opened_at,
+        closed_at=incident.closed_at,
+    )

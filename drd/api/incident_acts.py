@@ -1,0 +1,160 @@
+"""What people do in an incident, by the verb. The command line and the socket call the same
+functions: an act means the same wherever it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from drd.api import incident_requests as bodies
+from drd.api.incident_documents import incident_document
+from drd.api.values import Document
+from drd.bootstrap import App
+from drd.bootstrap.duties import duty_table
+from drd.config.regimes import regimes_of
+from drd.errors import UsageError
+from drd.flows.incidents.writing import Desk, open_incident, require_plans, require_severity
+from drd.model.incidents.entries import Author
+from drd.model.incidents.incident import Incident
+from drd.model.incidents.states import State
+from drd.model.obligations.clocks import ClockKind
+from drd.model.text import counted, some
+
+
+def known_plans(app: App) -> set[str]:
+    """Return the names of the plans that drd has loaded, or has a file of."""
+    return {*app.catalogue.plans.names(), *app.plans.names()}
+
+
+def acted_document(incident: Incident, desk: Desk) -> Document:
+    """Return the incident after an act, with the times that were typed as drd understood them."""
+    return {**incident_document(incident), "times": list(desk.typed)}
+
+
+def opened(app: App, author: Author, body: bodies.OpenBody) -> Incident:
+    """Open an incident, also from a report."""
+    require_plans(body.plans, known_plans(app))
+    if body.severity:
+        require_severity(body.severity, app.settings.severities)
+    if body.report is not None:
+        return Desk(app.catalogue, body.report, author).open_report(
+            body.title, plans=body.plans, severity=body.severity, restricted=body.restricted
+        )
+    if not body.title:
+        raise UsageError("no title given", hint='drd incident open "what happens, in a few words"')
+    return open_incident(
+        app.catalogue,
+        author,
+        body.title,
+        plans=body.plans,
+        severity=body.severity,
+        restricted=body.restricted,
+    )
+
+
+def _log(_: App, desk: Desk, body: bodies.LogBody) -> Incident:
+    marked = body.star or body.unstar
+    given = [word for word in ("correct", "star", "unstar") if getattr(body, word) is not None]
+    if len(given) > 1:
+        raise UsageError(
+            f"{' and '.join(given)} were given together", hint="ask for one after the other."
+        )
+    if marked:
+        return desk.star(marked, on=body.star is not None)
+    if body.correct is not None:
+        return desk.correct(body.correct, body.text, body.reason)
+    at = desk.past(body.at) if body.at is not None else None
+    return desk.log(body.text, at)
+
+
+def _anchor(_: App, desk: Desk, body: bodies.AnchorBody) -> Incident:
+    return desk.anchor(body.moment, desk.past(body.at), body.reason)
+
+
+def _state(app: App, desk: Desk, body: bodies.StateBody) -> Incident:
+    if body.state == State.CLOSED:
+        _require_reports(app, desk, body.reason)
+    return desk.set_state(body.state, body.reason)
+
+
+def _severity(app: App, desk: Desk, body: bodies.SeverityBody) -> Incident:
+    return desk.set_severity(body.severity, body.reason, app.settings.severities)
+
+
+def _assign(_: App, desk: Desk, body: bodies.AssignBody) -> Incident:
+    return desk.assign(body.to)
+
+
+def _role(_: App, desk: Desk, body: bodies.RoleBody) -> Incident:
+    return desk.give_role(body.role, body.to)
+
+
+def _task(_: App, desk: Desk, body: bodies.TaskBody) -> Incident:
+    if body.done is not None:
+        return desk.finish_task(body.done)
+    due = desk.coming(body.due) if body.due is not None else None
+    return desk.add_task(body.text, body.to, due)
+
+
+def _scope(app: App, desk: Desk, body: bodies.ScopeBody) -> Incident:
+    require_plans(body.add, known_plans(app))
+    return desk.change_scope(add=body.add, remove=body.remove, reason=body.reason)
+
+
+def _decide(_: App, desk: Desk, body: bodies.DecideBody) -> Incident:
+    return desk.decide(body.text, body.reason)
+
+
+def _link(_: App, desk: Desk, body: bodies.LinkBody) -> Incident:
+    return desk.link(body.to, body.text)
+
+
+def _merge(_: App, desk: Desk, body: bodies.MergeBody) -> Incident:
+    return desk.merge(body.into, body.reason)
+
+
+def _close(app: App, desk: Desk, body: bodies.CloseBody) -> Incident:
+    _require_reports(app, desk, body.reason)
+    return desk.close(body.reason)
+
+
+ACTS: Mapping[str, tuple[type[bodies.Act], Callable[[App, Desk, Any], Incident]]] = {
+    "log": (bodies.LogBody, _log),
+    "anchor": (bodies.AnchorBody, _anchor),
+    "state": (bodies.StateBody, _state),
+    "severity": (bodies.SeverityBody, _severity),
+    "assign": (bodies.AssignBody, _assign),
+    "role": (bodies.RoleBody, _role),
+    "task": (bodies.TaskBody, _task),
+    "scope": (bodies.ScopeBody, _scope),
+    "decide": (bodies.DecideBody, _decide),
+    "link": (bodies.LinkBody, _link),
+    "merge": (bodies.MergeBody, _merge),
+    "close": (bodies.CloseBody, _close),
+}
+"""By the verb: what it takes, and what it does to the incident. Each raises UsageError."""
+
+
+def _require_reports(app: App, desk: Desk, reason: str) -> None:
+    """Refuse to close an incident with a report that is not submitted, or without a reason while
+    nobody has decided on one: nobody would be reminded of it any more."""
+    if not app.catalogue.incidents.get(desk.number).is_open:
+        return
+    table = duty_table(app, desk.number, regimes_of(app.settings))
+    left = [state.regime.id for state in table.unfinished(desk.author.at)]
+    if left:
+        raise UsageError(
+            f"{counted(len(left), 'report')} of incident {desk.number} "
+            f"{'is' if len(left) == 1 else 'are'} not submitted: {some(left, 10)}",
+            hint=f"record it: drd incident obligation {desk.number} {left[0]} --submitted TIME; or "
+            "decide: --does-not-apply --reason TEXT",
+        )
+    states = table.states(desk.author.at)
+    undecided = [s for s in states if s.kind is ClockKind.UNDECIDED and not s.is_quiet]
+    if undecided and not reason.strip():
+        raise UsageError(
+            f"nobody has decided whether {counted(len(undecided), 'report')} of incident "
+            f"{desk.number} {'is' if len(undecided) == 1 else 'are'} needed",
+            hint=f"to see them: drd incident obligation {desk.number}; or add --reason TEXT: why "
+            "nobody decides.",
+        )

@@ -1,0 +1,95 @@
+"""The answers to requests about incidents."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC
+
+from drd.api.incident_access import may_read, require_access, without_contents
+from drd.api.incident_acts import ACTS, acted_document, opened
+from drd.api.incident_documents import incident_document
+from drd.api.incident_reading import shown_document
+from drd.api.incident_requests import Act, IncidentQuery, IncidentsQuery, MergeBody, OpenBody
+from drd.api.incident_scope import scope_document
+from drd.api.requested import AdmittedRequest, AnswerFunction
+from drd.api.values import Document
+from drd.config.zones import local_zone
+from drd.errors import ConfigError, UnknownPlan
+from drd.flows.incidents.choosing import chosen
+from drd.flows.incidents.writing import Desk
+from drd.model.incidents.entries import Author
+from drd.model.incidents.incident import Incident
+
+ONLY = "only"
+"""In the path of a request: the only incident that is open."""
+
+
+def _listed(asked: AdmittedRequest) -> Document:
+    query, app = asked.of(IncidentsQuery), asked.app
+    found = app.catalogue.incidents.newest(closed=query.all, limit=query.limit)
+    told = [i if may_read(asked.caller, i, app.settings) else without_contents(i) for i in found]
+    return {"incidents": [incident_document(i) for i in told]}
+
+
+def _shown(asked: AdmittedRequest) -> Document:
+    local, zone = asked.of(IncidentQuery).local, local_zone(asked.app.settings.timezone)
+    return shown_document(asked.app, _readable(asked, _number(asked)), zone if local else UTC)
+
+
+def _reached(asked: AdmittedRequest) -> Document:
+    """By the plans in force: the daemon reads no other files for a request."""
+    incident = _readable(asked, _number(asked))
+    plans = {}
+    for name in asked.app.catalogue.plans.names():
+        with suppress(UnknownPlan, ConfigError):
+            plans[name] = asked.app.plans.in_force(name)
+    return scope_document(incident, plans)
+
+
+def _opened(asked: AdmittedRequest) -> Document:
+    body = asked.of(OpenBody)
+    if body.report is not None:
+        _readable(asked, body.report)
+    return incident_document(opened(asked.app, _author(asked, body), body))
+
+
+def _acted(verb: str) -> AnswerFunction:
+    takes, act = ACTS[verb]
+
+    def answer(asked: AdmittedRequest) -> Document:
+        body, number = asked.of(takes), _number(asked)
+        _readable(asked, number)
+        if isinstance(body, MergeBody):
+            _readable(asked, body.into)
+        said = _author(asked, body, left_out=asked.names["incident"] == ONLY)
+        zone = local_zone(asked.app.settings.timezone)
+        desk = Desk(asked.app.catalogue, number, said, zone)
+        return acted_document(act(asked.app, desk, body), desk)
+
+    return answer
+
+
+def _number(asked: AdmittedRequest) -> int:
+    given = asked.names["incident"]
+    return chosen(asked.app.catalogue, None if given == ONLY else int(given))
+
+
+def _readable(asked: AdmittedRequest, number: int) -> Incident:
+    app = asked.app
+    return require_access(app.catalogue, asked.caller, number, app.settings)
+
+
+def _author(asked: AdmittedRequest, body: Act, *, left_out: bool = False) -> Author:
+    """Return who acts: the kernel says which user, `by` is what this user says."""
+    name = asked.caller.name(body.by, asked.app.settings)
+    return Author(name, asked.app.clock.now(), asked.caller.actor(body.by), left_out)
+
+
+INCIDENT_ANSWERS: dict[str, AnswerFunction] = {
+    "incidents": _listed,
+    "incident": _shown,
+    "incident-reach": _reached,
+    "incident-open": _opened,
+    **{f"incident-{verb}": _acted(verb) for verb in ACTS},
+}
+"""The functions that answer, by the name of the endpoint."""

@@ -1,0 +1,154 @@
+"""What is shown of an incident, and the way back: from the document to what a screen shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, tzinfo
+from typing import Any
+
+from drd.api.incident_documents import incident_document, timeline_document
+from drd.api.investigation_documents import investigation_document
+from drd.api.values import Document
+from drd.bootstrap import App
+from drd.bootstrap.duties import duty_table
+from drd.config.regimes import regimes_of
+from drd.errors import DrdError
+from drd.model.incidents.incident import Incident, Scoped, Task
+from drd.model.incidents.indicators import IndicatorType, Value
+from drd.model.incidents.instants import Instant
+from drd.model.incidents.investigation import (
+    Cause,
+    EvidenceItem,
+    Hypothesis,
+    Indicator,
+    Investigation,
+    Standing,
+    investigation,
+)
+from drd.model.incidents.states import State
+from drd.model.incidents.timeline import Line, timeline
+from drd.model.obligations.summary import summary
+from drd.model.units import from_rfc3339
+
+
+def shown_document(app: App, incident: Incident, zone: tzinfo) -> Document:
+    """Return an incident with its timeline, and with the reports that are due, in words. `zone` is
+    that of times in texts."""
+    entries = app.catalogue.incidents.entries(incident)
+    lines = timeline(incident, entries, zone)
+    reports = _reports(app, incident.number) if incident.is_open else ""
+    return {
+        **incident_document(incident),
+        "investigation": investigation_document(investigation(entries)),
+        "timeline": timeline_document(lines),
+        "reports": reports or None,
+    }
+
+
+def _reports(app: App, number: int) -> str:
+    """Say which reports are due. What is wrong with a file must not hide the incident."""
+    try:
+        table = duty_table(app, number, regimes_of(app.settings))
+        return summary(table.states(app.clock.now()), table.case.zone)
+    except DrdError as error:
+        return f"unknown: {error.line}"
+
+
+def incident_of(document: Mapping[str, Any]) -> Incident:
+    """Return the incident of a document, as far as a screen shows it."""
+    return Incident(
+        document["incident"],
+        title=document["title"] or "",
+        state=State(document["state"]),
+        state_at=_time(document["state_since"]),
+        severity=document["severity"] or "",
+        restricted=document["restricted"],
+        opened_at=_time(document["opened_at"]),
+        acknowledged_at=_time(document["acknowledged_at"]),
+        closed_at=_time(document["closed_at"]),
+        lead=document["lead"] or "",
+        roles=document["roles"],
+        instants={Instant(name): from_rfc3339(at) for name, at in document["moments"].items()},
+        tasks=tuple(
+            Task(
+                task["task"],
+                task["text"],
+                to=task["to"] or "",
+                due=_time(task["due_at"]),
+                done_at=_time(task["done_at"]),
+                done_by=task["done_by"] or "",
+            )
+            for task in document["tasks"]
+        ),
+        scope=tuple(Scoped(plan, 0) for plan in document["plans"]),
+        links=tuple(document["links"]),
+        merged_into=document["merged_into"],
+        last=document["entry"],
+    )
+
+
+def investigation_of(document: Mapping[str, Any]) -> Investigation:
+    """Return the investigation of a document, as far as the head of an incident shows it."""
+    cause = document["cause"]
+    return Investigation(
+        tuple(
+            Hypothesis(
+                one["entry"],
+                from_rfc3339(one["at"]),
+                one["by"],
+                one["text"],
+                Standing(one["state"]),
+            )
+            for one in document["hypotheses"]
+        ),
+        tuple(
+            Indicator(
+                one["entry"],
+                "",
+                from_rfc3339(one["at"]),
+                from_rfc3339(one["at"]),
+                one["by"],
+                Value(IndicatorType(one["type"]), one["value"]),
+                expires=_time(one["expires_at"]),
+                withdrawn=one["withdrawn"],
+            )
+            for one in document["indicators"]
+        ),
+        tuple(
+            EvidenceItem(one["entry"], from_rfc3339(one["at"]), one["by"], one["text"])
+            for one in document["evidence"]
+        ),
+        Cause(
+            cause["entry"],
+            from_rfc3339(cause["at"]),
+            cause["by"],
+            cause["text"],
+            tuple(cause["evidence"]),
+            tuple(cause["hypotheses"]),
+        )
+        if cause is not None
+        else None,
+    )
+
+
+def lines_of(documents: Iterable[Mapping[str, Any]]) -> list[Line]:
+    """Return the lines of a timeline."""
+    return [
+        Line(
+            entry=one["entry"],
+            at=from_rfc3339(one["at"]),
+            noted_at=from_rfc3339(one["noted_at"]),
+            kind=one["kind"],
+            by=one["by"],
+            text=one["text"],
+            plan=one["plan"] or "",
+            starred=one["starred"],
+            corrected=one["corrected"],
+            routine=one["routine"],
+        )
+        for one in documents
+    ]
+
+
+def _time(text: str | None) -> datetime | None:
+    return from_rfc3339(text) if text is not None else None

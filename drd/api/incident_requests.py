@@ -1,0 +1,122 @@
+"""What the requests about incidents may contain. The command line makes the same requests, whether
+it carries them out itself or asks the daemon."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from drd.api.requests import BoundedText, PlanName, Request
+
+Name = Annotated[str, Field(max_length=200)]
+Word = Annotated[str, Field(max_length=40)]
+Plans = Annotated[list[PlanName], Field(max_length=20)]
+Number = Annotated[int, Field(ge=1, lt=10**15)]
+
+_TIME = "14:30 (today, in the zone of drd.yaml or of the host), -2h, now, or RFC 3339"
+_WHY = "Why."
+
+
+class Act(Request):
+    """What every act contains."""
+
+    by: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        None,
+        description="Name of the person who says so, if drd.yaml maps no person to your user. drd "
+        "records the name but does not verify it.",
+    )
+
+
+class OpenBody(Act):
+    title: Annotated[str, Field(max_length=200)] = Field(
+        "", description="What happens, in a few words (default: the text of the report)."
+    )
+    report: Number | None = Field(
+        None, description="The number of the report that the incident is opened from."
+    )
+    plans: Plans = Field(default_factory=list, description="The plans in the scope.")
+    severity: Word = Field("", description="One of the severities of drd.yaml.")
+    restricted: bool = Field(
+        False,
+        description="Whether only those who lead it, have a role in it, or opened it may read it.",
+    )
+
+
+class LogBody(Act):
+    text: BoundedText = Field("", description="What happened, or was found; or the correction.")
+    at: Word | None = Field(None, description=f"When it happened: {_TIME} (default: now).")
+    correct: Number | None = Field(None, description="The entry that the text corrects.")
+    star: Number | None = Field(None, description="An entry to mark as important.")
+    unstar: Number | None = Field(None, description="An entry to take the mark from.")
+    reason: BoundedText = Field("", description="Why the entry is corrected.")
+
+
+class AnchorBody(Act):
+    moment: Word = Field(description="The name of the moment: `aware`, `contained`, …")
+    at: Word = Field(description=f"When it was: {_TIME}.")
+    reason: BoundedText = Field("", description="Why the time is corrected.")
+
+
+class StateBody(Act):
+    state: Word = Field(description="The new state.")
+    reason: BoundedText = Field("", description=_WHY)
+
+
+class SeverityBody(Act):
+    severity: Word = Field(description="One of the severities of drd.yaml.")
+    reason: BoundedText = Field("", description=_WHY)
+
+
+class AssignBody(Act):
+    to: Name = Field(description="Name of the person who leads the response.")
+
+
+class RoleBody(Act):
+    role: Name = Field(description="The role in the response.")
+    to: Name = Field(description="Name of the person who has it.")
+
+
+class TaskBody(Act):
+    text: BoundedText = Field("", description="What is to be done.")
+    to: Name = Field("", description="Name of the person who does it.")
+    due: Word | None = Field(None, description="Until when: 1h from now, 16:00, or RFC 3339.")
+    done: Number | None = Field(None, description="The number of a task that is done.")
+
+
+class ScopeBody(Act):
+    add: Plans = Field(default_factory=list, description="Plans that come into the scope.")
+    remove: Plans = Field(default_factory=list, description="Plans that leave the scope.")
+    reason: BoundedText = Field("", description=_WHY)
+
+
+class DecideBody(Act):
+    text: BoundedText = Field(description="The decision.")
+    reason: BoundedText = Field("", description="The reason for the decision.")
+
+
+class LinkBody(Act):
+    to: BoundedText = Field(description="What the link points to: an address, an id.")
+    text: BoundedText = Field("", description="What it is.")
+
+
+class MergeBody(Act):
+    into: Number = Field(description="The number of the incident that continues.")
+    reason: BoundedText = Field("", description="Why both are the same incident.")
+
+
+class CloseBody(Act):
+    reason: BoundedText = Field("", description="Why it is closed.")
+
+
+class IncidentQuery(Request):
+    local: bool = Field(
+        False,
+        description="Whether times in texts are in the zone of drd.yaml, or of the host; else in "
+        "UTC.",
+    )
+
+
+class IncidentsQuery(Request):
+    all: bool = Field(False, description="Whether to list closed ones as well.")
+    limit: int = Field(50, ge=1, le=1000, description="The number of results, the newest first.")

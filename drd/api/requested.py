@@ -1,0 +1,34 @@
+"""A request that was admitted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from drd.api.caller import Caller
+from drd.api.requests import Request
+from drd.api.values import Document
+from drd.bootstrap import App
+
+R = TypeVar("R", bound=Request)
+
+
+@dataclass(frozen=True, slots=True)
+class AdmittedRequest:
+    """One admitted request: `names` are those in its path. `wake` makes the daemon's loop handle
+    what was left for it.
+    """
+
+    app: App
+    caller: Caller
+    names: Mapping[str, str]
+    body: Request
+    wake: Callable[[], None]
+
+    def of(self, kind: type[R]) -> R:
+        assert isinstance(self.body, kind)
+        return self.body
+
+
+AnswerFunction = Callable[[AdmittedRequest], Document]

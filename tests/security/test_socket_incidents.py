@@ -1,0 +1,97 @@
+"""Attack: a member of the group `drd` reads an incident that is not his to read, acts in one, or
+writes under another name. Operators respond through the socket: the kernel says who they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.api_support import ANNA, BERT, OPERATORS, PEOPLE, READERS, STRANGER, House, ask
+from tests.user_support import as_root
+
+pytestmark = as_root
+
+
+def act(house: House, verb: str, uid: int = STRANGER, **body: Any) -> tuple[int, dict[str, Any]]:
+    return ask(house.path, uid, [OPERATORS], f"/v1/incidents/{verb}", body)
+
+
+def test_operator_responds_and_the_kernel_says_who_it_was(house: House) -> None:
+    status, opened = act(house, "open", title="leak\x1b[2J", plans=["shop"], by="Carl")
+    assert (status, opened["incident"], opened["plans"]) == (200, 1, ["shop"])
+    for verb, body in (
+        ("log", {"text": "blocked the key", "at": "-1h"}),
+        ("anchor", {"moment": "aware", "at": "-30m"}),
+        ("severity", {"severity": "high"}),
+        ("assign", {"to": "Anna"}),
+        ("role", {"role": "legal", "to": "Carl"}),
+        ("task", {"text": "change the key", "to": "Carl", "due": "1h"}),
+        ("task", {"done": 1}),
+        ("scope", {"remove": ["shop"], "reason": "it was another"}),
+        ("decide", {"text": "orders stay off", "reason": "data at risk"}),
+        ("link", {"to": "https://tickets.example/1"}),
+        ("state", {"state": "contained"}),
+    ):
+        status, told = act(house, f"only/{verb}", **body)
+        assert status == 200, (verb, told)
+    status, shown = ask(house.path, STRANGER, [OPERATORS], "/v1/incidents/1")
+    assert (shown["state"], shown["severity"], shown["lead"]) == ("contained", "high", "Anna")
+    assert shown["timeline"][0]["text"] == "blocked the key"
+    entries = list(house.app.catalogue.records.read())
+    assert {(e.header.actor_name, e.header.came) for e in entries} == {("sys", "socket")}
+    first = entries[0].body
+    assert first is not None
+    assert '"by":"Carl"' in first.text
+    assert '"uid":3' in first.text
+    reached = ask(house.path, STRANGER, [OPERATORS], "/v1/incidents/only/scope")[1]
+    assert (reached["incident"], reached["plans"]) == (1, [])
+    assert act(house, "1/log", text="")[0] == 400
+    assert act(house, "1/log", text="x" * 1001)[0] == 400
+    assert act(house, "1/log", text="x", at="tomorrow")[0] == 400
+    assert act(house, "1/scope", add=["none"])[0] == 400
+    assert act(house, "7/log", text="x")[0] == 400
+    assert act(house, "0/log", text="x")[1]["error"]["message"].startswith("'0' cannot be")
+    status, told = act(house, "1/close", reason="a test of ours")
+    assert (status, told["state"]) == (200, "closed")
+    listed = ask(house.path, STRANGER, [OPERATORS], "/v1/incidents?all=true")[1]["incidents"]
+    assert [one["state"] for one in listed] == ["closed"]
+
+
+def test_reader_may_report_and_nothing_else(house: House) -> None:
+    act(house, "open", title="leak")
+    asks = [("", None), ("/1", None), ("/open", {"title": "x"}), ("/1/log", {"text": "x"})]
+    for path, body in asks:
+        status, told = ask(house.path, BERT, [READERS], f"/v1/incidents{path}", body)
+        assert status == 403, path
+        assert "group news" in told["error"]["hint"]
+    assert ask(house.path, BERT, [READERS], "/v1/incidents/report", {"text": "odd"})[0] == 200
+
+
+def test_restricted_incident_is_for_those_with_a_role_in_it(house: House) -> None:
+    assert act(house, "open", BERT, title="one of us", restricted=True)[0] == 200
+    assert act(house, "1/log", BERT, text="it was opened by this user")[0] == 200
+    for verb, body in (("log", {"text": "x"}), ("role", {"role": "r", "to": "sys", "by": "bin"})):
+        status, told = act(house, f"1/{verb}", **body)
+        assert status == 403, verb
+        assert "incident 1 is restricted, and sys has no role in it" in told["error"]["message"]
+    assert ask(house.path, STRANGER, [OPERATORS], "/v1/incidents/1")[0] == 403
+    [listed] = ask(house.path, STRANGER, [OPERATORS], "/v1/incidents")[1]["incidents"]
+    assert (listed["title"], listed["opened_by"], listed["entry"]) == ("", "", 0)
+    # An incident that it was merged into does not show it either.
+    assert act(house, "open", title="open to all")[0] == 200
+    assert act(house, "2/merge", into=1)[0] == 403
+    assert act(house, "1/merge", BERT, into=2)[0] == 200
+    assert ask(house.path, STRANGER, [OPERATORS], "/v1/incidents/2")[0] == 403
+    assert act(house, "1/role", BERT, role="forensics", to="sys")[0] == 200
+    assert ask(house.path, STRANGER, [OPERATORS], "/v1/incidents/2")[0] == 200
+    assert ask(house.path, STRANGER, [OPERATORS], "/v1/incidents/1")[0] == 200
+
+
+def test_name_of_a_person_is_that_of_the_mapped_user(house: House) -> None:
+    with (house.path.parents[1] / "drd.yaml").open("a") as file:
+        file.write(PEOPLE)
+    house.app.settings = house.app.read_settings()
+    assert act(house, "open", ANNA, title="x")[0] == 403  # not an operator
+    status, told = act(house, "open", title="x", by="Bert")
+    assert (status, told["error"]["hint"].split(" ")[0]) == (400, "Bert")
+    status, told = act(house, "open", BERT, title="of Bert", by="Anna", restricted=True)
+    assert (status, told["opened_by"]) == (200, "Bert")
