@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -134,6 +134,29 @@ class SqlRecords(SqlStore):
             if signer is None or signer.public.id != current:
                 raise _unsigned("continuation")
             return self._insert(connection, draft, signer, beyond=beyond)
+
+    def bring_back(self, entries: Sequence[Entry]) -> None:
+        with self._database.write() as connection:
+            last = connection.execute(_NEWEST).one_or_none()
+            seq, previous = (last.seq, last.hash) if last is not None else (0, FIRST)
+            for entry in entries:
+                if entry.seq <= seq or entry.header.previous != previous:
+                    raise UsageError(
+                        f"entry {entry.seq} does not follow entry {seq}, the newest one: the "
+                        "records got another entry meanwhile",
+                        hint="to see the newest entries: drd records list",
+                    )
+                connection.execute(table.insert().values(**_values(entry)))
+                if (body := entry.body) is not None:
+                    row = {"seq": entry.seq, "salt": body.salt, "body": body.text}
+                    connection.execute(bodies.insert().values(**row))
+                seq, previous = entry.seq, entry.hash
+
+    def newest_about(self, kinds: str) -> Entry | None:
+        query = select(table).where(table.c.kind.startswith(kinds, autoescape=True))
+        with self._database.read() as connection:
+            row = connection.execute(query.order_by(table.c.seq.desc()).limit(1)).one_or_none()
+        return None if row is None else to_entry(row)
 
     def current_key(self) -> str:
         with self._database.read() as connection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from drd.bootstrap import App
-from drd.cli import output
+from drd.cli import output, records_back
 from drd.cli.kit import key_of
 from drd.cli.session import session, without_host
 from drd.cli.stored_plans import accept
 from drd.errors import ConfigError, DrdError, NoRestorePoint, RepositoryMissing, UsageError
+from drd.flows.records.coming_back import CameBack
 from drd.flows.repository.rebuild import rebuild
 from drd.kit.archive import unpack
 from drd.kit.bootstrapping import Prepared, from_kit, from_repository
@@ -62,11 +63,24 @@ def run(args: argparse.Namespace) -> int:
             args.config = str(prepared.layout.config)
             with session(args) as app:
                 plans = [_rebuilt(app, name, prepared, kit) for name in prepared.plans]
+                came = _records_back(app, args, prepared)
             if kit is None and all(p.error for p in plans):
                 # The repository is the only source; a kit's files are useful without one.
                 raise next(p.error for p in plans if p.error)
-        _say(args, prepared, written, plans)
+        _say(args, prepared, written, plans, came)
     return _exit_code(plans, kit=kit is not None)
+
+
+def _records_back(app: App, args: argparse.Namespace, prepared: Prepared) -> CameBack:
+    """Bring back the entries of the records that are newer than the copy of the catalogue."""
+    plans = []
+    for name in prepared.plans:
+        with suppress(DrdError):  # said with its restore points
+            plans.append(prepared.within(app.plans.load(name)))
+    came = records_back.brought_back(app, plans, prepared.records)
+    records_back.tell(app, came, quiet=args.quiet or args.json)
+    records_back.recorded(app, came, "this machine was set up by drd bootstrap")
+    return came
 
 
 @contextmanager
@@ -206,10 +220,15 @@ def _exit_code(found: list[_PlanContents], *, kit: bool) -> int:
 
 
 def _say(
-    args: argparse.Namespace, prepared: Prepared, written: list[Path], found: list[_PlanContents]
+    args: argparse.Namespace,
+    prepared: Prepared,
+    written: list[Path],
+    found: list[_PlanContents],
+    came: CameBack,
 ) -> None:
     if args.json:
-        output.print_json(_document(prepared, written, found))
+        document = _document(prepared, written, found)
+        output.print_json({**document, "records": records_back.document(came)})
         return
     for note in prepared.notes:
         output.warn(note)

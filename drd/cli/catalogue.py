@@ -8,10 +8,11 @@ from typing import Any
 
 from drd.bootstrap import App
 from drd.catalogue.diagnosis import require_sound
-from drd.cli import output
+from drd.cli import output, records_back
 from drd.cli.hold import sentence
 from drd.cli.session import session
 from drd.errors import CatalogueError, ConfigError, DrdError, UsageError
+from drd.flows.records.coming_back import CameBack
 from drd.flows.repository import rebuild as flow
 from drd.flows.repository.rebuild import RebuildDifferences
 from drd.flows.services import Services
@@ -40,6 +41,7 @@ def _each(args: argparse.Namespace, verb: str) -> int:
     with session(args, acts=verb == "rebuild", records=True) as app:
         aside = _set_damaged_aside(app) if verb == "rebuild" else None
         is_new = app.catalogue.records.head() is None
+        came = _records_back(app, args) if verb == "rebuild" else None
         names = args.plan or app.plans.names()
         if not names:
             where = app.settings.plans_dir
@@ -58,7 +60,7 @@ def _each(args: argparse.Namespace, verb: str) -> int:
                 failed[name] = error
     if failed and not comparisons:
         raise next(iter(failed.values()))
-    if verb == "rebuild" and is_new and any(c.unknown for c in comparisons):
+    if came is not None and is_new and not came.count and any(c.unknown for c in comparisons):
         output.warn(
             "the records of the former catalogue, its incidents and its evidence are not in the "
             "repositories: what only that file contained is lost. To see which entries the "
@@ -68,6 +70,15 @@ def _each(args: argparse.Namespace, verb: str) -> int:
     wrong = any(c.vanished or c.unreadable or c.torn for c in comparisons)
     missing = verb == "verify" and any(c.unknown or c.unreached for c in comparisons)
     return 1 if failed or wrong or missing else 0
+
+
+def _records_back(app: App, args: argparse.Namespace) -> CameBack:
+    """Bring back the entries of the records that the repositories have and the catalogue has not,
+    before a new one takes their numbers."""
+    came = records_back.brought_back(app, records_back.loaded(app))
+    records_back.tell(app, came, quiet=args.quiet or args.json)
+    records_back.recorded(app, came, "the catalogue was rebuilt")
+    return came
 
 
 def _compare(app: App, name: str, verb: str) -> RebuildDifferences:

@@ -9,9 +9,9 @@ from typing import Any
 
 from drd.api.record_documents import anchor_document, entry_document, numbers, report_document
 from drd.bootstrap import App
-from drd.cli import output
+from drd.cli import output, records_back
 from drd.cli.kit import key_of
-from drd.cli.session import loaded_plans, require_owner, session, without_host
+from drd.cli.session import require_owner, session, without_host
 from drd.errors import SecretUnavailable, UsageError
 from drd.flows.records import anchors, continuing
 from drd.flows.records.export import check_export, read_export
@@ -21,7 +21,6 @@ from drd.kit.archive import unpack
 from drd.kit.sealing import read_kit, unseal
 from drd.model.chain import ChainReport
 from drd.model.checkpoint import Anchor, Vouched
-from drd.model.plan import Plan
 from drd.model.text import counted, escaped, left_out
 from drd.model.units import format_time
 
@@ -35,7 +34,7 @@ def verify(args: argparse.Namespace) -> int:
     with session(args, reading=True) as app:
         require_owner(app, "records verify")
         others = [*_kept_elsewhere(args.against or []), *_in_kit(args)]
-        wanted = [] if args.here else anchors.places(_plans(app))
+        wanted = [] if args.here else anchors.places(records_back.loaded(app))
         report, vouched = anchors.compare(app.catalogue, wanted, app.open_repository, others)
     return _told(report, vouched, args)
 
@@ -67,17 +66,6 @@ def _in_kit(args: argparse.Namespace) -> Iterator[Anchor]:
     yield anchors.of_kit(kit.index.records, f"the kit {args.kit}")
 
 
-def _plans(app: App) -> Iterator[Plan]:
-    """The plans of this host whose files can be read."""
-    if not app.plans.names():
-        return
-    for name, plan in loaded_plans(app, None, refreshing=False):
-        if isinstance(plan, Plan):
-            yield plan
-        else:
-            output.warn(f"plan {name} cannot be read, so its repositories are left out: {plan}")
-
-
 def anchor(args: argparse.Namespace) -> int:
     with session(args, acts=False, records=True) as app:
         require_owner(app, "records anchor")
@@ -91,7 +79,9 @@ def anchor(args: argparse.Namespace) -> int:
             )
         wanted, kept_as = _wanted(app, args)
         results = [
-            anchors.anchor(app.catalogue, place, app.open_repository, signer, now)
+            anchors.anchor(
+                app.catalogue, place, app.open_repository, signer, now, entries=args.incidents
+            )
             for place in wanted
         ]
         known = app.catalogue.queue.noted(kept_as)
@@ -110,21 +100,36 @@ def anchor(args: argparse.Namespace) -> int:
 
 
 def _wanted(app: App, args: argparse.Namespace) -> tuple[list[anchors.Place], str]:
-    """Return the repositories, and the key under which the results are noted."""
-    plans = list(_plans(app))
+    """Return the repositories, and the key under which the results are noted. After the last
+    incident was closed, those that have its entries get the rest of them."""
+    plans = list(records_back.loaded(app))
     if not args.incidents:
         return anchors.places(plans), NOTED
     store = app.catalogue.incidents
-    scope = {plan for number in store.open_numbers() for plan in store.get(number).plans}
+    numbers = store.open_numbers()
+    known = app.catalogue.queue.noted(NOTED_SOON)
+    before = known[1].get("places", {}) if known is not None and not numbers else {}
+    last = [p for p in anchors.places(plans) if p.spec.url in before]
+    if last:
+        return last, NOTED_SOON
+    numbers = numbers or [i.number for i in store.newest(closed=True, limit=1)]
+    scope = {plan for number in numbers for plan in store.get(number).plans}
     return anchors.soon(plans, scope), NOTED_SOON
 
 
 def go_on(args: argparse.Namespace) -> int:
     with session(args, acts=False, records=True) as app:
         require_owner(app, "records continue")
-        wanted = anchors.places(_plans(app))
+        plans = list(records_back.loaded(app))
+        came = records_back.brought_back(app, plans)
+        records_back.tell(app, came, quiet=args.quiet or args.json)
         made = continuing.go_on(
-            app.catalogue, wanted, app.open_repository, reason=args.reason, at=app.clock.now()
+            app.catalogue,
+            anchors.places(plans),
+            app.open_repository,
+            reason=args.reason,
+            at=app.clock.now(),
+            returned=came.newest if came.count else None,
         )
     if args.json:
         output.print_json({"records": [entry_document(entry) for entry in made]})
@@ -208,7 +213,9 @@ def _print_keys(report: ChainReport) -> None:
         how = "" if key.attested else "; the former key was lost, so no other key confirms this one"
         output.say(f"  signed since entry {key.since} by key {key.id}{how}")
     for one in report.continuations:
-        if one.chain == report.chain:
+        if one.chain == report.chain and one.seq <= one.after:
+            lost = f"all entries that an anchor knew of, up to {one.seq}, came back"
+        elif one.chain == report.chain:
             lost = f"an older copy was restored, and later entries, up to {one.seq}, are lost"
         else:
             lost = f"the chain before it, up to entry {one.seq}, is lost"

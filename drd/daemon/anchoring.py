@@ -18,6 +18,7 @@ from drd.bootstrap import App
 from drd.daemon.workers import environment
 from drd.errors import CatalogueError
 from drd.flows.records.noted import NOTED, NOTED_SOON, forked
+from drd.model.incidents.entries import PREFIX
 from drd.process import Child, Command
 
 _log = log.get()
@@ -59,6 +60,13 @@ def is_soon(noted: tuple[datetime, Mapping[str, Any]] | None, head: int, now: da
     return since >= SOON and any(place.get("seq", 0) < head for place in places)
 
 
+def is_waiting(noted: tuple[datetime, Mapping[str, Any]] | None, entry: int) -> bool:
+    """Return whether the newest entry about an incident is not in all the repositories that get
+    those: also the one that closes it has to get there."""
+    places = noted[1].get("places", {}).values() if noted is not None else ()
+    return entry > min((place.get("seq", 0) for place in places), default=0)
+
+
 class Anchoring:
     """Begins with `start`, ends with `stop`. `tell` gets the first text about a repository that
     knows other records, None if there is none."""
@@ -72,6 +80,8 @@ class Anchoring:
         self._not_before = 0.0
         self._not_soon_before = 0.0
         self._was_soon = False
+        self._looked_at = 0
+        self._last_entry = 0
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="drd-anchors", daemon=True).start()
@@ -105,6 +115,14 @@ class Anchoring:
         code, self._child = self._child.exit_code, None
         _log.info("records.anchored", exit=code, incidents=bool(words))
 
+    def _newest_of_incidents(self, head: int) -> int:
+        """Return the number of the newest entry about an incident; 0 if there is none."""
+        if head != self._looked_at:
+            newest = self._app.catalogue.records.newest_about(f"{PREFIX}.")
+            self._last_entry = newest.seq if newest is not None else 0
+            self._looked_at = head
+        return self._last_entry
+
     def _due(self) -> list[str] | None:
         """Return the options by which anchors are due; None if none are."""
         try:
@@ -115,8 +133,9 @@ class Anchoring:
             noted, early = queue.noted(NOTED), queue.noted(NOTED_SOON)
             now, clock = self._app.clock.now(), time.monotonic()
             self._tell(next((t for n in (noted, early) if n and (t := forked(n[1]))), None))
-            is_open = bool(self._app.catalogue.incidents.open_numbers())
-            soon = is_open and clock >= self._not_soon_before and is_soon(early, head.seq, now)
+            waits = is_waiting(early, self._newest_of_incidents(head.seq))
+            waits = waits or bool(self._app.catalogue.incidents.open_numbers())
+            soon = waits and clock >= self._not_soon_before and is_soon(early, head.seq, now)
             hourly = clock >= self._not_before and is_due(noted, head.seq, now)
             if soon and not (hourly and self._was_soon):  # in turns, so that neither waits for ever
                 self._was_soon = True

@@ -34,7 +34,7 @@ from drd.kit.plan_effects import PlanEffect, stored_orders
 from drd.kit.state_snapshots import StateSnapshot, fetch, newest_own
 from drd.kit.typed_access import typed_access
 from drd.log import mask
-from drd.model.kit import KitPlan, needs_of
+from drd.model.kit import KitPlan, KitRecords, needs_of
 from drd.model.location import normal_url
 from drd.model.plan import NAME, OWN_COMPONENT, Plan, RepositorySpec, SecretRef
 from drd.model.run_details import KitDetail
@@ -51,7 +51,8 @@ class Prepared:
     `taken_at`; `notes` are for a person. `proven` has by restore point the drill that had proven it
     when the kit was made, `digests` the hashes of the plans in it, `bases` its list of their
     points, and `needs` what they need that is not in the kit. From a repository, `orders` has what
-    its texts would make drd do, and `typed` is that repository."""
+    its texts would make drd do, and `typed` is that repository. `records` is what a kit knows of
+    the chain of records."""
 
     layout: Layout
     replica: Path | None
@@ -64,6 +65,7 @@ class Prepared:
     needs: tuple[str, ...] = ()
     orders: Mapping[str, Sequence[PlanEffect]] = field(default_factory=dict)
     typed: RepositorySpec | None = None
+    records: KitRecords | None = None
 
     def within(self, plan: Plan) -> Plan:
         """Return the plan, limited to where a bootstrap may search for its points: for a plan from
@@ -143,6 +145,7 @@ def from_kit(
             digests={p.name: KitDetail(plan_digest=p.digest, proof=p.proof) for p in chosen},
             bases={p.name: _base(kit, p) for p in chosen},
             needs=needs_of(chosen),
+            records=kit.index.records,
         )
 
 

@@ -114,6 +114,14 @@ class ChainCheck:
         self._wanted = frozenset(seqs)
         return self
 
+    @classmethod
+    def going_on(cls, accepts: Accepts, last: Entry | None, keys: Iterable[KnownKey]) -> ChainCheck:
+        """Check only what follows an entry, with the keys of the chain up to there."""
+        made = cls(accepts)
+        made.report.last = last
+        made.report.keys += keys
+        return made
+
     @property
     def hashes(self) -> Mapping[int, str]:
         """The hashes of the wanted entries, by number."""
@@ -211,7 +219,7 @@ def _values(entry: Entry) -> dict[str, Any]:
         return {}
     try:
         values = json.loads(entry.body.text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -32,9 +32,20 @@ _NAME = re.compile(r"[^\x00-\x1f\x7f]{0,255}")
 
 
 @dataclass(frozen=True, slots=True)
+class Carried:
+    """The entries in the snapshot of a checkpoint: those after entry `after`, up to the one of the
+    checkpoint, in a file of so many bytes."""
+
+    after: int
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """Entry `seq` of the chain that begins with the entry of the hash `chain` has the `hash`.
-    `state` identifies the installation: its machine and the path of its catalogue."""
+    `state` identifies the installation: its machine and the path of its catalogue. `carried` are
+    the entries beside it, if there are any."""
 
     chain: str
     seq: int
@@ -45,13 +56,16 @@ class Checkpoint:
     public: str
     key: str
     signature: str = ""
+    carried: Carried | None = None
 
     def message(self) -> bytes:
         """Return what is signed."""
         return canonical({"format": FORMAT, **self._values()})
 
     def _values(self) -> dict[str, Any]:
+        carried = {} if self.carried is None else {"carried": asdict(self.carried)}
         return {
+            **carried,
             "chain": self.chain,
             "seq": self.seq,
             "hash": self.hash,
@@ -99,7 +113,17 @@ def from_json(data: Any) -> Checkpoint:
         public=_match(_BASE64, data["public"]),
         key=_match(_ID, data["key"]),
         signature=_match(_BASE64, data["signature"]),
+        carried=_carried(data["carried"], seq) if "carried" in data else None,
     )
+
+
+def _carried(data: Any, seq: int) -> Carried:
+    after, size = data["after"], data["size"]
+    if any(not isinstance(n, int) or isinstance(n, bool) for n in (after, size)):
+        raise ValueError("not numbers")
+    if not (0 <= after < seq and 0 < size < 2**53):
+        raise ValueError("not a range of entries")
+    return Carried(after, size, _match(_HASH, data["sha256"]))
 
 
 def _match(pattern: re.Pattern[str], value: Any) -> str:
@@ -207,12 +231,48 @@ def _replaced(anchor: Anchor) -> str:
     )
 
 
-def to_take_back(anchors: Sequence[Anchor]) -> list[Anchor]:
+def carrying(anchors: Iterable[Anchor]) -> list[Anchor]:
+    """Return the anchors whose entries, one after the other, reach furthest from the first entry of
+    the chain on, with as few anchors as possible."""
+    found: list[Anchor] = []
+    left = [a for a in anchors if a.checkpoint.carried is not None]
+    reached = 0
+    while True:
+        fit = [a for a in left if _after(a) <= reached < a.checkpoint.seq]
+        if not fit:
+            return found
+        found.append(max(fit, key=lambda a: (a.checkpoint.seq, a.checkpoint.at)))
+        reached = found[-1].checkpoint.seq
+
+
+def _after(anchor: Anchor) -> int:
+    carried = anchor.checkpoint.carried
+    return carried.after if carried is not None else anchor.checkpoint.seq
+
+
+def with_redacted(anchors: Iterable[Anchor], redactions: Mapping[int, int]) -> list[Anchor]:
+    """Return the anchors that carry the body of an entry that was redacted since. `redactions` has
+    for each redacted entry the entry that says so."""
+    return [
+        anchor
+        for anchor in anchors
+        if any(
+            _after(anchor) < entry <= anchor.checkpoint.seq < record
+            for entry, record in redactions.items()
+        )
+    ]
+
+
+def to_take_back(
+    anchors: Sequence[Anchor], needed: Collection[Anchor] = (), spoiled: Collection[Anchor] = ()
+) -> list[Anchor]:
     """Return the anchors of one chain in one repository that later ones cover: of each day (UTC)
-    the newest one stays, and the newest of all."""
+    the newest one stays, the newest of all, and those whose entries are `needed`. Those that are
+    `spoiled` go unless they are needed."""
     kept: dict[object, Anchor] = {}
     ordered = sorted(anchors, key=lambda a: (a.checkpoint.seq, a.checkpoint.at))
     for anchor in ordered:
         kept[anchor.checkpoint.at.date()] = anchor
-    stays = {id(a) for a in kept.values()} | {id(a) for a in ordered[-1:]}
+    stays = {id(a) for a in kept.values()} - {id(a) for a in spoiled}
+    stays |= {id(a) for a in (*ordered[-1:], *needed)}
     return [a for a in ordered if id(a) not in stays]

@@ -36,15 +36,19 @@ def lines_of(entries: Iterable[Entry], *, shows: frozenset[int] | None = None) -
     """
     yield FIRST_LINE
     for entry in entries:
-        yield f"header {entry.header.message().decode()}"
-        yield f"signature {entry.key or '-'} {entry.signature or '-'}"
-        needed = entry.header.kind in NEEDED
-        if entry.body is None:
-            yield "body - redacted"
-        elif shows is None or needed or entry.seq in shows:
-            yield f"body {entry.body.salt} {entry.body.text}"
-        else:
-            yield "body - withheld"
+        yield from lines_of_one(entry, shown=shows is None or entry.seq in shows)
+
+
+def lines_of_one(entry: Entry, *, shown: bool = True) -> Iterator[str]:
+    """The lines of one entry, with its body if that is to be `shown`."""
+    yield f"header {entry.header.message().decode()}"
+    yield f"signature {entry.key or '-'} {entry.signature or '-'}"
+    if entry.body is None:
+        yield "body - redacted"
+    elif shown or entry.header.kind in NEEDED:
+        yield f"body {entry.body.salt} {entry.body.text}"
+    else:
+        yield "body - withheld"
 
 
 @dataclass(slots=True)
@@ -84,7 +88,7 @@ def _add(read_file: RecordFile, lines: list[str], number: int) -> None:
         header = _header(_after("header", lines[0]))
         key, signature = _after("signature", lines[1]).split(" ")
         salt, text = _after("body", lines[2]).split(" ", 1)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Malformed(
             f"lines {number - 2} to {number} are not an entry of the records"
         ) from error

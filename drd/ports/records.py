@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -44,6 +44,13 @@ class RecordStore(Protocol):
     def go_on(self, draft: Draft, *, beyond: int) -> Entry:
         """Add an entry whose number is higher than `beyond`, up to which another copy of the chain
         has entries. Raises UsageError if it cannot be signed."""
+
+    def bring_back(self, entries: Sequence[Entry]) -> None:
+        """Add entries of this chain, as they were, that another place has kept. Raises UsageError
+        if they do not follow the newest one."""
+
+    def newest_about(self, kinds: str) -> Entry | None:
+        """The newest entry, without its body, whose kind begins with these letters."""
 
     def current_key(self) -> str:
         """The id of the key that signs now; empty without one."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
+from typing import Any
 
 from drd.errors import DrdError, UsageError
+from drd.flows.records import segments
 from drd.flows.records.export import check_export
 from drd.flows.records.signatures import accepts
 from drd.model.chain import ChainCheck, ChainReport, Continuation, continuation
@@ -17,6 +19,7 @@ from drd.model.checkpoint import (
     HOST,
     TAG,
     Anchor,
+    Carried,
     Checkpoint,
     Vouched,
     is_explained,
@@ -104,7 +107,13 @@ def installation(catalogue: Catalogue) -> str:
     return sha256("\0".join(words).encode()).hexdigest()[:16]
 
 
-def checkpoint(catalogue: Catalogue, head: Entry, signer: Signer, at: datetime) -> Checkpoint:
+def checkpoint(
+    catalogue: Catalogue,
+    head: Entry,
+    signer: Signer,
+    at: datetime,
+    carried: Carried | None = None,
+) -> Checkpoint:
     """Return the signed statement that the chain has this entry now."""
     unsigned = Checkpoint(
         chain=catalogue.records.get(1).header.hash,
@@ -115,6 +124,7 @@ def checkpoint(catalogue: Catalogue, head: Entry, signer: Signer, at: datetime) 
         state=installation(catalogue),
         public=signer.public.text,
         key=signer.public.id,
+        carried=carried,
     )
     return replace(unsigned, signature=signer.sign(unsigned.message()))
 
@@ -132,10 +142,17 @@ def found(place: Place, repository: Repository) -> list[Anchor]:
 
 
 def anchor(
-    catalogue: Catalogue, place: Place, open_repository: Open, signer: Signer, at: datetime
+    catalogue: Catalogue,
+    place: Place,
+    open_repository: Open,
+    signer: Signer,
+    at: datetime,
+    *,
+    entries: bool = False,
 ) -> Result:
     """Store where the chain stands now, unless the repository knows that, and take back what it
-    covers. An error is part of the result: the others go on."""
+    covers; with `entries` also those that the repository lacks. An error is part of the result: the
+    others go on."""
     head = catalogue.records.head()
     if head is None:
         return Result(place)
@@ -143,27 +160,67 @@ def anchor(
         repository = open_repository(place.spec)
         repository.preflight()
         here = found(place, repository)
-        point = checkpoint(catalogue, head, signer, at)
-        keys = chain_keys(catalogue)
-        ours = [a for a in here if a.checkpoint.chain == point.chain and _is_ours(a, keys)]
+        chain, keys = catalogue.records.get(1).header.hash, chain_keys(catalogue)
+        ours = [a for a in here if a.checkpoint.chain == chain and _is_ours(a, keys)]
         if ahead := _ahead(ours, catalogue, head):
             return Result(place, error=_says_more(ahead, head), ahead=ahead)
-        if any(a.checkpoint.seq == head.seq for a in ours):
-            return Result(place, seq=head.seq)
-        stored = repository.store_bytes(
-            canonical(point.to_json()) + b"\n", _FILE, host=HOST, tags=[TAG, point.tag()]
-        )
-        gone = _take_back(place, repository, [*ours, Anchor(point, place.name, stored.snapshot)])
-        return Result(place, seq=head.seq, stored=True, taken_back=gone)
+        store = _Storing(catalogue, place, repository, signer, at)
+        known = [a for a in ours if _hash_of(catalogue, a.checkpoint.seq) == a.checkpoint.hash]
+        if entries:
+            stored = store.entries(segments.held(catalogue, known), head)
+        else:
+            stored = [] if any(a.checkpoint.seq == head.seq for a in ours) else [store.bare(head)]
+        gone = 0
+        if stored:
+            left = segments.held(catalogue, [*known, *stored])
+            gone = _take_back(place, repository, [*ours, *stored], left)
+        return Result(place, seq=head.seq, stored=bool(stored), taken_back=gone)
     except DrdError as error:
         return Result(place, error=error.message)
 
 
+@dataclass(frozen=True, slots=True)
+class _Storing:
+    """Stores anchors in one repository."""
+
+    catalogue: Catalogue
+    place: Place
+    repository: Repository
+    signer: Signer
+    at: datetime
+
+    def bare(self, head: Entry) -> Anchor:
+        point = checkpoint(self.catalogue, head, self.signer, self.at)
+        return self._store(point, canonical(point.to_json()) + b"\n", _FILE)
+
+    def entries(self, held: segments.Held, head: Entry) -> list[Anchor]:
+        """Store the entries that it lacks, up to the newest one."""
+        if not held.lacks(head.seq):
+            return []
+        return [
+            self._store(
+                checkpoint(self.catalogue, part.last, self.signer, self.at, part.carried),
+                part.data,
+                segments.FILE,
+            )
+            for part in segments.parts(self.catalogue, held.begins_after, head.seq)
+        ]
+
+    def _store(self, point: Checkpoint, data: bytes, name: str) -> Anchor:
+        stored = self.repository.store_bytes(data, name, host=HOST, tags=[TAG, point.tag()])
+        return Anchor(point, self.place.name, stored.snapshot, self.place.weak)
+
+
+def key_records(catalogue: Catalogue) -> Iterator[tuple[Entry, Mapping[str, Any]]]:
+    """The entries by which the chain got its keys, the oldest first, with what they say."""
+    for entry in reversed(catalogue.records.newest(kind=KEY, limit=_MOST_KEYS)):
+        if entry.body is not None:
+            yield entry, json.loads(entry.body.text)
+
+
 def chain_keys(catalogue: Catalogue) -> frozenset[str]:
     """Return the public keys of the chain, as its records name them."""
-    entries = catalogue.records.newest(kind=KEY, limit=_MOST_KEYS)
-    bodies = [json.loads(entry.body.text) for entry in entries if entry.body is not None]
-    return frozenset(str(body.get("public")) for body in bodies)
+    return frozenset(str(body.get("public")) for _, body in key_records(catalogue))
 
 
 def _is_ours(anchor: Anchor, keys: frozenset[str]) -> bool:
@@ -206,9 +263,11 @@ def _says_more(ahead: Anchor, head: Entry) -> str:
     )
 
 
-def _take_back(place: Place, repository: Repository, ours: Sequence[Anchor]) -> int:
+def _take_back(
+    place: Place, repository: Repository, ours: Sequence[Anchor], held: segments.Held
+) -> int:
     """Forget anchors that later ones cover, where this host may forget anything."""
-    covered = to_take_back(ours) if place.weak else []
+    covered = to_take_back(ours, held.needed, held.spoiled) if place.weak else []
     if covered:
         repository.forget([a.snapshot for a in covered])
     return len(covered)

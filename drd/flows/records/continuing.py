@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from drd.errors import UsageError
-from drd.flows.records.anchors import Open, Place, compare
+from drd.flows.records.anchors import Open, Place, compare, continuations, installation
 from drd.model.checkpoint import Anchor
 from drd.model.record_drafts import of_continuation
 from drd.model.records import Entry
@@ -22,9 +22,11 @@ def go_on(
     *,
     reason: str,
     at: datetime,
+    returned: Anchor | None = None,
 ) -> list[Entry]:
-    """Record each chain of which an anchor knows entries that this one does not have. Raises
-    UsageError if there is none, or if the records themselves were changed."""
+    """Record each chain of which an anchor knows entries that this one does not have, or that the
+    entries came back up to the anchor `returned`, or from another host. Raises UsageError if there
+    is none, or if the records themselves were changed."""
     report, vouched = compare(catalogue, places, open_repository)
     if report.faults:
         raise UsageError(
@@ -32,12 +34,15 @@ def go_on(
             "copy does not explain this",
             hint="to see what was changed: drd records verify",
         )
+    newest = vouched.newest
+    from_elsewhere = newest if came_from(catalogue, newest) else None
+    if not vouched.contradicting and (last := returned or from_elsewhere) is not None:
+        return [came_back(catalogue, last, reason=reason, at=at)]
     if not vouched.contradicting:
         raise UsageError(
             "every anchor that drd could compare agrees with the records: there is no gap",
             hint="to see the anchors, and which repositories cannot be reached: drd records verify",
         )
-    newest = vouched.newest
     common = newest.checkpoint.seq if newest is not None else 0
     entries = []
     for anchor in _last_of_each_chain(vouched.contradicting):
@@ -54,6 +59,31 @@ def go_on(
         beyond = anchor.checkpoint.seq if same else 0
         entries.append(catalogue.records.go_on(draft, beyond=beyond))
     return entries
+
+
+def came_back(catalogue: Catalogue, newest: Anchor, *, reason: str, at: datetime) -> Entry:
+    """Record that entries came back from the repositories, up to the last anchor that was found.
+    Raises UsageError if the record cannot be signed."""
+    head = catalogue.records.head()
+    seq = head.seq if head is not None else 0
+    point = newest.checkpoint
+    draft = of_continuation(
+        {"place": newest.place, **point.to_json()},
+        after=seq,
+        common=min(point.seq, seq),
+        reason=reason,
+        at=at,
+        actor=actor_here(),
+    )
+    return catalogue.records.go_on(draft, beyond=point.seq)
+
+
+def came_from(catalogue: Catalogue, newest: Anchor | None) -> bool:
+    """Return whether another installation stored the newest anchor of this chain, and no record
+    says yet that this one continues it."""
+    if newest is None or newest.checkpoint.state == installation(catalogue):
+        return False
+    return all(one.seq < newest.checkpoint.seq for one in continuations(catalogue))
 
 
 def _last_of_each_chain(anchors: Sequence[Anchor]) -> list[Anchor]:

@@ -8,8 +8,8 @@ from typing import Any
 NOTED = "anchors"
 """The key of it: by the URL of each repository its newest entry, and what went wrong."""
 
-NOTED_SOON = "anchors-incident"
-"""The same, of the repositories that get anchors at once while an incident is open."""
+NOTED_SOON = "incident-entries"
+"""The same, of the repositories that get the entries, too, while an incident is open."""
 
 
 def forked(noted: Mapping[str, Any]) -> str | None:

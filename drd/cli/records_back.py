@@ -1,0 +1,117 @@
+"""Entries of the records that come back from the repositories after a loss, and what is said of
+them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Any
+
+from drd.bootstrap import App
+from drd.cli import output
+from drd.cli.session import loaded_plans
+from drd.errors import SecretUnavailable, UsageError
+from drd.flows.records import anchors, continuing
+from drd.flows.records.coming_back import CameBack, Known, bring_back
+from drd.flows.records.key import RecordKey
+from drd.model.kit import KitRecords
+from drd.model.plan import Plan
+from drd.model.records import Entry, moment
+from drd.model.text import counted, escaped, some
+from drd.model.units import format_time
+
+_SHOWN = 10
+
+
+def loaded(app: App) -> Iterator[Plan]:
+    """The plans of this host whose files can be read."""
+    if not app.plans.names():
+        return
+    for name, plan in loaded_plans(app, None, refreshing=False):
+        if isinstance(plan, Plan):
+            yield plan
+        else:
+            output.warn(f"plan {name} cannot be read, so its repositories are left out: {plan}")
+
+
+def brought_back(app: App, plans: Iterable[Plan], kit: KitRecords | None = None) -> CameBack:
+    """Bring back what the anchors in the repositories of these plans carry, as far as a key that
+    this host knows confirms it."""
+    keys: set[str] = set()
+    with suppress(SecretUnavailable):
+        keys.add(RecordKey(app.settings.records_key).read().public.id)
+    return bring_back(
+        app.catalogue,
+        anchors.places(plans),
+        app.open_repository,
+        app.settings.work_dir,
+        Known(frozenset(keys), kit),
+    )
+
+
+def recorded(app: App, came: CameBack, reason: str) -> Entry | None:
+    """Record that entries came back, if the key can sign that; otherwise say how to do it."""
+    if not came.count or came.newest is None:
+        return None
+    with suppress(UsageError):
+        return continuing.came_back(app.catalogue, came.newest, reason=reason, at=app.clock.now())
+    output.warn(
+        "no record says yet that the records came back, because drd cannot sign it. Put the key "
+        "back, or make a new one: drd records rotate --lost; then: drd records continue --reason "
+        "TEXT"
+    )
+    return None
+
+
+def tell(app: App, came: CameBack, *, quiet: bool) -> None:
+    """Say what came back, and what did not."""
+    for why in came.refused[:_SHOWN]:
+        output.warn(f"records: {escaped(why)}")
+    if len(came.refused) > _SHOWN:
+        output.warn(f"records: {counted(len(came.refused) - _SHOWN, 'more refusal')}")
+    if came.on_trust:
+        output.warn(
+            f"nothing on this host says which key signs its records: compare the id "
+            f"{came.on_trust} with what you know of it"
+        )
+    if came.count and not quiet:
+        at = format_time(came.at, seconds=True) if came.at is not None else "unknown"
+        output.say(
+            f"records: {counted(came.count, 'entry', 'entries')} came back from the repositories, "
+            f"up to entry {came.last} of {at}"
+        )
+        numbers = app.catalogue.incidents.open_numbers()
+        if numbers:
+            output.say(
+                f"open incidents: {some(list(map(str, numbers)), 10)}. To see one: drd incident "
+                f"show {numbers[-1]}"
+            )
+    gap = _gap(app, came)
+    if gap:
+        output.warn(gap)
+
+
+def _gap(app: App, came: CameBack) -> str:
+    """Say which entries an anchor knows of, if they did not come back."""
+    newest, head = came.newest, app.catalogue.records.head()
+    seq = head.seq if head is not None else 0
+    if newest is None or newest.checkpoint.seq <= seq:
+        return ""
+    point = newest.checkpoint
+    return (
+        f"the records are not complete: {newest.place} has an anchor of entry {point.seq} of "
+        f"{format_time(point.at, seconds=True)}, and the entries after {seq} did not come back"
+    )
+
+
+def document(came: CameBack) -> dict[str, Any]:
+    """What came back, for `--json`."""
+    return {
+        "entries": came.count,
+        "first": came.first or None,
+        "last": came.last or None,
+        "at": moment(came.at) if came.at is not None else None,
+        "refused": list(came.refused),
+        "unreached": [{"place": p, "why": w} for p, w in came.unreached.items()],
+        "unconfirmed_key": came.on_trust or None,
+    }

@@ -1,0 +1,101 @@
+"""The entries that anchors carry: files in the format of an export, which together have the whole
+chain, so that a repository alone gives it back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+
+from drd.model.checkpoint import Anchor, Carried, carrying, with_redacted
+from drd.model.record_file import FIRST_LINE, lines_of_one
+from drd.model.records import REDACTION, Entry
+from drd.ports import Catalogue
+
+FILE = "records.txt"
+SMALL = 128 << 10
+"""While the newest file of a repository is smaller, the next one has its entries, too, so that this
+one can be taken back: of many small changes few files stay."""
+PART = 4 << 20
+"""The size in bytes at which a file ends and the next one begins."""
+LARGEST = 64 << 20
+"""No file is larger: an entry has at most 16 MiB."""
+_MOST_REDACTIONS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file of entries: up to the entry `last`."""
+
+    last: Entry
+    carried: Carried
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a repository has of the chain by its anchors: `needed` ones carry the entries up to
+    `reach`; `spoiled` ones have a body that was redacted since."""
+
+    needed: Sequence[Anchor]
+    spoiled: Sequence[Anchor]
+
+    @property
+    def reach(self) -> int:
+        return self.needed[-1].checkpoint.seq if self.needed else 0
+
+    @property
+    def begins_after(self) -> int:
+        """The entry after which the next file begins."""
+        again = [a for a in self.needed if a in self.spoiled]
+        last = [a for a in self.needed[-1:] if _size(a) < SMALL]
+        for anchor in (*again[:1], *last):
+            if anchor.checkpoint.carried is not None:
+                return anchor.checkpoint.carried.after
+        return self.reach
+
+    def lacks(self, seq: int) -> bool:
+        """Return whether an entry is not in it, or a redacted body still is."""
+        return self.reach < seq or any(a in self.spoiled for a in self.needed)
+
+
+def _size(anchor: Anchor) -> int:
+    carried = anchor.checkpoint.carried
+    return carried.size if carried is not None else 0
+
+
+def held(catalogue: Catalogue, anchors: Iterable[Anchor]) -> Held:
+    """Return what these anchors of one repository carry. They agree with the catalogue."""
+    known = list(anchors)
+    return Held(carrying(known), with_redacted(known, _redactions(catalogue)))
+
+
+def _redactions(catalogue: Catalogue) -> Mapping[int, int]:
+    found: dict[int, int] = {}
+    for record in catalogue.records.newest(kind=REDACTION, limit=_MOST_REDACTIONS):
+        with suppress(ValueError, TypeError, AttributeError):
+            body = json.loads(record.body.text) if record.body is not None else {}
+            found[int(body.get("entry") or 0)] = record.seq
+    return found
+
+
+def parts(catalogue: Catalogue, after: int, until: int) -> Iterator[Part]:
+    """The files with the entries after `after`, up to `until`."""
+    lines, size, begun, last = [f"{FIRST_LINE}\n"], 0, after, None
+    for entry in catalogue.records.read(after=after, until=until):
+        some = [f"{line}\n" for line in lines_of_one(entry)]
+        grown = sum(map(len, some))
+        if last is not None and size + grown > PART:
+            yield _part(lines, begun, last)
+            lines, size, begun = [f"{FIRST_LINE}\n"], 0, last.seq
+        lines += some
+        size, last = size + grown, entry
+    if last is not None:
+        yield _part(lines, begun, last)
+
+
+def _part(lines: Iterable[str], after: int, last: Entry) -> Part:
+    data = "".join(lines).encode()
+    return Part(last, Carried(after, len(data), sha256(data).hexdigest()), data)
