@@ -15,7 +15,7 @@ from drd.catalogue import summary_queries as queries
 from drd.catalogue import summary_rows as rows
 from drd.catalogue.reading import STUMBLES, require_file, sqlite_file
 from drd.catalogue.version import HEAD
-from drd.model.drd_facts import SIGN_OF_LIFE, daemon_facts
+from drd.model.drd_facts import SIGN_OF_LIFE, STORED_ENTRIES, daemon_facts
 from drd.model.facts import PlanFacts, StatusFacts
 from drd.model.repositories import newest_ever
 
@@ -128,13 +128,14 @@ def assemble(
     loaded = {f.plan for f in facts}
     others = {plan: tuple(alert_rows) for plan, alert_rows in alerts.items() if plan not in loaded}
     noted = {key: (rows.time(at), rows.json(value)) for key, at, value in query(queries.DAEMON)}
+    stored = rows.stored_up_to(noted[STORED_ENTRIES][1]) if STORED_ENTRIES in noted else 0
     return StatusFacts(
         sorted(facts, key=lambda f: f.plan),
         own,
         others=others,
         refused=rows.refused(noted["refused"][1]) if "refused" in noted else {},
         daemon=daemon_facts(*noted[SIGN_OF_LIFE]) if SIGN_OF_LIFE in noted else None,
-        incidents=tuple(rows.incident(row) for row in query(queries.INCIDENTS)),
+        incidents=tuple(rows.incident(row) for row in ask(queries.INCIDENTS, str(stored))),
     )
 
 

@@ -209,7 +209,7 @@ def alert(row: Sequence[Any]) -> AlertFacts:
 
 
 def incident(row: Sequence[Any]) -> IncidentFacts:
-    number, title, state, severity, restricted, opened_at, next_at, plans = row
+    number, title, state, severity, restricted, opened_at, next_at, plans, here = row
     return IncidentFacts(
         number,
         "" if restricted else title,
@@ -219,7 +219,14 @@ def incident(row: Sequence[Any]) -> IncidentFacts:
         time(opened_at) if opened_at else None,
         time(next_at) if next_at else None,
         () if restricted else tuple(json(plans)),
+        time(here) if here else None,
     )
+
+
+def stored_up_to(noted: Any) -> int:
+    """Return up to which entry a repository has the entries of incidents, as was noted."""
+    places = noted.get("places", {}).values() if isinstance(noted, dict) else ()
+    return max((p["seq"] for p in places if isinstance(p.get("seq"), int)), default=0)
 
 
 def unready(row: Sequence[Any]) -> UnreadyFacts:

@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
         with installed(prepared.layout, prepared.replica) as written:
             args.config = str(prepared.layout.config)
             with session(args) as app:
-                plans = [_rebuilt(app, name, prepared, kit) for name in prepared.plans]
                 came = _records_back(app, args, prepared)
+                plans = [_rebuilt(app, name, prepared, kit) for name in prepared.plans]
             if kit is None and all(p.error for p in plans):
                 # The repository is the only source; a kit's files are useful without one.
                 raise next(p.error for p in plans if p.error)
@@ -72,7 +72,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _records_back(app: App, args: argparse.Namespace, prepared: Prepared) -> CameBack:
-    """Bring back the entries of the records that are newer than the copy of the catalogue."""
+    """Bring back the entries of the records that are newer than the copy of the catalogue, before a
+    new entry takes the number of one."""
     plans = []
     for name in prepared.plans:
         with suppress(DrdError):  # said with its restore points

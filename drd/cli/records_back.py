@@ -44,7 +44,6 @@ def brought_back(app: App, plans: Iterable[Plan], kit: KitRecords | None = None)
         app.catalogue,
         anchors.places(plans),
         app.open_repository,
-        app.settings.work_dir,
         Known(frozenset(keys), kit),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from drd.cli.render import fitted, measure, sentence, spread, wrap
 from drd.flows.status.overview import StatusDocument, known_when
@@ -59,6 +59,8 @@ _OURS = "drd"
 _LONGEST_TITLE = 50
 _INCIDENTS = 5
 """The number of incidents and reports that have a line each."""
+_ON_THE_WAY = timedelta(minutes=5)
+"""Entries of incidents reach a repository within a minute: later, something is wrong."""
 MANY = 40
 """The number of plans on one screen."""
 
@@ -239,6 +241,11 @@ def _incident(incident: IncidentFacts, now: datetime) -> Note:
         parts.append(f"next task {when}")
         style = "bad" if left < 0 else style
     text = f"incident {incident.number}: {title} ({', '.join(parts)})"
+    here = incident.only_here_since
+    if here is not None and now - here > _ON_THE_WAY:
+        since = format_duration((now - here).total_seconds())
+        text += f"; no repository has its entries of the last {since}"
+        return Note(_OURS, Cell(text, "bad"), "drd records anchor --incidents")
     return Note(_OURS, Cell(text, style), f"drd incident show {incident.number}")
 
 

@@ -19,6 +19,7 @@ from drd.daemon.workers import environment
 from drd.errors import CatalogueError
 from drd.flows.records.noted import NOTED, NOTED_SOON, forked
 from drd.model.incidents.entries import PREFIX
+from drd.model.records import REDACTION
 from drd.process import Child, Command
 
 _log = log.get()
@@ -116,10 +117,13 @@ class Anchoring:
         _log.info("records.anchored", exit=code, incidents=bool(words))
 
     def _newest_of_incidents(self, head: int) -> int:
-        """Return the number of the newest entry about an incident; 0 if there is none."""
+        """Return the number of the newest entry about an incident, or of a redaction after it, whose
+        body has to leave the repositories; 0 without an incident."""
         if head != self._looked_at:
-            newest = self._app.catalogue.records.newest_about(f"{PREFIX}.")
-            self._last_entry = newest.seq if newest is not None else 0
+            records = self._app.catalogue.records
+            newest = records.newest_about(f"{PREFIX}.")
+            redacted = records.newest_about(REDACTION) if newest is not None else None
+            self._last_entry = max((e.seq for e in (newest, redacted) if e is not None), default=0)
             self._looked_at = head
         return self._last_entry
 

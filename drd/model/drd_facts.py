@@ -25,6 +25,8 @@ class DaemonFacts(NamedTuple):
 
 SIGN_OF_LIFE = "heartbeat"
 """The key under which a daemon notes its heartbeat."""
+STORED_ENTRIES = "incident-entries"
+"""The key of what is noted of the repositories that get the entries of incidents."""
 
 
 def daemon_facts(at: datetime, said: Mapping[str, Any]) -> DaemonFacts:
@@ -37,7 +39,8 @@ def daemon_facts(at: datetime, said: Mapping[str, Any]) -> DaemonFacts:
 class IncidentFacts(NamedTuple):
     """An incident that is not closed, or a suspicion that was reported. `title` and `plans` are
     empty if it is restricted: everybody who may see the status reads this. `severity` is empty
-    while nobody has set one; `next_at` is when its next task is due."""
+    while nobody has set one; `next_at` is when its next task is due. `only_here_since` is the time
+    of its first entry that no repository has yet."""
 
     number: int
     title: str
@@ -47,3 +50,4 @@ class IncidentFacts(NamedTuple):
     opened_at: datetime | None = None
     next_at: datetime | None = None
     plans: tuple[str, ...] = ()
+    only_here_since: datetime | None = None

@@ -14,6 +14,7 @@ from drd.catalogue.summary import read_status, read_through_sqlalchemy
 from drd.errors import UsageError
 from drd.flows.incidents.choosing import chosen
 from drd.flows.incidents.writing import Desk, open_incident, report
+from drd.flows.records.noted import NOTED_SOON
 from drd.model.actor import Actor
 from drd.model.drd_facts import IncidentFacts
 from drd.model.holds import Hold
@@ -63,6 +64,24 @@ def test_an_incident_is_its_entries(catalogue: SqlCatalogue) -> None:
         catalogue.incidents.get(3)
     with pytest.raises(UsageError, match="there is no incident 3"):
         desk(catalogue, 3).log("x", None)
+
+
+def test_status_knows_since_when_entries_are_only_here(
+    catalogue: SqlCatalogue, catalogue_url: str
+) -> None:
+    open_incident(catalogue, by_anna(1), "one")
+    open_incident(catalogue, by_anna(2), "another")
+    desk(catalogue, 1, 3).log("x", None)
+
+    def since() -> list[Any]:
+        found = read_status(catalogue_url).incidents
+        assert read_through_sqlalchemy(catalogue_url).incidents == found
+        return [incident.only_here_since for incident in found]
+
+    assert since() == [at(1), at(2)]
+    places = {"/a": {"seq": 1}, "/b": {"seq": 2}, "/c": {}}
+    catalogue.queue.note(NOTED_SOON, {"places": places}, at(4))
+    assert since() == [at(3), None]
 
 
 @pytest.mark.parametrize("forged", [2**31 - 1, 999_999_999])
@@ -205,8 +224,8 @@ def test_the_status_knows_what_is_open_and_no_title_of_a_restricted_one(
     desk(catalogue, 2).add_task("change the key", "", at(90))
     found = read_status(catalogue_url)
     assert found.incidents == (
-        IncidentFacts(1, "one", "detected", "high", False, at(1), None, ("orders-api",)),
-        IncidentFacts(2, "", "detected", "", True, at(1), at(90), ()),
+        IncidentFacts(1, "one", "detected", "high", False, at(1), None, ("orders-api",), at(1)),
+        IncidentFacts(2, "", "detected", "", True, at(1), at(90), (), at(1)),
     )
     assert read_through_sqlalchemy(catalogue_url, None) == found
 

@@ -114,6 +114,37 @@ def test_kit_brings_the_evidence_of_drills_and_the_scenario(small: Site, machine
     assert point["proven_by"] == evidence
 
 
+def test_open_incidents_come_back_up_to_the_last_minute(small: Site, machine: Machine) -> None:
+    """The copy of the catalogue in the repository is older than the incident."""
+    key = small.base / "secrets/records"
+    with (small.base / "drd.yaml").open("a") as file:
+        file.write(f"records: {{key: {{file: {key}}}}}\n")
+    small.drd("records", "init")
+    identity = pyrage.x25519.Identity.from_str((small.base / "secrets/identity").read_text())
+    recipient = ("--recipient", str(identity.to_public()))
+    small.drd("kit", "export", "shop", "--to", f"{small.base}/k", *recipient)
+    small.drd("incident", "open", "orders leak", "--plan", "shop")
+    small.drd("incident", "log", "blocked the key")
+    small.drd("records", "anchor", "--incidents")
+    here = small.drd("incident", "show", "--json").json
+    key.unlink()
+
+    told = from_kit(small, machine)
+    assert "records: 5 entries came back from the repositories, up to entry 6" in told
+    assert "open incidents: 1" in told
+    assert "drd records rotate --lost; then: drd records continue" in told
+    assert machine.after("incident", "show", "--json").json == here
+    assert machine.after("records", "verify", "--json").json["vouched_by"]["entry"] == 6
+
+    machine.after("records", "rotate", "--lost")
+    [made] = machine.after("records", "continue", "--reason", "db1 burnt", "--json").json["records"]
+    assert (made["kind"], made["body"]["seq"], made["body"]["after"]) == ("continued", 6, 7)
+    assert "up to 6, came back" in machine.after("records", "verify").out
+    machine.after("incident", "log", "on the new machine")
+    machine.after("records", "anchor", "--incidents")
+    assert machine.after("records", "verify", "--json").json["whole"]
+
+
 def test_a_directory_of_the_lost_host_gets_the_remedy_of_a_new_host(
     short_tmp: Path, machine: Machine
 ) -> None:

@@ -510,6 +510,24 @@ def test_records_that_were_lost_are_named_by_the_new_chain(site: Site) -> None:
     assert "the chain before it, up to entry 4, is lost" in told
 
 
+def test_a_lost_catalogue_gets_its_incidents_back_from_the_repository(site: Site) -> None:
+    worked(site)
+    site.drd("incident", "open", "orders leaked", "--plan", "shop", "--restricted")
+    site.drd("records", "anchor", "--incidents")
+    before = site.drd("incident", "show", "--json").json
+    listed = site.drd("records", "list", "--json").json["records"]
+    for name in ("drd.db", "drd.db-wal", "drd.db-shm"):
+        (site.base / "state" / name).unlink(missing_ok=True)
+    told = site.drd("catalogue", "rebuild", "shop")
+    assert "records: 5 entries came back from the repositories, up to entry 5" in told.out
+    assert "are not in the repositories" not in told.err
+    assert site.drd("incident", "show", "--json").json == before
+    [said, *rest] = site.drd("records", "list", "--json").json["records"]
+    assert rest == listed
+    assert (said["kind"], said["body"]["reason"]) == ("continued", "the catalogue was rebuilt")
+    assert site.drd("records", "verify", "--json").json["whole"]
+
+
 def test_records_that_somebody_changed_are_no_copy(site: Site) -> None:
     anchored(site)
     attacked(site, "update records set subject = 'other' where seq = 3")

@@ -111,11 +111,8 @@ def store(
 def back(
     catalogue: SqlCatalogue, repository: MemoryRepository, *keys: str, kit: KitRecords | None = None
 ) -> CameBack:
-    work = Path(str(catalogue.database.path)).parent / "work"
     known = Known(frozenset(keys), kit)
-    done = bring_back(catalogue, [place()], lambda _: repository, work, known)
-    assert list(work.iterdir()) == [] if work.exists() else True
-    return done
+    return bring_back(catalogue, [place()], lambda _: repository, known)
 
 
 def entries(catalogue: SqlCatalogue) -> list[Entry]:
@@ -237,13 +234,13 @@ def test_a_lost_file_is_stored_again(host: SqlCatalogue, repository: MemoryRepos
     assert files(repository) == [(0, 2)]
 
 
-def test_a_repository_that_is_away_is_named(host: SqlCatalogue, tmp_path: Path) -> None:
+def test_a_repository_that_is_away_is_named(host: SqlCatalogue) -> None:
     def gone(_: RepositorySpec) -> MemoryRepository:
         raise RepositoryUnreachable("the host does not answer")
 
     done = anchors.anchor(host, place(), gone, KEY, at(1), entries=True)
     assert (done.stored, done.error) == (False, "the host does not answer")
-    came = bring_back(host, [place()], gone, tmp_path, Known())
+    came = bring_back(host, [place()], gone, Known())
     assert came.unreached == {"repository primary of shop": "the host does not answer"}
 
 

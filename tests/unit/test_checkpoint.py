@@ -21,6 +21,7 @@ from drd.daemon.anchoring import (
     SOON_AGAIN,
     is_due,
     is_soon,
+    is_waiting,
 )
 from drd.flows.records.anchors import soon
 from drd.flows.records.signatures import accepts
@@ -259,6 +260,13 @@ def test_while_an_incident_is_open_each_entry_has_anchors_within_a_minute() -> N
     assert is_soon(noted(error="no answer"), 4, BEGUN + SOON_AGAIN)
     longest_s = SOON.total_seconds() + LOOK_S
     assert longest_s < 45
+
+
+def test_what_closes_an_incident_gets_to_its_repositories_too() -> None:
+    assert not is_waiting(None, 0)
+    assert is_waiting(None, 4)
+    assert not is_waiting(noted(), 4)
+    assert is_waiting(noted(), 5)
 
 
 def test_those_get_anchors_at_once_that_this_host_cannot_delete(tmp_path: Path) -> None:

@@ -391,6 +391,7 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
                 **dict.fromkeys(["incident", "title", "state", "severity", "restricted"]),
                 "opened_at": None,
                 "next_at": None,
+                "only_here_since": None,
                 "plans": [None],
             }
         ],

@@ -259,6 +259,16 @@ def test_open_incidents_are_named_with_what_is_next() -> None:
     )
 
 
+def test_an_incident_that_no_repository_has_is_said_after_some_minutes() -> None:
+    one = IncidentFacts(3, "leak", "detected", "", False, NOW)
+    for minutes, said in ((2, False), (12, True)):
+        late = one._replace(only_here_since=NOW - timedelta(minutes=minutes))
+        found = collect(lambda late=late: StatusFacts([healthy()], incidents=(late,)), [], NOW)
+        text = " ".join(render(found, NO_LIMIT, colour=False).split())
+        assert ("no repository has its entries of the last 12m" in text) is said
+        assert ("> drd records anchor --incidents" in text) is said
+
+
 def test_many_reports_leave_the_screen_short() -> None:
     reports = tuple(IncidentFacts(n, "a noise", "reported", "", False, NOW) for n in range(1, 10))
     found = collect(lambda: StatusFacts([healthy()], incidents=reports), [], NOW)

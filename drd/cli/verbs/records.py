@@ -187,7 +187,7 @@ def _anchoring(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
         "--incidents",
         action="store_true",
         help="only in three repositories of plans in the scope of open incidents, and in one of "
-        "another plan",
+        "another plan, and with the entries that the repository lacks",
     )
     going_on = leaf(
         verbs,

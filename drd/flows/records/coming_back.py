@@ -11,8 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from drd.errors import DrdError
 from drd.flows.records import segments
@@ -83,7 +81,6 @@ def bring_back(
     catalogue: Catalogue,
     wanted: Iterable[Place],
     open_repository: Open,
-    work_dir: Path,
     known: Known,
 ) -> CameBack:
     """Add to the catalogue the entries after its newest one that anchors in these places carry."""
@@ -94,9 +91,7 @@ def bring_back(
         return done
     sources = [s for s in sources if s.point.chain == chain]
     verifier = _Verifier(catalogue, known)
-    work_dir.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix="drd-records-", dir=work_dir) as room:
-        _read_all(catalogue, sources, verifier, Path(room), done)
+    _read_all(catalogue, sources, verifier, done)
     genuine = [s.anchor for s in sources if verifier.signed_by_known(s.point)]
     done.newest = max(genuine, key=lambda a: (a.checkpoint.seq, not a.weak), default=None)
     done.on_trust = verifier.on_trust if done.count else ""
@@ -155,7 +150,7 @@ def _chain(
 
 
 def _read_all(
-    catalogue: Catalogue, sources: list[_Source], verifier: _Verifier, room: Path, done: CameBack
+    catalogue: Catalogue, sources: list[_Source], verifier: _Verifier, done: CameBack
 ) -> None:
     """Read file after file, as long as one goes on where the one before has ended."""
     left, held = [s for s in sources if s.point.carried is not None], 0
@@ -165,7 +160,7 @@ def _read_all(
             # Files of keys that nobody here knows come last: there may be many of them.
             source = max(fit, key=lambda s: (verifier.signed_by_known(s.point), s.point.seq))
             left.remove(source)
-            why = _added(verifier, source, room)
+            why = _added(verifier, source)
             confirmed = verifier.confirmed()
             _import(catalogue, confirmed, done)
             held = 0 if confirmed else held + _size(source.point)
@@ -186,10 +181,10 @@ def _read_all(
             break
 
 
-def _added(verifier: _Verifier, source: _Source, room: Path) -> str:
+def _added(verifier: _Verifier, source: _Source) -> str:
     """Add the entries of a file; returns why not all of them were added."""
     try:
-        verifier.add(_entries(source, room), source.point)
+        verifier.add(_entries(source), source.point)
     except DrdError as error:
         return error.message
     except (Malformed, ValueError, TypeError, KeyError, RecursionError) as error:
@@ -210,17 +205,13 @@ def _import(catalogue: Catalogue, entries: Sequence[Entry], done: CameBack) -> N
     done.count += len(entries)
 
 
-def _entries(source: _Source, room: Path) -> list[Entry]:
+def _entries(source: _Source) -> list[Entry]:
     """Return what an anchor carries. Raises Malformed, ValueError and DrdError."""
-    carried, file = source.point.carried, room / segments.FILE
+    carried = source.point.carried
     assert carried is not None
     if carried.size > segments.LARGEST:
         raise Malformed(f"its file has {carried.size:,} bytes")
-    try:
-        source.repository.save_file(source.anchor.snapshot, segments.FILE, file, most=carried.size)
-        data = file.read_bytes()
-    finally:
-        file.unlink(missing_ok=True)
+    data = source.repository.read_file(source.anchor.snapshot, segments.FILE)
     if len(data) != carried.size or sha256(data).hexdigest() != carried.sha256:
         raise Malformed("its file is not the one that was signed")
     lines = data.decode().split("\n")

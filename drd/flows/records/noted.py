@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from drd.model.drd_facts import STORED_ENTRIES
+
 NOTED = "anchors"
 """The key of it: by the URL of each repository its newest entry, and what went wrong."""
 
-NOTED_SOON = "incident-entries"
+NOTED_SOON = STORED_ENTRIES
 """The same, of the repositories that get the entries, too, while an incident is open."""
 
 

@@ -257,6 +257,9 @@ def _incident(incident: IncidentFacts) -> dict[str, Any]:
         "opened_at": to_rfc3339(incident.opened_at) if incident.opened_at else None,
         "next_at": to_rfc3339(incident.next_at) if incident.next_at else None,
         "plans": list(incident.plans),
+        "only_here_since": to_rfc3339(incident.only_here_since)
+        if incident.only_here_since
+        else None,
     }
 
 
