@@ -80,7 +80,7 @@ def about_scope(connection: Connection, incident: Incident) -> list[Entry]:
 
 def store(connection: Connection, incident: Incident) -> None:
     """Write the row of an incident."""
-    upsert(connection, table, _values(incident))
+    upsert(connection, table, values_of(incident))
 
 
 def redacted(connection: Connection, entry: Entry) -> None:
@@ -111,7 +111,8 @@ def to_row(row: Row[Any]) -> dict[str, Any]:
     return dict(row._mapping)  # noqa: SLF001 (its public name)
 
 
-def _values(incident: Incident) -> dict[str, Any]:
+def values_of(incident: Incident) -> dict[str, Any]:
+    """Return the values of the row that follows from the entries of an incident."""
     return {
         "number": incident.number,
         "title": incident.title,

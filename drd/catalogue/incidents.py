@@ -86,6 +86,16 @@ class SqlIncidents(SqlStore):
                 found |= {e.seq: e for e in rows.own_entries(connection, number)}
         return [found[seq] for seq in sorted(found)]
 
+    def wrong_rows(self) -> list[int]:
+        with self._database.read() as connection:
+            there = {row.number: rows.to_row(row) for row in connection.execute(select(table))}
+            follows = {
+                number: rows.values_of(_get(connection, number))
+                for number in rows.known_numbers(connection)
+            }
+        numbers = there.keys() | follows.keys()
+        return sorted(n for n in numbers if there.get(n) != follows.get(n))
+
     def rebuild(self) -> int:
         with self._database.write() as connection:
             numbers = rows.known_numbers(connection)

@@ -76,6 +76,7 @@ def _records_back(app: App, args: argparse.Namespace) -> CameBack:
     """Bring back the entries of the records that the repositories have and the catalogue has not,
     before a new one takes their numbers."""
     came = records_back.brought_back(app, records_back.loaded(app))
+    app.catalogue.incidents.rebuild()
     records_back.tell(app, came, quiet=args.quiet or args.json)
     records_back.recorded(app, came, "the catalogue was rebuilt")
     return came

@@ -19,8 +19,9 @@ from drd.flows.records.key import RecordKey
 from drd.flows.records.noted import NOTED, NOTED_SOON
 from drd.kit.archive import unpack
 from drd.kit.sealing import read_kit, unseal
-from drd.model.chain import ChainReport
+from drd.model.chain import ChainReport, Fault
 from drd.model.checkpoint import Anchor, Vouched
+from drd.model.incidents.entries import OPEN, subject
 from drd.model.text import counted, escaped, left_out
 from drd.model.units import format_time
 
@@ -36,7 +37,20 @@ def verify(args: argparse.Namespace) -> int:
         others = [*_kept_elsewhere(args.against or []), *_in_kit(args)]
         wanted = [] if args.here else anchors.places(records_back.loaded(app))
         report, vouched = anchors.compare(app.catalogue, wanted, app.open_repository, others)
+        report.faults += _wrong_incidents(app)
     return _told(report, vouched, args)
+
+
+def _wrong_incidents(app: App) -> Iterator[Fault]:
+    """What the table of incidents says otherwise than the entries, from which it is made."""
+    for number in app.catalogue.incidents.wrong_rows():
+        about = app.catalogue.records.about(subject(number), kind=OPEN)
+        yield Fault(
+            about[0].seq if about else 0,
+            "incident",
+            f"the table of open incidents has other values for incident {number} than its entries. "
+            "The next start of the service, or drd catalogue rebuild, makes it anew from them",
+        )
 
 
 def _kept_elsewhere(exports: list[str]) -> Iterator[Anchor]:

@@ -117,8 +117,8 @@ class Anchoring:
         _log.info("records.anchored", exit=code, incidents=bool(words))
 
     def _newest_of_incidents(self, head: int) -> int:
-        """Return the number of the newest entry about an incident, or of a redaction after it, whose
-        body has to leave the repositories; 0 without an incident."""
+        """Return the number of the newest entry about an incident, or of a redaction: that body has
+        to leave the repositories. 0 without an incident."""
         if head != self._looked_at:
             records = self._app.catalogue.records
             newest = records.newest_about(f"{PREFIX}.")

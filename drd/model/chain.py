@@ -22,7 +22,7 @@ Accepts = Callable[[str, bytes, str], bool]
 @dataclass(frozen=True, slots=True)
 class Fault:
     """What is wrong with an entry. Codes: `missing`, `order`, `changed`, `unlinked`, `body`,
-    `removed_body`, `signature`, `key`, `anchor`.
+    `removed_body`, `signature`, `key`, `anchor`, `incident` (its row says something else).
     """
 
     seq: int

@@ -35,5 +35,8 @@ class IncidentStore(Protocol):
         """Its entries, those of incidents that were merged into it, and those about the plans in
         its scope since they came into it, in the order of the chain."""
 
+    def wrong_rows(self) -> list[int]:
+        """The numbers of the incidents whose rows say something else than their entries."""
+
     def rebuild(self) -> int:
         """Make the rows of all incidents anew from their entries. Returns how many were wrong."""

@@ -151,6 +151,17 @@ def test_every_attack_on_the_file_is_found(spoiled: Site) -> None:
     spoiled.drd("records", "verify", code=5)
 
 
+def test_a_table_of_incidents_that_was_changed_contradicts_the_entries(spoiled: Site) -> None:
+    spoiled.drd("incident", "open", "orders leak", "--plan", "shop")
+    attacked(spoiled, "update incidents set closed_at = opened_at, state = 'closed'")
+    assert "no incident is open" in spoiled.drd("incident").out
+    assert faults(spoiled) == [(5, "incident")]
+    assert "other values for incident 1" in spoiled.drd("records", "verify", code=1).out
+    spoiled.drd("catalogue", "rebuild", "shop")
+    spoiled.drd("records", "verify", code=5)
+    assert "orders leak" in spoiled.drd("incident").out
+
+
 def test_a_row_of_evidence_that_was_changed_contradicts_its_record(spoiled: Site) -> None:
     attacked(spoiled, FORGED)
     [one] = spoiled.drd("evidence", "list", "--json").json["evidence"]
