@@ -133,12 +133,14 @@ def test_open_incidents_come_back_up_to_the_last_minute(small: Site, machine: Ma
     assert "records: 5 entries came back from the repositories, up to entry 6" in told
     assert "open incidents: 1" in told
     assert "drd records rotate --lost; then: drd records continue" in told
-    assert machine.after("incident", "show", "--json").json == here
+    there = machine.after("incident", "show", "--json").json
+    assert there.pop("timeline")[: len(here["timeline"])] == here.pop("timeline")
+    assert there == here
     assert machine.after("records", "verify", "--json").json["vouched_by"]["entry"] == 6
 
     machine.after("records", "rotate", "--lost")
     [made] = machine.after("records", "continue", "--reason", "db1 burnt", "--json").json["records"]
-    assert (made["kind"], made["body"]["seq"], made["body"]["after"]) == ("continued", 6, 7)
+    assert (made["kind"], made["body"]["seq"]) == ("continued", 6)
     assert "up to 6, came back" in machine.after("records", "verify").out
     machine.after("incident", "log", "on the new machine")
     machine.after("records", "anchor", "--incidents")
