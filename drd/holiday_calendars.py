@@ -9,6 +9,7 @@ from datetime import date
 from functools import cache
 
 import holidays
+from holidays.registry import COUNTRIES
 
 from drd.model.obligations.calendars import US_FEDERAL
 
@@ -22,6 +23,31 @@ class HolidayCalendars:
     def is_holiday(self, calendar: str, day: date) -> bool:
         days = _of(calendar)
         return days is not None and day in days
+
+
+def code_of(name: str) -> str | None:
+    """Return the code of a place by its English name, or that of a part of a country by the name
+    that is used there: `DE`, `US-CA`, `DE-BY`, `EU`; None for a name that the library lacks."""
+    wanted = _bare(name)
+    if wanted in ("europe", "europeanunion"):
+        return "EU"
+    for key, (_, code, *others) in COUNTRIES.items():
+        if wanted in (_bare(key), *(_bare(other) for other in others)):
+            return code
+    for country in _WITH_PARTS:
+        known = getattr(holidays, country)
+        parts = {_bare(part): code for part, code in known.subdivisions_aliases.items()}
+        if wanted in parts:
+            return f"{country}-{parts[wanted]}"
+    return None
+
+
+_WITH_PARTS = ("US", "DE")
+"""Countries whose parts have law of their own in drd, or calendars that regimes name."""
+
+
+def _bare(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
 @cache

@@ -22,6 +22,7 @@ from drd.model.incidents.timeline import Line, condensed
 from drd.model.inventory import Dependent
 from drd.model.obligations.clocks import CLOSED, ClockKind, ClockState
 from drd.model.obligations.summary import LOUD, order
+from drd.model.obligations.unplaced import SETTING, count_words, split
 from drd.model.text import escaped
 from drd.model.units import format_duration, format_time
 
@@ -187,9 +188,9 @@ def _reports(printed: Printed) -> Iterator[Block]:
     if printed.clocks_unknown:
         yield Paragraph(f"Unknown: {escaped(printed.clocks_unknown)}.")
         return
-    shown = [s for s in printed.clocks if not s.is_quiet and s.kind is not ClockKind.NOT_APPLICABLE]
+    shown, elsewhere = split(s for s in printed.clocks if s.kind is not ClockKind.NOT_APPLICABLE)
     rows = []
-    for state in sorted(shown, key=order):
+    for state in (*sorted(shown, key=order), *sorted(elsewhere, key=order)):
         zone = ZoneInfo(state.regime.zone) if state.regime.zone else printed.zone
         word = LOUD.get(state.kind, str(state.kind))
         what = f"{state.regime.id}: {state.regime.title}"
@@ -198,7 +199,12 @@ def _reports(printed: Printed) -> Iterator[Block]:
         rows.append((word, sent, escaped(f"{what}. {told}")))
     if rows:
         yield Table(("state", "submitted at", "duty, when, to whom"), tuple(rows), sheet=True)
-    else:
+    if elsewhere:
+        yield Paragraph(
+            f"{count_words(elsewhere)} by the law of places: drd does not know where you and the "
+            f"people concerned are. It prints fewer when drd.yaml says it: `{SETTING}`."
+        )
+    if not rows:
         yield Paragraph("No report is needed by the known facts, and nobody decided that one is.")
     yield Paragraph(DISCLAIMER)
 

@@ -13,6 +13,7 @@ from drd.model.obligations.anchors import Anchor, Source
 from drd.model.obligations.case import Case
 from drd.model.obligations.clocks import ClockKind, ClockState
 from drd.model.obligations.summary import LOUD, order
+from drd.model.obligations.unplaced import SETTING, count_words, first_due, split
 from drd.model.obligations.words import local_time
 from drd.model.text import counted, escaped
 from drd.model.units import format_duration
@@ -30,16 +31,18 @@ def screen(
     *,
     every: bool = False,
 ) -> Iterator[str]:
-    """Return the lines of the screen; without `every`, regimes that do not apply by the facts and
-    that nobody has decided on are only counted."""
+    """Return the lines of the screen; without `every`, regimes on which nobody has decided are only
+    counted if they do not apply by the facts, or if drd knows no place."""
     width = min(width, _WIDEST)
     yield f"incident {incident.number}  {escaped(incident.title)}"
-    shown = [s for s in states if every or not s.is_quiet]
+    shown, elsewhere = (list(states), []) if every else split(states)
     for state in sorted(shown, key=order):
         yield from _lines(state, case, now, width)
-    if not shown:
+    if elsewhere:
+        yield from _unplaced(elsewhere, incident.number, case, width)
+    if not shown and not elsewhere:
         yield "no report is needed by the known facts, and nobody has decided that one is"
-    if left := len(states) - len(shown):
+    if left := len(states) - len(shown) - len(elsewhere):
         yield (
             f"{counted(left, 'regime')} more: not needed by the known facts, and nobody has "
             "decided. To see them: --all"
@@ -48,6 +51,26 @@ def screen(
     if unknown:
         yield from hanging("", f"not known: {', '.join(unknown)}. Add it: --fact NAME=VALUE", width)
     yield DISCLAIMER
+
+
+def _unplaced(states: Sequence[ClockState], number: int, case: Case, width: int) -> Iterator[str]:
+    """Say what may apply by law of places that drd does not know, and how to say the place."""
+    head = f"{'UNDECIDED':<{_COLUMN}} "
+    blank = " " * len(head)
+    text = f"{count_words(states)}: drd does not know where you and the people concerned are"
+    yield from hanging(head, text, width)
+    first = first_due(states)
+    if first is not None:
+        zone = ZoneInfo(first.regime.zone or case.zone)
+        at = first.due_at or first.target_at
+        assert at is not None
+        due = local_time(at, zone, first.last_day)
+        yield from hanging(blank, f"the first would be {first.regime.id}, due {due}", width)
+    yield from hanging(blank, f"write it into drd.yaml once:  {SETTING}", width)
+    yield from hanging(blank, "codes: EU, GB, US-CA; by name: drd obligations list Germany", width)
+    people = f"drd incident obligation {number} --fact residents.DE=unknown"
+    yield from hanging(blank, f"or say where the people are:  {people}", width)
+    yield from hanging(blank, f"to see all:  drd incident obligation {number} --all", width)
 
 
 def _lines(state: ClockState, case: Case, now: datetime, width: int) -> Iterator[str]:

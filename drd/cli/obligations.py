@@ -14,10 +14,11 @@ from drd.cli import output
 from drd.cli.plan import print_problem, problem_json
 from drd.config.daemon import DaemonSettings, load_settings
 from drd.config.location import config_path
+from drd.config.places import is_place
 from drd.config.problems import nearest
 from drd.config.regimes import Regimes, regime_schema, regimes_of
 from drd.errors import Problem, UsageError
-from drd.holiday_calendars import HolidayCalendars
+from drd.holiday_calendars import HolidayCalendars, code_of
 from drd.model.finding import Finding
 from drd.model.malformed import Malformed
 from drd.model.obligations.conditions import Fact
@@ -84,13 +85,13 @@ _VALUES: dict[str, Fact] = {"true": True, "false": False, "unknown": None}
 
 def list_(args: argparse.Namespace) -> int:
     known = usable(regimes_of(settings_of(args)))
-    shown = [r for r in known.values() if args.place is None or _is_of(r, args.place)]
+    place = _place(args.place) if args.place is not None else None
+    shown = [r for r in known.values() if place is None or _is_of(r, place)]
     if args.json:
         output.print_json({"regimes": [regime_document(regime) for regime in shown]})
         return 0
     if not shown:
-        where = f" of {escaped(args.place)}"
-        output.say(f"there is no regime{where}; docs/obligations.md says how to write one")
+        output.say(f"drd has no regime of {place}; docs/obligations.md says how to write one")
         return 0
     output.say(output.table([_row(regime) for regime in shown], header=_HEADER))
     if not args.quiet:
@@ -99,6 +100,19 @@ def list_(args: argparse.Namespace) -> int:
 
 
 _HEADER = ("ID", "PLACE", "TIME LIMIT", "REPORT")
+
+
+def _place(text: str) -> str:
+    """Return the code of a place that is given by its code or its name. Raises UsageError."""
+    code = text.upper() if is_place(text.upper()) else code_of(text)
+    if code is None:
+        raise UsageError(
+            f'"{text}" is neither the code nor the name of a place that drd knows',
+            hint="write EU, a country like DE or Germany, or a part of one like US-CA.",
+        )
+    if code != text:
+        output.say(f"{escaped(text)}: {code}", beside=True)
+    return code
 
 
 def _is_of(regime: Regime, place: str) -> bool:

@@ -14,8 +14,13 @@ _JURISDICTION = rf"{_PLACE}|contract|cards|any"
 _HINT = "write EU, a country like DE, or a part of one like US-CA"
 
 
+def is_place(text: str) -> bool:
+    """Return whether this is a code of a place."""
+    return re.fullmatch(_PLACE, text) is not None
+
+
 def _place(text: str) -> str:
-    if not re.fullmatch(_PLACE, text):
+    if not is_place(text):
         raise Malformed(f'"{text}" is not a code of a place', _HINT)
     return text
 

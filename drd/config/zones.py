@@ -18,7 +18,12 @@ def time_zone(name: str) -> str:
 def local_zone(timezone: str | None) -> ZoneInfo:
     """Return the zone in which people type and read the times of incidents: that of the
     organisation (`timezone` of drd.yaml), else that of this host."""
-    return ZoneInfo(timezone or host_zone())
+    zone = ZoneInfo(timezone or host_zone())
+    return ZoneInfo("UTC") if str(zone) in _AS_UTC else zone
+
+
+_AS_UTC = ("Etc/UTC", "Etc/UCT", "Etc/Universal", "Etc/Zulu", "UCT", "Universal", "Zulu")
+"""Other names that hosts have for UTC."""
 
 
 def host_zone() -> str:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from drd.model.alerts import Condition
 from drd.model.obligations.clocks import ClockKind, ClockState
+from drd.model.obligations.unplaced import SETTING, count_words, first_due, split
 from drd.model.obligations.words import local_time
 from drd.model.text import counted, some
 from drd.model.titles import REPORT
@@ -37,9 +38,10 @@ def report_conditions(
         elif state.kind is ClockKind.NOT_STARTED and _is_past(state.prompt_at, now):
             asks = state.regime.prompt.ask if state.regime.prompt is not None else ""
             yield _condition(number, state, "warning", f"has no start yet. Determine: {asks}")
-    waiting = [state for state in states if state.kind in _OPEN and not state.is_quiet]
-    if waiting:
-        yield _undecided(number, waiting, zone)
+    shown, elsewhere = split(states)
+    waiting = [state for state in shown if state.kind in _OPEN]
+    if waiting or elsewhere:
+        yield _undecided(number, waiting, elsewhere, zone)
 
 
 def _condition(number: int, state: ClockState, severity: str, what: str) -> Condition:
@@ -53,21 +55,36 @@ def _condition(number: int, state: ClockState, severity: str, what: str) -> Cond
     )
 
 
-def _undecided(number: int, waiting: Sequence[ClockState], zone: str) -> Condition:
-    """Return one condition for all: critical once one of them would be late."""
-    late = [state for state in waiting if state.late]
-    timed = [state for state in waiting if _time(state) is not None]
-    first = min(timed, key=lambda state: (_time(state), state.regime.id), default=None)
-    due = f"; the first, {first.regime.id}, is due {_at(first, zone)}" if first is not None else ""
-    names = some([state.regime.id for state in waiting])
+def _undecided(
+    number: int, waiting: Sequence[ClockState], elsewhere: Sequence[ClockState], zone: str
+) -> Condition:
+    """Return one condition for all: critical once one of them would be late. One by the law of a
+    place where nobody may be makes it no more severe."""
+    late = any(state.late for state in waiting)
+    told = []
+    if waiting:
+        names = some([state.regime.id for state in waiting])
+        told.append(
+            f"nobody has decided whether {counted(len(waiting), 'report')} of incident {number} "
+            f"{'is' if len(waiting) == 1 else 'are'} needed: {names}{_first(waiting, zone)}"
+        )
+    if elsewhere:
+        told.append(
+            f"{count_words(elsewhere)} for incident {number}{_first(elsewhere, zone)}. drd does "
+            f"not know where you are: write {SETTING} into drd.yaml"
+        )
     return Condition(
         UNDECIDED,
         "critical" if late else "warning",
         f"incident {number}",
-        f"nobody has decided whether {counted(len(waiting), 'report')} of incident {number} "
-        f"{'is' if len(waiting) == 1 else 'are'} needed: {names}{due}",
+        ". ".join(told),
         f"drd incident obligation {number}",
     )
+
+
+def _first(states: Sequence[ClockState], zone: str) -> str:
+    first = first_due(states)
+    return f"; the first, {first.regime.id}, is due {_at(first, zone)}" if first is not None else ""
 
 
 def _time(state: ClockState) -> datetime | None:

@@ -152,3 +152,30 @@ def test_a_broken_file_is_told_where_regimes_are_used(home: Path, capsys: Output
     (home / "regimes" / "acme.yaml").write_text("id: [")
     assert main(["obligations", "list"]) == 0
     assert "drd does not use this file: drd obligations check" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("place", "code", "regime"),
+    [
+        ("Germany", "DE", "eu-gdpr-33"),
+        ("uk", "UK", "uk-gdpr-33"),
+        ("California", "US-CA", "us-ca-ag"),
+        ("Bayern", "DE-BY", "eu-nis2-ew"),
+    ],
+)
+def test_a_place_can_be_named(capsys: Output, place: str, code: str, regime: str) -> None:
+    assert main(["obligations", "list", place]) == 0
+    printed = capsys.readouterr()
+    assert f"{place}: {code}" in printed.err
+    assert regime in printed.out
+
+
+def test_a_place_that_nobody_knows_is_refused(capsys: Output) -> None:
+    assert main(["obligations", "list", "Atlantis"]) == 2
+    assert "write EU, a country like DE or Germany" in capsys.readouterr().err
+
+
+def test_due_says_how_it_read_a_time(capsys: Output) -> None:
+    assert main(["obligations", "due", "eu-nis2-ew", "--at", "aware=2026-12-31"]) == 0
+    told = capsys.readouterr().out
+    assert "aware 2026-12-31 12:00 CET: noon, since no time of day was given" in told

@@ -53,16 +53,39 @@ def test_a_missing_determination_is_a_reminder() -> None:
 def test_what_nobody_has_decided_is_one_alert_and_critical_once_one_is_late() -> None:
     names = ("eu-gdpr-33", "eu-gdpr-34", "eu-nis2-ew")
     one = ("report-undecided", "warning", "incident 3")
-    assert told(AT, *names, decisions={}) == [one]
-    assert told(AT + 25 * HOUR, *names, decisions={}) == [(one[0], "critical", one[2])]
+    here = {"decisions": {}, "jurisdictions": ("DE",)}
+    assert told(AT, *names, **here) == [one]
+    assert told(AT + 25 * HOUR, *names, **here) == [(one[0], "critical", one[2])]
     quiet = {"personal_data": False, "entity": "bank"}
-    assert told(AT, *names, decisions={}, facts=quiet) == []
+    assert told(AT, *names, **here, facts=quiet) == []
+    by_people = {"residents.DE": None}
+    late = told(AT + 25 * HOUR, *names, decisions={}, facts=by_people)
+    assert late == [(one[0], "critical", one[2])], "the people say where it applies"
+
+
+def test_law_of_unknown_places_is_one_warning_that_says_how_to_name_the_place() -> None:
+    names = ("eu-gdpr-33", "eu-nis2-ew", "uk-gdpr-33")
+    one = ("report-undecided", "warning", "incident 3")
+    assert told(AT + 99 * HOUR, *names, decisions={}) == [one]
+    known = load_regimes(None).known
+    states = clocks([known[n] for n in names], Case({Instant.AWARE: AT}), AT, NoHolidays())
+    (condition,) = report_conditions(3, states, "UTC", AT)
+    assert condition.text == (
+        "3 reports may be needed (EU 2, GB 1) for incident 3; the first, eu-nis2-ew, is due "
+        "2026-12-02 09:00 UTC. drd does not know where you are: write organisation: "
+        "{jurisdictions: [DE]} into drd.yaml"
+    )
+    assert told(AT + 99 * HOUR, *names) == [
+        ("report-due", "critical", "incident 3, eu-gdpr-33"),
+        one,
+    ]
 
 
 def test_the_title_of_an_incident_is_in_no_alert_and_that_of_the_alert_names_the_report() -> None:
     assert title_of("report-due", "critical", "incident 3, x") == "a report is late: incident 3, x"
     known = load_regimes(None).known
-    states = clocks([known["eu-gdpr-33"]], Case({Instant.AWARE: AT}), AT, NoHolidays())
+    case = Case({Instant.AWARE: AT}, jurisdictions=("DE",))
+    states = clocks([known["eu-gdpr-33"]], case, AT, NoHolidays())
     (condition,) = report_conditions(3, states, "UTC", AT)
     assert "the first, eu-gdpr-33, is due 2026-12-04 09:00 UTC" in condition.text
     assert condition in host_conditions(HostFacts(reports=(condition,)), None, AT)

@@ -51,7 +51,10 @@ def add_parser(sub: Verbs) -> None:
         epilog=EXAMPLES,
     )
     listing.add_argument(
-        "place", nargs="?", metavar="PLACE", help="show only those of a place: EU, DE, US-CA"
+        "place",
+        nargs="?",
+        metavar="PLACE",
+        help="show only those of a place: EU, DE, US-CA, or its name",
     )
     show = leaf(
         verbs,

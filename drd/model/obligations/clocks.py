@@ -13,7 +13,7 @@ from drd.model.obligations.anchors import Anchor, Source
 from drd.model.obligations.calendars import Calendars
 from drd.model.obligations.case import Case, end_of_hold
 from drd.model.obligations.conditions import Condition
-from drd.model.obligations.places import is_in, places_of
+from drd.model.obligations.places import EVERYWHERE, is_in, places_of
 from drd.model.obligations.regime import Regime, Status
 from drd.model.obligations.rules import Setting, Times, evaluate, relieved
 
@@ -52,7 +52,8 @@ class ClockState:
     which decides what is late. `proposed` is whether it applies by the facts, None if they do not
     say. `missing` names facts that are not known, `awaits` the anchors that would start the clock.
     `prompt_at`: by then the determination that starts the clock should be made. `late` holds for
-    a clock that passed its due time without a report, whatever its state."""
+    a clock that passed its due time without a report, whatever its state. `placed` is False for the
+    law of a place while no place of the organisation or of people is known."""
 
     regime: Regime
     kind: ClockKind
@@ -72,6 +73,13 @@ class ClockState:
     reason: str = ""
     late: bool = False
     no_clock: str = ""
+    placed: bool = True
+
+    @property
+    def is_unplaced(self) -> bool:
+        """Whether nobody has decided on it, and drd knows no place by which to propose it."""
+        undecided = self.kind in (ClockKind.UNDECIDED, ClockKind.SCOPE_NOT_DECLARED)
+        return undecided and not self.placed and not self.is_quiet
 
     @property
     def is_quiet(self) -> bool:
@@ -93,11 +101,10 @@ def clocks(
     regimes; templates, and regimes of other places, have none unless a person decided on them."""
     known = {regime.id: regime for regime in regimes}
     work = _Clocks(known, case, now, calendars)
-    places = places_of(case.jurisdictions, case.facts)
     return [
         work.state(regime)
         for regime in known.values()
-        if regime.id in case.decisions or _is_possible(regime, case, places, now)
+        if regime.id in case.decisions or _is_possible(regime, case, work.places, now)
     ]
 
 
@@ -123,6 +130,7 @@ class _Clocks:
         self.now = now
         self.calendars = calendars
         self.known: dict[str, Times | None] = {}
+        self.places = places_of(case.jurisdictions, case.facts)
 
     def state(self, regime: Regime) -> ClockState:
         case = self.case
@@ -140,6 +148,7 @@ class _Clocks:
             missing=tuple(dict.fromkeys(c.fact for c in unsure if c.fact)),
             reason=decision.reason if decision is not None else "",
             no_clock=_why_no_clock(regime),
+            placed=bool(self.places) or regime.own or regime.jurisdiction in EVERYWHERE,
         )
         if times is None:
             state = replace(state, awaits=_awaited(regime), prompt_at=_prompt(regime, setting))

@@ -20,10 +20,15 @@ EVERYWHERE = frozenset({"contract", "cards", "any"})
 """Jurisdictions of regimes that depend on no place."""
 
 
+_ALSO = {"UK": "GB", "EL": "GR"}
+
+
 def covering(place: str) -> tuple[str, ...]:
     """Return the jurisdictions whose law applies in a place, the nearest first: `US-CA` is in
-    `US`, and `DE-BY` in `DE` and the EU."""
-    country = place.partition("-")[0]
+    `US`, and `DE-BY` in `DE` and the EU. `UK` and `EL` are GB and GR, as people write them."""
+    written, dash, part = place.partition("-")
+    country = _ALSO.get(written, written)
+    place = f"{country}{dash}{part}"
     return tuple(
         dict.fromkeys((place, country, *((EU,) if country in MEMBERS or country == EU else ())))
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from drd.model.obligations.clocks import CLOSED, ClockKind, ClockState
+from drd.model.obligations.unplaced import split
 from drd.model.obligations.words import local_time
 
 LOUD = {
@@ -19,18 +20,22 @@ LOUD = {
 
 def summary(states: Sequence[ClockState], zone: str) -> str:
     """Return one line for the screen of the incident: what is late, undecided and next."""
+    shown, elsewhere = split(states)
     counts = {
-        "late": sum(s.late for s in states if s.kind not in CLOSED and not s.is_quiet),
-        "due soon": sum(s.kind is ClockKind.DUE_SOON for s in states),
-        "undecided": sum(LOUD.get(s.kind) == "UNDECIDED" and not s.is_quiet for s in states),
+        "late": sum(s.late for s in shown if s.kind not in CLOSED),
+        "due soon": sum(s.kind is ClockKind.DUE_SOON for s in shown),
+        "undecided": sum(LOUD.get(s.kind) == "UNDECIDED" for s in shown),
     }
     told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    timed = [s for s in states if s.kind not in CLOSED and not s.is_quiet and s.due_at]
+    timed = [s for s in shown if s.kind not in CLOSED and s.due_at]
     coming = [s for s in timed if not s.late]
     first = min(coming, key=order, default=None)
     if first is not None and first.due_at is not None:
         due = local_time(first.due_at, ZoneInfo(first.regime.zone or zone), first.last_day)
         told += f"{'; ' if told else ''}next {first.regime.id}, due {due}"
+    if elsewhere:
+        more = f"{len(elsewhere)} more" if told else str(len(elsewhere))
+        told += f"{'; ' if told else ''}{more} may be needed (drd.yaml names no jurisdictions)"
     return f"{told}: drd incident obligation" if told else ""
 
 

@@ -1,0 +1,42 @@
+"""Regimes of which drd cannot tell whether their law applies, since it knows no place: neither of
+the organisation (`jurisdictions` of drd.yaml) nor of the people affected. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from drd.model.obligations.clocks import ClockState
+from drd.model.text import counted
+
+SETTING = "organisation: {jurisdictions: [DE]}"
+"""What to write into drd.yaml; the place is an example."""
+
+
+def split(states: Iterable[ClockState]) -> tuple[list[ClockState], list[ClockState]]:
+    """Return the clocks that a person has to see one by one, and those of unknown places, which are
+    counted together. Regimes that do not apply by the facts are in neither."""
+    shown: list[ClockState] = []
+    unplaced: list[ClockState] = []
+    for state in states:
+        if not state.is_quiet:
+            (unplaced if state.is_unplaced else shown).append(state)
+    return shown, unplaced
+
+
+def count_words(unplaced: Sequence[ClockState]) -> str:
+    """Return `28 reports may be needed (EU 20, GB 5, US 3)`."""
+    countries = Counter(s.regime.jurisdiction.partition("-")[0] for s in unplaced)
+    parts = ", ".join(f"{place} {count}" for place, count in sorted(countries.items()))
+    return f"{counted(len(unplaced), 'report')} may be needed ({parts})"
+
+
+def first_due(unplaced: Iterable[ClockState]) -> ClockState | None:
+    """Return the one that would be due first; None if no clock of theirs runs."""
+    timed = [state for state in unplaced if _time(state) is not None]
+    return min(timed, key=lambda s: (_time(s), s.regime.id), default=None)
+
+
+def _time(state: ClockState) -> datetime | None:
+    return state.due_at or state.target_at
