@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from drd import log
 from drd.bootstrap import App
-from drd.bootstrap.duties import duty_table
+from drd.bootstrap.duties import DutyTable, duty_table
 from drd.config.regimes import Regimes, regimes_of
 from drd.errors import CatalogueError, DrdError
 from drd.model.alerts import Condition
@@ -16,24 +16,41 @@ from drd.model.report_conditions import report_conditions
 _log = log.get()
 
 
+_LONGEST = timedelta(minutes=5)
+"""What is known of an incident is read again after this time, even without a new record."""
+
+
 class DutyWatch:
     """Knows the conditions of the last time, while the catalogue cannot be read. The files of
-    regimes are read when an incident is open, and again after a reload of drd.yaml."""
+    regimes are read when an incident is open, and again after a reload of drd.yaml. What is known
+    of an incident is read again when there is a new record: an incident of 1,000 entries takes a
+    tenth of a second."""
 
     def __init__(self, app: App) -> None:
         self._app = app
         self._regimes: Regimes | None = None
         self._last: tuple[Condition, ...] = ()
+        self._tables: dict[int, DutyTable] = {}
+        self._read: tuple[int, datetime] | None = None
 
     def reload(self) -> None:
         """Read the files again before the next assessment."""
-        self._regimes = None
+        self._regimes = self._read = None
 
     def conditions(self, now: datetime) -> tuple[Condition, ...]:
         with suppress(CatalogueError):
             numbers = self._app.catalogue.incidents.open_numbers()
+            if numbers:
+                self._forget_old_tables(now)
             self._last = tuple(c for number in numbers for c in self._of(number, now))
         return self._last
+
+    def _forget_old_tables(self, now: datetime) -> None:
+        head = self._app.catalogue.records.head()
+        seq = head.seq if head is not None else 0
+        if self._read is None or self._read[0] != seq or abs(now - self._read[1]) > _LONGEST:
+            self._tables.clear()
+            self._read = (seq, now)
 
     def _of(self, number: int, now: datetime) -> list[Condition]:
         if self._regimes is None:
@@ -41,10 +58,11 @@ class DutyWatch:
             for problem in self._regimes.problems:
                 _log.warning("regime.refused", file=problem.file, error=problem.message)
         try:
-            table = duty_table(self._app, number, self._regimes)
+            table = self._tables.get(number) or duty_table(self._app, number, self._regimes)
         except CatalogueError:
             raise
         except DrdError as error:
             _log.warning("incident.duties", incident=number, error=error.message)
             return []
+        self._tables[number] = table
         return list(report_conditions(number, table.states(now), table.case.zone, now))
