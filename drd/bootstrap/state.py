@@ -9,6 +9,8 @@ from pathlib import Path
 
 import drd
 from drd.catalogue.changed import CatalogueReader, identity, read_changed
+from drd.catalogue.locks import LockFiles, safe_name
+from drd.catalogue.reading import lost_catalogue
 from drd.config.daemon import DaemonSettings
 from drd.errors import CatalogueError, NotOwner
 from drd.flows.records.key import RecordKey
@@ -27,6 +29,14 @@ def state_places(settings: DaemonSettings) -> StatePlaces:
     """Return the directories of drd's own."""
     locks = (settings.state_dir or settings.work_dir) / "locks"
     return StatePlaces(settings.database, locks, settings.work_dir, settings.cache_dir)
+
+
+def _require_no_daemon(places: StatePlaces) -> None:
+    """Raise CatalogueError if a daemon still uses the catalogue that is gone: a new one beside it
+    would hide what that daemon does."""
+    with LockFiles(places.locks).glance(safe_name("daemon")) as is_free:
+        if is_free is False:
+            raise lost_catalogue(str(places.database))
 
 
 class OpenState:
@@ -108,6 +118,8 @@ class OpenState:
         try:
             close_state(places, renew)
             begins = is_missing(places)
+            if begins and not self._service:
+                _require_no_daemon(places)
             self._catalogue = open_catalogue(
                 settings.state_url,
                 create=True,

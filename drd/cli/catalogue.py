@@ -8,6 +8,7 @@ from typing import Any
 
 from drd.bootstrap import App
 from drd.catalogue.diagnosis import require_sound
+from drd.catalogue.reading import REMOVED
 from drd.cli import output, records_back
 from drd.cli.hold import sentence
 from drd.cli.session import session
@@ -143,6 +144,8 @@ def _set_damaged_aside(app: App) -> Path | None:
         app.catalogue.runs.newest(limit=1)
         require_sound(app.settings.state_url, app.settings.state_password)
     except CatalogueError as error:
+        if error.trouble == REMOVED:
+            raise
         kept = app.state.set_catalogue_aside()
         why = output.masked(error.message)
         output.warn(

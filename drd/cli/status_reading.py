@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from drd import record_writer
-from drd.catalogue.reading import sqlite_file
+from drd.catalogue.reading import lost_catalogue, sqlite_file
 from drd.catalogue.summary import read_status
 from drd.config.location import ConfiguredPlaces
 from drd.errors import CatalogueError, DamagedSummary, DrdError, NoCatalogue
@@ -225,6 +225,15 @@ def _one(known: SummaryContent, plan: str) -> list[PlanFacts]:
     return facts_of_plan
 
 
+def _require_unused(catalogue: str) -> None:
+    """Raise CatalogueError if this catalogue is gone and was there: locks of runs or of the daemon
+    lie beside it. Otherwise drd would show the plans of a host that never made a backup."""
+    locks = os.path.join(os.path.dirname(catalogue), "locks")  # noqa: PTH118, PTH120 (4 ms)
+    used = os.path.isdir(locks) and set(os.listdir(locks)) - {"summary.lock"}  # noqa: PTH112, PTH208
+    if used and not os.path.lexists(catalogue):
+        raise lost_catalogue(catalogue)
+
+
 def _by_catalogue(places: ConfiguredPlaces, wanted: StatusQuery, now: datetime) -> StatusDocument:
     plan, installed = wanted.plan, wanted.installed
 
@@ -233,6 +242,8 @@ def _by_catalogue(places: ConfiguredPlaces, wanted: StatusQuery, now: datetime) 
             with as_owner(places):
                 return read_status(places.state_url, only, places.state_password)
         except NoCatalogue:
+            if places.state_url.startswith("sqlite:"):
+                _require_unused(sqlite_file(places.state_url))
             return StatusFacts([])  # nothing was loaded yet; plan files on disk are still named
 
     facts_read = facts(plan)

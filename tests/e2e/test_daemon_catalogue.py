@@ -96,8 +96,8 @@ def test_no_wait_for_the_catalogue_is_as_long_as_the_watchdog() -> None:
 
 
 def test_a_catalogue_that_somebody_removes_is_told_with_what_makes_a_new_one(site: Site) -> None:
-    """The service could go on with the removed file, but nobody else sees what is in it. The file
-    of a command that runs meanwhile is none of the service either."""
+    """The service could go on with the removed file, but nobody else sees what is in it. No command
+    makes a new file beside it, and one that somebody puts there is none of the service either."""
     told = tell_a_script(site)
     quick_plan(site, "every: 1h")
     with daemon(site) as running:
@@ -108,7 +108,11 @@ def test_a_catalogue_that_somebody_removes_is_told_with_what_makes_a_new_one(sit
         said = text_of(told)
         assert f"somebody removed {site.base}/state/drd.db while the service was running" in said
         assert '"command": "systemctl restart drd && drd catalogue rebuild"' in said
-        site.drd("points", "shop")
+        for command in (("status",), ("points", "shop"), ("catalogue", "rebuild")):
+            refused = site.drd(*command, code=1).err
+            assert "state/drd.db is gone, although drd has worked with it" in refused
+            assert "systemctl restart drd && drd catalogue rebuild" in refused
+        (site.base / "state/drd.db").touch(0o600)
         until(lambda: len(running.events("catalogue.trouble")) > 1, "the new file", running)
         assert "somebody replaced" in running.events("catalogue.trouble")[-1]["error"]
         assert "state-contested" not in text_of(told)
