@@ -149,11 +149,9 @@ def _is_as_scheduled(reason: Reason, assessment: Assessment) -> bool:
     round. That is one lasting fact (`schedule-too-slow`), and not news each time.
     """
     rpo = assessment.rpo
-    if reason.kind != "rpo" or reason.verdict is not Verdict.AT_RISK:
-        return False
-    if rpo.exposure_s is None or rpo.achievable_s is None:
-        return False
-    return rpo.exposure_s <= rpo.achievable_s
+    now_s, most_s = rpo.exposure_s, rpo.achievable_s
+    is_near = reason.kind == "rpo" and reason.verdict is Verdict.AT_RISK
+    return is_near and now_s is not None and most_s is not None and now_s <= most_s
 
 
 def _severity(

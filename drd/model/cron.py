@@ -31,7 +31,7 @@ ALIASES = {
 }
 
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_LAST_BY_NAME = re.compile(rf"\b({'|'.join(_WEEKDAYS)})(?=L\b)", re.IGNORECASE)
+_LAST_BY_NAME = re.compile(rf"\b(?:{'|'.join(_WEEKDAYS)})(?=L\b)", re.IGNORECASE)
 
 _MOST_STARTS = 12_000
 _TWO_MONTHS_S = 62 * 86400
@@ -56,7 +56,7 @@ def normalised(value: Any) -> str:
             "write 5: minute, hour, day, month, weekday",
         )
     # The last weekday of its kind in a month, by name: cronsim knows it by number only.
-    text = _LAST_BY_NAME.sub(lambda found: str(_WEEKDAYS.index(found[1].lower())), text)
+    text = _LAST_BY_NAME.sub(lambda found: str(_WEEKDAYS.index(found[0].lower())), text)
     try:
         next(CronSim(text, _ANY_DAY))
     except (CronSimError, StopIteration) as error:

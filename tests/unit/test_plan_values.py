@@ -6,13 +6,16 @@ from dataclasses import replace
 
 import pytest
 
+from drd.model.adopted import Adopted, Stanza
 from drd.model.plan import (
     NAME,
     CopyPolicy,
     DrillPolicy,
     KitPolicy,
     KitWatch,
+    RepositorySpec,
     RetentionPolicy,
+    S3Access,
     SecretRef,
     Sharing,
     Times,
@@ -112,3 +115,58 @@ def test_the_primary_is_the_repository_that_is_no_copy() -> None:
 def test_a_drill_by_hand_has_no_interval() -> None:
     assert DrillPolicy().interval_s is None
     assert DrillPolicy(every_s=DAY).interval_s == DAY
+
+
+PASSWORD, KEY = SecretRef("file", "/etc/pw"), SecretRef("env", "KEY")
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ({}, None),
+        ({"s3": S3Access(ca_cert="/etc/s3.pem")}, "/etc/s3.pem"),
+        ({"access": (("ca_cert", "/etc/ca.pem"), ("user", "u"))}, "/etc/ca.pem"),
+        ({"access": (("ca_cert", KEY),)}, None),
+    ],
+)
+def test_where_the_certificates_of_a_server_are(
+    spec: dict[str, S3Access | tuple[tuple[str, SecretRef | str], ...]], path: str | None
+) -> None:
+    made = RepositorySpec("primary", "rest:https://h/", PASSWORD, **spec)  # type: ignore[arg-type]
+    assert made.ca_cert == path
+
+
+def test_another_file_of_certificates_changes_nothing_else() -> None:
+    rest = RepositorySpec(
+        "p", "rest:https://h/", PASSWORD, access=(("user", "u"), ("ca_cert", "a"))
+    )
+    assert rest.trusting("/b").access == (("user", "u"), ("ca_cert", "/b"))
+    assert replace(rest.trusting("/b"), access=rest.access) == rest
+    s3 = RepositorySpec("p", "s3:https://h/b", PASSWORD, S3Access(access_key=KEY))
+    assert s3.trusting("/b").s3 == S3Access(access_key=KEY, ca_cert="/b")
+    assert (s3.trusting("/b").ca_cert, s3.trusting("/b").access) == ("/b", ())
+
+
+@pytest.mark.parametrize(
+    ("spec", "secrets"),
+    [
+        ({}, {"password": PASSWORD}),
+        ({"s3": S3Access(access_key=KEY)}, {"password": PASSWORD, "access_key": KEY}),
+        (
+            {"access": (("key", KEY), ("user", "u"))},
+            {"password": PASSWORD, "sftp.key": KEY},
+        ),
+        ({"adopted": Adopted("restic", "shop")}, {"password": PASSWORD}),
+        ({"adopted": Adopted("pgbackrest", "shop", stanza=Stanza("main"))}, {}),
+        (
+            {"adopted": Adopted("pgbackrest", "shop", stanza=Stanza("main", env=(("K", KEY),)))},
+            {"env.K": KEY},
+        ),
+    ],
+)
+def test_which_secrets_open_a_repository(
+    spec: dict[str, object], secrets: dict[str, SecretRef]
+) -> None:
+    made = RepositorySpec("primary", "sftp:u@h:/r", PASSWORD, **spec)  # type: ignore[arg-type]
+    assert made.secrets() == secrets
+    assert made.has_password is ("password" in secrets)
