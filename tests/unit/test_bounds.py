@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from drd.checks import documents, files, sql, words
 from drd.flows.restore import point_choice
@@ -14,9 +14,11 @@ from drd.model import (
     clock,
     compliance,
     conditions,
+    cron,
     digest,
     dispatch,
     due,
+    entry_difference,
     exposure,
     holds,
     host_conditions,
@@ -26,14 +28,20 @@ from drd.model import (
     read_progress,
     record_file,
     records,
+    repair,
+    risks,
     scenarios,
     schedule,
     single_item,
     snapshot,
     status_line,
     strict,
+    titles,
+    validity,
     windows,
 )
+from drd.model.incidents import entries, indicators, rules
+from drd.model.obligations import calendars, icalendar, upkeep
 
 SECOND, MINUTE, HOUR, DAY = 1.0, 60.0, 3600.0, 86400.0
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
@@ -47,6 +55,9 @@ def test_clocks_may_differ_by_seconds_and_hosts_by_minutes() -> None:
     assert timedelta(minutes=2) == clock.SNAPSHOT_SKEW
     assert timedelta(hours=1) == clock.FAR_AHEAD
     assert timedelta(hours=2) == clock.LONGEST_WAIT
+    assert timedelta(days=366) == clock.LONGEST_GAP
+    assert datetime(2026, 1, 1, tzinfo=UTC) == clock.EARLIEST == cron._ANY_DAY
+    assert validity._ROUNDING_S == 0.001
 
 
 def test_objectives_are_at_risk_before_they_are_missed() -> None:
@@ -82,6 +93,9 @@ def test_drds_own_jobs_have_these_times() -> None:
     assert schedule.READINESS_TIMEOUT_S == 5 * MINUTE
     assert schedule.RETENTION_TIMEOUT_S == HOUR
     assert schedule.KIT_TIMEOUT_S == 30 * MINUTE
+    assert schedule.CONTROL_LONGER_S == MINUTE
+    assert schedule._SPREAD == 0.1
+    assert cron._MOST_STARTS == 12_000
     assert windows.DAY_MIN == 1440
     assert schedule.LISTING_SHARE == 0.1
     assert (schedule.LISTING_SHORTEST_S, schedule.LISTING_LONGEST_S) == (MINUTE, HOUR)
@@ -104,6 +118,9 @@ def test_messages_and_results_stay_short() -> None:
     assert retention_plan.MOST_NAMED == 200
     assert holds.LONGEST_REASON == 2000
     assert single_item.NEAR == 3
+    assert repair._IN_A_COMMAND == 5
+    assert titles.LONGEST == 79
+    assert strict._SHOWN == 60
 
 
 def test_what_others_wrote_is_bounded() -> None:
@@ -124,6 +141,22 @@ def test_what_others_wrote_is_bounded() -> None:
     assert (record_file.LONGEST_LINE, record_file.MOST_ENTRIES) == (16 * MIB, 5_000_000)
     assert records._LARGEST_INTEGER == 2**53 - 1
     assert checkpoint._LONGEST == 2000
+    assert (strict._EARLIEST.year, strict._LATEST.year) == (2000, 2200)
+    assert (strict._EARLIEST.timetuple()[1:5], strict._LATEST.timetuple()[1:5]) == (
+        (1, 1, 0, 0),
+        (1, 1, 0, 0),
+    )
+    assert entry_difference._SET_ID == 0o6000
+
+
+def test_entries_of_an_incident_stay_short() -> None:
+    assert (entries.LONGEST_TITLE, entries.LONGEST_TEXT) == (200, 10_000)
+    assert (entries._MOST_DIGITS, rules._LONGEST_TITLE, indicators.LONGEST_VALUE) == (15, 160, 2000)
+
+
+def test_duties_are_reviewed_twice_a_year_and_risks_once() -> None:
+    assert (upkeep.STALE_DAYS, upkeep.AHEAD_DAYS, risks.REVIEW_DAYS) == (180, 60, 365)
+    assert (calendars.SATURDAY, icalendar._OCTETS) == (5, 75)
 
 
 def test_documents_have_the_version_that_other_hosts_read() -> None:

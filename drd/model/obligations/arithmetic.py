@@ -76,8 +76,7 @@ def noon_of_next_business_day(
 
 def last_day_of(at: datetime, zone: ZoneInfo) -> date:
     """Return the local date on which a period ends: at 24:00 it is the day that ends."""
-    local = at.astimezone(zone)
-    return (local - timedelta(microseconds=1)).date() if local.time() == time(0) else local.date()
+    return (at.astimezone(zone) - timedelta(microseconds=1)).date()
 
 
 def end_of(day: date, zone: ZoneInfo) -> datetime:
