@@ -174,8 +174,9 @@ class ChainCheck:
         if not entry.signature:
             self.report.unsigned.append(entry.seq)
             return
-        if self._signed_by(entry, self.report.keys[-1:]) and entry.header.kind == REDACTION:
-            self._redactions.add(int(values.get("entry") or 0))
+        redacted = values.get("entry") if entry.header.kind == REDACTION else None
+        if self._signed_by(entry, self.report.keys[-1:]) and isinstance(redacted, int):
+            self._redactions.add(redacted)
 
     def _new_key(self, entry: Entry, values: dict[str, Any]) -> None:
         public, lost = str(values.get("public") or ""), bool(values.get("lost"))

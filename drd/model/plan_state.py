@@ -54,8 +54,7 @@ def state_of(judged: Judged) -> tuple[PlanState, tuple[Remark, ...]]:
     withheld = STATE_OF_READINESS[judged.readiness]
     if worst < withheld.severity:
         remarks = _with_readiness(judged.plan, remarks, withheld)
-    if len(remarks) > 1:
-        remarks.sort(key=_rank, reverse=True)
+    remarks.sort(key=_rank, reverse=True)
     return worst_state([PlanState.OK, *(r.state for r in remarks)]), tuple(remarks)
 
 

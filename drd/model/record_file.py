@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from drd.model.malformed import Malformed
-from drd.model.records import FORMAT, NEEDED, Body, Entry, Header
+from drd.model.records import NEEDED, Body, Entry, Header
 from drd.model.units import from_rfc3339
 
 FIRST_LINE = "drd records 1"
@@ -129,7 +129,7 @@ def _header(text: str) -> Header:
         previous=_hash(data["previous"]),
     )
     # What is hashed is made from the values: anything else in the text would be unseen.
-    if data["format"] != FORMAT or header.message().decode() != text:
+    if header.message().decode() != text:
         raise Malformed("the header is not as drd writes it")
     return header
 

@@ -71,8 +71,8 @@ class _Marks:
         """Note when a `gap` that grows by `speed` a second changes its sign."""
         if not speed:
             return
-        if not math.isfinite(gap / speed) or gap == 0:
-            self.until_s = min(self.until_s, 0.0 if gap == 0 else math.inf)
+        if gap == 0:
+            self.until_s = 0.0
         elif gap * speed < 0:
             self.until_s = min(self.until_s, -gap / speed)
 

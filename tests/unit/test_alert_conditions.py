@@ -22,7 +22,7 @@ from drd.model.alert_facts import (
 )
 from drd.model.alerts import AT_ONCE, Condition
 from drd.model.cause import STOPPED
-from drd.model.compliance import assess
+from drd.model.compliance import assess, standing_pauses
 from drd.model.conditions import (
     blind,
     conditions,
@@ -172,6 +172,14 @@ def test_retention_that_waits_is_told_by_one_alert_each() -> None:
         assert found[0].remedy.splitlines() == remedies
     late = FindingFacts("rpo", "", "the point is 3h old", "drd backup orders-api")
     assert of_plan(healthy(paused=PausedFacts(since, (late,)))) == [], "it is over"
+    paused = PausedFacts(since, (late, late._replace(code="no-point"), clock))
+    for newest, codes in (
+        (point(15 * MINUTE), ["clock"]),
+        (point(15 * MINUTE + 1), ["rpo", "clock"]),
+        (None, ["rpo", "no-point", "clock"]),
+    ):
+        standing = standing_pauses(healthy(paused=paused, newest=newest), NOW)
+        assert [pause.code for pause in standing] == codes
     assert of_plan(healthy(waiting=4)) == [("retention-over-limit", "warning")]
     assert of_plan(healthy()) == []
 

@@ -63,6 +63,16 @@ def test_without_a_limit_all_was_checked() -> None:
     assert gone.after.gone_at == after(minutes=30)
 
 
+def test_an_alert_without_a_time_of_its_message_was_told_when_it_began() -> None:
+    world = World()
+    world.look(NOON, bad())
+    world.alerts = {a.id: replace(a, told_at=None, seen_at=None) for a in world.alerts.values()}
+    [kept] = world.transitions(after(seconds=1), bad())
+    assert (kept.after.told_at, kept.after.seen_at) == (NOON, NOON)
+    later = [t.change.value for t in world.transitions(after(hours=4), bad())]
+    assert later == ["reminded"]
+
+
 # --- going ----------------------------------------------------------------------------------
 
 

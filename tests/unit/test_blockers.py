@@ -38,3 +38,20 @@ def test_several_are_told_together_and_a_remedy_once() -> None:
         "  conf is not empty",
     ]
     assert caught.value.hint.split("\n") == ["--overwrite", "db: make room"]
+
+
+def test_a_remedy_for_several_components_has_no_name() -> None:
+    found = Blockers()
+    for name in ("db", "conf"):
+        found.collect(lambda: [Finding("room", "error", "", "no room", "make room")], name)
+    found.collect(lambda: [Finding("right", "error", "", "no right", "chmod")], "db")
+    found.collect(lambda: [Finding("other", "error", "", "odd")], "db")
+    with pytest.raises(TargetError) as caught:
+        found.refuse()
+    assert caught.value.hint.split("\n") == ["make room", "db: chmod"]
+    alone = Blockers()
+    alone.collect(lambda: [Finding("room", "error", "", "no room", "make room")], "db")
+    alone.collect(lambda: [Finding("odd", "error", "", "odd")], "conf")
+    with pytest.raises(TargetError) as caught:
+        alone.refuse()
+    assert caught.value.hint == "make room"

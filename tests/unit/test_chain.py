@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from drd.flows.records.export import check_export
 from drd.model.malformed import Malformed
-from drd.model.record_drafts import about
+from drd.model.record_drafts import about, of_continuation
 from drd.model.record_file import lines_of, read
-from drd.model.records import Body, Entry, canonical
-from tests.records_support import BEGUN, Chain, chained, codes, judged, key, signed
+from drd.model.records import Body, Draft, Entry, canonical
+from tests.records_support import ANNA, BEGUN, Chain, chained, codes, judged, key, signed
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +110,25 @@ ATTACKS: dict[str, tuple[Attack, set[tuple[int, str]]]] = {
 def test_an_attack_is_found(chain: Chain, name: str) -> None:
     attack, faults = ATTACKS[name]
     assert codes(attack(list(chain.entries))) == faults
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        Draft("redaction", "entry:2", {"entry": "two"}, BEGUN, ANNA),
+        Draft("redaction", "entry:2", {}, BEGUN, ANNA),
+        of_continuation({"entry": 2}, after=2, common=1, reason="", at=BEGUN, actor=ANNA),
+        Draft("evidence", "shop/1a2b3c4d", {"entry": 2}, BEGUN, ANNA),
+    ],
+)
+def test_only_a_record_of_a_redaction_says_who_removed_a_body(draft: Draft) -> None:
+    made = Chain(key())
+    made.note()
+    made.entries[1] = replace(made.entries[1], body=None)
+    made.add(draft)
+    assert codes(made.entries) == {(2, "removed_body")}
+    made.add(Draft("redaction", "entry:2", {"entry": 2}, BEGUN, ANNA))
+    assert codes(made.entries) == set()
 
 
 def test_a_removed_signature_is_told(chain: Chain) -> None:

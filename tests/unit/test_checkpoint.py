@@ -26,7 +26,15 @@ from drd.daemon.anchoring import (
 from drd.flows.records.anchors import soon
 from drd.flows.records.signatures import accepts
 from drd.model.chain import ChainCheck
-from drd.model.checkpoint import Anchor, Checkpoint, Vouched, judge, read_tag, to_take_back
+from drd.model.checkpoint import (
+    Anchor,
+    Checkpoint,
+    Vouched,
+    from_json,
+    judge,
+    read_tag,
+    to_take_back,
+)
 from drd.model.plan import Plan
 from drd.model.record_drafts import of_continuation
 from drd.signing import Signer
@@ -71,6 +79,20 @@ def compared(chain: Chain, *points: Checkpoint, entries: int | None = None) -> V
 
 def codes(vouched: Vouched) -> list[tuple[int, str]]:
     return [(fault.seq, fault.code) for fault in vouched.faults]
+
+
+@pytest.mark.parametrize(
+    ("seq", "read"), [(0, False), (1, True), (2**53 - 1, True), (2**53, False), (True, False)]
+)
+def test_the_number_of_an_entry_is_one_that_json_can_express(
+    chain: Chain, seq: int, *, read: bool
+) -> None:
+    values = {**point(chain, 4).to_json(), "seq": seq}
+    if read:
+        assert from_json(values).seq == seq
+        return
+    with pytest.raises(ValueError, match="not the number of an entry"):
+        from_json(values)
 
 
 def test_an_anchor_vouches_up_to_its_entry(chain: Chain) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drd.model.dispatch import RunLimits, Running, StartDecision, choose
+from drd.model.dispatch import RunLimits, Running, StartDecision, _BackupQueue, choose
 from drd.model.due import Due
 from drd.model.plan import Blackout
 from drd.model.schedule import Job, Timing
@@ -43,6 +43,27 @@ def due(
     job = Job(plan, kind, Timing(every_s=300), rpo_s, subject, repositories, **changes)  # type: ignore[arg-type]
     usual = ahead(10 * MINUTE) if kind == "backup" else ahead(7 * DAY)
     return Due(job, at or ago(1), deadline or usual, expected_s, "every 5m", "schedule")
+
+
+def test_the_first_backup_ahead_is_one_that_was_not_started() -> None:
+    started: set[tuple[str, str, str]] = set()
+    queue = _BackupQueue(started)
+    dues = [due(plan=name, repositories=(f"/srv/{name}", "/srv/all")) for name in "abc"]
+    for minutes, one in zip((2, 1, 3), dues, strict=True):
+        queue.add(ahead(minutes * MINUTE), one)
+    queue.sort()
+
+    def first(url: str = "") -> str:
+        found = queue.first(url)
+        return found[1].job.plan if found is not None else ""
+
+    assert (first(), first("/srv/all"), first("/srv/c"), first("/srv/none")) == ("b", "b", "c", "")
+    started.add(dues[2].job.key)
+    assert (first(), first("/srv/c")) == ("b", "")
+    started.add(dues[1].job.key)
+    assert (first(), first("/srv/all")) == ("a", "a")
+    started.add(dues[0].job.key)
+    assert first() == ""
 
 
 def ran(found: StartDecision) -> list[str]:

@@ -8,9 +8,16 @@ from datetime import timedelta
 
 import pytest
 
-from drd.errors import RepositoryError, RepositoryUnreachable, SnapshotsUnreadable, UsageError
-from drd.flows.upkeep.forget_points import GiveUpRequest, give_up
+from drd.errors import (
+    NotSupported,
+    RepositoryError,
+    RepositoryUnreachable,
+    SnapshotsUnreadable,
+    UsageError,
+)
+from drd.flows.upkeep.forget_points import GiveUpRequest, _require_gone, give_up
 from drd.model.actor import Actor
+from drd.model.adopted import Adopted
 from drd.model.holds import Hold
 from drd.model.plan import RepositorySpec
 from drd.model.retention_state import RetentionState
@@ -343,3 +350,15 @@ def test_a_repository_without_the_point_needs_no_step(world: World, point: Resto
     give(world, force=True)
     [run] = world.catalogue.runs.newest("shop", limit=1)
     assert [s.name for s in world.catalogue.steps.of_run(run.id)] == ["forget in offsite"]
+
+
+def test_a_copy_of_another_tool_is_given_up_once_it_is_not_listed_any_more(world: World) -> None:
+    for name in ("aaaaaaaa", "bbbbbbbb"):
+        world.stored(name, NOON - HOUR)
+    adopted = replace(world.plan.repositories["primary"], adopted=Adopted("restic", "shop"))
+    plan = replace(world.plan, repositories={"primary": adopted})
+    world.catalogue.health.record_missing("shop", "primary", MISSING, (), NOON)
+    for there in (("bbbbbbbb",), ("aaaaaaaa", "bbbbbbbb")):
+        with pytest.raises(NotSupported, match="restic makes the copies of plan shop"):
+            _require_gone(world.services, plan, GiveUpRequest(there, "x"))
+    _require_gone(world.services, plan, GiveUpRequest(("aaaaaaaa",), "x"))

@@ -219,6 +219,8 @@ def test_random_points_are_complete_and_recent(world: World) -> None:
     oldest = world.stored("bbbbbbbb", NOON - 3 * DAY)
     world.stored("cccccccc", NOON - 2 * DAY, complete=False)
     newest = world.stored("dddddddd", NOON - DAY)
+    torn = world.stored("eeeeeeee", NOON - 2 * DAY)  # it lacks a component of a former plan
+    world.catalogue.points.record(replace(torn, complete=False))
     plan = drilling(world.plan, random_within_s=3 * 86400.0)
     choices = [choose(world.services, plan, point="random") for _ in range(60)]
     assert {c.point.id for c in choices} == {oldest.id, newest.id}

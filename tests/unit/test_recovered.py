@@ -125,6 +125,10 @@ def test_a_program_with_the_replaced_data_has_to_be_restarted() -> None:
     first = tasks(replace(ENDED, detail=RecoveryDetail(target=IN_PLACE, usage=(former,))))[0]
     assert (first.code, first.component) == ("restart", "app")
     assert first.command == "systemctl restart web.service"
+    now = replace(
+        ENDED, detail=RecoveryDetail(target=IN_PLACE, usage=(replace(former, former=False),))
+    )
+    assert "restart" not in codes(now)
 
 
 def test_what_is_not_back_is_continued_first() -> None:

@@ -392,6 +392,14 @@ def test_a_point_that_lost_a_component_everywhere_is_hollow(
     assert "newest" in newest.reasons
 
 
+def test_a_point_that_was_never_copied_is_hollow_without_a_look_at_the_copy(world: World) -> None:
+    point = world.stored(IDS[0], NOON - MINUTE)
+    world.stored(IDS[1], NOON - DAY, copied=True)
+    world.primary.forget([str(point.components[1].snapshot)])
+    world.offsite.id = None
+    assert forgetting(world).hollow == {IDS[0]: ("data",)}
+
+
 def test_a_hollow_point_stands_for_no_other(world: World, points: list[RestorePoint]) -> None:
     world.drilled(point=IDS[1])
     lost = str(points[1].components[1].snapshot)

@@ -189,6 +189,13 @@ def test_a_healthy_plan_has_a_brief_until_it_is_at_risk(age_s: float) -> None:
     assert (brief.rpo_s, brief.attainment(brief.since)) == (900, 1.0)
 
 
+def test_a_brief_is_valid_until_its_figures_change() -> None:
+    brief = brief_of(quiet(newest=point(100), components=()), NOW)
+    assert brief is not None
+    to_the_millisecond = 620 * 10**6 - 1000
+    assert (brief.since, brief.until - brief.since) == (microseconds(NOW), to_the_millisecond)
+
+
 @pytest.mark.parametrize(("age_s", "is_kept"), [(718.9, True), (719.1, False), (719.9, False)])
 def test_what_holds_for_less_than_a_second_is_not_kept(age_s: float, is_kept: bool) -> None:
     found = in_advance(quiet(newest=point(age_s), components=()), NOW)
