@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def check(args: argparse.Namespace) -> int:
     for file in files:
         try:
             one = _with_exposed(load_plan(file, settings.known_roles), settings)
-            loaded.append(_with_former_name(one, facts))
+            loaded.append(_with_other_plans(_with_former_name(one, facts), settings))
         except ConfigError as error:
             problems += error.problems
     warnings = [w for plan in loaded for w in plan.warnings]
@@ -88,6 +89,21 @@ def _with_exposed(plan: LoadedPlan, settings: DaemonSettings) -> LoadedPlan:
         hint += "that this path is on another machine."
         at = f"repositories.{plan.plan.primary.name}.pgbackrest"
         warnings.append(Problem(plan.plan.file, 1, at, f"{text}lost, too", hint, "warning"))
+    return replace(plan, warnings=plan.warnings + warnings)
+
+
+def _with_other_plans(plan: LoadedPlan, settings: DaemonSettings) -> LoadedPlan:
+    """Return the plan with a warning for each name under `depends_on` that is nearly that of a
+    plan: an incident of that plan would not reach this one. Other services have no plan."""
+    names = plans_by_name(settings.plans_dir).keys() - {plan.plan.name}
+    warnings = []
+    for at, name in enumerate(plan.plan.inventory.depends_on):
+        near = get_close_matches(name, sorted(names), n=1, cutoff=0.8)
+        if name not in names and near:
+            text = f'there is no plan "{name}": an incident of {near[0]} would not reach this plan'
+            hint = f'write "{near[0]}" if you meant this plan.'
+            at_line = Problem(plan.plan.file, 1, f"depends_on[{at}]", text, hint, "warning")
+            warnings.append(at_line)
     return replace(plan, warnings=plan.warnings + warnings)
 
 

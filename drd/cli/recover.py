@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from drd.api.evidence_document import evidence_document
 from drd.api.recoveries import aftermath
 from drd.bootstrap import App
-from drd.cli import output, single
+from drd.cli import output, render, single
 from drd.cli.aftermath import measured, print_next, print_places, print_unfinished
 from drd.cli.aside import documents, say_all
 from drd.cli.checks_table import STYLE, only_steps_failed, print_checks, print_phases, what_failed
@@ -284,7 +285,17 @@ def _print(
         first += " (they prove nothing)"
     if only_steps_failed(evidence):
         first = what_failed(evidence)
-    output.say(f"{first}; {sentence}   evidence {evidence.id}")
+    _say_result(first, sentence, evidence.id)
+
+
+def _say_result(first: str, sentence: str, evidence: str) -> None:
+    """Say the last line; on a terminal that is too narrow for it, the sentence below."""
+    last = f"{first}; {sentence}   evidence {evidence}"
+    if render.measure(last) <= render.terminal_width(sys.stdout):
+        output.say(last)
+        return
+    output.say(f"{first}   evidence {evidence}")
+    output.say_below("  ", sentence)
 
 
 def _how_on(outcome: RecoveryOutcome, tasks: Sequence[Mapping[str, Any]] = ()) -> str:

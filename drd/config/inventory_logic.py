@@ -33,9 +33,23 @@ def check_inventory(parsed: Parsed, report: Report) -> None:
             hint = nearest(named, list(parsed.kinds))
             report.error(("controls", at, "component"), f'there is no component "{named}"', hint)
         _bucket(parsed, at, getattr(control, "repository", None), report)
+    _covering(parsed, report)
     _twice([c.name for c in parsed.file.controls], ("controls",), "name", report)
     _twice([c.name for c in parsed.file.credentials], ("credentials",), "name", report)
     _twice([r.what for r in parsed.file.risks], ("risks",), "what", report)
+
+
+def _covering(parsed: Parsed, report: Report) -> None:
+    """Warn of controls that cover a risk and that the plan does not have: nothing would check
+    them."""
+    known = [control.name for control in parsed.file.controls]
+    for at, risk in enumerate(parsed.file.risks):
+        for place, word in enumerate(risk.covers):
+            kind, _, name = word.partition(":")
+            if kind == "control" and name not in known:
+                hint = nearest(name, known) if known else "add it under `controls`, or remove it."
+                message = f'there is no control "{name}", so it covers nothing'
+                report.warn(("risks", at, "covers", place), message, hint)
 
 
 def _bucket(parsed: Parsed, at: int, name: str | None, report: Report) -> None:

@@ -206,9 +206,10 @@ def _reasons_of_one(
             "snapshots without drd"
         )
         if facts.made_by:
+            tool = called(facts.made_by)
             text = (
-                f"{lost_by_it}{points} of {called(facts.made_by)} left repository {name} before "
-                "the time that `retention` in the plan states"
+                f"{lost_by_it}{points} of {tool} left repository {name} earlier than the plan says "
+                f"that {tool} keeps them (`retention`)"
             )
             command = again
         else:
@@ -243,6 +244,12 @@ def _vanished(facts: PlanFacts) -> list[Reason]:
         f"{points} no longer in the repository: somebody removed {them} without drd (noticed "
         f"{when})"
     )
+    if facts.made_by:
+        tool = called(facts.made_by)
+        text = (
+            f"{points} no longer in the repository, earlier than the plan says that {tool} keeps "
+            f"{them} (`retention`; noticed {when})"
+        )
     if left is None and facts.newest is None:
         text = f"everything would be lost: {text}"
         return [Reason(Verdict.BREACHED, text, f"drd points {facts.plan}", VANISHED)]

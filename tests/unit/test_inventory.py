@@ -90,6 +90,13 @@ risks:
     assert "secret" not in str(found)
 
 
+def test_a_control_that_the_plan_lacks_covers_nothing_and_is_warned_of(tmp_path: Path) -> None:
+    text = "risks: [{what: insider, covers: [host-loss, 'control:backup-accounts']}]\n"
+    [warning] = [w for w in load(tmp_path, GOOD + text).warnings if w.path.startswith("risks")]
+    assert warning.path == "risks[0].covers[1]"
+    assert warning.message == 'there is no control "backup-accounts", so it covers nothing'
+
+
 def test_the_data_is_in_components_of_the_plan_that_can_answer(tmp_path: Path) -> None:
     text = """\
 credentials: [{name: a}, {name: a}]

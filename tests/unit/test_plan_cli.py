@@ -98,6 +98,18 @@ def test_check_shows_warnings_and_exits_with_0(home: Path, capsys: Output) -> No
     assert out.endswith("shop: ok (3 components, RPO 1h, RTO 1h, 1 warning)\n")
 
 
+def test_check_warns_of_a_misspelt_plan_that_this_one_depends_on(
+    home: Path, capsys: Output
+) -> None:
+    plan(home)
+    text = changed("plan: shop", "plan: market") + "depends_on: [shopp, payment-provider]\n"
+    path = plan(home, text, "market.yaml")
+    assert run("check", "market") == 0
+    out = capsys.readouterr().out
+    assert f'{path}:1: warning: depends_on[0]: there is no plan "shopp": an incident of shop' in out
+    assert "payment-provider" not in out, "another service needs no plan"
+
+
 def test_quiet_check_says_only_what_is_wrong(home: Path, capsys: Output) -> None:
     plan(home, changed("drill: {every: 7d}\n", ""))
     assert run("check", "--quiet") == 0

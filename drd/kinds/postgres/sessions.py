@@ -17,6 +17,8 @@ SELECT usename::text, application_name, client_addr::text, count(*)
  GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3"""
 # A login without the right to see them gets the number and the users alone.
 
+_OURS = "drd"
+"""What drd calls its sessions; anybody can choose this name."""
 _EFFECT = (
     "drd ends these sessions, and a program that connects again may write into the restored data "
     "before it is checked"
@@ -38,5 +40,8 @@ def sessions(cluster: Cluster) -> list[Usage]:
 def _session(user: str, program: str | None, client: str | None, count: int) -> str:
     """`2 sessions of app (shop-web) from 10.0.0.5`."""
     text = f"{counted(count, 'session')} of {shown(user)}"
-    text += f" ({shown(program)})" if program else ""
+    if program == _OURS:
+        text += " (it says that it is drd: perhaps another command or run of drd)"
+    elif program:
+        text += f" ({shown(program)})"
     return f"{text} from {client}" if client else text
