@@ -6,6 +6,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -51,3 +53,37 @@ def test_setup_refuses_a_word_that_it_does_not_know() -> None:
     found = setup("--list", "bench")
     assert (found.returncode, found.stdout) == (1, "")
     assert found.stderr.startswith("setup: unknown word: bench\n")
+
+
+STUB = """#!/bin/bash
+# Stands for apt-get, and for a Python whose pip never ends.
+case "$*" in
+*update*) ;;
+*rclone*) until [[ -e pip-runs ]]; do sleep 0.01; done; exit 1 ;;
+*ensurepip* | *version_info*) ;;
+*-m\\ venv*) mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
+*pip*) touch pip-runs; exec sleep 1000 ;;
+*) echo 3.11 ;;
+esac
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root installs packages")
+def test_packages_that_cannot_be_installed_end_pip(tmp_path: Path) -> None:
+    for name in ("scripts", "bin"):
+        (tmp_path / name).mkdir()
+    text = (ROOT / "scripts/setup").read_text().replace("has rclone", "has no-such-program")
+    (tmp_path / "scripts/setup").write_text(text)
+    (tmp_path / "pyproject.toml").touch()
+    for name in ("apt-get", "python3"):
+        (tmp_path / "bin" / name).write_text(STUB)
+        (tmp_path / "bin" / name).chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "PYTHON": "python3"}
+    # This waits for every process that holds the pipes of its output: pip, too.
+    done = subprocess.run(
+        ["/bin/bash", tmp_path / "scripts/setup"],
+        capture_output=True, text=True, check=False, env=env, cwd=tmp_path, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "install --no-install-recommends rclone failed" in done.stderr
+    assert not (tmp_path / ".venv/.installed").exists()
