@@ -7,12 +7,13 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import execnet
 import hypothesis
 import pytest
 from sqlalchemy.pool import QueuePool
@@ -27,6 +28,7 @@ from tests import (
     memory,
     rewritten,
     warm,
+    warm_suite,
 )
 from tests.servers import (
     PostgresServer,
@@ -189,9 +191,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_setupnodes(config: pytest.Config) -> None:
-    if not sys.dont_write_bytecode and config.getini("testpaths") == config.args:
+def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[execnet.XSpec]) -> None:
+    if config.getini("testpaths") != config.args:
+        return
+    if not sys.dont_write_bytecode:
         rewritten.rewrite_missing(config, Path(__file__).parent)
+    warm_suite.start_from_here(specs)
 
 
 def pytest_collection_finish() -> None:

@@ -25,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -172,17 +172,22 @@ def program(env: Mapping[str, str]) -> str:
     here = {n: v for n, v in env.items() if n.startswith(_AT_START) and n not in warm_client.SAME}
     around = "\n".join(sorted(f"{n}={v}" for n, v in here.items()))
     arguments = (_server_for(env, at_once=True), fresh, around, _AT_START)
-    name = hashlib.sha256(repr(arguments).encode()).hexdigest()
-    directory = Path(os.environ["DRD_TEST_RUN"], f"bin-{name[:8]}-{os.getpid()}")
+    return str(Path(client("drd", arguments)).parent)
+
+
+def client(name: str, arguments: tuple[object, ...]) -> str:
+    """A program of that name which calls `warm_client.main` with these arguments."""
+    mark = hashlib.sha256(repr(arguments).encode()).hexdigest()
+    directory = Path(os.environ["DRD_TEST_RUN"], f"bin-{mark[:8]}-{os.getpid()}")
+    file = directory / name
     if not directory.exists():
         directory.mkdir()
-        file = directory / "drd"
         file.write_text(
             f"#!{sys.executable} -IS\nimport sys\nsys.path.append({str(Path(__file__).parent)!r})\n"
             f"from warm_client import main\nmain{arguments!r}\n"
         )
         file.chmod(0o755)
-    return str(directory)
+    return str(file)
 
 
 def _of_start(env: Mapping[str, str]) -> dict[str, str]:
@@ -274,6 +279,13 @@ _held: list[int] = []
 _seen: list[dict[str, str]] = []
 
 
+def begin(module: str) -> str:
+    """Start a server of this process whose interpreter is prepared by `module.serve`; its
+    address."""
+    _servers.append(_begun({}, os.environ, module=module))
+    return _servers[-1].address
+
+
 def end() -> None:
     """End the servers of this process, if there are any."""
     while _held:
@@ -283,11 +295,15 @@ def end() -> None:
 
 
 def _begun(
-    of_start: dict[str, str], like: Mapping[str, str], *, stdin: int = subprocess.PIPE
+    of_start: dict[str, str],
+    like: Mapping[str, str],
+    *,
+    stdin: int = subprocess.PIPE,
+    module: str = "tests.warm",
 ) -> _Server:
     directory = tempfile.mkdtemp(prefix="warm-", dir=os.environ.get("DRD_TEST_RUN"))
     address = f"{directory}/socket"
-    words = [sys.executable, "-c", _SERVE, address, "." * warm_process.ROOM]
+    words = [sys.executable, "-c", _SERVE, module, address, "." * warm_process.ROOM]
     env = {n: v for n, v in os.environ.items() if not n.startswith(_AT_START)}
     env |= {n: v for n, v in like.items() if n.startswith(_AT_START)}
     env["DRD_TEST_ROOM"] = "." * warm_process.ROOM
@@ -300,7 +316,10 @@ def _begun(
 # --- the server ---------------------------------------------------------------------------------
 
 
-_SERVE = "import gc, sys; gc.disable(); from tests import warm; warm.serve(sys.argv[1])"
+_SERVE = (
+    "import gc, importlib, sys; gc.disable(); "
+    "importlib.import_module(sys.argv[1]).serve(*sys.argv[1:3])"
+)
 """A collection while it imports would find nothing."""
 _LATE = (
     *("boto3.s3.inject", "psycopg", "restic", "structlog", "structlog.stdlib"),
@@ -319,14 +338,8 @@ def import_all() -> None:
         import_module(late)
 
 
-def serve(address: str) -> None:
-    sys.path[0] = _ROOT  # not where a command is
-    # Its environment may name what belongs to a test, and it is no process of that test.
-    around = dict(os.environ)
-    os.environ.clear()
-    os.environ.update(around)  # in a place of its own: the first one is what others see
-    own = {n: v for n, v in around.items() if n == "DRD_TEST_RUN"}
-    warm_process.show([sys.executable, "-m", "tests.warm", address], own)
+def serve(module: str, address: str) -> None:
+    around = show_server(module, address)
     import_all()
     light_catalogue.install()
     light_tools.install()
@@ -336,6 +349,27 @@ def serve(address: str) -> None:
     if "DRD_TEST_RUN" in around:
         light_tools.share_clusters(Path(around["DRD_TEST_RUN"]))
     warm_rehearsal.rehearse()
+    listen(address, _become)
+
+
+def show_server(module: str, address: str) -> dict[str, str]:
+    """Be seen by others as the server of a run. Its environment may name what belongs to a test,
+    and it is no process of that test."""
+    sys.path[0] = _ROOT  # not where a command is
+    around = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(around)  # in a place of its own: the first one is what others see
+    own = {n: v for n, v in around.items() if n == "DRD_TEST_RUN"}
+    warm_process.show([sys.executable, "-m", module, address], own)
+    return around
+
+
+Become = Callable[[socket.socket, list[Any], list[int]], NoReturn]
+"""What a fork does with a request and its descriptors."""
+
+
+def listen(address: str, become: Become) -> None:
+    """Fork for each request, until whoever started us is gone."""
     gc.collect()
     gc.freeze()  # a fork copies each page that a collection writes to
     gc.enable()
@@ -349,14 +383,14 @@ def serve(address: str) -> None:
         while True:
             for key, _ in waiting.select():
                 if key.fd == 0:
-                    return  # whoever started us is gone
+                    return
                 if key.fileobj is listening:
-                    _command(listening.accept()[0], waiting)
+                    _command(listening.accept()[0], waiting, become)
                 else:
                     _over(*key.data, waiting)
 
 
-def _command(connection: socket.socket, waiting: selectors.BaseSelector) -> None:
+def _command(connection: socket.socket, waiting: selectors.BaseSelector, become: Become) -> None:
     """Become the command in a new process, and watch that and the connection."""
     found = warm_process.received(connection)
     assert found is not None
@@ -367,7 +401,7 @@ def _command(connection: socket.socket, waiting: selectors.BaseSelector) -> None
             if key.fd > 0:
                 os.close(key.fd)
         waiting.close()
-        _become(connection, request, fds)
+        become(connection, request, fds)
     for fd in fds:
         os.close(fd)
     process = os.pidfd_open(pid)
@@ -394,9 +428,8 @@ def _over(process: int, connection: socket.socket, waiting: selectors.BaseSelect
 def _become(connection: socket.socket, request: list[Any], fds: list[int]) -> NoReturn:
     argv, words, env, cwd, dies_at, mask, user = request
     os.umask(mask)
-    if len(fds) == 5:  # from `warm_client`
-        warm_process.see(fds.pop())
-        warm_process.die_with(fds.pop())
+    if len(fds) == 5:
+        with_client(fds)
     else:
         fds.insert(0, os.open(os.devnull, os.O_RDONLY))
     os.setsid()
@@ -408,3 +441,9 @@ def _become(connection: socket.socket, request: list[Any], fds: list[int]) -> No
         warm_process.be(*user)
     warm_process.become(argv, env, cwd, fds, connection)
     os._exit(warm_process.carried_out(words, dies_at))
+
+
+def with_client(fds: list[int]) -> None:
+    """See what `warm_client` sees, and end when it ends. Leaves its three streams."""
+    warm_process.see(fds.pop())
+    warm_process.die_with(fds.pop())

@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -142,13 +142,7 @@ def show(argv: Sequence[str], env: Mapping[str, str]) -> None:
 
 
 def carried_out(words: Sequence[str], dies_at: str = "") -> int:
-    """The exit code, as an interpreter comes to it, which then only frees its memory."""
-    encoding = sys.stdout.encoding
-    sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", closefd=False), encoding)
-    sys.stderr = io.TextIOWrapper(
-        os.fdopen(2, "wb", closefd=False), encoding, "backslashreplace", line_buffering=True
-    )
-    sys.stdin = os.fdopen(0, closefd=False)
+    """The exit code of `drd WORDS`."""
     sys.argv = [_MAIN, *words]
     from drd.__main__ import start as begin
 
@@ -156,13 +150,31 @@ def carried_out(words: Sequence[str], dies_at: str = "") -> int:
         from tests.e2e.dies_at import arm
 
         arm(dies_at)
-    code: object = 1
+    return _ended(begin)
+
+
+def run_program(source: str) -> int:
+    """The exit code of `python -c SOURCE`."""
+    sys.argv = ["-c"]
+    return _ended(lambda: exec(source, {"__name__": "__main__"}))
+
+
+def _ended(begin: Callable[[], object]) -> int:
+    """The exit code, as an interpreter comes to it, which then only frees its memory."""
+    encoding = sys.stdout.encoding
+    sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", closefd=False), encoding)
+    sys.stderr = io.TextIOWrapper(
+        os.fdopen(2, "wb", closefd=False), encoding, "backslashreplace", line_buffering=True
+    )
+    sys.stdin = os.fdopen(0, closefd=False)
+    code: object = 0
     try:
         begin()
     except SystemExit as ended:
         code = ended.code
     except BaseException:  # noqa: BLE001 - as an interpreter does at its end
         traceback.print_exc()
+        code = 1
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
