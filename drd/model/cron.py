@@ -9,7 +9,7 @@ Island, whose clocks change by half an hour, one of their starts then comes up t
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -34,7 +34,7 @@ _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _LAST_BY_NAME = re.compile(rf"\b(?:{'|'.join(_WEEKDAYS)})(?=L\b)", re.IGNORECASE)
 
 _MOST_STARTS = 12_000
-_TWO_MONTHS_S = 62 * 86400
+_TWO_DAYS_S, _TWO_MONTHS_S = 2 * 86400, 62 * 86400
 _ANY_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 """The day from which an expression is examined: fixed, so that a plan's warnings do not change by
 day.
@@ -79,15 +79,26 @@ def next_after(expression: str, timezone: str, after: datetime) -> datetime:
 def longest_gap(expression: str, timezone: str) -> float:
     """Return the longest time between two starts in seconds, over two months or twenty starts.
 
-    Two months hold every night, weekend and end of a month. At most 12,000 starts are computed
-    (eight days of every minute): 30 ms.
+    Two months hold every night, weekend and end of a month. Where all days are alike, two of them
+    hold the same, and take 15 ms at most. Else up to 12,000 starts are computed, in some 100 ms.
     """
-    start = _ANY_DAY.astimezone(ZoneInfo(timezone))
+    start, enough_s = _ANY_DAY.astimezone(ZoneInfo(timezone)), _TWO_MONTHS_S
+    if expression.endswith(" * * *") and _has_one_offset(start):
+        start, enough_s = (
+            start.replace(tzinfo=UTC),
+            _TWO_DAYS_S,
+        )  # no clock changes: any zone will do
     longest, before = 0.0, None
     for count, at in enumerate(islice(CronSim(expression, start), _MOST_STARTS)):
         now = at.timestamp()
         longest = max(longest, now - before) if before is not None else longest
         before = now
-        if count >= 20 and now - start.timestamp() > _TWO_MONTHS_S:
+        if count >= 20 and now - start.timestamp() > enough_s:
             break
     return longest
+
+
+def _has_one_offset(start: datetime) -> bool:
+    """Whether no clock changes there within two months."""
+    days = (start.astimezone(UTC) + timedelta(days=n) for n in range(_TWO_MONTHS_S // 86400 + 2))
+    return all(day.astimezone(start.tzinfo).utcoffset() == start.utcoffset() for day in days)

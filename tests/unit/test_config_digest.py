@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from cronsim import CronSim
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -208,3 +212,15 @@ def test_durations_come_back_from_their_text(seconds: float) -> None:
 )
 def test_longest_gap_of_a_cron(expression: str, hours: float) -> None:
     assert longest_gap(expression, "UTC") == pytest.approx(hours * 3600)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Africa/Casablanca"])
+@pytest.mark.parametrize("expression", ["30 3 * * *", "50 */3 * * *", "0 4,5,22 * * *"])
+def test_days_that_are_alike_have_the_longest_gap_of_two_months(expression: str, zone: str) -> None:
+    """In Casablanca the clocks change in February 2026."""
+    first = datetime(2026, 1, 1, tzinfo=ZoneInfo(zone))
+    starts = [
+        at.timestamp() for at in takewhile(lambda at: at.month < 3, CronSim(expression, first))
+    ]
+    longest = max(after - before for before, after in pairwise(starts))
+    assert longest_gap(expression, zone) == longest
