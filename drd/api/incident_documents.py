@@ -40,6 +40,10 @@ def incident_document(incident: Incident) -> Document:
             }
             for task in incident.tasks
         ],
+        "updates": [
+            {"audience": text_of(c.audience), "due_at": time_of(c.due), "why": c.why}
+            for c in incident.updates
+        ],
         "next_at": time_of(incident.next_at),
         "links": list(incident.links),
         "merged_into": incident.merged_into,

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 
 from drd import secrets
 from drd.config.daemon import DaemonSettings, load_settings
 from drd.flows.alerts.heartbeats import Heartbeats
 from drd.flows.alerts.outbox import OutboxSender
+from drd.flows.incidents.letters import LetterSender
 from drd.flows.runbook.notify import notify_now
 from drd.model.message import ChannelSpec, Message
 from drd.notifiers import open_notifier, open_watcher
 from drd.ports import Catalogue, Clock
-from drd.ports.notify import Notifier
+from drd.ports.notify import Notifier, Post
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,26 @@ class Channels:
     def outbox_sender(self) -> OutboxSender:
         """Return the sender of the outbox through the channels of drd.yaml."""
         return OutboxSender(self.open_catalogue(), self.settings.channels, self.open, self.clock)
+
+    def letter_sender(self, *, at_once: bool = False, wait_s: float = 0.0) -> LetterSender:
+        """Return the sender of letters to people outside. `at_once`: a person waits for it."""
+        return LetterSender(
+            self.open_catalogue(),
+            {c.name: c for c in self.settings.channels if not c.is_heartbeat},
+            self._open_post,
+            self._encrypted,
+            self.clock,
+            wait_s,
+            at_once,
+        )
+
+    def _open_post(self, spec: ChannelSpec) -> Post:
+        letters = import_module("drd.notifiers.letters")  # few commands send mails
+        post: Post = letters.open_post(spec, resolve=secrets.resolve)
+        return post
+
+    def _encrypted(self, text: str, key: str) -> str:
+        return str(import_module("drd.kit.sealing").encrypted(text, key))
 
     def heartbeats(self) -> Heartbeats:
         """Heartbeats to the addresses of drd.yaml, and to those of plans."""

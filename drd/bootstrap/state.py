@@ -129,6 +129,7 @@ class OpenState:
                 password=settings.state_password,
                 roots=lambda run: is_noted(settings.work_dir, run),
                 find_signer=RecordKey(settings.records_key),
+                cadence=settings.cadence,
             )
         except (CatalogueError, PermissionError) as error:
             if self.is_ours:

@@ -15,6 +15,7 @@ from drd.catalogue.engine import upsert
 from drd.catalogue.record_rows import WHOLE, to_entry
 from drd.catalogue.tables import incidents as table
 from drd.catalogue.tables import records
+from drd.model.incidents.cadence import Cadence
 from drd.model.incidents.entries import OPEN, PREFIX, REPORT, number_of, subject
 from drd.model.incidents.fold import fold
 from drd.model.incidents.incident import Incident
@@ -37,13 +38,13 @@ def own_entries(connection: Connection, number: int) -> list[Entry]:
     return [to_entry(row) for row in connection.execute(query)]
 
 
-def folded(connection: Connection, number: int) -> Incident | None:
-    """Return an incident, with the scope of those that were merged into it; None if there are no
-    entries of it."""
+def folded(connection: Connection, number: int, cadence: Cadence) -> Incident | None:
+    """Return an incident, with the scope of those that were merged into it, and with clocks of this
+    cadence; None if there are no entries of it."""
     entries = own_entries(connection, number)
     if not entries:
         return None
-    incident = fold(number, entries)
+    incident = replace(fold(number, entries), cadence=cadence)
     others = [fold(n, own_entries(connection, n)) for n in family(connection, incident)[1:]]
     scope = tuple(scoped for other in others for scoped in other.scope)
     return replace(incident, scope=(*incident.scope, *scope)) if scope else incident
@@ -83,10 +84,10 @@ def store(connection: Connection, incident: Incident) -> None:
     upsert(connection, table, values_of(incident))
 
 
-def redacted(connection: Connection, entry: Entry) -> None:
+def redacted(connection: Connection, entry: Entry, cadence: Cadence) -> None:
     """Take what a redacted entry said out of the row of its incident."""
     number = number_of(entry.header.subject)
-    incident = folded(connection, number) if number is not None else None
+    incident = folded(connection, number, cadence) if number is not None else None
     if incident is not None:
         store(connection, incident)
 

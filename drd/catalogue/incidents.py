@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import count
+from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
 from drd.catalogue import incident_rows as rows
+from drd.catalogue import outbox
 from drd.catalogue.engine import Database, SqlStore
 from drd.catalogue.records import SqlRecords
 from drd.catalogue.tables import incidents as table
 from drd.errors import UsageError
+from drd.model.incidents.cadence import Cadence
 from drd.model.incidents.entries import number_of
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.states import State
+from drd.model.message import Routed
 from drd.model.records import Draft, Entry
+from drd.ports.notify import Closed
 
 _LARGEST = 1_000_000_000
 """No honest installation gets there: a larger number does not count for the next one."""
@@ -45,24 +50,36 @@ class SqlIncidents(SqlStore):
                 return None
             return self._begin(connection, make)
 
-    def add(self, number: int, make: Callable[[Incident], Sequence[Draft]]) -> Incident:
+    def add(
+        self,
+        number: int,
+        make: Callable[[Incident], Sequence[Draft]],
+        *,
+        routed: Sequence[Routed] = (),
+        closed: Closed | None = None,
+    ) -> Incident:
         with self._database.write() as connection:
-            incident = _get(connection, number)
-            return self._add(connection, number, make(incident))
+            incident = _get(connection, number, self._records.cadence)
+            drafts = make(incident)
+            if routed:
+                outbox.insert(connection, routed, drafts[0].at)
+            if closed is not None:
+                outbox.close(connection, closed)
+            return self._add(connection, number, drafts)
 
     def _add(self, connection: Connection, number: int, drafts: Sequence[Draft]) -> Incident:
         for draft in drafts:
             self._records.add(connection, draft)
         for other in (number_of(draft.subject) for draft in drafts):
             if other not in (None, number):
-                rows.store(connection, _get(connection, other))
-        incident = _get(connection, number)
+                rows.store(connection, _get(connection, other, self._records.cadence))
+        incident = _get(connection, number, self._records.cadence)
         rows.store(connection, incident)
         return incident
 
     def get(self, number: int) -> Incident:
         with self._database.read() as connection:
-            return _get(connection, number)
+            return _get(connection, number, self._records.cadence)
 
     def open_numbers(self) -> list[int]:
         query = select(table.c.number).where(
@@ -77,7 +94,7 @@ class SqlIncidents(SqlStore):
             query = query.where(table.c.closed_at.is_(None))
         with self._database.read() as connection:
             numbers = connection.execute(query).scalars().all()
-            return [_get(connection, number) for number in numbers]
+            return [_get(connection, number, self._records.cadence) for number in numbers]
 
     def entries(self, incident: Incident) -> list[Entry]:
         with self._database.read() as connection:
@@ -90,11 +107,16 @@ class SqlIncidents(SqlStore):
         with self._database.read() as connection:
             there = {row.number: rows.to_row(row) for row in connection.execute(select(table))}
             follows = {
-                number: rows.values_of(_get(connection, number))
+                number: rows.values_of(_get(connection, number, self._records.cadence))
                 for number in rows.known_numbers(connection)
             }
         numbers = there.keys() | follows.keys()
-        return sorted(n for n in numbers if there.get(n) != follows.get(n))
+        return sorted(n for n in numbers if _said(there.get(n)) != _said(follows.get(n)))
+
+    def use(self, cadence: Cadence) -> None:
+        if cadence != self._records.cadence:
+            self._records.cadence = cadence
+            self.rebuild()
 
     def rebuild(self) -> int:
         with self._database.write() as connection:
@@ -103,9 +125,15 @@ class SqlIncidents(SqlStore):
             if gone := before.keys() - set(numbers):
                 connection.execute(delete(table).where(table.c.number.in_(gone)))
             for number in numbers:
-                rows.store(connection, _get(connection, number))
+                rows.store(connection, _get(connection, number, self._records.cadence))
             after = {row.number: rows.to_row(row) for row in connection.execute(select(table))}
             return sum(before.get(n) != after.get(n) for n in before.keys() | after.keys())
+
+
+def _said(row: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return what follows from the entries alone: the next clock also follows from drd.yaml, which
+    may have changed since."""
+    return {k: v for k, v in row.items() if k != "next_at"} if row is not None else None
 
 
 def _free_number(connection: Connection) -> int:
@@ -118,8 +146,8 @@ def _free_number(connection: Connection) -> int:
     return next(n for n in count(1) if n not in used)
 
 
-def _get(connection: Connection, number: int) -> Incident:
-    incident = rows.folded(connection, number)
+def _get(connection: Connection, number: int, cadence: Cadence) -> Incident:
+    incident = rows.folded(connection, number, cadence)
     if incident is None:
         raise UsageError(f"there is no incident {number}", hint=_HINT)
     return incident

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, Row, delete, func, or_, select, update
@@ -12,8 +13,10 @@ from drd.catalogue.engine import SqlStore, insert_all, upsert
 from drd.catalogue.tables import plans
 from drd.errors import CatalogueError
 from drd.model.clock import LONGEST_WAIT
+from drd.model.incidents.letters import PREFIX, SENDING
 from drd.model.message import Message, Routed
-from drd.ports.notify import OF_A_PLAN, ChannelFacts, Waiting
+from drd.model.units import to_rfc3339
+from drd.ports.notify import OF_A_PLAN, ChannelFacts, Closed, Waiting
 
 HISTORY = 10_000
 """How many messages are kept after they were sent. A thousand plans that report every backup would
@@ -26,6 +29,27 @@ def insert(connection: Connection, routed: Sequence[Routed], at: datetime) -> No
     """Put messages into the outbox within a transaction of the caller: they are sent if and only if
     what they report is recorded."""
     insert_all(connection, outbox, [_row(channel, message, at) for channel, message in routed])
+
+
+def close(connection: Connection, closed: Closed) -> None:
+    """Close a message within a transaction of the caller, which records what became of it."""
+    over = "delivered_at" if closed.error is None else "given_up_at"
+    _change(
+        connection,
+        closed.row.id,
+        **{over: closed.at, "next_try_at": None, "error": closed.error},
+    )
+
+
+def _change(connection: Connection, row: int, **values: object) -> None:
+    changed = connection.execute(
+        update(outbox).where(outbox.c.id == row, _is_waiting).values(values)
+    )
+    if changed.rowcount != 1:
+        raise CatalogueError(
+            f"message {row} of the outbox does not wait any more",
+            hint="check that only one daemon uses this catalogue.",
+        )
 
 
 def _row(channel: str, message: Message, at: datetime) -> dict[str, object]:
@@ -87,6 +111,20 @@ class SqlOutbox(SqlStore):
             connection.execute(update(outbox).where(outbox.c.id == row.id).values(tried))
             _remember(connection, row.channel, kind, at, error, remedy)
 
+    def begin(self, row: Waiting, at: datetime) -> Waiting:
+        details = {**row.message.details, SENDING: to_rfc3339(at)}
+        marked = replace(row, message=replace(row.message, details=details))
+        with self._database.write() as connection:
+            _change(connection, row.id, body=marked.message.to_json())
+        return marked
+
+    def put_off(self, row: Waiting, *, error: str, next_try_at: datetime) -> None:
+        details = {k: v for k, v in row.message.details.items() if k != SENDING}
+        body = replace(row.message, details=details).to_json()
+        values = {"tries": row.tries + 1, "error": error, "next_try_at": next_try_at}
+        with self._database.write() as connection:
+            _change(connection, row.id, body=body, **values)
+
     def replace(self, rows: Sequence[Waiting], digest: Message, at: datetime) -> Waiting:
         (channel,) = {row.channel for row in rows}
         ids = [row.id for row in rows]
@@ -113,7 +151,8 @@ class SqlOutbox(SqlStore):
     def channels(self) -> list[ChannelFacts]:
         count = select(outbox.c.channel, func.count()).where(_is_waiting)
         with self._database.read() as connection:
-            counted = connection.execute(count.group_by(outbox.c.channel))
+            ours = count.where(outbox.c.channel.not_like(f"{PREFIX}%"))
+            counted = connection.execute(ours.group_by(outbox.c.channel))
             waiting = {row[0]: row[1] for row in counted}
             tried = {row.name: row for row in connection.execute(select(channels))}
         return [
@@ -195,7 +234,11 @@ def _drop_history(connection: Connection, before: datetime) -> None:
 def _drop_others(connection: Connection, names: Collection[str]) -> None:
     """Delete the records of channels that are no longer configured. That of a plan's own heartbeat
     stays as long as the plan is known."""
-    connection.execute(delete(outbox).where(outbox.c.channel.not_in(names), _is_waiting))
+    connection.execute(
+        delete(outbox).where(
+            outbox.c.channel.not_in(names), outbox.c.channel.not_like(f"{PREFIX}%"), _is_waiting
+        )
+    )
     of_plans = select(OF_A_PLAN + plans.c.name)
     connection.execute(
         delete(channels).where(channels.c.name.not_in(names), channels.c.name.not_in(of_plans))

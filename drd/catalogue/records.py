@@ -19,6 +19,7 @@ from drd.catalogue.tables import records as table
 from drd.errors import UsageError
 from drd.model import record_drafts
 from drd.model.actor import Actor
+from drd.model.incidents.cadence import NO_CADENCE, Cadence
 from drd.model.records import FIRST, KEY, NEEDED, Body, Draft, Entry, header_of
 from drd.model.run import Run
 from drd.process import rights
@@ -50,10 +51,17 @@ def no_signer(_current: str) -> None:
 
 
 class SqlRecords(SqlStore):
-    """See `drd.ports.records.RecordStore`. `find_signer` finds drd's key."""
+    """See `drd.ports.records.RecordStore`. `find_signer` finds drd's key; the rows of incidents
+    have clocks of this `cadence`."""
 
-    def __init__(self, database: Database, find_signer: FindSigner = no_signer) -> None:
+    def __init__(
+        self,
+        database: Database,
+        find_signer: FindSigner = no_signer,
+        cadence: Cadence = NO_CADENCE,
+    ) -> None:
         super().__init__(database)
+        self.cadence = cadence
         self._find_signer = find_signer
         self._measured: set[tuple[str, int]] = set()
 
@@ -124,7 +132,7 @@ class SqlRecords(SqlStore):
                 # The place of the body in the file is overwritten too.
                 connection.exec_driver_sql("PRAGMA secure_delete = ON").close()
             connection.execute(delete(bodies).where(bodies.c.seq == seq))
-            incident_rows.redacted(connection, entry)
+            incident_rows.redacted(connection, entry, self.cadence)
             return made
 
     def go_on(self, draft: Draft, *, beyond: int) -> Entry:

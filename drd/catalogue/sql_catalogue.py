@@ -37,6 +37,7 @@ from drd.catalogue.summary import at_rest
 from drd.catalogue.trouble import explain_os, no_catalogue
 from drd.errors import CatalogueError
 from drd.model.figures import CatalogueFigures
+from drd.model.incidents.cadence import NO_CADENCE, Cadence
 from drd.model.plan import SecretRef
 from drd.model.run import Run
 from drd.ports import Catalogue
@@ -77,16 +78,17 @@ class SqlCatalogue(Catalogue):
         self.database.close()
 
 
-def _catalogue(
+def _catalogue(  # noqa: PLR0917 (what its stores need)
     database: Database,
     locks: LockFiles,
     roots: Callable[[Run], bool] = lambda _: False,
     custody: Custodian | None = None,
     find_signer: FindSigner = no_signer,
+    cadence: Cadence = NO_CADENCE,
 ) -> SqlCatalogue:
     """Put the stores together. A new store is one line here, and one in `drd.ports.catalogue`."""
     custody = custody or SqlCustody(database)
-    records = SqlRecords(database, find_signer)
+    records = SqlRecords(database, find_signer, cadence)
     runs = SqlRunStore(
         database,
         locks,
@@ -131,6 +133,7 @@ def open_catalogue(
     password: SecretRef | None = None,
     roots: Callable[[Run], bool] = lambda _: False,
     find_signer: FindSigner = no_signer,
+    cadence: Cadence = NO_CADENCE,
 ) -> SqlCatalogue:
     """Open the catalogue and bring its tables up to date.
 
@@ -140,7 +143,8 @@ def open_catalogue(
     `busy_s` is how long a write waits for that of another process, by default half a minute. With
     `reading`, a SQLite catalogue on a full or read-only disk is opened as well, which SQLite itself
     would refuse. `roots` says whether root, acting for another user, may end processes of root that
-    work for a run. `find_signer` finds the key of the records.
+    work for a run. `find_signer` finds the key of the records; `cadence` says when people expect
+    updates about incidents.
     """
     database = Database(url, busy_s, password=password)
     directory = state_dir or (database.path.parent if database.path else None)
@@ -153,7 +157,7 @@ def open_catalogue(
         locks = _prepare(database, directory, create=create)
         with _opening:
             if _is_current(database, schema):
-                return _catalogue(database, locks, roots, find_signer=find_signer)
+                return _catalogue(database, locks, roots, find_signer=find_signer, cadence=cadence)
             with locks.waiting("migrate", _MIGRATION_WAIT_S):
                 _create_file(database)
                 if not create and migrate.version(database) is None:
@@ -168,7 +172,7 @@ def open_catalogue(
         if isinstance(error, OSError):
             raise explain_os(error, database.place) from error
         raise
-    return _catalogue(database, locks, roots, find_signer=find_signer)
+    return _catalogue(database, locks, roots, find_signer=find_signer, cadence=cadence)
 
 
 def _at_rest(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 from drd.cli import investigation_screen as shown
@@ -13,6 +13,8 @@ from drd.cli.incident_screen import line_text, standing
 from drd.cli.obligation_screen import facts
 from drd.cli.obligations import DISCLAIMER
 from drd.kit.document import Block, Heading, Items, Paragraph, Table, html
+from drd.kit.incident_sheets import blank_sheets, empty, log_sheets, whom_to_call
+from drd.model.contacts import ContactBook
 from drd.model.incidents.affected import Affected
 from drd.model.incidents.durations import durations
 from drd.model.incidents.incident import Incident, Task
@@ -20,6 +22,7 @@ from drd.model.incidents.instants import Instant
 from drd.model.incidents.investigation import Investigation
 from drd.model.incidents.timeline import Line, condensed
 from drd.model.inventory import Dependent
+from drd.model.message_conditions import update_words
 from drd.model.obligations.clocks import CLOSED, ClockKind, ClockState
 from drd.model.obligations.summary import LOUD, order
 from drd.model.obligations.unplaced import SETTING, count_words, split
@@ -28,22 +31,6 @@ from drd.model.units import format_duration, format_time
 
 _PAPER = "A4"
 _UTC = ZoneInfo("UTC")
-_LOG_PAGES = 2
-_LOG_ROWS = 22
-_CALLS = (
-    "who leads the response",
-    "deputy of the one who leads",
-    "owner of the service",
-    "data protection officer",
-    "counsel",
-    "cyber insurer",
-    "forensics",
-    "provider of the servers",
-    "supervisory authority",
-    "police",
-    "customers by contract",
-    "press and status page",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +46,7 @@ class Printed:
     zone: ZoneInfo = _UTC
     clocks_unknown: str = ""
     found: Investigation = field(default_factory=Investigation)
+    book: ContactBook = field(default_factory=ContactBook)
 
 
 def page(printed: Printed) -> bytes:
@@ -68,36 +56,17 @@ def page(printed: Printed) -> bytes:
         _scope(printed),
         _investigation(printed),
         _reports(printed),
+        _updates(printed),
         _log(printed),
-        _sheets(),
+        log_sheets(),
+        _calls(printed),
     )
     return html([block for part in parts for block in part], paper=_PAPER)
 
 
-def blank_page() -> bytes:
+def blank_page(book: ContactBook) -> bytes:
     """Return the empty sheets of an incident for which there is no drd at hand."""
-    first = (
-        "what happens",
-        "noticed at, by whom",
-        "who leads",
-        "services, plans",
-        "whose data, how many people",
-        "severity",
-    )
-    return html(
-        [
-            Heading(1, "Incident"),
-            Paragraph("Write the time with its zone. When drd is back, type everything in with its "
-            'time: `drd incident open "TITLE"`, `drd incident log "TEXT" --at TIME`.'),
-            Table(("what", "known"), tuple((text, "") for text in first), sheet=True),
-            Heading(2, "To do"),
-            _tasks((), UTC, empty=9),
-            Heading(2, "Moments", new_page=True),
-            _moments(None, UTC),
-            *_sheets(),
-        ],
-        paper=_PAPER,
-    )  # fmt: skip
+    return html(blank_sheets(book), paper=_PAPER)
 
 
 def _known(printed: Printed) -> Iterator[Block]:
@@ -123,7 +92,7 @@ def _known(printed: Printed) -> Iterator[Block]:
         yield Paragraph(f"It took: {', '.join(took)}.")
 
 
-def _tasks(tasks: Sequence[Task], zone: tzinfo, empty: int = 4) -> Table:
+def _tasks(tasks: Sequence[Task], zone: tzinfo, blank: int = 4) -> Table:
     rows = [
         (
             format_time(task.due, zone=zone) if task.due is not None else "",
@@ -133,11 +102,11 @@ def _tasks(tasks: Sequence[Task], zone: tzinfo, empty: int = 4) -> Table:
         )
         for task in tasks
     ]
-    return Table(("due", "who", "done at", "what"), (*rows, *_empty(4, empty)), sheet=True)
+    return Table(("due", "who", "done at", "what"), (*rows, *empty(4, blank)), sheet=True)
 
 
-def _moments(incident: Incident | None, zone: tzinfo) -> Table:
-    stated = incident.instants if incident is not None else {}
+def _moments(incident: Incident, zone: tzinfo) -> Table:
+    stated = incident.instants
     rows = tuple(
         (i.value, format_time(stated[i], zone=zone) if i in stated else "") for i in Instant
     )
@@ -209,6 +178,17 @@ def _reports(printed: Printed) -> Iterator[Block]:
     yield Paragraph(DISCLAIMER)
 
 
+def _updates(printed: Printed) -> Iterator[Block]:
+    """Return who expects an update by when, and room to write down who was told."""
+    yield Heading(2, "Updates: who was told what")
+    rows = [
+        (update_words(clock, printed.now, printed.zone), "", f"{escaped(clock.audience)}: ")
+        for clock in printed.incident.updates
+    ]
+    table = (*rows, *empty(3, 4))
+    yield Table(("due", "told at, by whom", "to whom, what"), table, sheet=True)
+
+
 def _log(printed: Printed) -> Iterator[Block]:
     yield Heading(2, f"Timeline, times in {printed.zone}")
     rows = [
@@ -222,15 +202,6 @@ def _log(printed: Printed) -> Iterator[Block]:
     yield Table(("time", "who", "what"), tuple(rows), sheet=True)
 
 
-def _sheets() -> Iterator[Block]:
-    for _ in range(_LOG_PAGES):
-        yield Heading(2, "Log, by hand", new_page=True)
-        yield Table(("time", "who", "what"), _empty(3, _LOG_ROWS), sheet=True)
-    yield Heading(2, "Whom to call", new_page=True)
-    rows = tuple((text, "", "", "") for text in _CALLS)
-    header = ("for what", "name", "called at", "telephone, at which hours")
-    yield Table(header, (*rows, *_empty(4, 6)), sheet=True)
-
-
-def _empty(columns: int, rows: int) -> tuple[tuple[str, ...], ...]:
-    return (("",) * columns,) * rows
+def _calls(printed: Printed) -> Iterator[Block]:
+    plans = printed.incident.plans
+    return whom_to_call(printed.book, printed.now, plans or None)

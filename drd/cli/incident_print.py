@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 
 from drd.api.incident_scope import affected_of
 from drd.bootstrap import App
 from drd.bootstrap.duties import duty_table
 from drd.cli import output
 from drd.cli.incident_acting import zone_of
+from drd.cli.incident_contacts import book_of
 from drd.cli.incident_page import Printed, blank_page, page
 from drd.cli.incident_scope import readable_plans
 from drd.cli.new_file import write_new
@@ -17,6 +19,7 @@ from drd.cli.session import require_owner, session
 from drd.config.regimes import regimes_of
 from drd.errors import DrdError, UsageError
 from drd.flows.incidents.choosing import chosen
+from drd.model.contacts import ContactBook
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.investigation import investigation
 from drd.model.incidents.timeline import timeline
@@ -35,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         )
     number = None
     if args.blank:
-        made = blank_page()
+        made = blank_page(_book(args))
     else:
         with session(args, reading=True) as app:
             require_owner(app, "incident print")
@@ -65,12 +68,21 @@ def _printed(app: App, incident: Incident) -> Printed:
         output.warn(error.line)
     reached = dependents(plans, incident.plans)
     affected = affected_of(incident, plans)
+    book = app.settings.contacts
+    printed = Printed(incident, lines, now, reached, affected, zone=zone, found=found, book=book)
     try:
         table = duty_table(app, incident.number, regimes_of(app.settings))
         clocks = table.states(now)
     except DrdError as error:
         why = error.line
-        return Printed(
-            incident, lines, now, reached, affected, zone=zone, clocks_unknown=why, found=found
-        )
-    return Printed(incident, lines, now, reached, affected, clocks, zone, found=found)
+        return replace(printed, clocks_unknown=why)
+    return replace(printed, clocks=clocks)
+
+
+def _book(args: argparse.Namespace) -> ContactBook:
+    """Return whom to call; empty if drd.yaml cannot be read, for paper is needed all the same."""
+    try:
+        return book_of(args)
+    except DrdError as error:
+        output.warn(f"the sheets name no contacts: {error.line}")
+        return ContactBook()

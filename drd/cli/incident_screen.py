@@ -13,6 +13,7 @@ from drd.model.incidents.incident import Incident, Task
 from drd.model.incidents.investigation import Investigation
 from drd.model.incidents.states import State
 from drd.model.incidents.timeline import Line, condensed
+from drd.model.message_conditions import update_words
 from drd.model.text import escaped, some
 from drd.model.units import format_duration, format_time
 
@@ -77,6 +78,9 @@ def _facts(incident: Incident, now: datetime, zone: tzinfo) -> Iterator[tuple[st
     if incident.state is not State.CLOSED:
         for number, task in enumerate(incident.open_tasks):
             yield "" if number else "to do", _task(task, now, zone)
+    for number, clock in enumerate(incident.updates):
+        due = update_words(clock, now, zone)
+        yield "" if number else "update", f"{escaped(clock.audience)} {due} ({clock.why})"
     yield "plans", some(incident.plans, _ROUTINE_PLANS) or "none in its scope yet"
     if incident.roles:
         yield "roles", ", ".join(f"{escaped(r)}: {escaped(n)}" for r, n in incident.roles.items())

@@ -238,7 +238,7 @@ def _incident(incident: IncidentFacts, now: datetime) -> Note:
     if incident.next_at is not None:
         left = (incident.next_at - now).total_seconds()
         when = f"overdue by {format_duration(-left)}" if left < 0 else f"in {format_duration(left)}"
-        parts.append(f"next task {when}")
+        parts.append(f"next task or update {when}")
         style = "bad" if left < 0 else style
     text = f"incident {incident.number}: {title} ({', '.join(parts)})"
     here = incident.only_here_since

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from drd import registry
 from drd.config.address import loopback
+from drd.config.contacts import contact_book
 from drd.config.daemon_schema import DaemonFile
 from drd.config.extensions import use_extensions
 from drd.config.json_schema import SchemaView
@@ -23,8 +24,11 @@ from drd.config.paths import DEFAULT_CONFIG, NOT_A_MAPPING, missing, place, publ
 from drd.config.problems import Report, translate
 from drd.config.reading import read_bytes
 from drd.config.yaml import read
+from drd.config.zones import host_zone
 from drd.errors import ConfigError, Problem, UnknownPlan
 from drd.model.alerts import Rules
+from drd.model.contacts import ContactBook
+from drd.model.incidents.cadence import UPDATES_S, Cadence
 from drd.model.incidents.rules import OpeningRule
 from drd.model.incidents.states import SEVERITIES
 from drd.model.message import ChannelSpec
@@ -45,7 +49,7 @@ class DaemonSettings:
     `roles` has by name what each of them may decide, `users` the name by system user.
     `own_public_dir` and `own_records_key` are what the file names, `read_group` who may read
     `public_dir`, `operate_group` who may also ask for runs. `regimes_dir` has one's own duties to
-    report; `facts` are those of the organisation."""
+    report; `facts` are those of the organisation, `contacts` whom to call in an incident."""
 
     state_url: str
     plans_dir: Path
@@ -82,9 +86,12 @@ class DaemonSettings:
     opening_rules: tuple[OpeningRule, ...] = ()
     severities: tuple[str, ...] = SEVERITIES
     regimes_dir: Path | None = None
+    templates_dir: Path | None = None
     jurisdictions: tuple[str, ...] = ()
     facts: Mapping[str, bool | int | str] = field(default_factory=dict)
     timezone: str | None = None
+    cadence: Cadence = field(default_factory=lambda: Cadence(1800.0, UPDATES_S))
+    contacts: ContactBook = field(default_factory=ContactBook)
     file: Path | None = None
     warnings: tuple[Problem, ...] = ()
 
@@ -140,9 +147,18 @@ def load_settings(path: Path | None, *, explicit: bool, extended: bool = True) -
             raise ConfigError(report.errors)
 
         channel_specs = channels(file.notify, report)
+        book = _contacts(file, report, channel_specs if extended else None)
         if report.errors:
             raise ConfigError(report.errors)
-        return _settings(file, chosen, report, channel_specs)
+        return replace(_settings(file, chosen, report, channel_specs), contacts=book)
+
+
+def _contacts(file: DaemonFile, report: Report, known: Sequence[ChannelSpec] | None) -> ContactBook:
+    """Return whom to call in an incident; without `known` channels, theirs are not looked for."""
+    names = None if known is None else [c.name for c in known if not c.is_heartbeat]
+    zone = file.organisation.timezone or host_zone()
+    entries = file.contacts, file.on_call, file.absences
+    return contact_book(file.people, *entries, zone, report, names)
 
 
 def _extend(report: Report) -> None:
@@ -213,9 +229,18 @@ def _settings(
             for rule in file.incident.open
         ),
         severities=tuple(file.incident.severities),
+        cadence=Cadence(
+            0.0 if file.incident.first_update == "none" else file.incident.first_update,
+            {
+                word: seconds
+                for word, seconds in file.incident.updates.items()
+                if word in file.incident.severities
+            },
+        ),
         plans_dir=Path(place(file.plans, base)),
         work_dir=Path(place(file.work_dir, base)),
         regimes_dir=Path(place(file.regimes, base)) if file.regimes else None,
+        templates_dir=Path(place(file.templates, base)) if file.templates else None,
         jurisdictions=tuple(file.organisation.jurisdictions),
         facts=file.organisation.facts,
         timezone=file.organisation.timezone,

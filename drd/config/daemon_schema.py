@@ -15,12 +15,14 @@ from pydantic import (
 )
 
 from drd.config.address import loopback
+from drd.config.contacts import AbsenceEntry, ContactEntry, OnCallEntry
 from drd.config.kit import DaemonKit
 from drd.config.paths import DEFAULT_PLANS, DEFAULT_STATE
 from drd.config.places import PlaceCode
 from drd.config.registry_fields import OfKind
 from drd.config.zones import time_zone
-from drd.fields import REFERENCE_SCHEMA, Duration, Secret, Settings
+from drd.fields import REFERENCE_SCHEMA, Duration, DurationOrNone, Secret, Settings
+from drd.model.incidents.cadence import UPDATES_S
 from drd.model.incidents.states import SEVERITIES
 from drd.model.malformed import Malformed
 from drd.model.plan import SecretRef
@@ -271,6 +273,17 @@ class Incidents(Settings):
         "while none is open. Only a person closes it.",
     )
 
+    updates: dict[str, Duration] = Field(
+        dict(UPDATES_S),
+        description="The time between two updates to people, by severity. Others get none by a "
+        "clock.",
+    )
+    first_update: DurationOrNone = Field(
+        1800.0,
+        description="The time within which people are to be told that an incident was opened, or "
+        "that its state changed; none: no clock.",
+    )
+
     severities: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=40)]],
         Field(min_length=1, max_length=20),
@@ -279,6 +292,14 @@ class Incidents(Settings):
         list(SEVERITIES),
         description="The severities of incidents, the least severe first.",
     )
+
+    @model_validator(mode="after")
+    def _updates_of_severities(self) -> Self:
+        unknown = [word for word in self.updates if word not in self.severities]
+        if unknown and self.updates != UPDATES_S:
+            known = ", ".join(self.severities)
+            raise Malformed(f'`updates` names no severity "{unknown[0]}"', f"use one of: {known}")
+        return self
 
 
 class Organisation(Settings):
@@ -357,6 +378,11 @@ class DaemonFile(Settings):
         description="Directory of your own duties to report incidents, beside those of drd: every "
         "*.yaml file in it is one.",
     )
+    templates: Place | None = Field(
+        None,
+        description="Directory of your own templates of messages in incidents: *.j2. One replaces "
+        "drd's template of the same name.",
+    )
     work_dir: Place = Field(
         "/var/lib/drd/work",
         description="Directory of the sandboxes of drills. It needs room for one restore.",
@@ -376,6 +402,17 @@ class DaemonFile(Settings):
         default_factory=list,
         description="The persons who may acknowledge alerts, approve steps, and report manual "
         "steps as done. Without persons, anyone may acknowledge alerts, and nobody can approve.",
+    )
+    contacts: list[ContactEntry] = Field(
+        default_factory=list,
+        description="Who is called or written to outside, in an incident: authorities, customers, "
+        "partners, processors, insurer, counsel, police.",
+    )
+    on_call: list[OnCallEntry] = Field(
+        default_factory=list, description="Who of `people` is on call, by role and time."
+    )
+    absences: list[AbsenceEntry] = Field(
+        default_factory=list, description="Who of `people` is away when, and who substitutes."
     )
     groups: Groups = Groups()
     notify: list[Channel] = Field(

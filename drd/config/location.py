@@ -55,6 +55,10 @@ _KEYS |= {
     "incident",
     "regimes",
     "organisation",
+    "contacts",
+    "on_call",
+    "absences",
+    "templates",
 }
 _READ = ("state", "plans", "public_dir")
 """Keys whose values are needed here."""

@@ -1,4 +1,4 @@
-"""Reports about open incidents, for the alerts of the daemon."""
+"""Reports about open incidents, updates and messages, for the alerts of the daemon."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from drd import log
 from drd.bootstrap import App
 from drd.bootstrap.duties import DutyTable, duty_table
 from drd.config.regimes import Regimes, regimes_of
+from drd.config.zones import local_zone
 from drd.errors import CatalogueError, DrdError
+from drd.flows.incidents.messages import known
 from drd.model.alerts import Condition
+from drd.model.incidents.incident import Incident
+from drd.model.incidents.messages import IncidentMessage
+from drd.model.message_conditions import message_conditions
 from drd.model.report_conditions import report_conditions
 
 _log = log.get()
@@ -31,6 +36,7 @@ class DutyWatch:
         self._regimes: Regimes | None = None
         self._last: tuple[Condition, ...] = ()
         self._tables: dict[int, DutyTable] = {}
+        self._messages: dict[int, tuple[Incident, tuple[IncidentMessage, ...]]] = {}
         self._read: tuple[int, datetime] | None = None
 
     def reload(self) -> None:
@@ -42,14 +48,28 @@ class DutyWatch:
             numbers = self._app.catalogue.incidents.open_numbers()
             if numbers:
                 self._forget_old_tables(now)
-            self._last = tuple(c for number in numbers for c in self._of(number, now))
+            self._last = tuple(
+                condition
+                for number in numbers
+                for condition in (*self._of(number, now), *self._told(number, now))
+            )
         return self._last
+
+    def _told(self, number: int, now: datetime) -> list[Condition]:
+        """The updates that are due, and the messages that did not reach everybody."""
+        catalogue, zone = self._app.catalogue, local_zone(self._app.settings.timezone)
+        found = self._messages.get(number)
+        if found is None:
+            found = catalogue.incidents.get(number), known(catalogue, number)
+            self._messages[number] = found
+        return list(message_conditions(*found, now, zone))
 
     def _forget_old_tables(self, now: datetime) -> None:
         head = self._app.catalogue.records.head()
         seq = head.seq if head is not None else 0
         if self._read is None or self._read[0] != seq or abs(now - self._read[1]) > _LONGEST:
             self._tables.clear()
+            self._messages.clear()
             self._read = (seq, now)
 
     def _of(self, number: int, now: datetime) -> list[Condition]:

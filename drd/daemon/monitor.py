@@ -26,6 +26,7 @@ from drd.daemon.duties import DutyWatch
 from drd.daemon.exposed_files import ExposedFiles
 from drd.daemon.figures import DaemonReport, Figures
 from drd.daemon.host_record import HostRecord
+from drd.daemon.letters import LetterThread
 from drd.daemon.packages import package_troubles
 from drd.daemon.plan_texts import PlanTexts
 from drd.daemon.run_heartbeats import RunHeartbeats
@@ -111,6 +112,7 @@ class Monitor:
             )
         )
         self._sender = app.channels.outbox_sender()
+        self._letters = LetterThread(app)
         self._heartbeats = RunHeartbeats(app)
         self._figures = Figures(app, self.tick_age_s)
         self._host = HostRecord()
@@ -288,17 +290,20 @@ class Monitor:
         if self._has_messages or last or self._is_time("deliver", DELIVER_S):
             self._has_messages = False
             self._sender.deliver_due()
+            self._letters.deliver_due()
         if self._is_time("remove old", REMOVE_OLD_S):
             self._remove_old()
         if last:
             with shielded():
                 self._sender.wait(LAST_MESSAGES_S)
+                self._letters.wait(LAST_MESSAGES_S)
                 self._heartbeats.close(1.0)
 
     def _use_settings(self) -> None:
         settings = self._app.settings
         self._watch.use(settings.channels, settings.alert_rules, settings.opening_rules)
         self._sender.use(settings.channels)
+        self._app.catalogue.incidents.use(settings.cadence)
         self._heartbeats.use(settings.channels)
         self._duties.reload()
         self._sender.remove_old()

@@ -25,6 +25,7 @@ from drd.kit import runbook
 from drd.kit.archive import Files
 from drd.kit.by_hand import KitPlaces, sections
 from drd.kit.document import html, markdown
+from drd.kit.incident_sheets import blank_sheets, contacts_page
 from drd.kit.programs import KitPrograms, file_of_word, named_by
 from drd.kit.script import script, script_file
 from drd.model.kit import KitIndex, KitPlan, KitRepository, KitSecret, kit_point
@@ -118,6 +119,10 @@ def gather(
         files |= dict(_pages(one.plan, sources, by_hand))
         for words in (words for targets in by_hand.values() for words in targets.values()):
             files |= words.files
+    book = settings.contacts
+    files["incident/blank.html"] = html(blank_sheets(book), paper="A4")
+    contacts = contacts_page(book, now)
+    files |= {"incident/contacts.html": html(contacts), "incident/contacts.md": markdown(contacts)}
     files["README.txt"] = _readme(index).encode()
     return index, files
 
@@ -331,6 +336,9 @@ def _readme(index: KitIndex) -> str:
         lines += [f"  not in this kit: {missing}" for missing in plan.missing]
         lines += [f"  install first: {needed}" for needed in plan.needs]
     lines += [
+        "",
+        "incident/contacts.html  whom to contact in an incident (also .md)",
+        "incident/blank.html  empty sheets for an incident: print them",
         "",
         "secrets/  one file for each secret; kit.json says what each secret is for",
         "kit.json  the content of the kit, for programs",

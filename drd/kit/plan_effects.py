@@ -59,7 +59,7 @@ state state.url work_dir cache_dir public_dir regimes run_as groups.read groups.
 metrics.http metrics.textfile people.*.name people.*.email people.*.phone people.*.user
 people.*.roles
 notify.*.name notify.*.host notify.*.user notify.*.sender notify.*.to notify.*.plans
-notify.*.ca_cert
+notify.*.ca_cert contacts on_call absences templates
 """
 """Places, addresses and names: a recovery shows where it would write before it does."""
 

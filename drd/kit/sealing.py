@@ -41,11 +41,16 @@ def seal(archive: bytes, lock: Lock, *, made_at: datetime, plans: Sequence[str])
     if lock.passphrase is not None:
         body = pyrage.passphrase.encrypt(archive, lock.passphrase, armored=True)
     else:
-        keys = [_recipient(text) for text in lock.recipients]
+        keys = [recipient(text) for text in lock.recipients]
         body = pyrage.encrypt(archive, keys, armored=True)
     digest = hashlib.sha256(body).hexdigest()
     first = heading(made_at, plans, digest, passphrase=lock.passphrase is not None)
     return first.encode() + b"\n" + bytes(body)
+
+
+def encrypted(text: str, key: str) -> str:
+    """Return a text for the holder of this public key, in ASCII armour. Raises UsageError."""
+    return bytes(pyrage.encrypt(text.encode(), [recipient(key)], armored=True)).decode()
 
 
 def unseal(kit: bytes, key: Key, *, name: str) -> bytes:
@@ -182,8 +187,9 @@ def read_secret_file(path: Path, what: str) -> str:
         ) from None
 
 
-def _recipient(text: str) -> Any:
-    """Return an age public key, one for hardware or post-quantum keys, or an SSH public key."""
+def recipient(text: str) -> Any:
+    """Return an age public key, one for hardware or post-quantum keys, or an SSH public key. Raises
+    UsageError."""
     kinds = [
         ("age1tagpq1", pyrage.tagpq.Recipient),
         ("age1tag1", pyrage.tag.Recipient),

@@ -39,8 +39,8 @@ def daemon_facts(at: datetime, said: Mapping[str, Any]) -> DaemonFacts:
 class IncidentFacts(NamedTuple):
     """An incident that is not closed, or a suspicion that was reported. `title` and `plans` are
     empty if it is restricted: everybody who may see the status reads this. `severity` is empty
-    while nobody has set one; `next_at` is when its next task is due. `only_here_since` is the time
-    of its first entry that no repository has yet."""
+    while nobody has set one; `next_at` is when its next task or update is due. `only_here_since` is
+    the time of its first entry that no repository has yet."""
 
     number: int
     title: str

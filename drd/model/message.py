@@ -18,15 +18,25 @@ SEVERITIES: tuple[Urgency, ...] = ("critical", "warning", "info")
 """All severities, the worst first."""
 
 RunEvent = Literal["backup", "drill", "recovery", "copy", "retention", "prune", "verification"]
-Event = Literal["firing", "acknowledged", "resolved", RunEvent]
-"""An event that a channel can subscribe to: an alert's transition, or the end of a run of a
-kind.
+Event = Literal["firing", "acknowledged", "resolved", "incident", RunEvent]
+"""An event that a channel can subscribe to: an alert's transition, a message about an incident, or
+the end of a run of a kind.
 """
+
+INCIDENT: Literal["incident"] = "incident"
+"""The event of a message about an incident to one's own people."""
 
 TEST, DIGEST = "test", "digest"
 """Events without a subscription: `drd notify test`, and the summary of what a channel missed."""
 
-DEFAULT_EVENTS: tuple[Event, ...] = ("firing", "acknowledged", "resolved", "drill", "recovery")
+DEFAULT_EVENTS: tuple[Event, ...] = (
+    "firing",
+    "acknowledged",
+    "resolved",
+    "incident",
+    "drill",
+    "recovery",
+)
 """The events of a channel that configures none: those that a person wants to know about. A failed
 backup is an alert, and successful ones come every few minutes.
 """

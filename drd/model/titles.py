@@ -40,6 +40,7 @@ TITLES = {
     "kit-overdue": "recovery kit: {} is overdue",
     "listing-failing": "copies of another tool not listed",
     "listing-overdue": "listing of another tool's copies is overdue",
+    "message-undelivered": "a message did not reach everybody: {}",
     "never-drilled": "never drilled",
     "no-plan": "no plan is loaded",
     "no-point": "no restore point",
@@ -72,12 +73,17 @@ TITLES = {
     "secret-missing": "secret file {} is missing",
     "state-contested": "drd's state may be a copy",
     "state-shared": "others can open drd's state",
+    "update-due": "an update is due: {}",
     "verification-failing": "verification of {} failed",
     "verification-overdue": "verification of {} is overdue",
 }
 """What an alert of each kind says is wrong; `{}` is its subject."""
 
-_CRITICAL = {"report-due": "a report is late: {}", "rpo": "RPO exceeded"}
+_CRITICAL = {
+    "report-due": "a report is late: {}",
+    "rpo": "RPO exceeded",
+    "update-due": "an update is late: {}",
+}
 _SUBJECT_BELOW = frozenset(
     {"drill-failed", "drill-failing", "drill-inconclusive", "drill-overdue", "drill-unproven"}
 )

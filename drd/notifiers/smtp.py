@@ -110,8 +110,8 @@ class Smtp:
     def deliver(self, message: Message) -> str:
         settings = self.settings
         mail = compose(message, self.name, settings)
-        with self._session() as smtp:
-            self._login(smtp)
+        with self.session() as smtp:
+            self.login(smtp)
             refused = smtp.send_message(mail)
         if refused:
             names = ", ".join(refused)
@@ -120,7 +120,7 @@ class Smtp:
         return f"{settings.host} accepted the mail for {', '.join(settings.to)}"
 
     @contextmanager
-    def _session(self) -> Iterator[smtplib.SMTP]:
+    def session(self) -> Iterator[smtplib.SMTP]:
         """A session, with TLS if configured; errors become NotifyErrors."""
         settings, host = self.settings, self.settings.host
         try:
@@ -154,7 +154,8 @@ class Smtp:
         finally:
             smtp.close()
 
-    def _login(self, smtp: smtplib.SMTP) -> None:
+    def login(self, smtp: smtplib.SMTP) -> None:
+        """Log in, if the settings have a login."""
         user = self.settings.user
         if user is not None and self.settings.password is not None:
             password = self.resolve(self.settings.password)
@@ -163,13 +164,13 @@ class Smtp:
 
 
 @cache
-def _this_host() -> str:
+def this_host() -> str:
     """The full name, looked up once: without DNS that takes a while."""
     return socket.getfqdn()
 
 
 def _client(settings: SmtpSettings, context: ssl.SSLContext | None) -> smtplib.SMTP:
-    name = _this_host()
+    name = this_host()
     smtp = (
         smtplib.SMTP_SSL(timeout=settings.timeout, context=context, local_hostname=name)
         if settings.tls == "tls"
@@ -184,7 +185,7 @@ def _client(settings: SmtpSettings, context: ssl.SSLContext | None) -> smtplib.S
 def compose(message: Message, channel: str, settings: SmtpSettings) -> EmailMessage:
     """Return the mail. Its Message-ID is the same in every try, and all mails about one alert form
     a thread."""
-    host = _this_host()
+    host = this_host()
     mail = EmailMessage(policy=SMTP)
     mail["From"] = settings.sender or f"drd@{host}"
     mail["To"] = ", ".join(settings.to)
@@ -280,5 +281,8 @@ def _cut(host: str, timeout_s: float, *, late: bool, error: Exception) -> Notify
 
 
 SPEC = ChannelKind(
-    "smtp", SmtpSettings, lambda spec, resolve: Smtp(spec.name, spec.settings, resolve)
+    "smtp",
+    SmtpSettings,
+    lambda spec, resolve: Smtp(spec.name, spec.settings, resolve),
+    sends_mail=True,
 )

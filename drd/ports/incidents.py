@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from drd.model.incidents.cadence import Cadence
 from drd.model.incidents.incident import Incident
+from drd.model.message import Routed
 from drd.model.records import Draft, Entry
+from drd.ports.notify import Closed
 
 
 class IncidentStore(Protocol):
@@ -18,9 +21,17 @@ class IncidentStore(Protocol):
     def begin_by_rule(self, rule: str, make: Callable[[int], Draft]) -> Incident | None:
         """Do the same, unless an incident is open that this rule has opened; then return None."""
 
-    def add(self, number: int, make: Callable[[Incident], Sequence[Draft]]) -> Incident:
-        """Add the entries that `make` returns for the incident as it is; nothing if it raises.
-        Raises UsageError if there is no such incident."""
+    def add(
+        self,
+        number: int,
+        make: Callable[[Incident], Sequence[Draft]],
+        *,
+        routed: Sequence[Routed] = (),
+        closed: Closed | None = None,
+    ) -> Incident:
+        """Add the entries that `make` returns for the incident as it is; nothing if it raises. In
+        the same transaction, put messages into the outbox, and close one there. Raises UsageError
+        if there is no such incident."""
 
     def get(self, number: int) -> Incident:
         """The incident with this number. Raises UsageError if there is none."""
@@ -37,6 +48,9 @@ class IncidentStore(Protocol):
 
     def wrong_rows(self) -> list[int]:
         """The numbers of the incidents whose rows say something else than their entries."""
+
+    def use(self, cadence: Cadence) -> None:
+        """Use this cadence of updates from now on, also for the rows that there are."""
 
     def rebuild(self) -> int:
         """Make the rows of all incidents anew from their entries. Returns how many were wrong."""

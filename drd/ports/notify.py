@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from drd.errors import NotifyError
 from drd.model.clock import LONGEST_WAIT
 from drd.model.message import ChannelSpec, Message, Routed
 from drd.model.plan import Heartbeat, SecretRef
@@ -18,11 +19,16 @@ __all__ = [
     "ChannelFacts",
     "ChannelKind",
     "ChannelSpec",
+    "Closed",
+    "DeliveryUnknown",
+    "Letter",
     "Message",
     "Notifier",
     "NotifierFactory",
+    "OpenPost",
     "OpenWatcher",
     "Outbox",
+    "Post",
     "Resolve",
     "Routed",
     "Signal",
@@ -54,14 +60,46 @@ Resolve = Callable[[SecretRef], str]
 class ChannelKind:
     """All that drd has to know of one kind of channel. `settings` is the model of an entry of
     `notify` in drd.yaml, derived from `Carrier`. `open` makes the channel of an entry, whose
-    `settings` are of that model; secrets are resolved at each delivery, not before."""
+    `settings` are of that model; secrets are resolved at each delivery, not before. One that
+    `sends_mail` can write to any mail address."""
 
     name: str
     settings: type[Settings]
     open: Callable[[Any, Resolve], Notifier]
+    sends_mail: bool = False
 
 
 NotifierFactory = Callable[[ChannelSpec], Notifier]
+
+
+class DeliveryUnknown(NotifyError):
+    """Nobody knows whether the other side has taken a letter: to send it again could send it
+    twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message to somebody outside, as a person approved it: nothing is added to it. `to` is a
+    mail address, or empty for a channel that belongs to the recipient."""
+
+    id: str
+    to: str
+    subject: str
+    text: str
+    at: datetime
+
+
+class Post(Protocol):
+    """One channel that carries letters. Used by one thread at a time."""
+
+    def post(self, letter: Letter) -> str:
+        """Hand a letter over, and return in a few words what the other side said.
+
+        Raises NotifyError if the other side has certainly not taken it, and DeliveryUnknown if
+        nobody knows whether it has."""
+
+
+OpenPost = Callable[[ChannelSpec], Post]
 
 Signal = Literal["start", "success", "fail"]
 
@@ -123,6 +161,15 @@ class ChannelFacts:
         return self.tries > 5 or now - self.failing_since > timedelta(minutes=15)
 
 
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The end of a message in the outbox: it was accepted, or given up for an `error`."""
+
+    row: Waiting
+    at: datetime
+    error: str | None = None
+
+
 class Outbox(Protocol):
     """The messages to be sent. Thread-safe; every method is one transaction. Raises CatalogueError.
 
@@ -153,6 +200,13 @@ class Outbox(Protocol):
         next_try_at: datetime | None,
     ) -> None:
         """Record that an attempt failed. Without `next_try_at` the message is given up."""
+
+    def begin(self, row: Waiting, at: datetime) -> Waiting:
+        """Record that a letter is just being handed over: what happens to it is not known until
+        this is taken back, or the letter is closed."""
+
+    def put_off(self, row: Waiting, *, error: str, next_try_at: datetime) -> None:
+        """Record that a letter was certainly not taken, and when to try again."""
 
     def replace(self, rows: Sequence[Waiting], digest: Message, at: datetime) -> Waiting:
         """Replace several messages of a channel by one, all of them or none."""

@@ -244,14 +244,20 @@ def test_a_report_waits_until_somebody_examines_it(site: Site) -> None:
     assert filed["next_at"] is not None
     site.drd("incident", "report", "a noise")
     assert "no incident is open" in site.drd("incident", "log", "x", code=2).err
-    assert "incident 1: strange logins (reported, next task in" in site.drd("status", code=None).out
+    assert (
+        "incident 1: strange logins (reported, next task or update in"
+        in site.drd("status", code=None).out
+    )
 
     secret = ("incident", "open", "an insider", "--plan", "shop", "--restricted")
     site.drd(*secret)
     for words in ((), ("--json",), ("--nagios",)):
         seen = site.drd("status", *words, code=None).out
         assert "insider" not in seen, words
-    assert "incident 3: restricted (detected)" in site.drd("status", code=None).out
+    assert (
+        "incident 3: restricted (detected, next task or update in"
+        in site.drd("status", code=None).out
+    )
     [restricted, *reports] = site.drd("status", "--json", code=None).json["incidents"]
     assert [(i["incident"], i["state"]) for i in reports] == [(1, "reported"), (2, "reported")]
     assert (restricted["title"], restricted["plans"], restricted["restricted"]) == (None, [], True)
@@ -263,7 +269,7 @@ def test_a_report_waits_until_somebody_examines_it(site: Site) -> None:
 
     opened = site.drd("incident", "open", "--report", "1", "--plan", "shop", "--json").json
     assert (opened["title"], opened["state"]) == ("strange logins", "detected")
-    assert opened["next_at"] is None
+    assert opened["next_at"] == opened["updates"][0]["due_at"]
     assert opened["moments"].keys() == {"suspected"}
     assert "is no report that waits" in site.drd("incident", "open", "--report", "1", code=2).err
     assert "reason" in site.drd("incident", "close", "2", code=2).err

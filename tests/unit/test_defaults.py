@@ -13,7 +13,11 @@ from drd import checks, model
 from drd.flows.components import repository_choice
 from drd.flows.restore import blockers, point_choice, preflight, production_guard
 from drd.flows.upkeep import forget_points, retention, retention_plan, retention_share
+from drd.model.contacts import Hours
 from drd.model.down import NO_EFFECT
+from drd.model.incidents.cadence import NO_CADENCE
+from drd.model.incidents.investigation import Standing
+from drd.model.incidents.messages import Fate
 from drd.model.incidents.states import State
 from drd.model.inventory import Inventory
 from drd.model.job_history import JobHistory
@@ -90,8 +94,19 @@ SOMETHING: dict[str, object] = {
     "Rules.hold_s": 5 * MINUTE,
     "Rules.remind_s": 4 * HOUR,
     "Rules.remind_critical_s": HOUR,
-    "ChannelSpec.on": ("firing", "acknowledged", "resolved", "drill", "recovery"),
+    "ChannelSpec.on": ("firing", "acknowledged", "resolved", "incident", "drill", "recovery"),
     "ChannelSpec.severities": ("critical", "warning", "info"),
+    # whom to call
+    "Contact.hours": Hours(),
+    "Contact.language": "en",
+    "Duty.hours": Hours(),
+    "Hours.zone": "UTC",
+    "Incident.cadence": NO_CADENCE,
+    "Delivery.fate": Fate.DRAFTED,
+    "IncidentMessage.intact": True,
+    "Reach.gravest": "critical",
+    "Addressed.language": "en",
+    "Hypothesis.standing": Standing.OPEN,
     # what is known of runs, kits, data and people
     "Run.detail": RunDetail(),
     "CheckResult.looked_at_data": True,

@@ -14,6 +14,7 @@ from drd.cli.incident_page import Printed, blank_page, page
 from drd.cli.main import main
 from drd.config.regimes import load_regimes
 from drd.holiday_calendars import HolidayCalendars
+from drd.model.contacts import ContactBook
 from drd.model.incidents.affected import Affected, Known
 from drd.model.incidents.incident import Incident, Scoped, Task
 from drd.model.incidents.instants import Instant
@@ -96,9 +97,9 @@ def test_empty_sheets_need_no_catalogue(
     monkeypatch.setenv("DRD_CONFIG", str(tmp_path / "missing.yaml"))
     file = tmp_path / "empty.html"
     assert main(["incident", "print", "--blank", "--output", str(file)]) == 0
-    assert file.read_bytes() == blank_page()
+    assert file.read_bytes() == blank_page(ContactBook())
     assert file.stat().st_mode & 0o777 == 0o600
-    assert b"Whom to call" in blank_page()
+    assert b"Whom to call" in blank_page(ContactBook())
     assert main(["incident", "print", "--blank", "--output", str(file)]) == 2
     assert f"cannot write {file}: file exists" in capsys.readouterr().err
     assert main(["incident", "print", "7", "--blank"]) == 2

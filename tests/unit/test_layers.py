@@ -33,6 +33,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "botocore": ("repositories",),
     "cronsim": ("model/cron",),
     "holidays": ("holiday_calendars",),
+    "jinja2": ("rendering",),
     "psycopg": ("kinds/postgres",),
     # Settings, each beside what it sets, and the requests of the socket.
     "pydantic": ("fields", "config", "kinds", "checks", "controls", "actions", "notifiers", "api"),

@@ -252,8 +252,8 @@ def test_open_incidents_are_named_with_what_is_next() -> None:
     lines = render(found, NO_LIMIT, colour=False).splitlines()
     words = " ".join(" ".join(lines[lines.index("drd") + 1 :]).split())
     assert words == (
-        "incident 3: orders leak (contained, high, next task in 2h) > drd incident show 3 "
-        "incident 4: restricted (detected, next task overdue by 5m) > drd incident show 4 "
+        "incident 3: orders leak (contained, high, next task or update in 2h) > drd incident show 3 "
+        "incident 4: restricted (detected, next task or update overdue by 5m) > drd incident show 4 "
         "incident 5: many words many words many words many words many… (reported) "
         "> drd incident show 5"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from drd.cli.parser import Verbs
 from drd.cli.verbs.incident_investigation import investigating
+from drd.cli.verbs.incident_message import contacts, messages
 from drd.cli.verbs.incident_noting import noting
 from drd.cli.verbs.incident_opening import opening, reading, suspecting
 from drd.cli.verbs.incident_people import people
@@ -44,6 +45,8 @@ def add_parser(sub: Verbs) -> None:
     investigating(verbs)
     standing(verbs)
     people(verbs)
+    contacts(verbs)
+    messages(verbs)
     reporting(verbs)
     giving_out(verbs)
     exporting(verbs)

@@ -14,6 +14,7 @@ from typing import Any
 
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.affected import Affected
+from drd.model.incidents.cadence import Told
 from drd.model.incidents.incident import Incident, Scoped, Task
 from drd.model.incidents.instants import Instant
 from drd.model.incidents.states import State
@@ -54,6 +55,8 @@ def after(incident: Incident, entry: Entry) -> Incident:
     if change is not None and body:
         with suppress(KeyError, ValueError, TypeError, AttributeError):
             incident = change(incident, entry, body)
+    if entry.header.kind == kinds.DRAFT:
+        incident = replace(incident, drafts=incident.drafts + 1)
     if entry.header.actor_kind == "person" and entry.header.kind != kinds.REPORT:
         at = incident.acknowledged_at or entry.header.at
         incident = replace(incident, acknowledged_at=at)
@@ -192,6 +195,13 @@ def _corrected(incident: Incident, _: Entry, body: Mapping[str, Any]) -> Inciden
     return replace(incident, title=title, corrected={**incident.corrected, corrected: text})
 
 
+def _told(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incident:
+    if body["act"] != "send":
+        return incident
+    told = {str(body["audience"]): Told(entry.header.at, time_in(body, "next_update"))}
+    return replace(incident, told={**incident.told, **told})
+
+
 def _merged(incident: Incident, _: Entry, body: Mapping[str, Any]) -> Incident:
     return replace(incident, merged=(*incident.merged, int(body["from"])))
 
@@ -216,5 +226,6 @@ _CHANGES: Mapping[str, Callable[[Incident, Entry, Mapping[str, Any]], Incident]]
     kinds.MERGE: _merged,
     kinds.ASSIGN: lambda i, _, body: replace(i, lead=str(body.get("to") or "")),
     kinds.SEVERITY: lambda i, _, body: replace(i, severity=str(body["to"])),
+    kinds.MESSAGE: _told,
     kinds.LINK: lambda i, _, body: replace(i, links=(*i.links, str(body["to"]))),
 }

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from drd.model.incidents.affected import Affected
+from drd.model.incidents.audiences import Audience
+from drd.model.incidents.cadence import NO_CADENCE, Cadence, Told, UpdateClock
 from drd.model.incidents.instants import Instant
 from drd.model.incidents.states import State
 
@@ -41,7 +43,8 @@ class Incident:
     `rule` and the plan it is about say which rule of drd.yaml opened it; empty: a person did.
     `opened_as` is the system user who opened it, empty for drd; `opened_by` the given name.
     `acknowledged_at` is when a person first did something about it. `first` and `last`
-    are the entries that opened it and its newest one."""
+    are the entries that opened it and its newest one. `drafts` counts the drafts of messages, and
+    `told` has by audience when the last message was sent. `cadence` is that of drd.yaml."""
 
     number: int
     title: str = ""
@@ -66,6 +69,9 @@ class Incident:
     merged: tuple[int, ...] = ()
     starred: frozenset[int] = frozenset()
     corrected: Mapping[int, str] = field(default_factory=dict)
+    drafts: int = 0
+    told: Mapping[str, Told] = field(default_factory=dict)
+    cadence: Cadence = NO_CADENCE
     first: int = 0
     last: int = 0
 
@@ -93,10 +99,33 @@ class Incident:
 
     @property
     def next_at(self) -> datetime | None:
-        """When the next task is due."""
+        """When the next task or update is due."""
         if self.state is State.CLOSED:
             return None
-        return min((t.due for t in self.open_tasks if t.due is not None), default=None)
+        tasks = [task.due for task in self.open_tasks if task.due is not None]
+        return min([*tasks, *(clock.due for clock in self.updates)], default=None)
+
+    @property
+    def updates(self) -> tuple[UpdateClock, ...]:
+        """The updates that people expect, the next one first: what the last message promises, and
+        what the opening or a change of the state makes due before."""
+        if not self.is_open:
+            return ()
+        names = dict.fromkeys([Audience.INTERNAL.value, *self.told])
+        found = [clock for name in names if (clock := self._update(name)) is not None]
+        return tuple(sorted(found, key=lambda clock: (clock.due, clock.audience)))
+
+    def _update(self, audience: str) -> UpdateClock | None:
+        told = self.told.get(audience)
+        clocks = []
+        if told is not None and told.promise is not None:
+            clocks.append(UpdateClock(audience, told.promise, "promised"))
+        changed = self.state_at or self.opened_at
+        if changed is not None and (told is None or told.at < changed):
+            due = self.cadence.first(self.severity, changed)
+            why = f"the incident is {self.state}" if told is not None else "nobody was told yet"
+            clocks += [UpdateClock(audience, due, why)] if due is not None else []
+        return min(clocks, key=lambda clock: clock.due, default=None)
 
     @property
     def people(self) -> frozenset[str]:

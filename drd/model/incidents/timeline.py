@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from drd.model.incidents import duties, investigation
+from drd.model.incidents import duties, investigation, messages
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.affected import Affected
 from drd.model.incidents.entries import number_of
@@ -238,6 +238,8 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     kinds.DECIDE: lambda b: f"decided: {b['text']}{_because(b)}",
     kinds.LINK: lambda b: f"see {b['to']}{': ' + str(b['text']) if b.get('text') else ''}",
     kinds.OBLIGATION: lambda b: duties.words(b, b[_ZONE]) + _because(b),
+    kinds.DRAFT: messages.draft_words,
+    kinds.MESSAGE: lambda b: messages.words(b) + _because(b),
     kinds.RECOVERY: lambda b: f"recovery of {b['plan']} begins, target {b['target']}",
     kinds.HYPOTHESIS: investigation.hypothesis_words,
     kinds.INDICATOR: investigation.indicator_words,

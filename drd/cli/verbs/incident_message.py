@@ -1,0 +1,201 @@
+"""Options of the verbs of `drd incident` about whom to tell, and what."""
+
+from __future__ import annotations
+
+import argparse
+
+from drd.cli.options import count
+from drd.cli.verbs.incident_verbs import NUMBER, TIMES, author, incident_verb, reason
+
+
+def contacts(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    calls = incident_verb(
+        verbs,
+        "contacts",
+        "who is to be called now, by role",
+        "incident_contacts:run",
+        examples="drd incident contacts\n"
+        "drd incident contacts 3                    only those for the plans of incident 3\n"
+        "drd incident contacts --plan orders-api --at 2026-12-24T20:00:00Z",
+        description="Show who is on call now, by role, with substitutes for those who are away, "
+        "and the contacts outside: authorities, customers, partners, processors, insurer, counsel, "
+        "police (docs/messages.md).",
+    )
+    calls.add_argument("number", nargs="?", type=count, metavar="N", help="number of the incident")
+    calls.add_argument(
+        "--plan", action="append", default=[], metavar="PLAN", help="only contacts for this plan"
+    )
+    calls.add_argument("--at", metavar="TIME", help="at this time, in RFC 3339 (default: now)")
+
+
+_MESSAGE_EXAMPLES = """\
+examples:
+  drd incident message preview customers            what it would say, and to whom
+  drd incident message send internal                one's own people, at once
+  drd incident message draft customers --text "Orders of 27 November were visible to others."
+  drd incident message approve 2 --digest 3f0c9a
+  drd incident message send 2
+  drd incident message list
+
+What goes outside (customers, partners, status-page, regulator, press) leaves only after somebody
+has approved exactly this text, these recipients and these ways (docs/messages.md).
+
+exit codes: 0 done, 1 somebody did not get it, 2 usage."""
+
+
+def messages(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = verbs.add_parser(
+        "message",
+        help="who is told what: preview, draft, approve, send",
+        description="Write, approve and send messages about an incident, and see what became of "
+        "them. Audiences: internal, business-owner, executives, customers, partners, status-page, "
+        "regulator, press.",
+        epilog=_MESSAGE_EXAMPLES,
+    )
+    below = parser.add_subparsers(dest="message_verb", metavar="VERB", required=True)
+    _listing(below)
+    _writing(below)
+    _sending(below)
+    _settling(below)
+
+
+def _listing(below: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    listing = incident_verb(
+        below,
+        "list",
+        "the messages of an incident, and what became of them",
+        "incident_message:list_",
+        examples="drd incident message list\ndrd incident message list 3 --json",
+        description="List the messages: drafts, who approved which, and for each recipient whether "
+        "it was accepted, refused, is unknown, came back, or has to be told by a person.",
+    )
+    listing.add_argument("number", nargs="?", type=count, metavar="N", help=NUMBER)
+
+
+def _writing(below: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    preview = _with_words(
+        below,
+        "preview",
+        "show what a message would say, and to whom",
+        "[N] AUDIENCE|M",
+        examples="drd incident message preview customers\n"
+        'drd incident message preview 3 press --text "We are sorry."\n'
+        "drd incident message preview 2                    the text of message 2, as it is kept",
+        description="Render a template and show it. Nothing is kept or sent. With the number of a "
+        "message, show its text, which never changes.",
+    )
+    _content(preview)
+    draft = _with_words(
+        below,
+        "draft",
+        "keep a message, to be approved or sent",
+        "[N] AUDIENCE",
+        examples='drd incident message draft customers --text "Orders were visible to others."\n'
+        "drd incident message draft regulator --to DPA --encrypt --next-update 18:00",
+        description="Render a template and keep the message: subject, text, recipients and ways "
+        "never change from then on. To change something, draft another one.",
+    )
+    _content(draft)
+    author(draft)
+
+
+def _sending(below: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    approve = _with_words(
+        below,
+        "approve",
+        "approve exactly this text, these recipients, these ways",
+        "[N] M",
+        examples="drd incident message approve 2\n"
+        "drd incident message approve 3 2 --digest 3f0c9a    only if it is what I have read",
+        description="Approve a message. The approval names the digest of its content; it counts "
+        "for nothing else.",
+    )
+    approve.add_argument("--digest", metavar="DIGITS", help="first digits of what you have read")
+    author(approve)
+    send = _with_words(
+        below,
+        "send",
+        "send a message, and say who got it",
+        "[N] M|AUDIENCE",
+        examples="drd incident message send 2\n"
+        'drd incident message send internal --text "The key is blocked."\n'
+        "drd incident message send 2 --again --to Acme       after a refusal",
+        description="Send a message. One's own people (internal, business-owner, executives) get a "
+        "new one at once; what goes outside must be approved. A recipient whom a person has to "
+        "tell (telephone, form, letter) is named: record it with drd incident message told.",
+    )
+    _content(send)
+    send.add_argument(
+        "--again", action="store_true", help="send it again to those of --to, who may have got it"
+    )
+    author(send)
+
+
+def _settling(below: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    told = _with_words(
+        below,
+        "told",
+        "record that a person has told somebody",
+        "[N] M",
+        examples="drd incident message told 2 --to DPA --reference 4711 --at 14:30",
+        description="Record that a recipient was told by telephone, form or letter.",
+    )
+    told.add_argument("--reference", default="", metavar="TEXT", help="reference of the other side")
+    bounced = _with_words(
+        below,
+        "bounced",
+        "record that a mail came back",
+        "[N] M",
+        examples='drd incident message bounced 2 --to Acme --reason "550 user unknown"',
+        description="Record that a mail came back after the server had accepted it.",
+    )
+    reason(bounced, "what the bounce says")
+    for parser in (told, bounced):
+        parser.add_argument("--to", metavar="NAME", help="which recipient: a name or an address")
+        parser.add_argument("--at", metavar="TIME", help=f"when: {TIMES} (default: now)")
+        author(parser)
+    withdraw = _with_words(
+        below,
+        "withdraw",
+        "take a draft back that was not sent",
+        "[N] M",
+        examples='drd incident message withdraw 2 --reason "wrong number of people"',
+        description="Take a draft back. It stays in the records, and can be sent no more.",
+    )
+    reason(withdraw, "why it is withdrawn")
+    author(withdraw)
+
+
+def _with_words(
+    below: argparse._SubParsersAction,  # type: ignore[type-arg]
+    name: str,
+    line: str,
+    words: str,
+    *,
+    examples: str,
+    description: str,
+) -> argparse.ArgumentParser:
+    handler = f"incident_message:{name}"
+    parser = incident_verb(below, name, line, handler, examples=examples, description=description)
+    parser.add_argument(
+        "words", nargs="*", metavar=words, help="N is the number of the incident, M of the message"
+    )
+    return parser
+
+
+def _content(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--text", metavar="TEXT", help="your words: `said.text` of the template")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=TEXT", help="`said.KEY` of the template"
+    )
+    parser.add_argument(
+        "--to", action="append", default=[], metavar="NAME", help="only this contact or person; "
+        "may be given several times",
+    )  # fmt: skip
+    parser.add_argument("--template", metavar="NAME", help="another template than the audience's")
+    parser.add_argument(
+        "--next-update", metavar="TIME", help="promise the next update by then: 1h, 16:00, none"
+    )
+    parser.add_argument(
+        "--encrypt", action="store_true", help="encrypt mails to the age keys of the contacts"
+    )

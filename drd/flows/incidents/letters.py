@@ -1,0 +1,181 @@
+"""Send the letters of incidents: each at most once without a person's word.
+
+Before a letter is handed over, the outbox says so. If drd dies in between, nobody knows whether the
+other side has taken it: then a person decides, and drd does not send it again by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from drd import log
+from drd.errors import AlreadyRunning, DrdError, NotifyError, UsageError
+from drd.exhaustion import text_of
+from drd.flows.durable_steps import describe
+from drd.flows.incidents.messages import message_of
+from drd.model.incidents import entries as kinds
+from drd.model.incidents.entries import Author, draft
+from drd.model.incidents.letters import Place, channel_of
+from drd.model.incidents.messages import Act, IncidentMessage, Recipient, Way
+from drd.model.message import ChannelSpec
+from drd.model.text import escaped, shortened
+from drd.model.units import from_rfc3339
+from drd.ports import Catalogue, Clock
+from drd.ports.notify import Closed, DeliveryUnknown, Letter, OpenPost, Post, Waiting
+
+TRIED_FOR = timedelta(days=1)
+"""How long a letter is tried again that was certainly not taken; then a person has to act."""
+PAUSES_S = (10.0, 60.0, 300.0, 900.0)
+_ENCRYPTED = "Encrypted message"
+_LEAD = "This message is encrypted to your age key. To read it: age -d -i KEY-FILE MESSAGE\n\n"
+_LONGEST = 300
+
+Encrypt = Callable[[str, str], str]
+"""Returns a text, encrypted to a public key. Raises UsageError for a key that cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class LetterSender:
+    """Sends the letters that wait in the outbox. Safe in several processes: each channel is served
+    by one of them at a time."""
+
+    catalogue: Catalogue
+    channels: Mapping[str, ChannelSpec]
+    open_post: OpenPost
+    encrypt: Encrypt
+    clock: Clock
+    wait_s: float = 0.0
+    at_once: bool = field(default=False)
+    """Whether a letter is tried although its pause is not over, because a person asks for it."""
+
+    def is_due(self) -> bool:
+        """Return whether a letter is due. Raises CatalogueError."""
+        return bool(self._due(self.clock.now()))
+
+    def deliver_due(self) -> int:
+        """Send what is due; returns how many letters were settled. Raises CatalogueError."""
+        settled = 0
+        now = self.clock.now()
+        for name in self._due(now):
+            with (
+                suppress(AlreadyRunning),
+                self.catalogue.lock(f"channel {name}", wait_s=self.wait_s),
+            ):
+                settled += self._channel(name)
+        return settled
+
+    def _due(self, now: datetime) -> list[str]:
+        far = now + timedelta(days=400) if self.at_once else now
+        return [name for name in self.catalogue.outbox.due_channels(far) if channel_of(name)]
+
+    def _channel(self, name: str) -> int:
+        settled = 0
+        for row in self.catalogue.outbox.waiting(name):
+            if self.at_once or row.is_due(self.clock.now()):
+                settled += self._row(row)
+        return settled
+
+    def _row(self, row: Waiting) -> bool:
+        try:
+            place = Place.of(row.message)
+            message = message_of(self.catalogue, place.incident, place.message)
+            content = message.content
+            recipient = content.recipients[place.recipient] if content is not None else None
+        except (KeyError, TypeError, ValueError, IndexError, UsageError):
+            log.get().warning("letter.unreadable", row=row.id)
+            return False
+        if place.sending:
+            since = from_rfc3339(place.sending)
+            why = f"drd ended while it was sending, at {since:%H:%M:%S} UTC"
+            return self._settle(row, place, recipient, Act.UNKNOWN, why)
+        if recipient is None or content is None:
+            return self._settle(row, place, recipient, Act.REFUSED, "its text was redacted")
+        wrong = _changed(message, place)
+        if wrong:
+            return self._settle(row, place, recipient, Act.REFUSED, wrong)
+        return self._hand_over(row, place, message, recipient)
+
+    def _hand_over(
+        self, row: Waiting, place: Place, message: IncidentMessage, recipient: Recipient
+    ) -> bool:
+        try:
+            letter = self._letter(place, message, recipient, row.created_at)
+            post = self._open(recipient)
+        except DrdError as error:
+            return self._failed(row, place, recipient, error)
+        marked = self.catalogue.outbox.begin(row, self.clock.now())
+        try:
+            said = post.post(letter)
+        except DrdError as error:
+            return self._failed(marked, place, recipient, error)
+        except Exception as error:  # noqa: BLE001 (a channel of an extension may raise anything)
+            unknown = DeliveryUnknown(f"{type(error).__name__}: {text_of(error)}")
+            return self._failed(marked, place, recipient, unknown)
+        return self._settle(marked, place, recipient, Act.ACCEPTED, said)
+
+    def _open(self, recipient: Recipient) -> Post:
+        name = recipient.via if recipient.way is Way.MAIL else recipient.to
+        if name not in self.channels:
+            raise NotifyError(
+                f"drd.yaml has no channel {name} any more",
+                hint="put it back under `notify`.",
+                permanent=True,
+            )
+        return self.open_post(self.channels[name])
+
+    def _letter(
+        self, place: Place, message: IncidentMessage, recipient: Recipient, at: datetime
+    ) -> Letter:
+        assert message.content is not None
+        part = message.content.part_of(place.recipient)
+        name = f"incident-{place.incident}.{place.message}.{place.recipient}.{place.digest[:16]}"
+        to = recipient.to if recipient.way is Way.MAIL else ""
+        if not recipient.key:
+            return Letter(name, to, part.subject, part.text, at)
+        sealed = self.encrypt(f"Subject: {part.subject}\n\n{part.text}", recipient.key)
+        return Letter(name, to, _ENCRYPTED, _LEAD + sealed, at)
+
+    def _failed(self, row: Waiting, place: Place, recipient: Recipient, error: DrdError) -> bool:
+        why = describe(error).line
+        if isinstance(error, DeliveryUnknown):
+            return self._settle(row, place, recipient, Act.UNKNOWN, why)
+        now = self.clock.now()
+        if error.permanent or now - row.created_at > TRIED_FOR:
+            return self._settle(row, place, recipient, Act.REFUSED, why)
+        pause = PAUSES_S[min(row.tries, len(PAUSES_S) - 1)]
+        self.catalogue.outbox.put_off(row, error=why, next_try_at=now + timedelta(seconds=pause))
+        log.get(channel=row.channel).warning("letter.put_off", incident=place.incident)
+        return False
+
+    def _settle(
+        self, row: Waiting, place: Place, recipient: Recipient | None, act: Act, said: str
+    ) -> bool:
+        """Record what became of a letter, and close it, in one transaction."""
+        now = self.clock.now()
+        body = {
+            "act": str(act),
+            "message": place.message,
+            "recipient": place.recipient,
+            "name": recipient.name if recipient is not None else "",
+            "said": shortened(escaped(said), _LONGEST),
+        }
+        made = draft(kinds.MESSAGE, place.incident, Author("drd", now), body)
+        closed = Closed(row, now, None if act is Act.ACCEPTED else str(act))
+        self.catalogue.incidents.add(place.incident, lambda _: [made], closed=closed)
+        # Neither the name nor the address: personal data stands in no log.
+        journal = log.get(channel=channel_of(row.channel))
+        tell = journal.info if act is Act.ACCEPTED else journal.warning
+        tell(f"letter.{act}", incident=place.incident, message=place.message)
+        return True
+
+
+def _changed(message: IncidentMessage, place: Place) -> str:
+    """Return why a message must not leave; empty if it is what was approved and sent."""
+    assert message.content is not None
+    if message.digest != place.digest or not message.intact:
+        return "its text is not the one that was sent: somebody changed the records"
+    if message.content.audience.is_external and not message.is_approved:
+        return "nobody has approved this text"
+    return ""

@@ -1,0 +1,280 @@
+"""What people do with messages of an incident: draft, approve, send, record what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from drd.errors import UsageError
+from drd.flows.incidents.rendering import render
+from drd.flows.incidents.writing import Desk, require_open
+from drd.model.incidents import entries as kinds
+from drd.model.incidents.audiences import Audience
+from drd.model.incidents.entries import draft as entry
+from drd.model.incidents.incident import Incident
+from drd.model.incidents.letters import letter_rows, own_rows
+from drd.model.incidents.messages import (
+    MAY_REPEAT,
+    Act,
+    Content,
+    Fate,
+    IncidentMessage,
+    Part,
+    messages,
+)
+from drd.model.incidents.recipients import Addressed, Reach, is_current
+from drd.model.message import Routed
+from drd.model.records import Draft
+from drd.model.text import escaped, some
+from drd.model.units import to_rfc3339
+from drd.ports import Catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Templates by name, the file of each, and which one a language has. `values` returns what
+    templates may use, for a language."""
+
+    texts: Mapping[str, str]
+    files: Mapping[str, str]
+    of: Callable[[str, str], str]
+    values: Callable[[str], Mapping[str, Any]]
+
+
+def compose(
+    audience: Audience,
+    template: str,
+    found: Sequence[Addressed],
+    sources: Sources,
+    next_update: datetime | None,
+) -> Content:
+    """Return the message: a text for each template that the languages of the recipients need.
+    Raises ConfigError for a template that cannot be rendered."""
+    if template not in sources.texts:
+        raise UsageError(
+            f"there is no template {template!r}",
+            hint=f"use one of: {some(sorted(sources.texts), 20)}.",
+        )
+    groups: dict[tuple[str, str], list[Addressed]] = {}
+    for one in found:
+        chosen = sources.of(template, one.language)
+        language = one.language if chosen != template else "en"
+        groups.setdefault((chosen, language), []).append(one)
+    if not found:  # only to be shown
+        groups[template, "en"] = []
+    parts = []
+    for (chosen, language), members in groups.items():
+        made = render(chosen, sources.texts, sources.files, sources.values(language))
+        recipients = tuple(one.recipient for one in members)
+        parts.append(Part(chosen, language, made.subject, made.text, recipients))
+    return Content(audience, tuple(parts), next_update)
+
+
+def known(catalogue: Catalogue, number: int) -> tuple[IncidentMessage, ...]:
+    """Return the messages of an incident, without those of incidents that were merged into it."""
+    return messages(number, catalogue.incidents.entries(catalogue.incidents.get(number)))
+
+
+def message_of(catalogue: Catalogue, number: int, which: int) -> IncidentMessage:
+    """Return a message by its number. Raises UsageError if there is none."""
+    found = next((m for m in known(catalogue, number) if m.number == which), None)
+    if found is None:
+        raise UsageError(
+            f"incident {number} has no message {which}",
+            hint=f"to list its messages: drd incident message list {number}",
+        )
+    return found
+
+
+def draft(desk: Desk, content: Content) -> IncidentMessage:
+    """Keep a message, whose content never changes from now on."""
+
+    def drafts(incident: Incident) -> list[Draft]:
+        require_open(incident)
+        return [entry(kinds.DRAFT, desk.number, desk.author, {"content": content.to_json()})]
+
+    desk.catalogue.incidents.add(desk.number, drafts)
+    return known(desk.catalogue, desk.number)[-1]
+
+
+def approve(desk: Desk, which: int, digest: str) -> IncidentMessage:
+    """Approve exactly this content. `digest` is what the person has seen: its first digits."""
+    message = _usable(desk, which)
+    if message.sent_at is not None:
+        raise UsageError(
+            f"message {which} was sent already",
+            hint="to write another one: drd incident message draft AUDIENCE",
+        )
+    if digest and not message.digest.startswith(digest.lower()):
+        raise UsageError(
+            f"message {which} has the digest {message.digest[:12]}, not {escaped(digest)[:64]}: it "
+            "is not what you have read",
+            hint=f"read it again: drd incident message preview {desk.number} {which}",
+        )
+    _add(desk, Act.APPROVE, message, digest=message.digest)
+    return message_of(desk.catalogue, desk.number, which)
+
+
+def send(
+    desk: Desk, which: int, reach: Reach, *, again: bool = False, to: Sequence[str] = ()
+) -> IncidentMessage:
+    """Hand a message over to be sent, to all recipients; `again` to those of `to`, to whom it
+    was sent already. It is sent if and only if this was recorded."""
+    message = _usable(desk, which)
+    content = message.content
+    assert content is not None
+    _require_approval(desk, message, content)
+    chosen = _chosen(desk, message, again=again, to=to)
+    if not chosen:
+        return message
+    for index in chosen:
+        recipient = content.recipients[index]
+        if not is_current(recipient, reach):
+            raise UsageError(
+                f"drd.yaml does not have {escaped(recipient.words)} any more, to whom message "
+                f"{which} was approved",
+                hint=f"write it anew: drd incident message draft {desk.number} {content.audience}",
+            )
+    now = desk.author.at
+
+    def drafts(incident: Incident) -> list[Draft]:
+        require_open(incident)
+        current = message_of(desk.catalogue, desk.number, which)
+        if current.deliveries != message.deliveries or current.approved != message.approved:
+            raise UsageError(
+                f"somebody else has just sent or changed message {which}",
+                hint=f"see what became of it: drd incident message list {desk.number}",
+            )
+        promise = content.next_update
+        body = {
+            "act": str(Act.SEND),
+            "message": which,
+            "audience": str(content.audience),
+            "digest": message.digest,
+            "recipients": list(chosen),
+            "next_update": to_rfc3339(promise) if promise is not None else None,
+        }
+        return [entry(kinds.MESSAGE, desk.number, desk.author, body)]
+
+    incident = desk.catalogue.incidents.get(desk.number)
+    routed: list[Routed] = [
+        *letter_rows(desk.number, message, chosen, now),
+        *own_rows(incident, message, chosen, reach.urgency(incident), now),
+    ]
+    desk.catalogue.incidents.add(desk.number, drafts, routed=routed)
+    return message_of(desk.catalogue, desk.number, which)
+
+
+def _require_approval(desk: Desk, message: IncidentMessage, content: Content) -> None:
+    if not content.audience.is_external or message.is_approved:
+        return
+    command = f"drd incident message approve {desk.number} {message.number}"
+    if message.approved:
+        raise UsageError(
+            f"message {message.number} is not what was approved: its digest is "
+            f"{message.digest[:12]}, approved was {message.approved[:12]}",
+            hint="somebody changed the records: drd records verify",
+        )
+    raise UsageError(
+        f"nobody has approved message {message.number} to {content.audience}",
+        hint=f"read and approve it: {command}",
+    )
+
+
+def _chosen(
+    desk: Desk, message: IncidentMessage, *, again: bool, to: Sequence[str]
+) -> tuple[int, ...]:
+    """Return the recipients to send to, by their places. Without `again` those to whom it was not
+    sent yet."""
+    assert message.content is not None
+    recipients = message.content.recipients
+    fresh = [n for n, d in enumerate(message.deliveries) if d.fate is Fate.DRAFTED]
+    if not again:
+        return tuple(n for n in fresh if not to or recipients[n].name in to)
+    if not to:
+        raise UsageError(
+            "--again needs a recipient",
+            hint=f"name one: --to NAME; to see them: drd incident message list {desk.number}",
+        )
+    chosen = [
+        n
+        for n, d in enumerate(message.deliveries)
+        if d.fate in MAY_REPEAT and {recipients[n].name, recipients[n].to} & set(to)
+    ]
+    if not chosen:
+        raise UsageError(
+            f"message {message.number} was not refused by, bounced from, or of unknown fate for "
+            f"{escaped(some(to))}",
+            hint=f"to see what became of it: drd incident message list {desk.number}",
+        )
+    return tuple(chosen)
+
+
+def settle(
+    desk: Desk, which: int, to: str, act: Act, *, said: str, happened_at: datetime | None
+) -> IncidentMessage:
+    """Record what a person knows: a mail came back, or the person has told somebody."""
+    message = _usable(desk, which)
+    assert message.content is not None
+    before = {Act.BOUNCED: (Fate.ACCEPTED, Fate.UNKNOWN), Act.TOLD: tuple(Fate)}[act]
+    recipients = message.content.recipients
+    places = [
+        n
+        for n, d in enumerate(message.deliveries)
+        if d.fate in before
+        and d.fate is not Fate.DRAFTED
+        and to in {recipients[n].name, recipients[n].to}
+    ]
+    if not places:
+        names = some([r.name for r in recipients], 10)
+        raise UsageError(
+            f"message {which} was not sent to {escaped(to)!r}",
+            hint=f"its recipients: {escaped(names)}. It has to be sent first.",
+        )
+    for place in places:
+        recipient = recipients[place]
+        _add(
+            desk,
+            act,
+            message,
+            recipient=place,
+            name=recipient.name,
+            said=said.strip(),
+            happened_at=to_rfc3339(happened_at) if happened_at is not None else None,
+        )
+    return message_of(desk.catalogue, desk.number, which)
+
+
+def withdraw(desk: Desk, which: int, reason: str) -> IncidentMessage:
+    """Take a draft back that was not sent."""
+    message = _usable(desk, which)
+    if message.sent_at is not None:
+        raise UsageError(
+            f"message {which} was sent already",
+            hint="send a correction: drd incident message draft AUDIENCE",
+        )
+    _add(desk, Act.WITHDRAW, message, reason=reason.strip())
+    return message_of(desk.catalogue, desk.number, which)
+
+
+def _usable(desk: Desk, which: int) -> IncidentMessage:
+    message = message_of(desk.catalogue, desk.number, which)
+    if message.content is None:
+        raise UsageError(
+            f"the text of message {which} was redacted",
+            hint="write another one: drd incident message draft AUDIENCE",
+        )
+    if message.withdrawn:
+        raise UsageError(
+            f"message {which} was withdrawn",
+            hint="write another one: drd incident message draft AUDIENCE",
+        )
+    return message
+
+
+def _add(desk: Desk, act: Act, message: IncidentMessage, **body: Any) -> None:
+    whole = {"act": str(act), "message": message.number, **body}
+    made = entry(kinds.MESSAGE, desk.number, desk.author, whole)
+    desk.catalogue.incidents.add(desk.number, lambda _: [made])

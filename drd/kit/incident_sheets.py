@@ -1,0 +1,179 @@
+"""Sheets for an incident that is worked on by hand: whom to call, and empty forms to fill in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from drd.kit.document import Block, Heading, Items, Paragraph, Table
+from drd.model.contacts import Colleague, Contact, ContactBook, Duty, OnCall
+from drd.model.incidents.instants import Instant
+from drd.model.text import escaped
+from drd.model.units import format_duration, format_time
+
+_LOG_PAGES = 2
+_LOG_ROWS = 22
+_CALLS = (
+    "who leads the response",
+    "deputy of the one who leads",
+    "owner of the service",
+    "data protection officer",
+    "counsel",
+    "cyber insurer",
+    "forensics",
+    "provider of the servers",
+    "supervisory authority",
+    "police",
+    "customers by contract",
+    "press and status page",
+)
+_NOTHING_KNOWN = "drd.yaml names nobody (keys `people` and `contacts`)."
+
+
+def blank_sheets(book: ContactBook) -> list[Block]:
+    """Return the empty sheets of an incident for which there is no drd at hand."""
+    first = (
+        "what happens",
+        "noticed at, by whom",
+        "who leads",
+        "services, plans",
+        "whose data, how many people",
+        "severity",
+    )
+    return [
+        Heading(1, "Incident"),
+        Paragraph(
+            "Write the time with its zone. When drd is back, type everything in with its "
+            'time: `drd incident open "TITLE"`, `drd incident log "TEXT" --at TIME`.'
+        ),
+        Table(("what", "known"), tuple((text, "") for text in first), sheet=True),
+        Heading(2, "To do"),
+        Table(("due", "who", "done at", "what"), empty(4, 9), sheet=True),
+        Heading(2, "Moments", new_page=True),
+        Table(("moment", "time"), tuple((i.value, "") for i in Instant), form=True),
+        Heading(2, "Messages: who was told what"),
+        Table(("at", "by whom", "next update by", "to whom, what"), empty(4, 8), sheet=True),
+        *log_sheets(),
+        *whom_to_call(book),
+    ]
+
+
+def contacts_page(book: ContactBook, made_at: datetime) -> list[Block]:
+    """Return the page of whom to contact, for a recovery kit."""
+    return [
+        Heading(1, "Whom to contact in an incident"),
+        Paragraph(f"Printed {format_time(made_at)}, from drd.yaml."),
+        *_own_people(book),
+        *_outside(book.about(None)),
+    ]
+
+
+def log_sheets() -> Iterator[Block]:
+    """Return empty pages for a log."""
+    for _ in range(_LOG_PAGES):
+        yield Heading(2, "Log, by hand", new_page=True)
+        yield Table(("time", "who", "what"), empty(3, _LOG_ROWS), sheet=True)
+
+
+def whom_to_call(
+    book: ContactBook, now: datetime | None = None, scope: Sequence[str] | None = None
+) -> Iterator[Block]:
+    """Return the page for calls: who is on call at `now`, the contacts for the plans in the scope
+    (None: all), and room for those that drd.yaml does not name."""
+    yield Heading(2, "Whom to call", new_page=True)
+    if now is not None and book.people:
+        yield Paragraph(f"On call at {format_time(now)}:")
+        yield Table(
+            ("role", "called at", "person"),
+            tuple((escaped(c.role), "", person_words(c)) for c in book.on_call(now)),
+            sheet=True,
+        )
+    yield from _own_people(book)
+    yield from _outside(book.about(scope))
+    yield Heading(3, "Calls")
+    header = ("for what", "name", "called at", "telephone, at which hours")
+    yield Table(header, (*((text, "", "", "") for text in _CALLS), *empty(4, 6)), sheet=True)
+
+
+def person_words(call: OnCall) -> str:
+    """Return who is to be called for a role, and instead of whom."""
+    if call.person is None:
+        if call.instead_of:
+            return f"nobody: {escaped(', '.join(call.instead_of))} is away, without a substitute"
+        return "nobody"
+    words = ", ".join(filter(None, (call.person.name, call.person.phone, call.person.mail)))
+    until = f" until {format_time(call.until)}" if call.until is not None else ""
+    if call.instead_of:
+        words += f" (instead of {', '.join(call.instead_of)}, away{until})"
+    return escaped(words)
+
+
+def _own_people(book: ContactBook) -> Iterator[Block]:
+    if not book.people and not book.contacts:
+        yield Paragraph(_NOTHING_KNOWN)
+    if book.people:
+        yield Heading(3, "Our people")
+        yield Table(("name", "telephone", "roles, mail"), tuple(map(_person, book.people)))
+    if book.duties:
+        yield Paragraph("On call, the first line of a role that holds:")
+        yield Items(tuple(f"{escaped(d.role)}: {_duty(d)}" for d in book.duties))
+    if book.absences:
+        yield Paragraph("Away:")
+        yield Items(
+            tuple(
+                escaped(
+                    f"{a.person} from {format_time(a.begin)} to {format_time(a.end)}, "
+                    f"instead: {a.substitute or 'nobody'}"
+                )
+                for a in book.absences
+            )
+        )
+
+
+def _person(person: Colleague) -> tuple[str, ...]:
+    roles = ", ".join(filter(None, (*person.roles, person.mail)))
+    return escaped(person.name), escaped(person.phone), escaped(roles)
+
+
+def _duty(duty: Duty) -> str:
+    hours = f"{duty.hours.text} {duty.hours.zone}" if duty.hours.spans else "always"
+    if duty.since is None:
+        return escaped(f"{duty.people[0]} ({hours})")
+    turns = f"in turns of {format_duration(duty.every_s)} from {format_time(duty.since)}"
+    return escaped(f"{', '.join(duty.people)}, {turns} ({hours})")
+
+
+def _outside(contacts: Sequence[Contact]) -> Iterator[Block]:
+    if contacts:
+        yield Heading(3, "Others")
+        rows = tuple((c.kind.value, escaped(c.name), ways(c), _facts(c)) for c in contacts)
+        yield Table(("what", "name", "how", "language, hours, plans"), rows)
+
+
+def ways(contact: Contact) -> str:
+    """Return how a contact is reached, in the order in which one tries."""
+    through = [f"channel {contact.channel}"] if contact.channel else []
+    return escaped(", ".join((*contact.phones, *contact.mails, *_rest(contact), *through)))
+
+
+def _rest(contact: Contact) -> list[str]:
+    return list(filter(None, (contact.portal, contact.address)))
+
+
+def _facts(contact: Contact) -> str:
+    hours = f"{contact.hours.text} {contact.hours.zone}" if contact.hours.spans else "always"
+    key = ["has an age key"] if contact.key else []
+    plans = [", ".join(contact.plans)] if contact.plans else []
+    note = [contact.note] if contact.note else []
+    return escaped("; ".join([contact.language, hours, *plans, *key, *note]))
+
+
+def local_time(contact: Contact, now: datetime) -> str:
+    """Return what time it is for a contact: `15:30 CET`."""
+    return f"{now.astimezone(ZoneInfo(contact.hours.zone)):%a %H:%M %Z}"
+
+
+def empty(columns: int, rows: int) -> tuple[tuple[str, ...], ...]:
+    """Return rows to write into."""
+    return (("",) * columns,) * rows

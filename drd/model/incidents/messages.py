@@ -1,0 +1,366 @@
+"""Messages of an incident: what they contain, who approved them, and what became of them.
+
+Each is a draft in the chain of records, whose content is frozen: subject, text, recipients, ways.
+An approval names the digest of that content. What was sent, to whom, and what the other side said
+are entries of their own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from drd.model.incidents import entries as kinds
+from drd.model.incidents.audiences import Audience
+from drd.model.incidents.fold import body_of, time_in
+from drd.model.records import Entry
+from drd.model.units import from_rfc3339, to_rfc3339
+
+
+class Act(StrEnum):
+    """What an entry about a message says."""
+
+    APPROVE = "approve"
+    SEND = "send"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+    BOUNCED = "bounced"
+    TOLD = "told"
+    WITHDRAW = "withdraw"
+
+
+class Way(StrEnum):
+    """How a recipient is reached: by mail, through a channel of drd.yaml that belongs to the
+    recipient, through the channels of one's own people, or by a person."""
+
+    MAIL = "mail"
+    CHANNEL = "channel"
+    OWN = "own"
+    HAND = "hand"
+
+
+class Fate(StrEnum):
+    """What became of a message for one recipient."""
+
+    DRAFTED = "not sent"
+    WAITING = "waits"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+    BOUNCED = "bounced"
+    TO_TELL = "to be told by a person"
+    TOLD = "told"
+    QUEUED = "handed to the channels"
+
+
+NEEDS_A_PERSON = frozenset({Fate.REFUSED, Fate.UNKNOWN, Fate.BOUNCED, Fate.TO_TELL})
+"""Only a person can do something about these."""
+MAY_REPEAT = frozenset({Fate.REFUSED, Fate.UNKNOWN, Fate.BOUNCED})
+"""A person may ask to send these again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One address. `name` is a contact, a person or a channel; `via` the mail channel that carries
+    the mail; `key` the age key to which it is encrypted."""
+
+    name: str
+    way: Way
+    to: str
+    via: str = ""
+    key: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """Convert to plain JSON; `from_json` is the inverse."""
+        return {
+            "name": self.name,
+            "way": str(self.way),
+            "to": self.to,
+            "via": self.via,
+            "key": self.key,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Recipient:
+        return cls(
+            str(data["name"]),
+            Way(data["way"]),
+            str(data["to"]),
+            str(data.get("via") or ""),
+            str(data.get("key") or ""),
+        )
+
+    @property
+    def words(self) -> str:
+        """Return name, way and address: `Acme by mail to it@acme.example`."""
+        if self.way is Way.MAIL:
+            kept = ", encrypted" if self.key else ""
+            return f"{self.name} by mail to {self.to}{kept}"
+        if self.way is Way.HAND:
+            return f"{self.name}, by a person: {self.to}"
+        return f"{self.name} through channel {self.to}"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One text, and who gets it. A message has one for each template that its recipients'
+    languages need."""
+
+    template: str
+    language: str
+    subject: str
+    text: str
+    recipients: tuple[Recipient, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Convert to plain JSON; `from_json` is the inverse."""
+        return {
+            "template": self.template,
+            "language": self.language,
+            "subject": self.subject,
+            "text": self.text,
+            "recipients": [one.to_json() for one in self.recipients],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Part:
+        return cls(
+            str(data["template"]),
+            str(data["language"]),
+            str(data["subject"]),
+            str(data["text"]),
+            tuple(map(Recipient.from_json, data["recipients"])),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a message says, to whom, by which ways. `next_update` is what it promises."""
+
+    audience: Audience
+    parts: tuple[Part, ...]
+    next_update: datetime | None = None
+
+    @property
+    def recipients(self) -> tuple[Recipient, ...]:
+        return tuple(one for part in self.parts for one in part.recipients)
+
+    def part_of(self, index: int) -> Part:
+        """Return the text for a recipient, by its place in `recipients`."""
+        for part in self.parts:
+            if index < len(part.recipients):
+                return part
+            index -= len(part.recipients)
+        raise IndexError(index)
+
+    def to_json(self) -> dict[str, Any]:
+        """Convert to plain JSON; `from_json` is the inverse."""
+        return {
+            "audience": str(self.audience),
+            "parts": [part.to_json() for part in self.parts],
+            "next_update": to_rfc3339(self.next_update) if self.next_update is not None else None,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Content:
+        at = data.get("next_update")
+        return cls(
+            Audience(data["audience"]),
+            tuple(map(Part.from_json, data["parts"])),
+            from_rfc3339(at) if at else None,
+        )
+
+    @property
+    def digest(self) -> str:
+        """The digest that an approval names: of every word, every recipient and every way."""
+        whole = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(whole.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of a message for one recipient, since when, and what was said about it."""
+
+    fate: Fate = Fate.DRAFTED
+    at: datetime | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentMessage:
+    """A message; `entry` is its draft. `content` is None if the draft was redacted. `intact` says
+    that the bodies of draft and approval are those that the chain holds the digests of.
+    `deliveries` are in the order of the recipients."""
+
+    number: int
+    entry: int
+    content: Content | None
+    drafted_at: datetime
+    drafted_by: str
+    audience: str = ""
+    approved_at: datetime | None = None
+    approved_by: str = ""
+    approved: str = ""
+    sent_at: datetime | None = None
+    withdrawn: str = ""
+    intact: bool = True
+    deliveries: tuple[Delivery, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        return self.content.digest if self.content is not None else ""
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether a person approved exactly this content."""
+        return bool(self.approved) and self.approved == self.digest and self.intact
+
+    @property
+    def state(self) -> str:
+        """The state in one word or two."""
+        if self.content is None:
+            return "redacted"
+        if self.withdrawn:
+            return "withdrawn"
+        if self.sent_at is None:
+            needs = self.content.audience.is_external
+            return "approved" if self.is_approved else "to be approved" if needs else "drafted"
+        fates = {one.fate for one in self.deliveries}
+        for fate in (Fate.UNKNOWN, Fate.REFUSED, Fate.BOUNCED, Fate.TO_TELL, Fate.WAITING):
+            if fate in fates:
+                return str(fate)
+        return "sent"
+
+    def with_fate(self, index: int, fate: Fate, at: datetime, text: str) -> IncidentMessage:
+        """Return the message after something became of it for one recipient."""
+        found = list(self.deliveries)
+        found[index] = Delivery(fate, at, text)
+        return replace(self, deliveries=tuple(found))
+
+
+def messages(number: int, entries: Iterable[Entry]) -> tuple[IncidentMessage, ...]:
+    """Return the messages of an incident by its entries, oldest first. An entry that cannot be read
+    has no effect, but a draft keeps its number."""
+    found: dict[int, IncidentMessage] = {}
+    for entry in entries:
+        if kinds.number_of(entry.header.subject) != number:
+            continue
+        if entry.header.kind == kinds.DRAFT:
+            found[len(found) + 1] = _drafted(len(found) + 1, entry)
+        elif entry.header.kind == kinds.MESSAGE:
+            body = body_of(entry)
+            with suppress(KeyError, ValueError, TypeError, AttributeError, IndexError):
+                message = found[int(body["message"])]
+                found[message.number] = _CHANGES[Act(body["act"])](message, entry, body)
+    return tuple(found.values())
+
+
+def _drafted(number: int, entry: Entry) -> IncidentMessage:
+    """Return a draft; without content if the entry was redacted."""
+    body = body_of(entry)
+    content: Content | None = None
+    with suppress(KeyError, ValueError, TypeError, AttributeError):
+        content = Content.from_json(body["content"])
+    by = str(body.get("by") or entry.header.actor_name)
+    recipients = len(content.recipients) if content is not None else 0
+    return IncidentMessage(
+        number,
+        entry.seq,
+        content,
+        entry.header.at,
+        by,
+        audience=str(content.audience) if content is not None else "",
+        intact=_is_intact(entry),
+        deliveries=(Delivery(),) * recipients,
+    )
+
+
+def _is_intact(entry: Entry) -> bool:
+    return entry.body is not None and entry.body.digest == entry.header.digest
+
+
+def _approved(message: IncidentMessage, entry: Entry, body: Mapping[str, Any]) -> IncidentMessage:
+    return replace(
+        message,
+        approved=str(body["digest"]),
+        approved_at=entry.header.at,
+        approved_by=str(body.get("by") or entry.header.actor_name),
+        intact=message.intact and _is_intact(entry),
+    )
+
+
+def _sent(message: IncidentMessage, entry: Entry, body: Mapping[str, Any]) -> IncidentMessage:
+    at = entry.header.at
+    after = replace(message, sent_at=message.sent_at or at)
+    assert message.content is not None
+    for index in map(int, body["recipients"]):
+        way = message.content.recipients[index].way
+        first = {Way.HAND: Fate.TO_TELL, Way.OWN: Fate.QUEUED}.get(way, Fate.WAITING)
+        after = after.with_fate(index, first, at, "")
+    return after
+
+
+def _settled(message: IncidentMessage, entry: Entry, body: Mapping[str, Any]) -> IncidentMessage:
+    at = time_in(body, "happened_at") or entry.header.at
+    text = str(body.get("said") or body.get("reason") or "")
+    return message.with_fate(int(body["recipient"]), _FATES[Act(body["act"])], at, text)
+
+
+_FATES = {
+    Act.ACCEPTED: Fate.ACCEPTED,
+    Act.REFUSED: Fate.REFUSED,
+    Act.UNKNOWN: Fate.UNKNOWN,
+    Act.BOUNCED: Fate.BOUNCED,
+    Act.TOLD: Fate.TOLD,
+}
+_CHANGES: Mapping[Act, Callable[[IncidentMessage, Entry, Mapping[str, Any]], IncidentMessage]] = {
+    Act.APPROVE: _approved,
+    Act.SEND: _sent,
+    Act.WITHDRAW: lambda m, _, body: replace(m, withdrawn=str(body.get("reason") or "withdrawn")),
+    **dict.fromkeys(_FATES, _settled),
+}
+
+
+def unsettled(found: Sequence[IncidentMessage]) -> Iterator[tuple[IncidentMessage, int]]:
+    """Return the messages, and in each the recipients, about which a person has to do something."""
+    for message in found:
+        for index, delivery in enumerate(message.deliveries):
+            if delivery.fate in NEEDS_A_PERSON:
+                yield message, index
+
+
+def draft_words(body: Mapping[str, Any]) -> str:
+    """Return what a draft says, for the timeline."""
+    content = Content.from_json(body["content"])
+    return f"message to {content.audience} drafted: {content.parts[0].subject}"
+
+
+def words(body: Mapping[str, Any]) -> str:
+    """Return what an entry about a message says, for the timeline."""
+    act = Act(body["act"])
+    name = f"message {body['message']}"
+    if act is Act.APPROVE:
+        return f"{name} approved, digest {str(body['digest'])[:12]}"
+    if act is Act.SEND:
+        count = len(body["recipients"])
+        return f"{name} to {body['audience']} sent to {count} address{'es' * (count != 1)}"
+    if act is Act.WITHDRAW:
+        return f"{name} withdrawn"
+    said = f": {body['said']}" if body.get("said") else ""
+    verb = _VERBS[act]
+    return f"{name} {verb} {body['name']}{said}"
+
+
+_VERBS = {
+    Act.ACCEPTED: "accepted for",
+    Act.REFUSED: "not accepted for",
+    Act.UNKNOWN: "may or may not have reached",
+    Act.BOUNCED: "came back from",
+    Act.TOLD: "told by a person to",
+}

@@ -1,0 +1,215 @@
+"""Who gets a message of an incident, by which way. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+
+from drd.errors import UsageError
+from drd.model.contacts import Colleague, Contact, ContactBook
+from drd.model.incidents.audiences import OUTSIDE, ROLES, Audience
+from drd.model.incidents.incident import Incident
+from drd.model.incidents.messages import Recipient, Way
+from drd.model.message import INCIDENT, ChannelSpec, Urgency
+from drd.model.text import escaped, some
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Whom one can reach: contacts, the channels of drd.yaml, and the business owners of the plans
+    in the scope, as the plans name them. `mail_channels` are those that can write to any address:
+    the first one carries the mails."""
+
+    book: ContactBook
+    channels: Sequence[ChannelSpec] = ()
+    mail_channels: Sequence[str] = ()
+    owners: Sequence[str] = ()
+    gravest: str = "critical"
+
+    @property
+    def mail_channel(self) -> str:
+        """The channel that carries mails to others; empty without one."""
+        return next(iter(self.mail_channels), "")
+
+    def urgency(self, incident: Incident) -> Urgency:
+        """Return how urgent a message to one's own people is."""
+        return "critical" if incident.severity == self.gravest else "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """A recipient, and the language of the message."""
+
+    recipient: Recipient
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a person asks for: only these contacts or people, and mails encrypted or not."""
+
+    to: Sequence[str] = field(default_factory=tuple)
+    encrypt: bool = False
+
+
+def addressed(
+    audience: Audience, incident: Incident, reach: Reach, wanted: Wanted
+) -> list[Addressed]:
+    """Return who gets a message. Raises UsageError if nobody does, or if the message cannot be sent
+    as it is wanted."""
+    if audience is Audience.INTERNAL and not incident.restricted and not wanted.to:
+        return list(_own_channels(incident, reach))
+    found = list(_named(audience, incident, reach, wanted.to))
+    if not found:
+        raise _nobody(audience, incident)
+    if wanted.encrypt:
+        _require_keys(found)
+        return found
+    return [replace(one, recipient=replace(one.recipient, key="")) for one in found]
+
+
+def _own_channels(incident: Incident, reach: Reach) -> Iterator[Addressed]:
+    wanting = [
+        c
+        for c in reach.channels
+        if not c.is_heartbeat
+        and INCIDENT in c.on
+        and reach.urgency(incident) in c.severities
+        and (not c.plans or any(c.is_for(plan) for plan in incident.plans))
+    ]
+    if not wanting:
+        raise UsageError(
+            "no channel of drd.yaml carries messages about incidents",
+            hint=f"add {INCIDENT} to `on` of a channel under `notify`, or name people: --to NAME",
+        )
+    for channel in wanting:
+        yield Addressed(Recipient(channel.name, Way.OWN, channel.name))
+
+
+def _named(
+    audience: Audience, incident: Incident, reach: Reach, to: Sequence[str]
+) -> Iterator[Addressed]:
+    book = reach.book
+    if to:
+        for name in dict.fromkeys(to):
+            yield from _by_name(name, audience, reach)
+        return
+    if audience in OUTSIDE:
+        for contact in book.about(incident.plans):
+            if contact.kind in OUTSIDE[audience]:
+                yield from _contact(contact, reach)
+        return
+    for name in _inside(audience, incident, reach):
+        person = book.person(name)
+        yield from _person(person or Colleague(name), reach)
+
+
+def _inside(audience: Audience, incident: Incident, reach: Reach) -> list[str]:
+    """Return the names of one's own people. A restricted incident is for those alone who have a
+    role in it."""
+    if audience is Audience.INTERNAL:
+        return sorted(incident.people)
+    roles = ROLES[audience]
+    holders = [p.name for p in reach.book.people if not set(roles).isdisjoint(p.roles)]
+    owners = list(reach.owners) if audience is Audience.BUSINESS_OWNER else []
+    found = list(dict.fromkeys([*owners, *(holders if not owners else [])]))
+    if incident.restricted:
+        return [name for name in found if name in incident.people]
+    return found
+
+
+def _by_name(name: str, audience: Audience, reach: Reach) -> Iterator[Addressed]:
+    contact = next((c for c in reach.book.contacts if c.name == name), None)
+    person = reach.book.person(name)
+    if contact is not None and audience.is_external:
+        yield from _contact(contact, reach)
+    elif person is not None and not audience.is_external:
+        yield from _person(person, reach)
+    else:
+        raise _stranger(name, audience, reach.book)
+
+
+def _stranger(name: str, audience: Audience, book: ContactBook) -> UsageError:
+    outside = audience.is_external
+    names = [c.name for c in book.contacts] if outside else [p.name for p in book.people]
+    where = "contacts" if outside else "people"
+    near = get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"use one of: {some(names, 10)}."
+    if not names:
+        hint = f"add it under `{where}` in drd.yaml."
+    return UsageError(f"`{where}` of drd.yaml names no {escaped(name)!r}", hint=hint)
+
+
+def _contact(contact: Contact, reach: Reach) -> Iterator[Addressed]:
+    if contact.mails and not reach.mail_channel:
+        raise UsageError(
+            f"drd cannot send mails to {escaped(contact.name)}: `notify` of drd.yaml has no mail "
+            "server",
+            hint="add {kind: smtp, host: …, to: […]} under `notify`.",
+        )
+    for mail in contact.mails:
+        to = Recipient(contact.name, Way.MAIL, mail, reach.mail_channel, contact.key)
+        yield Addressed(to, contact.language)
+    if contact.channel:
+        to = Recipient(contact.name, Way.CHANNEL, contact.channel)
+        yield Addressed(to, contact.language)
+    if not contact.mails and not contact.channel:
+        by_hand = ", ".join(contact.by_hand)
+        yield Addressed(Recipient(contact.name, Way.HAND, by_hand), contact.language)
+
+
+def _person(person: Colleague, reach: Reach) -> Iterator[Addressed]:
+    if person.mail and reach.mail_channel:
+        yield Addressed(Recipient(person.name, Way.MAIL, person.mail, reach.mail_channel))
+    else:
+        yield Addressed(Recipient(person.name, Way.HAND, person.phone or "(no address known)"))
+
+
+def _require_keys(found: Collection[Addressed]) -> None:
+    without = [one.recipient for one in found if not one.recipient.key]
+    if without:
+        names = escaped(some([one.words for one in without], 5))
+        raise UsageError(
+            f"{names}: cannot be encrypted, for there is no age key and mail",
+            hint="add `age` and `mail` to the contact, name others (--to NAME), or leave out "
+            "--encrypt.",
+        )
+
+
+def _nobody(audience: Audience, incident: Incident) -> UsageError:
+    about = f" for {some(incident.plans, 5)}" if incident.plans else ""
+    if audience.is_external:
+        kinds = " or ".join(OUTSIDE[audience])
+        return UsageError(
+            f"no contact is one of the audience {audience}{about}",
+            hint=f"add a contact of kind {kinds} under `contacts` in drd.yaml, or name one: "
+            "--to NAME",
+        )
+    if audience is Audience.INTERNAL or incident.restricted:
+        return UsageError(
+            f"nobody who may read the restricted incident {incident.number} is one of the audience "
+            f"{audience}",
+            hint=f"give people a role: drd incident role {incident.number} ROLE NAME",
+        )
+    owner = "`business_owner` to the plan, or " if audience is Audience.BUSINESS_OWNER else ""
+    return UsageError(
+        f"drd.yaml names nobody of the audience {audience}{about}",
+        hint=f"add {owner}the role {ROLES[audience][0]!r} to a person, or name one: --to NAME",
+    )
+
+
+def is_current(recipient: Recipient, reach: Reach) -> bool:
+    """Return whether drd.yaml still has this recipient with this address and this way."""
+    if recipient.way is Way.OWN or recipient.way is Way.HAND:
+        return True
+    contact = next((c for c in reach.book.contacts if c.name == recipient.name), None)
+    channels = {c.name for c in reach.channels}
+    if recipient.way is Way.CHANNEL:
+        return contact is not None and contact.channel == recipient.to in channels
+    person = reach.book.person(recipient.name)
+    mails = {*(contact.mails if contact is not None else ())}
+    mails |= {person.mail} if person is not None else set()
+    keys = {"", contact.key if contact is not None else ""}
+    has_channel = recipient.via in reach.mail_channels
+    return recipient.to in mails and recipient.key in keys and has_channel

@@ -1,0 +1,97 @@
+"""Letters to people outside: exactly the text that was approved, to one address, and nothing of
+drd's in it."""
+
+from __future__ import annotations
+
+import smtplib
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+
+from drd.errors import NotifyError
+from drd.masking import masked
+from drd.model.message import INCIDENT, ChannelSpec, Message
+from drd.notifiers import open_notifier
+from drd.notifiers.smtp import Smtp, this_host
+from drd.ports.notify import DeliveryUnknown, Letter, Notifier, Post, Resolve
+
+_LONGEST = 200
+
+
+def open_post(spec: ChannelSpec, *, resolve: Resolve) -> Post:
+    """Return what carries letters through a channel. Raises NotifyError if drd cannot use the
+    package that adds its kind."""
+    notifier = open_notifier(spec, resolve=resolve)
+    return SmtpPost(notifier) if isinstance(notifier, Smtp) else NotifierPost(notifier)
+
+
+class SmtpPost:
+    """Sends one mail to one address. Once the server has the text and has not answered, nobody
+    knows whether it has taken it."""
+
+    def __init__(self, smtp: Smtp) -> None:
+        self._smtp = smtp
+
+    def post(self, letter: Letter) -> str:
+        host = self._smtp.settings.host
+        sender = self._smtp.settings.sender or f"drd@{this_host()}"
+        raw = _composed(letter, sender).as_bytes()
+        with self._smtp.session() as session:
+            self._smtp.login(session)
+            session.ehlo_or_helo_if_needed()
+            _require(host, "the sender", *session.mail(sender))
+            _require(host, letter.to, *session.rcpt(letter.to))
+            try:
+                code, reply = session.data(raw)
+            except smtplib.SMTPDataError:
+                raise
+            except (OSError, smtplib.SMTPException) as error:
+                raise DeliveryUnknown(
+                    f"{host} got the mail, and the connection ended before it answered: {error}",
+                    hint="ask the recipient, or look into the log of the mail server.",
+                ) from None
+            _require(host, "the mail", code, reply)
+        return f"{host} accepted the mail: {code} {_words(reply)}"
+
+
+def _composed(letter: Letter, sender: str) -> EmailMessage:
+    mail = EmailMessage(policy=SMTP)
+    mail["From"] = sender
+    mail["To"] = letter.to
+    mail["Subject"] = letter.subject
+    mail["Date"] = format_datetime(letter.at)
+    mail["Message-ID"] = f"<{letter.id}@{this_host()}>"
+    mail.set_content(letter.text)
+    return mail
+
+
+def _require(host: str, what: str, code: int, reply: bytes) -> None:
+    """Raise NotifyError for an answer that refuses; permanent is what the server says is."""
+    if code // 100 != 2:
+        raise NotifyError(
+            f"{host} refused {what}: {code} {_words(reply)}", permanent=code // 100 == 5
+        )
+
+
+def _words(reply: bytes) -> str:
+    return " ".join(masked(reply.decode(errors="replace")).split())[:_LONGEST]
+
+
+class NotifierPost:
+    """Sends through a channel that belongs to the recipient. It does not say whether a failed try
+    was taken, so only a permanent refusal is certain."""
+
+    def __init__(self, notifier: Notifier) -> None:
+        self._notifier = notifier
+
+    def post(self, letter: Letter) -> str:
+        details = {"letter": letter.id}
+        message = Message(
+            INCIDENT, "", "info", letter.subject, letter.text, letter.at, details=details
+        )
+        try:
+            return self._notifier.deliver(message)
+        except NotifyError as error:
+            if error.permanent:
+                raise
+            raise DeliveryUnknown(error.message, hint=error.hint) from None

@@ -1,0 +1,442 @@
+"""Messages of incidents: nothing external leaves unapproved or changed, each recipient gets its own
+mail once, and what is not known is said. The mail server is a real one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pyrage
+import pytest
+from sqlalchemy import Connection, text
+
+from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
+from drd.errors import NotifyError, UsageError
+from drd.flows.incidents import messages as flow
+from drd.flows.incidents.letters import LetterSender
+from drd.flows.incidents.writing import Desk, open_incident
+from drd.kit.sealing import encrypted
+from drd.model.actor import Actor
+from drd.model.contacts import Colleague, Contact, ContactBook, ContactKind
+from drd.model.incidents.audiences import Audience
+from drd.model.incidents.entries import Author
+from drd.model.incidents.incident import Incident
+from drd.model.incidents.messages import Act, Content, Fate, Part
+from drd.model.incidents.recipients import Addressed, Reach, Wanted, addressed
+from drd.model.message import ChannelSpec
+from drd.notifiers.letters import NotifierPost, open_post
+from drd.notifiers.smtp import SmtpSettings
+from drd.ports.notify import DeliveryUnknown, Letter
+from tests.catalogue_support import program
+from tests.notify_support import NOON, HandClock, Post, mail_server
+
+ANNA = Actor(1000, "anna", 1000, "db1", "terminal", "anna")
+ACME = Contact("Acme", ContactKind.CUSTOMER, ("orders-*",), mails=("it@acme.example",))
+BETA = Contact("Beta", ContactKind.CUSTOMER, mails=("beta@b.example",), language="de")
+DPA = Contact("DPA", ContactKind.AUTHORITY, phones=("+49 30 1",))
+SECRET = "Orders of 27 November were visible to others."
+
+
+@pytest.fixture
+def post() -> Iterator[Post]:
+    with mail_server() as server:
+        yield server
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Iterator[SqlCatalogue]:
+    made = open_catalogue(f"sqlite:///{tmp_path}/state/drd.db", create=True)
+    yield made
+    made.close()
+
+
+class Response:
+    """Incident 1, and what people and drd do with its messages."""
+
+    def __init__(self, catalogue: SqlCatalogue, port: int, *contacts: Contact) -> None:
+        self.catalogue = catalogue
+        self.clock = HandClock()
+        settings = SmtpSettings.model_validate(
+            {"kind": "smtp", "host": "127.0.0.1", "port": port, "tls": "none",
+             "to": ["a@b.example"], "sender": "dr@us.example"}
+        )  # fmt: skip
+        mail = ChannelSpec("mail", "smtp", settings)
+        people = (Colleague("anna", ("commander",), "1", "anna@us.example"),)
+        self.reach = Reach(ContactBook(people, contacts), (mail,), ("mail",))
+        self.posts: list[Letter] = []
+        open_incident(catalogue, self.author, "leak", plans=["orders-api"], severity="high")
+
+    @property
+    def author(self) -> Author:
+        return Author("Anna", self.clock.now(), ANNA)
+
+    @property
+    def desk(self) -> Desk:
+        return Desk(self.catalogue, 1, self.author)
+
+    @property
+    def incident(self) -> Incident:
+        return self.catalogue.incidents.get(1)
+
+    def draft(self, audience: Audience = Audience.CUSTOMERS, *, encrypt: bool = False) -> int:
+        found = addressed(audience, self.incident, self.reach, Wanted(encrypt=encrypt))
+        return flow.draft(self.desk, content(audience, found)).number
+
+    def send(self, which: int, **more: Any) -> None:
+        flow.send(self.desk, which, self.reach, **more)
+
+    def deliver(self) -> int:
+        return self.sender().deliver_due()
+
+    def sender(self, **more: Any) -> LetterSender:
+        channels = {c.name: c for c in self.reach.channels}
+        known: dict[str, Any] = {"open_post": lambda spec: open_post(spec, resolve=str), **more}
+        return LetterSender(self.catalogue, channels, known["open_post"], encrypted, self.clock)
+
+    def fates(self, which: int = 1) -> list[str]:
+        message = flow.message_of(self.catalogue, 1, which)
+        return [str(one.fate) for one in message.deliveries]
+
+    def said(self, which: int = 1) -> str:
+        message = flow.message_of(self.catalogue, 1, which)
+        return " ".join(one.text for one in message.deliveries)
+
+
+def content(audience: Audience, found: list[Addressed]) -> Content:
+    recipients = tuple(one.recipient for one in found)
+    return Content(audience, (Part("customers", "en", "Incident", SECRET + "\n", recipients),))
+
+
+@pytest.fixture
+def response(catalogue: SqlCatalogue, post: Post) -> Response:
+    return Response(catalogue, post.port, ACME, BETA, DPA)
+
+
+def test_nothing_external_leaves_before_an_approval(response: Response, post: Post) -> None:
+    which = response.draft()
+    with pytest.raises(UsageError, match="nobody has approved message 1 to customers"):
+        response.send(which)
+    with pytest.raises(UsageError, match="it is not what you have read"):
+        flow.approve(response.desk, which, "0000")
+    assert response.deliver() == 0
+    assert post.mails == []
+    flow.approve(response.desk, which, flow.message_of(response.catalogue, 1, 1).digest[:6])
+    response.send(which)
+    assert response.deliver() == 2
+    assert response.fates() == ["accepted", "accepted"]
+
+
+def test_each_recipient_gets_a_mail_of_its_own_with_nothing_of_drd_in_it(
+    response: Response, post: Post
+) -> None:
+    sent(response)
+    assert post.readers == [["it@acme.example"], ["beta@b.example"]]
+    for mail, reader in zip(post.mails, post.readers, strict=True):
+        assert mail["To"] == reader[0]
+        assert (mail["Subject"], mail["From"]) == ("Incident", "dr@us.example")
+        assert said_in(mail) == SECRET + "\n"
+        assert not [name for name in mail if name.startswith("X-")]
+        assert "drd" not in mail.as_string()
+    assert response.deliver() == 0, "each is sent once"
+    response.send(1)
+    assert response.deliver() == 0
+    assert len(post.mails) == 2
+
+
+def sent(response: Response, **more: Any) -> int:
+    which = response.draft(**more)
+    flow.approve(response.desk, which, "")
+    response.send(which)
+    response.deliver()
+    return which
+
+
+def unguarded(connection: Connection) -> None:
+    """Remove what keeps people from changing the records by accident."""
+    query = "SELECT name FROM sqlite_master WHERE type='trigger' AND tbl_name='record_bodies'"
+    for trigger in connection.execute(text(query)).scalars().all():
+        connection.execute(text(f"DROP TRIGGER {trigger}"))
+
+
+def said_in(mail: EmailMessage) -> str:
+    return mail.get_content().replace("\r\n", "\n")
+
+
+def test_an_approval_of_one_text_does_not_count_for_another(response: Response, post: Post) -> None:
+    first = response.draft()
+    flow.approve(response.desk, first, "")
+    with response.catalogue.database.write() as connection:
+        unguarded(connection)
+        connection.execute(
+            text("UPDATE record_bodies SET body = replace(body, '27 November', '28 November')")
+        )
+    with pytest.raises(UsageError, match="is not what was approved"):
+        response.send(first)
+    assert response.deliver() == 0
+    assert post.mails == []
+
+
+def test_a_text_that_is_changed_while_it_waits_does_not_leave(
+    response: Response, post: Post
+) -> None:
+    which = response.draft()
+    flow.approve(response.desk, which, "")
+    response.send(which)
+    with response.catalogue.database.write() as connection:
+        unguarded(connection)
+        connection.execute(
+            text("UPDATE record_bodies SET body = replace(body, 'it@acme', 'eve@acme')")
+        )
+    assert response.deliver() == 2
+    assert response.fates() == ["refused", "refused"]
+    assert "somebody changed the records" in response.said()
+    assert post.mails == []
+
+
+def test_an_address_that_changed_since_the_approval_is_refused(response: Response) -> None:
+    which = response.draft()
+    flow.approve(response.desk, which, "")
+    moved = (replace(ACME, mails=("new@acme.example",)), BETA)
+    response.reach = replace(response.reach, book=ContactBook((), moved))
+    with pytest.raises(UsageError, match=r"does not have Acme by mail to it@acme.example any more"):
+        response.send(which)
+
+
+def test_a_refusal_is_known_and_shown_and_a_person_may_repeat_it(
+    response: Response, post: Post
+) -> None:
+    post.refuse = {"it@acme.example"}
+    which = sent(response)
+    assert response.fates() == ["refused", "accepted"]
+    assert "550 no such user here" in response.said()
+    assert flow.message_of(response.catalogue, 1, which).state == "refused"
+    with pytest.raises(UsageError, match="--again needs a recipient"):
+        response.send(which, again=True)
+    with pytest.raises(UsageError, match="was not refused by"):
+        response.send(which, again=True, to=["Beta"])
+    post.refuse = set()
+    response.send(which, again=True, to=["Acme"])
+    response.deliver()
+    assert response.fates() == ["accepted", "accepted"]
+    assert len(post.mails) == 2
+
+
+def test_a_server_that_is_away_is_tried_again_for_a_day(response: Response, post: Post) -> None:
+    post.says = "451 try later"
+    which = sent(response)
+    assert response.fates() == ["waits", "waits"]
+    response.clock.turn(60)
+    post.says = "250 OK"
+    assert response.deliver() == 2
+    assert response.fates() == ["accepted", "accepted"]
+    post.says = "451 try later"
+    sent(response)
+    response.clock.turn(timedelta(days=2).total_seconds())
+    response.deliver()
+    assert response.fates(2) == ["refused", "refused"]
+    assert len(post.mails) == 2
+    assert which == 1
+
+
+def test_an_answer_that_never_came_is_unknown_and_not_repeated(
+    response: Response, post: Post
+) -> None:
+    class Silent:
+        def post(self, letter: Letter) -> str:
+            raise DeliveryUnknown("the connection ended before it answered")
+
+    which = response.draft()
+    flow.approve(response.desk, which, "")
+    response.send(which)
+    assert response.sender(open_post=lambda _: Silent()).deliver_due() == 2
+    assert response.fates() == ["unknown", "unknown"]
+    assert response.deliver() == 0
+    assert post.mails == []
+
+
+def test_a_bounce_and_a_call_are_recorded_by_a_person(response: Response) -> None:
+    sent(response)
+    flow.settle(response.desk, 1, "Acme", Act.BOUNCED, said="550 full", happened_at=NOON)
+    assert response.fates() == ["bounced", "accepted"]
+    which = sent(response, audience=Audience.REGULATOR)
+    assert response.fates(which) == ["to be told by a person"]
+    flow.settle(response.desk, which, "DPA", Act.TOLD, said="4711", happened_at=None)
+    assert response.fates(which) == ["told"]
+    with pytest.raises(UsageError, match="was not sent to 'Eve'"):
+        flow.settle(response.desk, 1, "Eve", Act.BOUNCED, said="x", happened_at=None)
+
+
+def test_mails_are_encrypted_where_it_is_asked_for(catalogue: SqlCatalogue, post: Post) -> None:
+    identity = pyrage.x25519.Identity.generate()
+    secret = replace(ACME, key=str(identity.to_public()))
+    response = Response(catalogue, post.port, secret, BETA)
+    with pytest.raises(UsageError, match=r"Beta by mail to beta@b.example: cannot be encrypted"):
+        response.draft(encrypt=True)
+    response.reach = replace(response.reach, book=ContactBook((), (secret,)))
+    sent(response, encrypt=True)
+    (mail,) = post.mails
+    assert SECRET not in mail.as_string()
+    assert mail["Subject"] == "Encrypted message"
+    armour = said_in(mail).split("\n\n", 1)[1]
+    opened = pyrage.decrypt(armour.encode(), [identity]).decode()
+    assert opened == f"Subject: Incident\n\n{SECRET}\n"
+    sent(response)
+    assert SECRET in said_in(post.mails[1]), "only where it is asked for"
+
+
+def test_a_restricted_incident_is_for_those_with_a_role_alone(catalogue: SqlCatalogue) -> None:
+    response = Response(catalogue, 1, ACME)
+    made = open_incident(catalogue, response.author, "insider", restricted=True)
+    people = (
+        Colleague("anna", mail="anna@us.example"),
+        Colleague("bert", ("executive",), "2", "b@us.example"),
+    )
+    reach = replace(response.reach, book=ContactBook(people, (ACME,)))
+    for audience in (Audience.INTERNAL, Audience.EXECUTIVES):
+        with pytest.raises(UsageError, match="nobody who may read the restricted incident 2"):
+            addressed(audience, made, reach, Wanted())
+    desk = Desk(catalogue, made.number, response.author)
+    made = desk.give_role("legal", "bert")
+    for audience in (Audience.INTERNAL, Audience.EXECUTIVES):
+        (one,) = addressed(audience, made, reach, Wanted())
+        assert one.recipient.to == "b@us.example"
+
+
+def test_a_redacted_text_does_not_leave(response: Response, post: Post) -> None:
+    which = response.draft()
+    entry = flow.message_of(response.catalogue, 1, which).entry
+    with response.catalogue.database.write() as connection:
+        unguarded(connection)
+        connection.execute(text("DELETE FROM record_bodies WHERE seq = :seq"), {"seq": entry})
+    for act in (lambda: flow.approve(response.desk, which, ""), lambda: response.send(which)):
+        with pytest.raises(UsageError, match="was redacted"):
+            act()
+    assert response.draft() == 2, "its number is not given again"
+    assert post.mails == []
+
+
+def test_no_log_has_names_addresses_or_text(
+    response: Response, post: Post, logged: Callable[[], str]
+) -> None:
+    post.refuse = {"it@acme.example"}
+    sent(response)
+    told = logged()
+    assert "letter.refused" in told
+    for secret in ("acme", "Acme", "27 November", "beta@", "Beta"):
+        assert secret not in told
+
+
+DIES = """
+import os, time
+from datetime import UTC, datetime
+from drd.flows.incidents.letters import LetterSender
+from drd.model.message import ChannelSpec
+from drd.notifiers.letters import open_post
+from drd.notifiers.smtp import SmtpSettings
+
+where, port = sys.argv[2], int(sys.argv[3])
+catalogue = open_catalogue(url, create=False)
+settings = SmtpSettings.model_validate({"kind": "smtp", "host": "127.0.0.1", "port": port,
+                                        "tls": "none", "to": ["a@b.example"]})
+
+class Clock:
+    monotonic = staticmethod(time.monotonic)
+    def now(self):
+        return datetime.now(UTC)
+
+class Dies:
+    def __init__(self, post):
+        self.real = post
+    def post(self, letter):
+        if where == "before":
+            os.kill(os.getpid(), 9)
+        said = self.real.post(letter)
+        if where == "after":
+            os.kill(os.getpid(), 9)
+        return said
+
+channels = {"mail": ChannelSpec("mail", "smtp", settings)}
+opened = lambda spec: Dies(open_post(spec, resolve=str))
+if where == "queue":
+    os.kill(os.getpid(), 9)
+LetterSender(catalogue, channels, opened, lambda t, k: t, Clock()).deliver_due()
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "fates", "mails"),
+    [
+        ("queue", ["accepted", "accepted"], 2),
+        ("before", ["unknown", "accepted"], 1),
+        ("after", ["unknown", "accepted"], 2),
+    ],
+)
+def test_killed_while_it_sends_each_is_sent_once_or_said_to_be_unknown(
+    response: Response, post: Post, where: str, fates: list[str], mails: int
+) -> None:
+    which = response.draft()
+    flow.approve(response.desk, which, "")
+    response.send(which)
+    url = str(response.catalogue.database.url.render_as_string(hide_password=False))
+    with program(DIES, url, where, str(post.port)) as child:
+        assert child.wait(60) == -9
+    response.deliver()
+    assert response.fates() == fates
+    assert len(post.mails) == mails
+    if "unknown" in fates:
+        assert "drd ended while it was sending" in response.said()
+    response.deliver()
+    assert len(post.mails) == mails, "nothing is repeated by itself"
+
+
+def test_killed_between_approval_and_send_nothing_has_left_and_it_can_be_sent(
+    response: Response, post: Post
+) -> None:
+    which = response.draft()
+    flow.approve(response.desk, which, "")
+
+    class Dies(Exception):
+        pass
+
+    def add(*_: Any, **__: Any) -> None:
+        raise Dies
+
+    broken = replace(response.catalogue, incidents=_Broken(response.catalogue.incidents, add))
+    with suppress(Dies):
+        flow.send(Desk(broken, 1, response.author), which, response.reach)
+    assert response.fates() == ["not sent", "not sent"]
+    assert response.deliver() == 0
+    response.send(which)
+    response.deliver()
+    assert response.fates() == [Fate.ACCEPTED, Fate.ACCEPTED]
+    assert len(post.mails) == 2
+
+
+class _Broken:
+    def __init__(self, real: Any, add: Any) -> None:
+        self._real = real
+        self.add = add
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+def test_a_channel_of_the_recipients_own_says_what_is_certain(response: Response) -> None:
+    class Refuses:
+        def __init__(self, *, permanent: bool) -> None:
+            self.permanent = permanent
+
+        def deliver(self, _: object) -> str:
+            raise NotifyError("no", permanent=self.permanent)
+
+    letter = Letter("1", "", "s", "t", NOON)
+    with pytest.raises(DeliveryUnknown):
+        NotifierPost(Refuses(permanent=False)).post(letter)
+    with pytest.raises(NotifyError) as caught:
+        NotifierPost(Refuses(permanent=True)).post(letter)
+    assert not isinstance(caught.value, DeliveryUnknown)
