@@ -36,10 +36,19 @@ def plan_files(directory: str | os.PathLike[str]) -> list[FoundPlanFile]:
 _NAME = re.compile(r"""^plan\s*:\s*(["']?)([a-z0-9-]{1,40})\1\s*(?:#.*)?$""", re.MULTILINE)
 
 
+_MADE_BY = re.compile(r"^[^#\n]*\bmade_by\s*:", re.MULTILINE)
+
+
 def plan_name(path: str) -> str:
     """Return the name in a plan file, else the file's own; YAML is not parsed for it."""
     match = _NAME.search(_head(path))
     return match[2] if match else os.path.basename(path).rsplit(".", 1)[0]  # noqa: PTH119
+
+
+def is_adopted(path: str) -> bool:
+    """Return whether another tool makes the copies of the plan in a file; YAML is not parsed for
+    it."""
+    return _MADE_BY.search(_head(path)) is not None
 
 
 def name_line(path: str) -> int:

@@ -318,7 +318,8 @@ def _no_point(facts: PlanFacts, now: datetime) -> Reason:
         text = f"{text}. Cause: {trouble.text}"
         return Reason(verdict, text, trouble.remedy, "no-point", trouble.code)
     unmet = [r.repository for r in facts.repositories if not r.met]
-    known_before = facts.last_drill is not None or any(c.data_time for c in facts.components)
+    drilled = facts.last_drill is not None and facts.last_drill.point is not None
+    known_before = drilled or any(c.data_time for c in facts.components)
     if unmet and known_before:
         text = (
             f"{text} that counts: the plan has another URL for {' and '.join(unmet)} than "

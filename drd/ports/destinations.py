@@ -269,6 +269,15 @@ class Kind(Protocol):
         """For `doctor`: whether this host could make a sandbox for this component."""
         return []
 
+    def sandbox_findings_for(
+        self,
+        component: Component,
+        snapshot: ComponentSnapshot,  # noqa: ARG002 - for kinds with versions
+        place: Workplace,
+    ) -> list[Finding]:
+        """The same for one snapshot, if nobody can ask the source what it needs."""
+        return self.sandbox_findings(component, place)
+
     # What not every kind is able to do
 
     def narrow(self, snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnapshot]:

@@ -15,7 +15,7 @@ from drd.flows.host import targets
 from drd.flows.host.fence_trial import try_fence
 from drd.flows.host.repository_findings import masked_passwords, repository_findings, tried
 from drd.flows.host.unit_limits import confinement
-from drd.flows.repository import contested
+from drd.flows.repository import adopted, contested
 from drd.flows.repository.identity import recognise
 from drd.flows.restore import known_problems
 from drd.flows.restore.kept_copies import reminders
@@ -95,17 +95,17 @@ def examine(
 def _sandbox(
     services: Services, plan: Plan, kind: Kind, component: Component, probe: str
 ) -> list[Finding]:
-    """Try a sandbox; where another tool makes the copies, also look for the programs that the
-    newest one needs, since nobody asks the source for its version."""
-    uses = ""
-    points = services.catalogue.points.of_plan(plan.name) if plan.made_by else []
-    point = newest_complete(points, services.clock.now())
+    """Try a sandbox; where another tool makes the copies, with the programs that the newest one
+    needs, since nobody asks the source for its version."""
+    place = sandbox_place(services, probe, component)
+    point = adopted.newest(services, plan)
     snapshot = point.component(component.name) if point is not None else None
-    if point is not None and snapshot is not None:
-        tools = kind.tools(component, snapshot)
-        named = " and ".join(f"{name} {version}" for name, version in tools.items())
-        uses = f"; a drill of restore point {point.id} uses {named}" if named else ""
-    found = kind.sandbox_findings(component, sandbox_place(services, probe, component))
+    if point is None or snapshot is None or snapshot.snapshot is None:
+        return kind.sandbox_findings(component, place)
+    tools = kind.tools(component, snapshot)
+    named = " and ".join(f"{name} {version}" for name, version in tools.items())
+    uses = f"; a drill of restore point {point.id} uses {named}" if named else ""
+    found = kind.sandbox_findings_for(component, snapshot, place)
     return [f if f.failed else replace(f, text=f.text + uses) for f in found]
 
 

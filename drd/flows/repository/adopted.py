@@ -24,7 +24,7 @@ from drd.model.plan import Plan
 from drd.model.retention import NEWEST, NO_RULE, plan_retention
 from drd.model.run import RunKind, RunState
 from drd.model.seals import seal_of
-from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint
+from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint, newest_complete
 from drd.model.text import called
 from drd.model.units import format_size, format_time
 from drd.ports import Repository, SnapshotInfo
@@ -119,14 +119,36 @@ def reaching(services: Services, plan: Plan, before: datetime) -> RestorePoint |
     return services.catalogue.points.get(plan.name, recorded[0])
 
 
+def newest(services: Services, plan: Plan) -> RestorePoint | None:
+    """Return the newest complete restore point, of the repository where the catalogue has none yet.
+    None if another tool makes no copies of the plan, or if nobody can tell. Changes nothing."""
+    if not plan.made_by:
+        return None
+    now = services.clock.now()
+    known = newest_complete(services.catalogue.points.of_plan(plan.name), now)
+    if known is not None:
+        return known
+    repository = services.open_repository(plan.primary)
+    try:
+        listing = listings.listed(repository, plan.name)
+        manifests = [s for s in listing if "manifest" in s.tags and s.time <= now + FAR_AHEAD]
+        if not manifests:
+            return None
+        return read_manifest(services, repository, manifests[-1], plan.name, sealed=False).point
+    except DrdError:
+        return None
+
+
 def refresh(services: Services, plan: Plan) -> None:
     """List the copies before one is chosen, if another tool makes them. Where they cannot be
-    listed now, what drd knows of them counts."""
+    listed now, what drd knows of them counts; raises what is wrong if it knows of none."""
     if not plan.made_by:
         return
     try:
         look(services, plan)
     except DrdError as error:
+        if newest_complete(services.catalogue.points.of_plan(plan.name)) is None:
+            raise
         services.warn(f"drd could not list the copies of {called(plan.made_by)}: {error.message}")
 
 

@@ -78,6 +78,10 @@ class RootedKind:
     def sandbox_findings(self, *args: Any, **kwargs: Any) -> Any:
         return self._of.sandbox_findings(*args, **kwargs)
 
+    @rights.as_root(Purpose.PROCESSES)
+    def sandbox_findings_for(self, *args: Any, **kwargs: Any) -> Any:
+        return self._of.sandbox_findings_for(*args, **kwargs)
+
 
 def kinds_of(factory: Callable[[str], Kind]) -> Callable[[str], Kind]:
     """Return the same, where root acts for somebody."""

@@ -22,7 +22,7 @@ from drd.model.text import either, some
 from drd.model.units import format_duration
 from drd.model.verdicts import Assessment, PlanState, Verdict, worst, worst_state
 from drd.named import NamedTuple
-from drd.plan_files import FoundPlanFile, digest_of, plan_name, stat_file
+from drd.plan_files import FoundPlanFile, digest_of, is_adopted, plan_name, stat_file
 from drd.presence import is_hidden
 
 SILENT_S = 150.0
@@ -259,11 +259,12 @@ def refused(name: str, file: str, error: str, *, needs_restart: bool = False) ->
 
 
 def _never_loaded(name: str, file: FoundPlanFile, facts: StatusFacts) -> NotLoaded:
+    first = "drill" if is_adopted(file.path) else "backup"
     subject = NotLoaded(
         name,
         file.path,
-        f"drd has not loaded {file.path} yet: the first backup loads it",
-        f"drd backup {name}",
+        f"drd has not loaded {file.path} yet: the first {first} loads it",
+        f"drd {first} {name}",
     )
     why = facts.refused.get(name)
     if why is not None:

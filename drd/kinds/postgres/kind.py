@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,17 @@ from drd.kinds.postgres.fingerprint import split_name
 from drd.kinds.postgres.kept_copy import KeptDatabase
 from drd.kinds.postgres.manifest import require_written
 from drd.kinds.postgres.same_place import same_place
-from drd.kinds.postgres.sandbox import PostgresSandbox, no_database, sandbox_tools
+from drd.kinds.postgres.sandbox import (
+    PostgresSandbox,
+    no_database,
+    programs_of_dump,
+    sandbox_tools,
+)
 from drd.kinds.postgres.server import ThrowAwayServer, sandbox_programs
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.postgres.source import PostgresSource
 from drd.kinds.postgres.tables import PostgresTables
+from drd.kinds.postgres.tools import PostgresPrograms
 from drd.kinds.postgres.target import PostgresTargetDatabase
 from drd.kinds.postgres.whole_server import ServerSandbox, is_server, programs_of
 from drd.model.contents import Contents, tables
@@ -131,30 +138,47 @@ class PostgresKind(Kind):
         """Start a sandbox, and make an empty database like the source's in it if the source can be
         asked.
         """
-        name = component.name
         settings = _settings(component)
         major, create = 0, None
         with suppress(DrdError, psycopg.Error), connect(address_of(settings.dsn)) as connection:
             version = connection.info.server_version
             major = version // 10000
             create = database.read(connection)
-        made: ThrowAwayServer | None = None
-        try:
-            made = ThrowAwayServer(place, sandbox_programs(major, settings.bin_dir))
-            made.start()
-            if create is not None:
-                _try_database(made, create)
-        except DrdError as error:
-            return [Finding("sandbox", "error", name, error.message, error.hint)]
-        finally:
-            if made is not None:
-                made.stop()
-        return [Finding("sandbox", "ok", name, f"PostgreSQL {made.programs.version} starts")]
+        programs = partial(sandbox_programs, major, settings.bin_dir)
+        return _tried(component.name, programs, place, create)
+
+    def sandbox_findings_for(
+        self, component: Component, snapshot: ComponentSnapshot, place: Workplace
+    ) -> list[Finding]:
+        bin_dir = _settings(component).bin_dir
+        of = programs_of if is_server(snapshot) else programs_of_dump
+        return _tried(component.name, partial(of, snapshot, bin_dir), place)
 
 
 def _settings(component: Component) -> PostgresSettings:
     assert isinstance(component.settings, PostgresSettings)
     return component.settings
+
+
+def _tried(
+    name: str,
+    programs: Callable[[], PostgresPrograms],
+    place: Workplace,
+    create: database.Properties | None = None,
+) -> list[Finding]:
+    """Start a server, with an empty database if its properties are known."""
+    made: ThrowAwayServer | None = None
+    try:
+        made = ThrowAwayServer(place, programs())
+        made.start()
+        if create is not None:
+            _try_database(made, create)
+    except DrdError as error:
+        return [Finding("sandbox", "error", name, error.message, error.hint)]
+    finally:
+        if made is not None:
+            made.stop()
+    return [Finding("sandbox", "ok", name, f"PostgreSQL {made.programs.version} starts")]
 
 
 def _try_database(made: ThrowAwayServer, saved: database.Properties) -> None:

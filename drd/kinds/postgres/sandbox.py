@@ -18,7 +18,7 @@ from drd.kinds.postgres.inspect import PostgresInspector
 from drd.kinds.postgres.manifest import ADOPTED
 from drd.kinds.postgres.restore import RestoreOrder, Restorer, dump_file, no_space, sandbox_findings
 from drd.kinds.postgres.server import ThrowAwayServer, sandbox_programs
-from drd.kinds.postgres.tools import newest_major, programs_for
+from drd.kinds.postgres.tools import PostgresPrograms, newest_major, programs_for
 from drd.model.snapshot import ComponentSnapshot
 from drd.ports import Finding, Inspector, OnProgress, Restored, Workplace
 
@@ -158,9 +158,14 @@ def _major_of(snapshot: ComponentSnapshot, bin_dir: str | None) -> int:
     return max(int(snapshot.facts["server_major"]), int(snapshot.facts["pg_dump_major"]))
 
 
+def programs_of_dump(snapshot: ComponentSnapshot, bin_dir: str | None) -> PostgresPrograms:
+    """Return the programs of the server into which a drill loads the dump."""
+    return sandbox_programs(_major_of(snapshot, bin_dir), bin_dir)
+
+
 def sandbox_tools(snapshot: ComponentSnapshot, bin_dir: str | None) -> Mapping[str, str]:
     """Return the programs of a sandbox for this snapshot: server and pg_restore."""
-    server = sandbox_programs(_major_of(snapshot, bin_dir), bin_dir)
+    server = programs_of_dump(snapshot, bin_dir)
     loader = programs_for(server.major, "pg_restore", bin_dir=str(server.directory))
     return {"PostgreSQL": server.version, "pg_restore": loader.version}
 
