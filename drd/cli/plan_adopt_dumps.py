@@ -106,6 +106,8 @@ def _left_out(seen: Dumps) -> Iterator[str]:
         )
     for pattern, why in seen.refused.items():
         yield f"{pattern}: {why}"
+    if seen.ahead:
+        yield _ahead(seen)
     if seen.unsafe:
         yield (
             f"{some([ascii(name) for name in seen.unsafe])}: names of copies consist of letters, "
@@ -113,6 +115,15 @@ def _left_out(seen: Dumps) -> Iterator[str]:
         )
 
 
+def _ahead(seen: Dumps) -> str:
+    times = [f"{d.name} ({format_time(d.changed_at, seconds=True)})" for d in seen.ahead]
+    return (
+        f"{some(times)}: dated in the future, and not used before that time. Correct the clock of "
+        "the host that writes the dumps, then the time of the file: touch FILE"
+    )
+
+
 def _why(seen: Dumps) -> str:
     reasons = [f"{pattern}: {why}" for pattern, why in seen.refused.items()]
+    reasons += [_ahead(seen)] if seen.ahead else []
     return f". {some(reasons, between='; ')}" if reasons else ""

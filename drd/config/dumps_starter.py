@@ -18,6 +18,8 @@ from drd.ports.dumps import FILE, FoundDump
 
 _DAILY_S = 26 * 3600.0
 _LOOKED_AT = 14
+_AHEAD = "1 hour"
+"""As `FAR_AHEAD`, for find."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,9 @@ class _Writer:
         yield "    command:"
         yield f"      # A dump is finished if nobody has changed it for {most} min. Raise that if"
         yield "      # the other tool can pause for longer while it writes."
-        listing = inline([*listed, "-mmin", f"+{most}", "-printf", printed])
+        yield "      # One of a later time than now is listed, so that drd can say that it does not count."
+        settled = ["(", "-mmin", f"+{most}", "-o", "-newermt", _AHEAD, ")"]
+        listing = inline([*listed, *settled, "-printf", printed])
         yield f"      list: {listing}"
         yield f"      restore: {inline(words)}"
 

@@ -59,9 +59,13 @@ def seconds:
     | select((.name | type) == "string" and (.bytes | type) == "number" and .bytes > 0)
     | select(.name | test("\\A(?!-)[A-Za-z0-9_.:@+=,~%-]+(/[A-Za-z0-9_.:@+=,~%-]+)*\\z"))
     | select(.name | split("/") | any(. == "." or . == "..") | not)
-    | .at = (.time | seconds)? | select(.at <= now)]
+    | .at = (.time | seconds)?]
 | group_by(.name) | map(unique | select(length == 1) | .[0]) | sort_by(.at)"""
 """What drd takes for a copy too: other names could lead elsewhere, or be options."""
+
+
+_TABLE = """.[] | [(.at | floor | todate), "\\(.bytes) bytes", .name,
+    if .at > now then "dated in the future: not chosen" else empty end] | @tsv"""
 
 
 def _of_commands(adopted: Adopted, command: CommandTool) -> str:
@@ -70,8 +74,8 @@ def _of_commands(adopted: Adopted, command: CommandTool) -> str:
     return f"""\
 {lists} > listed.json
 jq -Rn {quote(_ACCEPTED)} listed.json > copies.json
-jq -r '.[] | [.time, .bytes, .name] | @tsv' copies.json
-[[ -n ${{COPY:-}} ]] || COPY=$(jq -er 'last | .name' copies.json)
+jq -r {quote(_TABLE)} copies.json
+[[ -n ${{COPY:-}} ]] || COPY=$(jq -er '[.[] | select(.at <= now)] | last | .name' copies.json)
 AT=$(jq -er --arg copy "$COPY" '[.[] | select(.name == $copy)] | last | .at | floor' copies.json)
 {stanza_by_hand.noted(_rows(adopted))}
 snapshot() {{ echo "$COPY"; }}

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from drd import process
 from drd.errors import DrdError, NotSupported
+from drd.model.clock import FAR_AHEAD
 from drd.ports.dumps import DumpFile, FoundDump, RecognisesOf, Unreadable
 from drd.process import Command
 from drd.registry import KINDS
@@ -65,23 +66,29 @@ class Series:
 @dataclass(slots=True)
 class Dumps:
     """What is in a directory: the series that drd can adopt, the largest first, and by pattern why
-    it can not adopt the others. `unsafe` has names that drd refuses."""
+    it can not adopt the others. `unsafe` has names that drd refuses, and `ahead` dumps that are
+    dated in the future."""
 
     directory: Path
     series: list[Series] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     unsafe: list[str] = field(default_factory=list)
+    ahead: list[Dump] = field(default_factory=list)
 
 
 def look_through(directory: Path, wanted: str = "*") -> Dumps:
     """Look through a directory for dumps whose names fit a pattern. Raises OSError."""
     seen = Dumps(directory)
     by_pattern: dict[str, list[Dump]] = {}
+    latest = datetime.now(UTC) + FAR_AHEAD
     for dump in _files(directory):
         if not fnmatchcase(dump.name, wanted):
             continue
         if not is_copy_name(dump.name):
             seen.unsafe.append(dump.name)
+            continue
+        if dump.changed_at > latest:
+            seen.ahead.append(dump)
             continue
         by_pattern.setdefault(_pattern(dump.name), []).append(dump)
     for pattern, dumps in list(by_pattern.items())[:_MOST_SERIES]:
