@@ -15,7 +15,7 @@ from drd.errors import UsageError
 from drd.model.location import is_s3, normal_url
 from drd.model.malformed import Malformed
 from drd.model.plan import RepositorySpec, SecretRef
-from drd.model.text import counted, some
+from drd.model.text import counted, escaped, some
 from drd.model.units import format_time
 from drd.ports.dumps import FirstChecks, FirstChecksOf
 from drd.registry import KINDS
@@ -94,11 +94,17 @@ def _url(given: str) -> str:
 
 def _seen(seen: Survey) -> str:
     copies = counted(seen.copies, "copy", "copies")
-    return (
+    text = (
         f"{copies} of host {seen.host}, the newest from {format_time(seen.made_at, seconds=True)}, "
         f"with {', '.join(seen.paths)}"
         + "".join(f". {path} in it is cut off: {why}" for path, why in seen.cut_off.items())
     )
+    if seen.other_paths:
+        text += (
+            f". Other copies of this host are not in the plan: those of {some(seen.other_paths)}. "
+            "They need a plan of their own, since one copy must hold all components of a plan"
+        )
+    return escaped(text)
 
 
 def say_what_is_next(plan: str, made: Starter, to: TextIO) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,10 +14,12 @@ from pkgutil import resolve_name
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from drd.errors import NoRestorePoint, NotSupported
+from drd.errors import NoRestorePoint, NotSupported, UsageError
 from drd.masking import masked
 from drd.model import strict
-from drd.model.units import format_size
+from drd.model.text import counted, escaped, shortened, some
+from drd.model.units import format_size, format_time
+from drd.ports import SnapshotInfo
 from drd.ports.dumps import FoundDump, KeepsOf, NotLoaded, UnpacksOf
 from drd.registry import KINDS
 from drd.repositories.adopted.cut_off import why_cut_off
@@ -43,6 +46,9 @@ _BEYOND = f"drd looked only into the first {MOST_FOUND} files that may be dumps"
 _DUMPED = re.compile(r"dump|backup|\.bak", re.IGNORECASE)
 """What the path of a dump contains, if its suffix does not tell."""
 
+_MOST_HOSTS, _LONGEST = 10, 64
+"""The hosts that a message names, and the letters of a name in it."""
+
 _ALL = 1 << 30
 """How large all files together may be that drd fetches to look into them."""
 
@@ -66,14 +72,16 @@ class Sample(NamedTuple):
 
 @dataclass(slots=True)
 class Survey:
-    """The newest copy: when and on which host it was made, of which paths; databases in it, and a
-    sample of each path that has other files. `cut_off` has by path why a dump is not whole, and
+    """The newest copy: when and on which host it was made, of which paths; `other_paths` are those
+    of other copies of the host. Databases in it, and a sample of each path that has other files.
+    `cut_off` has by path why a dump is not whole, and
     `unnamed` why no component of a plan can name a dump."""
 
     host: str
     made_at: datetime
     paths: tuple[str, ...]
     copies: int
+    other_paths: Sequence[str] = ()
     databases: list[FoundFile] = field(default_factory=list)
     others: dict[str, Sample] = field(default_factory=dict)
     cut_off: dict[str, str] = field(default_factory=dict)
@@ -81,20 +89,26 @@ class Survey:
 
 
 def survey(repository: ResticRepository, host: str | None) -> Survey:
-    """Look through the newest copy, of this host. Raises NoRestorePoint, RepositoryError."""
+    """Look through the newest copy, of this host. Raises NoRestorePoint, RepositoryError, and
+    UsageError if copies of several hosts are there and none was chosen."""
     repository.runner.only_reads = True
     listing = repository.snapshots(fresh=True)
     copies = [s for s in listing if host in (None, s.host) and "drd" not in s.tags]
     if not copies:
-        hosts = ", ".join(sorted({s.host for s in listing})) or "none"
         raise NoRestorePoint(
             f"the repository at {repository.url} has no copy"
             + (f" of host {host}" if host else ""),
-            hint=f"hosts of the copies there: {hosts}.",
+            hint=f"hosts of the copies there: {_hosts(listing) or 'none'}.",
+        )
+    if len({s.host for s in copies}) > 1:
+        raise UsageError(
+            f"the repository at {repository.url} has copies of several hosts: {_hosts(copies)}",
+            hint="choose one: --host NAME. Write one plan for each host.",
         )
     newest = copies[-1]
-    same = [s for s in copies if (s.host, s.paths) == (newest.host, newest.paths)]
-    found = Survey(newest.host, newest.time, newest.paths, len(same))
+    same = [s for s in copies if s.paths == newest.paths]
+    others = {", ".join(s.paths) for s in copies if s.paths != newest.paths}
+    found = Survey(newest.host, newest.time, newest.paths, len(same), sorted(others))
     entries = _Entries(newest.paths)
     done = repository.runner.run(["ls", "--json", *ids([newest.id])], entries)
     judge(done, repository.url)
@@ -109,6 +123,19 @@ def survey(repository: ResticRepository, host: str | None) -> Survey:
     with TemporaryDirectory(prefix="drd-", dir=room()) as place:
         _look_into(repository, newest.id, entries.candidates, found, Path(place))
     return found
+
+
+def _hosts(copies: Sequence[SnapshotInfo]) -> str:
+    """Return the hosts of copies in words, each with its newest copy: `db1 (2 copies, the newest
+    from 2026-11-28 03:00 UTC)`."""
+    counts = Counter(s.host for s in copies)
+    newest = {s.host: s.time for s in copies}
+    words = [
+        f"{escaped(shortened(masked(host), _LONGEST)) or 'without a name'} "
+        f"({counted(counts[host], 'copy', 'copies')}, the newest from {format_time(newest[host])})"
+        for host in sorted(newest)
+    ]
+    return some(words, _MOST_HOSTS)
 
 
 def _look_into(
