@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 
-from drd.model.check_words import check_name, failed_words
+from drd.model.check_words import RESTORES, check_name, failed_words
 from drd.model.exposure import age, at_time
 from drd.model.facts import DrillFacts, PlanFacts, ScenarioFacts, Unproven
 from drd.model.former_name import BELONG
@@ -215,6 +215,9 @@ def _of_result(
             text += f"; its restore point {last.point} is gone since, and no drill passed with the "
             text += "newest one that is left"
             what_next = again
+        elif _was_unreadable(facts, last):
+            text += "; drd knows of no damage in a repository now, so drill again"
+            what_next = again
         return [
             reason(Verdict.BREACHED, text, "drill-failed", what_next, brief=first, run=last.run)
         ]
@@ -239,6 +242,15 @@ def _of_result(
         *_changed(facts, scenario, drill, reason, named=named),
         *_late_reasons(facts, last, drill, since_s, reason),
     ]
+
+
+def _was_unreadable(facts: PlanFacts, drill: DrillFacts) -> bool:
+    """Return whether a drill failed only because a repository could not be read, and drd knows of
+    nothing that is wrong with one now."""
+    if not drill.failed or any(check.expected != RESTORES for check in drill.failed):
+        return False
+    wrong = any(r.damage or r.lost or r.unreachable or r.missing for r in facts.repositories)
+    return facts.unrestorable is None and not wrong
 
 
 def _has_left(facts: PlanFacts, drill: DrillFacts) -> bool:
