@@ -21,8 +21,9 @@ from drd.config.json_schema import SchemaView
 from drd.config.kit import sharing, watch
 from drd.config.notify import channels
 from drd.config.paths import DEFAULT_CONFIG, NOT_A_MAPPING, missing, place, public_of, state_url
+from drd.config.plan_path import PlanPath
 from drd.config.problems import Report, translate
-from drd.config.reading import read_bytes
+from drd.config.reading import read_reached
 from drd.config.yaml import read
 from drd.config.zones import host_zone
 from drd.errors import ConfigError, Problem, UnknownPlan
@@ -135,13 +136,13 @@ def load_settings(path: Path | None, *, explicit: bool, extended: bool = True) -
             raise ConfigError([missing(str(chosen))])
         return _settings_without_file(chosen)
 
-    raw, _ = read_bytes(chosen, what="configuration")
+    raw, reached = read_reached(chosen, what="configuration")
     document = read(raw, str(chosen), allow_empty=True)
 
     report = Report(document)
     with registry.unless_refused():
         if extended:
-            _extend(report)
+            _extend(report, reached)
         file = _validated(report, extended=extended)
         if file is None or report.errors:
             raise ConfigError(report.errors)
@@ -161,14 +162,14 @@ def _contacts(file: DaemonFile, report: Report, known: Sequence[ChannelSpec] | N
     return contact_book(file.people, *entries, zone, report, names)
 
 
-def _extend(report: Report) -> None:
-    """Put what the extensions add in use. Errors in the list itself are found when the whole file
+def _extend(report: Report, reached: PlanPath) -> None:
+    """Put what the extensions add in use. `reached` is the file that was read. Errors in the list itself are found when the whole file
     is validated."""
     data = report.document.data
     named = data.get("extensions") if isinstance(data, dict) else None
     if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
         named = []
-    use_extensions(named, report)
+    use_extensions(named, report, reached)
 
 
 def _is_missing(path: Path) -> bool:

@@ -18,8 +18,8 @@ from typing import Literal, NamedTuple, get_args, get_origin
 
 from drd import registry
 from drd.checks.settings import CheckSettings
-from drd.config.exposed_files import exposed_plan
-from drd.config.plan_path import PathWalker
+from drd.config.exposed_files import exposed_plan, judged
+from drd.config.plan_path import PathWalker, PlanPath
 from drd.config.problems import Report
 from drd.config.steps import ENGINE_STEPS, KEYS_OF_EVERY_STEP
 from drd.config.yaml import Document, read
@@ -66,9 +66,12 @@ class Loaded(NamedTuple):
     unavailable: tuple[Unavailable, ...] = ()
 
 
-def load_extensions(names: Sequence[str], report: Report) -> Loaded:
+def load_extensions(
+    names: Sequence[str], report: Report, reached: PlanPath | None = None
+) -> Loaded:
     """Return the members that these packages add. A package that cannot be used is a warning in the
-    report, on its line; one that is named twice is an error.
+    report, on its line; one that is named twice is an error. `reached` is the file with the list as
+    it was opened; without it, what has that name now is judged.
     """
     places: dict[str, int] = {}
     for at, name in enumerate(names):
@@ -76,15 +79,15 @@ def load_extensions(names: Sequence[str], report: Report) -> Loaded:
             report.error(("extensions", at), f"names {name} twice", "remove one of them.")
         places.setdefault(normal_name(name), at)
     different = tuple(places)
-    loaded = _those_in_use(different) if registry.is_closed() else _loaded(different, report)
+    loaded = _those_in_use(different) if registry.is_closed() else _loaded(different, report, reached)
     for one in loaded.unavailable:
         report.warn(("extensions", places[one.name]), one.text, one.remedy)
     return loaded
 
 
-def use_extensions(names: Sequence[str], report: Report) -> None:
-    """Use the members that these packages add from now on, and no others."""
-    registry.use(*load_extensions(names, report))
+def use_extensions(names: Sequence[str], report: Report, reached: PlanPath) -> None:
+    """Use the members that these packages add from now on, and no others. See `load_extensions`."""
+    registry.use(*load_extensions(names, report, reached))
 
 
 def use_those_of(names: Sequence[str], file: Path | None) -> None:
@@ -124,8 +127,8 @@ def _those_in_use(names: Sequence[str]) -> Loaded:
     return Loaded(registry.in_use(), tuple(unavailable))
 
 
-def _loaded(names: Sequence[str], report: Report) -> Loaded:
-    exposed = _exposed_list(report) if names and rights.may_be_root() else None
+def _loaded(names: Sequence[str], report: Report, reached: PlanPath | None) -> Loaded:
+    exposed = _exposed_list(report, reached) if names and rights.may_be_root() else None
     disputes = _disputes(names)
     members: list[Added] = []
     unavailable: list[Unavailable] = []
@@ -183,9 +186,12 @@ def _promised(name: str) -> frozenset[tuple[str, str]] | None:
     return frozenset((f, n) for f, n in members if not FAMILIES[f].is_own(n))
 
 
-def _exposed_list(report: Report) -> _NotUsable | None:
+def _exposed_list(report: Report, reached: PlanPath | None) -> _NotUsable | None:
     """Return the error if others than root can write drd.yaml, and so choose what root imports."""
-    exposed = exposed_plan(report.document.file, {0})
+    if reached is not None:
+        exposed = judged(reached, {0})
+    else:
+        exposed = exposed_plan(report.document.file, {0})
     if exposed is None or exposed.is_told_only:
         return None
     message = f"drd as root does not import the extensions of this file: {exposed}"
@@ -337,6 +343,31 @@ def _require_roots_alone(name: str, package: Distribution, points: Sequence[Entr
             if exposed is not None and not exposed.is_told_only:
                 message = f"drd as root does not import the package {name}: {exposed}"
                 raise _NotUsable(message, exposed.remedy)
+        for place in _searched_before(points):
+            exposed = exposed_plan(str(place), {0}, ways)
+            if exposed is not None and not exposed.is_told_only:
+                message = (
+                    f"drd as root does not import the package {name}: Python looks for it in "
+                    f"{place} first, and {exposed}"
+                )
+                raise _NotUsable(message, exposed.remedy)
+
+
+def _searched_before(points: Sequence[EntryPoint]) -> Iterator[Path]:
+    """The directories in which Python looks before it finds the modules: whoever can write there
+    can put others in their place, also after drd has looked at the files. Of one that is missing,
+    the directory in which somebody could make it."""
+    tops = dict.fromkeys(point.module.partition(".")[0] for point in points)
+    for entry in dict.fromkeys(sys.path):
+        place = Path(entry or ".").absolute()
+        there = [t for t in tops if (place / t).is_dir() or (place / f"{t}.py").exists()]
+        tops = {t: None for t in tops if t not in there}
+        if not tops and there:
+            return
+        while not place.exists():
+            place = place.parent
+        if place.is_dir():
+            yield place
 
 
 def _files(package: Distribution, points: Sequence[EntryPoint]) -> Iterator[Path]:

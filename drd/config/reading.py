@@ -25,10 +25,7 @@ def read_bytes(path: Path, *, what: str) -> tuple[bytes, os.stat_result]:
             os.close(descriptor)
     except OSError as error:
         raise _unreadable(path, error, what) from None
-    if not raw and stat.S_ISFIFO(state.st_mode):
-        hint = f"name the {what}'s file: drd reads it again at each reload."
-        raise ConfigError([Problem(str(path), 1, "", "is a pipe that nobody writes into", hint)])
-    return _small(raw, path, what), state
+    return _sound(raw, state, path, what), state
 
 
 def read_reached(
@@ -40,10 +37,13 @@ def read_reached(
             raw = _all_of(descriptor)
     except OSError as error:
         raise _unreadable(path, error, what) from None
-    return _small(raw, path, what), reached
+    return _sound(raw, reached.file.info, path, what), reached
 
 
-def _small(raw: bytes, path: Path, what: str) -> bytes:
+def _sound(raw: bytes, state: os.stat_result, path: Path, what: str) -> bytes:
+    if not raw and stat.S_ISFIFO(state.st_mode):
+        hint = f"name the {what}'s file: drd reads it again at each reload."
+        raise ConfigError([Problem(str(path), 1, "", "is a pipe that nobody writes into", hint)])
     if len(raw) > LARGEST:
         hint = f"check the path: a {what} is only a few kilobytes long."
         raise ConfigError([Problem(str(path), 1, "", "is larger than 1 MiB", hint)])

@@ -6,9 +6,11 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from drd.config import extensions
 from drd.kit.plan_effects import orders
 from drd.registry import CHECKS, only_those_in_use
 from tests.config_support import GOOD, problems
@@ -85,6 +87,40 @@ def test_root_imports_nothing_from_a_directory_of_others(packages: Path, tmp_pat
         "drd as root does not import the package drd-example"
         in unusable(tmp_path, "extensions: [drd-example]\n").message
     )
+    assert "drd_example" not in sys.modules
+
+
+@as_root
+def test_root_imports_nothing_that_others_could_put_before_it(
+    packages: Path, tmp_path: Path, short_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_example(packages)
+    first = short_tmp / "first"
+    first.mkdir()
+    monkeypatch.syspath_prepend(str(first / "not-there-yet"))
+    os.chown(first, 65534, 65534)
+    message = unusable(tmp_path, "extensions: [drd-example]\n").message
+    assert f"Python looks for it in {first} first" in message
+    assert "drd_example" not in sys.modules
+
+
+@as_root
+def test_root_judges_the_drd_yaml_that_it_has_read(
+    packages: Path, short_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner removes it while drd reads it."""
+    install_example(packages)
+    file = settings_of(short_tmp, "extensions: [drd-example]\n")
+    os.chown(file, 65534, 65534)
+    loads = extensions.load_extensions
+
+    def after_it_is_gone(*args: Any) -> Any:
+        file.unlink()
+        return loads(*args)
+
+    monkeypatch.setattr(extensions, "load_extensions", after_it_is_gone)
+    problem = unusable(short_tmp, None)
+    assert "drd as root does not import the extensions of this file" in problem.message
     assert "drd_example" not in sys.modules
 
 
