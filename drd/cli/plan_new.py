@@ -15,6 +15,7 @@ from typing import TextIO
 from drd.cli import plan_stanza
 from drd.cli.plan_adopt import adopted, say_what_is_next
 from drd.cli.plan_adopt_dumps import adopted_dumps, place_of
+from drd.cli.session import without_host
 from drd.config.daemon import DaemonSettings, load_settings
 from drd.config.location import config_path
 from drd.config.plan_file import check
@@ -34,9 +35,13 @@ from drd.secrets import CREDENTIALS
 
 
 def new(args: argparse.Namespace) -> int:
-    """Write the plan and print what to do next. Overwrites nothing without --force."""
-    if args.adopt is not None:
-        return _adopt(args)
+    """Write the plan and print what to do next. Overwrites nothing without --force. The programs
+    that look around end with the command."""
+    with without_host(args):
+        return _adopt(args) if args.adopt is not None else _new(args)
+
+
+def _new(args: argparse.Namespace) -> int:
     if args.kind:  # a package that drd.yaml names adds it
         _settings(args)
     candidates = _found(args)

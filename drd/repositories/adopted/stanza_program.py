@@ -48,6 +48,9 @@ _NAMED = re.compile(r"\[?(\w+Error)\]?:? ")
 _NOBODY = "nobody"
 _THROUGH_SSH = re.compile(r"repo\d*[-_](?:host|sftp)[-_=]|repo\d*[-_]host\b", re.IGNORECASE)
 
+_STARTS_OTHERS = re.compile(r"repo\d*[-_](?:host|sftp)|(?<![a-z])cmd", re.IGNORECASE)
+"""What a configuration has that lets pgBackRest start ssh, or a program that it names."""
+
 _MISSING = ("055", "066", "075", "080")
 _DAMAGED = ("026", "029", "094", "095")
 _READING = ("restore", "archive-get", "repo-get", "verify")
@@ -190,8 +193,15 @@ class StanzaProgram:
             "PGBACKREST_LOG_LEVEL_STDERR": "error",
             "PGBACKREST_LOG_TIMESTAMP": "n",
         }
+        names = f"{config}\n{list(env)}"
         return Command(
-            words, env=env, files=files, cwd=private, deadline_s=deadline_s, name=PROGRAM
+            words,
+            env=env,
+            files=files,
+            cwd=private,
+            deadline_s=deadline_s,
+            name=PROGRAM,
+            leash="on-stop" if _STARTS_OTHERS.search(names) else "",
         )
 
     def _confined(self, command: Command, writes: Sequence[Path]) -> Command:
