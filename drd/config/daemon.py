@@ -163,8 +163,8 @@ def _contacts(file: DaemonFile, report: Report, known: Sequence[ChannelSpec] | N
 
 
 def _extend(report: Report, reached: PlanPath) -> None:
-    """Put what the extensions add in use. `reached` is the file that was read. Errors in the list itself are found when the whole file
-    is validated."""
+    """Put what the extensions add in use. `reached` is the file that was read. Errors in the list
+    itself are found when the whole file is validated."""
     data = report.document.data
     named = data.get("extensions") if isinstance(data, dict) else None
     if not isinstance(named, list) or not all(isinstance(name, str) for name in named):

@@ -109,7 +109,7 @@ class _Writer:
         yield "    command:"
         yield f"      # A dump is finished if nobody has changed it for {most} min. Raise that if"
         yield "      # the other tool can pause for longer while it writes."
-        yield "      # One of a later time than now is listed, so that drd can say that it does not count."
+        yield "      # One of a later time than now is listed: drd says that it does not count."
         settled = ["(", "-mmin", f"+{most}", "-o", "-newermt", _AHEAD, ")"]
         listing = inline([*listed, *settled, "-printf", printed])
         yield f"      list: {listing}"

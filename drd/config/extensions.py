@@ -79,7 +79,9 @@ def load_extensions(
             report.error(("extensions", at), f"names {name} twice", "remove one of them.")
         places.setdefault(normal_name(name), at)
     different = tuple(places)
-    loaded = _those_in_use(different) if registry.is_closed() else _loaded(different, report, reached)
+    loaded = (
+        _those_in_use(different) if registry.is_closed() else _loaded(different, report, reached)
+    )
     for one in loaded.unavailable:
         report.warn(("extensions", places[one.name]), one.text, one.remedy)
     return loaded

@@ -272,7 +272,7 @@ class Kind(Protocol):
     def sandbox_findings_for(
         self,
         component: Component,
-        snapshot: ComponentSnapshot,  # noqa: ARG002 - for kinds with versions
+        snapshot: ComponentSnapshot,
         place: Workplace,
     ) -> list[Finding]:
         """The same for one snapshot, if nobody can ask the source what it needs."""

@@ -84,6 +84,38 @@ def test_an_empty_segment_and_one_that_is_there_with_two_contents_are_gaps() -> 
     found = archive(json.dumps(entries).encode(), 16 << 20)
     assert sorted(found.segments) == [seg(1), seg(4)]
     assert found.chain(seg(1)) == (seg(1),)
+    assert found.ends_at(seg(1)) == (seg(2), "is empty or cut off")
+    assert found.ends_at(seg(2)) == (
+        seg(3),
+        "is there with two contents, of which pgBackRest gives none",
+    )
+    assert found.ends_at(seg(3)) is None
+
+
+def test_a_segment_counts_if_one_file_of_its_only_content_is_sound() -> None:
+    entry = {"type": "file", "size": 9, "time": 1_790_000_100}
+    entries = {
+        f"17-1/00000001/{seg(1)}-{'a' * 40}.gz": entry,
+        f"17-1/00000001/{seg(1)}-{'a' * 40}.zst": {**entry, "time": 1_790_000_000},
+        f"17-1/00000001/{seg(2)}-{'a' * 40}.gz": {**entry, "size": 0},
+        f"17-1/00000001/{seg(2)}-{'a' * 40}.zst": entry,
+        f"17-1/00000001/{seg(3)}-{'a' * 40}": {**entry, "size": 16 << 20},
+        f"17-1/00000001/{seg(4)}-{'a' * 40}": {**entry, "size": 9},
+    }
+    found = archive(json.dumps(entries).encode(), 16 << 20)
+    assert found.chain(seg(1)) == (seg(1), seg(2), seg(3))
+    assert found.segments[seg(1)].timestamp() == 1_790_000_000
+    assert found.ends_at(seg(3)) == (seg(4), "is empty or cut off")
+
+
+def test_a_chain_does_not_go_around_an_unusable_segment_on_an_older_timeline() -> None:
+    there = Archive(
+        dict.fromkeys((seg(1), seg(2), seg(3)), AT),
+        frozenset({2}),
+        unusable={seg(2, 2): "is empty"},
+    )
+    assert there.chain(seg(1), "", {1, 2}) == (seg(1),)
+    assert there.ends_at(seg(1)) == (seg(2, 2), "is empty")
 
 
 def info(**changes: Any) -> dict[str, Any]:

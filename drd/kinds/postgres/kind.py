@@ -29,8 +29,8 @@ from drd.kinds.postgres.server import ThrowAwayServer, sandbox_programs
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.postgres.source import PostgresSource
 from drd.kinds.postgres.tables import PostgresTables
-from drd.kinds.postgres.tools import PostgresPrograms
 from drd.kinds.postgres.target import PostgresTargetDatabase
+from drd.kinds.postgres.tools import PostgresPrograms
 from drd.kinds.postgres.whole_server import ServerSandbox, is_server, programs_of
 from drd.model.contents import Contents, tables
 from drd.model.plan import Component

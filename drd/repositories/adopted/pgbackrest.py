@@ -14,10 +14,9 @@ from drd import process
 from drd.errors import PointGone, RepositoryDamaged
 from drd.model.adopted import Adopted, Stanza
 from drd.model.finding import Finding
-from drd.model.finding_codes import ARCHIVE, BACKUP_ERRORS
+from drd.model.finding_codes import BACKUP_ERRORS
 from drd.model.plan import RepositorySpec, SecretRef
 from drd.model.text import counted, some
-from drd.model.units import format_time
 from drd.ports import OnProgress, Progress
 from drd.ports.adopted import (
     MOST_COPIES,
@@ -28,6 +27,7 @@ from drd.ports.adopted import (
     ServerState,
 )
 from drd.repositories.adopted import landed, stanza_info, wal
+from drd.repositories.adopted.archive_finding import archive_finding
 from drd.repositories.adopted.stanza_info import Backup, StanzaInfo
 from drd.repositories.adopted.stanza_program import StanzaProgram
 from drd.repositories.adopted.wal import Archive
@@ -285,7 +285,7 @@ class StanzaCopies:
         if "status: error" in lines or wrong:
             raise RepositoryDamaged(
                 f"pgbackrest verify found damage in stanza {self._stanza.name}: "
-                f"{'; '.join(wrong[:6]) or 'it does not say where'}",
+                f"{'; '.join(wrong[:6]) or self._unusable() or 'it does not say where'}",
                 hint="see all of it: pgbackrest verify --output=text. Make a full backup, and "
                 "find out what damaged the repository.",
             )
@@ -340,29 +340,13 @@ class StanzaCopies:
     def _archive_finding(self, newest: Backup) -> Finding:
         archive = self._archives([newest])[newest.archive]
         chain = self._chain(newest, archive, "")
-        if not chain or not self._chain(newest, archive, newest.last):
-            return Finding(
-                ARCHIVE,
-                "error",
-                self._name,
-                f"the archive lacks WAL of the newest backup {newest.label}, from {newest.first} "
-                f"to {newest.last}",
-                "make a full backup, and find out what removed the WAL: pgbackrest check.",
-            )
-        beyond = archive.beyond(chain[-1])
-        if beyond:
-            return Finding(
-                ARCHIVE,
-                "error",
-                self._name,
-                f"the archive lacks WAL between {chain[-1]} and {beyond[0]}: no restore gets "
-                f"beyond {format_time(archive.segments[chain[-1]], seconds=True)}",
-                "make a backup now, which does not need this WAL, and find out what is missing: "
-                "pgbackrest check, and the log of archive_command.",
-            )
-        at = format_time(archive.segments[chain[-1]], seconds=True)
-        text = f"WAL without a gap from backup {newest.label} to {chain[-1]}, archived {at}"
-        return Finding(ARCHIVE, "ok", self._name, text)
+        whole = bool(self._chain(newest, archive, newest.last))
+        return archive_finding(self._name, newest, archive, chain if whole else ())
+
+    def _unusable(self) -> str:
+        """Return what `verify` does not say: which WAL pgBackRest cannot give."""
+        archives = self._archives(self._info().backups).values()
+        return some([f"{name} {why}" for a in archives for name, why in a.unusable.items()])
 
 
 def _counts(line: str) -> bool:

@@ -16,19 +16,25 @@ SMALLEST, LARGEST = 1 << 20, 1 << 30
 """The smallest and largest segment of PostgreSQL."""
 
 _USUAL = 16 << 20
-_FILE = re.compile(r"([0-9A-F]{24})-[0-9a-f]{40}(?:\.(?:gz|bz2|lz4|zst))?")
+_FILE = re.compile(r"([0-9A-F]{24})-([0-9a-f]{40})(\.(?:gz|bz2|lz4|zst))?")
 _HISTORY = re.compile(r"([0-9A-F]{8})\.history")
+
+
+_CUT = "is empty or cut off"
+_TWICE = "is there with two contents, of which pgBackRest gives none"
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
     """The WAL of one server: when each segment arrived, by its name, and the timelines that have a
-    history. `size` is the size of a segment."""
+    history. `size` is the size of a segment. `unusable` has by name why pgBackRest cannot give a
+    segment that is there: no chain goes on through one, nor around it on another timeline."""
 
     segments: Mapping[str, datetime] = field(default_factory=dict)
     histories: frozenset[int] = frozenset()
     size: int = _USUAL
     stored_bytes: int = 0
+    unusable: Mapping[str, str] = field(default_factory=dict)
 
     def chain(self, first: str, last: str = "", line: Iterable[int] = ()) -> Sequence[str]:
         """Return the segments from `first` on without a gap, up to `last` or as far as they go."""
@@ -50,7 +56,16 @@ class Archive:
     def _following(self, name: str, lines: Sequence[int]) -> str | None:
         log, number = self._after(name)
         names = (f"{t:08X}{log:08X}{number:08X}" for t in lines if t >= _timeline(name))
-        return next((n for n in names if n in self.segments), None)
+        found = next((n for n in names if n in self.segments or n in self.unusable), None)
+        return found if found in self.segments else None
+
+    def ends_at(self, last: str) -> tuple[str, str] | None:
+        """Return the first segment after `last` that is there and cannot be used, and why; None if
+        nothing is wrong, or a segment is missing before it."""
+        log, number = self._after(last)
+        name = f"{log:08X}{number:08X}"
+        found = (n for n in self.unusable if n[8:] == name and _timeline(n) >= _timeline(last))
+        return next(((n, self.unusable[n]) for n in sorted(found, reverse=True)), None)
 
     def beyond(self, last: str) -> Sequence[str]:
         """Return the segments after `last` of its timeline or a later one, with gaps."""
@@ -101,30 +116,31 @@ def archive(printed: bytes, size: int) -> Archive:
 
 
 def _archive(printed: bytes, size: int) -> Archive:
-    segments: dict[str, datetime] = {}
+    contents: dict[str, set[str]] = {}
+    arrived: dict[str, datetime] = {}
     histories: set[int] = set()
-    seen: set[str] = set()
-    twice: set[str] = set()
     stored = 0
     for path, value in strict.document(printed, "the output").items():
-        name = PurePosixPath(path).name
-        if match := _HISTORY.fullmatch(name):
+        base = PurePosixPath(path).name
+        if match := _HISTORY.fullmatch(base):
             histories.add(int(match[1], 16))
             continue
-        match = _FILE.fullmatch(name)
+        match = _FILE.fullmatch(base)
         if match is None:
             continue
+        name, digest, packed = match.groups()
         entry = strict.mapping(value, "an entry")
-        at = moment(strict.member(entry, "time", match[1]), match[1])
-        length = strict.count(strict.member(entry, "size", match[1]), match[1])
+        at = moment(strict.member(entry, "time", name), name)
+        length = strict.count(strict.member(entry, "size", name), name)
         stored += length
-        if match[1] in seen:
-            twice.add(match[1])  # of different content: pgBackRest then gives neither
-        seen.add(match[1])
-        if length:
-            segments[match[1]] = at
-    segments = {name: at for name, at in segments.items() if name not in twice}
-    return Archive(segments, frozenset(histories), size, stored)
+        contents.setdefault(name, set()).add(digest)
+        if length >= (1 if packed else SMALLEST):
+            arrived[name] = min(at, arrived.get(name, at))
+    # The same content packed in two ways is fine: pgBackRest takes one of them.
+    twice = {name: _TWICE for name, digests in contents.items() if len(digests) > 1}
+    unusable = {**{name: _CUT for name in contents if name not in arrived}, **twice}
+    segments = {name: at for name, at in arrived.items() if name not in twice}
+    return Archive(segments, frozenset(histories), size, stored, unusable)
 
 
 def ancestors(history: str, newest: int) -> frozenset[int]:
