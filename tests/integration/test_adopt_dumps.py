@@ -134,6 +134,23 @@ def test_a_dump_that_was_just_written_counts_after_a_minute(
     assert "-mmin, '+10'" in (site.base / "plans/orders.yaml").read_text()
 
 
+def test_a_dump_that_is_dated_in_the_future_is_told_and_not_used(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database(site, "orders-1.db", 1.0)
+    database(site, "orders-2.db", -2.0)
+    assert adopt(site, "dumps/orders-*.db", "orders") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Seen: 1 copy," in said
+    assert "orders-2.db (" in said
+    assert "dated in the future, and not used before that time" in said
+    plan = site.app.plans.load("orders")
+    copies = site.app.services(plan).open_repository(plan.primary).doctor()[-1]
+    assert copies.text.endswith("1 other not counted: orders-2.db: it is dated in the future")
+    assert adopt(site, "dumps/orders-2.db", "later") == 2
+    assert "orders-2.db (" in capsys.readouterr().err
+
+
 def test_a_directory_without_a_dump_is_refused_with_the_reason_of_each_file(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:

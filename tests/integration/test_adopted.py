@@ -37,6 +37,7 @@ from drd.flows.backup.run import BackupRequest, backup
 from drd.flows.drill.request import DrillOutcome, DrillRequest
 from drd.flows.drill.run import drill
 from drd.flows.host.doctor import examine
+from drd.flows.restore.point_choice import choose
 from drd.flows.restore.recovery_plan import plan_recovery
 from drd.flows.restore.recovery_request import RecoveryRequest
 from drd.flows.services import Services
@@ -501,6 +502,18 @@ def test_an_unreachable_repository_and_a_wrong_key_prove_nothing(site: Site) -> 
     assert [p.complete for p in site.points(plan)] == [True]
 
 
+def test_a_wrong_key_is_told_as_such_before_drd_knows_any_restore_point(site: Site) -> None:
+    site.copy()
+    plan = site.plan()
+    (site.base / "password").write_text("another")
+    shut = site.drilled(plan)
+    assert isinstance(shut.error, WrongKey)
+    with pytest.raises(WrongKey):
+        choose(site.services(plan), plan)
+    (site.base / "password").write_text(PASSWORD)
+    assert site.drilled(plan).evidence.result == "passed"
+
+
 def test_a_copy_that_expires_during_a_drill_makes_it_inconclusive_and_raises_no_alert(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -584,6 +597,11 @@ def test_plan_new_adopt_writes_a_plan_whose_drill_passes(
     before = site.contents()
     words = ["--config", f"{site.base}/drd.yaml", "plan", "new", "--name", "theirs"]
     words += ["--adopt", f"{site.base}/theirs", "--password-file", f"{site.base}/password"]
+    assert main(words) == 2
+    told = capsys.readouterr().err
+    assert "has copies of several hosts: web1 (1 copy, the newest from " in told
+    assert "web2 (1 copy, " in told
+    assert "choose one: --host NAME" in told
     assert main([*words, "--host", "web1"]) == 0
     said = capsys.readouterr().out
     assert "Seen: 1 copy of host web1" in said

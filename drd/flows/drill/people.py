@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from drd.errors import DrdError, SourceError, SourceUnreachable
+from drd.flows.components.repository_choice import Holders
 from drd.flows.drill.request import DrillOutcome, DrillRequest
 from drd.flows.drill.run import drill
 from drd.flows.services import Services
@@ -21,6 +22,7 @@ from drd.model.plan import Plan
 from drd.model.runbook import Step
 from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.text import escaped
+from drd.model.units import format_time
 from drd.ports import Destination, Inspector
 from drd.process import rights
 
@@ -48,9 +50,29 @@ def count_people(services: Services, plan: Plan, before: datetime | None) -> lis
 
 def _point(services: Services, plan: Plan, before: datetime | None) -> RestorePoint | None:
     kept = services.catalogue.points.of_plan(plan.name)
-    if before is not None:
-        kept = [one for one in kept if one.data_time <= before]
-    return newest_complete(kept, services.clock.now())
+    if before is None:
+        return newest_complete(kept, services.clock.now())
+    kept = [one for one in kept if one.data_time <= before]
+    while (newest := newest_complete(kept, services.clock.now())) is not None:
+        at = _manifest_time(services, plan, newest)
+        if at <= before:
+            return replace(newest, data_time=at)
+        services.warn(
+            f"drd does not count in restore point {newest.id}: its manifest says data of "
+            f"{format_time(at, seconds=True)}, but the catalogue says "
+            f"{format_time(newest.data_time, seconds=True)}. Find out who changed the catalogue"
+        )
+        kept.remove(newest)
+    return None
+
+
+def _manifest_time(services: Services, plan: Plan, point: RestorePoint) -> datetime:
+    """Return the time of the data as the manifest has it: a row of the catalogue is easier to
+    change. Where the manifest cannot be read, the row decides, and the restore tells why."""
+    try:
+        return Holders(services, plan, point).manifest().point.data_time
+    except DrdError:
+        return point.data_time
 
 
 def _counted(
