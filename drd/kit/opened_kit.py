@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,6 +13,7 @@ from drd.config.plan_file import plan_of_text
 from drd.errors import DrdError, RepositoryDamaged, RepositoryMissing, SecretUnavailable
 from drd.kit.archive import Kit
 from drd.log import mask
+from drd.model.clock import FAR_AHEAD
 from drd.model.kit import KitPlan
 from drd.model.manifest import manifest_from_bytes
 from drd.model.plan import Plan, RepositorySpec, SecretRef
@@ -76,7 +78,9 @@ def newest_point(repository: Repository, plan: str) -> RestorePoint | None:
     """
     manifests = repository.snapshots(host=plan, tags=["drd", "manifest"], fresh=True)
     wrong: list[DrdError] = []
-    for snapshot in sorted(manifests, key=lambda s: s.time, reverse=True)[:_TRIES]:
+    latest = datetime.now(UTC) + FAR_AHEAD  # others count only where there is nothing else
+    newest_first = sorted(manifests, key=lambda s: (s.time <= latest, s.time), reverse=True)
+    for snapshot in newest_first[:_TRIES]:
         try:
             point = manifest_from_bytes(
                 repository.read_file(snapshot.id, MANIFEST_FILE),

@@ -14,6 +14,7 @@ from drd.kit.opened_kit import OpenedKit, confirm, newest_point, opened
 from drd.model.kit import KitPlan, KitRepository
 from drd.model.plan import Plan
 from drd.model.snapshot import RestorePoint
+from drd.model.text import called
 from drd.model.units import format_duration, format_time, to_rfc3339
 
 _NO_SEALS = (
@@ -50,6 +51,7 @@ class PlanFound:
     repositories: tuple[RepositoryFound, ...]
     missing: tuple[str, ...]
     error: DrdError | None = None
+    made_by: str = ""
 
     @property
     def newest(self) -> RestorePoint | None:
@@ -70,7 +72,12 @@ class PlanFound:
         if errors or self.newest is not None:
             return errors
         message = f"no repository of {self.name} contains a complete restore point"
-        return [NoRestorePoint(message, hint=f"drd backup {self.name}")]
+        hint = f"drd backup {self.name}"
+        if self.made_by:
+            hint = (
+                f"let {called(self.made_by)} make a copy, then: drd catalogue rebuild {self.name}"
+            )
+        return [NoRestorePoint(message, hint=hint)]
 
 
 class KitOutdated(DrdError):
@@ -166,7 +173,9 @@ def _plan(using: OpenedKit, known: KitPlan, loaded: LoadedHashes | None) -> Plan
         return PlanFound(known.name, known.digest, known.proof, loaded, (), missing, error)
     repositories = [_repository(using, plan, repository) for repository in known.repositories]
     kept = tuple(f for f in repositories if f is not None)
-    return PlanFound(known.name, known.digest, known.proof, loaded, kept, missing)
+    return PlanFound(
+        known.name, known.digest, known.proof, loaded, kept, missing, made_by=plan.made_by
+    )
 
 
 def _repository(using: OpenedKit, plan: Plan, known: KitRepository) -> RepositoryFound | None:

@@ -53,6 +53,7 @@ MISTAKES = [
         "'//evil.example/x' is not a path below `url`",
     ),
     ("get: /services", "get: '/services/{id}'", 15, "documents[0].get", "the path has a field"),
+    ("items: /data", "order_by: name", 15, "documents[0]", "sorts by a field (`order_by`)"),
     ("items: /data", "items: data", 16, "documents[0].items", "'data' is not a JSON pointer"),
     ("{next: /next}", "{}", 17, "documents[0].paging", "says nothing"),
     ("{next: /next}", "{next: /n, page: p}", 17, "documents[0].paging", "has next and page"),

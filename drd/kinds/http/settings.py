@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from drd import http
 from drd.fields import (
@@ -232,6 +232,17 @@ class DocumentSettings(Settings):
         description="The requests that put the documents back in a recovery. Without "
         "`put_back`, a person has to put them back.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_order(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "order_by" in data:
+            raise Malformed(
+                "sorts by a field (`order_by`), which drd does not do: it would hide changes of "
+                "the order where that has a meaning",
+                "name each list whose order has no meaning in `unordered`, as a JSON pointer",
+            )
+        return data
 
     @property
     def is_list(self) -> bool:
