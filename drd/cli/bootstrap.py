@@ -168,7 +168,7 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> 
     _prove(app, name, prepared.proven)
     points = app.catalogue.points.of_plan(name)
     option = scenario_option(plan)
-    newest = newest_complete(points)
+    newest = newest_complete(points, app.clock.now())
     after = {p.id for p in points if app.catalogue.origins.seal(name, p.id) is None}
     unlisted = 0 if base is None else len(after)
     listed = base is None or base.seals is not None

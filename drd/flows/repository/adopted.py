@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from drd.errors import DrdError, NotSupported, PointGone, RepositoryError
 from drd.flows.repository import listings
 from drd.flows.repository.identity import confirm
-from drd.flows.repository.manifests import read_manifest
+from drd.flows.repository.manifests import is_ahead, read_manifest
 from drd.flows.repository.missing import note_listing
 from drd.flows.services import Services
 from drd.masking import masked
@@ -192,7 +192,7 @@ def _record(
     unreadable: dict[str, str],
 ) -> list[str]:
     """Record these copies, the oldest first; return their points."""
-    latest = services.clock.now() + FAR_AHEAD
+    now = services.clock.now()
 
     def read(snapshot: SnapshotInfo) -> Manifest | None:
         point = listings.run_of(snapshot) or snapshot.id
@@ -201,7 +201,7 @@ def _record(
         except DrdError as error:
             unreadable[point] = error.message
             return None
-        if max(found.point.data_time, found.point.available_at) > latest:
+        if is_ahead(found.point, now):
             unreadable[point] = "it is dated in the future"
             return None
         return found

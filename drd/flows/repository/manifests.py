@@ -12,6 +12,7 @@ from drd.extension_faults import FOREIGN, fault
 from drd.flows.repository import listings
 from drd.flows.services import Services
 from drd.model import strict
+from drd.model.clock import FAR_AHEAD
 from drd.model.copy_names import COPY
 from drd.model.manifest import RequireWritten, manifest_from_bytes, refused
 from drd.model.plan import Plan
@@ -131,6 +132,12 @@ def require_sound(kinds: KindFactory, point: RestorePoint, plan: Plan) -> None:
             strict.snapshot_id(manifest, f"the manifest in {name}")
     except strict.UnexpectedValue as error:
         raise refused(f"restore point {point.id} as the catalogue describes it", error) from None
+
+
+def is_ahead(point: RestorePoint, now: datetime) -> bool:
+    """Return whether a point is dated in the future. Such a copy of another tool is not used, since
+    it would hide all others."""
+    return max(point.data_time, point.available_at) > now + FAR_AHEAD
 
 
 def require_same(manifest: Manifest, point: RestorePoint, repository: str) -> None:

@@ -11,10 +11,11 @@ from datetime import datetime
 from drd.errors import DrdError, RepositoryMissing
 from drd.flows.repository import listings, renamed
 from drd.flows.repository.identity import confirm
-from drd.flows.repository.manifests import read_point
+from drd.flows.repository.manifests import is_ahead, read_point
 from drd.flows.repository.missing import note_listing, record_missing
 from drd.flows.repository.substituted import genuine, genuine_by_run
 from drd.flows.services import Services
+from drd.model.adopted import with_copy
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.snapshot import RestorePoint
 from drd.ports import Listing, Repository, SnapshotInfo
@@ -49,9 +50,7 @@ def rebuild(services: Services, plan: Plan) -> RebuildDifferences:
     seen = _read_repositories(services, plan)
     unreadable: dict[str, str] = {}
     with ThreadPoolExecutor(services.parallel, thread_name_prefix="drd-rebuild") as pool:
-        read = pool.map(
-            lambda i: _read(services, plan.name, seen.places[i], unreadable), seen.unknown
-        )
+        read = pool.map(lambda i: _read(services, plan, seen.places[i], unreadable), seen.unknown)
         added = [point for point in read if point is not None]
     for point in sorted(added, key=lambda p: p.available_at):
         services.catalogue.points.record(point)
@@ -175,16 +174,19 @@ def _was_never_made(services: Services, spec: RepositorySpec, error: DrdError) -
 
 
 def _read(
-    services: Services, plan: str, places: Sequence[ManifestPlace], unreadable: dict[str, str]
+    services: Services, plan: Plan, places: Sequence[ManifestPlace], unreadable: dict[str, str]
 ) -> RestorePoint | None:
     """Return the point by the first readable manifest; the others are the same."""
     now = services.clock.now()
     for repository, manifest in places:
         try:
-            point = read_point(services, repository, manifest, plan, now=now)
+            point = read_point(services, repository, manifest, plan.name, now=now)
         except DrdError as error:
             unreadable[manifest.id] = str(error)
             continue
+        if plan.made_by and is_ahead(point, now):
+            unreadable[manifest.id] = f"restore point {with_copy(point)} is dated in the future"
+            return None
         return _placed(services, point, _one_each(point, places))
     return None
 
