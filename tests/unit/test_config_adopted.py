@@ -349,3 +349,12 @@ def test_a_dump_command_is_needed_only_where_drd_makes_the_copies(tmp_path: Path
         if p.path == "components.db"
     )
     assert found.message.startswith("needs `copied_as`")
+
+
+@pytest.mark.parametrize("key", ["data_dir", "path"])
+def test_a_new_directory_of_a_server_is_no_target(tmp_path: Path, key: str) -> None:
+    text = STANZA + f"targets: {{fresh: {{db: {{{key}: /srv/new}}}}}}\n"
+    (told,) = problems(tmp_path, text)
+    assert told.path == "targets.fresh.db"
+    assert told.message.startswith(f"names the directory of a server (`{key}`)")
+    assert "pgbackrest restore" in told.hint

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from drd.fields import (
     AbsolutePath,
@@ -16,6 +16,7 @@ from drd.fields import (
     Settings,
 )
 from drd.kinds.postgres import dsn
+from drd.model.malformed import Malformed
 
 
 class PostgresSettings(Settings):
@@ -50,11 +51,27 @@ class PostgresSettings(Settings):
         yield from dsn.contradictions(self.dsn)
 
 
+_DIRECTORIES = ("data_dir", "data_directory", "pgdata", "directory", "path")
+
+
 class PostgresTarget(Settings):
     """Where a postgres component is restored to; the database is created when it is missing."""
 
     dsn: Connection = Field(description="Connection to the database to restore into.")
     bin_dir: AbsolutePath | None = Field(None, description="Directory of pg_restore.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_directory(cls, data: Any) -> Any:
+        given = [key for key in _DIRECTORIES if isinstance(data, dict) and key in data]
+        if given:
+            raise Malformed(
+                f"names the directory of a server (`{given[0]}`), but drd restores a database into "
+                "a server that runs",
+                "start a new server, and name it with `dsn`; a whole server of pgBackRest comes "
+                "back into a new directory with pgbackrest restore (docs/adopted.md)",
+            )
+        return data
 
     def contradictions(self) -> Iterator[Contradiction]:
         return dsn.contradictions(self.dsn)
