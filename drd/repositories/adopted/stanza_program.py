@@ -57,7 +57,13 @@ _READING = ("restore", "archive-get", "repo-get", "verify")
 """Commands that begin after `info` has opened the repository: what they cannot decrypt or unpack is
 damaged."""
 
-_UNREACHABLE = ("HostConnectError", "ServiceError", "ProtocolError", "FileReadError")
+_OPTIONS = ("027", "031", "032", "033", "034", "035", "036", "037")
+"""Codes of messages about the configuration."""
+_SAYS = 4096
+
+_UNREACHABLE = (
+    "HostConnectError", "ServiceError", "ProtocolError", "FileReadError", "process on '",
+)  # fmt: skip
 _OF_CIPHER = ("key/value found outside of section", "CryptoError", "cipher-pass")
 
 
@@ -149,7 +155,9 @@ class StanzaProgram:
                 if done.exit_code == 0:
                     take(output)
                 return done.exit_code, b"", done.stderr
-            return done.exit_code, output.read(), done.stderr
+            printed = output.read()
+            said = done.stderr.strip() or printed[:_SAYS].decode("utf-8", "replace")
+            return done.exit_code, printed, said  # what is wrong with options is in its output
 
     @contextmanager
     def _private(self) -> Iterator[Path]:
@@ -223,6 +231,11 @@ class StanzaProgram:
                 f"pgBackRest {verb}: {plain(text)}",
                 hint="pgBackRest may have removed the backup meanwhile: choose another restore "
                 "point.",
+            )
+        if code in _OPTIONS:
+            raise RepositoryError(
+                f"pgBackRest does not accept its configuration: {plain(text)}",
+                hint="correct `config`, `options` or `env` of the repository in the plan.",
             )
         if code in _DAMAGED and verb in _READING:
             raise RepositoryDamaged(
