@@ -25,7 +25,7 @@ from drd.model.retention import NEWEST, NO_RULE, plan_retention
 from drd.model.run import RunKind, RunState
 from drd.model.seals import seal_of
 from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint, newest_complete
-from drd.model.text import called
+from drd.model.text import called, escaped, some
 from drd.model.units import format_size, format_time
 from drd.ports import Repository, SnapshotInfo
 
@@ -145,11 +145,16 @@ def refresh(services: Services, plan: Plan) -> None:
     if not plan.made_by:
         return
     try:
-        look(services, plan)
+        seen = look(services, plan)
     except DrdError as error:
         if newest_complete(services.catalogue.points.of_plan(plan.name)) is None:
             raise
         services.warn(f"drd could not list the copies of {called(plan.made_by)}: {error.message}")
+        return
+    if newest_complete(services.catalogue.points.of_plan(plan.name)) is None:
+        refused = [f"{escaped(label)}: {escaped(why)}" for label, why in seen.unreadable.items()]
+        if refused:
+            services.warn(f"drd does not use {some(refused, between='; ')}")
 
 
 def gone_meanwhile(services: Services, plan: Plan, point: str) -> RepositoryError | None:

@@ -201,7 +201,7 @@ def _how_to_get_one(services: Services, plan: Plan, held_by: Collection[str] | N
     if plan.made_by:
         return (
             f"{called(plan.made_by)} makes the copies: look there for a finished one that "
-            f"contains all components. What drd sees: drd points {plan.name}"
+            f"contains all components. What drd sees: drd catalogue rebuild {plan.name}"
         )
     if held_by is not None and any(plan.repositories[n].copy_of for n in held_by):
         return f"drd copy {plan.name}"
