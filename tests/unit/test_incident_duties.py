@@ -93,6 +93,7 @@ def test_the_case_of_an_incident_has_its_moments_and_what_was_said() -> None:
     found = said(
         {"act": "submit", "regime": "r", "at": AT + HOUR},
         {"act": "submit", "regime": "r", "at": AT},
+        {"act": "submit", "regime": "r", "at": AT + 2 * HOUR},
         {"act": "decide", "regime": "r", "applies": True, "reason": "x"},
         {"act": "hold", "regime": "r", "by_authority": "law-enforcement"},
     )
@@ -101,7 +102,7 @@ def test_the_case_of_an_incident_has_its_moments_and_what_was_said() -> None:
         {Instant.AWARE: AT},
         {"role": "controller"},
         {"r": AT},
-        {"r": AT + HOUR},
+        {"r": AT + 2 * HOUR},
         {"r": Decision(True, "x")},
         found.holds,
         ("DE",),

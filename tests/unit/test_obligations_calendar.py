@@ -35,6 +35,32 @@ def test_a_period_that_ends_at_24_00_stands_on_its_last_day() -> None:
     assert "2026-12-31 24:00 PST" in text.replace("\r\n ", "")
 
 
+def test_each_time_of_a_clock_is_an_event() -> None:
+    def events(case: Case, *names: str) -> list[tuple[str, str]]:
+        lines = calendar(case, *names).replace("\r\n ", "").split("\r\n")
+        starts = [line.partition(":")[2] for line in lines if line.startswith("DTSTART:")]
+        summaries = [line.partition(":")[2] for line in lines if line.startswith("SUMMARY:")]
+        return list(zip(starts, summaries, strict=True))
+
+    aware = Case({Instant.AWARE: AT})
+    assert events(aware, "eu-gdpr-33") == [("20261204T090000Z", "due: eu-gdpr-33 (incident 7)")]
+    assert events(aware, "eu-gdpr-33-2") == [
+        ("20261202T090000Z", "target: eu-gdpr-33-2 (incident 7)")
+    ]
+    days = Case({Instant.DISCOVERED: AT})
+    assert events(days, "us-ca-1798.82") == [
+        ("20270101T075900Z", "due: us-ca-1798.82 (incident 7)"),
+        ("20261231T090000Z", "target: us-ca-1798.82 (incident 7)"),
+    ]
+    material = Case({Instant.MATERIALITY_DETERMINED: AT, Instant.DISCOVERED: AT})
+    due = [start for start, summary in events(material, "us-sec-8k-105") if "due" in summary]
+    assert due == ["20261207T223000Z"]  # 17:30 in New York, on the last day itself
+    ask = Case({Instant.DISCOVERED: AT})
+    assert events(ask, "us-sec-8k-105") == [
+        ("20261204T090000Z", "determine: us-sec-8k-105 (incident 7)")
+    ]
+
+
 def test_lines_are_folded_at_75_octets_and_text_is_escaped() -> None:
     text = calendar(Case({Instant.AWARE: AT}), "eu-gdpr-33", "uk-gdpr-33")
     assert text.endswith("END:VCALENDAR\r\n")

@@ -72,6 +72,7 @@ def test_one_place_has_one_spelling(written: str, normal: str) -> None:
         ("sftp:me@host", "no path"),
         ("sftp:me@host:", "no path"),
         ("sftp:me@host:.", "does not name a directory"),
+        ("sftp:me@host:..", "does not name a directory"),
         ("sftp:me@host:../b", "does not name a directory"),
         ("sftp:me@host:~/b", "begins with ~"),
         ("sftp:me@host:/b\nx", "control character"),
