@@ -13,6 +13,7 @@ from drd.bootstrap import App
 from drd.bootstrap.duties import duty_table
 from drd.config.regimes import regimes_of
 from drd.errors import DrdError
+from drd.model.incidents.cadence import UpdateClock
 from drd.model.incidents.incident import Incident, Scoped, Task
 from drd.model.incidents.indicators import IndicatorType, Value
 from drd.model.incidents.instants import Instant
@@ -84,6 +85,14 @@ def incident_of(document: Mapping[str, Any]) -> Incident:
         links=tuple(document["links"]),
         merged_into=document["merged_into"],
         last=document["entry"],
+    )
+
+
+def updates_of(document: Mapping[str, Any]) -> tuple[UpdateClock, ...]:
+    """Return the updates that people wait for, by the document of an incident."""
+    return tuple(
+        UpdateClock(one["audience"], from_rfc3339(one["due_at"]), one["why"])
+        for one in document["updates"]
     )
 
 

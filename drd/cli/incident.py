@@ -11,7 +11,13 @@ from typing import Any
 
 from drd.api.incident_acts import known_plans
 from drd.api.incident_documents import incident_document
-from drd.api.incident_reading import incident_of, investigation_of, lines_of, shown_document
+from drd.api.incident_reading import (
+    incident_of,
+    investigation_of,
+    lines_of,
+    shown_document,
+    updates_of,
+)
 from drd.bootstrap import App, app
 from drd.cli import output
 from drd.cli.incident_acting import acted, author, newly_opened, path_of, zone_of, zoned
@@ -147,7 +153,8 @@ def show(args: argparse.Namespace) -> int:
     incident, lines = incident_of(told), lines_of(told["timeline"])
     found = investigation_of(told["investigation"])
     width, due = terminal_width(sys.stdout), "" if args.starred else reports
-    for text in screen(incident, lines, datetime.now(UTC), width, due, zone=zone, found=found):
+    now, updates = datetime.now(UTC), updates_of(told)
+    for text in screen(incident, lines, now, width, due, zone=zone, found=found, updates=updates):
         output.say(text)
     return 0
 

@@ -23,7 +23,7 @@ from drd.model.incidents.message_values import values
 from drd.model.incidents.messages import Content
 from drd.model.incidents.recipients import Addressed, Reach, Wanted, addressed
 from drd.model.incidents.timeline import timeline
-from drd.model.message import ChannelSpec
+from drd.model.message import LETTER, ChannelSpec
 from drd.model.plan import Plan
 from drd.model.text import escaped
 from drd.registry import NOTIFIERS
@@ -50,7 +50,8 @@ def reach_of(app: App, plans: Mapping[str, Plan], incident: Incident) -> Reach:
         if name in plans and plans[name].inventory.business_owner
     ]
     gravest = settings.severities[-1] if settings.severities else ""
-    mail = [c.name for c in settings.channels if c.kind in NOTIFIERS and _sends_mail(c)]
+    mails = [c for c in settings.channels if c.kind in NOTIFIERS and _sends_mail(c)]
+    mail = [c.name for c in sorted(mails, key=lambda c: LETTER not in c.on)]
     owners = list(dict.fromkeys(owners))
     return Reach(settings.contacts, settings.channels, mail, owners, gravest)
 

@@ -34,7 +34,8 @@ def run(args: argparse.Namespace) -> int:
             "investigation": investigation_document(found),
             "timeline": timeline_document(lines),
         }
-        text = screen(incident, lines, app.clock.now(), _COLUMNS, found=found)
+        updates = incident.updates
+        text = screen(incident, lines, app.clock.now(), _COLUMNS, found=found, updates=updates)
         done = export(
             app.catalogue.records,
             directory,

@@ -106,7 +106,7 @@ def send(args: argparse.Namespace) -> int:
         _deliver(app)
         message = flow.message_of(app.catalogue, desk.number, which)
     _told(args, desk.number, message, "")
-    return 1 if _undelivered(message) else 0
+    return 1 if _undelivered(message, args.to if args.again else ()) else 0
 
 
 def _deliver(app: App) -> None:
@@ -237,9 +237,15 @@ def _next_step(number: int, message: IncidentMessage) -> str:
     return f"drd incident message send {number} {message.number}"
 
 
-def _undelivered(message: IncidentMessage) -> bool:
-    fates = {one.fate for one in message.deliveries}
-    return bool(fates & {*MAY_REPEAT, Fate.WAITING})
+def _undelivered(message: IncidentMessage, to: Sequence[str]) -> bool:
+    """Return whether one of these did not get it; without names, one of all."""
+    recipients = message.content.recipients if message.content is not None else ()
+    asked = [
+        delivery.fate
+        for one, delivery in zip(recipients, message.deliveries, strict=True)
+        if not to or {one.name, one.to} & set(to)
+    ]
+    return any(fate in MAY_REPEAT or fate is Fate.WAITING for fate in asked)
 
 
 def _listed(message: IncidentMessage, number: int) -> Iterator[str]:

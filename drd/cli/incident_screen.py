@@ -8,6 +8,7 @@ from datetime import UTC, datetime, tzinfo
 
 from drd.cli.investigation_screen import summary
 from drd.cli.render import hanging
+from drd.model.incidents.cadence import UpdateClock
 from drd.model.incidents.durations import contradictions, durations
 from drd.model.incidents.incident import Incident, Task
 from drd.model.incidents.investigation import Investigation
@@ -33,14 +34,31 @@ def screen(
     *,
     zone: tzinfo = UTC,
     found: Investigation | None = None,
+    updates: Sequence[UpdateClock] = (),
 ) -> list[str]:
     """Return the lines of the screen; `reports` says which are due, `found` what the investigation
-    has shown. Times are those of `zone`."""
+    has shown, `updates` who waits for more. Times are those of `zone`."""
     width = min(width, _WIDEST)
+    waits = [
+        hanging(f"{'' if number else 'update':<9} ", _update(clock, now, zone), width)
+        for number, clock in enumerate(updates)
+    ]
     shown = [hanging(f"{n:<9} ", text, width) for n, text in summary(found or Investigation(), now)]
     due = hanging("reports   ", reports, width) if reports else []
     told = [line for each in shown for line in each]
-    return [*head(incident, now, width, zone), *told, *due, "", *timeline(lines, width, zone)]
+    clocks = [line for lines_ in waits for line in lines_]
+    return [
+        *head(incident, now, width, zone),
+        *clocks,
+        *told,
+        *due,
+        "",
+        *timeline(lines, width, zone),
+    ]
+
+
+def _update(clock: UpdateClock, now: datetime, zone: tzinfo) -> str:
+    return f"{escaped(clock.audience)} {update_words(clock, now, zone)} ({escaped(clock.why)})"
 
 
 def head(incident: Incident, now: datetime, width: int, zone: tzinfo) -> list[str]:
@@ -78,9 +96,6 @@ def _facts(incident: Incident, now: datetime, zone: tzinfo) -> Iterator[tuple[st
     if incident.state is not State.CLOSED:
         for number, task in enumerate(incident.open_tasks):
             yield "" if number else "to do", _task(task, now, zone)
-    for number, clock in enumerate(incident.updates):
-        due = update_words(clock, now, zone)
-        yield "" if number else "update", f"{escaped(clock.audience)} {due} ({clock.why})"
     yield "plans", some(incident.plans, _ROUTINE_PLANS) or "none in its scope yet"
     if incident.roles:
         yield "roles", ", ".join(f"{escaped(r)}: {escaped(n)}" for r, n in incident.roles.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from functools import partial
 from typing import Annotated, Any
@@ -18,6 +18,7 @@ from drd.fields import Contradiction, Duration, Settings
 from drd.model import contacts as model
 from drd.model.contacts import ContactBook, ContactKind, Hours
 from drd.model.malformed import Malformed
+from drd.model.message import LETTER
 from drd.model.units import from_rfc3339
 
 _MAIL = re.compile(r"[!-~]+@[!-~]+")
@@ -186,10 +187,10 @@ def contact_book(  # noqa: PLR0917 (the keys of drd.yaml)
     absences: Sequence[AbsenceEntry],
     zone: str,
     report: Report,
-    channels: Collection[str] | None = None,
+    channels: Mapping[str, Collection[str]] | None = None,
 ) -> ContactBook:
     """Return the contacts. What contradicts goes into the report, each on its line. `channels` are
-    the names of those that messages can go through; None if they were not read."""
+    those that messages can go through, with what else they carry; None if they were not read."""
     known = tuple(
         model.Colleague(p.name, tuple(p.roles), p.phone or "", p.email or "") for p in people
     )
@@ -216,17 +217,23 @@ def _check_contact(
     path: tuple[str | int, ...],
     contact: ContactEntry,
     before: Sequence[ContactEntry],
-    channels: Collection[str] | None,
+    channels: Mapping[str, Collection[str]] | None,
     report: Report,
 ) -> None:
     _contradictions(path, contact, report)
     if contact.name in {other.name for other in before}:
         hint = "give each contact its own name."
         report.error((*path, "name"), f'there are two contacts "{contact.name}"', hint)
-    if contact.channel is not None and channels is not None and contact.channel not in channels:
+    if contact.channel is None or channels is None:
+        return
+    if contact.channel not in channels:
         message = f'there is no channel "{contact.channel}" under `notify`'
         hint = nearest(contact.channel, sorted(channels)) if channels else "add it under `notify`."
         report.error((*path, "channel"), message, hint)
+    elif others := [event for event in channels[contact.channel] if event != LETTER]:
+        message = f"the channel {contact.channel} would carry to {contact.name} what is for your "
+        hint = f"write `on: [{LETTER}]` for this channel under `notify`."
+        report.error((*path, "channel"), f"{message}own people: {', '.join(others)}", hint)
 
 
 def _check_absence(

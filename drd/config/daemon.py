@@ -156,10 +156,10 @@ def load_settings(path: Path | None, *, explicit: bool, extended: bool = True) -
 
 def _contacts(file: DaemonFile, report: Report, known: Sequence[ChannelSpec] | None) -> ContactBook:
     """Return whom to call in an incident; without `known` channels, theirs are not looked for."""
-    names = None if known is None else [c.name for c in known if not c.is_heartbeat]
+    carry = None if known is None else {c.name: c.on for c in known if not c.is_heartbeat}
     zone = file.organisation.timezone or host_zone()
     entries = file.contacts, file.on_call, file.absences
-    return contact_book(file.people, *entries, zone, report, names)
+    return contact_book(file.people, *entries, zone, report, carry)
 
 
 def _extend(report: Report, reached: PlanPath) -> None:

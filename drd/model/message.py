@@ -18,13 +18,16 @@ SEVERITIES: tuple[Urgency, ...] = ("critical", "warning", "info")
 """All severities, the worst first."""
 
 RunEvent = Literal["backup", "drill", "recovery", "copy", "retention", "prune", "verification"]
-Event = Literal["firing", "acknowledged", "resolved", "incident", RunEvent]
-"""An event that a channel can subscribe to: an alert's transition, a message about an incident, or
-the end of a run of a kind.
+Event = Literal["firing", "acknowledged", "resolved", "incident", "letter", RunEvent]
+"""An event that a channel can subscribe to: an alert's transition, a message about an incident, a
+letter to somebody outside, or the end of a run of a kind.
 """
 
 INCIDENT: Literal["incident"] = "incident"
 """The event of a message about an incident to one's own people."""
+LETTER: Literal["letter"] = "letter"
+"""The event of a message to somebody outside. None is routed: a letter names its channel. A channel
+that belongs to somebody outside carries nothing else."""
 
 TEST, DIGEST = "test", "digest"
 """Events without a subscription: `drd notify test`, and the summary of what a channel missed."""

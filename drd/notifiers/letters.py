@@ -10,7 +10,7 @@ from email.utils import format_datetime
 
 from drd.errors import NotifyError
 from drd.masking import masked
-from drd.model.message import INCIDENT, ChannelSpec, Message
+from drd.model.message import LETTER, ChannelSpec, Message
 from drd.notifiers import open_notifier
 from drd.notifiers.smtp import Smtp, this_host
 from drd.ports.notify import DeliveryUnknown, Letter, Notifier, Post, Resolve
@@ -87,7 +87,7 @@ class NotifierPost:
     def post(self, letter: Letter) -> str:
         details = {"letter": letter.id}
         message = Message(
-            INCIDENT, "", "info", letter.subject, letter.text, letter.at, details=details
+            LETTER, "", "info", letter.subject, letter.text, letter.at, details=details
         )
         try:
             return self._notifier.deliver(message)

@@ -76,7 +76,7 @@ BROKEN = [
     ("{kind: webhook}", "notify[0].url", "url is missing", "add the key `url`: the URL that drd sends messages to."),
     ("{kind: webhook, url: 'https://x/y'}", "notify[0].url", "a secret must be a reference", "use {file: PATH}, {env: NAME}, {credential: NAME} or {command: [WORD, …]}."),
     ("{kind: webhook, url: {env: X}, secrets: {env: Y}}", "notify[0].secrets", 'unknown key "secrets"', 'did you mean "secret"?'),
-    ("{kind: webhook, url: {env: X}, on: [fired]}", "notify[0].on[0]", '"fired" is not allowed here', "write firing, acknowledged, resolved, incident, backup, drill, recovery, copy, retention, prune or verification."),
+    ("{kind: webhook, url: {env: X}, on: [fired]}", "notify[0].on[0]", '"fired" is not allowed here', "write firing, acknowledged, resolved, incident, letter, backup, drill, recovery, copy, retention, prune or verification."),
     ("{kind: webhook, url: {env: X}, on: []}", "notify[0].on", "is empty", "give the key a value, or remove the line."),
     ("{kind: webhook, url: {env: X}, name: My Hook}", "notify[0].name", '"My Hook" is not a valid name', 'use lower-case letters, digits and hyphens, at most 40. "my-hook" is allowed.'),
     ("{kind: webhook, url: {env: X}, severity: [info], min_severity: info}", "notify[0].min_severity", "cannot be combined with `severity`", "keep one of them."),

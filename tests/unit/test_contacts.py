@@ -152,6 +152,8 @@ WRONG = {
     "contacts: [{name: X, kind: press, phone: '110', language: German}]": "code of a language",
     "contacts: [{name: X, kind: press, phone: '110', timezone: Berlin}]": "no time zone",
     "contacts: [{name: X, kind: press, channel: hook}]": 'no channel "hook" under `notify`',
+    "notify: [{kind: exec, name: h, command: [/x]}]\n"
+    "contacts: [{name: X, kind: press, channel: h}]": "own people: firing, acknowledged, resolved",
     "people: [{name: anna}]\non_call: [{role: x, people: ana}]": 'no person "ana"',
     "people: [{name: a}]\non_call: [{role: x, people: [a, a]}]": "several people, and no turns",
     "absences: [{person: a, from: 2026-13-01, to: 2026-12-01}]": "neither a day nor a time",

@@ -11,10 +11,9 @@ from datetime import datetime
 
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.messages import IncidentMessage, Way
-from drd.model.message import INCIDENT, Message, Routed, Urgency
+from drd.model.message import INCIDENT, LETTER, Message, Routed, Urgency
 
 PREFIX = "letter/"
-EVENT = "letter"
 SENDING = "sending"
 """The key of `details` that says since when somebody is just handing the message over."""
 
@@ -66,7 +65,7 @@ def letter_rows(
             "digest": message.digest,
         }
         title = f"message {message.number} of incident {number}"
-        row = Message(EVENT, "", "info", title, "", now, details=details)
+        row = Message(LETTER, "", "info", title, "", now, details=details)
         found.append((f"{PREFIX}{channel}", row))
     return found
 

@@ -1,0 +1,150 @@
+"""`drd incident message` as a person types it: preview, draft, approve, send, and what is shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from drd.cli.main import main
+from tests.notify_support import Post, mail_server
+
+Drd = Callable[..., str]
+
+CONFIG = """\
+state: sqlite:///{base}/state/drd.db
+plans: plans
+work_dir: work
+cache_dir: cache
+organisation: {{timezone: Europe/Berlin}}
+templates: templates
+people:
+  - {{name: anna, email: anna@us.example, phone: "+49 30 1", roles: [executive]}}
+contacts:
+  - {{name: Acme, kind: customer, mail: it@acme.example, language: de}}
+  - {{name: Beta, kind: customer, mail: it@beta.example}}
+  - {{name: DPA, kind: authority, phone: "+49 30 13889-0"}}
+notify:
+  - {{kind: smtp, host: 127.0.0.1, port: {port}, tls: none, to: [team@us.example],
+      sender: dr@us.example}}
+"""
+
+
+@pytest.fixture
+def post() -> Iterator[Post]:
+    with mail_server() as server:
+        yield server
+
+
+@pytest.fixture
+def drd(tmp_path: Path, post: Post, capsys: pytest.CaptureFixture[str]) -> Drd:
+    (tmp_path / "templates").mkdir(mode=0o700)
+    (tmp_path / "plans").mkdir()
+    config = tmp_path / "drd.yaml"
+    config.write_text(CONFIG.format(base=tmp_path, port=post.port))
+    german = tmp_path / "templates/customers.de.j2"
+    german.write_text("Subject: Vorfall\nZustand: {{ state }}\n{{ said.text }}\n")
+
+    def run(*words: str, code: int = 0) -> str:
+        done = main(["--config", str(config), "incident", *words])
+        out, err = capsys.readouterr()
+        assert done == code, err
+        return out + err
+
+    run("open", "orders visible to others", "--severity", "critical")
+    return run
+
+
+def test_from_the_preview_to_the_answer_of_the_server(drd: Drd, post: Post) -> None:
+    told = drd("message", "preview", "customers", code=2)
+    assert "templates/customers.de.j2:3: the value text is missing" in told
+    assert "--set text=TEXT" in told
+    words = ("customers", "--text", "Wir wissen es.", "--next-update", "1h")
+    told = drd("message", "preview", *words)
+    assert "subject: Vorfall" in told
+    assert "subject: Incident at our service" in told
+    assert "nothing was kept or sent" in told
+    assert "has no message yet" in drd("message", "list")
+
+    told = drd("message", "send", "customers", code=2)
+    assert "nobody has approved a message to customers" in told
+    drd("message", "draft", *words)
+    told = drd("message", "send", "1", code=2)
+    assert "HINT: read and approve it: drd incident message approve 1 1" in told
+    assert post.mails == []
+    shown = json.loads(drd("message", "preview", "1", "--json"))
+    assert shown["external"] is True
+    drd("message", "approve", "1", "--digest", "0000", code=2)
+    drd("message", "approve", "1", "--digest", shown["digest"][:8], "--by", "Anna")
+    post.refuse = {"it@beta.example"}
+    told = drd("message", "send", "1", code=1)
+    assert "Acme by mail to it@acme.example: accepted" in told
+    assert "Beta by mail to it@beta.example: refused" in told
+    assert "550 no such user here" in told
+    assert '> drd incident message send 1 1 --again --to "Beta"' in told
+    (mail,) = post.mails
+    assert (mail["To"], mail["Subject"]) == ("it@acme.example", "Vorfall")
+    assert "Wir wissen es." in mail.get_content()
+
+    told = drd("message", "bounced", "1", "--to", "Acme", code=2)
+    assert "--reason is missing" in told
+    drd("message", "bounced", "1", "--to", "Acme", "--reason", "550 full")
+    post.refuse = set()
+    drd("message", "send", "1", "--again", "--to", "Beta")
+    document = json.loads(drd("message", "list", "--json"))
+    (message,) = document["messages"]
+    assert [d["fate"] for d in message["deliveries"]] == ["bounced", "accepted"]
+    assert (message["approved_by"], message["approved_digest"]) == ("Anna", shown["digest"])
+    screen = drd("show")
+    assert "message 1 approved, digest" in screen
+    assert "customers by " in screen
+
+
+def test_own_people_are_told_at_once_and_the_clock_goes_on(drd: Drd, post: Post) -> None:
+    before = drd("show")
+    assert "update    internal by " in before
+    assert "CET)" in before
+    assert "nobody was told yet" in before
+    told = drd("message", "send", "internal", "--text", "The key is blocked.")
+    assert "handed to the channels" in told
+    (mail,) = post.mails
+    assert mail["Subject"] == "[drd] Incident 1: orders visible to others"
+    assert "The key is blocked." in mail.get_content()
+    assert "(promised)" in drd("show")
+    drd("message", "send", "executives", "--next-update", "none")
+    assert post.mails[1]["To"] == "anna@us.example"
+    assert "drd" not in post.mails[1].as_string()
+    state = json.loads(drd("show", "--json"))
+    assert [clock["audience"] for clock in state["updates"]] == ["internal"]
+
+
+def test_who_has_no_mail_is_told_by_a_person(drd: Drd, post: Post) -> None:
+    drd("message", "draft", "regulator", "--set", "nature=orders")
+    drd("message", "approve", "1")
+    told = drd("message", "send", "1")
+    assert "DPA, by a person: +49 30 13889-0: to be told by a person" in told
+    assert '> drd incident message told 1 1 --to "DPA"' in told
+    assert post.mails == []
+    drd("message", "told", "1", "--reference", "4711", "--at", "-1m")
+    assert ": told " in drd("message", "list")
+    assert "is not the number of a message" in drd("message", "told", "x", code=2)
+    assert "has no message 7" in drd("message", "approve", "7", code=2)
+    drd("message", "draft", "regulator")
+    assert "withdrawn" in drd("message", "withdraw", "2", "--reason", "wrong")
+    assert "message 2 was withdrawn" in drd("message", "approve", "2", code=2)
+
+
+def test_what_cannot_be_is_said_with_a_remedy(drd: Drd) -> None:
+    for words, fact in {
+        ("preview",): "no AUDIENCE given",
+        ("preview", "everybody"): "there is no audience 'everybody'",
+        ("preview", "internal", "--set", "x"): "is not KEY=TEXT",
+        ("preview", "internal", "--template", "none"): "there is no template 'none'",
+        ("draft", "customers", "--to", "Acm"): "HINT: did you mean Acme?",
+        ("draft", "press"): "no contact is one of the audience press",
+        ("draft", "customers", "--encrypt"): "cannot be encrypted",
+        ("draft", "internal", "--next-update", "-1h"): "in the past",
+    }.items():
+        assert fact in drd("message", *words, code=2), words
