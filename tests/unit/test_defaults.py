@@ -138,6 +138,7 @@ SOMETHING: dict[str, object] = {
     "Incident.state": State.DETECTED,
     "Line.count": 1,
     "Case.zone": "UTC",
+    "ClockState.placed": True,
     "ContentItem.source": "ask",
     "Regime.when": When(),
     "Regime.recipient": Recipient(),

@@ -57,6 +57,7 @@ def test_an_incident_begins_with_what_its_first_entry_says() -> None:
         title="leak",
         opened_at=NOON,
         opened_by="anna",
+        opened_as="anna",
         acknowledged_at=NOON,
         state_at=NOON,
         scope=(Scoped("shop", 1),),
@@ -106,7 +107,7 @@ def test_a_task_that_was_done_before_the_opening_keeps_its_time() -> None:
 def test_drd_itself_acknowledges_nothing() -> None:
     made = Response().drd(kinds.OPEN, title="leak", plans=["shop"])
     assert made.incident.acknowledged_at is None
-    assert made.incident.opened_by == "drd"
+    assert (made.incident.opened_by, made.incident.opened_as) == ("drd", "")
     assert made.say(kinds.LOG, text="seen").incident.acknowledged_at == minute(1)
     assert made.say(kinds.LOG, text="seen").incident.acknowledged_at == minute(1)
     assert made.incident.last == 3
