@@ -20,6 +20,7 @@ from drd.config.daemon import (
 from drd.config.exposed_files import (
     Exposed,
     NotTaken,
+    exposed_files,
     exposed_plan,
     require_safe,
     secret_files,
@@ -123,6 +124,9 @@ class Plans:
         except NotTaken as error:
             self._mark_broken(loaded.plan.name, path, error)
             return self._without_file(loaded.plan.name, path, error.exposed, error)
+        if not self.only_reads:  # `drd doctor` has findings of its own
+            for exposed_file in exposed_files(loaded, self.trusted_users):
+                self.warn(f"{exposed_file}. To change that: {exposed_file.remedy}")
         differs = differs_in_force(self.catalogue, loaded.plan, loaded.text, self.clock.now())
         if differs is not None:
             self.warn(differs)

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         output.print_json({**document, "facts": dict(table.case.facts), "changed": table.changed})
         return 0
     if typed:
-        output.say(f"recorded, with {' and '.join(typed)}")
+        output.say(f"recorded for {' and '.join(typed)}")
     width = terminal_width(sys.stdout)
     for line in screen(
         table.incident, states, table.case, now, width, every=bool(args.all or name)

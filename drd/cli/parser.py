@@ -76,6 +76,21 @@ def _example(line: str, width: int) -> Iterator[str]:
         yield from (" " * 6 + rest for rest in wrap(match[3], width - 6))
 
 
+MEANT = {
+    "restore": "drd recover PLAN --dry-run",
+    "list": "drd status, or drd points PLAN",
+    "snapshots": "drd points PLAN",
+    "show": "drd status PLAN",
+    "logs": "drd run list PLAN",
+    "check": "drd doctor PLAN",
+    "test": "drd drill PLAN",
+    "init": "drd plan new",
+    "help": "drd --help",
+    "version": "drd --version",
+}
+"""What people mean by the words of other tools. The nearest word of drd may do something else."""
+
+
 class Parser(argparse.ArgumentParser):
     """Raises UsageError instead of printing and exiting, so that `--json` gets its document.
 
@@ -122,6 +137,9 @@ class Parser(argparse.ArgumentParser):
         if choice is None:
             raise UsageError(f"{self._verb}{message}", hint=self._help)
         known = [word.strip(" '") for word in choice[3].split(",")]
+        meant = MEANT.get(choice[2]) if self.prog == "drd" else None
+        if meant is not None:
+            raise UsageError(f"unknown verb '{choice[2]}'", hint=f"you probably want: {meant}")
         what = choice[1] if self._subparsers is None else "verb"
         raise UsageError(
             f"{self._verb}unknown {what} '{choice[2]}'",
@@ -130,7 +148,9 @@ class Parser(argparse.ArgumentParser):
 
     def _refuse(self, word: str) -> NoReturn:
         if not word.startswith("-"):
-            raise UsageError(f"{self._verb}unexpected argument '{word}'", hint=self._help)
+            quotes = "put a text of several words into quotes, or "
+            hint = f"{quotes if self.prog.startswith('drd incident ') else ''}{self._help}"
+            raise UsageError(f"{self._verb}unexpected argument '{word}'", hint=hint)
         name = word.partition("=")[0]
         close = _close(name, [o for o in self._option_string_actions if o.startswith("--")])
         hint = f"did you mean {close}?" if close else self._help

@@ -41,6 +41,16 @@ WRONG = [
         ),
     ),
     (["run", "retyr", "4f2a"], "run: unknown verb 'retyr'", "did you mean retry?"),
+    (
+        ["restore", "shop"],
+        "unknown verb 'restore'",
+        "you probably want: drd recover PLAN --dry-run",
+    ),
+    (
+        ["points"],
+        "points: the following arguments are required: plan",
+        "run `drd points --help` for all options.",
+    ),
     (["plan", "chek"], "plan: unknown verb 'chek'", "did you mean check?"),
     (["completion", "tcsh"], "completion: unknown shell 'tcsh'", "use one of: bash, zsh, fish."),
     (

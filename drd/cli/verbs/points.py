@@ -29,7 +29,7 @@ def add_parser(sub: Verbs) -> None:
         "the ids of the restore points to forget",
     )
     parser.add_argument(
-        "point", nargs="*", help="with forget: the ids of the restore points to forget"
+        "point", nargs="*", default=[], help="with forget: the ids of the restore points to forget"
     )
     parser.add_argument(
         "--component",

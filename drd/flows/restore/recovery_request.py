@@ -107,10 +107,11 @@ def target_of(plan: Plan, name: str) -> Target:
     if name == IN_PLACE:
         return Target(IN_PLACE, {n: c.settings for n, c in plan.components.items()})
     if name not in plan.targets:
-        known = ", ".join(plan.targets) or "none"
+        known = ", ".join(plan.targets)
+        choose = f"choose one of the plan's targets: {known}. Or add" if known else "add"
         raise UsageError(
             f"plan {plan.name} has no target {name!r}",
-            hint=f"targets of the plan: {known}. Choose one of them, add one under `targets` in "
-            f"{plan.file}, or restore to the original places: --in-place.",
+            hint=f"{choose} one under `targets` in {plan.file}, or restore to the original "
+            "places: --in-place.",
         )
     return plan.targets[name]
