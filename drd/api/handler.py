@@ -22,7 +22,7 @@ from drd.api import requests
 from drd.api.answers import ANSWERS
 from drd.api.caller import Caller, Peer
 from drd.api.requested import AdmittedRequest
-from drd.api.rights import ENDPOINTS, Endpoint
+from drd.api.rights import ENDPOINTS, LARGEST_MESSAGE, Endpoint
 from drd.bootstrap import App
 from drd.catalogue.diagnosis import explain
 from drd.errors import CatalogueError, DrdError, Refused, UnknownPlan, UsageError
@@ -30,8 +30,6 @@ from drd.errors import CatalogueError, DrdError, Refused, UnknownPlan, UsageErro
 SCHEMA = 1
 LARGEST_HEAD = 16 << 10
 """Limit in bytes of the request line and the headers."""
-LARGEST_BODY = 16 << 10
-"""Limit in bytes of a request: a thousand characters of text in JSON's longest form, and names."""
 AT_WORK = 4
 """Requests that are processed at a time, so that the daemon's loop gets CPU time."""
 
@@ -143,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        bounded = _Bounded(self.connection, LARGEST_HEAD + LARGEST_BODY)
+        bounded = _Bounded(self.connection, LARGEST_HEAD + LARGEST_MESSAGE)
         self.rfile = _Reader(bounded, LARGEST_HEAD)
 
     def handle(self) -> None:
@@ -204,7 +202,7 @@ class _Handler(BaseHTTPRequestHandler):
                 raise Failed(
                     HTTPStatus.BAD_REQUEST, f"{value!r} cannot be {_WORDS[key]}", exit_code=2
                 )
-        length = self._length()
+        length = self._length(endpoint.largest)
         given = _query(address.query) if self.command == "GET" else self._body(length)
         body = _checked(endpoint, given)
         if not self._house.at_work.acquire(timeout=self._house.patience_s / 2):
@@ -215,7 +213,7 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             self._house.at_work.release()
 
-    def _length(self) -> int:
+    def _length(self, largest: int) -> int:
         given = self.headers.get_all("Content-Length", ["0"])
         if len(given) > 1:
             raise Failed(HTTPStatus.BAD_REQUEST, "Content-Length is given twice", exit_code=2)
@@ -223,11 +221,11 @@ class _Handler(BaseHTTPRequestHandler):
         if "Transfer-Encoding" in self.headers or not text.isascii() or not text.isdigit():
             raise Failed(HTTPStatus.LENGTH_REQUIRED, "Content-Length is missing")
         digits = text.lstrip("0") or "0"  # int() refuses thousands of them
-        if len(digits) > len(str(LARGEST_BODY)) or int(digits) > LARGEST_BODY:
+        if len(digits) > len(str(largest)) or int(digits) > largest:
             shown = digits if len(digits) <= _SHOWN else f"{digits[:_SHOWN]}…"
             raise Failed(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"the request has {shown} bytes, more than {LARGEST_BODY}",
+                f"the request has {shown} bytes, more than {largest}",
             )
         return int(digits)
 

@@ -8,11 +8,21 @@ from datetime import UTC
 from drd.api.incident_access import may_read, require_access, without_contents
 from drd.api.incident_acts import ACTS, acted_document, opened
 from drd.api.incident_documents import incident_document
+from drd.api.incident_intake import take_in
 from drd.api.incident_reading import shown_document
-from drd.api.incident_requests import Act, IncidentQuery, IncidentsQuery, MergeBody, OpenBody
+from drd.api.incident_requests import (
+    Act,
+    IncidentQuery,
+    IncidentsQuery,
+    IntakeBody,
+    MergeBody,
+    OpenBody,
+)
 from drd.api.incident_scope import scope_document
 from drd.api.requested import AdmittedRequest, AnswerFunction
+from drd.api.rights import Right
 from drd.api.values import Document
+from drd.config.intake import mapping_of
 from drd.config.zones import local_zone
 from drd.errors import ConfigError, UnknownPlan
 from drd.flows.incidents.choosing import chosen
@@ -53,6 +63,20 @@ def _opened(asked: AdmittedRequest) -> Document:
     return incident_document(opened(asked.app, _author(asked, body), body))
 
 
+def _taken_in(asked: AdmittedRequest) -> Document:
+    """Of operators alerts open incidents; of others they are suspicions, apart from all others."""
+    body, caller = asked.of(IntakeBody), asked.caller
+    result = take_in(
+        asked.app,
+        _author(asked, body),
+        body.message.encode("utf-8", "surrogatepass"),
+        mapping=mapping_of(body.mapping) if body.mapping is not None else None,
+        scope=body.plans,
+        of="" if caller.may(Right.OPERATE) else caller.user,
+    )
+    return result.document()
+
+
 def _acted(verb: str) -> AnswerFunction:
     takes, act = ACTS[verb]
 
@@ -90,6 +114,7 @@ INCIDENT_ANSWERS: dict[str, AnswerFunction] = {
     "incident": _shown,
     "incident-reach": _reached,
     "incident-open": _opened,
+    "incident-intake": _taken_in,
     **{f"incident-{verb}": _acted(verb) for verb in ACTS},
 }
 """The functions that answer, by the name of the endpoint."""

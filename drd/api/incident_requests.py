@@ -3,11 +3,12 @@ it carries them out itself or asks the daemon."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from drd.api.requests import BoundedText, PlanName, Request
+from drd.model.intake.reading import LARGEST
 
 Name = Annotated[str, Field(max_length=200)]
 Word = Annotated[str, Field(max_length=40)]
@@ -41,6 +42,17 @@ class OpenBody(Act):
         False,
         description="Whether only those who lead it, have a role in it, or opened it may read it.",
     )
+
+
+class IntakeBody(Act):
+    message: Annotated[str, Field(max_length=LARGEST)] = Field(
+        description="What the other system sent, as it is: JSON of Alertmanager, OCSF, or by the "
+        "mapping (docs/intake.md)."
+    )
+    mapping: dict[str, Any] | None = Field(
+        None, description="The keys of a mapping file (default: that of drd.yaml)."
+    )
+    plans: Plans = Field(default_factory=list, description="Plans in the scope of all of it.")
 
 
 class LogBody(Act):

@@ -14,6 +14,7 @@ from drd.api.incident_requests import (
     DecideBody,
     IncidentQuery,
     IncidentsQuery,
+    IntakeBody,
     LinkBody,
     LogBody,
     MergeBody,
@@ -41,6 +42,12 @@ from drd.api.requests import (
 
 OPERATOR = "operator"
 """The role of `people` that gives a mapped person the rights of the operating group."""
+
+
+LARGEST_BODY = 16 << 10
+"""Limit in bytes of a request: a thousand characters of text in JSON's longest form, and names."""
+LARGEST_MESSAGE = 1 << 20
+"""The same with a message of another system."""
 
 
 class Right(StrEnum):
@@ -87,7 +94,8 @@ def holds(right: Right, *, roles: Sequence[str] | None, reads: bool, operates: b
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One thing that can be asked. `verb` is drd's command for it; `path` has names in braces;
-    `takes` is what the query of a GET and the body of a POST may contain."""
+    `takes` is what the query of a GET and the body of a POST may contain, `largest` how many bytes
+    the body may have."""
 
     name: str
     method: str
@@ -96,6 +104,7 @@ class Endpoint:
     what: str
     verb: str = ""
     takes: type[Request] = Nothing
+    largest: int = LARGEST_BODY
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -150,6 +159,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
              "what an incident reaches, by the plans in force", "drd incident scope"),
     Endpoint("incident-open", "POST", "/v1/incidents/open", Right.OPERATE,
              "open an incident", "drd incident open", OpenBody),
+    Endpoint("incident-intake", "POST", "/v1/incidents/intake", Right.REPORT,
+             "alerts of another system: of operators they open incidents, of others they are "
+             "reports", "drd incident open --from", IntakeBody, LARGEST_MESSAGE),
     Endpoint("incident-log", "POST", "/v1/incidents/{incident}/log", Right.OPERATE,
              "add to the timeline of an incident", "drd incident log", LogBody),
     Endpoint("incident-anchor", "POST", "/v1/incidents/{incident}/anchor", Right.OPERATE,

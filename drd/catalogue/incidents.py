@@ -67,6 +67,21 @@ class SqlIncidents(SqlStore):
                 outbox.close(connection, closed)
             return self._add(connection, number, drafts)
 
+    def free_number(self, connection: Connection) -> int:
+        """For another store: the number of the next incident."""
+        return _free_number(connection)
+
+    def find(self, connection: Connection, number: int) -> Incident | None:
+        """For another store: an incident; None if there are no entries of it."""
+        return rows.folded(connection, number, self._records.cadence)
+
+    def write(self, connection: Connection, drafts: Sequence[Draft]) -> Incident:
+        """For another store, in its transaction: add entries, the first of which says to which
+        incident they belong."""
+        number = number_of(drafts[0].subject)
+        assert number is not None
+        return self._add(connection, number, drafts)
+
     def _add(self, connection: Connection, number: int, drafts: Sequence[Draft]) -> Incident:
         for draft in drafts:
             self._records.add(connection, draft)

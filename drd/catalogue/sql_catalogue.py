@@ -21,6 +21,7 @@ from drd.catalogue.engine import Database
 from drd.catalogue.evidence import SqlEvidenceStore
 from drd.catalogue.health import SqlHealth
 from drd.catalogue.incidents import SqlIncidents
+from drd.catalogue.intake import SqlIntake
 from drd.catalogue.keeping import SqlKeeping
 from drd.catalogue.kits import SqlKitStore
 from drd.catalogue.locks import LockFiles
@@ -98,6 +99,7 @@ def _catalogue(  # noqa: PLR0917 (what its stores need)
         state=process.state_id(locks.directory.parent),
         roots=roots,
     )
+    incidents = SqlIncidents(database, records)
     return SqlCatalogue(
         database=database,
         locks=locks,
@@ -118,7 +120,8 @@ def _catalogue(  # noqa: PLR0917 (what its stores need)
         keeping=SqlKeeping(database, records),
         custody=custody,
         records=records,
-        incidents=SqlIncidents(database, records),
+        incidents=incidents,
+        intake=SqlIntake(database, incidents),
     )
 
 

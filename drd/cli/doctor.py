@@ -21,6 +21,7 @@ from drd.config.location import config_path
 from drd.config.regimes import findings as regime_findings
 from drd.errors import DrdError
 from drd.flows.host.doctor import examine
+from drd.flows.host.intake import findings as intake_findings
 from drd.flows.state.foreign_files import findings as state_findings
 from drd.flows.status.publishing import findings as open_to_readers
 from drd.kit.state import findings as kit_findings
@@ -54,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
             items.append(doctor_document("drd", f))
         items += [doctor_document("drd", f) for f in state_findings(state_places(settings))]
         items += [doctor_document("drd", f) for f in regime_findings(settings, app.clock.now())]
+        found = intake_findings(settings.intake, secrets.resolve)
+        items += [doctor_document("drd", f) for f in found]
         for package in unavailable():
             finding = Finding("extension", "warning", package.name, package.text, package.remedy)
             items.append(doctor_document("drd", finding))

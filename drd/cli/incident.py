@@ -19,7 +19,7 @@ from drd.api.incident_reading import (
     updates_of,
 )
 from drd.bootstrap import App, app
-from drd.cli import output
+from drd.cli import incident_intake, output
 from drd.cli.incident_acting import acted, author, newly_opened, path_of, zone_of, zoned
 from drd.cli.incident_screen import screen
 from drd.cli.remote import Answered, Remote
@@ -35,6 +35,11 @@ from drd.model.units import format_rfc3339, format_time
 
 
 def open_(args: argparse.Namespace) -> int:
+    if args.from_ is not None:
+        return incident_intake.run(args)
+    if args.mapping is not None:
+        hint = "add --from FILE, or --from - for stdin."
+        raise UsageError("incident open: --mapping is given without --from", hint=hint)
     given = {
         "title": args.title or "",
         "report": args.report,

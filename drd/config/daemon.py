@@ -17,6 +17,7 @@ from drd.config.address import loopback
 from drd.config.contacts import contact_book
 from drd.config.daemon_schema import DaemonFile
 from drd.config.extensions import use_extensions
+from drd.config.intake import intake_settings
 from drd.config.json_schema import SchemaView
 from drd.config.kit import sharing, watch
 from drd.config.notify import channels
@@ -30,6 +31,7 @@ from drd.errors import ConfigError, Problem, UnknownPlan
 from drd.model.alerts import Rules
 from drd.model.contacts import ContactBook
 from drd.model.incidents.cadence import UPDATES_S, Cadence
+from drd.model.incidents.intake_rules import IntakeSettings
 from drd.model.incidents.rules import OpeningRule
 from drd.model.incidents.states import SEVERITIES
 from drd.model.message import ChannelSpec
@@ -86,6 +88,7 @@ class DaemonSettings:
     triage_s: float = 3600.0
     opening_rules: tuple[OpeningRule, ...] = ()
     severities: tuple[str, ...] = SEVERITIES
+    intake: IntakeSettings = field(default_factory=IntakeSettings)
     regimes_dir: Path | None = None
     templates_dir: Path | None = None
     jurisdictions: tuple[str, ...] = ()
@@ -226,7 +229,7 @@ def _settings(
         own_records_key=file.records.key,
         triage_s=file.incident.triage,
         opening_rules=tuple(
-            OpeningRule(rule.alert or "", rule.severity or "", rule.plans or "")
+            OpeningRule(rule.alert or "", rule.severity or "", rule.plans or "", rule.tier)
             for rule in file.incident.open
         ),
         severities=tuple(file.incident.severities),
@@ -238,6 +241,7 @@ def _settings(
                 if word in file.incident.severities
             },
         ),
+        intake=intake_settings(file.incident.intake, base),
         plans_dir=Path(place(file.plans, base)),
         work_dir=Path(place(file.work_dir, base)),
         regimes_dir=Path(place(file.regimes, base)) if file.regimes else None,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -11,22 +10,19 @@ from pydantic import (
     Field,
     PlainSerializer,
     WithJsonSchema,
-    model_validator,
 )
 
 from drd.config.address import loopback
 from drd.config.contacts import AbsenceEntry, ContactEntry, OnCallEntry
+from drd.config.incident_schema import Incidents
 from drd.config.kit import DaemonKit
 from drd.config.paths import DEFAULT_PLANS, DEFAULT_STATE
 from drd.config.places import PlaceCode
 from drd.config.registry_fields import OfKind
 from drd.config.zones import time_zone
-from drd.fields import REFERENCE_SCHEMA, Duration, DurationOrNone, Secret, Settings
-from drd.model.incidents.cadence import UPDATES_S
-from drd.model.incidents.states import SEVERITIES
+from drd.fields import REFERENCE_SCHEMA, Duration, Secret, Settings
 from drd.model.malformed import Malformed
 from drd.model.plan import SecretRef
-from drd.model.titles import TITLES
 from drd.notifiers.settings import Named, UnavailableChannel
 from drd.registry import NOTIFIERS
 
@@ -222,84 +218,6 @@ class Records(Settings):
         "or a file. `drd records init` and `drd install` make it (default: "
         "`{credential: drd-records-key}`).",
     )
-
-
-def _different(words: list[str]) -> list[str]:
-    twice = sorted({word for word in words if words.count(word) > 1})
-    if twice:
-        raise Malformed(f"has {twice[0]} twice", "name each severity once")
-    return words
-
-
-def _kind_of_alert(kind: str) -> str:
-    if kind not in TITLES:
-        near = get_close_matches(kind, TITLES, n=1)
-        hint = f'did you mean "{near[0]}"?' if near else "docs/alerts.md lists the kinds"
-        raise Malformed(f'there is no kind of alert "{kind}"', hint)
-    return kind
-
-
-class IncidentRule(Settings):
-    """Which alerts open an incident by themselves: one for each rule and plan."""
-
-    alert: Annotated[str, AfterValidator(_kind_of_alert)] | None = Field(
-        None, description="Only alerts of this kind (docs/alerts.md)."
-    )
-    severity: Literal["info", "warning", "critical"] | None = Field(
-        None, description="Only alerts that are at least so severe; without it, `warning`."
-    )
-    plans: str | None = Field(
-        None,
-        min_length=1,
-        description="Only alerts of plans whose names match this pattern: `orders-*`.",
-    )
-
-    @model_validator(mode="after")
-    def _says_which(self) -> Self:
-        if self.alert is None and self.severity is None:
-            raise Malformed("opens an incident for every alert", "add `alert` or `severity`")
-        return self
-
-
-class Incidents(Settings):
-    """How drd carries the response to an incident."""
-
-    triage: Duration = Field(
-        3600.0, description="The time within which somebody has to examine a reported suspicion."
-    )
-    open: list[IncidentRule] = Field(
-        default_factory=list,
-        description="Rules by which alerts of plans open an incident: one for each rule and plan, "
-        "while none is open. Only a person closes it.",
-    )
-
-    updates: dict[str, Duration] = Field(
-        dict(UPDATES_S),
-        description="The time between two updates to people, by severity. Others get none by a "
-        "clock.",
-    )
-    first_update: DurationOrNone = Field(
-        1800.0,
-        description="The time within which people are to be told that an incident was opened, or "
-        "that its state changed; none: no clock.",
-    )
-
-    severities: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=40)]],
-        Field(min_length=1, max_length=20),
-        AfterValidator(_different),
-    ] = Field(
-        list(SEVERITIES),
-        description="The severities of incidents, the least severe first.",
-    )
-
-    @model_validator(mode="after")
-    def _updates_of_severities(self) -> Self:
-        unknown = [word for word in self.updates if word not in self.severities]
-        if unknown and self.updates != UPDATES_S:
-            known = ", ".join(self.severities)
-            raise Malformed(f'`updates` names no severity "{unknown[0]}"', f"use one of: {known}")
-        return self
 
 
 class Organisation(Settings):

@@ -30,7 +30,7 @@ from drd.daemon.letters import LetterThread
 from drd.daemon.packages import package_troubles
 from drd.daemon.plan_texts import PlanTexts
 from drd.daemon.run_heartbeats import RunHeartbeats
-from drd.errors import CatalogueError, ConfigError, DrdError
+from drd.errors import CatalogueError, ConfigError, DrdError, UnknownPlan
 from drd.flows.alerts.messages import routed
 from drd.flows.alerts.watch import AlertWatch, WatchResult, WatchSources
 from drd.flows.state.foreign_files import standing
@@ -106,6 +106,7 @@ class Monitor:
                 channels=settings.channels,
                 rules=settings.alert_rules,
                 opening=settings.opening_rules,
+                tier_of=self._tier_of,
                 exposed=self._exposed,
                 room=room_of,
                 differing=lambda: texts.differing(app.catalogue.queue.accepted_texts()),
@@ -298,6 +299,13 @@ class Monitor:
                 self._sender.wait(LAST_MESSAGES_S)
                 self._letters.wait(LAST_MESSAGES_S)
                 self._heartbeats.close(1.0)
+
+    def _tier_of(self, plan: str) -> int | None:
+        """Return the tier of a plan; of one that cannot be read the most important."""
+        try:
+            return self._app.plans.in_force(plan).inventory.tier
+        except (UnknownPlan, ConfigError):
+            return 1
 
     def _use_settings(self) -> None:
         settings = self._app.settings

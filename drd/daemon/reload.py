@@ -29,6 +29,10 @@ _KEYS = {
     "log_level": "log",
     "metrics_textfile": "metrics",
     "metrics_http": "metrics",
+    "intake": "incident",
+    "opening_rules": "incident",
+    "severities": "incident",
+    "triage_s": "incident",
     "channels": "notify",
     "extensions": "extensions",
     "people": "people",
@@ -56,8 +60,9 @@ class Reread:
 def reread(app: App) -> Reread:
     """Return the current drd.yaml, except for what only a restart can change.
 
-    Raises ConfigError, including for a channel or a kit that names a credential which the service
-    did not get at its start, and for a package that would lose a member which is in use."""
+    Raises ConfigError, including for a channel, a kit or an intake that names a credential which
+    the service did not get at its start, and for a package that would lose a member which is in
+    use."""
     with registry.unless_refused():
         return _reread(app)
 
@@ -75,6 +80,8 @@ def _reread(app: App) -> Reread:
     require_credentials(new_channels, str(now.file))
     if now.kit_watch != before.kit_watch:
         require_credentials(now.kit_watch, str(now.file))
+    if now.intake != before.intake:
+        require_credentials(now.intake, str(now.file))
     kept = {name: getattr(before, name) for name in differ if name in _AT_START_ONLY}
     taken = [name for name in differ if name not in kept]
     return Reread(

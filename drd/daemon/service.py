@@ -26,6 +26,7 @@ from drd.daemon.catalogue_place import CataloguePlace
 from drd.daemon.clocks import Clocks, Jump
 from drd.daemon.dispatcher import Dispatcher
 from drd.daemon.figures import DaemonReport
+from drd.daemon.intake import IntakeListener
 from drd.daemon.monitor import Monitor
 from drd.daemon.plans import PlanBook
 from drd.daemon.probes import Probes
@@ -103,6 +104,7 @@ class Daemon:
             lambda _: self._monitor.assess_soon(),
         )
         self._api: ApiServer | None = None
+        self._intake = IntakeListener(app)
         self._trouble: CatalogueError | None = None
         self._configuration = self._stamp_of_configuration()
         self._last_sentence, self._refused = "starting", ""
@@ -145,6 +147,7 @@ class Daemon:
         except (OSError, DrdError) as error:
             remedy = error.hint if isinstance(error, DrdError) else "check public_dir in drd.yaml"
             _log.error("api.unserved", error=str(error), remedy=remedy)
+        self._intake.listen()
 
     def _load_plans(self) -> None:
         """Load the plans for the first time. Raises CatalogueError; then call it again."""
@@ -177,6 +180,7 @@ class Daemon:
         self._anchoring.stop()
         if self._api is not None:
             self._api.close()
+        self._intake.close()
         self._monitor.stop()
         with suppress(CatalogueError):
             self._note_sign_of_life(state="stopped")
@@ -317,6 +321,7 @@ class Daemon:
         self._choose_log(reread_settings.settings)
         if self._api is not None:
             self._api.reconfigured()
+        self._intake.listen(again=True)
         if reread_settings.changed:
             _log.info("configuration.changed", keys=list(reread_settings.changed))
             self._agenda.note_change(self._app.clock.now(), "drd.yaml changed")

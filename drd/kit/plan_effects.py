@@ -47,6 +47,7 @@ data.*.encrypted data.*.processors
 """
 _DAEMON = """
 plans limits log alerts kit.required kit.shares kit.verify incident.severities
+incident.intake.label incident.intake.severities incident.intake.plans
 organisation.jurisdictions organisation.timezone
 """
 
@@ -55,6 +56,7 @@ repositories.*.url repositories.*.s3.ca_cert repositories.*.rest.ca_cert
 repositories.*.rest.user repositories.*.gs.project_id repositories.*.pgbackrest.stanza
 components.*.ca_cert targets.*.*.ca_cert
 checks.*.expect
+incident.intake.listen incident.intake.mapping
 state state.url work_dir cache_dir public_dir regimes run_as groups.read groups.operate
 metrics.http metrics.textfile people.*.name people.*.email people.*.phone people.*.user
 people.*.roles

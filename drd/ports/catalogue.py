@@ -14,6 +14,7 @@ from drd.ports.custody import Custodian
 from drd.ports.evidence import EvidenceStore
 from drd.ports.health import RepositoryHealth
 from drd.ports.incidents import IncidentStore
+from drd.ports.intake import IntakeStore
 from drd.ports.keeping import Keeping
 from drd.ports.kits import KitStore
 from drd.ports.notify import Outbox
@@ -53,6 +54,7 @@ class Catalogue(ABC):
     custody: Custodian
     records: RecordStore
     incidents: IncidentStore
+    intake: IntakeStore
 
     @abstractmethod
     def together(self) -> AbstractContextManager[None]:

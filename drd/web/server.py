@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from drd.errors import MetricsUnserved
 from drd.web.handler import Answers, serve_one
@@ -26,36 +27,23 @@ _ROOM_S = 1.0
 """How long a new connection waits for a closed one to be gone."""
 
 
-class MetricsServer:
-    """Serves `/metrics` and `/healthz` at `address`, from its own threads, until closed."""
+class LoopbackServer:
+    """Answers connections at `address`, from its own threads, until closed. `serve` answers one; it
+    raises OSError when the client is gone."""
 
-    def __init__(self, listener: socket.socket, answers: Answers, deadline_s: float) -> None:
+    def __init__(
+        self, listener: socket.socket, serve: Callable[[socket.socket], None], deadline_s: float
+    ) -> None:
         self._listener = listener
         self.address: tuple[str, int] = listener.getsockname()[:2]
-        self._answers = answers
+        self._serve_one = serve
         self._deadline_s = deadline_s
         self._open: dict[socket.socket, float] = {}  # oldest first, with the time of its end
         self._lock = threading.Lock()
         self._room = threading.Semaphore(CONNECTIONS)
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._accept, name="metrics", daemon=True)
+        self._thread = threading.Thread(target=self._accept, name="loopback", daemon=True)
         self._thread.start()
-
-    @classmethod
-    def start(
-        cls,
-        address: tuple[str, int],
-        supplier: Callable[[], bytes],
-        health: Callable[[], DaemonHealth],
-        *,
-        deadline_s: float = DEADLINE_S,
-    ) -> MetricsServer:
-        """Listen and return; port 0 is any free one.
-
-        Both functions are called from other threads, `supplier` by one at a time. Its result stays
-        in memory until every client has it, so return the same bytes until the next tick. Raises
-        MetricsUnserved when the address is not available."""
-        return cls(_listen(address), Answers(supplier, health, deadline_s), deadline_s)
 
     def close(self) -> None:
         """Stop listening and cut every connection. Doing it again does nothing."""
@@ -103,7 +91,7 @@ class MetricsServer:
     def _serve(self, connection: socket.socket) -> None:
         try:
             connection.settimeout(self._deadline_s)
-            serve_one(connection, self._answers)
+            self._serve_one(connection)
         except OSError:
             pass  # the client disconnected, or was cut off
         finally:
@@ -130,11 +118,31 @@ def _cut(among: dict[socket.socket, float], connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_RDWR)
 
 
+class MetricsServer(LoopbackServer):
+    """Serves `/metrics` and `/healthz`."""
+
+    @classmethod
+    def start(
+        cls,
+        address: tuple[str, int],
+        supplier: Callable[[], bytes],
+        health: Callable[[], DaemonHealth],
+        *,
+        deadline_s: float = DEADLINE_S,
+    ) -> MetricsServer:
+        """Listen and return; port 0 is any free one.
+
+        Both functions are called from other threads, `supplier` by one at a time. Its result stays
+        in memory until every client has it, so return the same bytes until the next tick. Raises
+        MetricsUnserved when the address is not available."""
+        answers = Answers(supplier, health, deadline_s)
+        return cls(_listen(address), partial(serve_one, answers=answers), deadline_s)
+
+
 def _listen(address: tuple[str, int]) -> socket.socket:
     host, port = address
-    family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
     try:
-        return socket.create_server(address, family=family, backlog=CONNECTIONS)
+        return listening(address)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise MetricsUnserved(
@@ -142,3 +150,9 @@ def _listen(address: tuple[str, int]) -> socket.socket:
             hint=f"find out which process listens there with `ss -ltnp 'sport = :{port}'`, or "
             "choose another port in metrics.http of drd.yaml.",
         ) from error
+
+
+def listening(address: tuple[str, int]) -> socket.socket:
+    """Return a socket that listens at an address of loopback. Raises OSError."""
+    family = socket.AF_INET6 if ipaddress.ip_address(address[0]).version == 6 else socket.AF_INET
+    return socket.create_server(address, family=family, backlog=CONNECTIONS)

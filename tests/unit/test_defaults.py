@@ -135,6 +135,10 @@ SOMETHING: dict[str, object] = {
     "DrillAssessment.proven": Verdict.UNKNOWN,
     "Assessment.state": PlanState.UNKNOWN,
     # incidents and duties to report them
+    "IntakeSettings.label": "plan",
+    "IntakeSettings.open_at_most": 10,
+    "IntakeSettings.per_minute": 60,
+    "Mapped.resolved": ("resolved", "closed"),
     "Incident.state": State.DETECTED,
     "Line.count": 1,
     "Case.zone": "UTC",

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from drd.cli.incident_screen import screen
-from drd.config.daemon_schema import IncidentRule, Incidents
+from drd.config.incident_schema import IncidentRule, Incidents
 from drd.errors import UsageError
 from drd.flows.incidents.times import coming, past
 from drd.model.alerts import Alert
@@ -352,18 +352,26 @@ def alert(plan: str = "orders-api", kind: str = "no-point", severity: str = "cri
         (OpeningRule(severity="warning"), True),
         (OpeningRule("no-point", "critical", "orders-*"), True),
         (OpeningRule("no-point", "critical", "billing"), False),
+        (OpeningRule("no-point", tier=1), False),
+        (OpeningRule("no-point", tier=2), True),
+        (OpeningRule("no-point", tier=3), True),
     ],
 )
 def test_which_alerts_open_an_incident(rule: OpeningRule, *, opens: bool) -> None:
-    assert rule.matches(alert()) is opens
-    assert not rule.matches(alert(plan="")), "of drd itself"
+    assert rule.matches(alert(), lambda _: 2) is opens
+    assert not rule.matches(alert(plan=""), lambda _: 2), "of drd itself"
 
 
 def test_a_lesser_alert_opens_none() -> None:
-    assert not OpeningRule(severity="critical").matches(alert(severity="warning"))
-    assert OpeningRule("no-point").matches(alert(severity="warning"))
-    assert not OpeningRule("no-point").matches(alert(severity="info"))
-    assert OpeningRule("no-point", "info").matches(alert(severity="info"))
+    assert not OpeningRule(severity="critical").matches(alert(severity="warning"), lambda _: None)
+    assert OpeningRule("no-point").matches(alert(severity="warning"), lambda _: None)
+    assert not OpeningRule("no-point").matches(alert(severity="info"), lambda _: None)
+    assert OpeningRule("no-point", "info").matches(alert(severity="info"), lambda _: None)
+
+
+def test_plan_without_a_tier_is_of_none() -> None:
+    assert not OpeningRule("no-point", tier=5).matches(alert(), lambda _: None)
+    assert OpeningRule("no-point", tier=1).key("shop") == "alert: no-point, tier: 1; plan shop"
 
 
 def test_rule_of_drd_yaml_says_which_alerts() -> None:

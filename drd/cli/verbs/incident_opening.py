@@ -16,7 +16,9 @@ def opening(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
         "incident:open_",
         examples='drd incident open "orders-api gives away others\' data" --plan orders-api\n'
         'drd incident open "database destroyed" --plan orders-api --severity critical\n'
-        "drd incident open --report 4",
+        "drd incident open --report 4\n"
+        "drd incident open --from alerts.json              alerts of another system\n"
+        "drd incident open --from - --mapping wazuh.yaml < alert.json",
         description="Open an incident. Only the title is needed. On a terminal, drd then asks "
         "for the "
         "rest: Enter skips a question.",
@@ -36,6 +38,18 @@ def opening(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
         help="show neither title nor scope in drd status, alerts and metrics",
     )
     opening.add_argument("--severity", metavar="WORD", help="one of those of drd.yaml")
+    opening.add_argument(
+        "--from",
+        dest="from_",
+        metavar="FILE",
+        help="open incidents from alerts of another system: JSON of Alertmanager or OCSF, or by "
+        "--mapping; - is stdin",
+    )
+    opening.add_argument(
+        "--mapping",
+        metavar="FILE",
+        help="with --from: where the parts of an alert are in its JSON (docs/intake.md)",
+    )
     opening.add_argument(
         "--no-questions", action="store_true", help="do not ask for the rest on a terminal"
     )

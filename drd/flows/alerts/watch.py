@@ -40,7 +40,7 @@ from drd.model.host_conditions import (
     has_just_come_back,
     host_conditions,
 )
-from drd.model.incidents.rules import OpeningRule
+from drd.model.incidents.rules import OpeningRule, TierOf
 from drd.model.message import ChannelSpec, Routed
 from drd.model.schedule import Schedule
 from drd.model.verdicts import NOT_LOADED, Assessment
@@ -67,9 +67,10 @@ class ExposedFile(Protocol):
 class WatchSources:
     """The sources for the watch. `read_facts` reads one plan, or all for None. `places` are
     directories that must not fill up, by their key in drd.yaml; `work_dir` is where drills need
-    space. `schedule` returns None for a plan that is not in force. `differing` has by plan a
-    message about a stored text that is not the one in force, `exposed` a file of it that others can
-    read or write. `room` returns how many times its size a component of a kind needs in a drill.
+    space. `schedule` returns None for a plan that is not in force, `tier_of` the tier of a plan.
+    `differing` has by plan a message about a stored text that is not the one in force, `exposed` a
+    file of it that others can read or write. `room` returns how many times its size a component of
+    a kind needs in a drill.
     """
 
     catalogue: Catalogue
@@ -80,6 +81,7 @@ class WatchSources:
     channels: Sequence[ChannelSpec] = ()
     rules: Rules = field(default_factory=Rules)
     opening: Sequence[OpeningRule] = ()
+    tier_of: TierOf = lambda _: None
     differing: Callable[[], Mapping[str, str]] = dict
     exposed: Callable[[], Mapping[str, ExposedFile]] = dict
     room: Callable[[str], float] = lambda _: UNKNOWN_ROOM
@@ -246,7 +248,7 @@ class AlertWatch:
         try:
             with catalogue.together() if rules and transitions else nullcontext():
                 done = self._book.apply(self._memory.pending(transitions), now, tell)
-                open_by_rules(catalogue, rules, done, now)
+                open_by_rules(catalogue, rules, done, now, self._sources.tier_of)
         except CatalogueError as error:
             return error.message
         ids = {t.after.id for t in done}

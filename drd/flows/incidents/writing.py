@@ -22,7 +22,7 @@ from drd.model.incidents.affected import Affected
 from drd.model.incidents.entries import LONGEST_TITLE, Author, draft, subject
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.instants import Instant
-from drd.model.incidents.rules import OpeningRule, opening
+from drd.model.incidents.rules import OpeningRule, TierOf, opening
 from drd.model.incidents.states import SETTABLE, State, goes_back
 from drd.model.records import Draft
 from drd.model.text import some
@@ -75,11 +75,12 @@ def open_by_rules(
     rules: Iterable[OpeningRule],
     transitions: Iterable[Transition],
     now: datetime,
+    tier_of: TierOf = lambda _: None,
 ) -> list[Incident]:
     """Open the incidents that rules of drd.yaml want for these changes of alerts: one for each rule
     and plan. Nothing closes them but a person."""
     author, opened = Author("drd", now), []
-    for key, body in opening(rules, transitions):
+    for key, body in opening(rules, transitions, tier_of):
         make = partial(_opened, author, body)
         if (incident := catalogue.incidents.begin_by_rule(key, make)) is not None:
             opened.append(incident)

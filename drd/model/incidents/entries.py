@@ -41,6 +41,11 @@ EVIDENCE = "incident.evidence"
 CAUSE = "incident.cause"
 MERGE = "incident.merge"
 CLOSE = "incident.close"
+INTAKE = "incident.intake"
+LEFT_OUT = "incident.left-out"
+
+INTAKE_KEY = "intake "
+"""The beginning of the rule of incidents that an alert of another system opened."""
 
 LONGEST_TITLE = 200
 LONGEST_TEXT = 10_000

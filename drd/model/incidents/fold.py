@@ -15,7 +15,7 @@ from typing import Any
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.affected import Affected
 from drd.model.incidents.cadence import Told
-from drd.model.incidents.incident import Incident, Scoped, Task
+from drd.model.incidents.incident import Incident, Scoped, Taken, Task
 from drd.model.incidents.instants import Instant
 from drd.model.incidents.states import State
 from drd.model.records import Entry
@@ -57,10 +57,16 @@ def after(incident: Incident, entry: Entry) -> Incident:
             incident = change(incident, entry, body)
     if entry.header.kind == kinds.DRAFT:
         incident = replace(incident, drafts=incident.drafts + 1)
-    if entry.header.actor_kind == "person" and entry.header.kind != kinds.REPORT:
+    if entry.header.actor_kind == "person" and not _is_of_no_person(entry, body):
         at = incident.acknowledged_at or entry.header.at
         incident = replace(incident, acknowledged_at=at)
     return replace(incident, last=entry.seq)
+
+
+def _is_of_no_person(entry: Entry, body: Mapping[str, Any]) -> bool:
+    """Return whether nobody has examined anything yet, even if a person's program brought it."""
+    unread = (kinds.REPORT, kinds.INTAKE, kinds.LEFT_OUT)
+    return entry.header.kind in unread or bool(body.get("intake"))
 
 
 def _opened(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incident:
@@ -76,7 +82,7 @@ def _opened(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incide
         opened_at=at,
         opened_by=_by(entry, body),
         opened_as=entry.header.actor_name if entry.header.actor_kind == "person" else "",
-        rule=str(body.get("rule") or ""),
+        rule=str(body.get("rule") or "") or incident.rule,
         lead=str(body.get("lead") or ""),
         instants={**incident.instants, **_instants(body.get("instants") or {})},
         scope=(*incident.scope, *_reached(entry, body, incident.plans)),
@@ -95,7 +101,8 @@ def _reported(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Inci
         opened_at=entry.header.at,
         opened_by=_by(entry, body),
         restricted=bool(body.get("restricted")),
-        instants={Instant.SUSPECTED: entry.header.at},
+        rule=str(body.get("rule") or ""),
+        instants={Instant.SUSPECTED: entry.header.at, **_instants(body.get("instants") or {})},
         scope=_reached(entry, body),
         tasks=(triage,),
         first=entry.seq,
@@ -206,6 +213,11 @@ def _merged(incident: Incident, _: Entry, body: Mapping[str, Any]) -> Incident:
     return replace(incident, merged=(*incident.merged, int(body["from"])))
 
 
+def _taken_in(incident: Incident, _: Entry, body: Mapping[str, Any]) -> Incident:
+    taken = Taken(str(body["content"]), bool(body["resolved"]), time_in(body, "started_at"))
+    return replace(incident, taken={**incident.taken, str(body["key"]): taken})
+
+
 def _by(entry: Entry, body: Mapping[str, Any]) -> str:
     return str(body.get("by") or entry.header.actor_name)
 
@@ -224,6 +236,7 @@ _CHANGES: Mapping[str, Callable[[Incident, Entry, Mapping[str, Any]], Incident]]
     kinds.STAR: _starred,
     kinds.CORRECT: _corrected,
     kinds.MERGE: _merged,
+    kinds.INTAKE: _taken_in,
     kinds.ASSIGN: lambda i, _, body: replace(i, lead=str(body.get("to") or "")),
     kinds.SEVERITY: lambda i, _, body: replace(i, severity=str(body["to"])),
     kinds.MESSAGE: _told,

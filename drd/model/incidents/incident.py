@@ -38,13 +38,23 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """What an alert of another system said last. `content` is a digest of it."""
+
+    content: str
+    resolved: bool
+    started_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Incident:
     """An incident, or a suspicion that was reported. `severity` is empty while nobody has set one.
     `rule` and the plan it is about say which rule of drd.yaml opened it; empty: a person did.
     `opened_as` is the system user who opened it, empty for drd; `opened_by` the given name.
     `acknowledged_at` is when a person first did something about it. `first` and `last`
-    are the entries that opened it and its newest one. `drafts` counts the drafts of messages, and
-    `told` has by audience when the last message was sent. `cadence` is that of drd.yaml."""
+    are the entries that opened it and its newest one. `taken` are alerts of other systems, by
+    source and id. `drafts` counts the drafts of messages, and `told` has by audience when the last
+    message was sent. `cadence` is that of drd.yaml."""
 
     number: int
     title: str = ""
@@ -72,6 +82,7 @@ class Incident:
     drafts: int = 0
     told: Mapping[str, Told] = field(default_factory=dict)
     cadence: Cadence = NO_CADENCE
+    taken: Mapping[str, Taken] = field(default_factory=dict)
     first: int = 0
     last: int = 0
 

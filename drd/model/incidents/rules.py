@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -14,33 +14,51 @@ _LONGEST_TITLE = 160
 _LEAST = "warning"
 
 
+TierOf = Callable[[str], int | None]
+"""Returns the tier of a plan, by its name: 1 is the most important; None without one."""
+
+
 @dataclass(frozen=True, slots=True)
 class OpeningRule:
-    """Opens an incident for alerts of this kind, at least this severe, of plans whose names match.
+    """Opens an incident for alerts of this kind, at least this severe, of plans whose names match,
+    and that are of this tier or a more important one.
     An empty value matches every alert of a plan; without a severity one of `info`, which is no
     trouble yet, opens none."""
 
     alert: str = ""
     severity: str = ""
     plans: str = ""
+    tier: int | None = None
 
-    def matches(self, alert: Alert) -> bool:
-        """Return whether the alert opens an incident. One about drd itself has no plan."""
+    def matches(self, alert: Alert, tier_of: TierOf) -> bool:
+        """Return whether the alert opens an incident. One about drd itself has no plan. A plan
+        without a tier is of none."""
         return (
             bool(alert.plan)
             and self.alert in ("", alert.kind)
             and rank(alert.severity) <= rank(self.severity or _LEAST)
             and (not self.plans or fnmatchcase(alert.plan, self.plans))
+            and (self.tier is None or self._is_so_important(tier_of(alert.plan)))
         )
+
+    def _is_so_important(self, tier: int | None) -> bool:
+        return self.tier is not None and tier is not None and tier <= self.tier
 
     def key(self, plan: str) -> str:
         """Return the text that an open incident of this rule and plan is recognised by."""
-        parts = {"alert": self.alert, "severity": self.severity, "plans": self.plans}
+        parts = {
+            "alert": self.alert,
+            "severity": self.severity,
+            "plans": self.plans,
+            "tier": str(self.tier or ""),
+        }
         return f"{', '.join(f'{k}: {v}' for k, v in parts.items() if v)}; plan {plan}"
 
 
 def opening(
-    rules: Iterable[OpeningRule], transitions: Iterable[Transition]
+    rules: Iterable[OpeningRule],
+    transitions: Iterable[Transition],
+    tier_of: TierOf = lambda _: None,
 ) -> list[tuple[str, dict[str, Any]]]:
     """Return by the key of rule and plan what the entry of each incident contains that these
     changes of alerts open, if none is open with this key."""
@@ -50,7 +68,7 @@ def opening(
         (rule.key(alert.plan), _body(rule, alert))
         for rule in rules
         for alert in alerts
-        if rule.matches(alert)
+        if rule.matches(alert, tier_of)
     ]
 
 

@@ -16,10 +16,11 @@ from drd.model.incidents.entries import number_of
 from drd.model.incidents.fold import after, body_of, time_in
 from drd.model.incidents.incident import Incident
 from drd.model.records import Entry
-from drd.model.text import some
+from drd.model.text import shortened, some
 from drd.model.units import format_time, from_rfc3339
 
 _REDACTED = "(redacted)"
+_LONGEST_OF_OTHERS = 300
 _BEFORE = " before"
 """The key, in no body, of the incident as it was before the entry."""
 
@@ -131,7 +132,12 @@ def _opened(body: Mapping[str, Any]) -> str:
     if body.get("plans"):
         parts.append(f"plans {some(body['plans'], 10)}")
     if body.get("rule"):
-        parts.append(f"by the rule for {body['rule']}")
+        by = (
+            f"an alert of {body['intake']}"
+            if body.get("intake")
+            else f"the rule for {body['rule']}"
+        )
+        parts.append(f"by {by}")
     return "; ".join(parts)
 
 
@@ -191,6 +197,30 @@ def _closed(body: Mapping[str, Any]) -> str:
     return f"closed{_because(body)}"
 
 
+def _taken_in(body: Mapping[str, Any]) -> str:
+    """Say what an alert of another system says, and what of it is new."""
+    before = body[_BEFORE].taken.get(body["key"])
+    if body["resolved"]:
+        word = "is over"
+    elif before is None:
+        word = "alert"
+    else:
+        word = "alert again" if before.resolved else "says now"
+    told = f"{body['source']} {word}: {body['title']}"
+    if body["text"] and not body["resolved"]:
+        told += f": {shortened(str(body['text']), _LONGEST_OF_OTHERS)}"
+    details = [f"severity {body['severity_of_source']}"] * bool(body["severity_of_source"])
+    details += [f"plan {body['plan_of_source']}"] * bool(body["plan_of_source"])
+    return f"{told} ({', '.join(details)})" if details else told
+
+
+def _left_out(body: Mapping[str, Any]) -> str:
+    reasons = "; ".join(f"{count} because {why}" for why, count in sorted(body["count"].items()))
+    number = sum(body["count"].values())
+    alerts = "alert of" if number == 1 else "alerts of"
+    return f"{number} {alerts} {body['source']} left out since {_time(body, 'since')}: {reasons}"
+
+
 def _run_ended(body: Mapping[str, Any]) -> str:
     error = f": {body['error']}" if body.get("error") else ""
     about = f" {body['about']}" if body.get("about") else ""
@@ -247,6 +277,8 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     kinds.CAUSE: investigation.cause_words,
     kinds.MERGE: lambda b: f"incident {b['from']} continues here{_because(b)}",
     kinds.CLOSE: _closed,
+    kinds.INTAKE: _taken_in,
+    kinds.LEFT_OUT: _left_out,
     "run.end": _run_ended,
     "evidence": _measured,
     "decision": _decided,

@@ -1,0 +1,101 @@
+"""`drd incident open --from`: alerts of other systems."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from drd.api.incident_intake import take_in
+from drd.bootstrap import App
+from drd.cli import output
+from drd.cli.incident_acting import author
+from drd.cli.remote import Remote
+from drd.cli.session import session
+from drd.config.intake import load_mapping
+from drd.errors import UsageError
+from drd.model.intake.reading import LARGEST
+from drd.model.text import counted, some
+from drd.model.units import format_size
+
+
+def run(args: argparse.Namespace) -> int:
+    _refuse_others(args)
+    raw = _read(args.from_)
+    with session(args, acts=False, records=True) as app:
+        document = _taken(app, args, raw)
+    left_out = document["left_out"]
+    if args.json:
+        output.print_json(document)
+    elif not args.quiet:
+        _tell(document)
+    for why, count in left_out.items():
+        output.warn(f"{counted(count, 'alert')} left out: {why} (docs/intake.md)")
+    return 1 if left_out else 0
+
+
+def _refuse_others(args: argparse.Namespace) -> None:
+    given = {
+        "a title": args.title,
+        "--report": args.report,
+        "--severity": args.severity,
+        "--restricted": args.restricted,
+    }
+    for name, value in given.items():
+        if value:
+            raise UsageError(
+                f"incident open: {name} and --from were given together",
+                hint="what --from reads has titles and severities; only --plan fits to it.",
+            )
+
+
+def _read(name: str) -> bytes:
+    """Return the message; one byte more than the largest, if there is more."""
+    try:
+        if name == "-":
+            raw = sys.stdin.buffer.read(LARGEST + 1)
+        else:
+            with Path(name).open("rb") as file:
+                raw = file.read(LARGEST + 1)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(f"cannot read {name}: {reason}", hint="check the path.") from None
+    if len(raw) > LARGEST:
+        raise UsageError(
+            f"{'stdin' if name == '-' else name} has more than {format_size(LARGEST)}",
+            hint="send fewer alerts in one message.",
+        )
+    return raw
+
+
+def _taken(app: App, args: argparse.Namespace, raw: bytes) -> dict[str, Any]:
+    mapping = load_mapping(Path(args.mapping)) if args.mapping is not None else None
+    if app.state.is_ours:
+        said = author(app, args)
+        return take_in(app, said, raw, mapping=mapping, scope=args.plan).document()
+    try:
+        message = raw.decode()
+    except UnicodeDecodeError:
+        raise UsageError("the message is not UTF-8", hint="send JSON.") from None
+    keys = mapping.keys() if mapping is not None else None
+    return Remote(app).post(
+        "/v1/incidents/intake", message=message, mapping=keys, plans=args.plan, by=args.by
+    )
+
+
+def _tell(document: Mapping[str, Any]) -> None:
+    for key, words in (
+        ("opened", "opened incident"),
+        ("reported", "filed report"),
+        ("updated", "added to incident"),
+    ):
+        if document[key]:
+            output.say(f"{words} {some(document[key], 20)}")
+    if document["unchanged"]:
+        output.say(f"{counted(document['unchanged'], 'alert')} said nothing new")
+    if document["opened"]:
+        output.say("see what is next:   drd incident show")
+    if not any(document[key] for key in ("opened", "reported", "updated", "unchanged", "left_out")):
+        output.say("the message has no alert")

@@ -1,0 +1,192 @@
+"""The section `incident` of drd.yaml."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from drd.config.address import loopback
+from drd.config.inventory import Tier
+from drd.fields import Duration, DurationOrNone, Name, Secret, Settings
+from drd.model.incidents.cadence import UPDATES_S
+from drd.model.incidents.intake_rules import OPEN_AT_MOST, PER_MINUTE
+from drd.model.incidents.states import SEVERITIES
+from drd.model.intake.mapped import PLAN
+from drd.model.malformed import Malformed
+from drd.model.plan import SecretRef
+from drd.model.titles import TITLES
+
+
+def _different(words: list[str]) -> list[str]:
+    twice = sorted({word for word in words if words.count(word) > 1})
+    if twice:
+        raise Malformed(f"has {twice[0]} twice", "name each severity once")
+    return words
+
+
+def _kind_of_alert(kind: str) -> str:
+    if kind not in TITLES:
+        near = get_close_matches(kind, TITLES, n=1)
+        hint = f'did you mean "{near[0]}"?' if near else "docs/alerts.md lists the kinds"
+        raise Malformed(f'there is no kind of alert "{kind}"', hint)
+    return kind
+
+
+class IncidentRule(Settings):
+    """Which alerts open an incident by themselves: one for each rule and plan."""
+
+    alert: Annotated[str, AfterValidator(_kind_of_alert)] | None = Field(
+        None, description="Only alerts of this kind (docs/alerts.md)."
+    )
+    severity: Literal["info", "warning", "critical"] | None = Field(
+        None, description="Only alerts that are at least so severe; without it, `warning`."
+    )
+    plans: str | None = Field(
+        None,
+        min_length=1,
+        description="Only alerts of plans whose names match this pattern: `orders-*`.",
+    )
+    tier: Tier | None = Field(
+        None,
+        description="Only alerts of plans of this tier, and of more important ones: 1 is the most "
+        "important.",
+    )
+
+    @model_validator(mode="after")
+    def _says_which(self) -> Self:
+        if self.alert is None and self.severity is None:
+            raise Malformed("opens an incident for every alert", "add `alert` or `severity`")
+        return self
+
+
+def _listens(address: str) -> str:
+    loopback(address)
+    return address
+
+
+def _read_at_once(ref: SecretRef | None) -> SecretRef | None:
+    if ref is not None and ref.source not in ("credential", "file"):
+        raise Malformed(
+            "the token is in no file", "write {credential: NAME} or {file: PATH}: drd runs nothing "
+            "for it",
+        )  # fmt: skip
+    return ref
+
+
+class PlansOfLabels(Settings):
+    """Which plans an alert is about, by its labels."""
+
+    match: dict[Annotated[str, Field(min_length=1)], str] = Field(
+        min_length=1,
+        description="Patterns by label, all of which must match: `{namespace: orders-*}`.",
+    )
+    plans: list[Name] = Field(
+        min_length=1, description="The plans that come into the scope of its incident."
+    )
+
+
+class IncidentIntake(Settings):
+    """Alerts of other systems that open incidents: `drd incident open --from`."""
+
+    listen: Annotated[str, AfterValidator(_listens)] | None = Field(
+        None,
+        description="Address and port on loopback on which drd takes alerts, and nothing else, for "
+        "example 127.0.0.1:9474 (default: it does not listen).",
+    )
+    token: Annotated[Secret | None, AfterValidator(_read_at_once)] = Field(
+        None,
+        description="The token that the sender must have, of at least 16 characters: a credential "
+        "or a file.",
+    )
+    label: str = Field(
+        PLAN, min_length=1, description="The label that names the plans of an alert."
+    )
+    plans: list[PlansOfLabels] = Field(
+        default_factory=list, description="Plans by other labels, beside those of `label`."
+    )
+    severities: dict[str, str] = Field(
+        default_factory=dict,
+        description="Severities by the words of other systems: `{page: critical}`. Of a word that "
+        "is neither here nor in `incident: {severities: […]}`, drd sets no severity.",
+    )
+    open_at_most: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
+        OPEN_AT_MOST,
+        description="How many incidents that one source opened may be open at a time. drd leaves "
+        "out and counts the alerts that would open more.",
+    )
+    per_minute: Annotated[int, Field(strict=True, ge=1, le=10_000)] = Field(
+        PER_MINUTE,
+        description="How many alerts of one source drd records within a minute.",
+    )
+    mapping: Annotated[str, Field(min_length=1, json_schema_extra={"format": "path"})] | None = (
+        Field(
+            None,
+            description="File that says where the parts of an alert are in the JSON of systems "
+            "that are neither Alertmanager nor OCSF.",
+        )
+    )
+
+    @model_validator(mode="after")
+    def _has_a_token(self) -> Self:
+        if self.listen is not None and self.token is None:
+            raise Malformed(
+                "listens without a token: every user of this host could open incidents",
+                "add `token: {credential: NAME}`",
+            )
+        if self.token is not None and self.listen is None:
+            raise Malformed("has a token, and does not listen", "add `listen`, or remove `token`")
+        return self
+
+
+class Incidents(Settings):
+    """How drd carries the response to an incident."""
+
+    triage: Duration = Field(
+        3600.0, description="The time within which somebody has to examine a reported suspicion."
+    )
+    open: list[IncidentRule] = Field(
+        default_factory=list,
+        description="Rules by which alerts of plans open an incident: one for each rule and plan, "
+        "while none is open. Only a person closes it.",
+    )
+
+    updates: dict[str, Duration] = Field(
+        dict(UPDATES_S),
+        description="The time between two updates to people, by severity. Others get none by a "
+        "clock.",
+    )
+    first_update: DurationOrNone = Field(
+        1800.0,
+        description="The time within which people are to be told that an incident was opened, or "
+        "that its state changed; none: no clock.",
+    )
+
+    severities: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=40)]],
+        Field(min_length=1, max_length=20),
+        AfterValidator(_different),
+    ] = Field(
+        list(SEVERITIES),
+        description="The severities of incidents, the least severe first.",
+    )
+    intake: IncidentIntake = IncidentIntake()
+
+    @model_validator(mode="after")
+    def _knows_the_severities(self) -> Self:
+        for word, severity in self.intake.severities.items():
+            if severity not in self.severities:
+                raise Malformed(
+                    f'intake: severities: "{word}" becomes "{severity}", which is no severity',
+                    f"use one of: {', '.join(self.severities)}",
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _updates_of_severities(self) -> Self:
+        unknown = [word for word in self.updates if word not in self.severities]
+        if unknown and self.updates != UPDATES_S:
+            known = ", ".join(self.severities)
+            raise Malformed(f'`updates` names no severity "{unknown[0]}"', f"use one of: {known}")
+        return self

@@ -1,0 +1,1 @@
+"""Alerts of other systems, as signals: read from what those systems send. Pure."""

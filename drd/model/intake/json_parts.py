@@ -1,0 +1,63 @@
+"""The parts of a JSON text, each with the text that it was read from."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+_DECODER = json.JSONDecoder()
+
+
+class Part(NamedTuple):
+    """A value, and where it is in the text."""
+
+    value: Any
+    start: int
+    end: int
+
+
+def documents(text: str) -> Iterator[Part]:
+    """Return the values of a text: one, or several after each other as in JSON Lines. Raises
+    ValueError, RecursionError."""
+    at = _after_space(text, 0)
+    while at < len(text):
+        part = _value(text, at)
+        yield part
+        at = _after_space(text, part.end)
+
+
+def elements(text: str, start: int) -> Iterator[Part]:
+    """Return the elements of the list that begins at `start` of a valid text."""
+    at = _after_space(text, start + 1)
+    while text[at] != "]":
+        part = _value(text, at)
+        yield part
+        at = _after_space(text, part.end)
+        at = _after_space(text, at + 1) if text[at] == "," else at
+
+
+def member(text: str, start: int, name: str) -> Part | None:
+    """Return the value of a key of the object that begins at `start` of a valid text; the last one,
+    if the key is there twice."""
+    found, at = None, _after_space(text, start + 1)
+    while text[at] != "}":
+        key = _value(text, at)
+        value = _value(text, _after_space(text, _after_space(text, key.end) + 1))
+        found = value if key.value == name else found
+        at = _after_space(text, value.end)
+        at = _after_space(text, at + 1) if text[at] == "," else at
+    return found
+
+
+def _value(text: str, at: int) -> Part:
+    value, end = _DECODER.raw_decode(text, at)
+    return Part(value, at, end)
+
+
+def _after_space(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    assert match is not None
+    return match.end()

@@ -1,0 +1,112 @@
+"""A signal: one alert, finding or message of another system. All of it is text of others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+from drd.model.text import shortened
+from drd.model.units import from_rfc3339
+
+LEAST_TOKEN = 16
+"""The shortest token of a sender, in characters."""
+LONGEST_ID = 100
+LONGEST_TITLE = 160
+LONGEST_TEXT = 1000
+LONGEST_VERBATIM = 16 << 10
+"""How much of a signal an entry keeps as it came, in characters."""
+_LABELS = 64
+_LONGEST_LABEL = 200
+_YEARS = range(1971, 9999)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """`source` is the system, `id` what it calls the trouble: the same for the same trouble.
+    `labels` say what it is about. `raw` is the part of the message that it was read from."""
+
+    source: str
+    id: str
+    title: str
+    text: str = ""
+    severity: str = ""
+    resolved: bool = False
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    raw: str = ""
+
+    @property
+    def content(self) -> str:
+        """Return a digest of what it says: the same while it only repeats itself."""
+        parts = (self.title, self.text, self.severity, str(self.resolved), str(self.started_at))
+        labels = [f"{name}={value}" for name, value in sorted(self.labels.items())]
+        return _digest("\0".join((*parts, *labels)))
+
+    def verbatim(self) -> dict[str, Any]:
+        """Return what an entry keeps of the message: its beginning, its digest, its size in bytes,
+        and whether the rest was cut off."""
+        kept = self.raw[:LONGEST_VERBATIM]
+        return {
+            "verbatim": kept,
+            "sha256": _digest(self.raw),
+            "bytes": len(_bytes(self.raw)),
+            "cut": len(kept) < len(self.raw),
+        }
+
+
+def made(
+    source: str, *, unique: str, title: str, text: str = "", raw: str = "", **rest: Any
+) -> Signal:
+    """Return a signal of bounded length, whatever the other system sent."""
+    if len(unique) > LONGEST_ID:
+        unique = f"sha256:{_digest(unique)}"
+    title = shortened(_line(title), LONGEST_TITLE) or f"alert of {source}"
+    return Signal(source, unique, title, shortened(_line(text), LONGEST_TEXT), raw=raw, **rest)
+
+
+def labels_of(value: object) -> dict[str, str]:
+    """Return the labels in a value, as text; no more than a few dozen."""
+    if not isinstance(value, Mapping):
+        return {}
+    pairs = [(word(k), word(v)) for k, v in value.items() if not isinstance(v, Mapping | list)]
+    return dict(pairs[:_LABELS])
+
+
+def word(value: object) -> str:
+    """Return a value as a short text; nothing for none."""
+    if value is None or isinstance(value, Mapping | list):
+        return ""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return shortened(_line(text), _LONGEST_LABEL)
+
+
+def time_of(value: object) -> datetime | None:
+    """Return a time: RFC 3339, or seconds or milliseconds since 1970. None for anything else, and
+    for years that nobody means, such as the year 1."""
+    try:
+        if isinstance(value, str) and not value.isdecimal():
+            at = from_rfc3339(value)
+        elif isinstance(value, int | float | str) and not isinstance(value, bool):
+            number = float(value)
+            at = datetime.fromtimestamp(number / 1000 if number > 1e11 else number, UTC)
+        else:
+            return None
+    except (ValueError, OverflowError, OSError):
+        return None
+    return at.astimezone(UTC) if at.year in _YEARS else None
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _digest(text: str) -> str:
+    return sha256(_bytes(text)).hexdigest()
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
