@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -211,7 +211,7 @@ class ContactBook:
         for name in self._turns(role, now):
             found = self._there(role, name, now)
             if found.person is not None:
-                return found if first is None else OnCall(role, found.person, first.instead_of)
+                return found if first is None else replace(first, person=found.person)
             first = first or found
         return first or OnCall(role, None)
 
