@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from drd.api.message_documents import content_document, message_document
 from drd.bootstrap import App
@@ -36,6 +36,7 @@ def list_(args: argparse.Namespace) -> int:
         require_owner(app, "incident message list")
         number = chosen(app.catalogue, args.number)
         found = flow.known(app.catalogue, number)
+        waits = {m.number: flow.queued(app.catalogue, number, m) for m in found}
     if args.json:
         document = [message_document(message) for message in found]
         output.print_json({"incident": number, "messages": document})
@@ -44,7 +45,7 @@ def list_(args: argparse.Namespace) -> int:
         output.say(f"incident {number} has no message yet")
         output.say(f"> drd incident message preview {number} internal")
     for message in found:
-        for line in _listed(message, number):
+        for line in _listed(message, number, waits[message.number]):
             output.say(line)
     return 0
 
@@ -105,7 +106,8 @@ def send(args: argparse.Namespace) -> int:
         flow.send(desk, which, reach, again=args.again, to=to)
         _deliver(app)
         message = flow.message_of(app.catalogue, desk.number, which)
-    _told(args, desk.number, message, "")
+        waits = flow.queued(app.catalogue, desk.number, message)
+    _told(args, desk.number, message, "", waits)
     return 1 if _undelivered(message, args.to if args.again else ()) else 0
 
 
@@ -218,11 +220,17 @@ def _message_number(word: str) -> int:
     return int(word)
 
 
-def _told(args: argparse.Namespace, number: int, message: IncidentMessage, step: str) -> int:
+def _told(
+    args: argparse.Namespace,
+    number: int,
+    message: IncidentMessage,
+    step: str,
+    waits: Mapping[int, str] | None = None,
+) -> int:
     if args.json:
         output.print_json({"incident": number, **message_document(message)})
     elif not args.quiet:
-        for line in _listed(message, number):
+        for line in _listed(message, number, waits or {}):
             output.say(line)
         if step:
             output.say(f"> {step}")
@@ -248,8 +256,9 @@ def _undelivered(message: IncidentMessage, to: Sequence[str]) -> bool:
     return any(fate in MAY_REPEAT or fate is Fate.WAITING for fate in asked)
 
 
-def _listed(message: IncidentMessage, number: int) -> Iterator[str]:
-    """Return the lines of a message in a list: its state, its approval, and each recipient."""
+def _listed(message: IncidentMessage, number: int, waits: Mapping[int, str]) -> Iterator[str]:
+    """Return the lines of a message in a list: its state, its approval, and each recipient; `waits`
+    says why a letter was not taken until now."""
     width = terminal_width(sys.stdout)
     subject = f': "{message.content.parts[0].subject}"' if message.content is not None else ""
     head = f"message {message.number} "
@@ -259,9 +268,11 @@ def _listed(message: IncidentMessage, number: int) -> Iterator[str]:
         by += f", approved {format_time(message.approved_at)} by {escaped(message.approved_by)}"
     yield from hanging("", f"{by}, digest {message.digest[:12]}", width)
     recipients = message.content.recipients if message.content is not None else ()
-    for recipient, delivery in zip(recipients, message.deliveries, strict=True):
+    for place, (recipient, delivery) in enumerate(zip(recipients, message.deliveries, strict=True)):
         since = f" {format_time(delivery.at)}" if delivery.at is not None else ""
-        said = f": {escaped(delivery.text)}" if delivery.text else ""
+        why = waits.get(place) or delivery.text
+        said = f": {escaped(why)}" if why else ""
+        said += "; the daemon tries it again" if place in waits else ""
         line = f"{escaped(recipient.words)}: {delivery.fate}{since}{said}"
         yield from hanging("  ", line, width)
         yield from _remedies(message, number, recipient.name, recipient.way, delivery.fate)

@@ -243,6 +243,26 @@ def test_a_server_that_is_away_is_tried_again_for_a_day(response: Response, post
     assert which == 1
 
 
+def test_a_letter_stays_though_no_channel_has_its_name_and_a_lost_one_can_be_sent_again(
+    response: Response, post: Post
+) -> None:
+    which = response.draft()
+    flow.approve(response.desk, which, "")
+    response.send(which)
+    outbox = response.catalogue.outbox
+    outbox.prune(response.clock.now(), channels=["mail"])
+    assert outbox.channels() == [], "its channel is none of drd.yaml"
+    with pytest.raises(UsageError, match="was not refused by"):
+        response.send(which, again=True, to=["Acme"])
+    with response.catalogue.database.write() as connection:  # as a copy of the state has it
+        connection.execute(text("UPDATE outbox SET next_try_at = NULL"))
+    assert response.deliver() == 0
+    response.send(which, again=True, to=["Acme"])
+    assert response.deliver() == 1
+    assert response.fates() == ["accepted", "waits"]
+    assert len(post.mails) == 1
+
+
 def test_an_answer_that_never_came_is_unknown_and_not_repeated(
     response: Response, post: Post
 ) -> None:

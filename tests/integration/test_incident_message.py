@@ -136,6 +136,15 @@ def test_who_has_no_mail_is_told_by_a_person(drd: Drd, post: Post) -> None:
     assert "message 2 was withdrawn" in drd("message", "approve", "2", code=2)
 
 
+def test_a_server_that_makes_it_wait_is_shown(drd: Drd, post: Post) -> None:
+    post.says = "451 greylisted"
+    told = drd("message", "send", "executives", code=1)
+    assert "anna by mail to anna@us.example: waits" in told
+    assert "451 greylisted; the daemon tries it again" in told
+    post.says = "250 OK"
+    assert "accepted" in drd("message", "send", "1")
+
+
 def test_what_cannot_be_is_said_with_a_remedy(drd: Drd) -> None:
     for words, fact in {
         ("preview",): "no AUDIENCE given",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +15,7 @@ from drd.model.incidents import entries as kinds
 from drd.model.incidents.audiences import Audience
 from drd.model.incidents.entries import draft as entry
 from drd.model.incidents.incident import Incident
-from drd.model.incidents.letters import letter_rows, own_rows
+from drd.model.incidents.letters import PREFIX, Place, letter_rows, own_rows
 from drd.model.incidents.messages import (
     MAY_REPEAT,
     Act,
@@ -22,6 +23,7 @@ from drd.model.incidents.messages import (
     Fate,
     IncidentMessage,
     Part,
+    Way,
     messages,
 )
 from drd.model.incidents.recipients import Addressed, Reach, is_current
@@ -183,6 +185,21 @@ def _require_approval(desk: Desk, message: IncidentMessage, content: Content) ->
     )
 
 
+def queued(catalogue: Catalogue, number: int, message: IncidentMessage) -> dict[int, str]:
+    """Return the recipients, by their places, for whom a letter waits in the outbox, and why it
+    was not taken until now."""
+    found: dict[int, str] = {}
+    recipients = message.content.recipients if message.content is not None else ()
+    channels = {one.via if one.way is Way.MAIL else one.to for one in recipients}
+    for channel in sorted(channels):
+        for row in catalogue.outbox.waiting(f"{PREFIX}{channel}"):
+            with suppress(KeyError, TypeError, ValueError):
+                place = Place.of(row.message)
+                if (place.incident, place.message) == (number, message.number):
+                    found[place.recipient] = row.error or ""
+    return found
+
+
 def _chosen(
     desk: Desk, message: IncidentMessage, *, again: bool, to: Sequence[str]
 ) -> tuple[int, ...]:
@@ -198,10 +215,12 @@ def _chosen(
             "--again needs a recipient",
             hint=f"name one: --to NAME; to see them: drd incident message list {desk.number}",
         )
+    waiting = queued(desk.catalogue, desk.number, message)
     chosen = [
         n
         for n, d in enumerate(message.deliveries)
-        if d.fate in MAY_REPEAT and {recipients[n].name, recipients[n].to} & set(to)
+        if (d.fate in MAY_REPEAT or (d.fate is Fate.WAITING and n not in waiting))
+        and {recipients[n].name, recipients[n].to} & set(to)
     ]
     if not chosen:
         raise UsageError(
