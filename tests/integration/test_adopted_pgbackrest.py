@@ -530,10 +530,12 @@ def test_doctor_asks_for_a_server_of_exactly_the_version_of_the_stanza(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: int
 ) -> None:
     plan = site.plan()
+    # Before the first listing, too.
+    (finding,) = [f for f in examine(site.services(plan), plan, resolve) if f.code == "sandbox"]
     listing(site.services(plan), plan)
     major = int(site.points(plan)[-1].components[0].facts["server_major"])
-    (finding,) = [f for f in examine(site.services(plan), plan, resolve) if f.code == "sandbox"]
-    assert f" uses PostgreSQL {major}." in finding.text
+    assert finding.text.startswith(f"PostgreSQL {major}.")
+    assert f" needs PostgreSQL {major}." in finding.text
     programs = tmp_path / f"versions/{major + by}/bin"
     programs.mkdir(parents=True)
     for name in ("postgres", "initdb", "pg_restore"):

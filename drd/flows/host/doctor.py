@@ -104,7 +104,7 @@ def _sandbox(
         return kind.sandbox_findings(component, place)
     tools = kind.tools(component, snapshot)
     named = " and ".join(f"{name} {version}" for name, version in tools.items())
-    uses = f"; a drill of restore point {point.id} uses {named}" if named else ""
+    uses = f"; restore point {point.id} needs {named}" if named else ""
     found = kind.sandbox_findings_for(component, snapshot, place)
     return [f if f.failed else replace(f, text=f.text + uses) for f in found]
 
