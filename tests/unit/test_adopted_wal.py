@@ -211,6 +211,12 @@ def test_the_databases_of_another_backup_than_the_one_asked_for_are_refused() ->
         ("restore", "ERROR: [055]: unable to load backup manifest file", PointGone),
         ("archive-get", "ERROR: [026]: checksum \x1b[31m does not match", RepositoryDamaged),
         ("restore", "", RepositoryError),
+        ("info", "P00  ERROR: [037]: info command requires option: pg1-path", RepositoryError),
+        (
+            "info",
+            "ERROR: [125]: remote-0 process on 'nas' terminated unexpectedly [255]: ssh: no route",
+            RepositoryUnreachable,
+        ),
     ],
 )
 def test_a_message_of_pgbackrest_is_an_error_with_a_remedy_and_without_control_characters(
@@ -241,3 +247,19 @@ def test_secrets_and_configuration_reach_pgbackrest_neither_in_words_nor_in_a_fi
     assert list(command.files) == ["PGBACKREST_CONFIG"]
     assert "t0psecret" not in masked("said t0psecret")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "leash"),
+    [
+        ("[global]\nrepo1-path=/srv/x\n", ""),
+        ("[global]\nrepo1-host=nas\n", "on-stop"),
+        ("[global]\ncmd=/usr/local/bin/wrapper\n", "on-stop"),
+    ],
+)
+def test_what_pgbackrest_starts_through_others_ends_with_it(
+    tmp_path: Path, config: str, leash: str
+) -> None:
+    stanza = Stanza("main", config=SecretRef("file", "config"))
+    program = StanzaProgram("theirs", stanza, lambda _: config, tmp_path)
+    assert program._command(["pgbackrest", "info"], tmp_path, 1.0).leash == leash

@@ -200,6 +200,15 @@ def test_plan_never_loaded_is_unknown(tmp_path: Path) -> None:
     )
 
 
+def test_an_adopted_plan_is_loaded_by_its_first_drill(tmp_path: Path) -> None:
+    text = "plan: theirs\nrepositories:\n  a: {made_by: restic}\n"
+    path = written(tmp_path, "theirs.yaml", text)
+    [plan] = look(tmp_path, loaded_from(written(tmp_path))).plans[1:]
+    [reason] = plan.reasons
+    assert reason.text == f"drd has not loaded {path} yet: the first drill loads it"
+    assert reason.remedy == "drd drill theirs"
+
+
 def test_plan_that_was_refused_says_where_and_why(tmp_path: Path) -> None:
     file = written(tmp_path)
     there = file.stat()
