@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pytest
 
+from drd.model.check_words import RESTORES
 from drd.model.drill_verdicts import is_overdue, judge_drill, of_plan, remedy_of, wanted_of
 from drd.model.facts import ComponentFacts, FailedCheck, PlanFacts, ScenarioFacts, Unproven
 from drd.model.run import (
@@ -18,7 +19,7 @@ from drd.model.run import (
     taken_back,
 )
 from drd.model.verdicts import Reason, Verdict
-from tests.status_support import DAY, HOUR, NOW, ago, drill, healthy, point, scenario
+from tests.status_support import DAY, HOUR, NOW, ago, drill, healthy, point, repository, scenario
 
 
 def with_components(*names: str, **changes: object) -> PlanFacts:
@@ -342,3 +343,19 @@ def test_a_package_that_is_missing_is_unknown_and_the_doctor_says_more() -> None
     gone = healthy(load_error="it is not installed", package_changed=True, package_missing=True)
     found, [reason] = judge_drill(gone, NOW)
     assert (found.verdict, reason.remedy) == (Verdict.UNKNOWN, "drd doctor orders-api")
+
+
+def test_a_drill_that_could_not_read_a_repository_is_repeated_once_that_is_sound() -> None:
+    unread = FailedCheck("orders can be restored", "pack 5239 does not exist", RESTORES)
+    wrong = FailedCheck("few orders", "7", "< 5")
+
+    def remedy(*checks: FailedCheck, **of_repository: str) -> str:
+        last = drill("failed", failed=checks)
+        there = (repository(**of_repository),)
+        facts = healthy(scenarios=(scenario(last=last),), repositories=there)
+        [reason] = judge_drill(facts, NOW)[1]
+        return reason.remedy
+
+    assert remedy(unread) == "drd drill orders-api"
+    assert remedy(unread, damage="pack 5239 does not exist") == "drd run show d14a"
+    assert remedy(unread, wrong) == remedy(wrong) == remedy() == "drd run show d14a"
