@@ -131,9 +131,15 @@ def test_a_file_that_is_far_smaller_than_those_before_is_no_copy_until_three_are
 
 def test_only_the_newest_of_very_many_copies_count() -> None:
     line = '{"name": "%d", "time": %d, "bytes": 1}'
-    found = tool(f"for i in $(seq 1 1200); do printf '{line}\\n' $i $((1700000000 + i)); done")
-    copies = found.copies()
+    many = f"for i in $(seq 1 1200); do printf '{line}\\n' $i $((1700000000 + i)); done"
+    copies = tool(many).copies()
     assert (len(copies.copies), copies.left_out, copies.copies[-1].name) == (1000, 200, "1200")
+    # Those that are dated in the future take no place of another.
+    ahead = f"; for i in $(seq 3000 4100); do printf '{line}\\n' $i $((6000000000 + i)); done"
+    copies = tool(many + ahead).copies()
+    names = [copy.name for copy in copies.copies]
+    assert names[:1000] == [str(n) for n in range(201, 1201)]
+    assert (len(names), copies.left_out) == (1010, 200)
 
 
 def test_a_restored_file_has_exactly_the_size_of_the_list_or_nothing_is_left(

@@ -22,6 +22,7 @@ from drd.errors import (
 )
 from drd.model import strict
 from drd.model.adopted import Adopted, CommandTool
+from drd.model.clock import FAR_AHEAD
 from drd.model.finding import Finding
 from drd.model.finding_codes import ADOPTED
 from drd.model.plan import RepositorySpec, SecretRef
@@ -45,6 +46,8 @@ LIST_BYTES = 4 << 20
 
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_.:@+=,~%-]{1,200}(?:/[A-Za-z0-9_.:@+=,~%-]{1,200}){0,15}")
 _MOST_LINES = 100_000
+_MOST_AHEAD = 10
+"""How many copies drd tells that are dated in the future."""
 _SHRUNK_TO, _FLOOR = 0.1, 4096
 """Below this share of the usual size a file is no copy; files smaller than the second may shrink by
 any factor."""
@@ -284,7 +287,11 @@ def _parsed(printed: bytes) -> ForeignCopies:
         del copies[name]
         refused[f"copy {name}"] = "it is listed twice, with different times or sizes"
     ordered = sorted(copies.values(), key=lambda c: c.ended_at)
-    return ForeignCopies(ordered[-MOST_COPIES:], refused, max(0, len(ordered) - MOST_COPIES))
+    latest = datetime.now(UTC) + FAR_AHEAD
+    ahead = [copy for copy in ordered if copy.ended_at > latest]  # never used, so never in the way
+    usable = ordered[: len(ordered) - len(ahead)]
+    left_out = max(0, len(usable) - MOST_COPIES)
+    return ForeignCopies([*usable[-MOST_COPIES:], *ahead[:_MOST_AHEAD]], refused, left_out)
 
 
 def _plausible(found: ForeignCopies) -> ForeignCopies:
