@@ -181,7 +181,9 @@ def _brief(facts: PlanFacts, found: Assessment, between: tuple[int, int]) -> Bri
 
     projected_s, share = found.rto.projected_s, found.rpo.kept
     attained = course(share) if share is not None else None
-    if projected_s is None or drill.result != "passed" or (attained is None) != (share is None):
+    if projected_s is None:
+        return None
+    if drill.result != "passed" or (attained is None) != (share is None):
         return None
     copied = [microseconds(copy.data_time) for copy in facts.copies if copy.data_time is not None]
     return Brief(

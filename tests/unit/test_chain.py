@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drd.flows.records.export import check_export
+from drd.model import record_file
 from drd.model.malformed import Malformed
 from drd.model.record_drafts import about, of_continuation
 from drd.model.record_file import lines_of, read
@@ -230,6 +231,22 @@ def test_a_file_of_another_form_is_refused(chain: Chain, old: str, new: str) -> 
     assert old in text
     with pytest.raises(Malformed):
         read(text.replace(old, new).split("\n"))
+
+
+def test_a_file_that_is_too_large_is_refused(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = list(lines_of(chain.entries))
+    monkeypatch.setattr(record_file, "MOST_ENTRIES", len(chain.entries))
+    assert len(read(lines).entries) == len(chain.entries)
+    monkeypatch.setattr(record_file, "MOST_ENTRIES", len(chain.entries) - 1)
+    with pytest.raises(Malformed, match="there are more than"):
+        read(lines)
+    longest = max(map(len, lines))
+    monkeypatch.setattr(record_file, "LONGEST_LINE", longest)
+    with pytest.raises(Malformed, match="there are more than"):
+        read(lines)
+    monkeypatch.setattr(record_file, "LONGEST_LINE", longest - 1)
+    with pytest.raises(Malformed, match="is too long"):
+        read(lines)
 
 
 def test_a_file_that_was_cut_is_refused(chain: Chain) -> None:

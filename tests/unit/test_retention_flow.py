@@ -283,6 +283,8 @@ def test_where_backups_go_a_forgotten_point_of_others_is_a_stranger(
     share = forgetting(world).shares[0]
     assert back not in share.snapshots
     assert share.leftovers == (late,)
+    world.catalogue.keeping.hold(Hold(IDS[1], "shop", "the audit", NOON))
+    assert forgetting(world).shares[0].leftovers == ()
 
 
 def _away(world: World, spec: RepositorySpec) -> MemoryRepository:
