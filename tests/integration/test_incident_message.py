@@ -136,6 +136,17 @@ def test_who_has_no_mail_is_told_by_a_person(drd: Drd, post: Post) -> None:
     assert "message 2 was withdrawn" in drd("message", "approve", "2", code=2)
 
 
+def test_the_last_message_is_that_of_a_closed_incident(drd: Drd, post: Post) -> None:
+    drd("report", "strange logins")
+    assert "is a report that nobody has examined" in drd("message", "draft", "2", "customers",
+                                                         "--text", "x", code=2)  # fmt: skip
+    drd("close", "1", "--reason", "over")
+    told = drd("message", "send", "1", "internal")
+    assert "to internal, sent" in told
+    assert "No further update is planned." in post.mails[0].get_content()
+    assert json.loads(drd("show", "1", "--json"))["updates"] == []
+
+
 def test_a_server_that_makes_it_wait_is_shown(drd: Drd, post: Post) -> None:
     post.says = "451 greylisted"
     told = drd("message", "send", "executives", code=1)

@@ -10,7 +10,7 @@ from typing import Any
 
 from drd.errors import UsageError
 from drd.flows.incidents.rendering import render
-from drd.flows.incidents.writing import Desk, require_open
+from drd.flows.incidents.writing import Desk, require_opened
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.audiences import Audience
 from drd.model.incidents.entries import draft as entry
@@ -94,7 +94,7 @@ def draft(desk: Desk, content: Content) -> IncidentMessage:
     """Keep a message, whose content never changes from now on."""
 
     def drafts(incident: Incident) -> list[Draft]:
-        require_open(incident)
+        require_opened(incident)
         return [entry(kinds.DRAFT, desk.number, desk.author, {"content": content.to_json()})]
 
     desk.catalogue.incidents.add(desk.number, drafts)
@@ -142,7 +142,7 @@ def send(
     now = desk.author.at
 
     def drafts(incident: Incident) -> list[Draft]:
-        require_open(incident)
+        require_opened(incident)
         current = message_of(desk.catalogue, desk.number, which)
         if current.deliveries != message.deliveries or current.approved != message.approved:
             raise UsageError(

@@ -181,7 +181,7 @@ class Desk:
             return self.close(reason)
 
         def body(incident: Incident) -> Mapping[str, Any]:
-            _require_opened(incident)
+            require_opened(incident)
             if incident.state is wanted:
                 raise UsageError(
                     f"incident {self.number} is {wanted} already",
@@ -383,7 +383,8 @@ def require_plans(plans: Sequence[str], known: Collection[str]) -> None:
             raise UsageError(f"there is no plan {plan!r}", hint=hint)
 
 
-def _require_opened(incident: Incident) -> None:
+def require_opened(incident: Incident) -> None:
+    """Raise UsageError for a report that nobody has opened an incident from."""
     if incident.state is State.REPORTED:
         raise UsageError(
             f"{incident.number} is a report that nobody has examined yet",
@@ -393,7 +394,7 @@ def _require_opened(incident: Incident) -> None:
 
 def require_open(incident: Incident) -> None:
     """Raise UsageError if nobody works on the incident any more, or yet."""
-    _require_opened(incident)
+    require_opened(incident)
     if incident.state is State.CLOSED:
         raise UsageError(
             f"incident {incident.number} is closed",
