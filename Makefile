@@ -8,7 +8,7 @@ export PYTHON
 unexport PYTHONDONTWRITEBYTECODE  # the tests start hundreds of interpreters, and each would compile drd
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check lint format demo bench faults mutants recording clean
+.PHONY: help setup test check lint format demo demo-incident bench faults mutants recording clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ format: setup ## Rewrite the code in the project's format
 demo: ## A disaster and the recovery, with real servers (KEEP=1 leaves them running)
 	@scripts/setup demo
 	$(BIN)/python -m demo.run
+
+demo-incident: ## A leaked key and a destroyed database, from the report to the closed clocks
+	@scripts/setup demo
+	$(BIN)/python -m demo.incident
 
 bench: setup ## Measure what the documentation promises (ARGS="--only status")
 	$(BIN)/python -m bench $(ARGS)

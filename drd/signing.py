@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 
 from Crypto.PublicKey import ECC
@@ -62,6 +63,17 @@ def public_key(text: str) -> PublicKey | None:
     except (ValueError, IndexError, TypeError):
         return None
     return PublicKey(raw)
+
+
+def accepts(public: str, message: bytes, signature: str) -> bool:
+    """Return whether a key (base64) accepts the message; False for what is no key."""
+    key = _known(public)
+    return key is not None and key.accepts(message, signature)
+
+
+@lru_cache(16)
+def _known(public: str) -> PublicKey | None:
+    return public_key(public)
 
 
 class Signer:

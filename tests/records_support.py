@@ -7,12 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from drd.flows.records.signatures import accepts
 from drd.model.actor import Actor
 from drd.model.chain import ChainReport, check
 from drd.model.record_drafts import of_key, of_redaction
 from drd.model.records import FIRST, Body, Draft, Entry, header_of
-from drd.signing import Signer, new_key
+from drd.signing import Signer, accepts, new_key
 
 BEGUN = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
 ANNA = Actor(1000, "anna", 1000, "db1", "terminal", "anna")

@@ -17,6 +17,7 @@ from drd.bootstrap import App
 from drd.catalogue.summary import read_status
 from drd.errors import Refused, UnknownPlan
 from drd.flows.repository.renamed import left_behind
+from drd.flows.repository.signatures import signatures_of
 from drd.flows.restore.kept_copies import noted
 from drd.flows.restore.restored_points import restored_points
 from drd.flows.runbook.permissions import compare_with_starter
@@ -187,12 +188,14 @@ def points(app: App, plan: str) -> Document:
     lost = {k.repository: k.lost for k in places if k.lost is not None}
     restored = restored_points(app.catalogue, name, points)
     tried = app.catalogue.evidence.unrestorable(name)
-    now = app.clock.now()
+    now, signed = app.clock.now(), signatures_of(app.catalogue, name)
     holds = [h for h in app.catalogue.keeping.holds(name) if h.is_active(now)]
     shown = [
         {
             **_point(p),
-            "after_kit": p.id not in known,
+            "after_kit": p.id not in known and not signed.is_signed(p.id),
+            "signature": str(signed.trust(p)) if signed.keys else None,
+            "doubt": text_of(signed.why_not(p, points)) if signed.keys else None,
             "damaged": _damaged(p, places),
             "torn": [k.repository for k in places if p.id in k.missing],
             "gone": bool(p.repositories) and not p.repositories.keys() - lost.keys(),

@@ -20,6 +20,7 @@ def evidence_document(evidence: Evidence) -> Document:
         "rpa_s": evidence.rpa_s,
         "rta_s": evidence.rta_s,
         "rpa_judged": evidence.judged,
+        "signature": evidence.signature,
         "started_at": to_rfc3339(evidence.started_at),
         "finished_at": to_rfc3339(evidence.finished_at),
         "phases": dict(evidence.phases),

@@ -24,6 +24,7 @@ from drd.ports import RunLease
 _PLAIN = (
     "id", "run", "plan", "point", "scenario", "plan_digest", "started_at", "finished_at", "rpa_s",
     "rta_s", "judged", "target", "lost_at", "restored_bytes", "reason", "data_time", "repository",
+    "signature",
 )  # fmt: skip
 
 

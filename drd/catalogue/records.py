@@ -170,6 +170,10 @@ class SqlRecords(SqlStore):
         with self._database.read() as connection:
             return _current_key(connection)
 
+    def signer(self, at: datetime) -> Signer | None:
+        with self._database.write() as connection:
+            return self._signer(connection, at)
+
     def record_key(self, draft: Draft, signer: Signer, *, expecting: str) -> Entry:
         with self._database.write() as connection:
             current = _current_key(connection)
@@ -185,14 +189,17 @@ class SqlRecords(SqlStore):
 
     def add(self, connection: Connection, draft: Draft) -> Entry:
         """Add an entry at the end, in the transaction of another write."""
+        return self._insert(connection, draft, self._signer(connection, draft.at))
+
+    def _signer(self, connection: Connection, at: datetime) -> Signer | None:
         current = _current_key(connection)
         signer = self._find_signer(current)
         if signer is not None and not current:
-            self._insert(connection, _first_key(signer, draft.at), signer)
+            self._insert(connection, _first_key(signer, at), signer)
         elif signer is not None and signer.public.id != current:
             _log.warning("records.unsigned", why=f"the key is {signer.public.id}, not {current}")
-            signer = None
-        return self._insert(connection, draft, signer)
+            return None
+        return signer
 
     def note_measured(self, run: str, token: int) -> None:
         """Remember that the end of this run is recorded with its evidence."""

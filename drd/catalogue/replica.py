@@ -23,7 +23,9 @@ _VERSION = re.compile(r"[0-9]{4}")
 _MOST_HOLDS = 100_000
 _HOLD = ("id", "plan", "point", "reason", "held_at", "until", "actor", "released_at")
 
-_NOT_TAKEN = ("seals", "kit_bases", "plan_sources", "daemon_state")
+_NOT_TAKEN = (
+    "seals", "kit_bases", "point_signatures", "trusted_keys", "plan_sources", "daemon_state",
+)  # fmt: skip
 """Tables that are not copied, since the replica came out of a repository: its seals prove nothing
 about manifests, and the text of a plan in force is that of root's file."""
 

@@ -33,6 +33,7 @@ from drd.catalogue.queue import SqlQueue
 from drd.catalogue.records import FindSigner, SqlRecords, no_signer
 from drd.catalogue.repositories import SqlRepositoryStore
 from drd.catalogue.run_store import SqlRunStore
+from drd.catalogue.signatures import SqlSignatures
 from drd.catalogue.steps import SqlStepStore
 from drd.catalogue.summary import at_rest
 from drd.catalogue.trouble import explain_os, no_catalogue
@@ -116,6 +117,7 @@ def _catalogue(  # noqa: PLR0917 (what its stores need)
         outbox=SqlOutbox(database),
         alerts=SqlAlertBook(database, records),
         origins=SqlOrigins(database),
+        signatures=SqlSignatures(database),
         health=SqlHealth(database),
         keeping=SqlKeeping(database, records),
         custody=custody,

@@ -232,6 +232,7 @@ evidence = Table(
     Column("unproven", Json),  # components that were not restored or not compared, each with why
     Column("fence", Json),  # what stood around the data's code; NULL: of before, or nothing ran
     Column("remedy", Words),
+    Column("signature", String(16)),  # how far the point's manifest is drd's; NULL: of before
 )
 Index("evidence_by_plan", evidence.c.plan, evidence.c.finished_at)
 Index("evidence_by_point", evidence.c.point)
@@ -320,6 +321,26 @@ kit_bases = Table(
     Column("made_at", UtcTime, nullable=False),
     Column("listed", Boolean, nullable=False),
     info=OF_A_PLAN,
+)
+
+point_signatures = Table(
+    "point_signatures",
+    metadata,
+    Column("plan", String(40), primary_key=True),
+    Column("point", String(80), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("key", String(16), nullable=False),  # "": the manifest has no signature
+    Column("signed", String(88), nullable=False),
+    Column("public", String(44), nullable=False),  # the key that accepts it; "": none that is known
+    info=OF_A_PLAN,
+)
+
+trusted_keys = Table(
+    "trusted_keys",
+    metadata,
+    Column("key", String(16), primary_key=True),  # "": only `after` counts
+    Column("public", String(44), nullable=False),
+    Column("after", Integer, nullable=False),  # the records up to this entry are of a replica
 )
 
 holds = Table(

@@ -20,6 +20,7 @@ from drd.cli.stored_plans import accept
 from drd.errors import ConfigError, DrdError, NoRestorePoint, RepositoryMissing, UsageError
 from drd.flows.records.coming_back import CameBack
 from drd.flows.repository.rebuild import rebuild
+from drd.flows.repository.signatures import signatures_of, trust_kit
 from drd.kit.archive import unpack
 from drd.kit.bootstrapping import Prepared, from_kit, from_repository
 from drd.kit.install import installed
@@ -63,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
             args.config = str(prepared.layout.config)
             with session(args) as app:
                 came = _records_back(app, args, prepared)
+                copied = prepared.replica is not None or came.first == 1
+                trust_kit(app.catalogue, prepared.records, copied=copied)
                 plans = [_rebuilt(app, name, prepared, kit) for name in prepared.plans]
             if kit is None and all(p.error for p in plans):
                 # The repository is the only source; a kit's files are useful without one.
@@ -169,7 +172,9 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> 
     points = app.catalogue.points.of_plan(name)
     option = scenario_option(plan)
     newest = newest_complete(points, app.clock.now())
-    after = {p.id for p in points if app.catalogue.origins.seal(name, p.id) is None}
+    signed = signatures_of(app.catalogue, name)
+    listed_there = app.catalogue.origins.seals(name)
+    after = {p.id for p in points if p.id not in listed_there and not signed.is_signed(p.id)}
     unlisted = 0 if base is None else len(after)
     listed = base is None or base.seals is not None
     refused = tuple(compared.unreadable.values())

@@ -12,6 +12,7 @@ from drd.model.check_words import RESTORES, STEP_SUCCEEDS
 from drd.model.coverage import Coverage
 from drd.model.facts import Unproven
 from drd.model.fencing import FenceReport
+from drd.model.manifest_signature import Trust
 from drd.model.plan import Objectives
 from drd.model.run import (
     PARTIAL,
@@ -39,6 +40,7 @@ def evidence_of(document: Mapping[str, Any]) -> Evidence:
         scenario=document["scenario"],
         result=DrillResult(document["result"]),
         plan_digest=document.get("plan_digest", ""),
+        signature=document.get("signature"),
         started_at=from_rfc3339(document["started_at"]),
         finished_at=from_rfc3339(document["finished_at"]),
         rpa_s=document["rpa_s"],
@@ -72,6 +74,21 @@ def print_phases(phases: Mapping[str, Any]) -> None:
     ]
     if took:
         output.say(f"  took       {', '.join(took)}")
+
+
+def print_signature(evidence: Evidence) -> None:
+    """Print that the restore point is not signed by drd, or by which right it counts as drd's."""
+    words = {
+        Trust.SIGNED: "drd has signed the restore point",
+        Trust.UNSIGNED: "the restore point is not signed",
+        Trust.UNCHECKED: "the signature of the restore point was not checked",
+        Trust.UNCONFIRMED: "only the repository says that the key of the restore point is drd's",
+        Trust.UNKNOWN_KEY: "the restore point is signed by a key that is none of drd's",
+        Trust.WRONG: "the restore point has a wrong signature",
+    }
+    told = {str(trust): text for trust, text in words.items()}.get(evidence.signature or "")
+    if told:
+        output.say(f"  signature  {told}")
 
 
 def print_unproven(evidence: Evidence) -> None:
@@ -175,6 +192,7 @@ def print_evidence(
         print_checks(evidence, colour=colour, steps=steps)
     for note in notes:
         output.say(f"  note       {note}")
+    print_signature(evidence)
     print_unproven(evidence)
     print_coverage(evidence)
     print_fence(evidence.fence, colour=colour)

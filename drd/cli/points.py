@@ -16,6 +16,7 @@ from drd.model.actor import Actor
 from drd.model.clock import AGE_TOLERANCE_S
 from drd.model.copy_names import short_copy
 from drd.model.former_name import left_words
+from drd.model.manifest_signature import Trust
 from drd.model.text import counted, escaped
 from drd.model.units import bare_time, format_size, format_time, from_rfc3339
 from drd.model.verdicts import lost_words
@@ -99,6 +100,7 @@ def _print(
             + _unrestorable(p)
             + _restored(p)
             + (", made after the kit" if p["after_kit"] else "")
+            + _signed(p)
             + (", dated in the future" if from_rfc3339(p["data_time"]) > ahead else ""),
             format_size(p["size_bytes"]),
             p["proven_by"] or "",
@@ -124,6 +126,12 @@ def _print(
             f"  {point['point']} does not count: the drill of "
             f"{format_time(from_rfc3339(drill['at']), seconds=True)} could not restore it. To see "
             f"why: drd run show {drill['run']}. To drill it again: drd drill {plan} --point "
+            f"{point['point']}"
+        )
+    for point in (p for p in points if p.get("doubt")):
+        output.say(
+            f"  drd does not choose {point['point']} by itself: {point['doubt']}. Whoever has the "
+            f"repository's password could have forged it. To use it all the same: --point "
             f"{point['point']}"
         )
     for hold in (hold for p in points for hold in p["holds"]):
@@ -154,6 +162,20 @@ def _unrestorable(point: dict[str, Any]) -> str:
     version sends none."""
     drill = point.get("unrestorable")
     return f", cannot be restored (drill {drill['run']})" if drill else ""
+
+
+def _signed(point: dict[str, Any]) -> str:
+    """Return the mark of a point that is not signed by drd; a daemon of an older version sends
+    none."""
+    marks: dict[str, str] = {
+        Trust.UNSIGNED: "unsigned",
+        Trust.UNCHECKED: "signature not checked",
+        Trust.UNCONFIRMED: "signed by an unconfirmed key",
+        Trust.UNKNOWN_KEY: "signed by an unknown key",
+        Trust.WRONG: "wrong signature",
+    }
+    mark = marks.get(point.get("signature") or "")
+    return f", {mark}" if mark else ""
 
 
 def _restored(point: dict[str, Any]) -> str:

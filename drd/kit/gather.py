@@ -20,6 +20,7 @@ from drd.config.reading import read_bytes
 from drd.config.references import plan_references
 from drd.errors import DrdError, NotSupported, UsageError
 from drd.flows.records.anchors import standing
+from drd.flows.repository.signatures import signatures_of
 from drd.kinds.registry import by_hand_of
 from drd.kit import runbook
 from drd.kit.archive import Files
@@ -217,6 +218,7 @@ def _kit_plan(plan: Plan, catalogue: Catalogue, file: str, missing: Sequence[str
     kept = catalogue.points.of_plan(plan.name)
     newest = next((p for p in kept if p.complete), None)
     known = catalogue.origins.seals(plan.name)
+    signed = signatures_of(catalogue, plan.name)  # a kit vouches for no point that may be forged
     chosen = kept[:POINTS]
     if newest is not None and newest not in chosen:
         chosen.append(newest)
@@ -230,7 +232,7 @@ def _kit_plan(plan: Plan, catalogue: Catalogue, file: str, missing: Sequence[str
         ),
         tuple(kit_point(catalogue.points.get(plan.name, p.id), source_version) for p in chosen),
         tuple(missing),
-        seals=tuple(known.get(p.id) or seal_of(p) for p in kept),
+        seals=tuple(known.get(p.id) or seal_of(p) for p in kept if signed.why_not(p, kept) is None),
         proof=plan.proof,
     )
 

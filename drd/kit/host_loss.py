@@ -12,6 +12,7 @@ from pathlib import Path
 from drd.errors import KitUnavailable
 from drd.flows.drill.host_loss import HostFromKit, KitAt, KitGap
 from drd.flows.repository.rebuild import rebuild
+from drd.flows.repository.signatures import trust_kit
 from drd.flows.services import Services
 from drd.kit.archive import Kit, unpack
 from drd.kit.bootstrapping import Prepared, from_kit
@@ -72,6 +73,8 @@ def host_from_kit(
             host(prepared.layout.config, plan.name) as (services, theirs),
         ):
             prepared.bases[plan.name].record(services.catalogue, plan.name, now)
+            copied = prepared.replica is not None
+            trust_kit(services.catalogue, kit.index.records, copied=copied)
             seen = rebuild(services, theirs)
             points = services.catalogue.points.of_plan(plan.name)
             yield HostFromKit(

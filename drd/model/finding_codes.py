@@ -65,6 +65,7 @@ COPIED_STATE = "copied-state"
 
 DRILL = "drill"
 RESTORE_POINT = "restore-point"
+POINT_SIGNATURE = "point-signature"
 PORT = "port"
 IN_USE = "in-use"
 TARGETS = "targets"

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from drd.errors import ManifestRefused, ManifestTooNew
 from drd.model import former_rows, strict
+from drd.model.manifest_signature import Endorsement, ManifestSignature, signature_of
 from drd.model.plan import OWN_COMPONENT
 from drd.model.snapshot import (
     MANIFEST_SCHEMA,
@@ -26,6 +27,7 @@ from drd.model.snapshot import (
 
 MOST_COMPONENTS = 1000
 MOST_ANSWERS = 10_000
+MOST_KEYS = 1000
 
 _MODES: tuple[Literal["counts", "digest", "off"], ...] = ("counts", "digest", "off")
 _ENTRIES = frozenset({"file", "directory", "symlink", "fifo", "socket", "device"})
@@ -73,6 +75,7 @@ def manifest_from_bytes(
             available_at=available_at,
             copied={repository: copied_at} if copied_at is not None else {},
             digest=manifest_digest(data),
+            signature=signature_of(data, has_member="signature" in raw),
             require_written=require_written,
         )
     except strict.UnexpectedValue as error:
@@ -95,6 +98,7 @@ def _manifest(
     available_at: datetime,
     copied: Mapping[str, datetime],
     digest: str,
+    signature: ManifestSignature,
     require_written: RequireWritten | None,
 ) -> Manifest:
     components = tuple(
@@ -128,6 +132,17 @@ def _manifest(
         strict.by_key(strict.text, strict.member(raw, "versions"), "versions", most=100),
         private,
         digest,
+        signature,
+        tuple(strict.each(_endorsed, raw.get("keys", []), "keys", most=MOST_KEYS)),
+    )
+
+
+def _endorsed(value: Any, place: str) -> Endorsement:
+    raw = strict.mapping(value, place)
+    return Endorsement(
+        strict.text(strict.member(raw, "public", place), f"{place}.public", most=44),
+        strict.text(strict.member(raw, "former", place), f"{place}.former", most=16),
+        strict.text(strict.member(raw, "signed", place), f"{place}.signed", most=88),
     )
 
 

@@ -151,12 +151,21 @@ def of_alert(
 
 
 def of_key(
-    key: str, public: str, former: str, at: datetime, actor: Actor, *, lost: bool = False
+    key: str,
+    public: str,
+    former: str,
+    at: datetime,
+    actor: Actor,
+    *,
+    lost: bool = False,
+    endorsed: str = "",
 ) -> Draft:
     """Return the record of a new key. `former` is the id of the key that it replaces, which signs
-    this record unless it was `lost`.
+    this record unless it was `lost`. `endorsed` is its signature of the new key alone, which
+    restore points carry (`drd.model.manifest_signature`).
     """
-    body = {"key": key, "public": public, "former": former, "lost": lost, "actor": actor}
+    body: dict[str, Any] = {"key": key, "public": public, "former": former, "lost": lost}
+    body |= {"actor": actor, **({"endorsed": endorsed} if endorsed else {})}
     return Draft(KEY, f"key:{key}", body, at, actor)
 
 

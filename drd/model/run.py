@@ -269,8 +269,9 @@ class Evidence:
     what a replayed log reached before it; `repository` is the one that the run was limited to,
     `given_by` those that data was read from. `unproven` are components that were not restored or
     not compared, each with the reason. `plan_digest` is the proof hash of
-    the plan; that of the whole plan in evidence of an older drd. `reason` says why there is no
-    result, and `remedy` what to do about it.
+    the plan; that of the whole plan in evidence of an older drd. `signature` says how far the
+    manifest of the point is drd's own (`Trust`). `reason` says why there is no result, and
+    `remedy` what to do about it.
     """
 
     id: str
@@ -299,3 +300,4 @@ class Evidence:
     unproven: tuple[Unproven, ...] = ()
     fence: FenceReport | None = None
     remedy: str = ""
+    signature: str | None = None

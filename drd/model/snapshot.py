@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from drd.model.clock import FAR_AHEAD
+from drd.model.manifest_signature import NO_SIGNATURE, Endorsement, ManifestSignature
 from drd.model.units import format_size, to_rfc3339
 
 MANIFEST_FILE = "manifest.json"
@@ -326,6 +327,10 @@ class Manifest:
     private: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     digest: str = ""
     """The sha256 of the bytes that the manifest was read from."""
+    signature: ManifestSignature = field(default=NO_SIGNATURE, compare=False)
+    """What the bytes that it was read from say of its signature."""
+    keys: tuple[Endorsement, ...] = ()
+    """How the keys that sign manifests replaced each other, for hosts that know a former one."""
 
     def to_bytes(self) -> bytes:
         point = self.point
@@ -341,6 +346,8 @@ class Manifest:
             "versions": dict(self.versions),
             "private": {name: dict(value) for name, value in self.private.items()},
         }
+        if self.keys:
+            data["keys"] = [asdict(key) for key in self.keys]
         return json.dumps(data, indent=1, sort_keys=True).encode("ascii")
 
 

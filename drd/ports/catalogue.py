@@ -25,6 +25,7 @@ from drd.ports.queue import Queue
 from drd.ports.records import RecordStore
 from drd.ports.repositories import RepositoryStore
 from drd.ports.runs import RunStore
+from drd.ports.signatures import SignatureStore
 from drd.ports.steps import DecisionStore, StepStore
 
 
@@ -49,6 +50,7 @@ class Catalogue(ABC):
     outbox: Outbox
     alerts: AlertBook
     origins: Origins
+    signatures: SignatureStore
     health: RepositoryHealth
     keeping: Keeping
     custody: Custodian

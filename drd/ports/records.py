@@ -55,6 +55,9 @@ class RecordStore(Protocol):
     def current_key(self) -> str:
         """The id of the key that signs now; empty without one."""
 
+    def signer(self, at: datetime) -> Signer | None:
+        """The key that signs now, recorded if it is the first; None if it cannot be read."""
+
     def record_key(self, draft: Draft, signer: Signer, *, expecting: str) -> Entry:
         """Record a key, by which entries are signed from now on. `signer` signs the record itself.
         Raises UsageError unless the present key is `expecting`."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.model.facts import PlanFacts
+from drd.model.manifest_signature import ManifestSignature
 from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState
 from drd.model.seals import Seal, seal_of
@@ -114,3 +115,17 @@ def test_a_kit_replaces_the_recorded_seals(catalogue: SqlCatalogue) -> None:
     catalogue.origins.base_on_kit("orders-api", at(2), None)
     assert catalogue.origins.seals("orders-api") == {}
     assert not catalogue.origins.kit_base("orders-api").listed  # type: ignore[union-attr]
+
+
+def test_signatures_are_noted_and_what_came_of_a_copy_first_counts(catalogue: SqlCatalogue) -> None:
+    store = catalogue.signatures
+    assert store.trusted() == ({}, None)
+    assert store.get("orders-api", "p1") is None
+    said = ManifestSignature("d" * 64, "a" * 16, "s" * 88)
+    store.record("orders-api", "p1", said)
+    store.record("orders-api", "p1", replace(said, public="k" * 44))
+    assert store.of_plan("orders-api") == {"p1": replace(said, public="k" * 44)}
+    assert store.of_plan("billing") == {}
+    store.trust({}, after=7)
+    store.trust({"a" * 16: "k" * 44}, after=9)
+    assert store.trusted() == ({"a" * 16: "k" * 44}, 7)

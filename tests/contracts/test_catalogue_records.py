@@ -14,14 +14,13 @@ from sqlalchemy.exc import DBAPIError
 from drd.catalogue.records import SqlRecords
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.errors import CatalogueError, UsageError
-from drd.flows.records.signatures import accepts
 from drd.model.actor import Actor
 from drd.model.chain import check
 from drd.model.holds import GivenUp, Hold
 from drd.model.records import FIRST, Draft, Entry
 from drd.model.run import Decision, RunKind, RunState
 from drd.process import actor_here
-from drd.signing import Signer, new_key, public_key
+from drd.signing import Signer, accepts, new_key, public_key
 from tests.catalogue_support import at, evidence, plan, point
 
 ANNA = Actor(1000, "anna", 1000, "db1", "socket", "anna", "", "Anna B.")

@@ -24,7 +24,6 @@ from drd.daemon.anchoring import (
     is_waiting,
 )
 from drd.flows.records.anchors import soon
-from drd.flows.records.signatures import accepts
 from drd.model.chain import ChainCheck
 from drd.model.checkpoint import (
     Anchor,
@@ -37,7 +36,7 @@ from drd.model.checkpoint import (
 )
 from drd.model.plan import Plan
 from drd.model.record_drafts import of_continuation
-from drd.signing import Signer
+from drd.signing import Signer, accepts
 from tests.config_support import GOOD, load
 from tests.records_support import ANNA, BEGUN, Chain, judged, key, signed
 

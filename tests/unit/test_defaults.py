@@ -21,6 +21,7 @@ from drd.model.incidents.messages import Fate
 from drd.model.incidents.states import State
 from drd.model.inventory import Inventory
 from drd.model.job_history import JobHistory
+from drd.model.manifest_signature import NO_SIGNATURE
 from drd.model.obligations.regime import Recipient
 from drd.model.obligations.rules import When
 from drd.model.plan import (
@@ -140,6 +141,7 @@ SOMETHING: dict[str, object] = {
     "IntakeSettings.per_minute": 60,
     "Mapped.resolved": ("resolved", "closed"),
     "Incident.state": State.DETECTED,
+    "Manifest.signature": NO_SIGNATURE,
     "Line.count": 1,
     "Case.zone": "UTC",
     "ClockState.placed": True,

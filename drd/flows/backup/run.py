@@ -22,12 +22,14 @@ from drd.flows.component_names import require_components
 from drd.flows.durable_steps import Runner, describe, is_permanent, new_run
 from drd.flows.repository import adopted
 from drd.flows.repository.identity import confirm_or_initialise
+from drd.flows.repository.signatures import endorsements, note_signature
 from drd.flows.services import Services
 from drd.flows.state import clock_trust, crash_cleanup
 from drd.flows.state.run_dirs import swept_afterwards
 from drd.model.cause import joined
 from drd.model.clock import SYNCHRONISE, doubt
 from drd.model.manifest import manifest_digest
+from drd.model.manifest_signature import signed_manifest
 from drd.model.plan import Component, Plan
 from drd.model.run import RunKind, RunState
 from drd.model.run_details import BackupDetail
@@ -187,9 +189,10 @@ class _BackupRun:
             self.plan.resolved,
             self.services.versions,
             {name: taken.private for name, taken in self.captured.items() if taken.private},
+            keys=endorsements(self.services.catalogue),
         )
 
-        data = manifest.to_bytes()
+        data = self._signed(manifest.to_bytes())
 
         def effect() -> ManifestStepResult:
             stored = self.repository.store_bytes(
@@ -210,7 +213,22 @@ class _BackupRun:
         with catalogue.together():
             catalogue.points.record(point, owned=self.runner.owned, ids=self._ids())
             catalogue.origins.record_seals(point.plan, [seal_of(point, manifest_digest(data))])
+            note_signature(self.services, point.plan, point.id, data)
         return point
+
+    def _signed(self, data: bytes) -> bytes:
+        """Return the manifest with its signature. A key that cannot be read prevents no backup."""
+        records, now = self.services.catalogue.records, self.services.clock.now()
+        signer = records.signer(now)
+        run, plan = self.runner.run.id, self.plan.name
+        if signer is not None:
+            return signed_manifest(data, plan, run, signer.public.id, signer.sign)
+        if records.current_key():
+            self.services.warn(
+                f"restore point {run} is not signed, because drd cannot read its key. To see why: "
+                "drd records key"
+            )
+        return data
 
     def _ids(self) -> Mapping[str, str | None]:
         """Return the repositories that this run's plan means: the plan may have another address

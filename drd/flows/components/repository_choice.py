@@ -23,6 +23,7 @@ from drd.errors import (
 from drd.flows.repository import listings
 from drd.flows.repository.manifests import require_same, require_sealed, require_sound, written_rule
 from drd.flows.repository.observed_state import note
+from drd.flows.repository.signatures import require_same_signature
 from drd.flows.repository.substituted import genuine
 from drd.flows.services import Services
 from drd.model.manifest import manifest_from_bytes
@@ -278,6 +279,7 @@ class Holders:
             require_written=written_rule(self.services.kinds),
         )
         require_sealed(self.services, manifest, repository.name)
+        require_same_signature(self.services, manifest, repository.name)
         require_same(manifest, self.point, repository.name)
         self.services.row_trust.pin(manifest)
         return manifest

@@ -14,6 +14,7 @@ from drd.flows.components.restoration import Restoration
 from drd.flows.drill.coverage import unproven
 from drd.flows.drill.request import DrillRequest
 from drd.flows.durable_steps import Runner
+from drd.flows.repository.signatures import said_in_evidence
 from drd.flows.restore.point_choice import Choice
 from drd.flows.runbook.engine import Engine
 from drd.flows.runbook.outcome import rehearsed
@@ -121,6 +122,7 @@ class PointChosen:
             self.host.evidence(result, why),
             id=evidence_id(point, self.begun.runner.run.id),
             point=point.id,
+            signature=said_in_evidence(self.host.own_services.catalogue, point),
             judged=self.choice.newest,
             data_time=point.data_time,
         )

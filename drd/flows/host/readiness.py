@@ -15,6 +15,7 @@ from drd.flows.components.tools import tool_versions
 from drd.flows.durable_steps import new_run
 from drd.flows.host.doctor import examine, trial_id
 from drd.flows.host.persons_check import PersonsCheck
+from drd.flows.repository import signatures
 from drd.flows.restore import usage
 from drd.flows.restore.production_guard import production
 from drd.flows.runbook.step_runner import preflight_step
@@ -93,6 +94,8 @@ def _findings(
     yield from drill_readiness.of_fence(plan, evidence)
     yield from readiness.of_people(plan, services.roles)
     yield readiness.of_point(plan, newest)
+    if newest is not None and (signed := signatures.finding(services, plan, newest)) is not None:
+        yield ReadinessFinding(signed, Readiness.READY)
     drills = (e for e in evidence if e.target is None)
     passed = next((e for e in drills if e.result is DrillResult.PASSED and e.point), None)
     drilled = next((p for p in kept if passed is not None and p.id == passed.point), None)

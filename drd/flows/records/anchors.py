@@ -13,7 +13,6 @@ from typing import Any
 from drd.errors import DrdError, UsageError
 from drd.flows.records import segments
 from drd.flows.records.export import check_export
-from drd.flows.records.signatures import accepts
 from drd.model.chain import ChainCheck, ChainReport, Continuation, continuation
 from drd.model.checkpoint import (
     HOST,
@@ -33,7 +32,7 @@ from drd.model.record_file import RecordFile
 from drd.model.records import CONTINUED, KEY, Entry, canonical
 from drd.model.units import format_time
 from drd.ports import Catalogue, Repository
-from drd.signing import Signer
+from drd.signing import Signer, accepts
 
 _FILE = "checkpoint.json"
 _MOST_KEYS = 1000

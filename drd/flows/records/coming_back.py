@@ -15,7 +15,6 @@ from hashlib import sha256
 from drd.errors import DrdError
 from drd.flows.records import segments
 from drd.flows.records.anchors import Open, Place, found, key_records
-from drd.flows.records.signatures import accepts
 from drd.model.chain import ChainCheck, KnownKey
 from drd.model.checkpoint import Anchor, Checkpoint
 from drd.model.kit import KitRecords
@@ -24,7 +23,7 @@ from drd.model.record_file import LONGEST_LINE, read
 from drd.model.records import Entry
 from drd.model.text import counted, some
 from drd.ports import Catalogue, Repository
-from drd.signing import public_key
+from drd.signing import accepts, public_key
 
 _MOST_READ = 2000
 _MOST_REFUSED = 50

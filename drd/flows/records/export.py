@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TextIO
 
 from drd.errors import TargetUnwritable, UsageError
-from drd.flows.records.signatures import accepts
 from drd.model.chain import ChainReport, check
 from drd.model.malformed import Malformed
 from drd.model.record_file import LONGEST_LINE, RecordFile, lines_of, read
 from drd.model.records import Entry
 from drd.ports.records import RecordStore
+from drd.signing import accepts
 
 RECORDS = "records.txt"
 SCRIPT = "verify.sh"

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from drd.errors import UsageError
 from drd.flows.records.key import RecordKey
+from drd.model.manifest_signature import of_new_key
 from drd.model.record_drafts import of_key
 from drd.ports.records import RecordStore
 from drd.process import actor_here
@@ -77,5 +78,7 @@ def _record(
     *,
     lost: bool = False,
 ) -> None:
-    draft = of_key(public.id, public.text, former, at, actor_here(), lost=lost)
+    endorsed = signer.sign(of_new_key(public.text)) if former and not lost else ""
+    by = actor_here()
+    draft = of_key(public.id, public.text, former, at, by, lost=lost, endorsed=endorsed)
     records.record_key(draft, signer, expecting=former)

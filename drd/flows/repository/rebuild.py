@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from drd.errors import DrdError, RepositoryMissing
-from drd.flows.repository import listings, renamed
+from drd.flows.repository import listings, renamed, signatures
 from drd.flows.repository.identity import confirm
-from drd.flows.repository.manifests import is_ahead, read_point
+from drd.flows.repository.manifests import is_ahead, read_manifest, read_point
 from drd.flows.repository.missing import note_listing, record_missing
 from drd.flows.repository.substituted import genuine, genuine_by_run
 from drd.flows.services import Services
@@ -180,14 +180,16 @@ def _read(
     now = services.clock.now()
     for repository, manifest in places:
         try:
-            point = read_point(services, repository, manifest, plan.name, now=now)
+            read = read_manifest(services, repository, manifest, plan.name, now=now)
         except DrdError as error:
             unreadable[manifest.id] = str(error)
             continue
-        if plan.made_by and is_ahead(point, now):
-            unreadable[manifest.id] = f"restore point {with_copy(point)} is dated in the future"
+        if plan.made_by and is_ahead(read.point, now):
+            named = with_copy(read.point)
+            unreadable[manifest.id] = f"restore point {named} is dated in the future"
             return None
-        return _placed(services, point, _one_each(point, places))
+        signatures.note(services, read)
+        return _placed(services, read.point, _one_each(read.point, places))
     return None
 
 

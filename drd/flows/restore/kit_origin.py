@@ -11,6 +11,7 @@ from typing import Any
 
 from drd.errors import UsageError
 from drd.flows.components.repository_choice import Holders
+from drd.flows.repository.signatures import signatures_of
 from drd.flows.services import Services
 from drd.model.plan import Plan
 from drd.model.seals import KitBase
@@ -78,24 +79,28 @@ class Origin:
 
 
 def is_known(services: Services, plan: str, point: str) -> bool:
-    """Return whether the kit, or this host itself, confirms the point; True on a host that was not
-    made from a kit."""
+    """Return whether the kit, its key or this host itself confirms the point; True on a host that
+    was not made from a kit."""
     catalogue = services.catalogue
     return (
-        catalogue.origins.kit_base(plan) is None or catalogue.origins.seal(plan, point) is not None
+        catalogue.origins.kit_base(plan) is None
+        or catalogue.origins.seal(plan, point) is not None
+        or signatures_of(catalogue, plan).is_signed(point)
     )
 
 
 def origin_of(
     services: Services, plan: Plan, point: RestorePoint, holders: Holders
 ) -> Origin | None:
-    """Return the origin of a point; None if the kit or this host confirms it. Else reads its
-    manifest, and raises what prevents that, including ManifestRefused.
+    """Return the origin of a point; None if the kit, its key or this host confirms it. Else reads
+    its manifest, and raises what prevents that, including ManifestRefused.
     """
     base = services.catalogue.origins.kit_base(plan.name)
     if base is None or services.catalogue.origins.seal(plan.name, point.id) is not None:
         return None
     manifest = holders.manifest()
+    if signatures_of(services.catalogue, plan.name).is_signed(point.id):
+        return None
     here = {"plan": json.loads(json.dumps(dict(plan.resolved))), "what comes back": _named(plan)}
     there = {"plan": manifest.resolved_plan, "what comes back": _stored(manifest.point)}
     if made_by(point.id):  # such a copy carries no plan

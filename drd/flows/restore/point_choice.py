@@ -15,6 +15,7 @@ from drd.flows.repository.identity import recognise
 from drd.flows.repository.manifests import require_sound
 from drd.flows.repository.renamed import left_behind
 from drd.flows.restore.restored_points import restored_points
+from drd.flows.restore.trusted_points import trusted_points
 from drd.flows.services import Services
 from drd.model.adopted import with_copy
 from drd.model.former_name import left_words
@@ -60,6 +61,7 @@ def choose(
         points = [p for p in points if any(name in p.repositories for name in held_by)]
     named = point not in (None, "latest", "random")
     if not named:
+        points = trusted_points(services, plan, points, before)
         points = _standing_points(services, plan, _restorable_points(services, plan, points))
         if not drilling:
             points = _proven_points(services, plan, points, before)

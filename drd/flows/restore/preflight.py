@@ -25,6 +25,7 @@ from drd.flows.components.restoration import close
 from drd.flows.repository import listings
 from drd.flows.repository.identity import confirm
 from drd.flows.repository.missing import note_listing
+from drd.flows.repository.signatures import finding as finding_about_signature
 from drd.flows.repository.substituted import genuine
 from drd.flows.restore import usage
 from drd.flows.restore.blockers import Blockers
@@ -214,6 +215,8 @@ def _preflight_all(
     if plan.continues is None:
         found.kept(lambda: require_approvable(_remaining_steps(plan), process.actor_here()))
     findings = found.collect(lambda: _preflight_steps(services, plan))
+    signed = finding_about_signature(services, plan.plan, plan.point)
+    findings += [signed] if signed is not None else []
     return findings + preflight_targets(plan, destinations, found)
 
 

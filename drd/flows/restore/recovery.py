@@ -21,6 +21,7 @@ from drd.flows.components.restoration import Restoration
 from drd.flows.durable_steps import Runner, closing_run, describe, new_run
 from drd.flows.repository.identity import remove_dead_locks
 from drd.flows.repository.observed_state import note_damage
+from drd.flows.repository.signatures import said_in_evidence
 from drd.flows.restore import kept_copies
 from drd.flows.restore.blockers import Blockers
 from drd.flows.restore.changed_paths import paths_may_change
@@ -225,6 +226,7 @@ def _evidence(
         run=runner.run.id,
         plan=plan.plan.name,
         point=plan.point.id,
+        signature=said_in_evidence(services.catalogue, plan.point),
         scenario=PARTIAL if plan.partial else RECOVERY,
         result=drill_result(checks),
         plan_digest=plan.plan.proof,

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from drd import log
 from drd.errors import DrdError
 from drd.flows.hooks import run_after_anyway
-from drd.flows.repository import listings
+from drd.flows.repository import listings, signatures
 from drd.flows.repository.contested import may_settle
-from drd.flows.repository.manifests import read_point
+from drd.flows.repository.manifests import read_manifest
 from drd.flows.services import Services
 from drd.flows.state.copies import sweep_copies
 from drd.flows.state.run_dirs import remove_run, sweep_orphans
@@ -143,9 +143,10 @@ def _settle_repository(services: Services, plan: Plan, owned: RunLease) -> Resto
     if own:
         # drd's own copy follows the end of the run, so what a dead run has of it is not whole.
         repository.forget(own)
-    point = read_point(services, repository, manifest, plan.name)
-    services.catalogue.points.record(point, owned=owned)
-    return point
+    read = read_manifest(services, repository, manifest, plan.name)
+    services.catalogue.points.record(read.point, owned=owned)
+    signatures.note(services, read)
+    return read.point
 
 
 def _is_held(services: Services, run: Run) -> bool:

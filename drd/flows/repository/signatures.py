@@ -1,0 +1,263 @@
+"""Whose restore points are: what their manifests say of their signatures, and which keys are drd's.
+
+On a host that was made from a recovery kit, the kit says which keys are drd's: its own key, those
+before it in the chain of records, and those that followed by a record which the former key signed.
+What a copy of the catalogue from a repository says beyond that is not believed. A key that this
+host has recorded since then is drd's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from drd.errors import CatalogueError, ManifestRefused
+from drd.flows.services import Services
+from drd.model.chain import ChainCheck
+from drd.model.finding import Finding
+from drd.model.finding_codes import POINT_SIGNATURE
+from drd.model.kit import KitRecords
+from drd.model.manifest_signature import (
+    Endorsement,
+    ManifestKeys,
+    ManifestSignature,
+    Trust,
+    accepted_by,
+    following,
+    signature_of,
+    trust_in,
+)
+from drd.model.plan import Plan
+from drd.model.records import KEY, Entry
+from drd.model.snapshot import Manifest, RestorePoint, made_by
+from drd.model.text import escaped
+from drd.ports import Catalogue
+from drd.process import rights
+from drd.signing import accepts, public_key
+
+_MOST_KEYS = 1000
+_REFUSED = (Trust.UNKNOWN_KEY, Trust.WRONG)
+
+
+def keys_of(catalogue: Catalogue) -> ManifestKeys:
+    """Return the keys by which manifests may be signed."""
+    of_kits, after = catalogue.signatures.trusted()
+    own: dict[str, str] = {}
+    copied: dict[str, str] = {}
+    for entry in catalogue.records.newest(kind=KEY, limit=_MOST_KEYS):
+        (own if after is None or entry.seq > after else copied).update(_named_by(entry))
+    return ManifestKeys({**own, **of_kits}, {} if of_kits else copied)
+
+
+def _named_by(entry: Entry) -> Mapping[str, str]:
+    """Return the key that a record names, by its id."""
+    with suppress(ValueError, KeyError, TypeError, AttributeError):
+        body = json.loads(entry.body.text) if entry.body is not None else {}
+        public = public_key(str(body["public"]))
+        if public is not None and public.id == body["key"]:
+            return {public.id: public.text}
+    return {}
+
+
+def trust_kit(catalogue: Catalogue, kit: KitRecords | None, *, copied: bool) -> None:
+    """Record which keys a kit says are drd's: that of the kit, and those of the records here that
+    it proves. `copied`: the records came out of a repository."""
+    key = public_key(kit.public) if kit is not None else None
+    keys = {key.id: key.text} if key is not None else {}
+    if kit is not None and keys:
+        keys |= _proven(catalogue.records.read(), kit, keys)
+    head = catalogue.records.head()
+    if copied or keys:
+        after = head.seq if copied and head is not None else 0
+        catalogue.signatures.trust(keys, after=after)
+
+
+def _proven(entries: Iterable[Entry], kit: KitRecords, keys: Mapping[str, str]) -> dict[str, str]:
+    """Return the keys of the records up to the entry that the kit knows, if they are the ones from
+    which the kit was made, and those after it that a proven key signed."""
+    check, before, found = ChainCheck(accepts).keeping([kit.seq]), [], dict(keys)
+    for entry in entries:
+        check.add(entry)
+        if entry.header.kind != KEY:
+            continue
+        if entry.seq <= kit.seq:
+            before.append(entry)
+        elif accepts(found.get(entry.key, ""), entry.header.message(), entry.signature):
+            found |= _named_by(entry)
+    report = check.report
+    whole = not any(fault.seq <= kit.seq for fault in report.faults)
+    if whole and report.chain == kit.chain and check.hashes.get(kit.seq) == kit.hash:
+        for entry in before:
+            found |= _named_by(entry)
+    return found
+
+
+def endorsements(catalogue: Catalogue) -> tuple[Endorsement, ...]:
+    """Return how the keys replaced each other, by the records, the first change first."""
+    found = []
+    for entry in reversed(catalogue.records.newest(kind=KEY, limit=_MOST_KEYS)):
+        with suppress(ValueError, KeyError, TypeError, AttributeError):
+            body = json.loads(entry.body.text) if entry.body is not None else {}
+            if body.get("endorsed"):
+                public, former = str(body["public"]), str(body["former"])
+                found.append(Endorsement(public, former, str(body["endorsed"])))
+    return tuple(found)
+
+
+def note(services: Services, manifest: Manifest) -> ManifestSignature:
+    """Record what a manifest that was read says of its signature. Its key may have replaced one
+    that a kit has named since: then it is drd's, too."""
+    signatures, said = services.catalogue.signatures, manifest.signature
+    known, _ = signatures.trusted()
+    if known and said.key not in known and manifest.keys:
+        found = following(known, manifest.keys, accepts, _id_of)
+        if said.key in found and accepted_by(
+            said, manifest.point.plan, manifest.point.id, ManifestKeys(found), accepts
+        ):
+            with suppress(CatalogueError):
+                signatures.trust(found, after=0)
+    return _note(services, manifest.point.plan, manifest.point.id, manifest.signature)
+
+
+def _id_of(public: str) -> str:
+    key = public_key(public)
+    return key.id if key is not None else ""
+
+
+def note_signature(services: Services, plan: str, point: str, data: bytes) -> ManifestSignature:
+    """Record the signature of a manifest that was stored."""
+    return _note(services, plan, point, signature_of(data, has_member=False))
+
+
+def _note(services: Services, plan: str, point: str, said: ManifestSignature) -> ManifestSignature:
+    found = _checked(said, plan, point, keys_of(services.catalogue))
+    with suppress(CatalogueError):  # a reader may have no right to write
+        services.catalogue.signatures.record(plan, point, found)
+    return found
+
+
+def _checked(
+    said: ManifestSignature, plan: str, point: str, keys: ManifestKeys
+) -> ManifestSignature:
+    return replace(said, public=accepted_by(said, plan, point, keys, accepts))
+
+
+def require_same_signature(services: Services, manifest: Manifest, repository: str) -> None:
+    """Raise ManifestRefused for a manifest whose signature is another than the one that drd has
+    noted of the point; notes the first one."""
+    point = manifest.point
+    known = services.catalogue.signatures.get(point.plan, point.id)
+    if known is None:
+        note(services, manifest)
+    elif not known.same(manifest.signature):
+        raise ManifestRefused(
+            f"the manifest of restore point {point.id} in {repository} is not the manifest that "
+            "drd knows: it has another signature",
+            hint="use another restore point or repository, and find out who else has the password "
+            "of this repository.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Signatures:
+    """What is known of the restore points of a plan."""
+
+    plan: str
+    keys: ManifestKeys
+    noted: Mapping[str, ManifestSignature]
+    sealed: frozenset[str]
+    from_kit: bool
+
+    def is_signed(self, point: str) -> bool:
+        """Return whether drd's key has signed a point, as far as this host has read it."""
+        said = self.noted.get(point)
+        return said is not None and trust_in(said, self.keys) is Trust.SIGNED
+
+    def trust(self, point: RestorePoint) -> Trust:
+        """Return how far the manifest of a point is drd's own."""
+        if made_by(point.id):
+            return Trust.NOT_OURS
+        said = self.noted.get(point.id)
+        if said is None:
+            stored_here = point.id in self.sealed and not self.from_kit
+            return Trust.UNSIGNED if stored_here else Trust.UNCHECKED
+        if said.key and not said.public:  # its key may be known by now
+            said = _checked(said, self.plan, point.id, self.keys)
+        return trust_in(said, self.keys)
+
+    def why_not(self, point: RestorePoint, others: Iterable[RestorePoint]) -> str | None:
+        """Say why drd does not choose a point by itself; None if it may. What this host has stored
+        itself, or the kit lists, needs no signature."""
+        if point.id in self.sealed:
+            return None
+        trust = self.trust(point)
+        if trust in _REFUSED:
+            return self.words(point)
+        if trust is not Trust.UNSIGNED:
+            return None
+        signed = [p for p in others if self.trust(p) is Trust.SIGNED]
+        if any(p.data_time <= point.data_time for p in signed):
+            return "it has no signature, although drd had signed restore points before it"
+        return None
+
+    def words(self, point: RestorePoint) -> str:
+        """Return a sentence about the signature of a point."""
+        key = escaped(said.key) if (said := self.noted.get(point.id)) is not None else ""
+        match self.trust(point):
+            case Trust.SIGNED:
+                return f"its manifest is signed by key {key} of drd"
+            case Trust.UNCONFIRMED:
+                return (
+                    f"its manifest is signed by key {key}, but only the repository says that this "
+                    "key is drd's"
+                )
+            case Trust.UNKNOWN_KEY:
+                return f"its manifest is signed by key {key}, which is none of drd's keys"
+            case Trust.WRONG:
+                return "its manifest has a signature that is not of this manifest"
+            case Trust.UNCHECKED:
+                return "this host has not checked the signature of its manifest yet"
+            case Trust.NOT_OURS:
+                return "another tool made it, so drd has signed nothing"
+            case Trust.UNSIGNED:
+                return "its manifest is not signed"
+
+
+def signatures_of(catalogue: Catalogue, plan: str) -> Signatures:
+    """Return what is known of the restore points of a plan. Reads no repository."""
+    origins = catalogue.origins
+    return Signatures(
+        plan,
+        keys_of(catalogue),
+        catalogue.signatures.of_plan(plan),
+        frozenset(origins.seals(plan)),
+        origins.kit_base(plan) is not None,
+    )
+
+
+def said_in_evidence(catalogue: Catalogue, point: RestorePoint) -> str | None:
+    """Return how far the manifest of a point is drd's own; nothing where nothing is signed, and
+    for root on another user's state, who signs nothing that the user could have written there."""
+    if rights.acts_for() is not None:
+        return None
+    known = signatures_of(catalogue, point.plan)
+    return str(known.trust(point)) if known.keys else None
+
+
+def finding(services: Services, plan: Plan, point: RestorePoint) -> Finding | None:
+    """Return what a person has to know about the signature of a point; None on a host where nothing
+    is signed, and of copies that another tool made."""
+    known = signatures_of(services.catalogue, plan.name)
+    trust, words = known.trust(point), f"restore point {point.id}: {known.words(point)}"
+    if trust is Trust.NOT_OURS or not known.keys:
+        return None
+    if trust is Trust.SIGNED:
+        return Finding(POINT_SIGNATURE, "ok", "", words)
+    if trust in _REFUSED:
+        text = f"{words}. Whoever has the repository's password could have forged it"
+        return Finding(POINT_SIGNATURE, "warning", "", text, f"drd points {plan.name}")
+    if trust is Trust.UNSIGNED and services.catalogue.records.current_key():
+        return Finding(POINT_SIGNATURE, "warning", "", words, "drd records key")
+    return Finding(POINT_SIGNATURE, "warning", "", words)

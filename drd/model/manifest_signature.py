@@ -1,0 +1,159 @@
+"""The signature in a manifest, by which a recovery tells a point that drd made from one that a
+holder of the repository's password made. Pure.
+
+It is the last member of the document, and covers every byte before it. The message names the plan
+and the point, so that the signature of one point is none of another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import sha256
+
+FORMAT = "drd-manifest-1"
+MALFORMED = "malformed"
+"""The id of the key in a signature that drd did not write."""
+
+_END = b"\n}"
+_SIGNATURE = re.compile(
+    rb',\n "signature": \{"key": "([0-9a-f]{16})", "signed": "([A-Za-z0-9+/]{86}==)"\}\n\}\Z'
+)
+
+Accepts = Callable[[str, bytes, str], bool]
+"""Whether a public key (base64) accepts a message with a signature (base64)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endorsement:
+    """That a new key (`public`, base64) replaced the one with the id `former`, which has `signed`
+    the new one."""
+
+    public: str
+    former: str
+    signed: str
+
+
+class Trust(StrEnum):
+    """How far a manifest is drd's own."""
+
+    SIGNED = "signed"
+    """By a key that this host knows as drd's."""
+    UNCONFIRMED = "unconfirmed"
+    """By a key that nothing but the repository says is drd's."""
+    UNSIGNED = "unsigned"
+    UNCHECKED = "unchecked"
+    """This host has not read the manifest yet."""
+    UNKNOWN_KEY = "unknown key"
+    """By a key that is none of drd's."""
+    WRONG = "wrong signature"
+    NOT_OURS = "not drd's"
+    """Of a copy that another tool made: there is no manifest in the repository."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestSignature:
+    """The signature of a manifest, of a document with the SHA-256 `digest`. `key` is the id of the
+    key; without a signature it is empty. `public` is the key (base64) that accepts it, as far as
+    this host has found one.
+    """
+
+    digest: str
+    key: str = ""
+    signed: str = ""
+    public: str = ""
+
+    def same(self, other: ManifestSignature) -> bool:
+        """Return whether both are of the same manifest."""
+        mine, theirs = (self.digest, self.key, self.signed), (other.digest, other.key, other.signed)
+        return mine == theirs
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestKeys:
+    """The public keys by their ids: those that are drd's, and those of which only what came out of
+    a repository says so.
+    """
+
+    confirmed: Mapping[str, str] = field(default_factory=dict)
+    claimed: Mapping[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.confirmed or self.claimed)
+
+    def of(self, key: str) -> str | None:
+        return self.confirmed.get(key) or self.claimed.get(key)
+
+
+NO_SIGNATURE = ManifestSignature("")
+"""Of a manifest that was not read from bytes."""
+
+
+def message(plan: str, point: str, digest: str) -> bytes:
+    """Return the bytes that are signed."""
+    return f"{FORMAT}\n{plan}\n{point}\n{digest}\n".encode()
+
+
+def signed_manifest(
+    data: bytes, plan: str, point: str, key: str, sign: Callable[[bytes], str]
+) -> bytes:
+    """Return the bytes of a manifest with its signature."""
+    assert data.endswith(_END), "a manifest ends with a brace in a line of its own"
+    signed = sign(message(plan, point, sha256(data).hexdigest()))
+    member = f',\n "signature": {{"key": "{key}", "signed": "{signed}"}}'.encode("ascii")
+    return data[: -len(_END)] + member + _END
+
+
+def signature_of(data: bytes, *, has_member: bool) -> ManifestSignature:
+    """Return the signature in the bytes of a manifest. `has_member` says whether the document has a
+    signature at all, also where drd writes none."""
+    found = _SIGNATURE.search(data)
+    if found is None:
+        return ManifestSignature(sha256(data).hexdigest(), MALFORMED if has_member else "")
+    digest = sha256(data[: found.start()] + _END).hexdigest()
+    return ManifestSignature(digest, found[1].decode(), found[2].decode())
+
+
+def of_new_key(public: str) -> bytes:
+    """Return the bytes that a key signs when another one replaces it."""
+    return f"drd-key-1\n{public}\n".encode()
+
+
+def following(
+    keys: Mapping[str, str],
+    endorsed: Iterable[Endorsement],
+    accepts: Accepts,
+    id_of: Callable[[str], str],
+) -> dict[str, str]:
+    """Return the keys, with those by which they were replaced, in the order of the endorsements."""
+    found = dict(keys)
+    for one in endorsed:
+        if accepts(found.get(one.former, ""), of_new_key(one.public), one.signed):
+            found[id_of(one.public)] = one.public
+    return found
+
+
+def accepted_by(
+    signature: ManifestSignature, plan: str, point: str, keys: ManifestKeys, accepts: Accepts
+) -> str:
+    """Return the key of drd's that accepts the signature; empty without one."""
+    public = keys.of(signature.key)
+    said = message(plan, point, signature.digest)
+    return public if public is not None and accepts(public, said, signature.signed) else ""
+
+
+def trust_in(signature: ManifestSignature, keys: ManifestKeys) -> Trust:
+    """Return how far a manifest with this signature is drd's own."""
+    if not signature.key:
+        return Trust.UNSIGNED
+    if signature.key == MALFORMED:
+        return Trust.WRONG
+    if signature.public and keys.confirmed.get(signature.key) == signature.public:
+        return Trust.SIGNED
+    if signature.public and keys.claimed.get(signature.key) == signature.public:
+        return Trust.UNCONFIRMED
+    if keys.of(signature.key) is not None:
+        return Trust.WRONG
+    return Trust.UNKNOWN_KEY if keys else Trust.UNCONFIRMED

@@ -1,0 +1,89 @@
+"""The signature in a manifest."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from drd.model.manifest import manifest_from_bytes
+from drd.model.manifest_signature import (
+    MALFORMED,
+    ManifestKeys,
+    ManifestSignature,
+    Trust,
+    accepted_by,
+    signature_of,
+    signed_manifest,
+    trust_in,
+)
+from drd.model.snapshot import Manifest
+from drd.signing import Signer, accepts, new_key
+from tests.catalogue_support import point
+
+AT = datetime(2026, 11, 28, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def signer() -> Signer:
+    return Signer(new_key(), "a key of the tests")
+
+
+def made(signer: Signer) -> bytes:
+    data = Manifest(point("1a2b3c4d", AT), {}, {}).to_bytes()
+    return signed_manifest(data, "orders-api", "1a2b3c4d", signer.public.id, signer.sign)
+
+
+def trust(data: bytes, keys: ManifestKeys, *, plan: str = "orders-api") -> Trust:
+    said = signature_of(data, has_member="signature" in json.loads(data))
+    public = accepted_by(said, plan, "1a2b3c4d", keys, accepts)
+    return trust_in(ManifestSignature(said.digest, said.key, said.signed, public), keys)
+
+
+def of(signer: Signer) -> ManifestKeys:
+    return ManifestKeys({signer.public.id: signer.public.text})
+
+
+def test_a_signed_manifest_is_a_manifest_as_before(signer: Signer) -> None:
+    data = made(signer)
+    read = manifest_from_bytes(data, repository="primary", snapshot="a" * 64, available_at=AT)
+    assert read.point.id == "1a2b3c4d"
+    assert read.signature.key == signer.public.id
+    assert read.signature.same(signature_of(data, has_member=True))
+    assert trust(data, of(signer)) is Trust.SIGNED
+
+
+def test_every_changed_byte_is_found(signer: Signer) -> None:
+    data, keys = made(signer), of(signer)
+    for at in range(0, len(data) - 2, 7):
+        changed = bytearray(data)
+        changed[at] ^= 1
+        try:
+            json.loads(changed)
+        except ValueError:
+            continue
+        assert trust(bytes(changed), keys) is not Trust.SIGNED, at
+
+
+def test_a_signature_is_of_one_plan_and_its_key_alone(signer: Signer) -> None:
+    data, other = made(signer), Signer(new_key(), "another")
+    assert trust(data, of(signer), plan="billing") is Trust.WRONG
+    assert trust(data, of(other)) is Trust.UNKNOWN_KEY
+    assert trust(data, ManifestKeys()) is Trust.UNCONFIRMED
+    copied = ManifestKeys({}, {signer.public.id: signer.public.text})
+    assert trust(data, copied) is Trust.UNCONFIRMED
+    false = ManifestKeys({signer.public.id: other.public.text})
+    assert trust(data, false) is Trust.WRONG
+
+
+def test_a_signature_that_drd_did_not_write_so_is_wrong(signer: Signer) -> None:
+    document = json.loads(made(signer))
+    moved = json.dumps(document, indent=1).encode()
+    assert signature_of(moved, has_member=True).key == MALFORMED
+    assert trust(moved, of(signer)) is Trust.WRONG
+    del document["signature"]
+    assert trust(json.dumps(document, indent=1).encode(), of(signer)) is Trust.UNSIGNED
+    # What follows the signature is not covered, so nothing may.
+    late = made(signer)[:-2] + b',\n "complete": false\n}'
+    assert signature_of(late, has_member=True).key == MALFORMED
