@@ -1,0 +1,306 @@
+"""Alerts of other systems, part by part: where each value is from, and what if it is missing."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from drd.errors import UsageError
+from drd.model.intake import alertmanager, mapped, ocsf
+from drd.model.intake.json_parts import Part, documents, elements, member
+from drd.model.intake.mapped import Mapped
+from drd.model.intake.reading import LARGEST, MOST, signals
+from drd.model.intake.signal import (
+    LONGEST_ID,
+    LONGEST_TEXT,
+    LONGEST_TITLE,
+    LONGEST_VERBATIM,
+    Signal,
+    labels_of,
+    made,
+    time_of,
+    word,
+)
+
+NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+SECONDS = 1_795_867_200
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""), ({"a": 1}, ""), ([1], ""), (True, "true"), (False, "false"), (0, "0"),
+        (1.5, "1.5"),
+        (" a\n b ", "a b"), ("x" * 200, "x" * 200), ("x" * 201, "x" * 199 + "…"),
+    ],
+)  # fmt: skip
+def test_a_value_as_a_short_text(value: object, text: str) -> None:
+    assert word(value) == text
+
+
+def test_labels_are_texts_of_a_bounded_number() -> None:
+    assert labels_of({"a": 1, "b": None, "c": {"d": 1}, "e": [1]}) == {"a": "1", "b": ""}
+    assert labels_of(["a"]) == {}
+    assert len(labels_of({str(n): n for n in range(65)})) == 64
+
+
+@pytest.mark.parametrize(
+    ("value", "time"),
+    [
+        (SECONDS, NOON), (SECONDS * 1000, NOON), (float(SECONDS), NOON), (str(SECONDS), NOON),
+        (str(SECONDS * 1000), NOON), ("2026-11-28T13:00:00+01:00", NOON),
+        (10**11, datetime(5138, 11, 16, 9, 46, 40, tzinfo=UTC)),
+        ("1970-12-31T23:59:59Z", None), ("1971-01-01T00:00:00Z", datetime(1971, 1, 1, tzinfo=UTC)),
+        (True, None), ([SECONDS], None), (None, None), (10**30, None), ("", None),
+    ],
+)  # fmt: skip
+def test_a_time_of_another_system(value: object, time: datetime | None) -> None:
+    assert time_of(value) == time
+
+
+def test_a_signal_says_the_same_while_only_its_verbatim_text_changes() -> None:
+    one = Signal("x", "1", "t", labels={"a": "1", "b": "2"})
+    again = Signal("x", "2", "t", labels={"b": "2", "a": "1"}, raw="x", ended_at=NOON)
+    assert one.content == again.content
+    others = [
+        Signal("x", "1", "u"), Signal("x", "1", "t", "x"), Signal("x", "1", "t", severity="x"),
+        Signal("x", "1", "t", resolved=True), Signal("x", "1", "t", started_at=NOON),
+        Signal("x", "1", "t", labels={"a": "1"}),
+    ]  # fmt: skip
+    assert len({signal.content for signal in [one, *others]}) == 7
+
+
+@pytest.mark.parametrize(("size", "cut"), [(LONGEST_VERBATIM, False), (LONGEST_VERBATIM + 1, True)])
+def test_an_entry_keeps_the_beginning_of_a_message(size: int, *, cut: bool) -> None:
+    kept = Signal("x", "1", "t", raw="é" * size).verbatim()
+    assert (len(kept["verbatim"]), kept["bytes"], kept["cut"]) == (LONGEST_VERBATIM, 2 * size, cut)
+    assert Signal("x", "1", "t", raw="\ud800").verbatim()["bytes"] == 3
+
+
+def test_parts_of_a_signal_are_bounded() -> None:
+    least = made("guard", unique="u" * LONGEST_ID, title=" \n ")
+    assert (least.id, least.title, least.text) == ("u" * LONGEST_ID, "alert of guard", "")
+    most = made("guard", unique="u" * (LONGEST_ID + 1), title="t" * 999, text="x" * 1999)
+    assert most.id.startswith("sha256:")
+    assert (len(most.title), len(most.text)) == (LONGEST_TITLE, LONGEST_TEXT)
+
+
+# --- JSON -------------------------------------------------------------------------------------
+
+
+def test_members_and_elements_of_a_text() -> None:
+    text = '{ "a" : 1 , "b":[ 1 ,[2] ], "a":"x"}'
+    assert member(text, 0, "a") == Part("x", text.index('"x"'), text.index('"x"') + 3)
+    assert member(text, 0, "c") is None
+    several = member(text, 0, "b")
+    assert several is not None
+    assert [text[p.start : p.end] for p in elements(text, several.start)] == ["1", "[2]"]
+    assert list(elements("[ ]", 0)) == []
+    assert member("{ }", 0, "a") is None
+    assert [p.value for p in documents(" 1\n2 ")] == [1, 2]
+    assert list(documents(" \n")) == []
+
+
+def test_a_message_of_the_largest_size_is_read() -> None:
+    one = '{"class_uid": 2004, "metadata": {"uid": "a"}}'
+    padded = one.ljust(LARGEST).encode()
+    assert len(signals(padded, None)) == 1
+    assert len(signals(f"[{', '.join([one] * MOST)}]".encode(), None)) == MOST
+    assert len(signals(b"\xef\xbb\xbf" + one.encode(), None)) == 1
+    with pytest.raises(UsageError, match="the message has"):
+        signals(padded + b" ", None)
+
+
+BY = Mapped("guard", "id", "t")
+
+
+@pytest.mark.parametrize(
+    ("value", "sources"),
+    [
+        ({"version": "4", "alerts": [{"labels": {}}]}, ["alertmanager"]),
+        ({"alerts": [], "id": 1}, ["guard"]),
+        ({"version": "4", "id": 1}, ["guard"]),
+        ({"class_uid": 2001, "metadata": {"uid": "a"}, "id": 1}, ["ocsf"]),
+        ([{"class_uid": 2001, "metadata": {"uid": "a"}}] * 2, ["ocsf", "ocsf"]),
+        ([{"class_uid": 2001, "id": 1}, {"id": 2}], ["guard", "guard"]),
+        ([], []),
+    ],
+)
+def test_which_form_a_message_has(value: object, sources: list[str]) -> None:
+    assert [s.source for s in signals(json.dumps(value).encode(), BY)] == sources
+
+
+# --- Alertmanager -----------------------------------------------------------------------------
+
+
+def manager(**alert: Any) -> Signal:
+    value = {"version": 4, "alerts": [{"labels": {}, **alert}]}
+    text = json.dumps(value)
+    [found] = alertmanager.signals(text, next(documents(text)))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("labels", "notes", "title", "text"),
+    [
+        ({}, {}, "alert", ""),
+        ({"alertname": "Leak"}, {}, "Leak", ""),
+        ({"alertname": "Leak"}, {"summary": "reads"}, "Leak: reads", ""),
+        ({"alertname": "Leak"}, {"summary": "a Leak"}, "a Leak", ""),
+        ({}, {"title": "reads", "message": "m"}, "reads", "m"),
+        ({}, {"summary": "s", "title": "t", "description": "d", "message": "m"}, "s", "d"),
+    ],
+)
+def test_title_and_text_of_alertmanager(
+    labels: dict[str, str], notes: dict[str, str], title: str, text: str
+) -> None:
+    found = manager(labels=labels, annotations=notes)
+    assert (found.title, found.text) == (title, text)
+
+
+def test_an_alert_that_is_over_has_an_end() -> None:
+    times = {"startsAt": "2026-11-28T12:00:00Z", "endsAt": "2026-11-28T13:00:00Z"}
+    firing, over = manager(status="firing", **times), manager(status="resolved", **times)
+    assert (firing.started_at, firing.ended_at, firing.resolved) == (NOON, None, False)
+    assert (over.started_at, over.ended_at, over.resolved) == (NOON, NOON + HOUR, True)
+    assert len(manager(labels={"a": "1"}).id) == 16
+    with pytest.raises(UsageError, match="has no `labels`"):
+        manager(labels=[1])
+
+
+# --- OCSF -------------------------------------------------------------------------------------
+
+
+def finding(**event: Any) -> Signal:
+    return ocsf.signal({"class_uid": 2004, "metadata": {"uid": "m"}, **event}, "raw")
+
+
+@pytest.mark.parametrize(
+    ("event", "of", "wanted"),
+    [
+        ({}, "id", "m"),
+        ({"uid": "e"}, "id", "m"),
+        ({"uid": "e", "metadata": {}}, "id", "e"),
+        ({"finding_info": {"uid": "f"}}, "id", "f"),
+        ({"finding": {"uid": "g"}}, "id", "g"),
+        ({"finding_info_list": [{"uid": "l", "title": "x"}]}, "id", "m"),
+        ({"finding_info_list": [{"uid": "l", "title": "x"}]}, "title", "x"),
+        ({"finding_info_list": [{"uid": "l"}], "metadata": {}}, "id", "l"),
+        ({"finding_info_list": []}, "title", "detection finding"),
+        ({"message": "m"}, "title", "m"),
+        ({"message": "m", "finding_info": {"title": 5}}, "title", "m"),
+        ({"message": "m", "desc": "d", "finding_info": {"desc": "i"}}, "text", "i"),
+        ({"message": "m", "desc": "d"}, "text", "d"),
+        ({"message": "m"}, "text", "m"),
+        *(({"severity_id": n}, "severity", word_) for n, word_ in
+          [(1, "informational"), (2, "low"), (3, "medium"), (4, "high"), (5, "critical"),
+           (6, "critical"), (7, ""), ("4", "")]),
+        ({"severity_id": 0, "severity": "Odd"}, "severity", "odd"),
+        ({"severity_id": 4, "severity": "Odd"}, "severity", "high"),
+        *(({"activity_id": n}, "resolved", n == 3) for n in (2, 3, 4)),
+        *(({"status_id": n}, "resolved", n in (4, 5)) for n in (3, 4, 5, 6)),
+        ({"status_id": [4]}, "resolved", False),
+        ({"time": SECONDS}, "started_at", NOON),
+        ({"time": SECONDS, "start_time": SECONDS - 1}, "started_at", NOON - timedelta(seconds=1)),
+        ({"time_dt": "2026-11-28T13:00:00Z", "time": SECONDS}, "started_at", NOON + HOUR),
+        ({"start_time": SECONDS, "finding_info": {"created_time": SECONDS - 2}}, "started_at",
+         NOON - timedelta(seconds=2)),
+        ({"finding_info": {"created_time": SECONDS - 2, "first_seen_time": SECONDS}}, "started_at",
+         NOON),
+        ({"time": SECONDS}, "ended_at", None),
+        ({"time": SECONDS, "status_id": 4}, "ended_at", NOON),
+        ({"time": SECONDS, "status_id": 4, "end_time": SECONDS + 3600}, "ended_at", NOON + HOUR),
+        ({}, "raw", "raw"),
+    ],
+)  # fmt: skip
+def test_values_of_a_finding(event: dict[str, Any], of: str, wanted: object) -> None:
+    assert getattr(finding(**event), of) == wanted
+
+
+@pytest.mark.parametrize(
+    ("event", "labels"),
+    [
+        ({}, {}),
+        ({"metadata": {"uid": "m", "tags": {"a": "1"}}}, {"a": "1"}),
+        ({"metadata": {"uid": "m", "tags": [{"name": "a", "value": "1"}]}}, {"a": "1"}),
+        (
+            {"metadata": {"uid": "m", "labels": ["a = 1", "b:2", "c"]}},
+            {"a": "1", "b": "2", "c": ""},
+        ),
+        ({"metadata": {"uid": "m", "labels": ["a=b:c"]}}, {"a": "b:c"}),
+        ({"resources": [{"labels": ["a=1"]}, 5, {"tags": {"b": "2"}}]}, {"a": "1", "b": "2"}),
+        ({"resources": {"labels": ["a=1"]}}, {}),
+        ({"unmapped": {"a": "1"}}, {"a": "1"}),
+    ],
+)
+def test_labels_of_a_finding(event: dict[str, Any], labels: dict[str, str]) -> None:
+    assert finding(**event).labels == {"product": "", "class": "detection finding", **labels}
+
+
+@pytest.mark.parametrize(
+    ("event", "fact"),
+    [({"class_uid": 2002}, "class 2002"), ({"class_uid": "2004"}, "class 2004"),
+     ({"class_uid": None}, "class none"), ({"metadata": {}}, "has no uid")],
+)  # fmt: skip
+def test_a_finding_that_drd_cannot_read(event: dict[str, Any], fact: str) -> None:
+    with pytest.raises(UsageError, match=fact):
+        finding(**event)
+
+
+# --- by a mapping -----------------------------------------------------------------------------
+
+WHOLE = Mapped(
+    "guard", "id", "title", text="text", severity="level", time="at", plan="plan", status="state",
+    labels="labels", severities={"9": "high"},
+)  # fmt: skip
+
+
+def by(mapping: Mapped, value: Any) -> list[Signal]:
+    text = f" {json.dumps(value)}"
+    return list(mapped.signals(text, next(documents(text)), mapping))
+
+
+@pytest.mark.parametrize(
+    ("alert", "of", "wanted"),
+    [
+        ({}, "title", "alert of guard"),
+        ({"title": "a b"}, "title", "a b"),
+        ({"title": 5, "text": 7}, "text", "7"),
+        ({"title": "x" * 150}, "title", "x" * 150),
+        ({"text": "y" * 900}, "text", "y" * 900),
+        ({"level": 9}, "severity", "high"),
+        ({"level": "low"}, "severity", "low"),
+        ({"state": "Resolved"}, "resolved", True),
+        ({"state": "closed"}, "resolved", True),
+        ({"state": "open"}, "resolved", False),
+        ({"at": SECONDS}, "started_at", NOON),
+        ({"labels": {"a": 1}, "plan": "shop"}, "labels", {"a": "1", "plan": "shop"}),
+        ({"labels": {"a": 1}}, "labels", {"a": "1"}),
+    ],
+)
+def test_values_by_a_mapping(alert: dict[str, Any], of: str, wanted: object) -> None:
+    [found] = by(WHOLE, {"id": 1, **alert})
+    assert getattr(found, of) == wanted
+    assert json.loads(found.raw) == {"id": 1, **alert}
+
+
+def test_alerts_are_the_document_a_list_or_at_a_path() -> None:
+    one, two = {"id": 1}, {"id": 2}
+    assert [(s.id, s.raw) for s in by(BY, [one, two])] == [("1", '{"id": 1}'), ("2", '{"id": 2}')]
+    at = Mapped("guard", "id", "t", alerts="hits.all")
+    found = by(at, {"hits": {"all": [one, two]}})
+    assert [(s.id, json.loads(s.raw)["hits"]["all"][1]) for s in found] == [("1", two), ("2", two)]
+    with pytest.raises(UsageError, match="alert 2 of the JSON has no text at `id`"):
+        by(BY, [one, {}])
+    with pytest.raises(UsageError, match="alert 1 of the JSON has no text at `id`"):
+        by(BY, {})
+    assert BY.keys() == {
+        "source": "guard",
+        "id": "id",
+        "title": "t",
+        "resolved": ["resolved", "closed"],
+    }
