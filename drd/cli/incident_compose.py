@@ -17,6 +17,7 @@ from drd.config.templates import templates_of
 from drd.errors import DrdError, UsageError
 from drd.flows.incidents.messages import Sources, compose
 from drd.flows.incidents.times import coming
+from drd.kit.sealing import recipient
 from drd.model.incidents.audiences import Audience
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.message_values import values
@@ -89,6 +90,9 @@ def composed(
         if not only_shows:
             raise
         output.complain(error.message, error.hint)
+    for one in found:
+        if one.recipient.key:
+            recipient(one.recipient.key)  # an unusable key must not be found when it is sent
     templates = templates_of(app.settings)
     templates.require()
     promise = _promise(app, args, incident, now)

@@ -263,6 +263,19 @@ def test_a_letter_stays_though_no_channel_has_its_name_and_a_lost_one_can_be_sen
     assert len(post.mails) == 1
 
 
+def test_a_letter_without_a_message_is_put_off(response: Response, post: Post) -> None:
+    which = response.draft()
+    flow.approve(response.desk, which, "")
+    response.send(which)
+    with response.catalogue.database.write() as connection:
+        connection.execute(
+            text("UPDATE outbox SET body = replace(body, '\"message\"', '\"gone\"')")
+        )
+    assert response.deliver() == 0
+    assert not response.sender().is_due()
+    assert post.mails == []
+
+
 def test_an_answer_that_never_came_is_unknown_and_not_repeated(
     response: Response, post: Post
 ) -> None:

@@ -27,6 +27,7 @@ from drd.ports.notify import Closed, DeliveryUnknown, Letter, OpenPost, Post, Wa
 
 TRIED_FOR = timedelta(days=1)
 """How long a letter is tried again that was certainly not taken; then a person has to act."""
+UNREADABLE_PAUSE = timedelta(hours=1)
 PAUSES_S = (10.0, 60.0, 300.0, 900.0)
 _ENCRYPTED = "Encrypted message"
 _LEAD = "This message is encrypted to your age key. To read it: age -d -i KEY-FILE MESSAGE\n\n"
@@ -85,6 +86,9 @@ class LetterSender:
             recipient = content.recipients[place.recipient] if content is not None else None
         except (KeyError, TypeError, ValueError, IndexError, UsageError):
             log.get().warning("letter.unreadable", row=row.id)
+            later = self.clock.now() + UNREADABLE_PAUSE
+            why = "the records have no such message: drd records verify"
+            self.catalogue.outbox.put_off(row, error=why, next_try_at=later)
             return False
         if place.sending:
             since = from_rfc3339(place.sending)
