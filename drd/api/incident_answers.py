@@ -19,10 +19,12 @@ from drd.api.incident_requests import (
     OpenBody,
 )
 from drd.api.incident_scope import scope_document
+from drd.api.obligation_acts import ObligationBody, ObligationsQuery, record, shown
 from drd.api.requested import AdmittedRequest, AnswerFunction
 from drd.api.rights import Right
 from drd.api.values import Document
 from drd.config.intake import mapping_of
+from drd.config.regimes import regimes_of
 from drd.config.zones import local_zone
 from drd.errors import ConfigError, UnknownPlan
 from drd.flows.incidents.choosing import chosen
@@ -109,10 +111,30 @@ def _author(asked: AdmittedRequest, body: Act, *, left_out: bool = False) -> Aut
     return Author(name, asked.app.clock.now(), asked.caller.actor(body.by), left_out)
 
 
+def _obligations(asked: AdmittedRequest) -> Document:
+    number = _readable(asked, _number(asked)).number
+    return shown(asked.app, number, regimes_of(asked.app.settings), asked.of(ObligationsQuery))
+
+
+def _obligation(asked: AdmittedRequest) -> Document:
+    body, app = asked.of(ObligationBody), asked.app
+    number = _readable(asked, _number(asked)).number
+
+    def desk() -> Desk:
+        left_out = asked.names["incident"] == ONLY
+        said = _author(asked, body, left_out=left_out)
+        return Desk(app.catalogue, number, said, local_zone(app.settings.timezone))
+
+    said = record(app, regimes_of(app.settings), body, desk)
+    return {"incident": number, "times": said.times, "warnings": said.warnings}
+
+
 INCIDENT_ANSWERS: dict[str, AnswerFunction] = {
     "incidents": _listed,
     "incident": _shown,
     "incident-reach": _reached,
+    "obligations": _obligations,
+    "incident-obligation": _obligation,
     "incident-open": _opened,
     "incident-intake": _taken_in,
     **{f"incident-{verb}": _acted(verb) for verb in ACTS},

@@ -25,6 +25,7 @@ from drd.api.incident_requests import (
     StateBody,
     TaskBody,
 )
+from drd.api.obligation_acts import ObligationBody, ObligationsQuery
 from drd.api.requests import (
     AckBody,
     AlertsQuery,
@@ -157,6 +158,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
              "one incident, with its timeline", "drd incident show", IncidentQuery),
     Endpoint("incident-reach", "GET", "/v1/incidents/{incident}/scope", Right.OPERATE,
              "what an incident reaches, by the plans in force", "drd incident scope"),
+    Endpoint("obligations", "GET", "/v1/incidents/{incident}/obligations", Right.OPERATE,
+             "which reports of an incident are due", "drd incident obligation", ObligationsQuery),
+    Endpoint("incident-obligation", "POST", "/v1/incidents/{incident}/obligation", Right.OPERATE,
+             "record what became of a report", "drd incident obligation", ObligationBody),
     Endpoint("incident-open", "POST", "/v1/incidents/open", Right.OPERATE,
              "open an incident", "drd incident open", OpenBody),
     Endpoint("incident-intake", "POST", "/v1/incidents/intake", Right.REPORT,

@@ -1,84 +1,117 @@
-"""`drd incident obligation`: which reports are due, until when, and what became of them."""
+"""`drd incident obligation`: which reports of an incident are due, and what became of them."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from drd.api.obligation_documents import clock_document
-from drd.bootstrap.duties import DutyTable, duty_table
+from drd.api.obligation_acts import ObligationBody, ObligationsQuery, Said, record, shown
+from drd.bootstrap import App
 from drd.cli import output
-from drd.cli.incident_acting import author, zone_of
+from drd.cli.incident_acting import author, path_of, zone_of
 from drd.cli.obligation_screen import screen
-from drd.cli.obligations import chosen, fact_of, require_facts, usable
+from drd.cli.obligations import fact_of
+from drd.cli.remote import Remote
 from drd.cli.render import terminal_width
-from drd.cli.session import require_owner, session
+from drd.cli.session import session
 from drd.config.regimes import regimes_of
 from drd.errors import UsageError
-from drd.flows.incidents import obligations as flow
 from drd.flows.incidents.choosing import chosen as chosen_incident
 from drd.flows.incidents.writing import Desk
-from drd.model.incidents.duties import Submission
-from drd.model.incidents.report_draft import ReportDraft
-from drd.model.incidents.timeline import timeline
-from drd.model.obligations.case import Hold
-from drd.model.obligations.clocks import ClockState
-from drd.model.obligations.conditions import Fact
-from drd.model.obligations.icalendar import icalendar
-from drd.model.obligations.regime import HoldKind
 from drd.model.text import escaped
 
 
 def run(args: argparse.Namespace) -> int:
     number, name = _words(args.words)
-    writes = _writing(args, name)
-    with session(args, reading=not writes, acts=False, records=True) as app:
-        require_owner(app, "incident obligation")
-        which = chosen_incident(app.catalogue, number)
-        found, zone = regimes_of(app.settings), zone_of(app)
-        typed: list[str] = []
-        usable(found)
-        for write in writes:
-            desk = Desk(app.catalogue, which, author(app, args, left_out=number is None), zone)
-            write(duty_table(app, which, found), desk)
-            typed += desk.typed
-        table, now = duty_table(app, which, found), app.clock.now()
-        lines = timeline(table.incident, app.catalogue.incidents.entries(table.incident), zone)
-    states = [table.state(chosen(table.regimes, name), now)] if name else table.states(now)
+    given = _given(args, name)
+    query = {"all": args.all, "draft": args.draft, "calendar": args.ics is not None}
+    with session(args, reading=not given, acts=False, records=True) as app:
+        ask = _here if app.state.is_ours else _of_daemon
+        said, told = ask(app, args, number, given, {"regime": name or None, **query})
+    for warning in said.warnings:
+        output.warn(warning)
     if args.draft:
-        return _draft(args, ReportDraft(table.incident, states[0], table.case, lines))
+        return _draft(args, told)
     if args.ics is not None:
-        return _calendar(args, table, states, now)
+        return _calendar(args, told["calendar"])
     if args.json:
-        document = {"incident": which, "clocks": [clock_document(s) for s in states]}
-        output.print_json({**document, "facts": dict(table.case.facts), "changed": table.changed})
+        output.print_json({k: told[k] for k in ("incident", "clocks", "facts", "changed")})
         return 0
-    if typed:
-        output.say(f"recorded for {' and '.join(typed)}")
-    width = terminal_width(sys.stdout)
-    for line in screen(
-        table.incident, states, table.case, now, width, every=bool(args.all or name)
-    ):
+    if said.times:
+        output.say(f"recorded for {' and '.join(said.times)}")
+    for line in screen(told["paragraphs"], terminal_width(sys.stdout)):
         output.say(line)
-    for plan in table.unread:
-        output.warn(f"plan {escaped(plan)} cannot be read: its data about people is unknown")
-    for each in table.changed:
-        output.warn(
-            f"the file of {each} changed since it was decided that it applies: the clock runs by "
-            f"the former text. To take the new one: drd incident obligation {which} {each} "
-            "--applies --reason TEXT"
-        )
+    for warning in told["warnings"]:
+        output.warn(warning)
     return 0
 
 
-def _draft(args: argparse.Namespace, draft: ReportDraft) -> int:
+def _here(
+    app: App,
+    args: argparse.Namespace,
+    number: int | None,
+    given: Mapping[str, Any],
+    query: Mapping[str, Any],
+) -> tuple[Said, dict[str, Any]]:
+    which, found = chosen_incident(app.catalogue, number), regimes_of(app.settings)
+
+    def desk() -> Desk:
+        return Desk(app.catalogue, which, author(app, args, left_out=number is None), zone_of(app))
+
+    # Not validated: on this host, a text may be longer than in a request.
+    body = ObligationBody.model_construct(**given)
+    said = record(app, found, body, desk) if given else Said()
+    return said, shown(app, which, found, ObligationsQuery.model_construct(**query))
+
+
+def _of_daemon(
+    app: App,
+    args: argparse.Namespace,
+    number: int | None,
+    given: Mapping[str, Any],
+    query: Mapping[str, Any],
+) -> tuple[Said, dict[str, Any]]:
+    remote, said = Remote(app), Said()
+    if given:
+        made = remote.post(f"{path_of(number)}/obligation", by=args.by, **given)
+        said = Said(made["times"], made["warnings"])
+    return said, remote.get(f"{path_of(number)}/obligations", **query)
+
+
+def _given(args: argparse.Namespace, name: str) -> dict[str, Any]:
+    """Return what the options ask to record; nothing if they only ask to show."""
+    applies = True if args.applies else False if args.does_not_apply else None
+    if args.applies and args.does_not_apply:
+        hint = "record one after the other: each is an entry of its own."
+        raise UsageError("--applies and --does-not-apply were given together", hint=hint)
+    facts = dict(fact_of(text) for text in args.fact)
+    acts = (applies is not None, args.submitted is not None, args.hold is not None)
+    if not facts and not any(acts):
+        return {}
+    return {
+        "regime": name,
+        "facts": facts,
+        "applies": applies,
+        "submitted": args.submitted,
+        "reference": args.reference,
+        "channel": args.channel,
+        "proof": args.proof,
+        "hold": args.hold,
+        "since": args.since,
+        "until": args.until,
+        "oral": args.oral,
+        "reason": args.reason,
+    }
+
+
+def _draft(args: argparse.Namespace, told: Mapping[str, Any]) -> int:
     if args.json:
-        output.print_json({"draft": draft.text(), "missing": draft.missing()})
+        output.print_json(dict(told))
     else:
-        for line in draft.text().removesuffix("\n").split("\n"):
+        for line in told["draft"].removesuffix("\n").split("\n"):
             output.say(escaped(line))
     return 0
 
@@ -95,70 +128,7 @@ def _words(words: Sequence[str]) -> tuple[int | None, str]:
     return number, rest[0] if rest else ""
 
 
-Write = Callable[[DutyTable, Desk], object]
-
-
-def _writing(args: argparse.Namespace, name: str) -> list[Write]:
-    """Return what the options ask to record, in order; nothing if they only ask to show."""
-    acts = {
-        "--applies": (args.applies, _decide),
-        "--does-not-apply": (args.does_not_apply, _decide),
-        "--submitted": (args.submitted is not None, _submit),
-        "--hold": (args.hold is not None, _hold),
-    }
-    given = [option for option, (is_given, _) in acts.items() if is_given]
-    if len(given) > 1:
-        hint = "record one after the other: each is an entry of its own."
-        raise UsageError(f"{' and '.join(given)} were given together", hint=hint)
-    if (given or args.draft) and not name:
-        hint = "name its id; to see them all: drd incident obligation"
-        raise UsageError("incident obligation: no regime given", hint=hint)
-    facts = dict(fact_of(text) for text in args.fact)
-    writes: list[Write] = [_state(facts)] if facts else []
-    return writes + [acts[option][1](args, name) for option in given]
-
-
-def _state(facts: Mapping[str, Fact]) -> Write:
-    def write(table: DutyTable, desk: Desk) -> None:
-        require_facts(facts, table.regimes)
-        flow.state_facts(desk, facts)
-
-    return write
-
-
-def _decide(args: argparse.Namespace, name: str) -> Write:
-    def write(table: DutyTable, desk: Desk) -> None:
-        state = table.state(chosen(table.regimes, name), desk.author.at)
-        text = table.texts.get(name, {})
-        flow.decide(desk, state, text, applies=args.applies, reason=args.reason)
-
-    return write
-
-
-def _submit(args: argparse.Namespace, name: str) -> Write:
-    def write(table: DutyTable, desk: Desk) -> None:
-        at = desk.past(args.submitted)
-        report = Submission(at, args.reference, args.channel, args.proof, args.reason)
-        flow.submit(desk, table.state(chosen(table.regimes, name), desk.author.at), report)
-
-    return write
-
-
-def _hold(args: argparse.Namespace, name: str) -> Write:
-    def write(table: DutyTable, desk: Desk) -> None:
-        now = desk.author.at
-        since = desk.past(args.since) if args.since is not None else now
-        until = desk.coming(args.until) if args.until is not None else None
-        hold = Hold(HoldKind(args.hold), since, until, oral=args.oral)
-        flow.hold(desk, table.state(chosen(table.regimes, name), now), hold, args.reason)
-
-    return write
-
-
-def _calendar(
-    args: argparse.Namespace, table: DutyTable, states: Sequence[ClockState], now: datetime
-) -> int:
-    text = icalendar(table.incident.number, states, now, table.case.zone)
+def _calendar(args: argparse.Namespace, text: str) -> int:
     if args.ics == "-":
         sys.stdout.write(text)
         return 0

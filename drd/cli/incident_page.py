@@ -10,8 +10,6 @@ from zoneinfo import ZoneInfo
 from drd.cli import investigation_screen as shown
 from drd.cli.incident_scope import details, resident_words
 from drd.cli.incident_screen import line_text, standing
-from drd.cli.obligation_screen import facts
-from drd.cli.obligations import DISCLAIMER
 from drd.kit.document import Block, Heading, Items, Paragraph, Table, html
 from drd.kit.incident_sheets import blank_sheets, empty, log_sheets, whom_to_call
 from drd.model.contacts import ContactBook
@@ -24,6 +22,7 @@ from drd.model.incidents.timeline import Line, condensed
 from drd.model.inventory import Dependent
 from drd.model.message_conditions import update_words
 from drd.model.obligations.clocks import CLOSED, ClockKind, ClockState
+from drd.model.obligations.paragraphs import DISCLAIMER, facts
 from drd.model.obligations.summary import LOUD, order
 from drd.model.obligations.unplaced import SETTING, count_words, split
 from drd.model.text import escaped

@@ -9,27 +9,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from drd.api.findings import finding_document
+from drd.api.obligation_acts import chosen, unusual_facts
 from drd.api.obligation_documents import regime_document
 from drd.cli import output
 from drd.cli.plan import print_problem, problem_json
 from drd.config.daemon import DaemonSettings, load_settings
 from drd.config.location import config_path
 from drd.config.places import is_place
-from drd.config.problems import nearest
 from drd.config.regimes import Regimes, regime_schema, regimes_of
 from drd.errors import Problem, UsageError
 from drd.holiday_calendars import HolidayCalendars, code_of
 from drd.model.finding import Finding
-from drd.model.malformed import Malformed
 from drd.model.obligations.conditions import Fact
-from drd.model.obligations.fact_values import asked_for, require_fact, unusual
+from drd.model.obligations.paragraphs import DISCLAIMER
 from drd.model.obligations.places import covering
 from drd.model.obligations.regime import Regime, Status
 from drd.model.obligations.upkeep import findings, unknown_calendars
 from drd.model.obligations.words import time_limit
 from drd.model.text import counted, escaped
-
-DISCLAIMER = "This is no legal advice: no lawyer has checked these data. docs/obligations.md"
 
 
 def settings_of(args: argparse.Namespace) -> DaemonSettings:
@@ -42,12 +39,6 @@ def usable(regimes: Regimes) -> dict[str, Regime]:
     for problem in regimes.problems:
         output.warn(f"{problem}; drd does not use this file: drd obligations check")
     return dict(regimes.known)
-
-
-def chosen(known: Mapping[str, Regime], name: str) -> Regime:
-    if name not in known:
-        raise UsageError(f'there is no regime "{name}"', hint=nearest(name, sorted(known)))
-    return known[name]
 
 
 def pair_of(text: str) -> tuple[str, str]:
@@ -67,14 +58,8 @@ def fact_of(text: str) -> tuple[str, Fact]:
 
 def require_facts(facts: Mapping[str, Fact], regimes: Mapping[str, Regime]) -> None:
     """Refuse facts that cannot be right, and warn of words that decide nothing."""
-    known = asked_for(regimes.values())
-    for name, value in facts.items():
-        try:
-            require_fact(name, value, known)
-        except Malformed as error:
-            raise UsageError(error.fact, hint=error.remedy) from None
-        if warning := unusual(name, value, known):
-            output.warn(warning)
+    for warning in unusual_facts(facts, regimes):
+        output.warn(warning)
 
 
 _VALUES: dict[str, Fact] = {"true": True, "false": False, "unknown": None}

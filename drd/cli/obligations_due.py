@@ -7,17 +7,10 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from drd.api.obligation_acts import chosen
 from drd.api.obligation_documents import clock_document
 from drd.cli import output
-from drd.cli.obligations import (
-    DISCLAIMER,
-    chosen,
-    fact_of,
-    pair_of,
-    require_facts,
-    settings_of,
-    usable,
-)
+from drd.cli.obligations import fact_of, pair_of, require_facts, settings_of, usable
 from drd.config.daemon import DaemonSettings
 from drd.config.regimes import regimes_of
 from drd.config.zones import host_zone, time_zone
@@ -28,6 +21,7 @@ from drd.holiday_calendars import HolidayCalendars
 from drd.model.malformed import Malformed
 from drd.model.obligations.case import Case, Decision
 from drd.model.obligations.clocks import ClockState, clocks
+from drd.model.obligations.paragraphs import DISCLAIMER
 from drd.model.obligations.regime import Regime
 from drd.model.obligations.words import local_time
 from drd.model.text import counted, escaped

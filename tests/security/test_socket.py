@@ -112,7 +112,7 @@ def test_mapped_person_goes_by_roles_not_by_groups(peopled: House) -> None:
     assert "backup" not in who["may"]
 
 
-OF_INCIDENTS = {"incidents", "incident", "incident-reach"}
+OF_INCIDENTS = {"incidents", "incident", "incident-reach", "obligations"}
 """What operators alone read: what people wrote while they respond."""
 
 

@@ -56,6 +56,39 @@ def test_operator_responds_and_the_kernel_says_who_it_was(house: House) -> None:
     assert [one["state"] for one in listed] == ["closed"]
 
 
+def test_operator_says_what_became_of_reports(house: House) -> None:
+    act(house, "open", title="leak", plans=["shop"])
+    act(house, "1/anchor", moment="aware", at="-1h")
+    facts = {"facts": {"people": 5000, "residents.DE": None}}
+    status, told = act(house, "only/obligation", **facts)
+    assert (status, told["times"]) == (200, [])
+    decided = {"regime": "eu-gdpr-33", "applies": True}
+    assert act(house, "1/obligation", **decided)[0] == 400, "without a reason"
+    assert act(house, "1/obligation", **decided, reason="addresses")[0] == 200
+    status, told = act(house, "1/obligation", regime="eu-gdpr-33", submitted="now", channel="mail")
+    assert (status, len(told["times"])) == (200, 1)
+    path = "/v1/incidents/1/obligations"
+    seen = ask(house.path, STRANGER, [OPERATORS], f"{path}?regime=eu-gdpr-33")[1]
+    assert [clock["state"] for clock in seen["clocks"]] == ["filed"]
+    assert seen["facts"]["people"] == 5000
+    assert any("submitted" in text for _, text in seen["paragraphs"])
+    draft = ask(house.path, STRANGER, [OPERATORS], f"{path}?regime=eu-gdpr-33&draft=true")[1]
+    assert "Draft for eu-gdpr-33, incident 1" in draft["draft"]
+    assert "contact" in draft["missing"]
+    assert "BEGIN:VCALENDAR" in ask(
+        house.path, STRANGER, [OPERATORS], f"{path}?calendar=true"
+    )[1]["calendar"]  # fmt: skip
+    for wrong in (
+        {"regime": "eu-gdpr-34", "applies": True, "submitted": "now", "reason": "x"},
+        {"regime": "none", "applies": True, "reason": "x"},
+        {"applies": True, "reason": "x"},
+        {"facts": {"people": "many"}},
+    ):
+        assert act(house, "1/obligation", **wrong)[0] == 400, wrong
+    assert ask(house.path, BERT, [READERS], path)[0] == 403
+    assert ask(house.path, BERT, [READERS], "/v1/incidents/1/obligation", facts)[0] == 403
+
+
 def test_reader_may_report_and_nothing_else(house: House) -> None:
     act(house, "open", title="leak")
     asks = [("", None), ("/1", None), ("/open", {"title": "x"}), ("/1/log", {"text": "x"})]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from drd.cli.options import count
-from drd.cli.verbs.incident_verbs import NUMBER, author, incident_verb
+from drd.cli.verbs.incident_verbs import NUMBER, author, incident_verb, reader
 
 
 def opening(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
@@ -84,6 +84,7 @@ def reading(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
         examples="drd incident show\ndrd incident show 3 --starred",
         description="Show an incident: how it stands, what is to do, and everything that happened.",
     )
+    reader(show)
     show.add_argument("number", nargs="?", type=count, metavar="N", help=NUMBER)
     show.add_argument("--starred", action="store_true", help="show only starred entries")
     listing = incident_verb(
@@ -94,6 +95,7 @@ def reading(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
         examples="drd incident list\ndrd incident list --all",
         description="List the open incidents, and the reports that nobody has examined.",
     )
+    reader(listing)
     listing.add_argument("--all", action="store_true", help="list closed ones, too")
     listing.add_argument(
         "--limit", type=count, default=50, metavar="N", help="list at most N (default: 50)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from drd.cli.options import count
-from drd.cli.verbs.incident_verbs import NUMBER, author, incident_verb, reason
+from drd.cli.verbs.incident_verbs import NUMBER, author, incident_verb, reader, reason
 
 
 def reporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
@@ -71,6 +71,7 @@ def giving_out(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
         description="Write one HTML page to print: what is known, what is to do, the scope, the "
         "reports that are due, the timeline, empty log sheets, and a page for whom to call.",
     )
+    reader(paper)
     paper.add_argument("number", nargs="?", type=count, metavar="N", help=NUMBER)
     paper.add_argument(
         "--output", metavar="FILE", help="write a new file, which only you can read "
@@ -94,6 +95,7 @@ def exporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
         "a script that checks them without drd, and the timeline as JSON and as text, into a new "
         "directory.",
     )
+    reader(export)
     export.add_argument(
         "words", nargs="+", metavar="[N] DIRECTORY", help="number of the incident, a new directory"
     )

@@ -57,5 +57,12 @@ def author(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def reader(parser: argparse.ArgumentParser) -> None:
+    """Take --by as all verbs of `drd incident` do, so that nobody has to know which ones record."""
+    parser.add_argument(
+        "--by", metavar="NAME", help="has no effect: this verb only reads, and records nobody"
+    )
+
+
 def reason(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument("--reason", default="", metavar="TEXT", help=text)

@@ -1,0 +1,189 @@
+"""What people say about reports of an incident, and what is shown of them: for the command line and
+the socket alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from drd.api.incident_requests import Act, Word
+from drd.api.obligation_documents import clock_document
+from drd.api.requests import BoundedText, Request
+from drd.api.values import Document
+from drd.bootstrap import App
+from drd.bootstrap.duties import DutyTable, duty_table
+from drd.config.problems import nearest
+from drd.config.regimes import Regimes
+from drd.config.zones import local_zone
+from drd.errors import UsageError
+from drd.flows.incidents import obligations as flow
+from drd.flows.incidents.writing import Desk
+from drd.model.incidents.duties import Submission
+from drd.model.incidents.report_draft import ReportDraft
+from drd.model.incidents.timeline import timeline
+from drd.model.malformed import Malformed
+from drd.model.obligations.case import Hold
+from drd.model.obligations.conditions import Fact
+from drd.model.obligations.fact_values import asked_for, require_fact, unusual
+from drd.model.obligations.icalendar import icalendar
+from drd.model.obligations.paragraphs import paragraphs
+from drd.model.obligations.regime import HoldKind, Regime
+from drd.model.text import escaped
+
+RegimeId = Annotated[str, Field(max_length=80)]
+
+
+class ObligationBody(Act):
+    regime: RegimeId = Field("", description="The id of the regime; only facts need none.")
+    facts: dict[Word, bool | int | BoundedText | None] = Field(
+        default_factory=dict, max_length=50, description="Facts by name; null: not known any more."
+    )
+    applies: bool | None = Field(None, description="Whether the regime applies.")
+    submitted: Word | None = Field(None, description="When the report was submitted.")
+    reference: BoundedText = Field("", description="The reference of the authority.")
+    channel: BoundedText = Field("", description="How it was submitted.")
+    proof: BoundedText = Field("", description="What proves it.")
+    hold: Literal["law-enforcement", "attorney-general"] | None = Field(
+        None, description="The authority that asked for a delay."
+    )
+    since: Word | None = Field(None, description="When it asked (default: now).")
+    until: Word | None = Field(None, description="The end of the delay.")
+    oral: bool = Field(False, description="Whether it did not ask in writing.")
+    reason: BoundedText = Field("", description="Why.")
+
+
+class ObligationsQuery(Request):
+    regime: RegimeId | None = Field(None, description="Show only this regime.")
+    all: bool = Field(False, description="Whether to show those that do not apply as well.")
+    draft: bool = Field(False, description="A draft of the report of the regime instead.")
+    calendar: bool = Field(False, description="The times as iCalendar instead.")
+
+
+@dataclass(slots=True)
+class Said:
+    """What was recorded: times as drd understood them, and what a person should know."""
+
+    times: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def chosen(known: Mapping[str, Regime], name: str) -> Regime:
+    """Return the regime of this id. Raises UsageError."""
+    if name not in known:
+        raise UsageError(f'there is no regime "{name}"', hint=nearest(name, sorted(known)))
+    return known[name]
+
+
+def unusual_facts(facts: Mapping[str, Fact], regimes: Mapping[str, Regime]) -> list[str]:
+    """Return warnings of words that decide nothing. Raises UsageError for facts that cannot be
+    right."""
+    known, warnings = asked_for(regimes.values()), []
+    for name, value in facts.items():
+        try:
+            require_fact(name, value, known)
+        except Malformed as error:
+            raise UsageError(error.fact, hint=error.remedy) from None
+        if warning := unusual(name, value, known):
+            warnings.append(warning)
+    return warnings
+
+
+def record(app: App, found: Regimes, body: ObligationBody, desk: Callable[[], Desk]) -> Said:
+    """Record what the body says: facts first, each thing as an entry of its own. Raises
+    UsageError."""
+    given = _acts(body)
+    if len(given) > 1:
+        hint = "record one after the other: each is an entry of its own."
+        raise UsageError(f"{' and '.join(given)} were given together", hint=hint)
+    if given and not body.regime:
+        hint = "name its id; to see them all: drd incident obligation"
+        raise UsageError("incident obligation: no regime given", hint=hint)
+    said = Said()
+    if body.facts:
+        here = desk()
+        table = duty_table(app, here.number, found)
+        said.warnings += unusual_facts(body.facts, table.regimes)
+        flow.state_facts(here, body.facts)
+    for act in given.values():
+        here = desk()
+        act(duty_table(app, here.number, found), here, body)
+        said.times += here.typed
+    return said
+
+
+def _acts(body: ObligationBody) -> dict[str, Callable[[DutyTable, Desk, ObligationBody], None]]:
+    """Return what the body asks to record, by the option of the command line."""
+    every = {
+        "--applies": (body.applies is True, _decide),
+        "--does-not-apply": (body.applies is False, _decide),
+        "--submitted": (body.submitted is not None, _submit),
+        "--hold": (body.hold is not None, _hold),
+    }
+    return {option: act for option, (is_given, act) in every.items() if is_given}
+
+
+def _decide(table: DutyTable, desk: Desk, body: ObligationBody) -> None:
+    state = table.state(chosen(table.regimes, body.regime), desk.author.at)
+    text = table.texts.get(body.regime, {})
+    flow.decide(desk, state, text, applies=body.applies is True, reason=body.reason)
+
+
+def _submit(table: DutyTable, desk: Desk, body: ObligationBody) -> None:
+    at = desk.past(body.submitted or "")
+    report = Submission(at, body.reference, body.channel, body.proof, body.reason)
+    flow.submit(desk, table.state(chosen(table.regimes, body.regime), desk.author.at), report)
+
+
+def _hold(table: DutyTable, desk: Desk, body: ObligationBody) -> None:
+    now = desk.author.at
+    assert body.hold is not None
+    since = desk.past(body.since) if body.since is not None else now
+    until = desk.coming(body.until) if body.until is not None else None
+    hold = Hold(HoldKind(body.hold), since, until, oral=body.oral)
+    flow.hold(desk, table.state(chosen(table.regimes, body.regime), now), hold, body.reason)
+
+
+def shown(app: App, number: int, found: Regimes, query: ObligationsQuery) -> Document:
+    """Return the clocks of an incident, also in words; or a draft, or a calendar. Raises
+    UsageError."""
+    table, now = duty_table(app, number, found), app.clock.now()
+    name = query.regime
+    if query.draft and not name:
+        hint = "name its id; to see them all: drd incident obligation"
+        raise UsageError("incident obligation: no regime given", hint=hint)
+    states = [table.state(chosen(table.regimes, name), now)] if name else table.states(now)
+    if query.draft:
+        zone = local_zone(app.settings.timezone)
+        lines = timeline(table.incident, app.catalogue.incidents.entries(table.incident), zone)
+        draft = ReportDraft(table.incident, states[0], table.case, lines)
+        return {"draft": draft.text(), "missing": draft.missing()}
+    if query.calendar:
+        return {"calendar": icalendar(number, states, now, table.case.zone)}
+    every = bool(query.all or name)
+    told = paragraphs(table.incident, states, table.case, now, every=every)
+    return {
+        "incident": number,
+        "clocks": [clock_document(s) for s in states],
+        "facts": dict(table.case.facts),
+        "changed": list(table.changed),
+        "paragraphs": [list(one) for one in told],
+        "warnings": _warnings(number, table, found),
+    }
+
+
+def _warnings(number: int, table: DutyTable, found: Regimes) -> list[str]:
+    broken = [f"{p}; drd does not use this file: drd obligations check" for p in found.problems]
+    unread = [
+        f"plan {escaped(plan)} cannot be read: its data about people is unknown"
+        for plan in table.unread
+    ]
+    changed = [
+        f"the file of {each} changed since it was decided that it applies: the clock runs by "
+        f"the former text. To take the new one: drd incident obligation {number} {each} "
+        "--applies --reason TEXT"
+        for each in table.changed
+    ]
+    return broken + unread + changed
