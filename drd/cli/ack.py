@@ -13,7 +13,6 @@ from drd.cli.alerts import alert_of
 from drd.cli.decide import who
 from drd.cli.remote import Remote
 from drd.cli.render import plain
-from drd.cli.session import tell_of_daemon
 from drd.errors import UsageError
 from drd.flows.alerts.messages import acknowledgement
 
@@ -21,7 +20,6 @@ from drd.flows.alerts.messages import acknowledgement
 def run(args: argparse.Namespace) -> int:
     with app(args.config) as opened:
         if opened.state.is_ours:
-            tell_of_daemon(opened, args)
             document = _acknowledged(opened, args)
         else:
             document = Remote(opened).post(

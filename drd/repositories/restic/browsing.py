@@ -194,9 +194,10 @@ def _require_empty(into: Path) -> None:
                 "showed it was killed",
                 hint=f"unmount what is left: umount --lazy {quote(str(into))}",
             ) from error
+        make = f": mkdir -p {quote(str(into))}" if error.errno == errno.ENOENT else "."
         raise TargetError(
             f"cannot mount at {into}: {(error.strerror or str(error)).lower()}",
-            hint=f"give an empty directory of yours: mkdir {quote(str(into))}",
+            hint=f"give an empty directory of yours{make}",
         ) from error
     if not empty or into.is_mount():
         raise TargetError(
