@@ -31,7 +31,7 @@ from drd.flows.incidents.writing import report as file_report
 from drd.flows.incidents.writing import require_plans
 from drd.model.incidents.incident import Incident
 from drd.model.text import escaped, some
-from drd.model.units import format_rfc3339, format_time
+from drd.model.units import format_time, from_rfc3339
 
 
 def open_(args: argparse.Namespace) -> int:
@@ -63,6 +63,7 @@ def open_(args: argparse.Namespace) -> int:
 
 def report(args: argparse.Namespace) -> int:
     with app(args.config) as opened:
+        zone = zone_of(opened)
         if opened.state.is_ours:
             said = author(opened, args)
             require_plans(args.plan, known_plans(opened))
@@ -76,7 +77,7 @@ def report(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json(document)
     elif not args.quiet:
-        due = format_rfc3339(document["next_at"])
+        due = format_time(from_rfc3339(document["next_at"]), zone=zone)
         output.say(f"report {document['incident']} is filed: to be examined by {due}")
     return 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import tzinfo
 
 from drd.api.message_documents import content_document, message_document
 from drd.bootstrap import App
@@ -37,6 +38,7 @@ def list_(args: argparse.Namespace) -> int:
         number = chosen(app.catalogue, args.number)
         found = flow.known(app.catalogue, number)
         waits = {m.number: flow.queued(app.catalogue, number, m) for m in found}
+        zone = zone_of(app)
     if args.json:
         document = [message_document(message) for message in found]
         output.print_json({"incident": number, "messages": document})
@@ -45,7 +47,7 @@ def list_(args: argparse.Namespace) -> int:
         output.say(f"incident {number} has no message yet")
         output.say(f"> drd incident message preview {number} internal")
     for message in found:
-        for line in _listed(message, number, waits[message.number]):
+        for line in _listed(message, number, waits[message.number], zone):
             output.say(line)
     return 0
 
@@ -65,10 +67,11 @@ def preview(args: argparse.Namespace) -> int:
         else:
             audience, now = audience_of(word), app.clock.now()
             content = composed(app, args, which, audience, now, only_shows=True)
+        zone = zone_of(app)
     if args.json:
         output.print_json({"incident": which, **content_document(content)})
         return 0
-    for line in _content_lines(content):
+    for line in _content_lines(content, zone):
         output.say(line)
     if not word.isdecimal():
         output.say(f"nothing was kept or sent: drd incident message draft {which} {word}")
@@ -82,7 +85,7 @@ def draft(args: argparse.Namespace) -> int:
         desk = _desk(app, args, number)
         content = composed(app, args, desk.number, audience_of(word), desk.author.at)
         message = flow.draft(desk, content)
-    return _told(args, desk.number, message, _next_step(desk.number, message))
+    return _told(args, desk, message, _next_step(desk.number, message))
 
 
 def approve(args: argparse.Namespace) -> int:
@@ -91,7 +94,7 @@ def approve(args: argparse.Namespace) -> int:
         require_owner(app, "incident message approve")
         desk = _desk(app, args, number)
         message = flow.approve(desk, _message_number(word), args.digest or "")
-    return _told(args, desk.number, message, _next_step(desk.number, message))
+    return _told(args, desk, message, _next_step(desk.number, message))
 
 
 def send(args: argparse.Namespace) -> int:
@@ -107,7 +110,7 @@ def send(args: argparse.Namespace) -> int:
         _deliver(app)
         message = flow.message_of(app.catalogue, desk.number, which)
         waits = flow.queued(app.catalogue, desk.number, message)
-    _told(args, desk.number, message, "", waits)
+    _told(args, desk, message, "", waits)
     return 1 if _undelivered(message, args.to if args.again else ()) else 0
 
 
@@ -172,7 +175,7 @@ def _settle(args: argparse.Namespace, act: Act, said: str) -> int:
         message = flow.message_of(app.catalogue, desk.number, which)
         name = args.to or _only(message)
         message = flow.settle(desk, which, name, act, said=said, happened_at=at)
-    return _told(args, desk.number, message, "")
+    return _told(args, desk, message, "")
 
 
 def _only(message: IncidentMessage) -> str:
@@ -191,7 +194,7 @@ def withdraw(args: argparse.Namespace) -> int:
         require_owner(app, "incident message withdraw")
         desk = _desk(app, args, number)
         message = flow.withdraw(desk, _message_number(word), args.reason)
-    return _told(args, desk.number, message, "")
+    return _told(args, desk, message, "")
 
 
 def _desk(app: App, args: argparse.Namespace, number: int | None) -> Desk:
@@ -222,15 +225,15 @@ def _message_number(word: str) -> int:
 
 def _told(
     args: argparse.Namespace,
-    number: int,
+    desk: Desk,
     message: IncidentMessage,
     step: str,
     waits: Mapping[int, str] | None = None,
 ) -> int:
     if args.json:
-        output.print_json({"incident": number, **message_document(message)})
+        output.print_json({"incident": desk.number, **message_document(message)})
     elif not args.quiet:
-        for line in _listed(message, number, waits or {}):
+        for line in _listed(message, desk.number, waits or {}, desk.zone):
             output.say(line)
         if step:
             output.say(f"> {step}")
@@ -256,20 +259,23 @@ def _undelivered(message: IncidentMessage, to: Sequence[str]) -> bool:
     return any(fate in MAY_REPEAT or fate is Fate.WAITING for fate in asked)
 
 
-def _listed(message: IncidentMessage, number: int, waits: Mapping[int, str]) -> Iterator[str]:
+def _listed(
+    message: IncidentMessage, number: int, waits: Mapping[int, str], zone: tzinfo
+) -> Iterator[str]:
     """Return the lines of a message in a list: its state, its approval, and each recipient; `waits`
     says why a letter was not taken until now."""
     width = terminal_width(sys.stdout)
     subject = f': "{message.content.parts[0].subject}"' if message.content is not None else ""
     head = f"message {message.number} "
     yield from hanging(head, f"to {message.audience or '?'}, {message.state}{subject}", width)
-    by = f"  drafted {format_time(message.drafted_at)} by {escaped(message.drafted_by)}"
+    by = f"  drafted {format_time(message.drafted_at, zone=zone)} by {escaped(message.drafted_by)}"
     if message.approved_at is not None:
-        by += f", approved {format_time(message.approved_at)} by {escaped(message.approved_by)}"
+        at = format_time(message.approved_at, zone=zone)
+        by += f", approved {at} by {escaped(message.approved_by)}"
     yield from hanging("", f"{by}, digest {message.digest[:12]}", width)
     recipients = message.content.recipients if message.content is not None else ()
     for place, (recipient, delivery) in enumerate(zip(recipients, message.deliveries, strict=True)):
-        since = f" {format_time(delivery.at)}" if delivery.at is not None else ""
+        since = f" {format_time(delivery.at, zone=zone)}" if delivery.at is not None else ""
         why = waits.get(place) or delivery.text
         said = f": {escaped(why)}" if why else ""
         said += "; the daemon tries it again" if place in waits else ""
@@ -294,7 +300,7 @@ def _quoted(name: str) -> str:
     return f'"{name}"' if all(c.isalnum() or c in " .-_" for c in name) else "NAME"
 
 
-def _content_lines(content: Content) -> Iterator[str]:
+def _content_lines(content: Content, zone: tzinfo) -> Iterator[str]:
     for part in content.parts:
         yield f"to {content.audience} (template {part.template}, language {part.language}):"
         yield from (f"  {escaped(one.words)}" for one in part.recipients)
@@ -305,5 +311,5 @@ def _content_lines(content: Content) -> Iterator[str]:
             yield escaped(line)
         yield ""
     if content.next_update is not None:
-        yield f"promises the next update by {format_time(content.next_update)}"
+        yield f"promises the next update by {format_time(content.next_update, zone=zone)}"
     yield f"digest {content.digest[:12]}"
