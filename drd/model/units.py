@@ -71,7 +71,7 @@ def _in_units(seconds: float) -> tuple[str, ...]:
 def _two(big: int, big_unit: str, small: int, small_unit: str) -> tuple[str, ...]:
     if not small:
         return (f"{big}{big_unit}",)
-    width = "02d" if small_unit in "sm" else "d"
+    width = "02d" if small_unit in ("s", "m") else "d"
     return f"{big}{big_unit}", f"{small:{width}}{small_unit}"
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.affected import Affected, Known, declared
+from drd.model.incidents.cadence import Told
 from drd.model.incidents.durations import contradictions, durations, noticed
 from drd.model.incidents.entries import Author, draft, number_of
 from drd.model.incidents.fold import fold
@@ -181,6 +182,34 @@ def test_what_was_said_before_stays_beside_what_is_new() -> None:
     assert found.corrected == {2: "x", 3: "y"}
     assert found.instants == {Instant.HANDLED: TWO}
     assert found.merged_into == 4
+
+
+def test_drafts_are_counted_and_what_was_sent_is_known() -> None:
+    made = opened().say(kinds.DRAFT, content={}).say(kinds.DRAFT)
+    made.say(kinds.MESSAGE, act="send", audience="press", next_update=ONE)
+    made.say(kinds.MESSAGE, act="send", audience="internal")
+    made.say(kinds.MESSAGE, act="approve", audience="customers", digest="x")
+    found = made.incident
+    assert found.drafts == 2
+    assert found.told == {"press": Told(minute(3), ONE), "internal": Told(minute(4))}
+    assert opened().incident.drafts == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "seen"),
+    [
+        (kinds.REPORT, {"text": "x"}, False),
+        (kinds.INTAKE, {"content": "c"}, False),
+        (kinds.LEFT_OUT, {"count": {}}, False),
+        (kinds.OPEN, {"title": "x", "intake": "guard"}, False),
+        (kinds.OPEN, {"title": "x"}, True),
+        (kinds.LOG, {"text": "x"}, True),
+    ],
+)
+def test_what_a_program_brought_nobody_has_seen(
+    kind: str, body: dict[str, Any], *, seen: bool
+) -> None:
+    assert (Response().say(kind, **body).incident.acknowledged_at is not None) is seen
 
 
 def test_the_affected_of_a_plan_are_replaced_those_of_others_stay() -> None:
