@@ -24,7 +24,15 @@ from drd.model.plan import (
     SecretRef,
 )
 from drd.model.repositories import Meeting
-from drd.model.run import DrillResult, Evidence, RunKind, RunState, StepState
+from drd.model.run import (
+    CheckResult,
+    CheckVerdict,
+    DrillResult,
+    Evidence,
+    RunKind,
+    RunState,
+    StepState,
+)
 from drd.model.seals import Seal
 from drd.model.snapshot import ComponentSnapshot, DatabaseFingerprint, RestorePoint, TableState
 from drd.model.step_results import CaptureStepResult
@@ -96,6 +104,12 @@ def _consult(catalogue: SqlCatalogue) -> None:
     catalogue.health.record_config_digest("/r", "0" * 64)
     catalogue.health.record_state("/r", Meeting("ok"), _AT)
     catalogue.evidence.newest("shop")
+    catalogue.evidence.unrestorable("shop")
+    catalogue.runs.newest("shop")
+    catalogue.runs.newest("shop", kind=RunKind.BACKUP)
+    catalogue.kits.newest("shop")
+    catalogue.plans.proofs(_PLAN)
+    catalogue.keeping.vanished("shop")
     catalogue.keeping.holds()
     catalogue.keeping.holds("shop")
     catalogue.keeping.state("shop")
@@ -111,26 +125,34 @@ def _run(catalogue: SqlCatalogue, kind: RunKind) -> None:
     catalogue.steps.of_run(owned.run.id)
     catalogue.decisions.of_run(owned.run.id)
     if kind is RunKind.BACKUP:
-        _record_point(catalogue, owned)
+        _record_points(catalogue, owned)
     else:
         [*_, newest] = catalogue.points.of_plan("shop")
         catalogue.points.get("shop", newest.id)
-        catalogue.evidence.record(owned, _evidence(owned, newest.id))
+        checks = 1 if kind is RunKind.DRILL else 2
+        catalogue.evidence.record(owned, _evidence(owned, newest.id, checks))
     catalogue.runs.finish(owned, RunState.SUCCEEDED, at=_AT + timedelta(seconds=1))
 
 
-def _record_point(catalogue: SqlCatalogue, owned: RunLease) -> None:
+def _record_points(catalogue: SqlCatalogue, owned: RunLease) -> None:
+    """One of a single component, and a day later, which is beyond the RPO, one of two: SQLAlchemy
+    compiles a statement for several rows anew."""
     catalogue.repositories.id_of("/r")
     catalogue.repositories.record("/r", "e" * 64, _AT)
     catalogue.points.component_sizes("shop", "db")
     seen = DatabaseFingerprint("counts", {"t": TableState(1)})
-    part = ComponentSnapshot("db", "sqlite", "captured", _AT, "s", bytes=1, fingerprint=seen)
-    stored = {"primary": "m"}
-    point = RestorePoint(owned.run.id, "shop", _AT, _AT, True, "d", (part,), stored)
-    catalogue.points.record(point, owned=owned)
+    db, conf = (
+        ComponentSnapshot(name, "sqlite", "captured", _AT, "s", bytes=1, fingerprint=seen)
+        for name in ("db", "conf")
+    )
+    for days, parts in enumerate([(db,), (db, conf)]):
+        name, at = f"{owned.run.id[:-1]}{days}", _AT + timedelta(days=days)
+        point = RestorePoint(name, "shop", at, at, True, "d", parts, {"primary": "m"})
+        catalogue.points.record(point, owned=owned)
 
 
-def _evidence(owned: RunLease, point: str) -> Evidence:
+def _evidence(owned: RunLease, point: str, checks: int) -> Evidence:
+    passed = CheckResult("rows", "db", CheckVerdict.PASSED, "1", "> 0")
     return Evidence(
         id=f"e-{owned.run.id}",
         run=owned.run.id,
@@ -145,6 +167,6 @@ def _evidence(owned: RunLease, point: str) -> Evidence:
         rta_s=1.0,
         judged=True,
         phases={},
-        checks=(),
+        checks=(passed,) * checks,
         restored_bytes=1,
     )

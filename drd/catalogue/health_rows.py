@@ -15,6 +15,7 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
+    bindparam,
     delete,
     func,
     select,
@@ -148,10 +149,16 @@ def count_vanished(connection: Connection, plan: str) -> None:
     )
 
 
+_ROWS_OF = (
+    select(repository_health)
+    .where(repository_health.c.plan == bindparam("wanted"))
+    .order_by(repository_health.c.position, repository_health.c.repository)
+)
+"""Built once: it is asked several times for each new point."""
+
+
 def rows_of(connection: Connection, plan: str) -> Sequence[Row[Any]]:
-    rows = repository_health
-    query = select(rows).where(rows.c.plan == plan).order_by(rows.c.position, rows.c.repository)
-    return connection.execute(query).all()
+    return connection.execute(_ROWS_OF, {"wanted": plan}).all()
 
 
 def set_values(connection: Connection, row: Row[Any], **values: Any) -> None:

@@ -12,7 +12,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, false, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    false,
+    or_,
+    select,
+    update,
+)
 
 from drd.catalogue.engine import batches, insert_all
 from drd.catalogue.tables import plan_repositories, point_repositories, points, repositories
@@ -40,14 +51,18 @@ class PlanRepositories:
         return self.ids.get(name)
 
 
+_OF_PLAN = (
+    select(plan_repositories.c.name, repositories.c.repository_id)
+    .outerjoin(repositories, repositories.c.url == plan_repositories.c.url)
+    .where(plan_repositories.c.plan == bindparam("wanted"))
+    .order_by(plan_repositories.c.position)
+)
+"""Built once: it is asked several times for each new point."""
+
+
 def of_plan(connection: Connection, plan: str) -> PlanRepositories:
-    query = (
-        select(plan_repositories.c.name, repositories.c.repository_id)
-        .outerjoin(repositories, repositories.c.url == plan_repositories.c.url)
-        .where(plan_repositories.c.plan == plan)
-        .order_by(plan_repositories.c.position)
-    )
-    return PlanRepositories({row.name: row.repository_id for row in connection.execute(query)})
+    found = connection.execute(_OF_PLAN, {"wanted": plan})
+    return PlanRepositories({row.name: row.repository_id for row in found})
 
 
 def of_repository(connection: Connection, plan: str, name: str) -> ColumnElement[bool]:

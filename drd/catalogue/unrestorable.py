@@ -3,9 +3,10 @@ snapshots are there."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, exists, or_, select
 
 from drd.catalogue.tables import checks, evidence
 from drd.model.check_words import RESTORES
@@ -17,6 +18,13 @@ def drills(*where: ColumnElement[bool]) -> Select[Any]:
     each: `point`, `run`, `finished_at`. A later drill that restored all components clears its
     point, whatever its checks said; one of single components says nothing about the others.
     `drd.catalogue.summary_queries` has the same rule."""
+    return _drills().where(*where)
+
+
+@cache
+def _drills() -> Select[Any]:
+    """Return the query for those of all plans. It is asked several times for each new point, and
+    building it takes longer than asking it."""
     later = evidence.alias()
     failed = exists().where(
         checks.c.evidence == evidence.c.id,
@@ -32,7 +40,6 @@ def drills(*where: ColumnElement[bool]) -> Select[Any]:
         later.c.finished_at > evidence.c.finished_at,
     )
     return select(evidence.c.point, evidence.c.run, evidence.c.finished_at).where(
-        and_(*where),
         evidence.c.point.is_not(None),
         evidence.c.target.is_(None),
         evidence.c.result == str(DrillResult.FAILED),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -239,9 +240,7 @@ def looked(expression: str, zone: ZoneInfo, start: datetime, end: datetime) -> s
     by_real_time = fields[0].startswith("*") or fields[1].startswith("*")
     found = set()
     shown = None
-    at = start - timedelta(hours=3)
-    while at < end:
-        local = at.astimezone(zone).replace(tzinfo=None)
+    for at, local in each_minute(zone, start - timedelta(hours=3), end):
         if by_real_time:
             times_now = [local]
         else:
@@ -251,8 +250,14 @@ def looked(expression: str, zone: ZoneInfo, start: datetime, end: datetime) -> s
         if any(matches(fields, time) for time in times_now) and at >= start:
             found.add(at)
         shown = local if shown is None else max(shown, local)
-        at += MINUTE
     return found
+
+
+@cache
+def each_minute(zone: ZoneInfo, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
+    """With what the clock on the wall shows."""
+    instants = (start + n * MINUTE for n in range((end - start) // MINUTE))
+    return [(at, at.astimezone(zone).replace(tzinfo=None)) for at in instants]
 
 
 MINUTE = timedelta(minutes=1)
@@ -260,17 +265,17 @@ NAMES = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 
 
 def matches(fields: list[str], local: datetime) -> bool:
+    if local.minute not in numbers(fields[0], 0, 59) or local.hour not in numbers(fields[1], 0, 23):
+        return False
     month_day = local.day in numbers(fields[2], 1, 31)
     week_day = local.isoweekday() % 7 in {n % 7 for n in numbers(fields[4], 0, 7)}
     both = fields[2].startswith("*") or fields[4].startswith("*")
-    return (
-        local.minute in numbers(fields[0], 0, 59)
-        and local.hour in numbers(fields[1], 0, 23)
-        and local.month in numbers(fields[3], 1, 12)
-        and ((month_day and week_day) if both else (month_day or week_day))
+    return local.month in numbers(fields[3], 1, 12) and (
+        (month_day and week_day) if both else (month_day or week_day)
     )
 
 
+@cache
 def numbers(field: str, low: int, high: int) -> set[int]:
     found: set[int] = set()
     for part in field.split(","):
