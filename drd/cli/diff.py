@@ -14,7 +14,14 @@ from drd.cli import output
 from drd.cli.session import session
 from drd.config.starter import WHOLE
 from drd.flows.restore.difference import LiveDifference, compare
-from drd.model.difference import Difference, TableChange
+from drd.model.difference import (
+    Change,
+    Difference,
+    FileChange,
+    PropertyChange,
+    RelationChange,
+    TableChange,
+)
 from drd.model.text import counted, left_out
 from drd.model.units import format_time, to_rfc3339
 from drd.registry import KINDS
@@ -125,17 +132,20 @@ def _wrapped(change: str, path: str) -> str:
 
 def rows_of(found: Difference) -> Iterator[list[str]]:
     """Return for each difference its kind, its subject, and where it is."""
-    for prop in found.properties:
-        yield ["changed", prop.name, _before_and_now(prop.a, prop.b)]
-    for table in found.tables:
-        yield [_WORDS[table.change], printable(table.table), _counts(table)]
-    for relation in found.relations:
-        yield [relation.change, printable(relation.name), relation.kind]
-    for file in found.files:
-        yield [file.change, printable(file.path), ", ".join(file.what)]
+    for word, name, change in found.changes():
+        yield [word, printable(name), _where(change)]
 
 
-_WORDS = {"added": "added", "removed": "removed", "rows": "changed", "contents": "changed"}
+def _where(change: Change) -> str:
+    match change:
+        case PropertyChange():
+            return _before_and_now(change.a, change.b)
+        case TableChange():
+            return _counts(change)
+        case RelationChange():
+            return change.kind
+        case FileChange():
+            return ", ".join(change.what)
 
 
 def _counts(table: TableChange) -> str:

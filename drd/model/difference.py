@@ -6,7 +6,7 @@ one of the two did not read is unknown, never equal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -54,6 +54,9 @@ class PropertyChange:
     b: Any
 
 
+Change = PropertyChange | TableChange | RelationChange | FileChange
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """All differences. `unknown` has the names that could not be compared, with the reason.
@@ -77,6 +80,19 @@ class Difference:
         if self.tables or self.relations or self.files or self.properties:
             return False
         return None if self.unknown or self.only_counted else True
+
+    def changes(self) -> Iterator[tuple[str, str, Change]]:
+        """Yield each difference: whether something was added, removed or changed, its name as the
+        data has it, and what is known of it."""
+        for prop in self.properties:
+            yield "changed", prop.name, prop
+        for table in self.tables:
+            is_in_both = table.change in ("rows", "contents")
+            yield "changed" if is_in_both else table.change, table.table, table
+        for relation in self.relations:
+            yield relation.change, relation.name, relation
+        for file in self.files:
+            yield file.change, file.path, file
 
 
 @dataclass(frozen=True, slots=True)

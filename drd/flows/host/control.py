@@ -6,7 +6,7 @@ alert of every job that fails.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -23,7 +23,6 @@ from drd.model.controls import (
     ControlSpec,
     ControlUnknown,
 )
-from drd.model.difference import Difference
 from drd.model.plan import Plan, S3Access, SecretRef
 from drd.model.run import RunKind, RunState
 from drd.model.run_details import ControlDetail
@@ -169,18 +168,5 @@ def _changes(services: Services, plan: Plan, component: str, reference: str) -> 
             f"cannot compare {escaped(name)}: {why}",
             hint=f"to see more: drd diff {plan.name} --component {component} --point {point}",
         )
-    return Changes(tuple(_words(found)), point, newest.id)
-
-
-def _words(found: Difference) -> Iterator[str]:
-    for prop in found.properties:
-        yield f"changed {prop.name}"
-    for table in found.tables:
-        yield f"{_CHANGED.get(table.change, table.change)} {escaped(table.table)}"
-    for relation in found.relations:
-        yield f"{relation.change} {escaped(relation.name)}"
-    for file in found.files:
-        yield f"{file.change} {escaped(file.path)}"
-
-
-_CHANGED = {"rows": "changed", "contents": "changed"}
+    words = tuple(f"{word} {escaped(name)}" for word, name, _ in found.changes())
+    return Changes(words, point, newest.id)
