@@ -6,12 +6,14 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.config.daemon_schema import DaemonFile
 from drd.config.plan_file import plan_of_text
+from drd.errors import ConfigError
 from drd.fields import Settings
 from drd.model.plan import (
     BackupPolicy,
@@ -61,6 +63,8 @@ _PLAN = Plan(
 def rehearse() -> None:
     for file in Path("plans").glob("*.yaml"):
         plan_of_text(file.read_text(), file)
+    with suppress(ConfigError):  # a mistake is explained by the schema, which is made once
+        plan_of_text("plan: shop\n", Path("shop.yaml"))
     for model in (DaemonFile, *_subclasses(Settings)):
         model.model_rebuild()
     with tempfile.TemporaryDirectory(dir=os.environ.get("DRD_TEST_RUN")) as directory:
