@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = """
-source <(drd completion bash)
+source "$2"
 COMP_LINE="$1"; COMP_POINT=${#1}; COMP_TYPE=9; COMPREPLY=()
 read -ra COMP_WORDS <<< "$1"; [[ "$1" == *" " ]] && COMP_WORDS+=("")
 COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
@@ -51,6 +51,17 @@ def known_catalogue(file: Path) -> None:
         connection.executescript(CATALOGUE)
 
 
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `drd completion bash` prints, which is the same for every word."""
+    printed = subprocess.run(
+        [sys.executable, "-m", "drd", "completion", "bash"], stdout=subprocess.PIPE, check=True
+    )
+    file = tmp_path_factory.mktemp("completion") / "script"
+    file.write_bytes(printed.stdout)
+    return file
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
@@ -86,7 +97,7 @@ def known_catalogue(file: Path) -> None:
     ],
 )
 def test_bash_completes_verbs_options_plans_their_names_and_what_the_catalogue_knows(
-    line: str, expected: set[str], tmp_path: Path
+    line: str, expected: set[str], tmp_path: Path, script: Path
 ) -> None:
     (tmp_path / "plans").mkdir()
     (tmp_path / "plans/shop.yaml").write_text(SHOP)
@@ -98,7 +109,7 @@ def test_bash_completes_verbs_options_plans_their_names_and_what_the_catalogue_k
     (tmp_path / "bin/drd").write_text(f'#!/bin/sh\nexec {sys.executable} -m drd "$@"\n')
     (tmp_path / "bin/drd").chmod(0o755)
     done = subprocess.run(
-        ["bash", "--norc", "-c", SCRIPT, "bash", line.replace("CONFIG", str(config))],
+        ["bash", "--norc", "-c", SCRIPT, "bash", line.replace("CONFIG", str(config)), script],
         env={
             **os.environ,
             "PATH": f"{tmp_path}/bin:{os.environ['PATH']}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,12 @@ ROOT = EXAMPLES.parent
 
 def errors(text: str | bytes) -> list[Any]:
     raw = text if isinstance(text, bytes) else text.encode()
-    validator = jsonschema.Draft202012Validator(plan_schema())
-    return list(validator.iter_errors(read(raw, "x").data))
+    return list(validator().iter_errors(read(raw, "x").data))
+
+
+@cache
+def validator() -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(plan_schema())
 
 
 def test_schema_is_one_of_draft_2020_12() -> None:
