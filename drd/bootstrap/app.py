@@ -21,6 +21,7 @@ from drd.config.daemon import (
     DaemonSettings,
     load_settings,
     own_files,
+    own_texts,
 )
 from drd.config.exposed_files import findings
 from drd.config.location import config_path
@@ -145,6 +146,7 @@ class App:
             read_facts=self.read_facts,
             exposed=lambda plan: findings(plan, self.plans.trusted_users),
             own_files=lambda: own_files(self.settings, Path(plan.file)),
+            own_texts=lambda: own_texts(self.settings),
             roles=self.settings.roles,
             work_dir=self.settings.work_dir,
             claim=claim,

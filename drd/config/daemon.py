@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -336,6 +337,26 @@ def own_files(settings: DaemonSettings, plan: Path) -> Sequence[Path]:
     """drd.yaml and all plans, including this one wherever it lies."""
     own = [settings.file, *sorted(settings.plans_dir.glob("*.y*ml")), plan]
     return tuple(dict.fromkeys(p for p in own if p is not None and p.is_file()))
+
+
+def own_texts(settings: DaemonSettings) -> Mapping[str, Path]:
+    """One's own regimes and templates of messages, by the name that copies give them:
+    `regimes/acme.yaml`, `templates/press.j2`."""
+    places = {"regimes": settings.regimes_dir, "templates": settings.templates_dir}
+    return {
+        f"{kind}/{file.name}": file
+        for kind, directory in places.items()
+        if directory is not None
+        for file in sorted(directory.glob(f"*{_SUFFIXES[kind]}"))
+        if OWN_TEXT.fullmatch(f"{kind}/{file.name}") and file.is_file()
+    }
+
+
+_SUFFIXES = {"regimes": ".yaml", "templates": ".j2"}
+OWN_TEXT = re.compile(
+    r"regimes/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.yaml|templates/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.j2"
+)
+"""The names of one's own texts in copies and kits: nothing that leads elsewhere."""
 
 
 def plans_by_name(directory: Path) -> dict[str, list[Path]]:

@@ -116,6 +116,8 @@ class Services:
     """The files of a plan that others can read or write."""
     own_files: Callable[[], Sequence[Path]] = tuple
     """drd's configuration and plans, for the built-in component."""
+    own_texts: Callable[[], Mapping[str, Path]] = dict
+    """One's own regimes and templates, by their names in copies."""
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The roles of each person of drd.yaml."""
 

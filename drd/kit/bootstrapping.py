@@ -122,6 +122,11 @@ def from_kit(
             secrets,
             {path: kit.files[name] for path, name in kit.index.files.items()},
             {p.path: (kit.files[p.file], p.mode) for p in kit.index.programs},
+            {
+                name.removeprefix("etc/"): data
+                for name, data in kit.files.items()
+                if name.startswith(("etc/regimes/", "etc/templates/"))
+            },
         )
         layout = lay_out(belongings, root)
         own, notes = _replica(reached, room, now)
@@ -216,7 +221,9 @@ def from_repository(
         accept(own.taken_at, orders)
         use_those_of_text(own.config or "", f"{ETC}/drd.yaml")
         files = _authorities(own.plans, normal, ca_cert)
-        layout = lay_out(LostHost(own.plans, own.config, ETC, secrets, files), root)
+        layout = lay_out(
+            LostHost(own.plans, own.config, ETC, secrets, files, texts=own.texts), root
+        )
         notes = [*_lost_history(own), *_unusable()]
         prepared = _prepared(layout, own, tuple(own.plans), notes)
         yield replace(prepared, orders=orders, typed=spec)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import drd
 from drd import process
-from drd.config.daemon import DaemonSettings
+from drd.config.daemon import DaemonSettings, own_texts
 from drd.config.people import people
 from drd.config.plan_file import LoadedPlan
 from drd.config.reading import read_bytes
@@ -100,6 +100,8 @@ def gather(
     if settings.file is not None:
         config = "etc/drd.yaml"
         files[config] = read_bytes(settings.file, what="configuration")[0]
+        for own, file in own_texts(settings).items():
+            files[f"etc/{own}"] = read_bytes(file, what="file")[0]
     index = KitIndex(
         made_at=now,
         host=platform.node(),

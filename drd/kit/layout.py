@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from drd.config.daemon import OWN_TEXT
 from drd.config.daemon_schema import DaemonFile
 from drd.config.paths import DEFAULT_STATE, place, state_url
 from drd.config.plan_file import plan_of_text
@@ -40,7 +41,8 @@ _NAME = re.compile(r"[\w.@+-]+")
 class LostHost:
     """What is known of the lost host: plans by name and drd.yaml as texts, `config_dir` for
     its relative paths, secrets by reference, and other files by their path;
-    `programs` are scripts that the plans run, with their modes."""
+    `programs` are scripts that the plans run, with their modes; `texts` own regimes and templates,
+    as `regimes/NAME`."""
 
     plans: Mapping[str, str]
     config: str | None
@@ -48,6 +50,7 @@ class LostHost:
     secrets: Mapping[SecretRef, str]
     files: Mapping[str, bytes] = field(default_factory=dict)
     programs: Mapping[str, tuple[bytes, int]] = field(default_factory=dict)
+    texts: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,11 @@ def lay_out(belongings: LostHost, root: Path) -> Layout:
         PlacedFile(root_path(root, path), data, 0o644)
         for path, data in sorted(belongings.files.items())
     ]
+    texts = [
+        PlacedFile(root_path(root, f"{ETC}/{name}"), data, 0o644)
+        for name, data in sorted(belongings.texts.items())
+        if OWN_TEXT.fullmatch(name)
+    ]
     programs = [
         PlacedFile(root_path(root, path), content, mode, yields=True)
         for path, (content, mode) in sorted(belongings.programs.items())
@@ -118,7 +126,7 @@ def lay_out(belongings: LostHost, root: Path) -> Layout:
         root,
         drd_yaml.path,
         state,
-        (*secrets, *others, *programs, *plans, drd_yaml),
+        (*secrets, *others, *texts, *programs, *plans, drd_yaml),
         tuple(dict.fromkeys(moving.needed)),
         tuple(moving.notes),
     )
@@ -261,6 +269,10 @@ class _Moving:
             "work_dir": (known.work_dir, self._moved(known.work_dir)),
             "cache_dir": (known.cache_dir, self._moved(known.cache_dir)),
         }
+        if known.regimes is not None:
+            wanted["regimes"] = (known.regimes, "regimes")
+        if known.templates is not None:
+            wanted["templates"] = (known.templates, "templates")
         if known.public_dir is not None:
             wanted["public_dir"] = (known.public_dir, self._moved(known.public_dir))
         values: dict[YamlPath, str] = {

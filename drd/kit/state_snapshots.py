@@ -9,12 +9,13 @@ import re
 import shutil
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import IO
 
 from drd.catalogue.replica import make_ours
+from drd.config.daemon import OWN_TEXT
 from drd.config.daemon_schema import DaemonFile
 from drd.config.reading import LARGEST as LARGEST_TEXT
 from drd.config.yaml import read
@@ -30,13 +31,14 @@ small one that unpacks without end."""
 _MOST_FILES = 50_000
 _ALL_TEXTS = 256 << 20
 _PIECE = 1 << 20
-_TEXT = re.compile(r"etc/([^/]+\.ya?ml)")
+_TEXT = re.compile(rf"etc/([^/]+\.ya?ml|{OWN_TEXT.pattern})")
 
 
 @dataclass(frozen=True, slots=True)
 class StateSnapshot:
     """The content of one such snapshot. `catalogue` is None when the replica in it cannot be used,
-    `why` gives the reason. `left_out` rows of it do not look like drd's own, and were not taken."""
+    `why` gives the reason. `texts` are own regimes and templates. `left_out` rows of it do not look
+    like drd's own, and were not taken."""
 
     taken_at: datetime
     catalogue: Path | None
@@ -44,6 +46,7 @@ class StateSnapshot:
     config: str | None
     why: str = ""
     left_out: int = 0
+    texts: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def newest_own(repositories: Sequence[Repository]) -> tuple[Repository, SnapshotInfo] | None:
@@ -75,12 +78,13 @@ def fetch(
         ) from None
     finally:
         archive.unlink()
+    own = {name: texts.pop(name) for name in list(texts) if OWN_TEXT.fullmatch(name)}
     plans, config = _texts(texts)
     try:
         left_out = make_ours(catalogue, now)
     except DrdError as error:
-        return StateSnapshot(snapshot.time, None, plans, config, error.message)
-    return StateSnapshot(snapshot.time, catalogue, plans, config, left_out=left_out)
+        return StateSnapshot(snapshot.time, None, plans, config, error.message, texts=own)
+    return StateSnapshot(snapshot.time, catalogue, plans, config, left_out=left_out, texts=own)
 
 
 def unpacked(archive: Path, catalogue: Path) -> dict[str, bytes]:

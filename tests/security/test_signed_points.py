@@ -23,7 +23,9 @@ RECOVER = ("recover", "shop", "--target", "standby")
 def site(short_tmp: Path) -> Site:
     site = small_site(short_tmp)
     with (site.base / "drd.yaml").open("a") as file:
-        file.write(f"records: {{key: {{file: {site.base}/secrets/records}}}}\n")
+        file.write(f"records: {{key: {{file: {site.base}/secrets/records}}}}\nregimes: own\n")
+    (site.base / "own").mkdir()
+    (site.base / "own/acme.yaml").write_text("id: acme\nextends: contract\n")
     return site
 
 
@@ -71,6 +73,8 @@ def test_a_forger_with_the_password_is_told_from_drd(site: Site, short_tmp: Path
     machine = Machine(short_tmp / "root")
     machine.drd("bootstrap", "--kit", f"{site.base}/k", "--identity",
                 f"{site.base}/secrets/identity", "--root", str(machine.root))  # fmt: skip
+    assert "acme" in (machine.root / "etc/drd/regimes/acme.yaml").read_text()
+    assert "regimes: regimes" in (machine.root / "etc/drd/drd.yaml").read_text()
     told = machine.after(*RECOVER, "--dry-run")
     assert "drd leaves out" not in told.err
     shown = machine.after(*RECOVER, "--point", OWN_KEY, "--dry-run")

@@ -208,3 +208,18 @@ def test_without_a_target_the_logins_of_the_source_are_needed_to_recover() -> No
     text = PLAN[: PLAN.index("targets:")]
     layout = lay_out(LostHost({"shop": text}, None, "/etc/drd", SECRETS, CA), Path("/"))
     assert ("/etc/drd/credentials/source", True) in [(n.path, n.restoring) for n in layout.needed]
+
+
+def test_own_regimes_and_templates_lie_beside_drd_yaml_and_nowhere_else(tmp_path: Path) -> None:
+    texts = {"regimes/acme.yaml": b"id: acme\n", "templates/press.j2": b"x"}
+    texts |= {"regimes/../../cron.d/x.yaml": b"evil", "regimes/.hidden.yaml": b"evil"}
+    host = LostHost({}, "regimes: /etc/cron.d\ntemplates: t\n", "/opt", {}, texts=texts)
+    layout = lay_out(host, tmp_path)
+    placed = {str(f.path.relative_to(tmp_path)): f.content for f in layout.files}
+    config = placed.pop("etc/drd/drd.yaml").decode()
+    assert "regimes: regimes\n" in config
+    assert "templates: templates\n" in config
+    assert placed == {
+        "etc/drd/regimes/acme.yaml": b"id: acme\n",
+        "etc/drd/templates/press.j2": b"x",
+    }

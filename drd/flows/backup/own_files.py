@@ -59,6 +59,10 @@ def _store(services: Services, plan: Plan, repository: Repository, run: str) -> 
             below = stage / "etc" / file.name
             below.parent.mkdir(exist_ok=True)
             shutil.copyfile(file, below)
+        for name, file in services.own_texts().items():
+            below = stage / "etc" / name
+            below.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, below)
         command = process.Command(
             ("tar", "-C", str(stage), "--owner=0", "--group=0", "-cf", "-", "."), name="tar"
         )
