@@ -10,6 +10,7 @@ from pathlib import Path
 
 from drd import secrets
 from drd.config.daemon import DaemonSettings, load_settings
+from drd.config.intake import load_mapping
 from drd.config.reading import read_bytes
 from drd.config.yaml import Document, dotted, read
 from drd.errors import ConfigError, Problem
@@ -50,6 +51,8 @@ def check_settings(file: Path, *, explicit: bool) -> CheckedSettings:
     warnings: list[Problem] = []
     if settings is not None:
         warnings = [*settings.warnings, *_absent_places(settings, document, file)]
+        problems = tuple(_of_mapping(settings))
+        wrong |= {"incident"} if problems else set()
     unread = []
     for path, name in _credentials(document.data):
         there = _is_there(secrets.CREDENTIALS / name)
@@ -59,12 +62,21 @@ def check_settings(file: Path, *, explicit: bool) -> CheckedSettings:
             warnings.append(_missing_credential(document, path, name, file))
     return CheckedSettings(
         file,
-        settings,
+        settings if not problems else None,
         problems,
         tuple(sorted(warnings, key=lambda problem: problem.line)),
         tuple(key for key in keys if key not in wrong),
         tuple(dict.fromkeys(unread)),
     )
+
+
+def _of_mapping(settings: DaemonSettings) -> Iterator[Problem]:
+    """The problems of the file that says how alerts of other systems are read, if there is one."""
+    if settings.intake.mapping:
+        try:
+            load_mapping(Path(settings.intake.mapping))
+        except ConfigError as error:
+            yield from error.problems
 
 
 def _absent_places(settings: DaemonSettings, document: Document, file: Path) -> Iterator[Problem]:

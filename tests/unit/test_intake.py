@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from drd.config.daemon_check import check_settings
 from drd.config.incident_schema import IncidentIntake, Incidents
 from drd.config.intake import load_mapping, mapping_of
 from drd.errors import ConfigError, UsageError
@@ -157,6 +158,15 @@ def test_mapping_file_with_errors_names_each(tmp_path: Path) -> None:
         load_mapping(tmp_path / "none.yaml")
     with pytest.raises(UsageError, match="mapping: id"):
         mapping_of({"source": "x", "title": "t"})
+
+
+def test_config_check_reads_the_mapping(tmp_path: Path) -> None:
+    file, mapping = tmp_path / "drd.yaml", tmp_path / "wazuh.yaml"
+    file.write_text("incident: {intake: {mapping: wazuh.yaml}}\n")
+    [problem] = check_settings(file, explicit=True).problems
+    assert (problem.file, problem.message) == (str(mapping), "there is no such file")
+    mapping.write_text("source: wazuh\nid: a\ntitle: b\n")
+    assert check_settings(file, explicit=True).problems == ()
 
 
 def test_paths_lead_through_lists_and_keys_with_dots() -> None:
