@@ -234,6 +234,10 @@ def test_readiness_lists_what_doctor_says_of_exposed_files(short_tmp: Path) -> N
     assert "exposed file" not in site.drd("readiness", "shop", code=None).out
     (short_tmp / "plans/shop.yaml").chmod(0o666)
     assert "exposed file" in site.drd("readiness", "shop", code=None).out
+    secret = short_tmp / "secrets/restic"
+    secret.chmod(0o644)
+    warned = site.drd("backup", "shop").err
+    assert f"{secret} can be read by anyone. To change that: chmod 600 {secret}" in warned
 
 
 def test_daemon_alerts_for_the_plan_of_before_until_it_is_put_right(short_tmp: Path) -> None:
