@@ -14,7 +14,12 @@ from drd.ports import Catalogue
 
 def may_read(caller: Caller, incident: Incident, settings: DaemonSettings) -> bool:
     """Return whether the caller may read it. What `--by` says does not count."""
-    if not incident.restricted or caller.peer.uid == 0:
+    return not incident.restricted or has_role(caller, incident, settings)
+
+
+def has_role(caller: Caller, incident: Incident, settings: DaemonSettings) -> bool:
+    """Return whether the caller leads it, has a role in it, opened it, or is root."""
+    if caller.peer.uid == 0:
         return True
     if incident.opened_as and incident.opened_as == caller.user:
         return True

@@ -64,7 +64,7 @@ def _log(_: App, desk: Desk, body: bodies.LogBody) -> Incident:
     if body.correct is not None:
         return desk.correct(body.correct, body.text, body.reason)
     at = desk.past(body.at) if body.at is not None else None
-    return desk.log(body.text, at)
+    return desk.log(body.text, at, restricted=body.restricted)
 
 
 def _anchor(_: App, desk: Desk, body: bodies.AnchorBody) -> Incident:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import UTC
 
-from drd.api.incident_access import may_read, require_access, without_contents
+from drd.api.incident_access import has_role, may_read, require_access, without_contents
 from drd.api.incident_acts import ACTS, acted_document, opened
 from drd.api.incident_documents import incident_document
 from drd.api.incident_intake import take_in
@@ -29,6 +29,7 @@ from drd.config.zones import local_zone
 from drd.errors import ConfigError, UnknownPlan
 from drd.flows.incidents.choosing import chosen
 from drd.flows.incidents.writing import Desk
+from drd.flows.records.restricted import concealed, restricted_incidents
 from drd.model.incidents.entries import Author
 from drd.model.incidents.incident import Incident
 
@@ -45,7 +46,11 @@ def _listed(asked: AdmittedRequest) -> Document:
 
 def _shown(asked: AdmittedRequest) -> Document:
     local, zone = asked.of(IncidentQuery).local, local_zone(asked.app.settings.timezone)
-    return shown_document(asked.app, _readable(asked, _number(asked)), zone if local else UTC)
+    incident, app = _readable(asked, _number(asked)), asked.app
+    entries = app.catalogue.incidents.entries(incident)
+    if not has_role(asked.caller, incident, app.settings):
+        entries = concealed(entries, restricted_incidents(app.catalogue))
+    return shown_document(app, incident, zone if local else UTC, entries)
 
 
 def _reached(asked: AdmittedRequest) -> Document:

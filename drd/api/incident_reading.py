@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
@@ -29,13 +29,17 @@ from drd.model.incidents.investigation import (
 from drd.model.incidents.states import State
 from drd.model.incidents.timeline import Line, timeline
 from drd.model.obligations.summary import summary
+from drd.model.records import Entry
 from drd.model.units import from_rfc3339
 
 
-def shown_document(app: App, incident: Incident, zone: tzinfo) -> Document:
+def shown_document(
+    app: App, incident: Incident, zone: tzinfo, entries: Sequence[Entry] | None = None
+) -> Document:
     """Return an incident with its timeline, and with the reports that are due, in words. `zone` is
-    that of times in texts."""
-    entries = app.catalogue.incidents.entries(incident)
+    that of times in texts, `entries` are those of the timeline, if not all as they are."""
+    if entries is None:
+        entries = app.catalogue.incidents.entries(incident)
     lines = timeline(incident, entries, zone)
     reports = _reports(app, incident.number) if incident.is_open else ""
     return {

@@ -62,6 +62,9 @@ class LogBody(Act):
     star: Number | None = Field(None, description="An entry to mark as important.")
     unstar: Number | None = Field(None, description="An entry to take the mark from.")
     reason: BoundedText = Field("", description="Why the entry is corrected.")
+    restricted: bool = Field(
+        False, description="Readable only for those who lead the incident or have a role in it."
+    )
 
 
 class AnchorBody(Act):

@@ -14,7 +14,7 @@ _NAMED = 20
 
 
 def entry_document(entry: Entry) -> Document:
-    """Return one entry; `body` is null if it was removed."""
+    """Return one entry; `body` is null if it was removed, or is `sealed`: encrypted."""
     header = entry.header
     return {
         "entry": entry.seq,
@@ -29,6 +29,7 @@ def entry_document(entry: Entry) -> Document:
         "signature": entry.signature or None,
         "salt": entry.body.salt if entry.body is not None else None,
         "body": json.loads(entry.body.text) if entry.body is not None else None,
+        "sealed": bool(entry.sealed),
     }
 
 
@@ -88,6 +89,7 @@ def report_document(report: ChainReport, vouched: Vouched | None) -> Document:
         "unsigned": list(report.unsigned),
         "redacted": list(report.redacted),
         "withheld": list(report.withheld),
+        "sealed": list(report.sealed),
     }
 
 

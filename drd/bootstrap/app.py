@@ -15,6 +15,7 @@ from drd.actions import action_for
 from drd.bootstrap.channels import Channels
 from drd.bootstrap.plans import Plans
 from drd.bootstrap.state import OpenState
+from drd.catalogue.sealed_copy import seal
 from drd.catalogue.summary import read_facts
 from drd.checks import check_for, comparison
 from drd.config.daemon import (
@@ -27,6 +28,7 @@ from drd.config.exposed_files import findings
 from drd.config.location import config_path
 from drd.config.run_settings import PlanInForce
 from drd.flows.drill.host_loss import HostFromKit, KitAt
+from drd.flows.records.restricted import hiding
 from drd.flows.root.adapters import kinds_of, repository_of
 from drd.flows.root.trusted_rows import RowTrust, trust_for
 from drd.flows.services import KitAccess, Say, Services, nobody_watches, say_nothing
@@ -147,6 +149,7 @@ class App:
             exposed=lambda plan: findings(plan, self.plans.trusted_users),
             own_files=lambda: own_files(self.settings, Path(plan.file)),
             own_texts=lambda: own_texts(self.settings),
+            seal_copy=self._seal_copy,
             roles=self.settings.roles,
             work_dir=self.settings.work_dir,
             claim=claim,
@@ -163,6 +166,9 @@ class App:
             on_steps=self.console.on_steps,
             notify_now=self.channels.notify_now,
         )
+
+    def _seal_copy(self, copy: Path) -> int:
+        return seal(copy, hiding(self.catalogue, self.settings.role_keys))
 
     def row_trust(self) -> tuple[Catalogue, RowTrust]:
         """The catalogue of what was decided and done in recoveries, and which entries this process

@@ -13,6 +13,9 @@ from drd.model.records import Body, Entry, Header
 WHOLE = select(table, bodies.c.salt, bodies.c.body).outerjoin(bodies, bodies.c.seq == table.c.seq)
 """Entries with their bodies."""
 
+SEALED = "sealed"
+"""In the place of the salt: the text is the sealed body."""
+
 
 def to_entry(row: Row[Any]) -> Entry:
     """Return the entry of a row; without a body if the row has none."""
@@ -32,5 +35,6 @@ def to_entry(row: Row[Any]) -> Entry:
         row.hash,
         row.key,
         row.signature,
-        Body(row.salt, text) if text is not None else None,
+        Body(row.salt, text) if text is not None and row.salt != SEALED else None,
+        text if text is not None and row.salt == SEALED else "",
     )

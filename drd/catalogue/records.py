@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Select, delete, func, or_, select
 from drd import log, process
 from drd.catalogue import incident_rows
 from drd.catalogue.engine import Database, SqlStore
-from drd.catalogue.record_rows import WHOLE, to_entry
+from drd.catalogue.record_rows import SEALED, WHOLE, to_entry
 from drd.catalogue.tables import record_bodies as bodies
 from drd.catalogue.tables import records as table
 from drd.errors import UsageError
@@ -119,7 +119,7 @@ class SqlRecords(SqlStore):
                     f"{entry.header.kind}, which the check of the chain needs",
                     hint="to see what it contains: drd records show " + str(seq),
                 )
-            if entry.body is None:
+            if entry.body is None and not entry.sealed:
                 raise UsageError(
                     f"the body of entry {seq} of the records was removed already",
                     hint=f"to see the entry: drd records show {seq}",
@@ -155,9 +155,10 @@ class SqlRecords(SqlStore):
                         hint="to see the newest entries: drd records list",
                     )
                 connection.execute(table.insert().values(**_values(entry)))
-                if (body := entry.body) is not None:
-                    row = {"seq": entry.seq, "salt": body.salt, "body": body.text}
-                    connection.execute(bodies.insert().values(**row))
+                row = (entry.body.salt, entry.body.text) if entry.body else (SEALED, entry.sealed)
+                if row[1]:
+                    values = {"seq": entry.seq, "salt": row[0], "body": row[1]}
+                    connection.execute(bodies.insert().values(**values))
                 seq, previous = entry.seq, entry.hash
 
     def newest_about(self, kinds: str) -> Entry | None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from drd.catalogue import foreign, trouble
 from drd.catalogue.migrate import make_empty
+from drd.catalogue.record_rows import SEALED
 from drd.catalogue.version import HEAD
 from drd.model.actor import Actor
 from drd.model.holds import LONGEST_REASON, Hold
+from drd.model.records import Body, Entry, Header
 from drd.model.strict import point_id
 
 _LOOK_S = 20.0
@@ -22,6 +25,11 @@ _LOOK_S = 20.0
 _VERSION = re.compile(r"[0-9]{4}")
 _MOST_HOLDS = 100_000
 _HOLD = ("id", "plan", "point", "reason", "held_at", "until", "actor", "released_at")
+
+_RECORD = (
+    "seq", "at", "actor_kind", "actor_name", "came", "subject", "kind", "digest", "previous",
+    "hash", "key", "signature",
+)  # fmt: skip
 
 _NOT_TAKEN = (
     "seals", "kit_bases", "point_signatures", "trusted_keys", "plan_sources", "daemon_state",
@@ -93,6 +101,33 @@ def _settle(connection: sqlite3.Connection, now: str, version: str) -> None:
         " WHERE next_try_at IS NOT NULL",
         (now, _WHY),
     )
+
+
+def entries_of(path: Path) -> Iterator[Entry]:
+    """The entries of the chain of records in a replica or a damaged catalogue, in their order, up
+    to the first that cannot be read. Nothing says yet that they are drd's."""
+    with suppress(sqlite3.Error, ValueError, TypeError), foreign.opened(path) as connection:
+        tables = (("records", _RECORD), ("record_bodies", ("seq", "salt", "body")))
+        if any(not set(names) <= set(foreign.columns_of(connection, t)) for t, names in tables):
+            return
+        foreign.read_only_columns(connection)
+        query = "SELECT {}, b.salt, b.body FROM records r LEFT JOIN record_bodies b"
+        columns = ", ".join(f'r."{name}"' for name in _RECORD)
+        for row in connection.execute(f"{query.format(columns)} ON b.seq = r.seq ORDER BY r.seq"):
+            yield _entry(row)
+
+
+def _entry(row: tuple[object, ...]) -> Entry:
+    seq, at, *texts, salt, body = row
+    if not isinstance(seq, int) or not all(isinstance(text, str) for text in texts):
+        raise ValueError("not an entry")
+    kind, name, came, subject, what, digest, previous, hashed, key, signature = map(str, texts)
+    header = Header(seq, _time(at), kind, name, came, subject, what, digest, previous)
+    if not (isinstance(salt, str) and isinstance(body, str)):
+        return Entry(header, hashed, key, signature)
+    sealed = salt == SEALED
+    plain = None if sealed else Body(salt, body)
+    return Entry(header, hashed, key, signature, plain, body if sealed else "")
 
 
 def holds_of(path: Path, plan: str) -> list[Hold]:

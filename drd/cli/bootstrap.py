@@ -82,6 +82,7 @@ def _records_back(app: App, args: argparse.Namespace, prepared: Prepared) -> Cam
         with suppress(DrdError):  # said with its restore points
             plans.append(prepared.within(app.plans.load(name)))
     came = records_back.brought_back(app, plans, prepared.records)
+    app.catalogue.incidents.rebuild()
     records_back.tell(app, came, quiet=args.quiet or args.json)
     records_back.recorded(app, came, "this machine was set up by drd bootstrap")
     return came

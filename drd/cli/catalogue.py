@@ -42,7 +42,7 @@ def _each(args: argparse.Namespace, verb: str) -> int:
     with session(args, acts=verb == "rebuild", records=True) as app:
         aside = _set_damaged_aside(app) if verb == "rebuild" else None
         is_new = app.catalogue.records.head() is None
-        came = _records_back(app, args) if verb == "rebuild" else None
+        came = _records_back(app, args, aside) if verb == "rebuild" else None
         names = args.plan or app.plans.names()
         if not names:
             where = app.settings.plans_dir
@@ -73,10 +73,10 @@ def _each(args: argparse.Namespace, verb: str) -> int:
     return 1 if failed or wrong or missing else 0
 
 
-def _records_back(app: App, args: argparse.Namespace) -> CameBack:
+def _records_back(app: App, args: argparse.Namespace, aside: Path | None) -> CameBack:
     """Bring back the entries of the records that the repositories have and the catalogue has not,
     before a new one takes their numbers."""
-    came = records_back.brought_back(app, records_back.loaded(app))
+    came = records_back.rebuilt(app, aside)
     app.catalogue.incidents.rebuild()
     records_back.tell(app, came, quiet=args.quiet or args.json)
     records_back.recorded(app, came, "the catalogue was rebuilt")

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
+from pathlib import Path
 from typing import Any
 
 from drd.api.incident_acts import known_plans
@@ -29,7 +30,12 @@ from drd.errors import UsageError
 from drd.flows.incidents.choosing import chosen
 from drd.flows.incidents.writing import report as file_report
 from drd.flows.incidents.writing import require_plans
+from drd.flows.records.restricted import unsealed
+from drd.kit.sealing import read_secret_file
+from drd.model.incidents.entries import subject
+from drd.model.incidents.fold import fold
 from drd.model.incidents.incident import Incident
+from drd.model.records import Entry
 from drd.model.text import escaped, some
 from drd.model.units import format_time, from_rfc3339
 
@@ -53,12 +59,31 @@ def open_(args: argparse.Namespace) -> int:
             output.say(f"incident {made['incident']} is open: {escaped(made['title'] or '')}")
         if not (args.json or args.quiet or args.no_questions) and sys.stdin.isatty():
             _ask(app, args, made)
+        if made["restricted"]:
+            _say_protected(app)
     if args.json:
         output.print_json(made)
     elif not args.quiet:
         output.say('note what happens:  drd incident log "TEXT"')
         output.say("see what is next:   drd incident show")
     return 0
+
+
+def _say_protected(app: App) -> None:
+    """Say who can read a restricted incident, and who cannot."""
+    roles = app.settings.role_keys
+    if roles:
+        output.say(
+            f"restricted: where its entries leave this host they are encrypted for "
+            f"{escaped(some(sorted(roles), 10))}; on this host root and drd's user read them"
+        )
+        return
+    output.warn(
+        "restricted, but not encrypted: drd.yaml names no keys of roles. drd status, alerts and "
+        "metrics show neither title nor scope, exports leave the entries out; but whoever has the "
+        "password of a repository reads them there. To encrypt later entries, write in drd.yaml: "
+        "incident: {roles: {lead: {age: [age1…]}}}"
+    )
 
 
 def report(args: argparse.Namespace) -> int:
@@ -146,8 +171,10 @@ def _answered(question: str, answer: Callable[[str], object]) -> bool:
 def show(args: argparse.Namespace) -> int:
     def here(app: App) -> dict[str, Any]:
         number = chosen(app.catalogue, args.number)
-        incident = app.catalogue.incidents.get(number)
-        return shown_document(app, incident, UTC if args.json else zone_of(app))
+        incident, entries = app.catalogue.incidents.get(number), None
+        if args.identity is not None:
+            incident, entries = _opened_with(app, incident, Path(args.identity))
+        return shown_document(app, incident, UTC if args.json else zone_of(app), entries)
 
     told, zone = zoned(args, path_of(args.number), here, local=not args.json)
     reports = told.pop("reports") or ""
@@ -163,6 +190,18 @@ def show(args: argparse.Namespace) -> int:
     for text in screen(incident, lines, now, width, due, zone=zone, found=found, updates=updates):
         output.say(text)
     return 0
+
+
+def _opened_with(app: App, incident: Incident, file: Path) -> tuple[Incident, list[Entry]]:
+    """Return an incident that came back from elsewhere, with what the identity opens."""
+    identity = read_secret_file(file, "identity").encode()
+
+    def entries(of: Incident) -> list[Entry]:
+        return unsealed(app.catalogue.incidents.entries(of), identity)
+
+    own = [e for e in entries(incident) if e.header.subject == subject(incident.number)]
+    known = fold(incident.number, own)
+    return known, entries(known)
 
 
 def list_(args: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from drd.age import recipient
 from drd.api.incident_scope import affected_of
 from drd.bootstrap import App
 from drd.cli import output
@@ -17,7 +18,6 @@ from drd.config.templates import templates_of
 from drd.errors import DrdError, UsageError
 from drd.flows.incidents.messages import Sources, compose
 from drd.flows.incidents.times import coming
-from drd.kit.sealing import recipient
 from drd.model.incidents.audiences import Audience
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.message_values import values

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from drd.age import recipient
 from drd.cli import output
 from drd.cli.render import hanging, terminal_width
 from drd.cli.session import require_owner, session
@@ -16,7 +17,6 @@ from drd.config.daemon import load_settings
 from drd.config.location import config_path
 from drd.errors import UsageError
 from drd.kit.incident_sheets import local_time, person_words, ways
-from drd.kit.sealing import recipient
 from drd.model.contacts import Contact, ContactBook, OnCall
 from drd.model.text import escaped, some
 from drd.model.units import format_time, from_rfc3339, to_rfc3339

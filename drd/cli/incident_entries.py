@@ -93,7 +93,7 @@ def log(args: argparse.Namespace) -> int:
         if marked:
             return {"star": args.star, "unstar": args.unstar}
         said = {"correct": args.correct, "reason": args.reason}
-        return {"text": words[0], "at": args.at, **said}
+        return {"text": words[0], "at": args.at, "restricted": args.restricted, **said}
 
     act(args, 0 if marked else 1, gives)
     return 0

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from drd import age
 from drd.api.incident_documents import incident_document, timeline_document
 from drd.api.investigation_documents import investigation_document
+from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.incident_screen import screen
 from drd.cli.records import keys_of, tell_of_export
@@ -15,6 +17,8 @@ from drd.cli.session import require_owner, session
 from drd.errors import UsageError
 from drd.flows.incidents.choosing import chosen
 from drd.flows.records.export import export
+from drd.flows.records.restricted import concealed, hiding, recipients, restricted_incidents
+from drd.model.incidents.incident import Incident
 from drd.model.incidents.investigation import investigation
 from drd.model.incidents.stix import bundle
 from drd.model.incidents.timeline import timeline
@@ -28,6 +32,8 @@ def run(args: argparse.Namespace) -> int:
         require_owner(app, "incident export")
         incident = app.catalogue.incidents.get(chosen(app.catalogue, given))
         entries = app.catalogue.incidents.entries(incident)
+        if not incident.restricted:
+            entries = concealed(entries, restricted_incidents(app.catalogue))
         lines, found = timeline(incident, entries), investigation(entries)
         document = {
             **incident_document(incident),
@@ -36,18 +42,38 @@ def run(args: argparse.Namespace) -> int:
         }
         updates = incident.updates
         text = screen(incident, lines, app.clock.now(), _COLUMNS, found=found, updates=updates)
+        files = {
+            "timeline.json": f"{output.json_text(document)}\n",
+            "timeline.txt": "\n".join(text) + "\n",
+            "indicators.stix.json": f"{output.json_text(bundle(found.indicators))}\n",
+        }
         done = export(
             app.catalogue.records,
             directory,
             only=frozenset(entry.seq for entry in entries),
-            beside={
-                "timeline.json": f"{output.json_text(document)}\n",
-                "timeline.txt": "\n".join(text) + "\n",
-                "indicators.stix.json": f"{output.json_text(bundle(found.indicators))}\n",
-            },
+            beside=_protected(app, incident, files),
+            hides=hiding(app.catalogue, app.settings.role_keys, plain=False),
         )
         keys = keys_of(app)
     return tell_of_export(args, done, keys, {"incident": incident.number})
+
+
+def _protected(app: App, incident: Incident, files: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the files of a restricted incident encrypted to the keys of the roles; none without a
+    key."""
+    if not incident.restricted:
+        return files
+    keys = recipients(app.settings.role_keys)
+    if not keys:
+        output.warn(
+            f"incident {incident.number} is restricted, and drd.yaml names no keys of roles: the "
+            "export has the headers of its entries, but neither their contents nor a timeline"
+        )
+        return {}
+    return {
+        f"{name}.age": age.encrypt(text.encode(), keys, armored=True).decode()
+        for name, text in files.items()
+    }
 
 
 def _words(words: Sequence[str]) -> tuple[int | None, Path]:

@@ -16,6 +16,7 @@ from drd.cli.session import require_owner, session
 from drd.flows.records.export import Exported
 from drd.flows.records.export import export as write_export
 from drd.flows.records.key import RecordKey
+from drd.flows.records.restricted import hiding
 from drd.flows.records.rotation import KeyChange, initialise
 from drd.flows.records.rotation import rotate as replace_key
 from drd.model.records import Entry
@@ -48,10 +49,16 @@ def _row(entry: Entry) -> list[str]:
         str(entry.seq),
         format_time(header.at, seconds=True),
         escaped(header.actor_name),
-        escaped(header.kind) + ("" if entry.body is not None else " (redacted)"),
+        escaped(header.kind) + _state_of_body(entry),
         escaped(header.subject),
         "yes" if entry.signature else "no",
     ]
+
+
+def _state_of_body(entry: Entry) -> str:
+    if entry.body is not None:
+        return ""
+    return " (encrypted)" if entry.sealed else " (redacted)"
 
 
 def show(args: argparse.Namespace) -> int:
@@ -66,7 +73,8 @@ def show(args: argparse.Namespace) -> int:
     document["actor"] = f"{entry.header.actor_name} ({entry.header.actor_kind})"
     for name, value in document.items():
         output.say(f"{name:<10} {escaped(str(value)) if value is not None else 'none'}")
-    shown = "removed" if body is None else json.dumps(body, indent=2, ensure_ascii=True)
+    gone = "encrypted for the roles of drd.yaml" if entry.sealed else "removed"
+    shown = gone if body is None else json.dumps(body, indent=2, ensure_ascii=True)
     for line in f"body: {shown}".split("\n"):
         output.say(line)
     return 0
@@ -75,7 +83,10 @@ def show(args: argparse.Namespace) -> int:
 def export(args: argparse.Namespace) -> int:
     with session(args, reading=True) as app:
         require_owner(app, "records export")
-        done = write_export(app.catalogue.records, Path(args.directory), plan=args.plan)
+        hides = hiding(app.catalogue, app.settings.role_keys, plain=False)
+        done = write_export(
+            app.catalogue.records, Path(args.directory), plan=args.plan, hides=hides
+        )
         keys = keys_of(app)
     return tell_of_export(args, done, keys, {})
 

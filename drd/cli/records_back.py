@@ -5,15 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from drd.bootstrap import App
+from drd.catalogue.replica import entries_of
 from drd.cli import output
 from drd.cli.session import loaded_plans
 from drd.errors import SecretUnavailable, UsageError
 from drd.flows.records import anchors, continuing
 from drd.flows.records.coming_back import CameBack, Known, bring_back
 from drd.flows.records.key import RecordKey
+from drd.kit.lost_records import stored_copy
 from drd.model.kit import KitRecords
 from drd.model.plan import Plan
 from drd.model.records import Entry, moment
@@ -34,9 +38,14 @@ def loaded(app: App) -> Iterator[Plan]:
             output.warn(f"plan {name} cannot be read, so its repositories are left out: {plan}")
 
 
-def brought_back(app: App, plans: Iterable[Plan], kit: KitRecords | None = None) -> CameBack:
+def brought_back(
+    app: App,
+    plans: Iterable[Plan],
+    kit: KitRecords | None = None,
+    copied: Iterable[Entry] = (),
+) -> CameBack:
     """Bring back what the anchors in the repositories of these plans carry, as far as a key that
-    this host knows confirms it."""
+    this host knows confirms it; before that what is `copied`."""
     keys: set[str] = set()
     with suppress(SecretUnavailable):
         keys.add(RecordKey(app.settings.records_key).read().public.id)
@@ -45,7 +54,18 @@ def brought_back(app: App, plans: Iterable[Plan], kit: KitRecords | None = None)
         anchors.places(plans),
         app.open_repository,
         Known(frozenset(keys), kit),
+        copied,
     )
+
+
+def rebuilt(app: App, aside: Path | None) -> CameBack:
+    """Bring back what a lost catalogue had: from the damaged file that was set aside, from the
+    newest copy of it in the repositories, and from the anchors."""
+    plans, is_new = list(loaded(app)), app.catalogue.records.head() is None
+    now, work = app.clock.now(), app.settings.work_dir
+    with stored_copy(plans if is_new else [], app.open_repository, work, now) as copy:
+        found = (entries_of(path) for path in (aside, copy) if path is not None)
+        return brought_back(app, plans, copied=chain.from_iterable(found))
 
 
 def recorded(app: App, came: CameBack, reason: str) -> Entry | None:

@@ -17,6 +17,7 @@ from drd.flows.records import anchors, continuing
 from drd.flows.records.export import check_export, read_export
 from drd.flows.records.key import RecordKey
 from drd.flows.records.noted import NOTED, NOTED_SOON
+from drd.flows.records.restricted import hiding
 from drd.kit.archive import unpack
 from drd.kit.sealing import read_kit, unseal
 from drd.model.chain import ChainReport, Fault
@@ -92,9 +93,16 @@ def anchor(args: argparse.Namespace) -> int:
                 hint="to see the keys: drd records key",
             )
         wanted, kept_as = _wanted(app, args)
+        hides = hiding(app.catalogue, app.settings.role_keys)
         results = [
             anchors.anchor(
-                app.catalogue, place, app.open_repository, signer, now, entries=args.incidents
+                app.catalogue,
+                place,
+                app.open_repository,
+                signer,
+                now,
+                entries=args.incidents,
+                hides=hides,
             )
             for place in wanted
         ]
@@ -238,7 +246,11 @@ def _print_keys(report: ChainReport) -> None:
         output.say("  nothing is signed: make a key with drd records init")
     elif report.unsigned:
         output.say(f"  not signed: {numbers(report.unsigned)}")
-    for word, seqs in (("redacted", report.redacted), ("without its body", report.withheld)):
+    for word, seqs in (
+        ("redacted", report.redacted),
+        ("without its body", report.withheld),
+        ("encrypted", report.sealed),
+    ):
         if seqs:
             output.say(f"  {word}: {numbers(seqs)}")
 

@@ -90,6 +90,7 @@ class DaemonSettings:
     opening_rules: tuple[OpeningRule, ...] = ()
     severities: tuple[str, ...] = SEVERITIES
     intake: IntakeSettings = field(default_factory=IntakeSettings)
+    role_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     regimes_dir: Path | None = None
     templates_dir: Path | None = None
     jurisdictions: tuple[str, ...] = ()
@@ -243,6 +244,7 @@ def _settings(
             },
         ),
         intake=intake_settings(file.incident.intake, base),
+        role_keys={name: tuple(role.age) for name, role in file.incident.roles.items()},
         plans_dir=Path(place(file.plans, base)),
         work_dir=Path(place(file.work_dir, base)),
         regimes_dir=Path(place(file.regimes, base)) if file.regimes else None,

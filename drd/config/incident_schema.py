@@ -7,8 +7,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from drd import age
 from drd.config.address import loopback
 from drd.config.inventory import Tier
+from drd.errors import UsageError
 from drd.fields import Duration, DurationOrNone, Name, Secret, Settings
 from drd.model.incidents.cadence import UPDATES_S
 from drd.model.incidents.intake_rules import OPEN_AT_MOST, PER_MINUTE
@@ -140,6 +142,24 @@ class IncidentIntake(Settings):
         return self
 
 
+def _age_key(text: str) -> str:
+    try:
+        age.recipient(text)
+    except UsageError as error:
+        raise Malformed(error.message, (error.hint or "").rstrip(".")) from None
+    return text
+
+
+class IncidentRole(Settings):
+    """Who may read restricted entries of incidents wherever they leave this host."""
+
+    age: list[Annotated[str, AfterValidator(_age_key)]] = Field(
+        min_length=1,
+        description="The public keys of those who have the role: age1… or ssh-…. The entries of "
+        "restricted incidents are encrypted to the keys of all roles in repositories and exports.",
+    )
+
+
 class Incidents(Settings):
     """How drd carries the response to an incident."""
 
@@ -170,6 +190,10 @@ class Incidents(Settings):
     ] = Field(
         list(SEVERITIES),
         description="The severities of incidents, the least severe first.",
+    )
+    roles: dict[Annotated[str, Field(min_length=1, max_length=40)], IncidentRole] = Field(
+        default_factory=dict,
+        description="The roles whose keys open restricted entries (docs/incidents.md).",
     )
     intake: IncidentIntake = IncidentIntake()
 

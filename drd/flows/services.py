@@ -71,6 +71,11 @@ def asks_no_bucket(url: str, _: S3Access) -> BucketEncryption:
     raise NotSupported(f"this command cannot ask the bucket {url}")
 
 
+def seals_nothing(_: Path) -> object:
+    """Leave a copy of the catalogue as it is: the default for callers without incidents."""
+    return None
+
+
 def never_booted() -> Boot | None:
     """Return no boot: the default for callers with a clock of their own."""
     return None
@@ -115,6 +120,8 @@ class Services:
     exposed: Callable[[Plan], Sequence[Finding]] = nothing_exposed
     """The files of a plan that others can read or write."""
     own_files: Callable[[], Sequence[Path]] = tuple
+    seal_copy: Callable[[Path], object] = seals_nothing
+    """Seals restricted entries in a copy of the catalogue that goes to a repository."""
     """drd's configuration and plans, for the built-in component."""
     own_texts: Callable[[], Mapping[str, Path]] = dict
     """One's own regimes and templates, by their names in copies."""

@@ -1,6 +1,6 @@
 """A kit as one file: a line of text that says how to open it, then an age file in ASCII armour.
 
-The only module that imports pyrage. Everything is in memory: a kit contains only text, no data."""
+Everything is in memory: a kit contains only text, no data."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pyrage
 
 from drd import log
-from drd.errors import DrdError, KitDamaged, TargetUnwritable, UsageError, WrongKey
+from drd.age import error_text, identities, recipient
+from drd.errors import KitDamaged, TargetUnwritable, UsageError, WrongKey
 from drd.kinds.file_system import fsync_path
 from drd.model.kit import Key, digest_in, heading, is_heading
 from drd.process import rights
@@ -69,7 +69,7 @@ def unseal(kit: bytes, key: Key, *, name: str) -> bytes:
         if not whole:
             raise KitDamaged(
                 f"the kit {name} is damaged: its content does not match the digest in its first "
-                f"line ({_error_text(error)})",
+                f"line ({error_text(error)})",
                 hint="use another copy of the kit.",
             ) from None
         if key.passphrase is None:
@@ -78,7 +78,7 @@ def unseal(kit: bytes, key: Key, *, name: str) -> bytes:
                 hint="the kit's first line says what opens it: another identity, "
                 "or --passphrase-file.",
             ) from None
-        said = _error_text(error)
+        said = error_text(error)
         why = "" if said == "decryption failed" else f": {said}"
         raise WrongKey(
             f"the passphrase does not open {name}{why}",
@@ -187,63 +187,7 @@ def read_secret_file(path: Path, what: str) -> str:
         ) from None
 
 
-def recipient(text: str) -> Any:
-    """Return an age public key, one for hardware or post-quantum keys, or an SSH public key. Raises
-    UsageError."""
-    kinds = [
-        ("age1tagpq1", pyrage.tagpq.Recipient),
-        ("age1tag1", pyrage.tag.Recipient),
-        ("age1", pyrage.x25519.Recipient),
-        ("ssh-", pyrage.ssh.Recipient),
-    ]
-    for prefix, kind in kinds:
-        if text.startswith(prefix):
-            try:
-                return kind.from_str(text)
-            except pyrage.RecipientError as error:
-                raise UsageError(
-                    f"{text!r} is not a recipient: {_error_text(error)}",
-                    hint="give a public key: the line that begins with age1 (`age-keygen -y FILE` "
-                    "prints it) or with ssh-.",
-                ) from None
-    raise UsageError(
-        f"{text!r} is not a recipient",
-        hint="give an age public key (age1…) or an SSH public key (ssh-ed25519 …).",
-    )
-
-
 def _decrypted(body: bytes, key: Key) -> bytes:
     if key.passphrase is not None:
         return bytes(pyrage.passphrase.decrypt(body, key.passphrase))
     return bytes(pyrage.decrypt(body, identities(key.identity)))
-
-
-def identities(text: bytes) -> list[Any]:
-    """Return the identities in an identity file. Raises UsageError if there is none, or one has a
-    passphrase."""
-    try:
-        if text.startswith(b"-----BEGIN"):
-            return [pyrage.ssh.Identity.from_buffer(text)]
-        lines = [line.strip() for line in text.decode("ascii").splitlines()]
-        identities_read = [
-            pyrage.x25519.Identity.from_str(line)
-            for line in lines
-            if line and not line.startswith("#")
-        ]
-    except (pyrage.IdentityError, ValueError, DrdError) as error:
-        raise UsageError(
-            f"the identity file cannot be used: {_error_text(error)}",
-            hint="give the file that age-keygen wrote, or an SSH key without a passphrase.",
-        ) from None
-    if not identities_read:
-        raise UsageError(
-            "the identity file contains no identity",
-            hint="make one with `age-keygen -o FILE`, or give an SSH key.",
-        )
-    return identities_read
-
-
-def _error_text(error: Exception) -> str:
-    """Return the library's message on one line; it contains no secret."""
-    text = " ".join(str(error).split()).rstrip(".")
-    return text[:1].lower() + text[1:]

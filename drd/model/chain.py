@@ -22,7 +22,7 @@ Accepts = Callable[[str, bytes, str], bool]
 @dataclass(frozen=True, slots=True)
 class Fault:
     """What is wrong with an entry. Codes: `missing`, `order`, `changed`, `unlinked`, `body`,
-    `removed_body`, `signature`, `key`, `anchor`, `incident` (its row says something else).
+    `removed_body`, `sealed`, `signature`, `key`, `anchor`, `incident` (its row says other).
     """
 
     seq: int
@@ -77,7 +77,8 @@ def continuation(entry: Entry) -> Continuation | None:
 @dataclass(slots=True)
 class ChainReport:
     """What a check found. `unsigned` are the numbers of the entries without a signature, `redacted`
-    those whose bodies were removed by a record, `withheld` those whose bodies an export left out.
+    those whose bodies were removed by a record, `withheld` those whose bodies an export left out,
+    `sealed` those that came back encrypted.
     """
 
     entries: int = 0
@@ -90,6 +91,7 @@ class ChainReport:
     unsigned: list[int] = field(default_factory=list)
     redacted: list[int] = field(default_factory=list)
     withheld: list[int] = field(default_factory=list)
+    sealed: list[int] = field(default_factory=list)
 
     @property
     def key(self) -> str:
@@ -159,7 +161,9 @@ class ChainCheck:
 
     def _body(self, entry: Entry) -> None:
         if entry.body is None:
-            if entry.seq in self._withheld:
+            if entry.sealed:
+                self.report.sealed.append(entry.seq)
+            elif entry.seq in self._withheld:
                 self.report.withheld.append(entry.seq)
             else:
                 self._without_body.append(entry.seq)
@@ -204,7 +208,16 @@ class ChainCheck:
         self.report.faults.append(Fault(entry.seq, code, text))
 
     def done(self) -> ChainReport:
-        """Finish the check: a redaction stands after the entry that it is about."""
+        """Finish the check: a redaction stands after the entry that it is about, and so does the
+        record that entries came back, some of them sealed."""
+        back = max((c.after for c in self.report.continuations), default=0)
+        for seq in self.report.sealed:
+            if seq > back and seq not in self._withheld:
+                text = (
+                    "its body is encrypted, and no signed record says that it came back from "
+                    "elsewhere so (drd records continue)"
+                )
+                self.report.faults.append(Fault(seq, "sealed", text))
         for seq in self._without_body:
             if seq in self._redactions:
                 self.report.redacted.append(seq)

@@ -3,7 +3,9 @@
     drd records 1
     header CANONICAL-JSON
     signature KEY-ID BASE64          or: signature - -
-    body SALT CANONICAL-JSON         or: body - redacted, body - withheld
+    body SALT CANONICAL-JSON         or: body - redacted, body - withheld, body - sealed BASE64
+
+A sealed body is an age file: the salt, a line feed, the text, a line feed, of which the digest is.
 
 It comes from elsewhere, so it is read strictly.
 """
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -27,25 +29,45 @@ MOST_ENTRIES = 5_000_000
 _KEY_ID = re.compile(r"[0-9a-f]{16}", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{64}|", re.ASCII)
 _SALT = re.compile(r"[0-9a-f]{16,64}", re.ASCII)
+_SEALED = re.compile(r"sealed [A-Za-z0-9+/]{40,}={0,2}", re.ASCII)
 _SIGNATURE = re.compile(r"[A-Za-z0-9+/=]{1,100}", re.ASCII)
 
 
-def lines_of(entries: Iterable[Entry], *, shows: frozenset[int] | None = None) -> Iterator[str]:
+Hides = Callable[[Entry], str | None]
+"""Returns what stands in a file in the place of the body of an entry: its sealed form, "" for
+nothing; None if everybody who gets the file may read the body."""
+
+
+def hides_nothing(_: Entry) -> None:
+    """Leave all bodies as they are."""
+
+
+def lines_of(
+    entries: Iterable[Entry],
+    *,
+    shows: frozenset[int] | None = None,
+    hides: Hides = hides_nothing,
+) -> Iterator[str]:
     """The lines of the file. `shows` are the entries whose bodies it contains; None: all. The
     bodies of keys and redactions are always in it: the check needs them.
     """
     yield FIRST_LINE
     for entry in entries:
-        yield from lines_of_one(entry, shown=shows is None or entry.seq in shows)
+        yield from lines_of_one(entry, hides, shown=shows is None or entry.seq in shows)
 
 
-def lines_of_one(entry: Entry, *, shown: bool = True) -> Iterator[str]:
+def lines_of_one(
+    entry: Entry, hides: Hides = hides_nothing, *, shown: bool = True
+) -> Iterator[str]:
     """The lines of one entry, with its body if that is to be `shown`."""
     yield f"header {entry.header.message().decode()}"
     yield f"signature {entry.key or '-'} {entry.signature or '-'}"
-    if entry.body is None:
+    hidden = entry.sealed or hides(entry)
+    if entry.body is None and not entry.sealed:
         yield "body - redacted"
-    elif shown or entry.header.kind in NEEDED:
+    elif hidden is not None:
+        yield f"body - sealed {hidden}" if hidden and shown else "body - withheld"
+    elif entry.body is not None and (shown or entry.header.kind in NEEDED):
         yield f"body {entry.body.salt} {entry.body.text}"
     else:
         yield "body - withheld"
@@ -53,7 +75,7 @@ def lines_of_one(entry: Entry, *, shown: bool = True) -> Iterator[str]:
 
 @dataclass(slots=True)
 class RecordFile:
-    """The entries of a file, and those whose bodies it leaves out."""
+    """The entries of a file, and those whose bodies it leaves out, or has only sealed."""
 
     entries: list[Entry] = field(default_factory=list)
     withheld: set[int] = field(default_factory=set)
@@ -95,17 +117,20 @@ def _add(read_file: RecordFile, lines: list[str], number: int) -> None:
     signed = (key, signature) != ("-", "-")
     if signed and not (_KEY_ID.fullmatch(key) and _SIGNATURE.fullmatch(signature)):
         raise Malformed(f"line {number - 1} is not a signature")
-    body = None
+    body, sealed = None, ""
     if salt != "-":
         if not _SALT.fullmatch(salt):
             raise Malformed(f"line {number} is not a body")
         body = Body(salt, text)
     elif text == "withheld":
         read_file.withheld.add(header.seq)
+    elif _SEALED.fullmatch(text):
+        read_file.withheld.add(header.seq)
+        sealed = text.removeprefix("sealed ")
     elif text != "redacted":
         raise Malformed(f"line {number} is not a body")
     signing = (key, signature) if signed else ("", "")
-    read_file.entries.append(Entry(header, header.hash, *signing, body))
+    read_file.entries.append(Entry(header, header.hash, *signing, body, sealed))
 
 
 def _after(word: str, line: str) -> str:

@@ -57,10 +57,23 @@ class Body:
     def of(cls, values: Mapping[str, Any], salt: str) -> Body:
         return cls(salt, canonical(values).decode())
 
+    @classmethod
+    def read(cls, whole: bytes) -> Body:
+        """Return the body of which `whole` are all bytes. Raises ValueError."""
+        salt, line, text = whole.decode().partition("\n")
+        if not line or not text.endswith("\n"):
+            raise ValueError("not a body")
+        return cls(salt, text.removesuffix("\n"))
+
+    @property
+    def whole(self) -> bytes:
+        """What is digested, and encrypted where others may not read it."""
+        return f"{self.salt}\n{self.text}\n".encode()
+
     @property
     def digest(self) -> str:
         """The salted digest: without the salt nobody can guess a short body by trying."""
-        return sha256(f"{self.salt}\n{self.text}\n".encode()).hexdigest()
+        return sha256(self.whole).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +115,8 @@ class Header:
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One entry of the chain. `hash` is the recorded one. `key` is the id of the key that signed
-    it; without a signature both are empty. `body` is None if it was removed or left out.
+    it; without a signature both are empty. `body` is None if it was removed or left out, or if it
+    is `sealed`: encrypted for people, as base64 of an age file.
     """
 
     header: Header
@@ -110,6 +124,7 @@ class Entry:
     key: str = ""
     signature: str = ""
     body: Body | None = None
+    sealed: str = ""
 
     @property
     def seq(self) -> int:

@@ -6,10 +6,11 @@ import json
 import subprocess
 from pathlib import Path
 
+import pyrage
 import pytest
 
 from tests.e2e.daemons import daemon, until
-from tests.e2e.site import Site, make_tree, one_tree
+from tests.e2e.site import PASSWORD, Site, make_tree, one_tree
 
 
 @pytest.fixture
@@ -131,6 +132,56 @@ def _investigate(site: Site) -> None:
     assert json.loads(there.read_text())["objects"][0]["pattern"] == (
         "[ipv4-addr:value = '203.0.113.7']"
     )
+
+
+def test_a_restricted_incident_leaves_the_host_encrypted(site: Site) -> None:
+    """In the copy of the catalogue, in anchors, in exports; an identity of a role opens it."""
+    config, lead = site.base / "drd.yaml", pyrage.x25519.Identity.generate()
+    site.secret("lead", f"{lead}\n")
+    identity = ("--identity", f"{site.base}/secrets/lead")
+    with config.open("a") as file:
+        file.write(f"records: {{key: {{file: {site.base}/secrets/records}}}}\n")
+    site.drd("records", "init")
+    told = site.drd("incident", "open", "an insider", "--restricted").err
+    assert "restricted, but not encrypted: drd.yaml names no keys of roles" in told
+    site.drd("incident", "close", "1", "--reason", "a trial")
+    before = config.read_text()
+    config.write_text(f"{before}incident: {{roles: {{lead: {{age: [age1nonsense]}}}}}}\n")
+    assert "'age1nonsense' is not a recipient" in site.drd("config", "check", code=2).out
+    config.write_text(f"{before}incident: {{roles: {{lead: {{age: [{lead.to_public()}]}}}}}}\n")
+
+    told = site.drd("incident", "open", "the payroll", "--plan", "shop", "--restricted").out
+    assert "encrypted for lead; on this host root and drd's user read them" in told
+    site.drd("incident", "log", "7 Elm Street")
+    site.drd("backup", "shop")
+    own = ["-r", site.repository, "--no-cache", "dump", "--tag", "component:drd", "latest"]
+    password = {"RESTIC_PASSWORD": PASSWORD, "PATH": site.env()["PATH"]}
+    copy = subprocess.run(
+        ["restic", *own, "/drd.tar"], capture_output=True, check=True, env=password
+    ).stdout
+    assert b"incident.log" in copy
+    assert b"Elm Street" not in copy
+    assert b"payroll" not in copy
+
+    there = site.base / "given"
+    site.drd("incident", "export", "2", str(there))
+    given = {path.name: path.read_bytes() for path in there.iterdir()}
+    assert not any(b"Elm Street" in data or b"payroll" in data for data in given.values())
+    assert b"Elm Street" in pyrage.decrypt(given["timeline.txt.age"], [lead])
+    assert subprocess.run(["sh", there / "verify.sh"], check=False, timeout=60).returncode == 0
+    assert "Elm Street" in site.drd("records", "decrypt", str(there), *identity).out
+    site.drd("records", "export", str(site.base / "all"))
+    assert "Elm Street" not in (site.base / "all/records.txt").read_text()
+
+    site.drd("records", "anchor", "--incidents")
+    for name in ("drd.db", "drd.db-wal", "drd.db-shm"):
+        (site.base / "state" / name).unlink(missing_ok=True)
+    site.drd("catalogue", "rebuild", "shop")
+    assert "Elm Street" not in site.drd("incident", "show").out
+    shown = site.drd("incident", "show", *identity).out
+    assert "the payroll" in shown
+    assert "7 Elm Street" in shown
+    assert site.drd("records", "verify", "--json").json["sealed"]
 
 
 def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> None:

@@ -511,6 +511,7 @@ def test_records_that_were_lost_are_named_by_the_new_chain(site: Site) -> None:
     anchored(site)
     for name in ("drd.db", "drd.db-wal", "drd.db-shm"):
         (site.base / "state" / name).unlink(missing_ok=True)
+    (site.base / "secrets/records").unlink()
     site.drd("catalogue", "rebuild", "shop")
     site.drd("records", "init")
     assert faults(site) == [(4, "replaced")]
@@ -519,6 +520,22 @@ def test_records_that_were_lost_are_named_by_the_new_chain(site: Site) -> None:
     site.drd("records", "anchor")
     told = site.drd("records", "verify").out
     assert "the chain before it, up to entry 4, is lost" in told
+
+
+def test_a_lost_catalogue_gets_its_records_back_from_the_copy_in_the_repository(site: Site) -> None:
+    """Those after the copy are lost, and the record of it says which."""
+    anchored(site)
+    listed = site.drd("records", "list", "--json").json["records"]
+    for name in ("drd.db", "drd.db-wal", "drd.db-shm"):
+        (site.base / "state" / name).unlink(missing_ok=True)
+    told = site.drd("catalogue", "rebuild", "shop")
+    assert "records: 2 entries came back from the repositories, up to entry 2" in told.out
+    assert "has an anchor of entry 4" in told.err
+    [said, *rest] = site.drd("records", "list", "--json").json["records"]
+    assert rest == listed[2:]
+    assert (said["entry"], said["body"]["after"], said["body"]["seq"]) == (5, 2, 4)
+    site.drd("records", "anchor")
+    assert site.drd("records", "verify", "--json").json["whole"]
 
 
 def test_a_lost_catalogue_gets_its_incidents_back_from_the_repository(site: Site) -> None:

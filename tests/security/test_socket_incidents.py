@@ -119,6 +119,18 @@ def test_restricted_incident_is_for_those_with_a_role_in_it(house: House) -> Non
     assert ask(house.path, STRANGER, [OPERATORS], "/v1/incidents/1")[0] == 200
 
 
+def test_a_restricted_entry_is_for_those_with_a_role_in_the_incident(house: House) -> None:
+    assert act(house, "open", BERT, title="leak", plans=["shop"])[0] == 200
+    assert act(house, "1/log", BERT, text="it was an insider", restricted=True)[0] == 200
+    first = list(house.app.catalogue.records.read())[-1].seq
+    assert act(house, "1/log", BERT, text="of payroll", correct=first, reason="sure")[0] == 200
+    for uid, reads in ((BERT, True), (STRANGER, False)):
+        status, shown = ask(house.path, uid, [OPERATORS], "/v1/incidents/1")
+        assert (status, shown["title"], len(shown["timeline"])) == (200, "leak", 3)
+        assert ("payroll" in str(shown), "(restricted)" in str(shown)) == (reads, not reads)
+    assert "insider" not in str(shown)
+
+
 def test_name_of_a_person_is_that_of_the_mapped_user(house: House) -> None:
     with (house.path.parents[1] / "drd.yaml").open("a") as file:
         file.write(PEOPLE)

@@ -588,7 +588,7 @@ RUN = {
     "plan": "components.*.before.command components.*.after.command components.*.bin_dir "
     "checks.*.run targets.*.*.bin_dir runbook erasures checks.*.query kit.recipients kit.file "
     "repositories.*.command repositories.*.azure.account_name repositories.*.azure.endpoint_suffix",
-    "daemon": "notify.*.command kit.recipients kit.file extensions",
+    "daemon": "notify.*.command kit.recipients kit.file extensions incident.roles",
 }
 """What is meant to be asked about, beside secrets. A key that comes to be belongs here, or in the
 lists of `drd.kit.plan_effects`, or its type says that it is one of a few words, a number, a time or

@@ -38,7 +38,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     # Settings, each beside what it sets, and the requests of the socket.
     "pydantic": ("fields", "config", "kinds", "checks", "controls", "actions", "notifiers", "api"),
     "pydantic_core": ("fields", "config"),
-    "pyrage": ("kit",),
+    "pyrage": ("age", "kit"),
     "pytest": ("testing",),
     "restic": ("repositories",),
     "rfc8785": ("model/records",),

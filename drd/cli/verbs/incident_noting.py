@@ -23,6 +23,12 @@ def noting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         "entry, and the timeline shows both.",
     )
     log.add_argument("--at", metavar="TIME", help=f"when it happened: {TIMES} (default: now)")
+    log.add_argument(
+        "--restricted",
+        action="store_true",
+        help="readable only for those who lead the incident or have a role in it, and encrypted "
+        "to the keys of the roles where it leaves this host",
+    )
     kinds = log.add_mutually_exclusive_group()
     kinds.add_argument("--correct", type=count, metavar="ENTRY", help="correct this entry")
     kinds.add_argument("--star", type=count, metavar="ENTRY", help="mark an entry as important")

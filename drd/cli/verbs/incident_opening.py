@@ -35,7 +35,8 @@ def opening(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
     opening.add_argument(
         "--restricted",
         action="store_true",
-        help="show neither title nor scope in drd status, alerts and metrics",
+        help="show neither title nor scope in drd status, alerts and metrics; encrypt its entries "
+        "to the keys of the roles (drd.yaml) in repositories and exports",
     )
     opening.add_argument("--severity", metavar="WORD", help="one of those of drd.yaml")
     opening.add_argument(
@@ -87,6 +88,12 @@ def reading(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
     reader(show)
     show.add_argument("number", nargs="?", type=count, metavar="N", help=NUMBER)
     show.add_argument("--starred", action="store_true", help="show only starred entries")
+    show.add_argument(
+        "--identity",
+        metavar="F",
+        help="file with the age identity or SSH key of a role: opens restricted entries that came "
+        "back from a repository",
+    )
     listing = incident_verb(
         verbs,
         "list",

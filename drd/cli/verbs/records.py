@@ -17,6 +17,7 @@ examples:
   drd records anchor                       store the state of the chain in the repositories
   drd records export /root/records         for others: with a script that checks it without drd
   drd records verify /root/records         the same on any machine, without the catalogue
+  drd records decrypt /root/records --identity lead.key
   drd records redact 214 --reason "request of 2026-11-28"
   drd records key                          the public half of the key
   drd records continue --reason "restored after the loss of db1"
@@ -127,6 +128,19 @@ def _reading(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
         epilog=EXAMPLES,
     )
     export.add_argument("directory", metavar="DIRECTORY", help="the directory to make")
+    decrypt = leaf(
+        verbs,
+        "decrypt",
+        "read restricted entries of an export",
+        "records_decrypt:run",
+        description="Read the restricted entries of an export, on any machine, with the identity "
+        "of a role that drd.yaml named when it was made (incident: {roles: …}).",
+        epilog=EXAMPLES,
+    )
+    decrypt.add_argument("file", metavar="EXPORT", help="an export: its directory or file")
+    decrypt.add_argument(
+        "--identity", required=True, metavar="F", help="file with the age identity or SSH key"
+    )
     export.add_argument(
         "--plan", metavar="PLAN", help="contain the bodies of this plan's entries only"
     )

@@ -55,6 +55,7 @@ def _store(services: Services, plan: Plan, repository: Repository, run: str) -> 
     stage.mkdir(mode=0o700)
     try:
         services.catalogue.export_to(stage / "drd.db")
+        services.seal_copy(stage / "drd.db")
         for file in services.own_files():
             below = stage / "etc" / file.name
             below.parent.mkdir(exist_ok=True)

@@ -20,6 +20,7 @@ from drd.model.alerts import Transition
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.affected import Affected
 from drd.model.incidents.entries import LONGEST_TITLE, Author, draft, subject
+from drd.model.incidents.fold import is_private
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.instants import Instant
 from drd.model.incidents.rules import OpeningRule, TierOf, opening
@@ -138,14 +139,16 @@ class Desk:
 
         return self.catalogue.incidents.add(self.number, drafts)
 
-    def log(self, text: str, happened_at: datetime | None) -> Incident:
-        """Note what happened, or what was found."""
-        body = {"text": _text(text), "happened_at": happened_at}
+    def log(self, text: str, happened_at: datetime | None, *, restricted: bool = False) -> Incident:
+        """Note what happened, or what was found; `restricted`: for those with a role alone."""
+        mark = {"restricted": True} if restricted else {}
+        body = {"text": _text(text), "happened_at": happened_at, **mark}
         return self._add(kinds.LOG, body)
 
     def correct(self, entry: int, text: str, reason: str) -> Incident:
         """Correct what an entry says: the entry stays, and the timeline shows the correction."""
-        header = self.catalogue.records.get(entry).header
+        known = self.catalogue.records.get(entry)
+        header = known.header
         if header.subject != subject(self.number):
             raise UsageError(
                 f"entry {entry} of the records is not one of incident {self.number}",
@@ -157,7 +160,8 @@ class Desk:
                 hint=f"drd incident indicator --withdraw {entry} --reason TEXT; then add the right "
                 "one.",
             )
-        body = {"entry": entry, "text": _text(text), "reason": _reason(reason)}
+        mark = {"restricted": True} if is_private(known) else {}
+        body = {"entry": entry, "text": _text(text), "reason": _reason(reason), **mark}
         return self._add(kinds.CORRECT, body)
 
     def star(self, entry: int, *, on: bool) -> Incident:

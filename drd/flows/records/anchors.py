@@ -28,7 +28,7 @@ from drd.model.checkpoint import (
 )
 from drd.model.kit import KitRecords
 from drd.model.plan import Plan, RepositorySpec
-from drd.model.record_file import RecordFile
+from drd.model.record_file import Hides, RecordFile, hides_nothing
 from drd.model.records import CONTINUED, KEY, Entry, canonical
 from drd.model.units import format_time
 from drd.ports import Catalogue, Repository
@@ -148,10 +148,11 @@ def anchor(
     at: datetime,
     *,
     entries: bool = False,
+    hides: Hides = hides_nothing,
 ) -> Result:
     """Store where the chain stands now, unless the repository knows that, and take back what it
-    covers; with `entries` also those that the repository lacks. An error is part of the result: the
-    others go on."""
+    covers; with `entries` also those that the repository lacks, with what `hides` makes of their
+    bodies. An error is part of the result: the others go on."""
     head = catalogue.records.head()
     if head is None:
         return Result(place)
@@ -166,7 +167,7 @@ def anchor(
         store = _Storing(catalogue, place, repository, signer, at)
         known = [a for a in ours if _hash_of(catalogue, a.checkpoint.seq) == a.checkpoint.hash]
         if entries:
-            stored = store.entries(segments.held(catalogue, known), head)
+            stored = store.entries(segments.held(catalogue, known), head, hides)
         else:
             stored = [] if any(a.checkpoint.seq == head.seq for a in ours) else [store.bare(head)]
         gone = 0
@@ -192,7 +193,7 @@ class _Storing:
         point = checkpoint(self.catalogue, head, self.signer, self.at)
         return self._store(point, canonical(point.to_json()) + b"\n", _FILE)
 
-    def entries(self, held: segments.Held, head: Entry) -> list[Anchor]:
+    def entries(self, held: segments.Held, head: Entry, hides: Hides) -> list[Anchor]:
         """Store the entries that it lacks, up to the newest one."""
         if not held.lacks(head.seq):
             return []
@@ -202,7 +203,7 @@ class _Storing:
                 part.data,
                 segments.FILE,
             )
-            for part in segments.parts(self.catalogue, held.begins_after, head.seq)
+            for part in segments.parts(self.catalogue, held.begins_after, head.seq, hides)
         ]
 
     def _store(self, point: Checkpoint, data: bytes, name: str) -> Anchor:

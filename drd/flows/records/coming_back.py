@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
+from itertools import islice
 
 from drd.errors import DrdError
 from drd.flows.records import segments
@@ -26,6 +27,7 @@ from drd.ports import Catalogue, Repository
 from drd.signing import accepts, public_key
 
 _MOST_READ = 2000
+_AT_ONCE = 500
 _MOST_REFUSED = 50
 _MOST_HELD = 256 << 20
 """Files whose entries no known key has confirmed yet are held in memory: at most so many bytes."""
@@ -81,9 +83,13 @@ def bring_back(
     wanted: Iterable[Place],
     open_repository: Open,
     known: Known,
+    copied: Iterable[Entry] = (),
 ) -> CameBack:
-    """Add to the catalogue the entries after its newest one that anchors in these places carry."""
+    """Add to the catalogue the entries after its newest one that anchors in these places carry;
+    before that those that are `copied` from another file of it."""
     done = CameBack()
+    if known.keys:
+        _take_copied(catalogue, copied, known, done)
     sources = list(_sources(wanted, open_repository, done))
     chain = _chain(catalogue, sources, known, done)
     if chain is None:
@@ -97,6 +103,20 @@ def bring_back(
     if done.count:
         catalogue.incidents.rebuild()
     return done
+
+
+def _take_copied(
+    catalogue: Catalogue, copied: Iterable[Entry], known: Known, done: CameBack
+) -> None:
+    """Add the entries of a copy of the catalogue, as far as a known key confirms them."""
+    verifier, left = _Verifier(catalogue, known), iter(copied)
+    while some := list(islice(left, _AT_ONCE)):
+        try:
+            verifier.add(some, None)
+        except (Malformed, ValueError, TypeError, KeyError, RecursionError) as error:
+            done.refused.append(f"the rest of the copy of drd's catalogue is refused: {error}")
+            left = iter(())
+        _import(catalogue, verifier.confirmed(), done)
 
 
 def _sources(wanted: Iterable[Place], open_repository: Open, done: CameBack) -> Iterator[_Source]:
@@ -242,12 +262,12 @@ class _Verifier:
     def reached(self) -> int:
         return self.pending[-1].seq if self.pending else self.confirmed_up_to
 
-    def signed_by_known(self, point: Checkpoint) -> bool:
-        return point.key in self._trusted
+    def signed_by_known(self, point: Checkpoint | None) -> bool:
+        return point is not None and point.key in self._trusted
 
-    def add(self, entries: Iterable[Entry], point: Checkpoint) -> None:
-        """Add the entries of a file that go on from here. Raises Malformed for one that does not;
-        those before it stay."""
+    def add(self, entries: Iterable[Entry], point: Checkpoint | None) -> None:
+        """Add the entries of a file that go on from here; `point` carries them. Raises Malformed
+        for one that does not; those before it stay."""
         last = self.pending[-1] if self.pending else self._head
         checking = ChainCheck.going_on(accepts, last, self._keys)
         for entry in entries:
@@ -258,13 +278,13 @@ class _Verifier:
             if faults:
                 raise Malformed(f"entry {entry.seq}: {faults[0].text}")
             self._knows(entry)
-            if entry.body is None and not self.signed_by_known(point):
+            if entry.body is None and point is not None and not self.signed_by_known(point):
                 raise Malformed(f"entry {entry.seq} has no body")
             self.pending.append(entry)
             self._keys = list(checking.report.keys)
             self._judge(entry)
         end = self.pending[-1] if self.pending else None
-        if end is not None and (end.seq, end.hash) == (point.seq, point.hash):
+        if point is not None and end is not None and (end.seq, end.hash) == (point.seq, point.hash):
             self._good = len(self.pending) if self.signed_by_known(point) else self._good
 
     def _knows(self, entry: Entry) -> None:

@@ -11,7 +11,14 @@ from typing import TextIO
 from drd.errors import TargetUnwritable, UsageError
 from drd.model.chain import ChainReport, check
 from drd.model.malformed import Malformed
-from drd.model.record_file import LONGEST_LINE, RecordFile, lines_of, read
+from drd.model.record_file import (
+    LONGEST_LINE,
+    Hides,
+    RecordFile,
+    hides_nothing,
+    lines_of,
+    read,
+)
 from drd.model.records import Entry
 from drd.ports.records import RecordStore
 from drd.signing import accepts
@@ -37,10 +44,11 @@ def export(
     plan: str | None = None,
     only: frozenset[int] | None = None,
     beside: Mapping[str, str] | None = None,
+    hides: Hides = hides_nothing,
 ) -> Exported:
     """Write all entries and the script that checks them without drd into a new directory that only
     its owner can read, with all bodies, those of a plan, or those of the entries `only`. `beside`
-    are the texts of more files by their names."""
+    are the texts of more files by their names. `hides` seals restricted bodies."""
     head = records.head()
     until = head.seq if head is not None else 0
     shows = only if plan is None else _of_plan(records, plan, until)
@@ -54,7 +62,7 @@ def export(
     try:
         directory.mkdir(mode=0o700, parents=False)
         with _new(directory / RECORDS, 0o600) as file:
-            file.writelines(f"{line}\n" for line in lines_of(entries(), shows=shows))
+            file.writelines(f"{line}\n" for line in lines_of(entries(), shows=shows, hides=hides))
         with _new(directory / SCRIPT, 0o700) as file:
             file.write(Path(__file__).with_name(SCRIPT).read_text(encoding="utf-8"))
         for name, text in (beside or {}).items():

@@ -9,8 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 
+from drd.flows.records.restricted import restricted_later
 from drd.model.checkpoint import Anchor, Carried, carrying, with_redacted
-from drd.model.record_file import FIRST_LINE, lines_of_one
+from drd.model.record_file import FIRST_LINE, Hides, hides_nothing, lines_of_one
 from drd.model.records import REDACTION, Entry
 from drd.ports import Catalogue
 
@@ -37,7 +38,7 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class Held:
     """What a repository has of the chain by its anchors: `needed` ones carry the entries up to
-    `reach`; `spoiled` ones have a body that was redacted since."""
+    `reach`; `spoiled` ones have a body that was redacted, or became restricted, since."""
 
     needed: Sequence[Anchor]
     spoiled: Sequence[Anchor]
@@ -69,7 +70,8 @@ def _size(anchor: Anchor) -> int:
 def held(catalogue: Catalogue, anchors: Iterable[Anchor]) -> Held:
     """Return what these anchors of one repository carry. They agree with the catalogue."""
     known = list(anchors)
-    return Held(carrying(known), with_redacted(known, _redactions(catalogue)))
+    gone = {**restricted_later(catalogue), **_redactions(catalogue)}
+    return Held(carrying(known), with_redacted(known, gone))
 
 
 def _redactions(catalogue: Catalogue) -> Mapping[int, int]:
@@ -81,11 +83,13 @@ def _redactions(catalogue: Catalogue) -> Mapping[int, int]:
     return found
 
 
-def parts(catalogue: Catalogue, after: int, until: int) -> Iterator[Part]:
+def parts(
+    catalogue: Catalogue, after: int, until: int, hides: Hides = hides_nothing
+) -> Iterator[Part]:
     """The files with the entries after `after`, up to `until`."""
     lines, size, begun, last = [f"{FIRST_LINE}\n"], 0, after, None
     for entry in catalogue.records.read(after=after, until=until):
-        some = [f"{line}\n" for line in lines_of_one(entry)]
+        some = [f"{line}\n" for line in lines_of_one(entry, hides)]
         grown = sum(map(len, some))
         if last is not None and size + grown > PART:
             yield _part(lines, begun, last)

@@ -42,6 +42,11 @@ def body_of(entry: Entry) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
+def is_private(entry: Entry) -> bool:
+    """Return whether an entry itself says that only those with a role may read it."""
+    return bool(entry.sealed) or body_of(entry).get("restricted") is True
+
+
 def time_in(body: Mapping[str, Any], key: str) -> datetime | None:
     """Return the time under a key of a body; None without one."""
     with suppress(ValueError, TypeError):
@@ -52,6 +57,8 @@ def time_in(body: Mapping[str, Any], key: str) -> datetime | None:
 def after(incident: Incident, entry: Entry) -> Incident:
     """Return the incident after one more entry."""
     body, change = body_of(entry), _CHANGES.get(entry.header.kind)
+    if entry.sealed:
+        incident = _sealed(incident, entry)
     if change is not None and body:
         with suppress(KeyError, ValueError, TypeError, AttributeError):
             incident = change(incident, entry, body)
@@ -67,6 +74,17 @@ def _is_of_no_person(entry: Entry, body: Mapping[str, Any]) -> bool:
     """Return whether nobody has examined anything yet, even if a person's program brought it."""
     unread = (kinds.REPORT, kinds.INTAKE, kinds.LEFT_OUT)
     return entry.header.kind in unread or bool(body.get("intake"))
+
+
+def _sealed(incident: Incident, entry: Entry) -> Incident:
+    """Return what follows from an entry that is encrypted: all of a restricted incident are."""
+    at, kind = entry.header.at, entry.header.kind
+    if kind == kinds.OPEN:
+        opened = replace(incident, state=State.DETECTED, opened_by=entry.header.actor_name)
+        return replace(opened, state_at=at, opened_at=at, restricted=True, first=entry.seq)
+    if kind == kinds.CLOSE:
+        return replace(incident, state=State.CLOSED, state_at=at, closed_at=at)
+    return incident
 
 
 def _opened(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incident:

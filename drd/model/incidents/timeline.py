@@ -21,6 +21,7 @@ from drd.model.units import format_time, from_rfc3339
 
 _REDACTED = "(redacted)"
 _LONGEST_OF_OTHERS = 300
+_SEALED = "(restricted)"
 _BEFORE = " before"
 """The key, in no body, of the incident as it was before the entry."""
 
@@ -83,7 +84,8 @@ def _head(text: str) -> str:
 
 def _line(incident: Incident, before: Incident, entry: Entry, zone: tzinfo) -> Line:
     header, body = entry.header, body_of(entry)
-    text = _text_of(header.kind, {**body, _BEFORE: before, _ZONE: zone}) if body else _REDACTED
+    text = _text_of(header.kind, {**body, _BEFORE: before, _ZONE: zone}) if body else ""
+    text = text or (_SEALED if entry.sealed else _REDACTED)
     at = time_in(body, "happened_at") or header.at
     seq = entry.seq
     return Line(
