@@ -12,7 +12,7 @@ from pydantic import Field
 from drd.api.incident_requests import Act, Word
 from drd.api.obligation_documents import clock_document
 from drd.api.requests import BoundedText, Request
-from drd.api.values import Document
+from drd.api.values import Document, text_of, time_of
 from drd.bootstrap import App
 from drd.bootstrap.duties import DutyTable, duty_table
 from drd.config.problems import nearest
@@ -53,12 +53,18 @@ class ObligationBody(Act):
     until: Word | None = Field(None, description="The end of the delay.")
     oral: bool = Field(False, description="Whether it did not ask in writing.")
     reason: BoundedText = Field("", description="Why.")
+    keep: BoundedText | None = Field(
+        None,
+        description="The text of a report as it is to be sent, which is kept unchanged.",
+    )
+    version: int | None = Field(None, ge=1, description="The version that was submitted.")
 
 
 class ObligationsQuery(Request):
     regime: RegimeId | None = Field(None, description="Show only this regime.")
     all: bool = Field(False, description="Whether to show those that do not apply as well.")
     draft: bool = Field(False, description="A draft of the report of the regime instead.")
+    version: int | None = Field(None, ge=1, description="With `draft`: this version that was kept.")
     calendar: bool = Field(False, description="The times as iCalendar instead.")
 
 
@@ -121,6 +127,7 @@ def _acts(body: ObligationBody) -> dict[str, Callable[[DutyTable, Desk, Obligati
         "--does-not-apply": (body.applies is False, _decide),
         "--submitted": (body.submitted is not None, _submit),
         "--hold": (body.hold is not None, _hold),
+        "--keep": (body.keep is not None, _keep),
     }
     return {option: act for option, (is_given, act) in every.items() if is_given}
 
@@ -133,8 +140,16 @@ def _decide(table: DutyTable, desk: Desk, body: ObligationBody) -> None:
 
 def _submit(table: DutyTable, desk: Desk, body: ObligationBody) -> None:
     at = desk.past(body.submitted or "")
-    report = Submission(at, body.reference, body.channel, body.proof, body.reason)
+    if body.version is not None:
+        flow.require_version(table.said, body.regime, body.version)
+    words = (body.reference, body.channel, body.proof, body.reason)
+    report = Submission(at, *words, version=body.version)
     flow.submit(desk, table.state(chosen(table.regimes, body.regime), desk.author.at), report)
+
+
+def _keep(table: DutyTable, desk: Desk, body: ObligationBody) -> None:
+    state = table.state(chosen(table.regimes, body.regime), desk.author.at)
+    flow.keep(desk, state, body.keep or "")
 
 
 def _hold(table: DutyTable, desk: Desk, body: ObligationBody) -> None:
@@ -155,6 +170,9 @@ def shown(app: App, number: int, found: Regimes, query: ObligationsQuery) -> Doc
         hint = "name its id; to see them all: drd incident obligation"
         raise UsageError("incident obligation: no regime given", hint=hint)
     states = [table.state(chosen(table.regimes, name), now)] if name else table.states(now)
+    if query.draft and query.version is not None:
+        kept = flow.require_version(table.said, name or "", query.version)
+        return {"draft": kept.text, "version": kept.entry, "sha256": kept.digest}
     if query.draft:
         zone = local_zone(app.settings.timezone)
         lines = timeline(table.incident, app.catalogue.incidents.entries(table.incident), zone)
@@ -169,9 +187,24 @@ def shown(app: App, number: int, found: Regimes, query: ObligationsQuery) -> Doc
         "clocks": [clock_document(s) for s in states],
         "facts": dict(table.case.facts),
         "changed": list(table.changed),
+        "versions": _versions(table),
         "paragraphs": [list(one) for one in told],
         "warnings": _warnings(number, table, found),
     }
+
+
+def _versions(table: DutyTable) -> list[Document]:
+    return [
+        {
+            "id": name,
+            "version": one.entry,
+            "at": time_of(one.at),
+            "by": text_of(one.by),
+            "sha256": one.digest,
+        }
+        for name, kept in table.said.versions.items()
+        for one in kept
+    ]
 
 
 def _warnings(number: int, table: DutyTable, found: Regimes) -> list[str]:

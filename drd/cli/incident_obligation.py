@@ -27,7 +27,12 @@ from drd.model.text import escaped
 def run(args: argparse.Namespace) -> int:
     number, name = _words(args.words)
     given = _given(args, name)
-    query = {"all": args.all, "draft": args.draft, "calendar": args.ics is not None}
+    query = {
+        "all": args.all,
+        "draft": args.draft,
+        "version": args.version,
+        "calendar": args.ics is not None,
+    }
     with session(args, reading=not given, acts=False, records=True) as app:
         ask = _here if app.state.is_ours else _of_daemon
         said, told = ask(app, args, number, given, {"regime": name or None, **query})
@@ -38,7 +43,9 @@ def run(args: argparse.Namespace) -> int:
     if args.ics is not None:
         return _calendar(args, told["calendar"])
     if args.json:
-        output.print_json({k: told[k] for k in ("incident", "clocks", "facts", "changed")})
+        output.print_json(
+            {k: told[k] for k in ("incident", "clocks", "facts", "changed", "versions")}
+        )
         return 0
     if said.times:
         output.say(f"recorded for {' and '.join(said.times)}")
@@ -88,8 +95,9 @@ def _given(args: argparse.Namespace, name: str) -> dict[str, Any]:
         hint = "record one after the other: each is an entry of its own."
         raise UsageError("--applies and --does-not-apply were given together", hint=hint)
     facts = dict(fact_of(text) for text in args.fact)
-    acts = (applies is not None, args.submitted is not None, args.hold is not None)
-    if not facts and not any(acts):
+    keep = _read(args.keep) if args.keep is not None else None
+    acts = (applies, args.submitted, args.hold, keep)
+    if not facts and all(act is None for act in acts):
         return {}
     return {
         "regime": name,
@@ -104,7 +112,18 @@ def _given(args: argparse.Namespace, name: str) -> dict[str, Any]:
         "until": args.until,
         "oral": args.oral,
         "reason": args.reason,
+        "keep": keep,
+        "version": args.version,
     }
+
+
+def _read(name: str) -> str:
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (getattr(error, "strerror", "") or "it is no text in UTF-8").lower()
+        hint = "name the file of the report, as it is to be sent."
+        raise UsageError(f"cannot read {name}: {reason}", hint=hint) from None
 
 
 def _draft(args: argparse.Namespace, told: Mapping[str, Any]) -> int:

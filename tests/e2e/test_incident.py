@@ -255,7 +255,18 @@ def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> 
     assert "is late" in late
     sent = ["--submitted", "-1h", "--reference", "4711", "--reason", "nobody was there"]
     assert duty("acme", *sent)["acme"]["state"] == "filed-late"
-    duty("eu-gdpr-33", "--submitted", "-1h", "--reference", "A-1", "--channel", "portal")
+    report = site.base / "report.md"
+    report.write_text("what we send\n")
+    keeping = ("incident", "obligation", "eu-gdpr-33", "--keep", str(report), "--json")
+    [kept] = site.drd(*keeping).json["versions"]
+    report.write_text("something else\n")
+    wrong = ("--submitted", "-1h", "--version", "1")
+    told = site.drd("incident", "obligation", "eu-gdpr-33", *wrong, code=2).err
+    assert f"kept versions: {kept['version']}" in told
+    sent = ["--submitted", "-1h", "--version", str(kept["version"])]
+    duty("eu-gdpr-33", *sent, "--reference", "A-1", "--channel", "portal")
+    shown = ("--draft", "--version", str(kept["version"]))
+    assert site.drd("incident", "obligation", "eu-gdpr-33", *shown).out == "what we send\n"
 
     hold = ["us-ca-1798.82", "--hold", "law-enforcement", "--reason", "letter of the police"]
     assert "a hold needs an end" in site.drd("incident", "obligation", *hold, code=2).err

@@ -22,6 +22,7 @@ def reporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
         "drd incident obligation us-hipaa-individuals --hold law-enforcement --until 720h \\\n"
         '      --reason "letter of the police"\n'
         "drd incident obligation eu-gdpr-33 --draft > report.md\n"
+        "drd incident obligation eu-gdpr-33 --keep report.md     as it is to be sent\n"
         "drd incident obligation --ics deadlines.ics       for a calendar",
         description="Show which reports law and contracts ask for, until when, and record what "
         "became of them: facts, decisions, submitted reports, holds. drd proposes, a person "
@@ -48,6 +49,11 @@ def reporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
         metavar="WHO",
         help="an authority asked for a delay: law-enforcement, attorney-general",
     )
+    duty.add_argument("--keep", metavar="FILE", help="keep a version of the report, unchangeably")
+    duty.add_argument(
+        "--version", type=count, metavar="ENTRY", help="the version that was submitted; with "
+        "--draft: print it",
+    )  # fmt: skip
     duty.add_argument("--reference", default="", metavar="REF", help="reference of the authority")
     duty.add_argument("--channel", default="", metavar="TEXT", help="how: portal, letter, e-mail")
     duty.add_argument("--proof", default="", metavar="TEXT", help="proof: a receipt, a file")

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 from drd.errors import UsageError
+from drd.flows.incidents.texts import text_of
 from drd.flows.incidents.writing import Desk
 from drd.model.incidents import entries as kinds
-from drd.model.incidents.duties import Act, Submission
+from drd.model.incidents.duties import Act, Duties, Submission, Version
 from drd.model.incidents.entries import draft
 from drd.model.incidents.incident import Incident
 from drd.model.obligations.case import Hold, rule_of
 from drd.model.obligations.clocks import ClockState
 from drd.model.obligations.conditions import Fact
+from drd.model.text import some
 from drd.model.units import format_time
 from drd.process import rights
+
+LONGEST_REPORT = 200_000
+"""Characters of one version of a report."""
 
 
 def state_facts(desk: Desk, facts: Mapping[str, Fact]) -> Incident:
@@ -82,9 +88,31 @@ def submit(desk: Desk, state: ClockState, report: Submission) -> Incident:
             "channel": report.channel,
             "proof": report.proof,
             "reason": report.reason.strip(),
+            "version": report.version,
             **_computed(late=late, due_at=due),
         },
     )
+
+
+def keep(desk: Desk, state: ClockState, text: str) -> Incident:
+    """Record a version of a report as it is to be sent. It never changes: a later one is another
+    version."""
+    text = text_of(text, "the report", LONGEST_REPORT)
+    digest = sha256(text.encode()).hexdigest()
+    body = {"act": Act.KEEP, "regime": state.regime.id, "text": text, "sha256": digest}
+    return _add(desk, body)
+
+
+def require_version(said: Duties, name: str, version: int) -> Version:
+    """Return a version of the report of a regime. Raises UsageError."""
+    found = next((v for v in said.versions.get(name, ()) if v.entry == version), None)
+    if found is None:
+        known = some([v.entry for v in said.versions.get(name, ())], 10) or "none"
+        raise UsageError(
+            f"entry {version} is no version of the report of {name}",
+            hint=f"kept versions: {known}; to keep one: drd incident obligation {name} --keep FILE",
+        )
+    return found
 
 
 def hold(desk: Desk, state: ClockState, asked: Hold, reason: str) -> Incident:

@@ -30,18 +30,33 @@ class Act(StrEnum):
     FACTS = "facts"
     DECIDE = "decide"
     SUBMIT = "submit"
+    KEEP = "keep"
     HOLD = "hold"
 
 
 @dataclass(frozen=True, slots=True)
+class Version:
+    """A version of a report, which never changes: its text, and the SHA-256 of it. `entry` is the
+    number of the entry that keeps it."""
+
+    entry: int
+    at: datetime
+    by: str
+    digest: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
-    """A report that was submitted; `reference` is that of the authority."""
+    """A report that was submitted; `reference` is that of the authority, `version` the entry of the
+    version that was sent."""
 
     at: datetime
     reference: str = ""
     channel: str = ""
     proof: str = ""
     reason: str = ""
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +69,7 @@ class Duties:
     texts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     submissions: Mapping[str, tuple[Submission, ...]] = field(default_factory=dict)
     holds: Mapping[str, Hold] = field(default_factory=dict)
+    versions: Mapping[str, tuple[Version, ...]] = field(default_factory=dict)
 
     def case(
         self, incident: Incident, known: Facts, jurisdictions: tuple[str, ...], zone: str
@@ -101,10 +117,19 @@ def _decided(said: Duties, _: Entry, body: Mapping[str, Any]) -> Duties:
 def _submitted(said: Duties, _: Entry, body: Mapping[str, Any]) -> Duties:
     name, at = str(body["regime"]), from_rfc3339(body["at"])
     words = {k: str(body.get(k) or "") for k in ("reference", "channel", "proof", "reason")}
-    report = Submission(at, **words)
+    version = body.get("version")
+    report = Submission(at, **words, version=int(version) if version is not None else None)
     before = said.submissions.get(name, ())
     reports = tuple(sorted((*before, report), key=lambda one: one.at))
     return replace(said, submissions={**said.submissions, name: reports})
+
+
+def _kept(said: Duties, entry: Entry, body: Mapping[str, Any]) -> Duties:
+    name, text = str(body["regime"]), str(body["text"])
+    by = str(body.get("by") or entry.header.actor_name)
+    made = Version(entry.seq, entry.header.at, by, str(body["sha256"]), text)
+    versions = (*said.versions.get(name, ()), made)
+    return replace(said, versions={**said.versions, name: versions})
 
 
 def _held(said: Duties, entry: Entry, body: Mapping[str, Any]) -> Duties:
@@ -119,6 +144,7 @@ _CHANGES: Mapping[Act, Callable[[Duties, Entry, Mapping[str, Any]], Duties]] = {
     Act.DECIDE: _decided,
     Act.SUBMIT: _submitted,
     Act.HOLD: _held,
+    Act.KEEP: _kept,
 }
 
 
@@ -131,11 +157,14 @@ def words(body: Mapping[str, Any], zone: tzinfo) -> str:
     name = str(body["regime"])
     if act is Act.DECIDE:
         return f"{name} {'applies' if body['applies'] else 'does not apply'}"
+    if act is Act.KEEP:
+        return f"{name}: version of the report kept, SHA-256 {body['sha256']}"
     if act is Act.HOLD:
         until = time_in(body, "until")
         end = f" until {format_time(until, zone=zone)}" if until is not None else ""
         return f"{name} is on hold by {body['by_authority']}{end}"
     reference = f", reference {body['reference']}" if body.get("reference") else ""
+    reference += f", version {body['version']}" if body.get("version") else ""
     late = ", late" if body.get("late") else ""
     at = format_time(from_rfc3339(body["at"]), zone=zone)
     return f"{name} submitted {at}{reference}{late}"
