@@ -18,7 +18,7 @@ from drd.model.run import (
     last_turn,
     taken_back,
 )
-from drd.model.verdicts import Reason, Verdict
+from drd.model.verdicts import PlanState, Reason, Verdict
 from tests.status_support import DAY, HOUR, NOW, ago, drill, healthy, point, repository, scenario
 
 
@@ -317,6 +317,8 @@ def test_a_plan_that_is_not_loaded_is_at_risk(changes: dict[str, object], remedy
     )
     in_force = Verdict.AT_RISK if "package_changed" in changes else Verdict.MET
     assert found.proven is in_force, "what is in force was drilled, but not with this package"
+    needs_drill = "package_changed" in changes
+    assert reason.at_least is (PlanState.NEEDS_DRILL if needs_drill else PlanState.AT_RISK)
     assert "its file is broken" in reason.text
 
 
