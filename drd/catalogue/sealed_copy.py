@@ -19,6 +19,12 @@ WHERE substr(r.kind, 1, 9) = 'incident.' AND b.salt <> 'sealed'
 """
 
 
+_THEIR_MESSAGES = """
+DELETE FROM outbox WHERE CAST(json_extract(body, '$.details.incident') AS INTEGER) IN
+  (SELECT number FROM incidents WHERE restricted)
+"""
+
+
 def seal(path: Path, hides: Hides) -> int:
     """Replace in the copy at `path` each body that `hides` seals, so that nothing of it stays in
     the file, and what follows from it. Returns how many were replaced. Raises CatalogueError."""
@@ -46,6 +52,8 @@ def _replace(connection: sqlite3.Connection, sealed: dict[int, str]) -> None:
     connection.execute(
         "UPDATE incidents SET title = '', plans = '[]', rule = '', severity = '' WHERE restricted"
     )
+    # Updates to one's own people about it have its text; elsewhere they are never sent.
+    connection.execute(_THEIR_MESSAGES)
     [trigger] = [s for s in append_only.statements("sqlite") if "record_bodies_update" in s]
     connection.execute(trigger)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyrage
 import pytest
 
+from drd.catalogue.outbox import insert
 from drd.catalogue.replica import make_ours
 from drd.catalogue.sealed_copy import seal
 from drd.catalogue.sql_catalogue import SqlCatalogue
@@ -24,6 +25,7 @@ from drd.flows.records.restricted import concealed, hiding, restricted_incidents
 from drd.model.chain import check
 from drd.model.checkpoint import HOST
 from drd.model.incidents.fold import fold
+from drd.model.message import Message
 from drd.model.records import Entry
 from drd.signing import accepts
 from tests.catalogue_support import Catalogues, at, opened
@@ -140,10 +142,16 @@ def test_the_copy_of_the_catalogue_has_only_encrypted_bodies(
     host: SqlCatalogue, catalogues: Callable[[], SqlCatalogue], tmp_path: Path
 ) -> None:
     copy = tmp_path / "copy.db"
+    for number in (1, 2):
+        details, text = {"incident": number, "message": 1}, f"{('', 'payroll', 'for all')[number]}"
+        update = Message("incident", "", "info", f"update {number}", text, at(1), details=details)
+        with host.database.write() as connection:
+            insert(connection, [("mail", update)], at(1))
     host.export_to(copy)
     assert b"Elm Street" in copy.read_bytes()
     assert seal(copy, hiding(host, ROLES)) == 4
     assert_no_secret(copy.read_bytes())
+    assert b"update 2" in copy.read_bytes()
     assert [path.name for path in tmp_path.glob("copy.db*")] == ["copy.db"]
 
     assert make_ours(copy, at(5)) == 0
