@@ -180,6 +180,9 @@ class _Demo:
             "obligation", "eu-gdpr-33-5", "--applies", "--reason", "each breach is recorded"
         )
         self._incident("obligation", "eu-gdpr-33", "--draft")
+        say("", "What customers would be told; nothing leaves before a person has approved it:")
+        words = "Orders and addresses were read by a stranger on 28 November. The key is blocked."
+        self._incident("message", "preview", "customers", "--text", words)
         say("", "The report to the authority and the letters to the customers are sent:")
         for name, reference, channel in (
             ("eu-gdpr-33", "LDA-2026-4711", "portal"),
