@@ -191,6 +191,25 @@ def test_a_redacted_entry_has_a_line_without_what_it_said(response: Response) ->
     assert response.lines()[-1] == "(redacted)"
 
 
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [(kinds.OPEN, State.DETECTED), (kinds.REPORT, State.REPORTED)],
+)
+def test_an_incident_whose_opening_was_redacted_is_restricted(kind: str, state: State) -> None:
+    response = Response()
+    response.say(kind, title="leak at Elm Street", text="leak at Elm Street", restricted=True)
+    response.entries[-1] = replace(response.entries[-1], body=None)
+    incident = response.incident
+    assert (incident.restricted, incident.state, incident.title) == (True, state, "")
+    assert incident.opened_at == at(0)
+
+
+def test_an_incident_stays_closed_when_its_end_was_redacted(response: Response) -> None:
+    response.say(kinds.CLOSE, reason="mail of anna@example.org")
+    response.entries[-1] = replace(response.entries[-1], body=None)
+    assert (response.incident.state, response.incident.closed_at) == (State.CLOSED, at(1))
+
+
 def test_what_happened_stands_where_it_happened(response: Response) -> None:
     response.say(kinds.LOG, text="noted now")
     response.say(kinds.LOG, text="first strange request", happened_at=at(-60))

@@ -57,8 +57,8 @@ def time_in(body: Mapping[str, Any], key: str) -> datetime | None:
 def after(incident: Incident, entry: Entry) -> Incident:
     """Return the incident after one more entry."""
     body, change = body_of(entry), _CHANGES.get(entry.header.kind)
-    if entry.sealed:
-        incident = _sealed(incident, entry)
+    if entry.body is None:
+        incident = _without_words(incident, entry)
     if change is not None and body:
         with suppress(KeyError, ValueError, TypeError, AttributeError):
             incident = change(incident, entry, body)
@@ -76,12 +76,17 @@ def _is_of_no_person(entry: Entry, body: Mapping[str, Any]) -> bool:
     return entry.header.kind in unread or bool(body.get("intake"))
 
 
-def _sealed(incident: Incident, entry: Entry) -> Incident:
-    """Return what follows from an entry that is encrypted: all of a restricted incident are."""
+def _without_words(incident: Incident, entry: Entry) -> Incident:
+    """Return what follows from the header of an entry that is encrypted or was redacted. Whether
+    the opening said that the incident is restricted cannot be read any more, so it counts as
+    restricted: a redaction must not show to more people what it did not remove."""
     at, kind = entry.header.at, entry.header.kind
-    if kind == kinds.OPEN:
-        opened = replace(incident, state=State.DETECTED, opened_by=entry.header.actor_name)
-        return replace(opened, state_at=at, opened_at=at, restricted=True, first=entry.seq)
+    if kind in (kinds.OPEN, kinds.REPORT):
+        state = State.DETECTED if kind == kinds.OPEN else State.REPORTED
+        by, actor_kind = entry.header.actor_name, entry.header.actor_kind
+        opened = replace(incident, state=state, opened_by=by, state_at=at, opened_at=at)
+        opened_as = by if kind == kinds.OPEN and actor_kind == "person" else incident.opened_as
+        return replace(opened, opened_as=opened_as, restricted=True, first=entry.seq)
     if kind == kinds.CLOSE:
         return replace(incident, state=State.CLOSED, state_at=at, closed_at=at)
     return incident

@@ -84,8 +84,9 @@ def _head(text: str) -> str:
 
 def _line(incident: Incident, before: Incident, entry: Entry, zone: tzinfo) -> Line:
     header, body = entry.header, body_of(entry)
-    text = _text_of(header.kind, {**body, _BEFORE: before, _ZONE: zone}) if body else ""
-    text = text or (_SEALED if entry.sealed else _REDACTED)
+    text = _SEALED if entry.sealed else _REDACTED
+    if body:
+        text = _text_of(header.kind, {**body, _BEFORE: before, _ZONE: zone})
     at = time_in(body, "happened_at") or header.at
     seq = entry.seq
     return Line(
