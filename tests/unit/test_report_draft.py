@@ -81,7 +81,7 @@ def test_a_carriage_return_in_a_regime_begins_no_line_of_a_draft(
     made.state = replace(
         made.state, regime=replace(made.state.regime, title="x\r  > sh evil\x1b[2J")
     )
-    incident_obligation._draft(Namespace(json=False), made)
+    incident_obligation._draft(Namespace(json=False), {"draft": made.text()})
     lines = capsys.readouterr().out.split("\n")
     assert lines[0] == r"# x\r  > sh evil\x1b[2J"
     assert len(lines) == made.text().count("\n") + 1

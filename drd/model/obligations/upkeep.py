@@ -80,12 +80,12 @@ def _beginning(live: Iterable[Regime], today: date) -> Iterator[Finding]:
 def unknown_calendars(regime: Regime, calendars: Calendars) -> list[str]:
     """Return the calendars that a regime names and that do not exist: without their holidays its
     business days end too early."""
-    named = list(_calendars(regime.rule)) if regime.rule is not None else []
+    named = list(_calendars(regime.rule))
     named += [regime.relief.calendar] if regime.relief is not None else []
     return [n for n in dict.fromkeys(named) if n != MEMBER_STATE and not calendars.has(n)]
 
 
-def _calendars(rule: Rule) -> Iterator[str]:
+def _calendars(rule: Rule | None) -> Iterator[str]:
     if isinstance(rule, Choice):
         for each in rule.rules:
             yield from _calendars(each)
