@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -207,7 +207,8 @@ def _compare(
     vouched: Vouched, report: ChainReport, hashes: Mapping[int, str], anchor: Anchor
 ) -> None:
     point = anchor.checkpoint
-    last = report.last.seq if report.last is not None else 0
+    assert report.last is not None  # an anchor of this chain: it has entries
+    last = report.last.seq
     known = f"the anchor in {anchor.place} of {format_time(point.at, seconds=True)}"
     if point.seq > last:
         text = f"the chain ends with entry {last}, but {known} is for entry {point.seq}"
@@ -235,19 +236,14 @@ def carrying(anchors: Iterable[Anchor]) -> list[Anchor]:
     """Return the anchors whose entries, one after the other, reach furthest from the first entry of
     the chain on, with as few anchors as possible."""
     found: list[Anchor] = []
-    left = [a for a in anchors if a.checkpoint.carried is not None]
+    left = list(_with_entries(anchors))
     reached = 0
     while True:
-        fit = [a for a in left if _after(a) <= reached < a.checkpoint.seq]
+        fit = [a for after, a in left if after <= reached < a.checkpoint.seq]
         if not fit:
             return found
         found.append(max(fit, key=lambda a: (a.checkpoint.seq, a.checkpoint.at)))
         reached = found[-1].checkpoint.seq
-
-
-def _after(anchor: Anchor) -> int:
-    carried = anchor.checkpoint.carried
-    return carried.after if carried is not None else anchor.checkpoint.seq
 
 
 def with_redacted(anchors: Iterable[Anchor], redactions: Mapping[int, int]) -> list[Anchor]:
@@ -255,12 +251,18 @@ def with_redacted(anchors: Iterable[Anchor], redactions: Mapping[int, int]) -> l
     for each redacted entry the entry that says so."""
     return [
         anchor
-        for anchor in anchors
+        for after, anchor in _with_entries(anchors)
         if any(
-            _after(anchor) < entry <= anchor.checkpoint.seq < record
-            for entry, record in redactions.items()
+            after < entry <= anchor.checkpoint.seq < record for entry, record in redactions.items()
         )
     ]
+
+
+def _with_entries(anchors: Iterable[Anchor]) -> Iterator[tuple[int, Anchor]]:
+    """Return the anchors that carry entries, each after the number after which these begin."""
+    for anchor in anchors:
+        if anchor.checkpoint.carried is not None:
+            yield anchor.checkpoint.carried.after, anchor
 
 
 def to_take_back(

@@ -27,12 +27,15 @@ from drd.flows.records.anchors import soon
 from drd.model.chain import ChainCheck
 from drd.model.checkpoint import (
     Anchor,
+    Carried,
     Checkpoint,
     Vouched,
+    carrying,
     from_json,
     judge,
     read_tag,
     to_take_back,
+    with_redacted,
 )
 from drd.model.plan import Plan
 from drd.model.record_drafts import of_continuation
@@ -366,3 +369,49 @@ def test_a_chain_that_was_lost_is_named_by_the_one_that_was_begun(chain: Chain) 
     vouched = compared(new, point(chain, 2), point(chain, 4))
     assert (vouched.faults, len(vouched.explained)) == ([], 2)
     assert codes(compared(new, point(chain, 5))) == [(5, "replaced")]
+
+
+def entries(chain: Chain, after: int | None, seq: int, hours: int = 0) -> Anchor:
+    """An anchor with the entries after one, up to its own; with none of them."""
+    carried = None if after is None else Carried(after, 10, "a" * 64)
+    made = replace(point(chain, 4), seq=seq, carried=carried, at=BEGUN + timedelta(hours=hours))
+    return Anchor(made, "primary")
+
+
+@pytest.mark.parametrize(
+    ("known", "chosen"),
+    [
+        ([], []),
+        ([(None, 3)], []),
+        ([(1, 3)], []),
+        ([(0, 3)], [0]),
+        ([(0, 3), (3, 5)], [0, 1]),
+        ([(0, 3), (4, 5)], [0]),
+        ([(3, 5), (0, 3), (0, 4), (2, 5)], [2, 3]),
+        ([(0, 3), (0, 3), (3, 3)], [1]),
+        ([(0, 5), (2, 9), (5, 9)], [0, 2]),
+    ],
+)
+def test_the_fewest_anchors_that_carry_the_chain_furthest(
+    chain: Chain, known: list[tuple[int | None, int]], chosen: list[int]
+) -> None:
+    anchors = [entries(chain, after, seq, n) for n, (after, seq) in enumerate(known)]
+    assert carrying(anchors) == [anchors[n] for n in chosen]
+
+
+@pytest.mark.parametrize(
+    ("after", "seq", "entry", "record", "spoiled"),
+    [
+        (2, 5, 3, 6, True),
+        (2, 5, 5, 6, True),
+        (2, 5, 2, 6, False),
+        (2, 5, 6, 7, False),
+        (2, 5, 3, 5, False),
+        (None, 5, 3, 6, False),
+    ],
+)
+def test_an_anchor_carries_what_was_redacted_since(
+    chain: Chain, after: int | None, seq: int, entry: int, record: int, *, spoiled: bool
+) -> None:
+    anchor = entries(chain, after, seq)
+    assert with_redacted([anchor], {1: 2, entry: record}) == [anchor] * spoiled

@@ -147,6 +147,8 @@ def test_words_name_the_local_time_only_where_it_differs() -> None:
     clock = UpdateClock("internal", NOON, "promised")
     assert update_words(clock, NOON - 20 * MINUTE, UTC) == "by 2026-11-28 12:00 UTC, in 20m"
     assert "(2026-11-28 13:00 CET)" in update_words(clock, NOON, BERLIN)
+    assert update_words(clock, NOON, UTC).endswith(", in 0s")
+    assert update_words(clock, NOON + MINUTE, UTC).endswith(", overdue by 1m")
 
 
 def test_an_update_for_a_severity_that_does_not_exist_is_refused() -> None:
