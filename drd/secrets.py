@@ -83,8 +83,8 @@ def peek(ref: SecretRef) -> str | None:
 
 
 EDGES_HINT = (
-    "restic reads a different password from a file or a command: write the password without "
-    "these characters."
+    "remove these characters from the password: drd and restic read them differently, and restic "
+    "alone could not open the repository."
 )
 
 

@@ -153,7 +153,9 @@ class Erasures:
                 work.command(settings.replay.command)
         except DrdError as error:
             raise StepFailed(
-                f"could not repeat the erasures since {since}: {error.message}",
+                f"drd could not erase again {counted(len(ids), 'person', 'people')} who "
+                f"{'was' if len(ids) == 1 else 'were'} erased since {since}, so the restored data "
+                f"can contain them: {error.message}",
                 hint=error.hint,
                 result={"found": len(ids)},
             ) from error

@@ -70,8 +70,12 @@ def _statements(query: str, context: ActionContext) -> str:
     def value(name: str) -> str:
         text = context.value(name)
         if "\\" in text or "\0" in text:
-            hint = "pass the value to a command instead."
-            raise StepFailed(f"the value of ${{{name}}} contains a backslash", hint=hint)
+            raise StepFailed(
+                f"drd did not execute the SQL of this step: the value of ${{{name}}} contains a "
+                "backslash or a zero byte",
+                hint="use a step `command` in place of `sql`, and give it the value as an "
+                "argument.",
+            )
         return text.replace("'", "''")
 
     return filled(within_quotes(query), value)

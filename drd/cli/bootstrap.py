@@ -88,6 +88,38 @@ def _records_back(app: App, args: argparse.Namespace, prepared: Prepared) -> Cam
     return came
 
 
+_NOT_WITH_A_KIT = ("password_file", "ca_cert", "accept_commands", "access")
+
+
+def _require_only_what_opens_a_kit(args: argparse.Namespace, *, given: bool) -> None:
+    for name in _NOT_WITH_A_KIT:
+        if getattr(args, name):
+            raise UsageError(
+                f"--{name.replace('_', '-')} does not go with --kit",
+                hint="leave it out: the kit contains how its repositories are opened.",
+            )
+    if not given:
+        raise UsageError(
+            "--kit needs what opens the kit: --passphrase-file, --identity or --share",
+            hint="the first line of the kit says which.",
+        )
+
+
+def _require_only_a_password(args: argparse.Namespace, *, given: bool) -> None:
+    if given:
+        raise UsageError(
+            "--passphrase-file, --identity and --share do not go with --repository: they open a "
+            "kit",
+            hint="leave them out, and give --password-file.",
+        )
+    if not args.password_file:
+        raise UsageError(
+            "--repository needs --password-file, the password of the repository",
+            hint="the keys of a bucket belong in the environment: AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY.",
+        )
+
+
 @contextmanager
 def _source(
     args: argparse.Namespace, root: Path, now: datetime
@@ -96,27 +128,14 @@ def _source(
 
     given = args.passphrase_file or args.identity or args.share
     if args.kit:
-        if not given or args.password_file or args.ca_cert or args.accept_commands or args.access:
-            raise UsageError(
-                "with --kit, give --passphrase-file, --identity or --share; --password-file, "
-                "--ca-cert, --access and --accept-commands are only for --repository",
-                hint="the first line of the kit says what opens the kit: a passphrase, an "
-                "identity or shares. The kit already contains the passwords of the "
-                "repositories.",
-            )
+        _require_only_what_opens_a_kit(args, given=bool(given))
         sealed = read_kit(Path(args.kit))
         kit = unpack(unseal(sealed, key_of(args), name=args.kit), name=args.kit)
         detail = KitDetail(sha256=sha256(sealed).hexdigest(), made_at=kit.index.made_at)
         with from_kit(kit, root, now) as prepared:
             yield prepared, detail
         return
-    if given or not args.password_file:
-        raise UsageError(
-            "with --repository, give --password-file; --passphrase-file, --identity and --share "
-            "are only for --kit",
-            hint="the keys of a bucket belong in the environment: AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY.",
-        )
+    _require_only_a_password(args, given=bool(given))
     password = read_passphrase(Path(args.password_file))
     authority = str(Path(args.ca_cert).absolute()) if args.ca_cert else None
     with from_repository(

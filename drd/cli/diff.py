@@ -154,7 +154,7 @@ def _counts(table: TableChange) -> str:
         known = b if a is None else a
         return "" if known is None else counted(known, "row")
     if a == b:
-        return f"{counted(b, 'row')} as before, but with other contents"
+        return f"still {counted(b, 'row')}, but their contents differ"
     return f"{a:,} -> {b:,} rows ({b - a:+,})"
 
 

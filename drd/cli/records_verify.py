@@ -278,7 +278,10 @@ def _print_anchors(report: ChainReport, vouched: Vouched) -> None:
     if vouched.strangers:
         places = sorted({a.place for a in vouched.strangers})
         count = counted(len(vouched.strangers), "anchor")
-        output.say(f"  {count} of other installations in {', '.join(places)}: not compared")
+        output.say(
+            f"  drd did not compare {count} in {', '.join(places)}: of other installations, or "
+            "with a wrong signature"
+        )
 
 
 def _at(anchor: Anchor) -> str:

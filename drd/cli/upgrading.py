@@ -87,12 +87,16 @@ def _foreign_files(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
             text = f"{entry}: the next start of drd copies its data into a new file"
             yield UpgradeNotice("changes", f"{text}, unless a drd process has it open then")
         else:
-            text = f"{entry}: the next start of drd sets it aside, and makes a new catalogue"
+            text = (
+                f"drd does not trust its catalogue {entry}. At its next start drd renames this "
+                "file and begins an empty catalogue"
+            )
             yield UpgradeNotice(
                 "person",
                 text,
-                f"before the start, put drd's own catalogue back as {entry.path}; or after it, "
-                "restore the points with drd catalogue rebuild",
+                f"do one of two. Before the start: replace {entry.path} by a copy that belongs to "
+                "drd. After the start: drd catalogue rebuild, which restores the points and not "
+                "the runs",
             )
 
 

@@ -43,8 +43,11 @@ def check_adopted(parsed: Parsed, report: Report) -> None:
     _alone(parsed, report)
     _sections(parsed, tool, report)
     if tool == COMMAND and len(parsed.file.components) > 1:
-        message = "one command restores one component"
-        report.error(("components",), message, "write a plan for each component.", of_key=True)
+        message = (
+            f"has {len(parsed.file.components)} components, but with `made_by: command` a plan can "
+            "have only one"
+        )
+        report.error(("components",), message, "write one plan for each component.", of_key=True)
     _components(parsed, tool, report)
 
 

@@ -160,8 +160,9 @@ def _keys(s3: S3, path: Path, report: Report) -> None:
             hint = "give both; or neither, to use the role of the cloud instance."
             report.error((*path, given), f"also needs `{missing}`", hint, of_key=True)
     if s3.session_token is not None and s3.access_key is None and s3.secret_key is None:
-        message = "needs `access_key` and `secret_key`"
-        report.error((*path, "session_token"), message, "give all three.", of_key=True)
+        message = "works only together with `access_key` and `secret_key`, which are missing"
+        hint = "add both, or remove `session_token`."
+        report.error((*path, "session_token"), message, hint, of_key=True)
 
 
 def _value_error(error: ValueError, path: Path, report: Report, remedy: str) -> None:

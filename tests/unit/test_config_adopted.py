@@ -211,8 +211,8 @@ CASES = [
         "repositories",
         "  etc: {kind: files, paths: [/etc]}\nrepositories",
         (3, "components"),
-        "one command restores one component",
-        "write a plan for each component.",
+        "has 2 components, but with `made_by: command` a plan can have only one",
+        "write one plan for each component.",
     ),
     (
         COMMAND,

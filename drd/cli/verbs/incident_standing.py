@@ -65,7 +65,11 @@ def ending(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     )
     merge.add_argument("number", type=count, metavar="N", help="number of the incident that ends")
     merge.add_argument(
-        "--into", type=count, required=True, metavar="M", help="the incident that continues"
+        "--into",
+        type=count,
+        required=True,
+        metavar="M",
+        help="number of the incident that takes over the timeline of N",
     )
     author(merge)
     reason(merge, "why both are the same incident")

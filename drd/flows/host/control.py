@@ -147,8 +147,11 @@ def _reference(services: Services, plan: Plan, spec: ControlSpec) -> str:
     kept = {point.id for point in services.catalogue.points.of_plan(plan.name)}
     if reference and reference not in kept:
         raise ControlUnknown(
-            f"restore point {escaped(reference)}, with which control {spec.name} compares, is gone",
-            hint=f"drd plan controls {plan.name} --accept {spec.name}",
+            f"control {spec.name} cannot compare: its restore point {escaped(reference)} no longer "
+            "exists",
+            hint="first examine whether the newest restore point has the right configuration: "
+            f"drd points {plan.name}. To compare with it from now on: "
+            f"drd plan controls {plan.name} --accept {spec.name}",
         )
     return reference
 

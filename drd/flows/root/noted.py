@@ -372,8 +372,10 @@ class NotedPoints:
             self._seen.setdefault(point.id, point)
             if point_of(point) != point_of(self._seen[point.id]):
                 raise NotAsNoted(
-                    f"restore point {point.id} of {plan} was just changed in the catalogue",
-                    hint="somebody changes the catalogue without drd: find out who.",
+                    f"drd does not continue: since this command began, somebody has changed "
+                    f"restore point {point.id} of {plan} in the catalogue without drd",
+                    hint="find out who can write the catalogue. To restore meanwhile, choose "
+                    f"another restore point: drd points {plan}",
                 )
         return point
 

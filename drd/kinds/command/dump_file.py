@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from drd import process
 from drd.errors import DeadlineExceeded, NotSupported
 from drd.kinds.dump_checks import needs_no_quotes, rows_of
+from drd.model.text import escaped
 from drd.ports.dumps import FILE, DumpFile, FoundDump
 from drd.process import Command
 
@@ -100,7 +101,11 @@ def _filled(file: DumpFile) -> list[str]:
     try:
         printed = process.run(Command(words, env=env, deadline_s=_LOOK_S)).stdout
     except DeadlineExceeded as error:
-        raise NotSupported(f"SQL of a SQLite database: {error.message}", hint=error.hint) from error
+        raise NotSupported(
+            f"drd could not find the tables in {escaped(str(file.path))} (SQL of a SQLite "
+            f"database) within {_LOOK_S:.0f} s",
+            hint="write the component and its checks by hand: docs/command.md",
+        ) from error
     whole = [line for line in printed.splitlines() if len(line.encode()) < _LINE]
     found = [line.removeprefix("INSERT INTO ") for line in whole]
     names = [n[1:-1].replace('""', '"') if n.startswith('"') else n for n in found]

@@ -232,9 +232,10 @@ class FilesSource:
                 way = b"/".join([root.rstrip(b"/"), *between[:depth]]) or b"/"
                 if stat.S_ISLNK(os.lstat(way).st_mode):
                     raise SourceError(
-                        f"{to_text(inner)} is reached through the symlink {to_text(way)}, which "
-                        "is in `paths` as well",
-                        hint=f"write {to_text(os.path.realpath(inner))} instead.",
+                        f"`paths` names {to_text(inner)}, but {to_text(way)} on the way there is a "
+                        "symlink, and restic does not follow it",
+                        hint=f"in `paths`, replace {to_text(inner)} by "
+                        f"{to_text(os.path.realpath(inner))}.",
                     )
 
     def _notes(self, seen: Walk) -> Iterator[str]:

@@ -141,5 +141,7 @@ class HttpInspector(FileInspector):
             return parsed(file.read_bytes())
         except (OSError, ValueError) as error:
             raise SourceError(
-                f"cannot read {file}: {error}", hint="a check or step has changed the file."
+                f"drd cannot read the restored document {name} in the sandbox ({file}): {error}",
+                hint="find out whether a check or a step of the plan changes this file; if none "
+                "does, examine the disk. Then repeat the drill.",
             ) from error

@@ -162,7 +162,7 @@ def _large_objects(connection: Connection, role: str) -> Finding:
         return Finding("large-objects", "ok", "", "every large object can be read")
     user, database = _quoted(connection, role), _quoted(connection, connection.info.dbname)
     lasting = f"ALTER ROLE {user} IN DATABASE {database} SET lo_compat_privileges = on;"
-    hint = f"{lasting} -- as a superuser: also for large objects that are made later."
+    hint = f"as a superuser, once, also for later large objects: {lasting}"
     oids = [str(oid) for oid, granted in rows if not granted]
     if not oids:
         text = (
@@ -179,7 +179,7 @@ def _large_objects(connection: Connection, role: str) -> Finding:
         "error",
         "",
         f"user {role} cannot read {counted(len(oids), 'large object')}: {_few(oids)}",
-        f"{hint} Without a superuser, for each new one again: {once}",
+        f"{hint} Or as the owner of the large objects, again after each new one: {once}",
     )
 
 

@@ -52,14 +52,17 @@ def programs_for(
         candidates = _installed(tool)
     if not candidates:
         raise ToolMissing(
-            f"{tool} is not installed", hint=f"apt-get install {package}-{major}, or set bin_dir."
+            f"{tool} is not installed",
+            hint=f"apt-get install {package}-{major}; or set `bin_dir` of the component to the "
+            "directory of the programs.",
         )
     fitting = [p for p in candidates if p.major >= major]
     if not fitting:
         newest = max(candidates, key=lambda p: p.major)
         raise ToolTooOld(
             f"{tool} {newest.version} is older than the server's version {major}",
-            hint=f"apt-get install {package}-{major}, or set bin_dir to newer programs.",
+            hint=f"apt-get install {package}-{major}; or set `bin_dir` of the component to the "
+            "directory of newer programs.",
         )
     return min(fitting, key=lambda p: p.major)
 
@@ -96,7 +99,8 @@ def _version(path: str) -> str:
     match = re.search(r"\s(\d+(?:\.\d+)?\w*)", done.stdout)
     if done.exit_code != 0 or match is None:
         raise ToolMissing(
-            f"{path} does not run: {done.complaint}",
-            hint="install this program again, or set bin_dir.",
+            f"drd cannot use {path}: {done.complaint}",
+            hint="install its package again, or remove it; or set `bin_dir` of the component to "
+            "the directory of programs that work.",
         )
     return match[1]

@@ -12,6 +12,7 @@ from drd.model import strict
 from drd.model.adopted import Adopted
 from drd.model.finding import Finding
 from drd.model.plan import RepositorySpec, SecretRef
+from drd.model.text import escaped
 from drd.model.units import from_rfc3339
 from drd.ports import OnProgress, Progress, SnapshotInfo
 from drd.ports.adopted import MOST_COPIES, ForeignCopies, ForeignCopy, FoundFile, Landing
@@ -175,7 +176,10 @@ def _entry(line: bytes, path: str) -> FoundFile | None:
             leads_to="" if kind == "symlink" else None,
         )
     except (ValueError, TypeError, AttributeError) as error:
-        raise RepositoryError(f"drd cannot read restic's listing of a snapshot: {error}") from error
+        raise RepositoryError(
+            f"drd cannot read what restic ls prints about {escaped(path)}: {error}",
+            hint="run it by hand (restic ls --json SNAPSHOT PATH), with restic 0.17 or newer",
+        ) from error
 
 
 def _time(text: object) -> datetime | None:

@@ -19,8 +19,8 @@ from drd.errors import (
 from drd.model.schemes import SSH_PORT, parse_sftp, scheme_of
 
 _SSH_KEYSCAN = (
-    "compare the server's keys with those that its administrator names, then write them to "
-    "`sftp: {known_hosts: …}`: "
+    "compare the keys that its administrator names with those that the server shows, and write "
+    "them to `sftp: {known_hosts: …}` if they are equal. To print the latter: "
 )
 
 
@@ -59,7 +59,7 @@ def _other_host_key(url: str, _: re.Match[str]) -> DrdError:
     return RepositoryError(
         f"the SSH server {_server(url)} has another key than `known_hosts` names, so drd does "
         "not connect to it: it may be another server, or somebody may intercept the connection",
-        hint="ask its administrator whether its key was changed. Only then "
+        hint="ask the administrator of the server whether its key was changed. If so, "
         + _SSH_KEYSCAN
         + keyscan(url),
     )
