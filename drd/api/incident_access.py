@@ -8,7 +8,10 @@ from dataclasses import replace
 from drd.api.caller import Caller
 from drd.config.daemon import DaemonSettings
 from drd.errors import Refused
+from drd.flows.records.restricted import concealed, is_restricted, restricted_incidents
+from drd.model.incidents.entries import subject
 from drd.model.incidents.incident import Incident
+from drd.model.records import Entry
 from drd.ports import Catalogue
 
 
@@ -42,6 +45,45 @@ def require_access(
                 f"{one.number} ROLE NAME",
             )
     return incident
+
+
+def require_may_admit(
+    catalogue: Catalogue, caller: Caller, incident: Incident, settings: DaemonSettings
+) -> None:
+    """Raise Refused for somebody without a role who names the lead or gives a role, once there are
+    entries that only those with a role may read: he could let himself in."""
+    if has_role(caller, incident, settings):
+        return
+    private = restricted_incidents(catalogue)
+    entries = catalogue.incidents.entries(incident)
+    if any(e.sealed or is_restricted(e, private) for e in entries):
+        raise Refused(
+            f"incident {incident.number} has restricted entries, and "
+            f"{caller.person or caller.user} has no role in it: only those who have one name the "
+            "lead and give roles",
+            hint="ask the person who leads it for a role in it, or root: drd incident role "
+            f"{incident.number} ROLE NAME",
+        )
+
+
+def readable_entries(
+    catalogue: Catalogue, caller: Caller, incident: Incident, settings: DaemonSettings
+) -> list[Entry]:
+    """Return the entries of an incident, and of those that were merged into it. The bodies of
+    restricted ones are only for those with a role in the incident that the entry is about."""
+    entries = catalogue.incidents.entries(incident)
+    own = {
+        subject(one.number)
+        for one in (incident, *_merged(catalogue, incident))
+        if has_role(caller, one, settings)
+    }
+    hidden = {
+        e.seq: e
+        for e in concealed(
+            (e for e in entries if e.header.subject not in own), restricted_incidents(catalogue)
+        )
+    }
+    return [hidden.get(e.seq, e) for e in entries]
 
 
 def _merged(catalogue: Catalogue, incident: Incident) -> list[Incident]:

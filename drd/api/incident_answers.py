@@ -5,18 +5,26 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import UTC
 
-from drd.api.incident_access import has_role, may_read, require_access, without_contents
+from drd.api.incident_access import (
+    may_read,
+    readable_entries,
+    require_access,
+    require_may_admit,
+    without_contents,
+)
 from drd.api.incident_acts import ACTS, acted_document, opened
 from drd.api.incident_documents import incident_document
 from drd.api.incident_intake import take_in
 from drd.api.incident_reading import shown_document
 from drd.api.incident_requests import (
     Act,
+    AssignBody,
     IncidentQuery,
     IncidentsQuery,
     IntakeBody,
     MergeBody,
     OpenBody,
+    RoleBody,
 )
 from drd.api.incident_scope import scope_document
 from drd.api.obligation_acts import ObligationBody, ObligationsQuery, record, shown
@@ -29,7 +37,6 @@ from drd.config.zones import local_zone
 from drd.errors import ConfigError, UnknownPlan
 from drd.flows.incidents.choosing import chosen
 from drd.flows.incidents.writing import Desk
-from drd.flows.records.restricted import concealed, restricted_incidents
 from drd.model.incidents.entries import Author
 from drd.model.incidents.incident import Incident
 
@@ -47,9 +54,7 @@ def _listed(asked: AdmittedRequest) -> Document:
 def _shown(asked: AdmittedRequest) -> Document:
     local, zone = asked.of(IncidentQuery).local, local_zone(asked.app.settings.timezone)
     incident, app = _readable(asked, _number(asked)), asked.app
-    entries = app.catalogue.incidents.entries(incident)
-    if not has_role(asked.caller, incident, app.settings):
-        entries = concealed(entries, restricted_incidents(app.catalogue))
+    entries = readable_entries(app.catalogue, asked.caller, incident, app.settings)
     return shown_document(app, incident, zone if local else UTC, entries)
 
 
@@ -89,7 +94,10 @@ def _acted(verb: str) -> AnswerFunction:
 
     def answer(asked: AdmittedRequest) -> Document:
         body, number = asked.of(takes), _number(asked)
-        _readable(asked, number)
+        incident = _readable(asked, number)
+        if isinstance(body, AssignBody | RoleBody):
+            app = asked.app
+            require_may_admit(app.catalogue, asked.caller, incident, app.settings)
         if isinstance(body, MergeBody):
             _readable(asked, body.into)
         said = _author(asked, body, left_out=asked.names["incident"] == ONLY)

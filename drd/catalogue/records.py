@@ -20,7 +20,7 @@ from drd.errors import UsageError
 from drd.model import record_drafts
 from drd.model.actor import Actor
 from drd.model.incidents.cadence import NO_CADENCE, Cadence
-from drd.model.records import FIRST, KEY, NEEDED, Body, Draft, Entry, header_of
+from drd.model.records import FIRST, KEY, NEEDED, REDACTION, Body, Draft, Entry, header_of
 from drd.model.run import Run
 from drd.process import rights
 
@@ -44,6 +44,23 @@ _KEY = (
     .order_by(table.c.seq.desc())
     .limit(1)
 )
+
+
+def _secure_delete(connection: Connection) -> None:
+    """Overwrite also the place of a body in the file."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA secure_delete = ON").close()
+
+
+def _redacted_by(entry: Entry) -> int:
+    """Return the earlier entry whose body a signed redaction removed; 0 for anything else."""
+    if entry.header.kind != REDACTION or not entry.signature or entry.body is None:
+        return 0
+    try:
+        seq = json.loads(entry.body.text)["entry"]
+    except (ValueError, KeyError, TypeError):
+        return 0
+    return seq if isinstance(seq, int) and 0 < seq < entry.seq else 0
 
 
 def no_signer(_current: str) -> None:
@@ -128,9 +145,7 @@ class SqlRecords(SqlStore):
             made = self.add(connection, record_drafts.of_redaction(seq, digest, reason, at, actor))
             if not made.signature:
                 raise _unsigned("redaction")
-            if connection.dialect.name == "sqlite":
-                # The place of the body in the file is overwritten too.
-                connection.exec_driver_sql("PRAGMA secure_delete = ON").close()
+            _secure_delete(connection)
             connection.execute(delete(bodies).where(bodies.c.seq == seq))
             incident_rows.redacted(connection, entry, self.cadence)
             return made
@@ -160,6 +175,13 @@ class SqlRecords(SqlStore):
                     values = {"seq": entry.seq, "salt": row[0], "body": row[1]}
                     connection.execute(bodies.insert().values(**values))
                 seq, previous = entry.seq, entry.hash
+            for gone in (_redacted_by(entry) for entry in entries):
+                if gone:
+                    _secure_delete(connection)
+                    wanted = select(table.c.seq).where(
+                        table.c.seq == gone, table.c.kind.not_in(NEEDED)
+                    )
+                    connection.execute(delete(bodies).where(bodies.c.seq.in_(wanted)))
 
     def newest_about(self, kinds: str) -> Entry | None:
         query = select(table).where(table.c.kind.startswith(kinds, autoescape=True))

@@ -42,6 +42,13 @@ class KnownKey:
     attested: bool
 
 
+def in_force(keys: Sequence[KnownKey], key: str, seq: int) -> bool:
+    """Return whether no other key of the chain (`keys`, the first one first) had replaced this one
+    at entry `seq`. Of a key that the chain does not have nobody knows of a later one."""
+    place = max((n for n, known in enumerate(keys) if known.id == key), default=len(keys))
+    return all(later.since > seq for later in keys[place + 1 :])
+
+
 @dataclass(frozen=True, slots=True)
 class Continuation:
     """A signed record by which an installation goes on that came back from a copy, or whose chain

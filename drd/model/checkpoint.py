@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from drd.model.chain import Accepts, ChainReport, Continuation, Fault
+from drd.model.chain import Accepts, ChainReport, Continuation, Fault, in_force
 from drd.model.records import canonical, moment
 from drd.model.units import format_time, from_rfc3339
 
@@ -212,14 +212,29 @@ def _compare(
     known = f"the anchor in {anchor.place} of {format_time(point.at, seconds=True)}"
     if point.seq > last:
         text = f"the chain ends with entry {last}, but {known} is for entry {point.seq}"
+        if _is_of_former_key(anchor, report):
+            text += (
+                f". Its key {point.key} had been replaced before: somebody who has the former key "
+                "and the repository's password stored the anchor, or an older copy of this host"
+            )
         vouched.faults.append(Fault(point.seq, "truncated", text))
         vouched.contradicting.append(anchor)
     elif hashes.get(point.seq) != point.hash:
         text = f"{known} is for another entry {point.seq}: the chain was rewritten, or two hosts "
         vouched.faults.append(Fault(point.seq, "rewritten", f"{text}continued it"))
         vouched.contradicting.append(anchor)
+    elif _is_of_former_key(anchor, report):
+        vouched.strangers.append(anchor)
     else:
         vouched.confirmed.append(anchor)
+
+
+def _is_of_former_key(anchor: Anchor, report: ChainReport) -> bool:
+    """Whether a rotation had replaced its key by then: who has the former key confirms nothing. An
+    anchor by a key that was lost is of the time before the loss, whatever the numbers are now."""
+    point = anchor.checkpoint
+    keys = [key for key in report.keys if key.attested or key.id == point.key]
+    return not anchor.trusted and not in_force(keys, point.key, point.seq)
 
 
 def _replaced(anchor: Anchor) -> str:

@@ -394,6 +394,28 @@ def test_a_rotated_key_is_believed_and_so_are_files_of_before(
         came = back(new, repository, known.public.id)
         assert (came.count, came.refused) == (4, []), known
         assert entries(new) == chain.entries
+    # Whoever has the former key confirms nothing any more.
+    plant(repository, [*chain.entries, forged(chain.entries, None, kind="incident.log")], KEY,
+          after=4)  # fmt: skip
+    came = back(new, repository, newer.public.id)
+    assert (came.count, len(came.refused)) == (0, 1)
+    assert came.newest is not None
+    assert came.newest.checkpoint.seq == 4
+
+
+def test_a_body_comes_back_without_what_was_redacted_since(
+    host: SqlCatalogue, catalogues: Callable[[], SqlCatalogue], repository: MemoryRepository
+) -> None:
+    log(host, "Anna B., 7 Elm Street")
+    before = entries(host)
+    host.records.redact(3, reason="asked for", at=at(2), actor=ANNA)
+    last = entries(host)[3:]
+    at_once, earlier = catalogues(), catalogues()
+    at_once.records.bring_back([*before, *last])
+    earlier.records.bring_back(before)
+    earlier.records.bring_back(last)
+    for new in (at_once, earlier):
+        assert entries(new) == entries(host)
 
 
 def test_a_chain_that_went_on_alone_takes_nothing_of_another(

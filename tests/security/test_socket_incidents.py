@@ -129,6 +129,18 @@ def test_a_restricted_entry_is_for_those_with_a_role_in_the_incident(house: Hous
         assert (status, shown["title"], len(shown["timeline"])) == (200, "leak", 3)
         assert ("payroll" in str(shown), "(restricted)" in str(shown)) == (reads, not reads)
     assert "insider" not in str(shown)
+    # Nobody lets himself in: not by a role, nor as the lead, nor through an incident of his own.
+    for verb, body in (("role", {"role": "r", "to": "sys"}), ("assign", {"to": "sys"})):
+        status, told = act(house, f"1/{verb}", **body)
+        assert status == 403, verb
+        assert "has restricted entries, and sys has no role in it" in told["error"]["message"]
+    assert act(house, "open", title="his own")[0] == 200
+    assert act(house, "1/merge", into=2)[0] == 200
+    for uid, reads in ((BERT, True), (STRANGER, False)):
+        shown = ask(house.path, uid, [OPERATORS], "/v1/incidents/2")[1]
+        assert any(word in str(shown) for word in ("insider", "payroll")) == reads, uid
+    assert act(house, "1/role", BERT, role="forensics", to="sys")[0] == 200
+    assert "insider" in str(ask(house.path, STRANGER, [OPERATORS], "/v1/incidents/2")[1])
 
 
 def test_name_of_a_person_is_that_of_the_mapped_user(house: House) -> None:

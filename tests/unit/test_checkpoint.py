@@ -137,8 +137,16 @@ def test_an_anchor_of_a_former_key_counts() -> None:
     chain = Chain(key())
     chain.note()
     before = point(chain, 2)
+    former = chain.signer
     chain.new_key(key())
     assert compared(chain, before).newest is not None
+    chain.note()
+    for seq, found in ((3, []), (4, []), (5, [(5, "truncated")])):
+        vouched = compared(chain, before, point(chain, seq, former))
+        assert codes(vouched) == found
+        assert all("had been replaced before" in fault.text for fault in vouched.faults)
+        assert vouched.newest is not None
+        assert vouched.newest.checkpoint.seq == 2
 
 
 def test_another_installation_in_the_same_repository_is_no_fault(chain: Chain) -> None:

@@ -16,7 +16,7 @@ from itertools import islice
 from drd.errors import DrdError
 from drd.flows.records import segments
 from drd.flows.records.anchors import Open, Place, found, key_records
-from drd.model.chain import ChainCheck, KnownKey
+from drd.model.chain import ChainCheck, KnownKey, in_force
 from drd.model.checkpoint import Anchor, Checkpoint
 from drd.model.kit import KitRecords
 from drd.model.malformed import Malformed
@@ -263,7 +263,12 @@ class _Verifier:
         return self.pending[-1].seq if self.pending else self.confirmed_up_to
 
     def signed_by_known(self, point: Checkpoint | None) -> bool:
-        return point is not None and point.key in self._trusted
+        """Whether a key that this host knows, and that none had replaced by then, signed it."""
+        return (
+            point is not None
+            and point.key in self._trusted
+            and in_force(self._keys, point.key, point.seq)
+        )
 
     def add(self, entries: Iterable[Entry], point: Checkpoint | None) -> None:
         """Add the entries of a file that go on from here; `point` carries them. Raises Malformed
