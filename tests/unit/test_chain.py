@@ -233,6 +233,15 @@ def test_a_file_of_another_form_is_refused(chain: Chain, old: str, new: str) -> 
         read(text.replace(old, new).split("\n"))
 
 
+def test_a_body_is_read_from_all_of_its_bytes() -> None:
+    for text in ('{"a":1}', "", "two\nlines"):
+        body = Body("ab" * 16, text)
+        assert Body.read(body.whole) == body
+    for wrong in (b"", b"salt", b"salt\ntext", b"\xff\n\n"):
+        with pytest.raises(ValueError):  # noqa: PT011 - whichever words
+            Body.read(wrong)
+
+
 def test_a_file_that_is_too_large_is_refused(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = list(lines_of(chain.entries))
     monkeypatch.setattr(record_file, "MOST_ENTRIES", len(chain.entries))

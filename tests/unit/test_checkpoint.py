@@ -97,6 +97,38 @@ def test_the_number_of_an_entry_is_one_that_json_can_express(
         from_json(values)
 
 
+@pytest.mark.parametrize(
+    ("changes", "read"),
+    [
+        ({}, True),
+        ({"after": 0}, True),
+        ({"after": 4}, False),
+        ({"after": -1}, False),
+        ({"after": True}, False),
+        ({"after": "1"}, False),
+        ({"size": 1}, True),
+        ({"size": 0}, False),
+        ({"size": True}, False),
+        ({"size": 2**53 - 1}, True),
+        ({"size": 2**53}, False),
+        ({"sha256": "a" * 63}, False),
+        ({"sha256": None}, False),
+    ],
+)
+def test_the_entries_of_an_anchor_are_read_strictly(
+    chain: Chain, changes: dict[str, Any], *, read: bool
+) -> None:
+    made = replace(point(chain, 4), carried=Carried(1, 10, "a" * 64))
+    values = made.to_json()
+    assert from_json(values) == made
+    values["carried"] = {"after": 1, "size": 10, "sha256": "a" * 64, **changes}
+    if read:
+        assert from_json(values).carried == Carried(**values["carried"])
+        return
+    with pytest.raises(ValueError, match="not"):
+        from_json(values)
+
+
 def test_an_anchor_vouches_up_to_its_entry(chain: Chain) -> None:
     vouched = compared(chain, point(chain, 2), point(chain, 4))
     assert vouched.faults == vouched.strangers == []

@@ -12,7 +12,7 @@ import pytest
 from drd.config.regimes import load_regimes
 from drd.model.alerts import Alert, AlertChange, Transition
 from drd.model.incidents import entries as kinds
-from drd.model.incidents.duties import Duties, Submission, duties, facts_of
+from drd.model.incidents.duties import Duties, Submission, Version, duties, facts_of
 from drd.model.incidents.entries import Author, draft
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.instants import Instant
@@ -76,6 +76,20 @@ def said(*bodies: dict[str, Any]) -> Duties:
 )  # fmt: skip
 def test_what_people_said_about_duties(bodies: list[dict[str, Any]], wanted: Duties) -> None:
     assert said(*bodies) == wanted
+
+
+def test_versions_of_a_report_are_kept_one_after_the_other() -> None:
+    made = said(
+        {"act": "keep", "regime": "r", "sha256": "a", "text": "first"},
+        {"act": "keep", "regime": "s", "sha256": "b", "text": "other"},
+        {"act": "keep", "regime": "r", "sha256": "c", "text": "second"},
+        {"act": "keep", "regime": "r"},
+    )
+    assert made.versions == {
+        "r": (Version(1, AT, "anna", "a", "first"),
+              Version(3, AT + 2 * HOUR, "anna", "c", "second")),
+        "s": (Version(2, AT + HOUR, "anna", "b", "other"),),
+    }  # fmt: skip
 
 
 def test_what_follows_an_entry_that_cannot_be_read_counts() -> None:

@@ -14,7 +14,7 @@ from drd.model.incidents.affected import Affected, Known, declared
 from drd.model.incidents.cadence import Told
 from drd.model.incidents.durations import contradictions, durations, noticed
 from drd.model.incidents.entries import Author, draft, number_of
-from drd.model.incidents.fold import fold
+from drd.model.incidents.fold import fold, is_private
 from drd.model.incidents.incident import Incident, Scoped, Task
 from drd.model.incidents.instants import Instant
 from drd.model.incidents.states import State
@@ -210,6 +210,47 @@ def test_what_a_program_brought_nobody_has_seen(
     kind: str, body: dict[str, Any], *, seen: bool
 ) -> None:
     assert (Response().say(kind, **body).incident.acknowledged_at is not None) is seen
+
+
+@pytest.mark.parametrize(
+    ("kind", "of", "wanted"),
+    [
+        (kinds.OPEN, lambda i: (i.state, i.restricted, i.title, i.opened_by, i.opened_as),
+         (State.DETECTED, True, "", "anna", "anna")),
+        (kinds.OPEN, lambda i: (i.opened_at, i.state_at, i.first, i.acknowledged_at),
+         (NOON, NOON, 1, NOON)),
+        (kinds.REPORT, lambda i: (i.state, i.restricted, i.opened_by, i.opened_as),
+         (State.REPORTED, True, "anna", "")),
+        (kinds.CLOSE, lambda i: (i.state, i.state_at, i.closed_at, i.restricted),
+         (State.CLOSED, NOON, NOON, False)),
+        (kinds.STATE, lambda i: (i.state, i.restricted), (State.DETECTED, False)),
+    ],
+)  # fmt: skip
+def test_what_follows_from_an_entry_without_its_words(
+    kind: str, of: Callable[[Incident], object], wanted: object
+) -> None:
+    made = Response().say(kind, title="x", text="x", to="contained")
+    assert not is_private(made.entries[0])
+    made.entries[0] = replace(made.entries[0], body=None)
+    assert of(made.incident) == wanted
+
+
+def test_drd_itself_opened_what_lost_its_words() -> None:
+    made = Response().drd(kinds.OPEN, title="x")
+    made.entries[0] = replace(made.entries[0], body=None)
+    assert (made.incident.opened_by, made.incident.opened_as) == ("drd", "")
+
+
+@pytest.mark.parametrize(
+    ("body", "private"), [({}, False), ({"restricted": True}, True), ({"restricted": 1}, False)]
+)
+def test_an_entry_says_itself_that_only_some_may_read_it(
+    body: dict[str, Any], *, private: bool
+) -> None:
+    [entry] = Response().say(kinds.OPEN, title="x", **body).entries
+    assert is_private(entry) is private
+    assert is_private(replace(entry, body=None)) is False
+    assert is_private(replace(entry, body=None, sealed="YWdl")) is True
 
 
 def test_the_affected_of_a_plan_are_replaced_those_of_others_stay() -> None:
