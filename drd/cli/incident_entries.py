@@ -82,7 +82,8 @@ def _split(args: argparse.Namespace, words: int) -> tuple[int | None, Sequence[s
 def _done(args: argparse.Namespace, document: Mapping[str, Any]) -> str:
     if args.incident_verb == "state":
         return f"{document['state']} (entry {document['entry']})"
-    times = f" for {' and '.join(document['times'])}" if document["times"] else ""
+    before = ", due" if args.incident_verb == "task" else " for"
+    times = f"{before} {' and '.join(document['times'])}" if document["times"] else ""
     return f"entry {document['entry']} recorded{times}"
 
 

@@ -191,4 +191,5 @@ def _nearest(word: str, known: Sequence[str], offered: Sequence[str]) -> str:
 def _close(word: str, known: Sequence[str]) -> str:
     from difflib import get_close_matches
 
-    return next(iter(get_close_matches(word, known, n=1, cutoff=0.6)), "")
+    longer = [k for k in known if len(word) > 2 and k.startswith(word)]
+    return next(iter(longer or get_close_matches(word, known, n=1, cutoff=0.6)), "")

@@ -144,7 +144,12 @@ def _repository(parsed: Parsed, report: Report) -> None:
     elsewhere = any(not r.url.startswith("/") for r in parsed.file.repositories.values())
     for name, repository in parsed.file.repositories.items():
         if repository.url.startswith("/") and repository.copy_of is None and not elsewhere:
-            message = "the only copy is on this host: if the host is lost, the copy is lost, too"
+            several = len(parsed.file.repositories) > 1
+            message = (
+                "all copies are on this host: if the host is lost, they are lost, too"
+                if several
+                else "the only copy is on this host: if the host is lost, the copy is lost, too"
+            )
             hint = "use s3:https://…, or make sure that this path is on another machine."
             report.warn(("repositories", name, "url"), message, hint)
         read_as_path = _PORT_IN_PATH.match(repository.url)

@@ -32,6 +32,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 WRONG = [
     (["bckup", "shop"], "unknown verb 'bckup'", "did you mean backup?"),
+    (["back", "shop"], "unknown verb 'back'", "did you mean backup?"),
     (
         ["frobnicate"],
         "unknown verb 'frobnicate'",

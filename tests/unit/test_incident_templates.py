@@ -18,10 +18,12 @@ from drd.flows.incidents.rendering import render
 from drd.model.incidents.affected import Affected, Known
 from drd.model.incidents.audiences import Audience
 from drd.model.incidents.incident import Incident, Task
+from drd.model.incidents.instants import Instant
 from drd.model.incidents.message_values import people, values
 from drd.model.incidents.states import State
 
 NOON = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
+EARLIER = datetime(2026, 11, 28, 9, 30, tzinfo=UTC)
 ROOT = frozenset({0})
 EVIL = "leak\nBcc: eve@evil.example\x1b[31m\u202e"
 
@@ -118,6 +120,23 @@ def test_shipped_templates_need_nothing_but_an_open_incident(
         assert "{{" not in text
     assert "12:00 UTC" in text
     assert "We know." in text
+
+
+@pytest.mark.parametrize(
+    ("moments", "begin"),
+    [
+        ({}, "on 2026-11-28 12:00 UTC we noticed an incident"),
+        ({Instant.AWARE: EARLIER}, "on 2026-11-28 09:30 UTC we noticed an incident"),
+        ({Instant.OCCURRED: EARLIER}, "since 2026-11-28 09:30 UTC we have had an incident"),
+    ],
+)
+def test_customers_are_told_the_earliest_known_time(
+    moments: dict[Instant, datetime], begin: str
+) -> None:
+    incident = Incident(7, "leak", opened_at=NOON, instants=moments)
+    texts = load_templates(None, ROOT).texts
+    question = {"template": "customers", "templates": texts, "values": known(incident)}
+    assert begin in rendering.answer(question)["text"]
 
 
 def test_unknown_people_are_said_as_unknown() -> None:

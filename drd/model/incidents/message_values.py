@@ -10,6 +10,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from drd.model.incidents.affected import Affected
+from drd.model.incidents.durations import noticed
 from drd.model.incidents.incident import Incident, Task
 from drd.model.incidents.states import State
 from drd.model.incidents.timeline import Line
@@ -57,6 +58,7 @@ def values(
         "people": people(affected),
         "data": [_data(one) for one in affected],
         "opened": time(incident.opened_at),
+        "noticed": time(noticed(incident)),
         "closed": time(incident.closed_at),
         "now": time(now),
         "next_update": time(next_update),
