@@ -7,13 +7,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from drd.model.manifest import manifest_from_bytes
+from drd.model import strict
+from drd.model.manifest import _endorsed, manifest_from_bytes
 from drd.model.manifest_signature import (
     MALFORMED,
+    Endorsement,
     ManifestKeys,
     ManifestSignature,
     Trust,
     accepted_by,
+    following,
     signature_of,
     signed_manifest,
     trust_in,
@@ -87,3 +90,45 @@ def test_a_signature_that_drd_did_not_write_so_is_wrong(signer: Signer) -> None:
     # What follows the signature is not covered, so nothing may.
     late = made(signer)[:-2] + b',\n "complete": false\n}'
     assert signature_of(late, has_member=True).key == MALFORMED
+
+
+def test_a_key_counts_that_a_key_of_drd_has_put_in_its_place() -> None:
+    def signs(public: str, said: bytes, signed: str) -> bool:
+        return signed == f"{public} says {said.decode()}"
+
+    def by(former: str, public: str) -> str:
+        return f"{former} says drd-key-1\n{public}\n"
+
+    endorsed = [
+        Endorsement("P2", "id P1", by("P1", "P2")),
+        Endorsement("P3", "id P2", by("P2", "P3")),
+        Endorsement("P4", "id P1", by("P9", "P4")),
+        Endorsement("P5", "id P4", by("P4", "P5")),
+        Endorsement("P6", "id P9", by("", "P7")),
+    ]
+    found = following({"id P1": "P1"}, endorsed, signs, lambda public: f"id {public}")
+    assert list(found.items()) == [("id P1", "P1"), ("id P2", "P2"), ("id P3", "P3")]
+    assert list(following({"id P1": "P1"}, endorsed[1:], signs, lambda p: f"id {p}")) == ["id P1"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "read"),
+    [
+        ({}, True),
+        ({"public": "p" * 44, "former": "f" * 16, "signed": "s" * 88}, True),
+        ({"public": "p" * 45}, False),
+        ({"former": "f" * 17}, False),
+        ({"signed": "s" * 89}, False),
+        ({"signed": 5}, False),
+        ({"former": None}, False),
+    ],
+)
+def test_keys_in_a_manifest_are_read_strictly(changes: dict[str, object], *, read: bool) -> None:
+    value = {"public": "p", "former": "f", "signed": "s", **changes}
+    if read:
+        assert _endorsed(value, "keys[0]") == Endorsement(**value)  # type: ignore[arg-type]
+        return
+    with pytest.raises(strict.UnexpectedValue):
+        _endorsed(value, "keys[0]")
+    with pytest.raises(strict.UnexpectedValue):
+        _endorsed({"public": "p", "former": "f"}, "keys[0]")
