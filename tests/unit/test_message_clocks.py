@@ -14,11 +14,20 @@ from drd.config.daemon_schema import Incidents
 from drd.model.contacts import Contact, ContactBook, ContactKind
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.audiences import Audience
-from drd.model.incidents.cadence import Cadence, UpdateClock
+from drd.model.incidents.cadence import Cadence, Told, UpdateClock
 from drd.model.incidents.entries import Author, draft
 from drd.model.incidents.fold import fold
 from drd.model.incidents.incident import Incident
-from drd.model.incidents.messages import Content, Part, Recipient, Way, messages
+from drd.model.incidents.messages import (
+    Content,
+    Delivery,
+    Fate,
+    IncidentMessage,
+    Part,
+    Recipient,
+    Way,
+    messages,
+)
 from drd.model.incidents.recipients import Reach
 from drd.model.message import ChannelSpec
 from drd.model.message_conditions import message_conditions, update_words
@@ -162,3 +171,57 @@ def test_the_first_mail_server_carries_the_mails() -> None:
     contact = Contact("A", ContactKind.PRESS, mails=("a@b.example",))
     reach = Reach(ContactBook((), (contact,)), (ChannelSpec("m", "smtp", None),), ("m", "n"))
     assert reach.mail_channel == "m"
+
+
+@pytest.mark.parametrize(
+    ("audience", "minute", "severity", "verb"),
+    [
+        ("internal", 30, "critical", "send"),
+        ("internal", 29, "warning", "send"),
+        ("press", 20, "warning", "draft"),
+        ("executives", 31, "critical", "send"),
+        ("internal", 19.9, None, ""),
+    ],
+)
+def test_an_update_is_sent_inside_and_drafted_for_others(
+    audience: str, minute: float, severity: str | None, verb: str
+) -> None:
+    told = {"internal": Told(NOON), audience: Told(NOON, NOON + 30 * MINUTE)}
+    incident = Incident(1, severity="critical", opened_at=NOON, told=told, cadence=CADENCE)
+    found = list(message_conditions(incident, (), NOON + minute * MINUTE, UTC))
+    assert [c.severity for c in found] == ([severity] if severity else [])
+    for condition in found:
+        assert condition.subject == f"incident 1, {audience}"
+        assert condition.remedy == f"drd incident message {verb} 1 {audience}"
+        assert condition.text.endswith("(promised)")
+
+
+@pytest.mark.parametrize(
+    ("fates", "withdrawn", "told"),
+    [
+        ([], "", None),
+        ([(Fate.ACCEPTED, 0)], "", None),
+        ([(Fate.WAITING, 15)], "", None),
+        ([(Fate.WAITING, 15.1)], "", ("warning", "1 waits")),
+        ([(Fate.WAITING, None)], "", None),
+        ([(Fate.TO_TELL, 0), (Fate.TO_TELL, 0)], "", ("warning", "2 to be told by a person")),
+        ([(Fate.REFUSED, 0), (Fate.TO_TELL, 0)], "",
+         ("critical", "1 refused, 1 to be told by a person")),
+        ([(Fate.UNKNOWN, 0)], "", ("critical", "1 unknown")),
+        ([(Fate.BOUNCED, 0)], "", ("critical", "1 bounced")),
+        ([(Fate.REFUSED, 0)], "wrong", None),
+    ],
+)  # fmt: skip
+def test_how_bad_it_is_that_a_message_did_not_arrive(
+    fates: list[tuple[Fate, float | None]], withdrawn: str, told: tuple[str, str] | None
+) -> None:
+    deliveries = tuple(
+        Delivery(fate, None if ago is None else NOON - ago * MINUTE) for fate, ago in fates
+    )
+    message = IncidentMessage(
+        2, 9, None, NOON, "anna", "press", withdrawn=withdrawn, deliveries=deliveries
+    )
+    found = list(message_conditions(Incident(1), [message], NOON, UTC))
+    said = [(c.severity, c.text.partition("everybody: ")[2]) for c in found]
+    assert said == ([told] if told else [])
+    assert all(c.subject == "incident 1, message 2" for c in found)
