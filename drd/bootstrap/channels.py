@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from types import ModuleType
 
 from drd import secrets
 from drd.config.daemon import DaemonSettings, load_settings
@@ -12,10 +13,12 @@ from drd.flows.alerts.heartbeats import Heartbeats
 from drd.flows.alerts.outbox import OutboxSender
 from drd.flows.incidents.letters import LetterSender
 from drd.flows.runbook.notify import notify_now
-from drd.model.message import ChannelSpec, Message
+from drd.model.incidents.recipients import Reach
+from drd.model.message import LETTER, ChannelSpec, Message
 from drd.notifiers import open_notifier, open_watcher
 from drd.ports import Catalogue, Clock
 from drd.ports.notify import Notifier, Post
+from drd.registry import NOTIFIERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class Channels:
         """Return the sender of letters to people outside. `at_once`: a person waits for it."""
         return LetterSender(
             self.open_catalogue(),
-            {c.name: c for c in self.settings.channels if not c.is_heartbeat},
+            self.reach(),
             self._open_post,
             self._encrypted,
             self.clock,
@@ -46,10 +49,25 @@ class Channels:
             at_once,
         )
 
+    def reach(self, owners: Sequence[str] = ()) -> Reach:
+        """Return whom one can reach, by drd.yaml. `owners` are the business owners of plans."""
+        settings = self.settings
+        gravest = settings.severities[-1] if settings.severities else ""
+        mails = [c for c in settings.channels if _sends_mail(c)]
+        mail = [c.name for c in sorted(mails, key=lambda c: LETTER not in c.on)]
+        return Reach(
+            settings.contacts, settings.channels, mail, owners, gravest, leads=self._leads_to
+        )
+
+    def _leads_to(self, spec: ChannelSpec) -> str:
+        return str(self._letters().leads_to(spec, resolve=secrets.resolve))
+
     def _open_post(self, spec: ChannelSpec) -> Post:
-        letters = import_module("drd.notifiers.letters")  # few commands send mails
-        post: Post = letters.open_post(spec, resolve=secrets.resolve)
+        post: Post = self._letters().open_post(spec, resolve=secrets.resolve)
         return post
+
+    def _letters(self) -> ModuleType:
+        return import_module("drd.notifiers.letters")  # few commands send mails
 
     def _encrypted(self, text: str, key: str) -> str:
         return str(import_module("drd.kit.sealing").encrypted(text, key))
@@ -73,3 +91,11 @@ class Channels:
         if self.settings.channels or self.settings.file is None:
             return self.settings.channels
         return load_settings(self.settings.file, explicit=True).channels
+
+
+def _sends_mail(channel: ChannelSpec) -> bool:
+    return (
+        not channel.is_heartbeat
+        and channel.kind in NOTIFIERS
+        and NOTIFIERS[channel.kind].sends_mail
+    )

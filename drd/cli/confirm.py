@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterable
 
+from drd.cli import output
 from drd.errors import Cancelled, UsageError
 from drd.model.text import escaped
 
@@ -40,6 +42,15 @@ def confirm_redaction(entry: int) -> None:
     if not sys.stdin.isatty():
         raise UsageError("a redaction needs confirmation", hint="add --yes to confirm.")
     _typed(str(entry), f"its body cannot be restored. Type the number of the entry ({entry}): ")
+
+
+def confirm_approval(shown: Iterable[str], hint: str) -> None:
+    """Show the lines of a message and have its approval typed. Raises as `confirm` does."""
+    if not sys.stdin.isatty() or not sys.stdout.isatty():
+        raise UsageError("an approval without a terminal needs --digest", hint=hint)
+    for line in shown:
+        output.say(line)
+    _typed("approve", "to approve exactly this, type approve: ")
 
 
 def _typed(wanted: str, question: str) -> None:

@@ -24,10 +24,8 @@ from drd.model.incidents.message_values import values
 from drd.model.incidents.messages import Content
 from drd.model.incidents.recipients import Addressed, Reach, Wanted, addressed
 from drd.model.incidents.timeline import timeline
-from drd.model.message import LETTER, ChannelSpec
 from drd.model.plan import Plan
 from drd.model.text import escaped
-from drd.registry import NOTIFIERS
 
 _KEY = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -44,21 +42,12 @@ def audience_of(word: str) -> Audience:
 
 def reach_of(app: App, plans: Mapping[str, Plan], incident: Incident) -> Reach:
     """Return whom one can reach about an incident."""
-    settings = app.settings
     owners = [
         plans[name].inventory.business_owner
         for name in incident.plans
         if name in plans and plans[name].inventory.business_owner
     ]
-    gravest = settings.severities[-1] if settings.severities else ""
-    mails = [c for c in settings.channels if c.kind in NOTIFIERS and _sends_mail(c)]
-    mail = [c.name for c in sorted(mails, key=lambda c: LETTER not in c.on)]
-    owners = list(dict.fromkeys(owners))
-    return Reach(settings.contacts, settings.channels, mail, owners, gravest)
-
-
-def _sends_mail(channel: ChannelSpec) -> bool:
-    return not channel.is_heartbeat and NOTIFIERS[channel.kind].sends_mail
+    return app.channels.reach(list(dict.fromkeys(owners)))
 
 
 def plans_of(app: App) -> dict[str, Plan]:

@@ -10,6 +10,7 @@ from datetime import tzinfo
 from drd.api.message_documents import content_document, message_document
 from drd.bootstrap import App
 from drd.cli import output
+from drd.cli.confirm import confirm_approval
 from drd.cli.incident_acting import author, zone_of
 from drd.cli.incident_compose import audience_of, composed, plans_of, reach_of
 from drd.cli.render import hanging, terminal_width
@@ -93,8 +94,29 @@ def approve(args: argparse.Namespace) -> int:
     with session(args) as app:
         require_owner(app, "incident message approve")
         desk = _desk(app, args, number)
-        message = flow.approve(desk, _message_number(word), args.digest or "")
+        which = _message_number(word)
+        digest = args.digest or _seen(args, desk, which)
+        reach = app.channels.reach()
+        message = flow.approve(desk, which, digest, reach)
     return _told(args, desk, message, _next_step(desk.number, message))
+
+
+def _seen(args: argparse.Namespace, desk: Desk, which: int) -> str:
+    """Show a message, and have the person say yes to it. Returns the digest of what was shown;
+    raises UsageError if drd cannot ask."""
+    message, content = flow.approvable(desk, which)
+    read = f"drd incident message preview {desk.number} {message.number}"
+    digits = message.digest[: flow.DIGITS]
+    if args.json or args.quiet:
+        raise UsageError(
+            "an approval with --json or --quiet needs --digest: drd shows nothing to approve",
+            hint=f"read it: {read}; then add --digest {digits}, if that is what it shows.",
+        )
+    confirm_approval(
+        _content_lines(content, desk.zone),
+        f"read it: {read}; then add --digest {digits}, if that is what it shows.",
+    )
+    return message.digest
 
 
 def send(args: argparse.Namespace) -> int:
@@ -268,11 +290,11 @@ def _listed(
     subject = f': "{message.content.parts[0].subject}"' if message.content is not None else ""
     head = f"message {message.number} "
     yield from hanging(head, f"to {message.audience or '?'}, {message.state}{subject}", width)
-    by = f"  drafted {format_time(message.drafted_at, zone=zone)} by {escaped(message.drafted_by)}"
+    by = f"drafted {format_time(message.drafted_at, zone=zone)} by {escaped(message.drafted_by)}"
     if message.approved_at is not None:
         at = format_time(message.approved_at, zone=zone)
         by += f", approved {at} by {escaped(message.approved_by)}"
-    yield from hanging("", f"{by}, digest {message.digest[:12]}", width)
+    yield from hanging("  ", f"{by}, digest {message.digest[:12]}", width)
     recipients = message.content.recipients if message.content is not None else ()
     for place, (recipient, delivery) in enumerate(zip(recipients, message.deliveries, strict=True)):
         since = f" {format_time(delivery.at, zone=zone)}" if delivery.at is not None else ""

@@ -109,4 +109,4 @@ def _fault(title: str, done: process.Completed) -> str:
     return f"{title} {process.ended(done.exit_code)}{said}"
 
 
-SPEC = ChannelKind("exec", ExecSettings, lambda spec, _: Exec(spec.settings))
+SPEC = ChannelKind("exec", ExecSettings, lambda spec, _: Exec(spec.settings), address=("command",))

@@ -3,19 +3,50 @@ drd's in it."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import smtplib
+from collections.abc import Mapping
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
+from pydantic import BaseModel
+
 from drd.errors import NotifyError
 from drd.masking import masked
 from drd.model.message import LETTER, ChannelSpec, Message
+from drd.model.plan import SecretRef
 from drd.notifiers import open_notifier
+from drd.notifiers.settings import Carrier
 from drd.notifiers.smtp import Smtp, this_host
 from drd.ports.notify import DeliveryUnknown, Letter, Notifier, Post, Resolve
+from drd.registry import NOTIFIERS
 
 _LONGEST = 200
+
+
+def leads_to(spec: ChannelSpec, *, resolve: Resolve) -> str:
+    """Return a digest of where a channel leads. Raises SecretUnavailable."""
+    common = {*Carrier.model_fields, "timeout"}
+    keys = NOTIFIERS[spec.kind].address if spec.kind in NOTIFIERS else ()
+    own = sorted(keys or {*type(spec.settings).model_fields} - common)  # type: ignore[attr-defined]
+    found = {key: _plain(getattr(spec.settings, key), resolve) for key in own}
+    whole = json.dumps([spec.kind, found], sort_keys=True, default=str)
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def _plain(value: object, resolve: Resolve) -> object:
+    """Return a value of settings with the secrets that it names."""
+    if isinstance(value, SecretRef):
+        return resolve(value)
+    if isinstance(value, BaseModel):
+        return {name: _plain(each, resolve) for name, each in value}
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each, resolve) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each, resolve) for each in value]
+    return value
 
 
 def open_post(spec: ChannelSpec, *, resolve: Resolve) -> Post:

@@ -91,5 +91,8 @@ def signature(secret: str, body: bytes) -> str:
 
 
 SPEC = ChannelKind(
-    "webhook", WebhookSettings, lambda spec, resolve: Webhook(spec.settings, resolve)
+    "webhook",
+    WebhookSettings,
+    lambda spec, resolve: Webhook(spec.settings, resolve),
+    address=("url",),
 )

@@ -61,12 +61,14 @@ class ChannelKind:
     """All that drd has to know of one kind of channel. `settings` is the model of an entry of
     `notify` in drd.yaml, derived from `Carrier`. `open` makes the channel of an entry, whose
     `settings` are of that model; secrets are resolved at each delivery, not before. One that
-    `sends_mail` can write to any mail address."""
+    `sends_mail` can write to any mail address. `address` are the keys of the settings that say
+    where the channel leads; without them, all keys that only this kind has do."""
 
     name: str
     settings: type[Settings]
     open: Callable[[Any, Resolve], Notifier]
     sends_mail: bool = False
+    address: tuple[str, ...] = ()
 
 
 NotifierFactory = Callable[[ChannelSpec], Notifier]

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pyrage
 import pytest
 from sqlalchemy import Connection, text
 
+from drd import secrets
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.errors import NotifyError, UsageError
 from drd.flows.incidents import messages as flow
@@ -29,8 +31,9 @@ from drd.model.incidents.incident import Incident
 from drd.model.incidents.messages import Act, Content, Fate, Part
 from drd.model.incidents.recipients import Addressed, Reach, Wanted, addressed
 from drd.model.message import ChannelSpec
-from drd.notifiers.letters import NotifierPost, open_post
+from drd.notifiers.letters import NotifierPost, leads_to, open_post
 from drd.notifiers.smtp import SmtpSettings
+from drd.notifiers.webhook import WebhookSettings
 from drd.ports.notify import DeliveryUnknown, Letter
 from tests.catalogue_support import program
 from tests.notify_support import NOON, HandClock, Post, mail_server
@@ -67,7 +70,7 @@ class Response:
         )  # fmt: skip
         mail = ChannelSpec("mail", "smtp", settings)
         people = (Colleague("anna", ("commander",), "1", "anna@us.example"),)
-        self.reach = Reach(ContactBook(people, contacts), (mail,), ("mail",))
+        self.reach = Reach(ContactBook(people, contacts), (mail,), ("mail",), leads=str)
         self.posts: list[Letter] = []
         open_incident(catalogue, self.author, "leak", plans=["orders-api"], severity="high")
 
@@ -87,6 +90,10 @@ class Response:
         found = addressed(audience, self.incident, self.reach, Wanted(encrypt=encrypt))
         return flow.draft(self.desk, content(audience, found)).number
 
+    def approve(self, which: int, digest: str = "") -> None:
+        digest = digest or flow.message_of(self.catalogue, 1, which).digest or "0" * 12
+        flow.approve(self.desk, which, digest, self.reach)
+
     def send(self, which: int, **more: Any) -> None:
         flow.send(self.desk, which, self.reach, **more)
 
@@ -94,9 +101,8 @@ class Response:
         return self.sender().deliver_due()
 
     def sender(self, **more: Any) -> LetterSender:
-        channels = {c.name: c for c in self.reach.channels}
         known: dict[str, Any] = {"open_post": lambda spec: open_post(spec, resolve=str), **more}
-        return LetterSender(self.catalogue, channels, known["open_post"], encrypted, self.clock)
+        return LetterSender(self.catalogue, self.reach, known["open_post"], encrypted, self.clock)
 
     def fates(self, which: int = 1) -> list[str]:
         message = flow.message_of(self.catalogue, 1, which)
@@ -122,10 +128,13 @@ def test_nothing_external_leaves_before_an_approval(response: Response, post: Po
     with pytest.raises(UsageError, match="nobody has approved message 1 to customers"):
         response.send(which)
     with pytest.raises(UsageError, match="it is not what you have read"):
-        flow.approve(response.desk, which, "0000")
+        response.approve(which, "0" * 12)
     assert response.deliver() == 0
     assert post.mails == []
-    flow.approve(response.desk, which, flow.message_of(response.catalogue, 1, 1).digest[:6])
+    digest = flow.message_of(response.catalogue, 1, 1).digest
+    with pytest.raises(UsageError, match="at least 12 digits are needed"):
+        response.approve(which, digest[:11])
+    response.approve(which, digest[:12].upper())
     response.send(which)
     assert response.deliver() == 2
     assert response.fates() == ["accepted", "accepted"]
@@ -150,7 +159,7 @@ def test_each_recipient_gets_a_mail_of_its_own_with_nothing_of_drd_in_it(
 
 def sent(response: Response, **more: Any) -> int:
     which = response.draft(**more)
-    flow.approve(response.desk, which, "")
+    response.approve(which)
     response.send(which)
     response.deliver()
     return which
@@ -169,7 +178,7 @@ def said_in(mail: EmailMessage) -> str:
 
 def test_an_approval_of_one_text_does_not_count_for_another(response: Response, post: Post) -> None:
     first = response.draft()
-    flow.approve(response.desk, first, "")
+    response.approve(first)
     with response.catalogue.database.write() as connection:
         unguarded(connection)
         connection.execute(
@@ -185,7 +194,7 @@ def test_a_text_that_is_changed_while_it_waits_does_not_leave(
     response: Response, post: Post
 ) -> None:
     which = response.draft()
-    flow.approve(response.desk, which, "")
+    response.approve(which)
     response.send(which)
     with response.catalogue.database.write() as connection:
         unguarded(connection)
@@ -200,11 +209,75 @@ def test_a_text_that_is_changed_while_it_waits_does_not_leave(
 
 def test_an_address_that_changed_since_the_approval_is_refused(response: Response) -> None:
     which = response.draft()
-    flow.approve(response.desk, which, "")
+    response.approve(which)
     moved = (replace(ACME, mails=("new@acme.example",)), BETA)
     response.reach = replace(response.reach, book=ContactBook((), moved))
-    with pytest.raises(UsageError, match=r"does not have Acme by mail to it@acme.example any more"):
+    gone = r"does not have Acme by mail to it@acme.example any more"
+    with pytest.raises(UsageError, match=gone):
         response.send(which)
+    with pytest.raises(UsageError, match=gone):
+        response.approve(which)
+
+
+def test_a_letter_that_waits_does_not_leave_to_an_address_that_changed_meanwhile(
+    response: Response, post: Post
+) -> None:
+    post.says = "451 try later"
+    sent(response)
+    assert response.fates() == ["waits", "waits"]
+    post.says = "250 OK"
+    moved = (replace(ACME, mails=("new@acme.example",)), BETA)
+    response.reach = replace(response.reach, book=ContactBook((), moved))
+    response.clock.turn(60)
+    response.deliver()
+    assert response.fates() == ["refused", "accepted"]
+    assert "does not have Acme by mail to it@acme.example any more" in response.said()
+    assert "write it anew: drd incident message draft 1 customers" in response.said()
+    assert post.readers == [["beta@b.example"]]
+
+
+def test_a_channel_that_leads_elsewhere_since_the_draft_carries_nothing(
+    response: Response, tmp_path: Path
+) -> None:
+    def hook(url: str, timeout: str = "10s") -> ChannelSpec:
+        (tmp_path / "url").write_text(url)
+        settings = {"kind": "webhook", "url": {"file": f"{tmp_path}/url"}, "timeout": timeout}
+        return ChannelSpec("hook", "webhook", WebhookSettings.model_validate(settings))
+
+    def use(spec: ChannelSpec) -> None:
+        channels = (*response.reach.channels[:1], spec)
+        leads = partial(leads_to, resolve=secrets.resolve)
+        response.reach = replace(response.reach, channels=channels, leads=leads)
+
+    class Takes:
+        def post(self, letter: Letter) -> str:
+            response.posts.append(letter)
+            return "taken"
+
+    page = Contact("page", ContactKind.STATUS_PAGE, channel="hook")
+    response.reach = replace(response.reach, book=ContactBook((), (page,)))
+    use(hook("https://page.example/one-3f0c"))
+    which = response.draft(Audience.STATUS_PAGE)
+    content = flow.message_of(response.catalogue, 1, which).content
+    assert content is not None
+    assert "3f0c" not in str(content.to_json())
+    use(hook("https://elsewhere.example/"))
+    with pytest.raises(UsageError, match="has another address for page through channel hook"):
+        response.approve(which)
+    use(hook("https://page.example/one-3f0c", "20s"))
+    response.approve(which)
+    response.send(which)
+    use(hook("https://elsewhere.example/"))
+    sender = response.sender(open_post=lambda _: Takes())
+    sender.deliver_due()
+    assert response.fates(which) == ["refused"]
+    with pytest.raises(UsageError, match="has another address"):
+        response.send(which, again=True, to=["page"])
+    use(hook("https://page.example/one-3f0c"))
+    response.send(which, again=True, to=["page"])
+    response.sender(open_post=lambda _: Takes()).deliver_due()
+    assert response.fates(which) == ["accepted"]
+    assert len(response.posts) == 1
 
 
 def test_a_refusal_is_known_and_shown_and_a_person_may_repeat_it(
@@ -247,7 +320,7 @@ def test_a_letter_stays_though_no_channel_has_its_name_and_a_lost_one_can_be_sen
     response: Response, post: Post
 ) -> None:
     which = response.draft()
-    flow.approve(response.desk, which, "")
+    response.approve(which)
     response.send(which)
     outbox = response.catalogue.outbox
     outbox.prune(response.clock.now(), channels=["mail"])
@@ -265,7 +338,7 @@ def test_a_letter_stays_though_no_channel_has_its_name_and_a_lost_one_can_be_sen
 
 def test_a_letter_without_a_message_is_put_off(response: Response, post: Post) -> None:
     which = response.draft()
-    flow.approve(response.desk, which, "")
+    response.approve(which)
     response.send(which)
     with response.catalogue.database.write() as connection:
         connection.execute(
@@ -284,7 +357,7 @@ def test_an_answer_that_never_came_is_unknown_and_not_repeated(
             raise DeliveryUnknown("the connection ended before it answered")
 
     which = response.draft()
-    flow.approve(response.desk, which, "")
+    response.approve(which)
     response.send(which)
     assert response.sender(open_post=lambda _: Silent()).deliver_due() == 2
     assert response.fates() == ["unknown", "unknown"]
@@ -333,8 +406,12 @@ def test_a_restricted_incident_is_for_those_with_a_role_alone(catalogue: SqlCata
     for audience in (Audience.INTERNAL, Audience.EXECUTIVES):
         with pytest.raises(UsageError, match="nobody who may read the restricted incident 2"):
             addressed(audience, made, reach, Wanted())
+        with pytest.raises(UsageError, match="is restricted, and 'bert' has no role") as caught:
+            addressed(audience, made, reach, Wanted(("bert",)))
+        assert caught.value.hint == "give people a role: drd incident role 2 ROLE NAME"
     desk = Desk(catalogue, made.number, response.author)
     made = desk.give_role("legal", "bert")
+    assert addressed(Audience.INTERNAL, made, reach, Wanted(("bert",)))
     for audience in (Audience.INTERNAL, Audience.EXECUTIVES):
         (one,) = addressed(audience, made, reach, Wanted())
         assert one.recipient.to == "b@us.example"
@@ -346,7 +423,7 @@ def test_a_redacted_text_does_not_leave(response: Response, post: Post) -> None:
     with response.catalogue.database.write() as connection:
         unguarded(connection)
         connection.execute(text("DELETE FROM record_bodies WHERE seq = :seq"), {"seq": entry})
-    for act in (lambda: flow.approve(response.desk, which, ""), lambda: response.send(which)):
+    for act in (lambda: response.approve(which), lambda: response.send(which)):
         with pytest.raises(UsageError, match="was redacted"):
             act()
     assert response.draft() == 2, "its number is not given again"
@@ -368,6 +445,8 @@ DIES = """
 import os, time
 from datetime import UTC, datetime
 from drd.flows.incidents.letters import LetterSender
+from drd.model.contacts import Contact, ContactBook, ContactKind
+from drd.model.incidents.recipients import Reach
 from drd.model.message import ChannelSpec
 from drd.notifiers.letters import open_post
 from drd.notifiers.smtp import SmtpSettings
@@ -393,11 +472,14 @@ class Dies:
             os.kill(os.getpid(), 9)
         return said
 
-channels = {"mail": ChannelSpec("mail", "smtp", settings)}
+acme = Contact("Acme", ContactKind.CUSTOMER, mails=("it@acme.example",))
+beta = Contact("Beta", ContactKind.CUSTOMER, mails=("beta@b.example",))
+channels = (ChannelSpec("mail", "smtp", settings),)
+reach = Reach(ContactBook((), (acme, beta)), channels, ("mail",), leads=str)
 opened = lambda spec: Dies(open_post(spec, resolve=str))
 if where == "queue":
     os.kill(os.getpid(), 9)
-LetterSender(catalogue, channels, opened, lambda t, k: t, Clock()).deliver_due()
+LetterSender(catalogue, reach, opened, lambda t, k: t, Clock()).deliver_due()
 """
 
 
@@ -413,7 +495,7 @@ def test_killed_while_it_sends_each_is_sent_once_or_said_to_be_unknown(
     response: Response, post: Post, where: str, fates: list[str], mails: int
 ) -> None:
     which = response.draft()
-    flow.approve(response.desk, which, "")
+    response.approve(which)
     response.send(which)
     url = str(response.catalogue.database.url.render_as_string(hide_password=False))
     with program(DIES, url, where, str(post.port)) as child:
@@ -431,7 +513,7 @@ def test_killed_between_approval_and_send_nothing_has_left_and_it_can_be_sent(
     response: Response, post: Post
 ) -> None:
     which = response.draft()
-    flow.approve(response.desk, which, "")
+    response.approve(which)
 
     class Dies(Exception):
         pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -77,8 +78,8 @@ def test_from_the_preview_to_the_answer_of_the_server(drd: Drd, post: Post) -> N
     assert post.mails == []
     shown = json.loads(drd("message", "preview", "1", "--json"))
     assert shown["external"] is True
-    drd("message", "approve", "1", "--digest", "0000", code=2)
-    drd("message", "approve", "1", "--digest", shown["digest"][:8], "--by", "Anna")
+    drd("message", "approve", "1", "--digest", "0" * 12, code=2)
+    drd("message", "approve", "1", "--digest", shown["digest"][:12], "--by", "Anna")
     post.refuse = {"it@beta.example"}
     told = drd("message", "send", "1", code=1)
     assert "Acme by mail to it@acme.example: accepted" in told
@@ -123,7 +124,8 @@ def test_own_people_are_told_at_once_and_the_clock_goes_on(drd: Drd, post: Post)
 
 def test_who_has_no_mail_is_told_by_a_person(drd: Drd, post: Post) -> None:
     drd("message", "draft", "regulator", "--set", "nature=orders")
-    drd("message", "approve", "1")
+    digest = json.loads(drd("message", "preview", "1", "--json"))["digest"]
+    drd("message", "approve", "1", "--digest", digest)
     told = drd("message", "send", "1")
     assert "DPA, by a person: +49 30 13889-0: to be told by a person" in told
     assert '> drd incident message told 1 1 --to "DPA"' in told
@@ -135,6 +137,26 @@ def test_who_has_no_mail_is_told_by_a_person(drd: Drd, post: Post) -> None:
     drd("message", "draft", "regulator")
     assert "withdrawn" in drd("message", "withdraw", "2", "--reason", "wrong")
     assert "message 2 was withdrawn" in drd("message", "approve", "2", code=2)
+
+
+def test_nobody_approves_without_having_read_it(drd: Drd, monkeypatch: pytest.MonkeyPatch) -> None:
+    drd("message", "draft", "regulator", "--set", "nature=orders")
+    digest = json.loads(drd("message", "preview", "1", "--json"))["digest"][:12]
+    remedy = f"read it: drd incident message preview 1 1; then add --digest {digest}"
+    for more in ((), ("--json",)):
+        told = drd("message", "approve", "1", *more, code=2)
+        assert "needs --digest" in told
+        assert remedy in told
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _: "yes")
+    told = drd("message", "approve", "1", code=130)
+    assert "DPA, by a person" in told
+    assert "orders" in told
+    assert f"digest {digest}" in told
+    assert "to be approved" in drd("message", "list")
+    monkeypatch.setattr("builtins.input", lambda _: "approve")
+    assert ", approved " in drd("message", "approve", "1")
 
 
 def test_the_last_message_is_that_of_a_closed_incident(drd: Drd, post: Post) -> None:

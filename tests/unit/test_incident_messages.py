@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,7 +29,8 @@ from drd.model.incidents.messages import (
     unsettled,
     words,
 )
-from drd.model.incidents.recipients import Reach, Wanted, addressed, is_current
+from drd.model.incidents.objections import require_current
+from drd.model.incidents.recipients import Reach, Wanted, addressed
 from drd.model.message import INCIDENT, ChannelSpec
 from tests.records_support import ANNA, Chain
 
@@ -240,7 +242,7 @@ CHANNELS = (
     ChannelSpec("beat", "http", None, on=(INCIDENT,), is_heartbeat=True),
     ChannelSpec("hook", "webhook", None, on=()),
 )
-REACH = Reach(BOOK, CHANNELS, ("smtp", "mail"), ("owner",))
+REACH = Reach(BOOK, CHANNELS, ("smtp", "mail"), ("owner",), leads=lambda spec: f"to {spec.name}")
 SHOP = Incident(1, "leak", severity="low", scope=(Scoped("shop", 1),))
 
 
@@ -308,6 +310,9 @@ NO_BOOK = replace(REACH, book=ContactBook(), owners=())
         ("internal", (), REACH, {"restricted": True}, "nobody who may read the restricted incident",
          "give people a role: drd incident role 1"),
         ("executives", (), REACH, {"restricted": True}, "nobody who may read", "give people"),
+        ("internal", ("bob",), REACH, {"restricted": True, "lead": "ann"},
+         "incident 1 is restricted, and 'bob' has no role in it",
+         "give people a role: drd incident role 1 ROLE NAME"),
         ("executives", (), NO_BOOK, {}, "drd.yaml names nobody of the audience executives for shop",
          "add the role 'executive' to a person"),
         ("business-owner", (), NO_BOOK, {"scope": ()}, "nobody of the audience business-owner",
@@ -339,7 +344,13 @@ def test_a_message_that_nobody_would_get_is_refused(  # noqa: PLR0917
     ("recipient", "current"),
     [
         (OWN, True),
-        (PHONE, True),
+        (Recipient("smtp", Way.OWN, "beat"), False),
+        (PHONE, False),
+        (Recipient("Hoster", Way.HAND, "+49 3, https://h.example"), True),
+        (Recipient("Hoster", Way.HAND, "+49 4"), False),
+        (Recipient("bob", Way.HAND, "+49 2"), True),
+        (Recipient("owner", Way.HAND, "(no address known)"), True),
+        (Recipient("owner", Way.HAND, "+49 2"), False),
         (Recipient("Acme", Way.MAIL, "a@x.example", "smtp"), True),
         (Recipient("Acme", Way.MAIL, "a@x.example", "smtp", "age1"), True),
         (Recipient("Acme", Way.MAIL, "a@x.example", "smtp", "age2"), False),
@@ -348,7 +359,8 @@ def test_a_message_that_nobody_would_get_is_refused(  # noqa: PLR0917
         (Recipient("ann", Way.MAIL, "ann@shop.example", "mail"), True),
         (Recipient("ann", Way.MAIL, "ann@shop.example", "mail", "age1"), False),
         (Recipient("nobody", Way.MAIL, "a@x.example", "smtp"), False),
-        (Recipient("Other", Way.CHANNEL, "hook"), True),
+        (Recipient("Other", Way.CHANNEL, "hook", leads="to hook"), True),
+        (Recipient("Other", Way.CHANNEL, "hook", leads="elsewhere"), False),
         (Recipient("Other", Way.CHANNEL, "mail"), False),
         (Recipient("Acme", Way.CHANNEL, "hook"), False),
         (Recipient("nobody", Way.CHANNEL, "hook"), False),
@@ -357,7 +369,32 @@ def test_a_message_that_nobody_would_get_is_refused(  # noqa: PLR0917
 def test_whether_drd_yaml_still_has_a_recipient(recipient: Recipient, *, current: bool) -> None:
     assert is_current(recipient, REACH) is current
     gone = replace(REACH, channels=())
-    assert is_current(recipient, gone) is (current and recipient.way is not Way.CHANNEL)
+    carried = recipient.way in (Way.CHANNEL, Way.OWN)
+    assert is_current(recipient, gone) is (current and not carried)
+
+
+def test_a_message_of_a_restricted_incident_leaves_only_to_people_with_a_role_in_it() -> None:
+    secret = replace(SHOP, restricted=True, lead="ann", roles={"legal": "mail"})
+    ann = Recipient("ann", Way.MAIL, "ann@shop.example", "mail")
+    assert is_current(ann, REACH, Audience.INTERNAL, secret)
+    for other in (Recipient("bob", Way.HAND, "+49 2"), OWN):
+        assert is_current(other, REACH, Audience.INTERNAL)
+        assert not is_current(other, REACH, Audience.INTERNAL, secret)
+
+
+def is_current(
+    recipient: Recipient,
+    reach: Reach,
+    audience: Audience = Audience.CUSTOMERS,
+    incident: Incident = SHOP,
+) -> bool:
+    part = Part("customers", "en", "x", "y", (recipient,))
+    content = Content(audience, (part,))
+    message = IncidentMessage(1, 1, content, NOON, "anna")
+    with suppress(UsageError):
+        require_current(message, 0, incident, reach)
+        return True
+    return False
 
 
 # --- how it is sent ---------------------------------------------------------------------------

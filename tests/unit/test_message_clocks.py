@@ -169,7 +169,9 @@ def test_an_update_for_a_severity_that_does_not_exist_is_refused() -> None:
 
 def test_the_first_mail_server_carries_the_mails() -> None:
     contact = Contact("A", ContactKind.PRESS, mails=("a@b.example",))
-    reach = Reach(ContactBook((), (contact,)), (ChannelSpec("m", "smtp", None),), ("m", "n"))
+    reach = Reach(
+        ContactBook((), (contact,)), (ChannelSpec("m", "smtp", None),), ("m", "n"), leads=str
+    )
     assert reach.mail_channel == "m"
 
 

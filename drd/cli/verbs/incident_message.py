@@ -106,11 +106,13 @@ def _sending(below: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
         "approve exactly this text, these recipients, these ways",
         "[N] M",
         examples="drd incident message approve 2\n"
-        "drd incident message approve 3 2 --digest 3f0c9a    only if it is what I have read",
-        description="Approve a message. The approval names the digest of its content; it counts "
-        "for nothing else.",
+        "drd incident message approve 3 2 --digest 3f0c9a1b2c4d    only if it is what I have read",
+        description="Approve a message. On a terminal drd shows it and asks; elsewhere --digest "
+        "says what you have read. The approval counts for exactly this content.",
     )
-    approve.add_argument("--digest", metavar="DIGITS", help="first digits of what you have read")
+    approve.add_argument(
+        "--digest", metavar="DIGITS", help="at least 12 digits of the digest of what you have read"
+    )
     author(approve)
     send = _with_words(
         below,

@@ -5,13 +5,13 @@ other side has taken it: then a person decides, and drd does not send it again b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from drd import log
-from drd.errors import AlreadyRunning, DrdError, NotifyError, UsageError
+from drd.errors import AlreadyRunning, DrdError, UsageError
 from drd.exhaustion import text_of
 from drd.flows.durable_steps import describe
 from drd.flows.incidents.messages import message_of
@@ -19,7 +19,8 @@ from drd.model.incidents import entries as kinds
 from drd.model.incidents.entries import Author, draft
 from drd.model.incidents.letters import Place, channel_of
 from drd.model.incidents.messages import Act, IncidentMessage, Recipient, Way
-from drd.model.message import ChannelSpec
+from drd.model.incidents.objections import require_current
+from drd.model.incidents.recipients import Reach
 from drd.model.text import escaped, shortened
 from drd.model.units import from_rfc3339
 from drd.ports import Catalogue, Clock
@@ -40,10 +41,11 @@ Encrypt = Callable[[str, str], str]
 @dataclass(frozen=True, slots=True)
 class LetterSender:
     """Sends the letters that wait in the outbox. Safe in several processes: each channel is served
-    by one of them at a time."""
+    by one of them at a time. `reach` is that of drd.yaml as it was read last: a letter to somebody
+    whom it does not have any more does not leave."""
 
     catalogue: Catalogue
-    channels: Mapping[str, ChannelSpec]
+    reach: Reach
     open_post: OpenPost
     encrypt: Encrypt
     clock: Clock
@@ -105,6 +107,8 @@ class LetterSender:
         self, row: Waiting, place: Place, message: IncidentMessage, recipient: Recipient
     ) -> bool:
         try:
+            incident = self.catalogue.incidents.get(place.incident)
+            require_current(message, place.recipient, incident, self.reach)
             letter = self._letter(place, message, recipient, row.created_at)
             post = self._open(recipient)
         except DrdError as error:
@@ -121,13 +125,9 @@ class LetterSender:
 
     def _open(self, recipient: Recipient) -> Post:
         name = recipient.via if recipient.way is Way.MAIL else recipient.to
-        if name not in self.channels:
-            raise NotifyError(
-                f"drd.yaml has no channel {name} any more",
-                hint="put it back under `notify`.",
-                permanent=True,
-            )
-        return self.open_post(self.channels[name])
+        spec = self.reach.channel(name)
+        assert spec is not None, "the recipient is current"
+        return self.open_post(spec)
 
     def _letter(
         self, place: Place, message: IncidentMessage, recipient: Recipient, at: datetime

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,12 +26,16 @@ from drd.model.incidents.messages import (
     Way,
     messages,
 )
-from drd.model.incidents.recipients import Addressed, Reach, is_current
+from drd.model.incidents.objections import require_current
+from drd.model.incidents.recipients import Addressed, Reach
 from drd.model.message import Routed
 from drd.model.records import Draft
 from drd.model.text import escaped, some
 from drd.model.units import to_rfc3339
 from drd.ports import Catalogue
+
+DIGITS = 12
+"""An approval names at least so many digits of a digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +105,34 @@ def draft(desk: Desk, content: Content) -> IncidentMessage:
     return known(desk.catalogue, desk.number)[-1]
 
 
-def approve(desk: Desk, which: int, digest: str) -> IncidentMessage:
-    """Approve exactly this content. `digest` is what the person has seen: its first digits."""
+def approvable(desk: Desk, which: int) -> tuple[IncidentMessage, Content]:
+    """Return a message that can be approved, and what it says. Raises UsageError if it cannot."""
     message = _usable(desk, which)
+    assert message.content is not None
     if message.sent_at is not None:
         raise UsageError(
             f"message {which} was sent already",
             hint="to write another one: drd incident message draft AUDIENCE",
         )
-    if digest and not message.digest.startswith(digest.lower()):
+    return message, message.content
+
+
+def approve(desk: Desk, which: int, digest: str, reach: Reach) -> IncidentMessage:
+    """Approve exactly this content. `digest` is what the person has seen: at least its first
+    `DIGITS` digits."""
+    message, content = approvable(desk, which)
+    if len(digest) < DIGITS:
+        raise UsageError(
+            f"the digest {escaped(digest)!r} is too short: at least {DIGITS} digits are needed",
+            hint=f"copy it from: drd incident message preview {desk.number} {which}",
+        )
+    if not message.digest.startswith(digest.lower()):
         raise UsageError(
             f"message {which} has the digest {message.digest[:12]}, not {escaped(digest)[:64]}: it "
             "is not what you have read",
             hint=f"read it again: drd incident message preview {desk.number} {which}",
         )
+    _require_current(desk, message, range(len(content.recipients)), reach)
     _add(desk, Act.APPROVE, message, digest=message.digest)
     return message_of(desk.catalogue, desk.number, which)
 
@@ -131,14 +149,7 @@ def send(
     chosen = _chosen(desk, message, again=again, to=to)
     if not chosen:
         return message
-    for index in chosen:
-        recipient = content.recipients[index]
-        if not is_current(recipient, reach):
-            raise UsageError(
-                f"drd.yaml does not have {escaped(recipient.words)} any more, to whom message "
-                f"{which} was approved",
-                hint=f"write it anew: drd incident message draft {desk.number} {content.audience}",
-            )
+    _require_current(desk, message, chosen, reach)
     now = desk.author.at
 
     def drafts(incident: Incident) -> list[Draft]:
@@ -167,6 +178,14 @@ def send(
     ]
     desk.catalogue.incidents.add(desk.number, drafts, routed=routed)
     return message_of(desk.catalogue, desk.number, which)
+
+
+def _require_current(
+    desk: Desk, message: IncidentMessage, places: Iterable[int], reach: Reach
+) -> None:
+    incident = desk.catalogue.incidents.get(desk.number)
+    for place in places:
+        require_current(message, place, incident, reach)
 
 
 def _require_approval(desk: Desk, message: IncidentMessage, content: Content) -> None:

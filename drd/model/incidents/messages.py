@@ -68,22 +68,26 @@ MAY_REPEAT = frozenset({Fate.REFUSED, Fate.UNKNOWN, Fate.BOUNCED})
 @dataclass(frozen=True, slots=True)
 class Recipient:
     """One address. `name` is a contact, a person or a channel; `via` the mail channel that carries
-    the mail; `key` the age key to which it is encrypted."""
+    the mail; `key` the age key to which it is encrypted; `leads` the digest of where a channel
+    leads, whose address may be a secret."""
 
     name: str
     way: Way
     to: str
     via: str = ""
     key: str = ""
+    leads: str = ""
 
     def to_json(self) -> dict[str, str]:
         """Convert to plain JSON; `from_json` is the inverse."""
+        leads = {"leads": self.leads} if self.leads else {}
         return {
             "name": self.name,
             "way": str(self.way),
             "to": self.to,
             "via": self.via,
             "key": self.key,
+            **leads,
         }
 
     @classmethod
@@ -94,6 +98,7 @@ class Recipient:
             str(data["to"]),
             str(data.get("via") or ""),
             str(data.get("key") or ""),
+            str(data.get("leads") or ""),
         )
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
@@ -14,18 +14,26 @@ from drd.model.incidents.messages import Recipient, Way
 from drd.model.message import INCIDENT, ChannelSpec, Urgency
 from drd.model.text import escaped, some
 
+NO_ADDRESS = "(no address known)"
+
 
 @dataclass(frozen=True, slots=True)
 class Reach:
     """Whom one can reach: contacts, the channels of drd.yaml, and the business owners of the plans
     in the scope, as the plans name them. `mail_channels` are those that can write to any address:
-    the first one carries the mails."""
+    the first one carries the mails. `leads` returns a digest of where a channel leads; raises
+    SecretUnavailable if drd cannot read its address."""
 
     book: ContactBook
     channels: Sequence[ChannelSpec] = ()
     mail_channels: Sequence[str] = ()
     owners: Sequence[str] = ()
     gravest: str = "critical"
+    leads: Callable[[ChannelSpec], str] = field(kw_only=True)
+
+    def channel(self, name: str) -> ChannelSpec | None:
+        """Return the channel of this name that carries messages; None if there is none."""
+        return next((c for c in self.channels if c.name == name and not c.is_heartbeat), None)
 
     @property
     def mail_channel(self) -> str:
@@ -93,7 +101,7 @@ def _named(
     book = reach.book
     if to:
         for name in dict.fromkeys(to):
-            yield from _by_name(name, audience, reach)
+            yield from _by_name(name, audience, incident, reach)
         return
     if audience in OUTSIDE:
         for contact in book.about(incident.plans):
@@ -119,15 +127,32 @@ def _inside(audience: Audience, incident: Incident, reach: Reach) -> list[str]:
     return found
 
 
-def _by_name(name: str, audience: Audience, reach: Reach) -> Iterator[Addressed]:
+def _by_name(
+    name: str, audience: Audience, incident: Incident, reach: Reach
+) -> Iterator[Addressed]:
     contact = next((c for c in reach.book.contacts if c.name == name), None)
     person = reach.book.person(name)
     if contact is not None and audience.is_external:
         yield from _contact(contact, reach)
     elif person is not None and not audience.is_external:
+        if not may_read(name, incident):
+            raise not_for(name, incident)
         yield from _person(person, reach)
     else:
         raise _stranger(name, audience, reach.book)
+
+
+def may_read(name: str, incident: Incident) -> bool:
+    """Return whether one of one's own people may get messages about an incident."""
+    return not incident.restricted or name in incident.people
+
+
+def not_for(name: str, incident: Incident) -> UsageError:
+    """Return the refusal of a person, or of a channel that many read."""
+    return UsageError(
+        f"incident {incident.number} is restricted, and {escaped(name)!r} has no role in it",
+        hint=f"give people a role: drd incident role {incident.number} ROLE NAME",
+    )
 
 
 def _stranger(name: str, audience: Audience, book: ContactBook) -> UsageError:
@@ -152,7 +177,14 @@ def _contact(contact: Contact, reach: Reach) -> Iterator[Addressed]:
         to = Recipient(contact.name, Way.MAIL, mail, reach.mail_channel, contact.key)
         yield Addressed(to, contact.language)
     if contact.channel:
-        to = Recipient(contact.name, Way.CHANNEL, contact.channel)
+        spec = reach.channel(contact.channel)
+        if spec is None:
+            raise UsageError(
+                f"`notify` of drd.yaml has no channel {escaped(contact.channel)} for "
+                f"{escaped(contact.name)}",
+                hint="add it under `notify`.",
+            )
+        to = Recipient(contact.name, Way.CHANNEL, contact.channel, leads=reach.leads(spec))
         yield Addressed(to, contact.language)
     if not contact.mails and not contact.channel:
         by_hand = ", ".join(contact.by_hand)
@@ -163,7 +195,7 @@ def _person(person: Colleague, reach: Reach) -> Iterator[Addressed]:
     if person.mail and reach.mail_channel:
         yield Addressed(Recipient(person.name, Way.MAIL, person.mail, reach.mail_channel))
     else:
-        yield Addressed(Recipient(person.name, Way.HAND, person.phone or "(no address known)"))
+        yield Addressed(Recipient(person.name, Way.HAND, person.phone or NO_ADDRESS))
 
 
 def _require_keys(found: Collection[Addressed]) -> None:
@@ -197,19 +229,3 @@ def _nobody(audience: Audience, incident: Incident) -> UsageError:
         f"drd.yaml names nobody of the audience {audience}{about}",
         hint=f"add {owner}the role {ROLES[audience][0]!r} to a person, or name one: --to NAME",
     )
-
-
-def is_current(recipient: Recipient, reach: Reach) -> bool:
-    """Return whether drd.yaml still has this recipient with this address and this way."""
-    if recipient.way is Way.OWN or recipient.way is Way.HAND:
-        return True
-    contact = next((c for c in reach.book.contacts if c.name == recipient.name), None)
-    channels = {c.name for c in reach.channels}
-    if recipient.way is Way.CHANNEL:
-        return contact is not None and contact.channel == recipient.to in channels
-    person = reach.book.person(recipient.name)
-    mails = {*(contact.mails if contact is not None else ())}
-    mails |= {person.mail} if person is not None else set()
-    keys = {"", contact.key if contact is not None else ""}
-    has_channel = recipient.via in reach.mail_channels
-    return recipient.to in mails and recipient.key in keys and has_channel
