@@ -193,7 +193,7 @@ def points(app: App, plan: str) -> Document:
     shown = [
         {
             **_point(p),
-            "after_kit": p.id not in known and not signed.is_signed(p.id),
+            "after_kit": p.id not in known and not signed.is_signed(p),
             "signature": str(signed.trust(p)) if signed.keys else None,
             "doubt": text_of(signed.why_not(p, points)) if signed.keys else None,
             "damaged": _damaged(p, places),

@@ -194,7 +194,7 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> 
     newest = newest_complete(points, app.clock.now())
     signed = signatures_of(app.catalogue, name)
     listed_there = app.catalogue.origins.seals(name)
-    after = {p.id for p in points if p.id not in listed_there and not signed.is_signed(p.id)}
+    after = {p.id for p in points if p.id not in listed_there and not signed.is_signed(p)}
     unlisted = 0 if base is None else len(after)
     listed = base is None or base.seals is not None
     refused = tuple(compared.unreadable.values())

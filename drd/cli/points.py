@@ -172,6 +172,7 @@ def _signed(point: dict[str, Any]) -> str:
         Trust.UNCHECKED: "signature not checked",
         Trust.UNCONFIRMED: "signed by an unconfirmed key",
         Trust.UNKNOWN_KEY: "signed by an unknown key",
+        Trust.REPLACED_KEY: "signed by a replaced key",
         Trust.WRONG: "wrong signature",
     }
     mark = marks.get(point.get("signature") or "")

@@ -90,7 +90,7 @@ def _prepared(app: App, args: argparse.Namespace) -> tuple[Services, RecoveryPla
 
 def _origin(services: Services, planned: RecoveryPlan) -> Origin | None:
     """Return where the point comes from; None if more than the repository confirms it."""
-    if is_known(services, planned.plan.name, planned.point.id):
+    if is_known(services, planned.plan.name, planned.point):
         return None
     held = Holders(services, planned.plan, planned.point, only=planned.request.only(planned.plan))
     return origin_of(services, planned.plan, planned.point, held)

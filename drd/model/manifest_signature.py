@@ -8,8 +8,9 @@ and the point, so that the signature of one point is none of another.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 
@@ -48,6 +49,8 @@ class Trust(StrEnum):
     """This host has not read the manifest yet."""
     UNKNOWN_KEY = "unknown key"
     """By a key that is none of drd's."""
+    REPLACED_KEY = "replaced key"
+    """By a key of drd's that another one had replaced before the time of the point's data."""
     WRONG = "wrong signature"
     NOT_OURS = "not drd's"
     """Of a copy that another tool made: there is no manifest in the repository."""
@@ -74,11 +77,12 @@ class ManifestSignature:
 @dataclass(frozen=True, slots=True)
 class ManifestKeys:
     """The public keys by their ids: those that are drd's, and those of which only what came out of
-    a repository says so.
+    a repository says so. `ends` says when another key has replaced one, as far as this host knows.
     """
 
     confirmed: Mapping[str, str] = field(default_factory=dict)
     claimed: Mapping[str, str] = field(default_factory=dict)
+    ends: Mapping[str, datetime] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.confirmed or self.claimed)
@@ -126,12 +130,17 @@ def following(
     endorsed: Iterable[Endorsement],
     accepts: Accepts,
     id_of: Callable[[str], str],
+    replaced: Collection[str] = (),
 ) -> dict[str, str]:
-    """Return the keys, with those by which they were replaced, in the order of the endorsements."""
-    found = dict(keys)
+    """Return the keys, with those by which they were replaced, in the order of the endorsements. A
+    key is replaced once: those that are `replaced` endorse no other one."""
+    found, gone = dict(keys), set(replaced)
     for one in endorsed:
-        if accepts(found.get(one.former, ""), of_new_key(one.public), one.signed):
+        if one.former not in gone and accepts(
+            found.get(one.former, ""), of_new_key(one.public), one.signed
+        ):
             found[id_of(one.public)] = one.public
+            gone.add(one.former)
     return found
 
 
@@ -144,16 +153,29 @@ def accepted_by(
     return public if public is not None and accepts(public, said, signature.signed) else ""
 
 
-def trust_in(signature: ManifestSignature, keys: ManifestKeys) -> Trust:
-    """Return how far a manifest with this signature is drd's own."""
+def trust_in(
+    signature: ManifestSignature, keys: ManifestKeys, data_time: datetime | None = None
+) -> Trust:
+    """Return how far a manifest with this signature is drd's own. `data_time` is that of its point;
+    None if the key may be a former one all the same."""
     if not signature.key:
         return Trust.UNSIGNED
     if signature.key == MALFORMED:
         return Trust.WRONG
+    found = _by_known_key(signature, keys)
+    end = keys.ends.get(signature.key)
+    if found is not Trust.WRONG and data_time is not None and end is not None and data_time > end:
+        return Trust.REPLACED_KEY
+    return found
+
+
+def _by_known_key(signature: ManifestSignature, keys: ManifestKeys) -> Trust:
     if signature.public and keys.confirmed.get(signature.key) == signature.public:
         return Trust.SIGNED
     if signature.public and keys.claimed.get(signature.key) == signature.public:
         return Trust.UNCONFIRMED
     if keys.of(signature.key) is not None:
         return Trust.WRONG
-    return Trust.UNKNOWN_KEY if keys else Trust.UNCONFIRMED
+    if not keys or (signature.public and keys.claimed):  # it followed a claimed one
+        return Trust.UNCONFIRMED
+    return Trust.UNKNOWN_KEY

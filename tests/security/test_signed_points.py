@@ -4,6 +4,8 @@ none by itself that it cannot tell from its own, and says of each whose it is.""
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pyrage
 import pytest
 
 from drd.model.manifest_signature import signed_manifest
+from drd.model.records import moment
 from drd.signing import Signer, new_key
 from tests.e2e.kit_site import Machine
 from tests.e2e.site import Site, small_site
@@ -66,6 +69,7 @@ def test_a_forger_with_the_password_is_told_from_drd(site: Site, short_tmp: Path
              str(identity.to_public()))  # fmt: skip
     _by_his_own_key(site, true)
     _with_a_signature_of_another_point(site, true)
+    former = Signer((site.base / "secrets/records").read_text(), "the former key")
     site.drd("records", "rotate")
     site.drd("backup", "shop")
     [later] = {p["point"] for p in site.points()} - {old, true, FORGED}
@@ -86,17 +90,56 @@ def test_a_forger_with_the_password_is_told_from_drd(site: Site, short_tmp: Path
     assert found[OWN_KEY] == "unknown key"
     assert found[OTHERS] == "wrong signature"
 
+    _by_his_own_key(site, true, former, REPLACED)
+    site.drd("catalogue", "rebuild", "shop")
+    assert states(site.drd) | {true: "signed", REPLACED: "replaced key"} == states(site.drd)
+    told = site.drd(*RECOVER, "--dry-run")
+    assert "which another key had replaced before" in told.err
+    assert later in told.out
+    site.restic("forget", _snapshot_of(site, REPLACED))
 
-OWN_KEY, OTHERS = "0b0b0b0b", "0c0c0c0c"
+    # Without a kit only the repository says which keys are drd's: no worse points than with one.
+    forge(site, later, lambda m: _now(m, without_signature), point=LATE)
+    machine = Machine(short_tmp / "bare")
+    machine.drd("bootstrap", "--repository", site.repository, "--password-file",
+                f"{site.base}/secrets/restic", "--accept-commands", "--root",
+                str(machine.root))  # fmt: skip
+    told = machine.after(*RECOVER, "--dry-run")
+    assert f"drd leaves out restore point {LATE}: it has no signature" in told.err
+    assert later in told.out
+    found = states(machine.after)
+    assert (found[later], found[true]) == ("unconfirmed", "unconfirmed")
 
 
-def _by_his_own_key(site: Site, like: str) -> None:
-    forger = Signer(new_key(), "the forger's")
-    unsigned = forge(site, like, without_signature, point=OWN_KEY)
-    data = json.dumps(manifest_of(site, OWN_KEY), indent=1, sort_keys=True).encode()
+OWN_KEY, OTHERS, REPLACED, LATE = "0b0b0b0b", "0c0c0c0c", "0d0d0d0d", "0e0e0e0e"
+
+
+def _now(manifest: dict[str, Any], change: Callable[[dict[str, Any]], None]) -> None:
+    change(manifest)
+    manifest["data_time"] = moment(datetime.now(UTC))
+
+
+def _by_his_own_key(
+    site: Site, like: str, forger: Signer | None = None, point: str = OWN_KEY
+) -> None:
+    is_drds = forger is not None
+    forger = forger or Signer(new_key(), "the forger's")
+    unsigned = forge(
+        site,
+        like,
+        (lambda m: _now(m, without_signature)) if is_drds else without_signature,
+        point=point,
+    )
+    data = json.dumps(manifest_of(site, point), indent=1, sort_keys=True).encode()
     site.restic("forget", unsigned)
-    key = forger.public.id
-    store(site, signed_manifest(data, "shop", OWN_KEY, key, forger.sign), OWN_KEY)
+    store(site, signed_manifest(data, "shop", point, forger.public.id, forger.sign), point)
+
+
+def _snapshot_of(site: Site, point: str) -> str:
+    listed = json.loads(site.restic("snapshots", "--json"))
+    return next(
+        str(s["id"]) for s in listed if any(point in t for t in s["tags"]) and s["hostname"]
+    )
 
 
 def _with_a_signature_of_another_point(site: Site, like: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -17,6 +18,7 @@ from drd.model.manifest_signature import (
     Trust,
     accepted_by,
     following,
+    of_new_key,
     signature_of,
     signed_manifest,
     trust_in,
@@ -132,3 +134,28 @@ def test_keys_in_a_manifest_are_read_strictly(changes: dict[str, object], *, rea
         _endorsed(value, "keys[0]")
     with pytest.raises(strict.UnexpectedValue):
         _endorsed({"public": "p", "former": "f"}, "keys[0]")
+
+
+def test_a_replaced_key_signs_nothing_later_and_endorses_no_second_key(signer: Signer) -> None:
+    said = signature_of(made(signer), has_member=True)
+    said = replace(said, public=signer.public.text)
+    keys = replace(of(signer), ends={signer.public.id: AT})
+    assert trust_in(said, keys, AT) is Trust.SIGNED
+    assert trust_in(said, keys, AT + timedelta(seconds=1)) is Trust.REPLACED_KEY
+    assert trust_in(said, keys) is Trust.SIGNED  # known before
+    ids = {}
+    endorsed = []
+    for _ in range(2):
+        new = Signer(new_key(), "the next")
+        ids[new.public.text] = new.public.id
+        signed = signer.sign(of_new_key(new.public.text))
+        endorsed.append(Endorsement(new.public.text, signer.public.id, signed))
+    first, second = ids.values()
+    known = of(signer).confirmed
+    assert {*following(known, endorsed, accepts, ids.__getitem__)} == {signer.public.id, first}
+    [only] = following(known, endorsed, accepts, ids.__getitem__, [signer.public.id])
+    assert only == signer.public.id
+    # What follows a key that only a repository names is no more than that one.
+    claimed = ManifestKeys({}, {second: "k"})
+    assert trust_in(said, claimed) is Trust.UNCONFIRMED
+    assert trust_in(replace(said, public=""), claimed) is Trust.UNKNOWN_KEY

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from drd.errors import CatalogueError, ManifestRefused
 from drd.flows.services import Services
@@ -38,7 +39,7 @@ from drd.process import rights
 from drd.signing import accepts, public_key
 
 _MOST_KEYS = 1000
-_REFUSED = (Trust.UNKNOWN_KEY, Trust.WRONG)
+_REFUSED = (Trust.UNKNOWN_KEY, Trust.REPLACED_KEY, Trust.WRONG)
 
 
 def keys_of(catalogue: Catalogue) -> ManifestKeys:
@@ -46,9 +47,31 @@ def keys_of(catalogue: Catalogue) -> ManifestKeys:
     of_kits, after = catalogue.signatures.trusted()
     own: dict[str, str] = {}
     copied: dict[str, str] = {}
-    for entry in catalogue.records.newest(kind=KEY, limit=_MOST_KEYS):
+    entries = catalogue.records.newest(kind=KEY, limit=_MOST_KEYS)
+    for entry in entries:
         (own if after is None or entry.seq > after else copied).update(_named_by(entry))
-    return ManifestKeys({**own, **of_kits}, {} if of_kits else copied)
+    confirmed, claimed = {**own, **of_kits}, {} if of_kits else copied
+    ends = _ends(reversed(entries), {**claimed, **confirmed}, after)
+    return ManifestKeys(confirmed, claimed, ends)
+
+
+def _ends(
+    entries: Iterable[Entry], known: Mapping[str, str], after: int | None
+) -> dict[str, datetime]:
+    """Return when keys were replaced by others that are known, by records that the former key
+    signed, or that this host wrote itself (after entry `after`)."""
+    ends: dict[str, datetime] = {}
+    former = ""
+    for entry in entries:
+        for key in _named_by(entry):
+            own = after is None or entry.seq > after
+            message, signature = entry.header.message(), entry.signature
+            by_former = own or accepts(known.get(former, ""), message, signature)
+            if former and key in known and by_former:
+                ends.setdefault(former, entry.header.at)
+            ends.pop(key, None)
+            former = key
+    return ends
 
 
 def _named_by(entry: Entry) -> Mapping[str, str]:
@@ -108,17 +131,23 @@ def endorsements(catalogue: Catalogue) -> tuple[Endorsement, ...]:
 
 def note(services: Services, manifest: Manifest) -> ManifestSignature:
     """Record what a manifest that was read says of its signature. Its key may have replaced one
-    that a kit has named since: then it is drd's, too."""
+    that a kit has named since: then it is drd's, too. If it has replaced one that only a repository
+    names, it is no more than that one."""
     signatures, said = services.catalogue.signatures, manifest.signature
-    known, _ = signatures.trusted()
-    if known and said.key not in known and manifest.keys:
-        found = following(known, manifest.keys, accepts, _id_of)
-        if said.key in found and accepted_by(
-            said, manifest.point.plan, manifest.point.id, ManifestKeys(found), accepts
-        ):
-            with suppress(CatalogueError):
-                signatures.trust(found, after=0)
-    return _note(services, manifest.point.plan, manifest.point.id, manifest.signature)
+    plan, point = manifest.point.plan, manifest.point.id
+    of_kits, _ = signatures.trusted()
+    keys = keys_of(services.catalogue)
+    known = of_kits or keys.claimed
+    if known and keys.of(said.key) is None and manifest.keys:
+        found = following(known, manifest.keys, accepts, _id_of, keys.ends)
+        if said.key in found and accepted_by(said, plan, point, ManifestKeys(found), accepts):
+            if of_kits:
+                with suppress(CatalogueError):
+                    signatures.trust(found, after=0)
+                keys = keys_of(services.catalogue)
+            else:
+                keys = replace(keys, claimed=found)
+    return _note(services, plan, point, said, keys)
 
 
 def _id_of(public: str) -> str:
@@ -128,11 +157,14 @@ def _id_of(public: str) -> str:
 
 def note_signature(services: Services, plan: str, point: str, data: bytes) -> ManifestSignature:
     """Record the signature of a manifest that was stored."""
-    return _note(services, plan, point, signature_of(data, has_member=False))
+    said = signature_of(data, has_member=False)
+    return _note(services, plan, point, said, keys_of(services.catalogue))
 
 
-def _note(services: Services, plan: str, point: str, said: ManifestSignature) -> ManifestSignature:
-    found = _checked(said, plan, point, keys_of(services.catalogue))
+def _note(
+    services: Services, plan: str, point: str, said: ManifestSignature, keys: ManifestKeys
+) -> ManifestSignature:
+    found = _checked(said, plan, point, keys)
     with suppress(CatalogueError):  # a reader may have no right to write
         services.catalogue.signatures.record(plan, point, found)
     return found
@@ -170,10 +202,10 @@ class Signatures:
     sealed: frozenset[str]
     from_kit: bool
 
-    def is_signed(self, point: str) -> bool:
-        """Return whether drd's key has signed a point, as far as this host has read it."""
-        said = self.noted.get(point)
-        return said is not None and trust_in(said, self.keys) is Trust.SIGNED
+    def is_signed(self, point: RestorePoint) -> bool:
+        """Return whether drd's key has signed a point while it was in use, as far as this host has
+        read it."""
+        return self.trust(point) is Trust.SIGNED
 
     def trust(self, point: RestorePoint) -> Trust:
         """Return how far the manifest of a point is drd's own."""
@@ -185,7 +217,8 @@ class Signatures:
             return Trust.UNSIGNED if stored_here else Trust.UNCHECKED
         if said.key and not said.public:  # its key may be known by now
             said = _checked(said, self.plan, point.id, self.keys)
-        return trust_in(said, self.keys)
+        # What this host has stored itself, or the kit lists, is from when its key was in use.
+        return trust_in(said, self.keys, None if point.id in self.sealed else point.data_time)
 
     def why_not(self, point: RestorePoint, others: Iterable[RestorePoint]) -> str | None:
         """Say why drd does not choose a point by itself; None if it may. What this host has stored
@@ -197,7 +230,7 @@ class Signatures:
             return self.words(point)
         if trust is not Trust.UNSIGNED:
             return None
-        signed = [p for p in others if self.trust(p) is Trust.SIGNED]
+        signed = [p for p in others if self.trust(p) in {Trust.SIGNED, Trust.UNCONFIRMED}]
         if any(p.data_time <= point.data_time for p in signed):
             return "it has no signature, although drd had signed restore points before it"
         return None
@@ -215,6 +248,11 @@ class Signatures:
                 )
             case Trust.UNKNOWN_KEY:
                 return f"its manifest is signed by key {key}, which is none of drd's keys"
+            case Trust.REPLACED_KEY:
+                return (
+                    f"its manifest is signed by key {key} of drd, which another key had replaced "
+                    "before the time of its data"
+                )
             case Trust.WRONG:
                 return "its manifest has a signature that is not of this manifest"
             case Trust.UNCHECKED:

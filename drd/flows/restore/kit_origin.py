@@ -78,13 +78,13 @@ class Origin:
             yield "the restore point has the same paths, programs and SQL as the kit's plan"
 
 
-def is_known(services: Services, plan: str, point: str) -> bool:
+def is_known(services: Services, plan: str, point: RestorePoint) -> bool:
     """Return whether the kit, its key or this host itself confirms the point; True on a host that
     was not made from a kit."""
     catalogue = services.catalogue
     return (
         catalogue.origins.kit_base(plan) is None
-        or catalogue.origins.seal(plan, point) is not None
+        or catalogue.origins.seal(plan, point.id) is not None
         or signatures_of(catalogue, plan).is_signed(point)
     )
 
@@ -99,7 +99,7 @@ def origin_of(
     if base is None or services.catalogue.origins.seal(plan.name, point.id) is not None:
         return None
     manifest = holders.manifest()
-    if signatures_of(services.catalogue, plan.name).is_signed(point.id):
+    if signatures_of(services.catalogue, plan.name).is_signed(point):
         return None
     here = {"plan": json.loads(json.dumps(dict(plan.resolved))), "what comes back": _named(plan)}
     there = {"plan": manifest.resolved_plan, "what comes back": _stored(manifest.point)}
@@ -148,7 +148,7 @@ def require_accepted(
 ) -> None:
     """Raise UsageError for a point that only the repository confirms, unless a person has accepted
     it."""
-    if accepted or is_known(services, plan.name, point.id):
+    if accepted or is_known(services, plan.name, point):
         return
     base = services.catalogue.origins.kit_base(plan.name)
     assert base is not None
