@@ -15,7 +15,7 @@ from drd.api.incident_answers import INCIDENT_ANSWERS
 from drd.api.incident_documents import incident_document
 from drd.api.requested import AdmittedRequest, AnswerFunction
 from drd.api.requests import Request
-from drd.api.rights import ENDPOINTS
+from drd.api.rights import ENDPOINTS, Right
 from drd.api.values import Document
 from drd.errors import AlreadyRunning, UsageError
 from drd.flows.component_names import require_components
@@ -230,7 +230,8 @@ def _report(asked: AdmittedRequest) -> Document:
     name = asked.caller.name(body.by, app.settings)
     author = Author(name, app.clock.now(), asked.caller.actor(body.by))
     plans = [documents.require_plan(app, plan) for plan in body.plans]
-    made = report(app.catalogue, author, body.text, app.settings.triage_s, plans)
+    most = None if asked.caller.may(Right.OPERATE) else app.settings.intake.open_at_most
+    made = report(app.catalogue, author, body.text, app.settings.triage_s, plans, most=most)
     return incident_document(made)
 
 

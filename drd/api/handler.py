@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -25,7 +26,7 @@ from drd.api.requested import AdmittedRequest
 from drd.api.rights import ENDPOINTS, LARGEST_MESSAGE, Endpoint
 from drd.bootstrap import App
 from drd.catalogue.diagnosis import explain
-from drd.errors import CatalogueError, DrdError, Refused, UnknownPlan, UsageError
+from drd.errors import CatalogueError, DrdError, Refused, TooMany, UnknownPlan, UsageError
 
 SCHEMA = 1
 LARGEST_HEAD = 16 << 10
@@ -136,6 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
         self, connection: socket.socket, peer: Peer, house: AnswerSources, refusal: Failed | None
     ) -> None:
         self._peer, self._house, self._refusal = peer, house, refusal
+        self._ends_at = time.monotonic() + house.patience_s
         self.requestline = self.request_version = self.command = ""  # until they are read
         super().__init__(connection, ("", 0), None)  # type: ignore[arg-type]  # no server needed
 
@@ -208,7 +210,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._house.at_work.acquire(timeout=self._house.patience_s / 2):
             raise Failed(HTTPStatus.SERVICE_UNAVAILABLE, "the daemon is busy", "try again.")
         try:
-            asked = AdmittedRequest(self._house.app, caller, names, body, self._house.wake)
+            app, wake = self._house.app, self._house.wake
+            asked = AdmittedRequest(app, caller, names, body, wake, self._ends_at)
             return ANSWERS[endpoint.name](asked)
         finally:
             self._house.at_work.release()
@@ -352,6 +355,7 @@ def _failure(error: DrdError) -> Failed:
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     for kind, exception in (
         (Refused, HTTPStatus.FORBIDDEN),
+        (TooMany, HTTPStatus.TOO_MANY_REQUESTS),
         (UnknownPlan, HTTPStatus.NOT_FOUND),
         (CatalogueError, HTTPStatus.SERVICE_UNAVAILABLE),
         (UsageError, HTTPStatus.BAD_REQUEST),

@@ -30,6 +30,14 @@ def has_role(caller: Caller, incident: Incident, settings: DaemonSettings) -> bo
     return bool(name) and name in {person.casefold() for person in incident.people}
 
 
+def may_act(
+    catalogue: Catalogue, caller: Caller, incident: Incident, settings: DaemonSettings
+) -> bool:
+    """Return whether the caller may read it, and every one that was merged into it."""
+    every = (incident, *_merged(catalogue, incident))
+    return all(may_read(caller, one, settings) for one in every)
+
+
 def require_access(
     catalogue: Catalogue, caller: Caller, number: int, settings: DaemonSettings
 ) -> Incident:

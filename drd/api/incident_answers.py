@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from datetime import UTC
 
 from drd.api.incident_access import (
+    may_act,
     may_read,
     readable_entries,
     require_access,
@@ -34,14 +36,19 @@ from drd.api.values import Document
 from drd.config.intake import mapping_of
 from drd.config.regimes import regimes_of
 from drd.config.zones import local_zone
-from drd.errors import ConfigError, UnknownPlan
+from drd.errors import ConfigError, TooMany, UnknownPlan
 from drd.flows.incidents.choosing import chosen
+from drd.flows.incidents.intake import Result
 from drd.flows.incidents.writing import Desk
 from drd.model.incidents.entries import Author
 from drd.model.incidents.incident import Incident
 
 ONLY = "only"
 """In the path of a request: the only incident that is open."""
+_TO_ANSWER_S = 1.0
+"""Seconds that are kept to send the answer."""
+_of_readers = threading.Lock()
+"""Of users who may only report, one message of alerts is processed at a time."""
 
 
 def _listed(asked: AdmittedRequest) -> Document:
@@ -77,16 +84,35 @@ def _opened(asked: AdmittedRequest) -> Document:
 
 def _taken_in(asked: AdmittedRequest) -> Document:
     """Of operators alerts open incidents; of others they are suspicions, apart from all others."""
-    body, caller = asked.of(IntakeBody), asked.caller
-    result = take_in(
-        asked.app,
+    if asked.caller.may(Right.OPERATE):
+        return _taken(asked, of="").document()
+    if not _of_readers.acquire(blocking=False):
+        raise TooMany("drd reads the alerts of another request", hint="send it again.")
+    try:
+        result = _taken(asked, of=asked.caller.user)
+    finally:
+        _of_readers.release()
+    if result.left_out and not (result.reported or result.updated):
+        raise TooMany(
+            f"no alert was taken: {asked.caller.user} has sent too many within a minute, or has "
+            "reported too many suspicions that nobody has examined yet",
+            hint="send it again in a minute; or ask an operator to examine them: drd incident list",
+        )
+    return result.document()
+
+
+def _taken(asked: AdmittedRequest, of: str) -> Result:
+    body, app = asked.of(IntakeBody), asked.app
+    return take_in(
+        app,
         _author(asked, body),
         body.message.encode("utf-8", "surrogatepass"),
         mapping=mapping_of(body.mapping) if body.mapping is not None else None,
         scope=body.plans,
-        of="" if caller.may(Right.OPERATE) else caller.user,
+        of=of,
+        may_add=lambda one: may_act(app.catalogue, asked.caller, one, app.settings),
+        ends_at=asked.ends_at - _TO_ANSWER_S,
     )
-    return result.document()
 
 
 def _acted(verb: str) -> AnswerFunction:

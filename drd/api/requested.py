@@ -17,7 +17,7 @@ R = TypeVar("R", bound=Request)
 @dataclass(frozen=True, slots=True)
 class AdmittedRequest:
     """One admitted request: `names` are those in its path. `wake` makes the daemon's loop handle
-    what was left for it.
+    what was left for it. At `ends_at`, by the monotonic clock, the connection is cut.
     """
 
     app: App
@@ -25,6 +25,7 @@ class AdmittedRequest:
     names: Mapping[str, str]
     body: Request
     wake: Callable[[], None]
+    ends_at: float
 
     def of(self, kind: type[R]) -> R:
         assert isinstance(self.body, kind)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from drd.catalogue.daemon_tables import daemon_state
 from drd.catalogue.engine import Database, SqlStore, upsert
@@ -16,8 +17,9 @@ from drd.catalogue.incidents import SqlIncidents
 from drd.catalogue.tables import incidents as table
 from drd.catalogue.tables import record_bodies as bodies
 from drd.catalogue.tables import records
-from drd.model.incidents.entries import INTAKE, INTAKE_KEY
+from drd.model.incidents.entries import INTAKE, INTAKE_KEY, REPORT, subject
 from drd.model.incidents.incident import Incident
+from drd.model.incidents.states import State
 from drd.model.records import Draft
 from drd.model.units import from_rfc3339, to_rfc3339
 from drd.ports.intake import Load
@@ -34,16 +36,64 @@ class SqlIntake(SqlStore):
         super().__init__(database)
         self._incidents = incidents
 
-    def take(
-        self, key: str, make: Callable[[Incident | None, int], Sequence[Draft]]
-    ) -> Incident | None:
+    @contextmanager
+    def taking(self) -> Iterator[SqlTaking]:
         with self._database.write() as connection:
-            known = self._known(connection, key)
-            free = self._incidents.free_number(connection)
-            drafts = make(known, free)
-            if not drafts:
+            yield SqlTaking(connection, self._incidents)
+
+    def report(self, user: str, most: int, make: Callable[[int], Draft]) -> Incident | None:
+        with self._database.write() as connection:
+            if _unexamined(connection, user) >= most:
                 return None
-            return self._incidents.write(connection, drafts)
+            number = self._incidents.free_number(connection)
+            return self._incidents.write(connection, [make(number)])
+
+    def sources_left_out(self) -> list[str]:
+        with self._database.read() as connection:
+            return [source for source, one in _noted(connection).items() if one.get("count")]
+
+
+class SqlTaking:
+    """See `drd.ports.intake.Taking`. An incident is read once: many alerts may be of one."""
+
+    def __init__(self, connection: Connection, incidents: SqlIncidents) -> None:
+        self._connection, self._incidents = connection, incidents
+        self._read: dict[int, Incident | None] = {}
+
+    def known(self, key: str) -> Incident | None:
+        """Return the incident where the alert continues, with what is known of it there and
+        here."""
+        query = (
+            select(table.c.number)
+            .where(table.c.rule == key)
+            .order_by(table.c.closed_at.is_(None).desc(), table.c.number.desc())
+        )
+        number = self._connection.execute(query.limit(1)).scalar()
+        incident = self._find(number) if number is not None else None
+        if incident is None:
+            return None
+        seen, taken = {incident.number}, dict(incident.taken)
+        while incident.merged_into is not None and incident.merged_into not in seen:
+            following = self._find(incident.merged_into)
+            if following is None:
+                break
+            incident = following
+            seen.add(incident.number)
+            taken |= incident.taken
+        return replace(incident, taken=taken)
+
+    def _find(self, number: int) -> Incident | None:
+        if number not in self._read:
+            self._read[number] = self._incidents.find(self._connection, number)
+        return self._read[number]
+
+    def free_number(self) -> int:
+        return self._incidents.free_number(self._connection)
+
+    def add(self, drafts: Sequence[Draft]) -> Incident:
+        made = self._incidents.write(self._connection, drafts)
+        self._read[made.number] = made
+        return made
 
     def load(self, source: str, since: datetime) -> Load:
         of_source = table.c.rule.startswith(f"{INTAKE_KEY}{source}: ", autoescape=True)
@@ -53,18 +103,25 @@ class SqlIntake(SqlStore):
             .join(records, records.c.seq == bodies.c.seq)
             .where(records.c.kind == INTAKE, records.c.at > since)
         )
-        with self._database.read() as connection:
-            entries = sum(_source(body) == source for body in connection.execute(recent).scalars())
-            return Load(connection.scalar(opened) or 0, entries)
+        found = self._connection.execute(recent).scalars()
+        entries = sum(_source(body) == source for body in found)
+        return Load(self._connection.scalar(opened) or 0, entries)
 
-    def leave_out(self, source: str, why: str, at: datetime) -> None:
-        with self._database.write() as connection:
-            noted = _noted(connection)
-            one = noted.setdefault(source, {})
-            one.setdefault("since", to_rfc3339(at))
-            count = one.setdefault("count", {})
-            count[why] = count.get(why, 0) + 1
-            _note(connection, noted, at)
+    def load_of_user(self, user: str, since: datetime) -> Load:
+        recent = select(func.count()).where(
+            records.c.kind == INTAKE, records.c.at > since, *_by(user)
+        )
+        entries = self._connection.scalar(recent) or 0
+        return Load(_unexamined(self._connection, user), entries)
+
+    def leave_out(self, source: str, count: Mapping[str, int], at: datetime) -> None:
+        noted = _noted(self._connection)
+        one = noted.setdefault(source, {})
+        one.setdefault("since", to_rfc3339(at))
+        before = one.setdefault("count", {})
+        for why, more in count.items():
+            before[why] = before.get(why, 0) + more
+        _note(self._connection, noted, at)
 
     def tell_left_out(
         self,
@@ -73,45 +130,36 @@ class SqlIntake(SqlStore):
         window: timedelta,
         make: Callable[[int, Mapping[str, Any]], Draft],
     ) -> None:
-        with self._database.write() as connection:
-            noted = _noted(connection)
-            one = noted.get(source, {})
-            told = from_rfc3339(one["told_at"]) if "told_at" in one else None
-            if not one.get("count") or (told is not None and told <= now < told + window):
-                return
-            number = _newest_of(connection, source)
-            if number is None:
-                return
-            body = {"source": source, "since": one["since"], "until": now, "count": one["count"]}
-            self._incidents.write(connection, [make(number, body)])
-            noted[source] = {"told_at": to_rfc3339(now)}
-            _note(connection, noted, now)
+        noted = _noted(self._connection)
+        one = noted.get(source, {})
+        told = from_rfc3339(one["told_at"]) if "told_at" in one else None
+        if not one.get("count") or (told is not None and told <= now < told + window):
+            return
+        number = _newest_of(self._connection, source)
+        if number is None:
+            return
+        body = {"source": source, "since": one["since"], "until": now, "count": one["count"]}
+        self.add([make(number, body)])
+        noted[source] = {"told_at": to_rfc3339(now)}
+        _note(self._connection, noted, now)
 
-    def sources_left_out(self) -> list[str]:
-        with self._database.read() as connection:
-            return [source for source, one in _noted(connection).items() if one.get("count")]
 
-    def _known(self, connection: Connection, key: str) -> Incident | None:
-        """Return the newest incident of this key, an open one first; where it continues, with what
-        is known of the key there and here."""
-        query = (
-            select(table.c.number)
-            .where(table.c.rule == key)
-            .order_by(table.c.closed_at.is_(None).desc(), table.c.number.desc())
-        )
-        number = connection.execute(query.limit(1)).scalar()
-        incident = self._incidents.find(connection, number) if number is not None else None
-        if incident is None:
-            return None
-        seen, taken = {incident.number}, dict(incident.taken)
-        while incident.merged_into is not None and incident.merged_into not in seen:
-            following = self._incidents.find(connection, incident.merged_into)
-            if following is None:
-                break
-            incident = following
-            seen.add(incident.number)
-            taken |= incident.taken
-        return replace(incident, taken=taken)
+def _by(user: str) -> tuple[ColumnElement[bool], ...]:
+    return records.c.actor_kind == "person", records.c.actor_name == user
+
+
+def _unexamined(connection: Connection, user: str) -> int:
+    """Return how many suspicions of a user wait for somebody to examine them."""
+    waiting = select(table.c.number).where(
+        table.c.closed_at.is_(None), table.c.state == str(State.REPORTED)
+    )
+    numbers = set(connection.execute(waiting).scalars())
+    reported = select(records.c.subject).where(
+        records.c.kind == REPORT,
+        records.c.subject.in_([subject(number) for number in numbers]),
+        *_by(user),
+    )
+    return len(set(connection.execute(reported).scalars()))
 
 
 def _source(body: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from http import HTTPStatus
 
 from drd import log, secrets
@@ -10,7 +11,7 @@ from drd.api.incident_intake import intake_of, take_in
 from drd.bootstrap import App
 from drd.errors import CatalogueError, ConfigError, DrdError, SecretUnavailable, UsageError
 from drd.flows.host.intake import too_short
-from drd.flows.incidents.intake import WINDOW
+from drd.flows.incidents.intake import OUT_OF_TIME, TOO_FAST, WINDOW
 from drd.model.incidents.entries import Author
 from drd.model.incidents.intake_rules import IntakeSettings
 from drd.model.intake.reading import LARGEST
@@ -18,6 +19,8 @@ from drd.web import IntakeServer, Outcome
 from drd.web.intake import Gate
 
 _BY = "intake"
+_WORK_S = 5.0
+"""Seconds for one message, of those that a request may take. What is left is sent again."""
 _log = log.get()
 
 
@@ -72,7 +75,8 @@ class IntakeListener:
         """Record the alerts of a message, one message at a time."""
         with self._working:
             try:
-                result = take_in(self._app, self._author(), raw)
+                ends_at = time.monotonic() + _WORK_S
+                result = take_in(self._app, self._author(), raw, ends_at=ends_at)
             except UsageError as error:
                 return Outcome(HTTPStatus.BAD_REQUEST, {"error": error.message, "hint": error.hint})
             except (CatalogueError, ConfigError) as error:
@@ -86,6 +90,8 @@ class IntakeListener:
         made = result.opened or result.updated
         if result.is_too_fast:
             why = f"more than {self._app.settings.intake.per_minute} alerts a minute"
+            if not result.left_out[TOO_FAST]:
+                why = OUT_OF_TIME
             return Outcome(HTTPStatus.TOO_MANY_REQUESTS, {"error": why, **document})
         if made or result.left_out:
             _log.info("intake.taken", opened=result.opened, updated=result.updated,

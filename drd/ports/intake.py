@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -14,27 +15,34 @@ from drd.model.records import Draft
 @dataclass(frozen=True, slots=True)
 class Load:
     """How many incidents of a source are open, suspicions included, and how many entries it made
-    since a time."""
+    since a time. Of a user who may only report: how many of their suspicions nobody has examined,
+    and how many entries their alerts made."""
 
     open: int
     entries: int
 
 
-class IntakeStore(Protocol):
-    """What other systems send; a `key` is one alert of one source."""
+class Taking(Protocol):
+    """One transaction that takes the alerts of one message; a `key` is one alert of one source."""
 
-    def take(
-        self, key: str, make: Callable[[Incident | None, int], Sequence[Draft]]
-    ) -> Incident | None:
-        """Add the entries that `make` returns for the newest incident of this alert, None without
-        one, and a free number. Of an incident that was merged, it gets the one that continues.
-        Returns the incident, None if there is no entry to add."""
+    def known(self, key: str) -> Incident | None:
+        """The newest incident of this alert, an open one first. Of an incident that was merged, it
+        is the one that continues. None without one."""
+
+    def free_number(self) -> int:
+        """The number of the next incident."""
+
+    def add(self, drafts: Sequence[Draft]) -> Incident:
+        """Add entries to one incident, and return it."""
 
     def load(self, source: str, since: datetime) -> Load:
         """What a source has made so far."""
 
-    def leave_out(self, source: str, why: str, at: datetime) -> None:
-        """Count an alert that was left out."""
+    def load_of_user(self, user: str, since: datetime) -> Load:
+        """What a user has reported so far, by alerts of any source and by hand."""
+
+    def leave_out(self, source: str, count: Mapping[str, int], at: datetime) -> None:
+        """Note how many alerts were left out, by the reason."""
 
     def tell_left_out(
         self,
@@ -46,6 +54,17 @@ class IntakeStore(Protocol):
         """Add one entry with how many alerts of a source were left out since the last one, if any
         were, and if the last one is older than the window. `make` gets the number of the newest
         incident of the source."""
+
+
+class IntakeStore(Protocol):
+    """What other systems send, and what users report who may do no more."""
+
+    def taking(self) -> AbstractContextManager[Taking]:
+        """Begin the transaction for a message. It is committed unless the body raises."""
+
+    def report(self, user: str, most: int, make: Callable[[int], Draft]) -> Incident | None:
+        """Add the first entry of a suspicion of this user: `make` gets its number. None, and
+        nothing, if so many of theirs are there that nobody has examined."""
 
     def sources_left_out(self) -> list[str]:
         """The sources of which alerts were left out that no entry tells of yet."""

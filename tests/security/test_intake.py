@@ -8,7 +8,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,14 @@ import pytest
 
 from drd.api.incident_intake import intake_of, take_in
 from drd.daemon.intake import IntakeListener
-from drd.flows.incidents.intake import TOO_FAST, TOO_MANY_OPEN, Result
+from drd.flows.incidents.intake import OUT_OF_TIME, TOO_FAST, TOO_MANY_OPEN, Result, _begins, key_of
 from drd.flows.incidents.writing import Desk
 from drd.model.incidents.entries import Author
-from drd.model.incidents.incident import Incident
+from drd.model.incidents.incident import Incident, Taken
 from drd.model.incidents.intake_rules import IntakeSettings
+from drd.model.incidents.states import State
 from drd.model.incidents.timeline import Line, timeline
+from drd.model.intake.signal import Signal
 from drd.model.plan import SecretRef
 from drd.web import Outcome
 from drd.web.intake import BURST, Gate
@@ -153,6 +155,125 @@ def test_operator_opens_and_reader_only_reports(house: House) -> None:
         assert status == 400, told
 
 
+def intake(house: House, user: int, group: int, *alerts: dict[str, Any], **more: Any) -> Any:
+    message = {"message": webhook(*alerts).decode(), **more}
+    return ask(house.path, user, [group], "/v1/incidents/intake", message)
+
+
+def of_source(name: str, count: int) -> dict[str, Any]:
+    alerts = [{"i": str(n), "t": "x"} for n in range(count)]
+    return {
+        "message": json.dumps(alerts),
+        "mapping": {"source": name, "id": "i", "title": "t"},
+    }
+
+
+def test_reader_has_one_share_whatever_the_source_is_called(house: House) -> None:
+    def send(name: str, count: int) -> tuple[int, dict[str, Any]]:
+        body = of_source(name, count)
+        return ask(house.path, STRANGER, [READERS], "/v1/incidents/intake", body)
+
+    def report(user: int) -> tuple[int, dict[str, Any]]:
+        return ask(house.path, user, [READERS], "/v1/incidents/report", {"text": "odd"})
+
+    status, told = send("s0", 21)
+    assert (status, "has 21 alerts, and drd takes 20" in told["error"]["message"]) == (400, True)
+    assert report(STRANGER)[0] == 200
+    status, told = send("s1", 12)
+    assert (status, len(told["reported"]), told["left_out"]) == (200, 9, {TOO_MANY_OPEN: 3})
+    for status, told in (send("s2", 5), report(STRANGER)):
+        assert (status, "nobody has examined yet" in told["error"]["message"]) == (429, True)
+    assert send("s1", 9)[1]["unchanged"] == 9
+    assert house.app.catalogue.intake.sources_left_out() == [], "the answer says it"
+    assert report(BERT)[0] == 200, "each user has an own share"
+    assert len(house.app.catalogue.incidents.newest()) == 11
+    said = Author("anna", house.app.clock.now())
+    Desk(house.app.catalogue, 1, said).close("examined")
+    assert report(STRANGER)[0] == 200
+
+
+def test_reader_waits_for_no_place_while_another_message_is_read(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = threading.Lock()
+    monkeypatch.setattr("drd.api.incident_answers._of_readers", held)
+    with held:
+        assert intake(house, STRANGER, READERS, alert())[0] == 429
+        assert intake(house, BERT, OPERATORS, alert())[1]["opened"] == [1]
+    assert intake(house, STRANGER, READERS, alert())[1]["reported"] == [2]
+
+
+def test_message_ends_with_its_request(house: House) -> None:
+    author = Author("intake", house.app.clock.now())
+    result = take_in(house.app, author, webhook(alert()), ends_at=0.0)
+    assert (result.opened, result.left_out, result.is_too_fast) == ([], {OUT_OF_TIME: 1}, True)
+    assert house.app.catalogue.intake.sources_left_out() == ["alertmanager"]
+
+
+def test_long_ids_stay_apart(house: House) -> None:
+    long = "arn:" + "a" * 300
+    assert sent(house, named(f"{long}/one"), named(f"{long}/two")).opened == [1, 2]
+    ids = [{"i": f"{long}/{n}", "t": "x"} for n in range(2)]
+    body = {**of_source("own", 0), "message": json.dumps(ids)}
+    told = ask(house.path, BERT, [OPERATORS], "/v1/incidents/intake", body)[1]
+    assert told["opened"] == [3, 4]
+
+
+def test_no_alert_hides_a_later_one_for_good(house: House) -> None:
+    store, said = house.app.catalogue, Author("anna", house.app.clock.now())
+    wrong_clock = named("f", startsAt="9990-01-01T00:00:00Z")
+    assert sent(house, wrong_clock).opened == [1]
+    Desk(store, 1, said).close("a wrong clock")
+    assert sent(house, wrong_clock, later_s=60).unchanged == 1
+    at = (house.app.clock.now() + timedelta(seconds=60)).isoformat()
+    assert sent(house, named("f", startsAt=at), later_s=120).opened == [2]
+    Desk(store, 2, said).close("done")
+    own = of_source("own", 1)
+    numbers = []
+    for number in (3, 4):
+        told = ask(house.path, BERT, [OPERATORS], "/v1/incidents/intake", own)[1]
+        numbers += told["opened"]
+        again = ask(house.path, BERT, [OPERATORS], "/v1/incidents/intake", own)[1]
+        assert again["unchanged"] == 1
+        Desk(store, number, said).close("done")
+    assert numbers == [3, 4], "without times, what comes after a close is new"
+
+
+def test_closed_incident_whose_alert_was_redacted_hides_nothing() -> None:
+    now = datetime(2026, 11, 28, 12, tzinfo=UTC)
+    again = Signal("x", "1", "t", started_at=now)
+    closed = Incident(1, state=State.CLOSED, taken={})
+    assert _begins(closed, again, now, apart=False)
+    said = {key_of(again): Taken(again.content, resolved=False, started_at=now)}
+    assert not _begins(replace(closed, taken=said), again, now, apart=False)
+
+
+def test_alerts_add_nothing_where_their_sender_has_no_role(house: House) -> None:
+    store, said = house.app.catalogue, Author("anna", house.app.clock.now())
+    assert intake(house, BERT, OPERATORS, alert())[1]["opened"] == [1]
+    body = {"title": "secret", "restricted": True}
+    assert ask(house.path, BERT, [OPERATORS], "/v1/incidents/open", body)[0] == 200
+    Desk(store, 1, said).merge(2, "")
+    before = store.incidents.get(2).last
+    noise = alert(severity="warning")
+    assert intake(house, STRANGER, OPERATORS, noise)[1]["reported"] == [3]
+    assert intake(house, STRANGER, OPERATORS, noise)[1]["unchanged"] == 1
+    assert store.incidents.get(2).last == before
+    assert intake(house, BERT, OPERATORS, noise)[1]["updated"] == [2], "who opened it may"
+    assert sent(house, alert()).updated == [2], "the listener may"
+
+
+def test_reader_adds_nothing_to_an_incident_opened_from_their_report(house: House) -> None:
+    store, said = house.app.catalogue, Author("anna", house.app.clock.now())
+    assert intake(house, STRANGER, READERS, alert())[1]["reported"] == [1]
+    Desk(store, 1, said).open_report("a leak", plans=[], severity="", restricted=False)
+    before = store.incidents.get(1).last
+    assert intake(house, STRANGER, READERS, alert())[1]["unchanged"] == 1
+    assert intake(house, STRANGER, READERS, alert(severity="low"))[1]["reported"] == [2]
+    assert intake(house, STRANGER, READERS, alert(severity="none"))[1]["updated"] == [2]
+    assert store.incidents.get(1).last == before
+
+
 # --- the listener ---------------------------------------------------------------------------
 
 
@@ -230,8 +351,8 @@ def test_listener_refuses_too_many_messages(
 
 
 def test_alerts_over_the_limit_are_asked_for_again(house: House, listener: IntakeListener) -> None:
-    intake = replace(house.app.settings.intake, per_minute=1)
-    house.app.settings = replace(house.app.settings, intake=intake)
+    limited = replace(house.app.settings.intake, per_minute=1)
+    house.app.settings = replace(house.app.settings, intake=limited)
     status, told = post(listener, webhook(named("a"), named("b")))
     assert (status, told["opened"]) == (429, [1])
     assert "more than 1 alerts a minute" in told["error"]

@@ -3,27 +3,31 @@ says something new. Nothing of it is carried out, and nothing closes an incident
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.entries import Author, draft
-from drd.model.incidents.incident import Incident, Taken
+from drd.model.incidents.incident import Incident
 from drd.model.incidents.instants import Instant
 from drd.model.incidents.intake_rules import IntakeSettings
 from drd.model.incidents.states import State
 from drd.model.intake.signal import Signal
 from drd.model.records import Draft
 from drd.ports import Catalogue
+from drd.ports.intake import Load, Taking
 
 WINDOW = timedelta(minutes=1)
 """The time in which a source may make so many entries; of what is left out, one entry is made in
 this time."""
 TOO_MANY_OPEN = "too many of its incidents are open"
 TOO_FAST = "it sent too many within a minute"
+OUT_OF_TIME = "the time of the request was over"
 
 
 @dataclass(slots=True)
@@ -40,7 +44,7 @@ class Result:
     @property
     def is_too_fast(self) -> bool:
         """Whether the same message may do more in a minute."""
-        return self.left_out[TOO_FAST] > 0
+        return self.left_out[TOO_FAST] > 0 or self.left_out[OUT_OF_TIME] > 0
 
     def document(self) -> dict[str, Any]:
         return {
@@ -52,11 +56,17 @@ class Result:
         }
 
 
+def _anything(_: Incident) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Intake:
     """Where alerts come in. `author` brings them. `of` is a user who may only report suspicions;
-    what each of them brings is apart from all else. `scope` are plans of all these alerts,
-    `triage_s` is the time to examine a suspicion."""
+    what each of them brings is apart from all else. `user` is who brings them if it is a user: what
+    belongs to an incident that `may_add` denies them is a suspicion of theirs, too. `scope` are
+    plans of all these alerts, `triage_s` is the time to examine a suspicion. At `ends_at`, by the
+    monotonic clock, the rest of a message is left out."""
 
     catalogue: Catalogue
     settings: IntakeSettings
@@ -66,63 +76,42 @@ class Intake:
     of: str = ""
     triage_s: float = 0.0
     scope: tuple[str, ...] = ()
+    user: str = ""
+    may_add: Callable[[Incident], bool] = _anything
+    ends_at: float = math.inf
 
     def take(self, signals: Iterable[Signal]) -> Result:
-        """Record what is new in these alerts."""
-        result = Result()
-        sources: dict[str, None] = {}
-        for signal in signals:
-            source = f"{signal.source} of {self.of}" if self.of else signal.source
-            sources[source] = None
-            self._take(replace(signal, source=source), result)
-        for source in sources:
-            self.tell_left_out(source)
-        return result
+        """Record what is new in these alerts, in one transaction."""
+        with self.catalogue.intake.taking() as store:
+            message = _Message(self, store)
+            for signal in signals:
+                message.take(signal, self.of)
+            message.finish()
+        return message.result
 
     def tell_left_out(self, source: str) -> None:
         """Record in one entry how many alerts of a source were left out, unless there was such an
         entry a moment ago."""
+        with self.catalogue.intake.taking() as store:
+            self.tell(store, source)
+
+    def tell(self, store: Taking, source: str) -> None:
+        """Do the same in a transaction that was begun."""
         said = self.author
-        self.catalogue.intake.tell_left_out(
+        store.tell_left_out(
             source,
             said.at,
             WINDOW,
             lambda number, body: draft(kinds.LEFT_OUT, number, said, body),
         )
 
-    def _take(self, signal: Signal, result: Result) -> None:
-        store, key = self.catalogue.intake, key_of(signal)
-        load = store.load(signal.source, self.author.at - WINDOW)
-        why, began = "", False
+    def entries(self, begins: bool, number: int, signal: Signal, of: str) -> list[Draft]:
+        """Return what is recorded of an alert in the incident of this number."""
+        key = key_of(signal)
+        first = [self._first(number, signal, key, of)] if begins else []
+        return [*first, self._entry(number, signal, key)]
 
-        def make(known: Incident | None, number: int) -> list[Draft]:
-            nonlocal why, began
-            begins = _begins(known, signal, key)
-            if not begins and not _adds(known, signal, key):
-                return []
-            if load.entries >= self.settings.per_minute:
-                why = TOO_FAST
-            elif begins and load.open >= self.settings.open_at_most:
-                why = TOO_MANY_OPEN
-            if why:
-                return []
-            began = begins
-            if begins or known is None:
-                return [self._first(number, signal, key), self._entry(number, signal, key)]
-            return [self._entry(known.number, signal, key)]
-
-        made = store.take(key, make)
-        if why:
-            store.leave_out(signal.source, why, self.author.at)
-            result.left_out[why] += 1
-        elif made is None:
-            result.unchanged += 1
-        elif began:
-            (result.reported if self.of else result.opened).append(made.number)
-        else:
-            result.updated.append(made.number)
-
-    def _first(self, number: int, signal: Signal, key: str) -> Draft:
+    def _first(self, number: int, signal: Signal, key: str, of: str) -> Draft:
         """Return the entry that opens an incident, or files a suspicion."""
         plans = self.settings.plans_of(signal, self.plans)
         body: dict[str, Any] = {
@@ -131,7 +120,7 @@ class Intake:
             "rule": key,
             "intake": signal.source,
         }
-        if self.of:
+        if of:
             due = self.author.at + timedelta(seconds=self.triage_s)
             return draft(
                 kinds.REPORT, number, self.author, {**body, "text": signal.title, "due": due}
@@ -170,25 +159,100 @@ def key_of(signal: Signal) -> str:
     return f"{kinds.INTAKE_KEY}{signal.source}: {signal.id}"
 
 
-def _begins(known: Incident | None, signal: Signal, key: str) -> bool:
-    """Return whether the alert is a new trouble: none that somebody works on, or has closed."""
+@dataclass(slots=True)
+class _Message:
+    """The alerts of one message. What is counted is counted here, and written once."""
+
+    intake: Intake
+    store: Taking
+    result: Result = field(default_factory=Result)
+    loads: dict[str, Load] = field(default_factory=dict)
+    left_out: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def take(self, signal: Signal, of: str) -> None:
+        source = f"{signal.source} of {of}" if of else signal.source
+        if not of:
+            self.left_out.setdefault(source, Counter())
+        if monotonic() >= self.intake.ends_at:
+            self._leave_out(source, OUT_OF_TIME)
+            return
+        seen = replace(signal, source=source)
+        known = self.store.known(key_of(seen))
+        if known is not None and not of and not self.intake.may_add(known):
+            self.take(signal, self.intake.user)
+            return
+        begins = _begins(known, seen, self.intake.author.at, apart=bool(of))
+        if not begins and not _adds(known, seen, apart=bool(of)):
+            self.result.unchanged += 1
+        elif why := self._limit(source, of, begins=begins):
+            self._leave_out(source, why)
+        else:
+            self._record(known, seen, of, begins=begins)
+
+    def _record(self, known: Incident | None, seen: Signal, of: str, *, begins: bool) -> None:
+        number = self.store.free_number() if known is None or begins else known.number
+        self.store.add(self.intake.entries(begins, number, seen, of))
+        load = self._load(seen.source, of)
+        more = replace(load, open=load.open + begins, entries=load.entries + 1)
+        self.loads[of or seen.source] = more
+        if begins:
+            (self.result.reported if of else self.result.opened).append(number)
+        else:
+            self.result.updated.append(number)
+
+    def _limit(self, source: str, of: str, *, begins: bool) -> str:
+        load, settings = self._load(source, of), self.intake.settings
+        if load.entries >= settings.per_minute:
+            return TOO_FAST
+        return TOO_MANY_OPEN if begins and load.open >= settings.open_at_most else ""
+
+    def _load(self, source: str, of: str) -> Load:
+        """Return what there is of the source, or of the user from any source."""
+        if (of or source) not in self.loads:
+            since = self.intake.author.at - WINDOW
+            load = self.store.load_of_user(of, since) if of else self.store.load(source, since)
+            self.loads[of or source] = load
+        return self.loads[of or source]
+
+    def _leave_out(self, source: str, why: str) -> None:
+        self.result.left_out[why] += 1
+        if source in self.left_out:
+            self.left_out[source][why] += 1
+
+    def finish(self) -> None:
+        """Write how much was left out. Users who may only report get it as the answer alone."""
+        for source, count in self.left_out.items():
+            if count:
+                self.store.leave_out(source, count, self.intake.author.at)
+            self.intake.tell(self.store, source)
+
+
+def _begins(known: Incident | None, signal: Signal, now: datetime, *, apart: bool) -> bool:
+    """Return whether the alert is a new trouble: none that somebody works on, or has closed. What
+    is apart never adds to an incident of others: it is new if it says something new."""
     if signal.resolved:
         return False
     if known is None:
         return True
-    before = known.taken.get(key)
-    if known.state is not State.CLOSED or before is None:
-        return False
-    return before.resolved or (
-        signal.started_at is not None
-        and before.started_at is not None
-        and signal.started_at > before.started_at
-    )
+    before = known.taken.get(key_of(signal))
+    is_new = before is None or before.content != signal.content
+    if known.state is not State.CLOSED:
+        return is_new and apart and not _is_own(known, signal)
+    if before is None or before.resolved:
+        return True  # without a body, it was redacted
+    if before.started_at is None or signal.started_at is None:
+        return True
+    return is_new and min(signal.started_at, now) > before.started_at
 
 
-def _adds(known: Incident | None, signal: Signal, key: str) -> bool:
+def _adds(known: Incident | None, signal: Signal, *, apart: bool) -> bool:
     """Return whether the alert says something new about an incident that is not closed."""
-    if known is None or known.state is State.CLOSED:
+    if known is None or known.state is State.CLOSED or (apart and not _is_own(known, signal)):
         return False
-    before: Taken | None = known.taken.get(key)
+    before = known.taken.get(key_of(signal))
     return before is None or before.content != signal.content
+
+
+def _is_own(known: Incident, signal: Signal) -> bool:
+    """Return whether it is a suspicion of this alert that nobody has examined yet."""
+    return known.state is State.REPORTED and known.rule == key_of(signal)

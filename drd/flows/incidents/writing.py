@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
-from drd.errors import UsageError
+from drd.errors import TooMany, UsageError
 from drd.flows.incidents import times
 from drd.flows.incidents.texts import LONGEST_NAME
 from drd.flows.incidents.texts import name_of as _name
@@ -55,16 +55,34 @@ def open_incident(
 
 
 def report(
-    catalogue: Catalogue, author: Author, text: str, triage_s: float, plans: Sequence[str] = ()
+    catalogue: Catalogue,
+    author: Author,
+    text: str,
+    triage_s: float,
+    plans: Sequence[str] = (),
+    *,
+    most: int | None = None,
 ) -> Incident:
     """File a suspicion, which somebody has to examine in time. It opens nothing; the plans are in
-    the scope of an incident that is opened from it."""
+    the scope of an incident that is opened from it. Raises TooMany if so many of the author's
+    suspicions wait already."""
     body = {
         "text": _text(text, "the report", LONGEST_REPORT),
         "due": _after(author.at, triage_s),
         "plans": list(dict.fromkeys(plans)),
     }
-    return catalogue.incidents.begin(lambda number: draft(kinds.REPORT, number, author, body))
+    if most is None or author.actor is None:
+        return catalogue.incidents.begin(lambda number: draft(kinds.REPORT, number, author, body))
+    user = author.actor.user
+    made = catalogue.intake.report(
+        user, most, lambda number: draft(kinds.REPORT, number, author, body)
+    )
+    if made is None:
+        raise TooMany(
+            f"{user} has reported {most} suspicions that nobody has examined yet",
+            hint="ask an operator to examine them: drd incident list",
+        )
+    return made
 
 
 def _after(at: datetime, seconds: float) -> datetime:

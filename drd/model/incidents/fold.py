@@ -236,8 +236,11 @@ def _merged(incident: Incident, _: Entry, body: Mapping[str, Any]) -> Incident:
     return replace(incident, merged=(*incident.merged, int(body["from"])))
 
 
-def _taken_in(incident: Incident, _: Entry, body: Mapping[str, Any]) -> Incident:
-    taken = Taken(str(body["content"]), bool(body["resolved"]), time_in(body, "started_at"))
+def _taken_in(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incident:
+    """A start in the future is that of a wrong clock: it counts as when the alert came."""
+    started = time_in(body, "started_at")
+    started = min(started, entry.header.at) if started is not None else None
+    taken = Taken(str(body["content"]), bool(body["resolved"]), started)
     return replace(incident, taken={**incident.taken, str(body["key"]): taken})
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from drd.errors import UsageError
 from drd.model.intake.json_parts import Part, elements, member
-from drd.model.intake.signal import Signal, labels_of, made, time_of, word
+from drd.model.intake.signal import Signal, labels_of, made, time_of, whole, word
 
 SOURCE = "alertmanager"
 VERSION = "4"
@@ -49,7 +49,7 @@ def _signal(alert: Any, raw: str, number: int) -> Signal:
     summary = notes.get("summary") or notes.get("title") or name or "alert"
     return made(
         SOURCE,
-        unique=word(alert.get("fingerprint")) or _fingerprint(alert["labels"]),
+        unique=whole(alert.get("fingerprint")) or _fingerprint(alert["labels"]),
         title=summary if not name or name in summary else f"{name}: {summary}",
         text=notes.get("description") or notes.get("message") or "",
         severity=labels.get("severity", ""),

@@ -8,7 +8,7 @@ from typing import Any
 
 from drd.errors import UsageError
 from drd.model.intake.json_parts import Part, elements
-from drd.model.intake.signal import Signal, labels_of, made, time_of, word
+from drd.model.intake.signal import Signal, labels_of, made, time_of, whole, word
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def _signal(alert: Any, raw: str, mapping: Mapped, number: int) -> Signal:
     def found(path: str) -> Any:
         return at_path(alert, path) if path else None
 
-    unique = word(found(mapping.id))
+    unique = whole(found(mapping.id))
     if not unique:
         raise UsageError(
             f"alert {number} of the JSON has no text at `{mapping.id}`",

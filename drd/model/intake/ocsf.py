@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from drd.errors import UsageError
-from drd.model.intake.signal import Signal, labels_of, made, time_of, word
+from drd.model.intake.signal import Signal, labels_of, made, time_of, whole, word
 
 SOURCE = "ocsf"
 CLASSES = {2001: "security finding", 2004: "detection finding", 2005: "incident finding"}
@@ -32,7 +32,7 @@ def signal(event: Mapping[str, Any], raw: str) -> Signal:
             f"drd reads no OCSF events of class {word(uid) or 'none'}", hint=f"it reads {known}."
         )
     info, metadata = _finding(event), _mapping(event.get("metadata"))
-    unique = word(info.get("uid")) or word(metadata.get("uid")) or word(event.get("uid"))
+    unique = whole(info.get("uid")) or whole(metadata.get("uid")) or whole(event.get("uid"))
     if not unique:
         raise UsageError(
             "an OCSF finding has no uid: neither `finding_info.uid` nor `metadata.uid`",

@@ -15,10 +15,12 @@ LARGEST = 256 << 10
 """The largest message, in bytes."""
 MOST = 500
 """The most alerts in one message."""
+MOST_OF_READERS = 20
+"""The same of a user who may only report."""
 
 
-def signals(raw: bytes, mapping: Mapped | None) -> list[Signal]:
-    """Return the alerts in a message. Raises UsageError."""
+def signals(raw: bytes, mapping: Mapped | None, most: int = MOST) -> list[Signal]:
+    """Return the alerts in a message, of which it may have so many. Raises UsageError."""
     if len(raw) > LARGEST:
         raise UsageError(
             f"the message has {format_size(len(raw))}, and drd takes {format_size(LARGEST)}",
@@ -34,10 +36,12 @@ def signals(raw: bytes, mapping: Mapped | None) -> list[Signal]:
     if not parts:
         raise UsageError("the message is empty", hint="send JSON.")
     found = [signal for part in parts for signal in _signals(text, part, mapping)]
-    if len(found) > MOST:
+    if len(found) > most:
         raise UsageError(
-            f"the message has {len(found)} alerts, and drd takes {MOST}",
-            hint="send fewer alerts in one message: max_alerts of Alertmanager's webhook.",
+            f"the message has {len(found)} alerts, and drd takes {most}",
+            hint="send fewer alerts in one message: max_alerts of Alertmanager's webhook."
+            if most == MOST
+            else "send fewer in one message; operators may send more (docs/intake.md).",
         )
     return found
 

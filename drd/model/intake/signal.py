@@ -78,10 +78,14 @@ def labels_of(value: object) -> dict[str, str]:
 
 def word(value: object) -> str:
     """Return a value as a short text; nothing for none."""
+    return shortened(whole(value), _LONGEST_LABEL)
+
+
+def whole(value: object) -> str:
+    """Return a value as text of any length; nothing for none. `made` bounds an id."""
     if value is None or isinstance(value, Mapping | list):
         return ""
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return shortened(_line(text), _LONGEST_LABEL)
+    return _line(str(value).lower() if isinstance(value, bool) else str(value))
 
 
 def time_of(value: object) -> datetime | None:
