@@ -363,12 +363,6 @@ class Refused(DrdError):
     """The client of the daemon has no right to do this."""
 
 
-class TooMany(DrdError):
-    """The client of the daemon has used up its share for now."""
-
-    permanent = False
-
-
 class NoRestorePoint(DrdError):
     exit_code = 13
 

@@ -26,7 +26,8 @@ from drd.api.requested import AdmittedRequest
 from drd.api.rights import ENDPOINTS, LARGEST_MESSAGE, Endpoint
 from drd.bootstrap import App
 from drd.catalogue.diagnosis import explain
-from drd.errors import CatalogueError, DrdError, Refused, TooMany, UnknownPlan, UsageError
+from drd.errors import CatalogueError, DrdError, Refused, UnknownPlan, UsageError
+from drd.ports.intake import TooMany
 
 SCHEMA = 1
 LARGEST_HEAD = 16 << 10

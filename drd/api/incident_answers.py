@@ -36,12 +36,13 @@ from drd.api.values import Document
 from drd.config.intake import mapping_of
 from drd.config.regimes import regimes_of
 from drd.config.zones import local_zone
-from drd.errors import ConfigError, TooMany, UnknownPlan
+from drd.errors import ConfigError, UnknownPlan
 from drd.flows.incidents.choosing import chosen
 from drd.flows.incidents.intake import Result
 from drd.flows.incidents.writing import Desk
 from drd.model.incidents.entries import Author
 from drd.model.incidents.incident import Incident
+from drd.ports.intake import TooMany
 
 ONLY = "only"
 """In the path of a request: the only incident that is open."""

@@ -8,8 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from drd.errors import DrdError
 from drd.model.incidents.incident import Incident
 from drd.model.records import Draft
+
+
+class TooMany(DrdError):
+    """A user has used up what they may report for now."""
+
+    permanent = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
-from drd.errors import TooMany, UsageError
+from drd.errors import UsageError
 from drd.flows.incidents import times
 from drd.flows.incidents.texts import LONGEST_NAME
 from drd.flows.incidents.texts import name_of as _name
@@ -29,6 +29,7 @@ from drd.model.records import Draft
 from drd.model.text import some
 from drd.model.units import format_time
 from drd.ports import Catalogue
+from drd.ports.intake import TooMany
 
 LONGEST_REPORT = 1000
 
