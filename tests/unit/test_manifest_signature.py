@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from drd.flows.repository.signatures import Signatures
 from drd.model import strict
 from drd.model.manifest import _endorsed, manifest_from_bytes
 from drd.model.manifest_signature import (
@@ -159,3 +160,19 @@ def test_a_replaced_key_signs_nothing_later_and_endorses_no_second_key(signer: S
     claimed = ManifestKeys({}, {second: "k"})
     assert trust_in(said, claimed) is Trust.UNCONFIRMED
     assert trust_in(replace(said, public=""), claimed) is Trust.UNKNOWN_KEY
+
+
+def test_a_point_without_a_signature_after_one_by_a_claimed_key_is_not_chosen() -> None:
+    earlier, later = point("p1", AT), point("p2", AT + timedelta(hours=1))
+    noted = {
+        "p1": ManifestSignature("d" * 64, "a" * 16, "s" * 88, "k" * 44),
+        "p2": ManifestSignature("e" * 64),
+    }
+    keys = ManifestKeys({}, {"a" * 16: "k" * 44})
+    known = Signatures("orders-api", keys, noted, frozenset(), from_kit=False)
+    assert known.trust(earlier) is Trust.UNCONFIRMED
+    assert "it has no signature" in str(known.why_not(later, [earlier, later]))
+    assert known.why_not(earlier, [earlier, later]) is None
+    ended = replace(keys, ends={"a" * 16: AT - timedelta(hours=1)})
+    assert "replaced" in str(replace(known, keys=ended).why_not(earlier, [earlier]))
+    assert replace(known, keys=ended, sealed=frozenset(["p1"])).why_not(earlier, [earlier]) is None
