@@ -208,7 +208,7 @@ def test_the_documented_list_commands_leave_out_names_that_could_add_a_line(tmp_
         for word in plan["repositories"]["dumps"]["command"]["list"]
     ]
     page = Path("docs/adopted.md").read_text().split("-printf,")[0].rpartition("list: ")[2]
-    words = yaml.safe_load(page.rstrip(", ") + ", -printf]")
+    words = yaml.safe_load(page.rstrip(", \n") + ", -printf]")
     assert words[2:] == documented[2:-1]
     found = FoundDumps(base, "*", 10, [], FoundDump("shop", "", (("kind", "files"),), []))
     written = yaml.safe_load(dumps_starter("shop", found).text)
@@ -243,7 +243,9 @@ def test_the_page_by_hand_chooses_only_what_drd_takes_for_a_copy(tmp_path: Path)
         text=True,
     )
     assert done.stdout.splitlines()[-1] == "restored sub/good-1"
-    shown = [line.split("\t")[-1] for line in done.stdout.splitlines()[:-1]]
+    *shown, future = [line.split("\t") for line in done.stdout.splitlines()[:-1]]
+    assert future[-2:] == ["future", "dated in the future: not chosen"]
+    shown = [words[-1] for words in shown]
     assert shown == ["older", "sub/good-1"]
     accepted = tool(f"cat {tmp_path}/list").copies().copies
     assert [c.name for c in accepted if c.name != "future"] == shown
