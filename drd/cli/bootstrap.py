@@ -96,8 +96,8 @@ def _require_only_what_opens_a_kit(args: argparse.Namespace, *, given: bool) -> 
         if getattr(args, name):
             raise UsageError(
                 f"--{name.replace('_', '-')} does not go with --kit",
-                hint="leave it out: a kit contains what opens its repositories, and its plans need no "
-                "acceptance.",
+                hint="leave it out: a kit contains what opens its repositories, and its plans "
+                "need no acceptance.",
             )
     if not given:
         raise UsageError(
