@@ -232,8 +232,8 @@ class FilesSource:
                 way = b"/".join([root.rstrip(b"/"), *between[:depth]]) or b"/"
                 if stat.S_ISLNK(os.lstat(way).st_mode):
                     raise SourceError(
-                        f"`paths` names {to_text(inner)}, but {to_text(way)} on the way there is a "
-                        "symlink, and restic does not follow it",
+                        f"`paths` names {to_text(inner)}, which leads through the symlink "
+                        f"{to_text(way)}, and restic does not follow it",
                         hint=f"in `paths`, replace {to_text(inner)} by "
                         f"{to_text(os.path.realpath(inner))}.",
                     )

@@ -161,8 +161,10 @@ def _large_objects(connection: Connection, role: str) -> Finding:
     if not rows:
         return Finding("large-objects", "ok", "", "every large object can be read")
     user, database = _quoted(connection, role), _quoted(connection, connection.info.dbname)
-    lasting = f"ALTER ROLE {user} IN DATABASE {database} SET lo_compat_privileges = on;"
-    hint = f"as a superuser, once, also for later large objects: {lasting}"
+    hint = (
+        f"ALTER ROLE {user} IN DATABASE {database} SET lo_compat_privileges = on; "
+        "-- as a superuser, once, also for later large objects"
+    )
     oids = [str(oid) for oid, granted in rows if not granted]
     if not oids:
         text = (
@@ -179,7 +181,7 @@ def _large_objects(connection: Connection, role: str) -> Finding:
         "error",
         "",
         f"user {role} cannot read {counted(len(oids), 'large object')}: {_few(oids)}",
-        f"{hint} Or as the owner of the large objects, again after each new one: {once}",
+        f"{hint}. Or as the owner of the large objects, again after each new one: {once}",
     )
 
 
