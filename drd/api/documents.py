@@ -194,8 +194,8 @@ def points(app: App, plan: str) -> Document:
         {
             **_point(p),
             "after_kit": p.id not in known and not signed.is_signed(p),
-            "signature": str(signed.trust(p)) if signed.keys else None,
-            "doubt": text_of(signed.why_not(p, points)) if signed.keys else None,
+            "signature": str(signed.trust(p)) if signed.judges else None,
+            "doubt": text_of(signed.why_not(p, points)) if signed.judges else None,
             "damaged": _damaged(p, places),
             "torn": [k.repository for k in places if p.id in k.missing],
             "gone": bool(p.repositories) and not p.repositories.keys() - lost.keys(),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, select
 
 from drd.catalogue.engine import SqlStore, upsert
 from drd.catalogue.tables import point_signatures as table
 from drd.catalogue.tables import trusted_keys
-from drd.model.manifest_signature import ManifestSignature
+from drd.model.manifest_signature import ManifestSignature, Replaced, TrustedKeys
+
+_NONE_REPLACED: Mapping[str, Replaced] = MappingProxyType({})
 
 
 class SqlSignatures(SqlStore):
@@ -39,18 +42,47 @@ class SqlSignatures(SqlStore):
             row = connection.execute(query).one_or_none()
         return None if row is None else _signature(row)
 
-    def trust(self, keys: Mapping[str, str], *, after: int) -> None:
+    def by_key(self, key: str) -> list[str]:
+        query = select(table.c.digest).where(table.c.key == key, table.c.public != "")
+        with self._database.read() as connection:
+            return list(connection.execute(query.distinct().order_by(table.c.digest)).scalars())
+
+    def trust(
+        self,
+        keys: Mapping[str, str],
+        *,
+        after: int,
+        replaced: Mapping[str, Replaced] = _NONE_REPLACED,
+    ) -> None:
         with self._database.write() as connection:
-            known = connection.execute(select(func.min(trusted_keys.c.after))).scalar()
+            known = _trusted(connection.execute(select(trusted_keys)).all())
+            since = after if known.after is None else known.after
             for key, public in {"": "", **keys}.items():
-                row = {"key": key, "public": public, "after": after if known is None else known}
+                end = known.replaced.get(key) or replaced.get(key)
+                row = {
+                    "key": key,
+                    "public": public,
+                    "after": since,
+                    "replaced_at": end.at if end is not None else None,
+                    "replaced_seq": end.seq if end is not None else None,
+                }
                 upsert(connection, trusted_keys, row)
 
-    def trusted(self) -> tuple[Mapping[str, str], int | None]:
+    def trusted(self) -> TrustedKeys:
         with self._database.read() as connection:
-            rows = connection.execute(select(trusted_keys)).all()
-        after = min((row.after for row in rows), default=None)
-        return {row.key: row.public for row in rows if row.key}, after
+            return _trusted(connection.execute(select(trusted_keys)).all())
+
+
+def _trusted(rows: Sequence[Row[Any]]) -> TrustedKeys:
+    return TrustedKeys(
+        {row.key: row.public for row in rows if row.key},
+        min((row.after for row in rows), default=None),
+        {
+            row.key: Replaced(row.replaced_at, row.replaced_seq)
+            for row in rows
+            if row.replaced_at is not None
+        },
+    )
 
 
 def _signature(row: Row[Any]) -> ManifestSignature:

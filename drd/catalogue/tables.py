@@ -341,6 +341,8 @@ trusted_keys = Table(
     Column("key", String(16), primary_key=True),  # "": only `after` counts
     Column("public", String(44), nullable=False),
     Column("after", Integer, nullable=False),  # the records up to this entry are of a replica
+    Column("replaced_at", UtcTime),  # null: no other key has replaced it, as far as is known
+    Column("replaced_seq", Integer),  # the entry that says so, by a kit; null: by the keys alone
 )
 
 holds = Table(

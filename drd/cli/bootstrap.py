@@ -19,8 +19,9 @@ from drd.cli.session import session, without_host
 from drd.cli.stored_plans import accept
 from drd.errors import ConfigError, DrdError, NoRestorePoint, RepositoryMissing, UsageError
 from drd.flows.records.coming_back import CameBack
+from drd.flows.repository.drd_keys import trust_kit
 from drd.flows.repository.rebuild import rebuild
-from drd.flows.repository.signatures import signatures_of, trust_kit
+from drd.flows.repository.signatures import signatures_of
 from drd.kit.archive import unpack
 from drd.kit.bootstrapping import Prepared, from_kit, from_repository
 from drd.kit.install import installed
@@ -257,7 +258,7 @@ def _say(
         document = _document(prepared, written, found)
         output.print_json({**document, "records": records_back.document(came)})
         return
-    for note in prepared.notes:
+    for note in (*prepared.notes, *_doubts(prepared)):
         output.warn(note)
     _say_trouble(found)
     if args.quiet:
@@ -290,6 +291,19 @@ def _say(
             "drd wrote the files, but knows no complete restore point. When a repository can be "
             f"reached: drd --config {prepared.layout.config} catalogue rebuild {found[0].name}"
         )
+
+
+def _doubts(prepared: Prepared) -> list[str]:
+    """Say it if nothing but the repository says whose its restore points are."""
+    if prepared.bases:
+        return []
+    return [
+        (
+            "this host was set up without a recovery kit, so it cannot tell whether drd made the "
+            "restore points: whoever has the repository's password could have forged them. If "
+            "there is a kit, start again on a new machine: drd bootstrap --kit FILE"
+        )
+    ]
 
 
 def _say_needs(prepared: Prepared) -> None:
@@ -363,6 +377,6 @@ def _document(
             {"path": n.path, "use": n.use, "restoring": n.restoring} for n in prepared.layout.needed
         ],
         "needs": list(prepared.needs),
-        "notes": list(prepared.notes),
+        "notes": [*prepared.notes, *_doubts(prepared)],
         "orders": {n: [o.line for o in orders] for n, orders in prepared.orders.items()},
     }

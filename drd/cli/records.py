@@ -129,7 +129,7 @@ def rotate(args: argparse.Namespace) -> int:
     with session(args) as app:
         require_owner(app, "records rotate")
         key = RecordKey(app.settings.records_key)
-        done = replace_key(app.catalogue.records, key, app.clock.now(), lost=args.lost)
+        done = replace_key(app.catalogue, key, app.clock.now(), lost=args.lost)
     return _print_change(done, key, "replaced", args)
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from drd.errors import KitUnavailable
 from drd.flows.drill.host_loss import HostFromKit, KitAt, KitGap
+from drd.flows.repository.drd_keys import trust_kit
 from drd.flows.repository.rebuild import rebuild
-from drd.flows.repository.signatures import trust_kit
 from drd.flows.services import Services
 from drd.kit.archive import Kit, unpack
 from drd.kit.bootstrapping import Prepared, from_kit

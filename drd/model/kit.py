@@ -170,10 +170,21 @@ def needs_of(plans: Iterable[KitPlan]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class KitFormerKey:
+    """A key that signed records and restore points until entry `replaced_seq`, which recorded the
+    next one."""
+
+    key: str
+    public: str
+    replaced_at: datetime
+    replaced_seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class KitRecords:
     """Where the host's chain of records stood when the kit was made, and the public half of the
     key that signed it: the chain begins with the entry of the hash `chain`, and entry `seq` has the
-    `hash`.
+    `hash`. `former` are the keys before it; older kits have none.
     """
 
     chain: str
@@ -182,6 +193,7 @@ class KitRecords:
     at: datetime
     key: str
     public: str
+    former: tuple[KitFormerKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +350,17 @@ def _records(value: Any, place: str) -> KitRecords:
         strict.time(strict.member(raw, "at", place), f"{place}.at"),
         strict.text(strict.member(raw, "key", place), f"{place}.key", most=16),
         strict.text(strict.member(raw, "public", place), f"{place}.public", most=100),
+        tuple(strict.each(_former_key, raw.get("former", []), f"{place}.former", most=_MOST)),
+    )
+
+
+def _former_key(value: Any, place: str) -> KitFormerKey:
+    raw = strict.mapping(value, place)
+    return KitFormerKey(
+        strict.text(strict.member(raw, "key", place), f"{place}.key", most=16),
+        strict.text(strict.member(raw, "public", place), f"{place}.public", most=100),
+        strict.time(strict.member(raw, "replaced_at", place), f"{place}.replaced_at"),
+        strict.count(strict.member(raw, "replaced_seq", place), f"{place}.replaced_seq"),
     )
 
 

@@ -143,7 +143,16 @@ def _endorsed(value: Any, place: str) -> Endorsement:
         strict.text(strict.member(raw, "public", place), f"{place}.public", most=44),
         strict.text(strict.member(raw, "former", place), f"{place}.former", most=16),
         strict.text(strict.member(raw, "signed", place), f"{place}.signed", most=88),
+        _moment(raw.get("at", ""), f"{place}.at"),
     )
+
+
+def _moment(value: Any, place: str) -> str:
+    """Return the text of a time, of which a signature is; empty in older manifests."""
+    text = strict.text(value, place, most=32)
+    if text:
+        strict.time(text, place)
+    return text
 
 
 def _private(value: Any, place: str) -> Mapping[str, Any]:

@@ -14,6 +14,8 @@ from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 
+from drd.model.units import from_rfc3339
+
 FORMAT = "drd-manifest-1"
 MALFORMED = "malformed"
 """The id of the key in a signature that drd did not write."""
@@ -30,11 +32,29 @@ Accepts = Callable[[str, bytes, str], bool]
 @dataclass(frozen=True, slots=True)
 class Endorsement:
     """That a new key (`public`, base64) replaced the one with the id `former`, which has `signed`
-    the new one."""
+    the new one and the time `at` (RFC 3339; older ones have none)."""
 
     public: str
     former: str
     signed: str
+    at: str = ""
+
+    def message(self) -> bytes:
+        """Return the bytes that the former key signed."""
+        return of_new_key(self.public, self.at)
+
+    def to_json(self) -> dict[str, str]:
+        said = {"public": self.public, "former": self.former, "signed": self.signed}
+        return said | ({"at": self.at} if self.at else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """When another key replaced one of drd's: the time, and the entry of the records that says so.
+    Without an entry nothing but the two keys themselves say so."""
+
+    at: datetime
+    seq: int | None = None
 
 
 class Trust(StrEnum):
@@ -50,7 +70,8 @@ class Trust(StrEnum):
     UNKNOWN_KEY = "unknown key"
     """By a key that is none of drd's."""
     REPLACED_KEY = "replaced key"
-    """By a key of drd's that another one had replaced before the time of the point's data."""
+    """By a key of drd's that another one has replaced: the point's data is of a later time, or what
+    was recorded of the key's points does not name it."""
     WRONG = "wrong signature"
     NOT_OURS = "not drd's"
     """Of a copy that another tool made: there is no manifest in the repository."""
@@ -78,11 +99,16 @@ class ManifestSignature:
 class ManifestKeys:
     """The public keys by their ids: those that are drd's, and those of which only what came out of
     a repository says so. `ends` says when another key has replaced one, as far as this host knows.
+    `points` has for such a key the marks (`mark_of`) of all manifests that it had signed by then,
+    where the record of the new key names them; `before_kit` are those that the recovery kit, which
+    lists their points, knows as replaced.
     """
 
     confirmed: Mapping[str, str] = field(default_factory=dict)
     claimed: Mapping[str, str] = field(default_factory=dict)
     ends: Mapping[str, datetime] = field(default_factory=dict)
+    points: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    before_kit: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
         return bool(self.confirmed or self.claimed)
@@ -91,8 +117,27 @@ class ManifestKeys:
         return self.confirmed.get(key) or self.claimed.get(key)
 
 
+@dataclass(frozen=True, slots=True)
+class TrustedKeys:
+    """What this host was told of drd's keys, by their ids: by a recovery kit, and by the keys
+    themselves. The records up to entry `after` came out of a repository; None if none did.
+    `replaced` says when another key has replaced one."""
+
+    keys: Mapping[str, str] = field(default_factory=dict)
+    after: int | None = None
+    replaced: Mapping[str, Replaced] = field(default_factory=dict)
+
+
 NO_SIGNATURE = ManifestSignature("")
 """Of a manifest that was not read from bytes."""
+
+_MARK = 32
+
+
+def mark_of(digest: str) -> str:
+    """Return the first 128 bits of a manifest's digest, by which the record of a new key names
+    it."""
+    return digest[:_MARK]
 
 
 def message(plan: str, point: str, digest: str) -> bytes:
@@ -120,9 +165,11 @@ def signature_of(data: bytes, *, has_member: bool) -> ManifestSignature:
     return ManifestSignature(digest, found[1].decode(), found[2].decode())
 
 
-def of_new_key(public: str) -> bytes:
-    """Return the bytes that a key signs when another one replaces it."""
-    return f"drd-key-1\n{public}\n".encode()
+def of_new_key(public: str, at: str = "") -> bytes:
+    """Return the bytes that a key signs when another one replaces it at this time (RFC 3339); older
+    ones have no time."""
+    said = f"drd-key-2\n{public}\n{at}\n" if at else f"drd-key-1\n{public}\n"
+    return said.encode()
 
 
 def following(
@@ -131,17 +178,19 @@ def following(
     accepts: Accepts,
     id_of: Callable[[str], str],
     replaced: Collection[str] = (),
-) -> dict[str, str]:
-    """Return the keys, with those by which they were replaced, in the order of the endorsements. A
-    key is replaced once: those that are `replaced` endorse no other one."""
+) -> tuple[dict[str, str], dict[str, Replaced]]:
+    """Return the keys, with those by which they were replaced, in the order of the endorsements;
+    and when, where an endorsement says it. A key is replaced once: those that are `replaced`
+    endorse no other one."""
     found, gone = dict(keys), set(replaced)
+    ends: dict[str, Replaced] = {}
     for one in endorsed:
-        if one.former not in gone and accepts(
-            found.get(one.former, ""), of_new_key(one.public), one.signed
-        ):
+        if one.former not in gone and accepts(found.get(one.former, ""), one.message(), one.signed):
             found[id_of(one.public)] = one.public
             gone.add(one.former)
-    return found
+            if one.at:
+                ends[one.former] = Replaced(from_rfc3339(one.at))
+    return found, ends
 
 
 def accepted_by(
@@ -154,19 +203,39 @@ def accepted_by(
 
 
 def trust_in(
-    signature: ManifestSignature, keys: ManifestKeys, data_time: datetime | None = None
+    signature: ManifestSignature,
+    keys: ManifestKeys,
+    data_time: datetime | None = None,
+    *,
+    by_kit: bool = False,
 ) -> Trust:
     """Return how far a manifest with this signature is drd's own. `data_time` is that of its point;
-    None if the key may be a former one all the same."""
+    None if the key may be a former one all the same. `by_kit`: the host is from a recovery kit that
+    lists the plan's points, and not this one."""
     if not signature.key:
         return Trust.UNSIGNED
     if signature.key == MALFORMED:
         return Trust.WRONG
     found = _by_known_key(signature, keys)
+    if found is Trust.WRONG or data_time is None:
+        return found
+    unlisted = is_unlisted(signature, keys, by_kit=by_kit)
+    late = is_late(signature, keys, data_time)
+    return Trust.REPLACED_KEY if late or unlisted else found
+
+
+def is_late(signature: ManifestSignature, keys: ManifestKeys, data_time: datetime) -> bool:
+    """Return whether the key had been replaced before this time."""
     end = keys.ends.get(signature.key)
-    if found is not Trust.WRONG and data_time is not None and end is not None and data_time > end:
-        return Trust.REPLACED_KEY
-    return found
+    return end is not None and data_time > end
+
+
+def is_unlisted(signature: ManifestSignature, keys: ManifestKeys, *, by_kit: bool) -> bool:
+    """Return whether the key was replaced, and what was recorded of its points then, or by the kit
+    since, does not name this one: it appeared later, whatever time it has."""
+    listed = keys.points.get(signature.key)
+    not_named = listed is not None and mark_of(signature.digest) not in listed
+    return not_named or (by_kit and signature.key in keys.before_kit)
 
 
 def _by_known_key(signature: ManifestSignature, keys: ManifestKeys) -> Trust:

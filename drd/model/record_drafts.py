@@ -3,7 +3,7 @@ that it describes do not matter."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -159,13 +159,16 @@ def of_key(
     *,
     lost: bool = False,
     endorsed: str = "",
+    points: Collection[str] | None = None,
 ) -> Draft:
     """Return the record of a new key. `former` is the id of the key that it replaces, which signs
-    this record unless it was `lost`. `endorsed` is its signature of the new key alone, which
-    restore points carry (`drd.model.manifest_signature`).
+    this record unless it was `lost`. `endorsed` is its signature of the new key and the time alone,
+    which restore points carry (`drd.model.manifest_signature`). `points` are the marks of all
+    manifests that it had signed; None if they are not known.
     """
     body: dict[str, Any] = {"key": key, "public": public, "former": former, "lost": lost}
-    body |= {"actor": actor, **({"endorsed": endorsed} if endorsed else {})}
+    body |= {"actor": actor, **({"endorsed": endorsed, "at": at} if endorsed else {})}
+    body |= {"points": sorted(points)} if points is not None else {}
     return Draft(KEY, f"key:{key}", body, at, actor)
 
 

@@ -347,7 +347,7 @@ class Manifest:
             "private": {name: dict(value) for name, value in self.private.items()},
         }
         if self.keys:
-            data["keys"] = [asdict(key) for key in self.keys]
+            data["keys"] = [key.to_json() for key in self.keys]
         return json.dumps(data, indent=1, sort_keys=True).encode("ascii")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from drd.model.manifest_signature import ManifestSignature
+from drd.model.manifest_signature import ManifestSignature, Replaced, TrustedKeys
 
 
 class SignatureStore(Protocol):
@@ -21,10 +21,19 @@ class SignatureStore(Protocol):
     def get(self, plan: str, point: str) -> ManifestSignature | None:
         """What was recorded of one point."""
 
-    def trust(self, keys: Mapping[str, str], *, after: int) -> None:
-        """Record public keys by their ids that a recovery kit names as drd's. The records up to
-        entry `after` came out of a repository; what was recorded first counts."""
+    def by_key(self, key: str) -> list[str]:
+        """The digests of all manifests that this key has signed, as far as they were recorded."""
 
-    def trusted(self) -> tuple[Mapping[str, str], int | None]:
-        """The keys of kits, and up to which entry the records came out of a repository; None if
-        none did."""
+    def trust(
+        self,
+        keys: Mapping[str, str],
+        *,
+        after: int,
+        replaced: Mapping[str, Replaced] = ...,
+    ) -> None:
+        """Record public keys by their ids that a recovery kit names as drd's, and when others have
+        `replaced` them. The records up to entry `after` came out of a repository. Of that and of
+        `replaced` what was recorded first counts."""
+
+    def trusted(self) -> TrustedKeys:
+        """What was recorded so."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.model.facts import PlanFacts
-from drd.model.manifest_signature import ManifestSignature
+from drd.model.manifest_signature import ManifestSignature, Replaced, TrustedKeys
 from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState
 from drd.model.seals import Seal, seal_of
@@ -119,7 +119,7 @@ def test_a_kit_replaces_the_recorded_seals(catalogue: SqlCatalogue) -> None:
 
 def test_signatures_are_noted_and_what_came_of_a_copy_first_counts(catalogue: SqlCatalogue) -> None:
     store = catalogue.signatures
-    assert store.trusted() == ({}, None)
+    assert store.trusted() == TrustedKeys()
     assert store.get("orders-api", "p1") is None
     said = ManifestSignature("d" * 64, "a" * 16, "s" * 88)
     store.record("orders-api", "p1", said)
@@ -128,4 +128,10 @@ def test_signatures_are_noted_and_what_came_of_a_copy_first_counts(catalogue: Sq
     assert store.of_plan("billing") == {}
     store.trust({}, after=7)
     store.trust({"a" * 16: "k" * 44}, after=9)
-    assert store.trusted() == ({"a" * 16: "k" * 44}, 7)
+    assert store.trusted() == TrustedKeys({"a" * 16: "k" * 44}, 7)
+    end = Replaced(at(3), 12)
+    store.trust({"a" * 16: "k" * 44}, after=9, replaced={"a" * 16: end})
+    store.trust({"a" * 16: "k" * 44}, after=9, replaced={"a" * 16: Replaced(at(9))})
+    assert store.trusted() == TrustedKeys({"a" * 16: "k" * 44}, 7, {"a" * 16: end})
+    store.record("orders-api", "p2", replace(said, digest="e" * 64))  # by none that is known
+    assert store.by_key("a" * 16) == ["d" * 64]

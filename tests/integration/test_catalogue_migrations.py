@@ -34,6 +34,7 @@ from drd.errors import CatalogueError
 from drd.flows.incidents.writing import open_incident
 from drd.model.compliance import assess
 from drd.model.incidents.entries import Author
+from drd.model.manifest_signature import TrustedKeys
 from drd.model.run import RunKind, StepState
 from drd.model.run_details import ReadinessDetail
 from drd.model.step_record import RESTORE, step_about
@@ -712,4 +713,21 @@ def test_an_upgrade_adds_incidents_to_a_chain_that_stays(url: str, tmp_path: Pat
     assert read_changed(url, known.seq).seq > known.seq, "the status learns of it"
     assert not read_changed(url, known.seq).everything, "no trigger is missing"
     assert list(catalogue.records.read())[:-1] == before
+    catalogue.close()
+
+
+_OF_0014 = """
+INSERT INTO trusted_keys (key, public, after) VALUES ('', '', 7);
+INSERT INTO trusted_keys (key, public, after) VALUES ('0123456789abcdef', 'cHVibGlj', 7)
+"""
+
+
+def test_an_upgrade_keeps_the_keys_of_a_kit(url: str, tmp_path: Path) -> None:
+    schema = Schema(OURS.scripts, "0014")
+    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    executed(url, _OF_0014)
+
+    catalogue = opened(url, tmp_path)
+
+    assert catalogue.signatures.trusted() == TrustedKeys({"0123456789abcdef": "cHVibGlj"}, 7)
     catalogue.close()

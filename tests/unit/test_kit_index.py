@@ -12,6 +12,7 @@ from drd.model import strict
 from drd.model.kit import (
     KitComponent,
     KitFile,
+    KitFormerKey,
     KitIndex,
     KitPlan,
     KitPoint,
@@ -63,7 +64,15 @@ INDEX = KitIndex(
     {"drd": "1"},
     {"drd.yaml": "cd" * 32},
     (KitFile("/usr/local/bin/go", "programs/go", 0o7777),),
-    KitRecords("ef" * 32, 7, "01" * 32, T0, "0123456789abcdef", "cHVibGlj"),
+    KitRecords(
+        "ef" * 32,
+        7,
+        "01" * 32,
+        T0,
+        "0123456789abcdef",
+        "cHVibGlj",
+        (KitFormerKey("fedcba9876543210", "Zm9ybWVy", T0, 5),),
+    ),
 )
 
 
@@ -85,6 +94,7 @@ def test_an_index_comes_back_as_it_was() -> None:
 def test_indexes_of_older_versions_are_read() -> None:
     raw = INDEX.to_json()
     del raw["programs"]
+    del raw["records"]["former"]
     for key in ("needs", "seals"):
         del raw["plans"][0][key]
     del raw["plans"][0]["repositories"][1]["copy_of"]
@@ -92,6 +102,8 @@ def test_indexes_of_older_versions_are_read() -> None:
         del raw["plans"][0]["points"][1]["components"][0][key]
     found = index_from_json(raw)
     assert found.programs == ()
+    assert found.records is not None
+    assert found.records.former == ()
     [plan] = found.plans
     assert (plan.needs, plan.seals, plan.repositories[1].copy_of) == ((), None, None)
     assert plan.points[1].components[0].summary == {}

@@ -109,9 +109,11 @@ def test_a_key_counts_that_a_key_of_drd_has_put_in_its_place() -> None:
         Endorsement("P5", "id P4", by("P4", "P5")),
         Endorsement("P6", "id P9", by("", "P7")),
     ]
-    found = following({"id P1": "P1"}, endorsed, signs, lambda public: f"id {public}")
+    found, ends = following({"id P1": "P1"}, endorsed, signs, lambda public: f"id {public}")
+    assert ends == {}  # older endorsements have no time
     assert list(found.items()) == [("id P1", "P1"), ("id P2", "P2"), ("id P3", "P3")]
-    assert list(following({"id P1": "P1"}, endorsed[1:], signs, lambda p: f"id {p}")) == ["id P1"]
+    found, _ = following({"id P1": "P1"}, endorsed[1:], signs, lambda p: f"id {p}")
+    assert list(found) == ["id P1"]
 
 
 @pytest.mark.parametrize(
@@ -124,6 +126,9 @@ def test_a_key_counts_that_a_key_of_drd_has_put_in_its_place() -> None:
         ({"signed": "s" * 89}, False),
         ({"signed": 5}, False),
         ({"former": None}, False),
+        ({"at": "2026-11-28T10:00:00.000000Z"}, True),
+        ({"at": "soon"}, False),
+        ({"at": 5}, False),
     ],
 )
 def test_keys_in_a_manifest_are_read_strictly(changes: dict[str, object], *, read: bool) -> None:
@@ -153,8 +158,9 @@ def test_a_replaced_key_signs_nothing_later_and_endorses_no_second_key(signer: S
         endorsed.append(Endorsement(new.public.text, signer.public.id, signed))
     first, second = ids.values()
     known = of(signer).confirmed
-    assert {*following(known, endorsed, accepts, ids.__getitem__)} == {signer.public.id, first}
-    [only] = following(known, endorsed, accepts, ids.__getitem__, [signer.public.id])
+    found, _ = following(known, endorsed, accepts, ids.__getitem__)
+    assert {*found} == {signer.public.id, first}
+    [only], _ = following(known, endorsed, accepts, ids.__getitem__, [signer.public.id])
     assert only == signer.public.id
     # What follows a key that only a repository names is no more than that one.
     claimed = ManifestKeys({}, {second: "k"})

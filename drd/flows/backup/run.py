@@ -21,8 +21,9 @@ from drd.flows.backup.earlier_snapshots import check_earlier_snapshots, warn_of_
 from drd.flows.component_names import require_components
 from drd.flows.durable_steps import Runner, describe, is_permanent, new_run
 from drd.flows.repository import adopted
+from drd.flows.repository.drd_keys import endorsements
 from drd.flows.repository.identity import confirm_or_initialise
-from drd.flows.repository.signatures import endorsements, note_signature
+from drd.flows.repository.signatures import note_signature
 from drd.flows.services import Services
 from drd.flows.state import clock_trust, crash_cleanup
 from drd.flows.state.run_dirs import swept_afterwards

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
+from itertools import pairwise
 from typing import Any
 
 from drd.errors import DrdError, UsageError
@@ -26,7 +27,7 @@ from drd.model.checkpoint import (
     read_tag,
     to_take_back,
 )
-from drd.model.kit import KitRecords
+from drd.model.kit import KitFormerKey, KitRecords
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.record_file import Hides, RecordFile, hides_nothing
 from drd.model.records import CONTINUED, KEY, Entry, canonical
@@ -330,12 +331,17 @@ def of_export(exported: RecordFile, place: str) -> Anchor | None:
 def standing(catalogue: Catalogue, at: datetime) -> KitRecords | None:
     """Return where the chain stands, for a recovery kit; None if nothing in it is signed."""
     head = catalogue.records.head()
-    key = next(iter(catalogue.records.newest(kind=KEY, limit=1)), None)
-    if head is None or key is None or key.body is None:
+    keys = list(key_records(catalogue))
+    if head is None or not keys:
         return None
-    body = json.loads(key.body.text)
+    _, body = keys[-1]
     first = catalogue.records.get(1).header.hash
-    return KitRecords(first, head.seq, head.hash, at, str(body["key"]), str(body["public"]))
+    former = tuple(
+        KitFormerKey(str(old["key"]), str(old["public"]), by.header.at, by.seq)
+        for (_, old), (by, _) in pairwise(keys)
+    )
+    key, public = str(body["key"]), str(body["public"])
+    return KitRecords(first, head.seq, head.hash, at, key, public, former)
 
 
 def of_kit(known: KitRecords, place: str) -> Anchor:

@@ -249,6 +249,7 @@ class _Verifier:
         self._kit = known.kit
         if self._kit is not None:
             self._trusted.add(self._kit.key)
+        self._replaced = _replaced(catalogue, self._kit)
         self._knew_nothing = not self._trusted
         self.on_trust = ""
         self.pending: list[Entry] = []
@@ -268,7 +269,12 @@ class _Verifier:
             point is not None
             and point.key in self._trusted
             and in_force(self._keys, point.key, point.seq)
+            and self._still_signs(point.key, point.seq)
         )
+
+    def _still_signs(self, key: str, seq: int) -> bool:
+        """Return whether no kit says that another key had replaced this one at the entry."""
+        return key not in self._replaced or seq <= self._replaced[key]
 
     def add(self, entries: Iterable[Entry], point: Checkpoint | None) -> None:
         """Add the entries of a file that go on from here; `point` carries them. Raises Malformed
@@ -311,7 +317,7 @@ class _Verifier:
             former = self._keys[-2:-1]
             if key.attested and former and former[0].id in self._trusted:
                 self._trusted.add(key.id)
-        if key.id in self._trusted:
+        if key.id in self._trusted and self._still_signs(key.id, entry.seq):
             self._good = len(self.pending)
 
     def confirmed(self) -> list[Entry]:
@@ -326,6 +332,13 @@ class _Verifier:
         """Go back to the newest entry that is confirmed."""
         self.pending, self._good = [], 0
         self._keys = [key for key in self._keys if key.since <= self.confirmed_up_to]
+
+
+def _replaced(catalogue: Catalogue, kit: KitRecords | None) -> dict[str, int]:
+    """Return the entries by which kits say that keys were replaced."""
+    told = catalogue.signatures.trusted().replaced
+    found = {key: end.seq for key, end in told.items() if end.seq is not None}
+    return found | {key.key: key.replaced_seq for key in (kit.former if kit is not None else ())}
 
 
 def _keys_in(catalogue: Catalogue) -> Iterator[KnownKey]:

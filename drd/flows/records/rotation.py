@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from drd.errors import UsageError
 from drd.flows.records.key import RecordKey
+from drd.flows.repository.drd_keys import points_of_key
 from drd.model.manifest_signature import of_new_key
 from drd.model.record_drafts import of_key
+from drd.model.records import moment
+from drd.ports import Catalogue
 from drd.ports.records import RecordStore
 from drd.process import actor_here
 from drd.signing import PublicKey, Signer, new_key
@@ -44,9 +48,11 @@ def initialise(records: RecordStore, key: RecordKey, at: datetime) -> KeyChange:
     return KeyChange(signer.public, made=made, recorded=True)
 
 
-def rotate(records: RecordStore, key: RecordKey, at: datetime, *, lost: bool) -> KeyChange:
-    """Replace the key. The former key signs the record of the new one, unless it is `lost`. An
+def rotate(catalogue: Catalogue, key: RecordKey, at: datetime, *, lost: bool) -> KeyChange:
+    """Replace the key. The former key signs the record of the new one, unless it is `lost`. The
+    record lists the restore points of the former key: one that appears later is not drd's. An
     interrupted change is finished."""
+    records = catalogue.records
     current = records.current_key()
     if not current:
         raise UsageError("the records have no key yet", hint="make one: drd records init")
@@ -64,7 +70,10 @@ def rotate(records: RecordStore, key: RecordKey, at: datetime, *, lost: bool) ->
     pem = new_key()
     signer = Signer(pem, "the new key of the records")
     key.prepare(pem)
-    _record(records, signer.public, former or signer, current, at, lost=lost)
+    with catalogue.together():
+        points = None if lost else points_of_key(catalogue, current)
+        signed_by = former or signer
+        _record(records, signer.public, signed_by, current, at, lost=lost, points=points)
     key.put_next()
     return KeyChange(signer.public, current, made=True, recorded=True)
 
@@ -77,8 +86,12 @@ def _record(
     at: datetime,
     *,
     lost: bool = False,
+    points: Collection[str] | None = None,
 ) -> None:
-    endorsed = signer.sign(of_new_key(public.text)) if former and not lost else ""
+    said = of_new_key(public.text, moment(at))
+    endorsed = signer.sign(said) if former and not lost else ""
     by = actor_here()
-    draft = of_key(public.id, public.text, former, at, by, lost=lost, endorsed=endorsed)
+    draft = of_key(
+        public.id, public.text, former, at, by, lost=lost, endorsed=endorsed, points=points
+    )
     records.record_key(draft, signer, expecting=former)

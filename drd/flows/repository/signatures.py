@@ -1,132 +1,34 @@
-"""Whose restore points are: what their manifests say of their signatures, and which keys are drd's.
-
-On a host that was made from a recovery kit, the kit says which keys are drd's: its own key, those
-before it in the chain of records, and those that followed by a record which the former key signed.
-What a copy of the catalogue from a repository says beyond that is not believed. A key that this
-host has recorded since then is drd's.
-"""
+"""Whose restore points are: what their manifests say of their signatures."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from drd.errors import CatalogueError, ManifestRefused
+from drd.flows.repository.drd_keys import keys_of
 from drd.flows.services import Services
-from drd.model.chain import ChainCheck
 from drd.model.finding import Finding
 from drd.model.finding_codes import POINT_SIGNATURE
-from drd.model.kit import KitRecords
 from drd.model.manifest_signature import (
-    Endorsement,
     ManifestKeys,
     ManifestSignature,
     Trust,
     accepted_by,
     following,
+    is_late,
     signature_of,
     trust_in,
 )
 from drd.model.plan import Plan
-from drd.model.records import KEY, Entry
 from drd.model.snapshot import Manifest, RestorePoint, made_by
 from drd.model.text import escaped
 from drd.ports import Catalogue
 from drd.process import rights
 from drd.signing import accepts, public_key
 
-_MOST_KEYS = 1000
 _REFUSED = (Trust.UNKNOWN_KEY, Trust.REPLACED_KEY, Trust.WRONG)
-
-
-def keys_of(catalogue: Catalogue) -> ManifestKeys:
-    """Return the keys by which manifests may be signed."""
-    of_kits, after = catalogue.signatures.trusted()
-    own: dict[str, str] = {}
-    copied: dict[str, str] = {}
-    entries = catalogue.records.newest(kind=KEY, limit=_MOST_KEYS)
-    for entry in entries:
-        (own if after is None or entry.seq > after else copied).update(_named_by(entry))
-    confirmed, claimed = {**own, **of_kits}, {} if of_kits else copied
-    ends = _ends(reversed(entries), {**claimed, **confirmed}, after)
-    return ManifestKeys(confirmed, claimed, ends)
-
-
-def _ends(
-    entries: Iterable[Entry], known: Mapping[str, str], after: int | None
-) -> dict[str, datetime]:
-    """Return when keys were replaced by others that are known, by records that the former key
-    signed, or that this host wrote itself (after entry `after`)."""
-    ends: dict[str, datetime] = {}
-    former = ""
-    for entry in entries:
-        for key in _named_by(entry):
-            own = after is None or entry.seq > after
-            message, signature = entry.header.message(), entry.signature
-            by_former = own or accepts(known.get(former, ""), message, signature)
-            if former and key in known and by_former:
-                ends.setdefault(former, entry.header.at)
-            ends.pop(key, None)
-            former = key
-    return ends
-
-
-def _named_by(entry: Entry) -> Mapping[str, str]:
-    """Return the key that a record names, by its id."""
-    with suppress(ValueError, KeyError, TypeError, AttributeError):
-        body = json.loads(entry.body.text) if entry.body is not None else {}
-        public = public_key(str(body["public"]))
-        if public is not None and public.id == body["key"]:
-            return {public.id: public.text}
-    return {}
-
-
-def trust_kit(catalogue: Catalogue, kit: KitRecords | None, *, copied: bool) -> None:
-    """Record which keys a kit says are drd's: that of the kit, and those of the records here that
-    it proves. `copied`: the records came out of a repository."""
-    key = public_key(kit.public) if kit is not None else None
-    keys = {key.id: key.text} if key is not None else {}
-    if kit is not None and keys:
-        keys |= _proven(catalogue.records.read(), kit, keys)
-    head = catalogue.records.head()
-    if copied or keys:
-        after = head.seq if copied and head is not None else 0
-        catalogue.signatures.trust(keys, after=after)
-
-
-def _proven(entries: Iterable[Entry], kit: KitRecords, keys: Mapping[str, str]) -> dict[str, str]:
-    """Return the keys of the records up to the entry that the kit knows, if they are the ones from
-    which the kit was made, and those after it that a proven key signed."""
-    check, before, found = ChainCheck(accepts).keeping([kit.seq]), [], dict(keys)
-    for entry in entries:
-        check.add(entry)
-        if entry.header.kind != KEY:
-            continue
-        if entry.seq <= kit.seq:
-            before.append(entry)
-        elif accepts(found.get(entry.key, ""), entry.header.message(), entry.signature):
-            found |= _named_by(entry)
-    report = check.report
-    whole = not any(fault.seq <= kit.seq for fault in report.faults)
-    if whole and report.chain == kit.chain and check.hashes.get(kit.seq) == kit.hash:
-        for entry in before:
-            found |= _named_by(entry)
-    return found
-
-
-def endorsements(catalogue: Catalogue) -> tuple[Endorsement, ...]:
-    """Return how the keys replaced each other, by the records, the first change first."""
-    found = []
-    for entry in reversed(catalogue.records.newest(kind=KEY, limit=_MOST_KEYS)):
-        with suppress(ValueError, KeyError, TypeError, AttributeError):
-            body = json.loads(entry.body.text) if entry.body is not None else {}
-            if body.get("endorsed"):
-                public, former = str(body["public"]), str(body["former"])
-                found.append(Endorsement(public, former, str(body["endorsed"])))
-    return tuple(found)
 
 
 def note(services: Services, manifest: Manifest) -> ManifestSignature:
@@ -135,15 +37,15 @@ def note(services: Services, manifest: Manifest) -> ManifestSignature:
     names, it is no more than that one."""
     signatures, said = services.catalogue.signatures, manifest.signature
     plan, point = manifest.point.plan, manifest.point.id
-    of_kits, _ = signatures.trusted()
+    of_kits = signatures.trusted().keys
     keys = keys_of(services.catalogue)
     known = of_kits or keys.claimed
     if known and keys.of(said.key) is None and manifest.keys:
-        found = following(known, manifest.keys, accepts, _id_of, keys.ends)
+        found, ends = following(known, manifest.keys, accepts, _id_of, keys.ends)
         if said.key in found and accepted_by(said, plan, point, ManifestKeys(found), accepts):
             if of_kits:
                 with suppress(CatalogueError):
-                    signatures.trust(found, after=0)
+                    signatures.trust(found, after=0, replaced=ends)
                 keys = keys_of(services.catalogue)
             else:
                 keys = replace(keys, claimed=found)
@@ -201,6 +103,13 @@ class Signatures:
     noted: Mapping[str, ManifestSignature]
     sealed: frozenset[str]
     from_kit: bool
+    kit_lists: bool = False
+
+    @property
+    def judges(self) -> bool:
+        """Return whether signatures say anything here: this host knows a key, or has read a
+        manifest that is signed."""
+        return bool(self.keys) or any(said.key for said in self.noted.values())
 
     def is_signed(self, point: RestorePoint) -> bool:
         """Return whether drd's key has signed a point while it was in use, as far as this host has
@@ -218,7 +127,8 @@ class Signatures:
         if said.key and not said.public:  # its key may be known by now
             said = _checked(said, self.plan, point.id, self.keys)
         # What this host has stored itself, or the kit lists, is from when its key was in use.
-        return trust_in(said, self.keys, None if point.id in self.sealed else point.data_time)
+        at = None if point.id in self.sealed else point.data_time
+        return trust_in(said, self.keys, at, by_kit=self.kit_lists)
 
     def why_not(self, point: RestorePoint, others: Iterable[RestorePoint]) -> str | None:
         """Say why drd does not choose a point by itself; None if it may. What this host has stored
@@ -237,7 +147,8 @@ class Signatures:
 
     def words(self, point: RestorePoint) -> str:
         """Return a sentence about the signature of a point."""
-        key = escaped(said.key) if (said := self.noted.get(point.id)) is not None else ""
+        said = self.noted.get(point.id)
+        key = escaped(said.key) if said is not None else ""
         match self.trust(point):
             case Trust.SIGNED:
                 return f"its manifest is signed by key {key} of drd"
@@ -248,10 +159,15 @@ class Signatures:
                 )
             case Trust.UNKNOWN_KEY:
                 return f"its manifest is signed by key {key}, which is none of drd's keys"
-            case Trust.REPLACED_KEY:
+            case Trust.REPLACED_KEY if said is None or is_late(said, self.keys, point.data_time):
                 return (
                     f"its manifest is signed by key {key} of drd, which another key had replaced "
                     "before the time of its data"
+                )
+            case Trust.REPLACED_KEY:
+                return (
+                    f"its manifest is signed by key {key} of drd, which another key has replaced, "
+                    "and it is none of the restore points that drd knew of then: it appeared later"
                 )
             case Trust.WRONG:
                 return "its manifest has a signature that is not of this manifest"
@@ -266,12 +182,14 @@ class Signatures:
 def signatures_of(catalogue: Catalogue, plan: str) -> Signatures:
     """Return what is known of the restore points of a plan. Reads no repository."""
     origins = catalogue.origins
+    base = origins.kit_base(plan)
     return Signatures(
         plan,
         keys_of(catalogue),
         catalogue.signatures.of_plan(plan),
         frozenset(origins.seals(plan)),
-        origins.kit_base(plan) is not None,
+        from_kit=base is not None,
+        kit_lists=base is not None and base.listed,
     )
 
 
@@ -285,12 +203,20 @@ def said_in_evidence(catalogue: Catalogue, point: RestorePoint) -> str | None:
 
 
 def finding(services: Services, plan: Plan, point: RestorePoint) -> Finding | None:
-    """Return what a person has to know about the signature of a point; None on a host where nothing
-    is signed, and of copies that another tool made."""
+    """Return what a person has to know about the signature of a point; None of one that a host
+    without a key has stored itself, or that its kit lists, and of copies that another tool made."""
     known = signatures_of(services.catalogue, plan.name)
     trust, words = known.trust(point), f"restore point {point.id}: {known.words(point)}"
-    if trust is Trust.NOT_OURS or not known.keys:
+    if trust is Trust.NOT_OURS or (not known.keys and point.id in known.sealed):
         return None
+    if not known.keys:
+        text = (
+            f"restore point {point.id}: this host knows no key of drd's, so it cannot tell whether "
+            "drd made this restore point. Whoever has the repository's password could have forged "
+            "it. A host that is made from a recovery kit with the key can tell; drd signs what it "
+            "stores once it has a key"
+        )
+        return Finding(POINT_SIGNATURE, "warning", "", text, "drd records init")
     if trust is Trust.SIGNED:
         return Finding(POINT_SIGNATURE, "ok", "", words)
     if trust in _REFUSED:

@@ -26,7 +26,7 @@ def trusted_points(
     no complete point is left, and others were left out.
     """
     known = signatures_of(services.catalogue, plan.name)
-    if not known.keys:
+    if not known.judges:
         return list(points)
     out = {p.id: why for p in points if (why := known.why_not(p, points)) is not None}
     left = [p for p in points if p.id not in out]
