@@ -282,6 +282,7 @@ _WORDS = {
     "alert": "the id of an alert",
     "step": "the name of a step",
     "incident": "the number of an incident",
+    "message": "the number of a message",
 }
 
 

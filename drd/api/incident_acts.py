@@ -8,6 +8,7 @@ from typing import Any
 
 from drd.api import incident_requests as bodies
 from drd.api.incident_documents import incident_document
+from drd.api.investigation_acts import INVESTIGATION_ACTS
 from drd.api.values import Document
 from drd.bootstrap import App
 from drd.bootstrap.duties import duty_table
@@ -131,6 +132,7 @@ ACTS: Mapping[str, tuple[type[bodies.Act], Callable[[App, Desk, Any], Incident]]
     "link": (bodies.LinkBody, _link),
     "merge": (bodies.MergeBody, _merge),
     "close": (bodies.CloseBody, _close),
+    **INVESTIGATION_ACTS,
 }
 """By the verb: what it takes, and what it does to the incident. Each raises UsageError."""
 

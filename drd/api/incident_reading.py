@@ -15,17 +15,8 @@ from drd.config.regimes import regimes_of
 from drd.errors import DrdError
 from drd.model.incidents.cadence import UpdateClock
 from drd.model.incidents.incident import Incident, Scoped, Task
-from drd.model.incidents.indicators import IndicatorType, Value
 from drd.model.incidents.instants import Instant
-from drd.model.incidents.investigation import (
-    Cause,
-    EvidenceItem,
-    Hypothesis,
-    Indicator,
-    Investigation,
-    Standing,
-    investigation,
-)
+from drd.model.incidents.investigation import investigation
 from drd.model.incidents.states import State
 from drd.model.incidents.timeline import Line, timeline
 from drd.model.obligations.summary import summary
@@ -97,50 +88,6 @@ def updates_of(document: Mapping[str, Any]) -> tuple[UpdateClock, ...]:
     return tuple(
         UpdateClock(one["audience"], from_rfc3339(one["due_at"]), one["why"])
         for one in document["updates"]
-    )
-
-
-def investigation_of(document: Mapping[str, Any]) -> Investigation:
-    """Return the investigation of a document, as far as the head of an incident shows it."""
-    cause = document["cause"]
-    return Investigation(
-        tuple(
-            Hypothesis(
-                one["entry"],
-                from_rfc3339(one["at"]),
-                one["by"],
-                one["text"],
-                Standing(one["state"]),
-            )
-            for one in document["hypotheses"]
-        ),
-        tuple(
-            Indicator(
-                one["entry"],
-                "",
-                from_rfc3339(one["at"]),
-                from_rfc3339(one["at"]),
-                one["by"],
-                Value(IndicatorType(one["type"]), one["value"]),
-                expires=_time(one["expires_at"]),
-                withdrawn=one["withdrawn"],
-            )
-            for one in document["indicators"]
-        ),
-        tuple(
-            EvidenceItem(one["entry"], from_rfc3339(one["at"]), one["by"], one["text"])
-            for one in document["evidence"]
-        ),
-        Cause(
-            cause["entry"],
-            from_rfc3339(cause["at"]),
-            cause["by"],
-            cause["text"],
-            tuple(cause["evidence"]),
-            tuple(cause["hypotheses"]),
-        )
-        if cause is not None
-        else None,
     )
 
 

@@ -1,14 +1,21 @@
-"""The document of what an investigation has shown."""
+"""The document of what an investigation has shown, and the way back."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
 from drd.api.values import Document, text_of, time_of
-from drd.model.incidents.investigation import Cause, EvidenceItem, Hypothesis, Indicator
+from drd.model.incidents.indicators import IndicatorType, Value
+from drd.model.incidents.investigation import Cause, EvidenceItem, Hypothesis, Indicator, Standing
 from drd.model.incidents.investigation import Investigation as Found
+from drd.model.units import from_rfc3339
 
 
 def investigation_document(found: Found) -> Document:
-    """Return all of it; each thing has the number of the entry that recorded it."""
+    """Return all of it; each thing has the number of the entry that recorded it. `hash` is that of
+    an indicator's entry, of which its id in STIX is made."""
     return {
         "hypotheses": [_hypothesis(one) for one in found.hypotheses],
         "indicators": [_indicator(one) for one in found.indicators],
@@ -40,6 +47,8 @@ def _indicator(one: Indicator) -> Document:
         "seen_at": time_of(one.seen),
         "expires_at": time_of(one.expires),
         "withdrawn": one.withdrawn,
+        "changed_at": time_of(one.changed_at),
+        "hash": one.hash,
     }
 
 
@@ -67,3 +76,71 @@ def _cause(one: Cause) -> Document:
         "hypotheses": list(one.hypotheses),
         "reason": text_of(one.reason or None),
     }
+
+
+def investigation_of(document: Mapping[str, Any]) -> Found:
+    """Return the investigation of a document."""
+    cause = document["cause"]
+    return Found(
+        tuple(map(_hypothesis_of, document["hypotheses"])),
+        tuple(map(_indicator_of, document["indicators"])),
+        tuple(map(_evidence_of, document["evidence"])),
+        _cause_of(cause) if cause is not None else None,
+    )
+
+
+def _hypothesis_of(one: Mapping[str, Any]) -> Hypothesis:
+    return Hypothesis(
+        one["entry"],
+        from_rfc3339(one["at"]),
+        one["by"],
+        one["text"],
+        Standing(one["state"]),
+        one["reason"] or "",
+        tuple(one["evidence"]),
+    )
+
+
+def _indicator_of(one: Mapping[str, Any]) -> Indicator:
+    return Indicator(
+        one["entry"],
+        one["hash"],
+        from_rfc3339(one["at"]),
+        from_rfc3339(one["changed_at"]),
+        one["by"],
+        Value(IndicatorType(one["type"]), one["value"]),
+        one["text"] or "",
+        _time(one["seen_at"]),
+        _time(one["expires_at"]),
+        one["withdrawn"],
+    )
+
+
+def _evidence_of(one: Mapping[str, Any]) -> EvidenceItem:
+    return EvidenceItem(
+        one["entry"],
+        from_rfc3339(one["at"]),
+        one["by"],
+        one["text"],
+        one["where"] or "",
+        one["sha256"] or "",
+        one["bytes"],
+        _time(one["taken_at"]),
+        one["run"] or "",
+    )
+
+
+def _cause_of(one: Mapping[str, Any]) -> Cause:
+    return Cause(
+        one["entry"],
+        from_rfc3339(one["at"]),
+        one["by"],
+        one["text"],
+        tuple(one["evidence"]),
+        tuple(one["hypotheses"]),
+        one["reason"] or "",
+    )
+
+
+def _time(text: str | None) -> datetime | None:
+    return from_rfc3339(text) if text is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from drd.api.values import time_of
@@ -28,12 +29,16 @@ def content_document(content: Content) -> dict[str, Any]:
     }
 
 
-def message_document(message: IncidentMessage) -> dict[str, Any]:
-    """Return a message, and what became of it for each recipient."""
+def message_document(message: IncidentMessage, waits: Mapping[int, str]) -> dict[str, Any]:
+    """Return a message, and what became of it for each recipient. `waits` has those for whom a
+    letter waits in the outbox, by their places, and why it was not taken until now."""
     content = message.content
     recipients = content.recipients if content is not None else ()
     return {
         "message": message.number,
+        "audience": message.audience or None,
+        "withdrawn": bool(message.withdrawn),
+        "approved": message.is_approved,
         "entry": message.entry,
         "state": message.state,
         "drafted_at": time_of(message.drafted_at),
@@ -48,8 +53,11 @@ def message_document(message: IncidentMessage) -> dict[str, Any]:
                 **recipient.to_json(),
                 "fate": str(delivery.fate),
                 "at": time_of(delivery.at),
-                "said": delivery.text or None,
+                "said": waits.get(place) or delivery.text or None,
+                "queued": place in waits,
             }
-            for recipient, delivery in zip(recipients, message.deliveries, strict=True)
+            for place, (recipient, delivery) in enumerate(
+                zip(recipients, message.deliveries, strict=True)
+            )
         ],
     }

@@ -21,6 +21,7 @@ POINT = r"^[0-9A-Za-z][0-9A-Za-z_.-]{0,127}$"
 
 EVIDENCE = r"^[0-9a-f]{1,8}(-[0-9a-f]{0,8})?$"
 INCIDENT = r"^(only|[1-9][0-9]{0,14})$"
+MESSAGE = r"^[1-9][0-9]{0,8}$"
 
 PARTS = {
     "plan": PLAN,
@@ -29,6 +30,7 @@ PARTS = {
     "step": STEP,
     "evidence": EVIDENCE,
     "incident": INCIDENT,
+    "message": MESSAGE,
 }
 """The names in paths, and their allowed forms."""
 

@@ -25,6 +25,8 @@ from drd.api.incident_requests import (
     StateBody,
     TaskBody,
 )
+from drd.api.investigation_acts import CauseBody, EvidenceBody, HypothesisBody, IndicatorBody
+from drd.api.message_acts import ApproveBody, ComposeBody, SendBody, SettleBody, WithdrawBody
 from drd.api.obligation_acts import ObligationBody, ObligationsQuery
 from drd.api.requests import (
     AckBody,
@@ -191,6 +193,40 @@ ENDPOINTS: tuple[Endpoint, ...] = (
              "close an incident that continues in another", "drd incident merge", MergeBody),
     Endpoint("incident-close", "POST", "/v1/incidents/{incident}/close", Right.OPERATE,
              "close an incident, or a report", "drd incident close", CloseBody),
+    Endpoint("incident-hypothesis", "POST", "/v1/incidents/{incident}/hypothesis", Right.OPERATE,
+             "say what may have happened", "drd incident hypothesis", HypothesisBody),
+    Endpoint("incident-indicator", "POST", "/v1/incidents/{incident}/indicator", Right.OPERATE,
+             "record what shows that a system was reached", "drd incident indicator",
+             IndicatorBody),
+    Endpoint("incident-evidence", "POST", "/v1/incidents/{incident}/evidence", Right.OPERATE,
+             "record an item of evidence", "drd incident evidence", EvidenceBody),
+    Endpoint("incident-cause", "POST", "/v1/incidents/{incident}/cause", Right.OPERATE,
+             "record the root cause", "drd incident cause", CauseBody),
+    Endpoint("incident-page", "GET", "/v1/incidents/{incident}/page", Right.OPERATE,
+             "an incident as a page for paper", "drd incident print"),
+    Endpoint("messages", "GET", "/v1/incidents/{incident}/messages", Right.OPERATE,
+             "the messages of an incident", "drd incident message list"),
+    Endpoint("message", "GET", "/v1/incidents/{incident}/messages/{message}", Right.OPERATE,
+             "what a message says", "drd incident message preview"),
+    Endpoint("message-preview", "POST", "/v1/incidents/{incident}/messages/preview",
+             Right.OPERATE, "what a message would say", "drd incident message preview",
+             ComposeBody, LARGEST_MESSAGE),
+    Endpoint("message-draft", "POST", "/v1/incidents/{incident}/messages/draft", Right.OPERATE,
+             "keep a message as it is to be sent", "drd incident message draft", ComposeBody,
+             LARGEST_MESSAGE),
+    Endpoint("message-approve", "POST", "/v1/incidents/{incident}/messages/{message}/approve",
+             Right.OPERATE, "approve a message; drd.yaml may ask for a role as well",
+             "drd incident message approve", ApproveBody),
+    Endpoint("message-send", "POST", "/v1/incidents/{incident}/messages/{message}/send",
+             Right.OPERATE, "send a message", "drd incident message send", SendBody),
+    Endpoint("message-told", "POST", "/v1/incidents/{incident}/messages/{message}/told",
+             Right.OPERATE, "record that a person was told", "drd incident message told",
+             SettleBody),
+    Endpoint("message-bounced", "POST", "/v1/incidents/{incident}/messages/{message}/bounced",
+             Right.OPERATE, "record that a mail came back", "drd incident message bounced",
+             SettleBody),
+    Endpoint("message-withdraw", "POST", "/v1/incidents/{incident}/messages/{message}/withdraw",
+             Right.OPERATE, "take a draft back", "drd incident message withdraw", WithdrawBody),
     Endpoint("readiness", "GET", "/v1/readiness", Right.READ,
              "the result of the last readiness check", "drd readiness", OptionalPlanQuery),
 )  # fmt: skip
@@ -199,5 +235,6 @@ ROOT_ONLY = (
     "recover, resume, rollback, undo, done without a step",
     "copy, verify, retention, prune, catalogue, kit, doctor, diff",
     "plan forget, install, uninstall, bootstrap, daemon, notify",
+    "incident export, incident scope --count",
 )
 """Commands that the socket does not offer: they need root's files, or the state itself."""

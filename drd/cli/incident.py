@@ -14,11 +14,11 @@ from drd.api.incident_acts import known_plans
 from drd.api.incident_documents import incident_document
 from drd.api.incident_reading import (
     incident_of,
-    investigation_of,
     lines_of,
     shown_document,
     updates_of,
 )
+from drd.api.investigation_documents import investigation_of
 from drd.bootstrap import App, app
 from drd.cli import incident_intake, output
 from drd.cli.incident_acting import acted, author, newly_opened, path_of, zone_of, zoned

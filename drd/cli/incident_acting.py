@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from drd.api.incident_acts import ACTS, acted_document, opened
-from drd.api.incident_answers import ONLY
+from drd.api.incident_asked import ONLY
 from drd.api.incident_documents import incident_document
 from drd.api.incident_requests import OpenBody
 from drd.bootstrap import App

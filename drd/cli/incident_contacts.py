@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from drd.age import recipient
+from drd.bootstrap import App
 from drd.cli import output
+from drd.cli.incident_acting import path_of
+from drd.cli.remote import Remote
 from drd.cli.render import hanging, terminal_width
-from drd.cli.session import require_owner, session
+from drd.cli.session import session
 from drd.config.daemon import load_settings
 from drd.config.location import config_path
 from drd.errors import UsageError
@@ -34,11 +36,9 @@ def run(args: argparse.Namespace) -> int:
     scope: Sequence[str] | None = args.plan or None
     if args.number is not None:
         with session(args, reading=True) as app:
-            require_owner(app, "incident contacts")
-            scope = app.catalogue.incidents.get(args.number).plans or scope
+            scope = _plans(app, args.number) or scope
     book = book_of(args)
     calls, contacts = book.on_call(at), book.about(scope)
-    _check_keys(contacts)
     if args.json:
         output.print_json(_document(at, calls, contacts))
         return 0
@@ -48,6 +48,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _plans(app: App, number: int) -> Sequence[str]:
+    """Return the plans in the scope of an incident."""
+    if app.state.is_ours:
+        return app.catalogue.incidents.get(number).plans
+    return list(Remote(app).get(path_of(number))["plans"])
+
+
 def _time(text: str) -> datetime:
     try:
         return from_rfc3339(text)
@@ -55,16 +62,6 @@ def _time(text: str) -> datetime:
         raise UsageError(
             f"--at: {text!r} is not a time", hint="write one like 2026-12-24T20:00:00Z"
         ) from error
-
-
-def _check_keys(contacts: Sequence[Contact]) -> None:
-    for contact in contacts:
-        try:
-            if contact.key:
-                recipient(contact.key)
-        except UsageError as error:
-            name = escaped(contact.name)
-            output.warn(f"the age key of {name} cannot be used: {error.message}")
 
 
 def _lines(

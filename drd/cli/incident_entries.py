@@ -6,24 +6,17 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from drd.api.incident_acts import acted_document
-from drd.bootstrap import App
 from drd.cli import incident_scope, output
-from drd.cli.incident_acting import acted, author, zone_of
-from drd.cli.session import require_owner, session
+from drd.cli.incident_acting import acted
+from drd.cli.session import session
 from drd.errors import UsageError
-from drd.flows.incidents.choosing import chosen
-from drd.flows.incidents.writing import Desk
 from drd.model.incidents.durations import contradictions
-from drd.model.incidents.incident import Incident
 from drd.model.incidents.instants import Instant
 from drd.model.text import escaped
 from drd.model.units import from_rfc3339
 
 Gives = Callable[[Sequence[str]], Mapping[str, Any]]
 """Returns what an act contains, by the words that were given."""
-Writes = Callable[[App, Desk, Sequence[str]], Incident]
-"""Adds an entry to an incident, by the words that were given."""
 
 
 def act(args: argparse.Namespace, words: int, gives: Gives) -> dict[str, Any]:
@@ -35,19 +28,6 @@ def act(args: argparse.Namespace, words: int, gives: Gives) -> dict[str, Any]:
         document = acted(app, args, args.incident_verb, number, given)
     _tell(args, document)
     return document
-
-
-def write(args: argparse.Namespace, writes: Writes, words: int) -> int:
-    """Add an entry that the daemon does not add for others."""
-    number, rest = _split(args, words)
-    with session(args, acts=False, records=True) as app:
-        require_owner(app, f"incident {args.incident_verb}")
-        which = chosen(app.catalogue, number)
-        said = author(app, args, left_out=number is None)
-        desk = Desk(app.catalogue, which, said, zone_of(app))
-        document = acted_document(writes(app, desk, rest), desk)
-    _tell(args, document)
-    return 0
 
 
 def _tell(args: argparse.Namespace, document: Mapping[str, Any]) -> None:

@@ -29,7 +29,12 @@ _COLUMNS = 100
 def run(args: argparse.Namespace) -> int:
     given, directory = _words(args.words)
     with session(args, reading=True) as app:
-        require_owner(app, "incident export")
+        require_owner(
+            app,
+            "incident export",
+            "it has the headers of all records, also of incidents that you may not read",
+            "What you may read: drd incident show --json, drd incident print.",
+        )
         incident = app.catalogue.incidents.get(chosen(app.catalogue, given))
         entries = app.catalogue.incidents.entries(incident)
         if not incident.restricted:

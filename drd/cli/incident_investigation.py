@@ -3,107 +3,76 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from datetime import datetime, tzinfo
+from collections.abc import Iterator
+from datetime import UTC, datetime, tzinfo
+from typing import Any
 
-from drd.api.investigation_documents import investigation_document
+from drd.api.investigation_documents import investigation_document, investigation_of
 from drd.bootstrap import App
-from drd.cli import investigation_screen as screen
 from drd.cli import output
-from drd.cli.incident_acting import zone_of
-from drd.cli.incident_entries import write
+from drd.cli.incident_acting import path_of, zoned
+from drd.cli.incident_entries import act
 from drd.cli.new_file import write_new
-from drd.cli.session import require_owner, session
 from drd.errors import UsageError
-from drd.flows.incidents import investigating as flow
 from drd.flows.incidents.choosing import chosen
-from drd.flows.incidents.writing import Desk
-from drd.model.incidents.incident import Incident
-from drd.model.incidents.investigation import Investigation, Standing, investigation
+from drd.flows.incidents.investigating import read_file
+from drd.model.incidents import investigation_words as screen
+from drd.model.incidents.investigation import Investigation, investigation
 from drd.model.incidents.stix import bundle, left_out
 from drd.model.text import counted
 
 
 def hypothesis(args: argparse.Namespace) -> int:
-    judged = {
-        Standing.SUPPORTED: args.supported,
-        Standing.REFUTED: args.refuted,
-        Standing.OPEN: args.reopen,
-    }
-    given = [state for state, entry in judged.items() if entry is not None]
-    if len(given) > 1:
-        hint = "record one after the other: each is an entry of its own."
-        raise UsageError(f"{' and '.join(map(str, given))} were given together", hint=hint)
-    to = given[0] if given else None
-    if to is None and (args.evidence or args.reason):
-        raise UsageError(
-            "--evidence and --reason are for a hypothesis that is supported or refuted",
-            hint="drd incident hypothesis --supported ENTRY --evidence ENTRY",
-        )
-    if to is None and _only_reads(args):
+    judges = {args.supported, args.refuted, args.reopen} != {None}
+    about = judges or args.evidence or args.reason
+    if not about and _only_reads(args):
         return _show(args)
-
-    def add(_app: App, desk: Desk, words: Sequence[str]) -> Incident:
-        if to is None:
-            return flow.suppose(desk, words[0])
-        evidence, reason = args.evidence, args.reason
-        return flow.judge(desk, judged[to] or 0, to, evidence=evidence, reason=reason)
-
-    return write(args, add, 1 if to is None else 0)
+    said = {
+        "supported": args.supported,
+        "refuted": args.refuted,
+        "reopen": args.reopen,
+        "evidence": args.evidence,
+        "reason": args.reason,
+    }
+    act(args, 0 if about else 1, lambda words: {"text": words[0] if words else "", **said})
+    return 0
 
 
 def indicator(args: argparse.Namespace) -> int:
     if args.withdraw is not None:
-        return write(
-            args,
-            lambda _app, desk, _: flow.withdraw_indicator(desk, args.withdraw, args.reason),
-            0,
-        )
+        act(args, 0, lambda _: {"withdraw": args.withdraw, "reason": args.reason})
+        return 0
     if _only_reads(args):
         return _show(args)
     if args.stix is not None:
         hint = "leave out --stix, or the indicator"
         raise UsageError("--stix writes what is recorded, and records nothing", hint=hint)
-
-    def add(_app: App, desk: Desk, words: Sequence[str]) -> Incident:
-        return flow.note_indicator(
-            desk,
-            flow.typed_value(words[0], args.type),
-            seen=desk.past(args.seen) if args.seen is not None else None,
-            expires=desk.coming(args.expires) if args.expires is not None else None,
-            text=args.text,
-        )
-
-    return write(args, add, 1)
+    said = {"type": args.type, "seen": args.seen, "expires": args.expires, "text": args.text}
+    act(args, 1, lambda words: {"value": words[0], **said})
+    return 0
 
 
 def evidence(args: argparse.Namespace) -> int:
     if _only_reads(args):
         return _show(args)
-    file = flow.read_file(args.file) if args.file is not None else None
-
-    def add(_app: App, desk: Desk, words: Sequence[str]) -> Incident:
-        taken = desk.past(args.taken) if args.taken is not None else None
-        text, run = words[0], args.run or ""
-        return flow.collect(desk, text, where=args.where, file=file, taken_at=taken, run=run)
-
-    return write(args, add, 1)
+    file = read_file(args.file) if args.file is not None else None
+    said = {
+        "where": args.where or (file.path if file is not None else ""),
+        "sha256": file.sha256 if file is not None else None,
+        "bytes": file.size if file is not None else None,
+        "taken": args.taken,
+        "run": args.run,
+    }
+    act(args, 1, lambda words: {"text": words[0], **said})
+    return 0
 
 
 def cause(args: argparse.Namespace) -> int:
     if _only_reads(args):
         return _show(args)
-    return write(
-        args,
-        lambda _app, desk, words: flow.explain(
-            desk,
-            words[0],
-            evidence=args.evidence,
-            hypotheses=args.hypothesis,
-            reason=args.reason,
-        ),
-        1,
-    )
+    said = {"evidence": args.evidence, "hypotheses": args.hypothesis, "reason": args.reason}
+    act(args, 1, lambda words: {"text": words[0], **said})
+    return 0
 
 
 def _only_reads(args: argparse.Namespace) -> bool:
@@ -114,18 +83,20 @@ def _only_reads(args: argparse.Namespace) -> bool:
 
 def _show(args: argparse.Namespace) -> int:
     number = int(args.words[0]) if args.words else None
-    with session(args, reading=True) as app:
-        require_owner(app, f"incident {args.incident_verb}")
+
+    def here(app: App) -> dict[str, Any]:
         incident = app.catalogue.incidents.get(chosen(app.catalogue, number))
         found = investigation(app.catalogue.incidents.entries(incident))
-        now, zone = app.clock.now(), zone_of(app)
+        return {"incident": incident.number, "investigation": investigation_document(found)}
+
+    told, zone = zoned(args, path_of(number), here)
+    found = investigation_of(told["investigation"])
     if getattr(args, "stix", None) is not None:
         return _write_stix(args, found)
     if args.json:
-        document = {"incident": incident.number, **investigation_document(found)}
-        output.print_json(document)
+        output.print_json({"incident": told["incident"], **told["investigation"]})
         return 0
-    for line in _lines(args.incident_verb, found, now, zone):
+    for line in _lines(args.incident_verb, found, datetime.now(UTC), zone):
         output.say(line)
     return 0
 

@@ -6,49 +6,38 @@ import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import tzinfo
+from typing import Any
 
-from drd.api.message_documents import content_document, message_document
+from drd.api import message_acts as acts
 from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.confirm import confirm_approval
-from drd.cli.incident_acting import author, zone_of
-from drd.cli.incident_compose import audience_of, composed, plans_of, reach_of
+from drd.cli.incident_acting import path_of, zone_of, zoned
+from drd.cli.incident_clerk import Clerk
 from drd.cli.render import hanging, terminal_width
-from drd.cli.session import require_owner, session
+from drd.cli.session import session
 from drd.errors import UsageError
-from drd.flows.incidents import messages as flow
 from drd.flows.incidents.choosing import chosen
-from drd.flows.incidents.writing import Desk
-from drd.model.incidents.messages import (
-    MAY_REPEAT,
-    Act,
-    Content,
-    Fate,
-    IncidentMessage,
-    Way,
-)
+from drd.flows.incidents.messages import DIGITS
+from drd.model.incidents.messages import MAY_REPEAT, Fate, Recipient, Way
 from drd.model.text import escaped
-from drd.model.units import format_time
-
-_WAIT_S = 30.0
+from drd.model.units import format_time, from_rfc3339
 
 
 def list_(args: argparse.Namespace) -> int:
-    with session(args, reading=True) as app:
-        require_owner(app, "incident message list")
-        number = chosen(app.catalogue, args.number)
-        found = flow.known(app.catalogue, number)
-        waits = {m.number: flow.queued(app.catalogue, number, m) for m in found}
-        zone = zone_of(app)
+    def here(app: App) -> dict[str, Any]:
+        return acts.listed(app, chosen(app.catalogue, args.number))
+
+    told, zone = zoned(args, f"{path_of(args.number)}/messages", here)
     if args.json:
-        document = [message_document(message) for message in found]
-        output.print_json({"incident": number, "messages": document})
+        output.print_json(told)
         return 0
-    if not found:
+    number = told["incident"]
+    if not told["messages"]:
         output.say(f"incident {number} has no message yet")
         output.say(f"> drd incident message preview {number} internal")
-    for message in found:
-        for line in _listed(message, number, waits[message.number], zone):
+    for message in told["messages"]:
+        for line in _listed(message, number, zone):
             output.say(line)
     return 0
 
@@ -56,119 +45,95 @@ def list_(args: argparse.Namespace) -> int:
 def preview(args: argparse.Namespace) -> int:
     number, word = _words(args, "AUDIENCE")
     with session(args, reading=True) as app:
-        require_owner(app, "incident message preview")
-        which = chosen(app.catalogue, number)
-        if word.isdecimal():
-            message = flow.message_of(app.catalogue, which, int(word))
-            if message.content is None:
-                raise UsageError(
-                    f"the text of message {word} was redacted", hint="see drd incident show"
-                )
-            content = message.content
-        else:
-            audience, now = audience_of(word), app.clock.now()
-            content = composed(app, args, which, audience, now, only_shows=True)
-        zone = zone_of(app)
+        zone, clerk = zone_of(app), Clerk(app, args, number)
+        told = clerk.kept(int(word)) if word.isdecimal() else clerk.compose("preview", word)
+    if (problem := told.pop("problem", None)) is not None:
+        output.complain(problem["message"], problem["hint"])
     if args.json:
-        output.print_json({"incident": which, **content_document(content)})
+        output.print_json(told)
         return 0
-    for line in _content_lines(content, zone):
+    for line in _content_lines(told, zone):
         output.say(line)
     if not word.isdecimal():
-        output.say(f"nothing was kept or sent: drd incident message draft {which} {word}")
+        output.say(
+            f"nothing was kept or sent: drd incident message draft {told['incident']} {word}"
+        )
     return 0
 
 
 def draft(args: argparse.Namespace) -> int:
     number, word = _words(args, "AUDIENCE")
     with session(args) as app:
-        require_owner(app, "incident message draft")
-        desk = _desk(app, args, number)
-        content = composed(app, args, desk.number, audience_of(word), desk.author.at)
-        message = flow.draft(desk, content)
-    return _told(args, desk, message, _next_step(desk.number, message))
+        zone = zone_of(app)
+        message = Clerk(app, args, number).compose("draft", word)
+    return _told(args, message, zone, _next_step(message))
 
 
 def approve(args: argparse.Namespace) -> int:
     number, word = _words(args, "M")
+    which = _message_number(word)
     with session(args) as app:
-        require_owner(app, "incident message approve")
-        desk = _desk(app, args, number)
-        which = _message_number(word)
-        digest = args.digest or _seen(args, desk, which)
-        reach = app.channels.reach()
-        message = flow.approve(desk, which, digest, reach)
-    return _told(args, desk, message, _next_step(desk.number, message))
+        zone, clerk = zone_of(app), Clerk(app, args, number)
+        digest = args.digest or _seen(args, clerk, which, zone)
+        message = clerk.act("approve", which, {"digest": digest})
+    return _told(args, message, zone, _next_step(message))
 
 
-def _seen(args: argparse.Namespace, desk: Desk, which: int) -> str:
+def _seen(args: argparse.Namespace, clerk: Clerk, which: int, zone: tzinfo) -> str:
     """Show a message, and have the person say yes to it. Returns the digest of what was shown;
     raises UsageError if drd cannot ask."""
-    message, content = flow.approvable(desk, which)
-    read = f"drd incident message preview {desk.number} {message.number}"
-    digits = message.digest[: flow.DIGITS]
+    content = clerk.approvable(which)
+    read = f"drd incident message preview {content['incident']} {which}"
+    hint = (
+        f"read it: {read}; then add --digest {content['digest'][:DIGITS]}, if that is what it "
+        "shows."
+    )
     if args.json or args.quiet:
         raise UsageError(
             "an approval with --json or --quiet needs --digest: drd shows nothing to approve",
-            hint=f"read it: {read}; then add --digest {digits}, if that is what it shows.",
+            hint=hint,
         )
-    confirm_approval(
-        _content_lines(content, desk.zone),
-        f"read it: {read}; then add --digest {digits}, if that is what it shows.",
-    )
-    return message.digest
+    confirm_approval(_content_lines(content, zone), hint)
+    return str(content["digest"])
 
 
 def send(args: argparse.Namespace) -> int:
     number, word = _words(args, "M")
     with session(args) as app:
-        require_owner(app, "incident message send")
-        desk = _desk(app, args, number)
-        which = _to_send(app, args, desk, word)
-        incident = app.catalogue.incidents.get(desk.number)
-        reach = reach_of(app, plans_of(app), incident)
+        zone, clerk = zone_of(app), Clerk(app, args, number)
+        which = int(word) if word.isdecimal() else _to_send(clerk, word)
         to = args.to if word.isdecimal() else ()
-        flow.send(desk, which, reach, again=args.again, to=to)
-        _deliver(app)
-        message = flow.message_of(app.catalogue, desk.number, which)
-        waits = flow.queued(app.catalogue, desk.number, message)
-    _told(args, desk, message, "", waits)
+        clerk.act("send", which, {"again": args.again, "to": list(to)})
+        message = clerk.delivered(which)
+    _told(args, message, zone, "")
     return 1 if _undelivered(message, args.to if args.again else ()) else 0
 
 
-def _deliver(app: App) -> None:
-    """Send what waits, now: there may be no daemon, and the person wants to know."""
-    app.channels.letter_sender(at_once=True, wait_s=_WAIT_S).deliver_due()
-    sender = app.channels.outbox_sender()
-    sender.deliver_due()
-    sender.wait(_WAIT_S)
-
-
-def _to_send(app: App, args: argparse.Namespace, desk: Desk, word: str) -> int:
+def _to_send(clerk: Clerk, word: str) -> int:
     """Return the message to send. An audience inside gets a new one; one outside the only one that
     was approved and not sent."""
-    if word.isdecimal():
-        return int(word)
-    audience = audience_of(word)
+    audience = acts.audience_of(word)
     if not audience.is_external:
-        content = composed(app, args, desk.number, audience, desk.author.at)
-        return flow.draft(desk, content).number
+        return int(clerk.compose("draft", word)["message"])
+    told = clerk.listed()
+    number = told["incident"]
     found = [
         m
-        for m in flow.known(app.catalogue, desk.number)
-        if m.audience == audience and m.sent_at is None and not m.withdrawn
+        for m in told["messages"]
+        if m["audience"] == audience and m["sent_at"] is None and not m["withdrawn"]
     ]
-    ready = [m for m in found if m.is_approved]
+    ready = [m for m in found if m["approved"]]
     if len(ready) == 1:
-        return ready[0].number
+        return int(ready[0]["message"])
     if ready:
         raise UsageError(
             f"{len(ready)} approved messages to {audience} wait",
-            hint=f"name the number of one: drd incident message send {desk.number} M",
+            hint="send one of them: "
+            + "; ".join(f"drd incident message send {number} {m['message']}" for m in ready[-5:]),
         )
-    command = f"drd incident message draft {desk.number} {audience}"
+    command = f"drd incident message draft {number} {audience}"
     if found:
-        command = f"drd incident message approve {desk.number} {found[-1].number}"
+        command = f"drd incident message approve {number} {found[-1]['message']}"
     raise UsageError(
         f"nobody has approved a message to {audience}: it would leave the house",
         hint=command,
@@ -176,7 +141,7 @@ def _to_send(app: App, args: argparse.Namespace, desk: Desk, word: str) -> int:
 
 
 def told(args: argparse.Namespace) -> int:
-    return _settle(args, Act.TOLD, args.reference)
+    return _settle(args, args.reference)
 
 
 def bounced(args: argparse.Namespace) -> int:
@@ -184,44 +149,23 @@ def bounced(args: argparse.Namespace) -> int:
         raise UsageError(
             "--reason is missing: what the bounce says", hint='add --reason "550 user unknown"'
         )
-    return _settle(args, Act.BOUNCED, args.reason)
+    return _settle(args, args.reason)
 
 
-def _settle(args: argparse.Namespace, act: Act, said: str) -> int:
-    number, word = _words(args, "M")
-    with session(args) as app:
-        require_owner(app, f"incident message {args.message_verb}")
-        desk = _desk(app, args, number)
-        at = desk.past(args.at) if args.at is not None else None
-        which = _message_number(word)
-        message = flow.message_of(app.catalogue, desk.number, which)
-        name = args.to or _only(message)
-        message = flow.settle(desk, which, name, act, said=said, happened_at=at)
-    return _told(args, desk, message, "")
-
-
-def _only(message: IncidentMessage) -> str:
-    """Return the only recipient. Raises UsageError if there are several."""
-    names = {one.name for one in message.content.recipients} if message.content else set()
-    if len(names) != 1:
-        raise UsageError(
-            f"message {message.number} has {len(names)} recipients", hint="name one: --to NAME"
-        )
-    return names.pop()
+def _settle(args: argparse.Namespace, said: str) -> int:
+    return _done(args, {"to": args.to, "said": said, "at": args.at})
 
 
 def withdraw(args: argparse.Namespace) -> int:
+    return _done(args, {"reason": args.reason})
+
+
+def _done(args: argparse.Namespace, given: Mapping[str, Any]) -> int:
     number, word = _words(args, "M")
     with session(args) as app:
-        require_owner(app, "incident message withdraw")
-        desk = _desk(app, args, number)
-        message = flow.withdraw(desk, _message_number(word), args.reason)
-    return _told(args, desk, message, "")
-
-
-def _desk(app: App, args: argparse.Namespace, number: int | None) -> Desk:
-    which = chosen(app.catalogue, number)
-    return Desk(app.catalogue, which, author(app, args, left_out=number is None), zone_of(app))
+        zone = zone_of(app)
+        message = Clerk(app, args, number).act(args.message_verb, _message_number(word), given)
+    return _told(args, message, zone, "")
 
 
 def _words(args: argparse.Namespace, what: str) -> tuple[int | None, str]:
@@ -245,75 +189,69 @@ def _message_number(word: str) -> int:
     return int(word)
 
 
-def _told(
-    args: argparse.Namespace,
-    desk: Desk,
-    message: IncidentMessage,
-    step: str,
-    waits: Mapping[int, str] | None = None,
-) -> int:
+def _told(args: argparse.Namespace, message: Mapping[str, Any], zone: tzinfo, step: str) -> int:
     if args.json:
-        output.print_json({"incident": desk.number, **message_document(message)})
+        output.print_json(message)
     elif not args.quiet:
-        for line in _listed(message, desk.number, waits or {}, desk.zone):
+        for line in _listed(message, message["incident"], zone):
             output.say(line)
         if step:
             output.say(f"> {step}")
     return 0
 
 
-def _next_step(number: int, message: IncidentMessage) -> str:
-    external = message.content is not None and message.content.audience.is_external
-    if external and not message.is_approved:
-        digest = message.digest[:12]
-        return f"drd incident message approve {number} {message.number} --digest {digest}"
-    return f"drd incident message send {number} {message.number}"
+def _next_step(message: Mapping[str, Any]) -> str:
+    number, content = message["incident"], message["content"]
+    if content is not None and content["external"] and not message["approved"]:
+        digest = content["digest"][:DIGITS]
+        return f"drd incident message approve {number} {message['message']} --digest {digest}"
+    return f"drd incident message send {number} {message['message']}"
 
 
-def _undelivered(message: IncidentMessage, to: Sequence[str]) -> bool:
+def _undelivered(message: Mapping[str, Any], to: Sequence[str]) -> bool:
     """Return whether one of these did not get it; without names, one of all."""
-    recipients = message.content.recipients if message.content is not None else ()
     asked = [
-        delivery.fate
-        for one, delivery in zip(recipients, message.deliveries, strict=True)
-        if not to or {one.name, one.to} & set(to)
+        Fate(one["fate"])
+        for one in message["deliveries"]
+        if not to or {one["name"], one["to"]} & set(to)
     ]
     return any(fate in MAY_REPEAT or fate is Fate.WAITING for fate in asked)
 
 
-def _listed(
-    message: IncidentMessage, number: int, waits: Mapping[int, str], zone: tzinfo
-) -> Iterator[str]:
-    """Return the lines of a message in a list: its state, its approval, and each recipient; `waits`
-    says why a letter was not taken until now."""
+def _listed(message: Mapping[str, Any], number: int, zone: tzinfo) -> Iterator[str]:
+    """Return the lines of a message in a list: its state, its approval, and each recipient."""
     width = terminal_width(sys.stdout)
-    subject = f': "{message.content.parts[0].subject}"' if message.content is not None else ""
-    head = f"message {message.number} "
-    yield from hanging(head, f"to {message.audience or '?'}, {message.state}{subject}", width)
-    by = f"drafted {format_time(message.drafted_at, zone=zone)} by {escaped(message.drafted_by)}"
-    if message.approved_at is not None:
-        at = format_time(message.approved_at, zone=zone)
-        by += f", approved {at} by {escaped(message.approved_by)}"
-    yield from hanging("  ", f"{by}, digest {message.digest[:12]}", width)
-    recipients = message.content.recipients if message.content is not None else ()
-    for place, (recipient, delivery) in enumerate(zip(recipients, message.deliveries, strict=True)):
-        since = f" {format_time(delivery.at, zone=zone)}" if delivery.at is not None else ""
-        why = waits.get(place) or delivery.text
-        said = f": {escaped(why)}" if why else ""
-        said += "; the daemon tries it again" if place in waits else ""
-        line = f"{escaped(recipient.words)}: {delivery.fate}{since}{said}"
+    content = message["content"]
+    subject = f': "{escaped(content["parts"][0]["subject"])}"' if content is not None else ""
+    head = f"message {message['message']} "
+    state = f"to {message['audience'] or '?'}, {message['state']}{subject}"
+    yield from hanging(head, state, width)
+    by = f"drafted {_time(message['drafted_at'], zone)} by {escaped(message['drafted_by'])}"
+    if message["approved_at"] is not None:
+        at = _time(message["approved_at"], zone)
+        by += f", approved {at} by {escaped(message['approved_by'] or '?')}"
+    digest = content["digest"][:DIGITS] if content is not None else ""
+    yield from hanging("  ", f"{by}, digest {digest}", width)
+    for one in message["deliveries"]:
+        recipient, fate = Recipient.from_json(one), Fate(one["fate"])
+        since = f" {_time(one['at'], zone)}" if one["at"] is not None else ""
+        said = f": {escaped(one['said'])}" if one["said"] else ""
+        said += "; the daemon tries it again" if one["queued"] else ""
+        line = f"{escaped(recipient.words)}: {fate}{since}{said}"
         yield from hanging("  ", line, width)
-        yield from _remedies(message, number, recipient.name, recipient.way, delivery.fate)
+        yield from _remedies(message["message"], number, recipient, fate)
 
 
-def _remedies(
-    message: IncidentMessage, number: int, name: str, way: Way, fate: Fate
-) -> Iterator[str]:
-    to = f"--to {_quoted(name)}"
-    if fate in MAY_REPEAT and way is not Way.HAND:
-        yield f"  > drd incident message send {number} {message.number} --again {to}"
+def _time(text: str, zone: tzinfo) -> str:
+    return format_time(from_rfc3339(text), zone=zone)
+
+
+def _remedies(which: int, number: int, recipient: Recipient, fate: Fate) -> Iterator[str]:
+    to = f"--to {_quoted(recipient.name)}"
+    if fate in MAY_REPEAT and recipient.way is not Way.HAND:
+        yield f"  > drd incident message send {number} {which} --again {to}"
     if fate is Fate.TO_TELL:
-        yield f"  > drd incident message told {number} {message.number} {to}"
+        yield f"  > drd incident message told {number} {which} {to}"
 
 
 def _quoted(name: str) -> str:
@@ -322,16 +260,19 @@ def _quoted(name: str) -> str:
     return f'"{name}"' if all(c.isalnum() or c in " .-_" for c in name) else "NAME"
 
 
-def _content_lines(content: Content, zone: tzinfo) -> Iterator[str]:
-    for part in content.parts:
-        yield f"to {content.audience} (template {part.template}, language {part.language}):"
-        yield from (f"  {escaped(one.words)}" for one in part.recipients)
-        yield from [] if part.recipients else ["  nobody"]
-        yield f"subject: {escaped(part.subject)}"
+def _content_lines(content: Mapping[str, Any], zone: tzinfo) -> Iterator[str]:
+    for part in content["parts"]:
+        yield (
+            f"to {content['audience']} (template {part['template']}, language {part['language']}):"
+        )
+        recipients = [Recipient.from_json(one) for one in part["recipients"]]
+        yield from (f"  {escaped(one.words)}" for one in recipients)
+        yield from [] if recipients else ["  nobody"]
+        yield f"subject: {escaped(part['subject'])}"
         yield ""
-        for line in part.text.rstrip("\n").split("\n"):
+        for line in part["text"].rstrip("\n").split("\n"):
             yield escaped(line)
         yield ""
-    if content.next_update is not None:
-        yield f"promises the next update by {format_time(content.next_update, zone=zone)}"
-    yield f"digest {content.digest[:12]}"
+    if content["next_update"] is not None:
+        yield f"promises the next update by {_time(content['next_update'], zone)}"
+    yield f"digest {content['digest'][:DIGITS]}"

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 
-from drd.api.incident_scope import affected_of
+from drd.api.incident_page import blank_page, collected, page
 from drd.bootstrap import App
-from drd.bootstrap.duties import duty_table
 from drd.cli import output
-from drd.cli.incident_acting import zone_of
+from drd.cli.incident_acting import path_of
 from drd.cli.incident_contacts import book_of
-from drd.cli.incident_page import Printed, blank_page, page
 from drd.cli.incident_scope import readable_plans
 from drd.cli.new_file import write_new
-from drd.cli.session import require_owner, session
-from drd.config.regimes import regimes_of
+from drd.cli.remote import Remote
+from drd.cli.session import session
 from drd.errors import DrdError, UsageError
 from drd.flows.incidents.choosing import chosen
 from drd.model.contacts import ContactBook
-from drd.model.incidents.incident import Incident
-from drd.model.incidents.investigation import investigation
-from drd.model.incidents.timeline import timeline
-from drd.model.inventory import dependents
 from drd.model.plan import Plan
 
 
@@ -41,9 +34,7 @@ def run(args: argparse.Namespace) -> int:
         made = blank_page(_book(args))
     else:
         with session(args, reading=True) as app:
-            require_owner(app, "incident print")
-            number = chosen(app.catalogue, args.number)
-            made = page(_printed(app, app.catalogue.incidents.get(number)))
+            number, made = _made(app, args)
     if args.output is not None:
         write_new(args.output, made)
     if args.json:
@@ -56,27 +47,19 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _printed(app: App, incident: Incident) -> Printed:
-    """Collect what is known. What is wrong with a plan or a regime must not hide the rest."""
-    now, zone = app.clock.now(), zone_of(app)
-    entries = app.catalogue.incidents.entries(incident)
-    lines, found = timeline(incident, entries, zone), investigation(entries)
+def _made(app: App, args: argparse.Namespace) -> tuple[int, bytes]:
+    """Return the number of the incident, and the page."""
+    if not app.state.is_ours:
+        told = Remote(app).get(f"{path_of(args.number)}/page")
+        return told["incident"], told["html"].encode()
+    incident = app.catalogue.incidents.get(chosen(app.catalogue, args.number))
     plans: dict[str, Plan] = {}
     try:
         plans.update(readable_plans(app))
-    except DrdError as error:
+    except DrdError as error:  # what is wrong with plans must not hide the rest
         output.warn(error.line)
-    reached = dependents(plans, incident.plans)
-    affected = affected_of(incident, plans)
-    book = app.settings.contacts
-    printed = Printed(incident, lines, now, reached, affected, zone=zone, found=found, book=book)
-    try:
-        table = duty_table(app, incident.number, regimes_of(app.settings))
-        clocks = table.states(now)
-    except DrdError as error:
-        why = error.line
-        return replace(printed, clocks_unknown=why)
-    return replace(printed, clocks=clocks)
+    entries = app.catalogue.incidents.entries(incident)
+    return incident.number, page(collected(app, incident, entries, plans))
 
 
 def _book(args: argparse.Namespace) -> ContactBook:

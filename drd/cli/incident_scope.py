@@ -17,7 +17,7 @@ from drd.errors import ConfigError, DrdError, UnknownPlan
 from drd.flows.drill.people import count_people
 from drd.flows.incidents.choosing import chosen
 from drd.flows.incidents.writing import Desk
-from drd.model.incidents.affected import Affected
+from drd.model.incidents.affected import Affected, details, resident_words
 from drd.model.incidents.incident import Incident
 from drd.model.plan import Plan
 from drd.model.text import escaped
@@ -29,7 +29,12 @@ def show(args: argparse.Namespace, given: int | None) -> int:
     --count, count the people before, and record their numbers."""
     with session(args, reading=not args.count) as app:
         if args.count:
-            require_owner(app, "incident scope --count")
+            require_owner(
+                app,
+                "incident scope --count",
+                "it restores a point into a sandbox, with the secrets of the plan",
+                "What is known without counting: drd incident scope.",
+            )
         told = _told(app, args, given)
     if args.json:
         output.print_json(told)
@@ -114,16 +119,3 @@ def _plan_lines(plan: Mapping[str, Any], affected: list[Affected]) -> Iterator[s
             yield f"    {escaped(one.why)}"
     if plan["credentials"]:
         yield f"  credentials to replace after a leak: {', '.join(plan['credentials'])}"
-
-
-def details(one: Affected) -> str:
-    """Return what kind of data it is: `; addresses, special category`."""
-    details = [*one.categories] + ["special category"] * one.special
-    details += ["encrypted"] * (one.encrypted is True)
-    return f"; {', '.join(map(escaped, details))}" if details else ""
-
-
-def resident_words(resident: tuple[str, int | None]) -> str:
-    """Return where people live, and how many of them: `DE 4,400`."""
-    code, number = resident
-    return escaped(code) if number is None else f"{escaped(code)} {number:,}"

@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
 
-from drd.cli.investigation_screen import summary
 from drd.cli.render import hanging
 from drd.model.incidents.cadence import UpdateClock
 from drd.model.incidents.durations import contradictions, durations
 from drd.model.incidents.incident import Incident, Task
+from drd.model.incidents.incident_words import line_text, short, standing
 from drd.model.incidents.investigation import Investigation
+from drd.model.incidents.investigation_words import summary
 from drd.model.incidents.states import State
 from drd.model.incidents.timeline import Line, condensed
 from drd.model.message_conditions import update_words
@@ -71,25 +72,6 @@ def head(incident: Incident, now: datetime, width: int, zone: tzinfo) -> list[st
     return lines
 
 
-def standing(incident: Incident, now: datetime, zone: tzinfo) -> str:
-    """Return the state, the severity, how long it is open, and who leads, in one line."""
-    parts = [f"severity {incident.severity}" if incident.severity else "no severity yet"]
-    if incident.state is State.REPORTED:
-        parts.insert(0, "reported, not opened yet")
-    else:
-        since = f" since {_short(incident.state_at, now, zone)}" if incident.state_at else ""
-        parts.insert(0, f"{incident.state}{since}")
-    if incident.restricted:
-        parts.append("restricted")
-    if incident.opened_at is not None:
-        end = incident.closed_at or now
-        word = "was open for" if incident.closed_at else "open for"
-        parts.append(f"{word} {format_duration((end - incident.opened_at).total_seconds())}")
-    if incident.is_open:
-        parts.append(f"led by {escaped(incident.lead)}" if incident.lead else "nobody leads it yet")
-    return ", ".join(parts)
-
-
 def _facts(incident: Incident, now: datetime, zone: tzinfo) -> Iterator[tuple[str, str]]:
     if incident.merged_into is not None:
         yield "see", f"incident {incident.merged_into}, in which it continues"
@@ -101,7 +83,7 @@ def _facts(incident: Incident, now: datetime, zone: tzinfo) -> Iterator[tuple[st
         yield "roles", ", ".join(f"{escaped(r)}: {escaped(n)}" for r, n in incident.roles.items())
     stated = sorted(incident.instants.items(), key=lambda i: i[1])
     if stated:
-        yield "moments", ", ".join(f"{name} {_short(at, now, zone)}" for name, at in stated)
+        yield "moments", ", ".join(f"{name} {short(at, now, zone)}" for name, at in stated)
     if wrong := contradictions(incident.instants):
         yield "check", f"{'; '.join(wrong)}: correct one by drd incident anchor"
     took = [f"{w} {format_duration(s)}" for w, s in durations(incident).items() if s is not None]
@@ -118,7 +100,7 @@ def _task(task: Task, now: datetime, zone: tzinfo) -> str:
     if task.due is not None:
         left = (task.due - now).total_seconds()
         late = f"overdue by {format_duration(-left)}" if left < 0 else f"in {format_duration(left)}"
-        text += f", due {_short(task.due, now, zone)}, {late}"
+        text += f", due {short(task.due, now, zone)}, {late}"
     return text
 
 
@@ -138,27 +120,6 @@ def timeline(lines: Sequence[Line], width: int, zone: tzinfo) -> list[str]:
     return told
 
 
-def line_text(line: Line, zone: tzinfo) -> str:
-    """Return what a line of the timeline says: routine as one, what was corrected or late."""
-    text = escaped(line.text)
-    if line.count > 1 and line.until is not None:
-        head = text.rpartition(" (run ")[0] or text
-        text = f"{head}, {line.count} times, until {format_time(line.until, zone=zone)[11:]}"
-    if line.corrected:
-        text += " (corrected)"
-    if (line.noted_at - line.at).total_seconds() >= 60:
-        text += f" (noted {format_time(line.noted_at, zone=zone)[11:16]})"
-    return text
-
-
 def _name(name: str) -> str:
     name = escaped(name)
     return name if len(name) <= _BY else f"{name[: _BY - 1]}…"
-
-
-def _short(at: datetime | None, now: datetime, zone: tzinfo) -> str:
-    """Return a time without the date, if it is of today."""
-    if at is None:
-        return "unknown"
-    text = format_time(at, zone=zone)
-    return text[11:] if text[:10] == format_time(now, zone=zone)[:10] else text

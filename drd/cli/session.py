@@ -60,14 +60,18 @@ def session(
             progress.clear()
 
 
-def require_owner(app: App, command: str) -> None:
+def require_owner(app: App, command: str, why: str = "", instead: str = "") -> None:
     """Raise NotOwner for users who may not work on the state, with the commands that
-    they may use."""
+    they may use; `why` and `instead` say what is special about this one."""
     if not app.state.is_ours:
+        reason = why or f"drd's state belongs to {app.state.owner}"
+        usual = (
+            f"Members of the group {app.settings.read_group} may use drd status, runs, points, "
+            "alerts, schedule and readiness."
+        )
         raise NotOwner(
-            f"drd {command} needs root: drd's state belongs to {app.state.owner}",
-            hint=f"{as_root_types_it()}. Members of the group {app.settings.read_group} "
-            "may use drd status, runs, points, alerts, schedule and readiness.",
+            f"drd {command} needs root: {reason}",
+            hint=f"{as_root_types_it()}. {instead or usual}",
         )
 
 

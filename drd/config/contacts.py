@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from drd.config.kit import Recipient
+from drd.config.age_key import AgeKey
 from drd.config.problems import Report, nearest
 from drd.config.zones import time_zone
 from drd.fields import Contradiction, Duration, Settings
@@ -123,7 +123,7 @@ class ContactEntry(Settings):
     channel: str | None = Field(
         None, description="Name of a channel of `notify`, through which drd sends: a status page."
     )
-    age: Recipient | None = Field(
+    age: AgeKey | None = Field(
         None,
         description="The contact's public key (age1… or ssh-…): mails with --encrypt are encrypted "
         "to it.",

@@ -24,13 +24,14 @@ from drd.config.kit import sharing, watch
 from drd.config.notify import channels
 from drd.config.paths import DEFAULT_CONFIG, NOT_A_MAPPING, missing, place, public_of, state_url
 from drd.config.plan_path import PlanPath
-from drd.config.problems import Report, translate
+from drd.config.problems import Report, nearest, translate
 from drd.config.reading import read_reached
 from drd.config.yaml import read
 from drd.config.zones import host_zone
 from drd.errors import ConfigError, Problem, UnknownPlan
 from drd.model.alerts import Rules
 from drd.model.contacts import ContactBook
+from drd.model.incidents.approval import ApprovalRule
 from drd.model.incidents.cadence import UPDATES_S, Cadence
 from drd.model.incidents.intake_rules import IntakeSettings
 from drd.model.incidents.rules import OpeningRule
@@ -91,6 +92,7 @@ class DaemonSettings:
     severities: tuple[str, ...] = SEVERITIES
     intake: IntakeSettings = field(default_factory=IntakeSettings)
     role_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    approval: ApprovalRule = field(default_factory=ApprovalRule)
     regimes_dir: Path | None = None
     templates_dir: Path | None = None
     jurisdictions: tuple[str, ...] = ()
@@ -154,6 +156,7 @@ def load_settings(path: Path | None, *, explicit: bool, extended: bool = True) -
 
         channel_specs = channels(file.notify, report)
         book = _contacts(file, report, channel_specs if extended else None)
+        _require_approvers(file, report)
         if report.errors:
             raise ConfigError(report.errors)
         return replace(_settings(file, chosen, report, channel_specs), contacts=book)
@@ -165,6 +168,18 @@ def _contacts(file: DaemonFile, report: Report, known: Sequence[ChannelSpec] | N
     zone = file.organisation.timezone or host_zone()
     entries = file.contacts, file.on_call, file.absences
     return contact_book(file.people, *entries, zone, report, carry)
+
+
+def _require_approvers(file: DaemonFile, report: Report) -> None:
+    """Report roles of approvers that nobody has: no message could leave."""
+    held = sorted({role for person in file.people for role in person.roles})
+    for index, role in enumerate(file.incident.approval.roles):
+        if role not in held:
+            report.error(
+                ("incident", "approval", "roles", index),
+                f'no person under `people` has the role "{role}"',
+                nearest(role, held) if held else "give it to a person under `people`.",
+            )
 
 
 def _extend(report: Report, reached: PlanPath) -> None:
@@ -245,6 +260,9 @@ def _settings(
         ),
         intake=intake_settings(file.incident.intake, base),
         role_keys={name: tuple(role.age) for name, role in file.incident.roles.items()},
+        approval=ApprovalRule(
+            tuple(file.incident.approval.roles), file.incident.approval.two_person
+        ),
         plans_dir=Path(place(file.plans, base)),
         work_dir=Path(place(file.work_dir, base)),
         regimes_dir=Path(place(file.regimes, base)) if file.regimes else None,

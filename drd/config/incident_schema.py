@@ -7,10 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from drd import age
 from drd.config.address import loopback
+from drd.config.age_key import AgeKey
 from drd.config.inventory import Tier
-from drd.errors import UsageError
 from drd.fields import Duration, DurationOrNone, Name, Secret, Settings
 from drd.model.incidents.cadence import UPDATES_S
 from drd.model.incidents.intake_rules import OPEN_AT_MOST, PER_MINUTE
@@ -142,21 +141,29 @@ class IncidentIntake(Settings):
         return self
 
 
-def _age_key(text: str) -> str:
-    try:
-        age.recipient(text)
-    except UsageError as error:
-        raise Malformed(error.message, (error.hint or "").rstrip(".")) from None
-    return text
-
-
 class IncidentRole(Settings):
     """Who may read restricted entries of incidents wherever they leave this host."""
 
-    age: list[Annotated[str, AfterValidator(_age_key)]] = Field(
+    age: list[AgeKey] = Field(
         min_length=1,
         description="The public keys of those who have the role: age1… or ssh-…. The entries of "
         "restricted incidents are encrypted to the keys of all roles in repositories and exports.",
+    )
+
+
+class IncidentApproval(Settings):
+    """Who approves what leaves for others outside."""
+
+    roles: list[Annotated[str, Field(min_length=1, max_length=40)]] = Field(
+        default_factory=list,
+        max_length=20,
+        description="Only people with one of these roles of `people` may approve messages to "
+        "others outside. Default: everybody who may respond to incidents.",
+    )
+    two_person: bool = Field(
+        False,
+        description="If true, whoever drafted a message cannot approve it. Both then have to be "
+        "users of their own, and not root.",
     )
 
 
@@ -195,6 +202,7 @@ class Incidents(Settings):
         default_factory=dict,
         description="The roles whose keys open restricted entries (docs/incidents.md).",
     )
+    approval: IncidentApproval = IncidentApproval()
     intake: IncidentIntake = IncidentIntake()
 
     @model_validator(mode="after")

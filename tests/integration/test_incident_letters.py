@@ -25,6 +25,7 @@ from drd.flows.incidents.writing import Desk, open_incident
 from drd.kit.sealing import encrypted
 from drd.model.actor import Actor
 from drd.model.contacts import Colleague, Contact, ContactBook, ContactKind
+from drd.model.incidents.approval import ApprovalRule
 from drd.model.incidents.audiences import Audience
 from drd.model.incidents.entries import Author
 from drd.model.incidents.incident import Incident
@@ -92,7 +93,7 @@ class Response:
 
     def approve(self, which: int, digest: str = "") -> None:
         digest = digest or flow.message_of(self.catalogue, 1, which).digest or "0" * 12
-        flow.approve(self.desk, which, digest, self.reach)
+        flow.approve(self.desk, which, digest, self.reach, ApprovalRule(), {})
 
     def send(self, which: int, **more: Any) -> None:
         flow.send(self.desk, which, self.reach, **more)

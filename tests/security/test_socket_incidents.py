@@ -152,3 +152,94 @@ def test_name_of_a_person_is_that_of_the_mapped_user(house: House) -> None:
     assert (status, told["error"]["hint"].split(" ")[0]) == (400, "Bert")
     status, told = act(house, "open", BERT, title="of Bert", by="Anna", restricted=True)
     assert (status, told["opened_by"]) == (200, "Bert")
+
+
+def test_operator_investigates_and_prints(house: House) -> None:
+    act(house, "open", BERT, title="leak", plans=["shop"])
+    act(house, "1/log", BERT, text="it was an insider", restricted=True)
+    digest = {"sha256": "a" * 64, "bytes": 7}
+    for verb, body in (
+        ("hypothesis", {"text": "the key leaked"}),
+        ("evidence", {"text": "a log", "where": "safe 3", "taken": "-1h", **digest}),
+        ("indicator", {"value": "hxxps://evil[.]example", "seen": "-1h", "expires": "30d"}),
+    ):
+        status, told = act(house, f"only/{verb}", **body)
+        assert status == 200, (verb, told)
+    path = "/v1/incidents/1"
+    found = ask(house.path, STRANGER, [OPERATORS], path)[1]["investigation"]
+    ((supposed,), (item,), (seen,)) = (found[k] for k in ("hypotheses", "evidence", "indicators"))
+    assert (item["where"], item["sha256"], item["bytes"]) == ("safe 3", "a" * 64, 7)
+    assert (seen["value"], len(seen["hash"])) == ("https://evil.example", 64)
+    shows = {"evidence": [item["entry"]]}
+    assert act(house, "1/hypothesis", supported=supposed["entry"], **shows)[0] == 200
+    assert act(house, "1/cause", text="a published key", **shows)[0] == 200
+    for verb, wrong in (
+        ("hypothesis", {"text": "x", "reason": "y"}),
+        ("hypothesis", {"refuted": item["entry"], "reason": "y"}),
+        ("indicator", {"value": "x", "type": "none"}),
+        ("indicator", {"withdraw": supposed["entry"], "reason": "x"}),
+        ("evidence", {"text": "x", "sha256": "abc"}),
+        ("evidence", {"text": "x", "run": "1a2b"}),
+        ("cause", {"text": "another"}),
+    ):
+        assert act(house, f"1/{verb}", **wrong)[0] == 400, (verb, wrong)
+    page = ask(house.path, STRANGER, [OPERATORS], f"{path}/page")[1]["html"]
+    assert "a published key" in page
+    assert "insider" not in page
+    assert "insider" in ask(house.path, BERT, [OPERATORS], f"{path}/page")[1]["html"]
+    assert ask(house.path, BERT, [READERS], f"{path}/page")[0] == 403
+
+
+CONTACTS = """\
+contacts: [{name: DPA, kind: authority, phone: "+49 30 1"}]
+incident: {approval: {roles: [commander], two_person: true}}
+"""
+
+
+def test_operator_writes_and_another_with_the_role_approves(house: House) -> None:
+    with (house.path.parents[1] / "drd.yaml").open("a") as file:
+        file.write(PEOPLE.replace("roles: [operator]", "roles: [operator, commander]") + CONTACTS)
+    house.app.settings = house.app.read_settings()
+    act(house, "open", BERT, title="leak", plans=["shop"])
+    act(house, "1/log", BERT, text="it was an insider", restricted=True)
+    starred = list(house.app.catalogue.records.read())[-1].seq
+    act(house, "1/log", BERT, star=starred)
+    composed = {"audience": "regulator", "values": {"nature": "orders"}}
+    status, told = act(house, "1/messages/preview", **composed)
+    assert (status, told["parts"][0]["recipients"][0]["name"]) == (200, "DPA"), told
+    seen = act(house, "1/messages/preview", audience="internal", text="x")[1]
+    assert seen["problem"]["message"].startswith("no channel of drd.yaml carries")
+    assert "insider" not in str(seen)
+    status, told = act(house, "only/messages/draft", **composed)
+    assert (status, told["incident"], told["message"]) == (200, 1, 1)
+    digest = {"digest": told["content"]["digest"]}
+    assert "nobody has approved" in act(house, "1/messages/1/send")[1]["error"]["message"]
+    status, told = act(house, "1/messages/1/approve", **digest)
+    assert (status, told["error"]["message"].split(":")[0]) == (400, "sys may not approve messages")
+    assert "Bert or Carl" in told["error"]["hint"]
+    status, told = act(house, "1/messages/1/approve", **digest, by="Carl")
+    assert "needs a second person, and sys" in told["error"]["message"]
+    status, told = act(house, "1/messages/1/approve", BERT, **digest)
+    assert (status, told["approved_by"]) == (200, "Bert")
+    before = house.woken
+    status, told = act(house, "1/messages/1/send")
+    assert (status, told["deliveries"][0]["fate"]) == (200, "to be told by a person")
+    assert house.woken == before + 1
+    assert act(house, "1/messages/1/told", said="4711", at="-1m")[0] == 200
+    listed = ask(house.path, STRANGER, [OPERATORS], "/v1/incidents/1/messages")[1]["messages"]
+    assert listed[0]["deliveries"][0]["fate"] == "told"
+    assert act(house, "1/messages/draft", **composed)[0] == 200
+    assert act(house, "1/messages/2/withdraw", reason="wrong")[0] == 200
+    assert act(house, "1/messages/7/withdraw", reason="wrong")[0] == 400
+    assert act(house, "1/messages/1/bounced", said="550")[0] == 400, "it was no mail"
+
+
+def test_messages_of_a_restricted_incident_are_for_those_with_a_role(house: House) -> None:
+    act(house, "open", BERT, title="one of us", restricted=True)
+    act(house, "1/messages/draft", BERT, audience="business-owner", text="x", to=["Anna"])
+    paths = ["1/messages", "1/messages/1", "1/page"]
+    asked = [(path, None) for path in paths]
+    asked += [("1/messages/preview", {"audience": "press"}), ("1/messages/1/send", {})]
+    for path, body in asked:
+        assert ask(house.path, STRANGER, [OPERATORS], f"/v1/incidents/{path}", body)[0] == 403
+        assert ask(house.path, BERT, [READERS], f"/v1/incidents/{path}", body)[0] == 403

@@ -118,7 +118,7 @@ def test_a_recipient_in_words(recipient: Recipient, said: str) -> None:
 def test_a_draft_waits_for_an_approval_of_exactly_its_content() -> None:
     made = Response()
     assert made.one == IncidentMessage(
-        1, 1, CONTENT, NOON, "anna", "customers", deliveries=(Delivery(),) * 4
+        1, 1, CONTENT, NOON, "anna", "customers", deliveries=(Delivery(),) * 4, drafted_as=ANNA
     )
     assert (made.one.state, made.one.is_approved, made.one.digest) == (
         "to be approved", False, CONTENT.digest,

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from drd.cli.incident_page import Printed, blank_page, page
+from drd.api.incident_page import Printed, blank_page, page
 from drd.cli.main import main
 from drd.config.regimes import load_regimes
 from drd.holiday_calendars import HolidayCalendars

@@ -10,7 +10,6 @@ import pytest
 import stix2
 
 from drd.api.investigation_documents import investigation_document
-from drd.cli.investigation_screen import summary
 from drd.cli.verbs.incident_investigation import _TYPES
 from drd.errors import UsageError
 from drd.flows.incidents.investigating import read_file, typed_value
@@ -19,6 +18,7 @@ from drd.model.incidents.entries import Author, draft
 from drd.model.incidents.fold import fold
 from drd.model.incidents.indicators import IndicatorType, Value, pattern, value_of
 from drd.model.incidents.investigation import Investigation, Standing, investigation
+from drd.model.incidents.investigation_words import summary
 from drd.model.incidents.stix import bundle, left_out
 from drd.model.incidents.timeline import timeline
 from drd.model.records import Entry

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from drd.cli.options import count
-from drd.cli.verbs.incident_verbs import NUMBER, TIMES, author, incident_verb, reason
+from drd.cli.verbs.incident_verbs import NUMBER, TIMES, author, incident_verb, reader, reason
 
 
 def contacts(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
@@ -70,6 +70,7 @@ def _listing(below: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
         "it was accepted, refused, is unknown, came back, or has to be told by a person.",
     )
     listing.add_argument("number", nargs="?", type=count, metavar="N", help=NUMBER)
+    reader(listing)
 
 
 def _writing(below: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
@@ -85,6 +86,7 @@ def _writing(below: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
         "message, show its text, which never changes.",
     )
     _content(preview)
+    reader(preview)
     draft = _with_words(
         below,
         "draft",

@@ -73,7 +73,7 @@ def typed_value(text: str, type_: str | None) -> Value:
     """Return the value of an indicator as a person typed it. Raises UsageError."""
     text = text_of(text, "the indicator", LONGEST_VALUE)
     try:
-        value = value_of(text, IndicatorType(type_) if type_ is not None else None)
+        value = value_of(text, _type(type_) if type_ is not None else None)
     except NotOfType as wrong:
         hint = f"write {wrong}, or give another --type"
         raise UsageError(f"{text!r} is no {type_}", hint=hint) from None
@@ -83,6 +83,15 @@ def typed_value(text: str, type_: str | None) -> Value:
             hint=f"add --type: {either(IndicatorType)}",
         )
     return value
+
+
+def _type(name: str) -> IndicatorType:
+    try:
+        return IndicatorType(name)
+    except ValueError:
+        raise UsageError(
+            f"there is no type {name!r} of indicators", hint=f"use one of: {either(IndicatorType)}."
+        ) from None
 
 
 def note_indicator(
@@ -152,20 +161,21 @@ def collect(
     text: str,
     *,
     where: str = "",
-    file: FileDigest | None = None,
+    sha256: str = "",
+    size: int | None = None,
     taken_at: datetime | None = None,
     run: str = "",
 ) -> Incident:
-    """Record an item of evidence: what it is, where it is kept, and the digest of a file that was
-    read for it."""
+    """Record an item of evidence: what it is, where it is kept, and the digest and size in bytes of
+    a file that was read for it."""
     body: dict[str, Any] = {
         "text": text_of(text),
         "where": text_of(where, "the place", LONGEST_NAME * 5) if where else "",
         "taken_at": taken_at,
         "run": _run(desk, run) if run else "",
     }
-    if file is not None:
-        body |= {"where": where or file.path, "sha256": file.sha256, "bytes": file.size}
+    if sha256:
+        body |= {"sha256": sha256, "bytes": size}
     return _add(desk, kinds.EVIDENCE, body)
 
 

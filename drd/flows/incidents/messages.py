@@ -12,6 +12,7 @@ from drd.errors import UsageError
 from drd.flows.incidents.rendering import render
 from drd.flows.incidents.writing import Desk, require_opened
 from drd.model.incidents import entries as kinds
+from drd.model.incidents.approval import ApprovalRule
 from drd.model.incidents.audiences import Audience
 from drd.model.incidents.entries import draft as entry
 from drd.model.incidents.incident import Incident
@@ -117,10 +118,19 @@ def approvable(desk: Desk, which: int) -> tuple[IncidentMessage, Content]:
     return message, message.content
 
 
-def approve(desk: Desk, which: int, digest: str, reach: Reach) -> IncidentMessage:
+def approve(  # noqa: PLR0917 (what binds an approval)
+    desk: Desk,
+    which: int,
+    digest: str,
+    reach: Reach,
+    rule: ApprovalRule,
+    people: Mapping[str, Sequence[str]],
+) -> IncidentMessage:
     """Approve exactly this content. `digest` is what the person has seen: at least its first
-    `DIGITS` digits."""
+    `DIGITS` digits. `people` are those of drd.yaml, with their roles."""
     message, content = approvable(desk, which)
+    author = desk.author
+    rule.require(author.by, people, approver=author.actor, drafter=message.drafted_as)
     if len(digest) < DIGITS:
         raise UsageError(
             f"the digest {escaped(digest)!r} is too short: at least {DIGITS} digits are needed",

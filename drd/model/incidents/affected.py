@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from drd.model.inventory import DataSet
+from drd.model.text import escaped
 from drd.model.units import from_rfc3339, to_rfc3339
 
 
@@ -108,3 +109,16 @@ def declared(plan: str, data: DataSet, why: str = "") -> Affected:
         data.encrypted,
         why=why,
     )
+
+
+def details(one: Affected) -> str:
+    """Return what kind of data it is: `; addresses, special category`."""
+    details = [*one.categories] + ["special category"] * one.special
+    details += ["encrypted"] * (one.encrypted is True)
+    return f"; {', '.join(map(escaped, details))}" if details else ""
+
+
+def resident_words(resident: tuple[str, int | None]) -> str:
+    """Return where people live, and how many of them: `DE 4,400`."""
+    code, number = resident
+    return escaped(code) if number is None else f"{escaped(code)} {number:,}"

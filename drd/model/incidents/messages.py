@@ -15,6 +15,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from drd.model.actor import Actor
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.audiences import Audience
 from drd.model.incidents.fold import body_of, time_in
@@ -201,7 +202,8 @@ class Delivery:
 class IncidentMessage:
     """A message; `entry` is its draft. `content` is None if the draft was redacted. `intact` says
     that the bodies of draft and approval are those that the chain holds the digests of.
-    `deliveries` are in the order of the recipients."""
+    `deliveries` are in the order of the recipients. `drafted_as` is what the kernel reported of who
+    drafted it."""
 
     number: int
     entry: int
@@ -216,6 +218,7 @@ class IncidentMessage:
     withdrawn: str = ""
     intact: bool = True
     deliveries: tuple[Delivery, ...] = ()
+    drafted_as: Actor | None = None
 
     @property
     def digest(self) -> str:
@@ -283,7 +286,14 @@ def _drafted(number: int, entry: Entry) -> IncidentMessage:
         audience=str(content.audience) if content is not None else "",
         intact=_is_intact(entry),
         deliveries=(Delivery(),) * recipients,
+        drafted_as=_actor(body),
     )
+
+
+def _actor(body: Mapping[str, Any]) -> Actor | None:
+    with suppress(KeyError, ValueError, TypeError, AttributeError):
+        return Actor.from_json(body["actor"])
+    return None
 
 
 def _is_intact(entry: Entry) -> bool:

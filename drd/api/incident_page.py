@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo
 
-from drd.cli import investigation_screen as shown
-from drd.cli.incident_scope import details, resident_words
-from drd.cli.incident_screen import line_text, standing
+from drd.api.incident_scope import affected_of
+from drd.bootstrap import App
+from drd.bootstrap.duties import duty_table
+from drd.config.regimes import regimes_of
+from drd.config.zones import local_zone
+from drd.errors import DrdError
 from drd.kit.document import Block, Heading, Items, Paragraph, Table, html
 from drd.kit.incident_sheets import blank_sheets, empty, log_sheets, whom_to_call
 from drd.model.contacts import ContactBook
-from drd.model.incidents.affected import Affected
+from drd.model.incidents import investigation_words as shown
+from drd.model.incidents.affected import Affected, details, resident_words
 from drd.model.incidents.durations import durations
 from drd.model.incidents.incident import Incident, Task
+from drd.model.incidents.incident_words import line_text, standing
 from drd.model.incidents.instants import Instant
-from drd.model.incidents.investigation import Investigation
-from drd.model.incidents.timeline import Line, condensed
-from drd.model.inventory import Dependent
+from drd.model.incidents.investigation import Investigation, investigation
+from drd.model.incidents.timeline import Line, condensed, timeline
+from drd.model.inventory import Dependent, dependents
 from drd.model.message_conditions import update_words
 from drd.model.obligations.clocks import CLOSED, ClockKind, ClockState
 from drd.model.obligations.paragraphs import DISCLAIMER, facts
 from drd.model.obligations.summary import LOUD, order
 from drd.model.obligations.unplaced import SETTING, count_words, split
+from drd.model.plan import Plan
+from drd.model.records import Entry
 from drd.model.text import escaped
 from drd.model.units import format_duration, format_time
 
@@ -46,6 +53,29 @@ class Printed:
     clocks_unknown: str = ""
     found: Investigation = field(default_factory=Investigation)
     book: ContactBook = field(default_factory=ContactBook)
+
+
+def collected(
+    app: App, incident: Incident, entries: Sequence[Entry], plans: Mapping[str, Plan]
+) -> Printed:
+    """Collect what is known, by these entries and plans. What is wrong with a regime must not hide
+    the rest."""
+    now, zone = app.clock.now(), local_zone(app.settings.timezone)
+    printed = Printed(
+        incident,
+        timeline(incident, entries, zone),
+        now,
+        dependents(plans, incident.plans),
+        affected_of(incident, plans),
+        zone=zone,
+        found=investigation(entries),
+        book=app.settings.contacts,
+    )
+    try:
+        table = duty_table(app, incident.number, regimes_of(app.settings))
+        return replace(printed, clocks=table.states(now))
+    except DrdError as error:
+        return replace(printed, clocks_unknown=error.line)
 
 
 def page(printed: Printed) -> bytes:

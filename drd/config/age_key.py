@@ -1,0 +1,23 @@
+"""The public keys that drd encrypts to, checked when they are read."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from drd import age
+from drd.errors import UsageError
+from drd.model.malformed import Malformed
+
+
+def _usable(text: str) -> str:
+    try:
+        age.recipient(text)
+    except UsageError as error:
+        raise Malformed(error.message, (error.hint or "").rstrip(".")) from None
+    return text
+
+
+AgeKey = Annotated[str, AfterValidator(_usable)]
+"""A public age key or SSH key that can be used."""

@@ -1,0 +1,68 @@
+"""Who may approve a message to others outside. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from drd.errors import UsageError
+from drd.model.actor import Actor, Sameness, compare
+from drd.model.text import either, escaped
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRule:
+    """One of these roles of `people` approves; without any, everybody who may act in the incident.
+    `two_person`: never who drafted the message."""
+
+    roles: tuple[str, ...] = ()
+    two_person: bool = False
+
+    def require(
+        self,
+        name: str,
+        people: Mapping[str, Sequence[str]],
+        *,
+        approver: Actor | None,
+        drafter: Actor | None,
+    ) -> None:
+        """Raise UsageError if the person may not approve. `people` are those of drd.yaml with
+        their roles, `approver` and `drafter` what the kernel reported."""
+        self._require_role(name, people)
+        if self.two_person:
+            _require_other(approver, drafter)
+
+    def _require_role(self, name: str, people: Mapping[str, Sequence[str]]) -> None:
+        held = next((r for n, r in people.items() if n.casefold() == name.casefold()), None)
+        if not self.roles or (held is not None and set(held) & set(self.roles)):
+            return
+        holders = [n for n, roles in people.items() if set(roles) & set(self.roles)]
+        raise UsageError(
+            f"{escaped(name)} may not approve messages: drd.yaml asks for the role "
+            f"{escaped(either(self.roles))} (`incident: approval: roles`)",
+            hint=f"ask somebody who has it: {escaped(either(holders))}."
+            if holders
+            else "nobody has it: give it to a person under `people` in drd.yaml.",
+        )
+
+
+def _require_other(approver: Actor | None, drafter: Actor | None) -> None:
+    """Raise UsageError unless the kernel proves that these are two persons."""
+    own = compare(drafter, approver)
+    if own is Sameness.OTHER:
+        return
+    who = drafter.short() if drafter is not None else "somebody unknown"
+    hint = (
+        "let another person approve it, as a user of their own and not as root (docs/messages.md); "
+        "the daemon records it."
+    )
+    if own is Sameness.SAME:
+        raise UsageError(
+            f"this message needs a second person, and {who} drafted it as well", hint=hint
+        )
+    me = approver.short() if approver is not None else "somebody unknown"
+    raise UsageError(
+        f"this message needs a second person, and drd cannot prove that {me} is another person "
+        f"than {who}, who drafted it",
+        hint=f"{hint} If root without a login drafted it, draft it again as yourself.",
+    )

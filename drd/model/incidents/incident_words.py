@@ -1,0 +1,51 @@
+"""How an incident stands, and what a line of its timeline says, in words. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+
+from drd.model.incidents.incident import Incident
+from drd.model.incidents.states import State
+from drd.model.incidents.timeline import Line
+from drd.model.text import escaped
+from drd.model.units import format_duration, format_time
+
+
+def standing(incident: Incident, now: datetime, zone: tzinfo) -> str:
+    """Return the state, the severity, how long it is open, and who leads, in one line."""
+    parts = [f"severity {incident.severity}" if incident.severity else "no severity yet"]
+    if incident.state is State.REPORTED:
+        parts.insert(0, "reported, not opened yet")
+    else:
+        since = f" since {short(incident.state_at, now, zone)}" if incident.state_at else ""
+        parts.insert(0, f"{incident.state}{since}")
+    if incident.restricted:
+        parts.append("restricted")
+    if incident.opened_at is not None:
+        end = incident.closed_at or now
+        word = "was open for" if incident.closed_at else "open for"
+        parts.append(f"{word} {format_duration((end - incident.opened_at).total_seconds())}")
+    if incident.is_open:
+        parts.append(f"led by {escaped(incident.lead)}" if incident.lead else "nobody leads it yet")
+    return ", ".join(parts)
+
+
+def line_text(line: Line, zone: tzinfo) -> str:
+    """Return what a line of the timeline says: routine as one, what was corrected or late."""
+    text = escaped(line.text)
+    if line.count > 1 and line.until is not None:
+        head = text.rpartition(" (run ")[0] or text
+        text = f"{head}, {line.count} times, until {format_time(line.until, zone=zone)[11:]}"
+    if line.corrected:
+        text += " (corrected)"
+    if (line.noted_at - line.at).total_seconds() >= 60:
+        text += f" (noted {format_time(line.noted_at, zone=zone)[11:16]})"
+    return text
+
+
+def short(at: datetime | None, now: datetime, zone: tzinfo) -> str:
+    """Return a time without the date, if it is of today."""
+    if at is None:
+        return "unknown"
+    text = format_time(at, zone=zone)
+    return text[11:] if text[:10] == format_time(now, zone=zone)[:10] else text
