@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from types import ModuleType
 
@@ -11,13 +12,15 @@ from drd import secrets
 from drd.config.daemon import DaemonSettings, load_settings
 from drd.flows.alerts.heartbeats import Heartbeats
 from drd.flows.alerts.outbox import OutboxSender
-from drd.flows.incidents.letters import LetterSender
+from drd.flows.incidents.letters import LetterSender, Ways
+from drd.flows.incidents.recalled import recall
 from drd.flows.runbook.notify import notify_now
 from drd.model.incidents.recipients import Reach
 from drd.model.message import LETTER, ChannelSpec, Message
+from drd.model.plan import SecretRef
 from drd.notifiers import open_notifier, open_watcher
 from drd.ports import Catalogue, Clock
-from drd.ports.notify import Notifier, Post
+from drd.ports.notify import Notifier, Resolve
 from drd.registry import NOTIFIERS
 
 
@@ -35,36 +38,42 @@ class Channels:
 
     def outbox_sender(self) -> OutboxSender:
         """Return the sender of the outbox through the channels of drd.yaml."""
-        return OutboxSender(self.open_catalogue(), self.settings.channels, self.open, self.clock)
+        catalogue, channels = self.open_catalogue(), self.settings.channels
+        recalled = partial(recall, catalogue, self.clock)
+        return OutboxSender(catalogue, channels, self.open, self.clock, recalled)
 
     def letter_sender(self, *, at_once: bool = False, wait_s: float = 0.0) -> LetterSender:
         """Return the sender of letters to people outside. `at_once`: a person waits for it."""
         return LetterSender(
             self.open_catalogue(),
-            self.reach(),
-            self._open_post,
+            self._ways,
             self._encrypted,
             self.clock,
             wait_s,
             at_once,
         )
 
-    def reach(self, owners: Sequence[str] = ()) -> Reach:
+    def reach(self, owners: Sequence[str] = (), resolve: Resolve = secrets.resolve) -> Reach:
         """Return whom one can reach, by drd.yaml. `owners` are the business owners of plans."""
         settings = self.settings
         gravest = settings.severities[-1] if settings.severities else ""
         mails = [c for c in settings.channels if _sends_mail(c)]
         mail = [c.name for c in sorted(mails, key=lambda c: LETTER not in c.on)]
-        return Reach(
-            settings.contacts, settings.channels, mail, owners, gravest, leads=self._leads_to
-        )
 
-    def _leads_to(self, spec: ChannelSpec) -> str:
-        return str(self._letters().leads_to(spec, resolve=secrets.resolve))
+        def leads(spec: ChannelSpec) -> str:
+            return str(self._letters().leads_to(spec, resolve=resolve))
 
-    def _open_post(self, spec: ChannelSpec) -> Post:
-        post: Post = self._letters().open_post(spec, resolve=secrets.resolve)
-        return post
+        return Reach(settings.contacts, settings.channels, mail, owners, gravest, leads=leads)
+
+    def _ways(self) -> Ways:
+        known: dict[SecretRef, str] = {}
+
+        def once(ref: SecretRef) -> str:
+            if ref not in known:
+                known[ref] = secrets.resolve(ref)
+            return known[ref]
+
+        return Ways(self.reach(resolve=once), partial(self._letters().open_post, resolve=once))
 
     def _letters(self) -> ModuleType:
         return import_module("drd.notifiers.letters")  # few commands send mails

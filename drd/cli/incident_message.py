@@ -239,7 +239,8 @@ def _listed(message: Mapping[str, Any], number: int, zone: tzinfo) -> Iterator[s
         said += "; the daemon tries it again" if one["queued"] else ""
         line = f"{escaped(recipient.words)}: {fate}{since}{said}"
         yield from hanging("  ", line, width)
-        yield from _remedies(message["message"], number, recipient, fate)
+        if not message["withdrawn"]:
+            yield from _remedies(message["message"], number, recipient, fate)
 
 
 def _time(text: str, zone: tzinfo) -> str:

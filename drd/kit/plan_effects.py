@@ -47,7 +47,7 @@ data.*.encrypted data.*.processors
 """
 _DAEMON = """
 plans limits log alerts kit.required kit.shares kit.verify incident.severities
-incident.intake.label incident.intake.severities incident.intake.plans
+incident.approval.roles incident.intake.label incident.intake.severities incident.intake.plans
 organisation.jurisdictions organisation.timezone
 """
 

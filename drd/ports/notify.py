@@ -29,6 +29,7 @@ __all__ = [
     "OpenWatcher",
     "Outbox",
     "Post",
+    "Recall",
     "Resolve",
     "Routed",
     "Signal",
@@ -102,6 +103,8 @@ class Post(Protocol):
 
 
 OpenPost = Callable[[ChannelSpec], Post]
+Recall = Callable[["Waiting"], bool]
+"""Returns whether a message must not leave any more; then it has closed it."""
 
 Signal = Literal["start", "success", "fail"]
 

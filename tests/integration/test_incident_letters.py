@@ -17,10 +17,14 @@ import pytest
 from sqlalchemy import Connection, text
 
 from drd import secrets
+from drd.bootstrap.channels import Channels
 from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
+from drd.config.daemon import load_settings
 from drd.errors import NotifyError, UsageError
+from drd.flows.alerts.outbox import deliver_channel
 from drd.flows.incidents import messages as flow
-from drd.flows.incidents.letters import LetterSender
+from drd.flows.incidents.letters import LetterSender, Ways
+from drd.flows.incidents.recalled import recall
 from drd.flows.incidents.writing import Desk, open_incident
 from drd.kit.sealing import encrypted
 from drd.model.actor import Actor
@@ -31,7 +35,8 @@ from drd.model.incidents.entries import Author
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.messages import Act, Content, Fate, Part
 from drd.model.incidents.recipients import Addressed, Reach, Wanted, addressed
-from drd.model.message import ChannelSpec
+from drd.model.message import INCIDENT, ChannelSpec
+from drd.notifiers import open_notifier
 from drd.notifiers.letters import NotifierPost, leads_to, open_post
 from drd.notifiers.smtp import SmtpSettings
 from drd.notifiers.webhook import WebhookSettings
@@ -103,7 +108,8 @@ class Response:
 
     def sender(self, **more: Any) -> LetterSender:
         known: dict[str, Any] = {"open_post": lambda spec: open_post(spec, resolve=str), **more}
-        return LetterSender(self.catalogue, self.reach, known["open_post"], encrypted, self.clock)
+        ways = Ways(self.reach, known["open_post"])
+        return LetterSender(self.catalogue, lambda: ways, encrypted, self.clock)
 
     def fates(self, which: int = 1) -> list[str]:
         message = flow.message_of(self.catalogue, 1, which)
@@ -206,6 +212,74 @@ def test_a_text_that_is_changed_while_it_waits_does_not_leave(
     assert response.fates() == ["refused", "refused"]
     assert "somebody changed the records" in response.said()
     assert post.mails == []
+
+
+def test_a_message_that_is_taken_back_while_it_waits_does_not_leave(
+    response: Response, post: Post
+) -> None:
+    which = response.draft()
+    response.approve(which)
+    response.send(which)
+    assert flow.withdraw(response.desk, which, "wrong number").state == "withdrawn"
+    assert response.deliver() == 2
+    assert response.fates() == ["refused", "refused"]
+    assert "it was withdrawn" in response.said()
+    with pytest.raises(UsageError, match="was withdrawn"):
+        response.send(which)
+    assert post.mails == []
+    later = sent(response)
+    with pytest.raises(UsageError, match="was sent already") as refused:
+        flow.withdraw(response.desk, later, "too late")
+    assert refused.value.hint == "send a correction: drd incident message draft 1 customers"
+
+
+def test_a_message_to_own_people_that_is_taken_back_while_it_waits_does_not_leave(
+    response: Response, post: Post
+) -> None:
+    mail = replace(response.reach.channels[0], on=(INCIDENT,))
+    response.reach = replace(response.reach, channels=(mail,))
+    for _ in range(3):
+        response.send(response.draft(Audience.INTERNAL))
+    flow.withdraw(response.desk, 1, "wrong key")
+    with response.catalogue.database.write() as connection:
+        unguarded(connection)
+        drafted = flow.message_of(response.catalogue, 1, 2).entry
+        connection.execute(text(f"UPDATE record_bodies SET body = 'x' WHERE seq = {drafted}"))
+    catalogue, clock = response.catalogue, response.clock
+    taken = deliver_channel(
+        catalogue,
+        mail,
+        lambda spec: open_notifier(spec, resolve=str),
+        clock,
+        recall=partial(recall, catalogue, clock),
+    )
+    assert (taken, len(post.mails)) == (1, 1)
+    assert response.fates(1) == ["refused"]
+    assert "withdrawn" in response.said(1)
+    assert response.fates(3) == ["handed to the channels"]
+    assert catalogue.outbox.waiting("mail") == []
+
+
+def test_the_address_of_a_channel_is_read_once(
+    tmp_path: Path, catalogue: SqlCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "drd.yaml"
+    config.write_text(
+        "plans: plans\nnotify:\n  - {kind: webhook, name: hook, url: {file: /url}, on: [letter]}\n"
+    )
+    settings, asked = load_settings(config, explicit=True), []
+
+    def resolve(ref: object) -> str:
+        asked.append(ref)
+        return f"https://{len(asked)}.example/"
+
+    monkeypatch.setattr(secrets, "resolve", resolve)
+    ways = Channels(settings, lambda: catalogue, HandClock(), print)._ways()
+    (spec,) = settings.channels
+    compared = ways.reach.leads(spec)
+    carrier = ways.open_post(spec)._notifier  # type: ignore[attr-defined]
+    assert carrier.resolve(spec.settings.url) == "https://1.example/"  # type: ignore[attr-defined]
+    assert (len(asked), ways.reach.leads(spec)) == (1, compared)
 
 
 def test_an_address_that_changed_since_the_approval_is_refused(response: Response) -> None:
@@ -445,10 +519,11 @@ def test_no_log_has_names_addresses_or_text(
 DIES = """
 import os, time
 from datetime import UTC, datetime
-from drd.flows.incidents.letters import LetterSender
+from drd.flows.incidents.letters import LetterSender, Ways
 from drd.model.contacts import Contact, ContactBook, ContactKind
 from drd.model.incidents.recipients import Reach
-from drd.model.message import ChannelSpec
+from drd.model.message import INCIDENT, ChannelSpec
+from drd.notifiers import open_notifier
 from drd.notifiers.letters import open_post
 from drd.notifiers.smtp import SmtpSettings
 
@@ -480,7 +555,7 @@ reach = Reach(ContactBook((), (acme, beta)), channels, ("mail",), leads=str)
 opened = lambda spec: Dies(open_post(spec, resolve=str))
 if where == "queue":
     os.kill(os.getpid(), 9)
-LetterSender(catalogue, reach, opened, lambda t, k: t, Clock()).deliver_due()
+LetterSender(catalogue, lambda: Ways(reach, opened), lambda t, k: t, Clock()).deliver_due()
 """
 
 

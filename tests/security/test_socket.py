@@ -112,7 +112,8 @@ def test_mapped_person_goes_by_roles_not_by_groups(peopled: House) -> None:
     assert "backup" not in who["may"]
 
 
-OF_INCIDENTS = {"incidents", "incident", "incident-reach", "obligations"}
+OF_INCIDENTS = {"incidents", "incident", "incident-reach", "incident-page", "obligations"}
+OF_INCIDENTS |= {"messages", "message"}
 """What operators alone read: what people wrote while they respond."""
 
 

@@ -161,10 +161,11 @@ def _settling(below: argparse._SubParsersAction) -> None:  # type: ignore[type-a
     withdraw = _with_words(
         below,
         "withdraw",
-        "take a draft back that was not sent",
+        "take a message back that was not sent, or still waits",
         "[N] M",
         examples='drd incident message withdraw 2 --reason "wrong number of people"',
-        description="Take a draft back. It stays in the records, and can be sent no more.",
+        description="Take a message back. It stays in the records, and can be sent no more. "
+        "Recipients for whom it still waits do not get it.",
     )
     reason(withdraw, "why it is withdrawn")
     author(withdraw)

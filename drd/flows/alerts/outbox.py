@@ -20,7 +20,7 @@ from drd.flows.durable_steps import describe
 from drd.model.digest import digest
 from drd.model.message import ChannelSpec, Message, Routed
 from drd.ports import Catalogue, Clock
-from drd.ports.notify import ChannelFacts, NotifierFactory, Outbox, Waiting
+from drd.ports.notify import ChannelFacts, NotifierFactory, Outbox, Recall, Waiting
 from drd.registry import NOTIFIERS
 
 FIRST_PAUSE_S = 10.0
@@ -82,8 +82,9 @@ class OutboxSender:
         channels: Sequence[ChannelSpec],
         open_notifier: NotifierFactory,
         clock: Clock,
+        recall: Recall = lambda _: False,
     ) -> None:
-        self._catalogue = catalogue
+        self._catalogue, self._recall = catalogue, recall
         self.use(channels)
         self._open = open_notifier
         self._clock = clock
@@ -166,7 +167,12 @@ class OutboxSender:
         with self._slots:
             try:
                 deliver_channel(
-                    self._catalogue, channel, self._open, self._clock, accepted=self._accepted
+                    self._catalogue,
+                    channel,
+                    self._open,
+                    self._clock,
+                    accepted=self._accepted,
+                    recall=self._recall,
                 )
             except AlreadyRunning:
                 journal.debug("channel.busy")
@@ -187,15 +193,18 @@ def deliver_channel(
     clock: Clock,
     *,
     accepted: set[tuple[int, str]] | None = None,
+    recall: Recall = lambda _: False,
 ) -> int:
     """Deliver what is due in one channel; returns how many messages it accepted.
 
     One process at a time: AlreadyRunning if another one does it. Stops at the first failure for
-    which a retry may help. `accepted` remembers between calls which accepted messages could not be
-    recorded; they are not sent again."""
+    which a retry may help. `recall` closes messages that must not leave any more. `accepted`
+    remembers between calls which accepted messages could not be recorded; they are not sent
+    again."""
     taken = accepted if accepted is not None else set()
     with catalogue.lock(f"channel {channel.name}", wait_s=0):
-        return _Delivery(catalogue.outbox, channel, open_notifier, clock, taken).execute()
+        delivery = _Delivery(catalogue.outbox, channel, open_notifier, clock, taken, recall=recall)
+        return delivery.execute()
 
 
 class _Delivery:
@@ -206,7 +215,10 @@ class _Delivery:
         open_notifier: NotifierFactory,
         clock: Clock,
         accepted: set[tuple[int, str]],
+        *,
+        recall: Recall,
     ) -> None:
+        self.recall = recall
         self.outbox = outbox
         self.channel = channel
         self.open = open_notifier
@@ -242,12 +254,17 @@ class _Delivery:
         least, so that one message that it never accepts does not block the others.
         """
         failing = facts.failing_since is not None
-        rows = self._condensed(self.outbox.waiting(self.channel.name), failing=failing)
+        left = [r for r in self.outbox.waiting(self.channel.name) if not self._recalled(r)]
+        rows = self._condensed(left, failing=failing)
         due = [r for r in rows if r.is_due(self.clock.now())]
         if failing and due:
             probe = min(due, key=lambda r: (r.tries, r.id))
             return [probe, *(r for r in due if r is not probe)]
         return due
+
+    def _recalled(self, row: Waiting) -> bool:
+        """Return whether a message must not leave. One that was accepted already has left."""
+        return (row.id, row.message.id) not in self.accepted and self.recall(row)
 
     def _condensed(self, rows: list[Waiting], *, failing: bool) -> list[Waiting]:
         if not is_too_much(rows, failing=failing):

@@ -18,7 +18,7 @@ from drd.flows.incidents.messages import message_of
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.entries import Author, draft
 from drd.model.incidents.letters import Place, channel_of
-from drd.model.incidents.messages import Act, IncidentMessage, Recipient, Way
+from drd.model.incidents.messages import Act, IncidentMessage, Recipient, Way, objection
 from drd.model.incidents.objections import require_current
 from drd.model.incidents.recipients import Reach
 from drd.model.text import escaped, shortened
@@ -39,14 +39,22 @@ Encrypt = Callable[[str, str], str]
 
 
 @dataclass(frozen=True, slots=True)
-class LetterSender:
-    """Sends the letters that wait in the outbox. Safe in several processes: each channel is served
-    by one of them at a time. `reach` is that of drd.yaml as it was read last: a letter to somebody
-    whom it does not have any more does not leave."""
+class Ways:
+    """Whom one can reach, and what carries letters there. Both read each secret at most once, and
+    the same: a letter leaves to the address that was compared."""
 
-    catalogue: Catalogue
     reach: Reach
     open_post: OpenPost
+
+
+@dataclass(frozen=True, slots=True)
+class LetterSender:
+    """Sends the letters that wait in the outbox. Safe in several processes: each channel is served
+    by one of them at a time. `ways` is called for each letter, and gives what drd.yaml has, as it
+    was read last: a letter to somebody whom it does not have any more does not leave."""
+
+    catalogue: Catalogue
+    ways: Callable[[], Ways]
     encrypt: Encrypt
     clock: Clock
     wait_s: float = 0.0
@@ -96,10 +104,8 @@ class LetterSender:
             since = from_rfc3339(place.sending)
             why = f"drd ended while it was sending, at {since:%H:%M:%S} UTC"
             return self._settle(row, place, recipient, Act.UNKNOWN, why)
-        if recipient is None or content is None:
-            return self._settle(row, place, recipient, Act.REFUSED, "its text was redacted")
-        wrong = _changed(message, place)
-        if wrong:
+        wrong = objection(message, place.digest)
+        if recipient is None or wrong:
             return self._settle(row, place, recipient, Act.REFUSED, wrong)
         return self._hand_over(row, place, message, recipient)
 
@@ -107,10 +113,10 @@ class LetterSender:
         self, row: Waiting, place: Place, message: IncidentMessage, recipient: Recipient
     ) -> bool:
         try:
-            incident = self.catalogue.incidents.get(place.incident)
-            require_current(message, place.recipient, incident, self.reach)
+            incident, ways = self.catalogue.incidents.get(place.incident), self.ways()
+            require_current(message, place.recipient, incident, ways.reach)
             letter = self._letter(place, message, recipient, row.created_at)
-            post = self._open(recipient)
+            post = _opened(ways, recipient)
         except DrdError as error:
             return self._failed(row, place, recipient, error)
         marked = self.catalogue.outbox.begin(row, self.clock.now())
@@ -122,12 +128,6 @@ class LetterSender:
             unknown = DeliveryUnknown(f"{type(error).__name__}: {text_of(error)}")
             return self._failed(marked, place, recipient, unknown)
         return self._settle(marked, place, recipient, Act.ACCEPTED, said)
-
-    def _open(self, recipient: Recipient) -> Post:
-        name = recipient.via if recipient.way is Way.MAIL else recipient.to
-        spec = self.reach.channel(name)
-        assert spec is not None, "the recipient is current"
-        return self.open_post(spec)
 
     def _letter(
         self, place: Place, message: IncidentMessage, recipient: Recipient, at: datetime
@@ -175,11 +175,8 @@ class LetterSender:
         return True
 
 
-def _changed(message: IncidentMessage, place: Place) -> str:
-    """Return why a message must not leave; empty if it is what was approved and sent."""
-    assert message.content is not None
-    if message.digest != place.digest or not message.intact:
-        return "its text is not the one that was sent: somebody changed the records"
-    if message.content.audience.is_external and not message.is_approved:
-        return "nobody has approved this text"
-    return ""
+def _opened(ways: Ways, recipient: Recipient) -> Post:
+    name = recipient.via if recipient.way is Way.MAIL else recipient.to
+    spec = ways.reach.channel(name)
+    assert spec is not None, "the recipient is current"
+    return ways.open_post(spec)

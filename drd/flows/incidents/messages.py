@@ -24,6 +24,7 @@ from drd.model.incidents.messages import (
     Fate,
     IncidentMessage,
     Part,
+    Recipient,
     Way,
     messages,
 )
@@ -113,7 +114,7 @@ def approvable(desk: Desk, which: int) -> tuple[IncidentMessage, Content]:
     if message.sent_at is not None:
         raise UsageError(
             f"message {which} was sent already",
-            hint="to write another one: drd incident message draft AUDIENCE",
+            hint=f"to write another one: {_drafts(desk, message)}",
         )
     return message, message.content
 
@@ -215,18 +216,24 @@ def _require_approval(desk: Desk, message: IncidentMessage, content: Content) ->
 
 
 def queued(catalogue: Catalogue, number: int, message: IncidentMessage) -> dict[int, str]:
-    """Return the recipients, by their places, for whom a letter waits in the outbox, and why it
+    """Return the recipients, by their places, for whom something waits in the outbox, and why it
     was not taken until now."""
     found: dict[int, str] = {}
     recipients = message.content.recipients if message.content is not None else ()
-    channels = {one.via if one.way is Way.MAIL else one.to for one in recipients}
-    for channel in sorted(channels):
-        for row in catalogue.outbox.waiting(f"{PREFIX}{channel}"):
+    for channel in sorted({_row_channel(one) for one in recipients if one.way is not Way.HAND}):
+        for row in catalogue.outbox.waiting(channel):
             with suppress(KeyError, TypeError, ValueError):
                 place = Place.of(row.message)
                 if (place.incident, place.message) == (number, message.number):
                     found[place.recipient] = row.error or ""
     return found
+
+
+def _row_channel(recipient: Recipient) -> str:
+    """Return the channel of the rows for a recipient in the outbox."""
+    if recipient.way is Way.OWN:
+        return recipient.to
+    return f"{PREFIX}{recipient.via if recipient.way is Way.MAIL else recipient.to}"
 
 
 def _chosen(
@@ -296,12 +303,13 @@ def settle(
 
 
 def withdraw(desk: Desk, which: int, reason: str) -> IncidentMessage:
-    """Take a draft back that was not sent."""
+    """Take a message back that was not sent, or that still waits: to whom it was not sent yet, it
+    does not leave any more."""
     message = _usable(desk, which)
-    if message.sent_at is not None:
+    if message.sent_at is not None and not queued(desk.catalogue, desk.number, message):
         raise UsageError(
             f"message {which} was sent already",
-            hint="send a correction: drd incident message draft AUDIENCE",
+            hint=f"send a correction: {_drafts(desk, message)}",
         )
     _add(desk, Act.WITHDRAW, message, reason=reason.strip())
     return message_of(desk.catalogue, desk.number, which)
@@ -312,14 +320,19 @@ def _usable(desk: Desk, which: int) -> IncidentMessage:
     if message.content is None:
         raise UsageError(
             f"the text of message {which} was redacted",
-            hint="write another one: drd incident message draft AUDIENCE",
+            hint=f"write another one: {_drafts(desk, message)}",
         )
     if message.withdrawn:
         raise UsageError(
             f"message {which} was withdrawn",
-            hint="write another one: drd incident message draft AUDIENCE",
+            hint=f"write another one: {_drafts(desk, message)}",
         )
     return message
+
+
+def _drafts(desk: Desk, message: IncidentMessage) -> str:
+    """Return the command that drafts another message to the same audience."""
+    return f"drd incident message draft {desk.number} {message.audience or 'AUDIENCE'}"
 
 
 def _add(desk: Desk, act: Act, message: IncidentMessage, **body: Any) -> None:

@@ -58,12 +58,7 @@ def letter_rows(
         if recipient.way not in (Way.MAIL, Way.CHANNEL):
             continue
         channel = recipient.via if recipient.way is Way.MAIL else recipient.to
-        details = {
-            "incident": number,
-            "message": message.number,
-            "recipient": index,
-            "digest": message.digest,
-        }
+        details = _details(number, message, index)
         title = f"message {message.number} of incident {number}"
         row = Message(LETTER, "", "info", title, "", now, details=details)
         found.append((f"{PREFIX}{channel}", row))
@@ -84,7 +79,17 @@ def own_rows(
     for index in chosen:
         recipient, part = content.recipients[index], content.part_of(index)
         if recipient.way is Way.OWN:
-            details = {"incident": incident.number, "message": message.number}
+            details = _details(incident.number, message, index)
             own = Message(INCIDENT, "", urgency, part.subject, part.text, now, details=details)
             found.append((recipient.to, own))
     return found
+
+
+def _details(number: int, message: IncidentMessage, index: int) -> dict[str, str | int]:
+    """Return what `Place.of` reads."""
+    return {
+        "incident": number,
+        "message": message.number,
+        "recipient": index,
+        "digest": message.digest,
+    }

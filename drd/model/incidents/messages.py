@@ -342,9 +342,26 @@ _CHANGES: Mapping[Act, Callable[[IncidentMessage, Entry, Mapping[str, Any]], Inc
 }
 
 
+def objection(message: IncidentMessage, digest: str) -> str:
+    """Return why a message that waits must not leave; empty if it is what was approved and sent.
+    `digest` is that of what was sent."""
+    if message.content is None:
+        return "its text was redacted"
+    if message.withdrawn:
+        return "it was withdrawn"
+    if message.digest != digest or not message.intact:
+        return "its text is not the one that was sent: somebody changed the records"
+    if message.content.audience.is_external and not message.is_approved:
+        return "nobody has approved this text"
+    return ""
+
+
 def unsettled(found: Sequence[IncidentMessage]) -> Iterator[tuple[IncidentMessage, int]]:
-    """Return the messages, and in each the recipients, about which a person has to do something."""
+    """Return the messages, and in each the recipients, about which a person has to do something;
+    none that were withdrawn."""
     for message in found:
+        if message.withdrawn:
+            continue
         for index, delivery in enumerate(message.deliveries):
             if delivery.fate in NEEDS_A_PERSON:
                 yield message, index
