@@ -313,7 +313,8 @@ def _approved(message: IncidentMessage, entry: Entry, body: Mapping[str, Any]) -
 def _sent(message: IncidentMessage, entry: Entry, body: Mapping[str, Any]) -> IncidentMessage:
     at = entry.header.at
     after = replace(message, sent_at=message.sent_at or at)
-    assert message.content is not None
+    if message.content is None:
+        return after
     for index in map(int, body["recipients"]):
         way = message.content.recipients[index].way
         first = {Way.HAND: Fate.TO_TELL, Way.OWN: Fate.QUEUED}.get(way, Fate.WAITING)
