@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from drd.api.incident_intake import take_in
 from drd.bootstrap import App
 from drd.cli import output
+from drd.cli.given_file import read_given
 from drd.cli.incident_acting import author
 from drd.cli.remote import Remote
 from drd.cli.session import session
@@ -18,12 +18,11 @@ from drd.config.intake import load_mapping
 from drd.errors import UsageError
 from drd.model.intake.reading import LARGEST
 from drd.model.text import counted, some
-from drd.model.units import format_size
 
 
 def run(args: argparse.Namespace) -> int:
     _refuse_others(args)
-    raw = _read(args.from_)
+    raw = read_given(args.from_, LARGEST, "send fewer alerts in one message.")
     with session(args, acts=False, records=True) as app:
         document = _taken(app, args, raw)
     left_out = document["left_out"]
@@ -49,25 +48,6 @@ def _refuse_others(args: argparse.Namespace) -> None:
                 f"incident open: {name} and --from were given together",
                 hint="what --from reads has titles and severities; only --plan fits to it.",
             )
-
-
-def _read(name: str) -> bytes:
-    """Return the message; one byte more than the largest, if there is more."""
-    try:
-        if name == "-":
-            raw = sys.stdin.buffer.read(LARGEST + 1)
-        else:
-            with Path(name).open("rb") as file:
-                raw = file.read(LARGEST + 1)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UsageError(f"cannot read {name}: {reason}", hint="check the path.") from None
-    if len(raw) > LARGEST:
-        raise UsageError(
-            f"{'stdin' if name == '-' else name} has more than {format_size(LARGEST)}",
-            hint="send fewer alerts in one message.",
-        )
-    return raw
 
 
 def _taken(app: App, args: argparse.Namespace, raw: bytes) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from drd.api import message_acts as acts
 from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.confirm import confirm_approval
+from drd.cli.given_file import read_given
 from drd.cli.incident_acting import path_of, zone_of, zoned
 from drd.cli.incident_clerk import Clerk
 from drd.cli.render import hanging, terminal_width
@@ -19,6 +20,7 @@ from drd.cli.session import session
 from drd.errors import UsageError
 from drd.flows.incidents.choosing import chosen
 from drd.flows.incidents.messages import DIGITS
+from drd.model.incidents.bounces import LARGEST, Bounce, bounce_of
 from drd.model.incidents.messages import MAY_REPEAT, Fate, Recipient, Way
 from drd.model.text import escaped
 from drd.model.units import format_time, from_rfc3339
@@ -145,11 +147,56 @@ def told(args: argparse.Namespace) -> int:
 
 
 def bounced(args: argparse.Namespace) -> int:
+    if args.from_ is not None:
+        return _reported(args)
     if not args.reason.strip():
         raise UsageError(
             "--reason is missing: what the bounce says", hint='add --reason "550 user unknown"'
         )
     return _settle(args, args.reason)
+
+
+def _reported(args: argparse.Namespace) -> int:
+    """Record what a mail server reports. The same report again, and one that the server still
+    tries, change nothing."""
+    if args.words or args.to is not None:
+        hint = "leave out the numbers and --to, or --from."
+        raise UsageError("--from says itself which mail came back", hint=hint)
+    bounce = bounce_of(read_given(args.from_, LARGEST, "give the report of one mail."))
+    if bounce is None:
+        raise UsageError(
+            "this is no report about a mail of an incident: it cites no Message-ID of drd's",
+            hint="record it by hand: drd incident message bounced N M --to NAME --reason TEXT",
+        )
+    with session(args) as app:
+        zone, clerk = zone_of(app), Clerk(app, args, bounce.incident)
+        one, message = _cited(clerk.listed(), bounce)
+        if bounce.failed and one["fate"] != Fate.BOUNCED:
+            said = args.reason or bounce.said
+            given = {"to": one["to"], "said": said, "at": args.at}
+            message = clerk.act("bounced", bounce.message, given)
+    if not bounce.failed and not (args.quiet or args.json):
+        output.say("the mail server still tries it: nothing was recorded")
+    return _told(args, message, zone, "")
+
+
+def _cited(
+    listed: Mapping[str, Any], bounce: Bounce
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return the delivery and the message of a bounce. Raises UsageError if drd sent no such
+    mail."""
+    for message in listed["messages"]:
+        content = message["content"]
+        if message["message"] == bounce.message and content is not None:
+            deliveries = message["deliveries"]
+            same = content["digest"].startswith(bounce.digest)
+            if same and bounce.recipient < len(deliveries):
+                return deliveries[bounce.recipient], {"incident": listed["incident"], **message}
+    raise UsageError(
+        f"incident {bounce.incident} has no message {bounce.message} that the report could be "
+        "about",
+        hint=f"to see its messages: drd incident message list {bounce.incident}",
+    )
 
 
 def _settle(args: argparse.Namespace, said: str) -> int:

@@ -59,7 +59,39 @@ def drd(tmp_path: Path, post: Post, capsys: pytest.CaptureFixture[str]) -> Drd:
     return run
 
 
-def test_from_the_preview_to_the_answer_of_the_server(drd: Drd, post: Post) -> None:
+REPORT = """\
+From: MAILER-DAEMON@mx.example
+Subject: Undelivered Mail Returned to Sender
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary=B
+
+--B
+Content-Type: text/plain
+
+I am sorry.
+--B
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example
+
+Final-Recipient: rfc822; it@acme.example
+Action: {action}
+Status: 5.2.2
+Diagnostic-Code: smtp; 550 full
+
+--B
+Content-Type: message/rfc822
+
+From: dr@us.example
+Message-ID: {id}
+Subject: Vorfall
+
+text
+--B--
+"""
+
+
+def test_from_the_preview_to_the_answer_of_the_server(drd: Drd, post: Post, tmp_path: Path) -> None:
     told = drd("message", "preview", "customers", code=2)
     assert "templates/customers.de.j2:3: the value text is missing" in told
     assert "--set text=TEXT" in told
@@ -92,7 +124,16 @@ def test_from_the_preview_to_the_answer_of_the_server(drd: Drd, post: Post) -> N
 
     told = drd("message", "bounced", "1", "--to", "Acme", code=2)
     assert "--reason is missing" in told
-    drd("message", "bounced", "1", "--to", "Acme", "--reason", "550 full")
+    report = tmp_path / "report.eml"
+    for action, said in (("delayed", "the mail server still tries it"), ("failed", "550 full")):
+        report.write_text(REPORT.format(action=action, id=mail["Message-ID"]))
+        assert said in drd("message", "bounced", "--from", str(report))
+    assert "550 full" in drd("message", "bounced", "--from", str(report)), "again"
+    report.write_text(REPORT.format(action="failed", id="<incident-1.1.0.0000000000000000@x>"))
+    told = drd("message", "bounced", "--from", str(report), code=2)
+    assert "has no message 1 that the report could be about" in told
+    report.write_text("Subject: hello\n\nhello\n")
+    assert "cites no Message-ID" in drd("message", "bounced", "--from", str(report), code=2)
     post.refuse = set()
     drd("message", "send", "1", "--again", "--to", "Beta")
     document = json.loads(drd("message", "list", "--json"))

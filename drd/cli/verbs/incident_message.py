@@ -150,8 +150,14 @@ def _settling(below: argparse._SubParsersAction) -> None:  # type: ignore[type-a
         "bounced",
         "record that a mail came back",
         "[N] M",
-        examples='drd incident message bounced 2 --to Acme --reason "550 user unknown"',
-        description="Record that a mail came back after the server had accepted it.",
+        examples='drd incident message bounced 2 --to Acme --reason "550 user unknown"\n'
+        "drd incident message bounced --from report.eml     the report of the mail server\n"
+        "drd incident message bounced --from -              the same from stdin",
+        description="Record that a mail came back after the server had accepted it. The report of "
+        "a mail server (RFC 3464) says itself which mail it is about.",
+    )
+    bounced.add_argument(
+        "--from", dest="from_", metavar="FILE", help="the report of a mail server; - is stdin"
     )
     reason(bounced, "what the bounce says")
     for parser in (told, bounced):

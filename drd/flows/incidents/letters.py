@@ -16,6 +16,7 @@ from drd.exhaustion import text_of
 from drd.flows.durable_steps import describe
 from drd.flows.incidents.messages import message_of
 from drd.model.incidents import entries as kinds
+from drd.model.incidents.bounces import letter_id
 from drd.model.incidents.entries import Author, draft
 from drd.model.incidents.letters import Place, channel_of
 from drd.model.incidents.messages import Act, IncidentMessage, Recipient, Way, objection
@@ -134,7 +135,7 @@ class LetterSender:
     ) -> Letter:
         assert message.content is not None
         part = message.content.part_of(place.recipient)
-        name = f"incident-{place.incident}.{place.message}.{place.recipient}.{place.digest[:16]}"
+        name = letter_id(place.incident, place.message, place.recipient, place.digest)
         to = recipient.to if recipient.way is Way.MAIL else ""
         if not recipient.key:
             return Letter(name, to, part.subject, part.text, at)
