@@ -16,6 +16,7 @@ import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+from demo.mail import MailServer, mail_server
 from demo.narration import (
     DemoFailed,
     Interrupted,
@@ -41,6 +42,11 @@ organisation:
   jurisdictions: [DE]
   timezone: Europe/Berlin
   facts: {role: controller, entity: other}
+contacts:
+  - {name: customers of orders, kind: customer, mail: customers@example.com}
+notify:
+  - {kind: smtp, name: mail, host: 127.0.0.1, port: @PORT@, tls: none,
+     to: [oncall@example.com], sender: orders@example.org, on: [letter]}
 """
 
 _LOG = """\
@@ -58,7 +64,8 @@ def main() -> int:
     try:
         with ended_by_signals(), ExitStack() as stack:
             try:
-                _Demo(stack.enter_context(short_directory())).play()
+                home = stack.enter_context(short_directory())
+                _Demo(home, stack.enter_context(mail_server())).play()
                 say("", good(f"Done in {time.monotonic() - begun:.0f} s."))
             finally:
                 ignore_signals()  # nothing disturbs the tear-down
@@ -74,11 +81,12 @@ def main() -> int:
 class _Demo:
     """The service, and the story in order."""
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
+    def __init__(self, home: Path, mail: MailServer) -> None:
+        self.home, self.mail = home, mail
         for name in ("api", "plans", "standby", "secrets", "evidence"):
             (home / name).mkdir()
-        (home / "drd.yaml").write_text(_SETTINGS.replace("@HOME@", str(home)))
+        settings = _SETTINGS.replace("@HOME@", str(home)).replace("@PORT@", str(mail.port))
+        (home / "drd.yaml").write_text(settings)
         template = Path(__file__).with_name("incident.yaml").read_text()
         (home / f"plans/{PLAN}.yaml").write_text(template.replace("@HOME@", str(home)))
         for name in ("restic", "partner-key"):
@@ -180,10 +188,8 @@ class _Demo:
             "obligation", "eu-gdpr-33-5", "--applies", "--reason", "each breach is recorded"
         )
         self._incident("obligation", "eu-gdpr-33", "--draft")
-        say("", "What customers would be told; nothing leaves before a person has approved it:")
-        words = "Orders and addresses were read by a stranger on 28 November. The key is blocked."
-        self._incident("message", "preview", "customers", "--text", words)
-        say("", "The report to the authority and the letters to the customers are sent:")
+        self._write()
+        say("", "The reports are submitted:")
         for name, reference, channel in (
             ("eu-gdpr-33", "LDA-2026-4711", "portal"),
             ("eu-gdpr-34", "mailing 88", "e-mail"),
@@ -193,6 +199,20 @@ class _Demo:
                 "obligation", name, "--submitted", "now",
                 "--reference", reference, "--channel", channel,
             )  # fmt: skip
+
+    def _write(self) -> None:
+        chapter("What customers are told: nothing leaves before a person has approved it")
+        words = "Orders and addresses were read by a stranger on 28 November. The key is blocked."
+        self._incident("message", "draft", "customers", "--text", words)
+        self._drd("incident", "message", "send", "customers", exits=2)
+        shown = self.shell.output("drd incident message preview 1")
+        say("$ drd incident message preview 1", shown)
+        digest = shown.split()[-1]
+        self._incident("message", "approve", "1", "--digest", digest, "--by", "Carla, legal")
+        self._incident("message", "send", "1")
+        if len(self.mail.mails) != 1 or words not in self.mail.mails[0].get_content():
+            raise DemoFailed("the mail server did not get the mail that was approved")
+        say("", f"The mail server got: {self.mail.mails[0]['Subject']}")
 
     def _learn(self) -> None:
         chapter("The root cause names its evidence")

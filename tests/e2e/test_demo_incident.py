@@ -51,6 +51,8 @@ def test_the_demo_of_an_incident_ends_with_closed_clocks(
     out = capsys.readouterr().out
     assert code == 0, out
     assert "5,000 people (counted)" in out
+    assert "nobody has approved" in out
+    assert "customers of orders by mail to customers@example.com: accepted" in out
     assert "root cause: a partner published the key with test data; evidence" in out
     last = out[out.rindex("$ drd incident obligation") :]
     for name in ("eu-gdpr-33", "eu-gdpr-34", "eu-gdpr-33-5"):
