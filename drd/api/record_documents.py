@@ -8,6 +8,7 @@ from drd.api.values import Document
 from drd.model.chain import ChainReport
 from drd.model.checkpoint import Anchor, Vouched
 from drd.model.records import Entry, moment
+from drd.model.timestamps import Stamped
 
 _NAMED = 20
 """How many faults and numbers a text names."""
@@ -44,6 +45,19 @@ def anchor_document(anchor: Anchor) -> Document:
         "hash": point.hash,
         "host": point.host,
         "key": point.key,
+    }
+
+
+def stamps_document(stamped: Stamped) -> Document:
+    """Return what time stamps say of the chain."""
+    return {
+        "count": stamped.count,
+        "proven": [
+            {"entry": stamp.seq, "at": moment(at), "authority": stamp.authority}
+            for stamp, at in stamped.proven
+        ],
+        "wrong": list(stamped.wrong),
+        "unchecked": stamped.unchecked or None,
     }
 
 

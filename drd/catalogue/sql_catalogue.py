@@ -34,6 +34,7 @@ from drd.catalogue.records import FindSigner, SqlRecords, no_signer
 from drd.catalogue.repositories import SqlRepositoryStore
 from drd.catalogue.run_store import SqlRunStore
 from drd.catalogue.signatures import SqlSignatures
+from drd.catalogue.stamps import SqlStamps
 from drd.catalogue.steps import SqlStepStore
 from drd.catalogue.summary import at_rest
 from drd.catalogue.trouble import explain_os, no_catalogue
@@ -118,6 +119,7 @@ def _catalogue(  # noqa: PLR0917 (what its stores need)
         alerts=SqlAlertBook(database, records),
         origins=SqlOrigins(database),
         signatures=SqlSignatures(database),
+        stamps=SqlStamps(database),
         health=SqlHealth(database),
         keeping=SqlKeeping(database, records),
         custody=custody,

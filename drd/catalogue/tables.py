@@ -335,6 +335,16 @@ point_signatures = Table(
     info=OF_A_PLAN,
 )
 
+record_stamps = Table(
+    "record_stamps",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("hash", String(64), nullable=False),
+    Column("at", UtcTime, nullable=False),  # when it reached this host
+    Column("authority", Words, nullable=False),
+    Column("response", LargeBinary, nullable=False),
+)
+
 trusted_keys = Table(
     "trusted_keys",
     metadata,

@@ -18,6 +18,7 @@ from drd.errors import UsageError
 from drd.flows.incidents.choosing import chosen
 from drd.flows.records.export import export
 from drd.flows.records.restricted import concealed, hiding, recipients, restricted_incidents
+from drd.flows.records.timestamps import for_export
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.investigation import investigation
 from drd.model.incidents.stix import bundle
@@ -57,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
             directory,
             only=frozenset(entry.seq for entry in entries),
             beside=_protected(app, incident, files),
+            stamps=for_export(app.catalogue, app.settings.authority),
             hides=hiding(app.catalogue, app.settings.role_keys, plain=False),
         )
         keys = keys_of(app)

@@ -19,6 +19,7 @@ from drd.flows.records.key import RecordKey
 from drd.flows.records.restricted import hiding
 from drd.flows.records.rotation import KeyChange, initialise
 from drd.flows.records.rotation import rotate as replace_key
+from drd.flows.records.timestamps import for_export
 from drd.model.records import Entry
 from drd.model.text import counted, escaped
 from drd.model.units import format_time
@@ -85,7 +86,11 @@ def export(args: argparse.Namespace) -> int:
         require_owner(app, "records export")
         hides = hiding(app.catalogue, app.settings.role_keys, plain=False)
         done = write_export(
-            app.catalogue.records, Path(args.directory), plan=args.plan, hides=hides
+            app.catalogue.records,
+            Path(args.directory),
+            plan=args.plan,
+            stamps=for_export(app.catalogue, app.settings.authority),
+            hides=hides,
         )
         keys = keys_of(app)
     return tell_of_export(args, done, keys, {})

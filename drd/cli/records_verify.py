@@ -3,43 +3,75 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from drd.api.record_documents import anchor_document, entry_document, numbers, report_document
+from drd.api.record_documents import (
+    anchor_document,
+    entry_document,
+    numbers,
+    report_document,
+    stamps_document,
+)
 from drd.bootstrap import App
 from drd.cli import output, records_back
 from drd.cli.kit import key_of
 from drd.cli.session import require_owner, session, without_host
 from drd.errors import SecretUnavailable, UsageError
-from drd.flows.records import anchors, continuing
-from drd.flows.records.export import check_export, read_export
+from drd.flows.records import anchors, continuing, timestamps
+from drd.flows.records.export import STAMPS, check_export, read_export
 from drd.flows.records.key import RecordKey
 from drd.flows.records.noted import NOTED, NOTED_SOON
 from drd.flows.records.restricted import hiding
+from drd.flows.records.timestamps import Stamping
 from drd.kit.archive import unpack
 from drd.kit.sealing import read_kit, unseal
 from drd.model.chain import ChainReport, Fault
 from drd.model.checkpoint import Anchor, Vouched
 from drd.model.incidents.entries import OPEN, subject
 from drd.model.text import counted, escaped, left_out
+from drd.model.timestamps import Stamped
 from drd.model.units import format_time
 
 _SHOWN_FAULTS = 20
+_MOST_STAMPS = 10_000
 
 
 def verify(args: argparse.Namespace) -> int:
     if args.file is not None:
         with without_host(args):
-            return _told(check_export(read_export(Path(args.file))), None, args)
+            return _of_file(Path(args.file), args)
     with session(args, reading=True) as app:
         require_owner(app, "records verify")
         others = [*_kept_elsewhere(args.against or []), *_in_kit(args)]
         wanted = [] if args.here else anchors.places(records_back.loaded(app))
         report, vouched = anchors.compare(app.catalogue, wanted, app.open_repository, others)
         report.faults += _wrong_incidents(app)
-    return _told(report, vouched, args)
+        stamped = _stamped(app, wanted, args)
+        report.faults += stamped.faults
+    return _told(report, vouched, stamped, args)
+
+
+def _of_file(file: Path, args: argparse.Namespace) -> int:
+    """Check an export, with the time stamps beside it."""
+    exported = read_export(file)
+    stamps = timestamps.in_export(file)
+    hashes = {entry.seq: entry.header.hash for entry in exported.entries}
+    own = (file if file.is_dir() else file.parent) / STAMPS / timestamps.CA
+    ca = args.timestamp_ca or (str(own) if own.is_file() else None)
+    stamped = timestamps.judged(stamps, ca, hashes.get)
+    return _told(check_export(exported), None, stamped, args)
+
+
+def _stamped(app: App, wanted: Sequence[anchors.Place], args: argparse.Namespace) -> Stamped:
+    """What time stamps say of the chain: those of this host, and those beside the anchors."""
+    hash_of = timestamps.hashes_in(app.catalogue)
+    authority = app.settings.authority
+    ca = args.timestamp_ca or (authority.ca if authority is not None else None)
+    here = app.catalogue.stamps.newest(_MOST_STAMPS)
+    there = timestamps.found(wanted, app.open_repository, hash_of) if authority or here else []
+    return timestamps.judged([*here, *there], ca, hash_of)
 
 
 def _wrong_incidents(app: App) -> Iterator[Fault]:
@@ -93,6 +125,8 @@ def anchor(args: argparse.Namespace) -> int:
                 hint="to see the keys: drd records key",
             )
         wanted, kept_as = _wanted(app, args)
+        authority = None if args.incidents else app.settings.authority
+        stamping = Stamping(app.catalogue, authority, now)
         hides = hiding(app.catalogue, app.settings.role_keys)
         results = [
             anchors.anchor(
@@ -106,19 +140,36 @@ def anchor(args: argparse.Namespace) -> int:
             )
             for place in wanted
         ]
+        stamping.store([r.place for r in results if not r.error], app.open_repository)
         known = app.catalogue.queue.noted(kept_as)
         before = known[1].get("places", {}) if known is not None else {}
-        places = anchors.noted(results, before)
+        places = {**anchors.noted(results, before), **stamping.noted(results)}
         app.catalogue.queue.note(kept_as, {"places": places}, now)
+    _tell_of_anchors(results, stamping, args)
+    return 1 if any(result.error for result in results) else 0
+
+
+def _tell_of_anchors(
+    results: Sequence[anchors.Result], stamping: Stamping, args: argparse.Namespace
+) -> None:
     if args.json:
-        output.print_json({"places": [_result_document(r) for r in results]})
+        output.print_json(
+            {
+                "places": [_result_document(r) for r in results],
+                "timestamp": stamping.document(),
+            }
+        )
     elif not args.quiet:
         for result in results:
             output.say(f"{result.place.name}: {_outcome(result)}")
+        if stamping.made is not None:
+            made = stamping.made
+            output.say(f"{made.authority} has stamped entry {made.seq} with its time")
+    if stamping.error:
+        output.warn(f"{escaped(stamping.error)}. drd tries it again with the next anchor")
     for result in results:
         if result.error and (args.quiet or args.json):
             output.warn(f"{result.place.name}: {result.error}")
-    return 1 if any(result.error for result in results) else 0
 
 
 def _wanted(app: App, args: argparse.Namespace) -> tuple[list[anchors.Place], str]:
@@ -191,15 +242,22 @@ def _outcome(result: anchors.Result) -> str:
 # --- what a check found ------------------------------------------------------------------------
 
 
-def _told(report: ChainReport, vouched: Vouched | None, args: argparse.Namespace) -> int:
+def _told(
+    report: ChainReport, vouched: Vouched | None, stamped: Stamped, args: argparse.Namespace
+) -> int:
     """Print what a check of the chain found, and return the exit code."""
     wanted = args.key
     strange = wanted is not None and wanted not in {key.id for key in report.keys}
     if args.json:
-        document = {**report_document(report, vouched), "key_expected": wanted}
+        document = {
+            **report_document(report, vouched),
+            "timestamps": stamps_document(stamped),
+            "key_expected": wanted,
+        }
         output.print_json({**document, "key_found": not strange})
     elif not args.quiet:
         _print_report(report, vouched)
+        _print_stamps(stamped)
         if strange:
             output.say(f"  key {wanted} has signed none of these records")
     if report.faults or strange or (vouched is not None and vouched.faults):
@@ -228,6 +286,21 @@ def _print_report(report: ChainReport, vouched: Vouched | None) -> None:
         )
     else:
         _print_anchors(report, vouched)
+
+
+def _print_stamps(stamped: Stamped) -> None:
+    if stamped.unchecked:
+        count = counted(stamped.count, "time stamp")
+        output.say(f"  {count} not checked: {escaped(stamped.unchecked)}")
+    if stamped.proven:
+        last, at = stamped.proven[-1]
+        of = f", by the newest of {len(stamped.proven)}" if len(stamped.proven) > 1 else ""
+        output.say(
+            f"  entry {last.seq}, and all before it, existed at {format_time(at, seconds=True)}: "
+            f"a time stamp says so{of} ({escaped(last.authority)})"
+        )
+    for why in stamped.wrong[:_SHOWN_FAULTS]:
+        output.say(f"  {escaped(why)}")
 
 
 def _print_keys(report: ChainReport) -> None:

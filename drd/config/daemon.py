@@ -26,6 +26,7 @@ from drd.config.paths import DEFAULT_CONFIG, NOT_A_MAPPING, missing, place, publ
 from drd.config.plan_path import PlanPath
 from drd.config.problems import Report, nearest, translate
 from drd.config.reading import read_reached
+from drd.config.timestamps import authority, require_library
 from drd.config.yaml import read
 from drd.config.zones import host_zone
 from drd.errors import ConfigError, Problem, UnknownPlan
@@ -41,6 +42,7 @@ from drd.model.package_names import normal_name
 from drd.model.plan import RECORDS_KEY, KitWatch, SecretRef
 from drd.model.sharing import Sharing
 from drd.model.text import either
+from drd.model.timestamps import Authority
 from drd.plan_files import name_line, plan_files, plan_name
 
 
@@ -87,6 +89,7 @@ class DaemonSettings:
     operate_group: str = "drd-operator"
     state_password: SecretRef | None = None
     own_records_key: SecretRef | None = None
+    authority: Authority | None = None
     triage_s: float = 3600.0
     opening_rules: tuple[OpeningRule, ...] = ()
     severities: tuple[str, ...] = SEVERITIES
@@ -154,6 +157,8 @@ def load_settings(path: Path | None, *, explicit: bool, extended: bool = True) -
         if file is None or report.errors:
             raise ConfigError(report.errors)
 
+        if extended:
+            require_library(file.records.timestamp, report)
         channel_specs = channels(file.notify, report)
         book = _contacts(file, report, channel_specs if extended else None)
         _require_approvers(file, report)
@@ -244,6 +249,7 @@ def _settings(
         state_url=state_url(file.state.url, base),
         state_password=file.state.password,
         own_records_key=file.records.key,
+        authority=authority(file.records.timestamp, base),
         triage_s=file.incident.triage,
         opening_rules=tuple(
             OpeningRule(rule.alert or "", rule.severity or "", rule.plans or "", rule.tier)

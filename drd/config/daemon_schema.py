@@ -209,8 +209,32 @@ def _key_of_a_file(ref: SecretRef | None) -> SecretRef | None:
     return ref
 
 
+class Timestamp(Settings):
+    """Time stamps of an authority (RFC 3161) for the records."""
+
+    url: str = Field(
+        pattern=r"^https?://[^\s/]+(/\S*)?$",
+        description="Where the authority answers to time-stamp queries. Only a hash is sent.",
+    )
+    ca: str = Field(
+        min_length=1,
+        description="A PEM file with the certificates of authorities that you trust for this.",
+    )
+    every: Annotated[Duration, Field(ge=3600.0)] = Field(
+        86400.0,
+        description="How often the newest entry is stamped, at most; it goes with an hourly anchor "
+        "(default: `1d`).",
+    )
+
+
 class Records(Settings):
     """The signed records of what was proven, decided and done."""
+
+    timestamp: Timestamp | Literal["none"] = Field(
+        "none",
+        description="An authority that stamps the records with its time: `{url: …, ca: FILE}`. "
+        "Needs the extra `drd[timestamp]` (default: `none`).",
+    )
 
     key: Annotated[Secret | None, AfterValidator(_key_of_a_file)] = Field(
         None,

@@ -278,6 +278,13 @@ class _Moving:
         values: dict[YamlPath, str] = {
             (key,): new for key, (old, new) in wanted.items() if old != new and (data or old != new)
         }
+        if known.records.timestamp != "none":
+            values["records", "timestamp"] = "none"
+            stamped = known.records.timestamp
+            self.notes.append(
+                f"the new drd.yaml has no time stamps (records: timestamp): they need {stamped.ca} "
+                f"and drd[timestamp] on this host. They came from {stamped.url}"
+            )
         if known.metrics.textfile and not self.here:
             values["metrics", "textfile"] = self._moved(known.metrics.textfile)
         return rewritten(text, references, values) or "# every key has its default\n", state

@@ -26,6 +26,7 @@ from drd.ports.records import RecordStore
 from drd.ports.repositories import RepositoryStore
 from drd.ports.runs import RunStore
 from drd.ports.signatures import SignatureStore
+from drd.ports.stamps import StampStore
 from drd.ports.steps import DecisionStore, StepStore
 
 
@@ -51,6 +52,7 @@ class Catalogue(ABC):
     alerts: AlertBook
     origins: Origins
     signatures: SignatureStore
+    stamps: StampStore
     health: RepositoryHealth
     keeping: Keeping
     custody: Custodian

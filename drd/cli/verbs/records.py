@@ -171,6 +171,12 @@ def _checking(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
         metavar="FILE",
         help="also compare with the anchor in this recovery kit; add the option that opens the kit",
     )
+    verify.add_argument(
+        "--timestamp-ca",
+        metavar="FILE",
+        help="the certificates (PEM) by which time stamps are checked (default: that of drd.yaml, "
+        "or of the export)",
+    )
     opens = verify.add_mutually_exclusive_group()
     opens.add_argument("--passphrase-file", metavar="F", help="file with the kit's passphrase")
     opens.add_argument(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
 
 from drd.errors import TargetUnwritable, UsageError
 from drd.model.chain import ChainReport, check
@@ -25,6 +25,7 @@ from drd.signing import accepts
 
 RECORDS = "records.txt"
 SCRIPT = "verify.sh"
+STAMPS = "timestamps"
 _LARGEST = 4 << 30
 
 
@@ -44,11 +45,13 @@ def export(
     plan: str | None = None,
     only: frozenset[int] | None = None,
     beside: Mapping[str, str] | None = None,
+    stamps: Mapping[str, bytes] | None = None,
     hides: Hides = hides_nothing,
 ) -> Exported:
     """Write all entries and the script that checks them without drd into a new directory that only
     its owner can read, with all bodies, those of a plan, or those of the entries `only`. `beside`
-    are the texts of more files by their names. `hides` seals restricted bodies."""
+    are the texts of more files by their names, `stamps` those of the directory with time stamps.
+    `hides` seals restricted bodies."""
     head = records.head()
     until = head.seq if head is not None else 0
     shows = only if plan is None else _of_plan(records, plan, until)
@@ -68,6 +71,11 @@ def export(
         for name, text in (beside or {}).items():
             with _new(directory / name, 0o600) as file:
                 file.write(text)
+        if stamps:
+            (directory / STAMPS).mkdir(mode=0o700)
+        for name, data in (stamps or {}).items():
+            with _new(directory / STAMPS / name, 0o600) as file:
+                file.buffer.write(data)
     except FileExistsError:
         raise UsageError(
             f"{directory} exists already", hint="name a directory that does not exist yet."
@@ -88,7 +96,7 @@ def _of_plan(records: RecordStore, plan: str, until: int) -> frozenset[int]:
     )
 
 
-def _new(path: Path, mode: int) -> TextIO:
+def _new(path: Path, mode: int) -> TextIOWrapper:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.fdopen(os.open(path, flags, mode), "w", encoding="utf-8")
 
@@ -113,7 +121,7 @@ def read_export(place: Path) -> RecordFile:
         ) from error
 
 
-def _lines(file: TextIO) -> Iterator[str]:
+def _lines(file: TextIOWrapper) -> Iterator[str]:
     while line := file.readline(LONGEST_LINE + 2):
         yield line
 

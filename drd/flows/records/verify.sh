@@ -2,7 +2,10 @@
 # Checks exported records of drd without drd: sh verify.sh [KEY]
 # KEY is the id of drd's key, as `drd records key` and the recovery kit show it; without it, compare
 # the key that is printed at the end. Needs only a POSIX shell, coreutils, sed and openssl 3.
+# Time stamps (timestamps/*.tsr) are checked by the certificates in timestamps/ca.pem, or in another
+# file: CA=FILE sh verify.sh
 set -eu
+CA=${CA:+$(realpath "$CA")}
 cd "$(dirname "$0")"
 wanted=${1:-}
 work=$(mktemp -d)
@@ -72,6 +75,7 @@ id_of() { printf '%s' "$1" | base64 -d 2>/dev/null | sha256sum | cut -c1-16; }
                 >>"$work/redacted"
         fi
         hash=$(sha256sum <"$work/header" | cut -c1-64) last=$seq at=$(value at "$header")
+        echo "$seq $hash" >>"$work/hashes"
     done
 } <records.txt
 
@@ -81,6 +85,18 @@ done <"$work/without"
 if [ -n "$wanted" ] && [ "$wanted" != "$key" ] && [ "$wanted" != "$first" ]; then
     fault "$last" "the key is $key and not $wanted"
 fi
+for stamp in timestamps/entry-*.tsr; do
+    [ -f "$stamp" ] || continue
+    seq=${stamp#timestamps/entry-} && seq=${seq%.tsr}
+    stamped=$(sed -n "s/^$seq //p" "$work/hashes") ca=${CA:-timestamps/ca.pem}
+    if [ -n "$stamped" ] && openssl ts -verify -digest "$stamped" -in "$stamp" -CAfile "$ca" \
+        -no_check_time >/dev/null 2>&1; then
+        time=$(openssl ts -reply -in "$stamp" -text 2>/dev/null | sed -n 's/^Time stamp: //p')
+        echo "TIME: entry $seq, and all before it, existed at $time (by $ca)"
+    else
+        echo "NOTE: entry $seq: its time stamp proves nothing (by $ca)"
+    fi
+done
 echo "$entries entries up to ${at:-never}, $unsigned of them not signed"
 echo "hash of the last entry: ${hash:-none}"
 echo "key: ${key:-none} (the first one: ${first:-none})"

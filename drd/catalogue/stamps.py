@@ -1,0 +1,32 @@
+"""Time stamps of the records."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from drd.catalogue.engine import SqlStore, upsert
+from drd.catalogue.tables import record_stamps as table
+from drd.model.timestamps import Stamp
+
+
+class SqlStamps(SqlStore):
+    """See `drd.ports.stamps.StampStore`."""
+
+    def keep(self, stamp: Stamp) -> None:
+        row = {
+            "seq": stamp.seq,
+            "hash": stamp.hash,
+            "at": stamp.at,
+            "authority": stamp.authority,
+            "response": stamp.response,
+        }
+        with self._database.write() as connection:
+            upsert(connection, table, row)
+
+    def newest(self, limit: int) -> list[Stamp]:
+        query = select(table).order_by(table.c.seq.desc()).limit(limit)
+        with self._database.read() as connection:
+            return [
+                Stamp(row.seq, row.hash, row.at, row.authority, row.response)
+                for row in connection.execute(query)
+            ]

@@ -1,0 +1,18 @@
+"""Time stamps of the records."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from drd.model.timestamps import Stamp
+
+
+class StampStore(Protocol):
+    """The answers of authorities that have stamped entries of the records. Nothing in them is
+    believed: whoever reads them checks the signature."""
+
+    def keep(self, stamp: Stamp) -> None:
+        """Keep a stamp. It replaces an earlier one of the same entry."""
+
+    def newest(self, limit: int) -> list[Stamp]:
+        """The stamps, that of the newest entry first."""
