@@ -22,7 +22,7 @@ GUARDS = {
 
 RESUMES_NOTHING = {
     "plans", "copies", "evidence", "kits", "repositories", "queue", "outbox", "alerts", "origins",
-    "health", "keeping", "custody", "records", "incidents", "intake", "signatures",
+    "health", "keeping", "custody", "records", "incidents", "intake", "signatures", "stamps",
 }  # fmt: skip
 """Stores that have no guard: no recovery is resumed by their rows alone."""
 

@@ -139,7 +139,9 @@ def hashes_in(catalogue: Catalogue) -> HashOf:
 
 def judged(stamps: Iterable[Stamp], ca: str | None, hash_of: HashOf) -> Stamped:
     """Check stamps against the entries, by the certificates in the file `ca`."""
-    each = {(one.seq, one.response): one for one in stamps}
+    each: dict[tuple[int, bytes], Stamp] = {}
+    for one in stamps:
+        each.setdefault((one.seq, one.response), one)
     done = Stamped(count=len(each))
     if not each:
         return done
