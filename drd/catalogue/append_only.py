@@ -17,6 +17,9 @@ _REDACTED = (
     "AND subject = 'entry:' || OLD.seq)"
 )
 
+_NOT_OPENED = "OLD.salt <> 'sealed' OR NEW.salt = 'sealed' OR NEW.seq <> OLD.seq"
+"""A body that came back encrypted may be replaced by what was encrypted: its digest shows that."""
+
 _RULES = (
     ("records_update", "UPDATE", "records", "", _KEPT),
     ("records_delete", "DELETE", "records", "", _KEPT),
@@ -27,7 +30,7 @@ _RULES = (
         "NEW.seq <= (SELECT coalesce(max(seq), 0) FROM records)",
         _ORDER,
     ),
-    ("record_bodies_update", "UPDATE", "record_bodies", "", _BODY),
+    ("record_bodies_update", "UPDATE", "record_bodies", _NOT_OPENED, _BODY),
     ("record_bodies_delete", "DELETE", "record_bodies", f"NOT {_REDACTED}", _BODY),
     (
         "record_bodies_once",
@@ -42,6 +45,14 @@ _RULES = (
 def statements(dialect: str) -> Iterator[str]:
     """The statements that make all the triggers, in `sqlite` or `postgresql`."""
     yield from _postgresql() if dialect == "postgresql" else _sqlite()
+
+
+def statements_of_opening(dialect: str) -> Iterator[str]:
+    """The statements that let a database of before version 0017 replace encrypted bodies by what
+    was encrypted."""
+    name = "record_bodies_update"
+    yield f"DROP TRIGGER {name}" + (" ON record_bodies" if dialect == "postgresql" else "")
+    yield next(s for s in statements(dialect) if f"TRIGGER {name} " in s)
 
 
 def _sqlite() -> Iterator[str]:
@@ -60,9 +71,10 @@ BEGIN
 END $$"""
     for name, operation, table, when, why in _RULES:
         if "SELECT" not in when:
+            condition = f"WHEN ({when}) " if when else ""
             yield (
                 f"CREATE TRIGGER {name} BEFORE {operation} ON {table} FOR EACH ROW "
-                f"EXECUTE FUNCTION drd_append_only('{why}')"
+                f"{condition}EXECUTE FUNCTION drd_append_only('{why}')"
             )
             continue
         # A condition of a trigger may not contain a query in PostgreSQL.

@@ -183,6 +183,20 @@ class SqlRecords(SqlStore):
                     )
                     connection.execute(delete(bodies).where(bodies.c.seq.in_(wanted)))
 
+    def open_bodies(self, entries: Sequence[Entry]) -> None:
+        with self._database.write() as connection:
+            for entry in entries:
+                known, body = _get(connection, entry.seq), entry.body
+                if not known.sealed or body is None or body.digest != known.header.digest:
+                    raise UsageError(
+                        f"the body of entry {entry.seq} is not the one that is encrypted in the "
+                        "catalogue",
+                        hint=f"to see the entry: drd records show {entry.seq}",
+                    )
+                sealed = bodies.c.salt == SEALED
+                change = bodies.update().where(bodies.c.seq == entry.seq, sealed)
+                connection.execute(change.values(salt=body.salt, body=body.text))
+
     def newest_about(self, kinds: str) -> Entry | None:
         query = select(table).where(table.c.kind.startswith(kinds, autoescape=True))
         with self._database.read() as connection:

@@ -49,6 +49,10 @@ class RecordStore(Protocol):
         """Add entries of this chain, as they were, that another place has kept. Raises UsageError
         if they do not follow the newest one."""
 
+    def open_bodies(self, entries: Sequence[Entry]) -> None:
+        """Put the bodies of these entries in the place of their encrypted ones. Raises UsageError
+        for one that is not the body of which the entry has the digest."""
+
     def newest_about(self, kinds: str) -> Entry | None:
         """The newest entry, without its body, whose kind begins with these letters."""
 

@@ -731,3 +731,19 @@ def test_an_upgrade_keeps_the_keys_of_a_kit(url: str, tmp_path: Path) -> None:
 
     assert catalogue.signatures.trusted() == TrustedKeys({"0123456789abcdef": "cHVibGlj"}, 7)
     catalogue.close()
+
+
+def test_an_upgrade_lets_encrypted_bodies_be_opened(url: str, tmp_path: Path) -> None:
+    schema = Schema(OURS.scripts, "0016")
+    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    executed(url, _OF_0012.replace("1, 's'", "1, 'sealed'"))
+    database = Database(url)
+    change = text("UPDATE record_bodies SET salt = '00' WHERE salt = 'sealed'")
+
+    opened(url, tmp_path).close()
+
+    with database.write() as connection:
+        assert connection.execute(change).rowcount == 1
+    with pytest.raises(CatalogueError), database.write() as connection:
+        connection.execute(text("UPDATE record_bodies SET body = '{}'"))
+    database.close()

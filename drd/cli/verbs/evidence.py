@@ -66,4 +66,4 @@ def add_parser(sub: Verbs) -> None:
         "--key", metavar="ID", help="the id of the key that must have signed: see drd records key"
     )
     check.add_argument("--json", action="store_true", help="print one JSON document")
-    check.set_defaults(handler="drd.cli.records_verify:verify")
+    check.set_defaults(handler="drd.cli.records_verify:verify", timestamp_ca=None)

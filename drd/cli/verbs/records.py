@@ -18,6 +18,8 @@ examples:
   drd records export /root/records         for others: with a script that checks it without drd
   drd records verify /root/records         the same on any machine, without the catalogue
   drd records decrypt /root/records --identity lead.key
+  drd records unseal --identity lead.key   restricted entries that came back encrypted
+  drd records anchor --reencrypt           for keys of roles that drd.yaml got since
   drd records redact 214 --reason "request of 2026-11-28"
   drd records key                          the public half of the key
   drd records continue --reason "restored after the loss of db1"
@@ -141,6 +143,20 @@ def _reading(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
     decrypt.add_argument(
         "--identity", required=True, metavar="F", help="file with the age identity or SSH key"
     )
+    opening = leaf(
+        verbs,
+        "unseal",
+        "make restricted entries that came back encrypted readable on this host again",
+        "records_open:run",
+        description="After a loss, restricted entries come back from repositories encrypted to the "
+        "keys of the roles. Put those that this identity opens back into the catalogue, checked "
+        "by the digests of the records. From then on root and drd's user on this host read them, "
+        "as before the loss, and they are stored for the roles that drd.yaml names now.",
+        epilog=EXAMPLES,
+    )
+    opening.add_argument(
+        "--identity", required=True, metavar="F", help="file with the age identity or SSH key"
+    )
     export.add_argument(
         "--plan", metavar="PLAN", help="contain the bodies of this plan's entries only"
     )
@@ -197,17 +213,24 @@ def _anchoring(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
         verbs,
         "anchor",
         "store the state of the chain in the repositories",
-        "records_verify:anchor",
+        "records_anchor:run",
         description="Store an anchor in the repositories of all plans: a signed statement of the "
         "newest entry. Repositories that have it already are left out. The daemon does this every "
         "hour; while an incident is open, within a minute of each entry, with --incidents.",
         epilog=EXAMPLES,
     )
-    anchor.add_argument(
+    which = anchor.add_mutually_exclusive_group()
+    which.add_argument(
         "--incidents",
         action="store_true",
         help="only in three repositories of plans in the scope of open incidents, and in one of "
         "another plan, and with the entries that the repository lacks",
+    )
+    which.add_argument(
+        "--reencrypt",
+        action="store_true",
+        help="in all repositories that have restricted entries, store these again, encrypted to "
+        "the keys of the roles that drd.yaml names now",
     )
     going_on = leaf(
         verbs,

@@ -149,11 +149,13 @@ def anchor(
     at: datetime,
     *,
     entries: bool = False,
+    anew: bool = False,
     hides: Hides = hides_nothing,
 ) -> Result:
     """Store where the chain stands now, unless the repository knows that, and take back what it
     covers; with `entries` also those that the repository lacks, with what `hides` makes of their
-    bodies. An error is part of the result: the others go on."""
+    bodies. `anew` stores the files that have restricted entries again. An error is part of the
+    result: the others go on."""
     head = catalogue.records.head()
     if head is None:
         return Result(place)
@@ -167,13 +169,15 @@ def anchor(
             return Result(place, error=_says_more(ahead, head), ahead=ahead)
         store = _Storing(catalogue, place, repository, signer, at)
         known = [a for a in ours if _hash_of(catalogue, a.checkpoint.seq) == a.checkpoint.hash]
-        if entries:
-            stored = store.entries(segments.held(catalogue, known), head, hides)
+        again = max((a.checkpoint.seq for a in known), default=0) if anew else 0
+        if entries or anew:
+            there = segments.held(catalogue, known, again)
+            stored = store.entries(there, head, hides, anew=anew)
         else:
             stored = [] if any(a.checkpoint.seq == head.seq for a in ours) else [store.bare(head)]
         gone = 0
         if stored:
-            left = segments.held(catalogue, [*known, *stored])
+            left = segments.held(catalogue, [*known, *stored], again)
             gone = _take_back(place, repository, [*ours, *stored], left)
         return Result(place, seq=head.seq, stored=bool(stored), taken_back=gone)
     except DrdError as error:
@@ -194,9 +198,12 @@ class _Storing:
         point = checkpoint(self.catalogue, head, self.signer, self.at)
         return self._store(point, canonical(point.to_json()) + b"\n", _FILE)
 
-    def entries(self, held: segments.Held, head: Entry, hides: Hides) -> list[Anchor]:
-        """Store the entries that it lacks, up to the newest one."""
-        if not held.lacks(head.seq):
+    def entries(
+        self, held: segments.Held, head: Entry, hides: Hides, *, anew: bool
+    ) -> list[Anchor]:
+        """Store the entries that it lacks, up to the newest one; `anew` only if it has some that
+        are spoiled."""
+        if not held.lacks(head.seq) or (anew and not held.is_spoiled):
             return []
         return [
             self._store(

@@ -4,11 +4,11 @@ roles."""
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from drd import age
-from drd.errors import RepositoryDamaged
+from drd.errors import RepositoryDamaged, WrongKey
 from drd.model.incidents.entries import OPEN, PREFIX, REPORT, number_of
 from drd.model.record_file import Hides
 from drd.model.records import Body, Entry
@@ -100,6 +100,39 @@ def unsealed(entries: Iterable[Entry], identity: bytes) -> list[Entry]:
     identity file. Raises UsageError, WrongKey, and RepositoryDamaged for a body that is not the one
     whose digest the chain has."""
     return [_unsealed(entry, identity) if entry.sealed else entry for entry in entries]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What an identity opened: the entries whose bodies are back in the catalogue; those that it
+    does not open; and those whose encrypted body is not the one that was recorded."""
+
+    entries: Sequence[Entry]
+    closed: Sequence[int]
+    false: Sequence[int]
+
+
+def put_back(catalogue: Catalogue, identity: bytes) -> Opened:
+    """Put what an identity opens of the encrypted bodies in the catalogue in their place. It is the
+    text of an identity file. Raises UsageError."""
+    age.identities(identity)
+    opened: list[Entry] = []
+    closed: list[int] = []
+    false: list[int] = []
+    for entry in catalogue.records.read():
+        if not entry.sealed:
+            continue
+        try:
+            opened.append(_unsealed(entry, identity))
+        except WrongKey:
+            closed.append(entry.seq)
+        except (RepositoryDamaged, ValueError):
+            false.append(entry.seq)
+    with catalogue.together():
+        catalogue.records.open_bodies(opened)
+    if opened:
+        catalogue.incidents.rebuild()
+    return Opened(opened, closed, false)
 
 
 def _unsealed(entry: Entry, identity: bytes) -> Entry:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 
-from drd.flows.records.restricted import restricted_later
+from drd.flows.records.restricted import is_restricted, restricted_incidents, restricted_later
 from drd.model.checkpoint import Anchor, Carried, carrying, with_redacted
 from drd.model.record_file import FIRST_LINE, Hides, hides_nothing, lines_of_one
 from drd.model.records import REDACTION, Entry
@@ -57,9 +57,13 @@ class Held:
                 return anchor.checkpoint.carried.after
         return self.reach
 
+    @property
+    def is_spoiled(self) -> bool:
+        return any(a in self.spoiled for a in self.needed)
+
     def lacks(self, seq: int) -> bool:
         """Return whether an entry is not in it, or a redacted body still is."""
-        return self.reach < seq or any(a in self.spoiled for a in self.needed)
+        return self.reach < seq or self.is_spoiled
 
 
 def _size(anchor: Anchor) -> int:
@@ -67,11 +71,19 @@ def _size(anchor: Anchor) -> int:
     return carried.size if carried is not None else 0
 
 
-def held(catalogue: Catalogue, anchors: Iterable[Anchor]) -> Held:
-    """Return what these anchors of one repository carry. They agree with the catalogue."""
+def held(catalogue: Catalogue, anchors: Iterable[Anchor], anew: int = 0) -> Held:
+    """Return what these anchors of one repository carry. They agree with the catalogue. Restricted
+    entries count as spoiled in those that were stored up to the entry `anew`."""
     known = list(anchors)
     gone = {**restricted_later(catalogue), **_redactions(catalogue)}
+    if anew:
+        gone |= dict.fromkeys(_restricted(catalogue), anew + 1)
     return Held(carrying(known), with_redacted(known, gone))
+
+
+def _restricted(catalogue: Catalogue) -> Iterator[int]:
+    incidents = restricted_incidents(catalogue)
+    return (e.seq for e in catalogue.records.read() if is_restricted(e, incidents))
 
 
 def _redactions(catalogue: Catalogue) -> Mapping[int, int]:
