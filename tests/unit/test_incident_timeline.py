@@ -33,9 +33,9 @@ class Response(Chain):
         self.say(kinds.OPEN, title="orders leak")
         self.say(kinds.TASK, text="change the key")
 
-    def say(self, kind: str, **body: Any) -> None:
+    def say(self, kind: str, number: int = 1, **body: Any) -> None:
         at = NOON + timedelta(minutes=len(self.entries))
-        self.add(draft(kind, 1, Author("anna", at, ANNA), body))
+        self.add(draft(kind, number, Author("anna", at, ANNA), body))
 
     def drd(self, kind: str, actor: Actor | None = None, **body: Any) -> None:
         at = NOON + timedelta(minutes=len(self.entries))
@@ -299,3 +299,21 @@ def test_lines_that_say_the_same_are_one(second: Line, lines: int) -> None:
     assert found[0].count == 3 - lines
     assert found[0].until == (ONE if lines == 1 else None)
     assert len(condensed([later, ROUTINE])) == lines
+
+
+def test_what_was_corrected_before_a_merge_stays_corrected() -> None:
+    response = Response()
+    response.say(kinds.OPEN, 2, title="odd login")  # entry 3
+    response.say(kinds.LOG, 2, text="from 10.0.0.1")
+    response.say(kinds.CORRECT, 2, entry=4, text="from 10.0.0.2", reason="typo")
+    response.say(kinds.STAR, 2, entry=4)
+    response.say(kinds.STAR, 2, entry=3)
+    response.say(kinds.STATE, 2, to="contained")
+    response.say(kinds.STATE, 2, to="triaged", reason="not yet")
+    response.say(kinds.CLOSE, 2, merged_into=1)
+    response.say(kinds.MERGE, **{"from": 2})
+    response.say(kinds.STAR, entry=3, on=False)
+    lines = {line.entry: line for line in response.lines()}
+    assert (lines[4].text, lines[4].corrected) == ("from 10.0.0.2", True)
+    assert [lines[n].starred for n in (3, 4)] == [False, True]
+    assert lines[9].text == "state triaged, was contained: not yet", "its own state, not that of 1"

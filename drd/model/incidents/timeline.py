@@ -12,7 +12,7 @@ from typing import Any
 from drd.model.incidents import duties, investigation, messages
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.affected import Affected
-from drd.model.incidents.entries import number_of
+from drd.model.incidents.entries import number_of, subject
 from drd.model.incidents.fold import after, body_of, time_in
 from drd.model.incidents.incident import Incident
 from drd.model.records import Entry
@@ -51,14 +51,38 @@ _ZONE = " zone"
 
 
 def timeline(incident: Incident, entries: Iterable[Entry], zone: tzinfo = UTC) -> list[Line]:
-    """Return a line for each entry, by the time when it happened. Times in texts are those of
-    `zone`."""
-    lines, before = [], Incident(incident.number)
-    for entry in entries:
-        lines.append(_line(incident, before, entry, zone))
-        if number_of(entry.header.subject) == incident.number:
-            before = after(before, entry)
+    """Return a line for each entry, by the time when it happened, also of incidents that continue
+    in this one, as they were corrected. Times in texts are those of `zone`."""
+    told, known = list(entries), dict[int, Incident]()
+    before = []
+    for entry in told:
+        number = number_of(entry.header.subject) or incident.number
+        before.append(known.get(number) or Incident(number))
+        if entry.header.subject == subject(number):
+            known[number] = after(before[-1], entry)
+    others = [one for number, one in known.items() if number != incident.number]
+    whole = _with(incident, others, told)
+    lines = [_line(whole, was, entry, zone) for was, entry in zip(before, told, strict=True)]
     return sorted(lines, key=lambda line: (line.at, line.entry))
+
+
+def _with(incident: Incident, others: Iterable[Incident], entries: Iterable[Entry]) -> Incident:
+    """Return the incident with what `others`, which continue in it, have corrected and starred."""
+    own = subject(incident.number)
+    unstarred = {
+        body_of(entry).get("entry")
+        for entry in entries
+        if (entry.header.kind, entry.header.subject) == (kinds.STAR, own)
+    } - incident.starred
+    corrected, starred = dict[int, str](), set[int]()
+    for other in others:
+        corrected |= other.corrected
+        starred |= other.starred
+    return replace(
+        incident,
+        corrected={**corrected, **incident.corrected},
+        starred=incident.starred | (starred - unstarred),
+    )
 
 
 def condensed(lines: Iterable[Line]) -> list[Line]:
