@@ -45,7 +45,7 @@ def _reports(app: App, number: int) -> str:
     """Say which reports are due. What is wrong with a file must not hide the incident."""
     try:
         table = duty_table(app, number, regimes_of(app.settings))
-        return summary(table.states(app.clock.now()), table.case.zone)
+        return summary(table.states(app.clock.now()), table.case.zone, number)
     except DrdError as error:
         return f"unknown: {error.line}"
 

@@ -77,7 +77,7 @@ def _hypothesis(_: App, desk: Desk, body: HypothesisBody) -> Incident:
     if body.evidence or body.reason:
         raise UsageError(
             "--evidence and --reason are for a hypothesis that is supported or refuted",
-            hint="drd incident hypothesis --supported ENTRY --evidence ENTRY",
+            hint=f"drd incident hypothesis {desk.number} --supported ENTRY --evidence ENTRY",
         )
     return flow.suppose(desk, body.text)
 

@@ -141,7 +141,7 @@ def _decide(table: DutyTable, desk: Desk, body: ObligationBody) -> None:
 def _submit(table: DutyTable, desk: Desk, body: ObligationBody) -> None:
     at = desk.past(body.submitted or "")
     if body.version is not None:
-        flow.require_version(table.said, body.regime, body.version)
+        flow.require_version(desk.number, table.said, body.regime, body.version)
     words = (body.reference, body.channel, body.proof, body.reason)
     report = Submission(at, *words, version=body.version)
     flow.submit(desk, table.state(chosen(table.regimes, body.regime), desk.author.at), report)
@@ -167,11 +167,11 @@ def shown(app: App, number: int, found: Regimes, query: ObligationsQuery) -> Doc
     table, now = duty_table(app, number, found), app.clock.now()
     name = query.regime
     if query.draft and not name:
-        hint = "name its id; to see them all: drd incident obligation"
+        hint = f"name its id; to see them all: drd incident obligation {number}"
         raise UsageError("incident obligation: no regime given", hint=hint)
     states = [table.state(chosen(table.regimes, name), now)] if name else table.states(now)
     if query.draft and query.version is not None:
-        kept = flow.require_version(table.said, name or "", query.version)
+        kept = flow.require_version(number, table.said, name or "", query.version)
         return {"draft": kept.text, "version": kept.entry, "sha256": kept.digest}
     if query.draft:
         zone = local_zone(app.settings.timezone)

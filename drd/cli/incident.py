@@ -64,8 +64,8 @@ def open_(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json(made)
     elif not args.quiet:
-        output.say('note what happens:  drd incident log "TEXT"')
-        output.say("see what is next:   drd incident show")
+        output.say(f'note what happens:  drd incident log {made["incident"]} "TEXT"')
+        output.say(f"see what is next:   drd incident show {made['incident']}")
     return 0
 
 

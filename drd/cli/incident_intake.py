@@ -76,6 +76,6 @@ def _tell(document: Mapping[str, Any]) -> None:
     if document["unchanged"]:
         output.say(f"{counted(document['unchanged'], 'alert')} said nothing new")
     if document["opened"]:
-        output.say("see what is next:   drd incident show")
+        output.say(f"see what is next:   drd incident show {document['opened'][-1]}")
     if not any(document[key] for key in ("opened", "reported", "updated", "unchanged", "left_out")):
         output.say("the message has no alert")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import tzinfo
@@ -57,10 +58,19 @@ def preview(args: argparse.Namespace) -> int:
     for line in _content_lines(told, zone):
         output.say(line)
     if not word.isdecimal():
-        output.say(
-            f"nothing was kept or sent: drd incident message draft {told['incident']} {word}"
-        )
+        output.say(f"nothing was kept or sent: {_drafting(args, told['incident'], word)}")
     return 0
+
+
+def _drafting(args: argparse.Namespace, number: int, word: str) -> str:
+    """Return the command that keeps what was previewed."""
+    words = ["drd", "incident", "message", "draft", str(number), word]
+    words += ["--text", args.text] if args.text else []
+    for option, values in (("--set", args.set), ("--to", args.to)):
+        words += [each for value in values for each in (option, value)]
+    words += ["--template", args.template] if args.template else []
+    words += ["--next-update", args.next_update] if args.next_update else []
+    return escaped(shlex.join(words + ["--encrypt"] * args.encrypt))
 
 
 def draft(args: argparse.Namespace) -> int:
@@ -73,7 +83,7 @@ def draft(args: argparse.Namespace) -> int:
 
 def approve(args: argparse.Namespace) -> int:
     number, word = _words(args, "M")
-    which = _message_number(word)
+    which = _message_number(number, word)
     with session(args) as app:
         zone, clerk = zone_of(app), Clerk(app, args, number)
         digest = args.digest or _seen(args, clerk, which, zone)
@@ -211,7 +221,9 @@ def _done(args: argparse.Namespace, given: Mapping[str, Any]) -> int:
     number, word = _words(args, "M")
     with session(args) as app:
         zone = zone_of(app)
-        message = Clerk(app, args, number).act(args.message_verb, _message_number(word), given)
+        message = Clerk(app, args, number).act(
+            args.message_verb, _message_number(number, word), given
+        )
     return _told(args, message, zone, "")
 
 
@@ -227,11 +239,12 @@ def _words(args: argparse.Namespace, what: str) -> tuple[int | None, str]:
     raise UsageError(f"{verb}: {fact}", hint=f"examples: drd {verb} --help")
 
 
-def _message_number(word: str) -> int:
+def _message_number(number: int | None, word: str) -> int:
     if not word.isdecimal():
+        which = f" {number}" if number is not None else ""
         raise UsageError(
             f"{escaped(word)!r} is not the number of a message",
-            hint="to list the messages: drd incident message list",
+            hint=f"to list the messages: drd incident message list{which}",
         )
     return int(word)
 
@@ -303,9 +316,10 @@ def _remedies(which: int, number: int, recipient: Recipient, fate: Fate) -> Iter
 
 
 def _quoted(name: str) -> str:
-    """Return a name as a word for a shell; one that could be more than that is left to the
-    person."""
-    return f'"{name}"' if all(c.isalnum() or c in " .-_" for c in name) else "NAME"
+    """Return a name as a word for a shell; one with control characters is left to the person."""
+    if all(c.isalnum() or c in " .-_" for c in name):
+        return f'"{name}"'
+    return shlex.quote(name) if escaped(name) == name else "NAME"
 
 
 def _content_lines(content: Mapping[str, Any], zone: tzinfo) -> Iterator[str]:

@@ -83,7 +83,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     yield f"incident {number}: {escaped(document['title'])}"
     if not plans:
         yield "no plan is in the scope"
-        yield "> drd incident scope --add PLAN"
+        yield f"> drd incident scope {number} --add PLAN"
     affected = [Affected.from_json(one) for one in document["data"]]
     for plan in plans:
         yield from _plan_lines(plan, [a for a in affected if a.plan == plan["plan"]])

@@ -85,7 +85,8 @@ def _facts(incident: Incident, now: datetime, zone: tzinfo) -> Iterator[tuple[st
     if stated:
         yield "moments", ", ".join(f"{name} {short(at, now, zone)}" for name, at in stated)
     if wrong := contradictions(incident.instants):
-        yield "check", f"{'; '.join(wrong)}: correct one by drd incident anchor"
+        anchor = f"drd incident anchor {incident.number} MOMENT TIME --reason TEXT"
+        yield "check", f"{'; '.join(wrong)}: correct one: {anchor}"
     took = [f"{w} {format_duration(s)}" for w, s in durations(incident).items() if s is not None]
     if took:
         yield "took", ", ".join(took)

@@ -62,7 +62,9 @@ DUE = {"due_at": AT}
     ],
 )
 def test_the_clocks_in_one_line(states: list[ClockState], line: str) -> None:
-    assert summary(states, "Europe/Berlin") == (f"{line}: drd incident obligation" if line else "")
+    assert summary(states, "Europe/Berlin", 3) == (
+        f"{line}: drd incident obligation 3" if line else ""
+    )
 
 
 def test_open_clocks_stand_above_and_the_next_first() -> None:

@@ -198,7 +198,7 @@ def explain(
             "a root cause names its evidence, and none is given",
             hint=f"add --evidence ENTRY; recorded: {recorded}"
             if recorded
-            else 'record some first: drd incident evidence "TEXT" --file FILE',
+            else f'record some first: drd incident evidence {desk.number} "TEXT" --file FILE',
         )
     _require_evidence(desk, found, evidence)
     _require_hypotheses(desk, found, hypotheses)

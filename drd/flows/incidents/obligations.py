@@ -63,7 +63,8 @@ def submit(desk: Desk, state: ClockState, report: Submission) -> Incident:
         raise UsageError(
             f"{format_time(report.at, zone=desk.zone)} is before {began}, when the clock of "
             f"{name} started",
-            hint="correct the time, or the moment: drd incident anchor MOMENT TIME --reason TEXT",
+            hint=f"correct the time, or the moment: drd incident anchor {desk.number} MOMENT TIME "
+            "--reason TEXT",
         )
     if state.submitted_at is not None and not report.reason.strip():
         raise UsageError(
@@ -103,14 +104,15 @@ def keep(desk: Desk, state: ClockState, text: str) -> Incident:
     return _add(desk, body)
 
 
-def require_version(said: Duties, name: str, version: int) -> Version:
-    """Return a version of the report of a regime. Raises UsageError."""
+def require_version(number: int, said: Duties, name: str, version: int) -> Version:
+    """Return a version of the report of a regime in incident `number`. Raises UsageError."""
     found = next((v for v in said.versions.get(name, ()) if v.entry == version), None)
     if found is None:
         known = some([v.entry for v in said.versions.get(name, ())], 10) or "none"
         raise UsageError(
             f"entry {version} is no version of the report of {name}",
-            hint=f"kept versions: {known}; to keep one: drd incident obligation {name} --keep FILE",
+            hint=f"kept versions: {known}; to keep one: drd incident obligation {number} {name} "
+            "--keep FILE",
         )
     return found
 

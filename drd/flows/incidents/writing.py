@@ -176,8 +176,8 @@ class Desk:
         if header.kind == kinds.INDICATOR:
             raise UsageError(
                 f"entry {entry} is an indicator, whose value other systems may have read",
-                hint=f"drd incident indicator --withdraw {entry} --reason TEXT; then add the right "
-                "one.",
+                hint=f"drd incident indicator {self.number} --withdraw {entry} --reason TEXT; then "
+                "add the right one.",
             )
         mark = {"restricted": True} if is_private(known) else {}
         body = {"entry": entry, "text": _text(text), "reason": _reason(reason), **mark}

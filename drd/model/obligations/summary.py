@@ -18,7 +18,7 @@ LOUD = {
 """Words in capitals: a person has to do something."""
 
 
-def summary(states: Sequence[ClockState], zone: str) -> str:
+def summary(states: Sequence[ClockState], zone: str, number: int) -> str:
     """Return one line for the screen of the incident: what is late, undecided and next."""
     shown, elsewhere = split(states)
     counts = {
@@ -36,7 +36,7 @@ def summary(states: Sequence[ClockState], zone: str) -> str:
     if elsewhere:
         more = f"{len(elsewhere)} more" if told else str(len(elsewhere))
         told += f"{'; ' if told else ''}{more} may be needed (drd.yaml names no jurisdictions)"
-    return f"{told}: drd incident obligation" if told else ""
+    return f"{told}: drd incident obligation {number}" if told else ""
 
 
 def order(state: ClockState) -> tuple[bool, bool, float, str]:
