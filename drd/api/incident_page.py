@@ -102,9 +102,9 @@ def _known(printed: Printed) -> Iterator[Block]:
     incident, now = printed.incident, printed.now
     yield Heading(1, f"Incident {incident.number}: {escaped(incident.title) or '(no title)'}")
     yield Paragraph(
-        f"As known to drd at {format_time(now, zone=printed.zone)}. What happened later is "
-        "not on this paper. Type in what you write on it: "
-        f'`drd incident log {incident.number} "TEXT" --at TIME`.'
+        f"This page shows what drd knew at {format_time(now, zone=printed.zone)}. If you write "
+        f"something on the paper, record it in drd later: `drd incident log {incident.number} "
+        '"TEXT" --at TIME`.'
     )
     yield Paragraph(f"{standing(incident, now, printed.zone)}.")
     if incident.merged_into is not None:
@@ -153,7 +153,7 @@ def _scope(printed: Printed) -> Iterator[Block]:
         rows = tuple(map(_row, printed.affected))
         yield Table(("plan", "residents", "people", "data"), rows, sheet=True)
     else:
-        yield Paragraph("Whose data it affects is unknown: the plans do not say it.")
+        yield Paragraph("The plans do not say whose data the incident affects.")
 
 
 def _row(one: Affected) -> tuple[str, ...]:
@@ -199,11 +199,12 @@ def _reports(printed: Printed) -> Iterator[Block]:
         yield Table(("state", "submitted at", "duty, when, to whom"), tuple(rows), sheet=True)
     if elsewhere:
         yield Paragraph(
-            f"{count_words(elsewhere)} by the law of places: drd does not know where you and the "
-            f"people concerned are. It prints fewer when drd.yaml says it: `{SETTING}`."
+            f"{count_words(elsewhere)} by the law of places, because drd does not know where you "
+            "and the people concerned are. To get a shorter list, write the places in drd.yaml: "
+            f"`{SETTING}`."
         )
     if not rows:
-        yield Paragraph("No report is needed by the known facts, and nobody decided that one is.")
+        yield Paragraph("By the known facts no report is needed, and nobody has decided otherwise.")
     yield Paragraph(DISCLAIMER)
 
 

@@ -96,22 +96,22 @@ def _require_only_what_opens_a_kit(args: argparse.Namespace, *, given: bool) -> 
     for name in _NOT_WITH_A_KIT:
         if getattr(args, name):
             raise UsageError(
-                f"--{name.replace('_', '-')} does not go with --kit",
+                f"--{name.replace('_', '-')} cannot be combined with --kit",
                 hint="leave it out: a kit contains what opens its repositories, and its plans "
                 "need no acceptance.",
             )
     if not given:
         raise UsageError(
-            "--kit needs what opens the kit: --passphrase-file, --identity or --share",
-            hint="the first line of the kit says which.",
+            "--kit needs one of --passphrase-file, --identity and --share, to open the kit",
+            hint="the first line of the kit says which of them opens it.",
         )
 
 
 def _require_only_a_password(args: argparse.Namespace, *, given: bool) -> None:
     if given:
         raise UsageError(
-            "--passphrase-file, --identity and --share do not go with --repository: they open a "
-            "kit",
+            "--passphrase-file, --identity and --share open a kit, so they cannot be combined "
+            "with --repository",
             hint="leave them out, and give --password-file.",
         )
     if not args.password_file:
@@ -283,8 +283,8 @@ def _say(
         if ready.newest_is_after_kit:
             output.say(
                 "Then run the same command without --dry-run. The newest restore point was made "
-                "after the kit, so drd asks for its id; without a terminal add --accept-after-kit, "
-                "or use a point that the kit lists: --point ID"
+                "after the kit, so drd asks you to type the id of this point. Without a terminal "
+                "add --accept-after-kit, or use a point that the kit lists: --point ID"
             )
     elif found:
         output.say(

@@ -63,9 +63,9 @@ def _each(args: argparse.Namespace, verb: str) -> int:
         raise next(iter(failed.values()))
     if came is not None and is_new and not came.count and any(c.unknown for c in comparisons):
         output.warn(
-            "the records of the former catalogue, its incidents and its evidence are not in the "
-            "repositories: what only that file contained is lost. To see which entries the "
-            "repositories know of: drd records verify"
+            "the repositories have no copy of the records, incidents and evidence of the former "
+            "catalogue. If no other copy of that catalogue exists, they are lost. To see up to "
+            "which entry the repositories confirm records: drd records verify"
         )
     _show(comparisons, failed, verb, args)
     wrong = any(c.vanished or c.unreadable or c.torn for c in comparisons)
@@ -226,15 +226,15 @@ def _show_unreadable(differences: RebuildDifferences, snapshot: str, why: str) -
     if tool:
         output.complain(
             f"plan {plan}: drd does not use {_listed_as(snapshot)}: {why}",
-            f"find out with {called(tool)} what is wrong: it still lists this copy. The other "
+            f"{called(tool)} still lists this copy: examine the copy with that tool. The other "
             "copies count as before.",
         )
     else:
         output.complain(
             f"plan {plan}: drd does not use the restore point that snapshot {snapshot[:8]} "
             f"describes, because drd cannot read this snapshot: {why}",
-            "the other restore points are not affected. drd retention "
-            f"{plan} --dry-run says how to remove what cannot be read.",
+            "the other restore points are not affected. To see how to remove the unreadable "
+            f"snapshot: drd retention {plan} --dry-run",
         )
 
 

@@ -54,7 +54,8 @@ def _kit(args: argparse.Namespace) -> KitAt | None:
     given = args.passphrase_file or args.identity or args.share
     if bool(given) != bool(args.kit):
         raise UsageError(
-            "with --kit, also give what opens the kit: --passphrase-file, --identity or --share",
+            "--kit needs one of --passphrase-file, --identity and --share, and each of these "
+            "needs --kit",
             hint="without --kit the drill uses the copy of the kit that `kit` in the plan or "
             "drd.yaml names.",
         )
@@ -67,7 +68,8 @@ def _by_the_daemon(app: App, args: argparse.Namespace) -> int:
     if own:
         owner = app.state.owner
         raise NotOwner(
-            f"only {owner}, who owns drd's state, can use {own}", hint=f"sudo -u {owner} drd …"
+            f"only {owner}, who owns drd's state, can use {own}",
+            hint=f"run the drill as this user: sudo -u {owner} drd drill …",
         )
     done = asked(
         app,

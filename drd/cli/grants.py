@@ -23,7 +23,9 @@ SERVICE = "drd"
 
 def print_grants(args: argparse.Namespace) -> int:
     if not args.plan:
-        raise UsageError("--grants needs a plan", hint="drd doctor PLAN --grants")
+        raise UsageError(
+            "--grants needs a plan", hint="give the name of the plan: drd doctor PLAN --grants"
+        )
     with session(args, acts=False) as app:
         require_owner(app, "doctor --grants")
         for _, plan in loaded_plans(app, args.plan, refreshing=False):

@@ -74,15 +74,17 @@ def _say_protected(app: App) -> None:
     roles = app.settings.role_keys
     if roles:
         output.say(
-            f"restricted: where its entries leave this host they are encrypted for "
-            f"{escaped(some(sorted(roles), 10))}; on this host root and drd's user read them"
+            "this incident is restricted. On this host root and drd's user can read its entries. "
+            "In repositories and exports its entries are encrypted for: "
+            f"{escaped(some(sorted(roles), 10))}"
         )
         return
     output.warn(
-        "restricted, but not encrypted: drd.yaml names no keys of roles. drd status, alerts and "
-        "metrics show neither title nor scope, exports leave the entries out; but whoever has the "
-        "password of a repository reads them there. To encrypt later entries, write in drd.yaml: "
-        "incident: {roles: {lead: {age: [age1…]}}}"
+        "this incident is restricted, but its entries are not encrypted, because drd.yaml names "
+        "no keys of roles. drd status, alerts and metrics do not show its title and scope, and "
+        "exports do not contain its entries. Whoever has the password of a repository can read "
+        "its entries there. To encrypt later entries, write in drd.yaml: incident: "
+        "{roles: {lead: {age: [age1…]}}}"
     )
 
 
@@ -103,7 +105,9 @@ def report(args: argparse.Namespace) -> int:
         output.print_json(document)
     elif not args.quiet:
         due = format_time(from_rfc3339(document["next_at"]), zone=zone)
-        output.say(f"report {document['incident']} is filed: to be examined by {due}")
+        output.say(
+            f"report {document['incident']} is recorded. An operator has to examine it before {due}"
+        )
     return 0
 
 

@@ -31,7 +31,9 @@ def author(app: App, args: argparse.Namespace, *, left_out: bool = False) -> Aut
     what = f"entry {head.seq} of the records" if head is not None else ""
     why = doubt(now, newest, what)
     if why is not None and not args.quiet:
-        output.warn(f"{why}. Check it by timedatectl; to correct a time: --at TIME")
+        output.warn(
+            f"{why}. Check the clock: timedatectl. To give the right time of an entry: --at TIME"
+        )
     said = who(args)
     name = app.settings.users.get(said["by"], said["by"]) if args.by is None else args.by
     return Author(str(name), now, said["actor"], left_out)

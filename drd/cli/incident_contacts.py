@@ -89,7 +89,9 @@ def _words(contact: Contact, at: datetime) -> str:
     if contact.hours.spans:
         reach = "now" if contact.hours.has(at) else "not now"
         here = local_time(contact, at)
-        parts.append(f"to be reached {reach} ({contact.hours.text}; there it is {here})")
+        parts.append(
+            f"can be reached {reach} (hours {contact.hours.text}; local time there {here})"
+        )
     if contact.language != "en":
         parts.append(f"language {contact.language}")
     if contact.key:

@@ -12,7 +12,7 @@ from drd.cli.session import session
 from drd.errors import UsageError
 from drd.model.incidents.durations import contradictions
 from drd.model.incidents.instants import Instant
-from drd.model.text import escaped
+from drd.model.text import counted, escaped
 from drd.model.units import from_rfc3339
 
 Gives = Callable[[Sequence[str]], Mapping[str, Any]]
@@ -50,12 +50,13 @@ def _split(args: argparse.Namespace, words: int) -> tuple[int | None, Sequence[s
     verb = f"drd incident {args.incident_verb}"
     if len(given) > words and not given[0].isdecimal():
         raise UsageError(
-            f"incident {args.incident_verb}: {len(given)} words given, and {words} "
-            f"{'is' if words == 1 else 'are'} needed",
-            hint=f"put a text into quotes; examples: {verb} --help",
+            f"incident {args.incident_verb}: the command needs {counted(words, 'word')}, but got "
+            f"{len(given)}",
+            hint=f"put a text of several words into quotes. For examples: {verb} --help",
         )
     raise UsageError(
-        f"incident {args.incident_verb}: something is missing", hint=f"examples: {verb} --help"
+        f"incident {args.incident_verb}: an argument is missing",
+        hint=f"for examples: {verb} --help",
     )
 
 
@@ -87,7 +88,9 @@ def anchor(args: argparse.Namespace) -> int:
     moments = act(args, 2, gives)["moments"]
     known = {Instant(name): from_rfc3339(at) for name, at in moments.items()}
     for wrong in contradictions(known):
-        output.warn(f"{wrong}: correct one of them, with --reason TEXT")
+        output.warn(
+            f"{wrong}. Correct the wrong time: drd incident anchor MOMENT TIME --reason TEXT"
+        )
     return 0
 
 

@@ -73,8 +73,9 @@ def _protected(app: App, incident: Incident, files: Mapping[str, str]) -> Mappin
     keys = recipients(app.settings.role_keys)
     if not keys:
         output.warn(
-            f"incident {incident.number} is restricted, and drd.yaml names no keys of roles: the "
-            "export has the headers of its entries, but neither their contents nor a timeline"
+            f"incident {incident.number} is restricted, and drd.yaml names no keys of roles to "
+            "encrypt it for. So the export contains the headers of its entries, but not their "
+            "contents and no timeline"
         )
         return {}
     return {

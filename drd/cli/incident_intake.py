@@ -31,7 +31,10 @@ def run(args: argparse.Namespace) -> int:
     elif not args.quiet:
         _tell(document)
     for why, count in left_out.items():
-        output.warn(f"{counted(count, 'alert')} left out: {why} (docs/intake.md)")
+        output.warn(
+            f"drd did not record {counted(count, 'alert')} of the source, because {why} "
+            "(docs/intake.md)"
+        )
     return 1 if left_out else 0
 
 
@@ -46,7 +49,8 @@ def _refuse_others(args: argparse.Namespace) -> None:
         if value:
             raise UsageError(
                 f"incident open: {name} and --from were given together",
-                hint="what --from reads has titles and severities; only --plan fits to it.",
+                hint=f"leave out {name}: the alerts have titles and severities of their "
+                "own. Only --plan can be combined with --from.",
             )
 
 
@@ -74,8 +78,8 @@ def _tell(document: Mapping[str, Any]) -> None:
         if document[key]:
             output.say(f"{words} {some(document[key], 20)}")
     if document["unchanged"]:
-        output.say(f"{counted(document['unchanged'], 'alert')} said nothing new")
+        output.say(f"{counted(document['unchanged'], 'alert')} without new information")
     if document["opened"]:
         output.say(f"see what is next:   drd incident show {document['opened'][-1]}")
     if not any(document[key] for key in ("opened", "reported", "updated", "unchanged", "left_out")):
-        output.say("the message has no alert")
+        output.say("the message contains no alert")

@@ -92,7 +92,7 @@ def _given(args: argparse.Namespace, name: str) -> dict[str, Any]:
     """Return what the options ask to record; nothing if they only ask to show."""
     applies = True if args.applies else False if args.does_not_apply else None
     if args.applies and args.does_not_apply:
-        hint = "record one after the other: each is an entry of its own."
+        hint = "give each in a command of its own: each becomes an entry."
         raise UsageError("--applies and --does-not-apply were given together", hint=hint)
     facts = dict(fact_of(text) for text in args.fact)
     keep = _read(args.keep) if args.keep is not None else None
@@ -141,8 +141,8 @@ def _words(words: Sequence[str]) -> tuple[int | None, str]:
     number = int(rest.pop(0)) if rest and rest[0].isdecimal() else None
     if len(rest) > 1:
         raise UsageError(
-            f"incident obligation: {len(rest)} regimes given",
-            hint="name one: drd incident obligation --help has examples.",
+            f"incident obligation: {len(rest)} regimes given, and at most one is possible",
+            hint="give one regime. For examples: drd incident obligation --help",
         )
     return number, rest[0] if rest else ""
 

@@ -67,5 +67,5 @@ def _book(args: argparse.Namespace) -> ContactBook:
     try:
         return book_of(args)
     except DrdError as error:
-        output.warn(f"the sheets name no contacts: {error.line}")
+        output.warn(f"drd prints the sheets without contacts: {error.line}")
         return ContactBook()

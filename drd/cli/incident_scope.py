@@ -67,14 +67,14 @@ def readable_plans(app: App) -> Iterator[tuple[str, Plan]]:
         output.warn(f"{name}: {plan.message}")
         with suppress(UnknownPlan, ConfigError):
             in_force = app.plans.in_force(name)
-            output.warn(f"{name}: this uses the text of the plan that drd loaded before")
+            output.warn(f"{name}: drd uses the text of this plan that it loaded before")
             yield in_force.name, in_force
 
 
 def _counted(app: App, incident: Incident, plans: dict[str, Plan]) -> Iterator[Affected]:
     for name in incident.plans:
         if name in plans:
-            output.say(f"{name}: counting, in a sandbox", beside=True)
+            output.say(f"{name}: drd counts the people in a sandbox", beside=True)
             yield from count_people(app.services(plans[name]), plans[name], incident.first_sign)
 
 

@@ -102,8 +102,9 @@ def _confirm_copies(app: App, known: KitPlan, at: datetime) -> None:
     origins.base_on_kit(known.name, at, known.seals)
     if news:
         output.warn(
-            f"{counted(len(news), 'restore point')} of {known.name} that the former kit does not "
-            "list: this kit lists them, so drd no longer asks before it restores one"
+            f"this kit lists {counted(len(news), 'restore point')} of {known.name} that the "
+            "former kit did not list. drd no longer asks for confirmation before it restores one "
+            "of these"
         )
 
 
@@ -201,7 +202,7 @@ def _warn_of_the_same_host(plan: KitPlan, here: str = "") -> None:
             "the plan, and make the kit again"
         )
     output.warn(
-        f"{where}. If they are on this host, a loss of this host destroys them, too, and the kit "
+        f"{where}. If these are on this host, a loss of this host destroys them, too, and the kit "
         f"cannot recover anything. {remedy}"
     )
 

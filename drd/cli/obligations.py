@@ -37,7 +37,9 @@ def settings_of(args: argparse.Namespace) -> DaemonSettings:
 def usable(regimes: Regimes) -> dict[str, Regime]:
     """Return the regimes by id; warn of files that are broken, whose regimes are missing."""
     for problem in regimes.problems:
-        output.warn(f"{problem}; drd does not use this file: drd obligations check")
+        output.warn(
+            f"{problem}. drd does not use this file. To see all problems: drd obligations check"
+        )
     return dict(regimes.known)
 
 
@@ -76,7 +78,7 @@ def list_(args: argparse.Namespace) -> int:
         output.print_json({"regimes": [regime_document(regime) for regime in shown]})
         return 0
     if not shown:
-        output.say(f"drd has no regime of {place}; docs/obligations.md says how to write one")
+        output.say(f"drd has no regime of {place}. docs/obligations.md describes how to write one")
         return 0
     output.say(output.table([_row(regime) for regime in shown], header=_HEADER))
     if not args.quiet:

@@ -43,17 +43,24 @@ def run(args: argparse.Namespace) -> int:
     if shown:
         output.say(output.table([_row(s, case.zone) for s in shown], header=_HEADER))
     else:
-        output.say("no clock runs from these moments: `drd obligations list` shows what each needs")
+        output.say(
+            "no deadline counts from these moments. To see from which moments each "
+            "regime counts: drd obligations list"
+        )
     for state in shown:
         for note in _notes(state, case.zone):
             output.say_below(f"{state.regime.id}: ", escaped(note))
     if missing := list(dict.fromkeys(name for state in shown for name in state.missing)):
         names = ", ".join(missing)
-        output.say(f"not known: {names}. The times are those of the worst case; see --fact")
+        output.say(
+            f"these facts are not known: {names}. The times are for the worst case. To "
+            "give a fact: --fact NAME=VALUE"
+        )
     if not named and len(shown) < len(states):
         rest = counted(len(states) - len(shown), "regime")
         output.say(
-            f"{rest} left out: their anchors are missing, or they do not apply by the known facts"
+            f"{rest} not shown, because no time was given for the anchor or because the known "
+            "facts exclude the regime"
         )
     output.say(DISCLAIMER)
     return 0

@@ -32,8 +32,9 @@ def adopted(args: argparse.Namespace, name: str, settings: DaemonSettings) -> tu
     url = _url(args.adopt)
     if args.password_file is None:
         raise UsageError(
-            "--adopt needs the password of the repository",
-            hint="give the file that has it, mode 0600: --password-file FILE" + _dumps_in(url),
+            "--adopt REPOSITORY needs the password of this repository",
+            hint="give a file of mode 0600 that contains the password: --password-file FILE"
+            + _dumps_in(url),
         )
     password = str(Path(args.password_file).absolute())
     spec = RepositorySpec("theirs", url, SecretRef("file", password))

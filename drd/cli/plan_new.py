@@ -70,7 +70,7 @@ def _adopt(args: argparse.Namespace) -> int:
     place = place_of(args.adopt) if args.password_file is None and not is_stanza else None
     if args.host and (place is not None or plan_stanza.asked(args.adopt) is not None):
         raise UsageError(
-            "--host chooses copies that restic made; nothing says on which host "
+            "--host works only for copies made by restic. drd cannot find out on which host "
             + ("dumps in a directory were made" if place is not None else "a stanza was backed up"),
             hint="leave out --host"
             + (
@@ -252,6 +252,6 @@ def _say_what_is_next(plan: str, made: Starter, repository: str | None, to: Text
         print(f"       {credential.ljust(width)}  {purpose}", file=to)
     print(f"     umask 077; mkdir -p {CREDENTIALS}", file=to)
     print(f"     openssl rand -base64 32 > {CREDENTIALS / made.password}", file=to)
-    print("     and keep a copy of that one on another host", file=to)
+    print("     and keep a copy of this password on another host", file=to)
     for number, verb in enumerate(("plan check", "doctor", "backup", "drill"), len(steps) + 1):
         print(f"  {number}. drd {verb} {plan}", file=to)

@@ -69,7 +69,10 @@ def _print(plans: dict[str, list[Judged]], *, only_open: bool) -> None:
                 for line in _named(one):
                     output.say(line)
         if unnamed := [one for one in found if one.risk is None]:
-            output.say("not considered; decide, and add each under `risks` in the plan:")
+            output.say(
+                "the plan does not name these risks. Decide about each, and add it under "
+                "`risks` in the plan:"
+            )
         for one in unnamed:
             output.say(f"  {one.what}: {one.title}")
             output.say(f"    usually covered by: {one.usual}")

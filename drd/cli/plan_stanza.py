@@ -131,8 +131,9 @@ def _usual() -> Path:
         if Path(path).exists():
             return Path(path)
     raise UsageError(
-        f"this host has no configuration of pgBackRest: {' and '.join(USUAL)} are not there",
-        hint="give its file: --adopt /PATH/pgbackrest.conf",
+        f"drd found no configuration of pgBackRest on this host: {' and '.join(USUAL)} do not "
+        "exist",
+        hint="give the path of the configuration: --adopt /PATH/pgbackrest.conf",
     )
 
 
@@ -183,10 +184,10 @@ def _require_own(file: Path) -> None:
         shared = found.st_mode & 0o022 and not (place != real and found.st_mode & 0o1000)
         if found.st_uid != 0 or shared:
             raise UsageError(
-                f"root does not use {file}: others than root can change {place}, and the "
-                "configuration names programs that pgBackRest runs",
-                hint="read the file, make a copy that belongs to root, and name the copy: install "
-                f"-D -m 0600 {file} {_COPY}; drd plan new --adopt {_COPY}",
+                f"drd run by root does not use {file}: users other than root can change {place}, "
+                "and this file decides which programs pgBackRest runs",
+                hint="read the file. If it is right, use a copy that belongs to root: "
+                f"install -D -m 0600 {file} {_COPY} && drd plan new --adopt {_COPY}",
             )
 
 

@@ -62,7 +62,7 @@ def _with(document: dict[str, Any], component: str) -> list[dict[str, Any]]:
     if component not in known and points:
         raise UsageError(
             f"no restore point of {document['plan']} has a component {component!r}",
-            hint=f"components of its points: {', '.join(known)}.",
+            hint=f"components of the restore points: {', '.join(known)}.",
         )
     found = []
     for point in points:
@@ -146,9 +146,9 @@ def _print_vanished(points: Sequence[dict[str, Any]]) -> None:
             for key in ("data_time", "noticed_at")
         )
         output.say(
-            f"  {_named(point)} with data of {of} is no longer in any repository: somebody removed "
-            f"or changed it without drd (noticed {noticed}). If that was right: drd points forget "
-            f"{point['point']} --reason TEXT"
+            f"  {_named(point)} with data of {of} is no longer in any repository: somebody "
+            f"removed or changed it without drd (noticed {noticed}). If this was intended: drd "
+            f"points forget {point['point']} --reason TEXT"
         )
 
 

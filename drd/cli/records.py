@@ -161,8 +161,11 @@ def _print_change(done: KeyChange, key: RecordKey, word: str, args: argparse.Nam
     elif not args.quiet:
         output.say(f"{_CHANGES[word]}: {public.id}, {key.file}")
         if word != "unchanged":
-            output.say("the service signs with it from its next start: systemctl restart drd")
-            output.say("then make the recovery kit again: it contains the public half")
+            output.say("restart the service, so that it signs with this key: systemctl restart drd")
+            output.say(
+                "then make the recovery kit again, because the kit contains the public "
+                "half of the key"
+            )
     return 0
 
 
@@ -214,8 +217,8 @@ def redact(args: argparse.Namespace) -> int:
         entry = app.catalogue.records.get(args.entry)
         if not args.yes:
             output.say(
-                f"entry {entry.seq} ({entry.header.kind} of {escaped(entry.header.subject)}): its "
-                "body will be removed for good"
+                f"entry {entry.seq} ({entry.header.kind} of {escaped(entry.header.subject)}): drd "
+                "will remove the body of this entry for good"
             )
             confirm_redaction(entry.seq)
         made = app.catalogue.records.redact(

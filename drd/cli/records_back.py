@@ -75,9 +75,9 @@ def recorded(app: App, came: CameBack, reason: str) -> Entry | None:
     with suppress(UsageError):
         return continuing.came_back(app.catalogue, came.newest, reason=reason, at=app.clock.now())
     output.warn(
-        "no record says yet that the records came back, because drd cannot sign it. Put the key "
-        "back, or make a new one: drd records rotate --lost; then: drd records continue --reason "
-        "TEXT"
+        "drd restored the records, but could not add the entry that states this, because drd "
+        "cannot sign. Put the key back, or make a new key: drd records rotate --lost. Then: drd "
+        "records continue --reason TEXT"
     )
     return None
 
@@ -90,8 +90,8 @@ def tell(app: App, came: CameBack, *, quiet: bool) -> None:
         output.warn(f"records: {counted(len(came.refused) - _SHOWN, 'more refusal')}")
     if came.on_trust:
         output.warn(
-            f"nothing on this host says which key signs its records: compare the id "
-            f"{came.on_trust} with what you know of it"
+            "nothing on this host proves which key signs the records. Compare the key id "
+            f"{came.on_trust} with the id that you noted elsewhere, for example on paper"
         )
     if came.count and not quiet:
         at = format_time(came.at, seconds=True) if came.at is not None else "unknown"

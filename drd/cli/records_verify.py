@@ -75,8 +75,8 @@ def _wrong_incidents(app: App) -> Iterator[Fault]:
         yield Fault(
             about[0].seq if about else 0,
             "incident",
-            f"the table of open incidents has other values for incident {number} than its entries. "
-            "The next start of the service, or drd catalogue rebuild, makes it anew from them",
+            f"the table of incidents and the entries of incident {number} differ. The next start "
+            "of the service, or drd catalogue rebuild, makes the table again from the entries",
         )
 
 
@@ -96,12 +96,14 @@ def _in_kit(args: argparse.Namespace) -> Iterator[Anchor]:
         return
     if not (args.passphrase_file or args.identity):
         raise UsageError(
-            "with --kit, also give what opens the kit", hint="add --passphrase-file or --identity."
+            "--kit needs --passphrase-file or --identity, to open the kit",
+            hint="add --passphrase-file or --identity.",
         )
     kit = unpack(unseal(read_kit(Path(args.kit)), key_of(args), name=args.kit), name=args.kit)
     if kit.index.records is None:
         raise UsageError(
-            f"{args.kit} knows nothing of the records: it was made before they were signed",
+            f"kit {args.kit} contains no state of the records: it was made before the records "
+            "were signed",
             hint="make the kit again: drd kit export",
         )
     yield anchors.of_kit(kit.index.records, f"the kit {args.kit}")
@@ -158,7 +160,7 @@ def _told(
 
 def _print_report(report: ChainReport, vouched: Vouched | None) -> None:
     if report.last is None:
-        output.say("there are no records yet: nothing is proven by them")
+        output.say("there are no records yet")
     else:
         until = format_time(report.last.header.at, seconds=True)
         output.say(f"records: {counted(report.entries, 'entry', 'entries')}, up to {until}")
@@ -172,8 +174,8 @@ def _print_report(report: ChainReport, vouched: Vouched | None) -> None:
     _print_keys(report)
     if vouched is None:
         output.say(
-            "  not compared with any anchor: entries at the end could be missing. Compare the id "
-            "of the key with the recovery kit"
+            "  drd did not compare the records with an anchor. Somebody could have removed "
+            "entries at the end. Compare the id of the key with the id in the recovery kit"
         )
     else:
         _print_anchors(report, vouched)
@@ -207,7 +209,7 @@ def _print_keys(report: ChainReport) -> None:
             lost = f"the chain before it, up to entry {one.seq}, is lost"
         output.say(f"  entry {one.entry} continues the chain after a loss: {lost}")
     if report.last is not None and not report.keys:
-        output.say("  nothing is signed: make a key with drd records init")
+        output.say("  no entry is signed. To make a key: drd records init")
     elif report.unsigned:
         output.say(f"  not signed: {numbers(report.unsigned)}")
     for word, seqs in (
@@ -223,8 +225,8 @@ def _print_anchors(report: ChainReport, vouched: Vouched) -> None:
     newest, last = vouched.newest, report.last.seq if report.last is not None else 0
     if newest is None:
         output.say(
-            "  no anchor confirms any entry of the chain: entries at the end could be "
-            "missing, and the whole chain could be another one"
+            "  no anchor confirms any entry. Somebody could have removed entries at the end, or "
+            "replaced the whole chain"
         )
     else:
         output.say(f"  confirmed up to {_at(newest)}{_weakness(newest)}")
@@ -234,8 +236,8 @@ def _print_anchors(report: ChainReport, vouched: Vouched) -> None:
         if newest.checkpoint.seq < last:
             since = newest.checkpoint.seq + 1
             output.say(
-                f"  no anchor confirms entry {since} and later ones: they could have been replaced "
-                "or removed"
+                f"  no anchor confirms entry {since} and later entries. Somebody could have "
+                "replaced or removed these entries"
             )
     for name, why in vouched.unreached.items():
         output.say(f"  not compared with {name}: {escaped(why)}")
@@ -243,8 +245,8 @@ def _print_anchors(report: ChainReport, vouched: Vouched) -> None:
         places = sorted({a.place for a in vouched.strangers})
         count = counted(len(vouched.strangers), "anchor")
         output.say(
-            f"  drd did not compare {count} in {', '.join(places)}: of other installations, or "
-            "with a wrong signature"
+            f"  drd did not use {count} in {', '.join(places)}: each belongs to another "
+            "installation or has a wrong signature"
         )
 
 

@@ -49,7 +49,8 @@ def _reference(option: str, text: str | None) -> SecretRef | None:
         return reference_of_text(text)
     except ValueError as error:
         raise UsageError(
-            f"{option}: {error}", hint=f"for example {option} '{{credential: NAME}}'."
+            f"{option}: {error}",
+            hint=f"write a reference, for example: {option} '{{credential: NAME}}'.",
         ) from None
 
 
@@ -87,7 +88,7 @@ def _print(plan: Plan, spec: RepositorySpec, done: Rekeyed, to_do: Sequence[ToDo
             f"{where}: the new password ({done.new.describe()}) opens the repository, and so does "
             "the old one"
         )
-        output.say("  the old password can be removed as soon as:")
+        output.say("  drd can remove the old password after these steps:")
     else:
         output.say(f"{where}: the new password ({done.new.describe()}) opens the repository")
         keys = ", ".join(k[:8] for k in done.removed)

@@ -29,13 +29,13 @@ def part_of(args: argparse.Namespace) -> Part | None:
             hint="recover the tables first and then the paths, in two commands.",
         )
     if args.into is not None and not args.into.strip():
-        raise UsageError("--into is empty", hint="give --into the name of the copy.")
+        raise UsageError("--into is empty", hint="write the name of the copy after --into.")
     if not (args.table or args.path or args.into):
         return None
     if args.overwrite and args.into is not None and not args.path:
         raise UsageError(
             "--into and --overwrite cannot be combined for tables and paths",
-            hint="leave out --overwrite, and give --into an unused name.",
+            hint="leave out --overwrite, and write an unused name after --into.",
         )
     if len(set(args.component)) > 1:
         raise UsageError(

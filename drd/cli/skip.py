@@ -10,7 +10,7 @@ from drd.errors import UsageError
 
 def run(args: argparse.Namespace) -> int:
     if not args.why.strip():
-        raise UsageError("--why is empty", hint="give the reason: it is kept with the run.")
+        raise UsageError("--why is empty", hint="give the reason: drd keeps it with the run.")
     by = who(args)["by"]
     return decided(
         args,

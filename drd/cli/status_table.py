@@ -144,7 +144,14 @@ def _table(
             lines += sentence(note, width=width, colour=colour)
     if table.left_out:
         names = ", ".join(table.left_out)
-        lines += ["", *wrap(f"no room for {names}: drd status PLAN shows them", width)]
+        lines += [
+            "",
+            *wrap(
+                f"not shown here, because the terminal is too narrow: {names}. To see all of a "
+                "plan: drd status PLAN",
+                width,
+            ),
+        ]
     rows_alone = [*plainly.head, *(line for row in plainly.rows for line in row)]
     return lines, max(map(measure, rows_alone))
 

@@ -32,13 +32,21 @@ def _hypothesis(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type
         "drd incident hypothesis                     to list them\n"
         "drd incident hypothesis --supported 214 --evidence 211\n"
         'drd incident hypothesis --refuted 214 --reason "the repository never had it"',
-        description="Record what may have happened, and what becomes of it: it is open until it is "
-        "supported or refuted. Without a text, list them. Numbers are those of the entries.",
+        description="Record a hypothesis: what may have happened. A hypothesis is open until you "
+        "mark it as supported or refuted. Without a text, list the hypotheses. "
+        "Numbers are those of the entries.",
     )
-    parser.add_argument("--supported", type=count, metavar="ENTRY", help="evidence supports it")
-    parser.add_argument("--refuted", type=count, metavar="ENTRY", help="it is wrong")
-    parser.add_argument("--reopen", type=count, metavar="ENTRY", help="it is open again")
-    _evidence_option(parser, "an item of evidence that shows it")
+    parser.add_argument(
+        "--supported",
+        type=count,
+        metavar="ENTRY",
+        help="mark this hypothesis as supported by evidence",
+    )
+    parser.add_argument(
+        "--refuted", type=count, metavar="ENTRY", help="mark this hypothesis as wrong"
+    )
+    parser.add_argument("--reopen", type=count, metavar="ENTRY", help="open this hypothesis again")
+    _evidence_option(parser, "an item of evidence for this hypothesis")
     reason(parser, "why")
 
 
@@ -55,14 +63,16 @@ def _indicator(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
         "drd incident indicator                       to list them\n"
         "drd incident indicator --stix indicators.json     for other systems\n"
         'drd incident indicator --withdraw 217 --reason "our own address"',
-        description="Record an address, a name, a digest or the like that shows that a system was "
-        "reached. drd recognises what it is. Write no password and no key. Without a value, list "
-        "them.",
+        description="Record an indicator: an address, a name or a digest that shows that a "
+        "system was reached. drd recognises its type. Write no password and no key. "
+        "Without a value, list the indicators.",
     )
     parser.add_argument("--type", choices=_TYPES.split(", "), metavar="TYPE", help=_TYPES)
     parser.add_argument("--seen", metavar="TIME", help=f"when it was first seen: {TIMES}")
     parser.add_argument(
-        "--expires", metavar="TIME", help="until when it means something: 30d from now, or RFC 3339"
+        "--expires",
+        metavar="TIME",
+        help="until when the indicator is useful: 30d from now, or RFC 3339",
     )
     parser.add_argument("--text", default="", metavar="TEXT", help="what it is")
     others = parser.add_mutually_exclusive_group()
@@ -71,7 +81,10 @@ def _indicator(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
         "stdout",
     )  # fmt: skip
     others.add_argument(
-        "--withdraw", type=count, metavar="ENTRY", help="say that it was recorded by mistake"
+        "--withdraw",
+        type=count,
+        metavar="ENTRY",
+        help="withdraw this indicator, because it was recorded by mistake",
     )
     reason(parser, "why it is withdrawn")
 
@@ -87,8 +100,9 @@ def _evidence(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
         'drd incident evidence "picture of the screen" --where "safe, envelope 3" --taken 14:05\n'
         'drd incident evidence "the drill shows the rows" --run 1a2b3c4d\n'
         "drd incident evidence                      to list them",
-        description="Record an item of evidence: what it is, and where it is kept. Of a file, drd "
-        "records the SHA-256 of its contents; it keeps no copy. Without a text, list them.",
+        description="Record an item of evidence: what it is, and where it is kept. Of a file, "
+        "drd records the SHA-256 of its content, but keeps no copy. Without a text, "
+        "list the items.",
     )
     parser.add_argument("--file", metavar="FILE", help="a file, whose SHA-256 drd records")
     parser.add_argument("--where", default="", metavar="TEXT", help="where it is kept")
@@ -106,10 +120,10 @@ def _cause(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         examples='drd incident cause "a key was published with the test data" --evidence 211\n'
         'drd incident cause "…" --evidence 211 --evidence 215 --hypothesis 214\n'
         "drd incident cause                      to show it",
-        description="Record the root cause. It names the evidence that shows it. Another one later "
-        "needs a reason; the timeline has both.",
+        description="Record the root cause, with the evidence that shows it. To replace the root "
+        "cause later, give a reason; the timeline shows both.",
     )
-    _evidence_option(parser, "an item of evidence that shows it")
+    _evidence_option(parser, "an item of evidence that shows the root cause")
     parser.add_argument(
         "--hypothesis", type=count, action="append", default=[], metavar="ENTRY",
         help="a hypothesis that it confirms; may be given several times",

@@ -32,7 +32,9 @@ def noting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     kinds = log.add_mutually_exclusive_group()
     kinds.add_argument("--correct", type=count, metavar="ENTRY", help="correct this entry")
     kinds.add_argument("--star", type=count, metavar="ENTRY", help="mark an entry as important")
-    kinds.add_argument("--unstar", type=count, metavar="ENTRY", help="take the mark away")
+    kinds.add_argument(
+        "--unstar", type=count, metavar="ENTRY", help="remove the mark from an entry"
+    )
     reason(log, "why the entry is corrected")
     anchor = entry(
         verbs,
@@ -62,10 +64,10 @@ def noting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     link = entry(
         verbs,
         "link",
-        "point to a ticket, a run, a document",
+        "add a link to a ticket, a run or a document",
         "WHAT",
         examples='drd incident link https://tickets.example/4711 --text "ticket of the gateway '
         'team"',
-        description="Point to something that is elsewhere.",
+        description="Add a link to something outside this incident.",
     )
     link.add_argument("--text", default="", metavar="TEXT", help="what it is")

@@ -26,7 +26,10 @@ def opening(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
     author(opening)
     opening.add_argument("title", nargs="?", help="what happens, in a few words")
     opening.add_argument(
-        "--report", type=count, metavar="N", help="open it from report N, whose text is the title"
+        "--report",
+        type=count,
+        metavar="N",
+        help="open the incident from report N: its text becomes the title",
     )
     opening.add_argument(
         "--plan", action="append", default=[], metavar="PLAN", help="a plan in the scope; may be "
@@ -83,7 +86,7 @@ def reading(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
         "what is known, what is next, and the timeline",
         "incident:show",
         examples="drd incident show\ndrd incident show 3 --starred",
-        description="Show an incident: how it stands, what is to do, and everything that happened.",
+        description="Show an incident: its state, its open tasks, and everything that happened.",
     )
     reader(show)
     show.add_argument("number", nargs="?", type=count, metavar="N", help=NUMBER)
@@ -103,7 +106,7 @@ def reading(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
         description="List the open incidents, and the reports that nobody has examined.",
     )
     reader(listing)
-    listing.add_argument("--all", action="store_true", help="list closed ones, too")
+    listing.add_argument("--all", action="store_true", help="also list closed incidents")
     listing.add_argument(
         "--limit", type=count, default=50, metavar="N", help="list at most N (default: 50)"
     )

@@ -12,10 +12,10 @@ def people(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     entry(
         verbs,
         "assign",
-        "say who leads the response",
+        "name the lead of the response",
         "NAME",
         examples="drd incident assign anna",
-        description="Say who leads the response.",
+        description="Name the lead of the response.",
     )
     entry(
         verbs,
@@ -23,17 +23,19 @@ def people(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         "say who has a role",
         "ROLE NAME",
         examples="drd incident role communications bert",
-        description="Say who has a role in the response: communications, legal, forensics, …",
+        description="Give a person a role in the response: communications, legal, forensics, …",
     )
     task = entry(
         verbs,
         "task",
-        "add something to do, or report it as done",
+        "add a task, or report it as done",
         "TEXT",
         examples='drd incident task "change the key" --to bert --due 1h\n'
         "drd incident task --done 2",
         description="Add a task, or report one as done.",
     )
     task.add_argument("--to", default="", metavar="NAME", help="who does it")
-    task.add_argument("--due", metavar="TIME", help="until when: 1h from now, 16:00, or RFC 3339")
+    task.add_argument(
+        "--due", metavar="TIME", help="when the task is due: 1h from now, 16:00, or RFC 3339"
+    )
     task.add_argument("--done", type=count, metavar="TASK", help="number of a task that is done")

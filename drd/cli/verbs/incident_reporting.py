@@ -12,7 +12,7 @@ def reporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
     duty = incident_verb(
         verbs,
         "obligation",
-        "which reports are due, until when, and what became of them",
+        "which reports are due, until when, and their state",
         "incident_obligation:run",
         examples="drd incident obligation                           all clocks on one screen\n"
         "drd incident obligation --fact people=5000 --fact risk=high\n"
@@ -24,14 +24,14 @@ def reporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
         "drd incident obligation eu-gdpr-33 --draft > report.md\n"
         "drd incident obligation eu-gdpr-33 --keep report.md     as it is to be sent\n"
         "drd incident obligation --ics deadlines.ics       for a calendar",
-        description="Show which reports law and contracts ask for, until when, and record what "
-        "became of them: facts, decisions, submitted reports, holds. drd proposes, a person "
-        "decides. This is no legal advice (docs/obligations.md).",
+        description="Show which reports law and contracts require, and until when. Record facts, "
+        "decisions, submitted reports and holds. drd proposes, a person decides. "
+        "This is no legal advice (docs/obligations.md).",
     )
     duty.add_argument(
         "words", nargs="*", metavar="[N] [ID]", help="number of the incident, id of a regime"
     )
-    duty.add_argument("--all", action="store_true", help="show those that do not apply, too")
+    duty.add_argument("--all", action="store_true", help="also show regimes that do not apply")
     duty.add_argument(
         "--draft", action="store_true", help="print a draft of the report, with what is missing"
     )
@@ -41,7 +41,9 @@ def reporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
         "such as people=5000, residents.US-CA=unknown; may be given several times",
     )  # fmt: skip
     duty.add_argument("--applies", action="store_true", help="decide that the regime applies")
-    duty.add_argument("--does-not-apply", action="store_true", help="decide that it does not")
+    duty.add_argument(
+        "--does-not-apply", action="store_true", help="decide that the regime does not apply"
+    )
     duty.add_argument("--submitted", metavar="TIME", help="the report was submitted then")
     duty.add_argument(
         "--hold",
@@ -63,7 +65,7 @@ def reporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
     )
     duty.add_argument("--oral", action="store_true", help="the delay was not asked for in writing")
     author(duty)
-    reason(duty, "why it applies or not, why the report is late, who asked for the delay")
+    reason(duty, "the reason: for the decision, for a late report, or who asked for the delay")
 
 
 def giving_out(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]

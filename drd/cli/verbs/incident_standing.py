@@ -36,16 +36,17 @@ def standing(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
     scope = entry(
         verbs,
         "scope",
-        "what it reaches: plans, what depends on them, data of people",
+        "what the incident affects: plans, systems that depend on them, data of people",
         "",
         examples="drd incident scope\n"
         "drd incident scope --add billing\n"
         "drd incident scope 3 --remove billing\n"
         "drd incident scope --count",
-        description="Show what the incident reaches, by what the plans say (docs/inventory.md). Or "
-        "change which plans are in the scope: what drd does to them enters the timeline. With "
-        "--count, drd counts the people whose data they have, in a sandbox, on the newest restore "
-        "point from before the first sign, and records the numbers.",
+        description="Show the plans, systems and data of people that the incident affects, by "
+        "the plans (docs/inventory.md). Or change which plans are in the scope: the "
+        "timeline then shows what drd does for these plans. With --count, drd counts "
+        "the people whose data they have, in a sandbox, on the newest restore point "
+        "from before the first sign, and records the numbers.",
     )
     scope.add_argument("--count", action="store_true", help="count the people, and record it")
     scope.add_argument("--add", action="append", default=[], metavar="PLAN", help="put it in")

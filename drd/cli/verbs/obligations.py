@@ -59,7 +59,7 @@ def add_parser(sub: Verbs) -> None:
     show = leaf(
         verbs,
         "show",
-        "all that one regime says",
+        "one regime, with recipient, content and source",
         "obligations:show",
         description="Show one regime: trigger, time limit, recipient, content and source.",
         epilog=EXAMPLES,

@@ -92,8 +92,8 @@ def add_parser(sub: Verbs) -> None:
 
 
 _INIT = (
-    "Make the key that signs the records, where drd.yaml names it (records: {key: …}), and record "
-    "it. Later records are signed. Changes nothing if there is one."
+    "Make the key that signs the records, where drd.yaml names it (records: {key: …}), and "
+    "record it. Later records are signed. Changes nothing if there is a key already."
 )
 
 
@@ -237,9 +237,9 @@ def _anchoring(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
         "continue",
         "continue after the records were lost, or an older copy restored",
         "records_verify:go_on",
-        description="Add a signed record that says that this installation was restored from an "
-        "older copy, or lost its records. It names the last anchor in the repositories, and the "
-        "entries that are lost. Every later check shows it.",
+        description="Add a signed record that this installation was restored from an older copy, "
+        "or lost its records. The record names the last anchor in the repositories "
+        "and the lost entries. Every later check shows this record.",
         epilog=EXAMPLES,
     )
     going_on.add_argument("--reason", required=True, metavar="TEXT", help="what happened")
