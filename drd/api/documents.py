@@ -345,7 +345,7 @@ def plan(app: App, name: str) -> Document:
     if (where := _restricted(plan.resolved)) is not None:
         raise Refused(
             f"plan {name} contains {where}, which only root may see",
-            hint=f"sudo drd plan show {name}",
+            hint=f"show the plan as root: sudo drd plan show {name}",
         )
     document = {"plan": plan.name, "file": plan.file, "digest": plan.digest, "proof": plan.proof}
     return {**document, "resolved": plan.resolved}

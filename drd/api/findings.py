@@ -77,6 +77,8 @@ def _last_check(app: App, name: str) -> Document:
         "no readiness check has run yet; judged only by its backups and drills, the plan is: "
         f"{verdict}"
     )
-    finding = Finding("readiness-check", "warning", "", text, f"sudo drd readiness {name}")
+    finding = Finding(
+        "readiness-check", "warning", "", text, f"check the plan as root: sudo drd readiness {name}"
+    )
     document = readiness_document(name, verdict, [ReadinessFinding(finding, verdict)])
     return {**document, "run": None, "looked_at": None}

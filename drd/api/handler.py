@@ -128,7 +128,9 @@ class _Reader(io.BufferedReader):
 
 
 def _too_early() -> Failed:
-    return Failed(HTTPStatus.BAD_REQUEST, "the request ends too early")
+    return Failed(
+        HTTPStatus.BAD_REQUEST, "the request ended before its headers or its body were complete"
+    )
 
 
 class _Handler(BaseHTTPRequestHandler):

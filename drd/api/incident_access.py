@@ -49,8 +49,8 @@ def require_access(
             raise Refused(
                 f"incident {one.number} is restricted, and {caller.person or caller.user} has no "
                 "role in it",
-                hint="ask the person who leads it for a role in it, or root: drd incident role "
-                f"{one.number} ROLE NAME",
+                hint="ask the lead of the incident, or root, to give you a role: drd "
+                f"incident role {one.number} ROLE NAME",
             )
     return incident
 
@@ -67,10 +67,10 @@ def require_may_admit(
     if any(e.sealed or is_restricted(e, private) for e in entries):
         raise Refused(
             f"incident {incident.number} has restricted entries, and "
-            f"{caller.person or caller.user} has no role in it: only those who have one name the "
-            "lead and give roles",
-            hint="ask the person who leads it for a role in it, or root: drd incident role "
-            f"{incident.number} ROLE NAME",
+            f"{caller.person or caller.user} has no role in this incident. Only people with a "
+            "role in it may name the lead and give roles",
+            hint="ask the lead of the incident, or root, to give you a role: drd incident "
+            f"role {incident.number} ROLE NAME",
         )
 
 

@@ -42,7 +42,9 @@ def opened(app: App, author: Author, body: bodies.OpenBody) -> Incident:
             body.title, plans=body.plans, severity=body.severity, restricted=body.restricted
         )
     if not body.title:
-        raise UsageError("no title given", hint='drd incident open "what happens, in a few words"')
+        raise UsageError(
+            "no title given", hint='say in a few words what happens: drd incident open "TITLE"'
+        )
     return open_incident(
         app.catalogue,
         author,
@@ -58,7 +60,7 @@ def _log(_: App, desk: Desk, body: bodies.LogBody) -> Incident:
     given = [word for word in ("correct", "star", "unstar") if getattr(body, word) is not None]
     if len(given) > 1:
         raise UsageError(
-            f"{' and '.join(given)} were given together", hint="ask for one after the other."
+            f"{' and '.join(given)} were given together", hint="give each in a command of its own."
         )
     if marked:
         return desk.star(marked, on=body.star is not None)
@@ -148,8 +150,9 @@ def _require_reports(app: App, desk: Desk, reason: str) -> None:
         raise UsageError(
             f"{counted(len(left), 'report')} of incident {desk.number} "
             f"{'is' if len(left) == 1 else 'are'} not submitted: {some(left, 10)}",
-            hint=f"record it: drd incident obligation {desk.number} {left[0]} --submitted TIME; or "
-            "decide: --does-not-apply --reason TEXT",
+            hint=f"if a report was submitted: drd incident obligation {desk.number} "
+            f"{left[0]} --submitted TIME. If the regime does not apply: drd incident "
+            f"obligation {desk.number} {left[0]} --does-not-apply --reason TEXT",
         )
     states = table.states(desk.author.at)
     undecided = [s for s in states if s.kind is ClockKind.UNDECIDED and not s.is_quiet]
@@ -157,6 +160,6 @@ def _require_reports(app: App, desk: Desk, reason: str) -> None:
         raise UsageError(
             f"nobody has decided whether {counted(len(undecided), 'report')} of incident "
             f"{desk.number} {'is' if len(undecided) == 1 else 'are'} needed",
-            hint=f"to see them: drd incident obligation {desk.number}; or add --reason TEXT: why "
-            "nobody decides.",
+            hint=f"to see these reports: drd incident obligation {desk.number}. To close "
+            "the incident without the decisions, add --reason TEXT.",
         )

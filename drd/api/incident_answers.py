@@ -83,16 +83,20 @@ def _taken_in(asked: AdmittedRequest) -> Document:
     if asked.caller.may(Right.OPERATE):
         return _taken(asked, of="").document()
     if not _of_readers.acquire(blocking=False):
-        raise TooMany("drd reads the alerts of another request", hint="send it again.")
+        raise TooMany(
+            "drd is still reading the alerts of another request",
+            hint="send the alerts again in some seconds.",
+        )
     try:
         result = _taken(asked, of=asked.caller.user)
     finally:
         _of_readers.release()
     if result.left_out and not (result.reported or result.updated):
         raise TooMany(
-            f"no alert was taken: {asked.caller.user} has sent too many within a minute, or has "
-            "reported too many suspicions that nobody has examined yet",
-            hint="send it again in a minute; or ask an operator to examine them: drd incident list",
+            f"drd accepted no alert of this message: {asked.caller.user} has sent too many alerts "
+            f"within a minute, or too many reports of {asked.caller.user} wait for an operator",
+            hint="send the alerts again in a minute. If that does not help, ask an "
+            "operator to examine the reports: drd incident list",
         )
     return result.document()
 

@@ -40,7 +40,8 @@ class OpenBody(Act):
     severity: Word = Field("", description="One of the severities of drd.yaml.")
     restricted: bool = Field(
         False,
-        description="Whether only those who lead it, have a role in it, or opened it may read it.",
+        description="Whether only people who lead the incident, have a role in it or opened it "
+        "may read it.",
     )
 
 
@@ -52,7 +53,9 @@ class IntakeBody(Act):
     mapping: dict[str, Any] | None = Field(
         None, description="The keys of a mapping file (default: that of drd.yaml)."
     )
-    plans: Plans = Field(default_factory=list, description="Plans in the scope of all of it.")
+    plans: Plans = Field(
+        default_factory=list, description="Plans in the scope of all these alerts."
+    )
 
 
 class LogBody(Act):
@@ -63,13 +66,15 @@ class LogBody(Act):
     unstar: Number | None = Field(None, description="An entry to take the mark from.")
     reason: BoundedText = Field("", description="Why the entry is corrected.")
     restricted: bool = Field(
-        False, description="Readable only for those who lead the incident or have a role in it."
+        False,
+        description="Whether only people who lead the incident or have a role in it may read the "
+        "entry.",
     )
 
 
 class AnchorBody(Act):
     moment: Word = Field(description="The name of the moment: `aware`, `contained`, …")
-    at: Word = Field(description=f"When it was: {_TIME}.")
+    at: Word = Field(description=f"The time of the moment: {_TIME}.")
     reason: BoundedText = Field("", description="Why the time is corrected.")
 
 
@@ -89,13 +94,15 @@ class AssignBody(Act):
 
 class RoleBody(Act):
     role: Name = Field(description="The role in the response.")
-    to: Name = Field(description="Name of the person who has it.")
+    to: Name = Field(description="Name of the person who gets the role.")
 
 
 class TaskBody(Act):
     text: BoundedText = Field("", description="What is to be done.")
-    to: Name = Field("", description="Name of the person who does it.")
-    due: Word | None = Field(None, description="Until when: 1h from now, 16:00, or RFC 3339.")
+    to: Name = Field("", description="Name of the person who does the task.")
+    due: Word | None = Field(
+        None, description="When the task is due: 1h from now, 16:00, or RFC 3339."
+    )
     done: Number | None = Field(None, description="The number of a task that is done.")
 
 
@@ -121,7 +128,7 @@ class MergeBody(Act):
 
 
 class CloseBody(Act):
-    reason: BoundedText = Field("", description="Why it is closed.")
+    reason: BoundedText = Field("", description="The reason for closing.")
 
 
 class IncidentQuery(Request):
@@ -133,5 +140,5 @@ class IncidentQuery(Request):
 
 
 class IncidentsQuery(Request):
-    all: bool = Field(False, description="Whether to list closed ones as well.")
+    all: bool = Field(False, description="Whether to list closed incidents as well.")
     limit: int = Field(50, ge=1, le=1000, description="The number of results, the newest first.")

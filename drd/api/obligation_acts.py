@@ -37,21 +37,25 @@ RegimeId = Annotated[str, Field(max_length=80)]
 
 
 class ObligationBody(Act):
-    regime: RegimeId = Field("", description="The id of the regime; only facts need none.")
+    regime: RegimeId = Field(
+        "", description="The id of the regime. Not needed if only facts are given."
+    )
     facts: dict[Word, bool | int | BoundedText | None] = Field(
-        default_factory=dict, max_length=50, description="Facts by name; null: not known any more."
+        default_factory=dict,
+        max_length=50,
+        description="Facts by name; null means that the fact is no longer known.",
     )
     applies: bool | None = Field(None, description="Whether the regime applies.")
     submitted: Word | None = Field(None, description="When the report was submitted.")
     reference: BoundedText = Field("", description="The reference of the authority.")
-    channel: BoundedText = Field("", description="How it was submitted.")
+    channel: BoundedText = Field("", description="How the report was submitted.")
     proof: BoundedText = Field("", description="What proves it.")
     hold: Literal["law-enforcement", "attorney-general"] | None = Field(
         None, description="The authority that asked for a delay."
     )
-    since: Word | None = Field(None, description="When it asked (default: now).")
+    since: Word | None = Field(None, description="When the authority asked (default: now).")
     until: Word | None = Field(None, description="The end of the delay.")
-    oral: bool = Field(False, description="Whether it did not ask in writing.")
+    oral: bool = Field(False, description="Whether the authority did not ask in writing.")
     reason: BoundedText = Field("", description="Why.")
     keep: BoundedText | None = Field(
         None,
@@ -62,10 +66,12 @@ class ObligationBody(Act):
 
 class ObligationsQuery(Request):
     regime: RegimeId | None = Field(None, description="Show only this regime.")
-    all: bool = Field(False, description="Whether to show those that do not apply as well.")
-    draft: bool = Field(False, description="A draft of the report of the regime instead.")
-    version: int | None = Field(None, ge=1, description="With `draft`: this version that was kept.")
-    calendar: bool = Field(False, description="The times as iCalendar instead.")
+    all: bool = Field(False, description="Whether to show regimes that do not apply as well.")
+    draft: bool = Field(False, description="Answer with a draft of the report of the regime.")
+    version: int | None = Field(
+        None, ge=1, description="With `draft`: the kept version of this id."
+    )
+    calendar: bool = Field(False, description="Answer with the times as iCalendar.")
 
 
 @dataclass(slots=True)
@@ -102,10 +108,10 @@ def record(app: App, found: Regimes, body: ObligationBody, desk: Callable[[], De
     UsageError."""
     given = _acts(body)
     if len(given) > 1:
-        hint = "record one after the other: each is an entry of its own."
+        hint = "give each in a command of its own: each becomes an entry."
         raise UsageError(f"{' and '.join(given)} were given together", hint=hint)
     if given and not body.regime:
-        hint = "name its id; to see them all: drd incident obligation"
+        hint = "give the id of a regime. To see all regimes: drd incident obligation"
         raise UsageError("incident obligation: no regime given", hint=hint)
     said = Said()
     if body.facts:
@@ -208,15 +214,18 @@ def _versions(table: DutyTable) -> list[Document]:
 
 
 def _warnings(number: int, table: DutyTable, found: Regimes) -> list[str]:
-    broken = [f"{p}; drd does not use this file: drd obligations check" for p in found.problems]
+    broken = [
+        f"{p}. drd does not use this file. To see all problems: drd obligations check"
+        for p in found.problems
+    ]
     unread = [
         f"plan {escaped(plan)} cannot be read: its data about people is unknown"
         for plan in table.unread
     ]
     changed = [
-        f"the file of {each} changed since it was decided that it applies: the clock runs by "
-        f"the former text. To take the new one: drd incident obligation {number} {each} "
-        "--applies --reason TEXT"
+        f"the file of {each} changed after somebody decided that this regime applies. Its "
+        "deadline still counts by the former text. To use the new text: drd incident obligation "
+        f"{number} {each} --applies --reason TEXT"
         for each in table.changed
     ]
     return broken + unread + changed

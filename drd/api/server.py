@@ -163,7 +163,9 @@ class ApiServer:
             users = Counter(uid for uid, _ in self._open.values())
             if users[peer.uid] >= OF_A_USER or len(self._open) >= CONNECTIONS:
                 raise refusal or Failed(
-                    HTTPStatus.SERVICE_UNAVAILABLE, "too many connections at a time", "try again."
+                    HTTPStatus.SERVICE_UNAVAILABLE,
+                    "too many connections to the daemon are open",
+                    "try again.",
                 )
             self._open[connection] = (peer.uid, time.monotonic() + DEADLINE_S)
         work = threading.Thread(target=self._serve, args=(connection, peer, refusal), daemon=True)
@@ -206,8 +208,8 @@ class ApiServer:
             self._rates[uid] = (tokens, now)
             return Failed(
                 HTTPStatus.TOO_MANY_REQUESTS,
-                f"more than {RATE:.0f} requests a second",
-                "ask less often.",
+                f"this user has sent more than {RATE:.0f} requests in a second",
+                "wait a second, then send fewer requests.",
             )
         self._rates[uid] = (tokens - 1.0, now)
         return None
@@ -269,7 +271,7 @@ def _listen(settings: DaemonSettings) -> socket.socket:
         try:
             info = os.fstat(fd)
             if info.st_mode & 0o022 or info.st_uid not in (0, os.geteuid()):
-                raise PermissionError("others can write in it")
+                raise PermissionError("users other than drd's can write in the directory")
             if _answers(fd):
                 raise FileExistsError(_OTHER_DAEMON)
             new = f".{NAME}.new"
