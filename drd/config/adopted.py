@@ -73,7 +73,7 @@ def _tool_keys(repository: RepositorySettings, path: Path, report: Report) -> No
             report.error((*path, tool), f"applies only to `made_by: {tool}`", hint, of_key=True)
         if of_tool != (named == tool):
             hint = f"write url: {tool}:NAME, and made_by: {tool}."
-            message = f"fits only a repository with `made_by: {tool}`"
+            message = f"is possible only in a repository with `made_by: {tool}`"
             report.error((*path, "url"), message, hint)
         if of_tool and repository.only is not None:
             message = f"does not apply to `made_by: {tool}`"

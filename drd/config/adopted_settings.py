@@ -53,8 +53,12 @@ class CommandToolSettings(Settings):
         for name in self.env:
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", name):
                 hint = "write letters, digits and underscores, like TOKEN."
-                yield Contradiction(("env", name), "is not the name of a variable", hint, True)
+                yield Contradiction(
+                    ("env", name), "is not a valid name of an environment variable", hint, True
+                )
         if not any("${copy}" in word for word in self.restore):
             yield Contradiction(
-                ("restore",), "does not say which copy", "write ${copy} where its name belongs."
+                ("restore",),
+                "does not contain ${copy}, so the command does not know which copy to restore",
+                "write ${copy} in place of the name of the copy.",
             )

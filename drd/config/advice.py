@@ -49,7 +49,7 @@ def advise_on_names(parsed: Parsed, report: Report) -> tuple[Problem, ...]:
         if not name.startswith("-"):
             continue
         text = f"the name {name} begins with a hyphen: commands would take it for an option"
-        hint = "begin it with a letter or a digit."
+        hint = "choose a name that begins with a letter or a digit."
         report.warn(path, f"{text}; drd refuses a new plan with such a name", hint)
         warning = report.problems[-1]
         errors.append(warning._replace(message=text, severity="error"))

@@ -165,10 +165,16 @@ class OnCallEntry(Settings):
     def contradictions(self) -> Iterator[Contradiction]:
         if len(self.people) > 1 and (self.every is None or self.since is None):
             hint = "add `every: 7d` and `since: 2026-11-02T09:00`, or name one person."
-            yield Contradiction(("people",), "several people, and no turns", hint)
+            yield Contradiction(
+                ("people",),
+                "names several people, but no `every` and `since` for their turns",
+                hint,
+            )
         if len(self.people) == 1 and (self.every is not None or self.since is not None):
             hint = "remove `every` and `since`, or name several people."
-            yield Contradiction((), f"{self.people[0]} cannot take turns alone", hint)
+            yield Contradiction(
+                (), f"has turns (`every`, `since`), but only one person: {self.people[0]}", hint
+            )
 
 
 class AbsenceEntry(Settings):
@@ -243,8 +249,8 @@ def _check_absence(
     if away.substitute is not None:
         _require_person((*path, "substitute"), away.substitute, names, report)
     if away.substitute == away.person:
-        hint = "name somebody else, or remove `substitute`."
-        report.error((*path, "substitute"), f"{away.person} cannot substitute themselves", hint)
+        hint = "write another person, or remove `substitute`."
+        report.error((*path, "substitute"), f"names {away.person}, the person who is away", hint)
     if _time(away.end, zone, whole_day=True) <= _time(away.begin, zone):
         message = f"{away.end} is not after {away.begin}, where the absence begins"
         report.error((*path, "to"), message, "correct one of them.")

@@ -52,7 +52,8 @@ def _state(url: str) -> str:
         raise Malformed(f"{scheme} databases are not supported", "use sqlite or postgresql")
     if ":" in rest.partition("/")[0].rpartition("@")[0] or "password=" in rest:
         raise Malformed(
-            "contains a password", "write `{url: URL, password: {credential: NAME}}` instead"
+            "contains a password",
+            "write `{url: URL, password: {credential: NAME}}`, with a URL without the password",
         )
     return url
 
@@ -88,7 +89,7 @@ def _state_or_url(value: Any) -> Any:
     if not isinstance(value, dict):
         raise Malformed("is not a URL", f"write {DEFAULT_STATE} (four slashes)")
     if str(value.get("url", "")).startswith("sqlite:") and value.get("password") is not None:
-        raise Malformed("a SQLite file has no password", "remove `password`")
+        raise Malformed("has a password, but SQLite files have none", "remove `password`")
     return value
 
 
@@ -203,7 +204,7 @@ class Groups(Settings):
 def _key_of_a_file(ref: SecretRef | None) -> SecretRef | None:
     if ref is not None and ref.source not in ("credential", "file"):
         raise Malformed(
-            "the key of the records is in no file",
+            "the reference to the key of the records names no file",
             "write {credential: NAME} or {file: PATH}: drd reads the key while it ends a run",
         )
     return ref

@@ -39,7 +39,10 @@ DrilledPoint = Annotated[
 
 def _readable(text: str) -> str:
     if not text.startswith("/") or text.strip("/") == "" or "\0" in text:
-        raise Malformed(f'"{text}" is not an absolute path below /', "write one, like /etc/app")
+        raise Malformed(
+            f'"{text}" is / or does not begin with /',
+            "write an absolute path below /, like /etc/app",
+        )
     return text
 
 

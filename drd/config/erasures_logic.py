@@ -50,7 +50,10 @@ def _explicit(parsed: Parsed, report: Report) -> None:
         elif body(step) != erasures.component:
             hint = f"write `erasures: {erasures.component}`."
             report.error(
-                path, f"`erasures` of this plan is for component {erasures.component}", hint
+                path,
+                "this step replays erasures of another component than the section "
+                f"`erasures`: {erasures.component}",
+                hint,
             )
         elif seen:
             report.error(

@@ -23,7 +23,7 @@ from drd.model.titles import TITLES
 def _different(words: list[str]) -> list[str]:
     twice = sorted({word for word in words if words.count(word) > 1})
     if twice:
-        raise Malformed(f"has {twice[0]} twice", "name each severity once")
+        raise Malformed(f"contains the severity {twice[0]} twice", "name each severity once")
     return words
 
 
@@ -58,7 +58,10 @@ class IncidentRule(Settings):
     @model_validator(mode="after")
     def _says_which(self) -> Self:
         if self.alert is None and self.severity is None:
-            raise Malformed("opens an incident for every alert", "add `alert` or `severity`")
+            raise Malformed(
+                "has neither `alert` nor `severity`, so it would open an incident for every alert",
+                "add `alert` or `severity`",
+            )
         return self
 
 
@@ -70,8 +73,7 @@ def _listens(address: str) -> str:
 def _read_at_once(ref: SecretRef | None) -> SecretRef | None:
     if ref is not None and ref.source not in ("credential", "file"):
         raise Malformed(
-            "the token is in no file", "write {credential: NAME} or {file: PATH}: drd runs nothing "
-            "for it",
+            "the reference to the token names no file", "write {credential: NAME} or {file: PATH}",
         )  # fmt: skip
     return ref
 
@@ -133,11 +135,14 @@ class IncidentIntake(Settings):
     def _has_a_token(self) -> Self:
         if self.listen is not None and self.token is None:
             raise Malformed(
-                "listens without a token: every user of this host could open incidents",
+                "has `listen`, but no `token`: every user of this host could open incidents",
                 "add `token: {credential: NAME}`",
             )
         if self.token is not None and self.listen is None:
-            raise Malformed("has a token, and does not listen", "add `listen`, or remove `token`")
+            raise Malformed(
+                "has `token`, but no `listen`: without it drd does not use the token",
+                "add `listen`, or remove `token`",
+            )
         return self
 
 
@@ -210,7 +215,8 @@ class Incidents(Settings):
         for word, severity in self.intake.severities.items():
             if severity not in self.severities:
                 raise Malformed(
-                    f'intake: severities: "{word}" becomes "{severity}", which is no severity',
+                    f'intake: severities: "{word}" becomes "{severity}", but `severities` does '
+                    f'not contain "{severity}"',
                     f"use one of: {', '.join(self.severities)}",
                 )
         return self
@@ -220,5 +226,8 @@ class Incidents(Settings):
         unknown = [word for word in self.updates if word not in self.severities]
         if unknown and self.updates != UPDATES_S:
             known = ", ".join(self.severities)
-            raise Malformed(f'`updates` names no severity "{unknown[0]}"', f"use one of: {known}")
+            raise Malformed(
+                f'`updates` contains "{unknown[0]}", but `severities` does not contain it',
+                f"use one of: {known}",
+            )
         return self

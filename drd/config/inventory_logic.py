@@ -53,7 +53,7 @@ def _covering(parsed: Parsed, report: Report) -> None:
 
 
 def _bucket(parsed: Parsed, at: int, name: str | None, report: Report) -> None:
-    """Report a repository that the plan does not have, or that is in no bucket."""
+    """Report a repository that the plan does not have, or that is not in a bucket."""
     known = parsed.file.repositories
     if name is None or not known:
         return
@@ -62,7 +62,7 @@ def _bucket(parsed: Parsed, at: int, name: str | None, report: Report) -> None:
         report.error(place, f'there is no repository "{name}"', nearest(name, list(known)))
     elif not is_s3(known[name].url):
         hint = "name a repository whose url begins with s3:"
-        report.error(place, f'repository "{name}" is in no bucket', hint)
+        report.error(place, f'repository "{name}" is not in a bucket', hint)
 
 
 def _unanswered(parsed: Parsed, at: int) -> Iterator[Contradiction]:

@@ -70,13 +70,15 @@ def _one_way(kit: DaemonKit | PlanKit) -> DaemonKit | PlanKit:
     openers = [ref for ref in (kit.passphrase, kit.identity) if ref is not None]
     if kit.file is None and (openers or kit.verify is not None):
         raise Malformed(
-            "has passphrase, identity or verify, but no file",
-            "add file: the path of the kit that drd tests; or remove the others",
+            "has `passphrase`, `identity` or `verify`, but no `file`",
+            "add `file`, the path of the kit that drd tests; or remove the other keys",
         )
     if kit.file is not None and len(openers) != 1:
         much = "both passphrase and identity" if openers else "neither passphrase nor identity"
         remedy = "keep" if openers else "add"
-        raise Malformed(f"has a file and {much}", f"{remedy} the one that opens the kit")
+        raise Malformed(
+            f"has `file`, and {much}", f"{remedy} the one of the two that opens the kit"
+        )
     return kit
 
 

@@ -42,8 +42,8 @@ def read_reached(
 
 def _sound(raw: bytes, state: os.stat_result, path: Path, what: str) -> bytes:
     if not raw and stat.S_ISFIFO(state.st_mode):
-        hint = f"name the {what}'s file: drd reads it again at each reload."
-        raise ConfigError([Problem(str(path), 1, "", "is a pipe that nobody writes into", hint)])
+        hint = f"give the path of a regular file: drd reads the {what} again at each reload."
+        raise ConfigError([Problem(str(path), 1, "", "is an empty pipe, not a file", hint)])
     if len(raw) > LARGEST:
         hint = f"check the path: a {what} is only a few kilobytes long."
         raise ConfigError([Problem(str(path), 1, "", "is larger than 1 MiB", hint)])

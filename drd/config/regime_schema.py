@@ -53,8 +53,10 @@ _EXPRESSION = r"ask|timeline|(moment|scope|facts|timeline)\.[a-z_.]+"
 
 def _expression(text: str) -> str:
     if not re.fullmatch(_EXPRESSION, text):
-        hint = "write ask, timeline, or one like moment.aware, scope.people, facts.encrypted"
-        raise Malformed(f'"{text}" is not where something comes from', hint)
+        hint = (
+            "write ask or timeline, or a source like moment.aware, scope.people or facts.encrypted"
+        )
+        raise Malformed(f'"{text}" is not a source of a value', hint)
     return text
 
 
@@ -110,8 +112,10 @@ class WithinSettings(Settings):
     def contradictions(self) -> Iterator[Contradiction]:
         given = [name for name in type(self).model_fields if getattr(self, name) is not None]
         if len(given) != 1:
-            message = f"has {' and '.join(given) or 'no unit'}"
-            yield Contradiction((), message, "write one of hours, days, months, business_days.")
+            message = f"has {' and '.join(given) or 'no unit'}, and needs exactly one unit"
+            yield Contradiction(
+                (), message, "write one of `hours`, `days`, `months` and `business_days`."
+            )
 
 
 class AnnualSettings(Settings):
@@ -206,12 +210,16 @@ class RuleSettings(Settings):
             yield Contradiction((), message, hint)
         if self.target is not None and not self.no_number:
             hint = "remove `target`: reminders follow the strictest reading of the rule."
-            yield Contradiction(("target",), "needs `no_number: true`", hint, of_key=True)
+            yield Contradiction(
+                ("target",), "is allowed only with `no_number: true`", hint, of_key=True
+            )
         of_business_days = self.within is not None and self.within.business_days is not None
         for name in ("calendar", "until"):
             if getattr(self, name) is not None and not of_business_days:
                 hint = f"remove `{name}`, or write the period in business_days."
-                yield Contradiction((name,), "is only for business days", hint, of_key=True)
+                yield Contradiction(
+                    (name,), "is allowed only with a period in `business_days`", hint, of_key=True
+                )
         for name, rules in self.choices:
             for index, rule in enumerate(rules):
                 yield from _below((name, index), rule.contradictions())
@@ -389,12 +397,16 @@ class RegimeFile(Settings):
             yield from _below(("rule",), self.rule.contradictions())
             if not self.anchor and not all(_anchored(self.rule)):
                 hint = "add `anchor`, or `from` or `after` to each rule."
-                yield Contradiction(("rule",), "counts from nothing", hint)
+                yield Contradiction(
+                    ("rule",), "does not say from which moment the time counts", hint
+                )
         if self.prompt is not None:
             yield from _below(("prompt", "rule"), self.prompt.rule.contradictions())
             if not all(_anchored(self.prompt.rule)):
-                hint = "add `from` or `after` to it."
-                yield Contradiction(("prompt", "rule"), "counts from nothing", hint)
+                hint = "add `from` or `after` to this rule."
+                yield Contradiction(
+                    ("prompt", "rule"), "does not say from which moment the time counts", hint
+                )
         keys = [item.key for item in self.content]
         for index, key in enumerate(keys):
             if key in keys[:index]:

@@ -195,15 +195,19 @@ class _Reader:
             file.report.error(("extends",), message, nearest(file.extends, known))
             return None
         if file.document.file in above:
-            hint = "let one of these files extend nothing."
-            file.report.error(("extends",), "extends itself through other files", hint)
+            hint = "remove `extends` from one of these files."
+            file.report.error(
+                ("extends",),
+                "leads back to this file: the files extend each other in a circle",
+                hint,
+            )
             return None
         inherited = self._merged(base, (*above, file.document.file))
         if inherited is None:
             if not file.report.errors:
                 where = base.document.file
                 hint = "correct that file first."
-                file.report.error(("extends",), f"cannot be used: {where} is broken", hint)
+                file.report.error(("extends",), f"cannot be used, because {where} has errors", hint)
             return None
         kept = {k: v for k, v in inherited.items() if k not in ("id", "extends")}
         if kept.get("status") == Status.TEMPLATE:
@@ -248,8 +252,10 @@ def _with_references(known: Mapping[str, Regime], files: Mapping[str, _File]) ->
                 file.report.error(path, message, nearest(named, sorted(known)))
                 broken.add(name)
         if name in _waited_for(regime, known):
-            hint = "let one of the regimes in this circle count from a moment of the incident."
-            file.report.error(("rule",), "the deadline waits for itself", hint)
+            hint = "in one of these regimes, use a moment of the incident as `anchor`."
+            file.report.error(
+                ("rule",), "the deadline depends on itself through other regimes", hint
+            )
             broken.add(name)
     return broken
 

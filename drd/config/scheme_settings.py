@@ -110,5 +110,5 @@ def _together(settings: Settings, *keys: str) -> Iterator[Contradiction]:
 def _not_both(settings: Settings, one: str, other: str) -> Iterator[Contradiction]:
     if getattr(settings, one) is not None and getattr(settings, other) is not None:
         yield Contradiction(
-            (other,), f"`{one}` is given as well", "remove one of the two.", of_key=True
+            (other,), f"cannot be combined with `{one}`", "remove one of the two keys.", of_key=True
         )

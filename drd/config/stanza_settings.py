@@ -64,17 +64,24 @@ class StanzaSettings(Settings):
 def _wrong_option(name: str) -> Iterator[Contradiction]:
     place = ("options", name)
     if not _OPTION.fullmatch(name):
-        hint = "write its name without hyphens before it, like repo1-path."
+        hint = "write the name of an option without the first hyphens, like repo1-path."
         yield Contradiction(place, "is not the name of an option", hint, True)
     elif name in _OWN:
-        hint = "remove it; `stanza`, `config` and `repo` are keys of `pgbackrest`."
+        hint = "remove this option; `stanza`, `config` and `repo` are keys of `pgbackrest`."
         yield Contradiction(place, "is an option that drd sets itself", hint, True)
     elif _SECRET.search(name):
         variable = f"PGBACKREST_{name.upper().replace('-', '_')}"
         hint = f"write env: {{{variable}: {{credential: NAME}}}}."
-        yield Contradiction(place, "is a secret, but the plan is not a secret file", hint, True)
+        yield Contradiction(
+            place, "contains a secret, which does not belong into a plan", hint, True
+        )
     elif _RUNS.search(name):
-        yield Contradiction(place, "says which program runs", "write it into `config`.", True)
+        yield Contradiction(
+            place,
+            "decides which program pgBackRest runs, so drd does not accept this option here",
+            "write this option into the file that `config` names.",
+            True,
+        )
 
 
 def variable_of(option: str) -> str:

@@ -59,8 +59,16 @@ def load_templates(directory: Path | None, trusted: Collection[int]) -> Template
         hint = "make the directory, or correct the key `templates` of drd.yaml."
         problems.append(Problem(str(directory), 1, "", "is not a directory", hint))
     if len(own) > MOST:
-        hint = f"leave at most {MOST} in it."
-        problems.append(Problem(str(directory), 1, "", f"has {len(own)} templates", hint))
+        hint = f"remove templates until {MOST} are left."
+        problems.append(
+            Problem(
+                str(directory),
+                1,
+                "",
+                f"has {len(own)} templates, and drd reads at most {MOST}",
+                hint,
+            )
+        )
     for path in own[:MOST]:
         name = path.name.removesuffix(SUFFIX)
         try:

@@ -68,10 +68,14 @@ def _windows(windows: Sequence[BlackoutSettings], path: Path, report: Report) ->
             hint = 'for a whole day, write `from: "00:00"` and `to: "24:00"`.'
             report.error((*path, index, "to"), f"the window begins and ends at {window.to}", hint)
         elif minutes_of(window.from_) == DAY_MIN:
-            hint = 'write `from: "00:00"`, with the next day.'
-            report.error((*path, index, "from"), "no day begins at 24:00", hint)
+            hint = 'write `from: "00:00"` and the next day.'
+            report.error(
+                (*path, index, "from"),
+                "24:00 is the end of a day, so no window can begin then",
+                hint,
+            )
     if not report.has_broken(path) and longest_blackout_s(blackout(windows)) >= _WEEK_S:
-        hint = "leave a part of the week free."
+        hint = "make the blackouts shorter, so that a part of the week is free."
         report.error(
             path, "the blackouts leave no time in which a run can start", hint, of_key=True
         )
