@@ -17,7 +17,10 @@ def account_findings(snapshot: ComponentSnapshot, *, no_owner: bool) -> list[Fin
     absent = _absent(snapshot, no_owner=no_owner)
     if not absent:
         return []
-    text = f"this host lacks {_named(absent)}: the restored data will belong to the number alone"
+    text = (
+        f"this host lacks {_named(absent)}: the restored data will belong to a number "
+        "without an account"
+    )
     if taken := [a for a in absent if a.taken_by]:
         others = some([f"{a.number} is {a.sort} {a.taken_by}" for a in taken])
         text = f"this host lacks {_named(absent)}. Here {others}, who will get restored data"
@@ -32,7 +35,8 @@ def account_tasks(snapshot: ComponentSnapshot, *, no_owner: bool) -> tuple[Task,
     text = f"make {_named(absent)}, to whom the restored data belongs, before its programs start"
     if any(a.taken_by for a in absent):
         text += (
-            "; and give them their files (chown): on this host other accounts have their numbers"
+            "; then give these accounts their files (chown), because other accounts of this host "
+            "have their numbers"
         )
     return (Task(code=ACCOUNTS, text=text, command=" && ".join(_commands(absent))),)
 

@@ -108,7 +108,7 @@ def owner_finding(foreign: int, *, no_owner: bool) -> Finding | None:
         "error",
         "",
         f"{files} to other users, and only root can give files to others",
-        "run the recovery as root, or accept your own user as the owner: --no-owner",
+        "run the recovery as root, or let your own user own the files: --no-owner",
         rights=True,
     )
 

@@ -85,8 +85,8 @@ class Beside:
             )
         if self.target.is_mount():
             raise TargetError(
-                f"something is mounted at {self.target} since the recovery",
-                hint=f"umount {self.target}, and mount it again afterwards.",
+                f"a file system was mounted at {self.target} after the recovery",
+                hint=f"unmount it: umount {self.target}. Mount it again after this command.",
             )
         _require_writable(self.target.parent)
 

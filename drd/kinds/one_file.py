@@ -130,7 +130,7 @@ def landed_file(landing: Path, snapshot: ComponentSnapshot, filename: str) -> Pa
     if not stat.S_ISREG(info.st_mode):
         # A link would lead what is done to it (its mode, its owner) to another file.
         raise RepositoryDamaged(
-            f"{file.name} should be a regular file, but restic restored {_type(info.st_mode)}",
+            f"restic restored {file.name} as {_type(info.st_mode)}, not as a regular file",
             hint=hint,
         )
     if info.st_size != snapshot.bytes:

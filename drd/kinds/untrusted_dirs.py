@@ -103,7 +103,8 @@ def resolved(path: str, *, last: bool = True) -> Path:
         way = walk(path if last else above)
     except OSError as error:
         raise TargetError(
-            f"{path} is a link that drd cannot follow: {error.strerror}", hint="use the real path."
+            f"{path} is a link that drd cannot follow: {error.strerror}",
+            hint="write the real path in place of the link.",
         ) from error
     try:
         place, parent = (way.place, way.above) if last else (way.place / name, way.steps[-1])

@@ -23,7 +23,7 @@ def count(runner: Runner, *, budget_s: float) -> DatabaseFingerprint:
 
     def take(line: str) -> None:
         if len(tables) >= _MOST_LINES:
-            raise _unusable(runner, f"prints more than {_MOST_LINES:,} lines")
+            raise _unusable(runner, f"printed more than {_MOST_LINES:,} lines")
         if line.strip():
             _take(runner, line, tables)
 
@@ -54,5 +54,5 @@ def _take(runner: Runner, line: str, tables: dict[str, TableState]) -> None:
 def _unusable(runner: Runner, what: str) -> SourceError:
     return SourceError(
         f"count command of {runner.component} {what}",
-        hint="it must print lines `NAME`, tab, `NUMBER`, or one number.",
+        hint="change the command: it must print lines of NAME, tab and NUMBER, or one number.",
     )

@@ -70,6 +70,7 @@ class Ending:
         raise ImplausibleDump(
             f"the dump of {component} does not end with {self.expected!r}, although its command "
             "ended with exit 0",
-            hint="it is probably incomplete: run the command by hand and look at the end of its "
-            f"output, or correct `ends_with` of component {component}.",
+            hint="the dump may be incomplete. Run the command by hand and check the end "
+            "of its output. If the output is complete, correct `ends_with` of "
+            f"component {component}.",
         )

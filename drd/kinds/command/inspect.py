@@ -58,7 +58,7 @@ def ask(runner: Runner, query: str, *, timeout_s: float) -> Any:
     if words is None:
         raise NotSupported(
             f"component {runner.component} cannot be queried",
-            hint="add `query` to the component: a command that answers queries.",
+            hint="add `query` to the component: the command that answers queries.",
         )
     in_words = any(QUERY in references(word) for word in words)
     command = runner.command("query", words, deadline_s=timeout_s, query=query)
@@ -69,13 +69,13 @@ def ask(runner: Runner, query: str, *, timeout_s: float) -> Any:
     if len(done.printed) >= _MOST or len(lines) != 1 or "\t" in lines[0]:
         raise SourceError(
             f"query command of {runner.component} printed more than one value",
-            hint="it must print one line without a tab.",
+            hint="change the command: it must print one line without a tab.",
         )
     if masked(lines[0]) != lines[0]:
         raise SourceError(
             f"query command of {runner.component} printed a secret of the plan, so drd does not "
             "keep its answer",
-            hint="let it print the answer alone.",
+            hint="change the command: it must print only the answer.",
         )
     return _value(lines[0].strip())
 

@@ -113,6 +113,6 @@ class KeptDump:
         return TargetError(
             f"drd could not keep a copy of the present data of {self._address}: dump command of "
             f"{self._runner.component} {why}",
-            hint="give --no-undo if this data may be lost; else "
+            hint="if this data may be lost, give --no-undo; if not, "
             + by_hand_hint(self._runner.settings.dumping),
         )

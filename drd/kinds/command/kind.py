@@ -54,7 +54,8 @@ class CommandKind(Kind):
             if place_of.address is None:
                 raise UsageError(
                     f"the target for component {component.name} has no `address`",
-                    hint="add it: its restore command loads the dump into a running service.",
+                    hint="add `address`: the restore command of this component loads the "
+                    "dump into a running service.",
                 )
             return CommandService(component.name, own, place_of, place, keep=options.keep)
         path = _path_of(component, place_of, options.part)
@@ -133,6 +134,6 @@ def _path_of(component: Component, at: CommandTarget | CommandSettings, part: Pa
     if own is None:
         raise UsageError(
             f"the target for component {component.name} has no `path`",
-            hint="add it: its restore command makes a directory.",
+            hint="add `path`: the restore command of this component writes into a directory.",
         )
     return own

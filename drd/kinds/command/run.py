@@ -18,6 +18,14 @@ from drd.process import programs
 from drd.process.named_files import named_files
 from drd.process.programs import program_of
 
+_LONGER = "if this command needs more time, raise `timeout` of component {}."
+_MORE_TIME = {
+    "dump": _LONGER,
+    "restore": _LONGER,
+    "query": "if this query needs more time, raise `timeout` of the check or step that sends it.",
+    "ready": "if the service needs more time, raise `within` under `serve` of component {}.",
+}
+"""By key of the component: the remedy for a command that did not end by its deadline."""
 _LINES, _SHOWN = 5, 400
 """The lines and characters of a command's last output that people read."""
 
@@ -64,6 +72,7 @@ class Runner:
             fence=self._fence(key, words),
             name=f"{key} command of {self.component}",
             leash="on-stop",
+            more_time=_MORE_TIME.get(key, "").format(self.component),
         )
 
     def filled(self, text: str, values: Mapping[str, str] | None = None) -> str:
@@ -127,5 +136,7 @@ def find_program(program: str) -> Path:
     """Return the path of a program. Raises ToolMissing."""
     found = program_of(program)
     if found is None:
-        raise ToolMissing(f"there is no program {program}", hint="install it on this host.")
+        raise ToolMissing(
+            f"there is no program {program}", hint="install this program on this host."
+        )
     return found

@@ -63,7 +63,8 @@ def _await(server: Server, serve: Serve, log: Path) -> None:
             raise TargetError(
                 f"{server.child.command.title} was not ready within "
                 f"{format_duration(serve.within)}: {why}",
-                hint=last_line(log) or "raise `within` under `serve` if it needs longer to start.",
+                hint=last_line(log)
+                or "if the service needs longer to start, raise `within` under `serve`.",
             )
         time.sleep(_LOOK_S)
 
@@ -74,9 +75,9 @@ def _require_own(server: Server) -> None:
     other = foreign_listener(port, server.child.pid)
     if other is not None:
         raise SandboxUnavailable(
-            f"a program of user {other} listens on port {port}, which was free for "
+            f"a program of user {other} listens on port {port}, which drd chose for "
             f"{server.child.command.title}",
-            hint="start the drill again. If this happens again, find out why that user does this.",
+            hint="start the drill again. If this happens again, find out which program that is.",
         )
 
 

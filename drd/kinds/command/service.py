@@ -133,5 +133,8 @@ class CommandService(NamedDestination):
 def kept_dump(runner: Runner, at: CommandTarget | CommandSettings, place: Workplace) -> KeptDump:
     """Return what a run keeps of a service. Raises TargetError where nothing can be kept."""
     if place.keep is None:
-        raise TargetError("this place has no directory for kept copies", hint="give --no-undo.")
+        raise TargetError(
+            "this place has no directory for kept copies",
+            hint="to recover without kept copies, give --no-undo.",
+        )
     return KeptDump(runner, str(at.address), place.keep, place.mark)

@@ -77,8 +77,8 @@ def require_paths(
             ) from error
         except NotADirectoryError as error:
             raise RepositoryDamaged(
-                f"{path} is not below a directory of the restored data: {error.filename} "
-                f"{error.strerror} there",
+                f"the restored data has no directory for {path}: {error.filename}: "
+                f"{error.strerror}",
                 hint=ANOTHER_POINT,
             ) from error
 

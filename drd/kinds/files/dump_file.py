@@ -85,7 +85,8 @@ def _listed(file: DumpFile) -> Iterator[tuple[str, int]]:
     if done.exit_code != 0:
         raise Unreadable(
             f"an archive that tar cannot read: {done.complaint}",
-            hint="the copy may be cut off, or still being written.",
+            hint="check whether a program is still writing this copy. If none is, the "
+            "copy is damaged: make a new one.",
         )
     for line in done.stdout.splitlines():
         found = _LINE.match(line)

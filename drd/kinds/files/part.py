@@ -150,7 +150,7 @@ def live(selection: Selection, budget_s: float) -> TreeFingerprint:
     if not seen.complete:
         raise SourceError(
             f"drd could not read all live files within {format_duration(budget_s)}",
-            hint="compare fewer files at once: give --path.",
+            hint="compare fewer files: give --path.",
         )
     tree = describe_all(seen.entries.items(), Describer(budget_s=budget_s))
     return TreeFingerprint(tree.entries, {**seen.unread, **tree.not_reached})
@@ -179,7 +179,7 @@ class FilesPart(NamedDestination):
         places = finals(part, base)
         if len(set(places.values())) < len(places):
             raise UsageError(
-                "two of the paths end with the same name, and one directory cannot contain both",
+                "two of the paths end with the same name, so one directory cannot contain both",
                 hint="restore these paths one after the other, into two directories.",
             )
         first = next(iter(places.values()))

@@ -74,7 +74,7 @@ class FilesCapture:
         for root in self._selection.roots:
             if to_text(root) in self.before.entries and to_text(root) not in after.entries:
                 raise SourceError(
-                    f"{to_text(root)} vanished during the capture", hint="run the backup again."
+                    f"{to_text(root)} was removed during the backup", hint="run the backup again."
                 )
         if stored.files == 0 and _steady_files(self.before, after):
             raise SourceError(
@@ -189,8 +189,9 @@ class FilesSource:
             raise SourceError(
                 f"{link} is a symlink to {leads_to}, and component {self._component} has no "
                 "other file: drd would store only the link",
-                hint=f"write {leads_to} into `paths` of the component as well; if only the link "
-                "is meant, write `may_be_empty: true` in the component.",
+                hint=f"write {leads_to} into `paths` of the component as well; if you want "
+                "to store only the link, write `may_be_empty: true` in the "
+                "component.",
             )
         yield capture
 
@@ -211,7 +212,7 @@ class FilesSource:
                 if kind_of(info.st_mode) == "socket":
                     raise SourceError(
                         f"{path} is a socket, which has no content",
-                        hint=f"remove it from `paths` of component {self._component}.",
+                        hint=f"remove the socket from `paths` of component {self._component}.",
                     )
         if missing:
             verb = "does" if len(missing) == 1 else "do"
@@ -233,7 +234,7 @@ class FilesSource:
                 if stat.S_ISLNK(os.lstat(way).st_mode):
                     raise SourceError(
                         f"`paths` names {to_text(inner)}, which leads through the symlink "
-                        f"{to_text(way)}, and restic does not follow it",
+                        f"{to_text(way)}, but restic does not follow symlinks",
                         hint=f"in `paths`, replace {to_text(inner)} by "
                         f"{to_text(os.path.realpath(inner))}.",
                     )

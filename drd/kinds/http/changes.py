@@ -157,7 +157,7 @@ def _change(
             f"document {name} {error.fact}, so `{request.request}` cannot be filled in",
             hint=f"{error.remedy}."
             if error.remedy
-            else f"correct `{does}` in its `put_back`: name a field that is saved.",
+            else f"correct `{does}` in its `put_back`: name a field that drd saves.",
         ) from None
     return Change(does, name, request.method, path, body)
 

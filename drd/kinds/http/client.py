@@ -189,27 +189,28 @@ class Api:
         if len(answer.body) > LARGEST:
             raise SourceError(
                 f"{called}: the answer is larger than {format_size(LARGEST)}",
-                hint="divide it: ask for a part of it, or for pages (`paging`).",
+                hint="ask for a part of the data, or for pages (`paging`).",
             )
         said = answer.headers.get("Content-Length", "")
         if said.isdecimal() and said.lstrip("0") != str(len(answer.body)).lstrip("0"):
             whole = f"{int(said):,}" if len(said) <= _LONGEST_COUNT else "more"
             raise SourceUnreachable(
                 f"{called}: the answer was cut off after {len(answer.body):,} of {whole} bytes",
-                hint="check the server and the proxies before it.",
+                hint="check the server, and the proxies in front of the server.",
             )
         if (encoding := answer.headers.get("Content-Encoding", "identity")) != "identity":
             raise SourceError(
                 f"{called}: the answer is encoded as {shortened(escaped(encoding), 30)}, which drd "
                 "did not ask for",
-                hint="correct the server, or the proxy before it.",
+                hint="correct the server, or the proxy in front of the server.",
             )
 
 
 def _json(answer: http.Answer, called: str) -> Any:
     if not answer.body:
         raise SourceError(
-            f"{called}: the answer is empty", hint="check the path: it must answer with JSON."
+            f"{called}: the answer is empty",
+            hint="check the path: the server must answer it with JSON.",
         )
     kind = answer.headers.get_content_type() if "Content-Type" in answer.headers else ""
     if kind and not _JSON.fullmatch(kind):
@@ -222,7 +223,8 @@ def _json(answer: http.Answer, called: str) -> Any:
         return parsed(answer.body, most=MOST_WEIGHT)
     except Malformed as error:
         raise SourceError(
-            f"{called}: the answer {error.fact}", hint="check the server and the proxies before it."
+            f"{called}: the answer {error.fact}",
+            hint="check the server, and the proxies in front of the server.",
         ) from None
 
 

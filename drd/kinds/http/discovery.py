@@ -90,7 +90,8 @@ def found() -> tuple[list[Wish], list[str]]:
 def _recognised(url: str) -> _Known:
     if http.parts_of(url) is None:
         raise UsageError(
-            f"{url} is not the address of a web server", hint="begin it with http:// or https://."
+            f"{url} is not the address of a web server",
+            hint="write an address that begins with http:// or https://.",
         )
     answers = False
     for known in _ALL:
@@ -99,7 +100,9 @@ def _recognised(url: str) -> _Known:
         if status == 200 and _is(known, data):
             return known
     if not answers:
-        raise UsageError(f"nothing answers at {url}", hint="check the address, and the server.")
+        raise UsageError(
+            f"nothing answers at {url}", hint="check the address, and that the server runs."
+        )
     names = " and ".join(known.name for known in _ALL)
     raise UsageError(
         f"drd does not recognise the API at {url}",

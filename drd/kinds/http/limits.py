@@ -45,7 +45,7 @@ class Reading:
         if self._received > MOST_RECEIVED:
             raise SourceError(
                 f"GET {path.partition('?')[0]}: all answers together are larger than "
-                f"{format_size(MOST_RECEIVED)}, with what `leave_out` removes",
+                f"{format_size(MOST_RECEIVED)}, including the fields that `leave_out` removes",
                 hint="ask for less, by a parameter in `get`, or divide `documents` among several "
                 "components.",
             )

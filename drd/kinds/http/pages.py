@@ -100,7 +100,7 @@ class Pages:
     def _unusable(self, why: str) -> SourceError:
         return SourceError(
             f"GET {self._document.get}: {why}, so drd does not ask for the next page",
-            hint="check the server and the proxies before it.",
+            hint="check the server, and the proxies in front of the server.",
         )
 
     def _list_of(self, data: Any) -> list[Any]:
@@ -142,7 +142,8 @@ class Pages:
             raise SourceError(
                 f"GET {self._document.get}: the pages have {counted(self._items, 'item')}, but the "
                 f"server says {said} at {place}",
-                hint="the list changed while it was read, or `paging` is wrong: run it again.",
+                hint="the list may have changed while drd read it: run the backup again. "
+                "If this happens again, correct `paging`.",
                 permanent=False,
             )
 
@@ -153,7 +154,7 @@ class Pages:
         if self._identities(again) != self._identities(first):
             raise SourceError(
                 f"GET {self._document.get}: the list changed while its pages were read",
-                hint="run it again, at a time without changes.",
+                hint="run the backup again, at a time without changes.",
                 permanent=False,
             )
 

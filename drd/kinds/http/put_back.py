@@ -116,8 +116,8 @@ def _require_effect(wanted: Changes, accepted: Mapping[tuple[str, str], Change])
             what = "is still there"
         raise TargetError(
             f"the server accepted {(before or made or change).line}, but {change.name} {what}",
-            hint="check the request, and name fields that the server itself sets or changes in "
-            "`leave_out`: drd diff shows which ones differ.",
+            hint="check the request. If the server itself sets or changes these fields, "
+            "name them in `leave_out`. drd diff shows the fields that differ.",
         )
 
 

@@ -45,8 +45,9 @@ def read_all(
             if name in state:
                 raise SourceError(
                     f"GET {document.get}: two documents would have the name {name}",
-                    hint=f"write a field into `save_as: {document.save_as}` that distinguishes "
-                    "them, or a list changed while it was read: then run it again.",
+                    hint="the list may have changed while drd read it: run the backup "
+                    "again. If this happens again, write a field that differs for "
+                    f"each document into `save_as: {document.save_as}`.",
                     permanent=False,
                 )
             if len(state) >= MOST_DOCUMENTS:
@@ -130,8 +131,8 @@ def _unusable(
 def _empty(document: DocumentSettings, what: str) -> SourceError:
     return SourceError(
         f"GET {document.get}: {what} is empty",
-        hint="check what the token may see. If it is right: `may_be_empty: true` in this entry of "
-        "`documents`.",
+        hint="check which documents the token may read. If there really are none, write "
+        "`may_be_empty: true` in this entry of `documents`.",
     )
 
 

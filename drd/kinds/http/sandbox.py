@@ -90,8 +90,8 @@ class HttpSandbox(Destination):
         self._left_as_files = sorted(saved.keys() - chosen.keys())
         if self._left_as_files:
             notes.append(
-                f"{counted(len(self._left_as_files), 'document')} stayed files: the plan has no "
-                "`put_back` for them"
+                f"drd left {counted(len(self._left_as_files), 'document')} as files, because the "
+                "plan has no `put_back` for them"
             )
         if self._stand_in is None:
             return notes

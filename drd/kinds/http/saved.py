@@ -113,7 +113,7 @@ def _require_as_described(
     wrong = [n for n in saved.keys() | known.keys() if _digest_of(saved, n) != known.get(n)]
     if wrong:
         raise RepositoryDamaged(
-            f"document {min(wrong)} of {component} is not the one that was saved",
+            f"document {min(wrong)} of {component} differs from the document that was saved",
             hint=ANOTHER_POINT,
         )
 

@@ -182,7 +182,7 @@ class PagingSettings(Settings):
             yield Contradiction((), said, hint, of_key=True)
         if (self.cursor is None) != (self.cursor_at is None):
             hint = "`cursor` is the query parameter, `cursor_at` the place in the answer."
-            yield Contradiction((), "`cursor` and `cursor_at` need each other", hint)
+            yield Contradiction((), "needs both `cursor` and `cursor_at`, or none of them", hint)
         if self.next is not None and self.next != "link" and not self.next.startswith("/"):
             hint = "write a JSON pointer such as /next, or `link`."
             yield Contradiction(("next",), f"{self.next!r} is not a JSON pointer", hint)
@@ -238,8 +238,8 @@ class DocumentSettings(Settings):
     def _no_order(cls, data: Any) -> Any:
         if isinstance(data, dict) and "order_by" in data:
             raise Malformed(
-                "sorts by a field (`order_by`), which drd does not do: it would hide changes of "
-                "the order where that has a meaning",
+                "sorts by a field (`order_by`), which drd does not support: it would hide "
+                "changes of the order in lists whose order has a meaning",
                 "name each list whose order has no meaning in `unordered`, as a JSON pointer",
             )
         return data

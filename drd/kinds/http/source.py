@@ -40,9 +40,9 @@ class HttpCapture(PlainCapture):
         assert isinstance(self.payload, Stream)
         if stored.bytes != self.payload.expected_bytes:
             raise SourceError(
-                f"{stored.bytes:,} bytes of the documents were stored, but they have "
-                f"{self.payload.expected_bytes:,}",
-                hint="run the backup again; if it happens again, check work_dir's disk.",
+                f"restic stored {stored.bytes:,} bytes, but the documents have "
+                f"{self.payload.expected_bytes:,} bytes",
+                hint="run the backup again. If this happens again, check the disk of `work_dir`.",
             )
         return fingerprint
 

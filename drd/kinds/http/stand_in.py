@@ -335,7 +335,9 @@ class DeclaredStandIn:
                 self._require_own()
                 return
             if self._child.exit_code is not None or time.monotonic() > limit:
-                raise SandboxUnavailable(self._why(within_s), hint="run the command by hand.")
+                raise SandboxUnavailable(
+                    self._why(within_s), hint="run the command by hand to see the error."
+                )
             time.sleep(_TURN_S)
 
     def _require_own(self) -> None:
@@ -343,10 +345,10 @@ class DeclaredStandIn:
         other = foreign_listener(self._port, self._child.pid)
         if other is not None:
             raise SandboxUnavailable(
-                f"a program of user {other} listens on port {self._port}, which was free for the "
+                f"a program of user {other} listens on port {self._port}, which drd chose for the "
                 f"stand-in {self._child.command.title}",
-                hint="start the drill again. If this happens again, find out why that user does "
-                "this.",
+                hint="start the drill again. If this happens again, find out which "
+                "program that is.",
             )
 
     def _why(self, within_s: float) -> str:

@@ -150,7 +150,7 @@ def address_of(ref: SecretRef) -> Address:
         raise SecretUnavailable(
             f"the password of the dsn ({ref.describe()}) is {MASK}, the text that drd "
             "writes in place of a secret",
-            hint="the dsn was copied from a masked text: write the real password.",
+            hint="write the real password into the secret.",
         )
     if password:
         log.mask(password)

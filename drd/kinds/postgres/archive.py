@@ -39,7 +39,8 @@ class Trouble:
 def _unreadable(done: Completed) -> TargetError:
     return TargetError(
         f"pg_restore cannot read the dump: {done.complaint}",
-        hint="choose another restore point (drd points PLAN), or use a newer pg_restore (bin_dir).",
+        hint="choose another restore point (drd points PLAN), or use a newer pg_restore: "
+        "set `bin_dir` of the component.",
     )
 
 

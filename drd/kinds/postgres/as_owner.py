@@ -73,7 +73,9 @@ def login_for_questions(cluster: Cluster) -> Address:
     name = cluster.address.dbname
     row = cluster.one(_OWNER, [name])
     if row is None:
-        raise TargetError(f'database "{name}" no longer exists', hint="restore it again.")
+        raise TargetError(
+            f'database "{name}" no longer exists', hint="restore this database again."
+        )
     owner = str(row[0])
     _require_harmless(cluster, owner)
     drop_login(cluster, name)

@@ -110,7 +110,7 @@ class Cluster:
         raise TargetError(
             f"{self.address.named} has no database {either(names)}, and drd "
             "must connect to one of them",
-            hint="create one: CREATE DATABASE postgres;",
+            hint="create the database: CREATE DATABASE postgres;",
         )
 
     def undisturbed(self, name: str) -> Address:

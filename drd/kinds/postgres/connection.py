@@ -118,7 +118,7 @@ def connect(address: Address, *, pinned: bool = True) -> Connection:
         connection.close()
         raise SourceError(
             f"cannot set up a session in {address.named}: {words(error)}",
-            hint="connect to the server itself, not through a pooler that filters settings.",
+            hint="connect to the server itself, not through a connection pooler.",
         ) from error
     return connection
 
@@ -184,14 +184,16 @@ def _refused(address: Address, error: psycopg.OperationalError) -> SourceError:
         name = stranger[1].replace('"', '""')
         return UnknownLogin(
             f"{address.named} refuses the login: {said}",
-            hint=f'create it with CREATE ROLE "{name}" LOGIN, or with all its rights by the script '
-            "that `drd doctor PLAN --grants` prints; or name a user in dsn: postgresql://USER@…",
+            hint=f'create the role: CREATE ROLE "{name}" LOGIN; or create it with all rights by '
+            "the script that `drd doctor PLAN --grants` prints; or name another user in dsn: "
+            "postgresql://USER@…",
         )
     if "Peer authentication failed" in said:
         return LoginRefused(
             f"{address.named} refuses the login: {said}",
-            hint="run drd as the system user of that name, map its own to it in "
-            "pg_ident.conf, or allow password logins of the user in pg_hba.conf.",
+            hint="run drd as the system user of the same name. Or map drd's system user "
+            "to this role in pg_ident.conf. Or allow password logins of this role in "
+            "pg_hba.conf.",
         )
     if "authentication failed" in said or "no password supplied" in said or "pg_hba" in said:
         return LoginRefused(
@@ -200,7 +202,7 @@ def _refused(address: Address, error: psycopg.OperationalError) -> SourceError:
         )
     return SourceUnreachable(
         f"cannot connect to {address.named}: {said}",
-        hint="check that the server runs and that host and port in dsn are right.",
+        hint="check that the server runs, and that host and port in `dsn` are right.",
     )
 
 

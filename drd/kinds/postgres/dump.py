@@ -99,6 +99,7 @@ def _compression(programs: PostgresPrograms, wanted: Compression) -> str:
     if programs.major < 16:
         raise ToolTooOld(
             f"pg_dump {programs.version} does not know the compression zstd",
-            hint="apt-get install postgresql-client-17, or set compression to none or gzip.",
+            hint="install a newer pg_dump: apt-get install postgresql-client-17; or set "
+            "`compression` to none or gzip.",
         )
     return "zstd:1"

@@ -96,7 +96,8 @@ def _require_whole(file: DumpFile) -> None:
     if done.exit_code != 0:
         raise Unreadable(
             f"a dump of PostgreSQL that is cut off or damaged: {done.complaint}",
-            hint="find out why the dump stopped: a full disk, or a killed process.",
+            hint="find out why the dump stopped, for example in the log of the script "
+            "that made it, and make a new dump.",
         )
 
 
@@ -144,7 +145,8 @@ def _asked(file: DumpFile, *words: str) -> str:
     if done.exit_code != 0:
         raise Unreadable(
             f"a dump of PostgreSQL that pg_restore cannot read: {done.complaint}",
-            hint="install the client programs of the version that made it, at least.",
+            hint="install the client programs of PostgreSQL in the version that made the "
+            "dump, or newer.",
         )
     return done.stdout
 

@@ -232,8 +232,9 @@ class Extraction:
         if len(held) != len(wanted):
             raise TargetError(
                 f"the dump has the rows of only {len(held)} of {len(wanted)} tables",
-                hint="choose another restore point. If the backup reads from a standby, it never "
-                "has the rows of unlogged tables: leave these out.",
+                hint="choose another restore point. If the backup reads from a standby, "
+                "it never contains the rows of unlogged tables: name only other "
+                "tables.",
             )
         done = self._archive.restore(entries, self._jobs if len(held) > 1 else 1, self._on_tick)
         if done.exit_code != 0:
@@ -336,6 +337,6 @@ def _owner_of(entries: Sequence[ArchiveEntry], start: str) -> str:
 def _failed(done: Completed) -> TargetError:
     return TargetError(
         f"pg_restore failed: {first_error(done)}",
-        hint="the target is unchanged, and drd drops the restored part: correct the cause, then "
-        "restore again.",
+        hint="correct the cause, then restore again. The target is unchanged, and drd "
+        "drops the restored part.",
     )

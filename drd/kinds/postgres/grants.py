@@ -89,8 +89,8 @@ def _server(servers: dict[tuple[str, ...], _Server], address: Address) -> _Serve
     for key in (*_SERVER, "user", "dbname"):
         if set(address.params.get(key, "")) & set("\n\r"):
             raise SourceError(
-                f"the {key} in a dsn contains a line end, which psql cannot connect to",
-                hint="give it another name.",
+                f"the {key} in a dsn contains a line end, and psql does not accept such a name",
+                hint="give it a name without a line end.",
             )
     where = _where(address)
     server = tuple(where.get(word, "") for word in ("host", "hostaddr", "port"))

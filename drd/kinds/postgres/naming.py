@@ -36,7 +36,7 @@ def _require_fitting(name: str) -> None:
     if not name or "\0" in name or len(name.encode("utf-8", "surrogateescape")) > LIMIT:
         raise UsageError(
             f"--into {name!r} is not a valid name in PostgreSQL",
-            hint=f"a name has 1 to {LIMIT} bytes.",
+            hint=f"give a name of 1 to {LIMIT} bytes.",
         )
 
 

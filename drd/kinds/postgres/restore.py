@@ -134,7 +134,10 @@ class Restorer:
         done = self._begin(snapshot, saved, dump, bool(missing), tick)
         if done.exit_code != 0 and "deadlock detected" in done.stderr and self._jobs > 1:
             self._jobs = 1
-            notes.append("pg_restore's jobs blocked each other, so drd restored again with one job")
+            notes.append(
+                "the parallel jobs of pg_restore blocked each other, so drd restored "
+                "again with one job"
+            )
             done = self._begin(snapshot, saved, dump, bool(missing), tick)
         self._require_success(done)
         with as_target_error(f"cannot finish the restore of {order.component}"):
@@ -245,8 +248,9 @@ class Restorer:
         if ends_early(said):
             raise TargetError(
                 f"the dump of {self._order.component} is cut off or damaged: pg_restore: {said}",
-                hint=f"{unchanged}choose another restore point (drd points PLAN), and find out "
-                "why the dump stopped, for example a full disk or a killed process.",
+                hint=f"{unchanged}choose another restore point (drd points PLAN). To find "
+                "out why the dump stopped, read the run of its backup: drd run show "
+                "RUN",
             )
         raise TargetError(
             f"pg_restore of {self._order.component} failed: {said}",

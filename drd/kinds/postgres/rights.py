@@ -220,7 +220,7 @@ def _superuser_only(connection: Connection, role: str) -> Finding:
         "warning",
         "",
         f"user {role} is not a superuser, so the backup lacks {' and '.join(parts)}",
-        "back up as a superuser, or keep their definitions elsewhere.",
+        "back up as a superuser, or keep the definitions of these objects elsewhere.",
     )
 
 
@@ -239,8 +239,8 @@ def _code_of_others(connection: Connection, role: str) -> Finding:
         "",
         f"user {role} is a superuser, and drd's counts and queries at each backup may run code of "
         f"other users as this superuser: {', '.join(code)}",
-        "CREATE ROLE drd_backup LOGIN; -- or another name, and name it in dsn: drd doctor "
-        "then says which rights it lacks",
+        "CREATE ROLE drd_backup LOGIN; -- then write this user into dsn, and run drd doctor: it "
+        "lists the rights that the user lacks",
     )
 
 

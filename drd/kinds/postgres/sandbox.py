@@ -115,8 +115,7 @@ class PostgresSandbox:
                 raise no_space(self._place.directory) from error
             if self._server.was_killed:
                 raise SandboxUnavailable(
-                    f"the sandbox's PostgreSQL server of {self._component} was killed, "
-                    "perhaps because memory ran out",
+                    f"the sandbox's PostgreSQL server of {self._component} was killed",
                     hint=process.MEMORY_HINT,
                     permanent=False,
                 ) from error
@@ -210,7 +209,8 @@ def no_database(locale: Mapping[str, Any], said: str) -> SandboxUnavailable:
         )
     return SandboxUnavailable(
         f"this host cannot create a database like that of the source: {said}",
-        hint="install a PostgreSQL server built like the source's (ICU, encodings).",
+        hint="install a PostgreSQL server with the same build options as the source (ICU, "
+        "encodings).",
     )
 
 

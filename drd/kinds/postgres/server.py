@@ -206,8 +206,8 @@ class ThrowAwayServer:
             if not _passes(directory, user):
                 raise SandboxUnavailable(
                     f"user {user}, who runs the sandbox's server, cannot pass through {directory}",
-                    hint=f"chmod o+x {directory}, or set work_dir to a directory "
-                    "that this user can reach.",
+                    hint=f"let the user pass through: chmod o+x {directory}; or set "
+                    "`work_dir` to a directory that this user can reach.",
                 )
 
     @property
@@ -313,7 +313,7 @@ class ThrowAwayServer:
         raise SandboxUnavailable(
             f"the sandbox's PostgreSQL {self.programs.version} {state}: "
             f"{self._no_fence or self.last_words()}",
-            hint="check that there is enough memory and disk space.",
+            hint="check the free memory and disk space of this host, then try again.",
         )
 
     @property

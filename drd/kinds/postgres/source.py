@@ -254,7 +254,7 @@ class PostgresCapture:
             if stored.bytes < rows:
                 raise ImplausibleDump(
                     f"the dump of {self._name} has {stored.bytes} bytes for {rows} rows",
-                    hint="check whether a table was emptied at that moment, and try again.",
+                    hint="check whether a program emptied a table at that moment, and try again.",
                 )
         return fingerprint
 
@@ -268,8 +268,8 @@ class PostgresCapture:
             except psycopg.Error as error:
                 raise SourceUnreachable(
                     f"the snapshot of the backup is gone: {words(error)}",
-                    hint="the server ended a connection of drd: find the reason in its log, "
-                    "then try again.",
+                    hint="the server ended a connection of drd. Find the reason in the "
+                    "log of the server, then try again.",
                 ) from error
             yield reader
 

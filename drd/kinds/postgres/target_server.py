@@ -38,8 +38,8 @@ def missing_locale(cluster: Cluster, locale: Mapping[str, Any]) -> str:
         query = "SELECT 1 FROM pg_catalog.pg_collation WHERE collprovider = 'i' LIMIT 1"
         if connection.execute(query).fetchone() is None:
             raise TargetError(
-                "the target's server is built without ICU, which the database sorts by",
-                hint="use a server that is built with ICU.",
+                "the target's server has no ICU, but the database needs ICU to sort text",
+                hint="use a server with ICU.",
             )
     if not {locale["collate"].lower(), locale["ctype"].lower()} <= set(_ANYWHERE):
         sql = _TRY.format(literal(locale["collate"]), literal(locale["ctype"]))

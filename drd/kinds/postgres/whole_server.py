@@ -55,12 +55,13 @@ def programs_of(snapshot: ComponentSnapshot, bin_dir: str | None) -> PostgresPro
         raise SandboxUnavailable(
             f"the backup was made from PostgreSQL {snapshot.facts['server_version']}, and drd "
             f"recovers backups of whole servers only from version {OLDEST}",
-            hint="restore it by hand: pgbackrest restore.",
+            hint="restore the backup by hand: pgbackrest restore.",
         )
     programs = sandbox_programs(major, bin_dir, or_newer=False)
     if programs.major != major:
         raise SandboxUnavailable(
-            f"this host has no PostgreSQL {major}: its files cannot run with {programs.version}",
+            f"this host has no PostgreSQL {major}, and the files of the backup cannot run with "
+            f"version {programs.version}",
             hint=f"apt-get install postgresql-{major}",
         )
     return programs

@@ -376,6 +376,6 @@ def single_value(connection: sqlite3.Connection, query: str, *, timeout_s: float
     if isinstance(value, bytes):
         raise SourceError(
             "the query returned a blob, which drd cannot compare",
-            hint="let the query return text: hex(COLUMN).",
+            hint="write a query that returns text, for example hex(COLUMN).",
         )
     return value

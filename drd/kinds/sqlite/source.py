@@ -83,9 +83,9 @@ class SqliteCapture:
         size = self._copy.stat().st_size
         if stored.bytes != size:
             raise SourceError(
-                f"{format_size(stored.bytes)} of {self._settings.path} were stored, but the "
+                f"restic stored {format_size(stored.bytes)} of {self._settings.path}, but the "
                 f"temporary copy has {format_size(size)}",
-                hint="run the backup again; if it happens again, check work_dir's disk.",
+                hint="run the backup again. If this happens again, check the disk of `work_dir`.",
             )
         return fingerprint
 
