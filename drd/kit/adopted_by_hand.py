@@ -26,9 +26,8 @@ def choosing(adopted: Adopted) -> Iterator[Block]:
         yield Heading(3, "Choose the copy")
         yield Paragraph(
             "These commands choose the newest copy. To choose another one, set COPY to its name "
-            f"before{stanza_by_hand.PRESET}. "
-            "The commands below call `restic`: here that is a function, which calls the command of "
-            "the plan that restores a copy."
+            f"before{stanza_by_hand.PRESET}. The commands below call `restic`: on this page "
+            "`restic` is a function that calls the `restore` command of the plan."
         )
         yield Commands(_of_commands(adopted, adopted.command))
         return

@@ -194,7 +194,7 @@ def from_repository(
         normal = normal_url(url)
     except ValueError as error:
         raise UsageError(
-            str(error), hint="give --repository the URL exactly as in the plan."
+            str(error), hint="write the URL after --repository exactly as in the plan."
         ) from None
     ref = SecretRef("text", password)
     spec = RepositorySpec("repository", normal, ref, access=typed_access(normal, access or {}))

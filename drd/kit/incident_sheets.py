@@ -44,8 +44,8 @@ def blank_sheets(book: ContactBook) -> list[Block]:
     return [
         Heading(1, "Incident"),
         Paragraph(
-            "Write the time with its zone. When drd is back, type everything in with its "
-            'time: `drd incident open "TITLE"`, `drd incident log "TEXT" --at TIME`.'
+            "Write each time with its zone. When drd works again, record everything in drd with "
+            'its time: `drd incident open "TITLE"`, `drd incident log "TEXT" --at TIME`.'
         ),
         Table(("what", "known"), tuple((text, "") for text in first), sheet=True),
         Heading(2, "To do"),
@@ -123,8 +123,8 @@ def _own_people(book: ContactBook) -> Iterator[Block]:
         yield Items(
             tuple(
                 escaped(
-                    f"{a.person} from {format_time(a.begin)} to {format_time(a.end)}, "
-                    f"instead: {a.substitute or 'nobody'}"
+                    f"{a.person} from {format_time(a.begin)} to {format_time(a.end)}, substitute: "
+                    f"{a.substitute or 'nobody'}"
                 )
                 for a in book.absences
             )

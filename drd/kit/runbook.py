@@ -231,8 +231,9 @@ def _with_drd(plan: Plan) -> Iterator[Block]:
         shown=True,
     )
     yield Paragraph(
-        "If the restore point is newer than this kit, drd says so. Check the restore point with "
-        "--dry-run, and type its id when drd asks; or use a point that the kit lists: --point ID."
+        "If the restore point is newer than this kit, drd asks you to type the id of this point. "
+        "Check the restore point with --dry-run before you type it. Or use a point that the kit "
+        "lists: --point ID."
     )
     if not plan.targets:
         yield Paragraph("The plan has no target: --in-place restores to the original places.")

@@ -60,7 +60,9 @@ def unseal(kit: bytes, key: Key, *, name: str) -> bytes:
     line = first.decode("utf-8", "replace")
     if not is_heading(line):
         raise UsageError(
-            f"{name} is not a recovery kit", hint="a kit begins with `drd recovery kit of …`."
+            f"{name} is not a recovery kit",
+            hint="give the file that drd kit export has written: it begins with `drd "
+            "recovery kit of …`.",
         )
     whole = hashlib.sha256(body).hexdigest() == digest_in(line)
     try:
@@ -75,7 +77,7 @@ def unseal(kit: bytes, key: Key, *, name: str) -> bytes:
         if key.passphrase is None:
             raise WrongKey(
                 f"this identity does not open the kit {name}",
-                hint="the kit's first line says what opens it: another identity, "
+                hint="the first line of the kit says what opens it. Give that identity, "
                 "or --passphrase-file.",
             ) from None
         said = error_text(error)

@@ -107,7 +107,8 @@ def _read(path: Path) -> KitShare:
     ):
         raise UsageError(
             f"{path}: the share is incomplete",
-            hint=f"a share has the form: a number, a dash and {2 * BYTES} digits from 0 to f.",
+            hint=f"write the share completely: a number, a dash and {2 * BYTES} digits "
+            "from 0 to f.",
         )
     log.mask(text)
     share = KitShare(lines["set"].lower(), int(lines["needed"]), text)

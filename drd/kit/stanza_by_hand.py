@@ -40,12 +40,12 @@ def choosing(adopted: Adopted) -> Iterator[Block]:
     yield Commands(_CHOICE + _manifest(adopted))
     yield Heading(3, "Restore the server")
     yield Paragraph(
-        "These commands restore the whole server into a new directory below /var/tmp, and roll it "
-        "forward to the last archived WAL, which they fetch first. To stop earlier, set UNTIL "
-        "before, for example UNTIL='2026-11-25 13:00:00+00'. The server listens on a socket "
-        "in that directory only, archives and replicates nothing, and loads no library by itself. "
-        "The commands below call `restic`: here that is a function, which dumps one database of "
-        "this server."
+        "These commands restore the whole server into a new directory below /var/tmp, and roll "
+        "it forward to the last archived WAL. To stop at an earlier time, set UNTIL before you "
+        "run them, for example UNTIL='2026-11-25 13:00:00+00'. The server listens on a socket in "
+        "that directory only, archives and replicates nothing, and loads no library by itself. "
+        "The commands below call `restic`: on this page `restic` is a function that dumps one "
+        "database of this server."
     )
     yield Commands(_RESTORE)
     yield Paragraph(

@@ -78,8 +78,8 @@ def keepers(settings: DaemonSettings, plans: Sequence[Plan]) -> tuple[str, ...] 
     if not recipients:
         raise UsageError(
             "the kit has no recipient: neither the plans nor drd.yaml name one",
-            hint="give --passphrase-file, --recipient or --shares, or set `kit: {recipients: "
-            "[age1…]}` in the plan or drd.yaml.",
+            hint="give --passphrase-file, --recipient or --shares; or set `kit: "
+            "{recipients: [age1…]}` in the plan or drd.yaml.",
         )
     return recipients
 

@@ -97,7 +97,7 @@ def unpacked(archive: Path, catalogue: Path) -> dict[str, bytes]:
         while (entry := tar.next()) is not None:
             members += 1
             if members > _MOST_FILES:
-                raise ValueError(f"it has more than {_MOST_FILES:,} files")
+                raise ValueError(f"the snapshot has more than {_MOST_FILES:,} files")
             name = entry.name.removeprefix("./")
             if not entry.isreg() or entry.issparse():
                 continue
@@ -110,7 +110,9 @@ def unpacked(archive: Path, catalogue: Path) -> dict[str, bytes]:
             elif text is not None and entry.size <= LARGEST_TEXT:
                 held += entry.size
                 if held > _ALL_TEXTS:
-                    raise ValueError(f"its plans have more than {_ALL_TEXTS >> 20} MiB")
+                    raise ValueError(
+                        f"the plans in the snapshot have more than {_ALL_TEXTS >> 20} MiB"
+                    )
                 texts[text[1]] = content.read(LARGEST_TEXT)
     return texts
 

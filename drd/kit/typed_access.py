@@ -18,7 +18,7 @@ def typed_access(url: str, given: Mapping[str, str]) -> tuple[tuple[str, SecretR
     for name in given.keys() - settings.keys():
         known = ", ".join(settings) or "none"
         raise UsageError(
-            f"--access {name} does not apply to {url}", hint=f"its settings are: {known}."
+            f"--access {name} does not apply to {url}", hint=f"settings for this URL: {known}."
         )
     missing = [n for n, setting in settings.items() if setting.required and n not in given]
     if missing:
