@@ -164,7 +164,9 @@ class ChainCheck:
             self._fault(entry, "missing", f"entry {gone} before it is missing")
         previous = last.hash if last is not None else FIRST
         if entry.header.previous != previous:
-            self._fault(entry, "unlinked", "it does not follow the entry before it")
+            self._fault(
+                entry, "unlinked", "this entry does not contain the hash of the entry before it"
+            )
 
     def _body(self, entry: Entry) -> None:
         if entry.body is None:
@@ -221,8 +223,8 @@ class ChainCheck:
         for seq in self.report.sealed:
             if seq > back and seq not in self._withheld:
                 text = (
-                    "its body is encrypted, and no signed record says that it came back from "
-                    "elsewhere so (drd records continue)"
+                    "its body is encrypted, and no signed record says that the body was restored "
+                    "in encrypted form (drd records continue)"
                 )
                 self.report.faults.append(Fault(seq, "sealed", text))
         for seq in self._without_body:

@@ -80,12 +80,12 @@ def spans(text: str) -> tuple[Span, ...]:
 def _span(text: str) -> Span:
     found = _SPAN.fullmatch(text)
     if found is None:
-        raise Malformed(f'"{text}" are no hours', _HINT)
+        raise Malformed(f'"{text}" is not a range of hours', _HINT)
     first, last, *clock = found.groups()
     hour, minute, end_hour, end_minute = map(int, clock)
     begin, end = hour * 60 + minute, end_hour * 60 + end_minute
     if max(begin, end) > _MINUTES_OF_DAY or max(minute, end_minute) > 59 or begin == end:
-        raise Malformed(f'"{text}" are no hours', _HINT)
+        raise Malformed(f'"{text}" is not a range of hours', _HINT)
     return Span(_days(first, last), begin, end)
 
 

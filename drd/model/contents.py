@@ -50,9 +50,9 @@ def tables(
         raise UsageError(
             f"drd does not know the tables of component {snapshot.component}: the restore point "
             "has no fingerprint of it",
-            hint=f"mount the restore point with `drd mount PLAN DIRECTORY`, then list its "
-            f"tables with `{look}`. To let drd list those of later restore points, set "
-            "`fingerprint: counts` for this component in the plan.",
+            hint="mount the restore point with `drd mount PLAN DIRECTORY`, then list its "
+            f"tables with `{look}`. To list the tables of later restore points with "
+            "drd, set `fingerprint: counts` for this component in the plan.",
         )
     every = {item.name: item for item in _items(known)}
     chosen = [n for n in sorted(every) if within is None or selects(n, within)]

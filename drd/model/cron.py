@@ -53,7 +53,7 @@ def normalised(value: Any) -> str:
     if text.count(" ") != 4:
         raise Malformed(
             f"{text!r} has {counted(len(text.split()), 'field')}",
-            "write 5: minute, hour, day, month, weekday",
+            "write 5 fields: minute, hour, day, month, weekday",
         )
     # The last weekday of its kind in a month, by name: cronsim knows it by number only.
     text = _LAST_BY_NAME.sub(lambda found: str(_WEEKDAYS.index(found[0].lower())), text)

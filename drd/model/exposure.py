@@ -279,8 +279,8 @@ def _nothing_readable(facts: PlanFacts, wrong: list[Reason], now: datetime) -> l
         return []
     where = f"drd doctor {facts.plan}"
     if facts.unrestorable is not None:
-        text = f"everything would be lost: {facts.unrestorable.words()}, nor can any "
-        text += "other complete one"
+        text = f"everything would be lost: {facts.unrestorable.words()}, and drd "
+        text += "knows no other complete restore point that can be restored"
         return [Reason(Verdict.BREACHED, text, facts.anew, "rpo", run=facts.unrestorable.run)]
     if facts.repositories:
         text = "everything would be lost: no repository of the plan contains a restore point"

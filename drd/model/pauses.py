@@ -105,7 +105,8 @@ def of_backups(
                 "the newest complete restore point has data of "
                 f"{format_time(newest.data_time, seconds=True)}, but the RPO is "
                 f"{format_duration(rpo_s)}",
-                f"drd backup {plan}; if no backup was missed, check this host's clock.",
+                f"make a backup: drd backup {plan}. If no backup was missed, check the clock of "
+                "this host: timedatectl",
             )
         )
     return pauses

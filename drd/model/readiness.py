@@ -187,7 +187,11 @@ def _rto(plan: Plan, assessed: Assessment) -> ReadinessFinding:
     text = f"a recovery would take {format_duration(projected)}, the RTO is {promised}"
     if projected > plan.objectives.rto_s:
         return judged_as(
-            "projection", "warning", "", text, "make the recovery faster, or raise objectives.rto."
+            "projection",
+            "warning",
+            "",
+            text,
+            "make the recovery faster, or raise `rto` under `objectives` in the plan.",
         )
     return judged_as("projection", "ok", "", text)
 

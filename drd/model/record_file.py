@@ -135,7 +135,7 @@ def _add(read_file: RecordFile, lines: list[str], number: int) -> None:
 
 def _after(word: str, line: str) -> str:
     if not line.startswith(f"{word} "):
-        raise Malformed(f"this is not the line of a {word}")
+        raise Malformed(f"this line does not contain a {word}")
     return line[len(word) + 1 :]
 
 
@@ -155,7 +155,7 @@ def _header(text: str) -> Header:
     )
     # What is hashed is made from the values: anything else in the text would be unseen.
     if header.message().decode() != text:
-        raise Malformed("the header is not as drd writes it")
+        raise Malformed("the header has another form than drd writes")
     return header
 
 
@@ -167,7 +167,7 @@ def _word(value: Any) -> str:
 
 def _number(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise Malformed("the number of an entry is not a number from 1 on")
+        raise Malformed("the number of an entry is not a number, or less than 1")
     return value
 
 
@@ -177,5 +177,5 @@ def _moment(value: Any) -> datetime:
 
 def _hash(value: Any) -> str:
     if not _HASH.fullmatch(_word(value)):
-        raise Malformed("a value of the header that must be a hash is not one")
+        raise Malformed("a hash in the header is not a hash")
     return str(value)

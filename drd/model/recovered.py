@@ -128,8 +128,8 @@ def _application(ended: Ended) -> Task:
     detail, part = ended.detail, ended.detail.part
     if part is not None and part.takes_own_name:
         text = (
-            "add what the notes of this recovery name as left out (foreign keys, triggers), and "
-            "check that the application works with the table, which has its own name again"
+            "add the foreign keys and triggers that the notes of this recovery name as left out. "
+            "Then check that the application works with the table, which has its own name again"
         )
         return Task(code="application", text=text)
     if part is not None and part.into is not None:

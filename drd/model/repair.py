@@ -61,7 +61,7 @@ def others_repair(
     again = f"drd verify {plan} --repository {repository}"
     lines.append(f"let the other tool make a new copy, then `{again}`")
     if affected is None or affected:
-        lines.append(f"drd drill {plan} --point POINT shows whether a copy can be restored")
+        lines.append(f"to see whether a copy can be restored: drd drill {plan} --point POINT")
     return [line for line in lines if line]
 
 

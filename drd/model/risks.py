@@ -176,7 +176,7 @@ def _judge(risk: Risk, evidence: Evidence, today: date) -> Judged:
         coverage = Coverage.PARTLY if len(by) < len(lacks) else Coverage.COVERED
     if coverage is Coverage.UNCOVERED and not risk.covers:
         usual = f"; usually covered by: {threat.usual}" if threat is not None else ""
-        missing += [Lack("nothing covers it", f"name under `covers` what covers it{usual}")]
+        missing += [Lack("nothing covers it", f"write under `covers` what covers this risk{usual}")]
     return Judged(risk.what, title, coverage, by, tuple(missing), risk)
 
 

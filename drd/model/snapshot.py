@@ -29,7 +29,7 @@ WAS_EMPTY = f"the component was empty at backup too, {UNSAID}"
 def only_links(links: Collection[str]) -> str:
     """Say that a tree has links instead of what they lead to, and nothing besides."""
     shown = ", ".join(sorted(links)[:3]) + (", …" if len(links) > 3 else "")
-    return f"the backup contains only the link {shown}, not what it leads to, {UNSAID}"
+    return f"the backup contains only the link {shown}, not the target of the link, {UNSAID}"
 
 
 def torn(changed_bytes: int, of_bytes: int) -> str:

@@ -115,7 +115,11 @@ def _opened(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incide
 
 
 def _reported(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incident:
-    triage = Task(1, "examine the report: open an incident, or close it", due=time_in(body, "due"))
+    triage = Task(
+        1,
+        "examine the report: open an incident from it, or close the report",
+        due=time_in(body, "due"),
+    )
     return replace(
         incident,
         title=shortened(str(body["text"]), kinds.LONGEST_TITLE),

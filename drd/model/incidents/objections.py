@@ -23,7 +23,8 @@ def require_current(message: IncidentMessage, index: int, incident: Incident, re
     if changed:
         raise UsageError(
             f"{changed}, to whom message {message.number} was drafted",
-            hint=f"write it anew: drd incident message draft {incident.number} {audience}",
+            hint=f"write the message again: drd incident message draft {incident.number} "
+            f"{audience}",
         )
 
 

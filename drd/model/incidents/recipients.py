@@ -163,7 +163,7 @@ def _stranger(name: str, audience: Audience, book: ContactBook) -> UsageError:
     hint = f"did you mean {near[0]}?" if near else f"use one of: {some(names, 10)}."
     if not names:
         hint = f"add it under `{where}` in drd.yaml."
-    return UsageError(f"`{where}` of drd.yaml names no {escaped(name)!r}", hint=hint)
+    return UsageError(f"`{where}` in drd.yaml does not contain {escaped(name)!r}", hint=hint)
 
 
 def _contact(contact: Contact, reach: Reach) -> Iterator[Addressed]:
@@ -203,7 +203,7 @@ def _require_keys(found: Collection[Addressed]) -> None:
     if without:
         names = escaped(some([one.words for one in without], 5))
         raise UsageError(
-            f"{names}: cannot be encrypted, for there is no age key and mail",
+            f"drd cannot encrypt the message to {names}: an age key or a mail address is missing",
             hint="add `age` and `mail` to the contact, name others (--to NAME), or leave out "
             "--encrypt.",
         )
@@ -214,18 +214,19 @@ def _nobody(audience: Audience, incident: Incident) -> UsageError:
     if audience.is_external:
         kinds = " or ".join(OUTSIDE[audience])
         return UsageError(
-            f"no contact is one of the audience {audience}{about}",
-            hint=f"add a contact of kind {kinds} under `contacts` in drd.yaml, or name one: "
-            "--to NAME",
+            f"no contact in drd.yaml belongs to the audience {audience}{about}",
+            hint=f"add a contact of kind {kinds} under `contacts` in drd.yaml, or name a "
+            "recipient: --to NAME",
         )
     if audience is Audience.INTERNAL or incident.restricted:
         return UsageError(
-            f"nobody who may read the restricted incident {incident.number} is one of the audience "
-            f"{audience}",
+            f"nobody who may read the restricted incident {incident.number} belongs to the "
+            f"audience {audience}",
             hint=f"give people a role: drd incident role {incident.number} ROLE NAME",
         )
     owner = "`business_owner` to the plan, or " if audience is Audience.BUSINESS_OWNER else ""
     return UsageError(
-        f"drd.yaml names nobody of the audience {audience}{about}",
-        hint=f"add {owner}the role {ROLES[audience][0]!r} to a person, or name one: --to NAME",
+        f"nobody in drd.yaml belongs to the audience {audience}{about}",
+        hint=f"add {owner}the role {ROLES[audience][0]!r} to a person, or name a "
+        "recipient: --to NAME",
     )

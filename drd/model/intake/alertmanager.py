@@ -25,14 +25,16 @@ def signals(text: str, document: Part) -> Iterator[Signal]:
     version = document.value["version"]
     if str(version) != VERSION:
         raise UsageError(
-            f"the webhook of Alertmanager has version {word(version)!r}, and drd reads {VERSION}",
-            hint="update Alertmanager, or drd; or name a file with --mapping.",
+            f"the webhook of Alertmanager has version {word(version)!r}, but drd reads only "
+            f"version {VERSION}",
+            hint=f"install an Alertmanager with version {VERSION} of the webhook, or a "
+            "newer drd; or give a mapping: --mapping FILE.",
         )
     alerts = member(text, document.start, "alerts")
     if alerts is None or not isinstance(alerts.value, list):
         raise UsageError(
             "`alerts` of the webhook of Alertmanager is not a list",
-            hint="send what Alertmanager sends, unchanged.",
+            hint="send the message of Alertmanager unchanged.",
         )
     for number, part in enumerate(elements(text, alerts.start), 1):
         yield _signal(part.value, text[part.start : part.end], number)
@@ -42,7 +44,7 @@ def _signal(alert: Any, raw: str, number: int) -> Signal:
     if not isinstance(alert, Mapping) or not isinstance(alert.get("labels"), Mapping):
         raise UsageError(
             f"alert {number} of the webhook of Alertmanager has no `labels`",
-            hint="send what Alertmanager sends, unchanged.",
+            hint="send the message of Alertmanager unchanged.",
         )
     labels, notes = labels_of(alert["labels"]), labels_of(alert.get("annotations"))
     name = labels.get("alertname", "")

@@ -81,7 +81,7 @@ def _signal(alert: Any, raw: str, mapping: Mapped, number: int) -> Signal:
     if not unique:
         raise UsageError(
             f"alert {number} of the JSON has no text at `{mapping.id}`",
-            hint="correct `id` of the mapping: drd needs it to know the alert again.",
+            hint="correct `id` of the mapping: drd needs the id to recognise the same alert later.",
         )
     severity = word(found(mapping.severity))
     labels = labels_of(found(mapping.labels))

@@ -29,14 +29,15 @@ def signal(event: Mapping[str, Any], raw: str) -> Signal:
     if not isinstance(uid, int) or uid not in CLASSES:
         known = ", ".join(f"{number} ({name})" for number, name in CLASSES.items())
         raise UsageError(
-            f"drd reads no OCSF events of class {word(uid) or 'none'}", hint=f"it reads {known}."
+            f"drd reads no OCSF events of class {word(uid) or 'none'}",
+            hint=f"drd reads these classes: {known}.",
         )
     info, metadata = _finding(event), _mapping(event.get("metadata"))
     unique = whole(info.get("uid")) or whole(metadata.get("uid")) or whole(event.get("uid"))
     if not unique:
         raise UsageError(
             "an OCSF finding has no uid: neither `finding_info.uid` nor `metadata.uid`",
-            hint="drd needs it to know the finding again.",
+            hint="send a uid: drd needs it to recognise the same finding later.",
         )
     number = event.get("severity_id")
     known_severity = _SEVERITIES.get(number, "") if isinstance(number, int) else ""

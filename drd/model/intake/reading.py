@@ -23,25 +23,30 @@ def signals(raw: bytes, mapping: Mapped | None, most: int = MOST) -> list[Signal
     """Return the alerts in a message, of which it may have so many. Raises UsageError."""
     if len(raw) > LARGEST:
         raise UsageError(
-            f"the message has {format_size(len(raw))}, and drd takes {format_size(LARGEST)}",
+            f"the message has {format_size(len(raw))}, but drd accepts at most "
+            f"{format_size(LARGEST)}",
             hint="send fewer alerts in one message: max_alerts of Alertmanager's webhook.",
         )
     try:
         text = raw.decode("utf-8-sig")
         parts = list(documents(text))
     except UnicodeDecodeError:
-        raise UsageError("the message is not UTF-8", hint="send JSON.") from None
+        raise UsageError(
+            "the message is not UTF-8", hint="send the alerts as JSON in UTF-8."
+        ) from None
     except (ValueError, RecursionError):
-        raise UsageError("the message is not JSON", hint="send JSON.") from None
+        raise UsageError(
+            "the message is not JSON", hint="send the alerts as JSON in UTF-8."
+        ) from None
     if not parts:
-        raise UsageError("the message is empty", hint="send JSON.")
+        raise UsageError("the message is empty", hint="send the alerts as JSON in UTF-8.")
     found = [signal for part in parts for signal in _signals(text, part, mapping)]
     if len(found) > most:
         raise UsageError(
-            f"the message has {len(found)} alerts, and drd takes {most}",
+            f"the message has {len(found)} alerts, but drd accepts at most {most} here",
             hint="send fewer alerts in one message: max_alerts of Alertmanager's webhook."
             if most == MOST
-            else "send fewer in one message; operators may send more (docs/intake.md).",
+            else "send fewer alerts in one message. Operators may send more (docs/intake.md).",
         )
     return found
 
@@ -59,6 +64,6 @@ def _signals(text: str, part: Part, mapping: Mapped | None) -> Iterator[Signal]:
     else:
         raise UsageError(
             "the message is neither one of Alertmanager nor an OCSF finding",
-            hint="say where its parts are: --mapping FILE (docs/intake.md), or `incident: {intake: "
-            "{mapping: FILE}}` in drd.yaml.",
+            hint="describe its parts with a mapping: --mapping FILE (docs/intake.md), or "
+            "`incident: {intake: {mapping: FILE}}` in drd.yaml.",
         )

@@ -61,7 +61,7 @@ def require_fact(name: str, value: Fact, known: dict[str, Asked]) -> None:
             remedy = f"write {RESIDENTS}DE, with the code of a country or state"
         else:
             remedy = f"did you mean {near[0]}?" if near else f"known: {some(sorted(known), 40)}"
-        raise Malformed(f"no duty to report asks for the fact {name}", remedy)
+        raise Malformed(f"no regime uses the fact {name}", remedy)
     if value is None:
         return
     is_number = isinstance(value, int) and not isinstance(value, bool)
@@ -82,6 +82,5 @@ def unusual(name: str, value: Fact, known: dict[str, Asked]) -> str:
     if not isinstance(value, str) or not strange:
         return ""
     return (
-        f"no duty to report depends on {name}={', '.join(strange)}; words that decide: "
-        f"{some(sorted(words), 20)}"
+        f"no regime depends on {name}={', '.join(strange)}; known words: {some(sorted(words), 20)}"
     )

@@ -48,8 +48,8 @@ def findings(
             "",
             f"the sources of {counted(len(shipped), 'regime')} of drd were last checked more than "
             f"{STALE_DAYS} days ago, the oldest on {oldest}: {some([r.id for r in shipped])}",
-            "upgrade drd; or read the sources (drd obligations show ID), and write files of your "
-            "own that extend these",
+            "upgrade drd. Or read the sources (drd obligations show ID), and write files of your "
+            "own that extend these regimes",
         )
     yield from _beginning(live, today)
     for place in without_file(jurisdictions, {r.jurisdiction for r in live}):
@@ -57,9 +57,9 @@ def findings(
             "regime-missing",
             "warning",
             place,
-            "drd.yaml names this place, and there is no regime for it: drd calculates no deadline "
-            "of its law",
-            "ask your counsel which reports its law needs, and write a file for each: "
+            "drd.yaml names this place, but drd has no regime for it. So drd calculates no "
+            "deadline of the law of this place",
+            "ask your counsel which reports this law requires, and write a file for each: "
             "docs/obligations.md",
         )
 
@@ -73,7 +73,7 @@ def _beginning(live: Iterable[Regime], today: date) -> Iterator[Finding]:
                 "warning",
                 regime.id,
                 f"it applies from {begins}, in {counted((begins - today).days, 'day')}",
-                f"prepare for it: drd obligations show {regime.id}",
+                f"to see what this regime requires: drd obligations show {regime.id}",
             )
 
 
