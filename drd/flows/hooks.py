@@ -37,10 +37,11 @@ def _run(hook: Hook | None, component: Component, which: str) -> None:
         deadline_s=hook.timeout_s,
         drop_capabilities=True,
         name=f"{which} hook of {component.name}",
+        more_time=f"if this hook needs more time, raise its `timeout` in the plan (`{which}`).",
     )
     done = process.run(command)
     if done.exit_code != 0:
         raise DumpFailed(
             f"{command.title} {done.failure}",
-            hint=f"run it by hand to see what is wrong: {' '.join(hook.command)}",
+            hint=f"run the hook by hand to see what is wrong: {' '.join(hook.command)}",
         )

@@ -36,7 +36,7 @@ def store_if_due(services: Services, plan: Plan, repository: Repository, run: st
     except (DrdError, OSError) as error:
         services.warn(
             f"drd stored the data of {plan.name}, but not its own catalogue and plans, in "
-            f"repository {repository.name}: {error}. The next backup tries again"
+            f"repository {repository.name}: {error}. The next backup tries this again"
         )
         return False
     return True

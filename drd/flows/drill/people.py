@@ -157,8 +157,8 @@ def _rows(inspector: Inspector, query: str, first: SourceError) -> list[tuple[st
         raise first from None
     if count > _MOST_RESIDENCES:
         raise SourceError(
-            f"the query gives {count:,} rows, and at most {_MOST_RESIDENCES} are possible",
-            hint="let `count` give one number, or one row for each country or state",
+            f"the query `count` returns {count:,} rows, and drd accepts at most {_MOST_RESIDENCES}",
+            hint="change `count`: it must return one number, or one row for each country or state",
         )
     text = "substr(cast(residence as varchar(99)), 1, 41) || '=' || cast(people as varchar(99))"
     return [
@@ -170,14 +170,14 @@ def _rows(inspector: Inspector, query: str, first: SourceError) -> list[tuple[st
 def _row(value: object) -> tuple[str, int]:
     if value is None:
         raise SourceError(
-            "the query gives a row without a residence or a number",
-            hint="replace it in the query, like coalesce(country, 'unknown')",
+            "the query `count` returns a row in which the residence or the number is NULL",
+            hint="replace NULL in the query, for example: coalesce(country, 'unknown')",
         )
     residence, _, number = str(value).rpartition("=")
     if len(residence) > _LONGEST or not residence.isprintable():
         raise SourceError(
-            "the query gives a residence that is longer than a name, or that nobody can print",
-            hint="let `count` give the code of a country or state",
+            "the query `count` returns a residence that is too long, or has control characters",
+            hint="change `count`: it must return the code of a country or state",
         )
     return residence, _number(number)
 
@@ -186,7 +186,8 @@ def _number(value: object) -> int:
     text = str(value)[: _LONGEST + 1]
     if not text.isdecimal() or len(text) > _MOST_DIGITS:
         raise SourceError(
-            f'the query gives "{escaped(text[:_LONGEST])}", which is not a number of people',
-            hint="let `count` give one number, or rows of a residence and a number",
+            f'the query `count` returns "{escaped(text[:_LONGEST])}", which is not a number of '
+            "people",
+            hint="change `count`: it must return one number, or rows of a residence and a number",
         )
     return int(text)

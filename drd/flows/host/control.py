@@ -113,7 +113,7 @@ def require_control(plan: Plan, name: str) -> ControlSpec:
     if found is None:
         known = either(one.name for one in plan.controls) or "none"
         raise UsageError(
-            f'plan {plan.name} has no control "{name}"', hint=f"its controls: {known}."
+            f'plan {plan.name} has no control "{name}"', hint=f"controls of the plan: {known}."
         )
     return found
 
@@ -149,8 +149,8 @@ def _reference(services: Services, plan: Plan, spec: ControlSpec) -> str:
         raise ControlUnknown(
             f"control {spec.name} cannot compare: its restore point {escaped(reference)} no longer "
             "exists",
-            hint="first examine whether the newest restore point has the right configuration: "
-            f"drd points {plan.name}. To compare with it from now on: "
+            hint="find out whether the newest restore point has the right configuration: "
+            f"drd points {plan.name}. If it has, compare with that point from now on: "
             f"drd plan controls {plan.name} --accept {spec.name}",
         )
     return reference
@@ -169,7 +169,8 @@ def _changes(services: Services, plan: Plan, component: str, reference: str) -> 
         name, why = found.unknown[0]
         raise ControlUnknown(
             f"cannot compare {escaped(name)}: {why}",
-            hint=f"to see more: drd diff {plan.name} --component {component} --point {point}",
+            hint=f"to see the whole error: drd diff {plan.name} --component {component} "
+            f"--point {point}",
         )
     words = tuple(f"{word} {escaped(name)}" for word, name, _ in found.changes())
     return Changes(words, point, newest.id)

@@ -171,7 +171,7 @@ def _last_backup(services: Services, plan: Plan) -> list[Finding]:
             "warning",
             "",
             f"the last backup, run {run.id}, {how}{why}",
-            f"see what to do: `drd run show {run.id}`",
+            f"to see the error and its remedy: `drd run show {run.id}`",
         )
     ]
 
@@ -203,8 +203,8 @@ def _last_drill(services: Services, plan: Plan) -> list[Finding]:
             "",
             f"the drill of {format_time(at, seconds=True)} could not restore the newest restore "
             f"point {with_copy(newest)}; {meanwhile}",
-            f"see why: `drd run show {run}`. Then {anew}. If this host was to blame, drill the "
-            f"point again: `drd drill {plan.name} --point {newest.id}`",
+            f"to see why: `drd run show {run}`. Then {anew}. If the reason was this host and not "
+            f"the point, drill the point again: `drd drill {plan.name} --point {newest.id}`",
         )
     ]
 

@@ -168,7 +168,9 @@ def _is_mode(place: Path, mode: int) -> bool:
 
 def _tool(found: Installation, words: Sequence[str], by_hand: str) -> Iterator[InstallStep]:
     if shutil.which(words[0]) is None:
-        found.notes.append(f"{words[0]} is not installed. Do its work by hand: {by_hand}")
+        found.notes.append(
+            f"{words[0]} is not installed. Do by hand what this program would do: {by_hand}"
+        )
     else:
         yield InstallStep("run", " ".join(words), words=tuple(words))
 
@@ -374,7 +376,7 @@ def _unwritable(place: Path, error: OSError) -> TargetUnwritable:
     reason = (error.strerror or str(error)).lower()
     return TargetUnwritable(
         f"cannot change {place}: {reason}",
-        hint="run this as a user with this right, or with another --prefix."
+        hint="run this as a user who may change this place, or with another --prefix."
         if isinstance(error, PermissionError)
         else f"check each directory above it (namei -l {place}), or give another --prefix.",
     )

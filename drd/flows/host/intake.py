@@ -24,7 +24,7 @@ def findings(settings: IntakeSettings, resolve: Callable[[SecretRef], str]) -> l
         return [Finding(CODE, "error", where, error.message, error.hint)]
     if (problem := too_short(token, where)) is not None:
         return [Finding(CODE, "error", where, *problem)]
-    return [Finding(CODE, "ok", where, "the token of the intake is there")]
+    return [Finding(CODE, "ok", where, "the token of the intake exists")]
 
 
 def too_short(token: str, where: str) -> tuple[str, str] | None:

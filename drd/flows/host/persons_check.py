@@ -75,7 +75,7 @@ class PersonsCheck:
             "the service cannot try this: a recovery has the rights of the person who starts it, "
             f"usually root (tried as the service's user: {tried.text})"
         )
-        remedy = f"sudo drd readiness {self.plan}"
+        remedy = f"check the plan as root: sudo drd readiness {self.plan}"
         return replace(tried, severity="warning", text=text, remedy=remedy)
 
 

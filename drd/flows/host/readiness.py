@@ -165,8 +165,8 @@ def _target(  # noqa: PLR0917 - each is needed
                     "warning",
                     over.component,
                     f"this target is where the plan's production data is: {over.place}",
-                    f"correct `targets` in {plan.file}; if the target is meant to be there, a "
-                    "recovery needs --in-place",
+                    f"correct `targets` in {plan.file}; if this target is right, a recovery to it "
+                    "needs --in-place",
                     where,
                 )
             )

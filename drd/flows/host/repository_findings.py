@@ -168,7 +168,7 @@ def _missing_copies(services: Services, plan: Plan, repository: Repository) -> l
     if plan.retention.keeps_everything:
         text = f"{'; '.join(told)}, although {noun(len(missing), 'it was', 'each was')} the newest"
     hint = (
-        f"find out what removed {them}. If that was right: drd points forget {' '.join(missing)} "
+        f"find out who removed {them}. If this was intended: drd points forget {' '.join(missing)} "
         "--reason TEXT"
     )
     return [Finding("repository-snapshots", "error", repository.name, text, hint)]

@@ -61,8 +61,8 @@ def _component(mounts: list[Mounted], component: Component, spec: KindSpec) -> I
             yield _finding(
                 "unit",
                 component.name,
-                f"the service may not read {path}, because its unit gives it no more than its "
-                "user's rights (AmbientCapabilities=)",
+                f"the service may not read {path}, because its unit gives the service only the "
+                "rights of its user (AmbientCapabilities=)",
                 _drop_in(
                     "CapabilityBoundingSet=CAP_DAC_READ_SEARCH",
                     "AmbientCapabilities=CAP_DAC_READ_SEARCH",

@@ -57,7 +57,7 @@ def judge(
         )
     if not evidence and not reason.strip():
         raise UsageError(
-            f"nothing says why hypothesis {hypothesis} is {to}",
+            f"--evidence or --reason is missing: why hypothesis {hypothesis} is {to}",
             hint="add --evidence ENTRY, or --reason TEXT",
         )
     body = {
@@ -102,7 +102,7 @@ def note_indicator(
     if seen is not None and expires is not None and expires <= seen:
         end = format_time(expires, zone=desk.zone)
         raise UsageError(
-            f"the indicator would expire at {end}, before it was seen",
+            f"the indicator would expire at {end}, which is before the time when it was seen",
             hint="correct --seen or --expires",
         )
     body = {
@@ -121,7 +121,7 @@ def withdraw_indicator(desk: Desk, indicator: int, reason: str) -> Incident:
     if indicator not in there:
         raise UsageError(
             f"entry {indicator} is no indicator of incident {desk.number} that could be withdrawn",
-            hint=f"to list them: drd incident indicator {desk.number}",
+            hint=f"to list the indicators: drd incident indicator {desk.number}",
         )
     return _add(desk, kinds.INDICATOR, {"entry": indicator, "reason": reason_of(reason)})
 
@@ -151,7 +151,7 @@ def read_file(name: str) -> FileDigest:
         reason = (error.strerror or str(error)).lower()
         raise UsageError(
             f"cannot read {path}: {reason}",
-            hint="name a file; pack a directory into one: tar -cf FILE DIRECTORY",
+            hint="give a file. To pack a directory into a file: tar -cf FILE DIRECTORY",
         ) from None
     return FileDigest(str(path), digest.hexdigest(), size)
 
@@ -195,8 +195,8 @@ def explain(
     if not evidence:
         recorded = some([item.entry for item in found.evidence], 10)
         raise UsageError(
-            "a root cause names its evidence, and none is given",
-            hint=f"add --evidence ENTRY; recorded: {recorded}"
+            "no evidence given for the root cause",
+            hint=f"add --evidence ENTRY. Entries with evidence: {recorded}"
             if recorded
             else f'record some first: drd incident evidence {desk.number} "TEXT" --file FILE',
         )
@@ -205,7 +205,7 @@ def explain(
     if found.cause is not None and not reason.strip():
         raise UsageError(
             f"incident {desk.number} has a root cause already (entry {found.cause.entry})",
-            hint="add --reason TEXT: why it is another one.",
+            hint="to replace it, add --reason TEXT: why the root cause is another one.",
         )
     body = {
         "text": text_of(text, "the root cause"),

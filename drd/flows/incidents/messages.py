@@ -135,13 +135,13 @@ def approve(  # noqa: PLR0917 (what binds an approval)
     if len(digest) < DIGITS:
         raise UsageError(
             f"the digest {escaped(digest)!r} is too short: at least {DIGITS} digits are needed",
-            hint=f"copy it from: drd incident message preview {desk.number} {which}",
+            hint=f"copy the digest from: drd incident message preview {desk.number} {which}",
         )
     if not message.digest.startswith(digest.lower()):
         raise UsageError(
-            f"message {which} has the digest {message.digest[:12]}, not {escaped(digest)[:64]}: it "
-            "is not what you have read",
-            hint=f"read it again: drd incident message preview {desk.number} {which}",
+            f"message {which} has the digest {message.digest[:12]}, not {escaped(digest)[:64]}: "
+            "you have read another text",
+            hint=f"read the message again: drd incident message preview {desk.number} {which}",
         )
     _require_current(desk, message, range(len(content.recipients)), reach)
     _add(desk, Act.APPROVE, message, digest=message.digest)
@@ -169,7 +169,7 @@ def send(
         if current.deliveries != message.deliveries or current.approved != message.approved:
             raise UsageError(
                 f"somebody else has just sent or changed message {which}",
-                hint=f"see what became of it: drd incident message list {desk.number}",
+                hint=f"to see its state: drd incident message list {desk.number}",
             )
         promise = content.next_update
         body = {
@@ -205,9 +205,9 @@ def _require_approval(desk: Desk, message: IncidentMessage, content: Content) ->
     command = f"drd incident message approve {desk.number} {message.number}"
     if message.approved:
         raise UsageError(
-            f"message {message.number} is not what was approved: its digest is "
-            f"{message.digest[:12]}, approved was {message.approved[:12]}",
-            hint="somebody changed the records: drd records verify",
+            f"message {message.number} was changed after its approval: its digest is "
+            f"{message.digest[:12]}, but the approved digest is {message.approved[:12]}",
+            hint="somebody changed the records. To see which entries: drd records verify",
         )
     raise UsageError(
         f"nobody has approved message {message.number} to {content.audience}",
@@ -249,7 +249,7 @@ def _chosen(
     if not to:
         raise UsageError(
             "--again needs a recipient",
-            hint=f"name one: --to NAME; to see them: drd incident message list {desk.number}",
+            hint=f"add --to NAME. To see the recipients: drd incident message list {desk.number}",
         )
     waiting = queued(desk.catalogue, desk.number, message)
     chosen = [
@@ -260,9 +260,9 @@ def _chosen(
     ]
     if not chosen:
         raise UsageError(
-            f"message {message.number} was not refused by, bounced from, or of unknown fate for "
-            f"{escaped(some(to))}",
-            hint=f"to see what became of it: drd incident message list {desk.number}",
+            f"drd cannot send message {message.number} again to {escaped(some(to))}: only a "
+            "message that was refused, came back, or whose result is unknown can be sent again",
+            hint=f"to see the state of each recipient: drd incident message list {desk.number}",
         )
     return tuple(chosen)
 
@@ -286,7 +286,7 @@ def settle(
         names = some([r.name for r in recipients], 10)
         raise UsageError(
             f"message {which} was not sent to {escaped(to)!r}",
-            hint=f"its recipients: {escaped(names)}. It has to be sent first.",
+            hint=f"recipients of the message: {escaped(names)}. Send the message first.",
         )
     for place in places:
         recipient = recipients[place]

@@ -69,9 +69,9 @@ def submit(desk: Desk, state: ClockState, report: Submission) -> Incident:
     if state.submitted_at is not None and not report.reason.strip():
         raise UsageError(
             f"a report of {name} is recorded already, submitted "
-            f"{format_time(state.submitted_at, zone=desk.zone)}; another one is an update, "
-            "and the first decides what is late",
-            hint="add --reason TEXT: why there is another report.",
+            f"{format_time(state.submitted_at, zone=desk.zone)}; another report is an update, and "
+            "the first report decides whether it was late",
+            hint="to record an update, add --reason TEXT: why there is another report.",
         )
     late = due is not None and report.at > due and state.submitted_at is None
     if late and due is not None and not report.reason.strip():
@@ -132,13 +132,13 @@ def hold(desk: Desk, state: ClockState, asked: Hold, reason: str) -> Incident:
     limited = (asked.oral and rule.oral_days is not None) or rule.at_most_days is not None
     if asked.until is None and not limited:
         raise UsageError(
-            "a hold needs an end",
+            "--until is missing: the end of the hold",
             hint="add --until TIME: the end of the delay that the authority stated.",
         )
     if not reason.strip():
         raise UsageError(
             "--reason is missing: why the report is on hold",
-            hint="add --reason TEXT: who asked for it, how.",
+            hint="add --reason TEXT: who asked for the hold, and how.",
         )
     return _add(
         desk,

@@ -19,7 +19,7 @@ DEADLINE_S = 60.0
 LONGEST_SUBJECT = 200
 _SUBJECT = "Subject:"
 _GAPS = re.compile(r"\n{3,}")
-_BOUNDS = "a template must end within seconds, and its text must be short: look for loops."
+_BOUNDS = "check the loops of the template: it must end within seconds, and its text must be short."
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def _parsed(text: str, file: str) -> Rendered:
     that nothing in a value becomes a header or moves a terminal's cursor."""
     lines = [escaped(line.rstrip()) for line in text.strip("\n").split("\n")]
     if not lines[0].startswith(_SUBJECT):
-        hint = "let the first line be `Subject: …`."
+        hint = "write `Subject: …` in the first line."
         raise _wrong(file, 1, "has no subject", hint)
     subject = lines[0].removeprefix(_SUBJECT).strip()
     body = _GAPS.sub("\n\n", "\n".join(lines[1:])).strip("\n")

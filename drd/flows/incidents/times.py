@@ -52,7 +52,7 @@ def _parsed(text: str, now: datetime, zone: tzinfo) -> datetime:
     words = text.strip()
     if re.fullmatch(_DATE, words) is not None:
         raise UsageError(
-            f"{text!r} has no time of day, and deadlines count from it",
+            f"{text!r} has no time of day, but deadlines count from this time",
             hint=f"add the time, as far as known: {words}T09:30",
         )
     try:

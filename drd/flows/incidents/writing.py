@@ -143,8 +143,8 @@ class Desk:
         def drafts(incident: Incident) -> list[Draft]:
             if incident.state is not State.REPORTED:
                 raise UsageError(
-                    f"{self.number} is no report that waits: incident {self.number} is "
-                    f"{incident.state}",
+                    f"{self.number} is not a report that waits for an operator: the state of "
+                    f"incident {self.number} is {incident.state}",
                     hint="to list the reports: drd incident list",
                 )
             body = {
@@ -170,7 +170,7 @@ class Desk:
         header = known.header
         if header.subject != subject(self.number):
             raise UsageError(
-                f"entry {entry} of the records is not one of incident {self.number}",
+                f"entry {entry} of the records does not belong to incident {self.number}",
                 hint=f"to see the numbers of the entries: drd incident show {self.number}",
             )
         if header.kind == kinds.INDICATOR:
@@ -336,13 +336,13 @@ class Desk:
         if into == self.number:
             raise UsageError(
                 f"incident {self.number} cannot continue in itself",
-                hint=f"name another one: drd incident merge {self.number} --into M",
+                hint=f"give the other incident: drd incident merge {self.number} --into M",
             )
         target = self.catalogue.incidents.get(into)
         if not target.is_open:
             raise UsageError(
                 f"incident {into} is {target.state}",
-                hint="to list the open ones: drd incident list",
+                hint="to list the open incidents: drd incident list",
             )
 
         def drafts(incident: Incident) -> list[Draft]:
@@ -410,7 +410,7 @@ def require_opened(incident: Incident) -> None:
     """Raise UsageError for a report that nobody has opened an incident from."""
     if incident.state is State.REPORTED:
         raise UsageError(
-            f"{incident.number} is a report that nobody has examined yet",
+            f"{incident.number} is a report that nobody has examined yet, not an open incident",
             hint=f"open an incident from it: drd incident open --report {incident.number}",
         )
 

@@ -114,7 +114,7 @@ def _take_copied(
         try:
             verifier.add(some, None)
         except (Malformed, ValueError, TypeError, KeyError, RecursionError) as error:
-            done.refused.append(f"the rest of the copy of drd's catalogue is refused: {error}")
+            done.refused.append(f"drd does not use the rest of the copy of its catalogue: {error}")
             left = iter(())
         _import(catalogue, verifier.confirmed(), done)
 
@@ -147,8 +147,8 @@ def _chain(
         chain = next(catalogue.records.read(until=head.seq)).header.hash
         if known.kit is not None and known.kit.chain != chain:
             done.refused.append(
-                "the records that this catalogue has are another chain than the one that the kit "
-                "knows: no entry was added"
+                "the records in this catalogue and in the kit are two different chains, so drd "
+                "added no entry"
             )
             return None
         return chain
@@ -163,7 +163,8 @@ def _chain(
         ids = some(sorted({s.point.key for s in carrying}), 5)
         done.refused.append(
             f"the repositories have entries of {len(chains) or 'other'} chains, signed by keys "
-            f"{ids}: drd cannot tell which one is of this host. Put its key back, or use the kit"
+            f"{ids}. drd does not know which chain belongs to this host. Put the key of this host "
+            "back, or use the kit"
         )
     return None
 
@@ -184,12 +185,12 @@ def _read_all(
             _import(catalogue, confirmed, done)
             held = 0 if confirmed else held + _size(source.point)
             if why:
-                done.refused.append(f"{source.name} is refused: {why}")
+                done.refused.append(f"drd does not use {source.name}: {why}")
                 verifier.forget_pending()
         elif verifier.pending:
             done.refused.append(
-                f"{counted(len(verifier.pending), 'entry', 'entries')} after entry "
-                f"{verifier.confirmed_up_to}: refused, since no key that this host knows signed "
+                f"drd does not use {counted(len(verifier.pending), 'entry', 'entries')} after "
+                f"entry {verifier.confirmed_up_to}, because no key that this host knows signed "
                 "them"
             )
             verifier.forget_pending()
@@ -232,10 +233,10 @@ def _entries(source: _Source) -> list[Entry]:
         raise Malformed(f"its file has {carried.size:,} bytes")
     data = source.repository.read_file(source.anchor.snapshot, segments.FILE)
     if len(data) != carried.size or sha256(data).hexdigest() != carried.sha256:
-        raise Malformed("its file is not the one that was signed")
+        raise Malformed("its file differs from the file that was signed")
     lines = data.decode().split("\n")
     if max(map(len, lines)) > LONGEST_LINE or lines.pop():
-        raise Malformed("its file is cut off")
+        raise Malformed("its file is incomplete")
     return read(lines).entries
 
 
@@ -304,7 +305,7 @@ class _Verifier:
             return
         wrong_first = self.reached == 0 and entry.hash != kit.chain
         if wrong_first or (entry.seq == kit.seq and entry.hash != kit.hash):
-            raise Malformed(f"entry {entry.seq} is another one than the kit knows")
+            raise Malformed(f"entry {entry.seq} differs from the entry in the kit")
 
     def _judge(self, entry: Entry) -> None:
         key = self._keys[-1] if self._keys else None

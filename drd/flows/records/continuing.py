@@ -30,8 +30,8 @@ def go_on(
     report, vouched = compare(catalogue, places, open_repository)
     if report.faults:
         raise UsageError(
-            f"the records themselves were changed, at entry {report.faults[0].seq}: a restored "
-            "copy does not explain this",
+            f"somebody changed the records at entry {report.faults[0].seq}. This is not the "
+            "effect of a restored copy",
             hint="to see what was changed: drd records verify",
         )
     newest = vouched.newest
@@ -40,8 +40,9 @@ def go_on(
         return [came_back(catalogue, last, reason=reason, at=at)]
     if not vouched.contradicting:
         raise UsageError(
-            "every anchor that drd could compare agrees with the records: there is no gap",
-            hint="to see the anchors, and which repositories cannot be reached: drd records verify",
+            "every anchor that drd could compare agrees with the records: so the records have no "
+            "gap to state",
+            hint="to see the anchors, and which repositories drd cannot reach: drd records verify",
         )
     common = newest.checkpoint.seq if newest is not None else 0
     entries = []

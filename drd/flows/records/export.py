@@ -83,7 +83,7 @@ def export(
     except OSError as error:
         raise TargetUnwritable(
             f"cannot write the records to {directory}: {(error.strerror or str(error)).lower()}",
-            hint="name another directory, in a place where this user may write.",
+            hint="name another directory, where this user may write.",
         ) from error
     return Exported(directory, len(counted), sum(counted))
 

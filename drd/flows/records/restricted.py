@@ -143,8 +143,8 @@ def _unsealed(entry: Entry, identity: bytes) -> Entry:
         body = None
     if body is None or body.digest != entry.header.digest:
         raise RepositoryDamaged(
-            f"the encrypted body of entry {entry.seq} is not the one that was recorded: somebody "
-            "exchanged it",
+            f"the encrypted body of entry {entry.seq} differs from the body that was recorded: "
+            "somebody replaced it",
             hint="use another copy: an export, or another repository.",
         )
     return replace(entry, body=body, sealed="")

@@ -42,7 +42,7 @@ def initialise(records: RecordStore, key: RecordKey, at: datetime) -> KeyChange:
         raise UsageError(
             f"the records are signed by key {current}, but {key.ref.describe()} contains key "
             f"{signer.public.id}",
-            hint=f"put key {current} back; if it is lost: drd records rotate --lost",
+            hint=f"put key {current} back. If this key is lost: drd records rotate --lost",
         )
     _record(records, signer.public, signer, "", at)
     return KeyChange(signer.public, made=made, recorded=True)
@@ -65,7 +65,7 @@ def rotate(catalogue: Catalogue, key: RecordKey, at: datetime, *, lost: bool) ->
         raise UsageError(
             f"the records are signed by key {current}, but {key.ref.describe()} contains key "
             f"{former.public.id}",
-            hint=f"put key {current} back; if it is lost: drd records rotate --lost",
+            hint=f"put key {current} back. If this key is lost: drd records rotate --lost",
         )
     pem = new_key()
     signer = Signer(pem, "the new key of the records")

@@ -55,7 +55,7 @@ def refuse(plan: Plan, what: str) -> None:
         return
     raise NotSupported(
         f"{called(plan.made_by)} makes the copies of plan {plan.name}, so drd does not {what}",
-        hint="use that tool itself. drd only lists, drills and recovers its copies.",
+        hint=f"use {called(plan.made_by)} itself. drd only lists, drills and recovers its copies.",
     )
 
 
@@ -67,7 +67,8 @@ def refuse_counts(plan: Plan, point: RestorePoint) -> None:
     raise NotSupported(
         f"{called(plan.made_by)} made the copy of restore point {point.id}, without counts of the "
         "source: drd does not know what the copy contains",
-        hint=f"the checks of a drill look into it: drd drill {plan.name} --point {point.id}",
+        hint=f"to check the content of the copy, drill it: drd drill {plan.name} --point "
+        f"{point.id}",
     )
 
 
@@ -178,7 +179,7 @@ def gone_meanwhile(services: Services, plan: Plan, point: str) -> RepositoryErro
         return PointGone(
             f"the copy of restore point {point} is gone, although `retention` in the plan says "
             f"that {maker} keeps it",
-            hint=f"find out who removed it; {next_one}",
+            hint=f"find out who removed the copy; {next_one}",
         )
     return None
 

@@ -27,7 +27,8 @@ def confirm(services: Services, repository: Repository, *, writing: bool = True)
     if recorded is None and actual is None:
         raise RepositoryMissing(
             f"there is no repository at {repository.url} yet",
-            hint="the first `drd backup` creates it (for a copy, the first `drd copy`).",
+            hint="the first `drd backup` creates the repository (for a copy, the first "
+            "`drd copy`).",
         )
     if recorded is None:
         services.catalogue.repositories.record(repository.url, str(actual), services.clock.now())

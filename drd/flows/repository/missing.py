@@ -125,7 +125,7 @@ def _warn_of(
         services.warn(
             f"restore point {with_copy(known[point])} is no longer in any repository of plan "
             f"{plan}: its copy is still there, but was changed ({before} before, {now} now). Find "
-            f"out who changed it. If that was right: drd points forget {point} --reason TEXT"
+            f"out who changed it. If this was intended: drd points forget {point} --reason TEXT"
         )
     removed = [i for i in lost if i not in changed]
     if removed:
@@ -136,7 +136,7 @@ def _warn_of(
         services.warn(
             f"{counted(len(removed), 'restore point is', 'restore points are')} no longer in any "
             f"repository of plan {plan}: {names}. drd did not forget {them}: find out who removed "
-            f"{them}. If that was right: drd points forget {' '.join(removed[:5])} --reason TEXT"
+            f"{them}. If this was intended: drd points forget {' '.join(removed[:5])} --reason TEXT"
         )
 
 

@@ -106,7 +106,10 @@ def probe(catalogue: Catalogue, clock: Clock, repository: Probed) -> bool:
 def no_answer(catalogue: Catalogue, clock: Clock, url: str, after_s: float) -> bool:
     """Record that a repository did not answer for so many seconds; returns whether that is new."""
     return _note(
-        catalogue, clock, url, Meeting("unreachable", f"no answer in {format_duration(after_s)}")
+        catalogue,
+        clock,
+        url,
+        Meeting("unreachable", f"no answer within {format_duration(after_s)}"),
     )
 
 

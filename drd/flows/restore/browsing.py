@@ -68,7 +68,7 @@ def _refusal(every: Sequence[Listed], within: str, whole: str) -> DrdError:
     names = ", ".join(each.component for each in likely)
     return NotInPoint(
         f"no component of this restore point contains {within} ({names})",
-        hint=f"to see what they contain: {whole}",
+        hint=f"to see what the components contain: {whole}",
     )
 
 

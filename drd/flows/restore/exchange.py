@@ -147,7 +147,7 @@ def _require_something(services: Services, plan: Plan, standing: KeptState) -> N
         )
     if not standing.held:
         for _, component, _ in places_of(plan, standing.run):
-            hint = "there is nothing to undo: recover an older point instead."
+            hint = "there is nothing to undo. To get older data, recover an older restore point."
             spec = services.kinds(component.kind).spec.of(component.settings)
             spec.require(Ability.KEEP, hint, component=component.name)
         _require_copies_made(services, standing.run)
@@ -174,7 +174,7 @@ def _require_copies_made(services: Services, run: Run) -> None:
         raise UsageError(
             f"run {run.id} of {run.plan} has no kept copies, because it was a recovery with "
             "--no-undo",
-            hint="recover an older point instead.",
+            hint=f"recover an older restore point: drd points {run.plan}",
         )
     if any(s.name == SET_ASIDE for s in steps):
         return
@@ -182,7 +182,7 @@ def _require_copies_made(services: Services, run: Run) -> None:
     places = ", ".join(escaped(name) for place in detail.places for name in place.places)
     raise UsageError(
         f"recovery {run.id} of {run.plan} replaced nothing, so there is nothing to undo",
-        hint=f"if nobody needs what it restored, remove it: {places}"
+        hint=f"if nobody needs the data that the run restored, remove it: {places}"
         if places
         else f"to see what it did: drd run show {run.id}",
     )

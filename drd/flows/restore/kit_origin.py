@@ -153,8 +153,8 @@ def require_accepted(
     base = services.catalogue.origins.kit_base(plan.name)
     assert base is not None
     raise UsageError(
-        f"restore point {point.id} was {AFTER_KIT} of {format_time(base.made_at)}, and "
-        "needs its own confirmation",
+        f"restore point {point.id} was {AFTER_KIT} of {format_time(base.made_at)}, so its "
+        "recovery needs a separate confirmation",
         hint="check this restore point with --dry-run. If you trust it, add --accept-after-kit; "
         f"--yes does not include this. drd points {plan.name} marks the points of the kit's own "
         "list with `kit`.",

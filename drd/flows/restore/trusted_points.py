@@ -81,8 +81,8 @@ def _tell(  # noqa: PLR0917 - each is needed
     if remains is None:
         raise NoRestorePoint(
             f"drd does not choose {said}, and plan {plan.name} has no other complete one",
-            hint="whoever has the repository's password could have forged it. If you know where it "
-            f"comes from: --point {wanted.id}",
+            hint="whoever has the repository's password could have forged this point. If "
+            f"you know who made this point: --point {wanted.id}",
         )
     if remains.data_time <= wanted.data_time:
         services.warn(

@@ -124,8 +124,9 @@ class Carriers:
                 fd = os.open(path, _OPEN | os.O_RDONLY | os.O_CREAT, 0o600)
         except OSError as error:
             self._warn(
-                f"cannot write {path}: {error.strerror}. So root's other commands cannot see that "
-                f"this one runs: give no other command for {plan} as root until it has ended"
+                f"cannot write {path}: {error.strerror}. So other commands of root cannot see "
+                f"that this command runs: start no other command for {plan} as root before this "
+                "command has ended"
             )
             return None
         try:

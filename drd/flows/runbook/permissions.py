@@ -168,8 +168,7 @@ class Deciding:
         if own is Sameness.SAME:
             raise UsageError(
                 f"{step} needs a second person, but {starter} started this recovery as well",
-                hint="let another person approve it, as a user of their own and not as root: "
-                f"{again}",
+                hint=f"let another person approve it as a user of their own, not as root: {again}",
             )
         hint = (
             "approve it as a user of your own and not as root, so that the daemon can prove who "
@@ -255,8 +254,8 @@ def require_still_approvable(
                 f"nobody can approve {', '.join(asking)}: run {run.id} was started or "
                 "resumed by root without a login, or by a user whose login could not be "
                 "read",
-                hint=f"end it: `drd cancel {run.id}`. Then log in as yourself, and start it again: "
-                f"`sudo drd recover {run.plan} …`",
+                hint=f"end the run: `drd cancel {run.id}`. Then log in as yourself, and "
+                f"start the recovery again: `sudo drd recover {run.plan} …`",
             )
 
 

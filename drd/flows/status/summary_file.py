@@ -366,9 +366,9 @@ def unreadable(directory: str, error: Exception) -> CatalogueError:
         user, group = _whose(directory)
         return CatalogueError(
             f"{place} can be read only by the group {group}, and user {user} is not in it",
-            hint=f"`sudo adduser {user} {group}`, then log in again; or `sudo drd status`. Members "
-            "of the operators' group can ask the daemon meanwhile: drd alerts, drd points PLAN, "
-            "drd runs",
+            hint=f"add the user to the group: `sudo adduser {user} {group}`, then log in "
+            "again; or run `sudo drd status`. Members of the operators' group can "
+            "ask the daemon meanwhile: drd alerts, drd points PLAN, drd runs",
         )
     why = "drd has not written it yet" if isinstance(error, FileNotFoundError) else str(error)
     return CatalogueError(

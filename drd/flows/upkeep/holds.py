@@ -32,7 +32,7 @@ def hold(
         raise NotSupported(
             f"{called(tool)} made restore point {point} and decides how long it stays: drd cannot "
             "hold it",
-            hint=KEEPING.get(tool, "copy it to a place where that tool does not remove it."),
+            hint=KEEPING.get(tool, f"copy it to a place where {called(tool)} does not remove it."),
         )
     catalogue.points.get(plan, point)  # one that is forgotten cannot be kept any more
     end = _until(until, now) if until else None

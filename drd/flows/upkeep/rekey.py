@@ -126,7 +126,7 @@ class _Rekeying:
             spec = self._order.repository
             raise WrongKey(
                 f"no known password opens the repository at {spec.url}",
-                hint="say where drd can read the right password: --old-password '{file: PATH}'",
+                hint="give the place of the right password: --old-password '{file: PATH}'",
             )
         self.old = old
         current = [k.id for c in old for k in self.opened(c).list_keys() if k.current]

@@ -153,9 +153,9 @@ class _VerificationRun:
             have += f" `drd copy {self.plan.name} --repository {self.spec.name}` copies them again."
         return RepositoryDamaged(
             f"the repository {lists_less(missing)}. drd could read all other data",
-            hint=f"find out who removed the snapshots.{have} To forget the damaged points there: "
-            f"drd points forget {' '.join(missing[:5])} --repository {self.spec.name} "
-            "--reason TEXT",
+            hint=f"find out who removed the snapshots.{have} To forget the damaged points "
+            f"in this repository: drd points forget {' '.join(missing[:5])} "
+            f"--repository {self.spec.name} --reason TEXT",
         )
 
     def _is_hurt(self) -> bool:
