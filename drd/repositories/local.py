@@ -149,7 +149,7 @@ class LocalPlace:
         except PermissionError as error:  # of this one
             raise RepositoryError(
                 f"cannot read {self.path / name}: {error.strerror}",
-                hint="give the user that runs drd the right to read it.",
+                hint="give the user that runs drd the right to read this file.",
             ) from error
         except OSError as error:
             raise self._unreachable(error) from error

@@ -26,7 +26,7 @@ def of_answer(answer: Mapping[str, Any], bucket: str) -> BucketEncryption:
             )
     raise ControlUnknown(
         f"bucket {bucket} does not say how it encrypts: the answer is empty",
-        hint="check the settings of the S3 server: it may encrypt by other means.",
+        hint="find out in the settings of the S3 server whether and how it encrypts.",
     )
 
 
@@ -39,7 +39,7 @@ def of_error(error: Exception, location: S3Location) -> BucketEncryption:
     if code in _MAY_NOT:
         raise ControlUnknown(
             f"the key may not ask bucket {bucket} how it encrypts",
-            hint="allow it s3:GetEncryptionConfiguration.",
+            hint="allow the key s3:GetEncryptionConfiguration.",
         ) from None
     if code in _CANNOT:
         raise ControlUnknown(

@@ -124,7 +124,7 @@ def _refused(error: Exception, location: S3Location) -> Exception:
     if status >= 500 or code in ("SlowDown", "503", "500"):
         return RepositoryUnreachable(
             f"{location.endpoint} answers with {status or code}",
-            hint="check the S3 server's log; a retry may help.",
+            hint="check the S3 server's log, then try again.",
         )
     return RepositoryError(
         f"{location.endpoint} refuses the request for bucket {location.bucket}: {code or status}",

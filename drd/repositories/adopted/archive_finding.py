@@ -21,7 +21,8 @@ def archive_finding(name: str, newest: Backup, archive: Archive, chain: Sequence
             name,
             f"the archive lacks WAL of the newest backup {newest.label}, from {newest.first} "
             f"to {newest.last}",
-            "make a full backup, and find out what removed the WAL: pgbackrest check.",
+            "make a full backup. To check the archive: pgbackrest check. Find out what removed "
+            "the WAL.",
         )
     at = format_time(archive.segments[chain[-1]], seconds=True)
     if unusable := archive.ends_at(chain[-1]):
@@ -30,9 +31,10 @@ def archive_finding(name: str, newest: Backup, archive: Archive, chain: Sequence
             ARCHIVE,
             "error",
             name,
-            f"WAL segment {segment} {why}: no restore gets beyond {at}",
-            "make a backup now, which does not need this WAL, and find out who wrote it: a full "
-            "disk may have cut it off, or two servers archive into this stanza.",
+            f"WAL segment {segment} {why}: a restore can only reach a state up to {at}",
+            "make a backup now, because it does not need this WAL. Then find out who wrote the "
+            "segment: check the log of archive_command, and whether a second server archives "
+            "into this stanza.",
         )
     beyond = archive.beyond(chain[-1])
     if beyond:
@@ -40,10 +42,10 @@ def archive_finding(name: str, newest: Backup, archive: Archive, chain: Sequence
             ARCHIVE,
             "error",
             name,
-            f"the archive lacks WAL between {chain[-1]} and {beyond[0]}: no restore gets "
-            f"beyond {at}",
-            "make a backup now, which does not need this WAL, and find out what is missing: "
-            "pgbackrest check, and the log of archive_command.",
+            f"the archive lacks WAL between {chain[-1]} and {beyond[0]}: a restore can only reach "
+            f"a state up to {at}",
+            "make a backup now, because it does not need this WAL. Then find out why WAL is "
+            "missing: run pgbackrest check, and read the log of archive_command.",
         )
     text = f"WAL without a gap from backup {newest.label} to {chain[-1]}, archived {at}"
     return Finding(ARCHIVE, "ok", name, text)

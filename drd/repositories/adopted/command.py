@@ -191,8 +191,8 @@ class CommandCopies:
         if done.exit_code != 0:
             raise PointGone(
                 f"the command that restores copy {copy.name} {done.failure}",
-                hint="the tool may have removed the copy meanwhile. Choose another restore point: "
-                "drd points PLAN",
+                hint="check with the tool whether it still has this copy, or choose "
+                "another restore point: drd points PLAN",
             )
         if size != copy.bytes:
             raise CopyDamaged(

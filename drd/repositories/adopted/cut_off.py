@@ -19,8 +19,8 @@ from drd import process
 from drd.ports.adopted import CopyDamaged
 
 REMEDY = (
-    "find out why it stopped: a full disk, a killed process, or a copy made while the dump was "
-    "still being written. Choose another restore point"
+    "find out in the log of the other tool why the dump stopped, or whether the copy was made "
+    "before the dump was complete. Choose another restore point"
 )
 
 _HEAD, _TAIL, _BLOCK, _MEMORY = 1024, 4096, 1 << 20, 128 << 20

@@ -11,8 +11,8 @@ from drd.ports.adopted import CopyDamaged, FoundFile
 from drd.process.landed import entry_below
 
 ANOTHER_PATH = (
-    "write the path that the link leads to in the plan, and let the tool copy that: a copy of the "
-    "link has nothing to restore."
+    "in the plan, write the path that the link leads to, and let the tool copy this path: a copy "
+    "of the link contains no data."
 )
 
 

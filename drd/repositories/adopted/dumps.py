@@ -34,7 +34,7 @@ _MOST_FILES, _DEEPEST, _MOST_SERIES, _MOST_CUT = 20_000, 3, 40, 5
 _ROOM = "/var/tmp"  # noqa: S108 - a new directory of our own in it
 LARGEST = 256 << 20
 """How large a file may be that drd copies to look into it."""
-_TOO_LARGE = "drd did not look into it, because it is large: add a check that looks at its rows"
+_TOO_LARGE = "drd did not read this dump, because it is large: add a check that reads its rows"
 
 _LOOK_S = 20.0
 """How long drd reads in a packed dump to see whether it is whole."""
@@ -168,7 +168,10 @@ def _why_cut_off(dump: Dump) -> str:
             return why_cut_off(file, unpacks=True, seconds=_LOOK_S)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise NotSupported(f"cannot be read: {reason}", hint="let drd's user read it.") from error
+        raise NotSupported(
+            f"cannot be read: {reason}",
+            hint="give the user that runs drd the right to read this file.",
+        ) from error
 
 
 def recognised(path: Path) -> tuple[str, FoundDump] | None:
@@ -197,7 +200,7 @@ def _by_what_is_packed(path: Path, found: FoundDump) -> FoundDump:
                 return found._replace(checks=(), unseen=_TOO_LARGE)
         except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
             text = f"a packed SQLite file that cannot be unpacked: {error}"
-            raise Unreadable(text, hint="make a new copy: this one is damaged.") from error
+            raise Unreadable(text, hint="this copy is damaged: make a new copy.") from error
         seen = recognised(file)
     if seen is None:
         return found

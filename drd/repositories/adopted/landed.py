@@ -80,7 +80,7 @@ def require_closed(data: Path, spaces: Path) -> None:
 def _outside(label: str, name: bytes) -> RepositoryDamaged:
     shown = "".join(c if c.isprintable() else "?" for c in name.decode("utf-8", "replace"))[:200]
     return RepositoryDamaged(
-        f"backup {label} is refused: it names a place outside of itself: {shown}",
-        hint="pgBackRest makes no such backup of a sound server: find out who can write to the "
-        "repository. Choose another restore point: drd points PLAN",
+        f"drd does not use backup {label}, because it names a place outside the backup: {shown}",
+        hint="find out who can write to the repository, because pgBackRest never makes "
+        "such a backup. Choose another restore point: drd points PLAN",
     )

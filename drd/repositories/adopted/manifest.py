@@ -109,8 +109,11 @@ def _adopted_by_its_kind(
     return adopts(component, found)
 
 
-_NO_PATH = "let the tool copy it, or correct the path in the plan."
-_NO_DATA = "find out why the tool copied nothing: the dump may have failed, or a mount be missing."
+_NO_PATH = "let the tool copy this path, or correct the path in the plan."
+_NO_DATA = (
+    "find out why the tool copied nothing: check the log of the dump, and that the disk "
+    "was mounted."
+)
 
 
 def _lacking(component: Component, why: str, remedy: str = _NO_PATH) -> Described:

@@ -264,8 +264,8 @@ class StanzaCopies:
     def _gone(self, what: str) -> PointGone:
         return PointGone(
             f"the repository {self._name} no longer has {what}",
-            hint="pgBackRest may have removed this backup meanwhile. Choose another restore "
-            "point: drd points PLAN",
+            hint="check whether pgBackRest has removed this backup (pgbackrest info), or "
+            "choose another restore point: drd points PLAN",
         )
 
     def check(self, read_subset: str | None, deadline_s: float | None) -> None:  # noqa: ARG002
@@ -286,8 +286,8 @@ class StanzaCopies:
             raise RepositoryDamaged(
                 f"pgbackrest verify found damage in stanza {self._stanza.name}: "
                 f"{'; '.join(wrong[:6]) or self._unusable() or 'it does not say where'}",
-                hint="see all of it: pgbackrest verify --output=text. Make a full backup, and "
-                "find out what damaged the repository.",
+                hint="to see all damage: pgbackrest verify --output=text. Make a full "
+                "backup, and find out what damaged the repository.",
             )
         lost = self.copies().refused
         if lost:
@@ -295,12 +295,12 @@ class StanzaCopies:
             raise RepositoryDamaged(
                 f"{counted(len(lost), 'backup')} of stanza {self._stanza.name} cannot be "
                 f"restored: {label}: {why}",
-                hint="make a full backup, and find out what removed this.",
+                hint="make a full backup, and find out what removed these files.",
             )
         if "status: ok" not in lines:
             raise RepositoryDamaged(
                 f"pgbackrest verify printed no result for stanza {self._stanza.name}",
-                hint="run it by hand: pgbackrest verify --output=text --verbose",
+                hint="run the command by hand: pgbackrest verify --output=text --verbose",
             )
 
     def size_bytes(self) -> int:

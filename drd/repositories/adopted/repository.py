@@ -267,7 +267,7 @@ class AdoptedRepository:
         tool = called(self._adopted.made_by)
         raise NotSupported(
             f"{tool} makes the copies in {self.name}, and drd does not {what}",
-            hint="use that tool itself.",
+            hint=f"use {tool} itself.",
         )
 
     # What the copies are

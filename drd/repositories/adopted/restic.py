@@ -178,7 +178,8 @@ def _entry(line: bytes, path: str) -> FoundFile | None:
     except (ValueError, TypeError, AttributeError) as error:
         raise RepositoryError(
             f"drd cannot read what restic ls prints about {escaped(path)}: {error}",
-            hint="run it by hand (restic ls --json SNAPSHOT PATH), with restic 0.17 or newer",
+            hint="to see what restic prints, run restic 0.17 or newer by hand: restic ls "
+            "--json SNAPSHOT PATH",
         ) from error
 
 

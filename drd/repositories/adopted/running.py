@@ -101,7 +101,7 @@ def run_into(
     if taken.is_alive() or done.exit_code == LEFT_OPEN:
         raise RepositoryError(
             f"{command.title} {done.failure}",
-            hint="let the command wait for the programs that it starts.",
+            hint="change the command: it must wait for the programs that it starts.",
         )
     return done
 
@@ -116,8 +116,8 @@ def keeping_room(place: Path, title: str) -> Callable[[], None]:
         if free < least:
             raise RepositoryError(
                 f"{title} has written until only {format_size(free)} were free in {place}",
-                hint="free space there. If the copy is not that large, drd ended a command that "
-                "would not have stopped.",
+                hint="free space there. Or find out why the command writes more than the "
+                "copy contains.",
             )
 
     return check

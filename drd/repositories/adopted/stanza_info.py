@@ -98,7 +98,7 @@ def _of_stanza(printed: bytes, stanza: str) -> Mapping[str, Any]:
     whole = strict.document(f'{{"info":{text}}}'.encode(), "the output")
     rows = strict.array(whole["info"], "info", most=_MOST)
     if len(rows) != 1:
-        raise strict.refuse("info", f"has {len(rows)} stanzas, not one")
+        raise strict.refuse("info", f"contains {len(rows)} stanzas, but drd asked for one")
     row = strict.mapping(rows[0], "info.0")
     if strict.member(row, "name", "info.0") != stanza:
         raise strict.refuse("info.0.name", f"is not {stanza}", row["name"])

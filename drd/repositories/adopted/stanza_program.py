@@ -229,8 +229,8 @@ class StanzaProgram:
         if code in _MISSING:
             raise PointGone(
                 f"pgBackRest {verb}: {plain(text)}",
-                hint="pgBackRest may have removed the backup meanwhile: choose another restore "
-                "point.",
+                hint="check whether pgBackRest still has the backup (pgbackrest info), or "
+                "choose another restore point.",
             )
         if code in _OPTIONS:
             raise RepositoryError(
@@ -266,23 +266,24 @@ class StanzaProgram:
             )
         raise RepositoryError(
             f"{by} failed: {plain(text) or 'no message'}",
-            hint="run it by hand with the same configuration: pgbackrest info.",
+            hint="to see more, run by hand with the same configuration: pgbackrest info",
         )
 
     def no_repository(self) -> NoReturn:
         raise RepositoryMissing(
             f"the directory or bucket of repository {self._name} is missing, or contains nothing "
             "of pgBackRest",
-            hint="if it is a directory, check that its disk is mounted; else check `repo1-path` in "
-            "the configuration.",
+            hint="if the repository is a directory, check that its disk is mounted. If "
+            "not, check `repo1-path` in the configuration.",
             state="gone",
         )
 
     def no_stanza(self, why: str) -> NoReturn:
         raise RepositoryMissing(
             f"the repository has no stanza {self._stanza.name} ({why})",
-            hint="list the stanzas: pgbackrest info. If it was renamed, correct `url`, or "
-            "`stanza`, in the plan; if another one is meant, check `config` and `repo`.",
+            hint="list the stanzas: pgbackrest info. If the stanza was renamed, correct "
+            "`url` or `stanza` in the plan. If you mean a stanza of another "
+            "repository, correct `config` or `repo`.",
         )
 
 

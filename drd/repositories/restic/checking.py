@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from drd import log
 from drd.errors import DeadlineExceeded, RepositoryDamaged, SnapshotsUnreadable
 from drd.model.text import counted
-from drd.repositories.restic.errors import DAMAGED_HINT, failure, repair_of
+from drd.repositories.restic.errors import DAMAGED_HINT, MORE_TIME, failure, repair_of
 from drd.repositories.restic.messages import Complaints, Listener, complaints
 from drd.repositories.restic.payload import ids
 from drd.repositories.restic.runner import ResticRunner
@@ -108,7 +108,7 @@ def _remaining_s(ends: float | None) -> float | None:
         return None
     left_s = ends - time.monotonic()
     if left_s <= 0:
-        raise DeadlineExceeded("the check did not finish in time", hint="raise the timeout.")
+        raise DeadlineExceeded("restic check did not finish in time", hint=MORE_TIME)
     return left_s
 
 

@@ -57,7 +57,7 @@ def copy_from(
         raise PointGone(
             f"the repository at {source.url} lacks {len(missing)} of the snapshots to "
             f"copy: {missing[0][:8]}",
-            hint="run `drd catalogue verify` to see which restore points are missing.",
+            hint="to see which restore points are incomplete: drd catalogue verify",
         )
 
 

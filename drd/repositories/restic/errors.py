@@ -65,6 +65,11 @@ def repair_of(said: str) -> Repair:
     return "index" if _FILE_GONE in said else "packs"
 
 
+MORE_TIME = (
+    "check the repository's server and the network. If restic needs more time, raise `timeout` in "
+    "the section of the plan for this run: backup, copy, verification or prune."
+)
+"""The remedy for a restic that did not end by its deadline."""
 DAMAGED_HINT = (
     "restore from another restore point or repository, and check this one with `restic "
     "check --read-data`."
@@ -128,8 +133,9 @@ def locked(said: Complaints, url: str) -> RepositoryLocked:
     by = f" by {holder[1]}" if holder else ""
     return RepositoryLocked(
         f"the repository at {url} is locked{by}",
-        hint="wait for the other operation; drd removes the lock of a dead process "
-        "automatically: on its own host at once, elsewhere after 30 minutes.",
+        hint="wait until the other operation ends. drd removes the lock of a dead process "
+        "by itself: on the host of that process at once, on other hosts after 30 "
+        "minutes.",
     )
 
 

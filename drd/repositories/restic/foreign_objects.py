@@ -142,9 +142,10 @@ def keys_error(session: Session, keys: Keys) -> RepositoryError | None:
         what = f"; {listed('keys', reasons)}" if reasons else ""
         remove = session.place.removal("keys/NAME")
         return ForeignObjects(
-            f"restic cannot work with the repository at {url}: {count:,} files lie in "
-            f"keys/. The password opens none of the {count - len(keys.untried):,} that drd "
-            f"tried, and {len(keys.untried):,} are left after {format_duration(SEARCH_S)}{what}",
+            f"restic cannot work with the repository at {url}: {count:,} files are in its "
+            f"directory keys/. The password opens none of the {count - len(keys.untried):,} that "
+            f"drd tried. drd stopped after {format_duration(SEARCH_S)}, with "
+            f"{len(keys.untried):,} files not tried{what}",
             hint="keys/ has one file for each password, and anyone with write access can add "
             "files. List them (the oldest is usually the repository's own) with "
             f"`{session.place.list_command('keys')}`, remove the keys that nobody uses with "

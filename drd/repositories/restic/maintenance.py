@@ -77,9 +77,9 @@ def _require_open(runner: ResticRunner) -> None:
     except RepositoryError as error:
         raise RepositoryError(
             f"the new repository at {runner.url} does not open: {error.message}",
-            hint="another process made a repository at the same place at the same time, or was "
-            "killed while it did. No backup is there yet: remove everything at this place, or give "
-            "the plan another path.",
+            hint="another process may have made a repository at this place at the same "
+            "time. drd has stored no backup there yet: remove everything at this "
+            "place, or give the plan another path.",
         ) from error
 
 

@@ -19,8 +19,9 @@ from drd.errors import (
 from drd.model.schemes import SSH_PORT, parse_sftp, scheme_of
 
 _SSH_KEYSCAN = (
-    "compare the keys that its administrator names with those that the server shows, and write "
-    "them to `sftp: {known_hosts: …}` if they are equal. To print the latter: "
+    "ask the administrator of the server for its keys. Compare them with the keys that the "
+    "server shows, and write them to `sftp: {known_hosts: …}` if they are equal. To print the "
+    "keys that the server shows: "
 )
 
 
@@ -86,7 +87,7 @@ def _bad_ssh_key(url: str, _: re.Match[str]) -> DrdError:
 def _no_sftp(url: str, _: re.Match[str]) -> DrdError:
     return RepositoryError(
         f"the SSH server {_server(url)} offers no SFTP to user {parse_sftp(url).user}",
-        hint="enable it in the server's sshd_config: Subsystem sftp internal-sftp",
+        hint="enable SFTP in the server's sshd_config: Subsystem sftp internal-sftp",
     )
 
 
@@ -139,7 +140,7 @@ def _unreachable(url: str, found: re.Match[str]) -> DrdError:
 def _hung_up(url: str, _: re.Match[str]) -> DrdError:
     return RepositoryUnreachable(
         f"{_server(url)} ended the connection",
-        hint="see the log of the server; a retry may help.",
+        hint="check the log of the server, then try again.",
     )
 
 

@@ -323,7 +323,8 @@ class ResticRunner:
     def _locked_by_other(self, error: RepositoryDamaged) -> RepositoryLocked:
         host = self._foreign_lock_host
         return RepositoryLocked(
-            f"{error.message}; perhaps only because drd read without a lock: host {host} holds one",
+            f"{error.message}. drd read without a lock, and host {host} holds a lock: the reason "
+            f"may be a change that {host} was making",
             hint=f"if a prune runs on {host}, wait until it ends or stop it, then try again.",
         )
 
@@ -407,7 +408,7 @@ class ResticRunner:
             return error
         return RepositoryUnreachable(
             f"the repository at {self.url} did not answer within {format_duration(deadline_s)}",
-            hint="check the server's log and the network; a retry may help.",
+            hint="check the server's log and the network, then try again.",
         )
 
 

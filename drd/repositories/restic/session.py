@@ -15,6 +15,7 @@ from drd.process import Command, find_tool, rights
 from drd.process.private import root_directory
 from drd.repositories.local import LocalPlace
 from drd.repositories.place import RepositoryPlace
+from drd.repositories.restic.errors import MORE_TIME
 from drd.repositories.restic.key_hint import KeyHint
 from drd.repositories.restic.reach import Reach, reach
 from drd.repositories.restic.remote_place import ResticPlace
@@ -81,6 +82,7 @@ class Session:
             env={**self.environment(), **self.access(), **reach.env, **(env or {})},
             deadline_s=deadline_s,
             name="restic",
+            more_time=MORE_TIME,
             files=reach.files,
             has_helpers=not self.place.by_file,
         )

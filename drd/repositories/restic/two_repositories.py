@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from drd.model.location import is_s3, parse_s3
 from drd.ports import Finding
 from drd.process import Command, find_tool
+from drd.repositories.restic.errors import MORE_TIME
 from drd.repositories.restic.reach import Reach, reach_both
 from drd.repositories.restic.session import Session
 from drd.repositories.s3_access import by_host_name
@@ -66,6 +67,7 @@ def command(
         env=env,
         deadline_s=deadline_s,
         name="restic",
+        more_time=MORE_TIME,
         files={**one.files, **two.files},
         has_helpers=True,
     )
