@@ -26,12 +26,12 @@ def recipient(text: str) -> Any:
                 return kind.from_str(text)
             except pyrage.RecipientError as error:
                 raise UsageError(
-                    f"{text!r} is not a recipient: {error_text(error)}",
+                    f"{text!r} is not a public key: {error_text(error)}",
                     hint="give a public key: the line that begins with age1 (`age-keygen -y FILE` "
                     "prints it) or with ssh-.",
                 ) from None
     raise UsageError(
-        f"{text!r} is not a recipient",
+        f"{text!r} is not a public key",
         hint="give an age public key (age1…) or an SSH public key (ssh-ed25519 …).",
     )
 
@@ -75,8 +75,8 @@ def decrypt(data: bytes, identity: bytes) -> bytes:
         return bytes(pyrage.decrypt(data, identities(identity)))
     except pyrage.DecryptError as error:
         raise WrongKey(
-            f"the identity does not open it: {error_text(error)}",
-            hint="give the identity of a role that drd.yaml named when it was encrypted.",
+            f"this identity does not decrypt the data: {error_text(error)}",
+            hint="give the identity of a role that drd.yaml named when the data was encrypted.",
         ) from None
 
 

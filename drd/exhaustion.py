@@ -25,7 +25,8 @@ def exhausted(error: BaseException, place: object = "") -> DrdError | None:
     where = str(error.filename or place).partition("/.drd_")[0]  # not the temporary name
     return DrdError(
         f"no space left on the disk{where and f' of {where}'}",
-        hint="free space there; for drd's own files, set work_dir to a larger disk.",
+        hint="free space on this disk; for drd's own files, set `work_dir` to a directory "
+        "on a larger disk.",
     )
 
 

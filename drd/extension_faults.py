@@ -51,8 +51,8 @@ def fault(
     at = f"{subject}: " if subject else ""
     return ExtensionFailed(
         f"{at}the package {package.name} {package.version} raised {said}",
-        hint=f"report this to the author of {package.name}, with the traceback: see the daemon's "
-        "log, or run the command with DRD_LOG=info",
+        hint=f"report this to the author of {package.name}, with the traceback. To see it: "
+        "journalctl -u drd, or run the command with DRD_LOG=info",
     )
 
 

@@ -226,7 +226,7 @@ def _no_reference(value: Any) -> Malformed:
 def _reference_or_text(value: Any) -> SecretRef:
     if isinstance(value, str):
         if not value:
-            raise Malformed("is empty", "give it a value, or remove the line")
+            raise Malformed("is empty", "give the key a value, or remove the line")
         return SecretRef("text", value)
     return _reference(value)
 

@@ -62,8 +62,8 @@ def resolve(ref: SecretRef, *, credentials: Path = CREDENTIALS) -> str:
         raise SecretUnavailable(
             f"secret {ref.describe()} contains {MASK}, the text that drd writes in place of a "
             "secret",
-            hint="the secret was copied from a masked text, or is easy to guess: write the real "
-            "one; for a repository see `drd repository rekey`.",
+            hint="write the real secret there. If it really contains this text, change "
+            "it: for a repository with `drd repository rekey`.",
         )
     log.mask(value)
     return value

@@ -244,8 +244,9 @@ def _registered(
             )
             if len(done.stdout) >= _LARGEST:
                 raise StepFailed(
-                    f"its command printed more than {_LARGEST >> 20} MiB of ids",
-                    hint="let the command print only the ids since `${data_time}`.",
+                    f"the command of `erasures` printed more than {_LARGEST >> 20} MiB of ids",
+                    hint="change the command in the plan: it should print only the ids "
+                    "since `${data_time}`.",
                 )
             lines: Iterable[str] = done.stdout.splitlines()
             yield from (_sound(line.strip()) for line in lines if line.strip())
@@ -273,12 +274,12 @@ def _of_file(file: Path, since: datetime) -> Iterator[str]:
         try:
             erased = from_rfc3339(at)
         except ValueError as error:
-            hint = "each line is a time and an id, like 2026-11-25T00:31:00Z 4711."
+            hint = "write a time and an id on each line, like 2026-11-25T00:31:00Z 4711."
             raise StepFailed(f"{file}:{number}: {at!r} is not a time", hint=hint) from error
         if not one.strip():
             raise StepFailed(
                 f"{file}:{number}: the id is missing",
-                hint="each line is a time and an id, like 2026-11-25T00:31:00Z 4711.",
+                hint="write a time and an id on each line, like 2026-11-25T00:31:00Z 4711.",
             )
         if erased >= since:
             yield _sound(one.strip())

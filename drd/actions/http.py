@@ -111,7 +111,10 @@ def ask(
     """
     parts = http.parts_of(url)
     if parts is None:
-        raise StepFailed(f"{url} is not the address of a web server", hint="write http(s)://….")
+        raise StepFailed(
+            f"{url} is not the address of a web server",
+            hint="write an address that begins with http:// or https://.",
+        )
     sent = dict(headers or {})
     if body is not None and "content-type" not in {name.lower() for name in sent}:
         sent["Content-Type"] = "application/x-www-form-urlencoded"  # as curl does

@@ -55,7 +55,7 @@ def _pid(file: Path) -> int:
         time.sleep(0.02)
     raise StepFailed(
         "drd could not find out the process id of the program that it started",
-        hint="check that the disk is not full and the host not overloaded, then try again.",
+        hint="check the load of the host and the free space: df -h",
     )
 
 

@@ -214,7 +214,7 @@ def _launch(settings: StartSettings, context: ActionContext) -> BackgroundProgra
             # Its answers would be taken for those of the new program.
             raise StepFailed(
                 f"another process listens on port {port}",
-                hint="end that process, or give another port.",
+                hint="end that process, or write another `port` in the step.",
             )
         pid_file.unlink(missing_ok=True)
         own = {k: filled(v, value) for k, v in settings.env.items()}
@@ -303,9 +303,9 @@ def _refuse_others(context: ActionContext, started: BackgroundProgram) -> None:
     other = foreign_listener(started.port, started.pid)
     if other is not None:
         raise StepFailed(
-            f"a program of user {other} listens on port {started.port}, which was free for "
-            f"{context.step.name}",
-            hint="start the drill again. If this happens again, find out why that user does this.",
+            f"a program of user {other} listens on port {started.port}, which drd chose for the "
+            f"service of {context.step.name}",
+            hint="start the drill again. If this happens again, find out which program that is.",
         )
 
 

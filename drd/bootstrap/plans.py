@@ -126,7 +126,7 @@ class Plans:
             return self._without_file(loaded.plan.name, path, error.exposed, error)
         if not self.only_reads:  # `drd doctor` has findings of its own
             for exposed_file in exposed_files(loaded, self.trusted_users):
-                self.warn(f"{exposed_file}. To change that: {exposed_file.remedy}")
+                self.warn(f"{exposed_file}. To correct the access rights: {exposed_file.remedy}")
         differs = differs_in_force(self.catalogue, loaded.plan, loaded.text, self.clock.now())
         if differs is not None:
             self.warn(differs)
@@ -253,7 +253,8 @@ class Plans:
             raise error
         self.warn(
             f"{exposed}, so drd ignores its current text. This command uses the text that drd "
-            f"loaded before. Check whether you or someone else wrote it, then: {exposed.remedy}"
+            "loaded before. Find out who wrote the current text. If it is right: "
+            f"{exposed.remedy}"
         )
         return plan
 
@@ -270,7 +271,7 @@ def _no_path(name: str) -> str:
     """Refuse what is no name: it would be used as a path."""
     if not PLAN_NAME.fullmatch(name):
         raise UnknownPlan(
-            f"the catalogue has {name!r} in place of a plan's name",
-            hint="somebody changed the catalogue without drd: check its runs with drd runs.",
+            f"the catalogue contains {name!r} where the name of a plan belongs",
+            hint="somebody changed the catalogue without drd. To see its runs: drd runs",
         )
     return name

@@ -89,7 +89,7 @@ def copy_rows(path: Path, into: Path, leave: Sequence[str]) -> int:
             read, written = _copy_table(source, target, table, columns, room)
             left_out, room = left_out + read - written, room - read
             if room < 0:
-                raise trouble.damaged(path, f"it has more than {MOST_ROWS:,} rows")
+                raise trouble.damaged(path, f"the file has more than {MOST_ROWS:,} rows")
         left_out += _without_orphans(target)
         for _, sql in kept:
             target.execute(sql)

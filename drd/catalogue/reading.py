@@ -23,8 +23,8 @@ def lost_catalogue(place: str) -> CatalogueError:
     return CatalogueError(
         f"drd's catalogue {place} is gone, although drd has worked with it: somebody removed it. "
         "The restore points in the repositories are still there",
-        hint="make a new one, and let drd find the points in the repositories: systemctl restart "
-        "drd && drd catalogue rebuild",
+        hint="make a new catalogue, and let drd find the points in the repositories: "
+        "systemctl restart drd && drd catalogue rebuild",
         trouble=REMOVED,
     )
 

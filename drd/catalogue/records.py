@@ -134,7 +134,7 @@ class SqlRecords(SqlStore):
                 raise UsageError(
                     f"entry {seq} of the records cannot be redacted: it is of kind "
                     f"{entry.header.kind}, which the check of the chain needs",
-                    hint="to see what it contains: drd records show " + str(seq),
+                    hint="to see the entry: drd records show " + str(seq),
                 )
             if entry.body is None and not entry.sealed:
                 raise UsageError(
@@ -216,8 +216,8 @@ class SqlRecords(SqlStore):
             current = _current_key(connection)
             if current != expecting:
                 raise UsageError(
-                    f"the key of the records is {current or 'none'} and not "
-                    f"{expecting or 'none'}: it was changed meanwhile",
+                    "another command changed the key of the records meanwhile: it is now "
+                    f"{current or 'none'}, not {expecting or 'none'}",
                     hint="to see the keys: drd records key",
                 )
             return self._insert(connection, draft, signer)
@@ -310,7 +310,8 @@ def _get(connection: Connection, seq: int) -> Entry:
 
 def _unsigned(what: str) -> UsageError:
     return UsageError(
-        f"the record of the {what} cannot be signed, because drd cannot read its key",
+        f"the record of the {what} cannot be signed, because drd cannot read the key of the "
+        "records",
         hint="to see why: drd records key",
     )
 

@@ -408,5 +408,5 @@ def _lock_name(run: str) -> str:
     except ValueError as error:
         raise CatalogueError(
             str(error),
-            hint="somebody changed the catalogue without drd: check its runs with drd runs.",
+            hint="somebody changed the catalogue without drd. To see its runs: drd runs",
         ) from None

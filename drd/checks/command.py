@@ -72,7 +72,9 @@ class CommandExit:
         except (DrdError, OSError) as error:
             return [not_run(spec, f"cannot start: {error}", _EXPECTED, looked_at_data=reads_data)]
         if done.killed:
-            return [not_run(spec, f"it {done.failure}", _EXPECTED, looked_at_data=reads_data)]
+            return [
+                not_run(spec, f"the command {done.failure}", _EXPECTED, looked_at_data=reads_data)
+            ]
         verdict = CheckVerdict.FAILED if done.exit_code else CheckVerdict.PASSED
         return [result(spec, verdict, _text(done), _EXPECTED, looked_at_data=reads_data)]
 

@@ -131,7 +131,7 @@ def _within(text: str, rest: str) -> Expectation:
         return Recent(parse_duration(rest))
     except ValueError:
         raise Malformed(
-            f"{text!r} does not say `rpo`, a duration or a share after `within`", _FORMS
+            f"{text!r} has none of `rpo`, a duration or a share after `within`", _FORMS
         ) from None
 
 

@@ -215,9 +215,9 @@ def _parts(spec: CheckSpec, found: TreeDifferences) -> list[CheckResult]:
 
 def _links(spec: CheckSpec, links: list[str]) -> CheckResult:
     """Return the part that a restore lacks, because named paths were links."""
-    what = "a symlink, and what it leads" if len(links) == 1 else "symlinks, and what they lead"
-    verb = noun(len(links), "is", "are")
-    why = f"{some([printable(p) for p in links])} {verb} {what} to is not in the backup"
+    one = "is a symlink, and the target of the link is not in the backup"
+    what = noun(len(links), one, "are symlinks, and the targets of the links are not in the backup")
+    why = f"{some([printable(p) for p in links])} {what}"
     return part_not_run(spec, "behind links", why, _EXPECTED)
 
 

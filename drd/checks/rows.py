@@ -170,7 +170,11 @@ def _rows(
     elif parts and not found.compared:
         own = not_run(spec, f"none of {counted(len(parts), 'table')} could be compared", expected)
     elif not found.compared and not may_be_empty:
-        own = not_run(spec, f"there is no table, and there was none at backup, {UNSAID}", expected)
+        own = not_run(
+            spec,
+            f"the restored data has no table, the source had none at backup, {UNSAID}",
+            expected,
+        )
     elif not found.rows and not may_be_empty:
         these = "the only table" if found.compared == 1 else f"any of the {found.compared} tables"
         own = not_run(spec, f"there is no row in {these}, {UNSAID}", expected)

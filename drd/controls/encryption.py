@@ -54,8 +54,8 @@ class EncryptionControl(ControlSettings):
             yield Contradiction(("kind",), "the control needs exactly one bucket", hint)
         for name in ("access_key", "secret_key", "region", "ca_cert"):
             if self.url is None and getattr(self, name) is not None:
-                hint = "remove it: the settings of the repository are used."
-                yield Contradiction((name,), f"`{name}` is for `url`", hint)
+                hint = f"remove `{name}`: drd uses the settings of the repository."
+                yield Contradiction((name,), f"`{name}` is allowed only with `url`", hint)
         if self.url is not None:
             try:
                 if not is_s3(self.url):

@@ -42,7 +42,7 @@ class Limit:
                 raise ControlUnknown(
                     f"{settings.url} answered only {counted(number - 1, 'request')} within "
                     f"{format_duration(spec.timeout_s)}, and refused none",
-                    hint=f"raise `timeout` of control {spec.name}, or lower `requests`",
+                    hint=f"raise `timeout` of control {spec.name}, or lower its `requests`",
                 )
             status, _ = asked(settings, context, method="GET", within_s=left_s)
             if status == settings.expect:

@@ -112,7 +112,7 @@ def _older(settings: TlsControl, timeout_s: float) -> str | None:
     except OSError as error:
         raise ControlUnknown(
             f"cannot ask {settings.address} for an old version of TLS: {error.strerror or error}",
-            hint=f"check the way to {settings.address}",
+            hint=f"check the network and the firewall on the way to {settings.address}",
         ) from None
 
 

@@ -32,7 +32,7 @@ class CataloguePlace:
         raise CatalogueError(
             f"somebody {what} {path} while the service was running: {text}. Until a restart no "
             "backup or drill starts",
-            hint="restart the service, which makes a new catalogue if there is none; then let drd "
-            "find the restore points in the repositories.",
+            hint="restart the service. If the catalogue does not exist, the start makes a "
+            "new one. Then let drd find the restore points in the repositories.",
             trouble=what,
         )

@@ -90,7 +90,7 @@ class PlanBook:
             _log.warning(
                 "plan.gone",
                 plan=name,
-                remedy="the file of the plan is gone: if that is a mistake, put it back",
+                remedy="the file of the plan is gone. If this was a mistake, put the file back",
             )
         return Reload(tuple(self._agenda.names()), removed, refused)
 

@@ -123,7 +123,12 @@ class Supervisor:
         if custody is not None and custody.contested is not None:
             return
         if self._catalogue.runs.leave(run, now):
-            _log.error("recovery.died", run=run.id, plan=run.plan, remedy=f"drd resume {run.id}")
+            _log.error(
+                "recovery.died",
+                run=run.id,
+                plan=run.plan,
+                remedy=f"to continue the run: drd resume {run.id}",
+            )
             self._on_death(run)
 
     def _on_ended(self, ended: Ended, now: datetime) -> None:

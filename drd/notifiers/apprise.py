@@ -50,7 +50,8 @@ class AppriseUrl:
         if service is None:
             raise NotifyError(
                 "the secret with the address contains no URL that Apprise knows",
-                hint="see https://github.com/caronc/apprise for the URLs of each service.",
+                hint="write a URL of Apprise into the secret: "
+                "https://github.com/caronc/apprise lists them for each service.",
                 permanent=True,
             )
         name = str(service.service_name or service.schema)

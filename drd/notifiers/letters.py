@@ -78,8 +78,10 @@ class SmtpPost:
                 raise
             except (OSError, smtplib.SMTPException) as error:
                 raise DeliveryUnknown(
-                    f"{host} got the mail, and the connection ended before it answered: {error}",
-                    hint="ask the recipient, or look into the log of the mail server.",
+                    f"{host} received the mail, but the connection ended before {host} answered: "
+                    f"{error}",
+                    hint="find out whether the mail arrived: ask the recipient, or check "
+                    "the log of the mail server.",
                 ) from None
             _require(host, "the mail", code, reply)
         return f"{host} accepted the mail: {code} {_words(reply)}"

@@ -241,7 +241,9 @@ def _refused(host: str, error: smtplib.SMTPException) -> NotifyError:
                 hint="use `tls: tls` with `port: 465`; `tls: none` only if the network is trusted.",
                 permanent=True,
             )
-        return NotifyError(f"{host} does not support a necessary function: {error}", permanent=True)
+        return NotifyError(
+            f"{host} does not support a function that drd needs: {error}", permanent=True
+        )
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         who, (code, text) = next(iter(error.recipients.items()))
         return NotifyError(

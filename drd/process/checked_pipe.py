@@ -92,7 +92,7 @@ class _Producer(threading.Thread):
                 self.error = DumpFailed(
                     f"{self.child.command.title} exited with 0, but left a process that still has "
                     "its output open, so drd cannot know whether the dump is complete",
-                    hint="let the command wait for the programs that it starts.",
+                    hint="change the command: it must wait for the programs that it starts.",
                 )
             self.gate.close()
 

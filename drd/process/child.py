@@ -37,6 +37,11 @@ _SHELL_TELLS = 128
 
 _MEMORY = "perhaps because memory ran out"
 
+FIXED = (
+    "run this command by hand to see why it takes so long. This time limit is part of drd: no key "
+    "changes it."
+)
+"""The remedy for a command that did not end by a deadline that nobody can set."""
 MEMORY_HINT = "check the journal for the kernel's out-of-memory killer; then try again."
 
 OnLine = Callable[[str], None]
@@ -235,7 +240,7 @@ class _Pump:
         if deadline is not None and time.monotonic() - self.child.started > deadline:
             raise DeadlineExceeded(
                 f"{self.child.command.title} did not finish within {format_duration(deadline)}",
-                hint="if this command needs more time, raise its `timeout`.",
+                hint=self.child.command.more_time or FIXED,
             )
         if self.on_tick is not None:
             self.on_tick()

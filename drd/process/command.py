@@ -64,7 +64,8 @@ class Command:
     left its group (`ON_STOP`); or nothing that it has started outlives it, and one that leaves its
     output open has failed (`ALWAYS`). With `writes` it may change files only below these
     directories (where the kernel has Landlock), but read and connect as usual. A `user` of a
-    command that `reads_all` keeps the right to read the files of others.
+    command that `reads_all` keeps the right to read the files of others. `more_time` is the remedy
+    if the command does not end by its deadline; without it the deadline is drd's own.
     """
 
     argv: Sequence[str]
@@ -83,6 +84,7 @@ class Command:
     leash: Literal["", "on-stop", "always"] = ""
     writes: Sequence[Path] = ()
     reads_all: bool = False
+    more_time: str = ""
 
     @property
     def title(self) -> str:

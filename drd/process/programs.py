@@ -74,14 +74,14 @@ def require_program(
     if found is None:
         raise missing(
             f"there is no program {words[0]}",
-            hint=f"install it on this host, or correct {where}.",
+            hint=f"install this program on this host, or correct {where}.",
         )
     if (risk := replaceable(words)) is not None:
         program, why = risk
         raise unsafe(
             f"other users could replace {program}: {why}",
-            hint=f"write another program under {where}, or correct the owner and mode: drd would "
-            "run what they put there.",
+            hint=f"correct the owner and mode, or write another program under {where}. drd "
+            "would run whatever these users put there.",
         )
     return found
 

@@ -350,7 +350,8 @@ def _calls() -> dict[str, int]:
     if name not in _CALLS:
         raise DrdError(
             f"drd cannot make root act as another user on this processor ({machine})",
-            hint="run drd as the user who owns the state, or the target: runuser -u drd -- drd …",
+            hint="run drd as the user who owns the state or the target, for example: "
+            "runuser -u drd -- drd …",
         )
     return _CALLS[name]
 

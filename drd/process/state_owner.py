@@ -116,8 +116,8 @@ def _first_owner(place: Path, way: PathWalk, *, beside: bool) -> StateOwner:
         _warn(
             f"{there} belongs to user {whose}, but user {user} can replace it, because "
             f"{strangers[0].place} belongs to user {user}",
-            f"give both to one user: chown -R {user} {there}, or chown {whose}: "
-            f"{strangers[0].place}; or set another place in drd.yaml",
+            f"make one user own both: chown -R {user} {there}, or chown {whose}: "
+            f"{strangers[0].place}. Or set another place in drd.yaml",
         )
     return StateOwner(last.st_uid, last.st_gid)
 

@@ -142,7 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _admit(self) -> None:
         """Raise Refusal for all but a message of a sender who has the token."""
         if self.path != PATH:
-            raise Refusal(HTTPStatus.NOT_FOUND, f"only POST {PATH} is answered here")
+            raise Refusal(HTTPStatus.NOT_FOUND, f"this server answers only POST {PATH}")
         given = self.headers.get_all("Authorization", [])
         word = given[0] if len(given) == 1 else ""
         is_bearer = word[: len(_BEARER)].lower() == _BEARER
@@ -153,16 +153,18 @@ class _Handler(BaseHTTPRequestHandler):
             )
         if not self._gate.may_enter():
             raise Refusal(
-                HTTPStatus.TOO_MANY_REQUESTS, f"more than {RATE:.0f} messages a second", retry_s=5
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"this client has sent more than {RATE:.0f} messages in a second",
+                retry_s=5,
             )
 
     def _body(self) -> bytes:
         given = self.headers.get_all("Content-Length", [])
         if "Transfer-Encoding" in self.headers or len(given) != 1:
-            raise Refusal(HTTPStatus.LENGTH_REQUIRED, "Content-Length is missing, or there twice")
+            raise Refusal(HTTPStatus.LENGTH_REQUIRED, "Content-Length is missing, or given twice")
         text, largest = given[0].strip(), self._gate.largest
         if not text.isascii() or not text.isdigit():
-            raise Refusal(HTTPStatus.BAD_REQUEST, "Content-Length is no number")
+            raise Refusal(HTTPStatus.BAD_REQUEST, "Content-Length is not a number")
         digits = text.lstrip("0") or "0"  # int() refuses thousands of them
         if len(digits) > len(str(largest)) or int(digits) > largest:
             raise Refusal(
@@ -170,7 +172,9 @@ class _Handler(BaseHTTPRequestHandler):
             )
         raw = self.rfile.read(int(digits))
         if len(raw) < int(digits):
-            raise Refusal(HTTPStatus.BAD_REQUEST, "the message ends too early")
+            raise Refusal(
+                HTTPStatus.BAD_REQUEST, "the message ended before Content-Length bytes had arrived"
+            )
         return raw
 
     def _refuse(self, refusal: Refusal) -> None:
@@ -202,7 +206,7 @@ class _Handler(BaseHTTPRequestHandler):
         status = HTTPStatus(code)
         if status is HTTPStatus.NOT_IMPLEMENTED:
             status = HTTPStatus.METHOD_NOT_ALLOWED
-            message = f"only POST {PATH} is answered here"
+            message = f"this server answers only POST {PATH}"
         self._send(status, {"error": message or status.phrase})
 
     def version_string(self) -> str:
