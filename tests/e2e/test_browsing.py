@@ -82,7 +82,7 @@ def test_points_with_a_component_are_listed_with_its_size(short_tmp: Path) -> No
     sizes = {c["component"]: c["bytes"] for c in conf["components"]}
     assert conf["size_bytes"] == sizes["conf"] < sum(sizes.values())
     refused = site.drd("points", "shop", "--component", "nope", code=2)
-    assert "components of its points: conf, db" in refused.err
+    assert "components of the restore points: conf, db" in refused.err
 
 
 def _mounted(site: Site, into: Path, *words: str) -> object:

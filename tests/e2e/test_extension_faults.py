@@ -24,8 +24,8 @@ checks:
 
 RECOVER = ("recover", "shop", "--target", "standby", "--yes")
 AUTHOR = (
-    "report this to the author of drd-broken, with the traceback: see the daemon's log, or "
-    "run the command with DRD_LOG=info"
+    "report this to the author of drd-broken, with the traceback. To see it: "
+    "journalctl -u drd, or run the command with DRD_LOG=info"
 )
 
 BREAKS = """

@@ -188,7 +188,7 @@ def test_a_shrunken_component_needs_confirmation(site: Site) -> None:
     (found,) = (f for f in findings if f["code"] == "last-backup")
     assert found["severity"] == "warning"
     assert "shrank" in found["text"]
-    assert found["remedy"] == f"see what to do: `drd run show {told['run']}`"
+    assert found["remedy"] == f"to see the error and its remedy: `drd run show {told['run']}`"
     assert accept in site.drd("run", "show", told["run"]).out
     site.drd("backup", "shop", "--accept-size")
     site.drd("backup", "shop")

@@ -119,7 +119,7 @@ def _investigate(site: Site) -> None:
     shows = ("--evidence", str(item["entry"]))
     site.drd("incident", "hypothesis", "--supported", str(supposed), *shows)
     told = site.drd("incident", "cause", "a key was public", code=2).err
-    assert f"add --evidence ENTRY; recorded: {item['entry']}" in told
+    assert f"add --evidence ENTRY. Entries with evidence: {item['entry']}" in told
     assert "is no item of evidence" in site.drd(
         "incident", "cause", "a key was public", "--evidence", "1", code=2
     ).err  # fmt: skip
@@ -143,15 +143,15 @@ def test_a_restricted_incident_leaves_the_host_encrypted(site: Site) -> None:
         file.write(f"records: {{key: {{file: {site.base}/secrets/records}}}}\n")
     site.drd("records", "init")
     told = site.drd("incident", "open", "an insider", "--restricted").err
-    assert "restricted, but not encrypted: drd.yaml names no keys of roles" in told
+    assert "its entries are not encrypted, because drd.yaml names no keys of roles" in told
     site.drd("incident", "close", "1", "--reason", "a trial")
     before = config.read_text()
     config.write_text(f"{before}incident: {{roles: {{lead: {{age: [age1nonsense]}}}}}}\n")
-    assert "'age1nonsense' is not a recipient" in site.drd("config", "check", code=2).out
+    assert "'age1nonsense' is not a public key" in site.drd("config", "check", code=2).out
     config.write_text(f"{before}incident: {{roles: {{lead: {{age: [{lead.to_public()}]}}}}}}\n")
 
     told = site.drd("incident", "open", "the payroll", "--plan", "shop", "--restricted").out
-    assert "encrypted for lead; on this host root and drd's user read them" in told
+    assert "In repositories and exports its entries are encrypted for: lead" in told
     site.drd("incident", "log", "7 Elm Street")
     site.drd("backup", "shop")
     own = ["-r", site.repository, "--no-cache", "dump", "--tag", "component:drd", "latest"]
@@ -233,7 +233,7 @@ def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> 
 
     own.write_text("id: acme\nextends: contract\nrule: {within: {hours: 8}}\n")
     changed = site.drd("incident", "obligation", "acme")
-    assert "the file of acme changed since it was decided" in changed.err
+    assert "the file of acme changed after somebody decided" in changed.err
     assert "OVERDUE" not in changed.out  # the clock runs by the text that was decided on
     duty("acme", "--applies", "--reason", "new clause")
     assert duty("acme")["acme"]["state"] == "overdue"
@@ -269,7 +269,8 @@ def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> 
     assert site.drd("incident", "obligation", "eu-gdpr-33", *shown).out == "what we send\n"
 
     hold = ["us-ca-1798.82", "--hold", "law-enforcement", "--reason", "letter of the police"]
-    assert "a hold needs an end" in site.drd("incident", "obligation", *hold, code=2).err
+    told = site.drd("incident", "obligation", *hold, code=2).err
+    assert "--until is missing: the end of the hold" in told
     duty("us-ca-1798.82", "--applies", "--reason", "500 residents")
     assert duty(*hold, "--until", "720h")["us-ca-1798.82"]["state"] == "on-hold"
     wrong = ["eu-gdpr-33", "--hold", "law-enforcement", "--until", "2h", "--reason", "x"]

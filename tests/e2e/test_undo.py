@@ -102,7 +102,10 @@ def test_a_recovery_to_an_empty_target_names_what_it_restored_instead_of_an_undo
     assert (
         f"recovery {recovery(site)} of shop replaced nothing, so there is nothing to undo" in told
     )
-    assert f"HINT: if nobody needs what it restored, remove it: {site.base}/back/" in told
+    assert (
+        f"HINT: if nobody needs the data that the run restored, remove it: {site.base}/back/"
+        in told
+    )
     assert f"{site.base}/back/shop.db" in told
 
 

@@ -302,8 +302,9 @@ def test_a_packed_dump_that_is_cut_off_fails_its_drill_with_that_reason(site: Si
     assert evidence.result == "failed"
     assert evidence.checks[0].observed == (
         "copy shop-2.sql.gz is cut off: a dump of SQLite ends with the line 'COMMIT;', which is "
-        "not there; remedy: find out why it stopped: a full disk, a killed process, or a copy made "
-        "while the dump was still being written. Choose another restore point: drd points shop"
+        "not there; remedy: find out in the log of the other tool why the dump stopped, or "
+        "whether the copy was made before the dump was complete. Choose another restore point: "
+        "drd points shop"
     )
     assert last_drill(site) == "failed"
     [facts] = read_facts(site.app.settings.state_url)

@@ -336,7 +336,7 @@ def test_what_the_tool_lets_expire_is_no_loss_and_what_vanishes_before_its_time_
     assert f"drd points forget {point} --reason TEXT" in found["repository-snapshots"].remedy
     [warned] = [w for w in site.warnings if "no longer in any repository" in w]
     assert f"{point} (copy {days[1][:8]}). drd did not forget it" in warned
-    assert warned.endswith(f"If that was right: drd points forget {point} --reason TEXT")
+    assert warned.endswith(f"If this was intended: drd points forget {point} --reason TEXT")
     document = points_document(site.app, "shop")
     assert [(p["point"], p["copy"]) for p in document["vanished"]] == [(point, days[1])]
     points_screen._print_vanished(document["vanished"])

@@ -336,8 +336,9 @@ def test_a_file_that_was_exchanged_is_refused_by_name(
     repository.forget([genuine.id])
     came = back(catalogues(), repository, KEY.public.id)
     [why] = came.refused
-    assert (came.count, "its file is not the one that was signed" in why) == (0, True)
-    assert "in repository primary of shop is refused" in why
+    assert (came.count, "its file differs from the file that was signed" in why) == (0, True)
+    assert "drd does not use" in why
+    assert "in repository primary of shop" in why
 
 
 def test_the_chain_of_the_kit_comes_back_and_no_other(

@@ -134,7 +134,7 @@ def test_nothing_external_leaves_before_an_approval(response: Response, post: Po
     which = response.draft()
     with pytest.raises(UsageError, match="nobody has approved message 1 to customers"):
         response.send(which)
-    with pytest.raises(UsageError, match="it is not what you have read"):
+    with pytest.raises(UsageError, match="you have read another text"):
         response.approve(which, "0" * 12)
     assert response.deliver() == 0
     assert post.mails == []
@@ -307,7 +307,7 @@ def test_a_letter_that_waits_does_not_leave_to_an_address_that_changed_meanwhile
     response.deliver()
     assert response.fates() == ["refused", "accepted"]
     assert "does not have Acme by mail to it@acme.example any more" in response.said()
-    assert "write it anew: drd incident message draft 1 customers" in response.said()
+    assert "write the message again: drd incident message draft 1 customers" in response.said()
     assert post.readers == [["beta@b.example"]]
 
 

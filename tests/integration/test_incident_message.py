@@ -183,7 +183,7 @@ def test_who_has_no_mail_is_told_by_a_person(drd: Drd, post: Post) -> None:
 def test_nobody_approves_without_having_read_it(drd: Drd, monkeypatch: pytest.MonkeyPatch) -> None:
     drd("message", "draft", "regulator", "--set", "nature=orders")
     digest = json.loads(drd("message", "preview", "1", "--json"))["digest"][:12]
-    remedy = f"read it: drd incident message preview 1 1; then add --digest {digest}"
+    remedy = f"drd incident message preview 1 1. If it shows the digest {digest}, add --digest"
     for more in ((), ("--json",)):
         told = drd("message", "approve", "1", *more, code=2)
         assert "needs --digest" in told
@@ -227,7 +227,7 @@ def test_what_cannot_be_is_said_with_a_remedy(drd: Drd) -> None:
         ("preview", "internal", "--set", "x"): "is not KEY=TEXT",
         ("preview", "internal", "--template", "none"): "there is no template 'none'",
         ("draft", "customers", "--to", "Acm"): "HINT: did you mean Acme?",
-        ("draft", "press"): "no contact is one of the audience press",
+        ("draft", "press"): "no contact in drd.yaml belongs to the audience press",
         ("draft", "customers", "--encrypt"): "cannot be encrypted",
         ("draft", "internal", "--next-update", "-1h"): "in the past",
     }.items():

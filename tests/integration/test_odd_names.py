@@ -52,7 +52,7 @@ def test_a_new_plan_whose_name_is_like_an_option_is_refused(app: App, tmp_path: 
     assert problem.message == (
         "the name -shop begins with a hyphen: commands would take it for an option"
     )
-    assert problem.hint == "begin it with a letter or a digit."
+    assert problem.hint == "choose a name that begins with a letter or a digit."
     assert app.catalogue.plans.names() == []
 
 

@@ -132,7 +132,7 @@ def test_repositories_get_only_encrypted_bodies_and_give_them_back(
         assert unsealed(known, text_of(identity)) == entries(host)
     whole = fold(1, unsealed(known[1:3], text_of(LEAD)))
     assert whole == host.incidents.get(1)
-    with pytest.raises(WrongKey, match="the identity does not open it"):
+    with pytest.raises(WrongKey, match="this identity does not decrypt the data"):
         unsealed(known, text_of(STRANGER))
     # They leave this host, too, as they came: nobody here could encrypt them.
     assert_no_secret(store(new, repository, minute=3))

@@ -87,7 +87,7 @@ def test_copies_that_the_kit_does_not_list_want_a_confirmation_whenever_they_wer
     (ours,) = [w for w in points.split() if w.startswith("restic-") and _is_of(site, w, listed)]
     machine.recover("--point", ours)
     said = machine.export("kit-of-new-host")
-    assert "2 restore points of shop that the former kit does not list: this kit lists them" in said
+    assert "this kit lists 2 restore points of shop that the former kit did not list" in said
     machine.recover()
     assert "made after the kit" not in machine.drd("points", "shop")
 

@@ -237,7 +237,10 @@ def test_readiness_lists_what_doctor_says_of_exposed_files(short_tmp: Path) -> N
     secret = short_tmp / "secrets/restic"
     secret.chmod(0o644)
     warned = site.drd("backup", "shop").err
-    assert f"{secret} can be read by anyone. To change that: chmod 600 {secret}" in warned
+    assert (
+        f"{secret} can be read by anyone. To correct the access rights: chmod 600 {secret}"
+        in warned
+    )
 
 
 def test_daemon_alerts_for_the_plan_of_before_until_it_is_put_right(short_tmp: Path) -> None:

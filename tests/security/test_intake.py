@@ -177,7 +177,10 @@ def test_reader_has_one_share_whatever_the_source_is_called(house: House) -> Non
         return ask(house.path, user, [READERS], "/v1/incidents/report", {"text": "odd"})
 
     status, told = send("s0", 21)
-    assert (status, "has 21 alerts, and drd takes 20" in told["error"]["message"]) == (400, True)
+    assert (status, "has 21 alerts, but drd accepts at most 20" in told["error"]["message"]) == (
+        400,
+        True,
+    )
     assert report(STRANGER)[0] == 200
     status, told = send("s1", 12)
     assert (status, len(told["reported"]), told["left_out"]) == (200, 9, {TOO_MANY_OPEN: 3})
@@ -346,7 +349,7 @@ def test_listener_refuses_too_many_messages(
     assert not gate.may_enter()
     monkeypatch.setattr(Gate, "may_enter", lambda _: False)
     status, told = post(listener, webhook(alert()))
-    assert (status, "messages a second" in told["error"]) == (429, True)
+    assert (status, "messages in a second" in told["error"]) == (429, True)
     assert post(listener, webhook(alert()), Authorization="")[0] == 401
 
 

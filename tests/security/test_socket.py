@@ -406,7 +406,7 @@ def test_stale_socket_is_replaced_and_a_live_one_is_not(house: House) -> None:
 def test_directory_that_others_can_write_gets_no_socket(house: House) -> None:
     house.server.close()
     house.path.parent.chmod(0o777)
-    with pytest.raises(ApiUnserved, match="others can write in it"):
+    with pytest.raises(ApiUnserved, match="users other than drd's can write in the directory"):
         ApiServer.start(house.app, lambda: None)
 
 
@@ -476,7 +476,7 @@ def test_members_work_through_the_daemon_and_strangers_do_not(site: Site) -> Non
         filed = as_user(
             site, STRANGER, [READERS], "incident", "report", "strange logins", "--plan", "shop"
         )
-        assert "report 1 is filed: to be examined by" in filed.out
+        assert "report 1 is recorded. An operator has to examine it before" in filed.out
         assert "strange logins" in site.drd("incident", "list").out
         as_user(site, STRANGER, [READERS], "incident", "list", code=1)
         opened = as_user(site, STRANGER, [OPERATORS], "incident", "open", "--report", "1")

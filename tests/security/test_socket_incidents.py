@@ -133,7 +133,10 @@ def test_a_restricted_entry_is_for_those_with_a_role_in_the_incident(house: Hous
     for verb, body in (("role", {"role": "r", "to": "sys"}), ("assign", {"to": "sys"})):
         status, told = act(house, f"1/{verb}", **body)
         assert status == 403, verb
-        assert "has restricted entries, and sys has no role in it" in told["error"]["message"]
+        assert (
+            "has restricted entries, and sys has no role in this incident"
+            in told["error"]["message"]
+        )
     assert act(house, "open", title="his own")[0] == 200
     assert act(house, "1/merge", into=2)[0] == 200
     for uid, reads in ((BERT, True), (STRANGER, False)):

@@ -164,7 +164,7 @@ def test_plans_from_a_kit_need_no_confirmation(site: Site, machine: Machine) -> 
     told = machine.drd(
         "bootstrap", "--kit", "k", "--passphrase-file", "p", "--accept-commands", code=2
     )
-    assert "--accept-commands does not go with --kit" in told.err
+    assert "--accept-commands cannot be combined with --kit" in told.err
 
 
 EVIL = module.PlanEffect('components.db.before: {"command": ["evil"]}', asks=True)

@@ -191,7 +191,9 @@ def test_a_named_path_that_is_a_link_beside_files_is_a_part_of_its_own() -> None
     mixed = TreeFingerprint({"/srv/shop": LINK, "/etc/shop": FILE})
     own, part = check(mixed, mixed)
     assert (own.verdict, part.verdict, part.part) == (PASSED, NOT_RUN, True)
-    assert part.observed == "/srv/shop is a symlink, and what it leads to is not in the backup"
+    assert part.observed == (
+        "/srv/shop is a symlink, and the target of the link is not in the backup"
+    )
     whole = TreeFingerprint({**mixed.entries, "/disk/shop": TOP, "/disk/shop/a": FILE})
     assert [r.verdict for r in check(whole, whole)] == [PASSED]
     inner = tree(a=FILE, b=replace(LINK, link="/elsewhere"))

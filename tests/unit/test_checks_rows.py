@@ -183,7 +183,7 @@ def test_a_materialised_view_that_is_computed_anew_is_not_run_when_it_differs() 
 def test_a_database_of_no_tables_proves_nothing() -> None:
     (own,) = run(tables(), tables())
     assert own.verdict is CheckVerdict.NOT_RUN
-    assert "there is no table, and there was none at backup" in own.observed
+    assert "the restored data has no table, the source had none at backup" in own.observed
 
 
 def test_a_database_in_which_every_table_is_empty_proves_nothing() -> None:

@@ -155,15 +155,15 @@ CASES = [
         'restore: [/bin/cat, "/mnt/${copy}"]',
         "restore: [/bin/cat, /mnt/x]",
         (13, "repositories.theirs.command.restore"),
-        "does not say which copy",
-        "write ${copy} where its name belongs.",
+        "does not contain ${copy}, so the command does not know which copy to restore",
+        "write ${copy} in place of the name of the copy.",
     ),
     (
         COMMAND,
         "TOKEN:",
         '"A-B":',
         (14, "repositories.theirs.command.env.A-B"),
-        "is not the name of a variable",
+        "is not a valid name of an environment variable",
         "write letters, digits and underscores, like TOKEN.",
     ),
     (
@@ -187,7 +187,7 @@ CASES = [
         "url: command:dumps",
         "url: /mnt/dumps",
         (10, "repositories.theirs.url"),
-        "fits only a repository with `made_by: command`",
+        "is possible only in a repository with `made_by: command`",
         "write url: command:NAME, and made_by: command.",
     ),
     (
@@ -243,7 +243,7 @@ CASES = [
         "repo1-path: /srv/pgbackrest",
         "repo1-cipher-pass: secret",
         (13, "repositories.theirs.pgbackrest.options.repo1-cipher-pass"),
-        "is a secret, but the plan is not a secret file",
+        "contains a secret, which does not belong into a plan",
         "write env: {PGBACKREST_REPO1_CIPHER_PASS: {credential: NAME}}.",
     ),
     (
@@ -251,8 +251,8 @@ CASES = [
         "repo1-path: /srv/pgbackrest",
         "repo1-host-cmd: /tmp/x",
         (13, "repositories.theirs.pgbackrest.options.repo1-host-cmd"),
-        "says which program runs",
-        "write it into `config`.",
+        "decides which program pgBackRest runs, so drd does not accept this option here",
+        "write this option into the file that `config` names.",
     ),
     (
         STANZA,
@@ -260,7 +260,7 @@ CASES = [
         "lock-path: /tmp",
         (13, "repositories.theirs.pgbackrest.options.lock-path"),
         "is an option that drd sets itself",
-        "remove it; `stanza`, `config` and `repo` are keys of `pgbackrest`.",
+        "remove this option; `stanza`, `config` and `repo` are keys of `pgbackrest`.",
     ),
     (
         STANZA,

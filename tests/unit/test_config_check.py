@@ -150,4 +150,4 @@ def test_a_named_pipe_is_no_configuration(
     os.mkfifo(pipe)
     assert main(["--config", str(pipe), "config", "check"]) == 2
     said = capsys.readouterr()
-    assert "is a pipe that nobody writes into" in said.out + said.err
+    assert "is an empty pipe, not a file" in said.out + said.err

@@ -139,7 +139,7 @@ BROKEN = [
     ("state: 5", 1, "state", "is not a URL", "write sqlite:////var/lib/drd/drd.db (four slashes)."),
     ("state: sqlite://", 1, "state", "this URL names no file", "write sqlite:////var/lib/drd/drd.db (four slashes)."),
     ("state: mysql://h/d", 1, "state", "mysql databases are not supported", "use sqlite or postgresql."),
-    ("state: postgresql://u:hunter2@h/d", 1, "state", "contains a password", "write `{url: URL, password: {credential: NAME}}` instead."),
+    ("state: postgresql://u:hunter2@h/d", 1, "state", "contains a password", "write `{url: URL, password: {credential: NAME}}`, with a URL without the password."),
     ("plans: 5", 1, "plans", "is a number, not a path", "write a path, like /var/lib/drd."),
     ("plans:", 1, "plans", "is empty", "give the key a value, or remove the line."),
     ("plans: p\nlimits: {runs: 0}", 2, "limits.runs", "0 is out of range", "write 1 to 1000."),

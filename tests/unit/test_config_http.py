@@ -63,7 +63,7 @@ MISTAKES = [
         "{cursor: c}",
         17,
         "documents[0].paging",
-        "`cursor` and `cursor_at` need each other",
+        "needs both `cursor` and `cursor_at`, or none of them",
     ),
     ("service-{id}", "../{id}", 18, "documents[0].save_as", "'../{id}' cannot be a name"),
     (

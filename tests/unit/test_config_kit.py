@@ -64,10 +64,10 @@ def test_a_plan_that_wants_shares_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kit", "said"),
     [
-        ("{file: /k}", "has a file and neither passphrase nor identity"),
+        ("{file: /k}", "has `file`, and neither passphrase nor identity"),
         ("{file: /k, passphrase: {env: P}, identity: {env: I}}", "both passphrase and identity"),
-        ("{passphrase: {env: P}}", "but no file"),
-        ("{verify: {every: 1d}}", "but no file"),
+        ("{passphrase: {env: P}}", "but no `file`"),
+        ("{verify: {every: 1d}}", "but no `file`"),
         (
             "{file: /k, passphrase: {env: P}, shares: 2/3}",
             "has both `file` and `shares`: drd cannot test",
@@ -107,7 +107,7 @@ def test_shares_that_are_none_and_two_ways_at_once_are_refused(tmp_path: Path) -
         ConfigError, match=r'drd\.yaml:1: .*"5/3" is not a valid number of shares'
     ) as caught:
         load_settings(file, explicit=True)
-    assert "write 3/5" in caught.value.problems[0].hint
+    assert "write it like 3/5" in caught.value.problems[0].hint
     file.write_text("log: {level: info}\nkit:\n  shares: 2/3\n  recipients: [age1abc]\n")
     with pytest.raises(ConfigError, match=r"drd\.yaml:\d: kit: has both `recipients` and `shares`"):
         load_settings(file, explicit=True)

@@ -142,16 +142,16 @@ def test_an_own_file_may_extend_another_own_file(tmp_path: Path) -> None:
 
 BROKEN = [
     ("within: {hours: 24}", "within: {hours: -1}", 6, "rule.within.hours", "-1 is out of range", "write 0 to 10000."),
-    ("within: {hours: 24}", "within: {hours: 1, days: 2}", 6, "rule.within", "has hours and days", "write one of hours, days, months, business_days."),
+    ("within: {hours: 24}", "within: {hours: 1, days: 2}", 6, "rule.within", "has hours and days, and needs exactly one unit", "write one of `hours`, `days`, `months` and `business_days`."),
     ("{within: {hours: 24}}", "{from: aware}", 6, "rule", "has no time limit", "write one of within, annual, no_number, earliest_of, latest_of, first_of."),
-    ("{within: {hours: 24}}", "{within: {hours: 4}, target: 2h}", 6, "rule.target", "needs `no_number: true`", "remove `target`: reminders follow the strictest reading of the rule."),
-    ("{within: {hours: 24}}", "{within: {hours: 4}, calendar: FR}", 6, "rule.calendar", "is only for business days", "remove `calendar`, or write the period in business_days."),
+    ("{within: {hours: 24}}", "{within: {hours: 4}, target: 2h}", 6, "rule.target", "is allowed only with `no_number: true`", "remove `target`: reminders follow the strictest reading of the rule."),
+    ("{within: {hours: 24}}", "{within: {hours: 4}, calendar: FR}", 6, "rule.calendar", "is allowed only with a period in `business_days`", "remove `calendar`, or write the period in business_days."),
     ("jurisdiction: contract", "jurisdiction: Germany", 3, "jurisdiction", '"Germany" is not a jurisdiction', "write EU, a country like DE, or a part of one like US-CA; or contract, cards, any."),
-    ("anchor: aware", "anchor: aware\ncontent: [{key: a, text: b, from: me}]", 6, "content[0].from", '"me" is not where something comes from', None),
+    ("anchor: aware", "anchor: aware\ncontent: [{key: a, text: b, from: me}]", 6, "content[0].from", '"me" is not a source of a value', None),
     ("anchor: aware", "anchor: awre", 5, "anchor", '"awre" is not a moment of an incident', None),
     ("anchor: aware", "anchor: due(acmee)", 5, "anchor", 'there is no regime "acmee"', None),
-    ("anchor: aware", "anchor: due(acme)", 6, "rule", "the deadline waits for itself", "let one of the regimes in this circle count from a moment of the incident."),
-    ("anchor: aware\n", "", 5, "rule", "counts from nothing", "add `anchor`, or `from` or `after` to each rule."),
+    ("anchor: aware", "anchor: due(acme)", 6, "rule", "the deadline depends on itself through other regimes", "in one of these regimes, use a moment of the incident as `anchor`."),
+    ("anchor: aware\n", "", 5, "rule", "does not say from which moment the time counts", "add `anchor`, or `from` or `after` to each rule."),
     ("title: Acme, clause 12.3\n", "", 1, "", "title is missing", "add the key `title`: what is reported, and to whom, in one line."),
     ("checked: 2026-11-20", "checked: yesterday", 8, "checked", None, None),
     ("checked: 2026-11-20", "chekced: 2026-11-20", 8, "chekced", 'unknown key "chekced"', 'did you mean "checked"?'),
@@ -183,7 +183,7 @@ def test_two_own_files_of_one_id_and_files_in_a_circle_are_refused(tmp_path: Pat
     found = read(tmp_path, a=OWN, b=OWN, one=one, two=two)
     told = [(file, message) for file, _, _, message, _ in problems(found)]
     assert ("b.yaml", f'{tmp_path}/a.yaml has the id "acme", too') in told
-    assert ("one.yaml", "extends itself through other files") in told
+    assert ("one.yaml", "leads back to this file: the files extend each other in a circle") in told
     assert "acme" in found.known
 
 

@@ -371,7 +371,7 @@ controls:
 def test_a_check_of_an_unknown_control_names_the_known_ones(home: Path, capsys: Output) -> None:
     plan(home, 'name: gone, kind: http, url: "http://127.0.0.1:1/"')
     assert main(["plan", "controls", "shop", "--check", "other"]) == 2
-    assert "HINT: its controls: gone." in capsys.readouterr().err
+    assert "HINT: controls of the plan: gone." in capsys.readouterr().err
     for option in ("--check", "--accept"):
         assert main(["plan", "controls", option, "gone"]) == 2
         assert "need the name of a plan" in capsys.readouterr().err

@@ -40,8 +40,8 @@ from tests.unit.test_extensions import STEPS, WITH_CHECK
 OURS = Extension("drd-mine", "1.2.0")
 RAISED = "the package drd-mine 1.2.0 raised KeyError: 'x'"
 AUTHOR = (
-    "report this to the author of drd-mine, with the traceback: see the daemon's log, or "
-    "run the command with DRD_LOG=info"
+    "report this to the author of drd-mine, with the traceback. To see it: "
+    "journalctl -u drd, or run the command with DRD_LOG=info"
 )
 FITS = "import dataclasses\nSPEC = dataclasses.replace(SPEC, fits=_broken)"
 BROKEN = "\n\ndef _broken(*_, **__):\n    raise KeyError('x')\n\n\n"

@@ -40,7 +40,7 @@ def test_a_held_point_has_the_reason_of_its_newest_active_hold() -> None:
     [
         ("pgbackrest-1f0c9d3a", "set `repo1-retention-full` high enough"),
         ("restic-1f0c9d3a", "`restic tag --add keep SNAPSHOT`"),
-        ("command-1f0c9d3a", "copy it to a place where that tool does not remove it."),
+        ("command-1f0c9d3a", "does not remove it."),
     ],
 )
 def test_a_copy_of_another_tool_is_kept_with_what_that_tool_has(point: str, remedy: str) -> None:

@@ -195,9 +195,9 @@ def test_what_usually_covers_a_threat_is_named_where_nothing_does() -> None:
     known, own = judge([Risk("insider"), Risk("own words")], Evidence({}), TODAY)[:2]
     threat = next(t for t in THREATS if t.name == "insider")
     assert (known.title, own.title) == (threat.title, "")
-    usual = f"name under `covers` what covers it; usually covered by: {threat.usual}"
+    usual = f"write under `covers` what covers this risk; usually covered by: {threat.usual}"
     assert [lack.remedy for lack in known.missing] == [usual]
-    assert [lack.remedy for lack in own.missing] == ["name under `covers` what covers it"]
+    assert [lack.remedy for lack in own.missing] == ["write under `covers` what covers this risk"]
     accepted = judge(
         [Risk("insider", treatment="avoid", reviewed="2026-11-01")], Evidence({}), TODAY
     )

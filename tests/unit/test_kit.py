@@ -136,7 +136,7 @@ def test_a_file_that_was_changed_inside_is_named() -> None:
 
 @pytest.mark.parametrize("text", ["age1zzz", "alice", "ssh-rsa AAAA"])
 def test_a_recipient_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="is not a recipient"):
+    with pytest.raises(UsageError, match="is not a public key"):
         sealed(Lock(recipients=(text,)))
 
 

@@ -86,12 +86,12 @@ def test_due_says_where_a_day_ends_and_what_is_missing(capsys: Output) -> None:
         ),
         (
             ["--fact", "resident.FR=3"],
-            "no duty to report asks for the fact resident.FR",
+            "no regime uses the fact resident.FR",
             "write residents.DE",
         ),
         (
             ["--fact", "encryptd=true"],
-            "no duty to report asks for the fact encryptd",
+            "no regime uses the fact encryptd",
             "did you mean encrypted?",
         ),
         (["--zone", "Berlin"], 'there is no time zone "Berlin"', "write one like Europe/Berlin."),
@@ -108,7 +108,7 @@ def test_a_word_that_decides_nothing_is_named(capsys: Output) -> None:
     words = ["--at", "aware=2026-12-31", "--fact", "role=controler", "--fact", "residents.FR=3"]
     assert main(["obligations", "due", *words]) == 0
     err = capsys.readouterr().err
-    assert "no duty to report depends on role=controler; words that decide: controller" in err
+    assert "no regime depends on role=controler; known words: controller" in err
 
 
 def test_list_show_and_schema(home: Path, capsys: Output) -> None:
@@ -151,7 +151,10 @@ def test_check_finds_a_calendar_that_does_not_exist(home: Path, capsys: Output) 
 def test_a_broken_file_is_told_where_regimes_are_used(home: Path, capsys: Output) -> None:
     (home / "regimes" / "acme.yaml").write_text("id: [")
     assert main(["obligations", "list"]) == 0
-    assert "drd does not use this file: drd obligations check" in capsys.readouterr().err
+    assert (
+        "drd does not use this file. To see all problems: drd obligations check"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(

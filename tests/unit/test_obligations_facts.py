@@ -183,11 +183,26 @@ def test_a_fact_that_can_be_stated(name: str, value: Fact) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "fact", "remedy"),
     [
-        ("poeple", 5, "no duty to report asks for the fact poeple", "did you mean people?"),
-        ("poeple", None, "no duty to report asks for the fact poeple", "did you mean people?"),
-        ("x", 5, "asks for the fact x", "known: encrypted, entity, people, ransom, residents.*"),
-        ("residents.*", 5, "asks for the fact residents.*", "write residents.DE, with the code"),
-        ("residents.Texas", 5, "asks for the fact residents.Texas", "write residents.DE, with the"),
+        ("poeple", 5, "no regime uses the fact poeple", "did you mean people?"),
+        ("poeple", None, "no regime uses the fact poeple", "did you mean people?"),
+        (
+            "x",
+            5,
+            "no regime uses the fact x",
+            "known: encrypted, entity, people, ransom, residents.*",
+        ),
+        (
+            "residents.*",
+            5,
+            "no regime uses the fact residents.*",
+            "write residents.DE, with the code",
+        ),
+        (
+            "residents.Texas",
+            5,
+            "no regime uses the fact residents.Texas",
+            "write residents.DE, with the",
+        ),
         ("people", "many", "people is a number, not many", "write people=5000 or people=unknown"),
         ("people", True, "people is a number, not True", "write people=5000"),
         ("residents.DE", "many", "residents.DE is a number, not many", "write residents.DE=5000"),
@@ -210,8 +225,8 @@ def test_a_fact_that_would_make_a_duty_disappear(
     ("name", "value", "warning"),
     [
         ("entity", "bank, insurer", ""),
-        ("entity", "bnak", "no duty to report depends on entity=bnak; words that decide: bank, in"),
-        ("entity", "bank,bnak,x", "no duty to report depends on entity=bnak, x; words that"),
+        ("entity", "bnak", "no regime depends on entity=bnak; known words: bank, in"),
+        ("entity", "bank,bnak,x", "no regime depends on entity=bnak, x; known words"),
         ("entity", None, ""),
         ("ransom", True, ""),
         ("encrypted", "x", ""),

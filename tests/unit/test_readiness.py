@@ -555,7 +555,10 @@ def test_the_service_tells_of_the_rights_at_a_target_what_root_found_there() -> 
         return [(j.finding.severity, j.finding.text, j.finding.remedy) for j in judged]
 
     [(severity, text, remedy)] = told()
-    assert (severity, remedy) == ("warning", f"sudo drd readiness {plan().name}")
+    assert (severity, remedy) == (
+        "warning",
+        f"check the plan as root: sudo drd readiness {plan().name}",
+    )
     assert text.startswith("the service cannot try this: a recovery has the rights of the person")
     checked("root", Finding("target-rights", "ok", "db", "user root is a superuser", **here))
     at_noon = f"(checked by root at {format_time(NOW)})"

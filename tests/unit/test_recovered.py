@@ -92,7 +92,10 @@ def test_a_dropped_table_under_its_own_name_is_no_copy_to_delete(table: str, int
     back = RecoveryDetail(target=IN_PLACE, part=Part((table,), (), into), tasks=(ANALYZE,))
     found = tasks(replace(ENDED, detail=back))
     assert [task.code for task in found] == ["application", "analyze"]
-    assert "add what the notes of this recovery name as left out" in str(found[0].text)
+    assert (
+        "add the foreign keys and triggers that the notes of this recovery name as left out"
+        in str(found[0].text)
+    )
 
 
 @pytest.mark.parametrize("into", ["archive.orders", "orders_old", "public.orders"])

@@ -173,9 +173,11 @@ def test_a_tree_of_links_alone_names_them() -> None:
     links = {f"/{name}": LINK for name in "dbca"}
     few = {f"/{name}": LINK for name in "cab"}
     alone = TreeFingerprint(links).says_nothing(may_be_empty=False)
-    assert alone.startswith("the backup contains only the link /a, /b, /c, …, not what it leads to")
+    assert alone.startswith(
+        "the backup contains only the link /a, /b, /c, …, not the target of the link"
+    )
     three = TreeFingerprint(few).says_nothing(may_be_empty=False)
-    assert three.startswith("the backup contains only the link /a, /b, /c, not what")
+    assert three.startswith("the backup contains only the link /a, /b, /c, not the")
     assert TreeFingerprint({"/": TOP}).says_nothing(may_be_empty=False) == WAS_EMPTY
 
 

@@ -100,7 +100,7 @@ def test_what_has_no_room_is_named_but_never_the_state_or_a_reason() -> None:
             assert words in text
         assert {"pg_dump", "cannot", "connect", "tries,"} <= set(text.split())
         assert max(len(line) for line in lines[1:] if "> drd" not in line) <= max(width, 25)
-        shown = next(iter(re.findall(r"no room for (.*): drd status PLAN shows", text)), "")
+        shown = next(iter(re.findall(r"too narrow: (.*?)\. To see all of a plan", text)), "")
         for name in ("LOSE NOW", "BACK IN", "RTO", "KEPT", "LAST DRILL"):
             assert (name in head_of(lines)) != (name in shown), (width, name)
         left_out.add(shown)

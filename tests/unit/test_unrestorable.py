@@ -149,7 +149,7 @@ def test_points_doctor_and_forget_know_what_the_drill_found(world: World, capsys
     found = examine(world.services, world.plan, lambda ref: "x")
     [finding] = [f for f in found if f.code == "last-drill"]
     assert f"; the newest one that is left is {OLD}, with data of" in finding.text
-    assert finding.remedy.startswith(f"see why: `drd run show {run}`. Then make a new one: ")
+    assert finding.remedy.startswith(f"to see why: `drd run show {run}`. Then make a new one: ")
     assert give_up(world.services, world.plan, GiveUpRequest((NEW,), "cut off")) == (NEW,)
     assert "last-drill" not in {f.code for f in examine(world.services, world.plan, lambda _: "x")}
 

@@ -407,7 +407,9 @@ def test_owners_that_this_host_lacks_are_named_before_and_afterwards(
     host_with(monkeypatch, {}, {})
     commands = "groupadd --system --gid 4003 tick && useradd --system --uid 4001 --gid tick tick"
     lacks = "this host lacks user tick (4001), group tick (4003)"
-    assert told() == [(f"{lacks}: the restored data will belong to the number alone", commands)]
+    assert told() == [
+        (f"{lacks}: the restored data will belong to a number without an account", commands)
+    ]
     host_with(monkeypatch, {4001: "drd"}, {4003: "drd-operator", 4009: "tick"})
     assert told() == [
         (
