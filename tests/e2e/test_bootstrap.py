@@ -132,7 +132,7 @@ def test_open_incidents_come_back_up_to_the_last_minute(small: Site, machine: Ma
     told = from_kit(small, machine)
     assert "records: 5 entries came back from the repositories, up to entry 6" in told
     assert "open incidents: 1" in told
-    assert "drd records rotate --lost; then: drd records continue" in told
+    assert "drd records rotate --lost. Then: drd records continue" in told
     there = machine.after("incident", "show", "--json").json
     assert there.pop("timeline")[: len(here["timeline"])] == here.pop("timeline")
     assert there == here

@@ -108,7 +108,7 @@ def test_a_host_loss_drill_without_a_usable_kit_is_inconclusive(small: Site) -> 
     told = drill(small, code=5)
     assert "no recovery kit is configured" in told["reason"]
     refused = small.drd("drill", "shop", "--kit", f"{small.base}/k", code=2)
-    assert "--passphrase-file, --identity or --share" in refused.err
+    assert "--kit needs one of --passphrase-file, --identity and --share" in refused.err
     refused = small.drd("drill", "shop", *given, code=2)
     assert (
         "--kit is allowed only with the scenario host-loss, not with database-loss" in refused.err

@@ -49,7 +49,7 @@ def test_from_the_first_word_to_the_end(site: Site) -> None:
     done = site.drd("incident", "state", "contained").out
     assert done.startswith("incident 1 (orders leak): contained")
     told = site.drd("incident", "log", "two words", "unquoted", code=2).err
-    assert "put a text into quotes" in told
+    assert "put a text of several words into quotes" in told
 
     _investigate(site)
     document = site.drd("incident", "show", "--json").json
@@ -115,7 +115,7 @@ def _investigate(site: Site) -> None:
     assert (item["where"], item["bytes"]) == (str(file), 12)
     supposed = site.drd("incident", "hypothesis", "a key was public", "--json").json["entry"]
     refused = site.drd("incident", "hypothesis", "--supported", str(supposed), code=2).err
-    assert "nothing says why" in refused
+    assert "--evidence or --reason is missing" in refused
     shows = ("--evidence", str(item["entry"]))
     site.drd("incident", "hypothesis", "--supported", str(supposed), *shows)
     told = site.drd("incident", "cause", "a key was public", code=2).err
@@ -334,7 +334,7 @@ def test_a_report_waits_until_somebody_examines_it(site: Site) -> None:
     assert (opened["title"], opened["state"]) == ("strange logins", "detected")
     assert opened["next_at"] == opened["updates"][0]["due_at"]
     assert opened["moments"].keys() == {"suspected"}
-    assert "is no report that waits" in site.drd("incident", "open", "--report", "1", code=2).err
+    assert "is not a report that waits" in site.drd("incident", "open", "--report", "1", code=2).err
     assert "reason" in site.drd("incident", "close", "2", code=2).err
     site.drd("incident", "close", "2", "--reason", "a test of ours")
     assert "opened: strange logins; plans shop" in site.drd("incident", "show").out

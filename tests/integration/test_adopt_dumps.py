@@ -165,7 +165,7 @@ def test_a_directory_without_a_dump_is_refused_with_the_reason_of_each_file(
     assert f"there is no directory {site.base}/nowhere" in capsys.readouterr().err
     given = ["plan", "new", "--adopt", f"{site.base}/dumps", "--host", "web1"]
     assert main(["--config", str(site.base / "drd.yaml"), *given]) == 2
-    assert "--host chooses copies that restic made" in capsys.readouterr().err
+    assert "--host works only for copies made by restic" in capsys.readouterr().err
     assert list((site.base / "plans").iterdir()) == []
 
 

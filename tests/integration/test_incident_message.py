@@ -228,7 +228,7 @@ def test_what_cannot_be_is_said_with_a_remedy(drd: Drd) -> None:
         ("preview", "internal", "--template", "none"): "there is no template 'none'",
         ("draft", "customers", "--to", "Acm"): "HINT: did you mean Acme?",
         ("draft", "press"): "no contact in drd.yaml belongs to the audience press",
-        ("draft", "customers", "--encrypt"): "cannot be encrypted",
+        ("draft", "customers", "--encrypt"): "drd cannot encrypt the message to",
         ("draft", "internal", "--next-update", "-1h"): "in the past",
     }.items():
         assert fact in drd("message", *words, code=2), words

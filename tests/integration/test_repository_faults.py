@@ -274,7 +274,7 @@ def test_a_restore_does_not_wait_for_a_host_that_is_gone(
     shutil.rmtree(tmp_path / "into")
     (tmp_path / "into").mkdir()
     with pytest.raises(
-        RepositoryLocked, match="because drd read without a lock: host elsewhere holds one"
+        RepositoryLocked, match="drd read without a lock, and host elsewhere holds a lock"
     ) as caught:
         repository.restore(snapshot, tmp_path / "into")
     assert "if a prune runs on elsewhere" in caught.value.hint

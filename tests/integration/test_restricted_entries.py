@@ -189,7 +189,7 @@ def test_a_body_that_somebody_exchanged_is_found(host: SqlCatalogue) -> None:
     hides = hiding(host, ROLES)
     first, second = entries(host)[1:3]
     exchanged = replace(first, body=None, sealed=hides(second) or "")
-    with pytest.raises(RepositoryDamaged, match="entry 2 is not the one that was recorded"):
+    with pytest.raises(RepositoryDamaged, match="entry 2 differs from the body that was recorded"):
         unsealed([exchanged], text_of(LEAD))
     # On the host where it was made, an encrypted body is a removed one.
     report = check([entries(host)[0], exchanged, *entries(host)[2:]], accepts)

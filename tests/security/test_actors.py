@@ -84,7 +84,7 @@ def test_starter_cannot_approve_as_somebody_else(
     run = started_by(catalogue, starter)
     with pytest.raises(UsageError, match="go-ahead needs a second person") as raised:
         approve(catalogue, run, who, "Bert")
-    assert "as a user of their own and not as root: drd approve" in raised.value.hint
+    assert "as a user of their own, not as root: drd approve" in raised.value.hint
     assert catalogue.decisions.of_run(run.id) == []
 
 

@@ -139,7 +139,7 @@ def test_a_drill_writes_nothing_where_a_forged_manifest_leads(
     plan = site.plan()
     outcome = site.drilled(plan)
     assert outcome.evidence.result != "passed"
-    assert "names a place outside of itself" in str(outcome)
+    assert "names a place outside the backup" in str(outcome)
     assert list(victim.iterdir()) == before
     if kernel.landlock_abi() >= 3:
         monkeypatch.setattr(landed, "require_inside", lambda *_: None)
@@ -181,7 +181,7 @@ def test_root_uses_no_configuration_that_somebody_else_can_change(tmp_path: Path
     os.chown(config, 65534, 65534)
     with pytest.raises(UsageError, match="root does not use") as refusal:
         stanza_plan("shop", Asked("main", config=config), tmp_path / "cache")
-    assert "make a copy that belongs to root" in (refusal.value.hint or "")
+    assert "use a copy that belongs to root" in (refusal.value.hint or "")
     assert not ran.exists()
 
 

@@ -105,7 +105,7 @@ def test_older_point_does_not_clear_what_a_newer_one_failed(short_tmp: Path) -> 
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("pragma user_version = 7", "there is no table"),
+        ("pragma user_version = 7", "the restored data has no table"),
         ("create table orders (id integer primary key)", "there is no row"),
     ],
 )

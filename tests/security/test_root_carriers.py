@@ -181,6 +181,6 @@ def test_recovery_works_where_root_cannot_write_its_record(tmp_path: Path) -> No
     try:
         told: list[str] = []
         Carriers(tmp_path, told.append).take("shop", "0a0b0c0d")()
-        assert "give no other command for shop as root" in told[0]
+        assert "start no other command for shop as root" in told[0]
     finally:
         place.unlink()

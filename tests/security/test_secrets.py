@@ -85,7 +85,7 @@ def test_secret_that_reads_as_the_mask_is_refused(tmp_path: Path, written: str) 
             match=r"contains \*\*\*, the text that drd writes in place of a secret",
         ) as caught:
             resolve(ref)
-        assert "write the real one" in caught.value.hint
+        assert "write the real secret there" in caught.value.hint
 
 
 def test_pipe_in_the_place_of_a_secret_is_refused_at_once(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_template_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> N
     loop = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
     told, hint = wrong(loop)
     assert told.startswith("/etc/drd/mine.j2:1: does not end")
-    assert "look for loops" in hint
+    assert "check the loops" in hint
     assert rendering.CPU_S < flow.DEADLINE_S * 10
 
 

@@ -224,15 +224,15 @@ def test_plans_and_severities_by_drd_yaml() -> None:
 def test_drd_yaml_is_checked() -> None:
     token = SecretRef("credential", "intake")
     for wrong, words in (
-        ({"listen": "127.0.0.1:9474"}, "without a token"),
-        ({"token": token}, "does not listen"),
+        ({"listen": "127.0.0.1:9474"}, "no `token`"),
+        ({"token": token}, "no `listen`"),
         ({"listen": "0.0.0.0:9474", "token": token}, "not on loopback"),
         ({"listen": "[::]:9474", "token": token}, "not on loopback"),
         ({"listen": "192.0.2.1:9474", "token": token}, "not on loopback"),
-        ({"listen": "127.0.0.1:9474", "token": SecretRef("command", ("x",))}, "in no file"),
+        ({"listen": "127.0.0.1:9474", "token": SecretRef("command", ("x",))}, "names no file"),
     ):
         with pytest.raises(ValidationError, match=words):
             IncidentIntake(**wrong)  # type: ignore[arg-type]
-    with pytest.raises(ValidationError, match="which is no severity"):
+    with pytest.raises(ValidationError, match="does not contain"):
         Incidents(intake=IncidentIntake(severities={"page": "worst"}))
     assert Mapped("x", "i", "t").resolved == ("resolved", "closed")

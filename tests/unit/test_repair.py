@@ -70,7 +70,7 @@ def test_a_command_names_five_points() -> None:
 
 def test_copies_of_another_tool_are_made_again_by_it() -> None:
     new_copy = f"let the other tool make a new copy, then `{AGAIN}`"
-    shows = "drd drill shop --point POINT shows whether a copy can be restored"
+    shows = "to see whether a copy can be restored: drd drill shop --point POINT"
     of_restic = others_repair("shop", "primary", "packs", "see its log", ("a",))
     [repair, *rest] = of_restic
     assert repair.startswith("repair the repository with `restic repair packs`")
