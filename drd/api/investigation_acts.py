@@ -70,7 +70,7 @@ def _hypothesis(_: App, desk: Desk, body: HypothesisBody) -> Incident:
     }
     given = {state: entry for state, entry in judged.items() if entry is not None}
     if len(given) > 1:
-        hint = "record one after the other: each is an entry of its own."
+        hint = "give each in a command of its own: each becomes an entry."
         raise UsageError(f"{' and '.join(map(str, given))} were given together", hint=hint)
     for state, entry in given.items():
         return flow.judge(desk, entry, state, evidence=body.evidence, reason=body.reason)

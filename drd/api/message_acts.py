@@ -117,7 +117,8 @@ def kept(app: App, number: int, which: int) -> Document:
     message = flow.message_of(app.catalogue, number, which)
     if message.content is None:
         raise UsageError(
-            f"the text of message {which} was redacted", hint=f"see drd incident show {number}"
+            f"the text of message {which} was redacted",
+            hint=f"to see the rest of the incident: drd incident show {number}",
         )
     return {"incident": number, **content_document(message.content)}
 

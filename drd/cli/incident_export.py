@@ -33,8 +33,9 @@ def run(args: argparse.Namespace) -> int:
         require_owner(
             app,
             "incident export",
-            "it has the headers of all records, also of incidents that you may not read",
-            "What you may read: drd incident show --json, drd incident print.",
+            "the export contains the headers of all records, also of incidents that you may not "
+            "read",
+            "To see what you may read: drd incident show --json, or drd incident print.",
         )
         incident = app.catalogue.incidents.get(chosen(app.catalogue, given))
         entries = app.catalogue.incidents.entries(incident)

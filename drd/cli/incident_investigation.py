@@ -45,8 +45,8 @@ def indicator(args: argparse.Namespace) -> int:
     if _only_reads(args):
         return _show(args)
     if args.stix is not None:
-        hint = "leave out --stix, or the indicator"
-        raise UsageError("--stix writes what is recorded, and records nothing", hint=hint)
+        hint = "first record the indicator, then write the file with --stix in a second command."
+        raise UsageError("--stix and a new indicator were given together", hint=hint)
     said = {"type": args.type, "seen": args.seen, "expires": args.expires, "text": args.text}
     act(args, 1, lambda words: {"value": words[0], **said})
     return 0
@@ -123,8 +123,8 @@ def _write_stix(args: argparse.Namespace, found: Investigation) -> int:
     made = bundle(found.indicators)
     if left := left_out(found.indicators):
         output.warn(
-            f"{counted(len(left), 'indicator')} of type other: STIX has no pattern for "
-            f"{'it' if len(left) == 1 else 'them'}, left out"
+            f"the file does not contain {counted(len(left), 'indicator')} of type other, because "
+            "STIX has no pattern for this type"
         )
     if args.stix == "-":
         output.print_json(made)

@@ -97,8 +97,8 @@ def _seen(args: argparse.Namespace, clerk: Clerk, which: int, zone: tzinfo) -> s
     content = clerk.approvable(which)
     read = f"drd incident message preview {content['incident']} {which}"
     hint = (
-        f"read it: {read}; then add --digest {content['digest'][:DIGITS]}, if that is what it "
-        "shows."
+        f"read the message: {read}. To approve what it shows, add --digest "
+        f"{content['digest'][:DIGITS]}."
     )
     if args.json or args.quiet:
         raise UsageError(
@@ -139,7 +139,7 @@ def _to_send(clerk: Clerk, word: str) -> int:
         return int(ready[0]["message"])
     if ready:
         raise UsageError(
-            f"{len(ready)} approved messages to {audience} wait",
+            f"{len(ready)} approved messages to {audience} are not sent yet",
             hint="send one of them: "
             + "; ".join(f"drd incident message send {number} {m['message']}" for m in ready[-5:]),
         )
@@ -147,7 +147,8 @@ def _to_send(clerk: Clerk, word: str) -> int:
     if found:
         command = f"drd incident message approve {number} {found[-1]['message']}"
     raise UsageError(
-        f"nobody has approved a message to {audience}: it would leave the house",
+        f"nobody has approved a message to {audience}, and drd sends messages to people outside "
+        "only after an approval",
         hint=command,
     )
 
@@ -161,7 +162,8 @@ def bounced(args: argparse.Namespace) -> int:
         return _reported(args)
     if not args.reason.strip():
         raise UsageError(
-            "--reason is missing: what the bounce says", hint='add --reason "550 user unknown"'
+            "--reason is missing: the text of the bounce",
+            hint='add the text, for example: --reason "550 user unknown"',
         )
     return _settle(args, args.reason)
 
@@ -236,7 +238,7 @@ def _words(args: argparse.Namespace, what: str) -> tuple[int | None, str]:
         return None, given[0]
     verb = f"incident message {args.message_verb}"
     fact = "too many words given" if given else f"no {what} given"
-    raise UsageError(f"{verb}: {fact}", hint=f"examples: drd {verb} --help")
+    raise UsageError(f"{verb}: {fact}", hint=f"for examples: drd {verb} --help")
 
 
 def _message_number(number: int | None, word: str) -> int:

@@ -32,8 +32,9 @@ def show(args: argparse.Namespace, given: int | None) -> int:
             require_owner(
                 app,
                 "incident scope --count",
-                "it restores a point into a sandbox, with the secrets of the plan",
-                "What is known without counting: drd incident scope.",
+                "drd counts in a sandbox, into which it restores a point with the secrets of the "
+                "plan",
+                "To see the scope without counting: drd incident scope.",
             )
         told = _told(app, args, given)
     if args.json:

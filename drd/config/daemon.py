@@ -183,7 +183,7 @@ def _require_approvers(file: DaemonFile, report: Report) -> None:
             report.error(
                 ("incident", "approval", "roles", index),
                 f'no person under `people` has the role "{role}"',
-                nearest(role, held) if held else "give it to a person under `people`.",
+                nearest(role, held) if held else "give the role to a person under `people`.",
             )
 
 

@@ -142,7 +142,7 @@ WRONG = {
     "contacts: [{name: X, kind: press, phone: '110', pgp: 'ABCD'}]": "does not encrypt with PGP",
     "contacts: [{name: X, kind: press, mail: a@b.example, age: KEY}]": "'KEY' is not a recipient",
     "contacts: [{name: X, kind: press, mail: a@b.example, age: age1abc}]": (
-        "'age1abc' is not a recipient: invalid Bech32"
+        "'age1abc' is not a public key: invalid Bech32"
     ),
     "incident: {approval: {roles: [lead]}}": 'no person under `people` has the role "lead"',
     "contacts: [{name: X, kind: press, phone: '110', language: German}]": "code of a language",

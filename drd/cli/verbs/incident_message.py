@@ -47,9 +47,9 @@ def messages(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
     parser = verbs.add_parser(
         "message",
         help="who is told what: preview, draft, approve, send",
-        description="Write, approve and send messages about an incident, and see what became of "
-        "them. Audiences: internal, business-owner, executives, customers, partners, status-page, "
-        "regulator, press.",
+        description="Write, approve and send messages about an incident, and see their state. "
+        "Audiences: internal, business-owner, executives, customers, partners, "
+        "status-page, regulator, press.",
         epilog=_MESSAGE_EXAMPLES,
     )
     below = parser.add_subparsers(dest="message_verb", metavar="VERB", required=True)
@@ -63,7 +63,7 @@ def _listing(below: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
     listing = incident_verb(
         below,
         "list",
-        "the messages of an incident, and what became of them",
+        "the messages of an incident, and their state",
         "incident_message:list_",
         examples="drd incident message list\ndrd incident message list 3 --json",
         description="List the messages: drafts, who approved which, and for each recipient whether "
@@ -77,7 +77,7 @@ def _writing(below: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
     preview = _with_words(
         below,
         "preview",
-        "show what a message would say, and to whom",
+        "show the text and the recipients of a message",
         "[N] AUDIENCE|M",
         examples="drd incident message preview customers\n"
         'drd incident message preview 3 press --text "We are sorry."\n'
@@ -90,7 +90,7 @@ def _writing(below: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
     draft = _with_words(
         below,
         "draft",
-        "keep a message, to be approved or sent",
+        "write a message, and keep it for approval",
         "[N] AUDIENCE",
         examples='drd incident message draft customers --text "Orders were visible to others."\n'
         "drd incident message draft regulator --to DPA --encrypt --next-update 18:00",
@@ -124,13 +124,16 @@ def _sending(below: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
         examples="drd incident message send 2\n"
         'drd incident message send internal --text "The key is blocked."\n'
         "drd incident message send 2 --again --to Acme       after a refusal",
-        description="Send a message. One's own people (internal, business-owner, executives) get a "
-        "new one at once; what goes outside must be approved. A recipient whom a person has to "
-        "tell (telephone, form, letter) is named: record it with drd incident message told.",
+        description="Send a message. One's own people (internal, business-owner, executives) get "
+        "a new one at once; what goes outside must be approved. drd names each "
+        "recipient whom a person has to tell (telephone, form, letter): record that "
+        "with drd incident message told.",
     )
     _content(send)
     send.add_argument(
-        "--again", action="store_true", help="send it again to those of --to, who may have got it"
+        "--again",
+        action="store_true",
+        help="send the message again to the recipients of --to, who may already have received it",
     )
     author(send)
 
@@ -159,21 +162,21 @@ def _settling(below: argparse._SubParsersAction) -> None:  # type: ignore[type-a
     bounced.add_argument(
         "--from", dest="from_", metavar="FILE", help="the report of a mail server; - is stdin"
     )
-    reason(bounced, "what the bounce says")
+    reason(bounced, "the text of the bounce")
     for parser in (told, bounced):
-        parser.add_argument("--to", metavar="NAME", help="which recipient: a name or an address")
+        parser.add_argument("--to", metavar="NAME", help="the recipient: a name or an address")
         parser.add_argument("--at", metavar="TIME", help=f"when: {TIMES} (default: now)")
         author(parser)
     withdraw = _with_words(
         below,
         "withdraw",
-        "take a message back that was not sent, or still waits",
+        "withdraw a message that was not sent, or still waits",
         "[N] M",
         examples='drd incident message withdraw 2 --reason "wrong number of people"',
-        description="Take a message back. It stays in the records, and can be sent no more. "
-        "Recipients for whom it still waits do not get it.",
+        description="Withdraw a message. The message stays in the records, but nobody can send it any "
+        "more. Recipients for whom it still waits do not get it.",
     )
-    reason(withdraw, "why it is withdrawn")
+    reason(withdraw, "why the message is withdrawn")
     author(withdraw)
 
 

@@ -40,9 +40,9 @@ class ApprovalRule:
         raise UsageError(
             f"{escaped(name)} may not approve messages: drd.yaml asks for the role "
             f"{escaped(either(self.roles))} (`incident: approval: roles`)",
-            hint=f"ask somebody who has it: {escaped(either(holders))}."
+            hint=f"ask somebody who has this role: {escaped(either(holders))}."
             if holders
-            else "nobody has it: give it to a person under `people` in drd.yaml.",
+            else "nobody has this role: give it to a person under `people` in drd.yaml.",
         )
 
 
@@ -58,7 +58,7 @@ def _require_other(approver: Actor | None, drafter: Actor | None) -> None:
     )
     if own is Sameness.SAME:
         raise UsageError(
-            f"this message needs a second person, and {who} drafted it as well", hint=hint
+            f"{who} drafted this message, so another person has to approve it", hint=hint
         )
     me = approver.short() if approver is not None else "somebody unknown"
     raise UsageError(
