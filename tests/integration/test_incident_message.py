@@ -183,7 +183,7 @@ def test_who_has_no_mail_is_told_by_a_person(drd: Drd, post: Post) -> None:
 def test_nobody_approves_without_having_read_it(drd: Drd, monkeypatch: pytest.MonkeyPatch) -> None:
     drd("message", "draft", "regulator", "--set", "nature=orders")
     digest = json.loads(drd("message", "preview", "1", "--json"))["digest"][:12]
-    remedy = f"drd incident message preview 1 1. If it shows the digest {digest}, add --digest"
+    remedy = f"drd incident message preview 1 1. To approve what it shows, add --digest {digest}"
     for more in ((), ("--json",)):
         told = drd("message", "approve", "1", *more, code=2)
         assert "needs --digest" in told

@@ -173,8 +173,8 @@ def _settling(below: argparse._SubParsersAction) -> None:  # type: ignore[type-a
         "withdraw a message that was not sent, or still waits",
         "[N] M",
         examples='drd incident message withdraw 2 --reason "wrong number of people"',
-        description="Withdraw a message. The message stays in the records, but nobody can send it any "
-        "more. Recipients for whom it still waits do not get it.",
+        description="Withdraw a message. The message stays in the records, but nobody can send it "
+        "any more. Recipients for whom it still waits do not get it.",
     )
     reason(withdraw, "why the message is withdrawn")
     author(withdraw)
