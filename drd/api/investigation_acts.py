@@ -76,8 +76,9 @@ def _hypothesis(_: App, desk: Desk, body: HypothesisBody) -> Incident:
         return flow.judge(desk, entry, state, evidence=body.evidence, reason=body.reason)
     if body.evidence or body.reason:
         raise UsageError(
-            "--evidence and --reason are for a hypothesis that is supported or refuted",
-            hint=f"drd incident hypothesis {desk.number} --supported ENTRY --evidence ENTRY",
+            "--evidence and --reason were given without --supported, --refuted or --reopen",
+            hint=f"say which hypothesis: drd incident hypothesis {desk.number} --supported "
+            "ENTRY --evidence ENTRY",
         )
     return flow.suppose(desk, body.text)
 

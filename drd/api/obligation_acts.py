@@ -173,7 +173,7 @@ def shown(app: App, number: int, found: Regimes, query: ObligationsQuery) -> Doc
     table, now = duty_table(app, number, found), app.clock.now()
     name = query.regime
     if query.draft and not name:
-        hint = f"name its id; to see them all: drd incident obligation {number}"
+        hint = f"give the id of a regime. To see all regimes: drd incident obligation {number}"
         raise UsageError("incident obligation: no regime given", hint=hint)
     states = [table.state(chosen(table.regimes, name), now)] if name else table.states(now)
     if query.draft and query.version is not None:

@@ -86,7 +86,7 @@ def _facts(incident: Incident, now: datetime, zone: tzinfo) -> Iterator[tuple[st
         yield "moments", ", ".join(f"{name} {short(at, now, zone)}" for name, at in stated)
     if wrong := contradictions(incident.instants):
         anchor = f"drd incident anchor {incident.number} MOMENT TIME --reason TEXT"
-        yield "check", f"{'; '.join(wrong)}: correct one: {anchor}"
+        yield "check", f"{'; '.join(wrong)}. Correct the wrong time: {anchor}"
     took = [f"{w} {format_duration(s)}" for w, s in durations(incident).items() if s is not None]
     if took:
         yield "took", ", ".join(took)

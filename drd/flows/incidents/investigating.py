@@ -198,7 +198,7 @@ def explain(
             "no evidence given for the root cause",
             hint=f"add --evidence ENTRY. Entries with evidence: {recorded}"
             if recorded
-            else f'record some first: drd incident evidence {desk.number} "TEXT" --file FILE',
+            else f'first record evidence: drd incident evidence {desk.number} "TEXT" --file FILE',
         )
     _require_evidence(desk, found, evidence)
     _require_hypotheses(desk, found, hypotheses)

@@ -111,8 +111,8 @@ def require_version(number: int, said: Duties, name: str, version: int) -> Versi
         known = some([v.entry for v in said.versions.get(name, ())], 10) or "none"
         raise UsageError(
             f"entry {version} is no version of the report of {name}",
-            hint=f"kept versions: {known}; to keep one: drd incident obligation {number} {name} "
-            "--keep FILE",
+            hint=f"kept versions: {known}. To keep a version: drd incident obligation "
+            f"{number} {name} --keep FILE",
         )
     return found
 

@@ -175,9 +175,10 @@ class Desk:
             )
         if header.kind == kinds.INDICATOR:
             raise UsageError(
-                f"entry {entry} is an indicator, whose value other systems may have read",
-                hint=f"drd incident indicator {self.number} --withdraw {entry} --reason TEXT; then "
-                "add the right one.",
+                f"entry {entry} is an indicator, which cannot be corrected, because other systems "
+                "may have read its value",
+                hint=f"withdraw the indicator: drd incident indicator {self.number} "
+                f"--withdraw {entry} --reason TEXT; then add the right indicator.",
             )
         mark = {"restricted": True} if is_private(known) else {}
         body = {"entry": entry, "text": _text(text), "reason": _reason(reason), **mark}
