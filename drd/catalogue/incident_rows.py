@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select
+from sqlalchemy import Connection, Row, func, or_, select
 
 from drd.catalogue.engine import upsert
 from drd.catalogue.record_rows import WHOLE, to_entry
@@ -17,10 +17,13 @@ from drd.catalogue.tables import incidents as table
 from drd.catalogue.tables import records
 from drd.model.incidents.cadence import Cadence
 from drd.model.incidents.entries import OPEN, PREFIX, REPORT, number_of, subject
-from drd.model.incidents.fold import fold
+from drd.model.incidents.fold import EFFECTIVE, UNREAD, fold
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.states import State
 from drd.model.records import Entry
+
+_EFFECTIVE = sorted(EFFECTIVE)
+_NO_NOTES = sorted(EFFECTIVE | UNREAD)
 
 _OPEN = select(table.c.plans).where(
     table.c.closed_at.is_(None), table.c.state != str(State.REPORTED)
@@ -38,15 +41,35 @@ def own_entries(connection: Connection, number: int) -> list[Entry]:
     return [to_entry(row) for row in connection.execute(query)]
 
 
+def own(connection: Connection, number: int) -> Incident | None:
+    """Return an incident by its own entries; None if there are none. Reads only those that change
+    what it is: of a thousand entries most are notes."""
+    of_it = records.c.subject == subject(number)
+    last = connection.scalar(select(func.max(records.c.seq)).where(of_it))
+    if last is None:
+        return None
+    first_of_person = (
+        select(func.min(records.c.seq))
+        .where(of_it, records.c.actor_kind == "person", records.c.kind.not_in(_NO_NOTES))
+        .scalar_subquery()
+    )
+    counts = or_(records.c.kind.in_(_EFFECTIVE), records.c.seq == first_of_person)
+    rows = connection.execute(WHOLE.where(of_it, counts).order_by(records.c.seq))
+    return replace(fold(number, map(to_entry, rows)), last=last)
+
+
 def folded(connection: Connection, number: int, cadence: Cadence) -> Incident | None:
     """Return an incident, with the scope of those that were merged into it, and with clocks of this
     cadence; None if there are no entries of it."""
-    entries = own_entries(connection, number)
-    if not entries:
-        return None
-    incident = replace(fold(number, entries), cadence=cadence)
-    others = [fold(n, own_entries(connection, n)) for n in family(connection, incident)[1:]]
-    scope = tuple(scoped for other in others for scoped in other.scope)
+    incident = own(connection, number)
+    return None if incident is None else whole(connection, incident, cadence)
+
+
+def whole(connection: Connection, incident: Incident, cadence: Cadence) -> Incident:
+    """Return an incident that follows from its own entries with what else belongs to it."""
+    incident = replace(incident, cadence=cadence)
+    others = (own(connection, n) for n in family(connection, incident)[1:])
+    scope = tuple(scoped for other in others if other is not None for scoped in other.scope)
     return replace(incident, scope=(*incident.scope, *scope)) if scope else incident
 
 
@@ -57,7 +80,8 @@ def family(connection: Connection, incident: Incident) -> list[int]:
         number = ahead.pop(0)
         if number not in numbers:
             numbers.append(number)
-            ahead += fold(number, own_entries(connection, number)).merged
+            other = own(connection, number)
+            ahead += other.merged if other is not None else ()
     return numbers
 
 

@@ -16,6 +16,7 @@ from drd.catalogue.tables import incidents as table
 from drd.errors import UsageError
 from drd.model.incidents.cadence import Cadence
 from drd.model.incidents.entries import number_of
+from drd.model.incidents.fold import after
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.states import State
 from drd.model.message import Routed
@@ -59,13 +60,13 @@ class SqlIncidents(SqlStore):
         closed: Closed | None = None,
     ) -> Incident:
         with self._database.write() as connection:
-            incident = _get(connection, number, self._records.cadence)
-            drafts = make(incident)
+            own = _own(connection, number)
+            drafts = make(rows.whole(connection, own, self._records.cadence))
             if routed:
                 outbox.insert(connection, routed, drafts[0].at)
             if closed is not None:
                 outbox.close(connection, closed)
-            return self._add(connection, number, drafts)
+            return self._add(connection, number, drafts, own)
 
     def free_number(self, connection: Connection) -> int:
         """For another store: the number of the next incident."""
@@ -82,13 +83,24 @@ class SqlIncidents(SqlStore):
         assert number is not None
         return self._add(connection, number, drafts)
 
-    def _add(self, connection: Connection, number: int, drafts: Sequence[Draft]) -> Incident:
-        for draft in drafts:
-            self._records.add(connection, draft)
+    def _add(
+        self,
+        connection: Connection,
+        number: int,
+        drafts: Sequence[Draft],
+        own: Incident | None = None,
+    ) -> Incident:
+        """Add entries to an incident, which by those before is `own`, if that is known."""
+        added = [self._records.add(connection, draft) for draft in drafts]
         for other in (number_of(draft.subject) for draft in drafts):
             if other not in (None, number):
                 rows.store(connection, _get(connection, other, self._records.cadence))
-        incident = _get(connection, number, self._records.cadence)
+        if own is None:
+            own = _own(connection, number)
+        else:
+            for entry in added:
+                own = after(own, entry) if number_of(entry.header.subject) == number else own
+        incident = rows.whole(connection, own, self._records.cadence)
         rows.store(connection, incident)
         return incident
 
@@ -162,7 +174,11 @@ def _free_number(connection: Connection) -> int:
 
 
 def _get(connection: Connection, number: int, cadence: Cadence) -> Incident:
-    incident = rows.folded(connection, number, cadence)
+    return rows.whole(connection, _own(connection, number), cadence)
+
+
+def _own(connection: Connection, number: int) -> Incident:
+    incident = rows.own(connection, number)
     if incident is None:
         raise UsageError(f"there is no incident {number}", hint=_HINT)
     return incident

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from drd.catalogue import incident_rows
 from drd.catalogue.records import SqlRecords
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.catalogue.summary import read_status, read_through_sqlalchemy
@@ -18,7 +19,9 @@ from drd.flows.records.noted import NOTED_SOON
 from drd.model.actor import Actor
 from drd.model.drd_facts import IncidentFacts
 from drd.model.holds import Hold
-from drd.model.incidents.entries import Author
+from drd.model.incidents.entries import LEFT_OUT, LOG, Author, draft
+from drd.model.incidents.fold import fold
+from drd.model.incidents.incident import Incident
 from drd.model.run import RunKind, RunState
 from drd.signing import Signer, new_key
 from tests.catalogue_support import at, evidence, plan, point
@@ -238,3 +241,34 @@ def test_many_reports_hide_no_incident_from_the_status(
     open_incident(catalogue, by_anna(), "one")
     found = read_status(catalogue_url).incidents
     assert [incident.number for incident in found] == [102, *range(1, 100)]
+
+
+def test_what_is_read_of_an_incident_is_what_all_its_entries_make(catalogue: SqlCatalogue) -> None:
+    report(catalogue, by_anna(1), "odd mail", 3600.0)
+    open_incident(catalogue, Author("drd", at(1)), "by a rule", plans=["a"])
+    catalogue.records.append(draft(LOG, 2, Author("drd", at(2)), {"text": "noted by drd"}))
+    catalogue.records.append(draft(LEFT_OUT, 2, by_anna(3), {"count": 3}))
+    steps: list[Callable[[Desk], Incident]] = [
+        lambda d: d.log("first by a person", None),
+        lambda d: d.decide("switch off", "it leaks"),
+        lambda d: d.log("another", None),
+        lambda d: d.add_task("change the key", "bert", None),
+        lambda d: d.star(4, on=True),
+        lambda d: d.correct(6, "other words", "typo"),
+        lambda d: d.change_scope(add=["b"], remove=["a"], reason=""),
+        lambda d: d.set_state("contained", ""),
+        lambda d: d.merge(3, ""),
+    ]
+    open_incident(catalogue, by_anna(4), "goes on", plans=["c"])
+    for minute, step in enumerate(steps, 5):
+        said = step(desk(catalogue, 2, minute))
+        for number in (1, 2, 3):
+            with catalogue.database.read() as connection:
+                whole = fold(number, incident_rows.own_entries(connection, number))
+                assert incident_rows.own(connection, number) == whole
+            if number == 2:
+                assert said == whole
+                assert said == catalogue.incidents.get(2)
+    assert catalogue.incidents.get(2).acknowledged_at == at(5)
+    assert catalogue.incidents.get(3).plans == ("c", "b")
+    assert catalogue.incidents.wrong_rows() == []

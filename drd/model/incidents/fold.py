@@ -25,10 +25,10 @@ from drd.model.units import from_rfc3339
 
 def fold(number: int, entries: Iterable[Entry]) -> Incident:
     """Return the incident that these entries, in their order, make."""
-    incident = Incident(number)
+    incident, last = Incident(number), 0
     for entry in entries:
-        incident = after(incident, entry)
-    return incident
+        incident, last = _changed(incident, entry), entry.seq
+    return replace(incident, last=last)
 
 
 def body_of(entry: Entry) -> dict[str, Any]:
@@ -56,6 +56,15 @@ def time_in(body: Mapping[str, Any], key: str) -> datetime | None:
 
 def after(incident: Incident, entry: Entry) -> Incident:
     """Return the incident after one more entry."""
+    return replace(_changed(incident, entry), last=entry.seq)
+
+
+def _changed(incident: Incident, entry: Entry) -> Incident:
+    """Return what one more entry changes. Those of most kinds change nothing: that has to be cheap,
+    since each new entry follows from all before it."""
+    is_first = incident.acknowledged_at is None and entry.header.actor_kind == "person"
+    if not is_first and entry.header.kind not in EFFECTIVE:
+        return incident
     body, change = body_of(entry), _CHANGES.get(entry.header.kind)
     if entry.body is None:
         incident = _without_words(incident, entry)
@@ -64,16 +73,17 @@ def after(incident: Incident, entry: Entry) -> Incident:
             incident = change(incident, entry, body)
     if entry.header.kind == kinds.DRAFT:
         incident = replace(incident, drafts=incident.drafts + 1)
-    if entry.header.actor_kind == "person" and not _is_of_no_person(entry, body):
-        at = incident.acknowledged_at or entry.header.at
-        incident = replace(incident, acknowledged_at=at)
-    return replace(incident, last=entry.seq)
+    if is_first and not _is_of_no_person(entry, body):
+        incident = replace(incident, acknowledged_at=entry.header.at)
+    return incident
+
+
+UNREAD = frozenset({kinds.REPORT, kinds.INTAKE, kinds.LEFT_OUT})
+"""Kinds by which nobody has examined anything yet, even if a person's program brought them."""
 
 
 def _is_of_no_person(entry: Entry, body: Mapping[str, Any]) -> bool:
-    """Return whether nobody has examined anything yet, even if a person's program brought it."""
-    unread = (kinds.REPORT, kinds.INTAKE, kinds.LEFT_OUT)
-    return entry.header.kind in unread or bool(body.get("intake"))
+    return entry.header.kind in UNREAD or bool(body.get("intake"))
 
 
 def _without_words(incident: Incident, entry: Entry) -> Incident:
@@ -272,3 +282,7 @@ _CHANGES: Mapping[str, Callable[[Incident, Entry, Mapping[str, Any]], Incident]]
     kinds.MESSAGE: _told,
     kinds.LINK: lambda i, _, body: replace(i, links=(*i.links, str(body["to"]))),
 }
+
+EFFECTIVE = frozenset({*_CHANGES, kinds.DRAFT})
+"""The kinds that change what an incident is; of all others only the first that a person made, and
+the number of the newest one, count."""
