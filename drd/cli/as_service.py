@@ -25,7 +25,7 @@ def as_service(words: Sequence[str], unit: str = "drd.service") -> NoReturn:
     """Become `drd WORDS` in a service that is confined like `unit`, with its drop-ins; the exit
     code is the command's. Raises UsageError if the user is not root or there is no such unit."""
     if os.geteuid() != 0:
-        raise UsageError("only root can act as the service", hint="run this with sudo.")
+        raise UsageError("only root can act as the service", hint="run this command with sudo.")
     program = shutil.which("systemd-run")
     if program is None:
         raise ToolMissing("systemd-run is not installed", hint="apt-get install systemd")

@@ -23,6 +23,6 @@ def read_given(name: str, largest: int, hint: str) -> bytes:
         raise UsageError(f"cannot read {name}: {reason}", hint="check the path.") from None
     if len(raw) > largest:
         raise UsageError(
-            f"{'stdin' if name == '-' else name} has more than {format_size(largest)}", hint=hint
+            f"{'stdin' if name == '-' else name} is larger than {format_size(largest)}", hint=hint
         )
     return raw

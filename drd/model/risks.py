@@ -187,7 +187,10 @@ def _lack(word: str, evidence: Evidence) -> Lack | None:
         none = Lack(f"{word}: there is no such playbook", "drd does not have playbooks yet")
         return None if name in evidence.playbooks else none
     if kind == "control":
-        none = Lack(f"{word}: there is no such control", "add it under `controls` in the plan")
+        none = Lack(
+            f"{word}: the plan has no control of this name",
+            "add the control under `controls` in the plan",
+        )
         return evidence.controls.get(name, none)
     if word not in evidence.scenarios:
         return Lack(f"{word}: no drill rehearses it", f"add {word} to drill.scenarios in the plan")

@@ -180,7 +180,7 @@ def test_components_of_data_are_named_once() -> None:
 @pytest.mark.parametrize(
     ("word", "remedy"),
     [
-        ("control:none", "add it under `controls` in the plan"),
+        ("control:none", "add the control under `controls` in the plan"),
         ("region-loss", "add region-loss to drill.scenarios in the plan"),
         ("playbook:none", "drd does not have playbooks yet"),
     ],
@@ -250,7 +250,7 @@ def test_only_what_exists_covers_a_risk() -> None:
     assert one("host-loss") == (Coverage.UNCOVERED, ("never drilled",), True)
     assert one()[0] is Coverage.UNCOVERED
     assert one("control:open")[1] == ("it answers 200",)
-    assert one("control:none")[1] == ("control:none: there is no such control",)
+    assert one("control:none")[1] == ("control:none: the plan has no control of this name",)
     assert one("region-loss")[1] == ("region-loss: no drill rehearses it",)
 
 
