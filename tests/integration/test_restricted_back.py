@@ -16,12 +16,13 @@ from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.catalogue.tables import record_bodies
 from drd.errors import UsageError
 from drd.flows.incidents.writing import Desk, open_incident
-from drd.flows.records.anchors import Place, Result, anchor, compare
+from drd.flows.records.anchors import Place, Result, anchor, compare, standing
 from drd.flows.records.coming_back import Known, bring_back
 from drd.flows.records.continuing import came_back
 from drd.flows.records.restricted import Opened, hiding, put_back
 from drd.model.incidents.entries import Author
 from drd.model.plan import RepositorySpec, SecretRef
+from drd.model.record_drafts import of_key
 from drd.model.records import Body
 from tests.catalogue_support import Catalogues, at, opened
 from tests.fakes_repository import MemoryRepository
@@ -171,3 +172,27 @@ def test_a_repository_without_restricted_entries_gets_nothing_again(
     open_incident(made, Author("Anna B.", at(1), ANNA), "a disk is full")
     store(made, repository, LEAD)
     assert not store(made, repository, LEAD, minute=3, anew=True).stored
+
+
+def test_restricted_entries_come_back_although_the_key_was_replaced_after_the_kit(
+    host: SqlCatalogue, make: MakeHost, repository: MemoryRepository
+) -> None:
+    kit = standing(host, at(2))
+    assert kit is not None
+    later = key()
+    public = later.public
+    change = of_key(public.id, public.text, KEY.public.id, at(3), ANNA)
+    host.records.record_key(change, KEY, expecting=KEY.public.id)
+    Desk(host, 1, Author("Anna B.", at(4), ANNA)).log("Oak Street 7", None)
+    assert isinstance(host.records, SqlRecords)
+    host.records._find_signer = lambda _: later
+    hides = hiding(host, {"lead": [str(LEAD.to_public())]})
+    done = anchor(host, PLACE, lambda _: repository, later, at(5), entries=True, hides=hides)
+    assert not done.error
+    new, count = make(), len(list(host.records.read()))
+    came = bring_back(new, [PLACE], lambda _: repository, Known(kit=kit))
+    assert (came.count, came.refused) == (count, [])
+    assert len(unseal(new, LEAD).entries) == 3
+    stranger = make()
+    came = bring_back(stranger, [PLACE], lambda _: repository, Known(frozenset(["0" * 16])))
+    assert came.count == 0

@@ -279,7 +279,28 @@ class _Verifier:
 
     def add(self, entries: Iterable[Entry], point: Checkpoint | None) -> None:
         """Add the entries of a file that go on from here; `point` carries them. Raises Malformed
-        for one that does not; those before it stay."""
+        for one that does not; those before it stay.
+
+        Only who signs for a file may leave bodies out. The record of the key that signs for it may
+        be in the file itself, after such an entry."""
+        begun = len(self.pending)
+        try:
+            self._add(entries, point)
+        finally:
+            self._require_bodies(begun, point)
+
+    def _require_bodies(self, begun: int, point: Checkpoint | None) -> None:
+        if point is None or self.signed_by_known(point):
+            return
+        added = self.pending[begun:]
+        short = next((n for n, entry in enumerate(added) if entry.body is None), None)
+        if short is not None:
+            del self.pending[begun + short :]
+            self._good = min(self._good, len(self.pending))
+            self._keys = [key for key in self._keys if key.since <= self.reached]
+            raise Malformed(f"entry {added[short].seq} has no body")
+
+    def _add(self, entries: Iterable[Entry], point: Checkpoint | None) -> None:
         last = self.pending[-1] if self.pending else self._head
         checking = ChainCheck.going_on(accepts, last, self._keys)
         for entry in entries:
@@ -290,8 +311,6 @@ class _Verifier:
             if faults:
                 raise Malformed(f"entry {entry.seq}: {faults[0].text}")
             self._knows(entry)
-            if entry.body is None and point is not None and not self.signed_by_known(point):
-                raise Malformed(f"entry {entry.seq} has no body")
             self.pending.append(entry)
             self._keys = list(checking.report.keys)
             self._judge(entry)
