@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from drd.bootstrap import App
-from drd.cli import output, records_back
+from drd.cli import records_back
+from drd.cli.bootstrap_report import PlanContents, command, say, say_places
 from drd.cli.kit import key_of
 from drd.cli.session import session, without_host
 from drd.cli.stored_plans import accept
+from drd.config.location import config_path
+from drd.config.paths import DEFAULT_CONFIG
 from drd.errors import ConfigError, DrdError, NoRestorePoint, RepositoryMissing, UsageError
 from drd.flows.records.coming_back import CameBack
 from drd.flows.repository.drd_keys import trust_kit
@@ -32,35 +35,14 @@ from drd.model.location import is_local
 from drd.model.plan import RepositorySpec, SecretRef
 from drd.model.run_details import KitDetail
 from drd.model.schemes import scheme_of
-from drd.model.snapshot import RestorePoint, newest_complete
-from drd.model.text import counted
-from drd.model.units import format_time, to_rfc3339
+from drd.model.snapshot import newest_complete
 from drd.secrets import resolve
 
 
-@dataclass(frozen=True, slots=True)
-class _PlanContents:
-    """What the repositories of a plan contain. `unlisted` points are not in the list of the kit,
-    `listed` says whether it has one; `refused` are manifests that cannot be read, or have
-    changed, `left` are repositories that were not opened."""
-
-    name: str
-    targets: tuple[str, ...] = ()
-    option: str = ""
-    points: int = 0
-    newest: RestorePoint | None = None
-    unreached: tuple[DrdError, ...] = field(default=())
-    error: DrdError | None = None
-    unlisted: int = 0
-    listed: bool = True
-    refused: tuple[str, ...] = ()
-    left: tuple[str, ...] = ()
-    newest_is_after_kit: bool = False
-
-
 def run(args: argparse.Namespace) -> int:
-    root = Path(args.root).absolute()
+    root = Path(os.path.normpath(Path(args.root).absolute()))
     with without_host(args), _source(args, root, datetime.now(UTC)) as (prepared, kit):
+        say_places(args, prepared)
         with installed(prepared.layout, prepared.replica) as written:
             args.config = str(prepared.layout.config)
             with session(args) as app:
@@ -71,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
             if kit is None and all(p.error for p in plans):
                 # The repository is the only source; a kit's files are useful without one.
                 raise next(p.error for p in plans if p.error)
-        _say(args, prepared, written, plans, came)
+        say(args, prepared, written, plans, came)
     return _exit_code(plans, kit=kit is not None)
 
 
@@ -134,7 +116,7 @@ def _source(
         sealed = read_kit(Path(args.kit))
         kit = unpack(unseal(sealed, key_of(args), name=args.kit), name=args.kit)
         detail = KitDetail(sha256=sha256(sealed).hexdigest(), made_at=kit.index.made_at)
-        with from_kit(kit, root, now) as prepared:
+        with from_kit(kit, root, now, config=_chosen_config(args, root)) as prepared:
             yield prepared, detail
         return
     _require_only_a_password(args, given=bool(given))
@@ -148,8 +130,19 @@ def _source(
         partial(accept, args),
         ca_cert=authority,
         access=dict(map(partial(_access, args.repository), args.access)),
+        config=_chosen_config(args, root) or DEFAULT_CONFIG,
     ) as prepared:
         yield prepared, None
+
+
+def _chosen_config(args: argparse.Namespace, root: Path) -> str | None:
+    """Return where --config or $DRD_CONFIG wants drd.yaml, as a path below `root`; None without
+    them."""
+    given, explicit = config_path(args.config)
+    if not explicit:
+        return None
+    chosen = Path(os.path.normpath(Path(given).absolute()))
+    return str(Path("/") / chosen.relative_to(root) if chosen.is_relative_to(root) else chosen)
 
 
 def _access(url: str, given: str) -> tuple[str, str]:
@@ -167,7 +160,7 @@ def _access(url: str, given: str) -> tuple[str, str]:
     return name, resolve(SecretRef("file", value)) if is_secret else value
 
 
-def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> _PlanContents:
+def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> PlanContents:
     base, plan = prepared.bases.get(name), None
     try:
         if base is not None:
@@ -176,7 +169,7 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> 
         plan = prepared.within(loaded)
         left = tuple(n for n in loaded.repositories if n not in plan.repositories)
         if not plan.repositories:
-            return _PlanContents(name, left=left)
+            return PlanContents(name, left=left)
         services = app.services(plan)
         compared = rebuild(services, plan)
         unreached = tuple(
@@ -189,7 +182,7 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> 
     except DrdError as error:
         if plan is not None and not isinstance(error, ConfigError):
             _on_a_new_host(plan.primary, error, prepared, name)
-        return _PlanContents(name, error=error)
+        return PlanContents(name, error=error)
     _prove(app, name, prepared.proven)
     points = app.catalogue.points.of_plan(name)
     option = scenario_option(plan)
@@ -200,7 +193,7 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> 
     unlisted = 0 if base is None else len(after)
     listed = base is None or base.seals is not None
     refused = tuple(compared.unreadable.values())
-    return _PlanContents(
+    return PlanContents(
         name,
         tuple(plan.targets),
         option,
@@ -224,7 +217,7 @@ def _on_a_new_host(
         error.hint = (
             f"if {spec.url} was on a disk of the lost host, its backups are lost with it. If the "
             "disk still exists, or belongs to another machine, mount it here, then: "
-            f"drd --config {prepared.layout.config} catalogue rebuild {plan}"
+            f"{command(prepared)} catalogue rebuild {plan}"
         )
     return error
 
@@ -239,144 +232,9 @@ def _prove(app: App, name: str, proven: Mapping[str, str]) -> None:
             app.catalogue.points.record(replace(whole, proven_by=proven[point.id]))
 
 
-def _exit_code(found: list[_PlanContents], *, kit: bool) -> int:
+def _exit_code(found: list[PlanContents], *, kit: bool) -> int:
     """A kit is for its files: trouble with repositories is reported, and is not a failure."""
     if any(p.newest for p in found):
         return 0
     errors = [e for p in found for e in ((p.error,) if p.error else p.unreached)]
     return 0 if kit else errors[0].exit_code if errors else NoRestorePoint.exit_code
-
-
-def _say(
-    args: argparse.Namespace,
-    prepared: Prepared,
-    written: list[Path],
-    found: list[_PlanContents],
-    came: CameBack,
-) -> None:
-    if args.json:
-        document = _document(prepared, written, found)
-        output.print_json({**document, "records": records_back.document(came)})
-        return
-    for note in (*prepared.notes, *_doubts(prepared)):
-        output.warn(note)
-    _say_trouble(found)
-    if args.quiet:
-        return
-    for path in written:
-        output.say(f"wrote {path}")
-    for plan in found:
-        output.say(f"{plan.name}: {_plan_text(plan)}")
-    for plan in (p for p in found if p.left):
-        output.say(
-            f"{plan.name}: drd did not read repository {', '.join(plan.left)}. To get its restore "
-            f"points: drd --config {prepared.layout.config} catalogue rebuild {plan.name}"
-        )
-    _say_needs(prepared)
-    ready = next((p for p in found if p.newest), None)
-    if ready is not None:
-        target = next((f"--target {t}" for t in ready.targets), "--in-place")
-        output.say(
-            f"Next: drd --config {prepared.layout.config} recover {ready.name} "
-            f"{target}{ready.option} --dry-run"
-        )
-        if ready.newest_is_after_kit:
-            output.say(
-                "Then run the same command without --dry-run. The newest restore point was made "
-                "after the kit, so drd asks you to type the id of this point. Without a terminal "
-                "add --accept-after-kit, or use a point that the kit lists: --point ID"
-            )
-    elif found:
-        output.say(
-            "drd wrote the files, but knows no complete restore point. When a repository can be "
-            f"reached: drd --config {prepared.layout.config} catalogue rebuild {found[0].name}"
-        )
-
-
-def _doubts(prepared: Prepared) -> list[str]:
-    """Say it if nothing but the repository says whose its restore points are."""
-    if prepared.bases:
-        return []
-    return [
-        (
-            "this host was set up without a recovery kit, so it cannot tell whether drd made the "
-            "restore points: whoever has the repository's password could have forged them. If "
-            "there is a kit, start again on a new machine: drd bootstrap --kit FILE"
-        )
-    ]
-
-
-def _say_needs(prepared: Prepared) -> None:
-    for needed in prepared.layout.needed:
-        when = "to recover" if needed.restoring else "later"
-        output.say(f"missing on this host, and needed {when}: {needed.path} ({needed.use})")
-    if prepared.needs:
-        output.say(
-            "a recovery needs these things, and the kit does not contain them. Install on this "
-            f"host what is missing: {', '.join(prepared.needs)}"
-        )
-
-
-def _say_trouble(found: list[_PlanContents]) -> None:
-    for plan in found:
-        for error in (*plan.unreached, *([plan.error] if plan.error else ())):
-            output.complain(f"{plan.name}: {error.message}", error.hint)
-        for why in plan.refused:
-            output.warn(f"{plan.name}: {why}")
-        if plan.unlisted and not plan.listed:
-            output.warn(
-                f"{plan.name}: an older drd made this kit, without a list of restore points. So "
-                "drd treats all restore points as made after the kit, and asks before it "
-                "restores one"
-            )
-
-
-def _plan_text(plan: _PlanContents) -> str:
-    if isinstance(plan.error, ConfigError):
-        return (
-            "drd wrote the plan's file, but cannot use the plan: correct the problem that is named "
-            "above, then run the same command again"
-        )
-    if plan.error is not None:
-        return "drd could not list the restore points of this plan, see above"
-    if plan.left and not plan.points:
-        return "no complete restore point in the given repository"
-    if plan.newest is None:
-        return "no complete restore point"
-    count = counted(plan.points, "restore point")
-    at = plan.newest.data_time
-    after = f" ({plan.unlisted:,} of them made after the kit)" if plan.unlisted else ""
-    return f"{count}, newest {plan.newest.id} with data of {format_time(at, seconds=True)}{after}"
-
-
-def _document(
-    prepared: Prepared, written: list[Path], found: list[_PlanContents]
-) -> dict[str, Any]:
-    return {
-        "root": str(prepared.layout.root),
-        "config": str(prepared.layout.config),
-        "written": [str(p) for p in written],
-        "replica_at": to_rfc3339(prepared.taken_at) if prepared.taken_at else None,
-        "plans": [
-            {
-                "plan": p.name,
-                "points": p.points,
-                "newest_point": p.newest.id if p.newest else None,
-                "after_kit": p.unlisted,
-                "refused": list(p.refused),
-                "not_looked_at": list(p.left),
-                "targets": list(p.targets),
-                "errors": [
-                    output.error_document(e.message, e.hint, e.exit_code)
-                    for e in (*p.unreached, *([p.error] if p.error else ()))
-                ],
-            }
-            for p in found
-        ],
-        "needed": [
-            {"path": n.path, "use": n.use, "restoring": n.restoring} for n in prepared.layout.needed
-        ],
-        "needs": list(prepared.needs),
-        "notes": [*prepared.notes, *_doubts(prepared)],
-        "orders": {n: [o.line for o in orders] for n, orders in prepared.orders.items()},
-    }

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from drd import log
 from drd.config.build import repository_spec
 from drd.config.extensions import use_those_of_text
+from drd.config.paths import DEFAULT_CONFIG
 from drd.config.plan_file import check
 from drd.config.problems import Report
 from drd.config.yaml import read
@@ -39,6 +40,7 @@ from drd.model.location import normal_url
 from drd.model.plan import NAME, OWN_COMPONENT, Plan, RepositorySpec, SecretRef
 from drd.model.run_details import KitDetail
 from drd.model.seals import Seal
+from drd.model.text import escaped
 from drd.model.units import format_time
 from drd.ports import Catalogue, Repository
 from drd.registry import unavailable
@@ -94,15 +96,23 @@ class Base:
 
 @contextmanager
 def from_kit(
-    kit: Kit, root: Path, now: datetime, *, only: str | None = None, within: Path | None = None
+    kit: Kit,
+    root: Path,
+    now: datetime,
+    *,
+    only: str | None = None,
+    within: Path | None = None,
+    config: str | None = None,
 ) -> Iterator[Prepared]:
-    """The plans of a kit, or `only` one of them. Repositories that do not open are left to the code
+    """The plans of a kit, or `only` one of them. drd.yaml goes to `config`, by default to its place
+    on the host that made the kit. Repositories that do not open are left to the code
     that
     searches for points: the kit's files are useful without them. Temporary files lie
     `within` that directory."""
+    config = config or kit.index.config_place
     with opened(kit, within) as using, _room(within) as room:
         if kit.index.config:
-            use_those_of_text(kit.text(kit.index.config), f"{ETC}/drd.yaml")
+            use_those_of_text(kit.text(kit.index.config), config)
         secrets = {s.reference: using.resolve(s.reference) for s in kit.index.secrets}
         reached: list[Repository] = []
         chosen = [p for p in kit.index.plans if only in (None, p.name)]
@@ -118,7 +128,7 @@ def from_kit(
         belongings = LostHost(
             {p.name: kit.text(p.file) for p in chosen},
             kit.text(kit.index.config) if kit.index.config else None,
-            kit.index.config_dir,
+            config,
             secrets,
             {path: kit.files[name] for path, name in kit.index.files.items()},
             {p.path: (kit.files[p.file], p.mode) for p in kit.index.programs},
@@ -185,6 +195,7 @@ def from_repository(
     *,
     ca_cert: str | None = None,
     access: Mapping[str, str] | None = None,
+    config: str = DEFAULT_CONFIG,
 ) -> Iterator[Prepared]:
     """Plans and configuration as drd, or anyone with the password, stored them last beside the
     restore points. The bucket's keys come from the environment (AWS_ACCESS_KEY_ID …), as for every
@@ -219,12 +230,12 @@ def from_repository(
             own.plans, own.config, url=normal, access=dict(spec.access), known=secrets
         )
         accept(own.taken_at, orders)
-        use_those_of_text(own.config or "", f"{ETC}/drd.yaml")
+        use_those_of_text(own.config or "", config)
         files = _authorities(own.plans, normal, ca_cert)
         layout = lay_out(
-            LostHost(own.plans, own.config, ETC, secrets, files, texts=own.texts), root
+            LostHost(own.plans, own.config, config, secrets, files, texts=own.texts), root
         )
-        notes = [*_lost_history(own), *_unusable()]
+        notes = [*_lost_history(own), *_unusable(), *_elsewhere(own, config)]
         prepared = _prepared(layout, own, tuple(own.plans), notes)
         yield replace(prepared, orders=orders, typed=spec)
 
@@ -290,6 +301,17 @@ def _replica(
 def _unusable() -> list[str]:
     """Name the packages of the new drd.yaml that drd cannot use here."""
     return [f"{one.text}: {one.remedy}" for one in unavailable()]
+
+
+def _elsewhere(own: StateSnapshot, config: str) -> list[str]:
+    """Name the former place of drd.yaml. It is not used by itself: anyone with the repository's
+    password may have written it."""
+    if own.config_place in (None, config):
+        return []
+    former = escaped(str(own.config_place))
+    said = f"on the lost host drd.yaml was {former}, as the copy in the repository says"
+    how = "without a kit, only --config and $DRD_CONFIG choose another place"
+    return [f"{said}. drd uses {config}: {how}"]
 
 
 def _lost(why: str) -> str:

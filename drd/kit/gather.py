@@ -114,6 +114,7 @@ def gather(
         digests={},
         programs=tuple(programs.files.values()),
         records=standing(catalogue, now),
+        config_file=str(settings.file) if settings.file else None,
     )
     files |= programs.contents
     for one in loaded:

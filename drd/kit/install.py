@@ -13,7 +13,7 @@ from pathlib import Path
 from drd import modes
 from drd.errors import TargetNotEmpty, TargetUnwritable
 from drd.flows.host.shipped_files import is_as_put
-from drd.kit.layout import CREDENTIALS, Layout, PlacedFile, root_path
+from drd.kit.layout import CREDENTIALS, Layout, PlacedFile
 from drd.process.state_owner import acting_for_owner
 from drd.secrets import same_in_files
 
@@ -66,9 +66,8 @@ def installed(layout: Layout, replica: Path | None) -> Iterator[list[Path]]:
             "--root DIR",
         )
     undo = _NewFiles(layout)
-    private = root_path(layout.root, CREDENTIALS)
     try:
-        written = [f.path for f in layout.files if _write(f, undo, private)]
+        written = [f.path for f in layout.files if _write(f, undo)]
         if replica is not None and not layout.state.exists():
             _catalogue(replica, layout.state, undo)
             written.append(layout.state)
@@ -117,11 +116,12 @@ def _missing_top(path: Path) -> Path | None:
     return missing[-1] if missing else None
 
 
-def _write(file: PlacedFile, undo: _NewFiles, private: Path) -> bool:
+def _write(file: PlacedFile, undo: _NewFiles) -> bool:
     before = _content(file.path)
     if before is not None and (file.yields or _is_same(before, file)):
         return False
-    _directory(file.path.parent, 0o700 if file.path.parent == private else 0o755)
+    is_private = file.secret and file.path.parent.name == Path(CREDENTIALS).name
+    _directory(file.path.parent, 0o700 if is_private else 0o755)
     descriptor, name = tempfile.mkstemp(dir=file.path.parent, prefix=".drd-bootstrap-")
     part = Path(name)
     try:

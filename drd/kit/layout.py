@@ -39,18 +39,27 @@ _NAME = re.compile(r"[\w.@+-]+")
 
 @dataclass(frozen=True, slots=True)
 class LostHost:
-    """What is known of the lost host: plans by name and drd.yaml as texts, `config_dir` for
-    its relative paths, secrets by reference, and other files by their path;
-    `programs` are scripts that the plans run, with their modes; `texts` own regimes and templates,
-    as `regimes/NAME`."""
+    """What is known of the lost host: plans by name and drd.yaml as texts, `config_file` the path
+    that drd.yaml gets (its relative paths begin there, and plans lie beside it), secrets by
+    reference, and other files by their path; `programs` are scripts that the plans run, with their
+    modes; `texts` own regimes and templates, as `regimes/NAME`."""
 
     plans: Mapping[str, str]
     config: str | None
-    config_dir: str
+    config_file: str
     secrets: Mapping[SecretRef, str]
     files: Mapping[str, bytes] = field(default_factory=dict)
     programs: Mapping[str, tuple[bytes, int]] = field(default_factory=dict)
     texts: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def etc(self) -> str:
+        """The directory of drd.yaml."""
+        return os.path.dirname(self.config_file)  # noqa: PTH120 (of a path on another host)
+
+    def plan_file(self, name: str) -> str:
+        """Return the path that a plan gets."""
+        return f"{self.etc}/plans/{name}.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +102,7 @@ def lay_out(belongings: LostHost, root: Path) -> Layout:
     moving = _Moving(root, belongings)
     plans = [
         PlacedFile(
-            root_path(root, f"{ETC}/plans/{name}.yaml"), moving.plan(name, text).encode(), 0o644
+            root_path(root, belongings.plan_file(name)), moving.plan(name, text).encode(), 0o644
         )
         for name, text in belongings.plans.items()
     ]
@@ -113,7 +122,7 @@ def lay_out(belongings: LostHost, root: Path) -> Layout:
         for path, data in sorted(belongings.files.items())
     ]
     texts = [
-        PlacedFile(root_path(root, f"{ETC}/{name}"), data, 0o644)
+        PlacedFile(root_path(root, f"{belongings.etc}/{name}"), data, 0o644)
         for name, data in sorted(belongings.texts.items())
         if OWN_TEXT.fullmatch(name)
     ]
@@ -121,7 +130,7 @@ def lay_out(belongings: LostHost, root: Path) -> Layout:
         PlacedFile(root_path(root, path), content, mode, yields=True)
         for path, (content, mode) in sorted(belongings.programs.items())
     ]
-    drd_yaml = PlacedFile(root_path(root, f"{ETC}/drd.yaml"), config.encode(), 0o644)
+    drd_yaml = PlacedFile(root_path(root, belongings.config_file), config.encode(), 0o644)
     return Layout(
         root,
         drd_yaml.path,
@@ -149,7 +158,7 @@ class _Moving:
         self.notes: list[str] = []
 
     def plan(self, name: str, text: str) -> str:
-        file = Path(f"{ETC}/plans/{name}.yaml")
+        file = Path(self.belongings.plan_file(name))
         try:
             plan = plan_of_text(text, file)
         except ConfigError:
@@ -183,7 +192,7 @@ class _Moving:
         accepted it: it may do so as soon as the package is installed. Only what is beyond doubt a
         secret is taken for one."""
         try:
-            data = read(text.encode(), f"{ETC}/plans/{name}.yaml").data
+            data = read(text.encode(), self.belongings.plan_file(name)).data
         except ConfigError:
             return text
         if not isinstance(data, dict):
@@ -238,19 +247,19 @@ class _Moving:
         if ref.source in ("env", "command") and value is None:
             self.needed.append(Needed(ref.describe(), use, restoring))
             return ref
-        path = root_path(self.root, _file_of(ref))
+        path = root_path(self.root, _file_of(ref, self.belongings.etc))
         if value is None:
             self.needed.append(Needed(str(path), use, restoring))
         else:
             self.secrets[path] = value
-        if ref.source == "file" or not self.here:
+        if ref.source == "file" or path.parent != Path(CREDENTIALS):
             return SecretRef("file", str(path))
         return SecretRef("credential", path.name)
 
     def config(self) -> tuple[str, Path]:
         """Return the text of drd.yaml, and the file of the catalogue."""
         text = (self.belongings.config or "").removeprefix("\ufeff")
-        file = Path(f"{ETC}/drd.yaml")
+        file = Path(self.belongings.config_file)
         data = read(text.encode(), str(file), allow_empty=True).data
         known = DaemonFile.model_validate(data)
         references = {}
@@ -290,7 +299,7 @@ class _Moving:
         return rewritten(text, references, values) or "# every key has its default\n", state
 
     def _moved(self, path: str) -> str:
-        return str(root_path(self.root, place(path, self.belongings.config_dir)))
+        return str(root_path(self.root, place(path, self.belongings.etc)))
 
     def _state(self, url: str) -> Path:
         if not url.startswith(_SQLITE):
@@ -299,24 +308,27 @@ class _Moving:
                 "needs no server"
             )
             url = DEFAULT_STATE
-        path = state_url(url, self.belongings.config_dir).removeprefix(_SQLITE).partition("?")[0]
+        path = state_url(url, self.belongings.etc).removeprefix(_SQLITE).partition("?")[0]
         return root_path(self.root, path)
 
 
-def _file_of(ref: SecretRef) -> str:
-    """Return the file that holds a secret on the new host."""
+def _file_of(ref: SecretRef, etc: str) -> str:
+    """Return the file that holds a secret on the new host, whose drd.yaml is in the directory
+    `etc`. drd looks for credentials in one place only."""
     if ref.source == "file":
         return str(ref.value)
     if ref.source == "command":
         words = "\0".join(ref.value)
-        return f"{CREDENTIALS}/command-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
+        return f"{etc}/credentials/command-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
     name = str(ref.value)
     if not _NAME.fullmatch(name) or name.strip(".") == "":
         raise UsageError(
             f"drd cannot store {ref.describe()} in a file: its name is not valid as a file name",
             hint="give it another name in the plan.",
         )
-    return f"{CREDENTIALS}/{name if ref.source == 'credential' else f'env-{name.lower()}'}"
+    if ref.source == "credential":
+        return f"{CREDENTIALS}/{name}"
+    return f"{etc}/credentials/env-{name.lower()}"
 
 
 def _path_text(path: YamlPath) -> str:

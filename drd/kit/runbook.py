@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from drd.config.daemon_schema import Person
+from drd.config.paths import DEFAULT_CONFIG
 from drd.flows.drill.host_loss import HOST_LOSS
 from drd.kit.document import Block, Commands, Heading, Items, Paragraph, Table
 from drd.kit.steps import printed_steps
@@ -53,7 +55,7 @@ def runbook(
         *_state(known),
         *_order(plan, "", people, rehearsal),
         *_needs(known),
-        *_with_drd(plan),
+        *_with_drd(plan, index.config_place),
         *by_hand,
         *_versions(index.versions),
     ]
@@ -216,7 +218,7 @@ def _needs(known: KitPlan) -> Iterator[Block]:
     yield Items(known.needs)
 
 
-def _with_drd(plan: Plan) -> Iterator[Block]:
+def _with_drd(plan: Plan, config: str) -> Iterator[Block]:
     yield Heading(2, "With drd")
     yield Paragraph(
         "Run these commands as root, on a machine with drd, restic and the client programs of the "
@@ -226,8 +228,11 @@ def _with_drd(plan: Plan) -> Iterator[Block]:
     )
     target = next((f"--target {t}" for t in plan.targets), "--in-place")
     words = f"drd recover {plan.name} {target}{scenario_option(plan)}"
+    usual = config == DEFAULT_CONFIG
+    place = "" if usual else f"export DRD_CONFIG={shlex.quote(config)}\n"
     yield Commands(
-        f"drd bootstrap --kit THE-KIT --passphrase-file PASSPHRASE\n{words} --dry-run\n{words}\n",
+        f"{place}drd bootstrap --kit THE-KIT --passphrase-file PASSPHRASE\n"
+        f"{words} --dry-run\n{words}\n",
         shown=True,
     )
     yield Paragraph(

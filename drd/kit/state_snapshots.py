@@ -9,7 +9,7 @@ import re
 import shutil
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO
@@ -20,7 +20,8 @@ from drd.config.daemon_schema import DaemonFile
 from drd.config.reading import LARGEST as LARGEST_TEXT
 from drd.config.yaml import read
 from drd.errors import ConfigError, DrdError, RepositoryDamaged
-from drd.flows.backup.own_files import FILENAME
+from drd.flows.backup.own_files import FILENAME, PLACES
+from drd.model import strict
 from drd.model.plan import NAME, OWN_COMPONENT
 from drd.ports import Repository, SnapshotInfo
 
@@ -38,7 +39,7 @@ _TEXT = re.compile(rf"etc/([^/]+\.ya?ml|{OWN_TEXT.pattern})")
 class StateSnapshot:
     """The content of one such snapshot. `catalogue` is None when the replica in it cannot be used,
     `why` gives the reason. `texts` are own regimes and templates. `left_out` rows of it do not look
-    like drd's own, and were not taken."""
+    like drd's own, and were not taken. `config_place` is where the copy says that drd.yaml was."""
 
     taken_at: datetime
     catalogue: Path | None
@@ -47,6 +48,7 @@ class StateSnapshot:
     why: str = ""
     left_out: int = 0
     texts: Mapping[str, bytes] = field(default_factory=dict)
+    config_place: str | None = None
 
 
 def newest_own(repositories: Sequence[Repository]) -> tuple[Repository, SnapshotInfo] | None:
@@ -79,12 +81,25 @@ def fetch(
     finally:
         archive.unlink()
     own = {name: texts.pop(name) for name in list(texts) if OWN_TEXT.fullmatch(name)}
-    plans, config = _texts(texts)
+    places = _places(texts.pop(PLACES, None))
+    plans, config, name = _texts(texts)
+    found = StateSnapshot(
+        snapshot.time, catalogue, plans, config, texts=own, config_place=places.get(name)
+    )
     try:
-        left_out = make_ours(catalogue, now)
+        return replace(found, left_out=make_ours(catalogue, now))
     except DrdError as error:
-        return StateSnapshot(snapshot.time, None, plans, config, error.message, texts=own)
-    return StateSnapshot(snapshot.time, catalogue, plans, config, left_out=left_out, texts=own)
+        return replace(found, catalogue=None, why=error.message)
+
+
+def _places(raw: bytes | None) -> Mapping[str, str]:
+    """Return where the files were on the host that stored them; empty for copies of an older
+    drd."""
+    try:
+        given = strict.document(raw or b"{}", PLACES)
+        return strict.by_key(strict.absolute_path, given, PLACES, most=_MOST_FILES)
+    except ValueError:
+        return {}
 
 
 def unpacked(archive: Path, catalogue: Path) -> dict[str, bytes]:
@@ -107,13 +122,13 @@ def unpacked(archive: Path, catalogue: Path) -> dict[str, bytes]:
                 continue
             if name == "drd.db":
                 _save(content, catalogue)
-            elif text is not None and entry.size <= LARGEST_TEXT:
+            elif (text is not None or name == PLACES) and entry.size <= LARGEST_TEXT:
                 held += entry.size
                 if held > _ALL_TEXTS:
                     raise ValueError(
                         f"the plans in the snapshot have more than {_ALL_TEXTS >> 20} MiB"
                     )
-                texts[text[1]] = content.read(LARGEST_TEXT)
+                texts[text[1] if text is not None else PLACES] = content.read(LARGEST_TEXT)
     return texts
 
 
@@ -142,10 +157,12 @@ class _InPieces(io.RawIOBase):
         return self._file.tell()
 
 
-def _texts(files: Mapping[str, bytes]) -> tuple[dict[str, str], str | None]:
-    """Recognises plans and drd.yaml by their first key, whatever the files are called."""
+def _texts(files: Mapping[str, bytes]) -> tuple[dict[str, str], str | None, str]:
+    """Recognises plans and drd.yaml by their first key, whatever the files are called. The last is
+    the name of drd.yaml."""
     plans: dict[str, str] = {}
     config: str | None = None
+    config_name = ""
     for name, raw in sorted(files.items()):
         try:
             data = read(raw, name, allow_empty=True).data
@@ -158,5 +175,5 @@ def _texts(files: Mapping[str, bytes]) -> tuple[dict[str, str], str | None]:
             # It becomes the name of a file.
             plans |= {plan: text} if NAME.fullmatch(plan) else {}
         elif set(data) <= set(DaemonFile.model_fields):
-            config = text
-    return plans, config
+            config, config_name = text, name
+    return plans, config, config_name

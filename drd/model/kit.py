@@ -199,7 +199,8 @@ class KitRecords:
 @dataclass(frozen=True, slots=True)
 class KitIndex:
     """The content of `kit.json`. `config` is drd.yaml in the kit, None if the host had none;
-    `config_dir` is the directory that its relative paths began from. `files` are other files that a
+    `config_dir` is the directory that its relative paths began from, `config_file` its path on the
+    host, None in older kits. `files` are other files that a
     recovery needs, by their path on the host; `programs` are scripts that steps and checks run.
     `digests` has the sha256 of every file. `records` is None in older kits, and of a host whose
     records are not signed.
@@ -216,6 +217,12 @@ class KitIndex:
     digests: Mapping[str, str]
     programs: tuple[KitFile, ...] = ()
     records: KitRecords | None = None
+    config_file: str | None = None
+
+    @property
+    def config_place(self) -> str:
+        """The path of drd.yaml on the host."""
+        return self.config_file or f"{self.config_dir}/drd.yaml"
 
     def plan(self, name: str) -> KitPlan:
         return next(p for p in self.plans if p.name == name)
@@ -254,6 +261,7 @@ def index_from_json(data: Any) -> KitIndex:
         # Those that are older have none.
         programs=tuple(strict.each(_program, raw.get("programs", []), "programs", most=_MOST)),
         records=strict.maybe(_records, raw.get("records"), "records"),
+        config_file=strict.maybe(strict.absolute_path, raw.get("config_file"), "config_file"),
     )
 
 

@@ -220,7 +220,8 @@ class Machine:
 
     @property
     def config(self) -> Path:
-        return self.root / "etc/drd/drd.yaml"
+        """The drd.yaml, wherever a bootstrap wrote it."""
+        return next(self.root.rglob("drd.yaml"), self.root / "etc/drd/drd.yaml")
 
     def drd(self, *words: str, code: int | None = 0) -> Result:
         home = self.root.parent / "home"

@@ -4,6 +4,7 @@ a service that is back is in test_kit.py."""
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from pathlib import Path
 
@@ -40,18 +41,54 @@ def from_kit(small: Site, machine: Machine, *words: str, code: int = 0) -> str:
 
 
 def test_a_different_existing_file_is_not_overwritten(small: Site, machine: Machine) -> None:
-    mine = machine.root / "etc/drd/plans/shop.yaml"
+    mine = machine.root / str(small.base).lstrip("/") / "plans/shop.yaml"
     mine.parent.mkdir(parents=True)
     mine.write_text("plan: shop\n")
     told = from_kit(small, machine, code=1)
     assert f"files exist that differ from those in the kit: {mine}" in told
-    assert machine.everything() == {"etc/drd/plans/shop.yaml": b"plan: shop\n"}
+    assert machine.everything() == {str(mine.relative_to(machine.root)): b"plan: shop\n"}
 
 
 def test_the_installed_default_drd_yaml_is_replaced(small: Site, machine: Machine) -> None:
     machine.drd("install", "--prefix", str(machine.root))
-    from_kit(small, machine)
-    assert str(machine.root) in machine.config.read_text()
+    installed = machine.root / "etc/drd/drd.yaml"
+    from_kit(small, machine, "--config", str(installed))
+    assert str(machine.root) in installed.read_text()
+
+
+def test_drd_yaml_goes_where_it_is_wanted_and_the_printed_commands_find_it(
+    small: Site, machine: Machine
+) -> None:
+    """--config goes before $DRD_CONFIG, and both before the place on the lost host; below --root as
+    everywhere."""
+    former = f"{machine.root}{small.base}/drd.yaml"
+    told = from_kit(small, machine)
+    assert told.startswith(f"drd.yaml goes to {former} (its place on the lost host)\n")
+    assert f"\nthe catalogue goes to {machine.root}{small.base}/state/drd.db\nwrote " in told
+    assert f"Next: drd --config {former} recover shop" in told
+    assert f"For all commands of this shell: export DRD_CONFIG={former}\n" in told
+    assert sorted(p.name for p in (machine.root / "etc").rglob("*")) == []
+    shutil.rmtree(machine.root)
+    machine.environment["DRD_CONFIG"] = "/opt/a b/own.yaml"
+    told = from_kit(small, machine)
+    chosen = machine.root / "opt/a b/own.yaml"
+    assert told.startswith(f"drd.yaml goes to {chosen} (as $DRD_CONFIG says)\n")
+    words = next(line for line in told.splitlines() if line.startswith("Next: drd "))
+    machine.drd(*shlex.split(words.removeprefix("Next: drd ")))
+    told = from_kit(small, machine, "--config", str(chosen))
+    assert "(as --config says)" in told
+    assert "wrote" not in told, "a path below the root is that path"
+
+
+def test_without_a_kit_the_former_place_is_only_named(small: Site, machine: Machine) -> None:
+    """Whoever has the password of the repository may have written it there."""
+    password = ("--password-file", f"{small.base}/secrets/restic", "--accept-commands")
+    source = ("--repository", small.repository, *password)
+    told = machine.drd("bootstrap", *source, "--root", str(machine.root))
+    usual = machine.root / "etc/drd/drd.yaml"
+    assert usual.is_file()
+    assert f"on the lost host drd.yaml was {small.base}/drd.yaml" in told.err
+    assert told.out.startswith(f"drd.yaml goes to {usual} (the usual place)\n")
 
 
 def test_a_failed_bootstrap_removes_what_it_wrote(small: Site, machine: Machine) -> None:

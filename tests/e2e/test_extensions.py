@@ -125,7 +125,7 @@ def test_a_new_host_is_made_from_a_kit_and_from_a_repository(site: Site) -> None
         root.mkdir()
         made = site.drd("bootstrap", *source, "--root", str(root))
         assert "shop: 1 restore point" in made.out
-        config = str(root / "etc/drd/drd.yaml")
+        config = f"{root}{site.base}/drd.yaml"
         assert "shop: ok" in site.drd("--config", config, "plan", "check").out
     del site.environment["PYTHONPATH"]
     root = site.base / "bare"
@@ -176,14 +176,14 @@ def test_a_new_host_without_a_package_is_made_for_the_plans_that_do_not_need_it(
     assert "shop: drd wrote the plan's file, but cannot use the plan" in made.out
     assert "an extension may add it, but the package drd-example is not installed" in made.err
     assert "HINT: install drd-example into " in made.err
-    config = str(root / "etc/drd/drd.yaml")
+    config = f"{root}{site.base}/drd.yaml"
     assert "other: ok" in site.drd("--config", config, "plan", "check", "other").out
-    plan = (root / "etc/drd/plans/shop.yaml").read_text()
+    plan = Path(config).with_name("plans").joinpath("shop.yaml").read_text()
     assert f"file: {root}/" in plan.replace('"', "")
     site.environment = path
     again = site.drd("bootstrap", *words, "--root", str(root))
     assert "shop: 1 restore point, newest" in again.out
-    assert (root / "etc/drd/plans/shop.yaml").read_text() == plan
+    assert Path(config).with_name("plans").joinpath("shop.yaml").read_text() == plan
     site.drd("--config", config, "recover", "shop", "--target", "spare", "--dry-run")
 
 

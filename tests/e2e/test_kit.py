@@ -215,7 +215,7 @@ def test_service_comes_back_from_a_kit_on_an_empty_machine(lost: KitSite, machin
     assert stat.S_IMODE(credentials.stat().st_mode) == 0o700
     for secret in [*credentials.iterdir(), *machine.root.rglob("secrets/*")]:
         assert stat.S_IMODE(secret.stat().st_mode) == 0o600
-    plan = (machine.root / "etc/drd/plans/shop.yaml").read_text()
+    plan = (machine.config.parent / "plans/shop.yaml").read_text()
     assert "# where we go when the host is gone" in plan, "comments are worth most on this day"
     old = str(lost.site.base / "secrets")
     assert plan.count(old) == plan.count(f"{machine.root}{old}") > 0

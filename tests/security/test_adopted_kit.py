@@ -51,7 +51,7 @@ class Machine:
         root.mkdir()
         words = ["bootstrap", "--kit", str(self.base / "kit"), "--root", str(root)]
         said = self.drd(*words, "--identity", str(self.base / "identity"))
-        self.config = root / "etc/drd/drd.yaml"
+        self.config = Path(f"{root}{self.config}")
         return said
 
     def recover(self, *words: str, code: int = 0) -> str:

@@ -181,4 +181,4 @@ def test_a_bootstrap_has_succeeded_when_the_kits_files_are_there(
         file.unlink()
     told = bootstrap(site, machine)
     assert "drd wrote the files, but knows no complete restore point" in told
-    assert (machine.root / "etc/drd/plans/shop.yaml").is_file()
+    assert (machine.config.parent / "plans/shop.yaml").is_file()

@@ -211,6 +211,28 @@ def test_a_sound_tar_gives_all_of_it(tmp_path: Path, replica: Path) -> None:
     assert found.config == "work_dir: /srv/work\n"
 
 
+@pytest.mark.parametrize(
+    ("places", "place"),
+    [
+        (b'{"drd.yaml": "/opt/acme/drd.yaml"}', "/opt/acme/drd.yaml"),
+        (b'{"shop.yaml": "/opt/acme/drd.yaml"}', None),
+        (b'{"drd.yaml": "../etc/cron.d/x"}', None),
+        (b'["drd.yaml"]', None),
+        (b"{", None),
+    ],
+)
+def test_the_former_place_of_drd_yaml_is_a_plain_path_or_unknown(
+    tmp_path: Path, replica: Path, places: bytes, place: str | None
+) -> None:
+    def change(tar: tarfile.TarFile) -> None:
+        sound(tar, replica)
+        add(tar, "./places.json", places)
+
+    found = fetched(tmp_path, own_tar(change))
+    assert found.config_place == place
+    assert found.catalogue is not None
+
+
 def test_a_tar_of_the_systems_own_tar_is_read(tmp_path: Path, replica: Path) -> None:
     stage = tmp_path / "stage"
     (stage / "etc").mkdir(parents=True)

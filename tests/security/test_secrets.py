@@ -172,7 +172,9 @@ def test_printed_commands_and_a_host_from_a_kit_have_all_of_a_password(
         "[/x]}}\n"
         f"repositories: {{primary: {{url: /repo, password: {{file: {ref.value}}}}}}}\n"
     )
-    placed = lay_out(LostHost({"shop": plan}, None, "/etc/drd", {ref: password}), tmp_path / "root")
+    placed = lay_out(
+        LostHost({"shop": plan}, None, "/etc/drd/drd.yaml", {ref: password}), tmp_path / "root"
+    )
     (file,) = (f for f in placed.files if f.mode == 0o600)
     (tmp_path / "there").write_bytes(file.content)
     assert resolve(SecretRef("file", str(tmp_path / "there"))) == password

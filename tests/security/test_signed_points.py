@@ -77,8 +77,8 @@ def test_a_forger_with_the_password_is_told_from_drd(site: Site, short_tmp: Path
     machine = Machine(short_tmp / "root")
     machine.drd("bootstrap", "--kit", f"{site.base}/k", "--identity",
                 f"{site.base}/secrets/identity", "--root", str(machine.root))  # fmt: skip
-    assert "acme" in (machine.root / "etc/drd/regimes/acme.yaml").read_text()
-    assert "regimes: regimes" in (machine.root / "etc/drd/drd.yaml").read_text()
+    assert "acme" in (machine.config.parent / "regimes/acme.yaml").read_text()
+    assert "regimes: regimes" in machine.config.read_text()
     told = machine.after(*RECOVER, "--dry-run")
     assert "drd leaves out" not in told.err
     shown = machine.after(*RECOVER, "--point", OWN_KEY, "--dry-run")

@@ -145,7 +145,7 @@ def test_a_new_host_gets_the_secrets_of_a_channel_whose_package_is_missing(tmp_p
     text = "extensions: [drd-nowhere]\nnotify: [{kind: pager, token: {env: PAGER}, on: [drill]}]\n"
     use(tmp_path, text)
     secrets = {SecretRef("env", "PAGER"): "a secret of a channel"}
-    layout = lay_out(LostHost({}, text, "/etc/drd", secrets, {}, {}), tmp_path / "root")
+    layout = lay_out(LostHost({}, text, "/etc/drd/drd.yaml", secrets, {}, {}), tmp_path / "root")
     placed = {file.path.name: file.content.decode() for file in layout.files}
     assert placed["env-pager"] == "a secret of a channel"
     (token,) = (f.path for f in layout.files if f.path.name == "env-pager")

@@ -55,8 +55,8 @@ def plan(text: str) -> Plan:
     return plan_of_text(text, Path("/etc/drd/plans/shop.yaml"))
 
 
-def belongings(config: str | None = None, config_dir: str = "/etc/drd") -> LostHost:
-    return LostHost({"shop": PLAN}, config, config_dir, SECRETS, CA)
+def belongings(config: str | None = None, config_file: str = "/etc/drd/drd.yaml") -> LostHost:
+    return LostHost({"shop": PLAN}, config, config_file, SECRETS, CA)
 
 
 def test_references_are_found_wherever_the_schema_has_them() -> None:
@@ -95,6 +95,19 @@ def test_at_the_root_only_what_cannot_stay_is_rewritten() -> None:
     assert str(layout.state) == "/var/lib/drd/drd.db"
 
 
+def test_a_host_with_its_drd_yaml_elsewhere_gets_nothing_in_etc_but_its_credentials() -> None:
+    layout = lay_out(belongings("plans: p\n", "/opt/acme/own.yaml"), Path("/"))
+    assert layout.config == Path("/opt/acme/own.yaml")
+    files = {str(f.path): f.content.decode() for f in layout.files}
+    assert files["/opt/acme/own.yaml"] == "plans: plans\n"
+    text = files["/opt/acme/plans/shop.yaml"]
+    assert "access_key: {file: /opt/acme/credentials/env-key_id}" in text
+    assert [p for p in files if p.startswith("/etc/drd/")] == [
+        "/etc/drd/credentials/restic",
+        "/etc/drd/credentials/standby",
+    ]
+
+
 def _command_digest(secrets: dict[str, str]) -> str:
     (path,) = (p for p in secrets if "command-" in p)
     return path.rpartition("-")[2]
@@ -105,7 +118,7 @@ def test_a_plan_of_credentials_and_files_keeps_its_hash_at_the_root() -> None:
         "        command:\n          - pass\n          - show drd   # the vault\n",
         "        credential: standby\n",
     )
-    layout = lay_out(LostHost({"shop": text}, None, "/etc/drd", SECRETS, CA), Path("/"))
+    layout = lay_out(LostHost({"shop": text}, None, "/etc/drd/drd.yaml", SECRETS, CA), Path("/"))
     (there,) = (f.content.decode() for f in layout.files if f.path.name == "shop.yaml")
     assert there == text
 
@@ -157,7 +170,7 @@ def test_below_another_root_everything_leads_there() -> None:
     ],
 )
 def test_places_of_drd_yaml_are_kept_below_the_root(text: str, state: str) -> None:
-    layout = lay_out(belongings(text, "/srv/drd"), Path("/new"))
+    layout = lay_out(belongings(text, "/srv/drd/drd.yaml"), Path("/new"))
     assert str(layout.state) == state
     (config,) = (f.content.decode() for f in layout.files if f.path.name == "drd.yaml")
     assert f"sqlite:///{state}" in config
@@ -167,7 +180,7 @@ def test_places_of_drd_yaml_are_kept_below_the_root(text: str, state: str) -> No
 
 def test_a_secret_of_a_target_that_is_not_there_is_named_as_needed_to_recover() -> None:
     few = {k: v for k, v in SECRETS.items() if k != CREDENTIAL["standby"]}
-    layout = lay_out(LostHost({"shop": PLAN}, None, "/etc/drd", few, CA), Path("/"))
+    layout = lay_out(LostHost({"shop": PLAN}, None, "/etc/drd/drd.yaml", few, CA), Path("/"))
     assert [(n.path, n.restoring) for n in layout.needed] == [
         ("/etc/drd/credentials/source", False),
         ("/etc/drd/credentials/standby", True),
@@ -183,7 +196,7 @@ def test_a_credential_that_is_no_plain_name_is_refused(name: str) -> None:
     with pytest.raises(
         DrdError, match=r"must be the name of a file|its name is not valid as a file name"
     ):
-        lay_out(LostHost({"shop": text}, None, "/etc/drd", secrets, CA), Path("/"))
+        lay_out(LostHost({"shop": text}, None, "/etc/drd/drd.yaml", secrets, CA), Path("/"))
 
 
 def test_a_credential_that_is_no_plain_name_is_not_written_while_a_package_is_missing() -> None:
@@ -192,7 +205,7 @@ def test_a_credential_that_is_no_plain_name_is_not_written_while_a_package_is_mi
     text = PLAN.replace("credential: restic ", f"credential: {name} ")
     secrets = {**SECRETS, SecretRef("credential", name): "evil"}
     registry.use((), [registry.Unavailable("drd-nowhere", "is missing", "install it.", None)])
-    layout = lay_out(LostHost({"shop": text}, None, "/etc/drd", secrets, CA), Path("/"))
+    layout = lay_out(LostHost({"shop": text}, None, "/etc/drd/drd.yaml", secrets, CA), Path("/"))
     assert not [file for file in layout.files if b"evil" in file.content]
     (plan,) = (file for file in layout.files if file.path == Path("/etc/drd/plans/shop.yaml"))
     assert f"credential: {name} ".encode() in plan.content
@@ -206,20 +219,20 @@ def test_values_that_are_not_there_are_added() -> None:
 
 def test_without_a_target_the_logins_of_the_source_are_needed_to_recover() -> None:
     text = PLAN[: PLAN.index("targets:")]
-    layout = lay_out(LostHost({"shop": text}, None, "/etc/drd", SECRETS, CA), Path("/"))
+    layout = lay_out(LostHost({"shop": text}, None, "/etc/drd/drd.yaml", SECRETS, CA), Path("/"))
     assert ("/etc/drd/credentials/source", True) in [(n.path, n.restoring) for n in layout.needed]
 
 
 def test_own_regimes_and_templates_lie_beside_drd_yaml_and_nowhere_else(tmp_path: Path) -> None:
     texts = {"regimes/acme.yaml": b"id: acme\n", "templates/press.j2": b"x"}
     texts |= {"regimes/../../cron.d/x.yaml": b"evil", "regimes/.hidden.yaml": b"evil"}
-    host = LostHost({}, "regimes: /etc/cron.d\ntemplates: t\n", "/opt", {}, texts=texts)
+    host = LostHost({}, "regimes: /etc/cron.d\ntemplates: t\n", "/opt/drd.yaml", {}, texts=texts)
     layout = lay_out(host, tmp_path)
     placed = {str(f.path.relative_to(tmp_path)): f.content for f in layout.files}
-    config = placed.pop("etc/drd/drd.yaml").decode()
+    config = placed.pop("opt/drd.yaml").decode()
     assert "regimes: regimes\n" in config
     assert "templates: templates\n" in config
     assert placed == {
-        "etc/drd/regimes/acme.yaml": b"id: acme\n",
-        "etc/drd/templates/press.j2": b"x",
+        "opt/regimes/acme.yaml": b"id: acme\n",
+        "opt/templates/press.j2": b"x",
     }

@@ -62,7 +62,7 @@ def test_scripts_get_their_places_and_below_a_root_the_plan_leads_there(at: Path
     text = PLAN.format(at=at)
     held = {f"{at}/replay": (b"#!", 0o750), f"{at}/ask.py": (b"print()", 0o644)}
     secrets = {SecretRef("credential", "restic"): "r"}
-    belongings = LostHost({"shop": text}, None, "/etc/drd", secrets, programs=held)
+    belongings = LostHost({"shop": text}, None, "/etc/drd/drd.yaml", secrets, programs=held)
     layout = lay_out(belongings, Path("/"))
     placed = {str(f.path): f for f in layout.files}
     assert placed[f"{at}/replay"].mode == 0o750

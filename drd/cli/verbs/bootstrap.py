@@ -17,7 +17,9 @@ examples:
       --access key=id_ed25519 --access known_hosts=known_hosts
 
 Existing files stay: if one differs, drd writes nothing. The same command may be given again.
---config has no effect here: drd.yaml goes to etc/drd below --root.
+drd.yaml goes to --config, else to $DRD_CONFIG, else to its path on the lost host (without a kit:
+/etc/drd/drd.yaml); plans go to the directory `plans` beside it. With --root, all of this is below
+DIR. drd prints the places before it writes.
 
 Anyone with a repository's password can store plans in it. drd shows what these plans would run,
 read, write and connect to, and uses them after you have typed `accept`. Without a

@@ -6,6 +6,7 @@ the backup does not fail, but drd warns."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -22,6 +23,8 @@ EVERY = timedelta(hours=1)
 EACH = timedelta(minutes=1)
 """For each repository that gets it."""
 FILENAME = "drd.tar"
+PLACES = "places.json"
+"""The file in it that says where the files in `etc` were on the host, by their name there."""
 
 
 def store_if_due(services: Services, plan: Plan, repository: Repository, run: str) -> bool:
@@ -56,7 +59,9 @@ def _store(services: Services, plan: Plan, repository: Repository, run: str) -> 
     try:
         services.catalogue.export_to(stage / "drd.db")
         services.seal_copy(stage / "drd.db")
-        for file in services.own_files():
+        own = services.own_files()
+        (stage / PLACES).write_text(json.dumps({file.name: str(file) for file in own}))
+        for file in own:
             below = stage / "etc" / file.name
             below.parent.mkdir(exist_ok=True)
             shutil.copyfile(file, below)
