@@ -22,10 +22,10 @@ from drd.config.daemon import (
     DaemonSettings,
     load_settings,
     own_files,
-    own_texts,
 )
 from drd.config.exposed_files import findings
 from drd.config.location import config_path
+from drd.config.own_texts import own_texts
 from drd.config.run_settings import PlanInForce
 from drd.flows.drill.host_loss import HostFromKit, KitAt
 from drd.flows.records.restricted import hiding
@@ -63,7 +63,8 @@ class App:
     """Configuration and catalogue of one process. `settings` replace drd.yaml; `busy_s` is how long
     a write waits for another process's, None for the maximum. A `reading` App works even where
     nobody can write. While the catalogue is open, the App keeps the status summary up to date,
-    unless the settings came from the daemon (`service`), which does so itself."""
+    unless the settings came from the daemon (`service`), which does so itself. An `enduring` one
+    does without the broken parts of drd.yaml that it can do without."""
 
     def __init__(
         self,
@@ -74,8 +75,9 @@ class App:
         *,
         reading: bool = False,
         service: bool = False,
+        enduring: bool = False,
     ) -> None:
-        self._config = config
+        self._config, self._enduring = config, enduring
         self.settings: DaemonSettings = settings or self.read_settings()
         self.console = console or Console()
         self.clock: Clock = SystemClock()
@@ -96,7 +98,7 @@ class App:
     def read_settings(self) -> DaemonSettings:
         """Read the current drd.yaml. Raises ConfigError."""
         path, explicit = config_path(self._config)
-        return load_settings(Path(path), explicit=explicit)
+        return load_settings(Path(path), explicit=explicit, enduring=self._enduring)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -239,9 +241,12 @@ def app(
     *,
     reading: bool = False,
     service: bool = False,
+    enduring: bool = False,
 ) -> Iterator[App]:
     """An App that is closed at the end. Meanwhile root acts as the user who owns the state."""
-    opened = App(config, console, settings, busy_s, reading=reading, service=service)
+    opened = App(
+        config, console, settings, busy_s, reading=reading, service=service, enduring=enduring
+    )
     state = opened.settings.state_dir or opened.settings.work_dir
     with acting_for_owner(state, opened.settings.work_dir):
         try:

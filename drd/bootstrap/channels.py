@@ -99,7 +99,7 @@ class Channels:
         no channels."""
         if self.settings.channels or self.settings.file is None:
             return self.settings.channels
-        return load_settings(self.settings.file, explicit=True).channels
+        return load_settings(self.settings.file, explicit=True, enduring=True).channels
 
 
 def _sends_mail(channel: ChannelSpec) -> bool:

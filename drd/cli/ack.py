@@ -7,10 +7,11 @@ from typing import Any
 
 from drd.api.acknowledging import acknowledge, known_person
 from drd.api.alert_documents import alert_document
-from drd.bootstrap import App, app
+from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.alerts import alert_of
 from drd.cli.decide import who
+from drd.cli.enduring import app_of
 from drd.cli.remote import Remote
 from drd.cli.render import plain
 from drd.errors import UsageError
@@ -18,7 +19,7 @@ from drd.flows.alerts.messages import acknowledgement
 
 
 def run(args: argparse.Namespace) -> int:
-    with app(args.config) as opened:
+    with app_of(args) as opened:
         if opened.state.is_ours:
             document = _acknowledged(opened, args)
         else:

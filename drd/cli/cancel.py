@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from drd.api.documents import run_document
-from drd.bootstrap import App, app
+from drd.bootstrap import App
 from drd.cli import output
+from drd.cli.enduring import app_of
 from drd.cli.remote import Remote
 from drd.cli.session import tell_of_daemon
 from drd.errors import DrdError
@@ -30,7 +31,7 @@ _LIMIT_S = 15.0
 
 
 def run(args: argparse.Namespace) -> int:
-    with app(args.config) as opened:
+    with app_of(args) as opened:
         if opened.state.is_ours:
             tell_of_daemon(opened, args)
             asked = opened.catalogue.queue.ask_cancel(args.run, opened.clock.now())

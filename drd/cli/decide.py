@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from drd.api.answers import said_document
-from drd.bootstrap import App, app
+from drd.bootstrap import App
 from drd.cli import output
+from drd.cli.enduring import app_of
 from drd.cli.remote import Remote
 from drd.cli.session import tell_of_daemon
 from drd.config.daemon import DaemonSettings
@@ -55,7 +56,7 @@ def decided(
     """Record it, and print what happens now. A user who does not own the state has the daemon
     record it:
     `body` is the request."""
-    with app(args.config) as opened:
+    with app_of(args) as opened:
         if opened.state.is_ours:
             tell_of_daemon(opened, args)
             said = _directly(opened, args, decide)

@@ -51,6 +51,9 @@ def run(args: argparse.Namespace) -> int:
             findings += exposed_findings(plan, app.plans.trusted_users)
             items += [doctor_document(plan.name, f) for f in findings]
         settings = app.settings
+        for wrong in settings.left_out:
+            broken = Finding("configuration", "error", "", str(wrong), wrong.hint)
+            items.append(doctor_document("drd", broken))
         for f in open_to_readers(settings.public_dir, settings.read_group):
             items.append(doctor_document("drd", f))
         items += [doctor_document("drd", f) for f in state_findings(state_places(settings))]

@@ -19,8 +19,9 @@ from drd.api.incident_reading import (
     updates_of,
 )
 from drd.api.investigation_documents import investigation_of
-from drd.bootstrap import App, app
+from drd.bootstrap import App
 from drd.cli import incident_intake, output
+from drd.cli.enduring import app_of
 from drd.cli.incident_acting import acted, author, newly_opened, path_of, zone_of, zoned
 from drd.cli.incident_screen import screen
 from drd.cli.remote import Answered, Remote
@@ -89,7 +90,7 @@ def _say_protected(app: App) -> None:
 
 
 def report(args: argparse.Namespace) -> int:
-    with app(args.config) as opened:
+    with app_of(args) as opened:
         zone = zone_of(opened)
         if opened.state.is_ours:
             said = author(opened, args)

@@ -56,6 +56,8 @@ class Clerk:
         given = self._composing(word)
         if self._remote is not None:
             return self._asked(self._remote.post(self._path(f"/{verb}"), **self._by(), **given))
+        if verb == "draft":
+            self._require_recipients()
         return COMPOSING[verb](self._box(), ComposeBody.model_construct(**given))
 
     def approvable(self, which: int) -> dict[str, Any]:
@@ -70,9 +72,16 @@ class Clerk:
             return self._asked(
                 self._remote.post(self._path(f"/{which}/{verb}"), **self._by(), **given)
             )
+        if verb in {"approve", "send"}:
+            self._require_recipients()
         takes, act = MESSAGE_ACTS[verb]
         # Not validated: on this host, a text may be longer than in a request.
         return act(self._box(), which, takes.model_construct(**given))
+
+    def _require_recipients(self) -> None:
+        """Raise ConfigError if drd.yaml has errors where it says who gets what, and by which
+        way."""
+        self._app.settings.require("notify", "contacts", "people")
 
     def delivered(self, which: int) -> dict[str, Any]:
         """Wait until what was handed over is sent, as far as it goes quickly, and return the

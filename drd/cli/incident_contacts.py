@@ -6,17 +6,15 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from drd.bootstrap import App
 from drd.cli import output
+from drd.cli.enduring import quick_settings
 from drd.cli.incident_acting import path_of
 from drd.cli.remote import Remote
 from drd.cli.render import hanging, terminal_width
 from drd.cli.session import session
-from drd.config.daemon import load_settings
-from drd.config.location import config_path
 from drd.errors import UsageError
 from drd.kit.incident_sheets import local_time, person_words, ways
 from drd.model.contacts import Contact, ContactBook, OnCall
@@ -26,8 +24,7 @@ from drd.model.units import format_time, from_rfc3339, to_rfc3339
 
 def book_of(args: argparse.Namespace) -> ContactBook:
     """Return the contacts of drd.yaml, without opening anything else."""
-    path, explicit = config_path(args.config)
-    return load_settings(Path(path), explicit=explicit, extended=False).contacts
+    return quick_settings(args).contacts
 
 
 def run(args: argparse.Namespace) -> int:

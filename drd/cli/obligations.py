@@ -12,9 +12,8 @@ from drd.api.findings import finding_document
 from drd.api.obligation_acts import chosen, unusual_facts
 from drd.api.obligation_documents import regime_document
 from drd.cli import output
+from drd.cli.enduring import quick_settings
 from drd.cli.plan import print_problem, problem_json
-from drd.config.daemon import DaemonSettings, load_settings
-from drd.config.location import config_path
 from drd.config.places import is_place
 from drd.config.regimes import Regimes, regime_schema, regimes_of
 from drd.errors import Problem, UsageError
@@ -27,11 +26,6 @@ from drd.model.obligations.regime import Regime, Status
 from drd.model.obligations.upkeep import findings, unknown_calendars
 from drd.model.obligations.words import time_limit
 from drd.model.text import counted, escaped
-
-
-def settings_of(args: argparse.Namespace) -> DaemonSettings:
-    path, explicit = config_path(args.config)
-    return load_settings(Path(path), explicit=explicit, extended=False)
 
 
 def usable(regimes: Regimes) -> dict[str, Regime]:
@@ -71,7 +65,7 @@ _VALUES: dict[str, Fact] = {"true": True, "false": False, "unknown": None}
 
 
 def list_(args: argparse.Namespace) -> int:
-    known = usable(regimes_of(settings_of(args)))
+    known = usable(regimes_of(quick_settings(args)))
     place = _place(args.place) if args.place is not None else None
     shown = [r for r in known.values() if place is None or _is_of(r, place)]
     if args.json:
@@ -124,7 +118,7 @@ def _limit(regime: Regime) -> str:
 
 
 def show(args: argparse.Namespace) -> int:
-    regime = chosen(usable(regimes_of(settings_of(args))), args.id)
+    regime = chosen(usable(regimes_of(quick_settings(args))), args.id)
     if args.json:
         output.print_json(regime_document(regime))
         return 0
@@ -192,7 +186,7 @@ def _since(regime: Regime) -> str:
 
 def check(args: argparse.Namespace) -> int:
     """Check all files, those named as well; 2 when one has an error."""
-    settings = settings_of(args)
+    settings = quick_settings(args)
     files = tuple(Path(file) for file in args.files)
     regimes = regimes_of(settings, files)
     problems = list(regimes.problems)

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 from drd.api.obligation_acts import chosen
 from drd.api.obligation_documents import clock_document
 from drd.cli import output
-from drd.cli.obligations import fact_of, pair_of, require_facts, settings_of, usable
+from drd.cli.enduring import quick_settings
+from drd.cli.obligations import fact_of, pair_of, require_facts, usable
 from drd.config.daemon import DaemonSettings
 from drd.config.regimes import regimes_of
 from drd.config.zones import host_zone, time_zone
@@ -29,7 +30,7 @@ from drd.model.units import bare_time, to_rfc3339
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = settings_of(args)
+    settings = quick_settings(args)
     known = usable(regimes_of(settings))
     named = [chosen(known, name) for name in args.ids]
     case = case_of(args, settings, known, named)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from drd.bootstrap import App, app
+from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.confirm import confirm
+from drd.cli.enduring import app_of
 from drd.config.daemon import plans_by_name
 from drd.errors import UsageError
 from drd.flows.restore.kept_copies import reminders
@@ -18,7 +19,7 @@ from drd.ports.plans import Records
 
 
 def forget(args: argparse.Namespace) -> int:
-    with app(args.config) as opened:
+    with app_of(args) as opened:
         known = opened.catalogue.plans.records(args.plan)
         _require_gone(opened, args.plan, known)
         kept = reminders(opened.catalogue, args.plan)

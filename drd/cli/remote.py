@@ -15,7 +15,8 @@ from urllib.parse import urlencode
 
 from drd import process
 from drd.api import admission
-from drd.bootstrap import App, app
+from drd.bootstrap import App
+from drd.cli.enduring import app_of
 from drd.errors import DrdError, NotOwner
 from drd.model.units import format_duration
 from drd.process.actors import as_root_types_it
@@ -42,7 +43,7 @@ def document(
 ) -> dict[str, Any]:
     """Return the document of a reading verb: from the state, for its owner and root, else from the
     daemon."""
-    with app(args.config, reading=True) as opened:
+    with app_of(args, reading=True) as opened:
         if opened.state.is_ours:
             return dict(local(opened))
         return Remote(opened).get(path, **query)

@@ -12,8 +12,9 @@ from dataclasses import replace
 from types import FrameType
 
 from drd import log, process
-from drd.bootstrap import App, Console, app
+from drd.bootstrap import App, Console
 from drd.cli import output
+from drd.cli.enduring import app_of
 from drd.cli.follow import is_alive
 from drd.cli.members_output import members_print_beside
 from drd.cli.progress import ProgressLine
@@ -49,7 +50,7 @@ def session(
 
     console = Console(progress, warn, note)
     beside = members_print_beside(bool(getattr(args, "json", False)))
-    with beside, _cancelled_by_signals(args), app(args.config, console, reading=reading) as opened:
+    with beside, _cancelled_by_signals(args), app_of(args, console, reading=reading) as opened:
         acts = acts and not reading and not getattr(args, "dry_run", False)
         if acts:
             tell_of_daemon(opened, args)

@@ -77,7 +77,7 @@ def configuration_trouble(
     stamp, daemon = _stamp(path), document.daemon
     if stamp is None or (daemon is not None and daemon.read == stamp):
         return None
-    if daemon is None and _was_used_since(stamp[0], places.state_url):
+    if daemon is None and _was_accepted_since(stamp[0], places.state_url, document):
         return None
     if daemon is not None and daemon.state == "running" and daemon.read is None:
         return None  # an older drd
@@ -94,7 +94,7 @@ def broken(error: DrdError, daemon: DaemonState | None) -> ConfigurationTrouble:
     """Return the trouble that drd.yaml has this error."""
     check = "drd config check"
     if daemon is None:
-        text, command = "drd.yaml is broken, so only drd status works", check
+        text, command = "drd.yaml is broken, so drd can make no backup", check
     elif daemon.state == "running":
         text = "drd.yaml is broken: the daemon keeps the settings that it read before"
         command = f"{check} && systemctl reload drd"
@@ -112,9 +112,18 @@ def _stamp(path: str) -> tuple[int, int] | None:
     return info.st_mtime_ns, info.st_size
 
 
-def _was_used_since(mtime_ns: int, state_url: str) -> bool:
-    """Return whether the catalogue was written after drd.yaml, which only commands do that accept
-    it: there is no daemon."""
+def _was_accepted_since(mtime_ns: int, state_url: str, document: StatusDocument) -> bool:
+    """Return whether a backup was made after drd.yaml was written: it needs the whole file. The
+    commands of an incident write the catalogue, too, and go on without broken parts. With many
+    plans, most of which are told in brief, any change of the catalogue has to do."""
+    if not _was_written_since(mtime_ns, state_url):
+        return False
+    made = [p.backup.finished_at for p in document.plans if p.backup is not None]
+    return bool(document.briefs) or any(at.timestamp() * 1e9 > mtime_ns for at in made)
+
+
+def _was_written_since(mtime_ns: int, state_url: str) -> bool:
+    """Return whether the catalogue was written after drd.yaml."""
     file = state_url.removeprefix("sqlite:///").partition("?")[0]
     for name in (file, f"{file}-wal"):
         stamp = _stamp(name)

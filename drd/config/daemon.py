@@ -17,6 +17,7 @@ from drd import registry
 from drd.config.address import loopback
 from drd.config.contacts import contact_book
 from drd.config.daemon_schema import DaemonFile
+from drd.config.enduring import as_far_as_possible, read_parts
 from drd.config.extensions import use_extensions
 from drd.config.intake import intake_settings
 from drd.config.json_schema import SchemaView
@@ -55,7 +56,8 @@ class DaemonSettings:
     `channels` are in the order of the file, including heartbeats. `people` are their names,
     `roles` has by name what each of them may decide, `users` the name by system user.
     `own_public_dir` and `own_records_key` are what the file names, `read_group` who may read
-    `public_dir`, `operate_group` who may also ask for runs. `regimes_dir` has one's own duties to
+    `public_dir`, `operate_group` who may also ask for runs. `left_out` are the errors of entries
+    that an enduring command does without. `regimes_dir` has one's own duties to
     report; `facts` are those of the organisation, `contacts` whom to call in an incident."""
 
     state_url: str
@@ -105,6 +107,13 @@ class DaemonSettings:
     contacts: ContactBook = field(default_factory=ContactBook)
     file: Path | None = None
     warnings: tuple[Problem, ...] = ()
+    left_out: tuple[Problem, ...] = ()
+
+    def require(self, *keys: str) -> None:
+        """Raise ConfigError if an entry of these keys was left out because it is broken."""
+        wrong = [p for p in self.left_out if re.split(r"[.\[]", p.path)[0] in keys]
+        if wrong:
+            raise ConfigError(wrong)
 
     @property
     def public_dir(self) -> Path:
@@ -134,10 +143,13 @@ class DaemonSettings:
         return self.database.parent if self.database is not None else None
 
 
-def load_settings(path: Path | None, *, explicit: bool, extended: bool = True) -> DaemonSettings:
+def load_settings(
+    path: Path | None, *, explicit: bool, extended: bool = True, enduring: bool = False
+) -> DaemonSettings:
     """Read drd.yaml; without one, use defaults, unless it was named explicitly. From then on
     this process has what its extensions add. Quick commands read one that is not
-    `extended`, without channels.
+    `extended`, without channels. Commands of the bad day are `enduring`: broken entries that they
+    can do without are left out, and their errors are in `left_out`.
 
     Raises ConfigError with every problem."""
     chosen = path or Path(DEFAULT_CONFIG)
@@ -147,24 +159,34 @@ def load_settings(path: Path | None, *, explicit: bool, extended: bool = True) -
         return _settings_without_file(chosen)
 
     raw, reached = read_reached(chosen, what="configuration")
-    document = read(raw, str(chosen), allow_empty=True)
 
-    report = Report(document)
+    def checked(report: Report) -> DaemonSettings:
+        return _checked(report, chosen, reached, extended=extended)
+
+    if not enduring:
+        return checked(Report(read(raw, str(chosen), allow_empty=True)))
+    document, unread = read_parts(raw, str(chosen))
+    settings, left_out = as_far_as_possible(document, checked)
+    return replace(settings, left_out=(*unread, *left_out))
+
+
+def _checked(report: Report, file: Path, reached: PlanPath, *, extended: bool) -> DaemonSettings:
+    """Return the settings. Raises ConfigError with the errors of the report."""
     with registry.unless_refused():
         if extended:
             _extend(report, reached)
-        file = _validated(report, extended=extended)
-        if file is None or report.errors:
+        checked = _validated(report, extended=extended)
+        if checked is None or report.errors:
             raise ConfigError(report.errors)
 
         if extended:
-            require_library(file.records.timestamp, report)
-        channel_specs = channels(file.notify, report)
-        book = _contacts(file, report, channel_specs if extended else None)
-        _require_approvers(file, report)
+            require_library(checked.records.timestamp, report)
+        channel_specs = channels(checked.notify, report)
+        book = _contacts(checked, report, channel_specs if extended else None)
+        _require_approvers(checked, report)
         if report.errors:
             raise ConfigError(report.errors)
-        return replace(_settings(file, chosen, report, channel_specs), contacts=book)
+        return replace(_settings(checked, file, report, channel_specs), contacts=book)
 
 
 def _contacts(file: DaemonFile, report: Report, known: Sequence[ChannelSpec] | None) -> ContactBook:
@@ -190,7 +212,7 @@ def _require_approvers(file: DaemonFile, report: Report) -> None:
 def _extend(report: Report, reached: PlanPath) -> None:
     """Put what the extensions add in use. `reached` is the file that was read. Errors in the list
     itself are found when the whole file is validated."""
-    data = report.document.data
+    data = report.data
     named = data.get("extensions") if isinstance(data, dict) else None
     if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
         named = []
@@ -209,8 +231,7 @@ def _is_missing(path: Path) -> bool:
 
 
 def _validated(report: Report, *, extended: bool) -> DaemonFile | None:
-
-    data = report.document.data
+    data = report.data
     if not isinstance(data, dict):
         report.error((), "is not a mapping", NOT_A_MAPPING)
         return None
@@ -363,26 +384,6 @@ def own_files(settings: DaemonSettings, plan: Path) -> Sequence[Path]:
     """drd.yaml and all plans, including this one wherever it lies."""
     own = [settings.file, *sorted(settings.plans_dir.glob("*.y*ml")), plan]
     return tuple(dict.fromkeys(p for p in own if p is not None and p.is_file()))
-
-
-def own_texts(settings: DaemonSettings) -> Mapping[str, Path]:
-    """One's own regimes and templates of messages, by the name that copies give them:
-    `regimes/acme.yaml`, `templates/press.j2`."""
-    places = {"regimes": settings.regimes_dir, "templates": settings.templates_dir}
-    return {
-        f"{kind}/{file.name}": file
-        for kind, directory in places.items()
-        if directory is not None
-        for file in sorted(directory.glob(f"*{_SUFFIXES[kind]}"))
-        if OWN_TEXT.fullmatch(f"{kind}/{file.name}") and file.is_file()
-    }
-
-
-_SUFFIXES = {"regimes": ".yaml", "templates": ".j2"}
-OWN_TEXT = re.compile(
-    r"regimes/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.yaml|templates/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.j2"
-)
-"""The names of one's own texts in copies and kits: nothing that leads elsewhere."""
 
 
 def plans_by_name(directory: Path) -> dict[str, list[Path]]:

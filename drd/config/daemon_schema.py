@@ -294,6 +294,29 @@ class Alerts(Settings):
     )
 
 
+SPARE: tuple[tuple[str | int, ...], ...] = (
+    ("notify", "*"),
+    ("contacts", "*"),
+    ("contacts", "*", "channel"),
+    ("on_call", "*"),
+    ("absences", "*"),
+    ("people", "*", "email"),
+    ("people", "*", "phone"),
+    ("limits", "*"),
+    ("log", "*"),
+    ("alerts", "*"),
+    ("metrics", "*"),
+    ("kit",),
+    ("incident", "triage"),
+    ("incident", "first_update"),
+    ("incident", "updates"),
+)
+"""What the commands of the bad day leave out when it is broken (`enduring`); * is each item or key.
+Without one of these drd sends, limits or shows less, or uses a default that harms nobody. All
+others are needed: where the state and the files are, who may do what, whose rights programs get,
+what signs and encrypts, which duties there are."""
+
+
 class DaemonFile(Settings):
     """drd's own configuration."""
 

@@ -126,6 +126,13 @@ def guessed_places(path: str | os.PathLike[str]) -> ConfiguredPlaces | None:
     its error; None if that cannot be told, or if there is no state."""
     base = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 (pathlib costs 4 ms)
     try:
+        known = _load(os.fspath(path), enduring=True)
+    except ConfigError:
+        known = None  # not even its sound parts can be used
+    if known is not None and (known.database is None or known.database.exists()):
+        places = known.state_url, str(known.plans_dir), str(known.public_dir)
+        return ConfiguredPlaces(*places, known.state_password)
+    try:
         with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
             text = file.read()
     except OSError:
@@ -238,13 +245,13 @@ def configuration_error(path: str) -> ConfigError | None:
     return None
 
 
-def _load(path: str, *, extended: bool = False) -> DaemonSettings:
+def _load(path: str, *, extended: bool = False, enduring: bool = False) -> DaemonSettings:
     """Check the whole file, which takes longer. Raises ConfigError if it has errors."""
     from pathlib import Path
 
     from drd.config.daemon import load_settings
 
-    return load_settings(Path(path), explicit=True, extended=extended)
+    return load_settings(Path(path), explicit=True, extended=extended, enduring=enduring)
 
 
 def _refuse(document: Document) -> NoReturn:

@@ -40,7 +40,7 @@ def _names(entries: Sequence[Named], report: Report, places: Sequence[int]) -> l
         if entry.name is None:
             continue
         if entry.name in given:
-            line = report.document.line(("notify", given[entry.name], "name"))
+            line = report.line(("notify", given[entry.name], "name"))
             message = f'line {line} already has a channel called "{entry.name}"'
             path: Path = ("notify", index, "name")
             report.error(path, message, "give each channel its own name.")

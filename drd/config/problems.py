@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from drd.config.absent_kinds import FAMILY_OF, not_in_use, unavailable
 from drd.config.json_schema import SchemaView, has_member
+from drd.config.left_out import is_within, without
 from drd.config.steps import KEYS_OF_EVERY_STEP, step_kinds
 from drd.config.yaml import Document, Path, dotted
 from drd.errors import ExtensionFailed, Problem
@@ -56,27 +57,47 @@ _BOUNDS = {
 
 
 class Report:
-    """The problems of one document, each with its line."""
+    """The problems of one document, each with its line. `data` are its values, without those of the
+    paths `left_out`: keys, items of lists, and keys of these. Paths are those in `data`, and are
+    reported as those in the document."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, left_out: Collection[Path] = ()) -> None:
         self.document = document
-        self.problems: list[Problem] = list(document.problems)
-        self.broken: set[Path] = set(document.broken)
+        self.data, self._items = without(document.data, left_out)
+        gone = tuple(map(dotted, left_out))
+        self.problems: list[Problem] = [
+            p for p in document.problems if not any(is_within(p.path, place) for place in gone)
+        ]
+        self.broken: set[Path] = {
+            b for b in document.broken if not any(b[: len(p)] == p for p in left_out)
+        }
 
     def error(self, path: Path, message: str, hint: str = "", *, of_key: bool = False) -> None:
         self._add(path, message, hint, "error", of_key)
-        self.broken.add(path)
+        self.broken.add(self._in_document(path))
 
     def warn(self, path: Path, message: str, hint: str = "") -> None:
         self._add(path, message, hint, "warning", of_key=True)
 
+    def line(self, path: Path) -> int:
+        """Return the line of a value."""
+        return self.document.line(self._in_document(path))
+
+    def _in_document(self, path: Path) -> Path:
+        """Return the path before items were left out of lists."""
+        if len(path) > 1 and isinstance(path[1], int) and path[0] in self._items:
+            return path[0], self._items[path[0]][path[1]], *path[2:]
+        return path
+
     def is_broken(self, path: Path) -> bool:
         """Return whether an error was reported at `path` or around it."""
+        path = self._in_document(path)
         return any(path[:length] in self.broken for length in range(len(path) + 1))
 
     def has_broken(self, path: Path) -> bool:
         """Return whether an error was reported at `path`, around it or below it."""
-        return self.is_broken(path) or any(b[: len(path)] == path for b in self.broken)
+        there = self._in_document(path)
+        return self.is_broken(path) or any(b[: len(path)] == there for b in self.broken)
 
     @property
     def errors(self) -> list[Problem]:
@@ -91,6 +112,7 @@ class Report:
         return sorted(problems, key=lambda p: p.line)
 
     def _add(self, path: Path, message: str, hint: str, severity: str, of_key: bool) -> None:
+        path = self._in_document(path)
         line = self.document.line(path, of_key=of_key)
         problem = Problem(self.document.file, line, dotted(path), message, hint, severity)
         self.problems.append(problem)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import drd
 from drd import process
-from drd.config.daemon import DaemonSettings, own_texts
+from drd.config.daemon import DaemonSettings
+from drd.config.own_texts import own_texts
 from drd.config.people import people
 from drd.config.plan_file import LoadedPlan
 from drd.config.reading import read_bytes

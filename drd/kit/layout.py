@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from drd.config.daemon import OWN_TEXT
 from drd.config.daemon_schema import DaemonFile
+from drd.config.own_texts import OWN_TEXT
 from drd.config.paths import DEFAULT_STATE, place, state_url
 from drd.config.plan_file import plan_of_text
 from drd.config.references import (

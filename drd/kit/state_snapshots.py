@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import IO
 
 from drd.catalogue.replica import make_ours
-from drd.config.daemon import OWN_TEXT
 from drd.config.daemon_schema import DaemonFile
+from drd.config.own_texts import OWN_TEXT
 from drd.config.reading import LARGEST as LARGEST_TEXT
 from drd.config.yaml import read
 from drd.errors import ConfigError, DrdError, RepositoryDamaged

@@ -1,0 +1,29 @@
+"""The own regimes and templates of a host, as kits and repositories keep them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from drd.config.daemon import DaemonSettings
+
+
+def own_texts(settings: DaemonSettings) -> Mapping[str, Path]:
+    """One's own regimes and templates of messages, by the name that copies give them:
+    `regimes/acme.yaml`, `templates/press.j2`."""
+    places = {"regimes": settings.regimes_dir, "templates": settings.templates_dir}
+    return {
+        f"{kind}/{file.name}": file
+        for kind, directory in places.items()
+        if directory is not None
+        for file in sorted(directory.glob(f"*{_SUFFIXES[kind]}"))
+        if OWN_TEXT.fullmatch(f"{kind}/{file.name}") and file.is_file()
+    }
+
+
+_SUFFIXES = {"regimes": ".yaml", "templates": ".j2"}
+OWN_TEXT = re.compile(
+    r"regimes/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.yaml|templates/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.j2"
+)
+"""The names of one's own texts in copies and kits: nothing that leads elsewhere."""
