@@ -18,10 +18,10 @@ from drd.catalogue.summary import read_status
 from drd.errors import Refused, UnknownPlan
 from drd.flows.repository.renamed import left_behind
 from drd.flows.repository.signatures import signatures_of
-from drd.flows.restore.kept_copies import noted
-from drd.flows.restore.restored_points import restored_points
 from drd.flows.runbook.permissions import compare_with_starter
 from drd.flows.schedules import Agenda
+from drd.flows.state.kept_notes import noted
+from drd.flows.state.restored_points import restored_points
 from drd.flows.status.document import status_json
 from drd.flows.status.overview import collect
 from drd.model.adopted import copy_name

@@ -10,9 +10,9 @@ from typing import Any
 from drd.api.values import Document, text_of
 from drd.bootstrap import App
 from drd.errors import ConfigError, NoRestorePoint, UnknownPlan, UsageError
-from drd.flows.restore.kept_copies import noted
 from drd.flows.restore.recovery_request import RecoveryRequest
 from drd.flows.restore.unfinished import stopped_services, unfinished
+from drd.flows.state.kept_notes import noted
 from drd.model.check_words import RESTORES
 from drd.model.down import units_of
 from drd.model.plan import NAME as PLAN_NAME

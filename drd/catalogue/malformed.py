@@ -46,6 +46,7 @@ from drd.model.incidents.states import State
 from drd.model.pauses import Pause
 from drd.model.run import CheckVerdict, DrillResult, RunKind, RunState, StepState, sound_id
 from drd.model.schedule import Schedule
+from drd.model.snapshot import MadeDuring
 
 
 class Searched(Protocol):
@@ -96,6 +97,7 @@ _READ_BY: Mapping[str, Callable[[Any], object]] = {
     "cancel_actor": Actor.from_json,
     "acknowledged_actor": Actor.from_json,
     "released_actor": Actor.from_json,
+    "made_during": MadeDuring.from_json,
     "fence": FenceReport.from_json,
     "schedule": Schedule.from_json,
     "coverage": lambda v: (v["rehearsed"] + v["of"], Coverage.from_json({**_NO_MORE, **v})),

@@ -13,7 +13,7 @@ from drd.catalogue import places
 from drd.catalogue.engine import batches
 from drd.catalogue.fingerprints import read
 from drd.catalogue.tables import component_snapshots, fingerprints, point_repositories
-from drd.model.snapshot import ComponentSnapshot, RestorePoint
+from drd.model.snapshot import ComponentSnapshot, MadeDuring, RestorePoint
 
 
 def to_points(
@@ -99,4 +99,5 @@ def _to_point(
         elsewhere={r.repository: r.repository_id or "" for name, r in named if name is None},
         proven_by=row.proven_by,
         forgotten_at=row.forgotten_at,
+        made_during=row.made_during and MadeDuring.from_json(row.made_during),
     )

@@ -199,6 +199,7 @@ def _write(
             "proven_by": point.proven_by or _newest_pass(connection, point.id),
             "forgotten_at": point.forgotten_at,
             "vanished_at": None,
+            "made_during": point.made_during and point.made_during.to_json(),
         },
     )
     insert_all(

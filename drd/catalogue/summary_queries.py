@@ -98,7 +98,7 @@ WHERE OF(p.name) AND r.id = (
 ORDER BY r.plan, s.position
 """
 # The components that the newest point has as a recovery over production had restored them, which an
-# undo took back later; with the newest point without such data. `flows.restore.restored_points` has
+# undo took back later; with the newest point without such data. `flows.state.restored_points` has
 # the same rule. CROSS JOINs, whose order SQLite's planner keeps.
 _UNDONE = """{0}r.plan = {1}.plan AND {0}r.kind = 'recovery'
   AND ({0}r.detail LIKE '%"target"_"in-place"%' OR {0}r.detail LIKE '%"in_place"_true%')

@@ -142,6 +142,7 @@ points = Table(
     # Whether it lies in a repository that its plan has now (`drd.catalogue.places`).
     Column("here", Boolean, nullable=False, server_default="1"),
     Column("vanished_at", UtcTime),  # when no repository had it any more, and nobody had said so
+    Column("made_during", Json),  # the unfinished recovery; NULL: none, or made by an older drd
 )
 Index("points_by_data_time", points.c.plan, points.c.complete, points.c.data_time)
 Index("points_by_availability", points.c.plan, points.c.complete, points.c.available_at)

@@ -11,7 +11,7 @@ from drd.api import documents
 from drd.cli import output, remote
 from drd.cli.points_forget import forget
 from drd.errors import UsageError
-from drd.flows.restore.restored_points import Restored
+from drd.flows.state.restored_points import Restored
 from drd.model.actor import Actor
 from drd.model.clock import AGE_TOLERANCE_S
 from drd.model.copy_names import short_copy

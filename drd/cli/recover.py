@@ -25,7 +25,6 @@ from drd.errors import Cancelled, UsageError
 from drd.flows.components.repository_choice import Holders
 from drd.flows.incidents.writing import Desk, require_open
 from drd.flows.restore.blockers import before_changes
-from drd.flows.restore.kept_copies import noted
 from drd.flows.restore.kit_origin import Origin, is_known, origin_of
 from drd.flows.restore.point_choice import parse_time
 from drd.flows.restore.preflight import PreflightResult, preflight_only
@@ -34,6 +33,7 @@ from drd.flows.restore.recovery_plan import RecoveryPlan, plan_recovery
 from drd.flows.restore.recovery_request import RecoveryRequest
 from drd.flows.restore.unfinished import unfinished
 from drd.flows.services import Services
+from drd.flows.state.kept_notes import noted
 from drd.model.plan import IN_PLACE, Plan
 from drd.model.recovered import OLDER_POINT
 from drd.model.run import RunKind, StepState

@@ -19,6 +19,7 @@ from drd.model.snapshot import (
     DatabaseFingerprint,
     FileEntry,
     Fingerprint,
+    MadeDuring,
     Manifest,
     RestorePoint,
     TableState,
@@ -117,6 +118,7 @@ def _manifest(
         components=components,
         repositories=repository,
         copied=copied,
+        made_during=strict.maybe(_made_during, raw.get("made_during"), "made_during"),
     )
     private = strict.by_key(
         _private, strict.member(raw, "private"), "private", most=MOST_COMPONENTS
@@ -134,6 +136,16 @@ def _manifest(
         digest,
         signature,
         tuple(strict.each(_endorsed, raw.get("keys", []), "keys", most=MOST_KEYS)),
+    )
+
+
+def _made_during(value: Any, place: str) -> MadeDuring:
+    raw = strict.mapping(value, place)
+    names = strict.member(raw, "components", place)
+    return MadeDuring(
+        strict.point_id(strict.member(raw, "run", place), f"{place}.run"),
+        tuple(strict.each(strict.name, names, f"{place}.components", most=MOST_COMPONENTS)),
+        strict.flag(strict.member(raw, "whole", place), f"{place}.whole"),
     )
 
 

@@ -272,6 +272,24 @@ class ComponentSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class MadeDuring:
+    """The unfinished recovery during which a point was made, and the components that it had
+    restored, or was just restoring: their data is older than the point. `whole` says that these are
+    all components of the point, and that each was completely restored."""
+
+    run: str
+    components: tuple[str, ...]
+    whole: bool
+
+    def to_json(self) -> dict[str, Any]:
+        return {"run": self.run, "components": list(self.components), "whole": self.whole}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> MadeDuring:
+        return cls(data["run"], tuple(data["components"]), data["whole"])
+
+
+@dataclass(frozen=True, slots=True)
 class RestorePoint:
     """One state that the service can be restored to. `id` is the id of the backup run that made it.
     `data_time` is the earliest of its components': nothing in it is older. `available_at` is when
@@ -279,7 +297,8 @@ class RestorePoint:
     name to the manifest's snapshot id there. `copied` has the repositories that it was copied to,
     each with the time: its snapshots have other ids there, and name the first ones in `original`.
     `elsewhere` has the snapshot ids in repositories that the plan no longer has, by their former
-    name. `proven_by` is the newest drill that it passed.
+    name. `proven_by` is the newest drill that it passed. `made_during` is a recovery over
+    production that had restored some of its components and was not finished.
     """
 
     id: str
@@ -294,6 +313,7 @@ class RestorePoint:
     proven_by: str | None = None
     forgotten_at: datetime | None = None
     elsewhere: Mapping[str, str] = field(default_factory=dict)
+    made_during: MadeDuring | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -346,6 +366,8 @@ class Manifest:
             "versions": dict(self.versions),
             "private": {name: dict(value) for name, value in self.private.items()},
         }
+        if point.made_during is not None:
+            data["made_during"] = point.made_during.to_json()
         if self.keys:
             data["keys"] = [key.to_json() for key in self.keys]
         return json.dumps(data, indent=1, sort_keys=True).encode("ascii")

@@ -16,7 +16,7 @@ from sqlalchemy import text
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.catalogue.summary import read_facts, read_through_sqlalchemy
 from drd.errors import CatalogueError
-from drd.flows.restore.restored_points import restored_points
+from drd.flows.state.restored_points import restored_points
 from drd.model.facts import (
     AUTO,
     AlertFacts,

@@ -161,7 +161,20 @@ def test_a_point_of_restored_data_is_marked_and_after_the_undo_no_default(site: 
 
     site.killed_at("undone:restore db", *OVER)
     run = recovery(site)
-    between = site.drd("backup", "shop", "--json").json["point"]
+    made = site.drd("backup", "shop", "--json")
+    between = made.json["point"]
+    assert (
+        f"recovery {run} is not finished and has already restored db, conf, or a part" in made.err
+    )
+    of_another_host = site.base / "other.yaml"
+    text = (site.base / "drd.yaml").read_text().replace("/state/", "/other/")
+    of_another_host.write_text(text)
+    other = ("--config", str(of_another_host))
+    site.drd(*other, "catalogue", "rebuild", "shop")
+    assert f"complete, made during recovery {run}" in site.drd(*other, "points", "shop").out
+    planned = site.drd(*other, "recover", "shop", "--in-place", "--dry-run")
+    assert f"drd leaves out restore point {between}: recovery {run} was unfinished" in planned.err
+    assert f"recovery of point {first}" in planned.out
     assert f"{between}  " in (listed := site.drd("points", "shop").out)
     assert f"complete, made during recovery {run}" in listed
     site.drd("undo", run, "--yes")

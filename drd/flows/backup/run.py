@@ -26,6 +26,7 @@ from drd.flows.repository.identity import confirm_or_initialise
 from drd.flows.repository.signatures import note_signature
 from drd.flows.services import Services
 from drd.flows.state import clock_trust, crash_cleanup
+from drd.flows.state.restored_points import restored_points
 from drd.flows.state.run_dirs import swept_afterwards
 from drd.model.cause import joined
 from drd.model.clock import SYNCHRONISE, doubt
@@ -38,6 +39,7 @@ from drd.model.seals import seal_of
 from drd.model.snapshot import (
     MANIFEST_FILE,
     ComponentSnapshot,
+    MadeDuring,
     Manifest,
     RestorePoint,
 )
@@ -259,7 +261,7 @@ class _BackupRun:
         rows = tuple(rows)
         times = [row.data_time for row in rows if row.data_time is not None]
         complete = len(self.captured) == len(self.plan.components)
-        return RestorePoint(
+        point = RestorePoint(
             id=self.runner.run.id,
             plan=self.plan.name,
             data_time=min(times),
@@ -268,6 +270,22 @@ class _BackupRun:
             plan_digest=self.plan.digest,
             components=rows,
         )
+        return replace(point, made_during=self._during(point))
+
+    def _during(self, point: RestorePoint) -> MadeDuring | None:
+        """Return the unfinished recovery whose data the point has. The manifest says it to a host
+        that has lost the recovery's run."""
+        held = restored_points(self.services.catalogue, self.plan.name, [point]).get(point.id)
+        if held is None or held.undone:
+            return None
+        names = ", ".join(held.components)
+        part = "" if held.whole else ", or a part of that"
+        self.services.warn(
+            f"recovery {held.run} is not finished and has already restored {names}{part}. Restore "
+            f"point {point.id} has this data, and is marked `{held.words()}`. To see how to finish "
+            f"the recovery, or to end it: drd run show {held.run}"
+        )
+        return MadeDuring(held.run, held.components, held.whole)
 
     def _finish(
         self, rows: Sequence[ComponentSnapshot], point: RestorePoint | None

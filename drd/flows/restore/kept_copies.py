@@ -15,6 +15,7 @@ from drd import log, process
 from drd.errors import AlreadyRunning, DrdError, UsageError
 from drd.flows.restore.recovery_request import RecoveryRequest, target_of
 from drd.flows.services import Services
+from drd.flows.state.kept_notes import noted
 from drd.flows.state.run_dirs import keeping_place, remove_run, target_place
 from drd.model.actor import Actor
 from drd.model.plan import Component, Plan
@@ -33,14 +34,6 @@ from drd.ports import Ability, Aside, Catalogue, KeptCopies, RestoreOptions, Run
 
 _WAIT_S = 60.0
 _LOOKED_AT = 200
-
-
-def noted(catalogue: Catalogue, run: Run) -> list[Aside]:
-    """Return the kept copies of the run at the last check."""
-    if run.kind is not RunKind.RECOVERY:
-        return []
-    results = (r.result for r in catalogue.steps.of_run(run.id) if r.name == STEP)
-    return [a for r in results if isinstance(r, AsideStepResult) for a in r.aside]
 
 
 def reminders(catalogue: Catalogue, plan: str) -> list[tuple[Run, Aside]]:

@@ -14,9 +14,9 @@ from drd.flows.repository import adopted
 from drd.flows.repository.identity import recognise
 from drd.flows.repository.manifests import require_sound
 from drd.flows.repository.renamed import left_behind
-from drd.flows.restore.restored_points import restored_points
 from drd.flows.restore.trusted_points import trusted_points
 from drd.flows.services import Services
+from drd.flows.state.restored_points import restored_points
 from drd.model.adopted import with_copy
 from drd.model.former_name import left_words
 from drd.model.malformed import Malformed
@@ -163,12 +163,12 @@ def _standing_points(
     services: Services, plan: Plan, points: list[RestorePoint]
 ) -> list[RestorePoint]:
     """Return the points, without those that hold what a recovery had restored and an undo took
-    back: they are newer than the data that the undo put back. All points, if no other complete
-    point is left."""
+    back: they are newer than the data that the undo put back. Without those either that were made
+    while a recovery was restoring. All points, if no other complete point is left."""
     found = restored_points(services.catalogue, plan.name, points)
-    undone = [p for p in points if p.id in found and found[p.id].undone]
-    standing = [p for p in points if p not in undone]
-    newest, left = newest_complete(undone), newest_complete(standing)
+    out = [p for p in points if p.id in found and not found[p.id].is_state]
+    standing = [p for p in points if p not in out]
+    newest, left = newest_complete(out), newest_complete(standing)
     if newest is None or left is None:
         return points
     if newest.data_time > left.data_time:

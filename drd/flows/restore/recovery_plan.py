@@ -15,9 +15,9 @@ from drd.flows.repository.manifests import require_sound
 from drd.flows.restore.failed_drills import failed_drill
 from drd.flows.restore.point_choice import choose
 from drd.flows.restore.recovery_request import RecoveryRequest, target_of
-from drd.flows.restore.restored_points import restored_points
 from drd.flows.restore.single_items import Single, component_of, single
 from drd.flows.services import Services
+from drd.flows.state.restored_points import restored_points
 from drd.model.adopted import rolled_forward
 from drd.model.plan import IN_PLACE, Plan
 from drd.model.row_loss import RowLoss, rows_lost

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from drd.errors import UsageError
-from drd.flows.restore.kept_copies import noted
 from drd.flows.restore.recovery_request import RecoveryRequest
+from drd.flows.state.kept_notes import noted
 from drd.model.down import NO_EFFECT
 from drd.model.facts import UnfinishedFacts
 from drd.model.plan import Plan

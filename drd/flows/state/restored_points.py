@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from drd.flows.restore.kept_copies import noted
+from drd.flows.state.kept_notes import noted
 from drd.model.plan import IN_PLACE
-from drd.model.run import Decision, Run, RunKind, RunState, last_turn
+from drd.model.run import Decision, Run, RunKind, RunState, StepState, last_turn
 from drd.model.run_details import RecoveryDetail
 from drd.model.snapshot import RestorePoint
 from drd.model.step_record import RESTORE
@@ -22,11 +22,19 @@ _LOOKED_AT = 200
 class Restored:
     """The components of a point that held what the recovery had restored. `undone` says that an
     undo took all of that back; otherwise the recovery was unfinished at the time of the point.
+    `whole`: it had completely restored all components of the point.
     """
 
     run: str
     components: tuple[str, ...]
     undone: bool
+    whole: bool = False
+
+    @property
+    def is_state(self) -> bool:
+        """Whether the point has a state that the service was left in: not one that an undo took
+        back, and not data of two times."""
+        return self.whole and not self.undone
 
     def words(self) -> str:
         """Return it as a mark of the point."""
@@ -44,22 +52,27 @@ class Restored:
             )
         return (
             f"recovery {self.run} was unfinished when this point was made, and had already "
-            f"restored {names}: this data is older than the time of the point"
+            f"restored {names}{'' if self.whole else ', or a part of that'}: this data is older "
+            "than the time of the point"
         )
 
 
 def restored_points(
     catalogue: Catalogue, plan: str, points: Iterable[RestorePoint]
 ) -> dict[str, Restored]:
-    """Return by id the points that hold restored data."""
+    """Return by id the points that hold restored data: by the recoveries that this catalogue knows,
+    and by the manifests, which outlive it."""
     spans = [
         span
         for run in catalogue.runs.newest(plan, limit=_LOOKED_AT, kind=RunKind.RECOVERY)
         if (span := _span(catalogue, run)) is not None
     ]
     found = {}
-    for point in points if spans else ():
+    for point in points:
         held = next((held for span in spans if (held := span.held(point)) is not None), None)
+        if held is None and point.made_during is not None:
+            during = point.made_during
+            held = Restored(during.run, during.components, False, during.whole)
         if held is not None:
             found[point.id] = held
     return found
@@ -68,10 +81,12 @@ def restored_points(
 @dataclass(frozen=True, slots=True)
 class _Span:
     """The time in which components held data that a recovery had restored: `since` is its begin for
-    each component, `until` its end (None: it has not ended)."""
+    each component, `until` its end (None: it has not ended), and `restored` when each was
+    completely restored."""
 
     run: str
     since: Mapping[str, datetime]
+    restored: Mapping[str, datetime]
     until: datetime | None
     undone: bool
 
@@ -84,7 +99,12 @@ class _Span:
             and self.since[one.component] <= one.data_time
             and (self.until is None or one.data_time <= self.until)
         )
-        return Restored(self.run, names, self.undone) if names else None
+        whole = all(
+            one.component in self.restored and self.restored[one.component] <= one.data_time
+            for one in point.components
+            if one.data_time is not None
+        )
+        return Restored(self.run, names, self.undone, whole) if names else None
 
 
 def _span(catalogue: Catalogue, run: Run) -> _Span | None:
@@ -94,18 +114,21 @@ def _span(catalogue: Catalogue, run: Run) -> _Span | None:
     if not (request.in_place or request.target == IN_PLACE):
         return None
     since: dict[str, datetime] = {}
+    restored: dict[str, datetime] = {}
     for record in catalogue.steps.of_run(run.id):
         if record.kind == RESTORE and record.subject:
             since.setdefault(record.subject, record.started_at)
+            if record.state is StepState.SUCCEEDED and record.finished_at is not None:
+                restored[record.subject] = record.finished_at
     if not since:
         return None
     said = [d for d in catalogue.decisions.of_run(run.id) if not d.step]
     if last_turn([str(d.action) for d in said]) == "undo":
         undone = not any(aside.former for aside in noted(catalogue, run))
-        return _Span(run.id, since, _last(said, "undo"), undone)
+        return _Span(run.id, since, restored, _last(said, "undo"), undone)
     if run.state is RunState.SUCCEEDED:
-        return _Span(run.id, since, run.finished_at, undone=False)
-    return _Span(run.id, since, _last(said, "done"), undone=False)
+        return _Span(run.id, since, restored, run.finished_at, undone=False)
+    return _Span(run.id, since, restored, _last(said, "done"), undone=False)
 
 
 def _last(said: list[Decision], action: str) -> datetime | None:

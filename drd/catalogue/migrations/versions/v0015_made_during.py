@@ -1,0 +1,13 @@
+"""Restore points that were made during an unfinished recovery: their manifests say so."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0015"
+down_revision = "0014"
+
+
+def upgrade() -> None:
+    op.add_column("points", sa.Column("made_during", sa.Text()))
