@@ -23,6 +23,7 @@ from drd.model.snapshot import (
     ComponentSnapshot,
     DatabaseFingerprint,
     FileEntry,
+    MadeDuring,
     Manifest,
     RestorePoint,
     TableState,
@@ -91,6 +92,13 @@ def test_what_drd_wrote_is_read_back_as_it_was() -> None:
     assert fingerprint_from_json(TREE.to_json()) == TREE
 
 
+def test_a_manifest_says_that_a_recovery_was_unfinished() -> None:
+    during = MadeDuring("0badc0de", ("db",), whole=False)
+    data = replace(WHOLE, point=replace(POINT, made_during=during)).to_bytes()
+    assert read(data).point.made_during == during
+    assert b"made_during" not in WHOLE.to_bytes(), "a hash of a manifest stays as it was"
+
+
 def test_fingerprints_of_older_versions_are_read() -> None:
     old = DATABASE.to_json()
     for key in ("derived", "partitioned", "others"):
@@ -124,6 +132,15 @@ def test_another_schema_is_refused_by_its_number() -> None:
         (
             lambda d: d.update(versions={str(n): "" for n in range(101)}),
             "versions has more than 100 entries",
+        ),
+        (lambda d: d.update(made_during=[]), "made_during is not a JSON object"),
+        (
+            lambda d: d.update(made_during={"run": "../x", "components": [], "whole": True}),
+            "made_during.run is not a valid id",
+        ),
+        (
+            lambda d: d.update(made_during={"run": "0badc0de", "components": ["a b"]}),
+            "made_during.components.0 is not a valid name",
         ),
         (lambda d: d["components"].append(d["components"][0]), "the same component twice"),
         (lambda d: d["components"][0].update(state="lost"), "components.0.state is not one of"),
