@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 from drd import secrets
 from drd.api.findings import doctor_document
+from drd.bootstrap import App
 from drd.bootstrap.state import state_places
 from drd.cli import output
 from drd.cli.as_service import as_service
@@ -22,10 +25,12 @@ from drd.config.regimes import findings as regime_findings
 from drd.errors import DrdError
 from drd.flows.host.doctor import examine
 from drd.flows.host.intake import findings as intake_findings
+from drd.flows.repository.observed_state import probe
 from drd.flows.state.foreign_files import findings as state_findings
 from drd.flows.status.publishing import findings as open_to_readers
 from drd.kit.state import findings as kit_findings
 from drd.model.finding import Finding
+from drd.model.plan import Plan
 from drd.model.text import counted
 from drd.registry import unavailable
 
@@ -45,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
                 continue
             items.append(doctor_document(plan.name, Finding("plan-file", "ok", "", plan.file)))
             # What is found out about the repositories of a plan in force is recorded.
-            with as_if_in_force(app, name, plan):
+            with as_if_in_force(app, name, plan) as in_force, _no_copies(app, plan, in_force):
                 findings = examine(app.services(plan), plan, secrets.resolve)
                 findings += kit_findings(app.settings, app.catalogue, plan)
             findings += exposed_findings(plan, app.plans.trusted_users)
@@ -69,6 +74,20 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(items, args)
     return 0 if ok else 1
+
+
+@contextmanager
+def _no_copies(app: App, plan: Plan, in_force: bool) -> Iterator[None]:
+    """Leave no trace of the copies that another tool makes, which the examination lists: only what
+    is found out about the repositories is recorded, as for other plans."""
+    if not (in_force and plan.made_by):
+        yield
+        return
+    with app.trying():
+        yield
+    for spec in plan.repositories.values():
+        with suppress(DrdError):  # a finding says it
+            probe(app.catalogue, app.clock, app.open_repository(spec))
 
 
 def _own_command(args: argparse.Namespace) -> list[str]:

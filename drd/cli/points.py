@@ -49,8 +49,8 @@ def run(args: argparse.Namespace) -> int:
                 f"repository {name} {lost_words(state)}" for name, state in document["lost"].items()
             )
             output.warn(
-                f"{counted(len(gone), 'restore point')} cannot be read, because {where}. For the "
-                f"remedy: drd doctor {document['plan']}"
+                f"{counted(len(gone), 'restore point')} could not be read when drd last looked, "
+                f"because {where}. To look again, and for the remedy: drd doctor {document['plan']}"
             )
     return 0
 

@@ -224,7 +224,8 @@ def _of_result(
     if not scenario.wanted:
         return []
     if last.result != "passed":
-        why = why or _left_out_text(last)
+        # What it said may be over: the repository may be back.
+        why = f". It said then{why}" if why else _left_out_text(last)
         text = f"the last {drill} was inconclusive {when}{why}"
         remedy = remedy_of(last.unproven) or again
         return [reason(Verdict.UNKNOWN, text, "drill-inconclusive", remedy, run=last.run)]

@@ -181,7 +181,9 @@ def _reasons_of_one(
     reasons = []
     if repository.lost is not None:
         says = f": {repository.lost_says}" if repository.lost_says else ""
-        text = f"{lead}repository {name} {lost_words(repository.lost)}{says}"
+        since = repository.lost_since
+        seen = f" (drd saw this first at {format_time(since, seconds=True)})" if since else ""
+        text = f"{lead}repository {name} {lost_words(repository.lost)}{says}{seen}"
         brief = _LOST.get(repository.lost, "")
         reasons.append(Reason(verdict, text, again, GONE, subject=name, brief=brief, at_least=hurt))
     elif repository.unreachable is not None:

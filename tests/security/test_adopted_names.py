@@ -53,6 +53,8 @@ def test_the_name_of_a_copy_is_masked_in_the_catalogue_and_on_the_screen(
     )
     drd(site, "catalogue", "rebuild", "shop")
     assert drd(site, "drill", "shop") == 0
+    (base / "dumps/later.db").write_bytes((base / f"dumps/{SECRET}-1.db").read_bytes())
+    # None of these commands records the copy that came since: a doctor changes nothing.
     for words in (["points", "shop", "--json"], ["doctor", "shop"], ["status", "--json"]):
         drd(site, *words)
     (point,) = site.app.catalogue.points.of_plan("shop")

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from drd.errors import TargetError, TargetNotEmpty, WrongKey
+from drd.errors import (
+    DrdError,
+    RepositoryMissing,
+    TargetError,
+    TargetNotEmpty,
+    UsageError,
+    WrongKey,
+)
 from drd.flows.restore.blockers import Blockers
 from drd.ports import Finding
 
@@ -38,6 +47,25 @@ def test_several_are_told_together_and_a_remedy_once() -> None:
         "  conf is not empty",
     ]
     assert caught.value.hint.split("\n") == ["--overwrite", "db: make room"]
+
+
+@pytest.mark.parametrize(
+    ("errors", "code"),
+    [
+        ([TargetNotEmpty("a"), WrongKey("b"), RepositoryMissing("c")], 12),
+        ([RepositoryMissing("a"), TargetNotEmpty("b")], 10),
+        ([TargetNotEmpty("a"), UsageError("b")], 2),
+        ([TargetNotEmpty("a"), TargetError("b")], 1),
+    ],
+)
+def test_of_several_the_most_specific_exit_code_counts(errors: list[DrdError], code: int) -> None:
+    found = Blockers()
+    for error in errors:
+        found.collect(partial(_raises, error))
+    with pytest.raises(TargetError) as caught:
+        found.refuse()
+    assert caught.value.exit_code == code
+    assert TargetError.exit_code == 1
 
 
 def test_a_remedy_for_several_components_has_no_name() -> None:

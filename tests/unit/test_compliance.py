@@ -285,8 +285,8 @@ def test_inconclusive_drill_is_unknown() -> None:
     assert plan.drill.verdict is UNKNOWN
     assert plan.readiness is Readiness.NEEDS_DRILL
     assert (
-        "the last drill was inconclusive at 2026-11-24 23:31:00 UTC: no server binary: drd drill"
-        in words(plan)
+        "the last drill was inconclusive at 2026-11-24 23:31:00 UTC. It said then: no server "
+        "binary: drd drill" in words(plan)
     )
 
 

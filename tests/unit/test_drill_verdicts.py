@@ -232,7 +232,10 @@ def test_an_inconclusive_drill_says_why_or_what_it_left_out() -> None:
     )
     assert reason.remedy == remedy_of(left)
     [reason] = reasons(scenario(last=drill("inconclusive", unproven=left, reason="no room\nx")))
-    assert reason.text == "the last drill was inconclusive at 2026-11-23 00:31:00 UTC: no room"
+    assert (
+        reason.text
+        == "the last drill was inconclusive at 2026-11-23 00:31:00 UTC. It said then: no room"
+    )
     [reason] = reasons(scenario(last=drill("inconclusive")))
     assert (reason.text, reason.remedy) == (
         "the last drill was inconclusive at 2026-11-23 00:31:00 UTC",

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from drd.errors import DrdError, TargetError
 from drd.ports import Finding
 
+_MOST_SPECIFIC = (12, 10, 13, 11, 2)
+"""Exit codes, the one first that says most: a wrong key, no repository, no point, a lock, usage."""
+
 
 @contextmanager
 def before_changes() -> Iterator[None]:
@@ -68,9 +71,19 @@ class Blockers:
 def joined(
     errors: Sequence[DrdError], about: Mapping[int, str], what: str = "recovery"
 ) -> DrdError:
-    """One error that contains all of them, each with its remedy."""
+    """One error that contains all of them, each with its remedy. Its exit code is the most specific
+    one of theirs (docs/commands.md)."""
     if len(errors) == 1:
         return errors[0]
+    whole = _whole(errors, about, what)
+    whole.exit_code = next(
+        (code for code in _MOST_SPECIFIC if any(e.exit_code == code for e in errors)),
+        TargetError.exit_code,
+    )
+    return whole
+
+
+def _whole(errors: Sequence[DrdError], about: Mapping[int, str], what: str) -> TargetError:
     facts = dict.fromkeys(_named(e.message, about.get(n, "")) for n, e in enumerate(errors))
     hint = "\n".join(_hints(errors, about))
     if len(facts) == 1:
