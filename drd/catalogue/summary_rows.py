@@ -87,6 +87,7 @@ def plan(row: Sequence[Any], failed: tuple[tuple[str, str], ...]) -> PlanFacts:
         proofs=tuple([digest for digest in row[68:70] if digest]),
         load_error_at=time(row[70]) if row[70] else None,
         backup=_backup(row[71:75]),
+        proven_elsewhere=row[77] or "",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -36,6 +37,7 @@ from drd.model.plan import RepositorySpec, SecretRef
 from drd.model.run_details import KitDetail
 from drd.model.schemes import scheme_of
 from drd.model.snapshot import newest_complete
+from drd.model.units import format_time
 from drd.secrets import resolve
 
 
@@ -206,7 +208,23 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> 
         refused,
         left,
         base is not None and newest is not None and newest.id in after,
+        _drilled_before(app, name),
     )
+
+
+def _drilled_before(app: App, name: str) -> str:
+    """Say what this host knows of the last drill before the loss."""
+    lead = "last drill before the loss of the host:"
+    made = [e for e in app.catalogue.evidence.newest(name, limit=100) if e.target is None]
+    proven = [p for p in app.catalogue.points.of_plan(name) if p.proven_by is not None]
+    if made:
+        last = made[0]
+        when = format_time(last.finished_at)
+        return f"{lead} {last.result} {when}, evidence {last.id} (drd evidence show {last.id})"
+    if proven:
+        known = f"evidence {proven[0].proven_by}, which proved restore point {proven[0].id}"
+        return f"{lead} {known}; neither kit nor repository has its details"
+    return f"{lead} neither kit nor repository knows of one"
 
 
 def _on_a_new_host(
@@ -226,10 +244,22 @@ def _prove(app: App, name: str, proven: Mapping[str, str]) -> None:
     """Record what drills had proven when the kit was made, for points whose drill is in no
     replica.
     """
+    proven = {**_proven_by_records(app, name), **proven}
     for point in app.catalogue.points.of_plan(name):
         if point.proven_by is None and point.id in proven:
             whole = app.catalogue.points.get(name, point.id)  # with its fingerprints
             app.catalogue.points.record(replace(whole, proven_by=proven[point.id]))
+
+
+def _proven_by_records(app: App, name: str) -> dict[str, str]:
+    """Return the points that drills had proven, each with the evidence, by the records that came
+    back."""
+    proven = {}
+    for entry in reversed(app.catalogue.records.newest(plan=name, kind="evidence")):
+        told = json.loads(entry.body.text).get("evidence") if entry.body is not None else None
+        if isinstance(told, dict) and told.get("result") == "passed" and not told.get("target"):
+            proven[str(told.get("point"))] = str(told.get("id"))
+    return proven
 
 
 def _exit_code(found: list[PlanContents], *, kit: bool) -> int:

@@ -37,6 +37,7 @@ class PlanContents:
     refused: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     newest_is_after_kit: bool = False
+    drilled: str = ""
 
 
 def say_places(args: argparse.Namespace, prepared: Prepared) -> None:
@@ -98,6 +99,9 @@ def say(
         output.say(f"wrote {path}")
     for plan in found:
         output.say(f"{plan.name}: {_plan_text(plan)}")
+    for plan in (p for p in found if p.drilled):
+        drill = f"{command(prepared)} drill {plan.name}"
+        output.say(f"{plan.name}: {plan.drilled}. To prove this host: {drill}")
     for plan in (p for p in found if p.left):
         output.say(
             f"{plan.name}: drd did not read repository {', '.join(plan.left)}. To get its restore "

@@ -201,7 +201,7 @@ def _of_result(
         )
 
     if last is None:
-        text = "never drilled, so nobody knows whether the data can be restored"
+        text = _never(facts)
         text = f"{_name(scenario)}: {text}" if named else text
         return [reason(Verdict.UNKNOWN, text, "never-drilled")]
     why = f": {without_output(last.reason)}" if last.reason else ""
@@ -224,8 +224,7 @@ def _of_result(
     if not scenario.wanted:
         return []
     if last.result != "passed":
-        # What it said may be over: the repository may be back.
-        why = f". It said then{why}" if why else _left_out_text(last)
+        why = f". It said then{why}" if why else _left_out_text(last)  # it may be over now
         text = f"the last {drill} was inconclusive {when}{why}"
         remedy = remedy_of(last.unproven) or again
         return [reason(Verdict.UNKNOWN, text, "drill-inconclusive", remedy, run=last.run)]
@@ -243,6 +242,16 @@ def _of_result(
         *_changed(facts, scenario, drill, reason, named=named),
         *_late_reasons(facts, last, drill, since_s, reason),
     ]
+
+
+def _never(facts: PlanFacts) -> str:
+    """Say that there was no drill, on this host at least."""
+    if not facts.proven_elsewhere:
+        return "never drilled, so nobody knows whether the data can be restored"
+    return (
+        "not drilled since this host took over. A drill on the lost host had proven a restore "
+        f"point (evidence {facts.proven_elsewhere}); its details are lost"
+    )
 
 
 def _was_unreadable(facts: PlanFacts, drill: DrillFacts) -> bool:

@@ -327,7 +327,8 @@ class PlanFacts(NamedTuple):
     `repositories` has the one with the backups first, `scenarios` those that the plan wants in its
     order, and others whose last drill failed. `paused` is why retention waits, `waiting` how many
     points are over what one run of it may forget; `holds` are those that nobody released, also
-    where their time is over.
+    where their time is over. `proven_elsewhere` is, without a drill here, the evidence by which one
+    on a lost host had proven a kept point.
     """
 
     plan: str
@@ -382,6 +383,7 @@ class PlanFacts(NamedTuple):
     unfinished: UnfinishedFacts | None = None
     undone: UndoneFacts | None = None
     unrestorable: UnrestorableFacts | None = None
+    proven_elsewhere: str = ""
 
     @property
     def made_by(self) -> str:

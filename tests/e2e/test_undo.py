@@ -172,7 +172,7 @@ def test_a_point_of_restored_data_is_marked_and_after_the_undo_no_default(site: 
     other = ("--config", str(of_another_host))
     site.drd(*other, "catalogue", "rebuild", "shop")
     assert f"complete, made during recovery {run}" in site.drd(*other, "points", "shop").out
-    planned = site.drd(*other, "recover", "shop", "--in-place", "--dry-run")
+    planned = site.drd(*other, *OVER[:-1], "--dry-run")
     assert f"drd leaves out restore point {between}: recovery {run} was unfinished" in planned.err
     assert f"recovery of point {first}" in planned.out
     assert f"{between}  " in (listed := site.drd("points", "shop").out)
