@@ -94,9 +94,9 @@ def _taken_in(asked: AdmittedRequest) -> Document:
     if result.left_out and not (result.reported or result.updated):
         raise TooMany(
             f"drd accepted no alert of this message: {asked.caller.user} has sent too many alerts "
-            f"within a minute, or too many reports of {asked.caller.user} wait for an operator",
+            "within a minute, or has reported too many suspicions that nobody has examined yet",
             hint="send the alerts again in a minute. If that does not help, ask an "
-            "operator to examine the reports: drd incident list",
+            "operator to examine these reports: drd incident list",
         )
     return result.document()
 

@@ -238,7 +238,7 @@ def test_sandbox_disk_full_is_inconclusive(site: Site) -> None:
         words = ("recover", "shop", "--target", "standby", "--yes", "--json")
         error = site.drd(*words, code=1).json["error"]
         assert "no space left" in error["message"]
-        assert "free space there" in error["hint"]
+        assert "free space on this disk" in error["hint"]
     assert not list((site.base / "back").iterdir())
     assert site.runs()[0]["error"].startswith("no space left")
     site.assert_clean()

@@ -96,7 +96,10 @@ def test_catalogue_behind_a_password_is_used_by_every_reader(short_tmp: Path) ->
         ("state: postgresql://u:hunter2@h/d\n", "contains a password"),
         ("state: {url: 'postgresql://u:hunter2@h/d'}\n", "contains a password"),
         ("state: {url: 'postgresql://u@h/d', password: hunter2}\n", "must be a reference"),
-        ("state: {url: 'sqlite:////x/drd.db', password: {env: X}}\n", "has no password"),
+        (
+            "state: {url: 'sqlite:////x/drd.db', password: {env: X}}\n",
+            "has a password, but SQLite files have none",
+        ),
     ],
 )
 def test_password_in_the_open_is_refused_and_not_repeated(
