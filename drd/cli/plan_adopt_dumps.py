@@ -106,6 +106,8 @@ def _left_out(seen: Dumps) -> Iterator[str]:
         )
     for pattern, why in seen.refused.items():
         yield f"{pattern}: {why}"
+    if seen.empty:
+        yield _empty(seen)
     if seen.ahead:
         yield _ahead(seen)
     if seen.unsafe:
@@ -113,6 +115,11 @@ def _left_out(seen: Dumps) -> Iterator[str]:
             f"{some([ascii(name) for name in seen.unsafe])}: names of copies consist of letters, "
             "digits and _.:@+=,~%-"
         )
+
+
+def _empty(seen: Dumps) -> str:
+    names = some([ascii(dump.name).strip("'\"") for dump in seen.empty])
+    return f"{names}: 0 bytes. That is no copy: find out why the dump command failed"
 
 
 def _ahead(seen: Dumps) -> str:
@@ -125,5 +132,6 @@ def _ahead(seen: Dumps) -> str:
 
 def _why(seen: Dumps) -> str:
     reasons = [f"{pattern}: {why}" for pattern, why in seen.refused.items()]
+    reasons += [_empty(seen)] if seen.empty else []
     reasons += [_ahead(seen)] if seen.ahead else []
     return f". {some(reasons, between='; ')}" if reasons else ""

@@ -67,13 +67,14 @@ class Series:
 class Dumps:
     """What is in a directory: the series that drd can adopt, the largest first, and by pattern why
     it can not adopt the others. `unsafe` has names that drd refuses, and `ahead` dumps that are
-    dated in the future."""
+    dated in the future, and `empty` those of 0 bytes."""
 
     directory: Path
     series: list[Series] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     unsafe: list[str] = field(default_factory=list)
     ahead: list[Dump] = field(default_factory=list)
+    empty: list[Dump] = field(default_factory=list)
 
 
 def look_through(directory: Path, wanted: str = "*") -> Dumps:
@@ -86,6 +87,9 @@ def look_through(directory: Path, wanted: str = "*") -> Dumps:
             continue
         if not is_copy_name(dump.name):
             seen.unsafe.append(dump.name)
+            continue
+        if not dump.bytes:
+            seen.empty.append(dump)
             continue
         if dump.changed_at > latest:
             seen.ahead.append(dump)
@@ -122,7 +126,7 @@ def _files(directory: Path) -> Iterator[Dump]:
         for name in sorted(names):
             path = Path(folder, name)
             state = path.lstat()
-            if name.startswith(".") or not path.is_file() or path.is_symlink() or not state.st_size:
+            if name.startswith(".") or not path.is_file() or path.is_symlink():
                 continue
             at = datetime.fromtimestamp(state.st_mtime, UTC)
             yield Dump(path, str(path.relative_to(directory)), at, state.st_size)
