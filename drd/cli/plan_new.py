@@ -183,10 +183,20 @@ def _output(args: argparse.Namespace, name: str) -> Path:
         return Path(args.output)
     directory = _settings(args).plans_dir
     if not directory.is_dir():
-        make = f"mkdir -p {shlex.quote(str(directory))}"
-        hint = f"{make}, or write elsewhere with --output FILE (- for stdout)."
-        raise UsageError(f"there is no directory {directory}", hint=hint)
+        _make_directory(directory)
     return directory / f"{name}.yaml"
+
+
+def _make_directory(directory: Path) -> None:
+    """Make the directory of the plans. Raises UsageError."""
+    try:
+        directory.mkdir(mode=0o755, parents=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        make = f"sudo mkdir -p {shlex.quote(str(directory))}"
+        hint = f"{make}, or write elsewhere with --output FILE (- for stdout)."
+        raise UsageError(f"cannot make the directory {directory}: {reason}", hint=hint) from None
+    print(escaped(f"made the directory {directory}"), file=sys.stderr)
 
 
 def _settings(args: argparse.Namespace) -> DaemonSettings:

@@ -11,6 +11,7 @@ from pathlib import Path
 from drd import secrets
 from drd.config.daemon import DaemonSettings, load_settings
 from drd.config.intake import load_mapping
+from drd.config.paths import DEFAULT_STATE
 from drd.config.reading import read_bytes
 from drd.config.yaml import Document, dotted, read
 from drd.errors import ConfigError, Problem
@@ -51,6 +52,7 @@ def check_settings(file: Path, *, explicit: bool) -> CheckedSettings:
     warnings: list[Problem] = []
     if settings is not None:
         warnings = [*settings.warnings, *_absent_places(settings, document, file)]
+        warnings += _far_places(settings, document, file)
         problems = tuple(_of_mapping(settings))
         wrong |= {"incident"} if problems else set()
     unread = []
@@ -92,6 +94,25 @@ def _absent_places(settings: DaemonSettings, document: Document, file: Path) -> 
             line, message = document.line(path), f"the directory {place} does not exist"
             hint = f"make it: mkdir -p {shlex.quote(str(place))}"
             yield Problem(str(file), line, dotted(path), message, hint, "warning")
+
+
+def _far_places(settings: DaemonSettings, document: Document, file: Path) -> Iterator[Problem]:
+    """Warn of an own `state` without own places for the rest, which then stays at the usual ones:
+    two installations would share them."""
+    state, data = settings.state_dir, document.data
+    usual = Path(DEFAULT_STATE.removeprefix("sqlite:///")).parent
+    if state is None or state == usual or not isinstance(data, dict):
+        return
+    for key, place, used in (
+        ("work_dir", settings.work_dir, "drills restore into"),
+        ("cache_dir", settings.cache_dir, "restic keeps its cache in"),
+    ):
+        if key not in data:
+            line = document.line(("state",))
+            message = f"the state is in {state}, and {used} {place}: `{key}` is not given"
+            beside = state.parent / key.removesuffix("_dir")
+            hint = f"add {key}: {beside}, or {key}: {place} if that is meant."
+            yield Problem(str(file), line, "state", message, hint, "warning")
 
 
 def _credentials(value: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:

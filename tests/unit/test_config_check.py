@@ -92,6 +92,19 @@ def test_all_problems_are_told_at_once_with_their_lines_and_what_is_fine(
     }
 
 
+def test_an_own_state_without_own_places_for_the_rest_is_told(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "drd.yaml").write_text(f"plans: plans\nstate: sqlite:///{here}/s/drd.db\n")
+    assert check("drd.yaml") == 0
+    told = capsys.readouterr().out
+    assert f"drd.yaml:2: warning: state: the state is in {here}/s, and drills restore into" in told
+    assert f"HINT: add cache_dir: {here}/cache, or cache_dir: /var/cache/drd" in told
+    (here / "drd.yaml").write_text(f"state: sqlite:///{here}/s/drd.db\nwork_dir: w\ncache_dir: c\n")
+    assert check("drd.yaml") == 0
+    assert "state is in" not in capsys.readouterr().out
+
+
 def test_a_sound_file_is_ok_with_warnings_about_what_is_not_there(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

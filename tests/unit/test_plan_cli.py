@@ -410,10 +410,18 @@ def test_plan_new_refuses_impossible_components(
     assert list((home / "plans").iterdir()) == []
 
 
-def test_new_without_a_plans_directory_says_where_to_write(home: Path, capsys: Output) -> None:
+def test_new_makes_the_directory_of_the_plans(home: Path, capsys: Output) -> None:
     (home / "plans").rmdir()
-    assert run("new", "--no-postgres") == 2
-    assert f"HINT: mkdir -p {home}/plans" in capsys.readouterr().err
+    words = ("new", "--no-postgres", "--files", "/etc/hostname", "--name", "first")
+    assert run(*words) == 0
+    assert f"made the directory {home}/plans" in capsys.readouterr().err
+    (home / "plans/first.yaml").unlink()
+    (home / "plans").rmdir()
+    (home / "plans").touch()
+    assert run(*words) == 2
+    told = capsys.readouterr().err
+    assert f"cannot make the directory {home}/plans: file exists" in told
+    assert f"HINT: sudo mkdir -p {home}/plans" in told
 
 
 ODD = 'new "odd" näme'
