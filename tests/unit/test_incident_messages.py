@@ -426,5 +426,5 @@ def test_ones_own_people_get_the_text_of_their_part() -> None:
     [(channel, row)] = own_rows(SHOP, Response().one, [0, 1, 2, 3], "warning", NOON)
     assert (channel, row.event, row.severity) == ("mail", INCIDENT, "warning")
     assert (row.title, row.text) == ("Leck", "Wir wissen es.")
-    assert row.details == {"incident": 1, "message": 1}
+    assert Place.of(row) == Place(1, 1, 3, CONTENT.digest)
     assert own_rows(SHOP, Response().one, [0], "warning", NOON) == []
