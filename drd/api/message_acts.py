@@ -30,6 +30,7 @@ from drd.model.incidents.messages import Act as Deed
 from drd.model.incidents.messages import Content, IncidentMessage
 from drd.model.incidents.recipients import Addressed, Reach, Wanted, addressed
 from drd.model.incidents.timeline import timeline
+from drd.model.nearest import meant
 from drd.model.plan import Plan
 from drd.model.records import Entry
 from drd.model.text import escaped
@@ -98,9 +99,8 @@ def audience_of(word: str) -> Audience:
     try:
         return Audience(word)
     except ValueError:
-        raise UsageError(
-            f"there is no audience {escaped(word)!r}", hint=f"use one of: {', '.join(Audience)}."
-        ) from None
+        hint = meant(word, Audience)
+        raise UsageError(f"there is no audience {escaped(word)!r}", hint=hint) from None
 
 
 def listed(app: App, number: int) -> Document:

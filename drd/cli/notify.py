@@ -15,6 +15,7 @@ from drd.errors import CatalogueError, UsageError
 from drd.flows.alerts.outbox import DeliveryAttempt, deliver_directly
 from drd.flows.durable_steps import describe
 from drd.model.message import TEST, ChannelSpec, Message
+from drd.model.nearest import meant
 from drd.model.text import counted, without_output
 from drd.model.units import format_duration, to_rfc3339
 from drd.ports.notify import ChannelFacts
@@ -45,9 +46,7 @@ def _chosen(channels: Sequence[ChannelSpec], names: Sequence[str] | None) -> lis
     known = [c.name for c in channels]
     for name in names or ():
         if name not in known:
-            raise UsageError(
-                f'there is no channel "{name}"', hint=f"use one of: {', '.join(known)}."
-            )
+            raise UsageError(f'there is no channel "{name}"', hint=meant(name, known))
     return [c for c in channels if not names or c.name in names]
 
 

@@ -18,6 +18,7 @@ from drd.config.yaml import Document, Path, dotted
 from drd.errors import ExtensionFailed, Problem
 from drd.extension_faults import attributed
 from drd.model.malformed import Malformed
+from drd.model.nearest import closest
 from drd.model.text import either
 from drd.registry import CONTROLS, FAMILIES, Registry
 
@@ -135,13 +136,8 @@ def nearest(word: str, known: Sequence[str]) -> str:
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """`did you mean "x"?`; empty where nothing is near."""
-    close = _closest(word, known)
+    close = closest(word, known)
     return f'did you mean "{close}"?' if close else ""
-
-
-def _closest(word: str, known: Sequence[str]) -> str:
-    """Return the known word that was probably meant; empty where nothing is near."""
-    return next(iter(get_close_matches(word.lower(), known, n=1, cutoff=0.6)), "")
 
 
 def _listed(known: Sequence[str]) -> str:
@@ -282,7 +278,7 @@ class _Translation:
             known = [k for k in known if k not in kinds]
         free = [k for k in known if k not in beside]
         hint = did_you_mean(key, free) or _listed(known)
-        return _Sentence(f'unknown key "{key}"', hint, of_key=True, meant=_closest(key, free))
+        return _Sentence(f'unknown key "{key}"', hint, of_key=True, meant=closest(key, free))
 
     def _missing(self) -> _Sentence:
         key = str(self.path[-1])
@@ -304,7 +300,7 @@ class _Translation:
         if isinstance(self.path[-1], str) and key != "kind":
             words = step_kinds() if self.path[0] == "runbook" else ("kind",)
             hint = nearest(key, words)
-            return _Sentence(f'unknown key "{key}"', hint, meant=_closest(key, words))
+            return _Sentence(f'unknown key "{key}"', hint, meant=closest(key, words))
         if key == "kind":
             hint = f"write its kind, for example `kind: {self._some_kind()}`."
             return _Sentence("kind is missing", hint, is_missing=True)
@@ -326,7 +322,7 @@ class _Translation:
         if kind == "value_error":
             malformed = Malformed.of(context["error"])
             return _Sentence(malformed.fact, f"{malformed.remedy or _REFERENCE}.")
-        if kind == "literal_error":
+        if kind in ("literal_error", "enum"):
             choices = re.findall(r"'([^']*)'", str(context.get("expected", "")))
             return _no_choice(value, choices)
         if kind in _BOUNDS:

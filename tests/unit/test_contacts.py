@@ -134,7 +134,7 @@ def test_listing_says_who_is_to_be_called_now(
 
 
 WRONG = {
-    "contacts: [{name: X, kind: pres, phone: '110'}]": '"pres" is not valid',
+    "contacts: [{name: X, kind: pres, phone: '110'}]": '"pres" is not one of authority, customer',
     "contacts: [{name: X, kind: press}]": 'no way to reach "X"',
     "contacts: [{name: X, kind: press, mail: 'a b'}]": '"a b" is not a mail address',
     "contacts: [{name: X, kind: press, mail: 'a@b.example, c@d.example'}]": "is not a mail address",

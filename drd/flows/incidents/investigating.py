@@ -26,6 +26,7 @@ from drd.model.incidents.indicators import (
     value_of,
 )
 from drd.model.incidents.investigation import Investigation, Standing, investigation
+from drd.model.nearest import meant
 from drd.model.text import either, some
 from drd.model.units import format_time
 
@@ -89,9 +90,8 @@ def _type(name: str) -> IndicatorType:
     try:
         return IndicatorType(name)
     except ValueError:
-        raise UsageError(
-            f"there is no type {name!r} of indicators", hint=f"use one of: {either(IndicatorType)}."
-        ) from None
+        hint = meant(name, IndicatorType)
+        raise UsageError(f"there is no type {name!r} of indicators", hint=hint) from None
 
 
 def note_indicator(

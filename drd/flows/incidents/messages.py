@@ -31,6 +31,7 @@ from drd.model.incidents.messages import (
 from drd.model.incidents.objections import require_current
 from drd.model.incidents.recipients import Addressed, Reach
 from drd.model.message import Routed
+from drd.model.nearest import meant
 from drd.model.records import Draft
 from drd.model.text import escaped, some
 from drd.model.units import to_rfc3339
@@ -63,7 +64,7 @@ def compose(
     if template not in sources.texts:
         raise UsageError(
             f"there is no template {template!r}",
-            hint=f"use one of: {some(sorted(sources.texts), 20)}.",
+            hint=meant(template, sorted(sources.texts)),
         )
     groups: dict[tuple[str, str], list[Addressed]] = {}
     for one in found:

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
-from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
@@ -25,6 +24,7 @@ from drd.model.incidents.incident import Incident
 from drd.model.incidents.instants import Instant
 from drd.model.incidents.rules import OpeningRule, TierOf, opening
 from drd.model.incidents.states import SETTABLE, State, goes_back
+from drd.model.nearest import closest, meant
 from drd.model.records import Draft
 from drd.model.text import some
 from drd.model.units import format_time
@@ -197,9 +197,7 @@ class Desk:
     def set_state(self, state: str, reason: str) -> Incident:
         """Change the state. Back to an earlier one needs a reason."""
         if state not in SETTABLE:
-            raise UsageError(
-                f"there is no state {state!r}", hint=f"use one of: {some(SETTABLE, 10)}."
-            )
+            raise UsageError(f"there is no state {state!r}", hint=meant(state, SETTABLE))
         wanted = State(state)
         if wanted is State.CLOSED:
             return self.close(reason)
@@ -384,26 +382,22 @@ def instant_of(name: str) -> Instant:
     try:
         return Instant(name.replace("-", "_"))
     except ValueError:
-        names = [i.value for i in Instant]
-        close_ones = get_close_matches(name, names, n=1)
-        hint = f"did you mean {close_ones[0]}?" if close_ones else f"use one of: {some(names, 20)}."
+        hint = meant(name, (i.value for i in Instant))
         raise UsageError(f"there is no moment {name!r}", hint=hint) from None
 
 
 def require_severity(severity: str, known: Sequence[str]) -> None:
     """Raise UsageError for a severity that drd.yaml does not know."""
     if severity not in known:
-        raise UsageError(
-            f"there is no severity {severity!r}", hint=f"use one of: {some(known, 20)}."
-        )
+        raise UsageError(f"there is no severity {severity!r}", hint=meant(severity, known))
 
 
 def require_plans(plans: Sequence[str], known: Collection[str]) -> None:
     """Raise UsageError for a plan that drd does not know."""
     for plan in plans:
         if plan not in known:
-            near = get_close_matches(plan, sorted(known), n=1)
-            hint = f"did you mean {near[0]}?" if near else "to see all plans: drd status"
+            near = closest(plan, sorted(known))
+            hint = f"did you mean {near}?" if near else "to see all plans: drd status"
             raise UsageError(f"there is no plan {plan!r}", hint=hint)
 
 

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from drd import process
 from drd.errors import UsageError
 from drd.model.actor import Actor, Sameness, compare_all
+from drd.model.nearest import meant
 from drd.model.plan import Plan
 from drd.model.run import Decision, Run, RunKind, RunState, StepState, operators
 from drd.model.runbook import PEOPLE, Step, wants_two_persons
@@ -283,5 +284,5 @@ def _person(name: str, people: Mapping[str, Sequence[str]]) -> str:
             return known
     raise UsageError(
         f"{name!r} is not listed under `people` in drd.yaml",
-        hint=f"use one of: {', '.join(people)}.",
+        hint=meant(name, people),
     )

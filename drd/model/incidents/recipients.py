@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 
 from drd.errors import UsageError
 from drd.model.contacts import Colleague, Contact, ContactBook
@@ -12,6 +11,7 @@ from drd.model.incidents.audiences import OUTSIDE, ROLES, Audience
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.messages import Recipient, Way
 from drd.model.message import INCIDENT, ChannelSpec, Urgency
+from drd.model.nearest import meant
 from drd.model.text import escaped, some
 
 NO_ADDRESS = "(no address known)"
@@ -159,10 +159,7 @@ def _stranger(name: str, audience: Audience, book: ContactBook) -> UsageError:
     outside = audience.is_external
     names = [c.name for c in book.contacts] if outside else [p.name for p in book.people]
     where = "contacts" if outside else "people"
-    near = get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"use one of: {some(names, 10)}."
-    if not names:
-        hint = f"add it under `{where}` in drd.yaml."
+    hint = meant(name, names) or f"add it under `{where}` in drd.yaml."
     return UsageError(f"`{where}` in drd.yaml does not contain {escaped(name)!r}", hint=hint)
 
 

@@ -1,0 +1,27 @@
+"""The known word that a person probably meant. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from drd.model.text import escaped, some
+
+_MOST = 20
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """Return the known word that was probably meant, whatever its capitals; empty where nothing is
+    near."""
+    folded = {each.casefold(): each for each in known}
+    found = get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
+    return folded[found[0]] if found else ""
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """Return the remedy for an unknown word of a closed list: `did you mean x?`, else the list."""
+    words = [str(each) for each in known]
+    near = closest(word, words)
+    if near:
+        return f"did you mean {escaped(near)}?"
+    return f"use one of: {escaped(some(words, _MOST))}." if words else ""
