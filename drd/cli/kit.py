@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from drd.catalogue.summary import read_facts
 from drd.cli import output
 from drd.cli.session import cancelled_as, session, without_host
 from drd.config.daemon import find_plan
+from drd.config.exposed_files import Exposed, exposed_secret, trusted_users
 from drd.config.location import ConfiguredPlaces, config_path, places
 from drd.config.plan_file import load_plan
 from drd.errors import DrdError, UsageError
@@ -46,7 +47,7 @@ from drd.model.plan import Plan
 from drd.model.sharing import Sharing
 from drd.model.snapshot import made_by
 from drd.model.text import counted
-from drd.model.units import format_size, to_rfc3339
+from drd.model.units import format_size, format_time, to_rfc3339
 from drd.model.verdicts import lost_words
 from drd.process.state_owner import acting_for_owner
 from drd.repositories.adopted.stanza_place import only_here
@@ -55,15 +56,23 @@ from drd.secrets import resolve
 
 def key_of(args: argparse.Namespace) -> Key:
     if args.passphrase_file:
+        exposed = _exposed(args.passphrase_file)
+        if exposed is not None:  # no refusal: a stick has no modes, and it may be the worst day
+            output.warn(f"{exposed}, and with the kit it gives every secret: {exposed.remedy}")
         return Key(passphrase=read_passphrase(Path(args.passphrase_file)))
     if args.share:
         return Key(passphrase=combine([Path(path) for path in args.share]))
     return Key(identity=read_secret_file(Path(args.identity), "identity").encode())
 
 
+def _exposed(name: str) -> Exposed | None:
+    return exposed_secret(str(Path(name).absolute()), trusted_users())
+
+
 def export(args: argparse.Namespace) -> int:
     with session(args) as app, ExitStack() as runs:
         refuse_strangers(Path(args.to))
+        former = _written_at(Path(args.to))
         loaded = {}
         for name in args.plan:
             one = load_plan(find_plan(app.settings, name))
@@ -88,7 +97,7 @@ def export(args: argparse.Namespace) -> int:
             if plan.made_by:
                 _confirm_copies(app, known, index.made_at)
     here = {plan.name: directory for plan in plans if (directory := only_here(plan, resolve))}
-    _say_export(args, index, Written(digest, len(sealed), files_of_shares), here)
+    _say_export(args, index, Written(digest, len(sealed), files_of_shares, former), here)
     return 0
 
 
@@ -133,11 +142,19 @@ def _look_again(app: App, plan: Plan) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A kit on disk: the file's sha256, its bytes, and the files of its shares."""
+    """A kit on disk: the file's sha256, its bytes, and the files of its shares. `former` is when
+    the kit was written that it replaced; None if there was none."""
 
     digest: str
     size: int
     shares: Sequence[Path]
+    former: datetime | None = None
+
+
+def _written_at(file: Path) -> datetime | None:
+    with suppress(OSError):
+        return datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    return None
 
 
 def _lock(
@@ -146,6 +163,9 @@ def _lock(
     """Return what encrypts the kit, and the shares of its passphrase, if it is to be shared."""
 
     if args.passphrase_file:
+        exposed = _exposed(args.passphrase_file)
+        if exposed is not None:
+            raise UsageError(f"{exposed}, and it opens the kit", hint=f"{exposed.remedy}")
         passphrase = read_passphrase(Path(args.passphrase_file))
         if len(passphrase) < SHORT:
             output.warn(
@@ -228,6 +248,7 @@ def _say_export(
             "sha256": written.digest,
             "size_bytes": written.size,
             "shares": [str(path) for path in written.shares],
+            "replaced_of": to_rfc3339(written.former) if written.former is not None else None,
             "plans": plans,
         }
         output.print_json(document)
@@ -235,6 +256,9 @@ def _say_export(
         names = ", ".join(p.name for p in index.plans)
         size = format_size(written.size)
         output.say(f"wrote the recovery kit of {names}: {args.to}, {size}, sha256 {written.digest}")
+        if written.former is not None:
+            before = format_time(written.former)
+            output.say(f"it replaced the kit there of {before}. To keep several, name another file")
         for path in written.shares:
             output.say(f"wrote {path}")
         if needs := needs_of(index.plans):
