@@ -24,6 +24,7 @@ from drd.config.location import config_path
 from drd.config.plan_file import LoadedPlan, load_plan
 from drd.config.reference import reference
 from drd.config.writing import yaml_text
+from drd.config.yaml import read
 from drd.errors import ConfigError, DrdError, NotOwner, Problem, UnknownPlan, UsageError
 from drd.model.facts import PlanFacts
 from drd.model.former_name import left_words
@@ -102,8 +103,9 @@ def _with_other_plans(plan: LoadedPlan, settings: DaemonSettings) -> LoadedPlan:
         if name not in names and near:
             text = f'there is no plan "{name}": an incident of {near[0]} would not reach this plan'
             hint = f'write "{near[0]}" if you meant this plan.'
-            at_line = Problem(plan.plan.file, 1, f"depends_on[{at}]", text, hint, "warning")
-            warnings.append(at_line)
+            line = read(plan.text.encode(), plan.plan.file).line(("depends_on", at))
+            where = f"depends_on[{at}]"
+            warnings.append(Problem(plan.plan.file, line, where, text, hint, "warning"))
     return replace(plan, warnings=plan.warnings + warnings)
 
 
