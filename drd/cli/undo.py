@@ -17,17 +17,22 @@ from drd.cli.session import session
 from drd.flows.restore import usage
 from drd.flows.restore.blockers import before_changes
 from drd.flows.restore.exchange import is_so, require_undoable, undo
-from drd.flows.restore.kept_copies import KeptState, standing_of
+from drd.flows.restore.kept_copies import KeptState, reminders, standing_of
 from drd.flows.restore.unfinished import stopped_services
 from drd.flows.services import Services
 from drd.model.down import in_words, start_commands, units_of
 from drd.model.plan import Plan
 from drd.model.recovered import restart
 from drd.model.restored import Usage
+from drd.model.run import Run
 from drd.model.text import noun
+from drd.model.units import format_time
+from drd.ports import Aside
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.run is None:
+        return _list(args)
     with session(args) as app:
         run, plan = run_and_plan(app, args.run)
         services = app.services(plan)
@@ -60,6 +65,29 @@ def run(args: argparse.Namespace) -> int:
         )
         users = usage.of_kept_copies(services, plan, done.run, args.component)
     return _say(replace(done, gone=()), args, before=standing, stopped=stopped, users=users)
+
+
+def _list(args: argparse.Namespace) -> int:
+    """List the recoveries whose kept copies are recorded."""
+    found: dict[str, tuple[Run, list[Aside]]] = {}
+    with session(args, reading=True) as app:
+        for plan in app.catalogue.plans.names():
+            for recovery, aside in reminders(app.catalogue, plan):
+                found.setdefault(recovery.id, (recovery, []))[1].append(aside)
+    if args.json:
+        runs = [
+            {"run": run.id, "plan": run.plan, "aside": documents(kept)}
+            for run, kept in found.values()
+        ]
+        output.print_json({"runs": runs})
+        return 0
+    if not found:
+        output.say("there is nothing to undo: no recovery has left a kept copy")
+    for recovery, kept in found.values():
+        since = format_time(recovery.started_at) if recovery.started_at is not None else "-"
+        output.say(f"run {recovery.id}, a recovery of {recovery.plan} of {since}")
+        say_all(kept, recovery.id)
+    return 0
 
 
 def _warn_of_users(

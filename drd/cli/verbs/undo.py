@@ -7,6 +7,7 @@ from drd.cli.parser import Verbs
 
 EXAMPLES = """\
 examples:
+  drd undo                               what can be undone
   drd undo 4f2a --dry-run                what would be put back
   drd undo 4f2a                          put back the data from before the recovery
   drd undo 4f2a --component orders-db
@@ -26,7 +27,9 @@ def add_parser(sub: Verbs) -> None:
         epilog=EXAMPLES,
     )
     global_options(parser)
-    parser.add_argument("run", help="id of the run, or its beginning")
+    parser.add_argument(
+        "run", nargs="?", help="id of the run, or its beginning; without it, what can be undone"
+    )
     parser.add_argument(
         "--component",
         action="append",
