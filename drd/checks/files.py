@@ -172,8 +172,9 @@ def _rows(spec: CheckSpec, found: TreeDifferences, *, may_be_empty: bool) -> lis
     elif (why := _nothing_compared(found, may_be_empty=may_be_empty)) is not None:
         own = not_run(spec, why, _EXPECTED)
     else:
-        count = counted(found.compared, "entry", "entries")
-        text = f"{count}, {format_size(found.bytes)}, 0 differ"
+        below = found.compared - found.files
+        also = f" and {counted(below, 'directory', 'directories')}" if below else ""
+        text = f"{counted(found.files, 'file')}{also}, {format_size(found.bytes)}, 0 differ"
         own = result(spec, CheckVerdict.PASSED, text, _EXPECTED)
     return [own, *parts]
 

@@ -148,8 +148,12 @@ class Parser(argparse.ArgumentParser):
 
     def _refuse(self, word: str) -> NoReturn:
         if not word.startswith("-"):
-            quotes = "put a text of several words into quotes, or "
-            hint = f"{quotes if self.prog.startswith('drd incident ') else ''}{self._help}"
+            quotes = ""
+            if os.path.lexists(word):
+                quotes = "the shell replaces a pattern by names of files: put it into quotes, or "
+            elif self.prog.startswith("drd incident "):
+                quotes = "put a text of several words into quotes, or "
+            hint = f"{quotes}{self._help}"
             raise UsageError(f"{self._verb}unexpected argument '{word}'", hint=hint)
         name = word.partition("=")[0]
         close = _close(name, [o for o in self._option_string_actions if o.startswith("--")])

@@ -86,6 +86,8 @@ def _dumps_in(url: str) -> str:
 
 
 def _url(given: str) -> str:
+    if ":" not in given and Path(given).is_dir():
+        given = str(Path(given).absolute())
     try:
         return normal_url(given)
     except ValueError as error:

@@ -110,7 +110,7 @@ def test_modes_of_links_and_sizes_of_directories_say_nothing() -> None:
 
 def test_the_same_tree_passes_with_its_figures() -> None:
     [own] = check(tree(a=FILE), tree(a=FILE))
-    assert (own.verdict, own.observed) == (PASSED, "2 entries, 4.1 KiB, 0 differ")
+    assert (own.verdict, own.observed) == (PASSED, "1 file and 1 directory, 4.1 KiB, 0 differ")
     assert (own.expected, own.component, own.looked_at_data) == ("as at backup", "it", True)
 
 
@@ -134,7 +134,7 @@ def test_what_changed_during_the_capture_is_a_part_of_its_own() -> None:
         "n: changed during the capture",
         "1 entry not compared: /t/b",
     )
-    assert own.observed.startswith("2 entries")
+    assert own.observed.startswith("1 file and 1 directory")
 
 
 def test_new_names_in_a_directory_that_changed_prove_nothing() -> None:
