@@ -43,7 +43,8 @@ def share_clusters(run: Path) -> None:
     make = ClusterTemplate.__init__
 
     def make_shared(self: ClusterTemplate, shelf: Path, *rest: Any) -> None:
-        ours = os.geteuid() == run.stat().st_uid and not is_in_root_place(shelf)
+        seen = run.exists()  # not from inside a machine
+        ours = seen and os.geteuid() == run.stat().st_uid and not is_in_root_place(shelf)
         make(self, run / "clusters" if ours else shelf, *rest)
 
     ClusterTemplate.__init__ = make_shared  # type: ignore[method-assign]

@@ -113,9 +113,10 @@ def run(
     timeout: float = 120.0,
     dies_at: str = "",
     user: warm_process.User | None = None,
+    inside: int = 0,
 ) -> subprocess.CompletedProcess[bytes]:
     """`drd WORDS` to its end. Raises subprocess.TimeoutExpired, having killed it."""
-    child = start(words, env=env, cwd=cwd, dies_at=dies_at, user=user)
+    child = start(words, env=env, cwd=cwd, dies_at=dies_at, user=user, inside=inside)
     try:
         out, err = child.communicate(timeout)
     except subprocess.TimeoutExpired:
@@ -134,10 +135,11 @@ def start(
     log: int | None = None,
     cold: bool = False,
     user: warm_process.User | None = None,
+    inside: int = 0,
 ) -> Child | subprocess.Popen[bytes]:
     """`drd WORDS` in a session of its own. `dies_at` is a moment of tests/e2e/dies_at.py. All that
     it writes goes to `log`, if that is given. `cold`: in a fresh interpreter. As `user`, if that is
-    given."""
+    given. `inside` the machine whose first process has this id, if one is given."""
     module = ["tests.e2e.dies_at", dies_at] if dies_at else ["drd"]
     argv = [sys.executable, "-m", *module, *words]
     if cold or "DRD_TEST_COLD" in os.environ or not warm_process.fits(argv, env):
@@ -148,6 +150,7 @@ def start(
         out = subprocess.PIPE if log is None else log
         silent = subprocess.DEVNULL
         argv = [*warm_process.setpriv(*user), *argv] if user is not None else argv
+        argv = [*warm_process.nsenter(inside), *argv] if inside else argv
         return subprocess.Popen(
             argv, stdin=silent, stdout=out, stderr=out, env=env, cwd=cwd, start_new_session=True
         )
@@ -155,7 +158,8 @@ def start(
     connection.connect(server)
     pipes = [os.pipe(), os.pipe()] if log is None else []
     os.umask(mask := os.umask(0))
-    request = [argv, list(words), dict(env), os.fspath(cwd or Path.cwd()), dies_at, mask, user]
+    where = os.fspath(cwd or Path.cwd())
+    request = [argv, list(words), dict(env), where, dies_at, mask, user, inside]
     warm_process.send(connection, request, [inner for _, inner in pipes] or [log, log])
     for _, inner in pipes:
         os.close(inner)
@@ -426,7 +430,7 @@ def _over(process: int, connection: socket.socket, waiting: selectors.BaseSelect
 
 
 def _become(connection: socket.socket, request: list[Any], fds: list[int]) -> NoReturn:
-    argv, words, env, cwd, dies_at, mask, user = request
+    argv, words, env, cwd, dies_at, mask, user, inside = request
     os.umask(mask)
     if len(fds) == 5:
         with_client(fds)
@@ -439,7 +443,9 @@ def _become(connection: socket.socket, request: list[Any], fds: list[int]) -> No
     sys.path[1:1] = [place for place in more if place not in sys.path]
     if user is not None:
         warm_process.be(*user)
-    warm_process.become(argv, env, cwd, fds, connection)
+    if inside:
+        warm_process.move_into(inside, connection)
+    warm_process.become(argv, env, cwd, fds, None if inside else connection)
     os._exit(warm_process.carried_out(words, dies_at))
 
 

@@ -35,7 +35,7 @@ def _asked(address: str, argv: list[str], words: list[str], env: dict[str, str])
     os.umask(mask)
     pairs = ",".join(f"{quoted(name)}:{quoted(value)}" for name, value in env.items())
     here = quoted(os.getcwd())
-    text = f"[{_list(argv)},{_list(words)},{{{pairs}}},{here},{quoted('')},{mask},null]".encode()
+    text = f"[{_list(argv)},{_list(words)},{{{pairs}}},{here},{quoted('')},{mask},null,0]".encode()
     mounts = os.open("/proc/self/ns/mnt", os.O_RDONLY)
     descriptors = b"".join(fd.to_bytes(4, sys.byteorder) for fd in (0, 1, 2, alive, mounts))
     rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptors)]

@@ -73,10 +73,10 @@ def become(
     env: Mapping[str, str],
     cwd: str,
     fds: Sequence[int],
-    asked_by: socket.socket,
+    asked_by: socket.socket | None,
 ) -> None:
-    """Take on what a process is given by the one that starts it, and say that it is there: it looks
-    like it also to others."""
+    """Take on what a process is given by the one that starts it, and say that it is there (unless
+    somebody else has): it looks like it also to others."""
     for number, fd in enumerate(fds):
         os.dup2(fd, number)
     for fd in {*fds}:
@@ -86,6 +86,11 @@ def become(
     os.environ.update(env)
     os.chdir(cwd)
     show(argv, env)
+    if asked_by is not None:
+        say_pid(asked_by)
+
+
+def say_pid(asked_by: socket.socket) -> None:
     asked_by.sendall(os.getpid().to_bytes(4, "big"))
     asked_by.close()
 
@@ -119,10 +124,42 @@ def setpriv(user: int, group: int, more: Sequence[int]) -> list[str]:
 def see(mounts: int) -> None:
     """The file systems of another process, by its namespace."""
     if os.fstat(mounts).st_ino != Path("/proc/self/ns/mnt").stat().st_ino:
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.setns(mounts, 0) != 0:
-            raise OSError(ctypes.get_errno(), "cannot enter the namespace of mounts")
+        _join(mounts)
     os.close(mounts)
+
+
+def _join(namespace: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(namespace, 0) != 0:
+        raise OSError(ctypes.get_errno(), "cannot enter a namespace")
+
+
+def move_into(leader: int, asked_by: socket.socket) -> None:
+    """Go on in the machine whose first process `leader` is: as a child, since only that has an id
+    there. This process says its own id, which means something here, and ends as the child does."""
+    places = [os.open(f"/proc/{leader}/ns/{name}", os.O_RDONLY) for name in _NAMESPACES]
+    for place in places:
+        _join(place)
+        os.close(place)
+    alive, held = os.pipe()
+    if (child := os.fork()) == 0:
+        os.close(held)
+        asked_by.close()
+        die_with(alive)
+        return
+    os.close(alive)
+    say_pid(asked_by)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os._exit(code if code >= 0 else 128 - code)
+
+
+def nsenter(leader: int) -> list[str]:
+    """The same before the words of a command."""
+    return ["nsenter", "-t", str(leader), "-m", "-u", "-i", "-n", "-p", "-C", "--wdns=/", "--"]
+
+
+_NAMESPACES = ("uts", "ipc", "net", "pid", "cgroup", "mnt")
+"""The mounts last: the others are found by those of here."""
 
 
 def die_with(pipe: int) -> None:

@@ -51,7 +51,7 @@ def import_tests() -> None:
 
 
 def _become(connection: socket.socket, request: list[Any], fds: list[int]) -> NoReturn:
-    argv, words, env, cwd, _, mask, _ = request
+    argv, words, env, cwd, _, mask, *_ = request
     os.umask(mask)
     warm.with_client(fds)
     os.setsid()

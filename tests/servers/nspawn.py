@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from tests import light_repository
+from tests import light_repository, warm, warm_process
 from tests.servers.child import Child, ServerError
 
 ROOT = Path(__file__).parents[2]
@@ -37,8 +37,6 @@ _ENVIRONMENT = {
     "SYSTEMD_PAGER": "",
     "SYSTEMD_COLORS": "0",
 }
-
-_ALL_NAMESPACES = ["-m", "-u", "-i", "-n", "-p", "-C"]
 
 _OF_DRD = ["/etc/drd", "/var/lib/drd", "/var/cache/drd", "/etc/systemd/system/drd.service"]
 """What somebody may have tried on this machine, and a new one does not have."""
@@ -108,19 +106,24 @@ class Machine:
         env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in it to its end; unless `check` is false it has to exit with 0."""
-        done = subprocess.run(
-            ["nsenter", "-t", str(self.leader), *_ALL_NAMESPACES, "--wdns=/", "--", *words],
-            capture_output=True,
-            text=True,
-            errors="backslashreplace",
-            stdin=subprocess.DEVNULL,
-            timeout=timeout,
-            env={**_ENVIRONMENT, **(env or {})},
-            check=False,
-        )
+        with_env = {**_ENVIRONMENT, **(env or {})}
+        if words[0] == DRD and not _HIDDEN:
+            done = warm.run(
+                words[1:], env=with_env, cwd=Path("/"), timeout=timeout, inside=self.leader
+            )
+        else:
+            done = subprocess.run(
+                [*warm_process.nsenter(self.leader), *words],
+                capture_output=True,
+                stdin=subprocess.DEVNULL,
+                timeout=timeout,
+                env=with_env,
+                check=False,
+            )
+        out, err = (text.decode(errors="backslashreplace") for text in (done.stdout, done.stderr))
         if check and done.returncode != 0:
-            raise AssertionError(f"{words}: exit {done.returncode}\n{done.stdout}{done.stderr}")
-        return done
+            raise AssertionError(f"{words}: exit {done.returncode}\n{out}{err}")
+        return subprocess.CompletedProcess(words, done.returncode, out, err)
 
     def sh(self, script: str, *, check: bool = True, timeout: float = 60) -> str:
         """What a shell script prints."""

@@ -100,9 +100,8 @@ def rows(machine: Machine) -> tuple[int, int]:
     """Of the PostgreSQL and of the SQLite database."""
     query = "select count(*) from orders"
     orders = machine.run("runuser", "-u", "postgres", "--", "psql", "-Atc", query, "shop")
-    carts = machine.run(
-        "sqlite3", "-readonly", "/var/lib/shop/carts.db", "select count(*) from carts"
-    )
+    how = ("-readonly", "-cmd", ".timeout 10000", "/var/lib/shop/carts.db")
+    carts = machine.run("sqlite3", *how, "select count(*) from carts")
     return int(orders.stdout), int(carts.stdout)
 
 
