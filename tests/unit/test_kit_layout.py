@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from drd import registry
+from drd.config.daemon import load_settings
 from drd.config.plan_file import plan_of_text
 from drd.config.references import plan_references, rewritten
 from drd.errors import DrdError
@@ -236,3 +237,19 @@ def test_own_regimes_and_templates_lie_beside_drd_yaml_and_nowhere_else(tmp_path
         "opt/regimes/acme.yaml": b"id: acme\n",
         "opt/templates/press.j2": b"x",
     }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "records: {timestamp: {url: 'https://tsa/x', ca: tsa.pem}}\n",
+        "records:\n  timestamp:\n    url: https://tsa/x\n    ca: tsa.pem  # ours\nrun_as: root\n",
+    ],
+)
+def test_a_new_host_has_no_time_stamps_until_a_person_wants_them(tmp_path: Path, text: str) -> None:
+    layout = lay_out(belongings(text), tmp_path)
+    [config] = [f.content.decode() for f in layout.files if f.path.name == "drd.yaml"]
+    file = tmp_path / "drd.yaml"
+    file.write_text(config)
+    assert load_settings(file, explicit=True).authority is None
+    assert any("tsa.pem and drd[timestamp]" in n and "https://tsa/x" in n for n in layout.notes)
