@@ -234,7 +234,7 @@ class Records(Settings):
     timestamp: Timestamp | Literal["none"] = Field(
         "none",
         description="An authority that stamps the records with its time: `{url: …, ca: FILE}`. "
-        "Needs the extra `drd[timestamp]` (default: `none`).",
+        "Needs the library rfc3161-client (default: `none`).",
     )
 
     key: Annotated[Secret | None, AfterValidator(_key_of_a_file)] = Field(

@@ -26,6 +26,6 @@ def require_library(given: Timestamp | Literal["none"], report: Report) -> None:
         report.error(
             ("records", "timestamp"),
             "time stamps need a library that is not installed",
-            f"install it beside drd: {sys.executable} -m pip install 'drd[timestamp]'; or remove "
-            "this key",
+            f"install it beside drd: {sys.executable} -m pip install 'rfc3161-client>=1.0.6,<2'; "
+            "or remove this key",
         )

@@ -292,7 +292,7 @@ class _Moving:
             stamped = known.records.timestamp
             self.notes.append(
                 f"the new drd.yaml has no time stamps (records: timestamp): they need {stamped.ca} "
-                f"and drd[timestamp] on this host. They came from {stamped.url}"
+                f"and the library rfc3161-client on this host. They came from {stamped.url}"
             )
         if known.metrics.textfile and not self.here:
             values["metrics", "textfile"] = self._moved(known.metrics.textfile)

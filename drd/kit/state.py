@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 from drd.config.daemon import DaemonSettings
 from drd.errors import DrdError, UsageError
@@ -22,6 +23,7 @@ from drd.model.kit_findings import (
     kit_findings,
 )
 from drd.model.plan import Plan
+from drd.model.records import KEY
 from drd.model.run import RunKind, RunState
 from drd.model.run_details import KitDetail
 from drd.model.sharing import Sharing
@@ -48,7 +50,14 @@ def standing(settings: DaemonSettings, catalogue: Catalogue, plan: Plan) -> tupl
         file=file,
         opener=opener,
         gone=file is not None and is_gone(file),
+        key_replaced=_key_replaced(catalogue),
     )
+
+
+def _key_replaced(catalogue: Catalogue) -> datetime | None:
+    """Return when the present key of the records replaced another one; None if it is the first."""
+    keys = catalogue.records.newest(kind=KEY, limit=2)
+    return keys[0].header.at if len(keys) > 1 else None
 
 
 def _named(settings: DaemonSettings, plan: Plan) -> tuple[str, ...] | Sharing:

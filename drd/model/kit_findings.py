@@ -63,6 +63,7 @@ def kit_findings(
     file: str | None = None,
     opener: str = PASSPHRASE,
     gone: bool = False,
+    key_replaced: datetime | None = None,
 ) -> tuple[Finding, ...]:
     """Return the problems of the kit of a plan with the hash `digest`; none if a kit was made of
     this very plan and opened every repository alone.
@@ -70,8 +71,9 @@ def kit_findings(
     `proofs` are more hashes: a kit that has one of them recovers the plan as it is now, and differs
     only in the schedule and other keys that no drill proves. `file` is the copy that drd tests by
     itself, `gone`: it does not exist now. `opener` is the option for `drd kit verify`, and for a
-    passphrase also for `drd kit export`. A missing kit is a warning; a `required` one that is not
-    in order is an error.
+    passphrase also for `drd kit export`. `key_replaced` is when the key that signs restore points
+    last replaced another one. A missing kit is a warning; a `required` one that is not in order is
+    an error.
     """
     severity: Severity = "error" if required else "warning"
     where = file or "FILE"
@@ -92,6 +94,7 @@ def kit_findings(
     findings: list[Finding] = []
     made = f"the kit of {format_time(record.made_at)}"
     findings += _older(record, made, digest, proofs, severity=severity, remedy=explained)
+    findings += _of_former_key(record, made, key_replaced, severity=severity, remedy=explained)
     if record.verified_at is None:
         text = f"nobody has tried {made}, so drd does not know whether the kit works"
         findings.append(Finding("kit-not-verified", severity, "", text, verify))
@@ -106,6 +109,20 @@ def kit_findings(
         remedies = (f"{export}, then {verify}", verify)
         findings += _of_copy(record, file, gone=gone, severity=severity, remedies=remedies)
     return tuple(findings)
+
+
+def _of_former_key(
+    record: KitRecord, made: str, replaced: datetime | None, *, severity: Severity, remedy: str
+) -> list[Finding]:
+    """Return the finding that a host from the kit trusts a key that was replaced since."""
+    if replaced is None or record.made_at >= replaced:
+        return []
+    text = (
+        f"{made} is older than the key that signs restore points, which replaced another one at "
+        f"{format_time(replaced)}: a host that is made from this kit takes what somebody signs "
+        "with the former key, unless the repositories show that it was replaced"
+    )
+    return [Finding("kit-outdated", severity, "", text, remedy)]
 
 
 def _of_copy(

@@ -186,7 +186,7 @@ def test_drd_yaml_refuses_time_stamps_without_the_library(
         load_settings(file, explicit=True)
     [problem] = caught.value.problems
     assert (problem.line, problem.path) == (2, "records.timestamp")
-    assert "pip install 'drd[timestamp]'" in problem.hint
+    assert "pip install 'rfc3161-client>=1.0.6,<2'" in problem.hint
     monkeypatch.setattr(timestamping, "IS_INSTALLED", False)
     one = Stamp(1, "a" * 64, at(0), "", b"")
     assert judged([one], "ca.pem", lambda _: "a" * 64).unchecked == timestamps.MISSING

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -132,3 +132,12 @@ def test_a_copy_that_nobody_named_or_that_is_there_is_not_missing() -> None:
     assert never.remedy == (
         "drd kit export shop --to /k --passphrase-file F (F: a file with the kit's passphrase)"
     )
+
+
+def test_a_kit_from_before_the_key_was_replaced_is_outdated() -> None:
+    def found(replaced: datetime | None) -> list[tuple[str, str]]:
+        findings = kit_findings("shop", "d1", GOOD, required=True, key_replaced=replaced)
+        return [(f.code, f.severity) for f in findings]
+
+    assert found(None) == found(NOW) == found(NOW - timedelta(days=1)) == []
+    assert found(NOW + timedelta(seconds=1)) == [("kit-outdated", "error")]

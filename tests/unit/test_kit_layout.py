@@ -252,4 +252,4 @@ def test_a_new_host_has_no_time_stamps_until_a_person_wants_them(tmp_path: Path,
     file = tmp_path / "drd.yaml"
     file.write_text(config)
     assert load_settings(file, explicit=True).authority is None
-    assert any("tsa.pem and drd[timestamp]" in n and "https://tsa/x" in n for n in layout.notes)
+    assert any("tsa.pem and the library" in n and "https://tsa/x" in n for n in layout.notes)

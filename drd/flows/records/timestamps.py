@@ -3,6 +3,7 @@ beside the anchors, and in exports. An authority that does not answer prevents n
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -23,7 +24,10 @@ from drd.timestamping import NoStamp
 HashOf = Callable[[int], str | None]
 """Returns the hash of the entry with a number; None if there is none."""
 
-MISSING = "the library for time stamps is missing: python -m pip install 'drd[timestamp]'"
+MISSING = (
+    "the library for time stamps is missing; install it beside drd: "
+    f"{sys.executable} -m pip install 'rfc3161-client>=1.0.6,<2'"
+)
 _MOST_READ = 10_000
 _LARGEST = 1 << 16
 _DIGITS = 16
