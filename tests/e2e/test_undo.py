@@ -54,6 +54,9 @@ def test_undo_restores_the_kept_copy_and_done_removes_it(site: Site) -> None:
     assert f"db: {kept}" in site.drd("run", "show", run).out
     doctored = site.drd("doctor", "shop", "--json", code=None).json["items"]
     assert any(kept in item["detail"] for item in doctored)
+    listed = site.drd("undo").out
+    assert f"run {run}, a recovery of shop" in listed
+    assert f"to put the old data back: drd undo {run}" in listed
     dry = site.drd("undo", run, "--dry-run").out
     assert "would be put back  db" in dry
     assert now(site) == NEW

@@ -52,6 +52,14 @@ WRONG = [
         "points: the following arguments are required: plan",
         "run `drd points --help` for all options.",
     ),
+    (
+        ["ack", "4f2a", "/etc/hostname"],
+        "ack: unexpected argument '/etc/hostname'",
+        (
+            "the shell replaces a pattern by names of files: put it into quotes, or run `drd ack "
+            "--help` for all options."
+        ),
+    ),
     (["plan", "chek"], "plan: unknown verb 'chek'", "did you mean check?"),
     (["completion", "tcsh"], "completion: unknown shell 'tcsh'", "use one of: bash, zsh, fish."),
     (

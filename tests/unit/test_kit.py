@@ -10,6 +10,8 @@ from pathlib import Path
 import pyrage
 import pytest
 
+from drd.cli.kit import _exposed
+from drd.config import exposed_files
 from drd.errors import KitDamaged, TargetUnwritable, UsageError, WrongKey
 from drd.kinds.registry import by_hand_of
 from drd.kit.archive import pack, unpack
@@ -71,6 +73,19 @@ def identity() -> tuple[Lock, Key]:
     """Faster than a passphrase, which takes a second on purpose."""
     made = pyrage.x25519.Identity.generate()
     return Lock(recipients=(str(made.to_public()),)), Key(identity=f"# mine\n{made}\n".encode())
+
+
+@pytest.mark.parametrize(("mode", "remedy"), [(0o644, "chmod 600"), (0o600, "")])
+def test_a_passphrase_that_others_can_read_makes_no_kit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, remedy: str
+) -> None:
+    monkeypatch.setattr(exposed_files, "_reachable", lambda *_: True)
+    phrase = tmp_path / "pw"
+    phrase.touch(mode)
+    phrase.chmod(mode)
+    exposed = _exposed(str(phrase))
+    assert (exposed.remedy if exposed is not None else "").startswith(remedy)
+    assert (exposed is None) == (remedy == "")
 
 
 def test_index_comes_back_as_it_was() -> None:
