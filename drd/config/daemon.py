@@ -42,7 +42,7 @@ from drd.model.message import ChannelSpec
 from drd.model.package_names import normal_name
 from drd.model.plan import RECORDS_KEY, KitWatch, SecretRef
 from drd.model.sharing import Sharing
-from drd.model.text import either
+from drd.model.text import either, some
 from drd.model.timestamps import Authority
 from drd.plan_files import name_line, plan_files, plan_name
 
@@ -243,6 +243,16 @@ def _validated(report: Report, *, extended: bool) -> DaemonFile | None:
         translate(error, report, SchemaView(DaemonFile), data=data)
         _contradictions_of_the_rest(data, error, report)
         return None
+
+
+def schema_errors(text: str, file: str) -> str:
+    """Return the first errors of the text of a drd.yaml; empty if it has none."""
+    try:
+        report = Report(read(text.encode(), file, allow_empty=True))
+        _validated(report, extended=True)
+    except ConfigError as error:
+        return error.line or error.message
+    return some([str(problem) for problem in report.errors], 3, between="; ")
 
 
 def _contradictions_of_the_rest(

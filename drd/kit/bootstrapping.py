@@ -28,6 +28,7 @@ from drd.errors import (
     WrongKey,
 )
 from drd.kit.archive import Kit
+from drd.kit.former_config import without_broken
 from drd.kit.install import kept
 from drd.kit.layout import ETC, Layout, LostHost, lay_out
 from drd.kit.opened_kit import OpenedKit, confirm, opened
@@ -215,7 +216,7 @@ def from_repository(
             spec, cache_dir=room / "cache", resolve=lambda ref: str(ref.value)
         )
         _confirm_as_typed(repository)
-        own = _everything(repository, room, now)
+        own, former, told = without_broken(_everything(repository, room, now), config)
         secrets: dict[SecretRef, str] = {}
         for name, text in own.plans.items():
             secrets |= _known_secrets(name, text, spec)
@@ -231,11 +232,11 @@ def from_repository(
         )
         accept(own.taken_at, orders)
         use_those_of_text(own.config or "", config)
-        files = _authorities(own.plans, normal, ca_cert)
+        files = {**_authorities(own.plans, normal, ca_cert), **former}
         layout = lay_out(
             LostHost(own.plans, own.config, config, secrets, files, texts=own.texts), root
         )
-        notes = [*_lost_history(own), *_unusable(), *_elsewhere(own, config)]
+        notes = [*told, *_lost_history(own), *_unusable(), *_elsewhere(own, config)]
         prepared = _prepared(layout, own, tuple(own.plans), notes)
         yield replace(prepared, orders=orders, typed=spec)
 

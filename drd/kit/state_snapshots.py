@@ -29,6 +29,9 @@ LARGEST = 8 << 30
 """Limit in bytes for a snapshot of drd's own. Anyone with the repository's password can store a
 small one that unpacks without end."""
 
+CONFIG = "drd.yaml"
+"""The usual name of drd.yaml, by which a broken one is recognised."""
+
 _MOST_FILES = 50_000
 _ALL_TEXTS = 256 << 20
 _PIECE = 1 << 20
@@ -39,7 +42,8 @@ _TEXT = re.compile(rf"etc/([^/]+\.ya?ml|{OWN_TEXT.pattern})")
 class StateSnapshot:
     """The content of one such snapshot. `catalogue` is None when the replica in it cannot be used,
     `why` gives the reason. `texts` are own regimes and templates. `left_out` rows of it do not look
-    like drd's own, and were not taken. `config_place` is where the copy says that drd.yaml was."""
+    like drd's own, and were not taken. `config_place` is where the copy says that drd.yaml was,
+    `broken_config` one that is not even YAML."""
 
     taken_at: datetime
     catalogue: Path | None
@@ -49,6 +53,7 @@ class StateSnapshot:
     left_out: int = 0
     texts: Mapping[str, bytes] = field(default_factory=dict)
     config_place: str | None = None
+    broken_config: str | None = None
 
 
 def newest_own(repositories: Sequence[Repository]) -> tuple[Repository, SnapshotInfo] | None:
@@ -86,6 +91,8 @@ def fetch(
     found = StateSnapshot(
         snapshot.time, catalogue, plans, config, texts=own, config_place=places.get(name)
     )
+    if config is None and (raw := texts.get(CONFIG)) is not None:
+        found = replace(found, broken_config=raw.decode("utf-8", "replace"))
     try:
         return replace(found, left_out=make_ours(catalogue, now))
     except DrdError as error:

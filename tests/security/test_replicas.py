@@ -23,6 +23,7 @@ from drd.catalogue.sql_catalogue import open_catalogue
 from drd.catalogue.version import HEAD
 from drd.errors import CatalogueError, DrdError, RepositoryError
 from drd.kit import state_snapshots
+from drd.kit.former_config import without_broken
 from drd.model.plan import OWN_COMPONENT
 from tests.fakes_repository import MemoryRepository
 from tests.security.forging import own_tar
@@ -231,6 +232,33 @@ def test_the_former_place_of_drd_yaml_is_a_plain_path_or_unknown(
     found = fetched(tmp_path, own_tar(change))
     assert found.config_place == place
     assert found.catalogue is not None
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        (b"notify:\n  - {kind: exce}\n", '/new/drd.yaml:2: notify[0].kind: unknown kind "exce"'),
+        (b"notify: [\n", "is not YAML"),
+        (b"state: [1]\n", "/new/drd.yaml:1: state: "),
+    ],
+)
+def test_a_broken_drd_yaml_of_the_lost_host_stops_no_bootstrap(
+    tmp_path: Path, replica: Path, config: bytes, why: str
+) -> None:
+    def change(tar: tarfile.TarFile) -> None:
+        tar.add(replica, "./drd.db")
+        add(tar, "./etc/shop.yaml", PLAN)
+        add(tar, "./etc/drd.yaml", config)
+
+    own, former, [told] = without_broken(fetched(tmp_path, own_tar(change)), "/new/drd.yaml")
+    assert (own.config, former) == (None, {"/new/drd.yaml.former": config})
+    assert why in told
+    assert "drd writes one with the defaults to /new/drd.yaml" in told
+
+
+def test_a_sound_drd_yaml_of_the_lost_host_stays(tmp_path: Path, replica: Path) -> None:
+    found = fetched(tmp_path, own_tar(lambda tar: sound(tar, replica)))
+    assert without_broken(found, "/new/drd.yaml") == (found, {}, [])
 
 
 def test_a_tar_of_the_systems_own_tar_is_read(tmp_path: Path, replica: Path) -> None:

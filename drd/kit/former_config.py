@@ -1,0 +1,27 @@
+"""The drd.yaml of a lost host that has errors: the daemon works on with what it read before, and
+stores the file as it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from drd.config.daemon import schema_errors
+from drd.kit.state_snapshots import StateSnapshot
+from drd.model.text import escaped
+
+
+def without_broken(
+    own: StateSnapshot, config: str
+) -> tuple[StateSnapshot, dict[str, bytes], list[str]]:
+    """Return the snapshot without a drd.yaml that has errors; and that text by the path that it
+    gets beside `config`, with what to tell."""
+    text = own.config if own.config is not None else own.broken_config
+    wrong = schema_errors(text, config) if text is not None else ""
+    if text is None or not wrong:
+        return own, {}, []
+    beside = f"{config}.former"
+    told = (
+        f"the stored drd.yaml has errors, so drd writes one with the defaults to {config}, and the "
+        f"stored one to {beside}. Correct it and put it in place of the other: {escaped(wrong)}"
+    )
+    return replace(own, config=None), {beside: text.encode()}, [told]
