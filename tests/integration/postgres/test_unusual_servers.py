@@ -232,7 +232,7 @@ def test_a_sandbox_in_which_something_was_killed_says_nothing_about_the_backup(
     monkeypatch.setattr(Load, "run", killed)
     sandbox = KIND.sandbox(component("host=/nowhere dbname=x"), backup.snapshot, place)
     try:
-        with pytest.raises(SandboxUnavailable, match=r"server of .* was killed") as caught:
+        with pytest.raises(SandboxUnavailable, match="was killed") as caught:
             restore_components(sandbox, backup)
         assert not caught.value.permanent
     finally:
