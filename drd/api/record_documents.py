@@ -58,6 +58,7 @@ def stamps_document(stamped: Stamped) -> Document:
         ],
         "wrong": list(stamped.wrong),
         "unchecked": stamped.unchecked or None,
+        "failing": stamped.failing or None,
     }
 
 

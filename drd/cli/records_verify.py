@@ -64,8 +64,12 @@ def _stamped(app: App, wanted: Sequence[anchors.Place], args: argparse.Namespace
     authority = app.settings.authority
     ca = args.timestamp_ca or (authority.ca if authority is not None else None)
     here = app.catalogue.stamps.newest(_MOST_STAMPS)
-    there = timestamps.found(wanted, app.open_repository, hash_of) if authority or here else []
-    return timestamps.judged([*here, *there], ca, hash_of)
+    asked = wanted if authority or here else []
+    there = timestamps.found(asked, app.open_repository, hash_of, here)
+    stamped = timestamps.judged([*here, *there], ca, hash_of)
+    if authority is not None:
+        stamped.failing = timestamps.failing(app.catalogue, authority)
+    return stamped
 
 
 def _wrong_incidents(app: App) -> Iterator[Fault]:
@@ -192,6 +196,8 @@ def _print_stamps(stamped: Stamped) -> None:
             f"  entry {last.seq}, and all before it, existed at {format_time(at, seconds=True)}: "
             f"a time stamp says so{of} ({escaped(last.authority)})"
         )
+    if stamped.failing:
+        output.say(f"  {escaped(stamped.failing)}; drd tries it again")
     for why in stamped.wrong[:_SHOWN_FAULTS]:
         output.say(f"  {escaped(why)}")
 

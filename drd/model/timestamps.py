@@ -50,14 +50,15 @@ class Stamp:
 class Stamped:
     """What time stamps say of a chain. `proven` has the stamps that hold, each with the time that
     the authority signed, oldest entry first; `wrong` why others prove nothing. `faults` are those
-    of entries that the chain has otherwise. `unchecked` says why none could be checked; `count` is
-    the number of all."""
+    of entries that the chain has otherwise. `unchecked` says why none could be checked, `failing`
+    why the authority stamped nothing at the last try; `count` is the number of all."""
 
     count: int = 0
     proven: list[tuple[Stamp, datetime]] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     unchecked: str = ""
+    failing: str = ""
 
 
 def is_due(newest: Stamp | None, head: int, every_s: float, now: datetime) -> bool:

@@ -20,6 +20,7 @@ from drd.errors import ConfigError
 from drd.flows.records import timestamps
 from drd.flows.records.anchors import Place, found
 from drd.flows.records.export import export
+from drd.flows.records.noted import NOTED
 from drd.flows.records.timestamps import Stamping, for_export, hashes_in, in_export, judged
 from drd.model.plan import RepositorySpec, SecretRef
 from drd.model.records import Draft
@@ -89,6 +90,8 @@ def test_the_newest_entry_is_stamped_kept_and_stored_beside_the_anchors(
     [(one, _)] = done.proven
     assert (one.seq, one.hash, done.count, done.wrong) == (head.seq, head.hash, 1, [])
     assert found(PLACE, repository) == [], "it is no anchor"
+    mine = host.stamps.newest(9)
+    assert timestamps.found([PLACE], lambda _: repository, hash_of, mine) == []
 
 
 def test_an_entry_is_stamped_once_and_not_more_often_than_asked_for(
@@ -111,6 +114,9 @@ def test_an_authority_that_does_not_answer_is_named_and_asked_again(
     assert stamping.error == f"no time stamp of {asked.url}: 127.0.0.1 answered 503"
     noted = stamping.noted([])[asked.url]
     assert noted == {"place": asked.url, "seq": 0, "error": stamping.error, "forked": False}
+    assert timestamps.failing(host, asked) == ""
+    host.queue.note(NOTED, {"places": stamping.noted([])}, at(2))
+    assert timestamps.failing(host, asked) == stamping.error
     server.status = 200
     assert stamped(host, asked, 3)
     gone = Authority("http://127.0.0.1:9/tsr", asked.ca, 3600.0)

@@ -13,6 +13,7 @@ from drd import timestamping
 from drd.errors import DrdError, UsageError
 from drd.flows.records.anchors import Open, Place, Result
 from drd.flows.records.export import STAMPS
+from drd.flows.records.noted import NOTED
 from drd.model.chain import Fault
 from drd.model.checkpoint import HOST
 from drd.model.text import escaped
@@ -103,16 +104,29 @@ def _roots(file: str) -> bytes:
         ) from None
 
 
-def found(wanted: Iterable[Place], open_repository: Open, hash_of: HashOf) -> list[Stamp]:
-    """Return the stamps in these repositories that say to be of entries of this chain. What cannot
-    be read is left out: the anchors name the repository."""
-    stamps = []
+def failing(catalogue: Catalogue, authority: Authority) -> str:
+    """Return why there was no stamp at the last try; empty if there was one, or none was due."""
+    known = catalogue.queue.noted(NOTED)
+    places = known[1].get("places", {}) if known is not None else {}
+    return str(places.get(authority.url, {}).get("error") or "")
+
+
+def found(
+    wanted: Iterable[Place],
+    open_repository: Open,
+    hash_of: HashOf,
+    here: Iterable[Stamp] = (),
+) -> list[Stamp]:
+    """Return the stamps in these repositories that say to be of entries of this chain, without
+    those of entries of which this host has one `here`. What cannot be read is left out: the anchors
+    name the repository."""
+    stamps, known = [], {(one.seq, one.hash) for one in here}
     for place in wanted:
         try:
             repository = open_repository(place.spec)
             for snapshot in repository.snapshots(host=HOST, tags=[TAG], fresh=True):
                 seq, digest = _named(snapshot.tags)
-                if seq and hash_of(seq) == digest:
+                if seq and (seq, digest) not in known and hash_of(seq) == digest:
                     data = repository.read_file(snapshot.id, FILE)
                     stamps.append(Stamp(seq, digest, snapshot.time, place.name, data))
         except DrdError:
