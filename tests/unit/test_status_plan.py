@@ -104,7 +104,10 @@ def test_a_plan_with_trouble_shows_the_worst_first_and_then_all_the_rest() -> No
     assert lines[3:5] == ["", "Also"], "before the tables, where a tired reader looks"
     also = lines[5 : lines.index("", 5)]
     assert also == [
-        "  not ready: repository offsite does not open with the password of the plan",
+        (
+            "  not ready: repository offsite does not open with the password of the plan (drd saw "
+            "this first at 2026-11-25 00:30:00 UTC)"
+        ),
         "  > drd doctor orders-api",
         "  needs drill: the plan changed since its last drill",
         "  > drd drill orders-api",
