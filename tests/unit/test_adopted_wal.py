@@ -173,7 +173,7 @@ def test_a_backup_that_pgbackrest_would_not_list_so_is_refused_alone(
     ("printed", "why"),
     [
         (b"", "is not JSON"),
-        (b"[]", "has 0 stanzas"),
+        (b"[]", "contains 0 stanzas"),
         (b"{}", "is not a JSON array"),
         (b"[[[[[" * 100_000, "nested too deeply"),
         (json.dumps([{**info(), "name": "other"}]).encode(), "is not main"),
