@@ -28,9 +28,8 @@ def backups(*ages_s: float, last_failed: str | None = None) -> list[str]:
     points = [point(f"p{n}", T0 - timedelta(seconds=s)) for n, s in enumerate(ages_s)]
     found = of_backups("shop", points, last_failed=last_failed, rpo_s=900.0, now=T0)
     for pause in found:
-        is_failed = pause.code == "backup-failed"
-        first = "correct the cause, then: " if is_failed else "make a backup: "
-        assert pause.remedy.startswith(f"{first}drd backup shop")
+        first = {"backup-failed": "correct the cause, then: ", "rpo": "make a backup: "}
+        assert pause.remedy.startswith(f"{first.get(pause.code, '')}drd backup shop")
     return [pause.code for pause in found]
 
 
