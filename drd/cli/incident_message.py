@@ -186,7 +186,7 @@ def _reported(args: argparse.Namespace) -> int:
         if bounce.failed and one["fate"] != Fate.BOUNCED:
             said = args.reason or bounce.said
             given = {"to": one["to"], "said": said, "at": args.at}
-            message = clerk.act("bounced", bounce.message, given)
+            message = clerk.act("bounced", bounce.number, given)
     if not bounce.failed and not (args.quiet or args.json):
         output.say("the mail server still tries it: nothing was recorded")
     return _told(args, message, zone, "")
@@ -197,16 +197,14 @@ def _cited(
 ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Return the delivery and the message of a bounce. Raises UsageError if drd sent no such
     mail."""
-    for message in listed["messages"]:
-        content = message["content"]
-        if message["message"] == bounce.message and content is not None:
-            deliveries = message["deliveries"]
-            same = content["digest"].startswith(bounce.digest)
-            if same and bounce.recipient < len(deliveries):
-                return deliveries[bounce.recipient], {"incident": listed["incident"], **message}
+    message = {each["message"]: each for each in listed["messages"]}.get(bounce.number)
+    if message is not None and message["content"] is not None:
+        deliveries = message["deliveries"]
+        same = message["content"]["digest"].startswith(bounce.digest)
+        if same and bounce.recipient < len(deliveries):
+            return deliveries[bounce.recipient], {"incident": listed["incident"], **message}
     raise UsageError(
-        f"incident {bounce.incident} has no message {bounce.message} that the report could be "
-        "about",
+        f"incident {bounce.incident} has no message {bounce.number} that the report could be about",
         hint=f"to see its messages: drd incident message list {bounce.incident}",
     )
 

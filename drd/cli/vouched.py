@@ -36,11 +36,18 @@ def lines(recorded: str) -> list[str]:
     uid = record_writer.stranger()
     if uid is None:
         return recorded.splitlines()
-    shown = [line if is_harmless(line, _is_program, _is_roots) else "" for line in _split(recorded)]
+    shown = [_harmless(line) for line in _split(recorded)]
     kept = [line for line in shown if line]
     if len(kept) < len(shown):
         kept.append(not_shown(uid))
     return kept
+
+
+def _harmless(line: str) -> str:
+    """Return the line if root may be shown it, otherwise without its backquotes, in which a shell
+    would run commands; nothing if it is not harmless then, either."""
+    forms = (line, line.replace("`", ""))
+    return next((f for f in forms if is_harmless(f, _is_program, _is_roots)), "")
 
 
 def not_shown(uid: int) -> str:

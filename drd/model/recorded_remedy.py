@@ -90,7 +90,9 @@ def is_harmless(line: str, is_program: Answers, is_roots: Answers) -> bool:
     line = " ".join("/" if w.startswith("/") and is_roots(w) else w for w in line.split(" "))
     if is_command(line):
         return True
-    rest = _COMMAND.sub(" it", line)
+    rest = _COMMAND.sub("it", line)
+    if "`it" in rest:  # a shell would run what the command prints
+        return False
     words = [word.strip(_AROUND) or word for word in rest.split() if word != "…"]
     return _INERT.fullmatch(rest) is not None and all(
         _is_word(word, after, is_program)

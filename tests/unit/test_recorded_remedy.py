@@ -56,6 +56,8 @@ _PROGRAMS = {"bash", "sh", "curl", "chmod", "rm", "reboot", "python3.11", "7z", 
         "eval fix",
         "drd status\x0bsh",
         "drd status\u2028sh",
+        "`drd status`",
+        "to see why: `drd run show 4f2a1c3e`",
     ],
 )
 def test_a_line_that_could_do_more_than_look_is_not_shown_to_root(line: str) -> None:
@@ -81,6 +83,7 @@ def test_a_line_that_could_do_more_than_look_is_not_shown_to_root(line: str) -> 
         "use another point: drd points shop",
         "correct `expect` in /etc/drd/drd.yaml, or leave out --point.",
         "free space on this disk. drd's records are not lost.",
+        "raise `timeout` (drd run show 4f2a1c3e), or run it by hand",
     ],
 )
 def test_the_words_and_commands_of_drds_own_remedies_are_shown(line: str) -> None:

@@ -23,11 +23,12 @@ _ORIGINAL = ("message/rfc822", "message/rfc822-headers", "text/rfc822-headers", 
 
 @dataclass(frozen=True, slots=True)
 class Bounce:
-    """Which mail came back, and what the server said: the place of a recipient in a message, and
-    the first digits of the message's digest. `failed` is false while the server tries it again."""
+    """Which mail came back, and what the server said: the message's number in the incident, the
+    place of a recipient in it, and the first digits of its digest. `failed` is false while the
+    server tries it again."""
 
     incident: int
-    message: int
+    number: int
     recipient: int
     digest: str
     failed: bool
