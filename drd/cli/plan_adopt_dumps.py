@@ -26,6 +26,8 @@ def place_of(given: str) -> tuple[Path, str] | None:
     path = Path(given).expanduser().absolute()
     if path.is_dir():
         return None if _is_restic(path) else (path, "*")
+    if path.parent.is_dir() and _GLOB & set(path.name):  # what it contains stands for itself
+        return path.parent, path.name
     parts = path.parts
     first = next((n for n, part in enumerate(parts) if _GLOB & set(part)), None)
     if first is not None:

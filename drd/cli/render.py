@@ -185,9 +185,8 @@ def cut(text: str, width: int) -> str:
     """At most `width` columns of `text`, with … as the last one if something was cut."""
     if measure(text) <= width:
         return text
-    while text and measure(text) >= width:
-        text = text[:-1]
-    return text.rstrip() + "…"
+    head = _pieces(text, width - 1)[0]
+    return (head.rstrip() if measure(head) < width else "") + "…"
 
 
 def _row(cells: Sequence[Cell], widths: Sequence[int], colour: bool) -> str:
@@ -245,12 +244,16 @@ def wrap(text: str, width: int) -> list[str]:
 
 def _pieces(word: str, width: int) -> list[str]:
     """Return the parts of a word that fit into `width`; at least one letter each."""
-    pieces = []
-    while measure(word) > width and len(word) > 1:
-        end = next((n for n in range(len(word), 1, -1) if measure(word[:n]) <= width), 1)
-        pieces.append(word[:end])
-        word = word[end:]
-    return [*pieces, word]
+    if measure(word) <= width:
+        return [word]
+    pieces, start, used = [], 0, 0
+    for at, letter in enumerate(word):
+        taken = measure(letter)
+        if used + taken > width and at > start:
+            pieces.append(word[start:at])
+            start, used = at, 0
+        used += taken
+    return [*pieces, word[start:]]
 
 
 def sentence(note: Note, *, width: int, colour: bool, indent: int = 2) -> list[str]:

@@ -14,8 +14,9 @@ from drd.config.problems import as_name
 from drd.config.starter import Starter, in_comment
 from drd.config.writing import inline
 from drd.model.plan import OWN_COMPONENT
-from drd.ports.dumps import FILE, FoundDump
+from drd.ports.dumps import FILE, NUMBERS, FoundDump
 
+_SPECIAL = re.compile(r"[][\\^$.|?*+(){}]")
 _DAILY_S = 26 * 3600.0
 _LOOKED_AT = 14
 _AHEAD = "1 hour"
@@ -24,8 +25,9 @@ _AHEAD = "1 hour"
 
 @dataclass(frozen=True, slots=True)
 class FoundDumps:
-    """Dumps of one component: the directory, the pattern of their names below it, and when each was
-    finished. One that nobody has changed for `settled_min` minutes is finished."""
+    """Dumps of one component: the directory, the pattern of their names below it, with `*` for each
+    number, and when each was finished. One that nobody has changed for `settled_min` minutes is
+    finished."""
 
     directory: Path
     pattern: str
@@ -97,8 +99,9 @@ class _Writer:
     def _repository(self) -> Iterator[str]:
         found = self.found
         directory, most = str(found.directory), found.settled_min
-        where = [] if found.pattern == "*" else ["-path", f"{_plain(directory)}/{found.pattern}"]
-        listed = ["/usr/bin/find", "-H", directory, "-type", "f", *where, *_safe(directory)]
+        depth = str(1 + found.pattern.count("/"))
+        listed = ["/usr/bin/find", "-H", directory, "-maxdepth", depth, "-type", "f"]
+        listed += ["-regextype", "posix-extended", "-regex", _exactly(directory, found.pattern)]
         printed = '{"name": "%P", "time": %T@, "bytes": %s}\\n'
         file = f"{directory}/${{copy}}"
         words = [word.replace(FILE, file) for word in found.dump.unpack] or ["/bin/cat", file]
@@ -116,15 +119,13 @@ class _Writer:
         yield f"      restore: {inline(words)}"
 
 
-def _safe(directory: str) -> list[str]:
-    """Return the condition that leaves out names that drd refuses: one with a newline could add a
-    line of its own to the list."""
-    return ["!", "-path", f"{_plain(directory)}/*[^A-Za-z0-9_.:@+=,~%/-]*"]
-
-
-def _plain(directory: str) -> str:
-    """Return a path as a pattern of find that fits nothing else."""
-    return re.sub(r"([\\*?\[])", r"\\\1", directory)
+def _exactly(directory: str, pattern: str) -> str:
+    """Return the expression of find for the paths of one series: where the pattern of its names has
+    `*`, they have numbers, and nothing else."""
+    above, *names = (
+        _SPECIAL.sub(r"\\\g<0>", part) for part in (directory.rstrip("/"), *pattern.split("*"))
+    )
+    return f"{above}/{NUMBERS.join(names)}"
 
 
 def _rpo(gap_s: float) -> str:

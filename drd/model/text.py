@@ -71,6 +71,16 @@ def shortened(text: str, most: int) -> str:
     return (words if len(words) > most * 3 // 5 else head).rstrip(" :;,(") + "…"
 
 
+def without_middle(text: str, most: int) -> str:
+    """Return a text of about `most` characters: of a longer one the beginning and the end, between
+    which stands how much is missing."""
+    if len(text) <= most:
+        return text
+    head, tail = text[: most // 4], text[-(most - most // 4) :]
+    missing = len(text[len(head) : -len(tail)].encode("utf-8", "replace"))
+    return f"{head} … {missing:,} bytes left out … {tail}"
+
+
 def left_out(count: int) -> str:
     """Return the text that follows the first of several names if `count` are left out:
     ` and 4 more`.

@@ -26,7 +26,7 @@ from drd.process.cancel import (
     shielded,
 )
 from drd.process.checked_pipe import PipeResult, gated_pipe
-from drd.process.child import MEMORY_HINT, Child, Completed, ended, run, start
+from drd.process.child import MEMORY_HINT, SHOWN, Child, Completed, ended, run, start
 from drd.process.command import Command, base_environment, find_tool
 from drd.process.fence import BlockedAccess, Fence, FenceLimits, Fences
 from drd.process.oom import offer_to_oom_killer
@@ -46,6 +46,7 @@ from drd.process.orphans import (
 __all__ = [
     "MARKS",
     "MEMORY_HINT",
+    "SHOWN",
     "UNKNOWN_LOGIN",
     "BlockedAccess",
     "Boot",

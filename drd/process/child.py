@@ -16,6 +16,7 @@ from typing import IO
 
 from drd.errors import Cancelled, DeadlineExceeded, ToolMissing
 from drd.log import masked
+from drd.model.text import without_middle
 from drd.model.units import format_duration
 from drd.process import rights
 from drd.process.cancel import cancelled, wake_fds
@@ -44,6 +45,10 @@ FIXED = (
 """The remedy for a command that did not end by a deadline that nobody can set."""
 MEMORY_HINT = "check the journal for the kernel's out-of-memory killer; then try again."
 
+SHOWN = 4096
+"""How many characters of what a child prints a message has: the beginning and the end. Messages are
+stored in the catalogue and the records, and a line may have any length."""
+
 OnLine = Callable[[str], None]
 OnTick = Callable[[], None]
 
@@ -68,7 +73,7 @@ class Completed:
 
     @property
     def complaint(self) -> str:
-        """The last lines of its output, for a message; if it was killed, also the signal."""
+        """The last lines of its output, bounded, for a message; if killed, also the signal."""
         if self.exit_code < 0:
             return f"it {self.failure}"
         return self._last_lines or f"no output, exit {self.exit_code}"
@@ -85,7 +90,7 @@ class Completed:
 
     @property
     def _last_lines(self) -> str:
-        return "\n".join(self.says[-5:])
+        return without_middle("\n".join(self.says[-5:]), SHOWN)
 
     @property
     def killed(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import sqlite3
 import subprocess
@@ -119,6 +120,36 @@ def test_a_directory_of_dumps_becomes_plans_that_drill_as_they_are_written(
         assert f"paths: [{where}]" in text
         assert f"$(find .{where} -type f | wc -l)" in text.replace("\\", "")
         assert [c.verdict for c in drilled(site, name).checks] == [CheckVerdict.PASSED] * 2
+
+
+def test_the_list_of_a_series_has_no_dump_of_another_database_now_or_later(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (site.base / "dumps/orders.db").unlink()
+    odd = site.base / "dumps/a+b [c]"
+    odd.mkdir()
+    for day in (1, 2):
+        database(site, f"a+b [c]/shop-2026-11-2{day}.db", day)
+    for name in ("shop-test-2026-11-27.db", "shop-test-2026-11-26.db", "shop-test-1.db"):
+        database(site, f"a+b [c]/{name}", 0.5)
+    assert adopt(site, "dumps/a+b [c]/shop-*.db", "shop") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"drd plan new --adopt '{odd}/shop-test-*.db'" in said
+    (odd / "below-1").mkdir()
+    later = ("shop-test-2.db", "below-1/shop-3.db", "shop-4.db.gz", "shop-4-old.db", "shop-.db")
+    for name in later:
+        database(site, f"a+b [c]/{name}", 0.1)
+    database(site, "a+b [c]/shop-2026-11-28T02:00:00Z-1.db", 0.1)
+    plan = site.app.plans.load("shop")
+    listed = subprocess.check_output(plan.primary.adopted.command.list, text=True)
+    assert sorted(json.loads(line)["name"] for line in listed.splitlines()) == [
+        "shop-2026-11-21.db",
+        "shop-2026-11-22.db",
+        "shop-2026-11-28T02:00:00Z-1.db",
+    ]
+    assert drilled(site, "shop").result == "passed"
+    assert adopt(site, "dumps/a+b [c]/shop-test-*.db", "test") == 0
+    assert "Seen: 4 copies" in capsys.readouterr().out
 
 
 def test_a_dump_that_was_just_written_counts_after_a_minute(

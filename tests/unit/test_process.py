@@ -125,6 +125,17 @@ def test_end_of_a_child_is_told_with_what_killed_it(script: str, words: str, kil
     assert done.exit_code >= 0 or done.complaint == f"it {words}"
 
 
+def test_a_message_has_the_beginning_and_the_end_of_a_line_of_a_megabyte() -> None:
+    script = "import sys; sys.stderr.write('begins' + 'x' * 1_000_000 + 'ends'); sys.exit(3)"
+    done = process.run(Command([sys.executable, "-c", script]))
+    assert len(done.stderr) == 1_000_010
+    for text in (done.complaint, done.failure.removeprefix("exited with 3: ")):
+        assert text.startswith("beginsx")
+        assert text.endswith("xends")
+        assert "x … 995,914 bytes left out … x" in text
+        assert len(text) < process.SHOWN + 50
+
+
 def test_deadline_ends_the_whole_group() -> None:
     before = time.monotonic()
     with pytest.raises(DeadlineExceeded):

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drd.cli.render import NO_LIMIT, measure, notes, plain, table, wrap
+from drd.cli.render import NO_LIMIT, cut, measure, notes, plain, table, wrap
 from drd.cli.status import status_command
 from drd.cli.status_table import MANY, render
 from drd.flows.status.overview import StatusDocument, collect
@@ -517,3 +517,14 @@ def test_failing_backups_have_a_line_while_the_plan_is_unknown() -> None:
     assert "  never drilled, so nobody knows whether the data can be restored" in lines
     [failing] = [line for line in lines if line.startswith("  the last backup failed: ")]
     assert lines[lines.index(failing) + 1] == "  > drd run show 4f2a"
+
+
+def test_a_word_of_a_megabyte_is_broken_at_the_edge_and_cut_in_one_pass() -> None:
+    word = "ab宽e\u0301" * 40_000
+    lines = wrap(f"fails: {word}", 60)
+    assert lines[0] == "fails:"
+    assert "".join(lines[1:]) == word
+    assert {measure(line) for line in lines[1:-1]} <= {59, 60}
+    assert cut(word, 10) == "ab宽e\u0301ab宽…"
+    assert cut("ab", 2) == "ab"
+    assert cut("宽宽", 2) == "…"

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from drd import process
 from drd.errors import DrdError, NotSupported
 from drd.model.clock import FAR_AHEAD
-from drd.ports.dumps import DumpFile, FoundDump, RecognisesOf, Unreadable
+from drd.ports.dumps import NUMBERS, DumpFile, FoundDump, RecognisesOf, Unreadable
 from drd.process import Command
 from drd.registry import KINDS
 from drd.repositories.adopted.command import is_copy_name
@@ -40,7 +40,7 @@ _LOOK_S = 20.0
 """How long drd reads in a packed dump to see whether it is whole."""
 
 _HEAD, _BLOCK, _MEMORY = 1024, 1 << 20, 128 << 20
-_DIGITS = re.compile(r"\d[\d\-_.T:+Z]*\d|\d")
+_DIGITS = re.compile(NUMBERS)
 
 
 class Dump(NamedTuple):
@@ -83,7 +83,7 @@ def look_through(directory: Path, wanted: str = "*") -> Dumps:
     by_pattern: dict[str, list[Dump]] = {}
     latest = datetime.now(UTC) + FAR_AHEAD
     for dump in _files(directory):
-        if not fnmatchcase(dump.name, wanted):
+        if wanted != "*" and not _fits(dump.name, wanted):
             continue
         if not is_copy_name(dump.name):
             seen.unsafe.append(dump.name)
@@ -108,8 +108,14 @@ def look_through(directory: Path, wanted: str = "*") -> Dumps:
             continue
         if known is not None:
             seen.series.append(Series(pattern, *known, dumps, cut))
-    seen.series.sort(key=lambda series: (-len(series.dumps), series.pattern))
+    seen.series.sort(key=lambda s: (s.pattern != wanted, -len(s.dumps), s.pattern))
     return seen
+
+
+def _fits(name: str, wanted: str) -> bool:
+    """Return whether a name fits a pattern as in a shell: `*` stands for no `/`."""
+    parts, patterns = name.split("/"), wanted.split("/")
+    return len(parts) == len(patterns) and all(map(fnmatchcase, parts, patterns))
 
 
 def _files(directory: Path) -> Iterator[Dump]:

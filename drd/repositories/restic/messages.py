@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from drd.masking import masked
+from drd.model.text import without_middle
 from drd.ports import OnProgress, Progress, no_progress
+from drd.process import SHOWN
 
 _SKIPPED = " does not exist, skipping"
 
@@ -65,7 +68,7 @@ class Complaints:
         """The best single sentence, in lower case and without restic's `Fatal:`."""
         words = self.fatal or (self.lines[-1] if self.lines else "")
         first = words.strip().partition("\n")[0].removeprefix("Fatal: ")
-        return first[:1].lower() + first[1:]
+        return without_middle(masked(first[:1].lower() + first[1:]), SHOWN)
 
 
 def complaints(stderr: str) -> Complaints:
