@@ -18,7 +18,7 @@ from drd.catalogue.summary import read_facts
 from drd.cli import output
 from drd.cli.session import cancelled_as, session, without_host
 from drd.config.daemon import find_plan
-from drd.config.exposed_files import Exposed, exposed_secret, trusted_users
+from drd.config.exposed_files import exposed_secret, trusted_users
 from drd.config.location import ConfiguredPlaces, config_path, places
 from drd.config.plan_file import load_plan
 from drd.errors import DrdError, UsageError
@@ -56,17 +56,18 @@ from drd.secrets import resolve
 
 def key_of(args: argparse.Namespace) -> Key:
     if args.passphrase_file:
-        exposed = _exposed(args.passphrase_file)
-        if exposed is not None:  # no refusal: a stick has no modes, and it may be the worst day
-            output.warn(f"{exposed}, and with the kit it gives every secret: {exposed.remedy}")
+        _warn_of_exposed(args.passphrase_file)
         return Key(passphrase=read_passphrase(Path(args.passphrase_file)))
     if args.share:
         return Key(passphrase=combine([Path(path) for path in args.share]))
     return Key(identity=read_secret_file(Path(args.identity), "identity").encode())
 
 
-def _exposed(name: str) -> Exposed | None:
-    return exposed_secret(str(Path(name).absolute()), trusted_users())
+def _warn_of_exposed(name: str) -> None:
+    """No refusal: a stick has no modes, and it may be the worst day."""
+    exposed = exposed_secret(str(Path(name).absolute()), trusted_users())
+    if exposed is not None:
+        output.warn(f"{exposed}, and with the kit it gives every secret: {exposed.remedy}")
 
 
 def export(args: argparse.Namespace) -> int:
@@ -163,9 +164,7 @@ def _lock(
     """Return what encrypts the kit, and the shares of its passphrase, if it is to be shared."""
 
     if args.passphrase_file:
-        exposed = _exposed(args.passphrase_file)
-        if exposed is not None:
-            raise UsageError(f"{exposed}, and it opens the kit", hint=f"{exposed.remedy}")
+        _warn_of_exposed(args.passphrase_file)
         passphrase = read_passphrase(Path(args.passphrase_file))
         if len(passphrase) < SHORT:
             output.warn(

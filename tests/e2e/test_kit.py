@@ -211,7 +211,7 @@ def test_service_comes_back_from_a_kit_on_an_empty_machine(lost: KitSite, machin
     assert f"drd --config {machine.config} recover shop --target standby --dry-run" in told
     assert "needed later" in told, "the source's login is in no kit"
     assert "needed to recover" not in told
-    credentials = machine.root / "etc/drd/credentials"
+    credentials = machine.config.parent / "credentials"
     assert stat.S_IMODE(credentials.stat().st_mode) == 0o700
     for secret in [*credentials.iterdir(), *machine.root.rglob("secrets/*")]:
         assert stat.S_IMODE(secret.stat().st_mode) == 0o600
