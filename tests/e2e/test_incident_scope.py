@@ -93,4 +93,4 @@ def test_what_cannot_be_counted_says_why(site: Site) -> None:
     site.drd("incident", "open", "again", "--plan", "shop")
     told = site.drd("incident", "scope", "2", "--count").out
     assert "customers: unknown number of people; contact" in told
-    assert "drd could not count: the query gives" in told
+    assert "drd could not count: the query `count` returns" in told
