@@ -240,6 +240,13 @@ def _explained(host: str, at: str, error: Exception) -> NoAnswer:
             f"host {host} does not exist, or its name cannot be resolved now",
             hint="check the address, and DNS on this host.",
         )
+    if isinstance(error, http.client.InvalidURL):  # its text would contain the address
+        return NoAnswer(
+            f"the address of a request to {host} has characters that no address may have, "
+            "for example a line break or a space",
+            hint="correct the address. If the server gave it, for example as the next page, "
+            "correct that there.",
+        )
     if isinstance(error, http.client.HTTPException):
         return NoAnswer(
             f"{host} does not speak HTTP: {type(error).__name__}",

@@ -19,6 +19,7 @@ from drd.checks.words import (
     result,
     some,
 )
+from drd.model.difference import HIDDEN_FIELD, HIDDEN_FIELDS
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.snapshot import WAS_EMPTY, FileEntry, TreeFingerprint
@@ -106,14 +107,21 @@ def _difference(path: str, before: TreeFingerprint, now: TreeFingerprint) -> str
     if was.digest == now_is.digest:
         return ""
     fields = _fields(path, before), _fields(path, now)
-    changed = sorted(dict(set(fields[0].items()) ^ set(fields[1].items())))
-    return f"differs in {few([printable(f) for f in changed])}" if changed else "differs"
+    changed = [printable(f) for f in sorted(dict(set(fields[0].items()) ^ set(fields[1].items())))]
+    hidden = [tree.entries.get(f"{path}{HIDDEN_FIELDS}") for tree in (before, now)]
+    if all(hidden) and hidden[0] != hidden[1]:
+        changed.append(f"a {HIDDEN_FIELD}")
+    return f"differs in {few(changed)}" if changed else "differs"
 
 
 def _fields(path: str, tree: TreeFingerprint) -> dict[str, str | None]:
     """Return the digests of the fields of a document that have an entry."""
     above = f"{path}/"
-    return {p[len(path) :]: e.digest for p, e in tree.entries.items() if p.startswith(above)}
+    return {
+        p[len(path) :]: e.digest
+        for p, e in tree.entries.items()
+        if p.startswith(above) and not p.endswith(HIDDEN_FIELDS)
+    }
 
 
 def _parts(spec: CheckSpec, inspector: Inspector) -> Iterator[CheckResult]:

@@ -15,6 +15,8 @@ from drd.cli.session import session
 from drd.config.starter import WHOLE
 from drd.flows.restore.difference import LiveDifference, compare
 from drd.model.difference import (
+    HIDDEN_FIELD,
+    HIDDEN_FIELDS,
     Change,
     Difference,
     FileChange,
@@ -110,12 +112,19 @@ def _of_documents(found: Difference) -> Iterator[tuple[str, str]]:
     """Yield each field that changed, but none of a document that came or went, and no document of
     which a field is named."""
     whole = {f.path for f in found.files if f.change != "changed"}
-    told = {f"/{f.path.split('/')[1]}" for f in found.files if f.path.count("/") > 1}
+    told = {
+        f"/{f.path.split('/')[1]}"
+        for f in found.files
+        if f.path.count("/") > 1 and (f.change == "changed" or not f.path.endswith(HIDDEN_FIELDS))
+    }
     for file in found.files:
         document = f"/{file.path.split('/')[1]}"
         if file.path == document:
             if document in whole or document not in told:
                 yield file.change, printable(document)
+        elif file.path.endswith(HIDDEN_FIELDS):  # one side lacks it: an older drd made that
+            if file.change == "changed":
+                yield file.change, f"{printable(document)} (a {HIDDEN_FIELD})"
         elif document not in whole:
             yield file.change, printable(file.path)
 

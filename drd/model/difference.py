@@ -14,6 +14,11 @@ from typing import Any, Literal
 from drd.model.entry_difference import entry_differences
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint, TreeFingerprint
 
+HIDDEN_FIELDS = "/~hidden"
+"""What follows the name of a document: the entry for all its fields that have none of their own. No
+field has such a name."""
+HIDDEN_FIELD = "field whose name drd does not show"
+
 
 @dataclass(frozen=True, slots=True)
 class TableChange:

@@ -68,6 +68,7 @@ def plan_retention(
     snapshot_times: Iterable[tuple[str, datetime]] = (),
     timezone: str = "UTC",
     held: Collection[str] = (),
+    spoilt: Collection[str] = (),
 ) -> RetentionPlan:
     """Choose among the kept points of one plan.
 
@@ -79,6 +80,7 @@ def plan_retention(
     - An incomplete point fills no slot; it goes once a complete one with a later data time exists.
     - The newest complete point is never forgotten, nor the newest that passed a drill: one with
       `proven_by`, or that the caller names in `proven`; nor a point in `held`.
+    - Of a period, one of `spoilt` is chosen only if it has no other: drills could not restore them.
     - A policy that says nothing keeps everything.
 
     Refuses while any point, or any of the repository's `snapshot_times` (id, time), lies after
@@ -97,7 +99,7 @@ def plan_retention(
     if policy.keeps_everything:
         for point in ordered:
             reasons[point.id].append(NO_RULE)
-    _keep_by_rules(complete, policy, ZoneInfo(timezone), reasons)
+    _keep_by_rules(complete, policy, ZoneInfo(timezone), reasons, spoilt)
     _keep_always(ordered, complete, proven, reasons)
     for point in ordered:
         if point.id in held:
@@ -144,6 +146,7 @@ def _keep_by_rules(
     policy: RetentionPolicy,
     zone: ZoneInfo,
     reasons: dict[str, list[str]],
+    spoilt: Collection[str],
 ) -> None:
     """Apply the rules. `complete` has the newest first, so the first of a period is its newest."""
     if policy.keep_within_s is not None and complete:
@@ -156,7 +159,9 @@ def _keep_by_rules(
     for rule, period_of in _PERIODS:
         newest: dict[object, str] = {}
         for point in complete:
-            newest.setdefault(period_of(point.data_time.astimezone(zone)), point.id)
+            period = period_of(point.data_time.astimezone(zone))
+            if newest.setdefault(period, point.id) in spoilt and point.id not in spoilt:
+                newest[period] = point.id
         for kept in list(newest.values())[: getattr(policy, rule)]:
             reasons[kept].append(rule)
 

@@ -64,8 +64,10 @@ def document(data: bytes, what: str) -> Mapping[str, Any]:
         parsed = json.loads(data.decode("utf-8"), object_pairs_hook=_once)
     except RecursionError:
         raise UnexpectedValue(f"{what} is nested too deeply") from None
-    except (ValueError, UnicodeError) as error:
+    except (json.JSONDecodeError, UnicodeError) as error:
         raise UnexpectedValue(f"{what} is not JSON: {str(error)[:200]}") from None
+    except ValueError:  # Python reads no longer numbers
+        raise UnexpectedValue(f"{what} has a number with too many digits") from None
     if not isinstance(parsed, dict):
         raise UnexpectedValue(f"{what} is not a JSON object")
     return parsed

@@ -53,13 +53,15 @@ class ServerState:
 @dataclass(frozen=True, slots=True)
 class ForeignCopies:
     """What the tool lists, oldest first. `refused` has by id what drd does not take for a copy, and
-    why; `left_out` counts older copies beyond the limit. `between` are states that can be restored
-    as well, and are not listed: the log of a server leads to each of them."""
+    why, and `untold` counts the others of these; `left_out` counts older copies beyond the limit.
+    `between` are states that can be restored as well, and are not listed: the log of a server leads
+    to each of them."""
 
     copies: Sequence[ForeignCopy]
     refused: Mapping[str, str] = field(default_factory=dict)
     left_out: int = 0
     between: Sequence[ForeignCopy] = ()
+    untold: int = 0
 
 
 class FoundFile(NamedTuple):

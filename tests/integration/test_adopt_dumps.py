@@ -18,6 +18,7 @@ from drd.catalogue.summary import read_facts
 from drd.cli.main import main
 from drd.flows.drill.request import DrillRequest
 from drd.flows.drill.run import drill
+from drd.flows.repository.adopted import look
 from drd.flows.restore.point_choice import choose
 from drd.model.run import CheckVerdict, Evidence
 from drd.repositories.adopted.dumps import recognised
@@ -247,6 +248,10 @@ def test_a_dump_of_postgresql_is_checked_for_each_table_that_has_rows(
     assert "A drill of it fails" in said
     assert "orders has rows" in (site.base / "plans/again.yaml").read_text()
     (site.base / "dumps/shop-1").unlink()
+    gone = look(site.app.services(plan), plan)
+    assert (gone.expired, gone.missing) == ((), (whole_point.id,)), (
+        "the cut one does not replace it"
+    )
     assert adopt(site, "dumps/shop-*", "third") == 2
     assert "a dump of PostgreSQL that is cut off or damaged" in capsys.readouterr().err
 

@@ -29,7 +29,7 @@ from drd.model.plan import RepositorySpec, SecretRef
 from drd.model.run import RunKind
 from drd.model.schedule import schedule_of
 from drd.ports import no_progress
-from drd.ports.adopted import ForeignCopy, Landing
+from drd.ports.adopted import CopyDamaged, ForeignCopy, Landing
 from drd.repositories.adopted import command as adapter
 from drd.repositories.adopted.command import CommandCopies
 from tests.integration.test_adopted import Site
@@ -142,6 +142,19 @@ def test_only_the_newest_of_very_many_copies_count() -> None:
     assert (len(names), copies.left_out) == (1010, 200)
 
 
+def test_of_very_many_lines_that_are_no_copies_the_first_are_told_and_the_others_counted() -> None:
+    one = '{"name": "b", "time": 1700000000, "bytes": 3}'
+    found = tool(f"echo '{one}'; yes '{{' | head -n 100005").copies()
+    assert [c.name for c in found.copies] == ["b"]
+    first, second, *_ = found.refused.items()
+    assert first[0] == "lines 100,001 to 100,006 of the list"
+    assert second[0] == "line 2 of the list"
+    assert (len(found.refused), found.untold) == (10, 99_990)
+    long = '{"name": "b", "time": ' + "1" * 5000 + ', "bytes": 3}'
+    (why,) = tool(listed(long)).copies().refused.values()
+    assert why == "line 1 has a number with too many digits"
+
+
 def test_a_restored_file_has_exactly_the_size_of_the_list_or_nothing_is_left(
     tmp_path: Path,
 ) -> None:
@@ -149,7 +162,7 @@ def test_a_restored_file_has_exactly_the_size_of_the_list_or_nothing_is_left(
     (tmp_path / "x").unlink()
     with pytest.raises(RepositoryDamaged, match="printed 3 bytes, but the list says 4"):
         fetch(tool(restores="printf abc"), copy_of(4), tmp_path)
-    with pytest.raises(RepositoryError, match="printed more than"):
+    with pytest.raises(CopyDamaged, match="printed more than"):
         fetch(tool(restores="cat /dev/zero"), copy_of(4), tmp_path)
     with pytest.raises(PointGone, match="gone by now"):
         fetch(tool(restores="echo gone by now >&2; exit 1"), copy_of(4), tmp_path)

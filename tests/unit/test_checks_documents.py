@@ -21,6 +21,9 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HAD = {"web": {"port": 80, "tags": ["a"], "password": "x"}, "theme": "dark"}
 
 
+ONE = "a field whose name drd does not show"
+
+
 class Server(Inspector):
     """A restored API."""
 
@@ -62,7 +65,11 @@ def rows(now: Any, *, had: Any = HAD, exposed: bool = False) -> list[CheckResult
     [
         ({**HAD, "web": {**HAD["web"], "port": 81}}, "web: differs in /port"),  # type: ignore[dict-item]
         ({**HAD, "web": {**HAD["web"], "tags": []}}, "web: differs in /tags, /tags/0"),  # type: ignore[dict-item]
-        ({**HAD, "web": {**HAD["web"], "password": "y"}}, "web: differs"),  # type: ignore[dict-item]
+        ({**HAD, "web": {**HAD["web"], "password": "y"}}, f"web: differs in {ONE}"),  # type: ignore[dict-item]
+        (
+            {"web": {**HAD["web"], "password": "y", "port": 81}},
+            f"2 documents differ: theme: missing; web: differs in /port, {ONE}",
+        ),
         ({"web": HAD["web"]}, "theme: missing"),
         ({**HAD, "new": 1}, "new: did not exist at backup"),
         ({}, "2 documents differ: theme: missing; web: missing"),

@@ -29,6 +29,8 @@ def test_documents_are_shown_field_by_field_in_80_columns(
         ("/settings", "changed", ("244 bytes (was 38)",)),
         (LONG, "added", ()),
         ("/settings//x", "removed", ()),
+        ("/settings/~hidden", "changed", ("contents",)),
+        ("/opaque/~hidden", "added", ()),
         ("/settings/theme", "changed", ("contents",)),
         (f"/{'n' * 100}", "added", ()),
     ]
@@ -48,8 +50,9 @@ def test_documents_are_shown_field_by_field_in_80_columns(
         "  added    /settings/deeply/nested/configuration/of/a/gateway/upstream\n"
         "             /healthchecks/active/https_sni\n"
         "  removed  /settings//x\n"
+        "  changed  /settings (a field whose name drd does not show)\n"
         "  changed  /settings/theme\n"
         f"  added    /{'n' * 65}\n"
         f"             {'n' * 35}\n"
-        "7 differences, 9 entries compared\n"
+        "8 differences, 9 entries compared\n"
     )

@@ -338,3 +338,11 @@ def test_a_wider_policy_never_forgets_more(
     narrow = set(kept(plan_retention(points, policy, NOW)))
     wide = set(kept(plan_retention(points, replace(policy, weekly=policy.weekly + more), NOW)))
     assert narrow <= wide
+
+
+def test_a_point_that_no_drill_could_restore_takes_no_place_from_another_of_its_day() -> None:
+    points = [point(NOW - i * DAY - n * HOUR, f"{i}-{n - 1}") for i in range(3) for n in (1, 2)]
+    plan = plan_retention(points, RetentionPolicy(daily=2), NOW, spoilt={"0-0", "1-0", "1-1"})
+    assert kept(plan) == ["0-0", "0-1", "1-0"]
+    assert why(plan, "0-0") == ("newest",)
+    assert why(plan, "0-1") == why(plan, "1-0") == ("daily",)

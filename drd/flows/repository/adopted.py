@@ -17,7 +17,7 @@ from drd.flows.repository.manifests import is_ahead, read_manifest
 from drd.flows.repository.missing import note_listing
 from drd.flows.services import Services
 from drd.masking import masked
-from drd.model.adopted import copy_name, rolled_forward
+from drd.model.adopted import copy_name, rolled_forward, with_copy
 from drd.model.clock import FAR_AHEAD
 from drd.model.copy_names import COPY
 from drd.model.plan import Plan
@@ -284,15 +284,24 @@ def _expired(
 ) -> list[str]:
     """Return those of the points that are no longer listed which the tool had no reason to keep. It
     counts its copies without looking into them, so incomplete ones fill places of the rules, too.
-    """
+    One that no drill could restore takes no place from another of its period, and the newest of the
+    others never expires. If the newest that passed a drill expires, say so."""
     if not gone:
         return []
     points = [p for p in services.catalogue.points.of_plan(plan.name) if not rolled_forward(p)]
+    spoilt = services.catalogue.evidence.unrestorable(plan.name)
     now = services.clock.now()
     as_counted = [replace(p, complete=True, proven_by=None) for p in points]
-    by_rules = plan_retention(as_counted, plan.retention, now).keep
-    always = plan_retention(points, plan.retention, now).keep
+    by_rules = plan_retention(as_counted, plan.retention, now, spoilt=spoilt).keep
     complete = {p.id for p in points if p.complete}
     promised = {k.id for k in by_rules if k.id in complete and set(k.reasons) - {NO_RULE, NEWEST}}
-    promised |= {k.id for k in always if NEWEST in k.reasons}
-    return [i for i in gone if i not in promised and i not in unreadable]
+    always = (newest_complete(points), newest_complete([p for p in points if p.id not in spoilt]))
+    promised |= {p.id for p in always if p is not None}
+    expired = [i for i in gone if i not in promised and i not in unreadable]
+    proven = max((p for p in points if p.proven_by), key=lambda p: p.data_time, default=None)
+    if proven is not None and proven.id in expired:
+        services.warn(
+            f"{called(plan.made_by)} let restore point {with_copy(proven)} expire, the newest that "
+            f"passed a drill: none that is left is proven. Drill one: drd drill {plan.name}"
+        )
+    return expired

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
+from hashlib import pbkdf2_hmac, sha256
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from drd.kinds.http.reading import Document
 from drd.kinds.http.settings import HttpSettings
 from drd.kinds.one_file import landed_file
 from drd.model import strict
+from drd.model.difference import HIDDEN_FIELDS
 from drd.model.malformed import Malformed
 from drd.model.snapshot import (
     ComponentSnapshot,
@@ -39,6 +40,7 @@ LARGEST_FILE = 4 * MOST_BYTES
 MOST_FIELDS = 10_000
 """Up to this many fields of all documents together have an entry in the fingerprint."""
 
+_ROUNDS = 2000
 _NAME = re.compile(rf"[A-Za-z0-9_%-]{{1,{LONGEST_NAME}}}")
 _PLAIN_PART = re.compile(r"(?!\.\.?$)[^/\0\ud800-\udfff]{1,100}")
 _SECRET = re.compile(r"password|passwd|secret|token|private|credential|key", re.IGNORECASE)
@@ -127,17 +129,32 @@ def _digest_of(saved: Mapping[str, Saved], name: str) -> str | None:
 
 def fingerprint_of(state: Mapping[str, Any]) -> TreeFingerprint:
     """Describe documents: an entry for each, and one for each field, so that a comparison says
-    which field differs. A field whose name sounds like a secret has no entry of its own."""
+    which field differs. Fields whose names sound like secrets have no entries of their own: all of
+    a document, and those with unusual names, have one together (`HIDDEN_FIELDS`)."""
     entries = {f"/{name}": _entry(data) for name, data in state.items()}
     fields: dict[str, FileEntry] = {}
     for name, data in state.items():
+        hidden: list[tuple[str, Any]] = []
         for parts, value in leaves(data):
-            if parts and _is_shown(parts):
+            if parts and not _is_shown(parts):
+                hidden.append((to_pointer(parts), value))
+            elif parts:
                 # Without a size: a comparison then says that the value differs, not by how much.
                 fields[f"/{name}{to_pointer(parts)}"] = replace(_entry(value), size=0)
                 if len(fields) > MOST_FIELDS:
                     return TreeFingerprint(entries)
+        if len(fields) >= MOST_FIELDS:
+            return TreeFingerprint(entries)
+        fields[f"/{name}{HIDDEN_FIELDS}"] = _together(name, hidden)
     return TreeFingerprint({**entries, **fields})
+
+
+def _together(name: str, hidden: list[tuple[str, Any]]) -> FileEntry:
+    """Describe the fields that have no entries of their own. The digest is slow to make, because a
+    secret may be short: whoever reads it must not find the secret by trying."""
+    text = canonical_json([list(row) for row in hidden])
+    digest = pbkdf2_hmac("sha256", text, name.encode(), _ROUNDS if hidden else 1)
+    return FileEntry("file", 0, 0, 0, 0, digest.hex())
 
 
 def _is_shown(parts: Sequence[str]) -> bool:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import IO, Any
@@ -48,6 +49,8 @@ _NAME = re.compile(r"(?!-)[A-Za-z0-9_.:@+=,~%-]{1,200}(?:/[A-Za-z0-9_.:@+=,~%-]{
 _MOST_LINES = 100_000
 _MOST_AHEAD = 10
 """How many copies drd tells that are dated in the future."""
+_MOST_TOLD = 10
+"""How many lines and copies drd tells that it refuses."""
 _SHRUNK_TO, _FLOOR = 0.1, 4096
 """Below this share of the usual size a file is no copy; files smaller than the second may shrink by
 any factor."""
@@ -106,7 +109,7 @@ class CommandCopies:
             printed = answer.read()
         found = _parsed(printed)
         is_file = not any("${into}" in word for word in self._tool.restore)
-        return _plausible(found) if is_file else found
+        return _told(_plausible(found) if is_file else found)
 
     def find(self, copy: ForeignCopy, path: str) -> FoundFile | None:  # noqa: ARG002 - one file
         file = self._file_of(copy)
@@ -248,7 +251,14 @@ class CommandCopies:
         command = Command(
             list(words), env=secrets, deadline_s=deadline_s, drop_capabilities=True, leash="always"
         )
-        return run_into(command, output, most, on_tick=on_tick, too_long=too_long)
+        return run_into(
+            command,
+            output,
+            most,
+            on_tick=on_tick,
+            too_long=too_long,
+            too_much=CopyDamaged if too_long else RepositoryError,  # of a file of known size
+        )
 
 
 _UNFINISHED = (
@@ -273,7 +283,12 @@ def _parsed(printed: bytes) -> ForeignCopies:
     copies: dict[str, ForeignCopy] = {}
     refused: dict[str, str] = {}
     twice: set[str] = set()
-    for number, line in enumerate(printed.splitlines()[:_MOST_LINES], start=1):
+    lines = printed.splitlines()
+    if len(lines) > _MOST_LINES:
+        refused[f"lines {_MOST_LINES + 1:,} to {len(lines):,} of the list"] = (
+            f"drd reads the first {_MOST_LINES:,} lines: let `list` leave out old copies"
+        )
+    for number, line in enumerate(lines[:_MOST_LINES], start=1):
         if not line.strip():
             continue
         try:
@@ -292,6 +307,13 @@ def _parsed(printed: bytes) -> ForeignCopies:
     usable = ordered[: len(ordered) - len(ahead)]
     left_out = max(0, len(usable) - MOST_COPIES)
     return ForeignCopies([*usable[-MOST_COPIES:], *ahead[:_MOST_AHEAD]], refused, left_out)
+
+
+def _told(found: ForeignCopies) -> ForeignCopies:
+    """Tell the first of what is refused, and the number of the others: a list may have a hundred
+    thousand wrong lines."""
+    refused = dict(islice(found.refused.items(), _MOST_TOLD))
+    return replace(found, refused=refused, untold=len(found.refused) - len(refused))
 
 
 def _plausible(found: ForeignCopies) -> ForeignCopies:

@@ -16,7 +16,7 @@ from drd.model.clock import FAR_AHEAD
 from drd.model.finding_codes import ADOPTED
 from drd.model.plan import Component, RepositorySpec
 from drd.model.snapshot import MANIFEST_FILE
-from drd.model.text import called, counted
+from drd.model.text import and_more, called, counted
 from drd.model.units import format_time
 from drd.ports import (
     Fetched,
@@ -28,7 +28,7 @@ from drd.ports import (
     SnapshotInfo,
     no_progress,
 )
-from drd.ports.adopted import ForeignCopies, ForeignCopy, ForeignTool
+from drd.ports.adopted import MOST_COPIES, ForeignCopies, ForeignCopy, ForeignTool
 from drd.repositories.adopted.cut_off import require_whole
 from drd.repositories.adopted.data import require_data
 from drd.repositories.adopted.manifest import (
@@ -45,6 +45,18 @@ _NO_COPY = (
     "compare the paths in the plan, and `only`, with what the tool lists. One copy must hold all "
     "components; write a plan for each part that is copied apart."
 )
+
+
+_MOST_NAMED = 3
+"""How many copies that do not count a finding names."""
+
+
+def _refused(copies: ForeignCopies) -> dict[str, str]:
+    """Return what drd does not take for a copy, and why; the last row counts the others."""
+    if not copies.untold:
+        return dict(copies.refused)
+    rest = {f"{copies.untold:,} others": "they do not count either, and are not named"}
+    return {**copies.refused, **rest}
 
 
 def _called(copy: ForeignCopy) -> str:
@@ -122,9 +134,9 @@ class AdoptedRepository:
     ) -> Listing:
         copies = self._listed(fresh=fresh).copies
         if host not in (None, self._adopted.plan):
-            return Listing((), copies.refused)
+            return Listing((), _refused(copies))
         every = (s for copy in copies.copies for s in self._snapshots_of(copy))
-        return Listing((s for s in every if set(tags) <= set(s.tags)), copies.refused)
+        return Listing((s for s in every if set(tags) <= set(s.tags)), _refused(copies))
 
     def removal(self, snapshot: str) -> str:
         return f"with {called(self._adopted.made_by)}, which stored {snapshot[:8]}"
@@ -210,7 +222,8 @@ class AdoptedRepository:
         refused = {**listed.refused, **{_called(c): "it is dated in the future" for c in ahead}}
         if not copies and refused:
             label, why = next(iter(refused.items()))
-            text = f"none of {counted(len(refused), 'copy', 'copies')} counts: {label}: {why}"
+            count = len(refused) + listed.untold
+            text = f"none of {counted(count, 'copy', 'copies')} counts: {label}: {why}"
             return Finding(ADOPTED, "error", self.name, text, "make a new copy with that tool.")
         if not copies:
             return Finding(
@@ -231,9 +244,16 @@ class AdoptedRepository:
         text = (
             f"{counted(len(copies), 'copy', 'copies')}, the newest from {of}, with all components"
         )
+        if listed.left_out:
+            text += (
+                f"; {counted(listed.left_out, 'older copy', 'older copies')} left out: drd looks "
+                f"at the newest {MOST_COPIES:,}"
+            )
         if refused:
-            label, why = list(refused.items())[-1]
-            text += f"; {counted(len(refused), 'other')} not counted: {label}: {why}"
+            told = [f"{label}: {why}" for label, why in reversed(refused.items())][:_MOST_NAMED]
+            count = len(refused) + listed.untold
+            text += f"; {counted(count, 'other')} not counted: {'; '.join(told)}"
+            text += and_more(count - len(told))
             return Finding(ADOPTED, "warning", self.name, text, "find out why, with that tool.")
         return Finding(ADOPTED, "ok", self.name, text)
 

@@ -65,8 +65,9 @@ def run_into(
     *,
     on_tick: Callable[[], None] = lambda: None,
     too_long: str = "",
+    too_much: type[RepositoryError] = RepositoryError,
 ) -> Completed:
-    """Run the command, with its output in an empty file. Raises RepositoryError for more than
+    """Run the command, with its output in an empty file. Raises `too_much` for more than
     `most` bytes, with the remedy `too_long`, and RepositoryUnreachable if it does not end in
     time."""
     read_end, write_end = os.pipe2(os.O_CLOEXEC)
@@ -89,7 +90,7 @@ def run_into(
     finally:
         taken.join(_END_S)
     if taken.too_much:
-        raise RepositoryError(
+        raise too_much(
             f"{command.title} printed more than {format_size(most)}",
             hint=too_long or "drd ended the command: it does not list or restore copies.",
         )
