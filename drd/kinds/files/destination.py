@@ -77,8 +77,7 @@ def require_paths(
             ) from error
         except NotADirectoryError as error:
             raise RepositoryDamaged(
-                f"the restored data has no directory for {path}: {error.filename}: "
-                f"{error.strerror}",
+                f"in the restored data, {error.filename} on the way to {path} {error.strerror}",
                 hint=ANOTHER_POINT,
             ) from error
 

@@ -209,7 +209,7 @@ def test_a_path_that_vanishes_while_it_is_captured_is_an_error(work: Workplace, 
     with source(work, root / "d", root / "a").open() as capture:
         shutil.rmtree(root / "d")
         fingerprint = capture.fingerprint()
-        with pytest.raises(SourceError, match="vanished"):
+        with pytest.raises(SourceError, match="was removed during the backup"):
             capture.verify(StoredSnapshot("s", 0, 0, files=4), fingerprint)
 
 

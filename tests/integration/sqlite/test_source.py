@@ -186,7 +186,7 @@ def test_a_stored_size_that_is_not_the_copys_is_refused(short_tmp: Path, work: W
     path = make(short_tmp / "live.db", "CREATE TABLE t (x)")
     with (
         source(path, work).open() as capture,
-        pytest.raises(SourceError, match="were stored"),
+        pytest.raises(SourceError, match="restic stored"),
     ):
         capture.verify(StoredSnapshot("s", 17, 0), None)
 
