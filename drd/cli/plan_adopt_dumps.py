@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from drd.config.dumps_starter import FoundDumps, dumps_starter
+from drd.config.dumps_starter import FoundDumps, dumps_starter, gap_in_words
 from drd.config.problems import as_name
 from drd.config.starter import Starter
 from drd.errors import UsageError
@@ -99,6 +99,8 @@ def _seen(series: Series, minutes: int) -> str:
 def _left_out(seen: Dumps) -> Iterator[str]:
     for name, why in seen.series[0].cut_off.items():
         yield f"{name} {why}. A drill of it fails"
+    if gap := gap_in_words([dump.changed_at for dump in seen.series[0].dumps]):
+        yield gap
     for series in seen.series[1:]:
         copies = counted(len(series.dumps), "copy", "copies")
         pattern = shlex.quote(f"{seen.directory}/{series.pattern}")

@@ -8,17 +8,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from drd.config.problems import as_name
 from drd.config.starter import Starter, in_comment
 from drd.config.writing import inline
 from drd.model.plan import OWN_COMPONENT
+from drd.model.units import format_duration, format_time
 from drd.ports.dumps import FILE, NUMBERS, FoundDump
 
 _SPECIAL = re.compile(r"[][\\^$.|?*+(){}]")
 _DAILY_S = 26 * 3600.0
 _LOOKED_AT = 14
+_FAR_LONGER = 1.5
 _AHEAD = "1 hour"
 """As `FAR_AHEAD`, for find."""
 
@@ -89,12 +92,14 @@ class _Writer:
 
     def _objectives(self) -> Iterator[str]:
         gaps = [(b - a).total_seconds() for a, b in pairwise(self.found.times[-_LOOKED_AT:])]
+        usual_s = median(gaps) if gaps else 0.0
         if gaps:
-            yield "# How much data may be lost: a little more than the longest time between two of"
+            yield "# How much data may be lost: a little more than the usual time between two of"
             yield "# these dumps."
+            yield from in_comment(gap_in_words(self.found.times), "")
         else:
             yield "# How much data may be lost: a little more than the time between two dumps."
-        yield f"objectives: {{rpo: {_rpo(max(gaps, default=0.0))}, rto: 1h}}"
+        yield f"objectives: {{rpo: {_rpo(usual_s)}, rto: 1h}}"
 
     def _repository(self) -> Iterator[str]:
         found = self.found
@@ -126,6 +131,25 @@ def _exactly(directory: str, pattern: str) -> str:
         _SPECIAL.sub(r"\\\g<0>", part) for part in (directory.rstrip("/"), *pattern.split("*"))
     )
     return f"{above}/{NUMBERS.join(names)}"
+
+
+def gap_in_words(times: Sequence[datetime]) -> str:
+    """Return the longest time between two of the last dumps, if it is far longer than usual; empty
+    otherwise."""
+    last = times[-_LOOKED_AT:]
+    gaps = [(b - a).total_seconds() for a, b in pairwise(last)]
+    if not gaps or max(gaps) < _FAR_LONGER * median(gaps):
+        return ""
+    at, usual = gaps.index(max(gaps)), _roughly(median(gaps))
+    return (
+        f"between {format_time(last[at])} and {format_time(last[at + 1])} are "
+        f"{_roughly(gaps[at])} without a dump that counts, usually {usual}. "
+        "If that is intended, raise `rpo`; otherwise find out why a dump is missing"
+    )
+
+
+def _roughly(seconds: float) -> str:
+    return format_duration(round(seconds / 600) * 600 if seconds > 6000 else seconds)
 
 
 def _rpo(gap_s: float) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -22,6 +23,7 @@ from drd.flows.repository.adopted import look
 from drd.flows.restore.point_choice import choose
 from drd.model.run import CheckVerdict, Evidence
 from drd.repositories.adopted.dumps import recognised
+from drd.repositories.adopted.pg_archive import why_cut_off
 from tests.integration.test_adopted import Site
 from tests.servers import PostgresServer
 
@@ -54,6 +56,13 @@ def database(site: Site, name: str, days: float) -> None:
         made.execute("insert into orders values (1, '2026-11-25')")
         made.commit()
     written(site, name, days=days)
+
+
+def how_cut_off(data: bytes) -> str:
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        return why_cut_off(file)
 
 
 def archive(site: Site, name: str, *words: str) -> None:
@@ -166,6 +175,21 @@ def test_a_dump_that_was_just_written_counts_after_a_minute(
     assert "-mmin, '+10'" in (site.base / "plans/orders.yaml").read_text()
 
 
+def test_one_empty_dump_of_a_daily_series_does_not_double_the_rpo(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for day in (1, 2, 4, 5):
+        database(site, f"shop-{day}.db", day)
+    (site.base / "dumps/shop-3.db").touch()
+    assert adopt(site, "dumps/shop-*.db", "shop") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "shop-3.db: 0 bytes. That is no copy" in said
+    assert "are 2d without a dump that counts, usually 1d" in said
+    text = (site.base / "plans/shop.yaml").read_text()
+    assert "objectives: {rpo: 27h, rto: 1h}" in text
+    assert "If that is intended, raise `rpo`" in text.replace("\n#", "")
+
+
 def test_a_dump_that_is_dated_in_the_future_is_told_and_not_used(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -211,14 +235,19 @@ def test_a_dump_of_postgresql_is_checked_for_each_table_that_has_rows(
         postgres.execute(
             "create table orders as select n as id, now() as made_at from generate_series(1, 5) n;"
             'create schema s; create table s."Odd ""Name" as select 1 as x;'
-            "create table empty (x int)",
+            "create table empty (x int); select lo_from_bytea(0, 'large');",
             "adopted_dump",
         )
         made = site.base / "dumps/shop-1"
         dsn = postgres.dsn("adopted_dump")
         subprocess.run([postgres.bin_dir / "pg_dump", "-Fc", "-f", made, dsn], check=True)
+        piped = subprocess.check_output([postgres.bin_dir / "pg_dump", "-Fc", dsn])
     finally:
         postgres.execute("drop database adopted_dump with (force)")
+    for archive_ in (made.read_bytes(), piped):
+        assert how_cut_off(archive_) == ""
+        for size in range(100, len(archive_), 7):
+            assert how_cut_off(archive_[:size]).startswith("the archive of PostgreSQL "), size
     written(site, "shop-1")
     assert adopt(site, "dumps/shop-*", "shop") == 0
     assert "3 tables" in capsys.readouterr().out
@@ -233,7 +262,9 @@ def test_a_dump_of_postgresql_is_checked_for_each_table_that_has_rows(
         's."Odd ""Name" has rows',
     ]
     whole = made.read_bytes()
-    (site.base / "dumps/shop-2").write_bytes(whole[: len(whole) - 40])
+    (site.base / "dumps/shop-2").write_bytes(
+        whole[:-12] + bytes(n ^ 0xFF for n in whole[-12:-6]) + whole[-6:]
+    )
     written(site, "shop-2", days=0.1)
     (row, *_) = drilled(site, "shop").checks
     assert row.observed.startswith("the dump of adopted-dump is cut off or damaged: pg_restore: ")
@@ -248,7 +279,14 @@ def test_a_dump_of_postgresql_is_checked_for_each_table_that_has_rows(
     assert "A drill of it fails" in said
     assert "orders has rows" in (site.base / "plans/again.yaml").read_text()
     (site.base / "dumps/shop-1").unlink()
+    (site.base / "dumps/shop-3").write_bytes(whole[:-40])
+    written(site, "shop-3", days=0.05)
     gone = look(site.app.services(plan), plan)
+    newest = site.app.catalogue.points.of_plan("shop")[0]
+    assert (newest.complete, "is cut off: the archive of" in str(newest.components[0].error)) == (
+        False,
+        True,
+    )
     assert (gone.expired, gone.missing) == ((), (whole_point.id,)), (
         "the cut one does not replace it"
     )

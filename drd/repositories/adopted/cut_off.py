@@ -17,6 +17,7 @@ from typing import IO, NamedTuple, Protocol
 
 from drd import process
 from drd.ports.adopted import CopyDamaged
+from drd.repositories.adopted import pg_archive
 
 REMEDY = (
     "find out in the log of the other tool why the dump stopped, or whether the copy was made "
@@ -63,6 +64,8 @@ def why_cut_off(
         return _of_packed(packer, file, seconds, ends_with) if unpacks else ""
     if head.startswith(SQLITE):
         return _of_sqlite(head, size)
+    if head.startswith(pg_archive.MAGIC):
+        return pg_archive.why_cut_off(file)
     file.seek(max(0, size - _TAIL))
     return _of_text(head, file.read(_TAIL), ends_with)
 

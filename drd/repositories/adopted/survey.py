@@ -46,6 +46,9 @@ _BEYOND = f"drd looked only into the first {MOST_FOUND} files that may be dumps"
 _DUMPED = re.compile(r"dump|backup|\.bak", re.IGNORECASE)
 """What the path of a dump contains, if its suffix does not tell."""
 
+_LAST = 14
+"""So many copies show which paths the other tool usually copies."""
+
 _MOST_HOSTS, _LONGEST = 10, 64
 """The hosts that a message names, and the letters of a name in it."""
 
@@ -72,8 +75,9 @@ class Sample(NamedTuple):
 
 @dataclass(slots=True)
 class Survey:
-    """The newest copy: when and on which host it was made, of which paths; `other_paths` are those
-    of other copies of the host. Databases in it, and a sample of each path that has other files.
+    """The newest copy of the usual paths: when and on which host it was made, of which paths;
+    `other_paths` are those of other copies of the host. Databases in it, and a sample of each path
+    that has other files.
     `cut_off` has by path why a dump is not whole, and
     `unnamed` why no component of a plan can name a dump."""
 
@@ -89,8 +93,8 @@ class Survey:
 
 
 def survey(repository: ResticRepository, host: str | None) -> Survey:
-    """Look through the newest copy, of this host. Raises NoRestorePoint, RepositoryError, and
-    UsageError if copies of several hosts are there and none was chosen."""
+    """Look through the newest copy of the usual paths, of this host. Raises NoRestorePoint,
+    RepositoryError, and UsageError if copies of several hosts are there and none was chosen."""
     repository.runner.only_reads = True
     listing = repository.snapshots(fresh=True)
     copies = [s for s in listing if host in (None, s.host) and "drd" not in s.tags]
@@ -105,7 +109,7 @@ def survey(repository: ResticRepository, host: str | None) -> Survey:
             f"the repository at {repository.url} has copies of several hosts: {_hosts(copies)}",
             hint="choose one: --host NAME. Write one plan for each host.",
         )
-    newest = copies[-1]
+    newest = _usual(copies)
     same = [s for s in copies if s.paths == newest.paths]
     others = {", ".join(s.paths) for s in copies if s.paths != newest.paths}
     found = Survey(newest.host, newest.time, newest.paths, len(same), sorted(others))
@@ -123,6 +127,14 @@ def survey(repository: ResticRepository, host: str | None) -> Survey:
     with TemporaryDirectory(prefix="drd-", dir=room()) as place:
         _look_into(repository, newest.id, entries.candidates, found, Path(place))
     return found
+
+
+def _usual(copies: Sequence[SnapshotInfo]) -> SnapshotInfo:
+    """Return the newest copy of those paths that most of the last copies have: the newest of all
+    may be one that somebody made by hand, or of another job of the host."""
+    last = copies[-_LAST:]
+    counts = Counter(copy.paths for copy in last)
+    return max(enumerate(last), key=lambda row: (counts[row[1].paths], row[0]))[1]
 
 
 def _hosts(copies: Sequence[SnapshotInfo]) -> str:

@@ -1,0 +1,178 @@
+"""Say whether an archive of `pg_dump -Fc` is cut off, without reading the data in it.
+
+Its table of contents stands at its beginning, so pg_restore lists one that is cut off like a whole
+one. It says which entries have data. Each block of data has a length, so a walk from block to block
+shows where the file ends. Where `pg_dump` could seek, the table also has the place of each block:
+the walk then begins at the last one."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import IO, NamedTuple
+
+MAGIC = b"PGDMP"
+_OLDEST, _NEWEST = (1, 12), (1, 16)
+"""The versions of the format that are read here: those of PostgreSQL 9 to 18."""
+
+_CUSTOM, _TABLE, _LARGE_OBJECTS = 1, 1, 3
+_KNOWN_PLACE, _NO_DATA = 2, 3
+_MOST_ENTRIES, _LONGEST = 1_000_000, 64 << 20
+_WALK_S = 2.0
+"""How long a walk may take: each kilobyte of compressed data can be a step."""
+
+
+class _Ends(Exception):
+    """The file ends within the archive."""
+
+
+class _Unknown(Exception):
+    """The file is not as this module knows it: pg_restore says what is wrong with it."""
+
+
+class _Entry(NamedTuple):
+    id: int
+    place: int | None
+
+
+def why_cut_off(file: IO[bytes]) -> str:
+    """Return how an archive shows that it is cut off; empty if it is whole, or nobody can tell."""
+    file.seek(0)
+    reader = _Reader(file)
+    try:
+        entries = _contents(reader)
+    except _Ends:
+        return "the archive of PostgreSQL ends within its table of contents"
+    except _Unknown:
+        return ""
+    left = {entry.id for entry in entries}
+    places = [entry.place for entry in entries]
+    if places and all(place is not None for place in places):
+        begins = max(place for place in places if place is not None)
+        if begins >= reader.size:
+            return f"the archive of PostgreSQL has {reader.size:,} bytes, and data after {begins:,}"
+        left = {entry.id for entry in entries if entry.place == begins}
+        file.seek(begins)
+    try:
+        _walk(reader, left)
+    except _Ends:
+        return "the archive of PostgreSQL ends within the data of a table"
+    except _Unknown:
+        return ""
+    return f"the archive of PostgreSQL lacks the data of {len(left)} of its tables" if left else ""
+
+
+class _Reader:
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.size = os.fstat(file.fileno()).st_size
+        self._int = 4
+        self._offset = 8
+
+    def sizes(self) -> None:
+        self._int, self._offset = self.byte(), self.byte()
+        if self._int not in (4, 8) or self._offset not in (4, 8):
+            raise _Unknown
+
+    def ended(self) -> bool:
+        return self._file.tell() >= self.size
+
+    def bytes(self, count: int) -> bytes:
+        data = self._file.read(count)
+        if len(data) < count:
+            raise _Ends
+        return data
+
+    def byte(self) -> int:
+        return self.bytes(1)[0]
+
+    def number(self) -> int:
+        data = self.bytes(1 + self._int)
+        value = int.from_bytes(data[1:], "little")
+        return -value if data[0] else value
+
+    def skip(self, count: int) -> None:
+        if count < 0:
+            raise _Unknown
+        if self._file.seek(count, os.SEEK_CUR) > self.size:
+            raise _Ends
+
+    def skip_text(self) -> bool:
+        """Skip a text; return whether there is one."""
+        length = self.number()
+        if length > _LONGEST:
+            raise _Unknown
+        if length > 0:
+            self.skip(length)
+        return length >= 0
+
+    def place(self) -> tuple[int, int]:
+        return self.byte(), int.from_bytes(self.bytes(self._offset), "little")
+
+
+def _contents(reader: _Reader) -> list[_Entry]:
+    """Read the header and the table of contents; return the entries with data."""
+    if reader.bytes(len(MAGIC)) != MAGIC:
+        raise _Unknown
+    version = reader.byte(), reader.byte()
+    reader.byte()
+    if not _OLDEST <= version <= _NEWEST:
+        raise _Unknown
+    reader.sizes()
+    if reader.byte() != _CUSTOM:
+        raise _Unknown
+    if version >= (1, 15):
+        reader.byte()  # how it is compressed
+    else:
+        reader.number()
+    for _ in range(7):  # the time
+        reader.number()
+    for _ in range(3):  # the database, and the versions of the programs
+        reader.skip_text()
+    count = reader.number()
+    if not 0 <= count <= _MOST_ENTRIES:
+        raise _Unknown
+    entries = (_entry(reader, version) for _ in range(count))
+    return [entry for entry in entries if entry is not None]
+
+
+def _entry(reader: _Reader, version: tuple[int, int]) -> _Entry | None:
+    identity = reader.number()
+    reader.number()
+    for _ in range(4):  # two ids, name, kind
+        reader.skip_text()
+    reader.number()  # section
+    for _ in range(6 if version >= (1, 14) else 5):  # SQL, schema, tablespace, method
+        reader.skip_text()
+    if version >= (1, 16):
+        reader.number()
+    for _ in range(2):  # owner, and a word of old versions
+        reader.skip_text()
+    while reader.skip_text():  # what it depends on
+        pass
+    state, place = reader.place()
+    if state == _NO_DATA:
+        return None
+    return _Entry(identity, place if state == _KNOWN_PLACE else None)
+
+
+def _walk(reader: _Reader, left: set[int]) -> None:
+    """Go from block to block until `left` is empty, or to the end; remove what has its data."""
+    until = time.monotonic() + _WALK_S
+    while left and not reader.ended():  # a table of contents may stand behind the data once more
+        kind, identity = reader.byte(), reader.number()
+        if kind == _TABLE:
+            _skip_data(reader, until)
+        elif kind == _LARGE_OBJECTS:
+            while reader.number():
+                _skip_data(reader, until)
+        else:
+            raise _Unknown
+        left.discard(identity)
+
+
+def _skip_data(reader: _Reader, until: float) -> None:
+    while length := reader.number():
+        reader.skip(length)
+        if time.monotonic() > until:
+            raise _Unknown
