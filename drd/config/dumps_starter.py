@@ -70,7 +70,8 @@ class _Writer:
         yield "# CHANGE THIS to the rules of the other tool, and remove the first #."
         yield "#retention: {daily: 7, weekly: 4}"
         yield ""
-        yield "# From a first look to proof: add queries whose answers you know."
+        yield "# From a first look to proof: add queries whose answers you know. `> 0` passes for"
+        yield "# any database with such a table: write the least number that yours has, as `> 900`."
         yield from in_comment(found.dump.unseen, "")
         yield "checks:" if found.dump.checks else "checks: []"
         for check in found.dump.checks:
