@@ -62,7 +62,9 @@ def test_emptied_repository_is_breached_as_soon_as_a_backup_met_it(short_tmp: Pa
     assert [p["gone"] for p in site.points()] == [True]
     told = site.drd("points", "shop")
     assert site.points()[0]["point"] not in told.out, "what is not there is not offered"
-    assert "cannot be read, because repository primary was emptied" in told.err
+    assert (
+        "could not be read when drd last looked, because repository primary was emptied" in told.err
+    )
     assert plan["rpo"]["attainment"] < 1
     missed = plan["rpo"]["attainment"]
     assert missed > 0.2, "attainment counts it from when drd knew, not from before"
