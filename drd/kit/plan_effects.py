@@ -59,7 +59,7 @@ checks.*.expect
 incident.intake.listen incident.intake.mapping
 state state.url work_dir cache_dir public_dir regimes run_as groups.read groups.operate
 metrics.http metrics.textfile people.*.name people.*.email people.*.phone people.*.user
-people.*.roles
+people.*.roles records.timestamp
 notify.*.name notify.*.host notify.*.user notify.*.sender notify.*.to notify.*.plans
 notify.*.ca_cert contacts on_call absences templates
 """

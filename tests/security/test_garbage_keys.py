@@ -153,7 +153,7 @@ def test_what_cannot_be_found_in_time_is_named_and_is_no_damage(
         with pytest.raises(ForeignObjects) as caught:
             work()
         assert caught.value.below == "keys"
-        assert "34 files in its directory keys/" in caught.value.message
+        assert "34 files are in its directory keys/" in caught.value.message
         assert f"ls -lctr -- {keys}" in caught.value.hint
         assert f"rm -f -- {keys}/NAME" in caught.value.hint
     monkeypatch.undo()
