@@ -13,6 +13,8 @@ from typing import Any
 
 from sqlalchemy import Dialect, MetaData, String, Text, TypeDecorator
 
+from drd.model.text import storable
+
 metadata = MetaData()
 
 OF_A_PLAN = {"of_a_plan": True}
@@ -57,6 +59,4 @@ class Words(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, _dialect: Dialect) -> str | None:
-        if value is None:
-            return None
-        return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+        return storable(value) if value is not None else None

@@ -21,6 +21,7 @@ from drd.model.incidents.incident import Incident
 from drd.model.incidents.states import State
 from drd.model.message import Routed
 from drd.model.records import Draft, Entry
+from drd.model.text import storable
 from drd.ports.notify import Closed
 
 _LARGEST = 1_000_000_000
@@ -159,8 +160,11 @@ class SqlIncidents(SqlStore):
 
 def _said(row: dict[str, Any] | None) -> dict[str, Any] | None:
     """Return what follows from the entries alone: the next clock also follows from drd.yaml, which
-    may have changed since."""
-    return {k: v for k, v in row.items() if k != "next_at"} if row is not None else None
+    may have changed since. A text is as the table has it: entries of before may have a NUL."""
+    if row is None:
+        return None
+    said = {k: storable(v) if isinstance(v, str) else v for k, v in row.items()}
+    return {k: v for k, v in said.items() if k != "next_at"}
 
 
 def _free_number(connection: Connection) -> int:

@@ -23,6 +23,7 @@ _VALUES = (
     "state_url", "run_as", "per_repository", "log_format", "log_level", "kit_required", "roles",
     "read_group", "extensions",
 )  # fmt: skip
+_REFS = ("state_password", "own_records_key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,13 @@ class PlanInForce:
 def to_text(settings: DaemonSettings) -> str:
     """Convert for `from_environment`, which is the inverse as far as runs need it."""
     paths = {k: getattr(settings, k) for k in _PATHS}
-    watch, password = settings.kit_watch, settings.state_password
+    watch = settings.kit_watch
+    refs = {k: getattr(settings, k) for k in _REFS}
     return json.dumps(
         {k: getattr(settings, k) for k in _VALUES}
         | {k: None if path is None else str(path) for k, path in paths.items()}
         | {"kit_watch": asdict(watch) if watch is not None else None}
-        | {"state_password": asdict(password) if password is not None else None}
+        | {k: None if ref is None else asdict(ref) for k, ref in refs.items()}
     )
 
 
@@ -67,9 +69,9 @@ def from_environment(environment: Mapping[str, str]) -> DaemonSettings | None:
     names = tuple(parsed.get("extensions", ()))
     roles = {name: tuple(held) for name, held in parsed["roles"].items()}
     watch = _watch(parsed["kit_watch"]) if parsed.get("kit_watch") else None
-    password = _ref(parsed["state_password"]) if parsed.get("state_password") else None
-    known = {"roles": roles, "kit_watch": watch, "state_password": password}
-    settings = DaemonSettings(**{**parsed, **paths, **known, "extensions": names})
+    refs = {k: _ref(parsed[k]) if parsed.get(k) else None for k in _REFS}
+    known = {"roles": roles, "kit_watch": watch, "extensions": names}
+    settings = DaemonSettings(**{**parsed, **paths, **refs, **known})
     if names:
         from drd.config.extensions import use_those_of
 

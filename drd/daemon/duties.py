@@ -17,6 +17,7 @@ from drd.model.incidents.incident import Incident
 from drd.model.incidents.messages import IncidentMessage
 from drd.model.message_conditions import message_conditions
 from drd.model.report_conditions import report_conditions
+from drd.model.restricted_conditions import concealed
 
 _log = log.get()
 
@@ -49,11 +50,14 @@ class DutyWatch:
             if numbers:
                 self._forget_old_tables(now)
             self._last = tuple(
-                condition
-                for number in numbers
-                for condition in (*self._of(number, now), *self._told(number, now))
+                condition for number in numbers for condition in self._about(number, now)
             )
         return self._last
+
+    def _about(self, number: int, now: datetime) -> list[Condition]:
+        found = [*self._of(number, now), *self._told(number, now)]
+        incident, _ = self._messages[number]
+        return list(concealed(number, found)) if incident.restricted else found
 
     def _told(self, number: int, now: datetime) -> list[Condition]:
         """The updates that are due, and the messages that did not reach everybody."""

@@ -17,6 +17,7 @@ from typing import Any
 import rfc8785
 
 from drd.model.actor import Actor
+from drd.model.text import storable
 
 FORMAT = "drd-record-1"
 """The first word of what is signed: no signature of anything else can pass for one of an entry."""
@@ -139,9 +140,9 @@ def header_of(draft: Draft, body: Body, *, seq: int, previous: str) -> Header:
         seq=seq,
         at=draft.at.astimezone(UTC),
         actor_kind=kind,
-        actor_name=_text(actor.user) if actor is not None else "drd",
+        actor_name=storable(actor.user) if actor is not None else "drd",
         came=actor.came if actor is not None else "",
-        subject=_text(draft.subject),
+        subject=storable(draft.subject),
         kind=draft.kind,
         digest=body.digest,
         previous=previous,
@@ -163,7 +164,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return plain(value.value)
     if isinstance(value, str):
-        return _text(value)
+        return storable(value)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -179,15 +180,10 @@ def _composed(value: Any) -> Any:
     if isinstance(value, Actor):
         return plain(value.to_json())
     if isinstance(value, Mapping):
-        return {_text(str(key)): plain(each) for key, each in value.items()}
+        return {storable(str(key)): plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         ordered = sorted(value) if isinstance(value, set | frozenset) else value
         return [plain(each) for each in ordered]
     if is_dataclass(value):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
-    return _text(str(value))
-
-
-def _text(text: str) -> str:
-    """Escape what is not Unicode: bytes of file names."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return storable(str(value))

@@ -24,6 +24,12 @@ def escaped(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in whole)
 
 
+def storable(text: str) -> str:
+    """Return the text as the catalogue and the records have it: what no database takes (NUL, bytes
+    of a file's name that are not UTF-8) is a backslash escape."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
 def short_id(recorded: str) -> str:
     """Shorten an id of a repository or snapshot for messages. A value that is no id is not
     repeated.

@@ -272,3 +272,14 @@ def test_what_is_read_of_an_incident_is_what_all_its_entries_make(catalogue: Sql
     assert catalogue.incidents.get(2).acknowledged_at == at(5)
     assert catalogue.incidents.get(3).plans == ("c", "b")
     assert catalogue.incidents.wrong_rows() == []
+
+
+def test_a_nul_is_the_same_in_the_table_and_in_the_entries(
+    catalogue: SqlCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = open_incident(catalogue, by_anna(), "a\0b")
+    assert made.title == "a\\x00b"
+    with monkeypatch.context() as before:
+        before.setattr("drd.model.records.storable", str)  # as entries were written before
+        assert open_incident(catalogue, by_anna(), "c\0d").title == "c\0d"
+    assert catalogue.incidents.wrong_rows() == []

@@ -304,3 +304,9 @@ def test_alerts_are_the_document_a_list_or_at_a_path() -> None:
         "title": "t",
         "resolved": ["resolved", "closed"],
     }
+
+
+def test_a_nul_in_an_alert_is_escaped_as_in_the_records() -> None:
+    signal = made("x", unique="a\0b", title="c\0d", text="e\0f")
+    assert (signal.id, signal.title, signal.text) == ("a\\x00b", "c\\x00d", "e\\x00f")
+    assert labels_of({"a\0": "b\0"}) == {"a\\x00": "b\\x00"}

@@ -18,6 +18,7 @@ from drd.model.obligations.case import Case, Decision
 from drd.model.obligations.clocks import clocks
 from drd.model.plan_state import PlanState
 from drd.model.report_conditions import report_conditions
+from drd.model.restricted_conditions import concealed
 from drd.model.titles import title_of
 from drd.model.verdicts import Verdict
 
@@ -96,3 +97,22 @@ def test_status_ends_with_3_while_a_report_is_late() -> None:
     for severity, code in (("warning", 0), ("critical", 3)):
         alert = AlertFacts("1a2b", "report-due", "firing", AT, "late", severity)
         assert code_of(StatusDocument(AT, Verdict.MET, (), (alert,), briefs=(well,))) == code
+
+
+def test_of_a_restricted_incident_alerts_say_that_a_report_is_late_and_not_which() -> None:
+    known = load_regimes(None).known
+    names = ("eu-gdpr-33", "us-sec-8k-105", "eu-nis2-ew", "eu-gdpr-34")
+    case = Case({Instant.AWARE: AT}, decisions=YES, jurisdictions=("DE",))
+    now = AT + 99 * HOUR
+    states = clocks([known[n] for n in names], case, now, NoHolidays())
+    found = list(concealed(3, report_conditions(3, states, "UTC", now)))
+    assert [(c.kind, c.severity, c.subject, c.text) for c in found] == [
+        ("report-due", "critical", "incident 3", "a report of incident 3 is late"),
+        (
+            "report-undecided",
+            "critical",
+            "incident 3",
+            "nobody has decided whether a report of incident 3 is needed, and it may be late",
+        ),
+    ]
+    assert {c.remedy for c in found} == {"drd incident obligation 3"}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from drd.config.daemon import load_settings
 from drd.config.run_settings import VARIABLE, from_environment, to_text
+from drd.model.plan import SecretRef
 
 
 def test_a_run_uses_the_people_and_kit_in_force(tmp_path: Path) -> None:
@@ -13,6 +14,7 @@ def test_a_run_uses_the_people_and_kit_in_force(tmp_path: Path) -> None:
     file.write_text(
         "kit: {required: true, file: /k, passphrase: {command: [pass, kit]}}\n"
         "people: [{name: Anna, roles: [commander, operator]}, {name: Bert}]\n"
+        "records: {key: {file: /etc/records.key}}\n"
         "notify: [{kind: webhook, url: {file: /etc/hook}}]\n"
     )
     settings = load_settings(file, explicit=True)
@@ -26,6 +28,7 @@ def test_a_run_uses_the_people_and_kit_in_force(tmp_path: Path) -> None:
     assert found.kit_required is True
     assert found.kit_watch == settings.kit_watch
     assert found.kit_watch is not None
+    assert found.records_key == settings.records_key == SecretRef("file", "/etc/records.key")
     assert (found.file, found.state_url) == (file, settings.state_url)
     assert "/etc/hook" not in text
     assert from_environment({}) is None

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
-from drd.model.text import shortened
+from drd.model.text import shortened, storable
 from drd.model.units import from_rfc3339
 
 LEAST_TOKEN = 16
@@ -62,6 +62,7 @@ def made(
     source: str, *, unique: str, title: str, text: str = "", raw: str = "", **rest: Any
 ) -> Signal:
     """Return a signal of bounded length, whatever the other system sent."""
+    unique = storable(unique)
     if len(unique) > LONGEST_ID:
         unique = f"sha256:{_digest(unique)}"
     title = shortened(_line(title), LONGEST_TITLE) or f"alert of {source}"
@@ -105,7 +106,7 @@ def time_of(value: object) -> datetime | None:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(storable(text).split())
 
 
 def _digest(text: str) -> str:

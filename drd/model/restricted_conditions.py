@@ -1,0 +1,56 @@
+"""What alerts say of a restricted incident. Pure.
+
+Everybody who reads alerts, mails and the status learns that something is late, and not what: which
+report, to whom, since when, tells what the incident is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from drd.model.alerts import Condition
+from drd.model.message_conditions import UNDELIVERED, UPDATE
+from drd.model.report_conditions import UNDECIDED
+from drd.model.titles import REPORT
+
+_TEXTS = {
+    REPORT: (
+        "a report of incident {} is due soon, or its start is not known yet",
+        "a report of incident {} is late",
+        "drd incident obligation {}",
+    ),
+    UNDECIDED: (
+        "nobody has decided whether a report of incident {} is needed",
+        "nobody has decided whether a report of incident {} is needed, and it may be late",
+        "drd incident obligation {}",
+    ),
+    UPDATE: (
+        "an update of incident {} is due soon",
+        "an update of incident {} is late",
+        "drd incident show {}",
+    ),
+    UNDELIVERED: (
+        "a message of incident {} did not reach everybody",
+        "a message of incident {} did not reach everybody",
+        "drd incident message list {}",
+    ),
+}
+
+
+def concealed(number: int, conditions: Iterable[Condition]) -> Iterator[Condition]:
+    """Return one condition for all of a kind, as severe as the most severe one of them. It names
+    the number of the incident alone."""
+    severe: dict[str, bool] = {}
+    for condition in conditions:
+        severe[condition.kind] = (
+            severe.get(condition.kind, False) or condition.severity == "critical"
+        )
+    for kind, is_critical in severe.items():
+        soon, late, remedy = _TEXTS[kind]
+        yield Condition(
+            kind,
+            "critical" if is_critical else "warning",
+            f"incident {number}",
+            (late if is_critical else soon).format(number),
+            remedy.format(number),
+        )
