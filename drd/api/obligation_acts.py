@@ -182,7 +182,10 @@ def shown(app: App, number: int, found: Regimes, query: ObligationsQuery) -> Doc
     if query.draft:
         zone = local_zone(app.settings.timezone)
         lines = timeline(table.incident, app.catalogue.incidents.entries(table.incident), zone)
-        draft = ReportDraft(table.incident, states[0], table.case, lines)
+        stated = {fact for fact, value in table.said.facts.items() if value is not None}
+        draft = ReportDraft(
+            table.incident, states[0], table.case, lines, data=table.data, stated=stated
+        )
         return {"draft": draft.text(), "missing": draft.missing()}
     if query.calendar:
         return {"calendar": icalendar(number, states, now, table.case.zone)}

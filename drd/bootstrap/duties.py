@@ -12,6 +12,7 @@ from drd.bootstrap.app import App
 from drd.config.regimes import Regimes, kept_regime
 from drd.config.zones import local_zone
 from drd.errors import ConfigError, UnknownPlan
+from drd.model.incidents.affected import Affected, Known, declared
 from drd.model.incidents.duties import Duties, duties, facts_of
 from drd.model.incidents.incident import Incident
 from drd.model.inventory import DataSet
@@ -26,7 +27,7 @@ class DutyTable:
     """The duties of one incident: regimes as they are or were decided on, and the case.
 
     `changed` are regimes whose file changed since. `unread` are plans in the scope that cannot be
-    read: what they say about people is not known."""
+    read: what they say about people is not known. `data` is what is known of the others."""
 
     incident: Incident
     said: Duties
@@ -36,6 +37,7 @@ class DutyTable:
     calendars: Calendars
     changed: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    data: tuple[Affected, ...] = ()
 
     def states(self, now: datetime) -> list[ClockState]:
         return clocks(self.regimes.values(), self.case, now, self.calendars)
@@ -73,7 +75,7 @@ def duty_table(app: App, number: int, found: Regimes) -> DutyTable:
     unread: list[str] = []
     data = list(_data(app, incident, unread))
     settings = app.settings
-    facts = {**settings.facts, **facts_of(data)}
+    facts = {**settings.facts, **facts_of(one for one, _ in data)}
     zone = str(local_zone(settings.timezone))
     return DutyTable(
         incident,
@@ -84,10 +86,11 @@ def duty_table(app: App, number: int, found: Regimes) -> DutyTable:
         holiday_calendars(),
         tuple(changed),
         tuple(unread),
+        tuple(one for _, one in data),
     )
 
 
-def _data(app: App, incident: Incident, unread: list[str]) -> Iterator[DataSet]:
+def _data(app: App, incident: Incident, unread: list[str]) -> Iterator[tuple[DataSet, Affected]]:
     """The data about people of the plans in the scope: as drd counted (`drd incident scope
     --count`), else as the plans in force say."""
     found = {(one.plan, one.what): one for one in incident.affected}
@@ -95,6 +98,9 @@ def _data(app: App, incident: Incident, unread: list[str]) -> Iterator[DataSet]:
         try:
             for data in app.plans.in_force(name).inventory.data:
                 known = found.get((name, data.what))
-                yield known.corrects(data) if known is not None else data
+                if known is not None and known.known is Known.COUNTED:
+                    yield known.corrects(data), known
+                else:
+                    yield data, declared(name, data)
         except (UnknownPlan, ConfigError):
             unread.append(name)

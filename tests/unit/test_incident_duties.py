@@ -211,7 +211,7 @@ def test_people_in_a_draft() -> None:
     content = (ContentItem("a", "A", "scope.people"),)
     facts = {"people": 0, "residents.DE": 0, "residents.FR": None, "risk": "high"}
     made = text(Case(facts=facts), content=content)
-    assert "## A\n\n0 people\n- DE: 0\n- FR: MISSING\n\nNo item is missing." in made
+    assert "## A\n\n0 people\n- DE: 0\n- FR: MISSING\n\n1 item missing: a\n" in made
 
 
 # --- rules that open incidents ----------------------------------------------------------------

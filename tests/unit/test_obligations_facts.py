@@ -146,6 +146,7 @@ def test_an_anchor_is_written_as_it_is_read(text: str, source: Source, name: str
 
 KNOWN = {
     "people": Asked(counts=True),
+    "records": Asked(counts=True),
     "encrypted": Asked(flag=True),
     "entity": Asked(words=frozenset({"bank", "insurer"})),
     "ransom": Asked(flag=True, words=frozenset({"paid"})),
@@ -159,7 +160,7 @@ def test_the_facts_that_regimes_ask_for() -> None:
     three = regime(when=when("submitted(r1)"))
     asked = asked_for([one, two, three])
     assert asked == {k: v for k, v in KNOWN.items() if k != "residents.*"}
-    assert asked_for([]) == {"people": Asked(counts=True)}
+    assert asked_for([]) == {"people": Asked(counts=True), "records": Asked(counts=True)}
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -10,6 +11,7 @@ import pytest
 
 from drd.cli import incident_obligation
 from drd.config.regimes import load_regimes
+from drd.model.incidents.affected import Affected, Known
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.instants import Instant
 from drd.model.incidents.report_draft import ReportDraft
@@ -26,11 +28,17 @@ def line(entry: int, text: str, **more: bool) -> Line:
     return Line(entry, AT, AT, "incident.log", "anna", text, **more)
 
 
-def draft(name: str, case: Case, *lines: Line) -> ReportDraft:
+def draft(
+    name: str,
+    case: Case,
+    *lines: Line,
+    data: Sequence[Affected] = (),
+    stated: Collection[str] = (),
+) -> ReportDraft:
     known = load_regimes(None).known
     state = clock(known[name], known, case, AT, NoHolidays())
     incident = Incident(4, "orders leak", instants=case.instants)
-    return ReportDraft(incident, state, case, lines)
+    return ReportDraft(incident, state, case, lines, data=data, stated=stated)
 
 
 def test_every_item_of_every_regime_is_filled_or_marked() -> None:
@@ -65,13 +73,69 @@ def test_items_come_from_moments_facts_people_and_timeline() -> None:
     assert "## Encrypted\n\nencrypted: no\n" in text
     assert "## Done\n\n- 2026-12-01 10:00 CET: blocked the key\n" in text
     assert "backup" not in text
-    assert text.endswith("1 item missing: unknown\n")
+    assert text.endswith("2 items missing: who, unknown\n")
 
 
 def test_only_starred_entries_are_in_a_draft_if_there_are_any() -> None:
     made = draft("eu-gdpr-33", Case(), line(3, "small"), line(4, "important", starred=True))
     assert "important" in made.text()
     assert "small" not in made.text()
+
+
+SENT = "message 1 to {} sent to 3 addresses"
+ORDERS = Affected(
+    "shop", "orders", Known.ESTIMATED, 4000, (("DE", 2000),), ("contact", "purchases"), special=True
+)
+
+
+def test_an_estimate_is_called_one_and_the_unknown_rest_and_what_is_missing_are_named() -> None:
+    facts = {"people": 5000, "residents.DE": 2000, "residents.FR": 1000}
+    made = draft("eu-gdpr-33", Case(facts=facts), data=[ORDERS], stated={"people", "residents.FR"})
+    text = made.text()
+    assert (
+        "\n5000 people\n- DE: 2000 (estimated)\n- FR: 1000\n- unknown residence: 2000\n"
+        "- categories of data, orders (4,000 people (estimated)): contact, purchases, "
+        "special category\n- number of records: MISSING (--fact records=NUMBER)\n"
+    ) in text
+    assert "nature" in made.missing()
+    facts["records"] = 9000
+    whole = draft("eu-gdpr-33", Case(facts=facts), data=[ORDERS])
+    assert "\n5000 people (estimated)\n" in whole.text()
+    assert "\n- number of records: 9000\n" in whole.text()
+    assert "nature" not in whole.missing()
+
+
+def test_residents_that_are_more_than_all_people_are_a_contradiction() -> None:
+    facts = {"people": 10, "residents.DE": 12}
+    assert "\n- these are 2 more than all people: " in draft("eu-gdpr-33", Case(facts=facts)).text()
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "told"),
+    [
+        ("incident.log", "blocked the key", "blocked the key"),
+        ("incident.log", "see /srv/x/conf, ask it@a.example", "see (path), ask (address)"),
+        ("incident.state", "state contained, was detected", "state contained, was detected"),
+        ("incident.task", "task 1 done: new key", "task 1 done: new key"),
+        ("incident.task", "task: new key (anna)", ""),
+        ("incident.message", SENT.format("customers"), "a message to customers was sent"),
+        ("incident.message", SENT.format("internal"), ""),
+        ("incident.message", "message 1 not accepted for Acme: 550", ""),
+        ("evidence", "recovery of shop from point 12c8: passed (run 3)", "recovery of shop passed"),
+        ("evidence", "recovery of shop from point 12c8001f: failed: x (run 3)", ""),
+        ("run.end", "readiness of shop failed: /x (run 3)", ""),
+        ("incident.anchor", "occurred: 2026-10-25 02:30 CEST", ""),
+        ("incident.hypothesis", "hypothesis: key in public repo", ""),
+        ("incident.indicator", "indicator: url https://evil.example/a", ""),
+        ("incident.decide", "decided: keep serving", ""),
+    ],
+)  # fmt: skip
+def test_measures_are_what_was_done_without_addresses_and_paths(
+    kind: str, text: str, told: str
+) -> None:
+    made = draft("eu-gdpr-33", Case(), replace(line(3, text), kind=kind))
+    measures = made.text().partition("mitigate the effects\n\n")[2].split("\n")[0]
+    assert measures == (f"- 2026-12-01 09:00 UTC: {told}" if told else "MISSING: measures")
 
 
 def test_a_carriage_return_in_a_regime_begins_no_line_of_a_draft(

@@ -3,40 +3,70 @@ or marked as missing. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from zoneinfo import ZoneInfo
 
+from drd.model.incidents import entries as kinds
+from drd.model.incidents.affected import Affected, Known
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.instants import Instant
 from drd.model.incidents.timeline import Line, condensed
 from drd.model.obligations.case import Case
 from drd.model.obligations.clocks import ClockState
-from drd.model.obligations.conditions import PEOPLE, RESIDENTS, Fact
+from drd.model.obligations.conditions import PEOPLE, RECORDS, RESIDENTS, Fact
 from drd.model.obligations.regime import ContentItem
 from drd.model.obligations.words import local_time
 from drd.model.text import counted
 
 MISSING = "MISSING"
 
+_KEYS_OF_MEASURES = frozenset(
+    {"measures", "mitigation", "remedy", "resolution", "doing", "actions"}
+)
+"""The keys of items about what was done; others from the timeline also say what happened."""
+_ALWAYS = frozenset({kinds.LOG, kinds.STATE, kinds.RECOVERY})
+_HAPPENED = frozenset({kinds.OPEN, kinds.REPORT, kinds.SCOPE})
+_SENT = re.compile(
+    r"message \d+ to (customers|partners|status-page|regulator|press) sent to \d+ address(es)?"
+)
+_RECOVERED = re.compile(r"(recovery of \S+) from point \S+: passed.*", re.DOTALL)
+_MAIL_ADDRESS = re.compile(r"[^\s<>@,;:]+@[^\s<>@,;:]+")
+_PATH = re.compile(r"(?<![\w:/.<])/[\w.@+-][^\s,;:]*")
+
 
 class ReportDraft:
-    """The draft of one report, in Markdown."""
+    """The draft of one report, in Markdown. `data` is what the plans in the scope say of people, or
+    drd counted; `stated` are the names of the facts that a person gave."""
 
     def __init__(
-        self, incident: Incident, state: ClockState, case: Case, lines: Sequence[Line]
+        self,
+        incident: Incident,
+        state: ClockState,
+        case: Case,
+        lines: Sequence[Line],
+        *,
+        data: Sequence[Affected] = (),
+        stated: Collection[str] = (),
     ) -> None:
         self.incident = incident
         self.state = state
         self.case = case
         self.lines = [line for line in condensed(lines) if not line.routine]
+        self.data = data
+        self.stated = stated
         self.zone = ZoneInfo(state.regime.zone or case.zone)
 
     def text(self) -> str:
         return "\n".join(self._text()) + "\n"
 
     def missing(self) -> list[str]:
-        """Return the keys of the items that a person has to write."""
-        return [item.key for item in self.state.regime.content if not list(self._value(item))]
+        """Return the keys of the items that a person has to write or to complete."""
+        return [item.key for item in self.state.regime.content if self._lacks(item)]
+
+    def _lacks(self, item: ContentItem) -> bool:
+        told = list(self._value(item))
+        return not told or (item.source == "scope.people" and any(MISSING in line for line in told))
 
     def _text(self) -> Iterator[str]:
         regime, state = self.state.regime, self.state
@@ -71,23 +101,82 @@ class ReportDraft:
             if at is not None:
                 yield local_time(at, self.zone)
         elif item.source == "scope.people":
-            yield from self._people()
+            yield from self._people(item)
         elif where == "facts" and self.case.facts.get(name) is not None:
             yield f"{name}: {_words(self.case.facts[name])}"
         elif where == "timeline":
-            starred = [line for line in self.lines if line.starred]
-            for line in starred or self.lines:
-                yield f"- {local_time(line.at, self.zone)}: {line.text}"
+            yield from self._happened(item.key)
 
-    def _people(self) -> Iterator[str]:
+    def _happened(self, key: str) -> Iterator[str]:
+        """Say what happened, or what was done about it; entries that a person has starred, if there
+        are any. Nothing internal, and no address or path, goes to people outside."""
+        starred = [(line, line.text) for line in self.lines if line.starred]
+        more = frozenset() if key in _KEYS_OF_MEASURES else _HAPPENED
+        for line, text in starred or [(line, _outside(line, more)) for line in self.lines]:
+            if text:
+                yield f"- {local_time(line.at, self.zone)}: {_without_places(text)}"
+
+    def _people(self, item: ContentItem) -> Iterator[str]:
         people = self.case.facts.get(PEOPLE)
         if people is None:
             return
-        yield f"{people} people"
-        for name, count in self.case.facts.items():
-            if name.startswith(RESIDENTS):
-                number = MISSING if count is None else str(count)
-                yield f"- {name.removeprefix(RESIDENTS)}: {number}"
+        yield f"{people} people{self._estimated(PEOPLE)}"
+        yield from self._residents(people)
+        yield from self._categories(item)
+
+    def _estimated(self, fact: str) -> str:
+        """Return that a number is an estimate, unless a person gave it, or drd counted all."""
+        counted_all = all(one.known is Known.COUNTED for one in self.data)
+        return "" if fact in self.stated or counted_all else " (estimated)"
+
+    def _residents(self, people: Fact) -> Iterator[str]:
+        residents = {
+            name: count for name, count in self.case.facts.items() if name.startswith(RESIDENTS)
+        }
+        for name, count in residents.items():
+            number = MISSING if count is None else f"{count}{self._estimated(name)}"
+            yield f"- {name.removeprefix(RESIDENTS)}: {number}"
+        counts = [count for count in residents.values() if isinstance(count, int)]
+        if not counts or len(counts) < len(residents) or not isinstance(people, int):
+            return
+        if sum(counts) < people:
+            yield f"- unknown residence: {people - sum(counts)}"
+        elif sum(counts) > people:
+            yield f"- these are {sum(counts) - people} more than all people: correct the numbers"
+
+    def _categories(self, item: ContentItem) -> Iterator[str]:
+        """Say what the item asks for besides the number of people."""
+        if "categories" in item.text:
+            for one in self.data:
+                kinds_of_data = [*one.categories] + ["special category"] * one.special
+                told = ", ".join(kinds_of_data) or MISSING
+                yield f"- categories of data, {one.what} ({one.words()}): {told}"
+            if not self.data:
+                yield f"- categories: {MISSING}"
+        if "records" in item.text:
+            records = self.case.facts.get(RECORDS)
+            if records is None:
+                yield f"- number of records: {MISSING} (--fact {RECORDS}=NUMBER)"
+            else:
+                yield f"- number of records: {records}"
+
+
+def _outside(line: Line, kinds_told: Collection[str]) -> str:
+    """Return what a report says of a line; empty for what is no affair of people outside."""
+    if line.kind in _ALWAYS or line.kind in kinds_told:
+        return line.text
+    if line.kind == kinds.TASK:
+        return line.text if re.match(r"task \d+ done", line.text) else ""
+    if line.kind == kinds.MESSAGE and (sent := _SENT.match(line.text)) is not None:
+        return f"a message to {sent[1]} was sent"
+    if line.kind == "evidence" and (passed := _RECOVERED.fullmatch(line.text)) is not None:
+        return f"{passed[1]} passed"
+    return ""
+
+
+def _without_places(text: str) -> str:
+    """Return a text without mail addresses and paths of this host."""
+    return _PATH.sub("(path)", _MAIL_ADDRESS.sub("(address)", text))
 
 
 def _words(fact: Fact) -> str:

@@ -20,6 +20,7 @@ Fact = int | bool | str | None
 Facts = Mapping[str, Fact]
 
 PEOPLE = "people"
+RECORDS = "records"
 RESIDENTS = "residents."
 """The beginning of facts that count the residents of a State or country: `residents.US-CA`."""
 ANY_STATE = "residents.*"

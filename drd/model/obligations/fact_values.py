@@ -8,7 +8,14 @@ from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
 
 from drd.model.malformed import Malformed
-from drd.model.obligations.conditions import ANY_STATE, PEOPLE, RESIDENTS, Condition, Fact
+from drd.model.obligations.conditions import (
+    ANY_STATE,
+    PEOPLE,
+    RECORDS,
+    RESIDENTS,
+    Condition,
+    Fact,
+)
 from drd.model.obligations.regime import Regime
 from drd.model.text import some
 
@@ -25,8 +32,8 @@ class Asked:
 
 
 def asked_for(regimes: Iterable[Regime]) -> dict[str, Asked]:
-    """Return the facts that the regimes ask for."""
-    found: dict[str, Asked] = {PEOPLE: Asked(counts=True)}
+    """Return the facts that the regimes and the drafts of their reports ask for."""
+    found: dict[str, Asked] = {PEOPLE: Asked(counts=True), RECORDS: Asked(counts=True)}
     for condition in (c for regime in regimes for c in _conditions(regime)):
         if not condition.fact:
             continue
