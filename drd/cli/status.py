@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from os import PathLike
 
 from drd.cli.render import shown, terminal_height, terminal_width
@@ -53,7 +53,6 @@ def status_command(
     return the exit code of `code_of`; with `nagios` 0 to 3 by that convention, even for errors.
     Raises DrdError otherwise."""
     out = out or sys.stdout
-    now = now or datetime.now(UTC)
     places = ConfiguredPlaces(
         state_url,
         os.fspath(plans_dir),
@@ -120,7 +119,7 @@ def _seen(document: StatusDocument, places: ConfiguredPlaces, host: _Seeing) -> 
     return document._replace(configuration=trouble)
 
 
-def _read(places: ConfiguredPlaces, wanted: StatusQuery, now: datetime) -> StatusDocument:
+def _read(places: ConfiguredPlaces, wanted: StatusQuery, now: datetime | None) -> StatusDocument:
     document = read_document(places, wanted, now)
     missing = missing_packages(places.extensions) if places.extensions else ()
     return document._replace(trouble=trouble_at_rest(places.state_url), missing_packages=missing)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 
 from drd import record_writer
 from drd.catalogue.reading import lost_catalogue, sqlite_file
@@ -43,8 +43,10 @@ class StatusQuery(NamedTuple):
     installed: bool
 
 
-def read_document(places: ConfiguredPlaces, wanted: StatusQuery, now: datetime) -> StatusDocument:
-    """Return the current status. Raises DrdError."""
+def read_document(
+    places: ConfiguredPlaces, wanted: StatusQuery, now: datetime | None
+) -> StatusDocument:
+    """Return the status at `now`; None: at the time when it was read. Raises DrdError."""
     if not may_open_state(places):
         return _of_others(places, wanted, now)
     if not places.state_url.startswith("sqlite:"):
@@ -138,7 +140,9 @@ def as_owner(places: ConfiguredPlaces) -> Iterator[None]:
             yield
 
 
-def _of_others(places: ConfiguredPlaces, wanted: StatusQuery, now: datetime) -> StatusDocument:
+def _of_others(
+    places: ConfiguredPlaces, wanted: StatusQuery, now: datetime | None
+) -> StatusDocument:
     from drd.flows.status.summary_file import read_summary, unreadable
 
     try:
@@ -158,7 +162,7 @@ def _is_worth_it(places: ConfiguredPlaces) -> bool:
 
 
 def _by_summary(
-    places: ConfiguredPlaces, wanted: StatusQuery, now: datetime
+    places: ConfiguredPlaces, wanted: StatusQuery, now: datetime | None
 ) -> StatusDocument | None:
     """Return the summary with later changes from the catalogue; None if there are too many."""
     from drd.catalogue.changed import identity, read_changed
@@ -199,8 +203,9 @@ def _collected(
     known: SummaryContent,
     places: ConfiguredPlaces,
     wanted: StatusQuery,
-    now: datetime,
+    now: datetime | None,
 ) -> StatusDocument:
+    now = now or datetime.now(UTC)  # after reading: the daemon may write the summary meanwhile
     plan, installed = wanted.plan, wanted.installed
     if plan is None:
         files = plan_files(places.plans_dir)
@@ -234,7 +239,9 @@ def _require_unused(catalogue: str) -> None:
         raise lost_catalogue(catalogue)
 
 
-def _by_catalogue(places: ConfiguredPlaces, wanted: StatusQuery, now: datetime) -> StatusDocument:
+def _by_catalogue(
+    places: ConfiguredPlaces, wanted: StatusQuery, now: datetime | None
+) -> StatusDocument:
     plan, installed = wanted.plan, wanted.installed
 
     def facts(only: str | None = None) -> StatusFacts:
@@ -247,6 +254,7 @@ def _by_catalogue(places: ConfiguredPlaces, wanted: StatusQuery, now: datetime) 
             return StatusFacts([])  # nothing was loaded yet; plan files on disk are still named
 
     facts_read = facts(plan)
+    now = now or datetime.now(UTC)
     if plan is not None and any(os.path.exists(f.file) for f in facts_read.plans):  # noqa: PTH110 (4 ms)
         # It was loaded and is still in its place: other files do not matter.
         return collect(lambda: facts_read, (), now, plan=plan, installed=installed)

@@ -190,7 +190,7 @@ def test_a_fact_that_can_be_stated(name: str, value: Fact) -> None:
             "x",
             5,
             "no regime uses the fact x",
-            "known: encrypted, entity, people, ransom, residents.*",
+            "known: encrypted, entity, people, ransom, records, residents.*",
         ),
         (
             "residents.*",

@@ -33,7 +33,7 @@ examples:
   drd incident message preview customers            what it would say, and to whom
   drd incident message send internal                one's own people, at once
   drd incident message draft customers --text "Orders of 27 November were visible to others."
-  drd incident message approve 2 --digest 3f0c9a
+  drd incident message approve 2 --digest 3f0c9a1b2c4d
   drd incident message send 2
   drd incident message list
 
