@@ -235,8 +235,9 @@ def _words(args: argparse.Namespace, what: str) -> tuple[int | None, str]:
     if len(given) == 1:
         return None, given[0]
     verb = f"incident message {args.message_verb}"
-    fact = "too many words given" if given else f"no {what} given"
-    raise UsageError(f"{verb}: {fact}", hint=f"for examples: drd {verb} --help")
+    fact = "too many words given, or in another order" if given else f"no {what} given"
+    hint = f"write them in this order: drd {verb} [N] {what}. For examples: drd {verb} --help"
+    raise UsageError(f"{verb}: {fact}", hint=hint)
 
 
 def _message_number(number: int | None, word: str) -> int:
@@ -308,7 +309,8 @@ def _time(text: str, zone: tzinfo) -> str:
 
 
 def _remedies(which: int, number: int, recipient: Recipient, fate: Fate) -> Iterator[str]:
-    to = f"--to {_quoted(recipient.name)}"
+    one = recipient.to if recipient.way is Way.MAIL else recipient.name
+    to = f"--to {_quoted(one)}"
     if fate in MAY_REPEAT and recipient.way is not Way.HAND:
         yield f"  > drd incident message send {number} {which} --again {to}"
     if fate is Fate.TO_TELL:

@@ -10,6 +10,7 @@ from drd.flows.status.overview import StatusDocument, known_when
 from drd.model.cells import Cell, Note
 from drd.model.drd_facts import IncidentFacts
 from drd.model.exposure import age
+from drd.model.facts import AlertFacts
 from drd.model.rows import (
     alert_note,
     copies_of,
@@ -23,6 +24,7 @@ from drd.model.rows import (
 from drd.model.status_line import Brief, microseconds
 from drd.model.status_notes import Telling, Told
 from drd.model.text import counted, noun, shortened, some
+from drd.model.titles import REPORT, UNDECIDED
 from drd.model.units import format_duration, format_time
 from drd.model.verdicts import Assessment, PlanState
 
@@ -59,6 +61,7 @@ _OURS = "drd"
 _LONGEST_TITLE = 50
 _INCIDENTS = 5
 """The number of incidents and reports that have a line each."""
+_SEVERAL = 2
 _ON_THE_WAY = timedelta(minutes=5)
 """Entries of incidents reach a repository within a minute: later, something is wrong."""
 MANY = 40
@@ -218,13 +221,28 @@ def about_drd(document: StatusDocument, width: int, colour: bool) -> list[str]:
 
 
 def _own_notes(document: StatusDocument) -> list[Note]:
-    notes = _incidents(document)
+    """Return what is to be said, reports that are overdue first."""
+    overdue = [a for a in document.alerts if a.kind == REPORT and a.severity == "critical"]
+    others = [alert for alert in document.alerts if alert not in overdue]
+    notes = [alert_note(_OURS, alert, document.at) for alert in overdue]
+    notes += _incidents(document)
     if document.trouble is not None:
         notes.append(Note(_OURS, Cell(document.trouble, "bad"), "df -h"))
-    notes += [alert_note(_OURS, alert, document.at) for alert in document.alerts]
+    notes += _alerts(others, document.at)
     notes = [n._replace(command="") if n.command == "drd status" else n for n in notes]
     notes += _configuration(document)
     return notes + _packages(document) + _daemon(document) + _written(document)
+
+
+def _alerts(alerts: Sequence[AlertFacts], now: datetime) -> list[Note]:
+    """Return a line for each alert, and one for the undecided reports of several incidents."""
+    undecided = [alert for alert in alerts if alert.kind == UNDECIDED]
+    if len(undecided) < _SEVERAL:
+        return [alert_note(_OURS, alert, now) for alert in alerts]
+    text = f"{len(undecided)} incidents have reports on which nobody has decided"
+    style = "bad" if any(alert.severity == "critical" for alert in undecided) else "warn"
+    rest = [alert_note(_OURS, alert, now) for alert in alerts if alert.kind != UNDECIDED]
+    return [*rest, Note(_OURS, Cell(text, style), "drd incident list")]
 
 
 def _incidents(document: StatusDocument) -> list[Note]:

@@ -14,10 +14,8 @@ from drd.model.obligations.clocks import ClockKind, ClockState
 from drd.model.obligations.unplaced import SETTING, count_words, first_due, split
 from drd.model.obligations.words import local_time
 from drd.model.text import counted, some
-from drd.model.titles import REPORT
+from drd.model.titles import REPORT, UNDECIDED
 from drd.model.units import format_duration
-
-UNDECIDED = "report-undecided"
 
 _OPEN = frozenset({ClockKind.UNDECIDED, ClockKind.SCOPE_NOT_DECLARED})
 

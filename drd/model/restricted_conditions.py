@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from drd.model.alerts import Condition
 from drd.model.message_conditions import UNDELIVERED, UPDATE
-from drd.model.report_conditions import UNDECIDED
-from drd.model.titles import REPORT
+from drd.model.titles import REPORT, UNDECIDED
 
 _TEXTS = {
     REPORT: (

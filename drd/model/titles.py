@@ -10,6 +10,8 @@ from drd.model.text import escaped, shortened
 
 REPORT = "report-due"
 """The kind of an alert about a report of an incident."""
+UNDECIDED = "report-undecided"
+"""The kind of an alert about the reports of an incident on which nobody has decided."""
 
 LONGEST = 79
 """Characters of a title, so that it fits a telephone, the subject of a mail, and a terminal."""

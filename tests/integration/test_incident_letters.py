@@ -440,6 +440,23 @@ def test_an_answer_that_never_came_is_unknown_and_not_repeated(
     assert post.mails == []
 
 
+def test_of_several_addresses_only_the_one_that_is_named_came_back(
+    catalogue: SqlCatalogue, post: Post
+) -> None:
+    both = replace(ACME, mails=("it@acme.example", "dr@acme.example"))
+    response = Response(catalogue, post.port, both)
+    sent(response)
+    with pytest.raises(UsageError, match="sent to 2 addresses of 'Acme'") as caught:
+        flow.settle(response.desk, 1, "Acme", Act.BOUNCED, said="550", happened_at=NOON)
+    assert "--to it@acme.example or --to dr@acme.example" in (caught.value.hint or "")
+    flow.settle(response.desk, 1, "dr@acme.example", Act.BOUNCED, said="550", happened_at=NOON)
+    assert response.fates() == ["accepted", "bounced"]
+    response.send(1, again=True, to=["dr@acme.example"])
+    response.deliver()
+    assert response.fates() == ["accepted", "accepted"]
+    assert len(post.mails) == 3
+
+
 def test_a_bounce_and_a_call_are_recorded_by_a_person(response: Response) -> None:
     sent(response)
     flow.settle(response.desk, 1, "Acme", Act.BOUNCED, said="550 full", happened_at=NOON)

@@ -117,7 +117,7 @@ def test_from_the_preview_to_the_answer_of_the_server(drd: Drd, post: Post, tmp_
     assert "Acme by mail to it@acme.example: accepted" in told
     assert "Beta by mail to it@beta.example: refused" in told
     assert "550 no such user here" in told
-    assert '> drd incident message send 1 1 --again --to "Beta"' in told
+    assert "> drd incident message send 1 1 --again --to it@beta.example" in told
     (mail,) = post.mails
     assert (mail["To"], mail["Subject"]) == ("it@acme.example", "Vorfall")
     assert "Wir wissen es." in mail.get_content()

@@ -242,11 +242,11 @@ def test_a_value_that_the_incident_does_not_have_is_left_out() -> None:
     [
         ([], "unknown"),
         ([None], "unknown"),
-        ([1], "1 person"),
-        ([0], "0 people"),
-        ([5000], "5,000 people"),
-        ([5, 7], "at least 7 people"),
-        ([5, None], "unknown, at least 5 people"),
+        ([1], "1 person (estimated)"),
+        ([0], "0 people (estimated)"),
+        ([5000], "5,000 people (estimated)"),
+        ([5, 7], "at least 7 people (estimated)"),
+        ([5, None], "unknown, at least 5 people (estimated)"),
     ],
 )
 def test_how_many_people_are_affected(numbers: list[int | None], words: str) -> None:

@@ -19,7 +19,7 @@ from drd.flows.status.overview import StatusDocument, collect
 from drd.model.cells import Cell
 from drd.model.cells import Note as Line
 from drd.model.drd_facts import DaemonFacts, IncidentFacts
-from drd.model.facts import CopyFacts, PlanFacts, RepositoryFacts, StatusFacts
+from drd.model.facts import AlertFacts, CopyFacts, PlanFacts, RepositoryFacts, StatusFacts
 from tests.status_support import (
     DAY,
     HOUR,
@@ -257,6 +257,22 @@ def test_open_incidents_are_named_with_what_is_next() -> None:
         "incident 5: many words many words many words many words many… (reported) "
         "> drd incident show 5"
     )
+
+
+def test_overdue_reports_are_first_and_undecided_ones_of_several_incidents_are_one_line() -> None:
+    def undecided(number: int) -> AlertFacts:
+        words = f"nobody has decided whether 44 reports of incident {number} are needed"
+        return alert(id=str(number), kind="report-undecided", severity="warning", text=words)
+
+    late = alert(id="9", kind="report-due", severity="critical", text="the report x was due")
+    facts = StatusFacts([healthy()], alerts=(undecided(1), undecided(2), late))
+    text = render(collect(lambda: facts, [], NOW), NO_LIMIT, colour=False).partition("drd\n")[2]
+    assert text.startswith("  the report x was due")
+    assert "2 incidents have reports on which nobody has decided" in text
+    assert "drd incident list" in text
+    assert "44 reports" not in text
+    one = StatusFacts([healthy()], alerts=(undecided(1), late))
+    assert "44 reports of incident 1" in render(collect(lambda: one, [], NOW), 200, colour=False)
 
 
 def test_an_incident_that_no_repository_has_is_said_after_some_minutes() -> None:

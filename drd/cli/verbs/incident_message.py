@@ -123,7 +123,7 @@ def _sending(below: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
         "[N] M|AUDIENCE",
         examples="drd incident message send 2\n"
         'drd incident message send internal --text "The key is blocked."\n'
-        "drd incident message send 2 --again --to Acme       after a refusal",
+        "drd incident message send 2 --again --to it@acme.example    after a refusal",
         description="Send a message. One's own people (internal, business-owner, executives) get "
         "a new one at once; what goes outside must be approved. drd names each "
         "recipient whom a person has to tell (telephone, form, letter): record that "
@@ -153,7 +153,7 @@ def _settling(below: argparse._SubParsersAction) -> None:  # type: ignore[type-a
         "bounced",
         "record that a mail came back",
         "[N] M",
-        examples='drd incident message bounced 2 --to Acme --reason "550 user unknown"\n'
+        examples='drd incident message bounced 2 --to it@acme.example --reason "550 user unknown"\n'
         "drd incident message bounced --from report.eml     the report of the mail server\n"
         "drd incident message bounced --from -              the same from stdin",
         description="Record that a mail came back after the server had accepted it. The report of "

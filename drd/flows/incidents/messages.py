@@ -246,7 +246,7 @@ def _chosen(
     recipients = message.content.recipients
     fresh = [n for n, d in enumerate(message.deliveries) if d.fate is Fate.DRAFTED]
     if not again:
-        return tuple(n for n in fresh if not to or recipients[n].name in to)
+        return tuple(n for n in fresh if not to or {recipients[n].name, recipients[n].to} & set(to))
     if not to:
         raise UsageError(
             "--again needs a recipient",
@@ -288,6 +288,12 @@ def settle(
         raise UsageError(
             f"message {which} was not sent to {escaped(to)!r}",
             hint=f"recipients of the message: {escaped(names)}. Send the message first.",
+        )
+    addresses = list(dict.fromkeys(recipients[n].to for n in places))
+    if act is Act.BOUNCED and len(addresses) > 1:
+        raise UsageError(
+            f"message {which} was sent to {len(addresses)} addresses of {escaped(to)!r}",
+            hint=f"name the address that came back: --to {escaped(' or --to '.join(addresses))}",
         )
     for place in places:
         recipient = recipients[place]

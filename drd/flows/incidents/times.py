@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timedelta, tzinfo
 
 from drd.errors import UsageError
-from drd.model.units import format_time, from_rfc3339, parse_duration
+from drd.model.units import format_time, from_rfc3339, parse_duration, to_rfc3339
 
 _CLOCK = r"(\d{1,2}):(\d{2})(?::(\d{2}))?"
 _DATE = r"\d{4}-\d{2}-\d{2}"
@@ -74,5 +74,6 @@ def _hint(now: datetime, zone: tzinfo) -> str:
     example = now.astimezone(zone) - timedelta(hours=1)
     return (
         f"write 14:30 (today, in the zone {zone}), -2h, now, "
-        f"{example:%Y-%m-%dT%H:%M} or 2026-11-28T14:30:00Z."
+        f"{example:%Y-%m-%dT%H:%M} (in that zone, too), or with an offset: "
+        f"{to_rfc3339(example)[:16]}Z."
     )

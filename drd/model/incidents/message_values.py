@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
-from drd.model.incidents.affected import Affected
+from drd.model.incidents.affected import Affected, Known
 from drd.model.incidents.durations import noticed
 from drd.model.incidents.incident import Incident, Task
 from drd.model.incidents.states import State
@@ -74,11 +74,14 @@ def values(
 
 def people(affected: Sequence[Affected]) -> str:
     """Return how many people are affected, in words; the numbers of several sets of data may count
-    the same people, so the largest is a lower bound."""
+    the same people, so the largest is a lower bound. A number that the plan estimates says so."""
     known = [one.people for one in affected if one.people is not None]
     if not known:
         return "unknown"
     largest = counted(max(known), "person", "people")
+    estimated = [one.people for one in affected if one.known is Known.ESTIMATED]
+    if max(known) in estimated:
+        largest += " (estimated)"
     if len(affected) == 1:
         return largest
     return f"at least {largest}" if len(known) == len(affected) else f"unknown, at least {largest}"
@@ -88,7 +91,7 @@ def _data(one: Affected) -> dict[str, Any]:
     return {
         "plan": one.plan,
         "what": one.what,
-        "people": counted(one.people, "person", "people") if one.people is not None else "unknown",
+        "people": people([one]),
         "categories": list(one.categories),
     }
 
