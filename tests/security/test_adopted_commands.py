@@ -33,7 +33,10 @@ from tests.integration.files.support import component
 from tests.integration.test_adopted_command import copy_of, fetch, listed, tool
 from tests.user_support import as_root
 
-FORGED = 'x","time":1,"bytes":1}\n{"name":"real.dump","time":1767225600,"bytes":4}\n{"name":"y.dump'
+REAL = "shop-2020-01-01.dump"
+FORGED = (
+    f'x","time":1,"bytes":1}}\n{{"name":"{REAL}","time":1767225600,"bytes":4}}\n{{"name":"y.dump'
+)
 """The name of a file, which a careless list command makes two lines of."""
 
 ONE = {"name": "a", "time": "2026-11-25T12:00:00Z", "bytes": 3}
@@ -194,7 +197,7 @@ def dumps(base: Path) -> Path:
     """A dump of 2020, and names that pretend it to be of 2026."""
     for place in (base, base / FORGED.replace(".dump", "")):
         place.mkdir(exist_ok=True)
-        for name in ("real.dump", FORGED):
+        for name in (REAL, FORGED):
             (place / name).write_text("dump")
             os.utime(place / name, (1577836800, 1577836800))
     return base
@@ -208,14 +211,15 @@ def test_the_documented_list_commands_leave_out_names_that_could_add_a_line(tmp_
         for word in plan["repositories"]["dumps"]["command"]["list"]
     ]
     page = Path("docs/adopted.md").read_text().split("-printf,")[0].rpartition("list: ")[2]
+    page = page.replace("/var/backups/shop", str(base))
     words = yaml.safe_load(page.rstrip(", \n") + ", -printf]")
     assert words[2:] == documented[2:-1]
-    found = FoundDumps(base, "*", 10, [], FoundDump("shop", "", (("kind", "files"),), []))
+    found = FoundDumps(base, "shop-*.dump", 10, [], FoundDump("shop", "", (("kind", "files"),), []))
     written = yaml.safe_load(dumps_starter("shop", found).text)
     for lists in (documented, written["repositories"]["theirs"]["command"]["list"]):
         printed = subprocess.run(lists, check=True, capture_output=True).stdout
         rows = [json.loads(line) for line in printed.splitlines()]
-        assert {(row["name"], int(row["time"])) for row in rows} == {("real.dump", 1577836800)}
+        assert {(row["name"], int(row["time"])) for row in rows} == {(REAL, 1577836800)}
 
 
 def test_the_page_by_hand_chooses_only_what_drd_takes_for_a_copy(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ def kit_of(site: Site) -> tuple[str, ...]:
     """A kit of the plan, and the words that verify it."""
     key = site.base / "kit-passphrase"
     key.write_text(f"{KEY}\n")
+    key.chmod(0o600)
     file = str(site.base / "shop.kit")
     opener = ("--passphrase-file", str(key))
     site.drd("kit", "export", "shop", "--to", file, *opener)

@@ -98,6 +98,7 @@ def test_an_unchanged_configuration_has_the_same_bytes_and_a_change_is_named(
         ("changed", "/service-shop%2F2/port"),
         ("changed", "/settings"),
         ("changed", "/settings/theme"),
+        ("changed", "/settings/~hidden"),
     ]
 
 
