@@ -15,6 +15,7 @@ from drd.cli.incident_acting import path_of
 from drd.cli.remote import Remote
 from drd.cli.render import hanging, terminal_width
 from drd.cli.session import session
+from drd.config.zones import local_zone
 from drd.errors import UsageError
 from drd.kit.incident_sheets import local_time, person_words, ways
 from drd.model.contacts import Contact, ContactBook, OnCall
@@ -34,13 +35,14 @@ def run(args: argparse.Namespace) -> int:
     if args.number is not None:
         with session(args, reading=True) as app:
             scope = _plans(app, args.number) or scope
-    book = book_of(args)
+    settings = quick_settings(args)
+    book, zone = settings.contacts, local_zone(settings.timezone)
     calls, contacts = book.on_call(at), book.about(scope)
     if args.json:
         output.print_json(_document(at, calls, contacts))
         return 0
     width = terminal_width(sys.stdout)
-    for line in _lines(at, calls, contacts, scope, width):
+    for line in _lines(at.astimezone(zone), calls, contacts, scope, width):
         output.say(line)
     return 0
 
@@ -68,11 +70,13 @@ def _lines(
     scope: Sequence[str] | None,
     width: int,
 ) -> Iterator[str]:
-    yield f"on call at {format_time(at)}"
+    """Return the lines; times are in the zone of `at`."""
+    zone = at.tzinfo or UTC
+    yield f"on call at {format_time(at, zone=zone)}"
     if not calls:
         yield "  nobody: no person of drd.yaml has a role (people: [{name: …, roles: [operator]}])"
     for call in calls:
-        yield from hanging(f"  {escaped(call.role)}: ", person_words(call), width)
+        yield from hanging(f"  {escaped(call.role)}: ", person_words(call, zone), width)
     about = f" for {some(scope, 5)}" if scope else ""
     yield f"others{about}"
     if not contacts:

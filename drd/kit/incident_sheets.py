@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 from drd.kit.document import Block, Heading, Items, Paragraph, Table
@@ -96,14 +96,14 @@ def whom_to_call(
     yield Table(header, (*((text, "", "", "") for text in _CALLS), *empty(4, 6)), sheet=True)
 
 
-def person_words(call: OnCall) -> str:
-    """Return who is to be called for a role, and instead of whom."""
+def person_words(call: OnCall, zone: tzinfo = UTC) -> str:
+    """Return who is to be called for a role, and instead of whom; times in `zone`."""
     if call.person is None:
         if call.instead_of:
             return f"nobody: {escaped(', '.join(call.instead_of))} is away, without a substitute"
         return "nobody"
     words = ", ".join(filter(None, (call.person.name, call.person.phone, call.person.mail)))
-    until = f" until {format_time(call.until)}" if call.until is not None else ""
+    until = f" until {format_time(call.until, zone=zone)}" if call.until is not None else ""
     if call.instead_of:
         words += f" (instead of {', '.join(call.instead_of)}, away{until})"
     return escaped(words)

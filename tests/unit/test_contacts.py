@@ -123,7 +123,9 @@ def test_listing_says_who_is_to_be_called_now(
     config = ["--config", str(written(tmp_path))]
     assert main(["incident", "contacts", "--at", "2026-11-28T18:00:00Z", *config]) == 0
     told = capsys.readouterr().out
-    assert "commander: carla, +49 30 3333 (instead of bert, away until 2026-12-05 23:00" in told
+    assert (
+        "commander: carla, +49 30 3333 (instead of bert, away until 2026-12-06 00:00 CET)" in told
+    )
     assert "DPA: +49 30 13889-0" in told
     assert "not now (hours Mon-Fri 09:00-15:00; local time there Sat 19:00 CET)" in told
     assert main(["incident", "contacts", "--plan", "billing", "--json", *config]) == 0

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from drd.cli.incident_screen import screen
 from drd.config.incident_schema import IncidentRule, Incidents
 from drd.errors import UsageError
-from drd.flows.incidents.times import coming, past
+from drd.flows.incidents.times import coming, past, recorded
 from drd.model.alerts import Alert
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.durations import contradictions, durations
@@ -314,6 +314,25 @@ def test_an_hour_that_the_clock_repeats_is_the_first_one() -> None:
     assert past("02:30", changed, BERLIN) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
     assert past("01:30", changed, BERLIN) == datetime(2026, 10, 24, 23, 30, tzinfo=UTC)
     assert past("12:30", changed, BERLIN) == datetime(2026, 10, 25, 11, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "twice"),
+    [
+        ("2026-10-25T02:30", True),
+        ("2026-10-25 02:30:00", True),
+        ("2026-10-25T02:30+02:00", False),
+        ("2026-10-25T00:30:00Z", False),
+        ("2026-10-25T03:30", False),
+        ("2026-11-27T02:30", False),
+    ],
+)
+def test_a_time_that_the_clock_showed_twice_is_said_with_the_other_one(
+    text: str, *, twice: bool
+) -> None:
+    told = recorded(text, past(text, NOON, BERLIN), BERLIN)
+    assert ("for the second write 2026-10-25T02:30+01:00)" in told) is twice
+    assert ("twice" in told) is twice
 
 
 @pytest.mark.parametrize("text", ["13:30", "2027-01-01T00:00:00Z"])

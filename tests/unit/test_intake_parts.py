@@ -31,6 +31,20 @@ SECONDS = 1_795_867_200
 
 
 @pytest.mark.parametrize(
+    ("raw", "fact"),
+    [
+        ('{"a": {"b\\u001b": 1, "b\\u001b": 2}}', r'the message has the key "b\x1b" twice'),
+        ('{"a": NaN}', "the message has NaN, which is not JSON"),
+        ('[{"a": -Infinity}]', "the message has -Infinity, which is not JSON"),
+    ],
+)
+def test_what_programs_read_differently_is_refused_by_name(raw: str, fact: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        signals(raw.encode(), None)
+    assert caught.value.message == fact
+
+
+@pytest.mark.parametrize(
     ("value", "text"),
     [
         (None, ""), ({"a": 1}, ""), ([1], ""), (True, "true"), (False, "false"), (0, "0"),

@@ -48,6 +48,21 @@ def typed(text: str, zone: tzinfo) -> datetime:
     return from_rfc3339((at if at.tzinfo is not None else at.replace(tzinfo=zone)).isoformat())
 
 
+def recorded(text: str, at: datetime, zone: tzinfo) -> str:
+    """Return a time that was typed as drd understood it: `2026-10-25 02:30 CEST`. Of an hour that
+    a change of the clock repeats it says how to write the other one."""
+    words = format_time(at, zone=zone)
+    local = at.astimezone(zone)
+    later = local.replace(fold=1)
+    without_offset = re.fullmatch(rf"{_CLOCK}|{_DATE}[T ]{_CLOCK}(\.\d+)?", text.strip())
+    if without_offset is None or local.utcoffset() == later.utcoffset():
+        return words
+    return (
+        f"{words} (the clock showed this time twice, and drd takes the first; for the second write "
+        f"{later.isoformat(timespec='minutes')})"
+    )
+
+
 def _parsed(text: str, now: datetime, zone: tzinfo) -> datetime:
     words = text.strip()
     if re.fullmatch(_DATE, words) is not None:

@@ -125,14 +125,14 @@ class Desk:
 
     def past(self, text: str) -> datetime:
         """Return the time of something that happened, as it was typed."""
-        return self._typed(times.past(text, self.author.at, self.zone))
+        return self._typed(text, times.past(text, self.author.at, self.zone))
 
     def coming(self, text: str) -> datetime:
         """Return the time of something that is due, as it was typed."""
-        return self._typed(times.coming(text, self.author.at, self.zone))
+        return self._typed(text, times.coming(text, self.author.at, self.zone))
 
-    def _typed(self, at: datetime) -> datetime:
-        self.typed.append(format_time(at, zone=self.zone))
+    def _typed(self, text: str, at: datetime) -> datetime:
+        self.typed.append(times.recorded(text, at, self.zone))
         return at
 
     def open_report(

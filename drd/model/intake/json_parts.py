@@ -5,10 +5,31 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
+
+from drd.model.malformed import Malformed
+from drd.model.text import escaped, shortened
 
 _SPACE = re.compile(r"[ \t\r\n]*")
-_DECODER = json.JSONDecoder()
+_LONGEST_KEY = 60
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse repeated keys: another program might read another value."""
+    members: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in members:
+            name = escaped(shortened(key, _LONGEST_KEY))
+            raise Malformed(f'has the key "{name}" twice', "give each key once")
+        members[key] = value
+    return members
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise Malformed(f"has {word}, which is not JSON", "write a number, or null")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_constant)
 
 
 class Part(NamedTuple):
@@ -21,7 +42,7 @@ class Part(NamedTuple):
 
 def documents(text: str) -> Iterator[Part]:
     """Return the values of a text: one, or several after each other as in JSON Lines. Raises
-    ValueError, RecursionError."""
+    ValueError, RecursionError; Malformed for a key that is there twice, NaN and Infinity."""
     at = _after_space(text, 0)
     while at < len(text):
         part = _value(text, at)

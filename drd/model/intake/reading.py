@@ -9,6 +9,7 @@ from drd.model.intake import alertmanager, mapped, ocsf
 from drd.model.intake.json_parts import Part, documents, elements
 from drd.model.intake.mapped import Mapped
 from drd.model.intake.signal import Signal
+from drd.model.malformed import Malformed
 from drd.model.units import format_size
 
 LARGEST = 256 << 10
@@ -34,6 +35,8 @@ def signals(raw: bytes, mapping: Mapped | None, most: int = MOST) -> list[Signal
         raise UsageError(
             "the message is not UTF-8", hint="send the alerts as JSON in UTF-8."
         ) from None
+    except Malformed as error:
+        raise UsageError(f"the message {error.fact}", hint=f"{error.remedy}.") from None
     except (ValueError, RecursionError):
         raise UsageError(
             "the message is not JSON", hint="send the alerts as JSON in UTF-8."
