@@ -12,7 +12,8 @@ from drd.model.incidents.timeline import Line
 
 def incident_document(incident: Incident) -> Document:
     """Return what is known of an incident, without its timeline. Durations are in seconds, null
-    while a moment that they need was not stated."""
+    while a moment that they need was not stated. `unreadable` counts entries that are encrypted on
+    this host: severity, people, plans and moments may be others."""
     return {
         "incident": incident.number,
         "title": text_of(incident.title),
@@ -50,6 +51,7 @@ def incident_document(incident: Incident) -> Document:
         "merged": list(incident.merged),
         "rule": incident.rule or None,
         "entry": incident.last,
+        "unreadable": incident.sealed,
     }
 
 

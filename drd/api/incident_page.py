@@ -18,6 +18,7 @@ from drd.kit.incident_sheets import blank_sheets, empty, log_sheets, whom_to_cal
 from drd.model.contacts import ContactBook
 from drd.model.incidents import investigation_words as shown
 from drd.model.incidents.affected import Affected, details, resident_words
+from drd.model.incidents.doubts import unread
 from drd.model.incidents.durations import durations
 from drd.model.incidents.incident import Incident, Task
 from drd.model.incidents.incident_words import line_text, standing
@@ -73,6 +74,8 @@ def collected(
     )
     try:
         table = duty_table(app, incident.number, regimes_of(app.settings))
+        if told := unread(table.incident):
+            return replace(printed, clocks_unknown=told)
         return replace(printed, clocks=table.states(now))
     except DrdError as error:
         return replace(printed, clocks_unknown=error.line)

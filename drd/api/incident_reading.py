@@ -14,6 +14,7 @@ from drd.bootstrap.duties import duty_table
 from drd.config.regimes import regimes_of
 from drd.errors import DrdError
 from drd.model.incidents.cadence import UpdateClock
+from drd.model.incidents.doubts import altered, doubts, unread
 from drd.model.incidents.incident import Incident, Scoped, Task
 from drd.model.incidents.instants import Instant
 from drd.model.incidents.investigation import investigation
@@ -38,6 +39,7 @@ def shown_document(
         "investigation": investigation_document(investigation(entries)),
         "timeline": timeline_document(lines),
         "reports": reports or None,
+        "warnings": list(doubts(incident, altered(entries))),
     }
 
 
@@ -45,6 +47,8 @@ def _reports(app: App, number: int) -> str:
     """Say which reports are due. What is wrong with a file must not hide the incident."""
     try:
         table = duty_table(app, number, regimes_of(app.settings))
+        if told := unread(table.incident):
+            return f"unknown here: {told}"
         return summary(table.states(app.clock.now()), table.case.zone, number)
     except DrdError as error:
         return f"unknown: {error.line}"
@@ -79,6 +83,7 @@ def incident_of(document: Mapping[str, Any]) -> Incident:
         scope=tuple(Scoped(plan, 0) for plan in document["plans"]),
         links=tuple(document["links"]),
         merged_into=document["merged_into"],
+        sealed=document.get("unreadable", 0),  # a service of before does not say it
         last=document["entry"],
     )
 

@@ -21,6 +21,7 @@ from drd.config.zones import local_zone
 from drd.errors import UsageError
 from drd.flows.incidents import obligations as flow
 from drd.flows.incidents.writing import Desk
+from drd.model.incidents.doubts import UNSEAL, doubts, unread
 from drd.model.incidents.duties import Submission
 from drd.model.incidents.report_draft import ReportDraft
 from drd.model.incidents.timeline import timeline
@@ -175,6 +176,8 @@ def shown(app: App, number: int, found: Regimes, query: ObligationsQuery) -> Doc
     if query.draft and not name:
         hint = f"give the id of a regime. To see all regimes: drd incident obligation {number}"
         raise UsageError("incident obligation: no regime given", hint=hint)
+    if (told := unread(table.incident)) and (query.draft or query.calendar):
+        raise UsageError(told, hint=f"to read them: {UNSEAL}")
     states = [table.state(chosen(table.regimes, name), now)] if name else table.states(now)
     if query.draft and query.version is not None:
         kept = flow.require_version(number, table.said, name or "", query.version)
@@ -186,18 +189,21 @@ def shown(app: App, number: int, found: Regimes, query: ObligationsQuery) -> Doc
         draft = ReportDraft(
             table.incident, states[0], table.case, lines, data=table.data, stated=stated
         )
-        return {"draft": draft.text(), "missing": draft.missing()}
+        notes = "".join(f"> {note}\n\n" for note in doubts(table.incident, table.altered))
+        return {"draft": notes + draft.text(), "missing": draft.missing()}
     if query.calendar:
         return {"calendar": icalendar(number, states, now, table.case.zone)}
     every = bool(query.all or name)
-    told = paragraphs(table.incident, states, table.case, now, every=every)
+    if told:
+        states = []  # decisions and reports may be among what cannot be read
+    words = paragraphs(table.incident, states, table.case, now, every=every) if states else ()
     return {
         "incident": number,
         "clocks": [clock_document(s) for s in states],
         "facts": dict(table.case.facts),
         "changed": list(table.changed),
         "versions": _versions(table),
-        "paragraphs": [list(one) for one in told],
+        "paragraphs": [list(one) for one in words],
         "warnings": _warnings(number, table, found),
     }
 
@@ -221,7 +227,7 @@ def _warnings(number: int, table: DutyTable, found: Regimes) -> list[str]:
         f"{p}. drd does not use this file. To see all problems: drd obligations check"
         for p in found.problems
     ]
-    unread = [
+    missing = [
         f"plan {escaped(plan)} cannot be read: its data about people is unknown"
         for plan in table.unread
     ]
@@ -231,4 +237,4 @@ def _warnings(number: int, table: DutyTable, found: Regimes) -> list[str]:
         f"{number} {each} --applies --reason TEXT"
         for each in table.changed
     ]
-    return broken + unread + changed
+    return [*doubts(table.incident, table.altered), *broken, *missing, *changed]

@@ -13,6 +13,7 @@ from drd.config.regimes import Regimes, kept_regime
 from drd.config.zones import local_zone
 from drd.errors import ConfigError, UnknownPlan
 from drd.model.incidents.affected import Affected, Known, declared
+from drd.model.incidents.doubts import altered
 from drd.model.incidents.duties import Duties, duties, facts_of
 from drd.model.incidents.incident import Incident
 from drd.model.inventory import DataSet
@@ -27,7 +28,8 @@ class DutyTable:
     """The duties of one incident: regimes as they are or were decided on, and the case.
 
     `changed` are regimes whose file changed since. `unread` are plans in the scope that cannot be
-    read: what they say about people is not known. `data` is what is known of the others."""
+    read: what they say about people is not known. `data` is what is known of the others. `altered`
+    are entries that somebody has changed."""
 
     incident: Incident
     said: Duties
@@ -38,6 +40,7 @@ class DutyTable:
     changed: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     data: tuple[Affected, ...] = ()
+    altered: tuple[int, ...] = ()
 
     def states(self, now: datetime) -> list[ClockState]:
         return clocks(self.regimes.values(), self.case, now, self.calendars)
@@ -65,7 +68,8 @@ def holiday_calendars() -> Calendars:
 def duty_table(app: App, number: int, found: Regimes) -> DutyTable:
     """Return the duties of an incident. A regime that was decided on stays as it was then."""
     incident = app.catalogue.incidents.get(number)
-    said = duties(app.catalogue.incidents.entries(incident))
+    entries = app.catalogue.incidents.entries(incident)
+    said = duties(entries)
     known, changed = dict(found.known), []
     for name, text in said.texts.items():
         kept = kept_regime(text)
@@ -87,6 +91,7 @@ def duty_table(app: App, number: int, found: Regimes) -> DutyTable:
         tuple(changed),
         tuple(unread),
         tuple(one for _, one in data),
+        altered(entries),
     )
 
 

@@ -192,7 +192,18 @@ def show(args: argparse.Namespace) -> int:
     found = investigation_of(told["investigation"])
     width, due = terminal_width(sys.stdout), "" if args.starred else reports
     now, updates = datetime.now(UTC), updates_of(told)
-    for text in screen(incident, lines, now, width, due, zone=zone, found=found, updates=updates):
+    shown = screen(
+        incident,
+        lines,
+        now,
+        width,
+        due,
+        zone=zone,
+        found=found,
+        updates=updates,
+        warnings=told.get("warnings", ()),
+    )
+    for text in shown:
         output.say(text)
     return 0
 

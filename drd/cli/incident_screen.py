@@ -36,9 +36,11 @@ def screen(
     zone: tzinfo = UTC,
     found: Investigation | None = None,
     updates: Sequence[UpdateClock] = (),
+    warnings: Sequence[str] = (),
 ) -> list[str]:
     """Return the lines of the screen; `reports` says which are due, `found` what the investigation
-    has shown, `updates` who waits for more. Times are those of `zone`."""
+    has shown, `updates` who waits for more, `warnings` why this may be wrong. Times are those
+    of `zone`."""
     width = min(width, _WIDEST)
     waits = [
         hanging(f"{'' if number else 'update':<9} ", _update(clock, now, zone), width)
@@ -50,6 +52,7 @@ def screen(
     clocks = [line for lines_ in waits for line in lines_]
     return [
         *head(incident, now, width, zone),
+        *(line for text in warnings for line in hanging("warning   ", text, width)),
         *clocks,
         *told,
         *due,
@@ -78,7 +81,8 @@ def _facts(incident: Incident, now: datetime, zone: tzinfo) -> Iterator[tuple[st
     if incident.state is not State.CLOSED:
         for number, task in enumerate(incident.open_tasks):
             yield "" if number else "to do", _task(task, now, zone)
-    yield "plans", some(incident.plans, _ROUTINE_PLANS) or "none in its scope yet"
+    none = "unknown here" if incident.sealed else "none in its scope yet"
+    yield "plans", some(incident.plans, _ROUTINE_PLANS) or none
     if incident.roles:
         yield "roles", ", ".join(f"{escaped(r)}: {escaped(n)}" for r, n in incident.roles.items())
     stated = sorted(incident.instants.items(), key=lambda i: i[1])

@@ -13,11 +13,13 @@ from drd.config.zones import local_zone
 from drd.errors import CatalogueError, DrdError
 from drd.flows.incidents.messages import known
 from drd.model.alerts import Condition
+from drd.model.incidents.doubts import UNSEAL, unread
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.messages import IncidentMessage
 from drd.model.message_conditions import message_conditions
-from drd.model.report_conditions import report_conditions
+from drd.model.report_conditions import UNDECIDED, report_conditions
 from drd.model.restricted_conditions import concealed
+from drd.model.titles import REPORT
 
 _log = log.get()
 
@@ -57,6 +59,10 @@ class DutyWatch:
     def _about(self, number: int, now: datetime) -> list[Condition]:
         found = [*self._of(number, now), *self._told(number, now)]
         incident, _ = self._messages[number]
+        if told := unread(incident):
+            found = [c for c in found if c.kind not in (REPORT, UNDECIDED)]
+            hidden = Condition(UNDECIDED, "critical", f"incident {number}", told, UNSEAL)
+            return [hidden, *concealed(number, found)]
         return list(concealed(number, found)) if incident.restricted else found
 
     def _told(self, number: int, now: datetime) -> list[Condition]:

@@ -131,6 +131,12 @@ class Entry:
     def seq(self) -> int:
         return self.header.seq
 
+    @property
+    def is_altered(self) -> bool:
+        """Whether somebody changed the body after it was recorded: it is not the one that was
+        digested."""
+        return self.body is not None and self.body.digest != self.header.digest
+
 
 def header_of(draft: Draft, body: Body, *, seq: int, previous: str) -> Header:
     """Return the header of the entry that follows the one with the hash `previous`."""

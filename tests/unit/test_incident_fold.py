@@ -11,13 +11,16 @@ import pytest
 
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.affected import Affected, Known, declared
-from drd.model.incidents.cadence import Told
+from drd.model.incidents.cadence import UPDATES_S, Cadence, Told
+from drd.model.incidents.doubts import altered, doubts
 from drd.model.incidents.durations import contradictions, durations, noticed
 from drd.model.incidents.entries import Author, draft, number_of
 from drd.model.incidents.fold import fold, is_private
 from drd.model.incidents.incident import Incident, Scoped, Task
+from drd.model.incidents.incident_words import standing
 from drd.model.incidents.instants import Instant
 from drd.model.incidents.states import State
+from drd.model.incidents.timeline import timeline
 from drd.model.inventory import DataSet
 from tests.records_support import ANNA, Chain
 
@@ -414,3 +417,35 @@ def test_only_counted_numbers_correct_what_the_plan_declares() -> None:
     counted = Affected("shop", "customers", Known.COUNTED, 7, (("DE", 7),))
     assert counted.corrects(DATA) == replace(DATA, people=7, residents=(("DE", 7),))
     assert replace(counted, known=Known.ESTIMATED).corrects(DATA) == DATA
+
+
+def test_an_entry_that_somebody_changed_has_no_effect_and_is_named() -> None:
+    made = opened().say(kinds.SEVERITY, to="low").say(kinds.SEVERITY, to="high")
+    entry = made.entries[2]
+    assert entry.body is not None
+    made.entries[2] = replace(entry, body=replace(entry.body, text='{"to":"medium"}'))
+    assert made.incident.severity == "low"
+    assert [line.text for line in timeline(made.incident, made.entries)][2] == (
+        "(changed after it was recorded: drd records verify)"
+    )
+    [told] = doubts(made.incident, altered(made.entries))
+    assert told == (
+        "entry 3 was changed after it was recorded, so drd uses nothing of what is written there "
+        "now: drd records verify"
+    )
+
+
+def test_of_an_incident_whose_entries_cannot_be_read_nothing_is_made_up() -> None:
+    made = opened(restricted=True).say(kinds.SEVERITY, to="high").say(kinds.ASSIGN, to="anna")
+    made.entries[:] = [replace(e, body=None, sealed="age") for e in made.entries]
+    here = replace(made.incident, cadence=Cadence(3600.0, UPDATES_S))
+    assert (here.sealed, here.severity, here.lead, here.updates) == (3, "", "", ())
+    assert "severity unknown here" in standing(here, ONE, UTC)
+    assert "lead unknown here" in standing(here, ONE, UTC)
+    [told] = doubts(here, ())
+    assert told == (
+        "3 entries of incident 1 cannot be read here, and deadlines may run. To read them: "
+        "drd records unseal --identity FILE"
+    )
+    made.say(kinds.SEVERITY, to="low")
+    assert made.incident.severity == "low"

@@ -32,7 +32,13 @@ def fold(number: int, entries: Iterable[Entry]) -> Incident:
 
 
 def body_of(entry: Entry) -> dict[str, Any]:
-    """Return the body of an entry; empty if it was redacted or is none of drd's."""
+    """Return the body of an entry; empty if it was redacted, is none of drd's, or is not the one
+    that was recorded."""
+    return {} if entry.is_altered else written(entry)
+
+
+def written(entry: Entry) -> dict[str, Any]:
+    """Return the body of an entry, also if somebody changed it; empty if there is none of drd's."""
     if entry.body is None:
         return {}
     try:
@@ -66,7 +72,7 @@ def _changed(incident: Incident, entry: Entry) -> Incident:
     if not is_first and entry.header.kind not in EFFECTIVE:
         return incident
     body, change = body_of(entry), _CHANGES.get(entry.header.kind)
-    if entry.body is None:
+    if entry.body is None or entry.is_altered:
         incident = _without_words(incident, entry)
     if change is not None and body:
         with suppress(KeyError, ValueError, TypeError, AttributeError):
@@ -87,10 +93,12 @@ def _is_of_no_person(entry: Entry, body: Mapping[str, Any]) -> bool:
 
 
 def _without_words(incident: Incident, entry: Entry) -> Incident:
-    """Return what follows from the header of an entry that is encrypted or was redacted. Whether
-    the opening said that the incident is restricted cannot be read any more, so it counts as
-    restricted: a redaction must not show to more people what it did not remove."""
+    """Return what follows from the header of an entry that is encrypted, redacted or changed.
+    Whether the opening said that the incident is restricted cannot be read any more, so it counts
+    as restricted: a redaction must not show to more people what it did not remove."""
     at, kind = entry.header.at, entry.header.kind
+    if entry.sealed and kind not in _NO_FACT:
+        incident = replace(incident, sealed=incident.sealed + 1, severity="", lead="")
     if kind in (kinds.OPEN, kinds.REPORT):
         state = State.DETECTED if kind == kinds.OPEN else State.REPORTED
         by, actor_kind = entry.header.actor_name, entry.header.actor_kind
@@ -282,6 +290,9 @@ _CHANGES: Mapping[str, Callable[[Incident, Entry, Mapping[str, Any]], Incident]]
     kinds.MESSAGE: _told,
     kinds.LINK: lambda i, _, body: replace(i, links=(*i.links, str(body["to"]))),
 }
+
+_NO_FACT = frozenset({kinds.CORRECT, kinds.STAR, kinds.LINK, kinds.DRAFT, kinds.INTAKE})
+"""Kinds that say nothing of severity, people, plans, moments and updates."""
 
 EFFECTIVE = frozenset({*_CHANGES, kinds.DRAFT})
 """The kinds that change what an incident is; of all others only the first that a person made, and

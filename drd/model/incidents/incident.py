@@ -53,8 +53,10 @@ class Incident:
     `opened_as` is the system user who opened it, empty for drd; `opened_by` the given name.
     `acknowledged_at` is when a person first did something about it. `first` and `last`
     are the entries that opened it and its newest one. `taken` are alerts of other systems, by
-    source and id. `drafts` counts the drafts of messages, and `told` has by audience when the last
-    message was sent. `cadence` is that of drd.yaml."""
+    source and id. `sealed` counts the entries that are encrypted on this host and could have
+    changed what it is: severity and lead are then those of later ones. `drafts` counts the drafts
+    of messages, and `told` has by audience when the last message was sent. `cadence` is that of
+    drd.yaml."""
 
     number: int
     title: str = ""
@@ -83,6 +85,7 @@ class Incident:
     told: Mapping[str, Told] = field(default_factory=dict)
     cadence: Cadence = NO_CADENCE
     taken: Mapping[str, Taken] = field(default_factory=dict)
+    sealed: int = 0
     first: int = 0
     last: int = 0
 
@@ -132,6 +135,8 @@ class Incident:
         if told is not None and told.promise is not None:
             clocks.append(UpdateClock(audience, told.promise, "promised"))
         changed = self.state_at or self.opened_at
+        if self.sealed:  # somebody may have told them
+            changed = None
         if changed is not None and (told is None or told.at < changed):
             due = self.cadence.first(self.severity, changed)
             why = f"the incident is {self.state}" if told is not None else "nobody was told yet"

@@ -13,7 +13,8 @@ from drd.model.units import format_duration, format_time
 
 def standing(incident: Incident, now: datetime, zone: tzinfo) -> str:
     """Return the state, the severity, how long it is open, and who leads, in one line."""
-    parts = [f"severity {incident.severity}" if incident.severity else "no severity yet"]
+    none = "severity unknown here" if incident.sealed else "no severity yet"
+    parts = [f"severity {incident.severity}" if incident.severity else none]
     if incident.state is State.REPORTED:
         parts.insert(0, "reported, not opened yet")
     else:
@@ -26,7 +27,8 @@ def standing(incident: Incident, now: datetime, zone: tzinfo) -> str:
         word = "was open for" if incident.closed_at else "open for"
         parts.append(f"{word} {format_duration((end - incident.opened_at).total_seconds())}")
     if incident.is_open:
-        parts.append(f"led by {escaped(incident.lead)}" if incident.lead else "nobody leads it yet")
+        nobody = "lead unknown here" if incident.sealed else "nobody leads it yet"
+        parts.append(f"led by {escaped(incident.lead)}" if incident.lead else nobody)
     return ", ".join(parts)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from drd.model.actor import Actor
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.audiences import Audience
-from drd.model.incidents.fold import body_of, time_in
+from drd.model.incidents.fold import time_in, written
 from drd.model.records import Entry
 from drd.model.units import from_rfc3339, to_rfc3339
 
@@ -262,16 +262,19 @@ def messages(number: int, entries: Iterable[Entry]) -> tuple[IncidentMessage, ..
         if entry.header.kind == kinds.DRAFT:
             found[len(found) + 1] = _drafted(len(found) + 1, entry)
         elif entry.header.kind == kinds.MESSAGE:
-            body = body_of(entry)
+            body = written(entry)
             with suppress(KeyError, ValueError, TypeError, AttributeError, IndexError):
                 message = found[int(body["message"])]
+                if entry.is_altered:
+                    found[message.number] = replace(message, intact=False)
+                    continue
                 found[message.number] = _CHANGES[Act(body["act"])](message, entry, body)
     return tuple(found.values())
 
 
 def _drafted(number: int, entry: Entry) -> IncidentMessage:
     """Return a draft; without content if the entry was redacted."""
-    body = body_of(entry)
+    body = written(entry)
     content: Content | None = None
     with suppress(KeyError, ValueError, TypeError, AttributeError):
         content = Content.from_json(body["content"])

@@ -22,6 +22,7 @@ from drd.model.units import format_time, from_rfc3339
 _REDACTED = "(redacted)"
 _LONGEST_OF_OTHERS = 300
 _SEALED = "(restricted)"
+_ALTERED = "(changed after it was recorded: drd records verify)"
 _BEFORE = " before"
 """The key, in no body, of the incident as it was before the entry."""
 
@@ -108,7 +109,7 @@ def _head(text: str) -> str:
 
 def _line(incident: Incident, before: Incident, entry: Entry, zone: tzinfo) -> Line:
     header, body = entry.header, body_of(entry)
-    text = _SEALED if entry.sealed else _REDACTED
+    text = _ALTERED if entry.is_altered else _SEALED if entry.sealed else _REDACTED
     if body:
         text = _text_of(header.kind, {**body, _BEFORE: before, _ZONE: zone})
     at = time_in(body, "happened_at") or header.at

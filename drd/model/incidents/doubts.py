@@ -1,0 +1,38 @@
+"""Why what drd says of an incident may be wrong or incomplete: entries that it cannot read here,
+and entries that somebody has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from drd.model.incidents.incident import Incident
+from drd.model.records import Entry
+from drd.model.text import some
+
+UNSEAL = "drd records unseal --identity FILE"
+
+
+def altered(entries: Iterable[Entry]) -> tuple[int, ...]:
+    """Return the entries whose body is not the one that was recorded: nothing in it counts."""
+    return tuple(entry.seq for entry in entries if entry.is_altered)
+
+
+def unread(incident: Incident) -> str:
+    """Return that entries are encrypted on this host; empty if none is."""
+    if not incident.sealed:
+        return ""
+    count = f"{incident.sealed} {'entry' if incident.sealed == 1 else 'entries'}"
+    return f"{count} of incident {incident.number} cannot be read here, and deadlines may run"
+
+
+def doubts(incident: Incident, changed: Sequence[int]) -> Iterator[str]:
+    """Return a sentence for what cannot be read here, and for entries that were `changed`."""
+    if told := unread(incident):
+        yield f"{told}. To read them: {UNSEAL}"
+    if changed:
+        one = len(changed) == 1
+        yield (
+            f"{'entry' if one else 'entries'} {some([str(seq) for seq in changed], 10)} "
+            f"{'was' if one else 'were'} changed after {'it was' if one else 'they were'} "
+            "recorded, so drd uses nothing of what is written there now: drd records verify"
+        )
