@@ -440,6 +440,7 @@ def test_of_an_incident_whose_entries_cannot_be_read_nothing_is_made_up() -> Non
     made.entries[:] = [replace(e, body=None, sealed="age") for e in made.entries]
     here = replace(made.incident, cadence=Cadence(3600.0, UPDATES_S))
     assert (here.sealed, here.severity, here.lead, here.updates) == (3, "", "", ())
+    assert set(durations(here).values()) == {None}
     assert "severity unknown here" in standing(here, ONE, UTC)
     assert "lead unknown here" in standing(here, ONE, UTC)
     [told] = doubts(here, ())

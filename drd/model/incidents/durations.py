@@ -20,12 +20,14 @@ def noticed(incident: Incident) -> datetime | None:
 
 def durations(incident: Incident) -> Mapping[str, float | None]:
     """Return the seconds to detect, acknowledge, contain and recover. None: a moment that it is
-    measured from or to was not stated, or they contradict each other.
+    measured from or to was not stated or cannot be read here, or they contradict each other.
 
     Detection counts from `occurred`; the others count from when it was first noticed, to the first
     act of a person, to `contained` and to `recovered_regular`.
     """
     stated, seen = incident.instants, noticed(incident)
+    if incident.sealed:  # moments may be among what cannot be read
+        stated, seen = {}, None
     return {
         "detect": _between(stated.get(Instant.OCCURRED), seen),
         "acknowledge": _between(seen, incident.acknowledged_at),
