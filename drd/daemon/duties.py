@@ -17,9 +17,9 @@ from drd.model.incidents.doubts import UNSEAL, unread
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.messages import IncidentMessage
 from drd.model.message_conditions import message_conditions
-from drd.model.report_conditions import UNDECIDED, report_conditions
+from drd.model.report_conditions import report_conditions
 from drd.model.restricted_conditions import concealed
-from drd.model.titles import REPORT
+from drd.model.titles import REPORT, UNDECIDED
 
 _log = log.get()
 
