@@ -241,7 +241,7 @@ def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> 
     assert "5000 people" in draft
     assert "MISSING: consequences" in draft
     assert "- To: supervisory authority" in draft
-    assert "3 items missing: nature, contact, consequences" in draft
+    assert "4 items missing: nature, contact, consequences, measures" in draft
     with daemon(site) as running:
         subjects = ["incident 1", "incident 1, acme"]  # of what is undecided, of what is late
 
