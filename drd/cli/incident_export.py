@@ -19,6 +19,7 @@ from drd.flows.incidents.choosing import chosen
 from drd.flows.records.export import export
 from drd.flows.records.restricted import concealed, hiding, recipients, restricted_incidents
 from drd.flows.records.timestamps import for_export
+from drd.model.incidents.doubts import altered, doubts
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.investigation import investigation
 from drd.model.incidents.stix import bundle
@@ -42,13 +43,18 @@ def run(args: argparse.Namespace) -> int:
         if not incident.restricted:
             entries = concealed(entries, restricted_incidents(app.catalogue))
         lines, found = timeline(incident, entries), investigation(entries)
+        warnings = list(doubts(incident, altered(entries)))
         document = {
             **incident_document(incident),
             "investigation": investigation_document(found),
             "timeline": timeline_document(lines),
+            "warnings": warnings,
         }
         updates = incident.updates
-        text = screen(incident, lines, app.clock.now(), _COLUMNS, found=found, updates=updates)
+        now = app.clock.now()
+        text = screen(
+            incident, lines, now, _COLUMNS, found=found, updates=updates, warnings=warnings
+        )
         files = {
             "timeline.json": f"{output.json_text(document)}\n",
             "timeline.txt": "\n".join(text) + "\n",
