@@ -66,6 +66,8 @@ def document(data: bytes, what: str) -> Mapping[str, Any]:
         raise UnexpectedValue(f"{what} is nested too deeply") from None
     except (json.JSONDecodeError, UnicodeError) as error:
         raise UnexpectedValue(f"{what} is not JSON: {str(error)[:200]}") from None
+    except UnexpectedValue:
+        raise
     except ValueError:  # Python reads no longer numbers
         raise UnexpectedValue(f"{what} has a number with too many digits") from None
     if not isinstance(parsed, dict):

@@ -12,9 +12,10 @@ from drd.errors import NotSupported
 FILE = "${file}"
 """In the words of `FoundDump.unpack`: the path of the dump."""
 
-NUMBERS = "[0-9]([0-9_.T:+Z-]*[0-9])?"
-"""What distinguishes the name of a dump from those of the others of its series: a number, a date, a
-time. As an extended regular expression of POSIX, and of Python."""
+NUMBERS = "[0-9]+"
+"""What distinguishes the name of a dump from those of the others of its series: each number has its
+place, since `shop-2-2026-11-28` is another database than `shop-2026-11-28`. As an extended regular
+expression of POSIX, and of Python."""
 
 
 class DumpFile(NamedTuple):

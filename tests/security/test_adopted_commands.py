@@ -214,7 +214,9 @@ def test_the_documented_list_commands_leave_out_names_that_could_add_a_line(tmp_
     page = page.replace("/var/backups/shop", str(base))
     words = yaml.safe_load(page.rstrip(", \n") + ", -printf]")
     assert words[2:] == documented[2:-1]
-    found = FoundDumps(base, "shop-*.dump", 10, [], FoundDump("shop", "", (("kind", "files"),), []))
+    found = FoundDumps(
+        base, "shop-*-*-*.dump", 10, [], FoundDump("shop", "", (("kind", "files"),), [])
+    )
     written = yaml.safe_load(dumps_starter("shop", found).text)
     for lists in (documented, written["repositories"]["theirs"]["command"]["list"]):
         printed = subprocess.run(lists, check=True, capture_output=True).stdout
