@@ -7,13 +7,12 @@ whole: only an anchor elsewhere shows that.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from drd.model.records import CONTINUED, FIRST, KEY, NEEDED, REDACTION, Entry
+from drd.model.records import CONTINUED, FIRST, KEY, NEEDED, REDACTION, Entry, written
 
 Accepts = Callable[[str, bytes, str], bool]
 """Whether a public key (base64) accepts a message with a signature (base64)."""
@@ -238,13 +237,7 @@ class ChainCheck:
 
 def _values(entry: Entry) -> dict[str, Any]:
     """The body of an entry that the check needs."""
-    if entry.header.kind not in NEEDED or entry.body is None:
-        return {}
-    try:
-        values = json.loads(entry.body.text)
-    except (ValueError, RecursionError):
-        return {}
-    return values if isinstance(values, dict) else {}
+    return written(entry) if entry.header.kind in NEEDED else {}
 
 
 def check(entries: Iterable[Entry], accepts: Accepts, withheld: Iterable[int] = ()) -> ChainReport:

@@ -6,12 +6,11 @@ chain of records is signed; a row that was changed without the others contradict
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from drd.model.records import Entry, plain
+from drd.model.records import Entry, plain, written
 from drd.model.run import CheckVerdict, DrillResult, Evidence, Run, drill_result
 from drd.model.run_details import DrillDetail, RecoveryDetail
 from drd.model.seals import Seal
@@ -168,11 +167,7 @@ def _with_entry(evidence: Evidence, entry: Entry | None) -> Iterator[Comparison]
 
 def cited_evidence(entry: Entry) -> dict[str, Any]:
     """Return the evidence that an entry of the chain cites; nothing if it cites none."""
-    try:
-        body = json.loads(entry.body.text) if entry.body is not None else {}
-        evidence = body["evidence"]
-    except (ValueError, KeyError, TypeError):
-        return {}
+    evidence = written(entry).get("evidence")
     return evidence if isinstance(evidence, dict) else {}
 
 

@@ -7,6 +7,7 @@ salted digest of the body, so that a body can be removed while the chain still v
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
@@ -136,6 +137,23 @@ class Entry:
         """Whether somebody changed the body after it was recorded: it is not the one that was
         digested."""
         return self.body is not None and self.body.digest != self.header.digest
+
+
+def body_of(entry: Entry) -> dict[str, Any]:
+    """Return the body of an entry; empty if it was redacted, is none of drd's, or is not the one
+    that was recorded."""
+    return {} if entry.is_altered else written(entry)
+
+
+def written(entry: Entry) -> dict[str, Any]:
+    """Return the body of an entry, also if somebody changed it; empty if there is none of drd's."""
+    if entry.body is None:
+        return {}
+    try:
+        body = json.loads(entry.body.text)
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def header_of(draft: Draft, body: Body, *, seq: int, previous: str) -> Header:

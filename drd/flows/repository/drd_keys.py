@@ -7,16 +7,13 @@ repository says beyond that is not believed. A key that this host has recorded s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 from drd.model.chain import ChainCheck
 from drd.model.kit import KitRecords
 from drd.model.manifest_signature import Endorsement, ManifestKeys, Replaced, mark_of
-from drd.model.records import KEY, Entry
+from drd.model.records import KEY, Entry, body_of
 from drd.ports import Catalogue
 from drd.signing import accepts, public_key
 
@@ -57,7 +54,7 @@ def _replaced(
             by_former = own or accepts(known.get(former, ""), message, signature)
             if former and key in known and by_former:
                 ends.setdefault(former, entry.header.at)
-                listed = _values(entry).get("points")
+                listed = body_of(entry).get("points")
                 if isinstance(listed, list):
                     points.setdefault(former, frozenset(map(str, listed)))
             ends.pop(key, None)
@@ -66,19 +63,9 @@ def _replaced(
     return ends, points
 
 
-def _values(entry: Entry) -> Mapping[str, Any]:
-    """Return the body of an entry; nothing if it is not the one that the entry is about."""
-    if entry.body is None or entry.body.digest != entry.header.digest:
-        return {}
-    with suppress(ValueError, RecursionError):
-        values = json.loads(entry.body.text)
-        return values if isinstance(values, dict) else {}
-    return {}
-
-
 def _named_by(entry: Entry) -> Mapping[str, str]:
     """Return the key that a record names, by its id."""
-    values = _values(entry)
+    values = body_of(entry)
     public = public_key(str(values.get("public")))
     if public is not None and public.id == values.get("key"):
         return {public.id: public.text}
@@ -145,7 +132,7 @@ def endorsements(catalogue: Catalogue) -> tuple[Endorsement, ...]:
     """Return how the keys replaced each other, by the records, the first change first."""
     found = []
     for entry in reversed(catalogue.records.newest(kind=KEY, limit=_MOST_KEYS)):
-        values = _values(entry)
+        values = body_of(entry)
         if values.get("endorsed"):
             texts = (str(values.get(name, "")) for name in ("public", "former", "endorsed", "at"))
             found.append(Endorsement(*texts))

@@ -14,13 +14,13 @@ from enum import StrEnum
 from typing import Any
 
 from drd.model.incidents import entries as kinds
-from drd.model.incidents.fold import body_of, time_in
+from drd.model.incidents.fold import time_in
 from drd.model.incidents.incident import Incident
 from drd.model.inventory import DataSet
 from drd.model.obligations.case import Case, Decision, Hold
 from drd.model.obligations.conditions import PEOPLE, RESIDENTS, Fact, Facts
 from drd.model.obligations.regime import HoldKind
-from drd.model.records import Entry
+from drd.model.records import Entry, body_of
 from drd.model.units import format_time, from_rfc3339
 
 

@@ -5,7 +5,6 @@ It never fails: an entry whose body was redacted, or that somebody changed, has 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -18,7 +17,7 @@ from drd.model.incidents.cadence import Told
 from drd.model.incidents.incident import Incident, Scoped, Taken, Task
 from drd.model.incidents.instants import Instant
 from drd.model.incidents.states import State
-from drd.model.records import Entry
+from drd.model.records import Entry, body_of
 from drd.model.text import shortened
 from drd.model.units import from_rfc3339
 
@@ -29,23 +28,6 @@ def fold(number: int, entries: Iterable[Entry]) -> Incident:
     for entry in entries:
         incident, last = _changed(incident, entry), entry.seq
     return replace(incident, last=last)
-
-
-def body_of(entry: Entry) -> dict[str, Any]:
-    """Return the body of an entry; empty if it was redacted, is none of drd's, or is not the one
-    that was recorded."""
-    return {} if entry.is_altered else written(entry)
-
-
-def written(entry: Entry) -> dict[str, Any]:
-    """Return the body of an entry, also if somebody changed it; empty if there is none of drd's."""
-    if entry.body is None:
-        return {}
-    try:
-        body = json.loads(entry.body.text)
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
 
 
 def is_private(entry: Entry) -> bool:

@@ -15,9 +15,9 @@ from enum import StrEnum
 from typing import Any
 
 from drd.model.incidents import entries as kinds
-from drd.model.incidents.fold import body_of, time_in
+from drd.model.incidents.fold import time_in
 from drd.model.incidents.indicators import IndicatorType, Value
-from drd.model.records import Entry
+from drd.model.records import Entry, body_of
 from drd.model.text import some
 
 

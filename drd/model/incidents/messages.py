@@ -18,8 +18,8 @@ from typing import Any
 from drd.model.actor import Actor
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.audiences import Audience
-from drd.model.incidents.fold import time_in, written
-from drd.model.records import Entry
+from drd.model.incidents.fold import time_in
+from drd.model.records import Entry, written
 from drd.model.units import from_rfc3339, to_rfc3339
 
 

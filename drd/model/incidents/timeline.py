@@ -13,9 +13,9 @@ from drd.model.incidents import duties, investigation, messages
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.affected import Affected
 from drd.model.incidents.entries import number_of, subject
-from drd.model.incidents.fold import after, body_of, time_in
+from drd.model.incidents.fold import after, time_in
 from drd.model.incidents.incident import Incident
-from drd.model.records import Entry
+from drd.model.records import Entry, body_of
 from drd.model.text import shortened, some
 from drd.model.units import format_time, from_rfc3339
 
