@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from drd.api.values import Document
 from drd.model.chain import ChainReport
@@ -115,7 +116,7 @@ def _unanchored(report: ChainReport, newest: Anchor | None) -> int | None:
     return vouched_for + 1 if vouched_for < last else None
 
 
-def numbers(seqs: list[int]) -> str:
+def numbers(seqs: Sequence[int]) -> str:
     """Return entries in words, as ranges: `3, 7 to 9 and 4 more`."""
     ranges: list[tuple[int, int]] = []
     for seq in seqs:

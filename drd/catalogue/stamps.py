@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from sqlalchemy import select
 
 from drd.catalogue.engine import SqlStore, upsert
@@ -13,15 +15,8 @@ class SqlStamps(SqlStore):
     """See `drd.ports.stamps.StampStore`."""
 
     def keep(self, stamp: Stamp) -> None:
-        row = {
-            "seq": stamp.seq,
-            "hash": stamp.hash,
-            "at": stamp.at,
-            "authority": stamp.authority,
-            "response": stamp.response,
-        }
         with self._database.write() as connection:
-            upsert(connection, table, row)
+            upsert(connection, table, asdict(stamp))
 
     def newest(self, limit: int) -> list[Stamp]:
         query = select(table).order_by(table.c.seq.desc()).limit(limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from drd.api.record_documents import numbers
@@ -45,6 +46,5 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _entries(seqs: object) -> str:
-    assert isinstance(seqs, list)
+def _entries(seqs: Sequence[int]) -> str:
     return ("entry " if len(seqs) == 1 else "entries ") + numbers(seqs)

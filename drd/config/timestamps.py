@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 from typing import Literal
 
 from drd.config.daemon_schema import Timestamp
 from drd.config.paths import place
 from drd.config.problems import Report
-from drd.model.timestamps import Authority
+from drd.model.timestamps import INSTALL, Authority
 
 _LIBRARY = "rfc3161_client"
 
@@ -26,6 +25,5 @@ def require_library(given: Timestamp | Literal["none"], report: Report) -> None:
         report.error(
             ("records", "timestamp"),
             "time stamps need a library that is not installed",
-            f"install it beside drd: {sys.executable} -m pip install 'rfc3161-client>=1.0.6,<2'; "
-            "or remove this key",
+            f"{INSTALL}; or remove this key",
         )

@@ -5,6 +5,7 @@ What is stamped is the hash of the entry, which covers all entries before it.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -12,6 +13,9 @@ from drd.model.chain import Fault
 
 TAG = "drd-timestamp"
 FILE = "timestamp.tsr"
+
+INSTALL = f"install it beside drd: {sys.executable} -m pip install 'rfc3161-client>=1.0.6,<2'"
+"""The remedy where the library is missing, which is optional."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@ beside the anchors, and in exports. An authority that does not answer prevents n
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from drd.flows.records.noted import NOTED
 from drd.model.chain import Fault
 from drd.model.checkpoint import HOST
 from drd.model.text import escaped
-from drd.model.timestamps import FILE, TAG, Authority, Stamp, Stamped, is_due
+from drd.model.timestamps import FILE, INSTALL, TAG, Authority, Stamp, Stamped, is_due
 from drd.model.units import format_time
 from drd.ports import Catalogue
 from drd.timestamping import NoStamp
@@ -25,10 +24,7 @@ from drd.timestamping import NoStamp
 HashOf = Callable[[int], str | None]
 """Returns the hash of the entry with a number; None if there is none."""
 
-MISSING = (
-    "the library for time stamps is missing; install it beside drd: "
-    f"{sys.executable} -m pip install 'rfc3161-client>=1.0.6,<2'"
-)
+MISSING = f"the library for time stamps is missing; {INSTALL}"
 _MOST_READ = 10_000
 _LARGEST = 1 << 16
 _DIGITS = 16
@@ -55,8 +51,9 @@ class Stamping:
     def store(self, wanted: Iterable[Place], open_repository: Open) -> None:
         """Store the newest stamp beside the anchors of these repositories, if it is not there."""
         newest = next(iter(self._catalogue.stamps.newest(1)), None)
-        for place in wanted if newest is not None and self._authority is not None else ():
-            assert newest is not None
+        if newest is None or self._authority is None:
+            return
+        for place in wanted:
             try:
                 repository = open_repository(place.spec)
                 if not repository.snapshots(host=HOST, tags=list(newest.tags), fresh=True):
