@@ -305,7 +305,7 @@ def _refuse_others(context: ActionContext, started: BackgroundProgram) -> None:
         raise StepFailed(
             f"a program of user {other} listens on port {started.port}, which drd chose for the "
             f"service of {context.step.name}",
-            hint="start the drill again. If this happens again, find out which program that is.",
+            hint="start the drill again. If it fails again, find out which program that is.",
         )
 
 

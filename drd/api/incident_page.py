@@ -207,7 +207,9 @@ def _reports(printed: Printed) -> Iterator[Block]:
             f"`{SETTING}`."
         )
     if not rows:
-        yield Paragraph("By the known facts no report is needed, and nobody has decided otherwise.")
+        yield Paragraph(
+            "By the known facts no report is needed. No person has decided that one is needed."
+        )
     yield Paragraph(DISCLAIMER)
 
 

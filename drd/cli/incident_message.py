@@ -236,7 +236,7 @@ def _words(args: argparse.Namespace, what: str) -> tuple[int | None, str]:
         return None, given[0]
     verb = f"incident message {args.message_verb}"
     fact = "too many words given, or in another order" if given else f"no {what} given"
-    hint = f"write them in this order: drd {verb} [N] {what}. For examples: drd {verb} --help"
+    hint = f"write them in this order: drd {verb} [N] {what}. To see examples: drd {verb} --help"
     raise UsageError(f"{verb}: {fact}", hint=hint)
 
 

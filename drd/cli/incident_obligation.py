@@ -142,7 +142,7 @@ def _words(words: Sequence[str]) -> tuple[int | None, str]:
     if len(rest) > 1:
         raise UsageError(
             f"incident obligation: {len(rest)} regimes given, and at most one is possible",
-            hint="give one regime. For examples: drd incident obligation --help",
+            hint="name one regime in each command. To see examples: drd incident obligation --help",
         )
     return number, rest[0] if rest else ""
 

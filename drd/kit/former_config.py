@@ -21,7 +21,8 @@ def without_broken(
         return own, {}, []
     beside = f"{config}.former"
     told = (
-        f"the stored drd.yaml has errors, so drd writes one with the defaults to {config}, and the "
-        f"stored one to {beside}. Correct it and put it in place of the other: {escaped(wrong)}"
+        f"the stored drd.yaml has errors: {escaped(wrong)}. So drd writes a drd.yaml with the "
+        f"default settings to {config}, and keeps the stored one as {beside}. Correct the stored "
+        f"one, then move it to {config}"
     )
     return replace(own, config=None), {beside: text.encode()}, [told]

@@ -76,7 +76,7 @@ def document(data: bytes, what: str) -> Mapping[str, Any]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse repeated keys: another program might read another value."""
+    """Refuse an object that has a key twice: two programs could read two different values."""
     members = dict(pairs)
     if len(members) != len(pairs):
         raise UnexpectedValue("a key is given twice")

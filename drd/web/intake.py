@@ -164,7 +164,8 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refusal(HTTPStatus.LENGTH_REQUIRED, "Content-Length is missing, or given twice")
         text, largest = given[0].strip(), self._gate.largest
         if not text.isascii() or not text.isdigit():
-            raise Refusal(HTTPStatus.BAD_REQUEST, "Content-Length is not a number")
+            why = f"the header Content-Length is {text[:40]!r}, which is not a number"
+            raise Refusal(HTTPStatus.BAD_REQUEST, why)
         digits = text.lstrip("0") or "0"  # int() refuses thousands of them
         if len(digits) > len(str(largest)) or int(digits) > largest:
             raise Refusal(

@@ -91,7 +91,7 @@ def _type(name: str) -> IndicatorType:
         return IndicatorType(name)
     except ValueError:
         hint = meant(name, IndicatorType)
-        raise UsageError(f"there is no type {name!r} of indicators", hint=hint) from None
+        raise UsageError(f"{name!r} is not a type of indicator", hint=hint) from None
 
 
 def note_indicator(

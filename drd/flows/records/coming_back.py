@@ -147,8 +147,8 @@ def _chain(
         chain = next(catalogue.records.read(until=head.seq)).header.hash
         if known.kit is not None and known.kit.chain != chain:
             done.refused.append(
-                "the records in this catalogue and in the kit are two different chains, so drd "
-                "added no entry"
+                "the chain of records in this catalogue and the one in the kit are two different "
+                "chains, so drd added no entry. Use the kit that was made of this catalogue"
             )
             return None
         return chain

@@ -166,8 +166,9 @@ class Signatures:
                 )
             case Trust.REPLACED_KEY:
                 return (
-                    f"its manifest is signed by key {key} of drd, which another key has replaced, "
-                    "and it is none of the restore points that drd knew of then: it appeared later"
+                    f"its manifest is signed by key {key} of drd, which another key has replaced. "
+                    "The list of restore points that drd made then does not contain this point: it "
+                    "appeared later"
                 )
             case Trust.WRONG:
                 return "its manifest has a signature that is not of this manifest"

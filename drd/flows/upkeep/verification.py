@@ -194,7 +194,7 @@ class _VerificationRun:
             raise DeadlineExceeded(
                 f"reading repository {self.spec.name} did not finish in time",
                 hint="drd keeps the result of the parts that it read, and the next run "
-                "continues with the others. If this happens again, set a longer `timeout:` in "
+                "continues with the others. If it fails again, set a longer `timeout:` in "
                 "the section `verification:` of the plan.",
             )
         return left_s

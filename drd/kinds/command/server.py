@@ -77,7 +77,7 @@ def _require_own(server: Server) -> None:
         raise SandboxUnavailable(
             f"a program of user {other} listens on port {port}, which drd chose for "
             f"{server.child.command.title}",
-            hint="start the drill again. If this happens again, find out which program that is.",
+            hint="start the drill again. If it fails again, find out which program that is.",
         )
 
 

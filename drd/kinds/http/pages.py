@@ -143,7 +143,7 @@ class Pages:
                 f"GET {self._document.get}: the pages have {counted(self._items, 'item')}, but the "
                 f"server says {said} at {place}",
                 hint="the list may have changed while drd read it: run the backup again. "
-                "If this happens again, correct `paging`.",
+                "If the next backup fails in the same way, correct `paging` in the plan.",
                 permanent=False,
             )
 

@@ -46,7 +46,7 @@ def read_all(
                 raise SourceError(
                     f"GET {document.get}: two documents would have the name {name}",
                     hint="the list may have changed while drd read it: run the backup "
-                    "again. If this happens again, write a field that differs for "
+                    "again. If it fails again, write a field that differs for "
                     f"each document into `save_as: {document.save_as}`.",
                     permanent=False,
                 )

@@ -42,7 +42,7 @@ class HttpCapture(PlainCapture):
             raise SourceError(
                 f"restic stored {stored.bytes:,} bytes, but the documents have "
                 f"{self.payload.expected_bytes:,} bytes",
-                hint="run the backup again. If this happens again, check the disk of `work_dir`.",
+                hint="run the backup again. If it fails again, check the disk of `work_dir`.",
             )
         return fingerprint
 

@@ -347,8 +347,7 @@ class DeclaredStandIn:
             raise SandboxUnavailable(
                 f"a program of user {other} listens on port {self._port}, which drd chose for the "
                 f"stand-in {self._child.command.title}",
-                hint="start the drill again. If this happens again, find out which "
-                "program that is.",
+                hint="start the drill again. If it fails again, find out which program that is.",
             )
 
     def _why(self, within_s: float) -> str:

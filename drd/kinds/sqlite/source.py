@@ -85,7 +85,7 @@ class SqliteCapture:
             raise SourceError(
                 f"restic stored {format_size(stored.bytes)} of {self._settings.path}, but the "
                 f"temporary copy has {format_size(size)}",
-                hint="run the backup again. If this happens again, check the disk of `work_dir`.",
+                hint="run the backup again. If it fails again, check the disk of `work_dir`.",
             )
         return fingerprint
 

@@ -27,8 +27,8 @@ def signals(text: str, document: Part) -> Iterator[Signal]:
         raise UsageError(
             f"the webhook of Alertmanager has version {word(version)!r}, but drd reads only "
             f"version {VERSION}",
-            hint=f"install an Alertmanager with version {VERSION} of the webhook, or a "
-            "newer drd; or give a mapping: --mapping FILE.",
+            hint=f"use an Alertmanager whose webhook has version {VERSION}, or a newer drd, or "
+            "name a file that says how to read the message: --mapping FILE.",
         )
     alerts = member(text, document.start, "alerts")
     if alerts is None or not isinstance(alerts.value, list):

@@ -1,4 +1,4 @@
-"""Bodies that came back encrypted can be replaced by what was encrypted."""
+"""Let the encrypted body of an entry be replaced by the body that was encrypted."""
 
 from __future__ import annotations
 
