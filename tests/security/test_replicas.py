@@ -253,7 +253,7 @@ def test_a_broken_drd_yaml_of_the_lost_host_stops_no_bootstrap(
     own, former, [told] = without_broken(fetched(tmp_path, own_tar(change)), "/new/drd.yaml")
     assert (own.config, former) == (None, {"/new/drd.yaml.former": config})
     assert why in told
-    assert "drd writes one with the defaults to /new/drd.yaml" in told
+    assert "drd writes a drd.yaml with the default settings to /new/drd.yaml" in told
 
 
 def test_a_sound_drd_yaml_of_the_lost_host_stays(tmp_path: Path, replica: Path) -> None:
