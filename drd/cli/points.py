@@ -93,33 +93,34 @@ def _print(
             p["point"],
             *([escaped(short_copy(p["copy"])) if p.get("copy") else ""] if copied else []),
             bare_time(p["data_time"]),
-            _state(p)
-            + _away(p, lost)
-            + (f", damaged in {', '.join(p['damaged'])}" if p["damaged"] else "")
-            + (f", snapshots missing in {', '.join(p['torn'])}" if p["torn"] else "")
-            + _unrestorable(p)
-            + _restored(p)
-            + (", made after the kit" if p["after_kit"] else "")
-            + _signed(p)
-            + (", dated in the future" if from_rfc3339(p["data_time"]) > ahead else ""),
+            _whole_state(p, lost, ahead),
             format_size(p["size_bytes"]),
             p["proven_by"] or "",
         ]
         for p in points
     ]
-    output.say(
-        output.table(
-            rows,
-            header=[
-                "POINT",
-                *(["COPY"] if copied else []),
-                "DATA TIME (UTC)",
-                "STATE",
-                "SIZE",
-                "PROVEN BY",
-            ],
-        )
+    copy = ["COPY"] if copied else []
+    header = ["POINT", *copy, "DATA TIME (UTC)", "STATE", "SIZE", "PROVEN BY"]
+    output.say(output.table(rows, header=header))
+    _print_doubts(plan, points)
+
+
+def _whole_state(point: dict[str, Any], lost: dict[str, str], ahead: datetime) -> str:
+    return (
+        _state(point)
+        + _away(point, lost)
+        + (f", damaged in {', '.join(point['damaged'])}" if point["damaged"] else "")
+        + (f", snapshots missing in {', '.join(point['torn'])}" if point["torn"] else "")
+        + _unrestorable(point)
+        + _restored(point)
+        + (", made after the kit" if point["after_kit"] else "")
+        + _signed(point)
+        + (", dated in the future" if from_rfc3339(point["data_time"]) > ahead else "")
     )
+
+
+def _print_doubts(plan: str, points: list[dict[str, Any]]) -> None:
+    """Print why drd does not choose some of the points, and who holds some."""
     for point in (p for p in points if p.get("unrestorable")):
         drill = point["unrestorable"]
         output.say(

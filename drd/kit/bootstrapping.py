@@ -107,38 +107,16 @@ def from_kit(
 ) -> Iterator[Prepared]:
     """The plans of a kit, or `only` one of them. drd.yaml goes to `config`, by default to its place
     on the host that made the kit. Repositories that do not open are left to the code
-    that
-    searches for points: the kit's files are useful without them. Temporary files lie
-    `within` that directory."""
+    that searches for points: the kit's files are useful without them. Temporary files lie `within`
+    that directory."""
     config = config or kit.index.config_place
     with opened(kit, within) as using, _room(within) as room:
         if kit.index.config:
             use_those_of_text(kit.text(kit.index.config), config)
         secrets = {s.reference: using.resolve(s.reference) for s in kit.index.secrets}
-        reached: list[Repository] = []
         chosen = [p for p in kit.index.plans if only in (None, p.name)]
-        for known, plan in _accepted(using, chosen):
-            for place in known.repositories:
-                repository = using.repository(plan.repositories[place.name])
-                try:
-                    confirm(repository, place.id)
-                    reached.append(repository)
-                except DrdError as error:
-                    # The search for points reports it.
-                    log.get().debug("kit.repository", name=place.name, error=error.message)
-        belongings = LostHost(
-            {p.name: kit.text(p.file) for p in chosen},
-            kit.text(kit.index.config) if kit.index.config else None,
-            config,
-            secrets,
-            {path: kit.files[name] for path, name in kit.index.files.items()},
-            {p.path: (kit.files[p.file], p.mode) for p in kit.index.programs},
-            {
-                name.removeprefix("etc/"): data
-                for name, data in kit.files.items()
-                if name.startswith(("etc/regimes/", "etc/templates/"))
-            },
-        )
+        reached = _reached(using, chosen)
+        belongings = _belongings(kit, chosen, config, secrets)
         layout = lay_out(belongings, root)
         own, notes = _replica(reached, room, now)
         notes += _unusable()
@@ -146,13 +124,7 @@ def from_kit(
             f"{path} exists and differs from the file in the kit: drd does not change it"
             for path in kept(layout)
         ]
-        if own is not None and own.taken_at > kit.index.made_at:
-            notes += [
-                f"plan {name} was changed after the kit was made: the repository has the plan as "
-                f"it was at {format_time(own.taken_at)}, but drd installs the older plan of the kit"
-                for name, text in belongings.plans.items()
-                if own.plans.get(name, text) != text
-            ]
+        notes += _newer_plans(own, kit.index.made_at, belongings.plans)
         prepared = _prepared(layout, own, tuple(belongings.plans), notes)
         proven = {p.id: p.proven_by for known in chosen for p in known.points if p.proven_by}
         yield replace(
@@ -163,6 +135,53 @@ def from_kit(
             needs=needs_of(chosen),
             records=kit.index.records,
         )
+
+
+def _reached(using: OpenedKit, chosen: Sequence[KitPlan]) -> list[Repository]:
+    """Return the repositories of these plans that open here."""
+    reached: list[Repository] = []
+    for known, plan in _accepted(using, chosen):
+        for place in known.repositories:
+            repository = using.repository(plan.repositories[place.name])
+            try:
+                confirm(repository, place.id)
+                reached.append(repository)
+            except DrdError as error:
+                # The search for points reports it.
+                log.get().debug("kit.repository", name=place.name, error=error.message)
+    return reached
+
+
+def _belongings(
+    kit: Kit, chosen: Sequence[KitPlan], config: str, secrets: dict[SecretRef, str]
+) -> LostHost:
+    return LostHost(
+        {p.name: kit.text(p.file) for p in chosen},
+        kit.text(kit.index.config) if kit.index.config else None,
+        config,
+        secrets,
+        {path: kit.files[name] for path, name in kit.index.files.items()},
+        {p.path: (kit.files[p.file], p.mode) for p in kit.index.programs},
+        {
+            name.removeprefix("etc/"): data
+            for name, data in kit.files.items()
+            if name.startswith(("etc/regimes/", "etc/templates/"))
+        },
+    )
+
+
+def _newer_plans(
+    own: StateSnapshot | None, made_at: datetime, installed: Mapping[str, str]
+) -> list[str]:
+    """Name the plans that a repository has in a newer state than the kit."""
+    if own is None or own.taken_at <= made_at:
+        return []
+    return [
+        f"plan {name} was changed after the kit was made: the repository has the plan as "
+        f"it was at {format_time(own.taken_at)}, but drd installs the older plan of the kit"
+        for name, text in installed.items()
+        if own.plans.get(name, text) != text
+    ]
 
 
 def _accepted(using: OpenedKit, chosen: Sequence[KitPlan]) -> list[tuple[KitPlan, Plan]]:

@@ -97,12 +97,8 @@ def gather(
         needs = (*programs.take(plan), *_accounts(catalogue, plan.name))
         plans.append(replace(kit_plan, needs=needs))
     files |= {s.file: secrets.values[ref].encode() for ref, s in secrets.found.items()}
-    config = None
-    if settings.file is not None:
-        config = "etc/drd.yaml"
-        files[config] = read_bytes(settings.file, what="configuration")[0]
-        for own, file in own_texts(settings).items():
-            files[f"etc/{own}"] = read_bytes(file, what="file")[0]
+    config, own = _own_configuration(settings)
+    files |= own
     index = KitIndex(
         made_at=now,
         host=platform.node(),
@@ -124,12 +120,29 @@ def gather(
         files |= dict(_pages(one.plan, sources, by_hand))
         for words in (words for targets in by_hand.values() for words in targets.values()):
             files |= words.files
-    book = settings.contacts
-    files["incident/blank.html"] = html(blank_sheets(book), paper="A4")
-    contacts = contacts_page(book, now)
-    files |= {"incident/contacts.html": html(contacts), "incident/contacts.md": markdown(contacts)}
+    files |= _for_incidents(settings, now)
     files["README.txt"] = _readme(index).encode()
     return index, files
+
+
+def _own_configuration(settings: DaemonSettings) -> tuple[str | None, Files]:
+    """Return the name of drd.yaml in the kit, if there is one, and it with the files it names."""
+    if settings.file is None:
+        return None, {}
+    config = "etc/drd.yaml"
+    files = {config: read_bytes(settings.file, what="configuration")[0]}
+    for own, file in own_texts(settings).items():
+        files[f"etc/{own}"] = read_bytes(file, what="file")[0]
+    return config, files
+
+
+def _for_incidents(settings: DaemonSettings, now: datetime) -> Files:
+    contacts = contacts_page(settings.contacts, now)
+    return {
+        "incident/blank.html": html(blank_sheets(settings.contacts), paper="A4"),
+        "incident/contacts.html": html(contacts),
+        "incident/contacts.md": markdown(contacts),
+    }
 
 
 def _repository_secrets(plan: Plan, secrets: _ResolvedSecrets) -> None:

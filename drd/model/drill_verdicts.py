@@ -208,16 +208,9 @@ def _of_result(
     since_s = age(last.at, now)
     when = at_time(last.at, now)
     if last.result == "failed":
-        text = f"the last {drill} failed {when}{_failed_text(last) or why}"
         first = check_name(last.failed[0].name, last.failed[0].expected) if last.failed else ""
-        what_next = f"drd run show {last.run}"
-        if _has_left(facts, last):
-            text += f"; its restore point {last.point} is gone since, and no drill passed with the "
-            text += "newest one that is left"
-            what_next = again
-        elif _was_unreadable(facts, last):
-            text += "; drd knows of no damage in a repository now, so drill again"
-            what_next = again
+        more, what_next = _after_failure(facts, last, again)
+        text = f"the last {drill} failed {when}{_failed_text(last) or why}{more}"
         return [
             reason(Verdict.BREACHED, text, "drill-failed", what_next, brief=first, run=last.run)
         ]
@@ -231,9 +224,8 @@ def _of_result(
     if since_s is None:
         text = (
             f"the last {drill} is dated {format_time(last.at, seconds=True)}, which is in the "
-            "future: "
+            "future: a clock was set back"
         )
-        text += "a clock was set back"
         return [reason(Verdict.UNKNOWN, text, "drill-inconclusive")]
     if scenario.repository:
         return []  # a drill that somebody held to a repository: it has no turn
@@ -242,6 +234,19 @@ def _of_result(
         *_changed(facts, scenario, drill, reason, named=named),
         *_late_reasons(facts, last, drill, since_s, reason),
     ]
+
+
+def _after_failure(facts: PlanFacts, last: DrillFacts, again: str) -> tuple[str, str]:
+    """Return what changed since a drill failed, and the command to go on with."""
+    if _has_left(facts, last):
+        more = (
+            f"; its restore point {last.point} is gone since, and no drill passed with the newest "
+            "one that is left"
+        )
+        return more, again
+    if _was_unreadable(facts, last):
+        return "; drd knows of no damage in a repository now, so drill again", again
+    return "", f"drd run show {last.run}"
 
 
 def _never(facts: PlanFacts) -> str:
