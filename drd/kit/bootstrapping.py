@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -31,18 +30,17 @@ from drd.kit.archive import Kit
 from drd.kit.former_config import without_broken
 from drd.kit.install import kept
 from drd.kit.layout import ETC, Layout, LostHost, lay_out
+from drd.kit.lost_state import elsewhere, everything, lost_history, newer_plans, replica
 from drd.kit.opened_kit import OpenedKit, confirm, opened
 from drd.kit.plan_effects import PlanEffect, stored_orders
-from drd.kit.state_snapshots import StateSnapshot, fetch, newest_own
+from drd.kit.state_snapshots import StateSnapshot
 from drd.kit.typed_access import typed_access
 from drd.log import mask
 from drd.model.kit import KitPlan, KitRecords, needs_of
 from drd.model.location import normal_url
-from drd.model.plan import NAME, OWN_COMPONENT, Plan, RepositorySpec, SecretRef
+from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.run_details import KitDetail
 from drd.model.seals import Seal
-from drd.model.text import escaped
-from drd.model.units import format_time
 from drd.ports import Catalogue, Repository
 from drd.registry import unavailable
 from drd.repositories import open_repository
@@ -118,13 +116,13 @@ def from_kit(
         reached = _reached(using, chosen)
         belongings = _belongings(kit, chosen, config, secrets)
         layout = lay_out(belongings, root)
-        own, notes = _replica(reached, room, now)
+        own, notes = replica(reached, room, now)
         notes += _unusable()
         notes += [
             f"{path} exists and differs from the file in the kit: drd does not change it"
             for path in kept(layout)
         ]
-        notes += _newer_plans(own, kit.index.made_at, belongings.plans)
+        notes += newer_plans(own, kit.index.made_at, belongings.plans)
         prepared = _prepared(layout, own, tuple(belongings.plans), notes)
         proven = {p.id: p.proven_by for known in chosen for p in known.points if p.proven_by}
         yield replace(
@@ -168,20 +166,6 @@ def _belongings(
             if name.startswith(("etc/regimes/", "etc/templates/"))
         },
     )
-
-
-def _newer_plans(
-    own: StateSnapshot | None, made_at: datetime, installed: Mapping[str, str]
-) -> list[str]:
-    """Name the plans that a repository has in a newer state than the kit."""
-    if own is None or own.taken_at <= made_at:
-        return []
-    return [
-        f"plan {name} was changed after the kit was made: the repository has the plan as "
-        f"it was at {format_time(own.taken_at)}, but drd installs the older plan of the kit"
-        for name, text in installed.items()
-        if own.plans.get(name, text) != text
-    ]
 
 
 def _accepted(using: OpenedKit, chosen: Sequence[KitPlan]) -> list[tuple[KitPlan, Plan]]:
@@ -235,7 +219,7 @@ def from_repository(
             spec, cache_dir=room / "cache", resolve=lambda ref: str(ref.value)
         )
         _confirm_as_typed(repository)
-        own, former, told = without_broken(_everything(repository, room, now), config)
+        own, former, told = without_broken(everything(repository, room, now), config)
         secrets: dict[SecretRef, str] = {}
         for name, text in own.plans.items():
             secrets |= _known_secrets(name, text, spec)
@@ -255,7 +239,7 @@ def from_repository(
         layout = lay_out(
             LostHost(own.plans, own.config, config, secrets, files, texts=own.texts), root
         )
-        notes = [*told, *_lost_history(own), *_unusable(), *_elsewhere(own, config)]
+        notes = [*told, *lost_history(own), *_unusable(), *elsewhere(own, config)]
         prepared = _prepared(layout, own, tuple(own.plans), notes)
         yield replace(prepared, orders=orders, typed=spec)
 
@@ -303,71 +287,9 @@ def _room(within: Path | None = None) -> Iterator[Path]:
         yield Path(room)
 
 
-def _replica(
-    repositories: Sequence[Repository], room: Path, now: datetime
-) -> tuple[StateSnapshot | None, list[str]]:
-    """Return the newest replica; without it the records are lost, but the restore points are
-    not."""
-    try:
-        newest = newest_own(repositories)
-        if newest is None:
-            return None, [_lost("no repository contains a copy of drd's catalogue")]
-        own = fetch(*newest, room / "own", now)
-    except DrdError as error:
-        return None, [f"the history of runs is lost: {error.message}"]
-    return own, _lost_history(own)
-
-
 def _unusable() -> list[str]:
     """Name the packages of the new drd.yaml that drd cannot use here."""
     return [f"{one.text}: {one.remedy}" for one in unavailable()]
-
-
-def _elsewhere(own: StateSnapshot, config: str) -> list[str]:
-    """Name the former place of drd.yaml. It is not used by itself: anyone with the repository's
-    password may have written it."""
-    if own.config_place in (None, config):
-        return []
-    former = escaped(str(own.config_place))
-    said = f"on the lost host drd.yaml was {former}, as the copy in the repository says"
-    how = "without a kit, only --config and $DRD_CONFIG choose another place"
-    return [f"{said}. drd uses {config}: {how}"]
-
-
-def _lost(why: str) -> str:
-    return f"the history of runs is lost, because {why}. The restore points are not lost"
-
-
-def _lost_history(own: StateSnapshot) -> list[str]:
-    if own.why:
-        return [_lost(f"drd cannot read the stored copy of its catalogue ({own.why})")]
-    rows = f"{own.left_out:,} rows of the stored copy of drd's catalogue"
-    return [f"{rows} are not valid, so drd left them out"] if own.left_out else []
-
-
-def _everything(repository: Repository, room: Path, now: datetime) -> StateSnapshot:
-    """Return the newest of drd's own snapshots, and the plans of others that it lacks: several
-    hosts may share a repository."""
-    newest = newest_own([repository])
-    if newest is None:
-        raise NoRestorePoint(
-            f"{repository.url} contains no plans of drd",
-            hint="bootstrap from a kit (drd bootstrap --kit FILE); or write the plan again, then: "
-            "drd catalogue rebuild",
-        )
-    own = fetch(*newest, room / "own", now)
-    manifests = repository.snapshots(tags=["drd", "manifest"])
-    # Only valid plan names: it becomes the name of a directory.
-    hosts = {s.host for s in manifests if NAME.fullmatch(s.host)}
-    for host in sorted(hosts - own.plans.keys()):
-        theirs = repository.snapshots(host=host, tags=["drd", f"component:{OWN_COMPONENT}"])
-        if theirs:
-            place = room / f"own-{host}"
-            other = fetch(repository, theirs[-1], place, now)
-            shutil.rmtree(place)  # there may be many, and each may be large
-            if host in other.plans:
-                own = replace(own, plans={**own.plans, host: other.plans[host]})
-    return own
 
 
 def _refuse_wrong_plans(plans: Mapping[str, str]) -> None:
