@@ -37,6 +37,7 @@ from drd.api.values import Document
 from drd.config.intake import mapping_of
 from drd.config.regimes import regimes_of
 from drd.config.zones import local_zone
+from drd.flows.incidents.bounces import Returned
 from drd.flows.incidents.intake import Result
 from drd.ports.intake import TooMany
 
@@ -91,6 +92,7 @@ def _taken_in(asked: AdmittedRequest) -> Document:
         result = _taken(asked, of=asked.caller.user)
     finally:
         _of_readers.release()
+    assert isinstance(result, Result), "of a user who may only report, there is nothing else"
     if result.left_out and not (result.reported or result.updated):
         raise TooMany(
             f"drd accepted no alert of this message: {asked.caller.user} has sent too many alerts "
@@ -101,7 +103,7 @@ def _taken_in(asked: AdmittedRequest) -> Document:
     return result.document()
 
 
-def _taken(asked: AdmittedRequest, of: str) -> Result:
+def _taken(asked: AdmittedRequest, of: str) -> Result | Returned:
     body, app = asked.of(IntakeBody), asked.app
     return take_in(
         app,

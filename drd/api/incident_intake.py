@@ -1,4 +1,5 @@
-"""Alerts of other systems, from wherever they come: the command line, the socket, the listener."""
+"""Alerts of other systems, and reports of mail servers, from wherever they come: the command line,
+the socket, the listener."""
 
 from __future__ import annotations
 
@@ -10,8 +11,11 @@ from pathlib import Path
 from drd.api.incident_acts import known_plans
 from drd.bootstrap import App
 from drd.config.intake import load_mapping
+from drd.errors import Refused, UsageError
+from drd.flows.incidents.bounces import Returned, returned
 from drd.flows.incidents.intake import Intake, Result
 from drd.flows.incidents.writing import require_plans
+from drd.model.incidents.bounces import bounces_in
 from drd.model.incidents.entries import Author
 from drd.model.incidents.incident import Incident
 from drd.model.intake.mapped import Mapped
@@ -28,10 +32,26 @@ def take_in(
     of: str = "",
     may_add: Callable[[Incident], bool] | None = None,
     ends_at: float = math.inf,
-) -> Result:
+) -> Result | Returned:
     """Record what is new in a message of another system. `of` is a user who may only report: what
     they bring becomes suspicions. `may_add` says to which incidents the author may add. Without a
-    mapping, that of drd.yaml counts. Raises UsageError, ConfigError."""
+    mapping, reports of mail servers are taken as such, and for the rest the mapping of drd.yaml
+    counts. Raises UsageError, ConfigError; Refused for a report of a mail server whose sender may
+    not record it."""
+    bounces = bounces_in(raw) if mapping is None else None
+    if bounces is not None:
+        if of:
+            raise Refused(
+                "this is the report of a mail server, which only operators may record",
+                hint="let a user of the group drd-operator send it, or post it to the listener "
+                "(docs/intake.md).",
+            )
+        if scope:
+            raise UsageError(
+                "the report of a mail server was given together with plans",
+                hint="leave the plans out: the report says itself which mail it is about.",
+            )
+        return returned(app.catalogue, author, bounces, may_add or _anywhere)
     known = known_plans(app)
     require_plans(scope, known)
     own = app.settings.intake.mapping
@@ -42,6 +62,10 @@ def take_in(
     if may_add is not None and author.actor is not None:
         intake = replace(intake, user=author.actor.user, may_add=may_add)
     return replace(intake, ends_at=ends_at).take(found)
+
+
+def _anywhere(_: Incident) -> bool:
+    return True
 
 
 def intake_of(

@@ -48,7 +48,7 @@ class OpenBody(Act):
 class IntakeBody(Act):
     message: Annotated[str, Field(max_length=LARGEST)] = Field(
         description="What the other system sent, as it is: JSON of Alertmanager, OCSF, or by the "
-        "mapping (docs/intake.md)."
+        "mapping; the report of a mail server (docs/intake.md)."
     )
     mapping: dict[str, Any] | None = Field(
         None, description="The keys of a mapping file (default: that of drd.yaml)."

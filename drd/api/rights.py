@@ -171,7 +171,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
              "open an incident", "drd incident open", OpenBody),
     Endpoint("incident-intake", "POST", "/v1/incidents/intake", Right.REPORT,
              "send alerts of another system: those of an operator open incidents, those of "
-                 "others become reports", "drd incident open --from", IntakeBody, LARGEST_MESSAGE),
+                 "others become reports. Or, of an operator, a report of a mail server that a "
+                 "message came back", "drd incident open --from", IntakeBody, LARGEST_MESSAGE),
     Endpoint("incident-log", "POST", "/v1/incidents/{incident}/log", Right.OPERATE,
              "add to the timeline of an incident", "drd incident log", LogBody),
     Endpoint("incident-anchor", "POST", "/v1/incidents/{incident}/anchor", Right.OPERATE,

@@ -1,9 +1,10 @@
-"""`drd incident open --from`: alerts of other systems."""
+"""`drd incident open --from`: alerts of other systems, and reports of mail servers."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,21 @@ from drd.cli.remote import Remote
 from drd.cli.session import session
 from drd.config.intake import load_mapping
 from drd.errors import UsageError
+from drd.model.incidents.bounces import LARGEST as LARGEST_REPORT
+from drd.model.incidents.bounces import bounces_in
+from drd.model.intake.mapped import Mapped
 from drd.model.intake.reading import LARGEST
-from drd.model.text import counted, some
+from drd.model.text import counted, escaped, some
 
 
 def run(args: argparse.Namespace) -> int:
     _refuse_others(args)
-    raw = read_given(args.from_, LARGEST, "send fewer alerts in one message.")
+    raw = read_given(args.from_, LARGEST_REPORT, "send fewer alerts in one message.")
+    mapping = load_mapping(Path(args.mapping)) if args.mapping is not None else None
     with session(args, acts=False, records=True) as app:
-        document = _taken(app, args, raw)
+        document = taken(app, args, raw, mapping=mapping, plans=args.plan)
+    if "bounced" in document:
+        return tell_bounces(args, document)
     left_out = document["left_out"]
     if args.json:
         output.print_json(document)
@@ -54,19 +61,55 @@ def _refuse_others(args: argparse.Namespace) -> None:
             )
 
 
-def _taken(app: App, args: argparse.Namespace, raw: bytes) -> dict[str, Any]:
-    mapping = load_mapping(Path(args.mapping)) if args.mapping is not None else None
+def taken(
+    app: App,
+    args: argparse.Namespace,
+    raw: bytes,
+    *,
+    mapping: Mapped | None = None,
+    plans: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Take a message of another system in, here or through the daemon, and return what became of
+    it. Raises UsageError."""
+    is_report = mapping is None and bounces_in(raw) is not None
     if app.state.is_ours:
         said = author(app, args)
-        return take_in(app, said, raw, mapping=mapping, scope=args.plan).document()
+        return take_in(app, said, raw, mapping=mapping, scope=plans).document()
     try:
-        message = raw.decode()
+        # What follows the headers of the mail that came back is not needed.
+        message = raw[:LARGEST].decode(errors="replace") if is_report else raw.decode()
     except UnicodeDecodeError:
         raise UsageError("the message is not UTF-8", hint="send JSON.") from None
     keys = mapping.keys() if mapping is not None else None
     return Remote(app).post(
-        "/v1/incidents/intake", message=message, mapping=keys, plans=args.plan, by=args.by
+        "/v1/incidents/intake", message=message, mapping=keys, plans=list(plans), by=args.by
     )
+
+
+def tell_bounces(args: argparse.Namespace, document: Mapping[str, Any]) -> int:
+    if args.json:
+        output.print_json(document)
+    elif not args.quiet:
+        for line in bounce_lines(document):
+            output.say(line)
+    for why in document["unmatched"]:
+        output.warn(f"a report was not recorded: {why}")
+    return 1 if document["unmatched"] else 0
+
+
+def bounce_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    """Return what became of reports of mail servers, in words."""
+    for one in document["bounced"]:
+        yield (
+            f"message {one['message']} of incident {one['incident']} came back from "
+            f"{escaped(one['to'])}"
+        )
+        again = shlex.join(["--to", escaped(one["to"])])
+        yield f"> drd incident message send {one['incident']} {one['message']} --again {again}"
+    if document["unchanged"]:
+        yield f"{counted(document['unchanged'], 'report')} without new information"
+    if document["not_failed"]:
+        yield "the mail server still tries it, or has delivered it: nothing was recorded"
 
 
 def _tell(document: Mapping[str, Any]) -> None:

@@ -16,12 +16,13 @@ from drd.cli.confirm import confirm_approval
 from drd.cli.given_file import read_given
 from drd.cli.incident_acting import path_of, zone_of, zoned
 from drd.cli.incident_clerk import Clerk
+from drd.cli.incident_intake import taken, tell_bounces
 from drd.cli.render import hanging, terminal_width
 from drd.cli.session import session
 from drd.errors import UsageError
 from drd.flows.incidents.choosing import chosen
 from drd.flows.incidents.messages import DIGITS
-from drd.model.incidents.bounces import LARGEST, Bounce, bounce_of
+from drd.model.incidents.bounces import LARGEST, bounces_in
 from drd.model.incidents.messages import MAY_REPEAT, Fate, Recipient, Way
 from drd.model.text import escaped
 from drd.model.units import format_time, from_rfc3339
@@ -171,42 +172,22 @@ def bounced(args: argparse.Namespace) -> int:
 def _reported(args: argparse.Namespace) -> int:
     """Record what a mail server reports. The same report again, and one that the server still
     tries, change nothing."""
-    if args.words or args.to is not None:
-        hint = "leave out the numbers and --to, or --from."
-        raise UsageError("--from says itself which mail came back", hint=hint)
-    bounce = bounce_of(read_given(args.from_, LARGEST, "give the report of one mail."))
-    if bounce is None:
+    for name in ("words", "to", "reason", "at"):
+        if getattr(args, name):
+            what = "the numbers" if name == "words" else f"--{name}"
+            raise UsageError(
+                f"--from says itself which mail came back, when and why: {what} was given as well",
+                hint=f"leave out {what}, or --from.",
+            )
+    raw = read_given(args.from_, LARGEST, "give the report of one mail.")
+    if bounces_in(raw) is None:
         raise UsageError(
-            "this is no report about a mail of an incident: it cites no Message-ID of drd's",
+            "this is no report of a mail server about a mail of an incident: it cites no "
+            "Message-ID of drd's",
             hint="record it by hand: drd incident message bounced N M --to NAME --reason TEXT",
         )
     with session(args) as app:
-        zone, clerk = zone_of(app), Clerk(app, args, bounce.incident)
-        one, message = _cited(clerk.listed(), bounce)
-        if bounce.failed and one["fate"] != Fate.BOUNCED:
-            said = args.reason or bounce.said
-            given = {"to": one["to"], "said": said, "at": args.at}
-            message = clerk.act("bounced", bounce.number, given)
-    if not bounce.failed and not (args.quiet or args.json):
-        output.say("the mail server still tries it: nothing was recorded")
-    return _told(args, message, zone, "")
-
-
-def _cited(
-    listed: Mapping[str, Any], bounce: Bounce
-) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Return the delivery and the message of a bounce. Raises UsageError if drd sent no such
-    mail."""
-    message = {each["message"]: each for each in listed["messages"]}.get(bounce.number)
-    if message is not None and message["content"] is not None:
-        deliveries = message["deliveries"]
-        same = message["content"]["digest"].startswith(bounce.digest)
-        if same and bounce.recipient < len(deliveries):
-            return deliveries[bounce.recipient], {"incident": listed["incident"], **message}
-    raise UsageError(
-        f"incident {bounce.incident} has no message {bounce.number} that the report could be about",
-        hint=f"to see its messages: drd incident message list {bounce.incident}",
-    )
+        return tell_bounces(args, taken(app, args, raw))
 
 
 def _settle(args: argparse.Namespace, said: str) -> int:

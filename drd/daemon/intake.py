@@ -11,6 +11,7 @@ from drd.api.incident_intake import intake_of, take_in
 from drd.bootstrap import App
 from drd.errors import CatalogueError, ConfigError, DrdError, SecretUnavailable, UsageError
 from drd.flows.host.intake import too_short
+from drd.flows.incidents.bounces import Returned
 from drd.flows.incidents.intake import OUT_OF_TIME, TOO_FAST, WINDOW
 from drd.model.incidents.entries import Author
 from drd.model.incidents.intake_rules import IntakeSettings
@@ -87,6 +88,9 @@ class IntakeListener:
                 _log.error("intake.failed", error=f"{type(error).__name__}: {error}")
                 return Outcome(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "internal error"})
         document = result.document()
+        if isinstance(result, Returned):
+            _log.info("intake.bounces", bounced=len(result.bounced))
+            return Outcome(HTTPStatus.OK, document)
         made = result.opened or result.updated
         if result.is_too_fast:
             why = f"more than {self._app.settings.intake.per_minute} alerts a minute"

@@ -125,13 +125,20 @@ def test_from_the_preview_to_the_answer_of_the_server(drd: Drd, post: Post, tmp_
     told = drd("message", "bounced", "1", "--to", "Acme", code=2)
     assert "--reason is missing" in told
     report = tmp_path / "report.eml"
-    for action, said in (("delayed", "the mail server still tries it"), ("failed", "550 full")):
+    for action, said in (
+        ("delayed", "the mail server still tries it"),
+        ("failed", "message 1 of incident 1 came back from it@acme.example"),
+    ):
         report.write_text(REPORT.format(action=action, id=mail["Message-ID"]))
         assert said in drd("message", "bounced", "--from", str(report))
-    assert "550 full" in drd("message", "bounced", "--from", str(report)), "again"
+    assert "1 report without new information" in drd("open", "--from", str(report)), "again"
     report.write_text(REPORT.format(action="failed", id="<incident-1.1.0.0000000000000000@x>"))
     told = drd("message", "bounced", "--from", str(report), code=2)
     assert "has no message 1 that the report could be about" in told
+    for words in (("message", "bounced"), ("open",)):
+        report.write_text(REPORT.format(action="failed", id="<newsletter@x>"))
+        told = drd(*words, "--from", str(report), code=2)
+        assert "<newsletter@x>, which is no message of an incident" in told
     report.write_text("Subject: hello\n\nhello\n")
     assert "cites no Message-ID" in drd("message", "bounced", "--from", str(report), code=2)
     post.refuse = set()
@@ -139,6 +146,7 @@ def test_from_the_preview_to_the_answer_of_the_server(drd: Drd, post: Post, tmp_
     document = json.loads(drd("message", "list", "--json"))
     (message,) = document["messages"]
     assert [d["fate"] for d in message["deliveries"]] == ["bounced", "accepted"]
+    assert message["deliveries"][0]["said"] == "550 full"
     assert (message["approved_by"], message["approved_digest"]) == ("Anna", shown["digest"])
     screen = drd("show")
     assert "message 1 approved, digest" in screen

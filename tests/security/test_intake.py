@@ -18,8 +18,11 @@ import pytest
 from drd.api.incident_intake import intake_of, take_in
 from drd.daemon.intake import IntakeListener
 from drd.flows.incidents.intake import OUT_OF_TIME, TOO_FAST, TOO_MANY_OPEN, Result, _begins, key_of
+from drd.flows.incidents.messages import known
 from drd.flows.incidents.writing import Desk
-from drd.model.incidents.entries import Author
+from drd.model.incidents import entries as kinds
+from drd.model.incidents.bounces import letter_id
+from drd.model.incidents.entries import Author, draft
 from drd.model.incidents.incident import Incident, Taken
 from drd.model.incidents.intake_rules import IntakeSettings
 from drd.model.incidents.states import State
@@ -29,6 +32,7 @@ from drd.model.plan import SecretRef
 from drd.web import Outcome
 from drd.web.intake import BURST, Gate
 from tests.api_support import BERT, OPERATORS, READERS, STRANGER, House, ask
+from tests.unit.test_incident_messages import CONTENT
 from tests.unit.test_intake import alert, webhook
 from tests.user_support import as_root
 
@@ -275,6 +279,87 @@ def test_reader_adds_nothing_to_an_incident_opened_from_their_report(house: Hous
     assert intake(house, STRANGER, READERS, alert(severity="low"))[1]["reported"] == [2]
     assert intake(house, STRANGER, READERS, alert(severity="none"))[1]["updated"] == [2]
     assert store.incidents.get(1).last == before
+
+
+# --- mails that came back -------------------------------------------------------------------
+
+
+def mailed(house: House, number: int) -> None:
+    """A message of the incident that the mail server has accepted for its first recipient."""
+    said = Author("anna", house.app.clock.now())
+    acts = [("send", {"recipients": [0, 1]}), ("accepted", {"recipient": 0, "name": "Acme"})]
+    made = [draft(kinds.DRAFT, number, said, {"content": CONTENT.to_json()})]
+    made += [
+        draft(kinds.MESSAGE, number, said, {"act": act, "message": 1, **body}) for act, body in acts
+    ]
+    house.app.catalogue.incidents.add(number, lambda _: made)
+
+
+def report(number: int = 0, **more: str) -> bytes:
+    """The report about that mail; without a number, it cites none."""
+    one = {"final_recipient": "rfc822; it@acme.example", "action": "failed", **more}
+    cited = letter_id(number, 1, 0, CONTENT.digest)
+    return json.dumps({**one, "message_id": f"<{cited}@us.example>"} if number else one).encode()
+
+
+def fate(house: House, number: int = 1) -> str:
+    return str(known(house.app.catalogue, number)[0].deliveries[0].fate)
+
+
+def of_user(house: House, user: int, group: int, raw: bytes) -> tuple[int, dict[str, Any]]:
+    return ask(house.path, user, [group], "/v1/incidents/intake", {"message": raw.decode()})
+
+
+def test_listener_records_a_mail_that_came_back_once(
+    house: House, listener: IntakeListener
+) -> None:
+    sent(house, alert())
+    mailed(house, 1)
+    for wrong in (report(7), report(1).replace(CONTENT.digest[:16].encode(), b"0" * 16)):
+        status, told = post(listener, wrong)
+        assert (status, "has no message 1 that the report" in told["error"]) == (400, True)
+    assert fate(house) == "accepted"
+    status, told = post(listener, report(1, diagnostic_code="smtp; 550 \x1b[31mfull"))
+    returned = {"incident": 1, "message": 1, "to": "it@acme.example"}
+    assert (status, told["bounced"]) == (200, [returned])
+    assert fate(house) == "bounced"
+    before = house.app.catalogue.incidents.get(1).last
+    for again in (report(1, diagnostic_code="smtp; 550 \x1b[31mfull"), report(1), report()):
+        status, told = post(listener, again)
+        assert (status, told["bounced"], told["unchanged"]) == (200, [], 1)
+    assert house.app.catalogue.incidents.get(1).last == before, "recorded once"
+
+
+def test_report_that_cites_no_mail_is_found_by_its_recipient(
+    house: House, listener: IntakeListener
+) -> None:
+    sent(house, alert(), named("f2"))
+    mailed(house, 1)
+    stranger = report(final_recipient="rfc822; x@y.example")
+    status, told = post(listener, stranger)
+    assert (status, "no message of the last 14 days went to x@y.example" in told["error"]) == (
+        400,
+        True,
+    )
+    both = b"[" + stranger + b"," + report() + b"]"
+    status, told = post(listener, both)
+    assert (status, len(told["bounced"]), len(told["unmatched"])) == (200, 1, 1)
+    mailed(house, 2)
+    mailed(house, *sent(house, named("f3")).opened)
+    status, told = post(listener, report(status="5.2.2"))
+    assert (status, "2 mails went to it@acme.example" in told["error"]) == (400, True)
+
+
+def test_only_operators_who_may_act_record_that_a_mail_came_back(house: House) -> None:
+    body = {"title": "secret", "restricted": True}
+    assert ask(house.path, BERT, [OPERATORS], "/v1/incidents/open", body)[0] == 200
+    mailed(house, 1)
+    assert of_user(house, BERT, READERS, report(1))[0] == 403
+    assert of_user(house, STRANGER, OPERATORS, report(1))[0] == 403
+    status, told = of_user(house, STRANGER, OPERATORS, report())
+    assert (status, "no message of the last" in told["error"]["message"]) == (400, True)
+    assert fate(house) == "accepted"
+    assert of_user(house, BERT, OPERATORS, report(1))[1]["bounced"][0]["incident"] == 1
 
 
 # --- the listener ---------------------------------------------------------------------------

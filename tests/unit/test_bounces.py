@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
-from drd.model.incidents.bounces import LONGEST, Bounce, bounce_of, letter_id
+from drd.model.incidents.bounces import LONGEST, Bounce, bounces_in, letter_id
 
 ID = letter_id(3, 1, 0, "ab" * 32)
 HEAD = "Content-Type: multipart/report; boundary=B\nSubject: Undelivered\n\n--B\n"
@@ -14,6 +17,14 @@ STATUS = (
 )
 HEADERS = f"Content-Type: text/rfc822-headers\n\nTo: x@y.example\nMessage-ID: <{ID}@us.example>\n"
 LONG = "Diagnostic-Code: smtp; " + "550 x\n  y " * 200 + "\n"
+DAEMON = "From: Mail <MAILER-DAEMON@mx.example>\n"
+
+
+def read(raw: str) -> Bounce:
+    found = bounces_in(raw.encode())
+    assert found is not None
+    [one] = found
+    return one
 
 
 @pytest.mark.parametrize(
@@ -21,16 +32,79 @@ LONG = "Diagnostic-Code: smtp; " + "550 x\n  y " * 200 + "\n"
     [
         (HEAD + STATUS.format("failed", "") + HEADERS + "--B--\n", True, "5.1.1"),
         (HEAD + STATUS.format("delayed", LONG) + HEADERS, False, "550 x y"),
-        (f"Subject: returned\nIn-Reply-To: <{ID}@us.example>\n\nno such user\n", True, "returned"),
-        (f"References: <{ID}@us.example>\n\nx\n", True, "the mail server gave no reason"),
+        (HEAD + STATUS.format("relayed", "") + HEADERS, False, "5.1.1"),
+        (
+            f"{DAEMON}Subject: returned\nIn-Reply-To: <{ID}@us.example>\n\nno such user\n",
+            True,
+            "returned",
+        ),
+        (f"{DAEMON}References: <{ID}@us.example>\n\nx\n", True, "the mail server gave no reason"),
     ],
 )
 def test_a_report_says_which_mail_and_why(raw: str, failed: bool, said: str) -> None:
-    found = bounce_of(raw.encode())
-    assert found is not None
-    assert found == Bounce(3, 1, 0, "ab" * 8, failed, found.said)
+    found = read(raw)
+    assert (found.incident, found.number, found.recipient) == (3, 1, 0)
+    assert (found.digest, found.failed, found.cites) == ("ab" * 8, failed, "")
     assert found.said.startswith(said)
     assert len(found.said) <= LONGEST
+
+
+def test_a_report_without_the_mail_names_the_recipient() -> None:
+    found = read(HEAD + STATUS.format("failed", ""))
+    assert (found.incident, found.cites, found.address) == (0, "", "x@y.example")
+    other = HEADERS.replace(ID, "newsletter.7")
+    assert read(HEAD + STATUS.format("failed", "") + other).cites == "<newsletter.7@us.example>"
+    lines = "Action: failed\nOriginal-Recipient: rfc822; shop@y.example\n"
+    two = STATUS.format("delivered", "\n" + lines)
+    assert (read(HEAD + two).address, read(HEAD + two).failed) == ("shop@y.example", True)
+
+
+OWN = f"<{ID}@us.example>"
+SES = {
+    "notificationType": "Bounce",
+    "bounce": {
+        "bounceType": "Permanent",
+        "bouncedRecipients": [
+            {
+                "emailAddress": "x@y.example",
+                "action": "failed",
+                "status": "5.1.1",
+                "diagnosticCode": "smtp; 550 no such user",
+            }
+        ],
+    },
+    "mail": {"messageId": "0102", "commonHeaders": {"messageId": OWN}},
+}
+
+
+@pytest.mark.parametrize(
+    ("document", "number", "action", "said"),
+    [
+        (SES, 3, "failed", "550 no such user"),
+        ({"message_id": OWN, "status": "5.1.1"}, 3, "failed", "5.1.1"),
+        ({"Message-ID": OWN, "Status": "4.4.1"}, 3, "delayed", "4.4.1"),
+        (
+            {
+                "Original-Message-ID": OWN,
+                "Recipients": [
+                    {"Final-Recipient": "rfc822; x@y.example", "Action": "Failed"},
+                ],
+            },
+            3,
+            "failed",
+            "the mail server gave no reason",
+        ),
+        ({"final_recipient": "x@y.example", "action": "failed"}, 0, "failed", "the mail server"),
+    ],
+)
+def test_json_with_the_same_fields(
+    document: dict[str, Any], number: int, action: str, said: str
+) -> None:
+    found = read(json.dumps(document))
+    assert (found.incident, found.action) == (number, action)
+    assert found.said.startswith(said)
+    two = bounces_in(json.dumps([document, document]).encode())
+    assert two == [found, found]
 
 
 @pytest.mark.parametrize(
@@ -41,8 +115,13 @@ def test_a_report_says_which_mail_and_why(raw: str, failed: bool, said: str) -> 
         b"Message-ID: <alert.1@us.example>\n\nx",
         f"Subject: x\n\nMessage-ID: <{ID}@us.example>\n".encode(),
         HEAD.encode() * 100,
-        b"In-Reply-To: <incident-0.1.0.abababababababab@x>\n\n",
+        f"From: it@acme.example\nIn-Reply-To: <{ID}@us.example>\n\nThank you.\n".encode(),
+        b"[" * 100_000,
+        b"{}",
+        b'{"message_id": "7", "status": "firing"}',
+        b'{"recipients": ["x@y.example"], "status": "firing"}',
+        json.dumps([SES, {"version": "4", "alerts": []}]).encode(),
     ],
 )
-def test_what_cites_no_mail_of_an_incident_is_none(raw: bytes) -> None:
-    assert bounce_of(raw) is None
+def test_what_is_no_report_of_a_mail_server_is_none(raw: bytes) -> None:
+    assert bounces_in(raw) is None

@@ -47,7 +47,7 @@ def opening(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
         dest="from_",
         metavar="FILE",
         help="open incidents from alerts of another system: JSON of Alertmanager or OCSF, or by "
-        "--mapping; - is stdin",
+        "--mapping; or record the report of a mail server that a message came back; - is stdin",
     )
     opening.add_argument(
         "--mapping",

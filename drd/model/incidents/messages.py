@@ -203,7 +203,7 @@ class IncidentMessage:
     """A message; `entry` is its draft. `content` is None if the draft was redacted. `intact` says
     that the bodies of draft and approval are those that the chain holds the digests of.
     `deliveries` are in the order of the recipients. `drafted_as` is what the kernel reported of who
-    drafted it."""
+    drafted it. `reports` are the digests of the reports of mail servers that were recorded."""
 
     number: int
     entry: int
@@ -219,6 +219,7 @@ class IncidentMessage:
     intact: bool = True
     deliveries: tuple[Delivery, ...] = ()
     drafted_as: Actor | None = None
+    reports: frozenset[str] = frozenset()
 
     @property
     def digest(self) -> str:
@@ -328,6 +329,8 @@ def _sent(message: IncidentMessage, entry: Entry, body: Mapping[str, Any]) -> In
 def _settled(message: IncidentMessage, entry: Entry, body: Mapping[str, Any]) -> IncidentMessage:
     at = time_in(body, "happened_at") or entry.header.at
     text = str(body.get("said") or body.get("reason") or "")
+    if body.get("report"):
+        message = replace(message, reports=message.reports | {str(body["report"])})
     return message.with_fate(int(body["recipient"]), _FATES[Act(body["act"])], at, text)
 
 

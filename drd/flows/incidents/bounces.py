@@ -1,0 +1,203 @@
+"""Reports of mail servers: which mail of an incident each is about, and what is recorded of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from drd.errors import Refused, UsageError
+from drd.flows.incidents.messages import known
+from drd.model.incidents import entries as kinds
+from drd.model.incidents.bounces import MOST, Bounce
+from drd.model.incidents.entries import Author
+from drd.model.incidents.entries import draft as entry
+from drd.model.incidents.incident import Incident
+from drd.model.incidents.messages import Act, Fate, IncidentMessage, Way
+from drd.model.records import Draft
+from drd.model.text import escaped, some
+from drd.ports import Catalogue
+
+BACK = timedelta(days=14)
+"""How long after a mail was sent a report that cites none can be about it: servers try for days."""
+_INCIDENTS = 50
+_BY_HAND = "record it by hand: drd incident message bounced N M --to NAME --reason TEXT"
+_CAME = (Fate.ACCEPTED, Fate.UNKNOWN)
+
+
+@dataclass(slots=True)
+class Returned:
+    """What became of reports: the deliveries that came back, how many reports said nothing new, how
+    many are about mails that a server still tries or has delivered, and why others are about no
+    mail of an incident."""
+
+    bounced: list[dict[str, Any]] = field(default_factory=list)
+    unchanged: int = 0
+    not_failed: int = 0
+    unmatched: list[str] = field(default_factory=list)
+
+    @property
+    def left_out(self) -> list[str]:
+        return self.unmatched
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "bounced": self.bounced,
+            "unchanged": self.unchanged,
+            "not_failed": self.not_failed,
+            "unmatched": self.unmatched,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Mail:
+    incident: int
+    message: IncidentMessage
+    place: int
+
+
+class _NoMail(Exception):
+    """The report is about no mail of an incident: its words say why."""
+
+
+def returned(
+    catalogue: Catalogue,
+    author: Author,
+    bounces: Sequence[Bounce],
+    may_add: Callable[[Incident], bool],
+) -> Returned:
+    """Record which mails came back, each once. Raises UsageError if all of the reports are about no
+    mail of an incident; Refused if one is about an incident that `may_add` denies."""
+    if len(bounces) > MOST:
+        raise UsageError(
+            f"the message has {len(bounces)} reports, but drd accepts at most {MOST}",
+            hint="send fewer reports in one message.",
+        )
+    result = Returned()
+    for bounce in bounces:
+        try:
+            _take(catalogue, author, bounce, _mail_of(catalogue, author, bounce, may_add), result)
+        except _NoMail as error:
+            result.unmatched.append(str(error))
+    if result.unmatched and len(result.unmatched) == len(bounces):
+        raise UsageError(result.unmatched[0], hint=_BY_HAND)
+    return result
+
+
+def _take(
+    catalogue: Catalogue, author: Author, bounce: Bounce, mail: _Mail, result: Returned
+) -> None:
+    recipient = mail.message.content.recipients[mail.place] if mail.message.content else None
+    assert recipient is not None, "it was found by its content"
+    made: list[Draft] = []
+    if not bounce.failed:
+        result.not_failed += 1
+        return
+
+    def drafts(_: Incident) -> list[Draft]:
+        found = known(catalogue, mail.incident)
+        current = next(m for m in found if m.number == mail.message.number)
+        is_known = bounce.report in current.reports
+        if not is_known and current.deliveries[mail.place].fate in _CAME:
+            body = {
+                "act": str(Act.BOUNCED),
+                "message": current.number,
+                "recipient": mail.place,
+                "name": recipient.name,
+                "said": bounce.said,
+                "happened_at": None,
+                "report": bounce.report,
+            }
+            made.append(entry(kinds.MESSAGE, mail.incident, author, body))
+        return made
+
+    catalogue.incidents.add(mail.incident, drafts)
+    if not made:
+        result.unchanged += 1
+        return
+    result.bounced.append(
+        {"incident": mail.incident, "message": mail.message.number, "to": recipient.to}
+    )
+
+
+def _mail_of(
+    catalogue: Catalogue, author: Author, bounce: Bounce, may_add: Callable[[Incident], bool]
+) -> _Mail:
+    if bounce.incident:
+        return _cited(catalogue, bounce, may_add)
+    if bounce.cites:
+        raise _NoMail(
+            f"the report is about the mail {escaped(bounce.cites)}, which is no message of an "
+            "incident: it cites no Message-ID of drd's"
+        )
+    return _by_address(catalogue, author, bounce, may_add)
+
+
+def _cited(catalogue: Catalogue, bounce: Bounce, may_add: Callable[[Incident], bool]) -> _Mail:
+    nothing = (
+        f"incident {bounce.incident} has no message {bounce.number} that the report could be about"
+    )
+    try:
+        incident = catalogue.incidents.get(bounce.incident)
+    except UsageError:
+        raise _NoMail(nothing) from None
+    if not may_add(incident):
+        raise Refused(
+            f"the report is about incident {incident.number}, which is restricted, and you have no "
+            "role in it",
+            hint="ask the lead of the incident, or root, to give you a role: drd incident role "
+            f"{incident.number} ROLE NAME",
+        )
+    message = next(
+        (m for m in known(catalogue, incident.number) if m.number == bounce.number), None
+    )
+    if message is not None and message.digest and bounce.recipient < len(message.deliveries):
+        was_sent = message.deliveries[bounce.recipient].fate is not Fate.DRAFTED
+        if message.digest.startswith(bounce.digest) and was_sent:
+            return _Mail(incident.number, message, bounce.recipient)
+    raise _NoMail(nothing)
+
+
+def _by_address(
+    catalogue: Catalogue, author: Author, bounce: Bounce, may_add: Callable[[Incident], bool]
+) -> _Mail:
+    """Return the mail to the address of a report that cites none, if there is only one."""
+    if not bounce.address:
+        raise _NoMail(
+            "this is no report about a mail of an incident: it cites no Message-ID of drd's, and "
+            "names no recipient"
+        )
+    found = list(_sent_to(catalogue, author, bounce, may_add))
+    own = [mail for mail in found if bounce.report in mail.message.reports]
+    open_ones = [mail for mail in found if mail.message.deliveries[mail.place].fate in _CAME]
+    chosen = own or open_ones or found
+    to = escaped(bounce.address)
+    if not chosen:
+        raise _NoMail(
+            f"this is no report about a mail of an incident: it cites no Message-ID of drd's, and "
+            f"no message of the last {BACK.days} days went to {to}"
+        )
+    if len(chosen) > 1:
+        names = [f"message {m.message.number} of incident {m.incident}" for m in chosen]
+        raise _NoMail(
+            f"the report cites no Message-ID, and {len(chosen)} mails went to {to}: "
+            f"{some(names, 5)}"
+        )
+    return chosen[0]
+
+
+def _sent_to(
+    catalogue: Catalogue, author: Author, bounce: Bounce, may_add: Callable[[Incident], bool]
+) -> Iterator[_Mail]:
+    since, address = author.at - BACK, bounce.address.casefold()
+    for incident in catalogue.incidents.newest(closed=True, limit=_INCIDENTS):
+        if not incident.drafts or not may_add(incident):
+            continue
+        for message in known(catalogue, incident.number):
+            if message.sent_at is None or message.sent_at < since or message.content is None:
+                continue
+            for place, recipient in enumerate(message.content.recipients):
+                was_sent = message.deliveries[place].fate is not Fate.DRAFTED
+                if was_sent and recipient.way is Way.MAIL and recipient.to.casefold() == address:
+                    yield _Mail(incident.number, message, place)
