@@ -64,13 +64,13 @@ def adopted_dumps(
     minutes = _minutes(chosen)
     found = FoundDumps(
         directory,
-        chosen.pattern,
+        chosen.names,
         minutes,
         [dump.changed_at for dump in chosen.dumps],
         chosen.found,
     )
     plan = name or as_name(f"{chosen.found.name[:34]}-dumps") or "dumps"
-    return plan, dumps_starter(plan, found), _seen(chosen, minutes), list(_left_out(seen))
+    return plan, dumps_starter(plan, found), _seen(seen, minutes), list(_left_out(seen, wanted))
 
 
 def _minutes(series: Series) -> int:
@@ -80,7 +80,8 @@ def _minutes(series: Series) -> int:
     return _SETTLED_MIN if age_s > FINISHED_S else _FIRST_LOOK_MIN
 
 
-def _seen(series: Series, minutes: int) -> str:
+def _seen(seen: Dumps, minutes: int) -> str:
+    series = seen.series[0]
     newest = series.dumps[-1]
     age_s = (datetime.now(UTC) - newest.changed_at).total_seconds()
     text = (
@@ -93,23 +94,34 @@ def _seen(series: Series, minutes: int) -> str:
             f". The newest changed {format_age(max(age_s, 0.0))} ago, and counts "
             f"when nobody has changed it for {minutes} min"
         )
+    if series.unfit:
+        text += (
+            f". {series.unfit} of them {'does' if series.unfit == 1 else 'do'} not fit --adopt: "
+            "the plan takes all dumps of a series, since the next ones have other numbers and "
+            "dates. To take fewer, change -regex of `list` in the plan"
+        )
+    if others := len(seen.series) - 1:
+        text += (
+            f". {others + 1} series of dumps fit --adopt, and the plan takes one, "
+            f"{series.names.pattern}: "
+            + ("the other one is" if others == 1 else f"the other {others} are")
+            + " named below"
+        )
     return text
 
 
-def _left_out(seen: Dumps) -> Iterator[str]:
-    for name, why in seen.series[0].cut_off.items():
-        yield f"{name} {why}. A drill of it fails"
-    if gap := gap_in_words([dump.changed_at for dump in seen.series[0].dumps]):
-        yield gap
+def _left_out(seen: Dumps, wanted: str) -> Iterator[str]:
+    yield from _of_the_chosen(seen.series[0])
     for series in seen.series[1:]:
         copies = counted(len(series.dumps), "copy", "copies")
-        pattern = shlex.quote(f"{seen.directory}/{series.pattern}")
+        pattern = shlex.quote(f"{seen.directory}/{series.names.pattern}")
         yield (
-            f"{series.pattern}: {copies}, {series.kind}, {series.found.holds}. One plan adopts one "
-            f"series: drd plan new --adopt {pattern}"
+            f"{series.names.pattern}: {copies}, {series.kind}, {series.found.holds}. One plan "
+            f"adopts one series: drd plan new --adopt {pattern}"
         )
     for pattern, why in seen.refused.items():
         yield f"{pattern}: {why}"
+    yield from _not_looked_into(seen, wanted)
     if seen.empty:
         yield _empty(seen)
     if seen.ahead:
@@ -119,6 +131,23 @@ def _left_out(seen: Dumps) -> Iterator[str]:
             f"{some([ascii(name) for name in seen.unsafe])}: names of copies consist of letters, "
             "digits and _.:@+=,~%-"
         )
+
+
+def _of_the_chosen(series: Series) -> Iterator[str]:
+    for name, why in series.cut_off.items():
+        yield f"{name} {why}. A drill of it fails"
+    if gap := gap_in_words([dump.changed_at for dump in series.dumps]):
+        yield gap
+
+
+def _not_looked_into(seen: Dumps, wanted: str) -> Iterator[str]:
+    if seen.beyond:
+        yield (
+            f"{seen.beyond} other series of files, into which drd did not look: choose some with a "
+            f"pattern, for example --adopt '{seen.directory}/shop-*'"
+        )
+    if seen.unknown and wanted != "*":
+        yield f"{some(seen.unknown)}: drd does not recognise the newest file as a dump"
 
 
 def _empty(seen: Dumps) -> str:
@@ -138,4 +167,5 @@ def _why(seen: Dumps) -> str:
     reasons = [f"{pattern}: {why}" for pattern, why in seen.refused.items()]
     reasons += [_empty(seen)] if seen.empty else []
     reasons += [_ahead(seen)] if seen.ahead else []
+    reasons += [f"{some(seen.unknown)}: no dump that drd recognises"] if seen.unknown else []
     return f". {some(reasons, between='; ')}" if reasons else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,11 +13,11 @@ from typing import Any
 from drd.config.problems import as_name
 from drd.config.starter import Starter, in_comment
 from drd.config.writing import inline
+from drd.model.dump_names import Series, exactly
 from drd.model.plan import OWN_COMPONENT
 from drd.model.units import format_duration, format_time
-from drd.ports.dumps import FILE, NUMBERS, FoundDump
+from drd.ports.dumps import FILE, FoundDump
 
-_SPECIAL = re.compile(r"[][\\^$.|?*+(){}]")
 _DAILY_S = 26 * 3600.0
 _LOOKED_AT = 14
 _FAR_LONGER = 1.5
@@ -28,12 +27,11 @@ _AHEAD = "1 hour"
 
 @dataclass(frozen=True, slots=True)
 class FoundDumps:
-    """Dumps of one component: the directory, the pattern of their names below it, with `*` for each
-    number, and when each was finished. One that nobody has changed for `settled_min` minutes is
-    finished."""
+    """Dumps of one component: the directory, what their names below it have in common, and when
+    each was finished. One that nobody has changed for `settled_min` minutes is finished."""
 
     directory: Path
-    pattern: str
+    series: Series
     settled_min: int
     times: Sequence[datetime]
     dump: FoundDump
@@ -105,9 +103,14 @@ class _Writer:
     def _repository(self) -> Iterator[str]:
         found = self.found
         directory, most = str(found.directory), found.settled_min
-        depth = str(1 + found.pattern.count("/"))
+        depth = str(1 + found.series.pattern.count("/"))
         listed = ["/usr/bin/find", "-H", directory, "-maxdepth", depth, "-type", "f"]
-        listed += ["-regextype", "posix-extended", "-regex", _exactly(directory, found.pattern)]
+        listed += [
+            "-regextype",
+            "posix-extended",
+            "-regex",
+            f"{exactly(directory.rstrip('/'))}/{found.series.expression}",
+        ]
         printed = '{"name": "%P", "time": %T@, "bytes": %s}\\n'
         file = f"{directory}/${{copy}}"
         words = [word.replace(FILE, file) for word in found.dump.unpack] or ["/bin/cat", file]
@@ -123,15 +126,6 @@ class _Writer:
         listing = inline([*listed, *settled, "-printf", printed])
         yield f"      list: {listing}"
         yield f"      restore: {inline(words)}"
-
-
-def _exactly(directory: str, pattern: str) -> str:
-    """Return the expression of find for the paths of one series: where the pattern of its names has
-    `*`, they have numbers, and nothing else."""
-    above, *names = (
-        _SPECIAL.sub(r"\\\g<0>", part) for part in (directory.rstrip("/"), *pattern.split("*"))
-    )
-    return f"{above}/{NUMBERS.join(names)}"
 
 
 def gap_in_words(times: Sequence[datetime]) -> str:
@@ -165,6 +159,6 @@ def dumps_starter(name: str, found: FoundDumps) -> Starter:
     writer = _Writer(name, found)
     text = "\n".join(writer.lines()) + "\n"
     kind = str(dict(found.dump.keys).get("kind", ""))
-    where = f"{found.directory}/{found.pattern} ({found.dump.holds})"
+    where = f"{found.directory}/{found.series.pattern} ({found.dump.holds})"
     unseen = [found.dump.unseen] if found.dump.unseen else []
     return Starter(text, (), "", [(writer.component, kind, where)], unseen)

@@ -12,11 +12,6 @@ from drd.errors import NotSupported
 FILE = "${file}"
 """In the words of `FoundDump.unpack`: the path of the dump."""
 
-NUMBERS = "[0-9]+"
-"""What distinguishes the name of a dump from those of the others of its series: each number has its
-place, since `shop-2-2026-11-28` is another database than `shop-2026-11-28`. As an extended regular
-expression of POSIX, and of Python."""
-
 
 class DumpFile(NamedTuple):
     """A finished dump. `head` has its first bytes. If it is packed, `packed` names the program that

@@ -161,6 +161,32 @@ def test_the_list_of_a_series_has_no_dump_of_another_database_now_or_later(
     assert "Seen: 2 copies" in capsys.readouterr().out
 
 
+def test_dumps_named_by_the_day_of_the_week_are_one_series_and_the_others_are_told(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (site.base / "dumps/orders.db").unlink()
+    database(site, "shop-Mon.db", 3.0)
+    for name, days in (("shop-Tue.db", 2.0), ("shop-Wed.db", 1.0), ("shop-test-Wed.db", 0.5)):
+        database(site, name, days)
+    written(site, "shop-notes.txt", b"call home\n")
+    assert adopt(site, "dumps/shop-*", "shop") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Seen: 3 copies" in said
+    assert "2 series of dumps fit --adopt, and the plan takes one, shop-[A-Z]*.db" in said
+    assert f"drd plan new --adopt '{site.base}/dumps/shop-test-[A-Z]*.db'" in said
+    assert "shop-notes.txt: drd does not recognise the newest file as a dump" in said
+    plan = site.app.plans.load("shop")
+    assert "shop" in plan.components
+    database(site, "shop-Sun.db", 0.2)
+    listed = subprocess.check_output(plan.primary.adopted.command.list, text=True)
+    assert sorted(json.loads(line)["name"] for line in listed.splitlines()) == [
+        f"shop-{day}.db" for day in ("Mon", "Sun", "Tue", "Wed")
+    ]
+    assert adopt(site, "dumps/shop-M*", "again") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "3 of them do not fit --adopt: the plan takes all dumps of a series" in said
+
+
 def test_a_dump_that_was_just_written_counts_after_a_minute(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:

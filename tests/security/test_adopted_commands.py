@@ -21,6 +21,7 @@ from drd.errors import DeadlineExceeded, RepositoryError, RepositoryUnreachable
 from drd.kit.adopted_by_hand import choosing
 from drd.kit.document import Commands
 from drd.model.adopted import Adopted, CommandTool
+from drd.model.dump_names import series_of
 from drd.ports import no_progress
 from drd.ports.adopted import Landing
 from drd.ports.dumps import FoundDump
@@ -214,9 +215,8 @@ def test_the_documented_list_commands_leave_out_names_that_could_add_a_line(tmp_
     page = page.replace("/var/backups/shop", str(base))
     words = yaml.safe_load(page.rstrip(", \n") + ", -printf]")
     assert words[2:] == documented[2:-1]
-    found = FoundDumps(
-        base, "shop-*-*-*.dump", 10, [], FoundDump("shop", "", (("kind", "files"),), [])
-    )
+    series = series_of(["shop-2020-01-01.dump"])["shop-2020-01-01.dump"]
+    found = FoundDumps(base, series, 10, [], FoundDump("shop", "", (("kind", "files"),), []))
     written = yaml.safe_load(dumps_starter("shop", found).text)
     for lists in (documented, written["repositories"]["theirs"]["command"]["list"]):
         printed = subprocess.run(lists, check=True, capture_output=True).stdout

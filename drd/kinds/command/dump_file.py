@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from drd import process
 from drd.errors import DeadlineExceeded, NotSupported
 from drd.kinds.dump_checks import needs_no_quotes, rows_of
+from drd.model.dump_names import base_of
 from drd.model.text import escaped
 from drd.ports.dumps import FILE, DumpFile, FoundDump
 from drd.process import Command
@@ -72,7 +73,7 @@ def recognise(file: DumpFile) -> FoundDump | None:
     way = _way(file)
     if way is None:
         return None
-    name = re.sub(r"[-_.]?\d[\d\-_.T:]*", "", file.path.name.partition(".")[0]) or "data"
+    name = base_of(file.path.name.partition(".")[0]) or "data"
     checks = [{"kind": "sql", **way.check}]
     unseen = ""
     if file.inner.startswith(_SQL):

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from drd import process
 from drd.errors import DeadlineExceeded, NotSupported
+from drd.model.dump_names import base_of
 from drd.model.first_checks import has_data, has_files
 from drd.model.text import counted
 from drd.ports.dumps import FILE, DumpFile, FoundDump, Unreadable
@@ -29,7 +30,7 @@ def recognise(file: DumpFile) -> FoundDump | None:
         raise NotSupported("an archive of tar without a file", hint="")
     top = {path.partition("/")[0] for path in files}
     is_whole = top <= _ROOTS
-    name = re.sub(r"[-_.]?\d[\d\-_.T:]*", "", file.path.name.partition(".")[0]) or "files"
+    name = base_of(file.path.name.partition(".")[0]) or "files"
     prefix = "" if is_whole else f"srv/{name}/"
     paths = [f"/{prefix}".rstrip("/")] if prefix else [f"/{p}" for p in _directories(files)]
     tar = [find_tool("tar", package="tar"), "--extract", "--directory=${into}"]

@@ -10,6 +10,7 @@ from typing import Any
 
 from drd.kinds.dump_checks import NO_ROWS, needs_no_quotes, recent, table_checks, tables_in_words
 from drd.kinds.sqlite.database import connect, quoted
+from drd.model.dump_names import base_of
 from drd.ports.dumps import DumpFile, FirstChecks, FoundDump, ServerPlace, Unreadable
 
 HEAD = b"SQLite format 3\0"
@@ -47,7 +48,7 @@ def _found(file: DumpFile, connection: sqlite3.Connection) -> FoundDump:
     names = [str(row[0]) for row in connection.execute(_TABLES).fetchmany(_MOST_TABLES)]
     names = [name for name in names if name.isprintable()]
     filled = [n for n in names if _has_rows(connection, n)][:_MOST_CHECKS]
-    base = re.sub(r"[-_.]?\d[\d\-_.T:]*", "", file.path.stem) or file.path.stem
+    base = base_of(file.path.stem) or file.path.stem
     return FoundDump(
         base,
         tables_in_words(names),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import lzma
 import os
-import re
 import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,8 +19,9 @@ from typing import NamedTuple
 
 from drd import process
 from drd.errors import DrdError, NotSupported
+from drd.model import dump_names
 from drd.model.clock import FAR_AHEAD
-from drd.ports.dumps import NUMBERS, DumpFile, FoundDump, RecognisesOf, Unreadable
+from drd.ports.dumps import DumpFile, FoundDump, RecognisesOf, Unreadable
 from drd.process import Command
 from drd.registry import KINDS
 from drd.repositories.adopted.command import is_copy_name
@@ -40,7 +40,6 @@ _LOOK_S = 20.0
 """How long drd reads in a packed dump to see whether it is whole."""
 
 _HEAD, _BLOCK, _MEMORY = 1024, 1 << 20, 128 << 20
-_DIGITS = re.compile(NUMBERS)
 
 
 class Dump(NamedTuple):
@@ -52,50 +51,44 @@ class Dump(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Dumps of the same thing, oldest first. `pattern` is the shell pattern of their names, below
-    the directory; `kind` and `found` come from the newest finished one that is whole. `cut_off` has
-    by name why the newer ones are not."""
+    """Dumps of the same thing, oldest first. `names` is what their names, below the directory, have
+    in common; `kind` and `found` come from the newest finished one that is whole. `cut_off` has
+    by name why the newer ones are not. `unfit` is how many dumps do not fit the pattern that
+    somebody gave: a plan lists them nevertheless."""
 
-    pattern: str
+    names: dump_names.Series
     kind: str
     found: FoundDump
     dumps: Sequence[Dump]
     cut_off: Mapping[str, str] = field(default_factory=dict)
+    unfit: int = 0
 
 
 @dataclass(slots=True)
 class Dumps:
     """What is in a directory: the series that drd can adopt, the largest first, and by pattern why
-    it can not adopt the others. `unsafe` has names that drd refuses, and `ahead` dumps that are
-    dated in the future, and `empty` those of 0 bytes."""
+    it can not adopt the others. `unknown` has the patterns of files that are no dumps, `unsafe`
+    names that drd refuses, `ahead` dumps that are dated in the future, and `empty` those of 0
+    bytes. `beyond` is how many series drd did not look into."""
 
     directory: Path
     series: list[Series] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
     unsafe: list[str] = field(default_factory=list)
     ahead: list[Dump] = field(default_factory=list)
     empty: list[Dump] = field(default_factory=list)
+    beyond: int = 0
 
 
 def look_through(directory: Path, wanted: str = "*") -> Dumps:
-    """Look through a directory for dumps whose names fit a pattern. Raises OSError."""
+    """Look through a directory for series of dumps, of which one at least has a name that fits a
+    pattern. Raises OSError."""
     seen = Dumps(directory)
-    by_pattern: dict[str, list[Dump]] = {}
-    latest = datetime.now(UTC) + FAR_AHEAD
-    for dump in _files(directory):
-        if wanted != "*" and not _fits(dump.name, wanted):
-            continue
-        if not is_copy_name(dump.name):
-            seen.unsafe.append(dump.name)
-            continue
-        if not dump.bytes:
-            seen.empty.append(dump)
-            continue
-        if dump.changed_at > latest:
-            seen.ahead.append(dump)
-            continue
-        by_pattern.setdefault(_pattern(dump.name), []).append(dump)
-    for pattern, dumps in list(by_pattern.items())[:_MOST_SERIES]:
+    grouped = _grouped(seen, wanted)
+    seen.beyond = max(0, len(grouped) - _MOST_SERIES)
+    for names, dumps in grouped[:_MOST_SERIES]:
+        pattern = names.pattern
         dumps.sort(key=lambda dump: dump.changed_at)
         cut: dict[str, str] = {}
         try:
@@ -106,14 +99,42 @@ def look_through(directory: Path, wanted: str = "*") -> Dumps:
         except DrdError as error:
             seen.refused[pattern] = f"{error.message}: {error.hint}".rstrip(": ")
             continue
-        if known is not None:
-            seen.series.append(Series(pattern, *known, dumps, cut))
-    seen.series.sort(key=lambda s: (s.pattern != wanted, -len(s.dumps), s.pattern))
+        if known is None:
+            seen.unknown.append(pattern)
+            continue
+        unfit = sum(not _fits(dump.name, wanted) for dump in dumps)
+        seen.series.append(Series(names, *known, dumps, cut, unfit))
     return seen
 
 
+def _grouped(seen: Dumps, wanted: str) -> list[tuple[dump_names.Series, list[Dump]]]:
+    """Return the dumps by series, the series of exactly this pattern first, then the largest; note
+    the files that cannot count."""
+    latest = datetime.now(UTC) + FAR_AHEAD
+    usable = []
+    for dump in _files(seen.directory):
+        is_safe = is_copy_name(dump.name)
+        if is_safe and dump.bytes and dump.changed_at <= latest:
+            usable.append(dump)
+        elif _fits(dump.name, wanted):
+            noted = seen.ahead if dump.bytes else seen.empty
+            if is_safe:
+                noted.append(dump)
+            else:
+                seen.unsafe.append(dump.name)
+    series = dump_names.series_of([dump.name for dump in usable])
+    grouped: dict[dump_names.Series, list[Dump]] = {}
+    for dump in usable:
+        grouped.setdefault(series[dump.name], []).append(dump)
+    fitting = [g for g in grouped.items() if any(_fits(dump.name, wanted) for dump in g[1])]
+    return sorted(fitting, key=lambda g: (g[0].pattern != wanted, -len(g[1]), g[0].pattern))
+
+
 def _fits(name: str, wanted: str) -> bool:
-    """Return whether a name fits a pattern as in a shell: `*` stands for no `/`."""
+    """Return whether a name fits a pattern as in a shell: `*` stands for no `/`, but alone for
+    everything."""
+    if wanted == "*":
+        return True
     parts, patterns = name.split("/"), wanted.split("/")
     return len(parts) == len(patterns) and all(map(fnmatchcase, parts, patterns))
 
@@ -139,11 +160,6 @@ def _files(directory: Path) -> Iterator[Dump]:
             left -= 1
             if left == 0:
                 return
-
-
-def _pattern(name: str) -> str:
-    """Return the pattern of a name: what distinguishes one copy from the next is a number."""
-    return _DIGITS.sub("*", name)
 
 
 def _known(dumps: Sequence[Dump], cut: dict[str, str]) -> tuple[str, FoundDump] | None:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from drd.errors import NoRestorePoint, NotSupported, UsageError
 from drd.masking import masked
 from drd.model import strict
+from drd.model.dump_names import is_dated
 from drd.model.text import counted, escaped, shortened, some
 from drd.model.units import format_size, format_time
 from drd.ports import SnapshotInfo
@@ -37,10 +38,9 @@ _SQLITE = (".db", ".sqlite", ".sqlite3")
 _PACKED = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
 _SQL = re.compile(r"\.(?:sql|ldif)(?:\.(?:gz|bz2|xz|zst))?$", re.IGNORECASE)
 _ARCHIVE = re.compile(r"\.(?:tgz|tar(?:\.(?:gz|bz2|xz|zst))?)$", re.IGNORECASE)
-_DATED = re.compile(r"\d{4}-?\d\d-?\d\d|\d{8,}")
 _DATE = (
-    "its name has a date, so no component can name it in each copy: let the other tool write it "
-    "under the same name each time"
+    "its name has a date or a day, so no component can name it in each copy: let the other tool "
+    "write it under the same name each time"
 )
 _BEYOND = f"drd looked only into the first {MOST_FOUND} files that may be dumps"
 _DUMPED = re.compile(r"dump|backup|\.bak", re.IGNORECASE)
@@ -201,17 +201,17 @@ def _sort(found: Survey, path: str, size: int, looked: _Looked) -> None:
     by_name, name = _kind_of(path), PurePosixPath(path).name
     if looked.cut_off:
         found.cut_off[path] = looked.cut_off
-    if looked.known is not None and not looked.known[1].unpack:
+    is_dump = bool(looked.known or by_name or _is_kept(path, looked))
+    if is_dump and is_dated(_below(found.paths, path)):
+        found.unnamed[path] = _DATE
+        note(found.others, found.paths, path, size)
+    elif looked.known is not None and not looked.known[1].unpack:
         found.databases.append(FoundFile(path, *looked.known))
     elif by_name:
         found.databases.append(FoundFile(path, by_name))
     elif looked.cut_off:
         return
-    elif _is_kept(path, looked):
-        if _DATED.search(name):
-            found.unnamed[path] = _DATE
-            note(found.others, found.paths, path, size)
-            return
+    elif is_dump:
         found.databases.append(FoundFile(path, *_kept(name, looked)))
     else:
         note(found.others, found.paths, path, size)
@@ -279,9 +279,19 @@ class _Entries(Listener):
                 self.beyond.append(path)
 
 
+def _root(roots: Sequence[str], path: str) -> str | None:
+    return next((r for r in roots if path == r or path.startswith(f"{r.rstrip('/')}/")), None)
+
+
+def _below(roots: Sequence[str], path: str) -> str:
+    """Return a path without that of the copy which it is in, but with its own name."""
+    root = _root(roots, path) or ""
+    return path[len(root) :].lstrip("/") or PurePosixPath(path).name
+
+
 def note(others: dict[str, Sample], roots: Sequence[str], path: str, size: int) -> None:
     """Count a file for the path of the copy below which it lies."""
-    root = next((r for r in roots if path == r or path.startswith(f"{r.rstrip('/')}/")), None)
+    root = _root(roots, path)
     if root is None:
         return
     before = others.get(root, Sample(path, -1, 0))

@@ -1,0 +1,164 @@
+"""Tell from the names of dumps which of them are a series: what changes in their names are numbers,
+days of the week and months."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+NUMBERS = "[0-9]+"
+"""Each number has its place, since `shop-2-2026-11-28` is another database than
+`shop-2026-11-28`."""
+
+_DAYS = ("mon", "tues?", "wed(nes)?", "thu(rs?)?", "fri", "sat(ur)?", "sun")
+_MONTHS = (
+    *("jan(uary)?", "feb(ruary)?", "mar(ch)?", "apr(il)?", "may", "june?", "july?"),
+    *("aug(ust)?", "sep(t|tember)?", "oct(ober)?", "nov(ember)?", "dec(ember)?"),
+)
+_DAY, _MONTH = (re.compile("|".join(f"{d}(day)?" for d in _DAYS)), re.compile("|".join(_MONTHS)))
+_TOKEN = re.compile("[0-9]+|[A-Za-z]+")
+_SPECIAL = re.compile(r"[][\\^$.|?*+(){}]")
+_YEAR, _OF_MONTH = re.compile(r"(19|20)\d\d"), re.compile(r"0?[1-9]|[12]\d|3[01]")
+_WHOLE_DATE = re.compile(r"(19|20)\d\d-?\d\d-?\d\d")
+
+_DATED = re.compile(r"\d{4}-?\d\d-?\d\d|\d{8,}")
+
+_SURELY = 4
+"""So many different days or months in one place are no names of databases or people."""
+
+_COUNTS = re.compile(r"[-_.]?\d(?:[-_.:]?(?:\d|[hmsTWZ](?![A-Za-z])))*")
+
+
+class Series(NamedTuple):
+    """What the names of a series have in common: a pattern of the shell for people, and the exact
+    expression, as an extended regular expression of POSIX, and of Python."""
+
+    pattern: str
+    expression: str
+
+
+class _Part(NamedTuple):
+    """A piece of a name. `place` is the expression for what may stand there instead, empty for
+    what does not change. `is_sure`: also if only this one name is known."""
+
+    text: str
+    place: str = ""
+    is_sure: bool = True
+
+
+def series_of(names: Iterable[str]) -> Mapping[str, Series]:
+    """Return the series of each name. Names may have `/`."""
+    parts = {name: _parts(name) for name in names}
+    words: dict[tuple[str, int], set[str]] = {}
+    for known in parts.values():
+        alike = _alike(known)
+        for number, part in enumerate(known):
+            if not part.is_sure:
+                words.setdefault((alike, number), set()).add(part.text.lower()[:3])
+    made = {}
+    for name, known in parts.items():
+        alike = _alike(known)
+        surely = [p.is_sure or len(words[alike, n]) >= _SURELY for n, p in enumerate(known)]
+        made[name] = _series(
+            part if sure else _Part(part.text) for part, sure in zip(known, surely, strict=True)
+        )
+    return made
+
+
+def base_of(name: str) -> str:
+    """Return a name without the numbers, days and months in it; empty if nothing else is in it."""
+    fixed = ""
+    for part in _parts(name):
+        is_word = part.is_sure and part.place not in ("", NUMBERS)
+        fixed = fixed.rstrip("-_.") if is_word else fixed + part.text
+    return next((b for t in (fixed, name) if (b := _COUNTS.sub("", t).strip("-_."))), "")
+
+
+def is_dated(name: str) -> bool:
+    """Return whether the name of one copy shows that the next one has another name: by a date, a
+    day or a month."""
+    return bool(_DATED.search(name)) or any(
+        part.is_sure and part.place not in ("", NUMBERS) for part in _parts(name)
+    )
+
+
+def _series(parts: Iterable[_Part]) -> Series:
+    pattern, expression = "", ""
+    for part in parts:
+        if not part.place:
+            pattern += part.text
+            expression += exactly(part.text)
+        else:
+            pattern += _shown(part)
+            expression += part.place
+    return Series(pattern, expression)
+
+
+def exactly(text: str) -> str:
+    """Return the regular expression for a text, and nothing else."""
+    return _SPECIAL.sub(r"\\\g<0>", text)
+
+
+def _shown(part: _Part) -> str:
+    if part.place == NUMBERS:
+        return "*"
+    return "[a-z]*" if part.text.islower() else "[A-Z]*"
+
+
+def _alike(parts: Iterable[_Part]) -> str:
+    return _series(parts).expression
+
+
+def _parts(name: str) -> list[_Part]:
+    found = list(_TOKEN.finditer(name))
+    parts, end = [], 0
+    for number, token in enumerate(found):
+        text = token[0]
+        parts.append(_Part(name[end : token.start()]))
+        place = _place(text)
+        if not place:
+            parts.append(_Part(text))
+        elif _DAY.fullmatch(text.lower()):
+            parts.append(_Part(text, place, _is_day(name, token)))
+        elif _MONTH.fullmatch(text.lower()):
+            parts.append(_Part(text, place, _is_month(name, found, number)))
+        else:
+            parts.append(_Part(text, place))
+        end = token.end()
+    return [*parts, _Part(name[end:])]
+
+
+def _place(text: str) -> str:
+    """Return the expression for what may stand in the place of a number, a day or a month."""
+    if text.isdigit():
+        return NUMBERS
+    word = text.lower()
+    cased = {word: str.lower, word.upper(): str.upper, word.capitalize(): str.capitalize}.get(text)
+    if cased is None:
+        return ""
+    if _DAY.fullmatch(word):
+        return f"({'|'.join(map(cased, _DAYS))})({'DAY' if text.isupper() else 'day'})?"
+    return f"({'|'.join(map(cased, _MONTHS))})" if _MONTH.fullmatch(word) else ""
+
+
+def _is_day(name: str, token: re.Match[str]) -> bool:
+    """Return whether a word is surely a day: a database may have such a name, as `mon-2026-11-28`
+    or `sun-shop`."""
+    if name[: token.start()].rpartition("/")[2]:
+        return True
+    rest = name[token.end() :].partition("/")[0]
+    return not rest or (rest.startswith(".") and not re.search("[0-9]", rest))
+
+
+def _is_month(name: str, tokens: list[re.Match[str]], number: int) -> bool:
+    """Return whether a word is surely a month: people have such names, as `home-april`."""
+    if _WHOLE_DATE.search(name):
+        return False
+    token = tokens[number]
+    if number and token.start() - tokens[number - 1].end() <= 1:
+        before = tokens[number - 1][0]
+        if _YEAR.fullmatch(before) or _OF_MONTH.fullmatch(before):
+            return True
+    after = tokens[number + 1] if number + 1 < len(tokens) else None
+    return bool(after and after.start() - token.end() <= 1 and _YEAR.fullmatch(after[0]))
