@@ -255,8 +255,14 @@ def copy_of_service(file: Path) -> Path | None:
     return copy if _is_there(copy) else None
 
 
+def is_given_copies() -> bool:
+    """Return whether this process reads credentials from the copies that systemd gave a service."""
+    return bool(os.environ.get("CREDENTIALS_DIRECTORY"))
+
+
 def former_of_service(file: Path) -> Path | None:
-    """The same, if the copy is not what the file contains now."""
+    """Return where the service's copy of this credential is, if the file contains another text now.
+    None as for `copy_of_service`."""
     copy = copy_of_service(file)
     try:
         return copy if copy is not None and copy.read_bytes() != file.read_bytes() else None

@@ -73,9 +73,16 @@ class Probes:
         self._workers = 0
         self._stopping = False
         self._refreshed = -REFRESH_S
+        self._look_again = True
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="drd-probes", daemon=True).start()
+
+    def look_again(self) -> None:
+        """Check at once what was wrong, as after a start: somebody may have repaired it."""
+        with self._ready:
+            self._look_again = True
+            self._ready.notify()
 
     def stop(self) -> None:
         """Stop without waiting for a thread that hangs."""
@@ -94,7 +101,7 @@ class Probes:
 
     def turn(self, now: float) -> None:
         """Hand out due checks, and abandon those that hang."""
-        if now - self._refreshed >= REFRESH_S:
+        if self._look_again or now - self._refreshed >= REFRESH_S:
             self._refreshed = now
             self._refresh(now)
         every_s = min(EVERY_S, max(FEW_EVERY_S, len(self._places) / PER_SECOND))
@@ -111,6 +118,8 @@ class Probes:
         """Read the repositories of the plans in force, each once; new ones are spread over
         a round.
         """
+        with self._ready:
+            again, self._look_again = self._look_again, False
         wanted: dict[str, PlaceRow] = {}
         for row in self._app.catalogue.health.places():
             if is_named_place(row.url):  # only commands of a plan reach it: listings do
@@ -124,6 +133,8 @@ class Probes:
             first_at = now + within_s * _share(url)
             known = self._places.setdefault(url, _Place(url, row.plan, first_at))
             known.plan, known.digest = row.plan, None if row.wrong else row.digest
+            if row.wrong and again:
+                known.next_at = now
 
     def _watch(self, place: _Place, now: float) -> None:
         """Note a check that hangs as unanswered, and abandon its thread."""

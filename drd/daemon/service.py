@@ -300,6 +300,7 @@ class Daemon:
             _log.error("daemon.not_reloaded", error=error.message)
             notes.insert(0, f"not reloaded: {error.message}")
         self._refused = some(refused)
+        self._probes.look_again()
         self._manager.ready(", ".join(notes))
         self._ask_tick()
 

@@ -7,16 +7,19 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from drd import secrets
 from drd.bootstrap import App
 from drd.config.plan_file import load_plan
 from drd.daemon import probes as module
 from drd.daemon.probes import Probes
-from drd.errors import SecretUnavailable
-from drd.flows.repository.observed_state import probe
-from drd.model.plan import S3Access
+from drd.errors import SecretUnavailable, WrongKey
+from drd.flows.repository.observed_state import probe, recording_state
+from drd.model.plan import S3Access, SecretRef
 from drd.model.repositories import Meeting
 from drd.model.schedule import Schedule
 
@@ -123,6 +126,72 @@ def test_a_repository_whose_password_is_missing_is_not_well_because_its_storage_
     repository.opens = True
     assert probe(catalogue, clock, repository)
     assert house.lost("shop") is None
+
+
+def test_after_a_reload_what_was_wrong_is_checked_at_once(house: House) -> None:
+    place = house.repository("shop")
+    digest = house.probes.ask(module._Place(str(place), "shop", 0.0))
+    assert digest is not None
+    health, now = house.app.catalogue.health, house.app.clock.now()
+    health.record_config_digest(str(place), digest)
+    for asked in (lambda: None, house.probes.look_again):  # a start is as good as a reload
+        health.record_state(str(place), Meeting("emptied", "somebody had moved it"), now)
+        asked()
+        house.until(None, "shop")
+    health.record_state(str(place), Meeting("emptied", "somebody had moved it"), now)
+    house.probes.turn(time.monotonic())
+    assert house.probes._workers == 0, "otherwise in its turn"
+
+
+@pytest.mark.parametrize("is_service", [False, True])
+def test_a_password_file_with_another_text_than_the_service_has_is_no_lost_repository(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_service: bool
+) -> None:
+    """Only the service can say whether its own text opens the repository."""
+    place, app = house.repository("shop"), house.app
+    handed, file = tmp_path / "handed", tmp_path / "credentials/restic"
+    for directory in (handed, file.parent):
+        directory.mkdir()
+    file.write_text("another text")
+    copy = handed / "drd_restic"
+    copy.write_text("the text of before")
+    monkeypatch.setattr(secrets, "CREDENTIALS", file.parent)
+    monkeypatch.setattr(secrets, "SERVICE_COPIES", handed)
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    if is_service:
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(handed))
+
+    def shut() -> WrongKey:
+        error = WrongKey("the password does not open it")
+        error.changed = secrets.changed_at(SecretRef("credential", "restic"))
+        return error
+
+    services: Any = SimpleNamespace(catalogue=app.catalogue, clock=app.clock)
+    repository: Any = SimpleNamespace(url=str(place))
+    with pytest.raises(WrongKey) as told, recording_state(services, repository):
+        raise shut()
+    assert house.lost("shop") == ("shut" if is_service else None)
+    assert f"{file} was changed at" in told.value.message
+    if is_service:
+        assert told.value.message.endswith("after the service got its copy, which is what it tried")
+        assert told.value.hint == "drd doctor && systemctl restart drd"
+    else:
+        assert "the running service still has the former text" in told.value.message
+        assert f"`install -m 600 {copy} {file}`" in told.value.hint
+
+    class Local:
+        url = str(place)
+
+        def probe(self) -> str:
+            return "d" * 64
+
+        def identity(self) -> str:
+            raise shut()
+
+    unreachable = Meeting("unreachable", "no answer")
+    app.catalogue.health.record_state(str(place), unreachable, app.clock.now())
+    assert not probe(app.catalogue, app.clock, Local()), "no news"
+    assert house.lost("shop") == ("shut" if is_service else "unreachable")
 
 
 def test_a_hanging_probe_is_unreachable_and_blocks_nothing(

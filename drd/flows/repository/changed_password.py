@@ -17,6 +17,15 @@ _TOLD: WeakSet[WrongKey] = WeakSet()
 _ITS_OWN = "the password that restic uses now"
 
 
+def shows_no_loss(error: WrongKey) -> bool:
+    """Return whether only the file of the password is wrong, as far as this process can know: the
+    service works with the text of before, and finds out itself whether that opens the repository.
+    """
+    if error.changed is None or secrets.is_given_copies():
+        return False
+    return secrets.former_of_service(Path(error.changed[0])) is not None
+
+
 def tell_of_change(catalogue: Catalogue, url: str, error: WrongKey) -> None:
     """Add to the error when the file of the password was changed, if it opened the repository
     before, and where the former password is."""
@@ -33,6 +42,13 @@ def tell_of_change(catalogue: Catalogue, url: str, error: WrongKey) -> None:
     file, stamp = error.changed
     at = datetime.fromtimestamp(stamp, UTC)
     copy = secrets.former_of_service(Path(file))
+    if copy is not None and secrets.is_given_copies():
+        error.message += (
+            f". {file} was changed at {format_time(at)}, after the service got its copy, which is "
+            "what it tried"
+        )
+        error.hint = "drd doctor && systemctl restart drd"
+        return
     if copy is not None:
         error.message += (
             f". {file} was changed at {format_time(at)}, and the running service still has the "

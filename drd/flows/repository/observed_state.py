@@ -21,7 +21,7 @@ from drd.errors import (
     SecretUnavailable,
     WrongKey,
 )
-from drd.flows.repository.changed_password import tell_of_change
+from drd.flows.repository.changed_password import shows_no_loss, tell_of_change
 from drd.flows.repository.unexpected import absent_error, another_error
 from drd.flows.services import Services
 from drd.model.repositories import Meeting
@@ -99,7 +99,10 @@ def probe(catalogue: Catalogue, clock: Clock, repository: Probed) -> bool:
     if state.state == "ok" and wrong is None:
         return False
     if state.state == "ok" and wrong in ("shut", "unreachable"):
-        state = _opened(catalogue, repository)
+        opened = _opened(catalogue, repository)
+        if opened is None:
+            return False
+        state = opened
     return _note(catalogue, clock, repository.url, state)
 
 
@@ -125,14 +128,15 @@ def _probed(catalogue: Catalogue, repository: Probed, recorded: str, known: str 
         return _of_error(error) or Meeting("unreachable", error.message)
 
 
-def _opened(catalogue: Catalogue, repository: Probed) -> Meeting:
+def _opened(catalogue: Catalogue, repository: Probed) -> Meeting | None:
     """Return the state of the repository when it is opened with the password, which a probe does
-    not do."""
+    not do; None if that shows nothing."""
     try:
         repository.identity()
+    except WrongKey as error:
+        tell_of_change(catalogue, repository.url, error)
+        return _of_error(error)
     except DrdError as error:
-        if isinstance(error, WrongKey):
-            tell_of_change(catalogue, repository.url, error)
         return _of_error(error) or Meeting("unreachable", error.message)
     return _FINE
 
@@ -162,7 +166,7 @@ def _of_error(error: DrdError) -> Meeting | None:
     if isinstance(error, RepositoryMissing):
         return _as_met(error)
     if isinstance(error, WrongKey):
-        return Meeting("shut", error.message)
+        return None if shows_no_loss(error) else Meeting("shut", error.message)
     if isinstance(error, RepositoryUnreachable | DeadlineExceeded | SecretUnavailable):
         return Meeting("unreachable", error.message)
     return None
