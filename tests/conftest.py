@@ -177,6 +177,8 @@ def _run_directory() -> Path:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("reruns", None):
         raise pytest.UsageError("only tests marked `kills` are run again, so --reruns is refused")
+    if config.getoption("dist", "no") == "load":  # what -n alone means
+        config.option.dist = "loadgroup"
     if not hasattr(config, "workerinput"):
         run = ExitStack()
         config.add_cleanup(run.close)
@@ -209,7 +211,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     warm.end()
     if hasattr(session.config, "workerinput"):
         return
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + 20
     while (left := _processes_of(str(_run_directory()))) and time.monotonic() < deadline:
         time.sleep(0.05)
     if left:

@@ -7,7 +7,6 @@ import re
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from drd import process
 from drd.errors import DrdError, ToolMissing, UsageError
@@ -21,9 +20,14 @@ _TAKEN_AWAY = re.compile(r"RuntimeDirectory")
 """Would be removed under the running service when the command ends."""
 
 
-def as_service(words: Sequence[str], unit: str = "drd.service") -> NoReturn:
-    """Become `drd WORDS` in a service that is confined like `unit`, with its drop-ins; the exit
-    code is the command's. Raises UsageError if the user is not root or there is no such unit."""
+_SYSTEMDS_OWN = range(200, 256)
+"""Exit codes with which systemd says that it could not start the program; drd has none of them."""
+
+
+def as_service(words: Sequence[str], unit: str = "drd.service") -> int:
+    """Run `drd WORDS` in a service that is confined like `unit`, with its drop-ins, and return its
+    exit code. Raises UsageError if the user is not root or there is no such unit, and DrdError if
+    nothing starts under its settings."""
     if os.geteuid() != 0:
         raise UsageError("only root can act as the service", hint="run this command with sudo.")
     program = shutil.which("systemd-run")
@@ -35,15 +39,29 @@ def as_service(words: Sequence[str], unit: str = "drd.service") -> NoReturn:
             f"there is no unit {unit} on this host: {told.complaint}",
             hint="install the unit: drd install",
         )
-    options = [f"--property={line}" for line in restrictions(told.stdout)]
-    command = [sys.executable, "-m", "drd", *words]
+    name = f"drd-as-service-{os.getpid()}.service"
+    options = [f"--unit={name}", "--quiet", "--wait", "--pipe", "--collect"]
+    options += [f"--property={line}" for line in restrictions(told.stdout)]
+    words = [program, *options, "--", sys.executable, "-m", "drd", *words]
     sys.stdout.flush()
-    try:
-        os.execv(  # noqa: S606 (a list of words, no shell)
-            program, [program, "--quiet", "--wait", "--pipe", "--collect", *options, "--", *command]
-        )
-    except OSError as error:
-        raise DrdError(f"cannot run {program}: {error.strerror}") from error
+    child = process.start(process.Command(words, env=os.environ), stdin=0, stdout=1, stderr=2)
+    code = child.wait()
+    if code in _SYSTEMDS_OWN:
+        raise _not_started(name, unit, code)
+    return code
+
+
+def _not_started(name: str, unit: str, code: int) -> DrdError:
+    """Return the error with what systemd said of it in the journal."""
+    process.run(process.Command(("journalctl", "--sync"), deadline_s=30.0))
+    words = ("journalctl", "--no-pager", "--quiet", "--output=cat", f"--unit={name}")
+    said = process.run(process.Command(words, deadline_s=30.0)).stdout.splitlines()
+    why = next((line.removeprefix(f"{name}: ") for line in said if "Failed " in line), "")
+    return DrdError(
+        f"systemd starts nothing with the settings of {unit}: {why or f'exit status {code}'}",
+        hint=f"correct the settings, with which the service does not start either: systemctl edit "
+        f"{unit.removesuffix('.service')}",
+    )
 
 
 def restrictions(unit: str) -> list[str]:

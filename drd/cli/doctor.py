@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     if args.grants:
         return print_grants(args)
     if args.as_service:
-        as_service(_own_command(args))
+        return as_service(_own_command(args))
     items: list[dict[str, Any]] = []
     with session(args, acts=False, records=True) as app:
         require_owner(app, "doctor")

@@ -183,7 +183,7 @@ class Site:
 
     def assert_clean(self, *, settled: bool = True) -> None:
         """Nothing is left: processes (they get a moment), locks, working files, open runs."""
-        limit = time.monotonic() + 10
+        limit = time.monotonic() + 30
         while (left := self._own_processes()) and time.monotonic() < limit:
             time.sleep(0.05)
         assert not left, f"left running: {left}"

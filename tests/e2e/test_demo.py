@@ -89,7 +89,7 @@ def test_an_interrupted_demo_leaves_nothing(number: signal.Signals) -> None:
     assert "ended; nothing of it is left" in rest
     assert "Traceback" not in rest
     assert not Path(home[0]).exists()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while (left := processes(home[0])) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not left

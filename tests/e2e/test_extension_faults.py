@@ -180,7 +180,7 @@ def test_a_check_that_does_not_react_to_a_cancel_is_left_at_the_second_signal(
     time.sleep(1)
     assert child.poll() is None
     child.send_signal(signal.SIGINT)
-    assert child.wait(timeout=15) == 130
+    assert child.wait(timeout=60) == 130
     flag.unlink()
     site.drd("drill", "shop")
     site.assert_clean()

@@ -66,7 +66,7 @@ class House:
     def until(self, done: str | None, name: str, *, turns: float = 0.0, hanging: int = 0) -> None:
         """Turns of the clock until it is so, each when all checks but those that hang are over: a
         turn far ahead takes one that is being made for one that hangs."""
-        limit = time.monotonic() + 20
+        limit = time.monotonic() + 60
         while self.lost(name) != done or self.probes._workers > hanging:
             assert time.monotonic() < limit, (name, self.lost(name))
             if self.probes._workers <= hanging:

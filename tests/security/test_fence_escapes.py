@@ -422,11 +422,11 @@ for _ in range(2): s.accept()[0].send(b'hello')
     argv = (PYTHON, "-I", "-c", server)
     child = process.start(Command(argv, cwd=own, user=user, fence=box.fence("server", [own])))
     try:
-        limit = time.monotonic() + 10
+        limit = time.monotonic() + 60
         while not (own / "port").exists() and time.monotonic() < limit:
             time.sleep(0.02)
         port = int((own / "port").read_text())
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as ours:
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as ours:
             assert ours.recv(9) == b"hello"
         script = (
             f"import socket; print(socket.create_connection(('127.0.0.1', {port}), "
@@ -493,7 +493,7 @@ import time; time.sleep(0.6); os.kill(os.getpid(), 9)
     import sys
 
     process.run(Command((sys.executable, "-c", script), cwd=Path(__file__).parents[2]))
-    limit = time.monotonic() + 8
+    limit = time.monotonic() + 30
     while alive(mark) and time.monotonic() < limit:
         time.sleep(0.05)
     assert alive(mark) == []
@@ -504,7 +504,7 @@ def test_deadline_ends_it_with_all_it_started(box: Fences, own: Path) -> None:
     argv = ("sh", "-c", f"setsid sleep {mark} & setsid sleep {mark}")
     with pytest.raises(process_deadline()):
         process.run(Command(argv, cwd=own, fence=box.fence("it", [own]), deadline_s=0.5))
-    limit = time.monotonic() + 5
+    limit = time.monotonic() + 30
     while alive(mark) and time.monotonic() < limit:
         time.sleep(0.05)
     assert alive(mark) == []
@@ -523,7 +523,7 @@ def test_memory_and_lifetime_are_bounded(own: Path) -> None:
         assert hungry.exit_code != 0
         begun = time.monotonic()
         assert behind(box, own, "sleep", "30").exit_code == -signal.SIGKILL
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 20
     finally:
         box.close()
 

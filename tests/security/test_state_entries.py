@@ -582,7 +582,7 @@ def test_a_process_using_the_catalogue_meanwhile_loses_nothing(
         words = [sys.executable, "-I", "-c", writes, str(database)]
         began.append(subprocess.Popen(words))
         fds = Path(f"/proc/{began[0].pid}/fd")
-        limit = time.monotonic() + 10
+        limit = time.monotonic() + 60
         while time.monotonic() < limit:
             if any(f.exists() and f.samefile(database) for f in fds.iterdir()):
                 break

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import selectors
 import shutil
 import signal
 import subprocess
@@ -152,24 +153,44 @@ class Machine:
 
     def journal(self, *more: str, unit: str = "drd.service") -> str:
         """What a unit, and systemd about it, said so far, one message a line."""
+        self.run("journalctl", "--sync")  # a busy journal may have yet to write what it was told
         return self.run(
             "journalctl", "--no-pager", "--quiet", "-o", "cat", "-u", unit, *more
         ).stdout
 
     def wait_until(self, ready: Callable[[], bool], seconds: float, what: str) -> None:
         """Return once `ready()` holds; else fail with `what` and the end of the journal."""
-        deadline = time.monotonic() + seconds
+        deadline = (asked_at := time.monotonic()) + seconds
         while not ready():
+            took_s = time.monotonic() - asked_at
             if time.monotonic() > deadline:
-                said = self.run("journalctl", "--no-pager", "-n", "60", check=False).stdout
-                raise AssertionError(f"not within {seconds:g} s: {what}\n{said}")
-            time.sleep(0.1)
+                raise AssertionError(f"not within {seconds:g} s: {what}\n{self._end_of_journal()}")
+            time.sleep(max(0.1, 2 * took_s))
+            asked_at = time.monotonic()
 
     def wait_for_run(self, plan: str, kind: str, seconds: float) -> None:
         """Return once drd's service says in the journal that a run of a plan has succeeded: to ask
-        drd for its runs would take a second of the processor each time."""
+        drd for its runs would take a second of the processor each time, and to ask the journal
+        again and again a third of it in all."""
         mine = (f"PLAN={plan}", f"KIND={kind}", "STATE=succeeded")
-        self.wait_until(lambda: bool(self.journal(*mine)), seconds, f"a {kind} of {plan}")
+        words = ("journalctl", "--quiet", "-o", "cat", "-u", "drd.service", "-n", "1", "-f", *mine)
+        follow = subprocess.Popen(
+            [*warm_process.nsenter(self.leader), *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env=_ENVIRONMENT,
+        )
+        assert follow.stdout is not None
+        with follow, selectors.DefaultSelector() as told:
+            told.register(follow.stdout, selectors.EVENT_READ)
+            line = told.select(seconds) and follow.stdout.readline()
+            follow.kill()  # journalctl itself ends with its pipe
+        if not line:
+            said = self._end_of_journal()
+            raise AssertionError(f"not within {seconds:g} s: a {kind} of {plan}\n{said}")
+
+    def _end_of_journal(self) -> str:
+        return self.run("journalctl", "--no-pager", "-n", "60", check=False).stdout
 
     def reboot(self, *, hard: bool = False) -> None:
         """Shut it down in order, or (`hard`) as if its power had failed, and boot it again; what is

@@ -139,7 +139,18 @@ def test_doctor_names_the_directives_and_their_remedies_help(installed: Machine)
     assert not {n for n in examined(installed, code=0) if n.endswith(": unit")}
 
 
+def test_doctor_says_why_nothing_starts_under_the_unit(installed: Machine) -> None:
+    """systemd-run itself prints nothing then."""
+    drop_in(installed, "ReadWritePaths=/not-there")
+    done = installed.run(DRD, "doctor", "--as-service", "shop", check=False)
+    assert done.returncode == 1, done
+    assert "systemd starts nothing with the settings of drd.service: " in done.stderr
+    assert "/not-there: No such file or directory" in " ".join(done.stderr.split())
+    assert "systemctl edit drd" in done.stderr
+
+
 def test_doctor_names_what_a_stricter_unit_forbids(installed: Machine) -> None:
+    installed.sh("install -d /data/backups /tmp/backups")
     drop_in(
         installed,
         "ReadWritePaths=/data/backups /tmp/backups",

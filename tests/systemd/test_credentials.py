@@ -59,7 +59,7 @@ def test_a_changed_and_a_new_credential_are_told_at_the_reload_until_the_restart
     service.write("/etc/drd/credentials/restic", "another password", mode=0o600)
     service.write("/etc/drd/credentials/hook", "https://example.com/", mode=0o600)
     service.run("systemctl", "reload", "drd")
-    service.wait_until(lambda: alerts(service) != [], 20, "the alert")
+    service.wait_until(lambda: alerts(service) != [], 60, "the alert")
     [alert] = alerts(service)
     text = rf"before a restart: hook \(added {AT}\), restic \(changed {AT}\)\. A restart removes"
     assert re.search(text, alert["message"]), alert
@@ -83,7 +83,7 @@ def test_a_removed_credential_is_told_with_its_file_and_since_when_until_it_is_b
     file = "/etc/drd/credentials/restic"
     service.run("rm", file)
     service.run("systemctl", "reload", "drd")
-    service.wait_until(lambda: alerts(service, "secret-missing") != [], 20, "the alert")
+    service.wait_until(lambda: alerts(service, "secret-missing") != [], 60, "the alert")
     [alert] = alerts(service, "secret-missing")
     assert re.search(
         rf"^secret file {file}, which .* is missing since {AT[3:]}: the service has a copy",
@@ -114,6 +114,6 @@ def test_a_service_without_the_right_to_read_them_sees_that_a_file_came(service:
     assert alerts(service) == []
     service.write("/etc/drd/credentials/other", "a secret", mode=0o600)
     service.run("systemctl", "reload", "drd")
-    service.wait_until(lambda: alerts(service) != [], 20, "the alert")
+    service.wait_until(lambda: alerts(service) != [], 60, "the alert")
     [alert] = alerts(service)
     assert re.search(rf"before a restart: one of them \(changed {AT}\)", alert["message"]), alert

@@ -11,7 +11,9 @@ from tests.servers.nspawn import DRD, Machine
 
 pytestmark = pytest.mark.xdist_group("systemd-far-repositories")
 
-SERVER = """
+ANSWERS = "until ssh-keyscan -p 2222 127.0.0.1 2>/dev/null | grep -q .; do sleep 0.1; done"
+
+SERVER = f"""
 useradd -m -p '*' keeper
 install -d -o keeper /srv/nas
 install -d -o drd -g drd /srv/copies
@@ -23,7 +25,8 @@ printf '%s\\n' 'Port 2222' 'ListenAddress 127.0.0.1' 'HostKey /etc/nas/host' 'Us
   'AuthorizedKeysFile /etc/nas/authorized' 'PidFile none' 'PasswordAuthentication no' \
   'Subsystem sftp internal-sftp' 'ForceCommand internal-sftp' >config
 systemd-run -q --unit nas /usr/sbin/sshd -D -e -f /etc/nas/config
-for i in $(seq 100); do ssh-keyscan -p 2222 127.0.0.1 >known 2>/dev/null && break; sleep 0.1; done
+{ANSWERS}
+ssh-keyscan -p 2222 127.0.0.1 >known 2>/dev/null
 cd /etc/drd/credentials
 install -m 600 /etc/nas/key nas-key
 install -m 600 /etc/nas/known nas-known
@@ -80,7 +83,8 @@ def test_the_service_stores_copies_and_rehearses_with_secrets_in_no_file_and_no_
     assert body not in system.journal()
     # The server exchanged its key: nothing is stored there any more.
     system.sh("cd /etc/nas; rm host*; ssh-keygen -q -t ed25519 -N '' -f host; systemctl stop nas")
-    system.sh("systemd-run -q --unit nas2 /usr/sbin/sshd -D -e -f /etc/nas/config; sleep 1")
+    system.sh("systemd-run -q --unit nas2 /usr/sbin/sshd -D -e -f /etc/nas/config")
+    system.sh(ANSWERS)
     failed = system.run(DRD, "backup", "shop", check=False)
     assert failed.returncode != 0
     assert "has another key than `known_hosts` names" in failed.stdout + failed.stderr

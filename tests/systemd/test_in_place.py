@@ -31,7 +31,7 @@ ExecStart=$1 /srv/app.py
 END
 systemctl daemon-reload
 systemctl start shop-db
-for _ in $(seq 200); do runuser -u postgres -- $bin/pg_isready -q && break; sleep 0.1; done
+for _ in $(seq 600); do runuser -u postgres -- $bin/pg_isready -q && break; sleep 0.1; done
 runuser -u postgres -- psql -q -c 'create database shop'
 runuser -u postgres -- psql -q shop -c 'create table orders (id serial primary key)'
 systemctl start shop
@@ -73,7 +73,7 @@ def shop(system: Machine) -> Machine:
     """With the plan that `drd plan new` writes, the rights that it needs, and a backup."""
     system.write("/srv/app.py", APP)
     system.run("bash", "-euc", HOST, "host", sys.executable)
-    system.wait_until(system.path("/var/lib/shop/carts.db").exists, 20, "the application")
+    system.wait_until(system.path("/var/lib/shop/carts.db").exists, 60, "the application")
     system.sh("mkdir /etc/shop && echo port=80 >/etc/shop/conf")
     system.run(DRD, "install")
     system.write("/etc/drd/credentials/shop-restic", "correct horse", mode=0o600)
@@ -132,7 +132,7 @@ def test_the_runbook_of_a_new_plan_stops_the_application_and_starts_it_again(sho
     assert shop.unit("InvocationID", "shop.service") != before
     assert "The runbook has started it (step start-shop)" in done["next"][0]["text"]
     there = rows(shop)
-    shop.wait_until(lambda: all(a > b for a, b in zip(rows(shop), there, strict=True)), 20, "rows")
+    shop.wait_until(lambda: all(a > b for a, b in zip(rows(shop), there, strict=True)), 60, "rows")
     assert shop.path("/etc/shop/conf").read_text() == "port=80\n"
     drd(shop, "done", str(done["run"]), "--yes")
 

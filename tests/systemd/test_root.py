@@ -36,7 +36,7 @@ cd /run/shop
 runuser -u postgres -- $bin/initdb -D /run/shop/data -A peer --no-sync >/dev/null
 systemd-run -q --unit shop-db -p User=postgres $bin/postgres -D /run/shop/data -k /run/shop \\
   -c listen_addresses=
-for i in $(seq 100); do
+for i in $(seq 600); do
   runuser -u postgres -- $bin/pg_isready -q -h /run/shop && break; sleep 0.1; done
 runuser -u postgres -- $bin/psql -q -h /run/shop -c 'create role drd login' \\
   -c 'grant pg_read_all_data to drd' \

@@ -53,7 +53,7 @@ cd /run/shop
 runuser -u postgres -- $bin/initdb -D /run/shop/data -A peer --no-sync >/dev/null
 systemd-run -q --unit shop-db -p User=postgres $bin/postgres -D /run/shop/data -k /run/shop \\
   -c listen_addresses=
-for i in $(seq 100); do
+for i in $(seq 600); do
   runuser -u postgres -- $bin/pg_isready -q -h /run/shop && break; sleep 0.1; done
 runuser -u postgres -- $bin/psql -q -h /run/shop -c 'create role drd login superuser' \\
   -c 'create database shop owner drd'
@@ -136,7 +136,7 @@ def test_start_is_over_when_the_service_is_ready(service: Machine) -> None:
 
 
 def test_what_is_due_is_backed_up_and_proven_under_the_hardening(service: Machine) -> None:
-    service.wait_for_run("shop", "drill", 60)
+    service.wait_for_run("shop", "drill", 120)
     assert any(r["state"] == "succeeded" for r in runs(service, "shop", "drill"))
     [point] = told(service, "points", "shop")["points"]
     assert point["complete"]
@@ -303,7 +303,7 @@ def test_stop_interrupts_what_runs_and_leaves_no_process(service: Machine) -> No
     assert service.sh("find /srv/backups -path '*/locks/*'") == ""
     service.write("/srv/go", "")
     service.run("systemctl", "start", "drd")
-    service.wait_for_run("slow", "backup", 60)
+    service.wait_for_run("slow", "backup", 120)
     assert any(r["state"] == "succeeded" for r in runs(service, "slow", "backup"))
     service.path("/etc/drd/plans/slow.yaml").unlink()
     service.run("systemctl", "reload", "drd")
@@ -313,7 +313,7 @@ def test_killed_daemon_is_back_within_seconds(service: Machine) -> None:
     before, restarts = main_pid(service), int(service.unit("NRestarts"))
     service.run("kill", "-KILL", before)
     service.wait_until(
-        lambda: main_pid(service) not in (before, "0") and is_active(service), 20, "back again"
+        lambda: main_pid(service) not in (before, "0") and is_active(service), 60, "back again"
     )
     assert int(service.unit("NRestarts")) == restarts + 1
 
@@ -321,16 +321,20 @@ def test_killed_daemon_is_back_within_seconds(service: Machine) -> None:
 def test_daemon_that_hangs_is_killed_by_the_watchdog_and_is_back(service: Machine) -> None:
     service.write(
         "/etc/systemd/system/drd.service.d/fast.conf",
-        "[Service]\nWatchdogSec=3s\nTimeoutAbortSec=1s\n",
+        "[Service]\nWatchdogSec=10s\nTimeoutAbortSec=1s\n",
     )
     service.run("systemctl", "daemon-reload")
     service.run("systemctl", "restart", "drd")
     before = main_pid(service)
-    time.sleep(4)
-    assert main_pid(service) == before, "a living daemon feeds its watchdog"
+    for _ in range(3):  # a living daemon feeds it
+        fed = service.unit("WatchdogTimestampMonotonic")
+        service.wait_until(
+            lambda fed=fed: service.unit("WatchdogTimestampMonotonic") != fed, 10, "a sign of life"
+        )
+    assert main_pid(service) == before
     service.run("kill", "-STOP", before)
     service.wait_until(
-        lambda: main_pid(service) not in (before, "0") and is_active(service), 30, "back again"
+        lambda: main_pid(service) not in (before, "0") and is_active(service), 90, "back again"
     )
     assert "Watchdog timeout" in service.journal()
 
@@ -342,14 +346,27 @@ def test_the_service_recovers_when_the_configuration_is_fixed(service: Machine) 
     assert service.run("systemctl", "restart", "drd", check=False).returncode != 0
     assert "drd.yaml:1" in service.journal("-n", "20")
     service.write("/etc/drd/drd.yaml", before)
-    service.wait_until(lambda: is_active(service), 30, "active with a repaired drd.yaml")
+    service.wait_until(lambda: is_active(service), 90, "active with a repaired drd.yaml")
+
+
+def unsigned(machine: Machine) -> set[int]:
+    """The numbers of the records that nobody signed."""
+    records = told(machine, "records", "list")["records"]
+    return {record["entry"] for record in records if not record["signature"]}
+
+
+WITHOUT_KEY: set[int] = set()
+"""The records of the time in which the service had no key: of a drill, if one became due then."""
 
 
 def test_missing_credentials_directory_does_not_stop_the_start(service: Machine) -> None:
+    assert unsigned(service) == set()
     service.sh("mv /etc/drd/credentials /etc/drd/elsewhere")
     service.run("systemctl", "restart", "drd")
     assert is_active(service)
     assert service.sh("stat -c %a /etc/drd/credentials").strip() == "700"
+    service.run("systemctl", "stop", "drd")
+    WITHOUT_KEY.update(unsigned(service))
     service.sh("rmdir /etc/drd/credentials; mv /etc/drd/elsewhere /etc/drd/credentials")
 
 
@@ -383,7 +400,7 @@ def test_member_of_the_group_reads_the_status_and_opens_nothing_of_the_state(
         return read and json.loads(found.stdout)["daemon"]["state"] == "running"
 
     service.run("systemctl", "start", "drd")
-    service.wait_until(sees_the_daemon, 30, "a summary of the daemon's")
+    service.wait_until(sees_the_daemon, 90, "a summary of the daemon's")
 
     def verdicts(status: dict[str, Any]) -> list[str]:
         return [p["verdict"] for p in status["plans"]]
@@ -426,7 +443,7 @@ def test_state_of_before_is_upgraded_by_one_start(service: Machine) -> None:
     )
     service.run(DRD, "install")
     service.run("systemctl", "start", "drd")
-    service.wait_until(service.path("/var/lib/drd-public/status").exists, 20, "a summary")
+    service.wait_until(service.path("/var/lib/drd-public/status").exists, 60, "a summary")
     assert service.sh("find /var/lib/drd -perm /0066") == ""
     assert "state.closed" in service.journal()
     assert is_active(service)
@@ -454,7 +471,7 @@ def test_catalogue_of_the_version_before_is_brought_up_to_date(
 def test_enabled_service_is_back_after_a_reboot(service: Machine) -> None:
     service.run("systemctl", "add-wants", "basic.target", "drd.service")
     service.reboot()
-    service.wait_until(lambda: is_active(service), 30, "active after the reboot")
+    service.wait_until(lambda: is_active(service), 90, "active after the reboot")
     assert told(service, "points", "shop")["points"]
 
 
@@ -471,7 +488,9 @@ def test_uninstall_stops_it_and_keeps_what_is_precious(service: Machine) -> None
         assert service.path(kept).exists(), kept
     key = service.path("/etc/drd/credentials/drd-records-key").stat()
     assert (key.st_uid, stat.S_IMODE(key.st_mode)) == (0, 0o600)
-    newest = told(service, "records", "list")["records"][0]
     why = [line for line in service.journal().splitlines() if "records.unsigned" in line]
-    assert newest["signature"], (newest, why)  # by the key that install made
+    assert unsigned(service) == WITHOUT_KEY, why  # the others by the key that install made
+    records = told(service, "records", "list")["records"]
+    signed = {record["actor"]["came"] for record in records if record["signature"]}
+    assert signed >= {"schedule", "terminal"}, "by the service and by root"
     assert told(service, "points", "shop")["points"]

@@ -45,7 +45,7 @@ def test_step_ends_a_server_that_drips_when_its_time_is_over(header: bytes) -> N
         began = time.monotonic()
         with pytest.raises(StepFailed, match=r"did not finish its answer within 0\.5s"):
             ask(f"http://127.0.0.1:{port}/", timeout_s=0.5)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def test_a_server_that_asks_to_wait_is_asked_again(serve: Serve, tmp_path: Path)
 def test_a_slow_answer_ends_at_the_time_limit(serve: Serve, tmp_path: Path) -> None:
     began = time.monotonic()
     error = refusal(serve(slow), tmp_path / "w", timeout="1s")
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 8
     assert "within 1s" in error.message
 
 

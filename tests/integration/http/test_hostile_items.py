@@ -241,7 +241,7 @@ def test_a_reading_ends_at_its_time_limit(serve: Callable[[Any], Scripted], tmp_
     began = time.monotonic()
     with pytest.raises(SourceError, match="reading all documents took longer than 1s") as error:
         read_all(Api(settings), settings.documents)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20
     assert "total_timeout" in error.value.hint
 
 

@@ -111,7 +111,7 @@ def test_an_exclusive_writer_is_waited_for_but_not_for_ever(
         begun = time.monotonic()
         with pytest.raises(SourceUnreachable) as caught:
             copying.consistent_copy(path, work.directory / "c", wait_s=0.3)
-        assert 0.3 <= time.monotonic() - begun < 3
+        assert 0.3 <= time.monotonic() - begun < 30
         assert not caught.value.permanent
         assert "locked" in str(caught.value)
         writer.execute("ROLLBACK")
