@@ -420,6 +420,15 @@ def test_a_packed_dump_that_is_cut_off_fails_its_drill_with_that_reason(site: Si
     (site.base / "dumps/shop-4.sql.gz").unlink()
     assert drilled(site, "shop").result == "passed", "of the only one that is left"
     assert last_drill(site) == "passed"
+    file.write_text(text + "retention: {last: 2}\n")
+    written(site, "shop-5.sql.gz", gzip.compress(sql + rows), days=0.3)
+    assert drilled(site, "shop").result == "failed"
+    written(site, "shop-6.sql.gz", gzip.compress(sql + rows + b"COMMIT;\n"), days=0.2)
+    (site.base / "dumps/shop-1.sql.gz").unlink()
+    plan = site.app.plans.load("shop")
+    assert len(look(site.services(plan), plan).expired) == 1, "by the count of the tool"
+    [warned] = [w for w in site.warnings if "counts copies that cannot be restored" in w]
+    assert "(copy shop-1.sql.gz)" in warned
 
 
 def test_a_damaged_packed_file_does_not_keep_the_others_from_being_adopted(

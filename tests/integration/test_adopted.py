@@ -391,6 +391,8 @@ def test_a_copy_expires_by_the_count_of_the_tool_which_counts_incomplete_ones_to
     site.restic("forget", "--quiet", "--keep-last=2")
     seen = listing(site.services(plan), plan)
     assert (len(seen.expired), seen.missing) == (1, ())
+    [warned] = [w for w in site.warnings if "counts copies that cannot be restored" in w]
+    assert "restic let 1 good restore point of plan shop expire" in warned
     assert {copy_name(p) for p in site.points(plan)} > {newer}
     site.restic("forget", "--quiet", newer)
     assert len(listing(site.services(plan), plan).missing) == 1, "the newest complete one"

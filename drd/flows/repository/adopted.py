@@ -21,11 +21,11 @@ from drd.model.adopted import copy_name, rolled_forward, with_copy
 from drd.model.clock import FAR_AHEAD
 from drd.model.copy_names import COPY
 from drd.model.plan import Plan
-from drd.model.retention import NEWEST, NO_RULE, plan_retention
+from drd.model.retention import NEWEST, NO_RULE, PASSED, plan_retention
 from drd.model.run import RunKind, RunState
 from drd.model.seals import seal_of
 from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint, newest_complete
-from drd.model.text import called, escaped, some
+from drd.model.text import called, counted, escaped, some
 from drd.model.units import format_size, format_time
 from drd.ports import Repository, SnapshotInfo
 
@@ -298,6 +298,8 @@ def _expired(
     always = (newest_complete(points), newest_complete([p for p in points if p.id not in spoilt]))
     promised |= {p.id for p in always if p is not None}
     expired = [i for i in gone if i not in promised and i not in unreadable]
+    usable = [p for p in points if p.complete and p.id not in spoilt]
+    _say_what_would_stay(services, plan, usable, expired)
     proven = max((p for p in points if p.proven_by), key=lambda p: p.data_time, default=None)
     if proven is not None and proven.id in expired:
         services.warn(
@@ -305,3 +307,20 @@ def _expired(
             f"passed a drill: none that is left is proven. Drill one: drd drill {plan.name}"
         )
     return expired
+
+
+def _say_what_would_stay(
+    services: Services, plan: Plan, usable: Sequence[RestorePoint], expired: Sequence[str]
+) -> None:
+    """Warn that restore points expired which the rules keep among those that can be restored: the
+    tool counts copies that cannot, too, so that it keeps fewer good ones than the rules say."""
+    kept = plan_retention(usable, plan.retention, services.clock.now()).keep
+    wanted = {k.id for k in kept if set(k.reasons) - {NO_RULE, NEWEST, PASSED}}
+    lost = [with_copy(p) for p in usable if p.id in wanted and p.id in expired]
+    if lost:
+        services.warn(
+            f"{called(plan.made_by)} let {counted(len(lost), 'good restore point')} of plan "
+            f"{plan.name} expire ({some(lost)}) because it counts copies that cannot be restored, "
+            "too: fewer good ones are left than `retention` says. Let it keep more copies, and "
+            f"find out why the others are not restorable: drd points {plan.name}"
+        )
