@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from drd.model.copy_names import copy_in, named
+from drd.model.text import counted
 
 if TYPE_CHECKING:
     from drd.model.plan import Component, SecretRef
@@ -80,6 +81,17 @@ KEEPING: Mapping[str, str] = {
     "set), or copy the repository to another place.",
 }
 """How a tool keeps a copy that it would let expire, for people."""
+
+
+_COPIES: Mapping[str, tuple[str, str]] = {
+    "restic": ("snapshot", "snapshots"),
+    "pgbackrest": ("backup", "backups"),
+}
+
+
+def copies_of(made_by: str, count: int) -> str:
+    """Return a number of copies in the tool's own word, by which its output can be searched."""
+    return counted(count, *_COPIES.get(made_by, ("copy", "copies")))
 
 
 OLDER = timedelta(days=1)

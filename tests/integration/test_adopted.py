@@ -470,6 +470,13 @@ def test_a_verification_finds_damage_no_loss_in_what_expired_and_leaves_no_lock(
     before = site.contents()
     assert verification(services, plan, everything=True).state is RunState.SUCCEEDED
     assert site.contents() == before
+    newest = site.copy()
+    listing(services, plan)
+    site.restic("forget", newest)
+    gone = verification(services, plan, everything=True).damage
+    assert gone is not None
+    assert "restic no longer lists 1 snapshot that should still be there: " in gone.message
+    assert f"(copy {newest[:8]}). The others have no damage" in gone.message
     pack = max((site.base / "theirs/data").rglob("*"), key=lambda p: p.stat().st_size)
     pack.chmod(0o600)
     pack.write_bytes(b"\0" * pack.stat().st_size)

@@ -27,6 +27,7 @@ from drd.flows.repository.missing import note_listing, record_missing
 from drd.flows.restore.known_problems import others_for
 from drd.flows.services import Services
 from drd.flows.state import crash_cleanup
+from drd.model.adopted import copies_of, with_copy
 from drd.model.pauses import lists_less, named
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.read_progress import Reading, begun, due_parts, parts_of
@@ -35,6 +36,7 @@ from drd.model.run import RunKind, RunState
 from drd.model.run_details import VerificationDetail
 from drd.model.schedule import can_verify
 from drd.model.step_results import CheckStepResult, PreflightStepResult
+from drd.model.text import called, noun, some
 
 """Restore points that a sentence names."""
 
@@ -142,6 +144,8 @@ class _VerificationRun:
         )
 
     def _not_all_there(self, missing: Sequence[str]) -> RepositoryDamaged:
+        if self.plan.made_by:
+            return self._copies_gone(missing)
         others = self._elsewhere(missing)
         have = (
             f" Repository {others[0]} has all of these points: restore them from there, with "
@@ -156,6 +160,18 @@ class _VerificationRun:
             hint=f"find out who removed the snapshots.{have} To forget the damaged points "
             f"in this repository: drd points forget {' '.join(missing[:5])} "
             f"--repository {self.spec.name} --reason TEXT",
+        )
+
+    def _copies_gone(self, missing: Sequence[str]) -> RepositoryDamaged:
+        tool, count = called(self.plan.made_by), len(missing)
+        every = self.services.catalogue.points.of_plan(self.plan.name, kept_only=False)
+        names = {p.id: with_copy(p) for p in every}
+        them = noun(count, "it", "them")
+        return RepositoryDamaged(
+            f"{tool} no longer lists {copies_of(self.plan.made_by, count)} that should still be "
+            f"there: {some([names.get(i, i) for i in missing], 5)}. The others have no damage",
+            hint=f"find out who removed {them}. If this was intended: drd points forget "
+            f"{' '.join(missing[:5])} --reason TEXT",
         )
 
     def _is_hurt(self) -> bool:
