@@ -25,6 +25,15 @@ SERVICE_COPIES = Path("/run/credentials/drd.service")
 """Where systemd keeps what it gave the service, until the service stops; only root and the service
 can read it."""
 
+_OF_SERVICES = "/run/credentials/"
+
+
+def directory_for_new() -> Path:
+    """Return where a person writes a credential that commands in this environment then read."""
+    given = os.environ.get("CREDENTIALS_DIRECTORY", "")
+    return CREDENTIALS if not given or given.startswith(_OF_SERVICES) else Path(given)
+
+
 UNIT_PREFIX = "drd_"
 """The prefix that `LoadCredential=drd:/etc/drd/credentials` gives to the name of each
 file there.

@@ -21,7 +21,7 @@ from drd.ports.dumps import FirstChecks, FirstChecksOf
 from drd.registry import KINDS
 from drd.repositories.adopted.survey import FoundFile, Survey, survey
 from drd.repositories.restic import ResticRepository
-from drd.secrets import CREDENTIALS, resolve
+from drd.secrets import directory_for_new, resolve
 
 
 def adopted(args: argparse.Namespace, name: str, settings: DaemonSettings) -> tuple[Starter, str]:
@@ -116,7 +116,9 @@ def say_what_is_next(plan: str, made: Starter, to: TextIO) -> None:
     steps = [f"read the plan, and adapt its checks and `retention`: {plan}"]
     if made.credentials:
         names = ", ".join(f"{name} ({what})" for name, what in made.credentials)
-        steps.append(f"write the secrets into {CREDENTIALS} (directory 0700, files 0600): {names}")
+        steps.append(
+            f"write the secrets into {directory_for_new()} (directory 0700, files 0600): {names}"
+        )
     steps += [f"drd {verb} {plan}" for verb in ("plan check", "doctor", "drill")]
     for number, step in enumerate(steps, start=1):
         print(f"  {number}. {step}", file=to)

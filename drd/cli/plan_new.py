@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from textwrap import fill
 from typing import TextIO
 
@@ -31,7 +31,7 @@ from drd.model.plan import NAME
 from drd.model.text import escaped
 from drd.ports.kinds import KindSpec, Wish
 from drd.registry import KINDS
-from drd.secrets import CREDENTIALS
+from drd.secrets import directory_for_new
 
 
 def new(args: argparse.Namespace) -> int:
@@ -193,7 +193,7 @@ def _make_directory(directory: Path) -> None:
         directory.mkdir(mode=0o755, parents=True)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        make = f"sudo mkdir -p {shlex.quote(str(directory))}"
+        make = f"sudo mkdir -p {quote(str(directory))}"
         hint = f"{make}, or write elsewhere with --output FILE (- for stdout)."
         raise UsageError(f"cannot make the directory {directory}: {reason}", hint=hint) from None
     print(escaped(f"made the directory {directory}"), file=sys.stderr)
@@ -254,14 +254,15 @@ def _say_what_is_next(plan: str, made: Starter, repository: str | None, to: Text
     steps = [f"read and adapt the plan: {plan}"]
     if repository is None:
         steps.append(f"replace {PLACEHOLDER} with your bucket")
-    steps.append(f"write the secrets into {CREDENTIALS} (directory 0700, files 0600):")
+    credentials = directory_for_new()
+    steps.append(f"write the secrets into {credentials} (directory 0700, files 0600):")
     width = max(len(credential) for credential, _ in made.credentials)
     for number, step in enumerate(steps, start=1):
         print(f"  {number}. {step}", file=to)
     for credential, purpose in made.credentials:
         print(f"       {credential.ljust(width)}  {purpose}", file=to)
-    print(f"     umask 077; mkdir -p {CREDENTIALS}", file=to)
-    print(f"     openssl rand -base64 32 > {CREDENTIALS / made.password}", file=to)
+    print(f"     umask 077; mkdir -p {quote(str(credentials))}", file=to)
+    print(f"     openssl rand -base64 32 > {quote(str(credentials / made.password))}", file=to)
     print("     and keep a copy of this password on another host", file=to)
     for number, verb in enumerate(("plan check", "doctor", "backup", "drill"), len(steps) + 1):
         print(f"  {number}. drd {verb} {plan}", file=to)

@@ -9,6 +9,7 @@ from configparser import Error as NoConfiguration
 from dataclasses import dataclass, replace
 from pathlib import Path
 from pkgutil import resolve_name
+from shlex import quote
 
 from drd.config.stanza_starter import FoundStanza, stanza_starter
 from drd.config.starter import Starter
@@ -22,13 +23,12 @@ from drd.registry import KINDS
 from drd.repositories.adopted.pgbackrest import StanzaCopies
 from drd.repositories.adopted.stanza_place import configured
 from drd.repositories.adopted.stanza_program import StanzaProgram
-from drd.secrets import resolve
+from drd.secrets import directory_for_new, resolve
 
 USUAL = ("/etc/pgbackrest.conf", "/etc/pgbackrest/pgbackrest.conf")
 """Where pgBackRest looks for its configuration."""
 
 _CREDENTIAL = "pgbackrest.conf"
-_COPY = f"/etc/drd/credentials/{_CREDENTIAL}"
 _STANZA = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _MOST = 20
 _FIRST_OID = 16384
@@ -178,7 +178,7 @@ def _require_own(file: Path) -> None:
     pgBackRest runs."""
     if os.geteuid() != 0 or not file.exists():
         return
-    real = file.resolve()
+    real, copy = file.resolve(), quote(str(directory_for_new() / _CREDENTIAL))
     for place in (real, *real.parents):
         found = place.stat()
         shared = found.st_mode & 0o022 and not (place != real and found.st_mode & 0o1000)
@@ -187,7 +187,7 @@ def _require_own(file: Path) -> None:
                 f"drd run by root does not use {file}: users other than root can change {place}, "
                 "and this file decides which programs pgBackRest runs",
                 hint="read the file. If it is right, use a copy that belongs to root: "
-                f"install -D -m 0600 {file} {_COPY} && drd plan new --adopt {_COPY}",
+                f"install -D -m 0600 {file} {copy} && drd plan new --adopt {copy}",
             )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 from drd.api import documents
 from drd.cli import output, remote
 from drd.cli.recorded import recorded_error
 from drd.model.actor import Actor
-from drd.model.text import without_output
+from drd.model.text import and_more, shortened, without_output
 from drd.model.units import bare_time, format_duration
 
 
@@ -26,10 +28,24 @@ def run(args: argparse.Namespace) -> int:
     elif not document["runs"]:
         output.say("nothing has run yet")
     else:
-        rows = [_row(r) for r in document["runs"]]
-        output.say(output.table(rows, header=_HEADER))
+        _print(document["runs"], _ON_A_TERMINAL if sys.stdout.isatty() else None)
     return 0
 
+
+def _print(runs: Sequence[dict[str, Any]], most: int | None) -> None:
+    """`most` is how many characters of each error stand in the table, None for all."""
+    rows = [_row(r) for r in runs]
+    whole = [row[-1] for row in rows]
+    for row in rows if most else ():
+        row[-1] = shortened(row[-1], most or 0)
+    output.say(output.table(rows, header=_HEADER))
+    cut = [row for row, why in zip(rows, whole, strict=True) if row[-1] != why]
+    if cut:
+        output.say(f"… the whole text: drd run show {cut[0][0]}" + and_more(len(cut) - 1))
+
+
+_ON_A_TERMINAL = 240
+"""The characters of an error that the table shows there: a few lines."""
 
 _HEADER = ["RUN", "PLAN", "KIND", "STATE", "STARTED (UTC)", "TOOK", "TRIGGER", "WHAT WENT WRONG"]
 

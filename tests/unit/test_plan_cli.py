@@ -235,14 +235,32 @@ def database(tmp_path: Path) -> Path:
 
 
 def test_new_plan_passes_check_and_says_what_is_next(
-    home: Path, database: Path, capsys: Output
+    home: Path, database: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/drd.service")
     assert run("new", "--no-postgres", "--sqlite", database, "--files", "/etc", home / "plans") == 0
     out = capsys.readouterr().out
     file = home / "plans/shop-data.yaml"
     assert out.startswith(f"wrote {file}\n")
     for word in ("shop-data-restic", "shop-data-s3-id", "drd plan check shop-data", "openssl"):
         assert word in out
+    assert "mkdir -p /etc/drd/credentials\n" in out, "systemd's own directory takes no new ones"
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", f"{home}/my secrets")
+    assert run("new", "--force", "--no-postgres", "--sqlite", database, "--files", "/etc") == 0
+    assert f"mkdir -p '{home}/my secrets'\n" in capsys.readouterr().out
+    assert (
+        run(
+            "new",
+            "--force",
+            "--no-postgres",
+            "--sqlite",
+            database,
+            "--files",
+            "/etc",
+            home / "plans",
+        )
+        == 0
+    )
     assert run("check") == 0
     loaded = load_plan(file)
     assert loaded.warnings == []

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from drd.cli import runs
 from drd.cli.progress import ProgressLine
 from drd.cli.render import NO_LIMIT, cut, hanging, measure, table
 from drd.ports import Progress
@@ -125,3 +126,21 @@ def test_a_command_in_a_text_of_several_lines_has_a_line_of_its_own() -> None:
     assert hanging("  note       ", text, NO_LIMIT) == [f"  note       {text}"]
     odd = "/srv/a`b`c and a long text"
     assert hanging("", odd, 20) == ["/srv/a`b`c and a", "long text"]
+
+
+def test_a_long_error_is_shortened_on_a_terminal_and_whole_elsewhere(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    long = "the restore command failed: " + "noise " * 700
+    row = {"run": "4f2a", "plan": "shop", "kind": "drill", "state": "failed", "fact": long}
+    row |= dict.fromkeys(("repository", "started_at", "duration_s", "actor", "remedy"))
+    row["trigger"] = "manual"
+    runs._print([row, {**row, "run": "9c1e", "fact": "short"}], 240)
+    _, first, second, more = capsys.readouterr().out.splitlines()
+    assert "the restore command failed: noise" in first
+    assert first.endswith("…")
+    assert len(first) < 330
+    assert second.endswith("short")
+    assert more == "… the whole text: drd run show 4f2a"
+    runs._print([row], None)
+    assert long.strip() in capsys.readouterr().out
