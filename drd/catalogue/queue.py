@@ -112,7 +112,7 @@ class SqlQueue(SqlStore):
                     undrilled=tuple(undrilled.get(row.name, ())),
                     drilled_at=row.finished_at,
                     undone=(found.at, found.point.data_time)
-                    if (found := back.get(row.name)) is not None
+                    if (found := back.get(row.name)) is not None and not found.unfinished
                     else None,
                 )
                 for row in _rows_of(connection, _PLAN_ROWS, names)

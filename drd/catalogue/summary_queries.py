@@ -113,19 +113,28 @@ _UNDONE = """{0}r.plan = {1}.plan AND {0}r.kind = 'recovery'
   AND {0}c.data_time >= {0}t.started_at AND {0}c.data_time <= {0}d.at
   AND NOT EXISTS (SELECT 1 FROM steps a WHERE a.run = {0}r.id AND a.name = 'set aside'
     AND a.result LIKE '%"former"_true%')"""
-UNDONE = f"""
-SELECT n.plan, r.id, d.at, t.subject, g.id, g.data_time, g.available_at, g.bytes
-FROM plan_summary s CROSS JOIN points n CROSS JOIN runs r CROSS JOIN decisions d
-  CROSS JOIN steps t CROSS JOIN component_snapshots c CROSS JOIN points g
-WHERE OF(s.plan) AND n.id = s.newest_point AND {_UNDONE.format("", "n")}
-  AND g.id = (SELECT m.id FROM points m
+_MIXED = "COALESCE({0}.made_during, '') LIKE '%\"whole\"_false%'"
+"""That the point was made while a recovery had restored only a part of the service."""
+
+_STANDING = f"""g.id = (SELECT m.id FROM points m
     WHERE m.plan = n.plan AND m.complete AND m.here AND m.forgotten_at IS NULL
-      AND m.data_time < n.data_time
+      AND m.data_time < n.data_time AND NOT ({_MIXED.format("m")})
       AND NOT EXISTS (SELECT 1 FROM runs ur CROSS JOIN decisions ud CROSS JOIN steps ut
           CROSS JOIN component_snapshots uc
         WHERE {_UNDONE.format("u", "m")})
-    ORDER BY m.data_time DESC LIMIT 1)
-ORDER BY n.plan, d.at, t.position
+    ORDER BY m.data_time DESC LIMIT 1)"""  # noqa: S608 - no value is pasted in
+# The second part: the newest point was made during a recovery. It has no run, and the JSON of it in
+# place of a component.
+UNDONE = f"""
+SELECT n.plan, r.id, d.at, t.subject, g.id, g.data_time, g.available_at, g.bytes, t.position
+FROM plan_summary s CROSS JOIN points n CROSS JOIN runs r CROSS JOIN decisions d
+  CROSS JOIN steps t CROSS JOIN component_snapshots c CROSS JOIN points g
+WHERE OF(s.plan) AND n.id = s.newest_point AND {_UNDONE.format("", "n")} AND {_STANDING}
+UNION ALL
+SELECT n.plan, NULL, n.available_at, n.made_during, g.id, g.data_time, g.available_at, g.bytes, 0
+FROM plan_summary s CROSS JOIN points n CROSS JOIN points g
+WHERE OF(s.plan) AND n.id = s.newest_point AND {_MIXED.format("n")} AND {_STANDING}
+ORDER BY 1, 3, 9
 """  # noqa: S608 - no value is pasted in
 # The drill that could not restore the newest point; `drd.catalogue.unrestorable` has the same rule.
 UNRESTORABLE = f"""

@@ -293,13 +293,20 @@ def _after_step(
 
 
 def undone(rows: Iterable[Sequence[Any]]) -> dict[str, UndoneFacts]:
-    """Return by plan the last undone recovery; one row is one of its components."""
+    """Return by plan the last undone recovery; one row is one of its components. One that was
+    unfinished when the newest point was made counts if none was undone."""
     found: dict[str, UndoneFacts] = {}
+    unfinished: dict[str, UndoneFacts] = {}
     for plan, run, at, component, *point in rows:
-        before = found[plan].components if plan in found else ()
         left = PointFacts(point[0], time(point[1]), time(point[2]), point[3])
+        if run is None:
+            during = json(component)
+            names = tuple(during["components"])
+            unfinished[plan] = UndoneFacts(during["run"], time(at), names, left, unfinished=True)
+            continue
+        before = found[plan].components if plan in found else ()
         found[plan] = UndoneFacts(run, time(at), (*before, component), left)
-    return found
+    return unfinished | found
 
 
 def unrestorable(row: Sequence[Any]) -> UnrestorableFacts:

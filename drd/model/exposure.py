@@ -220,7 +220,7 @@ def _judge_exposure(
     trouble = _trouble(facts, now)
     put_back = _put_back(facts, point)
     if verdict is Verdict.MET:
-        notes = [Reason(verdict, put_back, facts.anew)] if put_back else []
+        notes = [Reason(verdict, put_back, _after_recovery(facts))] if put_back else []
         if trouble is None:
             return notes
         lead = "the last backup failed: " if facts.failures is not None else ""
@@ -245,7 +245,7 @@ def _judge_exposure(
         )
         return [Reason(verdict, f"{text}; {words}", f"drd run show {running.run}", "rpo")]
     if put_back:
-        return [Reason(verdict, text, facts.anew, "rpo")]
+        return [Reason(verdict, text, _after_recovery(facts), "rpo")]
     since = "drd has not tried a backup since then"
     if facts.made_by:
         since = f"{called(facts.made_by)} has made no newer one that drd has seen"
@@ -253,14 +253,30 @@ def _judge_exposure(
 
 
 def _put_back(facts: PlanFacts, point: PointFacts) -> str:
-    """Say that newer points lack what an undo put back; empty if there are none."""
+    """Say that newer points lack what an undo put back, or have data of two times; empty if there
+    are none."""
     undone = undoing(facts)
     if undone is None:
         return ""
+    if undone.unfinished:
+        return (
+            f"the newest backup that does not mix data of two times has {_data_of(facts, point)}; "
+            f"newer restore points were made while recovery {undone.run} had restored only a part "
+            "of the service"
+        )
     return (
         f"the newest backup of the data that the undo of recovery {undone.run} put back has "
         f"{_data_of(facts, point)}; newer restore points have what that recovery had restored"
     )
+
+
+def _after_recovery(facts: PlanFacts) -> str:
+    """Return the command that leads to a newer point that counts: as long as a recovery is
+    unfinished, a backup makes none."""
+    left, undone = facts.unfinished, undoing(facts)
+    if left is not None and undone is not None and undone.unfinished and left.run == undone.run:
+        return f"drd run show {left.run}"
+    return facts.anew
 
 
 def _data_of(facts: PlanFacts, point: PointFacts) -> str:

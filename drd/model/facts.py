@@ -278,12 +278,15 @@ class UnfinishedFacts(NamedTuple):
 class UndoneFacts(NamedTuple):
     """A recovery over production that was undone at `at`, and whose data the newest complete point
     has of `components`: it lacks what the undo put back. `point` is the newest complete one without
-    such data, which a recovery chooses."""
+    such data, which a recovery chooses. `unfinished`: it was not undone, but had restored only a
+    part of the service when the newest complete point was made (`at`), which has data of two times.
+    """
 
     run: str
     at: datetime
     components: tuple[str, ...]
     point: PointFacts
+    unfinished: bool = False
 
 
 class PausedFacts(NamedTuple):

@@ -52,7 +52,8 @@ def readable(facts: PlanFacts) -> PointFacts | None:
 
 
 def undoing(facts: PlanFacts) -> UndoneFacts | None:
-    """Return the undone recovery whose data the newest readable point has; None: it has none."""
+    """Return the undone or unfinished recovery whose data the newest readable point has; None: it
+    has none."""
     left, undone = readable(facts), facts.undone
     if left is None or undone is None or left.data_time <= undone.point.data_time:
         return None

@@ -49,6 +49,7 @@ from drd.model.run import (
     StepState,
 )
 from drd.model.run_details import DrillDetail, ReadinessDetail, RecoveryDetail
+from drd.model.snapshot import MadeDuring
 from drd.model.step_results import AsideStepResult
 from drd.model.verdicts import Readiness
 from drd.ports import Aside
@@ -378,6 +379,23 @@ def test_points_with_the_data_of_an_undone_recovery_are_known_with_the_one_befor
     catalogue.points.record(point("p4", at(60)))
     assert (facts().undone, scheduled()) == (None, None)
     assert facts().outages == ((at(50), at(52)), (at(54), at(61)))
+
+
+def test_a_point_made_when_a_recovery_had_restored_a_part_counts_for_nothing(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    mixed = MadeDuring("5f0c", ("orders-db",), False)
+    catalogue.points.record(point("p1", at(10)))
+    catalogue.points.record(replace(point("p2", at(20)), made_during=mixed))
+    catalogue.points.record(replace(point("p3", at(30)), made_during=mixed))
+    p1 = PointFacts("p1", at(10), at(11), 1000)
+    assert facts().undone == UndoneFacts("5f0c", at(31), ("orders-db",), p1, unfinished=True)
+    [row] = catalogue.queue.plan_rows(["orders-api"])
+    assert row.undone is None, "the next backup would be no better"
+    whole = replace(mixed, whole=True)
+    catalogue.points.record(replace(point("p4", at(40)), made_during=whole))
+    assert facts().undone is None, "the state that the service was left in"
 
 
 def test_a_recovery_elsewhere_or_half_undone_marks_no_point(

@@ -82,6 +82,27 @@ def test_a_backup_that_is_larger_than_it_says_ends_before_the_disk_is_full(
         made.run(["restore"], writes=(into,))
 
 
+def test_of_many_messages_of_pgbackrest_the_last_ones_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin/pgbackrest"
+    program.parent.mkdir()
+    program.write_text(
+        "#!/bin/sh\nhead -c 900000 /dev/zero | tr '\\0' x >&2\n"
+        "echo 'ERROR: [056]: no such host' >&2\nexit 56\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    made = StanzaProgram("main", Stanza("main", 1), lambda _: "", tmp_path / "cache")
+    code, _, said = made.run(["info"])
+    assert code == 56
+    assert len(said) <= 64 << 10
+    assert said.endswith("ERROR: [056]: no such host")
+    with pytest.raises(RepositoryError, match="no such host") as told:
+        made.fail("info", said)
+    assert len(str(told.value)) < 1000
+
+
 def test_a_huge_configuration_in_a_backup_does_not_fill_the_memory(tmp_path: Path) -> None:
     with (tmp_path / "postgresql.conf").open("wb") as file:
         file.write(b"shared_preload_libraries = 'auto_explain'\n")

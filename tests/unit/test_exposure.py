@@ -19,7 +19,14 @@ from drd.model.exposure import (
     judge_rpo,
     tried,
 )
-from drd.model.facts import ComponentFacts, CopyFacts, IncompleteFacts, PlanFacts, UndoneFacts
+from drd.model.facts import (
+    ComponentFacts,
+    CopyFacts,
+    IncompleteFacts,
+    PlanFacts,
+    UndoneFacts,
+    UnfinishedFacts,
+)
 from drd.model.verdicts import Reason, Verdict
 from tests.status_support import (
     DAY,
@@ -284,6 +291,23 @@ def test_points_of_an_undone_recovery_do_not_count(
     other = ComponentFacts("conf", "files", before(252), 10)
     assert judge_component(facts, other, None, NOW).exposure_s == 252.0
     assert assess(facts, NOW).newest == point(exposure_s)
+
+
+def test_points_made_while_a_recovery_had_restored_a_part_do_not_count() -> None:
+    left = UnfinishedFacts("5f0c", before(HOUR), "failed", ("orders-db",), ("conf",))
+    mixed = UndoneFacts("5f0c", before(MINUTE), ("orders-db",), point(2 * HOUR), unfinished=True)
+    rpo, [reason] = judge_rpo(healthy(undone=mixed, unfinished=left), NOW)
+    assert (rpo.exposure_s, rpo.verdict) == (2 * HOUR, BREACHED)
+    assert reason.text.startswith(
+        "RPO exceeded: the newest backup that does not mix data of two times has data of "
+    )
+    assert reason.text.endswith(
+        "; newer restore points were made while recovery 5f0c had restored only a part of the "
+        "service"
+    )
+    assert reason.remedy == "drd run show 5f0c"
+    [after] = judge_rpo(healthy(undone=mixed), NOW)[1]
+    assert after.remedy == "drd backup orders-api"
 
 
 def test_the_time_since_an_undo_is_missed_if_the_objective_is() -> None:

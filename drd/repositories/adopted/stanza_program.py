@@ -60,6 +60,8 @@ damaged."""
 _OPTIONS = ("027", "031", "032", "033", "034", "035", "036", "037")
 """Codes of messages about the configuration."""
 _SAYS = 4096
+_MESSAGES = 64 << 10
+"""The bytes of messages that are kept, the last ones."""
 
 _UNREACHABLE = (
     "HostConnectError", "ServiceError", "ProtocolError", "FileReadError", "process on '",
@@ -143,7 +145,7 @@ class StanzaProgram:
 
             child = process.start(command, stdout=output.fileno())
             try:
-                done = child.pump(on_tick=tick)
+                done = child.pump(on_tick=tick, limit=_MESSAGES)
             except DeadlineExceeded as error:
                 raise RepositoryUnreachable(
                     f"pgBackRest {words[0]} did not end within {format_duration(deadline_s)}",
