@@ -17,7 +17,7 @@ setup: ## Install what is missing: Debian packages (as root) and .venv
 	@scripts/setup test
 
 test: setup ## Run the tests (WORKERS at a time, by default three for each core; ARGS="-k name" to choose)
-	$(PYTEST) -n $(WORKERS) --dist loadgroup $(ARGS)
+	$(PYTEST) -n $(WORKERS) $(ARGS)
 
 lint: setup ## Format, style, types and layers, without the tests
 	$(BIN)/ruff format --check .

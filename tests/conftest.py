@@ -177,8 +177,6 @@ def _run_directory() -> Path:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("reruns", None):
         raise pytest.UsageError("only tests marked `kills` are run again, so --reruns is refused")
-    if config.getoption("dist", "no") == "load":  # what -n alone means
-        config.option.dist = "loadgroup"
     if not hasattr(config, "workerinput"):
         run = ExitStack()
         config.add_cleanup(run.close)
