@@ -86,7 +86,7 @@ def _taken_in(asked: AdmittedRequest) -> Document:
     if not _of_readers.acquire(blocking=False):
         raise TooMany(
             "drd is still reading the alerts of another request",
-            hint="send the alerts again in some seconds.",
+            hint="send the alerts again in a few seconds.",
         )
     try:
         result = _taken(asked, of=asked.caller.user)

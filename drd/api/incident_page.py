@@ -150,7 +150,7 @@ def _scope(printed: Printed) -> Iterator[Block]:
     plans = printed.incident.plans
     yield Items(tuple(map(escaped, plans))) if plans else Paragraph("No plan is in the scope.")
     if printed.reached:
-        yield Paragraph("Not in the scope, but reached:")
+        yield Paragraph("Not in the scope, but affected:")
         yield Items(tuple(f"{escaped(one.plan)}: {escaped(one.why)}" for one in printed.reached))
     if printed.affected:
         rows = tuple(map(_row, printed.affected))
@@ -185,7 +185,7 @@ def _investigation(printed: Printed) -> Iterator[Block]:
 
 
 def _reports(printed: Printed) -> Iterator[Block]:
-    yield Heading(2, "Reports by law and contract")
+    yield Heading(2, "Reports required by law or contract")
     if printed.clocks_unknown:
         yield Paragraph(f"Unknown: {escaped(printed.clocks_unknown)}.")
         return
@@ -202,13 +202,13 @@ def _reports(printed: Printed) -> Iterator[Block]:
         yield Table(("state", "submitted at", "duty, when, to whom"), tuple(rows), sheet=True)
     if elsewhere:
         yield Paragraph(
-            f"{count_words(elsewhere)} by the law of places, because drd does not know where you "
-            "and the people concerned are. To get a shorter list, write the places in drd.yaml: "
-            f"`{SETTING}`."
+            f"{count_words(elsewhere)}: drd does not know where you and the people concerned are. "
+            f"To get a shorter list, write the places in drd.yaml: `{SETTING}`."
         )
     if not rows:
         yield Paragraph(
-            "By the known facts no report is needed. No person has decided that one is needed."
+            "According to the known facts, no report is needed. No person has decided that one is "
+            "needed."
         )
     yield Paragraph(DISCLAIMER)
 

@@ -21,45 +21,52 @@ Entries = Annotated[list[Number], Field(max_length=100)]
 
 class HypothesisBody(Act):
     text: BoundedText = Field("", description="What may have happened.")
-    supported: Number | None = Field(None, description="The entry of one that is supported.")
-    refuted: Number | None = Field(None, description="The entry of one that is refuted.")
-    reopen: Number | None = Field(None, description="The entry of one that is open again.")
-    evidence: Entries = Field(default_factory=list, description="The entries that show it.")
+    supported: Number | None = Field(
+        None, description="The entry of the hypothesis to mark as supported."
+    )
+    refuted: Number | None = Field(
+        None, description="The entry of the hypothesis to mark as refuted."
+    )
+    reopen: Number | None = Field(None, description="The entry of the hypothesis to open again.")
+    evidence: Entries = Field(default_factory=list, description="The entries of the evidence.")
     reason: BoundedText = Field("", description="Why.")
 
 
 class IndicatorBody(Act):
     value: BoundedText = Field("", description="The address, name or digest.")
-    type: Word | None = Field(None, description="What it is (default: drd recognises it).")
-    seen: Word | None = Field(None, description="When it was first seen.")
-    expires: Word | None = Field(None, description="Until when it means something.")
-    text: BoundedText = Field("", description="What it means.")
-    withdraw: Number | None = Field(
-        None, description="The entry of one that was recorded by mistake."
+    type: Word | None = Field(
+        None, description="The type of the indicator (default: drd recognises it)."
     )
-    reason: BoundedText = Field("", description="Why it is withdrawn.")
+    seen: Word | None = Field(None, description="When the indicator was first seen.")
+    expires: Word | None = Field(None, description="The time until which the indicator is useful.")
+    text: BoundedText = Field("", description="What the indicator means.")
+    withdraw: Number | None = Field(
+        None, description="The entry of the indicator that was recorded by mistake."
+    )
+    reason: BoundedText = Field("", description="Why the indicator is withdrawn.")
 
 
 class EvidenceBody(Act):
     text: BoundedText = Field(description="What it is.")
     where: BoundedText = Field("", description="Where it is kept.")
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
-        None, description="The SHA-256 of its contents, as you computed it."
+        None, description="The SHA-256 of the file, as you computed it."
     )
-    bytes: int | None = Field(None, ge=0, lt=10**18, description="Its size in bytes.")
-    taken: Word | None = Field(None, description="When it was taken.")
+    bytes: int | None = Field(None, ge=0, lt=10**18, description="The size of the file in bytes.")
+    taken: Word | None = Field(None, description="When the evidence was taken.")
     run: Annotated[str, Field(pattern=RUN)] | None = Field(
-        None, description="A run of drd that shows it."
+        None, description="The id of a run of drd that is the evidence."
     )
 
 
 class CauseBody(Act):
     text: BoundedText = Field(description="The root cause.")
-    evidence: Entries = Field(default_factory=list, description="The entries that show it.")
+    evidence: Entries = Field(default_factory=list, description="The entries of the evidence.")
     hypotheses: Entries = Field(
-        default_factory=list, description="The entries of hypotheses that it confirms."
+        default_factory=list,
+        description="The entries of the hypotheses that the root cause confirms.",
     )
-    reason: BoundedText = Field("", description="Why it is another one than before.")
+    reason: BoundedText = Field("", description="Why the root cause changed.")
 
 
 def _hypothesis(_: App, desk: Desk, body: HypothesisBody) -> Incident:

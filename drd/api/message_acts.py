@@ -40,15 +40,19 @@ _LETTER = Annotated[str, Field(max_length=10_000)]
 
 
 class ComposeBody(Act):
-    audience: Word = Field(description="Who is told: internal, customers, …")
-    text: _LETTER = Field("", description="Your words: `said.text` of the template.")
+    audience: Word = Field(description="The audience: internal, customers, …")
+    text: _LETTER = Field("", description="Your text, which the template has as `said.text`.")
     values: dict[Word, _LETTER] = Field(
-        default_factory=dict, max_length=50, description="More of `said`, by key."
+        default_factory=dict,
+        max_length=50,
+        description="Other values that the template has below `said`, by key.",
     )
     to: Annotated[list[Name], Field(max_length=50)] = Field(
         default_factory=list, description="Only these contacts or people."
     )
-    template: Name | None = Field(None, description="Another template than the audience's.")
+    template: Name | None = Field(
+        None, description="The name of a template (default: that of the audience)."
+    )
     next_update: Word | None = Field(None, description="The next update: 1h, 16:00, none.")
     encrypt: bool = Field(False, description="Whether mails are encrypted to the contacts' keys.")
 
@@ -58,16 +62,22 @@ class ApproveBody(Act):
 
 
 class SendBody(Act):
-    again: bool = Field(False, description="Whether to send it again to those of `to`.")
+    again: bool = Field(
+        False, description="Whether to send the message again to the recipients in `to`."
+    )
     to: Annotated[list[Name], Field(max_length=50)] = Field(
         default_factory=list, description="Only to these recipients."
     )
 
 
 class SettleBody(Act):
-    to: Name | None = Field(None, description="Which recipient: a name or an address.")
-    said: BoundedText = Field("", description="The reference, or what the bounce says.")
-    at: Word | None = Field(None, description="When it was (default: now).")
+    to: Name | None = Field(None, description="The recipient: a name or an address.")
+    said: BoundedText = Field(
+        "", description="The reference of the other side, or the text of the bounce."
+    )
+    at: Word | None = Field(
+        None, description="When the recipient was told, or the mail came back (default: now)."
+    )
 
 
 class WithdrawBody(Act):

@@ -50,17 +50,17 @@ class ObligationBody(Act):
     submitted: Word | None = Field(None, description="When the report was submitted.")
     reference: BoundedText = Field("", description="The reference of the authority.")
     channel: BoundedText = Field("", description="How the report was submitted.")
-    proof: BoundedText = Field("", description="What proves it.")
+    proof: BoundedText = Field("", description="What proves the submission.")
     hold: Literal["law-enforcement", "attorney-general"] | None = Field(
         None, description="The authority that asked for a delay."
     )
     since: Word | None = Field(None, description="When the authority asked (default: now).")
     until: Word | None = Field(None, description="The end of the delay.")
-    oral: bool = Field(False, description="Whether the authority did not ask in writing.")
+    oral: bool = Field(False, description="True if the authority did not ask in writing.")
     reason: BoundedText = Field("", description="Why.")
     keep: BoundedText | None = Field(
         None,
-        description="The text of a report as it is to be sent, which is kept unchanged.",
+        description="The text of the report as you will send it; drd keeps it unchanged.",
     )
     version: int | None = Field(None, ge=1, description="The version that was submitted.")
 
@@ -72,7 +72,7 @@ class ObligationsQuery(Request):
     version: int | None = Field(
         None, ge=1, description="With `draft`: the kept version of this id."
     )
-    calendar: bool = Field(False, description="Answer with the times as iCalendar.")
+    calendar: bool = Field(False, description="Answer with the due times as iCalendar.")
 
 
 @dataclass(slots=True)

@@ -136,7 +136,7 @@ class ReportBody(Request):
         min_length=1, description="What you have seen; drd keeps this in its records."
     )
     plans: list[PlanName] = Field(
-        default_factory=list, max_length=20, description="The plans that it may be about."
+        default_factory=list, max_length=20, description="The plans that the suspicion may concern."
     )
     by: PersonName | None = Field(
         None,

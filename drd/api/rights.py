@@ -200,7 +200,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("incident-hypothesis", "POST", "/v1/incidents/{incident}/hypothesis", Right.OPERATE,
              "record a hypothesis about what happened", "drd incident hypothesis", HypothesisBody),
     Endpoint("incident-indicator", "POST", "/v1/incidents/{incident}/indicator", Right.OPERATE,
-             "record an indicator: what shows that a system was reached", "drd incident indicator",
+             "record an indicator: a sign that a system was compromised", "drd incident indicator",
              IndicatorBody),
     Endpoint("incident-evidence", "POST", "/v1/incidents/{incident}/evidence", Right.OPERATE,
              "record an item of evidence", "drd incident evidence", EvidenceBody),

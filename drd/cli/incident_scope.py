@@ -89,7 +89,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     for plan in plans:
         yield from _plan_lines(plan, [a for a in affected if a.plan == plan["plan"]])
     if document["dependents"]:
-        yield "not in the scope, but reached:"
+        yield "not in the scope, but affected:"
     for one in document["dependents"]:
         yield f"  {one['plan']}: {one['why']}"
         yield f"  > drd incident scope {number} --add {one['plan']}"

@@ -257,7 +257,9 @@ def _say_export(
         output.say(f"wrote the recovery kit of {names}: {args.to}, {size}, sha256 {written.digest}")
         if written.former is not None:
             before = format_time(written.former)
-            output.say(f"it replaced the kit there of {before}. To keep several, name another file")
+            output.say(
+                f"it replaced the kit of {before} in the same file. To keep both, give another file"
+            )
         for path in written.shares:
             output.say(f"wrote {path}")
         if needs := needs_of(index.plans):

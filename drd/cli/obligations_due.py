@@ -151,4 +151,4 @@ def _notes(state: ClockState, zone: str) -> Iterator[str]:
     if state.relieved_by:
         yield f"due later, by {state.relieved_by}"
     if state.proposed is False:
-        yield f"does not apply by the known facts: {'; '.join(state.because)}"
+        yield f"does not apply according to the known facts: {'; '.join(state.because)}"

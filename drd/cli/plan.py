@@ -95,13 +95,13 @@ def _with_exposed(plan: LoadedPlan, settings: DaemonSettings) -> LoadedPlan:
 
 def _with_other_plans(plan: LoadedPlan, settings: DaemonSettings) -> LoadedPlan:
     """Return the plan with a warning for each name under `depends_on` that is nearly that of a
-    plan: an incident of that plan would not reach this one. Other services have no plan."""
+    plan: an incident of that plan would not affect this one. Other services have no plan."""
     names = plans_by_name(settings.plans_dir).keys() - {plan.plan.name}
     warnings = []
     for at, name in enumerate(plan.plan.inventory.depends_on):
         near = get_close_matches(name, sorted(names), n=1, cutoff=0.8)
         if name not in names and near:
-            text = f'there is no plan "{name}": an incident of {near[0]} would not reach this plan'
+            text = f'there is no plan "{name}": an incident of {near[0]} would not affect this plan'
             hint = f'write "{near[0]}" if you meant this plan.'
             line = read(plan.text.encode(), plan.plan.file).line(("depends_on", at))
             where = f"depends_on[{at}]"

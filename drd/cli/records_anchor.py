@@ -94,7 +94,7 @@ def _require_keys(app: App) -> None:
     if sealed:
         output.warn(
             f"{counted(sealed, 'restricted entry is', 'restricted entries are')} encrypted on this "
-            "host, too, and stay so for the keys of before: first drd records unseal --identity "
+            "host, too, and stay encrypted to the former keys: first drd records unseal --identity "
             "FILE"
         )
 
@@ -106,8 +106,8 @@ def _reencrypted(result: anchors.Result) -> str:
         return "has no restricted entries"
     if not result.place.weak:
         return (
-            "stored the restricted entries again for the keys of the roles; what is encrypted for "
-            "the keys of before stays there, too, since drd deletes nothing in it"
+            "stored the restricted entries again for the keys of the roles; what is encrypted to "
+            "the former keys stays there, too, because drd deletes nothing in this repository"
         )
     gone = counted(result.taken_back, "older file")
     return f"stored the restricted entries again for the keys of the roles, removed {gone}"

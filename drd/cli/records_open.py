@@ -30,11 +30,11 @@ def run(args: argparse.Namespace) -> int:
         )
     elif not args.quiet:
         count = counted(len(done.entries), "restricted entry is", "restricted entries are")
-        output.say(f"{count} readable on this host again; their digests are those of the records")
+        output.say(f"{count} readable on this host again; they match the digests in the records")
     if done.false:
         raise RepositoryDamaged(
             f"the encrypted body of {_entries(done.false)} is not the one that was recorded: "
-            "somebody exchanged it",
+            "somebody replaced it",
             hint="use another copy: an export (drd records decrypt), or another repository.",
         )
     if done.closed:

@@ -83,10 +83,10 @@ class PlansOfLabels(Settings):
 
     match: dict[Annotated[str, Field(min_length=1)], str] = Field(
         min_length=1,
-        description="Patterns by label, all of which must match: `{namespace: orders-*}`.",
+        description="A pattern for each label; all must match: `{namespace: orders-*}`.",
     )
     plans: list[Name] = Field(
-        min_length=1, description="The plans that come into the scope of its incident."
+        min_length=1, description="The plans that come into the scope of the incident."
     )
 
 
@@ -107,12 +107,13 @@ class IncidentIntake(Settings):
         PLAN, min_length=1, description="The label that names the plans of an alert."
     )
     plans: list[PlansOfLabels] = Field(
-        default_factory=list, description="Plans by other labels, beside those of `label`."
+        default_factory=list,
+        description="The plans for alerts with other labels, in addition to `label`.",
     )
     severities: dict[str, str] = Field(
         default_factory=dict,
-        description="Severities by the words of other systems: `{page: critical}`. Of a word that "
-        "is neither here nor in `incident: {severities: […]}`, drd sets no severity.",
+        description="The severity in drd for each word of other systems: `{page: critical}`. For a "
+        "word that is neither here nor in `incident: {severities: […]}`, drd sets no severity.",
     )
     open_at_most: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
         OPEN_AT_MOST,
@@ -126,8 +127,8 @@ class IncidentIntake(Settings):
     mapping: Annotated[str, Field(min_length=1, json_schema_extra={"format": "path"})] | None = (
         Field(
             None,
-            description="File that says where the parts of an alert are in the JSON of systems "
-            "that are neither Alertmanager nor OCSF.",
+            description="Mapping file: where the parts of an alert are in the JSON of systems that "
+            "are neither Alertmanager nor OCSF.",
         )
     )
 
@@ -163,12 +164,12 @@ class IncidentApproval(Settings):
         default_factory=list,
         max_length=20,
         description="Only people with one of these roles of `people` may approve messages to "
-        "others outside. Default: everybody who may respond to incidents.",
+        "people outside. Default: everybody who may respond to incidents.",
     )
     two_person: bool = Field(
         False,
-        description="If true, whoever drafted a message cannot approve it. Both then have to be "
-        "users of their own, and not root.",
+        description="If true, whoever drafted a message cannot approve it. Both then need user "
+        "accounts of their own, not root.",
     )
 
 
@@ -186,8 +187,8 @@ class Incidents(Settings):
 
     updates: dict[str, Duration] = Field(
         dict(UPDATES_S),
-        description="The time between two updates to people, by severity. Others get none by a "
-        "clock.",
+        description="The time between two updates to people, by severity. For a severity that is "
+        "not listed here, drd promises no update.",
     )
     first_update: DurationOrNone = Field(
         1800.0,

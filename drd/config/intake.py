@@ -31,27 +31,34 @@ class MappingFile(Settings):
         pattern=r"^[a-z0-9-]{1,40}$", description="The name of the system: `wazuh`."
     )
     id: JsonPath = Field(
-        description="What the system calls the trouble: the same for the same trouble."
+        description="The id of the problem in the other system: the same in all alerts about this "
+        "problem."
     )
     title: JsonPath = Field(description="What happens, in a few words.")
     alerts: JsonPath | None = Field(
         None, description="The list of alerts (default: the JSON is one alert, or a list of them)."
     )
-    text: JsonPath | None = Field(None, description="More about it.")
-    severity: JsonPath | None = Field(None, description="How severe it is.")
-    time: JsonPath | None = Field(
-        None, description="When it began: RFC 3339, or seconds or milliseconds since 1970."
+    text: JsonPath | None = Field(None, description="Details of the problem.")
+    severity: JsonPath | None = Field(
+        None, description="The severity, as the other system says it."
     )
-    plan: JsonPath | None = Field(None, description="The plans that it is about.")
+    time: JsonPath | None = Field(
+        None, description="When the problem began: RFC 3339, or seconds or milliseconds since 1970."
+    )
+    plan: JsonPath | None = Field(None, description="The plans that the alert concerns.")
     labels: JsonPath | None = Field(
         None, description="An object whose values are labels, for `plans` of drd.yaml."
     )
-    status: JsonPath | None = Field(None, description="Whether it is over.")
+    status: JsonPath | None = Field(
+        None, description="The state of the problem: whether it is over."
+    )
     resolved: list[Annotated[str, Field(min_length=1)]] = Field(
-        ["resolved", "closed"], description="The words at `status` that say so."
+        ["resolved", "closed"],
+        description="The values of `status` that mean that the problem is over.",
     )
     severities: dict[str, str] = Field(
-        default_factory=dict, description="Severities by the words at `severity`: `{12: high}`."
+        default_factory=dict,
+        description="The severity in drd for each value of `severity`: `{12: high}`.",
     )
 
 

@@ -122,7 +122,8 @@ class AnnualSettings(Settings):
     """A report once a year."""
 
     days_after_year_end: Number = Field(
-        description="Days after the end of the calendar year in which the anchor lies."
+        description="The number of days after the end of the calendar year that contains the "
+        "anchor."
     )
 
 
@@ -159,10 +160,10 @@ class RuleSettings(Settings):
     after: Reports | None = Field(
         None,
         description="`submitted(ID)` or `due(ID)`: when the report of another regime was "
-        "submitted, or is due while it was not. Of several: the first that is known.",
+        "submitted, or is due while it was not. If several are given: the first that is known.",
     )
     latest: bool = Field(
-        False, description="Of several anchors, the latest that is known counts, not the first."
+        False, description="With several anchors, the latest that is known counts, not the first."
     )
     lapses_before: AnInstant | None = Field(
         None,
@@ -170,13 +171,13 @@ class RuleSettings(Settings):
     )
     calendar: Text | None = Field(
         None,
-        description=f"Of business days: {US_FEDERAL}, a country (FR) or a part of one (DE-BY), or "
+        description=f"For business days: {US_FEDERAL}, a country (FR) or a part of one (DE-BY), or "
         f"{MEMBER_STATE}: the place that the fact `member_state` names. Without a calendar, every "
         "Monday to Friday is a business day.",
     )
     until: ClockTime | None = Field(
         None,
-        description="Of business days: the local time after which a report counts as of the next "
+        description="For business days: the local time after which a report counts as of the next "
         'day, like "17:30" (default: 24:00).',
     )
     if_: Conditions = Field(
@@ -240,13 +241,13 @@ class ReliefSettings(Settings):
     next_business_day_at: ClockTime = Field(
         description='The local time on the next business day, like "12:00".'
     )
-    calendar: Text = Field(description="Its business days: as the `calendar` of a rule.")
-    cite: Text = Field(description="The rule that allows it. Without one there is no relief.")
+    calendar: Text = Field(description="The calendar of business days, as in `calendar` of a rule.")
+    cite: Text = Field(description="The law or clause that allows the later due time.")
     if_: Conditions = Field(
-        default_factory=list, alias="if", description="It is allowed if all these hold."
+        default_factory=list, alias="if", description="The later time counts if all these hold."
     )
     unless: Conditions = Field(
-        default_factory=list, description="It is not allowed if one of these holds."
+        default_factory=list, description="The later time does not count if one of these holds."
     )
 
 
@@ -254,7 +255,9 @@ class PromptSettings(Settings):
     """The determination that starts the clock, and by when it should be made."""
 
     ask: Text = Field(description="What has to be determined, as a question.")
-    rule: RuleSettings = Field(description="By when, as a reminder: it is never overdue.")
+    rule: RuleSettings = Field(
+        description="When it should be determined: drd only reminds, and never calls it overdue."
+    )
 
 
 class RecipientSettings(Settings):
@@ -275,7 +278,7 @@ class ItemSettings(Settings):
     """One thing that the report must contain."""
 
     key: Text = Field(description="A short name, unique in the file.")
-    text: Text = Field(description="What it must contain, as the law says it.")
+    text: Text = Field(description="What the report must contain, in the words of the law.")
     from_: Annotated[
         str,
         AfterValidator(_expression),
@@ -283,16 +286,18 @@ class ItemSettings(Settings):
     ] = Field(
         "ask",
         alias="from",
-        description="Where it comes from: `ask` a person, `timeline`, or an expression like "
-        "`moment.aware`, `scope.people`, `facts.encrypted`.",
+        description="Where drd gets the text from: `ask` a person, `timeline`, or an expression "
+        "like `moment.aware`, `scope.people`, `facts.encrypted`.",
     )
 
 
 class HoldSettings(Settings):
     """A delay that the law allows."""
 
-    kind: Literal["law-enforcement", "attorney-general"] = Field(description="Who may ask for it.")
-    cite: Text = Field(description="The rule that allows it.")
+    kind: Literal["law-enforcement", "attorney-general"] = Field(
+        description="The authority that may ask for the delay."
+    )
+    cite: Text = Field(description="The law or clause that allows the delay.")
     oral_days: Number | None = Field(
         None, description="Longest delay in days after a statement that is not in writing."
     )
@@ -309,15 +314,15 @@ class SourceSettings(Settings):
 
 
 class RegimeFile(Settings):
-    """One duty to report, by law or by contract."""
+    """One legal or contractual duty to report an incident."""
 
     id: RegimeId = Field(
-        description="Its name in commands: lower-case letters, digits, - and dots."
+        description="The name of the regime in commands: lower-case letters, digits, - and dots."
     )
     extends: RegimeId | None = Field(
         None,
         description="The id of a regime whose keys apply here if this file does not have them. A "
-        "file may extend the regime of its own id: it then replaces that one.",
+        "file may extend the regime that has the same id: the file then replaces that regime.",
     )
     title: Text | None = Field(None, description="What is reported, and to whom, in one line.")
     jurisdiction: Jurisdiction | None = Field(
@@ -329,16 +334,17 @@ class RegimeFile(Settings):
         description="`proposed`: not law yet, and without a clock. `template`: for other files to "
         "extend (default: in-force).",
     )
-    applies_from: datetime.date | None = Field(None, description="The first day it applies.")
-    applies_to: datetime.date | None = Field(None, description="The last day it applies.")
+    applies_from: datetime.date | None = Field(None, description="The first day of the regime.")
+    applies_to: datetime.date | None = Field(None, description="The last day of the regime.")
     trigger: Text | None = Field(None, description="What has to happen, in words.")
     if_: Conditions = Field(
         default_factory=list,
         alias="if",
-        description="drd proposes it if all these conditions on facts hold. A person decides.",
+        description="drd proposes the regime if all these conditions on facts hold. A person "
+        "decides.",
     )
     unless: Conditions = Field(
-        default_factory=list, description="drd does not propose it if one of these holds."
+        default_factory=list, description="drd does not propose the regime if one of these holds."
     )
     anchor: Anchors | None = Field(
         None,
@@ -349,7 +355,7 @@ class RegimeFile(Settings):
         None, description="When the report is due. Without a rule the duty has no time limit."
     )
     relief: ReliefSettings | None = Field(
-        None, description="A later due time for time limits that do not end on a business day."
+        None, description="The later due time if a time limit does not end on a business day."
     )
     prompt: PromptSettings | None = Field(
         None, description="A determination that is due before the clock can start."
@@ -360,7 +366,7 @@ class RegimeFile(Settings):
     )
     closures: list[datetime.date] = Field(
         default_factory=list,
-        description="Days on which the authority is closed beside its holidays.",
+        description="Days on which the authority is closed in addition to its holidays.",
     )
     recipient: RecipientSettings | None = Field(None, description="Who gets the report.")
     submission: SubmissionSettings | None = Field(None, description="How it is submitted.")

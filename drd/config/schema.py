@@ -333,7 +333,7 @@ class PlanFile(Settings):
     depends_on: list[Name] = Field(
         default_factory=list,
         description="Names of plans, and of other services, that this service needs. An incident "
-        "of one of these plans reaches this one.",
+        "of one of these plans affects this one, too.",
     )
     endpoints: list[Endpoint] = Field(
         default_factory=list, description="URLs where the service is called."

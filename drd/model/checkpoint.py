@@ -220,7 +220,7 @@ def _compare(
         vouched.faults.append(Fault(point.seq, "truncated", text))
         vouched.contradicting.append(anchor)
     elif hashes.get(point.seq) != point.hash:
-        text = f"{known} is for another entry {point.seq}: the chain was rewritten, or two hosts "
+        text = f"{known} does not fit entry {point.seq}: the chain was rewritten, or two hosts "
         vouched.faults.append(Fault(point.seq, "rewritten", f"{text}continued it"))
         vouched.contradicting.append(anchor)
     elif _is_of_former_key(anchor, report):

@@ -285,8 +285,8 @@ def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> 
     screen = site.drd("incident", "obligation").out
     assert "filed-late      acme: Notice that an agreement asks for" in screen
     assert "UNDECIDED       eu-nis2-ew: Significant incident (NIS 2), early warning" in screen
-    assert "more: not needed by the known facts, and nobody has decided" in screen
-    assert "This is no legal advice" in screen
+    assert "more: not needed according to the known facts, and nobody has decided" in screen
+    assert "This is not legal advice" in screen
     site.drd("incident", "obligation", "--ics", str(site.base / "due.ics"))
     calendar = (site.base / "due.ics").read_bytes().decode()
     assert "UID:incident-1-eu-nis2-ew-due@drd\r\n" in calendar

@@ -169,7 +169,7 @@ def text(case: Case | None = None, **of: Any) -> str:
         ({"zone": "Europe/Berlin"}, "- Due: 2026-12-04 10:00 CET\n"),
         ({"late_needs_reasons": True}, "- A late report must give the reasons.\n"),
         ({}, "\n\nNo item is missing. A person must read it before it is sent.\n"),
-        ({}, "\n\nDraft for eu-gdpr-33, incident 4. This is no legal advice.\n\n- To: "),
+        ({}, "\n\nDraft for eu-gdpr-33, incident 4. This is not legal advice.\n\n- To: "),
         (
             {"content": (ContentItem("a", "A", "moment.aware"), ContentItem("b", "B", "facts.x"))},
             "\n\n## A\n\n2026-12-01 09:00 UTC\n\n## B\n\nMISSING: b\n\n1 item missing: b\n",

@@ -77,7 +77,7 @@ def test_page_says_what_is_known() -> None:
     assert "leak 4,400, US-CA" in made
     assert "* leak (entry 3)" in made
     assert "done already" not in made
-    assert "By the known facts no report is needed" in made
+    assert "According to the known facts, no report is needed" in made
 
 
 def test_clocks_that_apply_or_wait_for_a_decision_are_on_it(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_due_says_where_a_day_ends_and_what_is_missing(capsys: Output) -> None:
     assert "us-sec-8k-105: its clock has not started: give materiality_determined" in out
     assert "us-sec-8k-105: determine by 2027-01-03 05:00 EST: Is the incident material" in out
     assert "uk-nis: no clock: no person has recorded that they read its source" in out
-    assert "This is no legal advice" in out
+    assert "This is not legal advice" in out
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def state(kind: str, made: Any = TO, **of: Any) -> ClockState:
           "the number of people or residents is missing: this is the worst case"]),
         (state("undecided", started_at=AT, proposed=False, because=("a", "b holds")),
          ["due without undue delay", "to the authority",
-          "does not apply by the known facts: a; b holds"]),
+          "does not apply according to the known facts: a; b holds"]),
         (state("running", started_at=AT, proposed=False, because=("a",)),
          ["due without undue delay", "to the authority"]),
     ],
@@ -87,7 +87,7 @@ FAR = state("undecided", replace(TO, id="far"), placed=False, started_at=AT, due
 def test_the_screen_of_all_clocks() -> None:
     assert lines() == [
         "incident 7  a\\x1bleak",
-        "no report is needed by the known facts, and nobody has decided that one is",
+        "no report is needed according to the known facts, and nobody decided that one is",
         DISCLAIMER,
     ]
     done = state("filed", submitted_at=AT)
@@ -100,7 +100,10 @@ def test_the_screen_of_all_clocks() -> None:
         "to the authority",
         "filed acme: A duty",
         "submitted 2026-12-01 10:00 CET",
-        "1 regime more: not needed by the known facts, and nobody has decided. To see them: --all",
+        (
+            "1 regime more: not needed according to the known facts, and nobody has decided. To "
+            "see them: --all"
+        ),
         "not known: people, risk. Add it: --fact NAME=VALUE",
         DISCLAIMER,
     ]

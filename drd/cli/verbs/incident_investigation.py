@@ -54,7 +54,7 @@ def _indicator(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
     parser = entry(
         verbs,
         "indicator",
-        "what shows that a system was reached: addresses, digests of files, …",
+        "signs that a system was compromised: addresses, digests of files, …",
         "VALUE",
         handler="incident_investigation:indicator",
         examples="drd incident indicator 203.0.113.7 --seen 13:50 --expires 30d\n"
@@ -63,9 +63,9 @@ def _indicator(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
         "drd incident indicator                       to list them\n"
         "drd incident indicator --stix indicators.json     for other systems\n"
         'drd incident indicator --withdraw 217 --reason "our own address"',
-        description="Record an indicator: an address, a name or a digest that shows that a "
-        "system was reached. drd recognises its type. Write no password and no key. "
-        "Without a value, list the indicators.",
+        description="Record an indicator: an address, a name or a digest that shows that a system "
+        "was compromised. drd recognises its type. Write no password and no key. Without a value, "
+        "list the indicators.",
     )
     parser.add_argument("--type", choices=_TYPES.split(", "), metavar="TYPE", help=_TYPES)
     parser.add_argument("--seen", metavar="TIME", help=f"when it was first seen: {TIMES}")
@@ -93,21 +93,20 @@ def _evidence(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
     parser = entry(
         verbs,
         "evidence",
-        "what shows what happened: a file, a log, a run",
+        "evidence of what happened: a file, a log, a run",
         "TEXT",
         handler="incident_investigation:evidence",
         examples='drd incident evidence "log of the gateway" --file /srv/evidence/gateway.log.gz\n'
         'drd incident evidence "picture of the screen" --where "safe, envelope 3" --taken 14:05\n'
         'drd incident evidence "the drill shows the rows" --run 1a2b3c4d\n'
         "drd incident evidence                      to list them",
-        description="Record an item of evidence: what it is, and where it is kept. Of a file, "
-        "drd records the SHA-256 of its content, but keeps no copy. Without a text, "
-        "list the items.",
+        description="Record an item of evidence: what it is, and where it is kept. For a file, drd "
+        "records the SHA-256 of its content, but keeps no copy. Without a text, list the items.",
     )
     parser.add_argument("--file", metavar="FILE", help="a file, whose SHA-256 drd records")
     parser.add_argument("--where", default="", metavar="TEXT", help="where it is kept")
     parser.add_argument("--taken", metavar="TIME", help=f"when it was taken: {TIMES}")
-    parser.add_argument("--run", metavar="RUN", help="a run of drd that shows it")
+    parser.add_argument("--run", metavar="RUN", help="the id of a run of drd that is the evidence")
 
 
 def _cause(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
@@ -126,9 +125,9 @@ def _cause(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     _evidence_option(parser, "an item of evidence that shows the root cause")
     parser.add_argument(
         "--hypothesis", type=count, action="append", default=[], metavar="ENTRY",
-        help="a hypothesis that it confirms; may be given several times",
+        help="a hypothesis that this root cause confirms; may be given several times",
     )  # fmt: skip
-    reason(parser, "why it is another one than before")
+    reason(parser, "why the root cause changed")
 
 
 def _evidence_option(parser: argparse.ArgumentParser, text: str) -> None:

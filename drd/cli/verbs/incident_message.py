@@ -31,7 +31,7 @@ def contacts(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
 _MESSAGE_EXAMPLES = """\
 examples:
   drd incident message preview customers            what it would say, and to whom
-  drd incident message send internal                one's own people, at once
+  drd incident message send internal                your own people, at once
   drd incident message draft customers --text "Orders of 27 November were visible to others."
   drd incident message approve 2 --digest 3f0c9a1b2c4d
   drd incident message send 2
@@ -119,12 +119,12 @@ def _sending(below: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
     send = _with_words(
         below,
         "send",
-        "send a message, and say who got it",
+        "send a message, and report who got it",
         "[N] M|AUDIENCE",
         examples="drd incident message send 2\n"
         'drd incident message send internal --text "The key is blocked."\n'
         "drd incident message send 2 --again --to it@acme.example    after a refusal",
-        description="Send a message. One's own people (internal, business-owner, executives) get "
+        description="Send a message. Your own people (internal, business-owner, executives) get "
         "a new one at once; what goes outside must be approved. drd names each "
         "recipient whom a person has to tell (telephone, form, letter): record that "
         "with drd incident message told.",
@@ -157,7 +157,7 @@ def _settling(below: argparse._SubParsersAction) -> None:  # type: ignore[type-a
         "drd incident message bounced --from report.eml     the report of the mail server\n"
         "drd incident message bounced --from -              the same from stdin",
         description="Record that a mail came back after the server had accepted it. The report of "
-        "a mail server (RFC 3464) says itself which mail it is about.",
+        "a mail server (RFC 3464) contains the id of the mail.",
     )
     bounced.add_argument(
         "--from", dest="from_", metavar="FILE", help="the report of a mail server; - is stdin"
@@ -198,17 +198,27 @@ def _with_words(
 
 
 def _content(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--text", metavar="TEXT", help="your words: `said.text` of the template")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=TEXT", help="`said.KEY` of the template"
+        "--text", metavar="TEXT", help="your text, which the template has as `said.text`"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=TEXT",
+        help="a text that the template has as `said.KEY`",
     )
     parser.add_argument(
         "--to", action="append", default=[], metavar="NAME", help="only this contact or person; "
         "may be given several times",
     )  # fmt: skip
-    parser.add_argument("--template", metavar="NAME", help="another template than the audience's")
     parser.add_argument(
-        "--next-update", metavar="TIME", help="promise the next update by then: 1h, 16:00, none"
+        "--template", metavar="NAME", help="name of a template (default: that of the audience)"
+    )
+    parser.add_argument(
+        "--next-update",
+        metavar="TIME",
+        help="the time by which you promise the next update: 1h, 16:00, none",
     )
     parser.add_argument(
         "--encrypt", action="store_true", help="encrypt mails to the age keys of the contacts"

@@ -67,15 +67,15 @@ def suspecting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
         "incident:report",
         examples='drd incident report "strange logins at the gateway since noon"\n'
         'drd incident report "orders of others in my list" --plan orders-api',
-        description="Report a suspicion. Every member of the group drd may do it. Somebody has to "
-        "examine it in time (incident: {triage: 1h} in drd.yaml): drd incident open --report N, or "
-        "drd incident close N --reason TEXT.",
+        description="Report a suspicion. Every member of the group drd may do this. Somebody has "
+        "to examine it in time (incident: {triage: 1h} in drd.yaml): drd incident open --report N, "
+        "or drd incident close N --reason TEXT.",
     )
     author(reporting)
     reporting.add_argument("text", help="what you have seen")
     reporting.add_argument(
-        "--plan", action="append", default=[], metavar="PLAN", help="a plan that it may be about; "
-        "may be given several times",
+        "--plan", action="append", default=[], metavar="PLAN", help="a plan that the suspicion may "
+        "concern; may be given several times",
     )  # fmt: skip
 
 
@@ -94,8 +94,8 @@ def reading(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
     show.add_argument(
         "--identity",
         metavar="F",
-        help="file with the age identity or SSH key of a role: opens restricted entries that came "
-        "back from a repository",
+        help="file with the age identity or SSH key of a role: opens restricted entries that were "
+        "restored from a repository",
     )
     listing = incident_verb(
         verbs,

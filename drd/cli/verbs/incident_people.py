@@ -20,7 +20,7 @@ def people(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     entry(
         verbs,
         "role",
-        "say who has a role",
+        "give a person a role",
         "ROLE NAME",
         examples="drd incident role communications bert",
         description="Give a person a role in the response: communications, legal, forensics, …",

@@ -26,16 +26,18 @@ def reporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
         "drd incident obligation --ics deadlines.ics       for a calendar",
         description="Show which reports law and contracts require, and until when. Record facts, "
         "decisions, submitted reports and holds. drd proposes, a person decides. "
-        "This is no legal advice (docs/obligations.md).",
+        "This is not legal advice (docs/obligations.md).",
     )
     duty.add_argument(
         "words", nargs="*", metavar="[N] [ID]", help="number of the incident, id of a regime"
     )
     duty.add_argument("--all", action="store_true", help="also show regimes that do not apply")
     duty.add_argument(
-        "--draft", action="store_true", help="print a draft of the report, with what is missing"
+        "--draft",
+        action="store_true",
+        help="print a draft of the report, and what is missing in it",
     )
-    duty.add_argument("--ics", metavar="FILE", help="write the times as iCalendar; - is stdout")
+    duty.add_argument("--ics", metavar="FILE", help="write the due times as iCalendar; - is stdout")
     duty.add_argument(
         "--fact", action="append", default=[], metavar="NAME=VALUE", help="a fact of the incident, "
         "such as people=5000, residents.US-CA=unknown; may be given several times",
@@ -44,14 +46,14 @@ def reporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
     duty.add_argument(
         "--does-not-apply", action="store_true", help="decide that the regime does not apply"
     )
-    duty.add_argument("--submitted", metavar="TIME", help="the report was submitted then")
+    duty.add_argument("--submitted", metavar="TIME", help="when the report was submitted")
     duty.add_argument(
         "--hold",
         choices=("law-enforcement", "attorney-general"),
         metavar="WHO",
         help="an authority asked for a delay: law-enforcement, attorney-general",
     )
-    duty.add_argument("--keep", metavar="FILE", help="keep a version of the report, unchangeably")
+    duty.add_argument("--keep", metavar="FILE", help="keep this file as a version of the report")
     duty.add_argument(
         "--version", type=count, metavar="ENTRY", help="the version that was submitted; with "
         "--draft: print it",

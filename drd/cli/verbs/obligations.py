@@ -17,7 +17,7 @@ examples:
   drd obligations due eu-gdpr-33 --at aware=2026-12-31T09:15 --zone Europe/Berlin
   drd obligations schema > regime.schema.json
 
-This is no legal advice. drd calculates from data that no lawyer has checked.
+This is not legal advice. drd calculates from data that no lawyer has checked.
 
 exit codes: 0 done, 2 usage, or a file has an error."""
 
@@ -29,7 +29,7 @@ examples:
   drd obligations due eu-nis2-final --submitted eu-nis2-notification=2026-12-31T10:00Z
   drd obligations due --at discovered=2026-12-31 --fact people=5000    all that may apply
 
-This is no legal advice. A time without an offset is one of --zone; a date alone is its noon.
+This is not legal advice. A time without an offset is one of --zone; a date alone is its noon.
 
 exit codes: 0 done, 2 usage, or a file has an error."""
 
@@ -37,8 +37,8 @@ exit codes: 0 done, 2 usage, or a file has an error."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "obligations",
-        description="Duties by law or contract to report an incident, and when reports are due. "
-        "This is no legal advice.",
+        description="Legal and contractual duties to report an incident, and when reports are due. "
+        "This is not legal advice.",
         epilog=EXAMPLES,
     )
     verbs = parser.add_subparsers(dest="obligations_verb", metavar="VERB", required=True)

@@ -18,8 +18,8 @@ examples:
   drd records export /root/records         for others: with a script that checks it without drd
   drd records verify /root/records         the same on any machine, without the catalogue
   drd records decrypt /root/records --identity lead.key
-  drd records unseal --identity lead.key   restricted entries that came back encrypted
-  drd records anchor --reencrypt           for keys of roles that drd.yaml got since
+  drd records unseal --identity lead.key   decrypt restricted entries after a loss
+  drd records anchor --reencrypt           for keys of roles that were added to drd.yaml later
   drd records redact 214 --reason "request of 2026-11-28"
   drd records key                          the public half of the key
   drd records continue --reason "restored after the loss of db1"
@@ -146,12 +146,13 @@ def _reading(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
     opening = leaf(
         verbs,
         "unseal",
-        "make restricted entries that came back encrypted readable on this host again",
+        "decrypt restricted entries that were restored from a repository",
         "records_open:run",
-        description="After a loss, restricted entries come back from repositories encrypted to the "
-        "keys of the roles. Put those that this identity opens back into the catalogue, checked "
-        "by the digests of the records. From then on root and drd's user on this host read them, "
-        "as before the loss, and they are stored for the roles that drd.yaml names now.",
+        description="After a loss, drd restores restricted entries from repositories, where they "
+        "are encrypted to the keys of the roles. This command decrypts the entries that the "
+        "identity opens, checks them against the digests of the records, and stores them in the "
+        "catalogue. From then on root and drd's user on this host can read them, as before the "
+        "loss, and repositories get them for the roles that drd.yaml names now.",
         epilog=EXAMPLES,
     )
     opening.add_argument(
@@ -223,8 +224,8 @@ def _anchoring(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
     which.add_argument(
         "--incidents",
         action="store_true",
-        help="only in three repositories of plans in the scope of open incidents, and in one of "
-        "another plan, and with the entries that the repository lacks",
+        help="only in at most three repositories of plans in the scope of open incidents, and one "
+        "of another plan. Also store the entries that each of these repositories lacks",
     )
     which.add_argument(
         "--reencrypt",

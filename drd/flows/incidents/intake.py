@@ -27,7 +27,7 @@ WINDOW = timedelta(minutes=1)
 this time."""
 TOO_MANY_OPEN = "too many of its incidents are open"
 TOO_FAST = "it sent too many within a minute"
-OUT_OF_TIME = "the time of the request was over"
+OUT_OF_TIME = "the time limit of the request was reached"
 
 
 @dataclass(slots=True)

@@ -120,7 +120,7 @@ def withdraw_indicator(desk: Desk, indicator: int, reason: str) -> Incident:
     there = [i.entry for i in known(desk).indicators if not i.withdrawn]
     if indicator not in there:
         raise UsageError(
-            f"entry {indicator} is no indicator of incident {desk.number} that could be withdrawn",
+            f"incident {desk.number} has no indicator with entry {indicator} that can be withdrawn",
             hint=f"to list the indicators: drd incident indicator {desk.number}",
         )
     return _add(desk, kinds.INDICATOR, {"entry": indicator, "reason": reason_of(reason)})
@@ -205,7 +205,7 @@ def explain(
     if found.cause is not None and not reason.strip():
         raise UsageError(
             f"incident {desk.number} has a root cause already (entry {found.cause.entry})",
-            hint="to replace it, add --reason TEXT: why the root cause is another one.",
+            hint="to replace it, add --reason TEXT: why the root cause changed.",
         )
     body = {
         "text": text_of(text, "the root cause"),
@@ -229,7 +229,9 @@ def _require(desk: Desk, numbers: Sequence[int], there: set[int], what: str, ver
     for number in numbers:
         if number not in there:
             listed = f"to list them: drd incident {verb} {desk.number}"
-            raise UsageError(f"entry {number} is no {what} of incident {desk.number}", hint=listed)
+            raise UsageError(
+                f"incident {desk.number} has no {what} with entry {number}", hint=listed
+            )
 
 
 def _add(desk: Desk, kind: str, body: Mapping[str, Any]) -> Incident:

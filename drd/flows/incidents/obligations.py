@@ -110,7 +110,7 @@ def require_version(number: int, said: Duties, name: str, version: int) -> Versi
     if found is None:
         known = some([v.entry for v in said.versions.get(name, ())], 10) or "none"
         raise UsageError(
-            f"entry {version} is no version of the report of {name}",
+            f"the report of {name} has no version with entry {version}",
             hint=f"kept versions: {known}. To keep a version: drd incident obligation "
             f"{number} {name} --keep FILE",
         )

@@ -62,7 +62,7 @@ def _told(answer: Mapping[str, Any], files: Mapping[str, str]) -> ConfigError:
     facts = {
         "missing": (
             f"the value {shown} is missing",
-            f"add it (below `said`: --set {shown}=TEXT), or test it in the template: is defined.",
+            f"for a value below `said`: --set {shown}=TEXT; else test it: {{% if … is defined %}}.",
         ),
         "absent": (f"there is no template {shown}", "name one that exists."),
         "syntax": (f"is not a Jinja template: {shown}", "correct this line."),

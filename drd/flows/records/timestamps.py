@@ -189,7 +189,7 @@ def _judge(one: Stamp, roots: bytes, digest: str | None, done: Stamped) -> None:
         return
     if other:
         text = (
-            f"the time stamp of {format_time(at, seconds=True)} is of another entry {one.seq}: the "
+            f"the time stamp of {format_time(at, seconds=True)} does not fit entry {one.seq}: the "
             "chain was rewritten"
         )
         done.faults.append(Fault(one.seq, "timestamp", text))

@@ -318,7 +318,7 @@ def _reachable_repositories(
     reachable = tuple(name for name in holding if name not in lost)
     notes = tuple(
         f"repository {name} {lost_words(lost[name])}, as far as drd knows; drd reads from it only "
-        "if it is back"
+        "if it can be read again"
         for name in holding
         if name in lost
     )

@@ -1,4 +1,4 @@
-"""Indicators: what shows that a system was reached, such as an address or the digest of a file.
+"""Indicators: signs that a system was compromised, such as an address or the digest of a file.
 
 The types of values, how a value is recognised, and its pattern in STIX 2.1. Pure.
 """

@@ -44,7 +44,7 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True)
 class Indicator:
-    """What shows that a system was reached. `hash` is that of its entry, by which others recognise
+    """A sign that a system was compromised. `hash` is that of its entry, by which others recognise
     it. `seen` is when it was first seen, `expires` until when it means something; None: unknown.
     `withdrawn`: it was recorded by mistake."""
 

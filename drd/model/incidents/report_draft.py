@@ -72,7 +72,7 @@ class ReportDraft:
         regime, state = self.state.regime, self.state
         yield f"# {regime.title}"
         yield ""
-        yield f"Draft for {regime.id}, incident {self.incident.number}. This is no legal advice."
+        yield f"Draft for {regime.id}, incident {self.incident.number}. This is not legal advice."
         yield ""
         yield f"- To: {regime.recipient}"
         if regime.how or regime.form:

@@ -1,1 +1,1 @@
-"""Duties by law or contract to report an incident: regimes as data, and their deadlines."""
+"""Legal and contractual duties to report an incident: regimes as data, and their deadlines."""

@@ -40,7 +40,7 @@ def _events(incident: int, state: ClockState, now: datetime, zone: str) -> Itera
         if last is not None and last != at.astimezone(where).date():
             at -= timedelta(minutes=1)  # noqa: PLW2901 (24:00 stands in calendars on the next day)
         asks = f"; {state.regime.prompt.ask}" if name == "determine" and state.regime.prompt else ""
-        text = f"{state.regime.title}{asks}. {name} {local}. State: {state.kind}. No legal advice."
+        text = f"{state.regime.title}{asks}. {name} {local}. State: {state.kind}. Not legal advice."
         yield "BEGIN:VEVENT"
         yield f"UID:incident-{incident}-{state.regime.id}-{name}@drd"
         yield f"DTSTAMP:{_stamp(now)}"

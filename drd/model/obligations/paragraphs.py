@@ -16,7 +16,7 @@ from drd.model.obligations.words import local_time
 from drd.model.text import counted, escaped
 from drd.model.units import format_duration
 
-DISCLAIMER = "This is no legal advice: no lawyer has checked these data. docs/obligations.md"
+DISCLAIMER = "This is not legal advice: no lawyer has checked these data. docs/obligations.md"
 COLUMN = 15
 """How far texts are indented below the word that says how a clock is."""
 _BLANK = " " * (COLUMN + 1)
@@ -42,11 +42,11 @@ def paragraphs(
     if elsewhere:
         yield from _unplaced(elsewhere, incident.number, case)
     if not shown and not elsewhere:
-        yield "", "no report is needed by the known facts, and nobody has decided that one is"
+        yield "", "no report is needed according to the known facts, and nobody decided that one is"
     if left := len(states) - len(shown) - len(elsewhere):
         text = (
-            f"{counted(left, 'regime')} more: not needed by the known facts, and nobody has "
-            "decided. To see them: --all"
+            f"{counted(left, 'regime')} more: not needed according to the known facts, and nobody "
+            "has decided. To see them: --all"
         )
         yield "", text
     unknown = list(dict.fromkeys(name for state in shown for name in state.missing))
@@ -99,7 +99,7 @@ def facts(state: ClockState, zone: ZoneInfo, now: datetime) -> Iterator[str]:
     if state.kind is ClockKind.SCOPE_NOT_DECLARED:
         yield "the number of people or residents is missing: this is the worst case"
     if state.kind is ClockKind.UNDECIDED and state.proposed is False:
-        yield f"does not apply by the known facts: {'; '.join(state.because)}"
+        yield f"does not apply according to the known facts: {'; '.join(state.because)}"
 
 
 def _way(state: ClockState) -> str:
