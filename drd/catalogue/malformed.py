@@ -210,7 +210,7 @@ def _no_id(value: Any) -> str | None:
     try:
         sound_id(value)
     except (TypeError, ValueError):
-        return "no id of a run"
+        return "not the id of a run"
     return None
 
 
@@ -239,7 +239,7 @@ def _no_json(value: Any, shape: type, read: Callable[[Any], object]) -> str | No
         except STUMBLES:
             return "JSON of an unexpected form"
         return None
-    return f"JSON of an unexpected form (no {'list' if shape is list else 'object'})"
+    return f"JSON of an unexpected form (not {'a list' if shape is list else 'an object'})"
 
 
 def _not_packed(value: Any) -> str | None:

@@ -152,7 +152,7 @@ def _not_looked_into(seen: Dumps, wanted: str) -> Iterator[str]:
 
 def _empty(seen: Dumps) -> str:
     names = some([ascii(dump.name).strip("'\"") for dump in seen.empty])
-    return f"{names}: 0 bytes. That is no copy: find out why the dump command failed"
+    return f"{names}: 0 bytes. This is not a copy: find out why the dump command failed"
 
 
 def _ahead(seen: Dumps) -> str:

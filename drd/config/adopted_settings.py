@@ -35,7 +35,7 @@ class CommandToolSettings(Settings):
     )
     verify: list[str] = Field(
         default_factory=list,
-        description="Verifies the copies: any other exit status than 0 means damage. Without it, "
+        description="Verifies the copies: an exit status other than 0 means damage. Without it, "
         "drd cannot verify them.",
     )
     env: dict[str, Secret] = Field(

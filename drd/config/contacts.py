@@ -100,8 +100,8 @@ class ContactEntry(Settings):
     kind: ContactKind = Field(description="What the contact is: " + ", ".join(ContactKind) + ".")
     plans: Names = Field(
         default_factory=list,
-        description="The contact has to do only with these plans: names or patterns, like "
-        "orders-*. Default: with all.",
+        description="The contact is needed only for these plans: names or patterns, like orders-*. "
+        "Default: for all plans.",
     )
     language: Annotated[str, AfterValidator(_language)] = Field(
         "en", description="The language of messages to the contact, as far as templates have it."
@@ -155,7 +155,8 @@ class OnCallEntry(Settings):
         None, description="When the first turn of the first person began: 2026-11-02T09:00."
     )
     hours: OfTheWeek = Field(
-        "always", description="When the entry holds: `Mon-Fri 09:00-17:00`, `always`."
+        "always",
+        description="The hours in which this entry counts: `Mon-Fri 09:00-17:00`, `always`.",
     )
     timezone: Zone | None = Field(
         None, description="The time zone of `hours` and `since` (default: that of `organisation`, "

@@ -223,8 +223,8 @@ class Timestamp(Settings):
     )
     every: Annotated[Duration, Field(ge=3600.0)] = Field(
         86400.0,
-        description="How often the newest entry is stamped, at most; it goes with an hourly anchor "
-        "(default: `1d`).",
+        description="The shortest time between two time stamps; drd requests them with the hourly "
+        "anchors (default: `1d`).",
     )
 
 
@@ -341,13 +341,13 @@ class DaemonFile(Settings):
     )
     regimes: Place | None = Field(
         None,
-        description="Directory of your own duties to report incidents, beside those of drd: every "
-        "*.yaml file in it is one.",
+        description="Directory of your own duties to report incidents, in addition to drd's: each "
+        "*.yaml file in it is one duty.",
     )
     templates: Place | None = Field(
         None,
-        description="Directory of your own templates of messages in incidents: *.j2. One replaces "
-        "drd's template of the same name.",
+        description="Directory of your own templates of messages in incidents: *.j2. A file "
+        "replaces drd's template of the same name.",
     )
     work_dir: Place = Field(
         "/var/lib/drd/work",
@@ -371,8 +371,8 @@ class DaemonFile(Settings):
     )
     contacts: list[ContactEntry] = Field(
         default_factory=list,
-        description="Who is called or written to outside, in an incident: authorities, customers, "
-        "partners, processors, insurer, counsel, police.",
+        description="People and organisations outside to call or write to in an incident: "
+        "authorities, customers, partners, processors, insurer, counsel, police.",
     )
     on_call: list[OnCallEntry] = Field(
         default_factory=list, description="Who of `people` is on call, by role and time."

@@ -121,7 +121,7 @@ class _Writer:
         yield "    command:"
         yield f"      # A dump is finished if nobody has changed it for {most} min. Raise that if"
         yield "      # the other tool can pause for longer while it writes."
-        yield "      # One of a later time than now is listed: drd says that it does not count."
+        yield "      # A dump dated in the future is listed: drd says that it does not count."
         settled = ["(", "-mmin", f"+{most}", "-o", "-newermt", _AHEAD, ")"]
         listing = inline([*listed, *settled, "-printf", printed])
         yield f"      list: {listing}"

@@ -51,8 +51,8 @@ def _explicit(parsed: Parsed, report: Report) -> None:
             hint = f"write `erasures: {erasures.component}`."
             report.error(
                 path,
-                "this step replays erasures of another component than the section "
-                f"`erasures`: {erasures.component}",
+                "the component of this step is not that of the section `erasures`: "
+                f"{erasures.component}",
                 hint,
             )
         elif seen:

@@ -42,7 +42,7 @@ class IncidentRule(Settings):
         None, description="Only alerts of this kind (docs/alerts.md)."
     )
     severity: Literal["info", "warning", "critical"] | None = Field(
-        None, description="Only alerts that are at least so severe; without it, `warning`."
+        None, description="Only alerts of at least this severity (default: `warning`)."
     )
     plans: str | None = Field(
         None,
@@ -51,7 +51,7 @@ class IncidentRule(Settings):
     )
     tier: Tier | None = Field(
         None,
-        description="Only alerts of plans of this tier, and of more important ones: 1 is the most "
+        description="Only alerts of plans of this tier or a more important one: 1 is the most "
         "important.",
     )
 
@@ -181,8 +181,8 @@ class Incidents(Settings):
     )
     open: list[IncidentRule] = Field(
         default_factory=list,
-        description="Rules by which alerts of plans open an incident: one for each rule and plan, "
-        "while none is open. Only a person closes it.",
+        description="Rules by which alerts of plans open an incident. A rule opens only one "
+        "incident for each plan at a time. Only a person closes it.",
     )
 
     updates: dict[str, Duration] = Field(

@@ -79,7 +79,7 @@ class RotatedCredential(Settings):
 
     name: Name = Field(description="Name of the credential, for people.")
     reference: Secret | None = Field(
-        None, description="Where the service keeps it. drd does not read it."
+        None, description="Where the service keeps the credential. drd does not read it."
     )
     rotate_with: Name | None = Field(
         None, description="Name of the playbook that replaces this credential."
@@ -142,10 +142,10 @@ class RiskSettings(Settings):
         description="The threat: a name from the list of `drd plan risks`, or words of your own.",
     )
     likelihood: Literal["low", "medium", "high"] | None = Field(
-        None, description="How likely it is, in your judgement."
+        None, description="How likely the risk is, in your judgement."
     )
     impact: Literal["low", "medium", "high"] | None = Field(
-        None, description="How bad it would be, in your judgement."
+        None, description="How bad the damage would be, in your judgement."
     )
     treatment: Literal["reduce", "accept", "avoid", "transfer"] = Field(
         "reduce",
@@ -161,7 +161,7 @@ class RiskSettings(Settings):
     )
     covers: list[Annotated[str, AfterValidator(cover)]] = Field(
         default_factory=list,
-        description="What covers it: a scenario of the plan's drills (`database-loss`), "
+        description="What covers the risk: a scenario of the plan's drills (`database-loss`), "
         "`playbook:NAME` or `control:NAME`.",
     )
 

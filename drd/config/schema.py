@@ -328,7 +328,7 @@ class PlanFile(Settings):
         None, description="How important the service is: 1 is the most important, 5 the least."
     )
     business_owner: str = Field(
-        "", description="Who decides for the business, and is told in plain words."
+        "", description="The person who decides for the business, and gets messages in plain words."
     )
     depends_on: list[Name] = Field(
         default_factory=list,

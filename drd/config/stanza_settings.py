@@ -35,7 +35,7 @@ class StanzaSettings(Settings):
     )
     options: dict[str, str | int | bool] = Field(
         default_factory=dict,
-        description="Options of pgBackRest that are no secrets, by their names: `repo1-path: "
+        description="Options of pgBackRest that are not secret, by their names: `repo1-path: "
         "/srv/pgbackrest`. They take precedence over `config`.",
     )
     env: dict[str, Secret] = Field(

@@ -182,7 +182,7 @@ class _Writer:
     def _targets(self) -> Iterator[str]:
         """Comments that are a valid target without the first `#` of each line."""
         lines = [line for named in self.named for line in _target(*named)]
-        yield "# Where a recovery restores to, beside production: drd recover PLAN --target standby"
+        yield "# Places to restore to, other than production: drd recover PLAN --target standby"
         yield "# Without targets, a recovery is possible only in place: drd recover PLAN --in-place"
         yield "# Adapt the places, make their directories, and remove the first # of each line from"
         yield "# `targets` on."

@@ -36,15 +36,17 @@ class HttpAnswer:
         status, text = asked(settings, context, method=settings.method, within_s=spec.timeout_s)
         expected = f"status {either(wanted)}"
         asks = f"{settings.method} {settings.url}"
-        remedy = f"check what answers {asks}; if this is right, correct control {spec.name}"
+        remedy = f"check the answer of {asks}; if it is right, correct control {spec.name}"
         if status not in wanted:
             return ControlResult(False, f"{asks} answers {status}", expected, remedy)
         if settings.contains is not None and settings.contains not in text:
             wants = f'an answer with "{settings.contains}"'
-            return ControlResult(False, f"the answer of {asks} lacks it", wants, remedy)
+            return ControlResult(
+                False, f"the answer of {asks} does not contain this text", wants, remedy
+            )
         if settings.lacks is not None and settings.lacks in text:
             wants = f'an answer without "{settings.lacks}"'
-            return ControlResult(False, f"the answer of {asks} contains it", wants, remedy)
+            return ControlResult(False, f"the answer of {asks} contains this text", wants, remedy)
         return ControlResult(True, f"{asks} answers {status}", expected)
 
 

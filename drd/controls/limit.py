@@ -25,7 +25,7 @@ class LimitControl(RequestControl):
         description="The most requests that drd sends. One more than the limit is enough."
     )
     expect: int = Field(429, description="The status by which the service refuses a request.")
-    every: Duration = Field(86400.0, description="How often drd checks it.")
+    every: Duration = Field(86400.0, description="How often drd runs this control.")
 
 
 class Limit:

@@ -16,7 +16,7 @@ class ControlSettings(Settings):
 
     kind: str
     name: Name = Field(description="The name of this control.")
-    every: Duration = Field(3600.0, description="How often drd checks it.")
+    every: Duration = Field(3600.0, description="How often drd runs this control.")
     timeout: Duration = Field(30.0, description="Time limit of one check.")
 
 

@@ -25,9 +25,9 @@ def choosing(adopted: Adopted) -> Iterator[Block]:
     if adopted.command is not None:
         yield Heading(3, "Choose the copy")
         yield Paragraph(
-            "These commands choose the newest copy. To choose another one, set COPY to its name "
-            f"before{stanza_by_hand.PRESET}. The commands below call `restic`: on this page "
-            "`restic` is a function that calls the `restore` command of the plan."
+            "These commands choose the newest copy. To choose another one, first set COPY to its "
+            f"name{stanza_by_hand.PRESET}. The commands below call `restic`: on this page `restic` "
+            "is a function that calls the `restore` command of the plan."
         )
         yield Commands(_of_commands(adopted, adopted.command))
         return
@@ -38,7 +38,7 @@ def choosing(adopted: Adopted) -> Iterator[Block]:
     yield Heading(3, "Choose the copy")
     yield Paragraph(
         f"These commands choose the newest copy of {adopted.made_by} that holds all paths of the "
-        "plan. To choose another one, set COPY to its id from the list above before"
+        "plan. To choose another one, first set COPY to its id from the list above"
         f"{stanza_by_hand.PRESET}."
     )
     yield Commands(_choice(adopted))

@@ -116,7 +116,9 @@ def _own_people(book: ContactBook) -> Iterator[Block]:
         yield Heading(3, "Our people")
         yield Table(("name", "telephone", "roles, mail"), tuple(map(_person, book.people)))
     if book.duties:
-        yield Paragraph("On call, the first line of a role that holds:")
+        yield Paragraph(
+            "On call. If a role has several lines, the first that holds at the time counts:"
+        )
         yield Items(tuple(f"{escaped(d.role)}: {_duty(d)}" for d in book.duties))
     if book.absences:
         yield Paragraph("Away:")

@@ -112,8 +112,8 @@ def confirm(repository: Repository, expected: str | None) -> None:
         )
     if expected is not None and actual != expected:
         raise RepositoryMissing(
-            f"the repository at {repository.url} is another one than when the kit was made: now "
-            f"its id is {actual[:8]}, then it was {expected[:8]}",
+            f"the repository at {repository.url} is not the one that was there when the kit was "
+            f"made: its id is now {actual[:8]}, and was {expected[:8]}",
             hint="find out who replaced the repository. If it was replaced on purpose, make a new "
             "kit on the host that has the plan: drd kit export PLAN --to FILE.",
         )

@@ -73,8 +73,8 @@ def combine(paths: Sequence[Path]) -> str:
         first = next(iter(shares.values()), share)
         if (share.set, share.needed) != (first.set, first.needed):
             raise UsageError(
-                f"{path} is a share of another kit than the others: it has set {share.set}, the "
-                f"others have set {first.set}",
+                f"{path} does not belong to the same kit as the other shares: it has set "
+                f"{share.set}, the others have set {first.set}",
                 hint="use shares of the same kit.",
             )
         shares[share.number] = share

@@ -34,8 +34,8 @@ def choosing(adopted: Adopted) -> Iterator[Block]:
     yield Commands("pgbackrest info\n")
     yield Heading(3, "Choose the backup")
     yield Paragraph(
-        "These commands choose the newest backup without errors. To choose another one, set COPY "
-        f"to its label from the list above before{PRESET}."
+        "These commands choose the newest backup without errors. To choose another one, first set "
+        f"COPY to its label from the list above{PRESET}."
     )
     yield Commands(_CHOICE + _manifest(adopted))
     yield Heading(3, "Restore the server")

@@ -206,8 +206,7 @@ class ChainCheck:
             return True
         known = keys[-1].id if keys else "none"
         text = (
-            "its signature is not valid, or was made by another key than the one in use then "
-            f"({known})"
+            f"its signature is not valid, or was not made by the key that was in use then ({known})"
         )
         self._fault(entry, "key" if entry.header.kind == KEY else "signature", text)
         return False

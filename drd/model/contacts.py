@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from drd.model.malformed import Malformed
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_HINT = "write them like `Mon-Fri 09:00-17:00`, several with commas, or `always`"
+_HINT = "write hours like `Mon-Fri 09:00-17:00`, several separated by commas, or `always`"
 _SPAN = re.compile(r"(?:([A-Z][a-z]{2})(?:-([A-Z][a-z]{2}))? )?(\d\d):(\d\d)-(\d\d):(\d\d)")
 _MINUTES_OF_DAY = 24 * 60
 

@@ -119,7 +119,7 @@ def _of_former_key(
         return []
     text = (
         f"{made} is older than the key that signs restore points, which replaced another one at "
-        f"{format_time(replaced)}: a host that is made from this kit takes what somebody signs "
+        f"{format_time(replaced)}: a host that is made from this kit accepts what somebody signs "
         "with the former key, unless the repositories show that it was replaced"
     )
     return [Finding("kit-outdated", severity, "", text, remedy)]

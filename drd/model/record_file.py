@@ -155,7 +155,7 @@ def _header(text: str) -> Header:
     )
     # What is hashed is made from the values: anything else in the text would be unseen.
     if header.message().decode() != text:
-        raise Malformed("the header has another form than drd writes")
+        raise Malformed("the header does not have the form that drd writes")
     return header
 
 

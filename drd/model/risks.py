@@ -184,7 +184,10 @@ def _lack(word: str, evidence: Evidence) -> Lack | None:
     """Return why this covers nothing; None if it covers something."""
     kind, _, name = word.partition(":")
     if kind == "playbook":
-        none = Lack(f"{word}: there is no such playbook", "drd does not have playbooks yet")
+        none = Lack(
+            f"{word}: there is no such playbook",
+            "name a control or a scenario: drd does not have playbooks yet",
+        )
         return None if name in evidence.playbooks else none
     if kind == "control":
         none = Lack(

@@ -84,7 +84,7 @@ def test_the_first_final_state_stays(catalogue: SqlCatalogue) -> None:
 
 
 def test_a_state_that_is_not_final_finishes_nothing(catalogue: SqlCatalogue) -> None:
-    with pytest.raises(ValueError, match="no final state"):
+    with pytest.raises(ValueError, match="is not a final state"):
         catalogue.runs.finish(begin(catalogue), RunState.RUNNING, at=at(1))
 
 

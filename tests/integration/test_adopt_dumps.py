@@ -208,7 +208,7 @@ def test_one_empty_dump_of_a_daily_series_does_not_double_the_rpo(
     (site.base / "dumps/shop-3.db").touch()
     assert adopt(site, "dumps/shop-*.db", "shop") == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "shop-3.db: 0 bytes. That is no copy" in said
+    assert "shop-3.db: 0 bytes. This is not a copy" in said
     assert "are 2d without a dump that counts, usually 1d" in said
     text = (site.base / "plans/shop.yaml").read_text()
     assert "objectives: {rpo: 27h, rto: 1h}" in text
@@ -243,7 +243,7 @@ def test_a_directory_without_a_dump_is_refused_with_the_reason_of_each_file(
     assert "has no dump that drd can adopt" in said
     assert "a SQLite file that cannot be read" in said
     assert "an archive that tar cannot read" in said
-    assert "empty-1.dump: 0 bytes. That is no copy" in said
+    assert "empty-1.dump: 0 bytes. This is not a copy" in said
     assert adopt(site, "nowhere", "x") == 2
     assert f"there is no directory {site.base}/nowhere" in capsys.readouterr().err
     given = ["plan", "new", "--adopt", f"{site.base}/dumps", "--host", "web1"]

@@ -337,7 +337,9 @@ def test_a_channel_that_leads_elsewhere_since_the_draft_carries_nothing(
     assert content is not None
     assert "3f0c" not in str(content.to_json())
     use(hook("https://elsewhere.example/"))
-    with pytest.raises(UsageError, match="has another address for page through channel hook"):
+    with pytest.raises(
+        UsageError, match="now has a different address for page through channel hook"
+    ):
         response.approve(which)
     use(hook("https://page.example/one-3f0c", "20s"))
     response.approve(which)
@@ -346,7 +348,7 @@ def test_a_channel_that_leads_elsewhere_since_the_draft_carries_nothing(
     sender = response.sender(open_post=lambda _: Takes())
     sender.deliver_due()
     assert response.fates(which) == ["refused"]
-    with pytest.raises(UsageError, match="has another address"):
+    with pytest.raises(UsageError, match="now has a different address"):
         response.send(which, again=True, to=["page"])
     use(hook("https://page.example/one-3f0c"))
     response.send(which, again=True, to=["page"])

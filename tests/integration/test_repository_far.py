@@ -67,7 +67,7 @@ def test_each_failure_of_an_ssh_server_has_its_own_words_and_remedy(
     assert f"`known_hosts` has no key of the SSH server {where}" in said
     assert f"ssh-keyscan -p {ssh.port} 127.0.0.1" in said
     said = refused(at(known_hosts=ssh.known_hosts(of="stranger")).probe)
-    assert f"{where} has another key than `known_hosts` names" in said
+    assert f"{where} does not have the key that `known_hosts` names" in said
     (port,) = free_ports(1)
     closed = far_repository("sftp", request, tmp_path, port=port)
     said = refused(closed.preflight, RepositoryUnreachable)

@@ -94,7 +94,7 @@ def test_exchanged_data_is_copied_again(site: Site, what: str) -> None:
     forge(site, what)
     told = site.drd("copy", "shop")
     assert "1 restore point copied" in told.out
-    assert told.err.count("holds other content than drd stored") == 1
+    assert told.err.count("holds content that drd did not store") == 1
     (removal,) = re.findall(r"rm -f -- (\S+)", told.err)
     assert counts(site)
     assert "nothing to copy" in site.drd("copy", "shop").out
@@ -111,7 +111,7 @@ def test_a_verification_reports_exchanged_data(site: Site, what: str) -> None:
     site.drd("verify", "shop", "--repository", "offsite")  # the healthy twin
     point = forge(site, what)
     told = site.drd("verify", "shop", "--repository", "offsite", code=1)
-    assert "holds other content than drd stored" in told.err
+    assert "holds content that drd did not store" in told.err
     assert f"lacks snapshots of restore point {point}" in told.out + told.err
     assert "`drd copy shop --repository offsite` copies them again" in told.out + told.err
     assert not counts(site)
@@ -139,7 +139,7 @@ def test_exchanged_data_does_not_count_without_the_primary(site: Site, what: str
     told = site.drd(*RECOVER, "--dry-run", code=None)
     assert told.code != 0
     assert "nothing prevents the recovery" not in told.out
-    assert "holds other content than drd stored" in told.err
+    assert "holds content that drd did not store" in told.err
     assert "everything would be lost" in reasons(site)
 
 

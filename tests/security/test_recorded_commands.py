@@ -143,7 +143,7 @@ def test_a_row_that_is_no_run_gives_root_no_command(site: Site) -> None:
     changes(site, f"update runs set id = 'aaaa; {EVIL}' where kind = 'recovery'")
     told = site.drd("runs", code=1).err
     assert "runs.id is" in told
-    assert "which is no id of a run" in told
+    assert "which is not the id of a run" in told
 
 
 def test_the_owner_of_the_state_is_shown_every_remedy() -> None:

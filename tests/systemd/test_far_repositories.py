@@ -87,4 +87,4 @@ def test_the_service_stores_copies_and_rehearses_with_secrets_in_no_file_and_no_
     system.sh(ANSWERS)
     failed = system.run(DRD, "backup", "shop", check=False)
     assert failed.returncode != 0
-    assert "has another key than `known_hosts` names" in failed.stdout + failed.stderr
+    assert "does not have the key that `known_hosts` names" in failed.stdout + failed.stderr

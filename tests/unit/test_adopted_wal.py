@@ -87,7 +87,7 @@ def test_an_empty_segment_and_one_that_is_there_with_two_contents_are_gaps() -> 
     assert found.ends_at(seg(1)) == (seg(2), "is empty or cut off")
     assert found.ends_at(seg(2)) == (
         seg(3),
-        "is there with two contents, of which pgBackRest gives none",
+        "is in the archive twice with different contents, and pgBackRest uses neither",
     )
     assert found.ends_at(seg(3)) is None
 

@@ -152,7 +152,7 @@ def test_another_key_signs_nothing(chain: Chain) -> None:
     assert codes(forged) == {(6, "signature"), (7, "signature"), (3, "removed_body")}
     assert chain.signer is not None
     told = {fault.text for fault in judged(forged).faults if fault.code == "signature"}
-    expected = "its signature is not valid, or was made by another key than the one in use then "
+    expected = "its signature is not valid, or was not made by the key that was in use then "
     assert told == {f"{expected}({chain.signer.public.id})"}
     [before_any_key, *_] = judged(chain.entries[1:]).faults[2:]
     assert before_any_key.text == f"{expected}(none)"

@@ -133,7 +133,7 @@ def test_requests_must_get_the_answers_that_the_plan_expects(home: Path, capsys:
     assert main(["plan", "controls", "shop"]) == 0
     out = capsys.readouterr().out
     assert "  refused: holds, checked " in out
-    assert "    > check what answers GET" in out
+    assert "    > check the answer of GET" in out
 
 
 def test_a_limit_must_be_reached(home: Path, capsys: Output) -> None:

@@ -114,7 +114,7 @@ def test_failed_drill_of_a_point_that_is_gone_asks_for_another_drill() -> None:
     assert about(ago(HOUR)).remedy == about(ago(2 * HOUR)).remedy == "drd run show d14a"
     gone = about(ago(HOUR / 2))
     assert gone.remedy == "drd drill orders-api"
-    assert "; its restore point bad1 is gone since, and no drill passed with the " in gone.text
+    assert "; its restore point bad1 has been removed, and no drill passed with the " in gone.text
 
 
 # --- what was proven, and what was not ------------------------------------------------------

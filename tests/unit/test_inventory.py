@@ -182,7 +182,7 @@ def test_components_of_data_are_named_once() -> None:
     [
         ("control:none", "add the control under `controls` in the plan"),
         ("region-loss", "add region-loss to drill.scenarios in the plan"),
-        ("playbook:none", "drd does not have playbooks yet"),
+        ("playbook:none", "name a control or a scenario: drd does not have playbooks yet"),
     ],
 )
 def test_what_is_missing_for_a_risk_has_a_remedy(word: str, remedy: str) -> None:

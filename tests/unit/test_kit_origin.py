@@ -28,5 +28,5 @@ def test_a_copy_of_another_tool_is_no_point_whose_date_or_plan_is_suspicious() -
     said = said_of("pgbackrest-0eb783b3")
     assert "does not list restore point pgbackrest-0eb783b3: pgbackrest stored it" in said
     assert "Do not trust" not in said
-    assert "it carries no plan: drd restores and checks it by the kit's plan" in said
+    assert "it contains no plan: drd uses the plan of the kit" in said
     assert "Do not trust this restore point" in said_of("a1b2c3d4")

@@ -89,7 +89,9 @@ def test_a_share_typed_from_paper_is_accepted(tmp_path: Path) -> None:
 def test_mistakes_are_named(tmp_path: Path) -> None:
     _, paths = made(tmp_path)
     _, others = made(tmp_path)
-    with pytest.raises(UsageError, match="is a share of another kit") as caught:
+    with pytest.raises(
+        UsageError, match="does not belong to the same kit as the other shares"
+    ) as caught:
         combine([*paths[:2], others[2]])
     assert str(others[2]) in caught.value.message
 

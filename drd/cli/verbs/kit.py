@@ -27,7 +27,7 @@ since, 10 no repository, 12 wrong passphrase or key, 13 no restore point, 1 anyt
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "kit",
-        description="The recovery kit: plans, keys, places and a printable runbook in one file.",
+        description="The recovery kit: plans, keys, addresses and a printable runbook in one file.",
         epilog=EXAMPLES,
     )
     assert isinstance(parser, Parser)

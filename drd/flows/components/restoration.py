@@ -346,7 +346,7 @@ def _reached(component: str, reached: str) -> CheckResult:
         component,
         CheckVerdict.PASSED,
         reached,
-        "to the end of the state that was chosen",
+        "to the end of the chosen restore point",
         looked_at_data=False,
     )
 

@@ -105,7 +105,7 @@ def _directory(found: Installation, place: Path, mode: int) -> InstallStep:
     if not place.is_dir():
         return InstallStep("make", f"{place}/", note=f"mode {mode:04o}", mode=mode)
     if mode == 0o700 and stat.S_IMODE(place.stat().st_mode) & ~mode:
-        found.notes.append(f"other users than root can open {place}. Close it: chmod 0700 {place}")
+        found.notes.append(f"users other than root can open {place}. Close it: chmod 0700 {place}")
     return InstallStep("unchanged", f"{place}/")
 
 

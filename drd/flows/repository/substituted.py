@@ -93,9 +93,9 @@ def _warning_text(
         again = f"The real {real} missing there: `drd copy {plan}` copies again. "
     remove = "; ".join(repository.removal(s.id) for _, s in forged[:_NAMED])
     return (
-        f"{these} in {repository.name} {holds} other content than drd stored. Somebody who "
-        f"knows the password of {repository.name} wrote {them}: find out who. drd does not use "
-        f"or count {them}. {again}To remove {them}: {remove}"
+        f"{these} in {repository.name} {holds} content that drd did not store. Somebody who knows "
+        f"the password of {repository.name} wrote {them}: find out who. drd does not use or count "
+        f"{them}. {again}To remove {them}: {remove}"
     )
 
 

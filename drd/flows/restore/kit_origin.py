@@ -73,7 +73,7 @@ class Origin:
         if any(self.differs.get(sort) for sort in _SORTS):
             return
         if tool:
-            yield "it carries no plan: drd restores and checks it by the kit's plan"
+            yield "it contains no plan: drd uses the plan of the kit"
         else:
             yield "the restore point has the same paths, programs and SQL as the kit's plan"
 

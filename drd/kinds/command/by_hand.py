@@ -50,8 +50,8 @@ mv -T -- "$MADE" "$TARGET"
     passages = [
         Passage("Fetch the dump:", fetch),
         Passage(
-            f"Run the command that restores {name}, and give the directory its name. What the "
-            "service has there has to be moved away before:",
+            "First move away the data that the service has there. Then run the command that "
+            f"restores {name}, and give the directory its name:",
             restore,
         ),
     ]
@@ -87,8 +87,8 @@ DUMP=$PWD/{name}.dump
 restic dump "$(snapshot {name})" "/$(fact {name} filename)" > "$DUMP"
 """
     text = (
-        f"Start the service of {name}, and load the dump into it. Set the variables with secrets "
-        "that the command needs before:"
+        f"Start the service of {name}, set the variables with secrets that the command needs, and "
+        "load the dump into the service:"
     )
     commands = f"ADDRESS={where}\n{load}\n"
     secret = {*settings.secrets, *settings.secret_files}

@@ -46,8 +46,8 @@ def by_hand(
             "".join(_placed(name, own.documents)),
         ),
         Passage(
-            "Compare the server with the restore point. Of a list in several pages the server "
-            "shows only the first:",
+            "Compare the server with the restore point. If a list has several pages, the server "
+            "shows only the first page:",
             "".join(_compared(name, own.documents)),
             compares=True,
         ),

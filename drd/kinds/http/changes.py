@@ -102,7 +102,8 @@ def _why_it_stays(now: Document, covered: Collection[str] | None = None) -> str 
         return "the plan has no `delete` for it"
     if (field := field_with_slash(delete.path, now.fields)) is not None:
         return (
-            f"its {field} has a slash: some servers would remove another one, so remove it yourself"
+            f"its {field} has a slash: some servers would remove another document, so remove this "
+            "one yourself"
         )
     return None
 

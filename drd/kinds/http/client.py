@@ -126,7 +126,7 @@ class Api:
         is_below = parts.path.startswith(f"{below}/") and not leaves
         if origin != own or not is_below or not url.isprintable():
             raise SourceError(
-                f"GET {of.partition('?')[0]}: the next page is at another address than `url`: "
+                f"GET {of.partition('?')[0]}: the address of the next page differs from `url`: "
                 f"{shortened(escaped(link), 100)}",
                 hint=f"drd sends requests only to {self.base}: find out why the server names "
                 "another address. Behind a proxy, set the address that the server gives for "

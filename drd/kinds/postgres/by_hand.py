@@ -16,8 +16,8 @@ from drd.ports.by_hand import ByHand, Passage
 _OWN_SERVER = """\
 Connect to an empty cluster of the same major version or newer, as a superuser. These commands use \
 the server of this host. As root they first create a superuser root, which they remove when this \
-bash ends: a fresh Debian admits only the system user postgres. For another server, set PGHOST, \
-PGPORT, PGUSER and PGPASSFILE before:"""
+bash ends: a fresh Debian admits only the system user postgres. For another server, first set \
+PGHOST, PGPORT, PGUSER and PGPASSFILE:"""
 
 _OWN_LOGIN = 'export PGHOST="${PGHOST:-/var/run/postgresql}" PGUSER="${PGUSER:-$(id -un)}"\n'
 

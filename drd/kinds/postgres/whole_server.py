@@ -160,7 +160,7 @@ def _notes(server: RestoredServer, address: Address) -> list[str]:
                 row = connection.execute(_OTHER_COLLATION.encode()).fetchone()
                 if row is not None:
                     notes.append(
-                        "this host sorts text in another way than the source: indexes on text may "
+                        "this host sorts text differently from the source: indexes on text may "
                         "be wrong here, and also after a recovery on such a host"
                     )
     except psycopg.Error as error:

@@ -148,7 +148,7 @@ def _found(path: Path, *, exchanged: bool = False) -> tuple[Path, os.stat_result
             info = way.steps[-1].info
             if not stat.S_ISREG(info.st_mode):
                 raise SourceError(
-                    f"{path} is a directory, or no regular file",
+                    f"{path} is a directory, or not a regular file",
                     hint="set `path` to the database file itself.",
                 )
             require_files_beside(way.place)

@@ -40,7 +40,7 @@ def _changed(recipient: Recipient, reach: Reach) -> str:
         if contact is None or contact.channel != recipient.to or spec is None:
             return gone
         same = reach.leads(spec) == recipient.leads
-        return "" if same else f"drd.yaml has another address for {words}"
+        return "" if same else f"drd.yaml now has a different address for {words}"
     return "" if _has(recipient, reach) else gone
 
 

@@ -21,7 +21,7 @@ _HISTORY = re.compile(r"([0-9A-F]{8})\.history")
 
 
 _CUT = "is empty or cut off"
-_TWICE = "is there with two contents, of which pgBackRest gives none"
+_TWICE = "is in the archive twice with different contents, and pgBackRest uses neither"
 
 
 @dataclass(frozen=True, slots=True)

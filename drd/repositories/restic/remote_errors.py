@@ -58,8 +58,9 @@ def _unknown_host_key(url: str, _: re.Match[str]) -> DrdError:
 
 def _other_host_key(url: str, _: re.Match[str]) -> DrdError:
     return RepositoryError(
-        f"the SSH server {_server(url)} has another key than `known_hosts` names, so drd does "
-        "not connect to it: it may be another server, or somebody may intercept the connection",
+        f"the SSH server {_server(url)} does not have the key that `known_hosts` names, so drd "
+        "does not connect to it: it may be another server, or somebody may intercept the "
+        "connection",
         hint="ask the administrator of the server whether its key was changed. If so, "
         + _SSH_KEYSCAN
         + keyscan(url),

@@ -164,7 +164,8 @@ class ResticPlace:
         judge(done, self.url)
         if len(done.printed) >= _LARGEST_ANSWER:
             raise RepositoryError(
-                f"the repository at {self.url} has more than {MOST_OBJECTS:,} objects of one kind",
+                f"the repository at {self.url} has more than {MOST_OBJECTS:,} objects of one kind, "
+                "too many for drd to list",
                 hint="forget restore points: set `retention`, then run drd retention PLAN.",
             )
         return done.printed

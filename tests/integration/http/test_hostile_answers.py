@@ -200,7 +200,7 @@ def test_the_next_page_is_at_the_same_address(serve: Serve, tmp_path: Path) -> N
         error = refusal(
             server, tmp_path / "w", save_as="{name}", items="/data", paging={"next": "/next"}
         )
-        assert "the next page is at another address than `url`" in error.message
+        assert "the address of the next page differs from `url`" in error.message
         assert len(server.asked) == 1
     assert other.asked == []
 

@@ -260,7 +260,10 @@ def test_a_name_with_a_slash_is_removed_by_a_person(
     snapshot, data = world.captured(source)
     api.add("shop/plugins")
     target = world.target(api)
-    says = "its name has a slash: some servers would remove another one, so remove it yourself"
+    says = (
+        "its name has a slash: some servers would remove another document, so remove this one "
+        "yourself"
+    )
     assert target.would_do(snapshot)[-1] == f"does not remove service-shop%2Fplugins: {says}"
     (left,) = restored(target, snapshot, data)
     assert left == f"service-shop%2Fplugins: it is not in the restore point, and {says}"
