@@ -24,8 +24,8 @@ class Act(Request):
 
     by: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
         None,
-        description="Name of the person who says so, if drd.yaml maps no person to your user. drd "
-        "records the name but does not verify it.",
+        description="Name of the person who makes this entry, if drd.yaml maps no person to your "
+        "user. drd records the name but does not verify it.",
     )
 
 
@@ -47,8 +47,8 @@ class OpenBody(Act):
 
 class IntakeBody(Act):
     message: Annotated[str, Field(max_length=LARGEST)] = Field(
-        description="What the other system sent, as it is: JSON of Alertmanager, OCSF, or by the "
-        "mapping; the report of a mail server (docs/intake.md)."
+        description="The message of the other system, unchanged: JSON of Alertmanager or OCSF, JSON "
+        "that the mapping describes, or the report of a mail server (docs/intake.md)."
     )
     mapping: dict[str, Any] | None = Field(
         None, description="The keys of a mapping file (default: that of drd.yaml)."
@@ -63,7 +63,7 @@ class LogBody(Act):
     at: Word | None = Field(None, description=f"When it happened: {_TIME} (default: now).")
     correct: Number | None = Field(None, description="The entry that the text corrects.")
     star: Number | None = Field(None, description="An entry to mark as important.")
-    unstar: Number | None = Field(None, description="An entry to take the mark from.")
+    unstar: Number | None = Field(None, description="An entry to remove the mark from.")
     reason: BoundedText = Field("", description="Why the entry is corrected.")
     restricted: bool = Field(
         False,
@@ -134,8 +134,8 @@ class CloseBody(Act):
 class IncidentQuery(Request):
     local: bool = Field(
         False,
-        description="Whether times in texts are in the zone of drd.yaml, or of the host; else in "
-        "UTC.",
+        description="If true, times in texts are in the zone of drd.yaml or of the host; otherwise "
+        "in UTC.",
     )
 
 

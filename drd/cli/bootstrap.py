@@ -224,7 +224,7 @@ def _drilled_before(app: App, name: str) -> str:
     if proven:
         known = f"evidence {proven[0].proven_by}, which proved restore point {proven[0].id}"
         return f"{lead} {known}; neither kit nor repository has its details"
-    return f"{lead} neither kit nor repository knows of one"
+    return f"{lead} none is recorded in the kit or the repository"
 
 
 def _on_a_new_host(

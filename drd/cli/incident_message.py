@@ -216,7 +216,7 @@ def _words(args: argparse.Namespace, what: str) -> tuple[int | None, str]:
     if len(given) == 1:
         return None, given[0]
     verb = f"incident message {args.message_verb}"
-    fact = "too many words given, or in another order" if given else f"no {what} given"
+    fact = "too many words given, or in the wrong order" if given else f"no {what} given"
     hint = f"write them in this order: drd {verb} [N] {what}. To see examples: drd {verb} --help"
     raise UsageError(f"{verb}: {fact}", hint=hint)
 

@@ -96,7 +96,7 @@ def tell(app: App, came: CameBack, *, quiet: bool) -> None:
     if came.count and not quiet:
         at = format_time(came.at, seconds=True) if came.at is not None else "unknown"
         output.say(
-            f"records: {counted(came.count, 'entry', 'entries')} came back from the repositories, "
+            f"records: {counted(came.count, 'entry', 'entries')} restored from the repositories, "
             f"up to entry {came.last} of {at}"
         )
         numbers = app.catalogue.incidents.open_numbers()
@@ -119,7 +119,7 @@ def _gap(app: App, came: CameBack) -> str:
     point = newest.checkpoint
     return (
         f"the records are not complete: {newest.place} has an anchor of entry {point.seq} of "
-        f"{format_time(point.at, seconds=True)}, and the entries after {seq} did not come back"
+        f"{format_time(point.at, seconds=True)}, and the entries after {seq} were not restored"
     )
 
 

@@ -208,7 +208,7 @@ def _print_keys(report: ChainReport) -> None:
         output.say(f"  signed since entry {key.since} by key {key.id}{how}")
     for one in report.continuations:
         if one.chain == report.chain and one.seq <= one.after:
-            lost = f"all entries that an anchor knew of, up to {one.seq}, came back"
+            lost = f"all entries that an anchor confirms, up to {one.seq}, were restored"
         elif one.chain == report.chain:
             lost = f"an older copy was restored, and later entries, up to {one.seq}, are lost"
         else:

@@ -152,7 +152,7 @@ def _components(parsed: Parsed, tool: str, report: Report) -> None:
             report.error(path, message, hint, of_key=True)
         elif component.copied_as is not None and spec.holds is Holds.PATHS:
             message = (
-                f"does not apply to {component.kind}, which lie in each copy at their own paths"
+                f"does not apply to {component.kind}, which are in each copy at their own paths"
             )
             report.error((*path, "copied_as"), message, "remove `copied_as`.", of_key=True)
 

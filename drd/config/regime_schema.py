@@ -394,8 +394,9 @@ class RegimeFile(Settings):
     )
     confidence: Literal["A", "B", "C", "user"] | None = Field(
         None,
-        description="A: the text of the law was read. B: two accounts agree. C: one account. "
-        "user: you answer for it (default of own files).",
+        description="How well the source is known. A: the text of the law was read. B: two "
+        "descriptions of it agree. C: one description. user: you answer for it (default of own "
+        "files).",
     )
 
     def contradictions(self) -> Iterator[Contradiction]:

@@ -19,8 +19,8 @@ class UnchangedControl(ControlSettings):
 
     kind: Literal["unchanged"]
     component: Name = Field(
-        description="The component that drd compares with the restore point of the last check that "
-        "held, at first with the newest one."
+        description="The component. drd compares it with the restore point of the last check that "
+        "passed; the first check uses the newest restore point."
     )
 
 

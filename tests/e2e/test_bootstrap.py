@@ -171,7 +171,7 @@ def test_open_incidents_come_back_up_to_the_last_minute(small: Site, machine: Ma
     key.unlink()
 
     told = from_kit(small, machine)
-    assert "records: 5 entries came back from the repositories, up to entry 6" in told
+    assert "records: 5 entries restored from the repositories, up to entry 6" in told
     assert "open incidents: 1" in told
     assert "drd records rotate --lost. Then: drd records continue" in told
     there = machine.after("incident", "show", "--json").json

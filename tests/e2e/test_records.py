@@ -529,7 +529,7 @@ def test_a_lost_catalogue_gets_its_records_back_from_the_copy_in_the_repository(
     for name in ("drd.db", "drd.db-wal", "drd.db-shm"):
         (site.base / "state" / name).unlink(missing_ok=True)
     told = site.drd("catalogue", "rebuild", "shop")
-    assert "records: 2 entries came back from the repositories, up to entry 2" in told.out
+    assert "records: 2 entries restored from the repositories, up to entry 2" in told.out
     assert "has an anchor of entry 4" in told.err
     [said, *rest] = site.drd("records", "list", "--json").json["records"]
     assert rest == listed[2:]
@@ -547,7 +547,7 @@ def test_a_lost_catalogue_gets_its_incidents_back_from_the_repository(site: Site
     for name in ("drd.db", "drd.db-wal", "drd.db-shm"):
         (site.base / "state" / name).unlink(missing_ok=True)
     told = site.drd("catalogue", "rebuild", "shop")
-    assert "records: 5 entries came back from the repositories, up to entry 5" in told.out
+    assert "records: 5 entries restored from the repositories, up to entry 5" in told.out
     assert "the repositories have no copy of the records" not in told.err
     assert site.drd("incident", "show", "--json").json == before
     [said, *rest] = site.drd("records", "list", "--json").json["records"]

@@ -91,7 +91,7 @@ CASES = [
         "    paths: [/etc/shop]\n",
         "    paths: [/etc/shop]\n    copied_as: /x\n",
         (11, "components.etc.copied_as"),
-        "does not apply to files, which lie in each copy at their own paths",
+        "does not apply to files, which are in each copy at their own paths",
         "remove `copied_as`.",
     ),
     (

@@ -52,8 +52,8 @@ def entry(
 
 def author(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--by", metavar="NAME", help="who says so (default: the person that `people` maps to your "
-        "user, else your user)",
+        "--by", metavar="NAME", help="who makes this entry (default: the person that `people` maps "
+        "to your user, else your user)",
     )  # fmt: skip
 
 

@@ -36,10 +36,10 @@ needs drill or not ready; 2 breached; 3 unknown."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "status",
-        description="Show one word for each plan, why, and the command that leads out; what would "
-        "be lost now, whether it can be restored in time, and when that was last proven. With a "
-        "plan: everything that drd knows of it. Reads only what drd has recorded, so it works "
-        "even if everything else is down.",
+        description="Show the state of each plan in one word, the reason, and the command that "
+        "helps; what would be lost now, whether it can be restored in time, and when that was last "
+        "proven. With a plan: everything that drd knows of it. Reads only what drd has recorded, "
+        "so it works even if everything else is down.",
         epilog=EXAMPLES,
     )
     global_options(parser)

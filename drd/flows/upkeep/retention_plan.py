@@ -239,7 +239,7 @@ def _chosen(
     )
     tried = services.catalogue.evidence.unrestorable(plan.name)
     left = newest_complete([p for p in known if p.id not in tried]) if tried else None
-    why = "no drill failed to restore it, as one did with each newer point"
+    why = "drills failed to restore each newer point, but no drill failed to restore this one"
     return _spare(chosen, {left.id: why}) if left is not None else chosen
 
 

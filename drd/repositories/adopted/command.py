@@ -326,7 +326,7 @@ def _plausible(found: ForeignCopies) -> ForeignCopies:
         usual = median(sizes[n - 3 : n]) if n >= 3 else 0
         if usual >= _FLOOR and copy.bytes < _SHRUNK_TO * usual:
             refused[f"copy {copy.name}"] = (
-                f"it has {format_size(copy.bytes)}, and those before have "
+                f"it has {format_size(copy.bytes)}, but earlier copies have "
                 f"{format_size(int(usual))}: it may be cut off"
             )
         else:
