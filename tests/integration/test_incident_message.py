@@ -140,7 +140,7 @@ def test_from_the_preview_to_the_answer_of_the_server(drd: Drd, post: Post, tmp_
         told = drd(*words, "--from", str(report), code=2)
         assert "<newsletter@x>, which is no message of an incident" in told
     report.write_text("Subject: hello\n\nhello\n")
-    assert "cites no Message-ID" in drd("message", "bounced", "--from", str(report), code=2)
+    assert "contains no Message-ID" in drd("message", "bounced", "--from", str(report), code=2)
     post.refuse = set()
     drd("message", "send", "1", "--again", "--to", "Beta")
     document = json.loads(drd("message", "list", "--json"))

@@ -150,7 +150,7 @@ def test_a_chain_that_was_rewritten_after_it_was_stamped_is_found(
     done = judged([made], asked.ca, lambda _: hashlib.sha256(b"another").hexdigest())
     [fault] = done.faults
     assert (fault.seq, fault.code) == (made.seq, "timestamp")
-    assert "of another entry" in fault.text
+    assert f"does not fit entry {made.seq}" in fault.text
     assert judged([made], asked.ca, lambda _: None).faults, "the end was cut off"
 
 
