@@ -12,7 +12,7 @@ from drd.model.units import format_time
 from tests.e2e.site import PASSWORD, small_site
 
 
-def test_a_changed_password_file_is_told_with_its_time_and_the_kit_that_has_the_former_one(
+def test_a_changed_password_file_is_reported_with_its_time_and_the_kit_that_has_the_former_one(
     short_tmp: Path,
 ) -> None:
     site = small_site(short_tmp)

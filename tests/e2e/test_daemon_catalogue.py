@@ -95,7 +95,9 @@ def test_no_wait_for_the_catalogue_is_as_long_as_the_watchdog() -> None:
     assert float(watchdog_s) > 3 * BUSY_S + 2 * POLL_S
 
 
-def test_a_catalogue_that_somebody_removes_is_told_with_what_makes_a_new_one(site: Site) -> None:
+def test_a_catalogue_that_somebody_removes_is_reported_with_what_makes_a_new_one(
+    site: Site,
+) -> None:
     """The service could go on with the removed file, but nobody else sees what is in it. No command
     makes a new file beside it, and one that somebody puts there is none of the service either."""
     told = tell_a_script(site)

@@ -250,7 +250,7 @@ def test_dry_run_of_a_backup_touches_nothing(site: Site) -> None:
     assert not Path(site.repository).exists()
 
 
-def test_unknown_names_are_told_with_what_there_is(site: Site) -> None:
+def test_unknown_names_are_reported_with_what_there_is(site: Site) -> None:
     assert "shop" in site.drd("backup", "shpo", code=2).err
     assert "db, conf" in site.drd("backup", "shop", "--component", "dbx", code=2).err
     assert "standby" in site.drd("recover", "shop", "--target", "x", "--yes", code=2).err
@@ -282,7 +282,7 @@ def test_repository_under_another_name_keeps_its_points(site: Site) -> None:
     assert site.drd("drill", "shop", "--point", point, "--json").json["result"] == "passed"
 
 
-def test_a_renamed_plan_is_told_whose_points_its_repository_has(site: Site) -> None:
+def test_a_renamed_plan_is_reported_whose_points_its_repository_has(site: Site) -> None:
     """They belong to the name: a backup or a rebuild with the new one does not find them."""
     site.drd("backup", "shop")
     former = site.base / "plans/shop.yaml"

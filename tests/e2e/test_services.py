@@ -215,7 +215,7 @@ def conf_body(base: Path) -> str:
     )
 
 
-def test_wrong_s3_key_missing_bucket_and_dead_endpoint_are_told_within_seconds(
+def test_wrong_s3_key_missing_bucket_and_dead_endpoint_are_reported_within_seconds(
     s3_site: Site, s3: S3Server, short_tmp: Path
 ) -> None:
     site = s3_site

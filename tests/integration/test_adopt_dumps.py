@@ -215,7 +215,7 @@ def test_one_empty_dump_of_a_daily_series_does_not_double_the_rpo(
     assert "If that is intended, raise `rpo`" in text.replace("\n#", "")
 
 
-def test_a_dump_that_is_dated_in_the_future_is_told_and_not_used(
+def test_a_dump_that_is_dated_in_the_future_is_reported_and_not_used(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     database(site, "orders-1.db", 1.0)

@@ -511,7 +511,7 @@ def test_an_unreachable_repository_and_a_wrong_key_prove_nothing(site: Site) -> 
     assert [p.complete for p in site.points(plan)] == [True]
 
 
-def test_a_wrong_key_is_told_as_such_before_drd_knows_any_restore_point(site: Site) -> None:
+def test_a_wrong_key_is_reported_as_such_before_drd_knows_any_restore_point(site: Site) -> None:
     site.copy()
     plan = site.plan()
     (site.base / "password").write_text("another")
@@ -705,7 +705,7 @@ def test_a_packed_dump_that_drd_does_not_load_is_read_to_its_end_and_proves_noth
         assert why in evidence.checks[0].observed
 
 
-def test_archives_of_a_copy_are_unpacked_and_dumps_with_a_date_in_their_names_are_told(
+def test_archives_of_a_copy_are_unpacked_and_dumps_with_a_date_in_their_names_are_reported(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dumps = site.base / "dumps"

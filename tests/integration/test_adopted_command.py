@@ -142,7 +142,9 @@ def test_only_the_newest_of_very_many_copies_count() -> None:
     assert (len(names), copies.left_out) == (1010, 200)
 
 
-def test_of_very_many_lines_that_are_no_copies_the_first_are_told_and_the_others_counted() -> None:
+def test_of_very_many_lines_that_are_no_copies_the_first_are_reported_and_the_others_counted() -> (
+    None
+):
     one = '{"name": "b", "time": 1700000000, "bytes": 3}'
     found = tool(f"echo '{one}'; yes '{{' | head -n 100005").copies()
     assert [c.name for c in found.copies] == ["b"]

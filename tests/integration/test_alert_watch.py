@@ -193,7 +193,7 @@ def test_plan_files_that_were_refused_say_why(bench: Bench) -> None:
     assert (alert.kind, alert.text) == ("plan-not-loaded", "not loaded: new.yaml:3: unknown key")
 
 
-def test_a_plan_that_needs_a_new_credential_is_told_with_a_restart(bench: Bench) -> None:
+def test_a_plan_that_needs_a_new_credential_is_reported_with_a_restart(bench: Bench) -> None:
     """A reload would refuse it again."""
     (bench.directory / "plans").mkdir()
     names = ("new", "orders-api")

@@ -228,7 +228,7 @@ def test_a_server_that_makes_it_wait_is_shown(drd: Drd, post: Post) -> None:
     assert "accepted" in drd("message", "send", "1")
 
 
-def test_what_cannot_be_is_said_with_a_remedy(drd: Drd) -> None:
+def test_what_cannot_be_is_reported_with_a_remedy(drd: Drd) -> None:
     for words, fact in {
         ("preview",): "no AUDIENCE given",
         ("preview", "everybody"): "there is no audience 'everybody'",

@@ -62,7 +62,7 @@ def test_a_missing_bucket_is_named(s3: S3Server, tmp_path: Path) -> None:
         assert seconds(begun) < 10
 
 
-def test_a_wrong_secret_key_is_said_at_once(s3: S3Server, tmp_path: Path) -> None:
+def test_a_wrong_secret_key_is_reported_at_once(s3: S3Server, tmp_path: Path) -> None:
     repository = s3_repository(s3, tmp_path, secret_key="not the secret key")
     begun = time.monotonic()
     with pytest.raises(RepositoryError, match="does not accept the access key") as caught:
@@ -72,19 +72,19 @@ def test_a_wrong_secret_key_is_said_at_once(s3: S3Server, tmp_path: Path) -> Non
     assert seconds(begun) < 10
 
 
-def test_a_refused_connection_is_said_at_once(s3: S3Server, tmp_path: Path) -> None:
+def test_a_refused_connection_is_reported_at_once(s3: S3Server, tmp_path: Path) -> None:
     url = "s3:http://127.0.0.1:1/bucket/prefix"
     with pytest.raises(RepositoryUnreachable, match=r"http://127\.0\.0\.1:1: connection refused"):
         s3_repository(s3, tmp_path, url=url).preflight()
 
 
-def test_a_host_without_address_is_said_at_once(s3: S3Server, tmp_path: Path) -> None:
+def test_a_host_without_address_is_reported_at_once(s3: S3Server, tmp_path: Path) -> None:
     url = "s3:http://s3.invalid/bucket/prefix"
     with pytest.raises(RepositoryUnreachable, match=r"s3\.invalid: (no such host|its name)"):
         s3_repository(s3, tmp_path, url=url).preflight()
 
 
-def test_a_server_without_tls_is_told(s3: S3Server, tmp_path: Path) -> None:
+def test_a_server_without_tls_is_reported(s3: S3Server, tmp_path: Path) -> None:
     url = s3.repository(new_bucket(s3)).replace("http://", "https://")
     with pytest.raises(RepositoryError, match="does not speak TLS") as caught:
         s3_repository(s3, tmp_path, url=url).preflight()

@@ -32,7 +32,7 @@ def told(base: Path) -> list[str]:
     return found
 
 
-def test_a_catalogue_that_cannot_be_opened_is_told_once_and_waited_for(tmp_path: Path) -> None:
+def test_a_catalogue_that_cannot_be_opened_is_reported_once_and_waited_for(tmp_path: Path) -> None:
     (tmp_path / "drd.yaml").write_text(CONFIG.format(base=tmp_path))
     (tmp_path / "state").mkdir()
     database = tmp_path / "state/drd.db"

@@ -187,7 +187,7 @@ def test_a_program_that_others_can_replace_does_not_run(tmp_path: Path) -> None:
         assert replaceable(words) is None
 
 
-def test_a_copy_that_is_listed_with_two_times_is_none_and_its_name_is_told() -> None:
+def test_a_copy_that_is_listed_with_two_times_is_none_and_its_name_is_reported() -> None:
     found = tool(listed(ONE, {**ONE, "time": "2020-01-01T00:00:00Z"}, {**ONE, "name": "b"}, ONE))
     listing = found.copies()
     assert [c.name for c in listing.copies] == ["b"]

@@ -217,7 +217,7 @@ def test_functions_shadowing_the_servers_are_reported_not_called(shop: Shop) -> 
     )
 
 
-def test_views_and_functions_that_a_check_may_use_are_told(shop: Shop) -> None:
+def test_views_and_functions_that_a_check_may_use_are_reported(shop: Shop) -> None:
     shop.source.execute(
         _VIEW
         + """

@@ -134,7 +134,7 @@ def test_link_of_his_to_another_text_of_roots_is_not_followed(site: Site) -> Non
 
 
 @as_root
-def test_link_to_the_text_in_force_goes_on_and_is_told(site: Site) -> None:
+def test_link_to_the_text_in_force_goes_on_and_is_reported(site: Site) -> None:
     """The twin: what is in force is not stopped by a layout that was bad before."""
     site.drd("backup", "shop")
     kept = site.base / "kept.yaml"

@@ -162,7 +162,7 @@ def test_garbage_under_object_lock_keeps_nothing_but_deleting_from_going_on(
     assert not repository.snapshots(fresh=True).unreadable
 
 
-def test_garbage_is_told_by_a_verification_and_costs_no_sound_point(site: Site) -> None:
+def test_garbage_is_reported_by_a_verification_and_costs_no_sound_point(site: Site) -> None:
     site.drd("drill", "shop")
     (Path(site.repository) / "snapshots" / GARBAGE).write_bytes(b"garbage")
     told = site.drd("verify", "shop", code=1)

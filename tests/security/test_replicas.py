@@ -162,7 +162,7 @@ def test_rows_without_end_are_refused(replica: Path, monkeypatch: pytest.MonkeyP
         make_ours(replica, NOW)
 
 
-def test_what_is_no_catalogue_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_catalogue_is_refused(tmp_path: Path) -> None:
     for number, version in enumerate(("", "../1", "0000", "1e99")):
         file = tmp_path / f"{number}.db"
         with sqlite3.connect(file) as connection:

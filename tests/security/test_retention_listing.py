@@ -114,7 +114,7 @@ class RefusesInSilence:
         return getattr(self._real, name)
 
 
-def test_a_silent_refusal_by_the_server_is_told(site: Site, here: App) -> None:
+def test_a_silent_refusal_by_the_server_is_reported(site: Site, here: App) -> None:
     policy(site, "{last: 1}")
     points = [backup(site) for _ in range(2)]
     plan = here.plans.load("shop")

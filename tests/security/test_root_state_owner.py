@@ -67,7 +67,7 @@ def doubts(state: Path, work_dir: Path | None = None) -> str:
 # --- where root acts for nobody -----------------------------------------------------------------
 
 
-def test_state_of_root_is_roots(base: Path) -> None:
+def test_a_state_in_a_directory_of_root_belongs_to_root(base: Path) -> None:
     assert whose(directory(base / "state", mode=0o700)) == 0
     assert whose(base / "missing/state") == 0
 

@@ -490,7 +490,7 @@ def test_healthy_twin_files_beside_what_is_restored_need_no_option() -> None:
     assert asking(text, url="rclone:nas:shop", known=known) == []
 
 
-def test_the_command_of_a_secret_that_is_not_known_is_told() -> None:
+def test_the_command_of_a_secret_that_is_not_known_is_reported() -> None:
     told = orders(PLAN, url="/srv/repo")
     assert 'repositories.primary.password: {"command": ["cat", "pw"]}' in told
     assert 'repositories.primary.url: "/srv/repo"' in orders(PLAN, url="/srv/another")

@@ -52,7 +52,7 @@ def alerts(machine: Machine, kind: str = "credentials") -> list[dict[str, Any]]:
     return [a for a in told if a["state"] != "resolved"]
 
 
-def test_a_changed_and_a_new_credential_are_told_at_the_reload_until_the_restart(
+def test_a_changed_and_a_new_credential_are_reported_at_the_reload_until_the_restart(
     service: Machine,
 ) -> None:
     assert alerts(service) == []
@@ -76,7 +76,7 @@ def test_a_changed_and_a_new_credential_are_told_at_the_reload_until_the_restart
     service.wait_until(lambda: alerts(service) == [], 60, "the end of the alert")
 
 
-def test_a_removed_credential_is_told_with_its_file_and_since_when_until_it_is_back(
+def test_a_removed_credential_is_reported_with_its_file_and_since_when_until_it_is_back(
     service: Machine,
 ) -> None:
     """The service goes on with its copy, which a restart would take away."""

@@ -50,7 +50,7 @@ def test_what_to_do_next_fits_into_80_columns_and_no_command_is_broken(
     ]
 
 
-def test_every_place_and_everybody_who_uses_it_is_named(
+def test_the_places_of_the_data_and_its_users_are_listed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     place = {"component": "conf", "places": ["/srv/standby/etc/nginx", "/srv/standby/etc/ssl"]}

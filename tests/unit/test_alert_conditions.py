@@ -156,7 +156,7 @@ def test_a_recovery_time_that_is_broken_is_critical() -> None:
     assert found == [("rto", "critical")]
 
 
-def test_retention_that_waits_is_told_by_one_alert_each() -> None:
+def test_retention_that_waits_is_reported_by_one_alert_each() -> None:
     """Not by each run: the alert lasts as long as what it waits for."""
     since = ago(HOUR)
     clock = FindingFacts("clock", "", "this host's clock was set", "check it")
@@ -765,7 +765,7 @@ def test_the_alert_of_a_package_has_its_severity_and_remedy() -> None:
 
 
 @pytest.mark.parametrize("alone", [True, False])
-def test_a_source_that_cannot_be_read_is_told_by_its_failing_backups(alone: bool) -> None:
+def test_a_source_that_cannot_be_read_is_reported_by_its_failing_backups(alone: bool) -> None:
     """Where it is the only component, a run that stored nothing left no record of it."""
     db = ComponentFacts("db", "postgres", ago(HOUR), 1, None if alone else "no route")
     components = (db,) if alone else (db, ComponentFacts("conf", "files", ago(60)))

@@ -33,7 +33,7 @@ def test_one_error_stays_what_it_is() -> None:
     assert not WrongKey("of something else").untouched
 
 
-def test_several_are_told_together_and_a_remedy_once() -> None:
+def test_several_are_reported_together_and_a_remedy_once() -> None:
     found = Blockers()
     found.collect(lambda: _raises(TargetNotEmpty("orders is not empty", hint="--overwrite")))
     found.collect(lambda: [Finding("room", "error", "", "no room in /srv", "make room")], "db")

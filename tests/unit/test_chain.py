@@ -132,7 +132,7 @@ def test_only_a_record_of_a_redaction_says_who_removed_a_body(draft: Draft) -> N
     assert codes(made.entries) == set()
 
 
-def test_a_removed_signature_is_told(chain: Chain) -> None:
+def test_a_removed_signature_is_reported(chain: Chain) -> None:
     report = judged([*chain.entries[:4], signed(chain.entries[4], None), *chain.entries[5:]])
     assert report.unsigned == [5]
 
@@ -186,7 +186,7 @@ def test_a_lost_key_is_told_of_its_successor() -> None:
     assert [k.attested for k in report.keys] == [True, False]
 
 
-def test_entries_before_the_first_key_are_told_as_unsigned() -> None:
+def test_entries_before_the_first_key_are_reported_as_unsigned() -> None:
     chain = Chain()
     chain.note()
     chain.new_key(key())

@@ -231,7 +231,7 @@ def test_whoever_has_only_the_password_can_raise_a_false_alarm_and_is_named(chai
     assert vouched.newest is not None
 
 
-def test_a_strong_anchor_is_told_beside_a_newer_weak_one(chain: Chain) -> None:
+def test_a_strong_anchor_is_reported_beside_a_newer_weak_one(chain: Chain) -> None:
     vouched = compared(chain, point(chain, 2), point(chain, 4))
     vouched.confirmed[0] = replace(vouched.confirmed[0], weak=False)
     assert vouched.newest is not None

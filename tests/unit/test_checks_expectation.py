@@ -247,7 +247,7 @@ def test_a_short_text_is_a_date_and_a_longer_one_a_time() -> None:
     assert to_time("") == (None, "")
 
 
-def test_no_more_of_the_data_is_shown_than_one_short_line() -> None:
+def test_at_most_one_short_line_of_the_data_is_shown() -> None:
     found = judged("ok", "secret " * 1000)
     assert len(found.observed) <= 80
 

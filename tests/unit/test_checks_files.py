@@ -114,7 +114,7 @@ def test_the_same_tree_passes_with_its_figures() -> None:
     assert (own.expected, own.component, own.looked_at_data) == ("as at backup", "it", True)
 
 
-def test_one_difference_is_told_and_more_are_counted() -> None:
+def test_one_difference_is_reported_and_more_are_counted() -> None:
     [own] = check(tree(a=FILE), tree(a=replace(FILE, digest="d2")))
     assert (own.verdict, own.observed) == (FAILED, "/t/a: contents")
     [own] = check(tree(a=FILE, b=FILE), tree(a=replace(FILE, digest="d2")))

@@ -98,7 +98,7 @@ def test_a_table_that_was_never_counted_still_has_to_be_there() -> None:
     assert "b is missing" in own.observed
 
 
-def test_more_rows_than_at_the_backup_are_said_in_words_and_stay_a_failure() -> None:
+def test_more_rows_than_at_the_backup_are_reported_in_words_and_stay_a_failure() -> None:
     before, more = tables(a=300, b=12), tables(a=2300, b=12)
     (drilled,) = run(before, more)
     assert drilled.verdict is CheckVerdict.FAILED

@@ -100,7 +100,7 @@ def test_a_new_plan_has_the_command_and_says_what_is_missing(tmp_path: Path) -> 
     assert load(tmp_path, text, "pages.yaml").plan.components["tar"].kind == "command"
 
 
-def test_what_is_no_command_starts_no_plan() -> None:
+def test_a_text_that_is_not_a_command_starts_no_plan() -> None:
     for line in ("", "echo 'open"):
         with pytest.raises(UsageError) as caught:
             wishes([line])

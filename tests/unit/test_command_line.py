@@ -151,7 +151,7 @@ def test_status_refuses_a_drd_yaml_that_is_not_one(text: str, home: Path, capsys
 
 
 @pytest.mark.parametrize("words", [["status"], ["status", "--json"], ["plan", "schema"]])
-def test_output_that_cannot_be_written_is_said_in_one_line(words: list[str]) -> None:
+def test_output_that_cannot_be_written_is_reported_in_one_line(words: list[str]) -> None:
     argv = [sys.executable, "-m", "drd", *words]
     with open("/dev/full", "w") as full:  # noqa: PTH123
         done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, check=False)

@@ -74,7 +74,7 @@ def check(*words: str) -> int:
     return main(["config", "check", *words])
 
 
-def test_all_problems_are_told_at_once_with_their_lines_and_what_is_fine(
+def test_all_problems_are_reported_at_once_with_their_lines_and_what_is_fine(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (here / "drd.yaml").write_text(WRONG)
@@ -92,7 +92,7 @@ def test_all_problems_are_told_at_once_with_their_lines_and_what_is_fine(
     }
 
 
-def test_an_own_state_without_own_places_for_the_rest_is_told(
+def test_an_own_state_without_own_places_for_the_rest_is_reported(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (here / "drd.yaml").write_text(f"plans: plans\nstate: sqlite:///{here}/s/drd.db\n")

@@ -459,7 +459,7 @@ def test_unreadable_file_says_what_to_do(short_tmp: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["just text", "- a list", "12"])
-def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_mapping_is_refused(tmp_path: Path, text: str) -> None:
     (problem,) = problems(tmp_path, text)
     assert (problem.line, problem.message) == (1, "is not a mapping")
 

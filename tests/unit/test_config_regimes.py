@@ -92,7 +92,7 @@ def test_every_shipped_regime_has_what_a_reader_needs() -> None:
         assert time_limit(regime)
 
 
-def test_what_is_not_to_be_shipped_is_not() -> None:
+def test_drd_ships_regimes_of_these_places_only() -> None:
     places = {regime.jurisdiction for regime in shipped().values()}
     assert places == {
         "EU", "GB", "US", "US-CA", "US-NY", "US-TX", "cards", "contract", "any",
@@ -162,7 +162,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("case", BROKEN, ids=[case[1].strip() for case in BROKEN])
-def test_a_broken_file_is_told_with_its_line_and_a_remedy(
+def test_a_broken_file_is_reported_with_its_line_and_a_remedy(
     case: tuple[str, str, int, str, str | None, str | None], tmp_path: Path
 ) -> None:
     old, new, line, path, fact, remedy = case

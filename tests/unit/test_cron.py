@@ -131,7 +131,7 @@ def test_longest_gap_is_that_of_the_clock_on_the_wall() -> None:
         ("0 0 30 2 *", "is not a cron expression: "),
     ],
 )
-def test_what_is_no_expression_says_what_is_wrong(value: object, why: str) -> None:
+def test_a_text_that_is_not_an_expression_says_what_is_wrong(value: object, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         normalised(value)
 

@@ -169,7 +169,7 @@ def test_the_last_drill_is_shown_whatever_it_was_of() -> None:
     assert (none.last_at, none.result, none.rehearsed) == (None, None, None)
 
 
-def test_a_pass_holds_for_two_turns_and_a_failure_for_none() -> None:
+def test_a_passed_drill_counts_for_two_intervals_and_a_failed_drill_for_none() -> None:
     passed, lost = scenario(), failed("host-loss")
     found, _ = judge_drill(healthy(scenarios=(passed, lost)), NOW)
     assert [s.valid_until for s in found.scenarios] == [ago(2 * DAY - 4 * 7 * DAY), None]

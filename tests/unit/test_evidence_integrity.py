@@ -179,7 +179,7 @@ def test_the_seal_is_named_where_there_is_one() -> None:
     assert told("manifest", Known(point=point)) == []
 
 
-def test_a_changed_plan_is_told() -> None:
+def test_a_changed_plan_is_reported() -> None:
     assert told("plan", Known(proofs=("sha256:0", "sha256:1"))) == [
         (True, "the plan has not changed since this record")
     ]

@@ -157,7 +157,7 @@ def test_what_an_incomplete_point_lacks_is_named_in_one_line_each() -> None:
     )
 
 
-def test_the_run_that_left_an_incomplete_point_is_told_as_that() -> None:
+def test_the_run_that_left_an_incomplete_point_is_reported_as_that() -> None:
     left = incomplete()
     for run, code in (("9b0d", "point-incomplete"), ("4f2a", "backup-failing")):
         failed = failures(1)._replace(run=run)

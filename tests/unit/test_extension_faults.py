@@ -119,7 +119,7 @@ class Odd(BaseException):
         (ValueError("a\nb" + "x" * 600), f"ValueError: a; b{'x' * 496}…"),
     ],
 )
-def test_whatever_a_package_raises_is_said_in_one_line(error: BaseException, said: str) -> None:
+def test_whatever_a_package_raises_is_reported_in_one_line(error: BaseException, said: str) -> None:
     with pytest.raises(ExtensionFailed) as caught, attributed("db", OURS):
         raise error
     assert caught.value.message == f"db: the package drd-mine 1.2.0 raised {said}"

@@ -239,7 +239,7 @@ def test_a_package_that_cannot_be_imported_says_why(packages: Path, tmp_path: Pa
         ),
     ],
 )
-def test_what_is_no_member_is_refused(
+def test_a_class_that_is_not_a_member_is_refused(
     packages: Path, tmp_path: Path, *, code: str, group: str, name: str, why: str
 ) -> None:
     mine(packages, code, group, name)

@@ -327,7 +327,7 @@ def test_an_hour_that_the_clock_repeats_is_the_first_one() -> None:
         ("2026-11-27T02:30", False),
     ],
 )
-def test_a_time_that_the_clock_showed_twice_is_said_with_the_other_one(
+def test_a_time_that_the_clock_showed_twice_is_reported_with_the_other_one(
     text: str, *, twice: bool
 ) -> None:
     told = recorded(text, past(text, NOON, BERLIN), BERLIN)

@@ -79,7 +79,7 @@ def test_alert_without_a_fingerprint_is_known_by_its_labels() -> None:
         (webhook(*[alert()] * 501), "501 alerts"),
     ],
 )
-def test_what_cannot_be_read_is_said(raw: bytes, words: str) -> None:
+def test_what_cannot_be_read_is_reported(raw: bytes, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         signals(raw, None)
 

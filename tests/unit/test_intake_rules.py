@@ -99,7 +99,7 @@ class Taken(Chain):
         return timeline(fold(1, self.entries), self.entries)[-1].text
 
 
-def test_what_another_system_says_is_told_as_what_is_new() -> None:
+def test_what_another_system_says_is_reported_as_what_is_new() -> None:
     made_ = Taken()
     opened = made_.say(kinds.OPEN, title="leak", intake="guard", rule="guard k")
     assert opened == "opened: leak; by an alert of guard"

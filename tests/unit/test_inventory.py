@@ -185,7 +185,7 @@ def test_components_of_data_are_named_once() -> None:
         ("playbook:none", "name a control or a scenario: drd does not have playbooks yet"),
     ],
 )
-def test_what_is_missing_for_a_risk_has_a_remedy(word: str, remedy: str) -> None:
+def test_each_reason_why_nothing_covers_a_risk_has_a_remedy(word: str, remedy: str) -> None:
     [judged, *_] = judge([Risk("insider", covers=(word,))], Evidence({}), TODAY)
     assert [lack.remedy for lack in judged.missing] == [remedy]
     assert (judged.coverage, judged.by) == (Coverage.UNCOVERED, ())

@@ -140,7 +140,7 @@ def test_a_changed_first_line_alone_keeps_nobody_out(identity: tuple[Lock, Key])
     assert unpack(unseal(kit, identity[1], name="k"), name="k").files == FILES
 
 
-def test_what_is_no_kit_is_called_so(identity: tuple[Lock, Key]) -> None:
+def test_a_file_that_is_not_a_kit_is_named_as_such(identity: tuple[Lock, Key]) -> None:
     with pytest.raises(UsageError, match="k is not a recovery kit"):
         unseal(b"plan: shop\n", identity[1], name="k")
 

@@ -55,7 +55,7 @@ def plan(tmp_path: Path) -> Plan:
     return load(tmp_path, GOOD + STEPS).plan
 
 
-def test_steps_are_told_in_words_with_who_acts(plan: Plan) -> None:
+def test_steps_are_reported_in_words_with_who_acts(plan: Plan) -> None:
     said = {s.name: (s.does, s.role) for s in printed_steps(plan)}
     assert said["data"] == ("restore store (sqlite), etc (files)", "")
     assert said["look"] == ("run the checks files (files)", "")

@@ -42,7 +42,7 @@ _OWN = "[global]\nrepo1-path=/srv/pgbackrest\n\n[main]\npg1-path=/srv/pg\n"
         ("no configuration", "", ""),
     ],
 )
-def test_a_stanza_whose_repository_is_only_on_this_host_is_told(
+def test_a_stanza_whose_repository_is_only_on_this_host_is_reported(
     config: str, options: str, only: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file, plan = tmp_path / "pgbackrest.conf", tmp_path / "shop.yaml"

@@ -113,7 +113,7 @@ def test_a_run_that_never_began_has_no_duration() -> None:
     assert told.title == "orders-api: backup cancelled"
 
 
-def test_a_run_that_succeeded_is_told_with_its_duration() -> None:
+def test_a_run_that_succeeded_is_reported_with_its_duration() -> None:
     told = message_of_run(run(detail=BackupDetail(point="p1")))
     assert (told.event, told.plan, told.severity, told.run) == (
         "backup",
@@ -146,7 +146,7 @@ def test_the_severity_of_each_outcome(state: RunState, kind: RunKind, severity: 
     assert told.details["error"] == "pg_dump cannot connect"
 
 
-def test_a_drill_is_told_with_what_it_measured_and_which_check_failed() -> None:
+def test_a_drill_is_reported_with_what_it_measured_and_which_check_failed() -> None:
     bad = CheckResult("orders is populated", "orders-db", CheckVerdict.FAILED, "0", "> 0")
     found = evidence(result=DrillResult.FAILED, checks=(bad,))
     told = message_of_run(run(RunState.FAILED, RunKind.DRILL), found)
@@ -185,7 +185,7 @@ def test_a_run_that_waits_on_purpose_is_no_failure() -> None:
     assert (told.severity, told.title) == ("info", "orders-api: prune paused after 1m 33s")
 
 
-def test_a_recovery_that_was_cancelled_is_told_by_its_state_and_not_by_its_evidence() -> None:
+def test_a_recovery_that_was_cancelled_is_reported_by_its_state_and_not_by_its_evidence() -> None:
     found = evidence(result=DrillResult.FAILED, rta_s=None, rpa_s=None, checks=())
     told = message_of_run(run(RunState.CANCELLED, RunKind.RECOVERY), found)
     assert told.title == "orders-api: recovery cancelled after 1m 33s"
@@ -207,7 +207,7 @@ def test_a_recovery_that_was_cancelled_is_told_by_its_state_and_not_by_its_evide
         (RunState.FAILED, DrillResult.PASSED, "failed", "critical"),
     ],
 )
-def test_a_recovery_is_told_by_what_came_back(
+def test_a_recovery_is_reported_by_what_came_back(
     state: RunState, result: DrillResult, outcome: str, severity: str
 ) -> None:
     """One that stopped before any check failed, whatever the checks can say."""
@@ -216,13 +216,13 @@ def test_a_recovery_is_told_by_what_came_back(
     assert (told.severity, told.details["result"]) == (severity, str(result))
 
 
-def test_what_was_measured_as_nothing_is_told_as_well() -> None:
+def test_what_was_measured_as_nothing_is_reported_as_well() -> None:
     found = evidence(result=DrillResult.PASSED, rta_s=0.0, rpa_s=0.0, checks=())
     told = message_of_run(run(kind=RunKind.DRILL), found)
     assert told.text.splitlines() == ["recovered in 0s", "the data was 0s old"]
 
 
-def test_the_reason_of_a_drill_without_a_result_is_told_with_its_remedy() -> None:
+def test_the_reason_of_a_drill_without_a_result_is_reported_with_its_remedy() -> None:
     found = evidence(
         result=DrillResult.INCONCLUSIVE, reason="no room", remedy="free 1 GiB", checks=()
     )
@@ -252,7 +252,7 @@ def test_an_inconclusive_drill_is_no_good_news() -> None:
 
 
 @pytest.mark.parametrize("recorded", [True, False])
-def test_the_reason_of_a_drill_is_told_once(recorded: bool) -> None:
+def test_the_reason_of_a_drill_is_reported_once(recorded: bool) -> None:
     """Its run has the reason as its error, unless the process died before that was recorded."""
     why = "no space left for the sandbox"
     found = evidence(result=DrillResult.INCONCLUSIVE, reason=why, rta_s=None, rpa_s=None)

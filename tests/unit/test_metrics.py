@@ -109,7 +109,7 @@ def test_plan_whose_file_broke_keeps_its_figures_and_says_so() -> None:
 
 
 @pytest.mark.parametrize("result", ["failed", "inconclusive"])
-def test_drill_that_did_not_pass_is_told_with_the_last_measured_time(result: str) -> None:
+def test_drill_that_did_not_pass_is_reported_with_the_last_measured_time(result: str) -> None:
     facts = healthy(last_drill=drill(result, since_s=DAY), last_passed_drill=drill())
     found = read(facts)
     assert found.holds("drd_drill_result") == {("orders-api", result)}
@@ -192,7 +192,7 @@ def test_figures_of_the_daemon_are_there_without_any_plan() -> None:
     assert found.of("drd_notification_channel_up") == {("webhook",): 1.0, ("smtp",): 0.0}
 
 
-def test_kinds_of_which_none_runs_are_told_as_zero() -> None:
+def test_kinds_of_which_none_runs_are_reported_as_zero() -> None:
     running = read().of("drd_runs_running")
     assert running[("backup",)] == 2.0
     assert running[("drill",)] == 0.0

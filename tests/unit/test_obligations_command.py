@@ -148,7 +148,7 @@ def test_check_finds_a_calendar_that_does_not_exist(home: Path, capsys: Output) 
     assert 'there is no calendar "XX"' in capsys.readouterr().out
 
 
-def test_a_broken_file_is_told_where_regimes_are_used(home: Path, capsys: Output) -> None:
+def test_a_broken_file_is_reported_where_regimes_are_used(home: Path, capsys: Output) -> None:
     (home / "regimes" / "acme.yaml").write_text("id: [")
     assert main(["obligations", "list"]) == 0
     assert (

@@ -99,7 +99,7 @@ def test_a_condition_is_read(text: str, made: Condition) -> None:
 @pytest.mark.parametrize(
     "text", ["people <= due(r2)", "due(r2) <= aware", "submitted(R)", "a in", ""]
 )
-def test_what_is_no_condition(text: str) -> None:
+def test_texts_that_are_not_conditions(text: str) -> None:
     with pytest.raises(Malformed, match="is not a condition"):
         Condition.parse(text)
 

@@ -56,7 +56,7 @@ def test_hours_are_read(text: str, read: tuple[Span, ...]) -> None:
     "text", ["Mon 09:00-09:00", "Mon 09:60-10:00", "Mon 09:00-24:01", "Mon 24:01-09:00",
              "Mon-Xyz 09:00-10:00", "Mon 09:00-10:60"],
 )  # fmt: skip
-def test_what_are_no_hours(text: str) -> None:
+def test_texts_that_are_not_hours(text: str) -> None:
     with pytest.raises(Malformed, match=r"is not a range of hours|no day"):
         spans(text)
 

@@ -52,6 +52,6 @@ def test_one_number_or_rows_of_residences() -> None:
         "select nothing",
     ],
 )
-def test_what_is_no_count_is_refused(query: str) -> None:
+def test_a_value_that_is_not_a_count_is_refused(query: str) -> None:
     with pytest.raises(SourceError):
         count(query)

@@ -332,7 +332,7 @@ def test_a_time_with_its_zone() -> None:
         ("99999999999d", "'99999999999d' is too long ago"),
     ],
 )
-def test_what_is_no_time_is_refused(text: str, message: str) -> None:
+def test_a_text_that_is_not_a_time_is_refused(text: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_time(text, NOON)
     assert caught.value.message.startswith(message)

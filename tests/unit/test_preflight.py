@@ -362,9 +362,7 @@ def test_damage_that_is_known_is_refused_before_anything(world: World, plan: Rec
 # --- the repositories ---
 
 
-def test_a_repository_that_has_answered_is_asked_for_what_is_wanted(
-    world: World, plan: RecoveryPlan
-) -> None:
+def test_a_repository_that_lacks_the_snapshot_is_not_used(world: World, plan: RecoveryPlan) -> None:
     world.primary.forget([str(plan.point.components[0].snapshot)])
     waiting = prefetch(world, plan)
     run(plan, waiting)

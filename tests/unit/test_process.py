@@ -118,7 +118,9 @@ def test_missing_program_is_named_with_its_package() -> None:
         ),
     ],
 )
-def test_end_of_a_child_is_told_with_what_killed_it(script: str, words: str, killed: bool) -> None:
+def test_end_of_a_child_is_reported_with_what_killed_it(
+    script: str, words: str, killed: bool
+) -> None:
     done = process.run(sh(script))
     assert done.failure.startswith(words)
     assert done.killed == killed

@@ -308,7 +308,7 @@ def test_before_version_1_the_second_number_is_the_series() -> None:
     assert (unnumbered.allows, unnumbered.finding.severity) == (READY, "warning")
 
 
-def test_a_server_of_another_minor_version_is_told() -> None:
+def test_a_server_of_another_minor_version_is_reported() -> None:
     def holding(version: str) -> object:
         facts = {"server_major": 17, "server_version": version}
         return point("p", T0, components=[replace(captured(), kind="postgres", facts=facts)])

@@ -325,7 +325,7 @@ def test_without_a_sound_point_nothing_can_be_read_there() -> None:
         ),
     ],
 )
-def test_a_repository_that_cannot_be_read_is_told_before_the_drill_that_never_was(
+def test_a_repository_that_cannot_be_read_is_reported_before_the_drill_that_never_was(
     changes: dict[str, Any], first: str
 ) -> None:
     """The copy still has everything, so nothing is breached."""

@@ -111,7 +111,7 @@ def test_an_answer_that_cannot_be_read_is_an_error_with_a_remedy() -> None:
         ask(lambda words: "not json", lambda library: library.snapshots())
 
 
-def test_a_restic_that_panics_is_told_by_its_panic_and_not_by_its_stack() -> None:
+def test_a_restic_that_panics_is_reported_by_its_panic_and_not_by_its_stack() -> None:
     said = complaints(
         "repository 1a2b opened\npanic: runtime error: index out of range\n\n"
         "goroutine 1 [running]:\nruntime.goexit()\n\truntime/asm_amd64.s:1700 +0x1\n"

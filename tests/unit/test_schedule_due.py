@@ -156,7 +156,7 @@ def test_a_small_clock_correction_changes_nothing(timing: dict[str, object]) -> 
     assert "set back" not in found.why
 
 
-def test_clock_that_was_set_back_is_said() -> None:
+def test_clock_that_was_set_back_is_reported() -> None:
     future = history(last_started_at=ahead(DAY), data_time=ahead(DAY))
     words = "the last start is dated 1d in the future: a clock was set back"
     assert due(job(every_s=HOUR), future).why == f"every 1h, {words}"

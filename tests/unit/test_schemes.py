@@ -247,13 +247,13 @@ def test_a_restic_that_was_built_without_a_scheme_is_named_with_the_remedy() -> 
 
 
 @pytest.mark.parametrize("name", ["ab", "Acme", "acme.evil", "a/b", "acme\n", "a" * 25, "acme:1"])
-def test_what_is_no_name_of_an_account_is_refused_as_typed(name: str) -> None:
+def test_a_text_that_is_not_an_account_name_is_refused_as_typed(name: str) -> None:
     with pytest.raises(UsageError, match="not a valid name of a storage account"):
         typed_access("azure:box:/p", {"account_name": name})
 
 
 @pytest.mark.parametrize("suffix", ["x.example/y", "x.example:1", "a@b", ".x", "x.example\n", "x?"])
-def test_what_is_no_name_of_a_host_is_refused_as_typed(suffix: str) -> None:
+def test_a_text_that_is_not_a_host_name_is_refused_as_typed(suffix: str) -> None:
     with pytest.raises(UsageError, match="not a valid host name"):
         typed_access("azure:box:/p", {"account_name": "acme", "endpoint_suffix": suffix})
 

@@ -217,7 +217,7 @@ def test_another_repository_in_the_place_of_one_is_called_so() -> None:
     assert lost_words("gone") == "is gone"
 
 
-def test_a_copy_that_has_an_alert_is_told_by_it_alone() -> None:
+def test_a_copy_that_has_an_alert_is_reported_by_it_alone() -> None:
     late = alert(kind="copy-behind", subject="offsite", text="copy offsite is behind")
     facts = healthy(copies=(CopyFacts("offsite", "primary", ago(DAY)),), alerts=(late,))
     texts = [text for text, _, _ in notes(assess(facts, NOW))]
@@ -316,7 +316,7 @@ def test_the_state_is_the_worst_of_all_with_its_reason_and_the_command_that_lead
     assert told == (reason, command)
 
 
-def test_of_several_reasons_the_worst_is_told() -> None:
+def test_of_several_reasons_the_worst_is_reported() -> None:
     plan = judged(
         digest="another",
         newest=point(HOUR),
@@ -328,7 +328,7 @@ def test_of_several_reasons_the_worst_is_told() -> None:
     assert plan.state is PlanState.BREACHED
 
 
-def test_what_withholds_ready_without_a_reason_of_its_own_is_told_all_the_same() -> None:
+def test_what_withholds_ready_without_a_reason_of_its_own_is_reported_all_the_same() -> None:
     plan = with_state(judged()._replace(readiness=Readiness.NOT_READY))
     assert plan.state is PlanState.NOT_READY
     assert plan.why is not None

@@ -275,7 +275,7 @@ def test_overdue_reports_are_first_and_undecided_ones_of_several_incidents_are_o
     assert "44 reports of incident 1" in render(collect(lambda: one, [], NOW), 200, colour=False)
 
 
-def test_an_incident_that_no_repository_has_is_said_after_some_minutes() -> None:
+def test_an_incident_that_no_repository_has_is_reported_after_some_minutes() -> None:
     one = IncidentFacts(3, "leak", "detected", "", False, NOW)
     for minutes, said in ((2, False), (12, True)):
         late = one._replace(only_here_since=NOW - timedelta(minutes=minutes))

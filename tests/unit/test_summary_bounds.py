@@ -68,7 +68,7 @@ def test_bomb_of_many_pieces_ends_early() -> None:
     assert file._left < 64 << 20
 
 
-def test_summary_that_the_group_cannot_read_is_said(
+def test_summary_that_the_group_cannot_read_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = summary(1).to_bytes(NOW)

@@ -48,7 +48,7 @@ def test_duration_is_read(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "15", "m", "-5m", "15 minutes", "1:30", "5m!", "6M", "7D"])
-def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
+def test_a_text_that_is_not_a_duration_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="like 15m"):
         parse_duration(text)
 
@@ -86,7 +86,7 @@ def test_duration_is_written(seconds: float | None, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "M", "1X", "1KM", "-1M", "1,5G", "1e3"])
-def test_what_is_no_size_is_refused_with_an_example(text: str) -> None:
+def test_a_text_that_is_not_a_size_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="like 512M"):
         parse_size(text)
 

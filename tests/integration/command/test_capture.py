@@ -73,7 +73,7 @@ def mentioning(word: str) -> list[str]:
         ("printf half; sleep 600", {"timeout": "1s"}, (DeadlineExceeded, "within 1s")),
     ],
 )
-def test_what_is_no_whole_dump_is_a_failure(
+def test_a_dump_that_is_not_complete_is_a_failure(
     script: str,
     more: dict[str, object],
     expected: tuple[type[DrdError], str],

@@ -207,7 +207,7 @@ def test_a_drill_without_root_passes_and_names_ownership(zoo: Path, short_tmp: P
 
 
 @as_root
-def test_device_nodes_without_root_are_said_before_restic_fails_over_them(
+def test_device_nodes_without_root_are_reported_before_restic_fails_over_them(
     work: Workplace, zoo: Path
 ) -> None:
     snapshot = take(work, zoo)

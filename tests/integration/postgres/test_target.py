@@ -123,7 +123,7 @@ def test_a_database_that_holds_something_is_refused(
     assert databases(target_server) == {"shop"}
 
 
-def test_a_server_without_the_locale_or_without_room_is_told_beforehand(
+def test_a_server_without_the_locale_or_without_room_is_reported_beforehand(
     backup: Backup, target_server: PostgresServer, place: Workplace
 ) -> None:
     target = target_of(target_server, place, database="shop")
@@ -160,7 +160,7 @@ def test_overwrite_replaces_a_database_that_is_in_use(
     assert orders(target_server) == 20000
 
 
-def test_existing_roles_are_not_altered_and_the_differences_are_told(
+def test_existing_roles_are_not_altered_and_the_differences_are_reported(
     backup: Backup, target_server: PostgresServer, place: Workplace
 ) -> None:
     target_server.execute("CREATE ROLE seller NOLOGIN PASSWORD 'new' CONNECTION LIMIT 3")

@@ -201,7 +201,7 @@ def test_an_empty_file_is_a_database_without_tables(short_tmp: Path, work: Workp
     assert path.stat().st_size == 0
 
 
-def test_a_transaction_that_its_writer_never_finished_is_said_with_a_remedy(
+def test_a_transaction_that_its_writer_never_finished_is_reported_with_a_remedy(
     short_tmp: Path, work: Workplace
 ) -> None:
     path = make(short_tmp / "live.db", "CREATE TABLE t (x)")
