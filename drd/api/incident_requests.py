@@ -47,8 +47,8 @@ class OpenBody(Act):
 
 class IntakeBody(Act):
     message: Annotated[str, Field(max_length=LARGEST)] = Field(
-        description="The message of the other system, unchanged: JSON of Alertmanager or OCSF, JSON "
-        "that the mapping describes, or the report of a mail server (docs/intake.md)."
+        description="The message of the other system, unchanged: JSON of Alertmanager or OCSF, "
+        "JSON that the mapping describes, or the report of a mail server (docs/intake.md)."
     )
     mapping: dict[str, Any] | None = Field(
         None, description="The keys of a mapping file (default: that of drd.yaml)."

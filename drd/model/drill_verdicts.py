@@ -240,8 +240,8 @@ def _after_failure(facts: PlanFacts, last: DrillFacts, again: str) -> tuple[str,
     """Return what changed since a drill failed, and the command to go on with."""
     if _has_left(facts, last):
         more = (
-            f"; its restore point {last.point} has been removed, and no drill passed with the newest "
-            "one that is left"
+            f"; its restore point {last.point} has been removed, and no drill passed with the "
+            "newest one that is left"
         )
         return more, again
     if _was_unreadable(facts, last):

@@ -136,7 +136,7 @@ def test_a_stamp_by_nobody_whom_one_trusts_proves_nothing(
     assert done.proven == []
     assert "proves nothing" in done.wrong[0]
     cut = Stamp(made.seq, made.hash, made.at, "", made.response[:-9])
-    assert "it is no time stamp" in judged([cut], asked.ca, hashes_in(host)).wrong[0]
+    assert "it is not a time stamp" in judged([cut], asked.ca, hashes_in(host)).wrong[0]
     roots = Path(asked.ca).read_bytes()
     with pytest.raises(NoStamp, match="Nonce"):
         timestamping.checked(made.response, made.hash, roots, nonce=1)
