@@ -71,8 +71,8 @@ def resolve(ref: SecretRef, *, credentials: Path = CREDENTIALS) -> str:
         raise SecretUnavailable(
             f"secret {ref.describe()} contains {MASK}, the text that drd writes in place of a "
             "secret",
-            hint="write the real secret there. If it really contains this text, change "
-            "it: for a repository with `drd repository rekey`.",
+            hint="write the real secret there. If the real secret contains this text, replace it "
+            "by another secret: for a repository with `drd repository rekey`.",
         )
     log.mask(value)
     return value

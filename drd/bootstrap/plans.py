@@ -240,9 +240,9 @@ class Plans:
             raise
 
     def _without_file(self, name: str, path: Path, exposed: Exposed, error: ConfigError) -> Plan:
-        """Return the plan from the text in force, for a file that others can write: whatever they
-        wrote there then stops no command. Root trusts a stored text only in its own state. Raises
-        `error` if there is no such text."""
+        """Return the plan from the text in force, and ignore its file, which others can write: what
+        they write there cannot stop a command. Root trusts a stored text only in its own state.
+        Raises `error` if there is no such text."""
         if rights.acts_for() is not None:
             raise error
         try:

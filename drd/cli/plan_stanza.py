@@ -115,7 +115,7 @@ def stanza_plan(name: str, what: Asked, cache: Path) -> tuple[Starter, str]:
 
 
 def _checks(database: str, of_stanza: Mapping[str, str], system: str) -> FirstChecks:
-    """Ask the server, if it runs on this host, what can be checked in a database."""
+    """Return first checks of a database: the server is asked for them, if it runs on this host."""
     (spec,) = (spec for spec in KINDS if spec.adopts_server)
     ask: FirstChecksOf = resolve_name(spec.first_checks)
     if "pg1-host" in of_stanza:

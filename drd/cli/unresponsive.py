@@ -26,8 +26,8 @@ _TURN_S = 0.1
 
 
 class Unresponsive:
-    """Waits, from the first signal on, for the code of extensions to end: until the second signal
-    or for GRACE_S. Code of drd itself ends by the cancel, and is never cut off."""
+    """Waits for the code of extensions to end after the first signal, until a second signal comes
+    or GRACE_S seconds have passed. drd's own code reacts to the cancel, and is never cut off."""
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json

@@ -332,8 +332,8 @@ class Network:
                 os.umask(mask)
 
     def _near(self, ours: int, domain: int, data: bytes) -> bytes:
-        """Return the loopback address that stands for every address of the host; refuses any other.
-        Raises OSError.
+        """Return the loopback address to bind: the given one, or that in place of a wildcard
+        address. Raises OSError for any other address.
         """
         address, port = inet(data)
         if is_loopback(address):

@@ -154,7 +154,7 @@ def _databases(a: DatabaseFingerprint, b: DatabaseFingerprint) -> Difference:
 
 
 def _relations(of: DatabaseFingerprint) -> set[tuple[str, str]]:
-    """Return the relations without rows of their own, each with its kind."""
+    """Return the relations that have no rows of their own, such as views, each with its kind."""
     return {*of.others.items(), *((name, "partitioned table") for name in of.partitioned)}
 
 

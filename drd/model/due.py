@@ -109,7 +109,7 @@ def next_due(job: Job, situation: Situation, now: datetime) -> Due | None:
     forgot_at = _believed(situation.forgot_at, now)
     if forgot_at is not None and at < forgot_at + timedelta(seconds=situation.apart_s):
         at = forgot_at + timedelta(seconds=situation.apart_s)
-        why = f"{why}; later, because it runs some time after retention"
+        why = f"{why}; delayed, because it must run some time after retention"
     at, why = _outside_blackout(job, at, why, now)
     if trigger == "schedule" and (now - at).total_seconds() > CATCH_UP_AFTER_S:
         trigger = "catch-up"

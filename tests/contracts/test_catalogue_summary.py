@@ -443,7 +443,7 @@ def test_failures_are_counted_until_a_success(catalogue: SqlCatalogue, facts: Fa
     assert facts().failures == FailureFacts(1, last, at(51), "again")
 
 
-def test_a_death_found_after_a_later_success_is_no_failure_since(
+def test_a_death_found_after_a_later_success_is_not_a_failure_since(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:
     catalogue.plans.load(plan(), file_digest="f", at=at(0))

@@ -251,7 +251,7 @@ def test_shares_of_a_repository_are_read_in_turn(site: Site) -> None:
     assert_clean(site)
 
 
-def test_a_repository_that_is_no_copy_is_refused(site: Site) -> None:
+def test_a_repository_that_is_not_a_copy_is_refused(site: Site) -> None:
     assert (
         "no repository 'nowhere'" in site.drd("copy", "shop", "--repository", "nowhere", code=2).err
     )

@@ -90,7 +90,7 @@ def test_time_without_a_daemon_beyond_an_rpo_is_reported(site: Site) -> None:
         assert "longer than the RPO of shop" in text_of(told)
 
 
-def test_a_run_already_started_by_a_person_is_no_failure(site: Site) -> None:
+def test_a_run_already_started_by_a_person_is_not_a_failure(site: Site) -> None:
     """A worker that finds the same work being done leaves it, and counts as nothing."""
     begun, go = site.base / "begun", site.base / "go"
     hook = (

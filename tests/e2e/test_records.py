@@ -301,7 +301,7 @@ def test_the_logs_contain_no_body_and_no_key(site: Site) -> None:
         assert private not in told
 
 
-def test_a_file_that_is_no_export_is_refused(site: Site) -> None:
+def test_a_file_that_is_not_an_export_is_refused(site: Site) -> None:
     for text in ("", "drd records 1\nheader {}\n", "\0" * 100):
         (site.base / "file").write_text(text)
         told = site.drd("records", "verify", f"{site.base}/file", code=2).err
@@ -556,7 +556,7 @@ def test_a_lost_catalogue_gets_its_incidents_back_from_the_repository(site: Site
     assert site.drd("records", "verify", "--json").json["whole"]
 
 
-def test_records_that_somebody_changed_are_no_copy(site: Site) -> None:
+def test_records_that_somebody_changed_are_not_a_copy(site: Site) -> None:
     anchored(site)
     attacked(site, "update records set subject = 'other' where seq = 3")
     told = site.drd(*GO_ON, code=2).err

@@ -181,7 +181,7 @@ def test_point_that_lost_a_snapshot_to_others_does_not_stand_for_a_whole_one(
     site.assert_clean()
 
 
-def test_a_point_forgotten_during_its_drill_is_no_failure(short_tmp: Path) -> None:
+def test_a_point_forgotten_during_its_drill_is_not_a_failure(short_tmp: Path) -> None:
     """It had decided about the point before the drill took it, and forgets it while that reads."""
     site = small_site(short_tmp)
     point = site.drd("backup", "shop", "--json").json["point"]

@@ -299,7 +299,7 @@ def test_a_path_that_is_a_link_to_another_path_of_the_component_is_restored_as_s
     assert site.drilled(plan).evidence.result == "passed"
 
 
-def test_a_copy_out_of_the_future_is_no_restore_point(site: Site) -> None:
+def test_a_copy_out_of_the_future_is_not_a_restore_point(site: Site) -> None:
     site.copy(at="2199-01-01 00:00:00")
     plan = site.plan()
     outcome = listing(site.services(plan), plan)
@@ -314,7 +314,7 @@ def test_a_copy_out_of_the_future_is_no_restore_point(site: Site) -> None:
     assert "1 other not counted: " in found.text
 
 
-def test_what_the_tool_lets_expire_is_no_loss_and_what_vanishes_before_its_time_is(
+def test_what_the_tool_lets_expire_is_not_a_loss_and_what_vanishes_before_its_time_is(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan = site.plan(more="retention: {daily: 2}\n")

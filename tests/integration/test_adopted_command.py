@@ -108,7 +108,7 @@ def test_a_list_command_that_prints_without_end_hangs_or_fails_ends_the_listing(
         tool(lists).copies()
 
 
-def test_a_file_that_is_far_smaller_than_those_before_is_no_copy_until_three_are() -> None:
+def test_a_file_that_is_far_smaller_than_those_before_is_not_a_copy_until_three_are() -> None:
     def sizes(*small: int) -> list[int]:
         every = [200_000, 170_000, 180_000, *small]
         lines = "".join(
@@ -142,7 +142,7 @@ def test_only_the_newest_of_very_many_copies_count() -> None:
     assert (len(names), copies.left_out) == (1010, 200)
 
 
-def test_of_very_many_lines_that_are_no_copies_the_first_are_reported_and_the_others_counted() -> (
+def test_of_very_many_lines_that_are_not_copies_the_first_are_reported_and_the_others_counted() -> (
     None
 ):
     one = '{"name": "b", "time": 1700000000, "bytes": 3}'
@@ -171,7 +171,7 @@ def test_a_restored_file_has_exactly_the_size_of_the_list_or_nothing_is_left(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_copy_that_changes_while_it_is_restored_is_no_copy(tmp_path: Path) -> None:
+def test_a_copy_that_changes_while_it_is_restored_is_not_a_copy(tmp_path: Path) -> None:
     place, into = tmp_path / "place", tmp_path / "into"
     place.mkdir()
     into.mkdir()

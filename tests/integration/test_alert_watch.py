@@ -260,7 +260,7 @@ def test_copies_and_work_that_never_happened_fire(bench: Bench) -> None:
     assert ("verification-overdue", "offsite") in kinds
 
 
-def test_a_failed_recovery_that_a_person_ended_is_no_problem_any_more(bench: Bench) -> None:
+def test_a_failed_recovery_that_a_person_ended_is_not_a_problem_any_more(bench: Bench) -> None:
     bench.load()
     bench.healthy(0)
     for minute in (2, 3):

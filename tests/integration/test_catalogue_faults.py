@@ -81,7 +81,7 @@ def test_no_catalogue_yet_says_what_makes_one(url: str, tmp_path: Path) -> None:
     assert modes(tmp_path) == {"state": "0o755"}, "looking made nothing"
 
 
-def test_a_file_without_tables_is_no_catalogue(url: str, tmp_path: Path) -> None:
+def test_a_file_without_tables_is_not_a_catalogue(url: str, tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "drd.db").touch()
 

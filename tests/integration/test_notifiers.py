@@ -157,7 +157,7 @@ def test_an_unreachable_receiver_can_be_retried(receiver: Receiver) -> None:
     "url",
     ["s3cr3t", "ftp://h/s3cr3t", "http:///s3cr3t", "http://h:port/s3cr3t", "http://h/s3cr3t\nx"],
 )
-def test_a_secret_that_is_no_url_is_not_repeated(url: str) -> None:
+def test_a_secret_that_is_not_a_url_is_not_repeated(url: str) -> None:
     error = refusal(webhook(url))
     assert error.message == "the secret of this channel's URL contains no http or https URL"
     assert error.permanent
@@ -195,7 +195,7 @@ def test_an_own_authority_is_trusted_as_people_make_them(tmp_path: Path) -> None
         assert len(receiver.got) == 1
 
 
-def test_a_file_that_is_no_certificate_is_named(certificate: Path) -> None:
+def test_a_file_that_is_not_a_certificate_is_named(certificate: Path) -> None:
     missing = certificate.with_name("none.pem")
     error = refusal(webhook("https://localhost/", ca_cert=str(missing)))
     assert error.message == f"cannot use `ca_cert` {missing}: no such file or directory"

@@ -91,7 +91,7 @@ def test_a_server_without_tls_is_reported(s3: S3Server, tmp_path: Path) -> None:
     assert "s3:http://" in caught.value.hint
 
 
-def test_a_silent_server_is_no_endless_wait(s3: S3Server, proxy: Proxy, tmp_path: Path) -> None:
+def test_a_silent_server_is_not_an_endless_wait(s3: S3Server, proxy: Proxy, tmp_path: Path) -> None:
     repository = s3_repository(s3, tmp_path, endpoint=proxy.endpoint)
     proxy.stall()
     begun = time.monotonic()

@@ -194,7 +194,7 @@ def test_users_on_the_acl_count(place: Path, others: Judge) -> None:
         assert others(inside) is expected, "and what lies in it"
 
 
-def test_owner_on_the_list_is_no_other(place: Path) -> None:
+def test_owner_on_the_list_is_not_another_user(place: Path) -> None:
     listed(place, WRITE)
     assert why_not_private(place, APPLICATION.pw_uid) is None
     assert why_not_private(place, 0) == f"{BY_LIST} {place} by its access control list"

@@ -257,5 +257,5 @@ def test_the_page_by_hand_chooses_only_what_drd_takes_for_a_copy(tmp_path: Path)
     assert [c.name for c in accepted if c.name != "future"] == shown
 
 
-def test_a_changed_word_of_a_command_is_no_other_repository() -> None:
+def test_a_changed_word_of_a_command_is_not_another_repository() -> None:
     assert tool(listed(ONE)).identity() == tool(listed(), "another").identity()

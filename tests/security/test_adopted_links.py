@@ -68,7 +68,7 @@ WAYS = [Host.drill, Host.in_place, Host.target, Host.part]
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_link_in_place_of_a_parent_of_a_path_is_no_restored_data(
+def test_a_link_in_place_of_a_parent_of_a_path_is_not_restored_data(
     short_tmp: Path, way: Callable[[Host], Destination]
 ) -> None:
     host = Host(short_tmp)

@@ -77,7 +77,7 @@ def test_sql_of_a_dump_comes_back_whole(tmp_path: Path) -> None:
         assert list(made.iterdump()) == was
 
 
-def test_sql_that_ends_early_is_no_restored_database(tmp_path: Path) -> None:
+def test_sql_that_ends_early_is_not_a_restored_database(tmp_path: Path) -> None:
     assert restored(tmp_path, f"{_BEGIN}INSERT INTO t VALUES('x").returncode != 0
 
 
@@ -93,7 +93,7 @@ def test_the_name_of_a_database_in_a_dump_leads_to_no_other_server(
     assert (address.dbname, address.params.get("host")) == (name, None)
 
 
-def test_the_name_of_an_archive_is_no_rule_of_tar(tmp_path: Path) -> None:
+def test_the_name_of_an_archive_is_not_a_rule_of_tar(tmp_path: Path) -> None:
     file = tmp_path / "a,x,b-1.tar"
     (tmp_path / "conf").write_text("listen 80\n")
     with tarfile.open(file, "w") as made:

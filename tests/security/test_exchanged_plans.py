@@ -274,7 +274,7 @@ def test_plan_from_a_pipe_is_read(site: Site) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "/", "/..", "/."])
-def test_directory_is_no_plan(tmp_path: Path, name: str) -> None:
+def test_directory_is_not_a_plan(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="is a directory"):
         load_plan(Path(f"{tmp_path}{name}"))
     assert exposed_plan(f"{tmp_path}{name}", MINE) is None

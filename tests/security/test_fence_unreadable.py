@@ -58,7 +58,7 @@ main()
 """
 
 
-def test_fence_that_breaks_is_no_failure_of_the_command(
+def test_fence_that_breaks_is_not_a_failure_of_the_command(
     box: Fences, own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = str(Path(__file__).parents[2])

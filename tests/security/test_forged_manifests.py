@@ -78,7 +78,7 @@ def test_what_an_older_drd_took_into_the_catalogue_is_refused(site: Site) -> Non
     assert not mark.exists()
 
 
-def test_a_manifest_of_another_plan_or_point_is_no_point(site: Site) -> None:
+def test_a_manifest_of_another_plan_or_point_is_not_a_point(site: Site) -> None:
     point = sound(site)
     others = {
         forge(site, point, lambda m: m.update(plan="other")),

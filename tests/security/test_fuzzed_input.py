@@ -246,7 +246,7 @@ def test_a_manifest_that_was_cut_or_scribbled_on(at: int, scribble: bytes) -> No
 
 @settings(FUZZ, max_examples=80)
 @given(st.binary(max_size=200) | ANY.map(lambda v: json.dumps(v).encode()))
-def test_bytes_that_are_no_manifest_are_refused(data: bytes) -> None:
+def test_bytes_that_are_not_a_manifest_are_refused(data: bytes) -> None:
     with refused_at_most(ManifestRefused):
         read(data)
 

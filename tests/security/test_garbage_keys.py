@@ -138,7 +138,7 @@ def test_in_a_bucket_the_oldest_is_tried_first(s3: S3Server, tmp_path: Path) -> 
     assert time.monotonic() - begun < 8
 
 
-def test_what_cannot_be_found_in_time_is_named_and_is_no_damage(
+def test_keys_that_cannot_be_tried_in_time_are_named_and_are_not_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository = founded(local_repository(tmp_path))
@@ -160,7 +160,7 @@ def test_what_cannot_be_found_in_time_is_named_and_is_no_damage(
     assert local_repository(tmp_path).identity() is not None, "the healthy twin"
 
 
-def test_words_about_a_key_file_are_no_damage() -> None:
+def test_words_about_a_key_file_are_not_damage() -> None:
     for word, error in (("key", RepositoryError), ("index", RepositoryDamaged)):
         said = f"Fatal: LoadRaw(<{word}/0000000000>): invalid data returned"
         with pytest.raises(RepositoryError) as caught:
@@ -239,7 +239,7 @@ def test_a_wrong_password_is_one_beside_more_keys_than_restic_tries(site: Site) 
 
 
 @pytest.mark.parametrize("cost", [*NO_SCRYPT, (10**4000, 8, 1), (10**2000, 10**2000, 10**2000)])
-def test_numbers_that_scrypt_does_not_take_are_no_key(cost: tuple[int, int, int]) -> None:
+def test_numbers_that_scrypt_does_not_take_are_not_a_key(cost: tuple[int, int, int]) -> None:
     with pytest.raises(NoKey):
         key_file(foreign_key(0, *cost))
 

@@ -122,7 +122,7 @@ def test_another_name_for_a_repository_loses_nothing(site: Site) -> None:
     assert shown["repositories"] == ["vault"]
 
 
-def test_a_point_that_somebody_removed_is_no_damage_and_is_drilled_no_more(site: Site) -> None:
+def test_a_point_that_somebody_removed_is_not_damage_and_is_not_drilled(site: Site) -> None:
     """The repository is sound: what is missing was taken out of it."""
     site.drd("backup", "shop")
     (old,) = site.points()

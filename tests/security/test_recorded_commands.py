@@ -139,7 +139,7 @@ def test_healthy_twin_root_is_shown_the_remedy_of_an_honest_record(site: Site) -
 
 
 @as_root
-def test_a_row_that_is_no_run_gives_root_no_command(site: Site) -> None:
+def test_a_row_that_is_not_a_run_gives_root_no_command(site: Site) -> None:
     changes(site, f"update runs set id = 'aaaa; {EVIL}' where kind = 'recovery'")
     told = site.drd("runs", code=1).err
     assert "runs.id is" in told

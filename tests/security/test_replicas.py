@@ -273,9 +273,7 @@ def test_a_tar_of_the_systems_own_tar_is_read(tmp_path: Path, replica: Path) -> 
     assert list(found.plans) == ["shop"]
 
 
-def test_what_has_another_name_or_is_no_plain_file_goes_nowhere(
-    tmp_path: Path, replica: Path
-) -> None:
+def test_a_file_with_another_name_or_type_goes_nowhere(tmp_path: Path, replica: Path) -> None:
     secret = tmp_path / "secret.yaml"
     secret.write_bytes(b"plan: secret\n")
 

@@ -140,7 +140,7 @@ def test_carriage_return_in_a_password_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["file", "command"])
-def test_secret_that_is_no_text_is_refused_and_not_escaped(tmp_path: Path, source: str) -> None:
+def test_secret_that_is_not_text_is_refused_and_not_escaped(tmp_path: Path, source: str) -> None:
     """Escaped it was another password: all was green, and restic with the real bytes said "wrong
     password"."""
     file = tmp_path / "s"

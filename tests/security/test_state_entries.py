@@ -448,7 +448,7 @@ def test_a_group_members_lock_prevents_no_fix(state: Path) -> None:
         open_catalogue(f"sqlite:///{database}", create=False).close()
 
 
-def test_new_file_is_no_copy_of_another_state(site: Site) -> None:
+def test_new_file_is_not_a_copy_of_another_state(site: Site) -> None:
     """The catalogue knows its file by its number."""
     database = site.base / "state/drd.db"
     site.drd("retention", "shop")

@@ -311,7 +311,7 @@ def test_a_forged_summary_is_harmless(site: Site, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("what", ["pipe", "directory"])
-def test_lock_that_is_no_file_is_refused_at_once(tmp_path: Path, what: str) -> None:
+def test_lock_that_is_not_a_file_is_refused_at_once(tmp_path: Path, what: str) -> None:
     """Whoever opened a pipe would wait for somebody at its other end: root's command, too."""
     locks = LockFiles(tmp_path)
     place = tmp_path / "run-abcd0123.lock"

@@ -124,7 +124,7 @@ def test_a_changed_row_is_reported_and_not_executed(base: Path, load: Load) -> N
     assert "the stored text of plan shop differs" in now.differing()["shop"]
 
 
-def test_healthy_twin_row_of_the_loaded_text_is_no_alert(base: Path, load: Load) -> None:
+def test_healthy_twin_row_of_the_loaded_text_is_not_an_alert(base: Path, load: Load) -> None:
     now = load()
     assert now.paths() == ["/etc/hostname"]
     assert now.differing() == {}
@@ -174,7 +174,7 @@ def test_changed_file_waits_for_the_reload_of_a_daemon_that_lives(base: Path, lo
     plan.write_text(plan.read_text().replace(f"url: {base}", f"url: {base}/elsewhere"))
     told: list[str] = []
     with closing(App(str(base / "drd.yaml"), Console(warn=told.append))) as other:
-        with pytest.raises(UsageError, match="has another URL for repository primary"):
+        with pytest.raises(UsageError, match="the URL of repository primary in"):
             other.plans.load("shop")
         plan.write_text(plan.read_text().replace("/elsewhere", ""))
         other.plans.load("shop")
@@ -365,7 +365,7 @@ def test_a_run_s_row_is_kept_for_the_plan_that_it_names(base: Path) -> None:
 
 
 @pytest.mark.parametrize("run", ["--config=/evil.yaml", "../../etc", "", "a/b", "4f2a\n"])
-def test_id_of_a_row_is_no_path_and_no_option(run: str) -> None:
+def test_id_of_a_row_is_neither_a_path_nor_an_option(run: str) -> None:
     with pytest.raises(ValueError, match="is not the id of a run"):
         sound_id(run)
 

@@ -205,7 +205,7 @@ def test_a_plan_file_that_was_never_loaded_fires() -> None:
 @pytest.mark.parametrize(
     "code", [WrongKey.code, RepositorySecretUnavailable.code, RepositoryUnreachable.code]
 )
-def test_a_run_that_failed_by_its_repository_is_no_news_when_that_works_again(code: str) -> None:
+def test_a_run_that_failed_by_its_repository_is_not_news_when_that_works_again(code: str) -> None:
     pruned = ran(
         "prune",
         tries=1,
@@ -243,7 +243,7 @@ def test_a_failed_drill_has_the_code_of_its_error() -> None:
     assert (why(reason.run), why("77aa"), why("")) == (["target"], [""], [""])
 
 
-def test_failed_backups_are_no_news_when_the_password_opens_the_repository_again() -> None:
+def test_failed_backups_are_not_news_when_the_password_opens_the_repository_again() -> None:
     wrong = healthy(failures=failures(3, code=WrongKey.code), repositories=(repository(),))
     assert of_plan(wrong) == []
     shut = repository(lost="shut", lost_since=ago(MINUTE))
@@ -298,7 +298,7 @@ def test_one_failure_that_a_retry_may_help_is_only_noted() -> None:
     assert of_plan(healthy(failures=failures(1)), permanent) == [("backup-failing", "warning")]
 
 
-def test_one_restart_of_the_service_is_no_failure_repeated_restarts_are() -> None:
+def test_one_restart_of_the_service_is_not_a_failure_repeated_restarts_are() -> None:
     def stopped(tries: int) -> PlanMore:
         job = JobFacts(ran("verification", tries=tries, last_error_code=STOPPED.code))
         return PlanMore((job,))

@@ -79,7 +79,7 @@ def test_a_capture_of_a_package_with_a_member_of_another_type_names_the_member(
     assert error_of(world) == f"{where} {error}"
 
 
-def test_facts_of_a_package_that_are_no_json_fail_its_component_alone(
+def test_facts_of_a_package_that_are_not_json_fail_its_component_alone(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(KINDS, "extension", lambda _: OURS)

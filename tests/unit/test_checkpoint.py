@@ -181,7 +181,7 @@ def test_an_anchor_of_a_former_key_counts() -> None:
         assert vouched.newest.checkpoint.seq == 2
 
 
-def test_another_installation_in_the_same_repository_is_no_fault(chain: Chain) -> None:
+def test_another_installation_in_the_same_repository_is_not_a_fault(chain: Chain) -> None:
     other = Chain(key())
     other.note()
     vouched = compared(chain, point(chain, 4), point(other, 2, state=ELSEWHERE))

@@ -220,7 +220,7 @@ def test_values_are_shown_for_people(expect: str, value: Any, observed: str, exp
     assert (found.observed, found.expected) == (observed, expected)
 
 
-def test_a_truth_value_is_no_time() -> None:
+def test_true_and_false_are_not_a_time() -> None:
     assert to_time(True) == (None, "")
     assert to_time(1) == (datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC), "")
 
@@ -253,7 +253,7 @@ def test_at_most_one_short_line_of_the_data_is_shown() -> None:
 
 
 @pytest.mark.parametrize("baseline", [5000, 5000.0, Decimal(5000), "5000", "5000.0"])
-def test_a_share_is_of_what_was_known_before(baseline: Any) -> None:
+def test_a_share_is_of_the_earlier_answer_of_the_source(baseline: Any) -> None:
     assert judged("within 10%", 5400, baseline=baseline).verdict is CheckVerdict.PASSED
     assert judged("within 10%", 5600, baseline=baseline).verdict is CheckVerdict.FAILED
     assert judged("within 10%", 4400, baseline=baseline).verdict is CheckVerdict.FAILED

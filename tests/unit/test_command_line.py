@@ -182,7 +182,7 @@ def test_bug_is_a_document_for_machines_and_a_traceback_for_us(
 @pytest.mark.parametrize(
     "error", [BlockingIOError(11, "try again"), RuntimeError("can't start new thread")]
 )
-def test_a_system_that_starts_nothing_more_is_no_bug(
+def test_a_system_that_starts_nothing_more_is_not_a_bug(
     error: Exception, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def starved(_: argparse.Namespace) -> int:

@@ -21,7 +21,7 @@ def test_a_failure_that_did_no_harm_yet_is_called_one() -> None:
 
 
 @pytest.mark.parametrize("error", ["(hint: x", "a (b) c", "no such file (2)"])
-def test_brackets_that_are_no_remedy_stay(error: str) -> None:
+def test_brackets_that_are_not_a_remedy_stay(error: str) -> None:
     plan = judged(newest=point(60), failures=failures(2, error))
     assert (
         plan.reasons[0].text

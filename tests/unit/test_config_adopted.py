@@ -352,7 +352,7 @@ def test_a_dump_command_is_needed_only_where_drd_makes_the_copies(tmp_path: Path
 
 
 @pytest.mark.parametrize("key", ["data_dir", "path"])
-def test_a_new_directory_of_a_server_is_no_target(tmp_path: Path, key: str) -> None:
+def test_a_new_directory_of_a_server_is_not_a_target(tmp_path: Path, key: str) -> None:
     text = STANZA + f"targets: {{fresh: {{db: {{{key}: /srv/new}}}}}}\n"
     (told,) = problems(tmp_path, text)
     assert told.path == "targets.fresh.db"

@@ -156,7 +156,7 @@ def test_without_root_it_says_what_it_could_not_check(here: Path) -> None:
     assert check_settings(file, explicit=True).unread == ()
 
 
-def test_a_named_pipe_is_no_configuration(
+def test_a_named_pipe_is_not_a_configuration(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pipe = tmp_path / "drd.yaml"

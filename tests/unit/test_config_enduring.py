@@ -129,7 +129,7 @@ def test_a_sound_file_is_read_the_same(tmp_path: Path) -> None:
     assert settings.left_out == ()
 
 
-def test_the_status_finds_the_state_of_a_file_that_is_no_yaml(tmp_path: Path) -> None:
+def test_the_status_finds_the_state_of_a_file_that_is_not_yaml(tmp_path: Path) -> None:
     state = tmp_path / "a b.db"
     text = SOUND.replace("sqlite:////srv/drd.db", f'"sqlite:///{state}"')
     file = tmp_path / "drd.yaml"

@@ -17,7 +17,7 @@ from drd.model.sharing import Sharing
 from tests.config_support import GOOD
 
 
-def test_a_kit_is_no_part_of_the_plans_hash(tmp_path: Path) -> None:
+def test_a_kit_is_not_a_part_of_the_plans_hash(tmp_path: Path) -> None:
     file = tmp_path / "plan.yaml"
     file.write_text(GOOD)
     before = load_plan(file).plan
@@ -28,7 +28,7 @@ def test_a_kit_is_no_part_of_the_plans_hash(tmp_path: Path) -> None:
     assert after.digest == before.digest
 
 
-def test_a_recipient_that_is_no_public_key_is_refused_at_its_line(tmp_path: Path) -> None:
+def test_a_recipient_that_is_not_a_public_key_is_refused_at_its_line(tmp_path: Path) -> None:
     file = tmp_path / "drd.yaml"
     file.write_text("log: {level: info}\nkit: {recipients: [AGE-SECRET-KEY-1]}\n")
     with pytest.raises(ConfigError, match=r"drd\.yaml:2: .*is not a public key"):

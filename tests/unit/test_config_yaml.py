@@ -174,7 +174,7 @@ def test_tags_are_refused(text: str) -> None:
     assert problem.message.endswith("is not allowed here")
 
 
-def test_key_that_is_no_text_is_refused() -> None:
+def test_key_that_is_not_text_is_refused() -> None:
     (problem,) = parsed("a: 1\n? [b]\n: 2\n").problems
     assert (problem.line, problem.message) == (2, "a key must be text")
 

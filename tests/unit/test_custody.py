@@ -11,7 +11,7 @@ from tests.catalogue_support import T0
 HERE = StatePlace("0123456789abcdef", "db1", "/var/lib/drd/drd.db", 7)
 
 
-def test_the_same_place_is_no_copy() -> None:
+def test_the_same_place_is_not_a_copy() -> None:
     assert differs(HERE, HERE._replace()) is None
 
 

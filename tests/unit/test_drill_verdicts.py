@@ -194,7 +194,7 @@ def test_what_a_passed_drill_did_not_prove_is_at_risk_with_its_remedy() -> None:
     assert never.scenarios[0].unproven == ()
 
 
-def test_a_component_that_the_plan_has_no_more_is_no_gap_of_its_last_drill() -> None:
+def test_a_component_that_the_plan_lacks_now_is_not_a_gap_of_its_last_drill() -> None:
     """Nobody could follow "add a check for extra": only a drill of the plan as it is now helps."""
     left = (Unproven("extra", "was not compared", "no-check"),)
     gone = scenario(last=drill(unproven=left, plan_digest="digest-0"))

@@ -126,7 +126,7 @@ def test_whatever_a_package_raises_is_reported_in_one_line(error: BaseException,
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), Cancelled("by a person")])
-def test_an_interrupt_is_no_fault(error: BaseException) -> None:
+def test_an_interrupt_is_not_a_fault(error: BaseException) -> None:
     with pytest.raises(type(error)), attributed("db", OURS):
         raise error
 
@@ -142,7 +142,7 @@ def test_a_value_of_another_type_names_the_member_of_a_package() -> None:
     )
 
 
-def test_a_value_that_is_no_json_names_the_member_of_a_package() -> None:
+def test_a_value_that_is_not_json_names_the_member_of_a_package() -> None:
     assert require_json({"a": (1, 2)}, "run", OURS) == {"a": [1, 2]}
     assert require_json({"a": (1, 2)}, "run", None) == {"a": (1, 2)}
     for value in ({"a": object()}, {"a": float("nan")}):

@@ -320,7 +320,7 @@ def test_a_plan_that_may_use_a_missing_package_is_refused(
     )
 
 
-def test_a_misspelt_kind_of_drd_is_no_matter_of_a_missing_package(tmp_path: Path) -> None:
+def test_a_misspelt_kind_of_drd_is_not_a_matter_of_a_missing_package(tmp_path: Path) -> None:
     unusable(tmp_path, "extensions: [drd-nowhere]\n")
     text = changed("kind: files, component: etc", "kind: filse, component: etc")
     (problem,) = problems(tmp_path, text)

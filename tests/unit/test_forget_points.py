@@ -125,7 +125,7 @@ def test_damage_of_unknown_extent_concerns_every_point(world: World, point: Rest
     assert give(world) == ("aaaaaaaa",)
 
 
-def test_damage_of_another_point_is_no_reason(world: World, point: RestorePoint) -> None:
+def test_damage_of_another_point_is_not_a_reason(world: World, point: RestorePoint) -> None:
     damage(world, "primary", ("bbbbbbbb",))
     with pytest.raises(UsageError, match="no damage"):
         give(world)

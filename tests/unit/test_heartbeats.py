@@ -133,7 +133,7 @@ def test_an_interrupted_run_sends_no_heartbeat(rig: Rig, over: Run, signals: lis
     assert rig.watcher.signals("orders") == signals
 
 
-def test_an_inconclusive_drill_is_no_success(rig: Rig) -> None:
+def test_an_inconclusive_drill_is_not_a_success(rig: Rig) -> None:
     rig.heartbeats.finished(
         PLAN, run(kind=RunKind.DRILL, detail=DrillDetail(result="inconclusive"))
     )

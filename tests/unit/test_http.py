@@ -76,6 +76,6 @@ def test_step_follows_no_redirect_and_asks_its_own_host_without_a_proxy(
 
 
 @pytest.mark.parametrize("url", ["ftp://example.com/", "http://", "example.com", "http://h:x/"])
-def test_step_refuses_what_is_no_address_of_a_web_server(url: str) -> None:
+def test_step_refuses_what_is_not_an_address_of_a_web_server(url: str) -> None:
     with pytest.raises(StepFailed, match="is not the address of a web server"):
         ask(url, timeout_s=1)

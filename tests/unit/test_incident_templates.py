@@ -93,7 +93,7 @@ def test_template_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> N
     assert rendering.CPU_S < flow.DEADLINE_S * 10
 
 
-def test_text_of_others_is_no_header_and_moves_no_cursor() -> None:
+def test_text_of_others_is_not_a_header_and_moves_no_cursor() -> None:
     made = rendered("Subject: {{ title }}\nA {{ title }}", known(Incident(7, EVIL)))
     assert made.subject == "leak"
     assert made.text.startswith("Bcc: eve@evil.example\\x1b[31m\\u202e")

@@ -361,7 +361,7 @@ def test_no_time(text: str) -> None:
         past(text, NOON, BERLIN)
 
 
-def test_a_date_alone_is_no_moment() -> None:
+def test_a_date_alone_is_not_a_moment() -> None:
     with pytest.raises(UsageError, match="has no time of day") as caught:
         past("2026-11-27", NOON, BERLIN)
     assert caught.value.hint == "add the time, as far as known: 2026-11-27T09:30"

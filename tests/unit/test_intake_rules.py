@@ -68,7 +68,7 @@ def test_a_rule_for_a_tier_is_for_more_important_plans_as_well(
     assert OpeningRule(tier=of_rule).matches(alert, lambda _: of_plan) is opens
 
 
-def test_an_alert_that_is_no_trouble_yet_opens_an_incident_only_where_that_is_said() -> None:
+def test_an_alert_that_is_not_trouble_yet_opens_an_incident_only_where_that_is_said() -> None:
     info = Alert("a1", "shop", "rpo", "", "firing", "info", NOON, "late")
     assert not OpeningRule("rpo").matches(info, lambda _: None)
     assert OpeningRule("rpo", "info").matches(info, lambda _: None)

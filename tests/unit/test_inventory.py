@@ -57,7 +57,7 @@ def test_drd_never_reads_what_only_the_service_needs(tmp_path: Path) -> None:
     assert {path[0] for path in references} == {"components", "repositories"}
 
 
-def test_the_inventory_is_no_part_of_the_hashes(tmp_path: Path) -> None:
+def test_the_inventory_is_not_a_part_of_the_hashes(tmp_path: Path) -> None:
     before, after = load(tmp_path, GOOD).plan, load(tmp_path, GOOD + WHOLE).plan
     assert (before.digest, before.proof) == (after.digest, after.proof)
     assert before.inventory == Inventory()
@@ -163,7 +163,7 @@ def test_an_incident_reaches_nothing_but_what_is_linked_with_it(tmp_path: Path) 
     assert dependents({n: replace(p, inventory=bare) for n, p in twins.items()}, ["a"]) == []
 
 
-def test_a_text_in_the_plan_is_no_secret_that_plans_share(tmp_path: Path) -> None:
+def test_a_text_in_the_plan_is_not_a_secret_that_plans_share(tmp_path: Path) -> None:
     plan = shop(tmp_path, "one")
     open_ = replace(plan.repositories["primary"], password=SecretRef("text", "open"))
     plans = {

@@ -276,7 +276,7 @@ def test_what_a_module_calls_a_name_is_seen() -> None:
     assert constants(source, OTHERS) == {"STOP", "NAMES", "TABLE"}
 
 
-def test_other_words_are_no_decision_by_a_kind() -> None:
+def test_other_words_are_not_a_decision_by_a_kind() -> None:
     for source in ('state == "start"', 'step.kind == "restore"', 'f("start")', '"sql" in settings'):
         assert not list(decides_by_kind(source, OTHERS))
 

@@ -191,7 +191,7 @@ def test_a_secret_of_a_target_that_is_not_there_is_named_as_needed_to_recover() 
 
 
 @pytest.mark.parametrize("name", ["../../etc/cron.d/x", "a file; rm x"])
-def test_a_credential_that_is_no_plain_name_is_refused(name: str) -> None:
+def test_a_credential_that_is_not_a_plain_name_is_refused(name: str) -> None:
     text = PLAN.replace("credential: restic ", f"credential: {name} ")
     secrets = {**SECRETS, SecretRef("credential", name): "evil"}
     with pytest.raises(
@@ -200,7 +200,7 @@ def test_a_credential_that_is_no_plain_name_is_refused(name: str) -> None:
         lay_out(LostHost({"shop": text}, None, "/etc/drd/drd.yaml", secrets, CA), Path("/"))
 
 
-def test_a_credential_that_is_no_plain_name_is_not_written_while_a_package_is_missing() -> None:
+def test_a_credential_that_is_not_a_plain_name_is_not_written_while_a_package_is_missing() -> None:
     """drd refuses the plan as long as it has this name, so it stays as it was written."""
     name = "../../etc/cron.d/x"
     text = PLAN.replace("credential: restic ", f"credential: {name} ")

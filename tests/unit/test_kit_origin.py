@@ -24,7 +24,7 @@ def said_of(point: str) -> str:
     return " ".join(Origin(KitBase(MADE, listed=True), found, {}).lines())
 
 
-def test_a_copy_of_another_tool_is_no_point_whose_date_or_plan_is_suspicious() -> None:
+def test_a_copy_of_another_tool_is_not_a_point_whose_date_or_plan_is_suspicious() -> None:
     said = said_of("pgbackrest-0eb783b3")
     assert "does not list restore point pgbackrest-0eb783b3: pgbackrest stored it" in said
     assert "Do not trust" not in said

@@ -36,7 +36,7 @@ def test_an_unknown_directory_is_named_with_its_size(world: World) -> None:
     assert str(directory) in finding.remedy
 
 
-def test_a_directory_that_its_run_removes_meanwhile_is_no_leftover(
+def test_a_directory_that_its_run_removes_meanwhile_is_not_a_leftover(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory, judged = _named_like_a_run(world), run_dirs.why_foreign

@@ -65,6 +65,6 @@ def test_one_place_has_one_spelling() -> None:
 
 
 @pytest.mark.parametrize("url", ["backup", "./backup", "swift:container:/backup", ""])
-def test_anything_else_is_no_place_for_a_repository(url: str) -> None:
+def test_anything_else_is_not_a_place_for_a_repository(url: str) -> None:
     with pytest.raises(ValueError, match="is not a valid URL of a repository"):
         normal_url(url)

@@ -160,7 +160,7 @@ def test_a_drill_is_reported_with_what_it_measured_and_which_check_failed() -> N
     assert told.details["result"] == "failed"
 
 
-def test_a_drill_that_a_restart_hit_is_no_warning_where_drd_repeats_it() -> None:
+def test_a_drill_that_a_restart_hit_is_not_a_warning_where_drd_repeats_it() -> None:
     def told(trigger: str, code: str = STOPPED.code) -> tuple[str, list[str]]:
         ended = run(RunState.INTERRUPTED, RunKind.DRILL, error=STOPPED.text, error_code=code)
         message = message_of_run(replace(ended, trigger=trigger))
@@ -180,7 +180,7 @@ def test_the_title_of_a_run_is_shorter_than_80_characters() -> None:
     assert title.startswith(f"{'p' * 40}: verification of")
 
 
-def test_a_run_that_waits_on_purpose_is_no_failure() -> None:
+def test_a_run_that_waits_on_purpose_is_not_a_failure() -> None:
     told = message_of_run(run(RunState.PAUSED, RunKind.PRUNE))
     assert (told.severity, told.title) == ("info", "orders-api: prune paused after 1m 33s")
 
@@ -243,7 +243,7 @@ def test_programs_get_the_facts_of_a_run() -> None:
     assert (fine.details["error"], fine.details["subject"]) == (None, "offsite")
 
 
-def test_an_inconclusive_drill_is_no_good_news() -> None:
+def test_an_inconclusive_drill_is_not_good_news() -> None:
     found = evidence(result=DrillResult.INCONCLUSIVE, reason="no check looked at data")
     told = message_of_run(run(RunState.SUCCEEDED, RunKind.DRILL), found)
     assert told.severity == "warning"

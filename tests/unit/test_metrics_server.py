@@ -69,7 +69,7 @@ def test_metrics_are_answered_in_the_text_format() -> None:
     assert headers["Server"] == "drd"
 
 
-def test_figures_that_are_not_there_yet_are_no_empty_page() -> None:
+def test_figures_that_are_missing_at_first_are_not_an_empty_page() -> None:
     with serving(lambda: b"") as server:
         assert ask(server, "/metrics")[0] == 503
 

@@ -30,7 +30,7 @@ def test_refusal_of_fusermount_is_named_with_the_directory() -> None:
     assert "as root" in caught.value.hint
 
 
-def test_end_of_a_mount_is_no_refusal() -> None:
+def test_end_of_a_mount_is_not_a_refusal() -> None:
     browsing._require_mounted(Completed(0, "", "", 0.1), Path("/mnt/look"))
     browsing._require_mounted(
         Completed(10, "", "Fatal: repository does not exist", 0.1), Path("/mnt")

@@ -328,7 +328,7 @@ def test_sec_period_begins_on_the_first_business_day_after_a_weekend() -> None:
         assert found.last_day == last
 
 
-def test_closures_are_no_business_days() -> None:
+def test_closures_are_not_business_days() -> None:
     """EDGAR is also closed on days that the President names."""
     regime = replace(regimes()["us-sec-8k-105"], closures=(date(2026, 12, 24),))
     at = datetime(2026, 12, 21, 12, tzinfo=ZoneInfo(NY))

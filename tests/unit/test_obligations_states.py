@@ -104,7 +104,7 @@ def test_the_state_of_a_clock(now: datetime, case: dict[str, object], kind: Cloc
     assert state(regime(holds=(HoldRule(POLICE, "c"),)), now, **case).kind is kind
 
 
-def test_only_a_number_that_is_missing_is_a_scope_to_declare() -> None:
+def test_only_a_missing_number_makes_the_scope_not_declared() -> None:
     assert state(regime(when=when("people > 5"))).kind is ClockKind.SCOPE_NOT_DECLARED
     assert state(regime(when=when("ours"))).kind is ClockKind.UNDECIDED
     both_ = state(regime(when=when("ours", excludes=("people > 5",))))

@@ -81,7 +81,7 @@ def test_a_repository_tells_which_runs_fail_because_of_it(
     ], "another repository"
 
 
-def test_a_secret_of_the_source_is_no_fault_of_the_repository() -> None:
+def test_a_secret_of_the_source_is_not_a_fault_of_the_repository() -> None:
     backup = replace(FAILED, why=SecretUnavailable.code)
     assert len(told(backup, place("repository-unreachable", "repository primary"))) == 2
 

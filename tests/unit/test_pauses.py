@@ -89,7 +89,7 @@ def test_a_listing_that_shrank_names_points_and_repository() -> None:
 
 
 @pytest.mark.parametrize("ahead_s", [None, 0.0, JUMP_S, -JUMP_S])
-def test_a_clock_that_agrees_is_no_reason(ahead_s: float | None) -> None:
+def test_a_clock_that_agrees_is_not_a_reason(ahead_s: float | None) -> None:
     assert of_clock("primary", ahead_s) == []
 
 

@@ -489,7 +489,7 @@ def test_server_that_lets_nobody_in_is_noted(
     assert "refused the connection" in notes[0]
 
 
-def test_a_host_without_a_postgresql_server_is_no_note_of_a_plan(
+def test_a_host_without_a_postgresql_server_is_not_a_note_of_a_plan(
     home: Path, database: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
 ) -> None:
     monkeypatch.setattr("drd.kinds.postgres.discovery._sockets", lambda _: iter(()))

@@ -103,7 +103,7 @@ def test_who_is_told_and_who_holds_a_kit_changes_no_hash() -> None:
     assert plan_hash({**whole, "components": {"db": 2}}) != plan_hash(whole)
 
 
-def test_the_primary_is_the_repository_that_is_no_copy() -> None:
+def test_the_primary_is_the_repository_that_is_not_a_copy() -> None:
     copies = {n: repository(n, copy_of="primary") for n in ("offsite", "third")}
     found = plan(repositories={"offsite": copies["offsite"], "primary": repository("primary")})
     assert found.primary.name == "primary"

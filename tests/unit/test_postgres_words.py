@@ -243,7 +243,7 @@ def test_a_password_that_could_not_be_read_makes_no_difference() -> None:
     )
 
 
-def test_the_name_of_a_role_that_is_no_plain_word_is_quoted() -> None:
+def test_the_name_of_a_role_that_is_not_a_plain_word_is_quoted() -> None:
     saved = cluster(role("app"), role("the owner"))
     made = roles.statements(saved, existing=[], version=170000, whole=False)
     assert [s.subject for s in made] == ["role app", 'role "the owner"']
@@ -276,7 +276,7 @@ def test_a_lost_property_is_a_difference(change: dict[str, object], sentence: st
     assert database.differences(PROPERTIES, dict(PROPERTIES), with_owner=True) == []
 
 
-def test_omitted_owners_and_newer_extensions_are_no_difference() -> None:
+def test_omitted_owners_and_newer_extensions_are_not_a_difference() -> None:
     now = {
         **PROPERTIES,
         "owner": "me",

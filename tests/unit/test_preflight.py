@@ -194,7 +194,7 @@ def test_a_sound_preflight_names_its_findings(world: World, plan: RecoveryPlan) 
     assert waiting.holders.used == {}
 
 
-def test_findings_that_are_fine_are_no_warnings(world: World, plan: RecoveryPlan) -> None:
+def test_findings_that_are_fine_are_not_warnings(world: World, plan: RecoveryPlan) -> None:
     run(plan, prefetch(world, plan), conf=Place([Finding("room", "ok", "conf", "plenty")]))
     assert world.warnings == []
 

@@ -88,7 +88,7 @@ def test_a_copy_is_compared_and_dropped_and_needs_no_kit() -> None:
     ("table", "into"),
     [("orders", "orders"), ("public.orders", "orders"), ("a.orders", "a.orders")],
 )
-def test_a_dropped_table_under_its_own_name_is_no_copy_to_delete(table: str, into: str) -> None:
+def test_a_dropped_table_under_its_own_name_is_not_a_copy_to_delete(table: str, into: str) -> None:
     back = RecoveryDetail(target=IN_PLACE, part=Part((table,), (), into), tasks=(ANALYZE,))
     found = tasks(replace(ENDED, detail=back))
     assert [task.code for task in found] == ["application", "analyze"]
@@ -104,7 +104,7 @@ def test_another_schema_or_name_is_a_copy(into: str) -> None:
     assert codes(replace(ENDED, detail=copy)) == ["compare", "drop"]
 
 
-def test_a_failed_check_beside_a_live_application_is_no_reason_to_undo() -> None:
+def test_a_failed_check_beside_a_live_application_is_not_a_reason_to_undo() -> None:
     live = Usage(component="db", what='database "shop"', by=("1 session of app",))
     detail = RecoveryDetail(target=IN_PLACE, usage=(live,))
     first = tasks(replace(ENDED, detail=detail, failed=True))[0]

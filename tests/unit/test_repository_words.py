@@ -27,7 +27,7 @@ def ended(code: int, *stderr: str) -> Completed:
     return Completed(code, "", "\n".join(stderr), 1.0)
 
 
-def test_lines_that_are_no_messages_are_passed_over() -> None:
+def test_lines_that_are_not_messages_are_passed_over() -> None:
     seen: list[Progress] = []
     listener = Listener("db", "backup", expected_bytes=100, on_progress=seen.append)
     for line in (

@@ -255,7 +255,7 @@ def test_refuses_while_anything_lies_in_the_future(
     assert kept(plan) == ["late", "old"]
 
 
-def test_a_few_seconds_of_skew_are_no_future() -> None:
+def test_a_few_seconds_of_skew_do_not_count_as_the_future() -> None:
     ahead = point(NOW + timedelta(seconds=4), "ahead", available_at=NOW + timedelta(seconds=5))
     plan = plan_retention([ahead, point(NOW - DAY, "old")], RetentionPolicy(last=1), NOW)
     assert plan.refused is None

@@ -235,7 +235,7 @@ def test_leftovers_of_another_host_go_after_a_day(world: World, points: list[Res
     assert forgetting(world).shares[0].leftovers == (old,)
 
 
-def test_points_of_another_host_are_no_leftovers(world: World, points: list[RestorePoint]) -> None:
+def test_points_of_another_host_are_not_leftovers(world: World, points: list[RestorePoint]) -> None:
     stray(world.primary, "ffffffff", NOON - 9 * DAY)
     stray(world.primary, "ffffffff", NOON - 9 * DAY, "manifest")
     assert forgetting(world).shares[0].snapshots == forgetting(world).shares[0].manifests + (
@@ -363,7 +363,7 @@ def test_a_copy_that_cannot_be_reached_is_named(world: World, points: list[Resto
     assert {n: type(e) for n, e in plan.unreached.items()} == {"offsite": RepositoryUnreachable}
 
 
-def test_a_copy_that_was_never_made_is_no_trouble(world: World) -> None:
+def test_a_copy_that_was_never_made_is_not_trouble(world: World) -> None:
     world.stored(IDS[0], NOON - MINUTE)
     plan = forgetting(world)
     assert plan.unreached == {}
@@ -492,7 +492,7 @@ def test_a_snapshot_of_nobody_s_run_is_named_alone(
     assert f"`restic forget {made[:8]}`" in pause.remedy
 
 
-def test_a_small_difference_of_clocks_is_no_future(
+def test_a_small_difference_of_clocks_does_not_count_as_the_future(
     world: World, points: list[RestorePoint]
 ) -> None:
     stray(world.primary, "ffffffff", NOON + timedelta(seconds=1))

@@ -107,7 +107,7 @@ def default_of(field: Any) -> Any:
     return field.default if field.default is not MISSING else field.default_factory()
 
 
-def test_what_was_read_is_no_part_of_a_value() -> None:
+def test_what_was_read_is_not_a_part_of_a_value() -> None:
     written, read = RunDetail(point="ab"), RunDetail.from_json({"point": "ab", "x": 1})
     assert written == read
     assert "json" not in repr(read)

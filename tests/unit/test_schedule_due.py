@@ -271,7 +271,7 @@ def test_prune_begins_some_time_after_the_last_retention(
     known = history(last_started_at=ago(DAY), forgot_at=ago(forgot_s), apart_s=HOUR)
     found = due(job("prune", every_s=DAY), known)
     assert found.at == ahead(at_s)
-    words = "; later, because it runs some time after retention" if pauses else ""
+    words = "; delayed, because it must run some time after retention" if pauses else ""
     assert found.why == f"every 1d, last start 2026-11-24 00:31{words}"
 
 

@@ -44,7 +44,7 @@ def test_without_a_digest_the_manifest_s_own_id_says_enough() -> None:
         assert SEAL.broken_by(of(repositories=places)) is None
 
 
-def test_trees_are_no_snapshots() -> None:
+def test_trees_are_not_snapshots() -> None:
     noted = SEAL.with_trees({FIRST: "t1", SEALED: "t0"})
     elsewhere = {"offsite": "7c" * 32}
     assert noted.broken_by(of(repositories=elsewhere)) is None

@@ -95,7 +95,7 @@ def test_whether_something_is_the_id_of_a_snapshot() -> None:
     )
 
 
-def test_flags_are_no_numbers() -> None:
+def test_flags_are_not_numbers() -> None:
     assert strict.flag(True, "a") is True
     assert strict.flag(False, "a") is False
     for bad in (1, 0, None, "true"):

@@ -28,7 +28,7 @@ _MOST_REDACTIONS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A file of entries: up to the entry `last`."""
+    """A file with entries of the chain, the newest of which is `last`."""
 
     last: Entry
     carried: Carried
@@ -37,8 +37,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a repository has of the chain by its anchors: `needed` ones carry the entries up to
-    `reach`; `spoiled` ones have a body that was redacted, or became restricted, since."""
+    """The anchors that a repository has. Those in `needed` carry the entries up to `reach`; those
+    in `spoiled` carry a body that was redacted or became restricted after they were stored."""
 
     needed: Sequence[Anchor]
     spoiled: Sequence[Anchor]

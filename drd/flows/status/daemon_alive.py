@@ -44,8 +44,8 @@ def differs_in_force(catalogue: Catalogue, plan: Plan, text: str, now: datetime)
     if loaded and loaded != places:
         changed = sorted(n for n in {**loaded, **places} if loaded.get(n) != places.get(n))
         raise UsageError(
-            f"{plan.file} has another URL for repository {', '.join(changed)} than the daemon "
-            f"has loaded for plan {plan.name}",
+            f"the URL of repository {', '.join(changed)} in {plan.file} differs from the URL that "
+            f"the daemon has loaded for plan {plan.name}",
             hint=f"`{reload}`, then run this command again.",
         )
     return (

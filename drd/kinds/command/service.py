@@ -131,7 +131,8 @@ class CommandService(NamedDestination):
 
 
 def kept_dump(runner: Runner, at: CommandTarget | CommandSettings, place: Workplace) -> KeptDump:
-    """Return what a run keeps of a service. Raises TargetError where nothing can be kept."""
+    """Return the dump by which a run keeps the data of a service. Raises TargetError if the place
+    has no directory for it."""
     if place.keep is None:
         raise TargetError(
             "this place has no directory for kept copies",

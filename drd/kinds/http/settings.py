@@ -255,8 +255,8 @@ class DocumentSettings(Settings):
             hint = "use letters, digits, - and _, and fields such as {name}."
             yield Contradiction(("save_as",), f"{self.save_as!r} cannot be a name", hint)
         if fields_of(self.get):
-            hint = "fields are for `save_as`, `each` and `put_back`; write the path itself."
-            yield Contradiction(("get",), "the path has a field", hint)
+            hint = "write the whole path: fields work only in `save_as`, `each` and `put_back`."
+            yield Contradiction(("get",), "the path contains a field in braces", hint)
         if self.each is not None and not self.is_list:
             hint = "add a field of the items to `save_as`, such as {name}."
             yield Contradiction(("each",), "needs a list of documents", hint, of_key=True)

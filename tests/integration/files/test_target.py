@@ -221,7 +221,7 @@ def test_killed_anywhere_and_run_again_the_end_is_the_same(
         assert names(work.directory) == ["target.json"]
 
 
-def test_killed_anywhere_and_swept_nothing_old_is_lost(
+def test_a_kill_anywhere_and_a_sweep_lose_no_old_data(
     way: str, short_tmp: Path, root: Path, snapshot: ComponentSnapshot
 ) -> None:
     seen = set()

@@ -170,7 +170,7 @@ def test_a_long_header_of_links_costs_no_time(
         assert next_of([header]) == address
 
 
-def test_lengths_and_cursors_that_are_no_numbers_and_no_text_are_refused(
+def test_lengths_and_cursors_that_are_neither_numbers_nor_text_are_refused(
     serve: Callable[[Any], Scripted], tmp_path: Path
 ) -> None:
     server = serve(lambda to: send_with_length(to, "9" * 5000))

@@ -118,7 +118,7 @@ def test_an_exclusive_writer_is_waited_for_but_not_for_ever(
     take(path, work)
 
 
-def test_a_writer_that_lets_go_in_time_is_no_error(short_tmp: Path, work: Workplace) -> None:
+def test_a_writer_that_lets_go_in_time_is_not_an_error(short_tmp: Path, work: Workplace) -> None:
     path = make(short_tmp / "live.db", "CREATE TABLE t (x)")
     holder = subprocess.Popen(
         [

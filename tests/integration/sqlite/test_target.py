@@ -110,7 +110,7 @@ def test_an_empty_target_is_replaced_without_asking(
     assert ask(new, ROWS) == 2
 
 
-def test_a_file_that_is_no_database_counts_as_content(
+def test_a_file_that_is_not_a_database_counts_as_content(
     short_tmp: Path, work: Workplace, live: Path
 ) -> None:
     snapshot, _ = take(live, work)
