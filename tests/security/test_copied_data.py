@@ -47,7 +47,7 @@ def test_copy_that_holds_something_else_is_not_used(short_tmp: Path) -> None:
     exchange(site, first)
     told = site.drd(*recover, "--overwrite", code=None)
     assert told.code != 0
-    assert "holds other content" in told.err
+    assert "holds content that drd did not store" in told.err
     assert (site.base / "back/shop.db").read_bytes() != b"evil"
 
 
