@@ -49,7 +49,7 @@ def take_in(
         if scope:
             raise UsageError(
                 "the report of a mail server was given together with plans",
-                hint="leave the plans out: the report says itself which mail it is about.",
+                hint="leave out the plans: the report contains the id of the mail.",
             )
         return returned(app.catalogue, author, bounces, may_add or _anywhere)
     known = known_plans(app)

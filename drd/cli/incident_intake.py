@@ -109,7 +109,10 @@ def bounce_lines(document: Mapping[str, Any]) -> Iterator[str]:
     if document["unchanged"]:
         yield f"{counted(document['unchanged'], 'report')} without new information"
     if document["not_failed"]:
-        yield "the mail server still tries it, or has delivered it: nothing was recorded"
+        yield (
+            "the mail server is still trying to deliver the mail, or has delivered it: nothing was "
+            "recorded"
+        )
 
 
 def _tell(document: Mapping[str, Any]) -> None:

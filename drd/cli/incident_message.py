@@ -176,14 +176,15 @@ def _reported(args: argparse.Namespace) -> int:
         if getattr(args, name):
             what = "the numbers" if name == "words" else f"--{name}"
             raise UsageError(
-                f"--from says itself which mail came back, when and why: {what} was given as well",
+                f"--from and {what} were given together, but the report itself says which mail "
+                "came back, when and why",
                 hint=f"leave out {what}, or --from.",
             )
     raw = read_given(args.from_, LARGEST, "give the report of one mail.")
     if bounces_in(raw) is None:
         raise UsageError(
-            "this is no report of a mail server about a mail of an incident: it cites no "
-            "Message-ID of drd's",
+            "this is not a report of a mail server about a mail of an incident: it contains no "
+            "Message-ID of drd",
             hint="record it by hand: drd incident message bounced N M --to NAME --reason TEXT",
         )
     with session(args) as app:

@@ -126,7 +126,7 @@ def test_from_the_preview_to_the_answer_of_the_server(drd: Drd, post: Post, tmp_
     assert "--reason is missing" in told
     report = tmp_path / "report.eml"
     for action, said in (
-        ("delayed", "the mail server still tries it"),
+        ("delayed", "the mail server is still trying"),
         ("failed", "message 1 of incident 1 came back from it@acme.example"),
     ):
         report.write_text(REPORT.format(action=action, id=mail["Message-ID"]))
@@ -134,11 +134,11 @@ def test_from_the_preview_to_the_answer_of_the_server(drd: Drd, post: Post, tmp_
     assert "1 report without new information" in drd("open", "--from", str(report)), "again"
     report.write_text(REPORT.format(action="failed", id="<incident-1.1.0.0000000000000000@x>"))
     told = drd("message", "bounced", "--from", str(report), code=2)
-    assert "has no message 1 that the report could be about" in told
+    assert "has no message 1 that fits the report" in told
     for words in (("message", "bounced"), ("open",)):
         report.write_text(REPORT.format(action="failed", id="<newsletter@x>"))
         told = drd(*words, "--from", str(report), code=2)
-        assert "<newsletter@x>, which is no message of an incident" in told
+        assert "<newsletter@x>, which is not a message of an incident" in told
     report.write_text("Subject: hello\n\nhello\n")
     assert "contains no Message-ID" in drd("message", "bounced", "--from", str(report), code=2)
     post.refuse = set()

@@ -102,7 +102,7 @@ def test_exchanged_data_is_copied_again(site: Site, what: str) -> None:
     site.drd(*RECOVER, "--repository", "offsite")
     assert (site.base / "back/shop.db").read_bytes() != b"evil"
     Path(removal).unlink()
-    assert "other content" not in site.drd("copy", "shop").err
+    assert "content that drd did not store" not in site.drd("copy", "shop").err
     site.drd("verify", "shop", "--repository", "offsite")
 
 

@@ -128,16 +128,14 @@ def _mail_of(
         return _cited(catalogue, bounce, may_add)
     if bounce.cites:
         raise _NoMail(
-            f"the report is about the mail {escaped(bounce.cites)}, which is no message of an "
-            "incident: it cites no Message-ID of drd's"
+            f"the report is about the mail {escaped(bounce.cites)}, which is not a message of an "
+            "incident: the report contains no Message-ID of drd"
         )
     return _by_address(catalogue, author, bounce, may_add)
 
 
 def _cited(catalogue: Catalogue, bounce: Bounce, may_add: Callable[[Incident], bool]) -> _Mail:
-    nothing = (
-        f"incident {bounce.incident} has no message {bounce.number} that the report could be about"
-    )
+    nothing = f"incident {bounce.incident} has no message {bounce.number} that fits the report"
     try:
         incident = catalogue.incidents.get(bounce.incident)
     except UsageError:
@@ -165,7 +163,7 @@ def _by_address(
     """Return the mail to the address of a report that cites none, if there is only one."""
     if not bounce.address:
         raise _NoMail(
-            "this is no report about a mail of an incident: it cites no Message-ID of drd's, and "
+            "this report is not about a mail of an incident: it contains no Message-ID of drd, and "
             "names no recipient"
         )
     found = list(_sent_to(catalogue, author, bounce, may_add))
@@ -175,13 +173,13 @@ def _by_address(
     to = escaped(bounce.address)
     if not chosen:
         raise _NoMail(
-            f"this is no report about a mail of an incident: it cites no Message-ID of drd's, and "
-            f"no message of the last {BACK.days} days went to {to}"
+            f"this report is not about a mail of an incident: it contains no Message-ID of drd, "
+            f"and no message of the last {BACK.days} days went to {to}"
         )
     if len(chosen) > 1:
         names = [f"message {m.message.number} of incident {m.incident}" for m in chosen]
         raise _NoMail(
-            f"the report cites no Message-ID, and {len(chosen)} mails went to {to}: "
+            f"the report contains no Message-ID, and {len(chosen)} mails went to {to}: "
             f"{some(names, 5)}"
         )
     return chosen[0]
