@@ -317,7 +317,7 @@ def test_listener_records_a_mail_that_came_back_once(
     mailed(house, 1)
     for wrong in (report(7), report(1).replace(CONTENT.digest[:16].encode(), b"0" * 16)):
         status, told = post(listener, wrong)
-        assert (status, "has no message 1 that the report" in told["error"]) == (400, True)
+        assert (status, "has no message 1 that fits the report" in told["error"]) == (400, True)
     assert fate(house) == "accepted"
     status, told = post(listener, report(1, diagnostic_code="smtp; 550 \x1b[31mfull"))
     returned = {"incident": 1, "message": 1, "to": "it@acme.example"}
