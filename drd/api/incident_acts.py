@@ -3,7 +3,7 @@ functions: an act means the same wherever it came from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from drd.api import incident_requests as bodies
@@ -62,12 +62,30 @@ def _log(_: App, desk: Desk, body: bodies.LogBody) -> Incident:
         raise UsageError(
             f"{' and '.join(given)} were given together", hint="give each in a command of its own."
         )
+    _require_fitting(body, given)
     if marked:
         return desk.star(marked, on=body.star is not None)
     if body.correct is not None:
-        return desk.correct(body.correct, body.text, body.reason)
+        return desk.correct(body.correct, body.text, body.reason, restricted=body.restricted)
     at = desk.past(body.at) if body.at is not None else None
     return desk.log(body.text, at, restricted=body.restricted)
+
+
+def _require_fitting(body: bodies.LogBody, given: Sequence[str]) -> None:
+    """Raise UsageError for what a correction or a mark would drop silently."""
+    if not given:
+        return
+    if body.at is not None:
+        raise UsageError(
+            f"a time was given with {given[0]}, which keeps the time of the entry",
+            hint="leave out --at. If the time of the entry is wrong, correct its text, or add an "
+            "entry with the right time: drd incident log TEXT --at TIME",
+        )
+    if body.restricted and body.correct is None:
+        raise UsageError(
+            f"restricted was given with {given[0]}, but a mark cannot be restricted",
+            hint="leave out --restricted.",
+        )
 
 
 def _anchor(_: App, desk: Desk, body: bodies.AnchorBody) -> Incident:

@@ -72,10 +72,10 @@ def log(args: argparse.Namespace) -> int:
     marked = args.star or args.unstar
 
     def gives(words: Sequence[str]) -> Mapping[str, Any]:
+        said = {"at": args.at, "restricted": args.restricted}
         if marked:
-            return {"star": args.star, "unstar": args.unstar}
-        said = {"correct": args.correct, "reason": args.reason}
-        return {"text": words[0], "at": args.at, "restricted": args.restricted, **said}
+            return {"star": args.star, "unstar": args.unstar, **said}
+        return {"text": words[0], "correct": args.correct, "reason": args.reason, **said}
 
     act(args, 0 if marked else 1, gives)
     return 0

@@ -124,9 +124,11 @@ def test_a_restricted_entry_is_for_those_with_a_role_in_the_incident(house: Hous
     assert act(house, "1/log", BERT, text="it was an insider", restricted=True)[0] == 200
     first = list(house.app.catalogue.records.read())[-1].seq
     assert act(house, "1/log", BERT, text="of payroll", correct=first, reason="sure")[0] == 200
+    of_all = {"correct": first - 1, "restricted": True, "reason": "x"}
+    assert act(house, "1/log", BERT, text="payroll leaks", **of_all)[0] == 200
     for uid, reads in ((BERT, True), (STRANGER, False)):
         status, shown = ask(house.path, uid, [OPERATORS], "/v1/incidents/1")
-        assert (status, shown["title"], len(shown["timeline"])) == (200, "leak", 3)
+        assert (status, shown["title"], len(shown["timeline"])) == (200, "leak", 4)
         assert ("payroll" in str(shown), "(restricted)" in str(shown)) == (reads, not reads)
     assert "insider" not in str(shown)
     # Nobody lets himself in: not by a role, nor as the lead, nor through an incident of his own.

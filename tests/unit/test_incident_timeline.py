@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from drd.api.incident_acts import ACTS
+from drd.errors import UsageError
+from drd.flows.records.restricted import concealed
 from drd.model.actor import Actor
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.entries import Author, draft, subject
@@ -275,6 +278,35 @@ def test_a_corrected_entry_that_was_redacted_says_nothing() -> None:
     made.entries[2] = replace(made.entries[2], body=None)
     line = made.lines()[2]
     assert (line.text, line.corrected) == ("(redacted)", True)
+
+
+def test_a_restricted_correction_is_for_those_with_a_role_alone() -> None:
+    made = Response()
+    made.say(kinds.LOG, text="a key leaked")
+    made.say(kinds.CORRECT, entry=3, text="bert leaked it", reason="logs", restricted=True)
+    made.say(kinds.CORRECT, entry=1, text="bert leaks", reason="logs", restricted=True)
+    incident = fold(1, made.entries)
+    assert incident.title == "orders leak", "everybody reads the title"
+    for entries, reads in ((made.entries, True), (concealed(made.entries, {}), False)):
+        lines = timeline(incident, entries)
+        assert (lines[2].text, lines[2].corrected) == (
+            ("bert leaked it", True) if reads else ("a key leaked", False)
+        )
+        assert any("bert" in line.text or "logs" in line.text for line in lines) == reads
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"correct": 3, "at": "-2h"}, "a time was given with correct"),
+        ({"star": 3, "at": "-2h"}, "a time was given with star"),
+        ({"unstar": 3, "restricted": True}, "restricted was given with unstar"),
+    ],
+)
+def test_a_correction_or_mark_drops_nothing_silently(given: dict[str, Any], why: str) -> None:
+    body, log = ACTS["log"]
+    with pytest.raises(UsageError, match=why):
+        log(None, None, body(**given))  # type: ignore[arg-type]
 
 
 ROUTINE = Line(1, NOON, NOON, "run.end", "drd", "backup of shop succeeded (run 1a)", routine=True)

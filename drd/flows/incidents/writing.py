@@ -164,8 +164,9 @@ class Desk:
         body = {"text": _text(text), "happened_at": happened_at, **mark}
         return self._add(kinds.LOG, body)
 
-    def correct(self, entry: int, text: str, reason: str) -> Incident:
-        """Correct what an entry says: the entry stays, and the timeline shows the correction."""
+    def correct(self, entry: int, text: str, reason: str, *, restricted: bool = False) -> Incident:
+        """Correct what an entry says: the entry stays, and the timeline shows the correction, a
+        `restricted` one to those with a role alone. One of a restricted entry is restricted."""
         known = self.catalogue.records.get(entry)
         header = known.header
         if header.subject != subject(self.number):
@@ -180,7 +181,7 @@ class Desk:
                 hint=f"withdraw the indicator: drd incident indicator {self.number} "
                 f"--withdraw {entry} --reason TEXT; then add the right indicator.",
             )
-        mark = {"restricted": True} if is_private(known) else {}
+        mark = {"restricted": True} if restricted or is_private(known) else {}
         body = {"entry": entry, "text": _text(text), "reason": _reason(reason), **mark}
         return self._add(kinds.CORRECT, body)
 

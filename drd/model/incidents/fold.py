@@ -225,7 +225,8 @@ def _starred(incident: Incident, _: Entry, body: Mapping[str, Any]) -> Incident:
 
 def _corrected(incident: Incident, _: Entry, body: Mapping[str, Any]) -> Incident:
     corrected, text = int(body["entry"]), str(body["text"])
-    title = text if corrected == incident.first else incident.title
+    is_title = corrected == incident.first and body.get("restricted") is not True
+    title = text if is_title else incident.title
     return replace(incident, title=title, corrected={**incident.corrected, corrected: text})
 
 

@@ -62,7 +62,9 @@ def timeline(incident: Incident, entries: Iterable[Entry], zone: tzinfo = UTC) -
         if entry.header.subject == subject(number):
             known[number] = after(before[-1], entry)
     others = [one for number, one in known.items() if number != incident.number]
-    whole = _with(incident, others, told)
+    # By these entries alone: the reader may not see a correction that is restricted.
+    own = replace(incident, corrected=known.get(incident.number, Incident(0)).corrected)
+    whole = _with(own, others, told)
     lines = [_line(whole, was, entry, zone) for was, entry in zip(before, told, strict=True)]
     return sorted(lines, key=lambda line: (line.at, line.entry))
 
