@@ -18,6 +18,7 @@ from drd.api.rights import Right, holds
 from drd.config.daemon import DaemonSettings
 from drd.errors import Refused, UsageError
 from drd.model.actor import Actor
+from drd.model.text import escaped
 
 _SO_PEERGROUPS = getattr(socket, "SO_PEERGROUPS", 59)
 _MOST_GROUPS = 65536  # the kernel's own bound, NGROUPS_MAX
@@ -128,14 +129,8 @@ class Caller:
             return self.person
         if by is None:
             return self.user
-        mapped = {name.casefold(): user for user, name in settings.users.items()}
-        user = mapped.get(by.casefold())
-        if user is not None and self.peer.uid != 0:
-            raise UsageError(
-                f"drd.yaml maps {by} to the user {user}, but you are the user {self.user}",
-                hint=f"{by} has to run this command as user {user}; to answer yourself, leave out "
-                "--by.",
-            )
+        if self.peer.uid != 0:
+            require_own_name(by, settings, self.user)
         return by
 
     def known_as(self, settings: DaemonSettings) -> str:
@@ -154,6 +149,20 @@ class Caller:
         if self.person or by is not None:
             return dict(settings.roles)
         return {**settings.roles, self.user: ()}
+
+
+def require_own_name(by: str, settings: DaemonSettings, *users: str) -> None:
+    """Raise UsageError if drd.yaml maps the person `by` to another user than the `users` that the
+    kernel reported."""
+    mapped = {name.casefold(): user for user, name in settings.users.items()}
+    user = mapped.get(by.casefold())
+    if user is None or user in users:
+        return
+    by, user, own = escaped(by), escaped(user), escaped(users[0])
+    raise UsageError(
+        f"drd.yaml maps {by} to the user {user}, but you are the user {own}",
+        hint=f"{by} has to run this command as user {user}; to answer yourself, leave out --by.",
+    )
 
 
 def _in_group(peer: Peer, name: str) -> bool:

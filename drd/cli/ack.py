@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _acknowledged(app: App, args: argparse.Namespace) -> dict[str, Any]:
-    said = who(args)
+    said = who(args, app.settings)
     name = app.settings.users.get(said["by"], said["by"]) if args.by is None else args.by
     if args.by is None and app.settings.people and name not in app.settings.people:
         raise UsageError(

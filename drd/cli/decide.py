@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from drd.api.answers import said_document
+from drd.api.caller import require_own_name
 from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.enduring import app_of
@@ -15,6 +16,7 @@ from drd.cli.session import tell_of_daemon
 from drd.config.daemon import DaemonSettings
 from drd.errors import UsageError
 from drd.flows.runbook.permissions import Deciding, RecordedDecision
+from drd.model.actor import Actor
 from drd.model.text import escaped
 from drd.process import actor_here
 
@@ -36,6 +38,7 @@ def _name(args: argparse.Namespace, deciding: Deciding, settings: DaemonSettings
     """The name from `--by`, else the person of the logged-in user. Raises UsageError if there is
     none."""
     actor = deciding.actor
+    _require_own(args, actor, settings)
     name = args.by or settings.users.get(actor.login_user or actor.user)
     if not name:
         raise UsageError(
@@ -89,8 +92,15 @@ def _directly(
     return said_document(decide(deciding, app.settings))
 
 
-def who(args: argparse.Namespace) -> dict[str, Any]:
+def who(args: argparse.Namespace, settings: DaemonSettings) -> dict[str, Any]:
     """`by` and `actor` of a decision made here: the name from `--by`, else that of the logged-in
-    user, and the kernel's facts about this process."""
+    user, and the kernel's facts about this process. Raises UsageError if drd's own user gives the
+    name of a person whom drd.yaml maps to another user."""
     actor = actor_here(by=args.by or "")
+    _require_own(args, actor, settings)
     return {"by": args.by or actor.login_user or actor.user, "actor": actor}
+
+
+def _require_own(args: argparse.Namespace, actor: Actor, settings: DaemonSettings) -> None:
+    if args.by and actor.uid != 0:
+        require_own_name(args.by, settings, actor.user, actor.login_user)

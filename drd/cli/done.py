@@ -69,7 +69,7 @@ def _with_all(args: argparse.Namespace) -> int:
                 "removing kept copies",
                 "add --yes to confirm, or --dry-run to see what would happen.",
             )
-        remove_kept_copies(services, plan, run, comment=args.comment, **who(args))
+        remove_kept_copies(services, plan, run, comment=args.comment, **who(args, app.settings))
     return _say(args, standing)
 
 

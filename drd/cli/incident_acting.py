@@ -34,7 +34,7 @@ def author(app: App, args: argparse.Namespace, *, left_out: bool = False) -> Aut
         output.warn(
             f"{why}. Check the clock: timedatectl. To give the right time of an entry: --at TIME"
         )
-    said = who(args)
+    said = who(args, app.settings)
     name = app.settings.users.get(said["by"], said["by"]) if args.by is None else args.by
     return Author(str(name), now, said["actor"], left_out)
 

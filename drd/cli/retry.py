@@ -8,10 +8,9 @@ from drd.cli.decide import decided, who
 
 
 def run(args: argparse.Namespace) -> int:
-    by = who(args)["by"]
     return decided(
         args,
-        lambda deciding, _: deciding.retry(args.step, by),
+        lambda deciding, settings: deciding.retry(args.step, who(args, settings)["by"]),
         "is tried again,",
         action="retry",
         body={"by": args.by},

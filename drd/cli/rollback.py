@@ -20,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
             records = {r.name: r for r in app.catalogue.steps.of_run(run.id)}
             can, cannot = to_undo(plan, records)
             return _say(args, run.id, can, cannot, dry=True)
-        undone = rollback(app.services(plan), plan, run, **who(args))
+        undone = rollback(app.services(plan), plan, run, **who(args, app.settings))
     _say(args, run.id, undone.steps, undone.left, failed=undone.failed)
     if undone.error is not None:
         output.complain(

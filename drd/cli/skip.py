@@ -11,10 +11,9 @@ from drd.errors import UsageError
 def run(args: argparse.Namespace) -> int:
     if not args.why.strip():
         raise UsageError("--why is empty", hint="give the reason: drd keeps it with the run.")
-    by = who(args)["by"]
     return decided(
         args,
-        lambda deciding, _: deciding.skip(args.step, by, args.why),
+        lambda deciding, settings: deciding.skip(args.step, who(args, settings)["by"], args.why),
         "skipped",
         action="skip",
         body={"by": args.by, "reason": args.why},

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
             services,
             plan,
             run,
-            **who(args),
+            **who(args, app.settings),
             back=not args.redo,
             components=args.component,
         )

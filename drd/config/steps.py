@@ -87,8 +87,8 @@ class ApproveSettings(StepSettings):
         False,
         description="If true, the person who started the recovery cannot approve this step: "
         "another person must. drd identifies both persons by the user accounts that the kernel "
-        "reports. It refuses root without a login, because it cannot tell which person that is. "
-        "The rule also applies to a recovery of single tables or paths.",
+        "reports. It refuses root, and drd's own user, without a login, because it cannot tell "
+        "which person that is. The rule also applies to a recovery of single tables or paths.",
     )
 
     def all_texts(self) -> Iterator[Text]:

@@ -22,7 +22,8 @@ class Actor:
     """Who asked for something. The kernel reports `uid`, `user` and `login_uid`. The login uid (the
     audit's) stays the same behind sudo and su; it is None if no login started the process, or if it
     could not be read: then `login_known` is False. `host` is where the request was made, `came` how
-    it came. `claimed_user` (SUDO_USER) and `claimed_by` (`--by`) were only claimed.
+    it came. `claimed_user` (SUDO_USER) and `claimed_by` (`--by`) were only claimed. `service` says
+    that the user is the one that drd runs as, and not root.
     """
 
     uid: int
@@ -34,23 +35,32 @@ class Actor:
     claimed_user: str = ""
     claimed_by: str = ""
     login_known: bool = True
+    service: bool = False
 
     @property
     def person(self) -> int | None:
         """The uid that identifies the person: that of the login, else that of the process. None for
-        root without a login, and for a process whose login could not be read: that may be anyone.
+        root and for drd's own user without a login, and for a process whose login could not be
+        read: that may be anyone.
         """
         if self.login_uid is not None:
             return self.login_uid
         if not self.login_known:
             return None
-        return self.uid if self.uid != 0 else None
+        return self.uid if self.uid != 0 and not self.service else None
+
+    def anybody(self) -> str:
+        """Say whose process it is, if it may be anyone's."""
+        if not self.login_known:
+            return "a user whose login cannot be read"
+        user = f"drd's own user {escaped(self.user)}" if self.service else "root"
+        return f"{user} without a login"
 
     def words(self) -> str:
         """Return the actor in words: `root (uid 0), logged in as anna (uid 1000), by a command on
         db1`.
         """
-        text = f"{self.user} (uid {self.uid})"
+        text = f"{self.user} (uid {self.uid})" + ", drd's own user" * self.service
         if self.came != "schedule":
             text += self._login()
         places = {"terminal": "by a command on", "socket": "through the socket of"}
@@ -63,6 +73,8 @@ class Actor:
         """Return the actor in few words: `root, logged in as anna`."""
         if self.login_user and self.login_user != self.user:
             return escaped(f"{self.user}, logged in as {self.login_user}")
+        if self.service and self.person is None:
+            return f"drd's own user {escaped(self.user)}"
         return escaped(self.user)
 
     def _login(self) -> str:
@@ -75,7 +87,9 @@ class Actor:
         return f", logged in as {self.login_user or 'somebody'} (uid {self.login_uid})"
 
     def to_json(self) -> dict[str, Any]:
-        """Convert to plain JSON for the catalogue and `--json`; `from_json` is the inverse."""
+        """Convert to plain JSON for the catalogue and `--json`; `from_json` is the inverse.
+        `service` is there only if it is true."""
+        own = {"service": True} if self.service else {}
         return {
             "uid": self.uid,
             "user": self.user,
@@ -85,6 +99,7 @@ class Actor:
             "host": self.host,
             "came": self.came,
             "claimed": {"sudo_user": self.claimed_user, "by": self.claimed_by},
+            **own,
         }
 
     @classmethod
@@ -103,6 +118,7 @@ class Actor:
             claimed_user=str(claimed.get("sudo_user") or ""),
             claimed_by=str(claimed.get("by") or ""),
             login_known=_login_known(data),
+            service=data.get("service") is True,
         )
 
 
@@ -124,8 +140,9 @@ class Sameness(StrEnum):
 
 def compare(one: Actor | None, another: Actor | None) -> Sameness:
     """Compare two actors, as far as the kernel shows: the same login is the same person, whatever
-    the user; so is the same user, except root. `unknown` for root without a login, for a process
-    whose login could not be read, and for an actor that an older drd did not record.
+    the user; so is the same user, except root. `unknown` for root and drd's own user without a
+    login, for a process whose login could not be read, and for an actor that an older drd did not
+    record.
     """
     if one is None or another is None:
         return Sameness.UNKNOWN

@@ -12,7 +12,7 @@ import socket
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from drd.model.actor import NO_LOGIN, Actor, Came
@@ -43,7 +43,10 @@ def actor_here(environment: Mapping[str, str] | None = None, *, by: str = "") ->
     """
     environment = os.environ if environment is None else environment
     came: Came = "schedule" if BY_DAEMON in environment else "terminal"
-    return _actor(os.getuid(), login_of(os.getpid()), came, environment.get("SUDO_USER", ""), by)
+    claimed = environment.get("SUDO_USER", "")
+    actor = _actor(os.getuid(), login_of(os.getpid()), came, claimed, by)
+    # A user who does not own the state asks the daemon: here is root or drd's own user.
+    return replace(actor, service=came == "terminal" and actor.uid != 0)
 
 
 def actor_of_daemon() -> Actor:
@@ -55,7 +58,7 @@ def actor_of_peer(uid: int, login: Login, *, by: str = "") -> Actor:
     """Return who asks through a socket: `uid` as the kernel reported it at the connection, and the
     login as `login_of_peer` read it then.
     """
-    return _actor(uid, login, "socket", by=by)
+    return replace(_actor(uid, login, "socket", by=by), service=uid == os.getuid() != 0)
 
 
 def login_of_peer(connection: socket.socket, uid: int, pid: int) -> Login:

@@ -38,6 +38,7 @@ anna = Actor(1000, "anna", 1000, "db1", "socket", "anna")
 anna_by_sudo = Actor(0, "root", 1000, "db1", "terminal", "anna", claimed_user="bert")
 bert = Actor(1001, "bert", 1001, "db1", "socket", "bert")
 root = Actor(0, "root", None, "db1", "terminal", claimed_by="Bert")
+own_user = Actor(38, "drd", None, "db1", "terminal", claimed_by="Bert", service=True)
 
 
 def two_person(wanted: bool) -> Plan:
@@ -88,14 +89,18 @@ def test_starter_cannot_approve_as_somebody_else(
     assert catalogue.decisions.of_run(run.id) == []
 
 
-@pytest.mark.parametrize(("starter", "who"), [(root, bert), (anna, root), (root, root)])
-def test_root_without_a_login_may_be_anybody_and_is_refused(
+@pytest.mark.parametrize(
+    ("starter", "who"),
+    [(root, bert), (anna, root), (root, root), (own_user, bert), (anna, own_user)],
+)
+def test_root_or_own_user_without_a_login_may_be_anybody_and_is_refused(
     catalogue: SqlCatalogue, starter: Actor, who: Actor
 ) -> None:
     run = started_by(catalogue, starter)
     with pytest.raises(UsageError, match="drd cannot prove that") as raised:
         approve(catalogue, run, who, "Bert")
-    way_out = f"drd cancel {run.id}" if starter is root else "as a user of your own and not as root"
+    begun = starter in (root, own_user)
+    way_out = f"drd cancel {run.id}" if begun else "as a user of your own and not as root"
     assert way_out in raised.value.hint
     assert catalogue.decisions.of_run(run.id) == []
 
@@ -104,6 +109,8 @@ def test_recovery_that_nobody_could_approve_is_refused_before_it_begins() -> Non
     steps = two_person(wanted=True).runbook
     with pytest.raises(UsageError, match="root without a login, so nobody can approve go-ahead"):
         require_approvable(steps, root)
+    with pytest.raises(UsageError, match="you are drd's own user drd without a login, so"):
+        require_approvable(steps, own_user)
     require_approvable(steps, anna_by_sudo)
     require_approvable(two_person(wanted=False).runbook, root)
 

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
+from argparse import Namespace
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from drd.cli.decide import who
+from drd.config.daemon import DaemonSettings
+from drd.errors import UsageError
 from drd.model.actor import Actor, Sameness, compare, compare_all
-from drd.process import UNKNOWN_LOGIN, actor_here, actor_of_peer
+from drd.process import UNKNOWN_LOGIN, Login, actor_here, actor_of_peer
 
 
 def actor(uid: int, login_uid: int | None, *, known: bool = True) -> Actor:
     return Actor(uid, f"u{uid}", login_uid, "db1", "terminal", login_known=known)
+
+
+def own_user(login_uid: int | None) -> Actor:
+    return replace(actor(38, login_uid), service=True)
 
 
 SAME, OTHER, UNKNOWN = Sameness.SAME, Sameness.OTHER, Sameness.UNKNOWN
@@ -32,6 +41,9 @@ SAME, OTHER, UNKNOWN = Sameness.SAME, Sameness.OTHER, Sameness.UNKNOWN
         (actor(1000, 1002), actor(1000, 1001), SAME),  # two logins, one shared user
         (actor(0, None), actor(1001, 1001), UNKNOWN),
         (actor(0, None), actor(0, None), UNKNOWN),
+        (own_user(None), actor(1001, 1001), UNKNOWN),
+        (own_user(None), own_user(None), SAME),
+        (own_user(1000), actor(1001, 1001), OTHER),  # sudo -u drd after a login
         (actor(0, 0), actor(0, 0), SAME),  # a login as root
         (actor(0, 0), actor(1001, 1001), OTHER),
         (None, actor(1001, 1001), UNKNOWN),  # recorded by an older drd
@@ -63,6 +75,24 @@ def test_claims_are_kept_beside_the_kernels_facts() -> None:
     assert here.words().endswith("; claimed: SUDO_USER eve and --by the boss")
     assert here.user != "eve"
     assert Actor.from_json(here.to_json()) == here
+
+
+def test_own_user_is_no_person_without_a_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here works root, or the user whose state it is: others ask the daemon."""
+    monkeypatch.setattr("os.getuid", lambda: 38)
+    monkeypatch.setattr("drd.process.actors.login_of", lambda _: Login(None))
+    here = actor_here({}, by="carla")
+    assert (here.service, here.person) == (True, None)
+    assert ", drd's own user, without a login, by a command on" in here.words()
+    assert Actor.from_json(here.to_json()) == here
+    peer = actor_of_peer(38, Login(None))
+    assert (peer.service, peer.person, actor_of_peer(39, Login(None)).person) == (True, None, 39)
+    settings = DaemonSettings("", Path(), Path(), Path(), users={"eve": "Carla"})
+    with pytest.raises(UsageError, match="maps carla to the user eve, but you are the"):
+        who(Namespace(by="carla"), settings)
+    assert who(Namespace(by="dora"), settings)["by"] == "dora"
+    monkeypatch.setattr("os.getuid", lambda: 0)
+    assert who(Namespace(by="carla"), settings)["actor"].service is False
 
 
 def test_process_of_the_daemon_works_by_the_schedule() -> None:

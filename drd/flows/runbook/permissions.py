@@ -172,8 +172,8 @@ class Deciding:
                 hint=f"let another person approve it as a user of their own, not as root: {again}",
             )
         hint = (
-            "approve it as a user of your own and not as root, so that the daemon can prove who "
-            f"you are: {again}"
+            "approve it as a user of your own and not as root or drd's own user, so that the "
+            f"daemon can prove who you are: {again}. Or log in as yourself, then use sudo"
         )
         if _begun_by_unknown(self.catalogue, self.run):
             # No later approval can prove who that was.
@@ -231,9 +231,8 @@ def require_approvable(steps: Iterable[Step], actor: Actor) -> None:
     who starts the recovery."""
     asking = _two_person(steps)
     if asking and actor.person is None:
-        who = "root without a login" if actor.login_known else "a user whose login cannot be read"
         raise UsageError(
-            f"you are {who}, so nobody can approve {', '.join(asking)}",
+            f"you are {actor.anybody()}, so nobody can approve {', '.join(asking)}",
             hint="log in as yourself, then use sudo: the steps need two persons, and drd must be "
             "able to tell them apart.",
         )
@@ -253,8 +252,8 @@ def require_still_approvable(
         if asking:
             raise UsageError(
                 f"nobody can approve {', '.join(asking)}: run {run.id} was started or "
-                "resumed by root without a login, or by a user whose login could not be "
-                "read",
+                "resumed by root or drd's own user without a login, or by a user whose login "
+                "could not be read",
                 hint=f"end the run: `drd cancel {run.id}`. Then log in as yourself, and "
                 f"start the recovery again: `sudo drd recover {run.plan} …`",
             )

@@ -53,8 +53,8 @@ def _require_other(approver: Actor | None, drafter: Actor | None) -> None:
         return
     who = drafter.short() if drafter is not None else "somebody unknown"
     hint = (
-        "let another person approve it, as a user of their own and not as root (docs/messages.md); "
-        "the daemon records it."
+        "let another person approve it, as a user of their own and not as root or drd's own user, "
+        "or by sudo after a login as themselves (docs/messages.md)."
     )
     if own is Sameness.SAME:
         raise UsageError(
@@ -64,5 +64,6 @@ def _require_other(approver: Actor | None, drafter: Actor | None) -> None:
     raise UsageError(
         f"this message needs a second person, and drd cannot prove that {me} is another person "
         f"than {who}, who drafted it",
-        hint=f"{hint} If root without a login drafted it, draft it again as yourself.",
+        hint=f"{hint} If root or drd's own user drafted it without a login, draft it again as "
+        "yourself.",
     )
