@@ -15,7 +15,13 @@ from drd.catalogue import summary_queries as queries
 from drd.catalogue import summary_rows as rows
 from drd.catalogue.reading import STUMBLES, require_file, sqlite_file
 from drd.catalogue.version import HEAD
-from drd.model.drd_facts import SIGN_OF_LIFE, STORED_ENTRIES, daemon_facts
+from drd.model.drd_facts import (
+    RECORDS_CHECK,
+    SIGN_OF_LIFE,
+    STORED_ENTRIES,
+    daemon_facts,
+    records_damage,
+)
 from drd.model.facts import PlanFacts, StatusFacts
 from drd.model.repositories import newest_ever
 
@@ -136,6 +142,7 @@ def assemble(
         refused=rows.refused(noted["refused"][1]) if "refused" in noted else {},
         daemon=daemon_facts(*noted[SIGN_OF_LIFE]) if SIGN_OF_LIFE in noted else None,
         incidents=tuple(rows.incident(row) for row in ask(queries.INCIDENTS, str(stored))),
+        records_damage=records_damage(noted[RECORDS_CHECK][1]) if RECORDS_CHECK in noted else "",
     )
 
 

@@ -212,15 +212,18 @@ SELECT plan, point, reason, until, actor FROM holds
 WHERE released_at IS NULL AND OF(plan) ORDER BY plan, id
 """
 DAEMON = """
-SELECT key, at, value FROM daemon_state WHERE key IN ('heartbeat', 'refused', 'incident-entries')
+SELECT key, at, value FROM daemon_state
+WHERE key IN ('heartbeat', 'refused', 'incident-entries', 'records-check')
 """
 # With the time of the first entry after the one that `:plan` names, which a repository has.
-# Every member of the group may report suspicions: many of them hide no incident, and stay bounded.
+# The one that is most overdue comes first. Every member of the group may report
+# suspicions: many of them hide no incident, and stay bounded.
 INCIDENTS = """
 SELECT number, substr(title, 1, 200), state, severity, restricted, opened_at, next_at, plans,
   (SELECT min(at) FROM records
    WHERE subject = 'incident:' || number AND seq > CAST(:plan AS INTEGER))
 FROM incidents WHERE closed_at IS NULL
-ORDER BY CASE WHEN state = 'reported' THEN 1 ELSE 0 END, number LIMIT 100
+ORDER BY CASE WHEN state = 'reported' THEN 1 ELSE 0 END,
+  CASE WHEN next_at IS NULL THEN 1 ELSE 0 END, next_at, number LIMIT 100
 """
 VERSION = "SELECT version_num FROM alembic_version"

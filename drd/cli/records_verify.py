@@ -19,6 +19,7 @@ from drd.cli.session import require_owner, session, without_host
 from drd.errors import UsageError
 from drd.flows.records import anchors, continuing, timestamps
 from drd.flows.records.export import STAMPS, check_export, read_export
+from drd.flows.records.noted import note_check
 from drd.kit.archive import unpack
 from drd.kit.sealing import read_kit, unseal
 from drd.model.chain import ChainReport, Fault
@@ -44,6 +45,8 @@ def verify(args: argparse.Namespace) -> int:
         report.faults += _wrong_incidents(app)
         stamped = _stamped(app, wanted, args)
         report.faults += stamped.faults
+        found = vouched.faults if wanted or others else None
+        note_check(app.catalogue, app.clock.now(), report.faults, found)
     return _told(report, vouched, stamped, args)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from drd.cli.render import fitted, measure, sentence, spread, wrap
 from drd.flows.status.overview import StatusDocument, known_when
 from drd.model.cells import Cell, Note
-from drd.model.drd_facts import IncidentFacts
+from drd.model.drd_facts import RECORDS_CHANGED, IncidentFacts
 from drd.model.exposure import age
 from drd.model.facts import AlertFacts
 from drd.model.rows import (
@@ -24,7 +24,7 @@ from drd.model.rows import (
 from drd.model.status_line import Brief, microseconds
 from drd.model.status_notes import Telling, Told
 from drd.model.text import counted, noun, shortened, some
-from drd.model.titles import REPORT, UNDECIDED
+from drd.model.titles import REPORT, UNDECIDED, UPDATE
 from drd.model.units import format_duration, format_time
 from drd.model.verdicts import Assessment, PlanState
 
@@ -62,6 +62,7 @@ _LONGEST_TITLE = 50
 _INCIDENTS = 5
 """The number of incidents and reports that have a line each."""
 _SEVERAL = 2
+_REPORTED = "reported"
 _ON_THE_WAY = timedelta(minutes=5)
 """Entries of incidents reach a repository within a minute: later, something is wrong."""
 MANY = 40
@@ -228,14 +229,16 @@ def _own_notes(document: StatusDocument) -> list[Note]:
     notes += _incidents(document)
     if document.trouble is not None:
         notes.append(Note(_OURS, Cell(document.trouble, "bad"), "df -h"))
-    notes += _alerts(others, document.at)
+    notes += _records(document) + _alerts(others, document.at)
     notes = [n._replace(command="") if n.command == "drd status" else n for n in notes]
     notes += _configuration(document)
     return notes + _packages(document) + _daemon(document) + _written(document)
 
 
 def _alerts(alerts: Sequence[AlertFacts], now: datetime) -> list[Note]:
-    """Return a line for each alert, and one for the undecided reports of several incidents."""
+    """Return a line for each alert, one for the undecided reports of several incidents, and one for
+    several updates that are due."""
+    alerts = _with_worst_update(alerts)
     undecided = [alert for alert in alerts if alert.kind == UNDECIDED]
     if len(undecided) < _SEVERAL:
         return [alert_note(_OURS, alert, now) for alert in alerts]
@@ -245,9 +248,34 @@ def _alerts(alerts: Sequence[AlertFacts], now: datetime) -> list[Note]:
     return [*rest, Note(_OURS, Cell(text, style), "drd incident list")]
 
 
+def _with_worst_update(alerts: Sequence[AlertFacts]) -> list[AlertFacts]:
+    """Return the alerts, of several about updates only the worst, with how many more there are."""
+    updates = sorted(
+        (alert for alert in alerts if alert.kind == UPDATE),
+        key=lambda alert: (alert.severity != "critical", alert.since),
+    )
+    if len(updates) < _SEVERAL:
+        return list(alerts)
+    more = counted(len(updates) - 1, "more update is due", "more updates are due")
+    worst = updates[0]._replace(text=f"{updates[0].text}; {more}")
+    return [worst, *(alert for alert in alerts if alert.kind != UPDATE)]
+
+
 def _incidents(document: StatusDocument) -> list[Note]:
-    """Return a line for each of the first incidents, and one for the others."""
-    first, others = document.incidents[:_INCIDENTS], document.incidents[_INCIDENTS:]
+    """Return a line for each of the first incidents, and one for the others. First comes what no
+    repository has, then what is most overdue; suspicions are last."""
+    now = document.at
+    ordered = sorted(
+        document.incidents,
+        key=lambda one: (
+            one.state == _REPORTED,
+            not _is_only_here(one, now),
+            one.next_at is None,
+            one.next_at or now,
+            one.number,
+        ),
+    )
+    first, others = ordered[:_INCIDENTS], ordered[_INCIDENTS:]
     notes = [_incident(incident, document.at) for incident in first]
     if others:
         text = counted(len(others), "more incident or report", "more incidents and reports")
@@ -267,11 +295,24 @@ def _incident(incident: IncidentFacts, now: datetime) -> Note:
         style = "bad" if left < 0 else style
     text = f"incident {incident.number}: {title} ({', '.join(parts)})"
     here = incident.only_here_since
-    if here is not None and now - here > _ON_THE_WAY:
+    if here is not None and _is_only_here(incident, now):
         since = format_duration((now - here).total_seconds())
         text += f"; no repository has its entries of the last {since}"
         return Note(_OURS, Cell(text, "bad"), "drd records anchor --incidents")
     return Note(_OURS, Cell(text, style), f"drd incident show {incident.number}")
+
+
+def _is_only_here(incident: IncidentFacts, now: datetime) -> bool:
+    """Return whether no repository has its newest entries, for longer than they need."""
+    here = incident.only_here_since
+    return here is not None and now - here > _ON_THE_WAY
+
+
+def _records(document: StatusDocument) -> list[Note]:
+    """Return a line about changed records, unless an alert names them."""
+    if not document.records_damage or any(a.kind == RECORDS_CHANGED for a in document.alerts):
+        return []
+    return [Note(_OURS, Cell(document.records_damage, "bad"), "drd records verify")]
 
 
 def _configuration(document: StatusDocument) -> list[Note]:

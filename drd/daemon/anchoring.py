@@ -1,5 +1,5 @@
 """Starts `drd records anchor` when there are new records: hourly, and sooner again after an error;
-within a minute while an incident is open.
+within a minute while an incident is open. Starts `drd records verify --here` hourly.
 
 It is a process of its own, in its own time: a repository may take minutes to answer, and neither
 the daemon's loop nor its monitor may wait for it."""
@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from drd.bootstrap import App
 from drd.daemon.workers import environment
 from drd.errors import CatalogueError
 from drd.flows.records.noted import NOTED, NOTED_SOON, forked
+from drd.model.drd_facts import RECORDS_CHECK, records_damage
 from drd.model.incidents.entries import PREFIX
 from drd.model.records import REDACTION
 from drd.process import Child, Command
@@ -35,7 +37,14 @@ SOON_AGAIN = timedelta(minutes=1)
 LOOK_S = 15.0
 """Seconds between two looks at the newest entry, which cost one query each."""
 LONGEST_S = 1800.0
-_PROGRAM = (sys.executable, "-m", "drd", "records", "anchor", "--quiet")
+_PROGRAM = (sys.executable, "-m", "drd", "records")
+_ANCHOR = ("anchor", "--quiet")
+_CHECK = ("verify", "--here", "--quiet")
+CHECK_FIRST_S = 600.0
+CHECK_S = 3600.0
+"""Seconds from the start to the first check of the chain, and between two checks."""
+SHARE = 50.0
+"""A check that takes long is repeated after so many times its duration."""
 
 
 def is_due(noted: tuple[datetime, Mapping[str, Any]] | None, head: int, now: datetime) -> bool:
@@ -70,12 +79,20 @@ def is_waiting(noted: tuple[datetime, Mapping[str, Any]] | None, entry: int) -> 
 
 class Anchoring:
     """Begins with `start`, ends with `stop`. `tell` gets the first text about a repository that
-    knows other records, None if there is none."""
+    knows other records, None if there is none; `tell_damage` what the last check of the chain
+    found, empty for nothing."""
 
-    def __init__(self, app: App, config: str | None, tell: Callable[[str | None], object]) -> None:
+    def __init__(
+        self,
+        app: App,
+        config: str | None,
+        tell: Callable[[str | None], object],
+        tell_damage: Callable[[str], object],
+    ) -> None:
         self._app = app
-        self._tell = tell
-        self._words = [*_PROGRAM, *(["--config", config] if config is not None else [])]
+        self._tell, self._tell_damage = tell, tell_damage
+        self._config = ["--config", config] if config is not None else []
+        self._check_at = time.monotonic() + CHECK_FIRST_S
         self._ends = threading.Event()
         self._child: Child | None = None
         self._not_before = 0.0
@@ -103,18 +120,34 @@ class Anchoring:
             self._ends.wait(LOOK_S)
 
     def turn(self) -> None:
-        """Store anchors if they are due."""
+        """Store anchors if they are due, and check the chain if that is due."""
+        self._report_damage()
         words = self._due()
-        if words is None:
-            return
-        command = Command([*self._words, *words], env=environment(None))
+        if words is not None:
+            code = self._work([*_ANCHOR, *words])
+            _log.info("records.anchored", exit=code, incidents=bool(words))
+        if time.monotonic() >= self._check_at:
+            began = time.monotonic()
+            code = self._work(_CHECK)
+            took_s = time.monotonic() - began
+            self._check_at = time.monotonic() + max(CHECK_S, SHARE * took_s)
+            _log.info("records.checked", exit=code)
+
+    def _report_damage(self) -> None:
+        with suppress(CatalogueError):
+            noted = self._app.catalogue.queue.noted(RECORDS_CHECK)
+            self._tell_damage(records_damage(noted[1]) if noted is not None else "")
+
+    def _work(self, words: Sequence[str]) -> int | None:
+        """Do this in a process of its own, and return its exit code."""
+        command = Command([*_PROGRAM, *words, *self._config], env=environment(None))
         self._child = process.start(command, stdout=2, stderr=2)
         until = time.monotonic() + LONGEST_S
         while not self._child.ends_within(0.5):
             if self._ends.is_set() or time.monotonic() > until:
                 self._child.stop(grace_s=8.0)
         code, self._child = self._child.exit_code, None
-        _log.info("records.anchored", exit=code, incidents=bool(words))
+        return code
 
     def _newest_of_incidents(self, head: int) -> int:
         """Return the number of the newest entry about an incident, or of a redaction: that body has

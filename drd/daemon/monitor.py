@@ -172,6 +172,10 @@ class Monitor:
         """Remember that a repository knows other records of this installation."""
         self._host.change(records_forked=why)
 
+    def records_damaged(self, what: str) -> None:
+        """Remember what the last check of the records found; empty for nothing."""
+        self._host.change(records_damage=what)
+
     def tick_age_s(self) -> float:
         ticked_at = self._progress_at if self._ticked_at is None else self._ticked_at
         return time.monotonic() - ticked_at

@@ -93,7 +93,9 @@ class Daemon:
         self._place = CataloguePlace(app.catalogue.custody.here)
         self._monitor = Monitor(app, self._agenda.schedule, self._plan_book.texts, self._place)
         self._probes = Probes(app, self._agenda.schedule, self._monitor.assess_soon)
-        self._anchoring = Anchoring(app, config, self._monitor.records_forked)
+        self._anchoring = Anchoring(
+            app, config, self._monitor.records_forked, self._monitor.records_damaged
+        )
         self._dispatcher = Dispatcher(
             app.catalogue, self._agenda, self._workers, limits_of(app), self._monitor.on_run_started
         )

@@ -127,7 +127,8 @@ class HostFacts:
     only a restart gives the service what it names. `extensions` has what is wrong with packages
     that drd.yaml names. `credentials` are those that only a restart would give to the service,
     `gone_secrets` those whose files are gone. `records_forked` says which repository knows other
-    records of this installation. `reports` are the conditions about reports of open incidents.
+    records of this installation, `records_damage` what the last check of them found. `reports` are
+    the conditions about reports of open incidents.
     """
 
     clock_jump_s: float | None = None
@@ -146,4 +147,5 @@ class HostFacts:
     credentials: tuple[LaterCredential, ...] = ()
     gone_secrets: tuple[GoneSecret, ...] = ()
     records_forked: str | None = None
+    records_damage: str = ""
     reports: tuple[Condition, ...] = ()

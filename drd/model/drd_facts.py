@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from drd.named import NamedTuple
@@ -27,6 +27,31 @@ SIGN_OF_LIFE = "heartbeat"
 """The key under which a daemon notes its heartbeat."""
 STORED_ENTRIES = "incident-entries"
 """The key of what is noted of the repositories that get the entries of incidents."""
+RECORDS_CHECK = "records-check"
+"""The key of what the last checks of the records found: `here` in the chain alone, `anchors` in the
+comparison with its anchors. Each has the number of faults, and the first of them."""
+RECORDS_CHANGED = "records-changed"
+"""The kind of the alert about it."""
+_SHOWN = 5
+
+
+def records_faults(faults: Sequence[tuple[int, str]]) -> dict[str, Any]:
+    """Return what is noted of these faults: entry and code of each."""
+    return {"count": len(faults), "first": [[seq, code] for seq, code in faults[:_SHOWN]]}
+
+
+def records_damage(noted: Any) -> str:
+    """Return in words what the last checks found; empty for nothing."""
+    parts = [noted.get(name) for name in ("here", "anchors")] if isinstance(noted, dict) else []
+    found = [one for one in parts if isinstance(one, dict) and one.get("count")]
+    if not found:
+        return ""
+    count = sum(int(one["count"]) for one in found)
+    first = [f"entry {int(seq)} ({code})" for one in found for seq, code in one.get("first", ())]
+    named = ", ".join(first[:_SHOWN])
+    left = f", and {count - _SHOWN} more" if count > _SHOWN else ""
+    faults = "1 fault" if count == 1 else f"{count} faults"
+    return f"the last check of the records found {faults}: {named}{left}"
 
 
 def daemon_facts(at: datetime, said: Mapping[str, Any]) -> DaemonFacts:

@@ -413,7 +413,8 @@ class StatusFacts(NamedTuple):
     """Everything that `status` reads. `alerts` are those about drd itself; a plan has its own. The
     most severe come first. `others` are alerts of plans that are not loaded, `refused` what is
     known of such plans, both by plan. `daemon` is None if none ever ran. `incidents` are those that
-    are not closed, suspicions last, a hundred at most.
+    are not closed, suspicions last, a hundred at most. `records_damage` is what the last check of
+    the records found, in words; empty for nothing.
     """
 
     plans: Sequence[PlanFacts]
@@ -422,6 +423,7 @@ class StatusFacts(NamedTuple):
     refused: Mapping[str, RefusedFacts] = {}
     daemon: DaemonFacts | None = None
     incidents: tuple[IncidentFacts, ...] = ()
+    records_damage: str = ""
 
 
 class NotLoaded(NamedTuple):

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from drd.model.alert_facts import ChannelState, DiskFacts, GoneSecret, HostFacts
 from drd.model.alerts import Condition
 from drd.model.custody import STATE_CONTESTED, WHILE_CONTESTED
+from drd.model.drd_facts import RECORDS_CHANGED
 from drd.model.message import Urgency
 from drd.model.text import counted, some, without_output
 from drd.model.units import format_duration, format_size, format_time
@@ -97,9 +98,12 @@ def _of_others(host: HostFacts) -> Iterator[Condition]:
 
 
 def _records(host: HostFacts) -> Iterator[Condition]:
-    """Two hosts that continue one chain, or a chain whose end was cut off."""
+    """Two hosts that continue one chain, a chain whose end was cut off, and changed entries."""
     if host.records_forked is not None:
         yield Condition("records-forked", "critical", "", host.records_forked, "drd records verify")
+    if host.records_damage:
+        text = f"{host.records_damage}. Somebody changed the catalogue, or the disk is damaged"
+        yield Condition(RECORDS_CHANGED, "critical", "", text, "drd records verify")
 
 
 def _extensions(host: HostFacts) -> Iterator[Condition]:

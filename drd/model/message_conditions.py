@@ -14,9 +14,9 @@ from drd.model.incidents.audiences import Audience
 from drd.model.incidents.cadence import UpdateClock
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.messages import MAY_REPEAT, NEEDS_A_PERSON, Fate, IncidentMessage
+from drd.model.titles import UPDATE
 from drd.model.units import format_duration, format_time
 
-UPDATE = "update-due"
 UNDELIVERED = "message-undelivered"
 AHEAD = timedelta(minutes=10)
 """How long before an update is due people are reminded."""

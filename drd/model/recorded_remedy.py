@@ -32,6 +32,7 @@ _COMMAND = re.compile(
         | drd\ kit\ export\ [a-z0-9-]+\ --to\ FILE
         | drd\ recover\ [a-z0-9-]+\ --in-place\ --component\ [\w-]+\ --dry-run
         | drd\ (?:doctor|kit\ verify|plan\ check|readiness)\ / | drd\ config\ check\ --config\ /
+        | drd\ records\ (?:verify|unseal\ --identity\ FILE)
         | drd\ plan\ new | drd\ adopt
         | systemctl\ (?:reload|restart|start|status|enable\ --now)\ drd
         | journalctl\ -u\ drd(?:\ -n\ [0-9]+)?

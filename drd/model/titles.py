@@ -12,6 +12,10 @@ REPORT = "report-due"
 """The kind of an alert about a report of an incident."""
 UNDECIDED = "report-undecided"
 """The kind of an alert about the reports of an incident on which nobody has decided."""
+UPDATE = "update-due"
+"""The kind of an alert about an update of an incident that people expect."""
+UNREADABLE = "incident-unreadable"
+"""The kind of an alert about an incident whose entries came back encrypted."""
 
 LONGEST = 79
 """Characters of a title, so that it fits a telephone, the subject of a mail, and a terminal."""
@@ -38,6 +42,7 @@ TITLES = {
     "drill-unproven": "drill did not prove everything",
     "exposed-file": "others can read or write a file",
     "extension": "package {} cannot be used",
+    "incident-unreadable": "{}: entries cannot be read on this host",
     "kit-failing": "recovery kit: {} failed",
     "kit-overdue": "recovery kit: {} is overdue",
     "listing-failing": "copies of another tool not listed",
@@ -60,11 +65,12 @@ TITLES = {
     "recovery-unfinished": "a recovery was not finished",
     "repository-damaged": "repository {} is damaged",
     "repository-gone": "cannot restore from repository {}",
+    "records-changed": "the records were changed",
     "records-forked": "a repository has other records",
     "repository-unprotected": "{} is missing",
     "repository-unreachable": "{} cannot be used",
     "report-due": "a report is due: {}",
-    "report-undecided": "nobody has decided which reports are needed: {}",
+    "report-undecided": "{}: nobody has decided which reports are needed",
     "retention-failing": "retention failed",
     "retention-over-limit": "retention waits: a person has to allow it",
     "retention-overdue": "retention is overdue",

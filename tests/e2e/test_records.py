@@ -156,10 +156,16 @@ def test_a_table_of_incidents_that_was_changed_contradicts_the_entries(spoiled: 
     attacked(spoiled, "update incidents set closed_at = opened_at, state = 'closed'")
     assert "no incident is open" in spoiled.drd("incident").out
     assert faults(spoiled) == [(5, "incident")]
+    assert "the last check of the records found 1 fault: entry 5 (incident)" in _status(spoiled)
     assert "the entries of incident 1 differ" in spoiled.drd("records", "verify", code=1).out
     spoiled.drd("catalogue", "rebuild", "shop")
     spoiled.drd("records", "verify", code=5)
+    assert "records found" not in _status(spoiled)
     assert "orders leak" in spoiled.drd("incident").out
+
+
+def _status(site: Site) -> str:
+    return " ".join(site.drd("status", code=None).out.split())
 
 
 def test_a_row_of_evidence_that_was_changed_contradicts_its_record(spoiled: Site) -> None:

@@ -30,6 +30,7 @@ from drd.model.conditions import (
     is_late,
     stored_text_differs,
 )
+from drd.model.drd_facts import records_damage, records_faults
 from drd.model.exposure import judge_copy
 from drd.model.facts import (
     ComponentFacts,
@@ -82,6 +83,12 @@ def words(facts: PlanFacts, more: PlanMore | None = None) -> list[str]:
 
 def of_host(rpos: Any = (("orders-api", 900.0),), **host: Any) -> Found:
     return [(c.kind, c.severity) for c in host_conditions(HostFacts(**host), rpos, NOW)]
+
+
+def test_changed_records_are_an_alert_until_a_check_finds_nothing() -> None:
+    noted = {"here": records_faults([(7, "body")])}
+    assert of_host(records_damage=records_damage(noted)) == [("records-changed", "critical")]
+    assert of_host(records_damage=records_damage({"here": records_faults([])})) == []
 
 
 # --- objectives -----------------------------------------------------------------------------

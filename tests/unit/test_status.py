@@ -323,7 +323,7 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
     document = status_json(collect(lambda: found, [], NOW))
     assert list(document) == [
         "schema", "at", "verdict", "state", "plans", "alerts", "daemon", "trouble", "written_at",
-        "missing_packages", "configuration", "incidents",
+        "missing_packages", "configuration", "incidents", "records_damage",
     ]  # fmt: skip
     assert shape(document) == {
         "schema": None,
@@ -404,6 +404,7 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
                 "plans": [None],
             }
         ],
+        "records_damage": None,
     }
 
 

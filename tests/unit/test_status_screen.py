@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from drd.cli.render import NO_LIMIT, cut, measure, notes, plain, table, wrap
 from drd.cli.status import status_command
 from drd.cli.status_table import MANY, render
+from drd.flows.status.document import nagios
 from drd.flows.status.overview import StatusDocument, collect
 from drd.model.cells import Cell
 from drd.model.cells import Note as Line
-from drd.model.drd_facts import DaemonFacts, IncidentFacts
+from drd.model.drd_facts import DaemonFacts, IncidentFacts, records_damage, records_faults
 from drd.model.facts import AlertFacts, CopyFacts, PlanFacts, RepositoryFacts, StatusFacts
 from tests.status_support import (
     DAY,
@@ -252,8 +253,8 @@ def test_open_incidents_are_named_with_what_is_next() -> None:
     lines = render(found, NO_LIMIT, colour=False).splitlines()
     words = " ".join(" ".join(lines[lines.index("drd") + 1 :]).split())
     assert words == (
-        "incident 3: orders leak (contained, high, next task or update in 2h) > drd incident show 3 "
         "incident 4: restricted (detected, next task or update overdue by 5m) > drd incident show 4 "
+        "incident 3: orders leak (contained, high, next task or update in 2h) > drd incident show 3 "
         "incident 5: many words many words many words many words many… (reported) "
         "> drd incident show 5"
     )
@@ -273,6 +274,33 @@ def test_overdue_reports_are_first_and_undecided_ones_of_several_incidents_are_o
     assert "44 reports" not in text
     one = StatusFacts([healthy()], alerts=(undecided(1), late))
     assert "44 reports of incident 1" in render(collect(lambda: one, [], NOW), 200, colour=False)
+
+
+def test_several_updates_are_one_line_with_the_worst() -> None:
+    def due(number: int, severity: str, since_s: float) -> AlertFacts:
+        words = f"the next update of incident {number} to internal is due"
+        return alert(
+            id=str(number), kind="update-due", severity=severity, text=words, since=ago(since_s)
+        )
+
+    alerts = (due(1, "warning", DAY), due(2, "critical", 60), due(3, "critical", HOUR))
+    found = collect(lambda: StatusFacts([healthy()], alerts=alerts), [], NOW)
+    text = " ".join(render(found, NO_LIMIT, colour=False).split())
+    assert "update of incident 3 to internal is due; 2 more updates are due (alert 3" in text
+    assert "incident 2" not in text
+
+
+def test_changed_records_are_a_line_until_an_alert_names_them() -> None:
+    noted = {"here": records_faults([(n, "body") for n in range(1, 8)]), "anchors": {"count": 0}}
+    facts = StatusFacts([healthy()], records_damage=records_damage(noted))
+    text = " ".join(render(collect(lambda: facts, [], NOW), NO_LIMIT, colour=False).split())
+    assert "records found 7 faults: entry 1 (body), entry 2 (body)," in text
+    assert "entry 5 (body), and 2 more > drd records verify" in text
+    assert "7 faults" in nagios(collect(lambda: facts, [], NOW))[1]
+    told = alert(id="r1", kind="records-changed", text="somebody changed the catalogue")
+    text = render(collect(lambda: facts._replace(alerts=(told,)), [], NOW), 200, colour=False)
+    assert "7 faults" not in text
+    assert records_damage({"here": {"count": 0}}) == records_damage(None) == ""
 
 
 def test_an_incident_that_no_repository_has_is_reported_after_some_minutes() -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
-from drd.model.drd_facts import STORED_ENTRIES
+from drd.errors import CatalogueError
+from drd.model.chain import Fault
+from drd.model.drd_facts import RECORDS_CHECK, STORED_ENTRIES, records_faults
+from drd.ports import Catalogue
 
 NOTED = "anchors"
 """The key of it: by the URL of each repository its newest entry, and what went wrong."""
@@ -19,3 +24,21 @@ def forked(noted: Mapping[str, Any]) -> str | None:
     if there is none."""
     places = noted.get("places", {}).values()
     return next((str(place["error"]) for place in places if place.get("forked")), None)
+
+
+def note_check(
+    catalogue: Catalogue,
+    at: datetime,
+    here: Sequence[Fault],
+    anchors: Sequence[Fault] | None,
+) -> None:
+    """Note what a check of the records found, for status and alerts; `anchors` is None if they were
+    not compared: what was found before stays noted. Does nothing if the catalogue cannot be
+    written."""
+    with suppress(CatalogueError):
+        known = catalogue.queue.noted(RECORDS_CHECK)
+        noted = dict(known[1]) if known is not None else {}
+        noted["here"] = records_faults([(fault.seq, fault.code) for fault in here])
+        if anchors is not None:
+            noted["anchors"] = records_faults([(fault.seq, fault.code) for fault in anchors])
+        catalogue.queue.note(RECORDS_CHECK, noted, at)

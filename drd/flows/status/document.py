@@ -59,7 +59,8 @@ def status_json(document: StatusDocument) -> dict[str, Any]:
     reloaded, `written_at` is null for the catalogue's own answer, else
     when drd wrote the summary that was read. `missing_packages` are extensions of drd.yaml that are
     not installed. `incidents` are those that are not closed; without title and plans, if they are
-    restricted. `rpo.exposure_s` is null if it is unknown, and if
+    restricted. `records_damage` is what the last check of the records found, null for nothing.
+    `rpo.exposure_s` is null if it is unknown, and if
     `rpo.loses_everything`: no point is left to restore. A reason ends with the command to run next,
     if any.
     """
@@ -76,6 +77,7 @@ def status_json(document: StatusDocument) -> dict[str, Any]:
         "missing_packages": list(document.missing_packages),
         "configuration": document.configuration._asdict() if document.configuration else None,
         "incidents": [_incident(i) for i in document.incidents],
+        "records_damage": document.records_damage or None,
     }
 
 
@@ -325,6 +327,7 @@ def _caveats(document: StatusDocument) -> str:
     caveats += [alert.text for alert in document.alerts if alert.kind == "configuration"]
     if document.incidents:
         caveats.append(f"{counted(len(document.incidents), 'incident')} open")
+    caveats.append(document.records_damage)
     if document.configuration is not None:
         caveats.append(document.configuration.text)
     if daemon is not None and daemon.mute:

@@ -66,6 +66,7 @@ class StatusDocument(NamedTuple):
     known already, if only those were requested. `written_at` is when drd wrote the summary that was
     read, None for the catalogue itself. `missing_packages` are those that drd.yaml names,
     `configuration` is what is wrong with that file. `incidents` are those that are not closed.
+    `records_damage` is what the last check of the records found; empty for nothing.
     """
 
     at: datetime
@@ -79,6 +80,7 @@ class StatusDocument(NamedTuple):
     missing_packages: tuple[str, ...] = ()
     configuration: ConfigurationTrouble | None = None
     incidents: tuple[IncidentFacts, ...] = ()
+    records_damage: str = ""
 
     @property
     def state(self) -> PlanState:
@@ -127,7 +129,13 @@ def collect(
     daemon = daemon_state(facts.daemon, now, installed=installed)
     verdict = worst(p.verdict for p in plans)
     return StatusDocument(
-        now, verdict, plans, facts.alerts, daemon, incidents=tuple(facts.incidents)
+        now,
+        verdict,
+        plans,
+        facts.alerts,
+        daemon,
+        incidents=tuple(facts.incidents),
+        records_damage=facts.records_damage,
     )
 
 
@@ -177,6 +185,7 @@ def collect_known(
         briefs=tuple(stay.values()),
         written_at=known.written_at,
         incidents=tuple(known.facts.incidents),
+        records_damage=known.facts.records_damage,
     )
 
 
