@@ -28,6 +28,7 @@ from drd.model.incidents.incident import Incident
 from drd.model.incidents.message_values import values
 from drd.model.incidents.messages import Act as Deed
 from drd.model.incidents.messages import Content, IncidentMessage
+from drd.model.incidents.objections import approval_lacks
 from drd.model.incidents.recipients import Addressed, Reach, Wanted, addressed
 from drd.model.incidents.timeline import timeline
 from drd.model.nearest import meant
@@ -101,7 +102,18 @@ class Outbox:
     def told(self, message: IncidentMessage) -> Document:
         """Return the document of a message, with what still waits to be sent."""
         waits = flow.queued(self.app.catalogue, self.desk.number, message)
-        return {"incident": self.desk.number, **message_document(message, waits)}
+        return {
+            "incident": self.desk.number,
+            **message_document(message, waits, _lacking(self.app, message)),
+        }
+
+
+def _lacking(app: App, message: IncidentMessage) -> str:
+    """Return what the approval of a message lacks by the rule of drd.yaml; empty for nothing."""
+    if message.content is None or message.withdrawn:
+        return ""
+    lack = approval_lacks(message, app.channels.reach())
+    return lack.message if lack is not None else ""
 
 
 def audience_of(word: str) -> Audience:
@@ -118,7 +130,10 @@ def listed(app: App, number: int) -> Document:
     found = flow.known(app.catalogue, number)
     return {
         "incident": number,
-        "messages": [message_document(m, flow.queued(app.catalogue, number, m)) for m in found],
+        "messages": [
+            message_document(m, flow.queued(app.catalogue, number, m), _lacking(app, m))
+            for m in found
+        ],
     }
 
 
@@ -147,8 +162,8 @@ def draft(box: Outbox, body: ComposeBody) -> Document:
 
 
 def approve(box: Outbox, which: int, body: ApproveBody) -> Document:
-    rule, reach = box.app.settings.approval, box.app.channels.reach()
-    return box.told(flow.approve(box.desk, which, body.digest, reach, rule, box.people))
+    reach = box.app.channels.reach()
+    return box.told(flow.approve(box.desk, which, body.digest, reach, box.people))
 
 
 def send(box: Outbox, which: int, body: SendBody) -> Document:

@@ -29,16 +29,20 @@ def content_document(content: Content) -> dict[str, Any]:
     }
 
 
-def message_document(message: IncidentMessage, waits: Mapping[int, str]) -> dict[str, Any]:
+def message_document(
+    message: IncidentMessage, waits: Mapping[int, str], lacking: str
+) -> dict[str, Any]:
     """Return a message, and what became of it for each recipient. `waits` has those for whom a
-    letter waits in the outbox, by their places, and why it was not taken until now."""
+    letter waits in the outbox, by their places, and why it was not taken until now. `lacking` is
+    what its approval lacks by the rule that is in force now."""
     content = message.content
     recipients = content.recipients if content is not None else ()
     return {
         "message": message.number,
         "audience": message.audience or None,
         "withdrawn": bool(message.withdrawn),
-        "approved": message.is_approved,
+        "approved": message.is_approved and not lacking,
+        "approval_lacks": lacking or None,
         "entry": message.entry,
         "state": message.state,
         "drafted_at": time_of(message.drafted_at),

@@ -63,7 +63,16 @@ class Channels:
         def leads(spec: ChannelSpec) -> str:
             return str(self._letters().leads_to(spec, resolve=resolve))
 
-        return Reach(settings.contacts, settings.channels, mail, owners, gravest, leads=leads)
+        return Reach(
+            settings.contacts,
+            settings.channels,
+            mail,
+            owners,
+            gravest,
+            leads=leads,
+            approval=settings.approval,
+            users=settings.users,
+        )
 
     def _ways(self) -> Ways:
         known: dict[SecretRef, str] = {}

@@ -63,7 +63,7 @@ class Clerk:
     def approvable(self, which: int) -> dict[str, Any]:
         """Return what a message says that can be approved. Raises UsageError if it cannot be."""
         if self._remote is None:
-            flow.approvable(self._box().desk, which)
+            flow.approvable(self._box().desk, which, self._app.channels.reach())
         return self._asked(self.kept(which))
 
     def act(self, verb: str, which: int, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -275,6 +275,10 @@ def _listed(message: Mapping[str, Any], number: int, zone: tzinfo) -> Iterator[s
         by += f", approved {at} by {escaped(message['approved_by'] or '?')}"
     digest = content["digest"][:DIGITS] if content is not None else ""
     yield from hanging("  ", f"{by}, digest {digest}", width)
+    if message["approval_lacks"]:
+        words = f"lacks an approval by the present rule: {escaped(message['approval_lacks'])}"
+        yield from hanging("  ", words, width)
+        yield f"  > drd incident message approve {number} {message['message']}"
     for one in message["deliveries"]:
         recipient, fate = Recipient.from_json(one), Fate(one["fate"])
         since = f" {_time(one['at'], zone)}" if one["at"] is not None else ""

@@ -98,7 +98,7 @@ class Response:
 
     def approve(self, which: int, digest: str = "") -> None:
         digest = digest or flow.message_of(self.catalogue, 1, which).digest or "0" * 12
-        flow.approve(self.desk, which, digest, self.reach, ApprovalRule(), {})
+        flow.approve(self.desk, which, digest, self.reach, {})
 
     def send(self, which: int, **more: Any) -> None:
         flow.send(self.desk, which, self.reach, **more)
@@ -128,6 +128,49 @@ def content(audience: Audience, found: list[Addressed]) -> Content:
 @pytest.fixture
 def response(catalogue: SqlCatalogue, post: Post) -> Response:
     return Response(catalogue, post.port, ACME, BETA, DPA)
+
+
+def test_an_approval_is_judged_by_the_rule_at_the_time_of_sending(
+    response: Response, post: Post
+) -> None:
+    """The rule gets stricter after the approval, and once more while the letter waits."""
+    carla = Colleague("Carla", ("legal",))
+    book = replace(response.reach.book, people=(*response.reach.book.people, carla))
+    loose = replace(response.reach, book=book)
+    legal = replace(loose, approval=ApprovalRule(("legal",)))
+    two = replace(loose, approval=ApprovalRule((), two_person=True))
+    response.draft()
+    response.approve(1)
+    for reach, words in (
+        (legal, "approved it. Anna may not approve messages: drd.yaml asks for the role legal"),
+        (two, "anna drafted this message, so another person has to approve it"),
+    ):
+        response.reach = reach
+        with pytest.raises(UsageError, match=words) as raised:
+            response.send(1)
+        assert "drd incident message approve 1 1" in raised.value.hint
+    assert (response.deliver(), post.mails) == (0, [])
+    response.reach = loose
+    response.send(1)
+    response.reach = legal
+    response.deliver()
+    assert (post.mails, response.fates()[:2]) == ([], ["refused", "refused"])
+    assert "asks for the role legal" in response.said()
+
+    other = replace(ANNA, uid=1001, user="carla", login_uid=1001, login_user="carla")
+    desk = Desk(response.catalogue, 1, Author("Carla", response.clock.now(), other))
+    digest = flow.message_of(response.catalogue, 1, 1).digest
+    flow.approve(desk, 1, digest, legal, {"Carla": ("legal",)})
+    stranger = replace(legal, users={"somebody": "Carla"})
+    response.reach = stranger
+    with pytest.raises(UsageError, match="Carla may not approve"):
+        response.send(1, again=True, to=["Acme"])
+    response.reach = replace(legal, users={"carla": "Carla"})
+    response.send(1, again=True, to=["Acme"])
+    response.deliver()
+    assert [mail["To"] for mail in post.mails] == ["it@acme.example"]
+    with pytest.raises(UsageError, match="was sent already"):
+        flow.approve(desk, 1, digest, legal, {"Carla": ("legal",)})
 
 
 def test_nothing_external_leaves_before_an_approval(response: Response, post: Post) -> None:

@@ -20,7 +20,7 @@ from drd.model.incidents.bounces import letter_id
 from drd.model.incidents.entries import Author, draft
 from drd.model.incidents.letters import Place, channel_of
 from drd.model.incidents.messages import Act, IncidentMessage, Recipient, Way, objection
-from drd.model.incidents.objections import require_current
+from drd.model.incidents.objections import require_current, require_sufficient_approval
 from drd.model.incidents.recipients import Reach
 from drd.model.text import escaped, shortened
 from drd.model.units import from_rfc3339
@@ -116,6 +116,7 @@ class LetterSender:
         try:
             incident, ways = self.catalogue.incidents.get(place.incident), self.ways()
             require_current(message, place.recipient, incident, ways.reach)
+            require_sufficient_approval(message, place.incident, ways.reach)
             letter = self._letter(place, message, recipient, row.created_at)
             post = _opened(ways, recipient)
         except DrdError as error:

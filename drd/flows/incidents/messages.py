@@ -12,7 +12,6 @@ from drd.errors import UsageError
 from drd.flows.incidents.rendering import render
 from drd.flows.incidents.writing import Desk, require_opened
 from drd.model.incidents import entries as kinds
-from drd.model.incidents.approval import ApprovalRule
 from drd.model.incidents.audiences import Audience
 from drd.model.incidents.entries import draft as entry
 from drd.model.incidents.incident import Incident
@@ -28,7 +27,11 @@ from drd.model.incidents.messages import (
     Way,
     messages,
 )
-from drd.model.incidents.objections import require_current
+from drd.model.incidents.objections import (
+    approval_lacks,
+    require_current,
+    require_sufficient_approval,
+)
 from drd.model.incidents.recipients import Addressed, Reach
 from drd.model.message import Routed
 from drd.model.nearest import meant
@@ -108,11 +111,12 @@ def draft(desk: Desk, content: Content) -> IncidentMessage:
     return known(desk.catalogue, desk.number)[-1]
 
 
-def approvable(desk: Desk, which: int) -> tuple[IncidentMessage, Content]:
-    """Return a message that can be approved, and what it says. Raises UsageError if it cannot."""
+def approvable(desk: Desk, which: int, reach: Reach) -> tuple[IncidentMessage, Content]:
+    """Return a message that can be approved, and what it says. One that was sent can be if its
+    approval is not enough any more. Raises UsageError if it cannot."""
     message = _usable(desk, which)
     assert message.content is not None
-    if message.sent_at is not None:
+    if message.sent_at is not None and approval_lacks(message, reach) is None:
         raise UsageError(
             f"message {which} was sent already",
             hint=f"to write another one: {_drafts(desk, message)}",
@@ -120,19 +124,18 @@ def approvable(desk: Desk, which: int) -> tuple[IncidentMessage, Content]:
     return message, message.content
 
 
-def approve(  # noqa: PLR0917 (what binds an approval)
+def approve(
     desk: Desk,
     which: int,
     digest: str,
     reach: Reach,
-    rule: ApprovalRule,
     people: Mapping[str, Sequence[str]],
 ) -> IncidentMessage:
     """Approve exactly this content. `digest` is what the person has seen: at least its first
     `DIGITS` digits. `people` are those of drd.yaml, with their roles."""
-    message, content = approvable(desk, which)
+    message, content = approvable(desk, which, reach)
     author = desk.author
-    rule.require(author.by, people, approver=author.actor, drafter=message.drafted_as)
+    reach.approval.require(author.by, people, approver=author.actor, drafter=message.drafted_as)
     if len(digest) < DIGITS:
         raise UsageError(
             f"the digest {escaped(digest)!r} is too short: at least {DIGITS} digits are needed",
@@ -157,7 +160,7 @@ def send(
     message = _usable(desk, which)
     content = message.content
     assert content is not None
-    _require_approval(desk, message, content)
+    _require_approval(desk, message, content, reach)
     chosen = _chosen(desk, message, again=again, to=to)
     if not chosen:
         return message
@@ -200,8 +203,9 @@ def _require_current(
         require_current(message, place, incident, reach)
 
 
-def _require_approval(desk: Desk, message: IncidentMessage, content: Content) -> None:
+def _require_approval(desk: Desk, message: IncidentMessage, content: Content, reach: Reach) -> None:
     if not content.audience.is_external or message.is_approved:
+        require_sufficient_approval(message, desk.number, reach)
         return
     command = f"drd incident message approve {desk.number} {message.number}"
     if message.approved:

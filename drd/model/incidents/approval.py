@@ -32,6 +32,21 @@ class ApprovalRule:
         if self.two_person:
             _require_other(approver, drafter)
 
+    def lacks(
+        self,
+        name: str,
+        people: Mapping[str, Sequence[str]],
+        *,
+        approver: Actor | None,
+        drafter: Actor | None,
+    ) -> UsageError | None:
+        """Return what an approval that was given earlier lacks by this rule; None if nothing."""
+        try:
+            self.require(name, people, approver=approver, drafter=drafter)
+        except UsageError as error:
+            return error
+        return None
+
     def _require_role(self, name: str, people: Mapping[str, Sequence[str]]) -> None:
         held = next((r for n, r in people.items() if n.casefold() == name.casefold()), None)
         if not self.roles or (held is not None and set(held) & set(self.roles)):

@@ -203,7 +203,8 @@ class IncidentMessage:
     """A message; `entry` is its draft. `content` is None if the draft was redacted. `intact` says
     that the bodies of draft and approval are those that the chain holds the digests of.
     `deliveries` are in the order of the recipients. `drafted_as` is what the kernel reported of who
-    drafted it. `reports` are the digests of the reports of mail servers that were recorded."""
+    drafted it, `approved_as` of who approved it. `reports` are the digests of the reports of mail
+    servers that were recorded."""
 
     number: int
     entry: int
@@ -219,6 +220,7 @@ class IncidentMessage:
     intact: bool = True
     deliveries: tuple[Delivery, ...] = ()
     drafted_as: Actor | None = None
+    approved_as: Actor | None = None
     reports: frozenset[str] = frozenset()
 
     @property
@@ -310,6 +312,7 @@ def _approved(message: IncidentMessage, entry: Entry, body: Mapping[str, Any]) -
         approved=str(body["digest"]),
         approved_at=entry.header.at,
         approved_by=str(body.get("by") or entry.header.actor_name),
+        approved_as=_actor(body),
         intact=message.intact and _is_intact(entry),
     )
 

@@ -28,6 +28,46 @@ def require_current(message: IncidentMessage, index: int, incident: Incident, re
         )
 
 
+def approval_lacks(message: IncidentMessage, reach: Reach) -> UsageError | None:
+    """Return what the approval of a message lacks by the rule of drd.yaml now, which may have become
+    stricter; None if nothing, or if nobody has approved exactly this message."""
+    assert message.content is not None
+    if not message.content.audience.is_external or not message.is_approved:
+        return None
+    return reach.approval.lacks(
+        message.approved_by,
+        _people(message, reach),
+        approver=message.approved_as,
+        drafter=message.drafted_as,
+    )
+
+
+def require_sufficient_approval(message: IncidentMessage, number: int, reach: Reach) -> None:
+    """Raise UsageError if the approval of a message of incident `number` is not enough any more."""
+    lack = approval_lacks(message, reach)
+    if lack is not None:
+        raise UsageError(
+            f"message {message.number} lacks an approval: drd.yaml has a stricter rule than when "
+            f"{escaped(message.approved_by)} approved it. {lack.message}",
+            hint=f"{lack.hint.rstrip('.')}. Then: drd incident message approve {number} "
+            f"{message.number}",
+        )
+
+
+def _people(message: IncidentMessage, reach: Reach) -> dict[str, tuple[str, ...]]:
+    """Return one's own people with their roles. Whoever approved under the name of a person, as
+    another user than that person's, has none of them."""
+    people = {person.name: person.roles for person in reach.book.people}
+    name, actor = message.approved_by.casefold(), message.approved_as
+    if actor is None or actor.uid == 0:
+        return people
+    mapped = {person.casefold(): user for user, person in reach.users.items()}
+    only_a_user = actor.came == "socket" and not actor.claimed_by
+    if mapped.get(name, "" if only_a_user else actor.user) != actor.user:
+        return {n: () if n.casefold() == name else roles for n, roles in people.items()}
+    return people
+
+
 def _changed(recipient: Recipient, reach: Reach) -> str:
     """Return what has changed in drd.yaml; empty if nothing has."""
     words = escaped(recipient.words)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from drd.errors import UsageError
 from drd.model.contacts import Colleague, Contact, ContactBook
+from drd.model.incidents.approval import ApprovalRule
 from drd.model.incidents.audiences import OUTSIDE, ROLES, Audience
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.messages import Recipient, Way
@@ -22,7 +23,8 @@ class Reach:
     """Whom one can reach: contacts, the channels of drd.yaml, and the business owners of the plans
     in the scope, as the plans name them. `mail_channels` are those that can write to any address:
     the first one carries the mails. `leads` returns a digest of where a channel leads; raises
-    SecretUnavailable if drd cannot read its address."""
+    SecretUnavailable if drd cannot read its address. `approval` says who approves messages to
+    others outside, `users` who of one's own people is which user."""
 
     book: ContactBook
     channels: Sequence[ChannelSpec] = ()
@@ -30,6 +32,8 @@ class Reach:
     owners: Sequence[str] = ()
     gravest: str = "critical"
     leads: Callable[[ChannelSpec], str] = field(kw_only=True)
+    approval: ApprovalRule = field(default_factory=ApprovalRule, kw_only=True)
+    users: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     def channel(self, name: str) -> ChannelSpec | None:
         """Return the channel of this name that carries messages; None if there is none."""
