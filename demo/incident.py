@@ -163,7 +163,7 @@ class _Demo:
         self._incident("hypothesis", "the key of a partner was published")
         self._incident("task", "replace partner-key", "--to", "Bert", "--due", "1h")
         self._secret("partner-key", secrets.token_urlsafe(24))
-        self._incident("log", "blocked partner-key at the gateway, and made a new one")
+        self._incident("log", "blocked partner-key at the gateway, and made a new one", "--measure")
         self._incident("task", "--done", "2")
         self._incident("anchor", "contained", "now")
         self._incident("state", "contained")

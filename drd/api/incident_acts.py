@@ -68,7 +68,7 @@ def _log(_: App, desk: Desk, body: bodies.LogBody) -> Incident:
     if body.correct is not None:
         return desk.correct(body.correct, body.text, body.reason, restricted=body.restricted)
     at = desk.past(body.at) if body.at is not None else None
-    return desk.log(body.text, at, restricted=body.restricted)
+    return desk.log(body.text, at, restricted=body.restricted, measure=body.measure)
 
 
 def _require_fitting(body: bodies.LogBody, given: Sequence[str]) -> None:
@@ -85,6 +85,11 @@ def _require_fitting(body: bodies.LogBody, given: Sequence[str]) -> None:
         raise UsageError(
             f"restricted was given with {given[0]}, but a mark cannot be restricted",
             hint="leave out --restricted.",
+        )
+    if body.measure:
+        raise UsageError(
+            f"measure was given with {given[0]}, but only a new entry can be a measure",
+            hint='write what was done: drd incident log "TEXT" --measure. Give the time with --at.',
         )
 
 

@@ -70,6 +70,9 @@ class LogBody(Act):
         description="Whether only people who lead the incident or have a role in it may read the "
         "entry.",
     )
+    measure: bool = Field(
+        False, description="Whether it is a measure: drafts of reports tell it as one."
+    )
 
 
 class AnchorBody(Act):

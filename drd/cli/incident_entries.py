@@ -72,7 +72,7 @@ def log(args: argparse.Namespace) -> int:
     marked = args.star or args.unstar
 
     def gives(words: Sequence[str]) -> Mapping[str, Any]:
-        said = {"at": args.at, "restricted": args.restricted}
+        said = {"at": args.at, "restricted": args.restricted, "measure": args.measure}
         if marked:
             return {"star": args.star, "unstar": args.unstar, **said}
         return {"text": words[0], "correct": args.correct, "reason": args.reason, **said}

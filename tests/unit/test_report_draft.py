@@ -77,9 +77,13 @@ def test_items_come_from_moments_facts_people_and_timeline() -> None:
 
 
 def test_only_starred_entries_are_in_a_draft_if_there_are_any() -> None:
-    made = draft("eu-gdpr-33", Case(), line(3, "small"), line(4, "important", starred=True))
+    known = (line(3, "small", measure=True), line(4, "important", measure=True, starred=True))
+    made = draft("eu-gdpr-33", Case(), *known, line(5, "a strange request", starred=True))
     assert "important" in made.text()
     assert "small" not in made.text()
+    assert "strange" not in made.text(), "it is no measure"
+    noted = draft("eu-gdpr-33", Case(), known[0], line(5, "a strange request", starred=True))
+    assert "small" in noted.text(), "no measure is starred"
 
 
 SENT = "message 1 to {} sent to 3 addresses"
@@ -113,9 +117,11 @@ def test_residents_that_are_more_than_all_people_are_a_contradiction() -> None:
 @pytest.mark.parametrize(
     ("kind", "text", "told"),
     [
-        ("incident.log", "blocked the key", "blocked the key"),
-        ("incident.log", "see /srv/x/conf, ask it@a.example", "see (path), ask (address)"),
+        ("incident.log", "measure: blocked the key", "blocked the key"),
+        ("incident.log", "measure: see /srv/x, ask it@a.example", "see (path), ask (address)"),
+        ("incident.log", "strange requests, says it@a.example", ""),
         ("incident.state", "state contained, was detected", "state contained, was detected"),
+        ("incident.state", "state triaged, was detected", ""),
         ("incident.task", "task 1 done: new key", "task 1 done: new key"),
         ("incident.task", "task: new key (anna)", ""),
         ("incident.message", SENT.format("customers"), "a message to customers was sent"),
@@ -133,7 +139,8 @@ def test_residents_that_are_more_than_all_people_are_a_contradiction() -> None:
 def test_measures_are_what_was_done_without_addresses_and_paths(
     kind: str, text: str, told: str
 ) -> None:
-    made = draft("eu-gdpr-33", Case(), replace(line(3, text), kind=kind))
+    done = text.startswith("measure: ")
+    made = draft("eu-gdpr-33", Case(), replace(line(3, text, measure=done), kind=kind))
     measures = made.text().partition("mitigate the effects\n\n")[2].split("\n")[0]
     assert measures == (f"- 2026-12-01 09:00 UTC: {told}" if told else "MISSING: measures")
 

@@ -14,7 +14,7 @@ def noting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         "log",
         "note what happened, or what was found",
         "TEXT",
-        examples='drd incident log "blocked the key at the gateway"\n'
+        examples='drd incident log "blocked the key at the gateway" --measure\n'
         'drd incident log 3 "first strange request in the log" --at 13:50\n'
         "drd incident log --star 214\n"
         'drd incident log --correct 214 "the second key" --reason "wrong name"',
@@ -28,6 +28,11 @@ def noting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         action="store_true",
         help="readable only for those who lead the incident or have a role in it, and encrypted "
         "to the keys of the roles where it leaves this host",
+    )
+    log.add_argument(
+        "--measure",
+        action="store_true",
+        help="it was done about the incident: drafts of reports tell it as a measure",
     )
     kinds = log.add_mutually_exclusive_group()
     kinds.add_argument("--correct", type=count, metavar="ENTRY", help="correct this entry")

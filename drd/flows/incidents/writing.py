@@ -158,9 +158,18 @@ class Desk:
 
         return self.catalogue.incidents.add(self.number, drafts)
 
-    def log(self, text: str, happened_at: datetime | None, *, restricted: bool = False) -> Incident:
-        """Note what happened, or what was found; `restricted`: for those with a role alone."""
+    def log(
+        self,
+        text: str,
+        happened_at: datetime | None,
+        *,
+        restricted: bool = False,
+        measure: bool = False,
+    ) -> Incident:
+        """Note what happened, or what was found; `restricted`: for those with a role alone;
+        `measure`: it was done about the incident."""
         mark = {"restricted": True} if restricted else {}
+        mark |= {"measure": True} if measure else {}
         body = {"text": _text(text), "happened_at": happened_at, **mark}
         return self._add(kinds.LOG, body)
 

@@ -11,7 +11,7 @@ from drd.model.incidents import entries as kinds
 from drd.model.incidents.affected import Affected, Known
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.instants import Instant
-from drd.model.incidents.timeline import Line, condensed
+from drd.model.incidents.timeline import MEASURE, Line, condensed
 from drd.model.obligations.case import Case
 from drd.model.obligations.clocks import ClockState
 from drd.model.obligations.conditions import PEOPLE, RECORDS, RESIDENTS, Fact
@@ -25,8 +25,8 @@ _KEYS_OF_MEASURES = frozenset(
     {"measures", "mitigation", "remedy", "resolution", "doing", "actions"}
 )
 """The keys of items about what was done; others from the timeline also say what happened."""
-_ALWAYS = frozenset({kinds.LOG, kinds.STATE, kinds.RECOVERY})
-_HAPPENED = frozenset({kinds.OPEN, kinds.REPORT, kinds.SCOPE})
+_HAPPENED = frozenset({kinds.OPEN, kinds.REPORT, kinds.SCOPE, kinds.LOG, kinds.STATE})
+_ACHIEVED = re.compile(r"state (contained|eradicated|recovered)\b")
 _SENT = re.compile(
     r"message \d+ to (customers|partners|status-page|regulator|press) sent to \d+ address(es)?"
 )
@@ -108,13 +108,18 @@ class ReportDraft:
             yield from self._happened(item.key)
 
     def _happened(self, key: str) -> Iterator[str]:
-        """Say what happened, or what was done about it; entries that a person has starred, if there
-        are any. Nothing internal, and no address or path, goes to people outside."""
-        starred = [(line, line.text) for line in self.lines if line.starred]
-        more = frozenset() if key in _KEYS_OF_MEASURES else _HAPPENED
-        for line, text in starred or [(line, _outside(line, more)) for line in self.lines]:
+        """Say what happened, or only what was done about it; entries that a person has starred, if
+        there are any. Nothing internal, and no address or path, goes to people outside."""
+        told = [(line, _measure(line)) for line in self.lines]
+        if key not in _KEYS_OF_MEASURES:
+            starred = [(line, line.text) for line in self.lines if line.starred]
+            told = [(line, text or _happened(line)) for line, text in told]
+        else:
+            starred = [(line, text) for line, text in told if line.starred and text]
+        for line, text in starred or told:
             if text:
-                yield f"- {local_time(line.at, self.zone)}: {_without_places(text)}"
+                told_text = _without_places(text.removeprefix(MEASURE))
+                yield f"- {local_time(line.at, self.zone)}: {told_text}"
 
     def _people(self, item: ContentItem) -> Iterator[str]:
         people = self.case.facts.get(PEOPLE)
@@ -161,10 +166,19 @@ class ReportDraft:
                 yield f"- number of records: {records}"
 
 
-def _outside(line: Line, kinds_told: Collection[str]) -> str:
-    """Return what a report says of a line; empty for what is no affair of people outside."""
-    if line.kind in _ALWAYS or line.kind in kinds_told:
+def _happened(line: Line) -> str:
+    """Return what a report says of a line that is no measure; empty for what is no affair of people
+    outside."""
+    return line.text if line.kind in _HAPPENED else ""
+
+
+def _measure(line: Line) -> str:
+    """Return what a report says of a line about what was done; empty for anything else: a note
+    counts only if a person called it a measure."""
+    if line.measure or line.kind == kinds.RECOVERY:
         return line.text
+    if line.kind == kinds.STATE:
+        return line.text if _ACHIEVED.match(line.text) else ""
     if line.kind == kinds.TASK:
         return line.text if re.match(r"task \d+ done", line.text) else ""
     if line.kind == kinds.MESSAGE and (sent := _SENT.match(line.text)) is not None:

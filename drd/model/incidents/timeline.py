@@ -23,6 +23,8 @@ _REDACTED = "(redacted)"
 _LONGEST_OF_OTHERS = 300
 _SEALED = "(restricted)"
 _ALTERED = "(changed after it was recorded: drd records verify)"
+MEASURE = "measure: "
+"""What a note of a measure begins with."""
 _BEFORE = " before"
 """The key, in no body, of the incident as it was before the entry."""
 
@@ -30,8 +32,8 @@ _BEFORE = " before"
 @dataclass(frozen=True, slots=True)
 class Line:
     """One thing that happened. `at` is when, `noted_at` when it was recorded. `plan` is empty for
-    what is about no single plan. `count` similar ones in a row are one line, the last of them at
-    `until`."""
+    what is about no single plan. A `measure` is what a person noted as done
+    about the incident. `count` similar ones in a row are one line, the last of them at `until`."""
 
     entry: int
     at: datetime
@@ -43,6 +45,7 @@ class Line:
     starred: bool = False
     corrected: bool = False
     routine: bool = False
+    measure: bool = False
     count: int = 1
     until: datetime | None = None
 
@@ -127,6 +130,7 @@ def _line(incident: Incident, before: Incident, entry: Entry, zone: tzinfo) -> L
         starred=seq in incident.starred,
         corrected=seq in incident.corrected,
         routine=_is_routine(entry, body),
+        measure=body.get("measure") is True,
     )
 
 
@@ -284,7 +288,7 @@ _OF_RECOVERY = {
 _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     kinds.OPEN: _opened,
     kinds.REPORT: _reported,
-    kinds.LOG: lambda b: str(b["text"]),
+    kinds.LOG: lambda b: f"{MEASURE if b.get('measure') is True else ''}{b['text']}",
     kinds.CORRECT: lambda b: f"entry {b['entry']} corrected{_because(b)}",
     kinds.STAR: _starred,
     kinds.ASSIGN: lambda b: f"led by {b['to'] or 'nobody'}",
