@@ -16,7 +16,7 @@ from drd.config.daemon import DaemonSettings
 from drd.config.regimes import regimes_of
 from drd.config.zones import host_zone, time_zone
 from drd.errors import UsageError
-from drd.flows.incidents.times import past, typed
+from drd.flows.incidents.times import ambiguity, past, typed
 from drd.flows.incidents.writing import instant_of
 from drd.holiday_calendars import HolidayCalendars
 from drd.model.malformed import Malformed
@@ -36,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
     case = case_of(args, settings, known, named)
     states = clocks(known.values(), case, datetime.now(UTC), HolidayCalendars())
     shown = [s for s in states if _is_shown(s, named)]
+    for name, doubt in _doubts(args, case.zone):
+        output.warn(f"{name}: {doubt}")
     if args.json:
         output.print_json({"zone": case.zone, "clocks": [clock_document(s) for s in shown]})
         return 0
@@ -125,6 +127,13 @@ def _read_as(args: argparse.Namespace, zone: str) -> Iterator[str]:
     for name, text in map(pair_of, [*args.at, *args.submitted]):
         noon = ": noon, since no time of day was given" if _is_date(text) else ""
         yield f"{name} {local_time(_at(text, zone), here)}{noon}"
+
+
+def _doubts(args: argparse.Namespace, zone: str) -> Iterator[tuple[str, str]]:
+    """Say which time drd took where the clock of the zone showed one twice, or never."""
+    for name, text in map(pair_of, [*args.at, *args.submitted]):
+        if not _is_date(text) and (doubt := ambiguity(text, _at(text, zone), ZoneInfo(zone))):
+            yield name, doubt
 
 
 _HEADER = ("ID", "DUE", "DUE (UTC)", "TARGET")

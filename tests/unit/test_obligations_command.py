@@ -182,3 +182,20 @@ def test_due_says_how_it_read_a_time(capsys: Output) -> None:
     assert main(["obligations", "due", "eu-nis2-ew", "--at", "aware=2026-12-31"]) == 0
     told = capsys.readouterr().out
     assert "aware 2026-12-31 12:00 CET: noon, since no time of day was given" in told
+
+
+def test_due_says_which_of_two_equal_times_it_took(capsys: Output) -> None:
+    words = ["obligations", "due", "eu-nis2-ew", "--json", "--at"]
+    first, second = "2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"
+    for text, started_at, warning in (
+        ("2026-10-25T02:30", first, "aware: the clock showed this time twice, and drd takes"),
+        ("2026-10-25T02:30+01:00", second, ""),
+        ("2026-10-25T03:30", "2026-10-25T02:30:00Z", ""),
+        ("2026-03-29T02:30", "2026-03-29T01:30:00Z", "the clock was set forward over 02:30"),
+    ):
+        assert main([*words, f"aware={text}"]) == 0
+        out, err = capsys.readouterr()
+        assert json.loads(out)["clocks"][0]["started_at"] == started_at
+        assert (warning in err) if warning else not err, text
+    main([*words, "aware=2026-10-25T02:30"])
+    assert "for the second write 2026-10-25T02:30+01:00" in capsys.readouterr().err

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from drd.errors import UsageError
 from drd.model.units import format_time, from_rfc3339, parse_duration, to_rfc3339
@@ -51,15 +51,28 @@ def typed(text: str, zone: tzinfo) -> datetime:
 def recorded(text: str, at: datetime, zone: tzinfo) -> str:
     """Return a time that was typed as drd understood it: `2026-10-25 02:30 CEST`. Of an hour that
     a change of the clock repeats it says how to write the other one."""
-    words = format_time(at, zone=zone)
+    doubt = ambiguity(text, at, zone)
+    return f"{format_time(at, zone=zone)} ({doubt})" if doubt else format_time(at, zone=zone)
+
+
+def ambiguity(text: str, at: datetime, zone: tzinfo) -> str:
+    """Return which of two times was taken that the clock showed twice, and how to write the other
+    one; or that the clock never showed this time. Empty for any other time, and with an offset."""
     local = at.astimezone(zone)
     later = local.replace(fold=1)
-    without_offset = re.fullmatch(rf"{_CLOCK}|{_DATE}[T ]{_CLOCK}(\.\d+)?", text.strip())
-    if without_offset is None or local.utcoffset() == later.utcoffset():
-        return words
+    typed_one = re.fullmatch(rf"(?:({_DATE})[T ])?{_CLOCK}(?:\.\d+)?", text.strip())
+    if typed_one is None:
+        return ""
+    day, hour, minute = typed_one[1] or f"{local:%Y-%m-%d}", int(typed_one[2]), int(typed_one[3])
+    asked = datetime.fromisoformat(day).replace(hour=hour, minute=minute, tzinfo=zone)
+    shown = asked.astimezone(UTC).astimezone(zone)
+    if (shown.hour, shown.minute) != (hour, minute):
+        return f"the clock was set forward over {hour:02}:{minute:02}, and never showed this time"
+    if local.utcoffset() == later.utcoffset():
+        return ""
     return (
-        f"{words} (the clock showed this time twice, and drd takes the first; for the second write "
-        f"{later.isoformat(timespec='minutes')})"
+        "the clock showed this time twice, and drd takes the first; for the second write "
+        f"{later.isoformat(timespec='minutes')}"
     )
 
 
