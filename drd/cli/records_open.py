@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from drd import process
 from drd.api.record_documents import numbers
 from drd.cli import output
 from drd.cli.session import require_owner, session
@@ -19,18 +20,27 @@ def run(args: argparse.Namespace) -> int:
     with session(args, acts=False, records=True) as app:
         require_owner(app, "records unseal")
         identity = read_secret_file(Path(args.identity), "identity").encode()
-        done = put_back(app.catalogue, identity)
+        done = put_back(app.catalogue, identity, app.clock.now(), process.actor_here())
+    record = done.record
     if args.json:
         output.print_json(
             {
                 "opened": [entry.seq for entry in done.entries],
                 "closed": list(done.closed),
                 "false": list(done.false),
+                "record": record.seq if record is not None else None,
             }
         )
     elif not args.quiet:
         count = counted(len(done.entries), "restricted entry is", "restricted entries are")
         output.say(f"{count} readable on this host again; they match the digests in the records")
+        if record is not None:
+            output.say(f"entry {record.seq} records who made them readable, and when")
+    if record is not None and not record.signature:
+        output.warn(
+            f"entry {record.seq}, which records this, is not signed: drd cannot read the key of "
+            "the records. Put the key back, or make a new one: drd records rotate --lost"
+        )
     if done.false:
         raise RepositoryDamaged(
             f"the encrypted body of {_entries(done.false)} is not the one that was recorded: "

@@ -18,8 +18,8 @@ from drd.model.incidents.incident import Incident
 from drd.model.incidents.messages import IncidentMessage
 from drd.model.message_conditions import message_conditions
 from drd.model.report_conditions import report_conditions
-from drd.model.restricted_conditions import concealed
-from drd.model.titles import REPORT, UNDECIDED, UNREADABLE
+from drd.model.restricted_conditions import concealed, unreadable
+from drd.model.titles import REPORT, UNDECIDED
 
 _log = log.get()
 
@@ -61,8 +61,7 @@ class DutyWatch:
         incident, _ = self._messages[number]
         if told := unread(incident):
             found = [c for c in found if c.kind not in (REPORT, UNDECIDED)]
-            hidden = Condition(UNREADABLE, "critical", f"incident {number}", told, UNSEAL)
-            return [hidden, *concealed(number, found)]
+            return [unreadable(number, told, UNSEAL), *concealed(number, found)]
         return list(concealed(number, found)) if incident.restricted else found
 
     def _told(self, number: int, now: datetime) -> list[Condition]:

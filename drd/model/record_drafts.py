@@ -3,7 +3,7 @@ that it describes do not matter."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -178,6 +178,11 @@ def of_continuation(
     """Return the record of an installation that goes on after an anchor which it does not know."""
     body = {**found, "after": after, "common": common, "reason": reason, "actor": actor}
     return Draft(CONTINUED, f"entry:{after}", body, at, actor)
+
+
+def of_unsealing(seqs: Sequence[int], at: datetime, actor: Actor) -> Draft:
+    """Return the record that somebody made encrypted entries readable on this host again."""
+    return Draft("unseal", f"entry:{seqs[0]}", {"entries": list(seqs), "actor": actor}, at, actor)
 
 
 def of_redaction(seq: int, digest: str, reason: str, at: datetime, actor: Actor) -> Draft:

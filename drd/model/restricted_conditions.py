@@ -1,4 +1,4 @@
-"""What alerts say of a restricted incident. Pure.
+"""What alerts say of a restricted incident, and of one that cannot be read here. Pure.
 
 Everybody who reads alerts, mails and the status learns that something is late, and not what: which
 report, to whom, since when, tells what the incident is about.
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from drd.model.alerts import Condition
-from drd.model.message_conditions import UNDELIVERED, UPDATE
-from drd.model.titles import REPORT, UNDECIDED
+from drd.model.message_conditions import UNDELIVERED
+from drd.model.titles import REPORT, UNDECIDED, UNREADABLE, UPDATE
 
 _TEXTS = {
     REPORT: (
@@ -34,6 +34,12 @@ _TEXTS = {
         "drd incident message list {}",
     ),
 }
+
+
+def unreadable(number: int, told: str, remedy: str) -> Condition:
+    """Return the condition that entries of an incident cannot be read on this host: nobody knows
+    which of its reports and updates are due."""
+    return Condition(UNREADABLE, "critical", f"incident {number}", told, remedy)
 
 
 def concealed(number: int, conditions: Iterable[Condition]) -> Iterator[Condition]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -98,7 +99,7 @@ def came(make: MakeHost, repository: MemoryRepository) -> SqlCatalogue:
 
 
 def unseal(catalogue: SqlCatalogue, identity: pyrage.x25519.Identity) -> Opened:
-    return put_back(catalogue, str(identity).encode())
+    return put_back(catalogue, str(identity).encode(), at(10), ANNA)
 
 
 def sealed(catalogue: SqlCatalogue) -> list[int]:
@@ -115,6 +116,10 @@ def test_what_an_identity_opens_is_readable_again(
     assert (done.entries, done.closed, done.false) == ([], [2, 3], [])
     done = unseal(new, LEAD)
     assert ([e.seq for e in done.entries], done.closed) == ([2, 3], [])
+    [said] = new.records.newest(kind="unseal")
+    assert (said, said.header.actor_name, bool(said.signature)) == (done.record, "anna", True)
+    assert said.body is not None
+    assert json.loads(said.body.text)["entries"] == [2, 3]
     assert sealed(new) == []
     assert new.incidents.get(1).title == "the payroll"
     assert list(new.records.read())[:4] == list(host.records.read())
@@ -122,7 +127,7 @@ def test_what_an_identity_opens_is_readable_again(
     assert (report.faults, report.sealed) == ([], [])
     assert unseal(new, LEAD).entries == [], "nothing is left to open"
     with pytest.raises(UsageError, match="identity"):
-        put_back(new, b"no key")
+        put_back(new, b"no key", at(10), ANNA)
 
 
 def test_a_body_that_was_exchanged_is_not_put_back(

@@ -15,6 +15,7 @@ from drd.flows.restore import blockers, point_choice, preflight, production_guar
 from drd.flows.upkeep import forget_points, retention, retention_plan, retention_share
 from drd.model.contacts import Hours
 from drd.model.down import NO_EFFECT
+from drd.model.incidents.approval import ApprovalRule
 from drd.model.incidents.cadence import NO_CADENCE
 from drd.model.incidents.investigation import Standing
 from drd.model.incidents.messages import Fate
@@ -153,6 +154,8 @@ SOMETHING: dict[str, object] = {
     "NoNumber.when": When(),
     "Choice.when": When(),
     "Relief.when": When(),
+    # incidents
+    "Reach.approval": ApprovalRule(),
 }
 
 

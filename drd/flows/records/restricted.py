@@ -6,10 +6,13 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from drd import age
 from drd.errors import RepositoryDamaged, WrongKey
+from drd.model.actor import Actor
 from drd.model.incidents.entries import OPEN, PREFIX, REPORT, number_of
+from drd.model.record_drafts import of_unsealing
 from drd.model.record_file import Hides
 from drd.model.records import Body, Entry
 from drd.ports import Catalogue
@@ -105,16 +108,18 @@ def unsealed(entries: Iterable[Entry], identity: bytes) -> list[Entry]:
 @dataclass(frozen=True, slots=True)
 class Opened:
     """What an identity opened: the entries whose bodies are back in the catalogue; those that it
-    does not open; and those whose encrypted body is not the one that was recorded."""
+    does not open; and those whose encrypted body is not the one that was recorded. `record` is the
+    entry that says who opened them; None if nothing was opened."""
 
     entries: Sequence[Entry]
     closed: Sequence[int]
     false: Sequence[int]
+    record: Entry | None = None
 
 
-def put_back(catalogue: Catalogue, identity: bytes) -> Opened:
-    """Put what an identity opens of the encrypted bodies in the catalogue in their place. It is the
-    text of an identity file. Raises UsageError."""
+def put_back(catalogue: Catalogue, identity: bytes, at: datetime, actor: Actor) -> Opened:
+    """Put what an identity opens of the encrypted bodies in the catalogue in their place, and
+    record who did it. `identity` is the text of an identity file. Raises UsageError."""
     age.identities(identity)
     opened: list[Entry] = []
     closed: list[int] = []
@@ -128,11 +133,14 @@ def put_back(catalogue: Catalogue, identity: bytes) -> Opened:
             closed.append(entry.seq)
         except (RepositoryDamaged, ValueError):
             false.append(entry.seq)
+    if not opened:
+        return Opened(opened, closed, false)
     with catalogue.together():
         catalogue.records.open_bodies(opened)
-    if opened:
-        catalogue.incidents.rebuild()
-    return Opened(opened, closed, false)
+        said = of_unsealing([entry.seq for entry in opened], at, actor)
+        record = catalogue.records.append(said)
+    catalogue.incidents.rebuild()
+    return Opened(opened, closed, false, record)
 
 
 def _unsealed(entry: Entry, identity: bytes) -> Entry:
