@@ -96,9 +96,9 @@ def page(printed: Printed) -> bytes:
     return html([block for part in parts for block in part], paper=_PAPER)
 
 
-def blank_page(book: ContactBook) -> bytes:
+def blank_page(book: ContactBook, zone: ZoneInfo) -> bytes:
     """Return the empty sheets of an incident for which there is no drd at hand."""
-    return html(blank_sheets(book), paper=_PAPER)
+    return html(blank_sheets(book, zone), paper=_PAPER)
 
 
 def _known(printed: Printed) -> Iterator[Block]:
@@ -239,4 +239,4 @@ def _log(printed: Printed) -> Iterator[Block]:
 
 def _calls(printed: Printed) -> Iterator[Block]:
     plans = printed.incident.plans
-    return whom_to_call(printed.book, printed.now, plans or None)
+    return whom_to_call(printed.book, printed.now, plans or None, printed.zone)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from drd.bootstrap import App
 from drd.cli import output
@@ -23,9 +24,10 @@ from drd.model.text import escaped, some
 from drd.model.units import format_time, from_rfc3339, to_rfc3339
 
 
-def book_of(args: argparse.Namespace) -> ContactBook:
-    """Return the contacts of drd.yaml, without opening anything else."""
-    return quick_settings(args).contacts
+def book_of(args: argparse.Namespace) -> tuple[ContactBook, ZoneInfo]:
+    """Return the contacts of drd.yaml, and the zone of times, without opening anything else."""
+    settings = quick_settings(args)
+    return settings.contacts, local_zone(settings.timezone)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,8 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if args.number is not None:
         with session(args, reading=True) as app:
             scope = _plans(app, args.number) or scope
-    settings = quick_settings(args)
-    book, zone = settings.contacts, local_zone(settings.timezone)
+    book, zone = book_of(args)
     calls, contacts = book.on_call(at), book.about(scope)
     if args.json:
         output.print_json(_document(at, calls, contacts))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from zoneinfo import ZoneInfo
 
 from drd.api.incident_page import blank_page, collected, page
 from drd.bootstrap import App
@@ -14,6 +15,7 @@ from drd.cli.incident_scope import readable_plans
 from drd.cli.new_file import write_new
 from drd.cli.remote import Remote
 from drd.cli.session import session
+from drd.config.zones import local_zone
 from drd.errors import DrdError, UsageError
 from drd.flows.incidents.choosing import chosen
 from drd.model.contacts import ContactBook
@@ -31,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         )
     number = None
     if args.blank:
-        made = blank_page(_book(args))
+        made = blank_page(*_book(args))
     else:
         with session(args, reading=True) as app:
             number, made = _made(app, args)
@@ -62,10 +64,11 @@ def _made(app: App, args: argparse.Namespace) -> tuple[int, bytes]:
     return incident.number, page(collected(app, incident, entries, plans))
 
 
-def _book(args: argparse.Namespace) -> ContactBook:
-    """Return whom to call; empty if drd.yaml cannot be read, for paper is needed all the same."""
+def _book(args: argparse.Namespace) -> tuple[ContactBook, ZoneInfo]:
+    """Return whom to call, and the zone of times. Without a drd.yaml that can be read nobody is
+    named: paper is needed all the same."""
     try:
         return book_of(args)
     except DrdError as error:
         output.warn(f"drd prints the sheets without contacts: {error.line}")
-        return ContactBook()
+        return ContactBook(), local_zone(None)

@@ -19,6 +19,7 @@ from drd.config.people import people
 from drd.config.plan_file import LoadedPlan
 from drd.config.reading import read_bytes
 from drd.config.references import plan_references
+from drd.config.zones import local_zone
 from drd.errors import DrdError, NotSupported, UsageError
 from drd.flows.records.anchors import standing
 from drd.flows.repository.signatures import signatures_of
@@ -137,9 +138,10 @@ def _own_configuration(settings: DaemonSettings) -> tuple[str | None, Files]:
 
 
 def _for_incidents(settings: DaemonSettings, now: datetime) -> Files:
-    contacts = contacts_page(settings.contacts, now)
+    zone = local_zone(settings.timezone)
+    contacts = contacts_page(settings.contacts, now, zone)
     return {
-        "incident/blank.html": html(blank_sheets(settings.contacts), paper="A4"),
+        "incident/blank.html": html(blank_sheets(settings.contacts, zone), paper="A4"),
         "incident/contacts.html": html(contacts),
         "incident/contacts.md": markdown(contacts),
     }

@@ -31,8 +31,8 @@ _CALLS = (
 _NOTHING_KNOWN = "drd.yaml names nobody (keys `people` and `contacts`)."
 
 
-def blank_sheets(book: ContactBook) -> list[Block]:
-    """Return the empty sheets of an incident for which there is no drd at hand."""
+def blank_sheets(book: ContactBook, zone: tzinfo = UTC) -> list[Block]:
+    """Return the empty sheets of an incident for which there is no drd at hand; times in `zone`."""
     first = (
         "what happens",
         "noticed at, by whom",
@@ -55,16 +55,16 @@ def blank_sheets(book: ContactBook) -> list[Block]:
         Heading(2, "Messages: who was told what"),
         Table(("at", "by whom", "next update by", "to whom, what"), empty(4, 8), sheet=True),
         *log_sheets(),
-        *whom_to_call(book),
+        *whom_to_call(book, zone=zone),
     ]
 
 
-def contacts_page(book: ContactBook, made_at: datetime) -> list[Block]:
-    """Return the page of whom to contact, for a recovery kit."""
+def contacts_page(book: ContactBook, made_at: datetime, zone: tzinfo = UTC) -> list[Block]:
+    """Return the page of whom to contact, for a recovery kit; times in `zone`."""
     return [
         Heading(1, "Whom to contact in an incident"),
-        Paragraph(f"Printed {format_time(made_at)}, from drd.yaml."),
-        *_own_people(book),
+        Paragraph(f"Printed {format_time(made_at, zone=zone)}, from drd.yaml."),
+        *_own_people(book, zone),
         *_outside(book.about(None)),
     ]
 
@@ -77,19 +77,22 @@ def log_sheets() -> Iterator[Block]:
 
 
 def whom_to_call(
-    book: ContactBook, now: datetime | None = None, scope: Sequence[str] | None = None
+    book: ContactBook,
+    now: datetime | None = None,
+    scope: Sequence[str] | None = None,
+    zone: tzinfo = UTC,
 ) -> Iterator[Block]:
     """Return the page for calls: who is on call at `now`, the contacts for the plans in the scope
-    (None: all), and room for those that drd.yaml does not name."""
+    (None: all), and room for those that drd.yaml does not name. Times are in `zone`."""
     yield Heading(2, "Whom to call", new_page=True)
     if now is not None and book.people:
-        yield Paragraph(f"On call at {format_time(now)}:")
+        yield Paragraph(f"On call at {format_time(now, zone=zone)}:")
         yield Table(
             ("role", "called at", "person"),
-            tuple((escaped(c.role), "", person_words(c)) for c in book.on_call(now)),
+            tuple((escaped(c.role), "", person_words(c, zone)) for c in book.on_call(now)),
             sheet=True,
         )
-    yield from _own_people(book)
+    yield from _own_people(book, zone)
     yield from _outside(book.about(scope))
     yield Heading(3, "Calls")
     header = ("for what", "name", "called at", "telephone, at which hours")
@@ -109,7 +112,7 @@ def person_words(call: OnCall, zone: tzinfo = UTC) -> str:
     return escaped(words)
 
 
-def _own_people(book: ContactBook) -> Iterator[Block]:
+def _own_people(book: ContactBook, zone: tzinfo) -> Iterator[Block]:
     if not book.people and not book.contacts:
         yield Paragraph(_NOTHING_KNOWN)
     if book.people:
@@ -119,14 +122,14 @@ def _own_people(book: ContactBook) -> Iterator[Block]:
         yield Paragraph(
             "On call. If a role has several lines, the first that holds at the time counts:"
         )
-        yield Items(tuple(f"{escaped(d.role)}: {_duty(d)}" for d in book.duties))
+        yield Items(tuple(f"{escaped(d.role)}: {_duty(d, zone)}" for d in book.duties))
     if book.absences:
         yield Paragraph("Away:")
         yield Items(
             tuple(
                 escaped(
-                    f"{a.person} from {format_time(a.begin)} to {format_time(a.end)}, substitute: "
-                    f"{a.substitute or 'nobody'}"
+                    f"{a.person} from {format_time(a.begin, zone=zone)} to "
+                    f"{format_time(a.end, zone=zone)}, substitute: {a.substitute or 'nobody'}"
                 )
                 for a in book.absences
             )
@@ -138,11 +141,12 @@ def _person(person: Colleague) -> tuple[str, ...]:
     return escaped(person.name), escaped(person.phone), escaped(roles)
 
 
-def _duty(duty: Duty) -> str:
+def _duty(duty: Duty, zone: tzinfo) -> str:
     hours = f"{duty.hours.text} {duty.hours.zone}" if duty.hours.spans else "always"
     if duty.since is None:
         return escaped(f"{duty.people[0]} ({hours})")
-    turns = f"in turns of {format_duration(duty.every_s)} from {format_time(duty.since)}"
+    since = format_time(duty.since, zone=zone)
+    turns = f"in turns of {format_duration(duty.every_s)} from {since}"
     return escaped(f"{', '.join(duty.people)}, {turns} ({hours})")
 
 

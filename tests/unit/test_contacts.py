@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -178,7 +179,14 @@ def test_pages_for_paper_name_contacts(tmp_path: Path) -> None:
     assert "commander: anna, bert, in turns of 7d from 2026-11-02 09:00 UTC" in page
     assert "bert from 2026-11-19 23:00 UTC to 2026-12-05 23:00 UTC, substitute: carla" in page
     assert "drd.yaml names nobody" in html(contacts_page(ContactBook(), MONDAY)).decode()
-    calls = html(list(whom_to_call(known, datetime(2026, 11, 28, tzinfo=UTC), ["billing"])))
+    berlin = ZoneInfo("Europe/Berlin")
+    calls = html(list(whom_to_call(known, datetime(2026, 11, 28, tzinfo=UTC), ["billing"], berlin)))
+    for told in (
+        b"On call at 2026-11-28 01:00 CET",
+        b"bert from 2026-11-20 00:00 CET to 2026-12-06",
+    ):
+        assert told in calls
+    assert b"UTC" not in calls
     assert b"instead of bert" in calls
     assert b"Acme" not in calls
 
