@@ -25,6 +25,8 @@ from drd.config.regimes import findings as regime_findings
 from drd.errors import DrdError
 from drd.flows.host.doctor import examine
 from drd.flows.host.intake import findings as intake_findings
+from drd.flows.host.records_key import findings as records_key_findings
+from drd.flows.records.key import RecordKey
 from drd.flows.repository.observed_state import probe
 from drd.flows.state.foreign_files import findings as state_findings
 from drd.flows.status.publishing import findings as open_to_readers
@@ -63,7 +65,9 @@ def run(args: argparse.Namespace) -> int:
             items.append(doctor_document("drd", f))
         items += [doctor_document("drd", f) for f in state_findings(state_places(settings))]
         items += [doctor_document("drd", f) for f in regime_findings(settings, app.clock.now())]
-        found = intake_findings(settings.intake, secrets.resolve)
+        key, named = RecordKey(settings.records_key), settings.own_records_key is not None
+        found = records_key_findings(key, app.catalogue.records.current_key(), named=named)
+        found += intake_findings(settings.intake, secrets.resolve)
         items += [doctor_document("drd", f) for f in found]
         for package in unavailable():
             finding = Finding("extension", "warning", package.name, package.text, package.remedy)

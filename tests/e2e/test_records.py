@@ -110,8 +110,20 @@ def test_the_key_is_its_owners_alone(site: Site) -> None:
 
 def test_a_run_ends_without_the_key_and_the_check_tells(site: Site) -> None:
     worked(site)
+    assert "the key that signs the records exists" in site.drd("doctor", code=None).out
     (site.base / "secrets/records").rename(site.base / "secrets/away")
-    site.drd("drill", "shop")
+    told = site.drd("drill", "shop").err
+    assert f"the key of the records is missing: {site.base}/secrets/records" in told
+    assert "if it is lost: drd records rotate --lost" in told
+    [found] = [
+        item
+        for item in site.drd("doctor", "--json", code=None).json["items"]
+        if item["code"] == "records-key"
+    ]
+    assert (found["severity"], found["hint"].split(";")[1]) == (
+        "warning",
+        " if it is lost: drd records rotate --lost",
+    )
     checked = site.drd("records", "verify", "--json", code=5).json
     assert (checked["whole"], checked["unsigned"]) == (True, [5])
     assert "not signed: 5" in site.drd("records", "verify", code=5).out

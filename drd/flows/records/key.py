@@ -42,10 +42,28 @@ class RecordKey:
                 self._signer = self.read()
             except SecretUnavailable as error:
                 self._why = error
-                if self.exists:
-                    _log.warning("records.unsigned", why=error.message)
+                missing = self.missing(current, named=self.ref != RECORDS_KEY)
+                if missing is not None:
+                    _log.warning("records.unsigned", why=missing[0], remedy=missing[1])
+                elif self.exists:
+                    _log.warning("records.unsigned", why=error.message, remedy=error.hint)
                 return None
         return self._signer
+
+    def missing(self, current: str, *, named: bool) -> tuple[str, str] | None:
+        """Return what follows from a key file that is not there, and the remedy; None if it is
+        there, or if nobody expects one: no entry is signed, and drd.yaml does not name it."""
+        if self.exists or not (current or named):
+            return None
+        what = (
+            f"the key of the records is missing: {self.file}. Entries of the records and restore "
+            "points have no signature until it is there"
+        )
+        if current:
+            return what, (
+                f"put the file of key {current} back; if it is lost: drd records rotate --lost"
+            )
+        return what, "make the key: drd records init"
 
     def read(self) -> Signer:
         """Read the key anew. Raises SecretUnavailable."""

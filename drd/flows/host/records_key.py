@@ -1,0 +1,29 @@
+"""What `drd doctor` says of the key that signs the records."""
+
+from __future__ import annotations
+
+from drd.errors import SecretUnavailable
+from drd.flows.records.key import RecordKey
+from drd.model.finding import Finding
+
+CODE = "records-key"
+
+
+def findings(key: RecordKey, current: str, *, named: bool) -> list[Finding]:
+    """Return whether drd can sign with the key. `current` is the id of the key by which the records
+    are signed, empty without one; `named` says that drd.yaml names the key. Nothing is found
+    without a key that anybody expects."""
+    where = key.ref.describe()
+    if (missing := key.missing(current, named=named)) is not None:
+        return [Finding(CODE, "warning", where, *missing)]
+    if not current and not key.exists:
+        return []
+    try:
+        found = key.read().public.id
+    except SecretUnavailable as error:
+        return [Finding(CODE, "warning", where, error.message, error.hint)]
+    if current not in ("", found):
+        text = f"{key.file} contains key {found}, but the records are signed by key {current}"
+        remedy = "put the right key back, or make a new one: drd records rotate --lost"
+        return [Finding(CODE, "warning", where, text, remedy)]
+    return [Finding(CODE, "ok", where, "the key that signs the records exists")]
