@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from drd.config.age_key import AgeKey
+from drd.config.age_key import AGE_INSTEAD, NO_PGP, AgeKey
 from drd.config.problems import Report, nearest
 from drd.config.zones import time_zone
 from drd.fields import Contradiction, Duration, Settings
@@ -63,9 +63,7 @@ def _hours(text: str) -> str:
 
 
 def _no_pgp(_: Any) -> Any:
-    raise Malformed(
-        "drd does not encrypt with PGP", "ask the contact for an age key, and write it under `age`"
-    )
+    raise Malformed(NO_PGP, AGE_INSTEAD)
 
 
 def _moment(text: Any) -> str:

@@ -143,6 +143,9 @@ WRONG = {
     "contacts: [{name: X, kind: press, mail: 'a@b.example, c@d.example'}]": "is not a mail address",
     "contacts: [{name: X, kind: press, phone: 'x1'}]": '"x1" is not a telephone number',
     "contacts: [{name: X, kind: press, phone: '110', pgp: 'ABCD'}]": "does not encrypt with PGP",
+    "contacts: [{name: X, kind: press, mail: a@b.example, age: '-----BEGIN PGP PUBLIC'}]": (
+        "this is a PGP key, and drd does not encrypt with PGP"
+    ),
     "contacts: [{name: X, kind: press, mail: a@b.example, age: KEY}]": "'KEY' is not a public key",
     "contacts: [{name: X, kind: press, mail: a@b.example, age: age1abc}]": (
         "'age1abc' is not a public key: invalid Bech32"
