@@ -10,7 +10,6 @@ from drd import age
 from drd.errors import UsageError
 from drd.model.malformed import Malformed
 
-
 NO_PGP = "drd does not encrypt with PGP"
 AGE_INSTEAD = (
     "ask for an age public key (age1…, which age-keygen makes) or an SSH public key, and write it "
