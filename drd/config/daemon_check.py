@@ -13,8 +13,10 @@ from drd.config.daemon import DaemonSettings, load_settings
 from drd.config.intake import load_mapping
 from drd.config.paths import DEFAULT_STATE
 from drd.config.reading import read_bytes
+from drd.config.references import written_references
 from drd.config.yaml import Document, dotted, read
 from drd.errors import ConfigError, Problem
+from drd.presence import is_gone
 
 KeyPath = tuple[str | int, ...]
 
@@ -53,6 +55,7 @@ def check_settings(file: Path, *, explicit: bool) -> CheckedSettings:
     if settings is not None:
         warnings = [*settings.warnings, *_absent_places(settings, document, file)]
         warnings += _far_places(settings, document, file)
+        warnings += _absent_secrets(settings, document, file)
         problems = tuple(_of_mapping(settings))
         wrong |= {"incident"} if problems else set()
     unread = []
@@ -96,6 +99,17 @@ def _absent_places(settings: DaemonSettings, document: Document, file: Path) -> 
             yield Problem(str(file), line, dotted(path), message, hint, "warning")
 
 
+def _absent_secrets(settings: DaemonSettings, document: Document, file: Path) -> Iterator[Problem]:
+    """Warn of files of secrets that are not there; credentials are checked apart."""
+    known = set(secrets.references(settings))
+    for path, ref in written_references(document.data):
+        if ref not in known or ref.source != "file" or not is_gone(str(ref.value)):
+            continue
+        message = f"the file {ref.value} does not exist"
+        hint = f"write the secret to {ref.value} (owner root, mode 0600)."
+        yield _missing(document, path, message, hint, file)
+
+
 def _far_places(settings: DaemonSettings, document: Document, file: Path) -> Iterator[Problem]:
     """Warn of an own `state` without own places for the rest, which then stays at the usual ones:
     two installations would share them."""
@@ -130,14 +144,16 @@ def _credentials(value: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, s
 
 def _missing_credential(document: Document, path: KeyPath, name: str, file: Path) -> Problem:
     place = secrets.CREDENTIALS / name
-    return Problem(
-        str(file),
-        document.line(path),
-        dotted(path),
-        f"credential {name} does not exist: {place}",
-        f"write the secret into {place} with mode 0600, then: systemctl restart drd",
-        "warning",
-    )
+    hint = f"write the secret into {place} with mode 0600, then: systemctl restart drd"
+    return _missing(document, path, f"credential {name} does not exist: {place}", hint, file)
+
+
+def _missing(document: Document, path: KeyPath, message: str, hint: str, file: Path) -> Problem:
+    """Return the warning that a secret is not there. drd itself makes the key of the records."""
+    if path == ("records", "key"):
+        message += ". Entries of the records and restore points get no signature"
+        hint = "make the key: drd records init; or put it back, if there was one."
+    return Problem(str(file), document.line(path), dotted(path), message, hint, "warning")
 
 
 def _is_there(path: Path) -> bool | None:

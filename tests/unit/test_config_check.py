@@ -164,3 +164,27 @@ def test_a_named_pipe_is_not_a_configuration(
     assert main(["--config", str(pipe), "config", "check"]) == 2
     said = capsys.readouterr()
     assert "is an empty pipe, not a file" in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("key", "words", "hint"),
+    [
+        ("records: {key: {file: /nowhere/key}}", "the file /nowhere/key does not", "records init"),
+        ("records: {key: {credential: gone}}", "credential gone does not exist", "records init"),
+        (
+            'incident: {intake: {listen: "127.0.0.1:9474", token: {file: /nowhere/token}}}',
+            "the file /nowhere/token does not exist",
+            "write the secret to /nowhere/token",
+        ),
+    ],
+)
+def test_a_file_of_a_secret_that_is_not_there_is_a_warning(
+    here: Path, key: str, words: str, hint: str
+) -> None:
+    file = here / "drd.yaml"
+    file.write_text(f"plans: plans\n{key}\n")
+    [found] = check_settings(file, explicit=True).warnings
+    assert (found.line, found.severity) == (2, "warning")
+    assert found.message.startswith(words)
+    assert ("no signature" in found.message) is ("records" in key)
+    assert hint in found.hint

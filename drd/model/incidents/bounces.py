@@ -31,7 +31,10 @@ MOST = 500
 _MOST_PARTS = 50
 _NO_REASON = "the mail server gave no reason"
 _FAILED = "failed"
-_ORIGINAL = ("message/rfc822", "message/rfc822-headers", "text/rfc822-headers", "message/global")
+_ORIGINAL = (
+    *("message/rfc822", "message/rfc822-headers", "text/rfc822-headers"),
+    *("message/global", "message/global-headers"),
+)
 _STATUS = ("message/delivery-status", "message/global-delivery-status")
 _SERVERS = {"mailer-daemon", "postmaster"}
 
