@@ -39,7 +39,8 @@ def signals(raw: bytes, mapping: Mapped | None, most: int = MOST) -> list[Signal
         raise UsageError(f"the message {error.fact}", hint=f"{error.remedy}.") from None
     except (ValueError, RecursionError):
         raise UsageError(
-            "the message is not JSON", hint="send the alerts as JSON in UTF-8."
+            "the message is not JSON",
+            hint="send alerts as JSON in UTF-8, or the report of a mail server as it came.",
         ) from None
     if not parts:
         raise UsageError("the message is empty", hint="send the alerts as JSON in UTF-8.")
