@@ -52,7 +52,7 @@ def _split(args: argparse.Namespace, words: int) -> tuple[int | None, Sequence[s
         raise UsageError(
             f"incident {args.incident_verb}: the command needs {counted(words, 'word')}, but got "
             f"{len(given)}",
-            hint=f"put a text of several words into quotes. To see examples: {verb} --help",
+            hint=f"put a text of several words in quotes. To see examples: {verb} --help",
         )
     raise UsageError(
         f"incident {args.incident_verb}: an argument is missing",

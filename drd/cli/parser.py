@@ -150,9 +150,9 @@ class Parser(argparse.ArgumentParser):
         if not word.startswith("-"):
             quotes = ""
             if os.path.lexists(word):
-                quotes = "the shell replaces a pattern by names of files: put it into quotes, or "
+                quotes = "the shell replaces a pattern by names of files: put it in quotes, or "
             elif self.prog.startswith("drd incident "):
-                quotes = "put a text of several words into quotes, or "
+                quotes = "put a text of several words in quotes, or "
             hint = f"{quotes}{self._help}"
             raise UsageError(f"{self._verb}unexpected argument '{word}'", hint=hint)
         name = word.partition("=")[0]

@@ -49,7 +49,7 @@ def test_from_the_first_word_to_the_end(site: Site) -> None:
     done = site.drd("incident", "state", "contained").out
     assert done.startswith("incident 1 (orders leak): contained")
     told = site.drd("incident", "log", "two words", "unquoted", code=2).err
-    assert "put a text of several words into quotes" in told
+    assert "put a text of several words in quotes" in told
 
     _investigate(site)
     document = site.drd("incident", "show", "--json").json

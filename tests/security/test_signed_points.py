@@ -82,7 +82,7 @@ def test_a_forger_with_the_password_is_told_from_drd(site: Site, short_tmp: Path
     told = machine.after(*RECOVER, "--dry-run")
     assert "drd leaves out" not in told.err
     shown = machine.after(*RECOVER, "--point", OWN_KEY, "--dry-run")
-    assert "which is none of drd's keys" in shown.err
+    assert "which is not one of drd's keys" in shown.err
     assert later in told.out
     assert "made after the kit" not in told.out
     found = states(machine.after)

@@ -56,7 +56,7 @@ WRONG = [
         ["ack", "4f2a", "/etc/hostname"],
         "ack: unexpected argument '/etc/hostname'",
         (
-            "the shell replaces a pattern by names of files: put it into quotes, or run `drd ack "
+            "the shell replaces a pattern by names of files: put it in quotes, or run `drd ack "
             "--help` for all options."
         ),
     ),

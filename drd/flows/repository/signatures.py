@@ -158,7 +158,7 @@ class Signatures:
                     "key is drd's"
                 )
             case Trust.UNKNOWN_KEY:
-                return f"its manifest is signed by key {key}, which is none of drd's keys"
+                return f"its manifest is signed by key {key}, which is not one of drd's keys"
             case Trust.REPLACED_KEY if said is None or is_late(said, self.keys, point.data_time):
                 return (
                     f"its manifest is signed by key {key} of drd, which another key had replaced "
