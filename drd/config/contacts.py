@@ -95,7 +95,7 @@ class ContactEntry(Settings):
     """Somebody outside, who is called or written to in an incident."""
 
     name: Text = Field(description="The name, by which commands call the contact.")
-    kind: ContactKind = Field(description="What the contact is: " + ", ".join(ContactKind) + ".")
+    kind: ContactKind = Field(description="The kind of contact: " + ", ".join(ContactKind) + ".")
     plans: Names = Field(
         default_factory=list,
         description="The contact is needed only for these plans: names or patterns, like orders-*. "
@@ -129,7 +129,9 @@ class ContactEntry(Settings):
     pgp: Annotated[Any, BeforeValidator(_no_pgp)] = Field(
         None, description="Not supported: drd encrypts to age keys only."
     )
-    note: Text | None = Field(None, description="Anything a caller has to know: a contract number.")
+    note: Text | None = Field(
+        None, description="What a caller has to know, for example a contract number."
+    )
 
     def contradictions(self) -> Iterator[Contradiction]:
         ways = (self.mail, self.phone, self.portal, self.address, self.channel)
@@ -182,7 +184,9 @@ class AbsenceEntry(Settings):
     person: Text = Field(description="Who is away.")
     begin: Moment = Field(alias="from", description="From this day or time on.")
     end: Moment = Field(alias="to", description="Up to this time, or to the end of this day.")
-    substitute: Text | None = Field(None, description="Who is called instead (default: nobody).")
+    substitute: Text | None = Field(
+        None, description="The person who is called instead (default: nobody)."
+    )
 
 
 def contact_book(  # noqa: PLR0917 (the keys of drd.yaml)

@@ -375,14 +375,15 @@ class DaemonFile(Settings):
         "authorities, customers, partners, processors, insurer, counsel, police.",
     )
     on_call: list[OnCallEntry] = Field(
-        default_factory=list, description="Who of `people` is on call, by role and time."
+        default_factory=list, description="The people who are on call, by role and time."
     )
     absences: list[AbsenceEntry] = Field(
-        default_factory=list, description="Who of `people` is away when, and who substitutes."
+        default_factory=list, description="When people are away, and who substitutes for them."
     )
     groups: Groups = Groups()
     notify: list[Channel] = Field(
-        default_factory=list, description="Who is notified, by which channels, and of what."
+        default_factory=list,
+        description="The channels by which drd sends messages, and which messages each one sends.",
     )
     alerts: Alerts = Alerts()
     kit: DaemonKit = DaemonKit()

@@ -170,8 +170,8 @@ def _bad_keys_error(session: Session, keys: Keys) -> ForeignObjects:
     # One of them may have been ours.
     names = ", ".join(f"keys/{n}" for n, why in keys.bad.items() if why == NOT_WHOLE)
     hint = (
-        f"first search for an earlier version of {names}, which the password may open; else "
-        f"{error.hint}"
+        f"first search for an earlier version of {names}, because the password may open it. If "
+        f"there is none: {error.hint}"
     )
     return ForeignObjects(error.message, hint=hint, below="keys")
 
