@@ -441,10 +441,10 @@ def _become(connection: socket.socket, request: list[Any], fds: list[int]) -> No
         warm_workers.install()
     more = filter(None, env.get("PYTHONPATH", "").split(os.pathsep))
     sys.path[1:1] = [place for place in more if place not in sys.path]
-    if user is not None:
-        warm_process.be(*user)
     if inside:
         warm_process.move_into(inside, connection)
+    if user is not None:
+        warm_process.be(*user)
     warm_process.become(argv, env, cwd, fds, None if inside else connection)
     os._exit(warm_process.carried_out(words, dies_at))
 

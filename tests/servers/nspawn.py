@@ -105,16 +105,24 @@ class Machine:
         check: bool = True,
         timeout: float = 60,
         env: Mapping[str, str] | None = None,
+        user: str = "root",
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in it to its end; unless `check` is false it has to exit with 0."""
+        """Run a command in it to its end, as a user; unless `check` is false it has to exit with
+        0."""
         with_env = {**_ENVIRONMENT, **(env or {})}
         if words[0] == DRD and not _HIDDEN:
             done = warm.run(
-                words[1:], env=with_env, cwd=Path("/"), timeout=timeout, inside=self.leader
+                words[1:],
+                env=with_env,
+                cwd=Path("/"),
+                timeout=timeout,
+                inside=self.leader,
+                user=self._ids(user) if user != "root" else None,
             )
         else:
+            by_user = ["runuser", "-u", user, "--"] if user != "root" else []
             done = subprocess.run(
-                [*warm_process.nsenter(self.leader), *words],
+                [*warm_process.nsenter(self.leader), *by_user, *words],
                 capture_output=True,
                 stdin=subprocess.DEVNULL,
                 timeout=timeout,
@@ -125,6 +133,10 @@ class Machine:
         if check and done.returncode != 0:
             raise AssertionError(f"{words}: exit {done.returncode}\n{out}{err}")
         return subprocess.CompletedProcess(words, done.returncode, out, err)
+
+    def _ids(self, user: str) -> warm_process.User:
+        own, group, *more = map(int, self.sh(f"id -u {user}; id -g {user}; id -G {user}").split())
+        return own, group, more
 
     def sh(self, script: str, *, check: bool = True, timeout: float = 60) -> str:
         """What a shell script prints."""

@@ -54,7 +54,7 @@ backup: {every: 30m, jitter: none}
 retention: {daily: 7}
 checks:
   - {name: files, kind: files, component: conf}
-drill: {every: 1m}
+drill: {every: 1h}
 """
 
 

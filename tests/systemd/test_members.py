@@ -56,10 +56,10 @@ def test_members_ask_the_service_and_strangers_get_nothing(system: Machine) -> N
         assert "Permission denied" in system.sh(
             f"runuser -u {user} -- ls /var/lib/drd 2>&1", check=False
         )
-    beside = system.sh(f"{DRD} backup conf 2>&1")
-    assert "the daemon that runs on this host" in beside
+    assert "the daemon that runs on this host" in as_user(system, "root", "backup", "conf")
 
 
 def as_user(system: Machine, user: str, *words: str) -> str:
     """What a command of drd says to that user, on both streams."""
-    return system.sh(f"runuser -u {user} -- {DRD} {' '.join(words)} 2>&1", check=False)
+    done = system.run(DRD, *words, check=False, user=user)
+    return done.stdout + done.stderr
