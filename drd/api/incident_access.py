@@ -8,6 +8,7 @@ from dataclasses import replace
 from drd.api.caller import Caller
 from drd.config.daemon import DaemonSettings
 from drd.errors import Refused
+from drd.flows.incidents.merged import merged_into
 from drd.flows.records.restricted import concealed, is_restricted, restricted_incidents
 from drd.model.incidents.entries import subject
 from drd.model.incidents.incident import Incident
@@ -30,28 +31,20 @@ def has_role(caller: Caller, incident: Incident, settings: DaemonSettings) -> bo
     return bool(name) and name in {person.casefold() for person in incident.people}
 
 
-def may_act(
-    catalogue: Catalogue, caller: Caller, incident: Incident, settings: DaemonSettings
-) -> bool:
-    """Return whether the caller may read it, and every one that was merged into it."""
-    every = (incident, *_merged(catalogue, incident))
-    return all(may_read(caller, one, settings) for one in every)
-
-
 def require_access(
     catalogue: Catalogue, caller: Caller, number: int, settings: DaemonSettings
 ) -> Incident:
-    """Return the incident. Raises Refused if it is restricted, or one that was merged into it is,
-    and the caller has no role in that one; UsageError if there is no such incident."""
+    """Return the incident. Raises Refused if it is restricted, and the caller has no role in it;
+    UsageError if there is no such incident. One that a restricted one was merged into stays open:
+    `readable_entries` leaves out what is restricted."""
     incident = catalogue.incidents.get(number)
-    for one in (incident, *_merged(catalogue, incident)):
-        if not may_read(caller, one, settings):
-            raise Refused(
-                f"incident {one.number} is restricted, and {caller.person or caller.user} has no "
-                "role in it",
-                hint="ask the lead of the incident, or root, to give you a role: drd "
-                f"incident role {one.number} ROLE NAME",
-            )
+    if not may_read(caller, incident, settings):
+        raise Refused(
+            f"incident {number} is restricted, and {caller.person or caller.user} has no "
+            "role in it",
+            hint="ask the lead of the incident, or root, to give you a role: drd "
+            f"incident role {number} ROLE NAME",
+        )
     return incident
 
 
@@ -64,7 +57,8 @@ def require_may_admit(
         return
     private = restricted_incidents(catalogue)
     entries = catalogue.incidents.entries(incident)
-    if any(e.sealed or is_restricted(e, private) for e in entries):
+    own = (e for e in entries if e.header.subject == subject(incident.number))
+    if any(e.sealed or is_restricted(e, private) for e in own):
         raise Refused(
             f"incident {incident.number} has restricted entries, and "
             f"{caller.person or caller.user} has no role in this incident. Only people with a "
@@ -82,7 +76,7 @@ def readable_entries(
     entries = catalogue.incidents.entries(incident)
     own = {
         subject(one.number)
-        for one in (incident, *_merged(catalogue, incident))
+        for one in (incident, *merged_into(catalogue, incident))
         if has_role(caller, one, settings)
     }
     hidden = {
@@ -92,17 +86,6 @@ def readable_entries(
         )
     }
     return [hidden.get(e.seq, e) for e in entries]
-
-
-def _merged(catalogue: Catalogue, incident: Incident) -> list[Incident]:
-    found: dict[int, Incident] = {}
-    ahead = list(incident.merged)
-    while ahead:
-        number = ahead.pop()
-        if number not in found and number != incident.number:
-            found[number] = catalogue.incidents.get(number)
-            ahead += found[number].merged
-    return list(found.values())
 
 
 def without_contents(incident: Incident) -> Incident:

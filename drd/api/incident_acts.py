@@ -28,8 +28,9 @@ def known_plans(app: App) -> set[str]:
 
 
 def acted_document(incident: Incident, desk: Desk) -> Document:
-    """Return the incident after an act, with the times that were typed as drd understood them."""
-    return {**incident_document(incident), "times": list(desk.typed)}
+    """Return the incident after an act, with the times that were typed as drd understood them, and
+    with notes for the person who acted."""
+    return {**incident_document(incident), "times": list(desk.typed), "notes": list(desk.notes)}
 
 
 def opened(app: App, author: Author, body: bodies.OpenBody) -> Incident:

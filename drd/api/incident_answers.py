@@ -7,7 +7,6 @@ from datetime import UTC
 from functools import partial
 
 from drd.api.incident_access import (
-    may_act,
     may_read,
     readable_entries,
     require_may_admit,
@@ -112,7 +111,7 @@ def _taken(asked: AdmittedRequest, of: str) -> Result | Returned:
         mapping=mapping_of(body.mapping) if body.mapping is not None else None,
         scope=body.plans,
         of=of,
-        may_add=lambda one: may_act(app.catalogue, asked.caller, one, app.settings),
+        may_add=lambda one: may_read(asked.caller, one, app.settings),
         ends_at=asked.ends_at - _TO_ANSWER_S,
     )
 
@@ -135,8 +134,10 @@ def _acted(verb: str) -> AnswerFunction:
 
 
 def _obligations(asked: AdmittedRequest) -> Document:
-    number = readable(asked, number_of(asked)).number
-    return shown(asked.app, number, regimes_of(asked.app.settings), asked.of(ObligationsQuery))
+    app, incident = asked.app, readable(asked, number_of(asked))
+    entries = readable_entries(app.catalogue, asked.caller, incident, app.settings)
+    query, regimes = asked.of(ObligationsQuery), regimes_of(app.settings)
+    return shown(app, incident.number, regimes, query, entries)
 
 
 def _obligation(asked: AdmittedRequest) -> Document:

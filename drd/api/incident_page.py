@@ -73,7 +73,7 @@ def collected(
         book=app.settings.contacts,
     )
     try:
-        table = duty_table(app, incident.number, regimes_of(app.settings))
+        table = duty_table(app, incident.number, regimes_of(app.settings), entries)
         if told := unread(table.incident):
             return replace(printed, clocks_unknown=told)
         return replace(printed, clocks=table.states(now))

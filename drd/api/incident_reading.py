@@ -33,7 +33,7 @@ def shown_document(
     if entries is None:
         entries = app.catalogue.incidents.entries(incident)
     lines = timeline(incident, entries, zone)
-    reports = _reports(app, incident.number) if incident.is_open else ""
+    reports = _reports(app, incident.number, entries) if incident.is_open else ""
     return {
         **incident_document(incident),
         "investigation": investigation_document(investigation(entries)),
@@ -43,10 +43,10 @@ def shown_document(
     }
 
 
-def _reports(app: App, number: int) -> str:
+def _reports(app: App, number: int, entries: Sequence[Entry]) -> str:
     """Say which reports are due. What is wrong with a file must not hide the incident."""
     try:
-        table = duty_table(app, number, regimes_of(app.settings))
+        table = duty_table(app, number, regimes_of(app.settings), entries)
         if told := unread(table.incident):
             return f"unknown here: {told}"
         return summary(table.states(app.clock.now()), table.case.zone, number)

@@ -3,7 +3,7 @@ the socket alike."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -32,6 +32,7 @@ from drd.model.obligations.fact_values import asked_for, require_fact, unusual
 from drd.model.obligations.icalendar import icalendar
 from drd.model.obligations.paragraphs import paragraphs
 from drd.model.obligations.regime import HoldKind, Regime
+from drd.model.records import Entry
 from drd.model.text import escaped
 
 RegimeId = Annotated[str, Field(max_length=80)]
@@ -168,10 +169,18 @@ def _hold(table: DutyTable, desk: Desk, body: ObligationBody) -> None:
     flow.hold(desk, table.state(chosen(table.regimes, body.regime), now), hold, body.reason)
 
 
-def shown(app: App, number: int, found: Regimes, query: ObligationsQuery) -> Document:
-    """Return the clocks of an incident, also in words; or a draft, or a calendar. Raises
-    UsageError."""
-    table, now = duty_table(app, number, found), app.clock.now()
+def shown(
+    app: App,
+    number: int,
+    found: Regimes,
+    query: ObligationsQuery,
+    entries: Sequence[Entry] | None = None,
+) -> Document:
+    """Return the clocks of an incident, also in words; or a draft, or a calendar. `entries` are
+    those of its timeline, if not all as they are. Raises UsageError."""
+    if entries is None:
+        entries = app.catalogue.incidents.entries(app.catalogue.incidents.get(number))
+    table, now = duty_table(app, number, found, entries), app.clock.now()
     name = query.regime
     if query.draft and not name:
         hint = f"give the id of a regime. To see all regimes: drd incident obligation {number}"
@@ -184,7 +193,7 @@ def shown(app: App, number: int, found: Regimes, query: ObligationsQuery) -> Doc
         return {"draft": kept.text, "version": kept.entry, "sha256": kept.digest}
     if query.draft:
         zone = local_zone(app.settings.timezone)
-        lines = timeline(table.incident, app.catalogue.incidents.entries(table.incident), zone)
+        lines = timeline(table.incident, entries, zone)
         stated = {fact for fact, value in table.said.facts.items() if value is not None}
         draft = ReportDraft(
             table.incident, states[0], table.case, lines, data=table.data, stated=stated

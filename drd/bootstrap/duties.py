@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
@@ -21,6 +21,7 @@ from drd.model.obligations.calendars import Calendars
 from drd.model.obligations.case import Case
 from drd.model.obligations.clocks import ClockKind, ClockState, clock, clocks
 from drd.model.obligations.regime import Regime
+from drd.model.records import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,14 @@ def holiday_calendars() -> Calendars:
     return calendars
 
 
-def duty_table(app: App, number: int, found: Regimes) -> DutyTable:
-    """Return the duties of an incident. A regime that was decided on stays as it was then."""
+def duty_table(
+    app: App, number: int, found: Regimes, entries: Sequence[Entry] | None = None
+) -> DutyTable:
+    """Return the duties of an incident. A regime that was decided on stays as it was then.
+    `entries` are those of its timeline, if not all as they are."""
     incident = app.catalogue.incidents.get(number)
-    entries = app.catalogue.incidents.entries(incident)
+    if entries is None:
+        entries = app.catalogue.incidents.entries(incident)
     said = duties(entries)
     known, changed = dict(found.known), []
     for name, text in said.texts.items():

@@ -66,10 +66,16 @@ def folded(connection: Connection, number: int, cadence: Cadence) -> Incident | 
 
 
 def whole(connection: Connection, incident: Incident, cadence: Cadence) -> Incident:
-    """Return an incident that follows from its own entries with what else belongs to it."""
+    """Return an incident that follows from its own entries with what else belongs to it. A scope
+    that is restricted does not come into an open incident, which everybody reads."""
     incident = replace(incident, cadence=cadence)
     others = (own(connection, n) for n in family(connection, incident)[1:])
-    scope = tuple(scoped for other in others if other is not None for scoped in other.scope)
+    scope = tuple(
+        scoped
+        for other in others
+        if other is not None and (incident.restricted or not other.restricted)
+        for scoped in other.scope
+    )
     return replace(incident, scope=(*incident.scope, *scope)) if scope else incident
 
 

@@ -11,6 +11,7 @@ from drd.bootstrap.duties import DutyTable, duty_table
 from drd.config.regimes import Regimes, regimes_of
 from drd.config.zones import local_zone
 from drd.errors import CatalogueError, DrdError
+from drd.flows.incidents.merged import has_restricted
 from drd.flows.incidents.messages import known
 from drd.model.alerts import Condition
 from drd.model.incidents.doubts import UNSEAL, unread
@@ -62,7 +63,8 @@ class DutyWatch:
         if told := unread(incident):
             found = [c for c in found if c.kind not in (REPORT, UNDECIDED)]
             return [unreadable(number, told, UNSEAL), *concealed(number, found)]
-        return list(concealed(number, found)) if incident.restricted else found
+        hides = has_restricted(self._app.catalogue, incident)
+        return list(concealed(number, found)) if hides else found
 
     def _told(self, number: int, now: datetime) -> list[Condition]:
         """The updates that are due, and the messages that did not reach everybody."""

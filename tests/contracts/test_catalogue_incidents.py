@@ -22,6 +22,7 @@ from drd.model.holds import Hold
 from drd.model.incidents.entries import LEFT_OUT, LOG, Author, draft
 from drd.model.incidents.fold import fold
 from drd.model.incidents.incident import Incident
+from drd.model.records import body_of
 from drd.model.run import RunKind, RunState
 from drd.signing import Signer, new_key
 from tests.catalogue_support import at, evidence, plan, point
@@ -191,6 +192,28 @@ def test_one_that_continues_in_another_is_in_its_timeline(loaded: SqlCatalogue) 
     desk(loaded, 1).set_state("detected", "they were two")
     desk(loaded, 2).merge(1, "or one")
     assert kinds(loaded, 1)[-1] == "incident.merge"
+
+
+def test_a_merge_keeps_what_is_restricted_with_those_of_the_restricted_one(
+    catalogue: SqlCatalogue,
+) -> None:
+    open_incident(catalogue, by_anna(), "insider", plans=["payroll"], restricted=True)
+    open_incident(catalogue, by_anna(), "leak", plans=["orders-api"])
+    at_work = desk(catalogue, 1)
+    at_work.merge(2, "it was bert")
+    assert "its plans are not in the scope of incident 2" in at_work.notes[0]
+    assert catalogue.incidents.get(2).plans == ("orders-api",)
+    assert [row[3] for row in rows(catalogue)] == ['["payroll"]', '["orders-api"]']
+    said = {e.header.kind: body_of(e)["reason"] for e in catalogue.records.read() if e.seq > 2}
+    assert said == {"incident.close": "it was bert", "incident.merge": ""}
+    # The other way round, all of it is restricted from now on.
+    open_incident(catalogue, by_anna(), "insider again", restricted=True)
+    at_work = desk(catalogue, 2)
+    at_work.merge(3, "bert again")
+    assert "Only those with a role in incident 3 can read how it continues" in at_work.notes[0]
+    assert catalogue.incidents.get(3).plans == ("orders-api", "payroll")
+    said = {e.header.kind: body_of(e)["reason"] for e in catalogue.records.read() if e.seq > 5}
+    assert said == {"incident.close": "", "incident.merge": "bert again"}
 
 
 def test_rows_are_made_anew_from_the_entries(catalogue: SqlCatalogue) -> None:

@@ -109,13 +109,23 @@ def test_restricted_incident_is_for_those_with_a_role_in_it(house: House) -> Non
     assert ask(house.path, STRANGER, [OPERATORS], "/v1/incidents/1")[0] == 403
     [listed] = ask(house.path, STRANGER, [OPERATORS], "/v1/incidents")[1]["incidents"]
     assert (listed["title"], listed["opened_by"], listed["entry"]) == ("", "", 0)
-    # An incident that it was merged into does not show it either.
+    # An incident that it was merged into does not show it either, and stays open to all.
+    assert act(house, "1/scope", BERT, add=["shop"])[0] == 200
     assert act(house, "open", title="open to all")[0] == 200
     assert act(house, "2/merge", into=1)[0] == 403
-    assert act(house, "1/merge", BERT, into=2)[0] == 200
-    assert ask(house.path, STRANGER, [OPERATORS], "/v1/incidents/2")[0] == 403
+    status, told = act(house, "1/merge", BERT, into=2, reason="one of us again")
+    assert (status, len(told["notes"])) == (200, 1)
+    for rest in ("", "/obligations", "/page", "/scope"):
+        status, shown = ask(house.path, STRANGER, [OPERATORS], f"/v1/incidents/2{rest}")
+        assert (status, "one of us" in str(shown), "shop" in str(shown)) == (200, False, False), (
+            rest
+        )
+    assert act(house, "2/role", role="lead", to="sys")[0] == 200
+    assert act(house, "2/log", text="all go on")[0] == 200
+    assert ask(house.path, STRANGER, [OPERATORS], "/v1/incidents/1")[0] == 403
+    assert "one of us" not in str(ask(house.path, STRANGER, [OPERATORS], "/v1/incidents/2")[1])
     assert act(house, "1/role", BERT, role="forensics", to="sys")[0] == 200
-    assert ask(house.path, STRANGER, [OPERATORS], "/v1/incidents/2")[0] == 200
+    assert "one of us" in str(ask(house.path, STRANGER, [OPERATORS], "/v1/incidents/2")[1])
     assert ask(house.path, STRANGER, [OPERATORS], "/v1/incidents/1")[0] == 200
 
 

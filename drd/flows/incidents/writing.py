@@ -11,6 +11,7 @@ from typing import Any
 
 from drd.errors import UsageError
 from drd.flows.incidents import times
+from drd.flows.incidents.merged import merge_notes
 from drd.flows.incidents.texts import LONGEST_NAME
 from drd.flows.incidents.texts import name_of as _name
 from drd.flows.incidents.texts import reason_of as _reason
@@ -114,7 +115,8 @@ def _opened(author: Author, body: Mapping[str, Any], number: int) -> Draft:
 @dataclass(frozen=True, slots=True)
 class Desk:
     """Where a person adds entries to one incident. `zone` is that of times that people type and
-    read; `typed` has those that were typed, as drd understood them. The methods raise UsageError.
+    read; `typed` has those that were typed, as drd understood them, `notes` what a person has to
+    know after an act. The methods raise UsageError.
     """
 
     catalogue: Catalogue
@@ -122,6 +124,7 @@ class Desk:
     author: Author
     zone: tzinfo = UTC
     typed: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def past(self, text: str) -> datetime:
         """Return the time of something that happened, as it was typed."""
@@ -341,7 +344,8 @@ class Desk:
         return self.catalogue.incidents.add(self.number, drafts)
 
     def merge(self, into: int, reason: str) -> Incident:
-        """Close an incident that continues in another one, whose timeline has both from now on."""
+        """Close an incident that continues in another one, whose timeline has both from now on. If
+        one of them is restricted, the reason stands in that one alone."""
         if into == self.number:
             raise UsageError(
                 f"incident {self.number} cannot continue in itself",
@@ -356,10 +360,15 @@ class Desk:
 
         def drafts(incident: Incident) -> list[Draft]:
             require_open(incident)
-            said = {"reason": _reason(reason, needed=False)}
+            why = _reason(reason, needed=False)
+            here = "" if target.restricted and not incident.restricted else why
+            there = "" if incident.restricted and not target.restricted else why
+            self.notes.extend(merge_notes(incident, target))
+            end = {"merged_into": into, "reason": here}
+            begin = {"from": self.number, "reason": there}
             return [
-                self._draft(kinds.CLOSE, {"merged_into": into, **said}),
-                draft(kinds.MERGE, into, self.author, {"from": self.number, **said}),
+                self._draft(kinds.CLOSE, end),
+                draft(kinds.MERGE, into, self.author, begin),
             ]
 
         return self.catalogue.incidents.add(self.number, drafts)
