@@ -182,7 +182,7 @@ def test_open_incidents_come_back_up_to_the_last_minute(small: Site, machine: Ma
     machine.after("records", "rotate", "--lost")
     [made] = machine.after("records", "continue", "--reason", "db1 burnt", "--json").json["records"]
     assert (made["kind"], made["body"]["seq"]) == ("continued", 6)
-    assert "up to 6, came back" in machine.after("records", "verify").out
+    assert "up to 6, were restored" in machine.after("records", "verify").out
     machine.after("incident", "log", "on the new machine")
     machine.after("records", "anchor", "--incidents")
     assert machine.after("records", "verify", "--json").json["whole"]

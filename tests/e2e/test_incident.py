@@ -120,7 +120,7 @@ def _investigate(site: Site) -> None:
     site.drd("incident", "hypothesis", "--supported", str(supposed), *shows)
     told = site.drd("incident", "cause", "a key was public", code=2).err
     assert f"add --evidence ENTRY. Entries with evidence: {item['entry']}" in told
-    assert "is no item of evidence" in site.drd(
+    assert "incident 1 has no item of evidence with entry 1" in site.drd(
         "incident", "cause", "a key was public", "--evidence", "1", code=2
     ).err  # fmt: skip
     site.drd("incident", "cause", "1", "a key was public", *shows)
