@@ -176,9 +176,12 @@ def judge(
     anchors: Iterable[Anchor],
     state: str,
     accepts: Accepts,
+    *,
+    rotated: Mapping[str, int] | None = None,
 ) -> Vouched:
     """Compare a chain with the anchors. `hashes` are those of the entries that the anchors name,
-    `state` is this installation."""
+    `state` is this installation. `rotated` has the public keys that this chain does not name, but
+    that one of its keys signed as the next one, each with the entry that said so."""
     vouched = Vouched()
     public = {(key.id, key.public) for key in report.keys}
     for anchor in sorted(anchors, key=lambda a: (a.checkpoint.seq, a.checkpoint.at)):
@@ -190,6 +193,9 @@ def judge(
         known = anchor.trusted or (point.key, point.public) in public
         if point.chain == report.chain and signed and known:
             _compare(vouched, report, hashes, anchor)
+        elif signed and point.chain == report.chain:
+            vouched.faults.append(_of_unknown_key(anchor, (rotated or {}).get(point.public)))
+            vouched.contradicting.append(anchor)
         elif signed and (point.state == state or anchor.trusted):
             vouched.faults.append(Fault(point.seq, "replaced", _replaced(anchor)))
             vouched.contradicting.append(anchor)
@@ -245,6 +251,29 @@ def _replaced(anchor: Anchor) -> str:
         "that key: the chain was replaced, or was lost and started again. Or the anchor is false: "
         "somebody with the repository's password stored it"
     )
+
+
+def _of_unknown_key(anchor: Anchor, rotation: int | None) -> Fault:
+    """Return the fault of an anchor of this chain whose key the chain does not name. `rotation` is
+    the entry by which a key of the chain named it; None if drd found no such entry."""
+    point = anchor.checkpoint
+    known = (
+        f"{anchor.place} has an anchor of entry {point.seq} of this chain "
+        f"({format_time(point.at, seconds=True)}, host {point.host}), signed with key {point.key}"
+    )
+    if rotation is not None:
+        text = (
+            f"{known}. Beside the anchor is entry {rotation}, by which the key of this chain was "
+            "replaced with that key. This chain does not have that entry: it was cut off before "
+            f"entry {rotation}, or is an older copy"
+        )
+        return Fault(point.seq, "truncated", text)
+    text = (
+        f"{known}, which no entry of this chain names: the chain was cut off before its key was "
+        "replaced, or is an older copy. Or the anchor is false: somebody with the repository's "
+        "password stored it"
+    )
+    return Fault(point.seq, "replaced", text)
 
 
 def carrying(anchors: Iterable[Anchor]) -> list[Anchor]:

@@ -278,6 +278,33 @@ def plant(
     repository.store_bytes(data, segments.FILE, host=HOST, tags=[TAG, point.tag()])
 
 
+def test_a_chain_cut_before_its_key_was_replaced_is_proven_by_what_the_anchor_carries(
+    catalogues: Callable[[], SqlCatalogue], repository: MemoryRepository
+) -> None:
+    chain, second = Chain(KEY), key()
+    chain.note(number=1)
+    chain.new_key(second)
+    chain.new_key(key())
+    assert chain.signer is not None
+    plant(repository, chain.entries, chain.signer, after=2)
+    cut = catalogues()
+    cut.records.bring_back(chain.entries[:2])
+    [fault] = compare(cut, [place()], lambda _: repository)[1].faults
+    assert (fault.seq, fault.code) == (4, "truncated")
+    assert "it was cut off before entry 4" in fault.text
+    # Of a thief's key, whose record no key of the chain has signed, drd says that it may be false.
+    stolen, thief = Chain(), key()
+    stolen.entries, stolen.signer = chain.entries[:2], thief
+    stolen.new_key(key())
+    assert stolen.signer is not None
+    other = MemoryRepository()
+    other.initialise()
+    plant(other, stolen.entries, stolen.signer, after=2)
+    [fault] = compare(cut, [place()], lambda _: other)[1].faults
+    assert (fault.seq, fault.code) == (3, "replaced")
+    assert "Or the anchor is false" in fault.text
+
+
 def forged(before: list[Entry], signer: Signer | None, *, kind: str = "incident.close") -> Entry:
     last = before[-1] if before else None
     seq, previous = (last.seq + 1, last.hash) if last else (1, FIRST)

@@ -181,6 +181,20 @@ def test_an_anchor_of_a_former_key_counts() -> None:
         assert vouched.newest.checkpoint.seq == 2
 
 
+@pytest.mark.parametrize("state", [HERE, ELSEWHERE])
+def test_a_chain_that_was_cut_before_its_key_was_replaced_is_found(state: str) -> None:
+    """Also on another machine, to which only a copy of the catalogue came."""
+    chain = Chain(key())
+    chain.note()
+    chain.new_key(key())
+    chain.note()
+    anchor = point(chain, 4, state=state)
+    assert compared(chain, anchor).faults == []
+    vouched = compared(chain, anchor, entries=2)
+    assert (codes(vouched), vouched.contradicting[0].checkpoint) == ([(4, "replaced")], anchor)
+    assert "the chain was cut off before its key was replaced" in vouched.faults[0].text
+
+
 def test_another_installation_in_the_same_repository_is_not_a_fault(chain: Chain) -> None:
     other = Chain(key())
     other.note()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
@@ -28,15 +29,17 @@ from drd.model.checkpoint import (
     to_take_back,
 )
 from drd.model.kit import KitFormerKey, KitRecords
+from drd.model.malformed import Malformed
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.record_file import Hides, RecordFile, hides_nothing
-from drd.model.records import CONTINUED, KEY, Entry, canonical
+from drd.model.records import CONTINUED, KEY, Entry, canonical, written
 from drd.model.units import format_time
 from drd.ports import Catalogue, Repository
 from drd.signing import Signer, accepts
 
 _FILE = "checkpoint.json"
 _MOST_KEYS = 1000
+_MOST_FILES = 20
 _NOT_DELETED = frozenset({"object-lock", "append-only"})
 """What a plan claims of a repository in which this host's own key cannot delete; `drd doctor`
 checks the claim."""
@@ -307,20 +310,55 @@ def compare(
 
     The chain is read after the anchors, so that it has every entry that they know."""
     anchors, unreached = list(others), {}
+    opened: dict[str, Repository] = {}
     for place in wanted:
         try:
             repository = open_repository(place.spec)
             repository.preflight(writing=False)
             anchors += found(place, repository)
+            opened[place.name] = repository
         except DrdError as error:
             unreached[place.name] = error.message
     checking = ChainCheck(accepts).keeping(a.checkpoint.seq for a in anchors)
     for entry in catalogue.records.read():
         checking.add(entry)
     report = checking.done()
-    vouched = judge(report, checking.hashes, anchors, installation(catalogue), accepts)
+    rotated = _rotated(report, anchors, opened)
+    here = installation(catalogue)
+    vouched = judge(report, checking.hashes, anchors, here, accepts, rotated=rotated)
     vouched.unreached = unreached
     return report, vouched
+
+
+def _rotated(
+    report: ChainReport, anchors: Sequence[Anchor], opened: Mapping[str, Repository]
+) -> Mapping[str, int]:
+    """Return the keys of anchors of this chain that the chain does not name, as far as an entry
+    that anchors carry, signed by a key that is known by then, names them; each with that entry."""
+    known = {key.id: key.public for key in report.keys}
+    strange = [
+        a
+        for a in anchors
+        if a.checkpoint.chain == report.chain
+        and a.checkpoint.carried is not None
+        and a.checkpoint.public not in known.values()
+        and a.place in opened
+    ]
+    named: dict[str, int] = {}
+    for anchor in sorted(strange, key=lambda a: a.checkpoint.seq)[:_MOST_FILES]:
+        with suppress(DrdError, Malformed, ValueError, TypeError, KeyError, RecursionError):
+            for entry in segments.carried_by(anchor, opened[anchor.place]):
+                by, body = known.get(entry.key), written(entry)
+                if entry.header.kind == KEY and by is not None and _is_signed(entry, by):
+                    public = str(body["public"])
+                    known[str(body["key"])] = public
+                    named.setdefault(public, entry.seq)
+    return named
+
+
+def _is_signed(entry: Entry, public: str) -> bool:
+    is_whole = entry.body is not None and entry.body.digest == entry.header.digest
+    return is_whole and accepts(public, entry.header.message(), entry.signature)
 
 
 def of_export(exported: RecordFile, place: str) -> Anchor | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
 from itertools import islice
 
 from drd.errors import DrdError
@@ -20,7 +19,6 @@ from drd.model.chain import ChainCheck, KnownKey, in_force
 from drd.model.checkpoint import Anchor, Checkpoint
 from drd.model.kit import KitRecords
 from drd.model.malformed import Malformed
-from drd.model.record_file import LONGEST_LINE, read
 from drd.model.records import Entry
 from drd.model.text import counted, some
 from drd.ports import Catalogue, Repository
@@ -204,7 +202,7 @@ def _read_all(
 def _added(verifier: _Verifier, source: _Source) -> str:
     """Add the entries of a file; returns why not all of them were added."""
     try:
-        verifier.add(_entries(source), source.point)
+        verifier.add(segments.carried_by(source.anchor, source.repository), source.point)
     except DrdError as error:
         return error.message
     except (Malformed, ValueError, TypeError, KeyError, RecursionError) as error:
@@ -223,21 +221,6 @@ def _import(catalogue: Catalogue, entries: Sequence[Entry], done: CameBack) -> N
     done.first = done.first or entries[0].seq
     done.last, done.at = entries[-1].seq, entries[-1].header.at
     done.count += len(entries)
-
-
-def _entries(source: _Source) -> list[Entry]:
-    """Return what an anchor carries. Raises Malformed, ValueError and DrdError."""
-    carried = source.point.carried
-    assert carried is not None
-    if carried.size > segments.LARGEST:
-        raise Malformed(f"its file has {carried.size:,} bytes")
-    data = source.repository.read_file(source.anchor.snapshot, segments.FILE)
-    if len(data) != carried.size or sha256(data).hexdigest() != carried.sha256:
-        raise Malformed("its file differs from the file that was signed")
-    lines = data.decode().split("\n")
-    if max(map(len, lines)) > LONGEST_LINE or lines.pop():
-        raise Malformed("its file is incomplete")
-    return read(lines).entries
 
 
 class _Verifier:

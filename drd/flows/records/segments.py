@@ -11,9 +11,17 @@ from hashlib import sha256
 
 from drd.flows.records.restricted import is_restricted, restricted_incidents, restricted_later
 from drd.model.checkpoint import Anchor, Carried, carrying, with_redacted
-from drd.model.record_file import FIRST_LINE, Hides, hides_nothing, lines_of_one
+from drd.model.malformed import Malformed
+from drd.model.record_file import (
+    FIRST_LINE,
+    LONGEST_LINE,
+    Hides,
+    hides_nothing,
+    lines_of_one,
+    read,
+)
 from drd.model.records import REDACTION, Entry
-from drd.ports import Catalogue
+from drd.ports import Catalogue, Repository
 
 FILE = "records.txt"
 SMALL = 128 << 10
@@ -110,6 +118,21 @@ def parts(
         size, last = size + grown, entry
     if last is not None:
         yield _part(lines, begun, last)
+
+
+def carried_by(anchor: Anchor, repository: Repository) -> list[Entry]:
+    """Return the entries that an anchor carries. Raises Malformed, ValueError and DrdError."""
+    carried = anchor.checkpoint.carried
+    assert carried is not None
+    if carried.size > LARGEST:
+        raise Malformed(f"its file has {carried.size:,} bytes")
+    data = repository.read_file(anchor.snapshot, FILE)
+    if len(data) != carried.size or sha256(data).hexdigest() != carried.sha256:
+        raise Malformed("its file differs from the file that was signed")
+    lines = data.decode().split("\n")
+    if max(map(len, lines)) > LONGEST_LINE or lines.pop():
+        raise Malformed("its file is incomplete")
+    return read(lines).entries
 
 
 def _part(lines: Iterable[str], after: int, last: Entry) -> Part:
