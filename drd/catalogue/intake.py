@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from drd.catalogue.daemon_tables import daemon_state
 from drd.catalogue.engine import Database, SqlStore, upsert
@@ -95,17 +95,21 @@ class SqlTaking:
         self._read[made.number] = made
         return made
 
-    def load(self, source: str, since: datetime) -> Load:
-        of_source = table.c.rule.startswith(f"{INTAKE_KEY}{source}: ", autoescape=True)
-        opened = select(func.count()).where(table.c.closed_at.is_(None), of_source)
+    def load(self, source: str, since: datetime, *, products: bool = False) -> Load:
+        begin = table.c.rule.startswith(f"{INTAKE_KEY}{source}", autoescape=True)
+        opened = select(table.c.rule).where(table.c.closed_at.is_(None), begin)
         recent = (
             select(bodies.c.body)
             .join(records, records.c.seq == bodies.c.seq)
             .where(records.c.kind == INTAKE, records.c.at > since)
         )
         found = self._connection.execute(recent).scalars()
-        entries = sum(_source(body) == source for body in found)
-        return Load(self._connection.scalar(opened) or 0, entries)
+        rules = self._connection.execute(opened).scalars()
+
+        def counted(sources: Iterable[str]) -> int:
+            return sum(s == source or (products and _is_product(s, source)) for s in sources)
+
+        return Load(counted(map(_source_of, rules)), counted(map(_source, found)))
 
     def load_of_user(self, user: str, since: datetime) -> Load:
         recent = select(func.count()).where(
@@ -169,10 +173,25 @@ def _source(body: str) -> str:
         return ""  # somebody changed it: the check of the chain tells
 
 
+def _source_of(rule: str) -> str:
+    """Return the source in the rule of an incident that an alert opened."""
+    return rule.removeprefix(INTAKE_KEY).partition(": ")[0]
+
+
+def _is_product(name: str, source: str) -> bool:
+    """Return whether a source is a product of another one, and not what a user brought of it."""
+    return name.startswith(f"{source}/") and " " not in name
+
+
 def _newest_of(connection: Connection, source: str) -> int | None:
     query = (
         select(table.c.number)
-        .where(table.c.rule.startswith(f"{INTAKE_KEY}{source}: ", autoescape=True))
+        .where(
+            or_(
+                table.c.rule.startswith(f"{INTAKE_KEY}{source}: ", autoescape=True),
+                table.c.rule.startswith(f"{INTAKE_KEY}{source}/", autoescape=True),
+            )
+        )
         .order_by(table.c.closed_at.is_(None).desc(), table.c.number.desc())
     )
     return connection.execute(query.limit(1)).scalar()

@@ -42,8 +42,9 @@ class Taking(Protocol):
     def add(self, drafts: Sequence[Draft]) -> Incident:
         """Add entries to one incident, and return it."""
 
-    def load(self, source: str, since: datetime) -> Load:
-        """What a source has made so far."""
+    def load(self, source: str, since: datetime, *, products: bool = False) -> Load:
+        """What a source has made so far; with `products`, also all its products: the sources whose
+        names begin with its own and a slash."""
 
     def load_of_user(self, user: str, since: datetime) -> Load:
         """What a user has reported so far, by alerts of any source and by hand."""

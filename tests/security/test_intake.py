@@ -33,7 +33,7 @@ from drd.web import Outcome
 from drd.web.intake import BURST, Gate
 from tests.api_support import BERT, OPERATORS, READERS, STRANGER, House, ask
 from tests.unit.test_incident_messages import CONTENT
-from tests.unit.test_intake import alert, webhook
+from tests.unit.test_intake import FINDING, alert, webhook
 from tests.user_support import as_root
 
 pytestmark = as_root
@@ -125,6 +125,24 @@ def test_flood_opens_few_incidents_and_is_counted_in_one_entry(house: House) -> 
     assert lines(house, 3)[-1].text.endswith(f"8 because {TOO_FAST}")
     assert house.app.catalogue.intake.sources_left_out() == []
     assert sent(house, *changes[-1:], later_s=122).updated == [1]
+
+
+def test_products_of_ocsf_have_own_limits_and_inventing_some_evades_none(house: House) -> None:
+    use(house, open_at_most=1)
+
+    def found(*products: str) -> Result:
+        of = [
+            {**FINDING, "metadata": {"product": {"vendor_name": "acme", "name": name}}}
+            for name in products
+        ]
+        return take_in(house.app, Author("intake", house.app.clock.now()), json.dumps(of).encode())
+
+    assert (found("a", "b").opened, found("a", "b").unchanged) == ([1, 2], 2), "the same uid"
+    invented = found(*"cdefgh")
+    assert (invented.opened, invented.left_out) == ([3, 4, 5], {TOO_MANY_OPEN: 3})
+    assert lines(house, 5)[-1].text.startswith("3 alerts of ocsf left out since ")
+    assert found("z").left_out == {TOO_MANY_OPEN: 1}
+    assert sent(house, alert()).opened == [6], "another system"
 
 
 def test_text_of_others_stays_text(house: House) -> None:

@@ -101,7 +101,7 @@ FINDING = {
 
 def test_findings_of_ocsf() -> None:
     [found] = signals(json.dumps(FINDING).encode(), None)
-    assert (found.source, found.id, found.severity) == ("ocsf", "find-1", "critical")
+    assert (found.source, found.id, found.severity) == ("ocsf/Guard", "find-1", "critical")
     assert (found.title, found.started_at) == ("Key used from a new country", NOON)
     assert found.labels == {
         "product": "Guard",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -191,6 +192,30 @@ def test_an_alert_that_is_over_has_an_end() -> None:
 
 def finding(**event: Any) -> Signal:
     return ocsf.signal({"class_uid": 2004, "metadata": {"uid": "m"}, **event}, "raw")
+
+
+def test_each_product_of_ocsf_is_a_source_of_its_own_whatever_it_is_called() -> None:
+    def source(**product: Any) -> str:
+        return finding(metadata={"uid": "m", "product": product}).source
+
+    assert finding().source == source() == "ocsf"
+    assert source(vendor_name="AWS", name="GuardDuty") == "ocsf/AWS/GuardDuty"
+    assert source(name="Guard") == "ocsf/Guard"
+    hostile = [
+        source(name="Guard", uid="1"),
+        source(name="Guard", uid="2"),
+        source(vendor_name="Guard"),
+        source(name="a b"),
+        source(name="a-b"),
+        source(name="a/b"),
+        source(vendor_name="a", name="b"),
+        source(name="x" * 31),
+        source(name="x" * 9999),
+        source(name="x of bert: 1"),
+        source(name="\x1b[2J\ud800"),
+    ]
+    assert len(set(hostile)) == len(hostile)
+    assert all(re.fullmatch(r"[A-Za-z0-9._/~-]{1,80}", one) for one in hostile)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from drd.model.incidents import entries as kinds
 from drd.model.incidents.entries import Author, draft
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.instants import Instant
-from drd.model.incidents.intake_rules import IntakeSettings
+from drd.model.incidents.intake_rules import PRODUCTS, IntakeSettings
 from drd.model.incidents.states import State
 from drd.model.intake.signal import Signal
 from drd.model.records import Draft
@@ -172,7 +172,8 @@ class _Message:
     def take(self, signal: Signal, of: str) -> None:
         source = f"{signal.source} of {of}" if of else signal.source
         if not of:
-            self.left_out.setdefault(source, Counter())
+            for name in (source, _head(source)):
+                self.left_out.setdefault(name, Counter())
         if monotonic() >= self.intake.ends_at:
             self._leave_out(source, OUT_OF_TIME)
             return
@@ -186,15 +187,20 @@ class _Message:
             self.result.unchanged += 1
         elif why := self._limit(source, of, begins=begins):
             self._leave_out(source, why)
+        elif why := "" if of else self._limit_of_all(source, begins=begins):
+            self._leave_out(_head(source), why)
         else:
             self._record(known, seen, of, begins=begins)
 
     def _record(self, known: Incident | None, seen: Signal, of: str, *, begins: bool) -> None:
         number = self.store.free_number() if known is None or begins else known.number
         self.store.add(self.intake.entries(begins, number, seen, of))
-        load = self._load(seen.source, of)
-        more = replace(load, open=load.open + begins, entries=load.entries + 1)
-        self.loads[of or seen.source] = more
+        self._load(seen.source, of)
+        counts = {of} if of else {seen.source, _all_of(seen.source)}
+        for name in counts & self.loads.keys():
+            load = self.loads[name]
+            more = replace(load, open=load.open + begins, entries=load.entries + 1)
+            self.loads[name] = more
         if begins:
             (self.result.reported if of else self.result.opened).append(number)
         else:
@@ -205,6 +211,21 @@ class _Message:
         if load.entries >= settings.per_minute:
             return TOO_FAST
         return TOO_MANY_OPEN if begins and load.open >= settings.open_at_most else ""
+
+    def _limit_of_all(self, source: str, *, begins: bool) -> str:
+        """Say which limit of all products of the source is reached; nothing for a source without
+        products."""
+        head, name = _head(source), _all_of(source)
+        if head == source:
+            return ""
+        if name not in self.loads:
+            since = self.intake.author.at - WINDOW
+            self.loads[name] = self.store.load(head, since, products=True)
+        load, settings = self.loads[name], self.intake.settings
+        if load.entries >= PRODUCTS * settings.per_minute:
+            return TOO_FAST
+        most = PRODUCTS * settings.open_at_most
+        return TOO_MANY_OPEN if begins and load.open >= most else ""
 
     def _load(self, source: str, of: str) -> Load:
         """Return what there is of the source, or of the user from any source."""
@@ -225,6 +246,15 @@ class _Message:
             if count:
                 self.store.leave_out(source, count, self.intake.author.at)
             self.intake.tell(self.store, source)
+
+
+def _head(source: str) -> str:
+    """Return the source of which this one is a product; the source itself if it is none."""
+    return source.partition("/")[0]
+
+
+def _all_of(source: str) -> str:
+    return f"{_head(source)}/"
 
 
 def _begins(known: Incident | None, signal: Signal, now: datetime, *, apart: bool) -> bool:

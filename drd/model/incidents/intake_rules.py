@@ -12,6 +12,9 @@ from drd.model.plan import SecretRef
 
 OPEN_AT_MOST = 10
 PER_MINUTE = 60
+PRODUCTS = 5
+"""All products of one source together have so many times the limits of one: whoever sends names
+the products."""
 
 
 @dataclass(frozen=True, slots=True)

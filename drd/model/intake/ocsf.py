@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from typing import Any
 
 from drd.errors import UsageError
 from drd.model.intake.signal import Signal, labels_of, made, time_of, whole, word
+from drd.model.text import storable
 
 SOURCE = "ocsf"
 CLASSES = {2001: "security finding", 2004: "detection finding", 2005: "incident finding"}
+_NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+_LONGEST_NAME = 30
 _CLOSE = 3
 """`activity_id` of a finding that is closed."""
 _OVER = frozenset({4, 5})
@@ -45,7 +50,7 @@ def signal(event: Mapping[str, Any], raw: str) -> Signal:
     over = event.get("activity_id") == _CLOSE or (isinstance(status, int) and status in _OVER)
     now = _time(event, "time")
     return made(
-        SOURCE,
+        _source(metadata),
         unique=unique,
         title=_text(info.get("title")) or _text(event.get("message")) or CLASSES[uid],
         text=_text(info.get("desc")) or _text(event.get("desc")) or _text(event.get("message")),
@@ -57,6 +62,20 @@ def signal(event: Mapping[str, Any], raw: str) -> Signal:
         labels=dict(_labels(event, metadata)),
         raw=raw,
     )  # fmt: skip
+
+
+def _source(metadata: Mapping[str, Any]) -> str:
+    """Return the name of the product: each counts its findings by itself. It is short and has no
+    spaces, whatever the sender calls it; two that differ in what is left out have two names."""
+    product = _mapping(metadata.get("product"))
+    parts = [whole(product.get(name)) for name in ("vendor_name", "name", "uid")]
+    if not any(parts):
+        return SOURCE
+    shown = [_NO_NAME.sub("-", part)[:_LONGEST_NAME] for part in parts[:2]]
+    name = "/".join([SOURCE, *filter(None, shown)])
+    if [*shown, ""] == parts and parts[1]:
+        return name
+    return f"{name}~{sha256(storable(chr(0).join(parts)).encode()).hexdigest()[:8]}"
 
 
 def _finding(event: Mapping[str, Any]) -> Mapping[str, Any]:
