@@ -10,15 +10,19 @@ from typing import Any, cast
 
 import pytest
 
+from drd.bootstrap import App
 from drd.catalogue.records import SqlRecords
 from drd.catalogue.sql_catalogue import SqlCatalogue
+from drd.daemon.anchoring import Anchoring
 from drd.flows.records.anchors import standing
 from drd.flows.records.coming_back import Known, _Verifier
 from drd.flows.records.key import RecordKey
+from drd.flows.records.noted import note_check
 from drd.flows.records.rotation import initialise, rotate
 from drd.flows.repository.drd_keys import endorsements, keys_of, trust_kit
 from drd.flows.repository.signatures import finding, note, note_signature, signatures_of
 from drd.flows.services import Services
+from drd.model.chain import Fault
 from drd.model.checkpoint import Checkpoint
 from drd.model.kit import KitRecords
 from drd.model.manifest import manifest_from_bytes
@@ -246,3 +250,28 @@ def test_a_host_without_a_key_says_that_it_cannot_tell(make: MakeHost) -> None:
     assert known.judges
     assert known.trust(signed_one) is Trust.UNCONFIRMED
     assert "no signature, although" in str(known.why_not(stripped, [signed_one, stripped]))
+
+
+def test_the_service_checks_the_chain_and_reports_what_was_found(
+    make: MakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue, told, started = make(), list[str](), list[tuple[str, ...]]()
+    app = cast(App, SimpleNamespace(catalogue=catalogue))
+    watching = Anchoring(app, None, lambda _: None, told.append)
+
+    def checked(words: tuple[str, ...]) -> int:
+        started.append(words)
+        faults = [Fault(7, "body", "changed")] if len(started) == 1 else []
+        note_check(catalogue, at(len(started)), faults, None)
+        return 1
+
+    monkeypatch.setattr(watching, "_work", checked)
+    watching.turn()
+    assert (started, told) == ([], [""]), "not at once after the start"
+    for _ in range(2):
+        watching._check_at = 0.0
+        watching.turn()
+        watching.turn()
+    assert started == [("verify", "--here", "--quiet")] * 2
+    fault = "the last check of the records found 1 fault: entry 7 (body)"
+    assert told == ["", "", fault, fault, ""]
