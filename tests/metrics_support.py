@@ -14,6 +14,7 @@ from drd.model.figures import (
     AlertFigures,
     CatalogueFigures,
     CopyFigures,
+    IncidentFigures,
     RunFigures,
     VerificationFigures,
 )
@@ -60,6 +61,10 @@ def kept(now: datetime = NOW) -> CatalogueFigures:
         alerts=(
             AlertFigures("orders-api", "copy-behind", "warning", "firing", 1),
             AlertFigures("", "clock-jumped", "warning", "acknowledged", 1),
+        ),
+        incidents=(
+            IncidentFigures(3, "contained", "high", False, now + 60 * minute),
+            IncidentFigures(4, "reported", "", True, None),
         ),
     )  # fmt: skip
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, select
 
 from drd.catalogue import undone
 from drd.catalogue.daemon_tables import copies, jobs, verifications
-from drd.catalogue.tables import alerts
+from drd.catalogue.tables import alerts, incidents
 from drd.model.facts import UndoneFacts
 from drd.model.figures import (
     AlertFigures,
     CatalogueFigures,
     CopyFigures,
+    IncidentFigures,
     RunFigures,
     VerificationFigures,
 )
+from drd.model.incidents.states import State
+
+_INCIDENTS = 100
+"""Every member of the group may report suspicions: they come last, and stay bounded."""
 
 
 def read(connection: Connection) -> CatalogueFigures:
@@ -26,6 +31,7 @@ def read(connection: Connection) -> CatalogueFigures:
         copies=_copies(connection),
         verifications=_verifications(connection),
         alerts=_alerts(connection),
+        incidents=_incidents(connection),
     )
 
 
@@ -75,3 +81,11 @@ def _alerts(connection: Connection) -> tuple[AlertFigures, ...]:
     kinds = (alerts.c.plan, alerts.c.kind, alerts.c.severity, alerts.c.state)
     query = select(*kinds, func.count()).where(alerts.c.resolved_at.is_(None)).group_by(*kinds)
     return tuple(AlertFigures(*row) for row in connection.execute(query))
+
+
+def _incidents(connection: Connection) -> tuple[IncidentFigures, ...]:
+    of = incidents.c
+    last = case((of.state == str(State.REPORTED), 1), else_=0)
+    query = select(of.number, of.state, of.severity, of.restricted, of.next_at)
+    query = query.where(of.closed_at.is_(None)).order_by(last, of.number).limit(_INCIDENTS)
+    return tuple(IncidentFigures(*row) for row in connection.execute(query))

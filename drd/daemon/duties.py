@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -18,6 +19,8 @@ from drd.model.incidents.doubts import UNSEAL, unread
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.messages import IncidentMessage
 from drd.model.message_conditions import message_conditions
+from drd.model.obligations.clocks import ClockState
+from drd.model.obligations.unplaced import ends_at, next_clock
 from drd.model.report_conditions import report_conditions
 from drd.model.restricted_conditions import concealed, unreadable
 from drd.model.titles import REPORT, UNDECIDED
@@ -42,6 +45,13 @@ class DutyWatch:
         self._tables: dict[int, DutyTable] = {}
         self._messages: dict[int, tuple[Incident, tuple[IncidentMessage, ...]]] = {}
         self._read: tuple[int, datetime] | None = None
+        self._next: dict[int, datetime] = {}
+
+    @property
+    def next_reports(self) -> Mapping[int, datetime]:
+        """When the first report of each open incident is due, by its number, as of the last time;
+        of restricted ones, and where none is due, there is nothing."""
+        return self._next
 
     def reload(self) -> None:
         """Read the files again before the next assessment."""
@@ -50,6 +60,7 @@ class DutyWatch:
     def conditions(self, now: datetime) -> tuple[Condition, ...]:
         with suppress(CatalogueError):
             numbers = self._app.catalogue.incidents.open_numbers()
+            self._next = {n: at for n, at in self._next.items() if n in numbers}
             if numbers:
                 self._forget_old_tables(now)
             self._last = tuple(
@@ -96,4 +107,13 @@ class DutyWatch:
             _log.warning("incident.duties", incident=number, error=error.message)
             return []
         self._tables[number] = table
-        return list(report_conditions(number, table.states(now), table.case.zone, now))
+        states = table.states(now)
+        self._note_next(table.incident, states)
+        return list(report_conditions(number, states, table.case.zone, now))
+
+    def _note_next(self, incident: Incident, states: Iterable[ClockState]) -> None:
+        self._next.pop(incident.number, None)
+        first = next_clock(states)
+        at = ends_at(first) if first is not None else None
+        if at is not None and not incident.restricted and not unread(incident):
+            self._next[incident.number] = at

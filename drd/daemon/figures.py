@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,7 +15,8 @@ from drd.errors import MetricsUnwritable
 from drd.flows.alerts.outbox import still_there
 from drd.flows.alerts.watch import WatchResult
 from drd.metrics import DaemonFigures, render, write_textfile
-from drd.web import DaemonHealth, MetricsServer
+from drd.model.figures import IncidentFigures
+from drd.web import DaemonHealth, MetricsServer, OpenIncidents
 
 _log = log.get()
 
@@ -51,6 +52,7 @@ class Figures:
         self._server: MetricsServer | None = None
         self._trouble: int | None = None
         self._rests_until = 0.0
+        self._incidents: OpenIncidents | None = None
 
     @property
     def _wanted(self) -> bool:
@@ -77,23 +79,38 @@ class Figures:
         return MetricsServer.start(
             address,
             lambda: b"".join(self._metrics()),
-            lambda: DaemonHealth(drd.__version__, self._tick_age_s(), LIMIT_S),
+            lambda: DaemonHealth(
+                drd.__version__, self._tick_age_s(), LIMIT_S, incidents=self._incidents
+            ),
         )
 
-    def publish(self, result: WatchResult, report: DaemonReport, now: datetime) -> None:
-        """Publish, unless that was done recently ("recently" grows with the number of plans). A
-        write error is logged once, and stops nothing."""
+    def publish(
+        self,
+        result: WatchResult,
+        report: DaemonReport,
+        now: datetime,
+        reports: Mapping[int, datetime],
+    ) -> None:
+        """Publish, unless that was done recently ("recently" grows with the number of plans).
+        `reports` is when the first report of an incident is due. A write error is logged once, and
+        stops nothing."""
         if not self._wanted or time.monotonic() < self._rests_until:
             return
         began = time.thread_time()
-        self._publish(result, report, now)
+        self._publish(result, report, now, reports)
         took_s = time.thread_time() - began
         self._rests_until = time.monotonic() + min(SHARE * took_s, OLDEST_S)
 
     def _metrics(self) -> Iterator[bytes]:
         return map(zlib.decompress, self._packed)
 
-    def _publish(self, result: WatchResult, report: DaemonReport, now: datetime) -> None:
+    def _publish(
+        self,
+        result: WatchResult,
+        report: DaemonReport,
+        now: datetime,
+        reports: Mapping[int, datetime],
+    ) -> None:
         catalogue = self._app.catalogue
         states = still_there(catalogue.outbox.channels(), self._app.settings.channels)
         channels = {c.name: c.failing_since is None for c in states}
@@ -108,7 +125,10 @@ class Figures:
         )
         # Compressed, because they are kept until the next ones: eight megabytes for a thousand
         # plans.
-        metrics = render(result.plans, daemon, catalogue.figures())
+        kept = catalogue.figures()
+        kept = kept._replace(incidents=tuple(with_reports(kept.incidents, reports)))
+        self._incidents = OpenIncidents.of(kept.incidents)
+        metrics = render(result.plans, daemon, kept)
         self._packed = [zlib.compress(metric, 1) for metric in metrics]
         path = self._app.settings.metrics_textfile
         if path is None:
@@ -120,3 +140,13 @@ class Figures:
             if error.number != self._trouble:
                 _log.error("metrics.not_written", error=error.message, hint=error.hint)
             self._trouble = error.number
+
+
+def with_reports(
+    incidents: Iterable[IncidentFigures], reports: Mapping[int, datetime]
+) -> Iterator[IncidentFigures]:
+    """Return the incidents with what is due next, reports counted: `reports` is when the first of
+    each incident is due, by its number."""
+    for incident in incidents:
+        known = (incident.next_at, None if incident.restricted else reports.get(incident.number))
+        yield incident._replace(next_at=min((at for at in known if at is not None), default=None))

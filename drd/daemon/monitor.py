@@ -345,7 +345,7 @@ class Monitor:
         else:
             result = self._watch.evaluate(host, now, refused)
         self._send_alerts(result)
-        self._figures.publish(result, self._report, now)
+        self._figures.publish(result, self._report, now, self._duties.next_reports)
 
     def _find_gone_secrets(self) -> tuple[GoneSecret, ...]:
         return self._gone_secrets.of(self._exposed.secret_files())
@@ -373,7 +373,7 @@ class Monitor:
             host = self._host.change(gone_secrets=self._find_gone_secrets())
         result = self._watch.evaluate_plans(names, host, now)
         self._send_alerts(result)
-        self._figures.publish(result, self._report, now)
+        self._figures.publish(result, self._report, now, self._duties.next_reports)
 
     def _send_alerts(self, result: WatchResult) -> None:
         self._last_result = result

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from drd.metrics.daemon import daemon_metrics
 from drd.metrics.figures import DaemonFigures
 from drd.metrics.gauge import Metric
+from drd.metrics.incidents import incident_metrics
 from drd.metrics.plans import plan_metrics
 from drd.metrics.runs import run_metrics
 from drd.model.figures import CatalogueFigures
@@ -34,3 +35,4 @@ def _metrics(
     yield from daemon_metrics(daemon, len(plans))
     yield from plan_metrics(plans, daemon.at)
     yield from run_metrics(kept, frozenset(p.plan for p in plans), daemon.at)
+    yield from incident_metrics(kept.incidents)

@@ -55,6 +55,19 @@ class AlertFigures(NamedTuple):
     number: int
 
 
+class IncidentFigures(NamedTuple):
+    """An incident that is not closed, or a suspicion that nobody has examined. `severity` is empty
+    while nobody has set one. `next_at` is when its next task or update is due, or the report that
+    is due first; of a restricted one reports do not count: a time limit tells what it is about.
+    """
+
+    number: int
+    state: str
+    severity: str
+    restricted: bool
+    next_at: datetime | None
+
+
 class CatalogueFigures(NamedTuple):
     """The figures of all plans, in no order, including plans that no longer exist."""
 
@@ -62,3 +75,4 @@ class CatalogueFigures(NamedTuple):
     copies: tuple[CopyFigures, ...] = ()
     verifications: tuple[VerificationFigures, ...] = ()
     alerts: tuple[AlertFigures, ...] = ()
+    incidents: tuple[IncidentFigures, ...] = ()

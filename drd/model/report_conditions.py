@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from drd.model.alerts import Condition
 from drd.model.obligations.clocks import ClockKind, ClockState
-from drd.model.obligations.unplaced import SETTING, count_words, first_due, split
+from drd.model.obligations.unplaced import SETTING, count_words, ends_at, first_due, split
 from drd.model.obligations.words import local_time
 from drd.model.text import counted, some
 from drd.model.titles import REPORT, UNDECIDED
@@ -85,15 +85,11 @@ def _first(states: Sequence[ClockState], zone: str) -> str:
     return f"; the first, {first.regime.id}, is due {_at(first, zone)}" if first is not None else ""
 
 
-def _time(state: ClockState) -> datetime | None:
-    return state.due_at or state.target_at
-
-
 def _is_past(at: datetime | None, now: datetime) -> bool:
     return at is not None and at <= now
 
 
 def _at(state: ClockState, zone: str) -> str:
-    at = _time(state)
+    at = ends_at(state)
     where = ZoneInfo(state.regime.zone or zone)
     return local_time(at, where, state.last_day) if at is not None else "without undue delay"

@@ -7,11 +7,12 @@ from sqlalchemy import Table, create_engine
 
 from drd.catalogue.daemon_tables import copies, verifications
 from drd.catalogue.sql_catalogue import SqlCatalogue
-from drd.catalogue.tables import alerts
+from drd.catalogue.tables import alerts, incidents
 from drd.model.figures import (
     AlertFigures,
     CatalogueFigures,
     CopyFigures,
+    IncidentFigures,
     RunFigures,
     VerificationFigures,
 )
@@ -110,3 +111,26 @@ def test_open_alerts_are_counted_and_resolved_ones_are_not(
         AlertFigures("", "rpo_breached", "critical", "acknowledged", 1),
     }
     assert set(catalogue.figures().alerts) == (set() if resolved else expected)
+
+
+def test_figures_have_open_incidents_before_suspicions(
+    catalogue: SqlCatalogue, catalogue_url: str
+) -> None:
+    rest = {
+        "severity": "",
+        "rule": "",
+        "restricted": False,
+        "plans": [],
+        "opened_at": at(0),
+        "next_at": None,
+    }
+    known = [
+        {"number": 1, "title": "odd logins", "state": "reported", "next_at": at(60)},
+        {"number": 2, "title": "over", "state": "closed", "closed_at": at(9)},
+        {"number": 3, "title": "secret", "state": "contained", "restricted": True},
+    ]
+    insert(catalogue_url, incidents, *({**rest, **one} for one in known))
+    assert catalogue.figures().incidents == (
+        IncidentFigures(3, "contained", "", True, None),
+        IncidentFigures(1, "reported", "", False, at(60)),
+    )

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from drd.daemon.figures import with_reports
 from drd.metrics import DaemonFigures
 from drd.model.compliance import assess
 from drd.model.facts import ComponentFacts, NotLoaded, PlanFacts
-from drd.model.figures import CatalogueFigures
+from drd.model.figures import CatalogueFigures, IncidentFigures
+from drd.web import OpenIncidents
 from tests.metrics_support import Read, daemon, kept, plans, rendered
 from tests.status_support import DAY, MINUTE, NOW, ago, drill, healthy, point
 
@@ -197,6 +199,30 @@ def test_kinds_of_which_none_runs_are_reported_as_zero() -> None:
     assert running[("backup",)] == 2.0
     assert running[("drill",)] == 0.0
     assert sum(running.values()) == 2.0
+
+
+def test_figures_of_incidents_have_no_title_and_no_unknown_time() -> None:
+    found = read(beside=kept())
+    assert set(found.of("drd_incident_open").values()) == {1.0}
+    assert {tuple(sorted(labels)) for labels in found.of("drd_incident_open")} == {
+        ("3", "contained", "high"),
+        ("", "4", "reported"),
+    }
+    due = found.of("drd_incident_next_due_timestamp_seconds")
+    assert due == {("3",): ago(-60 * MINUTE).timestamp()}
+
+
+def test_the_report_that_is_due_first_counts_unless_the_incident_is_restricted() -> None:
+    open_, restricted = (
+        IncidentFigures(n, "detected", "", secret, ago(-MINUTE))
+        for n, secret in ((1, False), (2, True))
+    )
+    idle = IncidentFigures(3, "detected", "", False, None)
+    reports = {1: ago(0), 2: ago(0)}
+    found = tuple(with_reports((open_, restricted, idle), reports))
+    assert [i.next_at for i in found] == [ago(0), ago(-MINUTE), None]
+    assert OpenIncidents.of(found) == OpenIncidents(3, ago(0))
+    assert OpenIncidents.of(()) == OpenIncidents(0, None)
 
 
 # --- the text -----------------------------------------------------------------------------------

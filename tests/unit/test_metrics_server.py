@@ -10,12 +10,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from drd.errors import MetricsUnserved
-from drd.web import DaemonHealth, MetricsServer
+from drd.web import DaemonHealth, MetricsServer, OpenIncidents
 from drd.web.server import CONNECTIONS
 
 TEXT = b"drd_plans 3.0\n"
@@ -95,7 +97,17 @@ def test_daemon_that_ticks_is_healthy() -> None:
         "tick_age_s": 1.0,
         "limit_s": 60.0,
         "version": "0.1.0",
+        "open_incidents": None,
+        "incident_next_due_at": None,
     }
+
+
+def test_health_knows_the_open_incidents() -> None:
+    known = replace(WELL, incidents=OpenIncidents(2, datetime(2026, 11, 29, 14, 30, tzinfo=UTC)))
+    with serving(health=lambda: known) as server:
+        document = json.loads(ask(server, "/healthz")[2])
+    assert document["open_incidents"] == 2
+    assert document["incident_next_due_at"] == "2026-11-29T14:30:00Z"
 
 
 @pytest.mark.parametrize(("age_s", "status"), [(60.0, 200), (60.1, 503)])

@@ -36,8 +36,15 @@ DUE = {"due_at": AT}
         ([], ""),
         ([QUIET], ""),
         ([state("filed", late=True, **DUE), state("running")], ""),
-        ([state("overdue", late=True, **DUE)], "1 late"),
-        ([state("undecided", late=True, **DUE)], "1 late, 1 undecided"),
+        ([state("overdue", late=True, **DUE)], "1 late; next acme, was due 2026-12-01 10:00 CET"),
+        (
+            [state("undecided", late=True, **DUE)],
+            "1 late, 1 undecided; next acme, was due 2026-12-01 10:00 CET",
+        ),
+        (
+            [state("running", due_at=AT + HOUR), state("undecided", "visa", target_at=AT)],
+            "1 undecided; next visa, due without undue delay (target: 2026-12-01 10:00 CET)",
+        ),
         (
             [state("due-soon", **DUE), state("scope-not-declared"), state("undecided")],
             "1 due soon, 2 undecided; next acme, due 2026-12-01 10:00 CET",

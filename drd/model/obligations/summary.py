@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from drd.model.obligations.clocks import CLOSED, ClockKind, ClockState
-from drd.model.obligations.unplaced import split
+from drd.model.obligations.unplaced import ends_at, next_clock, split
 from drd.model.obligations.words import local_time
 
 LOUD = {
@@ -27,20 +27,26 @@ def summary(states: Sequence[ClockState], zone: str, number: int) -> str:
         "undecided": sum(LOUD.get(s.kind) == "UNDECIDED" for s in shown),
     }
     told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    timed = [s for s in shown if s.kind not in CLOSED and s.due_at]
-    coming = [s for s in timed if not s.late]
-    first = min(coming, key=order, default=None)
-    if first is not None and first.due_at is not None:
-        due = local_time(first.due_at, ZoneInfo(first.regime.zone or zone), first.last_day)
-        told += f"{'; ' if told else ''}next {first.regime.id}, due {due}"
+    first = next_clock(states)
+    if first is not None:
+        told += f"{'; ' if told else ''}next {first.regime.id}, {_due_words(first, zone)}"
     if elsewhere:
         more = f"{len(elsewhere)} more" if told else str(len(elsewhere))
         told += f"{'; ' if told else ''}{more} may be needed (drd.yaml names no jurisdictions)"
     return f"{told}: drd incident obligation {number}" if told else ""
 
 
+def _due_words(state: ClockState, zone: str) -> str:
+    at = ends_at(state)
+    assert at is not None
+    local = local_time(at, ZoneInfo(state.regime.zone or zone), state.last_day)
+    if state.due_at is None:
+        return f"due without undue delay (target: {local})"
+    return f"{'was due' if state.late else 'due'} {local}"
+
+
 def order(state: ClockState) -> tuple[bool, bool, float, str]:
     """Return the place of a clock: open ones first, the next one above."""
-    at = state.due_at or state.target_at or state.prompt_at
+    at = ends_at(state) or state.prompt_at
     open_ = state.kind not in CLOSED
     return not open_, at is None, at.timestamp() if at is not None else 0, state.regime.id

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from drd.model.obligations.clocks import ClockState
+from drd.model.obligations.clocks import CLOSED, ClockState
 from drd.model.text import counted
 
 SETTING = "organisation: {jurisdictions: [DE]}"
@@ -32,11 +32,19 @@ def count_words(unplaced: Sequence[ClockState]) -> str:
     return f"{counted(len(unplaced), 'report')} may be needed ({parts})"
 
 
+def next_clock(states: Iterable[ClockState]) -> ClockState | None:
+    """Return the clock of a report that ends first, of those that a person has to see one by one
+    and that wait for a report or a decision; late ones count, too. None if none of them runs."""
+    shown, _ = split(states)
+    return first_due(state for state in shown if state.kind not in CLOSED)
+
+
+def ends_at(state: ClockState) -> datetime | None:
+    """Return when a report is due; of one without a number of hours or days, its target."""
+    return state.due_at or state.target_at
+
+
 def first_due(unplaced: Iterable[ClockState]) -> ClockState | None:
     """Return the one that would be due first; None if no clock of theirs runs."""
-    timed = [state for state in unplaced if _time(state) is not None]
-    return min(timed, key=lambda s: (_time(s), s.regime.id), default=None)
-
-
-def _time(state: ClockState) -> datetime | None:
-    return state.due_at or state.target_at
+    timed = [state for state in unplaced if ends_at(state) is not None]
+    return min(timed, key=lambda s: (ends_at(s), s.regime.id), default=None)
