@@ -344,8 +344,10 @@ def _checked(endpoint: Endpoint, given: dict[str, Any]) -> requests.Request:
     try:
         return endpoint.takes.model_validate(given)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        first = error.errors(include_url=False)[0]
         where = ".".join(str(part)[:40] for part in first["loc"])
+        if first["type"] == "string_too_long":
+            raise _too_long(where, len(first["input"]), first["ctx"]["max_length"]) from None
         known = ", ".join(endpoint.takes.model_fields) or "nothing"
         raise Failed(
             HTTPStatus.BAD_REQUEST,
@@ -353,6 +355,15 @@ def _checked(endpoint: Endpoint, given: dict[str, Any]) -> requests.Request:
             f"allowed keys: {known} (docs/api.md).",
             exit_code=2,
         ) from None
+
+
+def _too_long(where: str, length: int, most: int) -> Failed:
+    return Failed(
+        HTTPStatus.BAD_REQUEST,
+        f"{where} has {length:,} characters, and may have {most:,}",
+        f"write at most {most:,} characters.",
+        exit_code=2,
+    )
 
 
 def _failure(error: DrdError) -> Failed:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from drd.api.requests import BoundedText, PlanName, Request
+from drd.api.requests import BoundedText, LongText, PlanName, Request
 from drd.model.intake.reading import LARGEST
 
 Name = Annotated[str, Field(max_length=200)]
@@ -59,7 +59,7 @@ class IntakeBody(Act):
 
 
 class LogBody(Act):
-    text: BoundedText = Field("", description="What happened, or was found; or the correction.")
+    text: LongText = Field("", description="What happened, or was found; or the correction.")
     at: Word | None = Field(None, description=f"When it happened: {_TIME} (default: now).")
     correct: Number | None = Field(None, description="The entry that the text corrects.")
     star: Number | None = Field(None, description="An entry to mark as important.")
@@ -101,7 +101,7 @@ class RoleBody(Act):
 
 
 class TaskBody(Act):
-    text: BoundedText = Field("", description="What is to be done.")
+    text: LongText = Field("", description="What is to be done.")
     to: Name = Field("", description="Name of the person who does the task.")
     due: Word | None = Field(
         None, description="When the task is due: 1h from now, 16:00, or RFC 3339."
@@ -116,13 +116,13 @@ class ScopeBody(Act):
 
 
 class DecideBody(Act):
-    text: BoundedText = Field(description="The decision.")
+    text: LongText = Field(description="The decision.")
     reason: BoundedText = Field("", description="The reason for the decision.")
 
 
 class LinkBody(Act):
     to: BoundedText = Field(description="What the link points to: an address, an id.")
-    text: BoundedText = Field("", description="What it is.")
+    text: LongText = Field("", description="What it is.")
 
 
 class MergeBody(Act):

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from drd.api.incident_requests import Act, Number, Word
-from drd.api.requests import RUN, BoundedText
+from drd.api.requests import RUN, BoundedText, LongText
 from drd.bootstrap import App
 from drd.errors import UsageError
 from drd.flows.incidents import investigating as flow
@@ -20,7 +20,7 @@ Entries = Annotated[list[Number], Field(max_length=100)]
 
 
 class HypothesisBody(Act):
-    text: BoundedText = Field("", description="What may have happened.")
+    text: LongText = Field("", description="What may have happened.")
     supported: Number | None = Field(
         None, description="The entry of the hypothesis to mark as supported."
     )
@@ -39,7 +39,7 @@ class IndicatorBody(Act):
     )
     seen: Word | None = Field(None, description="When the indicator was first seen.")
     expires: Word | None = Field(None, description="The time until which the indicator is useful.")
-    text: BoundedText = Field("", description="What the indicator means.")
+    text: LongText = Field("", description="What the indicator means.")
     withdraw: Number | None = Field(
         None, description="The entry of the indicator that was recorded by mistake."
     )
@@ -47,7 +47,7 @@ class IndicatorBody(Act):
 
 
 class EvidenceBody(Act):
-    text: BoundedText = Field(description="What it is.")
+    text: LongText = Field(description="What it is.")
     where: BoundedText = Field("", description="Where it is kept.")
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
         None, description="The SHA-256 of the file, as you computed it."
@@ -60,7 +60,7 @@ class EvidenceBody(Act):
 
 
 class CauseBody(Act):
-    text: BoundedText = Field(description="The root cause.")
+    text: LongText = Field(description="The root cause.")
     evidence: Entries = Field(default_factory=list, description="The entries of the evidence.")
     hypotheses: Entries = Field(
         default_factory=list,

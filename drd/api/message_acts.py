@@ -13,7 +13,7 @@ from pydantic import Field
 from drd.api.incident_requests import Act, Name, Word
 from drd.api.incident_scope import affected_of
 from drd.api.message_documents import content_document, message_document
-from drd.api.requests import BoundedText
+from drd.api.requests import BoundedText, LongText
 from drd.api.values import Document
 from drd.bootstrap import App
 from drd.config.templates import templates_of
@@ -37,13 +37,12 @@ from drd.model.records import Entry
 from drd.model.text import escaped
 
 _KEY = re.compile(r"[a-z][a-z0-9_]*")
-_LETTER = Annotated[str, Field(max_length=10_000)]
 
 
 class ComposeBody(Act):
     audience: Word = Field(description="The audience: internal, customers, …")
-    text: _LETTER = Field("", description="Your text, which the template has as `said.text`.")
-    values: dict[Word, _LETTER] = Field(
+    text: LongText = Field("", description="Your text, which the template has as `said.text`.")
+    values: dict[Word, LongText] = Field(
         default_factory=dict,
         max_length=50,
         description="Other values that the template has below `said`, by key.",

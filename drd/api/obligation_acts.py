@@ -11,7 +11,7 @@ from pydantic import Field
 
 from drd.api.incident_requests import Act, Word
 from drd.api.obligation_documents import clock_document
-from drd.api.requests import BoundedText, Request
+from drd.api.requests import BoundedText, LongText, Request
 from drd.api.values import Document, text_of, time_of
 from drd.bootstrap import App
 from drd.bootstrap.duties import DutyTable, duty_table
@@ -58,8 +58,8 @@ class ObligationBody(Act):
     since: Word | None = Field(None, description="When the authority asked (default: now).")
     until: Word | None = Field(None, description="The end of the delay.")
     oral: bool = Field(False, description="True if the authority did not ask in writing.")
-    reason: BoundedText = Field("", description="Why.")
-    keep: BoundedText | None = Field(
+    reason: LongText = Field("", description="Why.")
+    keep: Annotated[str, Field(max_length=flow.LONGEST_REPORT)] | None = Field(
         None,
         description="The text of the report as you will send it; drd keeps it unchanged.",
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from drd.model.incidents.entries import LONGEST_TEXT as LONGEST_ENTRY
 from drd.model.plan import SCENARIOS
 
 LONGEST_TEXT = 1000
@@ -37,6 +38,8 @@ PARTS = {
 PlanName = Annotated[str, Field(pattern=PLAN, description="Name of a plan.")]
 ComponentName = Annotated[str, Field(pattern=NAME)]
 BoundedText = Annotated[str, Field(max_length=LONGEST_TEXT)]
+LongText = Annotated[str, Field(max_length=LONGEST_ENTRY)]
+"""A text of an incident: what `drd.flows.incidents.texts` takes."""
 PersonName = Annotated[str, Field(min_length=1, max_length=200)]
 
 

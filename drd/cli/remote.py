@@ -76,7 +76,7 @@ class Remote:
         connection = http.client.HTTPConnection("drd", timeout=_PATIENCE_S)
         try:
             connection.sock = self._connected()
-            raw = json.dumps(body).encode() if body is not None else None
+            raw = _json(body) if body is not None else None
             # The server may close the connection of a refused client while that still sends.
             with suppress(BrokenPipeError):
                 connection.request(method, path, raw, {"Content-Type": "application/json"})
@@ -123,6 +123,12 @@ class Remote:
             )
         reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
         return NotOwner(f"cannot ask the daemon at {where}: {reason}", hint=as_root_types_it())
+
+
+def _json(body: Mapping[str, Any]) -> bytes:
+    """Letters of other alphabets as they are: escaped, a long report would be too large. Bytes of
+    an argument that are no letters stay what Python made of them."""
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def _connect(made: socket.socket, path: str) -> None:

@@ -3,6 +3,7 @@ writes under another name. Operators respond through the socket: the kernel says
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 from tests.api_support import ANNA, BERT, OPERATORS, PEOPLE, READERS, STRANGER, House, ask
@@ -45,7 +46,7 @@ def test_operator_responds_and_the_kernel_says_who_it_was(house: House) -> None:
     reached = ask(house.path, STRANGER, [OPERATORS], "/v1/incidents/only/scope")[1]
     assert (reached["incident"], reached["plans"]) == (1, [])
     assert act(house, "1/log", text="")[0] == 400
-    assert act(house, "1/log", text="x" * 1001)[0] == 400
+    assert act(house, "1/log", text="x" * 10_001)[0] == 400
     assert act(house, "1/log", text="x", at="tomorrow")[0] == 400
     assert act(house, "1/scope", add=["none"])[0] == 400
     assert act(house, "7/log", text="x")[0] == 400
@@ -75,6 +76,10 @@ def test_operator_says_what_became_of_reports(house: House) -> None:
     draft = ask(house.path, STRANGER, [OPERATORS], f"{path}?regime=eu-gdpr-33&draft=true")[1]
     assert "Draft for eu-gdpr-33, incident 1" in draft["draft"]
     assert "contact" in draft["missing"]
+    report = "Überall lagen Schlüssel. " * 2000
+    assert act(house, "1/obligation", regime="eu-gdpr-33", keep=report)[0] == 200
+    kept = ask(house.path, STRANGER, [OPERATORS], path)[1]["versions"]
+    assert [version["sha256"] for version in kept] == [sha256(report.strip().encode()).hexdigest()]
     assert "BEGIN:VCALENDAR" in ask(
         house.path, STRANGER, [OPERATORS], f"{path}?calendar=true"
     )[1]["calendar"]  # fmt: skip
@@ -87,6 +92,15 @@ def test_operator_says_what_became_of_reports(house: House) -> None:
         assert act(house, "1/obligation", **wrong)[0] == 400, wrong
     assert ask(house.path, BERT, [READERS], path)[0] == 403
     assert ask(house.path, BERT, [READERS], "/v1/incidents/1/obligation", facts)[0] == 403
+
+
+def test_texts_may_be_as_long_as_on_the_command_line(house: House) -> None:
+    act(house, "open", title="leak")
+    assert act(house, "1/log", text="x" * 10_000)[0] == 200
+    status, told = act(house, "1/log", text="x" * 10_001)
+    assert (status, told["error"]["message"], told["error"]["hint"]) == (
+        400, "text has 10,001 characters, and may have 10,000", "write at most 10,000 characters."
+    )  # fmt: skip
 
 
 def test_reader_may_report_and_nothing_else(house: House) -> None:

@@ -318,6 +318,14 @@ def test_only_regimes_of_the_places_are_proposed_and_decided_ones_stay() -> None
     assert not ids & {"contract", "eu-digital-omnibus"}
 
 
+def test_people_of_unknown_residence_may_live_where_a_regime_counts_residents() -> None:
+    facts = {"people": 9000, "residents.DE": 8100, "residents.unknown": 900}
+    found = clocks(regimes().values(), Case({Instant.AWARE: AT}, facts=facts), AT, NoHolidays())
+    states = {state.regime.id: state for state in found}
+    assert states["us-ca-ag"].missing == ("personal_data", "residents.US-CA")
+    assert "us-ca-1798.82" not in states
+
+
 def test_a_rule_that_begins_later_is_not_proposed_before() -> None:
     def ids(now: datetime) -> set[str]:
         found = clocks(regimes().values(), Case(), now, NoHolidays())

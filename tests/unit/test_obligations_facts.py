@@ -41,6 +41,11 @@ from tests.obligation_support import (
         ("people < 5", {"people": True}, None),
         ("people < 5", {"people": "4"}, None),
         ("people < 5", {}, None),
+        ("residents.DE > 5", {"residents.DE": 4, "residents.unknown": 2}, None),
+        ("residents.DE > 5", {"residents.DE": 4, "residents.unknown": 1}, False),
+        ("residents.DE > 5", {"residents.DE": 6, "residents.unknown": 1}, True),
+        ("residents.* > 5", {"people": 9, "residents.DE": 3, "residents.unknown": 6}, None),
+        ("residents.* > 9", {"people": 9, "residents.DE": 3, "residents.unknown": 6}, False),
         ("encrypted", {"encrypted": True}, True),
         ("encrypted", {"encrypted": False}, False),
         ("encrypted", {"encrypted": "partly"}, None),
@@ -147,6 +152,7 @@ def test_an_anchor_is_written_as_it_is_read(text: str, source: Source, name: str
 KNOWN = {
     "people": Asked(counts=True),
     "records": Asked(counts=True),
+    "member_state": Asked(),
     "encrypted": Asked(flag=True),
     "entity": Asked(words=frozenset({"bank", "insurer"})),
     "ransom": Asked(flag=True, words=frozenset({"paid"})),
@@ -160,7 +166,7 @@ def test_the_facts_that_regimes_ask_for() -> None:
     three = regime(when=when("submitted(r1)"))
     asked = asked_for([one, two, three])
     assert asked == {k: v for k, v in KNOWN.items() if k != "residents.*"}
-    assert asked_for([]) == {"people": Asked(counts=True), "records": Asked(counts=True)}
+    assert asked_for([]) == {k: KNOWN[k] for k in ("people", "records", "member_state")}
 
 
 @pytest.mark.parametrize(
@@ -175,6 +181,10 @@ def test_the_facts_that_regimes_ask_for() -> None:
         ("entity", "other"),
         ("ransom", "paid"),
         ("ransom", False),
+        ("member_state", "FR"),
+        ("member_state", "DE-BY"),
+        ("member_state", None),
+        ("residents.unknown", 5),
     ],
 )
 def test_a_fact_that_can_be_stated(name: str, value: Fact) -> None:
@@ -190,7 +200,7 @@ def test_a_fact_that_can_be_stated(name: str, value: Fact) -> None:
             "x",
             5,
             "no regime uses the fact x",
-            "known: encrypted, entity, people, ransom, records, residents.*",
+            "known: encrypted, entity, member_state, people, ransom, records, residents.*",
         ),
         (
             "residents.*",
@@ -198,6 +208,9 @@ def test_a_fact_that_can_be_stated(name: str, value: Fact) -> None:
             "no regime uses the fact residents.*",
             "write residents.DE, with the code",
         ),
+        ("memberstate", "FR", "no regime uses the fact memberstate", "did you mean member_state?"),
+        ("member_state", "France", "member_state is a place, not France", "write member_state=FR"),
+        ("member_state", True, "member_state is a place, not True", "write member_state=FR"),
         (
             "residents.Texas",
             5,

@@ -37,6 +37,11 @@ def test_one_number_or_rows_of_residences() -> None:
     assert count("select 'DE', 0 -- only Germany") == (0, (("DE", 0),))
 
 
+def test_people_without_a_residence_count() -> None:
+    rows = "values ('DE', 8100), (null, 700), (' ', 150), ('unknown', 50)"
+    assert count(rows) == (9000, (("unknown", 900), ("DE", 8100)))
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -44,7 +49,7 @@ def test_one_number_or_rows_of_residences() -> None:
         "select 'many'",
         "select 1.5",
         "select '1' || hex(zeroblob(20))",
-        "select null, 1",
+        "select 'DE', null",
         "values ('DE', -1)",
         "select 'x' || char(27) || '[31m', 1",
         "select hex(zeroblob(9999)), 1",

@@ -7,6 +7,7 @@ does not count.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -18,6 +19,7 @@ from drd.flows.drill.run import drill
 from drd.flows.services import Services
 from drd.model.incidents.affected import Affected, Known, declared
 from drd.model.inventory import DataSet
+from drd.model.obligations.conditions import RESIDENTS, UNKNOWN_RESIDENCE
 from drd.model.plan import Plan
 from drd.model.runbook import Step
 from drd.model.snapshot import RestorePoint, newest_complete
@@ -26,6 +28,8 @@ from drd.model.units import format_time
 from drd.ports import Destination, Inspector
 from drd.process import rights
 
+UNKNOWN = UNKNOWN_RESIDENCE.removeprefix(RESIDENTS)
+"""The residence in rows without one."""
 _MOST_RESIDENCES = 300
 _TIMEOUT_S = 300.0
 _LONGEST = 40
@@ -139,7 +143,10 @@ def counted_by(inspector: Inspector, query: str) -> tuple[int, tuple[tuple[str, 
         raise
     except SourceError as error:
         rows = _rows(inspector, asked, error)
-    return sum(number for _, number in rows), tuple(rows)
+    residents: Counter[str] = Counter()
+    for residence, number in rows:
+        residents[residence] += number
+    return residents.total(), tuple(residents.items())
 
 
 def _rows(inspector: Inspector, query: str, first: SourceError) -> list[tuple[str, int]]:
@@ -160,7 +167,8 @@ def _rows(inspector: Inspector, query: str, first: SourceError) -> list[tuple[st
             f"the query `count` returns {count:,} rows, and drd accepts at most {_MOST_RESIDENCES}",
             hint="change `count`: it must return one number, or one row for each country or state",
         )
-    text = "substr(cast(residence as varchar(99)), 1, 41) || '=' || cast(people as varchar(99))"
+    where = "coalesce(substr(cast(residence as varchar(99)), 1, 41), '')"
+    text = f"{where} || '=' || cast(people as varchar(99))"
     return [
         _row(ask(f"{text} from drd_people order by residence, people limit 1 offset {at}"))
         for at in range(count)
@@ -170,8 +178,8 @@ def _rows(inspector: Inspector, query: str, first: SourceError) -> list[tuple[st
 def _row(value: object) -> tuple[str, int]:
     if value is None:
         raise SourceError(
-            "the query `count` returns a row in which the residence or the number is NULL",
-            hint="replace NULL in the query, for example: coalesce(country, 'unknown')",
+            "the query `count` returns a row in which the number of people is NULL",
+            hint="change `count`: for example, write count(*) or coalesce(number, 0)",
         )
     residence, _, number = str(value).rpartition("=")
     if len(residence) > _LONGEST or not residence.isprintable():
@@ -179,7 +187,7 @@ def _row(value: object) -> tuple[str, int]:
             "the query `count` returns a residence that is too long, or has control characters",
             hint="change `count`: it must return the code of a country or state",
         )
-    return residence, _number(number)
+    return residence.strip() or UNKNOWN, _number(number)
 
 
 def _number(value: object) -> int:

@@ -12,7 +12,7 @@ from drd.model.incidents.instants import Instant
 from drd.model.obligations.anchors import Anchor, Source
 from drd.model.obligations.calendars import Calendars
 from drd.model.obligations.case import Case, end_of_hold
-from drd.model.obligations.conditions import Condition
+from drd.model.obligations.conditions import RESIDENTS, UNKNOWN_RESIDENCE, Condition
 from drd.model.obligations.places import EVERYWHERE, is_in, places_of
 from drd.model.obligations.regime import Regime, Status
 from drd.model.obligations.rules import Setting, Times, evaluate, relieved
@@ -118,7 +118,14 @@ def clock(
 def _is_possible(regime: Regime, case: Case, places: tuple[str, ...], now: datetime) -> bool:
     first = min(case.instants.values(), default=now)
     in_force = regime.is_in_force_on(first.date()) or regime.is_in_force_on(now.date())
-    return in_force and is_in(regime.jurisdiction, places)
+    return in_force and (is_in(regime.jurisdiction, places) or _may_have_residents(regime, case))
+
+
+def _may_have_residents(regime: Regime, case: Case) -> bool:
+    """Whether it asks for a number of residents of its place, and people of unknown residence may
+    live there."""
+    asks = any(c.fact == RESIDENTS + regime.jurisdiction for c in regime.when.conditions)
+    return asks and bool(case.facts.get(UNKNOWN_RESIDENCE))
 
 
 class _Clocks:

@@ -21,8 +21,12 @@ Facts = Mapping[str, Fact]
 
 PEOPLE = "people"
 RECORDS = "records"
+MEMBER_STATE = "member_state"
+"""The place whose holidays count, where a regime leaves it to the organisation."""
 RESIDENTS = "residents."
 """The beginning of facts that count the residents of a State or country: `residents.US-CA`."""
+UNKNOWN_RESIDENCE = "residents.unknown"
+"""People of whom nobody knows where they live: they may all live in one place."""
 ANY_STATE = "residents.*"
 """The largest of these counts."""
 
@@ -111,13 +115,18 @@ class Condition:
         if self.fact == ANY_STATE:
             return _in_any_state(facts, lambda count: compare(count, self.number))
         count = _number(facts.get(self.fact))
-        return None if count is None else compare(count, self.number)
+        if count is None:
+            return None
+        holds = compare(count, self.number)
+        more = _number(facts.get(UNKNOWN_RESIDENCE)) if self.fact.startswith(RESIDENTS) else None
+        return None if more and compare(count + more, self.number) is not holds else holds
 
 
 def _in_any_state(facts: Facts, holds: Callable[[int], bool]) -> bool | None:
     """Whether the condition holds for the residents of one State. No State has more than all
     people, and those whose State is not known may all live in one."""
-    counts = (_number(v) for k, v in facts.items() if k.startswith(RESIDENTS))
+    named = {k: v for k, v in facts.items() if k != UNKNOWN_RESIDENCE}
+    counts = (_number(v) for k, v in named.items() if k.startswith(RESIDENTS))
     known = [count for count in counts if count is not None]
     if any(map(holds, known)):
         return True

@@ -10,16 +10,19 @@ from difflib import get_close_matches
 from drd.model.malformed import Malformed
 from drd.model.obligations.conditions import (
     ANY_STATE,
+    MEMBER_STATE,
     PEOPLE,
     RECORDS,
     RESIDENTS,
+    UNKNOWN_RESIDENCE,
     Condition,
     Fact,
 )
 from drd.model.obligations.regime import Regime
 from drd.model.text import some
 
-_PLACE = re.compile(re.escape(RESIDENTS) + r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
+_CODE = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
+_PLACE = re.compile(re.escape(RESIDENTS) + _CODE.pattern)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Asked:
 
 def asked_for(regimes: Iterable[Regime]) -> dict[str, Asked]:
     """Return the facts that the regimes and the drafts of their reports ask for."""
-    found: dict[str, Asked] = {PEOPLE: Asked(counts=True), RECORDS: Asked(counts=True)}
+    found = {PEOPLE: Asked(counts=True), RECORDS: Asked(counts=True), MEMBER_STATE: Asked()}
     for condition in (c for regime in regimes for c in _conditions(regime)):
         if not condition.fact:
             continue
@@ -61,7 +64,9 @@ def require_fact(name: str, value: Fact, known: dict[str, Asked]) -> None:
     """Raise Malformed for a fact that no regime asks for, and for a value that it cannot have: a
     wrong one would make a duty disappear.
     """
-    asked = Asked(counts=True) if _PLACE.fullmatch(name) else known.get(name)
+    asked = known.get(name)
+    if _PLACE.fullmatch(name) or name == UNKNOWN_RESIDENCE:
+        asked = Asked(counts=True)
     if asked is None or name == ANY_STATE:
         near = get_close_matches(name, [n for n in known if n != ANY_STATE], n=1, cutoff=0.6)
         if name.startswith("resident"):
@@ -71,6 +76,9 @@ def require_fact(name: str, value: Fact, known: dict[str, Asked]) -> None:
         raise Malformed(f"no regime uses the fact {name}", remedy)
     if value is None:
         return
+    if name == MEMBER_STATE and not (isinstance(value, str) and _CODE.fullmatch(value)):
+        remedy = f"write {name}=FR, with the code of a country or a part of one, or {name}=unknown"
+        raise Malformed(f"{name} is a place, not {value}", remedy)
     is_number = isinstance(value, int) and not isinstance(value, bool)
     if asked.counts and not is_number:
         raise Malformed(f"{name} is a number, not {value}", f"write {name}=5000 or {name}=unknown")

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from drd.model.obligations.conditions import ANY_STATE, RESIDENTS, Facts
+from drd.model.obligations.conditions import (
+    ANY_STATE,
+    RESIDENTS,
+    UNKNOWN_RESIDENCE,
+    Facts,
+)
 
 EU = "EU"
 MEMBERS = frozenset(
@@ -39,7 +44,7 @@ def places_of(jurisdictions: Iterable[str], facts: Facts) -> tuple[str, ...]:
     residents = (
         name.removeprefix(RESIDENTS)
         for name, count in facts.items()
-        if name.startswith(RESIDENTS) and name != ANY_STATE and count != 0
+        if name.startswith(RESIDENTS) and name not in (ANY_STATE, UNKNOWN_RESIDENCE) and count != 0
     )
     return tuple(dict.fromkeys((*jurisdictions, *residents)))
 

@@ -13,6 +13,7 @@ from drd.model.obligations import arithmetic
 from drd.model.obligations.anchors import Anchor
 from drd.model.obligations.arithmetic import Ends
 from drd.model.obligations.calendars import MEMBER_STATE, BusinessDays, Calendars
+from drd.model.obligations.conditions import MEMBER_STATE as PLACE_OF_HOLIDAYS
 from drd.model.obligations.conditions import Condition, Facts, both, every, none_of
 
 
@@ -120,7 +121,7 @@ class Setting:
         return BusinessDays(self.calendars, self.calendar(calendar), self.closures)
 
     def calendar(self, name: str) -> str:
-        return str(self.facts.get("member_state") or "") if name == MEMBER_STATE else name
+        return str(self.facts.get(PLACE_OF_HOLIDAYS) or "") if name == MEMBER_STATE else name
 
     def anchored(self, anchors: tuple[Anchor, ...], *, latest: bool) -> datetime | None:
         times = {a: at for a in anchors if (at := self.time_of(a)) is not None}
