@@ -14,8 +14,8 @@ from drd.extension_faults import attributed
 from drd.kinds.registry import grants_of
 from drd.model.plan import Component, Plan
 from drd.ports.grants import Grants, Logins
-from drd.process.actors import user_name
 from drd.registry import KINDS
+from drd.users import user_name
 
 SERVICE = "drd"
 """The system user that `drd install` makes for the service."""

@@ -50,10 +50,11 @@ def _split(args: argparse.Namespace, words: int) -> tuple[int | None, Sequence[s
     if len(given) == words:
         return None, given
     verb = f"drd incident {args.incident_verb}"
-    if len(given) > words and not given[0].isdecimal():
+    texts = len(given) - (bool(given) and given[0].isdecimal())
+    if texts > words:
         raise UsageError(
             f"incident {args.incident_verb}: the command needs {counted(words, 'word')}, but got "
-            f"{len(given)}",
+            f"{texts}",
             hint=f"put a text of several words in quotes. To see examples: {verb} --help",
         )
     raise UsageError(

@@ -20,6 +20,7 @@ from drd.cli.parser import Parser, Verbs
 from drd.errors import Cancelled, CatalogueError, ConfigError, DrdError, NotOwner, UsageError
 from drd.exhaustion import exhausted
 from drd.model.text import in_commands
+from drd.users import user_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -282,7 +283,7 @@ def _forbidden(error: Exception) -> DrdError | None:
     """Name the file that only another user may read or write, if that was the cause."""
     if not isinstance(error, PermissionError) or error.filename is None or os.geteuid() == 0:
         return None
-    from drd.process.actors import as_root_types_it, user_name
+    from drd.process.actors import as_root_types_it
 
     me, file = user_name(os.geteuid()), os.fsdecode(error.filename)
     return NotOwner(f"this needs root: {me} has no access to {file}", hint=as_root_types_it())

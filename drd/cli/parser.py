@@ -115,11 +115,15 @@ class Parser(argparse.ArgumentParser):
         return parsed, rest
 
     def _filled(self, parsed: argparse.Namespace, rest: list[str]) -> list[str]:
-        """Give words to the optional arguments that are still empty: argparse looks for these only
-        before the first option."""
-        if any(word.startswith("-") for word in rest):
+        """Give words to the optional arguments that are still empty, and to one that takes any
+        number: argparse looks for these only before the first option."""
+        is_time = self._negative_number_matcher.match
+        if any(word.startswith("-") and not is_time(word) for word in rest):
             return rest
         for action in self._get_positional_actions():
+            if rest and action.nargs == "*" and action.type is None and action.choices is None:
+                setattr(parsed, action.dest, [*getattr(parsed, action.dest), *rest])
+                return []
             if rest and action.nargs == "?" and getattr(parsed, action.dest) is None:
                 setattr(parsed, action.dest, rest.pop(0))
         return rest

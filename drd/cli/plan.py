@@ -33,9 +33,10 @@ from drd.model.units import format_duration
 from drd.plan_files import name_line, plan_files, plan_name
 from drd.presence import is_gone
 from drd.process import rights
-from drd.process.actors import as_root_types_it, user_name
+from drd.process.actors import as_root_types_it
 from drd.repositories.adopted.stanza_place import only_here
 from drd.secrets import resolve
+from drd.users import user_name
 
 # --- check ------------------------------------------------------------------------------------
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from drd import record_writer
 from drd.model.recorded_remedy import is_harmless
-from drd.process.actors import user_name
 from drd.process.private import why_not_private, why_others_write
+from drd.users import user_name
 
 _PLACES = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 

@@ -11,9 +11,7 @@ from drd.process.actors import (
     actor_here,
     actor_of_daemon,
     actor_of_peer,
-    group_name,
     login_of_peer,
-    user_name,
 )
 from drd.process.boot import Boot, booted, clock_agrees, is_synchronised, machine_id
 from drd.process.cancel import (
@@ -42,6 +40,7 @@ from drd.process.orphans import (
     unreaped,
     works_for,
 )
+from drd.users import group_name, user_name
 
 __all__ = [
     "MARKS",

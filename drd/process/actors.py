@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import grp
 import os
-import pwd
 import select
 import shlex
 import socket
@@ -16,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from drd.model.actor import NO_LOGIN, Actor, Came
+from drd.users import user_name
 
 BY_DAEMON = "DRD_DAEMON"
 """In the environment of processes that a daemon started for a run: the daemon's pid."""
@@ -91,22 +90,6 @@ def login_of_peer(connection: socket.socket, uid: int, pid: int) -> Login:
 def as_root_types_it() -> str:
     """Return the command of this process, with sudo before it."""
     return f"sudo drd {shlex.join(sys.argv[1:])}".rstrip()
-
-
-def user_name(uid: int) -> str:
-    """The name of a user, or the id of one without a name."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def group_name(gid: int) -> str:
-    """The name of a group, or the id of one without a name."""
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
 
 
 def login_of(pid: int) -> Login:

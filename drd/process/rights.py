@@ -27,9 +27,9 @@ from typing import Any, ParamSpec, TypeVar
 
 from drd import record_writer
 from drd.errors import DrdError
-from drd.process.actors import user_name
 from drd.process.path_walk import Link, walk
 from drd.process.private import why_not_private
+from drd.users import user_name
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -20,9 +20,9 @@ from typing import NamedTuple
 from drd import acl, log
 from drd.errors import DrdError
 from drd.process import rights
-from drd.process.actors import user_name
 from drd.process.path_walk import PathEntry, PathWalk, walk
 from drd.process.private import HeldDirectory, has_members
+from drd.users import user_name
 
 SHARED = 0o2770
 """Directories that an earlier drd left open to others: they are closed before drd trusts anything

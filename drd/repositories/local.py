@@ -23,7 +23,6 @@ from drd.errors import (
 from drd.model.finding import Finding
 from drd.model.finding_codes import PROTECTION
 from drd.process import rights
-from drd.process.actors import user_name
 from drd.repositories.place import (
     CONTENTS,
     LARGEST_CONFIG,
@@ -36,6 +35,7 @@ from drd.repositories.place import (
     is_id,
     lock_names,
 )
+from drd.users import user_name
 
 
 class LocalPlace:

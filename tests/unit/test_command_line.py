@@ -305,6 +305,24 @@ def test_family_alone_lists_and_the_id_of_a_run_shows_it(
     assert with_usual_verb(words) == meant
 
 
+def test_words_after_an_option_belong_to_the_words_before_it() -> None:
+    def words(line: str) -> list[str]:
+        given = ["incident", *line.split()]
+        return list(build_parser(["incident"]).parse_args(given).words)
+
+    assert words("log 1 --at 01:50 text") == ["1", "text"]
+    assert words("log --at 01:50 1 text") == ["1", "text"]
+    assert words("log 1 --correct 8 text --reason why") == ["1", "text"]
+    assert words("anchor 1 --reason why aware -2h") == ["1", "aware", "-2h"]
+
+
+def test_too_many_words_ask_for_quotes(capsys: Output) -> None:
+    assert main(["incident", "log", "1", "blocked", "--at", "01:50", "the", "key"]) == 2
+    told = capsys.readouterr().err
+    assert "incident log: the command needs 1 word, but got 3" in told
+    assert "in quotes" in told
+
+
 def test_word_after_an_option_fills_an_optional_argument(capsys: Output) -> None:
     assert build_parser(["runs"]).parse_args(["runs", "--limit", "5", "shop"]).plan == "shop"
     assert main(["runs", "--limit", "5", "shop", "more"]) == 2

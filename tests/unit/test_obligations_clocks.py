@@ -322,7 +322,7 @@ def test_people_of_unknown_residence_may_live_where_a_regime_counts_residents() 
     facts = {"people": 9000, "residents.DE": 8100, "residents.unknown": 900}
     found = clocks(regimes().values(), Case({Instant.AWARE: AT}, facts=facts), AT, NoHolidays())
     states = {state.regime.id: state for state in found}
-    assert states["us-ca-ag"].missing == ("personal_data", "residents.US-CA")
+    assert "residents.US-CA" in states["us-ca-ag"].missing
     assert "us-ca-1798.82" not in states
 
 

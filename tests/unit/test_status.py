@@ -610,6 +610,21 @@ def test_status_imports_nothing_that_is_slow(imported: Callable[[str], set[str]]
     assert imported(code) & slow <= bare & slow
 
 
+def test_status_of_a_member_is_as_light_as_that_of_the_owner(
+    imported: Callable[[str], set[str]],
+) -> None:
+    """A member reads the summary file, which needs what reads such a file, and no more."""
+    both = (
+        "import drd.cli.status, drd.cli.render, drd.flows.status.document, drd.cli.status_reading"
+    )
+    own = imported(f"{both}, drd.catalogue.summary, json, zlib, struct, grp, pwd")
+    member = imported(f"{both}, drd.flows.status.summary_file")
+    assert member - own <= {
+        "drd.acl", "drd.flows.status.summary_file", "drd.model.changes", "drd.model.facts_codec",
+        "drd.users",
+    }  # fmt: skip
+
+
 def test_a_status_that_makes_the_summary_imports_no_library(
     imported: Callable[[str], set[str]],
 ) -> None:

@@ -10,7 +10,6 @@ root, and everything in it is bounded.
 
 from __future__ import annotations
 
-import grp
 import os
 import stat
 import zlib
@@ -29,7 +28,7 @@ from drd.model.facts import AlertFacts, PlanFacts, StatusFacts
 from drd.model.facts_codec import FORMAT, decode, encode
 from drd.model.status_line import Brief, briefs_from, in_advance
 from drd.model.status_notes import Told
-from drd.process import user_name
+from drd.users import group_name, user_name
 
 _T = TypeVar("_T")
 
@@ -382,8 +381,4 @@ def _whose(directory: str) -> tuple[str, str]:
     """Return the current user, and the group that may read the directory: names, else numbers."""
 
     name, group = user_name(os.geteuid()), os.stat(directory).st_gid  # noqa: PTH116
-    group = next(acl.groups(directory, acl.DEFAULT, 4), group)
-    try:
-        return name, grp.getgrgid(group).gr_name
-    except KeyError:
-        return name, str(group)
+    return name, group_name(next(acl.groups(directory, acl.DEFAULT, 4), group))

@@ -16,7 +16,7 @@ from drd import process
 from drd.errors import ToolError
 from drd.kinds.postgres.dsn import holds_password
 from drd.ports.kinds import Wish
-from drd.process.actors import user_name
+from drd.users import user_name
 
 SOCKET_DIRECTORIES = ("/var/run/postgresql", "/tmp")  # noqa: S108 (where servers put sockets)
 _SOCKET = re.compile(r"\.s\.PGSQL\.(\d+)")

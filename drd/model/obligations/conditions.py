@@ -114,11 +114,12 @@ class Condition:
         compare = _ORDER[self.operator]
         if self.fact == ANY_STATE:
             return _in_any_state(facts, lambda count: compare(count, self.number))
-        count = _number(facts.get(self.fact))
+        name = self.fact
+        count = _number(facts.get(name))
         if count is None:
             return None
         holds = compare(count, self.number)
-        more = _number(facts.get(UNKNOWN_RESIDENCE)) if self.fact.startswith(RESIDENTS) else None
+        more = _number(facts.get(UNKNOWN_RESIDENCE)) if name.startswith(RESIDENTS) else None
         return None if more and compare(count + more, self.number) is not holds else holds
 
 
