@@ -44,6 +44,20 @@ def confirm_redaction(entry: int) -> None:
     _typed(str(entry), f"its body cannot be restored. Type the number of the entry ({entry}): ")
 
 
+def confirm_corrections() -> bool:
+    """Ask whether the entries that can contain the same text are redacted, too. Raises UsageError
+    without a terminal, Cancelled without an answer."""
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "a redaction needs confirmation",
+            hint="add --yes to confirm, and --with-corrections to redact these entries as well.",
+        )
+    answer = _answer("remove the bodies of these entries, too? (yes or no) ").lower()
+    if answer not in ("y", "yes", "n", "no"):
+        raise Cancelled("no answer: nothing was changed")
+    return answer in ("y", "yes")
+
+
 def confirm_approval(shown: Iterable[str], hint: str) -> None:
     """Show the lines of a message and have its approval typed. Raises as `confirm` does."""
     if not sys.stdin.isatty() or not sys.stdout.isatty():
@@ -54,6 +68,11 @@ def confirm_approval(shown: Iterable[str], hint: str) -> None:
 
 
 def _typed(wanted: str, question: str) -> None:
+    if _answer(question) != wanted:
+        raise Cancelled("not confirmed: nothing was changed")
+
+
+def _answer(question: str) -> str:
     # At a question, Ctrl-C and end of input are answers.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -63,5 +82,4 @@ def _typed(wanted: str, question: str) -> None:
         print(file=sys.stderr)
     finally:
         signal.signal(signal.SIGINT, before)
-    if answer.strip() != wanted:
-        raise Cancelled("not confirmed: nothing was changed")
+    return answer.strip()

@@ -11,11 +11,12 @@ from drd import process
 from drd.api.record_documents import entry_document
 from drd.bootstrap import App
 from drd.cli import output
-from drd.cli.confirm import confirm_redaction
+from drd.cli.confirm import confirm_corrections, confirm_redaction
 from drd.cli.session import require_owner, session
 from drd.flows.records.export import Exported
 from drd.flows.records.export import export as write_export
 from drd.flows.records.key import RecordKey
+from drd.flows.records.redacting import corrected_by, with_same_text
 from drd.flows.records.restricted import hiding
 from drd.flows.records.rotation import KeyChange, initialise
 from drd.flows.records.rotation import rotate as replace_key
@@ -215,17 +216,47 @@ def redact(args: argparse.Namespace) -> int:
     with session(args) as app:
         require_owner(app, "records redact")
         entry = app.catalogue.records.get(args.entry)
+        same = with_same_text(app.catalogue, entry)
+        both = args.with_corrections
+        if same.known and not (both or args.yes):
+            for one in same.known:
+                output.say(f"entry {one.seq} can contain the same text: {_relation(one)}")
+            both = confirm_corrections()
+        chosen = [entry, *same.known] if both else [entry]
+        left = [*(() if both else same.known), *same.sealed]
         if not args.yes:
-            output.say(
-                f"entry {entry.seq} ({entry.header.kind} of {escaped(entry.header.subject)}): drd "
-                "will remove the body of this entry for good"
-            )
+            for one in chosen:
+                output.say(
+                    f"entry {one.seq} ({one.header.kind} of {escaped(one.header.subject)}): drd "
+                    "will remove the body of this entry for good"
+                )
             confirm_redaction(entry.seq)
-        made = app.catalogue.records.redact(
-            entry.seq, reason=args.reason, at=app.clock.now(), actor=process.actor_here()
-        )
+        now, by = app.clock.now(), process.actor_here()
+        with app.catalogue.together():
+            made = [
+                app.catalogue.records.redact(one.seq, reason=args.reason, at=now, actor=by)
+                for one in chosen
+            ]
+    removed, kept = [one.seq for one in chosen], [one.seq for one in left]
     if args.json:
-        output.print_json({"entry": entry.seq, "record": made.seq})
+        output.print_json(
+            {"entry": entry.seq, "record": made[0].seq, "redacted": removed, "left": kept}
+        )
     elif not args.quiet:
-        output.say(f"removed the body of entry {entry.seq}; entry {made.seq} records it")
+        for one, record in zip(chosen, made, strict=True):
+            output.say(f"removed the body of entry {one.seq}; entry {record.seq} records it")
+    for one in left:
+        output.warn(
+            f"entry {one.seq} still has its body, which can contain the same text: "
+            f"{_relation(one)}. To remove it: drd records redact {one.seq} --reason TEXT"
+        )
     return 0
+
+
+def _relation(other: Entry) -> str:
+    """Say how another entry belongs to the one that is redacted."""
+    if (number := corrected_by(other)) is not None:
+        return f"it corrects entry {number}"
+    if other.sealed:
+        return "it is encrypted on this host, so drd does not know what it corrects"
+    return "another entry corrects it"

@@ -16,6 +16,7 @@ from drd.errors import UsageError
 from drd.flows.incidents.choosing import chosen
 from drd.flows.incidents.writing import Desk, open_incident, report
 from drd.flows.records.noted import NOTED_SOON
+from drd.flows.records.redacting import with_same_text
 from drd.model.actor import Actor
 from drd.model.drd_facts import IncidentFacts
 from drd.model.holds import Hold
@@ -238,6 +239,26 @@ def test_a_redacted_title_is_in_no_row(catalogue: SqlCatalogue) -> None:
     catalogue.records.redact(opened.first, reason="asked for", at=at(3), actor=ANNA)
     assert rows(catalogue) == [(1, "", "detected", "[]")]
     assert catalogue.incidents.get(1).title == ""
+
+
+def test_the_corrections_of_an_entry_and_what_it_corrects_can_have_the_same_text(
+    catalogue: SqlCatalogue,
+) -> None:
+    open_incident(catalogue, by_anna(), "leak")
+    at_work = desk(catalogue)
+    for said in ("7 Elm Street", "unrelated"):
+        at_work.log(said, None)  # entries 2 and 3
+    at_work.correct(2, "8 Elm Street", "typo")
+    at_work.correct(4, "9 Elm Street", "typo")
+    at_work.correct(3, "still unrelated", "typo")
+    records = catalogue.records
+
+    def related(entry: int) -> list[int]:
+        same = with_same_text(catalogue, records.get(entry))
+        assert not same.sealed
+        return [one.seq for one in same.known]
+
+    assert [related(n) for n in (2, 4, 5, 3, 1)] == [[4, 5], [2, 5], [2, 4], [6], []]
 
 
 def test_the_status_knows_what_is_open_and_no_title_of_a_restricted_one(

@@ -63,6 +63,12 @@ def add_parser(sub: Verbs) -> None:
     redact.add_argument("entry", type=count, help="number of the entry")
     redact.add_argument("--reason", required=True, metavar="TEXT", help="why it is removed")
     redact.add_argument(
+        "--with-corrections",
+        action="store_true",
+        help="also remove the bodies of its corrections, and of what it corrects: they can contain "
+        "the same text",
+    )
+    redact.add_argument(
         "--yes", action="store_true", help="ask nothing; the body cannot be restored"
     )
     leaf(
