@@ -26,8 +26,7 @@ def run(args: argparse.Namespace) -> int:
         choose_log(opened.settings)
         for warning in opened.settings.warnings:
             log.get().warning("configuration.warning", what=str(warning))
-        if manager.connected:
-            standby = Standby(opened, manager)
-            signal.signal(signal.SIGHUP, lambda *_: standby.reload_soon())
-            standby.wait()
+        standby = Standby(opened, manager)
+        signal.signal(signal.SIGHUP, lambda *_: standby.reload_soon())
+        standby.wait(only_for_disk=not manager.connected)
         return Daemon(opened, args.config, manager, choose_log).run()

@@ -80,6 +80,8 @@ def render(
     if not plans:
         return "\n".join([BEGIN, *ours])
     counts = _counts(plans)
+    if document.trouble is not None:
+        counts += f"; drd: {PlanState.NOT_READY.value}"
     plans, left_out = plans[:at_most], plans[len(plans[:at_most]) :]
     lines, widest = _table(document, plans, width, colour)
     if left_out:
@@ -108,7 +110,7 @@ def _name(plan: Shown) -> str:
 
 def gravest(document: StatusDocument) -> str:
     """The summary at the end of a long screen whose beginning has scrolled away."""
-    plans, state = everyone(document), document.state
+    plans, state = everyone(document), document.state_of_plans
     names = [p.plan for p in plans if p.state is state]
     said = f"{state.value}: {some(names, 5)}"
     return f"{_counts(plans)}\n{said}; drd status {names[0]}"

@@ -22,6 +22,10 @@ from drd.model.message import ChannelSpec, Message
 
 PAUSE_S = 5.0
 
+_OF_THE_DISK = frozenset({"full", "read-only", "disk"})
+"""What also a daemon waits for that a person or a container started. A person who started it sees
+everything else at once."""
+
 _log = log.get()
 
 
@@ -41,9 +45,13 @@ class Standby:
         """Read drd.yaml again; for a signal handler or another thread."""
         self._reload_asked.set()
 
-    def wait(self) -> None:
-        """Wait until the catalogue is open. Signals may end the process: it has begun nothing."""
+    def wait(self, *, only_for_disk: bool = False) -> None:
+        """Wait until the catalogue is open. Signals may end the process: it has begun nothing.
+
+        With `only_for_disk` it raises CatalogueError for what is no trouble of the disk."""
         while (error := self._error()) is not None:
+            if only_for_disk and error.trouble not in _OF_THE_DISK:
+                raise error
             self._report_trouble(error)
             conditions = host_conditions(
                 HostFacts(catalogue_error=error.line), None, self._app.clock.now()

@@ -7,9 +7,12 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from drd.bootstrap import App
 from drd.daemon.sd_notify import ServiceManager
 from drd.daemon.standby import Standby
+from drd.errors import CatalogueError
 
 CONFIG = """
 state: sqlite:///{base}/state/drd.db
@@ -64,4 +67,16 @@ def test_a_catalogue_that_cannot_be_opened_is_reported_once_and_waited_for(tmp_p
         time.sleep(0.02)
     assert "It was: drd cannot use its catalogue: " in told(tmp_path)[1]
     assert app.catalogue.plans.names() == []
+    app.close()
+
+
+def test_without_systemd_only_trouble_of_the_disk_is_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "drd.yaml").write_text(CONFIG.format(base=tmp_path))
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/drd.db").write_bytes(b"not a database" * 1000)
+    app = App(str(tmp_path / "drd.yaml"))
+    standby = Standby(app, ServiceManager(), pause_s=0.01)
+    with pytest.raises(CatalogueError, match="is damaged"):
+        standby.wait(only_for_disk=True)
+    assert told(tmp_path) == []
     app.close()

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from drd.cli.status import code_of
+from drd.cli.status_table import gravest, render
 from drd.errors import UnknownPlan
 from drd.flows.status.document import nagios, status_json
 from drd.flows.status.overview import StatusDocument, collect, trouble_at_rest
@@ -651,3 +653,18 @@ def test_a_full_disk_is_reported_at_once(tmp_path: Path, monkeypatch: pytest.Mon
     for seen, words in ((frozen, "is read-only now"), (full, "is full")):
         monkeypatch.setattr(os, "statvfs", lambda _, seen=seen: seen)
         assert trouble_at_rest(url) == f"{tmp_path} {words}: drd can record nothing new"
+
+
+def test_a_full_disk_is_not_green() -> None:
+    """No plan has the state then, so no plan is named for it."""
+    good = collect(lambda: StatusFacts([healthy()]), [], NOW)
+    assert (good.state, code_of(good), nagios(good)[0]) == (PlanState.OK, 0, 0)
+    full = good._replace(trouble="/srv is full: drd can record nothing new")
+    assert (full.state, code_of(full)) == (PlanState.NOT_READY, 3)
+    assert status_json(full)["state"] == "not ready"
+    code, line = nagios(full)
+    assert code == 1
+    assert line.startswith("DRD WARNING - 1 plan ok; /srv is full: drd can record nothing new")
+    screen = render(full, 100, colour=False)
+    assert screen.startswith("1 plan: 1 ok; drd: not ready")
+    assert "1 plan: 1 ok" in gravest(full)

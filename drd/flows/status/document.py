@@ -51,7 +51,8 @@ def status_json(document: StatusDocument) -> dict[str, Any]:
     """Return the document of `drd status --json`: times in RFC 3339 UTC, durations in seconds,
     sizes in bytes, null for unknown values; plans by name.
 
-    `state` is the one word, the worst of verdict and readiness; a plan's `why` is the reason for
+    `state` is the one word, the worst of verdict and readiness, and at least `not ready` while
+    there is `trouble`; a plan's `why` is the reason for
     it with the command that leads out, null if it is ok. `remarks` are all of them, the worst
     first.
     `alerts` beside the plans are about drd itself, `daemon` is null if none ever ran, `trouble` is
@@ -290,8 +291,8 @@ def nagios(document: StatusDocument) -> tuple[int, str]:
     in each state. While an alert is critical, or a daemon that was not stopped is silent, the
     code is never 0.
     """
-    state = document.state
-    code, word = _NAGIOS[state]
+    state = document.state_of_plans
+    code, word = _NAGIOS[document.state]
     plans = document.plans
     critical = _critical(document)
     daemon = document.daemon
@@ -323,7 +324,7 @@ def _is_broken(document: StatusDocument) -> bool:
 
 def _caveats(document: StatusDocument) -> str:
     """Return what to add to the line if no daemon works, or if the summary is old."""
-    caveats, daemon = [known_when(document)], document.daemon
+    caveats, daemon = [document.trouble or "", known_when(document)], document.daemon
     caveats += [alert.text for alert in document.alerts if alert.kind == "configuration"]
     if document.incidents:
         caveats.append(f"{counted(len(document.incidents), 'incident')} open")
@@ -342,7 +343,7 @@ def _caveats(document: StatusDocument) -> str:
 
 def _worst_plans(document: StatusDocument) -> list[tuple[str, str]]:
     """List the plans that have the worst state, by name, each with the reason."""
-    now, worst = microseconds(document.at), document.state
+    now, worst = microseconds(document.at), document.state_of_plans
     bad_plans = [
         (p.plan, p.why.text) for p in document.plans if p.state is worst and p.why is not None
     ]

@@ -84,6 +84,13 @@ class StatusDocument(NamedTuple):
 
     @property
     def state(self) -> PlanState:
+        """The worst state of a plan, unknown without any; at least not ready while drd can record
+        nothing, and so make no backup."""
+        ours = PlanState.OK if self.trouble is None else PlanState.NOT_READY
+        return worst_state({self.state_of_plans, ours})
+
+    @property
+    def state_of_plans(self) -> PlanState:
         """The worst state of a plan; unknown without any plan."""
         return worst_state({*(p.state for p in self.plans), *(b.state for b in self.briefs)})
 
