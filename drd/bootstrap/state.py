@@ -75,6 +75,11 @@ class OpenState:
             return self._catalogue if self._catalogue is not None else self._open()
 
     @property
+    def is_open(self) -> bool:
+        """Whether this process has used the catalogue."""
+        return self._catalogue is not None
+
+    @property
     def is_ours(self) -> bool:
         """Whether this user owns the runs in the state, or is root, who acts as that user. Others
         ask the daemon."""
@@ -115,6 +120,7 @@ class OpenState:
         settings = self._settings()
         state_dir = settings.state_dir or settings.work_dir
         places = state_places(settings)
+        has_channels = bool(settings.channels or settings.left_out)
         try:
             close_state(places, renew)
             begins = is_missing(places)
@@ -130,6 +136,7 @@ class OpenState:
                 roots=lambda run: is_noted(settings.work_dir, run),
                 find_signer=RecordKey(settings.records_key),
                 cadence=settings.cadence,
+                tells=self._publishes and not self._service and has_channels,
             )
         except (CatalogueError, PermissionError) as error:
             if self.is_ours:

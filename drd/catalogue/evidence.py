@@ -62,7 +62,8 @@ class SqlEvidenceStore(SqlStore):
         return self._read(query if plan is None else query.where(table.c.plan == plan))
 
     def of_run(self, run: str) -> Evidence | None:
-        return next(iter(self._read(select(table).where(table.c.run == run))), None)
+        of_it = select(table).where(table.c.run == run).order_by(table.c.finished_at.desc())
+        return next(iter(self._read(of_it)), None)
 
     def unrestorable(self, plan: str) -> dict[str, tuple[str, datetime]]:
         query = unrestorable.drills(table.c.plan == plan).order_by(table.c.finished_at)

@@ -16,7 +16,7 @@ from drd.model.clock import LONGEST_WAIT
 from drd.model.incidents.letters import PREFIX, SENDING
 from drd.model.message import Message, Routed
 from drd.model.units import to_rfc3339
-from drd.ports.notify import OF_A_PLAN, ChannelFacts, Closed, Waiting
+from drd.ports.notify import OF_A_PLAN, UNROUTED, ChannelFacts, Closed, Waiting
 
 HISTORY = 10_000
 """How many messages are kept after they were sent. A thousand plans that report every backup would
@@ -75,7 +75,7 @@ class SqlOutbox(SqlStore):
 
     def due_channels(self, now: datetime) -> list[str]:
         due = or_(outbox.c.next_try_at <= now, outbox.c.next_try_at > now + LONGEST_WAIT)
-        query = select(outbox.c.channel).where(_is_waiting, due)
+        query = select(outbox.c.channel).where(_is_waiting, due, outbox.c.channel != UNROUTED)
         with self._database.read() as connection:
             return sorted(connection.execute(query.distinct()).scalars())
 
@@ -125,6 +125,12 @@ class SqlOutbox(SqlStore):
         with self._database.write() as connection:
             _change(connection, row.id, body=body, **values)
 
+    def send_on(self, row: Waiting, routed: Sequence[Routed], at: datetime) -> None:
+        with self._database.write() as connection:
+            this = delete(outbox).where(outbox.c.id == row.id, _is_waiting)
+            if connection.execute(this).rowcount and routed:
+                insert(connection, routed, at)
+
     def replace(self, rows: Sequence[Waiting], digest: Message, at: datetime) -> Waiting:
         (channel,) = {row.channel for row in rows}
         ids = [row.id for row in rows]
@@ -151,7 +157,9 @@ class SqlOutbox(SqlStore):
     def channels(self) -> list[ChannelFacts]:
         count = select(outbox.c.channel, func.count()).where(_is_waiting)
         with self._database.read() as connection:
-            ours = count.where(outbox.c.channel.not_like(f"{PREFIX}%"))
+            ours = count.where(
+                outbox.c.channel.not_like(f"{PREFIX}%"), outbox.c.channel != UNROUTED
+            )
             counted = connection.execute(ours.group_by(outbox.c.channel))
             waiting = {row[0]: row[1] for row in counted}
             tried = {row.name: row for row in connection.execute(select(channels))}
@@ -236,7 +244,9 @@ def _drop_others(connection: Connection, names: Collection[str]) -> None:
     stays as long as the plan is known."""
     connection.execute(
         delete(outbox).where(
-            outbox.c.channel.not_in(names), outbox.c.channel.not_like(f"{PREFIX}%"), _is_waiting
+            outbox.c.channel.not_in([*names, UNROUTED]),
+            outbox.c.channel.not_like(f"{PREFIX}%"),
+            _is_waiting,
         )
     )
     of_plans = select(OF_A_PLAN + plans.c.name)

@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from drd import process
-from drd.catalogue import incident_rows, jobs, points, runs, summaries
+from drd.catalogue import incident_rows, jobs, outbox, points, runs, summaries
 from drd.catalogue.engine import Database, SqlStore
 from drd.catalogue.locks import HeldLock, LockFiles
 from drd.catalogue.records import SqlRecords, actor_of
@@ -28,10 +28,12 @@ from drd.catalogue.tables import runs as table
 from drd.errors import AlreadyRunning, CatalogueError, Fenced
 from drd.model import record_drafts, run_details
 from drd.model.custody import StatePlace
+from drd.model.message import Message
 from drd.model.plan import Plan
 from drd.model.run import Run, RunKind, RunState, sound_id
 from drd.model.run_details import ControlDetail, RunDetail
 from drd.ports import RunLease
+from drd.ports.notify import UNROUTED
 from drd.process import Mark
 
 _EXCLUDES = {
@@ -56,7 +58,8 @@ class SqlRunStore(SqlStore):
     their runs count as alive. So do the runs that were begun in another state than the one at
     `place`, when this state is a copy of it. `state` is in the mark of what works for the runs
     (`process.Mark`). `roots` says whether root may end processes of root's own that work for a run,
-    where it acts for the state's owner."""
+    where it acts for the state's owner. `tell` makes the message about a run that has ended, None
+    for one that the daemon's processes tell, or nobody wants to know of."""
 
     def __init__(
         self,
@@ -68,6 +71,7 @@ class SqlRunStore(SqlStore):
         place: StatePlace | None = None,
         state: str = "",
         roots: Callable[[Run], bool] = lambda _: False,
+        tell: Callable[[Run], Message | None] = lambda _: None,
     ) -> None:
         super().__init__(database)
         self._locks = locks
@@ -75,6 +79,7 @@ class SqlRunStore(SqlStore):
         self._elsewhere = elsewhere
         self._state = state
         self._roots = roots
+        self._tell = tell
         self._place = place.token if place is not None else None
         boot = process.booted()
         self._boot = boot.id if boot is not None else None
@@ -280,6 +285,9 @@ class SqlRunStore(SqlStore):
         with self._database.write() as connection:
             if runs.finish(connection, owned, state, at=at, error=error, detail=detail):
                 self._record_end(connection, owned, state, at, error)
+                message = self._tell(runs.by_prefix(connection, owned.run.id))
+                if message is not None:
+                    outbox.insert(connection, [(UNROUTED, message)], at)
         # The run is final: nobody asks for its lock again.
         self._begun.pop((owned.run.id, owned.token), None)
         held = self._held.pop((owned.run.id, owned.token), None)

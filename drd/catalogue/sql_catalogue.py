@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from sqlalchemy.engine import URL
 
@@ -41,12 +42,16 @@ from drd.catalogue.trouble import explain_os, no_catalogue
 from drd.errors import CatalogueError
 from drd.model.figures import CatalogueFigures
 from drd.model.incidents.cadence import NO_CADENCE, Cadence
+from drd.model.message import Message, RunEvent
 from drd.model.plan import SecretRef
 from drd.model.run import Run
+from drd.model.run_message import message_of_run
 from drd.ports import Catalogue
 from drd.ports.custody import Custodian
 
 _MIGRATION_WAIT_S = 120.0
+_TOLD = frozenset(get_args(RunEvent))
+"""Kinds of runs of which a channel may want the ends."""
 _opening = threading.Lock()
 """Alembic keeps its state in its modules: only one migration at a time can run in a process."""
 
@@ -88,10 +93,18 @@ def _catalogue(  # noqa: PLR0917 (what its stores need)
     custody: Custodian | None = None,
     find_signer: FindSigner = no_signer,
     cadence: Cadence = NO_CADENCE,
+    *,
+    tells: bool = False,
 ) -> SqlCatalogue:
     """Put the stores together. A new store is one line here, and one in `drd.ports.catalogue`."""
     custody = custody or SqlCustody(database)
     records = SqlRecords(database, find_signer, cadence)
+    evidence = SqlEvidenceStore(database, records)
+
+    def told(run: Run) -> Message | None:
+        by_hand = tells and run.trigger == "manual" and run.kind in _TOLD
+        return message_of_run(run, evidence.of_run(run.id)) if by_hand else None
+
     runs = SqlRunStore(
         database,
         locks,
@@ -100,6 +113,7 @@ def _catalogue(  # noqa: PLR0917 (what its stores need)
         place=custody.here(),
         state=process.state_id(locks.directory.parent),
         roots=roots,
+        tell=told,
     )
     incidents = SqlIncidents(database, records)
     return SqlCatalogue(
@@ -111,7 +125,7 @@ def _catalogue(  # noqa: PLR0917 (what its stores need)
         decisions=SqlDecisionStore(database, records),
         points=SqlPointStore(database),
         copies=SqlCopyStore(database),
-        evidence=SqlEvidenceStore(database, records),
+        evidence=evidence,
         kits=SqlKitStore(database),
         repositories=SqlRepositoryStore(database),
         queue=SqlQueue(database, records),
@@ -141,6 +155,7 @@ def open_catalogue(
     roots: Callable[[Run], bool] = lambda _: False,
     find_signer: FindSigner = no_signer,
     cadence: Cadence = NO_CADENCE,
+    tells: bool = False,
 ) -> SqlCatalogue:
     """Open the catalogue and bring its tables up to date.
 
@@ -151,7 +166,8 @@ def open_catalogue(
     `reading`, a SQLite catalogue on a full or read-only disk is opened as well, which SQLite itself
     would refuse. `roots` says whether root, acting for another user, may end processes of root that
     work for a run. `find_signer` finds the key of the records; `cadence` says when people expect
-    updates about incidents.
+    updates about incidents. With `tells`, the end of each run by hand that is recorded leaves a
+    message to be sent.
     """
     database = Database(url, busy_s, password=password)
     directory = state_dir or (database.path.parent if database.path else None)
@@ -164,7 +180,9 @@ def open_catalogue(
         locks = _prepare(database, directory, create=create)
         with _opening:
             if _is_current(database, schema):
-                return _catalogue(database, locks, roots, find_signer=find_signer, cadence=cadence)
+                return _catalogue(
+                    database, locks, roots, find_signer=find_signer, cadence=cadence, tells=tells
+                )
             with locks.waiting("migrate", _MIGRATION_WAIT_S):
                 _create_file(database)
                 if not create and migrate.version(database) is None:
@@ -179,7 +197,7 @@ def open_catalogue(
         if isinstance(error, OSError):
             raise explain_os(error, database.place) from error
         raise
-    return _catalogue(database, locks, roots, find_signer=find_signer, cadence=cadence)
+    return _catalogue(database, locks, roots, find_signer=find_signer, cadence=cadence, tells=tells)
 
 
 def _at_rest(

@@ -18,6 +18,7 @@ from drd.cli.enduring import app_of
 from drd.cli.follow import is_alive
 from drd.cli.members_output import members_print_beside
 from drd.cli.progress import ProgressLine
+from drd.cli.tell_ends import tell_ends
 from drd.cli.unresponsive import Unresponsive
 from drd.config.daemon import names_a_file
 from drd.errors import Cancelled, CatalogueError, DrdError, NotOwner, UsageError
@@ -59,6 +60,8 @@ def session(
             yield opened
         finally:
             progress.clear()
+            if acts:
+                tell_ends(opened)
 
 
 def require_owner(app: App, command: str, why: str = "", instead: str = "") -> None:

@@ -89,8 +89,8 @@ def status_command(
 
 
 def code_of(document: StatusDocument) -> int:
-    """Return the exit code: 3 if a plan is breached, unknown or not ready, if drd can record nothing, or
-    if a report about an incident is late; 2 if drd.yaml is broken."""
+    """Return the exit code: 3 if a plan is breached, unknown or not ready, if drd can record
+    nothing, or if a report about an incident is late; 2 if drd.yaml is broken."""
     trouble = document.configuration
     if any(a.kind == REPORT and a.severity == "critical" for a in document.alerts):
         return 3

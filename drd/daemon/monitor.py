@@ -30,6 +30,7 @@ from drd.daemon.letters import LetterThread
 from drd.daemon.packages import package_troubles
 from drd.daemon.plan_texts import PlanTexts
 from drd.daemon.run_heartbeats import RunHeartbeats
+from drd.daemon.runs_by_hand import RunsByHand
 from drd.errors import CatalogueError, ConfigError, DrdError, UnknownPlan
 from drd.flows.alerts.messages import routed
 from drd.flows.alerts.watch import AlertWatch, WatchResult, WatchSources
@@ -125,6 +126,7 @@ class Monitor:
         self._ended_runs: deque[Run] = deque()
         self._started_runs: deque[Run] = deque()
         self._untold_runs: deque[Run] = deque()
+        self._by_hand = RunsByHand(app)
         self._fired: deque[Routed] = deque(maxlen=REMEMBERED)
         self._report = DaemonReport({}, 0, 0.0, "starting")
         self._last_result: WatchResult | None = None
@@ -280,6 +282,8 @@ class Monitor:
             self._settings_changed.clear()
             self._use_settings()
         self._note_runs()
+        if self._refused is not None and self._is_time("runs by hand", DELIVER_S):
+            self._changed |= self._by_hand.note()  # an alert may tell the same
         if self._assess_now.is_set() or self._is_time("assess", ASSESS_S):
             self._assess_now.clear()
             began = time.thread_time()
@@ -413,10 +417,16 @@ class Monitor:
             run = self._untold_runs[0]
             self._queue(message_of_run(run, self._evidence(run)))
             self._untold_runs.popleft()
+        if self._by_hand.send_on(self._untold):
+            self._has_messages = True
+
+    def _untold(self, message: Message) -> list[Routed]:
+        """Return the message for the channels that get no alert about the same."""
+        told = {name for name, alert in self._fired if is_told(message, alert)}
+        return [pair for pair in route(message, self._app.settings.channels) if pair[0] not in told]
 
     def _queue(self, message: Message) -> None:
-        told = {name for name, alert in self._fired if is_told(message, alert)}
-        to = [pair for pair in route(message, self._app.settings.channels) if pair[0] not in told]
+        to = self._untold(message)
         if to:
             self._app.catalogue.outbox.add(to, self._app.clock.now())
             self._has_messages = True

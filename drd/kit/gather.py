@@ -75,8 +75,8 @@ def gather(
 ) -> tuple[KitIndex, Files]:
     """Return the index (without digests) and the files of a kit of these plans.
 
-    A target's secret that is not available here is left out and named in `missing`; one that opens
-    a repository raises SecretUnavailable."""
+    A secret of a target or component that is not available here is left out and named in
+    `missing`; one that opens a repository raises SecretUnavailable."""
     files: dict[str, bytes] = {}
     host_files: dict[str, str] = {}
     secrets = _ResolvedSecrets(resolve)
@@ -90,8 +90,7 @@ def gather(
             host_files.setdefault(path, f"files/{len(host_files)}-{Path(path).name}")
             files[host_files[path]] = _host_file(path)
         hands[plan.name], missing = _hands(plan, secrets)
-        if not plan.targets:
-            missing += _source_secrets(one, secrets)
+        missing += _source_secrets(one, secrets)
         name = f"etc/plans/{plan.name}.yaml"
         files[name] = one.text.encode()
         kit_plan = _kit_plan(plan, catalogue, name, missing)
@@ -155,8 +154,8 @@ def _repository_secrets(plan: Plan, secrets: _ResolvedSecrets) -> None:
 
 
 def _source_secrets(one: LoadedPlan, secrets: _ResolvedSecrets) -> list[str]:
-    """Return the secrets of a plan's own components, for a plan without a target, which is restored
-    to where it was; returns those that are not available."""
+    """Take the secrets of a plan's own components, which a recovery to where it was needs; return
+    those that are not available."""
     missing = []
     for path, ref in plan_references(one.text, Path(one.plan.file)).items():
         if path[0] != "components":

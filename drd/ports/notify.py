@@ -120,6 +120,11 @@ class Watcher(Protocol):
 OpenWatcher = Callable[[Heartbeat], Watcher]
 
 
+UNROUTED = ""
+"""Stands in the place of a channel for the end of a run by hand, which nobody has routed yet: the
+daemon does so when it has judged the plan, and the command itself where none runs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """A message that is still to be sent through a channel. `tries` have failed."""
@@ -212,6 +217,10 @@ class Outbox(Protocol):
 
     def put_off(self, row: Waiting, *, error: str, next_try_at: datetime) -> None:
         """Record that a letter was certainly not taken, and when to try again."""
+
+    def send_on(self, row: Waiting, routed: Sequence[Routed], at: datetime) -> None:
+        """Put these messages in the place of an unrouted one, unless another process has done
+        so."""
 
     def replace(self, rows: Sequence[Waiting], digest: Message, at: datetime) -> Waiting:
         """Replace several messages of a channel by one, all of them or none."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
 
 from drd.catalogue import outbox as rows
 from drd.catalogue.daemon_tables import outbox
-from drd.catalogue.sql_catalogue import SqlCatalogue
+from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.errors import CatalogueError
 from drd.model.clock import LONGEST_WAIT
 from drd.model.digest import digest
-from drd.ports.notify import ChannelFacts
+from drd.model.run import RunKind, RunState
+from drd.ports.notify import UNROUTED, ChannelFacts
 from tests.catalogue_support import at, plan
 from tests.notify_support import message
 
@@ -162,3 +164,35 @@ def test_the_history_of_messages_is_bounded(
     box.prune(at(0), channels=["hook"])
     assert kept(catalogue) == 10 + 1
     assert [row.message.title for row in box.waiting("hook")] == ["24"]
+
+
+def test_the_end_of_a_run_by_hand_waits_until_it_is_routed(catalogue: SqlCatalogue) -> None:
+    """It is no channel's before, so nothing takes it for one of a channel that is gone."""
+    box, end = catalogue.outbox, message("recovered")
+    box.add([(UNROUTED, end)], at(0))
+    box.prune(at(9), channels={"hook"})
+    assert box.due_channels(at(1)) == []
+    assert box.channels() == []
+    [row] = box.waiting(UNROUTED)
+    box.send_on(row, [("hook", end), ("mail", end)], at(1))
+    assert box.waiting(UNROUTED) == []
+    assert box.due_channels(at(1)) == ["hook", "mail"]
+    box.send_on(row, [("hook", end)], at(2))
+    assert [w.message for w in box.waiting("hook")] == [end]
+
+
+def test_only_the_end_of_a_run_by_hand_leaves_a_message(
+    catalogue: SqlCatalogue, catalogue_url: str, tmp_path: Path
+) -> None:
+    by_hand = open_catalogue(catalogue_url, create=False, state_dir=tmp_path / "state", tells=True)
+    with closing(by_hand):
+        for kind, trigger in ((RunKind.DRILL, "manual"), (RunKind.BACKUP, "schedule")):
+            owned = by_hand.runs.begin(plan(), kind, trigger=trigger, at=at(0))
+            by_hand.runs.finish(owned, RunState.FAILED, at=at(1), error="no room")
+            by_hand.runs.finish(owned, RunState.FAILED, at=at(2), error="again")
+        [row] = by_hand.outbox.waiting(UNROUTED)
+    assert (row.message.event, row.message.plan, row.message.text) == (
+        "drill",
+        plan().name,
+        "no room",
+    )

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.daemons import Daemon, daemon, quick_plan, rows, until
+from tests.e2e.daemons import Daemon, daemon, quick_plan, rows, tell_a_script, text_of, until
 from tests.e2e.site import Site, make_tree
 from tests.notify_support import Receiver, http_receiver, mail_server
 
@@ -95,3 +95,20 @@ def test_a_failure_that_raises_an_alert_is_one_message_except_where_only_runs_ar
             until(lambda: about(runs_alone, last), "the message", running)
             titles = [m["title"] for m in got(both) if m["event"] == "firing"]
             assert "shop: drill proved nothing" not in titles, "the repository tells that"
+
+
+def test_people_are_told_of_a_drill_by_hand_without_a_daemon(short_tmp: Path) -> None:
+    site = Site(short_tmp)
+    make_tree(site.base / "etc")
+    told = tell_a_script(site)
+    quick_plan(site)
+    site.drd("backup", "shop")
+    assert text_of(told) == "", "nobody has asked for the ends of backups"
+    site.drd("drill", "shop", code=None)
+    message = json.loads(text_of(told))
+    assert (message["event"], message["plan"], message["details"]["trigger"]) == (
+        "drill",
+        "shop",
+        "manual",
+    )
+    assert site.catalogue("select count(*) from outbox where next_try_at is not null") == [(0,)]
