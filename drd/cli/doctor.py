@@ -17,8 +17,10 @@ from drd.bootstrap.state import state_places
 from drd.cli import output
 from drd.cli.as_service import as_service
 from drd.cli.findings import name_width, print_findings, worth_showing
+from drd.cli.follow import is_alive
 from drd.cli.grants import print_grants
 from drd.cli.session import as_if_in_force, loaded_plans, require_owner, session
+from drd.config.daemon import names_a_file
 from drd.config.exposed_files import findings as exposed_findings
 from drd.config.location import config_path
 from drd.config.regimes import findings as regime_findings
@@ -55,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
             with as_if_in_force(app, name, plan) as in_force, _no_copies(app, plan, in_force):
                 findings = examine(app.services(plan), plan, secrets.resolve)
                 findings += kit_findings(app.settings, app.catalogue, plan)
+            if not (in_force or names_a_file(name) or is_alive(app)):
+                _note_places(app, plan)
             findings += exposed_findings(plan, app.plans.trusted_users)
             items += [doctor_document(plan.name, f) for f in findings]
         settings = app.settings
@@ -89,6 +93,13 @@ def _no_copies(app: App, plan: Plan, in_force: bool) -> Iterator[None]:
         return
     with app.trying():
         yield
+    _note_places(app, plan)
+
+
+def _note_places(app: App, plan: Plan) -> None:
+    """Record again what is known to be wrong with the repositories. Without a daemon this is done
+    also by a text that is not in force, since the next command works with it: the wrong password
+    may have been in the text of before."""
     for spec in plan.repositories.values():
         with suppress(DrdError):  # a finding says it
             probe(app.catalogue, app.clock, app.open_repository(spec))

@@ -20,11 +20,11 @@ from drd.cli.session import cancelled_as, session, without_host
 from drd.config.daemon import find_plan
 from drd.config.exposed_files import exposed_secret, trusted_users
 from drd.config.location import ConfiguredPlaces, config_path, places
-from drd.config.plan_file import load_plan
+from drd.config.plan_file import LoadedPlan, load_plan
 from drd.errors import DrdError, UsageError
 from drd.flows.repository.identity import confirm
 from drd.kit.archive import pack, unpack
-from drd.kit.gather import gather
+from drd.kit.gather import gather, left_out
 from drd.kit.sealing import (
     Lock,
     read_kit,
@@ -98,6 +98,7 @@ def export(args: argparse.Namespace) -> int:
             if plan.made_by:
                 _confirm_copies(app, known, index.made_at)
     here = {plan.name: directory for plan in plans if (directory := only_here(plan, resolve))}
+    _name_left_out(list(loaded.values()), index)
     _say_export(args, index, Written(digest, len(sealed), files_of_shares, former), here)
     return 0
 
@@ -203,6 +204,18 @@ def _warn_of_what_it_lacks(index: KitIndex, here: Mapping[str, str]) -> None:
         )
     for plan in index.plans:
         _warn_of_the_same_host(plan, here.get(plan.name, ""))
+
+
+def _name_left_out(loaded: Sequence[LoadedPlan], index: KitIndex) -> None:
+    """Name the logins of production that the kit leaves out on purpose."""
+    for one in loaded:
+        names = left_out(one, index)
+        if names:
+            output.warn(
+                f"the kit leaves out production's own login of plan {one.plan.name}: "
+                f"{', '.join(names)}. A recovery to a target needs none. For drd recover "
+                "--in-place on a new host, keep it elsewhere, too"
+            )
 
 
 def _warn_of_the_same_host(plan: KitPlan, here: str = "") -> None:

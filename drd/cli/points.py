@@ -39,10 +39,10 @@ def run(args: argparse.Namespace) -> int:
         output.print_json(document)
     else:
         gone = [p for p in document["points"] if p["gone"]]
-        offered = [p for p in document["points"] if not p["gone"]]
         vanished = document.get("vanished", ())  # a daemon of an older version sends none
-        if offered or not (gone or vanished):
-            _print(document["plan"], offered, document["lost"], document.get("left", {}))
+        listed = [p for p in document["points"] if _may_be_there(p, document["lost"])]
+        if listed or not (gone or vanished):
+            _print(document["plan"], listed, document["lost"], document.get("left", {}))
         _print_vanished(vanished)
         if gone:
             where = ", ".join(
@@ -71,6 +71,11 @@ def _with(document: dict[str, Any], component: str) -> list[dict[str, Any]]:
                 more = {"size_bytes": one["bytes"], "data_time": one["data_time"]}
                 found.append({**point, **more})
     return found
+
+
+def _may_be_there(point: dict[str, Any], lost: dict[str, str]) -> bool:
+    """Return whether to list a point: one whose repository only does not open may be there."""
+    return not point["gone"] or "shut" in (lost.get(name) for name in point["repositories"])
 
 
 def _print(
@@ -107,7 +112,8 @@ def _print(
 
 def _whole_state(point: dict[str, Any], lost: dict[str, str], ahead: datetime) -> str:
     return (
-        _state(point)
+        ("NOT READABLE, " if point["gone"] else "")
+        + _state(point)
         + _away(point, lost)
         + (f", damaged in {', '.join(point['damaged'])}" if point["damaged"] else "")
         + (f", snapshots missing in {', '.join(point['torn'])}" if point["torn"] else "")

@@ -75,8 +75,8 @@ def gather(
 ) -> tuple[KitIndex, Files]:
     """Return the index (without digests) and the files of a kit of these plans.
 
-    A secret of a target or component that is not available here is left out and named in
-    `missing`; one that opens a repository raises SecretUnavailable."""
+    A target's secret that is not available here is left out and named in `missing`; one that opens
+    a repository raises SecretUnavailable."""
     files: dict[str, bytes] = {}
     host_files: dict[str, str] = {}
     secrets = _ResolvedSecrets(resolve)
@@ -90,7 +90,8 @@ def gather(
             host_files.setdefault(path, f"files/{len(host_files)}-{Path(path).name}")
             files[host_files[path]] = _host_file(path)
         hands[plan.name], missing = _hands(plan, secrets)
-        missing += _source_secrets(one, secrets)
+        if not plan.targets:
+            missing += _source_secrets(one, secrets)
         name = f"etc/plans/{plan.name}.yaml"
         files[name] = one.text.encode()
         kit_plan = _kit_plan(plan, catalogue, name, missing)
@@ -154,8 +155,8 @@ def _repository_secrets(plan: Plan, secrets: _ResolvedSecrets) -> None:
 
 
 def _source_secrets(one: LoadedPlan, secrets: _ResolvedSecrets) -> list[str]:
-    """Take the secrets of a plan's own components, which a recovery to where it was needs; return
-    those that are not available."""
+    """Return the secrets of a plan's own components, for a plan without a target, which is restored
+    to where it was; returns those that are not available."""
     missing = []
     for path, ref in plan_references(one.text, Path(one.plan.file)).items():
         if path[0] != "components":
@@ -168,6 +169,17 @@ def _source_secrets(one: LoadedPlan, secrets: _ResolvedSecrets) -> list[str]:
         except DrdError as error:
             missing.append(f"{use} ({error.message})")
     return missing
+
+
+def left_out(one: LoadedPlan, index: KitIndex) -> list[str]:
+    """Return the secrets of a plan's components that a kit leaves out on purpose: a recovery to a
+    target needs no login of production. Each as its component and key, with where it is read."""
+    held = {secret.reference for secret in index.secrets}
+    return [
+        f"{'.'.join(map(str, path[1:]))} ({ref.describe()})"
+        for path, ref in plan_references(one.text, Path(one.plan.file)).items()
+        if path[0] == "components" and one.plan.targets and ref not in held
+    ]
 
 
 def _host_file(path: str) -> bytes:

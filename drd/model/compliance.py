@@ -31,6 +31,7 @@ from drd.model.verdicts import (
     UNFINISHED,
     Assessment,
     DrillAssessment,
+    PlanState,
     Readiness,
     Reason,
     RpoAssessment,
@@ -157,7 +158,10 @@ def judge_unfinished(facts: PlanFacts) -> list[Reason]:
         )
     # Another recovery that stops has an alert of its own, with its own time.
     remedy = f"drd resume {run}"
-    return [Reason(Verdict.AT_RISK, text, remedy, UNFINISHED, subject=run, run=run)]
+    # Production itself is a mixture then, so the plan is no better than one that cannot recover.
+    mixed = PlanState.NOT_READY if so_far.mixture() is not None else PlanState.OK
+    reason = Reason(Verdict.AT_RISK, text, remedy, UNFINISHED, subject=run, run=run)
+    return [reason._replace(at_least=mixed)]
 
 
 def standing_pauses(facts: PlanFacts, now: datetime) -> list[FindingFacts]:

@@ -49,6 +49,13 @@ def test_a_plan_that_was_never_drilled_names_the_unfinished_recovery_first() -> 
     assert "a recovery in place was not finished" in plan.remarks[0].text
 
 
+def test_production_of_two_times_is_not_ready() -> None:
+    """A plan of which nothing was replaced yet is as it was."""
+    assert assess(healthy(unfinished=STOPPED), NOW).state is PlanState.NOT_READY
+    nothing = healthy(unfinished=STOPPED._replace(**NOTHING))
+    assert assess(nothing, NOW).state is PlanState.AT_RISK
+
+
 def test_a_recovery_to_another_place_is_only_resumed() -> None:
     assert Unfinished.of("orders", STOPPED, over=False).ways() == (RESUME,)
     halted = STOPPED._replace(down=("shop.service",))

@@ -198,9 +198,9 @@ def _refused(address: Address, error: psycopg.OperationalError) -> SourceError:
     if "authentication failed" in said or "no password supplied" in said or "pg_hba" in said:
         return LoginRefused(
             f"{address.named} refuses the login: {said}",
-            hint="correct user and password in dsn; pg_hba.conf must allow this host. Where the role "
-            "does not exist yet, as on a new server: the script that `drd doctor PLAN --grants` "
-            "prints makes it, with all rights.",
+            hint="correct user and password in dsn; pg_hba.conf must allow this host. Where the "
+            "role does not exist yet, as on a new server: the script that `drd doctor PLAN "
+            "--grants` prints makes it, with all rights.",
         )
     return SourceUnreachable(
         f"cannot connect to {address.named}: {said}",

@@ -41,7 +41,8 @@ def _wish(database: str, dsn: str | None) -> Wish:
         if dsn is not None:
             about = (
                 "The user that drd runs as must be allowed to connect; this string contains "
-                "no password."
+                "no password. Name a role of drd's own, not that of the application: "
+                "`drd doctor PLAN --grants` makes it."
             )
             yield "#", about
         yield "dsn", {"credential": credential} if dsn is None else dsn

@@ -29,6 +29,12 @@ from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.model.plan import Component
 from drd.ports.grants import Grants, Logins
 
+_OWN_LOGIN = """\
+-- Every user of a dsn should be a role of drd's own, never the login of the application: whoever
+-- breaks into the application would get these rights. A role that owns tables is taken for one of
+-- an application, and does not become a superuser: a warning says so.
+"""
+
 _SERVER = ("host", "hostaddr", "port", "sslmode", "sslrootcert")
 
 
@@ -81,7 +87,7 @@ def grants(
             role.recovers = True
     many = list(servers.values())
     parts = [part for server in many for part in _of_server(server, alone=len(many) == 1)]
-    text = "\n".join([r"\set drd_is_incomplete false", *parts, END])
+    text = "\n".join([_OWN_LOGIN, r"\set drd_is_incomplete false", *parts, END])
     return Grants(_program(many[0].where), text)
 
 
@@ -138,7 +144,11 @@ def _of_role(name: str, role: _Role) -> Iterator[str]:
     if role.password:
         yield _filled(LOGIN_CHECK, name)
     if role.recovers:
-        yield "-- Only a superuser can make roles and give all restored objects to their owners.\n"
+        yield (
+            "-- Only a superuser can make roles and give all restored objects to their owners.\n"
+            "-- To do without, leave out the next statement, and recover with --no-owner: then no\n"
+            "-- role is made, and all restored objects belong to this role.\n"
+        )
         yield _filled(SUPERUSER, name)
     elif role.optional:
         yield (

@@ -51,7 +51,25 @@ END {tag};
 
 SUPERUSER = """\
 \\if :drd_superuser
+SELECT NOT r.rolsuper AND EXISTS (
+         SELECT FROM pg_shdepend d
+          WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid AND d.deptype = 'o'
+            AND d.classid = 'pg_class'::regclass) AS drd_owns
+  FROM pg_roles r WHERE r.rolname = {literal} \\gset
+\\if :drd_owns
+DO {tag}
+BEGIN
+  RAISE WARNING USING
+    MESSAGE = format('role %I owns tables, so it is the login of an application: it does not '
+      'become a superuser, because whoever breaks into the application would be one, too',
+      {literal}),
+    HINT = 'Name a role of drd''s own as user in the dsn of the plan, and run the script again. '
+      'Or recover with --no-owner: then all restored objects belong to the role that restores. '
+      'If you want this all the same, make it a superuser by hand.';
+END {tag};
+\\else
 ALTER ROLE {role} SUPERUSER;
+\\endif
 \\else
 DO {tag}
 DECLARE

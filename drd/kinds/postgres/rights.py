@@ -253,6 +253,36 @@ def _is_superuser(connection: Connection, login: str) -> bool:
     return bool(row and row[0])
 
 
+_OWNED = """
+SELECT format('%I.%I', n.nspname, c.relname)
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
+ WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+   AND r.rolname = current_user AND NOT r.rolsuper
+ ORDER BY 1"""
+
+
+def login_of_application(connection: Connection, name: str, role: str) -> list[Finding]:
+    """Warn of a role that owns tables, which is that of the application: whatever drd needs, the
+    application would get as well."""
+    code = "login-of-application"
+    tables = [row[0] for row in _rows(connection, _OWNED)]
+    if not tables:
+        return [Finding(code, "ok", name, f"user {role} is no owner of tables here")]
+    return [
+        Finding(
+            code,
+            "warning",
+            name,
+            f"user {role} owns {_few(tables)}, so this seems to be the login of the application: "
+            "whoever breaks into the application would have all rights that drd gets",
+            "CREATE ROLE drd_backup LOGIN; -- then write this user into dsn: "
+            "`drd doctor PLAN --grants` gives it its rights",
+        )
+    ]
+
+
 def _standby(connection: Connection, role: str) -> Finding:
     """Warn if the user may not see whether a standby is streaming. Its data then counts as old as
     its last transaction, however idle the primary is.

@@ -93,6 +93,8 @@ class PostgresSource:
             )
             examined("pg_dump", lambda: f"{self._programs(connection).version} fits the server")
             findings += rights.examine(connection, self._name, connection.info.user)
+            user = connection.info.user
+            findings += rights.login_of_application(connection, self._name, user)
         return findings
 
     @contextmanager
