@@ -75,8 +75,13 @@ def require_owner(app: App, command: str, why: str = "", instead: str = "") -> N
         )
         raise NotOwner(
             f"drd {command} needs root: {reason}",
-            hint=f"{as_root_types_it()}. {instead or usual}",
+            hint=f"{as_root_types_it()}. {_runs_it(app) if why else ''}{instead or usual}",
         )
+
+
+def _runs_it(app: App) -> str:
+    owner = app.state.owner
+    return "" if owner == "root" else f"The user {owner}, who owns drd's state, may run it too. "
 
 
 def tell_of_daemon(app: App, args: argparse.Namespace) -> None:
