@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sqlalchemy import Connection, text
+
 _KEPT = "drd never changes or removes entries of its records"
 _ORDER = "entries of the records are added at the end only"
 _BODY = "a body is only removed after a signed redaction of its entry (drd records redact)"
@@ -42,9 +44,42 @@ _RULES = (
 )
 
 
+_TRUNCATES = ("records_truncate", "record_bodies_truncate")
+_OF_RECORDS = ("records_truncate", *(rule[0] for rule in _RULES if rule[2] == "records"))
+_IN_SQLITE = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+_IN_POSTGRESQL = (
+    "SELECT tgname FROM pg_trigger WHERE tgenabled <> 'D' AND tgrelid IN "
+    "(to_regclass('records'), to_regclass('record_bodies'))"
+)
+
+
 def statements(dialect: str) -> Iterator[str]:
     """The statements that make all the triggers, in `sqlite` or `postgresql`."""
     yield from _postgresql() if dialect == "postgresql" else _sqlite()
+
+
+def missing(connection: Connection) -> list[str]:
+    """Return the names of the triggers that somebody removed or switched off."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    rows = connection.execute(text(_IN_SQLITE if is_sqlite else _IN_POSTGRESQL))
+    there = {str(name) for (name,) in rows}
+    wanted = [rule[0] for rule in _RULES]
+    return sorted({*wanted, *(() if is_sqlite else _TRUNCATES)} - there)
+
+
+def restore(connection: Connection) -> list[str]:
+    """Make the triggers that are missing again, and return their names."""
+    dialect, gone = connection.dialect.name, missing(connection)
+    if not gone:
+        return []
+    for name in gone if dialect == "postgresql" else ():  # one that is switched off is there
+        table = "records" if name in _OF_RECORDS else "record_bodies"
+        connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name} ON {table}")
+    for statement in statements(dialect):
+        is_wanted = any(f"CREATE TRIGGER {name} " in statement for name in gone)
+        if is_wanted or statement.startswith("CREATE OR REPLACE FUNCTION "):
+            connection.execute(text(statement.replace(":", "\\:")))
+    return gone
 
 
 def statements_of_opening(dialect: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Select, delete, func, or_, select
 
 from drd import log, process
-from drd.catalogue import incident_rows
+from drd.catalogue import append_only, incident_rows
 from drd.catalogue.engine import Database, SqlStore
 from drd.catalogue.record_rows import SEALED, WHOLE, to_entry
 from drd.catalogue.tables import record_bodies as bodies
@@ -149,6 +149,14 @@ class SqlRecords(SqlStore):
             connection.execute(delete(bodies).where(bodies.c.seq == seq))
             incident_rows.redacted(connection, entry, self.cadence)
             return made
+
+    def missing_guards(self) -> list[str]:
+        with self._database.read() as connection:
+            return append_only.missing(connection)
+
+    def restore_guards(self) -> list[str]:
+        with self._database.write() as connection:
+            return append_only.restore(connection)
 
     def go_on(self, draft: Draft, *, beyond: int) -> Entry:
         with self._database.write() as connection:

@@ -77,6 +77,12 @@ def _records_back(app: App, args: argparse.Namespace, aside: Path | None) -> Cam
     """Bring back the entries of the records that the repositories have and the catalogue has not,
     before a new one takes their numbers."""
     came = records_back.rebuilt(app, aside)
+    if made := app.catalogue.records.restore_guards():
+        output.warn(
+            f"somebody had removed {counted(len(made), 'trigger')} that refuse changes of the "
+            f"records ({', '.join(made)}); drd made them again. To see whether the records were "
+            "changed meanwhile: drd records verify"
+        )
     app.catalogue.incidents.rebuild()
     records_back.tell(app, came, quiet=args.quiet or args.json)
     records_back.recorded(app, came, "the catalogue was rebuilt")

@@ -47,7 +47,18 @@ def verify(args: argparse.Namespace) -> int:
         report.faults += stamped.faults
         found = vouched.faults if wanted or others else None
         note_check(app.catalogue, app.clock.now(), report.faults, found)
+        _warn_of_guards(app.catalogue.records.missing_guards())
     return _told(report, vouched, stamped, args)
+
+
+def _warn_of_guards(missing: Sequence[str]) -> None:
+    if missing:
+        output.warn(
+            f"the catalogue lacks {counted(len(missing), 'trigger')} that refuse changes of the "
+            f"records: {', '.join(missing)}. Somebody removed them, so changes since the newest "
+            "anchor may stay unnoticed. To make them again: drd catalogue rebuild, or systemctl "
+            "restart drd"
+        )
 
 
 def _of_file(file: Path, args: argparse.Namespace) -> int:

@@ -158,6 +158,8 @@ class Daemon:
             self._monitor.record_downtime(self._last_sign_of_life(), now)
             self._downtime_recorded = True
         self._agenda.refresh(now)
+        if made := self._app.catalogue.records.restore_guards():
+            _log.warning("records.guards_restored", triggers=", ".join(made))
         self._app.catalogue.incidents.rebuild()
         loaded = self._plan_book.load(running=False, so_far=self._loading)
         self._monitor.loaded(loaded.refused)

@@ -59,6 +59,13 @@ class RecordStore(Protocol):
     def current_key(self) -> str:
         """The id of the key that signs now; empty without one."""
 
+    def missing_guards(self) -> list[str]:
+        """The triggers of the database that refuse changes of entries, as far as somebody removed
+        them."""
+
+    def restore_guards(self) -> list[str]:
+        """Make these triggers again. Returns their names."""
+
     def signer(self, at: datetime) -> Signer | None:
         """The key that signs now, recorded if it is the first; None if it cannot be read."""
 

@@ -271,8 +271,8 @@ def test_the_status_knows_what_is_open_and_no_title_of_a_restricted_one(
     desk(catalogue, 2).add_task("change the key", "", at(90))
     found = read_status(catalogue_url)
     assert found.incidents == (
+        IncidentFacts(2, "", "detected", "", True, at(1), at(90), (), at(1)),  # due first
         IncidentFacts(1, "one", "detected", "high", False, at(1), None, ("orders-api",), at(1)),
-        IncidentFacts(2, "", "detected", "", True, at(1), at(90), (), at(1)),
     )
     assert read_through_sqlalchemy(catalogue_url, None) == found
 

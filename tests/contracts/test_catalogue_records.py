@@ -125,6 +125,25 @@ def test_the_database_refuses_every_change(catalogue: SqlCatalogue, change: str)
     assert list(catalogue.records.read()) == before
 
 
+def test_guards_that_somebody_removed_are_named_and_made_again(catalogue: SqlCatalogue) -> None:
+    records = catalogue.records
+    assert (records.missing_guards(), records.restore_guards()) == ([], [])
+    records.append(draft())
+    is_sqlite = catalogue.database.path is not None
+    with catalogue.database.write() as connection:
+        for name, table in (
+            ("record_bodies_delete", "record_bodies"),
+            ("records_update", "records"),
+        ):
+            connection.execute(text(f"DROP TRIGGER {name}{'' if is_sqlite else f' ON {table}'}"))
+    gone = ["record_bodies_delete", "records_update"]
+    assert (records.missing_guards(), records.restore_guards()) == (gone, gone)
+    assert records.missing_guards() == []
+    for change in ("DELETE FROM record_bodies", "UPDATE records SET at = ''"):
+        with pytest.raises((DBAPIError, CatalogueError)), catalogue.database.write() as connection:
+            connection.execute(text(change))
+
+
 def test_sqlite_replaces_no_entry(catalogue: SqlCatalogue) -> None:
     """OR REPLACE deletes a row without the triggers of a deletion."""
     if catalogue.database.path is None:
