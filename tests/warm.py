@@ -114,9 +114,10 @@ def run(
     dies_at: str = "",
     user: warm_process.User | None = None,
     inside: int = 0,
+    login: int | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     """`drd WORDS` to its end. Raises subprocess.TimeoutExpired, having killed it."""
-    child = start(words, env=env, cwd=cwd, dies_at=dies_at, user=user, inside=inside)
+    child = start(words, env=env, cwd=cwd, dies_at=dies_at, user=user, inside=inside, login=login)
     try:
         out, err = child.communicate(timeout)
     except subprocess.TimeoutExpired:
@@ -136,10 +137,12 @@ def start(
     cold: bool = False,
     user: warm_process.User | None = None,
     inside: int = 0,
+    login: int | None = None,
 ) -> Child | subprocess.Popen[bytes]:
     """`drd WORDS` in a session of its own. `dies_at` is a moment of tests/e2e/dies_at.py. All that
     it writes goes to `log`, if that is given. `cold`: in a fresh interpreter. As `user`, if that is
-    given. `inside` the machine whose first process has this id, if one is given."""
+    given. `inside` the machine whose first process has this id, if one is given. `login` is whom
+    the kernel remembers as logged in."""
     module = ["tests.e2e.dies_at", dies_at] if dies_at else ["drd"]
     argv = [sys.executable, "-m", *module, *words]
     if cold or "DRD_TEST_COLD" in os.environ or not warm_process.fits(argv, env):
@@ -151,6 +154,8 @@ def start(
         silent = subprocess.DEVNULL
         argv = [*warm_process.setpriv(*user), *argv] if user is not None else argv
         argv = [*warm_process.nsenter(inside), *argv] if inside else argv
+        if login is not None:
+            argv = [sys.executable, "-c", _LOGIN, str(login), *argv]
         return subprocess.Popen(
             argv, stdin=silent, stdout=out, stderr=out, env=env, cwd=cwd, start_new_session=True
         )
@@ -159,11 +164,19 @@ def start(
     pipes = [os.pipe(), os.pipe()] if log is None else []
     os.umask(mask := os.umask(0))
     where = os.fspath(cwd or Path.cwd())
-    request = [argv, list(words), dict(env), where, dies_at, mask, user, inside]
+    request = [argv, list(words), dict(env), where, dies_at, mask, user, inside, login]
     warm_process.send(connection, request, [inner for _, inner in pipes] or [log, log])
     for _, inner in pipes:
         os.close(inner)
     return Child(argv, connection, *(outer for outer, _ in pipes))
+
+
+_LOGIN = """
+import os, sys
+with open("/proc/self/loginuid", "w") as own:
+    own.write(sys.argv[1])
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 def program(env: Mapping[str, str]) -> str:
@@ -430,8 +443,10 @@ def _over(process: int, connection: socket.socket, waiting: selectors.BaseSelect
 
 
 def _become(connection: socket.socket, request: list[Any], fds: list[int]) -> NoReturn:
-    argv, words, env, cwd, dies_at, mask, user, inside = request
+    argv, words, env, cwd, dies_at, mask, user, inside, login = request
     os.umask(mask)
+    if login is not None:
+        Path("/proc/self/loginuid").write_text(str(login))
     if len(fds) == 5:
         with_client(fds)
     else:

@@ -9,8 +9,6 @@ import random
 import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +16,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests import warm
 from tests.e2e.runbook_site import (
     APPROVALS,
     STEPS,
@@ -39,12 +38,6 @@ SHORT = [("undone", "announce"), ("undone", "serve"), ("inside", "pause")]
 ENDS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 RECOVER = ("recover", "shop", "--target", "standby", "--yes")
 PHASES = ["fetch_s", "restore_s", "validate_s"]
-_WITH_LOGIN = """
-import os, sys
-with open("/proc/self/loginuid", "w") as own:
-    own.write("1")
-os.execv(sys.argv[1], sys.argv[1:])
-"""
 
 
 def free_port() -> int:
@@ -141,8 +134,7 @@ def test_a_drill_rehearses_the_steps_and_names_what_it_left_out(site: Site) -> N
 
 def told_of(site: Site, *words: str) -> dict[str, str | None]:
     """By step why it would be left out."""
-    with_login = (sys.executable, "-c", _WITH_LOGIN, *site.argv(*words, "--json"))
-    done = subprocess.run(with_login, env=site.env(), capture_output=True, check=False)
+    done = warm.run((*words, "--json"), env=site.env(), login=1)
     assert done.returncode == 0, done.stderr
     return {s["name"]: s["left_out"] for s in json.loads(done.stdout)["steps"]}
 

@@ -10,7 +10,6 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 import tarfile
 import threading
 import time
@@ -55,6 +54,7 @@ from drd.model.schedule import schedule_of
 from drd.model.snapshot import RestorePoint
 from drd.ports import Fetched
 from drd.repositories.adopted.repository import AdoptedRepository
+from tests import warm
 from tests.repository_support import founded, local_repository
 from tests.servers import PostgresServer
 from tests.user_support import NOBODY, as_root
@@ -558,8 +558,9 @@ def test_a_copy_that_expires_during_a_drill_makes_it_inconclusive_and_raises_no_
 def test_a_listing_that_is_killed_is_settled_and_the_next_one_goes_on(site: Site) -> None:
     site.copy()
     plan = site.plan()
-    words = [sys.executable, "-m", "drd", "--config", f"{site.base}/drd.yaml"]
-    killed = subprocess.Popen([*words, "catalogue", "rebuild", "shop"], stdout=subprocess.DEVNULL)
+    words = ["--config", f"{site.base}/drd.yaml", "catalogue", "rebuild", "shop"]
+    with Path(os.devnull).open("wb") as nowhere:
+        killed = warm.start(words, env=os.environ, log=nowhere.fileno())
     runs = site.app.catalogue.runs
     deadline = time.monotonic() + 30
     while not runs.newest("shop", kind=RunKind.LISTING) and time.monotonic() < deadline:

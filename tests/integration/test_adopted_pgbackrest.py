@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tarfile
 import time
 from collections.abc import Iterator
@@ -49,6 +48,7 @@ from drd.ports import Fetched
 from drd.process.private import root_place
 from drd.repositories.adopted.repository import AdoptedRepository
 from drd.secrets import resolve
+from tests import warm
 from tests.pgbackrest_support import PASS, Backed, backed
 from tests.user_support import as_root
 
@@ -449,10 +449,11 @@ def test_a_drill_that_is_killed_leaves_no_server_no_files_and_no_lock(site: Site
     plan = site.plan()
     listing(site.services(plan), plan)
     before = site.stanza.contents()
-    words = [sys.executable, "-m", "drd", "--config", f"{site.base}/drd.yaml", "drill", "shop"]
+    words = ["--config", f"{site.base}/drd.yaml", "drill", "shop"]
     roots = run_dirs.roots(site.services(plan))
     for wanted in ("landing/data/global", "server/data/global"):
-        child = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with Path(os.devnull).open("wb") as nowhere:
+            child = warm.start(words, env=os.environ, log=nowhere.fileno())
         deadline = time.monotonic() + 60
         seen: list[Path] = []
         while not seen and time.monotonic() < deadline and child.poll() is None:
@@ -483,9 +484,9 @@ def test_root_drills_and_recovers_where_a_service_user_owns_the_state(
             (short_tmp / name).mkdir(exist_ok=True)
             for path in (short_tmp / name, *(short_tmp / name).rglob("*")):
                 os.chown(path, user.uid, user.gid)
-        words = [sys.executable, "-m", "drd", "--config", f"{short_tmp}/drd.yaml"]
+        words = ["--config", f"{short_tmp}/drd.yaml"]
         for verb in (["drill", "shop"], ["recover", "shop", "--target", "standby", "--yes"]):
-            done = subprocess.run([*words, *verb], capture_output=True, text=True, check=False)
+            done = warm.run([*words, *verb], env=os.environ)
             assert done.returncode == 0, done.stdout + done.stderr
             mine = [p for p in (short_tmp / "cache").rglob("*") if p.stat().st_uid == 0]
             assert mine == []
