@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, select, update
 
-from drd import process
 from drd.catalogue import jobs, keeping
 from drd.catalogue.daemon_tables import daemon_state
 from drd.catalogue.engine import SqlStore, upsert
+from drd.catalogue.reading import state_place
 from drd.catalogue.tables import alerts, points, repositories, runs
 from drd.model.actor import Actor
-from drd.model.custody import STATE_CONTESTED, Custody, StatePlace, differs
+from drd.model.custody import Custody, token_of
 from drd.model.finding_codes import COPIED_STATE, THIS_STATE
-
-KEY = "custody"
-"""The key of the record. A replica that becomes the state of another host does not have it."""
+from drd.model.state_place import CUSTODY, STATE_CONTESTED, StatePlace, differs
 
 
 class SqlCustody(SqlStore):
@@ -27,12 +24,7 @@ class SqlCustody(SqlStore):
     def here(self) -> StatePlace | None:
         if self._database.path is None:
             return None
-        path = self._database.path.resolve()
-        try:
-            inode = path.stat().st_ino
-        except OSError:
-            inode = 0
-        return StatePlace(process.machine_id(), socket.gethostname(), str(path), inode)
+        return state_place(str(self._database.path))
 
     def check(self, at: datetime) -> Custody | None:
         here = self.here()
@@ -58,12 +50,12 @@ class SqlCustody(SqlStore):
             return None
         taken = Custody(here, at, None, by, reason)
         with self._database.write() as connection:
-            upsert(connection, daemon_state, {"key": KEY, "at": at, "value": taken.to_json()})
+            upsert(connection, daemon_state, {"key": CUSTODY, "at": at, "value": taken.to_json()})
             # This place now settles the runs of the former owner, whose boots it cannot check.
             connection.execute(
                 update(runs)
                 .where(runs.c.finished_at.is_(None), runs.c.owner_place.is_not(None))
-                .values(owner_place=here.token, owner_boot=None)
+                .values(owner_place=token_of(here), owner_boot=None)
             )
             # The next backup stores this state, so that the other host learns of it.
             connection.execute(update(repositories).values(last_self_backup_at=None))
@@ -79,12 +71,12 @@ class SqlCustody(SqlStore):
 
     def _note(self, custody: Custody, at: datetime) -> None:
         with self._database.write() as connection:
-            row = {"key": KEY, "at": at, "value": custody.to_json()}
+            row = {"key": CUSTODY, "at": at, "value": custody.to_json()}
             upsert(connection, daemon_state, row)
 
 
 def _read_custody(connection: Connection) -> Custody | None:
-    query = select(daemon_state.c.value).where(daemon_state.c.key == KEY)
+    query = select(daemon_state.c.value).where(daemon_state.c.key == CUSTODY)
     value = connection.execute(query).scalar()
     return Custody.from_json(value) if value is not None else None
 

@@ -6,6 +6,7 @@ import os
 from stat import S_ISREG
 
 from drd.errors import CatalogueError
+from drd.model.state_place import StatePlace
 
 STUMBLES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 """The errors that a malformed value in the catalogue causes, or a bug."""
@@ -45,3 +46,26 @@ def require_file(path: str) -> None:
         from drd.catalogue.trouble import no_file
 
         raise no_file(path)
+
+
+def state_place(path: str) -> StatePlace:
+    """Return the place of a catalogue in this file. Without the right to look, its inode is 0."""
+    path = os.path.realpath(path)
+    try:
+        inode = os.stat(path).st_ino  # noqa: PTH116 - no pathlib in a cold start
+    except OSError:
+        inode = 0
+    return StatePlace(_machine_id(), os.uname().nodename, path, inode)
+
+
+def _machine_id() -> str:
+    """Return the id that systemd gives to an installation; empty if there is none."""
+    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
+        try:
+            with open(path, encoding="ascii") as file:  # noqa: PTH123
+                machine = file.read().strip()
+        except (OSError, ValueError):
+            continue
+        if machine:
+            return machine
+    return ""

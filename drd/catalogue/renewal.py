@@ -15,7 +15,8 @@ from pathlib import Path
 
 from drd import modes
 from drd.errors import CatalogueError
-from drd.model.custody import StatePlace
+from drd.model.custody import token_of
+from drd.model.state_place import StatePlace
 
 _TRIES = 3
 _LOGS = ("-wal", "-journal")
@@ -150,7 +151,8 @@ def _note_place(fresh: Path, database: Path, before: int) -> None:
             noted = json.dumps(value, separators=(",", ":"))
             connection.execute("UPDATE daemon_state SET value = ? WHERE key = 'custody'", (noted,))
             connection.execute(
-                "UPDATE runs SET owner_place = ? WHERE owner_place = ?", (new.token, old.token)
+                "UPDATE runs SET owner_place = ? WHERE owner_place = ?",
+                (token_of(new), token_of(old)),
             )
             connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -27,11 +27,12 @@ from drd.catalogue.runs import FIRST_TOKEN, OwnerProcess
 from drd.catalogue.tables import runs as table
 from drd.errors import AlreadyRunning, CatalogueError, Fenced
 from drd.model import record_drafts, run_details
-from drd.model.custody import StatePlace
+from drd.model.custody import token_of
 from drd.model.message import Message
 from drd.model.plan import Plan
 from drd.model.run import Run, RunKind, RunState, sound_id
 from drd.model.run_details import ControlDetail, RunDetail
+from drd.model.state_place import StatePlace
 from drd.ports import RunLease
 from drd.ports.notify import UNROUTED
 from drd.process import Mark
@@ -80,7 +81,7 @@ class SqlRunStore(SqlStore):
         self._state = state
         self._roots = roots
         self._tell = tell
-        self._place = place.token if place is not None else None
+        self._place = token_of(place) if place is not None else None
         boot = process.booted()
         self._boot = boot.id if boot is not None else None
         self._held: dict[tuple[str, int], HeldLock] = {}

@@ -24,6 +24,7 @@ from drd.model.drd_facts import (
 )
 from drd.model.facts import PlanFacts, StatusFacts
 from drd.model.repositories import newest_ever
+from drd.model.state_place import CUSTODY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ def assemble(
         daemon=daemon_facts(*noted[SIGN_OF_LIFE]) if SIGN_OF_LIFE in noted else None,
         incidents=tuple(rows.incident(row) for row in ask(queries.INCIDENTS, str(stored))),
         records_damage=records_damage(noted[RECORDS_CHECK][1]) if RECORDS_CHECK in noted else "",
+        owner=rows.owner(noted[CUSTODY][1]) if CUSTODY in noted else None,
     )
 
 

@@ -213,7 +213,7 @@ WHERE released_at IS NULL AND OF(plan) ORDER BY plan, id
 """
 DAEMON = """
 SELECT key, at, value FROM daemon_state
-WHERE key IN ('heartbeat', 'refused', 'incident-entries', 'records-check')
+WHERE key IN ('heartbeat', 'refused', 'incident-entries', 'records-check', 'custody')
 """
 # With the time of the first entry after the one that `:plan` names, which a repository has.
 # The one that is most overdue comes first. Every member of the group may report

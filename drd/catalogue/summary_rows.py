@@ -12,7 +12,7 @@ from datetime import datetime
 from drd.catalogue.reading import HUGE
 from drd.model.copy_names import copy_in, named
 from drd.model.down import Effect
-from drd.model.drd_facts import IncidentFacts
+from drd.model.drd_facts import IncidentFacts, OwnerFacts
 from drd.model.facts import (
     AlertFacts,
     BackupFacts,
@@ -361,3 +361,9 @@ def by_plan(
 
 def time(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def owner(noted: Mapping[str, Any]) -> OwnerFacts:
+    """Read whose the state is, from what `Custody.to_json` wrote."""
+    of = noted["owner"]
+    return OwnerFacts(of["machine"], of["host"], of["path"], of["inode"], noted["contested"])

@@ -8,7 +8,7 @@ from drd import process
 from drd.cli import output
 from drd.cli.session import session
 from drd.errors import UsageError
-from drd.model.custody import WHILE_CONTESTED
+from drd.model.state_place import WHILE_CONTESTED
 from drd.model.units import format_time
 
 

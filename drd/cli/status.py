@@ -9,7 +9,7 @@ from datetime import datetime
 from os import PathLike
 
 from drd.cli.render import shown, terminal_height, terminal_width
-from drd.cli.status_host import broken, configuration_trouble, with_daemon
+from drd.cli.status_host import broken, configuration_trouble, copied_state, with_daemon
 from drd.cli.status_reading import StatusQuery, read_document
 from drd.cli.status_table import MANY, about_drd, everyone, gravest, render
 from drd.config.location import ConfiguredPlaces
@@ -122,7 +122,11 @@ def _seen(document: StatusDocument, places: ConfiguredPlaces, host: _Seeing) -> 
 def _read(places: ConfiguredPlaces, wanted: StatusQuery, now: datetime | None) -> StatusDocument:
     document = read_document(places, wanted, now)
     missing = missing_packages(places.extensions) if places.extensions else ()
-    return document._replace(trouble=trouble_at_rest(places.state_url), missing_packages=missing)
+    return document._replace(
+        trouble=trouble_at_rest(places.state_url),
+        missing_packages=missing,
+        copied=copied_state(document, places.state_url),
+    )
 
 
 def _nagios(document: Callable[[], StatusDocument], out: TextIO) -> int:

@@ -10,10 +10,12 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 
+from drd.catalogue.reading import sqlite_file, state_place
 from drd.config.location import ConfiguredPlaces, configuration_error
 from drd.errors import DrdError
 from drd.flows.status.overview import ConfigurationTrouble, DaemonState, StatusDocument
 from drd.model.exposure import age
+from drd.model.state_place import STATE_CONTESTED, WHILE_CONTESTED, StatePlace, differs
 
 _UNIT = "system.slice/drd.service/cgroup.procs"
 _GROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified")
@@ -63,6 +65,22 @@ def _is_daemon(pid: str) -> bool:
     with suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:  # noqa: PTH123 (4 ms)
         return b"daemon" in file.read().split(b"\0")
     return False
+
+
+# --- the state ------------------------------------------------------------------------------
+
+
+def copied_state(document: StatusDocument, state_url: str) -> str | None:
+    """Say why this state may be a copy of one that another drd uses; None if nothing suggests that,
+    or if an alert says it already."""
+    owner = document.owner
+    if owner is None or any(alert.kind == STATE_CONTESTED for alert in document.alerts):
+        return None
+    why = owner.contested
+    if why is None and state_url.startswith("sqlite:"):
+        here = state_place(sqlite_file(state_url))
+        why = differs(StatePlace(*owner[:4]), here) if here.inode else None
+    return f"{why}: {WHILE_CONTESTED}" if why is not None else None
 
 
 # --- drd.yaml -------------------------------------------------------------------------------

@@ -231,6 +231,8 @@ def _own_notes(document: StatusDocument) -> list[Note]:
     notes += _incidents(document)
     if document.trouble is not None:
         notes.append(Note(_OURS, Cell(document.trouble, "bad"), "df -h"))
+    if document.copied is not None:
+        notes.append(Note(_OURS, Cell(document.copied, "bad"), "drd adopt"))
     notes += _records(document) + _alerts(others, document.at)
     notes = [n._replace(command="") if n.command == "drd status" else n for n in notes]
     notes += _configuration(document)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from drd.errors import CatalogueError
-from drd.model.custody import StatePlace
+from drd.model.state_place import StatePlace
 from drd.presence import is_gone
 
 

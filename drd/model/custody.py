@@ -9,32 +9,12 @@ from hashlib import sha256
 from typing import Any
 
 from drd.model.actor import Actor
-from drd.named import NamedTuple
-
-WHILE_CONTESTED = (
-    "until a person decides which host uses this state, drd on this host does not forget "
-    "restore points, does not prune repositories, and does not clean up after unfinished runs"
-)
-"""What drd does not do while its state may be a copy of another one that is in use."""
-
-STATE_CONTESTED = "state-contested"
-"""The kind of the alert about that."""
+from drd.model.state_place import StatePlace
 
 
-class StatePlace(NamedTuple):
-    """Where a state lies. The inode number of its file distinguishes a copied directory under the
-    same path.
-    """
-
-    machine: str
-    host: str
-    path: str
-    inode: int
-
-    @property
-    def token(self) -> str:
-        """A short name of the place, for rows of the catalogue."""
-        return sha256("\0".join(map(str, self)).encode()).hexdigest()[:16]
+def token_of(place: StatePlace) -> str:
+    """Return a short name of the place, for rows of the catalogue."""
+    return sha256("\0".join(map(str, place)).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +44,3 @@ class Custody:
             Actor.from_json(data["by"]),
             data["reason"],
         )
-
-
-def differs(owner: StatePlace, here: StatePlace) -> str | None:
-    """Say why a state of `owner` is a copy at its present place; None if it is the same state."""
-    if owner == here:
-        return None
-    if owner.machine != here.machine:
-        return (
-            f"drd's state was made on another machine ({owner.host}, machine id "
-            f"{owner.machine[:8] or 'unknown'})"
-        )
-    if owner.host != here.host:
-        return f"drd's state was made on host {owner.host}, but this is host {here.host}"
-    if owner.path != here.path:
-        return f"drd's state was made at {owner.path}, but is at {here.path} now"
-    return f"the file {here.path} is a copy of the one that drd made there"

@@ -61,6 +61,17 @@ def daemon_facts(at: datetime, said: Mapping[str, Any]) -> DaemonFacts:
     return DaemonFacts(at, said.get("state") == "stopped", said.get("version", ""), stamp)
 
 
+class OwnerFacts(NamedTuple):
+    """Where the state was when it was made (`StatePlace`), and what suggests that another drd uses
+    a copy of it; None if nothing was found."""
+
+    machine: str
+    host: str
+    path: str
+    inode: int
+    contested: str | None = None
+
+
 class IncidentFacts(NamedTuple):
     """An incident that is not closed, or a suspicion that was reported. `title` and `plans` are
     empty if it is restricted: everybody who may see the status reads this. `severity` is empty

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from drd.model.drd_facts import DaemonFacts, IncidentFacts
+from drd.model.drd_facts import DaemonFacts, IncidentFacts, OwnerFacts
 from drd.model.unrestorable import UnrestorableFacts
 from drd.named import NamedTuple
 
@@ -414,7 +414,7 @@ class StatusFacts(NamedTuple):
     most severe come first. `others` are alerts of plans that are not loaded, `refused` what is
     known of such plans, both by plan. `daemon` is None if none ever ran. `incidents` are those that
     are not closed, suspicions last, a hundred at most. `records_damage` is what the last check of
-    the records found, in words; empty for nothing.
+    the records found, in words; empty for nothing. `owner` says whose state it is.
     """
 
     plans: Sequence[PlanFacts]
@@ -424,6 +424,7 @@ class StatusFacts(NamedTuple):
     daemon: DaemonFacts | None = None
     incidents: tuple[IncidentFacts, ...] = ()
     records_damage: str = ""
+    owner: OwnerFacts | None = None
 
 
 class NotLoaded(NamedTuple):

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from drd.model.alert_facts import ChannelState, DiskFacts, GoneSecret, HostFacts
 from drd.model.alerts import Condition
-from drd.model.custody import STATE_CONTESTED, WHILE_CONTESTED
 from drd.model.drd_facts import RECORDS_CHANGED
 from drd.model.message import Urgency
+from drd.model.state_place import STATE_CONTESTED, WHILE_CONTESTED
 from drd.model.text import counted, some, without_output
 from drd.model.units import format_duration, format_size, format_time
 from drd.model.verdicts import SECRET_MISSING

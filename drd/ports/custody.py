@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Protocol
 
 from drd.model.actor import Actor
-from drd.model.custody import Custody, StatePlace
+from drd.model.custody import Custody
+from drd.model.state_place import StatePlace
 
 
 class Custodian(Protocol):

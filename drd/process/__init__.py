@@ -13,7 +13,7 @@ from drd.process.actors import (
     actor_of_peer,
     login_of_peer,
 )
-from drd.process.boot import Boot, booted, clock_agrees, is_synchronised, machine_id
+from drd.process.boot import Boot, booted, clock_agrees, is_synchronised
 from drd.process.cancel import (
     CallOff,
     cancel,
@@ -78,7 +78,6 @@ __all__ = [
     "is_synchronised",
     "kill_marked",
     "login_of_peer",
-    "machine_id",
     "offer_to_oom_killer",
     "process_alive",
     "process_start_time",

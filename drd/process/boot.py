@@ -33,18 +33,6 @@ def booted() -> Boot | None:
     return Boot(boot, up_s)
 
 
-def machine_id() -> str:
-    """Return the id that systemd gives to an installation; empty if there is none."""
-    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
-        try:
-            machine = Path(path).read_text(encoding="ascii").strip()
-        except (OSError, ValueError):
-            continue
-        if machine:
-            return machine
-    return ""
-
-
 def kernel_clock_s() -> float | None:
     """Return the wall clock as the kernel derives it from its boot time, to the second; None where
     it is not reported.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -48,6 +49,26 @@ def status(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
     capsys.readouterr()
     code = main(["status", *words])
     return code, capsys.readouterr().out
+
+
+def test_a_copied_state_is_told_without_a_daemon(
+    host: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened = catalogue(host)
+    opened.custody.check(datetime.now(UTC))
+    opened.close()
+    assert "drd adopt" not in status(capsys)[1]
+    (host / "state").rename(host / "former")
+    shutil.copytree(host / "former", host / "state")
+    said = " ".join(status(capsys)[1].split())
+    assert f"the file {host}/state/drd.db is a copy of the one that drd made there: until" in said
+    assert "drd adopt" in said
+    told = json.loads(status(capsys, "--json")[1])["copied_state"]
+    assert told.startswith(f"the file {host}/state/drd.db is a copy")
+    opened = catalogue(host)
+    opened.custody.take(datetime.now(UTC), None, "it is the only one")
+    opened.close()
+    assert json.loads(status(capsys, "--json")[1])["copied_state"] is None
 
 
 @pytest.mark.parametrize("stopped", [True, False])

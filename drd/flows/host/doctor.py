@@ -24,12 +24,12 @@ from drd.flows.state.leftovers import leftovers
 from drd.flows.state.run_dirs import component_place, remove_run, sandbox_place
 from drd.model.adopted import with_copy
 from drd.model.clock import SYNCHRONISE
-from drd.model.custody import WHILE_CONTESTED
 from drd.model.finding import Finding
 from drd.model.finding_codes import REPOSITORY, THIS_STATE
 from drd.model.plan import Component, Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState
 from drd.model.snapshot import newest_complete
+from drd.model.state_place import WHILE_CONTESTED
 from drd.model.text import called, escaped, in_commands, without_output
 from drd.model.units import format_duration, format_size, format_time
 from drd.ports import Kind

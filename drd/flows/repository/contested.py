@@ -18,11 +18,11 @@ from drd.errors import DrdError
 from drd.flows.repository import listings
 from drd.flows.services import Services
 from drd.model.clock import OWNER_SKEW
-from drd.model.custody import WHILE_CONTESTED
 from drd.model.finding_codes import COPIED_STATE
 from drd.model.pauses import Pause
 from drd.model.plan import OWN_COMPONENT, Plan
 from drd.model.run import Run
+from drd.model.state_place import WHILE_CONTESTED
 from drd.model.units import format_time
 from drd.ports import LockInfo, Repository, SnapshotInfo
 

@@ -61,7 +61,8 @@ def status_json(document: StatusDocument) -> dict[str, Any]:
     when drd wrote the summary that was read. `missing_packages` are extensions of drd.yaml that are
     not installed. `incidents` are those that are not closed; without title and plans, if they are
     restricted. `records_damage` is what the last check of the records found, null for nothing.
-    `rpo.exposure_s` is null if it is unknown, and if
+    `copied_state` is why this state may be a copy of one that another drd uses, null if nothing
+    suggests that. `rpo.exposure_s` is null if it is unknown, and if
     `rpo.loses_everything`: no point is left to restore. A reason ends with the command to run next,
     if any.
     """
@@ -76,6 +77,7 @@ def status_json(document: StatusDocument) -> dict[str, Any]:
         "trouble": document.trouble,
         "written_at": to_rfc3339(document.written_at) if document.written_at else None,
         "missing_packages": list(document.missing_packages),
+        "copied_state": document.copied,
         "configuration": document.configuration._asdict() if document.configuration else None,
         "incidents": [_incident(i) for i in document.incidents],
         "records_damage": document.records_damage or None,
@@ -362,6 +364,7 @@ def _critical(document: StatusDocument) -> list[str]:
             critical += [(brief.plan, message) for message in brief.critical]
     critical.sort(key=lambda f: f[0])
     critical += [("drd", a.text) for a in document.alerts if _is_critical(a)]
+    critical += [("drd", document.copied)] if document.copied is not None else []
     return [f"{of}: {message}" for of, message in critical]
 
 

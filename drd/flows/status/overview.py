@@ -13,7 +13,7 @@ from datetime import datetime
 from drd.errors import UnknownPlan
 from drd.flows.status.packages import changed_package, missing_packages
 from drd.model.compliance import assess
-from drd.model.drd_facts import DaemonFacts, IncidentFacts
+from drd.model.drd_facts import DaemonFacts, IncidentFacts, OwnerFacts
 from drd.model.exposure import age
 from drd.model.facts import AlertFacts, NotLoaded, PlanFacts, StatusFacts
 from drd.model.status_line import Brief, microseconds
@@ -67,6 +67,7 @@ class StatusDocument(NamedTuple):
     read, None for the catalogue itself. `missing_packages` are those that drd.yaml names,
     `configuration` is what is wrong with that file. `incidents` are those that are not closed.
     `records_damage` is what the last check of the records found; empty for nothing.
+    `owner` says whose state it is, `copied` why it may be a copy, None if nothing suggests that.
     """
 
     at: datetime
@@ -81,6 +82,8 @@ class StatusDocument(NamedTuple):
     configuration: ConfigurationTrouble | None = None
     incidents: tuple[IncidentFacts, ...] = ()
     records_damage: str = ""
+    owner: OwnerFacts | None = None
+    copied: str | None = None
 
     @property
     def state(self) -> PlanState:
@@ -143,6 +146,7 @@ def collect(
         daemon,
         incidents=tuple(facts.incidents),
         records_damage=facts.records_damage,
+        owner=facts.owner,
     )
 
 
@@ -193,6 +197,7 @@ def collect_known(
         written_at=known.written_at,
         incidents=tuple(known.facts.incidents),
         records_damage=known.facts.records_damage,
+        owner=known.facts.owner,
     )
 
 
