@@ -51,7 +51,7 @@ class SqlPointStore(SqlStore):
             row = select(points).where(points.c.id == point.id)
             before = connection.execute(row).one_or_none()
             replaced = fingerprints.of_points(connection, [point.id])
-            _write(connection, point, ids, replaces=before is not None)
+            _write(connection, point, ids, before)
             at = _recorded_at(owned.run, point) if owned is not None else None
             if before is None:
                 missed.add_point(connection, point)
@@ -179,11 +179,14 @@ def _recorded_at(run: Run, point: RestorePoint) -> datetime | None:
 
 
 def _write(
-    connection: Connection, point: RestorePoint, ids: RepositoryIds, *, replaces: bool
+    connection: Connection, point: RestorePoint, ids: RepositoryIds, before: Row[Any] | None
 ) -> None:
-    """Write the rows of the point. A drill that passed it is kept, also from before a rebuild."""
+    """Write the rows of the point. A drill that passed it is kept, also from before a rebuild, and
+    from a lost host, of which this catalogue has no evidence but the id."""
     known = places.of_plan(connection, point.plan)
-    if replaces:
+    proven_by = point.proven_by or _newest_pass(connection, point.id)
+    if before is not None:
+        proven_by = proven_by or before.proven_by
         _clear(connection, point, known)
     upsert(
         connection,
@@ -196,7 +199,7 @@ def _write(
             "complete": point.complete,
             "plan_digest": point.plan_digest,
             "bytes": point.size_bytes,
-            "proven_by": point.proven_by or _newest_pass(connection, point.id),
+            "proven_by": proven_by,
             "forgotten_at": point.forgotten_at,
             "vanished_at": None,
             "made_during": point.made_during and point.made_during.to_json(),

@@ -226,14 +226,15 @@ def _state_of(repository: RepositoryAssessment) -> str:
 
 def _drills(plan: Assessment, at: datetime) -> Table:
     header = _row("DRILL", "RESULT", "STEPS", "TOOK", "POINT", "EVIDENCE", "ENDED")
-    return [header, *(_drill(s, at) for s in plan.drill.scenarios)]
+    never = "none here" if plan.drill.before_loss else "never"
+    return [header, *(_drill(s, never, at) for s in plan.drill.scenarios)]
 
 
-def _drill(scenario: ScenarioAssessment, at: datetime) -> list[Cell]:
+def _drill(scenario: ScenarioAssessment, never: str, at: datetime) -> list[Cell]:
     last = scenario.last
     name = scenario.scenario + (f" from {scenario.repository}" if scenario.repository else "")
     if last is None:
-        return _row(name, "never", *["-"] * 5, style=STYLE[scenario.verdict], styled=1)
+        return _row(name, never, *["-"] * 5, style=STYLE[scenario.verdict], styled=1)
     steps = last.rehearsed
     return _row(
         name,

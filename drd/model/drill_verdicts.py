@@ -61,6 +61,7 @@ def judge_drill(facts: PlanFacts, now: datetime) -> tuple[DrillAssessment, list[
         last.rehearsed if last is not None else None,
         tuple(assessment for assessment, _ in judged),
         proven,
+        facts.proven_elsewhere,
     ), reasons
 
 

@@ -75,7 +75,7 @@ def objective(seconds: float | None) -> str:
 
 def _last_drill(plan: Assessment, at: datetime) -> str:
     if plan.drill.last_at is None:
-        return "never"
+        return "before loss" if plan.drill.before_loss else "never"
     return drilled(plan.drill.result, age(plan.drill.last_at, at), plan.drill.rehearsed)
 
 

@@ -197,7 +197,8 @@ class DrillAssessment(NamedTuple):
     """The judgement of the last drill, whatever its scenario, and of each scenario. `result` is
     `passed`, `failed`, `inconclusive`, or None for never. `rehearsed` is how many of how many steps
     were executed. `proven` is the verdict of the drills alone: `verdict` also says whether the
-    plan's file is in force.
+    plan's file is in force. `before_loss` is, without a drill here, the evidence by which one on a
+    lost host proved a point; empty: none is known.
     """
 
     last_at: datetime | None
@@ -207,6 +208,7 @@ class DrillAssessment(NamedTuple):
     rehearsed: tuple[int, int] | None = None
     scenarios: tuple[ScenarioAssessment, ...] = ()
     proven: Verdict = Verdict.UNKNOWN
+    before_loss: str = ""
 
 
 class ComponentAssessment(NamedTuple):

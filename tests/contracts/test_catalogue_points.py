@@ -249,6 +249,9 @@ def test_rebuilding_a_point_keeps_what_drills_found(catalogue: SqlCatalogue) -> 
 
     [again] = catalogue.points.of_plan("orders-api")
     assert (again.proven_by, again.forgotten_at) == ("e1", None)
+    catalogue.points.record(replace(point("p2", at(1)), proven_by="of-a-lost-host"))
+    catalogue.points.record(point("p2", at(1)))
+    assert catalogue.points.get("orders-api", "p2").proven_by == "of-a-lost-host"
 
 
 # --- repositories, copies, locks -------------------------------------------------------------

@@ -156,7 +156,7 @@ def test_without_anything_it_says_how_to_begin(bench: Bench) -> None:
         "schema": 1, "at": "2026-11-25T00:31:00Z", "verdict": "unknown", "state": "unknown",
         "plans": [], "alerts": [], "daemon": None, "trouble": None, "written_at": None,
         "missing_packages": [], "configuration": None, "incidents": [],
-        "records_damage": None,
+        "records_damage": None, "copied_state": None,
     }  # fmt: skip
 
 

@@ -325,7 +325,7 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
     document = status_json(collect(lambda: found, [], NOW))
     assert list(document) == [
         "schema", "at", "verdict", "state", "plans", "alerts", "daemon", "trouble", "written_at",
-        "missing_packages", "configuration", "incidents", "records_damage",
+        "missing_packages", "configuration", "incidents", "records_damage", "copied_state",
     ]  # fmt: skip
     assert shape(document) == {
         "schema": None,
@@ -352,7 +352,9 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
                 ),
                 "rto": dict.fromkeys(["objective_s", "actual_s", "projected_s", "verdict"]),
                 "drill": {
-                    **dict.fromkeys(["last_at", "result", "due_at", "verdict", "steps"]),
+                    **dict.fromkeys(
+                        ["last_at", "result", "due_at", "before_loss", "verdict", "steps"]
+                    ),
                     "scenarios": [
                         {
                             **dict.fromkeys(
@@ -396,6 +398,7 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
         "trouble": None,
         "written_at": None,
         "missing_packages": None,
+        "copied_state": None,
         "configuration": None,
         "incidents": [
             {
@@ -459,6 +462,7 @@ def test_json_values_of_a_healthy_plan() -> None:
         "last_at": "2026-11-23T00:31:00Z",
         "result": "passed",
         "due_at": "2026-11-30T00:31:00Z",
+        "before_loss": None,
         "verdict": "met",
         "steps": None,
     }
@@ -472,7 +476,8 @@ def test_json_of_what_nobody_knows_is_null_and_unknown(tmp_path: Path) -> None:
     assert plan["owner"] is None
     assert plan["verdict"] == "unknown"
     assert set(plan["rpo"].values()) == {None, "unknown", False}
-    unknown = {"last_at": None, "result": None, "due_at": None, "steps": None, "scenarios": []}
+    unknown = dict.fromkeys(["last_at", "result", "due_at", "before_loss", "steps"])
+    unknown["scenarios"] = []
     assert plan["drill"] == {**unknown, "verdict": "unknown"}
     assert plan["reasons"][0].startswith("drd has not loaded ")
 

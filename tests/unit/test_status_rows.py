@@ -127,6 +127,12 @@ def test_a_drill_is_shown_with_its_age_and_the_steps_that_it_left_out(
     assert drilled("passed", since_s, rehearsed) == text
 
 
+def test_without_a_drill_here_the_one_on_a_lost_host_is_named() -> None:
+    none = {"last_drill": None, "last_passed_drill": None, "scenarios": ()}
+    assert row_of(judged(**none), NOW)[-1].text == "never"
+    assert row_of(judged(**none, proven_elsewhere="e1"), NOW)[-1].text == "before loss"
+
+
 @pytest.mark.parametrize(
     ("share", "text"), [(None, "-"), (1.0, "100 %"), (0.99999, "99.99 %"), (0.0, "0.00 %")]
 )

@@ -77,10 +77,10 @@ def status_json(document: StatusDocument) -> dict[str, Any]:
         "trouble": document.trouble,
         "written_at": to_rfc3339(document.written_at) if document.written_at else None,
         "missing_packages": list(document.missing_packages),
-        "copied_state": document.copied,
         "configuration": document.configuration._asdict() if document.configuration else None,
         "incidents": [_incident(i) for i in document.incidents],
         "records_damage": document.records_damage or None,
+        "copied_state": document.copied,
     }
 
 
@@ -111,6 +111,7 @@ def _plan(plan: Assessment) -> dict[str, Any]:
             "last_at": to_rfc3339(drill.last_at) if drill.last_at else None,
             "result": drill.result,
             "due_at": to_rfc3339(drill.due_at) if drill.due_at else None,
+            "before_loss": drill.before_loss or None,
             "verdict": drill.verdict.value,
             "steps": {"rehearsed": drill.rehearsed[0], "of": drill.rehearsed[1]}
             if drill.rehearsed
