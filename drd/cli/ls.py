@@ -9,6 +9,7 @@ from typing import Any
 
 from drd.checks.words import printable
 from drd.cli import output
+from drd.cli.parser import is_time_of_day, unexpected
 from drd.cli.point_words import chosen
 from drd.cli.session import cancelled_as, session
 from drd.errors import UsageError
@@ -54,9 +55,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _path(args: argparse.Namespace, word: str | None) -> str | None:
     if word is not None and args.path is not None:
-        raise UsageError(
-            f"ls: unexpected argument '{args.path}'", hint="run drd ls --help for examples."
-        )
+        raise unexpected("ls", args.path)
+    if word is not None and args.before and is_time_of_day(word):
+        raise unexpected("ls", word)
     path: str | None = word if word is not None else args.path
     return path
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from drd.cli import output
+from drd.cli.parser import unexpected
 from drd.cli.point_words import chosen
 from drd.cli.session import cancelled_as, session
-from drd.errors import Cancelled, UsageError
+from drd.errors import Cancelled
 from drd.flows.restore.browsing import mount
 from drd.model.units import format_time
 
@@ -19,9 +20,7 @@ def run(args: argparse.Namespace) -> int:
     with session(args, acts=False) as app:
         services, plan, point, word = chosen(app, args)
         if word is not None:
-            raise UsageError(
-                f"mount: unexpected argument '{word}'", hint="run drd mount --help for examples."
-            )
+            raise unexpected("mount", word)
         mounted = False
 
         def ready(repository: str, snapshots: Mapping[str, str]) -> None:

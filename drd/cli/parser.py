@@ -152,13 +152,7 @@ class Parser(argparse.ArgumentParser):
 
     def _refuse(self, word: str) -> NoReturn:
         if not word.startswith("-"):
-            quotes = ""
-            if os.path.lexists(word):
-                quotes = "the shell replaces a pattern by names of files: put it in quotes, or "
-            elif self.prog.startswith("drd incident "):
-                quotes = "put a text of several words in quotes, or "
-            hint = f"{quotes}{self._help}"
-            raise UsageError(f"{self._verb}unexpected argument '{word}'", hint=hint)
+            raise unexpected(self.prog.partition(" ")[2], word)
         name = word.partition("=")[0]
         close = _close(name, [o for o in self._option_string_actions if o.startswith("--")])
         hint = f"did you mean {close}?" if close else self._help
@@ -172,6 +166,29 @@ class Parser(argparse.ArgumentParser):
     @property
     def _help(self) -> str:
         return f"run `{self.prog} --help` for all options."
+
+
+def is_time_of_day(word: str) -> bool:
+    """Return whether a word may be the second half of a time that was not put in quotes."""
+    return re.fullmatch(r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?Z?", word) is not None
+
+
+def unexpected(verb: str, word: str) -> UsageError:
+    """Return the error for an argument that a verb does not take: often a part of one that was not
+    put in quotes."""
+    program = f"drd {verb}".rstrip()
+    quotes = ""
+    if is_time_of_day(word):
+        quotes = "put a time with a space in quotes, or "
+    elif os.path.lexists(word):
+        quotes = "the shell replaces a pattern by names of files: put it in quotes, or "
+    elif program.startswith("drd incident "):
+        quotes = "put a text of several words in quotes, or "
+    lead = f"{verb}: " if verb else ""
+    return UsageError(
+        f"{lead}unexpected argument '{word}'",
+        hint=f"{quotes}run `{program} --help` for all options.",
+    )
 
 
 class Verbs(argparse._SubParsersAction):  # type: ignore[type-arg]  # noqa: SLF001

@@ -9,6 +9,7 @@ from typing import Any
 
 from drd.api import documents
 from drd.cli import output, remote
+from drd.cli.parser import is_time_of_day, unexpected
 from drd.cli.points_forget import forget
 from drd.errors import UsageError
 from drd.flows.state.restored_points import Restored
@@ -26,10 +27,7 @@ def run(args: argparse.Namespace) -> int:
     if args.plan == "forget":
         return forget(args)
     if args.point:
-        raise UsageError(
-            f"points: unexpected argument '{args.point[0]}'",
-            hint="run drd points --help for examples.",
-        )
+        raise unexpected("points", next(filter(is_time_of_day, args.point), args.point[0]))
     document = remote.document(
         args, f"/v1/plans/{args.plan}/points", lambda app: documents.points(app, args.plan)
     )

@@ -60,6 +60,16 @@ WRONG = [
             "--help` for all options."
         ),
     ),
+    (
+        ["recover", "shop", "--before", "2026-11-28", "03:00"],
+        "recover: unexpected argument '03:00'",
+        "put a time with a space in quotes, or run `drd recover --help` for all options.",
+    ),
+    (
+        ["points", "shop", "2026-11-28", "03:00"],
+        "points: unexpected argument '03:00'",
+        "put a time with a space in quotes, or run `drd points --help` for all options.",
+    ),
     (["plan", "chek"], "plan: unknown verb 'chek'", "did you mean check?"),
     (["completion", "tcsh"], "completion: unknown shell 'tcsh'", "use one of: bash, zsh, fish."),
     (
