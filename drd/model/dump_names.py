@@ -40,11 +40,11 @@ class Series(NamedTuple):
 
 class _Part(NamedTuple):
     """A piece of a name. `place` is the expression for what may stand there instead, empty for
-    what does not change. `is_sure`: also if only this one name is known."""
+    what does not change. `is_guess`: it may be a part of what was dumped."""
 
     text: str
     place: str = ""
-    is_sure: bool = True
+    is_guess: bool = False
 
 
 def series_of(names: Iterable[str]) -> Mapping[str, Series]:
@@ -54,12 +54,12 @@ def series_of(names: Iterable[str]) -> Mapping[str, Series]:
     for known in parts.values():
         alike = _alike(known)
         for number, part in enumerate(known):
-            if not part.is_sure:
+            if part.is_guess:
                 words.setdefault((alike, number), set()).add(part.text.lower()[:3])
     made = {}
     for name, known in parts.items():
         alike = _alike(known)
-        surely = [p.is_sure or len(words[alike, n]) >= _SURELY for n, p in enumerate(known)]
+        surely = [not p.is_guess or len(words[alike, n]) >= _SURELY for n, p in enumerate(known)]
         made[name] = _series(
             part if sure else _Part(part.text) for part, sure in zip(known, surely, strict=True)
         )
@@ -70,7 +70,7 @@ def base_of(name: str) -> str:
     """Return a name without the numbers, days and months in it; empty if nothing else is in it."""
     fixed = ""
     for part in _parts(name):
-        is_word = part.is_sure and part.place not in ("", NUMBERS)
+        is_word = not part.is_guess and part.place not in ("", NUMBERS)
         fixed = fixed.rstrip("-_.") if is_word else fixed + part.text
     return next((b for t in (fixed, name) if (b := _COUNTS.sub("", t).strip("-_."))), "")
 
@@ -79,7 +79,7 @@ def is_dated(name: str) -> bool:
     """Return whether the name of one copy shows that the next one has another name: by a date, a
     day or a month."""
     return bool(_DATED.search(name)) or any(
-        part.is_sure and part.place not in ("", NUMBERS) for part in _parts(name)
+        not part.is_guess and part.place not in ("", NUMBERS) for part in _parts(name)
     )
 
 
@@ -120,9 +120,9 @@ def _parts(name: str) -> list[_Part]:
         if not place:
             parts.append(_Part(text))
         elif _DAY.fullmatch(text.lower()):
-            parts.append(_Part(text, place, _is_day(name, token)))
+            parts.append(_Part(text, place, not _is_day(name, token)))
         elif _MONTH.fullmatch(text.lower()):
-            parts.append(_Part(text, place, _is_month(name, found, number)))
+            parts.append(_Part(text, place, not _is_month(name, found, number)))
         else:
             parts.append(_Part(text, place))
         end = token.end()
