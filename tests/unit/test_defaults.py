@@ -146,7 +146,6 @@ SOMETHING: dict[str, object] = {
     "Line.count": 1,
     "Case.zone": "UTC",
     "ClockState.placed": True,
-    "_Part.is_sure": True,  # only a word that may name a day or a month is unsure
     "ContentItem.source": "ask",
     "Regime.when": When(),
     "Regime.recipient": Recipient(),
