@@ -98,7 +98,7 @@ def test_empty_sheets_need_no_catalogue(
     monkeypatch.setenv("DRD_CONFIG", str(tmp_path / "missing.yaml"))
     file = tmp_path / "empty.html"
     assert main(["incident", "print", "--blank", "--output", str(file)]) == 0
-    assert file.read_bytes() == blank_page(ContactBook(), local_zone())
+    assert file.read_bytes() == blank_page(ContactBook(), local_zone(None))
     assert file.stat().st_mode & 0o777 == 0o600
     assert b"Whom to call" in file.read_bytes()
     assert main(["incident", "print", "--blank", "--output", str(file)]) == 2
