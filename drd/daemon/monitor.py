@@ -37,7 +37,6 @@ from drd.flows.alerts.watch import AlertWatch, WatchResult, WatchSources
 from drd.flows.state.foreign_files import standing
 from drd.flows.status.refused_plans import Refusal
 from drd.kinds.registry import room_of
-from drd.model.alert_facts import GoneSecret
 from drd.model.alerts import AlertChange
 from drd.model.clock import SCHEDULE_TOLERANCE_S
 from drd.model.facts import PlanFacts
@@ -333,13 +332,11 @@ class Monitor:
 
     def _assess(self) -> None:
         now = self._app.clock.now()
-        why = self._contested(now)
-        wrong = standing(state_places(self._app.settings))
         host = self._host.change(
-            contested=why,
-            state_wrong=wrong,
+            contested=self._contested(now),
+            state_wrong=standing(state_places(self._app.settings)),
             credentials=self._credentials.later(),
-            gone_secrets=self._find_gone_secrets(),
+            gone_secrets=self._gone_secrets.of(self._exposed.secret_files()),
             reports=self._duties.conditions(now),
         )
         self._changed.clear()
@@ -350,9 +347,6 @@ class Monitor:
             result = self._watch.evaluate(host, now, refused)
         self._send_alerts(result)
         self._figures.publish(result, self._report, now, self._duties.next_reports)
-
-    def _find_gone_secrets(self) -> tuple[GoneSecret, ...]:
-        return self._gone_secrets.of(self._exposed.secret_files())
 
     def _contested(self, now: datetime) -> str | None:
         """Return why this state may be a copy. A file that was replaced under the service is none:
@@ -374,7 +368,9 @@ class Monitor:
         names, self._changed = self._changed, set()
         host = self._host.facts
         if host.gone_secrets:  # a run has ended well because one is back
-            host = self._host.change(gone_secrets=self._find_gone_secrets())
+            host = self._host.change(
+                gone_secrets=self._gone_secrets.of(self._exposed.secret_files())
+            )
         result = self._watch.evaluate_plans(names, host, now)
         self._send_alerts(result)
         self._figures.publish(result, self._report, now, self._duties.next_reports)
