@@ -169,13 +169,9 @@ class Monitor:
         """Return whether the thread makes progress."""
         return self._thread.is_alive() and time.monotonic() - self._progress_at < HANGS_AFTER_S
 
-    def records_forked(self, why: str | None) -> None:
-        """Remember that a repository knows other records of this installation."""
-        self._host.change(records_forked=why)
-
-    def records_damaged(self, what: str) -> None:
-        """Remember what the last check of the records found; empty for nothing."""
-        self._host.change(records_damage=what)
+    def records_found(self, **found: str | None) -> None:
+        """Remember what is wrong with the records (`HostFacts.records_…`)."""
+        self._host.change(**found)
 
     def tick_age_s(self) -> float:
         ticked_at = self._progress_at if self._ticked_at is None else self._ticked_at

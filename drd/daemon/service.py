@@ -94,7 +94,10 @@ class Daemon:
         self._monitor = Monitor(app, self._agenda.schedule, self._plan_book.texts, self._place)
         self._probes = Probes(app, self._agenda.schedule, self._monitor.assess_soon)
         self._anchoring = Anchoring(
-            app, config, self._monitor.records_forked, self._monitor.records_damaged
+            app,
+            config,
+            lambda why: self._monitor.records_found(records_forked=why),
+            lambda what: self._monitor.records_found(records_damage=what),
         )
         self._dispatcher = Dispatcher(
             app.catalogue, self._agenda, self._workers, limits_of(app), self._monitor.on_run_started
