@@ -15,7 +15,6 @@ from drd.checks.words import (
     not_run,
     nothing_counted,
     part_not_run,
-    printable,
     result,
     some,
 )
@@ -23,7 +22,7 @@ from drd.model.difference import HIDDEN_FIELD, HIDDEN_FIELDS
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.snapshot import WAS_EMPTY, FileEntry, TreeFingerprint
-from drd.model.text import counted
+from drd.model.text import counted, printable
 from drd.model.text import some as few
 from drd.ports import CheckContext, Inspector
 from drd.ports.check import CheckKind

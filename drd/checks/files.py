@@ -16,7 +16,6 @@ from drd.checks.words import (
     not_run,
     nothing_counted,
     part_not_run,
-    printable,
     result,
     some,
 )
@@ -24,7 +23,7 @@ from drd.model.entry_difference import entry_differences
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.snapshot import WAS_EMPTY, TreeFingerprint, only_links, torn
-from drd.model.text import counted, noun
+from drd.model.text import counted, noun, printable
 from drd.model.units import format_size
 from drd.ports import CheckContext
 from drd.ports.check import CheckKind

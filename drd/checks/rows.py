@@ -16,7 +16,6 @@ from drd.checks.words import (
     not_run,
     nothing_counted,
     part_not_run,
-    printable,
     result,
     shorten,
     some,
@@ -25,7 +24,7 @@ from drd.fields import Contradiction, Duration
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.snapshot import UNSAID, DatabaseFingerprint, TableState
-from drd.model.text import counted
+from drd.model.text import counted, printable
 from drd.ports import CheckContext
 from drd.ports.check import CheckKind
 from drd.ports.kinds import KindSpec

@@ -24,13 +24,6 @@ def shorten(text: str, limit: int = LONGEST) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def printable(name: str) -> str:
-    """A path or table name as safe text for terminals and JSON: bytes that are not UTF-8 and
-    control characters are escaped."""
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def number(value: int | Decimal) -> str:
     """Format a number: `312,044`, `0.5`."""
     return f"{value:,}" if isinstance(value, int) else f"{value:,f}"

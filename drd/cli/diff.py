@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from textwrap import fill
 from typing import Any
 
-from drd.checks.words import printable
 from drd.cli import output
 from drd.cli.session import session
 from drd.config.starter import WHOLE
@@ -24,7 +23,7 @@ from drd.model.difference import (
     RelationChange,
     TableChange,
 )
-from drd.model.text import counted, left_out
+from drd.model.text import counted, left_out, printable
 from drd.model.units import format_time, to_rfc3339
 from drd.registry import KINDS
 

@@ -7,16 +7,18 @@ import stat
 from collections.abc import Iterator
 from typing import Any
 
-from drd.checks.words import printable
+from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.parser import is_time_of_day, unexpected
 from drd.cli.point_words import chosen
 from drd.cli.session import cancelled_as, session
-from drd.errors import UsageError
+from drd.errors import NoRestorePoint, UsageError
 from drd.flows.restore.browsing import Listed, listed
+from drd.flows.services import Services
 from drd.model.contents import Item
+from drd.model.plan import Plan
 from drd.model.snapshot import RestorePoint
-from drd.model.text import counted
+from drd.model.text import counted, printable
 from drd.model.units import bare_time, format_size, format_time, to_rfc3339
 from drd.ports import Holds
 
@@ -31,7 +33,7 @@ _TYPES = {
 
 def run(args: argparse.Namespace) -> int:
     with session(args, acts=False) as app:
-        services, plan, point, word = chosen(app, args)
+        services, plan, point, word = _chosen(app, args)
         words = f"the listing of restore point {point.id} was cancelled: nothing was changed"
         with cancelled_as(lambda: words, f"to start again: drd ls {plan.name} {point.id}"):
             path = _path(args, word)
@@ -51,6 +53,29 @@ def run(args: argparse.Namespace) -> int:
     for line in _recovering(found, point):
         output.say(line)
     return 0
+
+
+def _chosen(app: App, args: argparse.Namespace) -> tuple[Services, Plan, RestorePoint, str | None]:
+    """Do the same as `chosen`; a word that is no point may be a table, a path or a component of the
+    newest one. Raises NoRestorePoint if it is none of these."""
+    try:
+        return chosen(app, args)
+    except NoRestorePoint as unknown:
+        word = args.point
+        if word is None or args.path is not None:
+            raise
+        newest = argparse.Namespace(**{**vars(args), "point": None})
+        services, plan, point, _ = chosen(app, newest)
+        try:
+            if point.component(word) is None:
+                listed(services, plan, point, args.component, word)
+        except UsageError:
+            unknown.hint = (
+                f"{unknown.hint} Nor does the newest one contain a table, path or component of "
+                f"this name: drd ls {plan.name} latest"
+            )
+            raise unknown from None
+        return services, plan, point, word
 
 
 def _path(args: argparse.Namespace, word: str | None) -> str | None:

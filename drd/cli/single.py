@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from drd.checks.words import printable
 from drd.cli import output
 from drd.cli.diff import found_document, rows_of
 from drd.errors import UsageError
@@ -14,7 +13,7 @@ from drd.flows.restore.recovery_plan import RecoveryPlan
 from drd.flows.restore.single_items import Changes, Held, changes
 from drd.flows.services import Services
 from drd.model.single_item import Part
-from drd.model.text import counted
+from drd.model.text import counted, printable
 from drd.model.units import format_size
 
 SHOWN = 10

@@ -41,7 +41,7 @@ from drd.model.alerts import AlertChange
 from drd.model.clock import SCHEDULE_TOLERANCE_S
 from drd.model.facts import PlanFacts
 from drd.model.message import Message, Routed, is_told, route
-from drd.model.run import Evidence, Run, RunKind
+from drd.model.run import Run, RunKind
 from drd.model.run_message import message_of_run
 from drd.model.schedule import Schedule
 from drd.model.text import counted
@@ -407,10 +407,9 @@ class Monitor:
         """
         while self._untold_runs:
             run = self._untold_runs[0]
-            self._queue(message_of_run(run, self._evidence(run)))
+            self._queue(message_of_run(run, self._app.catalogue.evidence.of_run(run.id)))
             self._untold_runs.popleft()
-        if self._by_hand.send_on(self._untold):
-            self._has_messages = True
+        self._has_messages |= self._by_hand.send_on(self._untold)
 
     def _untold(self, message: Message) -> list[Routed]:
         """Return the message for the channels that get no alert about the same."""
@@ -422,12 +421,6 @@ class Monitor:
         if to:
             self._app.catalogue.outbox.add(to, self._app.clock.now())
             self._has_messages = True
-
-    def _evidence(self, run: Run) -> Evidence | None:
-        if run.kind not in (RunKind.DRILL, RunKind.RECOVERY):
-            return None
-        newest = self._app.catalogue.evidence.newest(run.plan, limit=5)
-        return next((e for e in newest if e.run == run.id), None)
 
     def _remove_old(self) -> None:
         """Remove some old rows; more of them soon, until nothing old is left for the day."""

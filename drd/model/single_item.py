@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from drd.model.text import either
+from drd.model.text import either, printable
 
 NEAR = 3
 _MANY = 20_000
@@ -50,6 +50,15 @@ class Part:
         return cls(tuple(data["tables"]), tuple(data["paths"]), data["into"])
 
 
+def as_named(asked: str, known: Collection[str]) -> str:
+    """Return the known name that somebody has typed as drd shows it (`bad\\xff.txt`), if it is one;
+    else what was typed."""
+    if asked in known or "\\" not in asked:
+        return asked
+    meant = [name for name in known if printable(name) == asked]
+    return meant[0] if len(meant) == 1 else asked
+
+
 def near(wanted: str, known: Collection[str], *, separator: str) -> Sequence[str]:
     """Return up to three known names that somebody may have meant: with the same last part, or a
     similar spelling.
@@ -70,4 +79,4 @@ def near(wanted: str, known: Collection[str], *, separator: str) -> Sequence[str
 
 def hint_of_names(near_by: Sequence[str]) -> str:
     """Return a hint with the names that somebody may have meant."""
-    return f"did you mean {either(near_by)}?" if near_by else ""
+    return f"did you mean {either([printable(name) for name in near_by])}?" if near_by else ""

@@ -10,12 +10,13 @@ from typing import Any, cast
 import pytest
 
 from drd.checks.files import SPEC, FilesCheck, TreeComparison, compare
-from drd.checks.words import number, printable, shorten, some
+from drd.checks.words import number, shorten, some
 from drd.errors import DrdError, SourceError, SourceUnreachable
 from drd.model.entry_difference import entry_differences
 from drd.model.plan import CheckSpec, Component
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.snapshot import ComponentSnapshot, FileEntry, Fingerprint, TreeFingerprint
+from drd.model.text import printable
 from drd.ports import Inspector
 from drd.registry import KINDS
 from drd.testing.checks import AT, context

@@ -12,7 +12,7 @@ from drd.kinds.postgres.extract import foreign_key
 from drd.kinds.postgres.naming import database_name, parts
 from drd.kinds.sqlite.definition import renamed_index, without_foreign_keys
 from drd.kinds.sqlite.tables import narrow as narrow_sqlite
-from drd.model.single_item import Part, hint_of_names, near
+from drd.model.single_item import Part, as_named, hint_of_names, near
 from drd.model.snapshot import (
     ComponentSnapshot,
     DatabaseFingerprint,
@@ -178,3 +178,14 @@ def test_a_part_is_whole_without_tables_and_paths() -> None:
     assert not Part(tables=("t",)).is_whole
     assert not Part(paths=("/p",)).is_whole
     assert Part(tables=("t",), paths=("/p",)).names == ("t", "/p")
+
+
+def test_a_name_that_is_no_utf_8_is_typed_as_it_is_shown() -> None:
+    known = ("/etc/bad\udcff.txt", "/etc/good.txt", "/etc/a\\b")
+    assert as_named(r"/etc/bad\xff.txt", known) == "/etc/bad\udcff.txt"
+    assert as_named(r"/etc/a\b", known) == r"/etc/a\b"
+    assert as_named(r"/etc/other\xff", known) == r"/etc/other\xff"
+    assert hint_of_names(known[:1]) == r"did you mean /etc/bad\xff.txt?"
+    tree = TreeFingerprint({known[0]: FileEntry("file", 0o600, 0, 0, 1)})
+    part, _ = narrow_files(snapshot("files", tree), Part(paths=(r"/etc/bad\xff.txt",)))
+    assert part.paths == known[:1]

@@ -279,11 +279,10 @@ class _BackupRun:
         if held is None or held.undone:
             return None
         names = ", ".join(held.components)
-        part = "" if held.whole else ", or a part of that"
         self.services.warn(
-            f"recovery {held.run} is not finished and has already restored {names}{part}. Restore "
-            f"point {point.id} has this data, and is marked `{held.words()}`. To see how to finish "
-            f"the recovery, or to end it: drd run show {held.run}"
+            f"recovery {held.run} is not finished and has already restored {names}{held.part}. "
+            f"Restore point {point.id} has this data, and is marked `{held.words()}`. To see how "
+            f"to finish the recovery, or to end it: drd run show {held.run}"
         )
         return MadeDuring(held.run, held.components, held.whole)
 

@@ -35,6 +35,9 @@ _LOOKED_AT = 50
 """The number of points that are searched: each is read with its fingerprints."""
 
 
+_SOME_NAME = "drd_copy"
+
+
 @dataclass(frozen=True, slots=True)
 class Single:
     """The `part` with its names in the point; the point and the plan limited to it. `left_out` are
@@ -67,8 +70,10 @@ def _has(services: Services, plan: Plan, point: RestorePoint, name: str, part: P
     snapshot = point.component(name)
     if snapshot is None or snapshot.snapshot is None:
         return False
+    # Where the name of the copy is missing, the component that has the table says so.
+    named = replace(part, into=part.into or _SOME_NAME) if part.tables else part
     try:
-        services.kinds(plan.components[name].kind).narrow(snapshot, part)
+        services.kinds(plan.components[name].kind).narrow(snapshot, named)
     except UsageError:
         return False
     return True

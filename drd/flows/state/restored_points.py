@@ -22,13 +22,19 @@ _LOOKED_AT = 200
 class Restored:
     """The components of a point that held what the recovery had restored. `undone` says that an
     undo took all of that back; otherwise the recovery was unfinished at the time of the point.
-    `whole`: it had completely restored all components of the point.
+    `whole`: it had completely restored all components of the point; `sure`: all that are named.
     """
 
     run: str
     components: tuple[str, ...]
     undone: bool
     whole: bool = False
+    sure: bool = False
+
+    @property
+    def part(self) -> str:
+        """What to add to the names of the components."""
+        return "" if self.whole or self.sure else ", or a part of that"
 
     @property
     def is_state(self) -> bool:
@@ -52,7 +58,7 @@ class Restored:
             )
         return (
             f"recovery {self.run} was unfinished when this point was made, and had already "
-            f"restored {names}{'' if self.whole else ', or a part of that'}: this data is older "
+            f"restored {names}{self.part}: this data is older "
             "than the time of the point"
         )
 
@@ -104,7 +110,8 @@ class _Span:
             for one in point.components
             if one.data_time is not None
         )
-        return Restored(self.run, names, self.undone, whole) if names else None
+        sure = all(name in self.restored for name in names)
+        return Restored(self.run, names, self.undone, whole, sure) if names else None
 
 
 def _span(catalogue: Catalogue, run: Run) -> _Span | None:
@@ -115,7 +122,11 @@ def _span(catalogue: Catalogue, run: Run) -> _Span | None:
         return None
     since: dict[str, datetime] = {}
     restored: dict[str, datetime] = {}
+    kept = {aside.component for aside in noted(catalogue, run) if aside.former}
     for record in catalogue.steps.of_run(run.id):
+        over = record.state not in (StepState.SUCCEEDED, StepState.RUNNING)
+        if over and record.subject not in kept:
+            continue  # it failed, or was cancelled, before it replaced anything
         if record.kind == RESTORE and record.subject:
             since.setdefault(record.subject, record.started_at)
             if record.state is StepState.SUCCEEDED and record.finished_at is not None:

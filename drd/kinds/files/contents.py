@@ -7,7 +7,7 @@ from posixpath import dirname, normpath
 
 from drd.errors import NotInPoint, UsageError
 from drd.model.contents import Contents, Item
-from drd.model.single_item import hint_of_names, near
+from drd.model.single_item import as_named, hint_of_names, near
 from drd.model.snapshot import ComponentSnapshot, FileEntry, TreeFingerprint
 
 
@@ -26,7 +26,7 @@ def contents(snapshot: ComponentSnapshot, within: str | None) -> Contents:
             return Contents("", tuple(_listed(tree, sorted(roots))))
         path = roots[0]
     else:
-        path = normpath(f"/{within.lstrip('/')}")
+        path = as_named(normpath(f"/{within.lstrip('/')}"), tree.entries)
     return _at(snapshot, tree, roots, path)
 
 

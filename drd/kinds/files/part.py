@@ -57,7 +57,7 @@ from drd.kinds.untrusted_dirs import (
     working,
 )
 from drd.model.restored import Task
-from drd.model.single_item import Part, hint_of_names, near
+from drd.model.single_item import Part, as_named, hint_of_names, near
 from drd.model.snapshot import ComponentSnapshot, FileEntry, Fingerprint, TreeFingerprint
 from drd.model.text import some
 from drd.model.units import format_duration
@@ -84,6 +84,8 @@ def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnap
         return part, snapshot
     tree = snapshot.fingerprint
     paths = named_paths(part)
+    if isinstance(tree, TreeFingerprint):
+        paths = tuple(as_named(path, tree.entries) for path in paths)
     for path in paths:
         if isinstance(tree, TreeFingerprint):
             _require_there(path, tree, snapshot)
