@@ -19,6 +19,7 @@ from drd.model.incidents.entries import Author
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.states import State
 from drd.model.obligations.clocks import ClockKind
+from drd.model.person_names import as_written
 from drd.model.text import counted, some
 
 
@@ -108,19 +109,24 @@ def _severity(app: App, desk: Desk, body: bodies.SeverityBody) -> Incident:
     return desk.set_severity(body.severity, body.reason, app.settings.severities)
 
 
-def _assign(_: App, desk: Desk, body: bodies.AssignBody) -> Incident:
-    return desk.assign(body.to)
+def _assign(app: App, desk: Desk, body: bodies.AssignBody) -> Incident:
+    return desk.assign(_person(app, body.to))
 
 
-def _role(_: App, desk: Desk, body: bodies.RoleBody) -> Incident:
-    return desk.give_role(body.role, body.to)
+def _role(app: App, desk: Desk, body: bodies.RoleBody) -> Incident:
+    return desk.give_role(body.role, _person(app, body.to))
 
 
-def _task(_: App, desk: Desk, body: bodies.TaskBody) -> Incident:
+def _person(app: App, name: str) -> str:
+    """Return the name of a person as drd.yaml writes it."""
+    return as_written(name, app.settings.roles)
+
+
+def _task(app: App, desk: Desk, body: bodies.TaskBody) -> Incident:
     if body.done is not None:
         return desk.finish_task(body.done)
     due = desk.coming(body.due) if body.due is not None else None
-    return desk.add_task(body.text, body.to, due)
+    return desk.add_task(body.text, _person(app, body.to), due)
 
 
 def _scope(app: App, desk: Desk, body: bodies.ScopeBody) -> Incident:

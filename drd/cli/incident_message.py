@@ -283,7 +283,8 @@ def _listed(message: Mapping[str, Any], number: int, zone: tzinfo) -> Iterator[s
         recipient, fate = Recipient.from_json(one), Fate(one["fate"])
         since = f" {_time(one['at'], zone)}" if one["at"] is not None else ""
         said = f": {escaped(one['said'])}" if one["said"] else ""
-        said += "; the daemon tries it again" if one["queued"] else ""
+        if one["queued"]:
+            said += "; the daemon tries it again" if one["said"] else "; the daemon sends it now"
         line = f"{escaped(recipient.words)}: {fate}{since}{said}"
         yield from hanging("  ", line, width)
         if not message["withdrawn"]:

@@ -184,7 +184,8 @@ def _print_report(report: ChainReport, vouched: Vouched | None) -> None:
         output.say(f"records: {counted(report.entries, 'entry', 'entries')}, up to {until}")
     faults = [*report.faults, *(vouched.faults if vouched is not None else ())]
     for fault in faults[:_SHOWN_FAULTS]:
-        output.say(f"  entry {fault.seq}: {escaped(fault.text)} ({fault.code})")
+        entry = f"entry {fault.seq}: " if fault.seq else ""  # an incident may have none
+        output.say(f"  {entry}{escaped(fault.text)} ({fault.code})")
     if faults:
         output.say(f"  these records were changed{left_out(len(faults) - _SHOWN_FAULTS)}")
     elif report.last is not None:

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo
 
 from drd.model.malformed import Malformed
+from drd.model.person_names import is_same
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _HINT = "write hours like `Mon-Fri 09:00-17:00`, several separated by commas, or `always`"
@@ -239,7 +240,7 @@ class ContactBook:
         return next((a for a in self.absences if a.person == name and a.has(now)), None)
 
     def person(self, name: str) -> Colleague | None:
-        return next((person for person in self.people if person.name == name), None)
+        return next((person for person in self.people if is_same(person.name, name)), None)
 
     def about(self, scope: Collection[str] | None) -> list[Contact]:
         """Return the contacts for these plans, by kind; None: all."""

@@ -40,6 +40,11 @@ def records_faults(faults: Sequence[tuple[int, str]]) -> dict[str, Any]:
     return {"count": len(faults), "first": [[seq, code] for seq, code in faults[:_SHOWN]]}
 
 
+def _place(seq: int, code: str) -> str:
+    # A row of an incident that has no entry at all is at no entry.
+    return f"entry {seq} ({code})" if seq else f"no entry ({code})"
+
+
 def records_damage(noted: Any) -> str:
     """Return in words what the last checks found; empty for nothing."""
     parts = [noted.get(name) for name in ("here", "anchors")] if isinstance(noted, dict) else []
@@ -47,7 +52,7 @@ def records_damage(noted: Any) -> str:
     if not found:
         return ""
     count = sum(int(one["count"]) for one in found)
-    first = [f"entry {int(seq)} ({code})" for one in found for seq, code in one.get("first", ())]
+    first = [_place(int(seq), code) for one in found for seq, code in one.get("first", ())]
     named = ", ".join(first[:_SHOWN])
     left = f", and {count - _SHOWN} more" if count > _SHOWN else ""
     faults = "1 fault" if count == 1 else f"{count} faults"

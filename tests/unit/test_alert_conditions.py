@@ -89,6 +89,8 @@ def test_changed_records_are_an_alert_until_a_check_finds_nothing() -> None:
     noted = {"here": records_faults([(7, "body")])}
     assert of_host(records_damage=records_damage(noted)) == [("records-changed", "critical")]
     assert of_host(records_damage=records_damage({"here": records_faults([])})) == []
+    rowless = records_damage({"here": records_faults([(0, "incident")])})
+    assert rowless.endswith("found 1 fault: no entry (incident)")
 
 
 # --- objectives -----------------------------------------------------------------------------

@@ -264,6 +264,10 @@ def told(
         ("internal", ("bob", "bob"), {}, ["bob, by a person: +49 2 [en]"]),
         ("internal", (), {"restricted": True, "lead": "eve", "roles": {"x": "ann"}},
          ["ann by mail to ann@shop.example [en]", "eve, by a person: (no address known) [en]"]),
+        ("internal", ("BOB",), {"restricted": True, "lead": "Bob"},
+         ["bob, by a person: +49 2 [en]"]),
+        ("internal", (), {"restricted": True, "lead": "Eve", "roles": {"x": "eve"}},
+         ["eve, by a person: (no address known) [en]"]),
         ("executives", (), {},
          ["ann by mail to ann@shop.example [en]", "eve, by a person: (no address known) [en]"]),
         ("executives", (), {"restricted": True, "lead": "eve"},
@@ -287,6 +291,16 @@ def test_people_with_the_role_stand_in_for_a_business_owner_that_no_plan_names()
     assert told("business-owner", reach=without) == ["bob, by a person: +49 2 [en]"]
     named = replace(REACH, owners=("ann", "ann"))
     assert told("business-owner", reach=named) == ["ann by mail to ann@shop.example [en]"]
+    spelled = replace(REACH, owners=("Ann", "ann@shop.example"))
+    assert told("business-owner", reach=spelled) == ["ann by mail to ann@shop.example [en]"]
+    outside = replace(REACH, owners=("chief@x.example", "hoster"))
+    assert told("business-owner", reach=outside) == [
+        "chief@x.example by mail to chief@x.example [en]",
+        "Hoster, by a person: +49 3, https://h.example [en]",
+    ]
+    chief = Recipient("chief@x.example", Way.MAIL, "chief@x.example", "smtp")
+    assert is_current(chief, outside, Audience.BUSINESS_OWNER)
+    assert not is_current(chief, REACH, Audience.BUSINESS_OWNER)
     unwired = replace(REACH, mail_channels=())
     assert told("executives", reach=unwired)[0] == "ann, by a person: +49 1 [en]"
 

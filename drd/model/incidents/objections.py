@@ -5,7 +5,7 @@ from __future__ import annotations
 from drd.errors import UsageError
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.messages import IncidentMessage, Recipient, Way
-from drd.model.incidents.recipients import NO_ADDRESS, Reach, may_read, not_for
+from drd.model.incidents.recipients import NO_ADDRESS, Reach, may_read, not_for, own_address
 from drd.model.text import escaped
 
 
@@ -93,6 +93,7 @@ def _has(recipient: Recipient, reach: Reach) -> bool:
         known |= {person.phone or NO_ADDRESS} if person is not None else set()
         return recipient.to in (known or {NO_ADDRESS})
     mails = {*(contact.mails if contact is not None else ())}
-    mails |= {person.mail} if person is not None else set()
+    mails |= {person.mail} if person is not None else {own_address(recipient.name, reach.owners)}
+    mails.discard("")
     keys = {"", contact.key if contact is not None else ""}
     return recipient.to in mails and recipient.key in keys and recipient.via in reach.mail_channels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -13,8 +14,10 @@ from drd.model.incidents.incident import Incident
 from drd.model.incidents.messages import Recipient, Way
 from drd.model.message import INCIDENT, ChannelSpec, Urgency
 from drd.model.nearest import meant
+from drd.model.person_names import as_written, is_among, is_same
 from drd.model.text import escaped, some
 
+_ADDRESS = re.compile(r"[^\s@<>,;:\"]{1,64}@[A-Za-z0-9.-]{1,255}")
 NO_ADDRESS = "(no address known)"
 
 
@@ -113,22 +116,47 @@ def _named(
                 yield from _contact(contact, reach)
         return
     for name in _inside(audience, incident, reach):
-        person = book.person(name)
-        yield from _person(person or Colleague(name), reach)
+        yield from _own_person(name, reach)
 
 
 def _inside(audience: Audience, incident: Incident, reach: Reach) -> list[str]:
     """Return the names of one's own people. A restricted incident is for those alone who have a
     role in it."""
     if audience is Audience.INTERNAL:
-        return sorted(incident.people)
+        return sorted({as_written(n, (p.name for p in reach.book.people)) for n in incident.people})
     roles = ROLES[audience]
     holders = [p.name for p in reach.book.people if not set(roles).isdisjoint(p.roles)]
-    owners = list(reach.owners) if audience is Audience.BUSINESS_OWNER else []
+    named = reach.owners if audience is Audience.BUSINESS_OWNER else ()
+    owners = [_owner(name, reach.book) for name in named]
     found = list(dict.fromkeys([*owners, *(holders if not owners else [])]))
     if incident.restricted:
-        return [name for name in found if name in incident.people]
+        return [name for name in found if is_among(name, incident.people)]
     return found
+
+
+def _owner(name: str, book: ContactBook) -> str:
+    """Return the business owner of a plan as drd.yaml names the person: a plan may have an
+    address."""
+    person = book.person(name)
+    if person is None and _ADDRESS.fullmatch(name):
+        person = next((p for p in book.people if p.mail and is_same(p.mail, name)), None)
+    return person.name if person is not None else name
+
+
+def _own_person(name: str, reach: Reach) -> Iterator[Addressed]:
+    """Address a person of drd.yaml, a contact of this name, or an address as it is."""
+    person = reach.book.person(name)
+    contact = next((c for c in reach.book.contacts if is_same(c.name, name)), None)
+    if person is None and contact is not None:
+        yield from _contact(contact, reach)
+        return
+    mail = own_address(name, reach.owners)
+    yield from _person(person or Colleague(name, mail=mail), reach)
+
+
+def own_address(name: str, owners: Collection[str]) -> str:
+    """Return the address of a business owner whom a plan names by an address; else nothing."""
+    return name if name in owners and _ADDRESS.fullmatch(name) else ""
 
 
 def _by_name(
@@ -148,7 +176,7 @@ def _by_name(
 
 def may_read(name: str, incident: Incident) -> bool:
     """Return whether one of one's own people may get messages about an incident."""
-    return not incident.restricted or name in incident.people
+    return not incident.restricted or is_among(name, incident.people)
 
 
 def not_for(name: str, incident: Incident) -> UsageError:

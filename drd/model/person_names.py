@@ -1,0 +1,20 @@
+"""Names of people: capital and small letters make no difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def is_same(one: str, other: str) -> bool:
+    """Return whether two names are those of the same person."""
+    return one.casefold() == other.casefold()
+
+
+def is_among(name: str, names: Iterable[str]) -> bool:
+    return any(is_same(name, other) for other in names)
+
+
+def as_written(name: str, names: Iterable[str]) -> str:
+    """Return the name as it is written among `names`; as it is, if nobody there has it."""
+    name = name.strip()
+    return next((other for other in names if is_same(name, other)), name)
