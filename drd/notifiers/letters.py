@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import smtplib
 from collections.abc import Mapping
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime
+from email.utils import format_datetime, parseaddr
 
 from pydantic import BaseModel
 
@@ -24,6 +25,7 @@ from drd.ports.notify import DeliveryUnknown, Letter, Notifier, Post, Resolve
 from drd.registry import NOTIFIERS
 
 _LONGEST = 200
+_DOMAIN = re.compile(r"[A-Za-z0-9.-]{1,255}")
 
 
 def leads_to(spec: ChannelSpec, *, resolve: Resolve) -> str:
@@ -93,9 +95,15 @@ def _composed(letter: Letter, sender: str) -> EmailMessage:
     mail["To"] = letter.to
     mail["Subject"] = letter.subject
     mail["Date"] = format_datetime(letter.at)
-    mail["Message-ID"] = f"<{letter.id}@{this_host()}>"
+    mail["Message-ID"] = f"<{letter.id}@{_domain(sender)}>"
     mail.set_content(letter.text)
     return mail
+
+
+def _domain(sender: str) -> str:
+    """Return the domain of the sender's address: the name of this host is nobody's business."""
+    found = parseaddr(sender)[1].rpartition("@")[2]
+    return found if _DOMAIN.fullmatch(found) else this_host()
 
 
 def _require(host: str, what: str, code: int, reply: bytes) -> None:

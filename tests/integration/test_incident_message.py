@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -125,6 +126,7 @@ def test_from_the_preview_to_the_answer_of_the_server(drd: Drd, post: Post, tmp_
     told = drd("message", "bounced", "1", "--to", "Acme", code=2)
     assert "--reason is missing" in told
     report = tmp_path / "report.eml"
+    assert re.fullmatch(r"<[0-9a-f]{40}@us\.example>", mail["Message-ID"])
     for action, said in (
         ("delayed", "the mail server is still trying"),
         ("failed", "message 1 of incident 1 came back from it@acme.example"),

@@ -21,7 +21,6 @@ from drd.flows.incidents.intake import OUT_OF_TIME, TOO_FAST, TOO_MANY_OPEN, Res
 from drd.flows.incidents.messages import known
 from drd.flows.incidents.writing import Desk
 from drd.model.incidents import entries as kinds
-from drd.model.incidents.bounces import letter_id
 from drd.model.incidents.entries import Author, draft
 from drd.model.incidents.incident import Incident, Taken
 from drd.model.incidents.intake_rules import IntakeSettings
@@ -316,7 +315,7 @@ def mailed(house: House, number: int) -> None:
 def report(number: int = 0, **more: str) -> bytes:
     """The report about that mail; without a number, it cites none."""
     one = {"final_recipient": "rfc822; it@acme.example", "action": "failed", **more}
-    cited = letter_id(number, 1, 0, CONTENT.digest)
+    cited = f"incident-{number}.1.0.{CONTENT.digest[:16]}"  # of an earlier version
     return json.dumps({**one, "message_id": f"<{cited}@us.example>"} if number else one).encode()
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from drd.model.incidents.bounces import LONGEST, Bounce, bounces_in, letter_id
 
-ID = letter_id(3, 1, 0, "ab" * 32)
+ID = f"incident-3.1.0.{'ab' * 8}"
+"""Of a letter that an earlier version sent."""
 HEAD = "Content-Type: multipart/report; boundary=B\nSubject: Undelivered\n\n--B\n"
 STATUS = (
     "Content-Type: message/delivery-status\n\nReporting-MTA: dns; mx\n\n"
@@ -47,6 +48,15 @@ def test_a_report_says_which_mail_and_why(raw: str, failed: bool, said: str) -> 
     assert (found.digest, found.failed, found.cites) == ("ab" * 8, failed, "")
     assert found.said.startswith(said)
     assert len(found.said) <= LONGEST
+
+
+def test_the_id_of_a_letter_says_nothing_to_others() -> None:
+    name = letter_id("ab" * 32, 0)
+    assert name not in {letter_id("ab" * 32, 1), letter_id("ac" * 32, 0)}
+    found = read(HEAD + STATUS.format("failed", "") + HEADERS.replace(ID, name))
+    assert (found.incident, found.letter, found.cites) == (0, name, f"<{name}@us.example>")
+    longer = read(HEAD + STATUS.format("failed", "") + HEADERS.replace(ID, f"a{name}"))
+    assert longer.letter == ""
 
 
 def test_a_report_without_the_mail_names_the_recipient() -> None:

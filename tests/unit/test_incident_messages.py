@@ -118,8 +118,10 @@ def test_a_recipient_in_words(recipient: Recipient, said: str) -> None:
 def test_a_draft_waits_for_an_approval_of_exactly_its_content() -> None:
     made = Response()
     assert made.one == IncidentMessage(
-        1, 1, CONTENT, NOON, "anna", "customers", deliveries=(Delivery(),) * 4, drafted_as=ANNA
-    )
+        1, 1, CONTENT, NOON, "anna", "customers", deliveries=(Delivery(),) * 4, drafted_as=ANNA,
+        seal=made.one.seal,
+    )  # fmt: skip
+    assert len(made.one.seal) == 64
     assert (made.one.state, made.one.is_approved, made.one.digest) == (
         "to be approved", False, CONTENT.digest,
     )  # fmt: skip

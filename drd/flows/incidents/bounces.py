@@ -10,7 +10,7 @@ from typing import Any
 from drd.errors import Refused, UsageError
 from drd.flows.incidents.messages import known
 from drd.model.incidents import entries as kinds
-from drd.model.incidents.bounces import MOST, Bounce
+from drd.model.incidents.bounces import MOST, Bounce, letter_id
 from drd.model.incidents.entries import Author
 from drd.model.incidents.entries import draft as entry
 from drd.model.incidents.incident import Incident
@@ -22,6 +22,7 @@ from drd.ports import Catalogue
 BACK = timedelta(days=14)
 """How long after a mail was sent a report that cites none can be about it: servers try for days."""
 _INCIDENTS = 50
+_MOST_INCIDENTS = 1000
 _BY_HAND = "record it by hand: drd incident message bounced N M --to NAME --reason TEXT"
 _CAME = (Fate.ACCEPTED, Fate.UNKNOWN)
 
@@ -74,10 +75,11 @@ def returned(
             f"the message has {len(bounces)} reports, but drd accepts at most {MOST}",
             hint="send fewer reports in one message.",
         )
-    result = Returned()
+    result, letters = Returned(), _Letters(catalogue, may_add)
     for bounce in bounces:
         try:
-            _take(catalogue, author, bounce, _mail_of(catalogue, author, bounce, may_add), result)
+            mail = letters.find(bounce) or _mail_of(catalogue, author, bounce, may_add)
+            _take(catalogue, author, bounce, mail, result)
         except _NoMail as error:
             result.unmatched.append(str(error))
     if result.unmatched and len(result.unmatched) == len(bounces):
@@ -134,12 +136,7 @@ def _mail_of(
     return _by_address(catalogue, author, bounce, may_add)
 
 
-def _cited(catalogue: Catalogue, bounce: Bounce, may_add: Callable[[Incident], bool]) -> _Mail:
-    nothing = f"incident {bounce.incident} has no message {bounce.number} that fits the report"
-    try:
-        incident = catalogue.incidents.get(bounce.incident)
-    except UsageError:
-        raise _NoMail(nothing) from None
+def _require_may_add(incident: Incident, may_add: Callable[[Incident], bool]) -> None:
     if not may_add(incident):
         raise Refused(
             f"the report is about incident {incident.number}, which is restricted, and you have no "
@@ -147,6 +144,44 @@ def _cited(catalogue: Catalogue, bounce: Bounce, may_add: Callable[[Incident], b
             hint="ask the lead of the incident, or root, to give you a role: drd incident role "
             f"{incident.number} ROLE NAME",
         )
+
+
+class _Letters:
+    """The letters of incidents by their ids, which are read once."""
+
+    def __init__(self, catalogue: Catalogue, may_add: Callable[[Incident], bool]) -> None:
+        self._catalogue = catalogue
+        self._may_add = may_add
+        self._known: dict[str, _Mail] | None = None
+
+    def find(self, bounce: Bounce) -> _Mail | None:
+        """Return the mail whose id a report cites; None if it cites no id of a letter. Raises
+        Refused."""
+        if not bounce.letter:
+            return None
+        if self._known is None:
+            self._known = dict(self._read())
+        mail = self._known.get(bounce.letter)
+        if mail is not None:
+            _require_may_add(self._catalogue.incidents.get(mail.incident), self._may_add)
+        return mail
+
+    def _read(self) -> Iterator[tuple[str, _Mail]]:
+        for incident in self._catalogue.incidents.newest(closed=True, limit=_MOST_INCIDENTS):
+            for message in known(self._catalogue, incident.number) if incident.drafts else ():
+                for place, delivery in enumerate(message.deliveries):
+                    if delivery.fate is not Fate.DRAFTED:
+                        mail = _Mail(incident.number, message, place)
+                        yield letter_id(message.seal, place), mail
+
+
+def _cited(catalogue: Catalogue, bounce: Bounce, may_add: Callable[[Incident], bool]) -> _Mail:
+    nothing = f"incident {bounce.incident} has no message {bounce.number} that fits the report"
+    try:
+        incident = catalogue.incidents.get(bounce.incident)
+    except UsageError:
+        raise _NoMail(nothing) from None
+    _require_may_add(incident, may_add)
     message = next(
         (m for m in known(catalogue, incident.number) if m.number == bounce.number), None
     )

@@ -136,7 +136,7 @@ class LetterSender:
     ) -> Letter:
         assert message.content is not None
         part = message.content.part_of(place.recipient)
-        name = letter_id(place.incident, place.message, place.recipient, place.digest)
+        name = letter_id(message.seal, place.recipient)
         to = recipient.to if recipient.way is Way.MAIL else ""
         if not recipient.key:
             return Letter(name, to, part.subject, part.text, at)

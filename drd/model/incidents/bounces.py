@@ -21,6 +21,8 @@ from drd.model.malformed import Malformed
 from drd.model.text import shortened, storable
 
 _ID = re.compile(r"<?incident-([1-9][0-9]{0,14})\.([1-9][0-9]{0,8})\.([0-9]{1,6})\.([0-9a-f]{16})@")
+"""Of letters that an earlier version sent."""
+_LETTER = re.compile(r"(?<![^<\s])<?([0-9a-f]{40})@")
 _ANY_ID = re.compile(r"<[^<>\s]{1,200}@[^<>\s]{1,200}>")
 LONGEST = 300
 """Characters that are kept of what the server said, and of an address."""
@@ -45,7 +47,8 @@ class Bounce:
     place of a recipient in it, and the first digits of its digest. `incident` is 0 if the report
     cites no mail of an incident: then `cites` is the Message-ID of another mail, or empty. `action`
     is the word of the server: `failed`, or `delayed` while it tries again. `address` is whom the
-    mail was for, `report` a digest of the report."""
+    mail was for, `report` a digest of the report. `letter` is what may be the id of a letter:
+    then the records know which mail it is."""
 
     incident: int
     number: int
@@ -56,6 +59,7 @@ class Bounce:
     address: str = ""
     cites: str = ""
     report: str = ""
+    letter: str = ""
 
     @property
     def failed(self) -> bool:
@@ -63,9 +67,10 @@ class Bounce:
         return self.action == _FAILED
 
 
-def letter_id(incident: int, message: int, recipient: int, digest: str) -> str:
-    """Return the id of a letter, of which its Message-ID is made."""
-    return f"incident-{incident}.{message}.{recipient}.{digest[:16]}"
+def letter_id(seal: str, recipient: int) -> str:
+    """Return the id of a letter, of which its Message-ID is made. It says nothing to others: `seal`
+    is the salted digest of the draft in the chain."""
+    return sha256(f"letter\n{seal}\n{recipient}".encode()).hexdigest()[:40]
 
 
 def bounces_in(raw: bytes) -> list[Bounce] | None:
@@ -212,6 +217,7 @@ def _text(value: object) -> str:
 def _bounce(ids: list[str], action: str, said: str, address: str, raw: bytes) -> Bounce:
     cited = next(filter(None, map(_ID.search, ids)), None)
     incident, message, recipient, digest = cited.groups() if cited else ("0", "0", "0", "")
+    letter = next(filter(None, map(_LETTER.search, ids)), None)
     other = next(filter(None, map(_ANY_ID.search, ids)), None)
     return Bounce(
         int(incident),
@@ -223,6 +229,7 @@ def _bounce(ids: list[str], action: str, said: str, address: str, raw: bytes) ->
         _short(address),
         other.group() if other and not cited else "",
         sha256(raw + address.encode("utf-8", "replace")).hexdigest(),
+        letter[1] if letter and not cited else "",
     )
 
 

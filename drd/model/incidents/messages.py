@@ -204,7 +204,7 @@ class IncidentMessage:
     that the bodies of draft and approval are those that the chain holds the digests of.
     `deliveries` are in the order of the recipients. `drafted_as` is what the kernel reported of who
     drafted it, `approved_as` of who approved it. `reports` are the digests of the reports of mail
-    servers that were recorded."""
+    servers that were recorded, `seal` the salted digest of the draft."""
 
     number: int
     entry: int
@@ -222,6 +222,7 @@ class IncidentMessage:
     drafted_as: Actor | None = None
     approved_as: Actor | None = None
     reports: frozenset[str] = frozenset()
+    seal: str = ""
 
     @property
     def digest(self) -> str:
@@ -293,6 +294,7 @@ def _drafted(number: int, entry: Entry) -> IncidentMessage:
         intact=_is_intact(entry),
         deliveries=(Delivery(),) * recipients,
         drafted_as=_actor(body),
+        seal=entry.header.digest,
     )
 
 
