@@ -443,9 +443,9 @@ def _over(process: int, connection: socket.socket, waiting: selectors.BaseSelect
 
 
 def _become(connection: socket.socket, request: list[Any], fds: list[int]) -> NoReturn:
-    argv, words, env, cwd, dies_at, mask, user, inside, login = request
+    argv, words, env, cwd, dies_at, mask, user, inside, *logins = request
     os.umask(mask)
-    if login is not None:
+    for login in filter(None, logins):
         Path("/proc/self/loginuid").write_text(str(login))
     if len(fds) == 5:
         with_client(fds)
