@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from drd.config.dumps_starter import FoundDumps, dumps_starter, gap_in_words
+from drd.config.dumps_starter import FoundDumps, crowded, dumps_starter, gap_in_words
 from drd.config.problems import as_name
 from drd.config.starter import Starter
 from drd.errors import UsageError
@@ -136,8 +136,8 @@ def _left_out(seen: Dumps, wanted: str) -> Iterator[str]:
 def _of_the_chosen(series: Series) -> Iterator[str]:
     for name, why in series.cut_off.items():
         yield f"{name} {why}. A drill of it fails"
-    if gap := gap_in_words([dump.changed_at for dump in series.dumps]):
-        yield gap
+    times = [dump.changed_at for dump in series.dumps]
+    yield from filter(None, (gap_in_words(times), crowded(times)))
 
 
 def _not_looked_into(seen: Dumps, wanted: str) -> Iterator[str]:

@@ -21,6 +21,7 @@ from drd.ports.dumps import FILE, FoundDump
 _DAILY_S = 26 * 3600.0
 _LOOKED_AT = 14
 _FAR_LONGER = 1.5
+_TOGETHER_S = 60.0
 _AHEAD = "1 hour"
 """As `FAR_AHEAD`, for find."""
 
@@ -140,6 +141,19 @@ def gap_in_words(times: Sequence[datetime]) -> str:
         f"between {format_time(last[at])} and {format_time(last[at + 1])} are "
         f"{_roughly(gaps[at])} without a dump that counts, usually {usual}. "
         "If that is intended, raise `rpo`; otherwise find out why a dump is missing"
+    )
+
+
+def crowded(times: Sequence[datetime]) -> str:
+    """Return that most of the last dumps were finished right after another one, as dumps of several
+    databases are; empty otherwise."""
+    gaps = [(b - a).total_seconds() for a, b in pairwise(times[-_LOOKED_AT:])]
+    if not gaps or median(gaps) >= _TOGETHER_S:
+        return ""
+    return (
+        f"half of the dumps were finished less than {format_duration(_TOGETHER_S)} after another "
+        "one: if they are of several databases, a drill proves only one of them. Look into some, "
+        "and choose those of one database with -regex of `list` in the plan"
     )
 
 

@@ -1,14 +1,17 @@
-"""Tell from the names of dumps which of them are a series: what changes in their names are numbers,
-days of the week and months."""
+"""Tell from the names of dumps which of them are a series: what changes in their names are dates,
+times, counters, days of the week and months."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import NamedTuple
 
+from drd.model.dump_dates import Numbered, counts_dumps, dated, is_rotated
+
 NUMBERS = "[0-9]+"
-"""Each number has its place, since `shop-2-2026-11-28` is another database than
+"""For a counter. Each number has its place, since `shop-2-2026-11-28` is another database than
 `shop-2026-11-28`."""
 
 _DAYS = ("mon", "tues?", "wed(nes)?", "thu(rs?)?", "fri", "sat(ur)?", "sun")
@@ -40,16 +43,29 @@ class Series(NamedTuple):
 
 class _Part(NamedTuple):
     """A piece of a name. `place` is the expression for what may stand there instead, empty for
-    what does not change. `is_guess`: it may be a part of what was dumped."""
+    what does not change. `is_guess`: it may be a part of what was dumped. `is_rotated`: a number at
+    the end, as in `shop.dump.1`."""
 
     text: str
     place: str = ""
     is_guess: bool = False
+    is_rotated: bool = False
+
+    @property
+    def is_number(self) -> bool:
+        return self.place.startswith("[0-9]")
+
+    @property
+    def is_word(self) -> bool:
+        return bool(self.place) and not self.is_number
 
 
-def series_of(names: Iterable[str]) -> Mapping[str, Series]:
-    """Return the series of each name. Names may have `/`."""
-    parts = {name: _parts(name) for name in names}
+def series_of(
+    names: Iterable[str], times: Mapping[str, datetime] | None = None
+) -> Mapping[str, Series]:
+    """Return the series of each name. Names may have `/`. `times` is when the dumps were finished:
+    it shows which numbers without a date are counters."""
+    parts = _without_numbers_of_names({name: _parts(name) for name in names}, times or {})
     words: dict[tuple[str, int], set[str]] = {}
     for known in parts.values():
         alike = _alike(known)
@@ -66,11 +82,55 @@ def series_of(names: Iterable[str]) -> Mapping[str, Series]:
     return made
 
 
+def _without_numbers_of_names(
+    names: Mapping[str, list[_Part]], times: Mapping[str, datetime]
+) -> dict[str, list[_Part]]:
+    """Return the pieces of the names, without a place where a number belongs to the name."""
+    groups: dict[str, list[str]] = {}
+    for name, known in names.items():
+        groups.setdefault(_alike(known), []).append(name)
+    made = {name: list(known) for name, known in names.items()}
+    for group in groups.values():
+        for place, part in enumerate(names[group[0]]):
+            if part.is_number:
+                for name, counts in _not_dated(names, group, place, times):
+                    text = made[name][place].text
+                    made[name][place] = _Part(text, NUMBERS) if counts else _Part(text)
+    return made
+
+
+def _not_dated(
+    names: Mapping[str, list[_Part]], group: list[str], place: int, times: Mapping[str, datetime]
+) -> Iterator[tuple[str, bool]]:
+    """Yield the names in which the number at this place is not of a date, and whether it counts
+    the dumps."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for name in group:
+        others = (p for n, p in enumerate(names[name]) if n != place)
+        if names[name][place].is_guess:
+            key = tuple(p.text for p in others if p.place and p.is_guess)
+            alike.setdefault(key, []).append(name)
+    for same in alike.values():
+        first = names[same[0]]
+        attached = place > 1 and not first[place - 1].text and first[place - 2].text.isalpha()
+        numbered = [
+            Numbered(
+                int(names[name][place].text),
+                tuple(p.text for p in names[name] if p.place and not p.is_guess),
+                times.get(name),
+            )
+            for name in same
+        ]
+        rotated = all(names[name][place].is_rotated for name in same)
+        counts = not attached and counts_dumps(numbered, rotated=rotated)
+        yield from ((name, counts) for name in same)
+
+
 def base_of(name: str) -> str:
     """Return a name without the numbers, days and months in it; empty if nothing else is in it."""
     fixed = ""
     for part in _parts(name):
-        is_word = not part.is_guess and part.place not in ("", NUMBERS)
+        is_word = part.is_word and not part.is_guess
         fixed = fixed.rstrip("-_.") if is_word else fixed + part.text
     return next((b for t in (fixed, name) if (b := _COUNTS.sub("", t).strip("-_."))), "")
 
@@ -78,9 +138,7 @@ def base_of(name: str) -> str:
 def is_dated(name: str) -> bool:
     """Return whether the name of one copy shows that the next one has another name: by a date, a
     day or a month."""
-    return bool(_DATED.search(name)) or any(
-        not part.is_guess and part.place not in ("", NUMBERS) for part in _parts(name)
-    )
+    return bool(_DATED.search(name)) or any(p.is_word and not p.is_guess for p in _parts(name))
 
 
 def _series(parts: Iterable[_Part]) -> Series:
@@ -101,17 +159,17 @@ def exactly(text: str) -> str:
 
 
 def _shown(part: _Part) -> str:
-    if part.place == NUMBERS:
+    if part.is_number:
         return "*"
     return "[a-z]*" if part.text.islower() else "[A-Z]*"
 
 
 def _alike(parts: Iterable[_Part]) -> str:
-    return _series(parts).expression
+    return _series(p._replace(place=NUMBERS) if p.is_number else p for p in parts).expression
 
 
 def _parts(name: str) -> list[_Part]:
-    found = list(_TOKEN.finditer(name))
+    found, dates = list(_TOKEN.finditer(name)), dated(name)
     parts, end = [], 0
     for number, token in enumerate(found):
         text = token[0]
@@ -124,9 +182,17 @@ def _parts(name: str) -> list[_Part]:
         elif _MONTH.fullmatch(text.lower()):
             parts.append(_Part(text, place, not _is_month(name, found, number)))
         else:
-            parts.append(_Part(text, place))
+            in_date = any(a <= token.start() < b for a, b in dates)
+            rotated = not dates and is_rotated(name, token.start())
+            parts.append(_Part(text, _digits(text) if in_date else place, not in_date, rotated))
         end = token.end()
     return [*parts, _Part(name[end:])]
+
+
+def _digits(text: str) -> str:
+    """Return the expression for a number of a date: `shop-2.dump` is not of the series
+    `shop-20261128.dump`."""
+    return "[0-9]{1,2}" if len(text) <= 2 else f"[0-9]{{{len(text)}}}"
 
 
 def _place(text: str) -> str:

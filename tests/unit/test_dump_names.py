@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
 import pytest
 
 from drd.model.dump_names import base_of, is_dated, series_of
 
+NIGHT = datetime(2026, 11, 20, 3, tzinfo=UTC)
 
-def groups(*names: str) -> set[frozenset[str]]:
+
+def groups(*names: str, times: Mapping[str, datetime] | None = None) -> set[frozenset[str]]:
     made: dict[object, set[str]] = {}
-    for name, series in series_of(names).items():
+    for name, series in series_of(names, times).items():
         assert re.fullmatch(series.expression, name)
         assert fnmatchcase(name, series.pattern)
         made.setdefault(series, set()).add(name)
@@ -51,6 +55,64 @@ def test_names_of_databases_and_people_that_look_like_days_make_series_of_their_
         frozenset({"shop-Frigo.dump"}),
     }
     assert groups(*(name for names in apart for name in names)) == apart
+
+
+NAMES = (
+    "tenant{}-202611{}.dump",
+    "shard-{}-202611{}.dump",
+    "2026-11-{1}/shop{0}.dump",
+    "shop-202611{1}-{0}.dump",
+    "db{0}_2026-11-{1}_03h1{0}m.sql.gz",
+    "{0}-202611{1}T030{0}00Z.dump",
+    "shop{}-{}-Nov-2026.dump",
+    "shop{}-market-{}-11-2026.tar",
+)
+
+
+@pytest.mark.parametrize("pattern", NAMES)
+def test_a_number_that_is_no_date_belongs_to_the_name_of_the_database(pattern: str) -> None:
+    apart = {
+        frozenset(pattern.format(database, day) for day in range(20, 26)) for database in (1, 2)
+    }
+    names = [name for names in apart for name in names]
+    minutes = {n: NIGHT + timedelta(minutes=at) for at, n in enumerate(sorted(names))}
+    assert groups(*names, times=minutes) == apart
+    assert groups(*names) == apart
+    made = {series.expression for series in series_of(names).values()}
+    for other in (pattern.format(3, 26), "shop-2.dump", "2026.dump"):
+        assert not any(re.fullmatch(expression, other) for expression in made)
+
+
+def every(hours: int, *names: str) -> dict[str, datetime]:
+    return {name: NIGHT + timedelta(hours=hours * n) for n, name in enumerate(names)}
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        every(24, "shop.dump.3", "shop.dump.2", "shop.dump.1"),
+        every(24, "shop.dump.2.gz", "shop.dump.1.gz"),
+        every(24, *(f"shop-{n}.dump" for n in (5, 6, 0, 1, 2))),
+        every(24, *(f"shop-{n:04}.dump" for n in range(97, 103))),
+        every(24, *(f"shop-00{n}-202611{n}.dump" for n in range(20, 26))),
+        every(1, *(f"shop-2026-11-28_{n:02}.dump" for n in range(5, 9))),
+        every(24, *(f"shop-17644{n}0000.dump" for n in range(1, 4))),
+        every(168, "shop-2026-W47.dump", "shop-2026-W48.dump"),
+        every(24, "shop-20261128.dump", "shop-20261129.dump"),
+    ],
+)
+def test_counters_and_dates_make_one_series(times: dict[str, datetime]) -> None:
+    assert groups(*times, times=times) == {frozenset(times)}
+
+
+def test_numbers_without_a_date_are_counters_only_if_the_dumps_follow_one_another() -> None:
+    names = ("shard-1.dump", "shard-2.dump", "shard-3.dump")
+    one_night = {name: NIGHT + timedelta(minutes=n) for n, name in enumerate(names)}
+    stale = {**one_night, names[0]: NIGHT - timedelta(days=5)}
+    for times in (None, one_night, stale):
+        assert len(groups(*names, times=times)) == 3
+    attached = every(24, "tenant1.dump", "tenant2.dump", "tenant3.dump")
+    assert len(groups(*attached, times=attached)) == 3
 
 
 def test_what_is_dumped_has_its_name_without_what_changes() -> None:

@@ -21,16 +21,18 @@ from drd import process
 from drd.errors import DrdError, NotSupported
 from drd.model import dump_names
 from drd.model.clock import FAR_AHEAD
+from drd.model.text import escaped, shortened, some
 from drd.ports.dumps import DumpFile, FoundDump, RecognisesOf, Unreadable
 from drd.process import Command
 from drd.registry import KINDS
+from drd.repositories.adopted import pg_archive
 from drd.repositories.adopted.command import is_copy_name
 from drd.repositories.adopted.cut_off import SQLITE, unpack_whole, why_cut_off
 
 FINISHED_S = 600.0
 """How long nobody has changed a dump that counts as finished."""
 
-_MOST_FILES, _DEEPEST, _MOST_SERIES, _MOST_CUT = 20_000, 3, 40, 5
+_MOST_FILES, _DEEPEST, _MOST_SERIES, _MOST_CUT, _MOST_HEADS = 20_000, 3, 40, 5, 200
 _ROOM = "/var/tmp"  # noqa: S108 - a new directory of our own in it
 LARGEST = 256 << 20
 """How large a file may be that drd copies to look into it."""
@@ -102,9 +104,30 @@ def look_through(directory: Path, wanted: str = "*") -> Dumps:
         if known is None:
             seen.unknown.append(pattern)
             continue
+        if several := _several_databases(dumps):
+            seen.refused[pattern] = several
+            continue
         unfit = sum(not _fits(dump.name, wanted) for dump in dumps)
         seen.series.append(Series(names, *known, dumps, cut, unfit))
     return seen
+
+
+def _several_databases(dumps: Sequence[Dump]) -> str:
+    """Return that dumps say themselves that they are of several databases; empty otherwise."""
+    found: dict[str, str] = {}
+    for dump in reversed(dumps[-_MOST_HEADS:]):
+        with suppress(OSError), dump.path.open("rb") as file:
+            origin = pg_archive.origin(file)
+            if origin is not None and origin.database:
+                found.setdefault(origin.database, dump.name)
+    if len(found) < 2:
+        return ""
+    named = [f"{shortened(escaped(of), 60)} ({name})" for of, name in found.items()]
+    return (
+        f"these are dumps of {len(found)} databases, {some(named)}, whose names differ as those of "
+        "one series do: let the script put the name of the database, as a word, into the name of "
+        "each dump, or dump each database into a directory of its own"
+    )
 
 
 def _grouped(seen: Dumps, wanted: str) -> list[tuple[dump_names.Series, list[Dump]]]:
@@ -122,7 +145,8 @@ def _grouped(seen: Dumps, wanted: str) -> list[tuple[dump_names.Series, list[Dum
                 noted.append(dump)
             else:
                 seen.unsafe.append(dump.name)
-    series = dump_names.series_of([dump.name for dump in usable])
+    times = {dump.name: dump.changed_at for dump in usable}
+    series = dump_names.series_of(times, times)
     grouped: dict[dump_names.Series, list[Dump]] = {}
     for dump in usable:
         grouped.setdefault(series[dump.name], []).append(dump)

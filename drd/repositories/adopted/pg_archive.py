@@ -17,7 +17,7 @@ _OLDEST, _NEWEST = (1, 12), (1, 16)
 
 _CUSTOM, _TABLE, _LARGE_OBJECTS = 1, 1, 3
 _KNOWN_PLACE, _NO_DATA = 2, 3
-_MOST_ENTRIES, _LONGEST = 1_000_000, 64 << 20
+_MOST_ENTRIES, _LONGEST, _LONGEST_WORD = 1_000_000, 64 << 20, 1024
 _WALK_S = 2.0
 """How long a walk may take: each kilobyte of compressed data can be a step."""
 
@@ -28,6 +28,15 @@ class _Ends(Exception):
 
 class _Unknown(Exception):
     """The file is not as this module knows it: pg_restore says what is wrong with it."""
+
+
+class Origin(NamedTuple):
+    """What the header of an archive says: the database, and the versions of its server and of
+    pg_dump (`17.2 (Debian 17.2-1)`), empty where it says nothing."""
+
+    database: str
+    server: str
+    pg_dump: str
 
 
 class _Entry(NamedTuple):
@@ -60,6 +69,16 @@ def why_cut_off(file: IO[bytes]) -> str:
     except _Unknown:
         return ""
     return f"the archive of PostgreSQL lacks the data of {len(left)} of its tables" if left else ""
+
+
+def origin(file: IO[bytes]) -> Origin | None:
+    """Return what an open archive says of its origin; None if it is another file, or nobody can
+    tell."""
+    file.seek(0)
+    try:
+        return _header(_Reader(file))[1]
+    except (_Ends, _Unknown):
+        return None
 
 
 class _Reader:
@@ -106,12 +125,18 @@ class _Reader:
             self.skip(length)
         return length >= 0
 
+    def text(self) -> str:
+        length = self.number()
+        if length > _LONGEST_WORD:
+            raise _Unknown
+        return self.bytes(max(0, length)).decode(errors="replace")
+
     def place(self) -> tuple[int, int]:
         return self.byte(), int.from_bytes(self.bytes(self._offset), "little")
 
 
-def _contents(reader: _Reader) -> list[_Entry]:
-    """Read the header and the table of contents; return the entries with data."""
+def _header(reader: _Reader) -> tuple[tuple[int, int], Origin]:
+    """Read the header; return the version of the format, and the origin."""
     if reader.bytes(len(MAGIC)) != MAGIC:
         raise _Unknown
     version = reader.byte(), reader.byte()
@@ -127,8 +152,12 @@ def _contents(reader: _Reader) -> list[_Entry]:
         reader.number()
     for _ in range(7):  # the time
         reader.number()
-    for _ in range(3):  # the database, and the versions of the programs
-        reader.skip_text()
+    return version, Origin(reader.text(), reader.text(), reader.text())
+
+
+def _contents(reader: _Reader) -> list[_Entry]:
+    """Read the header and the table of contents; return the entries with data."""
+    version, _ = _header(reader)
     count = reader.number()
     if not 0 <= count <= _MOST_ENTRIES:
         raise _Unknown
