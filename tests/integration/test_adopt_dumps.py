@@ -382,9 +382,7 @@ def test_a_dump_that_is_cut_off_is_an_incomplete_copy_and_no_new_plan_begins_wit
     (site.base / "dumps/shop-202602.db").unlink()
     (site.base / "dumps/shop-202603.db").unlink()
     assert adopt(site, "dumps", "again") == 2
-    assert (
-        "shop-*.db: shop-202601.db is cut off: the SQLite file has 8,000" in capsys.readouterr().err
-    )
+    assert "shop-*.db: shop-202601.db is cut off: the SQLite" in capsys.readouterr().err
 
 
 def test_a_packed_dump_that_is_cut_off_fails_its_drill_with_that_reason(site: Site) -> None:
@@ -406,8 +404,8 @@ def test_a_packed_dump_that_is_cut_off_fails_its_drill_with_that_reason(site: Si
     evidence = drilled(site, "shop")
     assert evidence.result == "failed"
     assert evidence.checks[0].observed == (
-        "copy shop-202602.sql.gz is cut off: a dump of SQLite ends with the line 'COMMIT;', which is "
-        "not there; remedy: find out in the log of the other tool why the dump stopped, or "
+        "copy shop-202602.sql.gz is cut off: a dump of SQLite ends with the line 'COMMIT;', which "
+        "is not there; remedy: find out in the log of the other tool why the dump stopped, or "
         "whether the copy was made before the dump was complete. Choose another restore point: "
         "drd points shop"
     )
