@@ -64,10 +64,20 @@ class ForeignCopies:
     untold: int = 0
 
 
+class DumpOrigin(NamedTuple):
+    """What a dump says of itself: the database, and the versions of its server and of the program
+    that made it (`17.2 (Debian 17.2-1)`), empty where it says nothing."""
+
+    database: str
+    server: str
+    program: str
+
+
 class FoundFile(NamedTuple):
     """An entry of a copy; its `changed_at` is when it was written before it was copied. `is_empty`
     is a file of 0 bytes, or a directory in which nothing is. `leads_to` is where a symbolic link
-    leads; empty if the tool does not say. `cut_off` says how a dump shows that it is not whole."""
+    leads; empty if the tool does not say. `cut_off` says how a dump shows that it is not whole.
+    `origin` is None if nobody has looked, or the dump does not say it."""
 
     is_file: bool
     bytes: int
@@ -79,6 +89,7 @@ class FoundFile(NamedTuple):
     is_empty: bool = False
     leads_to: str | None = None
     cut_off: str = ""
+    origin: DumpOrigin | None = None
 
 
 class Landing(NamedTuple):
@@ -166,6 +177,7 @@ __all__ = [
     "AdoptedPart",
     "AdoptsOf",
     "AdoptsServerOf",
+    "DumpOrigin",
     "ForeignCopies",
     "ForeignCopy",
     "ForeignTool",

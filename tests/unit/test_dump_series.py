@@ -9,9 +9,14 @@ from pathlib import Path
 import pytest
 
 from drd.kinds.postgres import dump_file
+from drd.kinds.postgres.adopted import adopts
+from drd.kinds.postgres.settings import PostgresSettings
+from drd.model.plan import Component
+from drd.ports.adopted import DumpOrigin, FoundFile
 from drd.ports.dumps import FoundDump
 from drd.repositories.adopted import dumps
-from drd.repositories.adopted.pg_archive import Origin, origin
+from drd.repositories.adopted.cut_off import of_path
+from drd.repositories.adopted.pg_archive import origin
 
 
 def archive(database: str, server: str = "17.2", pg_dump: str = "17.2") -> bytes:
@@ -45,7 +50,7 @@ def test_an_archive_says_of_which_database_and_by_which_versions_it_is(tmp_path:
         (b"PGDMP\x02\x00\x00\x04\x08\x01", None),
     ):
         with written(tmp_path / "x", data, 1).open("rb") as file:
-            assert origin(file) == (expected and Origin(*expected))
+            assert origin(file) == (expected and DumpOrigin(*expected))
 
 
 def test_a_series_whose_dumps_name_several_databases_is_refused(
@@ -63,3 +68,24 @@ def test_a_series_whose_dumps_name_several_databases_is_refused(
     )
     (tmp_path / "db-20261102.dump").unlink()
     assert len(dumps.look_through(tmp_path).series) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (archive("shop", "15.10 (Debian 15.10-1)", "17.2"), (15, 17, "15.10 (Debian 15.10-1)")),
+        (archive("shop", "9.6.24", "13devel"), (9, 13, "9.6.24")),
+        (archive("shop", "\x1b[31m17", "x" * 200), (0, 0, "unknown")),
+        (b"plain", (0, 0, "unknown")),
+    ],
+)
+def test_a_point_says_by_which_versions_its_dump_was_made(
+    tmp_path: Path, data: bytes, expected: tuple[int, int, str]
+) -> None:
+    path = written(tmp_path / "shop.dump", data, 1)
+    _, made_by = of_path(path, len(data))
+    settings = PostgresSettings.model_validate({"kind": "postgres", "dsn": "postgresql:///shop"})
+    component = Component("shop-db", "postgres", settings)
+    found = FoundFile(True, len(data), None, 0o600, 0, 0, origin=made_by)
+    facts = adopts(component, found).facts
+    assert (facts["server_major"], facts["pg_dump_major"], facts["server_version"]) == expected

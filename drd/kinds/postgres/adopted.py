@@ -5,12 +5,13 @@ without owners and grants, into a database with the usual properties."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from drd.kinds.postgres.manifest import ADOPTED, BACKUP, SERVER, filename
+from drd.kinds.postgres.manifest import ADOPTED, BACKUP, SERVER, VERSION, filename
 from drd.kinds.postgres.settings import PostgresSettings
 from drd.model.adopted import ROLLED_FORWARD
 from drd.model.plan import Component
@@ -34,13 +35,14 @@ def adopts(component: Component, file: FoundFile | None) -> AdoptedPart:
     """Implements `AdoptsOf`."""
     assert file is not None
     called, database = filename(component.name), _database(component)
+    server, program = (file.origin.server, file.origin.program) if file.origin else ("", "")
     facts = {
         "filename": called,
         ADOPTED: True,
-        "server_major": 0,
-        "pg_dump_major": 0,
-        "server_version": "unknown",
-        "pg_dump_version": "unknown",
+        "server_major": _major(server),
+        "pg_dump_major": _major(program),
+        "server_version": server if _major(server) else "unknown",
+        "pg_dump_version": program if _major(program) else "unknown",
         "database_bytes": _UNPACKED * file.bytes,
         "database": database,
         "bootstrap_role": "postgres",
@@ -73,6 +75,12 @@ def adopts_server(component: Component, copy: ForeignCopy) -> AdoptedPart:
     }
     landing = Landing(server=component.copied_as, bytes=copy.bytes + state.wal_bytes)
     return AdoptedPart(landing, facts, part.private)
+
+
+def _major(version: str) -> int:
+    """Return the major version; 0 if a dump does not say it as PostgreSQL does."""
+    found = re.match(r"(\d{1,2})(?!\d)", version)
+    return int(found[1]) if found and VERSION.fullmatch(version) else 0
 
 
 def _database(component: Component) -> str:

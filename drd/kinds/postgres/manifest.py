@@ -45,7 +45,7 @@ _ROLE_FLAGS = (
     "superuser", "inherit", "createrole", "createdb", "login", "replication", "bypassrls",
 )  # fmt: skip
 _BACKUP = re.compile(r"[0-9A-Za-z_-]{1,64}")
-_VERSION = re.compile(r"[\w.~+() -]{1,100}")
+VERSION = re.compile(r"[\w.~+() -]{1,100}")
 
 
 def filename(component: str) -> str:
@@ -83,7 +83,7 @@ def _facts(facts: Mapping[str, Any], component: str) -> None:
     for key in ("server_major", "pg_dump_major"):
         strict.count(strict.member(facts, key, place), f"{place}.{key}", most=1000)
     for key in ("server_version", "pg_dump_version"):
-        strict.matching(strict.member(facts, key, place), f"{place}.{key}", _VERSION, "version")
+        strict.matching(strict.member(facts, key, place), f"{place}.{key}", VERSION, "version")
     strict.count(strict.member(facts, "database_bytes", place), f"{place}.database_bytes")
     for key in ("database", "bootstrap_role", "tablespace"):
         name(strict.member(facts, key, place), f"{place}.{key}")

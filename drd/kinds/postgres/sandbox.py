@@ -123,8 +123,8 @@ class PostgresSandbox:
         finally:
             shutil.rmtree(landing, ignore_errors=True)
         notes = done.notes
-        adopted = snapshot.facts.get(ADOPTED, False)
-        if not adopted and self._server.programs.major != snapshot.facts["server_major"]:
+        source = snapshot.facts["server_major"]  # 0 if a dump of another tool does not say it
+        if source and self._server.programs.major != source:
             here, there = self._server.programs.version, snapshot.facts["server_version"]
             notes += (f"restored into PostgreSQL {here}; the source was version {there}",)
         facts = {

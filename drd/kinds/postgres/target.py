@@ -209,9 +209,17 @@ class PostgresTargetDatabase(NamedDestination):
 
     def _versions(self, cluster: Cluster, snapshot: ComponentSnapshot) -> str:
         here = cluster.version // 10000
-        if snapshot.facts.get(ADOPTED, False) and not is_server(snapshot):
-            return f"the target has PostgreSQL {here}; another tool made the dump"
         source, dump = snapshot.facts["server_major"], snapshot.facts["pg_dump_major"]
+        if snapshot.facts.get(ADOPTED, False) and not is_server(snapshot):
+            if not dump:
+                return f"the target has PostgreSQL {here}; another tool made the dump"
+            if source <= here < dump and self._programs().major < dump:
+                raise TargetError(
+                    f"the target has PostgreSQL {here}, and pg_restore {here} cannot read a dump "
+                    f"of pg_dump {dump}",
+                    hint=f"restore into PostgreSQL {dump} or newer. Let the other tool dump with "
+                    f"pg_dump {here}, so that the next dumps fit this server.",
+                )
         if here < max(source, dump):
             made = f"pg_dump {dump}" if dump > source else f"PostgreSQL {source}"
             raise TargetError(

@@ -113,8 +113,8 @@ class CommandCopies:
 
     def find(self, copy: ForeignCopy, path: str) -> FoundFile | None:  # noqa: ARG002 - one file
         file = self._file_of(copy)
-        why = cut_off.of_path(file, copy.bytes) if file is not None else ""
-        return FoundFile(True, copy.bytes, None, 0o600, 0, 0, cut_off=why)
+        why, origin = cut_off.of_path(file, copy.bytes) if file is not None else ("", None)
+        return FoundFile(True, copy.bytes, None, 0o600, 0, 0, cut_off=why, origin=origin)
 
     def _file_of(self, copy: ForeignCopy) -> Path | None:
         """Return the file that `restore` prints, if that is plain: `cat /DIRECTORY/${copy}`."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, Protocol
 
 from drd import process
-from drd.ports.adopted import CopyDamaged
+from drd.ports.adopted import CopyDamaged, DumpOrigin
 from drd.repositories.adopted import pg_archive
 
 REMEDY = (
@@ -70,18 +70,18 @@ def why_cut_off(
     return _of_text(head, file.read(_TAIL), ends_with)
 
 
-def of_path(path: Path, size: int) -> str:
-    """Return how a file of this host shows that it is cut off, by its first and last bytes; empty
-    if it is another file, or nobody can tell."""
+def of_path(path: Path, size: int) -> tuple[str, DumpOrigin | None]:
+    """Return how a file of this host shows that it is cut off, by its first and last bytes, and
+    what it says of its origin; nothing if it is another file, or nobody can tell."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe has no end
         with os.fdopen(handle, "rb") as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode) or found.st_size != size:
-                return ""
-            return why_cut_off(file, unpacks=False)
+                return "", None
+            return why_cut_off(file, unpacks=False), pg_archive.origin(file)
     except OSError:
-        return ""
+        return "", None
 
 
 def unpack_whole(path: Path, into: Path, most: int) -> bool:

@@ -11,6 +11,8 @@ import os
 import time
 from typing import IO, NamedTuple
 
+from drd.ports.adopted import DumpOrigin
+
 MAGIC = b"PGDMP"
 _OLDEST, _NEWEST = (1, 12), (1, 16)
 """The versions of the format that are read here: those of PostgreSQL 9 to 18."""
@@ -28,15 +30,6 @@ class _Ends(Exception):
 
 class _Unknown(Exception):
     """The file is not as this module knows it: pg_restore says what is wrong with it."""
-
-
-class Origin(NamedTuple):
-    """What the header of an archive says: the database, and the versions of its server and of
-    pg_dump (`17.2 (Debian 17.2-1)`), empty where it says nothing."""
-
-    database: str
-    server: str
-    pg_dump: str
 
 
 class _Entry(NamedTuple):
@@ -71,7 +64,7 @@ def why_cut_off(file: IO[bytes]) -> str:
     return f"the archive of PostgreSQL lacks the data of {len(left)} of its tables" if left else ""
 
 
-def origin(file: IO[bytes]) -> Origin | None:
+def origin(file: IO[bytes]) -> DumpOrigin | None:
     """Return what an open archive says of its origin; None if it is another file, or nobody can
     tell."""
     file.seek(0)
@@ -135,7 +128,7 @@ class _Reader:
         return self.byte(), int.from_bytes(self.bytes(self._offset), "little")
 
 
-def _header(reader: _Reader) -> tuple[tuple[int, int], Origin]:
+def _header(reader: _Reader) -> tuple[tuple[int, int], DumpOrigin]:
     """Read the header; return the version of the format, and the origin."""
     if reader.bytes(len(MAGIC)) != MAGIC:
         raise _Unknown
@@ -152,7 +145,7 @@ def _header(reader: _Reader) -> tuple[tuple[int, int], Origin]:
         reader.number()
     for _ in range(7):  # the time
         reader.number()
-    return version, Origin(reader.text(), reader.text(), reader.text())
+    return version, DumpOrigin(reader.text(), reader.text(), reader.text())
 
 
 def _contents(reader: _Reader) -> list[_Entry]:

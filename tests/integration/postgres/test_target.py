@@ -251,7 +251,15 @@ def test_preflight_finds_an_older_target_and_a_missing_extension(
     with short_directory(_run_directory()) as path, postgres_server(path, major=15) as server:
         target = target_of(server, place, database="shop")
         bad = {f.name: f for f in target.preflight(snapshot, overwrite=False) if f.failed}
+        newer = {**backup.snapshot.facts, "adopted": True, "server_major": 15, "pg_dump_major": 17}
+        [read] = [
+            f
+            for f in target.check_access(replace(backup.snapshot, facts=newer))
+            if f.code == "version"
+        ]
         target.close()
+    assert "15, and pg_restore 15 cannot read a dump of pg_dump 17" in read.text
+    assert "Let the other tool dump with pg_dump 15" in read.remedy
     assert set(bad) == {"orders-db: version", "orders-db: extensions"}
     assert "15 is older than the PostgreSQL 17" in bad["orders-db: version"].text
     assert bad["orders-db: extensions"].remedy.endswith("apt-get install postgresql-15-postgis")
