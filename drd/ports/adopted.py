@@ -64,6 +64,9 @@ class ForeignCopies:
     untold: int = 0
 
 
+Head = bytes
+
+
 class DumpOrigin(NamedTuple):
     """What a dump says of itself: the database, and the versions of its server and of the program
     that made it (`17.2 (Debian 17.2-1)`), empty where it says nothing."""
@@ -77,7 +80,8 @@ class FoundFile(NamedTuple):
     """An entry of a copy; its `changed_at` is when it was written before it was copied. `is_empty`
     is a file of 0 bytes, or a directory in which nothing is. `leads_to` is where a symbolic link
     leads; empty if the tool does not say. `cut_off` says how a dump shows that it is not whole.
-    `origin` is None if nobody has looked, or the dump does not say it."""
+    `origin` is None if nobody has looked, or the dump does not say it. `head` are the first bytes
+    of what lands, as far as somebody has looked."""
 
     is_file: bool
     bytes: int
@@ -90,6 +94,7 @@ class FoundFile(NamedTuple):
     leads_to: str | None = None
     cut_off: str = ""
     origin: DumpOrigin | None = None
+    head: Head = b""
 
 
 class Landing(NamedTuple):

@@ -216,6 +216,7 @@ class KindSpec:
     `for_backups` are keys that a component needs unless another tool makes its copies. `recognises`
     is the function that recognises a dump of the kind by its content, for a new plan
     (`RecognisesOf`), and `first_checks` gives such a plan checks without a dump (`FirstChecksOf`).
+    `begins` is what such a dump begins with, if it always does.
     `keeps` and `unpacks` are for dumps and archives in larger copies (`KeepsOf`, `UnpacksOf`).
     """
 
@@ -257,6 +258,7 @@ class KindSpec:
     plain_copies: bool = True
     for_backups: tuple[str, ...] = ()
     recognises: str = ""
+    begins: bytes = b""
     first_checks: str = ""
     keeps: str = ""
     unpacks: str = ""

@@ -430,7 +430,7 @@ def test_a_packed_dump_that_is_cut_off_fails_its_drill_with_that_reason(site: Si
     plan = site.app.plans.load("shop")
     assert len(look(site.services(plan), plan).expired) == 1, "by the count of the tool"
     [warned] = [w for w in site.warnings if "counts copies that cannot be restored" in w]
-    assert "(copy shop-20261101.sql.gz)" in warned
+    assert "(copy shop-202601.sql.gz)" in warned
 
 
 def test_a_damaged_packed_file_does_not_keep_the_others_from_being_adopted(

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from drd.errors import RepositoryDamaged
-from drd.repositories.adopted.cut_off import _PACKERS, of_path, require_whole, why_cut_off
+from drd.repositories.adopted.cut_off import _PACKERS, Looked, of_path, require_whole, why_cut_off
 
 ROWS = b"".join(b"%d\tx\n" % n for n in range(5000))
 
@@ -88,10 +88,10 @@ def test_a_file_of_sqlite_has_all_of_its_pages(tmp_path: Path) -> None:
         made.executemany("insert into a values (?)", [("y" * 500,)] * 100)
         made.commit()
     data = path.read_bytes()
-    assert of_path(path, len(data)) == ("", None)
+    assert of_path(path, len(data)) == Looked("", None, data[:1024])
     assert "the SQLite file has " in why(data[: len(data) // 2], tmp_path)
-    assert of_path(path, len(data)) == ("", None), "another file than the list describes"
-    assert of_path(path, len(data) // 2)[0]
+    assert of_path(path, len(data)) == Looked(), "another file than the list describes"
+    assert of_path(path, len(data) // 2).cut_off
 
 
 def test_dumps_of_these_tools_are_whole(tmp_path: Path) -> None:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from drd.kinds.postgres import dump_file
 from drd.kinds.postgres.adopted import adopts
-from drd.kinds.postgres.settings import PostgresSettings
-from drd.model.plan import Component
-from drd.ports.adopted import DumpOrigin, FoundFile
+from drd.model.adopted import Adopted, CommandTool
+from drd.model.plan import Component, RepositorySpec, SecretRef
+from drd.ports.adopted import DumpOrigin, ForeignCopy, FoundFile
 from drd.ports.dumps import FoundDump
+from drd.registry import KINDS
 from drd.repositories.adopted import dumps
+from drd.repositories.adopted.command import CommandCopies
 from drd.repositories.adopted.cut_off import of_path
+from drd.repositories.adopted.manifest import describe
 from drd.repositories.adopted.pg_archive import origin
 
 
@@ -30,6 +36,29 @@ def archive(database: str, server: str = "17.2", pg_dump: str = "17.2") -> bytes
 
     head = b"PGDMP\x01\x10\x00\x04\x08\x01\x01" + number(0) * 7
     return head + text(database) + text(server) + text(pg_dump) + number(0)
+
+
+def of_kind(kind: str) -> Component:
+    given = {
+        "postgres": {"dsn": "postgresql:///shop"},
+        "sqlite": {"path": "/srv/shop.db"},
+        "command": {"restore": ["cat"]},
+    }[kind]
+    settings = KINDS[kind].settings.model_validate({"kind": kind, **given})
+    return Component("shop-db", kind, settings)
+
+
+def printing(file: str, program: str = "/bin/cat") -> CommandCopies:
+    spec = RepositorySpec(
+        "theirs", "command:theirs", SecretRef("text", ""), adopted=Adopted("command", "shop")
+    )
+    told = CommandTool(("true",), (program, file), (), (), 5.0)
+    return CommandCopies(spec, told, lambda ref: str(ref.value))
+
+
+def copy_of(size: int, name: str) -> ForeignCopy:
+    at = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+    return ForeignCopy("0" * 64, name, at, at, size)
 
 
 def written(path: Path, data: bytes, hours_ago: float) -> Path:
@@ -83,9 +112,52 @@ def test_a_point_says_by_which_versions_its_dump_was_made(
     tmp_path: Path, data: bytes, expected: tuple[int, int, str]
 ) -> None:
     path = written(tmp_path / "shop.dump", data, 1)
-    _, made_by = of_path(path, len(data))
-    settings = PostgresSettings.model_validate({"kind": "postgres", "dsn": "postgresql:///shop"})
-    component = Component("shop-db", "postgres", settings)
+    made_by = of_path(path, len(data)).origin
     found = FoundFile(True, len(data), None, 0o600, 0, 0, origin=made_by)
-    facts = adopts(component, found).facts
+    facts = adopts(of_kind("postgres"), found).facts
     assert (facts["server_major"], facts["pg_dump_major"], facts["server_version"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "data", "why"),
+    [
+        ("postgres", "shop.dump", bytes(4096), "its first 1,024 bytes are zeros"),
+        ("postgres", "shop.dump", b"<html>" * 99, "it does not begin with 'PGDMP'"),
+        ("sqlite", "shop.db", b"x" * 4096, "it does not begin with 'SQLite format 3'"),
+        ("command", "shop.sql.gz", b"-- SQL" * 99, "it does not begin as a file of gzip does"),
+        ("command", "shop.sql", bytes(4096), "its first 1,024 bytes are zeros"),
+        ("command", "shop.sql", b"-- SQL" * 99, ""),
+        ("postgres", "shop.dump", archive("shop"), ""),
+        ("sqlite", "shop.db", b"SQLite format 3\0" + bytes(4096), ""),
+    ],
+)
+def test_a_file_that_is_no_dump_is_an_incomplete_copy_with_its_name(
+    tmp_path: Path, kind: str, name: str, data: bytes, why: str
+) -> None:
+    written(tmp_path / name, data, 1)
+    described = describe(printing(f"{tmp_path}/${{copy}}"), copy_of(len(data), name), of_kind(kind))
+    assert (described.snapshot.error or "") == (why and f"{name} is no dump: {why}")
+    assert described.snapshot.facts["copy"] == name
+
+
+def test_zeros_in_place_of_a_packed_archive_are_no_copy(tmp_path: Path) -> None:
+    for data, expected in ((bytes(4096), False), (b"\x1f\x8b" + bytes(99), True)):
+        written(tmp_path / "etc.tgz", data, 1)
+        tool = printing(f"--file={tmp_path}/${{copy}}", program="tar")
+        described = describe(tool, copy_of(len(data), "etc.tgz"), of_kind("command"))
+        assert (described.part is not None) is expected
+
+
+def test_a_newest_file_that_is_no_dump_does_not_hide_the_older_ones(tmp_path: Path) -> None:
+    for day in (1, 2):
+        with closing(sqlite3.connect(tmp_path / f"shop-2026110{day}.db")) as made:
+            made.execute("create table orders (id)")
+            made.commit()
+        written(path := tmp_path / f"shop-2026110{day}.db", path.read_bytes(), 100 - 24 * day)
+    written(tmp_path / "shop-20261103.db", bytes(8192), 2)
+    written(tmp_path / "notes.txt", b"call home", 2)
+    seen = dumps.look_through(tmp_path)
+    [series] = seen.series
+    assert (series.kind, len(series.dumps)) == ("sqlite", 3)
+    assert series.cut_off == {"shop-20261103.db": "is no dump that drd recognises"}
+    assert seen.unknown == ["notes.txt"]

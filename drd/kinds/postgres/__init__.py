@@ -71,5 +71,6 @@ SPEC = KindSpec(
     adopts_server="drd.kinds.postgres.adopted:adopts_server",
     served_as=_database,
     recognises="drd.kinds.postgres.dump_file:recognise",
+    begins=b"PGDMP",
     first_checks="drd.kinds.postgres.first_checks:first_checks",
 )

@@ -38,5 +38,6 @@ SPEC = KindSpec(
     starting=Starting("drd.kinds.sqlite.discovery:wishes", find="drd.kinds.sqlite.discovery:found"),
     adopts="drd.kinds.sqlite.adopted:adopts",
     recognises="drd.kinds.sqlite.dump_file:recognise",
+    begins=b"SQLite format 3\0",
     first_checks="drd.kinds.sqlite.dump_file:first_checks",
 )

@@ -112,16 +112,33 @@ class CommandCopies:
         return _told(_plausible(found) if is_file else found)
 
     def find(self, copy: ForeignCopy, path: str) -> FoundFile | None:  # noqa: ARG002 - one file
-        file = self._file_of(copy)
-        why, origin = cut_off.of_path(file, copy.bytes) if file is not None else ("", None)
-        return FoundFile(True, copy.bytes, None, 0o600, 0, 0, cut_off=why, origin=origin)
+        file, is_plain = self._file_of(copy)
+        seen = cut_off.of_path(file, copy.bytes) if file is not None else cut_off.Looked()
+        if not is_plain:  # what the file holds is not what lands, but zeros are nothing packed
+            seen = cut_off.Looked(head=b"" if seen.head.strip(b"\0") else seen.head)
+        return FoundFile(
+            True,
+            copy.bytes,
+            None,
+            0o600,
+            0,
+            0,
+            cut_off=seen.cut_off,
+            origin=seen.origin,
+            head=seen.head,
+        )
 
-    def _file_of(self, copy: ForeignCopy) -> Path | None:
-        """Return the file that `restore` prints, if that is plain: `cat /DIRECTORY/${copy}`."""
+    def _file_of(self, copy: ForeignCopy) -> tuple[Path | None, bool]:
+        """Return the file that `restore` reads, if that is plain (`tar --file=/DIRECTORY/${copy}`),
+        and whether it prints the file as it is (`cat /DIRECTORY/${copy}`)."""
+        named = [word.rpartition("=")[2] for word in self._tool.restore if "${copy}" in word]
+        if len(named) != 1 or not named[0].startswith("/"):
+            return None, False
+        path = Path(named[0].replace("${copy}", copy.name))
         match self._tool.restore:
-            case [program, path] if Path(program).name == "cat" and path.startswith("/"):
-                return Path(path.replace("${copy}", copy.name))
-        return None
+            case [program, _]:
+                return path, Path(program).name == "cat"
+        return path, False
 
     def fetch(
         self,

@@ -49,6 +49,17 @@ _TEXTS = (
     _Format("a dump of SQLite", b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;", b"COMMIT;"),
 )
 _WITHIN = 256
+_SUFFIXES = {
+    ".gz": "gzip",
+    ".tgz": "gzip",
+    ".bz2": "bzip2",
+    ".tbz2": "bzip2",
+    ".xz": "xz",
+    ".txz": "xz",
+    ".zst": "zstd",
+    ".tzst": "zstd",
+}
+"""The packers by the ends of names."""
 
 
 def why_cut_off(
@@ -70,18 +81,43 @@ def why_cut_off(
     return _of_text(head, file.read(_TAIL), ends_with)
 
 
-def of_path(path: Path, size: int) -> tuple[str, DumpOrigin | None]:
-    """Return how a file of this host shows that it is cut off, by its first and last bytes, and
-    what it says of its origin; nothing if it is another file, or nobody can tell."""
+class Looked(NamedTuple):
+    """How a file shows that it is cut off, what it says of its origin, and its first bytes."""
+
+    cut_off: str = ""
+    origin: DumpOrigin | None = None
+    head: bytes = b""
+
+
+def of_path(path: Path, size: int) -> Looked:
+    """Look at the first and last bytes of a file of this host; nothing is known if it is another
+    file, or nobody can tell."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe has no end
         with os.fdopen(handle, "rb") as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode) or found.st_size != size:
-                return "", None
-            return why_cut_off(file, unpacks=False), pg_archive.origin(file)
+                return Looked()
+            why, origin = why_cut_off(file, unpacks=False), pg_archive.origin(file)
+            file.seek(0)
+            return Looked(why, origin, file.read(_HEAD))
     except OSError:
-        return "", None
+        return Looked()
+
+
+def why_no_dump(head: bytes, name: str, begins: bytes = b"") -> str:
+    """Return how the first bytes of a file show that it is no dump: all are zeros, or they are not
+    those of the packer that its name tells, or not what such a dump begins with."""
+    if not head:
+        return ""
+    if not head.strip(b"\0"):
+        return f"its first {len(head):,} bytes are zeros"
+    packer = _SUFFIXES.get(Path(name).suffix.lower())
+    if packer and not any(head.startswith(magic) for magic in _PACKERS):
+        return f"it does not begin as a file of {packer} does"
+    if begins and not head.startswith(begins):
+        return f"it does not begin with {begins.decode().rstrip(chr(0))!r}"
+    return ""
 
 
 def unpack_whole(path: Path, into: Path, most: int) -> bool:

@@ -193,17 +193,23 @@ def _known(dumps: Sequence[Dump], cut: dict[str, str]) -> tuple[str, FoundDump] 
     finished = [d for d in dumps if d.changed_at.timestamp() <= old_enough]
     candidates = list(reversed(finished or dumps))[:_MOST_CUT]
     unreadable: Unreadable | None = None
+    unknown = 0
     for dump in candidates:
         if why := _why_cut_off(dump):
             cut[dump.name] = f"is cut off: {why}"
             continue
         try:
-            return recognised(dump.path)
+            if (known := recognised(dump.path)) is not None:
+                return known
+            unknown += 1
+            cut[dump.name] = "is no dump that drd recognises"
         except Unreadable as error:
             unreadable = unreadable or error
             cut[dump.name] = f"is {error.message}"
     if unreadable is not None:
         raise unreadable
+    if unknown == len(candidates):
+        return None
     with suppress(NotSupported):  # that it is cut off explains more
         if recognised(candidates[0].path) is None:
             return None

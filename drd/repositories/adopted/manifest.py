@@ -69,16 +69,18 @@ def describe(tool: ForeignTool, copy: ForeignCopy, component: Component) -> Desc
     for path in wanted(component) or ("/",):
         found = tool.find(copy, path)
         if found is None:
-            return _lacking(component, f"the copy does not contain {path}")
+            return _lacking(component, copy, f"the copy does not contain {path}")
         if single and not found.is_file:
-            return _lacking(component, f"{path} is not a regular file in the copy")
+            return _lacking(component, copy, f"{path} is not a regular file in the copy")
+        if no_dump := cut_off.why_no_dump(found.head, copy.name, KINDS[component.kind].begins):
+            why = f"{copy.name} is no dump: {no_dump}"
+            return _lacking(component, copy, why, f"{cut_off.REMEDY}.")
         if found.cut_off:
-            return _lacking(
-                component, f"the dump is cut off: {found.cut_off}", f"{cut_off.REMEDY}."
-            )
-        if (why := why_no_data(found, path, wanted(component))) is not None:
+            why = f"the dump is cut off: {found.cut_off}"
+            return _lacking(component, copy, why, f"{cut_off.REMEDY}.")
+        if (lacks := why_no_data(found, path, wanted(component))) is not None:
             remedy = _NO_DATA if found.leads_to is None else ANOTHER_PATH
-            return _lacking(component, f"{path} {why}", remedy)
+            return _lacking(component, copy, f"{path} {lacks}", remedy)
     data_time = copy.data_time
     if component.copied_as and found is not None and found.changed_at is not None:
         # A dump is as old as its file, however often it is copied.
@@ -116,13 +118,16 @@ _NO_DATA = (
 )
 
 
-def _lacking(component: Component, why: str, remedy: str = _NO_PATH) -> Described:
+def _lacking(
+    component: Component, copy: ForeignCopy, why: str, remedy: str = _NO_PATH
+) -> Described:
     snapshot = ComponentSnapshot(
         component=component.name,
         kind=component.kind,
         state="failed",
         error=why,
         remedy=remedy,
+        facts={COPY: copy.name},
     )
     return Described(snapshot, None)
 

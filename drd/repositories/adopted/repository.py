@@ -238,7 +238,8 @@ class AdoptedRepository:
         wrong = [f"{row.component}: {row.error}" for row in rows if row.error]
         of = format_time(newest.ended_at, seconds=True)
         if wrong:
-            text = f"the newest of {counted(len(copies), 'copy', 'copies')}, from {of}, lacks "
+            which = f"{_called(newest)} from {of}"
+            text = f"the newest of {counted(len(copies), 'copy', 'copies')}, {which}, lacks "
             hint = "let the tool copy it, or correct the path in the plan."
             return Finding(ADOPTED, "error", self.name, text + "; ".join(wrong), hint)
         text = (
