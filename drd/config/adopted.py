@@ -71,7 +71,8 @@ def _tool_keys(repository: RepositorySettings, path: Path, report: Report) -> No
         elif not of_tool and section is not None:
             hint = f"remove `{tool}`, or add `made_by: {tool}`."
             report.error((*path, tool), f"applies only to `made_by: {tool}`", hint, of_key=True)
-        if of_tool != (named == tool):
+        is_misspelt = of_tool and repository.url.startswith(f"{tool}:")  # told with the URL
+        if of_tool != (named == tool) and not is_misspelt:
             hint = f"write url: {tool}:NAME, and made_by: {tool}."
             message = f"is possible only in a repository with `made_by: {tool}`"
             report.error((*path, "url"), message, hint)

@@ -101,6 +101,12 @@ def is_local(url: str) -> bool:
 NAMED_PLACE = re.compile(r"command:[a-z0-9-]{1,40}|pgbackrest:[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
+_NAMES = {
+    "command": "command:NAME, with 1 to 40 small letters, digits and hyphens",
+    "pgbackrest": "pgbackrest:STANZA, with at most 63 letters, digits and `_.-`",
+}
+
+
 def is_named_place(url: str) -> bool:
     """Return whether the URL only names a place, which the plan says how to reach."""
     return NAMED_PLACE.fullmatch(url) is not None
@@ -117,6 +123,8 @@ def normal_url(url: str) -> str:
     scheme = scheme_of(url)
     if scheme is not None:
         return scheme.normal(url)
+    if (name := _NAMES.get(url.partition(":")[0])) is not None:
+        raise Malformed(f"{url!r} is not a valid name of a place", f"write {name}")
     if not is_local(url):
         raise Malformed(
             f"{url!r} is not a valid URL of a repository",

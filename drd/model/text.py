@@ -122,6 +122,11 @@ def noun(count: int, one: str, many: str = "") -> str:
     return one if count == 1 else many or f"{one}s"
 
 
+def itself(made_by: str) -> str:
+    """Return what remedies call the tool that is to be used instead of drd."""
+    return "the tool that makes the copies" if made_by == "command" else f"{made_by} itself"
+
+
 def called(made_by: str) -> str:
     """Return what sentences call a tool, by its name in a plan or in the id of a point."""
     return "another tool" if made_by == "command" else made_by

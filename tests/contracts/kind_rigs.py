@@ -300,7 +300,7 @@ class CommandRig(KindRig):
         settings = {
             "kind": "command",
             "dump": ["sqlite3", "-readonly", "${path}/db", ".dump"],
-            "restore": ["sqlite3", "-bail", "db"],
+            "restore": ["sqlite3", "-safe", "-bail", "db"],
             "path": str(path),
             "count": ["sqlite3", "-readonly", "${path}/db", counted],
             "query": ["sqlite3", "-readonly", "-separator", "\t", "${path}/db", "${query}"],

@@ -10,8 +10,10 @@ from drd.config.starter import FoundComponents, starter
 from drd.errors import ToolMissing, UsageError
 from drd.kinds.command import SPEC
 from drd.kinds.command.discovery import wishes
+from drd.kinds.command.kind import CommandKind
 from drd.kinds.command.settings import CommandSettings
-from drd.ports import Ability
+from drd.model.plan import Component
+from drd.ports import Ability, Workplace
 from tests.config_support import changed, load, problems
 
 SERVE = 'serve: {command: [x, "${port}"]}'
@@ -107,3 +109,19 @@ def test_a_text_that_is_not_a_command_starts_no_plan() -> None:
         assert caught.value.hint
     with pytest.raises(ToolMissing):
         wishes(["no-such-program-here -x"])
+
+
+def test_doctor_warns_of_a_restore_that_runs_programs_which_the_dump_names(
+    tmp_path: Path,
+) -> None:
+    for words, expected in (
+        (["sqlite3", "-bail", "x"], 1),
+        (["sqlite3", "-safe", "x"], 0),
+        (["cat"], 0),
+    ):
+        settings = CommandSettings.model_validate({"kind": "command", "restore": words})
+        found = CommandKind().sandbox_findings(
+            Component("box", "command", settings), Workplace(tmp_path, "drill-1")
+        )
+        told = [f.text for f in found if f.severity == "warning"]
+        assert ["(.shell)" in text for text in told] == [True] * expected

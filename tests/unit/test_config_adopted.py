@@ -192,6 +192,14 @@ CASES = [
     ),
     (
         COMMAND,
+        "url: command:dumps",
+        "url: command:h_x",
+        (10, "repositories.theirs.url"),
+        "'command:h_x' is not a valid name of a place",
+        "write command:NAME, with 1 to 40 small letters, digits and hyphens.",
+    ),
+    (
+        COMMAND,
         COMMANDS,
         "",
         (8, "repositories.theirs"),

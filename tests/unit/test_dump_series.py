@@ -161,3 +161,23 @@ def test_a_newest_file_that_is_no_dump_does_not_hide_the_older_ones(tmp_path: Pa
     assert (series.kind, len(series.dumps)) == ("sqlite", 3)
     assert series.cut_off == {"shop-20261103.db": "is no dump that drd recognises"}
     assert seen.unknown == ["notes.txt"]
+
+
+def test_a_format_that_drd_does_not_load_is_told_with_the_command_for_another(
+    tmp_path: Path,
+) -> None:
+    head = archive("shop")
+    (tmp_path / "shop-20261101").mkdir()
+    written(tmp_path / "shop-20261101/toc.dat", head[:10] + b"\x03" + head[11:], 30)
+    written(
+        tmp_path / "all.sql",
+        b"--\n-- PostgreSQL database cluster dump\n--\n\n"
+        b"-- PostgreSQL database cluster dump complete\n",
+        30,
+    )
+    refused = dumps.look_through(tmp_path).refused
+    assert refused["shop-*/toc.dat"] == (
+        "a dump of PostgreSQL in the directory format: let the other tool dump with "
+        "`pg_dump --format=custom`, which compresses by itself"
+    )
+    assert "--globals-only" in refused["all.sql"]

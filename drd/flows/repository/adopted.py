@@ -25,7 +25,7 @@ from drd.model.retention import NEWEST, NO_RULE, PASSED, plan_retention
 from drd.model.run import RunKind, RunState
 from drd.model.seals import seal_of
 from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint, newest_complete
-from drd.model.text import called, counted, escaped, some
+from drd.model.text import called, counted, escaped, itself, some
 from drd.model.units import format_size, format_time
 from drd.ports import Repository, SnapshotInfo
 
@@ -55,7 +55,7 @@ def refuse(plan: Plan, what: str) -> None:
         return
     raise NotSupported(
         f"{called(plan.made_by)} makes the copies of plan {plan.name}, so drd does not {what}",
-        hint=f"use {called(plan.made_by)} itself. drd only lists, drills and recovers its copies.",
+        hint=f"use {itself(plan.made_by)}. drd only lists, drills and recovers its copies.",
     )
 
 

@@ -112,7 +112,17 @@ class CommandKind(Kind):
                 findings.append(Finding("sandbox", "ok", name, text))
             except DrdError as error:
                 findings.append(Finding("sandbox", "error", name, error.message, error.hint))
+        if Path(settings.restore[0]).name == "sqlite3" and not _SAFE & set(settings.restore):
+            text = "sqlite3 runs programs that a line of the dump names (.shell)"
+            findings.append(Finding("sandbox", "warning", name, text, _USE_SAFE))
         return findings
+
+
+_SAFE = {"-safe", "--safe"}
+_USE_SAFE = (
+    "write `restore: [sqlite3, -safe, …]`. With that, sqlite3 cannot load virtual tables: for a "
+    "database that has some, dump with `.backup`, which makes a SQLite file."
+)
 
 
 def _settings(component: Component) -> CommandSettings:

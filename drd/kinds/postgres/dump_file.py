@@ -23,9 +23,14 @@ from drd.kinds.postgres.tools import newest_major, programs_for
 from drd.ports.dumps import DumpFile, FoundDump, NotLoaded, Unreadable
 from drd.process import Command
 
-_CUSTOM, _PLAIN = b"PGDMP", (b"-- PostgreSQL database dump", b"-- PostgreSQL database cluster dump")
-_TAR = b"toc.dat\0"
+_CUSTOM, _PLAIN, _TAR = b"PGDMP", b"-- PostgreSQL database dump", b"toc.dat\0"
+_CLUSTER = b"-- PostgreSQL database cluster dump"
+_FORMAT_AT, _IS_CUSTOM = 10, 1
 _AS_CUSTOM = "let the other tool dump with `pg_dump --format=custom`, which compresses by itself."
+_ONE_BY_ONE = (
+    "let the other tool dump each database with `pg_dump --format=custom`, and the roles with "
+    "`pg_dumpall --globals-only`, which you restore yourself."
+)
 
 _LOOK_S = 60.0
 _MOST = 8 << 20
@@ -52,12 +57,16 @@ class _Table(NamedTuple):
 
 def recognise(file: DumpFile) -> FoundDump | None:
     """Implements `RecognisesOf`."""
-    if any(word in file.inner[:256] for word in _PLAIN):
+    if _CLUSTER in file.inner[:256]:
+        raise NotLoaded("a dump of all databases, by pg_dumpall", hint=_ONE_BY_ONE)
+    if _PLAIN in file.inner[:256]:
         raise NotLoaded("a dump of PostgreSQL in plain SQL", hint=_AS_CUSTOM)
     if file.inner.startswith(_TAR):
         raise NotLoaded("a dump of PostgreSQL in the tar format", hint=_AS_CUSTOM)
     if not file.inner.startswith(_CUSTOM):
         return None
+    if len(file.inner) > _FORMAT_AT and file.inner[_FORMAT_AT] != _IS_CUSTOM:
+        raise NotLoaded("a dump of PostgreSQL in the directory format", hint=_AS_CUSTOM)
     if file.packed:
         raise NotLoaded(f"a dump of PostgreSQL packed with {file.packed}", hint=_AS_CUSTOM)
     return _found(file)

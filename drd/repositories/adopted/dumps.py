@@ -99,7 +99,7 @@ def look_through(directory: Path, wanted: str = "*") -> Dumps:
             seen.refused[pattern] = f"cannot be read: {error.strerror or error}"
             continue
         except DrdError as error:
-            seen.refused[pattern] = f"{error.message}: {error.hint}".rstrip(": ")
+            seen.refused[pattern] = f"{error.message}: {error.hint}".rstrip(": .")
             continue
         if known is None:
             seen.unknown.append(pattern)

@@ -16,7 +16,7 @@ from drd.model.clock import FAR_AHEAD
 from drd.model.finding_codes import ADOPTED
 from drd.model.plan import Component, RepositorySpec
 from drd.model.snapshot import MANIFEST_FILE
-from drd.model.text import and_more, called, counted
+from drd.model.text import and_more, called, counted, itself
 from drd.model.units import format_time
 from drd.ports import (
     Fetched,
@@ -288,7 +288,7 @@ class AdoptedRepository:
         tool = called(self._adopted.made_by)
         raise NotSupported(
             f"{tool} makes the copies in {self.name}, and drd does not {what}",
-            hint=f"use {tool} itself.",
+            hint=f"use {itself(self._adopted.made_by)}.",
         )
 
     # What the copies are
