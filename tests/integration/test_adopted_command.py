@@ -32,6 +32,7 @@ from drd.ports import no_progress
 from drd.ports.adopted import CopyDamaged, ForeignCopy, Landing
 from drd.repositories.adopted import command as adapter
 from drd.repositories.adopted.command import CommandCopies
+from drd.repositories.adopted.cut_off import SQLITE
 from tests.integration.test_adopted import Site
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -248,13 +249,13 @@ def test_dumps_in_a_directory_are_listed_drilled_and_expire(tmp_path: Path) -> N
             verification(services, plan)
         # A dump that grows after it was listed was never finished: nothing is lost with it.
         growing = tmp_path / "dumps/late.db"
-        growing.write_bytes(b"x" * 100)
+        growing.write_bytes(SQLITE.ljust(100, b"x"))
         (first,) = listing(services, plan).added
-        growing.write_bytes(b"x" * 300)
+        growing.write_bytes(SQLITE.ljust(300, b"x"))
         grown = listing(services, plan)
         assert (grown.expired, len(grown.missing), len(grown.added)) == ((first,), 1, 1)
         before = growing.stat().st_mtime
-        growing.write_bytes(b"x" * 200)
+        growing.write_bytes(SQLITE.ljust(200, b"x"))
         os.utime(growing, (before - 1, before - 1))
         listing(site.services(plan), plan)
         [warned] = [w for w in site.warnings if "was changed" in w]
