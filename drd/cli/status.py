@@ -123,7 +123,7 @@ def _read(places: ConfiguredPlaces, wanted: StatusQuery, now: datetime | None) -
     document = read_document(places, wanted, now)
     missing = missing_packages(places.extensions) if places.extensions else ()
     return document._replace(
-        trouble=trouble_at_rest(places.state_url),
+        trouble=trouble_at_rest(places.state_url, document.daemon),
         missing_packages=missing,
         copied=copied_state(document, places.state_url),
     )

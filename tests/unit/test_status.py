@@ -18,7 +18,7 @@ from drd.cli.status import code_of
 from drd.cli.status_table import gravest, render
 from drd.errors import UnknownPlan
 from drd.flows.status.document import nagios, status_json
-from drd.flows.status.overview import StatusDocument, collect, trouble_at_rest
+from drd.flows.status.overview import DaemonState, StatusDocument, collect, trouble_at_rest
 from drd.model.compliance import assess
 from drd.model.drd_facts import DaemonFacts, IncidentFacts
 from drd.model.facts import ComponentFacts, CopyFacts, PlanFacts, RefusedFacts, StatusFacts
@@ -658,6 +658,19 @@ def test_a_full_disk_is_reported_at_once(tmp_path: Path, monkeypatch: pytest.Mon
     for seen, words in ((frozen, "is read-only now"), (full, "is full")):
         monkeypatch.setattr(os, "statvfs", lambda _, seen=seen: seen)
         assert trouble_at_rest(url) == f"{tmp_path} {words}: drd can record nothing new"
+
+
+def test_a_place_that_the_running_daemon_writes_to_is_not_called_read_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A monitoring agent may see it so: ProtectSystem=strict."""
+    url = f"sqlite:///{tmp_path}/drd.db"
+    space = os.statvfs(tmp_path)
+    frozen = os.statvfs_result((*space[:8], space.f_flag | os.ST_RDONLY, space[9]))
+    monkeypatch.setattr(os, "statvfs", lambda _: frozen)
+    assert trouble_at_rest(url, DaemonState("running", NOW)) is None
+    silent = trouble_at_rest(url, DaemonState("silent", NOW))
+    assert silent == f"{tmp_path} is read-only now: drd can record nothing new"
 
 
 def test_a_full_disk_is_not_green() -> None:

@@ -98,9 +98,10 @@ class StatusDocument(NamedTuple):
         return worst_state({*(p.state for p in self.plans), *(b.state for b in self.briefs)})
 
 
-def trouble_at_rest(state_url: str) -> str | None:
+def trouble_at_rest(state_url: str, daemon: DaemonState | None = None) -> str | None:
     """Say why nobody can write to the catalogue, as far as the file system shows it; None if
-    nothing does. A reader would notice it only because nothing changes any more.
+    nothing does. A reader would notice it only because nothing changes any more. A place that is
+    read-only for this process alone (ProtectSystem=) is no trouble: the `daemon` writes there.
     """
     if not state_url.startswith("sqlite:///"):
         return None
@@ -109,7 +110,7 @@ def trouble_at_rest(state_url: str) -> str | None:
         space = os.statvfs(directory or ".")
     except OSError:
         return None
-    if space.f_flag & os.ST_RDONLY:
+    if space.f_flag & os.ST_RDONLY and (daemon is None or daemon.state != "running"):
         return f"{directory} is read-only now: drd can record nothing new"
     if space.f_bfree == 0 or (space.f_files and space.f_ffree == 0):
         return f"{directory} is full: drd can record nothing new"
