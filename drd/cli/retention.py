@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from typing import Any
 
 from drd import process
@@ -71,11 +72,15 @@ def _show(
         f"{plan}: {counted(stay, 'restore point stays', 'restore points stay')}, "
         f"{len(forgetting.chosen.forget)} {'would be forgotten' if args.dry_run else 'forgotten'}"
     )
-    rows = [["  keep", i, _time(points, i), ", ".join(why)] for i, why in forgetting.chosen.keep]
+    rows = [["  keep", i, _time(points, i), _why(why)] for i, why in forgetting.chosen.keep]
     rows += [["  forget", i, _time(points, i), ""] for i in forgetting.chosen.forget]
     if rows:
         output.say(output.table(rows, header=("", "POINT", "DATA TIME (UTC)", "KEPT BECAUSE")))
     _say_more(plan, forgetting, "would be forgotten" if args.dry_run else "forgotten")
+
+
+def _why(reasons: Iterable[str]) -> str:
+    return ", ".join("retention is paused" if one == "refused" else one for one in reasons)
 
 
 def _say_more(plan: str, forgetting: Forgetting, goes: str) -> None:

@@ -175,7 +175,9 @@ def _refused(address: Address, error: psycopg.OperationalError) -> SourceError:
     known = None if nobody_there else _known_elsewhere(address)
     if known == []:
         return SourceMissing(
-            f"{address.named} has no database{'' if address.origin else f' {address.dbname}'}",
+            f"{address.named} does not have the database that dsn names"
+            if address.origin
+            else f"{address.named} has no database {address.dbname}",
             hint=f"{IF_LOST} Otherwise correct the database's name in dsn, or create it.",
         )
     if known and not known[0][0]:
