@@ -22,7 +22,7 @@ from drd.flows.restore.unfinished import stopped_services
 from drd.flows.services import Services
 from drd.model.down import in_words, start_commands, units_of
 from drd.model.plan import Plan
-from drd.model.recovered import restart
+from drd.model.recovered import restarts
 from drd.model.restored import Usage
 from drd.model.run import Run
 from drd.model.text import noun
@@ -114,7 +114,7 @@ def _say(
     run = standing.run
     left: dict[str, Any] = {
         "in_use": [usage_document(one, {}) for one in users],
-        "next": [task_document(restart(one)) for one in users if one.former and not dry],
+        "next": [] if dry else [task_document(task) for task in restarts(users)],
     }
     if args.json:
         if not dry or args.dry_run:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from drd.model.down import in_words, start_commands
@@ -56,9 +56,7 @@ def _tasks(ended: Ended) -> Iterator[Task]:
     detail, part = ended.detail, ended.detail.part
     if ended.failed:
         yield _failed_check(ended)
-    for usage in detail.usage:
-        if usage.former:
-            yield restart(usage)
+    yield from restarts(detail.usage)
     yield from _before_use(ended)
     yield _application(ended)
     if part is None or part.into is None or part.takes_own_name:
@@ -115,6 +113,18 @@ def _failed_check(ended: Ended) -> Task:
         f"{f' ({live})' if live else ''}: that is no reason to undo"
     )
     return Task(code="checks", text=text, command=f"drd run show {ended.run}")
+
+
+def restarts(usages: Iterable[Usage]) -> Iterator[Task]:
+    """Return one task for each group of programs that still use replaced data, however many files
+    they have open."""
+    groups: dict[tuple[str | None, tuple[str, ...]], Usage] = {}
+    for one in usages:
+        if one.former:
+            known = groups.setdefault((one.component, one.by), one)
+            if known is not one:
+                groups[one.component, one.by] = replace(known, what=f"{known.what}, {one.what}")
+    yield from map(restart, groups.values())
 
 
 def restart(usage: Usage) -> Task:

@@ -148,8 +148,9 @@ def test_a_check_that_sees_the_rows_of_an_application_that_was_not_stopped_says_
     more = r"orders has [\d,]+ rows, [\d,]+ rows? more than at the backup: "
     assert re.search(more + r"does the application write already\?$", observed), observed
     assert "that is no reason to undo" in done["next"][0]["text"]
-    [restart] = [task["text"] for task in done["next"] if task["code"] == "restart"]
-    assert "shop.service" in restart
+    restarts = [task["text"] for task in done["next"] if task["code"] == "restart"]
+    assert len(restarts) == 1, done["next"]
+    assert "shop.service" in restarts[0]
 
 
 def test_a_directory_of_a_lower_layer_is_refused_before_the_application_stops(

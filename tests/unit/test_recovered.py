@@ -128,6 +128,11 @@ def test_a_program_with_the_replaced_data_has_to_be_restarted() -> None:
     first = tasks(replace(ENDED, detail=RecoveryDetail(target=IN_PLACE, usage=(former,))))[0]
     assert (first.code, first.component) == ("restart", "app")
     assert first.command == "systemctl restart web.service"
+    removed = replace(former, what="/srv/a.db (removed)")
+    both = tasks(replace(ENDED, detail=RecoveryDetail(target=IN_PLACE, usage=(former, removed))))
+    [once] = [task.text for task in both if task.code == "restart"]
+    assert once is not None
+    assert once.endswith(": /srv/a.db.drd_4f2a_before, /srv/a.db (removed)"), once
     now = replace(
         ENDED, detail=RecoveryDetail(target=IN_PLACE, usage=(replace(former, former=False),))
     )
