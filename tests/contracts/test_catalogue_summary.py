@@ -381,6 +381,33 @@ def test_points_with_the_data_of_an_undone_recovery_are_known_with_the_one_befor
     assert facts().outages == ((at(50), at(52)), (at(54), at(61)))
 
 
+@pytest.mark.parametrize(
+    ("state", "no_undo", "set_aside", "held"),
+    [
+        (StepState.CANCELLED, False, False, False),
+        (StepState.CANCELLED, False, True, True),
+        (StepState.CANCELLED, True, False, True),
+        (StepState.FAILED, False, False, True),
+    ],
+)
+def test_a_point_is_marked_unless_the_recovery_certainly_replaced_nothing_before_it(
+    catalogue: SqlCatalogue, *, state: StepState, no_undo: bool, set_aside: bool, held: bool
+) -> None:
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    detail = RecoveryDetail(target="in-place", no_undo=no_undo)
+    owned = catalogue.runs.begin(
+        plan(), RunKind.RECOVERY, trigger="manual", at=at(10), detail=detail
+    )
+    begun = catalogue.steps.begin(owned, "restore", "restore", at(10), subject="orders-db")
+    catalogue.steps.finish(owned, begun.name, state, at=at(11))
+    if set_aside:
+        kept(catalogue, owned.run.id, 11, former=True)
+    catalogue.runs.finish(owned, RunState.CANCELLED, at=at(12))
+    catalogue.points.record(point("p1", at(20)))
+    marked = restored_points(catalogue, "orders-api", catalogue.points.of_plan("orders-api"))
+    assert list(marked) == ["p1"] * held
+
+
 def test_a_point_made_when_a_recovery_had_restored_a_part_counts_for_nothing(
     catalogue: SqlCatalogue, facts: Facts
 ) -> None:

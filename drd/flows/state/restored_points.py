@@ -122,11 +122,11 @@ def _span(catalogue: Catalogue, run: Run) -> _Span | None:
         return None
     since: dict[str, datetime] = {}
     restored: dict[str, datetime] = {}
-    kept = {aside.component for aside in noted(catalogue, run) if aside.former}
+    kept = {aside.component for aside in noted(catalogue, run)}
     for record in catalogue.steps.of_run(run.id):
-        over = record.state not in (StepState.SUCCEEDED, StepState.RUNNING)
-        if over and record.subject not in kept:
-            continue  # it failed, or was cancelled, before it replaced anything
+        cancelled = record.state is StepState.CANCELLED and not request.no_undo
+        if cancelled and record.subject not in kept:
+            continue  # it was cancelled before it replaced anything
         if record.kind == RESTORE and record.subject:
             since.setdefault(record.subject, record.started_at)
             if record.state is StepState.SUCCEEDED and record.finished_at is not None:
