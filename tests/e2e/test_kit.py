@@ -316,6 +316,22 @@ def test_without_a_target_the_kit_holds_the_logins_of_the_source(short_tmp: Path
     assert done.stdout == "postgresql://shop:source%20pw@db.example.com/shop"
 
 
+def test_with_a_target_the_export_names_the_logins_of_the_source_that_it_leaves_out(
+    short_tmp: Path,
+) -> None:
+    site = Site(short_tmp)
+    dsn = site.secret("dsn", "postgresql://shop:source%20pw@db.example.com/shop")
+    back = site.secret("back", "postgresql://db.example.org/back")
+    site.plan(
+        f"components:\n  db: {{kind: postgres, dsn: {dsn}}}\n"
+        f"targets:\n  standby:\n    db: {{dsn: {back}}}\n"
+    )
+    key = pyrage.x25519.Identity.generate().to_public()
+    told = site.drd("kit", "export", "shop", "--to", f"{site.base}/k", "--recipient", str(key))
+    left = f"production's own login of plan shop: db.dsn (file {short_tmp}/secrets/dsn)"
+    assert f"the kit leaves out {left}" in " ".join(told.err.split()), told
+
+
 def verify(site: Site, *words: str, code: int = 0) -> Result:
     identity = f"{site.base}/secrets/identity"
     return site.drd("kit", "verify", f"{site.base}/k", "--identity", identity, *words, code=code)
