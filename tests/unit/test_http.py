@@ -43,8 +43,8 @@ def dripping(header: bytes = b"") -> Iterator[int]:
 def test_step_ends_a_server_that_drips_when_its_time_is_over(header: bytes) -> None:
     with dripping(header) as port:
         began = time.monotonic()
-        with pytest.raises(StepFailed, match=r"did not finish its answer within 0\.5s"):
-            ask(f"http://127.0.0.1:{port}/", timeout_s=0.5)
+        with pytest.raises(StepFailed, match=r"did not finish its answer within 4s"):
+            ask(f"http://127.0.0.1:{port}/", timeout_s=4)
         assert time.monotonic() - began < 30
 
 
