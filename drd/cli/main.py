@@ -313,7 +313,7 @@ def _report(error: DrdError | Cancelled, args: argparse.Namespace) -> int:
         error.hint = in_commands(error.hint, plan=args.plan)
     if getattr(args, "nagios", False):
         # A plugin must print one line, and 2 would mean a critical state.
-        from drd.flows.status.document import unbarred
+        from drd.flows.status.nagios import unbarred
 
         print(output.shown(unbarred(f"DRD UNKNOWN - {output.masked(str(error))}")))
         return 3

@@ -131,7 +131,7 @@ def _read(places: ConfiguredPlaces, wanted: StatusQuery, now: datetime | None) -
 
 def _nagios(document: Callable[[], StatusDocument], out: TextIO) -> int:
     """A plugin must print one line and must not exit with a code of another meaning."""
-    from drd.flows.status.document import nagios, unbarred
+    from drd.flows.status.nagios import nagios, unbarred
 
     try:
         code, line = nagios(document())

@@ -17,7 +17,8 @@ import pytest
 from drd.cli.status import code_of
 from drd.cli.status_table import gravest, render
 from drd.errors import UnknownPlan
-from drd.flows.status.document import nagios, status_json
+from drd.flows.status.document import status_json
+from drd.flows.status.nagios import nagios
 from drd.flows.status.overview import DaemonState, StatusDocument, collect, trouble_at_rest
 from drd.model.compliance import assess
 from drd.model.drd_facts import DaemonFacts, IncidentFacts
@@ -612,7 +613,9 @@ def test_status_imports_nothing_that_is_slow(imported: Callable[[str], set[str]]
         "logging", "pydantic", "resticpy", "rich", "shutil", "sqlalchemy", "structlog", "textwrap",
         "yaml",
     }  # fmt: skip
-    code = "import drd.cli.status, drd.cli.render, drd.flows.status.document"
+    code = (
+        "import drd.cli.status, drd.cli.render, drd.flows.status.document, drd.flows.status.nagios"
+    )
     bare = imported("pass")
     assert imported(code) & slow <= bare & slow
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from drd.cli.render import NO_LIMIT, cut, measure, notes, plain, table, wrap
 from drd.cli.status import status_command
 from drd.cli.status_table import MANY, render
-from drd.flows.status.document import nagios
+from drd.flows.status.nagios import nagios
 from drd.flows.status.overview import StatusDocument, collect
 from drd.model.cells import Cell
 from drd.model.cells import Note as Line

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from drd.cli.render import NO_LIMIT
 from drd.cli.status_table import render
-from drd.flows.status.document import nagios
+from drd.flows.status.nagios import nagios
 from drd.flows.status.overview import StatusDocument
 from drd.model import facts as facts_module
 from drd.model.cells import Note
