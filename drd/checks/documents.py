@@ -22,7 +22,7 @@ from drd.model.difference import HIDDEN_FIELD, HIDDEN_FIELDS
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.snapshot import WAS_EMPTY, FileEntry, TreeFingerprint
-from drd.model.text import counted, printable
+from drd.model.text import counted, escaped
 from drd.model.text import some as few
 from drd.ports import CheckContext, Inspector
 from drd.ports.check import CheckKind
@@ -78,7 +78,7 @@ def _row(
     had, has = _documents(before), _documents(now)
     extra = has.keys() - had.keys()
     differing = [
-        f"{printable(name[1:])}: {why}"
+        f"{escaped(name[1:])}: {why}"
         for name in sorted(had.keys() | has.keys())
         if (why := _difference(name, before, now))
     ]
@@ -106,7 +106,7 @@ def _difference(path: str, before: TreeFingerprint, now: TreeFingerprint) -> str
     if was.digest == now_is.digest:
         return ""
     fields = _fields(path, before), _fields(path, now)
-    changed = [printable(f) for f in sorted(dict(set(fields[0].items()) ^ set(fields[1].items())))]
+    changed = [escaped(f) for f in sorted(dict(set(fields[0].items()) ^ set(fields[1].items())))]
     hidden = [tree.entries.get(f"{path}{HIDDEN_FIELDS}") for tree in (before, now)]
     if all(hidden) and hidden[0] != hidden[1]:
         changed.append(f"a {HIDDEN_FIELD}")

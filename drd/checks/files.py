@@ -23,7 +23,7 @@ from drd.model.entry_difference import entry_differences
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.snapshot import WAS_EMPTY, TreeFingerprint, only_links, torn
-from drd.model.text import counted, noun, printable
+from drd.model.text import counted, escaped, noun
 from drd.model.units import format_size
 from drd.ports import CheckContext
 from drd.ports.check import CheckKind
@@ -118,7 +118,7 @@ def compare(before: TreeFingerprint, now: TreeFingerprint, *, owners: bool) -> T
             comparison.bytes += now_is.size
             wrong = entry_differences(was, now_is, owners=comparison.owners)
             if wrong:
-                comparison.differing.append(f"{printable(path)}: {', '.join(wrong)}")
+                comparison.differing.append(f"{escaped(path)}: {', '.join(wrong)}")
     return comparison
 
 
@@ -142,7 +142,7 @@ def _judge_extra(path: str, before: TreeFingerprint, found: TreeDifferences) -> 
     if above is not None and (before.entries[above].volatile or above in before.not_reached):
         found.volatile.append(path)
     else:
-        found.differing.append(f"{printable(path)}: did not exist at backup")
+        found.differing.append(f"{escaped(path)}: did not exist at backup")
         found.extra += 1
 
 
@@ -157,7 +157,7 @@ def _judge_missing(
         if path not in found.unread:
             found.unread.append(path)
         return
-    found.differing.append(f"{printable(path)}: missing")
+    found.differing.append(f"{escaped(path)}: missing")
 
 
 def _rows(spec: CheckSpec, found: TreeDifferences, *, may_be_empty: bool) -> list[CheckResult]:
@@ -201,7 +201,7 @@ def _parts(spec: CheckSpec, found: TreeDifferences) -> list[CheckResult]:
             spec,
             name,
             f"{counted(len(paths), 'entry', 'entries')} not compared: "
-            f"{some([printable(p) for p in paths])}",
+            f"{some([escaped(p) for p in paths])}",
             _EXPECTED,
         )
         for name, paths in named.items()
@@ -217,7 +217,7 @@ def _links(spec: CheckSpec, links: list[str]) -> CheckResult:
     """Return the part that a restore lacks, because named paths were links."""
     one = "is a symlink, and the target of the link is not in the backup"
     what = noun(len(links), one, "are symlinks, and the targets of the links are not in the backup")
-    why = f"{some([printable(p) for p in links])} {what}"
+    why = f"{some([escaped(p) for p in links])} {what}"
     return part_not_run(spec, "behind links", why, _EXPECTED)
 
 

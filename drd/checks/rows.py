@@ -24,7 +24,7 @@ from drd.fields import Contradiction, Duration
 from drd.model.plan import CheckSpec
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.snapshot import UNSAID, DatabaseFingerprint, TableState
-from drd.model.text import counted, printable
+from drd.model.text import counted, escaped
 from drd.ports import CheckContext
 from drd.ports.check import CheckKind
 from drd.ports.kinds import KindSpec
@@ -115,7 +115,7 @@ def compare(
     restored = {*now.tables, *now.not_reached}
     derived = before.derived | now.derived
     for table in sorted(known | restored):
-        name = shorten(printable(table), 60)
+        name = shorten(escaped(table), 60)
         was, now_is = before.tables.get(table), now.tables.get(table)
         if table not in restored:
             held = f" (had {counted(was.rows, 'row')})" if was else ""

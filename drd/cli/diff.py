@@ -23,7 +23,7 @@ from drd.model.difference import (
     RelationChange,
     TableChange,
 )
-from drd.model.text import counted, left_out, printable
+from drd.model.text import counted, escaped, left_out
 from drd.model.units import format_time, to_rfc3339
 from drd.registry import KINDS
 
@@ -120,12 +120,12 @@ def _of_documents(found: Difference) -> Iterator[tuple[str, str]]:
         document = f"/{file.path.split('/')[1]}"
         if file.path == document:
             if document in whole or document not in told:
-                yield file.change, printable(document)
+                yield file.change, escaped(document)
         elif file.path.endswith(HIDDEN_FIELDS):  # one side lacks it: an older drd made that
             if file.change == "changed":
-                yield file.change, f"{printable(document)} (a {HIDDEN_FIELD})"
+                yield file.change, f"{escaped(document)} (a {HIDDEN_FIELD})"
         elif document not in whole:
-            yield file.change, printable(file.path)
+            yield file.change, escaped(file.path)
 
 
 def _wrapped(change: str, path: str) -> str:
@@ -141,7 +141,7 @@ def _wrapped(change: str, path: str) -> str:
 def rows_of(found: Difference) -> Iterator[list[str]]:
     """Return for each difference its kind, its subject, and where it is."""
     for word, name, change in found.changes():
-        yield [word, printable(name), _where(change)]
+        yield [word, escaped(name), _where(change)]
 
 
 def _where(change: Change) -> str:
@@ -183,7 +183,7 @@ def _summary(compared: LiveDifference, differing: int) -> Iterator[str]:
         )
     yield from _not_compared(compared)
     for name, why in difference.unknown[:5]:
-        yield f"unknown: {printable(name)}: {why}"
+        yield f"unknown: {escaped(name)}: {why}"
     if more := left_out(len(difference.unknown) - 5):
         yield f"unknown: …{more}"
 

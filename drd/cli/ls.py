@@ -18,7 +18,7 @@ from drd.flows.services import Services
 from drd.model.contents import Item
 from drd.model.plan import Plan
 from drd.model.snapshot import RestorePoint
-from drd.model.text import counted, printable
+from drd.model.text import counted, escaped
 from drd.model.units import bare_time, format_size, format_time, to_rfc3339
 from drd.ports import Holds
 
@@ -128,7 +128,7 @@ def _print(each: Listed) -> None:
             output.say(f"  HINT: {each.error.hint}")
         return
     items, within = each.contents.items, each.contents.within
-    where = f" in {printable(within)}" if within else ""
+    where = f" in {escaped(within)}" if within else ""
     what = counted(len(items), "entry", "entries")
     output.say(f"{each.component} ({each.kind}): {what}{where}")
     if each.untimed is not None:
@@ -139,10 +139,10 @@ def _print(each: Listed) -> None:
         rows = [_file_row(item, within) for item in items]
         output.say(output.table(rows, header=["  MODE", "SIZE", "CHANGED (UTC)", "NAME"]))
     elif each.holds is Holds.OPAQUE:
-        rows = [[f"  {printable(i.name)}", _size(i), *_odd(i)] for i in items]
+        rows = [[f"  {escaped(i.name)}", _size(i), *_odd(i)] for i in items]
         output.say(output.table(rows, header=["  NAME", "SIZE", ""]))
     else:
-        rows = [[f"  {printable(i.name)}", _rows(i), *_odd(i)] for i in items]
+        rows = [[f"  {escaped(i.name)}", _rows(i), *_odd(i)] for i in items]
         output.say(output.table(rows, header=["  TABLE", "ROWS", ""]))
 
 
@@ -150,12 +150,12 @@ def _file_row(item: Item, within: str) -> list[str]:
     name = item.name[len(within) :].lstrip("/") if within else item.name
     mode = stat.filemode(_TYPES.get(item.kind, 0) | item.mode) if item.mode is not None else ""
     end = "/" if item.kind == "directory" else ""
-    note = f"  {printable(item.note)}" if item.note else ""
+    note = f"  {escaped(item.note)}" if item.note else ""
     return [
         f"  {mode or item.kind}",
         _size(item),
         bare_time(to_rfc3339(item.changed)) if item.changed else "",
-        f"{printable(name)}{end}{note}",
+        f"{escaped(name)}{end}{note}",
     ]
 
 
@@ -179,4 +179,4 @@ def _rows(item: Item) -> str:
 
 def _odd(item: Item) -> list[str]:
     kind = "" if item.kind == "table" else item.kind
-    return [", ".join(filter(None, [kind, printable(item.note) if item.note else ""]))]
+    return [", ".join(filter(None, [kind, escaped(item.note) if item.note else ""]))]

@@ -13,7 +13,7 @@ from drd.flows.restore.recovery_plan import RecoveryPlan
 from drd.flows.restore.single_items import Changes, Held, changes
 from drd.flows.services import Services
 from drd.model.single_item import Part
-from drd.model.text import counted, printable
+from drd.model.text import counted, escaped
 from drd.model.units import format_size
 
 SHOWN = 10
@@ -59,10 +59,10 @@ def heading(planned: RecoveryPlan) -> Iterator[str]:
     part, name = planned.single.part, planned.components[0]
     what = "table" if part.tables else "path"
     for thing in part.names:
-        yield f"{what:<10} {printable(thing)}, of {name}"
+        yield f"{what:<10} {escaped(thing)}, of {name}"
     if part.into is not None:
         beside = "as" if len(part.tables) < 2 and not part.paths else "into"
-        yield f"{beside:<10} {printable(part.into)}"
+        yield f"{beside:<10} {escaped(part.into)}"
     if part.tables or (part.into is not None and not planned.request.overwrite):
         yield "beside     the existing data, which stays unchanged"
 
@@ -77,7 +77,7 @@ def lines(changed: Changes) -> Iterator[str]:
     for thing in changed.things:
         was, now = _held(thing.was), _held(thing.now)
         more = ", other contents" if thing.name in others else ""
-        name = printable(thing.name)
+        name = escaped(thing.name)
         yield f"live now   {name}: {was} in the restore point, {now} in the live data{more}"
     if changed.found is None or (changed.found.tables and changed.things):
         return

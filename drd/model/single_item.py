@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from drd.model.text import either, printable
+from drd.model.text import either, escaped
 
 NEAR = 3
 _MANY = 20_000
@@ -55,7 +55,7 @@ def as_named(asked: str, known: Collection[str]) -> str:
     else what was typed."""
     if asked in known or "\\" not in asked:
         return asked
-    meant = [name for name in known if printable(name) == asked]
+    meant = [name for name in known if escaped(name) == asked]
     return meant[0] if len(meant) == 1 else asked
 
 
@@ -79,4 +79,4 @@ def near(wanted: str, known: Collection[str], *, separator: str) -> Sequence[str
 
 def hint_of_names(near_by: Sequence[str]) -> str:
     """Return a hint with the names that somebody may have meant."""
-    return f"did you mean {either([printable(name) for name in near_by])}?" if near_by else ""
+    return f"did you mean {either([escaped(name) for name in near_by])}?" if near_by else ""

@@ -130,10 +130,3 @@ def itself(made_by: str) -> str:
 def called(made_by: str) -> str:
     """Return what sentences call a tool, by its name in a plan or in the id of a point."""
     return "another tool" if made_by == "command" else made_by
-
-
-def printable(name: str) -> str:
-    """A path or table name as safe text for terminals and JSON: bytes that are not UTF-8 and
-    control characters are escaped."""
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

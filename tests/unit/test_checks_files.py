@@ -16,7 +16,7 @@ from drd.model.entry_difference import entry_differences
 from drd.model.plan import CheckSpec, Component
 from drd.model.run import CheckResult, CheckVerdict
 from drd.model.snapshot import ComponentSnapshot, FileEntry, Fingerprint, TreeFingerprint
-from drd.model.text import printable
+from drd.model.text import escaped
 from drd.ports import Inspector
 from drd.registry import KINDS
 from drd.testing.checks import AT, context
@@ -270,9 +270,9 @@ def test_it_fits_the_kinds_that_are_compared_by_it() -> None:
 
 
 def test_names_are_safe_for_terminals() -> None:
-    assert printable("plain é") == "plain é"
-    assert printable("a\nb\x1b") == r"a\nb\x1b"
-    assert printable("not\udcff") == r"not\xff"
+    assert escaped("plain é") == "plain é"
+    assert escaped("a\nb\x1b") == r"a\nb\x1b"
+    assert escaped("not\udcff") == r"not\xff"
 
 
 def test_texts_are_one_short_line() -> None:
