@@ -152,8 +152,8 @@ class Caller:
 
 
 def require_own_name(by: str, settings: DaemonSettings, *users: str) -> None:
-    """Raise UsageError if drd.yaml maps the person `by` to another user than the `users` that the
-    kernel reported."""
+    """Raise UsageError if drd.yaml maps the person `by` to a user who is none of the `users` that
+    the kernel reported."""
     mapped = {name.casefold(): user for user, name in settings.users.items()}
     user = mapped.get(by.casefold())
     if user is None or user in users:

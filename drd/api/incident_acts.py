@@ -74,7 +74,7 @@ def _log(_: App, desk: Desk, body: bodies.LogBody) -> Incident:
 
 
 def _require_fitting(body: bodies.LogBody, given: Sequence[str]) -> None:
-    """Raise UsageError for what a correction or a mark would drop silently."""
+    """Raise UsageError for options that have no effect on a correction or a mark."""
     if not given:
         return
     if body.at is not None:

@@ -83,7 +83,7 @@ def incident_of(document: Mapping[str, Any]) -> Incident:
         scope=tuple(Scoped(plan, 0) for plan in document["plans"]),
         links=tuple(document["links"]),
         merged_into=document["merged_into"],
-        sealed=document.get("unreadable", 0),  # a service of before does not say it
+        sealed=document.get("unreadable", 0),  # an older service does not say it
         last=document["entry"],
     )
 

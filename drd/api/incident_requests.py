@@ -24,8 +24,8 @@ class Act(Request):
 
     by: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
         None,
-        description="Name of the person who makes this entry, if drd.yaml maps no person to your "
-        "user. drd records the name but does not verify it.",
+        description="The name of the person who makes this entry. Only for a user whom drd.yaml "
+        "does not map to a person. drd records the name but does not verify it.",
     )
 
 

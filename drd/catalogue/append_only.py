@@ -83,7 +83,7 @@ def restore(connection: Connection) -> list[str]:
 
 
 def statements_of_opening(dialect: str) -> Iterator[str]:
-    """The statements that let a database of before version 0017 replace encrypted bodies by what
+    """The statements that let a database from before version 0017 replace encrypted bodies by what
     was encrypted."""
     name = "record_bodies_update"
     yield f"DROP TRIGGER {name}" + (" ON record_bodies" if dialect == "postgresql" else "")

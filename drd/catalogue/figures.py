@@ -21,7 +21,8 @@ from drd.model.figures import (
 from drd.model.incidents.states import State
 
 _INCIDENTS = 100
-"""Every member of the group may report suspicions: they come last, and stay bounded."""
+"""The number of incidents that are read. Every member of the group may report suspicions, so
+suspicions come after all incidents."""
 
 
 def read(connection: Connection) -> CatalogueFigures:

@@ -160,7 +160,7 @@ class SqlIncidents(SqlStore):
 
 def _said(row: dict[str, Any] | None) -> dict[str, Any] | None:
     """Return what follows from the entries alone: the next clock also follows from drd.yaml, which
-    may have changed since. A text is as the table has it: entries of before may have a NUL."""
+    may have changed since. A text is as the table has it: older entries may contain a NUL."""
     if row is None:
         return None
     said = {k: storable(v) if isinstance(v, str) else v for k, v in row.items()}

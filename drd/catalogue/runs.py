@@ -172,7 +172,7 @@ def finish(
 ) -> bool:
     """Record the final state, unless the run has one. Returns whether it had none."""
     if not state.final:
-        raise ValueError(f"{state} is not a final state")
+        raise ValueError(f"run {owned.run.id} cannot end as {state}: it is not a final state")
     row = fence(connection, owned)
     if row.finished_at is not None:
         return False

@@ -51,7 +51,7 @@ from drd.ports.custody import Custodian
 
 _MIGRATION_WAIT_S = 120.0
 _TOLD = frozenset(get_args(RunEvent))
-"""Kinds of runs of which a channel may want the ends."""
+"""The kinds of runs whose end a channel may report."""
 _opening = threading.Lock()
 """Alembic keeps its state in its modules: only one migration at a time can run in a process."""
 

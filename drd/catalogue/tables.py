@@ -49,7 +49,7 @@ plans = Table(
     Column("schedule", Json),  # the model's, which the daemon works from
     Column("extensions", Json),  # the first numbers of their versions; null without any
     Column("proof", String(80)),  # the hash of what a drill proves; null until the first load
-    Column("former", String(80)),  # the hash of the whole plan that evidence of before carries
+    Column("former", String(80)),  # the hash of the whole plan that older evidence has
 )
 
 runs = Table(
@@ -231,9 +231,9 @@ evidence = Table(
     Column("repository", String(40), nullable=False, server_default=""),  # held to it; "": to none
     Column("given_by", Json),  # the repositories that gave something; NULL: nobody noted it
     Column("unproven", Json),  # components that were not restored or not compared, each with why
-    Column("fence", Json),  # what stood around the data's code; NULL: of before, or nothing ran
+    Column("fence", Json),  # what stood around the data's code; NULL: older, or nothing ran
     Column("remedy", Words),
-    Column("signature", String(16)),  # how far the point's manifest is drd's; NULL: of before
+    Column("signature", String(16)),  # how far the point's manifest is drd's; NULL: older
 )
 Index("evidence_by_plan", evidence.c.plan, evidence.c.finished_at)
 Index("evidence_by_point", evidence.c.point)

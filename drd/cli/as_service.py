@@ -52,7 +52,7 @@ def as_service(words: Sequence[str], unit: str = "drd.service") -> int:
 
 
 def _not_started(name: str, unit: str, code: int) -> DrdError:
-    """Return the error with what systemd said of it in the journal."""
+    """Return the error with the reason that systemd wrote to the journal."""
     process.run(process.Command(("journalctl", "--sync"), deadline_s=30.0))
     words = ("journalctl", "--no-pager", "--quiet", "--output=cat", f"--unit={name}")
     said = process.run(process.Command(words, deadline_s=30.0)).stdout.splitlines()

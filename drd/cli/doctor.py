@@ -86,8 +86,8 @@ def run(args: argparse.Namespace) -> int:
 
 @contextmanager
 def _no_copies(app: App, plan: Plan, in_force: bool) -> Iterator[None]:
-    """Leave no trace of the copies that another tool makes, which the examination lists: only what
-    is found out about the repositories is recorded, as for other plans."""
+    """Do not record the copies of another tool that the examination lists. As for other plans, drd
+    records only the state of the repositories."""
     if not (in_force and plan.made_by):
         yield
         return
@@ -97,9 +97,9 @@ def _no_copies(app: App, plan: Plan, in_force: bool) -> Iterator[None]:
 
 
 def _note_places(app: App, plan: Plan) -> None:
-    """Record again what is known to be wrong with the repositories. Without a daemon this is done
-    also by a text that is not in force, since the next command works with it: the wrong password
-    may have been in the text of before."""
+    """Record the present state of the repositories that had a problem. Without a daemon, also use a
+    plan text that is not in force, because the next command uses it: the wrong password may have
+    been in the former text."""
     for spec in plan.repositories.values():
         with suppress(DrdError):  # a finding says it
             probe(app.catalogue, app.clock, app.open_repository(spec))

@@ -36,7 +36,7 @@ def _tell(args: argparse.Namespace, document: Mapping[str, Any]) -> None:
     elif not args.quiet:
         title = escaped(document["title"] or "")
         output.say(f"incident {document['incident']} ({title}): {_done(args, document)}")
-        for note in document.get("notes", ()):  # a service of before gives none
+        for note in document.get("notes", ()):  # an older service gives none
             output.warn(note)
 
 

@@ -65,8 +65,8 @@ def _made(app: App, args: argparse.Namespace) -> tuple[int, bytes]:
 
 
 def _book(args: argparse.Namespace) -> tuple[ContactBook, ZoneInfo]:
-    """Return whom to call, and the zone of times. Without a drd.yaml that can be read nobody is
-    named: paper is needed all the same."""
+    """Return whom to call, and the zone of times. If drd.yaml cannot be read, the sheets are
+    printed without names."""
     try:
         return book_of(args)
     except DrdError as error:

@@ -64,7 +64,8 @@ def key_of(args: argparse.Namespace) -> Key:
 
 
 def _warn_of_exposed(name: str) -> None:
-    """No refusal: a stick has no modes, and it may be the worst day."""
+    """A warning and no error: a USB stick has no file modes, and people may need the kit at
+    once."""
     exposed = exposed_secret(str(Path(name).absolute()), trusted_users())
     if exposed is not None:
         output.warn(f"{exposed}, and with the kit it gives every secret: {exposed.remedy}")
@@ -207,14 +208,14 @@ def _warn_of_what_it_lacks(index: KitIndex, here: Mapping[str, str]) -> None:
 
 
 def _name_left_out(loaded: Sequence[LoadedPlan], index: KitIndex) -> None:
-    """Name the logins of production that the kit leaves out on purpose."""
+    """Warn of the logins of production that the kit does not contain."""
     for one in loaded:
         names = left_out(one, index)
         if names:
             output.warn(
-                f"the kit leaves out production's own login of plan {one.plan.name}: "
-                f"{', '.join(names)}. A recovery to a target needs none. For drd recover "
-                "--in-place on a new host, keep it elsewhere, too"
+                f"the kit does not contain the logins of production of plan {one.plan.name}: "
+                f"{', '.join(names)}. A recovery to a target does not need them. A recovery in "
+                "place on a new host needs them: keep a copy of them in another safe place"
             )
 
 

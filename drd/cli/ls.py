@@ -71,8 +71,9 @@ def _chosen(app: App, args: argparse.Namespace) -> tuple[Services, Plan, Restore
                 listed(services, plan, point, args.component, word)
         except UsageError:
             unknown.hint = (
-                f"{unknown.hint} Nor does the newest one contain a table, path or component of "
-                f"this name: drd ls {plan.name} latest"
+                f"{unknown.hint} The newest restore point does not contain a table, path or "
+                f"component of this name, either. To see what it contains: drd ls {plan.name} "
+                "latest"
             )
             raise unknown from None
         return services, plan, point, word

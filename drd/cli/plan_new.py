@@ -188,7 +188,7 @@ def _output(args: argparse.Namespace, name: str) -> Path:
 
 
 def _make_directory(directory: Path) -> None:
-    """Make the directory of the plans. Raises UsageError."""
+    """Create the directory for plans. Raises UsageError if that is not possible."""
     try:
         directory.mkdir(mode=0o755, parents=True)
     except OSError as error:

@@ -115,7 +115,8 @@ def stanza_plan(name: str, what: Asked, cache: Path) -> tuple[Starter, str]:
 
 
 def _checks(database: str, of_stanza: Mapping[str, str], system: str) -> FirstChecks:
-    """Return first checks of a database: the server is asked for them, if it runs on this host."""
+    """Return checks to begin with. If the server runs on this host, drd reads from it which tables
+    it has."""
     (spec,) = (spec for spec in KINDS if spec.adopts_server)
     ask: FirstChecksOf = resolve_name(spec.first_checks)
     if "pg1-host" in of_stanza:

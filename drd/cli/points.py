@@ -72,7 +72,8 @@ def _with(document: dict[str, Any], component: str) -> list[dict[str, Any]]:
 
 
 def _may_be_there(point: dict[str, Any], lost: dict[str, str]) -> bool:
-    """Return whether to list a point: one whose repository only does not open may be there."""
+    """Return whether to list a point. If its repository does not open, the point may still be
+    there."""
     return not point["gone"] or "shut" in (lost.get(name) for name in point["repositories"])
 
 

@@ -254,7 +254,7 @@ def redact(args: argparse.Namespace) -> int:
 
 
 def _relation(other: Entry) -> str:
-    """Say how another entry belongs to the one that is redacted."""
+    """Say why another entry can contain the text of the redacted one."""
     if (number := corrected_by(other)) is not None:
         return f"it corrects entry {number}"
     if other.sealed:

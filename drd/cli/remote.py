@@ -126,8 +126,8 @@ class Remote:
 
 
 def _json(body: Mapping[str, Any]) -> bytes:
-    """Letters of other alphabets as they are: escaped, a long report would be too large. Bytes of
-    an argument that are no letters stay what Python made of them."""
+    """Non-ASCII letters are not escaped: a long report would become too large. Bytes of an argument
+    that are not UTF-8 stay as Python reads them."""
     return json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 

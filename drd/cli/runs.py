@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(runs: Sequence[dict[str, Any]], most: int | None) -> None:
-    """`most` is how many characters of each error stand in the table, None for all."""
+    """`most` is the number of characters of each error that the table shows; None: all."""
     rows = [_row(r) for r in runs]
     whole = [row[-1] for row in rows]
     for row in rows if most else ():
@@ -41,11 +41,11 @@ def _print(runs: Sequence[dict[str, Any]], most: int | None) -> None:
     output.say(output.table(rows, header=_HEADER))
     cut = [row for row, why in zip(rows, whole, strict=True) if row[-1] != why]
     if cut:
-        output.say(f"… the whole text: drd run show {cut[0][0]}" + and_more(len(cut) - 1))
+        output.say(f"… To see the whole text: drd run show {cut[0][0]}" + and_more(len(cut) - 1))
 
 
 _ON_A_TERMINAL = 240
-"""The characters of an error that the table shows there: a few lines."""
+"""The number of characters of an error that the table shows on a terminal."""
 
 _HEADER = ["RUN", "PLAN", "KIND", "STATE", "STARTED (UTC)", "TOOK", "TRIGGER", "WHAT WENT WRONG"]
 

@@ -224,7 +224,7 @@ def about_drd(document: StatusDocument, width: int, colour: bool) -> list[str]:
 
 
 def _own_notes(document: StatusDocument) -> list[Note]:
-    """Return what is to be said, reports that are overdue first."""
+    """Return the lines to print. Overdue reports come first."""
     overdue = [a for a in document.alerts if a.kind == REPORT and a.severity == "critical"]
     others = [alert for alert in document.alerts if alert not in overdue]
     notes = [alert_note(_OURS, alert, document.at) for alert in overdue]
@@ -253,7 +253,8 @@ def _alerts(alerts: Sequence[AlertFacts], now: datetime) -> list[Note]:
 
 
 def _with_worst_update(alerts: Sequence[AlertFacts]) -> list[AlertFacts]:
-    """Return the alerts, of several about updates only the worst, with how many more there are."""
+    """Return the alerts. Of several alerts about updates, return only the worst, with the number of
+    the others."""
     updates = sorted(
         (alert for alert in alerts if alert.kind == UPDATE),
         key=lambda alert: (alert.severity != "critical", alert.since),
@@ -266,8 +267,8 @@ def _with_worst_update(alerts: Sequence[AlertFacts]) -> list[AlertFacts]:
 
 
 def _incidents(document: StatusDocument) -> list[Note]:
-    """Return a line for each of the first incidents, and one for the others. First comes what no
-    repository has, then what is most overdue; suspicions are last."""
+    """Return a line for each of the first incidents, and one line for all others. Incidents that no
+    repository has come first, then the most overdue ones. Suspicions come last."""
     now = document.at
     ordered = sorted(
         document.incidents,

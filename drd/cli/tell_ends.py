@@ -1,4 +1,4 @@
-"""Tell people of the runs that a command has ended, where no daemon does."""
+"""Send the messages about runs that a command has ended, if no daemon runs that sends them."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ def gap_in_words(times: Sequence[datetime]) -> str:
 
 
 def crowded(times: Sequence[datetime]) -> str:
-    """Return that most of the last dumps were finished right after another one, as dumps of several
+    """Warn if most of the last dumps were finished right after another one, as dumps of several
     databases are; empty otherwise."""
     gaps = [(b - a).total_seconds() for a, b in pairwise(times[-_LOOKED_AT:])]
     if not gaps or median(gaps) >= _TOGETHER_S:

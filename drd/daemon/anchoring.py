@@ -44,7 +44,7 @@ CHECK_FIRST_S = 600.0
 CHECK_S = 3600.0
 """Seconds from the start to the first check of the chain, and between two checks."""
 SHARE = 50.0
-"""A check that takes long is repeated after so many times its duration."""
+"""After a long check, drd waits this many times its duration before it checks again."""
 
 
 def is_due(noted: tuple[datetime, Mapping[str, Any]] | None, head: int, now: datetime) -> bool:
@@ -139,7 +139,7 @@ class Anchoring:
             self._tell_damage(records_damage(noted[1]) if noted is not None else "")
 
     def _work(self, words: Sequence[str]) -> int | None:
-        """Do this in a process of its own, and return its exit code."""
+        """Run drd with these words in a separate process, and return its exit code."""
         command = Command([*_PROGRAM, *words, *self._config], env=environment(None))
         self._child = process.start(command, stdout=2, stderr=2)
         until = time.monotonic() + LONGEST_S

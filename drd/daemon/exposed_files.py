@@ -48,7 +48,7 @@ class ExposedFiles:
 
     def secret_files(self) -> Mapping[str, str]:
         """Return the secret files of the plans in force and of drd.yaml, each with the only plan
-        that names it, else nothing; those of before if the catalogue cannot be read.
+        that names it, else nothing; the former ones if the catalogue cannot be read.
         """
         with suppress(CatalogueError):
             self._read()

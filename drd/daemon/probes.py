@@ -79,7 +79,8 @@ class Probes:
         threading.Thread(target=self._run, name="drd-probes", daemon=True).start()
 
     def look_again(self) -> None:
-        """Check at once what was wrong, as after a start: somebody may have repaired it."""
+        """Check repositories with a problem at once, as after a start: somebody may have repaired
+        them."""
         with self._ready:
             self._look_again = True
             self._ready.notify()

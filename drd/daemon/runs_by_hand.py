@@ -1,4 +1,5 @@
-"""The ends of runs by hand, which commands leave in the outbox for the daemon to be told."""
+"""Messages about runs by hand that have ended: commands put them into the outbox, and the daemon
+sends them."""
 
 from __future__ import annotations
 
@@ -15,13 +16,13 @@ class RunsByHand:
         self._rows: Sequence[Waiting] = ()
 
     def note(self) -> set[str]:
-        """Read what is to be told; returns the plans, whose alerts may tell the same."""
+        """Read the messages. Returns their plans, whose alerts may report the same."""
         self._rows = self._app.catalogue.outbox.waiting(UNROUTED)
         return {row.message.plan for row in self._rows}
 
     def send_on(self, routed: Callable[[Message], Sequence[Routed]]) -> bool:
-        """Give what was noted to the channels that `routed` says; returns whether there was
-        anything."""
+        """Give the messages to the channels that `routed` names. Returns whether there was a
+        message."""
         rows, self._rows = self._rows, ()
         for row in rows:
             at = self._app.clock.now()

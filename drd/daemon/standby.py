@@ -23,8 +23,8 @@ from drd.model.message import ChannelSpec, Message
 PAUSE_S = 5.0
 
 _OF_THE_DISK = frozenset({"full", "read-only", "disk"})
-"""What also a daemon waits for that a person or a container started. A person who started it sees
-everything else at once."""
+"""The troubles for whose end every daemon waits, also one that a person or a container started. For
+other troubles it ends, and the person sees the error at once."""
 
 _log = log.get()
 

@@ -127,7 +127,8 @@ def gather(
 
 
 def _own_configuration(settings: DaemonSettings) -> tuple[str | None, Files]:
-    """Return the name of drd.yaml in the kit, if there is one, and it with the files it names."""
+    """Return the name of drd.yaml in the kit (None: there is no drd.yaml), and the contents of that
+    file and of the files that it names."""
     if settings.file is None:
         return None, {}
     config = "etc/drd.yaml"
@@ -172,8 +173,9 @@ def _source_secrets(one: LoadedPlan, secrets: _ResolvedSecrets) -> list[str]:
 
 
 def left_out(one: LoadedPlan, index: KitIndex) -> list[str]:
-    """Return the secrets of a plan's components that a kit leaves out on purpose: a recovery to a
-    target needs no login of production. Each as its component and key, with where it is read."""
+    """Return the secrets of a plan's components that the kit does not contain, because a recovery
+    to a target needs no login of production. Each is named by its component and key, with the place
+    from which drd reads it."""
     held = {secret.reference for secret in index.secrets}
     return [
         f"{'.'.join(map(str, path[1:]))} ({ref.describe()})"

@@ -34,7 +34,7 @@ def replica(
 def newer_plans(
     own: StateSnapshot | None, made_at: datetime, installed: Mapping[str, str]
 ) -> list[str]:
-    """Name the plans that a repository has in a newer state than the kit."""
+    """Name the plans of which a repository has a newer text than the kit."""
     if own is None or own.taken_at <= made_at:
         return []
     return [

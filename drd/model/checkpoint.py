@@ -264,14 +264,14 @@ def _of_unknown_key(anchor: Anchor, rotation: int | None) -> Fault:
     if rotation is not None:
         text = (
             f"{known}. Beside the anchor is entry {rotation}, by which the key of this chain was "
-            "replaced with that key. This chain does not have that entry: it was cut off before "
-            f"entry {rotation}, or is an older copy"
+            "replaced with that key. This chain does not have that entry: the chain was cut off "
+            f"before entry {rotation}, or is an older copy"
         )
         return Fault(point.seq, "truncated", text)
     text = (
-        f"{known}, which no entry of this chain names: the chain was cut off before its key was "
-        "replaced, or is an older copy. Or the anchor is false: somebody with the repository's "
-        "password stored it"
+        f"{known}, which no entry of this chain names. So the chain was cut off before its key was "
+        "replaced, or the chain is an older copy. If neither is true, the anchor is false: "
+        "somebody who knows the repository's password stored it"
     )
     return Fault(point.seq, "replaced", text)
 

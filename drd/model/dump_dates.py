@@ -40,9 +40,10 @@ _SHORT_DATE = re.compile(rf"{_BEGINS}(?:{'|'.join(_SHORT)}){_THEN_TIME}{_ENDS}",
 _ROTATED = re.compile(r"\.[A-Za-z]\w*\.(\d{1,3})(?:\.(?:gz|bz2|xz|zst))?")
 
 _RUNS, _UNDATED_RUNS, _HOURS = 4, 3, 3
-"""How many dumps show that their numbers count them."""
+"""The number of dumps that is enough to recognise a counter in their names."""
 _APART_S = 3600.0
-"""Dumps of different databases follow one another faster, if one script makes them."""
+"""The least time between two dumps of one database. A script that dumps several databases leaves
+less time between them."""
 
 
 class Numbered(NamedTuple):
@@ -55,7 +56,7 @@ class Numbered(NamedTuple):
 
 
 def dated(name: str) -> list[tuple[int, int]]:
-    """Return from where to where there is a date or a time in a name."""
+    """Return the begin and the end of each date or time in a name."""
     found = [match.span() for match in _FULL_DATE.finditer(name)]
     return found or [match.span() for match in _SHORT_DATE.finditer(name)]
 

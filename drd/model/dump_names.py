@@ -28,7 +28,8 @@ _WHOLE_DATE = re.compile(r"(19|20)\d\d-?\d\d-?\d\d")
 _DATED = re.compile(r"\d{4}-?\d\d-?\d\d|\d{8,}")
 
 _SURELY = 4
-"""So many different days or months in one place are no names of databases or people."""
+"""If a place in the names has at least this many different days or months, they are dates and not
+names of databases or people."""
 
 _COUNTS = re.compile(r"[-_.]?\d(?:[-_.:]?(?:\d|[hmsTWZ](?![A-Za-z])))*")
 

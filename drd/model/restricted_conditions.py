@@ -14,18 +14,18 @@ from drd.model.titles import REPORT, UNDECIDED, UNREADABLE, UPDATE
 
 _TEXTS = {
     REPORT: (
-        "a report of incident {} is due soon, or its start is not known yet",
-        "a report of incident {} is late",
+        "a report about incident {} is due soon, or the start of its time limit is not known yet",
+        "a report about incident {} is late",
         "drd incident obligation {}",
     ),
     UNDECIDED: (
-        "nobody has decided whether a report of incident {} is needed",
-        "nobody has decided whether a report of incident {} is needed, and it may be late",
+        "nobody has decided whether a report about incident {} is needed",
+        "nobody has decided whether a report about incident {} is needed, and it may be late",
         "drd incident obligation {}",
     ),
     UPDATE: (
-        "an update of incident {} is due soon",
-        "an update of incident {} is late",
+        "an update about incident {} is due soon",
+        "an update about incident {} is late",
         "drd incident show {}",
     ),
     UNDELIVERED: (

@@ -101,7 +101,8 @@ def _composed(letter: Letter, sender: str) -> EmailMessage:
 
 
 def _domain(sender: str) -> str:
-    """Return the domain of the sender's address: the name of this host is nobody's business."""
+    """Return the domain of the sender's address: people outside must not learn the name of this
+    host."""
     found = parseaddr(sender)[1].rpartition("@")[2]
     return found if _DOMAIN.fullmatch(found) else this_host()
 

@@ -121,8 +121,9 @@ OpenWatcher = Callable[[Heartbeat], Watcher]
 
 
 UNROUTED = ""
-"""Stands in the place of a channel for the end of a run by hand, which nobody has routed yet: the
-daemon does so when it has judged the plan, and the command itself where none runs."""
+"""The name of the channel of a message for which no channels were chosen yet: about a run by hand
+that has ended. The daemon chooses them after it has judged the plan; without a daemon, the command
+does."""
 
 
 @dataclass(frozen=True, slots=True)

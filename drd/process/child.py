@@ -46,8 +46,8 @@ FIXED = (
 MEMORY_HINT = "check the journal for the kernel's out-of-memory killer; then try again."
 
 SHOWN = 4096
-"""How many characters of what a child prints a message has: the beginning and the end. Messages are
-stored in the catalogue and the records, and a line may have any length."""
+"""The number of characters of a child's output that a message contains: its beginning and its end.
+Messages are stored in the catalogue and the records, and a line may have any length."""
 
 OnLine = Callable[[str], None]
 OnTick = Callable[[], None]

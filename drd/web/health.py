@@ -15,8 +15,8 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class OpenIncidents:
-    """How many incidents and reported suspicions are not closed, and when the first task, update
-    or report of any of them is due."""
+    """The number of incidents and reported suspicions that are not closed, and when the first task,
+    update or report of them is due."""
 
     number: int
     next_at: datetime | None

@@ -44,7 +44,9 @@ def test_point_is_listed_without_the_repository_except_for_times(short_tmp: Path
     assert (named["component"], named["within"]) == ("conf", etc), "a component instead of a path"
     (named,) = site.drd("ls", "shop", "conf", "--json").json["components"]
     assert named["component"] == "conf", "of the newest point, since no point has this id"
-    assert "Nor does the newest one contain" in site.drd("ls", "shop", "nosuch", code=13).err
+    assert (
+        "The newest restore point does not contain" in site.drd("ls", "shop", "nosuch", code=13).err
+    )
     wrong = site.drd("ls", "shop", "latest", f"{etc}/ap.conf", code=2).err
     assert f"HINT: did you mean {etc}/app.conf" in wrong
     assert "app.conf" in site.drd("ls", "shop", "--before", "0s", etc).out

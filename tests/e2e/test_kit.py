@@ -328,8 +328,8 @@ def test_with_a_target_the_export_names_the_logins_of_the_source_that_it_leaves_
     )
     key = pyrage.x25519.Identity.generate().to_public()
     told = site.drd("kit", "export", "shop", "--to", f"{site.base}/k", "--recipient", str(key))
-    left = f"production's own login of plan shop: db.dsn (file {short_tmp}/secrets/dsn)"
-    assert f"the kit leaves out {left}" in " ".join(told.err.split()), told
+    left = f"the logins of production of plan shop: db.dsn (file {short_tmp}/secrets/dsn)"
+    assert f"the kit does not contain {left}" in " ".join(told.err.split()), told
 
 
 def verify(site: Site, *words: str, code: int = 0) -> Result:

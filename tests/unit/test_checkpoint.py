@@ -241,7 +241,7 @@ def test_whoever_has_only_the_password_can_raise_a_false_alarm_and_is_named(chai
     """Nobody can tell this from the attack above."""
     vouched = compared(chain, point(chain, 99, key()), point(chain, 4))
     assert codes(vouched) == [(99, "replaced")]
-    assert "somebody with the repository's password" in vouched.faults[0].text
+    assert "somebody who knows the repository's password" in vouched.faults[0].text
     assert vouched.newest is not None
 
 

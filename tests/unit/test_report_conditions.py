@@ -107,12 +107,12 @@ def test_of_a_restricted_incident_alerts_say_that_a_report_is_late_and_not_which
     states = clocks([known[n] for n in names], case, now, NoHolidays())
     found = list(concealed(3, report_conditions(3, states, "UTC", now)))
     assert [(c.kind, c.severity, c.subject, c.text) for c in found] == [
-        ("report-due", "critical", "incident 3", "a report of incident 3 is late"),
+        ("report-due", "critical", "incident 3", "a report about incident 3 is late"),
         (
             "report-undecided",
             "critical",
             "incident 3",
-            "nobody has decided whether a report of incident 3 is needed, and it may be late",
+            "nobody has decided whether a report about incident 3 is needed, and it may be late",
         ),
     ]
     assert {c.remedy for c in found} == {"drd incident obligation 3"}

@@ -141,6 +141,6 @@ def test_a_long_error_is_shortened_on_a_terminal_and_whole_elsewhere(
     assert first.endswith("…")
     assert len(first) < 330
     assert second.endswith("short")
-    assert more == "… the whole text: drd run show 4f2a"
+    assert more == "… To see the whole text: drd run show 4f2a"
     runs._print([row], None)
     assert long.strip() in capsys.readouterr().out

@@ -29,7 +29,7 @@ from drd.ports import Destination, Inspector
 from drd.process import rights
 
 UNKNOWN = UNKNOWN_RESIDENCE.removeprefix(RESIDENTS)
-"""The residence in rows without one."""
+"""The residence of people for whom the query returns none."""
 _MOST_RESIDENCES = 300
 _TIMEOUT_S = 300.0
 _LONGEST = 40

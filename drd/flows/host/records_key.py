@@ -1,4 +1,4 @@
-"""What `drd doctor` says of the key that signs the records."""
+"""The findings of `drd doctor` about the key that signs the records."""
 
 from __future__ import annotations
 

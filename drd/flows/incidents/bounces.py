@@ -20,7 +20,8 @@ from drd.model.text import escaped, some
 from drd.ports import Catalogue
 
 BACK = timedelta(days=14)
-"""How long after a mail was sent a report that cites none can be about it: servers try for days."""
+"""Mail servers try for days. So a report without the id of a mail may be about any mail to that
+recipient that was sent in this time before the report."""
 _INCIDENTS = 50
 _MOST_INCIDENTS = 1000
 _BY_HAND = "record it by hand: drd incident message bounced N M --to NAME --reason TEXT"
@@ -59,7 +60,7 @@ class _Mail:
 
 
 class _NoMail(Exception):
-    """The report is about no mail of an incident: its words say why."""
+    """Raised if the report is not about a mail of an incident; the message says why."""
 
 
 def returned(
@@ -147,7 +148,7 @@ def _require_may_add(incident: Incident, may_add: Callable[[Incident], bool]) ->
 
 
 class _Letters:
-    """The letters of incidents by their ids, which are read once."""
+    """The mails of incidents by their ids, read once."""
 
     def __init__(self, catalogue: Catalogue, may_add: Callable[[Incident], bool]) -> None:
         self._catalogue = catalogue

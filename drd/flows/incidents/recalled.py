@@ -24,7 +24,7 @@ def recall(catalogue: Catalogue, clock: Clock, row: Waiting) -> bool:
         incident = catalogue.incidents.get(place.incident)
         message = message_of(catalogue, place.incident, place.message)
     except (KeyError, TypeError, ValueError, UsageError):
-        return False  # not written by a person, or by a drd of before
+        return False  # not written by a person, or by an older drd
     why = _why(message, place, incident)
     if not why:
         return False

@@ -51,8 +51,8 @@ class RecordKey:
         return self._signer
 
     def missing(self, current: str, *, named: bool) -> tuple[str, str] | None:
-        """Return what follows from a key file that is not there, and the remedy; None if it is
-        there, or if nobody expects one: no entry is signed, and drd.yaml does not name it."""
+        """Return what happens because the key file is missing, and the remedy. None if the file is
+        there, or if nobody expects a key: no entry is signed, and drd.yaml does not name one."""
         if self.exists or not (current or named):
             return None
         what = (

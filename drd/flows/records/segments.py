@@ -121,7 +121,8 @@ def parts(
 
 
 def carried_by(anchor: Anchor, repository: Repository) -> list[Entry]:
-    """Return the entries that an anchor carries. Raises Malformed, ValueError and DrdError."""
+    """Return the entries that are stored with an anchor. Raises Malformed or ValueError if the file
+    is not as drd wrote it, DrdError if the repository cannot be read."""
     carried = anchor.checkpoint.carried
     assert carried is not None
     if carried.size > LARGEST:

@@ -18,9 +18,8 @@ _ITS_OWN = "the password that restic uses now"
 
 
 def shows_no_loss(error: WrongKey) -> bool:
-    """Return whether only the file of the password is wrong, as far as this process can know: the
-    service works with the text of before, and finds out itself whether that opens the repository.
-    """
+    """Return whether only the password's file has a wrong text. The service still uses the former
+    text, and checks itself whether that one opens the repository."""
     if error.changed is None or secrets.is_given_copies():
         return False
     return secrets.former_of_service(Path(error.changed[0])) is not None

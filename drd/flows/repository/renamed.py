@@ -1,5 +1,5 @@
 """Find restore points of plans that have no file any more. Most often a plan got another name: its
-points stay under the name of before, where no command looks for them."""
+points stay under the former name, where no command looks for them."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from drd.errors import DrdError, TargetError
 from drd.ports import Finding
 
 _MOST_SPECIFIC = (12, 10, 13, 11, 2)
-"""Exit codes, the one first that says most: a wrong key, no repository, no point, a lock, usage."""
+"""Exit codes, the most specific first: a wrong key, no repository, no point, a lock, usage."""
 
 
 @contextmanager

@@ -264,8 +264,8 @@ SELECT format('%I.%I', n.nspname, c.relname)
 
 
 def login_of_application(connection: Connection, name: str, role: str) -> list[Finding]:
-    """Warn of a role that owns tables, which is that of the application: whatever drd needs, the
-    application would get as well."""
+    """Warn of a role that owns tables. It is probably the login of the application, which would
+    then get all rights that drd needs."""
     code = "login-of-application"
     tables = [row[0] for row in _rows(connection, _OWNED)]
     if not tables:

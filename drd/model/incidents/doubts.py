@@ -18,7 +18,7 @@ def altered(entries: Iterable[Entry]) -> tuple[int, ...]:
 
 
 def unread(incident: Incident) -> str:
-    """Return that entries are encrypted on this host; empty if none is."""
+    """Say how many entries are encrypted on this host; empty if none is."""
     if not incident.sealed:
         return ""
     count = f"{incident.sealed} {'entry' if incident.sealed == 1 else 'entries'}"

@@ -55,8 +55,8 @@ def require_sufficient_approval(message: IncidentMessage, number: int, reach: Re
 
 
 def _people(message: IncidentMessage, reach: Reach) -> dict[str, tuple[str, ...]]:
-    """Return one's own people with their roles. Whoever approved under the name of a person, as
-    another user than that person's, has none of them."""
+    """Return the people of drd.yaml with their roles. A user who approved under the name of
+    somebody whom drd.yaml maps to another user has no roles."""
     people = {person.name: person.roles for person in reach.book.people}
     name, actor = message.approved_by.casefold(), message.approved_as
     if actor is None or actor.uid == 0:

@@ -130,7 +130,8 @@ class ReportDraft:
         yield from self._categories(item)
 
     def _estimated(self, fact: str) -> str:
-        """Return that a number is an estimate, unless a person gave it, or drd counted all."""
+        """Say that a number is an estimate; empty if a person gave it, or drd counted all
+        people."""
         counted_all = all(one.known is Known.COUNTED for one in self.data)
         return "" if fact in self.stated or counted_all else " (estimated)"
 
@@ -167,8 +168,8 @@ class ReportDraft:
 
 
 def _happened(line: Line) -> str:
-    """Return what a report says of a line that is no measure; empty for what is no affair of people
-    outside."""
+    """Return the text of a report about a line that is not a measure; empty if the line is only for
+    people inside."""
     return line.text if line.kind in _HAPPENED else ""
 
 

@@ -65,8 +65,9 @@ def signal(event: Mapping[str, Any], raw: str) -> Signal:
 
 
 def _source(metadata: Mapping[str, Any]) -> str:
-    """Return the name of the product: each counts its findings by itself. It is short and has no
-    spaces, whatever the sender calls it; two that differ in what is left out have two names."""
+    """Return the name of the product, because each product has limits of its own. It is short and
+    has no spaces. If a part of the sender's name was left out, a digest keeps different products
+    apart."""
     product = _mapping(metadata.get("product"))
     parts = [whole(product.get(name)) for name in ("vendor_name", "name", "uid")]
     if not any(parts):

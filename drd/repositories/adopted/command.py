@@ -50,7 +50,7 @@ _MOST_LINES = 100_000
 _MOST_AHEAD = 10
 """How many copies drd tells that are dated in the future."""
 _MOST_TOLD = 10
-"""How many lines and copies drd tells that it refuses."""
+"""The number of refused lines and copies that drd names."""
 _SHRUNK_TO, _FLOOR = 0.1, 4096
 """Below this share of the usual size a file is no copy; files smaller than the second may shrink by
 any factor."""
@@ -327,7 +327,7 @@ def _parsed(printed: bytes) -> ForeignCopies:
 
 
 def _told(found: ForeignCopies) -> ForeignCopies:
-    """Tell the first of what is refused, and the number of the others: a list may have a hundred
+    """Return the first refused lines, and the number of the others: a list may have a hundred
     thousand wrong lines."""
     refused = dict(islice(found.refused.items(), _MOST_TOLD))
     return replace(found, refused=refused, untold=len(found.refused) - len(refused))

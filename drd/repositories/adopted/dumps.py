@@ -113,7 +113,7 @@ def look_through(directory: Path, wanted: str = "*") -> Dumps:
 
 
 def _several_databases(dumps: Sequence[Dump]) -> str:
-    """Return that dumps say themselves that they are of several databases; empty otherwise."""
+    """Say of which databases these dumps are, if their headers name several; empty otherwise."""
     found: dict[str, str] = {}
     for dump in reversed(dumps[-_MOST_HEADS:]):
         with suppress(OSError), dump.path.open("rb") as file:

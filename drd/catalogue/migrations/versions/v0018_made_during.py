@@ -1,4 +1,5 @@
-"""Restore points that were made during an unfinished recovery: their manifests say so."""
+"""Store for each restore point during which unfinished recovery it was made, as its manifest
+says."""
 
 from __future__ import annotations
 
