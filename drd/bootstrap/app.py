@@ -18,14 +18,11 @@ from drd.bootstrap.state import OpenState
 from drd.catalogue.sealed_copy import seal
 from drd.catalogue.summary import read_facts
 from drd.checks import check_for, comparison
-from drd.config.daemon import (
-    DaemonSettings,
-    load_settings,
-    own_files,
-)
+from drd.config.daemon import DaemonSettings, load_settings
 from drd.config.exposed_files import findings
 from drd.config.location import config_path
 from drd.config.own_texts import own_texts
+from drd.config.plan_search import own_files
 from drd.config.run_settings import PlanInForce
 from drd.flows.drill.host_loss import HostFromKit, KitAt
 from drd.flows.records.restricted import hiding

@@ -10,13 +10,7 @@ from pathlib import Path
 import drd
 from drd import secrets
 from drd.bootstrap.state import state_places
-from drd.config.daemon import (
-    DaemonSettings,
-    file_gone,
-    find_plan,
-    names_a_file,
-    plans_by_name,
-)
+from drd.config.daemon import DaemonSettings
 from drd.config.exposed_files import (
     Exposed,
     NotTaken,
@@ -27,6 +21,7 @@ from drd.config.exposed_files import (
     state_owners,
 )
 from drd.config.plan_file import LoadedPlan, load_plan, plan_of_text
+from drd.config.plan_search import file_gone, find_plan, names_a_file, plans_by_name
 from drd.config.root_plans import of_roots_file
 from drd.config.run_settings import PlanInForce
 from drd.config.yaml import dotted

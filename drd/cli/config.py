@@ -7,9 +7,10 @@ from pathlib import Path
 
 from drd.cli import output
 from drd.cli.plan import print_problem, problem_json
-from drd.config.daemon import DaemonSettings, plans_by_name
+from drd.config.daemon import DaemonSettings
 from drd.config.daemon_check import CheckedSettings, check_settings
 from drd.config.location import config_path
+from drd.config.plan_search import plans_by_name
 from drd.model.text import counted
 
 

@@ -20,9 +20,9 @@ from drd.cli.findings import name_width, print_findings, worth_showing
 from drd.cli.follow import is_alive
 from drd.cli.grants import print_grants
 from drd.cli.session import as_if_in_force, loaded_plans, require_owner, session
-from drd.config.daemon import names_a_file
 from drd.config.exposed_files import findings as exposed_findings
 from drd.config.location import config_path
+from drd.config.plan_search import names_a_file
 from drd.config.regimes import findings as regime_findings
 from drd.errors import DrdError
 from drd.flows.host.doctor import examine

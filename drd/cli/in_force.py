@@ -10,8 +10,8 @@ from pathlib import Path
 from drd import secrets
 from drd.bootstrap import App
 from drd.cli.follow import is_alive
-from drd.config.daemon import plans_by_name
 from drd.config.plan_file import load_plan, plan_of_text
+from drd.config.plan_search import plans_by_name
 from drd.errors import ConfigError, DrdError
 from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.run import RunKind, RunState

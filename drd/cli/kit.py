@@ -17,10 +17,10 @@ from drd.catalogue.reading import sqlite_file
 from drd.catalogue.summary import read_facts
 from drd.cli import output
 from drd.cli.session import cancelled_as, session, without_host
-from drd.config.daemon import find_plan
 from drd.config.exposed_files import exposed_secret, trusted_users
 from drd.config.location import ConfiguredPlaces, config_path, places
 from drd.config.plan_file import LoadedPlan, load_plan
+from drd.config.plan_search import find_plan
 from drd.errors import DrdError, UsageError
 from drd.flows.repository.identity import confirm
 from drd.kit.archive import pack, unpack

@@ -17,11 +17,12 @@ from drd.catalogue.summary import read_facts
 from drd.cli import output
 from drd.cli.remote import Remote
 from drd.cli.session import require_owner
-from drd.config.daemon import DaemonSettings, clash, find_plan, load_settings, plans_by_name
+from drd.config.daemon import DaemonSettings, load_settings
 from drd.config.exposed_files import exposed_files, secret_files, state_owners
 from drd.config.json_schema import plan_schema
 from drd.config.location import config_path
 from drd.config.plan_file import LoadedPlan, load_plan
+from drd.config.plan_search import clash, find_plan, plans_by_name
 from drd.config.reference import reference
 from drd.config.writing import yaml_text
 from drd.config.yaml import read

@@ -9,7 +9,7 @@ from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.confirm import confirm
 from drd.cli.enduring import app_of
-from drd.config.daemon import plans_by_name
+from drd.config.plan_search import plans_by_name
 from drd.errors import UsageError
 from drd.flows.restore.kept_copies import reminders
 from drd.model.holds import held_points

@@ -20,7 +20,7 @@ from drd.cli.members_output import members_print_beside
 from drd.cli.progress import ProgressLine
 from drd.cli.tell_ends import tell_ends
 from drd.cli.unresponsive import Unresponsive
-from drd.config.daemon import names_a_file
+from drd.config.plan_search import names_a_file
 from drd.errors import Cancelled, CatalogueError, DrdError, NotOwner, UsageError
 from drd.flows.services import say_nothing
 from drd.model.plan import Plan

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from drd.config.daemon import DaemonSettings, file_gone, find_plan
+from drd.config.daemon import DaemonSettings
 from drd.config.plan_file import LoadedPlan, load_plan
+from drd.config.plan_search import file_gone, find_plan
 from drd.errors import UnknownPlan
 from drd.modes import is_roots_alone
 from drd.ports import PlanRow

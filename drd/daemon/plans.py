@@ -15,9 +15,9 @@ from pathlib import Path
 import drd
 from drd import log, registry
 from drd.bootstrap import App
-from drd.config.daemon import clash, plans_by_name
 from drd.config.plan_file import load_plan
 from drd.config.plan_path import PathWalker
+from drd.config.plan_search import clash, plans_by_name
 from drd.config.reading import read_bytes
 from drd.daemon.credentials import require_credentials
 from drd.daemon.plan_texts import PlanTexts

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drd.config import location
-from drd.config.daemon import DaemonSettings, find_plan, load_settings, plans_by_name
+from drd.config.daemon import DaemonSettings, load_settings
 from drd.config.daemon_schema import DaemonFile
 from drd.config.location import config_path, places, state_and_plans
+from drd.config.plan_search import find_plan, plans_by_name
 from drd.errors import ConfigError, UnknownPlan
 from drd.model.alerts import Rules
 
