@@ -24,9 +24,10 @@ from drd.config.kit import sharing, watch
 from drd.config.notify import channels
 from drd.config.paths import DEFAULT_CONFIG, NOT_A_MAPPING, missing, place, public_of, state_url
 from drd.config.plan_path import PlanPath
-from drd.config.problems import Report, nearest, translate
+from drd.config.problems import Report, nearest
 from drd.config.reading import read_reached
 from drd.config.timestamps import authority, require_library
+from drd.config.translation import translate
 from drd.config.yaml import read
 from drd.config.zones import host_zone
 from drd.errors import ConfigError, Problem

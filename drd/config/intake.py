@@ -12,8 +12,9 @@ from drd.config.address import loopback
 from drd.config.incident_schema import IncidentIntake
 from drd.config.json_schema import SchemaView
 from drd.config.paths import NOT_A_MAPPING, place
-from drd.config.problems import Report, translate
+from drd.config.problems import Report
 from drd.config.reading import read_bytes
+from drd.config.translation import translate
 from drd.config.yaml import read
 from drd.errors import ConfigError, Problem, UsageError
 from drd.fields import Settings

@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from drd.config.json_schema import SchemaView
-from drd.config.problems import Report, nearest, translate
+from drd.config.problems import Report, nearest
 from drd.config.schema import PlanFile
+from drd.config.translation import translate
 from drd.config.unsupported import refuse_unsupported
 from drd.config.yaml import Path
 from drd.fields import Settings

@@ -19,10 +19,11 @@ import drd
 from drd.config.daemon import DaemonSettings
 from drd.config.exposed_files import judged, state_owners
 from drd.config.json_schema import JsonSchema, SchemaView, published
-from drd.config.problems import Report, nearest, translate
+from drd.config.problems import Report, nearest
 from drd.config.reading import read_bytes, read_reached
 from drd.config.regime_build import build_regime
 from drd.config.regime_schema import RegimeFile
+from drd.config.translation import translate
 from drd.config.yaml import Document, read
 from drd.config.yaml import Path as KeyPath
 from drd.errors import ConfigError, Problem
