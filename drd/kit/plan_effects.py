@@ -16,14 +16,27 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from drd.config.daemon_schema import DaemonFile
-from drd.config.json_schema import SchemaView
-from drd.config.schema import PlanFile
-from drd.config.yaml import read
 from drd.fields import CLOSED_PATTERNS
-from drd.model.location import normal_url
+from drd.kit.stored_text import (
+    KeyPath,
+    Pattern,
+    StoredText,
+    is_any,
+    is_as_named,
+    is_at_named,
+    is_here,
+    is_named,
+    is_ours,
+    is_place,
+    is_secret,
+    is_url,
+    leaves,
+    secret_ref,
+    stored,
+    unsaid_places,
+    url_beside,
+)
 from drd.model.plan import SecretRef
-from drd.model.schemes import Scheme, scheme_of
 from drd.model.text import escaped
 from drd.ports.kinds import KeyUse, KindSpec
 from drd.registry import KINDS
@@ -73,18 +86,14 @@ _HOSTS_OWN = (
 """The directories in which a host keeps its own secrets. What a component names is stored in the
 repository, where everyone with its password can read it."""
 
-KeyPath = tuple[str | int, ...]
-_Pattern = tuple[str, ...]
 
-
-def _patterns(text: str) -> frozenset[_Pattern]:
+def _patterns(text: str) -> frozenset[Pattern]:
     return frozenset(tuple(words.split(".")) for words in text.split())
 
 
 _HARMLESS = {"plan": _patterns(_PLAN), "daemon": _patterns(_DAEMON)}
 _ONLY_DATA = _patterns(_DATA)
 _QUERIES = _patterns("checks.*.query")
-_SECRETS = {"file", "env", "credential", "command"}
 
 
 class PlanEffect(NamedTuple):
@@ -93,17 +102,6 @@ class PlanEffect(NamedTuple):
 
     line: str
     asks: bool
-
-
-class _StoredText(NamedTuple):
-    """A stored text. `url` is the repository that a person named, with the settings `access`;
-    `known` are the secrets whose values drd has."""
-
-    data: dict[Any, Any]
-    view: SchemaView
-    url: str
-    access: Mapping[str, object]
-    known: Collection[SecretRef]
 
 
 def orders(
@@ -117,34 +115,24 @@ def orders(
     """Return the orders in a text. The repository at `url` is not an order, nor are the secrets
     that are `known` and belong to it, unless the text gives it other settings than `access` that
     decide where they go. `beside` are the other texts of the same host."""
-    whole = _stored(text, url, access, known)
+    whole = stored(text, url, access, known)
     if whole is None:
         return []
-    texts = filter(None, (_stored(other, url, access, known) for other in beside))
+    texts = filter(None, (stored(other, url, access, known) for other in beside))
     restored = [place for one in (whole, *texts) for place in _restored(one)]
     return [
         _effect(key, value, whole, restored)
-        for key, value in (*_values(whole), *_unsaid_places(whole))
-        if not _is_ours(key, value, whole)
+        for key, value in (*_values(whole), *unsaid_places(whole))
+        if not is_ours(key, value, whole)
     ]
 
 
-def _stored(
-    text: str, url: str, access: Mapping[str, object], known: Collection[SecretRef]
-) -> _StoredText | None:
-    data = read(text.encode(), "text", allow_empty=True).data
-    if not isinstance(data, dict):
-        return None
-    view = SchemaView(PlanFile if "plan" in data else DaemonFile)
-    return _StoredText(data, view, url, access, known)
-
-
-def _values(text: _StoredText) -> Iterator[tuple[KeyPath, Any]]:
-    return _leaves(text.data, (), _HARMLESS["plan" if "plan" in text.data else "daemon"])
+def _values(text: StoredText) -> Iterator[tuple[KeyPath, Any]]:
+    return leaves(text.data, (), _HARMLESS["plan" if "plan" in text.data else "daemon"])
 
 
 def _effect(
-    key: KeyPath, value: Any, text: _StoredText, restored: Collection[_Restored]
+    key: KeyPath, value: Any, text: StoredText, restored: Collection[_Restored]
 ) -> PlanEffect:
     line = f"{escaped(_dotted(key))}: {json.dumps(value, default=str)}"
     if (within := _restored_file(key, value, restored)) is not None:
@@ -176,34 +164,34 @@ def _dotted(key: KeyPath) -> str:
 # --- what has to be accepted ------------------------------------------------------------------
 
 
-def _asks(key: KeyPath, value: Any, text: _StoredText) -> bool:
+def _asks(key: KeyPath, value: Any, text: StoredText) -> bool:
     if isinstance(value, dict):
-        return not (_is_secret(value) and _stays_home(key, value, text))
+        return not (is_secret(value) and _stays_home(key, value, text))
     if (used := _use_by_kind(key, text)) is not None:
         return _asks_of_kind(*used, value)
-    if _is_any(key, _QUERIES):
+    if is_any(key, _QUERIES):
         return not _is_of_a_file(key, text)
-    if _is_url(key):
-        return not _is_here(value)
-    if _is_place(key, text):
-        return not _is_as_named(key, text)
-    return not (_is_any(key, _ONLY_DATA) or _is_closed(key, text))
+    if is_url(key):
+        return not is_here(value)
+    if is_place(key, text):
+        return not is_as_named(key, text)
+    return not (is_any(key, _ONLY_DATA) or _is_closed(key, text))
 
 
-def _stays_home(key: KeyPath, value: dict[Any, Any], text: _StoredText) -> bool:
+def _stays_home(key: KeyPath, value: dict[Any, Any], text: StoredText) -> bool:
     """Return whether a secret does not come from a command, and goes only to the named repository
     or to a place on this host. A known secret becomes a file on this host."""
     if key[0] == "state":
         return True  # the catalogue begins as a file there
     if key[0] != "repositories":
         return False
-    url, is_known = _url_beside(key, text), _ref(value) in text.known
-    if _is_named(url, text):
-        return is_known and _is_at_named(key, text)
-    return _is_here(url) and key[2:] == ("password",) and (is_known or "command" not in value)
+    url, is_known = url_beside(key, text), secret_ref(value) in text.known
+    if is_named(url, text):
+        return is_known and is_at_named(key, text)
+    return is_here(url) and key[2:] == ("password",) and (is_known or "command" not in value)
 
 
-def _is_of_a_file(key: KeyPath, text: _StoredText) -> bool:
+def _is_of_a_file(key: KeyPath, text: StoredText) -> bool:
     """Return whether a check asks a file, where its query can only read. A database server has
     functions that read and write files or connect to other hosts, and the text chooses the login.
     """
@@ -211,14 +199,14 @@ def _is_of_a_file(key: KeyPath, text: _StoredText) -> bool:
     return spec is not None and spec.queries_only_read
 
 
-def _kind_of(component: object, text: _StoredText) -> KindSpec | None:
+def _kind_of(component: object, text: StoredText) -> KindSpec | None:
     components = text.data.get("components")
     settings = components.get(component) if isinstance(components, dict) else None
     kind = str(settings.get("kind")) if isinstance(settings, dict) else ""
     return KINDS[kind] if kind in KINDS else None  # noqa: SIM401 - it is no dict
 
 
-def _use_by_kind(key: KeyPath, text: _StoredText) -> tuple[KindSpec, KeyUse] | None:
+def _use_by_kind(key: KeyPath, text: StoredText) -> tuple[KindSpec, KeyUse] | None:
     """Return what the kind of a component says about a key of its own or of a target for it."""
     spec, use = None, None
     if key[0] == "components" and len(key) == 3:
@@ -239,7 +227,7 @@ def _asks_of_kind(spec: KindSpec, use: KeyUse, value: Any) -> bool:
     return use is KeyUse.CONNECTS and not spec.stays_here(str(value))
 
 
-def _is_closed(key: KeyPath, text: _StoredText) -> bool:
+def _is_closed(key: KeyPath, text: StoredText) -> bool:
     """Return whether the schema allows only one of a few words, a number, a time or a name."""
     nodes = text.view.nodes(key, text.data)
     if any(node.get("type") == "array" for node in nodes):
@@ -272,7 +260,7 @@ class _Restored(NamedTuple):
     key: str
 
 
-def _restored(text: _StoredText) -> Iterator[_Restored]:
+def _restored(text: StoredText) -> Iterator[_Restored]:
     for key, value in _values(text):
         used = _use_by_kind(key, text)
         if used is not None and used[1] in (KeyUse.READS, KeyUse.WRITES):
@@ -298,128 +286,3 @@ def _restored_file(key: KeyPath, value: Any, restored: Collection[_Restored]) ->
 
 def _absolute(path: str) -> str:
     return "/" + path.lstrip("/")
-
-
-# --- reading the text -------------------------------------------------------------------------
-
-
-def _leaves(
-    value: Any, key: KeyPath, harmless: frozenset[_Pattern]
-) -> Iterator[tuple[KeyPath, Any]]:
-    """Lists of plain values, such as the words of a command, count as one value."""
-    if _is_any(key, harmless):
-        return
-    if isinstance(value, dict) and value and not _is_secret(value):
-        for name, item in value.items():
-            yield from _leaves(item, (*key, str(name)), harmless)
-    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        for index, item in enumerate(value):
-            yield from _leaves(item, (*key, index), harmless)
-    elif value not in (None, [], {}):
-        yield key, value
-
-
-def _is_any(key: KeyPath, patterns: Collection[_Pattern]) -> bool:
-    return any(
-        len(key) == len(pattern)
-        and all(p in ("*", str(k)) for k, p in zip(key, pattern, strict=True))
-        for pattern in patterns
-    )
-
-
-def _is_secret(value: dict[Any, Any]) -> bool:
-    return len(value) == 1 and set(value) <= _SECRETS
-
-
-def _ref(value: dict[Any, Any]) -> SecretRef:
-    ((source, what),) = value.items()
-    return SecretRef(source, tuple(what) if isinstance(what, list) else what)
-
-
-def _is_ours(key: KeyPath, value: Any, text: _StoredText) -> bool:
-    if isinstance(value, dict):
-        named = (
-            key[0] == "repositories"
-            and _is_named(_url_beside(key, text), text)
-            and _is_at_named(key, text)
-        )
-        # A file reference keeps its place, and is written there.
-        return named and "file" not in value and _ref(value) in text.known
-    return _is_url(key) and _is_named(value, text)
-
-
-def _is_url(key: KeyPath) -> bool:
-    return key[:1] == ("repositories",) and key[2:] == ("url",)
-
-
-def _url_beside(key: KeyPath, text: _StoredText) -> Any:
-    """Return the URL of the repository to which a key belongs."""
-    return _repository(key, text).get("url")
-
-
-def _repository(key: KeyPath, text: _StoredText) -> dict[Any, Any]:
-    repositories = text.data.get("repositories")
-    found = repositories.get(key[1]) if isinstance(repositories, dict) and key[1:] else None
-    return found if isinstance(found, dict) else {}
-
-
-def _is_place(key: KeyPath, text: _StoredText) -> bool:
-    """Return whether a key decides, with the URL beside it, where data and secrets go."""
-    if key[0] != "repositories" or len(key) != 4:
-        return False
-    scheme = scheme_of(str(_url_beside(key, text)))
-    return scheme is not None and key[2] == scheme.name and key[3] in scheme.place({})
-
-
-def _is_as_named(key: KeyPath, text: _StoredText) -> bool:
-    """Return whether the stored plan has the value that the person gave for this repository."""
-    url, setting = _url_beside(key, text), key[3]
-    scheme = scheme_of(str(url))
-    if scheme is None or not _is_named(url, text):
-        return False
-    here, typed = scheme.place(_section(key, scheme, text)), scheme.place(text.access)
-    return here[str(setting)] == typed[str(setting)]
-
-
-def _is_at_named(key: KeyPath, text: _StoredText) -> bool:
-    """Return whether the repository to which a key belongs is at the named one's URL, and has what
-    else decides where data and secrets go."""
-    url = _url_beside(key, text)
-    scheme = scheme_of(str(url))
-    if scheme is None or not _is_named(url, text):
-        return _is_named(url, text)
-    return scheme.place(_section(key, scheme, text)) == scheme.place(text.access)
-
-
-def _section(key: KeyPath, scheme: Scheme, text: _StoredText) -> dict[Any, Any]:
-    section = _repository(key, text).get(scheme.name)
-    return section if isinstance(section, dict) else {}
-
-
-def _unsaid_places(text: _StoredText) -> Iterator[tuple[KeyPath, Any]]:
-    """What a text leaves out, so that its repository is not the named one: a suffix, for which
-    Azure's own then counts."""
-    repositories = text.data.get("repositories")
-    for name in repositories if isinstance(repositories, dict) else ():
-        beside: KeyPath = ("repositories", str(name))
-        url = _url_beside(beside, text)
-        scheme = scheme_of(str(url))
-        if scheme is None or not _is_named(url, text):
-            continue
-        given = _section(beside, scheme, text)
-        here, typed = scheme.place(given), scheme.place(text.access)
-        for setting in here:
-            if not given.get(setting) and here[setting] != typed[setting]:
-                yield (*beside, scheme.name, setting), None
-
-
-def _is_named(url: Any, text: _StoredText) -> bool:
-    """Return whether this is the repository that was named."""
-    try:
-        return normal_url(str(url)) == text.url
-    except ValueError:
-        return False
-
-
-def _is_here(url: Any) -> bool:
-    return isinstance(url, str) and url.startswith("/")
