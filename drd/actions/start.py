@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from shlex import quote
@@ -20,46 +19,22 @@ from drd.actions.command import (
     missing_rollback,
     run_command,
 )
-from drd.actions.http import ask
-from drd.actions.launch import require_fence_up, start_detached, start_fenced
+from drd.actions.launch import start_detached, start_fenced
+from drd.actions.ready import Ready, until_ready, why_not_started, with_port
 from drd.actions.settings import Rehearsed, Text, Words, named_texts
-from drd.actions.units import has_ended, how_to_get, is_absent, unit_findings, unit_state
+from drd.actions.units import how_to_get, is_absent, unit_findings, unit_state
 from drd.errors import StepFailed
-from drd.fields import Contradiction, Duration, Placed, Settings
+from drd.fields import Contradiction, Placed
 from drd.log import masked
 from drd.masking import MASK
 from drd.model.down import NO_EFFECT, Effect, for_result, of_command, of_unit
 from drd.model.finding import Finding
 from drd.model.finding_codes import PORT
 from drd.model.runbook import Service, Step
-from drd.model.units import format_duration
 from drd.model.values import filled, references
 from drd.ports.action import ActionContext, ActionKind, StepByHand
 from drd.process.background import MARK, BackgroundProgram, end, find_unrecorded, note, noted
-from drd.process.fence import refused_hint
-from drd.process.listeners import foreign_listener, free_port, last_line, listens
-
-_LOOK_S = 0.2
-_SETTLE_S = 0.3
-"""A program without `ready` that ends within this many seconds did not start."""
-_SETTLE_UNIT_S = 2.0
-"""The same of a unit."""
-
-
-class Ready(Settings):
-    """When a started service counts as ready."""
-
-    http: str | None = Field(
-        None,
-        min_length=1,
-        description="A URL that answers with a status of 200 to 299 when the service is ready; "
-        "`/health` is relative to the step's `url`.",
-    )
-    command: Words | None = Field(
-        None,
-        description="A command that exits with 0 when the service is ready; drd uses no shell.",
-    )
-    within: Duration = Field(60.0, description="How long the service may take to become ready.")
+from drd.process.listeners import free_port, listens
 
 
 class StartSettings(Rehearsed):
@@ -163,7 +138,7 @@ class Start:
         elif MASK in (started.url or ""):  # the note was masked
             started = replace(started, url=_url(settings, context, started.port))
         try:
-            _until_ready(settings, context, started)
+            until_ready(settings.ready, context, started)
         except BaseException:
             end(context.directory, name)
             raise
@@ -189,10 +164,11 @@ def _unit(settings: StartSettings, context: ActionContext) -> Mapping[str, Any]:
     try:
         run_command(["systemctl", "start", "--", unit], context, timeout_s=timeout_s)
     except StepFailed as error:
-        error.hint = _why_not(unit)
+        error.hint = why_not_started(unit)
         raise
     url = _url(settings, context, settings.port)
-    _until_ready(settings, context, BackgroundProgram(0, None, settings.port, url), unit=unit)
+    started = BackgroundProgram(0, None, settings.port, url)
+    until_ready(settings.ready, context, started, unit=unit)
     address, effect = _kept_url(url, context), for_result(context.step.effect)
     return {"pid": None, "port": settings.port, "url": address, **effect}
 
@@ -200,7 +176,7 @@ def _unit(settings: StartSettings, context: ActionContext) -> Mapping[str, Any]:
 def _launch(settings: StartSettings, context: ActionContext) -> BackgroundProgram:
     name, directory = context.step.name, context.directory
     port = free_port() if settings.port is not None and context.rehearsing else settings.port
-    value = _with_port(context, port)
+    value = with_port(context, port)
     words = [filled(w, value) for w in settings.command or ()]
     if not is_there(words[0]):
         raise StepFailed(
@@ -231,16 +207,9 @@ def _launch(settings: StartSettings, context: ActionContext) -> BackgroundProgra
     return started
 
 
-def _with_port(context: ActionContext, port: int | None) -> Any:
-    def value(name: str) -> str:
-        return str(port) if name == "port" and port is not None else context.value(name)
-
-    return value
-
-
 def _url(settings: StartSettings, context: ActionContext, port: int | None) -> str | None:
     written = settings.url or ("http://127.0.0.1:${port}" if port is not None else None)
-    return filled(written, _with_port(context, port)).rstrip("/") if written else None
+    return filled(written, with_port(context, port)).rstrip("/") if written else None
 
 
 def _kept_url(url: str | None, context: ActionContext) -> str | None:
@@ -260,103 +229,6 @@ def _port_findings(settings: StartSettings) -> list[Finding]:
         f"end that process (to find it: ss -ltnp 'sport = :{settings.port}'), or give another port."
     )
     return [Finding(PORT, "warning", "", detail, hint)]
-
-
-def _until_ready(
-    settings: StartSettings, context: ActionContext, started: BackgroundProgram, *, unit: str = ""
-) -> None:
-    ready = settings.ready
-    if ready is None:
-        if unit:
-            _refuse_ended(unit)
-        else:
-            time.sleep(_SETTLE_S)
-            _refuse_dead(context, started)
-        return
-    limit = time.monotonic() + ready.within
-    while True:
-        process.check_cancelled()
-        if not unit:
-            _refuse_dead(context, started)
-        why = _not_ready(ready, context, started, max(0.5, limit - time.monotonic()))
-        if why is None:
-            if not unit:
-                _refuse_dead(context, started)
-                _refuse_others(context, started)
-            return
-        if time.monotonic() > limit:
-            raise StepFailed(
-                f"{unit or context.step.name} was not ready within "
-                f"{format_duration(ready.within)}: {why}",
-                hint=_last_line(context)
-                or "raise `within` under `ready` if the service needs longer to start.",
-            )
-        time.sleep(_LOOK_S)
-
-
-def _refuse_others(context: ActionContext, started: BackgroundProgram) -> None:
-    """Refuse the answers of another user's program, where drd has chosen the port: the program has
-    the user of the drill.
-    """
-    if started.port is None or not context.rehearsing:
-        return
-    other = foreign_listener(started.port, started.pid)
-    if other is not None:
-        raise StepFailed(
-            f"a program of user {other} listens on port {started.port}, which drd chose for the "
-            f"service of {context.step.name}",
-            hint="start the drill again. If it fails again, find out which program that is.",
-        )
-
-
-def _refuse_ended(unit: str) -> None:
-    how = has_ended(unit, _SETTLE_UNIT_S)
-    if how is not None:
-        raise StepFailed(how, hint=_why_not(unit))
-
-
-def _why_not(unit: str) -> str:
-    return (
-        f"see why: `journalctl -u {quote(unit)} -n 20`. Before another start: `systemctl "
-        f"reset-failed {quote(unit)}`"
-    )
-
-
-def _not_ready(
-    ready: Ready, context: ActionContext, started: BackgroundProgram, left_s: float
-) -> str | None:
-    """Say why the service is not ready yet; None if it is."""
-    value = _with_port(context, started.port)
-    try:
-        if ready.http is not None:
-            url = filled(ready.http, value)
-            whole = f"{started.url}{url}" if url.startswith("/") else url
-            status, _ = ask(whole, timeout_s=min(5.0, left_s))
-            if not 200 <= status <= 299:
-                return f"{whole} answers {status}"
-        if ready.command is not None:
-            words = [filled(w, value) for w in ready.command]
-            run_command(words, context, written=ready.command, timeout_s=left_s)
-    except StepFailed as error:
-        return error.message
-    return None
-
-
-def _refuse_dead(context: ActionContext, started: BackgroundProgram) -> None:
-    if not started.is_alive():
-        require_fence_up(started.pid)
-        said = _last_line(context)
-        raise StepFailed(
-            f"the program of step {context.step.name} ended right after its start"
-            + (f": {said}" if said else ""),
-            hint=(refused_hint(said) if context.rehearsing else "")
-            or "the command of a start step must stay in the foreground. To see its output, run "
-            "the command by hand.",
-        )
-
-
-def _last_line(context: ActionContext) -> str:
-    return last_line(context.directory / f"{context.step.name}.log")
 
 
 def _in_words(start: StartSettings) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from drd.actions import start
+from drd.actions.ready import Ready
 from drd.errors import SandboxUnavailable, StepFailed
 from drd.kinds.command import server
 from drd.kinds.command.run import Runner
@@ -115,7 +116,7 @@ def test_steps_use_no_service_of_another_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = start.StartSettings(
-        command=["sleep", "300"], port=80, ready=start.Ready(http="/", within="20s")
+        command=["sleep", "300"], port=80, ready=Ready(http="/", within="20s")
     )
     with taken(NOBODY) as port:
         # It takes the port after drd has seen that nobody listens there.

@@ -13,8 +13,9 @@ from drd.actions import action_for
 from drd.actions.command import CommandSettings
 from drd.actions.erasures import ErasuresSettings
 from drd.actions.http import HttpSettings
+from drd.actions.ready import Ready
 from drd.actions.sql import SqlSettings
-from drd.actions.start import Ready, StartSettings
+from drd.actions.start import StartSettings
 from drd.actions.stop import StopSettings
 from drd.errors import StepFailed
 from drd.model.runbook import Step, Undo
