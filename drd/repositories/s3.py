@@ -1,4 +1,4 @@
-"""A repository's place in an S3 bucket, accessed through boto3 (this is its only importer).
+"""A repository's place in an S3 bucket, accessed through boto3.
 
 restic retries for minutes when a key is refused or a bucket is missing, and reports little. So drd
 asks the bucket first, once and with short time limits.
@@ -6,21 +6,16 @@ asks the bucket first, once and with short time limits.
 
 from __future__ import annotations
 
-import os
 import shlex
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import islice
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import boto3
 from botocore.awsrequest import AWSRequest
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from drd.errors import DrdError, RepositoryError
@@ -45,14 +40,8 @@ from drd.repositories.place import (
     is_id,
     lock_names,
 )
-from drd.repositories.s3_access import S3Keys, by_host_name
-
-_SYSTEM_CAS = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/cert.pem",
-)
-# boto3 brings its own certificates, while restic uses the system's: both must use the same.
+from drd.repositories.s3_access import S3Keys
+from drd.repositories.s3_client import new_client, trusted_by
 
 _ASKED_ONE_BY_ONE = 4
 """Above this number of snapshots one listing is cheaper than single requests."""
@@ -127,8 +116,8 @@ class S3Place:
 
     def session(self) -> Any:
         """Return a session that sends signed requests; any place on the server can share it."""
-        certificates = _certificates(self._keys()) if self.location.secure else None
-        return requests.session(self.location.endpoint, certificates)
+        trusted = trusted_by(self._keys()) if self.location.secure else None
+        return requests.session(self.location.endpoint, trusted)
 
     def probe_signed(self, address: str, session: Any) -> str | None:
         """Return the digest of the `config` there; None for any other answer, which `probe`
@@ -306,7 +295,7 @@ class S3Place:
     def _connected(self) -> Any:
         with _building:  # creating a client is not safe in several threads, using one is
             if self._client is None:
-                self._client = _client(self.location, self._keys())
+                self._client = new_client(self.location, self._keys())
             return self._client
 
     def _clock_finding(self) -> Finding:
@@ -350,26 +339,6 @@ class S3Place:
         )
 
 
-def _client(location: S3Location, keys: S3Keys) -> Any:
-    certificates = _certificates(keys) if location.secure else None
-    client = boto3.session.Session().client(
-        "s3",
-        endpoint_url=location.endpoint,
-        region_name=keys.region or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
-        aws_access_key_id=keys.access_key,
-        aws_secret_access_key=keys.secret_key,
-        aws_session_token=keys.session_token,
-        verify=certificates,
-        config=Config(
-            retries={"total_max_attempts": 1},
-            request_checksum_calculation="when_required",  # older servers have none
-            s3={"addressing_style": _addressing(location, keys)},
-        ),
-    )
-    requests.bind(client, requests.session(location.endpoint, certificates))
-    return client
-
-
 def _time_of(answer: Mapping[str, Any]) -> datetime | None:
     """Return the server's time; None if the answer contains no valid one."""
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
@@ -389,26 +358,3 @@ def _entries(page: Mapping[str, Any]) -> Iterator[tuple[str, datetime | None, in
         dated = isinstance(written, datetime) and written.tzinfo is not None
         name, size = str(entry.get("Key", "")).rpartition("/")[2], entry.get("Size")
         yield name, written if dated else None, size if isinstance(size, int) else 0
-
-
-def _addressing(location: S3Location, keys: S3Keys) -> str:
-    return "virtual" if by_host_name(location, keys) else "path"
-
-
-def _certificates(keys: S3Keys) -> str | None:
-    if keys.ca_cert is not None:
-        if not os.access(keys.ca_cert, os.R_OK):
-            raise RepositoryError(
-                f"cannot read the certificates in {keys.ca_cert}",
-                hint="correct `ca_cert`, or let the user that runs drd read the file.",
-            )
-        try:
-            ssl.create_default_context(cafile=keys.ca_cert)
-        except ssl.SSLError as error:
-            raise RepositoryError(
-                f"there is no certificate in {keys.ca_cert}",
-                hint="set `ca_cert` to the PEM file of the CA.",
-            ) from error
-        return keys.ca_cert
-    candidates = (os.environ.get("SSL_CERT_FILE"), *_SYSTEM_CAS)
-    return next((c for c in candidates if c and Path(c).is_file()), None)
