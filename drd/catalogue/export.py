@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL
 from drd.catalogue import (  # noqa: F401 (they fill the metadata)
     append_only,
     daemon_tables,
+    record_tables,
     summary_tables,
     trouble,
 )

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, case, func, select
 
 from drd.catalogue import undone
 from drd.catalogue.daemon_tables import copies, jobs, verifications
-from drd.catalogue.tables import alerts, incidents
+from drd.catalogue.record_tables import incidents
+from drd.catalogue.tables import alerts
 from drd.model.facts import UndoneFacts
 from drd.model.figures import (
     AlertFigures,

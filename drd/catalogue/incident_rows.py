@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Row, func, or_, select
 
 from drd.catalogue.engine import upsert
 from drd.catalogue.record_rows import WHOLE, to_entry
-from drd.catalogue.tables import incidents as table
-from drd.catalogue.tables import records
+from drd.catalogue.record_tables import incidents as table
+from drd.catalogue.record_tables import records
 from drd.model.incidents.cadence import Cadence
 from drd.model.incidents.entries import OPEN, PREFIX, REPORT, number_of, subject
 from drd.model.incidents.fold import EFFECTIVE, UNREAD, fold

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, delete, select
 from drd.catalogue import incident_rows as rows
 from drd.catalogue import outbox
 from drd.catalogue.engine import Database, SqlStore
+from drd.catalogue.record_tables import incidents as table
 from drd.catalogue.records import SqlRecords
-from drd.catalogue.tables import incidents as table
 from drd.errors import UsageError
 from drd.model.incidents.cadence import Cadence
 from drd.model.incidents.entries import number_of

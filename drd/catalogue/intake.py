@@ -14,9 +14,9 @@ from sqlalchemy import ColumnElement, Connection, func, or_, select
 from drd.catalogue.daemon_tables import daemon_state
 from drd.catalogue.engine import Database, SqlStore, upsert
 from drd.catalogue.incidents import SqlIncidents
-from drd.catalogue.tables import incidents as table
-from drd.catalogue.tables import record_bodies as bodies
-from drd.catalogue.tables import records
+from drd.catalogue.record_tables import incidents as table
+from drd.catalogue.record_tables import record_bodies as bodies
+from drd.catalogue.record_tables import records
 from drd.model.incidents.entries import INTAKE, INTAKE_KEY, REPORT, subject
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.states import State

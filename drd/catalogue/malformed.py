@@ -31,6 +31,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from drd.catalogue import (  # noqa: F401 - they fill the metadata
     daemon_tables,
+    record_tables,
     summary_tables,
     tables,
 )

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from drd.catalogue.tables import record_bodies as bodies
-from drd.catalogue.tables import records as table
+from drd.catalogue.record_tables import record_bodies as bodies
+from drd.catalogue.record_tables import records as table
 from drd.model.records import Body, Entry, Header
 
 WHOLE = select(table, bodies.c.salt, bodies.c.body).outerjoin(bodies, bodies.c.seq == table.c.seq)

@@ -14,8 +14,8 @@ from drd import log, process
 from drd.catalogue import append_only, incident_rows
 from drd.catalogue.engine import Database, SqlStore
 from drd.catalogue.record_rows import SEALED, WHOLE, to_entry
-from drd.catalogue.tables import record_bodies as bodies
-from drd.catalogue.tables import records as table
+from drd.catalogue.record_tables import record_bodies as bodies
+from drd.catalogue.record_tables import records as table
 from drd.errors import UsageError
 from drd.model import record_drafts
 from drd.model.actor import Actor

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from drd.catalogue.engine import SqlStore, upsert
+from drd.catalogue.record_tables import trusted_keys
 from drd.catalogue.tables import point_signatures as table
-from drd.catalogue.tables import trusted_keys
 from drd.model.manifest_signature import ManifestSignature, Replaced, TrustedKeys
 
 _NONE_REPLACED: Mapping[str, Replaced] = MappingProxyType({})

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from sqlalchemy import select
 
 from drd.catalogue.engine import SqlStore, upsert
-from drd.catalogue.tables import record_stamps as table
+from drd.catalogue.record_tables import record_stamps as table
 from drd.model.timestamps import Stamp
 
 

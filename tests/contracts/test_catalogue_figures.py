@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import Table, create_engine
 
 from drd.catalogue.daemon_tables import copies, verifications
+from drd.catalogue.record_tables import incidents
 from drd.catalogue.sql_catalogue import SqlCatalogue
-from drd.catalogue.tables import alerts, incidents
+from drd.catalogue.tables import alerts
 from drd.model.figures import (
     AlertFigures,
     CatalogueFigures,

@@ -23,6 +23,7 @@ from drd.catalogue import (  # noqa: F401 (they fill the metadata)
     daemon_tables,
     malformed,
     migrate,
+    record_tables,
     summary_tables,
 )
 from drd.catalogue.changed import read_changed

@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import DatabaseError
 
+from drd.catalogue.record_tables import record_bodies
 from drd.catalogue.records import SqlRecords
 from drd.catalogue.sql_catalogue import SqlCatalogue
-from drd.catalogue.tables import record_bodies
 from drd.errors import UsageError
 from drd.flows.incidents.writing import Desk, open_incident
 from drd.flows.records.anchors import Place, Result, anchor, compare, standing

@@ -6,7 +6,11 @@ driver does not commit on its own, and ours does not.
 
 from alembic import context
 
-from drd.catalogue import daemon_tables, summary_tables  # noqa: F401 (they fill the metadata)
+from drd.catalogue import (  # noqa: F401 (they fill the metadata)
+    daemon_tables,
+    record_tables,
+    summary_tables,
+)
 from drd.catalogue.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
