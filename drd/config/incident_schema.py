@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -16,6 +16,7 @@ from drd.model.incidents.intake_rules import OPEN_AT_MOST, PER_MINUTE
 from drd.model.incidents.states import SEVERITIES
 from drd.model.intake.mapped import PLAN
 from drd.model.malformed import Malformed
+from drd.model.message import Urgency
 from drd.model.plan import SecretRef
 from drd.model.titles import TITLES
 
@@ -41,7 +42,7 @@ class IncidentRule(Settings):
     alert: Annotated[str, AfterValidator(_kind_of_alert)] | None = Field(
         None, description="Only alerts of this kind (docs/alerts.md)."
     )
-    severity: Literal["info", "warning", "critical"] | None = Field(
+    severity: Urgency | None = Field(
         None, description="Only alerts of at least this severity (default: `warning`)."
     )
     plans: str | None = Field(
