@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
     from typing import Any, TypeAlias, TypeVar
 
+    from drd.model.facts import AlertFacts, RunningFacts
     from drd.model.plan import SecretRef
 
     _T = TypeVar("_T")
@@ -86,13 +87,37 @@ def assemble(
     one transaction of the caller, and combine the answers."""
     query = _about(ask, plan, since)
     check_version(ask, place)
+    alerts = rows.by_plan(query(queries.ALERTS), rows.alert)
+    running = rows.by_plan(ask(queries.RUNNING, plan), rows.running)
+    facts = _plans(query, alerts, running)
+    own = tuple(alerts.pop("", ()))
+    loaded = {f.plan for f in facts}
+    others = {plan: tuple(alert_rows) for plan, alert_rows in alerts.items() if plan not in loaded}
+    noted = {key: (rows.time(at), rows.json(value)) for key, at, value in query(queries.DAEMON)}
+    stored = rows.stored_up_to(noted[STORED_ENTRIES][1]) if STORED_ENTRIES in noted else 0
+    return StatusFacts(
+        sorted(facts, key=lambda f: f.plan),
+        own,
+        others=others,
+        refused=rows.refused(noted["refused"][1]) if "refused" in noted else {},
+        daemon=daemon_facts(*noted[SIGN_OF_LIFE]) if SIGN_OF_LIFE in noted else None,
+        incidents=tuple(rows.incident(row) for row in ask(queries.INCIDENTS, str(stored))),
+        records_damage=records_damage(noted[RECORDS_CHECK][1]) if RECORDS_CHECK in noted else "",
+        owner=rows.owner(noted[CUSTODY][1]) if CUSTODY in noted else None,
+    )
+
+
+def _plans(
+    query: Callable[[str], Iterable[Sequence[Any]]],
+    alerts: dict[str, list[AlertFacts]],
+    running: dict[str, list[RunningFacts]],
+) -> list[PlanFacts]:
+    """Run the queries about plans, and combine the answers by plan."""
     components = rows.by_plan(query(queries.COMPONENTS), rows.component)
     failed = rows.by_plan(
         query(queries.FAILED_COMPONENTS), lambda row: (row[1], row[2] or "failed")
     )
     missed = rows.by_plan(query(queries.MISSED), rows.span)
-    alerts = rows.by_plan(query(queries.ALERTS), rows.alert)
-    running = rows.by_plan(ask(queries.RUNNING, plan), rows.running)
     unfinished = rows.unfinished(query(queries.UNFINISHED))
     undone = rows.undone(query(queries.UNDONE))
     unrestorable = {r[0]: rows.unrestorable(r) for r in query(queries.UNRESTORABLE)}
@@ -131,21 +156,7 @@ def assemble(
                 holds=tuple(holds[name]),
             )
         )
-    own = tuple(alerts.pop("", ()))
-    loaded = {f.plan for f in facts}
-    others = {plan: tuple(alert_rows) for plan, alert_rows in alerts.items() if plan not in loaded}
-    noted = {key: (rows.time(at), rows.json(value)) for key, at, value in query(queries.DAEMON)}
-    stored = rows.stored_up_to(noted[STORED_ENTRIES][1]) if STORED_ENTRIES in noted else 0
-    return StatusFacts(
-        sorted(facts, key=lambda f: f.plan),
-        own,
-        others=others,
-        refused=rows.refused(noted["refused"][1]) if "refused" in noted else {},
-        daemon=daemon_facts(*noted[SIGN_OF_LIFE]) if SIGN_OF_LIFE in noted else None,
-        incidents=tuple(rows.incident(row) for row in ask(queries.INCIDENTS, str(stored))),
-        records_damage=records_damage(noted[RECORDS_CHECK][1]) if RECORDS_CHECK in noted else "",
-        owner=rows.owner(noted[CUSTODY][1]) if CUSTODY in noted else None,
-    )
+    return facts
 
 
 def _about(
