@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 def is_same(one: str, other: str) -> bool:
@@ -18,3 +18,9 @@ def as_written(name: str, names: Iterable[str]) -> str:
     """Return the name as it is written among `names`; as it is, if nobody there has it."""
     name = name.strip()
     return next((other for other in names if is_same(name, other)), name)
+
+
+def user_of(name: str, users: Mapping[str, str]) -> str | None:
+    """Return the user to whom drd.yaml maps the person; None if it maps nobody to this person.
+    `users` has the person of each user."""
+    return {person.casefold(): user for user, person in users.items()}.get(name.casefold())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from drd.errors import UsageError
 from drd.model.actor import Actor, Sameness, compare
+from drd.model.person_names import is_same
 from drd.model.text import either, escaped
 
 
@@ -48,7 +49,7 @@ class ApprovalRule:
         return None
 
     def _require_role(self, name: str, people: Mapping[str, Sequence[str]]) -> None:
-        held = next((r for n, r in people.items() if n.casefold() == name.casefold()), None)
+        held = next((r for n, r in people.items() if is_same(n, name)), None)
         if not self.roles or (held is not None and set(held) & set(self.roles)):
             return
         holders = [n for n, roles in people.items() if set(roles) & set(self.roles)]

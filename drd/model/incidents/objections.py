@@ -6,6 +6,7 @@ from drd.errors import UsageError
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.messages import IncidentMessage, Recipient, Way
 from drd.model.incidents.recipients import NO_ADDRESS, Reach, may_read, not_for, own_address
+from drd.model.person_names import is_same, user_of
 from drd.model.text import escaped
 
 
@@ -58,13 +59,15 @@ def _people(message: IncidentMessage, reach: Reach) -> dict[str, tuple[str, ...]
     """Return the people of drd.yaml with their roles. A user who approved under the name of
     somebody whom drd.yaml maps to another user has no roles."""
     people = {person.name: person.roles for person in reach.book.people}
-    name, actor = message.approved_by.casefold(), message.approved_as
+    name, actor = message.approved_by, message.approved_as
     if actor is None or actor.uid == 0:
         return people
-    mapped = {person.casefold(): user for user, person in reach.users.items()}
     only_a_user = actor.came == "socket" and not actor.claimed_by
-    if mapped.get(name, "" if only_a_user else actor.user) != actor.user:
-        return {n: () if n.casefold() == name else roles for n, roles in people.items()}
+    user = user_of(name, reach.users)
+    if user is None:
+        user = "" if only_a_user else actor.user
+    if user != actor.user:
+        return {n: () if is_same(n, name) else roles for n, roles in people.items()}
     return people
 
 
