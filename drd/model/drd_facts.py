@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from drd.model.text import noun
 from drd.named import NamedTuple
 
 TYPE_CHECKING = False
@@ -55,8 +56,7 @@ def records_damage(noted: Any) -> str:
     first = [_place(int(seq), code) for one in found for seq, code in one.get("first", ())]
     named = ", ".join(first[:_SHOWN])
     left = f", and {count - _SHOWN} more" if count > _SHOWN else ""
-    faults = "1 fault" if count == 1 else f"{count} faults"
-    return f"the last check of the records found {faults}: {named}{left}"
+    return f"the last check of the records found {count} {noun(count, 'fault')}: {named}{left}"
 
 
 def daemon_facts(at: datetime, said: Mapping[str, Any]) -> DaemonFacts:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from drd.model.incidents.incident import Incident
 from drd.model.records import Entry
-from drd.model.text import some
+from drd.model.text import noun, some
 
 UNSEAL = "drd records unseal --identity FILE"
 
@@ -21,8 +21,9 @@ def unread(incident: Incident) -> str:
     """Say how many entries are encrypted on this host; empty if none is."""
     if not incident.sealed:
         return ""
-    count = f"{incident.sealed} {'entry' if incident.sealed == 1 else 'entries'}"
-    return f"{count} of incident {incident.number} cannot be read here, and deadlines may run"
+    count = incident.sealed
+    words = f"{count} {noun(count, 'entry', 'entries')}"
+    return f"{words} of incident {incident.number} cannot be read here, and deadlines may run"
 
 
 def doubts(incident: Incident, changed: Sequence[int]) -> Iterator[str]:
@@ -32,7 +33,7 @@ def doubts(incident: Incident, changed: Sequence[int]) -> Iterator[str]:
     if changed:
         one = len(changed) == 1
         yield (
-            f"{'entry' if one else 'entries'} {some([str(seq) for seq in changed], 10)} "
+            f"{noun(len(changed), 'entry', 'entries')} {some([str(seq) for seq in changed], 10)} "
             f"{'was' if one else 'were'} changed after {'it was' if one else 'they were'} "
             "recorded, so drd uses nothing of what is written there now: drd records verify"
         )
