@@ -9,13 +9,16 @@ from datetime import datetime
 from itertools import pairwise
 from typing import NamedTuple
 
+DAYS = ("mon", "tues?", "wed(nes)?", "thu(rs?)?", "fri", "sat(ur)?", "sun")
+MONTHS = (
+    *("jan(uary)?", "feb(ruary)?", "mar(ch)?", "apr(il)?", "may", "june?", "july?"),
+    *("aug(ust)?", "sep(t|tember)?", "oct(ober)?", "nov(ember)?", "dec(ember)?"),
+)
+"""The names of days, without `day`, and of months, as extended regular expressions of POSIX."""
+
 _YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
 _ANY_DAY, _SEPARATOR = r"(?:[12]\d|3[01]|0?[1-9])", r"[-_./]"
-_MONTHS = (
-    "(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
-    "|sep(?:t|tember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
-)
-_DAYS = "(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?"
+_MONTHS, _DAYS = f"({'|'.join(MONTHS)})", f"({'|'.join(DAYS)})(day)?"
 _TIME = r"(?:[01]\d|2[0-3])[-_.:h]?[0-5]\d(?:[-_.:m]?[0-5]\d(?:[.,]?\d{3,9})?)?(?:z|\+\d\d:?\d\d)?"
 _THEN_TIME = rf"(?:(?:[-_.t@]{{0,3}}{_TIME}|t(?:[01]\d|2[0-3]))(?!\d))?"
 _BEGINS, _ENDS = r"(?<!\d)", r"(?!\d)"

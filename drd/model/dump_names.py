@@ -8,18 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from drd.model.dump_dates import Numbered, counts_dumps, dated, is_rotated
+from drd.model.dump_dates import DAYS, MONTHS, Numbered, counts_dumps, dated, is_rotated
 
 NUMBERS = "[0-9]+"
 """For a counter. Each number has its place, since `shop-2-2026-11-28` is another database than
 `shop-2026-11-28`."""
 
-_DAYS = ("mon", "tues?", "wed(nes)?", "thu(rs?)?", "fri", "sat(ur)?", "sun")
-_MONTHS = (
-    *("jan(uary)?", "feb(ruary)?", "mar(ch)?", "apr(il)?", "may", "june?", "july?"),
-    *("aug(ust)?", "sep(t|tember)?", "oct(ober)?", "nov(ember)?", "dec(ember)?"),
-)
-_DAY, _MONTH = (re.compile("|".join(f"{d}(day)?" for d in _DAYS)), re.compile("|".join(_MONTHS)))
+_DAY, _MONTH = (re.compile("|".join(f"{d}(day)?" for d in DAYS)), re.compile("|".join(MONTHS)))
 _TOKEN = re.compile("[0-9]+|[A-Za-z]+")
 _SPECIAL = re.compile(r"[][\\^$.|?*+(){}]")
 _YEAR, _OF_MONTH = re.compile(r"(19|20)\d\d"), re.compile(r"0?[1-9]|[12]\d|3[01]")
@@ -205,8 +200,8 @@ def _place(text: str) -> str:
     if cased is None:
         return ""
     if _DAY.fullmatch(word):
-        return f"({'|'.join(map(cased, _DAYS))})({'DAY' if text.isupper() else 'day'})?"
-    return f"({'|'.join(map(cased, _MONTHS))})" if _MONTH.fullmatch(word) else ""
+        return f"({'|'.join(map(cased, DAYS))})({'DAY' if text.isupper() else 'day'})?"
+    return f"({'|'.join(map(cased, MONTHS))})" if _MONTH.fullmatch(word) else ""
 
 
 def _is_day(name: str, token: re.Match[str]) -> bool:
