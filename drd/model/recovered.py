@@ -118,13 +118,12 @@ def _failed_check(ended: Ended) -> Task:
 def restarts(usages: Iterable[Usage]) -> Iterator[Task]:
     """Return one task for each group of programs that still use replaced data, however many files
     they have open."""
-    groups: dict[tuple[str | None, tuple[str, ...]], Usage] = {}
+    groups: dict[tuple[str | None, tuple[str, ...]], list[Usage]] = {}
     for one in usages:
         if one.former:
-            known = groups.setdefault((one.component, one.by), one)
-            if known is not one:
-                groups[one.component, one.by] = replace(known, what=f"{known.what}, {one.what}")
-    yield from map(restart, groups.values())
+            groups.setdefault((one.component, one.by), []).append(one)
+    for same in groups.values():
+        yield restart(replace(same[0], what=", ".join(str(one.what) for one in same)))
 
 
 def restart(usage: Usage) -> Task:
