@@ -295,9 +295,9 @@ def _nothing_readable(facts: PlanFacts, wrong: list[Reason], now: datetime) -> l
         return []
     where = f"drd doctor {facts.plan}"
     if facts.unrestorable is not None:
+        more, where = _made_anew(facts)
         text = f"everything would be lost: {facts.unrestorable.words()}, and drd "
-        text += "knows no other complete restore point that can be restored" + _made_anew(facts)
-        where = f"drd points {facts.plan}" if facts.made_by else facts.anew
+        text += f"knows no other complete restore point that can be restored{more}"
         return [Reason(Verdict.BREACHED, text, where, "rpo", run=facts.unrestorable.run)]
     if facts.repositories:
         text = "everything would be lost: no repository of the plan contains a restore point"
@@ -310,18 +310,22 @@ def _older_one_left(facts: PlanFacts, point: PointFacts, exposure_s: float) -> l
     """Return the reason that only an older point can be read; the repository has its own reason."""
     text, where = f"the newest readable restore point has {_data_of(facts, point)}", facts.anew
     if facts.unrestorable is not None:
+        more, where = _made_anew(facts)
         text = f"{facts.unrestorable.words()}; the newest one that is left, {point.id}, "
-        text += f"has {_data_of(facts, point)}{_made_anew(facts)}"
-        where = f"drd points {facts.plan}" if facts.made_by else facts.anew
+        text += f"has {_data_of(facts, point)}{more}"
     verdict = against(exposure_s, facts.rpo_s)
     if verdict is Verdict.MET:
         verdict = Verdict.AT_RISK
     return [Reason(verdict, text, where, "rpo")]
 
 
-def _made_anew(facts: PlanFacts) -> str:
-    """Return what helps if another tool makes the copies: listing them again makes none."""
-    return f". Let {called(facts.made_by)} make a new copy" if facts.made_by else ""
+def _made_anew(facts: PlanFacts) -> tuple[str, str]:
+    """Return how a new point is made after one could not be restored: the words beside the command,
+    and the command. If another tool makes the copies, listing them again makes none.
+    """
+    if not facts.made_by:
+        return "", facts.anew
+    return f". Let {called(facts.made_by)} make a new copy", f"drd points {facts.plan}"
 
 
 def _no_point(facts: PlanFacts, now: datetime) -> Reason:
