@@ -160,8 +160,7 @@ def judge_unfinished(facts: PlanFacts) -> list[Reason]:
     remedy = f"drd resume {run}"
     # Production itself is a mixture then, so the plan is no better than one that cannot recover.
     mixed = PlanState.NOT_READY if so_far.mixture() is not None else PlanState.OK
-    reason = Reason(Verdict.AT_RISK, text, remedy, UNFINISHED, subject=run, run=run)
-    return [reason._replace(at_least=mixed)]
+    return [Reason(Verdict.AT_RISK, text, remedy, UNFINISHED, subject=run, at_least=mixed, run=run)]
 
 
 def standing_pauses(facts: PlanFacts, now: datetime) -> list[FindingFacts]:
