@@ -20,7 +20,7 @@ from drd.model.incidents.incident import Incident
 from drd.model.incidents.messages import IncidentMessage
 from drd.model.message_conditions import message_conditions
 from drd.model.obligations.clocks import ClockState
-from drd.model.obligations.unplaced import ends_at, next_clock
+from drd.model.obligations.unplaced import next_clock
 from drd.model.report_conditions import report_conditions
 from drd.model.restricted_conditions import concealed, unreadable
 from drd.model.titles import REPORT, UNDECIDED
@@ -114,6 +114,6 @@ class DutyWatch:
     def _note_next(self, incident: Incident, states: Iterable[ClockState]) -> None:
         self._next.pop(incident.number, None)
         first = next_clock(states)
-        at = ends_at(first) if first is not None else None
+        at = first.ends_at if first is not None else None
         if at is not None and not incident.restricted and not unread(incident):
             self._next[incident.number] = at

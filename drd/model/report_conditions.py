@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from drd.model.alerts import Condition
 from drd.model.obligations.clocks import ClockKind, ClockState
-from drd.model.obligations.unplaced import SETTING, count_words, ends_at, first_due, split
+from drd.model.obligations.unplaced import SETTING, count_words, first_due, split
 from drd.model.obligations.words import local_time
 from drd.model.text import counted, some
 from drd.model.titles import REPORT, UNDECIDED
@@ -90,6 +90,6 @@ def _is_past(at: datetime | None, now: datetime) -> bool:
 
 
 def _at(state: ClockState, zone: str) -> str:
-    at = ends_at(state)
+    at = state.ends_at
     where = ZoneInfo(state.regime.zone or zone)
     return local_time(at, where, state.last_day) if at is not None else "without undue delay"

@@ -76,6 +76,11 @@ class ClockState:
     placed: bool = True
 
     @property
+    def ends_at(self) -> datetime | None:
+        """When the report is due; of one without a number of hours or days, its target."""
+        return self.due_at or self.target_at
+
+    @property
     def is_unplaced(self) -> bool:
         """Whether nobody has decided on it, and drd knows no place by which to propose it."""
         undecided = self.kind in (ClockKind.UNDECIDED, ClockKind.SCOPE_NOT_DECLARED)

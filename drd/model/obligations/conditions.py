@@ -21,7 +21,7 @@ Facts = Mapping[str, Fact]
 
 PEOPLE = "people"
 RECORDS = "records"
-MEMBER_STATE = "member_state"
+PLACE_OF_HOLIDAYS = "member_state"
 """The place whose holidays count, where a regime leaves it to the organisation."""
 RESIDENTS = "residents."
 """The beginning of facts that count the residents of a State or country: `residents.US-CA`."""

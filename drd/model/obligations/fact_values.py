@@ -10,8 +10,8 @@ from difflib import get_close_matches
 from drd.model.malformed import Malformed
 from drd.model.obligations.conditions import (
     ANY_STATE,
-    MEMBER_STATE,
     PEOPLE,
+    PLACE_OF_HOLIDAYS,
     RECORDS,
     RESIDENTS,
     UNKNOWN_RESIDENCE,
@@ -36,7 +36,7 @@ class Asked:
 
 def asked_for(regimes: Iterable[Regime]) -> dict[str, Asked]:
     """Return the facts that the regimes and the drafts of their reports ask for."""
-    found = {PEOPLE: Asked(counts=True), RECORDS: Asked(counts=True), MEMBER_STATE: Asked()}
+    found = {PEOPLE: Asked(counts=True), RECORDS: Asked(counts=True), PLACE_OF_HOLIDAYS: Asked()}
     for condition in (c for regime in regimes for c in _conditions(regime)):
         if not condition.fact:
             continue
@@ -76,7 +76,7 @@ def require_fact(name: str, value: Fact, known: dict[str, Asked]) -> None:
         raise Malformed(f"no regime uses the fact {name}", remedy)
     if value is None:
         return
-    if name == MEMBER_STATE and not (isinstance(value, str) and _CODE.fullmatch(value)):
+    if name == PLACE_OF_HOLIDAYS and not (isinstance(value, str) and _CODE.fullmatch(value)):
         remedy = f"write {name}=FR, with the code of a country or a part of one, or {name}=unknown"
         raise Malformed(f"{name} is a place, not {value}", remedy)
     is_number = isinstance(value, int) and not isinstance(value, bool)

@@ -13,8 +13,14 @@ from drd.model.obligations import arithmetic
 from drd.model.obligations.anchors import Anchor
 from drd.model.obligations.arithmetic import Ends
 from drd.model.obligations.calendars import MEMBER_STATE, BusinessDays, Calendars
-from drd.model.obligations.conditions import MEMBER_STATE as PLACE_OF_HOLIDAYS
-from drd.model.obligations.conditions import Condition, Facts, both, every, none_of
+from drd.model.obligations.conditions import (
+    PLACE_OF_HOLIDAYS,
+    Condition,
+    Facts,
+    both,
+    every,
+    none_of,
+)
 
 
 class Unit(StrEnum):

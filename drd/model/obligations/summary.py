@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from drd.model.obligations.clocks import CLOSED, ClockKind, ClockState
-from drd.model.obligations.unplaced import ends_at, next_clock, split
+from drd.model.obligations.unplaced import next_clock, split
 from drd.model.obligations.words import local_time
 
 LOUD = {
@@ -37,7 +37,7 @@ def summary(states: Sequence[ClockState], zone: str, number: int) -> str:
 
 
 def _due_words(state: ClockState, zone: str) -> str:
-    at = ends_at(state)
+    at = state.ends_at
     assert at is not None
     local = local_time(at, ZoneInfo(state.regime.zone or zone), state.last_day)
     if state.due_at is None:
@@ -47,6 +47,6 @@ def _due_words(state: ClockState, zone: str) -> str:
 
 def order(state: ClockState) -> tuple[bool, bool, float, str]:
     """Return the place of a clock: open ones first, the next one above."""
-    at = ends_at(state) or state.prompt_at
+    at = state.ends_at or state.prompt_at
     open_ = state.kind not in CLOSED
     return not open_, at is None, at.timestamp() if at is not None else 0, state.regime.id

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 from drd.model.obligations.clocks import CLOSED, ClockState
 from drd.model.text import counted
@@ -39,12 +38,7 @@ def next_clock(states: Iterable[ClockState]) -> ClockState | None:
     return first_due(state for state in shown if state.kind not in CLOSED)
 
 
-def ends_at(state: ClockState) -> datetime | None:
-    """Return when a report is due; of one without a number of hours or days, its target."""
-    return state.due_at or state.target_at
-
-
 def first_due(unplaced: Iterable[ClockState]) -> ClockState | None:
     """Return the one that would be due first; None if no clock of theirs runs."""
-    timed = [state for state in unplaced if ends_at(state) is not None]
-    return min(timed, key=lambda s: (ends_at(s), s.regime.id), default=None)
+    timed = [state for state in unplaced if state.ends_at is not None]
+    return min(timed, key=lambda s: (s.ends_at, s.regime.id), default=None)
