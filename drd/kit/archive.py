@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from drd.errors import KitDamaged
 from drd.model import strict
-from drd.model.kit import INDEX, ROOT, KitIndex, index_from_json, inner_name
+from drd.model.kit import INDEX, ROOT, KitIndex
+from drd.model.kit_index import index_from_json, inner_name
 
 Files = Mapping[str, bytes]
 """Contents by path below the kit's directory."""

@@ -24,7 +24,8 @@ from drd.errors import DrdError, KitDamaged, ManifestRefused, ManifestTooNew
 from drd.flows.repository.manifests import written_rule
 from drd.kit.archive import unpack
 from drd.model import strict
-from drd.model.kit import INDEX, ROOT, index_from_json
+from drd.model.kit import INDEX, ROOT
+from drd.model.kit_index import index_from_json
 from drd.model.manifest import manifest_from_bytes
 from drd.model.snapshot import Manifest
 from drd.repositories.restic.maintenance import _info

@@ -26,8 +26,8 @@ from drd.model.kit import (
     KitRepository,
     KitSecret,
     heading,
-    index_from_json,
 )
+from drd.model.kit_index import index_from_json
 from drd.model.plan import SecretRef
 from drd.registry import KINDS
 

@@ -19,11 +19,10 @@ from drd.model.kit import (
     KitRecords,
     KitRepository,
     KitSecret,
-    index_from_json,
-    inner_name,
     kit_point,
     summary,
 )
+from drd.model.kit_index import index_from_json, inner_name
 from drd.model.plan import SecretRef
 from drd.model.seals import Seal
 from drd.registry import source_version
