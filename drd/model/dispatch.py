@@ -8,34 +8,16 @@ hours, which is not known beforehand, so no backup ever waits for one.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import cached_property
-from itertools import accumulate
+from datetime import datetime
 
+from drd.model.backups_ahead import BACKGROUND, Ahead, clock
 from drd.model.due import Due
 from drd.model.run import RunKind
 from drd.model.schedule import Job
-from drd.model.text import counted
 from drd.model.windows import released
-from drd.named import NamedTuple
-
-UNKNOWN_DURATION_S = 60.0
-"""Assumed for a job that was never measured: short, so that it gets a first chance."""
-
-FIRST_DURATION_S = 600.0
-"""Assumed for the first run of kinds that may take long, until they are overdue. A drill, which may
-take hours, counts with its time limit then: if there is only one slot, it begins right after
-backups.
-"""
-
-FRESH_SHARE = 0.9
-"""A point is fresh while more than this share of the time that the RPO leaves after a backup is
-left.
-"""
 
 _FORGETTING = frozenset({RunKind.RETENTION, RunKind.PRUNE})
 """Kinds that share a repository with nobody, and that exclude each other within a plan, whatever
@@ -44,11 +26,6 @@ their repository.
 
 _YIELDING = _FORGETTING | {RunKind.VERIFICATION}
 """Kinds that do not begin in a repository shortly before a backup does."""
-
-_BACKGROUND = frozenset({RunKind.COPY, RunKind.VERIFICATION})
-"""Kinds that run beside backups: they take none of the slots that backups need."""
-
-_MAY_TAKE_LONG = _BACKGROUND | {RunKind.PRUNE}
 
 _GROUPS = {
     RunKind.BACKUP: "backups",
@@ -118,7 +95,7 @@ def choose(
     """
     busy = {(r.plan, r.kind, r.subject) for r in running}
     board = _Board(running, limits)
-    ahead = _Ahead(lambda: (d for d in (*dues, *more()) if d.job.key not in busy), now)
+    ahead = Ahead(lambda: (d for d in (*dues, *more()) if d.job.key not in busy), now)
     start: list[Due] = []
     waiting: list[tuple[Due, str]] = []
     for due in sorted((d for d in dues if d.at <= now), key=lambda d: (d.deadline, d.job.key)):
@@ -139,131 +116,7 @@ def _blackout(job: Job, now: datetime) -> str | None:
     if not job.timing.blackout:
         return None
     until, window = released(job.timing.blackout, job.timing.timezone, now)
-    return f"waits for the end of the blackout at {_clock(until)}" if window is not None else None
-
-
-def _clock(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%H:%M} UTC"
-
-
-# --- the backups that lie ahead -------------------------------------------------------------
-
-
-class _BackupQueue:
-    """Backups by the time at which they have to begin, without those that were started."""
-
-    def __init__(self, started: set[tuple[str, str, str]]) -> None:
-        self._started = started
-        self._by_url: dict[str, list[tuple[datetime, Due]]] = defaultdict(list)
-
-    def add(self, begin: datetime, due: Due) -> None:
-        for url in ("", *due.job.repositories):
-            self._by_url[url].append((begin, due))
-
-    def sort(self) -> None:
-        for queue in self._by_url.values():
-            queue.sort(key=lambda entry: entry[0], reverse=True)
-
-    def first(self, url: str) -> tuple[datetime, Due] | None:
-        """Return the backup that has to begin first among those that use `url`; among all if it is
-        empty.
-        """
-        queue = self._by_url.get(url, [])
-        while queue and queue[-1][1].job.key in self._started:
-            queue.pop()
-        return queue[-1] if queue else None
-
-
-class _LinedUp(NamedTuple):
-    """The first backups in order. `work_s` are the seconds that so many of them take together."""
-
-    every: _BackupQueue
-    stale: _BackupQueue
-    begins: list[datetime]
-    work_s: list[float]
-
-
-class _Ahead:
-    """Backups that are neither running nor started.
-
-    With a single slot, a job that takes longer than the RPO leaves would never start. Therefore
-    fresh backups do not count there: the job starts right after one, when it costs least.
-    """
-
-    def __init__(self, dues: Callable[[], Iterable[Due]], now: datetime) -> None:
-        self.now = now
-        self._dues = dues
-        self._started: set[tuple[str, str, str]] = set()
-
-    @cached_property
-    def _lined_up(self) -> _LinedUp:
-        """The backups in order, computed at the first question: there are as many as plans."""
-        every, stale = _BackupQueue(self._started), _BackupQueue(self._started)
-        begins: list[tuple[datetime, float]] = []
-        for due in self._dues():
-            if due.job.kind == RunKind.BACKUP:
-                begin = max(due.deadline, due.at)
-                every.add(begin, due)
-                if not self._is_fresh(begin, due):
-                    stale.add(begin, due)
-                begins.append((begin, due.expected_s or UNKNOWN_DURATION_S))
-        every.sort()
-        stale.sort()
-        begins.sort()
-        work_s = (work_s for _, work_s in begins)
-        return _LinedUp(every, stale, [begin for begin, _ in begins], [0.0, *accumulate(work_s)])
-
-    def _is_fresh(self, begin: datetime, backup: Due) -> bool:
-        """Return whether nearly all of the time that the RPO leaves after a backup is still
-        left."""
-        room_s = max(0.0, backup.job.rpo_s - 2 * (backup.expected_s or 0.0))
-        return (begin - self.now).total_seconds() > FRESH_SHARE * room_s
-
-    def is_close(self, backup: Due) -> bool:
-        """Return whether less than half of the time that the RPO leaves is left."""
-        slack_s = backup.job.rpo_s - (backup.expected_s or 0.0)
-        return (backup.deadline - self.now).total_seconds() <= slack_s / 2
-
-    def started(self, due: Due) -> None:
-        self._started.add(due.job.key)
-
-    def crowd(self, due: Due, *, places: int) -> str | None:
-        """Say why `places` slots beside `due` are too few for the backups that have to begin before
-        it is done; None if they suffice. Backups that were started just now count as well.
-        """
-        lasts_s = _lasts_s(due, self.now)
-        ends = self.now + timedelta(seconds=lasts_s)
-        count = bisect_right(self._lined_up.begins, ends)
-        if count <= places or self._lined_up.work_s[count] <= places * lasts_s:
-            return None
-        return f"waits for {counted(count, 'backup')}, which must begin by {_clock(ends)}"
-
-    def refusal(self, due: Due, url: str, *, places: int) -> str | None:
-        """Say why `due`, which is no backup, may not have the last of so many `places`; None if it
-        may.
-        """
-        queue = self._lined_up.stale if places == 1 else self._lined_up.every
-        first = queue.first(url)
-        ends = self.now + timedelta(seconds=_lasts_s(due, self.now))
-        if first is None or first[0] > ends:
-            return None
-        begin, backup = first
-        return f"waits for the backup of {backup.job.plan}, which must begin by {_clock(begin)}"
-
-
-def _lasts_s(due: Due, now: datetime) -> float:
-    """Return the duration to assume for a job."""
-    if due.expected_s:
-        return due.expected_s
-    if due.deadline > now:
-        if due.job.kind == RunKind.DRILL:
-            return due.job.timing.timeout_s
-        if due.job.kind in _MAY_TAKE_LONG:
-            return FIRST_DURATION_S
-    return UNKNOWN_DURATION_S
-
-
-# --- who is where ---------------------------------------------------------------------------
+    return f"waits for the end of the blackout at {clock(until)}" if window is not None else None
 
 
 class _Board:
@@ -302,7 +155,7 @@ class _Board:
         for host in run.hosts:
             self._hosts[host] += 1
 
-    def refusal(self, due: Due, ahead: _Ahead) -> str | None:
+    def refusal(self, due: Due, ahead: Ahead) -> str | None:
         """Say why `due` has to wait; None if it may start."""
         job = due.job
         if job.key in self._keys:
@@ -338,25 +191,25 @@ class _Board:
                 return _at_the_limit(self._hosts[host], limit, what, "per_host")
         return None
 
-    def _crowded(self, due: Due, ahead: _Ahead) -> str | None:
+    def _crowded(self, due: Due, ahead: Ahead) -> str | None:
         if due.job.kind == RunKind.BACKUP:
             return None
         left = self._limits.runs - self._runs - 1
         if left > 0:
             return ahead.crowd(due, places=left)
         measured_and_late = due.expected_s and due.deadline <= ahead.now
-        if self._runs and due.job.kind in _BACKGROUND and not measured_and_late:
+        if self._runs and due.job.kind in BACKGROUND and not measured_and_late:
             return "waits: the last slot is reserved for backups"
         return ahead.refusal(due, "", places=self._limits.runs)
 
-    def _repositories(self, due: Due, ahead: _Ahead) -> str | None:
+    def _repositories(self, due: Due, ahead: Ahead) -> str | None:
         for url in due.job.repositories:
             reason = self._guarded(due, url, ahead) or self._refusal_of_repository(due, url, ahead)
             if reason is not None:
                 return reason
         return None
 
-    def _guarded(self, due: Due, url: str, ahead: _Ahead) -> str | None:
+    def _guarded(self, due: Due, url: str, ahead: Ahead) -> str | None:
         """Return the backup that comes soon and needs the last slot of the repository."""
         if due.job.kind == RunKind.BACKUP:
             return None
@@ -365,7 +218,7 @@ class _Board:
             return None
         return ahead.refusal(due, url, places=places)
 
-    def _refusal_of_repository(self, due: Due, url: str, ahead: _Ahead) -> str | None:
+    def _refusal_of_repository(self, due: Due, url: str, ahead: Ahead) -> str | None:
         users, limit = self._users[url], self._limits.per_repository
         exclusive = due.job.kind in _FORGETTING
         sole = next((user for user in users if user.kind in _FORGETTING), None)
@@ -374,7 +227,7 @@ class _Board:
                 self._promised.setdefault(url, due)
             return f"{(sole or users[0]).words} uses the repository {url}"
         if due.job.kind == RunKind.BACKUP:
-            users = [user for user in users if user.kind not in _BACKGROUND]
+            users = [user for user in users if user.kind not in BACKGROUND]
         if len(users) >= limit:
             what = f"runs that use the repository {url}"
             return _at_the_limit(len(users), limit, what, "per_repository")

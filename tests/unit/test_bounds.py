@@ -10,13 +10,13 @@ from drd.flows.upkeep import retention_plan, retention_share
 from drd.model import (
     actor,
     adopted,
+    backups_ahead,
     checkpoint,
     clock,
     compliance,
     conditions,
     cron,
     digest,
-    dispatch,
     due,
     entry_difference,
     exposure,
@@ -82,9 +82,9 @@ def test_jobs_are_late_after_a_minute_and_retried_for_hours() -> None:
     assert due.RETRY_SHARE == 0.005
     assert due.RETRY_LONGEST_S == 6 * HOUR
     assert due.RETRY_JITTER == 0.25
-    assert dispatch.UNKNOWN_DURATION_S == MINUTE
-    assert dispatch.FIRST_DURATION_S == 10 * MINUTE
-    assert dispatch.FRESH_SHARE == 0.9
+    assert backups_ahead.UNKNOWN_DURATION_S == MINUTE
+    assert backups_ahead.FIRST_DURATION_S == 10 * MINUTE
+    assert backups_ahead.FRESH_SHARE == 0.9
 
 
 def test_drds_own_jobs_have_these_times() -> None:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drd.model.dispatch import RunLimits, Running, StartDecision, _BackupQueue, choose
+from drd.model.backups_ahead import BackupQueue
+from drd.model.dispatch import RunLimits, Running, StartDecision, choose
 from drd.model.due import Due
 from drd.model.plan import Blackout
 from drd.model.schedule import Job, Timing
@@ -47,7 +48,7 @@ def due(
 
 def test_the_first_backup_ahead_is_one_that_was_not_started() -> None:
     started: set[tuple[str, str, str]] = set()
-    queue = _BackupQueue(started)
+    queue = BackupQueue(started)
     dues = [due(plan=name, repositories=(f"/srv/{name}", "/srv/all")) for name in "abc"]
     for minutes, one in zip((2, 1, 3), dues, strict=True):
         queue.add(ahead(minutes * MINUTE), one)
