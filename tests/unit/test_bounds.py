@@ -23,6 +23,7 @@ from drd.model import (
     holds,
     host_conditions,
     kit,
+    kit_index,
     manifest,
     pauses,
     read_progress,
@@ -134,7 +135,7 @@ def test_what_others_wrote_is_bounded() -> None:
     assert manifest.MOST_ANSWERS == 10_000
     assert manifest._MOST_ID == 2**32 - 1
     assert manifest._LONG == 16 * KIB
-    assert (kit._MOST, kit._MOST_FILES) == (100_000, 1_000_000)
+    assert (kit_index._MOST, kit_index._MOST_FILES) == (100_000, 1_000_000)
     assert single_item._MANY == 20_000
     assert sql._MOST_DIGITS == 40
     assert (status_line._SHORTEST_S, status_line._LONGEST_S) == (SECOND, 366 * DAY)
