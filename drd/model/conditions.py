@@ -10,21 +10,12 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from drd.errors import RepositoryDamaged
-from drd.model.alert_facts import (
-    JobFacts,
-    PlanMore,
-    VerificationFacts,
-)
+from drd.model.alert_facts import PlanMore
 from drd.model.alerts import Condition
-from drd.model.cause import STOPPED
-from drd.model.compliance import over_limit, standing_pauses
-from drd.model.drill_verdicts import is_overdue
-from drd.model.exposure import age, copy_bound_s, incomplete_point, tried
+from drd.model.exposure import age, copy_bound_s
 from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
 from drd.model.finding import Finding
 from drd.model.finding_codes import (
-    COPIED_STATE,
     OF_REPOSITORY,
     PROTECTION,
     REPOSITORY,
@@ -32,20 +23,20 @@ from drd.model.finding_codes import (
     name_of,
 )
 from drd.model.host_conditions import missing_secret
-from drd.model.job_history import JobHistory
-from drd.model.kit_findings import EXPORT, VERIFY
-from drd.model.known_findings import OVER, PAUSED, disproved
+from drd.model.known_findings import disproved
 from drd.model.message import Urgency
-from drd.model.one_cause import (
-    OTHERS_TELL,
-    SOURCE_FAILS,
-    is_over,
-    of_places,
-    one_for_each_cause,
-)
+from drd.model.one_cause import SOURCE_FAILS, of_places, one_for_each_cause
 from drd.model.plan_state import LOOKING_AHEAD
 from drd.model.repositories import DAMAGED, GONE
 from drd.model.run import RunKind
+from drd.model.run_conditions import (
+    is_told_as_damage,
+    of_backup,
+    of_job,
+    of_retention,
+    of_verification,
+    run_ids,
+)
 from drd.model.text import without_output
 from drd.model.units import format_duration, format_time
 from drd.model.verdicts import UNFINISHED, Assessment, Reason, Verdict, same_words
@@ -53,8 +44,6 @@ from drd.model.verdicts import UNFINISHED, Assessment, Reason, Verdict, same_wor
 FIRST_DRILL = timedelta(days=1)
 """Time for the first drill of a new plan, after its first backup."""
 
-_WORDS = {"copy": "copying", "prune": "pruning", "readiness": "the readiness check"}
-_KIT_WORDS = {EXPORT: "export of the recovery kit", VERIFY: "test of the recovery kit"}
 _IN_REACH = ("repository-clock", "repository-locks")
 """Codes of findings that prove that a repository was reached."""
 
@@ -72,15 +61,15 @@ def conditions(
     ]
     if isinstance(facts, NotLoaded):
         return conditions
-    conditions += _backup(facts, more, now)
-    conditions += _retention(facts, now)
+    conditions += of_backup(facts, more, now)
+    conditions += of_retention(facts, now)
     for job in more.jobs:
-        if job.history.kind != "backup" and not _is_told_as_damage(job, more):
-            conditions += _job(facts, job, now)
+        if job.history.kind != "backup" and not is_told_as_damage(job, more):
+            conditions += of_job(facts, job, now)
     for copy in more.copies:
         conditions += _copy(facts, copy, now)
     for verification in more.verifications:
-        conditions += _verification(facts.plan, verification, now)
+        conditions += of_verification(facts.plan, verification, now)
     if more.readiness is not None:
         conditions += _readiness(facts, more.readiness)
     conditions += [missing_secret(gone) for gone in more.gone_secrets]
@@ -140,7 +129,7 @@ def _of_reason(
         code=reason.code,
         brief=reason.brief,
         why=reason.says_why,
-        runs=_ids(reason.run),
+        runs=run_ids(reason.run),
     )
 
 
@@ -171,157 +160,6 @@ def _severity(
         young = now - facts.first_loaded_at <= FIRST_DRILL + timedelta(seconds=facts.rpo_s)
         return "info" if young and facts.drill_every_s is not None else "warning"
     return "warning"
-
-
-def _ids(run: str | None) -> tuple[str, ...]:
-    return (run,) if run else ()
-
-
-# --- runs -----------------------------------------------------------------------------------
-
-
-def _backup(facts: PlanFacts, more: PlanMore, now: datetime) -> Iterator[Condition]:
-    """Return the condition of failing backups. A single failure that a retry may solve is only a
-    note.
-    """
-    failures, incomplete = facts.failures, facts.incomplete
-    if incomplete is not None:
-        text, command = incomplete_point(incomplete), f"drd points {facts.plan}"
-        why = failures.code if failures is not None and failures.run == incomplete.id else ""
-        yield Condition(
-            "point-incomplete",
-            "warning",
-            "",
-            text,
-            command,
-            plan=facts.plan,
-            why=why,
-            runs=_ids(incomplete.id),
-        )
-    if failures is None or (incomplete is not None and incomplete.id == failures.run):
-        return
-    if _was_only_stopped(failures.code, failures.tries):
-        return
-    if is_over(failures.code, "", failures.at, facts.repositories):
-        return
-    permanent = any(j.history.permanent for j in more.jobs if j.history.kind == "backup")
-    yield Condition(
-        "backup-failing",
-        "warning" if failures.tries > 1 or permanent else "info",
-        "",
-        _failed("backup", failures.error, failures.tries, failures.at, now),
-        f"drd run show {failures.run}",
-        plan=facts.plan,
-        why=failures.code,
-        runs=_ids(failures.run),
-    )
-
-
-def _job(facts: PlanFacts, job: JobFacts, now: datetime) -> Iterator[Condition]:
-    """Return the condition of a job that fails or is overdue, never both. Objectives judge whether
-    backups and drills come in time, evidence judges a failed drill, and the findings of a readiness
-    run are separate conditions.
-    """
-    runs = job.history
-    what = _WORDS.get(runs.kind, runs.kind) + (f" of {runs.subject}" if runs.subject else "")
-    if runs.kind == "control":
-        what = f"control {runs.subject}"
-    elif runs.kind == "kit":
-        what = _KIT_WORDS.get(runs.subject, runs.kind)
-    if runs.tries and runs.kind != "readiness" and not _works_again(facts, runs):
-        if runs.kind == "drill" and facts.last_drill and facts.last_drill.result != "passed":
-            return
-        if _was_only_stopped(runs.last_error_code, runs.tries):
-            return
-        yield Condition(
-            f"{runs.kind}-failing",
-            "warning" if runs.tries > 1 or runs.permanent else "info",
-            runs.subject,
-            _failed(what, runs.last_error, runs.tries, runs.last_finished_at, now),
-            f"drd run show {runs.last_run}" if runs.last_run else "",
-            plan=facts.plan,
-            why=runs.last_error_code or "",
-            runs=_ids(runs.last_run),
-        )
-    elif runs.paused is not None and runs.kind == "prune":
-        text = f"{what} is {runs.paused}"
-        command = f"drd runs {facts.plan}"
-        yield Condition("prune-paused", "warning", runs.subject, text, command, plan=facts.plan)
-    elif job.due_at is not None and _is_overdue(job.since, job.due_at, now):
-        due = format_time(job.due_at, seconds=True)
-        last = "it was never done"
-        if job.done_at is not None:
-            last = f"it was last done at {format_time(job.done_at, seconds=True)}"
-        text = f"{what} is overdue: it was due at {due}, and {last}"
-        command = f"drd schedule {facts.plan}"
-        yield Condition(
-            f"{runs.kind}-overdue", "warning", runs.subject, text, command, plan=facts.plan
-        )
-
-
-_TOLD_OTHERWISE = frozenset(
-    {"backup-failed", "rpo", "no-point", "damage", COPIED_STATE, "unreadable"}
-)
-"""Reasons to wait that have their own alerts."""
-
-
-def _retention(facts: PlanFacts, now: datetime) -> Iterator[Condition]:
-    """Return the condition that retention waits. It lasts as long as the pause, so it is reported
-    once.
-    """
-    command = f"drd retention {facts.plan}"
-    pauses = standing_pauses(facts, now)
-    if pauses:
-        all_have_alerts = {pause.code for pause in pauses} <= _TOLD_OTHERWISE
-        text = "; ".join(pause.text for pause in pauses)
-        remedies = dict.fromkeys(pause.remedy for pause in pauses)
-        yield Condition(
-            PAUSED,
-            "info" if all_have_alerts else "warning",
-            "",
-            f"retention is paused: {text}",
-            "\n".join((*remedies, command)),
-            plan=facts.plan,
-            why=OTHERS_TELL if all_have_alerts else "",
-        )
-    if facts.waiting:
-        text = over_limit(facts.plan, facts.waiting)
-        yield Condition(OVER, "warning", "", text, f"{command} --dry-run", plan=facts.plan)
-
-
-def _works_again(facts: PlanFacts, runs: JobHistory) -> bool:
-    """Return whether the repository that made the runs fail works again."""
-    code, at = runs.last_error_code or "", runs.last_finished_at
-    return at is not None and is_over(code, runs.subject, at, facts.repositories)
-
-
-def _was_only_stopped(code: str | None, tries: int) -> bool:
-    """Return whether only a restart of the service ended the run. That is no failure, since the run
-    is repeated. Work that is stopped again and again is never done, which is a failure.
-    """
-    return tries == 1 and code == STOPPED.code
-
-
-def _is_told_as_damage(job: JobFacts, more: PlanMore) -> bool:
-    """Return whether the run is a verification that found damage: it did its work, and the damage
-    has its own alert.
-    """
-    runs = job.history
-    return (
-        runs.kind == "verification"
-        and runs.last_error_code == RepositoryDamaged.code
-        and any(v.error is not None and v.repository == runs.subject for v in more.verifications)
-    )
-
-
-def _is_overdue(since: datetime | None, due_at: datetime, now: datetime) -> bool:
-    period_s = (due_at - since).total_seconds() if since is not None else 0.0
-    return is_overdue((now - due_at).total_seconds(), period_s)
-
-
-def _failed(what: str, error: str | None, tries: int, at: datetime | None, now: datetime) -> str:
-    why = f": {without_output(error)}" if error else ""
-    return f"{what} failed{why} ({tried(tries, at, now)})"
 
 
 # --- repositories ---------------------------------------------------------------------------
@@ -355,18 +193,6 @@ def _copy(facts: PlanFacts, copy: CopyFacts, now: datetime) -> Iterator[Conditio
     else:
         return
     yield Condition("copy-behind", severity, copy.repository, text, command, plan=facts.plan)
-
-
-def _verification(plan: str, verification: VerificationFacts, now: datetime) -> Iterator[Condition]:
-    repository = verification.repository
-    since = verification.last_complete_at or verification.cycle_started_at
-    if verification.all_read_by is not None and _is_overdue(since, verification.all_read_by, now):
-        text = (
-            f"verification has not read all of repository {repository} since "
-            f"{format_time(since, seconds=True)}"
-        )
-        command = f"drd schedule {plan}"
-        yield Condition("reading-overdue", "warning", repository, text, command, plan=plan)
 
 
 def _readiness(facts: PlanFacts, findings: Iterable[Finding]) -> Iterator[Condition]:
