@@ -6,7 +6,7 @@ import pytest
 
 from drd.errors import NotSupported, UsageError
 from drd.kinds import files, sqlite
-from drd.kinds.files.part import narrow as narrow_files
+from drd.kinds.files.narrow import narrow as narrow_files
 from drd.kinds.postgres.detach_tables import variants
 from drd.kinds.postgres.extract import foreign_key
 from drd.kinds.postgres.naming import database_name, parts

@@ -19,7 +19,8 @@ from drd.kinds.files.destination import (
 )
 from drd.kinds.files.in_place import FilesInPlace
 from drd.kinds.files.manifest import outside, require_written
-from drd.kinds.files.part import FilesPart, finals, live, named_paths, narrow, sweep
+from drd.kinds.files.narrow import named_paths, narrow
+from drd.kinds.files.part import FilesPart, finals, live, sweep
 from drd.kinds.files.settings import FilesSettings, overlapping
 from drd.kinds.files.settings import FilesTarget as TargetSettings
 from drd.kinds.files.source import ESTIMATE_S, FilesSource, selection_of
