@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from drd.errors import DrdError, UsageError
-from drd.kinds.postgres import SPEC, database, naming, server
+from drd.kinds.postgres import SPEC, abandoned, database, naming
 from drd.kinds.postgres import part as parts
 from drd.kinds.postgres.address import address_of
 from drd.kinds.postgres.connection import connect, words
@@ -126,7 +126,7 @@ class PostgresKind(Kind):
         return same_place(_settings(component).dsn, settings.dsn, place.mark)
 
     def sweep(self, directory: Path) -> list[str]:
-        return server.sweep(directory)
+        return abandoned.sweep(directory)
 
     def tools(self, component: Component, snapshot: ComponentSnapshot) -> Mapping[str, str]:
         bin_dir = _settings(component).bin_dir

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import pwd
-import shutil
 import signal
 import tempfile
 import time
@@ -20,8 +19,9 @@ from pathlib import Path
 
 from drd import process
 from drd.errors import DrdError, SandboxUnavailable, ToolError
+from drd.kinds.postgres.abandoned import end_server
 from drd.kinds.postgres.address import NO_PASSFILE, NO_PASSWORD, Address
-from drd.kinds.postgres.connection import PASSFILE, connect, no_event_triggers
+from drd.kinds.postgres.connection import connect, no_event_triggers
 from drd.kinds.postgres.template import ClusterTemplate
 from drd.kinds.postgres.tools import PostgresPrograms, programs_for
 from drd.ports import Workplace
@@ -351,57 +351,3 @@ def give(path: Path, user: str | None, *, within: int | None = None) -> None:
             hint="create this user, or set run_as in drd.yaml to an existing user.",
         ) from None
     os.chown(path, account.pw_uid, account.pw_gid, dir_fd=within, follow_symlinks=False)
-
-
-def sweep(directory: Path) -> list[str]:
-    """End the server that a killed drd left in a workplace directory, and remove its files. Its
-    processes are recognised by their program and working directory: no recorded pid is trusted.
-    """
-    notes = []
-    base, landing = directory / "server", directory / "landing"
-    if base.is_dir() and not base.is_symlink():
-        pids = end_server(base)
-        notes.append(
-            f"ended the abandoned PostgreSQL server in {base} (pid {pids[0] if pids else '-'})"
-        )
-    if landing.is_dir():
-        shutil.rmtree(landing, ignore_errors=True)
-        notes.append(f"removed the download in {landing}")
-    (directory / PASSFILE).unlink(missing_ok=True)
-    return notes
-
-
-def end_server(base: Path) -> list[int]:
-    """End the processes of a server's directory, remove it and its sockets; return the pids. Its
-    content belongs to the server's user, which may have run code of the data: no link in it is
-    followed.
-    """
-    pids = _processes_in(base.parent.resolve() / base.name / "data")
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)  # one that was stopped does not listen
-        process.end_process(pid, ask=signal.SIGQUIT)
-    sockets = base / "sockets"
-    with suppress(OSError):
-        place, user = sockets.readlink(), base.lstat().st_uid
-        ours = place.name.startswith("drd-") and place.parent == Path(tempfile.gettempdir())
-        # The server's user could have put another link there: nothing goes but its own.
-        if ours and place.lstat().st_uid == user and not place.is_symlink():
-            shutil.rmtree(place, ignore_errors=True)
-    shutil.rmtree(base, ignore_errors=True)
-    return pids
-
-
-def _processes_in(data: Path) -> list[int]:
-    """Return the server processes of this data directory, the postmaster first (it is the
-    oldest).
-    """
-    pids = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        with suppress(OSError):
-            words = (entry / "cmdline").read_bytes()
-            if b"postgres" in words and (entry / "cwd").readlink() == data:
-                pids.append(int(entry.name))
-    return sorted(pids, key=lambda pid: (process.process_start_time(pid) or 0, pid))
