@@ -40,6 +40,7 @@ from drd.kinds.postgres.quoting import ident
 from drd.kinds.postgres.restore import dump_file, first_error
 from drd.kinds.postgres.server_text import as_spelled, shown
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
+from drd.kinds.postgres.tables_rights import WHOLE, require_rights
 from drd.kinds.postgres.target import BEGUN, PostgresTargetDatabase
 from drd.kinds.publish import read_journal, write_journal
 from drd.model.single_item import Part
@@ -58,19 +59,6 @@ from drd.process import Command, check_cancelled, run
 
 _PLACED = "tables.json"
 # Says in the workplace which table of the point is where.
-
-_RIGHTS = """
-SELECT rolsuper OR rolcreatedb,
-       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'), rolname::text
-  FROM pg_catalog.pg_roles WHERE rolname = current_user"""
-
-_PUBLISHED = """
-SELECT pubname::text FROM pg_catalog.pg_publication WHERE puballtables AND EXISTS (
-    SELECT 1 FROM pg_catalog.pg_replication_slots
-     WHERE slot_type = 'logical' AND database = pg_catalog.current_database()) LIMIT 1"""
-
-_ANOTHER = "use a target whose dsn has a user with this right."
-_WHOLE = "restore the whole database beside this one: --into NAME without --table."
 
 
 class PostgresTables(PostgresTargetDatabase):
@@ -110,54 +98,10 @@ class PostgresTables(PostgresTargetDatabase):
                 f'database "{name}", which should receive the table, does not exist',
                 hint="restore the whole database: without --table.",
             )
-        with closing(self._inside()) as inside:
-            row = inside.execute(_RIGHTS).fetchone()
-            assert row is not None
-            databases, schemas, user = row
-            if not databases:
-                raise TargetError(
-                    f"user {user} may not create databases, but drd needs a temporary one",
-                    hint=f"ALTER ROLE {ident(user)} CREATEDB; or {_ANOTHER}",
-                )
-            if not schemas:
-                raise TargetError(
-                    f"user {user} may not create schemas in {name}, but drd needs a temporary one",
-                    hint=f"GRANT CREATE ON DATABASE {ident(name)} TO {ident(user)}; or {_ANOTHER}",
-                )
-            self._require_schema(inside, user)
-            self._require_unpublished(inside)
-        return f"{user} may create tables"
-
-    def _require_schema(self, inside: Connection, user: str) -> None:
         schema, made = self._schema()
-        row = inside.execute(
-            "SELECT pg_catalog.has_schema_privilege(oid, 'CREATE') FROM pg_catalog.pg_namespace"
-            " WHERE nspname = %s",
-            [schema],
-        ).fetchone()
-        if row is None and not made:
-            raise TargetError(
-                f'schema "{schema}", which should receive the table, does not exist',
-                hint="create the schema, or give --into SCHEMA.NAME with an existing schema.",
-            )
-        if row is not None and not row[0]:
-            raise TargetError(
-                f"user {user} may not create tables in schema {schema}",
-                hint=f"GRANT CREATE ON SCHEMA {ident(schema)} TO {ident(user)}; or {_ANOTHER}",
-            )
-
-    @staticmethod
-    def _require_unpublished(inside: Connection) -> None:
-        """Refuse a database whose tables are all published: subscribers stop at the first row of a
-        table that they do not have.
-        """
-        row = inside.execute(_PUBLISHED).fetchone()
-        if row is not None:
-            raise TargetError(
-                f"publication {row[0]} sends all tables to subscribers, and replication would "
-                "stop at a table that a subscriber lacks",
-                hint=_WHOLE,
-            )
+        with closing(self._inside()) as inside:
+            user = require_rights(inside, name, schema, made=made)
+        return f"{user} may create tables"
 
     def _schema(self) -> tuple[str, bool]:
         """Return the schema for the copies, and whether it may have to be made."""
@@ -304,7 +248,7 @@ class PostgresTables(PostgresTargetDatabase):
             done = run(Command(argv, env=environment, name="pg_dump"))
         if done.exit_code != 0:
             raise TargetError(
-                f"pg_dump from the temporary database failed: {done.complaint}", hint=_WHOLE
+                f"pg_dump from the temporary database failed: {done.complaint}", hint=WHOLE
             )
 
     def _load(self, cluster: Cluster, file: Path) -> None:
