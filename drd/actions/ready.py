@@ -25,12 +25,8 @@ from drd.process.fence import refused_hint
 from drd.process.listeners import foreign_listener, last_line
 
 _LOOK_S = 0.2
-
-
 _SETTLE_S = 0.3
 """A program without `ready` that ends within this many seconds did not start."""
-
-
 _SETTLE_UNIT_S = 2.0
 """The same of a unit."""
 
