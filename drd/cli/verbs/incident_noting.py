@@ -9,7 +9,14 @@ from drd.cli.verbs.incident_verbs import TIMES, entry, reason
 
 
 def noting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
-    log = entry(
+    _log(verbs)
+    _anchor(verbs)
+    _decide(verbs)
+    _link(verbs)
+
+
+def _log(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = entry(
         verbs,
         "log",
         "note what happened, or what was found",
@@ -19,29 +26,31 @@ def noting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         "drd incident log --star 214\n"
         'drd incident log --correct 214 "the second key" --reason "wrong name"',
         description="Add an entry to the timeline. An entry is never changed: a correction is "
-        "a new "
-        "entry, and the timeline shows both.",
+        "a new entry, and the timeline shows both.",
     )
-    log.add_argument("--at", metavar="TIME", help=f"when it happened: {TIMES} (default: now)")
-    log.add_argument(
+    parser.add_argument("--at", metavar="TIME", help=f"when it happened: {TIMES} (default: now)")
+    parser.add_argument(
         "--restricted",
         action="store_true",
         help="readable only for those who lead the incident or have a role in it, and encrypted "
         "to the keys of the roles where it leaves this host",
     )
-    log.add_argument(
+    parser.add_argument(
         "--measure",
         action="store_true",
         help="it was done about the incident: drafts of reports tell it as a measure",
     )
-    kinds = log.add_mutually_exclusive_group()
+    kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument("--correct", type=count, metavar="ENTRY", help="correct this entry")
     kinds.add_argument("--star", type=count, metavar="ENTRY", help="mark an entry as important")
     kinds.add_argument(
         "--unstar", type=count, metavar="ENTRY", help="remove the mark from an entry"
     )
-    reason(log, "why the entry is corrected")
-    anchor = entry(
+    reason(parser, "why the entry is corrected")
+
+
+def _anchor(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = entry(
         verbs,
         "anchor",
         "record the time of a moment: occurred, aware, contained, …",
@@ -55,8 +64,11 @@ def noting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         "notified_by_third_party, information_available, contained, recovered_regular, "
         "handled. Times: 14:30, -2h, now, 2026-11-28T14:30, or a time in RFC 3339.",
     )
-    reason(anchor, "why it is corrected")
-    decide = entry(
+    reason(parser, "why it is corrected")
+
+
+def _decide(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = entry(
         verbs,
         "decide",
         "record a decision",
@@ -65,8 +77,11 @@ def noting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         '"data at risk"',
         description="Record a decision, with the reason for it.",
     )
-    reason(decide, "the reason for the decision")
-    link = entry(
+    reason(parser, "the reason for the decision")
+
+
+def _link(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    parser = entry(
         verbs,
         "link",
         "add a link to a ticket, a run or a document",
@@ -75,4 +90,4 @@ def noting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         'team"',
         description="Add a link to something outside this incident.",
     )
-    link.add_argument("--text", default="", metavar="TEXT", help="what it is")
+    parser.add_argument("--text", default="", metavar="TEXT", help="what it is")

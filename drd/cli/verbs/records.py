@@ -41,6 +41,8 @@ def add_parser(sub: Verbs) -> None:
         required=True,
     )
     _reading(verbs)
+    _exporting(verbs)
+    _opening(verbs)
     _checking(verbs)
     _anchoring(verbs)
     leaf(
@@ -51,50 +53,8 @@ def add_parser(sub: Verbs) -> None:
         description=_INIT,
         epilog=EXAMPLES,
     )
-    redact = leaf(
-        verbs,
-        "redact",
-        "remove the body of an entry; a signed record says so",
-        "records:redact",
-        description="Remove the body of an entry (personal data, a name). A signed record "
-        "of who removed it, and why, stays; the chain still verifies.",
-        epilog=EXAMPLES,
-    )
-    redact.add_argument("entry", type=count, help="number of the entry")
-    redact.add_argument("--reason", required=True, metavar="TEXT", help="why it is removed")
-    redact.add_argument(
-        "--with-corrections",
-        action="store_true",
-        help="also remove the bodies of its corrections, and of what it corrects: they can contain "
-        "the same text",
-    )
-    redact.add_argument(
-        "--yes", action="store_true", help="ask nothing; the body cannot be restored"
-    )
-    leaf(
-        verbs,
-        "key",
-        "the public half of the key",
-        "records:key",
-        description="Show the public half of the key that signs the records, and the keys "
-        "before it.",
-        epilog=EXAMPLES,
-    )
-    rotate = leaf(
-        verbs,
-        "rotate",
-        "replace the key",
-        "records:rotate",
-        description="Replace the key that signs the records. The former key signs the "
-        "record of the new one. Restart the service afterwards.",
-        epilog=EXAMPLES,
-    )
-    rotate.add_argument(
-        "--lost",
-        action="store_true",
-        help="the former key is lost or stolen: only the new key itself attests it, and "
-        "each check says so",
-    )
+    _redacting(verbs)
+    _keys(verbs)
 
 
 _INIT = (
@@ -126,6 +86,9 @@ def _reading(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
         epilog=EXAMPLES,
     )
     show.add_argument("entry", type=count, help="number of the entry")
+
+
+def _exporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     export = leaf(
         verbs,
         "export",
@@ -136,6 +99,13 @@ def _reading(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
         epilog=EXAMPLES,
     )
     export.add_argument("directory", metavar="DIRECTORY", help="the directory to make")
+    export.add_argument(
+        "--plan", metavar="PLAN", help="contain the bodies of this plan's entries only"
+    )
+
+
+def _opening(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    """Options of the verbs that read restricted entries with an identity."""
     decrypt = leaf(
         verbs,
         "decrypt",
@@ -163,9 +133,6 @@ def _reading(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
     )
     opening.add_argument(
         "--identity", required=True, metavar="F", help="file with the age identity or SSH key"
-    )
-    export.add_argument(
-        "--plan", metavar="PLAN", help="contain the bodies of this plan's entries only"
     )
 
 
@@ -250,3 +217,53 @@ def _anchoring(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
         epilog=EXAMPLES,
     )
     going_on.add_argument("--reason", required=True, metavar="TEXT", help="what happened")
+
+
+def _redacting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    redact = leaf(
+        verbs,
+        "redact",
+        "remove the body of an entry; a signed record says so",
+        "records:redact",
+        description="Remove the body of an entry (personal data, a name). A signed record "
+        "of who removed it, and why, stays; the chain still verifies.",
+        epilog=EXAMPLES,
+    )
+    redact.add_argument("entry", type=count, help="number of the entry")
+    redact.add_argument("--reason", required=True, metavar="TEXT", help="why it is removed")
+    redact.add_argument(
+        "--with-corrections",
+        action="store_true",
+        help="also remove the bodies of its corrections, and of what it corrects: they can contain "
+        "the same text",
+    )
+    redact.add_argument(
+        "--yes", action="store_true", help="ask nothing; the body cannot be restored"
+    )
+
+
+def _keys(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    leaf(
+        verbs,
+        "key",
+        "the public half of the key",
+        "records:key",
+        description="Show the public half of the key that signs the records, and the keys "
+        "before it.",
+        epilog=EXAMPLES,
+    )
+    rotate = leaf(
+        verbs,
+        "rotate",
+        "replace the key",
+        "records:rotate",
+        description="Replace the key that signs the records. The former key signs the "
+        "record of the new one. Restart the service afterwards.",
+        epilog=EXAMPLES,
+    )
+    rotate.add_argument(
+        "--lost",
+        action="store_true",
+        help="the former key is lost or stolen: only the new key itself attests it, and "
+        "each check says so",
+    )
