@@ -178,6 +178,16 @@ psql -X -q -d "$TARGET" -c analyze
 
 
 def _passages(name: str, database: str, *, chosen: bool = False) -> tuple[Passage, ...]:
+    return (
+        _programs(name, chosen=chosen),
+        _fetched(name),
+        _roles(name),
+        _filled(name, database),
+        _compared(name),
+    )
+
+
+def _programs(name: str, *, chosen: bool) -> Passage:
     """`chosen`: the target names its programs, which are left only if they are too old."""
     use = "! too_old || " if chosen else ""
     programs = f"""\
@@ -188,16 +198,33 @@ SAME=/usr/lib/postgresql/$MAJOR/bin
 {use}[[ ! -x $SAME/pg_restore ]] || export PATH="$SAME:$PATH"
 ! too_old || {{ echo "this pg_restore is older than version $MAJOR, which made the dump"; false; }}
 """
+    return Passage(
+        "pg_restore must be at least as new as the pg_dump that made the dump, and may be too "
+        "new for an older server. Debian keeps several versions below /usr/lib/postgresql; the "
+        "version of that pg_dump is best:",
+        programs,
+    )
+
+
+def _fetched(name: str) -> Passage:
     fetch = f"""\
 restic dump "$(snapshot {name})" "/$(fact {name} filename)" > {name}.dump
 jq -er '.private["{name}"].globals_sql' manifest.json > {name}.globals.sql
 {_harmless(f"{name}.globals.sql")}"""
+    return Passage("Fetch the dump, and the SQL that creates the roles:", fetch)
+
+
+def _roles(name: str) -> Passage:
     roles = f"""\
 psql -XAtq -d postgres > {name}.roles-here \\
     -c "select ' ROLE \\"' || replace(rolname, '\\"', '\\"\\"') || '\\" ' from pg_roles"
 grep -v -F -f {name}.roles-here {name}.globals.sql > {name}.roles.sql || true
 psql -X -q -v ON_ERROR_STOP=1 --single-transaction -d postgres -f {name}.roles.sql
 """
+    return Passage("Create the missing roles; existing roles stay unchanged:", roles)
+
+
+def _filled(name: str, database: str) -> Passage:
     make = f"""\
 TARGET={database}
 [[ $TARGET != *=* && $TARGET != *://* ]] # a name, not the address of a server
@@ -215,6 +242,14 @@ jq -er --arg target "$TARGET" '.private["{name}"]
 pg_restore --exit-on-error --jobs=2 --dbname="$TARGET" {name}.dump
 psql -X -q -d "$TARGET" -c analyze
 """
+    return Passage(
+        "Create the database with its owner, encoding and settings, and fill it. An empty "
+        "database of this name is replaced; a database with content ends the script:",
+        make,
+    )
+
+
+def _compared(name: str) -> Passage:
     compare = f"""\
 jq -r '.components[] | select(.component == "{name}") | .fingerprint.tables // {{}}
     | to_entries[] | [.key, .value[0]] | @tsv' manifest.json |
@@ -224,19 +259,4 @@ while IFS=$'\\t' read -r table expected; do
     echo "$table: $found rows"
 done
 """
-    return (
-        Passage(
-            "pg_restore must be at least as new as the pg_dump that made the dump, and may be too "
-            "new for an older server. Debian keeps several versions below /usr/lib/postgresql; the "
-            "version of that pg_dump is best:",
-            programs,
-        ),
-        Passage("Fetch the dump, and the SQL that creates the roles:", fetch),
-        Passage("Create the missing roles; existing roles stay unchanged:", roles),
-        Passage(
-            "Create the database with its owner, encoding and settings, and fill it. An empty "
-            "database of this name is replaced; a database with content ends the script:",
-            make,
-        ),
-        Passage("Compare the number of rows with that of the source:", compare, compares=True),
-    )
+    return Passage("Compare the number of rows with that of the source:", compare, compares=True)
