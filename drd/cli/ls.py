@@ -33,16 +33,19 @@ _TYPES = {
 
 def run(args: argparse.Namespace) -> int:
     with session(args, acts=False) as app:
-        services, plan, point, word = _chosen(app, args)
+        services, plan, point, word, unknown = _chosen(app, args)
         words = f"the listing of restore point {point.id} was cancelled: nothing was changed"
         with cancelled_as(lambda: words, f"to start again: drd ls {plan.name} {point.id}"):
             path = _path(args, word)
             try:
                 found = listed(services, plan, point, args.component, path)
             except UsageError:  # no table and no file: perhaps a person named a component
-                if path is None or args.component or point.component(path) is None:
+                component = point.component(path) if path is not None else None
+                if unknown is not None and component is None:
+                    raise unknown from None
+                if args.component or component is None:
                     raise
-                found = listed(services, plan, point, [path], None)
+                found = listed(services, plan, point, [component.component], None)
     if args.json:
         output.print_json(document(point, found))
         return 0
@@ -55,28 +58,25 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _chosen(app: App, args: argparse.Namespace) -> tuple[Services, Plan, RestorePoint, str | None]:
+def _chosen(
+    app: App, args: argparse.Namespace
+) -> tuple[Services, Plan, RestorePoint, str | None, NoRestorePoint | None]:
     """Do the same as `chosen`; a word that is no point may be a table, a path or a component of the
-    newest one. Raises NoRestorePoint if it is none of these."""
+    newest one. Returned last is the error to raise if it is none of these."""
     try:
-        return chosen(app, args)
+        return *chosen(app, args), None
     except NoRestorePoint as unknown:
         word = args.point
         if word is None or args.path is not None:
             raise
         newest = argparse.Namespace(**{**vars(args), "point": None})
         services, plan, point, _ = chosen(app, newest)
-        try:
-            if point.component(word) is None:
-                listed(services, plan, point, args.component, word)
-        except UsageError:
-            unknown.hint = (
-                f"{unknown.hint} The newest restore point does not contain a table, path or "
-                f"component of this name, either. To see what it contains: drd ls {plan.name} "
-                "latest"
-            )
-            raise unknown from None
-        return services, plan, point, word
+        unknown.hint = (
+            f"{unknown.hint} The newest restore point does not contain a table, path or "
+            f"component of this name, either. To see what it contains: drd ls {plan.name} "
+            "latest"
+        )
+        return services, plan, point, word, unknown
 
 
 def _path(args: argparse.Namespace, word: str | None) -> str | None:
