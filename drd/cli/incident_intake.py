@@ -71,10 +71,10 @@ def taken(
 ) -> dict[str, Any]:
     """Take a message of another system in, here or through the daemon, and return what became of
     it. Raises UsageError."""
-    is_report = mapping is None and bounces_in(raw) is not None
     if app.state.is_ours:
         said = author(app, args)
         return take_in(app, said, raw, mapping=mapping, scope=plans).document()
+    is_report = mapping is None and bounces_in(raw) is not None
     try:
         # What follows the headers of the mail that came back is not needed.
         message = raw[:LARGEST].decode(errors="replace") if is_report else raw.decode()
