@@ -34,12 +34,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _print(runs: Sequence[dict[str, Any]], most: int | None) -> None:
     """`most` is the number of characters of each error that the table shows; None: all."""
-    rows = [_row(r) for r in runs]
-    whole = [row[-1] for row in rows]
-    for row in rows if most else ():
-        row[-1] = shortened(row[-1], most or 0)
+    whole = [_row(r) for r in runs]
+    rows = [[*row[:-1], shortened(row[-1], most)] for row in whole] if most else whole
     output.say(output.table(rows, header=_HEADER))
-    cut = [row for row, why in zip(rows, whole, strict=True) if row[-1] != why]
+    cut = [row for row, all_of_it in zip(rows, whole, strict=True) if row != all_of_it]
     if cut:
         output.say(f"… To see the whole text: drd run show {cut[0][0]}" + and_more(len(cut) - 1))
 
