@@ -20,3 +20,11 @@ def group_name(gid: int) -> str:
         return grp.getgrgid(gid).gr_name
     except KeyError:
         return str(gid)
+
+
+def which_user(uid: int) -> str:
+    """The user in words: `user NAME`, or `the user with id 1234` for one without a name."""
+    try:
+        return f"user {pwd.getpwuid(uid).pw_name}"
+    except KeyError:
+        return f"the user with id {uid}"

@@ -22,6 +22,7 @@ from drd.model.plan import Plan
 from drd.ports import Catalogue, Finding
 from drd.process import rights, user_name
 from drd.process.path_walk import PathEntry
+from drd.users import group_name
 
 READERS = frozenset({"drd", "drd-operator"})
 """Groups into which people are put; even without a member they must not read others' secrets."""
@@ -315,17 +316,12 @@ def _is_shared(there: os.stat_result) -> bool:
     return name != user_name(there.st_uid) or bool(set(members) - {name})
 
 
+_group = cache(group_name)
+
+
 @cache
 def _members(gid: int) -> tuple[str, ...]:
     try:
         return tuple(grp.getgrgid(gid).gr_mem)
     except KeyError:
         return ()
-
-
-@cache
-def _group(gid: int) -> str:
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)

@@ -24,6 +24,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from drd import acl
+from drd.users import group_name, which_user
 
 ROOTS_OWN = Path("/var/lib/drd-sandboxes")
 """Root's own directory, where nobody else can make or replace anything: for sandboxes that a
@@ -91,7 +92,7 @@ def why_not_private(path: Path, uid: int | None = None) -> str | None:
         if not stat.S_ISDIR(info.st_mode):
             return f"{place} is not a directory"
         if info.st_uid not in trusted:
-            return f"{place} belongs to {_user(info.st_uid)}"
+            return f"{place} belongs to {which_user(info.st_uid)}"
         entries = listed(place, info)
         if why := _writable(place, info, entries, trusted, last=not rest):
             return why
@@ -101,7 +102,7 @@ def why_not_private(path: Path, uid: int | None = None) -> str | None:
         place = place.parent if name == ".." else place / name
         info = place.lstat()
         if stat.S_ISLNK(info.st_mode) and info.st_uid not in trusted:
-            return f"the link {place} belongs to {_user(info.st_uid)}"
+            return f"the link {place} belongs to {which_user(info.st_uid)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ def why_others_write(file: Path, uid: int) -> str | None:
     except FileNotFoundError:
         return None
     if info.st_uid not in (0, uid):
-        return f"{file} belongs to {_user(info.st_uid)}"
+        return f"{file} belongs to {which_user(info.st_uid)}"
     if not stat.S_ISREG(info.st_mode):
         return f"{file} is not a file"
     return _writable(file, info, listed(file, info), {0, uid}, last=True)
@@ -169,12 +170,12 @@ def _writable(
     if not info.st_mode & stat.S_IWGRP:
         return None
     if acl.gives_owning_group(entries, acl.WRITE) and not _only_member(info.st_gid, info.st_uid):
-        return f"the group {_group(info.st_gid)} can write to {place}"
+        return f"the group {group_name(info.st_gid)} can write to {place}"
     for one in acl.named(entries, acl.WRITE) if entries is not None else ():
         if one.is_group and not any(_only_member(one.id, uid) for uid in trusted):
-            return f"the group {_group(one.id)} can write to {place} by its access control list"
+            return f"the group {group_name(one.id)} can write to {place} by its access control list"
         if not one.is_group and one.id not in trusted:
-            return f"{_user(one.id)} can write to {place} by its access control list"
+            return f"{which_user(one.id)} can write to {place} by its access control list"
     return None
 
 
@@ -200,18 +201,6 @@ def has_members(gid: int) -> bool:
     with suppress(KeyError):
         return bool(set(grp.getgrgid(gid).gr_mem) - {pwd.getpwuid(0).pw_name})
     return False
-
-
-def _user(uid: int) -> str:
-    with suppress(KeyError):
-        return f"user {pwd.getpwuid(uid).pw_name}"
-    return f"the user with id {uid}"
-
-
-def _group(gid: int) -> str:
-    with suppress(KeyError):
-        return grp.getgrgid(gid).gr_name
-    return str(gid)
 
 
 def half_made(directory: Path) -> Path:

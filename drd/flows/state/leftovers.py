@@ -8,7 +8,6 @@ somebody has put there for drd to find.
 from __future__ import annotations
 
 import os
-import pwd
 import re
 import shlex
 import time
@@ -22,6 +21,7 @@ from drd.model.units import format_size
 from drd.ports import Finding
 from drd.process import rights
 from drd.process.private import why_not_private
+from drd.users import which_user
 
 OLD_OUTSIDE = Path("/var/tmp/drd-sandboxes")  # noqa: S108 - looked at, never used
 """The place where drd before version 0.3 kept sandboxes."""
@@ -90,7 +90,7 @@ def _left_over(services: Services, root: Path, entry: os.DirEntry[str]) -> Findi
     fresh = services.clock.now().timestamp() - info.st_mtime < _PROBE_S
     if why is None or ("-" in match[1] and fresh):
         return None
-    owner = "" if info.st_uid == os.geteuid() else f", belongs to {_name(info.st_uid)}"
+    owner = "" if info.st_uid == os.geteuid() else f", belongs to {which_user(info.st_uid)}"
     size = size_of(path)
     path.lstat()  # a directory that is gone by now was no leftover
     return Finding(
@@ -115,10 +115,3 @@ def size_of(directory: Path) -> str:
         if time.monotonic() > limit:
             return f"more than {format_size(total)}"
     return format_size(total)
-
-
-def _name(uid: int) -> str:
-    try:
-        return f"user {pwd.getpwuid(uid).pw_name}"
-    except KeyError:
-        return f"the user with id {uid}"
