@@ -159,11 +159,7 @@ def _source_secrets(one: LoadedPlan, secrets: _ResolvedSecrets) -> list[str]:
     """Return the secrets of a plan's own components, for a plan without a target, which is restored
     to where it was; returns those that are not available."""
     missing = []
-    for path, ref in plan_references(one.text, Path(one.plan.file)).items():
-        if path[0] != "components":
-            continue
-        name, *keys = path[1:]
-        key = ".".join(map(str, keys))
+    for name, key, ref in _of_components(one):
         use = f"component {name} of {one.plan.name}: {key}"
         try:
             secrets.take(ref, f"{one.plan.name}.{name}.{key}", use)
@@ -177,11 +173,16 @@ def left_out(one: LoadedPlan, index: KitIndex) -> list[str]:
     to a target needs no login of production. Each is named by its component and key, with the place
     from which drd reads it."""
     held = {secret.reference for secret in index.secrets}
-    return [
-        f"{'.'.join(map(str, path[1:]))} ({ref.describe()})"
-        for path, ref in plan_references(one.text, Path(one.plan.file)).items()
-        if path[0] == "components" and one.plan.targets and ref not in held
-    ]
+    own = _of_components(one) if one.plan.targets else ()
+    return [f"{name}.{key} ({ref.describe()})" for name, key, ref in own if ref not in held]
+
+
+def _of_components(one: LoadedPlan) -> Iterator[tuple[str, str, SecretRef]]:
+    """Yield the secrets of a plan's components: the component, the key in it, the reference."""
+    for path, ref in plan_references(one.text, Path(one.plan.file)).items():
+        if path[0] == "components":
+            name, *keys = path[1:]
+            yield str(name), ".".join(map(str, keys)), ref
 
 
 def _host_file(path: str) -> bytes:
