@@ -70,7 +70,7 @@ def why_cut_off(
     that it ends."""
     size = os.fstat(file.fileno()).st_size
     head = file.read(_HEAD)
-    packer = next((p for magic, p in _PACKERS.items() if head.startswith(magic)), None)
+    packer = _packer_of(head)
     if packer is not None:
         return _of_packed(packer, file, seconds, ends_with) if unpacks else ""
     if head.startswith(SQLITE):
@@ -113,7 +113,7 @@ def why_no_dump(head: bytes, name: str, begins: bytes = b"") -> str:
     if not head.strip(b"\0"):
         return f"its first {len(head):,} bytes are zeros"
     packer = _SUFFIXES.get(Path(name).suffix.lower())
-    if packer and not any(head.startswith(magic) for magic in _PACKERS):
+    if packer and _packer_of(head) is None:
         return f"it does not begin as a file of {packer} does"
     if begins and not head.startswith(begins):
         return f"it does not begin with {begins.decode().rstrip(chr(0))!r}"
@@ -125,7 +125,8 @@ def unpack_whole(path: Path, into: Path, most: int) -> bool:
     bytes."""
     with path.open("rb") as file, into.open("xb") as unpacked:
         head = file.read(_HEAD)
-        packer = next(p for magic, p in _PACKERS.items() if head.startswith(magic))
+        packer = _packer_of(head)
+        assert packer is not None
         file.seek(0)
         for block in packer.blocks(file):
             process.check_cancelled()
@@ -288,3 +289,7 @@ _PACKERS: Mapping[bytes, _Packer] = {
     b"\xfd7zXZ\0": _Packer("xz"),
     b"\x28\xb5\x2f\xfd": _Packer("zstd"),
 }
+
+
+def _packer_of(head: bytes) -> _Packer | None:
+    return next((p for magic, p in _PACKERS.items() if head.startswith(magic)), None)
