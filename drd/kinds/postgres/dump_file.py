@@ -17,13 +17,14 @@ from drd.kinds.dump_checks import (
     table_checks,
     tables_in_words,
 )
+from drd.kinds.postgres import SPEC
 from drd.kinds.postgres.first_checks import ROWS
 from drd.kinds.postgres.quoting import ident
 from drd.kinds.postgres.tools import newest_major, programs_for
 from drd.ports.dumps import DumpFile, FoundDump, NotLoaded, Unreadable
 from drd.process import Command
 
-_CUSTOM, _PLAIN, _TAR = b"PGDMP", b"-- PostgreSQL database dump", b"toc.dat\0"
+_PLAIN, _TAR = b"-- PostgreSQL database dump", b"toc.dat\0"
 _CLUSTER = b"-- PostgreSQL database cluster dump"
 _FORMAT_AT, _IS_CUSTOM = 10, 1
 _AS_CUSTOM = "let the other tool dump with `pg_dump --format=custom`, which compresses by itself."
@@ -63,7 +64,7 @@ def recognise(file: DumpFile) -> FoundDump | None:
         raise NotLoaded("a dump of PostgreSQL in plain SQL", hint=_AS_CUSTOM)
     if file.inner.startswith(_TAR):
         raise NotLoaded("a dump of PostgreSQL in the tar format", hint=_AS_CUSTOM)
-    if not file.inner.startswith(_CUSTOM):
+    if not file.inner.startswith(SPEC.begins):
         return None
     if len(file.inner) > _FORMAT_AT and file.inner[_FORMAT_AT] != _IS_CUSTOM:
         raise NotLoaded("a dump of PostgreSQL in the directory format", hint=_AS_CUSTOM)

@@ -12,6 +12,7 @@ from drd import modes
 from drd.errors import UsageError
 from drd.kinds.file_system import STANDBY, named_path
 from drd.kinds.open_files import units_using
+from drd.kinds.sqlite import SPEC
 from drd.kinds.sqlite.shared_directory import SIDE_FILES
 from drd.model.text import some
 from drd.ports.kinds import Wish
@@ -21,7 +22,7 @@ TEMPORARY = ("/tmp/", "/var/tmp/", "/run/", "/dev/shm/", "/var/cache/")  # noqa:
 SYSTEMD = Path("/run/systemd/system")
 """It exists where systemd runs (sd_booted)."""
 
-_HEAD = b"SQLite format 3\0"
+_HEAD = SPEC.begins
 _STATE = "in which drd keeps its own state"
 _ADD = "; add what you need with --sqlite"
 

@@ -9,11 +9,11 @@ from contextlib import closing
 from typing import Any
 
 from drd.kinds.dump_checks import NO_ROWS, needs_no_quotes, recent, table_checks, tables_in_words
+from drd.kinds.sqlite import SPEC
 from drd.kinds.sqlite.database import connect, quoted
 from drd.model.dump_names import base_of
 from drd.ports.dumps import DumpFile, FirstChecks, FoundDump, ServerPlace, Unreadable
 
-HEAD = b"SQLite format 3\0"
 _MOST_TABLES, _MOST_CHECKS, _STEPS = 500, 5, 2_000_000
 _MOST_COUNTED = 50
 _TABLES = (
@@ -30,7 +30,7 @@ _TIME = re.compile(r"date|time", re.IGNORECASE)
 
 def recognise(file: DumpFile) -> FoundDump | None:
     """Implements `RecognisesOf`."""
-    if file.packed or not file.head.startswith(HEAD):
+    if file.packed or not file.head.startswith(SPEC.begins):
         return None
     try:
         with closing(connect(file.path, immutable=True)) as connection:
