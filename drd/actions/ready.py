@@ -22,7 +22,7 @@ from drd.model.values import filled
 from drd.ports.action import ActionContext
 from drd.process.background import BackgroundProgram
 from drd.process.fence import refused_hint
-from drd.process.listeners import foreign_listener, last_line
+from drd.process.listeners import last_line, require_own
 
 _LOOK_S = 0.2
 _SETTLE_S = 0.3
@@ -125,13 +125,8 @@ def _refuse_others(context: ActionContext, started: BackgroundProgram) -> None:
     """
     if started.port is None or not context.rehearsing:
         return
-    other = foreign_listener(started.port, started.pid)
-    if other is not None:
-        raise StepFailed(
-            f"a program of user {other} listens on port {started.port}, which drd chose for the "
-            f"service of {context.step.name}",
-            hint="start the drill again. If it fails again, find out which program that is.",
-        )
+    what = f"the service of {context.step.name}"
+    require_own(started.port, started.pid, what, StepFailed)
 
 
 def why_not_started(unit: str) -> str:

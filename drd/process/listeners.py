@@ -8,6 +8,7 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
+from drd.errors import DrdError
 from drd.masking import beginning
 
 _LISTENS = "0A"
@@ -49,6 +50,17 @@ def foreign_listener(port: int, pid: int) -> str | None:
                 if is_it and int(user) not in ours:
                     return _name(int(user))
     return None
+
+
+def require_own(port: int, pid: int, what: str, error: type[DrdError]) -> None:
+    """Raise `error` if another user's program listens on the port that drd chose for the program
+    `pid`, which is called `what`."""
+    other = foreign_listener(port, pid)
+    if other is not None:
+        raise error(
+            f"a program of user {other} listens on port {port}, which drd chose for {what}",
+            hint="start the drill again. If it fails again, find out which program that is.",
+        )
 
 
 def _name(uid: int) -> str:

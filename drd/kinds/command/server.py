@@ -12,7 +12,7 @@ from drd.kinds.command.run import Runner, by_hand_hint, find_program, said
 from drd.kinds.command.settings import ADDRESS, PORT, Serve
 from drd.model.units import format_duration
 from drd.process.fence import refused_hint, require_up
-from drd.process.listeners import foreign_listener, free_port, last_line, listens
+from drd.process.listeners import free_port, last_line, listens, require_own
 
 _LOOK_S = 0.1
 
@@ -72,13 +72,8 @@ def _await(server: Server, serve: Serve, log: Path) -> None:
 def _require_own(server: Server) -> None:
     """Raise SandboxUnavailable if another user would get the restored data."""
     port = int(server.runner.values[PORT])
-    other = foreign_listener(port, server.child.pid)
-    if other is not None:
-        raise SandboxUnavailable(
-            f"a program of user {other} listens on port {port}, which drd chose for "
-            f"{server.child.command.title}",
-            hint="start the drill again. If it fails again, find out which program that is.",
-        )
+    what = server.child.command.title
+    require_own(port, server.child.pid, what, SandboxUnavailable)
 
 
 def _not_ready(server: Server, serve: Serve, left_s: float) -> str | None:

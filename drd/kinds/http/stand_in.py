@@ -38,7 +38,7 @@ from drd.kinds.http.settings import (
 from drd.model.malformed import Malformed
 from drd.model.units import format_duration
 from drd.ports import Workplace
-from drd.process.listeners import foreign_listener, free_port
+from drd.process.listeners import free_port, require_own
 
 _HEADER = "X-Drd-Stand-In"
 _DEADLINE_S = 30.0
@@ -342,13 +342,8 @@ class DeclaredStandIn:
 
     def _require_own(self) -> None:
         """Raise SandboxUnavailable if another user would get the documents."""
-        other = foreign_listener(self._port, self._child.pid)
-        if other is not None:
-            raise SandboxUnavailable(
-                f"a program of user {other} listens on port {self._port}, which drd chose for the "
-                f"stand-in {self._child.command.title}",
-                hint="start the drill again. If it fails again, find out which program that is.",
-            )
+        what = f"the stand-in {self._child.command.title}"
+        require_own(self._port, self._child.pid, what, SandboxUnavailable)
 
     def _why(self, within_s: float) -> str:
         command = self._child.command.title
