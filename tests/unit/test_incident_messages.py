@@ -16,6 +16,7 @@ from drd.model.incidents.audiences import Audience
 from drd.model.incidents.entries import Author, draft
 from drd.model.incidents.incident import Incident, Scoped
 from drd.model.incidents.letters import Place, channel_of, letter_rows, own_rows
+from drd.model.incidents.message_fold import messages
 from drd.model.incidents.messages import (
     Content,
     Delivery,
@@ -25,7 +26,6 @@ from drd.model.incidents.messages import (
     Recipient,
     Way,
     draft_words,
-    messages,
     unsettled,
     words,
 )

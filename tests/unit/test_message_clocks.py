@@ -18,6 +18,7 @@ from drd.model.incidents.cadence import Cadence, Told, UpdateClock
 from drd.model.incidents.entries import Author, draft
 from drd.model.incidents.fold import fold
 from drd.model.incidents.incident import Incident
+from drd.model.incidents.message_fold import messages
 from drd.model.incidents.messages import (
     Content,
     Delivery,
@@ -26,7 +27,6 @@ from drd.model.incidents.messages import (
     Part,
     Recipient,
     Way,
-    messages,
 )
 from drd.model.incidents.recipients import Reach
 from drd.model.message import ChannelSpec

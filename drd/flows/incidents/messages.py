@@ -16,6 +16,7 @@ from drd.model.incidents.audiences import Audience
 from drd.model.incidents.entries import draft as entry
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.letters import PREFIX, Place, letter_rows, own_rows
+from drd.model.incidents.message_fold import messages
 from drd.model.incidents.messages import (
     MAY_REPEAT,
     Act,
@@ -25,7 +26,6 @@ from drd.model.incidents.messages import (
     Part,
     Recipient,
     Way,
-    messages,
 )
 from drd.model.incidents.objections import (
     approval_lacks,
