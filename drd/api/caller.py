@@ -18,6 +18,7 @@ from drd.api.rights import Right, holds
 from drd.config.daemon import DaemonSettings
 from drd.errors import Refused, UsageError
 from drd.model.actor import Actor
+from drd.model.person_names import is_among, is_same
 from drd.model.text import escaped
 
 _SO_PEERGROUPS = getattr(socket, "SO_PEERGROUPS", 59)
@@ -138,8 +139,7 @@ class Caller:
         else that of the user; nothing for a user who has the name of another user's person."""
         if self.person:
             return self.person
-        mapped = {name.casefold() for name in settings.users.values()}
-        return "" if self.user.casefold() in mapped else self.user
+        return "" if is_among(self.user, settings.users.values()) else self.user
 
     def people(self, by: str | None, settings: DaemonSettings) -> dict[str, Sequence[str]]:
         """Return the people who may answer steps, for this caller: the people of drd.yaml. A caller
@@ -154,11 +154,10 @@ class Caller:
 def require_own_name(by: str, settings: DaemonSettings, *users: str) -> None:
     """Raise UsageError if drd.yaml maps the person `by` to a user who is none of the `users` that
     the kernel reported."""
-    mapped = {name.casefold(): user for user, name in settings.users.items()}
-    user = mapped.get(by.casefold())
-    if user is None or user in users:
+    mapped = [user for user, name in settings.users.items() if is_same(by, name)]
+    if not mapped or mapped[-1] in users:
         return
-    by, user, own = escaped(by), escaped(user), escaped(users[0])
+    by, user, own = escaped(by), escaped(mapped[-1]), escaped(users[0])
     raise UsageError(
         f"drd.yaml maps {by} to the user {user}, but you are the user {own}",
         hint=f"{by} has to run this command as user {user}; to answer yourself, leave out --by.",

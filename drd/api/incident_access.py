@@ -12,6 +12,7 @@ from drd.flows.incidents.merged import merged_into
 from drd.flows.records.restricted import concealed, is_restricted, restricted_incidents
 from drd.model.incidents.entries import subject
 from drd.model.incidents.incident import Incident
+from drd.model.person_names import is_among
 from drd.model.records import Entry
 from drd.ports import Catalogue
 
@@ -27,8 +28,8 @@ def has_role(caller: Caller, incident: Incident, settings: DaemonSettings) -> bo
         return True
     if incident.opened_as and incident.opened_as == caller.user:
         return True
-    name = caller.known_as(settings).casefold()
-    return bool(name) and name in {person.casefold() for person in incident.people}
+    name = caller.known_as(settings)
+    return bool(name) and is_among(name, incident.people)
 
 
 def require_access(
