@@ -100,11 +100,13 @@ class Outbox:
 
     def told(self, message: IncidentMessage) -> Document:
         """Return the document of a message, with what still waits to be sent."""
-        waits = flow.queued(self.app.catalogue, self.desk.number, message)
-        return {
-            "incident": self.desk.number,
-            **message_document(message, waits, _lacking(self.app, message)),
-        }
+        number = self.desk.number
+        return {"incident": number, **_document(self.app, number, message)}
+
+
+def _document(app: App, number: int, message: IncidentMessage) -> Document:
+    waits = flow.queued(app.catalogue, number, message)
+    return message_document(message, waits, _lacking(app, message))
 
 
 def _lacking(app: App, message: IncidentMessage) -> str:
@@ -129,10 +131,7 @@ def listed(app: App, number: int) -> Document:
     found = flow.known(app.catalogue, number)
     return {
         "incident": number,
-        "messages": [
-            message_document(m, flow.queued(app.catalogue, number, m), _lacking(app, m))
-            for m in found
-        ],
+        "messages": [_document(app, number, message) for message in found],
     }
 
 
