@@ -91,7 +91,7 @@ class _Writer:
         }
 
     def _objectives(self) -> Iterator[str]:
-        gaps = [(b - a).total_seconds() for a, b in pairwise(self.found.times[-_LOOKED_AT:])]
+        gaps = _gaps_s(self.found.times)
         usual_s = median(gaps) if gaps else 0.0
         if gaps:
             yield "# How much data may be lost: a little more than the usual time between two of"
@@ -132,8 +132,7 @@ class _Writer:
 def gap_in_words(times: Sequence[datetime]) -> str:
     """Return the longest time between two of the last dumps, if it is far longer than usual; empty
     otherwise."""
-    last = times[-_LOOKED_AT:]
-    gaps = [(b - a).total_seconds() for a, b in pairwise(last)]
+    last, gaps = times[-_LOOKED_AT:], _gaps_s(times)
     if not gaps or max(gaps) < _FAR_LONGER * median(gaps):
         return ""
     at, usual = gaps.index(max(gaps)), _roughly(median(gaps))
@@ -147,7 +146,7 @@ def gap_in_words(times: Sequence[datetime]) -> str:
 def crowded(times: Sequence[datetime]) -> str:
     """Warn if most of the last dumps were finished right after another one, as dumps of several
     databases are; empty otherwise."""
-    gaps = [(b - a).total_seconds() for a, b in pairwise(times[-_LOOKED_AT:])]
+    gaps = _gaps_s(times)
     if not gaps or median(gaps) >= _TOGETHER_S:
         return ""
     return (
@@ -155,6 +154,11 @@ def crowded(times: Sequence[datetime]) -> str:
         "one: if they are of several databases, a drill proves only one of them. Look into some, "
         "and choose those of one database with -regex of `list` in the plan"
     )
+
+
+def _gaps_s(times: Sequence[datetime]) -> list[float]:
+    """Return the times between the last dumps."""
+    return [(b - a).total_seconds() for a, b in pairwise(times[-_LOOKED_AT:])]
 
 
 def _roughly(seconds: float) -> str:
