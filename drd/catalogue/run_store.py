@@ -6,31 +6,28 @@ that is not final and whose lock is free belongs to the run of a dead process.
 
 from __future__ import annotations
 
-import os
 import secrets
-import socket
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, select, update
 
 from drd import process
 from drd.catalogue import incident_rows, jobs, outbox, points, runs, summaries
 from drd.catalogue.engine import Database, SqlStore
 from drd.catalogue.locks import HeldLock, LockFiles
 from drd.catalogue.records import SqlRecords, actor_of
-from drd.catalogue.runs import FIRST_TOKEN, OwnerProcess
+from drd.catalogue.run_owners import RunOwners
+from drd.catalogue.runs import FIRST_TOKEN
 from drd.catalogue.tables import runs as table
-from drd.errors import AlreadyRunning, CatalogueError, Fenced
+from drd.errors import AlreadyRunning, Fenced
 from drd.model import record_drafts, run_details
-from drd.model.custody import token_of
 from drd.model.message import Message
 from drd.model.plan import Plan
-from drd.model.run import Run, RunKind, RunState, sound_id
+from drd.model.run import Run, RunKind, RunState
 from drd.model.run_details import ControlDetail, RunDetail
 from drd.model.state_place import StatePlace
 from drd.ports import RunLease
@@ -44,12 +41,6 @@ _EXCLUDES = {
 _SET_S = 2.0
 """A difference between the clocks at the end of a run that shows that one of them was set or stood
 still."""
-_SHORT_WAIT_S = 0.5
-"""How long drd tries to take a lock that others are checking. A check takes milliseconds."""
-
-
-def me() -> OwnerProcess:
-    return OwnerProcess(os.getpid(), process.process_start_time(os.getpid()), socket.gethostname())
 
 
 class SqlRunStore(SqlStore):
@@ -75,15 +66,12 @@ class SqlRunStore(SqlStore):
         tell: Callable[[Run], Message | None] = lambda _: None,
     ) -> None:
         super().__init__(database)
-        self._locks = locks
+        self._owners = RunOwners(locks, place, elsewhere=elsewhere)
         self._records = records
         self._elsewhere = elsewhere
         self._state = state
         self._roots = roots
         self._tell = tell
-        self._place = token_of(place) if place is not None else None
-        boot = process.booted()
-        self._boot = boot.id if boot is not None else None
         self._held: dict[tuple[str, int], HeldLock] = {}
         self._begun: dict[tuple[str, int], tuple[float, float]] = {}
 
@@ -166,24 +154,22 @@ class SqlRunStore(SqlStore):
 
     def _inserted(self, connection: Connection, run: Run) -> tuple[Run, HeldLock]:
         run_id, held = self._new_id(connection)
+        here = self._owners.me()
         run = replace(
             run,
             id=run_id,
-            owner_pid=os.getpid(),
-            owner_host=me().host,
-            owner_boot=self._boot or "",
+            owner_pid=here.pid,
+            owner_host=here.host,
+            owner_boot=here.boot or "",
             actor=run.actor or process.actor_here(),
             stamp=secrets.token_hex(16),
         )
-        runs.insert(connection, run, self._me())
+        runs.insert(connection, run, here)
         return run, held
 
-    def _me(self) -> OwnerProcess:
-        return replace(me(), place=self._place, boot=self._boot)
-
     def _claimed(self, connection: Connection, run: Run) -> tuple[Run, HeldLock]:
-        held = self._take_from_glances(run.id)
-        if held is None or not runs.claim(connection, run, self._me()):
+        held = self._owners.take_from_glances(run.id)
+        if held is None or not runs.claim(connection, run, self._owners.me()):
             if held is not None:
                 held.release()
             raise Fenced(
@@ -199,7 +185,7 @@ class SqlRunStore(SqlStore):
             self._sweep({row.id for row in rows})
         abandoned_runs = []
         for row in rows:
-            with self._proven_dead(row) as dead:
+            with self._owners.proven_dead(row) as dead:
                 if not dead:
                     continue
                 # The owner may have finished the run after its row was read.
@@ -212,10 +198,7 @@ class SqlRunStore(SqlStore):
     def _sweep(self, unfinished: Collection[str]) -> None:
         """Remove the locks of runs that are over: their process was killed while it released
         them."""
-        for name in self._locks.names(_LOCK):
-            run = name.removeprefix(_LOCK)
-            if run in unfinished or (held := self._locks.take(name)) is None:
-                continue
+        for run, held in self._owners.take_left(unfinished):
             # A run that began after the rows were read, and whose process died, is not over.
             with self._database.read() as connection:
                 over = (
@@ -227,12 +210,12 @@ class SqlRunStore(SqlStore):
                 held.release()
 
     def adopt(self, run: Run, at: datetime) -> RunLease | None:
-        held = self._take_from_glances(run.id)
+        held = self._owners.take_from_glances(run.id)
         if held is None:
             return None
         try:
             with self._database.write() as connection:
-                if not runs.take_over(connection, run, self._me(), at):
+                if not runs.take_over(connection, run, self._owners.me(), at):
                     held.release()
                     return None
             # The owner is dead, but processes that it started may still work for the run.
@@ -240,19 +223,19 @@ class SqlRunStore(SqlStore):
         except BaseException:
             held.release()
             raise
-        here = me()
+        here = self._owners.me()
         mine = replace(
             run,
             token=run.token + 1,
             state=RunState.RUNNING,
             owner_pid=here.pid,
             owner_host=here.host,
-            owner_boot=self._boot or "",
+            owner_boot=here.boot or "",
         )
         return self._owned(mine, held)
 
     def leave(self, run: Run, at: datetime) -> bool:
-        held = self._take_from_glances(run.id)
+        held = self._owners.take_from_glances(run.id)
         if held is None:
             return False
         try:
@@ -268,10 +251,7 @@ class SqlRunStore(SqlStore):
         process.kill_marked(self.mark(run.id), roots=self._roots(run))
 
     def process_of(self, run: Run) -> int | None:
-        pid = run.owner_pid
-        if pid is None or pid <= 1 or run.owner_host != me().host:
-            return None
-        return pid if self._locks.is_held_by(_lock_name(run.id), pid) else None
+        return self._owners.process_of(run)
 
     def finish(
         self,
@@ -350,9 +330,9 @@ class SqlRunStore(SqlStore):
         for row in runs.unfinished(connection, run.plan, excluded or (run.kind,)):
             if excluded is None and row.subject != run.subject:
                 continue
-            if self._is_anothers(row) and not self._lives_here(row):
-                continue  # of the state that this one was copied from
-            with self._proven_dead(row) as dead:
+            if self._owners.is_of_another_state(row):
+                continue
+            with self._owners.proven_dead(row) as dead:
                 if dead:
                     continue
             raise AlreadyRunning(
@@ -362,60 +342,12 @@ class SqlRunStore(SqlStore):
                 hint=f"wait until this run ends: drd run show {row.id} --follow",
             )
 
-    def _is_anothers(self, row: Row[Any]) -> bool:
-        return row.owner_place is not None and row.owner_place != self._place
-
-    def _lives_here(self, row: Row[Any]) -> bool:
-        """Return whether the process of the row runs on this machine, whose name may have changed
-        since."""
-        pid = row.owner_pid
-        if row.owner_boot != self._boot or pid is None:
-            return False
-        return process.process_alive(pid, row.owner_start)
-
-    @contextmanager
-    def _proven_dead(self, row: Row[Any]) -> Iterator[bool]:
-        """Whether the process of the row is proven dead. If it is, nobody can take over the run in
-        the body."""
-        if self._elsewhere and row.owner_host != me().host:
-            yield False
-            return
-        if self._is_anothers(row):
-            yield False
-            return
-        with self._locks.glance(_lock_name(row.id)) as free:
-            if free is not None:
-                yield free
-                return
-            # Somebody removed the lock files; a lock on a removed file proves nothing.
-            pid = row.owner_pid
-            yield pid is None or not process.process_alive(pid, row.owner_start)
-
     def _new_id(self, connection: Connection) -> tuple[str, HeldLock]:
         """Return an id that no run and no point has, and its lock."""
         while True:
             run = secrets.token_hex(4)
             if runs.exists(connection, run) or points.exists(connection, run):
                 continue
-            held = self._locks.take(_lock_name(run))
+            held = self._owners.take(run)
             if held is not None:
                 return run, held
-
-    def _take_from_glances(self, run: str) -> HeldLock | None:
-        limit = time.monotonic() + _SHORT_WAIT_S
-        while (held := self._locks.take(_lock_name(run))) is None and time.monotonic() < limit:
-            time.sleep(0.02)
-        return held
-
-
-_LOCK = "run-"
-
-
-def _lock_name(run: str) -> str:
-    try:
-        return f"{_LOCK}{sound_id(run)}"
-    except ValueError as error:
-        raise CatalogueError(
-            str(error),
-            hint="somebody changed the catalogue without drd. To see its runs: drd runs",
-        ) from None
