@@ -24,9 +24,10 @@ from drd.flows.incidents.writing import Desk
 from drd.model.incidents.doubts import UNSEAL, doubts, unread
 from drd.model.incidents.duties import Submission
 from drd.model.incidents.report_draft import ReportDraft
-from drd.model.incidents.timeline import timeline
+from drd.model.incidents.timeline import Line, timeline
 from drd.model.malformed import Malformed
 from drd.model.obligations.case import Hold
+from drd.model.obligations.clocks import ClockState
 from drd.model.obligations.conditions import Fact
 from drd.model.obligations.fact_values import asked_for, require_fact, unusual
 from drd.model.obligations.icalendar import icalendar
@@ -192,14 +193,8 @@ def shown(
         kept = flow.require_version(number, table.said, name or "", query.version)
         return {"draft": kept.text, "version": kept.entry, "sha256": kept.digest}
     if query.draft:
-        zone = local_zone(app.settings.timezone)
-        lines = timeline(table.incident, entries, zone)
-        stated = {fact for fact, value in table.said.facts.items() if value is not None}
-        draft = ReportDraft(
-            table.incident, states[0], table.case, lines, data=table.data, stated=stated
-        )
-        notes = "".join(f"> {note}\n\n" for note in doubts(table.incident, table.altered))
-        return {"draft": notes + draft.text(), "missing": draft.missing()}
+        lines = timeline(table.incident, entries, local_zone(app.settings.timezone))
+        return _drafted(table, states[0], lines)
     if query.calendar:
         return {"calendar": icalendar(number, states, now, table.case.zone)}
     every = bool(query.all or name)
@@ -215,6 +210,13 @@ def shown(
         "paragraphs": [list(one) for one in words],
         "warnings": _warnings(number, table, found),
     }
+
+
+def _drafted(table: DutyTable, state: ClockState, lines: Sequence[Line]) -> Document:
+    stated = {fact for fact, value in table.said.facts.items() if value is not None}
+    draft = ReportDraft(table.incident, state, table.case, lines, data=table.data, stated=stated)
+    notes = "".join(f"> {note}\n\n" for note in doubts(table.incident, table.altered))
+    return {"draft": notes + draft.text(), "missing": draft.missing()}
 
 
 def _versions(table: DutyTable) -> list[Document]:
