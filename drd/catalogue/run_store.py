@@ -51,7 +51,7 @@ class SqlRunStore(SqlStore):
     `place`, when this state is a copy of it. `state` is in the mark of what works for the runs
     (`process.Mark`). `roots` says whether root may end processes of root's own that work for a run,
     where it acts for the state's owner. `tell` makes the message about a run that has ended, None
-    for one that the daemon's processes tell, or nobody wants to know of."""
+    for one that the daemon tells, or nobody wants to know of; the daemon's processes have none."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class SqlRunStore(SqlStore):
         place: StatePlace | None = None,
         state: str = "",
         roots: Callable[[Run], bool] = lambda _: False,
-        tell: Callable[[Run], Message | None] = lambda _: None,
+        tell: Callable[[Run], Message | None] | None = None,
     ) -> None:
         super().__init__(database)
         self._owners = RunOwners(locks, place, elsewhere=elsewhere)
@@ -266,14 +266,19 @@ class SqlRunStore(SqlStore):
         with self._database.write() as connection:
             if runs.finish(connection, owned, state, at=at, error=error, detail=detail):
                 self._record_end(connection, owned, state, at, error)
-                message = self._tell(runs.by_prefix(connection, owned.run.id))
-                if message is not None:
-                    outbox.insert(connection, [(UNROUTED, message)], at)
+                self._leave_message(connection, owned.run.id, at)
         # The run is final: nobody asks for its lock again.
         self._begun.pop((owned.run.id, owned.token), None)
         held = self._held.pop((owned.run.id, owned.token), None)
         if held is not None:
             held.discard()
+
+    def _leave_message(self, connection: Connection, run: str, at: datetime) -> None:
+        if self._tell is None:
+            return
+        message = self._tell(runs.by_prefix(connection, run))
+        if message is not None:
+            outbox.insert(connection, [(UNROUTED, message)], at)
 
     def _record_end(
         self,

@@ -102,7 +102,7 @@ def _catalogue(  # noqa: PLR0917 (what its stores need)
     evidence = SqlEvidenceStore(database, records)
 
     def told(run: Run) -> Message | None:
-        by_hand = tells and run.trigger == "manual" and run.kind in _TOLD
+        by_hand = run.trigger == "manual" and run.kind in _TOLD
         return message_of_run(run, evidence.of_run(run.id)) if by_hand else None
 
     runs = SqlRunStore(
@@ -113,7 +113,7 @@ def _catalogue(  # noqa: PLR0917 (what its stores need)
         place=custody.here(),
         state=process.state_id(locks.directory.parent),
         roots=roots,
-        tell=told,
+        tell=told if tells else None,
     )
     incidents = SqlIncidents(database, records)
     return SqlCatalogue(
