@@ -19,7 +19,7 @@ from drd.api.rights import ENDPOINTS, Right
 from drd.api.values import Document
 from drd.errors import AlreadyRunning, UsageError
 from drd.flows.component_names import require_components
-from drd.flows.incidents.writing import report
+from drd.flows.incidents.opening import report
 from drd.flows.runbook.permissions import Deciding, RecordedDecision
 from drd.model.incidents.entries import Author
 from drd.model.run import Run, RunKind, RunState

@@ -14,7 +14,8 @@ from drd.bootstrap import App
 from drd.bootstrap.duties import duty_table
 from drd.config.regimes import regimes_of
 from drd.errors import UsageError
-from drd.flows.incidents.writing import Desk, open_incident, require_plans, require_severity
+from drd.flows.incidents.opening import open_incident
+from drd.flows.incidents.writing import Desk, require_plans, require_severity
 from drd.model.incidents.entries import Author
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.states import State

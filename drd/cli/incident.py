@@ -29,7 +29,7 @@ from drd.cli.render import terminal_width
 from drd.cli.session import session
 from drd.errors import UsageError
 from drd.flows.incidents.choosing import chosen
-from drd.flows.incidents.writing import report as file_report
+from drd.flows.incidents.opening import report as file_report
 from drd.flows.incidents.writing import require_plans
 from drd.flows.records.restricted import unsealed
 from drd.kit.sealing import read_secret_file

@@ -13,7 +13,7 @@ from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.catalogue.summary import read_status, read_through_sqlalchemy
 from drd.errors import UsageError
 from drd.flows.alerts.messages import routed
-from drd.flows.incidents.writing import open_incident
+from drd.flows.incidents.opening import open_incident
 from drd.model.alert_facts import VerificationFacts
 from drd.model.alerts import Alert, AlertChange, Condition, Rules, Transition, reconcile
 from drd.model.facts import AlertFacts

@@ -14,7 +14,8 @@ from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.catalogue.summary import read_status, read_through_sqlalchemy
 from drd.errors import UsageError
 from drd.flows.incidents.choosing import chosen
-from drd.flows.incidents.writing import Desk, open_incident, report
+from drd.flows.incidents.opening import open_incident, report
+from drd.flows.incidents.writing import Desk
 from drd.flows.records.noted import NOTED_SOON
 from drd.flows.records.redacting import with_same_text
 from drd.model.actor import Actor

@@ -33,7 +33,7 @@ from drd.catalogue.sql_catalogue import SqlCatalogue, open_catalogue
 from drd.catalogue.summary import read_facts, read_status
 from drd.catalogue.tables import metadata
 from drd.errors import CatalogueError
-from drd.flows.incidents.writing import open_incident
+from drd.flows.incidents.opening import open_incident
 from drd.model.compliance import assess
 from drd.model.incidents.entries import Author
 from drd.model.manifest_signature import TrustedKeys

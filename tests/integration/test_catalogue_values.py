@@ -15,7 +15,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Float, Integer
 from drd.catalogue import diagnosis
 from drd.catalogue.columns import Json, UtcTime, metadata
 from drd.cli.main import main
-from drd.flows.incidents.writing import open_incident
+from drd.flows.incidents.opening import open_incident
 from drd.model.holds import Hold
 from drd.model.incidents.entries import Author
 from drd.process import actor_here

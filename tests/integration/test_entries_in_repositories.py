@@ -13,7 +13,8 @@ import pytest
 from drd.catalogue.records import SqlRecords
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.errors import RepositoryUnreachable, UsageError
-from drd.flows.incidents.writing import Desk, open_incident
+from drd.flows.incidents.opening import open_incident
+from drd.flows.incidents.writing import Desk
 from drd.flows.records import anchors, segments
 from drd.flows.records.anchors import Place, Result, compare
 from drd.flows.records.coming_back import CameBack, Known, bring_back

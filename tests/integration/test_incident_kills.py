@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import event
 
 from drd.catalogue.sql_catalogue import SqlCatalogue
-from drd.flows.incidents.writing import Desk, open_incident
+from drd.flows.incidents.opening import open_incident
+from drd.flows.incidents.writing import Desk
 from drd.flows.records import anchors
 from drd.model.checkpoint import HOST
 from tests.catalogue_support import Catalogues, opened

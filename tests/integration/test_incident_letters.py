@@ -24,8 +24,9 @@ from drd.errors import NotifyError, UsageError
 from drd.flows.alerts.outbox import deliver_channel
 from drd.flows.incidents import messages as flow
 from drd.flows.incidents.letters import LetterSender, Ways
+from drd.flows.incidents.opening import open_incident
 from drd.flows.incidents.recalled import recall
-from drd.flows.incidents.writing import Desk, open_incident
+from drd.flows.incidents.writing import Desk
 from drd.kit.sealing import encrypted
 from drd.model.actor import Actor
 from drd.model.contacts import Colleague, Contact, ContactBook, ContactKind

@@ -16,7 +16,8 @@ from drd.catalogue.record_tables import record_bodies
 from drd.catalogue.records import SqlRecords
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.errors import UsageError
-from drd.flows.incidents.writing import Desk, open_incident
+from drd.flows.incidents.opening import open_incident
+from drd.flows.incidents.writing import Desk
 from drd.flows.records.anchors import Place, Result, anchor, compare, standing
 from drd.flows.records.coming_back import Known, bring_back
 from drd.flows.records.continuing import came_back

@@ -16,7 +16,8 @@ from drd.catalogue.replica import make_ours
 from drd.catalogue.sealed_copy import seal
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.errors import RepositoryDamaged, WrongKey
-from drd.flows.incidents.writing import Desk, open_incident, report
+from drd.flows.incidents.opening import open_incident, report
+from drd.flows.incidents.writing import Desk
 from drd.flows.records import segments
 from drd.flows.records.anchors import anchor
 from drd.flows.records.continuing import came_back

@@ -18,7 +18,7 @@ from drd.flows.alerts.facts import Histories, disks, drill_bytes
 from drd.flows.alerts.memory import UnsavedAlerts
 from drd.flows.alerts.messages import routed
 from drd.flows.alerts.outbox import still_there
-from drd.flows.incidents.writing import open_by_rules
+from drd.flows.incidents.opening import open_by_rules
 from drd.flows.status.overview import refused, subjects
 from drd.flows.status.refused_plans import Refusal
 from drd.model.alert_facts import ChannelState, GoneSecret, HostFacts, PlanMore

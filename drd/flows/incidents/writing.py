@@ -3,10 +3,9 @@ follows from it is computed when it is read."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
-from functools import partial
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from drd.errors import UsageError
@@ -16,100 +15,18 @@ from drd.flows.incidents.texts import LONGEST_NAME
 from drd.flows.incidents.texts import name_of as _name
 from drd.flows.incidents.texts import reason_of as _reason
 from drd.flows.incidents.texts import text_of as _text
-from drd.model.alerts import Transition
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.affected import Affected
 from drd.model.incidents.entries import LONGEST_TITLE, Author, draft, subject
 from drd.model.incidents.fold import is_private
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.instants import Instant
-from drd.model.incidents.rules import OpeningRule, TierOf, opening
 from drd.model.incidents.states import SETTABLE, State, goes_back
 from drd.model.nearest import closest, meant
 from drd.model.records import Draft
 from drd.model.text import some
 from drd.model.units import format_time
 from drd.ports import Catalogue
-from drd.ports.intake import TooMany
-
-LONGEST_REPORT = 1000
-
-
-def open_incident(
-    catalogue: Catalogue,
-    author: Author,
-    title: str,
-    *,
-    plans: Sequence[str] = (),
-    severity: str = "",
-    restricted: bool = False,
-    instants: Mapping[Instant, datetime] | None = None,
-) -> Incident:
-    """Open an incident: only the title has to be known."""
-    body = {
-        "title": _text(title, "the title", LONGEST_TITLE),
-        "plans": list(dict.fromkeys(plans)),
-        "severity": severity,
-        "restricted": restricted,
-        "instants": {str(i): at for i, at in (instants or {}).items()},
-    }
-    return catalogue.incidents.begin(lambda number: draft(kinds.OPEN, number, author, body))
-
-
-def report(
-    catalogue: Catalogue,
-    author: Author,
-    text: str,
-    triage_s: float,
-    plans: Sequence[str] = (),
-    *,
-    most: int | None = None,
-) -> Incident:
-    """File a suspicion, which somebody has to examine in time. It opens nothing; the plans are in
-    the scope of an incident that is opened from it. Raises TooMany if so many of the author's
-    suspicions wait already."""
-    body = {
-        "text": _text(text, "the report", LONGEST_REPORT),
-        "due": _after(author.at, triage_s),
-        "plans": list(dict.fromkeys(plans)),
-    }
-    if most is None or author.actor is None:
-        return catalogue.incidents.begin(lambda number: draft(kinds.REPORT, number, author, body))
-    user = author.actor.user
-    made = catalogue.intake.report(
-        user, most, lambda number: draft(kinds.REPORT, number, author, body)
-    )
-    if made is None:
-        raise TooMany(
-            f"{user} has reported {most} suspicions that nobody has examined yet",
-            hint="ask an operator to examine them: drd incident list",
-        )
-    return made
-
-
-def _after(at: datetime, seconds: float) -> datetime:
-    return at + timedelta(seconds=seconds)
-
-
-def open_by_rules(
-    catalogue: Catalogue,
-    rules: Iterable[OpeningRule],
-    transitions: Iterable[Transition],
-    now: datetime,
-    tier_of: TierOf = lambda _: None,
-) -> list[Incident]:
-    """Open the incidents that rules of drd.yaml want for these changes of alerts: one for each rule
-    and plan. Nothing closes them but a person."""
-    author, opened = Author("drd", now), []
-    for key, body in opening(rules, transitions, tier_of):
-        make = partial(_opened, author, body)
-        if (incident := catalogue.incidents.begin_by_rule(key, make)) is not None:
-            opened.append(incident)
-    return opened
-
-
-def _opened(author: Author, body: Mapping[str, Any], number: int) -> Draft:
-    return draft(kinds.OPEN, number, author, body)
 
 
 @dataclass(frozen=True, slots=True)
