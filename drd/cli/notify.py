@@ -12,7 +12,7 @@ from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.session import session
 from drd.errors import CatalogueError, UsageError
-from drd.flows.alerts.outbox import DeliveryAttempt, deliver_directly
+from drd.flows.alerts.direct import DeliveryAttempt, deliver_directly
 from drd.flows.durable_steps import describe
 from drd.model.message import TEST, ChannelSpec, Message
 from drd.model.nearest import meant

@@ -13,8 +13,8 @@ from drd.bootstrap import App
 from drd.daemon.reload import reread
 from drd.daemon.sd_notify import ServiceManager
 from drd.errors import CatalogueError, DrdError
+from drd.flows.alerts.direct import deliver_repeatedly
 from drd.flows.alerts.messages import routed
-from drd.flows.alerts.outbox import deliver_repeatedly
 from drd.model.alert_facts import HostFacts
 from drd.model.alerts import Alert, Condition, Rules, reconcile
 from drd.model.host_conditions import host_conditions

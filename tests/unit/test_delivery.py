@@ -12,17 +12,11 @@ import pytest
 
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.errors import AlreadyRunning, CatalogueError, NotifyError
+from drd.flows.alerts import direct
 from drd.flows.alerts import outbox as flow
-from drd.flows.alerts.outbox import (
-    FLOOD,
-    LONGEST_PAUSE_S,
-    PERMANENT_TRIES,
-    OutboxSender,
-    deliver_channel,
-    deliver_directly,
-    is_due,
-    pause_s,
-)
+from drd.flows.alerts.direct import deliver_directly
+from drd.flows.alerts.outbox import FLOOD, OutboxSender, deliver_channel
+from drd.flows.alerts.retries import LONGEST_PAUSE_S, PERMANENT_TRIES, is_due, pause_s
 from drd.model.message import DIGEST, ChannelSpec, Message
 from drd.ports.notify import ChannelFacts, Notifier, Waiting
 from tests.catalogue_support import opened
@@ -340,7 +334,7 @@ def test_other_channels_come_into_force_with_a_reload(rig: Rig) -> None:
 def test_past_the_outbox_a_message_is_tried_a_few_times(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flow, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(direct, "FIRST_PAUSE_S", 0.01)
     failures = [NotifyError("no"), NotifyError("no")]
     rig.fake.fault = lambda _: failures.pop() if failures else None
     sender = OutboxSender(rig.catalogue, [rig.channel], rig.open, rig.clock)
@@ -353,7 +347,7 @@ def test_past_the_outbox_a_message_is_tried_a_few_times(
     rig.fake.fails()
     sender.deliver_without_outbox([("hook", message("4"))])
     assert sender.wait(10)
-    assert len(rig.fake.tried) == 4 + flow.DIRECT_TRIES
+    assert len(rig.fake.tried) == 4 + direct.DIRECT_TRIES
 
 
 def test_direct_delivery_is_parallel_with_one_result_each(rig: Rig) -> None:

@@ -23,7 +23,7 @@ from drd.extension_faults import (
     require_json,
     require_type,
 )
-from drd.flows.alerts.outbox import deliver_directly, hand_over
+from drd.flows.alerts.direct import deliver_directly, hand_over
 from drd.flows.host import readiness
 from drd.flows.host.doctor import examine
 from drd.kinds.files.kind import FilesKind

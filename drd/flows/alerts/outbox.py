@@ -5,31 +5,19 @@ one digest. When it accepts a message, the rest follows."""
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from drd import log
-from drd.errors import AlreadyRunning, Cancelled, CatalogueError, DrdError, NotifyError
-from drd.exhaustion import text_of
-from drd.extension_faults import fault, noted, require_type
+from drd.errors import AlreadyRunning, Cancelled, CatalogueError, DrdError
+from drd.flows.alerts.direct import DeliveryAttempt, deliver_repeatedly, hand_over
+from drd.flows.alerts.retries import is_due, next_try
 from drd.flows.durable_steps import describe
 from drd.model.digest import digest
 from drd.model.message import ChannelSpec, Message, Routed
 from drd.ports import Catalogue, Clock
 from drd.ports.notify import ChannelFacts, NotifierFactory, Outbox, Recall, Waiting
-from drd.registry import NOTIFIERS
-
-FIRST_PAUSE_S = 10.0
-LONGEST_PAUSE_S = 900.0
-
-PERMANENT_TRIES = 12
-"""The number of attempts for a message that the other side refuses permanently: a person may
-correct that within the 75 minutes that these take.
-"""
 
 FLOOD = 50
 """More than so many at once become a digest: nobody reads them one by one."""
@@ -43,34 +31,11 @@ SINGLE_REFUSALS = 3
 UNRECORDED_PAUSE_S = 60.0
 """How long a channel pauses when the result of a try could not be recorded."""
 
-DIRECT_TRIES = 3
-"""How often a message is tried that the outbox could not take."""
-
 AT_ONCE = 16
 """How many channels are served at the same time."""
 
 KEPT = timedelta(days=30)
 """How long sent messages stay in the outbox."""
-
-
-def pause_s(tries: int, key: str) -> float:
-    """Return how long to wait after so many failures: doubling, up to a quarter of an hour, a fifth
-    more or less by `key`, so that channels that failed together are not tried together.
-    """
-    grown = min(FIRST_PAUSE_S * 2.0 ** min(tries - 1, 20), LONGEST_PAUSE_S)
-    number = int.from_bytes(hashlib.sha256(f"{key} {tries}".encode()).digest()[:4], "big")
-    return grown * (0.8 + 0.4 * number / 2**32)
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryAttempt:
-    """One message and its delivery to one channel. If `error` is None, `said` names who accepted
-    it."""
-
-    channel: ChannelSpec
-    said: str
-    duration_s: float
-    error: DrdError | None = None
 
 
 class OutboxSender:
@@ -310,16 +275,6 @@ def still_there(
     return [f for f in facts if f.name in names or f.plan]
 
 
-def is_due(facts: ChannelFacts, now: datetime) -> bool:
-    """Return whether to try a channel: a failing one has its own pauses, whatever messages are
-    new."""
-    if facts.failing_since is None or facts.last_tried_at is None:
-        return True
-    pause = timedelta(seconds=pause_s(facts.tries, facts.name))
-    # A clock that was set back must not silence a channel.
-    return not now - pause < facts.last_tried_at <= now
-
-
 def is_too_much(rows: Sequence[Waiting], *, failing: bool) -> bool:
     """Return whether one digest is better than these: for a flood, and for what a failing channel
     has missed, if some of it is no longer true (an alert with more than one waiting message)."""
@@ -329,81 +284,3 @@ def is_too_much(rows: Sequence[Waiting], *, failing: bool) -> bool:
         return len(rows) > FLOOD
     alerts = [row.message.alert for row in rows if row.message.alert is not None]
     return len(rows) > MISSED or len(set(alerts)) < len(alerts)
-
-
-def next_try(row: Waiting, error: DrdError, now: datetime) -> datetime | None:
-    """Return when to try a message again that failed just now; None: never."""
-    tries = row.tries + 1
-    if error.permanent and tries >= PERMANENT_TRIES:
-        return None
-    pause = pause_s(tries, f"{row.channel} {row.id}")
-    asked = error.retry_after_s if isinstance(error, NotifyError) else None
-    return now + timedelta(seconds=max(pause, asked or 0.0))
-
-
-def hand_over(
-    message: Message, channel: ChannelSpec, open_notifier: NotifierFactory, clock: Clock
-) -> DeliveryAttempt:
-    """One try, now, without the outbox. Errors are in the result."""
-    started = clock.monotonic()
-
-    def attempt(said: str, error: DrdError | None = None) -> DeliveryAttempt:
-        return DeliveryAttempt(channel, said, clock.monotonic() - started, error)
-
-    package = NOTIFIERS.extension(channel.kind)
-    try:
-        with noted(f"channel {channel.name}"):
-            taken_by = open_notifier(channel).deliver(message)
-        return attempt(require_type(taken_by, str, f"deliver of channel {channel.kind}", package))
-    except DrdError as error:
-        return attempt("", error)
-    except (Cancelled, KeyboardInterrupt):
-        raise
-    except BaseException as error:  # noqa: BLE001 - a channel must not take others along
-        failed = fault(error, "", package)
-        text = failed.message if failed else f"{type(error).__name__}: {text_of(error)}"
-        return attempt("", NotifyError(text, hint=failed.hint if failed else "this is a bug."))
-
-
-def deliver_repeatedly(
-    messages: Sequence[Message],
-    channel: ChannelSpec,
-    open_notifier: NotifierFactory,
-    clock: Clock,
-) -> None:
-    """Deliver without the outbox, in order, with a few attempts each; recorded in the journal
-    alone.
-    """
-    journal = log.get(channel=channel.name)
-    with suppress(Cancelled):
-        for message in messages:
-            for tries in range(1, DIRECT_TRIES + 1):
-                attempt = hand_over(message, channel, open_notifier, clock)
-                if attempt.error is None:
-                    journal.info("message.delivered", delivery=message.id, directly=True)
-                    break
-                journal.warning("message.failed", tries=tries, error=describe(attempt.error).line)
-                if tries < DIRECT_TRIES:
-                    threading.Event().wait(FIRST_PAUSE_S)
-
-
-def deliver_directly(
-    message: Message,
-    channels: Sequence[ChannelSpec],
-    open_notifier: NotifierFactory,
-    clock: Clock,
-) -> list[DeliveryAttempt]:
-    """Send a message to all of these channels now, side by side; returns the results in their
-    order, when the slowest has ended. Nothing is recorded or tried again."""
-    attempts: dict[str, DeliveryAttempt] = {}
-
-    def work(channel: ChannelSpec) -> None:
-        with suppress(Cancelled):
-            attempts[channel.name] = hand_over(message, channel, open_notifier, clock)
-
-    threads = [threading.Thread(target=work, args=(c,), daemon=True) for c in channels]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return [attempts[c.name] for c in channels if c.name in attempts]

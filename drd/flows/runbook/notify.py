@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from drd.errors import NotifyError
-from drd.flows.alerts.outbox import deliver_directly
+from drd.flows.alerts.direct import deliver_directly
 from drd.flows.services import Say
 from drd.model.message import ChannelSpec, Message, route
 from drd.ports import Clock
