@@ -15,8 +15,9 @@ from drd.errors import NotAsNoted, SandboxUnavailable
 from drd.flows.root import ledger
 from drd.flows.root.carriers import carried
 from drd.flows.root.ledger import End, Warn
-from drd.flows.root.noted import Notes, noted
+from drd.flows.root.noted import noted
 from drd.flows.root.noted_rows import point_of
+from drd.flows.root.notes import Notes
 from drd.model.run import (
     Run,
     RunState,
