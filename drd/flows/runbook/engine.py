@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from drd import process
 from drd.errors import CatalogueError, DrdError, Fenced
-from drd.flows.components import restoration
+from drd.flows.components import restoration, restored_checks
 from drd.flows.components.restoration import Restoration
 from drd.flows.durable_steps import Runner, describe, result_of
 from drd.flows.runbook.decisions import DecisionRequests
@@ -308,9 +308,9 @@ class Engine:
         """The rows for the evidence of a runbook that has ended: what could not be restored, the
         results of its checks, what another repository provided, and its other failures."""
         return (
-            *restoration.restore_failures(self.work),
+            *restored_checks.restore_failures(self.work),
             *self.check_results,
-            *restoration.rows_of_passed_over(self.work),
+            *restored_checks.rows_of_passed_over(self.work),
             *failures(self.steps, self.outcome),
         )
 

@@ -14,7 +14,7 @@ from typing import Any
 from drd import process
 from drd.errors import Cancelled, DrdError, ExtensionFailed, StepFailed
 from drd.extension_faults import attributed, noted, require_json, require_type
-from drd.flows.components import restoration
+from drd.flows.components import restoration, restored_checks
 from drd.flows.components.restoration import Restoration
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import make_started
@@ -89,7 +89,7 @@ class StepRunner:
         if step.kind == "restore":
             return restoration.restore_components(self.work, step.subjects)
         if step.kind == "check":
-            return restoration.run_checks(self.work, step.subjects)
+            return restored_checks.run_checks(self.work, step.subjects)
         if isinstance(step.settings, Wait):
             return self._wait(step.settings, before)
         if isinstance(step.settings, Notice):

@@ -1,0 +1,187 @@
+"""Check what was restored: the rows of the checks that drills and recoveries end with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from drd import process
+from drd.errors import (
+    Cancelled,
+    DrdError,
+    ExtensionFailed,
+    StepFailed,
+    TargetUnwritable,
+    ToolError,
+)
+from drd.extension_faults import fault, noted, require_type
+from drd.flows.components.restoration import Restoration, fence
+from drd.flows.durable_steps import describe
+from drd.flows.state.run_dirs import believed_directory
+from drd.model.check_words import RESTORES
+from drd.model.plan import CheckSpec
+from drd.model.run import CheckResult, CheckVerdict
+from drd.model.snapshot import made_by
+from drd.model.step_results import CheckStepResult
+from drd.ports import CheckContext
+from drd.ports.adopted import CopyDamaged
+from drd.process import rights
+from drd.process.rights import Purpose
+from drd.registry import CHECKS, Extension
+
+_NOT_THE_DATA = (ToolError, TargetUnwritable, ExtensionFailed)
+"""Errors of a restore that say nothing about the data, which has landed."""
+
+
+def run_checks(work: Restoration, names: Sequence[str]) -> CheckStepResult:
+    """Run the checks named; a component that was not restored makes its checks fail.
+
+    Raises StepFailed when a check did not pass. Their rows are the result either way."""
+    services = work.services
+    wanted = [c for c in work.plan.checks if c.name in names]
+    directory = believed_directory(services, work.runner.run.id)
+    context = CheckContext(
+        plan=work.plan,
+        point=work.point,
+        inspectors={n: work.destinations[n].inspector() for n in work.restored},
+        now=services.clock.now(),
+        is_root=services.is_root,
+        last_observed=_last_observed(work),
+        directory=directory,
+        run_as=services.run_as,
+        fence=lambda name, words: fence(work, name, words),
+        exposed=work.fences is None,
+    )
+    rows = _property_rows(work)
+    for spec in wanted:
+        process.check_cancelled()
+        if spec.component is not None and spec.component not in work.destinations:
+            continue
+        if spec.component in work.errors:
+            rows.append(_missing(spec.name, spec.component, work.errors[spec.component]))
+            continue
+        rows += _rows_of_check(work, spec, context)
+    result = CheckStepResult(checks=tuple(rows))
+    bad = [r for r in rows if r.verdict is not CheckVerdict.PASSED and not r.part]
+    if bad:
+        text = ", ".join(f"{r.name} ({str(r.verdict).replace('_', ' ')})" for r in bad)
+        raise StepFailed(text, result=result.to_json())
+    return result
+
+
+def _rows_of_check(work: Restoration, spec: CheckSpec, context: CheckContext) -> list[CheckResult]:
+    """Run a check. It is not_run where the code of an extension raised what it must not raise."""
+    package = CHECKS.extension(spec.kind)
+    try:
+        needed = rights.root(Purpose.OWNERS) if CHECKS[spec.kind].reads_as_root else nullcontext()
+        with needed, noted(f"check {spec.name}"):
+            rows = work.services.checks(spec.kind).run(spec, context)
+            return _required_rows(spec, rows, package)
+    except (Cancelled, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        failed = error if isinstance(error, ExtensionFailed) else fault(error, "", package)
+        if failed is None:
+            raise
+        why = describe(failed).line
+        return [CheckResult(spec.name, spec.component, CheckVerdict.NOT_RUN, why, "can be checked")]
+
+
+def _required_rows(
+    spec: CheckSpec, rows: Sequence[CheckResult], package: Extension | None
+) -> list[CheckResult]:
+    """Return the rows of a check. Raises ExtensionFailed for anything else that an extension
+    returned, and for no rows, which nobody could tell from a check that passed."""
+    member = f"run of check {spec.kind}"
+    made = list(require_type(rows, (list, tuple), member, package))
+    require_type(made[0] if made else None, CheckResult, f"{member}, in its list,", package)
+    for row in made:
+        require_type(row, CheckResult, f"{member}, in its list,", package)
+    return made
+
+
+def _property_rows(work: Restoration) -> list[CheckResult]:
+    """One row for each restored database that has properties to compare: equal, or the
+    differences."""
+    rows = [_reached(name, one.reached) for name, one in work.restored.items() if one.reached]
+    if (work.part is not None and not work.part.is_whole) or made_by(work.point.id):
+        return rows
+    for name, restored in work.restored.items():
+        spec = work.services.kinds(work.plan.components[name].kind).spec
+        if not spec.properties and not restored.differences:
+            continue
+        rows.append(
+            CheckResult(
+                f"{name} has its owner, grants and settings",
+                name,
+                CheckVerdict.FAILED if restored.differences else CheckVerdict.PASSED,
+                "; ".join(restored.differences) or "no difference",
+                "as at backup",
+                looked_at_data=False,
+            )
+        )
+    return rows
+
+
+def _reached(component: str, reached: str) -> CheckResult:
+    return CheckResult(
+        f"{component} is rolled forward",
+        component,
+        CheckVerdict.PASSED,
+        reached,
+        "to the end of the chosen restore point",
+        looked_at_data=False,
+    )
+
+
+def _missing(check: str, component: str, error: DrdError) -> CheckResult:
+    return CheckResult(
+        check,
+        component,
+        CheckVerdict.NOT_RUN,
+        f"{component} was not restored",
+        describe(error).line,
+    )
+
+
+def restore_failures(work: Restoration) -> list[CheckResult]:
+    """Return a failed row for each component that could not be restored. It looked at the data
+    where that is at fault: all of it was read from a repository that is sound, and neither a
+    program nor the code of an extension is to blame."""
+    return [
+        CheckResult(
+            f"{name} can be restored",
+            name,
+            CheckVerdict.FAILED,
+            describe(error).line,
+            RESTORES,
+            looked_at_data=isinstance(error, CopyDamaged)
+            or (name in work.landed and not isinstance(error, _NOT_THE_DATA)),
+        )
+        for name, error in work.errors.items()
+    ]
+
+
+def rows_of_passed_over(work: Restoration) -> list[CheckResult]:
+    """Return a row for each thing that came from another repository than the first."""
+    return [
+        CheckResult(
+            f"{what} can be fetched from {repository}",
+            what if what in work.destinations else None,
+            CheckVerdict.NOT_RUN,
+            describe(error).line,
+            "another repository provided it",
+            part=True,
+            looked_at_data=False,
+        )
+        for what, repository, error in work.holders.passed_over
+    ]
+
+
+def _last_observed(work: Restoration) -> dict[str, Any]:
+    """Return the numbers that the newest passed drill observed, by check name."""
+    for evidence in work.services.catalogue.evidence.newest(work.plan.name):
+        if evidence.result == "passed":
+            return {c.name: c.figure for c in evidence.checks if not c.part}
+    return {}
