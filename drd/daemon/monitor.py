@@ -30,9 +30,8 @@ from drd.daemon.letters import LetterThread
 from drd.daemon.packages import package_troubles
 from drd.daemon.plan_texts import PlanTexts
 from drd.daemon.run_heartbeats import RunHeartbeats
-from drd.daemon.runs_by_hand import RunsByHand
+from drd.daemon.run_messages import RunMessages
 from drd.errors import CatalogueError, ConfigError, DrdError, UnknownPlan
-from drd.flows.alerts.messages import routed
 from drd.flows.alerts.watch import AlertWatch, WatchResult, WatchSources
 from drd.flows.state.foreign_files import standing
 from drd.flows.status.refused_plans import Refusal
@@ -40,9 +39,7 @@ from drd.kinds.registry import room_of
 from drd.model.alerts import AlertChange
 from drd.model.clock import SCHEDULE_TOLERANCE_S
 from drd.model.facts import PlanFacts
-from drd.model.message import Message, Routed, is_told, route
-from drd.model.run import Run, RunKind
-from drd.model.run_message import message_of_run
+from drd.model.run import Run
 from drd.model.schedule import Schedule
 from drd.model.text import counted
 from drd.model.titles import title_of
@@ -65,9 +62,6 @@ HANGS_AFTER_S = 300.0
 KEPT = timedelta(days=400)
 """How long finished runs and resolved alerts stay in the catalogue: more than a year, for
 comparisons."""
-REMEMBERED = 1000
-"""Messages of alerts about runs that are remembered, since an alert may fire just before the end of
-its run is noted."""
 LAST_MESSAGES_S = 5.0
 """How long a stop waits for messages that are being sent."""
 
@@ -124,9 +118,7 @@ class Monitor:
         self._settings_changed = threading.Event()
         self._ended_runs: deque[Run] = deque()
         self._started_runs: deque[Run] = deque()
-        self._untold_runs: deque[Run] = deque()
-        self._by_hand = RunsByHand(app)
-        self._fired: deque[Routed] = deque(maxlen=REMEMBERED)
+        self._run_messages = RunMessages(app)
         self._report = DaemonReport({}, 0, 0.0, "starting")
         self._last_result: WatchResult | None = None
         self._wake = threading.Event()
@@ -278,7 +270,7 @@ class Monitor:
             self._use_settings()
         self._note_runs()
         if self._refused is not None and self._is_time("runs by hand", DELIVER_S):
-            self._changed |= self._by_hand.note()  # an alert may tell the same
+            self._changed |= self._run_messages.note_by_hand()  # an alert may tell the same
         if self._assess_now.is_set() or self._is_time("assess", ASSESS_S):
             self._assess_now.clear()
             began = time.thread_time()
@@ -287,7 +279,7 @@ class Monitor:
             self._next["assess"] = self._awake_s() + max(ASSESS_S, SHARE * took_s)
         elif self._changed and self._refused is not None:
             self._assess_changed()
-        self._send_run_messages()
+        self._has_messages |= self._run_messages.send()
         if not last:
             well = self._host.facts.catalogue_error is None
             self._heartbeats.alive(self._report.sentence, well=well)
@@ -373,8 +365,7 @@ class Monitor:
 
     def _send_alerts(self, result: WatchResult) -> None:
         self._last_result = result
-        about_runs = (t for t in result.transitions if t.runs)
-        self._fired.extend(routed(about_runs, self._app.settings.channels))
+        self._run_messages.fired(result.transitions)
         for transition in (t for t in result.transitions if t.change is not AlertChange.KEPT):
             self._has_messages = True
             alert = transition.after
@@ -398,29 +389,7 @@ class Monitor:
             run = self._ended_runs.popleft()
             self._heartbeats.finished(run)
             self._changed.add(run.plan)
-            if run.kind is not RunKind.READINESS and run.finished_at is not None:
-                self._untold_runs.append(run)
-
-    def _send_run_messages(self) -> None:
-        """Send the ends of runs to the channels that get no alert about them: after the plans were
-        assessed, which raises the alerts.
-        """
-        while self._untold_runs:
-            run = self._untold_runs[0]
-            self._queue(message_of_run(run, self._app.catalogue.evidence.of_run(run.id)))
-            self._untold_runs.popleft()
-        self._has_messages |= self._by_hand.send_on(self._untold)
-
-    def _untold(self, message: Message) -> list[Routed]:
-        """Return the message for the channels that get no alert about the same."""
-        told = {name for name, alert in self._fired if is_told(message, alert)}
-        return [pair for pair in route(message, self._app.settings.channels) if pair[0] not in told]
-
-    def _queue(self, message: Message) -> None:
-        to = self._untold(message)
-        if to:
-            self._app.catalogue.outbox.add(to, self._app.clock.now())
-            self._has_messages = True
+            self._run_messages.ended(run)
 
     def _remove_old(self) -> None:
         """Remove some old rows; more of them soon, until nothing old is left for the day."""
