@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
+from drd.daemon.clocks import JUMP_S, Jump
 from drd.model.alert_facts import HostFacts
+from drd.model.clock import SCHEDULE_TOLERANCE_S
 
 
 class HostRecord:
@@ -25,3 +28,19 @@ class HostRecord:
         with self._mutex:
             self._facts = replace(self._facts, **facts)
             return self._facts
+
+    def was_down(self, last: datetime, now: datetime) -> None:
+        """Note that no daemon ran since `last`; or that the clock was set back meanwhile."""
+        ahead_s = (last - now).total_seconds()
+        if ahead_s > SCHEDULE_TOLERANCE_S:
+            self.change(clock_jump_s=-ahead_s, clock_jumped_at=now)
+        elif ahead_s < 0:
+            self.change(down_from=last, down_to=now)
+
+    def jumped(self, jump: Jump, now: datetime) -> None:
+        """Note that the clock was set, or that the host slept, if it was by much."""
+        if abs(jump.set_s) >= JUMP_S:
+            self.change(clock_jump_s=jump.set_s, clock_jumped_at=now)
+        if jump.slept_s >= JUMP_S:
+            asleep = timedelta(seconds=jump.slept_s)
+            self.change(down_from=now - asleep, down_to=now)

@@ -20,7 +20,7 @@ from drd.catalogue.changed import KeptFacts
 from drd.catalogue.diagnosis import explain
 from drd.config.daemon import DaemonSettings
 from drd.daemon.catalogue_place import CataloguePlace
-from drd.daemon.clocks import JUMP_S, Jump
+from drd.daemon.clocks import Jump
 from drd.daemon.credentials import CredentialWatch, GoneSecrets
 from drd.daemon.duties import DutyWatch
 from drd.daemon.exposed_files import ExposedFiles
@@ -37,7 +37,6 @@ from drd.flows.state.foreign_files import standing
 from drd.flows.status.refused_plans import Refusal
 from drd.kinds.registry import room_of
 from drd.model.alerts import AlertChange
-from drd.model.clock import SCHEDULE_TOLERANCE_S
 from drd.model.facts import PlanFacts
 from drd.model.run import Run
 from drd.model.schedule import Schedule
@@ -136,13 +135,8 @@ class Monitor:
 
     def record_downtime(self, last: datetime | None, now: datetime) -> None:
         """`last` is the last sign of life of a daemon; None for the first one here."""
-        if last is None:
-            return
-        ahead_s = (last - now).total_seconds()
-        if ahead_s > SCHEDULE_TOLERANCE_S:  # set back while no daemon ran
-            self._host.change(clock_jump_s=-ahead_s, clock_jumped_at=now)
-        elif ahead_s < 0:
-            self._host.change(down_from=last, down_to=now)
+        if last is not None:
+            self._host.was_down(last, now)
 
     def start(self) -> None:
         self._figures.listen(self._app.settings.metrics_http)
@@ -174,11 +168,7 @@ class Monitor:
         self._ticked_at = time.monotonic()
 
     def jumped(self, jump: Jump, now: datetime) -> None:
-        if abs(jump.set_s) >= JUMP_S:
-            self._host.change(clock_jump_s=jump.set_s, clock_jumped_at=now)
-        if jump.slept_s >= JUMP_S:
-            asleep = timedelta(seconds=jump.slept_s)
-            self._host.change(down_from=now - asleep, down_to=now)
+        self._host.jumped(jump, now)
         self.assess_soon()
 
     def loaded(self, refused: Mapping[str, Refusal]) -> None:
