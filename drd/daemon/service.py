@@ -32,13 +32,13 @@ from drd.daemon.plans import PlanBook
 from drd.daemon.probes import Probes
 from drd.daemon.reload import reread
 from drd.daemon.sd_notify import ServiceManager
+from drd.daemon.sign_of_life import SignOfLife
 from drd.daemon.signals import SignalHandlers, SignalRequests
 from drd.daemon.supervisor import Supervisor
 from drd.daemon.workers import Workers
 from drd.errors import CatalogueError, DrdError
 from drd.flows.schedules import Agenda
 from drd.model.dispatch import RunLimits
-from drd.model.drd_facts import SIGN_OF_LIFE
 from drd.model.run import Run, RunState
 from drd.model.text import counted, some
 from drd.modes import make_public_directory
@@ -53,8 +53,6 @@ POLL_S = 1.0
 """The longest time between two checks of children, clocks and requests."""
 LOADING_S = 90.0
 """How long reading the next piece of the plans may take."""
-SIGN_OF_LIFE_S = 30.0
-"""Seconds between two signs of life in the catalogue, which also show whether it can be written."""
 BUSY_S = 5.0
 """How long a write of the daemon waits for another process's: it can try again, and a loop that
 waited longer than WatchdogSec would be killed."""
@@ -111,9 +109,8 @@ class Daemon:
         self._api: ApiServer | None = None
         self._intake = IntakeListener(app)
         self._trouble: CatalogueError | None = None
-        self._configuration = self._stamp_of_configuration()
+        self._sign_of_life = SignOfLife(app)
         self._last_sentence, self._refused = "starting", ""
-        self._sign_of_life_at = -SIGN_OF_LIFE_S
         self._downtime_recorded = self._loaded = False
 
     # --- life ---------------------------------------------------------------------------------
@@ -158,7 +155,7 @@ class Daemon:
         """Load the plans for the first time. Raises CatalogueError; then call it again."""
         now = self._app.clock.now()
         if not self._downtime_recorded:
-            self._monitor.record_downtime(self._last_sign_of_life(), now)
+            self._monitor.record_downtime(self._sign_of_life.last(), now)
             self._downtime_recorded = True
         self._agenda.refresh(now)
         if made := self._app.catalogue.records.restore_guards():
@@ -190,7 +187,7 @@ class Daemon:
         self._intake.close()
         self._monitor.stop()
         with suppress(CatalogueError):
-            self._note_sign_of_life(state="stopped")
+            self._sign_of_life.note(state="stopped")
         _log.info("daemon.stopped")
         os.close(self._wake_read)
         os.close(self._wake_write)
@@ -236,9 +233,8 @@ class Daemon:
             _log.debug("tick", what=sentence, did=did, took_s=took_s)
             self._last_sentence = sentence
         # Reading may work while writing fails: the trouble is over when a write succeeded.
-        since_s = self._app.clock.monotonic() - self._sign_of_life_at
-        if self._trouble is not None or since_s >= SIGN_OF_LIFE_S:
-            self._note_sign_of_life(said=self._last_sentence)
+        if self._trouble is not None or self._sign_of_life.is_due():
+            self._sign_of_life.note(said=self._last_sentence)
 
     def tick(self, open_runs: Sequence[Run], now: datetime) -> tuple[bool, str]:
         """Start everything that is due and may start; whether anything was done, and what, as a
@@ -313,7 +309,7 @@ class Daemon:
 
     def _reconfigure(self) -> list[str]:
         """Apply the current drd.yaml; returns a note about it. A broken file changes nothing."""
-        stamp = self._stamp_of_configuration()
+        configuration = self._sign_of_life.stamp()
         try:
             reread_settings = reread(self._app)
             self._monitor.reconfigure(reread_settings.settings)
@@ -321,7 +317,7 @@ class Daemon:
             _log.error("configuration.refused", error=error.message, hint=error.hint)
             self._monitor.not_reconfigured(error)
             return [REFUSED]
-        self._configuration, self._sign_of_life_at = stamp, -SIGN_OF_LIFE_S
+        self._sign_of_life.applies(configuration)
         for warning in reread_settings.settings.warnings if reread_settings.changed else ():
             _log.warning("configuration.warning", what=str(warning))
         self._dispatcher.limits = limits_of(self._app)
@@ -393,26 +389,6 @@ class Daemon:
         poll.poll(0 if self._tick_now or self._requested.stop else seconds * 1000)
         with suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
-
-    # --- heartbeat ------------------------------------------------------------------------------
-
-    def _last_sign_of_life(self) -> datetime | None:
-        noted = self._app.catalogue.queue.noted(SIGN_OF_LIFE)
-        return noted[0] if noted is not None else None
-
-    def _stamp_of_configuration(self) -> tuple[int, int] | None:
-        """Return what identifies the content of drd.yaml; None without one."""
-        file = self._app.settings.file
-        with suppress(OSError):
-            if file is not None:
-                info = file.stat()
-                return info.st_mtime_ns, info.st_size
-        return None
-
-    def _note_sign_of_life(self, **what: str) -> None:
-        value = {"version": drd.__version__, "configuration": self._configuration, **what}
-        self._app.catalogue.queue.note(SIGN_OF_LIFE, value, self._app.clock.now())
-        self._sign_of_life_at = self._app.clock.monotonic()
 
 
 def limits_of(app: App) -> RunLimits:
