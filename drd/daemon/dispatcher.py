@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from drd import log, process
+from drd.config.daemon import DaemonSettings
 from drd.daemon.workers import Workers
 from drd.errors import DrdError
 from drd.flows.schedules import Agenda
@@ -159,3 +160,16 @@ def _is_waiting(run: Run) -> bool:
 def _key(run: Run) -> tuple[str, str, str]:
     """Return the key of a run: of two runs with the same key, one waits for the other."""
     return run.plan, str(run.kind), run.subject
+
+
+def limits_of(settings: DaemonSettings) -> RunLimits:
+    """Return the limits of drd.yaml."""
+    return RunLimits(
+        runs=settings.runs,
+        backups=settings.backups,
+        drills=settings.drills,
+        copies=settings.copies,
+        maintenance=settings.maintenance,
+        per_repository=settings.per_repository,
+        per_host=settings.per_host,
+    )

@@ -24,7 +24,7 @@ from drd.config.run_settings import to_text
 from drd.daemon.anchoring import Anchoring
 from drd.daemon.catalogue_place import CataloguePlace
 from drd.daemon.clocks import Clocks, Jump
-from drd.daemon.dispatcher import Dispatcher
+from drd.daemon.dispatcher import Dispatcher, limits_of
 from drd.daemon.figures import DaemonReport
 from drd.daemon.intake import IntakeListener
 from drd.daemon.monitor import Monitor
@@ -38,7 +38,6 @@ from drd.daemon.supervisor import Supervisor
 from drd.daemon.workers import Workers
 from drd.errors import CatalogueError, DrdError
 from drd.flows.schedules import Agenda
-from drd.model.dispatch import RunLimits
 from drd.model.run import Run, RunState
 from drd.model.text import counted, some
 from drd.modes import make_public_directory
@@ -98,7 +97,11 @@ class Daemon:
             lambda what: self._monitor.records_found(records_damage=what),
         )
         self._dispatcher = Dispatcher(
-            app.catalogue, self._agenda, self._workers, limits_of(app), self._monitor.on_run_started
+            app.catalogue,
+            self._agenda,
+            self._workers,
+            limits_of(app.settings),
+            self._monitor.on_run_started,
         )
         self._supervisor = Supervisor(
             app.catalogue,
@@ -320,7 +323,7 @@ class Daemon:
         self._sign_of_life.applies(configuration)
         for warning in reread_settings.settings.warnings if reread_settings.changed else ():
             _log.warning("configuration.warning", what=str(warning))
-        self._dispatcher.limits = limits_of(self._app)
+        self._dispatcher.limits = limits_of(reread_settings.settings)
         self._workers.settings = to_text(reread_settings.settings)
         self._choose_log(reread_settings.settings)
         if self._api is not None:
@@ -389,16 +392,3 @@ class Daemon:
         poll.poll(0 if self._tick_now or self._requested.stop else seconds * 1000)
         with suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
-
-
-def limits_of(app: App) -> RunLimits:
-    settings = app.settings
-    return RunLimits(
-        runs=settings.runs,
-        backups=settings.backups,
-        drills=settings.drills,
-        copies=settings.copies,
-        maintenance=settings.maintenance,
-        per_repository=settings.per_repository,
-        per_host=settings.per_host,
-    )
