@@ -11,7 +11,8 @@ import pytest
 
 from drd.catalogue.sql_catalogue import open_catalogue
 from drd.flows.services import Services
-from drd.flows.state.run_dirs import make_started, sweep_started
+from drd.flows.state.run_dirs import make_started
+from drd.flows.state.run_removal import sweep_started
 from drd.model.run import RunKind, RunState
 from drd.process import process_start_time
 from drd.process.background import MARK, BackgroundProgram, end, note

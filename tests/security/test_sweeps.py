@@ -21,7 +21,8 @@ from typing import Any
 import pytest
 
 from drd.catalogue.sql_catalogue import open_catalogue
-from drd.flows.state.run_dirs import make_started, run_directory, started_directory, sweep_started
+from drd.flows.state.run_dirs import make_started, run_directory, started_directory
+from drd.flows.state.run_removal import sweep_started
 from drd.kinds.files.kind import FilesKind
 from drd.kinds.postgres.kind import PostgresKind
 from drd.model.run import RunKind, RunState

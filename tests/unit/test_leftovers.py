@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from drd.flows.services import Services
-from drd.flows.state import leftovers, run_dirs
+from drd.flows.state import leftovers, run_dirs, run_stamps
 from tests.flow_support import World
 
 
@@ -39,11 +39,11 @@ def test_an_unknown_directory_is_named_with_its_size(world: World) -> None:
 def test_a_directory_that_its_run_removes_meanwhile_is_not_a_leftover(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    directory, judged = _named_like_a_run(world), run_dirs.why_foreign
+    directory, judged = _named_like_a_run(world), run_stamps.why_foreign
 
     def removed_meanwhile(services: Services, path: Path, run: str) -> str | None:
         shutil.rmtree(directory)
         return judged(services, path, run)
 
-    monkeypatch.setattr(run_dirs, "why_foreign", removed_meanwhile)
+    monkeypatch.setattr(run_stamps, "why_foreign", removed_meanwhile)
     assert "leftover" not in [f.code for f in leftovers.leftovers(world.services)]

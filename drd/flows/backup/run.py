@@ -27,7 +27,7 @@ from drd.flows.repository.signatures import note_signature
 from drd.flows.services import Services
 from drd.flows.state import clock_trust, crash_cleanup
 from drd.flows.state.restored_points import restored_points
-from drd.flows.state.run_dirs import swept_afterwards
+from drd.flows.state.run_removal import swept_afterwards
 from drd.model.cause import joined
 from drd.model.clock import SYNCHRONISE, doubt
 from drd.model.manifest import manifest_digest

@@ -58,12 +58,8 @@ from drd.flows.runbook.engine import Engine
 from drd.flows.runbook.step_runner import StepRunner
 from drd.flows.services import Services
 from drd.flows.state import crash_cleanup
-from drd.flows.state.run_dirs import (
-    believed_directory,
-    run_directory,
-    sandbox_place,
-    swept_afterwards,
-)
+from drd.flows.state.run_dirs import believed_directory, run_directory, sandbox_place
+from drd.flows.state.run_removal import swept_afterwards
 from drd.model.plan import Plan
 from drd.model.recovery_phases import Span
 from drd.model.run import (

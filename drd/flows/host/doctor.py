@@ -21,7 +21,8 @@ from drd.flows.restore import known_problems
 from drd.flows.restore.kept_copies import reminders
 from drd.flows.services import Services
 from drd.flows.state.leftovers import leftovers
-from drd.flows.state.run_dirs import component_place, remove_run, sandbox_place
+from drd.flows.state.run_dirs import component_place, sandbox_place
+from drd.flows.state.run_removal import remove_run
 from drd.model.adopted import with_copy
 from drd.model.clock import SYNCHRONISE
 from drd.model.finding import Finding

@@ -20,7 +20,8 @@ from drd.flows.restore import usage
 from drd.flows.restore.production_guard import production
 from drd.flows.runbook.step_runner import preflight_step
 from drd.flows.services import Services
-from drd.flows.state.run_dirs import remove_run, target_place
+from drd.flows.state.run_dirs import target_place
+from drd.flows.state.run_removal import remove_run
 from drd.flows.status.refused_plans import loads_it
 from drd.model import drill_readiness, readiness
 from drd.model.compliance import assess

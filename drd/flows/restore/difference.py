@@ -9,7 +9,8 @@ from drd.errors import NotSupported, UsageError
 from drd.flows.component_names import require_components
 from drd.flows.repository.adopted import refuse_counts
 from drd.flows.services import Services
-from drd.flows.state.run_dirs import component_place, remove_run
+from drd.flows.state.run_dirs import component_place
+from drd.flows.state.run_removal import remove_run
 from drd.model.difference import Difference, Side, difference
 from drd.model.plan import Component, Plan
 from drd.model.snapshot import DatabaseFingerprint, Fingerprint, RestorePoint

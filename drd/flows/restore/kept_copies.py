@@ -16,7 +16,8 @@ from drd.errors import AlreadyRunning, DrdError, UsageError
 from drd.flows.restore.recovery_request import RecoveryRequest, target_of
 from drd.flows.services import Services
 from drd.flows.state.kept_notes import noted
-from drd.flows.state.run_dirs import keeping_place, remove_run, target_place
+from drd.flows.state.run_dirs import keeping_place, target_place
+from drd.flows.state.run_removal import remove_run
 from drd.model.actor import Actor
 from drd.model.plan import Component, Plan
 from drd.model.run import SET_ASIDE as STEP

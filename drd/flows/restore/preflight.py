@@ -38,7 +38,8 @@ from drd.flows.restore.recovery_request import target_of
 from drd.flows.runbook.permissions import require_approvable, require_still_approvable
 from drd.flows.runbook.step_runner import preflight_step
 from drd.flows.services import Services
-from drd.flows.state.run_dirs import swept_afterwards, target_place
+from drd.flows.state.run_dirs import target_place
+from drd.flows.state.run_removal import swept_afterwards
 from drd.model.cause import with_remedy
 from drd.model.runbook import Step
 from drd.model.single_item import Part

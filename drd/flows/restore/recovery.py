@@ -39,7 +39,8 @@ from drd.flows.runbook.engine import Engine
 from drd.flows.runbook.outcome import Outcome
 from drd.flows.runbook.step_runner import StepRunner
 from drd.flows.services import Services
-from drd.flows.state.run_dirs import started_directory, swept_afterwards
+from drd.flows.state.run_dirs import started_directory
+from drd.flows.state.run_removal import swept_afterwards
 from drd.model.cause import Cause, joined
 from drd.model.plan import Plan
 from drd.model.recovery_phases import Span, split

@@ -19,7 +19,7 @@ from drd.flows.repository.contested import may_settle
 from drd.flows.repository.manifests import read_manifest
 from drd.flows.services import Services
 from drd.flows.state.copies import sweep_copies
-from drd.flows.state.run_dirs import remove_run, sweep_orphans
+from drd.flows.state.run_removal import remove_run, sweep_orphans
 from drd.model.cause import PROCESS_DIED, Cause
 from drd.model.holds import held_points
 from drd.model.plan import OWN_COMPONENT, Plan

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from drd.flows.services import Services
-from drd.flows.state import run_dirs
+from drd.flows.state import run_dirs, run_stamps
 from drd.model.units import format_size
 from drd.ports import Finding
 from drd.process import rights
@@ -86,7 +86,7 @@ def _left_over(services: Services, root: Path, entry: os.DirEntry[str]) -> Findi
     if match is None or not entry.is_dir(follow_symlinks=False):
         return None
     path, info = root / entry.name, entry.stat(follow_symlinks=False)
-    why = run_dirs.why_foreign(services, path, match[1])
+    why = run_stamps.why_foreign(services, path, match[1])
     fresh = services.clock.now().timestamp() - info.st_mtime < _PROBE_S
     if why is None or ("-" in match[1] and fresh):
         return None
