@@ -38,8 +38,6 @@ from drd.model.schedule import can_verify
 from drd.model.step_results import CheckStepResult, PreflightStepResult
 from drd.model.text import called, noun, some
 
-"""Restore points that a sentence names."""
-
 
 @dataclass(frozen=True, slots=True)
 class VerificationOutcome:
