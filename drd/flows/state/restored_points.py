@@ -58,8 +58,7 @@ class Restored:
             )
         return (
             f"recovery {self.run} was unfinished when this point was made, and had already "
-            f"restored {names}{self.part}: this data is older "
-            "than the time of the point"
+            f"restored {names}{self.part}: this data is older than the time of the point"
         )
 
 
@@ -122,7 +121,8 @@ def _span(catalogue: Catalogue, run: Run) -> _Span | None:
         return None
     since: dict[str, datetime] = {}
     restored: dict[str, datetime] = {}
-    kept = {aside.component for aside in noted(catalogue, run)}
+    asides = noted(catalogue, run)
+    kept = {aside.component for aside in asides}
     for record in catalogue.steps.of_run(run.id):
         cancelled = record.state is StepState.CANCELLED and not request.no_undo
         if cancelled and record.subject not in kept:
@@ -135,7 +135,7 @@ def _span(catalogue: Catalogue, run: Run) -> _Span | None:
         return None
     said = [d for d in catalogue.decisions.of_run(run.id) if not d.step]
     if last_turn([str(d.action) for d in said]) == "undo":
-        undone = not any(aside.former for aside in noted(catalogue, run))
+        undone = not any(aside.former for aside in asides)
         return _Span(run.id, since, restored, _last(said, "undo"), undone)
     if run.state is RunState.SUCCEEDED:
         return _Span(run.id, since, restored, run.finished_at, undone=False)
