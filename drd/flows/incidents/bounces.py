@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from drd.errors import Refused, UsageError
-from drd.flows.incidents.messages import known
+from drd.flows.incidents.messages import MAY_COME_BACK, known
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.bounces import MOST, Bounce, letter_id
 from drd.model.incidents.entries import Author
@@ -25,7 +25,6 @@ recipient that was sent in this time before the report."""
 _INCIDENTS = 50
 _MOST_INCIDENTS = 1000
 _BY_HAND = "record it by hand: drd incident message bounced N M --to NAME --reason TEXT"
-_CAME = (Fate.ACCEPTED, Fate.UNKNOWN)
 
 
 @dataclass(slots=True)
@@ -102,7 +101,7 @@ def _take(
         found = known(catalogue, mail.incident)
         current = next(m for m in found if m.number == mail.message.number)
         is_known = bounce.report in current.reports
-        if not is_known and current.deliveries[mail.place].fate in _CAME:
+        if not is_known and current.deliveries[mail.place].fate in MAY_COME_BACK:
             body = {
                 "act": str(Act.BOUNCED),
                 "message": current.number,
@@ -204,7 +203,7 @@ def _by_address(
         )
     found = list(_sent_to(catalogue, author, bounce, may_add))
     own = [mail for mail in found if bounce.report in mail.message.reports]
-    open_ones = [mail for mail in found if mail.message.deliveries[mail.place].fate in _CAME]
+    open_ones = [m for m in found if m.message.deliveries[m.place].fate in MAY_COME_BACK]
     chosen = own or open_ones or found
     to = escaped(bounce.address)
     if not chosen:

@@ -42,6 +42,8 @@ from drd.ports import Catalogue
 
 DIGITS = 12
 """An approval names at least so many digits of a digest."""
+MAY_COME_BACK = (Fate.ACCEPTED, Fate.UNKNOWN)
+"""What was delivered may still come back, as a person or a mail server reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +280,7 @@ def settle(
     """Record what a person knows: a mail came back, or the person has told somebody."""
     message = _usable(desk, which)
     assert message.content is not None
-    before = {Act.BOUNCED: (Fate.ACCEPTED, Fate.UNKNOWN), Act.TOLD: tuple(Fate)}[act]
+    before = {Act.BOUNCED: MAY_COME_BACK, Act.TOLD: tuple(Fate)}[act]
     recipients = message.content.recipients
     places = [
         n
