@@ -357,7 +357,7 @@ def _rotated(
 
 
 def _is_signed(entry: Entry, public: str) -> bool:
-    is_whole = entry.body is not None and entry.body.digest == entry.header.digest
+    is_whole = entry.body is not None and not entry.is_altered
     return is_whole and accepts(public, entry.header.message(), entry.signature)
 
 
