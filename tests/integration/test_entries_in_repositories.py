@@ -292,7 +292,7 @@ def test_a_chain_cut_before_its_key_was_replaced_is_proven_by_what_the_anchor_ca
     cut.records.bring_back(chain.entries[:2])
     [fault] = compare(cut, [place()], lambda _: repository)[1].faults
     assert (fault.seq, fault.code) == (4, "truncated")
-    assert "it was cut off before entry 4" in fault.text
+    assert "the chain was cut off before entry 4" in fault.text
     # Of a thief's key, whose record no key of the chain has signed, drd says that it may be false.
     stolen, thief = Chain(), key()
     stolen.entries, stolen.signer = chain.entries[:2], thief
