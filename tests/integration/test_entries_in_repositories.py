@@ -303,7 +303,7 @@ def test_a_chain_cut_before_its_key_was_replaced_is_proven_by_what_the_anchor_ca
     plant(other, stolen.entries, stolen.signer, after=2)
     [fault] = compare(cut, [place()], lambda _: other)[1].faults
     assert (fault.seq, fault.code) == (3, "replaced")
-    assert "Or the anchor is false" in fault.text
+    assert "If neither is true, the anchor is false" in fault.text
 
 
 def forged(before: list[Entry], signer: Signer | None, *, kind: str = "incident.close") -> Entry:
