@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from drd.api.record_documents import anchor_document
@@ -100,6 +101,8 @@ def _require_keys(app: App) -> None:
 
 
 def _reencrypted(result: anchors.Result) -> str:
+    if result.error and result.seq:
+        return f"{_reencrypted(replace(result, error=''))}. But {result.error}"
     if result.error:
         return f"nothing stored: {result.error}"
     if not result.stored:
@@ -145,6 +148,8 @@ def _result_document(result: anchors.Result) -> dict[str, Any]:
 
 
 def _outcome(result: anchors.Result) -> str:
+    if result.error and result.seq:
+        return f"{_outcome(replace(result, error=''))}. But {result.error}"
     if result.error:
         return f"no anchor stored: {result.error}"
     if not result.stored:

@@ -194,7 +194,7 @@ def judge(
         if point.chain == report.chain and signed and known:
             _compare(vouched, report, hashes, anchor)
         elif signed and point.chain == report.chain:
-            vouched.faults.append(_of_unknown_key(anchor, (rotated or {}).get(point.public)))
+            vouched.faults.append(of_unknown_key(anchor, (rotated or {}).get(point.public)))
             vouched.contradicting.append(anchor)
         elif signed and (point.state == state or anchor.trusted):
             vouched.faults.append(Fault(point.seq, "replaced", _replaced(anchor)))
@@ -253,7 +253,7 @@ def _replaced(anchor: Anchor) -> str:
     )
 
 
-def _of_unknown_key(anchor: Anchor, rotation: int | None) -> Fault:
+def of_unknown_key(anchor: Anchor, rotation: int | None) -> Fault:
     """Return the fault of an anchor of this chain whose key the chain does not name. `rotation` is
     the entry by which a key of the chain named it; None if drd found no such entry."""
     point = anchor.checkpoint

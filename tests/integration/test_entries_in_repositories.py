@@ -306,6 +306,45 @@ def test_a_chain_cut_before_its_key_was_replaced_is_proven_by_what_the_anchor_ca
     assert "If neither is true, the anchor is false" in fault.text
 
 
+def test_an_anchor_by_an_unknown_key_is_told_and_stays_but_only_a_proven_one_stops_others(
+    catalogues: Callable[[], SqlCatalogue], repository: MemoryRepository
+) -> None:
+    chain, second = Chain(KEY), key()
+    chain.note(number=1)
+    cut, before = catalogues(), list(chain.entries)
+    cut.records.bring_back(before)
+    chain.new_key(second)
+    chain.note(number=2)
+    plant(repository, chain.entries, second, after=2)
+    planted = {one.id for one in repository.snapshots(host=HOST)}
+
+    def stored(there: MemoryRepository) -> Result:
+        return anchors.anchor(cut, place(), lambda _: there, KEY, at(6), entries=True)
+
+    proven = stored(repository)
+    assert (proven.seq, proven.stored, proven.ahead is not None) == (0, False, True)
+    assert "the chain was cut off before entry 3" in proven.error
+    assert {one.id for one in repository.snapshots(host=HOST)} == planted
+
+    other, thief = MemoryRepository(), key()
+    other.initialise()
+    plant(other, chain.entries, thief, data=b"nothing")
+    planted = {one.id for one in other.snapshots(host=HOST)}
+    done = [stored(other), stored(other)]
+    assert [(r.seq, r.stored) for r in done] == [(2, True), (2, False)]
+    assert all("the anchor is false: somebody" in r.error and r.ahead for r in done)
+    assert len({one.id for one in other.snapshots(host=HOST)} - planted) == 1
+
+    # A record says why, although drd has anchors of its own beyond: then it is quiet.
+    [entry] = go_on(cut, [place()], lambda _: other, reason="a false one", at=at(7))
+    assert entry.seq == chain.entries[-1].seq + 1
+    assert not stored(other).error
+    assert verified(cut, other) == ([], entry.seq)
+    plant(other, chain.entries, thief, data=b"nothing", seq=2**52)
+    with pytest.raises(UsageError, match="so this anchor is false"):
+        go_on(cut, [place()], lambda _: other, reason="a false one", at=at(8))
+
+
 def forged(before: list[Entry], signer: Signer | None, *, kind: str = "incident.close") -> Entry:
     last = before[-1] if before else None
     seq, previous = (last.seq + 1, last.hash) if last else (1, FIRST)

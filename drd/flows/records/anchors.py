@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
@@ -15,6 +14,7 @@ from typing import Any
 from drd.errors import DrdError, UsageError
 from drd.flows.records import segments
 from drd.flows.records.export import check_export
+from drd.flows.records.unknown_keys import find_unknown, rotations
 from drd.model.chain import ChainCheck, ChainReport, Continuation, continuation
 from drd.model.checkpoint import (
     HOST,
@@ -29,17 +29,15 @@ from drd.model.checkpoint import (
     to_take_back,
 )
 from drd.model.kit import KitFormerKey, KitRecords
-from drd.model.malformed import Malformed
 from drd.model.plan import Plan, RepositorySpec
 from drd.model.record_file import Hides, RecordFile, hides_nothing
-from drd.model.records import CONTINUED, KEY, Entry, canonical, written
+from drd.model.records import CONTINUED, KEY, Entry, canonical
 from drd.model.units import format_time
 from drd.ports import Catalogue, Repository
 from drd.signing import Signer, accepts
 
 _FILE = "checkpoint.json"
 _MOST_KEYS = 1000
-_MOST_FILES = 20
 _NOT_DELETED = frozenset({"object-lock", "append-only"})
 """What a plan claims of a repository in which this host's own key cannot delete; `drd doctor`
 checks the claim."""
@@ -67,8 +65,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How it went in one place. `stored` is None if nothing had to be stored; `ahead` is the
-    anchor of another host, or of a time before a copy was put back, that knows more than we do."""
+    """How it went in one place. `stored` is False if nothing had to be stored, or nothing could be;
+    `ahead` is the anchor of another host, or of a time before a copy was put back, that knows more
+    than we do. With an `error` and a `seq`, the anchor is there all the same."""
 
     place: Place
     seq: int = 0
@@ -158,7 +157,9 @@ def anchor(
     """Store where the chain stands now, unless the repository knows that, and take back what it
     covers; with `entries` also those that the repository lacks, with what `hides` makes of their
     bodies. `anew` stores the files that have restricted entries again. An error is part of the
-    result: the others go on."""
+    result: the others go on. An anchor of this chain by a key that the chain does not name is told,
+    and stays there: it stops this one only if it is proven, because whoever has the repository's
+    password can store a false one."""
     head = catalogue.records.head()
     if head is None:
         return Result(place)
@@ -170,6 +171,9 @@ def anchor(
         ours = [a for a in here if a.checkpoint.chain == chain and _is_ours(a, keys)]
         if ahead := _ahead(ours, catalogue, head):
             return Result(place, error=_says_more(ahead, head), ahead=ahead)
+        unknown = find_unknown(here, chain, _keys(catalogue), continuations(catalogue), repository)
+        if unknown is not None and unknown.is_proven:
+            return Result(place, error=unknown.text, ahead=unknown.anchor)
         store = _Storing(catalogue, place, repository, signer, at)
         known = [a for a in ours if _hash_of(catalogue, a.checkpoint.seq) == a.checkpoint.hash]
         again = max((a.checkpoint.seq for a in known), default=0) if anew else 0
@@ -182,7 +186,8 @@ def anchor(
         if stored:
             left = segments.held(catalogue, [*known, *stored], again)
             gone = _take_back(place, repository, [*ours, *stored], left)
-        return Result(place, seq=head.seq, stored=bool(stored), taken_back=gone)
+        done = Result(place, seq=head.seq, stored=bool(stored), taken_back=gone)
+        return replace(done, error=unknown.text, ahead=unknown.anchor) if unknown else done
     except DrdError as error:
         return Result(place, error=error.message)
 
@@ -231,7 +236,11 @@ def key_records(catalogue: Catalogue) -> Iterator[tuple[Entry, Mapping[str, Any]
 
 def chain_keys(catalogue: Catalogue) -> frozenset[str]:
     """Return the public keys of the chain, as its records name them."""
-    return frozenset(str(body.get("public")) for _, body in key_records(catalogue))
+    return frozenset(_keys(catalogue).values())
+
+
+def _keys(catalogue: Catalogue) -> dict[str, str]:
+    return {str(body.get("key")): str(body.get("public")) for _, body in key_records(catalogue)}
 
 
 def _is_ours(anchor: Anchor, keys: frozenset[str]) -> bool:
@@ -323,42 +332,12 @@ def compare(
     for entry in catalogue.records.read():
         checking.add(entry)
     report = checking.done()
-    rotated = _rotated(report, anchors, opened)
+    keys = {key.id: key.public for key in report.keys}
+    rotated = rotations(keys, report.chain, anchors, opened)
     here = installation(catalogue)
     vouched = judge(report, checking.hashes, anchors, here, accepts, rotated=rotated)
     vouched.unreached = unreached
     return report, vouched
-
-
-def _rotated(
-    report: ChainReport, anchors: Sequence[Anchor], opened: Mapping[str, Repository]
-) -> Mapping[str, int]:
-    """Return the keys of anchors of this chain that the chain does not name, as far as an entry
-    that anchors carry, signed by a key that is known by then, names them; each with that entry."""
-    known = {key.id: key.public for key in report.keys}
-    strange = [
-        a
-        for a in anchors
-        if a.checkpoint.chain == report.chain
-        and a.checkpoint.carried is not None
-        and a.checkpoint.public not in known.values()
-        and a.place in opened
-    ]
-    named: dict[str, int] = {}
-    for anchor in sorted(strange, key=lambda a: a.checkpoint.seq)[:_MOST_FILES]:
-        with suppress(DrdError, Malformed, ValueError, TypeError, KeyError, RecursionError):
-            for entry in segments.carried_by(anchor, opened[anchor.place]):
-                by, body = known.get(entry.key), written(entry)
-                if entry.header.kind == KEY and by is not None and _is_signed(entry, by):
-                    public = str(body["public"])
-                    known[str(body["key"])] = public
-                    named.setdefault(public, entry.seq)
-    return named
-
-
-def _is_signed(entry: Entry, public: str) -> bool:
-    is_whole = entry.body is not None and not entry.is_altered
-    return is_whole and accepts(public, entry.header.message(), entry.signature)
 
 
 def of_export(exported: RecordFile, place: str) -> Anchor | None:

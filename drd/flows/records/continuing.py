@@ -8,11 +8,14 @@ from datetime import datetime
 
 from drd.errors import UsageError
 from drd.flows.records.anchors import Open, Place, compare, continuations, installation
+from drd.model.chain import ChainReport
 from drd.model.checkpoint import Anchor
 from drd.model.record_drafts import of_continuation
 from drd.model.records import Entry
 from drd.ports import Catalogue
 from drd.process import actor_here
+
+_MOST_LOST = 10_000_000
 
 
 def go_on(
@@ -45,8 +48,11 @@ def go_on(
             hint="to see the anchors, and which repositories drd cannot reach: drd records verify",
         )
     common = newest.checkpoint.seq if newest is not None else 0
+    against = [a.checkpoint for a in vouched.contradicting if a.checkpoint.chain == report.chain]
+    common = min([common, *(point.seq - 1 for point in against)])
     entries = []
     for anchor in _last_of_each_chain(vouched.contradicting):
+        _require_possible(anchor, report)
         head = catalogue.records.head()
         same = anchor.checkpoint.chain == report.chain
         draft = of_continuation(
@@ -60,6 +66,19 @@ def go_on(
         beyond = anchor.checkpoint.seq if same else 0
         entries.append(catalogue.records.go_on(draft, beyond=beyond))
     return entries
+
+
+def _require_possible(anchor: Anchor, report: ChainReport) -> None:
+    """Raise UsageError for an anchor so far ahead that it must be false: its number would be the
+    next one of this chain."""
+    last = report.last.seq if report.last is not None else 0
+    seq = anchor.checkpoint.seq
+    if anchor.checkpoint.chain == report.chain and seq > last + _MOST_LOST:
+        raise UsageError(
+            f"{anchor.place} has an anchor of entry {seq}, but the records end with entry {last}: "
+            f"nobody loses more than {_MOST_LOST:,} entries, so this anchor is false",
+            hint=f"remove it with restic, in this repository: restic forget {anchor.snapshot[:8]}",
+        )
 
 
 def came_back(catalogue: Catalogue, newest: Anchor, *, reason: str, at: datetime) -> Entry:
