@@ -3,7 +3,7 @@ functions: an act means the same wherever it came from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from drd.api import incident_requests as bodies
@@ -175,17 +175,13 @@ def _require_reports(app: App, desk: Desk, reason: str) -> None:
     nobody has decided on one: nobody would be reminded of it any more."""
     if not app.catalogue.incidents.get(desk.number).is_open:
         return
-    table = duty_table(app, desk.number, regimes_of(app.settings))
-    left = [state.regime.id for state in table.unfinished(desk.author.at)]
+    regimes, now = regimes_of(app.settings), desk.author.at
+    table = duty_table(app, desk.number, regimes)
+    left = [state.regime.id for state in table.unfinished(now)]
     if left:
-        raise UsageError(
-            f"{counted(len(left), 'report')} of incident {desk.number} "
-            f"{'is' if len(left) == 1 else 'are'} not submitted: {some(left, 10)}",
-            hint=f"if a report was submitted: drd incident obligation {desk.number} "
-            f"{left[0]} --submitted TIME. If the regime does not apply: drd incident "
-            f"obligation {desk.number} {left[0]} --does-not-apply --reason TEXT",
-        )
-    states = table.states(desk.author.at)
+        known = duty_table(app, desk.number, regimes, desk.entries()).unfinished(now)
+        raise _unsubmitted(desk.number, left, {state.regime.id for state in known})
+    states = table.states(now)
     undecided = [s for s in states if s.kind is ClockKind.UNDECIDED and not s.is_quiet]
     if undecided and not reason.strip():
         raise UsageError(
@@ -194,3 +190,25 @@ def _require_reports(app: App, desk: Desk, reason: str) -> None:
             hint=f"to see these reports: drd incident obligation {desk.number}. To close "
             "the incident without the decisions, add --reason TEXT.",
         )
+
+
+def _unsubmitted(number: int, left: Sequence[str], known: Collection[str]) -> UsageError:
+    """Return the error for reports that are not submitted. `known` are those that the person may
+    know of: the others follow from entries of a restricted incident that continues in this one."""
+    told = [name for name in left if name in known]
+    verb = "is" if len(left) == 1 else "are"
+    fact = f"{counted(len(left), 'report')} of incident {number} {verb} not submitted"
+    hint = (
+        f"ask somebody with a role in the restricted incident that was merged into {number} to "
+        "close it"
+    )
+    if told:
+        fact += f": {some(told, 10)}"
+        hint = (
+            f"if a report was submitted: drd incident obligation {number} {told[0]} --submitted "
+            f"TIME. If the regime does not apply: drd incident obligation {number} {told[0]} "
+            "--does-not-apply --reason TEXT"
+        )
+    if len(told) < len(left):
+        fact += f"{'; ' if told else ': '}{len(left) - len(told)} by restricted entries"
+    return UsageError(fact, hint=hint)

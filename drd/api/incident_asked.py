@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from drd.api.incident_access import require_access
+from drd.api.incident_access import readable_entries, require_access
 from drd.api.incident_requests import Act
 from drd.api.requested import AdmittedRequest
 from drd.config.zones import local_zone
@@ -40,7 +40,14 @@ def author_of(asked: AdmittedRequest, body: Act, *, left_out: bool = False) -> A
 def desk_of(asked: AdmittedRequest, body: Act, number: int) -> Desk:
     """Return where the caller adds entries to an incident."""
     said = author_of(asked, body, left_out=asked.names["incident"] == ONLY)
-    return Desk(asked.app.catalogue, number, said, local_zone(asked.app.settings.timezone))
+    app = asked.app
+    return Desk(
+        app.catalogue,
+        number,
+        said,
+        local_zone(app.settings.timezone),
+        reads=lambda one: readable_entries(app.catalogue, asked.caller, one, app.settings),
+    )
 
 
 def plans_in_force(asked: AdmittedRequest) -> dict[str, Plan]:

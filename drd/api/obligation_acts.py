@@ -119,12 +119,12 @@ def record(app: App, found: Regimes, body: ObligationBody, desk: Callable[[], De
     said = Said()
     if body.facts:
         here = desk()
-        table = duty_table(app, here.number, found)
+        table = duty_table(app, here.number, found, here.entries())
         said.warnings += unusual_facts(body.facts, table.regimes)
         flow.state_facts(here, body.facts)
     for act in given.values():
         here = desk()
-        act(duty_table(app, here.number, found), here, body)
+        act(duty_table(app, here.number, found, here.entries()), here, body)
         said.times += here.typed
     return said
 

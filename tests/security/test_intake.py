@@ -26,6 +26,7 @@ from drd.model.incidents.incident import Incident, Taken
 from drd.model.incidents.intake_rules import IntakeSettings
 from drd.model.incidents.states import State
 from drd.model.incidents.timeline import Line, timeline
+from drd.model.intake.reading import signals
 from drd.model.intake.signal import Signal
 from drd.model.plan import SecretRef
 from drd.web import Outcome
@@ -142,6 +143,40 @@ def test_products_of_ocsf_have_own_limits_and_inventing_some_evades_none(house: 
     assert lines(house, 5)[-1].text.startswith("3 alerts of ocsf left out since ")
     assert found("z").left_out == {TOO_MANY_OPEN: 1}
     assert sent(house, alert()).opened == [6], "another system"
+
+
+def test_findings_of_ocsf_go_on_in_the_incidents_that_older_versions_opened(house: House) -> None:
+    """Those wrote the name of the system alone into the catalogue, whatever the product."""
+    use(house)
+
+    def finding(name: str, product: str = "Guard") -> dict[str, Any]:
+        metadata = {"product": {"vendor_name": "acme", "name": product}}
+        info = {**FINDING["finding_info"], "uid": name}
+        return {**FINDING, "finding_info": info, "metadata": metadata}
+
+    def found(*events: dict[str, Any], of: str = "") -> Result:
+        author = Author("intake", house.app.clock.now())
+        return take_in(house.app, author, json.dumps(events).encode(), of=of)
+
+    def before(name: str, of: str = "") -> None:
+        author = Author("intake", house.app.clock.now())
+        [signal] = signals(json.dumps(finding(name)).encode(), None)
+        intake_of(house.app, author, of=of).take([replace(signal, source="ocsf")])
+
+    before("one")
+    before("two")
+    before("three", of="bin")
+    assert [i.rule for i in house.app.catalogue.incidents.newest()][:2] == [
+        "intake ocsf of bin: three", "intake ocsf: two"
+    ]  # fmt: skip
+    Desk(house.app.catalogue, 2, Author("Anna", house.app.clock.now())).close("over")
+    again = found(finding("one"), finding("two"))
+    assert (again.opened, again.updated, again.unchanged) == ([], [], 2)
+    assert found(finding("three"), of="bin").unchanged == 1
+    more = {**finding("one"), "severity_id": 2}
+    assert (found(more).updated, found(more).unchanged) == ([1], 1), "by the name of now, once"
+    assert found(finding("one", "Watch")).opened == [4], "another product"
+    assert found({**more, "status_id": 4}).updated == [1]
 
 
 def test_text_of_others_stays_text(house: House) -> None:

@@ -143,6 +143,33 @@ def test_restricted_incident_is_for_those_with_a_role_in_it(house: House) -> Non
     assert ask(house.path, STRANGER, [OPERATORS], "/v1/incidents/1")[0] == 200
 
 
+def test_what_a_merged_restricted_incident_owes_is_in_no_refusal(house: House) -> None:
+    """Its regimes, times, versions and evidence: acts know only what the person may read."""
+    assert act(house, "open", BERT, title="one of us", restricted=True)[0] == 200
+    decided = {"regime": "eu-gdpr-33", "applies": True, "reason": "addresses"}
+    assert act(house, "1/obligation", BERT, **decided)[0] == 200
+    report = {"regime": "eu-gdpr-33", "keep": "a colleague did it"}
+    assert act(house, "1/obligation", BERT, **report)[0] == 200
+    item = act(house, "1/evidence", BERT, text="his laptop")[1]["entry"]
+    act(house, "open", title="leak", plans=["shop"])
+    act(house, "2/anchor", moment="aware", at="-1h")
+    assert act(house, "1/merge", BERT, into=2, reason="one of us again")[0] == 200
+    for verb in ("close", "state"):
+        body = {"reason": "over"} | ({"state": "closed"} if verb == "state" else {})
+        status, told = act(house, f"2/{verb}", **body)
+        assert status == 400, verb
+        assert "gdpr" not in str(told), verb
+        assert "1 by restricted entries" in told["error"]["message"]
+        assert "eu-gdpr-33" in str(act(house, f"2/{verb}", BERT, **body)), "with a role"
+    wrong = {"regime": "eu-gdpr-33", "submitted": "now", "version": 1}
+    assert f"kept versions: {item - 1}" in str(act(house, "2/obligation", BERT, **wrong))
+    assert "kept versions: none" in str(act(house, "2/obligation", **wrong))
+    told = str(act(house, "2/cause", text="a leaked key"))
+    assert "first record evidence" in told, told
+    assert act(house, "2/cause", text="he did it", evidence=[item])[0] == 400
+    assert act(house, "2/cause", BERT, text="he did it", evidence=[item])[0] == 200
+
+
 def test_a_restricted_entry_is_for_those_with_a_role_in_the_incident(house: House) -> None:
     assert act(house, "open", BERT, title="leak", plans=["shop"])[0] == 200
     assert act(house, "1/log", BERT, text="it was an insider", restricted=True)[0] == 200

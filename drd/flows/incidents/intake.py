@@ -178,7 +178,7 @@ class _Message:
             self._leave_out(source, OUT_OF_TIME)
             return
         seen = replace(signal, source=source)
-        known = self.store.known(key_of(seen))
+        known = self.store.known(key_of(seen)) or self._known_as_before(seen, signal.source)
         if known is not None and not of and not self.intake.may_add(known):
             self.take(signal, self.intake.user)
             return
@@ -191,6 +191,21 @@ class _Message:
             self._leave_out(_head(source), why)
         else:
             self._record(known, seen, of, begins=begins)
+
+    def _known_as_before(self, seen: Signal, source: str) -> Incident | None:
+        """Return the incident of an alert that an older version opened, as if by the name of now:
+        all products of a source had one name then."""
+        head = _head(source)
+        if head == source:
+            return None
+        key = key_of(seen)
+        former = key_of(replace(seen, source=head + seen.source.removeprefix(source)))
+        known = self.store.known(former)
+        before = known.taken.get(former) if known is not None else None
+        if known is None or before is None or before.product != seen.labels.get("product", ""):
+            return None
+        rule = key if known.rule == former else known.rule
+        return replace(known, rule=rule, taken={key: before, **known.taken})
 
     def _record(self, known: Incident | None, seen: Signal, of: str, *, begins: bool) -> None:
         number = self.store.free_number() if known is None or begins else known.number

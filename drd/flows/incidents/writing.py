@@ -3,7 +3,7 @@ follows from it is computed when it is read."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -23,7 +23,7 @@ from drd.model.incidents.incident import Incident
 from drd.model.incidents.instants import Instant
 from drd.model.incidents.states import SETTABLE, State, goes_back
 from drd.model.nearest import closest, meant
-from drd.model.records import Draft
+from drd.model.records import Draft, Entry
 from drd.model.text import some
 from drd.model.units import format_time
 from drd.ports import Catalogue
@@ -33,7 +33,8 @@ from drd.ports import Catalogue
 class Desk:
     """Where a person adds entries to one incident. `zone` is that of times that people type and
     read; `typed` has those that were typed, as drd understood them, `notes` what a person has to
-    know after an act. The methods raise UsageError.
+    know after an act. `reads` returns what the person may read of an incident, if not all: what is
+    told must not tell more. The methods raise UsageError.
     """
 
     catalogue: Catalogue
@@ -42,6 +43,12 @@ class Desk:
     zone: tzinfo = UTC
     typed: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    reads: Callable[[Incident], Sequence[Entry]] | None = None
+
+    def entries(self) -> Sequence[Entry]:
+        """Return the entries of the timeline, as far as the person may read them."""
+        reads = self.reads or self.catalogue.incidents.entries
+        return reads(self.catalogue.incidents.get(self.number))
 
     def past(self, text: str) -> datetime:
         """Return the time of something that happened, as it was typed."""
@@ -116,8 +123,7 @@ class Desk:
 
     def star(self, entry: int, *, on: bool) -> Incident:
         """Mark an entry as important, or take the mark away."""
-        incident = self.catalogue.incidents.get(self.number)
-        if entry not in {e.seq for e in self.catalogue.incidents.entries(incident)}:
+        if entry not in {e.seq for e in self.entries()}:
             raise UsageError(
                 f"the timeline of incident {self.number} has no entry {entry}",
                 hint=f"to see the numbers of the entries: drd incident show {self.number}",

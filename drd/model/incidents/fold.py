@@ -245,7 +245,9 @@ def _taken_in(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Inci
     """A start in the future is that of a wrong clock: it counts as when the alert came."""
     started = time_in(body, "started_at")
     started = min(started, entry.header.at) if started is not None else None
-    taken = Taken(str(body["content"]), bool(body["resolved"]), started)
+    labels = body.get("labels")
+    product = str(labels.get("product") or "") if isinstance(labels, Mapping) else ""
+    taken = Taken(str(body["content"]), bool(body["resolved"]), started, product)
     return replace(incident, taken={**incident.taken, str(body["key"]): taken})
 
 

@@ -39,11 +39,13 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What an alert of another system said last. `content` is a digest of it."""
+    """What an alert of another system said last. `content` is a digest of it, `product` what the
+    system called itself, if it did."""
 
     content: str
     resolved: bool
     started_at: datetime | None
+    product: str = ""
 
 
 @dataclass(frozen=True, slots=True)
