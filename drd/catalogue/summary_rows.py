@@ -287,8 +287,10 @@ def _after_step(
     if kind == "restore" or ended != "succeeded":
         return so_far
     if kind == "aside":
-        noted = [a["component"] for a in json(result).get("aside", ()) if a["former"]]
-        return so_far._replace(kept=tuple(dict.fromkeys(noted)))
+        note = json(result)
+        noted = [a["component"] for a in note.get("aside", ()) if a["former"]]
+        unseen = tuple(note.get("unseen", ()))
+        return so_far._replace(kept=tuple(dict.fromkeys(noted)), unseen=unseen)
     return so_far._replace(down=Effect.from_json(json(result)).after(so_far.down))
 
 

@@ -257,8 +257,8 @@ class RunningFacts(NamedTuple):
 class UnfinishedFacts(NamedTuple):
     """A recovery over production that stopped before its end: not resumed, undone or accepted.
     `waiting`: its process died, perhaps in the middle of `partly`. `down`: what it stopped. `kept`
-    are the components of which it noted a copy of the data from before; `keeps`: it was to keep
-    such copies."""
+    are the components of which it noted a copy of the data from before; `unseen` those of which it
+    could not see whether there is one; `keeps`: it was to keep such copies."""
 
     run: str
     at: datetime
@@ -269,6 +269,7 @@ class UnfinishedFacts(NamedTuple):
     down: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     keeps: bool = True
+    unseen: tuple[str, ...] = ()
 
     @property
     def died(self) -> bool:

@@ -151,9 +151,11 @@ class WaitStepResult(StepResult):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsideStepResult(StepResult):
-    """The kept copies of a recovery, as they were last seen."""
+    """The kept copies of a recovery, as they were last seen. `unseen` are the components whose
+    places could not be looked at when the recovery ended: they may have such a copy."""
 
     aside: tuple[Aside, ...] = stored.values(Aside.of_json)
+    unseen: tuple[str, ...] = stored.texts(sparse=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

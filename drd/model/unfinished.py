@@ -11,9 +11,10 @@ from drd.model.facts import UnfinishedFacts
 
 class Unfinished(NamedTuple):
     """The components by what has happened to them, and what the run stopped and did not start
-    again. The process died while it restored the components `perhaps`. `over` says that it restores
+    again. Of the components `perhaps` drd does not know whether they were replaced: the process
+    died meanwhile, or could not look at their places afterwards. `over` says that it restores
     over production, `undoable` that there are kept copies of what it replaced; `unseen`, that there
-    may be some, because the process died before it could note them.
+    may be some that the process could not note.
     """
 
     run: str
@@ -31,9 +32,12 @@ class Unfinished(NamedTuple):
     def of(cls, plan: str, facts: UnfinishedFacts, *, over: bool) -> Unfinished:
         """Sort the components by what is known of the run."""
         partly = [n for n in (*facts.partly, *facts.left) if n in facts.kept]
-        perhaps = [n for n in facts.partly if n not in partly] if facts.died else []
+        unsure = {*(facts.partly if facts.died else ()), *facts.unseen}
+        begun = (*facts.partly, *facts.left)
+        perhaps = [n for n in begun if n in unsure and n not in partly]
         changed = (*facts.replaced, *partly, *perhaps)
-        unseen = facts.died and over and facts.keeps and not facts.kept and bool(changed)
+        not_noted = facts.died or bool(facts.unseen)
+        unseen = not_noted and over and facts.keeps and not facts.kept and bool(changed)
         return cls(
             facts.run,
             plan,

@@ -382,16 +382,26 @@ def test_points_with_the_data_of_an_undone_recovery_are_known_with_the_one_befor
 
 
 @pytest.mark.parametrize(
-    ("state", "no_undo", "set_aside", "held"),
+    ("no_undo", "note", "held"),
     [
-        (StepState.CANCELLED, False, False, False),
-        (StepState.CANCELLED, False, True, True),
-        (StepState.CANCELLED, True, False, True),
-        (StepState.FAILED, False, False, True),
+        (False, None, False),
+        (
+            False,
+            AsideStepResult(aside=(Aside("orders-db", "/db", "/db_other", former=True),)),
+            True,
+        ),
+        (False, AsideStepResult(unseen=("orders-db",)), True),
+        (True, None, True),
     ],
 )
+@pytest.mark.parametrize("state", [StepState.CANCELLED, StepState.FAILED])
 def test_a_point_is_marked_unless_the_recovery_certainly_replaced_nothing_before_it(
-    catalogue: SqlCatalogue, *, state: StepState, no_undo: bool, set_aside: bool, held: bool
+    catalogue: SqlCatalogue,
+    *,
+    state: StepState,
+    no_undo: bool,
+    note: AsideStepResult | None,
+    held: bool,
 ) -> None:
     catalogue.plans.load(plan(), file_digest="f", at=at(0))
     detail = RecoveryDetail(target="in-place", no_undo=no_undo)
@@ -400,8 +410,8 @@ def test_a_point_is_marked_unless_the_recovery_certainly_replaced_nothing_before
     )
     begun = catalogue.steps.begin(owned, "restore", "restore", at(10), subject="orders-db")
     catalogue.steps.finish(owned, begun.name, state, at=at(11))
-    if set_aside:
-        kept(catalogue, owned.run.id, 11, former=True)
+    if note is not None:
+        catalogue.steps.note(owned.run.id, SET_ASIDE, "aside", at=at(11), result=note)
     catalogue.runs.finish(owned, RunState.CANCELLED, at=at(12))
     catalogue.points.record(point("p1", at(20)))
     marked = restored_points(catalogue, "orders-api", catalogue.points.of_plan("orders-api"))

@@ -30,6 +30,7 @@ NOTHING = {"replaced": (), "left": ("db", "conf")}
         (DIED._replace(keeps=False), (RESUME, DONE)),
         (DIED._replace(**NOTHING), (RESUME, DONE)),
         (DIED._replace(replaced=(), partly=("db",)), (RESUME, PERHAPS)),
+        (STOPPED._replace(**NOTHING, unseen=("db",)), (RESUME, PERHAPS)),
     ],
 )
 def test_undo_is_offered_only_where_there_are_kept_copies(
@@ -77,6 +78,10 @@ def test_a_recovery_to_another_place_is_only_resumed() -> None:
         (
             DIED._replace(replaced=(), partly=("db",), left=()),
             "perhaps replaced: db",
+        ),
+        (
+            STOPPED._replace(**NOTHING, unseen=("db",)),
+            "perhaps replaced: db; not replaced: conf",
         ),
         (
             STOPPED._replace(**NOTHING, down=("shop.service",)),

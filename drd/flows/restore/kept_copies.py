@@ -56,11 +56,10 @@ def note(services: Services, plan: Plan, owned: RunLease) -> None:
             if request.overwrite and request.no_undo:
                 return
             before = noted(catalogue, run)
-            noted_copies = list(_asides_of_run(services, plan, run, before))
-            if noted_copies or before:
+            result = _asides_of_run(services, plan, run, before)
+            if result.aside or result.unseen or before:
                 now = services.clock.now()
                 catalogue.steps.begin(owned, STEP, "aside", now)
-                result = AsideStepResult(aside=tuple(noted_copies))
                 catalogue.steps.finish(owned, STEP, StepState.SUCCEEDED, at=now, result=result)
         except DrdError as error:
             log.get().warning("aside.not_noted", run=run.id, error=error.message)
@@ -68,17 +67,22 @@ def note(services: Services, plan: Plan, owned: RunLease) -> None:
 
 def _asides_of_run(
     services: Services, plan: Plan, run: Run, before: Sequence[Aside]
-) -> Iterator[Aside]:
+) -> AsideStepResult:
+    held: list[Aside] = []
+    unseen = []
     begun = {r.subject for r in services.catalogue.steps.of_run(run.id) if r.kind == RESTORE}
     for name, kept in copies_by_component(services, plan, run):
         if name not in begun:
             continue
         try:
             with closing(kept):
-                yield from kept.held()
+                held += kept.held()
         except DrdError as error:
             log.get().warning("aside.not_looked_at", component=name, error=error.message)
-            yield from (a for a in before if a.component == name)
+            earlier = [a for a in before if a.component == name]
+            held += earlier
+            unseen += [] if earlier else [name]
+    return AsideStepResult(aside=tuple(held), unseen=tuple(unseen))
 
 
 def copies_by_component(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from drd.errors import UsageError
 from drd.flows.restore.recovery_request import RecoveryRequest
-from drd.flows.state.kept_notes import noted
+from drd.flows.state.kept_notes import last_note
 from drd.model.down import NO_EFFECT
 from drd.model.facts import UnfinishedFacts
 from drd.model.plan import Plan
@@ -29,7 +29,7 @@ def unfinished(catalogue: Catalogue, plan: Plan, run: Run) -> Unfinished:
     restoring = {r.subject for r in begun if r.state is StepState.RUNNING}
     all_of_it = run.detail.begun if isinstance(run.detail, RecoveryDetail) else ()
     names = [n for n in plan.components if n in all_of_it or n in replaced]
-    request = RecoveryRequest.of_run(run)
+    request, note = RecoveryRequest.of_run(run), last_note(catalogue, run)
     facts = UnfinishedFacts(
         run.id,
         at,
@@ -38,8 +38,9 @@ def unfinished(catalogue: Catalogue, plan: Plan, run: Run) -> Unfinished:
         left=tuple(n for n in names if n not in replaced | restoring),
         partly=tuple(n for n in names if n in restoring),
         down=stopped_services(catalogue, plan, run),
-        kept=tuple(dict.fromkeys(a.component for a in noted(catalogue, run) if a.former)),
+        kept=tuple(dict.fromkeys(a.component for a in note.aside if a.former)),
         keeps=not request.no_undo,
+        unseen=note.unseen,
     )
     return Unfinished.of(plan.name, facts, over=request.over_production)
 

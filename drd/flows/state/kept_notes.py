@@ -10,7 +10,13 @@ from drd.ports import Aside, Catalogue
 
 def noted(catalogue: Catalogue, run: Run) -> list[Aside]:
     """Return the kept copies of the run at the last check."""
-    if run.kind is not RunKind.RECOVERY:
-        return []
-    results = (r.result for r in catalogue.steps.of_run(run.id) if r.name == STEP)
-    return [a for r in results if isinstance(r, AsideStepResult) for a in r.aside]
+    return list(last_note(catalogue, run).aside)
+
+
+def last_note(catalogue: Catalogue, run: Run) -> AsideStepResult:
+    """Return what the last check of the run's kept copies found; nothing if there was none."""
+    if run.kind is RunKind.RECOVERY:
+        for record in catalogue.steps.of_run(run.id):
+            if record.name == STEP and isinstance(record.result, AsideStepResult):
+                return record.result
+    return AsideStepResult()

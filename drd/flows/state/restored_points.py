@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from drd.flows.state.kept_notes import noted
+from drd.flows.state.kept_notes import last_note
 from drd.model.plan import IN_PLACE
 from drd.model.run import Decision, Run, RunKind, RunState, StepState, last_turn
 from drd.model.run_details import RecoveryDetail
@@ -121,12 +121,12 @@ def _span(catalogue: Catalogue, run: Run) -> _Span | None:
         return None
     since: dict[str, datetime] = {}
     restored: dict[str, datetime] = {}
-    asides = noted(catalogue, run)
-    kept = {aside.component for aside in asides}
+    note = last_note(catalogue, run)
+    replaced = {*(aside.component for aside in note.aside), *note.unseen}
     for record in catalogue.steps.of_run(run.id):
-        cancelled = record.state is StepState.CANCELLED and not request.no_undo
-        if cancelled and record.subject not in kept:
-            continue  # it was cancelled before it replaced anything
+        stopped = record.state not in (StepState.SUCCEEDED, StepState.RUNNING)
+        if stopped and not request.no_undo and record.subject not in replaced:
+            continue  # it failed, or was cancelled, before it replaced anything
         if record.kind == RESTORE and record.subject:
             since.setdefault(record.subject, record.started_at)
             if record.state is StepState.SUCCEEDED and record.finished_at is not None:
@@ -135,7 +135,7 @@ def _span(catalogue: Catalogue, run: Run) -> _Span | None:
         return None
     said = [d for d in catalogue.decisions.of_run(run.id) if not d.step]
     if last_turn([str(d.action) for d in said]) == "undo":
-        undone = not any(aside.former for aside in asides)
+        undone = not any(aside.former for aside in note.aside)
         return _Span(run.id, since, restored, _last(said, "undo"), undone)
     if run.state is RunState.SUCCEEDED:
         return _Span(run.id, since, restored, run.finished_at, undone=False)
