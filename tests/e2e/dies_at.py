@@ -1,7 +1,8 @@
 """`python -m tests.e2e.dies_at MOMENT WORD …`: drd, killed with SIGKILL at a step boundary.
 
 MOMENT is `before:STEP` (the intent is recorded, nothing done), `undone:STEP` (the effect is done,
-its result not recorded) or `after:STEP` (the result is recorded). Before them come `noted:STEP`
+its result not recorded) or `after:STEP` (the result is recorded). `undone:STEP,STEP` is when the
+effects of all these steps are done, which run side by side. Before them come `noted:STEP`
 (nothing is recorded but what root notes for itself) and `noted:run` (of the run itself).
 `noted:end` is the same of its end, `after:reopen` when a run that was over has become open.
 `amid:removal` is when the first file of a run's directory, its stamp, is removed.
@@ -13,6 +14,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,7 @@ def arm(moment: str) -> None:
 
 def arm_step(moment: str) -> None:
     when, _, step = moment.partition(":")
+    open_steps = set(step.split(","))
     begin, finish = SqlStepStore.begin, SqlStepStore.finish
 
     def begin_step(self: Any, owned: Any, name: str, *rest: Any, **more: Any) -> Any:
@@ -50,7 +53,10 @@ def arm_step(moment: str) -> None:
         return record
 
     def finish_step(self: Any, owned: Any, name: str, *rest: Any, **more: Any) -> Any:
-        if when == "undone" and name == step:
+        if when == "undone" and name in open_steps:
+            open_steps.discard(name)
+            while open_steps:
+                time.sleep(0.01)
             _die()
         finish(self, owned, name, *rest, **more)
         if when == "after" and name == step:

@@ -162,7 +162,7 @@ def test_a_point_of_restored_data_is_marked_and_after_the_undo_no_default(site: 
         [status] = site.drd("status", "shop", "--json", code=None).json["plans"]
         return str(status["points"]["newest"])
 
-    site.killed_at("undone:restore db", *OVER)
+    site.killed_at("undone:restore db,restore conf", *OVER)
     run = recovery(site)
     made = site.drd("backup", "shop", "--json")
     between = made.json["point"]
