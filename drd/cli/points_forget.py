@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from drd import process
 from drd.cli import output
+from drd.cli.confirm import confirm
 from drd.cli.session import session
 from drd.errors import UsageError
-from drd.flows.upkeep.forget_points import GiveUpRequest, give_up
+from drd.flows.services import Services
+from drd.flows.upkeep.forget_loss import loss_lines
+from drd.flows.upkeep.forget_points import GiveUpRequest, give_up, require_givable
+from drd.model.plan import Plan
 
 
 def forget(args: argparse.Namespace) -> int:
@@ -31,7 +36,10 @@ def forget(args: argparse.Namespace) -> int:
         what = GiveUpRequest(
             points, reason, process.actor_here(), args.repository or "", args.force
         )
-        gone = give_up(app.services(plan), plan, what)
+        services = app.services(plan)
+        if sys.stdin.isatty() and not args.yes:
+            _ask(services, plan, what, args)
+        gone = give_up(services, plan, what)
     if args.json:
         output.print_json({"plan": plan.name, "forgotten": list(gone), "reason": reason})
     elif not args.quiet:
@@ -41,3 +49,13 @@ def forget(args: argparse.Namespace) -> int:
             f"(reason: {reason})"
         )
     return 0
+
+
+def _ask(services: Services, plan: Plan, what: GiveUpRequest, args: argparse.Namespace) -> None:
+    """Say what is forgotten and what is left, and have it confirmed. Without a terminal nobody is
+    asked: the reason, and what drd refuses without --force, decide."""
+    require_givable(services, plan, what)
+    output.say(f"plan {plan.name}: drd will forget, and nothing brings it back:", beside=args.json)
+    for line in loss_lines(services, plan, what):
+        output.say_below("  ", line, beside=args.json)
+    confirm(plan.name, "forgetting restore points", "add --yes to confirm.")

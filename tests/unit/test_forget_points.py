@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from drd.cli import points_forget
+from drd.cli.main import main
 from drd.errors import (
     NotSupported,
     RepositoryError,
@@ -15,6 +18,7 @@ from drd.errors import (
     SnapshotsUnreadable,
     UsageError,
 )
+from drd.flows.upkeep.forget_loss import loss_lines
 from drd.flows.upkeep.forget_points import GiveUpRequest, _require_gone, give_up
 from drd.model.actor import Actor
 from drd.model.adopted import Adopted
@@ -188,6 +192,78 @@ def test_an_unknown_repository_is_refused(world: World, point: RestorePoint) -> 
         give(world, repository="third", force=True)
     assert caught.value.message == "plan shop has no repository 'third'"
     assert caught.value.hint == "repositories of the plan: primary, offsite"
+
+
+# --- what is said before drd asks ---
+
+
+def lost(world: World, *points: str, **how: object) -> list[str]:
+    what = GiveUpRequest(points or ("aaaaaaaa",), "room", force=True, **how)  # type: ignore[arg-type]
+    return loss_lines(world.services, world.plan, what)
+
+
+def test_the_question_says_what_goes_and_what_stays(world: World, point: RestorePoint) -> None:
+    gone, left = lost(world)
+    assert gone == (
+        "restore point aaaaaaaa: data of 2026-11-25 10:00:00 UTC, 200 B, complete, "
+        "in offsite and primary"
+    )
+    assert left == (
+        "the newest restore point that can be restored stays: bbbbbbbb, with data of 2026-11-25 "
+        "11:00:00 UTC"
+    )
+
+
+def test_the_question_names_the_newest_point_and_the_loss_without_it(
+    world: World, point: RestorePoint
+) -> None:
+    gone, left = lost(world, "bbbbbbbb")
+    assert gone.endswith("in offsite and primary, the newest one that can be restored")
+    assert left == (
+        "the newest restore point that can be restored is then aaaaaaaa, with data of "
+        "2026-11-25 10:00:00 UTC: what is newer would be lost (RPO 15m)"
+    )
+    gone, left = lost(world, "bbbbbbbb", repository="primary")
+    assert "in primary, the newest" in gone
+    assert "stays: bbbbbbbb" in left
+
+
+def test_the_question_says_that_nothing_proven_or_nothing_at_all_is_left(world: World) -> None:
+    world.stored("aaaaaaaa", NOON - HOUR, proven_by="d1")
+    world.stored("bbbbbbbb", NOON - DAY)
+    first, _, proof = lost(world)
+    assert first.endswith("can be restored, the only one that a drill has proven")
+    assert proof == "no restore point that a drill has proven is left then"
+    assert lost(world, "aaaaaaaa", "bbbbbbbb", "cccccccc")[2:] == [
+        "restore point cccccccc: drd does not list it any more",
+        "no restore point that can be restored is left then: everything would be lost",
+        proof,
+    ]
+
+
+@pytest.mark.parametrize("answer", ["shop", "aaaaaaaa", ""])
+def test_a_person_at_a_terminal_is_asked(
+    world: World,
+    point: RestorePoint,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    answer: str,
+) -> None:
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _: answer)
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(
+        points_forget, "give_up", lambda _, __, what: asked.append(what.points) or what.points
+    )
+    config = ["--config", str(world.base / "drd.yaml")]
+    words = ["points", "forget", "bbbbbbbb", "--reason", "room", *config]
+    assert main(words) == 2, "a refusal comes before the question"
+    assert "newest" not in capsys.readouterr().out
+    done = main([*words, "--force"])
+    told = capsys.readouterr()
+    assert "restore point bbbbbbbb: data of 2026-11-25 11:00:00 UTC" in told.out
+    assert (done, asked) == ((0, [("bbbbbbbb",)]) if answer == "shop" else (130, []))
+    assert ("not confirmed: nothing was changed" in told.err) == (answer != "shop")
 
 
 # --- what is recorded ---

@@ -34,5 +34,6 @@ def add_parser(sub: Verbs) -> None:
     forget.add_argument(
         "--force", action="store_true", help="also forget points without known damage"
     )
+    forget.add_argument("--yes", action="store_true", help="ask nothing (for scripts)")
     forget.add_argument("--json", action="store_true", help="print one JSON document")
     forget.set_defaults(handler="drd.cli.points_forget:forget")

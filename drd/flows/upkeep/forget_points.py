@@ -46,10 +46,7 @@ def give_up(services: Services, plan: Plan, what: GiveUpRequest) -> tuple[str, .
     hold, and, without `force`, for one without a known problem; RepositoryError if a server does
     not remove a snapshot.
     """
-    _require_gone(services, plan, what)
-    specs = _repositories(plan, what.repository)
-    _require_ours(services, plan)
-    _require_reasons(services, plan, what)
+    specs = require_givable(services, plan, what)
     crash_cleanup.settle(services, plan)
     detail = RetentionDetail(given_up=what.points, reason=what.reason, by=what.by)
     subject = what.points[0][:40]
@@ -71,6 +68,17 @@ def give_up(services: Services, plan: Plan, what: GiveUpRequest) -> tuple[str, .
             raise next(iter(troubles.values()))
         services.catalogue.runs.finish(runner.owned, RunState.SUCCEEDED, at=services.clock.now())
     return what.points
+
+
+def require_givable(services: Services, plan: Plan, what: GiveUpRequest) -> list[RepositorySpec]:
+    """Return the repositories that would give the points up. Raises as `give_up` does, before
+    anything is changed.
+    """
+    _require_gone(services, plan, what)
+    specs = _repositories(plan, what.repository)
+    _require_ours(services, plan)
+    _require_reasons(services, plan, what)
+    return specs
 
 
 def _repositories(plan: Plan, name: str) -> list[RepositorySpec]:
