@@ -60,12 +60,16 @@ class MemoryRepository:
         self._lock = threading.Lock()
         self.unreadable: dict[str, str] = {}
         self.ahead_s: float | None = 0.0
+        self.free: int | None = None
 
     def preflight(self, *, writing: bool = True) -> None:
         """Memory is always there."""
 
     def clock_ahead_s(self) -> float | None:
         return self.ahead_s
+
+    def free_bytes(self) -> int | None:
+        return self.free
 
     def missing(self, snapshots: Sequence[str]) -> list[str]:
         with self._lock:

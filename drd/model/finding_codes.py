@@ -40,6 +40,7 @@ _ASPECTS = {
     "repository-locks": "locks",
     "repository-index": "index",
     "repository-clock": "clock",
+    "repository-room": "room",
     "repository-snapshots": "snapshots",
     "repository-password": "password",
     "repository-access-key": "access key",

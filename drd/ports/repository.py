@@ -133,6 +133,10 @@ class Repository(Protocol):
         """By how many seconds this host's clock is ahead of the clock that dates stored files: that
         of the server, or of the file system. None when it cannot be measured."""
 
+    def free_bytes(self) -> int | None:
+        """Return how many bytes drd could still store there; None where the place does not report
+        it: a bucket has no end."""
+
     def reaching(self, before: datetime) -> SnapshotInfo | None:
         """Return the manifest of the state with all the log of a server up to this time, and more,
         so that a restore can stop exactly there; None if nothing here has such a log."""

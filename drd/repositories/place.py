@@ -64,6 +64,9 @@ class RepositoryPlace(Protocol):
         when the place does not report its time. Leaves nothing behind.
         """
 
+    def free_bytes(self) -> int | None:
+        """Return how many bytes can still be stored there; None if the place does not report it."""
+
     def missing(self, snapshots: Sequence[str]) -> list[str]:
         """Return those of restic's snapshots whose files are missing."""
 

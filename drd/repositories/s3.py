@@ -151,6 +151,9 @@ class S3Place:
         server = _time_of(answer)
         return None if server is None else (datetime.now(UTC) - server).total_seconds()
 
+    def free_bytes(self) -> int | None:
+        return None
+
     def missing(self, snapshots: Sequence[str]) -> list[str]:
         def is_there(name: str) -> bool:
             asked = self._ask("list_objects_v2", Prefix=self._below(f"snapshots/{name}"), MaxKeys=1)

@@ -96,6 +96,7 @@ def test_a_wrong_password_an_empty_place_and_an_emptied_one_are_different(
     place = directory_of(repository, request)
     repository.preflight()
     assert (repository.identity(), repository.probe()) == (None, None)
+    assert ((repository.free_bytes() or 0) > 0) == (scheme in ("sftp", "rclone"))
     assert repository.missing(["0" * 64]) == ["0" * 64]
     founded(repository, place=place)
     known = repository.identity()

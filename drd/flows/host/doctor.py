@@ -14,6 +14,7 @@ from drd.errors import CatalogueError, DrdError, ExtensionFailed
 from drd.flows.host import targets
 from drd.flows.host.fence_trial import try_fence
 from drd.flows.host.repository_findings import masked_passwords, repository_findings, tried
+from drd.flows.host.repository_room import ahead
 from drd.flows.host.unit_limits import confinement
 from drd.flows.repository import adopted, contested
 from drd.flows.repository.identity import recognise
@@ -85,6 +86,7 @@ def examine(
         findings += tried("room-for-a-drill", "", lambda: _disk(services, plan))
         findings += targets.findings(plan)
         findings += _last_backup(services, plan) + _last_drill(services, plan)
+        findings += ahead(services, plan)
         findings += _aside(services, plan)
         findings += _clock() + _custody(services)
         findings += leftovers(services)

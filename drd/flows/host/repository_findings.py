@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from drd.errors import DrdError, RepositoryMissing
 from drd.extension_faults import attributed, require_type
+from drd.flows.host.repository_room import room
 from drd.flows.repository import listings, renamed
 from drd.flows.repository.adopted import look
 from drd.flows.repository.identity import probe_repository, same_repository
@@ -55,6 +56,7 @@ def repository_findings(services: Services, plan: Plan, repository: Repository) 
             find_unknown = lambda: _unknown(services, plan, repository)  # noqa: E731
             findings += tried("repository-snapshots", name, find_unknown)
             findings += tried(REPOSITORY, name, lambda: _as_a_copy(services, plan, repository))
+            findings += tried("repository-room", name, lambda: room(services, plan, repository))
     elif any(f.failed and f.code == KEY for f in findings):
         # It records the state of the repository, and knows whether the password was changed.
         known = tried(KEY, name, lambda: _identity_findings(services, repository))

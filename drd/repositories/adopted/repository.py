@@ -108,6 +108,9 @@ class AdoptedRepository:
     def clock_ahead_s(self) -> float | None:
         return None
 
+    def free_bytes(self) -> int | None:
+        return None  # drd stores nothing there
+
     def missing(self, snapshots: Sequence[str]) -> list[str]:
         listed = self._listed(fresh=True)
         return [s for s in snapshots if s not in {**listed.manifests, **listed.components}]

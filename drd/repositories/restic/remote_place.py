@@ -31,6 +31,7 @@ from drd.repositories.place import MOST_OBJECTS, Kept, StoredObject, is_id
 from drd.repositories.restic.errors import judge
 from drd.repositories.restic.reach import ssh_options
 from drd.repositories.restic.remote_errors import explained
+from drd.repositories.restic.remote_room import free_bytes
 
 if TYPE_CHECKING:
     from drd.repositories.restic.session import Session
@@ -88,6 +89,10 @@ class ResticPlace:
 
     def clock_ahead_s(self) -> float | None:
         return None
+
+    def free_bytes(self) -> int | None:
+        """Return what the SSH server, or rclone, reports; no other scheme does."""
+        return free_bytes(self.url, self._session.reach())
 
     def missing(self, snapshots: Sequence[str]) -> list[str]:
         stored = self._listed("snapshots")

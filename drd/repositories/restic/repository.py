@@ -97,6 +97,9 @@ class ResticRepository:
     def clock_ahead_s(self) -> float | None:
         return self.runner.session.place.clock_ahead_s()
 
+    def free_bytes(self) -> int | None:
+        return self.runner.session.place.free_bytes()
+
     def missing(self, snapshots: Sequence[str]) -> list[str]:
         return self.runner.session.place.missing(snapshots)
 
