@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.kinds.postgres.source import PostgresSource
 from drd.kinds.postgres.tables import PostgresTables
 from drd.kinds.postgres.target import PostgresTargetDatabase
-from drd.kinds.postgres.tools import PostgresPrograms
+from drd.kinds.postgres.tools import PostgresPrograms, newest_major
 from drd.kinds.postgres.whole_server import ServerSandbox, is_server, programs_of
 from drd.model.contents import Contents, tables
 from drd.model.plan import Component
@@ -139,13 +139,19 @@ class PostgresKind(Kind):
         asked.
         """
         settings = _settings(component)
-        major, create = 0, None
-        with suppress(DrdError, psycopg.Error), connect(address_of(settings.dsn)) as connection:
-            version = connection.info.server_version
-            major = version // 10000
-            create = database.read(connection)
-        programs = partial(sandbox_programs, major, settings.bin_dir)
-        return _tried(component.name, programs, place, create)
+        major, create, unknown = 0, None, ""
+        try:
+            with connect(address_of(settings.dsn)) as connection:
+                major = connection.info.server_version // 10000
+                create = database.read(connection)
+        except DrdError as error:
+            unknown = error.message
+        except psycopg.Error as error:
+            unknown = words(error)
+        wanted = major or newest_major("postgres", settings.bin_dir)
+        programs = partial(sandbox_programs, wanted, settings.bin_dir)
+        found = _tried(component.name, programs, place, create)
+        return [_of_unknown(f, unknown) for f in found] if not major else found
 
     def sandbox_findings_for(
         self, component: Component, snapshot: ComponentSnapshot, place: Workplace
@@ -179,6 +185,20 @@ def _tried(
         if made is not None:
             made.stop()
     return [Finding("sandbox", "ok", name, f"PostgreSQL {made.programs.version} starts")]
+
+
+def _of_unknown(finding: Finding, why: str) -> Finding:
+    """Say that the source could not be asked: the newest version of this host may not fit."""
+    unknown = f"the version of the source's server is unknown, because drd cannot ask it: {why}"
+    if finding.failed:
+        return replace(finding, text=f"{finding.text} ({unknown})")
+    return replace(
+        finding,
+        severity="warning",
+        text=f"{unknown}. So drd does not know whether the sandbox of this host fits: "
+        f"{finding.text}",
+        remedy="see the finding `reachable` of this component, then run drd doctor again.",
+    )
 
 
 def _try_database(made: ThrowAwayServer, saved: database.Properties) -> None:

@@ -71,7 +71,8 @@ def sandbox_programs(major: int, bin_dir: str | None, *, or_newer: bool = True) 
     """Return the programs of this major version, or of the next newer one that is installed; never
     of an older one. Without `or_newer` the message asks for this version; the caller compares.
     """
-    wanted = f"{major} or newer" if or_newer else str(major)
+    wanted = f" of version {major}{' or newer' * or_newer}" if major else ""
+    package = f"postgresql-{major}" if major else "postgresql"
     try:
         if bin_dir is not None:
             with suppress(ToolError):
@@ -79,13 +80,13 @@ def sandbox_programs(major: int, bin_dir: str | None, *, or_newer: bool = True) 
         programs = programs_for(major, "postgres", bin_dir=None, package="postgresql")
     except ToolError as error:
         raise SandboxUnavailable(
-            f"this host has no PostgreSQL server of version {wanted}: {error.message}",
-            hint=f"apt-get install postgresql-{major}",
+            f"this host has no PostgreSQL server{wanted}: {error.message}",
+            hint=f"apt-get install {package}",
         ) from error
     for name in ("initdb", "pg_restore"):
         if not programs.has(name):
             raise SandboxUnavailable(
-                f"{name} is not in {programs.directory}", hint=f"apt-get install postgresql-{major}"
+                f"{name} is not in {programs.directory}", hint=f"apt-get install {package}"
             )
     return programs
 

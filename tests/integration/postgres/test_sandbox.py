@@ -437,6 +437,16 @@ def test_a_template_that_does_not_start_is_made_anew(short_tmp: Path) -> None:
     assert list(place.directory.iterdir()) == []
 
 
+def test_doctor_says_that_the_version_is_unknown_and_why(place: Workplace) -> None:
+    (finding,) = KIND.sandbox_findings(component(f"host={place.directory} port=1"), place)
+    assert finding.severity == "warning"
+    assert finding.text.startswith(
+        "the version of the source's server is unknown, because drd cannot ask it: "
+    )
+    assert "whether the sandbox of this host fits: PostgreSQL " in finding.text
+    assert "`reachable`" in finding.remedy
+
+
 def test_doctor_starts_a_server_like_the_sources(
     source_server: PostgresServer, place: Workplace
 ) -> None:
