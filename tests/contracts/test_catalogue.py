@@ -28,7 +28,7 @@ def begin(
     return catalogue.runs.begin(plan(), kind, trigger="manual", at=when or at(0))
 
 
-def test_it_has_every_method_of_the_port(catalogue: SqlCatalogue) -> None:
+def test_the_catalogue_has_every_method_of_its_port(catalogue: SqlCatalogue) -> None:
     port: Catalogue = catalogue
     assert port.plans.names() == []
 

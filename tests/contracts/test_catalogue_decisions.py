@@ -127,7 +127,7 @@ def test_a_succeeded_run_is_reopened_only_for_undo(catalogue: SqlCatalogue) -> N
     assert catalogue.runs.reopen(run, at(2), succeeded=True).finished_at is None
 
 
-def test_how_much_was_rehearsed_is_kept_with_the_evidence(catalogue: SqlCatalogue) -> None:
+def test_the_number_of_rehearsed_steps_is_kept_with_the_evidence(catalogue: SqlCatalogue) -> None:
     owned = catalogue.runs.begin(plan(), RunKind.DRILL, trigger="manual", at=at(0))
     coverage = Coverage(7, 9, (("dns", "echo dns"),), ("go-ahead",))
     catalogue.evidence.record(owned, evidence(coverage=coverage))

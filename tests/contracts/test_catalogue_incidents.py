@@ -116,7 +116,7 @@ def test_the_number_may_be_left_out_while_one_is_open(catalogue: SqlCatalogue) -
     assert [i.number for i in catalogue.incidents.newest(closed=True)] == [2, 1]
 
 
-def test_what_is_refused_leaves_no_entry(catalogue: SqlCatalogue) -> None:
+def test_a_refused_act_on_an_incident_leaves_no_entry(catalogue: SqlCatalogue) -> None:
     open_incident(catalogue, by_anna(), "one")
     at_work = desk(catalogue)
     at_work.set_state("contained", "")
@@ -148,7 +148,9 @@ def test_what_is_refused_leaves_no_entry(catalogue: SqlCatalogue) -> None:
     at_work.anchor("aware", at(1), "typing")
 
 
-def test_what_drd_does_to_plans_in_scope_enters_the_timeline(loaded: SqlCatalogue) -> None:
+def test_acts_of_drd_on_plans_in_scope_enter_the_timeline_of_the_incident(
+    loaded: SqlCatalogue,
+) -> None:
     def ended(minute: float) -> None:
         owned = loaded.runs.begin(plan(), RunKind.BACKUP, trigger="schedule", at=at(minute))
         loaded.runs.finish(owned, RunState.SUCCEEDED, at=at(minute + 0.5))
@@ -288,7 +290,9 @@ def test_many_reports_hide_no_incident_from_the_status(
     assert [incident.number for incident in found] == [102, *range(1, 100)]
 
 
-def test_what_is_read_of_an_incident_is_what_all_its_entries_make(catalogue: SqlCatalogue) -> None:
+def test_an_incident_read_from_the_catalogue_equals_the_one_made_of_all_its_entries(
+    catalogue: SqlCatalogue,
+) -> None:
     report(catalogue, by_anna(1), "odd mail", 3600.0)
     open_incident(catalogue, Author("drd", at(1)), "by a rule", plans=["a"])
     catalogue.records.append(draft(LOG, 2, Author("drd", at(2)), {"text": "noted by drd"}))

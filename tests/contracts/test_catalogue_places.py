@@ -50,7 +50,9 @@ def test_a_new_repository_has_none_of_the_points_of_the_former(
     assert newest.id == "p1"
 
 
-def test_what_runs_found_in_the_former_repository_is_over(catalogue: SqlCatalogue) -> None:
+def test_a_repository_with_a_new_address_starts_without_the_failures_of_the_former_one(
+    catalogue: SqlCatalogue,
+) -> None:
     at_old = naming("/srv/r")
     catalogue.plans.load(at_old, file_digest="", at=at(0))
     for kind, subject in ((RunKind.VERIFICATION, "primary"), (RunKind.BACKUP, "")):

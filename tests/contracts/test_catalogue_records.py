@@ -272,7 +272,9 @@ def test_the_end_of_a_run_enters(
         assert (body(entry)["state"], body(entry)["error"]) == ("interrupted", "power failed")
 
 
-def test_who_decided_what_enters(catalogue: SqlCatalogue, begun: Callable[..., Any]) -> None:
+def test_decisions_cancels_holds_and_forgotten_points_become_records_with_their_person(
+    catalogue: SqlCatalogue, begun: Callable[..., Any]
+) -> None:
     owned = begun(RunKind.RECOVERY, "manual")
     catalogue.points.record(point("p1", at(0)))
     said = Decision("traffic", "approve", "Anna B.", "go", 1, at(2), ANNA)

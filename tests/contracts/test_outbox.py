@@ -30,7 +30,9 @@ def facts(catalogue: SqlCatalogue, name: str = "hook") -> ChannelFacts:
     return next(f for f in catalogue.outbox.channels() if f.name == name)
 
 
-def test_what_was_added_waits_in_order_until_it_was_delivered(catalogue: SqlCatalogue) -> None:
+def test_messages_wait_in_the_outbox_in_order_until_they_are_delivered(
+    catalogue: SqlCatalogue,
+) -> None:
     box = catalogue.outbox
     first, second = message("first caf\udce9 \0"), message("second", details={"a": None})
     box.add([("hook", first), ("mail", first), ("hook", second)], at(0))
