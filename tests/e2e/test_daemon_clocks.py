@@ -105,7 +105,7 @@ def test_a_clock_that_jumps_starts_what_is_overdue_once_and_stops_nothing(
 
 
 @pytest.mark.faults
-def test_what_a_sleeping_host_missed_is_done_once(site: Site) -> None:
+def test_runs_that_a_sleeping_host_missed_start_once(site: Site) -> None:
     """The process was stopped, and finds its clock hours ahead when it goes on."""
     clock = WallClock(site)
     for name in SLOW:

@@ -32,7 +32,7 @@ def has(text: str, *words: str) -> bool:
     return any(all(word in line for word in words) for line in text.splitlines())
 
 
-def test_what_a_drill_showed_is_shown_by_its_run_its_evidence_and_the_status(
+def test_the_result_of_a_drill_is_shown_by_its_run_its_evidence_and_the_status(
     short_tmp: Path,
 ) -> None:
     site = Site(short_tmp)

@@ -125,7 +125,7 @@ def points_of(answer: Any) -> list[tuple[Any, ...]]:
     return [(p["point"], p["complete"], p["data_time"]) for p in answer["points"]]
 
 
-def test_what_was_proven_is_proven(former: Former) -> None:
+def test_a_plan_proven_before_an_upgrade_is_proven_after_it(former: Former) -> None:
     was = proven(former.answers["status"])
     assert (was["readiness"], was["drill"][1]) == ("ready", "passed")
     assert runs_of(former.json("runs")) == runs_of(former.answers["runs"])

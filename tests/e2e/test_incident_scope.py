@@ -82,7 +82,7 @@ def test_people_are_counted_on_the_point_before_the_first_sign(site: Site) -> No
     assert "passed" in timeline  # the drill that counted, without the service of the runbook
 
 
-def test_what_cannot_be_counted_says_why(site: Site) -> None:
+def test_an_unknown_number_of_people_is_reported_with_the_reason(site: Site) -> None:
     site.drd("incident", "open", "orders leaked", "--plan", "shop")
     site.drd("backup", "shop")
     told = site.drd("incident", "scope", "--count").out

@@ -300,7 +300,9 @@ runbook:
 """
 
 
-def test_what_commands_of_the_runbook_stopped_is_named_too(short_tmp: Path) -> None:
+def test_a_stopped_recovery_names_what_commands_of_the_runbook_have_stopped(
+    short_tmp: Path,
+) -> None:
     (short_tmp / "bin").mkdir()
     (short_tmp / "bin/docker").symlink_to("/bin/true")
     site, run, said = stopped_recovery(short_tmp, BY_COMMANDS)

@@ -41,7 +41,7 @@ def shown(site: Site) -> tuple[str, str]:
     return str(plan["readiness"]), "\n".join(plan["reasons"])
 
 
-def test_what_is_missing_is_named_until_it_is_there(site: Site) -> None:
+def test_readiness_names_each_missing_proof_until_it_exists(site: Site) -> None:
     write(site, "risks: [{what: data-loss, covers: [database-loss]}]")
     verdict, found = look(site, 3)
     assert verdict == "not ready"

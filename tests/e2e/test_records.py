@@ -62,7 +62,7 @@ def script(directory: Path, *words: str, code: int = 0) -> str:
     return done.stdout
 
 
-def test_what_was_done_is_recorded_signed_and_checked(site: Site) -> None:
+def test_holds_drills_and_runs_become_signed_records_that_verify_checks(site: Site) -> None:
     drilled = worked(site)
 
     entries = site.drd("records", "list", "--json").json["records"]

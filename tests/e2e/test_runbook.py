@@ -310,7 +310,7 @@ def test_waiting_for_a_decision_is_a_separate_phase(short_tmp: Path, port: int) 
         ("select 0", "/bin/true", 'check "orders are there" failed, and 1 more'),
     ],
 )
-def test_what_stopped_a_runbook_after_the_restore_is_named(
+def test_the_last_line_names_the_step_or_check_that_stopped_a_runbook_after_the_restore(
     short_tmp: Path, query: str, command: str, failed: str
 ) -> None:
     site = small_site(short_tmp)
