@@ -314,7 +314,7 @@ def test_a_copy_out_of_the_future_is_not_a_restore_point(site: Site) -> None:
     assert "1 other not counted: " in found.text
 
 
-def test_what_the_tool_lets_expire_is_not_a_loss_and_what_vanishes_before_its_time_is(
+def test_a_copy_that_expired_is_no_loss_and_one_that_vanished_before_its_time_is(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan = site.plan(more="retention: {daily: 2}\n")
@@ -422,7 +422,9 @@ def test_another_component_in_the_plan_makes_the_known_points_incomplete_until_i
         ("forget", "forget any"),
     ],
 )
-def test_what_only_the_other_tool_does_is_refused_by_name(site: Site, what: str, said: str) -> None:
+def test_drd_refuses_by_name_each_task_of_the_tool_that_makes_the_copies(
+    site: Site, what: str, said: str
+) -> None:
     site.copy()
     plan = site.plan()
     services = site.services(plan)

@@ -275,7 +275,7 @@ def test_a_failed_recovery_that_a_person_ended_is_not_a_problem_any_more(bench: 
     assert "resolved recovery-failing" in bench.told(6) + bench.told(12)
 
 
-def test_what_was_found_of_a_contested_state_ends_with_the_decision_of_a_person(
+def test_findings_of_a_contested_state_end_with_the_decision_of_a_person(
     bench: Bench,
 ) -> None:
     bench.load()
@@ -314,7 +314,7 @@ def test_what_was_found_of_a_contested_state_ends_with_the_decision_of_a_person(
     assert "resolved state-contested" in bench.told(5) + bench.told(12)
 
 
-def test_what_a_readiness_run_found_stays_until_another_one_did_not(bench: Bench) -> None:
+def test_a_finding_of_a_readiness_run_stands_until_a_later_run_lacks_it(bench: Bench) -> None:
     bench.load()
     bench.healthy(0)
     kept = {"evidence": "refused", "remedy": "", "proof": False, "exception": None}

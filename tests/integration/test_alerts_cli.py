@@ -247,7 +247,7 @@ def test_ack_as_json_has_the_state_and_its_end(catalogue: SqlCatalogue, as_json:
         ([], "the following arguments are required: alert", "drd ack --help"),
     ],
 )
-def test_mistakes_are_named(
+def test_a_wrong_option_of_ack_is_refused_with_a_remedy(
     catalogue: SqlCatalogue, drd: Any, words: list[str], fact: str, hint: str
 ) -> None:
     look(catalogue, ago(minutes=5), LATE)

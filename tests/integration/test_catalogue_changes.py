@@ -202,7 +202,7 @@ def test_repository_that_is_found_changes_the_plans_of_its_place(url: str, tmp_p
     catalogue.close()
 
 
-def test_what_changed_is_read_and_nothing_else(url: str, tmp_path: Path) -> None:
+def test_the_status_reads_the_plans_that_changed_and_no_others(url: str, tmp_path: Path) -> None:
     catalogue = open_catalogue(url, create=True, state_dir=tmp_path / "state")
     for name in ("orders-api", "shop"):
         catalogue.plans.load(replace(plan(), name=name), file_digest="f", at=at(0))

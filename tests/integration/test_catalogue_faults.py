@@ -144,7 +144,7 @@ def test_a_catalogue_of_another_user_is_named(url: str, short_tmp: Path) -> None
     catalogue.close()
 
 
-def test_what_is_committed_is_on_the_disk(url: str) -> None:
+def test_sqlite_syncs_every_commit_to_the_disk(url: str) -> None:
     """A power cut cannot be had in a test; that SQLite syncs every commit can be asked."""
     catalogue = open_catalogue(url, create=True)
     with catalogue.database.read() as connection:
@@ -226,7 +226,7 @@ def test_status_works_on_a_read_only_disk(small_disk: Path) -> None:
 
 @as_root
 @pytest.mark.parametrize("trouble", ["full", "read-only"])
-def test_what_was_recorded_can_be_read_where_nobody_can_write(
+def test_the_catalogue_can_be_read_on_a_full_or_read_only_disk(
     small_disk: Path,
     trouble: str,
     monkeypatch: pytest.MonkeyPatch,

@@ -294,7 +294,9 @@ VALUES ('v1', 'shop', 'verification', 'manual', 'failed', '@05', '@06', 'd1', 1,
 """
 
 
-def test_what_drd_knew_before_counts_after_the_upgrade(url: str, tmp_path: Path) -> None:
+def test_points_damage_and_drills_of_before_an_upgrade_count_after_it(
+    url: str, tmp_path: Path
+) -> None:
     """Points, damage and drills, before any plan is loaded again."""
     schema = Schema(OURS.scripts, "0004")
     open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()

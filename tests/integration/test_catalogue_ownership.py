@@ -107,7 +107,7 @@ def test_a_living_run_survives_the_removal_of_its_lock_file(
     assert [r.id for r in catalogue.runs.abandoned()] == [run]
 
 
-def test_what_a_killed_owner_had_started_is_ended_before_its_run_is_ours(
+def test_processes_of_a_killed_owner_are_ended_before_its_run_is_adopted(
     catalogue: SqlCatalogue, url: str
 ) -> None:
     code = """
@@ -287,7 +287,7 @@ print("ok", flush=True)
     catalogue.close()
 
 
-def test_what_was_recorded_survives_a_kill_at_any_moment(url: str) -> None:
+def test_recorded_points_survive_a_kill_of_the_writer_at_any_moment(url: str) -> None:
     open_catalogue(url, create=True).close()
     code = """
 import itertools

@@ -103,7 +103,7 @@ def test_nothing_is_green_by_an_objective_beyond_all_bounds(
     assert "plans.rpo_s (of name 'orders-api') is inf, which is not a valid number" in told
 
 
-def test_what_a_run_holds_in_another_form_is_named(
+def test_a_run_detail_of_an_unexpected_form_is_named_with_its_row(
     full: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its form depends on the kind of the run."""
@@ -116,7 +116,7 @@ def test_what_a_run_holds_in_another_form_is_named(
     assert "which is JSON of an unexpected form" in told
 
 
-def test_what_a_step_has_reported_in_another_form_is_named(
+def test_a_step_result_of_an_unexpected_form_is_named_with_its_row(
     full: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its form depends on the kind of the step."""

@@ -84,7 +84,7 @@ def run(url: str, receiver: Receiver, where: str = "", *, kill_after: int | None
         return child.wait(60)
 
 
-def test_what_was_not_sent_when_drd_died_is_sent_at_the_next_start(url: str) -> None:
+def test_a_message_not_sent_when_drd_died_is_sent_at_the_next_start(url: str) -> None:
     with http_receiver() as receiver:
         catalogue, (sent,) = filled(url, 1)
         assert run(url, receiver, "before") == 9
@@ -96,7 +96,7 @@ def test_what_was_not_sent_when_drd_died_is_sent_at_the_next_start(url: str) -> 
         catalogue.close()
 
 
-def test_what_was_accepted_when_drd_died_comes_again_with_the_same_id(url: str) -> None:
+def test_a_message_accepted_when_drd_died_is_sent_again_with_the_same_id(url: str) -> None:
     with http_receiver() as receiver:
         catalogue, (sent,) = filled(url, 1)
         assert run(url, receiver, "after") == 9

@@ -218,7 +218,7 @@ def test_entries_by_a_key_that_a_kit_knows_as_replaced_do_not_come_back(
     assert not again.signed_by_known(later)
 
 
-def test_what_a_host_lists_of_its_points_is_complete_or_left_out(
+def test_a_host_that_may_not_have_seen_all_points_of_a_key_lists_none(
     rotated: Rotated, make: MakeHost, tmp_path: Path
 ) -> None:
     new = make()

@@ -167,7 +167,7 @@ def test_a_copy_of_the_catalogue_gets_the_entries_after_it(
     assert copy.incidents.get(1).last == 3
 
 
-def test_what_is_stored_stays_small(
+def test_entries_in_a_repository_are_stored_in_few_files(
     host: SqlCatalogue, repository: MemoryRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(segments, "SMALL", 3000)

@@ -173,7 +173,7 @@ def test_own_people_are_told_at_once_and_the_clock_goes_on(drd: Drd, post: Post)
     assert [clock["audience"] for clock in state["updates"]] == ["internal"]
 
 
-def test_who_has_no_mail_is_told_by_a_person(drd: Drd, post: Post) -> None:
+def test_a_recipient_without_mail_is_left_to_a_person(drd: Drd, post: Post) -> None:
     drd("message", "draft", "regulator", "--set", "nature=orders")
     digest = json.loads(drd("message", "preview", "1", "--json"))["digest"]
     drd("message", "approve", "1", "--digest", digest)
@@ -230,7 +230,7 @@ def test_a_server_that_makes_it_wait_is_shown(drd: Drd, post: Post) -> None:
     assert "accepted" in drd("message", "send", "1")
 
 
-def test_what_cannot_be_is_reported_with_a_remedy(drd: Drd) -> None:
+def test_impossible_options_of_drd_message_are_refused_with_the_fact(drd: Drd) -> None:
     for words, fact in {
         ("preview",): "no AUDIENCE given",
         ("preview", "everybody"): "there is no audience 'everybody'",

@@ -95,7 +95,7 @@ def test_without_a_key_nothing_is_signed(receiver: Receiver) -> None:
     ("status", "permanent"),
     [(400, True), (401, True), (404, True), (408, False), (429, False), (500, False), (503, False)],
 )
-def test_what_is_refused_says_whether_to_try_again(
+def test_a_refusal_of_a_webhook_says_whether_to_try_again(
     receiver: Receiver, status: int, permanent: bool
 ) -> None:
     receiver.always(status, b"no route for /hooks/s3cr3t-path here\nmore")

@@ -64,7 +64,7 @@ def test_every_channel_gets_a_test_and_what_arrived_is_reported(
     assert sorted(got.path for got in receiver.got) == ["/beat/s3cr3t-path", "/hook/s3cr3t-path"]
 
 
-def test_what_did_not_arrive_is_reported_with_the_remedy_and_shows_in_the_list(
+def test_a_test_message_that_is_refused_is_reported_with_its_remedy_and_in_the_list(
     tmp_path: Path, receiver: Receiver
 ) -> None:
     receiver.always(404, b"nobody at /hook/s3cr3t-path")

@@ -204,7 +204,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
 
 @pytest.mark.xdist_group("prometheus")
 class TestPrometheus:
-    def test_scrapes_drd(self, scraped: Prometheus) -> None:
+    def test_prometheus_scrapes_the_metrics_of_drd(self, scraped: Prometheus) -> None:
         (target,) = scraped.get("targets")["activeTargets"]
         assert (target["health"], target["lastError"]) == ("up", "")
         units = scraped.get("targets/metadata", metric="drd_rpo_exposure_seconds")

@@ -192,7 +192,7 @@ def _command_lines() -> list[bytes]:
 
 
 @pytest.mark.parametrize("scheme", FAR)
-def test_what_a_killed_init_left_is_named_with_the_way_out(
+def test_the_remains_of_a_killed_init_are_named_with_the_remedy(
     scheme: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     repository = far_repository(scheme, request, tmp_path)

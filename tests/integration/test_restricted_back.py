@@ -107,7 +107,7 @@ def sealed(catalogue: SqlCatalogue) -> list[int]:
     return [e.seq for e in catalogue.records.read() if e.sealed]
 
 
-def test_what_an_identity_opens_is_readable_again(
+def test_sealed_entries_are_readable_again_after_their_identity_opens_them(
     host: SqlCatalogue, make: MakeHost, repository: MemoryRepository
 ) -> None:
     new = came(make, repository)

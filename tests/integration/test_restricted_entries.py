@@ -219,6 +219,8 @@ def test_a_restricted_body_can_be_redacted_also_where_it_is_encrypted(
     assert (entries(new)[2].sealed, verified(new, repository)[0]) == ("", [])
 
 
-def test_who_has_no_role_sees_that_there_is_an_entry_and_no_more(host: SqlCatalogue) -> None:
+def test_people_without_a_role_see_restricted_entries_without_their_bodies(
+    host: SqlCatalogue,
+) -> None:
     seen: list[Entry] = concealed(entries(host), restricted_incidents(host))
     assert [e.body is None for e in seen] == [False, True, True, False, False, True, True]

@@ -217,7 +217,7 @@ def test_device_nodes_without_root_are_reported_before_restic_fails_over_them(
     assert "null" in bad.text
 
 
-def test_what_is_excluded_is_in_neither_the_repository_nor_the_fingerprint(
+def test_excluded_files_are_in_neither_the_repository_nor_the_fingerprint(
     restic: Restic, work: Workplace, short_tmp: Path
 ) -> None:
     root = short_tmp / "src"

@@ -222,7 +222,7 @@ def test_nothing_stored_of_several_files_is_an_error(work: Workplace, root: Path
 
 
 @as_root
-def test_what_cannot_be_read_is_named_by_doctor_and_fingerprint(
+def test_files_that_drd_cannot_read_are_named_by_doctor_and_fingerprint(
     work: Workplace, root: Path, short_tmp: Path
 ) -> None:
     short_tmp.chmod(0o755)

@@ -106,7 +106,7 @@ def test_an_answer_that_cannot_be_used_is_refused(case: str, serve: Serve, tmp_p
     assert says in error.message
 
 
-def test_what_may_pass_is_tried_again_and_what_will_not_is_not(
+def test_drd_tries_again_after_passing_errors_of_a_server_and_not_after_permanent_ones(
     serve: Serve, tmp_path: Path
 ) -> None:
     def status(number: int) -> SourceError:

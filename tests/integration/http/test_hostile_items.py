@@ -187,7 +187,7 @@ def send_with_length(to: Any, length: str) -> None:
     to.wfile.write(b'{"some": 10}')
 
 
-def test_what_is_left_out_and_every_page_counts(
+def test_left_out_parts_and_every_page_count_towards_the_limit_of_received_bytes(
     serve: Callable[[Any], Scripted], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "MOST_RECEIVED", 10_000)

@@ -182,7 +182,7 @@ def test_a_recovery_that_was_ended_anywhere_continues_and_can_be_undone(
     assert not (world.directory / "kept").exists()
 
 
-def test_what_the_plan_has_no_request_for_stays_and_is_named(
+def test_documents_without_a_request_in_the_plan_stay_unchanged_and_are_named(
     world: World, start: Callable[[], RestApi]
 ) -> None:
     source, api = start(), start()

@@ -103,7 +103,7 @@ def test_the_server_is_reached_by_its_socket_only_and_runs_unprivileged(
     assert list(place.directory.iterdir()) == []
 
 
-def test_what_is_lost_or_changed_afterwards_shows_in_the_fingerprint(
+def test_rows_lost_or_changed_after_the_restore_show_in_the_fingerprint(
     backup: Backup, place: Workplace
 ) -> None:
     saved = backup.snapshot.fingerprint

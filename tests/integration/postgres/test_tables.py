@@ -182,7 +182,7 @@ def test_a_dropped_table_is_restored_with_statements_for_its_links(
     assert "ADD CONSTRAINT items_pkey PRIMARY KEY (id)" in said
 
 
-def test_what_a_cascade_took_with_a_dropped_table_is_named(
+def test_keys_and_views_that_a_cascade_took_with_a_dropped_table_are_named(
     source_server: PostgresServer, shop: Backup, place: Workplace
 ) -> None:
     source_server.execute("DROP TABLE orders CASCADE", "shop")

@@ -222,7 +222,7 @@ def test_rights_that_a_target_lacks_are_named_with_what_helps(
     assert findings("postgres") == ("user postgres is a superuser", "")
 
 
-def test_what_depends_on_the_user_who_runs_drd_is_marked(
+def test_findings_that_depend_on_the_user_who_runs_drd_are_marked(
     backup: Backup, target_server: PostgresServer, place: Workplace
 ) -> None:
     """The service is another user than root, who recovers."""

@@ -256,7 +256,9 @@ def test_files_of_a_wal_database_are_copied_as_one_committed_state(short_tmp: Pa
             before = rows
 
 
-def test_what_a_dead_writer_left_in_the_wal_is_in_the_copy_of_its_files(short_tmp: Path) -> None:
+def test_a_copy_of_the_files_has_the_rows_that_a_dead_writer_left_in_the_wal(
+    short_tmp: Path,
+) -> None:
     path = make(short_tmp / "live.db", "CREATE TABLE a (n, x)", "CREATE TABLE b (n)", journal="wal")
     with steady_writer(path):
         pass
