@@ -102,7 +102,7 @@ def test_a_file_system_that_takes_no_splice_gets_the_same_bytes(
     assert fetch(tool(restores=script), copy_of(len(printed)), tmp_path) == printed.encode()
 
 
-def test_what_has_left_the_group_of_a_command_ends_with_its_timeout(
+def test_a_process_that_left_the_group_of_a_command_ends_at_the_timeout_of_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(adapter, "LIST_S", 1.0)
@@ -111,7 +111,7 @@ def test_what_has_left_the_group_of_a_command_ends_with_its_timeout(
     assert is_gone(tmp_path)
 
 
-def test_what_a_command_of_a_component_leaves_running_ends_only_if_the_command_was_ended(
+def test_a_process_that_a_command_leaves_running_ends_only_if_drd_ended_the_command(
     tmp_path: Path,
 ) -> None:
     script = away(tmp_path, keeps_output=False)

@@ -65,7 +65,7 @@ def test_the_name_of_a_copy_is_masked_in_the_catalogue_and_on_the_screen(
     assert SECRET.encode() not in stored(site)
 
 
-def test_where_a_link_leads_is_masked_and_no_new_plan_names_such_a_path(
+def test_a_secret_in_the_target_of_a_link_is_masked_and_enters_no_new_plan(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     base = site.base

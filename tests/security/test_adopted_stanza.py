@@ -149,7 +149,7 @@ def test_a_drill_writes_nothing_where_a_forged_manifest_leads(
         assert list(victim.iterdir()) == before
 
 
-def test_what_has_landed_keeps_no_set_id_bit(
+def test_restored_files_of_a_stanza_keep_no_set_id_bit(
     site: Site,
     forged: Callable[[Callable[[Sections, Path], None]], None],
     monkeypatch: pytest.MonkeyPatch,

@@ -166,7 +166,7 @@ def plant(site: Site, snapshot: dict[str, Any]) -> None:
     write(site, {**said, "tree": evil["tree"], "original": snapshot["id"]})
 
 
-def test_what_was_copied_by_an_older_drd_is_judged_from_the_next_copy_on(site: Site) -> None:
+def test_copies_of_an_older_drd_are_judged_from_the_next_copy_on(site: Site) -> None:
     """Which noted nothing of what snapshots hold."""
     with closing(sqlite3.connect(site.base / "state/drd.db")) as connection, connection:
         ((known,),) = connection.execute("select snapshots from seals").fetchall()

@@ -223,7 +223,7 @@ CALLS = {
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="by the numbers of x86_64")
 @pytest.mark.parametrize("what", CALLS)
-def test_ways_around_are_closed(box: Fences, own: Path, what: str) -> None:
+def test_system_calls_around_the_fence_are_refused(box: Fences, own: Path, what: str) -> None:
     number, arguments = CALLS[what]
     script = f"""
 import ctypes
@@ -409,7 +409,7 @@ except OSError as e: print(e.errno)
     assert found == ["98\n"]
 
 
-def test_what_listens_in_the_drill_is_reached_by_the_drill_and_by_drd(
+def test_a_server_inside_the_fence_is_reached_by_the_drill_and_by_drd(
     box: Fences, own: Path, user: str | None
 ) -> None:
     server = """

@@ -193,7 +193,7 @@ def test_functions_of_a_database_have_no_access_in_a_drill(world: World) -> None
     )
 
 
-def test_what_a_database_does_within_itself_works(world: World) -> None:
+def test_functions_that_stay_within_the_database_work_inside_the_fence(world: World) -> None:
     hostile(world, {}, 1)
     body = "".join(_OWN.values())
     as_app(

@@ -62,7 +62,7 @@ def test_a_bootstrap_passes_over_what_is_forged(site: Site) -> None:
     assert not list(site.base.rglob("evil*"))
 
 
-def test_what_an_older_drd_took_into_the_catalogue_is_refused(site: Site) -> None:
+def test_a_forged_snapshot_that_an_older_drd_took_into_the_catalogue_is_refused(site: Site) -> None:
     """The row is what a forged manifest left there, or a replica that came out of a repository."""
     import sqlite3
 

@@ -219,7 +219,9 @@ def changed(document: Any, path: tuple[Any, ...], value: Any) -> Any:
         (json.dumps(TODAY).replace('"shop"', '"sh\u202eop"'), "not a valid name"),
     ],
 )
-def test_what_programs_may_read_in_two_ways_is_refused(data: str | bytes, said: str) -> None:
+def test_a_manifest_that_programs_may_read_in_two_ways_is_refused(
+    data: str | bytes, said: str
+) -> None:
     raw = data if isinstance(data, bytes) else data.encode()
     with pytest.raises(ManifestRefused, match=said):
         read(raw)

@@ -150,7 +150,9 @@ def test_a_replica_out_of_the_repository_adds_nothing_to_the_kits_list(
     machine.after(*RECOVER, "--point", old, "--yes")
 
 
-def test_what_this_host_has_backed_up_itself_is_known(site: Site, machine: Machine) -> None:
+def test_points_that_this_host_has_made_itself_are_not_marked_as_after_the_kit(
+    site: Site, machine: Machine
+) -> None:
     bootstrap(site, machine)
     machine.after("backup", "shop")
     points = machine.after("points", "shop", "--json").json["points"]

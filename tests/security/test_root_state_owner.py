@@ -85,7 +85,7 @@ def test_directory_that_drd_shared_before_is_closed_by_drd(base: Path) -> None:
     assert whose(directory(base / "state", mode=0o2770)) == 0
 
 
-def test_what_lies_in_a_sticky_directory_is_its_owners(base: Path) -> None:
+def test_a_state_in_a_sticky_directory_belongs_to_its_own_owner(base: Path) -> None:
     tmp = directory(base / "tmp", mode=0o1777)
     assert whose(directory(tmp / "roots", mode=0o700)) == 0
     assert whose(directory(tmp / "theirs", OWNER.pw_uid)) == OWNER.pw_uid

@@ -348,7 +348,7 @@ def with_log(database: Path) -> None:
     assert database.with_name("drd.db-wal").stat().st_size > 0
 
 
-def test_what_was_committed_to_the_log_alone_is_in_the_new_file(state: Path) -> None:
+def test_rows_committed_only_to_the_log_are_in_the_renewed_database(state: Path) -> None:
     database = state / "drd.db"
     with_log(database)
     (state.parent / "second").hardlink_to(database)
@@ -485,7 +485,7 @@ def test_journal_of_a_members_has_drd_remove_nothing(state: Path, behind: bytes)
     assert wrong_entries(places(state)) == []
 
 
-def test_what_a_killed_drd_had_not_committed_is_rolled_back(state: Path) -> None:
+def test_changes_that_a_killed_drd_had_not_committed_are_rolled_back(state: Path) -> None:
     """The twin: a journal of drd's own, in a catalogue that was open to others."""
     database = state / "drd.db"
     with closing(sqlite3.connect(database)) as connection:

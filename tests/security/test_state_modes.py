@@ -132,7 +132,7 @@ def test_member_sees_the_status_as_root_does(site: Site) -> None:
 
 
 @as_root
-def test_who_is_not_in_the_group_is_told_how_to_come_in(site: Site) -> None:
+def test_a_user_outside_the_group_gets_the_command_that_adds_them(site: Site) -> None:
     site.drd("backup", "shop")
 
     found = as_member(lambda: status(site), group=NOBODY)

@@ -96,7 +96,9 @@ def test_stored_plans_run_nothing_before_they_are_accepted(site: Site, machine: 
     assert "\x1b" not in told.err
 
 
-def test_what_was_accepted_is_not_run_by_the_bootstrap_itself(site: Site, machine: Machine) -> None:
+def test_the_bootstrap_does_not_run_commands_that_it_was_told_to_accept(
+    site: Site, machine: Machine
+) -> None:
     mark = forge_plan(site)
     told = bootstrap(site, machine, "--accept-commands")
     assert not mark.exists()
