@@ -192,7 +192,9 @@ def machine(request: pytest.FixtureRequest, lost: Lost) -> Iterator[EmptyRoot]:
 
 
 @pytest.mark.parametrize("machine", [True], indirect=True)
-def test_by_drd(machine: EmptyRoot, lost: Lost) -> None:
+def test_a_host_is_recovered_from_its_kit_with_drd_on_an_empty_machine(
+    machine: EmptyRoot, lost: Lost
+) -> None:
     told = machine.sh(f"{DRD} bootstrap --kit /root/shop.kit --identity /root/me.txt")
     assert "needed to recover" not in told
     assert "needed later: /etc/drd/credentials/orders-db" in told

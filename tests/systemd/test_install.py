@@ -89,7 +89,9 @@ def test_uninstall_leaves_no_empty_directory_of_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(PLACES))
-def test_what_somebody_changed_stays(tmp_path: Path, path: str) -> None:
+def test_a_file_that_somebody_changed_is_kept_by_install_and_uninstall(
+    tmp_path: Path, path: str
+) -> None:
     drd("install", "--prefix", str(tmp_path))
     place = tmp_path / path
     place.write_text(place.read_text() + "# mine\n")
@@ -98,7 +100,7 @@ def test_what_somebody_changed_stays(tmp_path: Path, path: str) -> None:
     assert place.read_text().endswith("# mine\n")
 
 
-def test_what_an_older_drd_put_is_replaced_but_for_the_configuration(tmp_path: Path) -> None:
+def test_files_of_an_older_drd_are_replaced_except_the_configuration(tmp_path: Path) -> None:
     drd("install", "--prefix", str(tmp_path))
     older = sealed(b"# as it was\n", about="").replace(b"# drd ", b"# drd 0.0.", 1)
     assert is_as_put(older)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.servers.nspawn import DRD, Machine
 
 
-def test_it_has_this_checkout_and_keeps_its_disk_over_a_reboot(system: Machine) -> None:
+def test_a_machine_has_this_checkout_and_keeps_its_disk_over_a_reboot(system: Machine) -> None:
     system.write("/var/lib/kept/file", "kept")
     assert system.run(DRD, "--version").stdout.startswith("drd ")
     system.reboot()

@@ -135,7 +135,7 @@ def test_start_is_over_when_the_service_is_ready(service: Machine) -> None:
     assert owners.split("\n")[:3] == ["drd:drd 700", "drd:drd 600", "drd:drd 700"]
 
 
-def test_what_is_due_is_backed_up_and_proven_under_the_hardening(service: Machine) -> None:
+def test_the_hardened_service_makes_due_backups_and_drills(service: Machine) -> None:
     service.wait_for_run("shop", "drill", 120)
     assert any(r["state"] == "succeeded" for r in runs(service, "shop", "drill"))
     [point] = told(service, "points", "shop")["points"]
