@@ -181,7 +181,7 @@ def test_a_backup_that_pgbackrest_would_not_list_so_is_refused_alone(
         (json.dumps([{**info(), "backup": {}}]).encode(), "backup is not a JSON array"),
     ],
 )
-def test_what_pgbackrest_never_prints_is_refused_with_its_place_and_a_remedy(
+def test_unexpected_output_of_pgbackrest_is_refused_with_its_place_and_a_remedy(
     printed: bytes, why: str
 ) -> None:
     with pytest.raises(RepositoryDamaged, match="drd cannot read what pgBackRest prints") as caught:
@@ -257,7 +257,7 @@ def test_secrets_and_configuration_reach_pgbackrest_neither_in_words_nor_in_a_fi
         ("[global]\ncmd=/usr/local/bin/wrapper\n", "on-stop"),
     ],
 )
-def test_what_pgbackrest_starts_through_others_ends_with_it(
+def test_programs_that_pgbackrest_starts_through_others_end_with_it(
     tmp_path: Path, config: str, leash: str
 ) -> None:
     stanza = Stanza("main", config=SecretRef("file", "config"))

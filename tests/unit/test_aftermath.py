@@ -38,7 +38,7 @@ def test_the_duration_stands_beside_the_rto(times: dict[str, Any], said: str) ->
     assert measured({**TIMES, **times}, AT) == said
 
 
-def test_what_to_do_next_fits_into_80_columns_and_no_command_is_broken(
+def test_the_next_tasks_fit_into_80_columns_without_breaking_a_command(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(render, "terminal_width", lambda _: 80)

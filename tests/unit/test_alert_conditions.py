@@ -594,7 +594,7 @@ def test_a_finding_about_a_repository_that_has_an_alert_raises_no_other() -> Non
         assert codes.count("repository-unreachable") == int("unreachable" in trouble)
 
 
-def test_what_proves_that_a_repository_was_reached_is_not_out_of_reach() -> None:
+def test_a_finding_that_proves_a_repository_was_reached_does_not_say_out_of_reach() -> None:
     for code in ("repository-clock", "repository-locks"):
         wrong = PlanMore(readiness=(Finding(code, "error", "primary", "2 h ahead"),))
         assert of_plan(healthy(), wrong) == [("not-ready", "warning")]
@@ -619,7 +619,7 @@ def test_without_a_readiness_run_nothing_is_known_about_repositories() -> None:
     assert blind(PlanMore(readiness=())) == {}
 
 
-def test_what_protects_a_repository_is_not_known_while_it_is_out_of_reach() -> None:
+def test_the_protection_of_a_repository_is_unknown_while_it_is_out_of_reach() -> None:
     gone = Finding("repository", "error", "offsite", "connection refused")
     key = Finding("repository-key", "error", "primary", "wrong password")
     known = blind(PlanMore(readiness=(gone, key)))

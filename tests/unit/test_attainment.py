@@ -141,7 +141,7 @@ def test_no_window_yet_is_unknown_and_not_full(now: int) -> None:
     assert share is None
 
 
-def test_what_came_after_the_newest_point_is_not_counted_twice() -> None:
+def test_time_after_the_newest_point_is_not_counted_twice() -> None:
     """A younger point that is gone made the stored intervals reach further."""
     stored = [(at(10), at(20)), (at(60), at(80))]
     share = attainment(

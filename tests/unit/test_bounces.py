@@ -133,5 +133,5 @@ def test_json_with_the_same_fields(
         json.dumps([SES, {"version": "4", "alerts": []}]).encode(),
     ],
 )
-def test_what_is_no_report_of_a_mail_server_is_none(raw: bytes) -> None:
+def test_a_message_that_is_no_report_of_a_mail_server_has_no_bounces(raw: bytes) -> None:
     assert bounces_in(raw) is None

@@ -124,7 +124,7 @@ def test_messages_and_results_stay_short() -> None:
     assert strict._SHOWN == 60
 
 
-def test_what_others_wrote_is_bounded() -> None:
+def test_data_from_others_has_these_bounds() -> None:
     assert strict.MOST_BYTES == GIB
     assert strict.MOST_DEPTH == 24
     assert strict.MOST_ITEMS == 20_000_000

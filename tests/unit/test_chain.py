@@ -108,7 +108,7 @@ ATTACKS: dict[str, tuple[Attack, set[tuple[int, str]]]] = {
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_an_attack_is_found(chain: Chain, name: str) -> None:
+def test_each_attack_on_the_chain_is_found(chain: Chain, name: str) -> None:
     attack, faults = ATTACKS[name]
     assert codes(attack(list(chain.entries))) == faults
 

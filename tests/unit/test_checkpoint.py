@@ -143,7 +143,7 @@ def test_a_chain_that_was_cut_off_is_found(chain: Chain) -> None:
     assert vouched.newest.checkpoint.seq == 2
 
 
-def test_what_is_younger_than_every_anchor_may_be_cut_off_unnoticed(chain: Chain) -> None:
+def test_entries_younger_than_every_anchor_may_be_cut_off_unnoticed(chain: Chain) -> None:
     """This is said by `verify`, and no test may claim more."""
     assert codes(compared(chain, point(chain, 4), entries=4)) == []
 
@@ -287,7 +287,7 @@ def test_a_tag_of_another_form_is_none(chain: Chain, name: str, value: object) -
     "tag", ["", "drd-records", "checkpoint.", "checkpoint.%", "checkpoint." + "A" * 9999,
             tagged([]), tagged(None), tagged("text")],
 )  # fmt: skip
-def test_other_tags_are_none(tag: str) -> None:
+def test_a_tag_that_is_no_checkpoint_is_read_as_none(tag: str) -> None:
     assert read_tag(tag) is None
 
 
@@ -324,7 +324,7 @@ def test_anchors_are_due_hourly_if_there_are_new_records() -> None:
     assert is_due(noted(), 4, BEGUN + AT_LEAST)
 
 
-def test_what_failed_is_tried_again_sooner() -> None:
+def test_a_failed_checkpoint_is_tried_again_sooner() -> None:
     assert not is_due(noted(error="no answer"), 4, BEGUN + AGAIN / 2)
     assert is_due(noted(error="no answer"), 4, BEGUN + AGAIN)
 
@@ -340,7 +340,7 @@ def test_while_an_incident_is_open_each_entry_has_anchors_within_a_minute() -> N
     assert longest_s < 45
 
 
-def test_what_closes_an_incident_gets_to_its_repositories_too() -> None:
+def test_new_entries_wait_for_the_repositories_until_they_are_stored_there() -> None:
     assert not is_waiting(None, 0)
     assert is_waiting(None, 4)
     assert not is_waiting(noted(), 4)

@@ -76,7 +76,7 @@ def rows(now: Any, *, had: Any = HAD, exposed: bool = False) -> list[CheckResult
         (SourceError("GET /x: no JSON", hint="."), "GET /x: no JSON"),
     ],
 )
-def test_a_difference_fails(now: Any, says: str) -> None:
+def test_a_difference_between_documents_fails_the_check_and_is_named(now: Any, says: str) -> None:
     row = rows(now)[0]
     assert (str(row.verdict), row.observed) == ("failed", says)
 
@@ -88,7 +88,7 @@ def test_equal_documents_pass_and_the_stand_in_is_named() -> None:
     assert part.observed == "it was a stand-in"
 
 
-def test_what_was_not_read_or_was_empty_is_not_a_pass() -> None:
+def test_a_check_of_documents_that_were_not_read_or_empty_does_not_pass() -> None:
     assert str(rows(SourceUnreachable("no answer", hint="."))[0].verdict) == "not_run"
     assert str(rows({}, had={})[0].verdict) == "not_run"
     assert "does the application write already?" in rows({**HAD, "n": 1}, exposed=True)[0].observed

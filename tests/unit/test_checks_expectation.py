@@ -87,7 +87,7 @@ def test_an_expectation_is_read_as_a_comparison_and_its_value(
         "within 10% of it",
     ],
 )
-def test_what_is_not_understood_says_which_forms_there_are(text: str) -> None:
+def test_a_malformed_expectation_is_refused_with_the_possible_forms(text: str) -> None:
     with pytest.raises(ValueError, match="within rpo"):
         parse_expectation(text)
 

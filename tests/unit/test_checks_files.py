@@ -85,7 +85,9 @@ def test_each_difference_of_a_file_is_named(change: dict[str, Any], words: list[
 @pytest.mark.parametrize(
     "change", [{"mode": 0o6644}, {"uid": 9, "gid": 9}, {"xattrs": "all:other"}]
 )
-def test_what_only_root_can_set_is_left_out_without_its_rights(change: dict[str, Any]) -> None:
+def test_attributes_that_only_root_can_set_are_not_compared_without_its_rights(
+    change: dict[str, Any],
+) -> None:
     assert entry_differences(FILE, replace(FILE, **change), owners=False) == []
     assert entry_differences(FILE, replace(FILE, xattrs="x:root"), owners=False)
     assert entry_differences(FILE, replace(FILE, mode=0o1644), owners=False)
@@ -127,7 +129,7 @@ def test_one_difference_is_reported_and_more_are_counted() -> None:
     assert own.observed == ("/t/c: did not exist at backup: does the application write already?")
 
 
-def test_what_changed_during_the_capture_is_a_part_of_its_own() -> None:
+def test_entries_changed_during_the_capture_are_a_separate_part_that_is_not_run() -> None:
     moving = replace(FILE, size=1, volatile=True)
     own, part = check(tree(a=FILE, b=moving), tree(a=FILE))
     assert (own.verdict, part.verdict, part.part) == (PASSED, NOT_RUN, True)
@@ -156,7 +158,7 @@ def test_new_names_in_a_directory_that_changed_prove_nothing() -> None:
     )
 
 
-def test_what_could_not_be_read_is_not_missing() -> None:
+def test_an_entry_that_could_not_be_read_is_not_missing() -> None:
     found = compare(tree("/t/a", a=FILE, b=FILE), tree(b=FILE), owners=True)
     assert (found.unread, found.differing) == (["/t/a"], [])
     found = compare(tree(a=FILE, b=FILE), tree("/t/a", b=FILE), owners=True)
@@ -261,7 +263,7 @@ def test_without_a_fingerprint_nothing_is_compared() -> None:
     assert (own.verdict, own.looked_at_data, own.part) == (NOT_RUN, True, False)
 
 
-def test_it_fits_the_kinds_that_are_compared_by_it() -> None:
+def test_the_files_check_fits_only_kinds_that_are_compared_by_it() -> None:
     assert SPEC.fits(KINDS["files"])
     assert not SPEC.fits(KINDS["sqlite"])
 

@@ -64,7 +64,7 @@ def test_rows_are_counted_in_five_minutes_and_without_a_tolerance() -> None:
         (SqlCheck.model_validate({**LEAST[SqlCheck], "expect": "> many"}), "expect"),
     ],
 )
-def test_what_is_not_understood_is_a_contradiction_at_its_key(
+def test_a_malformed_setting_of_a_check_is_a_contradiction_at_its_key(
     settings: RowsCheck | SqlCheck, key: str
 ) -> None:
     [found] = settings.contradictions()

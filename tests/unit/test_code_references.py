@@ -54,7 +54,7 @@ def exists(dotted: str) -> bool:
     return True
 
 
-def test_what_texts_call_by_name_exists() -> None:
+def test_every_name_of_code_in_comments_and_docstrings_exists() -> None:
     missing = {str(p.relative_to(ROOT)): list(missing_names(p.read_text())) for p in sources()}
     assert {path: names for path, names in missing.items() if names} == {}
 

@@ -47,13 +47,17 @@ def plan(keys: str, check: str = "") -> str:
         (", count: [bin/count]", "count[0]", '"bin/count" is a relative path'),
     ],
 )
-def test_a_mistake_is_named(keys: str, path: str, message: str, tmp_path: Path) -> None:
+def test_a_wrong_setting_of_a_command_component_is_refused_at_its_key(
+    keys: str, path: str, message: str, tmp_path: Path
+) -> None:
     (found,) = problems(tmp_path, plan(keys))
     assert (found.path, found.message) == (f"components.box.{path}", message)
     assert found.hint
 
 
-def test_what_its_settings_do_not_allow_is_refused_with_the_key(tmp_path: Path) -> None:
+def test_a_check_that_a_command_component_cannot_answer_is_refused_with_the_missing_key(
+    tmp_path: Path,
+) -> None:
     rows = "  - {name: own, kind: rows, component: box}\n"
     (found,) = problems(tmp_path, plan("", rows))
     lacking = "a rows check cannot read component box, which cannot be compared with its source"

@@ -326,7 +326,7 @@ def test_good_plans_have_no_problem(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "old", "new", "at", "message", "hint"), CASES, ids=[str(c[3][1]) for c in CASES]
 )
-def test_a_mistake_is_named(
+def test_a_wrong_setting_of_adopted_copies_is_refused_at_its_line(
     tmp_path: Path, *, text: str, old: str, new: str, at: tuple[int, str], message: str, hint: str
 ) -> None:
     assert text.count(old) >= 1, old

@@ -89,7 +89,7 @@ def test_limits_of_kinds_and_hosts(tmp_path: Path) -> None:
     assert (found.backups, found.copies, found.maintenance, found.per_host) == (6, 3, 2, 5)
 
 
-def test_who_the_organisation_is(tmp_path: Path) -> None:
+def test_the_organisation_and_its_regimes_are_read_from_drd_yaml(tmp_path: Path) -> None:
     text = "regimes: own\norganisation: {jurisdictions: [DE, US-CA], facts: {entity: essential}}\n"
     found = both(write(tmp_path, text))
     assert found.regimes_dir == tmp_path / "own"
@@ -102,7 +102,7 @@ def test_all_runs_may_be_backups_unless_said_otherwise(tmp_path: Path) -> None:
     assert load_settings(tmp_path / "none.yaml", explicit=False).backups == 4
 
 
-def test_how_alerts_come_and_go_is_said_in_durations(tmp_path: Path) -> None:
+def test_hold_and_reminders_of_alerts_are_read_as_durations(tmp_path: Path) -> None:
     found = both(write(tmp_path, "alerts: {hold: 10m, remind: 8h, remind_critical: 30m}\n"))
     assert found.alert_rules == Rules(hold_s=600, remind_s=28800, remind_critical_s=1800)
     assert load_settings(tmp_path / "none.yaml", explicit=False).alert_rules == Rules()

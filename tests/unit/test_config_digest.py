@@ -47,7 +47,9 @@ SAME = [
 
 
 @pytest.mark.parametrize(("old", "new"), SAME)
-def test_what_means_the_same_has_the_same_hash(tmp_path: Path, old: str, new: str) -> None:
+def test_two_plans_that_mean_the_same_have_the_same_hash(
+    tmp_path: Path, old: str, new: str
+) -> None:
     assert digest(tmp_path, changed(old, new)) == digest(tmp_path, GOOD)
 
 

@@ -57,7 +57,7 @@ def endured(tmp_path: Path, old: str, new: str) -> DaemonSettings:
         ("level: debug}", "level: debug", "log: is not YAML"),
     ],
 )
-def test_what_a_command_can_do_without_is_left_out_and_told(
+def test_a_broken_setting_that_a_command_does_not_need_is_left_out_and_reported(
     tmp_path: Path, old: str, new: str, told: str
 ) -> None:
     settings = endured(tmp_path, old, new)

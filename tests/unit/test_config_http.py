@@ -109,7 +109,7 @@ def test_a_good_plan_has_no_problem(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("old", "new", "line", "path", "message"), MISTAKES)
-def test_a_mistake_is_named(
+def test_a_wrong_setting_of_an_http_component_is_refused_at_its_line(
     tmp_path: Path, *, old: str, new: str, line: int, path: str, message: str
 ) -> None:
     assert PLAN.count(old) == 1, old

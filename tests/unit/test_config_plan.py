@@ -294,7 +294,7 @@ def test_schedule_that_can_keep_the_rpo_is_not_warned_about(tmp_path: Path, back
         ("bucket/shop", "bucket/shop\n    protection: object-lock"),
     ],
 )
-def test_what_is_done_at_other_times_or_by_hand_is_not_warned_about(
+def test_tasks_at_fixed_times_or_by_hand_cause_no_warning(
     tmp_path: Path, old: str, new: str
 ) -> None:
     assert load(tmp_path, changed(old, new)).warnings == []
@@ -469,7 +469,7 @@ def test_a_file_that_is_not_a_mapping_is_refused(tmp_path: Path, text: str) -> N
 EXAMPLE_FILES = sorted(EXAMPLES.glob("*.yaml"))
 
 
-def test_there_are_examples() -> None:
+def test_the_examples_contain_the_plans_that_the_documentation_names() -> None:
     assert {p.stem for p in EXAMPLE_FILES} >= {"orders-api", "single-sqlite", "configuration-only"}
 
 

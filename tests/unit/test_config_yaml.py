@@ -232,7 +232,7 @@ values = st.recursive(
 
 
 @given(st.dictionaries(texts.filter(lambda t: t != "<<"), values, min_size=1, max_size=4))
-def test_what_we_write_we_read_back(data: dict[str, Any]) -> None:
+def test_yaml_that_drd_writes_is_read_back_unchanged(data: dict[str, Any]) -> None:
     document = parsed(yaml_text(data))
     assert document.data == data
     assert not document.problems

@@ -72,7 +72,9 @@ def called(of: ContactBook, now: datetime) -> str | None:
         ("Tue 09:00-10:00, 08:30-24:00", MONDAY, True),
     ],
 )
-def test_hours(text: str, now: datetime, inside: bool) -> None:
+def test_opening_hours_contain_the_times_in_their_spans(
+    text: str, now: datetime, inside: bool
+) -> None:
     assert Hours(text, spans(text)).has(now) is inside
 
 
@@ -194,7 +196,7 @@ def test_pages_for_paper_name_contacts(tmp_path: Path) -> None:
     assert b"Acme" not in calls
 
 
-def test_what_others_typed_is_escaped() -> None:
+def test_typed_text_is_escaped_on_the_page_of_contacts() -> None:
     evil = "<b>\x1b[31m"
     contact = Contact(evil, ContactKind.PRESS, phones=(evil,), note=evil)
     page = html(contacts_page(ContactBook((Colleague(evil),), (contact,)), MONDAY)).decode()

@@ -158,7 +158,7 @@ SECRET, CONFIG = SecretRef("file", "/etc/key"), SecretRef("file", "/etc/pgbackre
         ),
     ],
 )
-def test_what_verifies_copies_and_which_secrets_that_takes(
+def test_adopted_copies_name_their_verifier_and_its_secrets(
     given: dict[str, CommandTool | Stanza], verifier: str, secrets: dict[str, SecretRef] | None
 ) -> None:
     made = Adopted("tool", "shop", **given)  # type: ignore[arg-type]

@@ -92,7 +92,7 @@ def test_every_alias_has_been_tried() -> None:
 @pytest.mark.parametrize(
     "unknown", ["@reboot", "0 0 30 2 *", "0 0 0 * *", "0 0 * * 8", "0 24 * * *"]
 )
-def test_what_never_comes_is_refused(unknown: str) -> None:
+def test_a_cron_line_that_never_comes_is_refused(unknown: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         normalised(unknown)
 

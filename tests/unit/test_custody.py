@@ -36,7 +36,7 @@ def test_each_place_has_a_token_of_its_own() -> None:
     assert len(token_of(HERE)) == 16
 
 
-def test_it_comes_back_from_json() -> None:
+def test_custody_comes_back_from_json_unchanged() -> None:
     ann = Actor(uid=1000, user="ann", login_uid=1000, host="db1", came="cli")
     for custody in (Custody(HERE, T0), Custody(HERE, T0, "two of them", ann, "we moved")):
         assert Custody.from_json(custody.to_json()) == custody

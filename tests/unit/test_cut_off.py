@@ -109,7 +109,7 @@ def test_dumps_of_these_tools_are_whole(tmp_path: Path) -> None:
     "data",
     [b"", b"x", b"PGDMP" + bytes(500), b"\x1f\x8b", b"# v2 git bundle\n", bytes(2000)],
 )
-def test_what_has_no_known_end_is_left_to_the_command_that_restores_it(
+def test_a_file_without_a_known_end_is_left_to_the_command_that_restores_it(
     data: bytes, tmp_path: Path
 ) -> None:
     assert why(data, tmp_path) in ("", "it ends before the end that gzip writes")

@@ -144,7 +144,7 @@ def test_a_message_that_is_never_taken_does_not_keep_the_others_from_going(rig: 
     assert sum(m.title == "1" for m in rig.fake.tried) == PERMANENT_TRIES
 
 
-def test_what_is_refused_for_good_is_tried_for_an_hour_and_longer(rig: Rig) -> None:
+def test_a_permanently_refused_message_is_tried_for_about_an_hour(rig: Rig) -> None:
     rig.fake.fails(permanent=True)
     rig.add(*numbered(1))
     started = rig.clock.now()
@@ -162,7 +162,7 @@ def test_a_refused_login_is_not_tried_with_every_message(rig: Rig) -> None:
     assert len(rig.fake.tried) == 3
 
 
-def test_what_the_other_side_asks_for_is_waited_for(rig: Rig) -> None:
+def test_a_delivery_waits_as_long_as_the_receiver_asks_for(rig: Rig) -> None:
     rig.fake.fails(retry_after_s=1800.0)
     rig.add(*numbered(1))
     rig.deliver()
@@ -171,7 +171,7 @@ def test_what_the_other_side_asks_for_is_waited_for(rig: Rig) -> None:
     assert rig.deliver(200) == 1
 
 
-def test_what_fired_and_resolved_meanwhile_is_one_message(rig: Rig) -> None:
+def test_an_alert_that_fired_and_resolved_before_delivery_is_one_message(rig: Rig) -> None:
     rig.fake.fails()
     rig.add(*numbered(1, alert="a1"))
     rig.deliver()
@@ -298,7 +298,7 @@ def test_one_slow_channel_delays_no_other_and_is_not_started_twice(rig: Rig) -> 
     assert [f.name for f in rig.catalogue.outbox.channels()] == ["quick", "slow"]
 
 
-def test_what_was_taken_and_could_not_be_recorded_is_not_sent_again(
+def test_a_delivered_message_that_could_not_be_recorded_is_not_sent_again(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:

@@ -92,7 +92,7 @@ MAINTENANCE = waits("1 of at most 1 runs of retention, prune or verification", "
 # --- order and limits ---------------------------------------------------------------------------
 
 
-def test_what_is_due_starts_and_what_lies_ahead_does_not() -> None:
+def test_a_due_job_starts_and_a_later_one_does_not() -> None:
     found = choose([due(), due(plan="billing", at=ahead(1))], (), RunLimits(), NOW)
     assert ran(found) == ["backup of orders-api"]
     assert found.waiting == ()
@@ -419,7 +419,7 @@ def test_last_place_in_a_repository_is_kept_for_a_backup(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", YIELDING)
-def test_what_takes_longer_than_the_rpo_goes_right_after_a_backup(kind: str) -> None:
+def test_a_job_longer_than_the_rpo_starts_right_after_a_backup(kind: str) -> None:
     """No moment is long enough; then the one at which it costs least."""
     long = due(kind, expected_s=HOUR)
     fresh = due(at=ahead(4 * MINUTE), deadline=ahead(13 * MINUTE))

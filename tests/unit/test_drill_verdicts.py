@@ -177,7 +177,7 @@ def test_a_passed_drill_counts_for_two_intervals_and_a_failed_drill_for_none() -
     assert [s.verdict for s in found.scenarios] == [Verdict.MET, Verdict.BREACHED]
 
 
-def test_what_a_passed_drill_did_not_prove_is_at_risk_with_its_remedy() -> None:
+def test_parts_that_a_passed_drill_did_not_prove_are_at_risk_with_their_remedy() -> None:
     left = (Unproven("db", "was empty", "empty"), Unproven("conf", "is in no step", "in-no-step"))
     proven = scenario(last=drill(unproven=left))
     found, [reason] = judge_drill(with_components("db", "conf", scenarios=(proven,)), NOW)

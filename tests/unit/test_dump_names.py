@@ -115,7 +115,7 @@ def test_numbers_without_a_date_are_counters_only_if_the_dumps_follow_one_anothe
     assert len(groups(*attached, times=attached)) == 3
 
 
-def test_what_is_dumped_has_its_name_without_what_changes() -> None:
+def test_the_base_name_of_a_dump_is_without_its_date_and_number() -> None:
     named = {
         "shop-Fri": "shop",
         "shop-29-Nov-2026": "shop",

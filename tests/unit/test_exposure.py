@@ -146,7 +146,7 @@ def test_a_copy_may_be_twice_the_rpo_and_its_pause_behind() -> None:
 # --- reasons --------------------------------------------------------------------------------
 
 
-def test_what_an_incomplete_point_lacks_is_named_in_one_line_each() -> None:
+def test_each_missing_component_of_an_incomplete_point_is_named_in_one_line() -> None:
     assert incomplete_point(incomplete()) == (
         "the newest restore point 9b0d is incomplete: sessions: redis is gone"
     )

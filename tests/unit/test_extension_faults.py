@@ -274,7 +274,7 @@ def test_nothing_is_at_work_without_packages() -> None:
         assert at_work() is None
 
 
-def test_what_a_package_prints_is_kept_out_of_a_document(
+def test_output_of_an_extension_is_kept_out_of_a_document(
     packages: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = "def say():\n    print('noise')"

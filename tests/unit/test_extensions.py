@@ -109,7 +109,7 @@ def test_mistakes_in_its_settings_have_line_and_remedy(packages: Path, tmp_path:
         (GOOD + STEPS, "runbook[1]", "is not a step of a runbook"),
     ],
 )
-def test_what_an_installed_package_has_that_is_not_named_says_what_to_do(
+def test_a_kind_of_an_installed_package_that_is_not_named_is_refused_with_the_setting(
     packages: Path, tmp_path: Path, text: str, path: str, message: str
 ) -> None:
     install_example(packages)

@@ -95,7 +95,7 @@ def test_refusals_come_with_the_keys_that_help() -> None:
     assert refused_hint("no such column") == ""
 
 
-def test_what_a_process_said_does_nothing_when_it_is_printed() -> None:
+def test_output_of_a_process_is_printed_without_control_characters_and_shortened() -> None:
     assert plain("a\x1b[2Jb\nc" + "x" * 999) == ("a?[2Jb?c" + "x" * 999)[:300]
 
 

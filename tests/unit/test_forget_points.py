@@ -155,7 +155,7 @@ def test_a_point_with_missing_snapshots_may_go(world: World, point: RestorePoint
     assert give(world) == ("aaaaaaaa",)
 
 
-def test_what_retention_missed_is_a_reason_for_that_point_alone(
+def test_a_snapshot_that_retention_missed_is_no_reason_to_forget_another_point(
     world: World, point: RestorePoint
 ) -> None:
     missed = RetentionState("shop", NOON, "", missing={"primary": {"bbbbbbbb": ("5a" * 32,)}})
@@ -269,7 +269,9 @@ def test_a_person_at_a_terminal_is_asked(
 # --- what is recorded ---
 
 
-def test_who_and_why_are_recorded(world: World, point: RestorePoint) -> None:
+def test_a_forgotten_point_is_recorded_with_its_reason_and_person(
+    world: World, point: RestorePoint
+) -> None:
     give(world, force=True, by=ANN)
     [run] = world.catalogue.runs.newest("shop", limit=1)
     assert (run.state, run.trigger) == (RunState.SUCCEEDED, "manual")
@@ -292,7 +294,9 @@ def test_nobody_s_name_is_not_recorded(world: World, point: RestorePoint) -> Non
     assert "by" not in run.detail.to_json()
 
 
-def test_what_leaves_by_drd_s_own_hand_is_noted(world: World, point: RestorePoint) -> None:
+def test_points_that_drd_itself_forgets_are_noted_as_leaving(
+    world: World, point: RestorePoint
+) -> None:
     give(world, force=True)
     give(world, "bbbbbbbb", "aaaaaaaa", force=True)
     assert state(world).leaving == ("aaaaaaaa", "bbbbbbbb")
@@ -414,7 +418,9 @@ def test_a_repository_that_drd_never_saw_is_not_asked(world: World) -> None:
     assert world.warnings == []
 
 
-def test_what_cannot_be_read_may_be_the_manifest(world: World, point: RestorePoint) -> None:
+def test_forgetting_stops_at_a_snapshot_that_cannot_be_read(
+    world: World, point: RestorePoint
+) -> None:
     world.primary.unreadable["5a" * 32] = "broken"
     with pytest.raises(SnapshotsUnreadable):
         give(world, force=True)

@@ -153,7 +153,7 @@ def test_a_run_and_its_steps(
     assert "PANIC" not in said
 
 
-def test_the_list_of_runs(
+def test_the_list_of_runs_of_an_older_server_is_shown(
     version: Version, monkeypatch: pytest.MonkeyPatch, capsys: Output
 ) -> None:
     answer = version({"runs": [run_document(FAILED)]})
@@ -164,7 +164,9 @@ def test_the_list_of_runs(
     assert "FATAL" not in said
 
 
-def test_alerts(version: Version, monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+def test_alerts_of_an_older_server_are_shown_with_their_remedy(
+    version: Version, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
     alert = Alert("a1", "shop", "rpo", "", "firing", "warning", AT, "too old", "drd backup shop")
     document = {"watched": True, "alerts": [{**alert_document(alert), "holds": True}]}
     answer = version(document)
@@ -175,7 +177,9 @@ def test_alerts(version: Version, monkeypatch: pytest.MonkeyPatch, capsys: Outpu
     assert "drd backup shop" in said
 
 
-def test_findings(version: Version, capsys: Output) -> None:
+def test_findings_of_an_older_server_are_shown_with_their_remedy(
+    version: Version, capsys: Output
+) -> None:
     finding = Finding("drd", "error", "", "no room", "df -h")
     findings.print_findings([version(doctor_document("shop", finding))], width=4, colour=False)
     said = capsys.readouterr().out

@@ -55,7 +55,7 @@ def test_a_point_is_given_up_in_all_repositories_unless_one_is_named() -> None:
     assert GivenUp("p1", "shop", "damaged", T0).repository == ""
 
 
-def test_what_was_set_aside_and_rehearsed_comes_back_from_json() -> None:
+def test_a_kept_copy_and_a_coverage_come_back_from_json_unchanged() -> None:
     kept = Aside("db", "/a", "/b", 5, former=False)
     assert kept.to_json() == {
         "component": "db",

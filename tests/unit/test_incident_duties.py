@@ -74,7 +74,9 @@ def said(*bodies: dict[str, Any]) -> Duties:
         ([{"act": "hold", "regime": "r", "by_authority": "my mother"}], Duties()),
     ],
 )  # fmt: skip
-def test_what_people_said_about_duties(bodies: list[dict[str, Any]], wanted: Duties) -> None:
+def test_facts_decisions_submissions_and_holds_are_read_from_the_entries(
+    bodies: list[dict[str, Any]], wanted: Duties
+) -> None:
     assert said(*bodies) == wanted
 
 
@@ -92,7 +94,7 @@ def test_versions_of_a_report_are_kept_one_after_the_other() -> None:
     }  # fmt: skip
 
 
-def test_what_follows_an_entry_that_cannot_be_read_counts() -> None:
+def test_entries_after_one_that_cannot_be_read_count() -> None:
     chain = Chain()
     for kind, body in (
         (kinds.LOG, {"act": "facts", "facts": {"a": 1}}),
@@ -183,7 +185,9 @@ def text(case: Case | None = None, **of: Any) -> str:
         ({"content": (ContentItem("a", "A", "scope.people"),)}, "\n\n## A\n\nMISSING: a\n"),
     ],
 )
-def test_lines_of_a_draft(of: dict[str, Any], line: str) -> None:
+def test_a_draft_has_a_line_for_each_given_field_and_names_missing_items(
+    of: dict[str, Any], line: str
+) -> None:
     assert line in text(**of)
 
 
@@ -202,12 +206,14 @@ def test_a_draft_has_no_line_for_what_its_regime_does_not_say() -> None:
         ({"encrypted": None}, "MISSING: a"),
     ],
 )
-def test_facts_in_a_draft(facts: dict[str, Any], value: str) -> None:
+def test_a_draft_shows_the_value_of_a_fact_or_that_it_is_missing(
+    facts: dict[str, Any], value: str
+) -> None:
     content = (ContentItem("a", "A", "facts.encrypted"),)
     assert f"## A\n\n{value}\n" in text(Case(facts=facts), content=content)
 
 
-def test_people_in_a_draft() -> None:
+def test_a_draft_shows_the_number_of_people_by_country() -> None:
     content = (ContentItem("a", "A", "scope.people"),)
     facts = {"people": 0, "residents.DE": 0, "residents.FR": None, "risk": "high"}
     made = text(Case(facts=facts), content=content)
@@ -231,7 +237,7 @@ def test_an_alert_that_begins_or_gets_worse_opens_an_incident(
     assert bool(found) is opens
 
 
-def test_what_the_entry_of_an_incident_contains_that_a_rule_opens() -> None:
+def test_a_rule_opens_an_incident_with_the_alert_its_plan_and_the_rule() -> None:
     rule = OpeningRule("no-point", plans="sh*")
     [(key, body)] = opening(
         [OpeningRule("rpo"), rule], [Transition(AlertChange.FIRED, None, alert())]

@@ -162,13 +162,13 @@ AFFECTED = Affected("shop", "customers", Known.UNKNOWN)
          lambda i: (i.title, i.scope), ("loss", (Scoped("shop", 1), Scoped("billing", 2)))),
     ],
 )  # fmt: skip
-def test_what_an_entry_changes(
+def test_each_kind_of_entry_changes_its_field_of_the_incident(
     kind: str, body: dict[str, Any], of: Callable[[Incident], object], wanted: object
 ) -> None:
     assert of(opened().say(kind, **body).incident) == wanted
 
 
-def test_what_was_said_before_stays_beside_what_is_new() -> None:
+def test_a_new_entry_changes_only_what_it_names() -> None:
     made = opened()
     made.say(kinds.ROLE, role="legal", to="carl").say(kinds.ROLE, role="press", to="dora")
     made.say(kinds.ROLE, role="legal", to="").say(kinds.ASSIGN, to="bert")
@@ -209,7 +209,7 @@ def test_drafts_are_counted_and_what_was_sent_is_known() -> None:
         (kinds.LOG, {"text": "x"}, True),
     ],
 )
-def test_what_a_program_brought_nobody_has_seen(
+def test_only_entries_of_people_acknowledge_an_incident(
     kind: str, body: dict[str, Any], *, seen: bool
 ) -> None:
     assert (Response().say(kind, **body).incident.acknowledged_at is not None) is seen
@@ -229,7 +229,7 @@ def test_what_a_program_brought_nobody_has_seen(
         (kinds.STATE, lambda i: (i.state, i.restricted), (State.DETECTED, False)),
     ],
 )  # fmt: skip
-def test_what_follows_from_an_entry_without_its_words(
+def test_an_entry_without_its_body_still_sets_state_author_and_times(
     kind: str, of: Callable[[Incident], object], wanted: object
 ) -> None:
     made = Response().say(kind, title="x", text="x", to="contained")
@@ -350,7 +350,9 @@ def test_durations_count_from_when_it_was_noticed() -> None:
         (Instant.RECOVERED_REGULAR, Instant.HANDLED),
     ],
 )
-def test_which_order_of_moments_is_impossible(earlier: Instant, later: Instant) -> None:
+def test_a_moment_before_one_that_must_come_first_is_a_contradiction(
+    earlier: Instant, later: Instant
+) -> None:
     assert contradictions({earlier: ONE, later: NOON}) == [f"{later} is before {earlier}"]
     assert contradictions({earlier: ONE, later: ONE}) == []
     assert contradictions({earlier: NOON, later: ONE}) == []

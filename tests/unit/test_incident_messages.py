@@ -108,7 +108,7 @@ def test_each_recipient_belongs_to_a_text() -> None:
         (OWN, "mail through channel mail"),
     ],
 )
-def test_a_recipient_in_words(recipient: Recipient, said: str) -> None:
+def test_a_recipient_is_described_with_its_way_and_address(recipient: Recipient, said: str) -> None:
     assert recipient.words == said
 
 
@@ -180,7 +180,7 @@ def test_a_redacted_draft_keeps_its_number() -> None:
         ([("withdraw", {"reason": "wrong"})], ["not sent"] * 4, "withdrawn"),
     ],
 )  # fmt: skip
-def test_what_became_of_a_message(
+def test_the_state_of_a_message_follows_from_its_deliveries(
     acts: list[tuple[str, dict[str, Any]]], found: list[str], state: str
 ) -> None:
     made = Response()
@@ -282,7 +282,7 @@ def told(
         ("partners", (), {}, ["Hoster, by a person: +49 3, https://h.example [en]"]),
     ],
 )  # fmt: skip
-def test_who_gets_a_message(
+def test_each_audience_has_its_recipients(
     audience: str, to: tuple[str, ...], of: dict[str, Any], found: list[str]
 ) -> None:
     assert told(audience, *to, **of) == found
@@ -382,7 +382,9 @@ def test_a_message_that_nobody_would_get_is_refused(  # noqa: PLR0917
         (Recipient("nobody", Way.CHANNEL, "hook"), False),
     ],
 )
-def test_whether_drd_yaml_still_has_a_recipient(recipient: Recipient, *, current: bool) -> None:
+def test_a_recipient_is_current_while_drd_yaml_has_its_address(
+    recipient: Recipient, *, current: bool
+) -> None:
     assert is_current(recipient, REACH) is current
     gone = replace(REACH, channels=())
     carried = recipient.way in (Way.CHANNEL, Way.OWN)

@@ -59,7 +59,7 @@ def of(text: str = "leak") -> Printed:
     return Printed(incident, [line], NOON, [Dependent(text, text)], [people])
 
 
-def test_what_people_typed_is_text_and_the_page_needs_nothing_else() -> None:
+def test_typed_text_is_escaped_and_the_page_loads_nothing_else() -> None:
     made = page(replace(of(EVIL), clocks_unknown=EVIL)).decode()
     tags = Tags(made)
     assert not {"script", "link", "img", "iframe", "a"} & set(tags.tags)

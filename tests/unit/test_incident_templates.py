@@ -80,7 +80,7 @@ def test_missing_value_is_named_with_template_line_and_value() -> None:
         ("", "makes an empty message"),
     ],
 )
-def test_mistakes_are_named(text: str, fact: str) -> None:
+def test_a_wrong_template_is_refused_with_the_reason(text: str, fact: str) -> None:
     assert fact in wrong(text)[0]
 
 

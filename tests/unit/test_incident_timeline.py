@@ -124,7 +124,9 @@ class Response(Chain):
         (kinds.DECIDE, {"unknown": 1}, kinds.DECIDE),
     ],
 )
-def test_what_people_said(kind: str, body: dict[str, Any], text: str) -> None:
+def test_each_entry_of_a_person_has_its_line_in_the_timeline(
+    kind: str, body: dict[str, Any], text: str
+) -> None:
     made = Response()
     made.say(kind, **body)
     line = next(line for line in made.lines() if line.entry == 3)
@@ -160,7 +162,9 @@ def test_what_people_said(kind: str, body: dict[str, Any], text: str) -> None:
         ({"act": "dance", "regime": "r"}, kinds.OBLIGATION),
     ],
 )
-def test_what_people_said_about_duties(body: dict[str, Any], text: str) -> None:
+def test_each_entry_about_duties_has_its_line_in_the_timeline(
+    body: dict[str, Any], text: str
+) -> None:
     made = Response()
     made.say(kinds.OBLIGATION, **body)
     assert made.lines()[-1].text == text
@@ -212,7 +216,9 @@ def test_what_people_said_about_duties(body: dict[str, Any], text: str) -> None:
         ("alert.ack", {"alert": "a1"}, "acknowledged alert a1"),
     ],
 )  # fmt: skip
-def test_what_drd_did(kind: str, body: dict[str, Any], text: str) -> None:
+def test_each_act_of_drd_has_its_line_in_the_timeline(
+    kind: str, body: dict[str, Any], text: str
+) -> None:
     made = Response()
     made.drd(kind, **body)
     line = made.lines()[-1]
@@ -334,7 +340,7 @@ def test_lines_that_say_the_same_are_one(second: Line, lines: int) -> None:
     assert len(condensed([later, ROUTINE])) == lines
 
 
-def test_what_was_corrected_before_a_merge_stays_corrected() -> None:
+def test_corrections_and_stars_made_before_a_merge_stay_after_it() -> None:
     response = Response()
     response.say(kinds.OPEN, 2, title="odd login")  # entry 3
     response.say(kinds.LOG, 2, text="from 10.0.0.1")

@@ -80,7 +80,7 @@ def test_only_the_title_is_needed() -> None:
     assert incident.next_at is None
 
 
-def test_what_was_said_last_holds(response: Response) -> None:
+def test_the_last_entry_about_a_field_holds(response: Response) -> None:
     response.say(kinds.STATE, to="contained", reason="")
     response.say(kinds.SEVERITY, to="critical", reason="")
     response.say(kinds.ASSIGN, to="anna")
@@ -130,7 +130,7 @@ def test_a_moment_can_be_corrected_and_the_timeline_shows_both(response: Respons
     ]
 
 
-def test_how_long_it_took(response: Response) -> None:
+def test_durations_of_an_incident_follow_from_its_stated_moments(response: Response) -> None:
     assert durations(response.incident) == {
         "detect": None, "acknowledge": 0, "contain": None, "recover": None,
     }  # fmt: skip
@@ -210,7 +210,9 @@ def test_an_incident_stays_closed_when_its_end_was_redacted(response: Response) 
     assert (response.incident.state, response.incident.closed_at) == (State.CLOSED, at(1))
 
 
-def test_what_happened_stands_where_it_happened(response: Response) -> None:
+def test_an_entry_with_an_earlier_time_stands_at_that_time_in_the_timeline(
+    response: Response,
+) -> None:
     response.say(kinds.LOG, text="noted now")
     response.say(kinds.LOG, text="first strange request", happened_at=at(-60))
     assert response.lines() == [
@@ -280,7 +282,7 @@ def test_the_screen_has_the_zone_in_which_people_type(response: Response) -> Non
     ("before", "after", "back"),
     [("detected", "closed", False), ("closed", "detected", True), ("contained", "triaged", True)],
 )
-def test_which_way_a_state_goes(before: str, after: str, *, back: bool) -> None:
+def test_a_change_to_an_earlier_state_goes_back(before: str, after: str, *, back: bool) -> None:
     assert goes_back(State(before), State(after)) is back
 
 
@@ -336,7 +338,7 @@ def test_a_time_that_the_clock_showed_twice_is_reported_with_the_other_one(
 
 
 @pytest.mark.parametrize("text", ["13:30", "2027-01-01T00:00:00Z"])
-def test_what_happened_is_not_in_the_future(text: str) -> None:
+def test_a_time_of_an_event_in_the_future_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="in the future"):
         past(text, NOON, BERLIN)
 
@@ -356,7 +358,7 @@ def test_moments_in_an_impossible_order_are_named() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "25:00", "soon", "-2x", "2026-11-28T25:00"])
-def test_no_time(text: str) -> None:
+def test_a_malformed_time_of_an_event_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is not a time"):
         past(text, NOON, BERLIN)
 
@@ -368,7 +370,7 @@ def test_a_date_alone_is_not_a_moment() -> None:
 
 
 @pytest.mark.parametrize(("text", "wanted"), [("1h", at(60)), ("+30m", at(30)), ("14:00", at(60))])
-def test_a_time_to_come(text: str, wanted: datetime) -> None:
+def test_a_time_to_come_is_read_and_one_in_the_past_refused(text: str, wanted: datetime) -> None:
     assert coming(text, NOON, BERLIN) == wanted
     with pytest.raises(UsageError, match="in the past"):
         coming("-2h", NOON, BERLIN)
@@ -395,7 +397,9 @@ def alert(plan: str = "orders-api", kind: str = "no-point", severity: str = "cri
         (OpeningRule("no-point", tier=3), True),
     ],
 )
-def test_which_alerts_open_an_incident(rule: OpeningRule, *, opens: bool) -> None:
+def test_a_rule_opens_an_incident_for_the_alerts_that_it_matches(
+    rule: OpeningRule, *, opens: bool
+) -> None:
     assert rule.matches(alert(), lambda _: 2) is opens
     assert not rule.matches(alert(plan=""), lambda _: 2), "of drd itself"
 

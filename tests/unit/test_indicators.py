@@ -119,7 +119,7 @@ THOUGHT = Hypothesis(1, NOON, "anna", "a key")
          Investigation()),
     ],
 )  # fmt: skip
-def test_what_an_investigation_has_shown(
+def test_hypotheses_indicators_and_questions_are_read_from_the_entries(
     entries: list[tuple[str, dict[str, Any]]], wanted: Investigation
 ) -> None:
     found = said(*entries)
@@ -206,7 +206,9 @@ def test_until_when_an_indicator_means_something(changes: dict[str, Any], *, val
         ("domain", "Evil[.]Example", "domain evil.example"),
     ],
 )
-def test_what_a_person_typed(type_: str | None, text: str, value: str | None) -> None:
+def test_a_typed_indicator_is_recognised_and_normalised_or_refused(
+    type_: str | None, text: str, value: str | None
+) -> None:
     found = value_of(text, IndicatorType(type_) if type_ else None)
     assert (f"{found.type} {found.text}" if found else None) == value
 
@@ -266,7 +268,9 @@ MADE = Indicator(1, "h", NOON, NOON, "anna", IP)
         ({"withdrawn": True}, {"revoked": True}),
     ],
 )  # fmt: skip
-def test_an_indicator_in_stix(changes: dict[str, Any], has: dict[str, Any]) -> None:
+def test_an_indicator_is_exported_to_stix_with_its_times_and_text(
+    changes: dict[str, Any], has: dict[str, Any]
+) -> None:
     [written] = bundle([replace(MADE, **changes)])["objects"]
     assert {key: written.get(key) for key in has} == has
 

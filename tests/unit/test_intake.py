@@ -40,7 +40,7 @@ def alert(status: str = "firing", **labels: str) -> dict[str, Any]:
     }
 
 
-def test_alerts_of_alertmanager() -> None:
+def test_alerts_of_alertmanager_are_read_one_by_one_with_their_text() -> None:
     first, second = signals(webhook(alert(), alert("resolved")), None)
     assert (first.source, first.id, first.severity) == ("alertmanager", "f1", "critical")
     assert (first.title, first.text) == ("ApiLeak: strange reads", "5,000 rows")
@@ -79,7 +79,9 @@ def test_alert_without_a_fingerprint_is_known_by_its_labels() -> None:
         (webhook(*[alert()] * 501), "501 alerts"),
     ],
 )
-def test_what_cannot_be_read_is_reported(raw: bytes, words: str) -> None:
+def test_an_unreadable_alert_of_another_system_is_refused_with_the_reason(
+    raw: bytes, words: str
+) -> None:
     with pytest.raises(UsageError, match=words):
         signals(raw, None)
 
@@ -99,7 +101,7 @@ FINDING = {
 }
 
 
-def test_findings_of_ocsf() -> None:
+def test_findings_of_ocsf_are_read_singly_as_lines_and_as_a_list() -> None:
     [found] = signals(json.dumps(FINDING).encode(), None)
     assert (found.source, found.id, found.severity) == ("ocsf/Guard", "find-1", "critical")
     assert (found.title, found.started_at) == ("Key used from a new country", NOON)
@@ -221,7 +223,7 @@ def test_plans_and_severities_by_drd_yaml() -> None:
     assert settings.plans_of(other, ["shop", "orders"]) == []
 
 
-def test_drd_yaml_is_checked() -> None:
+def test_wrong_settings_of_the_intake_are_refused() -> None:
     token = SecretRef("credential", "intake")
     for wrong, words in (
         ({"listen": "127.0.0.1:9474"}, "no `token`"),

@@ -39,7 +39,7 @@ SECONDS = 1_795_867_200
         ('[{"a": -Infinity}]', "the message has -Infinity, which is not JSON"),
     ],
 )
-def test_what_programs_read_differently_is_refused_by_name(raw: str, fact: str) -> None:
+def test_json_that_programs_read_differently_is_refused_by_name(raw: str, fact: str) -> None:
     with pytest.raises(UsageError) as caught:
         signals(raw.encode(), None)
     assert caught.value.message == fact
@@ -145,7 +145,9 @@ BY = Mapped("guard", "id", "t")
         ([], []),
     ],
 )
-def test_which_form_a_message_has(value: object, sources: list[str]) -> None:
+def test_the_form_of_a_message_is_recognised_by_its_fields(
+    value: object, sources: list[str]
+) -> None:
     assert [s.source for s in signals(json.dumps(value).encode(), BY)] == sources
 
 
@@ -256,7 +258,9 @@ def test_each_product_of_ocsf_is_a_source_of_its_own_whatever_it_is_called() -> 
         ({}, "raw", "raw"),
     ],
 )  # fmt: skip
-def test_values_of_a_finding(event: dict[str, Any], of: str, wanted: object) -> None:
+def test_each_value_of_an_ocsf_finding_comes_from_its_first_present_field(
+    event: dict[str, Any], of: str, wanted: object
+) -> None:
     assert getattr(finding(**event), of) == wanted
 
 
@@ -276,7 +280,9 @@ def test_values_of_a_finding(event: dict[str, Any], of: str, wanted: object) -> 
         ({"unmapped": {"a": "1"}}, {"a": "1"}),
     ],
 )
-def test_labels_of_a_finding(event: dict[str, Any], labels: dict[str, str]) -> None:
+def test_labels_of_an_ocsf_finding_come_from_tags_labels_and_resources(
+    event: dict[str, Any], labels: dict[str, str]
+) -> None:
     assert finding(**event).labels == {"product": "", "class": "detection finding", **labels}
 
 
@@ -321,7 +327,9 @@ def by(mapping: Mapped, value: Any) -> list[Signal]:
         ({"labels": {"a": 1}}, "labels", {"a": "1"}),
     ],
 )
-def test_values_by_a_mapping(alert: dict[str, Any], of: str, wanted: object) -> None:
+def test_each_value_of_a_mapped_alert_comes_from_the_field_in_its_mapping(
+    alert: dict[str, Any], of: str, wanted: object
+) -> None:
     [found] = by(WHOLE, {"id": 1, **alert})
     assert getattr(found, of) == wanted
     assert json.loads(found.raw) == {"id": 1, **alert}

@@ -36,7 +36,9 @@ NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
         ({"plan": "shop", "env": "prod-1"}, ["shop", "billing"]),
     ],
 )
-def test_plans_of_an_alert(labels: dict[str, str], plans: list[str]) -> None:
+def test_plans_of_an_alert_come_from_its_labels_and_the_rules(
+    labels: dict[str, str], plans: list[str]
+) -> None:
     settings = IntakeSettings(rules=(PlanRule({"env": "prod-*"}, ("billing", "gone")),))
     signal = Signal("x", "1", "t", labels=labels)
     assert settings.plans_of(signal, ["shop", "billing"]) == plans
@@ -99,7 +101,7 @@ class Taken(Chain):
         return timeline(fold(1, self.entries), self.entries)[-1].text
 
 
-def test_what_another_system_says_is_reported_as_what_is_new() -> None:
+def test_a_repeated_alert_of_another_system_shows_only_what_is_new() -> None:
     made_ = Taken()
     opened = made_.say(kinds.OPEN, title="leak", intake="guard", rule="guard k")
     assert opened == "opened: leak; by an alert of guard"
@@ -125,5 +127,5 @@ def test_what_another_system_says_is_reported_as_what_is_new() -> None:
          "5 alerts of guard left out since 2026-11-28 12:00 UTC: 3 because a; 2 because b"),
     ],
 )  # fmt: skip
-def test_what_was_left_out_is_counted_by_reason(count: dict[str, int], text: str) -> None:
+def test_left_out_alerts_are_counted_by_reason(count: dict[str, int], text: str) -> None:
     assert Taken().say(kinds.LEFT_OUT, source="guard", since=NOON, count=count) == text

@@ -191,7 +191,7 @@ def test_each_reason_why_nothing_covers_a_risk_has_a_remedy(word: str, remedy: s
     assert (judged.coverage, judged.by) == (Coverage.UNCOVERED, ())
 
 
-def test_what_usually_covers_a_threat_is_named_where_nothing_does() -> None:
+def test_an_uncovered_risk_names_what_usually_covers_it() -> None:
     known, own = judge([Risk("insider"), Risk("own words")], Evidence({}), TODAY)[:2]
     threat = next(t for t in THREATS if t.name == "insider")
     assert (known.title, own.title) == (threat.title, "")
@@ -221,12 +221,12 @@ def test_a_risk_that_is_reduced_needs_no_review_until_it_had_one() -> None:
 
 
 @pytest.mark.parametrize("word", ["host-loss", "playbook:a", "control:tls-1"])
-def test_what_can_cover_a_risk(word: str) -> None:
+def test_scenarios_playbooks_and_controls_can_cover_a_risk(word: str) -> None:
     assert cover(word) == word
 
 
 @pytest.mark.parametrize("word", ["hope", "playbook", "playbook:", "control:A B", "host:a", ":a"])
-def test_what_cannot_cover_a_risk(word: str) -> None:
+def test_other_words_cannot_cover_a_risk(word: str) -> None:
     with pytest.raises(Malformed, match="cannot cover a risk"):
         cover(word)
 

@@ -17,7 +17,7 @@ from drd.model.job_history import JobHistory
         (None, None, None),
     ],
 )
-def test_why_the_last_run_changed_nothing(
+def test_a_paused_last_run_has_its_reason(
     state: str | None, error: str | None, why: str | None
 ) -> None:
     assert JobHistory(last_state=state, last_error=error).paused == why

@@ -268,7 +268,7 @@ def test_a_decision_by_a_kind_is_seen_in_every_form(source: str) -> None:
     assert list(decides_by_kind(source, OTHERS, {"STOP", "NAMES", "TABLE"}))
 
 
-def test_what_a_module_calls_a_name_is_seen() -> None:
+def test_constants_that_contain_the_name_of_a_kind_are_found() -> None:
     source = (
         'STOP = "stop"\nNAMES: frozenset[str] = frozenset({"sql", "x"})\n'
         'TABLE = {"start": 1}\nOTHER = "restore"\n'

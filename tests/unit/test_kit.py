@@ -99,7 +99,7 @@ def test_a_kit_of_a_newer_schema_is_refused_by_its_number() -> None:
         index_from_json({**INDEX.to_json(), "schema": 2})
 
 
-def test_what_was_sealed_opens_again(identity: tuple[Lock, Key]) -> None:
+def test_a_sealed_kit_opens_with_its_identity(identity: tuple[Lock, Key]) -> None:
     kit = sealed(identity[0])
     first = kit.split(b"\n", 1)[0].decode()
     assert "tail -n +2 THIS-FILE | age -d -i YOUR-IDENTITY-FILE | tar -x" in first

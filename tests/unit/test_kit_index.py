@@ -155,7 +155,7 @@ def test_the_newest_point_of_a_kit_is_complete() -> None:
         ),
     ],
 )
-def test_what_drd_does_not_write_is_refused(
+def test_an_index_that_drd_would_not_write_is_refused_with_the_reason(
     change: Callable[[dict[str, Any]], object], why: str
 ) -> None:
     assert why in refused(change)

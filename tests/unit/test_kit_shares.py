@@ -86,7 +86,7 @@ def test_a_share_typed_from_paper_is_accepted(tmp_path: Path) -> None:
     assert combine(paths[:3]) == passphrase
 
 
-def test_mistakes_are_named(tmp_path: Path) -> None:
+def test_a_wrong_share_of_a_kit_is_refused_with_the_reason(tmp_path: Path) -> None:
     _, paths = made(tmp_path)
     _, others = made(tmp_path)
     with pytest.raises(

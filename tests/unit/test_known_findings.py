@@ -106,7 +106,7 @@ def test_other_alerts_stand_until_they_are_resolved() -> None:
     assert standing_alerts(healthy(), [], ()) == ()
 
 
-def test_what_readiness_found_stands_until_it_is_disproved() -> None:
+def test_a_finding_of_readiness_stands_until_a_run_disproves_it() -> None:
     name = name_of(KEY, "offsite")
     found = facts(unready=unready((KEY, name)))
     for kind in ("not-ready", SILENT):
@@ -171,7 +171,7 @@ def test_damage_is_disproved_by_a_sound_repository() -> None:
         assert disproved(there, code, name_of(code, "primary")) == over
 
 
-def test_what_is_not_disproved_is_still_found() -> None:
+def test_a_finding_that_is_not_disproved_is_still_found() -> None:
     key, none = (KEY, name_of(KEY, "primary")), (RESTORE_POINT, "restore point")
     found = facts(repository(newest=point(DAY)), unready=unready(key, none))
     assert [f.code for f in still_found(found)] == [KEY]

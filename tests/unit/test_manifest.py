@@ -84,7 +84,7 @@ def refused(change: Callable[[dict[str, Any]], object]) -> str:
     return caught.value.message.rpartition("never writes such a manifest: ")[2]
 
 
-def test_what_drd_wrote_is_read_back_as_it_was() -> None:
+def test_a_manifest_that_drd_wrote_is_read_back_unchanged() -> None:
     data = WHOLE.to_bytes()
     assert read(data, copied_at=at(2)) == replace(WHOLE, digest=manifest_digest(data))
     assert read(data).point.copied == {}
@@ -172,7 +172,7 @@ def test_another_schema_is_refused_by_its_number() -> None:
         ),
     ],
 )
-def test_what_drd_does_not_write_is_refused(
+def test_a_manifest_that_drd_would_not_write_is_refused_with_the_reason(
     change: Callable[[dict[str, Any]], object], why: str
 ) -> None:
     assert why in refused(change)
@@ -217,7 +217,7 @@ def test_the_kind_is_asked_about_captured_components_alone() -> None:
     assert asked == [("db", {"roles": ["ann"]}), ("conf", {})]
 
 
-def test_what_the_kind_refuses_is_refused() -> None:
+def test_a_component_that_its_kind_refuses_makes_the_manifest_refused() -> None:
     def refuse(row: ComponentSnapshot, _: object) -> None:
         raise strict.UnexpectedValue(f"{row.component} has a path of its own")
 
@@ -293,7 +293,7 @@ def test_entries_within_their_bounds_are_read(entry: dict[str, Any]) -> None:
     assert found.entries == {"/a": FileEntry(**entry)}
 
 
-def test_what_an_entry_does_not_say_has_its_default() -> None:
+def test_a_missing_field_of_a_file_entry_has_its_default() -> None:
     bare = {k: FILE[k] for k in ("kind", "mode", "uid", "gid")}
     found = fingerprint(TREE.to_json() | {"entries": {"/a": bare}}, "f")
     assert isinstance(found, TreeFingerprint)

@@ -216,7 +216,7 @@ def test_a_recovery_is_reported_by_what_came_back(
     assert (told.severity, told.details["result"]) == (severity, str(result))
 
 
-def test_what_was_measured_as_nothing_is_reported_as_well() -> None:
+def test_a_measured_zero_is_reported_as_well() -> None:
     found = evidence(result=DrillResult.PASSED, rta_s=0.0, rpa_s=0.0, checks=())
     told = message_of_run(run(kind=RunKind.DRILL), found)
     assert told.text.splitlines() == ["recovered in 0s", "the data was 0s old"]

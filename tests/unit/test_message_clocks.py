@@ -214,7 +214,7 @@ def test_an_update_is_sent_inside_and_drafted_for_others(
         ([(Fate.REFUSED, 0)], "wrong", None),
     ],
 )  # fmt: skip
-def test_how_bad_it_is_that_a_message_did_not_arrive(
+def test_an_undelivered_message_is_a_warning_or_critical_by_its_fates(
     fates: list[tuple[Fate, float | None]], withdrawn: str, told: tuple[str, str] | None
 ) -> None:
     deliveries = tuple(

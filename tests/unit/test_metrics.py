@@ -75,7 +75,7 @@ def test_every_verdict_is_a_state_of_which_one_holds() -> None:
     assert len(found.of("drd_plan_state")) == 6
 
 
-def test_what_nobody_knows_is_absent_and_not_zero() -> None:
+def test_an_unknown_figure_is_absent_and_not_zero() -> None:
     bare = healthy(
         newest=None,
         complete_points=0,

@@ -59,7 +59,7 @@ def test_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     assert seen <= set(texts)
 
 
-def test_what_a_kill_left_behind_is_replaced(tmp_path: Path) -> None:
+def test_a_half_written_file_of_a_killed_writer_is_replaced(tmp_path: Path) -> None:
     (tmp_path / ".drd.prom.new").write_bytes(b"half")
     write_textfile(tmp_path / "drd.prom", [b"x\n"])
     assert names(tmp_path) == ["drd.prom"]

@@ -119,7 +119,9 @@ def test_only_restics_own_mount_is_unmounted_wherever_its_directory_is_now(
 
 
 @pytest.mark.parametrize("source", [None, "tmpfs"])
-def test_what_restic_never_mounted_stays(source: str | None, table: Table, tmp_path: Path) -> None:
+def test_a_directory_that_restic_never_mounted_is_not_unmounted(
+    source: str | None, table: Table, tmp_path: Path
+) -> None:
     if source is not None:
         table.mount(tmp_path, 5, source)
     with browsing._held(tmp_path) as directory:

@@ -142,7 +142,7 @@ def test_a_test_that_fails_once_kills_nothing(judged: Any) -> None:
     assert judged(Runs((A, True), once=True, says="left running: 7")) == ("survived", [A, B])
 
 
-def test_what_passes_every_deadline_again_is_killed_by_it(judged: Any) -> None:
+def test_a_mutant_that_passes_its_deadline_twice_counts_as_timeout(judged: Any) -> None:
     late = f"E   Failed: Timeout (>120.0s) from pytest-timeout.\nFAILED {A} - Failed: Timeout"
     assert judged(Runs((A, True), says=late)) == ("timeout", [A, B])
 
@@ -164,12 +164,12 @@ def test_a_test_whose_parameters_the_mutant_changes_is_run_again_with_all_of_the
     assert judged(only_there) == ("survived", [A])
 
 
-def test_what_a_test_prints_names_no_failed_test(judged: Any) -> None:
+def test_output_of_a_test_that_looks_like_a_failure_names_no_failed_test(judged: Any) -> None:
     prints = f"ERROR something - else\nFAILED {B} - assert 1 == 2"
     assert judged(Runs((B, True), says=prints)) == ("killed", [A, B])
 
 
-def test_what_fails_without_a_name_kills_only_if_it_passes_without_the_mutant(
+def test_a_failure_without_a_test_name_kills_only_if_the_tests_pass_without_the_mutant(
     judged: Any,
 ) -> None:
     assert judged(Runs((A, True), says="left running: 7")) == ("killed", [A, B])

@@ -42,7 +42,7 @@ class OfBoth(NamedTuple):
         (("a", 1, ("x", "y")), {}),
     ],
 )
-def test_it_is_defined_like_typing_named_tuple(
+def test_a_named_tuple_of_drd_equals_that_of_typing(
     values: tuple[typing.Any], named: dict[str, typing.Any]
 ) -> None:
     ours, theirs = Ours(*values, **named), Theirs(*values, **named)
@@ -58,7 +58,7 @@ def test_it_is_defined_like_typing_named_tuple(
     ("values", "named"),
     [((), {}), (("a", 1, (), 4), {}), (("a",), {"name": "b"}), (("a",), {"other": 1})],
 )
-def test_it_refuses_what_typing_named_tuple_refuses(
+def test_a_named_tuple_of_drd_refuses_what_that_of_typing_refuses(
     values: tuple[typing.Any], named: dict[str, int]
 ) -> None:
     with pytest.raises(TypeError):

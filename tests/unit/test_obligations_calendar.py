@@ -80,7 +80,7 @@ def test_control_characters_of_a_regime_stay_out_of_the_calendar() -> None:
     assert any(line.startswith(r"DESCRIPTION:a\\rATTACH:x\\x1b[2J\\x07\nb.") for line in lines)
 
 
-def test_what_is_closed_or_does_not_apply_is_not_in_the_calendar() -> None:
+def test_duties_that_are_submitted_or_do_not_apply_are_not_in_the_calendar() -> None:
     aware = {Instant.AWARE: AT}
     filed = Case(aware, submissions={"eu-gdpr-33": AT})
     no = Case(aware, decisions={"eu-gdpr-33": Decision(False, "x")})

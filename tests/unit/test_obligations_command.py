@@ -111,7 +111,9 @@ def test_a_word_that_decides_nothing_is_named(capsys: Output) -> None:
     assert "no regime depends on role=controler; known words: controller" in err
 
 
-def test_list_show_and_schema(home: Path, capsys: Output) -> None:
+def test_obligations_lists_and_shows_regimes_and_prints_the_schema(
+    home: Path, capsys: Output
+) -> None:
     (home / "regimes" / "acme.yaml").write_text(OWN)
     assert main(["obligations", "list", "US-CA"]) == 0
     out = capsys.readouterr().out

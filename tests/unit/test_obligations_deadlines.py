@@ -247,7 +247,9 @@ VECTORS = [
 
 
 @pytest.mark.parametrize(("name", "anchor", "start", "due"), VECTORS)
-def test_vectors_of_the_sources(name: str, anchor: str, start: str, due: str) -> None:
+def test_deadlines_equal_the_examples_of_the_official_sources(
+    name: str, anchor: str, start: str, due: str
+) -> None:
     assert state(name, anchor, datetime.fromisoformat(start)).due_at == datetime.fromisoformat(due)
 
 
@@ -260,7 +262,9 @@ def test_vectors_of_the_sources(name: str, anchor: str, start: str, due: str) ->
         ("us-hipaa-hhs-annual", "2027-06-01", "2028-02-29"),
     ],
 )
-def test_last_days_of_hipaa(name: str, discovered: str, last: str) -> None:
+def test_the_last_days_of_hipaa_reports_count_in_the_zone_of_the_organisation(
+    name: str, discovered: str, last: str
+) -> None:
     start = datetime.fromisoformat(discovered).replace(hour=12, tzinfo=ZoneInfo(NY))
     assert state(name, "discovered", start, zone=NY).last_day == date.fromisoformat(last)
 

@@ -72,7 +72,9 @@ from tests.obligation_support import (
         ("residents.* >= 5", {"resident": 5, "people": 0}, False),
     ],
 )
-def test_whether_a_condition_holds(text: str, facts: Facts, holds: bool | None) -> None:
+def test_a_condition_holds_fails_or_is_unknown_by_the_facts(
+    text: str, facts: Facts, holds: bool | None
+) -> None:
     assert Condition.parse(text).holds(setting(facts)) is holds
 
 
@@ -120,7 +122,9 @@ def test_texts_that_are_not_conditions(text: str) -> None:
         ({}, None, None),
     ],
 )
-def test_several_conditions(facts: Facts, all_hold: bool | None, none_holds: bool | None) -> None:
+def test_several_conditions_all_hold_or_none_holds_only_for_certain(
+    facts: Facts, all_hold: bool | None, none_holds: bool | None
+) -> None:
     two = (Condition.parse("a"), Condition.parse("b"))
     assert every(two, setting(facts)) is all_hold
     assert none_of(two, setting(facts)) is none_holds
@@ -293,7 +297,7 @@ def test_the_places_of_an_incident_are_those_of_the_organisation_and_of_people()
         ("US", ("US-CA",), True),
     ],
 )
-def test_where_a_regime_applies(
+def test_a_regime_applies_in_its_jurisdiction_and_the_places_within_it(
     jurisdiction: str, places: tuple[str, ...], *, applies: bool
 ) -> None:
     assert is_in(jurisdiction, places) is applies

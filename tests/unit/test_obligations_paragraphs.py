@@ -69,7 +69,7 @@ def state(kind: str, made: Any = TO, **of: Any) -> ClockState:
          ["due without undue delay", "to the authority"]),
     ],
 )  # fmt: skip
-def test_what_a_person_has_to_know_of_a_clock(one: ClockState, said: list[str]) -> None:
+def test_each_state_of_a_clock_has_its_facts(one: ClockState, said: list[str]) -> None:
     assert list(facts(one, BERLIN, AT)) == said
 
 

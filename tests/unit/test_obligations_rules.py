@@ -90,7 +90,7 @@ from tests.obligation_support import (
         (Choice("earliest", (Period(1, Unit.DAYS, (SENT,)), HOURS)), AT + DAY, AT + DAY, None),
     ],
 )  # fmt: skip
-def test_what_a_rule_says(
+def test_each_rule_gives_its_target_and_last_day(
     rule: Rule, target: datetime | None, due: datetime | None, last: date | None
 ) -> None:
     assert evaluate(rule, setting()) == Times(AT, target, due, last)
@@ -130,7 +130,7 @@ def test_an_alternative_that_does_not_apply_delays_nothing() -> None:
     assert found == Times(AT, AT + DAY, AT + DAY)
 
 
-def test_what_may_apply_counts_for_the_target_alone() -> None:
+def test_a_rule_that_may_apply_moves_only_the_target() -> None:
     maybe = replace(HOURS, when=when("encrypted", "ours", excludes=("late",)))
     unsure = when("encrypted", "late").conditions
     facts: Facts = {"ours": True}
@@ -272,7 +272,7 @@ def test_until_when_a_regime_allows_a_delay(
          "24 hours from aware if x and not y and not z, else 3 days from aware"),
     ],
 )  # fmt: skip
-def test_rules_in_words(rule: Rule, words: str) -> None:
+def test_each_rule_is_described_in_words(rule: Rule, words: str) -> None:
     assert rule_words(rule) == time_limit(regime(rule=rule)) == words
     assert time_limit(regime(rule=None)) == "no time limit"
 

@@ -52,7 +52,9 @@ from tests.obligation_support import (
         ({"rule": None}, "the duty has no time limit"),
     ],
 )
-def test_why_a_regime_has_no_clock(of: dict[str, object], why: str) -> None:
+def test_a_regime_without_a_clock_has_a_reason_and_no_due_time(
+    of: dict[str, object], why: str
+) -> None:
     made = replace(regime(anchors=(AWARE,)), **of)  # type: ignore[arg-type]
     found = state(made)
     assert found.no_clock == why
@@ -140,7 +142,7 @@ def test_a_hold_moves_what_ends_before_it() -> None:
     assert (open_.target_at, open_.due_at) == (None, None)
 
 
-def test_when_the_state_of_a_clock_changes_next() -> None:
+def test_a_running_clock_changes_at_each_of_its_times_and_a_filed_one_never() -> None:
     made = ClockState(
         regime(),
         ClockKind.RUNNING,

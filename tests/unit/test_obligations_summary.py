@@ -99,7 +99,7 @@ def test_open_clocks_stand_above_and_the_next_first() -> None:
         ("scope-not-declared", {"proposed": False}, 1, 0),
     ],
 )
-def test_which_clocks_are_shown_one_by_one(
+def test_clocks_are_shown_one_by_one_or_counted_by_place_and_proposal(
     kind: str, of: dict[str, bool], shown: int, elsewhere: int
 ) -> None:
     one = state(kind, **of)
@@ -157,7 +157,7 @@ ASK = Prompt("is it material?", HOURS)
         ),
     ],
 )  # fmt: skip
-def test_what_an_alert_says_of_reports(
+def test_due_reports_of_an_incident_become_alerts_with_severity_and_time(
     states: list[ClockState], told: list[tuple[str, str]]
 ) -> None:
     found = list(report_conditions(3, states, "Europe/Berlin", AT))

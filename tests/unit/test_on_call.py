@@ -126,7 +126,9 @@ ANN, BOB, EVE = Colleague("ann", ("lead",)), Colleague("bob", ("lead", "legal"))
          OnCall("lead", None, ("ann",), MONDAY + HOUR)),
     ],
 )  # fmt: skip
-def test_who_is_called_while_some_are_away(absences: tuple[Absence, ...], called: OnCall) -> None:
+def test_a_substitute_or_the_next_person_is_called_during_an_absence(
+    absences: tuple[Absence, ...], called: OnCall
+) -> None:
     book = ContactBook((ANN, BOB, EVE), absences=absences)
     lead, legal = book.on_call(MONDAY)
     assert lead == called
@@ -162,7 +164,9 @@ CADENCE = Cadence(1800.0, {"critical": 3600.0, "high": 7200.0})
 @pytest.mark.parametrize(
     ("severity", "every_s"), [("critical", 3600.0), ("high", 7200.0), ("low", None), ("", 3600.0)]
 )
-def test_the_time_between_updates(severity: str, every_s: float | None) -> None:
+def test_the_time_between_updates_follows_from_the_severity(
+    severity: str, every_s: float | None
+) -> None:
     assert CADENCE.interval_s(severity) == every_s
     due = None if every_s is None else MONDAY + timedelta(seconds=every_s)
     assert CADENCE.promise(severity, MONDAY) == due
@@ -186,7 +190,9 @@ def test_the_time_between_updates(severity: str, every_s: float | None) -> None:
         (Told(MONDAY - HOUR, MONDAY), 0, "promised"),
     ],
 )
-def test_when_an_audience_expects_an_update(told: Told | None, due: float | None, why: str) -> None:
+def test_an_update_is_due_at_the_promise_or_after_a_change_of_state(
+    told: Told | None, due: float | None, why: str
+) -> None:
     made = Incident(
         1, severity="critical", opened_at=MONDAY - DAY, state_at=MONDAY, cadence=CADENCE
     )
@@ -249,7 +255,9 @@ def test_a_value_that_the_incident_does_not_have_is_left_out() -> None:
         ([5, None], "unknown, at least 5 people (estimated)"),
     ],
 )
-def test_how_many_people_are_affected(numbers: list[int | None], words: str) -> None:
+def test_the_number_of_affected_people_is_the_largest_known_estimate(
+    numbers: list[int | None], words: str
+) -> None:
     affected = [Affected("shop", "a", Known.ESTIMATED, number) for number in numbers]
     assert people(affected) == words
     data = found(Incident(1), affected=affected)["data"]

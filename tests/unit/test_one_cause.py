@@ -43,7 +43,7 @@ def told(*conditions: Condition) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize("cause", [FAILED, INCOMPLETE])
-def test_what_would_be_lost_tells_why(cause: Condition) -> None:
+def test_an_rpo_alert_with_the_same_cause_replaces_the_alert_of_the_cause(cause: Condition) -> None:
     [only] = one_for_each_cause([cause, rpo("critical", cause.kind)])
     assert (only.kind, only.severity, only.also) == ("rpo", "critical", (cause.key,))
     assert told(cause, rpo("critical", "other")) == [
@@ -115,7 +115,7 @@ def test_a_finding_about_a_secret_tells_that_its_file_is_missing() -> None:
     assert len(told(secret, FAILED, found)) == 3, "nothing failed for a secret"
 
 
-def test_what_retention_waits_for_tells_that_it_waits() -> None:
+def test_the_alert_of_the_cause_replaces_the_alert_that_retention_waits() -> None:
     paused = replace(bad("retention-paused", severity="info"), why=OTHERS_TELL)
     assert told(paused, FAILED) == [("backup-failing", "", "warning")]
     assert told(paused, FAILED, rpo()) == [("rpo", "", "warning")]

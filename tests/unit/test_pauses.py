@@ -109,7 +109,7 @@ def test_a_clock_that_was_set_needs_a_word() -> None:
     assert "drd retention shop --clock-is-right" in back.remedy
 
 
-def test_what_cannot_be_read_has_its_own_remedy_or_the_usual_one() -> None:
+def test_a_pause_for_unreadable_snapshots_has_its_own_remedy_or_the_usual_one() -> None:
     assert of_unreadable("two of them", "look").remedy == "look"
     assert of_unreadable("two of them", None).remedy
     assert of_unreadable("two of them", None).code == "unreadable"

@@ -63,7 +63,7 @@ def test_a_hold_is_shown_until_its_end(until: datetime | None, *, active: bool) 
         ),
     ],
 )
-def test_what_is_said_of_a_copy_that_is_behind(
+def test_a_copy_that_is_behind_is_at_risk_with_the_reason_and_a_command(
     state: str, age_s: float | None, verdict: Verdict, text: str, command: str
 ) -> None:
     copy = CopyAssessment("b", "a", None if age_s is None else ago(age_s), age_s, verdict)

@@ -40,7 +40,7 @@ def test_a_secret_is_described_by_where_it_is_and_never_by_itself(
 
 
 @pytest.mark.parametrize("name", ["a", "orders-api", "0", "a" * 40])
-def test_names_are_plain(name: str) -> None:
+def test_a_name_of_a_plan_has_at_most_40_plain_characters(name: str) -> None:
     assert NAME.fullmatch(name)
     for wrong in ("", "a" * 41, name + "_", name.upper() + "A", name + "\n"):
         assert NAME.fullmatch(wrong) is None
@@ -95,7 +95,7 @@ def test_the_kit_of_a_plan_is_watched_before_that_of_the_host() -> None:
     assert KitPolicy().watched(None) is None
 
 
-def test_who_is_told_and_who_holds_a_kit_changes_no_hash() -> None:
+def test_heartbeat_kit_and_readiness_settings_do_not_change_the_hash_of_a_plan() -> None:
     whole = {"components": {"db": 1}, "heartbeat": 1, "kit": 1, "readiness": 1}
     assert plan_hash(whole) == plan_hash({"components": {"db": 1}})
     for key in ("heartbeat", "kit", "readiness"):
@@ -129,7 +129,7 @@ PASSWORD, KEY = SecretRef("file", "/etc/pw"), SecretRef("env", "KEY")
         ({"access": (("ca_cert", KEY),)}, None),
     ],
 )
-def test_where_the_certificates_of_a_server_are(
+def test_the_certificates_of_a_server_are_at_its_ca_cert_setting(
     spec: dict[str, S3Access | tuple[tuple[str, SecretRef | str], ...]], path: str | None
 ) -> None:
     made = RepositorySpec("primary", "rest:https://h/", PASSWORD, **spec)  # type: ignore[arg-type]
@@ -164,7 +164,7 @@ def test_another_file_of_certificates_changes_nothing_else() -> None:
         ),
     ],
 )
-def test_which_secrets_open_a_repository(
+def test_a_repository_names_the_secrets_that_open_it(
     spec: dict[str, object], secrets: dict[str, SecretRef]
 ) -> None:
     made = RepositorySpec("primary", "sftp:u@h:/r", PASSWORD, **spec)  # type: ignore[arg-type]

@@ -49,7 +49,7 @@ def test_a_password_is_seen_in_either_form(dsn: str) -> None:
         "host=db password=''",
     ],
 )
-def test_what_only_looks_like_a_password_is_none(dsn: str) -> None:
+def test_an_address_with_only_something_like_a_password_has_none(dsn: str) -> None:
     assert not holds_password(dsn)
 
 

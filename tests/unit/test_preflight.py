@@ -263,7 +263,7 @@ def test_all_blockers_are_raised_together(world: World, plan: RecoveryPlan) -> N
     assert waiting.begun == []
 
 
-def test_what_lands_apart_is_fetched_before_the_places_are_checked(
+def test_a_component_restored_to_a_separate_place_is_fetched_before_the_targets_are_checked(
     world: World, plan: RecoveryPlan
 ) -> None:
     waiting = prefetch(world, plan)

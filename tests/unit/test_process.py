@@ -325,7 +325,7 @@ class TestGate:
         assert (tmp_path / "snapshot").read_text() == "data\n"
 
     @pytest.mark.parametrize("end", ["exit 1", "kill -9 $$", "kill -TERM $$"])
-    def test_failed_producer_makes_none(self, tmp_path: Path, end: str) -> None:
+    def test_a_failed_producer_makes_no_snapshot(self, tmp_path: Path, end: str) -> None:
         result = process.gated_pipe(sh(f"echo half; {end}"), self.consume(tmp_path))
         assert result.producer.exit_code != 0
         assert result.consumer is None
@@ -345,7 +345,7 @@ class TestGate:
         assert done.consumer.exit_code != 0
         assert len(list(Path("/proc/self/fd").iterdir())) == before
 
-    def test_cancel_ends_both(self, tmp_path: Path) -> None:
+    def test_a_cancel_ends_producer_and_consumer(self, tmp_path: Path) -> None:
         threading.Timer(0.2, process.cancel).start()
         with pytest.raises(Cancelled):
             process.gated_pipe(Command(("yes", OWN)), self.consume(tmp_path))

@@ -221,7 +221,7 @@ def test_without_a_schedule_a_pass_counts_for_ninety_days() -> None:
     assert late.finding.text.endswith("but a passed drill counts only for 90d")
 
 
-def test_what_a_drill_left_out_has_its_own_remedy() -> None:
+def test_a_component_that_a_drill_left_out_has_its_own_remedy() -> None:
     left = (Unproven("orders-db", "was empty", "empty"),)
     left += (Unproven("gateway", "has no check", "no-check"),)
     [passed] = of_drills(plan(), [evidence(unproven=left)], at(1))
@@ -435,7 +435,7 @@ def test_only_a_required_kit_withholds() -> None:
     assert of_kit([replace(missing, severity="error")])[0].allows is NOT_READY
 
 
-def test_objectives_warn() -> None:
+def test_an_objective_that_is_not_met_or_unknown_is_a_warning() -> None:
     plain = {f.finding.name: f for f in of_assessment(plan(), assess(healthy(), NOW))}
     assert plain["schedule against RPO"].finding.severity == "ok"
     assert plain["projection against RTO"].finding.severity == "ok"

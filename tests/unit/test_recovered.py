@@ -139,7 +139,7 @@ def test_a_program_with_the_replaced_data_has_to_be_restarted() -> None:
     assert "restart" not in codes(now)
 
 
-def test_what_is_not_back_is_continued_first() -> None:
+def test_a_recovery_that_is_not_back_has_the_resume_as_its_only_task() -> None:
     (only,) = tasks(replace(ENDED, back=False, failed=True))
     assert (only.code, only.command) == ("resume", "drd resume 4f2a")
 
@@ -162,7 +162,7 @@ def test_the_owners_of_the_data_are_made_once_before_the_application_starts() ->
     assert tasks(ended)[0].component is None
 
 
-def test_what_the_runbook_stopped_and_did_not_start_is_named_with_its_command() -> None:
+def test_units_that_the_runbook_stopped_and_did_not_start_are_named_with_the_command() -> None:
     stopped = ("tick.service", "`docker stop web`")
     ended = replace(ENDED, stopped=stopped, started=("other",))
     [task] = [t for t in tasks(ended) if t.code == "application"]
@@ -173,7 +173,7 @@ def test_what_the_runbook_stopped_and_did_not_start_is_named_with_its_command() 
     )
 
 
-def test_what_lets_the_application_write_is_the_first_thing_to_do() -> None:
+def test_giving_the_application_write_access_is_the_first_task() -> None:
     chown = Task(code="target-directory", component="db", text="let tick write", command="chown x")
     ended = replace(ENDED, detail=RecoveryDetail(target="standby", tasks=(ANALYZE, chown)))
     assert codes(ended) == ["target-directory", "application", "analyze", "kit"]

@@ -49,7 +49,7 @@ def test_a_copy_is_copied_again() -> None:
     assert f", then `{FORGET}`, then `drd copy shop --repository primary`, then" in repair
 
 
-def test_what_restic_cannot_repair_is_stored_again() -> None:
+def test_damage_that_restic_cannot_repair_is_mended_by_a_new_backup() -> None:
     repair, _ = ways("none")
     assert "restic" not in repair
     assert repair.endswith(f"`drd backup shop`, then `{AGAIN}`")

@@ -51,7 +51,7 @@ def test_a_missing_determination_is_a_reminder() -> None:
     assert told(AT + 72 * HOUR, "us-sec-8k-105") == [("report-due", "warning", subject)]
 
 
-def test_what_nobody_has_decided_is_one_alert_and_critical_once_one_is_late() -> None:
+def test_undecided_duties_are_one_alert_and_critical_once_one_is_late() -> None:
     names = ("eu-gdpr-33", "eu-gdpr-34", "eu-nis2-ew")
     one = ("report-undecided", "warning", "incident 3")
     here = {"decisions": {}, "jurisdictions": ("DE",)}

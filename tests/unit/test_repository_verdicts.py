@@ -89,13 +89,13 @@ def test_while_the_newest_point_can_be_read_nothing_is_lost() -> None:
         ({"sound": OLD, "lost_since": ago(50), "missing_since": ago(50)}, ago(DAY)),
     ],
 )
-def test_it_is_lost_since_the_first_trouble_of_its_repository(
+def test_a_plan_is_unreadable_since_the_first_trouble_of_its_only_repository(
     changes: dict[str, Any], since: datetime
 ) -> None:
     assert unreadable_since(plan(repository(**changes))) == since
 
 
-def test_it_is_lost_since_the_last_repository_lost_it() -> None:
+def test_a_plan_is_unreadable_since_its_last_repository_was_lost() -> None:
     one = repository(lost="gone", lost_since=ago(50))
     two = repository("offsite", lost="gone", lost_since=ago(20))
     behind = repository("third", newest=OLD, lost="gone", lost_since=ago(10))

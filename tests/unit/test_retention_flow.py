@@ -274,7 +274,7 @@ def test_a_copy_forgets_what_was_forgotten_while_it_was_away(
     assert snapshots_of(world, "offsite", IDS[0], IDS[1]) == set()
 
 
-def test_where_backups_go_a_forgotten_point_of_others_is_a_stranger(
+def test_snapshots_of_a_forgotten_point_that_come_back_are_strangers_in_the_primary_repository(
     world: World, points: list[RestorePoint]
 ) -> None:
     forget(world)
@@ -412,7 +412,7 @@ def test_a_hollow_point_stands_for_no_other(world: World, points: list[RestorePo
     assert IDS[1] in plan.due
 
 
-def test_what_an_unreached_copy_may_have_is_not_lost(
+def test_a_point_that_an_unreached_copy_may_contain_is_not_lost(
     world: World, points: list[RestorePoint]
 ) -> None:
     world.primary.forget([str(points[7].components[1].snapshot)])
@@ -569,7 +569,9 @@ def test_a_run_without_anything_to_forget_has_no_steps(
     assert world.catalogue.steps.of_run(outcome.run) == []
 
 
-def test_what_a_person_asked_for_is_recorded(world: World, points: list[RestorePoint]) -> None:
+def test_a_forced_retention_records_the_reason_and_the_person(
+    world: World, points: list[RestorePoint]
+) -> None:
     by = Actor(uid=1000, user="ann", login_uid=1000, host="db1", came="cli")
     asked = RetentionRequest(force="a wrong policy", by=by)
     assert asked.detail().to_json() == {"force": "a wrong policy", "by": by.to_json()}
@@ -688,7 +690,7 @@ def test_a_hollow_point_is_incomplete_for_good(world: World, points: list[Restor
     )
 
 
-def test_what_cannot_be_read_ends_the_run_and_is_the_reason_to_wait(
+def test_an_unreadable_snapshot_ends_the_run_and_pauses_retention(
     world: World, points: list[RestorePoint]
 ) -> None:
     world.primary.unreadable["5a" * 32] = "broken"

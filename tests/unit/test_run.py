@@ -88,7 +88,7 @@ def test_the_duration_is_measured_or_that_of_the_clock_if_it_was_not_set_back() 
     assert run(started_at=None, finished_at=end).duration_s is None
 
 
-def test_who_started_a_run_and_who_resumed_it_operate_it() -> None:
+def test_operators_of_a_run_are_those_who_started_or_resumed_it() -> None:
     said = [decision("approve", "go", BERT), decision("resume", actor=BERT), decision("undo")]
     assert operators(run(actor=ANNA), said) == [ANNA, BERT]
     assert operators(run(), []) == [None]

@@ -54,7 +54,7 @@ def test_each_kind_of_run_has_a_class(kind: RunKind) -> None:
     assert run_details.read(kind, {}).kind == kind
 
 
-def test_what_was_given_is_written_and_nothing_else() -> None:
+def test_only_given_fields_of_a_detail_are_written() -> None:
     assert BackupDetail(components=("a",)).to_json() == {"components": ["a"]}
     assert BackupDetail(point=None, bytes=0).to_json() == {"point": None, "bytes": 0}
     assert RunDetail().to_json() == {}
@@ -83,7 +83,7 @@ def test_sparse_fields_are_not_written_when_they_say_nothing() -> None:
     assert RunDetail(error_code=None).to_json() == {}
 
 
-def test_these_fields_are_written_only_if_they_say_something() -> None:
+def test_only_these_fields_of_details_are_left_out_when_empty() -> None:
     classes = [type(run_details.read(kind, {})) for kind in RunKind]
     sparse = {
         f"{cls.__name__}.{field.name}"
@@ -107,7 +107,7 @@ def default_of(field: Any) -> Any:
     return field.default if field.default is not MISSING else field.default_factory()
 
 
-def test_what_was_read_is_not_a_part_of_a_value() -> None:
+def test_unknown_keys_of_a_read_detail_do_not_count_in_its_equality() -> None:
     written, read = RunDetail(point="ab"), RunDetail.from_json({"point": "ab", "x": 1})
     assert written == read
     assert "json" not in repr(read)

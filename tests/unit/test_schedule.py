@@ -81,7 +81,7 @@ def test_every_kind_of_run_has_its_job() -> None:
         ({"verification": VerificationPolicy(every_s=None)}, {("verification", "primary")}),
     ],
 )
-def test_what_is_done_by_hand_has_no_job(
+def test_a_task_done_by_hand_has_no_job(
     changes: dict[str, object], gone: set[tuple[str, str]]
 ) -> None:
     assert set(jobs()) - set(jobs(**changes)) == gone
@@ -153,7 +153,7 @@ def test_starts_are_spread_unless_a_cron_line_says_when(
     assert jobs(backup=backup)["backup", ""].timing.jitter_s == jitter_s
 
 
-def test_what_a_plan_has_no_times_for_has_those_of_drd() -> None:
+def test_jobs_without_times_in_the_plan_have_the_default_times() -> None:
     found = jobs(retention=RetentionPolicy(daily=7, every_s=DAY))
     assert found["readiness", ""].timing == Timing(
         every_s=DAY, jitter_s=15 * MINUTE, timeout_s=5 * MINUTE, retries=5

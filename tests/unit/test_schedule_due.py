@@ -360,7 +360,7 @@ def test_start_in_a_blackout_moves_to_its_end_and_says_so() -> None:
     )
 
 
-def test_what_came_due_before_a_blackout_waits_as_well() -> None:
+def test_a_job_that_came_due_before_a_blackout_waits_for_its_end() -> None:
     known = history(last_started_at=utc("2026-11-24T21:44:00"))
     found = due(job(every_s=15 * MINUTE, blackout=(NIGHT,)), known)
     assert found.at == utc("2026-11-25T06:00:00")

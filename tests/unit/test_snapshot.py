@@ -159,7 +159,7 @@ LINK = FileEntry("symlink", 0o777, 0, 0, link="away")
         ({"/a": replace(FILE, link="/elsewhere")}, set()),
     ],
 )
-def test_which_named_paths_are_links_to_what_is_not_in_the_tree(
+def test_named_paths_that_link_out_of_the_tree_are_found_and_count_as_empty(
     entries: dict[str, FileEntry], outside: set[str]
 ) -> None:
     found = TreeFingerprint(entries)

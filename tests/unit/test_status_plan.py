@@ -162,7 +162,7 @@ def test_runs_that_nobody_starts_are_called_so() -> None:
     assert told.endswith("none: the plan has no schedule, or no daemon has loaded it yet")
 
 
-def test_what_cannot_be_read_now_hides_nothing_else() -> None:
+def test_a_part_of_the_status_that_cannot_be_read_hides_no_other_part() -> None:
     def refused() -> Sequence[Mapping[str, Any]]:
         raise CatalogueError("the disk is full", hint="df -h")
 

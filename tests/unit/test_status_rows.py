@@ -334,7 +334,7 @@ def test_of_several_reasons_the_worst_is_reported() -> None:
     assert plan.state is PlanState.BREACHED
 
 
-def test_what_withholds_ready_without_a_reason_of_its_own_is_reported_all_the_same() -> None:
+def test_a_plan_that_is_not_ready_without_a_verdict_reason_still_has_a_remedy() -> None:
     plan = with_state(judged()._replace(readiness=Readiness.NOT_READY))
     assert plan.state is PlanState.NOT_READY
     assert plan.why is not None

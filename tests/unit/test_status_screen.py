@@ -91,7 +91,7 @@ def head_of(lines: list[str]) -> str:
     return next(line for line in lines if line.startswith("PLAN"))
 
 
-def test_what_has_no_room_is_named_but_never_the_state_or_a_reason() -> None:
+def test_columns_without_room_are_named_and_state_and_reasons_always_shown() -> None:
     left_out = set()
     for width in range(21, 130):
         lines = screen(healthy(), CATALOG, BILLING, width=width)

@@ -197,7 +197,9 @@ def test_a_brief_is_valid_until_its_figures_change() -> None:
 
 
 @pytest.mark.parametrize(("age_s", "is_kept"), [(718.9, True), (719.1, False), (719.9, False)])
-def test_what_holds_for_less_than_a_second_is_not_kept(age_s: float, is_kept: bool) -> None:
+def test_a_summary_that_holds_for_less_than_a_second_is_not_kept(
+    age_s: float, is_kept: bool
+) -> None:
     found = in_advance(quiet(newest=point(age_s), components=()), NOW)
     assert (found is not None) == is_kept
 

@@ -28,7 +28,7 @@ NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 ROW = CheckResult("c", "db", CheckVerdict.PASSED, "1", "1")
 
 
-def test_what_was_given_is_written_and_nothing_else() -> None:
+def test_only_given_fields_of_a_step_result_are_written() -> None:
     assert StepResult().to_json() == {}
     assert RestoreStepResult(restored=("a",)).to_json() == {"restored": ["a"]}
     asked = PersonStepResult(asked_at=NOON, expires_at=None, role=None, two_person=False)
@@ -116,7 +116,9 @@ def test_an_action_reports_what_it_wants() -> None:
 
 
 @pytest.mark.parametrize("key", ["says", "checks"])
-def test_what_drd_shows_of_an_action_has_to_be_well_formed(key: str) -> None:
+def test_a_malformed_field_of_an_action_result_is_refused_and_still_read_from_a_row(
+    key: str,
+) -> None:
     assert ActionStepResult.of({key: None}).to_json() == {key: None}
     with pytest.raises(Malformed, match=f"^{key} cannot be 5"):
         ActionStepResult.of({key: 5})

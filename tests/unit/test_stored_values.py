@@ -44,7 +44,7 @@ def test_a_kept_copy_and_a_part_are_read_as_they_were_written() -> None:
     assert Part.from_json(part.to_json()) == part
 
 
-def test_what_a_recovery_has_done_is_read_as_it_was_written() -> None:
+def test_an_unfinished_recovery_is_read_as_it_was_written() -> None:
     made = Unfinished("1f", "shop", ("db",), (), ("conf",), (), (), over=True, undoable=False)
     written = {k: list(v) if isinstance(v, tuple) else v for k, v in made._asdict().items()}
     assert Unfinished.of_json(written) == made
@@ -55,7 +55,7 @@ def test_what_a_recovery_has_done_is_read_as_it_was_written() -> None:
     [("2/3", (2, 3)), (" 2 / 2 ", (2, 2)), ("10/12", (10, 12)), ("1/3", None), ("3/2", None),
      ("2/100", None), ("2", None), ("2/3/4", None)],
 )  # fmt: skip
-def test_a_number_of_shares(written: str, read: tuple[int, int] | None) -> None:
+def test_a_number_of_shares_is_read_or_refused(written: str, read: tuple[int, int] | None) -> None:
     if read is not None:
         assert Sharing.parse(written) == Sharing(*read)
         return
@@ -154,7 +154,7 @@ LINK = FileEntry("symlink", 0o777, 1, 2, link="/a")
         (FileEntry("device", 0o600, 0, 0, link="1:3"), {"link": "1:5"}, True, ["device number"]),
     ],
 )
-def test_how_an_entry_of_a_tree_differs(
+def test_each_difference_between_two_entries_of_a_tree_is_named(
     was: FileEntry, now: dict[str, Any], *, owners: bool, found: list[str]
 ) -> None:
     other = FileEntry(**{**{n: getattr(was, n) for n in FileEntry.__slots__}, **now})
@@ -171,7 +171,7 @@ def test_short_forms_are_told_apart_by_their_length() -> None:
         briefs_from([[1]])
 
 
-def test_what_a_step_waits_for_names_the_command_that_answers() -> None:
+def test_a_waiting_step_names_the_command_that_answers_it() -> None:
     assert str(Wanted("approve it", "drd approve 1f go")) == "approve it  drd approve 1f go"
 
 
@@ -247,7 +247,7 @@ def test_a_value_of_another_type_is_refused(key: str, value: object) -> None:
         ("rclone", {"config"}, set(), set(), set()),
     ],
 )  # fmt: skip
-def test_which_settings_a_scheme_has(
+def test_each_scheme_has_its_required_open_and_file_settings(
     scheme: str, required: set[str], open_: set[str], files: set[str], places: set[str]
 ) -> None:
     settings = SCHEMES[scheme].settings

@@ -85,7 +85,7 @@ def test_ids_and_names_match_as_a_whole(read: Any, good: str, what: str) -> None
         assert refused(read, bad, "a").startswith(f"a is not a valid {what}: ")
 
 
-def test_whether_something_is_the_id_of_a_snapshot() -> None:
+def test_only_64_hexadecimal_digits_are_the_id_of_a_snapshot() -> None:
     assert strict.is_snapshot_id(HEX * 4)
     assert not strict.is_snapshot_id(HEX * 4 + "0")
     assert not strict.is_snapshot_id(int(HEX, 16))
@@ -148,7 +148,7 @@ def test_paths_are_absolute_and_without_detours() -> None:
     assert "longer than 16,384" in refused(strict.absolute_path, "/" + "x" * 16384, "a")
 
 
-def test_what_may_be_missing_is_read_where_it_is_there() -> None:
+def test_an_optional_value_is_none_or_read_strictly() -> None:
     assert strict.maybe(strict.text, None, "a") is None
     assert strict.maybe(strict.text, "b", "a") == "b"
     assert refused(strict.maybe, strict.text, 0, "a") == "a is not text: 0"

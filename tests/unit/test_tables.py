@@ -45,7 +45,7 @@ def test_columns_without_room_stand_below_with_their_headers() -> None:
     ]
 
 
-def test_what_stands_below_an_indented_row_is_indented_more_and_needs_no_header() -> None:
+def test_continuation_lines_of_an_indented_row_are_indented_more_even_without_a_header() -> None:
     assert table(["", ""], [["  plan", "a sentence of five words"]], width=26)[1:] == [
         "  plan",
         "      a sentence of five",

@@ -75,7 +75,7 @@ def test_counts_of_what_is_left_out_begin_at_one() -> None:
         ("caf\xe9\udcff\x07", "caf\xe9\\xff\\x07"),
     ],
 )
-def test_what_a_terminal_would_interpret_is_escaped(text: str, shown: str) -> None:
+def test_characters_that_a_terminal_would_interpret_are_escaped(text: str, shown: str) -> None:
     assert escaped(text) == shown
 
 

@@ -117,7 +117,7 @@ def test_a_bound_that_is_reached_just_now_holds_for_no_time(name: str, compared:
     assert (result, holds_s) == (compared(bound, bound), 0.0)
 
 
-def test_what_is_zero_only_in_a_moment_is_true_until_then() -> None:
+def test_a_value_that_is_zero_at_one_moment_is_true_until_then() -> None:
     for value in (lambda n: FUTURE - n, left):
         assert holds(lambda n, v=value: bool(v(n)), NOON) == (True, 400 - EARLY)
         assert holds(lambda n, v=value: bool(v(n)), FUTURE) == (False, 0.0)
@@ -135,7 +135,7 @@ def test_a_quotient_changes_its_sign_at_its_pole() -> None:
     assert holds(lambda n: 1000 / left(n) > 0, NOON)[1] == pytest.approx(400 - EARLY)
 
 
-def test_what_does_not_move_holds_for_ever() -> None:
+def test_a_value_that_does_not_depend_on_time_holds_for_ever() -> None:
     still: dict[str, Of] = {
         "nothing": lambda _: True,
         "the difference of two spans": lambda n: (n - PAST) - (n - FUTURE) > timedelta(seconds=7),
@@ -182,7 +182,7 @@ UNTOLD: dict[str, Of] = {
 
 
 @pytest.mark.parametrize("name", UNTOLD)
-def test_what_cannot_be_followed_holds_for_no_time(name: str) -> None:
+def test_a_value_whose_change_cannot_be_followed_holds_for_no_time(name: str) -> None:
     assert holds(UNTOLD[name], NOON) == (UNTOLD[name](NOON), 0.0)
 
 
