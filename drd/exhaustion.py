@@ -1,4 +1,4 @@
-"""Errors of an operating system that has no room, no processes and no threads left."""
+"""Errors of the operating system: their words, and that it has no room or no processes left."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ def exhausted(error: BaseException, place: object = "") -> DrdError | None:
         hint="free space on this disk; for drd's own files, set `work_dir` to a directory "
         "on a larger disk.",
     )
+
+
+def system_reason(error: OSError) -> str:
+    """Return the words of the operating system for an error, in lower case: `permission denied`."""
+    return (error.strerror or str(error)).lower()
 
 
 def text_of(error: BaseException) -> str:

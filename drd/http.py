@@ -21,6 +21,7 @@ from email.message import Message
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import drd
+from drd.exhaustion import system_reason
 from drd.masking import mask_login
 from drd.model.units import format_duration
 
@@ -152,7 +153,7 @@ def tls_context(ca_cert: str | None, *, beside_system: bool = False) -> ssl.SSLC
         if beside_system and ca_cert is not None:
             context.load_verify_locations(ca_cert)
     except (OSError, ssl.SSLError) as error:
-        why = (error.strerror or str(error)).lower()
+        why = system_reason(error)
         if isinstance(error, ssl.SSLError):
             why = "it is not a PEM certificate"
         raise NoAnswer(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 
 from drd.bootstrap import App
 from drd.errors import UsageError
 from drd.flows.alerts.messages import routed
 from drd.model.actor import Actor
 from drd.model.alerts import Alert
+from drd.model.nearest import closest
 from drd.model.units import from_rfc3339, parse_duration, to_rfc3339
 
 
@@ -39,9 +39,9 @@ def known_person(name: str, people: Sequence[str]) -> str:
         )
     if not people or name in people:
         return name
-    close = get_close_matches(name, people, n=1, cutoff=0.6)
+    near = closest(name, people)
     known = ", ".join(people)
-    hint = f'did you mean "{close[0]}"?' if close else f"use one of these names: {known}."
+    hint = f'did you mean "{near}"?' if near else f"use one of these names: {known}."
     raise UsageError(f"drd.yaml does not list the person {name!r}", hint=hint)
 
 

@@ -26,6 +26,7 @@ from drd.api.rights import Right
 from drd.bootstrap import App
 from drd.config.daemon import DaemonSettings
 from drd.errors import ApiUnserved
+from drd.exhaustion import system_reason
 
 NAME = "drd.sock"
 CONNECTIONS = 32
@@ -285,7 +286,7 @@ def _listen(settings: DaemonSettings) -> socket.socket:
             os.close(fd)
     except OSError as error:
         listener.close()
-        reason = (error.strerror or str(error)).lower()
+        reason = system_reason(error)
         raise ApiUnserved(
             f"cannot listen at {directory / NAME}: {reason}",
             hint="find out which other drd uses this directory, and end that process; or set "

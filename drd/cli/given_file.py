@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from drd.errors import UsageError
+from drd.exhaustion import system_reason
 from drd.model.units import format_size
 
 
@@ -19,7 +20,7 @@ def read_given(name: str, largest: int, hint: str) -> bytes:
             with Path(name).open("rb") as file:
                 raw = file.read(largest + 1)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = system_reason(error)
         raise UsageError(f"cannot read {name}: {reason}", hint="check the path.") from None
     if len(raw) > largest:
         raise UsageError(

@@ -19,6 +19,7 @@ from drd.cli.render import terminal_width
 from drd.cli.session import session
 from drd.config.regimes import regimes_of
 from drd.errors import UsageError
+from drd.exhaustion import system_reason
 from drd.flows.incidents.choosing import chosen as chosen_incident
 from drd.flows.incidents.writing import Desk
 from drd.model.text import escaped
@@ -154,7 +155,7 @@ def _calendar(args: argparse.Namespace, text: str) -> int:
     try:
         Path(args.ics).write_bytes(text.encode())
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = system_reason(error)
         raise UsageError(f"cannot write {args.ics}: {reason}", hint="name another file.") from None
     if not args.quiet:
         count = text.count("BEGIN:VEVENT")

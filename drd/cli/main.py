@@ -18,7 +18,7 @@ from drd import record_writer
 from drd.cli.options import global_options
 from drd.cli.parser import Parser, Verbs
 from drd.errors import Cancelled, CatalogueError, ConfigError, DrdError, NotOwner, UsageError
-from drd.exhaustion import exhausted
+from drd.exhaustion import exhausted, system_reason
 from drd.model.text import in_commands
 from drd.users import user_name
 
@@ -267,7 +267,7 @@ def _unforeseen(error: Exception, args: argparse.Namespace) -> int:
         sys.stdout.flush()
     except OSError as full:
         _discard_output()
-        output.complain(f"cannot write the output: {(full.strerror or str(full)).lower()}")
+        output.complain(f"cannot write the output: {system_reason(full)}")
         return 1
     known = exhausted(error) or fault(error) or _forbidden(error) or _of_catalogue(error, args)
     if known is not None:

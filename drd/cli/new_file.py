@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from drd.errors import UsageError
+from drd.exhaustion import system_reason
 
 
 def write_new(name: str, content: bytes) -> None:
@@ -14,5 +15,5 @@ def write_new(name: str, content: bytes) -> None:
         with os.fdopen(os.open(name, flags, 0o600), "wb") as file:
             file.write(content)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = system_reason(error)
         raise UsageError(f"cannot write {name}: {reason}", hint="name a new file.") from None

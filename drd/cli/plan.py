@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from drd.config.yaml import read
 from drd.errors import ConfigError, DrdError, NotOwner, Problem, UnknownPlan, UsageError
 from drd.model.facts import PlanFacts
 from drd.model.former_name import left_words
+from drd.model.nearest import closest
 from drd.model.text import counted, escaped
 from drd.model.units import format_duration
 from drd.plan_files import name_line, plan_files, plan_name
@@ -101,10 +101,10 @@ def _with_other_plans(plan: LoadedPlan, settings: DaemonSettings) -> LoadedPlan:
     names = plans_by_name(settings.plans_dir).keys() - {plan.plan.name}
     warnings = []
     for at, name in enumerate(plan.plan.inventory.depends_on):
-        near = get_close_matches(name, sorted(names), n=1, cutoff=0.8)
+        near = closest(name, sorted(names), alike=0.8)
         if name not in names and near:
-            text = f'there is no plan "{name}": an incident of {near[0]} would not affect this plan'
-            hint = f'write "{near[0]}" if you meant this plan.'
+            text = f'there is no plan "{name}": an incident of {near} would not affect this plan'
+            hint = f'write "{near}" if you meant this plan.'
             line = read(plan.text.encode(), plan.plan.file).line(("depends_on", at))
             where = f"depends_on[{at}]"
             warnings.append(Problem(plan.plan.file, line, where, text, hint, "warning"))

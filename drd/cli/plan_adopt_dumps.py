@@ -11,6 +11,7 @@ from drd.config.dumps_starter import FoundDumps, crowded, dumps_starter, gap_in_
 from drd.config.problems import as_name
 from drd.config.starter import Starter
 from drd.errors import UsageError
+from drd.exhaustion import system_reason
 from drd.model.text import counted, some
 from drd.model.units import format_age, format_size, format_time
 from drd.repositories.adopted.dumps import FINISHED_S, Dumps, Series, look_through
@@ -49,7 +50,7 @@ def adopted_dumps(
     try:
         seen = look_through(directory, wanted)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = system_reason(error)
         raise UsageError(
             f"cannot read {directory}: {reason}",
             hint="run this command as a user who may read it, or correct --adopt",

@@ -23,6 +23,7 @@ from drd.config.problems import NAME_HINT, Report, as_name
 from drd.config.starter import PLACEHOLDER, WHOLE, FoundComponents, Starter, starter
 from drd.config.yaml import read
 from drd.errors import ConfigError, UsageError
+from drd.exhaustion import system_reason
 from drd.flows.host import containers
 from drd.masking import masked
 from drd.model.location import normal_url
@@ -192,7 +193,7 @@ def _make_directory(directory: Path) -> None:
     try:
         directory.mkdir(mode=0o755, parents=True)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = system_reason(error)
         make = f"sudo mkdir -p {quote(str(directory))}"
         hint = f"{make}, or write elsewhere with --output FILE (- for stdout)."
         raise UsageError(f"cannot make the directory {directory}: {reason}", hint=hint) from None
@@ -221,7 +222,7 @@ def _write(text: str, file: Path, *, force: bool) -> Path:
         hint = "choose another --output or --name, or overwrite it with --force."
         raise UsageError(f"{file} exists already", hint=hint) from None
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = system_reason(error)
         hint = "choose a directory that you may write to with --output FILE (- for stdout)."
         raise UsageError(f"cannot write {file}: {reason}", hint=hint) from None
     return file

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
+from drd.model.nearest import closest
 from drd.registry import FAMILIES, Unavailable, packages_with, unavailable_with
 
 FAMILY_OF = {"components": "kinds", "checks": "checks", "runbook": "actions", "notify": "notifiers"}
@@ -27,8 +26,7 @@ def lacking(family: str, name: str) -> Unavailable | None:
 
 def meant(family: str, name: str) -> str:
     """Return the kind that is spelled almost like this; empty if none is."""
-    near = get_close_matches(name, FAMILIES[family].names, n=1, cutoff=_NEAR)
-    return near[0] if near else ""
+    return closest(name, FAMILIES[family].names, alike=_NEAR)
 
 
 def unavailable(section: str, name: str) -> tuple[str, str] | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from drd.config.daemon_schema import SPARE, DaemonFile
@@ -16,6 +15,7 @@ from drd.config.json_schema import SchemaView
 from drd.config.problems import Report
 from drd.config.yaml import Document, Path, read
 from drd.errors import ConfigError, Problem
+from drd.model.nearest import closest
 
 T = TypeVar("T")
 
@@ -128,7 +128,7 @@ def _fits(pattern: Path, path: Path) -> bool:
 
 
 def _near(key: str, known: Collection[str]) -> bool:
-    return bool(get_close_matches(key.lower(), known, n=1, cutoff=_CLOSE))
+    return bool(closest(key, known, alike=_CLOSE))
 
 
 def _may_be_vital(key: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -17,6 +16,7 @@ from drd.model.incidents.states import SEVERITIES
 from drd.model.intake.mapped import PLAN
 from drd.model.malformed import Malformed
 from drd.model.message import Urgency
+from drd.model.nearest import closest
 from drd.model.plan import SecretRef
 from drd.model.titles import TITLES
 
@@ -30,8 +30,8 @@ def _different(words: list[str]) -> list[str]:
 
 def _kind_of_alert(kind: str) -> str:
     if kind not in TITLES:
-        near = get_close_matches(kind, TITLES, n=1)
-        hint = f'did you mean "{near[0]}"?' if near else "docs/alerts.md lists the kinds"
+        near = closest(kind, TITLES)
+        hint = f'did you mean "{near}"?' if near else "docs/alerts.md lists the kinds"
         raise Malformed(f'there is no kind of alert "{kind}"', hint)
     return kind
 

@@ -21,6 +21,7 @@ from drd.config.paths import (
     state_url,
 )
 from drd.errors import ConfigError, Problem
+from drd.exhaustion import system_reason
 from drd.model.package_names import normal_name
 from drd.named import NamedTuple
 
@@ -101,7 +102,7 @@ def places(path: str | os.PathLike[str], *, explicit: bool) -> ConfiguredPlaces:
             raise ConfigError([missing(path)]) from None
         raw = b""
     except OSError as error:
-        message = f"cannot read drd.yaml: {(error.strerror or str(error)).lower()}"
+        message = f"cannot read drd.yaml: {system_reason(error)}"
         hint = "let the user of this command read it, or name another with --config."
         raise ConfigError([Problem(path, 1, "", message, hint)]) from None
     values = _simple(raw)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from drd.config.plan_path import PathWalker, PlanPath, using
 from drd.errors import ConfigError, Problem
+from drd.exhaustion import system_reason
 
 LARGEST = 1 << 20
 """Bytes; a plan of a hundred components has 20,000."""
@@ -74,5 +75,5 @@ def _unreadable(path: Path, error: OSError, what: str) -> ConfigError:
         IsADirectoryError: f"name the {what}'s file, not its directory.",
     }
     hint = hints.get(type(error), "check the disk and the mount.")
-    reason = (error.strerror or str(error)).lower()
+    reason = system_reason(error)
     return ConfigError([Problem(str(path), 1, "", f"cannot read the {what}: {reason}", hint)])

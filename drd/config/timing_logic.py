@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from functools import cache
 from zoneinfo import available_timezones
 
@@ -12,6 +11,7 @@ from drd.config.problems import Report
 from drd.config.timing import BlackoutSettings
 from drd.config.yaml import Path
 from drd.model.cron import longest_gap
+from drd.model.nearest import closest
 from drd.model.plan import Blackout
 from drd.model.units import format_duration
 from drd.model.windows import DAY_MIN, DAYS, longest_blackout_s, minutes_of
@@ -95,8 +95,5 @@ def _read_all(parsed: Parsed, report: Report) -> None:
 
 
 def _nearest_zone(zone: str, zones: set[str]) -> str:
-    by_lower = {z.lower(): z for z in zones}
-    close = get_close_matches(zone.lower(), by_lower, n=1, cutoff=0.8)
-    if close:
-        return f'did you mean "{by_lower[close[0]]}"?'
-    return "write it like Europe/Berlin, or UTC."
+    near = closest(zone, zones, alike=0.8)
+    return f'did you mean "{near}"?' if near else "write it like Europe/Berlin, or UTC."

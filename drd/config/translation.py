@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -95,8 +94,8 @@ def _misspelt(item: Mapping[str, Any], path: Path) -> Path:
         keys = [key for key in keys if key not in KEYS_OF_EVERY_STEP]
     if words[0] in keys:
         return (words[0],)
-    close = [key for word in words for key in get_close_matches(word, keys, n=1, cutoff=0.7)]
-    return tuple(close[:1]) or (() if path[:1] == ("runbook",) else ("kind",))
+    near = [key for word in words if (key := closest(word, keys, alike=0.7))]
+    return tuple(near[:1]) or (() if path[:1] == ("runbook",) else ("kind",))
 
 
 def _locate(item: Mapping[str, Any], data: Any) -> tuple[Path, str]:

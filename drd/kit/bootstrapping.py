@@ -26,6 +26,7 @@ from drd.errors import (
     UsageError,
     WrongKey,
 )
+from drd.exhaustion import system_reason
 from drd.kit.archive import Kit
 from drd.kit.former_config import without_broken
 from drd.kit.install import kept
@@ -331,7 +332,7 @@ def _authorities(plans: Mapping[str, str], url: str, given: str | None) -> dict[
         content = Path(given).read_bytes()
     except OSError as error:
         raise UsageError(
-            f"cannot read {given}: {(error.strerror or str(error)).lower()}",
+            f"cannot read {given}: {system_reason(error)}",
             hint="--ca-cert needs a PEM file.",
         ) from None
     specs = [spec for name, text in plans.items() for spec in _repositories_at(name, text, url)]

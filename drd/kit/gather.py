@@ -21,6 +21,7 @@ from drd.config.reading import read_bytes
 from drd.config.references import plan_references
 from drd.config.zones import local_zone
 from drd.errors import DrdError, NotSupported, UsageError
+from drd.exhaustion import system_reason
 from drd.flows.records.anchors import standing
 from drd.flows.repository.signatures import signatures_of
 from drd.kinds.registry import by_hand_of
@@ -190,8 +191,7 @@ def _host_file(path: str) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise UsageError(
-            f"cannot read {path}, which a repository's ca_cert names: "
-            f"{(error.strerror or str(error)).lower()}",
+            f"cannot read {path}, which a repository's ca_cert names: {system_reason(error)}",
             hint="with a kit without this file nobody could open the repository: check that the "
             "file exists and that this user may read it.",
         ) from None

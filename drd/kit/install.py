@@ -12,6 +12,7 @@ from pathlib import Path
 
 from drd import modes
 from drd.errors import TargetNotEmpty, TargetUnwritable
+from drd.exhaustion import system_reason
 from drd.flows.host.shipped_files import is_as_put
 from drd.kit.layout import CREDENTIALS, Layout, PlacedFile
 from drd.process.state_owner import acting_for_owner
@@ -48,7 +49,7 @@ def _content(path: Path) -> bytes | None:
     except NotADirectoryError:
         raise _unwritable(path, "a part of its path is a file") from None
     except OSError as error:
-        raise _unwritable(path, (error.strerror or str(error)).lower()) from None
+        raise _unwritable(path, system_reason(error)) from None
 
 
 @contextmanager

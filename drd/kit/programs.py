@@ -12,6 +12,7 @@ from pathlib import Path
 
 from drd.actions.settings import StepSettings
 from drd.config.resolved import COMMAND_PATH
+from drd.exhaustion import system_reason
 from drd.model.kit import KitFile
 from drd.model.plan import Plan
 from drd.model.units import format_size
@@ -61,7 +62,7 @@ class KitPrograms:
                 return f"has {format_size(info.st_size)}, too much for the kit"
             content = Path(path).read_bytes()
         except OSError as error:
-            return f"cannot be read: {(error.strerror or str(error)).lower()}"
+            return f"cannot be read: {system_reason(error)}"
         if b"\0" in content:
             return "is not a script"
         name = f"programs/{len(self.files)}-{Path(path).name}"

@@ -18,6 +18,7 @@ import pyrage
 from drd import log
 from drd.age import error_text, identities, recipient
 from drd.errors import KitDamaged, TargetUnwritable, UsageError, WrongKey
+from drd.exhaustion import system_reason
 from drd.kinds.file_system import fsync_path
 from drd.model.kit import Key, digest_in, heading, is_heading
 from drd.process import rights
@@ -96,7 +97,7 @@ def read_kit(path: Path) -> bytes:
             data = file.read(LARGEST + 1)
     except OSError as error:
         raise UsageError(
-            f"cannot read the kit {path}: {(error.strerror or str(error)).lower()}",
+            f"cannot read the kit {path}: {system_reason(error)}",
             hint="give the file that drd kit export has written.",
         ) from None
     if len(data) > LARGEST:
@@ -118,7 +119,7 @@ def unwritable(what: str, error: OSError) -> TargetUnwritable:
     if isinstance(error, rights.NotFollowed):
         return TargetUnwritable(f"cannot write {what}: {error.strerror}", hint=error.hint)
     return TargetUnwritable(
-        f"cannot write {what}: {(error.strerror or str(error)).lower()}",
+        f"cannot write {what}: {system_reason(error)}",
         hint="drd wrote nothing. Give a file in an existing directory that you may write to.",
     )
 
@@ -179,7 +180,7 @@ def read_secret_file(path: Path, what: str) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise UsageError(
-            f"cannot read the {what} file {path}: {(error.strerror or str(error)).lower()}",
+            f"cannot read the {what} file {path}: {system_reason(error)}",
             hint=f"write the {what} to this file, mode 0600.",
         ) from None
     except UnicodeDecodeError:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from drd.errors import MetricsUnwritable
+from drd.exhaustion import system_reason
 
 MODE = 0o644
 """node exporter is another user."""
@@ -41,7 +42,7 @@ def write_textfile(path: Path, metrics: Iterable[bytes]) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> MetricsUnwritable:
-    reason = (error.strerror or str(error)).lower()
+    reason = system_reason(error)
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         reason = f"there is no directory {path.parent}"
     unwritable = MetricsUnwritable(

@@ -10,11 +10,11 @@ from drd.model.text import escaped, some
 _MOST = 20
 
 
-def closest(word: str, known: Iterable[str]) -> str:
+def closest(word: str, known: Iterable[str], *, alike: float = 0.6) -> str:
     """Return the known word that was probably meant, whatever its capitals; empty where nothing is
-    near."""
+    near. `alike`, from 0 to 1, is how similar it must be."""
     folded = {each.casefold(): each for each in known}
-    found = get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
+    found = get_close_matches(word.casefold(), folded, n=1, cutoff=alike)
     return folded[found[0]] if found else ""
 
 

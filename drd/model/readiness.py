@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 
 from drd.model.finding import Finding
 from drd.model.finding_codes import DATA, RESTORE_POINT
 from drd.model.kit_findings import KIT_IN_ORDER
+from drd.model.nearest import closest
 from drd.model.plan import Plan
 from drd.model.readiness_finding import ReadinessException, ReadinessFinding, judged_as
 from drd.model.runbook import Ask
@@ -86,9 +86,9 @@ def _useless(exception: ReadinessException, names: Sequence[str], *, over: bool)
         what = "is not needed: the finding is not a problem any more"
     else:
         what = "is not needed: there is no such finding now"
-        close = get_close_matches(exception.finding, names, n=1)
-        if close:
-            remedy = f'{remedy}, or write "{close[0]}" if you meant this'
+        near = closest(exception.finding, names)
+        if near:
+            remedy = f'{remedy}, or write "{near}" if you meant this'
     return Finding(
         "exception",
         "warning",

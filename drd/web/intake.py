@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
 
 from drd.errors import DrdError
+from drd.exhaustion import system_reason
 from drd.web.server import DEADLINE_S, LoopbackServer, listening
 
 PATH = "/intake"
@@ -86,7 +87,7 @@ class IntakeServer(LoopbackServer):
         try:
             listener = listening(address)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
+            reason = system_reason(error)
             raise IntakeUnserved(
                 f"cannot take alerts on {host}, port {port}: {reason}",
                 hint=f"find out which process listens there with `ss -ltnp 'sport = :{port}'`, or "

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 
 from drd.errors import MetricsUnserved
+from drd.exhaustion import system_reason
 from drd.web.handler import Answers, serve_one
 from drd.web.health import DaemonHealth
 
@@ -144,7 +145,7 @@ def _listen(address: tuple[str, int]) -> socket.socket:
     try:
         return listening(address)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = system_reason(error)
         raise MetricsUnserved(
             f"cannot serve metrics on {host}, port {port}: {reason}",
             hint=f"find out which process listens there with `ss -ltnp 'sport = :{port}'`, or "

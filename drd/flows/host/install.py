@@ -19,6 +19,7 @@ from typing import Literal
 
 from drd import process
 from drd.errors import DrdError, TargetUnwritable, UsageError
+from drd.exhaustion import system_reason
 from drd.flows.host.shipped_files import (
     CONFIG,
     FILES,
@@ -373,7 +374,7 @@ def _run(step: InstallStep) -> None:
 
 
 def _unwritable(place: Path, error: OSError) -> TargetUnwritable:
-    reason = (error.strerror or str(error)).lower()
+    reason = system_reason(error)
     return TargetUnwritable(
         f"cannot change {place}: {reason}",
         hint="run this as a user who may change this place, or with another --prefix."

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from drd.errors import UsageError
+from drd.exhaustion import system_reason
 from drd.flows.incidents.texts import LONGEST_NAME, reason_of, text_of
 from drd.flows.incidents.writing import Desk
 from drd.model.incidents import entries as kinds
@@ -147,7 +148,7 @@ def read_file(name: str) -> FileDigest:
                 digest.update(chunk)
                 size += len(chunk)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = system_reason(error)
         raise UsageError(
             f"cannot read {path}: {reason}",
             hint="give a file. To pack a directory into a file: tar -cf FILE DIRECTORY",

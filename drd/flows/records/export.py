@@ -9,6 +9,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from drd.errors import TargetUnwritable, UsageError
+from drd.exhaustion import system_reason
 from drd.model.chain import ChainReport, check
 from drd.model.malformed import Malformed
 from drd.model.record_file import (
@@ -82,7 +83,7 @@ def export(
         ) from None
     except OSError as error:
         raise TargetUnwritable(
-            f"cannot write the records to {directory}: {(error.strerror or str(error)).lower()}",
+            f"cannot write the records to {directory}: {system_reason(error)}",
             hint="name another directory, where this user may write.",
         ) from error
     return Exported(directory, len(counted), sum(counted))
@@ -111,7 +112,7 @@ def read_export(place: Path) -> RecordFile:
             return read(_lines(file))
     except OSError as error:
         raise UsageError(
-            f"cannot read {path}: {(error.strerror or str(error)).lower()}",
+            f"cannot read {path}: {system_reason(error)}",
             hint="name the directory that drd records export has written, or the file in it.",
         ) from error
     except (Malformed, ValueError) as error:

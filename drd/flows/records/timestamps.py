@@ -10,6 +10,7 @@ from pathlib import Path
 
 from drd import timestamping
 from drd.errors import DrdError, UsageError
+from drd.exhaustion import system_reason
 from drd.flows.records.anchors import Open, Place, Result
 from drd.flows.records.export import STAMPS
 from drd.flows.records.noted import NOTED
@@ -96,8 +97,7 @@ def _roots(file: str) -> bytes:
         return Path(file).read_bytes()
     except OSError as error:
         raise NoStamp(
-            f"cannot read {file}, which records.timestamp.ca names: "
-            f"{(error.strerror or str(error)).lower()}"
+            f"cannot read {file}, which records.timestamp.ca names: {system_reason(error)}"
         ) from None
 
 
@@ -218,7 +218,7 @@ def in_export(place: Path) -> list[Stamp]:
                 stamps.append(Stamp(int(number), "", at, str(file), file.read_bytes()))
     except OSError as error:
         raise UsageError(
-            f"cannot read {escaped(str(directory))}: {(error.strerror or str(error)).lower()}",
+            f"cannot read {escaped(str(directory))}: {system_reason(error)}",
             hint="name the directory that drd records export has written.",
         ) from error
     return stamps

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
 
 from drd import process
 from drd.errors import UsageError
 from drd.model.actor import Actor, Sameness, compare_all
-from drd.model.nearest import meant
+from drd.model.nearest import closest, meant
 from drd.model.plan import Plan
 from drd.model.run import Decision, Run, RunKind, RunState, StepState, operators
 from drd.model.runbook import PEOPLE, Step, wants_two_persons
@@ -143,8 +142,8 @@ class Deciding:
             if step.name == name:
                 return step
         names = [s.name for s in self.plan.runbook]
-        close = get_close_matches(name, names, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"the plan's steps: {', '.join(names)}."
+        near = closest(name, names)
+        hint = f"did you mean {near}?" if near else f"the plan's steps: {', '.join(names)}."
         raise UsageError(f"plan {self.plan.name} has no step {name!r}", hint=hint)
 
     def _waiting(self, step: str) -> StepRecord:

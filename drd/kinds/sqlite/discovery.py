@@ -10,6 +10,7 @@ from typing import Any
 
 from drd import modes
 from drd.errors import UsageError
+from drd.exhaustion import system_reason
 from drd.kinds.file_system import STANDBY, named_path
 from drd.kinds.open_files import units_using
 from drd.kinds.sqlite import SPEC
@@ -97,7 +98,7 @@ def _file(path: str) -> str:
         with open(absolute, "rb") as file:  # noqa: PTH123
             head = file.read(len(_HEAD))
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = system_reason(error)
         raise UsageError(
             f"cannot read {absolute}: {reason}", hint="run this command as the owner of the file."
         ) from None

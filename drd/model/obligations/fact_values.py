@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
-from difflib import get_close_matches
 
 from drd.model.malformed import Malformed
+from drd.model.nearest import closest
 from drd.model.obligations.conditions import (
     ANY_STATE,
     PEOPLE,
@@ -68,11 +68,11 @@ def require_fact(name: str, value: Fact, known: dict[str, Asked]) -> None:
     if _PLACE.fullmatch(name) or name == UNKNOWN_RESIDENCE:
         asked = Asked(counts=True)
     if asked is None or name == ANY_STATE:
-        near = get_close_matches(name, [n for n in known if n != ANY_STATE], n=1, cutoff=0.6)
+        near = closest(name, [n for n in known if n != ANY_STATE])
         if name.startswith("resident"):
             remedy = f"write {RESIDENTS}DE, with the code of a country or state"
         else:
-            remedy = f"did you mean {near[0]}?" if near else f"known: {some(sorted(known), 40)}"
+            remedy = f"did you mean {near}?" if near else f"known: {some(sorted(known), 40)}"
         raise Malformed(f"no regime uses the fact {name}", remedy)
     if value is None:
         return

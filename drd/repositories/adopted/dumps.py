@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from drd import process
 from drd.errors import DrdError, NotSupported
+from drd.exhaustion import system_reason
 from drd.model import dump_names
 from drd.model.clock import FAR_AHEAD
 from drd.model.text import escaped, shortened, some
@@ -223,7 +224,7 @@ def _why_cut_off(dump: Dump) -> str:
         with dump.path.open("rb") as file:
             return why_cut_off(file, unpacks=True, seconds=_LOOK_S)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = system_reason(error)
         raise NotSupported(
             f"cannot be read: {reason}",
             hint="give the user that runs drd the right to read this file.",

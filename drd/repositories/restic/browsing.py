@@ -15,6 +15,7 @@ from typing import Any
 
 from drd import process
 from drd.errors import RepositoryError, TargetError, ToolMissing
+from drd.exhaustion import system_reason
 from drd.model.units import from_rfc3339
 from drd.process import Command, Completed, find_tool
 from drd.process.mounts import Mounted, mounted_at
@@ -196,7 +197,7 @@ def _require_empty(into: Path) -> None:
             ) from error
         make = f": mkdir -p {quote(str(into))}" if error.errno == errno.ENOENT else "."
         raise TargetError(
-            f"cannot mount at {into}: {(error.strerror or str(error)).lower()}",
+            f"cannot mount at {into}: {system_reason(error)}",
             hint=f"give an empty directory of yours{make}",
         ) from error
     if not empty or into.is_mount():
