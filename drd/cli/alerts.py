@@ -16,7 +16,7 @@ from drd.flows.alerts.messages import acknowledgement
 from drd.model.actor import Actor
 from drd.model.alerts import Alert
 from drd.model.cells import Cell, Note
-from drd.model.exposure import age
+from drd.model.clock import age
 from drd.model.text import counted
 from drd.model.units import format_duration, format_time, from_rfc3339
 

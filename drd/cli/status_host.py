@@ -14,7 +14,7 @@ from drd.catalogue.reading import sqlite_file, state_place
 from drd.config.location import ConfiguredPlaces, configuration_error
 from drd.errors import DrdError
 from drd.flows.status.overview import ConfigurationTrouble, DaemonState, StatusDocument
-from drd.model.exposure import age
+from drd.model.clock import age
 from drd.model.state_place import STATE_CONTESTED, WHILE_CONTESTED, StatePlace, differs
 
 _UNIT = "system.slice/drd.service/cgroup.procs"

@@ -10,7 +10,7 @@ from drd.cli.render import fits, fitted, paint, sentence, spread, table, wrap
 from drd.errors import DrdError
 from drd.flows.status.overview import StatusDocument
 from drd.model.cells import Cell, Note
-from drd.model.exposure import age
+from drd.model.clock import age
 from drd.model.facts import HoldFacts
 from drd.model.rows import STATE_STYLE, STYLE, note_of, objective, percent
 from drd.model.text import counted, without_output

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from drd.cli.render import fitted, measure, sentence, spread, wrap
 from drd.flows.status.overview import StatusDocument, known_when
 from drd.model.cells import Cell, Note
+from drd.model.clock import age
 from drd.model.drd_facts import RECORDS_CHANGED, IncidentFacts
-from drd.model.exposure import age
 from drd.model.facts import AlertFacts
 from drd.model.rows import (
     alert_note,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from drd.metrics.gauge import Metric, gauge, gauge_of, labelled, moment, printable
-from drd.model.exposure import age
+from drd.model.clock import age
 from drd.model.figures import AlertFigures, CatalogueFigures, CopyFigures, RunFigures
 from drd.model.run import RunState
 

@@ -1,11 +1,12 @@
-"""The tolerances for clocks: how far times may differ before drd distrusts a clock, each under its
-own name.
+"""Ages, and the tolerances for clocks: how far times may differ before drd distrusts a clock, each
+under its own name.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from drd.model.text import counted
 from drd.model.units import format_duration, format_time
 
 SYNCHRONISE = (
@@ -82,3 +83,30 @@ def doubt(now: datetime, newest: datetime | None, what: str) -> str | None:
             "wrong then"
         )
     return None
+
+
+def age(at: datetime | None, now: datetime) -> float | None:
+    """Return the seconds since `at`, never negative; None if there is no time, or it is in the
+    future.
+    """
+    if at is None:
+        return None
+    seconds = (now - at).total_seconds()
+    return None if seconds < -AGE_TOLERANCE_S else max(0.0, seconds)
+
+
+def at_time(at: datetime | None, now: datetime) -> str:
+    """Say when something was: `at 2026-11-25 13:02:14 UTC`. The text is read later, as that of an
+    alert, so it has no ages.
+    """
+    if at is None:
+        return "at an unknown time"
+    ahead = " (in the future)" if age(at, now) is None else ""
+    return f"at {format_time(at, seconds=True)}{ahead}"
+
+
+def tried(tries: int, at: datetime | None, now: datetime) -> str:
+    """Say how often something failed, and when last: `3 tries, last at 2026-11-25 13:02:14 UTC`."""
+    if tries <= 1:
+        return f"tried {at_time(at, now)}"
+    return f"{counted(tries, 'try', 'tries')}, last {at_time(at, now)}"

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 
 from drd.model.alert_facts import PlanMore
 from drd.model.alerts import Condition
-from drd.model.exposure import age, copy_bound_s
+from drd.model.clock import age
+from drd.model.exposure import copy_bound_s
 from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
 from drd.model.finding import Finding
 from drd.model.finding_codes import (

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 
 from drd.model.check_words import RESTORES, check_name, failed_words
-from drd.model.exposure import age, at_time
+from drd.model.clock import age, at_time
 from drd.model.facts import DrillFacts, PlanFacts, ScenarioFacts, Unproven
 from drd.model.former_name import BELONG
 from drd.model.scenarios import turn_s, valid_s, valid_until

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from drd.model.attainment import attainment
-from drd.model.clock import AGE_TOLERANCE_S
+from drd.model.clock import age, tried
 from drd.model.facts import (
     AUTO,
     ComponentFacts,
@@ -26,7 +26,7 @@ from drd.model.repositories import (
     undoing,
     unreadable_since,
 )
-from drd.model.text import called, counted, without_output
+from drd.model.text import called, without_output
 from drd.model.units import format_duration, format_time
 from drd.model.verdicts import (
     ComponentAssessment,
@@ -55,33 +55,6 @@ first backup count as missed, and would be most of it.
 
 RECENT = timedelta(days=1)
 """How long a past miss of the objective is shown."""
-
-
-def age(at: datetime | None, now: datetime) -> float | None:
-    """Return the seconds since `at`, never negative; None if there is no time, or it is in the
-    future.
-    """
-    if at is None:
-        return None
-    seconds = (now - at).total_seconds()
-    return None if seconds < -AGE_TOLERANCE_S else max(0.0, seconds)
-
-
-def at_time(at: datetime | None, now: datetime) -> str:
-    """Say when something was: `at 2026-11-25 13:02:14 UTC`. The text is read later, as that of an
-    alert, so it has no ages.
-    """
-    if at is None:
-        return "at an unknown time"
-    ahead = " (in the future)" if age(at, now) is None else ""
-    return f"at {format_time(at, seconds=True)}{ahead}"
-
-
-def tried(tries: int, at: datetime | None, now: datetime) -> str:
-    """Say how often something failed, and when last: `3 tries, last at 2026-11-25 13:02:14 UTC`."""
-    if tries <= 1:
-        return f"tried {at_time(at, now)}"
-    return f"{counted(tries, 'try', 'tries')}, last {at_time(at, now)}"
 
 
 def against(exposure_s: float | None, rpo_s: float) -> Verdict:

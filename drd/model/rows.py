@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from drd.model.cells import Cell, Note
-from drd.model.exposure import age
+from drd.model.clock import age
 from drd.model.facts import AlertFacts
 from drd.model.text import escaped
 from drd.model.units import format_age, format_duration, format_share, format_time

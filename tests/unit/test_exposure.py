@@ -7,17 +7,15 @@ from typing import Any
 
 import pytest
 
+from drd.model.clock import age, at_time, tried
 from drd.model.compliance import assess
 from drd.model.exposure import (
     against,
-    age,
-    at_time,
     copy_bound_s,
     incomplete_point,
     judge_component,
     judge_copy,
     judge_rpo,
-    tried,
 )
 from drd.model.facts import (
     ComponentFacts,

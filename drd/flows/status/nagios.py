@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from drd.flows.status.overview import StatusDocument, known_when
-from drd.model.exposure import age
+from drd.model.clock import age
 from drd.model.facts import AlertFacts
 from drd.model.status_line import microseconds
 from drd.model.status_notes import Told

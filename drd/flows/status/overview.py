@@ -12,9 +12,9 @@ from datetime import datetime
 
 from drd.errors import UnknownPlan
 from drd.flows.status.packages import changed_package, missing_packages
+from drd.model.clock import age
 from drd.model.compliance import assess
 from drd.model.drd_facts import DaemonFacts, IncidentFacts, OwnerFacts
-from drd.model.exposure import age
 from drd.model.facts import AlertFacts, NotLoaded, PlanFacts, StatusFacts
 from drd.model.status_line import Brief, microseconds
 from drd.model.status_notes import Told
