@@ -36,7 +36,7 @@ class HttpSettings(Rehearsed):
     headers: dict[str, str] = Field(
         default_factory=dict, description="Headers; must not contain secrets."
     )
-    body: str | None = Field(None, description="The body, as UTF-8.")
+    body: str | None = Field(None, description="The body of the request, in UTF-8.")
     expect: int | list[int] | None = Field(
         None, description="The status that means success, or a list of them (default: 200 to 299)."
     )

@@ -272,7 +272,9 @@ def _listen(settings: DaemonSettings) -> socket.socket:
         try:
             info = os.fstat(fd)
             if info.st_mode & 0o022 or info.st_uid not in (0, os.geteuid()):
-                raise PermissionError("users other than drd's can write in the directory")
+                raise PermissionError(
+                    "users other than root and drd's own user can write to the directory"
+                )
             if _answers(fd):
                 raise FileExistsError(_OTHER_DAEMON)
             new = f".{NAME}.new"

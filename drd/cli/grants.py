@@ -79,13 +79,14 @@ def script(plan: Plan, users: Logins, name: str, *, as_service: bool = False) ->
     if not given:
         raise NotSupported("; ".join(without))
     words = f"drd doctor {name} --grants" + (" --as-service" if as_service else "")
-    lines = [f"-- Run it as root: {words} | {each.program}" for each in given]
+    lines = [f"-- Run this command as root: {words} | {each.program}" for each in given]
     lines += [
         f"-- This gives the roles of plan {plan.name} every right that they need for backups,",
         "-- drills and recoveries. A missing role is created. You can run it again at any time.",
         "-- Drills restore into servers that drd starts for them, and need no more rights here.",
-        "-- A managed server has no superuser: run it as the administrator that the provider gives",
-        "-- you (psql -U NAME); warnings say which rights it cannot give, and what to do instead.",
+        "-- A managed server has no superuser: run this script as the administrator that the",
+        "-- provider gives you (psql -U NAME). Warnings say which rights it cannot give, and what",
+        "-- to do instead.",
         *_checks(name, as_service=as_service),
         *(f"-- {line}" for line in without),
     ]

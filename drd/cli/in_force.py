@@ -40,7 +40,7 @@ def in_force_with(
                 for row in app.catalogue.queue.plan_rows()
                 if row.name in files
                 for why in _works_with_another(app, row, spec, new)
-            ] + _not_handed_over(new)
+            ] + _lacks_credential(new)
         if reasons:
             return reasons
         since[:] = since or [app.clock.now()]
@@ -123,7 +123,7 @@ def _works_with_another(app: App, row: PlanRow, spec: RepositorySpec, new: Secre
     ]
 
 
-def _not_handed_over(new: SecretRef) -> list[str]:
+def _lacks_credential(new: SecretRef) -> list[str]:
     """A service has the credentials that existed when it started."""
     if new.source != "credential" or not _HANDED_OVER.is_dir():
         return []

@@ -297,7 +297,7 @@ def verify(args: argparse.Namespace) -> int:
         sealed = read_kit(Path(args.file))
         kit = unpack(unseal(sealed, key_of(args), name=args.file), name=args.file)
         words = "the verification of the kit was cancelled: it changed nothing"
-        with cancelled_as(lambda: words, f"to verify it: drd kit verify {args.file}"):
+        with cancelled_as(lambda: words, f"to start again: drd kit verify {args.file}"):
             verification = look(kit, _loaded_hashes(args, [p.name for p in kit.index.plans]))
         _remember(args, verification, sha256(sealed).hexdigest())
     _say_verification(args, verification)

@@ -354,7 +354,7 @@ def _daemon(document: StatusDocument) -> list[Note]:
         return []
     if daemon.mute:
         since = f"since {format_time(daemon.at, seconds=True)}" if daemon.at else "yet"
-        text = f"the daemon runs, but could record nothing {since}"
+        text = f"the daemon runs, but could not record anything {since}"
         return [Note(_OURS, Cell(text, "bad"), "journalctl -u drd -n 20")]
     if wrong is not None and wrong.broken:
         return []  # it says that the service cannot start

@@ -173,7 +173,7 @@ def _drop_ins(prefix: Path) -> Iterator[UpgradeNotice]:
         names = [name for name in _MODES if any(line.startswith(f"{name}=") for line in lines)]
         if names:
             settings = ", ".join(names)
-            text = f"{file} overrides {settings}, which the new unit sets in another way"
+            text = f"{file} overrides {settings}, for which the new unit has other values"
             yield UpgradeNotice(
                 "person", text, "check whether you still need these lines: systemctl cat drd"
             )

@@ -41,7 +41,7 @@ def _verify(services: Services, plan: Plan, name: str, *, share: bool) -> Verifi
     )
     words = f"the verification of repository {name} was cancelled: it changed nothing, and {counts}"
     again = f"drd verify {plan.name} --repository {name}" + (" --share" if share else "")
-    with cancelled_as(lambda: words, f"to verify it: {again}"):
+    with cancelled_as(lambda: words, f"to start again: {again}"):
         return verification(services, plan, name, everything=not share)
 
 

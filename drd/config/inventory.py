@@ -90,10 +90,12 @@ class AffectedData(Settings):
     """Data about people that the service has, which decides whom an incident affects and which
     deadlines run."""
 
-    what: str = Field(min_length=1, description="What the data is, like `names and addresses`.")
+    what: str = Field(
+        min_length=1, description="Which data it is, for example `names and addresses`."
+    )
     categories: list[str] = Field(
         default_factory=list,
-        description="Categories of the data, like `contact` or `payment`, as you name them.",
+        description="Categories of the data in your own words, for example `contact` or `payment`.",
     )
     special: bool = Field(
         False,

@@ -262,7 +262,7 @@ class ApproveStep(StepKeys):
     kind: ClassVar = "approve"
 
     approve: ApproveSettings = Field(
-        description="Who must approve before the recovery continues, and what it does then."
+        description="Who must approve, and what the recovery does after the approval."
     )
 
 

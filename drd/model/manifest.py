@@ -199,7 +199,7 @@ def component(value: Any, place: str) -> ComponentSnapshot:
         added_bytes=read("added_bytes", strict.count),
         duration_s=read("duration_s", strict.number),
         error=error,
-        facts=read("facts", _free),
+        facts=read("facts", _plain_mapping),
         observations=read("observations", _answers),
         fingerprint=maybe("fingerprint", fingerprint),
         remedy=remedy or "",
@@ -211,7 +211,7 @@ def component(value: Any, place: str) -> ComponentSnapshot:
     return snapshot
 
 
-def _free(value: Any, place: str) -> Mapping[str, Any]:
+def _plain_mapping(value: Any, place: str) -> Mapping[str, Any]:
     values: Mapping[str, Any] = strict.plain(strict.mapping(value, place, most=10_000), place)
     return values
 

@@ -40,7 +40,7 @@ TITLES = {
     "drill-inconclusive": "drill proved nothing",
     "drill-overdue": "drill is overdue",
     "drill-unproven": "drill did not prove everything",
-    "exposed-file": "others can read or write a file",
+    "exposed-file": "other users can read a secret or change a file",
     "extension": "package {} cannot be used",
     "incident-unreadable": "{}: entries cannot be read on this host",
     "kit-failing": "recovery kit: {} failed",

@@ -93,7 +93,7 @@ def refused(site: Site, *words: str) -> str:
     return found
 
 
-def test_missing_abilities_are_refused_by_name(site: Site) -> None:
+def test_a_refusal_names_the_ability_that_the_kind_lacks(site: Site) -> None:
     site.drd("backup", "shop")
     target = site.base / "back/todo.txt"
     target.write_text("theirs")

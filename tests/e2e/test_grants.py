@@ -58,7 +58,7 @@ targets:
     assert "`drd doctor shop --grants` prints" in " ".join(site.drd("doctor", code=1).out.split())
     script = site.drd("doctor", "shop", "--grants").out
     first = script.partition("\n")[0]
-    program = re.fullmatch(r"-- Run it as root: drd doctor shop --grants \| (.*)", first)
+    program = re.fullmatch(r"-- Run this command as root: drd doctor shop --grants \| (.*)", first)
     assert program, first
     assert "-- gateway: drd writes no grants for kind files\n" in script
     for _ in range(2):
@@ -242,7 +242,7 @@ def test_a_standby_names_its_primary_where_the_script_runs(
         site.plan(f'components:\n  db: {{kind: postgres, dsn: "{dsn}"}}\n')
         script = site.drd("doctor", "shop", "--grants", "--as-service").out
         first, _, program = script.partition("\n")[0].partition(" | ")
-        assert first == "-- Run it as root: drd doctor shop --grants --as-service"
+        assert first == "-- Run this command as root: drd doctor shop --grants --as-service"
         refused = _run(program, script)
         assert refused.returncode == 3
         told = "this server is a standby, where nobody can give rights. Its primary is host "

@@ -58,7 +58,7 @@ def test_ctrl_c_says_what_stays_and_the_command_that_goes_on(site: Site) -> None
     )
     assert interrupted(site, "check", "verify", "shop", "--repository", "primary") == (
         "drd: the verification of repository primary was cancelled: it changed nothing, and "
-        "drd does not keep its result\nHINT: to verify it: drd verify shop --repository "
+        "drd does not keep its result\nHINT: to start again: drd verify shop --repository "
         "primary\n"
     )
     assert interrupted(site, "ls", "ls", "shop", newest) == (
@@ -84,7 +84,7 @@ def test_ctrl_c_says_what_stays_and_the_command_that_goes_on(site: Site) -> None
     site.drd("kit", "export", "shop", "--to", kit, *opened)
     assert interrupted(site, "cat", "kit", "verify", kit, *opened) == (
         "drd: the verification of the kit was cancelled: it changed nothing\n"
-        f"HINT: to verify it: drd kit verify {kit}\n"
+        f"HINT: to start again: drd kit verify {kit}\n"
     )
     assert interrupted(site, "cat", "doctor", "shop") == (
         "drd: drd doctor was cancelled, and drd ended restic\n"

@@ -87,11 +87,11 @@ def test_a_daemon_that_answers_is_not_called_stopped(
         listener.bind("drd.sock")
         listener.listen(4)
         told = status(capsys)[1]
-        assert "the daemon runs, but could record nothing since " in told
+        assert "the daemon runs, but could not record anything since " in told
         assert "stopped" not in told
         assert "scheduled runs do not start" not in told
         assert json.loads(status(capsys, "--json")[1])["daemon"]["state"] == "running"
-        assert "the daemon runs, but can record nothing" in status(capsys, "--nagios")[1]
+        assert "the daemon runs, but cannot record anything" in status(capsys, "--nagios")[1]
         daemon_was_here(host, stopped=stopped, ago_s=5)
         assert "the daemon" not in status(capsys)[1], "it has only just started"
     assert ("daemon was stopped" in status(capsys)[1]) == stopped

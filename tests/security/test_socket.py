@@ -409,7 +409,9 @@ def test_stale_socket_is_replaced_and_a_live_one_is_not(house: House) -> None:
 def test_directory_that_others_can_write_gets_no_socket(house: House) -> None:
     house.server.close()
     house.path.parent.chmod(0o777)
-    with pytest.raises(ApiUnserved, match="users other than drd's can write in the directory"):
+    with pytest.raises(
+        ApiUnserved, match="users other than root and drd's own user can write to the directory"
+    ):
         ApiServer.start(house.app, lambda: None)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from drd.cli.main import main
-from drd.flows.host.shipped_files import is_as_put, sealed
+from drd.flows.host.shipped_files import is_as_put, with_digest
 from tests import warm
 from tests.e2e.site import Result
 from tests.user_support import NOBODY, acting_as, as_root
@@ -102,7 +102,7 @@ def test_a_file_that_somebody_changed_is_kept_by_install_and_uninstall(
 
 def test_files_of_an_older_drd_are_replaced_except_the_configuration(tmp_path: Path) -> None:
     drd("install", "--prefix", str(tmp_path))
-    older = sealed(b"# as it was\n", about="").replace(b"# drd ", b"# drd 0.0.", 1)
+    older = with_digest(b"# as it was\n", about="").replace(b"# drd ", b"# drd 0.0.", 1)
     assert is_as_put(older)
     for path in PLACES:
         (tmp_path / path).write_bytes(older)

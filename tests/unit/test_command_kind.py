@@ -128,4 +128,4 @@ def test_doctor_warns_of_a_restore_that_runs_programs_which_the_dump_names(
             Component("box", "command", settings), Workplace(tmp_path, "drill-1")
         )
         told = [f.text for f in found if f.severity == "warning"]
-        assert ["(.shell)" in text for text in told] == [True] * expected
+        assert ["`.shell`" in text for text in told] == [True] * expected

@@ -84,7 +84,7 @@ MISTAKES = [
         "get: /tags, each: '/t/{x}'",
         21,
         "documents[1].each",
-        "needs a list of documents",
+        "has no effect, because `save_as` contains no field",
     ),
     ("[/updated_at]", "['']", 19, "documents[0].leave_out", "leaves out the whole document"),
     (

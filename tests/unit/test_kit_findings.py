@@ -88,7 +88,9 @@ def test_a_copy_that_is_gone_is_missing_before_drd_tries_it() -> None:
         (KitTry("/k", NOW, "no right to read /k", there=False), "no right to read /k"),
     ],
 )
-def test_a_copy_that_is_gone_now_is_missing_whatever_was_tried(tried: KitTry, why: str) -> None:
+def test_a_removed_kit_is_reported_missing_whatever_its_last_try_said(
+    tried: KitTry, why: str
+) -> None:
     record = replace(GOOD, tried=tried)
     [gone] = kit_findings("shop", "d1", record, required=False, file="/k", gone=True)
     assert gone.name == "kit missing"

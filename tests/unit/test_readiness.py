@@ -499,7 +499,7 @@ def test_each_damaged_repository_withholds_ready() -> None:
 
 
 @as_root
-def test_a_missing_place_is_not_a_question_of_rights(short_tmp: Path) -> None:
+def test_a_missing_directory_is_not_reported_as_a_missing_right(short_tmp: Path) -> None:
     """Somebody with fewer rights than the operator of a recovery is warned of what he may not
     do."""
     services: Any = SimpleNamespace(is_root=False)

@@ -35,7 +35,7 @@ def reads(credentials: Path) -> object:
 def test_rekey_waits_until_the_service_has_it(given: Path, stale: str | None) -> None:
     if stale is not None:
         (given / "drd_orders-2").write_text(stale)
-    [why] = in_force._not_handed_over(NEW)
+    [why] = in_force._lacks_credential(NEW)
     restart = "(run `systemctl restart drd`)"
     assert why == f"the service has loaded the {NEW.describe()} {restart}"
 
@@ -44,12 +44,12 @@ def test_rekey_waits_until_the_service_has_it(given: Path, stale: str | None) ->
 def test_rekey_goes_on_when_the_service_has_it(given: Path, name: str) -> None:
     """With the prefix of the shipped unit, or by a LoadCredential= of one's own."""
     (given / name).write_text("new password")
-    assert in_force._not_handed_over(NEW) == []
+    assert in_force._lacks_credential(NEW) == []
 
 
 def test_other_secrets_and_hosts_without_a_service_wait_for_nothing(
     given: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert in_force._not_handed_over(SecretRef("file", "/root/new")) == []
+    assert in_force._lacks_credential(SecretRef("file", "/root/new")) == []
     monkeypatch.setattr(in_force, "_HANDED_OVER", given / "none")
-    assert in_force._not_handed_over(NEW) == []
+    assert in_force._lacks_credential(NEW) == []

@@ -226,7 +226,7 @@ def test_a_silent_copy_holds_no_backup_up() -> None:
     assert reason.verdict is Verdict.MET
 
 
-def test_a_place_where_nothing_was_found_yet_is_a_note() -> None:
+def test_a_repository_without_a_point_yet_is_only_a_note() -> None:
     unmet = repository(newest=None, sound=None, met=False)
     [reason] = judge_repositories(plan(unmet), NOW)
     assert reason.verdict is Verdict.MET

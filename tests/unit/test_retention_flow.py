@@ -532,7 +532,9 @@ def test_ways_out_of_the_future_name_no_more_than_fits() -> None:
 # --- a run ---
 
 
-def test_a_run_forgets_and_records_it(world: World, points: list[RestorePoint]) -> None:
+def test_retention_forgets_points_and_records_them(
+    world: World, points: list[RestorePoint]
+) -> None:
     outcome = forget(world)
     assert outcome.state is RunState.SUCCEEDED
     assert outcome.forgotten == (IDS[1], IDS[0])

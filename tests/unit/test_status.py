@@ -660,7 +660,7 @@ def test_a_full_disk_is_reported_at_once(tmp_path: Path, monkeypatch: pytest.Mon
     full = os.statvfs_result((*space[:3], 0, *space[4:]))
     for seen, words in ((frozen, "is read-only now"), (full, "is full")):
         monkeypatch.setattr(os, "statvfs", lambda _, seen=seen: seen)
-        assert trouble_at_rest(url) == f"{tmp_path} {words}: drd can record nothing new"
+        assert trouble_at_rest(url) == f"{tmp_path} {words}: drd cannot record anything new"
 
 
 def test_a_place_that_the_running_daemon_writes_to_is_not_called_read_only(
@@ -673,19 +673,19 @@ def test_a_place_that_the_running_daemon_writes_to_is_not_called_read_only(
     monkeypatch.setattr(os, "statvfs", lambda _: frozen)
     assert trouble_at_rest(url, DaemonState("running", NOW)) is None
     silent = trouble_at_rest(url, DaemonState("silent", NOW))
-    assert silent == f"{tmp_path} is read-only now: drd can record nothing new"
+    assert silent == f"{tmp_path} is read-only now: drd cannot record anything new"
 
 
 def test_a_full_disk_is_not_green() -> None:
     """No plan has the state then, so no plan is named for it."""
     good = collect(lambda: StatusFacts([healthy()]), [], NOW)
     assert (good.state, code_of(good), nagios(good)[0]) == (PlanState.OK, 0, 0)
-    full = good._replace(trouble="/srv is full: drd can record nothing new")
+    full = good._replace(trouble="/srv is full: drd cannot record anything new")
     assert (full.state, code_of(full)) == (PlanState.NOT_READY, 3)
     assert status_json(full)["state"] == "not ready"
     code, line = nagios(full)
     assert code == 1
-    assert line.startswith("DRD WARNING - 1 plan ok; /srv is full: drd can record nothing new")
+    assert line.startswith("DRD WARNING - 1 plan ok; /srv is full: drd cannot record anything new")
     screen = render(full, 100, colour=False)
     assert screen.startswith("1 plan: 1 ok; drd: not ready")
     assert "1 plan: 1 ok" in gravest(full)

@@ -114,7 +114,7 @@ def test_drop_in_that_opens_the_state_again_needs_a_person(config: Path) -> None
 
     [found] = said(config)
 
-    assert found.startswith(f"person: {drop_ins}/mine.conf overrides UMask, which the new unit")
+    assert found.startswith(f"person: {drop_ins}/mine.conf overrides UMask, for which the new unit")
 
 
 def test_drd_yaml_that_is_broken_is_refused_before(config: Path) -> None:

@@ -61,8 +61,8 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--ca-cert",
         metavar="F",
-        help="PEM file with the certificate authority of the repository's server, if the system "
-        "does not know it",
+        help="PEM file with the certificate authority of the repository's server, if this host "
+        "does not trust this authority",
     )
     parser.add_argument(
         "--access",

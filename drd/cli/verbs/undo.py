@@ -28,7 +28,9 @@ def add_parser(sub: Verbs) -> None:
     )
     global_options(parser)
     parser.add_argument(
-        "run", nargs="?", help="id of the run, or its beginning; without it, what can be undone"
+        "run",
+        nargs="?",
+        help="id of the run, or its beginning; without an id, drd lists what can be undone",
     )
     parser.add_argument(
         "--component",

@@ -32,7 +32,7 @@ FILES = {
 _SEAL = re.compile(rb"# drd \S+ put this file here, with the digest ([0-9a-f]{16})\.[^\n]*\n")
 
 
-def sealed(body: bytes, *, about: str) -> bytes:
+def with_digest(body: bytes, *, about: str) -> bytes:
     """The file as it is installed: with a first line that shows whether it was changed since."""
     first = (
         f"# drd {drd.__version__} put this file here, with the digest {_digest(body)}. {about}\n"
@@ -64,10 +64,10 @@ def shipped(path: str, program: Sequence[str]) -> bytes:
     body = (SHIPPED / FILES[path]).read_bytes()
     if path == UNIT:
         body = body.replace(b"@DRD@", " ".join(_unit_word(w) for w in program).encode())
-        return sealed(body, about="Change it with `systemctl edit drd`.")
+        return with_digest(body, about="Change it with `systemctl edit drd`.")
     if path == CONFIG:
-        return sealed(body, about="This file is yours: drd never overwrites it.")
-    return sealed(body, about="drd never overwrites a changed file.")
+        return with_digest(body, about="This file is yours: drd never overwrites it.")
+    return with_digest(body, about="drd never overwrites a changed file.")
 
 
 def _unit_word(word: str) -> str:

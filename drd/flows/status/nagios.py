@@ -85,7 +85,7 @@ def _caveats(document: StatusDocument) -> str:
     if document.configuration is not None:
         caveats.append(document.configuration.text)
     if daemon is not None and daemon.mute:
-        caveats.append("the daemon runs, but can record nothing")
+        caveats.append("the daemon runs, but cannot record anything")
     if daemon is not None and daemon.at is not None and daemon.state != "running":
         ago = format_duration(age(daemon.at, document.at))
         caveats.insert(

@@ -111,9 +111,9 @@ def trouble_at_rest(state_url: str, daemon: DaemonState | None = None) -> str | 
     except OSError:
         return None
     if space.f_flag & os.ST_RDONLY and (daemon is None or daemon.state != "running"):
-        return f"{directory} is read-only now: drd can record nothing new"
+        return f"{directory} is read-only now: drd cannot record anything new"
     if space.f_bfree == 0 or (space.f_files and space.f_ffree == 0):
-        return f"{directory} is full: drd can record nothing new"
+        return f"{directory} is full: drd cannot record anything new"
     return None
 
 

@@ -102,9 +102,9 @@ class CommandKind(Kind):
 
     def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:  # noqa: ARG002 - no room is known
         name, settings = component.name, _settings(component)
-        wanted = {"restores it": ("restore", settings.restore)}
+        wanted = {"restores the data": ("restore", settings.restore)}
         if settings.serve is not None:
-            wanted["serves it"] = ("serve", settings.serve.command)
+            wanted["serves the data"] = ("serve", settings.serve.command)
         findings = []
         for does, (key, words) in wanted.items():
             try:
@@ -113,15 +113,15 @@ class CommandKind(Kind):
             except DrdError as error:
                 findings.append(Finding("sandbox", "error", name, error.message, error.hint))
         if Path(settings.restore[0]).name == "sqlite3" and not _SAFE & set(settings.restore):
-            text = "sqlite3 runs programs that a line of the dump names (.shell)"
+            text = "sqlite3 runs the program that a line `.shell` of the dump names"
             findings.append(Finding("sandbox", "warning", name, text, _USE_SAFE))
         return findings
 
 
 _SAFE = {"-safe", "--safe"}
 _USE_SAFE = (
-    "write `restore: [sqlite3, -safe, …]`. With that, sqlite3 cannot load virtual tables: for a "
-    "database that has some, dump with `.backup`, which makes a SQLite file."
+    "write `restore: [sqlite3, -safe, …]`. With that, sqlite3 cannot load virtual tables: if "
+    "the database has virtual tables, dump it with `.backup`, which makes a SQLite file."
 )
 
 

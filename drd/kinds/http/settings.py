@@ -259,7 +259,9 @@ class DocumentSettings(Settings):
             yield Contradiction(("get",), "the path contains a field in braces", hint)
         if self.each is not None and not self.is_list:
             hint = "add a field of the items to `save_as`, such as {name}."
-            yield Contradiction(("each",), "needs a list of documents", hint, of_key=True)
+            yield Contradiction(
+                ("each",), "has no effect, because `save_as` contains no field", hint, of_key=True
+            )
         delete = self.put_back.delete if self.put_back is not None else None
         if self.is_list and delete is not None and not fields_of(delete.path):
             hint = "name the item in its path: DELETE /services/{id}."

@@ -40,7 +40,7 @@ def signals(raw: bytes, mapping: Mapped | None, most: int = MOST) -> list[Signal
     except (ValueError, RecursionError):
         raise UsageError(
             "the message is not JSON",
-            hint="send alerts as JSON in UTF-8, or the report of a mail server as it came.",
+            hint="send alerts as JSON in UTF-8, or send the report of a mail server unchanged.",
         ) from None
     if not parts:
         raise UsageError("the message is empty", hint="send the alerts as JSON in UTF-8.")

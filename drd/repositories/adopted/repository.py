@@ -103,7 +103,7 @@ class AdoptedRepository:
         return self._tool.identity() is not None
 
     def list_keys(self) -> list[RepositoryKey]:
-        self._refuse("list or change its keys")
+        self._refuse("list or change the keys of this repository")
 
     def clock_ahead_s(self) -> float | None:
         return None
@@ -176,14 +176,14 @@ class AdoptedRepository:
 
     def read_file(self, snapshot: str, filename: str) -> bytes:
         if filename != MANIFEST_FILE:
-            self._refuse("read single files of them")
+            self._refuse("read single files of the copies")
         copy = self._listed(fresh=False).manifests.get(snapshot)
         if copy is None:
             raise self._gone(snapshot)
         return manifest(self._adopted, copy, partial(self._describe, copy))
 
     def save_file(self, *_: Any, **__: Any) -> None:
-        self._refuse("read single files of them")
+        self._refuse("read single files of the copies")
 
     def lock_holders(self) -> list[LockInfo]:
         return []
@@ -264,16 +264,16 @@ class AdoptedRepository:
     # What would change it
 
     def initialise(self, **_: Any) -> str:
-        self._refuse("make a new place for them")
+        self._refuse("create a repository there")
 
     def store(self, *_: Any, **__: Any) -> NoReturn:
-        self._refuse("add to them")
+        self._refuse("add copies there")
 
     def store_bytes(self, *_: Any, **__: Any) -> NoReturn:
-        self._refuse("add to them")
+        self._refuse("add copies there")
 
     def copy_from(self, *_: Any, **__: Any) -> None:
-        self._refuse("add to them")
+        self._refuse("add copies there")
 
     def forget(self, snapshots: Sequence[str]) -> None:  # noqa: ARG002
         self._refuse("forget them")
@@ -282,10 +282,10 @@ class AdoptedRepository:
         self._refuse("prune them")
 
     def add_key(self, password: str) -> None:  # noqa: ARG002
-        self._refuse("list or change its keys")
+        self._refuse("list or change the keys of this repository")
 
     def remove_key(self, key: str) -> None:  # noqa: ARG002
-        self._refuse("list or change its keys")
+        self._refuse("list or change the keys of this repository")
 
     def _refuse(self, what: str) -> NoReturn:
         tool = called(self._adopted.made_by)
