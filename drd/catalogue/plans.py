@@ -22,7 +22,11 @@ from drd.errors import AlreadyRunning, UnknownPlan
 from drd.model import record_drafts
 from drd.model.facts import AUTO, MADE_BY
 from drd.model.plan import Plan
+from drd.model.text import shortened
 from drd.ports.plans import Records
+
+LONGEST_DESCRIPTION = 500
+"""So many characters of a plan's description are kept for `drd status`."""
 
 
 class SqlPlanStore(SqlStore):
@@ -104,6 +108,7 @@ def _compiled(plan: Plan, file_digest: str) -> dict[str, Any]:
     return {
         "name": plan.name,
         "owner": plan.owner,
+        "description": shortened(" ".join(plan.description.split()), LONGEST_DESCRIPTION) or None,
         "digest": plan.digest,
         "proof": plan.proof,
         "extensions": plan.resolved.get("extensions") or None,

@@ -34,7 +34,8 @@ SELECT p.name, p.owner, p.rpo_s, p.rto_s, p.window_s, p.digest, p.first_loaded_a
   {_COPY.format("v.id")},
   CASE WHEN s.last_drill IS NULL THEN (SELECT q.proven_by FROM points q
     WHERE q.plan = p.name AND q.proven_by IS NOT NULL AND q.forgotten_at IS NULL
-    ORDER BY q.data_time DESC LIMIT 1) END
+    ORDER BY q.data_time DESC LIMIT 1) END,
+  p.description
 FROM plans p
   LEFT JOIN plan_summary s ON s.plan = p.name
   LEFT JOIN points n ON n.id = s.newest_point

@@ -88,6 +88,7 @@ def plan(row: Sequence[Any], failed: tuple[tuple[str, str], ...]) -> PlanFacts:
         load_error_at=time(row[70]) if row[70] else None,
         backup=_backup(row[71:75]),
         proven_elsewhere=row[77] or "",
+        description=row[78] or "",
     )
 
 

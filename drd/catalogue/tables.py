@@ -50,6 +50,7 @@ plans = Table(
     Column("extensions", Json),  # the first numbers of their versions; null without any
     Column("proof", String(80)),  # the hash of what a drill proves; null until the first load
     Column("former", String(80)),  # the hash of the whole plan that older evidence has
+    Column("description", Words),  # null until the plan is loaded by a drd that stores it
 )
 
 runs = Table(

@@ -71,6 +71,8 @@ def _labelled(label: str, text: str, style: str, width: int, colour: bool) -> li
 
 def _facts(plan: Assessment, at: datetime) -> list[Fact]:
     facts: list[Fact] = []
+    if plan.description:
+        facts.append(("Description", plan.description, ""))
     if plan.owner:
         facts.append(("Owner", plan.owner, ""))
     if plan.file:

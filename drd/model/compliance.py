@@ -94,6 +94,7 @@ def assess(subject: PlanFacts | NotLoaded, now: datetime) -> Assessment:
         failures=subject.failures,
         state=state,
         remarks=remarks,
+        description=subject.description,
     )
 
 

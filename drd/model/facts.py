@@ -332,7 +332,7 @@ class PlanFacts(NamedTuple):
     order, and others whose last drill failed. `paused` is why retention waits, `waiting` how many
     points are over what one run of it may forget; `holds` are those that nobody released, also
     where their time is over. `proven_elsewhere` is, without a drill here, the evidence by which one
-    on a lost host had proven a kept point.
+    on a lost host had proven a kept point. `description` is the plan's, in one line and bounded.
     """
 
     plan: str
@@ -388,6 +388,7 @@ class PlanFacts(NamedTuple):
     undone: UndoneFacts | None = None
     unrestorable: UnrestorableFacts | None = None
     proven_elsewhere: str = ""
+    description: str = ""
 
     @property
     def made_by(self) -> str:

@@ -292,6 +292,7 @@ class Assessment(NamedTuple):
     failures: FailureFacts | None = None
     state: PlanState = PlanState.UNKNOWN
     remarks: tuple[Remark, ...] = ()
+    description: str = ""
 
     @property
     def why(self) -> Remark | None:

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -753,3 +754,32 @@ def test_an_upgrade_lets_encrypted_bodies_be_opened(url: str, tmp_path: Path) ->
             connection.execute(text("UPDATE record_bodies SET body = '{}'"))
         connection.rollback()
     database.close()
+
+
+def test_an_upgrade_has_no_description_until_a_plan_is_loaded_again(
+    url: str, tmp_path: Path
+) -> None:
+    schema = Schema(OURS.scripts, "0018")
+    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    names = "name, owner, digest, rpo_s, rto_s, window_s, backup_timeout_s, file, file_mtime_ns"
+    executed(
+        url,
+        f"INSERT INTO plans ({names}, file_size, file_digest, first_loaded_at, loaded_at) VALUES "
+        "('orders-api', 'anna', 'd1', 1, 1, 1, 1, '', 0, 0, '', '@01', '@01')",
+    )
+
+    catalogue = opened(url, tmp_path)
+
+    def told() -> tuple[str, str]:
+        [facts] = read_facts(url, "orders-api")
+        return facts.owner, facts.description
+
+    assert told() == ("anna", "")
+    described = replace(plan(), description="Takes orders\n  and " + "pays " * 200)
+    catalogue.plans.load(described, file_digest="d", at=at(5))
+    owner, description = told()
+    assert owner == "payments team"
+    assert description.startswith("Takes orders and pays pays")
+    assert description.endswith("…")
+    assert len(description) <= 500
+    catalogue.close()

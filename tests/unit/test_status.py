@@ -337,6 +337,7 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
             {
                 "plan": None,
                 "owner": None,
+                "description": None,
                 "state": None,
                 "why": dict.fromkeys(["state", "text", "command", "alert"]),
                 "verdict": None,

@@ -75,6 +75,11 @@ def screen(
     return render_plan(document, lambda: dues, width, colour)
 
 
+def test_a_plan_says_what_it_is_for() -> None:
+    told = screen(healthy()._replace(description="Takes orders and pays"))
+    assert told[2:4] == ["Description   Takes orders and pays", "Owner         payments team"]
+
+
 def test_the_screen_of_one_plan_has_everything_that_is_known_of_it() -> None:
     facts = healthy(
         missed=((ago(2 * DAY), ago(2 * DAY - HOUR)),),

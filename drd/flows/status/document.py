@@ -62,6 +62,7 @@ def _plan(plan: Assessment) -> dict[str, Any]:
     return {
         "plan": plan.plan,
         "owner": plan.owner,
+        "description": plan.description or None,
         "state": plan.state.value,
         "why": _remark(plan.why) if plan.why else None,
         "verdict": plan.verdict.value,
