@@ -5,16 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from drd.model.drill_facts import DrillFacts, ScenarioFacts
 from drd.model.facts import (
     AlertFacts,
     ComponentFacts,
-    DrillFacts,
     FailureFacts,
     IncompleteFacts,
     PlanFacts,
     PointFacts,
     RepositoryFacts,
-    ScenarioFacts,
 )
 
 NOW = datetime(2026, 11, 25, 0, 31, tzinfo=UTC)

@@ -16,7 +16,7 @@ from drd.catalogue.tables import evidence as table
 from drd.errors import UsageError
 from drd.model import record_drafts
 from drd.model.coverage import Coverage
-from drd.model.facts import Unproven
+from drd.model.drill_facts import Unproven
 from drd.model.fencing import FenceReport
 from drd.model.run import CheckResult, CheckVerdict, DrillResult, Evidence
 from drd.ports import RunLease

@@ -41,7 +41,7 @@ from drd.catalogue.version import HEAD
 from drd.model import run_details, step_results
 from drd.model.actor import Actor
 from drd.model.coverage import Coverage
-from drd.model.facts import Unproven
+from drd.model.drill_facts import Unproven
 from drd.model.fencing import FenceReport
 from drd.model.incidents.states import State
 from drd.model.pauses import Pause

@@ -13,28 +13,24 @@ from drd.catalogue.reading import HUGE
 from drd.model.copy_names import copy_in, named
 from drd.model.down import Effect
 from drd.model.drd_facts import IncidentFacts, OwnerFacts
+from drd.model.drill_facts import DrillFacts, FailedCheck, PackageFacts, ScenarioFacts, Unproven
 from drd.model.facts import (
     AlertFacts,
     BackupFacts,
     ComponentFacts,
     CopyFacts,
-    DrillFacts,
-    FailedCheck,
     FailureFacts,
     FindingFacts,
     HoldFacts,
     IncompleteFacts,
-    PackageFacts,
     PausedFacts,
     PlanFacts,
     PointFacts,
     RefusedFacts,
     RepositoryFacts,
     RunningFacts,
-    ScenarioFacts,
     UndoneFacts,
     UnfinishedFacts,
-    Unproven,
     UnreadyFacts,
     VanishedFacts,
 )

@@ -10,7 +10,7 @@ from drd.cli.recorded import recorded_error
 from drd.model.cause import with_remedy
 from drd.model.check_words import RESTORES, STEP_SUCCEEDS
 from drd.model.coverage import Coverage
-from drd.model.facts import Unproven
+from drd.model.drill_facts import Unproven
 from drd.model.fencing import FenceReport
 from drd.model.manifest_signature import Trust
 from drd.model.plan import Objectives

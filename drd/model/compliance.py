@@ -8,16 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from drd.model.drill_facts import DrillFacts, ScenarioFacts
 from drd.model.drill_verdicts import judge_drill, of_plan
 from drd.model.exposure import judge_component, judge_copy, judge_rpo
-from drd.model.facts import (
-    DrillFacts,
-    FindingFacts,
-    NotLoaded,
-    PlanFacts,
-    ScenarioFacts,
-    UnreadyFacts,
-)
+from drd.model.facts import FindingFacts, NotLoaded, PlanFacts, UnreadyFacts
 from drd.model.finding_codes import DRILL
 from drd.model.known_findings import OVER, PAUSED, standing_alerts, still_found
 from drd.model.plan_state import LOOKING_AHEAD, Judged, state_of

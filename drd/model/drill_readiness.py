@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from drd.model.drill_facts import PackageFacts
 from drd.model.drill_verdicts import is_overdue, of_components, remedy_of
-from drd.model.facts import PackageFacts
 from drd.model.fencing import listed
 from drd.model.finding_codes import DRILL
 from drd.model.plan import Plan

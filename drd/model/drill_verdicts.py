@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 
 from drd.model.check_words import RESTORES, check_name, failed_words
 from drd.model.clock import age, at_time
-from drd.model.facts import DrillFacts, PlanFacts, ScenarioFacts, Unproven
+from drd.model.drill_facts import DrillFacts, ScenarioFacts, Unproven
+from drd.model.facts import PlanFacts
 from drd.model.former_name import BELONG
 from drd.model.scenarios import turn_s, valid_s, valid_until
 from drd.model.text import counted, some, without_output

@@ -1,9 +1,9 @@
 """Convert facts to JSON and back, whatever fields they have.
 
-A value of one of the classes of `drd.model.facts` becomes a list that begins with the number of its
-class. So it can be read without its annotations, which would cost a cold `drd status` more than the
-reading itself. Readers refuse files that were written with other classes or fields (`FORMAT`): a
-fact that a reader does not know could be the one that matters.
+A value of one of the classes of `facts` and `drill_facts` becomes a list that begins with the
+number of its class. So it can be read without its annotations, which would cost a cold `drd status`
+more than the reading itself. Readers refuse files that were written with other classes or fields
+(`FORMAT`): a fact that a reader does not know could be the one that matters.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from drd.model import facts
+from drd.model import drill_facts, facts
 
 _TUPLE, _TIME = 0, 1
 """Numbers for values that are not of these classes; classes are counted from `_FIRST`."""
@@ -20,7 +20,12 @@ _FIRST = 2
 
 
 _CLASSES: list[Any] = sorted(
-    (c for c in vars(facts).values() if isinstance(c, type) and hasattr(c, "_fields")),
+    {
+        c
+        for module in (facts, drill_facts)
+        for c in vars(module).values()
+        if isinstance(c, type) and hasattr(c, "_fields")
+    },
     key=lambda c: str(c.__name__),
 )
 """The classes of facts: named tuples."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from drd.model.facts import PackageFacts
+from drd.model.drill_facts import PackageFacts
 
 
 def package_key(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from drd.model.actor import Actor
 from drd.model.cause import Cause
 from drd.model.coverage import Coverage
-from drd.model.facts import Unproven
+from drd.model.drill_facts import Unproven
 from drd.model.fencing import FenceReport
 from drd.model.former_rows import bound_of, figure_of
 from drd.model.run_details import RunDetail

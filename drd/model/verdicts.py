@@ -6,15 +6,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
+from drd.model.drill_facts import DrillFacts, Unproven
 from drd.model.facts import (
     AlertFacts,
     BackupFacts,
-    DrillFacts,
     FailureFacts,
     HoldFacts,
     PausedFacts,
     PointFacts,
-    Unproven,
 )
 from drd.named import NamedTuple
 

@@ -17,21 +17,18 @@ from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.catalogue.summary import read_facts, read_through_sqlalchemy
 from drd.errors import CatalogueError
 from drd.flows.state.restored_points import restored_points
+from drd.model.drill_facts import DrillFacts, FailedCheck, PackageFacts, ScenarioFacts
 from drd.model.facts import (
     AUTO,
     AlertFacts,
     ComponentFacts,
-    DrillFacts,
-    FailedCheck,
     FailureFacts,
     FindingFacts,
     IncompleteFacts,
-    PackageFacts,
     PlanFacts,
     PointFacts,
     RepositoryFacts,
     RunningFacts,
-    ScenarioFacts,
     UndoneFacts,
     UnreadyFacts,
 )

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drd.model.compliance import assess
-from drd.model.facts import ComponentFacts, DrillFacts, PlanFacts
+from drd.model.drill_facts import DrillFacts
+from drd.model.facts import ComponentFacts, PlanFacts
 from drd.model.verdicts import PlanState, Readiness, Verdict, worst
 from tests.status_support import (
     DAY,

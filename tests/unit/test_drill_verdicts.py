@@ -8,8 +8,9 @@ from datetime import datetime
 import pytest
 
 from drd.model.check_words import RESTORES
+from drd.model.drill_facts import FailedCheck, ScenarioFacts, Unproven
 from drd.model.drill_verdicts import is_overdue, judge_drill, of_plan, remedy_of, wanted_of
-from drd.model.facts import ComponentFacts, FailedCheck, PlanFacts, ScenarioFacts, Unproven
+from drd.model.facts import ComponentFacts, PlanFacts
 from drd.model.run import (
     CheckResult,
     CheckVerdict,

@@ -16,8 +16,9 @@ from drd.kinds.file_system import no_directory, space_finding, unwritable
 from drd.model.actor import Actor
 from drd.model.compliance import assess
 from drd.model.coverage import Coverage
+from drd.model.drill_facts import PackageFacts, Unproven
 from drd.model.drill_readiness import of_coverage, of_drills, of_tools, of_versions
-from drd.model.facts import AlertFacts, FindingFacts, PackageFacts, Unproven, UnreadyFacts
+from drd.model.facts import AlertFacts, FindingFacts, UnreadyFacts
 from drd.model.finding import Finding
 from drd.model.finding_codes import name_of
 from drd.model.plan import DrillPolicy

@@ -8,7 +8,8 @@ import pytest
 
 from drd.model.cells import Cell, Note
 from drd.model.compliance import assess
-from drd.model.facts import CopyFacts, FindingFacts, Unproven, UnreadyFacts
+from drd.model.drill_facts import Unproven
+from drd.model.facts import CopyFacts, FindingFacts, UnreadyFacts
 from drd.model.plan_state import Judged, state_of
 from drd.model.rows import alert_note, copies_of, drilled, note_of, objective, percent, row_of
 from drd.model.verdicts import (

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drd.model.compliance import assess
-from drd.model.facts import PlanFacts, RepositoryFacts, ScenarioFacts, Unproven, VanishedFacts
+from drd.model.drill_facts import ScenarioFacts, Unproven
+from drd.model.facts import PlanFacts, RepositoryFacts, VanishedFacts
 from drd.model.verdicts import Readiness, Verdict
 from tests.status_support import DAY, HOUR, MINUTE, NOW, ago, drill, healthy, point
 from tests.unit.test_compliance_properties import drills

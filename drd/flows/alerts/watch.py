@@ -33,7 +33,8 @@ from drd.model.alerts import (
 )
 from drd.model.compliance import assess
 from drd.model.conditions import blind, conditions, exposed_file, is_late, stored_text_differs
-from drd.model.facts import DrillFacts, NotLoaded, PlanFacts, StatusFacts
+from drd.model.drill_facts import DrillFacts
+from drd.model.facts import NotLoaded, PlanFacts, StatusFacts
 from drd.model.host_conditions import (
     AT_THE_HOST,
     CHANNEL,

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from drd.flows.components.restoration import Restoration
 from drd.flows.runbook.engine import Engine
+from drd.model.drill_facts import Unproven
 from drd.model.drill_verdicts import EMPTY, IN_NO_STEP, NO_CHECK
-from drd.model.facts import Unproven
 from drd.model.run import CheckResult, CheckVerdict, StepState
 
 
