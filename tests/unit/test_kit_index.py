@@ -209,6 +209,17 @@ def test_records_of_another_form_are_refused() -> None:
     assert "chain" in refused(lambda raw: raw["records"].update(chain="x"))
 
 
+def test_a_public_key_in_a_kit_has_at_most_100_characters() -> None:
+    for change in (
+        lambda raw, text: raw["records"].update(public=text),
+        lambda raw, text: raw["records"]["former"][0].update(public=text),
+    ):
+        raw = INDEX.to_json()
+        change(raw, "A" * 100)
+        assert index_from_json(raw).records is not None
+        assert "public" in refused(lambda raw, change=change: change(raw, "A" * 101))  # type: ignore[misc]
+
+
 def test_a_kit_of_before_the_records_knows_nothing_of_them() -> None:
     raw = INDEX.to_json()
     del raw["records"]

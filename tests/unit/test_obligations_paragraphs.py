@@ -84,6 +84,14 @@ QUIET = state("undecided", replace(TO, id="quiet"), proposed=False, started_at=A
 FAR = state("undecided", replace(TO, id="far"), placed=False, started_at=AT, due_at=AT)
 
 
+def test_facts_of_a_clock_are_indented_to_the_column_of_its_title() -> None:
+    states = (state("not-applicable"), state("overdue", due_at=AT), FAR)
+    found = paragraphs(Incident(7, ""), states, Case(zone="Europe/Berlin"), AT, every=True)
+    heads = [head for head, _ in found if head]
+    assert len(heads) > len(states)
+    assert {len(head) for head in heads} == {len("not-applicable") + 2}
+
+
 def test_the_screen_of_all_clocks() -> None:
     assert lines() == [
         "incident 7  a\\x1bleak",
