@@ -30,7 +30,7 @@ from drd.model.holds import GivenUp, Hold
 from drd.model.plan import Plan, RepositorySpec, RetentionPolicy
 from drd.model.run import RunKind, RunState, StepState
 from drd.model.run_details import BackupDetail, RecoveryDetail, RetentionDetail
-from drd.model.snapshot import RestorePoint
+from drd.model.snapshot import MadeDuring, RestorePoint
 from drd.model.step_results import ChoiceStepResult, ForgetStepResult
 from drd.ports import SnapshotInfo
 from drd.process import Boot
@@ -776,3 +776,15 @@ def test_a_backup_with_an_evidently_wrong_clock_warns(world: World) -> None:
     (warning,) = [text for text in world.warnings if "clock" in text]
     assert f"restore point {IDS[0]} is dated 2037-11-07 12:00 UTC" in warning
     assert "the clock is wrong, or was wrong then" in warning
+
+
+def test_the_newest_point_without_data_of_two_times_stays(
+    world: World, points: list[RestorePoint]
+) -> None:
+    """A recovery takes it rather than those that were made while another one was unfinished."""
+    mixed = MadeDuring("5f0c0000", ("conf",), False)
+    for n in (4, 5, 6, 7):
+        world.catalogue.points.record(replace(points[n], made_during=mixed))
+    found = forgetting(world, last=2)
+    assert IDS[3] not in found.due
+    assert {IDS[2], IDS[4]} < set(found.due)

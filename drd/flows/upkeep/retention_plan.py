@@ -12,6 +12,7 @@ from drd.errors import DrdError, RepositoryMissing
 from drd.flows.repository import adopted, contested, listings
 from drd.flows.repository.points import Inventory, Missing, missing_snapshots, take_inventory
 from drd.flows.services import Services
+from drd.flows.state.restored_points import restored_points
 from drd.flows.upkeep.pauses import reasons_to_wait
 from drd.flows.upkeep.retention_share import Chosen, RepositoryShare, share_of
 from drd.model.clock import SNAPSHOT_SKEW
@@ -35,6 +36,10 @@ from drd.ports import SnapshotInfo
 
 MOST_NAMED = 200
 """The number of snapshots in a hint's command: nobody would copy a longer one."""
+
+_NOT_TRIED = "drills failed to restore each newer point, but no drill failed to restore this one"
+_NOT_MIXED = "each newer point has data that an unfinished or undone recovery had restored"
+_NO_OTHER = "a recovery would choose it: it leaves out each newer point"
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,16 +236,22 @@ def _chosen(
     now: datetime,
     held: Collection[str],
 ) -> RetentionPlan:
-    """Return what the rules say; the newest complete point that no drill failed to restore stays,
-    too."""
+    """Return what the rules say; the newest complete point that a recovery would choose stays, too:
+    it leaves out those that drills failed to restore, and those with data that a recovery had
+    restored in part, or an undo took back."""
     proven = [p.id for p in known if p.proven_by is not None]
     chosen = plan_retention(
         known, plan.retention, now, proven, timezone=plan.backup.timezone, held=held
     )
-    tried = services.catalogue.evidence.unrestorable(plan.name)
-    left = newest_complete([p for p in known if p.id not in tried]) if tried else None
-    why = "drills failed to restore each newer point, but no drill failed to restore this one"
-    return _spare(chosen, {left.id: why}) if left is not None else chosen
+    tried = set(services.catalogue.evidence.unrestorable(plan.name))
+    found = restored_points(services.catalogue, plan.name, known)
+    mixed = {point for point, held in found.items() if not held.is_state}
+    spared = {}
+    for out, why in ((tried | mixed, _NO_OTHER), (mixed, _NOT_MIXED), (tried, _NOT_TRIED)):
+        left = newest_complete([p for p in known if p.id not in out]) if out else None
+        if left is not None:
+            spared[left.id] = why
+    return _spare(chosen, spared)
 
 
 def _waiting(chosen: RetentionPlan) -> RetentionPlan:
