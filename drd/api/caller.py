@@ -18,7 +18,7 @@ from drd.api.rights import Right, holds
 from drd.config.daemon import DaemonSettings
 from drd.errors import Refused, UsageError
 from drd.model.actor import Actor
-from drd.model.person_names import is_among, is_same
+from drd.model.person_names import is_among, user_of
 from drd.model.text import escaped
 
 _SO_PEERGROUPS = getattr(socket, "SO_PEERGROUPS", 59)
@@ -154,10 +154,10 @@ class Caller:
 def require_own_name(by: str, settings: DaemonSettings, *users: str) -> None:
     """Raise UsageError if drd.yaml maps the person `by` to a user who is none of the `users` that
     the kernel reported."""
-    mapped = [user for user, name in settings.users.items() if is_same(by, name)]
-    if not mapped or mapped[-1] in users:
+    user = user_of(by, settings.users)
+    if user is None or user in users:
         return
-    by, user, own = escaped(by), escaped(mapped[-1]), escaped(users[0])
+    by, user, own = escaped(by), escaped(user), escaped(users[0])
     raise UsageError(
         f"drd.yaml maps {by} to the user {user}, but you are the user {own}",
         hint=f"{by} has to run this command as user {user}; to answer yourself, leave out --by.",

@@ -23,15 +23,17 @@ def tell_ends(app: App) -> None:
         if not ends or is_alive(app):
             return
         app.settings.require("notify")
+        asked = set()
         for row in ends:
             routed = route(row.message, app.settings.channels)
             outbox.send_on(row, routed, app.clock.now())
+            asked |= {name for name, _ in routed}
         process.reset_cancel()  # also of a command that was cancelled people are told
         sender = app.channels.outbox_sender()
-        names = sender.deliver_due()
+        asked |= set(sender.deliver_due())
         sender.wait(_WAIT_S)
-        for facts in outbox.channels():
-            if facts.name in names and facts.waiting:
+        for facts in outbox.channels():  # also one that pauses after an error
+            if facts.name in asked and facts.waiting:
                 why = facts.error or "no answer yet"
                 app.console.warn(f"channel {facts.name} has not taken the message: {why}")
     except DrdError as error:
