@@ -135,3 +135,9 @@ def test_json_with_the_same_fields(
 )
 def test_a_message_that_is_no_report_of_a_mail_server_has_no_bounces(raw: bytes) -> None:
     assert bounces_in(raw) is None
+
+
+@pytest.mark.parametrize("part", ["message/rfc822", "multipart/mixed; boundary=B\n\n--B"])
+def test_a_mail_of_thousands_of_parts_within_parts_is_not_read(part: str) -> None:
+    """Python's reader of mails would call itself as often."""
+    assert bounces_in((DAEMON + f"Content-Type: {part}\n\n" * 5000).encode()) is None

@@ -31,6 +31,10 @@ LARGEST = 4 << 20
 MOST = 500
 """Reports in one message."""
 _MOST_PARTS = 50
+_NESTS = re.compile(rb"boundary|message/", re.IGNORECASE)
+_MOST_NESTS = 40
+"""The largest number of places where a part of a mail may contain other parts: Python's reader
+calls itself for each, and compares each line with all that are open."""
 _NO_REASON = "the mail server gave no reason"
 _FAILED = "failed"
 _ORIGINAL = (
@@ -87,6 +91,8 @@ def bounces_in(raw: bytes) -> list[Bounce] | None:
 
 
 def _of_mail(raw: bytes) -> Bounce | None:
+    if len(_NESTS.findall(raw)) > _MOST_NESTS:
+        return None
     report = message_from_bytes(raw)
     parts = [part for part, _ in zip(report.walk(), range(_MOST_PARTS), strict=False)]
     blocks = list(_blocks(parts))
