@@ -19,9 +19,11 @@ from drd.cli.render import NO_LIMIT
 from drd.cli.status_table import render
 from drd.flows.status.nagios import nagios
 from drd.flows.status.overview import StatusDocument
+from drd.model import drill_facts
 from drd.model import facts as facts_module
 from drd.model.cells import Note
 from drd.model.compliance import assess
+from drd.model.drill_facts import DrillFacts, FailedCheck
 from drd.model.facts import CopyFacts, FailureFacts, HoldFacts, PlanFacts, StatusFacts
 from drd.model.facts_codec import FORMAT, decode, encode
 from drd.model.rows import copies_of, note_of, row_of
@@ -63,9 +65,14 @@ def _by_fields(kind: Any) -> st.SearchStrategy[Any]:
     return st.builds(kind, **{name: _any_of(hint) for name, hint in _hints(kind).items()})
 
 
-for _kind in vars(facts_module).values():
-    if isinstance(_kind, type) and hasattr(_kind, "_fields"):
-        st.register_type_strategy(_kind, _by_fields)
+_CLASSES = {
+    kind
+    for module in (facts_module, drill_facts)
+    for kind in vars(module).values()
+    if isinstance(kind, type) and hasattr(kind, "_fields")
+}
+for _kind in _CLASSES:
+    st.register_type_strategy(_kind, _by_fields)
 
 
 _VALUES = functools.cache(_any_of)
@@ -120,11 +127,8 @@ def test_times_of_a_brief_are_microseconds_since_1970() -> None:
 
 
 def test_every_class_of_facts_is_known_to_the_file() -> None:
-    named = {
-        c for c in vars(facts_module).values() if isinstance(c, type) and hasattr(c, "_fields")
-    }
-    assert StatusFacts in named
-    assert all(f"{c.__name__}(" in FORMAT for c in named)
+    assert {StatusFacts, DrillFacts, FailedCheck} <= _CLASSES
+    assert all(f"{c.__name__}(" in FORMAT for c in _CLASSES)
 
 
 @pytest.mark.parametrize("bad", [[], [99], [[1]], [1, "no time"], [3, "too", "few"], ["x"]])
