@@ -113,6 +113,11 @@ def bounce_lines(document: Mapping[str, Any]) -> Iterator[str]:
             "the mail server is still trying to deliver the mail, or has delivered it: nothing was "
             "recorded"
         )
+    if withheld := document.get("withheld"):  # an older service does not say it
+        yield (
+            f"{counted(withheld, 'report')} about a mail that you may not read: drd recorded what "
+            "is new"
+        )
 
 
 def _tell(document: Mapping[str, Any]) -> None:

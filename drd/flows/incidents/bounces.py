@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from drd.errors import Refused, UsageError
+from drd.errors import UsageError
 from drd.flows.incidents.messages import MAY_COME_BACK, known
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.bounces import MOST, Bounce, letter_id
@@ -31,11 +31,13 @@ _BY_HAND = "record it by hand: drd incident message bounced N M --to NAME --reas
 class Returned:
     """What became of reports: the deliveries that came back, how many reports said nothing new, how
     many are about mails that a server still tries or has delivered, and why others are about no
-    mail of an incident."""
+    mail of an incident. `withheld` are those about restricted incidents: whoever sent them learns
+    no more."""
 
     bounced: list[dict[str, Any]] = field(default_factory=list)
     unchanged: int = 0
     not_failed: int = 0
+    withheld: int = 0
     unmatched: list[str] = field(default_factory=list)
 
     @property
@@ -47,6 +49,7 @@ class Returned:
             "bounced": self.bounced,
             "unchanged": self.unchanged,
             "not_failed": self.not_failed,
+            "withheld": self.withheld,
             "unmatched": self.unmatched,
         }
 
@@ -69,17 +72,20 @@ def returned(
     may_add: Callable[[Incident], bool],
 ) -> Returned:
     """Record which mails came back, each once. Raises UsageError if all of the reports are about no
-    mail of an incident; Refused if one is about an incident that `may_add` denies."""
+    mail of an incident. Of an incident that `may_add` denies, a report counts if it cites the id of
+    the mail, which nobody can guess: the mail server has no role in it. Nothing of it is told."""
     if len(bounces) > MOST:
         raise UsageError(
             f"the message has {len(bounces)} reports, but drd accepts at most {MOST}",
             hint="send fewer reports in one message.",
         )
-    result, letters = Returned(), _Letters(catalogue, may_add)
+    result, letters = Returned(), _Letters(catalogue)
     for bounce in bounces:
         try:
             mail = letters.find(bounce) or _mail_of(catalogue, author, bounce, may_add)
-            _take(catalogue, author, bounce, mail, result)
+            private = not may_add(catalogue.incidents.get(mail.incident))
+            _take(catalogue, author, bounce, mail, Returned() if private else result)
+            result.withheld += private
         except _NoMail as error:
             result.unmatched.append(str(error))
     if result.unmatched and len(result.unmatched) == len(bounces):
@@ -127,7 +133,7 @@ def _mail_of(
     catalogue: Catalogue, author: Author, bounce: Bounce, may_add: Callable[[Incident], bool]
 ) -> _Mail:
     if bounce.incident:
-        return _cited(catalogue, bounce, may_add)
+        return _cited(catalogue, bounce)
     if bounce.cites:
         raise _NoMail(
             f"the report is about the mail {escaped(bounce.cites)}, which is not a message of an "
@@ -136,35 +142,20 @@ def _mail_of(
     return _by_address(catalogue, author, bounce, may_add)
 
 
-def _require_may_add(incident: Incident, may_add: Callable[[Incident], bool]) -> None:
-    if not may_add(incident):
-        raise Refused(
-            f"the report is about incident {incident.number}, which is restricted, and you have no "
-            "role in it",
-            hint="ask the lead of the incident, or root, to give you a role: drd incident role "
-            f"{incident.number} ROLE NAME",
-        )
-
-
 class _Letters:
     """The mails of incidents by their ids, read once."""
 
-    def __init__(self, catalogue: Catalogue, may_add: Callable[[Incident], bool]) -> None:
+    def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._may_add = may_add
         self._known: dict[str, _Mail] | None = None
 
     def find(self, bounce: Bounce) -> _Mail | None:
-        """Return the mail whose id a report cites; None if it cites no id of a letter. Raises
-        Refused."""
+        """Return the mail whose id a report cites; None if it cites no id of a letter."""
         if not bounce.letter:
             return None
         if self._known is None:
             self._known = dict(self._read())
-        mail = self._known.get(bounce.letter)
-        if mail is not None:
-            _require_may_add(self._catalogue.incidents.get(mail.incident), self._may_add)
-        return mail
+        return self._known.get(bounce.letter)
 
     def _read(self) -> Iterator[tuple[str, _Mail]]:
         for incident in self._catalogue.incidents.newest(closed=True, limit=_MOST_INCIDENTS):
@@ -175,13 +166,12 @@ class _Letters:
                         yield letter_id(message.seal, place), mail
 
 
-def _cited(catalogue: Catalogue, bounce: Bounce, may_add: Callable[[Incident], bool]) -> _Mail:
+def _cited(catalogue: Catalogue, bounce: Bounce) -> _Mail:
     nothing = f"incident {bounce.incident} has no message {bounce.number} that fits the report"
     try:
         incident = catalogue.incidents.get(bounce.incident)
     except UsageError:
         raise _NoMail(nothing) from None
-    _require_may_add(incident, may_add)
     message = next(
         (m for m in known(catalogue, incident.number) if m.number == bounce.number), None
     )
