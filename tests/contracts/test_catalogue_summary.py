@@ -9,13 +9,16 @@ from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from drd.catalogue.sql_catalogue import SqlCatalogue
 from drd.catalogue.summary import read_facts, read_through_sqlalchemy
-from drd.errors import CatalogueError
+from drd.errors import CatalogueError, TargetError
+from drd.flows.restore import kept_copies
 from drd.flows.state.restored_points import restored_points
 from drd.model.drill_facts import DrillFacts, FailedCheck, PackageFacts, ScenarioFacts
 from drd.model.facts import (
@@ -413,6 +416,31 @@ def test_a_point_is_marked_unless_the_recovery_certainly_replaced_nothing_before
     catalogue.points.record(point("p1", at(20)))
     marked = restored_points(catalogue, "orders-api", catalogue.points.of_plan("orders-api"))
     assert list(marked) == ["p1"] * held
+
+
+def test_a_component_whose_place_could_not_be_looked_at_was_perhaps_replaced(
+    catalogue: SqlCatalogue, facts: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Gone:
+        def held(self) -> list[Aside]:
+            raise TargetError("the server does not answer")
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(kept_copies, "copies_by_component", lambda *_: [("orders-db", Gone())])
+    catalogue.plans.load(plan(), file_digest="f", at=at(0))
+    detail = RecoveryDetail(target="in-place", point="p1", overwrite=True, begun=("orders-db",))
+    owned = catalogue.runs.begin(
+        plan(), RunKind.RECOVERY, trigger="manual", at=at(10), detail=detail
+    )
+    begun = catalogue.steps.begin(owned, "restore", "restore", at(10), subject="orders-db")
+    catalogue.steps.finish(owned, begun.name, StepState.FAILED, at=at(11))
+    services: Any = SimpleNamespace(catalogue=catalogue, clock=SimpleNamespace(now=lambda: at(12)))
+    kept_copies.note(services, plan(), owned)
+    catalogue.runs.finish(owned, RunState.FAILED, at=at(12))
+    left = facts().unfinished
+    assert left is not None
+    assert (left.kept, left.unseen) == ((), ("orders-db",))
 
 
 def test_a_point_made_when_a_recovery_had_restored_a_part_counts_for_nothing(
