@@ -19,6 +19,7 @@ from drd.model.text import counted, escaped, some
 from drd.model.units import format_time
 from drd.ports.dumps import FirstChecks, FirstChecksOf
 from drd.registry import KINDS
+from drd.repositories.adopted.restic import ABSOLUTE
 from drd.repositories.adopted.survey import FoundFile, Survey, survey
 from drd.repositories.restic import ResticRepository
 from drd.secrets import directory_for_new, resolve
@@ -106,6 +107,11 @@ def _seen(seen: Survey) -> str:
         text += (
             f". Other copies of this host are not in the plan: those of {some(seen.other_paths)}. "
             "They need a plan of their own, since one copy must hold all components of a plan"
+        )
+    if seen.astray:
+        text += (
+            ". Not in the plan, since restic was called with a relative path: "
+            f"{some(seen.astray)}: {ABSOLUTE.rstrip('.')}"
         )
     return escaped(text)
 

@@ -69,6 +69,7 @@ def adopted_dumps(
         minutes,
         [dump.changed_at for dump in chosen.dumps],
         chosen.found,
+        overwritten=chosen.names.pattern == chosen.dumps[-1].name,
     )
     plan = name or as_name(f"{chosen.found.name[:34]}-dumps") or "dumps"
     return plan, dumps_starter(plan, found), _seen(seen, minutes), list(_left_out(seen, wanted))

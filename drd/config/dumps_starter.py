@@ -29,13 +29,15 @@ _AHEAD = "1 hour"
 @dataclass(frozen=True, slots=True)
 class FoundDumps:
     """Dumps of one component: the directory, what their names below it have in common, and when
-    each was finished. One that nobody has changed for `settled_min` minutes is finished."""
+    each was finished. One that nobody has changed for `settled_min` minutes is finished.
+    `overwritten`: their name never changes, so the other tool writes to one file each time."""
 
     directory: Path
     series: Series
     settled_min: int
     times: Sequence[datetime]
     dump: FoundDump
+    overwritten: bool = False
 
 
 @dataclass(slots=True)
@@ -65,9 +67,7 @@ class _Writer:
         yield ""
         yield from self._repository()
         yield ""
-        yield "# What the other tool keeps. A copy that is gone before that raises an alert."
-        yield "# CHANGE THIS to the rules of the other tool, and remove the first #."
-        yield "#retention: {daily: 7, weekly: 4}"
+        yield from self._retention()
         yield ""
         yield "# From a first look to proof: add queries whose answers you know. `> 0` passes for"
         yield "# any database with such a table: write the least number that yours has, as `> 900`."
@@ -100,6 +100,16 @@ class _Writer:
         else:
             yield "# How much data may be lost: a little more than the time between two dumps."
         yield f"objectives: {{rpo: {_rpo(usual_s)}, rto: 1h}}"
+
+    def _retention(self) -> Iterator[str]:
+        if self.found.overwritten:
+            yield "# The other tool overwrites this one file: only the newest copy is there, and no"
+            yield "# earlier state can be recovered. If the file is gone, drd raises an alert."
+            yield "retention: {last: 1}"
+            return
+        yield "# What the other tool keeps. A copy that is gone before that raises an alert."
+        yield "# CHANGE THIS to the rules of the other tool, and remove the first #."
+        yield "#retention: {daily: 7, weekly: 4}"
 
     def _repository(self) -> Iterator[str]:
         found = self.found

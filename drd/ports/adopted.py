@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from drd.errors import RepositoryDamaged
+from drd.errors import RepositoryDamaged, RepositoryError
 from drd.model.finding import Finding
 from drd.model.plan import Component
 from drd.ports.common import OnProgress
@@ -18,6 +18,10 @@ from drd.ports.common import OnProgress
 
 class CopyDamaged(RepositoryDamaged):
     """What was read of one copy is not what it should be; no other copy depends on it."""
+
+
+class PathNotInCopy(RepositoryError):
+    """The copy has no entry of this path, and the tool knows why."""
 
 
 MOST_COPIES = 1000
@@ -127,7 +131,8 @@ class ForeignTool(Protocol):
         """Return the finished copies."""
 
     def find(self, copy: ForeignCopy, path: str) -> FoundFile | None:
-        """Return the entry at an absolute path of the copy; None if there is none."""
+        """Return the entry at an absolute path of the copy; None if there is none. Raises
+        PathNotInCopy if the reason is known."""
 
     def fetch(
         self,
@@ -188,5 +193,6 @@ __all__ = [
     "ForeignTool",
     "FoundFile",
     "Landing",
+    "PathNotInCopy",
     "ServerState",
 ]

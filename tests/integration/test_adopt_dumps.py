@@ -193,7 +193,10 @@ def test_a_dump_that_was_just_written_counts_after_a_minute(
     assert adopt(site, "dumps/orders.db", "orders") == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "and counts when nobody has changed it for 1 min" in said
-    assert "-mmin, '+1'" in (site.base / "plans/orders.yaml").read_text()
+    text = (site.base / "plans/orders.yaml").read_text()
+    assert "-mmin, '+1'" in text
+    assert "# The other tool overwrites this one file" in text
+    assert "\nretention: {last: 1}\n" in text
     written(site, "orders.db", days=1.0)
     (site.base / "plans/orders.yaml").unlink()
     assert adopt(site, "dumps", "orders") == 0

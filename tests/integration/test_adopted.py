@@ -30,7 +30,7 @@ from drd.catalogue.summary import read_facts
 from drd.cli import points as points_screen
 from drd.cli.main import main
 from drd.config.daemon import load_settings
-from drd.errors import NoRestorePoint, NotSupported, RepositoryMissing, WrongKey
+from drd.errors import NoRestorePoint, NotSupported, RepositoryMissing, UsageError, WrongKey
 from drd.flows.alerts.facts import drill_bytes
 from drd.flows.backup.run import BackupRequest, backup
 from drd.flows.drill.request import DrillOutcome, DrillRequest
@@ -48,12 +48,15 @@ from drd.flows.upkeep.prune import prune
 from drd.flows.upkeep.retention import RetentionRequest, retention
 from drd.flows.upkeep.verification import verification
 from drd.model.adopted import copy_name
+from drd.model.finding_codes import ADOPTED
 from drd.model.plan import Plan, SecretRef
 from drd.model.run import CheckVerdict, RunKind, RunState
 from drd.model.schedule import schedule_of
 from drd.model.snapshot import RestorePoint
 from drd.ports import Fetched
 from drd.repositories.adopted.repository import AdoptedRepository
+from drd.repositories.adopted.survey import survey
+from drd.repositories.restic import ResticRepository
 from tests import warm
 from tests.repository_support import founded, local_repository
 from tests.servers import PostgresServer
@@ -594,11 +597,28 @@ def test_a_dump_of_postgresql_that_another_tool_made_is_restored_and_checked(
         "query: select count(*) from items, expect: 1000}\n",
     )
     evidence = site.drilled(plan).evidence
+    items = site.points(plan)[-1].component("items")
+    assert items is not None
+    major = int(postgres.bin_dir.parent.name)
+    assert (items.facts["server_major"], items.facts["pg_dump_major"]) == (major, major)
     assert {c.name: c.verdict for c in evidence.checks} == {
         "orders": CheckVerdict.PASSED,
         "items": CheckVerdict.PASSED,
     }
     assert evidence.result == "passed"
+
+
+def test_copies_of_a_relative_path_are_refused_with_the_reason(site: Site) -> None:
+    words = ["-C", str(site.base), "restic", "backup", "--quiet", "--host=web1", "dumps"]
+    place = {"RESTIC_REPOSITORY": f"{site.base}/theirs", "RESTIC_PASSWORD": PASSWORD}
+    subprocess.run(["env", *words], env={**os.environ, **place}, check=True, timeout=60)
+    said = f"called with a relative path: the copy is of {site.base}/dumps, but has /dumps instead"
+    repository = site.services(plan := site.plan()).open_repository(plan.primary)
+    assert said in next(f.text for f in repository.doctor() if f.code == ADOPTED)
+    spec = plan.primary
+    with pytest.raises(UsageError, match="relative path") as error:
+        survey(ResticRepository(spec, cache_dir=site.base / "cache", resolve=_text), None)
+    assert "back up the whole path" in error.value.hint
 
 
 def test_plan_new_adopt_writes_a_plan_whose_drill_passes(

@@ -247,6 +247,13 @@ def test_dumps_in_a_directory_are_listed_drilled_and_expire(tmp_path: Path) -> N
         assert RunKind.VERIFICATION not in {job.kind for job in schedule_of(plan).jobs}
         with pytest.raises(NotSupported, match="the plan names no command for that"):
             verification(services, plan)
+        # One that gets another name is not lost.
+        (tmp_path / "dumps/orders.db").rename(tmp_path / "dumps/orders.db.1")
+        file.write_text(file.read_text().replace("'*.db'", "'*.db*'"))
+        plan = site.app.plans.load("dumps")
+        renamed = listing(site.services(plan), plan)
+        assert (renamed.expired, len(renamed.added)) == ((passed.point,), 1)
+        assert any("orders.db is now orders.db.1" in warned for warned in site.warnings)
         # A dump that grows after it was listed was never finished: nothing is lost with it.
         growing = tmp_path / "dumps/late.db"
         growing.write_bytes(SQLITE.ljust(100, b"x"))

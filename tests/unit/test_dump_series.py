@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,13 +16,14 @@ from drd.kinds.postgres import dump_file
 from drd.kinds.postgres.adopted import adopts
 from drd.model.adopted import Adopted, CommandTool
 from drd.model.plan import Component, RepositorySpec, SecretRef
-from drd.ports.adopted import DumpOrigin, ForeignCopy, FoundFile
+from drd.ports.adopted import DumpOrigin, ForeignCopies, ForeignCopy, FoundFile
 from drd.ports.dumps import FoundDump
 from drd.registry import KINDS
 from drd.repositories.adopted import dumps
 from drd.repositories.adopted.command import CommandCopies
 from drd.repositories.adopted.cut_off import of_path
 from drd.repositories.adopted.manifest import describe
+from drd.repositories.adopted.one_database import of_one_database
 from drd.repositories.adopted.pg_archive import origin
 
 
@@ -38,9 +40,9 @@ def archive(database: str, server: str = "17.2", pg_dump: str = "17.2") -> bytes
     return head + text(database) + text(server) + text(pg_dump) + number(0)
 
 
-def of_kind(kind: str) -> Component:
+def of_kind(kind: str, database: str = "shop") -> Component:
     given = {
-        "postgres": {"dsn": "postgresql:///shop"},
+        "postgres": {"dsn": f"postgresql:///{database}"},
         "sqlite": {"path": "/srv/shop.db"},
         "command": {"restore": ["cat"]},
     }[kind]
@@ -100,6 +102,28 @@ def test_a_series_whose_dumps_name_several_databases_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("wanted", "left", "why"),
+    [
+        ("shop", ["1.dump"], "copy 2.dump: it is a dump of database crm, but the plan's `dsn`"),
+        ("other", [], "copy 1.dump: it is a dump of database shop, but the list has dumps of 2"),
+    ],
+)
+def test_a_later_dump_of_another_database_is_no_copy(
+    tmp_path: Path, wanted: str, left: list[str], why: str
+) -> None:
+    for number, database in enumerate(("shop", "crm"), start=1):
+        written(tmp_path / f"{number}.dump", archive(database), 9)
+    listed = ForeignCopies([copy_of(9, "1.dump"), replace(copy_of(9, "2.dump"), id="1")])
+    found = of_one_database(listed, lambda copy: tmp_path / copy.name, wanted)
+    assert [copy.name for copy in found.copies] == left
+    assert any(f"{name}: {said}".startswith(why) for name, said in found.refused.items())
+    alone = of_one_database(
+        ForeignCopies([copy_of(9, "2.dump")]), lambda copy: tmp_path / copy.name, wanted
+    )
+    assert not alone.refused  # drd doctor names it: the database may have another name here
+
+
+@pytest.mark.parametrize(
     ("data", "expected"),
     [
         (archive("shop", "15.10 (Debian 15.10-1)", "17.2"), (15, 17, "15.10 (Debian 15.10-1)")),
@@ -116,6 +140,9 @@ def test_a_point_says_by_which_versions_its_dump_was_made(
     found = FoundFile(True, len(data), None, 0o600, 0, 0, origin=made_by)
     facts = adopts(of_kind("postgres"), found).facts
     assert (facts["server_major"], facts["pg_dump_major"], facts["server_version"]) == expected
+    assert "dumped_database" not in facts
+    other = of_kind("postgres", database="crm")
+    assert adopts(other, found).facts.get("dumped_database") == (made_by and made_by.database)
 
 
 @pytest.mark.parametrize(

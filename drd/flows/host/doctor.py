@@ -48,6 +48,8 @@ def examine(
     try:
         findings = _secrets(services, plan, resolve)
         findings += tried("extension", "", lambda: confinement(services, plan, services.work_dir))
+        # Before the sandboxes, which are tried with the newest copy that is there now.
+        of_repositories = _repositories(services, plan)
         for name, component in plan.components.items():
             try:
                 kind = services.kinds(component.kind)
@@ -73,12 +75,7 @@ def examine(
                 lambda k=kind, c=component: _sandbox(services, plan, k, c, probe),  # type: ignore[misc]
                 KINDS.extension(component.kind),
             )
-        with suppress(CatalogueError):  # a reader may have no right to write
-            recognise(services, plan)
-        for spec in plan.repositories.values():
-            repository = services.open_repository(spec)
-            look = lambda r=repository: repository_findings(services, plan, r)  # noqa: E731
-            findings += tried(REPOSITORY, spec.name, look)
+        findings += of_repositories
         findings = known_problems.with_findings(services, plan, findings)
         if any(ref.source == "command" for ref in references(plan)):
             findings += masked_passwords(services, plan)
@@ -93,6 +90,17 @@ def examine(
         return [_with_names(f, plan) for f in findings]
     finally:
         remove_run(services, probe)
+
+
+def _repositories(services: Services, plan: Plan) -> list[Finding]:
+    with suppress(CatalogueError):  # a reader may have no right to write
+        recognise(services, plan)
+    findings = []
+    for spec in plan.repositories.values():
+        repository = services.open_repository(spec)
+        look = lambda r=repository: repository_findings(services, plan, r)  # noqa: E731
+        findings += tried(REPOSITORY, spec.name, look)
+    return findings
 
 
 def _sandbox(

@@ -90,13 +90,15 @@ def look(services: Services, plan: Plan) -> ListingOutcome:
     gone = [i for i in known if i not in manifests]
     moved_on = _moved_on(services, plan, [known[i] for i in gone], manifests.values())
     fixed = [i for i in gone if not rolled_forward(known[i])]
-    grown = _grown(services, plan, [known[i] for i in fixed], added)
-    expired = [*grown, *_expired(services, plan, [i for i in fixed if i not in grown], unreadable)]
+    replaced = _grown(services, plan, [known[i] for i in fixed], added)
+    replaced += _renamed(services, plan, [known[i] for i in fixed if i not in replaced], added)
+    left = [i for i in fixed if i not in replaced]
+    expired = [*replaced, *_expired(services, plan, left, unreadable)]
     forgotten = [*expired, *(i for i, in_use in moved_on.items() if not in_use)]
     services.catalogue.points.forget(forgotten, services.clock.now())
-    left = [p for p in known.values() if p.id not in {*expired, *moved_on} and p.id not in added]
+    kept = [p for p in known.values() if p.id not in {*expired, *moved_on} and p.id not in added]
     missing = note_listing(
-        services, plan.name, repository, listing, known=left, listed_at=listed_at
+        services, plan.name, repository, listing, known=kept, listed_at=listed_at
     )
     return ListingOutcome(len(manifests), tuple(added), tuple(expired), tuple(missing), unreadable)
 
@@ -277,6 +279,36 @@ def _grown(
             )
             grown.append(point.id)
     return grown
+
+
+def _renamed(
+    services: Services, plan: Plan, gone: Sequence[RestorePoint], added: Sequence[str]
+) -> list[str]:
+    """Return points whose copies are there under another name: one that is new has exactly their
+    size and time. Nobody compared the contents, so no drill of the former name counts for it."""
+    points = services.catalogue.points.of_plan(plan.name)
+    news = _by_data(p for p in points if p.id in added)
+    renamed = {}
+    for data, (point, *others) in _by_data(gone).items():
+        now = news.get(data, [])
+        if not others and len(now) == 1 and copy_name(now[0]) != copy_name(point):
+            renamed[point.id] = f"{escaped(copy_name(point))} is now {escaped(copy_name(now[0]))}"
+    if renamed:
+        services.warn(
+            f"{counted(len(renamed), 'copy has', 'copies have')} another name, with the same size "
+            f"and time: {some(list(renamed.values()))}. drd takes each for a new restore point, "
+            "and what drills found of the former one does not count for it (docs/adopted.md)"
+        )
+    return list(renamed)
+
+
+def _by_data(points: Iterable[RestorePoint]) -> dict[tuple[datetime, int], list[RestorePoint]]:
+    """Return points by the time and size of their copies."""
+    found: dict[tuple[datetime, int], list[RestorePoint]] = {}
+    for point in points:
+        size = sum(c.bytes or 0 for c in point.components)
+        found.setdefault((point.available_at, size), []).append(point)
+    return found
 
 
 def _expired(

@@ -11,10 +11,12 @@ from typing import Any
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from drd.kinds.postgres.manifest import ADOPTED, BACKUP, SERVER, VERSION, filename
+from drd.kinds.postgres import SPEC
+from drd.kinds.postgres.manifest import ADOPTED, BACKUP, DUMPED, SERVER, VERSION, filename, name
 from drd.kinds.postgres.settings import PostgresSettings
 from drd.model.adopted import ROLLED_FORWARD
 from drd.model.plan import Component
+from drd.model.strict import UnexpectedValue
 from drd.ports.adopted import AdoptedPart, ForeignCopy, FoundFile, Landing
 
 _UNPACKED = 5
@@ -43,6 +45,7 @@ def adopts(component: Component, file: FoundFile | None) -> AdoptedPart:
         "pg_dump_major": _major(program),
         "server_version": server if _major(server) else "unknown",
         "pg_dump_version": program if _major(program) else "unknown",
+        **_dumped(component, file),
         "database_bytes": _UNPACKED * file.bytes,
         "database": database,
         "bootstrap_role": "postgres",
@@ -75,6 +78,18 @@ def adopts_server(component: Component, copy: ForeignCopy) -> AdoptedPart:
     }
     landing = Landing(server=component.copied_as, bytes=copy.bytes + state.wal_bytes)
     return AdoptedPart(landing, facts, part.private)
+
+
+def _dumped(component: Component, file: FoundFile) -> dict[str, str]:
+    """Return the name of the database that the dump says, if the plan's dsn names another."""
+    wanted = SPEC.served_as(component.settings)
+    called = file.origin.database if file.origin is not None else ""
+    if not called or not wanted or called == wanted:
+        return {}
+    try:
+        return {DUMPED: name(called, DUMPED)}
+    except UnexpectedValue:
+        return {}
 
 
 def _major(version: str) -> int:

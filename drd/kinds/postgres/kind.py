@@ -22,6 +22,7 @@ from drd.kinds.postgres.same_place import same_place
 from drd.kinds.postgres.sandbox import (
     PostgresSandbox,
     no_database,
+    of_adopted_dump,
     programs_of_dump,
     sandbox_tools,
 )
@@ -157,8 +158,10 @@ class PostgresKind(Kind):
         self, component: Component, snapshot: ComponentSnapshot, place: Workplace
     ) -> list[Finding]:
         bin_dir = _settings(component).bin_dir
-        of = programs_of if is_server(snapshot) else programs_of_dump
-        return _tried(component.name, partial(of, snapshot, bin_dir), place)
+        if is_server(snapshot):
+            return _tried(component.name, partial(programs_of, snapshot, bin_dir), place)
+        found = _tried(component.name, partial(programs_of_dump, snapshot, bin_dir), place)
+        return [of_adopted_dump(snapshot, bin_dir, finding) for finding in found]
 
 
 def _settings(component: Component) -> PostgresSettings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from drd.kinds.file_system import fresh
 from drd.kinds.postgres.cluster import Cluster
 from drd.kinds.postgres.connection import words
 from drd.kinds.postgres.inspect import PostgresInspector
-from drd.kinds.postgres.manifest import ADOPTED
+from drd.kinds.postgres.manifest import ADOPTED, DUMPED
 from drd.kinds.postgres.restore import RestoreOrder, Restorer, dump_file, no_space, sandbox_findings
 from drd.kinds.postgres.server import ThrowAwayServer, sandbox_programs
 from drd.kinds.postgres.tools import PostgresPrograms, newest_major, programs_for
 from drd.model.snapshot import ComponentSnapshot
+from drd.model.text import escaped
 from drd.ports import Finding, Inspector, OnProgress, Restored, Workplace
 
 _ANYWHERE = frozenset({"c", "posix", "c.utf-8", "c.utf8"})
@@ -127,6 +129,8 @@ class PostgresSandbox:
         if source and self._server.programs.major != source:
             here, there = self._server.programs.version, snapshot.facts["server_version"]
             notes += (f"restored into PostgreSQL {here}; the source was version {there}",)
+        if other := another_database(snapshot):
+            notes += (other,)
         facts = {
             **done.facts,
             "server_version": self._server.programs.version,
@@ -160,6 +164,44 @@ def _major_of(snapshot: ComponentSnapshot, bin_dir: str | None) -> int:
 def programs_of_dump(snapshot: ComponentSnapshot, bin_dir: str | None) -> PostgresPrograms:
     """Return the programs of the server into which a drill loads the dump."""
     return sandbox_programs(_major_of(snapshot, bin_dir), bin_dir)
+
+
+_OTHER_DATABASE = (
+    "if the service has the database of the dump under another name here, name this finding "
+    "in `exceptions` of the plan; otherwise let the other tool dump the right database, or "
+    "correct `dsn`."
+)
+
+
+def another_database(snapshot: ComponentSnapshot) -> str:
+    """Say that a dump which another tool made is of another database than the plan names; empty
+    if it is not, or nobody can tell."""
+    facts = snapshot.facts
+    if DUMPED not in facts:
+        return ""
+    dumped, wanted = escaped(facts[DUMPED]), escaped(facts["database"])
+    return f"the dump is of database {dumped}, but the plan's `dsn` names {wanted}"
+
+
+def of_adopted_dump(snapshot: ComponentSnapshot, bin_dir: str | None, found: Finding) -> Finding:
+    """Return a finding of the sandbox with the versions of a dump that another tool made: as an
+    error, if the newest server here is older than what made it."""
+    source, dump = snapshot.facts["server_major"], snapshot.facts["pg_dump_major"]
+    if found.failed or not snapshot.facts.get(ADOPTED, False) or not max(source, dump):
+        return found
+    if other := another_database(snapshot):
+        return replace(found, severity="error", text=other, remedy=_OTHER_DATABASE)
+    made = (
+        f"the newest dump is of PostgreSQL {snapshot.facts['server_version']}, made by pg_dump "
+        f"{snapshot.facts['pg_dump_version']}"
+    )
+    here, needed = programs_of_dump(snapshot, bin_dir), max(source, dump)
+    if here.major >= needed:
+        return replace(found, text=f"{found.text}; {made}")
+    text = f"{made}, and a drill would load it into PostgreSQL {here.version}, which is older"
+    return replace(
+        found, severity="error", text=text, remedy=f"apt-get install postgresql-{needed}"
+    )
 
 
 def sandbox_tools(snapshot: ComponentSnapshot, bin_dir: str | None) -> Mapping[str, str]:

@@ -38,7 +38,8 @@ from drd.ports.adopted import (
     Landing,
 )
 from drd.process import Command, Completed
-from drd.repositories.adopted import cut_off
+from drd.registry import KINDS
+from drd.repositories.adopted import cut_off, one_database, pg_archive
 from drd.repositories.adopted.running import keeping_room, require_program, run_into
 
 LIST_S = 120.0
@@ -71,18 +72,23 @@ def open_tool(
 ) -> CommandCopies:
     """Implements `OpenTool`."""
     assert adopted.command is not None
-    return CommandCopies(spec, adopted.command, resolve)
+    return CommandCopies(spec, adopted.command, resolve, _database(adopted))
 
 
 class CommandCopies:
     """Implements `ForeignTool`."""
 
     def __init__(
-        self, spec: RepositorySpec, tool: CommandTool, resolve: Callable[[SecretRef], str]
+        self,
+        spec: RepositorySpec,
+        tool: CommandTool,
+        resolve: Callable[[SecretRef], str],
+        database: str | None = None,
     ) -> None:
         self._spec = spec
         self._tool = tool
         self._resolve = resolve
+        self._database = database
 
     def cold(self, cache: Path) -> CommandCopies:  # noqa: ARG002 - nothing is cached
         return self
@@ -109,7 +115,10 @@ class CommandCopies:
             printed = answer.read()
         found = _parsed(printed)
         is_file = not any("${into}" in word for word in self._tool.restore)
-        return _told(_plausible(found) if is_file else found)
+        found = _plausible(found) if is_file else found
+        if self._database is not None:
+            found = one_database.of_one_database(found, self._plain_file, self._database)
+        return _told(found)
 
     def find(self, copy: ForeignCopy, path: str) -> FoundFile | None:  # noqa: ARG002 - one file
         file, is_plain = self._file_of(copy)
@@ -127,6 +136,10 @@ class CommandCopies:
             origin=seen.origin,
             head=seen.head,
         )
+
+    def _plain_file(self, copy: ForeignCopy) -> Path | None:
+        file, is_plain = self._file_of(copy)
+        return file if is_plain else None
 
     def _file_of(self, copy: ForeignCopy) -> tuple[Path | None, bool]:
         """Return the file that `restore` reads, if that is plain (`tar --file=/DIRECTORY/${copy}`),
@@ -276,6 +289,14 @@ class CommandCopies:
             too_long=too_long,
             too_much=CopyDamaged if too_long else RepositoryError,  # of a file of known size
         )
+
+
+def _database(adopted: Adopted) -> str | None:
+    """Return the database that the plan names; None if its dumps do not say theirs."""
+    for component in adopted.components:
+        if KINDS[component.kind].begins == pg_archive.MAGIC:
+            return KINDS[component.kind].served_as(component.settings)
+    return None
 
 
 _UNFINISHED = (

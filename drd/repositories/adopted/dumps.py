@@ -22,11 +22,10 @@ from drd.errors import DrdError, NotSupported
 from drd.exhaustion import system_reason
 from drd.model import dump_names
 from drd.model.clock import FAR_AHEAD
-from drd.model.text import escaped, shortened, some
 from drd.ports.dumps import DumpFile, FoundDump, RecognisesOf, Unreadable
 from drd.process import Command
 from drd.registry import KINDS
-from drd.repositories.adopted import pg_archive
+from drd.repositories.adopted import one_database
 from drd.repositories.adopted.command import is_copy_name
 from drd.repositories.adopted.cut_off import SQLITE, unpack_whole, why_cut_off
 
@@ -117,17 +116,15 @@ def _several_databases(dumps: Sequence[Dump]) -> str:
     """Say of which databases these dumps are, if their headers name several; empty otherwise."""
     found: dict[str, str] = {}
     for dump in reversed(dumps[-_MOST_HEADS:]):
-        with suppress(OSError), dump.path.open("rb") as file:
-            origin = pg_archive.origin(file)
-            if origin is not None and origin.database:
-                found.setdefault(origin.database, dump.name)
+        if database := one_database.database_in(dump.path):
+            found.setdefault(database, dump.name)
     if len(found) < 2:
         return ""
-    named = [f"{shortened(escaped(of), 60)} ({name})" for of, name in found.items()]
     return (
-        f"these are dumps of {len(found)} databases, {some(named)}, whose names differ as those of "
-        "one series do: let the script put the name of the database, as a word, into the name of "
-        "each dump, or dump each database into a directory of its own"
+        f"these are dumps of {len(found)} databases, {one_database.named(found)}, "
+        "whose names differ as those of one series do: let the script put the name of the "
+        "database, as a word, into the name of each dump, or dump each database into a directory "
+        "of its own"
     )
 
 

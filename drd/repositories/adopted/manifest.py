@@ -21,6 +21,7 @@ from drd.ports.adopted import (
     ForeignCopy,
     ForeignTool,
     FoundFile,
+    PathNotInCopy,
 )
 from drd.ports.kinds import Holds
 from drd.registry import KINDS
@@ -39,7 +40,7 @@ def manifest_id(adopted: Adopted, copy: ForeignCopy) -> str:
     """Return an id for the manifest. Another one, if the plan now looks for something else in the
     copy, or drd reads more of it than before: the number is that of what drd reads."""
     parts = [[c.name, c.kind, *wanted(c)] for c in adopted.components]
-    said = ["drd manifest 2", adopted.made_by, adopted.plan, copy.id, parts]
+    said = ["drd manifest 3", adopted.made_by, adopted.plan, copy.id, parts]
     return hashlib.sha256(canonical_json(said)).hexdigest()
 
 
@@ -67,7 +68,10 @@ def describe(tool: ForeignTool, copy: ForeignCopy, component: Component) -> Desc
     single = KINDS[component.kind].holds is not Holds.PATHS
     # A command restores the one component of its copies, wherever the service has it.
     for path in wanted(component) or ("/",):
-        found = tool.find(copy, path)
+        try:
+            found = tool.find(copy, path)
+        except PathNotInCopy as error:
+            return _lacking(component, copy, error.message, error.hint)
         if found is None:
             return _lacking(component, copy, f"the copy does not contain {path}")
         if single and not found.is_file:

@@ -77,7 +77,8 @@ def origin(file: IO[bytes]) -> DumpOrigin | None:
 class _Reader:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        self.size = os.fstat(file.fileno()).st_size
+        self.size = file.seek(0, os.SEEK_END)
+        file.seek(0)
         self._int = 4
         self._offset = 8
 

@@ -47,6 +47,7 @@ _NO_COPY = (
 )
 
 
+_NOT_THERE = "let the tool copy it, or correct the path in the plan."
 _MOST_NAMED = 3
 """How many copies that do not count a finding names."""
 
@@ -243,7 +244,8 @@ class AdoptedRepository:
         if wrong:
             which = f"{_called(newest)} from {of}"
             text = f"the newest of {counted(len(copies), 'copy', 'copies')}, {which}, lacks "
-            hint = "let the tool copy it, or correct the path in the plan."
+            remedies = dict.fromkeys(row.remedy for row in rows if row.error and row.remedy)
+            hint = next(iter(remedies)) if len(remedies) == 1 else _NOT_THERE
             return Finding(ADOPTED, "error", self.name, text + "; ".join(wrong), hint)
         text = (
             f"{counted(len(copies), 'copy', 'copies')}, the newest from {of}, with all components"

@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
 
 from drd.errors import RepositoryError
 from drd.model import strict
 from drd.model.adopted import Adopted
 from drd.model.finding import Finding
 from drd.model.plan import RepositorySpec, SecretRef
-from drd.model.text import escaped
+from drd.model.text import escaped, shortened, some
 from drd.model.units import from_rfc3339
 from drd.ports import OnProgress, Progress, SnapshotInfo
-from drd.ports.adopted import MOST_COPIES, ForeignCopies, ForeignCopy, FoundFile, Landing
+from drd.ports.adopted import (
+    MOST_COPIES,
+    ForeignCopies,
+    ForeignCopy,
+    FoundFile,
+    Landing,
+    PathNotInCopy,
+)
+from drd.registry import KINDS
+from drd.repositories.adopted import pg_archive
 from drd.repositories.adopted.manifest import wanted
 from drd.repositories.adopted.running import keeping_room
 from drd.repositories.restic import ResticRepository
 from drd.repositories.restic.payload import ids
 
 _MOST_MODE = 0o7777
+_HEAD, _MOST_PIECE, _LONGEST = 1024, 16 << 20, 120
+_PIECE = re.compile("[0-9a-f]{64}")
+
+ABSOLUTE = (
+    "let the other tool back up the whole path (`restic backup /srv/dumps`, not `restic backup .`)."
+    " drd does not use the copies that have only the relative path."
+)
 
 
 def open_tool(
@@ -46,6 +66,12 @@ class ResticCopies:
         self._runner.only_reads = True
         self._adopted = adopted
         self._only = dict(adopted.only)
+        self._archives = {
+            path
+            for component in adopted.components
+            if KINDS[component.kind].begins == pg_archive.MAGIC
+            for path in wanted(component)
+        }
 
     def cold(self, cache: Path) -> ResticCopies:
         return ResticCopies(self._repository.cold(cache), self._adopted)
@@ -61,43 +87,79 @@ class ResticCopies:
 
     def copies(self) -> ForeignCopies:
         listing = self._repository.snapshots(fresh=True)
-        ours = [_copy(s) for s in listing if self._is_ours(s)]
-        return ForeignCopies(
-            ours[-MOST_COPIES:], listing.unreadable, max(0, len(ours) - MOST_COPIES)
-        )
+        chosen = [s for s in listing if self._is_chosen(s)]
+        ours = [_copy(s) for s in chosen if self._may_hold_all(s)]
+        refused = dict(listing.unreadable)
+        if chosen and not ours and (why := self._elsewhere(_copy(chosen[-1]))):
+            refused[chosen[-1].id[:8]] = f"{why}. {ABSOLUTE.rstrip('.')}"
+        return ForeignCopies(ours[-MOST_COPIES:], refused, max(0, len(ours) - MOST_COPIES))
 
-    def _is_ours(self, snapshot: SnapshotInfo) -> bool:
-        """Return whether it may hold all components: a repository holds copies of other hosts and
-        services too. What drd itself stored is no copy of another tool."""
+    def _is_chosen(self, snapshot: SnapshotInfo) -> bool:
+        """Return whether the plan's `only` fits. What drd itself stored is no copy of another
+        tool."""
         if "drd" in snapshot.tags and any(t.startswith("plan:") for t in snapshot.tags):
             return False
         host, tag = self._only.get("host"), self._only.get("tag")
-        if (host and snapshot.host != host) or (tag and tag not in snapshot.tags):
-            return False
+        return (not host or snapshot.host == host) and (not tag or tag in snapshot.tags)
+
+    def _may_hold_all(self, snapshot: SnapshotInfo) -> bool:
+        """Return whether it may hold all components: a repository holds copies of other services
+        too."""
         paths = [path for c in self._adopted.components for path in wanted(c)]
         return all(_may_hold(snapshot.paths, path) for path in paths)
+
+    def _elsewhere(self, copy: ForeignCopy) -> str:
+        """Return that the copy does not have its files where it says they were, as restic stores
+        those of a relative path; empty if it has."""
+        tops = {
+            path
+            for line in self._runner.capture(["ls", "--json", *ids([copy.id]), "/"])[0].splitlines()
+            if (path := _path(line))
+        }
+        return relative_roots(copy.paths, tops)
 
     def find(self, copy: ForeignCopy, path: str) -> FoundFile | None:
         words = ["ls", "--json", *ids([copy.id]), path]
         printed = self._runner.capture(words)[0]
         nodes = iter(printed.splitlines())
         found = next((entry for line in nodes if (entry := _entry(line, path))), None)
-        if found is not None and found.is_directory:
+        if found is None:
+            if why := self._elsewhere(copy):
+                raise PathNotInCopy(why, hint=ABSOLUTE)
+            return None
+        if found.is_directory:
             return found._replace(is_empty=not any(nodes))
-        if found is not None and found.leads_to is not None:
-            return found._replace(leads_to=self._leads_to(copy, path))
+        if found.leads_to is not None:
+            return found._replace(leads_to=str(self._told(copy, path, "linktarget")))
+        if found.is_file and found.bytes and path in self._archives:
+            head = self._first_piece(copy, path)
+            return found._replace(origin=pg_archive.origin(BytesIO(head)), head=head[:_HEAD])
         return found
 
-    def _leads_to(self, copy: ForeignCopy, path: str) -> str:
-        """Return where a link leads, which the listing does not say."""
+    def _first_piece(self, copy: ForeignCopy, path: str) -> bytes:
+        """Return the first piece of a file as restic stores it: at most some megabytes, however
+        large the file is."""
+        pieces = self._told(copy, path, "content")
+        first = pieces[0] if isinstance(pieces, list) and pieces else None
+        if not isinstance(first, str) or not _PIECE.fullmatch(first):
+            raise RepositoryError(f"drd cannot read what restic stores of {escaped(path)}")
+        with TemporaryFile() as piece:
+            self._runner.capture_into(piece, ["cat", "blob", first], most=_MOST_PIECE)
+            piece.seek(0)
+            return piece.read()
+
+    def _told(self, copy: ForeignCopy, path: str, key: str) -> Any:
+        """Return a value that the listing does not have of a file."""
         above, _, name = path.rpartition("/")
         *words, known = ["cat", "tree", *ids([copy.id])]
         printed = self._runner.capture([*words, f"{known}:{above or '/'}"])[0]
         try:
             nodes = json.loads(printed)["nodes"]
-            return next(str(n["linktarget"]) for n in nodes if n["name"] == name)
+            return next(n[key] for n in nodes if n["name"] == name)
         except (ValueError, TypeError, KeyError, StopIteration) as error:
-            raise RepositoryError(f"drd cannot read where {path} of a copy leads") from error
+            raise RepositoryError(
+                f"drd cannot read `{key}` of {escaped(path)} in a copy of restic"
+            ) from error
 
     def fetch(
         self,
@@ -133,6 +195,26 @@ class ResticCopies:
 
     def doctor(self) -> list[Finding]:
         return self._repository.doctor()
+
+
+def relative_roots(roots: Sequence[str], there: Collection[str]) -> str:
+    """Say that a copy of these paths has none of them, with `there` as what it has at its top:
+    restic notes whole paths, but stores a relative one as it was written. Empty if it has one."""
+    tops = {f"/{root.strip('/').partition('/')[0]}" for root in roots if root.startswith("/")}
+    if not there or not tops or "/" in tops or tops & set(there):
+        return ""
+    has = some([escaped(shortened(path, _LONGEST)) for path in sorted(there)])
+    of = some([escaped(shortened(root, _LONGEST)) for root in roots])
+    return f"restic was called with a relative path: the copy is of {of}, but has {has} instead"
+
+
+def _path(line: bytes) -> str:
+    """Return the path in a line of `restic ls`; empty if it has none."""
+    try:
+        node = json.loads(line)
+        return str(node["path"]) if node.get("struct_type") == "node" else ""
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return ""
 
 
 def _may_hold(roots: tuple[str, ...], path: str) -> bool:

@@ -25,6 +25,7 @@ from drd.ports.dumps import FoundDump, KeepsOf, NotLoaded, UnpacksOf
 from drd.registry import KINDS
 from drd.repositories.adopted.cut_off import why_cut_off
 from drd.repositories.adopted.dumps import LARGEST, recognised, room
+from drd.repositories.adopted.restic import ABSOLUTE, relative_roots
 from drd.repositories.restic import ResticRepository
 from drd.repositories.restic.errors import judge
 from drd.repositories.restic.messages import Listener
@@ -79,7 +80,8 @@ class Survey:
     `other_paths` are those of other copies of the host. Databases in it, and a sample of each path
     that has other files.
     `cut_off` has by path why a dump is not whole, and
-    `unnamed` why no component of a plan can name a dump."""
+    `unnamed` why no component of a plan can name a dump. `astray` are entries that the paths of
+    the copy do not cover: restic stored them under a relative path."""
 
     host: str
     made_at: datetime
@@ -90,6 +92,7 @@ class Survey:
     others: dict[str, Sample] = field(default_factory=dict)
     cut_off: dict[str, str] = field(default_factory=dict)
     unnamed: dict[str, str] = field(default_factory=dict)
+    astray: Sequence[str] = ()
 
 
 def survey(repository: ResticRepository, host: str | None) -> Survey:
@@ -116,6 +119,9 @@ def survey(repository: ResticRepository, host: str | None) -> Survey:
     entries = _Entries(newest.paths)
     done = repository.runner.run(["ls", "--json", *ids([newest.id])], entries)
     judge(done, repository.url)
+    if why := relative_roots(newest.paths, entries.tops):
+        raise UsageError(f"drd cannot adopt the newest copy: {why}", hint=ABSOLUTE)
+    found.astray = sorted(entries.astray)
     found.others = entries.others
     found.unnamed = dict.fromkeys(entries.beyond, _BEYOND)
     left = MOST_FOUND - len(entries.candidates)
@@ -254,6 +260,8 @@ class _Entries(Listener):
         self.others: dict[str, Sample] = {}
         self.scripts: dict[str, int] = {}
         self.beyond: list[str] = []
+        self.tops: set[str] = set()
+        self.astray: set[str] = set()
 
     def on_line(self, line: str) -> None:
         try:
@@ -263,6 +271,12 @@ class _Entries(Listener):
         except (ValueError, AttributeError):
             return
         self.done += 1
+        top = f"/{path.strip('/').partition('/')[0]}"
+        if path.startswith("/"):
+            self.tops.add(top)
+        if kind == "file" and _root(self._roots, path) is None:
+            self.astray.add(top)
+            return
         if kind != "file" or not path.startswith("/") or not path.isprintable():
             return
         if masked(path) != path:  # a plan must not show the password
