@@ -12,8 +12,10 @@ from drd.kinds.command import SPEC
 from drd.kinds.command.discovery import wishes
 from drd.kinds.command.kind import CommandKind
 from drd.kinds.command.settings import CommandSettings
+from drd.kinds.registry import by_hand_of
 from drd.model.plan import Component
 from drd.ports import Ability, Workplace
+from drd.registry import KINDS
 from tests.config_support import changed, load, problems
 
 SERVE = 'serve: {command: [x, "${port}"]}'
@@ -129,3 +131,25 @@ def test_doctor_warns_of_a_restore_that_runs_programs_which_the_dump_names(
         )
         told = [f.text for f in found if f.severity == "warning"]
         assert ["`.shell`" in text for text in told] == [True] * expected
+
+
+def test_the_page_by_hand_asks_a_service_only_after_a_person_has_started_it() -> None:
+    given = {
+        "kind": "command",
+        "restore": ["load"],
+        "path": "/srv/keys",
+        "address": "http://127.0.0.1:2379",
+        "count": ["count", "${address}"],
+        "query": ["ask", "${address}", "${query}"],
+    }
+    settings = KINDS["command"].settings.model_validate(given)
+    hand = by_hand_of("command")(
+        Component("keys", "command", settings), None, place="", resolve=str
+    )
+    start, compare = hand.passages[-2:]
+    assert (start.adapt, start.commands) == (True, "")
+    assert "Start the service of keys" in start.text
+    assert compare.commands.startswith("ADDRESS=http://127.0.0.1:2379\n")
+    assert 'count "$ADDRESS")' in compare.commands
+    assert hand.ask == "ask http://127.0.0.1:2379"
+    assert hand.environment == "DRD_PATH=/srv/keys DRD_ADDRESS=http://127.0.0.1:2379"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from shlex import quote
 
 from drd.kinds.command.destination import needs_file
-from drd.kinds.command.settings import PATH, QUERY, CommandSettings, CommandTarget
+from drd.kinds.command.settings import ADDRESS, PATH, QUERY, CommandSettings, CommandTarget
 from drd.model.plan import Component, SecretRef
 from drd.model.values import pieces, references
 from drd.ports.by_hand import ByHand, Passage
@@ -46,7 +47,6 @@ mkdir -m 700 -- "$MADE"
 [[ ! -d $TARGET ]] || rmdir -- "$TARGET"
 mv -T -- "$MADE" "$TARGET"
 """
-    at_target = {"path": '"$TARGET"'}
     passages = [
         Passage("Fetch the dump:", fetch),
         Passage(
@@ -55,24 +55,57 @@ mv -T -- "$MADE" "$TARGET"
             restore,
         ),
     ]
-    if settings.count is not None:
-        passages.append(_comparison(name, _words(settings.count, at_target)))
+    passages += _counted(name, settings, at.address)
+    known = {PATH: where, **_at(at.address)}
     return ByHand(
         tuple(passages),
-        ask=_ask(settings, where),
-        values={"location": where, "path": where},
-        environment=f"DRD_PATH={where}",
+        ask=_ask(settings, known),
+        values={"location": where, **known},
+        environment=_environment(known),
     )
 
 
-def _ask(settings: CommandSettings, where: str) -> str:
-    """Return the words before a query; empty if the command of the plan has it elsewhere, or asks a
-    server."""
+def _at(address: str | None) -> dict[str, str]:
+    return {} if address is None else {ADDRESS: quote(address)}
+
+
+def _environment(known: Mapping[str, str]) -> str:
+    """Return what commands of checks and erasures get in drd, too."""
+    names = {PATH: "DRD_PATH", ADDRESS: "DRD_ADDRESS"}
+    return " ".join(f"{name}={known[key]}" for key, name in names.items() if key in known)
+
+
+def _counted(name: str, settings: CommandSettings, address: str | None) -> list[Passage]:
+    """Return how to compare the counts; they may be those of the running service."""
+    if settings.count is None:
+        return []
+    stems = {PATH: '"$TARGET"', ADDRESS: '"$ADDRESS"'}
+    count = _words(settings.count, stems)
+    if ADDRESS not in references(" ".join(settings.count)):
+        return [_comparison(name, count)]
+    at = "" if address is None else f" at {address}"
+    start = f"Start the service of {name}: the commands that follow ask it{at}."
+    if address is None:
+        start += " Set the variable ADDRESS to its address."
+    begin = "" if address is None else f"ADDRESS={quote(address)}\n"
+    comparison = _comparison(name, count)
+    return [
+        Passage(start, adapt=True, compares=True),
+        replace(comparison, commands=begin + comparison.commands, adapt=address is None),
+    ]
+
+
+def _ask(settings: CommandSettings, known: Mapping[str, str]) -> str:
+    """Return the words before a query; empty if the command of the plan has it elsewhere, needs a
+    secret, or asks a server of which nobody knows the address."""
     *words, last = settings.query or [""]
-    if references(last) != [QUERY] or set(references(" ".join(words))) - {PATH}:
+    used = set(references(" ".join(words)))
+    if references(last) != [QUERY] or used - set(known):
+        return ""
+    if ADDRESS in used and (settings.secrets or settings.secret_files):
         return ""
     around = "".join(f"{key}={_word(text, _STEM)} " for key, text in settings.env.items())
-    return around + _words(words, {PATH: where})
+    return around + _words(words, known)
 
 
 def _into_service(name: str, settings: CommandSettings, address: str | None) -> ByHand:
@@ -94,7 +127,13 @@ restic dump "$(snapshot {name})" "/$(fact {name} filename)" > "$DUMP"
     secret = {*settings.secrets, *settings.secret_files}
     adapt = address is None or bool(secret)
     passages = (Passage("Fetch the dump:", fetch), Passage(text, commands, adapt=adapt))
-    return ByHand(passages, values={"location": where, "address": where})
+    known = _at(address)
+    return ByHand(
+        passages,
+        ask=_ask(settings, known),
+        values={"location": where, ADDRESS: where},
+        environment=_environment(known),
+    )
 
 
 def _comparison(name: str, count: str) -> Passage:
