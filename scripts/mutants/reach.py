@@ -117,7 +117,8 @@ def recorded(tree: Path, jobs: int) -> Noted:
 
 def noted_now(tree: Path, files: list[str], jobs: int) -> Iterator[tuple[str, Any]]:
     with tempfile.TemporaryDirectory() as into:
-        arguments = ["-p", "mutants.reach", "-n", str(jobs), *WITHOUT, *files]
+        # By groups, pytest-xdist adds the group to the name of a test.
+        arguments = ["-p", "mutants.reach", "-n", str(jobs), "--dist=load", *WITHOUT, *files]
         ran = run_tests(tree, arguments, LONGEST_S, MUTANTS_NOTE=into)
         parts = [json.loads(p.read_text()) for p in Path(into).glob("*.json")]
     if not parts:

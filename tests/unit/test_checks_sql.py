@@ -68,3 +68,30 @@ def test_a_figure_is_a_number_of_some_digits_and_no_secret(
     )
     [row] = CHECKS["sql"].check.run(spec, context)
     assert row.figure == figure
+
+
+@pytest.mark.parametrize(
+    ("at_backup", "last_observed", "verdict"),
+    [
+        ({"n": "100"}, {"n": "500"}, "passed"),
+        ({}, {"n": "100"}, "passed"),
+        (None, {"n": "100"}, "passed"),
+        (None, {"n": "500"}, "failed"),
+        (None, {}, "not_run"),
+    ],
+)
+def test_a_share_is_of_the_answer_at_backup_or_else_of_the_last_drill(
+    at_backup: dict[str, str] | None, last_observed: dict[str, str], verdict: str
+) -> None:
+    settings = SqlCheck(kind="sql", name="n", component="db", query="q", expect="within 10%")
+    snapshot = None
+    if at_backup is not None:
+        snapshot = SimpleNamespace(data_time=NOON, observations=at_backup)
+    context: Any = SimpleNamespace(
+        inspectors={"db": Answers(105)},
+        point=SimpleNamespace(component=lambda _: snapshot, data_time=NOON),
+        plan=SimpleNamespace(objectives=Objectives(60.0, 60.0)),
+        last_observed=last_observed,
+    )
+    [row] = CHECKS["sql"].check.run(CheckSpec("n", "sql", "db", settings), context)
+    assert str(row.verdict) == verdict

@@ -115,6 +115,12 @@ def test_numbers_without_a_date_are_counters_only_if_the_dumps_follow_one_anothe
     assert len(groups(*attached, times=attached)) == 3
 
 
+def test_numbers_that_neither_rise_nor_fall_from_dump_to_dump_are_no_counters() -> None:
+    for pattern in ("shop-{}.dump", "shop.dump.{}"):
+        times = every(24, *(pattern.format(n) for n in (2, 4, 1, 3)))
+        assert len(groups(*times, times=times)) == 4
+
+
 def test_the_base_name_of_a_dump_is_without_its_date_and_number() -> None:
     named = {
         "shop-Fri": "shop",

@@ -75,8 +75,8 @@ def test_alert_without_a_fingerprint_is_known_by_its_labels() -> None:
         (b'{"class_uid": 1007}', "class 1007"),
         (b'{"class_uid": [1]}', "class none"),
         (b'{"class_uid": 2004}', "no uid"),
-        (b" " * (LARGEST + 1), "the message has"),
-        (webhook(*[alert()] * 501), "501 alerts"),
+        pytest.param(b" " * (LARGEST + 1), "the message has", id="too large"),
+        pytest.param(webhook(*[alert()] * 501), "501 alerts", id="501 alerts"),
     ],
 )
 def test_an_unreadable_alert_of_another_system_is_refused_with_the_reason(
@@ -99,6 +99,10 @@ FINDING = {
         "first_seen_time_dt": "2026-11-28T12:00:00Z",
     },
 }
+
+
+def test_a_message_of_500_alerts_is_read() -> None:
+    assert len(signals(webhook(*[alert()] * 500), None)) == 500
 
 
 def test_findings_of_ocsf_are_read_singly_as_lines_and_as_a_list() -> None:
