@@ -282,8 +282,9 @@ def _show_in_force(found: dict[str, Any], args: argparse.Namespace) -> int:
 
 
 def schema(args: argparse.Namespace) -> int:
-    """Print the JSON Schema, or the reference that is made from it."""
-
+    """Print the JSON Schema, or the reference that is made from it, with what the packages of
+    drd.yaml add."""
+    _settings(args)  # imports these packages
     if args.markdown:
         output.say(reference(plan_schema()).rstrip("\n"))
     else:

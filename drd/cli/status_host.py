@@ -112,7 +112,7 @@ def broken(error: DrdError, daemon: DaemonState | None) -> ConfigurationTrouble:
     """Return the trouble that drd.yaml has this error."""
     check = "drd config check"
     if daemon is None:
-        text, command = "drd.yaml is broken, so drd can make no backup", check
+        text, command = "drd.yaml is broken, so drd cannot make backups", check
     elif daemon.state == "running":
         text = "drd.yaml is broken: the daemon keeps the settings that it read before"
         command = f"{check} && systemctl reload drd"

@@ -21,7 +21,7 @@ def is_place(text: str) -> bool:
 
 def _place(text: str) -> str:
     if not is_place(text):
-        raise Malformed(f'"{text}" is not a code of a place', _HINT)
+        raise Malformed(f'"{text}" is not the code of a country or of a part of one', _HINT)
     return text
 
 

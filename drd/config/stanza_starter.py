@@ -97,9 +97,10 @@ class _Writer:
         taken = {OWN_COMPONENT, "manifest"}
         where = "&".join(f"{key}={value}" for key, value in self.found.place.items())
         if left := self.found.databases[MOST_COMPONENTS:]:
-            yield f"  # Not here: {inline(list(left))}"
+            yield f"  # Not in this plan: {inline(list(left))}"
         if self.found.empty:
-            yield f"  # Not here, because no table has rows: {inline(list(self.found.empty))}"
+            empty = inline(list(self.found.empty))
+            yield f"  # Not in this plan, because no table has rows: {empty}"
         for database in self.found.databases[:MOST_COMPONENTS]:
             name = base = as_name(database)[:36] or "database"
             number = 1

@@ -80,7 +80,8 @@ class Beside:
         give, take = self._ways(back=back)
         if os.path.lexists(self.target) and os.path.lexists(take):
             raise TargetError(
-                f"cannot move {self.target} to {take}: both exist beside the kept copy {give}",
+                f"cannot move {self.target} to {take}: {take} exists already, in addition to the "
+                f"kept copy {give}",
                 hint=f"drd did not make {take}: move it away, then try again.",
             )
         if self.target.is_mount():

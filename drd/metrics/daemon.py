@@ -26,13 +26,13 @@ def daemon_metrics(daemon: DaemonFigures, plans: int) -> Iterator[Metric]:
     )
     yield gauge(
         "drd_heartbeat_timestamp_seconds",
-        "Time of the daemon's last tick: its last check of the plans.",
+        "Time when the daemon last checked the plans (its last tick).",
         (),
         [((), moment(daemon.at))],
     )
     yield gauge(
         "drd_tick_duration_seconds",
-        "Duration of the last tick.",
+        "Duration of the daemon's last check of the plans (its last tick).",
         (),
         [((), daemon.tick_duration_s)],
     )

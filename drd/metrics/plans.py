@@ -40,7 +40,7 @@ _FIGURES: tuple[tuple[str, str, Callable[[Assessment], float | None]], ...] = (
     ),
     (
         "drd_rpo_exposure_seconds",
-        "Data that would have been lost at the last tick; absent when unknown.",
+        "Data that would have been lost when drd last checked the plan; absent when unknown.",
         lambda p: p.rpo.exposure_s,
     ),
     (
@@ -99,7 +99,7 @@ _SAMPLES: tuple[tuple[str, str, tuple[str, ...], Samples], ...] = (
     ),
     (
         "drd_repository_state",
-        "State of a plan's repository: 1 for the one that drd last found.",
+        "State of a plan's repository: 1 for the state that drd found last.",
         ("plan", "repository", "state"),
         lambda name, p: (
             sample
@@ -149,7 +149,7 @@ def _states(named: Sequence[tuple[str, Assessment]]) -> Iterator[Metric]:
     )
     yield gauge(
         "drd_plan_state",
-        "State of the plan: 1 for the one that holds now, the worst of verdict and readiness.",
+        "State of the plan: 1 for the current state, the worst of verdict and readiness.",
         ("plan", "state"),
         (s for n, p in named for s in one_of((n,), _STATES_OF_PLAN, _label(p.state))),
     )
@@ -178,7 +178,7 @@ def _component_metrics(found: Sequence[tuple[str, ComponentAssessment]]) -> Iter
     )
     yield gauge_of(
         "drd_component_exposure_seconds",
-        "Data of the component that would have been lost at the last tick.",
+        "Data of the component that would have been lost when drd last checked the plan.",
         [(of, c.exposure_s) for of, c in named],
     )
     yield gauge_of(

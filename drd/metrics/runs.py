@@ -84,7 +84,8 @@ def _copy_metrics(copies: Sequence[CopyFigures], at: datetime) -> Iterator[Metri
     )
     yield gauge(
         "drd_copy_exposure_seconds",
-        "Data that would have been lost at the last tick if the first repository were lost, too.",
+        "Data that would have been lost when drd last checked the plan, if the first repository "
+        "were lost, too.",
         labels,
         ((values, age(c.data_time, at)) for values, c in named),
     )

@@ -40,7 +40,7 @@ def code_of(error: Exception) -> str:
 def translated(error: Exception, location: S3Location) -> Exception:
     """Return the error to raise for `error`, which came from a request to `location`'s bucket."""
     if isinstance(error, exceptions.ClientError):
-        return _refused(error, location)
+        return _drd_error(error, location)
     if isinstance(error, exceptions.SSLError):
         return _untrusted(error, location)
     if isinstance(error, exceptions.NoCredentialsError | exceptions.CredentialRetrievalError):
@@ -93,7 +93,7 @@ def _verification(text: str) -> str:
     return reason.partition(" (_ssl")[0] if marker else text
 
 
-def _refused(error: Exception, location: S3Location) -> Exception:
+def _drd_error(error: Exception, location: S3Location) -> Exception:
     response: Any = getattr(error, "response", {})
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})

@@ -305,7 +305,7 @@ def test_every_link_leads_somewhere(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_file_that_is_named_exists(page: str) -> None:
+def test_every_file_that_a_page_names_exists(page: str) -> None:
     """`drd/…`, `tests/…`, `docs/…` in backticks."""
     for name in re.findall(
         r"`((?:drd|tests|docs|plans|demo|bench)/[\w/.-]+)`", (ROOT / page).read_text()
@@ -314,7 +314,7 @@ def test_every_file_that_is_named_exists(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_command_that_is_named_exists(page: str) -> None:
+def test_every_command_that_a_page_names_exists(page: str) -> None:
     """`drd VERB` in backticks, and in blocks at the beginning of a line or after a prompt."""
     from drd.cli.main import VERBS
 

@@ -194,6 +194,17 @@ def test_a_package_that_is_not_named_is_not_used_and_the_error_says_what_to_do(s
     site.drd("backup", "shop", code=2)
 
 
+def test_the_schema_and_the_reference_have_what_a_package_adds(site: Site) -> None:
+    parts = ('"const": "contains"', '"note": {', '"await_file": {')
+    without = (Path(__file__).parents[2] / "plans/plan.schema.json").read_text()
+    assert [part for part in parts if part in without] == []
+    name_it(site)
+    schema = site.drd("plan", "schema").out
+    assert [part for part in parts if part not in schema] == []
+    headings = site.drd("plan", "schema", "--markdown").out.splitlines()
+    assert {"### kind: contains", "### note", "### await_file"} <= {*headings}
+
+
 def test_status_and_completion_import_no_extension(site: Site) -> None:
     install(
         site.base.parent / "site-packages",

@@ -20,7 +20,7 @@ def site(short_tmp: Path) -> Site:
     return small_site(short_tmp)
 
 
-def test_wrong_repository_password_is_12_everywhere(site: Site) -> None:
+def test_every_command_exits_12_at_a_wrong_repository_password(site: Site) -> None:
     site.drd("backup", "shop")
     (site.base / "secrets/restic").write_text("another one")
     told = site.drd("backup", "shop", "--json", code=12)

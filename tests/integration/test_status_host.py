@@ -117,7 +117,7 @@ def test_a_broken_drd_yaml_is_shown_beside_the_plans(
     code, told = status(capsys)
     assert code == 3
     assert "shop" in told
-    assert f"drd.yaml is broken, so drd can make no backup: {where}" in told
+    assert f"drd.yaml is broken, so drd cannot make backups: {where}" in told
     assert error in told
     daemon_was_here(host)
     os.utime(host / "drd.yaml", (later + 1, later + 1))

@@ -155,7 +155,7 @@ BROKEN = [
     ("metrics: {http: '127.0.0.1:99999'}", 1, "metrics.http", '"127.0.0.1:99999" is not an address with a port', 'write "127.0.0.1:9473".'),
     ("alerts: {hold: 5}", 1, "alerts.hold", "5 is not a duration", "write a number and a unit, like 15m or 7d."),
     ("organisation: {timezone: Berlin}", 1, "organisation.timezone", 'there is no time zone "Berlin"', "write one like Europe/Berlin."),
-    ("organisation: {jurisdictions: [Germany]}", 1, "organisation.jurisdictions[0]", '"Germany" is not a code of a place', "write EU, a country like DE, or a part of one like US-CA."),
+    ("organisation: {jurisdictions: [Germany]}", 1, "organisation.jurisdictions[0]", '"Germany" is not the code of a country or of a part of one', "write EU, a country like DE, or a part of one like US-CA."),
     ("- a", 1, "", "is not a mapping", "drd.yaml has lines like `key: value`."),
     ("plans: a\nplans: b", 2, "plans", 'the key "plans" is given twice here', "remove one; the first is on line 1."),
 ]  # fmt: skip

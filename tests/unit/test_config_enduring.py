@@ -162,7 +162,7 @@ def test_the_response_goes_on_and_a_backup_waits_for_the_correction(
     assert main(["backup", "shop"]) == 2
     assert f"drd: {file}:4: notify[0].kind" in capsys.readouterr().err
     assert main(["status"]) == 3
-    assert f"drd.yaml is broken, so drd can make no backup: {file}:4" in capsys.readouterr().out
+    assert f"drd.yaml is broken, so drd cannot make backups: {file}:4" in capsys.readouterr().out
     file.write_text(f"{state}people: [{{name: Ann, roles: lead}}]\n")
     assert main(["incident", "log", "called again"]) == 2
     assert "people[0].roles: is text, not a list" in capsys.readouterr().err

@@ -125,7 +125,7 @@ def test_an_obstacle_to_an_exchange_is_named(tmp_path: Path) -> None:
     place = beside(tmp_path / "t")
     assert isinstance(place, Beside)
     place.after.write_text("somebody's")
-    with pytest.raises(TargetError, match="both exist beside") as caught:
+    with pytest.raises(TargetError, match="exists already, in addition to") as caught:
         place.swap(back=True)
     assert caught.value.hint == (f"drd did not make {place.after}: move it away, then try again.")
     assert seen(tmp_path / "t")["shop.db"] == "new"
@@ -157,7 +157,7 @@ def test_a_place_that_cannot_be_exchanged_is_refused_before(tmp_path: Path) -> N
     place = beside(tmp_path / "a")
     (tmp_path / "a" / f"shop.db.{MARK}_after").write_text("another")
     kept = KeptPlaces("db", [place])
-    with pytest.raises(TargetError, match="both exist beside the kept copy"):
+    with pytest.raises(TargetError, match="exists already, in addition to the kept copy"):
         kept.require_exchangeable(back=True)
     place.before.unlink()  # type: ignore[attr-defined]
     kept.require_exchangeable(back=True)

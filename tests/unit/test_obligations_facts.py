@@ -191,7 +191,7 @@ def test_the_facts_that_regimes_ask_for() -> None:
         ("residents.unknown", 5),
     ],
 )
-def test_a_fact_that_can_be_stated(name: str, value: Fact) -> None:
+def test_a_fact_that_a_regime_uses_can_be_stated(name: str, value: Fact) -> None:
     require_fact(name, value, KNOWN)
 
 

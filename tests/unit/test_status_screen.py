@@ -226,7 +226,7 @@ def test_a_plan_file_that_is_not_in_force_is_shown_beside_a_worse_reason() -> No
 
 
 @pytest.mark.parametrize("exposure_s", [MINUTE, HOUR])
-def test_a_failure_that_a_reason_gives_is_not_said_again_by_its_alert(exposure_s: float) -> None:
+def test_an_alert_does_not_repeat_a_failure_that_a_reason_gives(exposure_s: float) -> None:
     own = alert(id="77aa", kind="backup-failing", text="backup failed: pg_dump cannot connect")
     found = screen(
         healthy(newest=point(exposure_s), failures=failures(2), alerts=(own,)), width=NO_LIMIT
@@ -235,7 +235,7 @@ def test_a_failure_that_a_reason_gives_is_not_said_again_by_its_alert(exposure_s
     assert "(2 tries, last at 2026-11-25 00:27:00 UTC) (alert 77aa for 2h)" in told
 
 
-def test_an_incomplete_point_is_not_said_again_by_its_alert() -> None:
+def test_an_alert_does_not_repeat_that_a_point_is_incomplete() -> None:
     own = alert(id="77aa", kind="point-incomplete", text="newest point is incomplete: db: gone")
     left = failures(2, "db: gone")._replace(run="9b0d")
     facts = healthy(newest=None, incomplete=incomplete(), failures=left, alerts=(own,))

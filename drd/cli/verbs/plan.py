@@ -145,7 +145,8 @@ def _add_schema(verbs: Any) -> None:
     parser = verbs.add_parser(
         "schema",
         help="the JSON Schema of plans, for editors",
-        description="The JSON Schema of plans: an editor completes keys and explains them.",
+        description="The JSON Schema of plans: an editor completes keys and explains them. It "
+        "includes what the packages under `extensions` in drd.yaml add.",
         epilog=SCHEMA_EXAMPLES,
     )
     global_options(parser)

@@ -119,8 +119,8 @@ class DatabasePublication:
         give, take = self._ways(back=back)
         if all(self._cluster.has(name) for name in (give, self.final, take)):
             raise TargetError(
-                f"cannot rename database {self.final} to {take}: both exist beside the kept copy "
-                f"{give}",
+                f"cannot rename database {self.final} to {take}: database {take} exists already, "
+                f"in addition to the kept copy {give}",
                 hint=f"drd did not make database {take}: rename or drop it, then try again.",
             )
 
