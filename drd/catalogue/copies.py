@@ -77,11 +77,13 @@ def load(connection: Connection, plan: Plan, at: datetime, *, fresh: bool = Fals
     connection.execute(
         delete(copies).where(copies.c.plan == plan.name, copies.c.repository.not_in(list(named)))
     )
+    query = select(copies.c.repository).where(copies.c.plan == plan.name)
+    known = set(connection.execute(query).scalars())
     for position, (name, copy_of) in enumerate(named.items()):
         pause_s = plan.copying.pause_s * _distance(name, named)
         key = {"plan": plan.name, "repository": name}
         row = {"position": position, "copy_of": copy_of, "pause_s": pause_s or None}
-        upsert(connection, copies, key | row)
+        upsert(connection, copies, key | row | ({} if name in known else {"added_at": at}))
     if named and not fresh:
         refresh(connection, plan.name, at)
 

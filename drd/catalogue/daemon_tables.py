@@ -85,6 +85,7 @@ copies = Table(
     Column("data_time", UtcTime),
     Column("available_at", UtcTime),
     Column("pause_s", Float),  # what the plan lets pass between two copies; NULL: they follow
+    Column("added_at", UtcTime),  # since when the plan has it; NULL: before drd stored that
     info=OF_A_PLAN,
 )
 

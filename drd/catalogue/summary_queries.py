@@ -151,7 +151,7 @@ WHERE OF(s.plan) AND e.point = s.newest_point AND e.plan = s.plan
 ORDER BY s.plan, e.finished_at
 """  # noqa: S608 - a constant is pasted in
 COPIES = """
-SELECT plan, repository, copy_of, data_time, available_at, pause_s FROM copies
+SELECT plan, repository, copy_of, data_time, available_at, pause_s, added_at FROM copies
 WHERE OF(plan) ORDER BY plan, position
 """
 REPOSITORIES = """

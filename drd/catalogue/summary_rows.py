@@ -193,9 +193,9 @@ def component(row: Sequence[Any]) -> ComponentFacts:
 
 
 def copy(row: Sequence[Any]) -> CopyFacts:
-    _, repository, copy_of, data_time, available_at, pause_s = row
-    arrived, since = (time(at) if at else None for at in (data_time, available_at))
-    return CopyFacts(repository, copy_of, arrived, since, pause_s or 0.0)
+    _, repository, copy_of, *times, pause_s, added_at = row
+    arrived, since, added = (time(at) if at else None for at in (*times, added_at))
+    return CopyFacts(repository, copy_of, arrived, since, pause_s or 0.0, added)
 
 
 def alert(row: Sequence[Any]) -> AlertFacts:

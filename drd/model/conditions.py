@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from drd.model.alert_facts import PlanMore
 from drd.model.alerts import Condition
 from drd.model.clock import age
-from drd.model.exposure import copy_bound_s
+from drd.model.exposure import copy_bound_s, first_copy_by
 from drd.model.facts import CopyFacts, NotLoaded, PlanFacts
 from drd.model.finding import Finding
 from drd.model.finding_codes import (
@@ -172,13 +172,12 @@ def _copy(facts: PlanFacts, copy: CopyFacts, now: datetime) -> Iterator[Conditio
     """
     bound_s = copy_bound_s(copy, facts.rpo_s)
     exposure_s = age(copy.data_time, now)
-    severity: Urgency = "warning"
     command = f"drd runs {facts.plan}"
     if any(r.same for r in facts.repositories if r.repository == copy.repository):
         text, command = same_words(copy.repository, copy.copy_of), f"drd doctor {facts.plan}"
+    elif first_copy_by(facts, copy, now) is not None:
+        return  # its time has not passed; `drd status PLAN` says that it is to come
     elif copy.data_time is None:
-        young = now - facts.first_loaded_at <= timedelta(seconds=bound_s)
-        severity = "info" if young else "warning"
         text = f"copy {copy.repository} contains no complete restore point"
     elif exposure_s is None:
         text = (
@@ -193,7 +192,7 @@ def _copy(facts: PlanFacts, copy: CopyFacts, now: datetime) -> Iterator[Conditio
         )
     else:
         return
-    yield Condition("copy-behind", severity, copy.repository, text, command, plan=facts.plan)
+    yield Condition("copy-behind", "warning", copy.repository, text, command, plan=facts.plan)
 
 
 def _readiness(facts: PlanFacts, findings: Iterable[Finding]) -> Iterator[Condition]:

@@ -144,7 +144,19 @@ def judge_copy(plan: PlanFacts, facts: CopyFacts, now: datetime) -> CopyAssessme
     # said of the plan.
     data_time = of_what_counts(plan, data_time)
     exposure_s = age(data_time, now)
-    return CopyAssessment(facts.repository, facts.copy_of, data_time, exposure_s, verdict)
+    first_by = None if place is not None and _is_hurt(place) else first_copy_by(plan, facts, now)
+    return CopyAssessment(facts.repository, facts.copy_of, data_time, exposure_s, verdict, first_by)
+
+
+def first_copy_by(plan: PlanFacts, facts: CopyFacts, now: datetime) -> datetime | None:
+    """Return until when the first copy may come to a repository that the plan has lately; None if
+    something is there already, or if that time is over.
+    """
+    if facts.data_time is not None:
+        return None
+    since = facts.added_at or plan.first_loaded_at
+    due = timedelta(seconds=copy_bound_s(facts, plan.rpo_s))
+    return since + due if now - since <= due else None
 
 
 def _is_hurt(repository: RepositoryFacts) -> bool:

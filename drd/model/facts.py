@@ -47,13 +47,15 @@ class PointFacts(NamedTuple):
 class CopyFacts(NamedTuple):
     """A second repository of the plan as loaded, and the complete point with the latest data time
     in it; None if it holds none. `available_at` is since when that point is there. `pause_s` is the
-    longest time that the plan allows between two copies; 0 if each copy follows a backup."""
+    longest time that the plan allows between two copies; 0 if each copy follows a backup. The plan
+    has this copy since `added_at`; None if it had it before drd stored that."""
 
     repository: str
     copy_of: str
     data_time: datetime | None = None
     available_at: datetime | None = None
     pause_s: float = 0.0
+    added_at: datetime | None = None
 
 
 class RepositoryFacts(NamedTuple):

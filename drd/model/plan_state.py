@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from drd.model.facts import AlertFacts
 from drd.model.repositories import DAMAGED, GONE, SILENT
-from drd.model.units import format_duration
+from drd.model.units import format_duration, format_time
 from drd.model.verdicts import (
     SECRET_MISSING,
     STATE_OF_READINESS,
@@ -141,6 +141,10 @@ def _behind(plan: str, copy: CopyAssessment, state: str) -> Remark:
             left = "drd knows no complete restore point there"
         text += f" is damaged: {left}"
         command = f"drd verify {plan} --repository {name}"
+    elif copy.first_by is not None:
+        by = format_time(copy.first_by)
+        text = f"no copy of {copy.copy_of} to {name} was made yet; the first one is due by {by}"
+        return Remark(PlanState.OK, text, command)
     elif copy.data_time is not None:
         text += f" is {behind}"
     elif copy.verdict is Verdict.BREACHED:

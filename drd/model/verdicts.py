@@ -221,7 +221,7 @@ class ComponentAssessment(NamedTuple):
 
 class CopyAssessment(NamedTuple):
     """The judgement of a second repository: `exposure_s` is what would be lost now if only this one
-    were left.
+    were left. `first_by` is until when the first copy may come; None if one came, or that is over.
     """
 
     repository: str
@@ -229,6 +229,7 @@ class CopyAssessment(NamedTuple):
     data_time: datetime | None
     exposure_s: float | None
     verdict: Verdict
+    first_by: datetime | None = None
 
 
 def same_words(name: str, other: str | None) -> str:

@@ -35,9 +35,10 @@ def owned(catalogue: SqlCatalogue, subject: str = "offsite") -> RunLease:
 def test_an_empty_copy_is_recorded_as_empty(catalogue: SqlCatalogue, facts: Facts) -> None:
     catalogue.points.record(point("p1", at(0)))
     catalogue.plans.load(with_copies("offsite", "third"), file_digest="", at=at(0))
-    assert facts().copies == (CopyFacts("offsite", "primary"), CopyFacts("third", "primary"))
+    offsite, third = (CopyFacts(n, "primary", added_at=at(0)) for n in ("offsite", "third"))
+    assert facts().copies == (offsite, third)
     catalogue.plans.load(with_copies("third"), file_digest="", at=at(1))
-    assert [c.repository for c in facts().copies] == ["third"]
+    assert facts().copies == (third,), "it keeps the time since when the plan has it"
 
 
 def test_recording_a_copied_point_twice_keeps_its_first_time(
@@ -48,9 +49,9 @@ def test_recording_a_copied_point_twice_keeps_its_first_time(
         catalogue.points.record(point(name, at(minute)))
     run = owned(catalogue)
     catalogue.copies.record(run, "offsite", {"p2": "m2"}, at(7))
-    assert facts().copies == (CopyFacts("offsite", "primary", at(5), at(7)),)
+    assert facts().copies == (CopyFacts("offsite", "primary", at(5), at(7), added_at=at(0)),)
     catalogue.copies.record(run, "offsite", {"p1": "m1", "p2": "m2", "unknown": "m3"}, at(9))
-    assert facts().copies == (CopyFacts("offsite", "primary", at(5), at(7)),)
+    assert facts().copies == (CopyFacts("offsite", "primary", at(5), at(7), added_at=at(0)),)
     there = catalogue.points.get("orders-api", "p2")
     assert there.repositories == {"primary": "manifest-of-p2", "offsite": "m2"}
     assert there.copied == {"offsite": at(7)}
@@ -71,7 +72,7 @@ def test_incomplete_and_forgotten_points_do_not_count_in_copies(
     assert facts().copies[0].data_time == at(0)
     assert catalogue.points.forgotten("orders-api", ["p1", "p2", "nobody"]) == {"p2"}
     catalogue.copies.remove("orders-api", "offsite", ["p1"])
-    assert facts().copies == (CopyFacts("offsite", "primary"),)
+    assert facts().copies == (CopyFacts("offsite", "primary", added_at=at(0)),)
     assert catalogue.points.get("orders-api", "p1").repositories == {"primary": "manifest-of-p1"}
     run.release()
 

@@ -783,3 +783,20 @@ def test_an_upgrade_has_no_description_until_a_plan_is_loaded_again(
     assert description.endswith("…")
     assert len(description) <= 500
     catalogue.close()
+
+
+def test_an_upgrade_gives_copies_of_before_no_time_at_which_they_were_added(
+    url: str, tmp_path: Path
+) -> None:
+    schema = Schema(OURS.scripts, "0019")
+    open_catalogue(url, create=True, state_dir=tmp_path / "state", schema=schema).close()
+    executed(
+        url, "INSERT INTO copies (plan, repository, position, copy_of) VALUES ('p', 'o', 0, 'r')"
+    )
+
+    catalogue = opened(url, tmp_path)
+
+    with catalogue.database.read() as connection:
+        [row] = connection.execute(text("SELECT repository, added_at FROM copies")).all()
+    assert tuple(row) == ("o", None)
+    catalogue.close()

@@ -533,9 +533,11 @@ def test_a_copy_with_a_schedule_of_its_own_may_be_older_by_its_pause(
 def test_an_empty_copy_raises_an_alert() -> None:
     more = PlanMore(copies=(CopyFacts("offsite", "primary"),))
     assert of_plan(healthy(), more) == [("copy-behind", "warning")]
-    for loaded_s, severity in ((30 * MINUTE, "info"), (30 * MINUTE + 1, "warning")):
-        young = healthy(first_loaded_at=ago(loaded_s))
-        assert of_plan(young, more) == [("copy-behind", severity)]
+    behind = [("copy-behind", "warning")]
+    for for_s, found in ((30 * MINUTE, []), (30 * MINUTE + 1, behind)):
+        assert of_plan(healthy(first_loaded_at=ago(for_s)), more) == found
+        added = CopyFacts("offsite", "primary", added_at=ago(for_s))
+        assert of_plan(healthy(), PlanMore(copies=(added,))) == found
     ahead = PlanMore(copies=(CopyFacts("offsite", "primary", ago(-HOUR)),))
     assert of_plan(healthy(), ahead) == [("copy-behind", "warning")]
 

@@ -381,7 +381,14 @@ def test_json_has_exactly_the_keys_of_the_contract() -> None:
                     )
                 ],
                 "copies": [
-                    dict.fromkeys(["repository", "copy_of", "data_time", "exposure_s", "verdict"])
+                    {
+                        "repository": None,
+                        "copy_of": None,
+                        "data_time": None,
+                        "exposure_s": None,
+                        "verdict": None,
+                        "first_by": None,
+                    }
                 ],
                 "repositories": [
                     dict.fromkeys(["repository", "copy_of", "state", "since", "data_time"])

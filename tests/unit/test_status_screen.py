@@ -466,6 +466,18 @@ def test_a_copy_stands_beside_what_would_be_lost_and_says_when_it_is_behind() ->
     assert not any("COPY" in line for line in shown(healthy(), CATALOG))
 
 
+def test_a_copy_that_was_just_added_is_no_fault_until_its_first_time_is_over() -> None:
+    for added_s, state in ((10 * MINUTE, "ok"), (31 * MINUTE, "at risk")):
+        copy = CopyFacts("offsite", "primary", added_at=ago(added_s))
+        facts = StatusFacts([healthy(copies=(copy,))])
+        [plan] = collect(lambda found=facts: found, [], NOW).plans
+        assert plan.state == state
+        [told] = [r for r in plan.remarks if "offsite" in r.text]
+        assert told.remedy == "drd copy orders-api"
+        assert ("is due by 2026-11-25 00:51 UTC" in told.text) == (state == "ok")
+        assert (plan.copies[0].first_by is not None) == (state == "ok")
+
+
 @pytest.mark.parametrize(
     ("changes", "command"),
     [

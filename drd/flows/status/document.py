@@ -178,6 +178,7 @@ def _copy(copy: CopyAssessment) -> dict[str, Any]:
         "data_time": to_rfc3339(copy.data_time) if copy.data_time else None,
         "exposure_s": _seconds(copy.exposure_s),
         "verdict": copy.verdict.value,
+        "first_by": to_rfc3339(copy.first_by) if copy.first_by else None,
     }
 
 
