@@ -8,11 +8,14 @@ from datetime import timedelta
 import pytest
 
 from drd.errors import ManifestRefused, NoRestorePoint, UsageError
+from drd.flows.drill.request import DrillRequest
+from drd.flows.drill.run import drill
 from drd.flows.restore.point_choice import (
     choose,
     drill_choice,
     drill_scenario,
     parse_time,
+    require_held,
 )
 from drd.model.plan import DrillPolicy, Plan
 from drd.model.run import DrillResult
@@ -200,6 +203,27 @@ def test_points_of_a_former_repository_are_left_out_and_counted(world: World) ->
         "drd leaves out 2 restore points of shop: the data is only in the repository "
         f"{known[:8]} that was called primary, which is no longer in the plan"
     )
+
+
+def test_a_drill_of_a_point_that_the_plan_does_not_hold_is_refused_and_leaves_no_run(
+    world: World,
+) -> None:
+    world.stored("aaaaaaaa", NOON - 2 * HOUR)
+    second = replace(world.plan.primary, name="second", url="/memory/second")
+    plan = replace(world.plan, repositories={"second": second})
+    world.catalogue.plans.load(plan, file_digest="another", at=NOON)
+    for point, words in (("aaaaaaaa", "is only in the repository"), ("ffff", "no restore point")):
+        with pytest.raises(NoRestorePoint, match=words):
+            drill(world.services, plan, DrillRequest(point))
+    assert world.catalogue.runs.newest("shop", limit=5) == [], "the plan is no worse than before"
+
+
+def test_a_drill_of_a_point_at_another_address_of_its_repository_goes_on(world: World) -> None:
+    world.stored("aaaaaaaa", NOON - HOUR)
+    moved = replace(world.plan.primary, url="/memory/another")
+    plan = replace(world.plan, repositories={**world.plan.repositories, "primary": moved})
+    world.catalogue.plans.load(plan, file_digest="another", at=NOON)
+    require_held(world.services, plan, "aaaa")
 
 
 def test_another_address_of_the_same_repository_is_recognised(world: World) -> None:

@@ -53,7 +53,13 @@ from drd.flows.repository import adopted
 from drd.flows.repository.identity import probe_repository
 from drd.flows.repository.missing import forgotten_since
 from drd.flows.repository.observed_state import note_damage
-from drd.flows.restore.point_choice import Choice, choose, drill_choice, drill_scenario
+from drd.flows.restore.point_choice import (
+    Choice,
+    choose,
+    drill_choice,
+    drill_scenario,
+    require_held,
+)
 from drd.flows.runbook.engine import Engine
 from drd.flows.runbook.step_runner import StepRunner
 from drd.flows.services import Services
@@ -99,11 +105,14 @@ class _NoHost(Exception):
 
 def drill(services: Services, plan: Plan, request: DrillRequest) -> DrillOutcome:
     """Rehearse the recovery of `plan`. Raises NoRestorePoint when there is none, after recording
-    the run; every other end of the drill is an outcome."""
+    the run, and before that for a named point that the plan's repositories do not hold: that says
+    nothing of the plan. Every other end of the drill is an outcome."""
     crash_cleanup.settle(services, plan)
     if request.scenario is None:
         request = replace(request, scenario=drill_scenario(services, plan))
-    request.only(plan)
+    only = request.only(plan)
+    if request.point is not None and request.scenario != HOST_LOSS:
+        require_held(services, plan, request.point, held_by=only)
     require_components(plan.name, plan.components, request.components)
     if request.kit is not None and request.scenario != HOST_LOSS:
         raise UsageError(

@@ -93,6 +93,21 @@ def choose(
     return Choice(whole, chosen.id == newest.id)
 
 
+def require_held(
+    services: Services, plan: Plan, point: str, *, held_by: Collection[str] | None = None
+) -> None:
+    """Raise NoRestorePoint for a point, by the beginning of its id, that there is not, or that is
+    only where the plan has no repository any more. Another tool's list may have a newer one.
+    """
+    if plan.made_by or point in ("latest", "random"):
+        return
+    chosen = services.catalogue.points.get(plan.name, point)
+    if chosen.elsewhere and not chosen.repositories:
+        recognise(services, plan)
+        chosen = services.catalogue.points.get(plan.name, point)
+    holders(plan, chosen, held_by)
+
+
 def drill_choice(
     services: Services, plan: Plan, *, held_by: Collection[str] | None = None
 ) -> Choice:
