@@ -191,6 +191,7 @@ class MemoryRepository:
         *,
         include: Sequence[str] = (),
         brief: bool = False,
+        sparse: bool = False,
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
     ) -> Fetched:

@@ -214,11 +214,13 @@ class Repository(Protocol):
         *,
         include: Sequence[str] = (),
         brief: bool = False,
+        sparse: bool = False,
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
     ) -> Fetched:
         """Write a snapshot below `into`, which exists and is empty. A restore of a few seconds is
-        `brief`: it works without a lock.
+        `brief`: it works without a lock. With `sparse`, long runs of zeros become holes, which
+        take no room.
 
         On any error `into` is empty again. RepositoryDamaged names what could not be read.
         PointGone: the snapshot is not in the repository. TargetUnwritable: `into` cannot take the

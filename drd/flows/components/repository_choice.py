@@ -178,6 +178,7 @@ class Holders:
         *,
         include: Sequence[str] = (),
         brief: bool = False,
+        sparse: bool = False,
     ) -> tuple[Torn, ...]:
         """Write a snapshot, by its first id, below the empty directory `into`; if `include` names
         paths, only these and what is below them. Returns the files that changed while they were
@@ -187,7 +188,12 @@ class Holders:
             id_there = self._id(repository, snapshot)
             with rights.root(Purpose.OWNERS):
                 return repository.restore(
-                    id_there, into, include=include, brief=brief, on_progress=on_progress
+                    id_there,
+                    into,
+                    include=include,
+                    brief=brief,
+                    sparse=sparse,
+                    on_progress=on_progress,
                 )
 
         return self._first(component, restore).torn

@@ -315,7 +315,7 @@ def _disk(services: Services, plan: Plan) -> list[Finding]:
         )
         return [Finding(code, "ok", "", detail)]
     needed = sum(
-        int(services.kinds(component.kind).spec.room * snapshot.bytes)
+        int(services.kinds(component.kind).spec.room * snapshot.disk_bytes)
         for name, component in plan.components.items()
         if (snapshot := point.component(name)) is not None
     )

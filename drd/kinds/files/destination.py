@@ -115,7 +115,7 @@ class FilesSandbox(Destination):
 
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:  # noqa: ARG002 - nothing to overwrite
         what = f"{self._component} restored"
-        room = work_finding(self._landing, snapshot.bytes, what=what)
+        room = work_finding(self._landing, snapshot.disk_bytes, what=what)
         return [room, *device_findings(snapshot)]
 
     def landing(self) -> Path:

@@ -182,7 +182,7 @@ class FilesInPlace(NamedDestination):
         other one.
         """
         first = existing_parent(_landing(roots[0]))
-        needs = {first.stat().st_dev: (first, snapshot.bytes)}
+        needs = {first.stat().st_dev: (first, snapshot.disk_bytes)}
         tree = snapshot.fingerprint
         sizes = tree.entries if isinstance(tree, TreeFingerprint) else {}
         for root in roots:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from drd.model import strict
-from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
+from drd.model.snapshot import HOLES, ComponentSnapshot, TreeFingerprint
 from drd.process.accounts import require_names
 
 MOST_PATHS = 10_000
@@ -23,7 +23,7 @@ def require_written(snapshot: ComponentSnapshot, private: Mapping[str, Any]) -> 
     )
     if not paths:
         raise strict.UnexpectedValue(f"{place}.paths is empty")
-    for key in ("files", "excluded"):
+    for key in ("files", "excluded", HOLES):
         if key in facts:
             strict.count(facts[key], f"{place}.{key}")
     require_names(facts, place)

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from drd.kinds.files.holes import may_have
 from drd.kinds.files.patterns import Excludes
 from drd.process import check_cancelled
 
@@ -60,7 +61,7 @@ class Selection:
 class Walk:
     """The result of a walk. `excluded` are the top-most excluded paths, `unread` the directories
     that could not be listed, with the reason; `complete` is false if the time ran out. `uids` and
-    `gids` are the owners of the entries. Sizes are bytes.
+    `gids` are the owners of the entries; `sparse` are files that may have holes. Sizes are bytes.
     """
 
     entries: dict[str, Seen] = field(default_factory=dict)
@@ -69,6 +70,7 @@ class Walk:
     unread: dict[str, str] = field(default_factory=dict)
     uids: set[int] = field(default_factory=set)
     gids: set[int] = field(default_factory=set)
+    sparse: list[bytes] = field(default_factory=list)
     files: int = 0
     bytes: int = 0
     complete: bool = True
@@ -170,6 +172,8 @@ class _Walker:
         if kind == "file":
             self.found.files += 1
             self.found.bytes += info.st_size
+            if may_have(info):
+                self.found.sparse.append(path)
         if info.st_ctime_ns > self.racy_since:
             self.racy.append(path)
 

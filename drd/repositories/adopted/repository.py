@@ -152,6 +152,7 @@ class AdoptedRepository:
         *,
         include: Sequence[str] = (),
         brief: bool = False,  # noqa: ARG002 - nothing is locked
+        sparse: bool = False,  # noqa: ARG002 - drd did not see whether its files have holes
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
     ) -> Fetched:

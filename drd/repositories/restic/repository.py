@@ -191,6 +191,7 @@ class ResticRepository:
         *,
         include: Sequence[str] = (),
         brief: bool = False,
+        sparse: bool = False,
         deadline_s: float | None = None,
         on_progress: OnProgress = no_progress,
     ) -> Fetched:
@@ -200,6 +201,7 @@ class ResticRepository:
             into,
             include=include,
             brief=brief,
+            sparse=sparse,
             deadline_s=deadline_s,
             on_progress=on_progress,
         )

@@ -38,6 +38,7 @@ def restore(
     *,
     include: Sequence[str],
     brief: bool,
+    sparse: bool,
     deadline_s: float | None,
     on_progress: OnProgress,
 ) -> Fetched:
@@ -52,6 +53,7 @@ def restore(
     if any(into.iterdir()):
         raise TargetNotEmpty(f"{into} is not empty", hint="restore into an empty directory.")
     words = ["restore", "--json", f"--target={into}"]
+    words += ["--sparse"] if sparse else []
     words += [f"--include={os.fsdecode(literal(path))}" for path in include]
     words += ids([snapshot])
 

@@ -1,0 +1,50 @@
+"""Measure the holes of sparse files, which take no room on a disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+
+EDGE_BYTES = 8 << 20
+"""restic's largest chunk: so much of a hole may come back as zeros that take room."""
+
+
+def may_have(info: os.stat_result) -> bool:
+    """Return whether a file takes so much less room than its size that it may have a hole."""
+    return info.st_size - info.st_blocks * 512 > EDGE_BYTES
+
+
+def holes(files: Iterable[bytes]) -> int:
+    """Return how many bytes of the files a restore as sparse files saves at least. A compressed
+    file system has small files without holes, so only the holes count. Files that cannot be read
+    have none.
+    """
+    saved = 0
+    for path in files:
+        with suppress(OSError):
+            saved += _of_file(path)
+    return saved
+
+
+def _of_file(path: bytes) -> int:
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        size, at, saved = os.fstat(fd).st_size, 0, 0
+        while at < size:
+            begin = os.lseek(fd, at, os.SEEK_HOLE)
+            at = _data_after(fd, begin, size)
+            saved += max(0, at - begin - EDGE_BYTES)
+        return saved
+    finally:
+        os.close(fd)
+
+
+def _data_after(fd: int, begin: int, size: int) -> int:
+    try:
+        return os.lseek(fd, begin, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        return size  # nothing but a hole up to the end
