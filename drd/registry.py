@@ -301,6 +301,15 @@ def source_version(snapshot: ComponentSnapshot) -> SourceVersion:
     return KINDS[snapshot.kind].version(snapshot.facts)
 
 
+def holes(snapshot: ComponentSnapshot) -> int:
+    """Return how many bytes of a component are holes of files, as its kind reads the snapshot; 0
+    for a kind that is not in use here.
+    """
+    if snapshot.kind not in KINDS:
+        return 0
+    return min(snapshot.bytes, KINDS[snapshot.kind].holes(snapshot.facts))
+
+
 def packages_with(family: str, name: str) -> tuple[str, ...]:
     """Return the installed packages that would add this member, by their metadata: none of them is
     imported. Slow, since it searches everything that is installed.

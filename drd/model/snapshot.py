@@ -228,10 +228,6 @@ class StoredSnapshot:
     files: int = 0
 
 
-HOLES = "holes"
-"""The fact how many bytes of the files are holes, which a restore leaves out."""
-
-
 @dataclass(frozen=True, slots=True)
 class ComponentSnapshot:
     """One component in one restore point. `state` is `captured` or `failed`; a failed one has
@@ -253,11 +249,6 @@ class ComponentSnapshot:
     observations: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: Fingerprint | None = None
     remedy: str = ""
-
-    @property
-    def disk_bytes(self) -> int:
-        """The room that the restored data takes: holes of sparse files take none."""
-        return max(0, self.bytes - int(self.facts.get(HOLES, 0)))
 
     def to_json(self, *, with_fingerprint: bool = True) -> dict[str, Any]:
         data = {

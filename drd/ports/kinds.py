@@ -158,6 +158,10 @@ def _always(_: Any) -> bool:
     return True
 
 
+def _no_holes(_facts: Mapping[str, Any]) -> int:
+    return 0
+
+
 def _no_version(_: Mapping[str, Any]) -> SourceVersion:
     return SourceVersion()
 
@@ -195,7 +199,8 @@ class KindSpec:
     gives the version of the source, by the facts of a snapshot: after another series, the plan has
     to be drilled again. `brings_back` gives the paths that a restore brings back, by the facts of a
     snapshot, if these decide what it writes and `paths` of the component's settings are the same
-    paths in the plan; None: the facts name no paths.
+    paths in the plan; None: the facts name no paths. `holes` gives how many bytes of the data are
+    holes of files, which a restore makes again, by the facts of a snapshot.
 
     `misfits` gives what makes a target useless for a component, from the settings of both.
     `is_source` says, from the settings alone, whether a target is where a component is backed up
@@ -241,6 +246,7 @@ class KindSpec:
     version: Callable[[Mapping[str, Any]], SourceVersion] = _no_version
     brings_back: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None
     is_source: Callable[[Any, Any], bool] = _elsewhere
+    holes: Callable[[Mapping[str, Any]], int] = _no_holes
     misfits: Callable[[Any, Any], Iterable[Contradiction]] = _fits
     server_user: str = ""
     keys: Mapping[str, KeyUse] = field(default_factory=dict)

@@ -8,9 +8,10 @@ from typing import NamedTuple
 from drd.flows.components.repository_choice import Holders
 from drd.model.recovery_phases import Span
 from drd.model.single_item import Part
-from drd.model.snapshot import HOLES, ComponentSnapshot
+from drd.model.snapshot import ComponentSnapshot
 from drd.model.text import escaped
 from drd.ports import Progress, Torn
+from drd.registry import holes
 
 BRIEF_BYTES = 256 << 20
 """Smaller data is fetched in seconds, from anywhere."""
@@ -48,6 +49,6 @@ def fetched(
         ),
         include=part.paths if part is not None else (),
         brief=snapshot.bytes < BRIEF_BYTES,
-        sparse=HOLES in snapshot.facts,
+        sparse=holes(snapshot) > 0,
     )
     return Fetch(Span("fetch", begun, services.clock.monotonic()), torn)

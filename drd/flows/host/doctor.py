@@ -35,7 +35,7 @@ from drd.model.state_place import WHILE_CONTESTED
 from drd.model.text import called, escaped, in_commands, without_output
 from drd.model.units import format_duration, format_size, format_time
 from drd.ports import Kind
-from drd.registry import KINDS
+from drd.registry import KINDS, holes
 from drd.secrets import edges, references
 
 
@@ -315,7 +315,7 @@ def _disk(services: Services, plan: Plan) -> list[Finding]:
         )
         return [Finding(code, "ok", "", detail)]
     needed = sum(
-        int(services.kinds(component.kind).spec.room * snapshot.disk_bytes)
+        int(services.kinds(component.kind).spec.room * (snapshot.bytes - holes(snapshot)))
         for name, component in plan.components.items()
         if (snapshot := point.component(name)) is not None
     )

@@ -16,6 +16,10 @@ def _brings_back(facts: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(facts.get("paths", ()))
 
 
+def _holes(facts: Mapping[str, Any]) -> int:
+    return int(facts.get("holes", 0))
+
+
 def _is_source(component: FilesSettings, target: FilesTarget) -> bool:
     return overlapping(map(normpath, component.paths), normpath(target.path)) is not None
 
@@ -32,6 +36,7 @@ SPEC = KindSpec(
     paths=_paths,
     brings_back=_brings_back,
     is_source=_is_source,
+    holes=_holes,
     keys={
         "paths": KeyUse.READS,
         "exclude": KeyUse.HARMLESS,

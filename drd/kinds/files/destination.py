@@ -21,6 +21,7 @@ from drd.kinds.file_system import (
     unwritable,
     work_finding,
 )
+from drd.kinds.files.holes import disk_bytes
 from drd.kinds.files.inspect import FilesInspector
 from drd.kinds.files.owners import (
     foreign_entries,
@@ -115,7 +116,7 @@ class FilesSandbox(Destination):
 
     def preflight(self, snapshot: ComponentSnapshot, *, overwrite: bool) -> list[Finding]:  # noqa: ARG002 - nothing to overwrite
         what = f"{self._component} restored"
-        room = work_finding(self._landing, snapshot.disk_bytes, what=what)
+        room = work_finding(self._landing, disk_bytes(snapshot), what=what)
         return [room, *device_findings(snapshot)]
 
     def landing(self) -> Path:

@@ -7,6 +7,12 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 
+from drd.kinds.files import SPEC
+from drd.model.snapshot import ComponentSnapshot
+
+HOLES = "holes"
+"""The fact how many bytes of the files are holes, which a restore leaves out."""
+
 EDGE_BYTES = 8 << 20
 """restic's largest chunk: so much of a hole may come back as zeros that take room."""
 
@@ -14,6 +20,11 @@ EDGE_BYTES = 8 << 20
 def may_have(info: os.stat_result) -> bool:
     """Return whether a file takes so much less room than its size that it may have a hole."""
     return info.st_size - info.st_blocks * 512 > EDGE_BYTES
+
+
+def disk_bytes(snapshot: ComponentSnapshot) -> int:
+    """Return the room that the restored files take: their holes take none."""
+    return max(0, snapshot.bytes - SPEC.holes(snapshot.facts))
 
 
 def holes(files: Iterable[bytes]) -> int:

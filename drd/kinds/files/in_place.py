@@ -35,6 +35,7 @@ from drd.kinds.files.destination import (
     require_paths,
     way_to,
 )
+from drd.kinds.files.holes import disk_bytes
 from drd.kinds.files.inspect import FilesInspector
 from drd.kinds.files.layers import is_in_lower_layer, way_out
 from drd.kinds.files.owners import (
@@ -182,7 +183,7 @@ class FilesInPlace(NamedDestination):
         other one.
         """
         first = existing_parent(_landing(roots[0]))
-        needs = {first.stat().st_dev: (first, snapshot.disk_bytes)}
+        needs = {first.stat().st_dev: (first, disk_bytes(snapshot))}
         tree = snapshot.fingerprint
         sizes = tree.entries if isinstance(tree, TreeFingerprint) else {}
         for root in roots:

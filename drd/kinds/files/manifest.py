@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from drd.kinds.files.holes import HOLES
 from drd.model import strict
-from drd.model.snapshot import HOLES, ComponentSnapshot, TreeFingerprint
+from drd.model.snapshot import ComponentSnapshot, TreeFingerprint
 from drd.process.accounts import require_names
 
 MOST_PATHS = 10_000

@@ -12,12 +12,12 @@ from typing import Any
 
 from drd.errors import DrdError, SourceError, SourceMissing
 from drd.kinds.files.describe import Describer, describe_all
-from drd.kinds.files.holes import holes
+from drd.kinds.files.holes import HOLES, holes
 from drd.kinds.files.settings import FilesSettings
 from drd.kinds.files.walk import Selection, Walk, kind_of, select, to_bytes, to_text, walk
 from drd.kinds.kept_files import NAMES
 from drd.model.recovery_command import IF_LOST
-from drd.model.snapshot import HOLES, FileEntry, Fingerprint, StoredSnapshot, TreeFingerprint
+from drd.model.snapshot import FileEntry, Fingerprint, StoredSnapshot, TreeFingerprint
 from drd.model.text import counted
 from drd.model.units import format_size
 from drd.ports import Finding, Probe, Tree
