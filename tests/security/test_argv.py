@@ -101,7 +101,14 @@ def _tree(runner: Any) -> object:
 
 RESTIC: dict[str, Call] = {
     "restore": lambda runner, into: restore.restore(
-        runner, ID, into, include=["-x"], brief=False, deadline_s=None, on_progress=lambda _: None
+        runner,
+        ID,
+        into,
+        include=["-x"],
+        brief=False,
+        sparse=True,
+        deadline_s=None,
+        on_progress=lambda _: None,
     ),
     "dump": lambda runner, _: restore.read_file(runner, ID, EVIL),
     "ls": lambda runner, _: browsing.changed(runner, ID, EVIL),
