@@ -82,7 +82,7 @@ def print_signature(evidence: Evidence) -> None:
         Trust.SIGNED: "drd has signed the restore point",
         Trust.UNSIGNED: "the restore point is not signed",
         Trust.UNCHECKED: "the signature of the restore point was not checked",
-        Trust.UNCONFIRMED: "only the repository says that the key of the restore point is drd's",
+        Trust.UNCONFIRMED: "only the repository says that the key of this point belongs to drd",
         Trust.UNKNOWN_KEY: "the restore point is signed by a key that does not belong to drd",
         Trust.REPLACED_KEY: "the restore point is signed by a key that was replaced before",
         Trust.WRONG: "the restore point has a wrong signature",

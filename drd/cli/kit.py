@@ -272,7 +272,8 @@ def _say_export(
         if written.former is not None:
             before = format_time(written.former)
             output.say(
-                f"it replaced the kit of {before} in the same file. To keep both, give another file"
+                f"the new kit replaced the kit of {before} in this file. "
+                "To keep both, give another file"
             )
         for path in written.shares:
             output.say(f"wrote {path}")

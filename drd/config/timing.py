@@ -56,9 +56,10 @@ class BlackoutSettings(Settings):
     earlier than `from`, it is on the next day."""
 
     from_: TimeOfDay = Field(
-        alias="from", description='The time of day at which it begins, in quotes: `"22:00"`.'
+        alias="from",
+        description='The time of day at which the blackout begins, in quotes: `"22:00"`.',
     )
-    to: TimeOfDay = Field(description='The end; `"24:00"` is the end of the day.')
+    to: TimeOfDay = Field(description='The end of the blackout; `"24:00"` is the end of the day.')
     days: list[Day] = Field(
         ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
         min_length=1,

@@ -68,13 +68,15 @@ def _indicator(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
         "list the indicators.",
     )
     parser.add_argument("--type", choices=_TYPES.split(", "), metavar="TYPE", help=_TYPES)
-    parser.add_argument("--seen", metavar="TIME", help=f"when it was first seen: {TIMES}")
+    parser.add_argument(
+        "--seen", metavar="TIME", help=f"when the indicator was first seen: {TIMES}"
+    )
     parser.add_argument(
         "--expires",
         metavar="TIME",
         help="until when the indicator is useful: 30d from now, or RFC 3339",
     )
-    parser.add_argument("--text", default="", metavar="TEXT", help="what it is")
+    parser.add_argument("--text", default="", metavar="TEXT", help="what the indicator is")
     others = parser.add_mutually_exclusive_group()
     others.add_argument(
         "--stix", metavar="FILE", help="write all as a bundle of STIX 2.1 into a new file; - is "
@@ -104,8 +106,8 @@ def _evidence(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
         "records the SHA-256 of its content, but keeps no copy. Without a text, list the items.",
     )
     parser.add_argument("--file", metavar="FILE", help="a file, whose SHA-256 drd records")
-    parser.add_argument("--where", default="", metavar="TEXT", help="where it is kept")
-    parser.add_argument("--taken", metavar="TIME", help=f"when it was taken: {TIMES}")
+    parser.add_argument("--where", default="", metavar="TEXT", help="where the item is kept")
+    parser.add_argument("--taken", metavar="TIME", help=f"when the item was taken: {TIMES}")
     parser.add_argument("--run", metavar="RUN", help="the id of a run of drd that is the evidence")
 
 

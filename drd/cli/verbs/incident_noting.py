@@ -90,4 +90,4 @@ def _link(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         'team"',
         description="Add a link to something outside this incident.",
     )
-    parser.add_argument("--text", default="", metavar="TEXT", help="what it is")
+    parser.add_argument("--text", default="", metavar="TEXT", help="what the link leads to")
