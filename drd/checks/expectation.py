@@ -148,13 +148,13 @@ def by_hand_words(expectation: Expectation) -> tuple[str, ...]:
 
 
 def to_number(value: Any) -> Decimal | None:
-    """Exactly, also from text; None if it is not a finite number."""
+    """Exactly, also from text with blanks around it; None if it is not a finite number."""
     if isinstance(value, bool):
         return Decimal(int(value))
     if not isinstance(value, (int, float, Decimal, str)):
         return None
     try:
-        amount = Decimal(value.strip() if isinstance(value, str) else str(value))
+        amount = Decimal(str(value))
     except InvalidOperation:
         return None
     return amount if amount.is_finite() else None

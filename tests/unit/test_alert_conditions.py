@@ -799,3 +799,16 @@ def test_a_source_that_cannot_be_read_is_reported_by_its_failing_backups(alone: 
     assert any(text.startswith("not-ready conf: files") for text in told_of_all), "it did not fail"
     working = facts._replace(failures=None, components=(db._replace(error=None),))
     assert len(of_plan(working, PlanMore(readiness=tuple(found)))) == 2, "nothing else tells it"
+
+
+def test_a_source_that_cannot_be_read_is_reported_by_the_point_that_lacks_it() -> None:
+    facts = healthy(
+        components=(
+            ComponentFacts("db", "postgres", ago(HOUR), 1),
+            ComponentFacts("conf", "files", ago(60)),
+        ),
+        incomplete=incomplete(("db", "no route")),
+        unready=UnreadyFacts(ago(MINUTE), "", "not ready", ()),
+    )
+    more = PlanMore(readiness=(Finding("reachable", "error", "db", "no route"),))
+    assert of_plan(facts, more) == [("point-incomplete", "warning")]

@@ -175,7 +175,9 @@ def test_a_brief_always_equals_assess(facts: PlanFacts, after_s: float) -> None:
 
     if brief is not None and brief.since <= now_us < brief.until:
         full = assess(facts, then)
-        assert (full.verdict, full.reasons, full.alerts) == (Verdict.MET, (), ())
+        said = (Verdict.MET, (), ())
+        assert (full.verdict, full.reasons, full.alerts) == said
+        assert (brief.verdict, brief.reasons, brief.alerts) == said
         assert (full.state, full.why) == (brief.state, None)
         assert full.rpo.exposure_s == (now_us - brief.data) / 1e6
         assert full.rto.projected_s == brief.projected_s
