@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import backup, daemon, drill, recover, second, small, status, upkeep
+from bench import backup, daemon, drill, incident_status, recover, second, small, status, upkeep
 from bench.measure import BenchFailed
 from bench.table import Row, text
 from bench.workshop import Workshop
@@ -32,6 +32,8 @@ def main() -> int:
             if "status" in parts:
                 _say(f"status, {args.runs:,} and {10 * args.runs:,} runs: filling the catalogues")
                 found += status.rows(home, args.runs, 10 * args.runs)
+                _say("status, an incident: making its entries")
+                found += incident_status.rows(home / "incident")
             if "daemon" in parts:
                 found += _of_daemon(home, args)
     except BenchFailed as error:
