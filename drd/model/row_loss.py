@@ -35,7 +35,7 @@ def rows_lost(
         if more is not None:
             losses.append(RowLoss(name, more, counted=True))
             continue
-        lately = _growth(older, point, name) if older is not None else None
+        lately = _growth(older, point, name, new=False) if older is not None else None
         if lately is None or older is None:
             continue
         seconds = (point.data_time - older.data_time) / timedelta(seconds=1)
@@ -45,14 +45,18 @@ def rows_lost(
     return tuple(losses)
 
 
-def _growth(before: RestorePoint, after: RestorePoint, component: str) -> int | None:
-    """Return how many rows the tables that grew have gained; None if either state was not
-    counted.
+def _growth(
+    before: RestorePoint, after: RestorePoint, component: str, *, new: bool = True
+) -> int | None:
+    """Return how many rows the tables that grew have gained; None if either state was not counted.
+    A `new` table has gained all that it has, but its first rows say nothing of what comes next.
     """
-    old, new = _rows(before, component), _rows(after, component)
-    if old is None or new is None:
+    old, now = _rows(before, component), _rows(after, component)
+    if old is None or now is None:
         return None
-    return sum(max(0, rows - old.get(table, 0)) for table, rows in new.items())
+    return sum(
+        max(0, rows - old.get(table, 0)) for table, rows in now.items() if new or table in old
+    )
 
 
 def _rows(point: RestorePoint, component: str) -> dict[str, int] | None:

@@ -38,6 +38,13 @@ def test_lost_rows_are_estimated_from_recent_growth() -> None:
     assert rows_lost(CHOSEN, None, OLD, at(10)) == (RowLoss("db", 0, counted=False),)
 
 
+def test_the_rows_that_a_new_table_began_with_are_no_growth_to_expect() -> None:
+    chosen = point(10, orders=200, imported=1_000_000)
+    assert rows_lost(chosen, None, OLD, at(13)) == (RowLoss("db", 30, counted=False),)
+    newer = point(20, orders=200, imported=1_000_000, fresh=5)
+    assert rows_lost(chosen, newer, OLD, at(30)) == (RowLoss("db", 5, counted=True),)
+
+
 def test_uncounted_tables_have_no_loss() -> None:
     assert rows_lost(CHOSEN, None, None, at(13)) == ()
     assert rows_lost(point(10, "off"), None, OLD, at(13)) == ()
