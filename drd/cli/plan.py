@@ -283,8 +283,11 @@ def _show_in_force(found: dict[str, Any], args: argparse.Namespace) -> int:
 
 def schema(args: argparse.Namespace) -> int:
     """Print the JSON Schema, or the reference that is made from it, with what the packages of
-    drd.yaml add."""
-    _settings(args)  # imports these packages
+    drd.yaml add, if drd.yaml can be read."""
+    try:
+        _settings(args)  # imports these packages
+    except DrdError as error:
+        output.warn(f"the schema has nothing of the packages of drd.yaml: {error.line}")
     if args.markdown:
         output.say(reference(plan_schema()).rstrip("\n"))
     else:

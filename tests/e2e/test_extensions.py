@@ -203,6 +203,10 @@ def test_the_schema_and_the_reference_have_what_a_package_adds(site: Site) -> No
     assert [part for part in parts if part not in schema] == []
     headings = site.drd("plan", "schema", "--markdown").out.splitlines()
     assert {"### kind: contains", "### note", "### await_file"} <= {*headings}
+    (site.base / "drd.yaml").write_text("state: [\n")
+    broken = site.drd("plan", "schema")
+    assert broken.out.strip() == without.strip()
+    assert "warning: the schema has nothing of the packages of drd.yaml" in broken.err
 
 
 def test_status_and_completion_import_no_extension(site: Site) -> None:
