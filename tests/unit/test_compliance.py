@@ -10,7 +10,9 @@ from drd.model.compliance import assess
 from drd.model.facts import (
     ComponentFacts,
     CopyFacts,
+    FindingFacts,
     NotLoaded,
+    PausedFacts,
     PlanFacts,
     RunningFacts,
 )
@@ -501,3 +503,18 @@ def test_figures_age_with_time() -> None:
     assert later.rpo.verdict is BREACHED
     assert later.rpo.attainment is not None
     assert later.rpo.attainment < 1
+
+
+def test_retention_that_waits_is_a_reason_with_its_command_and_changes_no_verdict() -> None:
+    paused = PausedFacts(ago(HOUR), (FindingFacts("clock", "", "the clock jumped", ""),))
+    found = assess(healthy(paused=paused), NOW)
+    assert found.verdict is Verdict.MET
+    assert [(r.text, r.remedy) for r in found.reasons] == [
+        ("retention is paused: the clock jumped", "drd retention orders-api")
+    ]
+
+
+def test_a_drill_that_failed_proves_no_recovery_time() -> None:
+    failed = scenario(last=drill("failed"), passed=None)
+    found = assess(healthy(scenarios=(failed,)), NOW)
+    assert (found.rto.actual_s, found.rto.projected_s) == (None, None)

@@ -105,6 +105,12 @@ def test_only_points_of_the_allowed_repositories_count(world: World) -> None:
     assert (choice.point, choice.newest) == (copied, True)
 
 
+def test_a_point_in_one_of_the_allowed_repositories_counts(world: World) -> None:
+    newest = world.stored("aaaaaaaa", NOON - HOUR)
+    choice = choose(world.services, world.plan, held_by=["offsite", "primary"])
+    assert (choice.point, choice.newest) == (newest, True)
+
+
 def test_without_a_point_the_remedy_is_a_backup(world: World) -> None:
     with pytest.raises(NoRestorePoint) as caught:
         choose(world.services, world.plan)

@@ -512,6 +512,12 @@ def test_a_dry_run_shows_what_would_be_written(world: World, plan: RecoveryPlan)
     assert not list((world.base / "work").glob("**/look-*"))
 
 
+def test_a_dry_run_counts_what_is_well_and_shows_the_rest(world: World, plan: RecoveryPlan) -> None:
+    looked = preflight_only(world.services, plan)
+    assert len(looked.findings) < looked.things - 1
+    assert "ok" not in {finding.severity for finding in looked.findings}
+
+
 def test_a_dry_run_shows_it_before_it_refuses(world: World, plan: RecoveryPlan) -> None:
     (world.base / "back/conf").mkdir()
     (world.base / "back/conf/file").write_text("somebody's")
