@@ -111,7 +111,7 @@ BROKEN = [
     ("every: 10m", "every: 10m, retries: many", 17, "backup.retries", "is text, not a whole number", "write a whole number."),
     ("every: 10m", "every: 10m, retries: -1", 17, "backup.retries", "-1 is out of range", "write 0 to 100."),
     ("every: 10m", "every: 10m, jitter: 5", 17, "backup.jitter", "5 is not a duration", "write a number and a unit, like 15m or 7d, or none."),
-    ("every: 10m", 'every: 10m, blackout: [{from: "22:00"}]', 17, "backup.blackout[0].to", "to is missing", 'add the key `to`: the end; `"24:00"` is the end of the day.'),
+    ("every: 10m", 'every: 10m, blackout: [{from: "22:00"}]', 17, "backup.blackout[0].to", "to is missing", 'add the key `to`: the end of the blackout; `"24:00"` is the end of the day.'),
     ("every: 10m", 'every: 10m, blackout: {from: "22:00", to: "23:00"}', 17, "backup.blackout", "is a mapping, not a list", "write [a, b], or lines that begin with `- `."),
     ("every: 10m", 'every: 10m, blackout: [{form: "22:00", to: "23:00"}]', 17, "backup.blackout[0].form", 'unknown key "form"', 'did you mean "from"?'),
     ("every: 10m", 'every: 10m, blackout: [{from: 22:00, to: "06:00"}]', 17, "backup.blackout[0].from", "22:00 is read differently by different versions of YAML", 'write "22:00" in quotes for text, a plain number, or a duration like 1m30s.'),
