@@ -67,7 +67,7 @@ def _update(clock: UpdateClock, now: datetime, zone: tzinfo) -> str:
 
 def head(incident: Incident, now: datetime, width: int, zone: tzinfo) -> list[str]:
     """Return what is known of it, and what is next."""
-    title = incident.title or "(no title)"
+    title = escaped(incident.title) or "(no title)"
     lines = hanging(f"incident {incident.number}  ", title, width)
     lines += hanging("", standing(incident, now, zone), width)
     for name, text in _facts(incident, now, zone):

@@ -217,13 +217,14 @@ def hanging(head: str, text: str, width: int) -> list[str]:
         if number % 2:
             lines.append(f"{room}{part}")
             continue
-        first, *words = part.rstrip().split(" ")
+        first, *words = part.strip().split(" ")
         lines += [f"{room}{first}"] if first else []
         for word in words:
             if measure(lines[-1]) + 1 + measure(word) <= width:
                 lines[-1] += f" {word}"
             else:
                 lines.append(f"{room}{word}")
+    lines = lines or [room]
     return [f"{head}{lines[0][measure(head) :]}", *lines[1:]]
 
 

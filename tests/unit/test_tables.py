@@ -98,6 +98,9 @@ def test_silent_work_leaves_the_progress_line(
     assert "db" not in shown
 
 
+REST = [f"{'':12}word word", f"{'':12}word"]
+
+
 def test_a_text_goes_on_below_itself_and_a_path_stays_whole() -> None:
     path = "/srv/" + "x" * 30
     text = f"db: {path} (3 B): what was there  before"
@@ -108,6 +111,8 @@ def test_a_text_goes_on_below_itself_and_a_path_stays_whole() -> None:
         "             there  before",
     ]
     assert hanging("  kept copy  ", text, NO_LIMIT) == [f"  kept copy  {text}"]
+    assert hanging("incident 5  ", "\x1b" + "word " * 5, 24) == ["incident 5  word word", *REST]
+    assert hanging("incident 5  ", " " * 30, 24) == ["incident 5  "]
 
 
 def test_a_command_in_a_text_of_several_lines_has_a_line_of_its_own() -> None:
