@@ -148,7 +148,7 @@ class Anchor:
 @dataclass(slots=True)
 class Vouched:
     """What anchors say of a chain. `confirmed` agree with it, oldest first. `strangers` are of
-    other chains or keys, without a fault; `explained` contradict it, and a signed record says why;
+    other chains and keys, without a fault; `explained` contradict it, and a signed record says why;
     the others that contradict it (`contradicting`) are faults. `unreached` are the places that
     could not be read, with the reason."""
 
@@ -196,8 +196,8 @@ def judge(
         elif signed and point.chain == report.chain:
             vouched.faults.append(of_unknown_key(anchor, (rotated or {}).get(point.public)))
             vouched.contradicting.append(anchor)
-        elif signed and (point.state == state or anchor.trusted):
-            vouched.faults.append(Fault(point.seq, "replaced", _replaced(anchor)))
+        elif signed and (known or point.state == state):
+            vouched.faults.append(Fault(point.seq, "replaced", _replaced(anchor, public)))
             vouched.contradicting.append(anchor)
         else:
             vouched.strangers.append(anchor)
@@ -243,8 +243,15 @@ def _is_of_former_key(anchor: Anchor, report: ChainReport) -> bool:
     return not anchor.trusted and not in_force(keys, point.key, point.seq)
 
 
-def _replaced(anchor: Anchor) -> str:
+def _replaced(anchor: Anchor, public: Collection[tuple[str, str]]) -> str:
     point = anchor.checkpoint
+    if (point.key, point.public) in public:
+        return (
+            f"{anchor.place} has an anchor of entry {point.seq} of another chain "
+            f"({format_time(point.at, seconds=True)}, host {point.host}) by a key of this chain, "
+            f"{point.key}: the chain was replaced, or was lost and started again. Or another "
+            "installation uses the same key: give it a key of its own"
+        )
     return (
         f"{anchor.place} has an anchor of entry {point.seq} of another chain of this installation "
         f"({format_time(point.at, seconds=True)}, key {point.key}). No entry of this chain has "

@@ -237,6 +237,19 @@ def test_a_chain_that_keeps_only_its_beginning_without_a_signature_is_found() ->
     assert codes(compared(other, point(chain, 3))) == [(3, "replaced")]
 
 
+def test_another_chain_by_the_same_key_is_found_wherever_its_catalogue_was(chain: Chain) -> None:
+    """A file of records that somebody emptied begins again with the key of the host."""
+    assert chain.signer is not None
+    again = Chain()
+    again.note()
+    again.new_key(chain.signer)
+    moved = point(chain, 4, state="0123456789abcdef")
+    vouched = compared(again, moved)
+    assert codes(vouched) == [(4, "replaced")]
+    assert "by a key of this chain" in vouched.faults[0].text
+    assert codes(compared(again, point(chain, 4, key(), state=moved.state))) == []
+
+
 def test_whoever_has_only_the_password_can_raise_a_false_alarm_and_is_named(chain: Chain) -> None:
     """Nobody can tell this from the attack above."""
     vouched = compared(chain, point(chain, 99, key()), point(chain, 4))
