@@ -285,20 +285,25 @@ def _listed(message: Mapping[str, Any], number: int, zone: tzinfo) -> Iterator[s
         said = f": {escaped(one['said'])}" if one["said"] else ""
         if one["queued"]:
             said += "; the daemon tries it again" if one["said"] else "; the daemon sends it now"
+        lost = fate is Fate.WAITING and not one["queued"] and not message["withdrawn"]
+        if lost:
+            said += "; it is not in the outbox of this host: drd does not send it by itself"
         line = f"{escaped(recipient.words)}: {fate}{since}{said}"
         yield from hanging("  ", line, width)
         if not message["withdrawn"]:
-            yield from _remedies(message["message"], number, recipient, fate)
+            yield from _remedies(message["message"], number, recipient, fate, lost=lost)
 
 
 def _time(text: str, zone: tzinfo) -> str:
     return format_time(from_rfc3339(text), zone=zone)
 
 
-def _remedies(which: int, number: int, recipient: Recipient, fate: Fate) -> Iterator[str]:
+def _remedies(
+    which: int, number: int, recipient: Recipient, fate: Fate, *, lost: bool
+) -> Iterator[str]:
     one = recipient.to if recipient.way is Way.MAIL else recipient.name
     to = f"--to {_quoted(one)}"
-    if fate in MAY_REPEAT and recipient.way is not Way.HAND:
+    if (fate in MAY_REPEAT or lost) and recipient.way is not Way.HAND:
         yield f"  > drd incident message send {number} {which} --again {to}"
     if fate is Fate.TO_TELL:
         yield f"  > drd incident message told {number} {which} {to}"
