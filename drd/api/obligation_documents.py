@@ -69,6 +69,7 @@ def clock_document(state: ClockState) -> Document:
         "relieved_by": state.relieved_by or None,
         "no_clock": state.no_clock or None,
         "reason": text_of(state.reason) or None,
+        "outdated": state.outdated,
     }
 
 

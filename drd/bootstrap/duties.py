@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib import import_module
 from typing import Any
@@ -15,6 +15,8 @@ from drd.errors import ConfigError, UnknownPlan
 from drd.model.incidents.affected import Affected, Known, declared
 from drd.model.incidents.doubts import altered
 from drd.model.incidents.duties import Duties, duties, facts_of
+from drd.model.incidents.entries import number_of
+from drd.model.incidents.fold import fold
 from drd.model.incidents.incident import Incident
 from drd.model.inventory import DataSet
 from drd.model.obligations.calendars import Calendars
@@ -86,7 +88,7 @@ def duty_table(
     settings = app.settings
     facts = {**settings.facts, **facts_of(one for one, _ in data)}
     zone = str(local_zone(settings.timezone))
-    return DutyTable(
+    table = DutyTable(
         incident,
         said,
         known,
@@ -98,6 +100,28 @@ def duty_table(
         tuple(one for _, one in data),
         altered(entries),
     )
+    again = {
+        name: replace(said.decisions[name], outdated=True)
+        for name in _outdated(app, table, entries)
+    }
+    return replace(table, case=replace(table.case, decisions={**said.decisions, **again}))
+
+
+def _outdated(app: App, table: DutyTable, entries: Sequence[Entry]) -> Iterator[str]:
+    """Return the regimes that somebody decided do not apply while the facts did not say that they
+    apply, as they do now."""
+    now = app.clock.now()
+    for name, decision in table.said.decisions.items():
+        regime = table.regimes.get(name)
+        if decision.applies or regime is None or not table.state(regime, now).proposed:
+            continue
+        before = [e for e in entries if e.seq < decision.entry]
+        own = (e for e in before if number_of(e.header.subject) == table.incident.number)
+        data = facts_of(one for one, _ in _data(app, fold(table.incident.number, own), []))
+        facts = {**app.settings.facts, **data, **duties(before).facts}
+        then = replace(table, case=replace(table.case, facts=facts))
+        if not then.state(regime, now).proposed:
+            yield name
 
 
 def _data(app: App, incident: Incident, unread: list[str]) -> Iterator[tuple[DataSet, Affected]]:

@@ -230,6 +230,12 @@ def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> 
     duty("us-ca-ag", "--does-not-apply", "--reason", "only 500")
     assert duty()["eu-gdpr-33"]["state"] == "running"
     assert duty()["us-ca-ag"]["reason"] == "only 500"
+    duty("--fact", "residents.US-CA=501")
+    again = site.drd("incident", "obligation", "us-ca-ag").out
+    assert "UNDECIDED" in again
+    assert "decided that it does not apply: only 500. The facts changed" in " ".join(again.split())
+    duty("us-ca-ag", "--does-not-apply", "--reason", "one counted twice")
+    assert duty()["us-ca-ag"]["state"] == "not-applicable"
 
     own.write_text("id: acme\nextends: contract\nrule: {within: {hours: 8}}\n")
     changed = site.drd("incident", "obligation", "acme")

@@ -91,6 +91,7 @@ def test_a_clock_is_due_soon_in_the_last_quarter(amount: int, unit: Unit, lead: 
         (AT, {}, ClockKind.UNDECIDED),
         (AT, {"decisions": DECIDED}, ClockKind.RUNNING),
         (AT, {"decisions": {"acme": Decision(False, "x")}}, ClockKind.NOT_APPLICABLE),
+        (AT, {"decisions": {"acme": Decision(False, "x", outdated=True)}}, ClockKind.UNDECIDED),
         (AT, {"submissions": {"acme": AT}}, ClockKind.FILED),
         (AT, {"submissions": {"acme": AT + 2 * DAY}}, ClockKind.FILED_LATE),
         (AT + 2 * DAY, {"decisions": DECIDED}, ClockKind.OVERDUE),

@@ -105,9 +105,9 @@ def _facts(said: Duties, _: Entry, body: Mapping[str, Any]) -> Duties:
     return replace(said, facts={**said.facts, **body["facts"]})
 
 
-def _decided(said: Duties, _: Entry, body: Mapping[str, Any]) -> Duties:
+def _decided(said: Duties, entry: Entry, body: Mapping[str, Any]) -> Duties:
     name, applies = str(body["regime"]), bool(body["applies"])
-    decision = Decision(applies, str(body.get("reason") or ""))
+    decision = Decision(applies, str(body.get("reason") or ""), entry.seq)
     texts = {known: text for known, text in said.texts.items() if known != name}
     if applies and isinstance(body.get("text"), dict):
         texts[name] = body["text"]

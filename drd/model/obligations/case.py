@@ -13,10 +13,14 @@ from drd.model.obligations.regime import HoldKind, HoldRule, Regime
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A person's decision about one regime, with the reason."""
+    """A person's decision about one regime, with the reason, and the number of its entry.
+    `outdated`: it said that the regime does not apply, but since then the facts say that it does.
+    """
 
     applies: bool
     reason: str
+    entry: int = field(default=0, compare=False)
+    outdated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from drd.model.incidents.instants import Instant
 from drd.model.obligations.anchors import Anchor, Source
 from drd.model.obligations.calendars import Calendars
-from drd.model.obligations.case import Case, end_of_hold
+from drd.model.obligations.case import Case, Decision, end_of_hold
 from drd.model.obligations.conditions import RESIDENTS, UNKNOWN_RESIDENCE, Condition
 from drd.model.obligations.places import EVERYWHERE, is_in, places_of
 from drd.model.obligations.regime import Regime, Status
@@ -24,7 +24,8 @@ class ClockKind(StrEnum):
     NOT_APPLICABLE = "not-applicable"
     """A person decided so, with a reason."""
     UNDECIDED = "undecided"
-    """Nobody has decided yet whether it applies; it is shown as loudly as one that is due."""
+    """Nobody has decided yet whether it applies, or the facts changed since somebody decided that
+    it does not; it is shown as loudly as one that is due."""
     SCOPE_NOT_DECLARED = "scope-not-declared"
     """A number of people or residents is missing; the times are those of the worst case."""
     NOT_STARTED = "not-started"
@@ -53,7 +54,8 @@ class ClockState:
     say. `missing` names facts that are not known, `awaits` the anchors that would start the clock.
     `prompt_at`: by then the determination that starts the clock should be made. `late` holds for
     a clock that passed its due time without a report, whatever its state. `placed` is False for the
-    law of a place while no place of the organisation or of people is known."""
+    law of a place while no place of the organisation or of people is known. `outdated`: somebody
+    decided that it does not apply, for `reason`, but since then the facts say that it does."""
 
     regime: Regime
     kind: ClockKind
@@ -74,6 +76,7 @@ class ClockState:
     late: bool = False
     no_clock: str = ""
     placed: bool = True
+    outdated: bool = False
 
     @property
     def ends_at(self) -> datetime | None:
@@ -159,6 +162,7 @@ class _Clocks:
             because=tuple(_reasons(regime, setting)),
             missing=tuple(dict.fromkeys(c.fact for c in unsure if c.fact)),
             reason=decision.reason if decision is not None else "",
+            outdated=decision is not None and decision.outdated,
             no_clock=_why_no_clock(regime),
             placed=bool(self.places) or regime.own or regime.jurisdiction in EVERYWHERE,
         )
@@ -172,8 +176,13 @@ class _Clocks:
         state = replace(state, late=_is_late(state, self.now))
         return replace(state, kind=self._kind(state, unknown))
 
+    def _decision(self, name: str) -> Decision | None:
+        """The decision that counts: facts that change make it one to decide again."""
+        decision = self.case.decisions.get(name)
+        return None if decision is None or decision.outdated else decision
+
     def _kind(self, state: ClockState, unknown: list[Condition]) -> ClockKind:
-        decision = self.case.decisions.get(state.regime.id)
+        decision = self._decision(state.regime.id)
         if decision is not None and not decision.applies:
             return ClockKind.NOT_APPLICABLE
         if state.submitted_at is not None:
@@ -232,7 +241,7 @@ class _Clocks:
         submitted = self.case.submissions.get(anchor.name)
         if anchor.source is Source.SUBMITTED or submitted is not None:
             return submitted if anchor.source is Source.SUBMITTED else None
-        decision = self.case.decisions.get(anchor.name)
+        decision = self._decision(anchor.name)
         other = self.regimes.get(anchor.name)
         if other is None or (decision is not None and not decision.applies):
             return None

@@ -98,6 +98,11 @@ def facts(state: ClockState, zone: ZoneInfo, now: datetime) -> Iterator[str]:
         yield state.regime.call
     if state.kind is ClockKind.SCOPE_NOT_DECLARED:
         yield "the number of people or residents is missing: this is the worst case"
+    if state.outdated:
+        yield (
+            f"somebody decided that it does not apply: {state.reason}. The facts changed since "
+            f"then: {'; '.join(state.because)}. Decide again"
+        )
     if state.kind is ClockKind.UNDECIDED and state.proposed is False:
         yield f"does not apply according to the known facts: {'; '.join(state.because)}"
 
