@@ -138,6 +138,8 @@ def listed(app: App, number: int) -> Document:
 def kept(app: App, number: int, which: int) -> Document:
     """Return what a message says. Raises UsageError if it was redacted."""
     message = flow.message_of(app.catalogue, number, which)
+    if message.sealed:
+        raise flow.encrypted(which)
     if message.content is None:
         raise UsageError(
             f"the text of message {which} was redacted",

@@ -153,6 +153,8 @@ def test_a_redacted_draft_keeps_its_number() -> None:
     assert first.drafted_by == "anna"
     assert (second.number, second.entry, second.state) == (2, 2, "withdrawn")
     assert messages(2, made.entries) == ()
+    made.entries[0] = replace(made.entries[0], sealed="age")
+    assert messages(1, made.entries)[0].state == "encrypted"
 
 
 @pytest.mark.parametrize(

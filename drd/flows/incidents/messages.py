@@ -13,6 +13,7 @@ from drd.flows.incidents.rendering import render
 from drd.flows.incidents.writing import Desk, require_opened
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.audiences import Audience
+from drd.model.incidents.doubts import UNSEAL
 from drd.model.incidents.entries import draft as entry
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.letters import PREFIX, Place, letter_rows, own_rows
@@ -328,8 +329,17 @@ def withdraw(desk: Desk, which: int, reason: str) -> IncidentMessage:
     return message_of(desk.catalogue, desk.number, which)
 
 
+def encrypted(which: int) -> UsageError:
+    """The error for a message whose draft came back encrypted after a loss."""
+    return UsageError(
+        f"the text of message {which} is encrypted here", hint=f"to read it: {UNSEAL}"
+    )
+
+
 def _usable(desk: Desk, which: int) -> IncidentMessage:
     message = message_of(desk.catalogue, desk.number, which)
+    if message.sealed:
+        raise encrypted(which)
     if message.content is None:
         raise UsageError(
             f"the text of message {which} was redacted",

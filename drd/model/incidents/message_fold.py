@@ -53,6 +53,7 @@ def _drafted(number: int, entry: Entry) -> IncidentMessage:
         deliveries=(Delivery(),) * recipients,
         drafted_as=_actor(body),
         seal=entry.header.digest,
+        sealed=bool(entry.sealed),
     )
 
 

@@ -196,8 +196,9 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class IncidentMessage:
-    """A message; `entry` is its draft. `content` is None if the draft was redacted. `intact` says
-    that the bodies of draft and approval are those that the chain holds the digests of.
+    """A message; `entry` is its draft. `content` is None if the draft was redacted, or if it is
+    encrypted here (`sealed`). `intact` says that the bodies of draft and approval are those that
+    the chain holds the digests of.
     `deliveries` are in the order of the recipients. `drafted_as` is what the kernel reported of who
     drafted it, `approved_as` of who approved it. `reports` are the digests of the reports of mail
     servers that were recorded, `seal` the salted digest of the draft."""
@@ -219,6 +220,7 @@ class IncidentMessage:
     approved_as: Actor | None = None
     reports: frozenset[str] = frozenset()
     seal: str = ""
+    sealed: bool = False
 
     @property
     def digest(self) -> str:
@@ -233,7 +235,7 @@ class IncidentMessage:
     def state(self) -> str:
         """The state in one word or two."""
         if self.content is None:
-            return "redacted"
+            return "encrypted" if self.sealed else "redacted"
         if self.withdrawn:
             return "withdrawn"
         if self.sent_at is None:
