@@ -52,6 +52,8 @@ class _Kept:
 class MemoryRepository:
     """Keeps contents by absolute path; modes, owners and links are not its business."""
 
+    made_by = ""
+
     def __init__(self, name: str = "primary", url: str = "/memory/repository") -> None:
         self.name = name
         self.url = url

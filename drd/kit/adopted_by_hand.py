@@ -4,7 +4,7 @@ describe it as the commands of the kinds expect."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from shlex import quote
 from typing import Any
 
@@ -20,8 +20,21 @@ _HOLDS = """\
     or ($root | startswith($path + "/"))))"""
 
 
-def choosing(adopted: Adopted) -> Iterator[Block]:
-    """Yield the commands that take the place of reading a manifest of drd's."""
+def without(left_out: Sequence[str]) -> str:
+    """Return a sentence, with a space at its end, about copies that the commands do not choose."""
+    if not left_out:
+        return ""
+    return f"They leave out {', '.join(left_out)}, which drd could not restore in a drill. "
+
+
+def choosing(adopted: Adopted, left_out: Sequence[str] = ()) -> Iterator[Block]:
+    """Yield the commands that take the place of reading a manifest of drd's. `left_out` are copies
+    that a drill could not restore."""
+    if left_out and (adopted.command is not None or adopted.stanza is not None):
+        yield Paragraph(
+            f"drd could not restore {', '.join(left_out)} in a drill. If the commands below choose "
+            "this copy, choose an older one."
+        )
     if adopted.command is not None:
         yield Heading(3, "Choose the copy")
         yield Paragraph(
@@ -38,10 +51,10 @@ def choosing(adopted: Adopted) -> Iterator[Block]:
     yield Heading(3, "Choose the copy")
     yield Paragraph(
         f"These commands choose the newest copy of {adopted.made_by} that holds all paths of the "
-        "plan. To choose another one, first set COPY to its id from the list above"
-        f"{stanza_by_hand.PRESET}."
+        f"plan. {without(left_out)}To choose another one, first set COPY to its id from the list "
+        f"above{stanza_by_hand.PRESET}."
     )
-    yield Commands(_choice(adopted))
+    yield Commands(_choice(adopted, left_out))
 
 
 _ACCEPTED = r"""def offset:
@@ -107,12 +120,12 @@ def _only(adopted: Adopted) -> str:
     return " ".join(f"--{key} {quote(value)}" for key, value in adopted.only)
 
 
-def _choice(adopted: Adopted) -> str:
+def _choice(adopted: Adopted, left_out: Sequence[str]) -> str:
     paths = [path for c in adopted.components for path in _paths(c)]
     dumps = " ".join(quote(c.copied_as) for c in adopted.components if c.copied_as)
     return f"""\
 [[ -n ${{COPY:-}} ]] || COPY=$(restic snapshots --json {_only(adopted)} |
-    jq -er --argjson wanted {quote(json.dumps(paths))} {quote(_select())})
+    jq -er --argjson wanted {quote(json.dumps(paths))} {quote(_select(left_out))})
 {_FUNCTIONS}\
 AT=$(date -d "$(restic snapshots --json "$COPY" | jq -er '.[0].time')" +%s)
 for DUMP in {dumps}; do
@@ -139,8 +152,12 @@ fact() {
 """
 
 
-def _select() -> str:
-    return f"[.[] | select({_HOLDS})] | sort_by(.time) | last | .id"
+def _select(left_out: Sequence[str]) -> str:
+    others = ""
+    if left_out:
+        names = ", ".join(json.dumps(name) for name in left_out)
+        others = f" | select([.id | startswith({names})] | any | not)"
+    return f"[.[] | select({_HOLDS}){others}] | sort_by(.time) | last | .id"
 
 
 def _rows(adopted: Adopted) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from shlex import quote
 
 from drd.kit import stanza_by_hand
-from drd.kit.adopted_by_hand import choosing
+from drd.kit.adopted_by_hand import choosing, without
 from drd.kit.answers import judges, judging
 from drd.kit.document import Block, Commands, Heading, Items, Paragraph
 from drd.kit.script import script_file
@@ -26,13 +26,15 @@ from drd.repositories.restic.reach import sftp_words
 class KitPlaces:
     """The places of files in the kit: secrets by their reference, other files by their path on the
     host. `untrimmed` are secrets with edges that restic cuts off when it reads them from files.
-    `programs` are scripts that the plan runs.
+    `programs` are scripts that the plan runs. `left_out` are newest restore points (of adopted
+    copies: the tool's names of them) that a drill could not restore.
     """
 
     secrets: Mapping[SecretRef, str]
     files: Mapping[str, str]
     untrimmed: frozenset[SecretRef] = frozenset()
     programs: tuple[KitFile, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def sections(
@@ -53,7 +55,7 @@ def sections(
         Commands(_begin(plan)),
         *_scripts(places.programs),
         Commands(opening(plan.primary, places)),
-        *_choosing(plan),
+        *_choosing(plan, places.left_out),
     ]
     if len(hands) > 1:
         names = ", ".join(str(target) for target in hands)
@@ -84,19 +86,20 @@ def _unreachable(plan: Plan) -> Paragraph:
     )
 
 
-def _choosing(plan: Plan) -> Iterator[Block]:
+def _choosing(plan: Plan, left_out: Sequence[str]) -> Iterator[Block]:
     if plan.primary.has_password:
         yield _unreachable(plan)
     if plan.primary.adopted is not None:
-        yield from choosing(plan.primary.adopted)
+        yield from choosing(plan.primary.adopted, left_out)
         return
     yield Commands(_points(plan))
     yield Heading(3, "Choose the restore point")
     yield Paragraph(
-        "These commands choose the newest complete restore point. To choose another one, set "
-        "MANIFEST to its id from the list above, and run only the line `restic dump` of the loop."
+        f"These commands choose the newest complete restore point. {without(left_out)}To choose "
+        "another one, set MANIFEST to its id from the list above, and run only the line `restic "
+        "dump` of the loop."
     )
-    yield Commands(_manifest(plan))
+    yield Commands(_manifest(plan, left_out))
 
 
 def _scripts_of(plan: Plan, targets: Sequence[str | None]) -> str:
@@ -233,12 +236,18 @@ def _points(plan: Plan) -> str:
     return f"restic snapshots --host {plan.name} --tag drd,manifest\n"
 
 
-def _manifest(plan: Plan) -> str:
+def _manifest(plan: Plan, left_out: Sequence[str]) -> str:
+    chosen = "[[ $(jq .complete manifest.json) == true ]] && break"
+    if left_out:
+        known = quote(f" {' '.join(left_out)} ")
+        chosen = f"""\
+[[ $(jq .complete manifest.json) == true ]] || continue
+    [[ {known} == *" $(jq -r .point manifest.json) "* ]] || break"""
     return f"""\
 for MANIFEST in $(restic snapshots --json --host {plan.name} --tag drd,manifest |
         jq -r 'sort_by(.time) | reverse | .[].id'); do
     restic dump "$MANIFEST" /manifest.json > manifest.json
-    [[ $(jq .complete manifest.json) == true ]] && break
+    {chosen}
 done
 [[ $(jq .complete manifest.json) == true ]]
 jq '{{point, data_time, complete}}' manifest.json

@@ -32,6 +32,7 @@ from drd.kit.document import html, markdown
 from drd.kit.incident_sheets import blank_sheets, contacts_page
 from drd.kit.programs import KitPrograms, file_of_word, named_by
 from drd.kit.script import script, script_file
+from drd.model.adopted import copy_name
 from drd.model.kit import KitIndex, KitPlan, KitRepository, KitSecret, kit_point
 from drd.model.plan import Component, Plan, SecretRef
 from drd.model.run import DrillResult, StepState
@@ -117,7 +118,8 @@ def gather(
     )
     files |= programs.contents
     for one in loaded:
-        sources = _Sources(index, settings, secrets, _rehearsal(one.plan, catalogue))
+        last = _rehearsal(one.plan, catalogue)
+        sources = _Sources(index, settings, secrets, last, _left_out(one.plan, catalogue))
         by_hand = hands[one.plan.name]
         files |= dict(_pages(one.plan, sources, by_hand))
         for words in (words for targets in by_hand.values() for words in targets.values()):
@@ -285,6 +287,7 @@ class _Sources:
     settings: DaemonSettings
     secrets: _ResolvedSecrets
     rehearsal: runbook.LastDrill | None
+    left_out: tuple[str, ...]
 
 
 def _pages(
@@ -297,6 +300,7 @@ def _pages(
         index.files,
         frozenset(ref for ref, value in secrets.values.items() if edges(value)),
         tuple(p for p in index.programs if p.path in map(file_of_word, named_by(plan))),
+        sources.left_out,
     )
     whole = runbook.runbook(plan, index, named, sections(plan, places, hands), last)
     pages = {"runbook": whole}
@@ -309,6 +313,18 @@ def _pages(
         file = script_file(plan.name, target, several=len(plan.targets) > 1)
         blocks = sections(plan, places, {target: hands[target]})
         yield file, script(blocks, file=file, page=f"runbooks/{plan.name}/runbook.html")
+
+
+def _left_out(plan: Plan, catalogue: Catalogue) -> tuple[str, ...]:
+    """Return the points, or adopted copies, that a recovery by hand must not choose, as `drd
+    recover` does not: a drill could not restore them, and an older one is left."""
+    tried = catalogue.evidence.unrestorable(plan.name)
+    kept = catalogue.points.of_plan(plan.name)
+    left = newest_complete([p for p in kept if p.id not in tried])
+    if left is None:
+        return ()
+    newer = (p for p in kept if p.id in tried and p.data_time > left.data_time)
+    return tuple(copy_name(p) for p in newer)
 
 
 def _rehearsal(plan: Plan, catalogue: Catalogue) -> runbook.LastDrill | None:

@@ -88,10 +88,13 @@ class Fetched(NamedTuple):
 
 
 class Repository(Protocol):
-    """Where copies are kept. All calls have deadlines and raise RepositoryError's children."""
+    """Where copies are kept. All calls have deadlines and raise RepositoryError's children.
+
+    `made_by` is the tool of others that fills it; empty where drd itself does."""
 
     url: str
     name: str
+    made_by: str
 
     def preflight(self, *, writing: bool = True) -> None:
         """Check within a few seconds that the endpoint answers, the bucket or directory exists, and

@@ -8,6 +8,7 @@ from drd.flows.repository.observed_state import recording_state, remember
 from drd.flows.repository.unexpected import absent_error, another_error
 from drd.flows.services import Services
 from drd.model.plan import Plan
+from drd.model.text import called
 from drd.ports import Repository
 
 INIT_WAIT_S = 120.0
@@ -25,11 +26,7 @@ def confirm(services: Services, repository: Repository, *, writing: bool = True)
         if recorded is not None:
             _expect(repository, actual, recorded)
     if recorded is None and actual is None:
-        raise RepositoryMissing(
-            f"there is no repository at {repository.url} yet",
-            hint="the first `drd backup` creates the repository (for a copy, the first "
-            "`drd copy`).",
-        )
+        raise _never_seen(repository)
     if recorded is None:
         services.catalogue.repositories.record(repository.url, str(actual), services.clock.now())
     remember(services, repository)
@@ -103,6 +100,19 @@ def confirm_or_initialise(
             remember(services, repository)
             return actual
     return confirm(services, repository)
+
+
+def _never_seen(repository: Repository) -> RepositoryMissing:
+    if repository.made_by:
+        return RepositoryMissing(
+            f"there is no repository at {repository.url}",
+            hint=f"{called(repository.made_by)} makes this repository, not drd: check `url` in "
+            "the plan, and whether the disk or bucket is there.",
+        )
+    return RepositoryMissing(
+        f"there is no repository at {repository.url} yet",
+        hint="the first `drd backup` creates the repository (for a copy, the first `drd copy`).",
+    )
 
 
 def _expect(repository: Repository, actual: str | None, recorded: str) -> None:

@@ -42,6 +42,7 @@ TARGET={where}
 MADE=$TARGET.restored
 [[ ! -e $TARGET || -z $(ls -A -- "$TARGET") ]] || {{ echo "$TARGET is not empty"; false; }}
 mkdir -p -m 755 -- "$(dirname -- "$TARGET")"
+[[ ! -e $MADE ]] || {{ echo "an earlier attempt left $MADE: remove it, then begin again"; false; }}
 mkdir -m 700 -- "$MADE"
 (cd -- "$MADE" && {command})
 [[ ! -d $TARGET ]] || rmdir -- "$TARGET"

@@ -48,6 +48,8 @@ class ResticRepository:
     tune `runner`: how long it waits for an endpoint that is gone, and for a lock.
     """
 
+    made_by = ""
+
     def __init__(
         self,
         spec: RepositorySpec,
