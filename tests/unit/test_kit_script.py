@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from drd.config.plan_file import load_plan
 from drd.kinds.files.by_hand import by_hand
 from drd.kinds.files.settings import FilesSettings
 from drd.kit import by_hand as by_hand_page
+from drd.kit.adopted_by_hand import _select
 from drd.kit.answers import judges, judging
 from drd.kit.document import Block, Commands, Heading, Paragraph
 from drd.kit.script import script, script_file
@@ -88,6 +90,38 @@ def test_the_script_names_a_program_that_is_missing_before_it_does_anything(
     assert done.returncode == 1
     assert done.stderr.startswith("jq is missing: apt-get install restic jq "), done.stderr
     assert list(tmp_path.iterdir()) == [bin_dir]
+
+
+@pytest.mark.parametrize(
+    ("left_out", "chosen"), [((), "cc"), (("cc",), "aa"), (("cc", "aa"), "00")]
+)
+def test_the_page_chooses_the_newest_complete_point_that_drills_could_restore(
+    left_out: tuple[str, ...], chosen: str, tmp_path: Path
+) -> None:
+    """The repository has 00, aa, the incomplete bb, and cc."""
+    plan = load_plan(PLANS / "orders-api.yaml").plan
+    listed = json.dumps([{"id": i, "time": i} for i in ("00", "aa", "bb", "cc")])
+    restic = f"""\
+cd {tmp_path}
+restic() {{
+    if [[ $1 == snapshots ]]; then echo '{listed}'; return; fi
+    [[ $2 == bb ]] && echo '{{"point": "bb", "complete": false}}' ||
+        echo "{{\\"point\\": \\"$2\\", \\"complete\\": true}}"
+}}
+"""
+    done = _run(tmp_path, Commands(restic), Commands(by_hand_page._manifest(plan, left_out)))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f'"point": "{chosen}"' in done.stdout
+
+
+def test_the_page_leaves_out_copies_of_restic_that_drills_could_not_restore() -> None:
+    copies = [{"id": i * 32, "time": i, "paths": ["/srv"]} for i in ("aa", "bb", "cc")]
+    for left_out, chosen in (((), "cc"), (("cccccccc",), "bb"), (("cccccccc", "bbbbbbbb"), "aa")):
+        done = subprocess.run(
+            ["jq", "-er", "--argjson", "wanted", '["/srv/shop.dump"]', _select(left_out)],
+            input=json.dumps(copies), capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+        assert done.stdout.strip() == chosen * 32
 
 
 def _judged(kit: Path, *asked: tuple[str, str]) -> subprocess.CompletedProcess[str]:

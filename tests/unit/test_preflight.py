@@ -21,6 +21,7 @@ from drd.errors import (
 )
 from drd.flows.components.prefetch import Prefetch
 from drd.flows.components.repository_choice import Holders
+from drd.flows.repository.identity import confirm
 from drd.flows.restore.preflight import (
     PreflightResult,
     _elsewhere,
@@ -572,3 +573,17 @@ def test_places_are_opened_as_the_request_says(world: World, plan: RecoveryPlan)
     assert [name for name, _ in given] == ["conf", "data"] * 2
     assert given[0][1] == RestoreOptions(keep=True)
     assert given[2][1] == RestoreOptions(no_owner=True, as_owner=True, keep=False)
+
+
+def test_a_missing_repository_of_another_tool_is_not_said_to_come_with_a_backup(
+    world: World,
+) -> None:
+    repository = world.primary
+    with pytest.raises(RepositoryMissing, match=" yet$") as own:
+        confirm(world.services, repository, writing=False)
+    repository.made_by = "restic"
+    with pytest.raises(RepositoryMissing) as other:
+        confirm(world.services, repository, writing=False)
+    assert other.value.message == f"there is no repository at {repository.url}"
+    assert "`drd backup`" in (own.value.hint or "")
+    assert (other.value.hint or "").startswith("restic makes this repository, not drd: check `url`")

@@ -16,6 +16,7 @@ from drd.flows.host.doctor import examine
 from drd.flows.restore.point_choice import choose, drill_choice
 from drd.flows.upkeep.forget_points import GiveUpRequest, give_up
 from drd.flows.upkeep.retention_plan import plan_forgetting
+from drd.kit.gather import _left_out
 from drd.model.check_words import RESTORES
 from drd.model.compliance import assess
 from drd.model.plan import RetentionPolicy
@@ -101,6 +102,15 @@ def test_a_failed_expectation_or_a_missing_program_says_nothing_against_the_poin
     assert assessed(world).points == 2
     assert choose(world.services, world.plan).point.id == NEW
     assert world.warnings == []
+
+
+def test_the_page_by_hand_leaves_such_points_out_while_another_one_is_left(world: World) -> None:
+    two_points(world)
+    assert _left_out(world.plan, world.catalogue) == ()
+    drilled(world, NEW, not_restored())
+    assert _left_out(world.plan, world.catalogue) == (NEW,)
+    drilled(world, OLD, not_restored())
+    assert _left_out(world.plan, world.catalogue) == ()
 
 
 def test_if_no_point_can_be_restored_everything_would_be_lost(world: World) -> None:
