@@ -579,7 +579,7 @@ def test_a_missing_repository_of_another_tool_is_not_said_to_come_with_a_backup(
     world: World,
 ) -> None:
     repository = world.primary
-    with pytest.raises(RepositoryMissing, match=" yet$") as own:
+    with pytest.raises(RepositoryMissing, match=r" yet$") as own:
         confirm(world.services, repository, writing=False)
     repository.made_by = "restic"
     with pytest.raises(RepositoryMissing) as other:
