@@ -49,7 +49,7 @@ DrdError                         1   a run failed
 │   ├── MetricsUnwritable        1   the file cannot be written
 │   └── MetricsUnserved          1   the address cannot be listened on
 ├── KitDamaged                   1   a recovery kit is not what it was
-├── KitUnavailable               5   the copy that is to be tried is not there, or nothing opens it
+├── KitUnavailable               5   the copy that is to be tried is not there, or cannot be opened
 ├── NotifyError                  1   a channel took no message; says itself whether a retry can help
 └── Fenced                       1   the run was taken over; what we did is not ours to record
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import pyrage
 
 from drd import log
 from drd.age import error_text, identities, recipient
-from drd.errors import KitDamaged, TargetUnwritable, UsageError, WrongKey
+from drd.errors import KitDamaged, KitUnavailable, TargetUnwritable, UsageError, WrongKey
 from drd.exhaustion import system_reason
 from drd.kinds.file_system import fsync_path
 from drd.model.kit import Key, digest_in, heading, is_heading
@@ -55,8 +56,8 @@ def encrypted(text: str, key: str) -> str:
 
 
 def unseal(kit: bytes, key: Key, *, name: str) -> bytes:
-    """Return the archive inside. Raises UsageError for a file that is not a kit, KitDamaged, and
-    WrongKey."""
+    """Return the archive inside. Raises UsageError for a file that is not a kit, KitDamaged,
+    WrongKey, and KitUnavailable if this machine is too slow to try the passphrase."""
     first, _, body = kit.partition(b"\n")
     line = first.decode("utf-8", "replace")
     if not is_heading(line):
@@ -80,6 +81,13 @@ def unseal(kit: bytes, key: Key, *, name: str) -> bytes:
                 f"this identity does not open the kit {name}",
                 hint="the first line of the kit says what opens it. Give that identity, "
                 "or --passphrase-file.",
+            ) from None
+        if _is_too_slow(error):
+            raise KitUnavailable(
+                f"this machine is too slow or too busy to open {name}: drd did not try the "
+                "passphrase, which may be right",
+                hint="try again when the machine has less to do, or open the kit with age, as the "
+                "first line of the file says.",
             ) from None
         said = error_text(error)
         why = "" if said == "decryption failed" else f": {said}"
@@ -190,7 +198,24 @@ def read_secret_file(path: Path, what: str) -> str:
         ) from None
 
 
+_TRIES = 20
+_PAUSE_S = 0.25
+"""In seconds. age measures the processor for milliseconds, and refuses a passphrase that would take
+16 seconds by that. Other processes falsify the measurement, so the next one may be right."""
+
+
 def _decrypted(body: bytes, key: Key) -> bytes:
-    if key.passphrase is not None:
-        return bytes(pyrage.passphrase.decrypt(body, key.passphrase))
-    return bytes(pyrage.decrypt(body, identities(key.identity)))
+    if key.passphrase is None:
+        return bytes(pyrage.decrypt(body, identities(key.identity)))
+    for _ in range(_TRIES):
+        try:
+            return bytes(pyrage.passphrase.decrypt(body, key.passphrase))
+        except pyrage.DecryptError as error:
+            if not _is_too_slow(error):
+                raise
+            time.sleep(_PAUSE_S)
+    return bytes(pyrage.passphrase.decrypt(body, key.passphrase))
+
+
+def _is_too_slow(error: pyrage.DecryptError) -> bool:
+    return "excessive work parameter" in str(error).lower()

@@ -12,8 +12,9 @@ import pytest
 
 from drd.cli.kit import _warn_of_exposed
 from drd.config import exposed_files
-from drd.errors import KitDamaged, TargetUnwritable, UsageError, WrongKey
+from drd.errors import KitDamaged, KitUnavailable, TargetUnwritable, UsageError, WrongKey
 from drd.kinds.registry import by_hand_of
+from drd.kit import sealing
 from drd.kit.archive import pack, unpack
 from drd.kit.document import Commands, Heading, Items, Paragraph, Table, html, markdown
 from drd.kit.sealing import Lock, read_passphrase, seal, unseal, write_kit
@@ -114,6 +115,23 @@ def test_another_identity_does_not_open_it(identity: tuple[Lock, Key]) -> None:
     other = Key(identity=str(pyrage.x25519.Identity.generate()).encode())
     with pytest.raises(WrongKey, match="this identity does not open the kit"):
         unseal(sealed(identity[0]), other, name="k")
+
+
+def test_a_passphrase_that_takes_this_machine_too_long_is_not_called_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """age refuses the work before it tries the passphrase; here no machine could do it."""
+    monkeypatch.setattr(sealing, "_TRIES", 2)
+    monkeypatch.setattr(sealing, "_PAUSE_S", 0)
+    salt, wrapped = "A" * 22, "A" * 43
+    body = (
+        f"age-encryption.org/v1\n-> scrypt {salt} 60\n{wrapped}\n--- {wrapped}\n".encode()
+        + bytes(48)
+    )
+    first = heading(NOW, ["shop"], hashlib.sha256(body).hexdigest(), passphrase=True)
+    with pytest.raises(KitUnavailable, match="too slow or too busy to open k") as refused:
+        unseal(first.encode() + b"\n" + body, Key(passphrase="right"), name="k")
+    assert "age" in (refused.value.hint or "")
 
 
 @pytest.mark.parametrize("at", [0.3, 0.6, 0.99])

@@ -350,6 +350,17 @@ def test_a_point_without_a_component_is_refused(world: World, plan: RecoveryPlan
         assert waiting.begun == []
 
 
+def test_a_component_under_its_former_name_is_named(world: World, plan: RecoveryPlan) -> None:
+    rows = tuple(
+        replace(r, component="old-data") if r.component == "data" else r
+        for r in plan.point.components
+    )
+    renamed = replace(plan, point=replace(plan.point, components=rows))
+    with pytest.raises(NoRestorePoint) as caught:
+        run(renamed, prefetch(world, renamed))
+    assert "The point contains old-data, which the plan does not have" in (caught.value.hint or "")
+
+
 def test_damage_that_is_known_is_refused_before_anything(world: World, plan: RecoveryPlan) -> None:
     for name in ("primary", "offsite"):
         world.catalogue.health.record_damage(

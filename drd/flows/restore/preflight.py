@@ -275,7 +275,7 @@ def _preflight_target(
         raise NoRestorePoint(
             f"restore point {plan.point.id} does not contain component {name}",
             hint=f"choose another restore point (drd points {plan.plan.name}), or restore only "
-            "the other components: --component NAME.",
+            f"the other components: --component NAME.{plan.former_names(name)}",
         )
     try:
         found = destination.preflight(snapshot, overwrite=plan.request.overwrite)

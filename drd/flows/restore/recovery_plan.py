@@ -34,6 +34,7 @@ from drd.model.run import (
 )
 from drd.model.runbook import Circumstances, Step, unmet
 from drd.model.snapshot import RestorePoint
+from drd.model.text import escaped, some
 from drd.model.units import format_time
 from drd.model.verdicts import lost_words
 from drd.ports import Ability
@@ -98,6 +99,24 @@ class RecoveryPlan:
         """Where a restore stops that replays a log. The time of a point of such data is no exact
         one."""
         return _before(self.request)
+
+    def former_names(self, name: str) -> str:
+        """A sentence about the components that the point has and the plan has not, of the kind of
+        this one, which may have had their name; empty if there is none."""
+        kind = self.plan.components[name].kind
+        former = [
+            escaped(row.component)
+            for row in self.point.components
+            if row.snapshot is not None
+            and row.kind == kind
+            and row.component not in self.plan.components
+        ]
+        if not former:
+            return ""
+        return (
+            f" The point contains {some(former)}, which the plan does not have: if that was the "
+            f"name of {name}, write it into the plan again for this recovery."
+        )
 
     @property
     def beside(self) -> bool:
