@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import stat
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,7 +31,7 @@ from drd.model.kit import (
     heading,
 )
 from drd.model.kit_index import index_from_json
-from drd.model.plan import SecretRef
+from drd.model.plan import Component, SecretRef
 from drd.registry import KINDS
 
 NOW = datetime(2026, 11, 25, 0, 31, 0, 5, tzinfo=UTC)
@@ -234,3 +236,25 @@ def test_a_passphrase_opens_what_age_itself_sealed() -> None:
     assert pyrage.passphrase.decrypt(kit.partition(b"\n")[2], "correct horse") == unseal(
         kit, Key(passphrase="correct horse"), name="k"
     )
+
+
+def test_the_page_by_hand_compares_no_materialised_view(tmp_path: Path) -> None:
+    """The restore computes it again: it may differ from a view that was out of date."""
+    settings = KINDS["postgres"].settings.model_validate(
+        {"kind": "postgres", "dsn": "postgresql:///shop"}
+    )
+    hand = by_hand_of("postgres")(
+        Component("db", "postgres", settings), None, place="", resolve=str
+    )
+    compare = next(p.commands for p in hand.passages if p.compares)
+    tables = {"public.t": [5, None], "public.view": [4, None]}
+    fingerprint = {"tables": tables, "derived": ["public.view"]}
+    manifest = {"components": [{"component": "db", "fingerprint": fingerprint}]}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    compared = subprocess.run(
+        ["bash", "-c", compare.split(" |\nwhile", 1)[0]],
+        cwd=tmp_path,
+        capture_output=True,
+        check=True,
+    )
+    assert compared.stdout == b"public.t\t5\n"
