@@ -20,7 +20,9 @@ def line(aside: Aside) -> str:
     """`db: /srv/shop.db.drd_4f2a1c3e_before (1.2 GB): the data that was in /srv/shop.db before`."""
     size = f" ({format_size(aside.bytes)})" if aside.bytes is not None else ""
     what = "was" if aside.former else "the recovery restored"
-    where = f"in {aside.place} before" if aside.former else f"to {aside.place}"
+    where = (
+        f"in {aside.place} before" if aside.former else f"to {aside.place}, with every change since"
+    )
     text = f"{aside.component}: {aside.kept}{size}: the data that {what} {where}"
     return escaped(output.masked(text))
 
