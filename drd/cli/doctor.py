@@ -35,6 +35,7 @@ from drd.flows.status.publishing import findings as open_to_readers
 from drd.kit.state import findings as kit_findings
 from drd.model.finding import Finding
 from drd.model.plan import Plan
+from drd.model.readiness import not_in_force
 from drd.model.text import counted
 from drd.registry import unavailable
 
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
                 broken = Finding("plan-file", "error", "", plan.message, plan.hint)
                 items.append(doctor_document(name, broken))
                 continue
-            items.append(doctor_document(plan.name, Finding("plan-file", "ok", "", plan.file)))
+            items.append(doctor_document(plan.name, _plan_file(app, name, plan)))
             # What is found out about the repositories of a plan in force is recorded.
             with as_if_in_force(app, name, plan) as in_force, _no_copies(app, plan, in_force):
                 findings = examine(app.services(plan), plan, secrets.resolve)
@@ -82,6 +83,15 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(items, args)
     return 0 if ok else 1
+
+
+def _plan_file(app: App, name: str, plan: Plan) -> Finding:
+    """Return whether the examined text of the plan is in force, unless it was named by its file. A
+    daemon that uses another text is named when the file is read."""
+    used = names_a_file(name) or app.plans.has_in_force(plan) or is_alive(app)
+    if used or plan.name not in app.catalogue.plans.names():
+        return Finding("plan-file", "ok", "", plan.file)
+    return not_in_force(plan)
 
 
 @contextmanager

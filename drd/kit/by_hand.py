@@ -243,6 +243,7 @@ def _manifest(plan: Plan, left_out: Sequence[str]) -> str:
         chosen = f"""\
 [[ $(jq .complete manifest.json) == true ]] || continue
     [[ {known} == *" $(jq -r .point manifest.json) "* ]] || break"""
+    names = " ".join(map(quote, plan.components))
     return f"""\
 for MANIFEST in $(restic snapshots --json --host {plan.name} --tag drd,manifest |
         jq -r 'sort_by(.time) | reverse | .[].id'); do
@@ -251,6 +252,14 @@ for MANIFEST in $(restic snapshots --json --host {plan.name} --tag drd,manifest 
 done
 [[ $(jq .complete manifest.json) == true ]]
 jq '{{point, data_time, complete}}' manifest.json
+for NAME in {names}; do
+    jq -e --arg c "$NAME" 'any(.components[]; .component == $c)' manifest.json > /dev/null || {{
+        echo "The restore point has no component $NAME: it was made by another version of the plan."
+        echo "Use a kit that was exported after the plan was changed. The point has:"
+        jq -r '.components[].component' manifest.json
+        false
+    }}
+done
 fact() {{
     jq -er --arg c "$1" --arg f "$2" \\
         '.components[] | select(.component == $c) | .facts[$f]' manifest.json

@@ -21,6 +21,7 @@ from drd.model.text import called, noun, without_output
 from drd.model.units import format_duration, format_time
 from drd.model.verdicts import NOT_LOADED, Assessment, Readiness
 
+RELOAD = "systemctl reload drd"
 _WORST = (Readiness.READY, Readiness.NEEDS_DRILL, Readiness.NOT_READY)
 
 
@@ -106,12 +107,21 @@ def of_kit(found: Sequence[Finding]) -> list[ReadinessFinding]:
     ]
 
 
+def not_in_force(plan: Plan, loads_it: str = RELOAD) -> Finding:
+    """Return the finding that drd uses another text of the plan than the one on disk. `loads_it` is
+    the command that loads this one."""
+    text = f"drd has not loaded {plan.file} as it is now: drd uses another text of plan {plan.name}"
+    verb = "catalogue rebuild" if plan.made_by else "backup"
+    remedy = f"{loads_it}; on a host without the service: drd {verb} {plan.name}"
+    return Finding("plan-file", "warning", "", text, remedy)
+
+
 def of_assessment(
     plan: Plan,
     assessed: Assessment,
     *,
     in_force: bool = True,
-    loads_it: str = "systemctl reload drd",
+    loads_it: str = RELOAD,
 ) -> list[ReadinessFinding]:
     """Judge the schedule against the RPO, the projection against the RTO, and the file in force.
     `in_force` says whether this text of the plan is; `loads_it` is the command that loads it.
@@ -121,12 +131,8 @@ def of_assessment(
     if not_loaded is not None:
         judged.append(judged_as("plan-file", "warning", "", not_loaded.text, not_loaded.remedy))
     elif not in_force:
-        text = (
-            f"drd has not loaded {plan.file} as it is now: drd uses another text of plan "
-            f"{plan.name}"
-        )
-        remedy = f"{loads_it}; on a host without the service: drd backup {plan.name}"
-        judged.append(judged_as("plan-file", "warning", "", text, remedy))
+        found = not_in_force(plan, loads_it)
+        judged.append(judged_as(found.code, found.severity, "", found.text, found.remedy))
     else:
         judged.append(
             judged_as("plan-file", "ok", "", f"drd has loaded this plan, hash {plan.digest[:12]}")

@@ -80,7 +80,9 @@ def test_commands_that_change_nothing_leave_the_catalogue_as_it_was(small: Site)
     assert told(small) == shown
     assert not list((small.base / "work").glob("run-*")), "the copies are gone"
     plan.write_text(edited)
-    small.drd("doctor", "shop")
+    doctor = " ".join(small.drd("doctor", "shop").out.split())
+    assert "shop.yaml as it is now: drd uses another text of plan shop" in doctor
+    assert "on a host without the service: drd backup shop" in doctor
     small.drd("recover", "shop", "--target", "standby", "--dry-run")
     assert dump(small) == before, "an edited plan comes into force by a reload or a run"
     plan.write_text("plan: shop\n")

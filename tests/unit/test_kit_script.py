@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,18 +102,44 @@ def test_the_page_chooses_the_newest_complete_point_that_drills_could_restore(
 ) -> None:
     """The repository has 00, aa, the incomplete bb, and cc."""
     plan = load_plan(PLANS / "orders-api.yaml").plan
-    listed = json.dumps([{"id": i, "time": i} for i in ("00", "aa", "bb", "cc")])
-    restic = f"""\
-cd {tmp_path}
-restic() {{
-    if [[ $1 == snapshots ]]; then echo '{listed}'; return; fi
-    [[ $2 == bb ]] && echo '{{"point": "bb", "complete": false}}' ||
-        echo "{{\\"point\\": \\"$2\\", \\"complete\\": true}}"
-}}
-"""
-    done = _run(tmp_path, Commands(restic), Commands(by_hand_page._manifest(plan, left_out)))
+    points = {i: _point(i, *plan.components) for i in ("00", "aa", "bb", "cc")}
+    points["bb"]["complete"] = False
+    done = _run(
+        tmp_path,
+        _restic_with(points, tmp_path),
+        Commands(by_hand_page._manifest(plan, left_out)),
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert f'"point": "{chosen}"' in done.stdout
+
+
+def test_the_page_refuses_a_point_without_a_component_of_its_plan(tmp_path: Path) -> None:
+    """A component has another name since the kit was exported."""
+    plan = load_plan(PLANS / "orders-api.yaml").plan
+    *others, renamed = plan.components
+    restic = _restic_with({"aa": _point("aa", *others, "new-name")}, tmp_path)
+    done = _run(tmp_path, restic, Commands(by_hand_page._manifest(plan, ())))
+    assert done.returncode == 1
+    assert f"The restore point has no component {renamed}: it was made by another" in done.stdout
+    assert done.stdout.splitlines()[-1] == "new-name"
+
+
+def _point(point: str, *components: str) -> dict[str, Any]:
+    held = [{"component": name} for name in components]
+    return {"point": point, "complete": True, "components": held}
+
+
+def _restic_with(points: Mapping[str, Mapping[str, Any]], into: Path) -> Commands:
+    """Return a restic that has these manifests, the newest last."""
+    listed = json.dumps([{"id": name, "time": name} for name in points])
+    for name, manifest in points.items():
+        (into / f"{name}.json").write_text(json.dumps(manifest))
+    return Commands(f"""\
+cd {into}
+restic() {{
+    if [[ $1 == snapshots ]]; then echo '{listed}'; else cat "$2.json"; fi
+}}
+""")
 
 
 def test_the_page_leaves_out_copies_of_restic_that_drills_could_not_restore() -> None:
