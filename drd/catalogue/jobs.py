@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, delete, func, select, union_all, update
 
-from drd.catalogue.daemon_tables import jobs
+from drd.catalogue.daemon_tables import jobs, plan_changes
+from drd.catalogue.engine import upsert
 from drd.catalogue.summaries import USUAL_RUNS, durations, percentile_95
 from drd.model.run import DrillResult, Run, RunKind, RunState
 from drd.model.run_details import DrillDetail, ReadinessDetail, RunDetail
 from drd.model.text import without_output
 
 _DONE = (RunState.SUCCEEDED, RunState.PAUSED)
+_LAST_CHANGES = union_all(
+    *(select(func.coalesce(func.max(c), 0)) for c in (jobs.c.changed, plan_changes.c.seq))
+)
 _FAILURES = (RunState.FAILED, RunState.INCOMPLETE, RunState.INTERRUPTED)
 
 
@@ -99,6 +103,13 @@ def moved(connection: Connection, plan: str, repository: str) -> None:
     )
 
 
+def forget(connection: Connection, plan: str) -> None:
+    """Remove the histories of a plan. Readers ask for what changed after the last change that they
+    know, so the count has to go on although the rows that had it are gone."""
+    upsert(connection, plan_changes, {"plan": plan, "seq": _next_change(connection)})
+    connection.execute(delete(jobs).where(jobs.c.plan == plan))
+
+
 def _has_answered(detail: RunDetail) -> bool:
     """Return whether a check of readiness or a drill came to a result, which may be a bad one."""
     if isinstance(detail, ReadinessDetail):
@@ -145,4 +156,5 @@ def _set(connection: Connection, run: Run, **values: Any) -> None:
 
 
 def _next_change(connection: Connection) -> int:
-    return (connection.execute(select(func.max(jobs.c.changed))).scalar() or 0) + 1
+    """Return the next number of a change. `plan_changes` counts on when rows are removed."""
+    return max(connection.execute(_LAST_CHANGES).scalars(), default=0) + 1

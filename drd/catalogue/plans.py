@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, or_, select, update
 
 from drd import process
-from drd.catalogue import copies, health_rows, missed, places, points, summaries
+from drd.catalogue import copies, health_rows, jobs, missed, places, points, summaries
 from drd.catalogue.columns import metadata
 from drd.catalogue.engine import Database, SqlStore, upsert
 from drd.catalogue.records import SqlRecords, plan_of_row
@@ -80,6 +80,7 @@ class SqlPlanStore(SqlStore):
                 of_plan = select(whole.c.id).where(whole.c.plan == plan)
                 connection.execute(delete(part.table).where(part.in_(of_plan)))
                 connection.execute(delete(whole).where(whole.c.plan == plan))
+            jobs.forget(connection, plan)
             for table in reversed(metadata.sorted_tables):
                 if "of_a_plan" in table.info:
                     connection.execute(delete(table).where(table.c.plan == plan))

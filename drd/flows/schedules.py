@@ -80,7 +80,7 @@ class Agenda:
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
         self._plans: dict[str, _ScheduledPlan] = {}
-        self._rows: dict[JobKey, JobHistory] = {}
+        self._rows: dict[str, dict[tuple[str, str], JobHistory]] = {}
         self._keys: dict[str, set[JobKey]] = {}
         self._next: dict[JobKey, Due] = {}
         self._heap: list[tuple[datetime, int, JobKey]] = []
@@ -101,9 +101,13 @@ class Agenda:
         return schedule.schedule if schedule else None
 
     def set_plan(self, row: PlanRow, schedule: Schedule, now: datetime) -> None:
-        """Put this plan in force."""
-        if row.name in self._plans:
+        """Put this plan in force. Of one that is new here, or was forgotten and loaded again, all
+        histories are read: what is known of them may be of former runs."""
+        before = self._plans.get(row.name)
+        if before is not None and before.first_loaded_at == row.first_loaded_at:
             self._changed[row.name] = (now, "the plan changed")
+        else:
+            self._read_anew(row.name)
         self._plans[row.name] = _ScheduledPlan(schedule, row)
         self._plan(row.name, now)
 
@@ -116,6 +120,7 @@ class Agenda:
     def drop_plan(self, name: str) -> None:
         """Remove the jobs of this plan."""
         self._plans.pop(name, None)
+        self._drop_history(name)
         for key in self._keys.pop(name, ()):
             self._forget(key)
 
@@ -184,7 +189,7 @@ class Agenda:
 
     def situation(self, job: Job) -> Situation:
         plan = self._plans[job.plan]
-        row = self._rows.get(job.key)
+        row = self._row(job.key)
         data_time, copied = plan.data_time, None
         if job.kind == RunKind.COPY:
             copied = plan.copied.get(job.subject)
@@ -206,7 +211,7 @@ class Agenda:
     def _forgot(self, job: Job) -> dict[str, Any]:
         """Return, for a prune, when the plan's retention ended, and the time to wait after that."""
         key = (job.plan, RunKind.RETENTION, "")
-        row = self._rows.get(key)
+        row = self._row(key)
         if job.kind != RunKind.PRUNE or row is None:
             return {}
         jobs = self._plans[job.plan].schedule.jobs
@@ -215,13 +220,26 @@ class Agenda:
         return {"forgot_at": row.last_finished_at, "apart_s": apart_s}
 
     def _take(self, row: JobHistory) -> None:
-        key = (row.plan, row.kind, row.subject)
-        before = self._rows.get(key)
+        before = self._row((row.plan, row.kind, row.subject))
         if row.kind in _MEETING and before is not None and before.tries and not row.tries:
             at = row.last_success_at or row.last_finished_at
             if at is not None:
                 self._changed[row.plan] = (at, f"a {row.kind} succeeded again")
-        self._rows[key] = row
+        self._rows.setdefault(row.plan, {})[row.kind, row.subject] = row
+
+    def _row(self, key: JobKey) -> JobHistory | None:
+        plan, kind, subject = key
+        return self._rows.get(plan, {}).get((kind, subject))
+
+    def _read_anew(self, plan: str) -> None:
+        self._drop_history(plan)
+        if self._seen >= 0:  # else the first `refresh` reads those of all plans
+            for row in self._queue.jobs(-1, plan):
+                self._take(row)
+
+    def _drop_history(self, plan: str) -> None:
+        self._rows.pop(plan, None)
+        self._changed.pop(plan, None)
 
     def _news(self, job: Job) -> tuple[datetime, str] | None:
         """Return the last run that may have changed the plan's readiness, or that began to fail or
@@ -229,7 +247,7 @@ class Agenda:
         """
         telling = {RunKind.READINESS: _TELLING, RunKind.KIT: ((RunKind.KIT, EXPORT),)}
         plan = job.plan
-        rows = [self._rows.get((plan, *key)) for key in telling.get(RunKind(job.kind), ())]
+        rows = [self._row((plan, *key)) for key in telling.get(RunKind(job.kind), ())]
         ended = [
             (row.last_finished_at, f"a {row.kind} ended")
             for row in rows
@@ -240,12 +258,12 @@ class Agenda:
         return max(ended, default=None)
 
     def _is_paused(self, job: Job) -> bool:
-        row = self._rows.get(job.key)
+        row = self._row(job.key)
         return row is not None and row.last_state == RunState.PAUSED
 
     def pause_of(self, job: Job) -> str | None:
         """Return why the job's last run decided to change nothing; None if it did not."""
-        row = self._rows.get(job.key)
+        row = self._row(job.key)
         return row.last_error if row is not None and self._is_paused(job) else None
 
     def _met(self, plan: str) -> Iterator[tuple[datetime, str]]:
@@ -253,7 +271,7 @@ class Agenda:
         plan.
         """
         for job in self._plans[plan].schedule.jobs:
-            row = self._rows.get(job.key) if job.kind in _MEETING else None
+            row = self._row(job.key) if job.kind in _MEETING else None
             if row is not None and row.tries == 1 and row.last_finished_at is not None:
                 yield row.last_finished_at, f"a {row.kind} failed"
         if plan in self._changed:

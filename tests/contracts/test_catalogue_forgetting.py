@@ -92,3 +92,19 @@ def test_a_plan_with_an_open_run_cannot_be_forgotten(catalogue: SqlCatalogue) ->
         catalogue.plans.forget("billing", at(9))
     catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(2))
     catalogue.plans.forget("billing", at(9))
+
+
+def test_runs_after_the_plan_was_loaded_again_are_seen_as_changes(catalogue: SqlCatalogue) -> None:
+    """Readers ask for what changed after the last change that they know, also if the rows which had
+    it are gone."""
+    lived(catalogue, "billing")
+    lived(catalogue, "orders-api")
+    seen = max(row.changed for row in catalogue.queue.jobs())
+    catalogue.plans.forget("orders-api", at(9))
+    assert {row.plan for row in catalogue.queue.jobs()} == {"billing"}
+    lived(catalogue, "orders-api")
+    changed = catalogue.queue.jobs(seen)
+    assert {(row.plan, row.kind) for row in changed} == {
+        ("orders-api", "backup"),
+        ("orders-api", "drill"),
+    }

@@ -7,12 +7,14 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
+from drd.flows.alerts.facts import Histories
 from drd.flows.schedules import Agenda
 from drd.model.due import Due
 from drd.model.job_history import JobHistory
 from drd.model.schedule import schedule_of
 from drd.ports.queue import PlanRow
 from tests.schedule_support import DAY, HOUR, MINUTE, NOW, ago, ahead, plan, repository
+from tests.status_support import healthy
 
 COPIED = plan(
     repositories={
@@ -139,3 +141,55 @@ def test_changed_plans_and_configuration_trigger_readiness() -> None:
         NOW,
         "drd.yaml changed at 00:31, which may change the result",
     )
+
+
+def test_a_plan_that_was_forgotten_has_none_of_its_former_runs() -> None:
+    """With a reload after its file was gone, and without one: it is a new plan."""
+    rows = [JobHistory("orders-api", "backup", "", 7, last_started_at=ago(5))]
+
+    def jobs(seen: int, plan: str | None) -> list[JobHistory]:
+        return [r for r in rows if r.changed > seen and plan in (None, r.plan)]
+
+    def loaded(first: float) -> PlanRow:
+        return PlanRow("orders-api", "d1", "/f", 0, 0, "", ago(first), None, None)
+
+    queue: Any = SimpleNamespace(jobs=jobs, plan_rows=lambda _: [loaded(DAY)])
+    made = Agenda(queue)
+
+    def is_due() -> bool:
+        return any(d.job.kind == "backup" for d in made.due(NOW))
+
+    made.set_plan(loaded(DAY), schedule_of(COPIED), NOW)
+    made.refresh(NOW)
+    assert not is_due()
+    rows.clear()
+    made.set_plan(loaded(HOUR), schedule_of(COPIED), NOW)
+    assert is_due()
+
+    made.drop_plan("orders-api")
+    rows.append(JobHistory("orders-api", "backup", "", 8, last_started_at=ago(5)))
+    made.set_plan(loaded(HOUR), schedule_of(COPIED), NOW)
+    assert not is_due(), "its file was away for a while, and it ran meanwhile"
+    made.drop_plan("orders-api")
+    rows.clear()
+    made.set_plan(loaded(HOUR / 2), schedule_of(COPIED), NOW)
+    assert is_due()
+
+
+def test_alerts_know_no_former_runs_of_a_plan_that_was_forgotten_either() -> None:
+    rows = [JobHistory("orders-api", "backup", "", 7, tries=3)]
+    queue = SimpleNamespace(jobs=lambda seen, plan=None: [r for r in rows if r.changed > seen])
+    watched = SimpleNamespace(verifications={}, readiness={})
+    alerts = SimpleNamespace(watched=lambda _plan: watched)
+    catalogue: Any = SimpleNamespace(queue=queue, alerts=alerts)
+    known = Histories(catalogue)
+
+    def tries(first: datetime) -> list[int]:
+        known.refresh()
+        facts = healthy()._replace(plan="orders-api", first_loaded_at=first)
+        return [job.history.tries for job in known.of(facts, None).jobs]
+
+    assert tries(ago(DAY)) == [3]
+    rows.clear()
+    assert tries(ago(DAY)) == [3], "only what changed is read"
+    assert tries(ago(HOUR)) == []

@@ -58,6 +58,7 @@ class Histories:
         self._verified: dict[str, tuple[VerificationFacts, ...]] = {}
         self._readiness: dict[str, tuple[Finding, ...]] = {}
         self._made: dict[str, tuple[_Made, PlanMore]] = {}
+        self._first_loaded: dict[str, datetime] = {}
 
     def refresh(self, only: Collection[str] | None = None) -> None:
         """Read the records of all plans, or of these. Raises CatalogueError, and is
@@ -74,8 +75,14 @@ class Histories:
         self._seen = max((r.changed for r in rows), default=self._seen)
 
     def of(self, facts: PlanFacts, schedule: Schedule | None) -> PlanMore:
-        """Return the records of one plan; without a schedule nothing is expected of it."""
+        """Return the records of one plan; without a schedule nothing is expected of it. Raises
+        CatalogueError: of a plan that was forgotten and loaded again, all histories are read."""
         plan = facts.plan
+        if self._first_loaded.setdefault(plan, facts.first_loaded_at) != facts.first_loaded_at:
+            anew = self._catalogue.queue.jobs(-1, plan)
+            self._rows[plan] = {(row.kind, row.subject): row for row in anew}
+            self._made.pop(plan, None)
+            self._first_loaded[plan] = facts.first_loaded_at
         made = _Made(facts, schedule, self._verified.get(plan), self._readiness.get(plan))
         before = self._made.get(plan)
         if before is not None and made.is_of(before[0]):
