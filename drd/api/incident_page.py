@@ -29,7 +29,7 @@ from drd.model.inventory import Dependent, dependents
 from drd.model.message_conditions import update_words
 from drd.model.obligations.clocks import CLOSED, ClockKind, ClockState
 from drd.model.obligations.paragraphs import DISCLAIMER, facts
-from drd.model.obligations.summary import LOUD, order
+from drd.model.obligations.summary import order, word
 from drd.model.obligations.unplaced import SETTING, count_words, split
 from drd.model.plan import Plan
 from drd.model.records import Entry
@@ -193,11 +193,10 @@ def _reports(printed: Printed) -> Iterator[Block]:
     rows = []
     for state in (*sorted(shown, key=order), *sorted(elsewhere, key=order)):
         zone = ZoneInfo(state.regime.zone) if state.regime.zone else printed.zone
-        word = LOUD.get(state.kind, str(state.kind))
         what = f"{state.regime.id}: {state.regime.title}"
         sent = "" if state.kind not in CLOSED else "-"
         told = "; ".join(facts(state, zone, printed.now))
-        rows.append((word, sent, escaped(f"{what}. {told}")))
+        rows.append((word(state), sent, escaped(f"{what}. {told}")))
     if rows:
         yield Table(("state", "submitted at", "duty, when, to whom"), tuple(rows), sheet=True)
     if elsewhere:

@@ -60,6 +60,11 @@ class ObligationBody(Act):
     until: Word | None = Field(None, description="The end of the delay.")
     oral: bool = Field(False, description="True if the authority did not ask in writing.")
     reason: LongText = Field("", description="Why.")
+    late: bool = Field(
+        False,
+        description="Record `reason` as why the submitted report was late; this is no other "
+        "report.",
+    )
     keep: Annotated[str, Field(max_length=flow.LONGEST_REPORT)] | None = Field(
         None,
         description="The text of the report as you will send it; drd keeps it unchanged.",
@@ -135,6 +140,7 @@ def _acts(body: ObligationBody) -> dict[str, Callable[[DutyTable, Desk, Obligati
         "--applies": (body.applies is True, _decide),
         "--does-not-apply": (body.applies is False, _decide),
         "--submitted": (body.submitted is not None, _submit),
+        "--late": (body.late, _explain_late),
         "--hold": (body.hold is not None, _hold),
         "--keep": (body.keep is not None, _keep),
     }
@@ -154,6 +160,11 @@ def _submit(table: DutyTable, desk: Desk, body: ObligationBody) -> None:
     words = (body.reference, body.channel, body.proof, body.reason)
     report = Submission(at, *words, version=body.version)
     flow.submit(desk, table.state(chosen(table.regimes, body.regime), desk.author.at), report)
+
+
+def _explain_late(table: DutyTable, desk: Desk, body: ObligationBody) -> None:
+    state = table.state(chosen(table.regimes, body.regime), desk.author.at)
+    flow.explain_late(desk, state, body.reason)
 
 
 def _keep(table: DutyTable, desk: Desk, body: ObligationBody) -> None:

@@ -55,6 +55,7 @@ def clock_document(state: ClockState) -> Document:
         "recipient": text_of(str(state.regime.recipient)),
         "state": str(state.kind),
         "late": state.late,
+        "late_reason": text_of(state.late_reason) or None,
         "started_at": time_of(state.started_at),
         "target_at": time_of(state.target_at),
         "due_at": time_of(state.due_at),

@@ -97,7 +97,7 @@ def _given(args: argparse.Namespace, name: str) -> dict[str, Any]:
         raise UsageError("--applies and --does-not-apply were given together", hint=hint)
     facts = dict(fact_of(text) for text in args.fact)
     keep = _read(args.keep) if args.keep is not None else None
-    acts = (applies, args.submitted, args.hold, keep)
+    acts = (applies, args.submitted, args.late or None, args.hold, keep)
     if not facts and all(act is None for act in acts):
         return {}
     return {
@@ -105,6 +105,7 @@ def _given(args: argparse.Namespace, name: str) -> dict[str, Any]:
         "facts": facts,
         "applies": applies,
         "submitted": args.submitted,
+        **({"late": True} if args.late else {}),  # an older service does not know it
         "reference": args.reference,
         "channel": args.channel,
         "proof": args.proof,

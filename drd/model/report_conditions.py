@@ -6,6 +6,7 @@ An alert names the incident by its number alone: the title of a restricted one i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -23,8 +24,9 @@ _OPEN = frozenset({ClockKind.UNDECIDED, ClockKind.SCOPE_NOT_DECLARED})
 def report_conditions(
     number: int, states: Sequence[ClockState], zone: str, now: datetime
 ) -> Iterator[Condition]:
-    """Return a condition for each report that is due soon or overdue, for each determination that
-    should have been made, and one for all on which nobody has decided.
+    """Return a condition for each report that is due soon or overdue, or was late for no known
+    reason, for each determination that should have been made, and one for all on which nobody has
+    decided.
 
     One that was acknowledged is told again when its severity rises, as it does when it is late."""
     for state in states:
@@ -33,6 +35,8 @@ def report_conditions(
             yield _condition(number, state, "critical", f"was due {_at(state, zone)}, {late} ago")
         elif state.kind is ClockKind.DUE_SOON:
             yield _condition(number, state, "warning", f"is due {_at(state, zone)}")
+        elif state.lacks_reason:
+            yield _without_reason(number, state, zone)
         elif state.kind is ClockKind.NOT_STARTED and _is_past(state.prompt_at, now):
             asks = state.regime.prompt.ask if state.regime.prompt is not None else ""
             yield _condition(number, state, "warning", f"has no start yet. Determine: {asks}")
@@ -40,6 +44,12 @@ def report_conditions(
     waiting = [state for state in shown if state.kind in _OPEN]
     if waiting or elsewhere:
         yield _undecided(number, waiting, elsewhere, zone)
+
+
+def _without_reason(number: int, state: ClockState, zone: str) -> Condition:
+    what = f"was submitted late (due {_at(state, zone)}), and nobody has recorded why"
+    condition = _condition(number, state, "warning", what)
+    return replace(condition, remedy=f"{condition.remedy} --late --reason TEXT")
 
 
 def _condition(number: int, state: ClockState, severity: str, what: str) -> Condition:

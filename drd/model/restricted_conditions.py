@@ -14,7 +14,7 @@ from drd.model.titles import REPORT, UNDECIDED, UNREADABLE, UPDATE
 
 _TEXTS = {
     REPORT: (
-        "a report about incident {} is due soon, or the start of its time limit is not known yet",
+        "a report about incident {} is due soon, or has no start or no reason of its lateness yet",
         "a report about incident {} is late",
         "drd incident obligation {}",
     ),

@@ -261,6 +261,8 @@ def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> 
     assert "is late" in late
     sent = ["--submitted", "-1h", "--reference", "4711", "--reason", "nobody was there"]
     assert duty("acme", *sent)["acme"]["state"] == "filed-late"
+    why = ("--late", "--reason", "the clerk was ill")
+    assert duty("acme", *why)["acme"]["late_reason"] == "the clerk was ill"
     report = site.base / "report.md"
     report.write_text("what we send\n")
     keeping = ("incident", "obligation", "eu-gdpr-33", "--keep", str(report), "--json")
@@ -300,6 +302,7 @@ def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> 
     timeline = site.drd("incident", "show").out
     assert "us-ca-ag does not apply: only 500" in timeline
     assert "reference 4711, late" in timeline
+    assert "acme: why the report was late: the clerk was ill" in timeline
     assert "undecided; next eu-nis2-ew, due" in " ".join(timeline.split())
     assert site.drd("records", "verify", "--here", code=None).code in (0, 5)
     duty("us-ca-1798.82", "--does-not-apply", "--reason", "no residents there after all")

@@ -27,7 +27,16 @@ def state(kind: str, made: Any = TO, **of: Any) -> ClockState:
     ("one", "said"),
     [
         (state("filed", submitted_at=AT, due_at=AT), ["submitted 2026-12-01 10:00 CET"]),
+        (state("filed-late", submitted_at=AT + DAY, due_at=AT, late_reason="aware earlier"),
+         ["submitted 2026-12-02 10:00 CET",
+          "late: it was due 2026-12-01 10:00 CET: aware earlier"]),
+        (state("filed-late", submitted_at=AT + DAY, due_at=AT),
+         ["submitted 2026-12-02 10:00 CET",
+          ("late: it was due 2026-12-01 10:00 CET, and nobody has said why. "
+           "Record it: --late --reason TEXT")]),
         (state("not-applicable", reason="no data"), ["does not apply: no data"]),
+        (state("not-applicable", reason="no data", submitted_at=AT, late=True, due_at=AT - HOUR),
+         ["submitted 2026-12-01 10:00 CET", "does not apply: no data"]),
         (state("running", started_at=AT, due_at=AT + HOUR, target_at=AT + HOUR),
          ["due 2026-12-01 11:00 CET, in 1h", "to the authority"]),
         (state("overdue", started_at=AT, due_at=AT - HOUR),

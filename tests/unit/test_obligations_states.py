@@ -107,6 +107,17 @@ def test_the_state_of_a_clock(now: datetime, case: dict[str, object], kind: Cloc
     assert state(regime(holds=(HoldRule(POLICE, "c"),)), now, **case).kind is kind
 
 
+def test_a_report_that_became_late_lacks_a_reason_until_somebody_gives_it() -> None:
+    late = {"submissions": {"acme": AT + 2 * DAY}, "decisions": DECIDED}
+    assert state(regime(), **late).lacks_reason
+    told = state(regime(), **late, late_reasons={"acme": "aware earlier"})
+    assert (told.lacks_reason, told.late_reason) == (False, "aware earlier")
+    assert not state(regime(), AT + 2 * DAY, decisions=DECIDED).lacks_reason, "it runs"
+    assert not state(regime(), submissions={"acme": AT}).lacks_reason
+    late["decisions"] = {"acme": Decision(False, "x")}
+    assert not state(regime(), **late).lacks_reason
+
+
 def test_only_a_missing_number_makes_the_scope_not_declared() -> None:
     assert state(regime(when=when("people > 5"))).kind is ClockKind.SCOPE_NOT_DECLARED
     assert state(regime(when=when("ours"))).kind is ClockKind.UNDECIDED

@@ -57,7 +57,8 @@ DUE = {"due_at": AT}
             [state("running", due_at=AT + 15 * HOUR - HOUR, last_day=date(2026, 12, 1))],
             "next acme, due 2026-12-01 24:00 CET",
         ),
-        ([state("not-applicable", **DUE), state("filed-late", **DUE)], ""),
+        ([state("not-applicable", **DUE), state("filed-late", late_reason="x", **DUE)], ""),
+        ([state("filed-late", late=True, **DUE)], "1 late without a reason"),
         (
             [UNPLACED, UNPLACED],
             "2 may be needed (drd.yaml names no jurisdictions)",

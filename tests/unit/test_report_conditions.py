@@ -42,7 +42,11 @@ def test_a_report_warns_before_it_is_due_and_is_critical_after() -> None:
     assert told(AT + 60 * HOUR, "eu-gdpr-33") == [("report-due", "warning", subject)]
     assert told(AT + 73 * HOUR, "eu-gdpr-33") == [("report-due", "critical", subject)]
     sent = {"eu-gdpr-33": AT + 80 * HOUR}
-    assert told(AT + 99 * HOUR, "eu-gdpr-33", submissions=sent) == []
+    assert told(AT + 99 * HOUR, "eu-gdpr-33", submissions=sent) == [
+        ("report-due", "warning", subject)
+    ]
+    why = {"eu-gdpr-33": "the office was closed"}
+    assert told(AT + 99 * HOUR, "eu-gdpr-33", submissions=sent, late_reasons=why) == []
 
 
 def test_a_missing_determination_is_a_reminder() -> None:

@@ -19,6 +19,7 @@ def reporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
         'drd incident obligation eu-gdpr-33 --applies --reason "addresses of customers"\n'
         'drd incident obligation us-ca-ag --does-not-apply --reason "no residents there"\n'
         "drd incident obligation eu-gdpr-33 --submitted 14:30 --reference 4711 --channel portal\n"
+        'drd incident obligation eu-gdpr-33 --late --reason "aware earlier than was noted"\n'
         "drd incident obligation us-hipaa-individuals --hold law-enforcement --until 720h \\\n"
         '      --reason "letter of the police"\n'
         "drd incident obligation eu-gdpr-33 --draft > report.md\n"
@@ -47,6 +48,11 @@ def reporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
         "--does-not-apply", action="store_true", help="decide that the regime does not apply"
     )
     duty.add_argument("--submitted", metavar="TIME", help="when the report was submitted")
+    duty.add_argument(
+        "--late",
+        action="store_true",
+        help="record why a submitted report was late, with --reason; it is no other report",
+    )
     duty.add_argument(
         "--hold",
         choices=("law-enforcement", "attorney-general"),

@@ -95,6 +95,33 @@ def submit(desk: Desk, state: ClockState, report: Submission) -> Incident:
     )
 
 
+def explain_late(desk: Desk, state: ClockState, reason: str) -> Incident:
+    """Record why a report that was submitted was late: it may have become late afterwards, when a
+    moment or a fact was corrected."""
+    name = state.regime.id
+    if state.submitted_at is None:
+        raise UsageError(
+            f"no report of {name} is recorded, so none was late",
+            hint=f"to record a late report: drd incident obligation {desk.number} {name} "
+            "--submitted TIME --reason TEXT",
+        )
+    if not state.late:
+        due = state.due_at
+        by = f"due {format_time(due, zone=desk.zone)}" if due is not None else "without a due time"
+        raise UsageError(
+            f"the report of {name} was not late: submitted "
+            f"{format_time(state.submitted_at, zone=desk.zone)}, {by}",
+            hint="if a moment is wrong, correct it first: drd incident anchor "
+            f"{desk.number} MOMENT TIME --reason TEXT",
+        )
+    if not reason.strip():
+        raise UsageError(
+            f"--reason is missing: why the report of {name} was late",
+            hint="add --reason TEXT: drd records it as the reason of the lateness.",
+        )
+    return _add(desk, {"act": Act.LATE, "regime": name, "reason": reason.strip()})
+
+
 def keep(desk: Desk, state: ClockState, text: str) -> Incident:
     """Record a version of a report as it is to be sent. It never changes: a later one is another
     version."""

@@ -30,6 +30,7 @@ class Act(StrEnum):
     FACTS = "facts"
     DECIDE = "decide"
     SUBMIT = "submit"
+    LATE = "late"
     KEEP = "keep"
     HOLD = "hold"
 
@@ -62,7 +63,8 @@ class Submission:
 @dataclass(frozen=True, slots=True)
 class Duties:
     """What was said, by id of regime. `texts` are the regimes as they were when it was decided
-    that they apply: a file that changes later changes no clock by itself."""
+    that they apply: a file that changes later changes no clock by itself. `late_reasons` say why a
+    report was late."""
 
     facts: Mapping[str, Fact] = field(default_factory=dict)
     decisions: Mapping[str, Decision] = field(default_factory=dict)
@@ -70,6 +72,7 @@ class Duties:
     submissions: Mapping[str, tuple[Submission, ...]] = field(default_factory=dict)
     holds: Mapping[str, Hold] = field(default_factory=dict)
     versions: Mapping[str, tuple[Version, ...]] = field(default_factory=dict)
+    late_reasons: Mapping[str, str] = field(default_factory=dict)
 
     def case(
         self, incident: Incident, known: Facts, jurisdictions: tuple[str, ...], zone: str
@@ -81,6 +84,7 @@ class Duties:
             facts={**known, **self.facts},
             submissions={name: all_[0].at for name, all_ in self.submissions.items()},
             updates={name: all_[-1].at for name, all_ in self.submissions.items()},
+            late_reasons=self.late_reasons,
             decisions=self.decisions,
             holds=self.holds,
             jurisdictions=jurisdictions,
@@ -121,7 +125,18 @@ def _submitted(said: Duties, _: Entry, body: Mapping[str, Any]) -> Duties:
     report = Submission(at, **words, version=int(version) if version is not None else None)
     before = said.submissions.get(name, ())
     reports = tuple(sorted((*before, report), key=lambda one: one.at))
-    return replace(said, submissions={**said.submissions, name: reports})
+    said = replace(said, submissions={**said.submissions, name: reports})
+    # Root on another user's state records no `late`. The reason of an update is another one.
+    is_why = bool(body["late"]) if "late" in body else not before
+    return _with_late_reason(said, name, report.reason) if is_why and report.reason else said
+
+
+def _late(said: Duties, _: Entry, body: Mapping[str, Any]) -> Duties:
+    return _with_late_reason(said, str(body["regime"]), str(body["reason"]))
+
+
+def _with_late_reason(said: Duties, name: str, reason: str) -> Duties:
+    return replace(said, late_reasons={**said.late_reasons, name: reason})
 
 
 def _kept(said: Duties, entry: Entry, body: Mapping[str, Any]) -> Duties:
@@ -143,6 +158,7 @@ _CHANGES: Mapping[Act, Callable[[Duties, Entry, Mapping[str, Any]], Duties]] = {
     Act.FACTS: _facts,
     Act.DECIDE: _decided,
     Act.SUBMIT: _submitted,
+    Act.LATE: _late,
     Act.HOLD: _held,
     Act.KEEP: _kept,
 }
@@ -157,6 +173,8 @@ def words(body: Mapping[str, Any], zone: tzinfo) -> str:
     name = str(body["regime"])
     if act is Act.DECIDE:
         return f"{name} {'applies' if body['applies'] else 'does not apply'}"
+    if act is Act.LATE:
+        return f"{name}: why the report was late"
     if act is Act.KEEP:
         return f"{name}: version of the report kept, SHA-256 {body['sha256']}"
     if act is Act.HOLD:

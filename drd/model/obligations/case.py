@@ -39,7 +39,7 @@ class Case:
     """The moments and facts of an incident, and what was submitted and decided, by id of regime.
 
     `submissions` are the first reports, which decide what is late; `updates` the newest, from which
-    a rule counts that goes by the latest.
+    a rule counts that goes by the latest. `late_reasons` say why a report was late.
 
     `jurisdictions` are those of the organisation; `zone` is where regimes without an own zone
     count days."""
@@ -52,6 +52,7 @@ class Case:
     holds: Mapping[str, Hold] = field(default_factory=dict)
     jurisdictions: tuple[str, ...] = ()
     zone: str = "UTC"
+    late_reasons: Mapping[str, str] = field(default_factory=dict)
 
 
 def rule_of(regime: Regime, hold: Hold) -> HoldRule | None:

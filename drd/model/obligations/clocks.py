@@ -53,9 +53,10 @@ class ClockState:
     which decides what is late. `proposed` is whether it applies by the facts, None if they do not
     say. `missing` names facts that are not known, `awaits` the anchors that would start the clock.
     `prompt_at`: by then the determination that starts the clock should be made. `late` holds for
-    a clock that passed its due time without a report, whatever its state. `placed` is False for the
-    law of a place while no place of the organisation or of people is known. `outdated`: somebody
-    decided that it does not apply, for `reason`, but since then the facts say that it does."""
+    a clock that passed its due time without a report, whatever its state; `late_reason` says why
+    the report that was submitted was late. `placed` is False for the law of a place while no place
+    of the organisation or of people is known. `outdated`: somebody decided that it does not apply,
+    for `reason`, but since then the facts say that it does."""
 
     regime: Regime
     kind: ClockKind
@@ -74,6 +75,7 @@ class ClockState:
     relieved_by: str = ""
     reason: str = ""
     late: bool = False
+    late_reason: str = ""
     no_clock: str = ""
     placed: bool = True
     outdated: bool = False
@@ -93,6 +95,12 @@ class ClockState:
     def is_quiet(self) -> bool:
         """Whether nobody has decided on it, and it does not apply by the facts."""
         return self.kind is ClockKind.UNDECIDED and self.proposed is False
+
+    @property
+    def lacks_reason(self) -> bool:
+        """Whether the report was late and nobody has said why: a moment that was corrected makes
+        one late that was submitted in time."""
+        return self.kind is ClockKind.FILED_LATE and not self.late_reason
 
     def changes_after(self, now: datetime) -> datetime | None:
         """Return the next instant at which this state changes by itself."""
@@ -173,7 +181,8 @@ class _Clocks:
         hold = case.holds.get(regime.id)
         until = end_of_hold(regime, hold) if hold is not None else None
         state = replace(state, hold_until=until, submitted_at=case.submissions.get(regime.id))
-        state = replace(state, late=_is_late(state, self.now))
+        why = case.late_reasons.get(regime.id, "")
+        state = replace(state, late=_is_late(state, self.now), late_reason=why)
         return replace(state, kind=self._kind(state, unknown))
 
     def _decision(self, name: str) -> Decision | None:

@@ -10,7 +10,7 @@ from drd.model.incidents.incident import Incident
 from drd.model.obligations.anchors import Anchor, Source
 from drd.model.obligations.case import Case
 from drd.model.obligations.clocks import ClockKind, ClockState
-from drd.model.obligations.summary import LOUD, order
+from drd.model.obligations.summary import order, word
 from drd.model.obligations.unplaced import SETTING, count_words, first_due, split
 from drd.model.obligations.words import local_time
 from drd.model.text import counted, escaped
@@ -75,9 +75,8 @@ def _unplaced(states: Sequence[ClockState], number: int, case: Case) -> Iterator
 
 
 def _of_clock(state: ClockState, case: Case, now: datetime) -> Iterator[Paragraph]:
-    word = LOUD.get(state.kind, str(state.kind))
     regime = state.regime
-    yield f"{word:<{COLUMN}} ", f"{regime.id}: {escaped(regime.title)}"
+    yield f"{word(state):<{COLUMN}} ", f"{regime.id}: {escaped(regime.title)}"
     for text in facts(state, ZoneInfo(regime.zone or case.zone), now):
         yield _BLANK, escaped(text)
 
@@ -86,9 +85,11 @@ def facts(state: ClockState, zone: ZoneInfo, now: datetime) -> Iterator[str]:
     """Return what a person has to know of a clock: its times, to whom the report goes, and how."""
     if state.submitted_at is not None:
         yield f"submitted {local_time(state.submitted_at, zone)}"
-        return
     if state.kind is ClockKind.NOT_APPLICABLE:
         yield f"does not apply: {state.reason}"
+        return
+    if state.submitted_at is not None:
+        yield from _lateness(state, zone)
         return
     if state.hold_until is not None and now < state.hold_until:
         yield f"on hold until {local_time(state.hold_until, zone)}"
@@ -105,6 +106,16 @@ def facts(state: ClockState, zone: ZoneInfo, now: datetime) -> Iterator[str]:
         )
     if state.kind is ClockKind.UNDECIDED and state.proposed is False:
         yield f"does not apply according to the known facts: {'; '.join(state.because)}"
+
+
+def _lateness(state: ClockState, zone: ZoneInfo) -> Iterator[str]:
+    if state.kind is not ClockKind.FILED_LATE or state.due_at is None:
+        return
+    was_due = f"late: it was due {local_time(state.due_at, zone, state.last_day)}"
+    if state.late_reason:
+        yield f"{was_due}: {state.late_reason}"
+    else:
+        yield f"{was_due}, and nobody has said why. Record it: --late --reason TEXT"
 
 
 def _way(state: ClockState) -> str:

@@ -18,12 +18,18 @@ LOUD = {
 """Words in capitals: a person has to do something."""
 
 
+def word(state: ClockState) -> str:
+    """Return the word for the state of a clock, in capitals if a person has to do something."""
+    return "REASON MISSING" if state.lacks_reason else LOUD.get(state.kind, str(state.kind))
+
+
 def summary(states: Sequence[ClockState], zone: str, number: int) -> str:
     """Return one line for the screen of the incident: what is late, undecided and next."""
     shown, elsewhere = split(states)
     counts = {
         "late": sum(s.late for s in shown if s.kind not in CLOSED),
         "due soon": sum(s.kind is ClockKind.DUE_SOON for s in shown),
+        "late without a reason": sum(s.lacks_reason for s in shown),
         "undecided": sum(LOUD.get(s.kind) == "UNDECIDED" for s in shown),
     }
     told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
@@ -48,5 +54,5 @@ def _due_words(state: ClockState, zone: str) -> str:
 def order(state: ClockState) -> tuple[bool, bool, float, str]:
     """Return the place of a clock: open ones first, the next one above."""
     at = state.ends_at or state.prompt_at
-    open_ = state.kind not in CLOSED
+    open_ = state.kind not in CLOSED or state.lacks_reason
     return not open_, at is None, at.timestamp() if at is not None else 0, state.regime.id
