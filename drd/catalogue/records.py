@@ -160,9 +160,8 @@ class SqlRecords(SqlStore):
 
     def go_on(self, draft: Draft, *, beyond: int) -> Entry:
         with self._database.write() as connection:
-            current = _current_key(connection)
-            signer = self._find_signer(current)
-            if signer is None or signer.public.id != current:
+            signer = self._signer(connection, draft.at)  # of an empty chain: its first key
+            if signer is None:
                 raise _unsigned("continuation")
             return self._insert(connection, draft, signer, beyond=beyond)
 
@@ -290,6 +289,12 @@ def plan_of_row(plan: str) -> str:
     """Return the plan that a row names; nothing for root on another user's state, who signs nothing
     that the user could have written there."""
     return plan if rights.acts_for() is None else ""
+
+
+def points_of_rows(points: Sequence[str]) -> Sequence[str]:
+    """Return points that rows name, for a record that this process signs; none for root on another
+    user's state, as in `plan_of_row`."""
+    return points if rights.acts_for() is None else ()
 
 
 def _first_key(signer: Signer, at: datetime) -> Draft:

@@ -23,6 +23,7 @@ from drd.model.plan import Plan
 from drd.model.records import Entry, moment
 from drd.model.text import counted, escaped, some
 from drd.model.units import format_time
+from drd.signing import PublicKey
 
 _SHOWN = 10
 
@@ -46,16 +47,18 @@ def brought_back(
 ) -> CameBack:
     """Bring back what the anchors in the repositories of these plans carry, as far as a key that
     this host knows confirms it; before that what is `copied`."""
-    keys: set[str] = set()
-    with suppress(SecretUnavailable):
-        keys.add(RecordKey(app.settings.records_key).read().public.id)
+    own = own_key(app)
+    keys = frozenset({own.id} if own is not None else ())
     return bring_back(
-        app.catalogue,
-        anchors.places(plans),
-        app.open_repository,
-        Known(frozenset(keys), kit),
-        copied,
+        app.catalogue, anchors.places(plans), app.open_repository, Known(keys, kit), copied
     )
+
+
+def own_key(app: App) -> PublicKey | None:
+    """Return the public key of this host; None if its key cannot be read."""
+    with suppress(SecretUnavailable):
+        return RecordKey(app.settings.records_key).read().public
+    return None
 
 
 def rebuilt(app: App, aside: Path | None) -> CameBack:

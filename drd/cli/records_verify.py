@@ -41,14 +41,20 @@ def verify(args: argparse.Namespace) -> int:
         require_owner(app, "records verify")
         others = [*_kept_elsewhere(args.against or []), *_in_kit(args)]
         wanted = [] if args.here else anchors.places(records_back.loaded(app))
-        report, vouched = anchors.compare(app.catalogue, wanted, app.open_repository, others)
+        own = _own(app)
+        report, vouched = anchors.compare(app.catalogue, wanted, app.open_repository, others, own)
         report.faults += _wrong_incidents(app)
         stamped = _stamped(app, wanted, args)
         report.faults += stamped.faults
         found = vouched.faults if wanted or others else None
         note_check(app.catalogue, app.clock.now(), report.faults, found)
         _warn_of_guards(app.catalogue.records.missing_guards())
-    return _told(report, vouched, stamped, args)
+    return _told(report, vouched if wanted or others else None, stamped, args)
+
+
+def _own(app: App) -> str | None:
+    key = records_back.own_key(app)
+    return key.text if key is not None else None
 
 
 def _warn_of_guards(missing: Sequence[str]) -> None:
@@ -140,6 +146,7 @@ def go_on(args: argparse.Namespace) -> int:
             reason=args.reason,
             at=app.clock.now(),
             returned=came.newest if came.count else None,
+            own=_own(app),
         )
     if args.json:
         output.print_json({"records": [entry_document(entry) for entry in made]})
@@ -177,17 +184,18 @@ def _told(
 
 
 def _print_report(report: ChainReport, vouched: Vouched | None) -> None:
+    faults = [*report.faults, *(vouched.faults if vouched is not None else ())]
     if report.last is None:
-        output.say("there are no records yet")
+        output.say("there are no records" if faults else "there are no records yet")
     else:
         until = format_time(report.last.header.at, seconds=True)
         output.say(f"records: {counted(report.entries, 'entry', 'entries')}, up to {until}")
-    faults = [*report.faults, *(vouched.faults if vouched is not None else ())]
     for fault in faults[:_SHOWN_FAULTS]:
         entry = f"entry {fault.seq}: " if fault.seq else ""  # an incident may have none
         output.say(f"  {entry}{escaped(fault.text)} ({fault.code})")
     if faults:
-        output.say(f"  these records were changed{left_out(len(faults) - _SHOWN_FAULTS)}")
+        what = "these records were changed" if report.last is not None else "they were removed"
+        output.say(f"  {what}{left_out(len(faults) - _SHOWN_FAULTS)}")
     elif report.last is not None:
         output.say("  the chain is whole: no entry was changed, removed or moved")
     _print_keys(report)

@@ -178,10 +178,13 @@ def judge(
     accepts: Accepts,
     *,
     rotated: Mapping[str, int] | None = None,
+    own: str | None = None,
 ) -> Vouched:
     """Compare a chain with the anchors. `hashes` are those of the entries that the anchors name,
-    `state` is this installation. `rotated` has the public keys that this chain does not name, but
-    that one of its keys signed as the next one, each with the entry that said so."""
+    `state` is this installation, `own` the public key of this host, None if it cannot be read: it
+    tells of a chain of which not even its first entries are left. `rotated` has the public keys
+    that this chain does not name, but that one of its keys signed as the next one, each with the
+    entry that said so."""
     vouched = Vouched()
     public = {(key.id, key.public) for key in report.keys}
     for anchor in sorted(anchors, key=lambda a: (a.checkpoint.seq, a.checkpoint.at)):
@@ -196,8 +199,9 @@ def judge(
         elif signed and point.chain == report.chain:
             vouched.faults.append(of_unknown_key(anchor, (rotated or {}).get(point.public)))
             vouched.contradicting.append(anchor)
-        elif signed and (known or point.state == state):
-            vouched.faults.append(Fault(point.seq, "replaced", _replaced(anchor, public)))
+        elif signed and (known or point.state == state or point.public == own):
+            text = _gone(anchor) if report.last is None else _replaced(anchor, public)
+            vouched.faults.append(Fault(point.seq, "replaced", text))
             vouched.contradicting.append(anchor)
         else:
             vouched.strangers.append(anchor)
@@ -241,6 +245,17 @@ def _is_of_former_key(anchor: Anchor, report: ChainReport) -> bool:
     point = anchor.checkpoint
     keys = [key for key in report.keys if key.attested or key.id == point.key]
     return not anchor.trusted and not in_force(keys, point.key, point.seq)
+
+
+def _gone(anchor: Anchor) -> str:
+    point = anchor.checkpoint
+    return (
+        f"{anchor.place} has an anchor of entry {point.seq} of "
+        f"{format_time(point.at, seconds=True)}, stored by host {point.host} and signed with key "
+        f"{point.key}, but this host has no records: somebody removed them, or they were lost. To "
+        "bring back what the repositories have, and record the rest as lost: drd records continue "
+        "--reason TEXT. Or another installation uses the same key: give it a key of its own"
+    )
 
 
 def _replaced(anchor: Anchor, public: Collection[tuple[str, str]]) -> str:

@@ -71,12 +71,14 @@ def point(chain: Chain, seq: int, signer: Signer | None = None, **other: Any) ->
     return replace(made, signature=by.sign(made.message()))
 
 
-def compared(chain: Chain, *points: Checkpoint, entries: int | None = None) -> Vouched:
+def compared(
+    chain: Chain, *points: Checkpoint, entries: int | None = None, own: str | None = None
+) -> Vouched:
     anchors = [Anchor(p, "primary", f"{n:064x}") for n, p in enumerate(points)]
     checking = ChainCheck(accepts).keeping(p.seq for p in points)
     for entry in chain.entries[:entries]:
         checking.add(entry)
-    return judge(checking.done(), checking.hashes, anchors, HERE, accepts)
+    return judge(checking.done(), checking.hashes, anchors, HERE, accepts, own=own)
 
 
 def codes(vouched: Vouched) -> list[tuple[int, str]]:
@@ -248,6 +250,18 @@ def test_another_chain_by_the_same_key_is_found_wherever_its_catalogue_was(chain
     assert codes(vouched) == [(4, "replaced")]
     assert "by a key of this chain" in vouched.faults[0].text
     assert codes(compared(again, point(chain, 4, key(), state=moved.state))) == []
+
+
+def test_a_host_whose_records_are_all_gone_knows_the_anchors_by_its_own_key(chain: Chain) -> None:
+    """Not even the entry is left that names the key, and the catalogue was elsewhere."""
+    assert chain.signer is not None
+    moved = point(chain, 4, state="0123456789abcdef")
+    own = chain.signer.public.text
+    vouched = compared(Chain(), moved, own=own)
+    assert codes(vouched) == [(4, "replaced")]
+    assert "this host has no records" in vouched.faults[0].text
+    assert codes(compared(Chain(), moved, own=key().public.text)) == []
+    assert codes(compared(Chain(), replace(moved, host="db2"), own=own)) == [], "not as signed"
 
 
 def test_whoever_has_only_the_password_can_raise_a_false_alarm_and_is_named(chain: Chain) -> None:

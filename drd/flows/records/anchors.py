@@ -314,8 +314,10 @@ def compare(
     wanted: Sequence[Place],
     open_repository: Open,
     others: Sequence[Anchor] = (),
+    own: str | None = None,
 ) -> tuple[ChainReport, Vouched]:
     """Check the whole chain, and compare it with the anchors in these places, and with others.
+    `own` is the public key of this host, None if it cannot be read.
 
     The chain is read after the anchors, so that it has every entry that they know."""
     anchors, unreached = list(others), {}
@@ -335,7 +337,7 @@ def compare(
     keys = {key.id: key.public for key in report.keys}
     rotated = rotations(keys, report.chain, anchors, opened)
     here = installation(catalogue)
-    vouched = judge(report, checking.hashes, anchors, here, accepts, rotated=rotated)
+    vouched = judge(report, checking.hashes, anchors, here, accepts, rotated=rotated, own=own)
     vouched.unreached = unreached
     return report, vouched
 

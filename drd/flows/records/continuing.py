@@ -26,11 +26,12 @@ def go_on(
     reason: str,
     at: datetime,
     returned: Anchor | None = None,
+    own: str | None = None,
 ) -> list[Entry]:
     """Record each chain of which an anchor knows entries that this one does not have, or that the
     entries came back up to the anchor `returned`, or from another host. Raises UsageError if there
-    is none, or if the records themselves were changed."""
-    report, vouched = compare(catalogue, places, open_repository)
+    is none, or if the records themselves were changed. `own` is the public key of this host."""
+    report, vouched = compare(catalogue, places, open_repository, own=own)
     if report.faults:
         raise UsageError(
             f"somebody changed the records at entry {report.faults[0].seq}. This is not the "
