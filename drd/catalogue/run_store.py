@@ -19,7 +19,7 @@ from drd import process
 from drd.catalogue import incident_rows, jobs, outbox, points, runs, summaries
 from drd.catalogue.engine import Database, SqlStore
 from drd.catalogue.locks import HeldLock, LockFiles
-from drd.catalogue.records import SqlRecords, actor_of
+from drd.catalogue.records import SqlRecords, actor_of, points_of_rows
 from drd.catalogue.run_owners import RunOwners
 from drd.catalogue.runs import FIRST_TOKEN
 from drd.catalogue.tables import runs as table
@@ -28,7 +28,7 @@ from drd.model import record_drafts, run_details
 from drd.model.message import Message
 from drd.model.plan import Plan
 from drd.model.run import Run, RunKind, RunState
-from drd.model.run_details import ControlDetail, RunDetail
+from drd.model.run_details import ControlDetail, RetentionDetail, RunDetail
 from drd.model.state_place import StatePlace
 from drd.ports import RunLease
 from drd.ports.notify import UNROUTED
@@ -265,7 +265,7 @@ class SqlRunStore(SqlStore):
         detail = (detail or RunDetail()).merged(self._measured(owned))
         with self._database.write() as connection:
             if runs.finish(connection, owned, state, at=at, error=error, detail=detail):
-                self._record_end(connection, owned, state, at, error)
+                self._record_end(connection, owned, state, at, error, forgotten=_forgotten(detail))
                 self._leave_message(connection, owned.run.id, at)
         # The run is final: nobody asks for its lock again.
         self._begun.pop((owned.run.id, owned.token), None)
@@ -287,6 +287,8 @@ class SqlRunStore(SqlStore):
         state: RunState,
         at: datetime,
         error: str | None,
+        *,
+        forgotten: tuple[str, ...],
     ) -> None:
         run = owned.run
         if self._records.was_measured(run.id, owned.token):
@@ -295,7 +297,10 @@ class SqlRunStore(SqlStore):
             return
         actor = actor_of(run)
         self._records.add(
-            connection, record_drafts.of_end(run, state, at=at, error=error, actor=actor)
+            connection,
+            record_drafts.of_end(
+                run, state, at=at, error=error, actor=actor, forgotten=points_of_rows(forgotten)
+            ),
         )
 
     def _measured(self, owned: RunLease) -> RunDetail:
@@ -356,3 +361,7 @@ class SqlRunStore(SqlStore):
             held = self._owners.take(run)
             if held is not None:
                 return run, held
+
+
+def _forgotten(detail: RunDetail) -> tuple[str, ...]:
+    return detail.forgotten if isinstance(detail, RetentionDetail) else ()

@@ -34,11 +34,15 @@ from drd.kit.sealing import read_kit, read_passphrase, unseal
 from drd.kit.state import record_use
 from drd.model.location import is_local
 from drd.model.plan import RepositorySpec, SecretRef
+from drd.model.record_drafts import forgotten_points
 from drd.model.run_details import KitDetail
 from drd.model.schemes import scheme_of
 from drd.model.snapshot import newest_complete
 from drd.model.units import format_time
+from drd.ports import Catalogue
 from drd.secrets import resolve
+
+_MOST_ENDS = 1000
 
 
 def run(args: argparse.Namespace) -> int:
@@ -173,6 +177,7 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> 
         if not plan.repositories:
             return PlanContents(name, left=left)
         services = app.services(plan)
+        forget_by_records(app.catalogue, name)
         compared = rebuild(services, plan)
         unreached = tuple(
             _on_a_new_host(plan.repositories[place], error, prepared, name)
@@ -210,6 +215,14 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> 
         base is not None and newest is not None and newest.id in after,
         _drilled_before(app, name),
     )
+
+
+def forget_by_records(catalogue: Catalogue, name: str) -> None:
+    """Forget what retention had forgotten after the copy of the state was made, by the records that
+    came back: nobody else removed these points. A rebuild adds those that are still there again."""
+    for entry in catalogue.records.newest(plan=name, kind="run.end", limit=_MOST_ENDS):
+        if points := forgotten_points(entry):
+            catalogue.points.forget(points, entry.header.at)
 
 
 def _drilled_before(app: App, name: str) -> str:

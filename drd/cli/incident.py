@@ -240,11 +240,12 @@ _HEADER = ("N", "state", "severity", "opened", "plans", "title")
 
 
 def _row(incident: Incident, zone: tzinfo) -> list[str]:
+    unknown = "(encrypted)" if incident.sealed else "-"
     return [
         str(incident.number),
         str(incident.state),
-        incident.severity or "-",
+        incident.severity or unknown,
         format_time(incident.opened_at, zone=zone) if incident.opened_at is not None else "-",
-        some(incident.plans) or "-",
+        some(incident.plans) or unknown,
         escaped(incident.title) or ("(restricted)" if incident.restricted else "-"),
     ]

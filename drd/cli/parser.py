@@ -152,7 +152,10 @@ class Parser(argparse.ArgumentParser):
 
     def _refuse(self, word: str) -> NoReturn:
         if not word.startswith("-"):
-            raise unexpected(self.prog.partition(" ")[2], word)
+            named = [action.dest for action in self._get_positional_actions()]
+            only = "give the restore point alone: its id says of which plan it is. Or "
+            verb = self.prog.partition(" ")[2]
+            raise unexpected(verb, word, remedy=only if named == ["point"] else "")
         name = word.partition("=")[0]
         close = _close(name, [o for o in self._option_string_actions if o.startswith("--")])
         hint = f"did you mean {close}?" if close else self._help
@@ -173,14 +176,14 @@ def is_time_of_day(word: str) -> bool:
     return re.fullmatch(r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?Z?", word) is not None
 
 
-def unexpected(verb: str, word: str) -> UsageError:
+def unexpected(verb: str, word: str, *, remedy: str = "") -> UsageError:
     """Return the error for an argument that a verb does not take: often a part of one that was not
-    put in quotes."""
+    put in quotes, unless the `remedy` of the verb is another one."""
     program = f"drd {verb}".rstrip()
-    quotes = ""
+    quotes = remedy
     if is_time_of_day(word):
         quotes = "put a time with a space in quotes, or "
-    elif os.path.lexists(word):
+    elif not remedy and os.path.lexists(word):
         quotes = "the shell replaces a pattern by names of files: put it in quotes, or "
     elif program.startswith("drd incident "):
         quotes = "put a text of several words in quotes, or "

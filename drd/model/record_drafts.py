@@ -10,7 +10,7 @@ from typing import Any
 from drd.model.actor import Actor
 from drd.model.alerts import Alert
 from drd.model.holds import GivenUp, Hold
-from drd.model.records import CONTINUED, KEY, REDACTION, Draft
+from drd.model.records import CONTINUED, KEY, REDACTION, Draft, Entry, body_of
 from drd.model.run import Decision, Evidence, Run, RunKind, RunState
 
 _ALWAYS = frozenset(
@@ -33,9 +33,15 @@ def enters(run: Run) -> bool:
 
 
 def of_end(
-    run: Run, state: RunState, *, at: datetime, error: str | None, actor: Actor | None
+    run: Run,
+    state: RunState,
+    *,
+    at: datetime,
+    error: str | None,
+    actor: Actor | None,
+    forgotten: Sequence[str] = (),
 ) -> Draft:
-    """Return the record of the end of a run."""
+    """Return the record of the end of a run; `forgotten` are the points that a retention forgot."""
     body: dict[str, Any] = {
         "run": run.id,
         "plan": run.plan,
@@ -49,8 +55,16 @@ def of_end(
         "plan_digest": run.plan_digest,
         "host": run.owner_host,
         "actor": actor,
+        **({"forgotten": list(forgotten)} if forgotten else {}),
     }
     return Draft("run.end", about(run.plan, run.id), body, at, actor)
+
+
+def forgotten_points(entry: Entry) -> list[str]:
+    """Return the points that a retention has forgotten, by the record of its end."""
+    body = body_of(entry)
+    found = body.get("forgotten") if body.get("run_kind") == RunKind.RETENTION else None
+    return [str(point) for point in found] if isinstance(found, list) else []
 
 
 def of_evidence(run: Run, evidence: Evidence, actor: Actor | None) -> Draft:

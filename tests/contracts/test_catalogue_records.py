@@ -13,12 +13,15 @@ from sqlalchemy.exc import DBAPIError
 
 from drd.catalogue.records import SqlRecords
 from drd.catalogue.sql_catalogue import SqlCatalogue
+from drd.cli.bootstrap import forget_by_records
 from drd.errors import CatalogueError, UsageError
 from drd.model.actor import Actor
 from drd.model.chain import check
 from drd.model.holds import GivenUp, Hold
+from drd.model.record_drafts import forgotten_points
 from drd.model.records import FIRST, Draft, Entry
 from drd.model.run import Decision, RunKind, RunState
+from drd.model.run_details import RetentionDetail
 from drd.process import actor_here
 from drd.signing import Signer, accepts, new_key, public_key
 from tests.catalogue_support import at, evidence, plan, point
@@ -270,6 +273,25 @@ def test_the_end_of_a_run_enters(
     if enters:
         [entry] = catalogue.records.read()
         assert (body(entry)["state"], body(entry)["error"]) == ("interrupted", "power failed")
+
+
+def test_the_end_of_a_retention_names_the_points_that_it_forgot(
+    catalogue: SqlCatalogue, begun: Callable[..., Any]
+) -> None:
+    """A host that is set up again by an older copy of the state knows by it who removed them."""
+    for number, name in enumerate(("4f2a", "9b01", "kept")):
+        catalogue.points.record(point(name, at(number)))
+    owned = begun(RunKind.RETENTION, "schedule")
+    detail = RetentionDetail(forgotten=("4f2a", "9b01"))
+    catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(2), detail=detail)
+    [entry] = catalogue.records.newest(kind="run.end")
+    assert forgotten_points(entry) == ["4f2a", "9b01"]
+    owned = begun(RunKind.PRUNE, "schedule")
+    catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(3))
+    assert forgotten_points(catalogue.records.newest(kind="run.end")[0]) == []
+    forget_by_records(catalogue, "orders-api")
+    assert [p.id for p in catalogue.points.of_plan("orders-api")] == ["kept"]
+    assert catalogue.keeping.vanished("orders-api") == []
 
 
 def test_decisions_cancels_holds_and_forgotten_points_become_records_with_their_person(

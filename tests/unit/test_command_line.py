@@ -88,6 +88,14 @@ WRONG = [
         "run `drd status --help` for all options.",
     ),
     (
+        ["hold", "shop", "4f2a", "--reason", "audit"],
+        "hold: unexpected argument '4f2a'",
+        (
+            "give the restore point alone: its id says of which plan it is. Or run `drd hold "
+            "--help` for all options."
+        ),
+    ),
+    (
         ["backup"],
         "backup: the following arguments are required: plan",
         "run `drd backup --help` for all options.",

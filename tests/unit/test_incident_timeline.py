@@ -159,6 +159,10 @@ def test_each_entry_of_a_person_has_its_line_in_the_timeline(
             {"act": "submit", "regime": "r", "at": ONE, "reference": "A7", "late": True},
             "r submitted 2026-11-28 13:00 UTC, reference A7, late",
         ),
+        (
+            {"act": "late", "regime": "r", "reason": "aware earlier"},
+            "r: why the report was late: aware earlier",
+        ),
         ({"act": "dance", "regime": "r"}, kinds.OBLIGATION),
     ],
 )
@@ -210,6 +214,12 @@ def test_each_entry_about_duties_has_its_line_in_the_timeline(
          "holds point 9f of shop: court"),
         ("release", {"point": "9f", "plan": "shop"}, "releases point 9f of shop"),
         ("point.forget", {"point": "9f", "plan": "shop"}, "forgot point 9f of shop"),
+        (
+            "plan.forget",
+            {"plan": "shop", "had": {"points": 3, "runs": 1, "evidence": 1}},
+            "forgot plan shop: 3 restore points, 1 run, 1 piece of evidence",
+        ),
+        ("plan.forget", {"plan": "shop", "had": None}, "forgot plan shop"),
         ("alert.open", {"severity": "warning", "plan": "shop", "text": "late"},
          "alert warning: shop: late"),
         ("alert.resolved", {"plan": "shop", "text": "late"}, "alert resolved: shop: late"),

@@ -16,7 +16,7 @@ from drd.model.incidents.entries import number_of, subject
 from drd.model.incidents.fold import after, time_in
 from drd.model.incidents.incident import Incident
 from drd.model.records import Entry, body_of
-from drd.model.text import shortened, some
+from drd.model.text import counted, shortened, some
 from drd.model.units import format_time, from_rfc3339
 
 _REDACTED = "(redacted)"
@@ -279,6 +279,17 @@ def _decided(body: Mapping[str, Any]) -> str:
     return f"{body['action']}: {step}run {body['run']}{comment}"
 
 
+def _plan_forgotten(body: Mapping[str, Any]) -> str:
+    """Say which plan drd forgot, and how much of it: unknown where root acted for another user."""
+    had = body.get("had") or {}
+    told = (
+        counted(had["points"], "restore point"),
+        counted(had["runs"], "run"),
+        counted(had["evidence"], "piece of evidence", "pieces of evidence"),
+    ) if had else ()  # fmt: skip
+    return f"forgot plan {body['plan']}{': ' * bool(told)}{', '.join(told)}"
+
+
 _OF_RECOVERY = {
     "undo": "puts back the data from before the recovery",
     "redo": "puts back the data that the recovery restored",
@@ -320,6 +331,7 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "hold": lambda b: f"holds point {b['point']} of {b['plan']}{_because(b)}",
     "release": lambda b: f"releases point {b['point']} of {b['plan']}{_because(b)}",
     "point.forget": lambda b: f"forgot point {b['point']} of {b['plan']}{_because(b)}",
+    "plan.forget": _plan_forgotten,
     "alert.open": lambda b: f"alert {b['severity']}: {b['plan']}: {b['text']}",
     "alert.resolved": lambda b: f"alert resolved: {b['plan']}: {b['text']}",
     "alert.ack": lambda b: f"acknowledged alert {b['alert']}",
