@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +19,15 @@ from drd.model import record_drafts
 from drd.model.coverage import Coverage
 from drd.model.drill_facts import Unproven
 from drd.model.fencing import FenceReport
-from drd.model.run import CheckResult, CheckVerdict, DrillResult, Evidence
+from drd.model.run import (
+    CheckResult,
+    CheckVerdict,
+    DrillResult,
+    Evidence,
+    Run,
+    RunKind,
+    RunState,
+)
 from drd.ports import RunLease
 
 _PLAIN = (
@@ -56,6 +65,19 @@ class SqlEvidenceStore(SqlStore):
             run = owned.run
             self._records.add(connection, record_drafts.of_evidence(run, evidence, actor_of(run)))
         self._records.note_measured(run.id, owned.token)
+
+    def bring_back(self, plan: str, host: str, found: Sequence[Evidence], at: datetime) -> None:
+        with self._database.write() as connection:
+            for one in found:
+                known = select(table.c.id).where(or_(table.c.id == one.id, table.c.run == one.run))
+                if runs.exists(connection, one.run) or connection.execute(known).first():
+                    continue
+                runs.insert(connection, _run_of(one), runs.OwnerProcess(0, None, host))
+                _write(connection, one)
+            if found:
+                summaries.refresh_drills(connection, plan, at)
+                summaries.refresh_points(connection, plan, at)
+                health_rows.refresh(connection, plan, at)
 
     def newest(self, plan: str | None, *, limit: int = 20) -> list[Evidence]:
         query = select(table).order_by(table.c.finished_at.desc(), table.c.id).limit(limit)
@@ -126,6 +148,22 @@ def _proves_its_point(evidence: Evidence) -> bool:
     """A drill that passed proves its point; a recovery, which has a target, does not."""
     passed = evidence.result is DrillResult.PASSED
     return passed and evidence.target is None and not evidence.unproven
+
+
+def _run_of(drill: Evidence) -> Run:
+    """Return the run of a drill of which only the evidence is left."""
+    passed = drill.result is DrillResult.PASSED
+    return Run(
+        drill.run,
+        drill.plan,
+        RunKind.DRILL,
+        "manual",
+        RunState.SUCCEEDED if passed else RunState.FAILED,
+        drill.started_at,
+        finished_at=drill.finished_at,
+        plan_digest=drill.plan_digest,
+        error="; ".join(c.observed for c in drill.checks) or None,
+    )
 
 
 def _check_row(evidence_id: str, position: int, check: CheckResult) -> dict[str, Any]:

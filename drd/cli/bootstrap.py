@@ -32,6 +32,7 @@ from drd.kit.install import installed
 from drd.kit.runbook import scenario_option
 from drd.kit.sealing import read_kit, read_passphrase, unseal
 from drd.kit.state import record_use
+from drd.model.adopted import with_copy
 from drd.model.location import is_local
 from drd.model.plan import RepositorySpec, SecretRef
 from drd.model.record_drafts import forgotten_points
@@ -178,6 +179,8 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> 
             return PlanContents(name, left=left)
         services = app.services(plan)
         forget_by_records(app.catalogue, name)
+        if base is not None:
+            base.record_drills(app.catalogue, name, app.clock.now())
         compared = rebuild(services, plan)
         unreached = tuple(
             _on_a_new_host(plan.repositories[place], error, prepared, name)
@@ -193,7 +196,11 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> 
     _prove(app, name, prepared.proven)
     points = app.catalogue.points.of_plan(name)
     option = scenario_option(plan)
-    newest = newest_complete(points, app.clock.now())
+    tried, now = app.catalogue.evidence.unrestorable(name), app.clock.now()
+    refuted = newest_complete([p for p in points if p.id in tried], now)
+    newest = newest_complete([p for p in points if p.id not in tried], now) or refuted
+    if refuted is not None and newest is not None and refuted.data_time <= newest.data_time:
+        refuted = None  # nobody would choose it
     signed = signatures_of(app.catalogue, name)
     listed_there = app.catalogue.origins.seals(name)
     after = {p.id for p in points if p.id not in listed_there and not signed.is_signed(p)}
@@ -214,6 +221,7 @@ def _rebuilt(app: App, name: str, prepared: Prepared, kit: KitDetail | None) -> 
         left,
         base is not None and newest is not None and newest.id in after,
         _drilled_before(app, name),
+        (with_copy(refuted), *tried[refuted.id]) if refuted is not None else None,
     )
 
 

@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,15 @@ from drd.kit.bootstrapping import Prepared
 from drd.model.snapshot import RestorePoint
 from drd.model.text import counted
 from drd.model.units import format_time, to_rfc3339
+from drd.model.unrestorable import left_out_words
 
 
 @dataclass(frozen=True, slots=True)
 class PlanContents:
     """What the repositories of a plan contain. `unlisted` points are not in the list of the kit,
     `listed` says whether it has one; `refused` are manifests that cannot be read, or have
-    changed, `left` are repositories that were not opened."""
+    changed, `left` are repositories that were not opened. `left_out` is a point newer than `newest`
+    that a drill could not restore, with the run of the drill and its end."""
 
     name: str
     targets: tuple[str, ...] = ()
@@ -38,6 +41,7 @@ class PlanContents:
     left: tuple[str, ...] = ()
     newest_is_after_kit: bool = False
     drilled: str = ""
+    left_out: tuple[str, str, datetime] | None = None
 
 
 def say_places(args: argparse.Namespace, prepared: Prepared) -> None:
@@ -99,9 +103,7 @@ def say(
         output.say(f"wrote {path}")
     for plan in found:
         output.say(f"{plan.name}: {_plan_text(plan)}")
-    for plan in (p for p in found if p.drilled):
-        drill = f"{command(prepared)} drill {plan.name}"
-        output.say(f"{plan.name}: {plan.drilled}. To prove this host: {drill}")
+    _say_drills(prepared, found)
     for plan in (p for p in found if p.left):
         output.say(
             f"{plan.name}: drd did not read repository {', '.join(plan.left)}. To get its restore "
@@ -126,6 +128,16 @@ def say(
             "drd wrote the files, but knows no complete restore point. When a repository can be "
             f"reached: {command(prepared)} catalogue rebuild {found[0].name}"
         )
+
+
+def _say_drills(prepared: Prepared, found: list[PlanContents]) -> None:
+    for plan in found:
+        if plan.left_out is not None:
+            out = left_out_words(*plan.left_out, drd=command(prepared))
+            output.say(f"{plan.name}: {out}")
+        if plan.drilled:
+            drill = f"{command(prepared)} drill {plan.name}"
+            output.say(f"{plan.name}: {plan.drilled}. To prove this host: {drill}")
 
 
 def _say_which_config(prepared: Prepared) -> None:

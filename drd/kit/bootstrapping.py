@@ -30,6 +30,7 @@ from drd.exhaustion import system_reason
 from drd.kit.archive import Kit
 from drd.kit.former_config import without_broken
 from drd.kit.install import kept
+from drd.kit.known_drills import bring_back
 from drd.kit.layout import ETC, Layout, LostHost, lay_out
 from drd.kit.lost_state import elsewhere, everything, lost_history, newer_plans, replica
 from drd.kit.opened_kit import OpenedKit, confirm, opened
@@ -37,7 +38,7 @@ from drd.kit.plan_effects import PlanEffect, stored_orders
 from drd.kit.state_snapshots import StateSnapshot
 from drd.kit.typed_access import typed_access
 from drd.log import mask
-from drd.model.kit import KitPlan, KitRecords, needs_of
+from drd.model.kit import KitDrill, KitPlan, KitRecords, needs_of
 from drd.model.location import normal_url
 from drd.model.plan import Plan, RepositorySpec, SecretRef
 from drd.model.run_details import KitDetail
@@ -81,17 +82,23 @@ class Prepared:
 @dataclass(frozen=True, slots=True)
 class Base:
     """What a kit records about the repositories of a plan, their ids by URL, and about its restore
-    points; `seals` are None in older kits."""
+    points; `seals` are None in older kits. `drills` are those that it tells of, on `host`."""
 
     made_at: datetime
     seals: tuple[Seal, ...] | None
     repositories: Mapping[str, str]
+    host: str = ""
+    drills: tuple[KitDrill, ...] = ()
 
     def record(self, catalogue: Catalogue, plan: str, now: datetime) -> None:
         """Record the kit's facts, which replace those of a replica from a repository."""
         catalogue.origins.base_on_kit(plan, self.made_at, self.seals)
         for url, known in self.repositories.items():
             catalogue.repositories.record(url, known, now)
+
+    def record_drills(self, catalogue: Catalogue, plan: str, now: datetime) -> None:
+        """Record the drills of the kit, once the plan is loaded."""
+        bring_back(catalogue, plan, self.host, self.drills, now)
 
 
 @contextmanager
@@ -247,7 +254,7 @@ def from_repository(
 
 def _base(kit: Kit, known: KitPlan) -> Base:
     ids = {place.url: place.id for place in known.repositories if place.id is not None}
-    return Base(kit.index.made_at, known.seals, ids)
+    return Base(kit.index.made_at, known.seals, ids, kit.index.host, known.drills)
 
 
 def _confirm_as_typed(repository: Repository) -> None:

@@ -30,9 +30,9 @@ from drd.kit.archive import Files
 from drd.kit.by_hand import KitPlaces, sections
 from drd.kit.document import html, markdown
 from drd.kit.incident_sheets import blank_sheets, contacts_page
+from drd.kit.known_drills import known_drills, left_out_by_hand
 from drd.kit.programs import KitPrograms, file_of_word, named_by
 from drd.kit.script import script, script_file
-from drd.model.adopted import copy_name
 from drd.model.kit import KitIndex, KitPlan, KitRepository, KitSecret, kit_point
 from drd.model.plan import Component, Plan, SecretRef
 from drd.model.run import DrillResult, StepState
@@ -118,8 +118,8 @@ def gather(
     )
     files |= programs.contents
     for one in loaded:
-        last = _rehearsal(one.plan, catalogue)
-        sources = _Sources(index, settings, secrets, last, _left_out(one.plan, catalogue))
+        last, left = _rehearsal(one.plan, catalogue), left_out_by_hand(one.plan.name, catalogue)
+        sources = _Sources(index, settings, secrets, last, left)
         by_hand = hands[one.plan.name]
         files |= dict(_pages(one.plan, sources, by_hand))
         for words in (words for targets in by_hand.values() for words in targets.values()):
@@ -251,12 +251,14 @@ def _hand(
 
 def _kit_plan(plan: Plan, catalogue: Catalogue, file: str, missing: Sequence[str]) -> KitPlan:
     kept = catalogue.points.of_plan(plan.name)
-    newest = next((p for p in kept if p.complete), None)
+    drills = known_drills(plan.name, catalogue)
+    tried = {d.refuted for d in drills}
+    complete = [p for p in kept if p.complete]
+    wanted = [complete[:1], [p for p in complete if p.id not in tried][:1]]
     known = catalogue.origins.seals(plan.name)
     signed = signatures_of(catalogue, plan.name)  # a kit vouches for no point that may be forged
     chosen = kept[:POINTS]
-    if newest is not None and newest not in chosen:
-        chosen.append(newest)
+    chosen += [p for found in wanted for p in found if p not in chosen]
     return KitPlan(
         plan.name,
         plan.digest,
@@ -269,6 +271,7 @@ def _kit_plan(plan: Plan, catalogue: Catalogue, file: str, missing: Sequence[str
         tuple(missing),
         seals=tuple(known.get(p.id) or seal_of(p) for p in kept if signed.why_not(p, kept) is None),
         proof=plan.proof,
+        drills=drills,
     )
 
 
@@ -313,18 +316,6 @@ def _pages(
         file = script_file(plan.name, target, several=len(plan.targets) > 1)
         blocks = sections(plan, places, {target: hands[target]})
         yield file, script(blocks, file=file, page=f"runbooks/{plan.name}/runbook.html")
-
-
-def _left_out(plan: Plan, catalogue: Catalogue) -> tuple[str, ...]:
-    """Return the points, or adopted copies, that a recovery by hand must not choose, as `drd
-    recover` does not: a drill could not restore them, and an older one is left."""
-    tried = catalogue.evidence.unrestorable(plan.name)
-    kept = catalogue.points.of_plan(plan.name)
-    left = newest_complete([p for p in kept if p.id not in tried])
-    if left is None:
-        return ()
-    newer = (p for p in kept if p.id in tried and p.data_time > left.data_time)
-    return tuple(copy_name(p) for p in newer)
 
 
 def _rehearsal(plan: Plan, catalogue: Catalogue) -> runbook.LastDrill | None:

@@ -75,6 +75,7 @@ def host_from_kit(
             prepared.bases[plan.name].record(services.catalogue, plan.name, now)
             copied = prepared.replica is not None
             trust_kit(services.catalogue, kit.index.records, copied=copied)
+            prepared.bases[plan.name].record_drills(services.catalogue, plan.name, now)
             seen = rebuild(services, theirs)
             points = services.catalogue.points.of_plan(plan.name)
             yield HostFromKit(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -72,15 +72,19 @@ def opened(kit: Kit, within: Path | None = None) -> Iterator[OpenedKit]:
         yield OpenedKit(kit, Path(work))
 
 
-def newest_point(repository: Repository, plan: str) -> RestorePoint | None:
-    """Return the newest complete point whose manifest can be read; None if there is none. If no
-    manifest that was tried can be read, raises the error of the first.
+def newest_point(
+    repository: Repository, plan: str, refuted: Collection[str] = ()
+) -> RestorePoint | None:
+    """Return the newest complete point whose manifest can be read; None if there is none. One of
+    the `refuted`, which a drill could not restore, only if no other was found. If no manifest that
+    was tried can be read, raises the error of the first.
     """
     manifests = repository.snapshots(host=plan, tags=["drd", "manifest"], fresh=True)
     wrong: list[DrdError] = []
+    worse: RestorePoint | None = None
     latest = datetime.now(UTC) + FAR_AHEAD  # others count only where there is nothing else
     newest_first = sorted(manifests, key=lambda s: (s.time <= latest, s.time), reverse=True)
-    for snapshot in newest_first[:_TRIES]:
+    for snapshot in newest_first[: _TRIES + len(refuted)]:
         try:
             point = manifest_from_bytes(
                 repository.read_file(snapshot.id, MANIFEST_FILE),
@@ -92,7 +96,11 @@ def newest_point(repository: Repository, plan: str) -> RestorePoint | None:
             wrong.append(error)
             continue
         if point.complete and point.plan == plan:
-            return point
+            if point.id not in refuted:
+                return point
+            worse = worse or point
+    if worse is not None:
+        return worse
     if wrong:
         raise wrong[0]
     return None

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from drd.errors import DrdError, NoRestorePoint
 from drd.kit.archive import Kit
 from drd.kit.opened_kit import OpenedKit, confirm, newest_point, opened
-from drd.model.kit import KitPlan, KitRepository
+from drd.model.kit import KitDrill, KitPlan, KitRepository
 from drd.model.plan import Plan
 from drd.model.snapshot import RestorePoint
 from drd.model.text import called
@@ -52,6 +52,18 @@ class PlanFound:
     missing: tuple[str, ...]
     error: DrdError | None = None
     made_by: str = ""
+    refuting: tuple[KitDrill, ...] = ()
+
+    @property
+    def left_out(self) -> list[KitDrill]:
+        """The drills that could not restore the newest points. Those that are older than a point
+        which counts do not matter."""
+        newest = self.newest
+        return [
+            d
+            for d in self.refuting
+            if newest is None or d.data_time is None or d.data_time >= newest.data_time
+        ]
 
     @property
     def newest(self) -> RestorePoint | None:
@@ -125,6 +137,8 @@ class KitVerification:
             yield f"{plan.name}: the plan in the kit (hash {plan.digest[:12]}) {_compared(plan)}"
             for repository in plan.repositories:
                 yield f"  {repository.name}  {_result_text(repository)}"
+            for drill in plan.left_out:
+                yield f"  {_refuted_text(plan, drill)}"
             for missing in plan.missing:
                 yield f"  not in the kit: {missing}"
 
@@ -137,6 +151,23 @@ def _result_text(found: RepositoryFound) -> str:
     at = found.newest.data_time
     point = f"{found.newest.id} with data of {format_time(at, seconds=True)}"
     return f"the kit opens this repository; its newest restore point is {point}"
+
+
+def _refuted_text(plan: PlanFound, drill: KitDrill) -> str:
+    when = format_time(drill.finished_at, seconds=True)
+    if plan.newest is not None and plan.newest.id == drill.refuted:
+        return (
+            f"the drill of {when} could not restore restore point {drill.refuted}, and there is no "
+            f"other: {_why(drill)}"
+        )
+    return (
+        f"drd leaves out restore point {drill.refuted}: the drill of {when} could not restore it: "
+        f"{_why(drill)}"
+    )
+
+
+def _why(drill: KitDrill) -> str:
+    return "; ".join(f"{f.component}: {f.why}" for f in drill.failed if f.of_data)
 
 
 def _compared(plan: PlanFound) -> str:
@@ -171,14 +202,23 @@ def _plan(using: OpenedKit, known: KitPlan, loaded: LoadedHashes | None) -> Plan
         plan = using.plan(known)
     except DrdError as error:
         return PlanFound(known.name, known.digest, known.proof, loaded, (), missing, error)
-    repositories = [_repository(using, plan, repository) for repository in known.repositories]
+    repositories = [_repository(using, plan, known, place) for place in known.repositories]
     kept = tuple(f for f in repositories if f is not None)
     return PlanFound(
-        known.name, known.digest, known.proof, loaded, kept, missing, made_by=plan.made_by
+        known.name,
+        known.digest,
+        known.proof,
+        loaded,
+        kept,
+        missing,
+        made_by=plan.made_by,
+        refuting=tuple(d for d in known.drills if d.refuted is not None),
     )
 
 
-def _repository(using: OpenedKit, plan: Plan, known: KitRepository) -> RepositoryFound | None:
+def _repository(
+    using: OpenedKit, plan: Plan, of: KitPlan, known: KitRepository
+) -> RepositoryFound | None:
     """Check one repository; None for a copy that has never been made."""
     repository = using.repository(plan.repositories[known.name])
     try:
@@ -187,7 +227,7 @@ def _repository(using: OpenedKit, plan: Plan, known: KitRepository) -> Repositor
             if repository.identity() is None:
                 return None
         confirm(repository, known.id)
-        newest = newest_point(repository, plan.name)
+        newest = newest_point(repository, plan.name, of.refuted)
     except DrdError as error:
         return RepositoryFound(known.name, known.url, None, error)
     return RepositoryFound(known.name, known.url, newest)
@@ -207,6 +247,14 @@ def document(found: KitVerification) -> dict[str, Any]:
                 "current": p.current,
                 "newest_point": _point(p.newest),
                 "missing": list(p.missing),
+                "left_out": [
+                    {
+                        "point": d.refuted,
+                        "drilled_at": to_rfc3339(d.finished_at),
+                        "why": _why(d),
+                    }
+                    for d in p.left_out
+                ],
                 "repositories": [
                     {
                         "repository": r.name,

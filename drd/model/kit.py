@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from drd.model.drill_facts import Unproven
 from drd.model.plan import SecretRef
 from drd.model.seals import Seal
 from drd.model.snapshot import (
@@ -129,12 +130,54 @@ class KitPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class KitFailure:
+    """A component that a drill could not restore, and why, in one line. `of_data` says whether its
+    data was at fault."""
+
+    component: str
+    why: str
+    of_data: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KitDrill:
+    """A drill as the catalogue knew it when the kit was made. `proof` is the hash of what it
+    proved of the plan. The other fields are those of the evidence.
+    """
+
+    evidence: str
+    run: str
+    point: str | None
+    scenario: str
+    result: str
+    proof: str
+    started_at: datetime
+    finished_at: datetime
+    rpa_s: float | None
+    rta_s: float | None
+    judged: bool
+    data_time: datetime | None
+    restored_bytes: int
+    failed: tuple[KitFailure, ...] = ()
+    unproven: tuple[Unproven, ...] = ()
+
+    @property
+    def refuted(self) -> str | None:
+        """The point whose data it could not restore."""
+        return self.point if any(f.of_data for f in self.failed) else None
+
+    def to_json(self) -> Any:
+        return _plain(asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
 class KitPlan:
     """One plan. `file` is the plan's in the kit; `missing` are secrets that could not be read when
     the kit was made, each with its purpose. `needs` are programs that are not in the kit. `points`
     are the newest ones, for people. `seals` distinguish all kept points from forged ones; None in
     kits of older versions. `proof` is the hash of what a drill proves of the plan; None in such
-    kits.
+    kits. `drills` are those that could not restore a point that is kept, and the last drill, if
+    there are such; empty in such kits.
     """
 
     name: str
@@ -146,6 +189,7 @@ class KitPlan:
     needs: tuple[str, ...] = ()
     seals: tuple[Seal, ...] | None = None
     proof: str | None = None
+    drills: tuple[KitDrill, ...] = ()
 
     @property
     def proven_as(self) -> str:
@@ -153,8 +197,16 @@ class KitPlan:
         return self.proof or self.digest
 
     @property
+    def refuted(self) -> frozenset[str]:
+        """The points whose data a drill could not restore."""
+        return frozenset(d.refuted for d in self.drills if d.refuted is not None)
+
+    @property
     def newest(self) -> KitPoint | None:
-        return next((p for p in self.points if p.complete), None)
+        """The newest complete point; one that a drill could not restore only if there is no
+        other."""
+        complete = [p for p in self.points if p.complete]
+        return next((p for p in complete if p.id not in self.refuted), next(iter(complete), None))
 
 
 def needs_of(plans: Iterable[KitPlan]) -> tuple[str, ...]:

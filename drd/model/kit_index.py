@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from drd.model import strict
+from drd.model.drill_facts import Unproven
 from drd.model.kit import (
     KIT_SCHEMA,
     KitComponent,
+    KitDrill,
+    KitFailure,
     KitFile,
     KitFormerKey,
     KitIndex,
@@ -19,10 +24,18 @@ from drd.model.kit import (
     KitSecret,
 )
 from drd.model.plan import SecretRef
+from drd.model.run import DrillResult
 from drd.model.seals import seal_from_json
+from drd.model.text import escaped
+
+T = TypeVar("T")
 
 _MOST = 100_000
 _MOST_FILES = 1_000_000
+_MOST_DRILLS = 1_000
+_EVIDENCE = re.compile(r"[0-9a-z-]{1,80}")
+_RUN = re.compile(r"[0-9a-f]{8}")
+_LINE = 400
 _SOURCES: tuple[Literal["file", "env", "credential", "command", "text"], ...] = (
     "file", "env", "credential", "command", "text",
 )  # fmt: skip
@@ -85,7 +98,68 @@ def _plan(value: Any, place: str) -> KitPlan:
         tuple(strict.each(strict.text, raw.get("needs", []), f"{place}.needs")),
         None if seals is None else tuple(strict.each(seal_from_json, seals, f"{place}.seals")),
         strict.maybe(partial(strict.text, most=80), raw.get("proof"), f"{place}.proof"),
+        tuple(strict.each(_drill, raw.get("drills", []), f"{place}.drills", most=_MOST_DRILLS)),
     )
+
+
+def reads_back(drill: KitDrill) -> bool:
+    """Return whether a drill that a catalogue has can be in a kit: one wrong value in it would make
+    the whole kit unreadable."""
+    try:
+        return _drill(drill.to_json(), "drill") == drill
+    except strict.UnexpectedValue:
+        return False
+
+
+def _drill(value: Any, place: str) -> KitDrill:
+    raw = strict.mapping(value, place)
+
+    def read(reader: Callable[[Any, str], T], key: str) -> T:
+        return reader(strict.member(raw, key, place), f"{place}.{key}")
+
+    def maybe(reader: Callable[[Any, str], T], key: str) -> T | None:
+        return read(partial(strict.maybe, reader), key)
+
+    def few(reader: Callable[[Any, str], T], key: str) -> tuple[T, ...]:
+        return tuple(read(partial(strict.each, reader, most=_MOST_DRILLS), key))
+
+    return KitDrill(
+        read(partial(strict.matching, pattern=_EVIDENCE, what="id of evidence"), "evidence"),
+        read(partial(strict.matching, pattern=_RUN, what="id of a run"), "run"),
+        maybe(strict.point_id, "point"),
+        read(_line, "scenario"),
+        read(partial(strict.one_of, known=tuple(map(str, DrillResult))), "result"),
+        read(_line, "proof"),
+        read(strict.time, "started_at"),
+        read(strict.time, "finished_at"),
+        maybe(strict.number, "rpa_s"),
+        maybe(strict.number, "rta_s"),
+        read(strict.flag, "judged"),
+        maybe(strict.time, "data_time"),
+        read(strict.count, "restored_bytes"),
+        few(_failure, "failed"),
+        few(_unproven, "unproven"),
+    )
+
+
+def _failure(value: Any, place: str) -> KitFailure:
+    raw = strict.mapping(value, place)
+    return KitFailure(
+        strict.name(strict.member(raw, "component", place), f"{place}.component"),
+        _line(strict.member(raw, "why", place), f"{place}.why"),
+        strict.flag(strict.member(raw, "of_data", place), f"{place}.of_data"),
+    )
+
+
+def _unproven(value: Any, place: str) -> Unproven:
+    words = list(strict.each(_line, value, place, most=3))
+    if len(words) != 3:
+        raise strict.refuse(place, "does not have three texts")
+    return Unproven(*words)
+
+
+def _line(value: Any, place: str) -> str:
+    return escaped(strict.text(value, place, most=_LINE))
 
 
 def _repository(value: Any, place: str) -> KitRepository:

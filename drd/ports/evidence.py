@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -15,6 +16,10 @@ class EvidenceStore(Protocol):
     def record(self, owned: RunLease, evidence: Evidence) -> None:
         """Record evidence, or replace that of a run that was resumed. A drill that passed proves
         its point. Raises Fenced when another process has taken over the run."""
+
+    def bring_back(self, plan: str, host: str, found: Sequence[Evidence], at: datetime) -> None:
+        """Record drills that the lost `host` had made, each with its run; no entry of the records.
+        Evidence and runs that the catalogue has stay as they are."""
 
     def newest(self, plan: str | None, *, limit: int = 20) -> list[Evidence]:
         """Evidence of drills and recoveries of one plan, or of all, newest first."""

@@ -3,6 +3,7 @@ the repository knows them, also on a host that was made from the kit."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,6 +103,33 @@ def test_a_kit_that_lists_the_newest_copy_leads_straight_to_its_recovery(
     assert "recover shop --target standby --dry-run" in said
     assert "made after the kit" not in said
     machine.recover()
+
+
+def test_a_copy_that_a_drill_could_not_restore_before_the_kit_is_left_out_after_a_bootstrap(
+    site: Site, capsys: Output
+) -> None:
+    site.copy()
+    plan(site)
+    (site.base / "dumps/orders.db").write_bytes(b"no database\x1b[31m" * 500)
+    site.copy()
+    machine = Machine(site, capsys)
+    cut, whole = (p.id for p in site.app.catalogue.points.of_plan("shop"))
+    machine.drd("drill", "shop", code=4)
+    machine.export("kit")
+    words = ("kit", "verify", f"{site.base}/kit", "--identity", f"{site.base}/identity")
+    said = machine.drd(*words)
+    assert f"its newest restore point is {whole} " in said
+    assert f"drd leaves out restore point {cut}: the drill of " in said
+    said = machine.bootstrap()
+    assert f"newest {whole} " in said
+    assert f"shop: drd leaves out restore point {cut} (copy " in said
+    assert "last drill before the loss of the host: failed " in said
+    said = machine.recover("--dry-run")
+    assert f"drd leaves out restore point {cut} (copy " in said
+    assert whole in said
+    (run,) = re.findall(r"\(drd run show (\w+)\)", said)
+    assert "orders can be restored" in machine.drd("evidence", "show", run)
+    assert "drill" in machine.drd("run", "show", run)
 
 
 def _is_of(site: Site, point: str, copy: str) -> bool:

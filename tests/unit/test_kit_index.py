@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from drd.model import strict
+from drd.model.drill_facts import Unproven
 from drd.model.kit import (
     KitComponent,
+    KitDrill,
+    KitFailure,
     KitFile,
     KitFormerKey,
     KitIndex,
@@ -22,7 +25,7 @@ from drd.model.kit import (
     kit_point,
     summary,
 )
-from drd.model.kit_index import index_from_json, inner_name
+from drd.model.kit_index import index_from_json, inner_name, reads_back
 from drd.model.plan import SecretRef
 from drd.model.seals import Seal
 from drd.registry import source_version
@@ -39,6 +42,23 @@ KIT_POINT = KitPoint(
     (KitComponent("db", "sqlite", SNAPSHOT, T0, 5, {"tables": 2}, "17.2"),),
 )
 OLDER = replace(KIT_POINT, id="0badcaff", complete=False)
+DRILL = KitDrill(
+    "0bad-abcdef01",
+    "abcdef01",
+    "0badcafe",
+    "database-loss",
+    "failed",
+    "p1",
+    T0,
+    at(2),
+    60,
+    None,
+    True,
+    T0,
+    0,
+    (KitFailure("db", "it is cut off", True),),
+    (Unproven("db", "was not restored", "not-restored"),),
+)
 PLAN = KitPlan(
     "shop",
     "d1",
@@ -48,6 +68,7 @@ PLAN = KitPlan(
     ("the password of far",),
     ("pg_restore",),
     (Seal("0badcafe"),),
+    drills=(DRILL,),
 )
 INDEX = KitIndex(
     T0,
@@ -83,6 +104,10 @@ def refused(change: Callable[[dict[str, Any]], object]) -> str:
     return str(caught.value)
 
 
+def drill(index: dict[str, Any]) -> Any:
+    return index["plans"][0]["drills"][0]
+
+
 def test_an_index_comes_back_as_it_was() -> None:
     assert index_from_json(INDEX.to_json()) == INDEX
     bare = replace(INDEX, config=None, plans=(replace(PLAN, seals=None, points=()),))
@@ -94,7 +119,7 @@ def test_indexes_of_older_versions_are_read() -> None:
     raw = INDEX.to_json()
     del raw["programs"]
     del raw["records"]["former"]
-    for key in ("needs", "seals"):
+    for key in ("needs", "seals", "drills"):
         del raw["plans"][0][key]
     del raw["plans"][0]["repositories"][1]["copy_of"]
     for key in ("summary", "version"):
@@ -105,13 +130,32 @@ def test_indexes_of_older_versions_are_read() -> None:
     assert found.records.former == ()
     [plan] = found.plans
     assert (plan.needs, plan.seals, plan.repositories[1].copy_of) == ((), None, None)
+    assert (plan.drills, plan.refuted) == ((), frozenset())
     assert plan.points[1].components[0].summary == {}
     assert plan.points[1].components[0].version == ""
+
+
+def test_a_reason_in_a_kit_cannot_write_to_the_terminal() -> None:
+    raw = INDEX.to_json()
+    drill(raw)["failed"][0]["why"] = "it is\n\x1b[31mcut off"
+    assert index_from_json(raw).plans[0].drills[0].failed[0].why == r"it is\n\x1b[31mcut off"
+
+
+def test_a_drill_that_would_make_a_kit_unreadable_is_known() -> None:
+    assert reads_back(DRILL)
+    assert not reads_back(replace(DRILL, run="another"))
+    assert not reads_back(replace(DRILL, rta_s=-1))
 
 
 def test_the_newest_point_of_a_kit_is_complete() -> None:
     assert PLAN.newest == KIT_POINT
     assert replace(PLAN, points=(OLDER,)).newest is None
+
+
+def test_a_point_that_a_drill_could_not_restore_is_the_newest_only_without_another() -> None:
+    another = replace(KIT_POINT, id="0badcafd")
+    assert replace(PLAN, points=(KIT_POINT, another), drills=(DRILL,)).newest == another
+    assert replace(PLAN, drills=(DRILL,)).newest == KIT_POINT
 
 
 @pytest.mark.parametrize(
@@ -142,6 +186,12 @@ def test_the_newest_point_of_a_kit_is_complete() -> None:
         (lambda d: d["plans"][0].update(name="a b"), "plans.0.name is not a valid name"),
         (lambda d: d["plans"][0].update(digest="x" * 81), "plans.0.digest is longer than 80"),
         (lambda d: d["plans"][0].update(seals=[{}]), "plans.0.seals.0.digest is missing"),
+        (lambda d: d["plans"][0].update(drills=[{}] * 1001), "drills has more than 1,000 items"),
+        (lambda d: drill(d).update(run="../x"), "drills.0.run is not a valid id of a run"),
+        (lambda d: drill(d).update(result="fine"), "drills.0.result is not one of passed"),
+        (lambda d: drill(d).update(proof="x" * 401), "drills.0.proof is longer than 400"),
+        (lambda d: drill(d).update(unproven=[["db"]]), "unproven.0 does not have three texts"),
+        (lambda d: drill(d)["failed"][0].update(component="a b"), "component is not a valid name"),
         (
             lambda d: d["plans"][0]["repositories"][0].update(id="x"),
             "repositories.0.id is not a valid sha",

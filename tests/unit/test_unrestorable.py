@@ -3,8 +3,10 @@ itself."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,14 +18,17 @@ from drd.flows.host.doctor import examine
 from drd.flows.restore.point_choice import choose, drill_choice
 from drd.flows.upkeep.forget_points import GiveUpRequest, give_up
 from drd.flows.upkeep.retention_plan import plan_forgetting
-from drd.kit.gather import _left_out
+from drd.kit.known_drills import bring_back, known_drills, left_out_by_hand
 from drd.model.check_words import RESTORES
 from drd.model.compliance import assess
+from drd.model.kit import KitPlan
+from drd.model.kit_index import index_from_json
 from drd.model.plan import RetentionPolicy
 from drd.model.run import CheckResult, CheckVerdict, DrillResult
 from drd.model.verdicts import Assessment
 from tests.catalogue_support import evidence
 from tests.flow_support import NOON, World
+from tests.unit.test_kit_index import INDEX
 
 HOUR = timedelta(hours=1)
 OLD, NEW = "aaaaaaaa", "bbbbbbbb"
@@ -106,11 +111,11 @@ def test_a_failed_expectation_or_a_missing_program_says_nothing_against_the_poin
 
 def test_the_page_by_hand_leaves_such_points_out_while_another_one_is_left(world: World) -> None:
     two_points(world)
-    assert _left_out(world.plan, world.catalogue) == ()
+    assert left_out_by_hand("shop", world.catalogue) == ()
     drilled(world, NEW, not_restored())
-    assert _left_out(world.plan, world.catalogue) == (NEW,)
+    assert left_out_by_hand("shop", world.catalogue) == (NEW,)
     drilled(world, OLD, not_restored())
-    assert _left_out(world.plan, world.catalogue) == ()
+    assert left_out_by_hand("shop", world.catalogue) == ()
 
 
 def test_if_no_point_can_be_restored_everything_would_be_lost(world: World) -> None:
@@ -197,3 +202,47 @@ def test_the_time_without_a_point_that_can_be_restored_begins_with_the_drill(wor
     world.stored("cccccccc", world.clock.now())
     [facts] = read_facts(world.app.settings.state_url)
     assert facts.outages == ((NOON + timedelta(minutes=1), NOON + timedelta(minutes=10)),)
+
+
+def test_a_host_from_a_kit_knows_what_drills_could_not_restore(
+    world: World, tmp_path: Path
+) -> None:
+    two_points(world)
+    drilled(world, OLD)
+    assert known_drills("shop", world.catalogue) == ()
+    why = "it is\ncut \x1b[31moff " + "x\x1b" * 900
+    drilled(world, NEW, replace(not_restored(), observed=why), rpa_s=-1.0)
+    drilled(world, OLD)
+    drills = known_drills("shop", world.catalogue)
+    kit = KitPlan("shop", "d1", "plans/shop.yaml", (), drills=drills)
+    index = replace(INDEX, plans=(kit,))
+    assert index_from_json(json.loads(json.dumps(index.to_json()))) == index
+    refuting, last = drills
+    assert (kit.refuted, refuting.refuted, last.result) == ({NEW}, NEW, "passed")
+    [failure] = refuting.failed
+    assert failure.why.startswith("it is; cut \\x1b[31moff x\\x1bx")
+    assert len(failure.why) <= 200
+    (tmp_path / "new").mkdir()
+    other = World(tmp_path / "new")
+    try:
+        other.after(minutes=5)
+        for _ in range(2):  # an interrupted bootstrap is run again
+            bring_back(other.catalogue, "shop", "db1", drills, other.clock.now())
+        two_points(other)
+        assert choose(other.services, other.plan).point.id == OLD
+        [warning] = other.warnings
+        assert warning.startswith(
+            f"drd leaves out restore point {NEW}: the drill of 2026-11-25 12:02:00 UTC could not "
+            f"restore it (drd run show {refuting.run})"
+        )
+        assert [e.id for e in other.catalogue.evidence.newest("shop")] == [
+            last.evidence,
+            refuting.evidence,
+        ]
+        run = other.catalogue.runs.get(refuting.run)
+        assert (run.state, run.owner_host, run.error) == ("failed", "db1", failure.why)
+        assert assessed(other).drill.result == "passed", "the last drill, not the one that failed"
+        drilled(other, NEW, rta_s=9.0)
+        assert choose(other.services, other.plan).point.id == NEW
+    finally:
+        other.close()

@@ -26,6 +26,7 @@ from drd.model.scenarios import is_random_turn, next_scenario
 from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.text import called, counted, either
 from drd.model.units import format_time, from_rfc3339, parse_duration
+from drd.model.unrestorable import left_out_words
 
 DEFAULT_RANDOM_WITHIN_S = 30 * 86400.0
 
@@ -208,8 +209,7 @@ def _proven_points(
     if out.data_time > left.data_time:
         run, at = tried[out.id]
         services.warn(
-            f"drd leaves out restore point {with_copy(out)}: the drill of {_time(at)} could not "
-            f"restore it (drd run show {run}). To use it all the same: --point {out.id}"
+            f"{left_out_words(with_copy(out), run, at)}. To use it all the same: --point {out.id}"
         )
     return [p for p in points if p.id not in tried]
 
