@@ -21,8 +21,9 @@ from drd.model.readiness import ReadinessReport
 from drd.model.readiness_finding import ReadinessFinding
 from drd.model.schedule import READINESS_TIMEOUT_S
 from drd.model.text import counted
-from drd.model.units import format_rfc3339
+from drd.model.units import format_duration, format_rfc3339
 from drd.model.verdicts import Readiness
+from drd.repositories.adopted.command import LIST_S
 
 _STYLE = {"ready": "good", "needs drill": "warn", "not ready": "bad"}
 
@@ -42,6 +43,8 @@ def run(args: argparse.Namespace) -> int:
             if isinstance(plan, DrdError):
                 plans.append(_broken(name, plan))
             else:
+                if not args.plan:
+                    app.services(plan).note(_looking_at(plan))
                 report = _evaluate(app, name, plan)
                 plans.append(readiness_document(plan.name, report.readiness, report.findings))
     if args.json:
@@ -49,6 +52,15 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(plans, args)
     return 0 if all(p["readiness"] == "ready" for p in plans) else 3
+
+
+def _looking_at(plan: Plan) -> str:
+    """Say which plan is checked, among several: a command of another tool may hang for a while."""
+    adopted = plan.primary.adopted
+    if adopted is None or adopted.command is None:
+        return f"drd checks plan {plan.name}"
+    most = format_duration(LIST_S)
+    return f"drd checks plan {plan.name}: its command `list` may take {most}"
 
 
 def _evaluate(app: App, name: str, plan: Plan) -> ReadinessReport:

@@ -18,7 +18,7 @@ from drd.model.plan_state import LOOKING_AHEAD, Judged, state_of
 from drd.model.repositories import assess_repository, readable, standing, unreadable_since
 from drd.model.text import and_more, counted, noun, without_output
 from drd.model.unfinished import Unfinished
-from drd.model.units import format_duration, format_size, format_time
+from drd.model.units import format_duration, format_sizes, format_time
 from drd.model.verdicts import (
     NOT_LOADED,
     STATE_OF_READINESS,
@@ -286,7 +286,7 @@ def _judge_time(
         return [Reason(Verdict.BREACHED, text, f"drd run show {proof.run}", "rto")]
     if projected_s > facts.rto_s:
         now_bytes = facts.newest.bytes if facts.newest else 0
-        grown = f"{format_size(proof.restored_bytes)} to {format_size(now_bytes)}"
+        grown = " to ".join(format_sizes(proof.restored_bytes, now_bytes))
         text = (
             f"the data grew from {grown} since the last passed drill: a recovery would now take "
             f"about {format_duration(projected_s)}, but the RTO is {rto}"

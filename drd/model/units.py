@@ -102,6 +102,14 @@ def format_size(count: float | None) -> str:
     return f"{count:.1f} TiB"
 
 
+def format_sizes(before: int, after: int) -> tuple[str, str]:
+    """Format two sizes that differ; in bytes, `8,192 B`, where both would read the same."""
+    texts = format_size(before), format_size(after)
+    if texts[0] == texts[1] and before != after:
+        return f"{before:,} B", f"{after:,} B"
+    return texts
+
+
 def format_time(at: datetime, *, seconds: bool = False, zone: tzinfo = UTC) -> str:
     """Format a time for people, with its zone: `2026-11-25 14:03 UTC`, `2026-11-25 15:03 CET`."""
     local = at.astimezone(zone)

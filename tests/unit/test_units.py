@@ -18,6 +18,7 @@ from drd.model.units import (
     format_rfc3339,
     format_share,
     format_size,
+    format_sizes,
     format_time,
     from_rfc3339,
     parse_duration,
@@ -165,6 +166,12 @@ def test_written_duration_reads_back_to_what_was_shown(seconds: int) -> None:
 )
 def test_size_is_written(count: int | None, text: str) -> None:
     assert format_size(count) == text
+
+
+def test_two_sizes_that_read_alike_are_given_in_bytes() -> None:
+    assert format_sizes(8192, 8197) == ("8,192 B", "8,197 B")
+    assert format_sizes(8192, 8192) == ("8.0 KiB", "8.0 KiB")
+    assert format_sizes(300, 8192) == ("300 B", "8.0 KiB")
 
 
 @given(st.datetimes(timezones=st.just(UTC)))

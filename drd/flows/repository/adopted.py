@@ -26,7 +26,7 @@ from drd.model.run import RunKind, RunState
 from drd.model.seals import seal_of
 from drd.model.snapshot import ComponentSnapshot, Manifest, RestorePoint, newest_complete
 from drd.model.text import called, counted, escaped, itself, some
-from drd.model.units import format_size, format_time
+from drd.model.units import format_sizes, format_time
 from drd.ports import Repository, SnapshotInfo
 
 _DONE = RunState.SUCCEEDED
@@ -272,10 +272,11 @@ def _grown(
             continue
         before, after = (sum(c.bytes or 0 for c in p.components) for p in (point, now))
         if after > before:
+            old, new = format_sizes(before, after)
             services.warn(
-                f"copy {copy_name(point)} grew from {format_size(before)} to {format_size(after)} "
-                f"after drd had listed it, so restore point {point.id} was never finished. Let "
-                "`list` leave out copies that are still being written (docs/adopted.md)"
+                f"copy {copy_name(point)} grew from {old} to {new} after drd had listed it, so "
+                f"restore point {point.id} was never finished. Let `list` leave out copies that "
+                "are still being written (docs/adopted.md)"
             )
             grown.append(point.id)
     return grown

@@ -16,7 +16,7 @@ from drd.model.adopted import copy_name, rolled_forward, with_copy
 from drd.model.run import RunKind
 from drd.model.snapshot import RestorePoint
 from drd.model.text import counted, noun, some
-from drd.model.units import format_size
+from drd.model.units import format_sizes
 from drd.ports import Listing, Repository
 
 
@@ -121,7 +121,7 @@ def _warn_of(
     changed = [i for i in lost if copy_name(known[i]) in there]
     for point in changed:
         states = (known[point], there[copy_name(known[point])])
-        before, now = (format_size(sum(c.bytes or 0 for c in p.components)) for p in states)
+        before, now = format_sizes(*(sum(c.bytes or 0 for c in p.components) for p in states))
         services.warn(
             f"restore point {with_copy(known[point])} is no longer in any repository of plan "
             f"{plan}: its copy is still there, but was changed ({before} before, {now} now). Find "

@@ -152,7 +152,7 @@ class PostgresKind(Kind):
         wanted = major or newest_major("postgres", settings.bin_dir)
         programs = partial(sandbox_programs, wanted, settings.bin_dir)
         found = _tried(component.name, programs, place, create)
-        return [_of_unknown(f, unknown) for f in found] if not major else found
+        return [_of_unknown(f, unknown, component) for f in found] if not major else found
 
     def sandbox_findings_for(
         self, component: Component, snapshot: ComponentSnapshot, place: Workplace
@@ -190,8 +190,9 @@ def _tried(
     return [Finding("sandbox", "ok", name, f"PostgreSQL {made.programs.version} starts")]
 
 
-def _of_unknown(finding: Finding, why: str) -> Finding:
-    """Say that the source could not be asked: the newest version of this host may not fit."""
+def _of_unknown(finding: Finding, why: str, component: Component) -> Finding:
+    """Say that the source could not be asked: the newest version of this host may not fit. Where
+    another tool makes the copies, one would say it, and nothing else is examined of the source."""
     unknown = f"the version of the source's server is unknown, because drd cannot ask it: {why}"
     if finding.failed:
         return replace(finding, text=f"{finding.text} ({unknown})")
@@ -200,7 +201,10 @@ def _of_unknown(finding: Finding, why: str) -> Finding:
         severity="warning",
         text=f"{unknown}. So drd does not know whether the sandbox of this host fits: "
         f"{finding.text}",
-        remedy="see the finding `reachable` of this component, then run drd doctor again.",
+        remedy="no copy is known that says the version: see the findings `repository` and "
+        "`repository-copies`, then run drd doctor again."
+        if component.adopted
+        else "see the finding `reachable` of this component, then run drd doctor again.",
     )
 
 

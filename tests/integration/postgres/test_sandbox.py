@@ -445,6 +445,9 @@ def test_doctor_says_that_the_version_is_unknown_and_why(place: Workplace) -> No
     )
     assert "whether the sandbox of this host fits: PostgreSQL " in finding.text
     assert "`reachable`" in finding.remedy
+    adopted = replace(component(f"host={place.directory} port=1"), adopted=True)
+    (finding,) = KIND.sandbox_findings(adopted, place)
+    assert "the findings `repository` and `repository-copies`" in finding.remedy
 
 
 def test_doctor_starts_a_server_like_the_sources(
