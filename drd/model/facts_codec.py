@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from drd.model import drill_facts, facts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _TUPLE, _TIME = 0, 1
 """Numbers for values that are not of these classes; classes are counted from `_FIRST`."""

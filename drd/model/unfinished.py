@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
 
 from drd.model.down import in_words, start_commands
 from drd.model.facts import UnfinishedFacts
+from drd.named import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Unfinished(NamedTuple):

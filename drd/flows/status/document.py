@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from drd.flows.status.overview import DaemonState, StatusDocument
 from drd.model.drd_facts import IncidentFacts
 from drd.model.facts import AlertFacts
@@ -16,6 +14,10 @@ from drd.model.verdicts import (
     RepositoryAssessment,
     ScenarioAssessment,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 SCHEMA = 1
 

@@ -17,7 +17,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from json import dumps, loads
-from typing import Any, NamedTuple, TypeVar
 from zlib import compress, crc32, decompressobj
 
 from drd import acl
@@ -28,9 +27,14 @@ from drd.model.facts import AlertFacts, PlanFacts, StatusFacts
 from drd.model.facts_codec import FORMAT, decode, encode
 from drd.model.status_line import Brief, briefs_from, in_advance
 from drd.model.status_notes import Told
+from drd.named import NamedTuple
 from drd.users import group_name, user_name
 
-_T = TypeVar("_T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    _T = TypeVar("_T")
 
 MODE = 0o640
 _SCHEMA = 1
