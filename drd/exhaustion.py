@@ -1,4 +1,4 @@
-"""Errors of the operating system: their words, and that it has no room or no processes left."""
+"""Errors of the operating system: their text, and whether room or processes ran out."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def replica(
 def newer_plans(
     own: StateSnapshot | None, made_at: datetime, installed: Mapping[str, str]
 ) -> list[str]:
-    """Name the plans of which a repository has a newer text than the kit."""
+    """Name each plan whose text is newer in a repository than in the kit."""
     if own is None or own.taken_at <= made_at:
         return []
     return [

@@ -65,7 +65,7 @@ class RepositoryPlace(Protocol):
         """
 
     def free_bytes(self) -> int | None:
-        """Return how many bytes can still be stored there; None if the place does not report it."""
+        """Return the free bytes at this place; None if the place does not report them."""
 
     def missing(self, snapshots: Sequence[str]) -> list[str]:
         """Return those of restic's snapshots whose files are missing."""

@@ -1,4 +1,4 @@
-"""Make clients of S3 servers (this is the only importer of boto3)."""
+"""Make S3 clients. No other module imports boto3."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ class CommandKind(Kind):
             except DrdError as error:
                 findings.append(Finding("sandbox", "error", name, error.message, error.hint))
         if Path(settings.restore[0]).name == "sqlite3" and not _SAFE & set(settings.restore):
-            text = "sqlite3 runs the program that a line `.shell` of the dump names"
+            text = "a line `.shell` in the dump makes sqlite3 run any program"
             findings.append(Finding("sandbox", "warning", name, text, _USE_SAFE))
         return findings
 

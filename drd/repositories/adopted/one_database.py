@@ -28,7 +28,7 @@ def named(found: Mapping[str, str]) -> str:
 
 
 def shown(database: str) -> str:
-    """Return the name of a database that a dump of others says."""
+    """Return a database's name, which comes from a dump, escaped and shortened for a message."""
     return escaped(shortened(database, _LONGEST))
 
 
