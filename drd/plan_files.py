@@ -33,28 +33,27 @@ def plan_files(directory: str | os.PathLike[str]) -> list[FoundPlanFile]:
     return [file for name in sorted(names) if (file := stat_file(base + name)) is not None]
 
 
-_NAME = re.compile(r"""^plan\s*:\s*(["']?)([a-z0-9-]{1,40})\1\s*(?:#.*)?$""", re.MULTILINE)
-
-
-_MADE_BY = re.compile(r"^[^#\n]*\bmade_by\s*:", re.MULTILINE)
+# `drd status` needs neither: they are compiled when they are first used.
+_NAME = r"""(?m)^plan\s*:\s*(["']?)([a-z0-9-]{1,40})\1\s*(?:#.*)?$"""
+_MADE_BY = r"(?m)^[^#\n]*\bmade_by\s*:"
 
 
 def plan_name(path: str) -> str:
     """Return the name in a plan file, else the file's own; YAML is not parsed for it."""
-    match = _NAME.search(_head(path))
+    match = re.search(_NAME, _head(path))
     return match[2] if match else os.path.basename(path).rsplit(".", 1)[0]  # noqa: PTH119
 
 
 def is_adopted(path: str) -> bool:
     """Return whether another tool makes the copies of the plan in a file; YAML is not parsed for
     it."""
-    return _MADE_BY.search(_head(path)) is not None
+    return re.search(_MADE_BY, _head(path)) is not None
 
 
 def name_line(path: str) -> int:
     """Return the line of the name in a plan file; 1 if the file does not contain it."""
     head = _head(path)
-    match = _NAME.search(head)
+    match = re.search(_NAME, head)
     return head.count("\n", 0, match.start()) + 1 if match else 1
 
 

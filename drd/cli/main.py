@@ -1,22 +1,17 @@
-"""`drd`: finds the verb, runs it, turns errors into messages and exit codes.
-
-Only the called verb builds its options and imports its module: `drd status` must not pay for the
-others."""
+"""`drd`: runs the verb that was called, turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
-from types import FrameType
+from types import FrameType, SimpleNamespace
 
 from drd import record_writer
-from drd.cli.options import global_options
-from drd.cli.parser import Parser, Verbs
+from drd.cli import output
 from drd.errors import Cancelled, CatalogueError, ConfigError, DrdError, NotOwner, UsageError
 from drd.exhaustion import exhausted, system_reason
 from drd.model.text import in_commands
@@ -26,152 +21,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-VERBS = {
-    "status": "whether each plan meets its RPO and RTO, on one screen",
-    "plan": "new, check, show, readiness, schedule: the plans",
-    "doctor": "test everything that a run will need",
-    "backup": "make a restore point of a plan",
-    "readiness": "whether the recovery of each plan is proven, or why not",
-    "point": "list, ls, mount, diff, hold, forget: the restore points",
-    "points": "the restore points of a plan",
-    "ls": "what a restore point contains: files, tables",
-    "mount": "look at a restore point's files",
-    "diff": "what changed since a restore point",
-    "drill": "rehearse the recovery in a sandbox, check and measure it",
-    "recover": "restore a service for real",
-    "approve": "approve a step that a recovery waits for",
-    "done": "report a manual step, or a whole recovery, as done",
-    "resume": "continue a recovery that stopped",
-    "retry": "try a failed step of a recovery again",
-    "skip": "continue a recovery without one of its steps",
-    "rollback": "roll back the steps of a recovery",
-    "undo": "put back what a recovery replaced",
-    "copy": "copy restore points to the plan's other repositories",
-    "verify": "check that the repositories can still be read",
-    "retention": "forget restore points by the plan's policy",
-    "hold": "keep a restore point whatever the rules say",
-    "release": "end a hold, so that retention may forget the restore point",
-    "adopt": "show or decide which machine owns drd's state",
-    "prune": "remove data that no restore point needs",
-    "repository": "copy, verify, retention, prune, rekey: where the backups are",
-    "schedule": "what runs next, for how long, and why",
-    "runs": "which runs there were, and how they ended",
-    "run": "list, show, cancel, resume, retry, done, undo: what ran and runs",
-    "evidence": "what drills and recoveries proved",
-    "alert": "list, ack, notify, incident: what needs attention",
-    "alerts": "open alerts, and who takes care of them",
-    "ack": "acknowledge an alert: silence it for a while",
-    "notify": "send a test through every channel; list the channels' state",
-    "incident": "open, report, show, log, close: the response to an incident",
-    "obligations": "duties to report an incident, and when reports are due",
-    "records": "the signed records of what was proven, decided and done",
-    "daemon": "run the service: start what is due, supervise, alert",
-    "worker": "execute one pending run",
-    "cancel": "end a run and everything that it started",
-    "kit": "export, verify, bootstrap: recover on a bare machine",
-    "bootstrap": "make an empty machine ready to recover",
-    "catalogue": "rebuild or verify drd's catalogue",
-    "service": "install, uninstall, records, config, adopt: drd on this host",
-    "install": "install the systemd service",
-    "uninstall": "stop the service and remove the files that install wrote",
-    "config": "check drd.yaml before the daemon reads it",
-    "completion": "print the completion script for your shell",
-}
-
-SHOWN = (
-    "status",
-    "plan",
-    "doctor",
-    "backup",
-    "point",
-    "drill",
-    "recover",
-    "run",
-    "alert",
-    "repository",
-    "kit",
-    "service",
-)
-"""The verbs of the overview. The others are in these families, and work by themselves as well."""
-
 OF_ONE_PLAN = ("backup", "drill", "recover", "diff", "copy", "verify", "retention", "prune")
 """The verbs whose argument is always a plan, so that remedies can name it."""
 
-NOT_FOR_PEOPLE = ("worker",)
-
-EPILOG = (
-    "Begin: `drd plan new`, `plan check`, `doctor`, `backup`, `drill`. "
-    "In an incident: `drd incident`. "
-    "`drd VERB --help` has examples, and all verbs of a family. These also work alone: "
-    "`drd runs`, `drd undo`. Exit codes: 0 done, 1 failed, 2 usage, 3 "
-    "plan breached or unknown, 4 check failed, 5 nothing proven, 10 no repository, 11 locked, "
-    "12 wrong password or key, 13 no restore point, 130 cancelled."
-)
-
-
-class Overview(Parser):
-    """All verbs on one screen: the help of each verb explains its options."""
-
-    def format_help(self) -> str:
-        formatter = self._get_formatter()
-        formatter.add_usage(self.usage, self._actions, self._mutually_exclusive_groups)
-        formatter.add_text(self.description)
-        formatter.add_text("\n".join(f"  {name:<11} {VERBS[name]}" for name in SHOWN))
-        formatter.add_text(self.epilog)
-        return formatter.format_help()
-
-
-def build_parser(words: Sequence[str], *, every: bool = False) -> Parser:
-    """Return the parser, with the options of the verbs that `words` name; for completion also with
-    the names of those in the overview."""
-    parser = Overview(
-        prog="drd",
-        description="Disaster recovery: backups that were restored, objectives that are measured.",
-        epilog=EPILOG,
-    )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
-    global_options(parser, top=True)
-    # Without `prog` argparse would lay out a usage line only to cut it off: 3 ms.
-    sub = parser.add_subparsers(
-        prog="drd", dest="verb", metavar="VERB", required=True, parser_class=Parser, action=Verbs
-    )
-    assert isinstance(sub, Verbs)
-    sub.lines, sub.words, parser.offered = VERBS, None if every else words, SHOWN
-    decided = bool(words) and words[0] in VERBS
-    for name in VERBS:
-        if name in words:
-            import_module(f"drd.cli.verbs.{name}").add_parser(sub)
-        elif name in SHOWN if every else not decided and name not in NOT_FOR_PEOPLE:
-            sub.add_parser(name)  # for error messages: a third of a millisecond each
-    return parser
-
-
-def with_usual_verb(words: list[str]) -> list[str]:
-    """`drd run`, `drd alert` and `drd incident` list; `drd run ID` shows the run, and so does
-    `drd incident N`."""
-    at = next((n for n, word in enumerate(words) if word in _LISTED), None)
-    if at is None or any(word in VERBS for word in words[:at]):
-        return words
-    rest = words[at + 1 :]
-    if not rest:
-        return [*words, "list"]
-    shows = {"run": _HEX, "incident": _DIGITS}.get(words[at], frozenset())
-    if set(rest[0]) <= shows:
-        return [*words[: at + 1], "show", *rest]
-    return words
-
-
-_LISTED = frozenset({"run", "alert", "incident"})
-_DIGITS = frozenset("0123456789")
-_HEX = _DIGITS | frozenset("abcdef")
-
-
-class _Version(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        import drd
-
-        print(f"drd {drd.__version__}")
-        parser.exit(0)
+_FLAGS = {"--json": "json", "--nagios": "nagios", "--all": "all", "--no-color": "no_color"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -180,6 +33,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGINT, _interrupt)
         _leave(_run(sys.argv[1:]))
     return _run(list(argv))
+
+
+def status_options(words: Sequence[str]) -> SimpleNamespace | None:
+    """Return the options of `drd status` and its flags, as the parser of all commands reads them;
+    None for any other command line. Monitoring runs these often, and argparse would take 6 ms
+    of 65."""
+    flags = {word: word in words for word in _FLAGS}
+    plain = words[:1] == ["status"] and set(words[1:]) <= _FLAGS.keys()
+    if not plain or (flags["--json"] and flags["--nagios"]) or "_ARGCOMPLETE" in os.environ:
+        return None
+    given = {key: flags[word] for word, key in _FLAGS.items()}
+    verb = {"verb": "status", "handler": "drd.cli.status_verb:run"}
+    return SimpleNamespace(**verb, plan=None, config=None, quiet=False, **given)
 
 
 _interrupts: list[int] = []
@@ -196,20 +62,16 @@ def _run(words: list[str]) -> int:
     _begin_lightly()
     record_writer.begin()
     _stand_in_for_closed_streams()
-    args = argparse.Namespace(json="--json" in words, nagios="--nagios" in words)
+    args: Any = SimpleNamespace(json="--json" in words, nagios="--nagios" in words)
     try:
-        words = with_usual_verb(words)
-        completes = "_ARGCOMPLETE" in os.environ
-        typed = os.environ.get("COMP_LINE", "").split() if completes else words
-        parser = build_parser(typed, every=completes)
-        if completes:
-            from drd.cli.completion import complete
+        options: Any = status_options(words)
+        if options is None:
+            from drd.cli.command_line import parsed
 
-            complete(parser)
-        if not words:
-            parser.print_help(sys.stderr)
-            return 2
-        args = parser.parse_args(words)
+            options = parsed(words)
+            if options is None:
+                return 2
+        args = options
         module, _, function = args.handler.partition(":")
         code: int = getattr(import_module(module), function)(args)
         sys.stdout.flush()
@@ -256,9 +118,8 @@ def _discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _unforeseen(error: Exception, args: argparse.Namespace) -> int:
+def _unforeseen(error: Exception, args: Any) -> int:
     """Output that cannot be written, or a bug: a bug keeps its traceback, on stderr."""
-    from drd.cli import output
     from drd.extension_faults import fault
 
     try:
@@ -289,7 +150,7 @@ def _forbidden(error: Exception) -> DrdError | None:
     return NotOwner(f"this needs root: {me} has no access to {file}", hint=as_root_types_it())
 
 
-def _of_catalogue(error: Exception, args: argparse.Namespace) -> DrdError | None:
+def _of_catalogue(error: Exception, args: Any) -> DrdError | None:
     """Name the value in the catalogue that caused the error, if there is one."""
     from drd.bootstrap import app
     from drd.catalogue.diagnosis import explain
@@ -304,9 +165,7 @@ def _of_catalogue(error: Exception, args: argparse.Namespace) -> DrdError | None
     return None
 
 
-def _report(error: DrdError | Cancelled, args: argparse.Namespace) -> int:
-    from drd.cli import output
-
+def _report(error: DrdError | Cancelled, args: Any) -> int:
     if isinstance(error, Cancelled) and error.program:
         error.message = f"drd {args.verb} was cancelled, and drd ended {error.program}"
     if isinstance(error, DrdError) and getattr(args, "verb", "") in OF_ONE_PLAN:

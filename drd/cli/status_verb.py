@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import gc
 import os
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from drd.errors import ConfigError, DrdError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
     from typing import Any
 
 _UNIT = "/etc/systemd/system/drd.service"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 COPY = "copy"
 """The fact of a component that names the tool's copy."""
 
-_RESTIC_ID = re.compile(r"[0-9a-f]{64}")
+_RESTIC_ID = r"[0-9a-f]{64}"
 
 
 def copy_in(facts: Mapping[str, Any]) -> str | None:
@@ -23,13 +23,13 @@ def copy_in(facts: Mapping[str, Any]) -> str | None:
 
 def short_copy(name: str) -> str:
     """Return the name of a copy as its tool shows it: restic shortens its ids."""
-    return name[:8] if _RESTIC_ID.fullmatch(name) else name
+    return name[:8] if re.fullmatch(_RESTIC_ID, name) else name
 
 
 def is_named(name: str, given: str) -> bool:
     """Return whether a person may mean the copy of this name: its whole name, or the beginning of
     an id. Other names may be the beginning of others."""
-    return given == name or (_RESTIC_ID.fullmatch(name) is not None and name.startswith(given))
+    return given == name or (re.fullmatch(_RESTIC_ID, name) is not None and name.startswith(given))
 
 
 def named(point: str, copy: str | None) -> str:

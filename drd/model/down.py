@@ -4,7 +4,6 @@ whose effect drd knows by nothing but their words.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from drd.named import NamedTuple
@@ -91,6 +90,8 @@ def units_of(stopped: Iterable[str]) -> tuple[str, ...]:
 
 def start_commands(stopped: Iterable[str]) -> list[str]:
     """Return the command that starts the units among these; none without units."""
+    import shlex  # a cold `drd status` seldom shows a recovery that stopped units
+
     units = units_of(stopped)
     return [f"systemctl start {shlex.join(units)}"] if units else []
 

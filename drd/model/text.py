@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 _ID = r"[0-9a-f]{64}"
-_LONE = re.compile(r"[\ud800-\udc7f\udd00-\udfff]")
+_LONE = r"[\ud800-\udc7f\udd00-\udfff]"
 """Halves of a character that stand for no byte: JSON can have them."""
 
 
@@ -19,7 +19,7 @@ def escaped(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    text = _LONE.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+    text = re.sub(_LONE, lambda half: f"\\u{ord(half[0]):04x}", text)
     whole = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in whole)
 

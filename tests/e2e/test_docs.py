@@ -318,7 +318,7 @@ def test_every_file_that_a_page_names_exists(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_that_a_page_names_exists(page: str) -> None:
     """`drd VERB` in backticks, and in blocks at the beginning of a line or after a prompt."""
-    from drd.cli.main import VERBS
+    from drd.cli.command_line import VERBS
 
     text = (ROOT / page).read_text()
     shown = re.findall(r"`drd ([a-z]+)", re.sub(_BLOCK, "", text))

@@ -8,11 +8,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 
-from drd.cli.main import NOT_FOR_PEOPLE, SHOWN, VERBS, build_parser, main, with_usual_verb
+from drd.cli.command_line import NOT_FOR_PEOPLE, SHOWN, VERBS, build_parser, with_usual_verb
+from drd.cli.main import main, status_options
 from drd.cli.verbs.families import MEMBERS
 
 FOR_PEOPLE = [verb for verb in VERBS if verb not in NOT_FOR_PEOPLE]
@@ -345,3 +347,25 @@ def test_word_after_an_option_fills_an_optional_argument(capsys: Output) -> None
     assert build_parser(["runs"]).parse_args(["runs", "--limit", "5", "shop"]).plan == "shop"
     assert main(["runs", "--limit", "5", "shop", "more"]) == 2
     assert capsys.readouterr().err.startswith("drd: runs: unexpected argument 'more'\n")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [f for n in range(5) for f in combinations(("--json", "--nagios", "--all", "--no-color"), n)],
+)
+def test_status_reads_its_flags_as_the_parser_does(
+    flags: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("_ARGCOMPLETE", raising=False)
+    words = ["status", *flags]
+    options = status_options(words)
+    if {"--json", "--nagios"} <= {*flags}:
+        assert options is None  # the parser refuses them together
+    else:
+        assert options is not None
+        assert vars(options) == vars(build_parser(words).parse_args(words))
+
+
+@pytest.mark.parametrize("words", [[], ["status", "orders"], ["status", "-q"], ["points"]])
+def test_other_command_lines_are_left_to_the_parser(words: list[str]) -> None:
+    assert status_options(words) is None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from drd.cli.main import build_parser
+from drd.cli.command_line import build_parser
 from drd.daemon import workers
 from drd.flows.state.crash_cleanup import Ending, settle
 from drd.model.cause import PROCESS_DIED, STOPPED, Cause

@@ -1,0 +1,181 @@
+"""The verbs of `drd`, and the parser of their options.
+
+Only the called verb builds its options and imports its module."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from drd.cli.options import global_options
+from drd.cli.parser import Parser, Verbs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+VERBS = {
+    "status": "whether each plan meets its RPO and RTO, on one screen",
+    "plan": "new, check, show, readiness, schedule: the plans",
+    "doctor": "test everything that a run will need",
+    "backup": "make a restore point of a plan",
+    "readiness": "whether the recovery of each plan is proven, or why not",
+    "point": "list, ls, mount, diff, hold, forget: the restore points",
+    "points": "the restore points of a plan",
+    "ls": "what a restore point contains: files, tables",
+    "mount": "look at a restore point's files",
+    "diff": "what changed since a restore point",
+    "drill": "rehearse the recovery in a sandbox, check and measure it",
+    "recover": "restore a service for real",
+    "approve": "approve a step that a recovery waits for",
+    "done": "report a manual step, or a whole recovery, as done",
+    "resume": "continue a recovery that stopped",
+    "retry": "try a failed step of a recovery again",
+    "skip": "continue a recovery without one of its steps",
+    "rollback": "roll back the steps of a recovery",
+    "undo": "put back what a recovery replaced",
+    "copy": "copy restore points to the plan's other repositories",
+    "verify": "check that the repositories can still be read",
+    "retention": "forget restore points by the plan's policy",
+    "hold": "keep a restore point whatever the rules say",
+    "release": "end a hold, so that retention may forget the restore point",
+    "adopt": "show or decide which machine owns drd's state",
+    "prune": "remove data that no restore point needs",
+    "repository": "copy, verify, retention, prune, rekey: where the backups are",
+    "schedule": "what runs next, for how long, and why",
+    "runs": "which runs there were, and how they ended",
+    "run": "list, show, cancel, resume, retry, done, undo: what ran and runs",
+    "evidence": "what drills and recoveries proved",
+    "alert": "list, ack, notify, incident: what needs attention",
+    "alerts": "open alerts, and who takes care of them",
+    "ack": "acknowledge an alert: silence it for a while",
+    "notify": "send a test through every channel; list the channels' state",
+    "incident": "open, report, show, log, close: the response to an incident",
+    "obligations": "duties to report an incident, and when reports are due",
+    "records": "the signed records of what was proven, decided and done",
+    "daemon": "run the service: start what is due, supervise, alert",
+    "worker": "execute one pending run",
+    "cancel": "end a run and everything that it started",
+    "kit": "export, verify, bootstrap: recover on a bare machine",
+    "bootstrap": "make an empty machine ready to recover",
+    "catalogue": "rebuild or verify drd's catalogue",
+    "service": "install, uninstall, records, config, adopt: drd on this host",
+    "install": "install the systemd service",
+    "uninstall": "stop the service and remove the files that install wrote",
+    "config": "check drd.yaml before the daemon reads it",
+    "completion": "print the completion script for your shell",
+}
+
+SHOWN = (
+    "status",
+    "plan",
+    "doctor",
+    "backup",
+    "point",
+    "drill",
+    "recover",
+    "run",
+    "alert",
+    "repository",
+    "kit",
+    "service",
+)
+"""The verbs of the overview. The others are in these families, and work by themselves as well."""
+
+NOT_FOR_PEOPLE = ("worker",)
+
+EPILOG = (
+    "Begin: `drd plan new`, `plan check`, `doctor`, `backup`, `drill`. "
+    "In an incident: `drd incident`. "
+    "`drd VERB --help` has examples, and all verbs of a family. These also work alone: "
+    "`drd runs`, `drd undo`. Exit codes: 0 done, 1 failed, 2 usage, 3 "
+    "plan breached or unknown, 4 check failed, 5 nothing proven, 10 no repository, 11 locked, "
+    "12 wrong password or key, 13 no restore point, 130 cancelled."
+)
+
+
+class Overview(Parser):
+    """All verbs on one screen: the help of each verb explains its options."""
+
+    def format_help(self) -> str:
+        formatter = self._get_formatter()
+        formatter.add_usage(self.usage, self._actions, self._mutually_exclusive_groups)
+        formatter.add_text(self.description)
+        formatter.add_text("\n".join(f"  {name:<11} {VERBS[name]}" for name in SHOWN))
+        formatter.add_text(self.epilog)
+        return formatter.format_help()
+
+
+def build_parser(words: Sequence[str], *, every: bool = False) -> Parser:
+    """Return the parser, with the options of the verbs that `words` name; for completion also with
+    the names of those in the overview."""
+    parser = Overview(
+        prog="drd",
+        description="Disaster recovery: backups that were restored, objectives that are measured.",
+        epilog=EPILOG,
+    )
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="print the version"
+    )
+    global_options(parser, top=True)
+    # Without `prog` argparse would lay out a usage line only to cut it off: 3 ms.
+    sub = parser.add_subparsers(
+        prog="drd", dest="verb", metavar="VERB", required=True, parser_class=Parser, action=Verbs
+    )
+    assert isinstance(sub, Verbs)
+    sub.lines, sub.words, parser.offered = VERBS, None if every else words, SHOWN
+    decided = bool(words) and words[0] in VERBS
+    for name in VERBS:
+        if name in words:
+            import_module(f"drd.cli.verbs.{name}").add_parser(sub)
+        elif name in SHOWN if every else not decided and name not in NOT_FOR_PEOPLE:
+            sub.add_parser(name)  # for error messages: a third of a millisecond each
+    return parser
+
+
+def with_usual_verb(words: list[str]) -> list[str]:
+    """`drd run`, `drd alert` and `drd incident` list; `drd run ID` shows the run, and so does
+    `drd incident N`."""
+    at = next((n for n, word in enumerate(words) if word in _LISTED), None)
+    if at is None or any(word in VERBS for word in words[:at]):
+        return words
+    rest = words[at + 1 :]
+    if not rest:
+        return [*words, "list"]
+    shows = {"run": _HEX, "incident": _DIGITS}.get(words[at], frozenset())
+    if set(rest[0]) <= shows:
+        return [*words[: at + 1], "show", *rest]
+    return words
+
+
+_LISTED = frozenset({"run", "alert", "incident"})
+_DIGITS = frozenset("0123456789")
+_HEX = _DIGITS | frozenset("abcdef")
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        import drd
+
+        print(f"drd {drd.__version__}")
+        parser.exit(0)
+
+
+def parsed(words: list[str]) -> argparse.Namespace | None:
+    """Return the options of a command line; None if it is empty and the overview was printed.
+    Prints completions and ends the process if a shell asks for them."""
+    words = with_usual_verb(words)
+    completes = "_ARGCOMPLETE" in os.environ
+    typed = os.environ.get("COMP_LINE", "").split() if completes else words
+    parser = build_parser(typed, every=completes)
+    if completes:
+        from drd.cli.completion import complete
+
+        complete(parser)
+    if not words:
+        parser.print_help(sys.stderr)
+        return None
+    return parser.parse_args(words)
