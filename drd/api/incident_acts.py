@@ -169,10 +169,15 @@ ACTS: Mapping[str, tuple[type[bodies.Act], Callable[[App, Desk, Any], Incident]]
 }
 """By the verb: what it takes, and what it does to the incident. Each raises UsageError."""
 
+_BY_A_ROLE = (
+    "ask somebody with a role in the restricted incident that was merged into {number} to close it"
+)
+
 
 def _require_reports(app: App, desk: Desk, reason: str) -> None:
-    """Refuse to close an incident with a report that is not submitted, or without a reason while
-    nobody has decided on one: nobody would be reminded of it any more."""
+    """Refuse to close an incident with a report that is not submitted or was late for no recorded
+    reason, or without a reason while nobody has decided on one: nobody would be reminded of it
+    any more."""
     if not app.catalogue.incidents.get(desk.number).is_open:
         return
     regimes, now = regimes_of(app.settings), desk.author.at
@@ -182,6 +187,10 @@ def _require_reports(app: App, desk: Desk, reason: str) -> None:
         known = duty_table(app, desk.number, regimes, desk.entries()).unfinished(now)
         raise _unsubmitted(desk.number, left, {state.regime.id for state in known})
     states = table.states(now)
+    unexplained = [state.regime.id for state in states if state.lacks_reason]
+    if unexplained:
+        mine = duty_table(app, desk.number, regimes, desk.entries()).states(now)
+        raise _unexplained(desk.number, unexplained, {s.regime.id for s in mine if s.lacks_reason})
     undecided = [s for s in states if s.kind is ClockKind.UNDECIDED and not s.is_quiet]
     if undecided and not reason.strip():
         raise UsageError(
@@ -192,16 +201,25 @@ def _require_reports(app: App, desk: Desk, reason: str) -> None:
         )
 
 
+def _unexplained(number: int, left: Sequence[str], known: Collection[str]) -> UsageError:
+    """Return the error for late reports without a reason; `known` as for `_unsubmitted`."""
+    told = [name for name in left if name in known]
+    fact = f"nobody has recorded why {counted(len(left), 'report')} of incident {number} came late"
+    if not told:
+        return UsageError(fact, hint=_BY_A_ROLE.format(number=number))
+    return UsageError(
+        f"{fact}: {some(told, 10)}",
+        hint=f"record the reason: drd incident obligation {number} {told[0]} --late --reason TEXT",
+    )
+
+
 def _unsubmitted(number: int, left: Sequence[str], known: Collection[str]) -> UsageError:
     """Return the error for reports that are not submitted. `known` are those that the person may
     know of: the others follow from entries of a restricted incident that continues in this one."""
     told = [name for name in left if name in known]
     verb = "is" if len(left) == 1 else "are"
     fact = f"{counted(len(left), 'report')} of incident {number} {verb} not submitted"
-    hint = (
-        f"ask somebody with a role in the restricted incident that was merged into {number} to "
-        "close it"
-    )
+    hint = _BY_A_ROLE.format(number=number)
     if told:
         fact += f": {some(told, 10)}"
         hint = (

@@ -306,6 +306,10 @@ def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> 
     assert "undecided; next eu-nis2-ew, due" in " ".join(timeline.split())
     assert site.drd("records", "verify", "--here", code=None).code in (0, 5)
     duty("us-ca-1798.82", "--does-not-apply", "--reason", "no residents there after all")
+    site.drd("incident", "anchor", "aware", "-100h", "--reason", "a mail was found")
+    told = site.drd("incident", "close", "--reason", "nothing else", code=2).err
+    assert "nobody has recorded why 1 report of incident 1 came late: eu-gdpr-33" in told
+    duty("eu-gdpr-33", "--late", "--reason", "nobody had read the mail")
     site.drd("incident", "close", "--reason", "nothing else concerns us")
     assert "no incident is open" in site.drd("incident").out
 
