@@ -6,6 +6,7 @@ import threading
 from datetime import UTC
 from functools import partial
 
+from drd.api.clean_points import CleanPointsQuery, clean_points_document
 from drd.api.incident_access import (
     may_read,
     readable_entries,
@@ -62,6 +63,12 @@ def _shown(asked: AdmittedRequest) -> Document:
 
 def _reached(asked: AdmittedRequest) -> Document:
     return scope_document(readable(asked, number_of(asked)), plans_in_force(asked))
+
+
+def _clean_points(asked: AdmittedRequest) -> Document:
+    app, incident, query = asked.app, readable(asked, number_of(asked)), asked.of(CleanPointsQuery)
+    entries = readable_entries(app.catalogue, asked.caller, incident, app.settings)
+    return clean_points_document(app, incident, entries, plan=query.plan, everything=query.all)
 
 
 def _page(asked: AdmittedRequest) -> Document:
@@ -152,6 +159,7 @@ INCIDENT_ANSWERS: dict[str, AnswerFunction] = {
     "incidents": _listed,
     "incident": _shown,
     "incident-reach": _reached,
+    "incident-clean-points": _clean_points,
     "incident-page": _page,
     "obligations": _obligations,
     "incident-obligation": _obligation,

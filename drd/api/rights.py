@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from drd.api.clean_points import CleanPointsQuery
 from drd.api.incident_requests import (
     AnchorBody,
     AssignBody,
@@ -162,6 +163,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("incident-reach", "GET", "/v1/incidents/{incident}/scope", Right.OPERATE,
              "the plans, systems and people that an incident affects",
              "drd incident scope"),
+    Endpoint("incident-clean-points", "GET", "/v1/incidents/{incident}/clean-points", Right.OPERATE,
+             "the restore points before and after the first sign of an incident",
+             "drd incident clean-points", CleanPointsQuery),
     Endpoint("obligations", "GET", "/v1/incidents/{incident}/obligations", Right.OPERATE,
              "which reports of an incident are due", "drd incident obligation", ObligationsQuery),
     Endpoint("incident-obligation", "POST", "/v1/incidents/{incident}/obligation", Right.OPERATE,

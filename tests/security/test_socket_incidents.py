@@ -129,7 +129,7 @@ def test_restricted_incident_is_for_those_with_a_role_in_it(house: House) -> Non
     assert act(house, "2/merge", into=1)[0] == 403
     status, told = act(house, "1/merge", BERT, into=2, reason="one of us again")
     assert (status, len(told["notes"])) == (200, 1)
-    for rest in ("", "/obligations", "/page", "/scope"):
+    for rest in ("", "/obligations", "/page", "/scope", "/clean-points"):
         status, shown = ask(house.path, STRANGER, [OPERATORS], f"/v1/incidents/2{rest}")
         assert (status, "one of us" in str(shown), "shop" in str(shown)) == (200, False, False), (
             rest

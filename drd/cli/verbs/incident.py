@@ -8,6 +8,7 @@ from drd.cli.verbs.incident_message import contacts, messages
 from drd.cli.verbs.incident_noting import noting
 from drd.cli.verbs.incident_opening import opening, reading, suspecting
 from drd.cli.verbs.incident_people import people
+from drd.cli.verbs.incident_recovering import recovering
 from drd.cli.verbs.incident_reporting import exporting, giving_out, reporting
 from drd.cli.verbs.incident_standing import ending, standing
 
@@ -44,6 +45,7 @@ def add_parser(sub: Verbs) -> None:
     noting(verbs)
     investigating(verbs)
     standing(verbs)
+    recovering(verbs)
     people(verbs)
     contacts(verbs)
     messages(verbs)

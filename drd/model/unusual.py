@@ -1,0 +1,127 @@
+"""What changed unusually from one restore point to the next, by their manifests: tables and files
+that are gone, and what shrank or grew strongly. Pure; names are escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from drd.model.difference import Difference, TableChange, difference
+from drd.model.snapshot import (
+    ComponentSnapshot,
+    DatabaseFingerprint,
+    RestorePoint,
+    TreeFingerprint,
+    of_whole_copy,
+)
+from drd.model.text import counted, escaped, some
+from drd.model.units import format_size
+
+STRONGLY = 2
+"""What is this many times as large or as small as before has changed strongly."""
+_FEW_ROWS = 10
+_FEW_FILES = 10
+_FEW_BYTES = 1 << 20
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed unusually in each component, and what could not be compared; sentences without
+    an end, each with the name of its component."""
+
+    unusual: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+NO_CHANGES = Changes()
+
+
+def changes(before: RestorePoint, after: RestorePoint) -> Changes:
+    """Compare two restore points of a plan; both need fingerprints. Components that did not exist
+    before are no change."""
+    unusual: list[str] = []
+    unknown: list[str] = []
+    for old in (one for one in before.components if one.state == "captured"):
+        new, name = after.component(old.component), escaped(old.component)
+        if new is None or new.state != "captured":
+            unusual.append(f"{name}: not in this restore point any more")
+            continue
+        if old.kind != new.kind:
+            unusual.append(f"{name}: of another kind, {escaped(old.kind)} before")
+            continue
+        whole = of_whole_copy(before.id, old.facts) or of_whole_copy(after.id, new.facts)
+        unusual += [f"{name}: {text}" for text in ([] if whole else _size(old.bytes, new.bytes))]
+        found = _difference(old, new)
+        if found is None:
+            unknown.append(f"{name}: no fingerprint to compare")
+            continue
+        unusual += [f"{name}: {text}" for text in _inside(found, old)]
+        if found.unknown:
+            what = counted(len(found.unknown), *found.counted)
+            unknown.append(f"{name}: {what} not read")
+    return Changes(tuple(unusual), tuple(unknown))
+
+
+def _difference(old: ComponentSnapshot, new: ComponentSnapshot) -> Difference | None:
+    a, b = old.fingerprint, new.fingerprint
+    if a is None or b is None or type(a) is not type(b):
+        return None
+    if any(isinstance(one, DatabaseFingerprint) and one.mode == "off" for one in (a, b)):
+        return None
+    return difference(a, b, owners=False)
+
+
+def _size(old: int, new: int) -> Iterator[str]:
+    if _strongly(old, new, _FEW_BYTES):
+        verb = "shrank" if new < old else "grew"
+        yield f"{verb} from {format_size(old)} to {format_size(new)}"
+
+
+def _strongly(old: int, new: int, few: int) -> bool:
+    return abs(new - old) >= few and (new * STRONGLY <= old or old * STRONGLY <= new)
+
+
+def _inside(found: Difference, old: ComponentSnapshot) -> Iterator[str]:
+    gone = [escaped(t.table) for t in found.tables if t.change == "removed"]
+    gone += [escaped(r.name) for r in found.relations if r.change == "removed"]
+    if gone:
+        yield f"{counted(len(gone), 'table or view', 'tables and views')} gone: {_names(gone)}"
+    yield from _rows(t for t in found.tables if t.change == "rows")
+    if found.properties:
+        names = [escaped(p.name) for p in found.properties]
+        yield f"properties of the database changed: {_names(names)}"
+    if isinstance(old.fingerprint, TreeFingerprint):
+        yield from _files(found, len(old.fingerprint.entries))
+
+
+def _rows(tables: Iterator[TableChange]) -> Iterator[str]:
+    told: list[str] = []
+    for table in tables:
+        old, new = table.a_rows or 0, table.b_rows or 0
+        if not new:
+            told.append(f"table {escaped(table.table)} was emptied: {counted(old, 'row')} before")
+        elif _strongly(old, new, _FEW_ROWS) and old:
+            verb = "shrank" if new < old else "grew"
+            told.append(
+                f"table {escaped(table.table)} {verb} from {old:,} to {counted(new, 'row')}"
+            )
+    yield from told[:_NAMED]
+    if len(told) > _NAMED:
+        yield f"{counted(len(told) - _NAMED, 'more table')} changed strongly"
+
+
+def _files(found: Difference, before: int) -> Iterator[str]:
+    gone = [escaped(f.path) for f in found.files if f.change == "removed"]
+    changed = sum(f.change == "changed" for f in found.files)
+    added = sum(f.change == "added" for f in found.files)
+    if gone:
+        yield f"{len(gone):,} of {counted(before, 'file')} gone: {_names(gone)}"
+    if changed >= _FEW_FILES and changed * STRONGLY >= before:
+        yield f"{changed:,} of {counted(before, 'file')} changed"
+    if added >= _FEW_FILES and added >= before:
+        yield f"{counted(added, 'new file')}, {before:,} before"
+
+
+def _names(names: list[str]) -> str:
+    return some(names, _NAMED)

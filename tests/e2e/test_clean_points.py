@@ -1,0 +1,72 @@
+"""The way back after an attack: the clean restore point, what has to be secured again, and what is
+kept as evidence."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from drd.model.units import to_rfc3339
+from tests.e2e.site import Site
+
+PLAN = """\
+components:
+  db: {{kind: sqlite, path: {base}/shop.db}}
+checks:
+  - {{name: orders, kind: sql, component: db, query: select count(*) from orders, expect: "> 0"}}
+targets:
+  beside: {{db: {{path: {base}/back.db}}}}
+credentials: [{{name: stripe, rotate_with: rotate-stripe}}, {{name: mail}}]
+"""
+
+
+@pytest.fixture
+def site(short_tmp: Path) -> Site:
+    made = Site(short_tmp)
+    with closing(sqlite3.connect(made.base / "shop.db")) as connection, connection:
+        connection.execute("create table orders (id integer primary key)")
+        connection.executemany("insert into orders values (?)", [(n,) for n in range(400)])
+        connection.execute("create table audit (id integer primary key)")
+    made.plan(PLAN.format(base=made.base))
+    return made
+
+
+def execute(site: Site, *statements: str) -> None:
+    with closing(sqlite3.connect(site.base / "shop.db")) as connection, connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def test_the_clean_point_is_shown_and_recovered(site: Site) -> None:
+    site.drd("incident", "open", "orders are gone", "--plan", "shop")
+    assert site.drd("incident", "clean-points", "--json").json["plans"][0]["choice"] is None
+    site.drd("backup", "shop")
+    execute(site, "insert into orders select id + 1000 from orders")
+    site.drd("backup", "shop")
+    occurred = to_rfc3339(datetime.now(UTC))
+    execute(site, "delete from orders where id > 50", "drop table audit")
+    site.drd("backup", "shop")
+    site.drd("incident", "anchor", "occurred", occurred)
+
+    told = site.drd("incident", "clean-points", "--json").json
+    assert told["first_sign"]["what"] == "occurred"
+    [plan] = told["plans"]
+    newest, chosen, oldest = plan["points"]
+    assert [p["before_first_sign"] for p in (newest, chosen, oldest)] == [False, True, True]
+    assert [p["chosen"] for p in (newest, chosen, oldest)] == [False, True, False]
+    assert plan["choice"] == chosen["point"]
+    assert newest["unusual"] == [
+        "db: 1 table or view gone: audit",
+        "db: table orders shrank from 800 to 51 rows",
+        "db: properties of the database changed: schema",
+    ]
+    assert oldest["loss_rows"] == [{"component": "db", "rows": 400, "counted": True}]
+    assert chosen["unusual"] == ["db: table orders grew from 400 to 800 rows"]
+    screen = site.drd("incident", "clean-points").out
+    assert f"shop: clean restore point {chosen['point']} (data of" in screen
+    assert "> drd recover shop --incident 1 --clean --target TARGET --dry-run" in screen
+    assert "(moment occurred)" in screen
