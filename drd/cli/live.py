@@ -165,9 +165,11 @@ class Screen:
         elapsed = (now.now - now.since) / timedelta(seconds=1)
         head = (
             f"{now.plan}{' over PRODUCTION' if now.over_production else ''}: run {now.run}, "
-            f"{format_duration(max(0.0, elapsed))} since the {'loss' if now.stated else 'start'}, "
-            f"RTO {format_duration(now.rto_s)}"
+            f"{format_duration(max(0.0, elapsed))} since the {'loss' if now.stated else 'start'}"
         )
+        if now.rto_s is None:
+            return head
+        head += f", RTO {format_duration(now.rto_s)}"
         return f"{head}: missed" if elapsed > now.rto_s else head
 
     def _step(self, step: StepView, column: int, width: int) -> str:

@@ -38,15 +38,15 @@ class StepView:
 @dataclass(frozen=True, slots=True)
 class Progression:
     """All steps of a run at one moment; `since` is when the service was lost, if somebody has
-    `stated` that, else when the run began. `over_production`: restored data replaces production
-    data. `by` is who started the run, in words.
+    `stated` that, else when the run began. `rto_s` is None for a run without an objective.
+    `over_production`: restored data replaces production data. `by` is who started the run.
     """
 
     run: str
     plan: str
     since: datetime
     now: datetime
-    rto_s: float
+    rto_s: float | None
     steps: tuple[StepView, ...]
     over: bool = False
     over_production: bool = False

@@ -61,6 +61,7 @@ from drd.flows.restore.point_choice import (
     require_held,
 )
 from drd.flows.runbook.engine import Engine
+from drd.flows.runbook.restoring import Restoring, evidence_rows
 from drd.flows.runbook.step_runner import StepRunner
 from drd.flows.services import Services
 from drd.flows.state import crash_cleanup
@@ -191,7 +192,9 @@ class _Rehearsal:
         restoring = self._reach(self._prepare(chosen))
         restoring.engine.execute()
         ended = begun.services.clock.monotonic()
-        return self._reach(RunbookEnded(restoring, ended, restoring.engine.evidence_rows))
+        return self._reach(
+            RunbookEnded(restoring, ended, evidence_rows(restoring.engine, restoring.work))
+        )
 
     def _reach(self, phase: R) -> R:
         self.reached = phase
@@ -243,7 +246,7 @@ class _Rehearsal:
         circumstances = Circumstances(
             str(begun.request.scenario), SANDBOX, begun.request.components
         )
-        engine = Engine(work, StepRunner(work, circumstances, directory, drill=True))
+        engine = Engine(StepRunner(Restoring(work, circumstances, drill=True), directory))
         return RunbookBegun(chosen, work, engine, versions)
 
     def _destinations(self, chosen: PointChosen) -> dict[str, Destination]:

@@ -37,6 +37,7 @@ from drd.flows.restore.recovery_plan import RecoveryPlan
 from drd.flows.restore.restored_data import restored_data
 from drd.flows.runbook.engine import Engine
 from drd.flows.runbook.outcome import Outcome
+from drd.flows.runbook.restoring import Restoring, evidence_rows
 from drd.flows.runbook.step_runner import StepRunner
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import started_directory
@@ -109,12 +110,13 @@ def recover(services: Services, plan: RecoveryPlan) -> RecoveryOutcome:
         work = restoration.begin(runner, holders, destinations, part_of(plan), prefetch=prefetch)
         if plan.continues is not None:
             _preflight_again(services, plan, destinations, holders, runner)
-        engine = Engine(work, _step_runner(services, plan, work))
+        engine = Engine(_step_runner(services, plan, work))
         engine.execute()
         left_out = plan.single.left_out if plan.single is not None else ()
-        evidence = _evidence(services, plan, engine, (*engine.evidence_rows, *left_out))
+        rows = (*evidence_rows(engine, work), *left_out)
+        evidence = _evidence(services, plan, engine, work, rows)
         found = restored_data(plan.point, destinations, work.restored)
-        _end_run(services, engine, evidence, found)
+        _end_run(services, engine, work, evidence, found)
         return RecoveryOutcome(evidence, work, engine.outcome)
 
 
@@ -204,18 +206,20 @@ def opened(
 
 
 def _step_runner(services: Services, plan: RecoveryPlan, work: Restoration) -> StepRunner:
-    circumstances = plan.circumstances
     directory = started_directory(services, work.runner.run.id)
-    return StepRunner(work, circumstances, directory, drill=False)
+    return StepRunner(Restoring(work, plan.circumstances, drill=False), directory)
 
 
 def _evidence(
-    services: Services, plan: RecoveryPlan, engine: Engine, checks: tuple[CheckResult, ...]
+    services: Services,
+    plan: RecoveryPlan,
+    engine: Engine,
+    work: Restoration,
+    checks: tuple[CheckResult, ...],
 ) -> Evidence:
     """Judge the recovery by its checks. It has times only if everything came back."""
-    work = engine.work
     runner, now = work.runner, services.clock.now()
-    back, data_time = _is_back(engine), _data_time(engine, plan)
+    back, data_time = _is_back(engine, work), _data_time(work, plan)
     started = runner.run.started_at or now
     lost_at = plan.request.lost_at or started
     spans = _spans(services, runner, plan.plan)
@@ -245,25 +249,29 @@ def _evidence(
     )
 
 
-def _data_time(engine: Engine, plan: RecoveryPlan) -> datetime:
+def _data_time(work: Restoration, plan: RecoveryPlan) -> datetime:
     """Return of when the data is: earlier than asked for, where a log ended before that."""
-    restored = engine.work.restored.values()
+    restored = work.restored.values()
     return min((r.data_time for r in restored if r.data_time), default=plan.point.data_time)
 
 
-def _is_back(engine: Engine) -> bool:
-    return not engine.work.errors and engine.outcome.through
+def _is_back(engine: Engine, work: Restoration) -> bool:
+    return not work.errors and engine.outcome.through
 
 
 def _end_run(
-    services: Services, engine: Engine, evidence: Evidence, found: Mapping[str, Any]
+    services: Services,
+    engine: Engine,
+    work: Restoration,
+    evidence: Evidence,
+    found: Mapping[str, Any],
 ) -> None:
     """Record the evidence, how the run has ended, and what was `found` of the restored data."""
-    owned = engine.work.runner.owned
+    owned = work.runner.owned
     services.catalogue.evidence.record(owned, evidence)
-    errors = {name: describe(error) for name, error in engine.work.errors.items()}
+    errors = {name: describe(error) for name, error in work.errors.items()}
     why = joined(errors) or _stopped_by(engine)
-    failed = evidence.result is DrillResult.FAILED or not _is_back(engine)
+    failed = evidence.result is DrillResult.FAILED or not _is_back(engine, work)
     services.catalogue.runs.finish(
         owned,
         RunState.FAILED if failed else RunState.SUCCEEDED,

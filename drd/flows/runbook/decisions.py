@@ -219,9 +219,7 @@ class DecisionRequests:
 
 
 def _agreed(name: str, decision: Decision, own: Sameness) -> StepAnswer:
-    """Return how a person's decision ended the step, marked if that person had started the
-    recovery.
-    """
+    """Return how a person's decision ended the step, marked if that person had started the run."""
     self_approved = decision.action == "approve" and own is Sameness.SAME
     result = PersonStepResult(
         by=decision.by,

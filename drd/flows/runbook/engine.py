@@ -1,4 +1,4 @@
-"""Execute a runbook: the one loop of drills and recoveries.
+"""Execute a runbook: the one loop of drills, recoveries and playbooks.
 
 Steps run in threads; `drd.model.runbook` decides which step waits for which; people's decisions
 come through the catalogue, from another terminal, even while no process executes the run. A process
@@ -12,8 +12,6 @@ from dataclasses import replace
 
 from drd import process
 from drd.errors import CatalogueError, DrdError, Fenced
-from drd.flows.components import restoration, restored_checks
-from drd.flows.components.restoration import Restoration
 from drd.flows.durable_steps import Runner, describe, result_of
 from drd.flows.runbook.decisions import DecisionRequests
 from drd.flows.runbook.outcome import Outcome, failures
@@ -33,17 +31,9 @@ _AT_ONCE = 16
 _PHASES = {"check": "validate", "approve": "decide", "manual": "decide"}
 
 
-def runbook_of(work: Restoration) -> tuple[Step, ...]:
-    """Return the plan's steps; without any, restore everything and run every check."""
-    return work.plan.runbook or (
-        Step("restore", "restore", tuple(work.destinations)),
-        Step("check", "check", tuple(c.name for c in work.plan.checks)),
-    )
-
-
 def _for_drill(step: Step, step_runner: StepRunner) -> Step:
     """Change steps for a drill, in which there is nobody to ask about a failure."""
-    if step_runner.drill and step.on_failure == "ask":
+    if step_runner.around.drill and step.on_failure == "ask":
         return replace(step, on_failure="abort")
     return step
 
@@ -51,12 +41,12 @@ def _for_drill(step: Step, step_runner: StepRunner) -> Step:
 class Engine:
     """The steps of one run, from their current states to their end."""
 
-    def __init__(self, work: Restoration, step_runner: StepRunner) -> None:
-        self.work = work
+    def __init__(self, step_runner: StepRunner) -> None:
+        self.around = around = step_runner.around
         self.step_runner = step_runner
-        self.runner: Runner = work.runner
-        self.services = work.services
-        self.steps = {step.name: _for_drill(step, step_runner) for step in runbook_of(work)}
+        self.runner: Runner = around.runner
+        self.services = around.services
+        self.steps = {step.name: _for_drill(step, step_runner) for step in around.steps}
         self.outcome = Outcome()
         self.checks: dict[str, list[CheckResult]] = {}
         self.done_earlier: set[str] = set()
@@ -89,7 +79,7 @@ class Engine:
             process.check_cancelled()
             self._apply_decisions()
             moves = next_moves(
-                list(self.steps.values()), self.outcome.states, self.step_runner.circumstances
+                list(self.steps.values()), self.outcome.states, self.around.circumstances
             )
             for name, why in moves.skip:
                 self._skip(name, f"the condition (`when`) of the step is not met: {why}")
@@ -116,7 +106,7 @@ class Engine:
             elif record is not None:
                 self._load_record(step, record)
             if step.kind == "restore" and name in self.outcome.states:
-                restoration.load_earlier_results(self.work, step.subjects, records.values())
+                self.around.load_earlier(step, records.values())
 
     def _has_ended(self, step: Step, record: StepRecord, records: Mapping[str, StepRecord]) -> bool:
         """Return whether the service that a step started is gone, or the unit that it stopped is
@@ -175,11 +165,11 @@ class Engine:
         decision = self.people.skipped_beforehand(step.name)
         if decision is not None:
             self._skip(step.name, f"skipped by {decision.by}: {decision.comment}")
-        elif self.step_runner.drill and step.rehearse == "skip":
+        elif self.around.drill and step.rehearse == "skip":
             self._skip(step.name, step.reason)
-        elif self.step_runner.drill and step.kind == "approve":
+        elif self.around.drill and step.kind == "approve":
             self._approve_in_drill(step)
-        elif step.kind in PEOPLE and not (self.step_runner.drill and step.rehearse == "simulate"):
+        elif step.kind in PEOPLE and not (self.around.drill and step.rehearse == "simulate"):
             self.people.await_person(step, self.earlier_records.get(step.name))
             self._set_running(step, StepState.WAITING)
         else:
@@ -228,7 +218,7 @@ class Engine:
         finally:
             if step.kind != "restore":
                 phase = _PHASES.get(step.kind, "serve")
-                self.work.spans.append(Span(phase, begun, self.services.clock.monotonic()))
+                self.around.spans.append(Span(phase, begun, self.services.clock.monotonic()))
         raise AssertionError("the last try returns or raises")
 
     # steps end
@@ -262,7 +252,7 @@ class Engine:
         self.outcome.causes[step.name] = Cause(why) if isinstance(why, str) else why
         self.step_runner.note_result(step.name, state, result)
         if step.kind in PEOPLE and step.name in self.began_at:
-            self.work.spans.append(Span("decide", self.began_at[step.name], now))
+            self.around.spans.append(Span("decide", self.began_at[step.name], now))
         rows = result.checks if isinstance(result, CheckStepResult | ActionStepResult) else ()
         self.checks[step.name] = list(rows)
 
@@ -303,23 +293,12 @@ class Engine:
         rows = (row for name in self.steps for row in self.checks.get(name, ()))
         return tuple(dict.fromkeys(rows))
 
-    @property
-    def evidence_rows(self) -> tuple[CheckResult, ...]:
-        """The rows for the evidence of a runbook that has ended: what could not be restored, the
-        results of its checks, what another repository provided, and its other failures."""
-        return (
-            *restored_checks.restore_failures(self.work),
-            *self.check_results,
-            *restored_checks.rows_of_passed_over(self.work),
-            *failures(self.steps, self.outcome),
-        )
-
     def _show(self, *, over: bool = False) -> None:
         run, clock = self.runner.run, self.services.clock
         since = self.people.lost_at or run.started_at or clock.now()
         views = tuple(self._view(step) for step in self.steps.values())
-        rto_s = self.work.plan.objectives.rto_s
-        name, now = self.work.plan.name, clock.now()
+        rto_s = self.around.rto_s
+        name, now = self.around.name, clock.now()
         danger = _over_production(run.detail)
         by = run.actor.words() if run.actor is not None else ""
         stated = self.people.lost_at is not None

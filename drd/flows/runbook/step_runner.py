@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,25 +13,23 @@ from typing import Any
 from drd import process
 from drd.errors import Cancelled, DrdError, ExtensionFailed, StepFailed
 from drd.extension_faults import attributed, noted, require_json, require_type
-from drd.flows.components import restoration, restored_checks
-from drd.flows.components.restoration import Restoration
+from drd.flows.components.restoration import ENDS_ALL
+from drd.flows.runbook.surroundings import Surroundings
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import make_started
 from drd.log import masked
 from drd.masking import MASK
-from drd.model.adopted import OLDER
 from drd.model.finding_codes import PORT
 from drd.model.malformed import Malformed
 from drd.model.message import Message
 from drd.model.run import StepState
-from drd.model.runbook import LOOKING, Ask, Circumstances, Notice, Step, Wait
+from drd.model.runbook import LOOKING, Ask, Notice, Step, Wait
 from drd.model.step_record import StepRecord
 from drd.model.step_results import ActionStepResult, NotifyStepResult, StepResult, WaitStepResult
 from drd.model.text import in_one_line
 from drd.model.titles import titled
-from drd.model.units import to_rfc3339
 from drd.model.values import filled
-from drd.ports import Finding, Inspector
+from drd.ports import Finding
 from drd.ports.action import ActionContext, Lasting, keep_nothing
 from drd.process import rights
 from drd.process.rights import Purpose
@@ -48,14 +45,12 @@ class StepRunner:
     """Executes single steps of one run. Safe in several threads: `note_result` records a step's
     results, from the thread that keeps the order."""
 
-    def __init__(
-        self, work: Restoration, circumstances: Circumstances, directory: Path, *, drill: bool
-    ) -> None:
+    def __init__(self, around: Surroundings, directory: Path) -> None:
         """`directory` is where started services are noted."""
-        self.work = work
-        self.circumstances = circumstances
+        self.around = around
+        self.services = around.services
+        self.run = around.runner.run
         self.directory = directory
-        self.drill = drill
         self._results: dict[str, StepResult] = {}
         self._unmasked: dict[tuple[str, str], str] = {}
         self._states: dict[str, StepState] = {}
@@ -84,12 +79,10 @@ class StepRunner:
         """One try. `before` is the record of a step that an earlier process left unfinished.
 
         Raises StepFailed and the errors of its kind."""
-        if self.drill and step.rehearse == "simulate":
+        if self.around.drill and step.rehearse == "simulate":
             return self._run_action("simulate", step)
-        if step.kind == "restore":
-            return restoration.restore_components(self.work, step.subjects)
-        if step.kind == "check":
-            return restored_checks.run_checks(self.work, step.subjects)
+        if step.kind in LOOKING:
+            return self.around.look(step)
         if isinstance(step.settings, Wait):
             return self._wait(step.settings, before)
         if isinstance(step.settings, Notice):
@@ -112,14 +105,14 @@ class StepRunner:
         context = self._context(step)
         context = context if keep is None else replace(context, keep=keep)
         starts = kind == step.kind and step.starts_program
-        if starts and not self.drill:
-            make_started(self.work.services, self.work.runner.run.id)
+        if starts and not self.around.drill:
+            make_started(self.services, self.run.id)
         with rights.root(self._purpose):
-            if starts and self.drill:  # in the run's own directory
+            if starts and self.around.drill:  # in the run's own directory
                 self.directory.mkdir(mode=0o700, exist_ok=True)
             package = ACTIONS.extension(kind)
             with attributed("", package), noted(f"step {step.name}"):
-                reported = self.work.services.actions(kind).run(context)
+                reported = self.services.actions(kind).run(context)
                 reported = require_type(reported, Mapping, f"run of step {kind}", package)
                 reported = require_json(reported, f"run of step {kind}", package)
         return _as_result(kind, reported)
@@ -128,11 +121,11 @@ class StepRunner:
     def _purpose(self) -> Purpose:
         """Purposes for which steps of a runbook may need root's rights: restored data of a drill
         belongs to others, and a recovery starts and stops the host's services."""
-        return Purpose.OWNERS if self.drill else Purpose.PROCESSES
+        return Purpose.OWNERS if self.around.drill else Purpose.PROCESSES
 
     def lasts(self, step: Step) -> bool:
         """Return whether what a step has started still runs."""
-        action, context = self.work.services.actions(step.kind), self._context(step)
+        action, context = self.services.actions(step.kind), self._context(step)
         with (
             rights.root(self._purpose),
             attributed(f"step {step.name}", ACTIONS.extension(step.kind)),
@@ -142,33 +135,24 @@ class StepRunner:
     def _context(self, step: Step) -> ActionContext:
         return ActionContext(
             step=step,
-            key=f"{self.work.runner.run.id}/{step.name}",
+            key=f"{self.run.id}/{step.name}",
             value=self.value,
             environment=self._environment(step),
-            inspectors=self._inspector,
+            inspectors=self.around.inspector,
             directory=self.directory,
-            stays=not self.drill,
-            fence=lambda written: restoration.fence(self.work, step.name, written),
+            stays=not self.around.drill,
+            fence=lambda written: self.around.fence(step.name, written),
             keep=partial(self._keep, step.name),
-            older=OLDER if self.work.plan.made_by else timedelta(0),
+            older=self.around.older,
         )
 
     def _environment(self, step: Step) -> dict[str, str]:
-        work = self.work
-        return {
-            "DRD_PLAN": work.plan.name,
-            "DRD_POINT": work.point.id,
-            "DRD_DATA_TIME": to_rfc3339(work.point.data_time),
-            "DRD_TARGET": self.circumstances.target,
-            "DRD_SCENARIO": self.circumstances.scenario,
-            "DRD_MODE": "drill" if self.drill else "recovery",
-            "DRD_STEP": step.name,
-            "DRD_STEP_KEY": f"{work.runner.run.id}/{step.name}",
-        }
+        own = {"DRD_STEP": step.name, "DRD_STEP_KEY": f"{self.run.id}/{step.name}"}
+        return {**self.around.environment(), **own}
 
     def _wait(self, pause: Wait, before: StepRecord | None) -> WaitStepResult:
         """Wait for the rest of the time, if an earlier process has waited for a part of it."""
-        clock = self.work.services.clock
+        clock = self.services.clock
         left = pause.seconds
         if before is not None:
             waited = (clock.now() - before.started_at).total_seconds()
@@ -177,33 +161,23 @@ class StepRunner:
         return WaitStepResult()
 
     def _notify(self, step: Step, notice: Notice) -> NotifyStepResult:
-        run, plan = self.work.runner.run, self.work.plan.name
+        run, plan, what = self.run, self.around.name, self.around.what
         words = self.text(notice.text)
-        what = "drill" if self.drill else "recovery"
-        lead = "this is a drill: " if self.drill else ""
-        told = self.work.services.notify_now(
+        lead = "this is a drill: " if self.around.drill else ""
+        told = self.services.notify_now(
             Message(
                 event=what,
                 plan=plan,
-                severity="info" if self.drill else notice.severity,
+                severity="info" if self.around.drill else notice.severity,
                 title=titled(plan, f"{lead}{in_one_line(words)}"),
                 text=f"{words}\nStep {step.name} of {what} {run.id}.",
                 # The same in every try, so that receivers recognise a repetition.
-                at=run.started_at or self.work.point.available_at,
+                at=run.started_at or self.services.clock.now(),
                 run=run.id,
                 details={"step": step.name, "kind": what},
             )
         )
         return NotifyStepResult(told=tuple(told))
-
-    def _inspector(self, component: str | None) -> Inspector:
-        if component is None or component not in self.work.restored:
-            raise StepFailed(
-                f"this step needs component {component}, which was not restored",
-                hint="add a restore step for this component before this step, or find out why "
-                "the restore step failed.",
-            )
-        return self.work.destinations[component].inspector()
 
     # values
 
@@ -215,24 +189,12 @@ class StepRunner:
     def _value(self, name: str, *, shown: bool = False) -> str:
         """`shown` to people it may be masked."""
         head, _, rest = name.partition(".")
-        work = self.work
-        plain = {
-            "plan": work.plan.name,
-            "run": work.runner.run.id,
-            "point": work.point.id,
-            "data_time": to_rfc3339(work.point.data_time),
-            "scenario": self.circumstances.scenario,
-            "target": self.circumstances.target,
-        }
-        if name in plain:
-            return plain[name]
+        if name == "run":
+            return self.run.id
         if head == "steps":
             return self._given(*rest.partition(".")[::2], shown=shown)
-        if head == "target":
-            return self._place(*rest.partition(".")[::2])
-        if head in work.plan.components:
-            return self._place(head, rest)
-        return self._service(name, shown=shown)
+        value = self.around.value(name, shown=shown)
+        return self._service(name, shown=shown) if value is None else value
 
     def _keep(self, step: str, key: str, value: str) -> None:
         with self._lock:
@@ -264,24 +226,11 @@ class StepRunner:
     def _is_masked(self, name: str) -> bool:
         """Return whether the catalogue masks a step's results. Only the process that executed it
         has the true values."""
-        return any(s.name == name and s.kind in ACTIONS for s in self.work.plan.runbook)
-
-    def _place(self, component: str, key: str) -> str:
-        inspector = self._inspector(component)
-        if key in ("", "location"):
-            return inspector.location
-        kind = self.work.services.kinds(self.work.plan.components[component].kind)
-        value = inspector.environment.get(kind.spec.values.get(key, ""))
-        if value is not None:
-            return value
-        raise StepFailed(
-            f"component {component} has no value {key!r}",
-            hint="correct ${…} in the step; docs/recovery.md lists the values of each kind.",
-        )
+        return any(s.name == name and s.kind in ACTIONS for s in self.around.steps)
 
     def _service(self, name: str, *, shown: bool) -> str:
         """Return the address of the service that a step has started under this name."""
-        for step in self.work.plan.runbook:
+        for step in self.around.steps:
             if step.service is None or step.service.known_as != name:
                 continue
             with self._lock:
@@ -338,4 +287,4 @@ def is_failure(error: DrdError, kind: str) -> bool:
     to others."""
     if isinstance(error, StepFailed):
         return True
-    return kind not in ("restore", "check") and not isinstance(error, restoration.ENDS_ALL)
+    return kind not in ("restore", "check") and not isinstance(error, ENDS_ALL)

@@ -1,0 +1,69 @@
+"""What the steps of a run work on: the one thing in which drills, recoveries and playbooks
+differ."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
+from typing import Protocol
+
+from drd import process
+from drd.flows.durable_steps import Runner
+from drd.flows.services import Services
+from drd.model.recovery_phases import Span
+from drd.model.runbook import Circumstances, Step
+from drd.model.step_record import StepRecord
+from drd.model.step_results import StepResult
+from drd.ports import Inspector
+
+
+class Surroundings(Protocol):
+    """`name` is that of the plan or playbook, `what` what the run is, in a word. `rto_s` is None
+    where no objective is measured. `spans` get the times of the steps. Values of `older` are those
+    of `ActionContext`."""
+
+    @property
+    def services(self) -> Services: ...
+    @property
+    def runner(self) -> Runner: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def what(self) -> str: ...
+    @property
+    def steps(self) -> tuple[Step, ...]: ...
+    @property
+    def circumstances(self) -> Circumstances: ...
+    @property
+    def drill(self) -> bool: ...
+    @property
+    def rto_s(self) -> float | None: ...
+    @property
+    def spans(self) -> list[Span]: ...
+    @property
+    def older(self) -> timedelta: ...
+
+    def look(self, step: Step) -> StepResult:
+        """Restore or check what the step names. Raises StepFailed and the errors of its kind."""
+        ...
+
+    def load_earlier(self, step: Step, records: Collection[StepRecord]) -> None:
+        """Note what an earlier process of this run has restored."""
+        ...
+
+    def value(self, name: str, *, shown: bool) -> str | None:
+        """Return the value of `${name}`; None if it is none of these surroundings. `shown` to
+        people, a secret is masked. Raises StepFailed for one that does not exist yet."""
+        ...
+
+    def environment(self) -> Mapping[str, str]:
+        """Return the environment of commands."""
+        ...
+
+    def inspector(self, component: str | None) -> Inspector:
+        """Return the access to a component. Raises StepFailed if there is none yet."""
+        ...
+
+    def fence(self, step: str, written: Sequence[str]) -> process.Fence | None:
+        """Return the fence for a command of a step; None without one."""
+        ...
