@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from drd.api import incident_requests as bodies
+from drd.api.action_acts import ACTION_ACTS
 from drd.api.incident_documents import incident_document
 from drd.api.investigation_acts import INVESTIGATION_ACTS
 from drd.api.values import Document
@@ -166,6 +167,7 @@ ACTS: Mapping[str, tuple[type[bodies.Act], Callable[[App, Desk, Any], Incident]]
     "merge": (bodies.MergeBody, _merge),
     "close": (bodies.CloseBody, _close),
     **INVESTIGATION_ACTS,
+    **ACTION_ACTS,
 }
 """By the verb: what it takes, and what it does to the incident. Each raises UsageError."""
 

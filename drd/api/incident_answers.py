@@ -6,6 +6,8 @@ import threading
 from datetime import UTC
 from functools import partial
 
+from drd.api.action_acts import ActionsQuery
+from drd.api.action_documents import listed
 from drd.api.clean_points import CleanPointsQuery, clean_points_document
 from drd.api.incident_access import (
     may_read,
@@ -18,6 +20,7 @@ from drd.api.incident_asked import author_of, desk_of, number_of, plans_in_force
 from drd.api.incident_documents import incident_document
 from drd.api.incident_intake import take_in
 from drd.api.incident_page import collected, page
+from drd.api.incident_postmortem import postmortem_document, reviewed
 from drd.api.incident_reading import shown_document
 from drd.api.incident_requests import (
     AssignBody,
@@ -37,6 +40,7 @@ from drd.api.values import Document
 from drd.config.intake import mapping_of
 from drd.config.regimes import regimes_of
 from drd.config.zones import local_zone
+from drd.flows.incidents.actions import with_items
 from drd.flows.incidents.bounces import Returned
 from drd.flows.incidents.intake import Result
 from drd.ports.intake import TooMany
@@ -76,6 +80,20 @@ def _page(asked: AdmittedRequest) -> Document:
     entries = readable_entries(app.catalogue, asked.caller, incident, app.settings)
     made = page(collected(app, incident, entries, plans_in_force(asked)))
     return {"incident": incident.number, "html": made.decode()}
+
+
+def _postmortem(asked: AdmittedRequest) -> Document:
+    app, incident = asked.app, readable(asked, number_of(asked))
+    entries = readable_entries(app.catalogue, asked.caller, incident, app.settings)
+    return postmortem_document(reviewed(app, incident, entries, plans_in_force(asked)))
+
+
+def _actions(asked: AdmittedRequest) -> Document:
+    app, number = asked.app, asked.of(ActionsQuery).incident
+    if number is not None:
+        return listed([readable(asked, number)], every=True)
+    found = with_items(app.catalogue)
+    return listed([i for i in found if may_read(asked.caller, i, app.settings)], every=False)
 
 
 def _opened(asked: AdmittedRequest) -> Document:
@@ -161,6 +179,8 @@ INCIDENT_ANSWERS: dict[str, AnswerFunction] = {
     "incident-reach": _reached,
     "incident-clean-points": _clean_points,
     "incident-page": _page,
+    "incident-postmortem": _postmortem,
+    "actions": _actions,
     "obligations": _obligations,
     "incident-obligation": _obligation,
     "incident-open": _opened,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from drd.api.action_documents import action_document
 from drd.api.values import Document, text_of, time_of
 from drd.model.incidents.durations import durations
 from drd.model.incidents.incident import Incident
@@ -41,6 +42,7 @@ def incident_document(incident: Incident) -> Document:
             }
             for task in incident.tasks
         ],
+        "actions": [action_document(incident.number, item) for item in incident.actions],
         "updates": [
             {"audience": text_of(c.audience), "due_at": time_of(c.due), "why": c.why}
             for c in incident.updates

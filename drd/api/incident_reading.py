@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
+from drd.api.action_documents import action_of
 from drd.api.incident_documents import incident_document, timeline_document
 from drd.api.investigation_documents import investigation_document
 from drd.api.values import Document
@@ -80,6 +81,7 @@ def incident_of(document: Mapping[str, Any]) -> Incident:
             )
             for task in document["tasks"]
         ),
+        actions=tuple(map(action_of, document.get("actions", ()))),  # an older service has none
         scope=tuple(Scoped(plan, 0) for plan in document["plans"]),
         links=tuple(document["links"]),
         merged_into=document["merged_into"],

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from drd.api.action_acts import ActionBody, ActionsQuery
 from drd.api.clean_points import CleanPointsQuery
 from drd.api.incident_requests import (
     AnchorBody,
@@ -214,6 +215,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
              "record the root cause", "drd incident cause", CauseBody, LARGEST_MESSAGE),
     Endpoint("incident-page", "GET", "/v1/incidents/{incident}/page", Right.OPERATE,
              "an incident as a page for paper", "drd incident print"),
+    Endpoint("incident-postmortem", "GET", "/v1/incidents/{incident}/postmortem", Right.OPERATE,
+             "the post-mortem of an incident", "drd incident postmortem"),
+    Endpoint("actions", "GET", "/v1/actions", Right.OPERATE,
+             "the action items of incidents: open ones of all, or all of one",
+             "drd incident action", ActionsQuery),
+    Endpoint("incident-action", "POST", "/v1/incidents/{incident}/action", Right.OPERATE,
+             "add an action item, or report it as done", "drd incident action", ActionBody,
+             LARGEST_MESSAGE),
     Endpoint("messages", "GET", "/v1/incidents/{incident}/messages", Right.OPERATE,
              "the messages of an incident", "drd incident message list"),
     Endpoint("message", "GET", "/v1/incidents/{incident}/messages/{message}", Right.OPERATE,

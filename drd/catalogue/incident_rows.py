@@ -102,7 +102,7 @@ def about_scope(connection: Connection, incident: Incident) -> list[Entry]:
         )
         until = scoped.until
         if until is None and incident.closed_at is not None:
-            until = incident.last
+            until = incident.ended or incident.last
         if until is not None:
             query = query.where(records.c.seq <= until)
         found |= {row.seq: to_entry(row) for row in connection.execute(query)}

@@ -10,7 +10,7 @@ from drd.cli.render import hanging
 from drd.model.incidents.cadence import UpdateClock
 from drd.model.incidents.durations import contradictions, durations
 from drd.model.incidents.incident import Incident, Task
-from drd.model.incidents.incident_words import line_text, short, standing
+from drd.model.incidents.incident_words import action_state, line_text, short, standing
 from drd.model.incidents.investigation import Investigation
 from drd.model.incidents.investigation_words import summary
 from drd.model.incidents.states import State
@@ -81,6 +81,10 @@ def _facts(incident: Incident, now: datetime, zone: tzinfo) -> Iterator[tuple[st
     if incident.state is not State.CLOSED:
         for number, task in enumerate(incident.open_tasks):
             yield "" if number else "to do", _task(task, now, zone)
+    for place, item in enumerate(incident.open_actions):
+        due = f"due {short(item.due, now, zone)}, {action_state(item, now, zone)}"
+        text = f"item {item.entry}: {escaped(item.text)} ({escaped(item.owner)}), {due}"
+        yield "" if place else "to change", text
     none = "unknown here" if incident.sealed else "none in its scope yet"
     yield "plans", some(incident.plans, _ROUTINE_PLANS) or none
     if incident.roles:

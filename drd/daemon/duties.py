@@ -12,8 +12,10 @@ from drd.bootstrap.duties import DutyTable, duty_table
 from drd.config.regimes import Regimes, regimes_of
 from drd.config.zones import local_zone
 from drd.errors import CatalogueError, DrdError
+from drd.flows.incidents.actions import settle, with_items
 from drd.flows.incidents.merged import has_restricted
 from drd.flows.incidents.messages import known
+from drd.model.action_conditions import action_conditions
 from drd.model.alerts import Condition
 from drd.model.incidents.doubts import UNSEAL, unread
 from drd.model.incidents.incident import Incident
@@ -44,6 +46,7 @@ class DutyWatch:
         self._last: tuple[Condition, ...] = ()
         self._tables: dict[int, DutyTable] = {}
         self._messages: dict[int, tuple[Incident, tuple[IncidentMessage, ...]]] = {}
+        self._items: list[Incident] | None = None
         self._read: tuple[int, datetime] | None = None
         self._next: dict[int, datetime] = {}
 
@@ -61,11 +64,9 @@ class DutyWatch:
         with suppress(CatalogueError):
             numbers = self._app.catalogue.incidents.open_numbers()
             self._next = {n: at for n, at in self._next.items() if n in numbers}
-            if numbers:
-                self._forget_old_tables(now)
-            self._last = tuple(
-                condition for number in numbers for condition in self._about(number, now)
-            )
+            self._forget_old_tables(now)
+            found = [condition for number in numbers for condition in self._about(number, now)]
+            self._last = (*found, *self._actions(now))
         return self._last
 
     def _about(self, number: int, now: datetime) -> list[Condition]:
@@ -76,6 +77,21 @@ class DutyWatch:
             return [unreadable(number, told, UNSEAL), *concealed(number, found)]
         hides = has_restricted(self._app.catalogue, incident)
         return list(concealed(number, found)) if hides else found
+
+    def _actions(self, now: datetime) -> list[Condition]:
+        """The action items that are overdue, also of closed incidents. Those whose proof has passed
+        are closed before: a run that was killed at its end has not done it."""
+        catalogue, zone = self._app.catalogue, local_zone(self._app.settings.timezone)
+        if self._items is None:
+            self._items = with_items(catalogue)
+        if settle(catalogue, now, incidents=self._items):
+            self._items = with_items(catalogue)
+        found: list[Condition] = []
+        for incident in self._items:
+            overdue = list(action_conditions(incident, now, zone))
+            hides = overdue and has_restricted(catalogue, incident)
+            found += concealed(incident.number, overdue) if hides else overdue
+        return found
 
     def _told(self, number: int, now: datetime) -> list[Condition]:
         """The updates that are due, and the messages that did not reach everybody."""
@@ -92,6 +108,7 @@ class DutyWatch:
         if self._read is None or self._read[0] != seq or abs(now - self._read[1]) > _LONGEST:
             self._tables.clear()
             self._messages.clear()
+            self._items = None
             self._read = (seq, now)
 
     def _of(self, number: int, now: datetime) -> list[Condition]:

@@ -71,7 +71,14 @@ class Commands:
     shown: bool = False
 
 
-Block = Heading | Paragraph | Items | Table | Commands
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """For programs: a reader does not see it. Two hyphens would end it."""
+
+    text: str
+
+
+Block = Heading | Paragraph | Items | Table | Commands | Comment
 Blocks = Sequence[Block]
 
 
@@ -84,6 +91,8 @@ def _markdown(block: Block) -> str:
         return f"{'#' * block.level} {block.text}\n"
     if isinstance(block, Paragraph):
         return f"{block.text}\n"
+    if isinstance(block, Comment):
+        return f"<!-- {block.text} -->\n"
     if isinstance(block, Items):
         marks = [f"{n}." if block.numbered else "-" for n in range(1, len(block.items) + 1)]
         return "".join(f"{m} {i}\n" for m, i in zip(marks, block.items, strict=True))
@@ -117,6 +126,8 @@ def _html(block: Block) -> str:
         return f"<h{block.level}{page}>{escape(block.text)}</h{block.level}>"
     if isinstance(block, Paragraph):
         return f"<p>{_with_code(block.text)}</p>"
+    if isinstance(block, Comment):
+        return f"<!-- {block.text} -->"
     if isinstance(block, Items):
         tag = "ol" if block.numbered else "ul"
         return f"<{tag}>{''.join(f'<li>{_with_code(i)}</li>' for i in block.items)}</{tag}>"

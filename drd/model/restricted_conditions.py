@@ -10,9 +10,14 @@ from collections.abc import Iterable, Iterator
 
 from drd.model.alerts import Condition
 from drd.model.message_conditions import UNDELIVERED
-from drd.model.titles import REPORT, UNDECIDED, UNREADABLE, UPDATE
+from drd.model.titles import ACTION, REPORT, UNDECIDED, UNREADABLE, UPDATE
 
 _TEXTS = {
+    ACTION: (
+        "an action item of incident {} is overdue",
+        "an action item of incident {} is overdue",
+        "drd incident action {} list",
+    ),
     REPORT: (
         "a report about incident {} is due soon, or has no start or no reason of its lateness yet",
         "a report about incident {} is late",

@@ -14,6 +14,8 @@ UNDECIDED = "report-undecided"
 """The kind of an alert about the reports of an incident on which nobody has decided."""
 UPDATE = "update-due"
 """The kind of an alert about an update of an incident that people expect."""
+ACTION = "action-overdue"
+"""The kind of an alert about an action item of an incident that is overdue."""
 UNREADABLE = "incident-unreadable"
 """The kind of an alert about an incident whose entries came back encrypted."""
 
@@ -22,6 +24,7 @@ LONGEST = 79
 
 
 TITLES = {
+    "action-overdue": "an action item is overdue: {}",
     "backup-failing": "backup failed",
     "catalogue": "drd cannot use its catalogue",
     "channel": "channel {} cannot deliver messages",

@@ -113,7 +113,7 @@ def test_mapped_person_goes_by_roles_not_by_groups(peopled: House) -> None:
 
 
 OF_INCIDENTS = {"incidents", "incident", "incident-reach", "incident-page", "obligations"}
-OF_INCIDENTS |= {"messages", "message"}
+OF_INCIDENTS |= {"messages", "message", "incident-postmortem", "actions", "incident-clean-points"}
 """What operators alone read: what people wrote while they respond."""
 
 

@@ -1,192 +1,197 @@
-"""What the steps of a runbook would miss on this host, told before anything begins."""
+"""Action items: what their entries say, what closes them, and who learns that one is overdue."""
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from drd import masking
-from drd.actions import action_for
-from drd.actions.command import CommandSettings
-from drd.actions.erasures import ErasuresSettings
-from drd.actions.http import HttpSettings
-from drd.actions.ready import Ready
-from drd.actions.sql import SqlSettings
-from drd.actions.start import StartSettings
-from drd.actions.stop import StopSettings
-from drd.errors import StepFailed
-from drd.model.runbook import Step, Undo
-from drd.ports.action import ActionContext
-from drd.process.listeners import last_line
-from drd.registry import ACTIONS
+from drd.catalogue.sql_catalogue import SqlCatalogue
+from drd.flows.incidents.actions import settle, with_items
+from drd.model.action_conditions import action_conditions
+from drd.model.finding import Finding
+from drd.model.incidents import entries as kinds
+from drd.model.incidents.actions import Proof, VerifiedBy
+from drd.model.incidents.entries import Author, draft
+from drd.model.incidents.fold import fold
+from drd.model.incidents.timeline import timeline
+from drd.model.readiness_finding import ReadinessFinding
+from drd.model.records import body_of
+from drd.model.restricted_conditions import concealed
+from drd.model.run import CheckResult, CheckVerdict, DrillResult, RunKind, RunState
+from drd.model.run_details import ReadinessDetail, RunDetail
+from tests.catalogue_support import at, evidence, opened, plan
+from tests.records_support import ANNA
+from tests.unit.test_incident_fold import NOON, ONE, Response
+from tests.unit.test_incident_fold import opened as incident_with
 
-UNDO = Undo(("no-such-undo",))
-NO_TOOL = "program no-such-tool is not installed on this host"
-NO_UNDO = "program no-such-undo is not installed on this host"
-
-
-@pytest.fixture
-def taken() -> Iterator[int]:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        one.listen()
-        yield int(one.getsockname()[1])
+UTC = ZoneInfo("UTC")
+CHECK = "check:orders-api/rows"
 
 
-def told(kind: str, settings: object, *, action: str = "") -> list[str]:
-    step = Step("s", kind, settings=settings, rollback=UNDO, stand_in=("no-such-tool",))
-    found = action_for(action or kind).preflight(step)
-    assert all(f.severity == "warning" and f.remedy for f in found)
-    return [f.text for f in found]
+def test_items_follow_from_their_entries() -> None:
+    said = incident_with()
+    said.say(kinds.ACTION, act="add", text="a", owner="bert", due=ONE)
+    said.say(kinds.ACTION, act="add", text="b", owner="eve", due=NOON, verified_by=CHECK)
+    said.say(kinds.ACTION, act="add", text="no due time", owner="eve")
+    said.say(kinds.CLOSE)
+    said.drd(kinds.ACTION, act="verified", action=3, run="r1", verified_by=CHECK)
+    said.say(kinds.ACTION, act="done", action=3, reason="too late: it is done")
+    first, second = said.incident.actions
+    assert (first.entry, first.owner, first.due, first.done_at) == (2, "bert", ONE, None)
+    assert (second.proof, second.done_by, second.reason) == ("r1", "drd", "")
+    assert said.incident.open_actions == (first,)
+    said.say(kinds.ACTION, act="done", action=2, reason="x")
+    assert said.incident.open_actions == ()
+    assert said.incident.actions[0].done_by == "anna"
+    assert _lines(said)[1:3] == [
+        "action item: a (bert), due 2026-11-28 13:00 UTC",
+        "action item: b (eve), due 2026-11-28 12:00 UTC, closes by check:orders-api/rows",
+    ]
+    assert "action item 3 done: b; check:orders-api/rows passed (run r1)" in _lines(said)
 
 
-def test_programs_that_are_missing_are_named() -> None:
-    assert told("command", CommandSettings(run=["no-such-tool"])) == [NO_TOOL, NO_UNDO]
-    assert told("command", CommandSettings(run=["${steps.a.output}"])) == [NO_UNDO]
-    assert told("start", StartSettings(command=["sh"])) == [NO_UNDO]
-    assert told("stop", StopSettings(command=["no-such-tool"])) == [NO_TOOL, NO_UNDO]
-    assert told("http", HttpSettings(url="http://x/")) == [NO_UNDO]
-    assert told("sql", SqlSettings(component="db", query="select 1")) == [NO_UNDO]
-    assert told("sql", None, action="simulate") == [NO_TOOL]
-    assert told("sql", None, action="rollback") == [NO_UNDO]
+def _lines(said: Response) -> list[str]:
+    return [line.text for line in timeline(said.incident, said.entries)]
 
 
-def test_a_register_of_erasures_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
-    register = tmp_path / "register"
-    one = {"component": "db", "replay": {"sql": "x"}, "check": {"command": ["no-such-tool"]}}
-
-    def found(**where: object) -> list[str]:
-        settings = ErasuresSettings.model_validate({**one, "register": where})
-        looked = action_for("erasures").preflight(Step("erasures", "erasures", settings=settings))
-        assert not any(f.severity != "error" for f in looked)
-        return [f.text for f in looked]
-
-    unreadable = f"cannot read the list of erased people {register}"
-    assert found(file=str(register)) == [unreadable, NO_TOOL]
-    register.touch()
-    assert found(file=str(register)) == [NO_TOOL]
-    assert found(command=["no-such-tool"]) == [NO_TOOL, NO_TOOL]
-    assert found(command=["sh"]) == [NO_TOOL]
+@pytest.mark.parametrize("text", [CHECK, "drill:shop", "drill:shop/host-loss", "finding:a/b/c"])
+def test_what_verifies_is_read_as_it_was_written(text: str) -> None:
+    assert str(VerifiedBy.read(text)) == text
 
 
-def test_a_port_that_is_taken_is_named(taken: int) -> None:
-    words = f"another process listens on port {taken} of this host"
-    assert told("start", StartSettings(command=["sh"], port=taken)) == [words, NO_UNDO]
+@pytest.mark.parametrize("text", ["", "shop", "check:shop", "check:/x", "prayer:shop/x", "drill:"])
+def test_what_names_nothing_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a valid"):
+        VerifiedBy.read(text)
 
 
-def test_every_action_has_a_preflight() -> None:
-    assert all(
-        callable(action_for(kind).preflight) for kind in (*ACTIONS.names, "simulate", "rollback")
-    )
+def test_overdue_items_are_alerts_also_of_closed_incidents() -> None:
+    said = incident_with()
+    said.say(kinds.ACTION, act="add", text="secret text", owner="bert", due=ONE)
+    said.say(kinds.CLOSE)
+    assert list(action_conditions(said.incident, ONE, UTC)) == []
+    [late] = action_conditions(said.incident, ONE + timedelta(seconds=1), UTC)
+    assert (late.kind, late.severity) == ("action-overdue", "warning")
+    assert late.subject == "incident 1, action item 2"
+    assert "secret" not in late.text
+    assert "bert" not in late.text
+    assert late.remedy == "drd incident action 1 list"
+    [hidden] = concealed(1, [late])
+    assert hidden.text == "an action item of incident 1 is overdue"
 
 
-def test_nothing_is_started_where_something_else_would_answer(taken: int, tmp_path: Path) -> None:
-    ready = Ready(http="/")
-    settings = StartSettings(command=["touch", f"{tmp_path}/begun"], port=taken, ready=ready)
-    context = ActionContext(
-        step=Step("serve", "start", settings=settings),
-        key="run/serve",
-        value=lambda name: name,
-        environment={},
-        inspectors=pytest.fail,
-        directory=tmp_path,
-        stays=True,
-    )
-    with pytest.raises(StepFailed, match=f"another process listens on port {taken}"):
-        action_for("start").run(context)
-    assert list(tmp_path.iterdir()) == []
+def test_the_scope_of_a_closed_incident_ends_with_it() -> None:
+    said = incident_with()
+    said.say(kinds.CLOSE)
+    said.say(kinds.ACTION, act="add", text="a", owner="bert", due=ONE)
+    assert (said.incident.ended, said.incident.last) == (2, 3)
+    assert said.say(kinds.STATE, to="detected").incident.ended == 0
+    assert said.say(kinds.STATE, to="closed").incident.ended == 5
 
 
-@pytest.mark.parametrize("before", [0, 295, 299, 70_000])
-def test_last_words_of_a_program_hold_no_part_of_a_secret(tmp_path: Path, before: int) -> None:
-    secret = f"s3cr3t-{'0123456789' * 8}"
-    masking.mask(secret)
-    said = f"first\n{'.' * before}{secret}{'.' * (65_536 - 40) if before > 1000 else ''}\n"
-    (tmp_path / "app.log").write_text(said)
-    shown = last_line(tmp_path / "app.log")
-    assert not any(secret[at : at + 8] in shown for at in range(len(secret) - 8))
-    assert before > 1000 or shown.startswith("." * before + "***"[: 300 - before])
+class House:
+    """A catalogue with one plan, and one incident with an item for each proof."""
 
+    def __init__(self, catalogue: SqlCatalogue) -> None:
+        self.catalogue = catalogue
+        self.plan = plan()
+        catalogue.plans.load(self.plan, file_digest="", at=at(0))
+        body = {"title": "leak", "plans": [], "severity": "", "instants": {}}
+        catalogue.incidents.begin(lambda n: draft(kinds.OPEN, n, Author("a", at(0), ANNA), body))
+        self.items = {
+            proof: self.add(f"{proof}:orders-api/{name}")
+            for proof, name in (
+                (Proof.CHECK, "rows"),
+                (Proof.CONTROL, "limit"),
+                (Proof.DRILL, "region-loss"),
+                (Proof.FINDING, "kit"),
+            )
+        }
 
-SYSTEMCTL = """#!/bin/sh
-echo "$@" >>"$0.asked"
-case " $* " in *" show "*)
-    case "$5$4" in
-        *gone*) echo LoadState=not-found; echo ActiveState=inactive ;;
-        *off*) echo LoadState=masked; echo ActiveState=inactive; echo Type=simple ;;
-        *dies*) echo LoadState=loaded; echo ActiveState=failed; echo Result=exit-code ;;
-        *loops*)
-            echo LoadState=loaded; echo ActiveState=active; echo Type=simple
-            echo "NRestarts=$(wc -l <"$0.asked")" ;;
-        *) echo LoadState=loaded; echo ActiveState=active; echo Type=simple; echo NRestarts=3 ;;
-    esac ;;
-esac
-"""
+    def add(self, verified_by: str) -> int:
+        body = {"act": "add", "text": "x", "owner": "o", "due": at(1), "verified_by": verified_by}
+        made = draft(kinds.ACTION, 1, Author("a", at(10), ANNA), body)
+        return self.catalogue.incidents.add(1, lambda _: [made]).last
 
-
-def test_a_unit_that_this_host_lacks_is_named_and_needs_no_stop(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    systemctl = tmp_path / "systemctl"
-    systemctl.write_text(SYSTEMCTL)
-    systemctl.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-
-    def looked(kind: str, settings: object) -> list[tuple[str, str]]:
-        found = action_for(kind).preflight(Step("s", kind, settings=settings))
-        assert all((f.code, f.severity) == ("systemd-unit", "warning") for f in found)
-        return [(f.text, f.remedy) for f in found]
-
-    there = "tick.service"
-    assert (
-        looked("start", StartSettings(unit=there)) == looked("stop", StopSettings(unit=there)) == []
-    )
-    ((text, remedy),) = looked("start", StartSettings(unit="gone.service"))
-    assert text == "gone.service does not exist on this host, so the step cannot start it"
-    assert remedy.startswith("install gone.service before that step: its package, or its file in ")
-    assert looked("start", StartSettings(unit="off.service")) == [
-        (
-            "systemd does not start off.service, because the unit is masked",
-            "systemctl unmask off.service",
+    def run(
+        self,
+        kind: RunKind,
+        began: float,
+        *,
+        ends: RunState,
+        subject: str = "",
+        detail: RunDetail | None = None,
+    ) -> str:
+        runs = self.catalogue.runs
+        owned = runs.begin(
+            self.plan, kind, trigger="manual", at=at(began), subject=subject, detail=None
         )
-    ]
-    nothing = "gone.service does not exist on this host, so there is nothing to stop"
-    assert looked("stop", StopSettings(unit="gone.service")) == [
-        (nothing, "if the unit has another name here, correct `unit` in the plan")
-    ]
+        runs.finish(owned, ends, at=at(began + 1), error=None, detail=detail)
+        return owned.run.id
 
-    def context(kind: str, settings: object) -> ActionContext:
-        return ActionContext(
-            step=Step("s", kind, settings=settings),
-            key="run/s",
-            value=lambda name: name,
-            environment={},
-            inspectors=pytest.fail,
-            directory=tmp_path,
-            stays=True,
+    def drilled(self, began: float, id_: str, **values: Any) -> str:
+        owned = self.catalogue.runs.begin(
+            self.plan, RunKind.DRILL, trigger="manual", at=at(began), detail=None
         )
+        found = evidence(id_, finished_at=at(began + 1), run=owned.run.id, point=None, **values)
+        self.catalogue.evidence.record(owned, found)
+        self.catalogue.runs.finish(owned, RunState.SUCCEEDED, at=at(began + 1), error=None)
+        return owned.run.id
 
-    stopped = action_for("stop").run(context("stop", StopSettings(unit="gone.service")))
-    assert stopped == {"stopped": True, "down": [], "says": nothing}
-    with pytest.raises(StepFailed, match=r"gone\.service does not exist on this host") as caught:
-        action_for("start").run(context("start", StartSettings(unit="gone.service")))
-    assert "install gone.service" in caught.value.hint
-    action_for("stop").run(context("stop", StopSettings(unit=there)))
-    with pytest.raises(
-        StepFailed, match=r"dies\.service ended right after its start \(exit-code"
-    ) as died:
-        action_for("start").run(context("start", StartSettings(unit="dies.service")))
-    assert died.value.hint.startswith("see why: `journalctl -u dies.service -n 20`")
-    with pytest.raises(StepFailed, match=r"loops\.service ends right after its start, and systemd"):
-        action_for("start").run(context("start", StartSettings(unit="loops.service")))
-    assert action_for("start").run(context("start", StartSettings(unit=there)))["pid"] is None
-    asked = (tmp_path / "systemctl.asked").read_text().splitlines()
-    assert [a for a in asked if not a.startswith("show")] == [
-        "stop -- tick.service",
-        "start -- dies.service",
-        "start -- loops.service",
-        "start -- tick.service",
-    ]
+    def settled(self) -> dict[int, str]:
+        """What is closed since the last time, by which run."""
+        before = {i.entry for i in self.catalogue.incidents.get(1).open_actions}
+        count = settle(self.catalogue, at(100))
+        closed = {
+            i.entry: i.proof
+            for i in self.catalogue.incidents.get(1).actions
+            if i.entry in before and i.done_at is not None
+        }
+        assert count == len(closed)
+        return closed
+
+
+def _finding(code: str, severity: str) -> ReadinessDetail:
+    found = Finding(code, severity, "", "text")  # type: ignore[arg-type]
+    return ReadinessDetail(readiness="ready", findings=(ReadinessFinding(found),))
+
+
+def test_items_close_when_what_they_name_passes_afterwards(tmp_path: Path) -> None:
+    catalogue = opened(f"sqlite:///{tmp_path}/state/drd.db", tmp_path)
+    house = House(catalogue)
+    failed = CheckResult("rows", None, CheckVerdict.FAILED, "1", "0")
+    ok, bad = RunState.SUCCEEDED, RunState.FAILED
+    house.drilled(5, "before", scenario="region-loss")  # passed before the items were made
+    house.run(RunKind.CONTROL, 5, ends=ok, subject="limit")
+    house.run(RunKind.READINESS, 5, ends=ok, detail=_finding("other", "error"))
+    house.drilled(20, "bad", result=DrillResult.FAILED, checks=(failed,), scenario="region-loss")
+    house.run(RunKind.CONTROL, 20, ends=ok, subject="tls")
+    house.run(RunKind.CONTROL, 21, ends=bad, subject="limit")
+    house.run(RunKind.READINESS, 20, ends=bad, detail=_finding("kit", "warning"))
+    house.run(RunKind.READINESS, 21, ends=bad)  # it could not find out
+    assert house.settled() == {}
+
+    checked = house.drilled(30, "rows only", result=DrillResult.FAILED)
+    assert house.settled() == {house.items[Proof.CHECK]: checked}
+    drilled = house.drilled(31, "whole", scenario="region-loss")
+    held = house.run(RunKind.CONTROL, 32, ends=ok, subject="limit")
+    ready = house.run(RunKind.READINESS, 33, ends=ok, detail=_finding("kit", "ok"))
+    assert house.settled() == {
+        house.items[Proof.DRILL]: drilled,
+        house.items[Proof.CONTROL]: held,
+        house.items[Proof.FINDING]: ready,
+    }
+    assert house.settled() == {}, "nothing is recorded twice"
+
+    said = body_of(catalogue.records.newest(kind=kinds.ACTION, limit=4)[-1])
+    assert said["evidence"]["check"]["name"] == "rows"
+    assert said["evidence"]["run"] == checked
+    assert said["actor"] is None
+    assert [i.number for i in with_items(catalogue)] == [1]
+    own = [e for e in catalogue.records.read() if e.header.subject == "incident:1"]
+    assert fold(1, own).open_actions == ()
+    catalogue.close()

@@ -49,6 +49,7 @@ from drd.flows.drill.phases import (
 )
 from drd.flows.drill.request import DrillOutcome, DrillRequest
 from drd.flows.durable_steps import describe, new_run
+from drd.flows.incidents.actions import settle
 from drd.flows.repository import adopted
 from drd.flows.repository.identity import probe_repository
 from drd.flows.repository.missing import forgotten_since
@@ -375,6 +376,7 @@ def _end_run(reached: Phase, evidence: Evidence, error: DrdError | None) -> Dril
             permanent=failed or (error is not None and error.permanent),
         ),
     )
+    settle(catalogue, begun.services.clock.now(), evidence.plan)
     if isinstance(restoring, RunbookBegun):
         return DrillOutcome(evidence, restoring.work, restoring.chosen.choice, error)
     choice = restoring.choice if isinstance(restoring, PointChosen) else None

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from drd.errors import UsageError
 from drd.flows.durable_steps import new_run
+from drd.flows.incidents.actions import settle
 from drd.flows.restore.difference import LIVE, compare
 from drd.flows.services import Services
 from drd.model.controls import (
@@ -62,6 +63,7 @@ def control(
             error=error,
             detail=detail,
         )
+        settle(services.catalogue, services.clock.now(), plan.name)
         return found
 
 

@@ -15,6 +15,7 @@ from drd.flows.components.tools import tool_versions
 from drd.flows.durable_steps import new_run
 from drd.flows.host.doctor import examine, trial_id
 from drd.flows.host.persons_check import PersonsCheck
+from drd.flows.incidents.actions import settle
 from drd.flows.repository import signatures
 from drd.flows.restore import usage
 from drd.flows.restore.production_guard import production
@@ -50,6 +51,7 @@ def evaluate(
             error=report.error,
             detail=ReadinessDetail(readiness=report.readiness.value, findings=report.findings),
         )
+        settle(services.catalogue, services.clock.now(), plan.name)
         return report
 
 

@@ -19,6 +19,7 @@ from drd.flows.components.prefetch import Prefetch
 from drd.flows.components.repository_choice import Holders
 from drd.flows.components.restoration import Restoration
 from drd.flows.durable_steps import Runner, closing_run, describe, new_run
+from drd.flows.incidents.actions import settle
 from drd.flows.repository.identity import remove_dead_locks
 from drd.flows.repository.observed_state import note_damage
 from drd.flows.repository.signatures import said_in_evidence
@@ -284,6 +285,7 @@ def _end_run(
             **found,
         ),
     )
+    settle(services.catalogue, services.clock.now(), evidence.plan)
 
 
 def _stopped_by(engine: Engine) -> Cause | None:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from drd.model.incidents import entries as kinds
+from drd.model.incidents.actions import changed as with_action
 from drd.model.incidents.affected import Affected
 from drd.model.incidents.cadence import Told
 from drd.model.incidents.incident import Incident, Scoped, Taken, Task
@@ -88,7 +89,7 @@ def _without_words(incident: Incident, entry: Entry) -> Incident:
         opened_as = by if kind == kinds.OPEN and actor_kind == "person" else incident.opened_as
         return replace(opened, opened_as=opened_as, restricted=True, first=entry.seq)
     if kind == kinds.CLOSE:
-        return replace(incident, state=State.CLOSED, state_at=at, closed_at=at)
+        return replace(incident, state=State.CLOSED, state_at=at, closed_at=at, ended=entry.seq)
     return incident
 
 
@@ -161,8 +162,14 @@ def _anchored(incident: Incident, _: Entry, body: Mapping[str, Any]) -> Incident
 
 def _state(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incident:
     state = State(body["to"])
-    closed = entry.header.at if state is State.CLOSED else None
-    return replace(incident, state=state, state_at=entry.header.at, closed_at=closed)
+    ends = state is State.CLOSED
+    return replace(
+        incident,
+        state=state,
+        state_at=entry.header.at,
+        closed_at=entry.header.at if ends else None,
+        ended=entry.seq if ends else 0,
+    )
 
 
 def _closed(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incident:
@@ -172,6 +179,7 @@ def _closed(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incide
         state=State.CLOSED,
         state_at=entry.header.at,
         closed_at=entry.header.at,
+        ended=entry.seq,
         merged_into=int(merged) if merged is not None else incident.merged_into,
     )
 
@@ -274,9 +282,12 @@ _CHANGES: Mapping[str, Callable[[Incident, Entry, Mapping[str, Any]], Incident]]
     kinds.SEVERITY: lambda i, _, body: replace(i, severity=str(body["to"])),
     kinds.MESSAGE: _told,
     kinds.LINK: lambda i, _, body: replace(i, links=(*i.links, str(body["to"]))),
+    kinds.ACTION: lambda i, entry, body: replace(i, actions=with_action(i.actions, entry, body)),
 }
 
-_NO_FACT = frozenset({kinds.CORRECT, kinds.STAR, kinds.LINK, kinds.DRAFT, kinds.INTAKE})
+_NO_FACT = frozenset(
+    {kinds.CORRECT, kinds.STAR, kinds.LINK, kinds.DRAFT, kinds.INTAKE, kinds.ACTION}
+)
 """Kinds that say nothing of severity, people, plans, moments and updates."""
 
 EFFECTIVE = frozenset({*_CHANGES, kinds.DRAFT})

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from drd.model.incidents.actions import ActionItem
 from drd.model.incidents.affected import Affected
 from drd.model.incidents.audiences import Audience
 from drd.model.incidents.cadence import NO_CADENCE, Cadence, Told, UpdateClock
@@ -54,7 +55,8 @@ class Incident:
     `rule` and the plan it is about say which rule of drd.yaml opened it; empty: a person did.
     `opened_as` is the system user who opened it, empty for drd; `opened_by` the given name.
     `acknowledged_at` is when a person first did something about it. `first` and `last`
-    are the entries that opened it and its newest one. `taken` are alerts of other systems, by
+    are the entries that opened it and its newest one, `ended` is the one that closed it, 0 while it
+    is not closed. `taken` are alerts of other systems, by
     source and id. `sealed` counts the entries that are encrypted on this host and could have
     changed what it is: severity and lead are then those of later ones. `drafts` counts the drafts
     of messages, and `told` has by audience when the last message was sent. `cadence` is that of
@@ -76,6 +78,7 @@ class Incident:
     roles: Mapping[str, str] = field(default_factory=dict)
     instants: Mapping[Instant, datetime] = field(default_factory=dict)
     tasks: tuple[Task, ...] = ()
+    actions: tuple[ActionItem, ...] = ()
     scope: tuple[Scoped, ...] = ()
     affected: tuple[Affected, ...] = ()
     links: tuple[str, ...] = ()
@@ -90,6 +93,7 @@ class Incident:
     sealed: int = 0
     first: int = 0
     last: int = 0
+    ended: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -112,6 +116,12 @@ class Incident:
         """The tasks that are not done, the next one that is due first."""
         left = [t for t in self.tasks if t.done_at is None]
         return tuple(sorted(left, key=lambda t: (t.due is None, t.due or t.number, t.number)))
+
+    @property
+    def open_actions(self) -> tuple[ActionItem, ...]:
+        """The action items that are not done, the next one that is due first."""
+        left = [item for item in self.actions if item.done_at is None]
+        return tuple(sorted(left, key=lambda item: (item.due, item.entry)))
 
     @property
     def next_at(self) -> datetime | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, tzinfo
 
+from drd.model.incidents.actions import ActionItem
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.states import State
 from drd.model.incidents.timeline import Line
@@ -51,3 +52,13 @@ def short(at: datetime | None, now: datetime, zone: tzinfo) -> str:
         return "unknown"
     text = format_time(at, zone=zone)
     return text[11:] if text[:10] == format_time(now, zone=zone)[:10] else text
+
+
+def action_state(item: ActionItem, now: datetime, zone: tzinfo) -> str:
+    """Return how an action item stands: open, overdue, or done, since when and by whom."""
+    if item.done_at is not None:
+        by = f"run {item.proof}" if item.proof else item.done_by
+        return f"done {format_time(item.done_at, zone=zone)[:10]} by {escaped(by)}"
+    if item.is_overdue(now):
+        return f"overdue by {format_duration((now - item.due).total_seconds())}"
+    return "open"

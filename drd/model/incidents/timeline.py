@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from drd.model.incidents import duties, investigation, messages
+from drd.model.incidents import actions, duties, investigation, messages
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.affected import Affected
 from drd.model.incidents.entries import number_of, subject
@@ -216,6 +216,11 @@ def _tasked(body: Mapping[str, Any]) -> str:
     return f"task: {body['text']}{to}{due}"
 
 
+def _action(body: Mapping[str, Any]) -> str:
+    due = _time(body, "due") if body.get("due") else ""
+    return actions.words(body, due, body[_BEFORE].actions)
+
+
 def _roled(body: Mapping[str, Any]) -> str:
     return f"{body['role']}: {body['to'] or 'nobody'}"
 
@@ -320,6 +325,7 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     kinds.INDICATOR: investigation.indicator_words,
     kinds.EVIDENCE: investigation.evidence_words,
     kinds.CAUSE: investigation.cause_words,
+    kinds.ACTION: _action,
     kinds.MERGE: lambda b: f"incident {b['from']} continues here{_because(b)}",
     kinds.CLOSE: _closed,
     kinds.INTAKE: _taken_in,

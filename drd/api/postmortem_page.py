@@ -1,0 +1,286 @@
+"""The post-mortem of an incident, as Markdown and as HTML: parts that drd writes, between markers,
+and prompts for what only people can say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+
+from drd.kit.document import Block, Comment, Heading, Items, Paragraph, Table, html, markdown
+from drd.model.incidents.affected import resident_words
+from drd.model.incidents.durations import durations
+from drd.model.incidents.incident_words import action_state, line_text, standing
+from drd.model.incidents.investigation_words import cause_text
+from drd.model.incidents.lessons import went_badly, went_well
+from drd.model.incidents.review import Recovery, Review
+from drd.model.incidents.timeline import condensed
+from drd.model.marked_parts import begin, end
+from drd.model.run import Evidence
+from drd.model.text import escaped
+from drd.model.units import format_duration, format_time
+
+Quote = Callable[[str], str]
+"""Makes text of others harmless in the format of the page."""
+
+_MEANS = re.compile(r"[\\`*\[\]<~]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])")
+_BEGINS = re.compile(r"^([#>+=-]|\d+(?=[.)]))")
+_NEEDS = {
+    "detect": "to detect: from occurred to the first notice",
+    "acknowledge": "to acknowledge: to the first act of a person",
+    "contain": "to contain: to contained",
+    "recover": "to recover: to recovered_regular",
+}
+
+
+def about(number: int) -> str:
+    """Return what the markers of a post-mortem say that it is about."""
+    return f"incident {number}"
+
+
+def as_markdown(review: Review) -> str:
+    """Return the whole post-mortem as Markdown."""
+    return markdown(list(_document(review, _quoted))).decode()
+
+
+def as_html(review: Review) -> str:
+    """Return the whole post-mortem as one HTML page that needs nothing else."""
+    return html(list(_document(review, escaped))).decode()
+
+
+def _quoted(text: str) -> str:
+    """Return text that Markdown shows as it is: no markup, no HTML, no link."""
+    text = _MEANS.sub(lambda found: "&lt;" if found[0] == "<" else f"\\{found[0]}", escaped(text))
+    return _BEGINS.sub(lambda found: f"\\{found[0]}" if not found[0].isdigit() else found[0], text)
+
+
+def _document(review: Review, quote: Quote) -> Iterator[Block]:
+    number = review.incident.number
+    yield from _part(number, "head", _head(review, quote))
+    yield Heading(2, "What happened")
+    yield Paragraph(
+        "(In a few sentences, for somebody who was not there: what happened, whom it affected, "
+        "what ended it.)"
+    )
+    yield Heading(2, "Impact")
+    yield from _part(number, "impact", _impact(review, quote))
+    yield Heading(3, "Costs")
+    yield Table(
+        ("what", "amount", "how it is known"),
+        (
+            ("hours of our people", "", ""),
+            ("lost sales", "", ""),
+            ("refunds, penalties of contracts", "", ""),
+            ("fines", "", ""),
+            ("services of others", "", ""),
+        ),
+    )
+    yield Heading(2, "Timeline")
+    yield from _part(number, "timeline", _timeline(review, quote))
+    yield Heading(2, "Detection and response")
+    yield from _part(number, "detection", _detection(review, quote))
+    yield Paragraph("(Could it have been noticed earlier? By what?)")
+    yield Heading(2, "What went well")
+    yield from _part(number, "well", _sentences(went_well(review), quote))
+    yield Paragraph("(What else went well, and should stay as it is?)")
+    yield Heading(2, "What went badly")
+    yield from _part(number, "badly", _sentences(went_badly(review), quote))
+    yield Paragraph("(What else went badly? Where did somebody have luck?)")
+    yield Heading(2, "What the drills had predicted")
+    yield from _part(number, "drills", _drills(review, quote))
+    yield Heading(2, "Contributing factors")
+    yield from _factors()
+    yield Heading(2, "Action items")
+    yield from _part(number, "actions", _actions(review, quote))
+
+
+def _part(number: int, name: str, blocks: Iterable[Block]) -> Iterator[Block]:
+    of = about(number)
+    yield Comment(begin(of, name))
+    yield from blocks
+    yield Comment(end(of, name))
+
+
+def _head(review: Review, quote: Quote) -> Iterator[Block]:
+    incident = review.incident
+    title = quote(incident.title) or "(no title)"
+    yield Heading(1, f"Post-mortem of incident {incident.number}: {title}")
+    if incident.restricted:
+        yield Paragraph(
+            "This incident is restricted: give this file only to those who may read it."
+        )
+    yield Paragraph(
+        f"State of {_time(review, review.now)}, entry {incident.last} of the records. drd writes "
+        "the parts between the markers (comments with “drd begin” and “drd end”), and renews them: "
+        "write outside of them."
+    )
+    yield Paragraph(f"{quote(standing(incident, review.now, review.zone))}.")
+    if incident.merged_into is not None:
+        yield Paragraph(f"It continues in incident {incident.merged_into}.")
+    plans = ", ".join(map(quote, incident.plans)) or "none"
+    yield Paragraph(f"Plans in the scope: {plans}.")
+    cause = review.found.cause if review.found is not None else None
+    told = quote(cause_text(cause)) if cause is not None else "not recorded"
+    yield Paragraph(f"Root cause: {told}.")
+    for warning in review.warnings:
+        yield Paragraph(f"Warning: {quote(warning)}.")
+
+
+def _impact(review: Review, quote: Quote) -> Iterator[Block]:
+    if review.recoveries:
+        header = ("recovery", "plan", "result", "data lost", "RPO", "time to recover", "RTO")
+        yield Table(header, tuple(_recovery(review, one, quote) for one in review.recoveries))
+    elif not review.unfinished:
+        yield Paragraph(
+            "No recovery of a plan in the scope is in the record: drd measured neither data loss "
+            "nor downtime."
+        )
+    for plan in review.unfinished:
+        yield Paragraph(f"A recovery of {quote(plan)} began, and has not ended.")
+    if not review.affected:
+        yield Paragraph("People affected: the plans do not say whose data they have.")
+        return
+    rows = tuple(
+        (
+            quote(one.plan),
+            quote(one.what),
+            one.words(),
+            quote(", ".join(map(resident_words, one.residents))) or "unknown",
+        )
+        for one in review.affected
+    )
+    yield Table(("plan", "data", "people affected", "residents"), rows)
+
+
+def _recovery(review: Review, one: Recovery, quote: Quote) -> tuple[str, ...]:
+    goals = review.goals.get(one.plan)
+    rpo = format_duration(goals.rpo_s) if goals is not None else "unknown"
+    rto = format_duration(goals.rto_s) if goals is not None else "unknown"
+    word = one.back or one.state or one.result
+    if one.partial:
+        word += ", a part of the service"
+        rpo = rto = "for the whole service"
+    return (
+        quote(one.run),
+        quote(one.plan),
+        quote(word),
+        _measured(one.loss_s) + ", point chosen on purpose" * one.on_purpose,
+        rpo,
+        _measured(one.took_s),
+        rto,
+    )
+
+
+def _measured(seconds: float | None) -> str:
+    return format_duration(seconds) if seconds is not None else "not measured"
+
+
+def _timeline(review: Review, quote: Quote) -> Iterator[Block]:
+    starred = [line for line in condensed(review.lines) if line.starred]
+    if not starred:
+        yield Paragraph(
+            "No entry has a star. To choose what belongs here: "
+            f"`drd incident log {review.incident.number} --star ENTRY`, then write this file again."
+        )
+        return
+    rows = tuple(
+        (
+            _time(review, line.at)[:16],
+            quote(line.by),
+            quote(line_text(line, review.zone)),
+            str(line.entry),
+        )
+        for line in starred
+    )
+    yield Paragraph(f"Times in {review.zone}.")
+    yield Table(("time", "who", "what", "entry"), rows)
+
+
+def _detection(review: Review, quote: Quote) -> Iterator[Block]:
+    rows = tuple(
+        (quote(_NEEDS[name]), _took(seconds))
+        for name, seconds in durations(review.incident).items()
+    )
+    yield Table(("time", "measured"), rows)
+    stated = sorted(review.incident.instants.items(), key=lambda each: each[1])
+    if stated:
+        moments = tuple((quote(str(name)), _time(review, at)) for name, at in stated)
+        yield Table(("moment", "time"), moments)
+
+
+def _took(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown: a moment is missing (drd incident anchor)"
+    return format_duration(seconds)
+
+
+def _sentences(told: Iterable[str], quote: Quote) -> Iterator[Block]:
+    items = tuple(f"{quote(one)}." for one in told)
+    yield Items(items) if items else Paragraph("The record shows nothing here.")
+
+
+def _drills(review: Review, quote: Quote) -> Iterator[Block]:
+    if not review.recoveries:
+        yield Paragraph("There was no recovery to compare with a drill.")
+        return
+    rows = tuple(_compared(review, one, quote) for one in review.recoveries)
+    yield Table(("plan", "last drill before", "its result", "it took", "the recovery took"), rows)
+
+
+def _compared(review: Review, one: Recovery, quote: Quote) -> tuple[str, ...]:
+    prediction = review.predictions.get(one.run)
+    drill: Evidence | None = prediction.drill if prediction is not None else None
+    took = _measured(one.took_s)
+    if drill is None:
+        return quote(one.plan), "never drilled", "-", "-", took
+    return (
+        quote(one.plan),
+        f"{_time(review, drill.finished_at)} (run {drill.run}, {quote(drill.scenario)})",
+        str(drill.result),
+        _measured(drill.rta_s),
+        took,
+    )
+
+
+def _factors() -> Iterator[Block]:
+    yield Paragraph(
+        "(No names of the guilty: what made this possible, and what made it worse? Write below "
+        "each line, or that it played no part.)"
+    )
+    yield Items(
+        (
+            "What had to be true for this to happen? Ask “why” until the answer can be changed:",
+            "Which change, of what, came before it:",
+            "Which safeguard existed, and why did it not hold:",
+            "What did people know, and what did they not know, when they decided:",
+            "What made the response slower than it had to be:",
+            "Which supplier or other team had a part in it:",
+            "Where can the same happen again:",
+        )
+    )
+
+
+def _actions(review: Review, quote: Quote) -> Iterator[Block]:
+    incident = review.incident
+    if not incident.actions:
+        yield Paragraph(
+            f'There is none yet: `drd incident action {incident.number} add "TEXT" --owner NAME '
+            "--due TIME`, with `--verified-by` what shows that it is done."
+        )
+        return
+    rows = tuple(
+        (
+            str(item.entry),
+            quote(item.text),
+            quote(item.owner),
+            _time(review, item.due),
+            quote(item.verified_by) or "a person",
+            quote(action_state(item, review.now, review.zone)),
+        )
+        for item in incident.actions
+    )
+    yield Table(("item", "what is to change", "owner", "due", "verified by", "state"), rows)
+
+
+def _time(review: Review, at: datetime) -> str:
+    return format_time(at, zone=review.zone)

@@ -1,0 +1,152 @@
+"""Action items: what is to change after an incident, who does it, until when, and what shows that
+it is done. Each follows from the entries of the incident, and survives its closing. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from drd.model.records import Entry
+from drd.model.units import from_rfc3339
+
+
+class ActionAct(StrEnum):
+    """What an entry about an action item says."""
+
+    ADD = "add"
+    DONE = "done"
+    """A person says so, with a reason."""
+    VERIFIED = "verified"
+    """What the item names has passed."""
+
+
+class Proof(StrEnum):
+    """What can show that an action item is done."""
+
+    CHECK = "check"
+    CONTROL = "control"
+    DRILL = "drill"
+    FINDING = "finding"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedBy:
+    """What shows that an item is done: `check:PLAN/NAME`, `control:PLAN/NAME`, `drill:PLAN`,
+    `drill:PLAN/SCENARIO`, `finding:PLAN/CODE`. `name` is empty for any drill of the plan."""
+
+    proof: Proof
+    plan: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.proof}:{self.plan}{'/' * bool(self.name)}{self.name}"
+
+    @classmethod
+    def read(cls, text: str) -> VerifiedBy:
+        """Read what `str` has written. Raises ValueError."""
+        proof, _, rest = text.partition(":")
+        plan, _, name = rest.partition("/")
+        read = cls(Proof(proof.strip()), plan.strip(), name.strip())
+        if not read.plan or (not read.name and read.proof is not Proof.DRILL):
+            raise ValueError(f"{text!r} is not a valid name of what verifies")
+        return read
+
+
+@dataclass(frozen=True, slots=True)
+class ActionItem:
+    """One item, by the entry that made it. `proof` is the run that showed that it is done, empty if
+    a person said so for a `reason`."""
+
+    entry: int
+    at: datetime
+    by: str
+    text: str
+    owner: str
+    due: datetime
+    verified_by: str = ""
+    done_at: datetime | None = None
+    done_by: str = ""
+    reason: str = ""
+    proof: str = ""
+
+    @property
+    def awaits(self) -> VerifiedBy | None:
+        """What closes it by itself; None for one that only a person closes."""
+        try:
+            return VerifiedBy.read(self.verified_by) if self.verified_by else None
+        except ValueError:  # of a later version of drd
+            return None
+
+    def is_overdue(self, now: datetime) -> bool:
+        return self.done_at is None and self.due < now
+
+
+def changed(
+    items: tuple[ActionItem, ...], entry: Entry, body: Mapping[str, Any]
+) -> tuple[ActionItem, ...]:
+    """Return the items after an entry about one. Raises KeyError, ValueError, TypeError for a body
+    that drd has not written."""
+    return _CHANGES[ActionAct(body["act"])](items, entry, body)
+
+
+def _added(
+    items: tuple[ActionItem, ...], entry: Entry, body: Mapping[str, Any]
+) -> tuple[ActionItem, ...]:
+    made = ActionItem(
+        entry.seq,
+        entry.header.at,
+        _by(entry, body),
+        str(body["text"]),
+        str(body["owner"]),
+        from_rfc3339(body["due"]),
+        str(body.get("verified_by") or ""),
+    )
+    return (*items, made)
+
+
+def _ended(
+    items: tuple[ActionItem, ...], entry: Entry, body: Mapping[str, Any]
+) -> tuple[ActionItem, ...]:
+    """The first end counts."""
+    number = int(body["action"])
+    shown = str(body["run"]) if body["act"] == ActionAct.VERIFIED else ""
+    by = "drd" if shown else _by(entry, body)
+    return tuple(
+        replace(
+            item,
+            done_at=entry.header.at,
+            done_by=by,
+            reason=str(body.get("reason") or ""),
+            proof=shown,
+        )
+        if item.entry == number and item.done_at is None
+        else item
+        for item in items
+    )
+
+
+def _by(entry: Entry, body: Mapping[str, Any]) -> str:
+    return str(body.get("by") or entry.header.actor_name)
+
+
+_CHANGES: Mapping[
+    ActionAct,
+    Callable[[tuple[ActionItem, ...], Entry, Mapping[str, Any]], tuple[ActionItem, ...]],
+] = {ActionAct.ADD: _added, ActionAct.DONE: _ended, ActionAct.VERIFIED: _ended}
+
+
+def words(body: Mapping[str, Any], due: str, items: Sequence[ActionItem]) -> str:
+    """Return what an entry says, for the timeline; `due` is the time in words, `items` are those
+    before the entry."""
+    act = ActionAct(body["act"])
+    if act is ActionAct.ADD:
+        by = f", closes by {body['verified_by']}" if body.get("verified_by") else ""
+        return f"action item: {body['text']} ({body['owner']}), due {due}{by}"
+    number = int(body["action"])
+    text = next((f": {item.text}" for item in items if item.entry == number), "")
+    if act is ActionAct.VERIFIED:
+        return f"action item {number} done{text}; {body['verified_by']} passed (run {body['run']})"
+    return f"action item {number} done{text}: {body['reason']}"

@@ -1,0 +1,227 @@
+"""What the record of an incident shows when people look back: recoveries and what drills had
+predicted, updates that were promised, and what of it went well or badly. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from drd.model.incidents import entries as kinds
+from drd.model.incidents.affected import Affected
+from drd.model.incidents.audiences import Audience
+from drd.model.incidents.fold import time_in
+from drd.model.incidents.incident import Incident
+from drd.model.incidents.investigation import Investigation
+from drd.model.incidents.messages import IncidentMessage
+from drd.model.incidents.timeline import Line
+from drd.model.obligations.clocks import ClockState
+from drd.model.records import Entry, body_of
+from drd.model.run import PARTIAL, Evidence, RunKind, StepState, last_turn
+from drd.model.step_record import StepRecord
+from drd.model.units import format_duration
+
+_LONGER_S = 60.0
+"""What took less than this longer than in the drill is not told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """A recovery in the record. `state` is that of its end, empty while it has not ended. `loss_s`
+    is the age of the data that was restored, `took_s` the time to the end of the checks; None: not
+    measured. `on_purpose`: the point was, so the loss does not count for the RPO.
+    `partial`: it restored a part of the service. `back` says that a person took it back."""
+
+    run: str
+    plan: str
+    state: str = ""
+    error: str = ""
+    result: str = ""
+    point: str = ""
+    started_at: datetime | None = None
+    loss_s: float | None = None
+    took_s: float | None = None
+    on_purpose: bool = False
+    partial: bool = False
+    back: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Goals:
+    """The objectives of a plan in seconds, as the plan in force has them."""
+
+    rpo_s: float
+    rto_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The last drill of the plan before a recovery began, None without one, and how the steps of
+    the recovery differed from those of the drill."""
+
+    drill: Evidence | None = None
+    differences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """An update that an audience expected until `due`, and when it was sent; None: it was not."""
+
+    audience: str
+    due: datetime
+    told_at: datetime | None = None
+
+    @property
+    def is_kept(self) -> bool:
+        return self.told_at is not None and self.told_at <= self.due
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """All that is known of an incident at `now`. `goals` are by plan, `predictions` by run of the
+    recovery. `clocks_unknown` says why there are no clocks."""
+
+    incident: Incident
+    now: datetime
+    zone: ZoneInfo
+    lines: Sequence[Line] = ()
+    affected: Sequence[Affected] = ()
+    found: Investigation | None = None
+    clocks: Sequence[ClockState] = ()
+    clocks_unknown: str = ""
+    messages: Sequence[IncidentMessage] = ()
+    recoveries: Sequence[Recovery] = ()
+    unfinished: Sequence[str] = ()
+    goals: Mapping[str, Goals] = field(default_factory=dict)
+    predictions: Mapping[str, Prediction] = field(default_factory=dict)
+    promises: Sequence[Promise] = ()
+    warnings: Sequence[str] = ()
+
+
+def recoveries(entries: Iterable[Entry]) -> tuple[Recovery, ...]:
+    """Return the recoveries of which the entries tell, in their order. What was measured is that of
+    the signed entries, not of rows that may have changed since."""
+    found: dict[str, Recovery] = {}
+    turns: dict[str, list[str]] = {}
+    for entry in entries:
+        body = body_of(entry)
+        with suppress(KeyError, ValueError, TypeError, AttributeError):
+            if entry.header.kind == "decision" and not body.get("step"):
+                turns.setdefault(str(body["run"]), []).append(str(body["action"]))
+            elif body.get("run_kind") != RunKind.RECOVERY:
+                continue
+            elif entry.header.kind == "evidence":
+                measured = body["evidence"]
+                run = str(measured["run"])
+                before = found.get(run) or Recovery(run, str(measured["plan"]))
+                found[run] = _measured(before, measured)
+            elif entry.header.kind == "run.end":
+                run = str(body["run"])
+                before = found.get(run) or Recovery(run, str(body["plan"]))
+                found[run] = replace(
+                    before,
+                    state=str(body["state"]),
+                    error=str(body.get("error") or ""),
+                    started_at=time_in(body, "started_at") or before.started_at,
+                )
+    return tuple(replace(one, back=_taken_back(turns.get(run, ()))) for run, one in found.items())
+
+
+def _taken_back(turns: Sequence[str]) -> str:
+    if last_turn(turns) == "undo":
+        return "undone"
+    return "rolled back" if "rollback" in turns else ""
+
+
+def _measured(before: Recovery, measured: Mapping[str, Any]) -> Recovery:
+    loss, took = measured.get("rpa_s"), measured.get("rta_s")
+    return replace(
+        before,
+        result=str(measured["result"]),
+        point=str(measured.get("point") or ""),
+        started_at=time_in(measured, "started_at"),
+        loss_s=float(loss) if loss is not None else None,
+        took_s=float(took) if took is not None else None,
+        on_purpose=measured.get("judged") is False,
+        partial=measured.get("scenario") == PARTIAL,
+    )
+
+
+def unfinished(entries: Iterable[Entry]) -> tuple[str, ...]:
+    """Return the plans of which a recovery began that has not ended."""
+    left: dict[str, None] = {}
+    for entry in entries:
+        body = body_of(entry)
+        if entry.header.kind == kinds.RECOVERY and body.get("plan"):
+            left[str(body["plan"])] = None
+        elif body.get("run_kind") == RunKind.RECOVERY:
+            left.pop(entry.header.subject.partition("/")[0], None)
+    return tuple(left)
+
+
+def promises(incident: Incident, entries: Iterable[Entry], now: datetime) -> tuple[Promise, ...]:
+    """Return the updates that somebody expected: the first one about the incident, and those that
+    messages promised. One that is not due yet, or was not when the incident was closed, is none."""
+    until, found = incident.closed_at or now, list[Promise]()
+    waits: dict[str, datetime] = {}
+    first = incident.cadence.first(incident.severity, incident.opened_at or now)
+    if first is not None and not incident.sealed:
+        waits[Audience.INTERNAL.value] = first
+    for entry in entries:
+        body = body_of(entry)
+        if entry.header.kind != kinds.MESSAGE or body.get("act") != "send":
+            continue
+        audience, at = str(body.get("audience") or ""), entry.header.at
+        due, following = waits.pop(audience, None), time_in(body, "next_update")
+        found += [Promise(audience, due, at)] if due is not None else []
+        if following is not None:
+            waits[audience] = following
+    found += [Promise(audience, due) for audience, due in waits.items() if due < until]
+    return tuple(sorted(found, key=lambda one: (one.due, one.audience)))
+
+
+def drill_before(plan_evidence: Iterable[Evidence], began: datetime | None) -> Evidence | None:
+    """Return the newest drill of the whole plan that ended before a recovery began."""
+    drills = [
+        e for e in plan_evidence if e.target is None and (began is None or e.finished_at <= began)
+    ]
+    return max(drills, key=lambda e: e.finished_at, default=None)
+
+
+def step_differences(
+    real: Iterable[StepRecord], drilled: Iterable[StepRecord], not_rehearsed: Mapping[str, str]
+) -> Iterator[str]:
+    """Say which steps of a recovery were skipped, failed, were repeated, took much longer than in
+    the drill, or were not rehearsed there."""
+    known = {(s.kind, s.subject, s.name): s for s in drilled}
+    for step in real:
+        name = step.subject or step.name
+        what = f"step {name}" if not step.subject else f"{step.kind} of {name}"
+        if step.state is StepState.SKIPPED:
+            reason = f": {step.result.reason}" if step.result.reason else ""
+            yield f"{what} was skipped{reason}"
+        if step.state in (StepState.FAILED, StepState.CANCELLED):
+            yield f"{what} {step.state}{': ' + step.error if step.error else ''}"
+        if step.attempt > 1:
+            yield f"{what} needed {step.attempt} attempts"
+        if name in not_rehearsed and not step.subject:
+            yield f"{what} was not rehearsed in the drill: {not_rehearsed[name]}"
+        took, before = _took_s(step), _took_s(known.get((step.kind, step.subject, step.name)))
+        if is_much_longer(took, before):
+            yield f"{what} took {format_duration(took)}, in the drill {format_duration(before)}"
+
+
+def is_much_longer(took_s: float | None, before_s: float | None) -> bool:
+    """Return whether something took more than twice the time of before, and a minute more."""
+    if took_s is None or before_s is None:
+        return False
+    return took_s > max(2 * before_s, before_s + _LONGER_S)
+
+
+def _took_s(step: StepRecord | None) -> float | None:
+    if step is None or step.finished_at is None or step.state is not StepState.SUCCEEDED:
+        return None
+    return max((step.finished_at - step.started_at).total_seconds(), 0.0)
