@@ -38,7 +38,7 @@ def acting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         examples="drd incident action                   open items of all incidents\n"
         "drd incident action 3                 all items of incident 3\n"
         'drd incident action 3 add "check the rows of orders" --owner anna --due 14d\n'
-        'drd incident action 3 add "refuse old keys" --owner bo --due 30d --verified-by '
+        'drd incident action 3 add "no old keys" --owner bo --due 30d --verified-by '
         "control:shop/old-key\n"
         'drd incident action 3 done 214 --reason "the new key is in the vault"',
         description="Add an action item to an incident, also to a closed one, list items, or "
