@@ -10,6 +10,7 @@ from drd.api import incident_requests as bodies
 from drd.api.action_acts import ACTION_ACTS
 from drd.api.incident_documents import incident_document
 from drd.api.investigation_acts import INVESTIGATION_ACTS
+from drd.api.rotation_acts import ROTATION_ACTS
 from drd.api.values import Document
 from drd.bootstrap import App
 from drd.bootstrap.duties import duty_table
@@ -168,6 +169,7 @@ ACTS: Mapping[str, tuple[type[bodies.Act], Callable[[App, Desk, Any], Incident]]
     "close": (bodies.CloseBody, _close),
     **INVESTIGATION_ACTS,
     **ACTION_ACTS,
+    **ROTATION_ACTS,
 }
 """By the verb: what it takes, and what it does to the incident. Each raises UsageError."""
 

@@ -66,7 +66,9 @@ def _shown(asked: AdmittedRequest) -> Document:
 
 
 def _reached(asked: AdmittedRequest) -> Document:
-    return scope_document(readable(asked, number_of(asked)), plans_in_force(asked))
+    app, incident = asked.app, readable(asked, number_of(asked))
+    entries = readable_entries(app.catalogue, asked.caller, incident, app.settings)
+    return scope_document(incident, plans_in_force(asked), entries)
 
 
 def _clean_points(asked: AdmittedRequest) -> Document:

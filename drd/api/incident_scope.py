@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from drd.api.values import Document
 from drd.model.incidents.affected import Affected, declared
+from drd.model.incidents.first_sign import FirstSign, first_sign
 from drd.model.incidents.incident import Incident
+from drd.model.incidents.investigation import investigation
+from drd.model.incidents.rotations import Rotation, rotations, since
 from drd.model.inventory import dependents
 from drd.model.plan import Plan
+from drd.model.records import Entry
 
 
 def affected_of(incident: Incident, plans: Mapping[str, Plan]) -> list[Affected]:
@@ -21,13 +25,21 @@ def affected_of(incident: Incident, plans: Mapping[str, Plan]) -> list[Affected]
     return found
 
 
-def scope_document(incident: Incident, plans: Mapping[str, Plan]) -> Document:
+def scope_document(
+    incident: Incident, plans: Mapping[str, Plan], entries: Iterable[Entry] = ()
+) -> Document:
     """Return what the incident reaches, by these plans that can be read. `counted` of a plan is
-    false while its people could be counted, and were not; null if they cannot be counted."""
+    false while its people could be counted, and were not; null if they cannot be counted.
+    `rotated` has the credentials that were replaced since the first sign, by the `entries`."""
+    read = list(entries)
+    sign, done = first_sign(incident, investigation(read)), rotations(read)
     return {
         "incident": incident.number,
         "title": incident.title,
-        "plans": [_plan(incident, name, plans.get(name)) for name in incident.plans],
+        "plans": [
+            {**_plan(incident, name, plans.get(name)), "rotated": _rotated(name, sign, done)}
+            for name in incident.plans
+        ],
         "dependents": [{"plan": d.plan, "why": d.why} for d in dependents(plans, incident.plans)],
         "data": [one.to_json() for one in affected_of(incident, plans)],
     }
@@ -44,3 +56,10 @@ def _plan(incident: Incident, name: str, plan: Plan | None) -> Document:
         "credentials": [c.name for c in inventory.credentials] if inventory is not None else [],
         "counted": name in {one.plan for one in incident.affected} if countable else None,
     }
+
+
+def _rotated(plan: str, sign: FirstSign | None, done: Sequence[Rotation]) -> list[str]:
+    if sign is None:
+        return []
+    names = dict.fromkeys(one.credential for one in done if plan in one.plans)
+    return [name for name in names if since(done, plan, name, sign.at) is not None]

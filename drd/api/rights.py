@@ -44,6 +44,7 @@ from drd.api.requests import (
     RunsQuery,
     SkipBody,
 )
+from drd.api.rotation_acts import RotatedBody
 
 OPERATOR = "operator"
 """The role of `people` that gives a mapped person the rights of the operating group."""
@@ -213,6 +214,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
              "record an item of evidence", "drd incident evidence", EvidenceBody, LARGEST_MESSAGE),
     Endpoint("incident-cause", "POST", "/v1/incidents/{incident}/cause", Right.OPERATE,
              "record the root cause", "drd incident cause", CauseBody, LARGEST_MESSAGE),
+    Endpoint("incident-rotated", "POST", "/v1/incidents/{incident}/rotated", Right.OPERATE,
+             "record that a credential was replaced", "drd incident rotated", RotatedBody),
     Endpoint("incident-page", "GET", "/v1/incidents/{incident}/page", Right.OPERATE,
              "an incident as a page for paper", "drd incident print"),
     Endpoint("incident-postmortem", "GET", "/v1/incidents/{incident}/postmortem", Right.OPERATE,

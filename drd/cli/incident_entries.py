@@ -135,6 +135,14 @@ def scope(args: argparse.Namespace) -> int:
     return 0
 
 
+def rotated(args: argparse.Namespace) -> int:
+    if args.withdraw is not None:
+        act(args, 0, lambda _: {"withdraw": args.withdraw, "reason": args.reason})
+        return 0
+    act(args, 1, lambda words: {"credential": words[0], "plan": args.plan, "at": args.at})
+    return 0
+
+
 def decide(args: argparse.Namespace) -> int:
     act(args, 1, lambda words: {"text": words[0], "reason": args.reason})
     return 0

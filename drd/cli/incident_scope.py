@@ -55,7 +55,7 @@ def _told(app: App, args: argparse.Namespace, given: int | None) -> dict[str, An
         found = list(_counted(app, incident, plans))
         said = author(app, args, left_out=given is None)
         incident = Desk(app.catalogue, number, said, zone_of(app)).record_affected(found)
-    return scope_document(incident, plans)
+    return scope_document(incident, plans, app.catalogue.incidents.entries(incident))
 
 
 def readable_plans(app: App) -> Iterator[tuple[str, Plan]]:
@@ -118,5 +118,8 @@ def _plan_lines(plan: Mapping[str, Any], affected: list[Affected]) -> Iterator[s
             yield f"    counted in restore point {escaped(one.point)}{of}"
         if one.why:
             yield f"    {escaped(one.why)}"
-    if plan["credentials"]:
-        yield f"  credentials to replace after a leak: {', '.join(plan['credentials'])}"
+    rotated = plan.get("rotated", ())  # an older service does not say it
+    if left := [name for name in plan["credentials"] if name not in rotated]:
+        yield f"  credentials to replace after a leak: {', '.join(left)}"
+    if rotated:
+        yield f"  rotated since the first sign: {', '.join(map(escaped, rotated))}"

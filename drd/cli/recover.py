@@ -31,6 +31,7 @@ from drd.flows.restore.preflight import PreflightResult, preflight_only
 from drd.flows.restore.recovery import RecoveryOutcome, recover
 from drd.flows.restore.recovery_plan import RecoveryPlan, plan_recovery
 from drd.flows.restore.recovery_request import RecoveryRequest
+from drd.flows.restore.resecuring import clean_of
 from drd.flows.restore.unfinished import unfinished
 from drd.flows.services import Services
 from drd.flows.state.kept_notes import noted
@@ -49,17 +50,16 @@ def run(args: argparse.Namespace) -> int:
             return 0
         if args.incident is not None:
             desk = Desk(app.catalogue, args.incident, author(app, args))
-            desk.recovering(planned.plan.name, planned.request.target)
+            target, point = planned.request.target, planned.point.id
+            desk.recovering(planned.plan.name, target, point=point, clean=planned.clean)
         return execute(app, services, planned, args)
 
 
 def _prepared(app: App, args: argparse.Namespace) -> tuple[Services, RecoveryPlan]:
     """Return the recovery, which has been shown and confirmed as the options say."""
     plan = app.plans.load(args.plan)
-    if args.incident is not None:
-        require_open(app.catalogue.incidents.get(args.incident))
     services = app.services(plan)
-    planned = plan_recovery(services, plan, _request(args, app, plan))
+    planned = _planned(app, services, plan, args)
     origin = _origin(services, planned)
     if args.dry_run or not args.yes:
         changed = changes_of(services, planned)
@@ -86,6 +86,23 @@ def _prepared(app: App, args: argparse.Namespace) -> tuple[Services, RecoveryPla
         what = "a recovery over production" if over else "a recovery"
         confirm(plan.name, what, "add --yes to confirm, or --dry-run to see what would happen.")
     return services, planned
+
+
+def _planned(app: App, services: Services, plan: Plan, args: argparse.Namespace) -> RecoveryPlan:
+    """Return the recovery that the options ask for."""
+    request = _request(args, app, plan)
+    if args.incident is not None:
+        require_open(app.catalogue.incidents.get(args.incident))
+    if not args.clean:
+        return plan_recovery(services, plan, request)
+    if args.incident is None:
+        raise UsageError(
+            "--clean was given without --incident",
+            hint="name the incident whose first sign counts: --incident N --clean",
+        )
+    found = clean_of(services, plan, args.incident, request)
+    request = replace(request, point=found.point, clean_for=args.incident)
+    return replace(plan_recovery(services, plan, request), clean=found.words())
 
 
 def _origin(services: Services, planned: RecoveryPlan) -> Origin | None:

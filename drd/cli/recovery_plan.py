@@ -67,6 +67,7 @@ def _remarks(planned: RecoveryPlan, origin: Origin | None) -> Iterator[tuple[str
     """Return what will be left out, where the point comes from, and its parts that the plan does
     not name; each with the word before it.
     """
+    yield from ((("clean", planned.clean),) if planned.clean else ())
     yield from (("note", note) for note in planned.notes)
     yield from (("origin", line) for line in origin.lines()) if origin is not None else ()
     for name, paths in planned.outside.items():
@@ -124,6 +125,7 @@ def _dry_document(
         "components": list(planned.components),
         "steps": [_step(planned, s) for s in planned.plan.runbook],
         "continues": planned.continues,
+        "clean": planned.clean or None,
         "not_restored": list(planned.not_restored),
         "notes": list(planned.notes),
         "findings": [f.to_json() for f in checked.findings] if checked is not None else [],

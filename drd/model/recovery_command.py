@@ -25,7 +25,8 @@ def recovery_command(plan: str, said: RecoveryDetail) -> str:
     words += ["--in-place"] if target == IN_PLACE or said.in_place else []
     words += ["--target", target] if target != IN_PLACE else []
     valued = {
-        "--point": [said.point],
+        "--incident": [str(said.clean_for) if said.clean_for else None],
+        "--point": [said.point if not said.clean_for else None],
         "--lost-at": [to_rfc3339(said.lost_at) if said.lost_at else None],
         "--repository": [said.repository],
         "--scenario": [said.scenario],
@@ -37,6 +38,7 @@ def recovery_command(plan: str, said: RecoveryDetail) -> str:
     for option, values in valued.items():
         for value in values:
             words += [option, str(value)] if value else []
+    words += ["--clean"] if said.clean_for else []
     flags = ("overwrite", "no_owner", "as_owner", "no_undo", "accept_paths")
     words += [f"--{flag.replace('_', '-')}" for flag in flags if getattr(said, flag)]
     return escaped(shlex.join(words))

@@ -78,7 +78,8 @@ class DrillDetail(RunDetail):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryDetail(RunDetail):
     """The request (`drd.flows.restore.recovery_request.RecoveryRequest`); `asked_at`, when a person
-    began to handle it; the components that it has `begun`, the digests of the files that the plan's
+    began to handle it; `clean_for`, the incident whose clean point it restores; the components that
+    it has `begun`, the digests of the files that the plan's
     `commands` name, and the hash of what a drill proves of the plan. Its end adds `result`, the
     `places` where the restored data is, its `usage` by others then, the `tasks` that the kinds of
     the components leave to a person, and the steps that were `rolled_back`."""
@@ -93,6 +94,7 @@ class RecoveryDetail(RunDetail):
     scenario: str | None = stored.text(sparse=True)
     in_place: bool = stored.flag(sparse=True)
     part: Part | None = stored.value(Part.from_json, sparse=True)
+    clean_for: int | None = stored.count(sparse=True)
     overwrite: bool = stored.flag()
     no_owner: bool = stored.flag()
     as_owner: bool = stored.flag()

@@ -105,8 +105,8 @@ def flag(*, sparse: bool = False) -> Any:
     return _field(_flag, sparse=sparse, default=False)
 
 
-def count() -> Any:
-    return _field(_count, sparse=False)
+def count(*, sparse: bool = False) -> Any:
+    return _field(_count, sparse=sparse)
 
 
 def seconds() -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from drd.model.units import to_rfc3339
+from tests.e2e.runbook_site import run_id, until, waits_for
 from tests.e2e.site import Site
 
 PLAN = """\
@@ -70,3 +71,31 @@ def test_the_clean_point_is_shown_and_recovered(site: Site) -> None:
     assert f"shop: clean restore point {chosen['point']} (data of" in screen
     assert "> drd recover shop --incident 1 --clean --target TARGET --dry-run" in screen
     assert "(moment occurred)" in screen
+
+    site.drd("incident", "rotated", "mail", "--by", "anna")
+    assert "rotated since the first sign: mail" in site.drd("incident", "scope").out
+    recover = ["recover", "shop", "--target", "beside", "--incident", "1", "--clean"]
+    dry = site.drd(*recover, "--dry-run", "--json").json
+    assert (dry["point"], [step["name"] for step in dry["steps"]]) == (
+        chosen["point"],
+        ["restore", "check", "re-secure"],
+    )
+    assert "it is the newest complete restore point" in dry["clean"]
+    assert "(moment occurred)" in dry["clean"]
+    running = site.start(*recover, "--yes")
+    until(lambda: waits_for(site, "re-secure"), "it waits for the approval")
+    running.kill()
+    running.wait()
+    told = site.drd("run", "show", run_id(site)).out
+    assert "stripe (rotate with rotate-stripe)" in told
+    assert "mail" not in told
+    entry = site.drd("incident", "rotated", "stripe", "--json").json["entry"]
+    site.drd("incident", "rotated", "--withdraw", str(entry), "--reason", "the old one works")
+    running = site.start("resume", run_id(site))
+    until(lambda: waits_for(site, "re-secure"), "it waits for the approval again")
+    site.drd("approve", run_id(site), "re-secure", "--by", "anna")
+    assert running.wait() == 0
+    with closing(sqlite3.connect(site.base / "back.db")) as connection:
+        assert connection.execute("select count(*) from orders").fetchone() == (800,)
+    timeline = site.drd("incident", "show").out
+    assert f"clean restore point {chosen['point']}" in timeline.replace("\n", " ")

@@ -12,13 +12,18 @@ import pytest
 
 from drd.errors import NoRestorePoint
 from drd.flows.restore.clean_points import clean_points, described, require_clean
+from drd.flows.restore.resecuring import inserted
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.entries import Author, draft
 from drd.model.incidents.first_sign import FirstSign, first_sign, remarks
 from drd.model.incidents.fold import fold
 from drd.model.incidents.investigation import investigation
+from drd.model.incidents.rotations import known_to_attacker, rotations
+from drd.model.incidents.timeline import timeline
+from drd.model.inventory import Credential
 from drd.model.records import Entry
 from drd.model.run import PARTIAL_DRILL, DrillResult
+from drd.model.runbook import Circumstances, Step, When
 from drd.model.snapshot import (
     ComponentSnapshot,
     DatabaseFingerprint,
@@ -106,11 +111,15 @@ def test_the_newest_sound_point_from_before_the_sign_is_chosen(world: World) -> 
     assert chosen == "bbbbbbbb"
     assert "no drill has tried it" in why
     assert "cccccccc (incomplete)" in why
+    world.after(minutes=1)
     world.drilled(point="bbbbbbbb", result=DrillResult.PASSED)
     assert choice(world, sign)[1].endswith("; a drill of it passed")
+    world.after(minutes=1)
     world.drilled(point="bbbbbbbb", result=DrillResult.INCONCLUSIVE)
+    world.after(minutes=1)
     world.drilled(point="bbbbbbbb", result=DrillResult.FAILED, scenario=PARTIAL_DRILL)
     assert choice(world, sign)[0] == "bbbbbbbb"
+    world.after(minutes=1)
     world.drilled(point="bbbbbbbb", result=DrillResult.FAILED)
     chosen, why = choice(world, sign)
     assert chosen == "aaaaaaaa"
@@ -215,3 +224,50 @@ def test_sizes_and_lost_components_are_unusual_and_names_are_escaped() -> None:
     )
     [told] = unusual(point(database(**{"a\x1b[31m": 5})), point(database()))
     assert "\x1b" not in told
+
+
+# --- what has to be secured again ---
+
+
+def test_a_rotation_counts_from_the_first_sign_and_can_be_withdrawn() -> None:
+    made, stripe, mail = Response(), Credential("stripe"), Credential("mail")
+    made.say(kinds.ROTATED, credential="stripe", plans=["shop"], at=before(3))
+    late = made.say(kinds.ROTATED, credential="mail", plans=["shop"], at=before(1))
+
+    def left(plan: str = "shop") -> tuple[Credential, ...]:
+        return known_to_attacker((stripe, mail), plan, rotations(made.entries), OPENED - 2 * HOUR)
+
+    assert left() == (stripe,)
+    assert left("billing") == (stripe, mail)
+    made.say(kinds.ROTATED, entry=late.seq, reason="the old one works")
+    assert left() == (stripe, mail)
+    assert [line.text for line in timeline(fold(1, made.entries), made.entries)][1:] == [
+        "credential stripe of shop was rotated",
+        "credential mail of shop was rotated",
+        f"entry {late.seq} withdrawn, the credential was not rotated: the old one works",
+    ]
+
+
+APPROVAL = Step("re-secure", "approve")
+AROUND = Circumstances("database-loss", "standby")
+
+
+def order(*steps: Step) -> list[str]:
+    return [step.name for step in inserted(steps, APPROVAL, AROUND)]
+
+
+def test_the_approval_stands_before_the_step_that_lets_others_in() -> None:
+    data, look = Step("data", "restore", ("db",)), Step("look", "check", ("rows",))
+    serve, dns = Step("serve", "start"), Step("dns", "command", rehearse="skip")
+    traffic = Step("move-traffic", "command", needs=("look",))
+    tell = Step("tell", "notify", rehearse="skip")
+    assert order(data, look) == ["data", "look", "re-secure"]
+    assert order(data, look, serve, tell) == ["data", "look", "serve", "tell", "re-secure"]
+    assert order(data, look, serve, dns) == ["data", "look", "serve", "re-secure", "dns"]
+    assert order(data, dns, traffic) == ["data", "dns", "re-secure", "move-traffic"]
+    assert inserted((data, traffic), APPROVAL, AROUND)[-1].needs == ("look", "re-secure")
+    elsewhere = replace(dns, when=When(targets=("other",)))
+    assert order(data, elsewhere) == ["data", "dns", "re-secure"]
+    first, second = replace(serve, group="g"), replace(dns, group="g")
+    assert order(data, first, second) == ["data", "re-secure", "serve", "dns"]
+    assert order(dns, data) == ["dns", "data", "re-secure"]

@@ -1,11 +1,11 @@
-"""Options of the verbs of `drd incident` about the way back: clean-points."""
+"""Options of the verbs of `drd incident` about the way back: clean-points, rotated."""
 
 from __future__ import annotations
 
 import argparse
 
 from drd.cli.options import count
-from drd.cli.verbs.incident_verbs import NUMBER, incident_verb, reader
+from drd.cli.verbs.incident_verbs import NUMBER, TIMES, entry, incident_verb, reader, reason
 
 
 def recovering(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
@@ -32,3 +32,27 @@ def recovering(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
         "first sign",
     )  # fmt: skip
     reader(points)
+    rotated = entry(
+        verbs,
+        "rotated",
+        "record that a credential was replaced",
+        "CREDENTIAL",
+        examples="drd incident rotated stripe-key --by anna\n"
+        "drd incident rotated 3 stripe-key --plan orders-api --at 14:30\n"
+        'drd incident rotated --withdraw 214 --reason "the old key still works"',
+        description="Record that a credential of the service was replaced, by its name under "
+        "`credentials:` of the plan: an attacker does not know it any more. What was not rotated "
+        "since the first sign must be approved in drd recover --incident N --clean before the "
+        "service is used. drd records what you say; it does not try the credential.",
+    )
+    rotated.add_argument(
+        "--plan", metavar="PLAN", help="only for this plan (default: all of the scope that name "
+        "the credential)",
+    )  # fmt: skip
+    rotated.add_argument(
+        "--at", metavar="TIME", help=f"when it was replaced: {TIMES} (default: now)"
+    )
+    rotated.add_argument(
+        "--withdraw", type=count, metavar="ENTRY", help="withdraw this entry: it was not rotated"
+    )
+    reason(rotated, "why it is withdrawn")

@@ -22,6 +22,7 @@ examples:
   drd recover orders-api --target standby --repository offsite    from this copy alone
   drd recover orders-api --target standby --scenario region-loss  from any copy, by its steps
   drd recover orders-api --target standby --incident 3            on the timeline of incident 3
+  drd recover orders-api --target standby --incident 3 --clean    data from before its first sign
 
 To continue a recovery that was killed, run the same command again.
 exit codes: 0 recovered and checked, 1 failed, 4 a check failed, 5 no check could run,
@@ -68,6 +69,13 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
     )
     which.add_argument(
         "--before", metavar="TIME", help="restore the newest point with data from before TIME"
+    )
+    which.add_argument(
+        "--clean",
+        action="store_true",
+        help="with --incident: restore the newest sound point whose data is all from before the "
+        "first sign of this incident (drd incident clean-points), and ask a person to confirm that "
+        "the credentials were rotated before the service is used",
     )
     which.add_argument(
         "--clean-before",

@@ -257,12 +257,15 @@ class Desk:
         body = {"to": _text(to, "the link", LONGEST_NAME * 5), "text": text.strip()}
         return self._add(kinds.LINK, body)
 
-    def recovering(self, plan: str, target: str) -> Incident:
-        """Record that a recovery of a plan begins, which is in the scope from now on."""
+    def recovering(self, plan: str, target: str, *, point: str = "", clean: str = "") -> Incident:
+        """Record that a recovery of a plan begins, which is in the scope from now on. `clean` is
+        why its `point` is the clean one."""
+        chosen = {"point": point, "clean": clean} if clean else {}
 
         def drafts(incident: Incident) -> list[Draft]:
             require_open(incident)
-            return [self._draft(kinds.RECOVERY, {"plan": plan, "target": target})]
+            body = {"plan": plan, "target": target, **chosen}
+            return [self._draft(kinds.RECOVERY, body)]
 
         return self.catalogue.incidents.add(self.number, drafts)
 

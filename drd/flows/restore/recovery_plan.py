@@ -15,6 +15,7 @@ from drd.flows.repository.manifests import require_sound
 from drd.flows.restore.failed_drills import failed_drill
 from drd.flows.restore.point_choice import choose
 from drd.flows.restore.recovery_request import RecoveryRequest, target_of
+from drd.flows.restore.resecuring import with_approval
 from drd.flows.restore.single_items import Single, component_of, single
 from drd.flows.services import Services
 from drd.flows.state.restored_points import restored_points
@@ -51,7 +52,7 @@ class RecoveryPlan:
     started to handle it. `continues` is the id of a dead run that would be resumed. `notes` are
     sentences about what speaks against the point, and what is left out. `outside` has by component
     paths that the point would restore and the plan does not name. With a `single` thing, plan and
-    point are limited to it."""
+    point are limited to it. `clean` says why the point is the clean one of an incident."""
 
     plan: Plan
     request: RecoveryRequest
@@ -69,6 +70,7 @@ class RecoveryPlan:
     notes: tuple[str, ...]
     single: Single | None = None
     outside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    clean: str = ""
 
     @property
     def partial(self) -> bool:
@@ -155,6 +157,8 @@ def plan_recovery(
         plan, point = chosen.plan, chosen.point
     forgotten = _forgotten(plan, request, names)
     names = tuple(n for n in names if n not in forgotten)
+    run, around = continued.id if continued is not None else None, _circumstances(plan, request)
+    plan = with_approval(services, plan, request, names, around=around, run=run)
     whole = chosen is None or chosen.part.is_whole
     measured = _measured(services, plan) if whole else None
     data_of_recoveries = restored_points(services.catalogue, plan.name, [point]).values()

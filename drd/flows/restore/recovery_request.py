@@ -22,7 +22,8 @@ class RecoveryRequest:
     target may be production. With a `part`, only that part of one component, in place or beside the
     existing data. `no_undo`: keep no copy of what is replaced. `accept_paths`: restore paths
     outside of the plan's as well; `after_kit`: accept a point that the kit does not list;
-    `as_owner`: no code of a database runs with more rights than its owner has."""
+    `as_owner`: no code of a database runs with more rights than its owner has; `clean_for`: the
+    point is the clean one of this incident, after which credentials have to be rotated."""
 
     target: str
     point: str | None = None
@@ -39,6 +40,7 @@ class RecoveryRequest:
     no_undo: bool = False
     accept_paths: bool = False
     after_kit: bool = False
+    clean_for: int | None = None
 
     @property
     def over_production(self) -> bool:
@@ -59,6 +61,7 @@ class RecoveryRequest:
             scenario=self.scenario if self.scenario != DEFAULT_SCENARIO else None,
             in_place=self.in_place,
             part=self.part,
+            clean_for=self.clean_for,
         )
 
     def some(self, plan: Plan) -> tuple[str, ...]:
@@ -99,6 +102,7 @@ class RecoveryRequest:
             no_undo=said.no_undo,
             accept_paths=said.accept_paths,
             after_kit=said.after_kit,
+            clean_for=said.clean_for,
         )
 
 

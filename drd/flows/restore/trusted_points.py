@@ -32,7 +32,7 @@ def trusted_points(
     left = [p for p in points if p.id not in out]
     for _ in range(_MOST_READ):
         newest = newest_complete(_asked(left, before), services.clock.now())
-        if newest is None or not _needs_reading(known, newest):
+        if newest is None or not needs_reading(known, newest):
             break
         read = _read(services, plan, newest)
         if read is None:
@@ -50,7 +50,8 @@ def _asked(points: Sequence[RestorePoint], before: datetime | None) -> list[Rest
     return [p for p in points if before is None or p.data_time < before]
 
 
-def _needs_reading(known: Signatures, point: RestorePoint) -> bool:
+def needs_reading(known: Signatures, point: RestorePoint) -> bool:
+    """Return whether only the manifest can tell who made a point."""
     return known.trust(point) is Trust.UNCHECKED and point.id not in known.sealed
 
 

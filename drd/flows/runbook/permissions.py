@@ -12,6 +12,7 @@ from drd.model.actor import Actor, Sameness, compare_all
 from drd.model.nearest import closest, meant
 from drd.model.plan import Plan
 from drd.model.run import Decision, Run, RunKind, RunState, StepState, operators
+from drd.model.run_details import RecoveryDetail
 from drd.model.runbook import PEOPLE, Step, wants_two_persons
 from drd.model.step_record import StepRecord
 from drd.model.step_results import PersonStepResult
@@ -82,7 +83,9 @@ class Deciding:
             )
         record = self._waiting(step)
         self._in_time(record)
-        name = _person(by, people)
+        # Whoever has no `people` in drd.yaml has not asked for an approval either.
+        anybody = not people and all(s.name != step for s in self.plan.runbook)
+        name = by if anybody else _person(by, people)
         asks = record.result
         role = asks.role if isinstance(asks, PersonStepResult) else None
         if role is not None and role not in people[name]:
@@ -141,10 +144,20 @@ class Deciding:
         for step in self.plan.runbook:
             if step.name == name:
                 return step
+        if (added := self._added(name)) is not None:
+            return added
         names = [s.name for s in self.plan.runbook]
         near = closest(name, names)
         hint = f"did you mean {near}?" if near else f"the plan's steps: {', '.join(names)}."
         raise UsageError(f"plan {self.plan.name} has no step {name!r}", hint=hint)
+
+    def _added(self, name: str) -> Step | None:
+        """Return an approval that the recovery itself added to the steps of the plan."""
+        detail, record = self.run.detail, self.records.get(name)
+        is_clean = isinstance(detail, RecoveryDetail) and detail.clean_for is not None
+        if not is_clean or record is None or record.kind != "approve":
+            return None
+        return Step(name, record.kind)
 
     def _waiting(self, step: str) -> StepRecord:
         record = self.records.get(step)

@@ -15,6 +15,7 @@ from drd.model.incidents.affected import Affected
 from drd.model.incidents.entries import number_of, subject
 from drd.model.incidents.fold import after, time_in
 from drd.model.incidents.incident import Incident
+from drd.model.incidents.rotations import rotation_words
 from drd.model.records import Entry, body_of
 from drd.model.text import counted, shortened, some
 from drd.model.units import format_time, from_rfc3339
@@ -275,6 +276,12 @@ def _measured(body: Mapping[str, Any]) -> str:
     return f"{body['run_kind']} of {found['plan']}{point}: {found['result']}{why} (run {run})"
 
 
+def _recovering(body: Mapping[str, Any]) -> str:
+    clean = body.get("clean")
+    of = f", clean restore point {body['point']}: {clean}" if clean else ""
+    return f"recovery of {body['plan']} begins, target {body['target']}{of}"
+
+
 def _decided(body: Mapping[str, Any]) -> str:
     step = f"step {body['step']} of " if body.get("step") else ""
     comment = f": {body['comment']}" if body.get("comment") else ""
@@ -320,7 +327,8 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     kinds.OBLIGATION: lambda b: duties.words(b, b[_ZONE]) + _because(b),
     kinds.DRAFT: messages.draft_words,
     kinds.MESSAGE: lambda b: messages.words(b) + _because(b),
-    kinds.RECOVERY: lambda b: f"recovery of {b['plan']} begins, target {b['target']}",
+    kinds.RECOVERY: _recovering,
+    kinds.ROTATED: rotation_words,
     kinds.HYPOTHESIS: investigation.hypothesis_words,
     kinds.INDICATOR: investigation.indicator_words,
     kinds.EVIDENCE: investigation.evidence_words,

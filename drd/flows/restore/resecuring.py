@@ -1,0 +1,176 @@
+"""What has to be secured again before a service that was attacked is used: an approval in the
+runbook of the recovery, for the credentials that nobody has replaced since the first sign."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from drd.errors import DrdError
+from drd.flows.components.repository_choice import Holders
+from drd.flows.repository import adopted
+from drd.flows.repository.signatures import signatures_of
+from drd.flows.restore.clean_points import CleanPoints, clean_points, require_clean
+from drd.flows.restore.recovery_request import RecoveryRequest
+from drd.flows.restore.trusted_points import needs_reading
+from drd.flows.services import Services
+from drd.model.incidents.first_sign import FirstSign, first_sign
+from drd.model.incidents.investigation import investigation
+from drd.model.incidents.rotations import known_to_attacker, rotations
+from drd.model.inventory import Credential
+from drd.model.plan import Plan
+from drd.model.runbook import LOOKING, PEOPLE, Ask, Circumstances, Step, unmet
+from drd.model.text import counted
+from drd.model.units import format_time
+
+STEP = "re-secure"
+"""The name of the approval; a number follows if the plan has a step of that name."""
+_MOST_READ = 20
+_TRAFFIC = "traffic"
+_TALKS = (*LOOKING, *PEOPLE, "notify", "wait")
+"""Kinds of steps that cannot let others reach the service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clean:
+    """The choice for a recovery after an incident, with its reason."""
+
+    point: str
+    sign: FirstSign
+    why: str
+
+    def words(self) -> str:
+        """Return why it is the choice, and what would change it."""
+        return (
+            f"{self.why}. First sign: {self.sign.words()}. If this time is corrected, another "
+            "restore point can be the clean one"
+        )
+
+
+def clean_of(services: Services, plan: Plan, number: int, request: RecoveryRequest) -> Clean:
+    """Return the clean point of a plan. Like every choice of drd's own it reads the manifest of a
+    point whose signature this host has not checked. Raises NoRestorePoint, with the reason."""
+    adopted.refresh(services, plan)
+    sign = _sign(services, number)
+    read: set[str] = set()
+    while True:
+        found = _found(services, plan, sign, request)
+        point = require_clean(found, number).point
+        known = signatures_of(services.catalogue, plan.name)
+        is_checked = not known.judges or not needs_reading(known, point)
+        if is_checked or point.id in read or len(read) >= _MOST_READ:
+            return Clean(point.id, sign, found.why)
+        read.add(point.id)
+        try:
+            whole = services.catalogue.points.get(plan.name, point.id)
+            Holders(services, plan, whole).manifest()
+        except DrdError:  # the preflight reports it
+            return Clean(point.id, sign, found.why)
+
+
+def _found(
+    services: Services, plan: Plan, sign: FirstSign, request: RecoveryRequest
+) -> CleanPoints:
+    now = services.clock.now()
+    return clean_points(services.catalogue, plan.name, sign.at, now, held_by=request.only(plan))
+
+
+def _sign(services: Services, number: int) -> FirstSign:
+    incident = services.catalogue.incidents.get(number)
+    sign = first_sign(incident, investigation(services.catalogue.incidents.entries(incident)))
+    return sign or FirstSign(services.clock.now(), "opened")
+
+
+# --- the approval -----------------------------------------------------------------------------
+
+
+def left_to_rotate(services: Services, plan: Plan, number: int) -> tuple[Credential, ...]:
+    """Return the credentials of a plan that nobody has replaced since the first sign."""
+    incident = services.catalogue.incidents.get(number)
+    entries = services.catalogue.incidents.entries(incident)
+    at = _sign(services, number).at
+    return known_to_attacker(plan.inventory.credentials, plan.name, rotations(entries), at)
+
+
+def with_approval(
+    services: Services,
+    plan: Plan,
+    request: RecoveryRequest,
+    names: Sequence[str],
+    *,
+    around: Circumstances,
+    run: str | None,
+) -> Plan:
+    """Return the plan with the approval before the step that lets others reach the service, or at
+    the end; as it is, if nothing is left to rotate. A `run` that has asked already asks again."""
+    number = request.clean_for
+    if number is None or request.part is not None:  # a part is restored beside the service
+        return plan
+    left = left_to_rotate(services, plan, number)
+    asked = run is not None and any(
+        r.name.startswith(STEP) for r in services.catalogue.steps.of_run(run)
+    )
+    if not left and not asked:
+        return plan
+    steps = plan.runbook or (
+        Step("restore", "restore", tuple(names)),
+        Step("check", "check", tuple(check.name for check in plan.checks)),
+    )
+    ask = Ask(_text(left, number, _sign(services, number).at))
+    taken = {step.name for step in steps}
+    name = next(n for n in (STEP, *(f"{STEP}-{i}" for i in range(2, 99))) if n not in taken)
+    # A recovery of some components leaves out approvals that are about none of them.
+    approval = Step(name, "approve", settings=ask, component=next(iter(around.only), None))
+    return replace(plan, runbook=inserted(steps, approval, around))
+
+
+def _text(left: Sequence[Credential], number: int, sign: datetime) -> str:
+    if not left:
+        return "all credentials of the plan were rotated since the first sign; approve to go on"
+    them = ", ".join(
+        f"{one.name} ({f'rotate with {one.rotate_with}' if one.rotate_with else 'no playbook'})"
+        for one in left
+    )
+    know = f"{counted(len(left), 'credential')} may be known to the attacker since"
+    text = (
+        f"{know} {format_time(sign)}: {them}. Rotate them before the service is used, record each: "
+        f"drd incident rotated {number} NAME; then approve"
+    )
+    return text.replace("${", "$${")
+
+
+def inserted(steps: Sequence[Step], approval: Step, around: Circumstances) -> tuple[Step, ...]:
+    """Return the steps with the approval before the one that lets others reach the service: the
+    first one after the last restore that is called `traffic`, else the first that acts and that a
+    drill does not execute, because it would reach the real world. Without such a step, at the
+    end."""
+    serving = _serving(steps, around)
+    if serving is None:
+        return (*steps, approval)
+    group = steps[serving].group
+    at = serving
+    while at and group is not None and steps[at - 1].group == group:
+        at -= 1
+    waiting = [
+        replace(step, needs=(*step.needs, approval.name)) if step.needs is not None else step
+        for step in steps[at:]
+    ]
+    return (*steps[:at], approval, *waiting)
+
+
+def _serving(steps: Sequence[Step], around: Circumstances) -> int | None:
+    restored = max((at for at, s in enumerate(steps) if s.kind == "restore"), default=-1)
+    acting = {
+        at: step
+        for at, step in enumerate(steps)
+        if at > restored and step.kind not in _TALKS and _may_run(step, around)
+    }
+    named = (at for at, step in acting.items() if _TRAFFIC in step.name.split("-"))
+    real = (at for at, step in acting.items() if step.rehearse != "run")
+    return next(named, next(real, None))
+
+
+def _may_run(step: Step, around: Circumstances) -> bool:
+    conditional = step.when is not None and step.when.step is not None
+    return conditional or unmet(step, {}, around) is None
