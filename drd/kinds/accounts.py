@@ -23,7 +23,10 @@ def account_findings(snapshot: ComponentSnapshot, *, no_owner: bool) -> list[Fin
     )
     if taken := [a for a in absent if a.taken_by]:
         others = some([f"{a.number} is {a.sort} {a.taken_by}" for a in taken])
-        text = f"this host lacks {_named(absent)}. Here {others}, who will get restored data"
+        text = (
+            f"this host lacks {_named(absent)}. On this host, {others}: the restored data will "
+            "belong to these other accounts"
+        )
     return [Finding("accounts", "warning", "", text, " && ".join(_commands(absent)))]
 
 

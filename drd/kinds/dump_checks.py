@@ -40,8 +40,9 @@ def needs_no_quotes(name: str) -> bool:
 
 
 NO_ROWS = (
-    'no table of the newest dump has a row. The check "there are rows" fails until one has. If the '
-    "database may be empty, replace it by a query whose answer you know"
+    'all tables of the newest dump are empty. The check "there are rows" fails until a table '
+    "has a row. If the database may be empty, replace this check by a query whose answer you "
+    "know"
 )
 
 
@@ -68,7 +69,7 @@ def rows_of(name: str, sql: str) -> Mapping[str, Any]:
 def recent(name: str, sql: str, column: str) -> Mapping[str, Any]:
     """Return a check of the newest row of a table: its name, and table and column in SQL."""
     return {
-        "name": f"the newest of {name} is recent",
+        "name": f"the newest row of {name} is recent",
         "kind": "sql",
         "query": f"select max({column}) from {sql}",  # noqa: S608 - for a plan
         "expect": "within rpo",

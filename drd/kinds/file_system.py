@@ -49,7 +49,7 @@ def beside(own: Path | None, into: str) -> Path:
     if own is not None and place == own:
         raise UsageError(
             f"--into {into} is the place where the component is now",
-            hint="give another name; without --into drd restores to the plan's place.",
+            hint="give another name, or leave out --into to restore to the place in the plan.",
         )
     return place
 
@@ -116,8 +116,8 @@ def owner_finding(foreign: int, *, no_owner: bool) -> Finding | None:
 def no_directory(directory: Path) -> Finding | None:
     """Return a finding if there is no such directory, or this process cannot see it."""
     hint = (
-        f"{'' if is_root() else 'as root: '}{_making(directory)}\n"
-        "If a service makes files there, name its user and group instead."
+        f"{'' if is_root() else 'as root: '}{_making(directory)}\nIf a service must write into "
+        "this directory, give its user and group instead."
     )
     try:
         if stat.S_ISDIR(directory.stat().st_mode):

@@ -109,8 +109,9 @@ class Publication:
             fsync_path(pinned(self.target).parent)
             if not self.published():
                 raise TargetError(
-                    f"{self.target} was replaced: it is not the restored file",
-                    hint="find out who can write to the directory above it, then start the "
+                    f"{self.target} is not the file that drd has restored: another program has "
+                    "replaced it",
+                    hint="find out who can write to the directory of this file, then start the "
                     "recovery again.",
                 )
         self.tidy()
@@ -167,13 +168,15 @@ class Publication:
             if not os.path.lexists(pinned(aside)):
                 continue
             if os.path.lexists(pinned(old)):
-                notes.append(f"{aside} has the content of {old} from before an unfinished recovery")
+                notes.append(
+                    f"{aside} has the content that {old} had before an unfinished recovery"
+                )
             else:
                 pinned(aside).rename(pinned(old))
-                notes.append(f"renamed {old} back after an unfinished recovery")
+                notes.append(f"restored the former content of {old} after an unfinished recovery")
         if os.path.lexists(pinned(self.landing)):
             remove_landing(self.landing)
-            notes.append(f"removed {self.landing} of an unfinished recovery")
+            notes.append(f"removed {self.landing}, which an unfinished recovery left")
         return notes
 
 

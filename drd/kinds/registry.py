@@ -56,7 +56,7 @@ def grants_of(kind: str) -> GrantsOf:
     none."""
     spec = KINDS[kind]
     if not spec.grants:
-        raise NotSupported(f"drd writes no grants for kind {kind}")
+        raise NotSupported(f"drd cannot write a script of grants for kind {kind}")
     grants: GrantsOf = resolve_name(spec.grants)
     return grants
 

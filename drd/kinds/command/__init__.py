@@ -27,17 +27,24 @@ def _is_source(component: CommandSettings, target: CommandTarget | CommandSettin
 
 def _misfits(component: CommandSettings, target: CommandTarget) -> Iterator[Contradiction]:
     if component.loads and target.address is None:
-        hint = "add `address`: how commands reach the service there."
+        hint = "add `address` to the target: the address of its service."
         message = "has no `address`, but `restore` loads the dump into a running service"
         yield Contradiction((), message, hint, True)
     elif not component.loads and target.path is None:
-        hint = "add `path`: the directory to restore to; or `first: true` to `serve`."
-        yield Contradiction((), "has no `path`, but `restore` makes a directory", hint, True)
+        hint = (
+            "add `path` to the target: the directory to restore to. If `restore` loads the "
+            "dump into a running service, add `first: true` to `serve` of the component "
+            "instead."
+        )
+        yield Contradiction((), "has no `path`, but `restore` writes into a directory", hint, True)
     for key in ("count", "query"):
         words = getattr(component, key)
         if words and target.address is None and ADDRESS in references(" ".join(words)):
             message = f"has no `address`, which `{key}` of the component uses"
-            hint = "add it; without it, no check of a recovery can ask the service there."
+            hint = (
+                "add `address` to the target: without `address`, the checks of a recovery "
+                "cannot query its service."
+            )
             yield Contradiction((), message, hint, True, warns=True)
 
 
@@ -46,8 +53,8 @@ def _without(settings: CommandSettings) -> Mapping[Ability, str]:
     if settings.loads:
         if not settings.dumps_target:
             lacking[Ability.KEEP] = (
-                "give --no-undo; or let `dump` of the component use ${address}, so that drd can "
-                "dump what the service of a target has."
+                "give --no-undo to recover without a kept copy; or use ${address} in `dump` of "
+                "the component, so that drd can dump the present data of the target."
             )
         lacking[Ability.BESIDE] = "leave out --into, or give another target."
         if settings.address is None:

@@ -51,8 +51,9 @@ mv -T -- "$MADE" "$TARGET"
     passages = [
         Passage("Fetch the dump:", fetch),
         Passage(
-            "First move away the data that the service has there. Then run the command that "
-            f"restores {name}, and give the directory its name:",
+            "First move the present data of the service out of the target directory. These "
+            f"commands restore {name} into a new directory, and then rename the new directory "
+            "to the target:",
             restore,
         ),
     ]
@@ -85,9 +86,9 @@ def _counted(name: str, settings: CommandSettings, address: str | None) -> list[
     if ADDRESS not in references(" ".join(settings.count)):
         return [_comparison(name, count)]
     at = "" if address is None else f" at {address}"
-    start = f"Start the service of {name}: the commands that follow ask it{at}."
+    start = f"Start the service of {name}: the next commands query this service{at}."
     if address is None:
-        start += " Set the variable ADDRESS to its address."
+        start += " Set the variable ADDRESS to the address of the service."
     begin = "" if address is None else f"ADDRESS={quote(address)}\n"
     comparison = _comparison(name, count)
     return [
@@ -145,7 +146,7 @@ jq -r '.components[] | select(.component == "{name}") | .fingerprint.tables // {
 diff {name}.expected {name}.found
 echo "{name}: the counts are as at the backup"
 """
-    return Passage("Compare the counts with those of the source:", commands, compares=True)
+    return Passage("Compare the counts with the counts at the backup:", commands, compares=True)
 
 
 def _words(words: Sequence[str], stems: Mapping[str, str]) -> str:

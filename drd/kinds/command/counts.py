@@ -41,7 +41,7 @@ def _take(runner: Runner, line: str, tables: dict[str, TableState]) -> None:
     name, tab, number = line.rstrip("\r\n").rpartition("\t")
     name, number = (name if tab else WHOLE), number.strip()
     if not (number.isascii() and number.isdigit() and len(number) <= 18):
-        raise _unusable(runner, f"printed a line that ends with no number: {line[:60]!r}")
+        raise _unusable(runner, f"printed a line that does not end with a number: {line[:60]!r}")
     if not name or len(name) > _LONGEST_NAME or not name.isprintable():
         raise _unusable(runner, f"printed a name that drd does not accept: {name[:60]!r}")
     if masked(name) != name:

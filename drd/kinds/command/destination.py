@@ -63,7 +63,7 @@ def restore_from(landed: Path, runner: Runner, *, made: Path | None) -> None:
         raise TargetError(f"{command.title} {said(done)}", hint=hint)
     if made is not None and not any(made.iterdir()):
         raise TargetError(
-            f"{command.title} exited with 0 but made nothing in its directory ${{path}}",
+            f"{command.title} exited with 0 but wrote nothing into ${{path}}",
             hint="the command must write its files into ${path}, which is its working directory.",
         )
 
@@ -242,7 +242,7 @@ class CommandTargetDirectory(NamedDestination):
             return []
         names = some([escaped(os.fsdecode(p)[len(str(made)) + 1 :]) for p in had])
         what = "set-user-ID and set-group-ID bits, capabilities, or device nodes"
-        why = "another tool made the dump, so drd does not know who put them there"
+        why = "another tool made the dump, so drd does not know who added them"
         return [f"drd removed {what}: {names}, because {why}"]
 
     def inspector(self) -> CommandInspector:

@@ -24,7 +24,7 @@ def _wish(line: str) -> Wish:
     except ValueError as error:
         raise UsageError(f"{line} is not a command line: {error}", hint=_HOW) from error
     if not words:
-        raise UsageError("an empty command dumps nothing", hint=_HOW)
+        raise UsageError("--command is empty: it must print a dump", hint=_HOW)
     find_program(words[0])
 
     def keys(_: Sequence[str], __: str) -> Iterator[tuple[str, Any]]:
@@ -38,8 +38,8 @@ def _wish(line: str) -> Wish:
             "reads the dump from its standard input, or from the file ${dump}: docs/command.md",
         )
         yield "restore", ["CHANGE-THIS", "${path}"]
-        yield "#", "CHANGE THIS to a command that prints what there is, at the source and after a"
-        yield "#", "restore: lines NAME, tab, NUMBER. The check below compares the two."
+        yield "#", "CHANGE THIS to a command that counts the data (lines NAME, tab, NUMBER), at the"
+        yield "#", "source and after a restore. The check below compares the two counts."
         yield "count", ["CHANGE-THIS"]
 
     def target(name: str) -> Iterator[tuple[str, Any]]:

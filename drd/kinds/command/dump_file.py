@@ -46,17 +46,22 @@ _LINE, _MEMORY_KB = 1000, 1 << 20
 dump may have one line of many gigabytes."""
 
 _EMPTY = (
-    "the newest dump has no row, so no drill proves it. Add a query whose answer you know under "
-    "`checks`"
+    "the newest dump does not contain any rows, so no drill can prove the data. Under "
+    "`checks`, add a query whose answer you know"
 )
 _BY_HAND = "write a component of kind command for it by hand: docs/command.md"
 
 
 _PATH_IS = "`path`, the directory of the data of the service, is for a recovery in place."
-_NOT_LOADED = "drd reads it to its end in each drill, but does not load it, so no drill proves it: "
+_NOT_LOADED = (
+    "Each drill reads this file to its end, but does not load it, so no drill proves the data: "
+)
 
 
-_LOADS = "write `restore` and `query` that load and ask it, and a check (docs/command.md)"
+_LOADS = (
+    "write commands `restore` and `query` that load and query the data, and a check "
+    "(docs/command.md)"
+)
 
 
 class _Way(NamedTuple):
@@ -150,12 +155,12 @@ def _way(file: DumpFile) -> _Way | None:
         query = ["git", git, "rev-list", "--count", "${query}"]
         check = {"name": "there are commits", "query": "--all", "expect": "> 0"}
         restore = ["git", "clone", "--quiet", "--mirror", "${dump}", "repository.git"]
-        return _Way("a bundle of Git", restore, query, check)
+        return _Way("a Git bundle", restore, query, check)
     for start, what in _OTHERS.items():
         if file.inner.startswith(start):
             raise NotSupported(what, hint=_BY_HAND)
     if _LDIF.match(file.inner):
-        raise NotSupported("entries of a directory (LDIF)", hint=_BY_HAND)
+        raise NotSupported("entries of an LDAP directory (LDIF)", hint=_BY_HAND)
     return None
 
 

@@ -42,8 +42,9 @@ class CommandInspector(Inspector):
     def fingerprint(self, like: Fingerprint, budget_s: float) -> Fingerprint:  # noqa: ARG002 - all is counted
         if self._runner.settings.count is None:
             raise NotSupported(
-                f"component {self._runner.component} cannot be counted",
-                hint="add `count` to the component.",
+                f"drd cannot count the data of component {self._runner.component}: the plan "
+                "has no `count` for it",
+                hint="add `count` to the component: the command that counts its data.",
             )
         return count(self._runner, budget_s=budget_s)
 

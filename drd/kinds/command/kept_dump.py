@@ -106,13 +106,13 @@ class KeptDump:
             dump.seek(max(0, size - 4096))
             end = dump.read().rstrip()
         if expected is not None and not end.endswith(expected.rstrip().encode()):
-            return f"does not end with {expected!r}"
+            return f"printed a dump that does not end with {expected!r}"
         return ""
 
     def _not_kept(self, why: str) -> TargetError:
         return TargetError(
-            f"drd could not keep a copy of the present data of {self._address}: dump command of "
-            f"{self._runner.component} {why}",
-            hint="if this data may be lost, give --no-undo; if not, "
+            f"drd could not keep a copy of the present data of {self._address}: the dump "
+            f"command of {self._runner.component} {why}",
+            hint="if this data may be lost, give --no-undo. Otherwise correct the dump command; "
             + by_hand_hint(self._runner.settings.dumping),
         )

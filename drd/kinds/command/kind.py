@@ -97,7 +97,7 @@ class CommandKind(Kind):
         notes = publication.undo() if publication else []
         if landing.exists():
             remove(landing)
-            notes.append(f"removed {landing} of an unfinished run")
+            notes.append(f"removed {landing}, which an unfinished run left")
         return notes
 
     def sandbox_findings(self, component: Component, place: Workplace) -> list[Finding]:  # noqa: ARG002 - no room is known

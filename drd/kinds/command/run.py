@@ -83,7 +83,8 @@ class Runner:
             if name not in known:
                 at = "component" if self.where == "source" else "target for component"
                 raise SourceUnreachable(
-                    f"the {self.where} of {self.component} has no ${{{name}}} for this command",
+                    f"this command uses ${{{name}}}, but the {self.where} of component "
+                    f"{self.component} has no `{name}`",
                     hint=f"add `{name}` to the {at} {self.component}.",
                 )
             return known[name]
@@ -117,7 +118,7 @@ def said(done: process.Completed) -> str:
 
 
 def by_hand_hint(words: Sequence[str]) -> str:
-    return f"run it by hand to see what is wrong: {' '.join(words)}"
+    return f"run this command by hand to see what is wrong: {' '.join(words)}"
 
 
 def values_of(refs: Mapping[str, SecretRef]) -> dict[str, str]:
@@ -137,6 +138,7 @@ def find_program(program: str) -> Path:
     found = program_of(program)
     if found is None:
         raise ToolMissing(
-            f"there is no program {program}", hint="install this program on this host."
+            f"program {program} is not installed on this host",
+            hint="install this program, or correct its name.",
         )
     return found

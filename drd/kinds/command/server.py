@@ -96,5 +96,5 @@ def _require_alive(server: Server, serve: Serve, log: Path) -> None:
         f"{command.title} {process.ended(code)} right after its start"
         + (f": {last}" if last else ""),
         hint=(refused_hint(last) if command.fence is not None else "")
-        or f"it must stay in the foreground; {by_hand_hint(serve.command)}",
+        or f"the command of `serve` must stay in the foreground; {by_hand_hint(serve.command)}",
     )

@@ -121,7 +121,7 @@ class CommandService(NamedDestination):
         address, name = self._at.address, self._component
         if self._settings.count is None:
             raise TargetNotEmpty(
-                f"drd cannot know whether {address} is empty, because component {name} has no "
+                f"drd cannot check whether {address} is empty, because component {name} has no "
                 "`count`",
                 hint=NOT_EMPTY,
             )
@@ -135,7 +135,7 @@ def kept_dump(runner: Runner, at: CommandTarget | CommandSettings, place: Workpl
     has no directory for it."""
     if place.keep is None:
         raise TargetError(
-            "this place has no directory for kept copies",
+            "drd has no directory for kept copies in this run",
             hint="to recover without kept copies, give --no-undo.",
         )
     return KeptDump(runner, str(at.address), place.keep, place.mark)

@@ -29,9 +29,9 @@ class Serve(Settings):
     """The server of a drill, which answers for the restored data."""
 
     command: Words = Field(
-        description="The words of a program that stays in the foreground and serves `${path}`, "
-        "its working directory, on the port `${port}` of loopback; drd uses no shell. drd ends it "
-        "after the drill."
+        description="A program, as a list of words, that stays in the foreground and serves the "
+        "data in `${path}`, its working directory, on port `${port}` of loopback. drd does "
+        "not use a shell. drd ends the program after the drill."
     )
     address: str = Field(
         "127.0.0.1:${port}",
@@ -40,15 +40,15 @@ class Serve(Settings):
     )
     ready: Words | None = Field(
         None,
-        description="A command that exits with 0 when the server is ready (default: when somebody "
-        "listens on the port).",
+        description="A command that exits with 0 when the server is ready. Default: drd waits "
+        "until a program listens on the port.",
     )
     within: Duration = Field(60.0, description="How long the server may take to become ready.")
     first: bool = Field(
         False,
         description="If true, the server starts before `restore`, on an empty directory, and "
-        "`restore` loads the dump through `${address}`. This is for a service that only its "
-        "running server can restore: targets have an `address` then.",
+        "`restore` loads the dump through `${address}`. This is for a service whose data "
+        "only its running server can restore. Its targets then need an `address`.",
     )
 
 
@@ -58,15 +58,15 @@ class CommandSettings(Settings):
     kind: Literal["command"]
     dump: Words | None = Field(
         None,
-        description="The command that prints the dump; drd uses no shell. drd stores the output "
-        "as one file, if the command ends with exit 0. Required, unless another tool makes the "
-        "copies (`made_by`).",
+        description="The command that prints the dump; drd runs it without a shell. drd stores the "
+        "output as one file, if the command ends with exit 0. Required, unless another "
+        "tool makes the copies (`made_by`).",
     )
     restore: Words = Field(
         description="The command that restores the dump into the directory `${path}`, which is "
-        "empty and is its working directory; drd uses no shell. It reads the dump from its "
-        "standard input, or from the file `${dump}`. drd gives the directory its final name "
-        "afterwards."
+        "empty and is its working directory; drd runs it without a shell. The command "
+        "reads the dump from its standard input, or from the file `${dump}`. drd gives the "
+        "directory its final name afterwards."
     )
     path: AbsolutePath | None = Field(
         None,
@@ -81,7 +81,7 @@ class CommandSettings(Settings):
     )
     serve: Serve | None = Field(
         None,
-        description="The server that a drill starts on the restored data. Necessary if `count`, "
+        description="The server that a drill starts on the restored data. Required if `count`, "
         "`query` or steps of the runbook need a running server: they reach this server at "
         "`${address}`.",
     )
@@ -140,7 +140,7 @@ class CommandSettings(Settings):
                 hint = "add `path`: the directory of the data of the service."
                 yield Contradiction((key,), "uses ${path}, but `path` is missing", hint)
             if self.address is None and ADDRESS in used:
-                hint = "add `address`: how commands reach the running service."
+                hint = "add `address`: the address of the running service."
                 yield Contradiction((key,), "uses ${address}, but `address` is missing", hint)
         for key, asking in (("count", self.count or []), ("query", self.query or [])):
             if self.serve is None and ADDRESS in references(" ".join(asking)):
@@ -173,11 +173,13 @@ class CommandSettings(Settings):
 
     def _wrong_variables(self) -> Iterator[Contradiction]:
         for name in sorted({*self.secrets, *self.secret_files} & {*self.env}):
-            hint = "remove it from `env`, or give the two different names."
-            yield Contradiction(("env", name), "is a secret as well", hint, of_key=True)
+            hint = "remove this variable from `env`, or use two different names."
+            yield Contradiction(
+                ("env", name), "is also under `secrets` or `secret_files`", hint, of_key=True
+            )
         for name in sorted({*self.secrets} & {*self.secret_files}):
-            hint = "write it under one of the two keys."
-            wrong = "is under `secrets` as well"
+            hint = "write this variable under `secrets` or under `secret_files`, not under both."
+            wrong = "is also under `secrets`"
             yield Contradiction(("secret_files", name), wrong, hint, of_key=True)
         for key in ("env", "secrets", "secret_files"):
             yield from (_bad_name(key, n) for n in getattr(self, key) if not _is_variable(n))
@@ -239,11 +241,13 @@ def _unknown_values(
     for name in references(word):
         if at == 0:
             hint = "write the name of a program, or its whole path."
-            yield Contradiction((*key, at), "the program cannot be a ${value}", hint)
+            yield Contradiction(
+                (*key, at), "the first word must be a program, not a ${value}", hint
+            )
         elif name not in known:
             usable = " and ".join(f"${{{v}}}" for v in sorted(known))
-            hint = f"it can use {usable}. Write $${{…}} for the text itself."
-            yield Contradiction(key, f"there is no value ${{{name}}} here", hint)
+            hint = f"usable here: {usable}. For the text ${{…}} itself, write $${{…}}."
+            yield Contradiction(key, f"unknown value ${{{name}}}", hint)
 
 
 def _is_variable(name: str) -> bool:

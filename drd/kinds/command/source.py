@@ -88,12 +88,12 @@ class CommandSource(Source):
         except DrdError as error:
             return [Finding("source", "error", name, error.message, error.hint)]
         program = require_program(name, "dump", settings.dumping)
-        text = f"{program} dumps it; drd runs it only for a backup"
+        text = f"{program} makes the dump; drd runs this program only for a backup"
         findings = [Finding("source", "ok", name, text)]
         if settings.count is not None:
             findings.append(self._counted(runner))
         if settings.count is None:
-            text = "has no `count`: a drill cannot compare what it restored with the source"
+            text = "has no `count`: a drill cannot compare the restored data with the source"
             findings.append(Finding("source", "ok", name, text))
         return findings
 

@@ -41,11 +41,15 @@ echo "{name}: $(wc -l < {name}.digests) files as at the backup"
 """
     passages = [
         Passage(
-            "restic restores the files under their absolute paths below the target, and their "
-            "owners only if you are root.",
+            "restic restores each file below the target under its absolute path. It restores "
+            "the owners only if you are root.",
             restore,
         ),
-        Passage("Compare the files with the digests of the source:", compare, compares=True),
+        Passage(
+            "Compare the files with the digests that drd recorded at the backup:",
+            compare,
+            compares=True,
+        ),
     ]
     if not here:
         assert isinstance(component.settings, FilesSettings)
@@ -115,7 +119,7 @@ def _move(paths: Sequence[str]) -> Passage:
         )
     return Passage(
         "Stop the programs that use these files, then move the restored files to their places. "
-        "What exists there is kept beside them, as PATH.before:",
+        "Files that exist there now are kept beside the restored files, as PATH.before:",
         f"""\
 for path in {" ".join(map(quote, paths))}; do
     [[ -e $TARGET$path || -L $TARGET$path ]] || continue

@@ -17,8 +17,8 @@ def contents(snapshot: ComponentSnapshot, within: str | None) -> Contents:
     tree, roots = snapshot.fingerprint, tuple(snapshot.facts["paths"])
     if not isinstance(tree, TreeFingerprint):
         raise UsageError(
-            f"drd does not know the files of component {snapshot.component}: the restore point has "
-            "no fingerprint of it",
+            f"drd does not know the files of component {snapshot.component}: the restore point "
+            "has no fingerprint of this component",
             hint="choose another restore point: drd points PLAN",
         )
     if within is None:

@@ -42,7 +42,7 @@ def wishes(given: Sequence[str]) -> list[Wish]:
 
     def target(name: str) -> Iterator[tuple[str, Any]]:
         place = f"{STANDBY}/{name}"
-        yield "#", f"Each file lands there by its whole path: {place}{paths[0]}"
+        yield "#", f"A file is restored under its whole path: {place}{paths[0]}"
         yield "path", place
 
     units = units_using(paths)

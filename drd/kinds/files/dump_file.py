@@ -27,7 +27,7 @@ def recognise(file: DumpFile) -> FoundDump | None:
         return None
     files = dict(_listed(file))
     if not files:
-        raise NotSupported("an archive of tar without a file", hint="")
+        raise NotSupported("a tar archive that does not contain any files", hint="")
     top = {path.partition("/")[0] for path in files}
     is_whole = top <= _ROOTS
     name = base_of(file.path.name.partition(".")[0]) or "files"
@@ -82,7 +82,7 @@ def _listed(file: DumpFile) -> Iterator[tuple[str, int]]:
     try:
         done = process.run(Command(words, deadline_s=_LOOK_S), limit=_MOST)
     except DeadlineExceeded as error:
-        raise NotSupported(f"an archive of tar: {error.message}", hint=error.hint) from error
+        raise NotSupported(f"a tar archive: {error.message}", hint=error.hint) from error
     if done.exit_code != 0:
         raise Unreadable(
             f"an archive that tar cannot read: {done.complaint}",

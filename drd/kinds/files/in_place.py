@@ -324,7 +324,7 @@ def sweep(directory: Path) -> list[str]:
             notes += root.way.undo()
     if os.path.lexists(landing):
         remove_landing(landing)
-        notes.append(f"removed {landing} of an unfinished recovery")
+        notes.append(f"removed {landing}, which an unfinished recovery left")
     return notes
 
 

@@ -124,7 +124,7 @@ class FilesKind(Kind):
         for name in (LANDING, SANDBOX):
             if (directory / name).is_dir():
                 remove(directory / name)
-                notes.append(f"removed {directory / name}, a killed run's restored files")
+                notes.append(f"removed {directory / name}: restored files that a killed run left")
         publication = announced(directory)
         undone = publication.undo() if publication else in_place.sweep(directory)
         return [*notes, *undone, *sweep(directory)]

@@ -173,8 +173,8 @@ class FilesPart(NamedDestination):
             elif above.stat().st_dev != parent.stat().st_dev:
                 hint = f"restore {way.target} by a separate recovery."
                 detail = (
-                    f"{above} and {parent} are on different file systems, but one recovery of "
-                    "single paths can write only to one"
+                    f"{above} and {parent} are on different file systems, but a recovery of "
+                    "single paths can write to only one file system"
                 )
                 yield Finding("target", "error", "", detail, hint)
             elif way.target.is_mount():
@@ -193,7 +193,7 @@ class FilesPart(NamedDestination):
         ]
         if there:
             raise TargetNotEmpty(
-                f"{some(there, 1)} exists already",
+                f"{some(there, 1)} already exists",
                 hint="give --into DIRECTORY for another place, or --overwrite to "
                 "replace the existing file.",
             )
@@ -319,7 +319,7 @@ def sweep(directory: Path) -> list[str]:
         notes += way.undo() if way is not None else []
     if os.path.lexists(landing):
         remove_landing(landing)
-        notes.append(f"removed {landing} of an unfinished recovery")
+        notes.append(f"removed {landing}, which an unfinished recovery left")
     return notes
 
 

@@ -120,13 +120,13 @@ class InsidePublication:
             return notes
         if self.before.is_dir():
             if self.begun():
-                held_back = f"{self.before} has the content of {self.target}"
-                return [f"{held_back} from before an interrupted recovery"]
+                held_back = f"{self.before} has the content that {self.target} had"
+                return [f"{held_back} before an interrupted recovery"]
             for entry in held(self.before).iterdir():
                 entry.rename(pinned(self.target / entry.name))
             pinned(self.before).rmdir()
             notes.append(f"restored the content of {self.target} after an unfinished recovery")
         if self.landing.is_dir():
             remove_landing(self.landing)
-            notes.append(f"removed {self.landing} of an unfinished recovery")
+            notes.append(f"removed {self.landing}, which an unfinished recovery left")
         return notes

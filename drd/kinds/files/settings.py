@@ -21,7 +21,7 @@ class FilesSettings(Settings):
     exclude: list[str] = Field(
         default_factory=list,
         description="Patterns of files that are not backed up: a name pattern (`*.tmp`) matches "
-        "at any depth, one with a slash matches the path (`/etc/app/cache`, "
+        "at any depth, a pattern with a slash matches the path (`/etc/app/cache`, "
         "`/srv/**/tmp`).",
     )
     one_file_system: bool = Field(
@@ -35,8 +35,8 @@ class FilesTarget(Settings):
     """Where a files component is restored to."""
 
     path: AbsolutePath = Field(
-        description="The directory to restore the files to, each below it by its whole path: "
-        "`/etc/nginx` is restored to `PATH/etc/nginx`."
+        description="The directory to restore to. Each file keeps its whole path below this "
+        "directory: `/etc/nginx` is restored to `PATH/etc/nginx`."
     )
 
 

@@ -143,7 +143,10 @@ class FilesSource:
                 "drd cannot read "
                 f"{counted(len(closed), 'file or directory', 'files and directories')}: {first}"
             )
-            hint = "run drd as root, or give its unit AmbientCapabilities=CAP_DAC_READ_SEARCH."
+            hint = (
+                "run drd as root, or add AmbientCapabilities=CAP_DAC_READ_SEARCH to the "
+                "systemd unit of drd."
+            )
             findings.append(Finding("rights", "error", self._component, detail, hint))
         return [*findings, *self._links(seen)]
 

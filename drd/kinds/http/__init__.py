@@ -34,8 +34,8 @@ _KEYS = {
 }
 
 _NO_PARTS = (
-    "recover the whole component: drd sends requests only for the documents that differ. --dry-run "
-    "lists them."
+    "recover the whole component: drd sends requests only for the documents that differ. "
+    "--dry-run lists these documents."
 )
 
 SPEC = KindSpec(
@@ -58,6 +58,6 @@ SPEC = KindSpec(
     connection_stays_here="drd.kinds.http.settings:is_loopback",
     by_hand="drd.kinds.http.by_hand:by_hand",
     programs={"curl": ("curl",)},
-    adopts_not="it puts back only documents that drd itself has read from the API",
+    adopts_not="drd puts back only documents that drd itself has read from the API",
     starting=Starting("drd.kinds.http.discovery:wishes", find="drd.kinds.http.discovery:found"),
 )

@@ -38,11 +38,12 @@ def by_hand(
         files[ca_cert] = pem
     certificate = f'--cacert "$KIT/{ca_cert}" ' if ca_cert in files else ""
     passages = [
-        *(Passage(f"Add to {file} the headers of a login: {why}.") for why in missing),
+        *(Passage(f"Add the headers of a login to {file}: {why}.") for why in missing),
         Passage("Fetch the documents:", _fetch(name, url, f'-K "$KIT/{file}" {certificate}')),
         Passage(
-            "Put the documents into a server that does not have them yet. A document without a "
-            f"command stays in {name}.json: restore it in the server's own way.",
+            "Put the documents into a server that does not have these documents yet. A "
+            f"document that none of the next commands sends stays in {name}.json: restore it "
+            "with the tools of the server.",
             "".join(_placed(name, own.documents)),
         ),
         Passage(

@@ -31,7 +31,7 @@ def parsed(text: bytes, *, most: int | None = None) -> Any:
     """Read one JSON text, with every number exactly as it is. Raises Malformed for what is no
     JSON, has two meanings, or has more values than `most`."""
     if most is not None and weight_of(text) > most:
-        raise Malformed(f"has more than {most:,} values, of which lists and objects count four")
+        raise Malformed(f"has more than {most:,} values (each list or object counts as four)")
     try:
         data = json.loads(
             text.decode("utf-8"),
@@ -40,7 +40,7 @@ def parsed(text: bytes, *, most: int | None = None) -> Any:
             parse_float=_number,
         )
     except RecursionError:
-        raise Malformed(f"is nested deeper than {MOST_DEPTH}") from None
+        raise Malformed(f"is nested deeper than {MOST_DEPTH} levels") from None
     except UnicodeDecodeError:
         raise Malformed("is not UTF-8") from None
     except json.JSONDecodeError as error:
@@ -105,7 +105,7 @@ def _require_shallow(data: Any) -> None:
         level = [v for item in level for v in _inside(item)]
         if not level:
             return
-    raise Malformed(f"is nested deeper than {MOST_DEPTH}")
+    raise Malformed(f"is nested deeper than {MOST_DEPTH} levels")
 
 
 def _inside(item: Any) -> Iterator[Any]:

@@ -96,7 +96,7 @@ def changes(
 def _why_it_stays(now: Document, covered: Collection[str] | None = None) -> str | None:
     """Return why a document is not removed; None if it is."""
     if covered is not None and now.of.save_as not in covered:
-        return "the restore point does not say what its list contained"
+        return "the restore point does not show which documents were in the same list"
     delete = now.of.put_back.delete if now.of.put_back is not None else None
     if delete is None:
         return "the plan has no `delete` for it"
@@ -134,7 +134,7 @@ def _brought(
     if (why := _why_it_stays(now)) is not None:
         raise TargetError(
             f"document {name} differs, the plan has no `update` for it, and {why}",
-            hint="add `update` to its `put_back`.",
+            hint="add `update` to the `put_back` of this document.",
         )
     yield _removal(name, now)
     yield _change("create", name, create, data, data)
@@ -158,7 +158,8 @@ def _change(
             f"document {name} {error.fact}, so `{request.request}` cannot be filled in",
             hint=f"{error.remedy}."
             if error.remedy
-            else f"correct `{does}` in its `put_back`: name a field that drd saves.",
+            else f"correct `{does}` in the `put_back` of this document: name a field that drd "
+            "saves.",
         ) from None
     return Change(does, name, request.method, path, body)
 
@@ -173,7 +174,7 @@ def _body(template: Any, data: Any, name: str) -> Any:
     if isinstance(template, str) and FIELD.search(template):
         whole = FIELD.fullmatch(template)
         if whole is not None and value_of(data, whole[1]) is None:
-            raise Malformed(f"has no text and no number in {whole[1]}")
+            raise Malformed(f"has neither a text nor a number in {whole[1]}")
         return filled(template, data, str)
     return template
 

@@ -129,8 +129,8 @@ class Api:
                 f"GET {of.partition('?')[0]}: the address of the next page differs from `url`: "
                 f"{shortened(escaped(link), 100)}",
                 hint=f"drd sends requests only to {self.base}: find out why the server names "
-                "another address. Behind a proxy, set the address that the server gives for "
-                "itself.",
+                "another address. If the server is behind a proxy, set the public address "
+                "of the server in its settings.",
             )
         path = parts.path.removeprefix(below)
         return f"{path}?{parts.query}" if parts.query else path
@@ -142,7 +142,7 @@ class Api:
         whole = http.parts_of(self.base + path)
         if whole is None:
             raise SourceError(
-                f"{called}: the path cannot be part of an address",
+                f"{called}: the path is not valid in a URL",
                 hint="correct the path in `documents`.",
             )
         sent = {"Accept": "application/json", **self._own_headers()}
@@ -189,7 +189,7 @@ class Api:
         if len(answer.body) > LARGEST:
             raise SourceError(
                 f"{called}: the answer is larger than {format_size(LARGEST)}",
-                hint="ask for a part of the data, or for pages (`paging`).",
+                hint="request less data: add a parameter to `get`, or use `paging`.",
             )
         said = answer.headers.get("Content-Length", "")
         if said.isdecimal() and said.lstrip("0") != str(len(answer.body)).lstrip("0"):
@@ -200,8 +200,8 @@ class Api:
             )
         if (encoding := answer.headers.get("Content-Encoding", "identity")) != "identity":
             raise SourceError(
-                f"{called}: the answer is encoded as {shortened(escaped(encoding), 30)}, which drd "
-                "did not ask for",
+                f"{called}: the answer is encoded as {shortened(escaped(encoding), 30)}, but "
+                "drd did not request an encoding",
                 hint="correct the server, or the proxy in front of the server.",
             )
 
@@ -236,8 +236,8 @@ def _unaccepted(answer: http.Answer, called: str) -> Unaccepted:
     text = f"{called}: {answer.host} answers {status}"
     if 300 <= status <= 399:
         place = shortened(escaped(answer.headers.get("Location", "")), 100)
-        hint = "write the final address into `url`: drd follows no redirects."
-        return Unaccepted(f"{text}, a redirect to {place or 'nowhere'}", status, hint)
+        hint = "write the final address into `url`: drd does not follow redirects."
+        return Unaccepted(f"{text}, a redirect to {place or 'an empty address'}", status, hint)
     if said:
         text += f": {shortened(escaped(masked(said)), _QUOTED)}"
     return Unaccepted(text, status, _hint_of(status))
@@ -245,11 +245,11 @@ def _unaccepted(answer: http.Answer, called: str) -> Unaccepted:
 
 def _hint_of(status: int) -> str:
     if status in (401, 403):
-        return "check the token or header of this component, and what it may do."
+        return "check the token or header of this component, and its rights on the server."
     if status in (404, 405):
         return "check the path in the plan, and the version of the server."
     if status in _LATER:
-        return "ask less often, or raise the limit of the server."
+        return "reduce the number of requests, or raise the request limit of the server."
     if status >= 500:
         return "check the server and its log."
     return "check the request in the plan against the documentation of the server."

@@ -82,7 +82,7 @@ def found() -> tuple[list[Wish], list[str]]:
             there.append(_wish(url, known))
         elif status is not None and known is _CADDY:
             notes.append(
-                f"an API at {url}, the usual address of {known.name}: it has no sites yet."
+                f"an API at {url}, the usual address of {known.name}: the server has no sites yet."
             )
     return there, notes
 
@@ -154,7 +154,7 @@ def _wish(url: str, known: _Known) -> Wish:
     def keys(_: Sequence[str], __: str) -> Iterator[tuple[str, Any]]:
         yield "url", url
         if not is_loopback(url):
-            yield "#", "If it wants a token: token: {credential: NAME}"
+            yield "#", "If the API needs a token, add: token: {credential: NAME}"
         yield "documents", [_with_emptiness(url, one) for one in known.documents]
 
     def target(_: str) -> Iterator[tuple[str, Any]]:

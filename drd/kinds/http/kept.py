@@ -75,7 +75,8 @@ class KeptDocuments:
         give.unlink()
         fsync_path(give.parent)
         return [
-            f"{self._api.base} still differs in {name}: {why}. Correct it by hand, if it matters."
+            f"{self._api.base} still differs in {name}: {why}. If necessary, correct this "
+            "document by hand."
             for name, why in done.left.items()
         ]
 

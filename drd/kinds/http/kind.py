@@ -66,8 +66,8 @@ class HttpKind(Kind):
             wanted = within.strip("/")
             if wanted not in names:
                 raise NotInPoint(
-                    f"this restore point of component {snapshot.component} has no document "
-                    f"{within}",
+                    f"this restore point of component {snapshot.component} does not contain "
+                    f"document {within}",
                     hint=hint_of_names(near(wanted, names, separator="/"))
                     or "list all documents: leave out the name.",
                 )
@@ -96,7 +96,7 @@ class HttpKind(Kind):
         part: Part | None = None,  # noqa: ARG002 - the whole
     ) -> KeptDocuments:
         if place.keep is None:
-            raise TargetError("this place has no directory for kept copies")
+            raise TargetError("drd has no directory for kept copies in this run")
         documents = _settings(component).documents
         return KeptDocuments(component.name, Api(settings), documents, place.keep, place.mark)
 
@@ -105,11 +105,11 @@ class HttpKind(Kind):
         landing, begun = directory / LANDING, directory / BEGUN
         if landing.is_dir():
             remove(landing)
-            notes.append(f"removed {landing}, a killed run's fetched documents")
+            notes.append(f"removed {landing}: fetched documents that a killed run left")
         if begun.is_file():
             notes.append(
-                f"{begun.read_text()} may have only a part of the documents of an unfinished "
-                "recovery: recover it again, or run drd undo"
+                f"{begun.read_text()} may have only some of the documents, because a recovery "
+                "did not finish: repeat the recovery, or run drd undo"
             )
         return notes
 

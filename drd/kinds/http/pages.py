@@ -120,14 +120,15 @@ class Pages:
         for one in (path, json_digest(items)) if items else (path,):
             if one in self._seen:
                 raise SourceError(
-                    f"GET {self._document.get}: a page repeats: {shortened(escaped(path), 80)}",
-                    hint="correct `paging` of this entry: the server gives the same page again.",
+                    f"GET {self._document.get}: the server names the same page twice: "
+                    f"{shortened(escaped(path), 80)}",
+                    hint="correct `paging` of this entry of `documents`.",
                 )
             self._seen.add(one)
         if self._pages >= MOST_PAGES:
             raise SourceError(
                 f"GET {self._document.get}: the list has more than {MOST_PAGES:,} pages",
-                hint="ask for larger pages, by a parameter in `get`.",
+                hint="request larger pages with a parameter in `get`.",
             )
 
     def _is_all(self, reply: Reply) -> bool:
@@ -201,7 +202,7 @@ def taken(data: Any, pointer: str, document: DocumentSettings) -> Any:
     value = found(data, parts_of(pointer))
     if value is MISSING:
         raise SourceError(
-            f"GET {document.get}: the answer has nothing at {pointer}",
+            f"GET {document.get}: the answer has no value at {pointer}",
             hint="correct `items` or `take` in this entry of `documents`.",
         )
     return value

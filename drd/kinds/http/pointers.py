@@ -109,7 +109,7 @@ def filled(template: str, data: Any, escape: Callable[[str], str]) -> str:
     def value(match: re.Match[str]) -> str:
         text = value_of(data, match[1])
         if not text:
-            raise Malformed(f"has no text and no number in {match[1]}")
+            raise Malformed(f"has neither a text nor a number in {match[1]}")
         return _escaped_by(escape, match[1], text)
 
     return FIELD.sub(value, template)

@@ -117,8 +117,8 @@ class HttpSource(Source):
                 "no-put-back",
                 "warning",
                 self._component,
-                f"a recovery does not put back {some(kept)}: the plan has no `put_back` for it",
-                "add the requests, or restore these documents by hand: docs/http.md",
+                f"a recovery does not put back {some(kept)}: the plan has no `put_back` for this",
+                "add `put_back`, or restore these documents by hand: docs/http.md",
             )
         url = self._settings.url
         has_secret = self._settings.token or any(

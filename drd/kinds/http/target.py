@@ -72,7 +72,7 @@ class HttpDestination(NamedDestination):
     def check_access(self, snapshot: ComponentSnapshot) -> list[Finding]:
         present = self._present()
         what = f"the fetched copy of {self._component}"
-        text = f"{self._url} answers, {counted(len(present), 'document')} there"
+        text = f"{self._url} answers and has {counted(len(present), 'document')}"
         return [
             Finding("target", "ok", "", text),
             work_finding(self._landing, 2 * snapshot.bytes, what=what),

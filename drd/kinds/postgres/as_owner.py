@@ -92,7 +92,7 @@ def _require_harmless(cluster: Cluster, owner: str) -> None:
     if row is not None:
         raise TargetError(
             f"--as-owner would not protect this server: the database's owner {owner} has the "
-            f"rights of superuser {row[0]}, and code in the backup would get them",
+            f"rights of superuser {row[0]}, and code in the backup would get these rights",
             hint="give the database another owner first; or, if you trust the code in the backup, "
             "restore without --as-owner.",
         )

@@ -15,9 +15,9 @@ from drd.ports.by_hand import ByHand, Passage
 
 _OWN_SERVER = """\
 Connect to an empty cluster of the same major version or newer, as a superuser. These commands use \
-the server of this host. As root they first create a superuser root, which they remove when this \
-bash ends: a fresh Debian admits only the system user postgres. For another server, first set \
-PGHOST, PGPORT, PGUSER and PGPASSFILE:"""
+the server of this host. If you are root, they first create a superuser root and remove it when \
+this bash ends, because a fresh Debian lets only the system user postgres log in. To use another \
+server, first set PGHOST, PGPORT, PGUSER and PGPASSFILE:"""
 
 _OWN_LOGIN = 'export PGHOST="${PGHOST:-/var/run/postgresql}" PGUSER="${PGUSER:-$(id -un)}"\n'
 
@@ -130,7 +130,7 @@ def _harmless(file: str) -> str:
     """
     return f"""\
 ! grep -n '\\\\' {file} ||
-    {{ echo "{file} has a backslash, with which psql can run programs: see what it is"; false; }}
+    {{ echo "{file} has a backslash, with which psql can run programs: check this line"; false; }}
 """
 
 
@@ -165,13 +165,14 @@ psql -X -q -d "$TARGET" -c analyze
 """
     return (
         Passage(
-            "Fetch the dump, and choose the oldest installed pg_restore that can read it. If none "
-            "can, install a newer one:",
+            "Fetch the dump, and choose the oldest installed pg_restore that can read it. If "
+            "none of the installed versions can, install a newer pg_restore:",
             fetch,
         ),
         Passage(
-            "Fill an empty database. The dump names no roles: everything belongs to the user who "
-            "restores it, and nobody else has rights. A database with content ends the script:",
+            "Fill an empty database. The dump does not contain roles: all objects will belong "
+            "to the user who restores them, and other users do not get rights. If the database "
+            "is not empty, the script ends:",
             make,
         ),
     )
@@ -243,8 +244,9 @@ pg_restore --exit-on-error --jobs=2 --dbname="$TARGET" {name}.dump
 psql -X -q -d "$TARGET" -c analyze
 """
     return Passage(
-        "Create the database with its owner, encoding and settings, and fill it. An empty "
-        "database of this name is replaced; a database with content ends the script:",
+        "Create the database with the owner, encoding and settings that it had at the backup, "
+        "and restore the dump into it. If a database of this name already exists and is empty, "
+        "these commands replace it; if it is not empty, the script ends:",
         make,
     )
 
@@ -261,8 +263,8 @@ while IFS=$'\\t' read -r table expected; do
 done
 """
     return Passage(
-        "Compare the number of rows with that of the source (not of materialised views, which the "
-        "restore computed again):",
+        "For each table, compare the number of rows with the number at the backup. "
+        "Materialised views are left out, because the restore computed them again:",
         compare,
         compares=True,
     )

@@ -108,8 +108,8 @@ class Cluster:
                     connection.execute(f"SET {setting}".encode())
             return connection
         raise TargetError(
-            f"{self.address.named} has no database {either(names)}, and drd "
-            "must connect to one of them",
+            f"{self.address.named} does not have the database {either(names)}, to which drd "
+            "must connect first",
             hint="create the database: CREATE DATABASE postgres;",
         )
 

@@ -178,7 +178,8 @@ def _refused(address: Address, error: psycopg.OperationalError) -> SourceError:
             f"{address.named} does not have the database that dsn names"
             if address.origin
             else f"{address.named} has no database {address.dbname}",
-            hint=f"{IF_LOST} Otherwise correct the database's name in dsn, or create it.",
+            hint=f"{IF_LOST} Otherwise correct the name of the database in dsn, or create the "
+            "database.",
         )
     if known and not known[0][0]:
         return LoginRefused(f"{address.named} refuses the login: {said}", hint=known[0][1])
@@ -200,9 +201,9 @@ def _refused(address: Address, error: psycopg.OperationalError) -> SourceError:
     if "authentication failed" in said or "no password supplied" in said or "pg_hba" in said:
         return LoginRefused(
             f"{address.named} refuses the login: {said}",
-            hint="correct user and password in dsn; pg_hba.conf must allow this host. Where the "
-            "role does not exist yet, as on a new server: the script that `drd doctor PLAN "
-            "--grants` prints makes it, with all rights.",
+            hint="correct user and password in dsn; pg_hba.conf must allow this host. If the role "
+            "does not exist yet, for example on a new server, run the script that `drd "
+            "doctor PLAN --grants` prints: it creates the role with all rights.",
         )
     return SourceUnreachable(
         f"cannot connect to {address.named}: {said}",

@@ -81,7 +81,7 @@ def put_in_place(
     except (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateObject) as error:
         raise TargetNotEmpty(
             f"another session has just created an object with the name of the copy: {words(error)}",
-            hint="give --into a name that is not in use: drd replaces no existing table.",
+            hint="give --into a name that is not in use: drd does not replace an existing table.",
         ) from error
     return notes
 

@@ -119,8 +119,8 @@ def finish_sql(
     """
     database = f"DATABASE {ident(name)}"
     if with_owner:
-        yield "its owner", [f"ALTER {database} OWNER TO {ident(saved['owner'])}"]
-        yield "its grants", list(_acl_sql(database, saved))
+        yield "the owner of the database", [f"ALTER {database} OWNER TO {ident(saved['owner'])}"]
+        yield "the grants of the database", list(_acl_sql(database, saved))
     for role, setting in saved["settings"]:
         if role and not with_owner:
             continue
@@ -128,10 +128,10 @@ def finish_sql(
         what = f"setting {setting.partition('=')[0]}"
         yield what, [f"{subject} {set_clause(setting)}"]
     if saved["is_template"]:
-        yield "that it is a template", [f"ALTER {database} IS_TEMPLATE true"]
+        yield "the template flag of the database", [f"ALTER {database} IS_TEMPLATE true"]
     if saved["connection_limit"] != -1:
         limit = saved["connection_limit"]
-        yield "its connection limit", [f"ALTER {database} CONNECTION LIMIT {limit}"]
+        yield "the connection limit of the database", [f"ALTER {database} CONNECTION LIMIT {limit}"]
 
 
 def _acl_sql(database: str, saved: Properties) -> Iterator[str]:

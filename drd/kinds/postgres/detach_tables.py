@@ -190,8 +190,8 @@ class Detached:
         for column, sequence in self._rows(_DRAWS, [relation.oid, own]):
             self._do(f"ALTER TABLE ONLY {table} ALTER COLUMN {ident(column)} DROP DEFAULT")
             self._found.notes.append(
-                f"the default of {relation.source}.{column} is left out: it uses {sequence}, "
-                "which others use, too"
+                f"the default of {relation.source}.{column} is left out: it uses sequence "
+                f"{sequence}, which does not belong to this table"
             )
         large = [c for (c,) in self._rows(_LARGE, [relation.oid])]
         if large:

@@ -40,9 +40,9 @@ def _wish(database: str, dsn: str | None) -> Wish:
     def keys(_: Sequence[str], credential: str) -> Iterator[tuple[str, Any]]:
         if dsn is not None:
             about = (
-                "The user that drd runs as must be allowed to connect; this string contains "
-                "no password. Name a role of drd's own, not that of the application: "
-                "`drd doctor PLAN --grants` makes it."
+                "The user that drd runs as must be allowed to connect; this string contains no "
+                "password. Name a separate role for drd, not the role of the application: `drd "
+                "doctor PLAN --grants` prints a script that creates it."
             )
             yield "#", about
         yield "dsn", {"credential": credential} if dsn is None else dsn
@@ -56,7 +56,7 @@ def _wish(database: str, dsn: str | None) -> Wish:
             )
             yield "dsn", {"credential": credential}
             return
-        yield "#", "Better on another server, which still exists when this one is lost."
+        yield "#", "Better use another server, which still exists if this server is lost."
         yield "dsn", _renamed(dsn, f"{unquote(_database(dsn)) or name}_standby")
 
     secret = "" if dsn is not None else "the connection string of the database"

@@ -80,7 +80,7 @@ def explained(error: DumpFailed, component: str, holder: Connection) -> DumpFail
             return DumpFailed(
                 f"pg_dump of {component} waited {format_duration(LOCK_WAIT_MS / 1000)} for locked "
                 f"tables: {', '.join(holders)}",
-                hint="end the sessions that lock them (ALTER TABLE, VACUUM FULL, an open "
+                hint="end the sessions that lock these tables (ALTER TABLE, VACUUM FULL, an open "
                 "transaction), or back up at another time.",
             )
     said = error.message if len(error.message) <= _SAID else f"{error.message[:_SAID]} …"

@@ -123,8 +123,8 @@ def met(known: Mapping[str, Any]) -> list[str]:
 def paths(known: Mapping[str, Any]) -> list[str]:
     """Return one sentence for each search path in which another schema precedes pg_catalog."""
     return [
-        f"the search path{_for_role(role)} has {_first(path)} before pg_catalog, so that functions "
-        "there replace the server's own"
+        f"the search path{_for_role(role)} has {_first(path)} before pg_catalog, so that "
+        "functions in this schema replace functions of the server"
         for role, path in known.get("paths", ())[:_SHOWN]
     ]
 

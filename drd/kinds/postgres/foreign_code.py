@@ -94,12 +94,12 @@ def _used(connection: Connection, by: Sequence[str]) -> list[list[Any]]:
 
 
 AS_OWNER = (
-    "--as-owner restores with the rights of the database's owner, so that their code does not "
-    "run as a superuser"
+    "--as-owner restores with the rights of the database's owner, so that code of other users "
+    "does not run as a superuser"
 )
 TABLES = (
-    "restore the whole database beside this one to avoid it: --into NAME --as-owner, without "
-    "--table"
+    "to avoid this, restore the whole database beside this one: --into NAME --as-owner, "
+    "without --table"
 )
 """The remedy when single tables are restored."""
 

@@ -30,9 +30,9 @@ from drd.model.plan import Component
 from drd.ports.grants import Grants, Logins
 
 _OWN_LOGIN = """\
--- Every user of a dsn should be a role of drd's own, never the login of the application: whoever
--- breaks into the application would get these rights. A role that owns tables is taken for one of
--- an application, and does not become a superuser: a warning says so.
+-- Use a separate role for drd in each dsn, never the login of the application: whoever breaks into
+-- the application would get the rights of this role. If a role owns tables, this script treats the
+-- role as the login of an application: the role does not become a superuser, and a warning says so.
 """
 
 _SERVER = ("host", "hostaddr", "port", "sslmode", "sslrootcert")
@@ -96,7 +96,7 @@ def _server(servers: dict[tuple[str, ...], _Server], address: Address) -> _Serve
         if set(address.params.get(key, "")) & set("\n\r"):
             raise SourceError(
                 f"the {key} in a dsn contains a line end, and psql does not accept such a name",
-                hint="give it a name without a line end.",
+                hint="use a name without a line end.",
             )
     where = _where(address)
     server = tuple(where.get(word, "") for word in ("host", "hostaddr", "port"))
@@ -145,16 +145,17 @@ def _of_role(name: str, role: _Role) -> Iterator[str]:
         yield _filled(LOGIN_CHECK, name)
     if role.recovers:
         yield (
-            "-- Only a superuser can make roles and give all restored objects to their owners.\n"
-            "-- To do without, leave out the next statement, and recover with --no-owner: then no\n"
-            "-- role is made, and all restored objects belong to this role.\n"
+            "-- Only a superuser can make roles and give all restored objects to their "
+            "owners.\n-- To avoid a superuser, leave out the next statement and recover with "
+            "--no-owner: then\n-- drd does not create roles, and all restored objects belong "
+            "to this role.\n"
         )
         yield _filled(SUPERUSER, name)
     elif role.optional:
         yield (
-            "-- A recovery to a target needs no more. For a recovery in place, run this too,\n"
-            "-- because only a superuser can make roles and give all objects to their owners:\n"
-            f"-- ALTER ROLE {ident(name)} SUPERUSER;\n"
+            "-- These rights are enough for a recovery to a target. For a recovery in place, "
+            "run this too,\n-- because only a superuser can make roles and give all objects to "
+            f"their owners:\n-- ALTER ROLE {ident(name)} SUPERUSER;\n"
         )
 
 

@@ -19,7 +19,7 @@ BEGIN
     PERFORM pg_temp.drd_try(
       format('ALTER ROLE %I LOGIN', person),
       format('role %I cannot log in', person),
-      'Log in as a role that may change this one, and run the script again.');
+      'Log in as a role that may change this role, and run the script again.');
   END IF;
 END {tag};
 """
@@ -61,11 +61,11 @@ DO {tag}
 BEGIN
   RAISE WARNING USING
     MESSAGE = format('role %I owns tables, so it is the login of an application: it does not '
-      'become a superuser, because whoever breaks into the application would be one, too',
+      'become a superuser, because whoever breaks into the application would be a superuser, too',
       {literal}),
-    HINT = 'Name a role of drd''s own as user in the dsn of the plan, and run the script again. '
+    HINT = 'Name a separate role for drd as user in the dsn of the plan, and run the script again. '
       'Or recover with --no-owner: then all restored objects belong to the role that restores. '
-      'If you want this all the same, make it a superuser by hand.';
+      'If you want this all the same, make this role a superuser by hand.';
 END {tag};
 \\else
 ALTER ROLE {role} SUPERUSER;
@@ -82,8 +82,8 @@ BEGIN
       'Log in as a role with CREATEDB that may give this right, and run the script again.');
   END IF;
   RAISE WARNING USING
-    MESSAGE = format('role %I does not become a superuser, because you are not one (%I)', person,
-                       current_user),
+    MESSAGE = format('role %I does not become a superuser, because you (%I) are not a superuser',
+                     person, current_user),
     HINT = 'Recover with --no-owner: then all restored objects belong to the role that restores. '
       'Or recover to a target on a server of your own, with owners, roles and all extensions.';
 END {tag};
@@ -99,8 +99,10 @@ NO_DATABASE = """\
 DO {tag}
 BEGIN
   RAISE WARNING USING
-    MESSAGE = format('database %I is not on this server: no role got rights to read it', {literal}),
-    HINT = 'This is normal before a recovery to a new server. Run the script again after that.';
+    MESSAGE = format('database %I is not on this server, so this script gave no rights to read it',
+                     {literal}),
+    HINT = 'This is normal before a recovery to a new server. Run the script again after the '
+      'recovery.';
 END {tag};
 """
 
@@ -137,7 +139,7 @@ BEGIN
       format('ALTER ROLE %I BYPASSRLS', reader),
       format('row security hides rows from role %I, so its backups fail', reader),
       'If the policies of these tables are not forced, name the owner of the tables as user in the '
-      'dsn of the plan. If they are, ask the provider for a role with BYPASSRLS.');
+      'dsn of the plan. If they are forced, ask the provider for a role with BYPASSRLS.');
   END IF;
   IF EXISTS (SELECT FROM pg_largeobject_metadata l
               WHERE NOT pg_has_role(reader, l.lomowner, 'USAGE')) THEN
@@ -152,21 +154,21 @@ BEGIN
         PERFORM pg_temp.drd_try(
           format('GRANT SELECT ON LARGE OBJECT %s TO %I', thing.oid, reader),
           format('role %I cannot read large object %s', reader, thing.oid),
-          format('Run the script again as its owner %I.', thing.rolname));
+          format('Run the script again as the owner of the object, %I.', thing.rolname));
       END LOOP;
       RAISE WARNING USING
         MESSAGE = format(
-          'role %I cannot read large objects that are made later: then its backups are incomplete',
+          'role %I cannot read large objects that are made later: its backups are incomplete then',
           reader),
-        HINT = 'Run the script again after each one, or once as a superuser; or grant the role '
-          'that owns them to this role.';
+        HINT = 'Run the script again after each new large object, or once as a superuser; or grant '
+          'the role that owns the large objects to this role.';
     END IF;
   END IF;
   IF EXISTS (SELECT FROM pg_stat_replication) THEN
     -- On a standby: to see whether its data is up to date.
     PERFORM pg_temp.drd_try(
       format('GRANT pg_read_all_stats TO %I', reader),
-      format('role %I cannot see on a standby whether it is up to date', reader),
+      format('role %I cannot see whether this standby is up to date', reader),
       'drd then takes the time of the last replayed transaction as the time of the data.');
   END IF;
 END {tag};
@@ -273,6 +275,8 @@ END $drd$;
 
 END = """\
 \\if :drd_is_incomplete
-DO $drd$ BEGIN RAISE EXCEPTION 'nothing was given on a standby: see the warning above'; END $drd$;
+DO $drd$ BEGIN
+  RAISE EXCEPTION 'this server is a standby, so nothing was changed: see the warning above';
+END $drd$;
 \\endif
 """

@@ -70,8 +70,8 @@ class PostgresKind(Kind):
         if part is not None and part.tables:
             if options.as_owner:
                 raise UsageError(
-                    "--as-owner does not work with single tables: drd loads them with the login "
-                    "of the target into a database in use",
+                    "--as-owner does not work with single tables: drd loads the tables with "
+                    "the login of the target into a database in use",
                     hint="restore the whole database beside this one: --into NAME --as-owner.",
                 )
             return PostgresTables(
@@ -201,8 +201,8 @@ def _of_unknown(finding: Finding, why: str, component: Component) -> Finding:
         severity="warning",
         text=f"{unknown}. So drd does not know whether the sandbox of this host fits: "
         f"{finding.text}",
-        remedy="no copy is known that says the version: see the findings `repository` and "
-        "`repository-copies`, then run drd doctor again."
+        remedy="drd reads the version from a copy, but does not know any copy with a version: see "
+        "the findings `repository` and `repository-copies`, then run drd doctor again."
         if component.adopted
         else "see the finding `reachable` of this component, then run drd doctor again.",
     )

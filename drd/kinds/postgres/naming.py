@@ -95,7 +95,7 @@ def resolve(part: Part, known: DatabaseFingerprint | None, component: str) -> Pa
         raise UsageError(
             f"the copy of table {part.tables[0]} needs a name",
             hint="give --into NAME: drd makes the copy beside the existing table. If the table "
-            "was dropped, NAME can be its own.",
+            "was dropped, NAME can be its former name.",
         )
     names = None if known is None else _names(known)
     tables = tuple(dict.fromkeys(_find(asked, names, component) for asked in part.tables))

@@ -100,8 +100,8 @@ class DatabasePublication:
                 if content:
                     return [
                         (
-                            f"the former database received new data meanwhile ({content}), so "
-                            f"drd keeps it as {self.aside}"
+                            "the former database received new data during the recovery "
+                            f"({content}), so drd keeps this database as {self.aside}"
                         )
                     ]
             self._cluster.drop_own(self.aside)

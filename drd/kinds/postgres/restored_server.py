@@ -99,7 +99,7 @@ class RestoredServer(ThrowAwayServer):
         self._make_directories()
         if not (data / "PG_VERSION").is_file():
             raise TargetError(
-                "the backup has no directory of a server",
+                "the backup does not contain the data directory of a PostgreSQL server",
                 hint="choose another restore point: drd points PLAN",
             )
         self.libraries = _preloaded(data)
@@ -226,7 +226,7 @@ class RestoredServer(ThrowAwayServer):
                 hint="free space, or set work_dir to a larger disk.",
             )
         if child.exit_code is None:
-            why = f"it did not finish within {RECOVERY_S / 3600:.0f} hours"
+            why = f"the recovery did not finish within {RECOVERY_S / 3600:.0f} hours"
         if self._no_fence or self.was_killed_from_outside or any(w in why for w in _OF_THE_HOST):
             raise SandboxUnavailable(
                 f"PostgreSQL {self.programs.version} cannot run the backup on this host: {why}",

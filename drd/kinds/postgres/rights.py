@@ -194,7 +194,9 @@ def can_read_passwords(connection: Connection) -> bool:
 
 def _role_passwords(connection: Connection, role: str) -> Finding:
     if can_read_passwords(connection):
-        return Finding("role-passwords", "ok", "", "saved with the roles")
+        return Finding(
+            "role-passwords", "ok", "", "the passwords of roles are saved with the roles"
+        )
     return Finding(
         "role-passwords",
         "warning",
@@ -269,7 +271,7 @@ def login_of_application(connection: Connection, name: str, role: str) -> list[F
     code = "login-of-application"
     tables = [row[0] for row in _rows(connection, _OWNED)]
     if not tables:
-        return [Finding(code, "ok", name, f"user {role} is no owner of tables here")]
+        return [Finding(code, "ok", name, f"user {role} does not own tables in this database")]
     return [
         Finding(
             code,
@@ -277,8 +279,8 @@ def login_of_application(connection: Connection, name: str, role: str) -> list[F
             name,
             f"user {role} owns {_few(tables)}, so this seems to be the login of the application: "
             "whoever breaks into the application would have all rights that drd gets",
-            "CREATE ROLE drd_backup LOGIN; -- then write this user into dsn: "
-            "`drd doctor PLAN --grants` gives it its rights",
+            "CREATE ROLE drd_backup LOGIN; -- then write this user into dsn: `drd doctor PLAN "
+            "--grants` prints a script that gives this user its rights",
         )
     ]
 

@@ -46,7 +46,7 @@ def finding(
         return None
     detail = (
         "the recovery would create roles with rights beyond this database: "
-        f"{some(told, _SHOWN)}; --no-owner creates no roles"
+        f"{some(told, _SHOWN)}; with --no-owner, drd does not create roles"
     )
     hint = "create these roles yourself before the recovery: drd does not change existing roles."
     return Finding("roles", "warning", component, detail, hint)

@@ -167,9 +167,8 @@ def programs_of_dump(snapshot: ComponentSnapshot, bin_dir: str | None) -> Postgr
 
 
 _OTHER_DATABASE = (
-    "if the service has the database of the dump under another name here, name this finding "
-    "in `exceptions` of the plan; otherwise let the other tool dump the right database, or "
-    "correct `dsn`."
+    "if this database only has another name in the service, add this finding to `exceptions` "
+    "of the plan. Otherwise let the other tool dump the right database, or correct `dsn`."
 )
 
 
@@ -238,7 +237,9 @@ def extension_hint(missing: list[str], major: int) -> str:
             for name in missing
         )
     )
-    return f"install them for PostgreSQL {major}, for example: apt-get install {packages}"
+    return (
+        f"install these extensions for PostgreSQL {major}, for example: apt-get install {packages}"
+    )
 
 
 def no_database(locale: Mapping[str, Any], said: str) -> SandboxUnavailable:

@@ -206,8 +206,8 @@ class ThrowAwayServer:
         for directory in (*reversed(self._base.parents), self._base):
             if not _passes(directory, user):
                 raise SandboxUnavailable(
-                    f"user {user}, who runs the sandbox's server, cannot pass through {directory}",
-                    hint=f"let the user pass through: chmod o+x {directory}; or set "
+                    f"user {user}, who runs the sandbox's server, cannot enter {directory}",
+                    hint=f"let this user enter the directory: chmod o+x {directory}; or set "
                     "`work_dir` to a directory that this user can reach.",
                 )
 
@@ -298,7 +298,11 @@ class ThrowAwayServer:
     def _no_fence(self) -> str:
         """Return why the server's fence could not be set up."""
         box = self._place.sandbox
-        return f"its fence: {'; '.join(box.failures())}" if box and box.failures() else ""
+        return (
+            (f"its fence could not be set up: {'; '.join(box.failures())}")
+            if box and box.failures()
+            else ""
+        )
 
     def _await(self, child: Child) -> None:
         socket = self._sockets / f".s.PGSQL.{PORT}"

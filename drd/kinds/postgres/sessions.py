@@ -20,8 +20,8 @@ SELECT usename::text, application_name, client_addr::text, count(*)
 _OURS = "drd"
 """What drd calls its sessions; anybody can choose this name."""
 _EFFECT = (
-    "drd ends these sessions, and a program that connects again may write into the restored data "
-    "before it is checked"
+    "drd ends these sessions, and a program that connects again may write into the restored "
+    "data before drd has checked the data"
 )
 
 
@@ -41,7 +41,7 @@ def _session(user: str, program: str | None, client: str | None, count: int) -> 
     """`2 sessions of app (shop-web) from 10.0.0.5`."""
     text = f"{counted(count, 'session')} of {shown(user)}"
     if program == _OURS:
-        text += " (it says that it is drd: perhaps another command or run of drd)"
+        text += " (its name is drd: perhaps another command or run of drd)"
     elif program:
         text += f" ({shown(program)})"
     return f"{text} from {client}" if client else text

@@ -30,17 +30,17 @@ class PostgresSettings(Settings):
     )
     bin_dir: AbsolutePath | None = Field(
         None,
-        description="Directory of pg_dump and related programs (default: the newest that fits the "
-        "server).",
+        description="Directory of pg_dump and related programs. Default: the newest installed "
+        "version that fits the server.",
     )
     method: Literal["logical", "physical"] = Field(
         "logical", description="logical: pg_dump. physical is not supported yet."
     )
     compression: Literal["none", "zstd", "gzip"] = Field(
         "none",
-        description="Compression inside the dump. none lets restic deduplicate from one backup to "
-        "the next (and compress what is new); zstd is faster for a first backup, but every backup "
-        "then adds the whole dump.",
+        description="Compression inside the dump. With `none`, restic stores only what is new "
+        "since the last backup, and compresses it itself. `zstd` is faster for a first "
+        "backup, but then every backup stores the whole dump again.",
     )
     fingerprint: DatabaseFingerprintField = DatabaseFingerprintSettings()
 
@@ -66,10 +66,11 @@ class PostgresTarget(Settings):
         given = [key for key in _DIRECTORIES if isinstance(data, dict) and key in data]
         if given:
             raise Malformed(
-                f"names the directory of a server (`{given[0]}`), but drd restores a database into "
-                "a server that runs",
-                "start a new server, and name it with `dsn`; a whole server of pgBackRest comes "
-                "back into a new directory with pgbackrest restore (docs/adopted.md)",
+                f"names the directory of a server (`{given[0]}`), but drd restores a database "
+                "into a running server",
+                "start a new server, and write its connection string into `dsn`; to restore a "
+                "whole server of pgBackRest, run pgbackrest restore into a new directory "
+                "(docs/adopted.md)",
             )
         return data
 

@@ -91,7 +91,9 @@ class PostgresSource:
                     or "drd is connected to the server itself, without a pooler"
                 ),
             )
-            examined("pg_dump", lambda: f"{self._programs(connection).version} fits the server")
+            examined(
+                "pg_dump", lambda: f"pg_dump {self._programs(connection).version} fits the server"
+            )
             findings += rights.examine(connection, self._name, connection.info.user)
             user = connection.info.user
             findings += rights.login_of_application(connection, self._name, user)

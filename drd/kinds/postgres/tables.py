@@ -119,7 +119,8 @@ class PostgresTables(PostgresTargetDatabase):
             if wanted in taken:
                 raise TargetNotEmpty(
                     f'schema {schema} already has an object "{wanted}"',
-                    hint="give --into a name that is not in use: drd replaces no existing table.",
+                    hint="give --into a name that is not in use: drd does not replace an existing "
+                    "table.",
                 )
 
     def _inside(self) -> Connection:
@@ -157,7 +158,7 @@ class PostgresTables(PostgresTargetDatabase):
         try:
             with as_target_error(what), closing(self._inside()) as inside:
                 if placed_before(inside, self._placed(), self._place.run):
-                    return Restored(("this run has restored it already",))
+                    return Restored(("this run has already restored these tables",))
                 clear(inside, self._place.mark)
                 self._require_free(inside)
                 at_hand = self._at_hand(snapshot, private, on_progress)
@@ -205,7 +206,7 @@ class PostgresTables(PostgresTargetDatabase):
             if (schema, name) == split_name(self._part.tables[0]):
                 # The table itself was gone, and is back.
                 extracted.left += missing_foreign_keys(archive, inside, extracted)
-                extracted.notes += [f"to add it yourself: {said}" for said in extracted.left]
+                extracted.notes += [f"to add this part yourself: {said}" for said in extracted.left]
                 extracted.notes += missing_views(connection, inside, extracted)
             taken = taken_names(inside, schema)
             copies = Detached(connection, extracted).into(self._place.mark, name, taken)
@@ -262,8 +263,8 @@ class PostgresTables(PostgresTargetDatabase):
             raise TargetError(
                 f"the table cannot be created in {cluster.address.dbname}: "
                 f"{_fact(first_error(done))}",
-                hint="create its types and functions there first; or restore the whole database "
-                "beside this one: --into NAME without --table.",
+                hint="first create the types and functions of the table in this database; or "
+                "restore the whole database beside this one: --into NAME without --table.",
             )
 
     def _require_same(self, cluster: Cluster, working: str, inside: Connection) -> bool:
@@ -277,7 +278,7 @@ class PostgresTables(PostgresTargetDatabase):
         for name in sorted(was.keys() | now.keys()):
             if was.get(name) != now.get(name):
                 raise TargetError(
-                    f"the restored table {name} differs from that of the restore point: "
+                    f"the restored table {name} differs from the table in the restore point: "
                     f"{now.get(name)} instead of {was.get(name)}",
                     hint="check whether functions or types of the table's columns differ on the "
                     "target. A restore of the whole database includes them: --into NAME "

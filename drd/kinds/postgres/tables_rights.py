@@ -29,12 +29,12 @@ def require_rights(inside: Connection, database: str, schema: str, *, made: bool
     databases, schemas, user = row
     if not databases:
         raise TargetError(
-            f"user {user} may not create databases, but drd needs a temporary one",
+            f"user {user} may not create databases, but drd needs a temporary database",
             hint=f"ALTER ROLE {ident(user)} CREATEDB; or {_ANOTHER}",
         )
     if not schemas:
         raise TargetError(
-            f"user {user} may not create schemas in {database}, but drd needs a temporary one",
+            f"user {user} may not create schemas in {database}, but drd needs a temporary schema",
             hint=f"GRANT CREATE ON DATABASE {ident(database)} TO {ident(user)}; or {_ANOTHER}",
         )
     _require_schema(inside, schema, user, made=made)

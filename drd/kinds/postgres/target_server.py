@@ -51,8 +51,8 @@ def missing_locale(cluster: Cluster, locale: Mapping[str, Any]) -> str:
                     raise _Known from error
                 raise TargetError(
                     f"the target's server does not have the locale {names}: {words(error)}",
-                    hint=f"on its host: add {names} to /etc/locale.gen, run locale-gen, and "
-                    "restart PostgreSQL.",
+                    hint=f"on the host of the server: add {names} to /etc/locale.gen, run "
+                    "locale-gen, and restart PostgreSQL.",
                 ) from error
             raise _Known  # only tried
     return f"{names} exists"

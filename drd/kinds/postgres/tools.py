@@ -100,7 +100,7 @@ def _version(path: str) -> str:
     if done.exit_code != 0 or match is None:
         raise ToolMissing(
             f"drd cannot use {path}: {done.complaint}",
-            hint="install its package again, or remove it; or set `bin_dir` of the component to "
-            "the directory of programs that work.",
+            hint="install the package of this program again, or remove the program; or set "
+            "`bin_dir` of the component to the directory of programs that work.",
         )
     return match[1]

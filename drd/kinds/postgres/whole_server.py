@@ -93,7 +93,7 @@ def recovered(
     names = [p.name for p in (data / "pg_wal").iterdir() if _SEGMENT.fullmatch(p.name)]
     if not names:
         raise TargetError(
-            f"the backup of {component} has no WAL",
+            f"the backup of {component} does not contain any WAL",
             hint="choose another restore point: drd points PLAN",
         )
     last = max(names, key=lambda name: (name[8:], name))
@@ -136,9 +136,9 @@ def _reached(
     elif ROLLED_FORWARD in snapshot.facts:
         text = f"backup {backup} rolled forward to the end of WAL segment {last}"
     else:
-        text = f"backup {backup} as it was at its end, WAL segment {last}"
+        text = f"backup {backup} in its state at the end of the backup, WAL segment {last}"
     if not server.last_transaction:
-        return f"{text}; the WAL has no transaction"
+        return f"{text}; the WAL does not contain any transaction"
     return f"{text}; last transaction at {server.last_transaction} UTC"
 
 

@@ -46,13 +46,17 @@ done
 """
     return ByHand(
         (
-            Passage("Fetch the database and check that it is sound:", fetch),
+            Passage("Fetch the database and check that it is not damaged:", fetch),
             Passage(
                 "Stop the programs that have the old file open, then put the restored file "
                 "in its place:",
                 publish,
             ),
-            Passage("Compare the number of rows with that of the source:", compare, compares=True),
+            Passage(
+                "For each table, compare the number of rows with the number at the backup:",
+                compare,
+                compares=True,
+            ),
         ),
         ask=f"sqlite3 -readonly {where}",
         change=f"sqlite3 -bail {where}",

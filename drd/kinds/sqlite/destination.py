@@ -149,7 +149,10 @@ class SqliteTargetDestination(OneFileTarget):
         if shut_out is None:
             return left
         owner, directory, command = shut_out
-        text = f"let user {owner} write in {directory}: SQLite makes files there whenever it writes"
+        text = (
+            f"let user {owner} write in {directory}: SQLite makes files in this directory "
+            "whenever it writes"
+        )
         return (*left, Task(code=TARGET_DIRECTORY, text=text, command=command))
 
     def prove(self, landed: Path) -> None:

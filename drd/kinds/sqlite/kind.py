@@ -102,7 +102,7 @@ class SqliteKind(OneFileKind):
         copy = directory / COPY
         if copy.exists():
             discard(copy)
-            notes.append(f"removed {copy}, a killed run's temporary copy")
+            notes.append(f"removed {copy}: a temporary copy that a killed run left")
         return notes + super().sweep(directory)
 
     def tools(self, component: Component, snapshot: ComponentSnapshot) -> Mapping[str, str]:  # noqa: ARG002 - the same for all
