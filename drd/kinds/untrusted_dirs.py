@@ -325,6 +325,6 @@ def _name_of(path: object) -> Path | None:
 def _exchanged(place: Path) -> TargetError:
     return TargetError(
         f"another process replaced {place} while drd worked there as root, so drd stopped",
-        hint=f"find out which users other than root can write to {place.parent}, take that right "
-        "away, then try again.",
+        hint=f"find out which users other than root can write to {place.parent}, remove this "
+        "right, then try again.",
     )

@@ -61,9 +61,9 @@ def init_lock(place: RepositoryPlace) -> Iterator[None]:
             raise RepositoryLocked(
                 f"another drd has been initialising the repository at {place.url} for more "
                 f"than {format_duration(WAITS.all_s)}",
-                hint="if another host initialises it now, wait until that has ended. If none does, "
-                "a process died and left its lock there: try again in "
-                f"{MARK_EXPIRES_S / 60:.0f} minutes, when that lock no longer counts.",
+                hint="if another host initialises this repository now, wait until it has "
+                "finished. Otherwise a process died and left its lock: try again in "
+                f"{MARK_EXPIRES_S / 60:.0f} minutes, when this lock has expired.",
             )
         process.check_cancelled()
         time.sleep(random.uniform(0.1, WAITS.one_s))  # noqa: S311 - so that they part

@@ -16,8 +16,8 @@ Kept = Literal["keys", "index", "locks"]
 MOST_OBJECTS = 200_000
 """The largest number of names that drd reads of one directory."""
 NO_SPACE = (
-    "free space on its disk, or enlarge it; drd prune needs a little free space, too. Earlier "
-    "snapshots stay valid."
+    "free space on the disk of the repository, or enlarge this disk; drd prune needs a little "
+    "free space, too. Earlier snapshots stay valid."
 )
 """The remedy for a full disk of a repository."""
 

@@ -251,8 +251,7 @@ class S3Place:
         elif protection not in (None, "none"):
             detail = (
                 f"the plan has `protection: {protection}`, but drd cannot check this: buckets "
-                "do not "
-                "report it"
+                "do not report this protection"
             )
             findings.append(Finding(PROTECTION, "warning", "", detail))
         return findings
@@ -305,7 +304,10 @@ class S3Place:
         server = _time_of(self._ask("head_bucket"))
         if server is None:
             return Finding(
-                "repository-clock", "ok", "", "not checked: the server does not report its time"
+                "repository-clock",
+                "ok",
+                "",
+                "drd cannot compare the clocks: the server does not report its time",
             )
         skew = (datetime.now(UTC) - server).total_seconds()
         if abs(skew) < SERVER_SKEW_S:
@@ -313,7 +315,9 @@ class S3Place:
                 "repository-clock", "ok", "", "this host and the server agree on the time"
             )
         way = "ahead of" if skew > 0 else "behind"
-        detail = f"this host's clock is {format_duration(abs(skew))} {way} the server's"
+        detail = (
+            f"the clock of this host is {format_duration(abs(skew))} {way} the clock of the server"
+        )
         return Finding("repository-clock", "warning", "", detail, SYNCHRONISE)
 
     def _object_lock_finding(self) -> Finding:
@@ -338,7 +342,7 @@ class S3Place:
             f"the plan has `protection: versioning`, but bucket {bucket} reports that "
             "versioning is "
             "not enabled",
-            "enable versioning, and deny the writer s3:PutBucketVersioning.",
+            "enable versioning, and deny s3:PutBucketVersioning to the access key of drd.",
         )
 
 

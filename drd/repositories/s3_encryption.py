@@ -38,12 +38,12 @@ def of_error(error: Exception, location: S3Location) -> BucketEncryption:
         return BucketEncryption(bucket)
     if code in _MAY_NOT:
         raise ControlUnknown(
-            f"the key may not ask bucket {bucket} how it encrypts",
-            hint="allow the key s3:GetEncryptionConfiguration.",
+            f"the access key may not read how bucket {bucket} encrypts",
+            hint="allow s3:GetEncryptionConfiguration for this access key.",
         ) from None
     if code in _CANNOT:
         raise ControlUnknown(
-            f"the server of bucket {bucket} cannot say how it encrypts",
+            f"the server of bucket {bucket} does not report how it encrypts",
             hint="check the settings of the S3 server, and remove this control.",
         ) from None
     raise trouble.translated(error, location) from error

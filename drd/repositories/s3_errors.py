@@ -45,7 +45,8 @@ def translated(error: Exception, location: S3Location) -> Exception:
         return _untrusted(error, location)
     if isinstance(error, exceptions.NoCredentialsError | exceptions.CredentialRetrievalError):
         return SecretUnavailable(
-            f"there is no key for {location.endpoint}, and this host has no role",
+            f"there is no access key for {location.endpoint}, and this host has no role that "
+            "gives access",
             hint="give the repository `s3: {access_key: …, secret_key: …}`.",
         )
     if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
@@ -80,7 +81,8 @@ def _untrusted(error: Exception, location: S3Location) -> RepositoryError:
     text = str(error)
     if "WRONG_VERSION_NUMBER" in text or "wrong version number" in text:
         return RepositoryError(
-            f"{location.endpoint} does not speak TLS", hint="write s3:http://… for plain HTTP."
+            f"{location.endpoint} does not speak TLS",
+            hint="if the server uses plain HTTP, write s3:http://….",
         )
     return RepositoryError(
         f"the certificate of {location.endpoint} is not trusted: {_verification(text)}",

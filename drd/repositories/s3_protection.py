@@ -27,7 +27,8 @@ def finding_of_error(error: Exception, bucket: str) -> Finding:
         "warning",
         "",
         f"cannot find out whether bucket {bucket} has Object Lock: {code or error}",
-        "allow the key s3:GetBucketObjectLockConfiguration, or use another key for this check.",
+        "allow s3:GetBucketObjectLockConfiguration for the access key, or use another key for "
+        "this check.",
     )
 
 
@@ -45,7 +46,7 @@ def finding_of_lock(state: Mapping[str, Any], bucket: str) -> Finding:
             "error",
             "",
             f"bucket {bucket} has Object Lock but no default retention, so nothing is protected",
-            "set a default retention: restic does not set one on its objects.",
+            "set a default retention: restic does not set a retention on its objects.",
         )
     mode = str(retention["Mode"])
     return Finding(

@@ -65,7 +65,7 @@ def found() -> tuple[list[Wish], list[str]]:
         for why, paths in apart.items()
     ]
     if os.geteuid() != 0:
-        notes.append("SQLite files of services: only root sees which files they have open.")
+        notes.append("SQLite files of services: only root can see which files services have open.")
     return [_wish(path) for path in databases], notes
 
 

@@ -22,8 +22,8 @@ _TABLES = (
 )
 _EVERY = "select count(*) from sqlite_master where type = 'table'"
 _NOT_SEEN = (
-    "drd did not look into this file, so no drill proves its rows: add a check, for example "
-    "`select count(*) from orders`"
+    "drd did not read the tables of this file, so no drill proves its rows: add a check, for "
+    "example `select count(*) from orders`"
 )
 _TIME = re.compile(r"date|time", re.IGNORECASE)
 

@@ -152,7 +152,10 @@ class SqliteReader:
         with suppress(OSError):
             os.close(self._to)
         if failures := self._fence.sandbox.failures():
-            return SandboxUnavailable(f"the fence cannot be set up: {'; '.join(failures)}")
+            return SandboxUnavailable(
+                "drd cannot set up the fence of the process that opens "
+                f"{path.name}: {'; '.join(failures)}"
+            )
         if code > 0 or code == -signal.SIGKILL:
             # It never came up, or the host had no memory for it: that says nothing about the file.
             return SandboxUnavailable(

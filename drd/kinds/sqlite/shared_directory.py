@@ -69,11 +69,12 @@ def for_writing(path: Path, work: Callable[[DatabasePlace], T]) -> T:
     confined = can_confine() and (why is not None or kept or given)
     if why is not None and not confined and user is None:
         raise SourceError(
-            f"drd does not open {place} for writing: others can write beside it ({why}), and "
-            "with a forged journal they could remove any file of this user",
-            hint=f"remove the others' right to write in {place.parent}; or give {place} to the "
-            "user of its application and run drd as root, which then works as that user. "
-            "With Landlock in the kernel, neither is necessary.",
+            f"drd does not open {place} for writing: other users can write beside this file "
+            f"({why}), and with a forged journal they could remove any file of the user that "
+            "runs drd",
+            hint=f"do not let other users write in {place.parent}. Or give {place} to the user of "
+            "its application, and run drd as root: drd then works as that user. If the "
+            "kernel has Landlock, neither is necessary.",
         )
 
     def as_its_user() -> T:
@@ -142,13 +143,13 @@ def _found(path: Path, *, exchanged: bool = False) -> tuple[Path, os.stat_result
                 raise SourceError(
                     f"another process replaced {place} while drd worked there as root, so drd "
                     "stopped",
-                    hint=f"find out which users other than root can write to {place.parent}, take "
-                    "that right away, then try again.",
+                    hint=f"find out which users other than root can write to {place.parent}, "
+                    "remove this right, then try again.",
                 )
             info = way.steps[-1].info
             if not stat.S_ISREG(info.st_mode):
                 raise SourceError(
-                    f"{path} is a directory, or not a regular file",
+                    f"{path} is not a regular file",
                     hint="set `path` to the database file itself.",
                 )
             require_files_beside(way.place)

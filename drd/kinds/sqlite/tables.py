@@ -57,14 +57,14 @@ def narrow(snapshot: ComponentSnapshot, part: Part) -> tuple[Part, ComponentSnap
         return part, snapshot
     if len(part.tables) > 1:
         raise NotSupported(
-            "SQLite has no schemas, so drd restores only one table of it at a time",
+            "SQLite has no schemas, so drd restores only one table of a SQLite database at a time",
             hint="restore the tables one after the other.",
         )
     if not part.into:
         raise UsageError(
             f"the copy of table {part.tables[0]} needs a name",
             hint="give --into NAME: drd makes the copy beside the existing table. If the table "
-            "was dropped, NAME can be its own.",
+            "was dropped, NAME can be its former name.",
         )
     if part.into.lower().startswith("sqlite_") or "\0" in part.into:
         raise UsageError(f"--into {part.into} is reserved by SQLite", hint="give another name.")
@@ -206,7 +206,7 @@ class SqliteTables(NamedDestination):
             was = database.table_state(copy, self._name)
             begun = bool(read_journal(self._journal))
             if self._in_live(lambda there: self._is_done(there, was, begun=begun)):
-                return ["this run has restored it already"]
+                return ["this run has already restored this table"]
             # With drd's rights, not with those with which the database is opened.
             write_journal(self._journal, {"begun": True})
             self._in_live(lambda there: self._bring(there, copy, was), file)
@@ -227,8 +227,8 @@ class SqliteTables(NamedDestination):
             self._fill(there, copy)
             if database.table_state(there, self._name) != was:
                 raise TargetError(
-                    f"the restored table {self._table} would differ from that of the restore "
-                    "point; drd changed nothing",
+                    f"the restored table {self._table} would differ from the table in the "
+                    "restore point; drd changed nothing",
                     hint=_WHOLE,
                 )
 
@@ -312,7 +312,8 @@ class SqliteTables(NamedDestination):
         if self._exists(there):
             raise TargetNotEmpty(
                 f'database {self._path} already has an object "{self._name}"',
-                hint="give --into a name that is not in use: drd replaces no existing table.",
+                hint="give --into a name that is not in use: drd does not replace an existing "
+                "table.",
             )
 
     def _in_live(self, do: Callable[[sqlite3.Connection], T], file: Path | None = None) -> T:
@@ -339,7 +340,8 @@ class SqliteTables(NamedDestination):
         except sqlite3.Error as error:
             raise TargetError(
                 f"cannot open database {self._path}: {error}",
-                hint="check that it is an SQLite database that drd's user may write to.",
+                hint="check that this file is an SQLite database, and that the user that runs drd "
+                "may write to it.",
             ) from error
         if file is not None:
             try:

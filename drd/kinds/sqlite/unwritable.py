@@ -86,7 +86,7 @@ def copy_files(source: Path, copy: Path, *, wait_s: float) -> datetime:
             return at
     raise SourceUnreachable(
         f"the -wal file of {source} was restarted during each of {_TRIES} copies",
-        hint="try again, or let drd's user write to the directory of the database.",
+        hint="try again, or let the user that runs drd write to the directory of the database.",
     )
 
 

@@ -311,7 +311,7 @@ def _state(copy: ForeignCopy) -> str:
 
 def by_hand(words: Sequence[str]) -> str:
     """Return the remedy for a command of the plan that failed."""
-    return f"run it by hand: {shlex.join(words)}"
+    return f"run this command by hand: {shlex.join(words)}"
 
 
 def _parsed(printed: bytes) -> ForeignCopies:
@@ -324,7 +324,7 @@ def _parsed(printed: bytes) -> ForeignCopies:
     lines = printed.splitlines()
     if len(lines) > _MOST_LINES:
         refused[f"lines {_MOST_LINES + 1:,} to {len(lines):,} of the list"] = (
-            f"drd reads the first {_MOST_LINES:,} lines: let `list` leave out old copies"
+            f"drd reads only the first {_MOST_LINES:,} lines: let `list` leave out old copies"
         )
     for number, line in enumerate(lines[:_MOST_LINES], start=1):
         if not line.strip():
@@ -375,7 +375,7 @@ def _plausible(found: ForeignCopies) -> ForeignCopies:
 def _copy(raw: Mapping[str, Any]) -> ForeignCopy:
     name = strict.matching(strict.member(raw, "name"), "name", _NAME, "name of a copy")
     if not is_copy_name(name):
-        raise strict.refuse("name", "leads elsewhere", name)
+        raise strict.refuse("name", "leads to another directory", name)
     at = _time(strict.member(raw, "time"))
     size = strict.count(strict.member(raw, "bytes"), "bytes")
     if size == 0:

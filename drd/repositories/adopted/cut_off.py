@@ -114,7 +114,7 @@ def why_no_dump(head: bytes, name: str, begins: bytes = b"") -> str:
         return f"its first {len(head):,} bytes are zeros"
     packer = _SUFFIXES.get(Path(name).suffix.lower())
     if packer and _packer_of(head) is None:
-        return f"it does not begin as a file of {packer} does"
+        return f"it does not begin like a file of {packer}"
     if begins and not head.startswith(begins):
         return f"it does not begin with {begins.decode().rstrip(chr(0))!r}"
     return ""
@@ -149,7 +149,7 @@ def _of_text(head: bytes, tail: bytes, ends_with: str) -> str:
         return f"it does not end with {ends_with!r}"
     for what, begins, ends in _TEXTS:
         if begins in head[:_WITHIN]:
-            lacks = f"{what} ends with the line {ends.decode()!r}, which is not there"
+            lacks = f"{what} ends with the line {ends.decode()!r}, which is missing"
             return "" if ends in tail else lacks
     return ""
 
@@ -163,7 +163,7 @@ def _of_sqlite(head: bytes, size: int) -> str:
     if page not in _PAGES or len(head) < 100 or number(24, 4) != number(92, 4):
         return ""  # it is damaged, or an old program wrote it and the number of pages is not valid
     whole = page * pages
-    return f"the SQLite file has {size:,} bytes of {whole:,}" if size < whole else ""
+    return f"the SQLite file has only {size:,} of {whole:,} bytes" if size < whole else ""
 
 
 def _of_packed(packer: _Packer, file: IO[bytes], seconds: float | None, ends_with: str) -> str:
@@ -178,7 +178,7 @@ def _of_packed(packer: _Packer, file: IO[bytes], seconds: float | None, ends_wit
             head = head if len(head) >= _HEAD else (head + block)[:_HEAD]
             tail = (tail + block)[-_TAIL:]
     except EOFError:
-        return f"it ends before the end that {packer.program} writes"
+        return f"the end that {packer.program} writes is missing"
     except (OSError, zlib.error, lzma.LZMAError):
         return ""  # the command that restores it says what is wrong
     return _of_text(head, tail, ends_with)

@@ -121,10 +121,10 @@ def _several_databases(dumps: Sequence[Dump]) -> str:
     if len(found) < 2:
         return ""
     return (
-        f"these are dumps of {len(found)} databases, {one_database.named(found)}, "
-        "whose names differ as those of one series do: let the script put the name of the "
-        "database, as a word, into the name of each dump, or dump each database into a directory "
-        "of its own"
+        f"these are dumps of {len(found)} databases, {one_database.named(found)}, but their "
+        "file names look like one series: let the script write the name of the database, as a "
+        "separate word, into the name of each dump, or dump each database into a separate "
+        "directory"
     )
 
 
@@ -200,7 +200,7 @@ def _known(dumps: Sequence[Dump], cut: dict[str, str]) -> tuple[str, FoundDump] 
             if (known := recognised(dump.path)) is not None:
                 return known
             unknown += 1
-            cut[dump.name] = "is no dump that drd recognises"
+            cut[dump.name] = "is not a dump that drd recognises"
         except Unreadable as error:
             unreadable = unreadable or error
             cut[dump.name] = f"is {error.message}"

@@ -77,7 +77,7 @@ def describe(tool: ForeignTool, copy: ForeignCopy, component: Component) -> Desc
         if single and not found.is_file:
             return _lacking(component, copy, f"{path} is not a regular file in the copy")
         if no_dump := cut_off.why_no_dump(found.head, copy.name, KINDS[component.kind].begins):
-            why = f"{copy.name} is no dump: {no_dump}"
+            why = f"{copy.name} is not a dump: {no_dump}"
             return _lacking(component, copy, why, f"{cut_off.REMEDY}.")
         if found.cut_off:
             why = f"the dump is cut off: {found.cut_off}"

@@ -52,7 +52,10 @@ def why_cut_off(file: IO[bytes]) -> str:
     if places and all(place is not None for place in places):
         begins = max(place for place in places if place is not None)
         if begins >= reader.size:
-            return f"the archive of PostgreSQL has {reader.size:,} bytes, and data after {begins:,}"
+            return (
+                f"the archive of PostgreSQL has only {reader.size:,} bytes, but the data of a "
+                f"table begins at byte {begins:,}"
+            )
         left = {entry.id for entry in entries if entry.place == begins}
         file.seek(begins)
     try:

@@ -285,7 +285,7 @@ class StanzaCopies:
         if "status: error" in lines or wrong:
             raise RepositoryDamaged(
                 f"pgbackrest verify found damage in stanza {self._stanza.name}: "
-                f"{'; '.join(wrong[:6]) or self._unusable() or 'it does not say where'}",
+                f"{'; '.join(wrong[:6]) or self._unusable() or 'pgbackrest does not say where'}",
                 hint="to see all damage: pgbackrest verify --output=text. Make a full "
                 "backup, and find out what damaged the repository.",
             )
@@ -318,7 +318,10 @@ class StanzaCopies:
         name = self._name
         findings = [
             Finding(
-                "repository", "ok", name, f"pgBackRest {version} reads stanza {self._stanza.name}"
+                "repository",
+                "ok",
+                name,
+                f"pgBackRest {version} can read stanza {self._stanza.name}",
             )
         ]
         if info.failed:
@@ -327,8 +330,8 @@ class StanzaCopies:
                     BACKUP_ERRORS,
                     "error",
                     name,
-                    f"pgBackRest found damaged pages while it made {some(info.failed)}: these "
-                    "backups do not count",
+                    f"pgBackRest found damaged pages while it made {some(info.failed)}: drd "
+                    "does not use these backups",
                     "the database itself is damaged: read the log of pgBackRest, check it with "
                     "amcheck, and make a full backup after the repair.",
                 )

@@ -42,12 +42,13 @@ from drd.repositories.adopted.manifest import (
 )
 
 _NO_COPY = (
-    "compare the paths in the plan, and `only`, with what the tool lists. One copy must hold all "
-    "components; write a plan for each part that is copied apart."
+    "compare the paths in the plan, and `only`, with the list of the tool. One copy must "
+    "contain all components of the plan; if the tool copies parts separately, write a separate "
+    "plan for each part."
 )
 
 
-_NOT_THERE = "let the tool copy it, or correct the path in the plan."
+_NOT_THERE = "let the tool copy this path, or correct the path in the plan."
 _MOST_NAMED = 3
 """How many copies that do not count a finding names."""
 
@@ -56,7 +57,7 @@ def _refused(copies: ForeignCopies) -> dict[str, str]:
     """Return what drd does not take for a copy, and why; the last row counts the others."""
     if not copies.untold:
         return dict(copies.refused)
-    rest = {f"{copies.untold:,} others": "they do not count either, and are not named"}
+    rest = {f"{copies.untold:,} others": "drd does not use these copies either"}
     return {**copies.refused, **rest}
 
 
@@ -229,8 +230,14 @@ class AdoptedRepository:
         if not copies and refused:
             label, why = next(iter(refused.items()))
             count = len(refused) + listed.untold
-            text = f"none of {counted(count, 'copy', 'copies')} counts: {label}: {why}"
-            return Finding(ADOPTED, "error", self.name, text, "make a new copy with that tool.")
+            text = f"drd cannot use any of {counted(count, 'copy', 'copies')}: {label}: {why}"
+            return Finding(
+                ADOPTED,
+                "error",
+                self.name,
+                text,
+                "make a new copy with the tool that makes the copies.",
+            )
         if not copies:
             return Finding(
                 ADOPTED,
@@ -254,15 +261,21 @@ class AdoptedRepository:
         )
         if listed.left_out:
             text += (
-                f"; {counted(listed.left_out, 'older copy', 'older copies')} left out: drd looks "
-                f"at the newest {MOST_COPIES:,}"
+                f"; {counted(listed.left_out, 'older copy', 'older copies')} left out: drd "
+                f"uses only the newest {MOST_COPIES:,}"
             )
         if refused:
             told = [f"{label}: {why}" for label, why in reversed(refused.items())][:_MOST_NAMED]
             count = len(refused) + listed.untold
-            text += f"; {counted(count, 'other')} not counted: {'; '.join(told)}"
+            text += f"; {counted(count, 'other')} not used: {'; '.join(told)}"
             text += and_more(count - len(told))
-            return Finding(ADOPTED, "warning", self.name, text, "find out why, with that tool.")
+            return Finding(
+                ADOPTED,
+                "warning",
+                self.name,
+                text,
+                "check these copies with the tool that makes the copies.",
+            )
         return Finding(ADOPTED, "ok", self.name, text)
 
     # What would change it

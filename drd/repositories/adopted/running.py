@@ -92,12 +92,14 @@ def run_into(
     if taken.too_much:
         raise too_much(
             f"{command.title} printed more than {format_size(most)}",
-            hint=too_long or "drd ended the command: it does not list or restore copies.",
+            hint=too_long
+            or "drd ended the command. Correct the command: a list of copies, or "
+            "one copy, does not have so many bytes.",
         )
     if taken.error is not None:
         raise RepositoryError(
             f"drd cannot store what {command.title} prints: {taken.error.strerror}",
-            hint="check the free space there.",
+            hint="check the free space on the disk to which drd writes.",
         ) from taken.error
     if taken.is_alive() or done.exit_code == LEFT_OPEN:
         raise RepositoryError(
@@ -117,7 +119,7 @@ def keeping_room(place: Path, title: str) -> Callable[[], None]:
         if free < least:
             raise RepositoryError(
                 f"{title} has written until only {format_size(free)} were free in {place}",
-                hint="free space there. Or find out why the command writes more than the "
+                hint=f"free space in {place}. Or find out why the command writes more than the "
                 "copy contains.",
             )
 

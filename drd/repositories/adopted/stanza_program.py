@@ -149,7 +149,7 @@ class StanzaProgram:
             except DeadlineExceeded as error:
                 raise RepositoryUnreachable(
                     f"pgBackRest {words[0]} did not end within {format_duration(deadline_s)}",
-                    hint=f"to see why, run it by hand: pgbackrest {words[0]}",
+                    hint=f"to see why, run the command by hand: pgbackrest {words[0]}",
                 ) from error
             tick()
             output.seek(0)
@@ -252,8 +252,9 @@ class StanzaProgram:
         if any(word in text for word in _OF_CIPHER):
             raise WrongKey(
                 f"the cipher pass does not open the pgBackRest repository {self._name}",
-                hint="compare it with repo1-cipher-pass of pgBackRest: in `config`, or in "
-                "PGBACKREST_REPO1_CIPHER_PASS under `env`.",
+                hint="compare the cipher pass of the plan with repo1-cipher-pass of pgBackRest. "
+                "The plan has it in `config`, or in PGBACKREST_REPO1_CIPHER_PASS under "
+                "`env`.",
             )
         if "Permission denied" in text:
             raise RepositoryError(
@@ -273,8 +274,8 @@ class StanzaProgram:
 
     def no_repository(self) -> NoReturn:
         raise RepositoryMissing(
-            f"the directory or bucket of repository {self._name} is missing, or contains nothing "
-            "of pgBackRest",
+            f"the directory or bucket of repository {self._name} is missing, or does not "
+            "contain files of pgBackRest",
             hint="if the repository is a directory, check that its disk is mounted. If "
             "not, check `repo1-path` in the configuration.",
             state="gone",

@@ -40,10 +40,10 @@ _PACKED = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
 _SQL = re.compile(r"\.(?:sql|ldif)(?:\.(?:gz|bz2|xz|zst))?$", re.IGNORECASE)
 _ARCHIVE = re.compile(r"\.(?:tgz|tar(?:\.(?:gz|bz2|xz|zst))?)$", re.IGNORECASE)
 _DATE = (
-    "its name has a date or a day, so no component can name it in each copy: let the other tool "
-    "write it under the same name each time"
+    "its name contains a date or a day, so a component cannot name this file in each copy: let "
+    "the other tool write the file under the same name each time"
 )
-_BEYOND = f"drd looked only into the first {MOST_FOUND} files that may be dumps"
+_BEYOND = f"drd read only the first {MOST_FOUND} files that may be dumps"
 _DUMPED = re.compile(r"dump|backup|\.bak", re.IGNORECASE)
 """What the path of a dump contains, if its suffix does not tell."""
 
@@ -103,9 +103,9 @@ def survey(repository: ResticRepository, host: str | None) -> Survey:
     copies = [s for s in listing if host in (None, s.host) and "drd" not in s.tags]
     if not copies:
         raise NoRestorePoint(
-            f"the repository at {repository.url} has no copy"
+            f"the repository at {repository.url} does not contain a copy"
             + (f" of host {host}" if host else ""),
-            hint=f"hosts of the copies there: {_hosts(listing) or 'none'}.",
+            hint=f"hosts of the copies in this repository: {_hosts(listing) or 'none'}.",
         )
     if len({s.host for s in copies}) > 1:
         raise UsageError(
@@ -177,7 +177,7 @@ def _look_into(
             finally:
                 file.unlink()
         elif size and _SQL.search(path):
-            looked = _Looked(why=f"a dump of {format_size(size)}, into which drd did not look")
+            looked = _Looked(why=f"a dump of {format_size(size)}, whose content drd did not read")
         _sort(found, path, size, looked)
 
 
@@ -237,7 +237,7 @@ def _kept(name: str, looked: _Looked) -> tuple[str, FoundDump]:
         unpacks: UnpacksOf = resolve_name(spec.unpacks)
         return spec.name, unpacks(looked.known[1])
     keeps: KeepsOf = resolve_name(spec.keeps)
-    what = looked.why or "a dump that drd does not know"
+    what = looked.why or "a dump in a format that drd does not recognise"
     return spec.name, keeps(name, _packed(name), what, looked.better)
 
 

@@ -156,7 +156,7 @@ def _require_mounted(done: Completed, into: Path) -> None:
     if done.exit_code != 0 and refused is not None:
         raise TargetError(
             f"cannot mount at {into}: {refused[1].strip().lower()}",
-            hint="give an empty directory of yours, or run the command as root.",
+            hint="give an empty directory that belongs to you, or run the command as root.",
         )
 
 
@@ -165,9 +165,9 @@ def _unmounter() -> str:
     if not _DEVICE.exists():
         raise ToolMissing(
             f"this system has no {_DEVICE}, which a mount needs",
-            hint="load the module of the kernel: modprobe fuse. A container gets the device from "
-            "its host: --device /dev/fuse --cap-add SYS_ADMIN. Without it: drd ls shows what the "
-            "restore point contains.",
+            hint="load the kernel module: modprobe fuse. A container gets the device from its "
+            "host: --device /dev/fuse --cap-add SYS_ADMIN. Without a mount, drd ls shows "
+            "what the restore point contains.",
         )
     try:
         return find_tool("fusermount3", package="fuse3")
@@ -191,14 +191,14 @@ def _require_empty(into: Path) -> None:
     except OSError as error:
         if error.errno == errno.ENOTCONN:
             raise TargetError(
-                f"cannot mount at {into}: a restore point was mounted there, and the process that "
-                "showed it was killed",
+                f"cannot mount at {into}: a restore point was mounted there, and the process "
+                "that served this mount was killed",
                 hint=f"unmount what is left: umount --lazy {quote(str(into))}",
             ) from error
         make = f": mkdir -p {quote(str(into))}" if error.errno == errno.ENOENT else "."
         raise TargetError(
             f"cannot mount at {into}: {system_reason(error)}",
-            hint=f"give an empty directory of yours{make}",
+            hint=f"give an empty directory that belongs to you{make}",
         ) from error
     if not empty or into.is_mount():
         raise TargetError(

@@ -67,9 +67,9 @@ def _damage(runner: ResticRunner, said: Complaints) -> RepositoryDamaged:
         # damage.
         named = ", ".join(dict.fromkeys(m[1][:8] for m in map(_OF_SNAPSHOT.search, wrong) if m))
         return SnapshotsUnreadable(
-            f"snapshots at {runner.url} cannot be read: {named}. The data of all other snapshots "
-            "is sound",
-            hint="remove the objects: `drd catalogue verify` prints the commands.",
+            f"snapshots at {runner.url} cannot be read: {named}. The data of all other "
+            "snapshots is not damaged",
+            hint="remove the files of these snapshots: `drd catalogue verify` prints the commands.",
         )
     trees = list(dict.fromkeys(m[1] for line in said.lines if (m := _TREE.match(line.strip()))))
     what = f"restic reports {_short(first)}" if wrong and first in wrong else _short(first)

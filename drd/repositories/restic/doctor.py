@@ -74,8 +74,10 @@ def _check_keys(runner: ResticRunner) -> list[Finding]:
         return []  # not checked: another finding says why the repository cannot be opened
     if keys.bad:
         bad = foreign_objects.listed("keys", keys.bad)
-        detail = f"{bad}; drd ignores it, but restic itself fails on it"
-        hint = f"remove it: {foreign_objects.removal(session.place, 'keys', keys.bad)}"
+        detail = f"{bad}; drd ignores this, but restic itself fails then"
+        hint = (
+            f"remove what is not a key: {foreign_objects.removal(session.place, 'keys', keys.bad)}"
+        )
     elif len(keys.others) >= foreign_objects.RESTIC_TRIES:
         detail = (
             f"this password does not open {counted(len(keys.others), 'key')} of the repository. "
@@ -97,24 +99,27 @@ def _check_index(runner: ResticRunner) -> str:
         if done.exit_code != 0 and "not found" not in done.stderr:
             judge(done, runner.url)
     except DeadlineExceeded:
-        return "not checked, because it takes long"
+        return "the index was not checked, because reading it takes long"
     except RepositoryMissing:
-        return "none yet"  # the finding before this one reports it
-    return "can be read"
+        return "there is no repository yet"  # the finding before this one reports it
+    return "restic can read the index"
 
 
 def _check_locks(runner: ResticRunner) -> str:
     session = runner.session
     count = len(session.place.locks())
     if count == 0:
-        return "none"
+        return "the repository is not locked"
     master = session.hint.keys().master
     bad = foreign_objects.invalid_locks(session, master) if master is not None else {}
     if bad:
         raise foreign_objects.objects_error(
             session, "locks", dict.fromkeys(bad, "is not a lock of restic")
         )
-    return f"{count}: an operation is running, or was killed (then the next run removes its lock)"
+    return (
+        f"{counted(count, 'lock')}: an operation is running, or was killed (in that case the "
+        "next run removes the lock)"
+    )
 
 
 def _check_copy_source(runner: ResticRunner, source: ResticRunner) -> list[Finding]:
@@ -122,7 +127,10 @@ def _check_copy_source(runner: ResticRunner, source: ResticRunner) -> list[Findi
     try:
         return two_repositories.findings(runner.session, source.session)
     except DrdError as error:
-        why = f"its keys differ from those of {source.session.spec.name}, and {error.message}"
+        why = (
+            f"the keys of this repository differ from the keys of {source.session.spec.name}, "
+            f"and {error.message}"
+        )
         return [Finding("repository-as-a-copy", "error", name, why, error.hint)]
 
 

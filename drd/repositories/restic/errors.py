@@ -71,7 +71,7 @@ MORE_TIME = (
 )
 """The remedy for a restic that did not end by its deadline."""
 DAMAGED_HINT = (
-    "restore from another restore point or repository, and check this one with `restic "
+    "restore from another restore point or repository, and check this repository with `restic "
     "check --read-data`."
 )
 
@@ -171,13 +171,13 @@ def _by_words(code: int, said: Complaints, url: str) -> DrdError:
     if _KEY_FILE.search(said.text):
         return RepositoryError(
             f"restic cannot read a key file of the repository at {url}: {said.last}",
-            hint="check the files in keys/ of the repository: restic names each "
-            "one after the sha256 of its content.",
+            hint="check the files in keys/ of the repository: restic names each file after the "
+            "sha256 of its content.",
         )
     if "maximum number of keys reached" in said.text:
         return RepositoryError(
-            f"restic tried twenty keys of the repository at {url}, and the password opens none of "
-            "them",
+            f"restic tried twenty keys of the repository at {url}, and the password does not "
+            "open any of these keys",
             hint="run `drd doctor`, which searches all keys for the right one; then remove the "
             "files in keys/ of the repository that nobody uses.",
         )

@@ -143,9 +143,9 @@ def keys_error(session: Session, keys: Keys) -> RepositoryError | None:
         remove = session.place.removal("keys/NAME")
         return ForeignObjects(
             f"restic cannot work with the repository at {url}: {count:,} files are in its "
-            f"directory keys/. The password opens none of the {count - len(keys.untried):,} that "
-            f"drd tried. drd stopped after {format_duration(SEARCH_S)}, with "
-            f"{len(keys.untried):,} files not tried{what}",
+            "directory keys/. The password does not open any of the "
+            f"{count - len(keys.untried):,} files that drd tried. drd stopped after "
+            f"{format_duration(SEARCH_S)}, with {len(keys.untried):,} files not tried{what}",
             hint="keys/ has one file for each password, and anyone with write access can add "
             "files. List them (the oldest is usually the repository's own) with "
             f"`{session.place.list_command('keys')}`, remove the keys that nobody uses with "
@@ -156,7 +156,8 @@ def keys_error(session: Session, keys: Keys) -> RepositoryError | None:
         return _bad_keys_error(session, keys)
     if count:
         return WrongKey(
-            f"the password opens none of {counted(count, 'key')} of the repository at {url}",
+            f"the password does not open any of the {counted(count, 'key')} of the repository "
+            f"at {url}",
             hint="check that `password` of the repository names the right secret in the plan. "
             "Without the right password nobody can read the backups.",
         )
@@ -209,9 +210,10 @@ def _indexes_error(session: Session, found: Mapping[str, bool]) -> RepositoryErr
 
 
 _REMOVE: Mapping[Kept, str] = {
-    "keys": "remove it, since no password works with this key: {}",
-    "locks": "first check that no restic is running there, then remove it: {}",
-    "index": "remove it with `{}`, then run `restic repair index` to index the data again.",
+    "keys": "remove what is not a key, because no password works with it: {}",
+    "locks": "first check that no restic uses this repository, then remove what is not a lock: {}",
+    "index": "remove these files with `{}`, then run `restic repair index` to index the data "
+    "again.",
 }
 
 

@@ -34,7 +34,7 @@ def ids(words: Sequence[str]) -> list[str]:
     for word in words:
         if not strict.is_snapshot_id(word):
             raise RepositoryError(
-                f"{word[:80]!a} is not an id of restic: that has 64 hexadecimal digits",
+                f"{word[:80]!a} is not an id of restic: such an id has 64 hexadecimal digits",
                 hint="find out where this id comes from: run drd catalogue verify PLAN to "
                 "compare with the repository.",
             )

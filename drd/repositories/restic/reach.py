@@ -105,8 +105,10 @@ def _one_login(into: RepositorySpec, source: RepositorySpec) -> NotSupported:
     scheme = into.url.partition(":")[0]
     return NotSupported(
         f"restic cannot copy between {source.name} and {into.name}: for two repositories at "
-        f"{scheme}: restic uses only one login for both, and these have different logins",
-        hint="give both the same login, or reach one of them as rclone:REMOTE:PATH.",
+        f"{scheme}: restic uses only one login for both, but these repositories have different "
+        "logins",
+        hint="give both repositories the same login, or write the `url` of one of the two as "
+        "rclone:REMOTE:PATH.",
     )
 
 
@@ -201,14 +203,16 @@ def _remotes(config: str, spec: RepositorySpec, ref: SecretRef) -> dict[str, str
         if "RCLONE_ENCRYPT_V" in config:
             raise SecretUnavailable(
                 f"the configuration of rclone in {ref.describe()} is encrypted",
-                hint="store it without rclone's own password: rclone config encryption remove",
+                hint="remove rclone's own password (rclone config encryption remove), then store "
+                "the configuration again.",
             )
         parser.read_string(config)
     except configparser.Error:
         # Its text may contain a secret, so the message does not repeat it.
         raise SecretUnavailable(
             f"{ref.describe()} is not a configuration of rclone",
-            hint="write the content of an rclone.conf there: rclone config show",
+            hint="store the content of an rclone.conf in this secret: rclone config show prints "
+            "it.",
         ) from None
     if remote not in parser.sections():
         known = ", ".join(parser.sections()) or "none"

@@ -87,7 +87,7 @@ def _bad_ssh_key(url: str, _: re.Match[str]) -> DrdError:
 
 def _no_sftp(url: str, _: re.Match[str]) -> DrdError:
     return RepositoryError(
-        f"the SSH server {_server(url)} offers no SFTP to user {parse_sftp(url).user}",
+        f"the SSH server {_server(url)} does not offer SFTP to user {parse_sftp(url).user}",
         hint="enable SFTP in the server's sshd_config: Subsystem sftp internal-sftp",
     )
 
@@ -119,7 +119,8 @@ def _untrusted(url: str, found: re.Match[str]) -> DrdError:
 
 def _plain_http(url: str, _: re.Match[str]) -> DrdError:
     return RepositoryError(
-        f"{_server(url)} does not speak TLS", hint="write rest:http://… for plain HTTP."
+        f"{_server(url)} does not speak TLS",
+        hint="if the server uses plain HTTP, write rest:http://….",
     )
 
 
@@ -149,7 +150,7 @@ def _read_only(url: str, found: re.Match[str]) -> DrdError:
     return RepositoryReadOnly(
         f"the repository at {url} cannot be written: {found[0].lower()}",
         hint="give the user of this repository the right to write there; drills and recoveries "
-        "work without it.",
+        "work without this right.",
     )
 
 

@@ -140,8 +140,8 @@ class ResticPlace:
         if protection in (None, "none"):
             return []
         detail = (
-            f"the plan has `protection: {protection}`, but drd cannot check this at "
-            f"{self._scheme.name}: addresses"
+            f"the plan has `protection: {protection}`, but drd cannot check this for "
+            f"repositories at {self._scheme.name}:"
         )
         return [Finding(PROTECTION, "warning", "", detail)]
 

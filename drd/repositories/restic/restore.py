@@ -96,7 +96,7 @@ def _check_restored(
         )
     if files == 0 and not any(into.iterdir()):
         raise RepositoryDamaged(
-            "the snapshot contains none of the requested paths",
+            "the snapshot does not contain any of the requested paths",
             hint="choose another restore point (drd points PLAN).",
         )
     return Fetched(restored)

@@ -96,7 +96,9 @@ def findings(into: Session, source: Session) -> list[Finding]:
     _reaches(into, source)
     if through_rclone(into, source) is None:
         return []
-    detail = f"{_rclone()}, because the keys differ from those of {source.spec.name}"
+    detail = (
+        f"drd copies with {_rclone()}, because the keys differ from the keys of {source.spec.name}"
+    )
     return [Finding("rclone", "ok", "", detail)]
 
 
