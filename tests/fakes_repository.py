@@ -205,7 +205,7 @@ class MemoryRepository:
             if not include or any(path == i or path.startswith(f"{i}/") for i in include)
         }
         if not wanted:
-            raise RepositoryDamaged("the snapshot contains none of the requested paths")
+            raise RepositoryDamaged("the snapshot does not contain any of the requested paths")
         for path, data in wanted.items():
             place = into / path.lstrip("/")
             if data is None:

@@ -35,11 +35,14 @@ def account_tasks(snapshot: ComponentSnapshot, *, no_owner: bool) -> tuple[Task,
     absent = _absent(snapshot, no_owner=no_owner)
     if not absent:
         return ()
-    text = f"make {_named(absent)}, to whom the restored data belongs, before its programs start"
+    text = (
+        f"create {_named(absent)} before you start the programs of the restored data: this "
+        "data belongs to these accounts"
+    )
     if any(a.taken_by for a in absent):
         text += (
-            "; then give these accounts their files (chown), because other accounts of this host "
-            "have their numbers"
+            "; then give these accounts the restored files with chown, because on this host "
+            "other accounts have their numbers"
         )
     return (Task(code=ACCOUNTS, text=text, command=" && ".join(_commands(absent))),)
 

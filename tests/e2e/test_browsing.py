@@ -146,7 +146,7 @@ def test_mount_behind_a_link_that_is_killed_in_use_says_how_to_remove_it(short_t
             if "killed" in refused:
                 break
             time.sleep(0.1)
-        assert "the process that showed it was killed" in refused
+        assert "the process that served this mount was killed" in refused
         assert f"HINT: unmount what is left: umount --lazy {into}" in refused
     finally:
         os.close(held)
@@ -163,4 +163,4 @@ def test_mount_without_fuse_or_into_a_filled_directory_is_refused(short_tmp: Pat
     into.mkdir()
     site.environment["PATH"] = f"{site.base}/bin"
     refused = site.drd("mount", "shop", str(into), code=1).err
-    assert "HINT: apt-get install fuse3" in refused or "HINT: load the module" in refused
+    assert "HINT: apt-get install fuse3" in refused or "HINT: load the kernel module" in refused

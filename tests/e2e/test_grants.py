@@ -60,7 +60,7 @@ targets:
     first = script.partition("\n")[0]
     program = re.fullmatch(r"-- Run this command as root: drd doctor shop --grants \| (.*)", first)
     assert program, first
-    assert "-- gateway: drd writes no grants for kind files\n" in script
+    assert "-- gateway: drd cannot write a script of grants for kind files\n" in script
     for _ in range(2):
         done = _run(program[1], script)
         assert (done.returncode, done.stderr) == (0, "")
@@ -107,7 +107,10 @@ targets:
     assert done.returncode == 0, done.stderr
     warnings = [x for x in done.stderr.splitlines() if "WARNING" in x]
     assert len(warnings) == 1, done.stderr
-    assert "role maker does not become a superuser, because you are not one (admin)" in done.stderr
+    assert (
+        "role maker does not become a superuser, because you (admin) are not a superuser"
+        in done.stderr
+    )
     assert "HINT:  Recover with --no-owner: then all restored objects belong to" in done.stderr
     roles = (
         "select rolname, rolsuper, rolcreatedb from pg_roles where rolname in ('saver', 'maker')"
@@ -261,7 +264,10 @@ def test_a_plan_whose_kinds_have_no_grants_is_refused_by_the_name_of_the_kind(
     make_tree(site.base / "etc")
     site.plan(f"components:\n  gateway: {{kind: files, paths: [{site.base}/etc]}}\n")
     told = site.drd("doctor", "shop", "--grants", code=2)
-    assert (told.out, "gateway: drd writes no grants for kind files" in told.err) == ("", True)
+    assert (
+        told.out,
+        "gateway: drd cannot write a script of grants for kind files" in told.err,
+    ) == ("", True)
 
 
 def _run(program: str, script: str) -> subprocess.CompletedProcess[str]:

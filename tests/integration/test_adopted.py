@@ -314,7 +314,7 @@ def test_a_copy_out_of_the_future_is_not_a_restore_point(site: Site) -> None:
     found = site.services(plan).open_repository(plan.primary).doctor()[-1]
     assert found.severity == "warning"
     assert found.text.startswith("1 copy, the newest from ")
-    assert "1 other not counted: " in found.text
+    assert "1 other not used: " in found.text
 
 
 def test_a_copy_that_expired_is_no_loss_and_one_that_vanished_before_its_time_is(
@@ -711,7 +711,7 @@ def test_a_packed_dump_that_drd_does_not_load_is_read_to_its_end_and_proves_noth
     assert (
         "Not proven by drills of this plan: - shop-sql: a dump of PostgreSQL in plain SQL" in said
     )
-    assert "does not load it, so no drill proves it: let the other tool dump with" in said
+    assert "does not load it, so no drill proves the data: let the other tool dump with" in said
     plan = site.app.plans.load("theirs")
     assert [(c.name, c.kind) for c in plan.components.values()] == [("shop-sql", "command")]
     assert plan.checks == ()
@@ -745,7 +745,7 @@ def test_archives_of_a_copy_are_unpacked_and_dumps_with_a_date_in_their_names_ar
     assert main(words) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "- dumps: no check here reads these dumps to their end, so no drill proves them" in said
-    assert f"{dumps}/shop-2026-11-25.sql.gz: its name has a date" in said
+    assert f"{dumps}/shop-2026-11-25.sql.gz: its name contains a date" in said
     plan = site.app.plans.load("theirs")
     assert {(c.name, c.kind) for c in plan.components.values()} == {
         ("orders", "sqlite"), ("conf-backup-tar", "command"), ("app", "files"), ("dumps", "files")

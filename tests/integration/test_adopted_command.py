@@ -290,7 +290,7 @@ def test_words_about_the_copies_say_who_verified_them_and_what_drd_cannot_know(
         (tmp_path / "check").write_text("echo 3 of 4 are broken >&2; exit 1\n")
         assert main("verify", "dumps") != 0
         said = capsys.readouterr().err
-        assert f"run it by hand: /bin/sh {tmp_path}/check" in said
+        assert f"run this command by hand: /bin/sh {tmp_path}/check" in said
         assert "restic" not in said
         assert "drd backup" not in said
         for words in (("copy",), ("ls",), ("diff", "--component", "orders", "--point", "command-")):

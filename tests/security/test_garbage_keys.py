@@ -235,7 +235,7 @@ def test_a_wrong_password_is_one_beside_more_keys_than_restic_tries(site: Site) 
     put(keys_of(site), 30, CHEAP)
     site.secret("restic", "another")
     told = site.drd("backup", "shop", code=12)
-    assert "the password opens none of 31 keys" in told.err
+    assert "the password does not open any of the 31 keys" in told.err
 
 
 @pytest.mark.parametrize("cost", [*NO_SCRYPT, (10**4000, 8, 1), (10**2000, 10**2000, 10**2000)])

@@ -107,7 +107,9 @@ def test_recovery_says_what_of_others_would_run_as_superuser(attacked: Attacked)
     told = attacked.recover(*one, "--dry-run")
     short = "the dump contains code of app, which runs as superuser postgres during the restore"
     assert short in told
-    assert "restore the whole database beside this one to avoid it: --into NAME --as-owne" in told
+    assert (
+        "to avoid this, restore the whole database beside this one: --into NAME --as-owne" in told
+    )
     assert attacked.looted() == []
     attacked.recover(*one, "--yes")
     assert set(attacked.looted()) == {"postgres"}

@@ -30,8 +30,12 @@ def plan(keys: str, check: str = "") -> str:
 @pytest.mark.parametrize(
     ("keys", "path", "message"),
     [
-        (', count: [c, "${port}"], path: /p', "count", "there is no value ${port} here"),
-        (', count: ["${path}"], path: /p', "count[0]", "the program cannot be a ${value}"),
+        (', count: [c, "${port}"], path: /p', "count", "unknown value ${port}"),
+        (
+            ', count: ["${path}"], path: /p',
+            "count[0]",
+            "the first word must be a program, not a ${value}",
+        ),
         (', count: [c, "${path}"]', "count", "uses ${path}, but `path` is missing"),
         (', query: [q, "${address}"]', "query", "uses ${address}, but `serve` is missing"),
         (
@@ -39,8 +43,12 @@ def plan(keys: str, check: str = "") -> str:
             "count",
             "uses ${address}, but `address` is missing",
         ),
-        (', serve: {command: [x, "${dump}"]}', "serve.command", "there is no value ${dump} here"),
-        (", env: {A: b}, secrets: {A: {env: X}}", "env.A", "is a secret as well"),
+        (', serve: {command: [x, "${dump}"]}', "serve.command", "unknown value ${dump}"),
+        (
+            ", env: {A: b}, secrets: {A: {env: X}}",
+            "env.A",
+            "is also under `secrets` or `secret_files`",
+        ),
         (
             ', secrets: {"A B": {env: X}}',
             "secrets.A B",
@@ -77,7 +85,7 @@ def test_a_target_that_does_not_fit_is_refused_before_a_recovery_needs_it(tmp_pa
     serve = f', address: a, count: [c, "${{address}}"], {SERVE}'
     for keys, target, wrong in (
         (load_first, "path: /x", "has no `address`, but `restore` loads the dump into a running"),
-        (serve, "address: b", "has no `path`, but `restore` makes a directory"),
+        (serve, "address: b", "has no `path`, but `restore` writes into a directory"),
     ):
         text = f"{plan(keys)}targets:\n  standby:\n    box: {{{target}}}\n"
         (found,) = problems(tmp_path, text)

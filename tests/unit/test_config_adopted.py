@@ -235,7 +235,7 @@ CASES = [
         "kind: postgres\n    dsn: postgresql:///shop",
         API,
         (5, "components.db.kind"),
-        f"{NO_HTTP}: it puts back only documents that drd itself has read from the API",
+        f"{NO_HTTP}: drd puts back only documents that drd itself has read from the API",
         "kinds that can: postgres, sqlite, files, command.",
     ),
     (

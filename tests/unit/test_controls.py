@@ -240,7 +240,7 @@ def _refusal(code: str) -> str:
         ("kms, algorithms: [AES256]", ("does not hold", "encryption at rest by AES256")),
         ("none", ("does not hold", "bucket none does not encrypt")),
         ("empty", ("unknown", "the answer is empty")),
-        ("denied", ("unknown", "the key may not ask bucket denied")),
+        ("denied", ("unknown", "the access key may not read how bucket denied")),
         ("missing", ("unknown", "bucket missing")),
         ("cannot", ("unknown", "the server of bucket cannot cannot say")),
     ],

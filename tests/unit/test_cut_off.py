@@ -66,7 +66,7 @@ def test_sql_without_its_last_line_is_cut_off_packed_or_not(
     whole = WHOLE[what]
     half = whole[: whole.index(b"\n", len(whole) // 2) + 1]
     assert why(PACK[packed](whole), tmp_path) == ""
-    assert "which is not there" in why(PACK[packed](half), tmp_path)
+    assert "which is missing" in why(PACK[packed](half), tmp_path)
     if what == "pg_dumpall":
         assert why(PACK[packed](whole[: whole.rindex(b"\n--\n-- Post")]), tmp_path)
 

@@ -151,7 +151,7 @@ def test_a_point_says_by_which_versions_its_dump_was_made(
         ("postgres", "shop.dump", bytes(4096), "its first 1,024 bytes are zeros"),
         ("postgres", "shop.dump", b"<html>" * 99, "it does not begin with 'PGDMP'"),
         ("sqlite", "shop.db", b"x" * 4096, "it does not begin with 'SQLite format 3'"),
-        ("command", "shop.sql.gz", b"-- SQL" * 99, "it does not begin as a file of gzip does"),
+        ("command", "shop.sql.gz", b"-- SQL" * 99, "it does not begin like a file of gzip"),
         ("command", "shop.sql", bytes(4096), "its first 1,024 bytes are zeros"),
         ("command", "shop.sql", b"-- SQL" * 99, ""),
         ("postgres", "shop.dump", archive("shop"), ""),
@@ -163,7 +163,7 @@ def test_a_file_that_is_no_dump_is_an_incomplete_copy_with_its_name(
 ) -> None:
     written(tmp_path / name, data, 1)
     described = describe(printing(f"{tmp_path}/${{copy}}"), copy_of(len(data), name), of_kind(kind))
-    assert (described.snapshot.error or "") == (why and f"{name} is no dump: {why}")
+    assert (described.snapshot.error or "") == (why and f"{name} is not a dump: {why}")
     assert described.snapshot.facts["copy"] == name
 
 
@@ -186,7 +186,7 @@ def test_a_newest_file_that_is_no_dump_does_not_hide_the_older_ones(tmp_path: Pa
     seen = dumps.look_through(tmp_path)
     [series] = seen.series
     assert (series.kind, len(series.dumps)) == ("sqlite", 3)
-    assert series.cut_off == {"shop-20261103.db": "is no dump that drd recognises"}
+    assert series.cut_off == {"shop-20261103.db": "is not a dump that drd recognises"}
     assert seen.unknown == ["notes.txt"]
 
 

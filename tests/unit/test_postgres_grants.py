@@ -29,8 +29,8 @@ def test_the_service_reads_and_root_recovers_where_a_connection_names_nobody() -
 def test_a_role_that_the_plan_names_is_a_superuser_only_where_nothing_else_can_recover() -> None:
     alone = _grants("postgresql://saver@/shop").sql
     assert 'ALTER ROLE "saver" SUPERUSER;' in alone.splitlines()
-    assert alone.startswith("-- Every user of a dsn should be a role of drd's own, never the login")
-    assert "recover with --no-owner: then no\n-- role is made" in alone
+    assert alone.startswith("-- Use a separate role for drd in each dsn, never the login")
+    assert "recover with --no-owner: then\n-- drd does not create roles" in alone
     beside = _grants("postgresql://saver@/shop", "postgresql://maker@/shop").sql.splitlines()
     assert 'ALTER ROLE "maker" SUPERUSER;' in beside
     assert '-- ALTER ROLE "saver" SUPERUSER;' in beside

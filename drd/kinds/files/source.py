@@ -81,7 +81,7 @@ class FilesCapture:
                 )
         if stored.files == 0 and _steady_files(self.before, after):
             raise SourceError(
-                f"restic stored none of {counted(self.before.files, 'file')}",
+                f"restic did not store any of {counted(self.before.files, 'file')}",
                 hint="check restic's output: drd run show RUN",
             )
         if not isinstance(fingerprint, TreeFingerprint):

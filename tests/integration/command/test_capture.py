@@ -168,10 +168,10 @@ def test_a_program_that_others_could_replace_is_not_run(
     ("printed", "words"),
     [
         ("", "printed nothing"),
-        ("people\\tmany", "ends with no number"),
+        ("people\\tmany", "does not end with a number"),
         ("people\\t1\\npeople\\t2", "printed people twice"),
         ("\\t5", "a name that drd does not accept"),
-        ("a\\t-3", "ends with no number"),
+        ("a\\t-3", "does not end with a number"),
     ],
 )
 def test_counts_that_are_none_are_refused(

@@ -216,7 +216,7 @@ def test_a_path_that_vanishes_while_it_is_captured_is_an_error(work: Workplace, 
 def test_nothing_stored_of_several_files_is_an_error(work: Workplace, root: Path) -> None:
     with (
         source(work, root).open() as capture,
-        pytest.raises(SourceError, match="restic stored none of 6 files"),
+        pytest.raises(SourceError, match="restic did not store any of 6 files"),
     ):
         capture.verify(StoredSnapshot("s", 0, 0, files=0), None)
 

@@ -413,7 +413,10 @@ def test_owners_that_this_host_lacks_are_named_before_and_afterwards(
     host_with(monkeypatch, {4001: "drd"}, {4003: "drd-operator", 4009: "tick"})
     assert told() == [
         (
-            "this host lacks user tick (4001). Here 4001 is user drd, who will get restored data",
+            (
+                "this host lacks user tick (4001). On this host, 4001 is user drd: the restored "
+                "data will belong to these other accounts"
+            ),
             "useradd --system tick",
         )
     ]
@@ -423,7 +426,7 @@ def test_owners_that_this_host_lacks_are_named_before_and_afterwards(
     assert (info.st_uid, info.st_gid) == (4001, 4003)
     (task,) = destination.left_to_do(snapshot)
     assert (task.code, task.command) == ("accounts", commands)
-    assert str(task.text).startswith("make user tick (4001), group tick (4003), to whom ")
+    assert str(task.text).startswith("create user tick (4001), group tick (4003) before ")
     older = replace(snapshot, facts={k: v for k, v in snapshot.facts.items() if k != "owners"})
     (task,) = destination.left_to_do(older)
     assert str(task.command).endswith("useradd --system --uid 4001 NAME")

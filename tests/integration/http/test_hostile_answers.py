@@ -171,13 +171,13 @@ def test_names_from_the_server_stay_names(serve: Serve, tmp_path: Path) -> None:
     ("items", "says"),
     [
         ([{"name": "a"}, {"name": "a"}], "two documents would have the name t-a"),
-        ([{"name": ["a"]}], "an item has no text and no number in name"),
-        ([{"id": 1}], "an item has no text and no number in name"),
-        ([{"name": ""}], "an item has no text and no number in name"),
+        ([{"name": ["a"]}], "an item has neither a text nor a number in name"),
+        ([{"id": 1}], "an item has neither a text nor a number in name"),
+        ([{"name": ""}], "an item has neither a text nor a number in name"),
         ([{"name": "x" * 300}], "the name of a document is longer than 200 characters"),
         ([], "the list is empty"),
         ({"name": "a"}, "the answer has no list at its top"),
-        (["a"], "an item has no text and no number in name"),
+        (["a"], "an item has neither a text nor a number in name"),
     ],
 )
 def test_lists_that_cannot_be_right_are_refused(
@@ -214,10 +214,12 @@ def test_pages_that_repeat_or_change_are_refused(serve: Serve, tmp_path: Path) -
         "/things": page([{"name": "a"}], "/things?2"),
         "/things?2": page([{"name": "b"}], "/things"),
     }
-    assert "a page repeats" in refusal(serve(circle), tmp_path / "w", **entry).message
+    assert "names the same page twice" in refusal(serve(circle), tmp_path / "w", **entry).message
     ignores = page([{"name": "a"}], "x")
     numbered = {**entry, "paging": {"page": "page"}}
-    assert "a page repeats" in refusal(serve(ignores), tmp_path / "w", **numbered).message
+    assert (
+        "names the same page twice" in refusal(serve(ignores), tmp_path / "w", **numbered).message
+    )
     served = iter([[{"name": "a"}], [{"name": "b"}]])
 
     def grows(to: BaseHTTPRequestHandler) -> None:

@@ -207,7 +207,7 @@ def test_documents_without_a_request_in_the_plan_stay_unchanged_and_are_named(
     left = kept.swap(back=True) or ()
     assert left[0].startswith(f"{api.url} still differs in service-")
     assert all(
-        "it is not in the kept copy, and the plan has no `delete` for it. Correct it by hand"
+        "it is not in the kept copy, and the plan has no `delete` for it. If necessary, correct"
         in sentence
         for sentence in left
     )
@@ -237,7 +237,7 @@ def test_nothing_is_removed_of_a_list_that_the_restore_point_does_not_describe(
     snapshot, data = world.captured(source)
     world.documents = [services, settings]  # a list that was added to the plan later
     api.add("theirs")
-    says = "the restore point does not say what its list contained"
+    says = "the restore point does not show which documents were in the same list"
     target = world.target(api)
     assert says in target.would_do(snapshot)[-1]
     (left,) = restored(target, snapshot, data)

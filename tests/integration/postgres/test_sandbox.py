@@ -233,7 +233,7 @@ def test_a_directory_that_the_servers_user_cannot_pass_is_named(
     closed = short_tmp / "closed"
     place = workplace(closed / "w")
     closed.chmod(0o700)
-    with pytest.raises(SandboxUnavailable, match=f"cannot pass through {closed}$"):
+    with pytest.raises(SandboxUnavailable, match=f"cannot enter {closed}$"):
         sandbox(backup, place).prepare()
     (finding,) = KIND.sandbox_findings(component("host=/nowhere"), place)
     assert finding.failed

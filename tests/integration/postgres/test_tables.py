@@ -172,7 +172,7 @@ def test_a_dropped_table_is_restored_with_statements_for_its_links(
 ) -> None:
     source_server.execute("DROP TABLE items", "shop")
     done = copied(source_server, shop, place, Part(("items",), (), "items"))
-    lead = "to add it yourself: "
+    lead = "to add this part yourself: "
     statements = [n.removeprefix(lead) for n in done.notes if n.startswith(lead)]
     assert len(statements) == 2
     for statement in statements:
@@ -187,7 +187,7 @@ def test_keys_and_views_that_a_cascade_took_with_a_dropped_table_are_named(
 ) -> None:
     source_server.execute("DROP TABLE orders CASCADE", "shop")
     done = copied(source_server, shop, place, Part(("orders",), (), "orders"))
-    lead = "to add it yourself: "
+    lead = "to add this part yourself: "
     statements = [n.removeprefix(lead) for n in done.notes if n.startswith(lead)]
     (key,) = [s for s in statements if "REFERENCES public.orders(id)" in s and ".items" in s]
     source_server.execute(key, "shop")
@@ -202,7 +202,7 @@ def test_a_copy_beside_the_table_says_nothing_of_other_tables_links(
     source_server: PostgresServer, shop: Backup, place: Workplace
 ) -> None:
     done = copied(source_server, shop, place, Part(("orders",), (), "orders_yesterday"))
-    assert not [n for n in done.notes if "to add it" in n or n.startswith("view")]
+    assert not [n for n in done.notes if "to add this part" in n or n.startswith("view")]
 
 
 def test_tables_of_any_name_and_kind(

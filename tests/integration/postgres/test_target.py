@@ -76,7 +76,7 @@ def test_an_empty_database_is_replaced_and_nothing_else_is_left(
     assert used.words == 'database "shop" is in use by 1 session of postgres (web)'
     with psycopg.connect(target_server.dsn("shop"), application_name="drd"):
         (used,) = target.in_use(backup.snapshot)
-    assert "(it says that it is drd: perhaps another command or run of drd)" in used.words
+    assert "(its name is drd: perhaps another command or run of drd)" in used.words
     restored = restore_components(target, backup)
     at, (task,) = target.now_at(backup.snapshot), target.left_to_do(backup.snapshot)
     assert at.places == (f"database {at.address}",)
