@@ -292,9 +292,9 @@ def test_a_copy_between_two_rest_servers_gives_each_its_own_login(tmp_path: Path
 @pytest.mark.parametrize(
     ("scheme", "changed", "complaint"),
     [
-        ("b2", {"account_key": "other"}, "restic uses only one login for both"),
-        ("azure", {"account_key": "other"}, "restic uses only one login for both"),
-        ("gs", {"credentials": "{}"}, "restic uses only one login for both"),
+        ("b2", {"account_key": "other"}, "restic uses only one login"),
+        ("azure", {"account_key": "other"}, "restic uses only one login"),
+        ("gs", {"credentials": "{}"}, "restic uses only one login"),
         (
             "rclone",
             {"config": "[nas]\ntype = local\n"},

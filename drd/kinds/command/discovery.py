@@ -24,7 +24,7 @@ def _wish(line: str) -> Wish:
     except ValueError as error:
         raise UsageError(f"{line} is not a command line: {error}", hint=_HOW) from error
     if not words:
-        raise UsageError("--command is empty: it must print a dump", hint=_HOW)
+        raise UsageError("--command is empty: it must be a command that prints a dump", hint=_HOW)
     find_program(words[0])
 
     def keys(_: Sequence[str], __: str) -> Iterator[tuple[str, Any]]:

@@ -83,8 +83,8 @@ class Runner:
             if name not in known:
                 at = "component" if self.where == "source" else "target for component"
                 raise SourceUnreachable(
-                    f"this command uses ${{{name}}}, but the {self.where} of component "
-                    f"{self.component} has no `{name}`",
+                    f"a command of component {self.component} uses ${{{name}}}, but the "
+                    f"{self.where} has no `{name}`",
                     hint=f"add `{name}` to the {at} {self.component}.",
                 )
             return known[name]

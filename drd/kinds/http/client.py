@@ -189,7 +189,7 @@ class Api:
         if len(answer.body) > LARGEST:
             raise SourceError(
                 f"{called}: the answer is larger than {format_size(LARGEST)}",
-                hint="request less data: add a parameter to `get`, or use `paging`.",
+                hint="request only a part of the data: add a parameter to `get`, or use `paging`.",
             )
         said = answer.headers.get("Content-Length", "")
         if said.isdecimal() and said.lstrip("0") != str(len(answer.body)).lstrip("0"):

@@ -46,8 +46,8 @@ class Reading:
             raise SourceError(
                 f"GET {path.partition('?')[0]}: all answers together are larger than "
                 f"{format_size(MOST_RECEIVED)}, including the fields that `leave_out` removes",
-                hint="request less data with a parameter in `get`, or divide `documents` among "
-                "several components.",
+                hint="request only a part of the data with a parameter in `get`, or divide "
+                "`documents` among several components.",
             )
         return reply
 

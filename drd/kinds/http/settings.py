@@ -182,7 +182,7 @@ class PagingSettings(Settings):
             yield Contradiction((), said, hint, of_key=True)
         if (self.cursor is None) != (self.cursor_at is None):
             hint = "`cursor` is the query parameter, `cursor_at` the place in the answer."
-            yield Contradiction((), "needs both `cursor` and `cursor_at`, or none of them", hint)
+            yield Contradiction((), "needs both `cursor` and `cursor_at`, or neither", hint)
         if self.next is not None and self.next != "link" and not self.next.startswith("/"):
             hint = "write a JSON pointer such as /next, or `link`."
             yield Contradiction(("next",), f"{self.next!r} is not a JSON pointer", hint)
@@ -229,8 +229,8 @@ class DocumentSettings(Settings):
     )
     put_back: PutBackSettings | None = Field(
         None,
-        description="The requests that put the documents back in a recovery. Without "
-        "`put_back`, a person has to put them back.",
+        description="The requests that put the documents back in a recovery. Without `put_back`, "
+        "a person has to put the documents back.",
     )
 
     @model_validator(mode="before")

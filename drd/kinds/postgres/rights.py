@@ -181,7 +181,8 @@ def _large_objects(connection: Connection, role: str) -> Finding:
         "error",
         "",
         f"user {role} cannot read {counted(len(oids), 'large object')}: {_few(oids)}",
-        f"{hint}. Or as the owner of the large objects, again after each new one: {once}",
+        f"{hint}. Or, as the owner of the large objects, and again after each new large "
+        f"object: {once}",
     )
 
 

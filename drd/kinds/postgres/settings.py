@@ -38,9 +38,9 @@ class PostgresSettings(Settings):
     )
     compression: Literal["none", "zstd", "gzip"] = Field(
         "none",
-        description="Compression inside the dump. With `none`, restic stores only what is new "
-        "since the last backup, and compresses it itself. `zstd` is faster for a first "
-        "backup, but then every backup stores the whole dump again.",
+        description="Compression inside the dump. With `none`, restic stores and compresses only "
+        "the data that is new since the last backup. `zstd` is faster for a first backup, "
+        "but then every backup stores the whole dump again.",
     )
     fingerprint: DatabaseFingerprintField = DatabaseFingerprintSettings()
 

@@ -257,7 +257,7 @@ class PostgresCapture:
             rows = sum(t.rows for name, t in fingerprint.tables.items() if name not in derived)
             if stored.bytes < rows:
                 raise ImplausibleDump(
-                    f"the dump of {self._name} has {stored.bytes} bytes for {rows} rows",
+                    f"the dump of {self._name} has only {stored.bytes} bytes for {rows} rows",
                     hint="check whether a program emptied a table at that moment, and try again.",
                 )
         return fingerprint

@@ -164,8 +164,8 @@ class PostgresTargetDatabase(NamedDestination):
                     f"tablespaces {', '.join(missing)} do not exist on the target: their "
                     "tables will "
                     "be in the default tablespace",
-                    "if the tables need them, create these tablespaces before the recovery: CREATE "
-                    "TABLESPACE NAME LOCATION 'DIRECTORY';",
+                    "if the tables need these tablespaces, create them before the recovery: "
+                    "CREATE TABLESPACE NAME LOCATION 'DIRECTORY';",
                 )
             )
         return findings

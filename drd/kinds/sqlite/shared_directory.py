@@ -72,9 +72,9 @@ def for_writing(path: Path, work: Callable[[DatabasePlace], T]) -> T:
             f"drd does not open {place} for writing: other users can write beside this file "
             f"({why}), and with a forged journal they could remove any file of the user that "
             "runs drd",
-            hint=f"do not let other users write in {place.parent}. Or give {place} to the user of "
-            "its application, and run drd as root: drd then works as that user. If the "
-            "kernel has Landlock, neither is necessary.",
+            hint=f"remove the right of other users to write in {place.parent}. Or give {place} to "
+            "the user of its application, and run drd as root: drd then works as that "
+            "user. If the kernel has Landlock, neither is necessary.",
         )
 
     def as_its_user() -> T:

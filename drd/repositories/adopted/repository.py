@@ -176,7 +176,7 @@ class AdoptedRepository:
         return {}
 
     def mount(self, *_: Any, **__: Any) -> None:
-        self._refuse("mount them")
+        self._refuse("mount these copies")
 
     def read_file(self, snapshot: str, filename: str) -> bytes:
         if filename != MANIFEST_FILE:
@@ -293,10 +293,10 @@ class AdoptedRepository:
         self._refuse("add copies there")
 
     def forget(self, snapshots: Sequence[str]) -> None:  # noqa: ARG002
-        self._refuse("forget them")
+        self._refuse("forget these copies")
 
     def prune(self, **_: Any) -> NoReturn:
-        self._refuse("prune them")
+        self._refuse("prune this repository")
 
     def add_key(self, password: str) -> None:  # noqa: ARG002
         self._refuse("list or change the keys of this repository")

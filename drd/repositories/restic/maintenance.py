@@ -76,7 +76,7 @@ def _require_open(runner: ResticRunner) -> None:
         identity(runner)
     except RepositoryError as error:
         raise RepositoryError(
-            f"the new repository at {runner.url} does not open: {error.message}",
+            f"drd cannot open the new repository at {runner.url}: {error.message}",
             hint="another process may have made a repository at this place at the same "
             "time. drd has stored no backup there yet: remove everything at this "
             "place, or give the plan another path.",

@@ -105,8 +105,7 @@ def _one_login(into: RepositorySpec, source: RepositorySpec) -> NotSupported:
     scheme = into.url.partition(":")[0]
     return NotSupported(
         f"restic cannot copy between {source.name} and {into.name}: for two repositories at "
-        f"{scheme}: restic uses only one login for both, but these repositories have different "
-        "logins",
+        f"`{scheme}:`, restic uses only one login, but these repositories have different logins",
         hint="give both repositories the same login, or write the `url` of one of the two as "
         "rclone:REMOTE:PATH.",
     )

@@ -127,7 +127,8 @@ def _plain_http(url: str, _: re.Match[str]) -> DrdError:
 def _gone(url: str, found: re.Match[str]) -> DrdError:
     return RepositoryMissing(
         f"the storage of {url} does not exist: {found[0]}",
-        hint="create the bucket or container, or correct the URL: drd never creates one.",
+        hint="create the bucket or container, or correct the URL: drd never creates a bucket or "
+        "container.",
         state="gone",
     )
 
