@@ -719,7 +719,7 @@ def test_a_packed_dump_that_drd_does_not_load_is_read_to_its_end_and_proves_noth
 
     for dump, why in (
         (gzip.compress(begin + rows), "a dump of PostgreSQL ends with the line"),
-        (gzip.compress(whole)[:-2000], "it ends before the end that gzip writes"),
+        (gzip.compress(whole)[:-2000], "the end that gzip writes is missing"),
     ):
         (dumps / "shop.sql.gz").write_bytes(dump)
         site.copy("dumps")
@@ -762,7 +762,7 @@ def test_archives_of_a_copy_are_unpacked_and_dumps_with_a_date_in_their_names_ar
     packed.write_bytes(packed.read_bytes()[:-30])
     site.copy()
     (row, *_) = [c for c in site.drilled(plan).evidence.checks if c.verdict == "failed"]
-    assert "it ends before the end that gzip writes" in row.observed
+    assert "the end that gzip writes is missing" in row.observed
 
 
 def test_erasures_of_the_day_before_a_foreign_copy_are_repeated_also_by_hand(

@@ -69,7 +69,7 @@ MISTAKES = [
         "{cursor: c}",
         17,
         "documents[0].paging",
-        "needs both `cursor` and `cursor_at`, or none of them",
+        "needs both `cursor` and `cursor_at`, or neither",
     ),
     ("service-{id}", "../{id}", 18, "documents[0].save_as", "'../{id}' cannot be a name"),
     (

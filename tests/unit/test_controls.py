@@ -242,7 +242,7 @@ def _refusal(code: str) -> str:
         ("empty", ("unknown", "the answer is empty")),
         ("denied", ("unknown", "the access key may not read how bucket denied")),
         ("missing", ("unknown", "bucket missing")),
-        ("cannot", ("unknown", "the server of bucket cannot cannot say")),
+        ("cannot", ("unknown", "the server of bucket cannot does not report")),
     ],
 )
 def test_a_bucket_must_encrypt(

@@ -78,7 +78,7 @@ def test_a_packed_file_without_its_end_is_cut_off(packed: str, tmp_path: Path) -
     assert why(data + data, tmp_path) == ""
     for cut in (data[: len(data) // 2], data[:-1], data[:5]):
         if cut.startswith(data[:6]) or packed not in ("xz", "zstd"):
-            assert why(cut, tmp_path) == f"it ends before the end that {packed} writes"
+            assert why(cut, tmp_path) == f"the end that {packed} writes is missing"
 
 
 def test_a_file_of_sqlite_has_all_of_its_pages(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_dumps_of_these_tools_are_whole(tmp_path: Path) -> None:
 def test_a_file_without_a_known_end_is_left_to_the_command_that_restores_it(
     data: bytes, tmp_path: Path
 ) -> None:
-    assert why(data, tmp_path) in ("", "it ends before the end that gzip writes")
+    assert why(data, tmp_path) in ("", "the end that gzip writes is missing")
 
 
 def test_a_packed_file_that_takes_too_long_is_left_to_the_drill(tmp_path: Path) -> None:

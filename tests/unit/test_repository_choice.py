@@ -180,7 +180,7 @@ def test_only_the_named_paths_are_fetched(
     (tmp_path / "landing").mkdir()
     row = point.component("conf")
     assert row is not None
-    with pytest.raises(DrdError, match="none of the requested paths"):
+    with pytest.raises(DrdError, match="any of the requested paths"):
         held(world, point).fetch(
             "conf", str(row.snapshot), tmp_path / "landing", no_progress, include=["/nowhere"]
         )
