@@ -373,12 +373,12 @@ def test_a_dump_that_is_cut_off_is_an_incomplete_copy_and_no_new_plan_begins_wit
     assert adopt(site, "dumps", "shop") == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "2 tables: orders, empty" in said
-    assert "shop-202601.db is cut off: the SQLite file has 8,000 bytes of 12,288" in said
+    assert "shop-202601.db is cut off: the SQLite file has only 8,000 of 12,288 bytes" in said
     assert drilled(site, "shop").result == "passed"
     points = site.app.catalogue.points.of_plan("shop")
     assert [p.complete for p in points] == [False, True, True]
     assert points[0].components[0].error == (
-        "the dump is cut off: the SQLite file has 8,000 bytes of 12,288"
+        "the dump is cut off: the SQLite file has only 8,000 of 12,288 bytes"
     )
     (site.base / "dumps/shop-202602.db").unlink()
     (site.base / "dumps/shop-202603.db").unlink()

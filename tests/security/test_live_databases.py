@@ -333,7 +333,9 @@ def test_without_landlock_roots_database_there_is_not_opened(
     os.chown(database, 0, 0)
     plant(database, victim, APPLICATION.pw_uid)
 
-    with pytest.raises(SourceError, match=r"users can write beside this file .* belongs to user games"):
+    with pytest.raises(
+        SourceError, match=r"users can write beside this file .* belongs to user games"
+    ):
         SqliteInspector(database).execute(SET, timeout_s=5)
 
     assert victim.read_text() == "root's"

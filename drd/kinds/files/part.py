@@ -193,7 +193,7 @@ class FilesPart(NamedDestination):
         ]
         if there:
             raise TargetNotEmpty(
-                f"{some(there, 1)} already exists",
+                f"{some(there, 1)} exists already",
                 hint="give --into DIRECTORY for another place, or --overwrite to "
                 "replace the existing file.",
             )
