@@ -57,7 +57,9 @@ def moment(text: str, now: datetime) -> datetime:
         try:
             until = from_rfc3339(text)
         except ValueError as error:
-            raise UsageError(f"--until: {text!r} is not a time", hint=hint) from error
+            raise UsageError(
+                f"--until {text!r} is neither a duration nor a time", hint=hint
+            ) from error
     if until <= now:
         raise UsageError(f"--until {to_rfc3339(until)} is in the past", hint=hint)
     return until

@@ -92,7 +92,7 @@ def _retry(asked: AdmittedRequest) -> Document:
 def _skip(asked: AdmittedRequest) -> Document:
     body = asked.of(requests.SkipBody)
     if not body.reason.strip():
-        raise UsageError("the reason is empty", hint="write a reason: drd keeps it with the run.")
+        raise UsageError("the reason is empty", hint="write a reason: drd stores it with the run.")
     name = asked.caller.name(body.by, asked.app.settings)
     return said_document(_deciding(asked, body.by).skip(asked.names["step"], name, body.reason))
 

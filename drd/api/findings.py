@@ -74,8 +74,8 @@ def _last_check(app: App, name: str) -> Document:
     judged = (assess(facts, now).readiness for facts in app.read_facts(name))
     verdict = next(judged, Readiness.NOT_READY)
     text = (
-        "no readiness check has run yet; judged only by its backups and drills, the plan is: "
-        f"{verdict}"
+        "no readiness check of this plan has run yet. Judged only by its backups and drills, "
+        f"the plan is: {verdict}"
     )
     finding = Finding(
         "readiness-check", "warning", "", text, f"check the plan as root: sudo drd readiness {name}"

@@ -205,7 +205,7 @@ class _Handler(BaseHTTPRequestHandler):
         for key, value in names.items():
             if not re.fullmatch(requests.PARTS[key], value):
                 raise Failed(
-                    HTTPStatus.BAD_REQUEST, f"{value!r} cannot be {_WORDS[key]}", exit_code=2
+                    HTTPStatus.BAD_REQUEST, f"{value!r} is not a valid {_WORDS[key]}", exit_code=2
                 )
         length = self._length(endpoint.largest)
         given = _query(address.query) if self.command == "GET" else self._body(length)
@@ -279,12 +279,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 _WORDS = {
-    "plan": "the name of a plan",
-    "run": "the id of a run",
-    "alert": "the id of an alert",
-    "step": "the name of a step",
-    "incident": "the number of an incident",
-    "message": "the number of a message",
+    "plan": "name of a plan",
+    "run": "id of a run",
+    "alert": "id of an alert",
+    "step": "name of a step",
+    "incident": "number of an incident",
+    "message": "number of a message",
 }
 
 
@@ -298,7 +298,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _twice(key: str) -> Failed:
-    return Failed(HTTPStatus.BAD_REQUEST, f"{key[:_SHOWN]!r} is given twice", exit_code=2)
+    return Failed(HTTPStatus.BAD_REQUEST, f"the key {key[:_SHOWN]!r} is given twice", exit_code=2)
 
 
 @cache
@@ -319,7 +319,11 @@ def _match(method: str, path: str) -> tuple[Endpoint, dict[str, str]]:
             HTTPStatus.METHOD_NOT_ALLOWED,
             f"{path} allows only the method {' or '.join(sorted(allowed))}",
         )
-    raise Failed(HTTPStatus.NOT_FOUND, f"there is no {path[:80]!r}", "docs/api.md lists all paths.")
+    raise Failed(
+        HTTPStatus.NOT_FOUND,
+        f"the API does not have the path {path[:80]!r}",
+        "see docs/api.md, which lists all paths.",
+    )
 
 
 def _query(text: str) -> dict[str, Any]:
@@ -360,7 +364,7 @@ def _checked(endpoint: Endpoint, given: dict[str, Any]) -> requests.Request:
 def _too_long(where: str, length: int, most: int) -> Failed:
     return Failed(
         HTTPStatus.BAD_REQUEST,
-        f"{where} has {length:,} characters, and may have {most:,}",
+        f"{where} has {length:,} characters, more than the {most:,} that are allowed",
         f"write at most {most:,} characters.",
         exit_code=2,
     )

@@ -48,7 +48,7 @@ def opened(app: App, author: Author, body: bodies.OpenBody) -> Incident:
         )
     if not body.title:
         raise UsageError(
-            "no title given", hint='say in a few words what happens: drd incident open "TITLE"'
+            "no title given", hint='describe in a few words what happens: drd incident open "TITLE"'
         )
     return open_incident(
         app.catalogue,
@@ -65,7 +65,7 @@ def _log(_: App, desk: Desk, body: bodies.LogBody) -> Incident:
     given = [word for word in ("correct", "star", "unstar") if getattr(body, word) is not None]
     if len(given) > 1:
         raise UsageError(
-            f"{' and '.join(given)} were given together", hint="give each in a command of its own."
+            f"{' and '.join(given)} were given together", hint="run a separate command for each."
         )
     _require_fitting(body, given)
     if marked:
@@ -82,18 +82,19 @@ def _require_fitting(body: bodies.LogBody, given: Sequence[str]) -> None:
         return
     if body.at is not None:
         raise UsageError(
-            f"a time was given with {given[0]}, which keeps the time of the entry",
+            f"a time was given together with {given[0]}, but {given[0]} does not change "
+            "the time of the entry",
             hint="leave out --at. If the time of the entry is wrong, correct its text, or add an "
             "entry with the right time: drd incident log TEXT --at TIME",
         )
     if body.restricted and body.correct is None:
         raise UsageError(
-            f"restricted was given with {given[0]}, but a mark cannot be restricted",
+            f"restricted was given together with {given[0]}, but a mark cannot be restricted",
             hint="leave out --restricted.",
         )
     if body.measure:
         raise UsageError(
-            f"measure was given with {given[0]}, but only a new entry can be a measure",
+            f"measure was given together with {given[0]}, but only a new entry can be a measure",
             hint='write what was done: drd incident log "TEXT" --measure. Give the time with --at.',
         )
 

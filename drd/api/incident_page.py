@@ -111,7 +111,7 @@ def _known(printed: Printed) -> Iterator[Block]:
     )
     yield Paragraph(f"{standing(incident, now, printed.zone)}.")
     if incident.merged_into is not None:
-        yield Paragraph(f"It continues in incident {incident.merged_into}.")
+        yield Paragraph(f"This incident continues in incident {incident.merged_into}.")
     roles = [f"{escaped(role)}: {escaped(name)}" for role, name in incident.roles.items()]
     yield from [Items(tuple(roles))] if roles else []
     yield from [Items(tuple(map(escaped, incident.links)))] if incident.links else []
@@ -121,7 +121,7 @@ def _known(printed: Printed) -> Iterator[Block]:
     yield _moments(incident, printed.zone)
     took = [f"{w} {format_duration(s)}" for w, s in durations(incident).items() if s is not None]
     if took:
-        yield Paragraph(f"It took: {', '.join(took)}.")
+        yield Paragraph(f"How long it took: {', '.join(took)}.")
 
 
 def _tasks(tasks: Sequence[Task], zone: tzinfo, blank: int = 4) -> Table:
@@ -206,8 +206,8 @@ def _reports(printed: Printed) -> Iterator[Block]:
         )
     if not rows:
         yield Paragraph(
-            "According to the known facts, no report is needed. No person has decided that one is "
-            "needed."
+            "According to the known facts, no report is needed. No person has decided that a "
+            "report is needed."
         )
     yield Paragraph(DISCLAIMER)
 

@@ -16,7 +16,7 @@ Plans = Annotated[list[PlanName], Field(max_length=20)]
 Number = Annotated[int, Field(ge=1, lt=10**15)]
 
 _TIME = "14:30 (today, in the zone of drd.yaml or of the host), -2h, now, or RFC 3339"
-_WHY = "Why."
+_WHY = "The reason."
 
 
 class Act(Request):
@@ -37,11 +37,11 @@ class OpenBody(Act):
         None, description="The number of the report that the incident is opened from."
     )
     plans: Plans = Field(default_factory=list, description="The plans in the scope.")
-    severity: Word = Field("", description="One of the severities of drd.yaml.")
+    severity: Word = Field("", description="The severity: one of `severities` in drd.yaml.")
     restricted: bool = Field(
         False,
-        description="Whether only people who lead the incident, have a role in it or opened it "
-        "may read it.",
+        description="If true, only the lead, people with a role in the incident and the "
+        "person who opened the incident may read the incident.",
     )
 
 
@@ -51,7 +51,8 @@ class IntakeBody(Act):
         "JSON that the mapping describes, or the report of a mail server (docs/intake.md)."
     )
     mapping: dict[str, Any] | None = Field(
-        None, description="The keys of a mapping file (default: that of drd.yaml)."
+        None,
+        description="The keys of a mapping file, as an object (default: the mapping in drd.yaml).",
     )
     plans: Plans = Field(
         default_factory=list, description="Plans in the scope of all these alerts."
@@ -59,19 +60,26 @@ class IntakeBody(Act):
 
 
 class LogBody(Act):
-    text: LongText = Field("", description="What happened, or was found; or the correction.")
-    at: Word | None = Field(None, description=f"When it happened: {_TIME} (default: now).")
-    correct: Number | None = Field(None, description="The entry that the text corrects.")
-    star: Number | None = Field(None, description="An entry to mark as important.")
-    unstar: Number | None = Field(None, description="An entry to remove the mark from.")
+    text: LongText = Field(
+        "", description="What happened or was found; with `correct`, the corrected text."
+    )
+    at: Word | None = Field(None, description=f"The time of what happened: {_TIME} (default: now).")
+    correct: Number | None = Field(
+        None, description="The number of the entry that the text corrects."
+    )
+    star: Number | None = Field(None, description="The number of an entry to mark as important.")
+    unstar: Number | None = Field(
+        None, description="The number of an entry from which drd removes this mark."
+    )
     reason: BoundedText = Field("", description="Why the entry is corrected.")
     restricted: bool = Field(
         False,
-        description="Whether only people who lead the incident or have a role in it may read the "
-        "entry.",
+        description="If true, only the lead and people with a role in this incident may read "
+        "the entry.",
     )
     measure: bool = Field(
-        False, description="Whether it is a measure: drafts of reports tell it as one."
+        False,
+        description="If true, the entry is a measure, and drafts of reports list it as a measure.",
     )
 
 
@@ -87,7 +95,7 @@ class StateBody(Act):
 
 
 class SeverityBody(Act):
-    severity: Word = Field(description="One of the severities of drd.yaml.")
+    severity: Word = Field(description="The severity: one of `severities` in drd.yaml.")
     reason: BoundedText = Field("", description=_WHY)
 
 
@@ -110,8 +118,12 @@ class TaskBody(Act):
 
 
 class ScopeBody(Act):
-    add: Plans = Field(default_factory=list, description="Plans that come into the scope.")
-    remove: Plans = Field(default_factory=list, description="Plans that leave the scope.")
+    add: Plans = Field(
+        default_factory=list, description="Plans to add to the scope of the incident."
+    )
+    remove: Plans = Field(
+        default_factory=list, description="Plans to remove from the scope of the incident."
+    )
     reason: BoundedText = Field("", description=_WHY)
 
 
@@ -122,12 +134,14 @@ class DecideBody(Act):
 
 class LinkBody(Act):
     to: BoundedText = Field(description="What the link points to: an address, an id.")
-    text: LongText = Field("", description="What it is.")
+    text: LongText = Field("", description="What the link shows, in a few words.")
 
 
 class MergeBody(Act):
-    into: Number = Field(description="The number of the incident that continues.")
-    reason: BoundedText = Field("", description="Why both are the same incident.")
+    into: Number = Field(
+        description="The number of the incident that continues. drd closes the other incident."
+    )
+    reason: BoundedText = Field("", description="Why both numbers are the same incident.")
 
 
 class CloseBody(Act):

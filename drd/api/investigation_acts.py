@@ -20,20 +20,24 @@ Entries = Annotated[list[Number], Field(max_length=100)]
 
 
 class HypothesisBody(Act):
-    text: LongText = Field("", description="What may have happened.")
+    text: LongText = Field("", description="The hypothesis: what may have happened.")
     supported: Number | None = Field(
-        None, description="The entry of the hypothesis to mark as supported."
+        None, description="The number of the entry with the hypothesis to mark as supported."
     )
     refuted: Number | None = Field(
-        None, description="The entry of the hypothesis to mark as refuted."
+        None, description="The number of the entry with the hypothesis to mark as refuted."
     )
-    reopen: Number | None = Field(None, description="The entry of the hypothesis to open again.")
-    evidence: Entries = Field(default_factory=list, description="The entries of the evidence.")
-    reason: BoundedText = Field("", description="Why.")
+    reopen: Number | None = Field(
+        None, description="The number of the entry with the hypothesis to open again."
+    )
+    evidence: Entries = Field(
+        default_factory=list, description="The numbers of the entries with the evidence."
+    )
+    reason: BoundedText = Field("", description="The reason.")
 
 
 class IndicatorBody(Act):
-    value: BoundedText = Field("", description="The address, name or digest.")
+    value: BoundedText = Field("", description="The indicator: an address, a name or a digest.")
     type: Word | None = Field(
         None, description="The type of the indicator (default: drd recognises it)."
     )
@@ -41,14 +45,15 @@ class IndicatorBody(Act):
     expires: Word | None = Field(None, description="The time until which the indicator is useful.")
     text: LongText = Field("", description="What the indicator means.")
     withdraw: Number | None = Field(
-        None, description="The entry of the indicator that was recorded by mistake."
+        None,
+        description="The number of the entry with the indicator to withdraw.",
     )
     reason: BoundedText = Field("", description="Why the indicator is withdrawn.")
 
 
 class EvidenceBody(Act):
-    text: LongText = Field(description="What it is.")
-    where: BoundedText = Field("", description="Where it is kept.")
+    text: LongText = Field(description="What the evidence is.")
+    where: BoundedText = Field("", description="Where the evidence is kept.")
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
         None, description="The SHA-256 of the file, as you computed it."
     )
@@ -61,10 +66,12 @@ class EvidenceBody(Act):
 
 class CauseBody(Act):
     text: LongText = Field(description="The root cause.")
-    evidence: Entries = Field(default_factory=list, description="The entries of the evidence.")
+    evidence: Entries = Field(
+        default_factory=list, description="The numbers of the entries with the evidence."
+    )
     hypotheses: Entries = Field(
         default_factory=list,
-        description="The entries of the hypotheses that the root cause confirms.",
+        description="The numbers of the entries with the hypotheses that the root cause confirms.",
     )
     reason: BoundedText = Field("", description="Why the root cause changed.")
 
@@ -77,15 +84,15 @@ def _hypothesis(_: App, desk: Desk, body: HypothesisBody) -> Incident:
     }
     given = {state: entry for state, entry in judged.items() if entry is not None}
     if len(given) > 1:
-        hint = "give each in a command of its own: each becomes an entry."
+        hint = "run a separate command for each: each becomes an entry."
         raise UsageError(f"{' and '.join(map(str, given))} were given together", hint=hint)
     for state, entry in given.items():
         return flow.judge(desk, entry, state, evidence=body.evidence, reason=body.reason)
     if body.evidence or body.reason:
         raise UsageError(
             "--evidence and --reason were given without --supported, --refuted or --reopen",
-            hint=f"say which hypothesis: drd incident hypothesis {desk.number} --supported "
-            "ENTRY --evidence ENTRY",
+            hint=f"name the hypothesis by its entry: drd incident hypothesis {desk.number} "
+            "--supported ENTRY --evidence ENTRY",
         )
     return flow.suppose(desk, body.text)
 

@@ -41,24 +41,30 @@ _KEY = re.compile(r"[a-z][a-z0-9_]*")
 
 class ComposeBody(Act):
     audience: Word = Field(description="The audience: internal, customers, …")
-    text: LongText = Field("", description="Your text, which the template has as `said.text`.")
+    text: LongText = Field("", description="Your text: the value of `said.text` in the template.")
     values: dict[Word, LongText] = Field(
         default_factory=dict,
         max_length=50,
-        description="Other values that the template has below `said`, by key.",
+        description='Other values for the template, by key: `{"action": "…"}` is the value of '
+        "`said.action`.",
     )
     to: Annotated[list[Name], Field(max_length=50)] = Field(
-        default_factory=list, description="Only these contacts or people."
+        default_factory=list, description="Send the message only to these contacts or people."
     )
     template: Name | None = Field(
-        None, description="The name of a template (default: that of the audience)."
+        None, description="The name of a template (default: the template of the audience)."
     )
-    next_update: Word | None = Field(None, description="The next update: 1h, 16:00, none.")
+    next_update: Word | None = Field(
+        None, description="When the next update is due: 1h (from now), 16:00, or none."
+    )
     encrypt: bool = Field(False, description="Whether mails are encrypted to the contacts' keys.")
 
 
 class ApproveBody(Act):
-    digest: Name = Field(description="At least 12 digits of the digest of what you have read.")
+    digest: Name = Field(
+        description="The first 12 or more digits of the digest that the preview of the "
+        "message shows. They prove that you have read this text."
+    )
 
 
 class SendBody(Act):
@@ -66,14 +72,15 @@ class SendBody(Act):
         False, description="Whether to send the message again to the recipients in `to`."
     )
     to: Annotated[list[Name], Field(max_length=50)] = Field(
-        default_factory=list, description="Only to these recipients."
+        default_factory=list, description="Send the message only to these recipients."
     )
 
 
 class SettleBody(Act):
     to: Name | None = Field(None, description="The recipient: a name or an address.")
     said: BoundedText = Field(
-        "", description="The reference of the other side, or the text of the bounce."
+        "",
+        description="The reference that the recipient gave, or the text of the returned mail.",
     )
     at: Word | None = Field(
         None, description="When the recipient was told, or the mail came back (default: now)."
@@ -187,7 +194,8 @@ def _only(message: IncidentMessage) -> str:
     names = {one.name for one in message.content.recipients} if message.content else set()
     if len(names) != 1:
         raise UsageError(
-            f"message {message.number} has {len(names)} recipients", hint="name one: --to NAME"
+            f"message {message.number} has {len(names)} recipients",
+            hint="name one recipient: --to NAME",
         )
     return names.pop()
 
@@ -284,7 +292,8 @@ def _said(body: ComposeBody) -> dict[str, str]:
         if not _KEY.fullmatch(key) or not value.strip():
             raise UsageError(
                 f"--set {escaped(f'{key}={value}')!r} is not KEY=TEXT",
-                hint='write a word and its text: --set action="Change your password."',
+                hint="write a key of lower-case letters, digits and _, then = and a text: "
+                '--set action="Change your password."',
             )
         found[key] = value.strip()
     return found

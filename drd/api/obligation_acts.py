@@ -50,7 +50,7 @@ class ObligationBody(Act):
     )
     applies: bool | None = Field(None, description="Whether the regime applies.")
     submitted: Word | None = Field(None, description="When the report was submitted.")
-    reference: BoundedText = Field("", description="The reference of the authority.")
+    reference: BoundedText = Field("", description="The reference number that the authority gave.")
     channel: BoundedText = Field("", description="How the report was submitted.")
     proof: BoundedText = Field("", description="What proves the submission.")
     hold: Literal["law-enforcement", "attorney-general"] | None = Field(
@@ -59,17 +59,19 @@ class ObligationBody(Act):
     since: Word | None = Field(None, description="When the authority asked (default: now).")
     until: Word | None = Field(None, description="The end of the delay.")
     oral: bool = Field(False, description="True if the authority did not ask in writing.")
-    reason: LongText = Field("", description="Why.")
+    reason: LongText = Field("", description="The reason.")
     late: bool = Field(
         False,
-        description="Record `reason` as why the submitted report was late; this is no other "
-        "report.",
+        description="Record `reason` as the reason why the submitted report was late. This "
+        "does not record another submission.",
     )
     keep: Annotated[str, Field(max_length=flow.LONGEST_REPORT)] | None = Field(
         None,
         description="The text of the report as you will send it; drd keeps it unchanged.",
     )
-    version: int | None = Field(None, ge=1, description="The version that was submitted.")
+    version: int | None = Field(
+        None, ge=1, description="The number of the kept version that was submitted."
+    )
 
 
 class ObligationsQuery(Request):
@@ -77,7 +79,9 @@ class ObligationsQuery(Request):
     all: bool = Field(False, description="Whether to show regimes that do not apply as well.")
     draft: bool = Field(False, description="Answer with a draft of the report of the regime.")
     version: int | None = Field(
-        None, ge=1, description="With `draft`: the kept version of this id."
+        None,
+        ge=1,
+        description="With `draft`: the number of a kept version, to answer with its text.",
     )
     calendar: bool = Field(False, description="Answer with the due times as iCalendar.")
 
@@ -116,7 +120,7 @@ def record(app: App, found: Regimes, body: ObligationBody, desk: Callable[[], De
     UsageError."""
     given = _acts(body)
     if len(given) > 1:
-        hint = "give each in a command of its own: each becomes an entry."
+        hint = "run a separate command for each: each becomes an entry."
         raise UsageError(f"{' and '.join(given)} were given together", hint=hint)
     if given and not body.regime:
         hint = "give the id of a regime. To see all regimes: drd incident obligation"
@@ -198,7 +202,7 @@ def shown(
         hint = f"give the id of a regime. To see all regimes: drd incident obligation {number}"
         raise UsageError("incident obligation: no regime given", hint=hint)
     if (told := unread(table.incident)) and (query.draft or query.calendar):
-        raise UsageError(told, hint=f"to read them: {UNSEAL}")
+        raise UsageError(told, hint=f"to read encrypted entries: {UNSEAL}")
     states = [table.state(chosen(table.regimes, name), now)] if name else table.states(now)
     if query.draft and query.version is not None:
         kept = flow.require_version(number, table.said, name or "", query.version)
@@ -250,13 +254,18 @@ def _warnings(number: int, table: DutyTable, found: Regimes) -> list[str]:
         for p in found.problems
     ]
     missing = [
-        f"plan {escaped(plan)} cannot be read: its data about people is unknown"
+        (
+            f"plan {escaped(plan)} cannot be read: drd does not know whose personal data the "
+            "plan contains"
+        )
         for plan in table.unread
     ]
     changed = [
-        f"the file of {each} changed after somebody decided that this regime applies. Its "
-        "deadline still counts by the former text. To use the new text: drd incident obligation "
-        f"{number} {each} --applies --reason TEXT"
+        (
+            f"the file of regime {each} changed after somebody decided that this regime applies. "
+            "drd still calculates the deadline from the former file. To use the new file: drd "
+            f"incident obligation {number} {each} --applies --reason TEXT"
+        )
         for each in table.changed
     ]
     return [*doubts(table.incident, table.altered), *broken, *missing, *changed]

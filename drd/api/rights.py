@@ -176,9 +176,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("incident-open", "POST", "/v1/incidents/open", Right.OPERATE,
              "open an incident", "drd incident open", OpenBody),
     Endpoint("incident-intake", "POST", "/v1/incidents/intake", Right.REPORT,
-             "send alerts of another system: those of an operator open incidents, those of "
-                 "others become reports. Or, of an operator, a report of a mail server that a "
-                 "message came back", "drd incident open --from", IntakeBody, LARGEST_MESSAGE),
+             "send alerts of another system: alerts that an operator sends open incidents, "
+                 "alerts that others send become reports. An operator may also send the report "
+                 "of a mail server about a message that came back",
+             "drd incident open --from", IntakeBody, LARGEST_MESSAGE),
     Endpoint("incident-log", "POST", "/v1/incidents/{incident}/log", Right.OPERATE,
              "add to the timeline of an incident", "drd incident log", LogBody, LARGEST_MESSAGE),
     Endpoint("incident-anchor", "POST", "/v1/incidents/{incident}/anchor", Right.OPERATE,
@@ -248,9 +249,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
              Right.OPERATE, "record that a mail came back", "drd incident message bounced",
              SettleBody),
     Endpoint("message-withdraw", "POST", "/v1/incidents/{incident}/messages/{message}/withdraw",
-             Right.OPERATE, "take a draft back", "drd incident message withdraw", WithdrawBody),
+             Right.OPERATE, "withdraw a message", "drd incident message withdraw", WithdrawBody),
     Endpoint("readiness", "GET", "/v1/readiness", Right.READ,
-             "the result of the last readiness check", "drd readiness", OptionalPlanQuery),
+             "the result of the last readiness check of each plan", "drd readiness",
+             OptionalPlanQuery),
 )  # fmt: skip
 
 ROOT_ONLY = (

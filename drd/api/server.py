@@ -257,7 +257,7 @@ def _let_finish(connection: socket.socket) -> None:
             return
 
 
-_OTHER_DAEMON = "another daemon answers there"
+_OTHER_DAEMON = "another daemon answers at this socket"
 
 
 def _listen(settings: DaemonSettings) -> socket.socket:
@@ -273,7 +273,7 @@ def _listen(settings: DaemonSettings) -> socket.socket:
             info = os.fstat(fd)
             if info.st_mode & 0o022 or info.st_uid not in (0, os.geteuid()):
                 raise PermissionError(
-                    "users other than root and drd's own user can write to the directory"
+                    "users other than root and drd's own user can write to this directory"
                 )
             if _answers(fd):
                 raise FileExistsError(_OTHER_DAEMON)
@@ -294,7 +294,10 @@ def _listen(settings: DaemonSettings) -> socket.socket:
             hint="find out which other drd uses this directory, and end that process; or set "
             "another public_dir in drd.yaml."
             if str(error) == _OTHER_DAEMON
-            else f"{directory} must belong to drd's user, and nobody else may write in it.",
+            else (
+                f"{directory} must belong to drd's user or to root, and no other user may "
+                "write in it."
+            ),
         ) from error
     return listener
 

@@ -34,7 +34,10 @@ def _since(usage: Mapping[str, Any]) -> str:
     if started:
         return f", started by {noun(len(started), 'step', 'steps')} {some(started)}"
     if seen:
-        return f", seen after {noun(len(seen), 'step', 'steps')} {some(seen)} had started services"
+        return (
+            f", first seen after {noun(len(seen), 'step', 'steps')} {some(seen)} had started "
+            "services"
+        )
     return ""
 
 
@@ -50,7 +53,7 @@ def print_unfinished(document: Mapping[str, Any]) -> None:
     for what, command in [*([] if document.get("next") else [finish]), *others]:
         output.say(f"  {what}: {command}")
     for command in start_commands(left.stopped):
-        output.say(f"  to start what it stopped: {command}")
+        output.say(f"  to start the services that the recovery stopped: {command}")
 
 
 def print_next(document: Mapping[str, Any]) -> None:

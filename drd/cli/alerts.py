@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json(document)
     elif not alerts:
-        output.say("there was no alert yet" if args.all else "no alert is open")
+        output.say("there has been no alert yet" if args.all else "no alert is open")
     else:
         _print(alerts, passing, datetime.now(UTC), output.colours(args.no_color))
     if not document["watched"] and not args.json:
@@ -113,7 +113,9 @@ def _since(alert: Alert, now: datetime, *, holds: bool) -> str:
         lasted = f", lasted {format_duration(age(alert.since, gone_at))}" if gone_at else ""
         if alert.resolved_at is not None:
             return f"since {began}{lasted}, resolved"
-        return f"since {began}{lasted}; the daemon resolves it if the problem stays away"
+        return (
+            f"since {began}{lasted}; the daemon resolves the alert if the problem does not return"
+        )
     lasts = f"since {_moment(alert.since, now)}"
     if alert.state == "acknowledged":
         return f"{lasts}, acknowledged {acknowledgement(alert)}"

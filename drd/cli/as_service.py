@@ -58,9 +58,10 @@ def _not_started(name: str, unit: str, code: int) -> DrdError:
     said = process.run(process.Command(words, deadline_s=30.0)).stdout.splitlines()
     why = next((line.removeprefix(f"{name}: ") for line in said if "Failed " in line), "")
     return DrdError(
-        f"systemd starts nothing with the settings of {unit}: {why or f'exit status {code}'}",
-        hint=f"correct the settings, with which the service does not start either: systemctl edit "
-        f"{unit.removesuffix('.service')}",
+        f"systemd cannot start a command with the settings of {unit}: "
+        f"{why or f'exit status {code}'}",
+        hint="the service does not start with these settings, either. Correct the settings: "
+        f"systemctl edit {unit.removesuffix('.service')}",
     )
 
 

@@ -21,7 +21,9 @@ def line(aside: Aside) -> str:
     size = f" ({format_size(aside.bytes)})" if aside.bytes is not None else ""
     what = "was" if aside.former else "the recovery restored"
     where = (
-        f"in {aside.place} before" if aside.former else f"to {aside.place}, with every change since"
+        f"in {aside.place} before the recovery"
+        if aside.former
+        else (f"to {aside.place}, with every change since the recovery")
     )
     text = f"{aside.component}: {aside.kept}{size}: the data that {what} {where}"
     return escaped(output.masked(text))

@@ -86,13 +86,13 @@ def _require_only_what_opens_a_kit(args: argparse.Namespace, *, given: bool) -> 
         if getattr(args, name):
             raise UsageError(
                 f"--{name.replace('_', '-')} cannot be combined with --kit",
-                hint="leave it out: a kit contains what opens its repositories, and its plans "
-                "need no acceptance.",
+                hint="leave out this option: the kit contains the passwords of its "
+                "repositories, and drd trusts the plans in the kit.",
             )
     if not given:
         raise UsageError(
             "--kit needs one of --passphrase-file, --identity and --share, to open the kit",
-            hint="the first line of the kit says which of them opens it.",
+            hint="the first line of the kit says which of these options opens the kit.",
         )
 
 
@@ -101,12 +101,13 @@ def _require_only_a_password(args: argparse.Namespace, *, given: bool) -> None:
         raise UsageError(
             "--passphrase-file, --identity and --share open a kit, so they cannot be combined "
             "with --repository",
-            hint="leave them out, and give --password-file.",
+            hint="leave out these options, and give --password-file.",
         )
     if not args.password_file:
         raise UsageError(
             "--repository needs --password-file, the password of the repository",
-            hint="the keys of a bucket belong in the environment: AWS_ACCESS_KEY_ID and "
+            hint="add --password-file FILE. If the repository is in a bucket, put the keys "
+            "of the bucket into the environment: AWS_ACCESS_KEY_ID and "
             "AWS_SECRET_ACCESS_KEY.",
         )
 
@@ -244,8 +245,10 @@ def _drilled_before(app: App, name: str) -> str:
         return f"{lead} {last.result} {when}, evidence {last.id} (drd evidence show {last.id})"
     if proven:
         known = f"evidence {proven[0].proven_by}, which proved restore point {proven[0].id}"
-        return f"{lead} {known}; neither kit nor repository has its details"
-    return f"{lead} none is recorded in the kit or the repository"
+        return (
+            f"{lead} {known}; the kit and the repository do not contain the details of this drill"
+        )
+    return f"{lead} unknown, because the kit and the repository do not contain a record of a drill"
 
 
 def _on_a_new_host(

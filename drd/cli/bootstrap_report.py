@@ -73,9 +73,9 @@ def _doubts(prepared: Prepared) -> list[str]:
         return []
     return [
         (
-            "this host was set up without a recovery kit, so it cannot tell whether drd made the "
-            "restore points: whoever has the repository's password could have forged them. If "
-            "there is a kit, start again on a new machine: drd bootstrap --kit FILE"
+            "this host was set up without a recovery kit. So drd cannot check who made the "
+            "restore points: anyone with the repository's password could have forged them. "
+            "If there is a kit, start again on a new machine: drd bootstrap --kit FILE"
         )
     ]
 
@@ -125,8 +125,8 @@ def say(
         _say_which_config(prepared)
     elif found:
         output.say(
-            "drd wrote the files, but knows no complete restore point. When a repository can be "
-            f"reached: {command(prepared)} catalogue rebuild {found[0].name}"
+            "drd wrote the files, but did not find a complete restore point. When a "
+            f"repository can be reached: {command(prepared)} catalogue rebuild {found[0].name}"
         )
 
 
@@ -153,7 +153,9 @@ def _say_which_config(prepared: Prepared) -> None:
 def _say_needs(prepared: Prepared) -> None:
     for needed in prepared.layout.needed:
         when = "to recover" if needed.restoring else "later"
-        output.say(f"missing on this host, and needed {when}: {needed.path} ({needed.use})")
+        output.say(
+            f"this file is missing on this host, and is needed {when}: {needed.path} ({needed.use})"
+        )
     if prepared.needs:
         output.say(
             "a recovery needs these things, and the kit does not contain them. Install on this "

@@ -63,9 +63,10 @@ def _each(args: argparse.Namespace, verb: str) -> int:
         raise next(iter(failed.values()))
     if came is not None and is_new and not came.count and any(c.unknown for c in comparisons):
         output.warn(
-            "the repositories have no copy of the records, incidents and evidence of the former "
-            "catalogue. If no other copy of that catalogue exists, they are lost. To see up to "
-            "which entry the repositories confirm records: drd records verify"
+            "the repositories do not contain a copy of the records, incidents and evidence "
+            "of the former catalogue. If no other copy of that catalogue exists, these "
+            "records, incidents and evidence are lost. To see up to which entry the "
+            "repositories confirm records: drd records verify"
         )
     _show(comparisons, failed, verb, args)
     wrong = any(c.vanished or c.unreadable or c.torn for c in comparisons)
@@ -79,9 +80,9 @@ def _records_back(app: App, args: argparse.Namespace, aside: Path | None) -> Cam
     came = records_back.rebuilt(app, aside)
     if made := app.catalogue.records.restore_guards():
         output.warn(
-            f"somebody had removed {counted(len(made), 'trigger')} that refuse changes of the "
-            f"records ({', '.join(made)}); drd made them again. To see whether the records were "
-            "changed meanwhile: drd records verify"
+            f"somebody had removed {counted(len(made), 'trigger')} of the database that "
+            f"refuse changes of the records ({', '.join(made)}); drd created the triggers "
+            "again. To see whether the records were changed meanwhile: drd records verify"
         )
     app.catalogue.incidents.rebuild()
     records_back.tell(app, came, quiet=args.quiet or args.json)
@@ -205,7 +206,10 @@ def _show_differences(differences: RebuildDifferences, verb: str) -> None:
         words = f"{added} added to the catalogue, {known} already in it"
     else:
         both = counted(known, "restore point")
-        words = f"{both} in the catalogue and in a repository, {unknown} only in a repository"
+        words = (
+            f"{both} in the catalogue and in a repository, {unknown} only in a repository and "
+            "not in the catalogue"
+        )
     output.say(f"plan {plan}: {words}, {vanished} no longer in any repository")
     if differences.left:
         output.complain(*left_words(plan, differences.left))

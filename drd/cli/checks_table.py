@@ -82,9 +82,14 @@ def print_signature(evidence: Evidence) -> None:
         Trust.SIGNED: "drd has signed the restore point",
         Trust.UNSIGNED: "the restore point is not signed",
         Trust.UNCHECKED: "the signature of the restore point was not checked",
-        Trust.UNCONFIRMED: "only the repository says that the key of this point belongs to drd",
+        Trust.UNCONFIRMED: (
+            "signed, but the proof that the signing key belongs to drd is only in the "
+            "repository itself"
+        ),
         Trust.UNKNOWN_KEY: "the restore point is signed by a key that does not belong to drd",
-        Trust.REPLACED_KEY: "the restore point is signed by a key that was replaced before",
+        Trust.REPLACED_KEY: (
+            "the restore point is signed by an old key, which drd had replaced already"
+        ),
         Trust.WRONG: "the restore point has a wrong signature",
     }
     told = {str(trust): text for trust, text in words.items()}.get(evidence.signature or "")

@@ -49,7 +49,7 @@ def _print(checked: CheckedSettings, *, quiet: bool) -> None:
     if checked.settings is not None:
         output.say(_ok_line(checked, checked.settings))
     elif checked.fine:
-        output.say(f"without errors in this file: {', '.join(checked.fine)}")
+        output.say(f"keys of this file without errors: {', '.join(checked.fine)}")
 
 
 def _ok_line(checked: CheckedSettings, settings: DaemonSettings) -> str:

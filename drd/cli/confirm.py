@@ -41,7 +41,11 @@ def confirm_redaction(entry: int) -> None:
     not confirmed."""
     if not sys.stdin.isatty():
         raise UsageError("a redaction needs confirmation", hint="add --yes to confirm.")
-    _typed(str(entry), f"its body cannot be restored. Type the number of the entry ({entry}): ")
+    _typed(
+        str(entry),
+        f"drd cannot restore the text of a redacted entry. To redact entry {entry}, type its "
+        "number: ",
+    )
 
 
 def confirm_corrections() -> bool:
@@ -52,7 +56,7 @@ def confirm_corrections() -> bool:
             "a redaction needs confirmation",
             hint="add --yes to confirm, and --with-corrections to redact these entries as well.",
         )
-    answer = _answer("remove the bodies of these entries, too? (yes or no) ").lower()
+    answer = _answer("remove the texts of these entries, too? (yes or no) ").lower()
     if answer not in ("y", "yes", "n", "no"):
         raise Cancelled("no answer: nothing was changed")
     return answer in ("y", "yes")
@@ -64,7 +68,7 @@ def confirm_approval(shown: Iterable[str], hint: str) -> None:
         raise UsageError("an approval without a terminal needs --digest", hint=hint)
     for line in shown:
         output.say(line)
-    _typed("approve", "to approve exactly this, type approve: ")
+    _typed("approve", "to approve exactly this message, type approve: ")
 
 
 def _typed(wanted: str, question: str) -> None:

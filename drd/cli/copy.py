@@ -40,7 +40,9 @@ def _copy(app: App, services: Services, plan: Plan, name: str) -> CopyOutcome:
     def words() -> str:
         copied = max(0, held() - before)
         what = (
-            f"{counted(copied, 'restore point')}, and the copy keeps them" if copied else "nothing"
+            f"{counted(copied, 'restore point')}, which the repository keeps"
+            if copied
+            else "nothing"
         )
         return f"the copy of {plan.name} to repository {name} was cancelled: it had copied {what}"
 

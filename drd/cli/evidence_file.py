@@ -31,9 +31,12 @@ def show(args: argparse.Namespace) -> int:
         for entry in entries:
             _print(entry)
         if not entries:
-            output.say("these records cite no evidence")
+            output.say("these records do not refer to any evidence")
         if report.faults:
-            output.say(f"these records were changed: drd evidence verify {args.evidence}")
+            output.say(
+                "somebody changed these records. To see what was changed: drd evidence "
+                f"verify {args.evidence}"
+            )
     return 1 if report.faults else 0
 
 

@@ -48,7 +48,9 @@ class _StateSource(RunSource):
 
     def require_daemon(self, what: str, hint: str) -> None:
         if not is_alive(self._app):
-            raise NotOwner(f"{what}, and no daemon runs that could start it", hint=hint)
+            raise NotOwner(
+                f"{what}, but the daemon, which would start this run, is not running", hint=hint
+            )
 
 
 class _DaemonSource(RunSource):

@@ -95,7 +95,7 @@ def _names_another(file: Path, spec: RepositorySpec, new: SecretRef) -> list[str
     except ConfigError as error:
         if spec.url not in file.read_text(encoding="utf-8", errors="replace"):
             return []
-        return [f"{file} can be loaded: {error.message}"]
+        return [f"{file} can be loaded (now: {error.message})"]
     return [
         f"{file} names {new.describe()} as repositories.{one.name}.password (now it names "
         f"{one.password.describe()})"

@@ -59,7 +59,10 @@ def preview(args: argparse.Namespace) -> int:
     for line in _content_lines(told, zone):
         output.say(line)
     if not word.isdecimal():
-        output.say(f"nothing was kept or sent: {_drafting(args, told['incident'], word)}")
+        output.say(
+            "this was only a preview: drd did not keep or send the message. To keep it for "
+            f"approval: {_drafting(args, told['incident'], word)}"
+        )
     return 0
 
 
@@ -98,7 +101,7 @@ def _seen(args: argparse.Namespace, clerk: Clerk, which: int, zone: tzinfo) -> s
     content = clerk.approvable(which)
     read = f"drd incident message preview {content['incident']} {which}"
     hint = (
-        f"read the message: {read}. To approve what it shows, add --digest "
+        f"read the message: {read}. To approve the message as shown there, add --digest "
         f"{content['digest'][:DIGITS]}."
     )
     if args.json or args.quiet:
@@ -185,7 +188,8 @@ def _reported(args: argparse.Namespace) -> int:
         raise UsageError(
             "this is not a report of a mail server about a mail of an incident: it contains no "
             "Message-ID of drd",
-            hint="record it by hand: drd incident message bounced N M --to NAME --reason TEXT",
+            hint="record by hand that the mail came back: drd incident message bounced N "
+            "M --to NAME --reason TEXT",
         )
     with session(args) as app:
         return tell_bounces(args, taken(app, args, raw))
@@ -284,10 +288,12 @@ def _listed(message: Mapping[str, Any], number: int, zone: tzinfo) -> Iterator[s
         since = f" {_time(one['at'], zone)}" if one["at"] is not None else ""
         said = f": {escaped(one['said'])}" if one["said"] else ""
         if one["queued"]:
-            said += "; the daemon tries it again" if one["said"] else "; the daemon sends it now"
+            said += "; the daemon tries again" if one["said"] else "; the daemon sends it now"
         lost = fate is Fate.WAITING and not one["queued"] and not message["withdrawn"]
         if lost:
-            said += "; it is not in the outbox of this host: drd does not send it by itself"
+            said += (
+                "; the message is not in the outbox of this host, so drd does not send it by itself"
+            )
         line = f"{escaped(recipient.words)}: {fate}{since}{said}"
         yield from hanging("  ", line, width)
         if not message["withdrawn"]:

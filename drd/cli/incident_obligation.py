@@ -123,7 +123,7 @@ def _read(name: str) -> str:
     try:
         return Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = (getattr(error, "strerror", "") or "it is not UTF-8 text").lower()
+        reason = (getattr(error, "strerror", "") or "the file is not UTF-8 text").lower()
         hint = "name the file of the report, as it is to be sent."
         raise UsageError(f"cannot read {name}: {reason}", hint=hint) from None
 

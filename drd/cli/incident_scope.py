@@ -107,14 +107,16 @@ def _plan_lines(plan: Mapping[str, Any], affected: list[Affected]) -> Iterator[s
         about.append(f"business owner {escaped(plan['business_owner'])}")
     yield f"{name}: {', '.join(about) or 'no tier and no business owner given'}"
     if not affected:
-        yield "  the plan says nothing about data of people: unknown (`data` in the plan)"
+        yield (
+            "  personal data: unknown, because the plan does not describe it (`data` in the plan)"
+        )
     for one in affected:
         yield f"  {escaped(one.what)}: {one.words()}{details(one)}"
         if one.residents:
             yield f"    residents: {', '.join(map(resident_words, one.residents))}"
         if one.point:
             at = one.data_time
-            of = f", whose data is of {format_time(at, seconds=True)}" if at is not None else ""
+            of = f", with data of {format_time(at, seconds=True)}" if at is not None else ""
             yield f"    counted in restore point {escaped(one.point)}{of}"
         if one.why:
             yield f"    {escaped(one.why)}"

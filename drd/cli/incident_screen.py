@@ -77,7 +77,7 @@ def head(incident: Incident, now: datetime, width: int, zone: tzinfo) -> list[st
 
 def _facts(incident: Incident, now: datetime, zone: tzinfo) -> Iterator[tuple[str, str]]:
     if incident.merged_into is not None:
-        yield "see", f"incident {incident.merged_into}, in which it continues"
+        yield "see", f"incident {incident.merged_into}, in which this incident continues"
     if incident.state is not State.CLOSED:
         for number, task in enumerate(incident.open_tasks):
             yield "" if number else "to do", _task(task, now, zone)
@@ -85,7 +85,7 @@ def _facts(incident: Incident, now: datetime, zone: tzinfo) -> Iterator[tuple[st
         due = f"due {short(item.due, now, zone)}, {action_state(item, now, zone)}"
         text = f"item {item.entry}: {escaped(item.text)} ({escaped(item.owner)}), {due}"
         yield "" if place else "to change", text
-    none = "unknown here" if incident.sealed else "none in its scope yet"
+    none = "unknown here" if incident.sealed else "no plan in the scope yet"
     yield "plans", some(incident.plans, _ROUTINE_PLANS) or none
     if incident.roles:
         yield "roles", ", ".join(f"{escaped(r)}: {escaped(n)}" for r, n in incident.roles.items())

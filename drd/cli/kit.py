@@ -68,7 +68,10 @@ def _warn_of_exposed(name: str) -> None:
     once."""
     exposed = exposed_secret(str(Path(name).absolute()), trusted_users())
     if exposed is not None:
-        output.warn(f"{exposed}, and with the kit it gives every secret: {exposed.remedy}")
+        output.warn(
+            f"{exposed}. Anyone who has this file and the kit can read every secret in the "
+            f"kit: {exposed.remedy}"
+        )
 
 
 def export(args: argparse.Namespace) -> int:
@@ -223,7 +226,10 @@ def _warn_of_the_same_host(plan: KitPlan, here: str = "") -> None:
     places = here or ", ".join(r.url for r in plan.repositories)
     by_commands = any(r.url.startswith("command:") for r in plan.repositories)
     if by_commands:
-        where = f"drd cannot know where the copies of plan {plan.name} are: commands list them"
+        where = (
+            f"drd cannot know where the copies of plan {plan.name} are, because commands in "
+            "the plan list these copies"
+        )
     elif here or all(is_local(r.url) for r in plan.repositories):
         where = f"plan {plan.name} stores only in directories ({places})"
     else:
@@ -231,12 +237,12 @@ def _warn_of_the_same_host(plan: KitPlan, here: str = "") -> None:
     remedy = "Add a repository elsewhere (`copy_of`) to the plan, and make the kit again"
     if by_commands or here or (plan.newest is not None and made_by(plan.newest.id)):
         remedy = (
-            "Let the tool that makes the copies store them elsewhere as well, name that place in "
-            "the plan, and make the kit again"
+            "Configure the tool that makes the copies so that it stores them in another "
+            "place as well, name that place in the plan, and make the kit again"
         )
     output.warn(
-        f"{where}. If these are on this host, a loss of this host destroys them, too, and the kit "
-        f"cannot recover anything. {remedy}"
+        f"{where}. If all copies are on this host, a loss of this host destroys the copies, "
+        f"too, and the kit cannot recover anything. {remedy}"
     )
 
 

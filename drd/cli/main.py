@@ -147,7 +147,9 @@ def _forbidden(error: Exception) -> DrdError | None:
     from drd.process.actors import as_root_types_it
 
     me, file = user_name(os.geteuid()), os.fsdecode(error.filename)
-    return NotOwner(f"this needs root: {me} has no access to {file}", hint=as_root_types_it())
+    return NotOwner(
+        f"this command needs root: user {me} cannot access {file}", hint=as_root_types_it()
+    )
 
 
 def _of_catalogue(error: Exception, args: Any) -> DrdError | None:

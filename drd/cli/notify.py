@@ -40,8 +40,8 @@ def _chosen(channels: Sequence[ChannelSpec], names: Sequence[str] | None) -> lis
     if not channels:
         raise UsageError(
             "drd.yaml names no channels: `notify` is missing or empty",
-            hint="add one, like notify: [{kind: webhook, url: {credential: NAME}}]; see "
-            "docs/notifications.md.",
+            hint="add a channel, for example notify: [{kind: webhook, url: {credential: "
+            "NAME}}]; see docs/notifications.md.",
         )
     known = [c.name for c in channels]
     for name in names or ():
@@ -121,7 +121,7 @@ def list_channels(args: argparse.Namespace) -> int:
         header = ("CHANNEL", "KIND", "HEALTH", "CARRIES")
         output.say(output.table(lines, header=header))
     elif not args.quiet:
-        output.say("drd.yaml names no channels. To add one: docs/notifications.md")
+        output.say("drd.yaml names no channels. How to add a channel: docs/notifications.md")
     return 0
 
 

@@ -40,7 +40,10 @@ def usable(regimes: Regimes) -> dict[str, Regime]:
 def pair_of(text: str) -> tuple[str, str]:
     name, sign, value = text.partition("=")
     if not sign or not name or not value:
-        raise UsageError(f'"{text}" has no name and value', hint="write NAME=VALUE.")
+        raise UsageError(
+            f'"{text}" is not of the form NAME=VALUE',
+            hint="write a name, =, and a value, for example people=5000.",
+        )
     return name, value
 
 
@@ -72,7 +75,10 @@ def list_(args: argparse.Namespace) -> int:
         output.print_json({"regimes": [regime_document(regime) for regime in shown]})
         return 0
     if not shown:
-        output.say(f"drd has no regime of {place}. docs/obligations.md describes how to write one")
+        output.say(
+            f"drd does not know a regime of {place}. docs/obligations.md describes how to "
+            "write a regime"
+        )
         return 0
     output.say(output.table([_row(regime) for regime in shown], header=_HEADER))
     if not args.quiet:
@@ -113,7 +119,7 @@ def _limit(regime: Regime) -> str:
     if regime.status is not Status.IN_FORCE:
         return f"{regime.status}: no clock"
     if regime.rule is not None and not regime.is_vouched_for:
-        return "no clock: nobody has read the source"
+        return "no clock: the file was not compared with its source"
     return escaped(time_limit(regime))
 
 

@@ -153,11 +153,14 @@ def _notes(state: ClockState, zone: str) -> Iterator[str]:
     if state.no_clock:
         yield f"no clock: {state.no_clock}"
     elif state.started_at is None:
-        yield f"its clock has not started: give {' or '.join(map(str, state.awaits))}"
+        yield (
+            f"no deadline yet: give the time of {' or '.join(map(str, state.awaits))}, from "
+            "which this deadline counts"
+        )
     if state.prompt_at is not None and state.regime.prompt is not None:
         by = local_time(state.prompt_at, ZoneInfo(state.regime.zone or zone))
         yield f"determine by {by}: {state.regime.prompt.ask}"
     if state.relieved_by:
-        yield f"due later, by {state.relieved_by}"
+        yield f"due later, as {state.relieved_by} allows"
     if state.proposed is False:
         yield f"does not apply according to the known facts: {'; '.join(state.because)}"

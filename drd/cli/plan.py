@@ -161,7 +161,7 @@ def _files_to_check(
                 hint=as_root_types_it(),
             )
         raise UsageError(
-            f"there is no plan in {settings.plans_dir}", hint="write one with `drd plan new`."
+            f"there is no plan in {settings.plans_dir}", hint="write a plan with `drd plan new`."
         )
     problems = [clash(name, files) for name, files in by_name.items() if len(files) > 1]
     return [file for files in by_name.values() for file in files], problems
@@ -257,8 +257,8 @@ def _show_loaded(args: argparse.Namespace, settings: DaemonSettings) -> int:
         file, text = opened.plans.text_in_force(args.plan)
         if (owner := rights.acts_for()) is not None:
             output.warn(
-                f"this text is from drd's catalogue, which user {owner.name} can change: read all "
-                "of it before you make it root's file again"
+                f"this text is from drd's catalogue, which user {owner.name} can change: read "
+                "the whole text before you save it as a file of root"
             )
     if args.json:
         output.print_json({"plan": args.plan, "file": file, "text": text})
@@ -287,7 +287,7 @@ def schema(args: argparse.Namespace) -> int:
     try:
         _settings(args)  # imports these packages
     except DrdError as error:
-        output.warn(f"the schema has nothing of the packages of drd.yaml: {error.line}")
+        output.warn(f"the schema does not contain what the packages in drd.yaml add: {error.line}")
     if args.markdown:
         output.say(reference(plan_schema()).rstrip("\n"))
     else:

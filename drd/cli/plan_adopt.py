@@ -48,7 +48,7 @@ def adopted(args: argparse.Namespace, name: str, settings: DaemonSettings) -> tu
     ]
     if not (databases or others):
         raise UsageError(
-            f"the newest copy in {url} has no file",
+            f"the newest copy in {url} does not contain a file",
             hint="choose the copies of another host: --host NAME",
         )
     found = FoundCopies(url, password, seen.host, databases, others)
@@ -74,15 +74,18 @@ def _unnamed(seen: Survey, path: str) -> str:
     reasons = [f"{p}: {why}" for p, why in below.items()]
     if not reasons:
         return ""
-    return f"no check here reads these dumps to their end, so no drill proves them: {some(reasons)}"
+    return (
+        "drills cannot prove these dumps, because drd cannot check them to their end: "
+        f"{some(reasons)}"
+    )
 
 
 def _dumps_in(url: str) -> str:
     if not is_s3(url):
         return ""
     return (
-        ". drd does not look for dumps in a bucket: write their plan by hand, with rclone "
-        '(docs/adopted.md, "Dumps in a bucket")'
+        ". drd does not search a bucket for dumps: write the plan for these dumps by hand, "
+        'with rclone (docs/adopted.md, "Dumps in a bucket")'
     )
 
 
@@ -101,17 +104,21 @@ def _seen(seen: Survey) -> str:
     text = (
         f"{copies} of host {seen.host}, the newest from {format_time(seen.made_at, seconds=True)}, "
         f"with {', '.join(seen.paths)}"
-        + "".join(f". {path} in it is cut off: {why}" for path, why in seen.cut_off.items())
+        + "".join(
+            f". The file {path} in this copy is cut off: {why}"
+            for path, why in seen.cut_off.items()
+        )
     )
     if seen.other_paths:
         text += (
-            f". Other copies of this host are not in the plan: those of {some(seen.other_paths)}. "
-            "They need a plan of their own, since one copy must hold all components of a plan"
+            f". The plan does not contain the copies of {some(seen.other_paths)}, which are "
+            "from the same host. Write another plan for these, because one copy must contain "
+            "all components of a plan"
         )
     if seen.astray:
         text += (
-            ". Not in the plan, since restic was called with a relative path: "
-            f"{some(seen.astray)}: {ABSOLUTE.rstrip('.')}"
+            f". The plan does not contain {some(seen.astray)}, because restic was called with "
+            f"a relative path: {ABSOLUTE.rstrip('.')}"
         )
     return escaped(text)
 

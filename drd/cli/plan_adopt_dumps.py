@@ -53,13 +53,14 @@ def adopted_dumps(
         reason = system_reason(error)
         raise UsageError(
             f"cannot read {directory}: {reason}",
-            hint="run this command as a user who may read it, or correct --adopt",
+            hint="run this command as a user who may read this directory, or correct --adopt",
         ) from error
     if not seen.series:
         raise UsageError(
-            f"{directory} has no dump that drd can adopt" + _why(seen),
-            hint="drd recognises copies of SQLite databases, dumps of `pg_dump -Fc`, archives of "
-            "tar, and bundles of Git. For others write the plan by hand: docs/adopted.md",
+            f"{directory} does not contain a dump that drd can adopt" + _why(seen),
+            hint="drd recognises copies of SQLite databases, dumps of `pg_dump -Fc`, "
+            "archives of tar, and bundles of Git. For other dumps write the plan by "
+            "hand: docs/adopted.md",
         )
     chosen = seen.series[0]
     minutes = _minutes(chosen)
@@ -93,19 +94,22 @@ def _seen(seen: Dumps, minutes: int) -> str:
     )
     if age_s < minutes * 60:
         text += (
-            f". The newest changed {format_age(max(age_s, 0.0))} ago, and counts "
-            f"when nobody has changed it for {minutes} min"
+            f". The newest copy changed {format_age(max(age_s, 0.0))} ago. drd counts it when "
+            f"it has not changed for {minutes} min"
         )
     if series.unfit:
         text += (
-            f". {series.unfit} of them {'does' if series.unfit == 1 else 'do'} not fit --adopt: "
-            "the plan takes all dumps of a series, since the next ones have other numbers and "
-            "dates. To take fewer, change -regex of `list` in the plan"
+            f". {series.unfit} of these copies {'does' if series.unfit == 1 else 'do'} not "
+            "match --adopt, but the plan contains all dumps of a series, because the next "
+            "dumps will have other numbers and dates. To use fewer dumps, change -regex of "
+            "`list` in the plan"
         )
     if others := len(seen.series) - 1:
         text += (
-            f". {others + 1} series of dumps fit --adopt, and the plan takes one, "
-            f"{series.names.pattern}: "
+            (
+                f". {others + 1} series of dumps match --adopt, but the plan contains only one, "
+                f"{series.names.pattern}: "
+            )
             + ("the other one is" if others == 1 else f"the other {others} are")
             + " named below"
         )
@@ -130,14 +134,14 @@ def _left_out(seen: Dumps, wanted: str) -> Iterator[str]:
         yield _ahead(seen)
     if seen.unsafe:
         yield (
-            f"{some([ascii(name) for name in seen.unsafe])}: names of copies consist of letters, "
-            "digits and _.:@+=,~%-"
+            f"{some([ascii(name) for name in seen.unsafe])}: drd does not use these files, "
+            "because a name may only contain letters, digits and _.:@+=,~%-"
         )
 
 
 def _of_the_chosen(series: Series) -> Iterator[str]:
     for name, why in series.cut_off.items():
-        yield f"{name} {why}. A drill of it fails"
+        yield f"{name} {why}. A drill of this copy fails"
     times = [dump.changed_at for dump in series.dumps]
     yield from filter(None, (gap_in_words(times), crowded(times)))
 
@@ -145,7 +149,7 @@ def _of_the_chosen(series: Series) -> Iterator[str]:
 def _not_looked_into(seen: Dumps, wanted: str) -> Iterator[str]:
     if seen.beyond:
         yield (
-            f"{seen.beyond} other series of files, into which drd did not look: choose some with a "
+            f"drd did not examine {seen.beyond} other series of files: choose some with a "
             f"pattern, for example --adopt '{seen.directory}/shop-*'"
         )
     if seen.unknown and wanted != "*":
@@ -160,8 +164,9 @@ def _empty(seen: Dumps) -> str:
 def _ahead(seen: Dumps) -> str:
     times = [f"{d.name} ({format_time(d.changed_at, seconds=True)})" for d in seen.ahead]
     return (
-        f"{some(times)}: dated in the future, and not used before that time. Correct the clock of "
-        "the host that writes the dumps, then the time of the file: touch FILE"
+        f"{some(times)}: the time of the file is in the future, so drd does not use the file "
+        "before that time. Correct the clock of the host that writes the dumps, then the "
+        "time of the file: touch FILE"
     )
 
 
@@ -169,5 +174,9 @@ def _why(seen: Dumps) -> str:
     reasons = [f"{pattern}: {why}" for pattern, why in seen.refused.items()]
     reasons += [_empty(seen)] if seen.empty else []
     reasons += [_ahead(seen)] if seen.ahead else []
-    reasons += [f"{some(seen.unknown)}: no dump that drd recognises"] if seen.unknown else []
+    reasons += (
+        [f"{some(seen.unknown)}: drd does not recognise a dump in these files"]
+        if seen.unknown
+        else []
+    )
     return f". {some(reasons, between='; ')}" if reasons else ""

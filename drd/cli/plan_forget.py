@@ -26,8 +26,8 @@ def forget(args: argparse.Namespace) -> int:
         for run, aside in kept:
             output.warn(
                 f"recovery {run.id} keeps {output.unmarked(aside.kept)}, a copy of "
-                f"{aside.component}: it stays, and after this no drd command can restore or "
-                "remove it"
+                f"{aside.component}. drd does not delete this copy, but without the plan no "
+                "drd command can restore or remove it"
             )
         if not args.yes:
             output.say(f"plan {args.plan}: drd will remove from its records: {_counts(known)}")
@@ -52,8 +52,11 @@ def forget(args: argparse.Namespace) -> int:
                 "are closed."
             )
             for point, reason in held.items():
-                output.say(f"  restore point {point} is held and stays: {output.unmarked(reason)}")
-            output.say("  its backups stay: drd did not touch the repositories")
+                output.say(
+                    f"  restore point {point} is held, so it stays in its repositories. "
+                    f"Reason: {output.unmarked(reason)}"
+                )
+            output.say("  the backups of this plan stay: drd did not change the repositories")
     return 0
 
 

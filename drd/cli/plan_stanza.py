@@ -60,7 +60,7 @@ def asked(given: str) -> Asked | None:
         if not _STANZA.fullmatch(name):
             raise UsageError(
                 f"--adopt: {name!r} is not the name of a stanza",
-                hint="give its name, as pgbackrest info shows it: --adopt main",
+                hint="give the name of a stanza, as pgbackrest info shows it: --adopt main",
             )
         return Asked(name, config=_usual())
     return None
@@ -142,7 +142,11 @@ def _configuration(file: Path) -> Mapping[str, Mapping[str, str]]:
     try:
         return configured(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeError, NoConfiguration) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not a configuration"
+        why = (
+            error.strerror
+            if isinstance(error, OSError)
+            else ("the file is not a configuration of pgBackRest")
+        )
         raise UsageError(
             f"cannot read {file}: {why}", hint="run this as root, or as the owner of the file."
         ) from None
@@ -164,7 +168,7 @@ def _stanza(what: Asked, said: Mapping[str, Mapping[str, str]]) -> Stanza:
         return replace(stanza, name=names[0])
     raise UsageError(
         f"{place} has {counted(len(names), 'stanza')}: {', '.join(names) or 'none'}",
-        hint=f"name one: --adopt {place}:{names[0] if names else 'STANZA'}",
+        hint=f"name one stanza: --adopt {place}:{names[0] if names else 'STANZA'}",
     )
 
 

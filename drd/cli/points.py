@@ -47,8 +47,9 @@ def run(args: argparse.Namespace) -> int:
                 f"repository {name} {lost_words(state)}" for name, state in document["lost"].items()
             )
             output.warn(
-                f"{counted(len(gone), 'restore point')} could not be read when drd last looked, "
-                f"because {where}. To look again, and for the remedy: drd doctor {document['plan']}"
+                f"{counted(len(gone), 'restore point')} could not be read when drd last "
+                f"checked, because {where}. To check again, and for the remedy: drd doctor "
+                f"{document['plan']}"
             )
     return 0
 
@@ -59,7 +60,7 @@ def _with(document: dict[str, Any], component: str) -> list[dict[str, Any]]:
     known = sorted({c["component"] for p in points for c in p["components"]})
     if component not in known and points:
         raise UsageError(
-            f"no restore point of {document['plan']} has a component {component!r}",
+            f"no restore point of {document['plan']} contains a component {component!r}",
             hint=f"components of the restore points: {', '.join(known)}.",
         )
     found = []
@@ -86,8 +87,8 @@ def _print(
         return
     if not points:
         output.say(
-            f"{plan} has no restore point. If drd makes its backups: drd backup {plan}. If another "
-            f"tool makes them: drd catalogue rebuild {plan} lists them."
+            f"{plan} has no restore point. If drd makes its backups: drd backup {plan}. If "
+            f"another tool makes them, list its copies: drd catalogue rebuild {plan}"
         )
         return
     ahead = datetime.now(UTC) + timedelta(seconds=AGE_TOLERANCE_S)
@@ -130,15 +131,15 @@ def _print_doubts(plan: str, points: list[dict[str, Any]]) -> None:
         drill = point["unrestorable"]
         output.say(
             f"  {point['point']} does not count: the drill of "
-            f"{format_time(from_rfc3339(drill['at']), seconds=True)} could not restore it. To see "
-            f"why: drd run show {drill['run']}. To drill it again: drd drill {plan} --point "
-            f"{point['point']}"
+            f"{format_time(from_rfc3339(drill['at']), seconds=True)} could not restore this "
+            f"point. To see why: drd run show {drill['run']}. To drill this point again: drd "
+            f"drill {plan} --point {point['point']}"
         )
     for point in (p for p in points if p.get("doubt")):
         output.say(
-            f"  drd does not choose {point['point']} by itself: {point['doubt']}. Whoever has the "
-            f"repository's password could have forged it. To use it all the same: --point "
-            f"{point['point']}"
+            f"  drd does not choose {point['point']} by itself: {point['doubt']}. Anyone who "
+            "has the repository's password could have forged this point. To use this point "
+            f"all the same: --point {point['point']}"
         )
     for hold in (hold for p in points for hold in p["holds"]):
         output.say(f"  {escaped(_held(hold))}")
@@ -153,8 +154,8 @@ def _print_vanished(points: Sequence[dict[str, Any]]) -> None:
         )
         output.say(
             f"  {_named(point)} with data of {of} is no longer in any repository: somebody "
-            f"removed or changed it without drd (noticed {noticed}). If this was intended: drd "
-            f"points forget {point['point']} --reason TEXT"
+            f"removed or changed this point without drd (noticed {noticed}). If that was "
+            f"intended: drd points forget {point['point']} --reason TEXT"
         )
 
 

@@ -21,14 +21,14 @@ def forget(args: argparse.Namespace) -> int:
     if not args.point or not reason:
         raise UsageError(
             "drd points forget needs at least one restore point, and a reason",
-            hint="drd points forget POINT --reason TEXT",
+            hint="name the points and the reason: drd points forget POINT --reason TEXT",
         )
     with session(args) as app:
         plan_names = [app.catalogue.keeping.plan_of(prefix) for prefix in args.point]
         names = {plan for plan, _ in plan_names}
         if len(names) > 1:
             raise UsageError(
-                f"these are points of several plans: {', '.join(sorted(names))}",
+                f"these restore points belong to several plans: {', '.join(sorted(names))}",
                 hint="forget the points of one plan at a time.",
             )
         plan = app.plans.load(names.pop())
@@ -55,7 +55,9 @@ def _ask(services: Services, plan: Plan, what: GiveUpRequest, args: argparse.Nam
     """Say what is forgotten and what is left, and have it confirmed. Without a terminal nobody is
     asked: the reason, and what drd refuses without --force, decide."""
     require_givable(services, plan, what)
-    output.say(f"plan {plan.name}: drd will forget, and nothing brings it back:", beside=args.json)
+    output.say(
+        f"plan {plan.name}: drd will forget these restore points for good:", beside=args.json
+    )
     for line in loss_lines(services, plan, what):
         output.say_below("  ", line, beside=args.json)
     confirm(plan.name, "forgetting restore points", "add --yes to confirm.")

@@ -60,7 +60,7 @@ def _looking_at(plan: Plan) -> str:
     if adopted is None or adopted.command is None:
         return f"drd checks plan {plan.name}"
     most = format_duration(LIST_S)
-    return f"drd checks plan {plan.name}: its command `list` may take {most}"
+    return f"drd checks plan {plan.name}: the command `list` of this plan may take up to {most}"
 
 
 def _evaluate(app: App, name: str, plan: Plan) -> ReadinessReport:

@@ -36,7 +36,7 @@ def list_(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json({"records": [entry_document(entry) for entry in entries]})
     elif not entries:
-        output.say("there are no such records")
+        output.say("there are no records that match the options")
     else:
         output.say(output.table([_row(e) for e in entries], header=_HEADER))
     return 0
@@ -142,7 +142,7 @@ def rotate(args: argparse.Namespace) -> int:
 _CHANGES = {
     "made": "made the key that signs the records",
     "recorded": "recorded the key that signs the records",
-    "replaced": "replaced the key that signs the records; the new one",
+    "replaced": "replaced the key that signs the records; the new key",
     "unchanged": "the records have a key already",
 }
 
@@ -189,13 +189,15 @@ def key(args: argparse.Namespace) -> int:
 
 def _why_unusable(key: RecordKey, keys: list[dict[str, Any]]) -> str | None:
     if not key.exists:
-        return f"{key.file} does not exist; make it with drd records init"
+        return f"{key.file} does not exist; to make a key: drd records init"
     signer = key("")
     if signer is None:
-        return "this user cannot read it, or it is not a key"
+        return f"this user cannot read {key.file}, or the file is not a key"
     current = keys[-1]["key"] if keys else ""
     if current not in ("", signer.public.id):
-        return f"it contains key {signer.public.id}, and the records are signed by {current}"
+        return (
+            f"the file contains key {signer.public.id}, but the records are signed by key {current}"
+        )
     return None
 
 

@@ -78,7 +78,7 @@ def _tell_of_anchors(
             made = stamping.made
             output.say(f"{made.authority} has stamped entry {made.seq} with its time")
     if stamping.error:
-        output.warn(f"{escaped(stamping.error)}. drd tries it again with the next anchor")
+        output.warn(f"{escaped(stamping.error)}. drd tries again with the next anchor")
     for result in results:
         if result.error and (args.quiet or args.json):
             output.warn(f"{result.place.name}: {result.error}")
@@ -94,9 +94,9 @@ def _require_keys(app: App) -> None:
     sealed = sum(bool(entry.sealed) for entry in app.catalogue.records.read())
     if sealed:
         output.warn(
-            f"{counted(sealed, 'restricted entry is', 'restricted entries are')} encrypted on this "
-            "host, too, and stay encrypted to the former keys: first drd records unseal --identity "
-            "FILE"
+            f"{counted(sealed, 'restricted entry is', 'restricted entries are')} encrypted on "
+            "this host, too, and stay encrypted to the former keys. To include these "
+            "entries, first run: drd records unseal --identity FILE"
         )
 
 
@@ -158,5 +158,5 @@ def _outcome(result: anchors.Result) -> str:
             if result.seq
             else "there are no records yet"
         )
-    gone = f", removed {counted(result.taken_back, 'older one')}" if result.taken_back else ""
+    gone = f", removed {counted(result.taken_back, 'older anchor')}" if result.taken_back else ""
     return f"stored an anchor of entry {result.seq}{gone}"

@@ -38,8 +38,8 @@ def run(args: argparse.Namespace) -> int:
             output.say(f"entry {record.seq} records who made them readable, and when")
     if record is not None and not record.signature:
         output.warn(
-            f"entry {record.seq}, which records this, is not signed: drd cannot read the key of "
-            "the records. Put the key back, or make a new one: drd records rotate --lost"
+            f"entry {record.seq}, which records this, is not signed: drd cannot read the key "
+            "of the records. Put the key back, or make a new key: drd records rotate --lost"
         )
     if done.false:
         raise RepositoryDamaged(
@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
     if done.closed:
         raise WrongKey(
             f"the identity does not open {_entries(done.closed)}",
-            hint="run this again with the identity of another role that drd.yaml named when they "
-            "were encrypted.",
+            hint="run this command again with the identity of another role: of one whose "
+            "keys drd.yaml contained when these entries were encrypted.",
         )
     return 0
 

@@ -60,10 +60,10 @@ def _own(app: App) -> str | None:
 def _warn_of_guards(missing: Sequence[str]) -> None:
     if missing:
         output.warn(
-            f"the catalogue lacks {counted(len(missing), 'trigger')} that refuse changes of the "
-            f"records: {', '.join(missing)}. Somebody removed them, so changes since the newest "
-            "anchor may stay unnoticed. To make them again: drd catalogue rebuild, or systemctl "
-            "restart drd"
+            f"the catalogue lacks {counted(len(missing), 'trigger')} that refuse changes of "
+            f"the records: {', '.join(missing)}. Somebody removed them, so changes since the "
+            "newest anchor may stay unnoticed. To create the triggers again: drd catalogue "
+            "rebuild, or systemctl restart drd"
         )
 
 
@@ -153,7 +153,7 @@ def go_on(args: argparse.Namespace) -> int:
     elif not args.quiet:
         for entry in made:
             output.say(f"entry {entry.seq} says what is lost: drd records show {entry.seq}")
-        output.say("store it away from this host: drd records anchor")
+        output.say("store an anchor of this entry away from this host: drd records anchor")
     return 0
 
 
@@ -177,7 +177,7 @@ def _told(
         _print_report(report, vouched)
         _print_stamps(stamped)
         if strange:
-            output.say(f"  key {wanted} has signed none of these records")
+            output.say(f"  no record here is signed by key {wanted}")
     if report.faults or strange or (vouched is not None and vouched.faults):
         return 1
     return 0 if vouched is not None and vouched.newest is not None else 5
@@ -216,11 +216,12 @@ def _print_stamps(stamped: Stamped) -> None:
         last, at = stamped.proven[-1]
         of = f", by the newest of {len(stamped.proven)}" if len(stamped.proven) > 1 else ""
         output.say(
-            f"  entry {last.seq}, and all before it, existed at {format_time(at, seconds=True)}: "
-            f"a time stamp says so{of} ({escaped(last.authority)})"
+            f"  entry {last.seq}, and all before it, existed at "
+            f"{format_time(at, seconds=True)}, as a time stamp proves{of} "
+            f"({escaped(last.authority)})"
         )
     if stamped.failing:
-        output.say(f"  {escaped(stamped.failing)}; drd tries it again")
+        output.say(f"  {escaped(stamped.failing)}; drd tries again")
     for why in stamped.wrong[:_SHOWN_FAULTS]:
         output.say(f"  {escaped(why)}")
 
@@ -261,7 +262,7 @@ def _print_anchors(report: ChainReport, vouched: Vouched) -> None:
         output.say(f"  confirmed up to {_at(newest)}{_weakness(newest)}")
         strong = vouched.newest_strong
         if newest.weak and strong is not None:
-            output.say(f"  and up to {_at(strong)}, which this host cannot delete")
+            output.say(f"  and up to {_at(strong)}: this host cannot delete that anchor")
         if newest.checkpoint.seq < last:
             since = newest.checkpoint.seq + 1
             output.say(
@@ -285,4 +286,4 @@ def _at(anchor: Anchor) -> str:
 
 
 def _weakness(anchor: Anchor) -> str:
-    return " (weak: this host's own key may delete it)" if anchor.weak else ""
+    return " (weak: this host's own key may delete this anchor)" if anchor.weak else ""

@@ -85,14 +85,14 @@ def _print(plan: Plan, spec: RepositorySpec, done: Rekeyed, to_do: Sequence[ToDo
     where = f"{plan.name}: {spec.name}"
     if done.missing:
         output.say(
-            f"{where}: the new password ({done.new.describe()}) opens the repository, and so does "
-            "the old one"
+            f"{where}: the new password ({done.new.describe()}) opens the repository, and the "
+            "old password opens it, too"
         )
-        output.say("  drd can remove the old password after these steps:")
+        output.say("  drd can remove the old password when all of this is true:")
     else:
         output.say(f"{where}: the new password ({done.new.describe()}) opens the repository")
         keys = ", ".join(k[:8] for k in done.removed)
-        removed = f"drd removed key {keys}" if keys else "its key was removed before"
+        removed = f"drd removed key {keys}" if keys else "the key for it was removed earlier"
         output.say(f"  the old password no longer opens this repository: {removed}")
     for line in done.missing:
         output.say(f"  - {line}")
@@ -127,8 +127,8 @@ def _afterwards(
         ToDo(
             "replace everything that still contains the old password:",
             *kits,
-            "- the kit and the shares that its holders have: give them the new ones, destroy the "
-            "old ones",
+            "- kits and shares that other people have: give these people the new files, and "
+            "destroy the old files",
             "- copies of the password elsewhere: replace them",
         ),
         ToDo(

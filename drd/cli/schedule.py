@@ -30,7 +30,10 @@ def run(args: argparse.Namespace) -> int:
         header = ["PLAN", "KIND", "DUE (UTC)", "IN", "USUALLY", "WHY"]
         output.say(output.table([_row(d, now) for d in dues[:limit]], header=header))
     else:
-        output.say("nothing is scheduled: no plan has a schedule, or no daemon has loaded one yet.")
+        output.say(
+            "no run is scheduled: either the plans do not have a schedule, or the daemon has "
+            "not loaded a plan yet."
+        )
     if limit is not None and len(dues) > limit:
         last = format_rfc3339(dues[-1]["due_at"])
         output.say(f"{left_out(len(dues) - limit).strip()} until {last}: drd schedule --all")

@@ -92,8 +92,8 @@ def tell_of_daemon(app: App, args: argparse.Namespace) -> None:
     with suppress(CatalogueError):
         if (database is None or database.is_file()) and is_alive(app):
             words = (
-                "this command of root does the work itself: it does not use the daemon that "
-                "runs on this host"
+                "root runs this command directly: drd does not use the daemon that runs on "
+                "this host"
             )
             print(f"drd: note: {words}", file=sys.stderr)
 
@@ -108,7 +108,7 @@ def loaded_plans(
     names = [name] if name else app.plans.names() + app.plans.names_without_file()
     if not names:
         where = app.settings.plans_dir
-        raise UsageError(f"there is no plan in {where}", hint="write one with `drd plan new`.")
+        raise UsageError(f"there is no plan in {where}", hint="write a plan with `drd plan new`.")
     known = frozenset(app.catalogue.plans.names())
     for each in names:
         only_reads = not refreshing or each not in known

@@ -90,7 +90,7 @@ def lines(changed: Changes) -> Iterator[str]:
         yield "since then " + "  ".join(w.strip() for w in row if w)
     if len(rows) > SHOWN:
         yield (
-            f"since then {counted(len(rows) - SHOWN, 'more difference')}: all of them with drd diff"
+            f"since then {counted(len(rows) - SHOWN, 'more difference')}: to see all, use drd diff"
         )
 
 

@@ -10,7 +10,7 @@ from drd.errors import UsageError
 
 def run(args: argparse.Namespace) -> int:
     if not args.why.strip():
-        raise UsageError("--why is empty", hint="give the reason: drd keeps it with the run.")
+        raise UsageError("--why is empty", hint="give the reason: drd stores it with the run.")
     return decided(
         args,
         lambda deciding, settings: deciding.skip(args.step, who(args, settings)["by"], args.why),

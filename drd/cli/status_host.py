@@ -104,7 +104,10 @@ def configuration_trouble(
         return broken(error, daemon)
     if daemon is None or daemon.state != "running":
         return None
-    text = f"{path} was edited and not reloaded: the daemon uses the settings that it read before"
+    text = (
+        f"{path} was edited, but not reloaded: the daemon still uses the settings that it "
+        "read before"
+    )
     return ConfigurationTrouble(text, "systemctl reload drd", broken=False)
 
 

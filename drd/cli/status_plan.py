@@ -117,7 +117,7 @@ def _last_backup(plan: Assessment, at: datetime) -> tuple[str, str]:
 def _complete_backup(plan: Assessment, at: datetime) -> str:
     backup, newest = plan.backup, plan.newest
     if newest is None:
-        return "there is no complete one"
+        return "there is no complete backup"
     if backup is None:
         return f"{_when(newest.data_time, at)}, {format_size(newest.bytes)} in all"
     took = format_duration((backup.finished_at - backup.started_at).total_seconds())
@@ -127,13 +127,15 @@ def _complete_backup(plan: Assessment, at: datetime) -> str:
 
 def _next_runs(document: StatusDocument, upcoming: Upcoming) -> str:
     if document.daemon is None or document.daemon.state != "running":
-        return "none starts by itself: no daemon runs"
+        return "no run starts by itself, because the daemon is not running"
     try:
         dues = upcoming()
     except DrdError as error:
         return f"unknown: {error.line}"
     if not dues:
-        return "none: the plan has no schedule, or no daemon has loaded it yet"
+        return (
+            "no run: the plan does not have a schedule, or the daemon has not loaded the plan yet"
+        )
     return ", ".join(_due(due, document.at) for due in dues[:_MOST_DUES])
 
 
@@ -146,7 +148,7 @@ def _due(due: Mapping[str, Any], at: datetime) -> str:
 def _points(plan: Assessment) -> str:
     text = f"{counted(plan.points, 'complete restore point')}"
     if plan.rpo.loses_everything and plan.points:
-        text += ", none of which can be read"
+        text += ", but drd can read none of these points"
     elif plan.newest is not None:
         text += f", the newest is {plan.newest.id}"
     return text

@@ -302,7 +302,7 @@ def _incident(incident: IncidentFacts, now: datetime) -> Note:
     here = incident.only_here_since
     if here is not None and _is_only_here(incident, now):
         since = format_duration((now - here).total_seconds())
-        text += f"; no repository has its entries of the last {since}"
+        text += f"; its entries of the last {since} are not yet in a repository"
         return Note(_OURS, Cell(text, "bad"), "drd records anchor --incidents")
     return Note(_OURS, Cell(text, style), f"drd incident show {incident.number}")
 

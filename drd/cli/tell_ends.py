@@ -35,6 +35,6 @@ def tell_ends(app: App) -> None:
         for facts in outbox.channels():  # also one that pauses after an error
             if facts.name in asked and facts.waiting:
                 why = facts.error or "no answer yet"
-                app.console.warn(f"channel {facts.name} has not taken the message: {why}")
+                app.console.warn(f"channel {facts.name} has not accepted the message: {why}")
     except DrdError as error:
         app.console.warn(f"nobody was told of the end of this run: {error.line}")

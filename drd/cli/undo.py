@@ -166,7 +166,7 @@ def _say_stopped(stopped: tuple[str, ...]) -> None:
             "  stopped    ",
             f"the recovery stopped {in_words(stopped)} and did not start "
             f"{noun(len(stopped), 'it', 'them')} again. An undo does not start "
-            f"{noun(len(stopped), 'it', 'them')}",
+            f"{noun(len(stopped), 'it', 'them')}, either",
         )
     for command in start_commands(stopped):
         output.say(f"  to start {noun(len(units_of(stopped)), 'it', 'them')}: {command}")

@@ -64,7 +64,8 @@ def _closed(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
         named = some(paths, _NAMED)
         yield UpgradeNotice(
             "changes",
-            f"the next start of drd takes the access rights of group and others away from {named}",
+            "the next start of drd removes the access rights of the group and of other "
+            f"users from {named}",
         )
     state, public = settings.state_dir, settings.public_dir
     if state is not None and state.is_dir() and not public.is_dir():
@@ -79,7 +80,9 @@ def _foreign_files(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
     """Files in the state that others have put there, or can open by another name."""
     for entry in wrong_entries(state_places(settings)):
         if entry.deed == "made private":
-            remedy = f"give {entry.path} to the owner of the state or root, mode 0700"
+            remedy = (
+                f"make the owner of the state, or root, the owner of {entry.path}, with mode 0700"
+            )
             yield UpgradeNotice("person", str(entry), remedy)
         elif not entry.is_catalogue:
             yield UpgradeNotice("changes", f"{entry}: it is {entry.deed} at the next start of drd")
@@ -94,9 +97,9 @@ def _foreign_files(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
             yield UpgradeNotice(
                 "person",
                 text,
-                f"do one of two. Before the start: replace {entry.path} by a copy that belongs to "
-                "drd. After the start: drd catalogue rebuild, which restores the points and not "
-                "the runs",
+                f"choose one of these. Before the start: replace {entry.path} by a copy that "
+                "belongs to drd's user. Or after the start: drd catalogue rebuild, which "
+                "restores the list of points, but not the list of runs",
             )
 
 
@@ -112,7 +115,7 @@ def _people(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
             "person",
             f"members of the group {settings.read_group} ({', '.join(members)}) can only read "
             "the status from now on, not the other files of drd's state",
-            "add those who ask for backups and drills to drd-operator: adduser "
+            "add the users who request backups and drills to the group drd-operator: adduser "
             f"{members[0]} drd-operator",
         )
 
@@ -160,7 +163,7 @@ def _exposed(settings: DaemonSettings) -> Iterator[UpgradeNotice]:
     for plan, exposed in in_directory(files, secrets.CREDENTIALS, trusted_users(owner)):
         text = f"{exposed}: drd raises an alert for plan {plan.name}"
         if not exposed.is_told_only:
-            text += " if drd has loaded the plan already, and refuses the plan if it is new"
+            text += " if drd has loaded this plan before. If the plan is new, drd refuses it"
         yield UpgradeNotice("person", text, exposed.remedy)
 
 

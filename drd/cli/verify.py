@@ -35,9 +35,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _verify(services: Services, plan: Plan, name: str, *, share: bool) -> VerificationOutcome:
     counts = (
-        "drd keeps the result of the parts that it read"
+        "drd keeps the result for the parts that it has read"
         if share
-        else ("drd does not keep its result")
+        else ("drd does not keep the result of this verification")
     )
     words = f"the verification of repository {name} was cancelled: it changed nothing, and {counts}"
     again = f"drd verify {plan.name} --repository {name}" + (" --share" if share else "")
@@ -75,10 +75,10 @@ def _print(outcome: VerificationOutcome, *, quiet: bool) -> None:
 def _read(outcome: VerificationOutcome) -> str:
     reading = outcome.reading
     if outcome.verifier:
-        return f"{outcome.verifier} found no damage. drd itself read none of the copies"
+        return f"{outcome.verifier} found no damage. drd itself did not read the copies"
     if outcome.read == reading.parts:
-        return "drd read all its data"
-    words = f"drd read {outcome.read} of {reading.parts} parts of its data"
+        return "drd read all data of this repository"
+    words = f"drd read {outcome.read} of {reading.parts} parts of the data of this repository"
     if reading.last_complete_at is None:
-        return f"{words}; it has not read all parts yet"
+        return f"{words}; drd has not read all parts yet"
     return f"{words}; the last complete reading ended at {format_time(reading.last_complete_at)}"

@@ -55,7 +55,7 @@ def not_shown(uid: int) -> str:
     user = user_name(uid)
     return (
         f"drd doctor  # root sees only a part of the remedy, because user {user} could have "
-        f"written a false one; `sudo -u {user} drd status` shows all of it"
+        f"changed the rest; `sudo -u {user} drd status` shows the whole remedy"
     )
 
 

@@ -15,9 +15,9 @@ examples:
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "ack",
-        description="Acknowledge an alert: drd sends no reminders until --until, or until it is "
-        "resolved. drd sends it again if it is still open after that, or if it gets "
-        "worse.",
+        description="Acknowledge an alert: drd does not send reminders of this alert until "
+        "--until, or until the alert is resolved. drd sends the alert again if "
+        "it is still open after --until, or if it gets worse.",
         epilog=EXAMPLES,
     )
     global_options(parser)

@@ -6,13 +6,11 @@ from drd.cli.options import global_options
 from drd.cli.parser import Verbs
 
 EXAMPLES = (
-    "examples:\n  drd adopt                                              which machine owns the "
-    "state\n"
-    '  drd adopt --reason "the host was renamed to db2"       this machine takes over\n'
-    "\n"
-    "On a copy of drd's state (a cloned machine, a copied directory) drd forgets and prunes\n"
-    "nothing until a person decides which machine takes over. On the others, stop drd: "
-    "systemctl disable --now drd."
+    "examples:\n  drd adopt                                              which machine owns "
+    'the state\n  drd adopt --reason "the host was renamed to db2"       this machine takes '
+    "over\n\nOn a copy of drd's state (a cloned machine, a copied directory) drd forgets and "
+    "prunes\nnothing until a person decides which machine takes over. On all other machines, "
+    "stop drd: systemctl disable --now drd."
 )
 
 

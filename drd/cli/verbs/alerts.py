@@ -15,8 +15,9 @@ examples:
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "alerts",
-        description="List the alerts. The daemon raises an alert for each problem that lasts, "
-        "sends it to the channels of drd.yaml, and resolves it when the problem stays away.",
+        description="List the alerts. The daemon raises an alert for each problem that "
+        "lasts, sends it to the channels of drd.yaml, and resolves the alert "
+        "when the problem does not return.",
         epilog=EXAMPLES,
     )
     global_options(parser)

@@ -24,7 +24,7 @@ DIR. drd prints the places before it writes.
 Anyone with a repository's password can store plans in it. drd shows what these plans would run,
 read, write and connect to, and uses them after you have typed `accept`. Without a
 terminal, plans with commands, or that could reveal a secret or a file of this host, need
---accept-commands (docs/kit.md). Until then drd opens only the repository that you named. A kit
+--accept-commands (docs/kit.md). Before that, drd opens only the repository that you named. A kit
 needs no such confirmation: it opens only with a secret of your own.
 
 exit codes: 0 ready to recover, or a kit's files are in place, 1 something could not be read or
@@ -55,8 +55,9 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--accept-commands",
         action="store_true",
-        help="use the plans and the drd.yaml that the repository contains without asking. drd will "
-        "run their commands, and use the secrets, files and addresses that they name",
+        help="use the plans and the drd.yaml in the repository without asking for "
+        "confirmation. drd then runs the commands in these files, and uses the secrets, "
+        "files and addresses that they name",
     )
     parser.add_argument(
         "--ca-cert",

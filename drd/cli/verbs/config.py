@@ -17,8 +17,8 @@ exit codes: 0 the file is sound (warnings allowed), 2 it is not."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "config",
-        description="drd.yaml has drd's own settings: where plans and state are, whom to tell, "
-        "who may decide.",
+        description="drd.yaml contains drd's own settings: where plans and state are, whom "
+        "drd notifies, who may decide.",
         epilog=EXAMPLES,
     )
     global_options(parser)
@@ -26,9 +26,10 @@ def add_parser(sub: Verbs) -> None:
     check = verbs.add_parser(
         "check",
         help="check drd.yaml, and show each problem with its line",
-        description="Read drd.yaml and report everything that is wrong with it, as `file:line: "
-        "key: message`, before `systemctl reload drd` reads it. Contacts nobody, changes nothing, "
-        "and needs root only for a file that others may not read.",
+        description="Read drd.yaml and report everything that is wrong with it, as "
+        "`file:line: key: message`, before `systemctl reload drd` reads it. The "
+        "check does not use the network and does not change anything. It needs "
+        "root only for a file that other users may not read.",
         epilog=EXAMPLES,
     )
     global_options(check)

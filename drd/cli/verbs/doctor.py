@@ -11,7 +11,7 @@ examples:
   drd doctor orders-api       one plan: tools, rights, repository, sandbox, disk
   drd doctor orders-api --grants | su postgres -c 'psql -f -'
                               give the roles of PostgreSQL all their rights
-  drd doctor --as-service     as the systemd service would find it, with its rights
+  drd doctor --as-service     test with the user and the rights of the systemd service
   drd doctor --json | jq '.items[] | select(.ok | not)'
 
 exit codes: 0 nothing is missing, 1 something is missing, 2 there is no plan."""
@@ -20,8 +20,9 @@ exit codes: 0 nothing is missing, 1 something is missing, 2 there is no plan."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "doctor",
-        description="Test everything that backups, drills and recoveries need, and report what "
-        "is missing, with the remedy. Changes nothing, and does not load a plan.",
+        description="Test everything that backups, drills and recoveries need, and report "
+        "what is missing, with the remedy. drd doctor does not change anything, "
+        "and does not load a plan.",
         epilog=EXAMPLES,
     )
     global_options(parser)
@@ -37,7 +38,6 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--as-service",
         action="store_true",
-        help="examine all this as drd.service will: with its user, its rights and its restrictions "
-        "(needs root)",
+        help="test with the user, the rights and the restrictions of drd.service (needs root)",
     )
     parser.set_defaults(handler="drd.cli.doctor:run")

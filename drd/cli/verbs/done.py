@@ -35,7 +35,9 @@ def add_parser(sub: Verbs) -> None:
         "--comment", default="", metavar="TEXT", help="a comment, which drd keeps with the decision"
     )
     parser.add_argument("--dry-run", action="store_true", help="print what would be removed")
-    parser.add_argument("--yes", action="store_true", help="ask nothing (for scripts)")
+    parser.add_argument(
+        "--yes", action="store_true", help="do not ask for confirmation (for scripts)"
+    )
     parser.add_argument(
         "--accept-unfinished",
         action="store_true",

@@ -12,7 +12,7 @@ examples:
   drd drill orders-api                   the newest restore point, or what the plan's policy says
   drd drill orders-api --point random    any point of the last 30 days
   drd drill orders-api --point 7c1e      this one
-  drd drill orders-api --component orders-db     one of many: how long that one takes by itself
+  drd drill orders-api --component orders-db     only this component, and how long it takes alone
   drd drill orders-api --scenario region-loss    with copies alone: the backups' repository is lost
   drd drill orders-api --scenario host-loss      with the recovery kit alone: this host is lost
   drd drill orders-api --scenario host-loss --kit orders.kit --passphrase-file F

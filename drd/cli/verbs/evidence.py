@@ -11,7 +11,7 @@ examples:
   drd evidence list orders-api --limit 5
   drd evidence show 1528-212670ac      all that was recorded (the beginning is enough)
   drd evidence show 212670ac --json    by the id of the run
-  drd evidence show ./records          what exported records cite, on any machine
+  drd evidence show ./records          the evidence in exported records, on any machine
   drd evidence verify ./records --key 343ecbf19a9d86c4
 
 exit codes: 0 shown, 1 another record contradicts this evidence, 2 there is no such evidence; of
@@ -40,7 +40,7 @@ def add_parser(sub: Verbs) -> None:
     several.set_defaults(handler="drd.cli.evidence:list_")
     one = verbs.add_parser(
         "show",
-        help="all that one record holds, compared with the other records",
+        help="everything in one evidence record, compared with the other records",
         description="Show one evidence record, and whether other records of the catalogue confirm "
         "it.",
         epilog=EXAMPLES,

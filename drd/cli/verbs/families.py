@@ -19,7 +19,7 @@ MEMBERS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "point": {
         "list": ("points", "the restore points of a plan"),
         "ls": ("ls", "what a restore point contains: files, tables"),
-        "mount": ("mount", "look at the files of a restore point"),
+        "mount": ("mount", "mount the files of a restore point in a directory"),
         "diff": ("diff", "what changed since a restore point"),
         "hold": ("hold", "keep a restore point whatever the rules say"),
         "release": ("release", "end a hold, so that retention may forget the restore point"),
@@ -33,7 +33,7 @@ MEMBERS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "retry": ("retry", "try a failed step of a recovery again"),
         "skip": ("skip", "continue a recovery without one of its steps"),
         "rollback": ("rollback", "roll back the steps of a recovery"),
-        "undo": ("undo", "put back what a recovery replaced"),
+        "undo": ("undo", "put back the data that a recovery replaced"),
         "evidence": ("evidence", "what drills and recoveries proved"),
     },
     "alert": {

@@ -32,9 +32,9 @@ def _hypothesis(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type
         "drd incident hypothesis                     to list them\n"
         "drd incident hypothesis --supported 214 --evidence 211\n"
         'drd incident hypothesis --refuted 214 --reason "the repository never had it"',
-        description="Record a hypothesis: what may have happened. A hypothesis is open until you "
-        "mark it as supported or refuted. Without a text, list the hypotheses. "
-        "Numbers are those of the entries.",
+        description="Record a hypothesis: what may have happened. A hypothesis is open until "
+        "you mark it as supported or refuted. Without a text, list the "
+        "hypotheses. The numbers in these commands are the numbers of entries.",
     )
     parser.add_argument(
         "--supported",
@@ -63,9 +63,9 @@ def _indicator(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
         "drd incident indicator                       to list them\n"
         "drd incident indicator --stix indicators.json     for other systems\n"
         'drd incident indicator --withdraw 217 --reason "our own address"',
-        description="Record an indicator: an address, a name or a digest that shows that a system "
-        "was compromised. drd recognises its type. Write no password and no key. Without a value, "
-        "list the indicators.",
+        description="Record an indicator: an address, a name or a digest that shows that a "
+        "system was compromised. drd recognises the type of the indicator. Do "
+        "not write passwords or keys. Without a value, list the indicators.",
     )
     parser.add_argument("--type", choices=_TYPES.split(", "), metavar="TYPE", help=_TYPES)
     parser.add_argument(
@@ -79,16 +79,17 @@ def _indicator(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
     parser.add_argument("--text", default="", metavar="TEXT", help="what the indicator is")
     others = parser.add_mutually_exclusive_group()
     others.add_argument(
-        "--stix", metavar="FILE", help="write all as a bundle of STIX 2.1 into a new file; - is "
-        "stdout",
-    )  # fmt: skip
+        "--stix",
+        metavar="FILE",
+        help="write all indicators as a bundle of STIX 2.1 into a new file; - is stdout",
+    )
     others.add_argument(
         "--withdraw",
         type=count,
         metavar="ENTRY",
         help="withdraw this indicator, because it was recorded by mistake",
     )
-    reason(parser, "why it is withdrawn")
+    reason(parser, "why the indicator is withdrawn")
 
 
 def _evidence(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
@@ -102,8 +103,9 @@ def _evidence(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
         'drd incident evidence "picture of the screen" --where "safe, envelope 3" --taken 14:05\n'
         'drd incident evidence "the drill shows the rows" --run 1a2b3c4d\n'
         "drd incident evidence                      to list them",
-        description="Record an item of evidence: what it is, and where it is kept. For a file, drd "
-        "records the SHA-256 of its content, but keeps no copy. Without a text, list the items.",
+        description="Record an item of evidence: what it is, and where it is kept. For a "
+        "file, drd records the SHA-256 of its content, but does not keep a copy. "
+        "Without a text, list the items.",
     )
     parser.add_argument("--file", metavar="FILE", help="a file, whose SHA-256 drd records")
     parser.add_argument("--where", default="", metavar="TEXT", help="where the item is kept")

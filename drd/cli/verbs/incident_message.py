@@ -23,24 +23,30 @@ def contacts(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
     )
     calls.add_argument("number", nargs="?", type=count, metavar="N", help="number of the incident")
     calls.add_argument(
-        "--plan", action="append", default=[], metavar="PLAN", help="only contacts for this plan"
+        "--plan",
+        action="append",
+        default=[],
+        metavar="PLAN",
+        help="show only contacts for this plan",
     )
-    calls.add_argument("--at", metavar="TIME", help="at this time, in RFC 3339 (default: now)")
+    calls.add_argument(
+        "--at", metavar="TIME", help="show who is on call at this time, in RFC 3339 (default: now)"
+    )
 
 
 _MESSAGE_EXAMPLES = """\
 examples:
-  drd incident message preview customers            what it would say, and to whom
+  drd incident message preview customers            the text and the recipients
   drd incident message send internal                your own people, at once
   drd incident message draft customers --text "Orders of 27 November were visible to others."
   drd incident message approve 2 --digest 3f0c9a1b2c4d
   drd incident message send 2
   drd incident message list
 
-What goes outside (customers, partners, status-page, regulator, press) leaves only after somebody
-has approved exactly this text, these recipients and these ways (docs/messages.md).
+drd sends a message to people outside (customers, partners, status-page, regulator, press) only
+after somebody has approved exactly this text, these recipients and these ways (docs/messages.md).
 
-exit codes: 0 done, 1 somebody did not get it, 2 usage."""
+exit codes: 0 done, 1 a recipient did not get the message, 2 usage."""
 
 
 def messages(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
@@ -82,8 +88,8 @@ def _writing(below: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
         examples="drd incident message preview customers\n"
         'drd incident message preview 3 press --text "We are sorry."\n'
         "drd incident message preview 2                    the text of message 2, as it is kept",
-        description="Render a template and show it. Nothing is kept or sent. With the number of a "
-        "message, show its text, which never changes.",
+        description="Render a template and show the message. drd does not keep or send it. "
+        "With the number of a message, show its text, which never changes.",
     )
     _content(preview)
     reader(preview)
@@ -94,8 +100,9 @@ def _writing(below: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
         "[N] AUDIENCE",
         examples='drd incident message draft customers --text "Orders were visible to others."\n'
         "drd incident message draft regulator --to DPA --encrypt --next-update 18:00",
-        description="Render a template and keep the message: subject, text, recipients and ways "
-        "never change from then on. To change something, draft another one.",
+        description="Render a template and keep the message: subject, text, recipients and "
+        "ways never change from then on. To change something, draft another "
+        "message.",
     )
     _content(draft)
     author(draft)
@@ -109,25 +116,30 @@ def _sending(below: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
         "[N] M",
         examples="drd incident message approve 2\n"
         "drd incident message approve 3 2 --digest 3f0c9a1b2c4d    only if it is what I have read",
-        description="Approve a message. On a terminal drd shows it and asks; elsewhere --digest "
-        "says what you have read. The approval counts for exactly this content.",
+        description="Approve a message. On a terminal drd shows the message and asks. "
+        "Without a terminal, give --digest to state which text you have read. "
+        "The approval counts for exactly this content.",
     )
     approve.add_argument(
-        "--digest", metavar="DIGITS", help="at least 12 digits of the digest of what you have read"
+        "--digest",
+        metavar="DIGITS",
+        help="the first 12 or more digits of the digest of the message that you have "
+        "read, as its preview shows",
     )
     author(approve)
     send = _with_words(
         below,
         "send",
-        "send a message, and report who got it",
+        "send a message, and print who got the message",
         "[N] M|AUDIENCE",
         examples="drd incident message send 2\n"
         'drd incident message send internal --text "The key is blocked."\n'
         "drd incident message send 2 --again --to it@acme.example    after a refusal",
-        description="Send a message. Your own people (internal, business-owner, executives) get "
-        "a new one at once; what goes outside must be approved. drd names each "
-        "recipient whom a person has to tell (telephone, form, letter): record that "
-        "with drd incident message told.",
+        description="Send a message. drd sends a new message to your own people (internal, "
+        "business-owner, executives) at once; a message to people outside must "
+        "be approved first. drd names each recipient whom a person has to tell "
+        "(telephone, form, letter): afterwards record that with drd incident "
+        "message told.",
     )
     _content(send)
     send.add_argument(
@@ -147,7 +159,9 @@ def _settling(below: argparse._SubParsersAction) -> None:  # type: ignore[type-a
         examples="drd incident message told 2 --to DPA --reference 4711 --at 14:30",
         description="Record that a recipient was told by telephone, form or letter.",
     )
-    told.add_argument("--reference", default="", metavar="TEXT", help="reference of the other side")
+    told.add_argument(
+        "--reference", default="", metavar="TEXT", help="reference that the recipient gave"
+    )
     bounced = _with_words(
         below,
         "bounced",
@@ -165,16 +179,19 @@ def _settling(below: argparse._SubParsersAction) -> None:  # type: ignore[type-a
     reason(bounced, "the text of the bounce")
     for parser in (told, bounced):
         parser.add_argument("--to", metavar="NAME", help="the recipient: a name or an address")
-        parser.add_argument("--at", metavar="TIME", help=f"when: {TIMES} (default: now)")
+        parser.add_argument(
+            "--at", metavar="TIME", help=f"when this happened: {TIMES} (default: now)"
+        )
         author(parser)
     withdraw = _with_words(
         below,
         "withdraw",
-        "withdraw a message that was not sent, or still waits",
+        "withdraw a message that was not sent, or that still waits",
         "[N] M",
         examples='drd incident message withdraw 2 --reason "wrong number of people"',
-        description="Withdraw a message. The message stays in the records, but nobody can send it "
-        "any more. Recipients for whom it still waits do not get it.",
+        description="Withdraw a message. The message stays in the records, but nobody can "
+        "send it any more. Recipients for whom the message still waits do not "
+        "get it.",
     )
     reason(withdraw, "why the message is withdrawn")
     author(withdraw)
@@ -206,19 +223,24 @@ def _content(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=TEXT",
-        help="a text that the template has as `said.KEY`",
+        help="a text for the template: the value of `said.KEY`",
     )
     parser.add_argument(
-        "--to", action="append", default=[], metavar="NAME", help="only this contact or person; "
-        "may be given several times",
-    )  # fmt: skip
+        "--to",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="send only to this contact or person; may be given several times",
+    )
     parser.add_argument(
-        "--template", metavar="NAME", help="name of a template (default: that of the audience)"
+        "--template",
+        metavar="NAME",
+        help="name of a template (default: the template of the audience)",
     )
     parser.add_argument(
         "--next-update",
         metavar="TIME",
-        help="the time by which you promise the next update: 1h, 16:00, none",
+        help="the time by which you promise the next update: 1h (from now), 16:00, or none",
     )
     parser.add_argument(
         "--encrypt", action="store_true", help="encrypt mails to the age keys of the contacts"

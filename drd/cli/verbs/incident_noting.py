@@ -28,23 +28,23 @@ def _log(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         description="Add an entry to the timeline. An entry is never changed: a correction is "
         "a new entry, and the timeline shows both.",
     )
-    parser.add_argument("--at", metavar="TIME", help=f"when it happened: {TIMES} (default: now)")
+    parser.add_argument("--at", metavar="TIME", help=f"when this happened: {TIMES} (default: now)")
     parser.add_argument(
         "--restricted",
         action="store_true",
-        help="readable only for those who lead the incident or have a role in it, and encrypted "
-        "to the keys of the roles where it leaves this host",
+        help="only the lead and people with a role in the incident can read this entry; drd "
+        "encrypts the entry to the keys of the roles when it leaves this host",
     )
     parser.add_argument(
         "--measure",
         action="store_true",
-        help="it was done about the incident: drafts of reports tell it as a measure",
+        help="the entry is a measure against the incident: drafts of reports list it as a measure",
     )
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument("--correct", type=count, metavar="ENTRY", help="correct this entry")
     kinds.add_argument("--star", type=count, metavar="ENTRY", help="mark an entry as important")
     kinds.add_argument(
-        "--unstar", type=count, metavar="ENTRY", help="remove the mark from an entry"
+        "--unstar", type=count, metavar="ENTRY", help="remove this mark from an entry"
     )
     reason(parser, "why the entry is corrected")
 
@@ -58,13 +58,14 @@ def _anchor(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
         examples="drd incident anchor aware 14:30\n"
         "drd incident anchor occurred -2h\n"
         'drd incident anchor contained 15:10 --reason "the log says so"',
-        description="State a moment that deadlines and durations count from. A correction needs a "
-        "reason. Moments: occurred, first_alert, suspected, aware, discovered, "
-        "classified, determined, materiality_determined, high_risk_determined, requested, "
-        "notified_by_third_party, information_available, contained, recovered_regular, "
-        "handled. Times: 14:30, -2h, now, 2026-11-28T14:30, or a time in RFC 3339.",
+        description="State the time of a moment from which deadlines and durations count. A "
+        "correction needs a reason. Moments: occurred, first_alert, suspected, "
+        "aware, discovered, classified, determined, materiality_determined, "
+        "high_risk_determined, requested, notified_by_third_party, "
+        "information_available, contained, recovered_regular, handled. Times: "
+        "14:30, -2h, now, 2026-11-28T14:30, or a time in RFC 3339.",
     )
-    reason(parser, "why it is corrected")
+    reason(parser, "why the time is corrected")
 
 
 def _decide(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
@@ -90,4 +91,6 @@ def _link(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         'team"',
         description="Add a link to something outside this incident.",
     )
-    parser.add_argument("--text", default="", metavar="TEXT", help="what the link leads to")
+    parser.add_argument(
+        "--text", default="", metavar="TEXT", help="a few words about what the link leads to"
+    )

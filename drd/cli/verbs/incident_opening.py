@@ -19,9 +19,8 @@ def opening(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
         "drd incident open --report 4\n"
         "drd incident open --from alerts.json              alerts of another system\n"
         "drd incident open --from - --mapping wazuh.yaml < alert.json",
-        description="Open an incident. Only the title is needed. On a terminal, drd then asks "
-        "for the "
-        "rest: Enter skips a question.",
+        description="Open an incident. Only the title is needed. On a terminal, drd then "
+        "asks for severity, scope, times and lead: Enter skips a question.",
     )
     author(opening)
     opening.add_argument("title", nargs="?", help="what happens, in a few words")
@@ -38,16 +37,23 @@ def opening(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
     opening.add_argument(
         "--restricted",
         action="store_true",
-        help="show neither title nor scope in drd status, alerts and metrics; encrypt its entries "
-        "to the keys of the roles (drd.yaml) in repositories and exports",
+        help="do not show the title and the scope of the incident in drd status, alerts and "
+        "metrics; encrypt its entries to the keys of the roles (drd.yaml) in "
+        "repositories and exports",
     )
-    opening.add_argument("--severity", metavar="WORD", help="one of those of drd.yaml")
+    opening.add_argument(
+        "--severity",
+        metavar="WORD",
+        help="one of `incident: {severities: […]}` in drd.yaml, by default low, medium, "
+        "high, critical",
+    )
     opening.add_argument(
         "--from",
         dest="from_",
         metavar="FILE",
-        help="open incidents from alerts of another system: JSON of Alertmanager or OCSF, or by "
-        "--mapping; or record the report of a mail server that a message came back; - is stdin",
+        help="open incidents from alerts of another system: JSON of Alertmanager or OCSF, or "
+        "JSON that --mapping describes; or record the report of a mail server about a "
+        "message that came back; - is stdin",
     )
     opening.add_argument(
         "--mapping",
@@ -55,7 +61,9 @@ def opening(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
         help="with --from: where the parts of an alert are in its JSON (docs/intake.md)",
     )
     opening.add_argument(
-        "--no-questions", action="store_true", help="do not ask for the rest on a terminal"
+        "--no-questions",
+        action="store_true",
+        help="do not ask questions on a terminal",
     )
 
 
@@ -67,9 +75,10 @@ def suspecting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
         "incident:report",
         examples='drd incident report "strange logins at the gateway since noon"\n'
         'drd incident report "orders of others in my list" --plan orders-api',
-        description="Report a suspicion. Every member of the group drd may do this. Somebody has "
-        "to examine it in time (incident: {triage: 1h} in drd.yaml): drd incident open --report N, "
-        "or drd incident close N --reason TEXT.",
+        description="Report a suspicion. Every member of the group drd may do this. An "
+        "operator has to examine the report in time (incident: {triage: 1h} in "
+        "drd.yaml): drd incident open --report N, or drd incident close N "
+        "--reason TEXT.",
     )
     author(reporting)
     reporting.add_argument("text", help="what you have seen")
@@ -108,5 +117,9 @@ def reading(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg
     reader(listing)
     listing.add_argument("--all", action="store_true", help="also list closed incidents")
     listing.add_argument(
-        "--limit", type=count, default=50, metavar="N", help="list at most N (default: 50)"
+        "--limit",
+        type=count,
+        default=50,
+        metavar="N",
+        help="list at most N incidents and reports (default: 50)",
     )

@@ -32,7 +32,7 @@ def people(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         "TEXT",
         examples='drd incident task "change the key" --to bert --due 1h\n'
         "drd incident task --done 2",
-        description="Add a task, or report one as done.",
+        description="Add a task, or report a task as done.",
     )
     task.add_argument("--to", default="", metavar="NAME", help="who does it")
     task.add_argument(

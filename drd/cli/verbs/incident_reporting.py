@@ -14,29 +14,30 @@ def reporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
         "obligation",
         "which reports are due, until when, and their state",
         "incident_obligation:run",
-        examples="drd incident obligation                           all clocks on one screen\n"
-        "drd incident obligation --fact people=5000 --fact risk=high\n"
-        'drd incident obligation eu-gdpr-33 --applies --reason "addresses of customers"\n'
-        'drd incident obligation us-ca-ag --does-not-apply --reason "no residents there"\n'
-        "drd incident obligation eu-gdpr-33 --submitted 14:30 --reference 4711 --channel portal\n"
-        'drd incident obligation eu-gdpr-33 --late --reason "aware earlier than was noted"\n'
-        "drd incident obligation us-hipaa-individuals --hold law-enforcement --until 720h \\\n"
-        '      --reason "letter of the police"\n'
-        "drd incident obligation eu-gdpr-33 --draft > report.md\n"
-        "drd incident obligation eu-gdpr-33 --keep report.md     as it is to be sent\n"
-        "drd incident obligation --ics deadlines.ics       for a calendar",
-        description="Show which reports law and contracts require, and until when. Record facts, "
-        "decisions, submitted reports and holds. drd proposes, a person decides. "
-        "This is not legal advice (docs/obligations.md).",
+        examples="drd incident obligation                           all reports on one "
+        "screen\ndrd incident obligation --fact people=5000 --fact risk=high\ndrd "
+        'incident obligation eu-gdpr-33 --applies --reason "addresses of '
+        'customers"\ndrd incident obligation us-ca-ag --does-not-apply --reason "no '
+        'residents there"\ndrd incident obligation eu-gdpr-33 --submitted 14:30 '
+        "--reference 4711 --channel portal\ndrd incident obligation eu-gdpr-33 "
+        '--late --reason "aware earlier than was noted"\ndrd incident obligation '
+        "us-hipaa-individuals --hold law-enforcement --until 720h \\\n      "
+        '--reason "letter of the police"\ndrd incident obligation eu-gdpr-33 '
+        "--draft > report.md\ndrd incident obligation eu-gdpr-33 --keep report.md   "
+        "  the text as you will send it\ndrd incident obligation --ics "
+        "deadlines.ics       for a calendar",
+        description="Show which reports law and contracts require, and until when. Or record "
+        "facts, decisions, submitted reports and delays. drd proposes, a person "
+        "decides. This is not legal advice (docs/obligations.md).",
     )
     duty.add_argument(
-        "words", nargs="*", metavar="[N] [ID]", help="number of the incident, id of a regime"
+        "words", nargs="*", metavar="[N] [ID]", help="number of the incident, and id of a regime"
     )
     duty.add_argument("--all", action="store_true", help="also show regimes that do not apply")
     duty.add_argument(
         "--draft",
         action="store_true",
-        help="print a draft of the report, and what is missing in it",
+        help="print a draft of the report, and what is missing in the draft",
     )
     duty.add_argument("--ics", metavar="FILE", help="write the due times as iCalendar; - is stdout")
     duty.add_argument(
@@ -51,7 +52,8 @@ def reporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
     duty.add_argument(
         "--late",
         action="store_true",
-        help="record why a submitted report was late, with --reason; it is no other report",
+        help="record why the submitted report was late, with --reason; this does not "
+        "record another submission",
     )
     duty.add_argument(
         "--hold",
@@ -61,12 +63,23 @@ def reporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
     )
     duty.add_argument("--keep", metavar="FILE", help="keep this file as a version of the report")
     duty.add_argument(
-        "--version", type=count, metavar="ENTRY", help="the version that was submitted; with "
-        "--draft: print it",
-    )  # fmt: skip
-    duty.add_argument("--reference", default="", metavar="REF", help="reference of the authority")
-    duty.add_argument("--channel", default="", metavar="TEXT", help="how: portal, letter, e-mail")
-    duty.add_argument("--proof", default="", metavar="TEXT", help="proof: a receipt, a file")
+        "--version",
+        type=count,
+        metavar="ENTRY",
+        help="the number of the kept version that was submitted; with --draft: print this version",
+    )
+    duty.add_argument(
+        "--reference", default="", metavar="REF", help="reference number that the authority gave"
+    )
+    duty.add_argument(
+        "--channel",
+        default="",
+        metavar="TEXT",
+        help="how the report was submitted: portal, letter, e-mail",
+    )
+    duty.add_argument(
+        "--proof", default="", metavar="TEXT", help="what proves the submission: a receipt, a file"
+    )
     duty.add_argument("--since", metavar="TIME", help="when the delay was asked for (default: now)")
     duty.add_argument(
         "--until", metavar="TIME", help="end of the delay: 720h from now, or RFC 3339"
@@ -94,7 +107,9 @@ def giving_out(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
         "(default: stdout)",
     )  # fmt: skip
     paper.add_argument(
-        "--blank", action="store_true", help="only empty sheets; needs no incident and no catalogue"
+        "--blank",
+        action="store_true",
+        help="print only empty sheets; this works without an incident and without a catalogue",
     )
 
 
@@ -113,5 +128,8 @@ def exporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
     )
     reader(export)
     export.add_argument(
-        "words", nargs="+", metavar="[N] DIRECTORY", help="number of the incident, a new directory"
+        "words",
+        nargs="+",
+        metavar="[N] DIRECTORY",
+        help="number of the incident, and a new directory",
     )

@@ -42,13 +42,16 @@ def standing(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-ar
         "drd incident scope --add billing\n"
         "drd incident scope 3 --remove billing\n"
         "drd incident scope --count",
-        description="Show the plans, systems and data of people that the incident affects, by "
-        "the plans (docs/inventory.md). Or change which plans are in the scope: the "
-        "timeline then shows what drd does for these plans. With --count, drd counts "
-        "the people whose data they have, in a sandbox, on the newest restore point "
-        "from before the first sign, and records the numbers.",
+        description="Show the plans, systems and data of people that the incident affects, "
+        "by the plans (docs/inventory.md). Or change which plans are in the "
+        "scope: the timeline then shows what drd does for these plans. With "
+        "--count, drd counts the people whose data these plans contain, in a "
+        "sandbox, on the newest restore point from before the first sign, and "
+        "records the numbers.",
     )
-    scope.add_argument("--count", action="store_true", help="count the people, and record it")
+    scope.add_argument(
+        "--count", action="store_true", help="count the people, and record the numbers"
+    )
     scope.add_argument("--add", action="append", default=[], metavar="PLAN", help="put it in")
     scope.add_argument("--remove", action="append", default=[], metavar="PLAN", help="take it out")
     reason(scope, "why it changes")
@@ -61,8 +64,8 @@ def ending(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         "close an incident that continues in another",
         "incident_entries:merge",
         examples="drd incident merge 4 --into 3",
-        description="Close an incident that continues in another one, whose timeline then has "
-        "both.",
+        description="Close an incident that continues in another one. The timeline of the "
+        "other incident then contains the entries of both.",
     )
     merge.add_argument("number", type=count, metavar="N", help="number of the incident that ends")
     merge.add_argument(
@@ -73,16 +76,17 @@ def ending(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         help="number of the incident that takes over the timeline of N",
     )
     author(merge)
-    reason(merge, "why both are the same incident")
+    reason(merge, "why both numbers are the same incident")
     close = incident_verb(
         verbs,
         "close",
         "close an incident",
         "incident_entries:close",
         examples='drd incident close\ndrd incident close 4 --reason "false alarm: a test of ours"',
-        description="Close an incident, or a report that is not an incident. It can be opened "
-        "again: drd incident state N detected --reason TEXT.",
+        description="Close an incident, or a report that is not an incident. A closed "
+        "incident can be opened again: drd incident state N detected --reason "
+        "TEXT.",
     )
     close.add_argument("number", nargs="?", type=count, metavar="N", help=NUMBER)
     author(close)
-    reason(close, "why it is closed")
+    reason(close, "why the incident is closed")

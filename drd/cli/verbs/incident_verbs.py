@@ -60,7 +60,9 @@ def author(parser: argparse.ArgumentParser) -> None:
 def reader(parser: argparse.ArgumentParser) -> None:
     """Take --by as all verbs of `drd incident` do, so that nobody has to know which ones record."""
     parser.add_argument(
-        "--by", metavar="NAME", help="has no effect: this verb only reads, and records nobody"
+        "--by",
+        metavar="NAME",
+        help="has no effect here: this command only reads, and does not record who ran it",
     )
 
 

@@ -9,8 +9,8 @@ from drd.cli.parser import Verbs
 
 EXAMPLES = """\
 examples:
-  drd install                   put the systemd service in place, as root
-  drd install --dry-run         print what that would do
+  drd install                   install the systemd service, as root
+  drd install --dry-run         print what drd install would do
   drd install --prefix ./image  the same files below another root
 
 A newer drd replaces files of its own that nobody changed. Plans, credentials,

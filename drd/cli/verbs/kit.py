@@ -44,7 +44,7 @@ def add_parser(sub: Verbs) -> None:
         "--to",
         required=True,
         metavar="FILE",
-        help="the file to write; an older kit there is replaced",
+        help="the file to write; drd replaces an older kit in this file",
     )
     lock = export.add_mutually_exclusive_group()
     lock.add_argument(
@@ -56,8 +56,8 @@ def add_parser(sub: Verbs) -> None:
         "--recipient",
         action="append",
         metavar="R",
-        help="public key of a person who may open the kit, age1… or ssh-…; may be given several "
-        "times (default: those of `kit` in the plan or drd.yaml)",
+        help="public key of a person who may open the kit, age1… or ssh-…; may be given "
+        "several times (default: the keys of `kit` in the plan or drd.yaml)",
     )
     lock.add_argument(
         "--shares",
@@ -69,7 +69,7 @@ def add_parser(sub: Verbs) -> None:
     export.set_defaults(handler="drd.cli.kit:export")
     verify = verbs.add_parser(
         "verify",
-        help="test whether a kit alone opens the repositories",
+        help="test whether the kit is enough to open the repositories",
         description="Test whether a kit is enough for a recovery: open the repositories with the "
         "passwords and addresses in the kit, without the plan files and secrets of this host.",
         epilog=EXAMPLES,

@@ -34,7 +34,7 @@ def add_parser(sub: Verbs) -> None:
         "path",
         metavar="PATH",
         nargs="?",
-        help="a directory, a file, a schema or a table; or a component",
+        help="what to list: a directory, a file, a schema, a table or a component",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.ls:run")

@@ -15,15 +15,15 @@ examples:
 drd prints the directory of each component. A database is there as the file that drd stored; drd ls
 shows its tables. A mount needs the package fuse3. During a mount, restic keeps a lock in the
 repository, and a prune waits for this lock.
-exit codes: 0 unmounted, 1 it could not be mounted, 10 no repository, 12 wrong repository password,
-13 no such point."""
+exit codes: 0 unmounted, 1 the point could not be mounted, 10 no repository, 12 wrong repository
+password, 13 no such point."""
 
 
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "mount",
-        description="Mount a restore point read-only, to look at its files and copy some, until "
-        "Ctrl-C.",
+        description="Mount a restore point read-only, so that you can read and copy its "
+        "files, until Ctrl-C.",
         epilog=EXAMPLES,
     )
     global_options(parser)

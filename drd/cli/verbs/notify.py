@@ -27,9 +27,9 @@ def add_parser(sub: Verbs) -> None:
     test = below.add_parser(
         "test",
         help="send a test message through every channel, and print which channels accepted it",
-        description="Send a test message through every channel now, including heartbeats, "
-        "without the outbox. Exit 0: all were accepted; 1: at least one was "
-        "not.",
+        description="Send a test message through every channel now, including heartbeats. "
+        "drd does not try a failed test again. Exit code 0: all channels "
+        "accepted the message; 1: at least one did not.",
         epilog=TEST_EXAMPLES,
     )
     global_options(test)

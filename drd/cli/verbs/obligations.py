@@ -29,7 +29,8 @@ examples:
   drd obligations due eu-nis2-final --submitted eu-nis2-notification=2026-12-31T10:00Z
   drd obligations due --at discovered=2026-12-31 --fact people=5000    all that may apply
 
-This is not legal advice. A time without an offset is one of --zone; a date alone is its noon.
+This is not legal advice. A time without an offset is in the zone of --zone; a date alone means noon
+of that day.
 
 exit codes: 0 done, 2 usage, or a file has an error."""
 
@@ -54,7 +55,7 @@ def add_parser(sub: Verbs) -> None:
         "place",
         nargs="?",
         metavar="PLACE",
-        help="show only those of a place: EU, DE, US-CA, or its name",
+        help="show only the regimes of this place: EU, DE, US-CA, or a name",
     )
     show = leaf(
         verbs,
@@ -68,7 +69,7 @@ def add_parser(sub: Verbs) -> None:
     check = leaf(
         verbs,
         "check",
-        "files, old sources, rules that begin soon",
+        "check the files of all regimes",
         "obligations:check",
         description="Check the files of all regimes: their schema, sources that nobody has read "
         "for 180 days, rules that begin within 60 days, places without a regime.",
@@ -92,20 +93,25 @@ def _due(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         "due",
         "when reports would be due, without an incident",
         "obligations_due:run",
-        description="Calculate when reports would be due, for planning and exercises: nothing is "
-        "recorded. The target is the strictest reading; what is later than the due time is late.",
+        description="Calculate when reports would be due, for planning and exercises: "
+        "nothing is recorded. The target is the time by the strictest reading of "
+        "the rule; a report after the due time is late.",
         epilog=DUE_EXAMPLES,
     )
     due.add_argument(
         "ids", nargs="*", metavar="ID", help="ids of regimes (default: all that may apply)"
     )
     for option, what, text in (
-        ("--at", "MOMENT=TIME", "when something was: aware=2026-12-31T09:15Z"),
+        ("--at", "MOMENT=TIME", "the time of a moment: aware=2026-12-31T09:15Z"),
         ("--submitted", "ID=TIME", "when the report of a regime was submitted"),
         ("--fact", "NAME=VALUE", "a fact, such as people=5000, residents.US-CA=700"),
     ):
         due.add_argument(
-            option, action="append", default=[], metavar=what, help=f"{text}; may be given again"
+            option,
+            action="append",
+            default=[],
+            metavar=what,
+            help=f"{text}; may be given several times",
         )
     due.add_argument(
         "--zone", metavar="ZONE", help="zone of times and days (default: drd.yaml, or the host's)"

@@ -32,7 +32,7 @@ SHOW_EXAMPLES = """\
 examples:
   drd plan show orders-api
   drd plan show orders-api --json | jq -r .digest
-  drd plan show orders-api --loaded    its file is gone: the text that drd has of it"""
+  drd plan show orders-api --loaded    the text that drd has stored, if the file is gone"""
 
 SCHEMA_EXAMPLES = """\
 examples:
@@ -88,7 +88,7 @@ runs has not ended."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "plan",
-        description="Plans are YAML files that say what a service consists of, how much "
+        description="Plans are YAML files that describe what a service consists of, how much "
         "data it may lose, how long it may be down, and how it is restored.",
         epilog=EXAMPLES,
     )
@@ -109,7 +109,8 @@ def _add_check(verbs: Any) -> None:
         "check",
         help="check plans, and show each problem with its line",
         description="Read plans and report what is wrong with them, as `file:line: key: "
-        "message`. Reads nothing but the files.",
+        "message`. drd reads only the files, and does not contact repositories "
+        "or databases.",
         epilog=CHECK_EXAMPLES,
     )
     global_options(parser)
@@ -124,7 +125,8 @@ def _add_show(verbs: Any) -> None:
     parser = verbs.add_parser(
         "show",
         help="the resolved plan, as drd uses it",
-        description="A plan with every default written out. Secrets stay references.",
+        description="Print a plan with every default written out. drd does not print "
+        "secrets, only where they are.",
         epilog=SHOW_EXAMPLES,
     )
     global_options(parser)
@@ -135,8 +137,9 @@ def _add_show(verbs: Any) -> None:
     parser.add_argument(
         "--loaded",
         action="store_true",
-        help="print the text of the plan that drd loaded last, as it was written. It has no "
-        "secrets. Use it to write the file of the plan again if that is gone",
+        help="print the text of the plan that drd loaded last, as it was written. Use this "
+        "text to write the file of the plan again if the file is gone. The text does "
+        "not contain secrets",
     )
     parser.set_defaults(handler="drd.cli.plan:show")
 
@@ -157,12 +160,13 @@ def _add_schema(verbs: Any) -> None:
 def _add_new(verbs: Any) -> None:
     parser = verbs.add_parser(
         "new",
-        help="a first plan from what drd finds here",
-        description="Write a commented plan for what drd finds here: databases of PostgreSQL "
-        "servers with a local socket, SQLite files that services have open, the configuration of "
-        "gateways in /etc (nginx, haproxy, apache2, caddy, traefik, envoy, kong). drd does not "
-        "look for a kind whose components you give. It says what it saw and left out, for example "
-        "containers. Backs up nothing.",
+        help="a first plan from what drd finds on this host",
+        description="Write a plan with comments for what drd finds on this host: databases "
+        "of PostgreSQL servers with a local socket, SQLite files that services "
+        "have open, the configuration of gateways in /etc (nginx, haproxy, "
+        "apache2, caddy, traefik, envoy, kong). drd does not search for a kind "
+        "whose components you give. It also prints what it found but left out, "
+        "for example containers. It does not make a backup.",
         epilog=NEW_EXAMPLES,
     )
     global_options(parser)
@@ -195,7 +199,7 @@ def _add_components(parser: Any) -> None:
             f"--{kind}", nargs="+", action="extend", default=[], metavar="WHERE", help=given
         )
         parser.add_argument(
-            f"--no-{kind}", action="store_true", help=f"do not look for {about} on this host"
+            f"--no-{kind}", action="store_true", help=f"do not search this host for {about}"
         )
     parser.add_argument(
         "--kind",
@@ -213,10 +217,10 @@ def _add_adoption(parser: Any) -> None:
     parser.add_argument(
         "--adopt",
         metavar="URL|DIRECTORY|STANZA",
-        help="write a plan for the backups that another tool makes: with restic in the repository "
-        "at URL, as dumps in DIRECTORY (or those whose path fits a quoted pattern), or with "
-        "pgBackRest in STANZA (or its FILE.conf, or the directory of its repository). drd looks "
-        "into the newest one, and changes nothing there",
+        help="write a plan for backups that another tool makes: restic in the repository at "
+        "URL; dumps in DIRECTORY (or a quoted pattern that their paths match); or "
+        "pgBackRest in STANZA (or its FILE.conf, or the directory of its repository). "
+        "drd reads the newest backup to write the plan, and does not change the backups",
     )
     parser.add_argument(
         "--password-file",
@@ -232,14 +236,16 @@ def _add_forget(verbs: Any) -> None:
     parser = verbs.add_parser(
         "forget",
         help="forget the records of a plan whose file is gone",
-        description="Remove what drd remembers of a plan that is no longer loaded: its "
-        "points, runs and evidence. Its alerts end. The content of its "
-        "repositories is not touched.",
+        description="Remove drd's records of a plan that is no longer loaded: its points, "
+        "runs and evidence. The alerts of the plan end. drd does not change the "
+        "content of its repositories.",
         epilog=FORGET_EXAMPLES,
     )
     global_options(parser)
     parser.add_argument("plan", metavar="PLAN", help="name of a plan")
-    parser.add_argument("--yes", action="store_true", help="ask nothing (for scripts)")
+    parser.add_argument(
+        "--yes", action="store_true", help="do not ask for confirmation (for scripts)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.plan_forget:forget")
 
@@ -276,13 +282,14 @@ def _add_controls(verbs: Any) -> None:
         "--check",
         nargs="*",
         metavar="CONTROL",
-        help="check these controls of PLAN now (default: all of them)",
+        help="check these controls of PLAN now (default: all controls)",
     )
     parser.add_argument(
         "--accept",
         nargs="+",
         metavar="CONTROL",
-        help="a change was wanted: compare these controls with the newest point from now on",
+        help="the change that these controls report was intended: compare them with the "
+        "newest point from now on",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.plan_controls:controls")

@@ -15,7 +15,9 @@ examples:
 
 
 def add_parser(sub: Verbs) -> None:
-    verbs = family(sub, "point", "The restore points: find, look into, keep, forget.", EXAMPLES)
+    verbs = family(
+        sub, "point", "The restore points: list, show their content, keep, forget.", EXAMPLES
+    )
     forget = verbs.add_parser(
         "forget",
         help="forget points that are damaged, missing or dated by a wrong clock",
@@ -34,6 +36,8 @@ def add_parser(sub: Verbs) -> None:
     forget.add_argument(
         "--force", action="store_true", help="also forget points without known damage"
     )
-    forget.add_argument("--yes", action="store_true", help="ask nothing (for scripts)")
+    forget.add_argument(
+        "--yes", action="store_true", help="do not ask for confirmation (for scripts)"
+    )
     forget.add_argument("--json", action="store_true", help="print one JSON document")
     forget.set_defaults(handler="drd.cli.points_forget:forget")

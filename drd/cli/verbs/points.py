@@ -8,7 +8,7 @@ from drd.cli.parser import Verbs
 EXAMPLES = """\
 examples:
   drd points orders-api
-  drd points orders-api --component orders-db    those that contain it, with its size
+  drd points orders-api --component orders-db    points with this component, and its size
   drd points orders-api --json | jq -r '.points[0].point'
   drd points forget 1a2b3c4d --reason "its data is damaged, the bucket has no copy"
 

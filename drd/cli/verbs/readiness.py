@@ -20,10 +20,11 @@ exit codes: 0 all ready, 3 at least one is not."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "readiness",
-        description="Try what a recovery will need, read what drills proved, and report for each "
-        "plan whether it is ready, needs a drill, or is not ready. The result is recorded, so that "
-        "`drd status` shows the verdict, unless the plan is named by its file or was never loaded. "
-        "Changes nothing else.",
+        description="Test what a recovery will need, read what drills proved, and report for "
+        "each plan whether it is ready, needs a drill, or is not ready. The "
+        "result is recorded, so that `drd status` shows the verdict, unless the "
+        "plan is named by its file or was never loaded. Apart from this, drd "
+        "readiness does not change anything.",
         epilog=EXAMPLES,
     )
     global_options(parser)

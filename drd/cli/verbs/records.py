@@ -25,8 +25,8 @@ examples:
   drd records continue --reason "restored after the loss of db1"
   drd records rotate                       a new key, signed by the former one
 
-exit codes: 0 done, 1 the records were changed, or an anchor was not stored, 2 usage, 5 nothing is
-wrong, and no anchor elsewhere could be compared."""
+exit codes: 0 done, 1 the records were changed, or an anchor was not stored, 2 usage, 5 drd found
+no change, but could not compare the records with an anchor elsewhere."""
 
 
 def add_parser(sub: Verbs) -> None:
@@ -58,8 +58,9 @@ def add_parser(sub: Verbs) -> None:
 
 
 _INIT = (
-    "Make the key that signs the records, where drd.yaml names it (records: {key: …}), and "
-    "record it. Later records are signed. Changes nothing if there is a key already."
+    "Make the key that signs the records, at the path that drd.yaml names (records: {key: "
+    "…}), and record this key. Later records are signed. Changes nothing if there is a key "
+    "already."
 )
 
 
@@ -100,7 +101,9 @@ def _exporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
     )
     export.add_argument("directory", metavar="DIRECTORY", help="the directory to make")
     export.add_argument(
-        "--plan", metavar="PLAN", help="contain the bodies of this plan's entries only"
+        "--plan",
+        metavar="PLAN",
+        help="export only the bodies of this plan's entries, and the headers of all entries",
     )
 
 
@@ -164,8 +167,8 @@ def _checking(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
     verify.add_argument(
         "--timestamp-ca",
         metavar="FILE",
-        help="the certificates (PEM) by which time stamps are checked (default: that of drd.yaml, "
-        "or of the export)",
+        help="the certificates (PEM) by which time stamps are checked (default: the file in "
+        "drd.yaml, or in the export)",
     )
     opens = verify.add_mutually_exclusive_group()
     opens.add_argument("--passphrase-file", metavar="F", help="file with the kit's passphrase")
@@ -188,28 +191,30 @@ def _anchoring(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
         "anchor",
         "store the state of the chain in the repositories",
         "records_anchor:run",
-        description="Store an anchor in the repositories of all plans: a signed statement of the "
-        "newest entry. Repositories that have it already are left out. The daemon does this every "
-        "hour; while an incident is open, within a minute of each entry, with --incidents.",
+        description="Store an anchor in the repositories of all plans: a signed statement of "
+        "the newest entry. Repositories that contain this anchor already are "
+        "left out. The daemon does this every hour; while an incident is open, "
+        "within a minute of each entry, with --incidents.",
         epilog=EXAMPLES,
     )
     which = anchor.add_mutually_exclusive_group()
     which.add_argument(
         "--incidents",
         action="store_true",
-        help="only in at most three repositories of plans in the scope of open incidents, and one "
-        "of another plan. Also store the entries that each of these repositories lacks",
+        help="store the anchor only in at most three repositories of plans in the scope of "
+        "open incidents, and in one repository of another plan. Also store the entries "
+        "that each of these repositories lacks",
     )
     which.add_argument(
         "--reencrypt",
         action="store_true",
-        help="in all repositories that have restricted entries, store these again, encrypted to "
-        "the keys of the roles that drd.yaml names now",
+        help="store the restricted entries again in all repositories that contain restricted "
+        "entries, encrypted to the keys of the roles that drd.yaml names now",
     )
     going_on = leaf(
         verbs,
         "continue",
-        "continue after the records were lost, or an older copy restored",
+        "continue after the records were lost, or after an older copy was restored",
         "records_verify:go_on",
         description="Add a signed record that this installation was restored from an older copy, "
         "or lost its records. The record names the last anchor in the repositories "
@@ -223,22 +228,24 @@ def _redacting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
     redact = leaf(
         verbs,
         "redact",
-        "remove the body of an entry; a signed record says so",
+        "remove the body of an entry, with a signed record of it",
         "records:redact",
-        description="Remove the body of an entry (personal data, a name). A signed record "
-        "of who removed it, and why, stays; the chain still verifies.",
+        description="Remove the body of an entry (personal data, a name). A signed record of "
+        "who removed the body, and why, stays; the chain can still be verified.",
         epilog=EXAMPLES,
     )
     redact.add_argument("entry", type=count, help="number of the entry")
-    redact.add_argument("--reason", required=True, metavar="TEXT", help="why it is removed")
+    redact.add_argument("--reason", required=True, metavar="TEXT", help="why the body is removed")
     redact.add_argument(
         "--with-corrections",
         action="store_true",
-        help="also remove the bodies of its corrections, and of what it corrects: they can contain "
-        "the same text",
+        help="also remove the bodies of the entries that correct this entry or that it "
+        "corrects: these can contain the same text",
     )
     redact.add_argument(
-        "--yes", action="store_true", help="ask nothing; the body cannot be restored"
+        "--yes",
+        action="store_true",
+        help="do not ask for confirmation; drd cannot restore the body later",
     )
 
 
@@ -257,13 +264,13 @@ def _keys(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         "rotate",
         "replace the key",
         "records:rotate",
-        description="Replace the key that signs the records. The former key signs the "
-        "record of the new one. Restart the service afterwards.",
+        description="Replace the key that signs the records. The former key signs the record "
+        "of the new key. Restart the service afterwards.",
         epilog=EXAMPLES,
     )
     rotate.add_argument(
         "--lost",
         action="store_true",
-        help="the former key is lost or stolen: only the new key itself attests it, and "
-        "each check says so",
+        help="the former key is lost or stolen: the new key is then not confirmed by another "
+        "key, and each check reports that",
     )

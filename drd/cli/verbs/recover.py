@@ -46,10 +46,12 @@ def add_parser(sub: Verbs) -> None:
         "--incident",
         type=count,
         metavar="N",
-        help="record the recovery in this incident, which has the plan in its scope from then on",
+        help="record the recovery in this incident; drd adds the plan to the scope of the incident",
     )
     parser.add_argument("--dry-run", action="store_true", help="print what would be done")
-    parser.add_argument("--yes", action="store_true", help="ask nothing (for scripts)")
+    parser.add_argument(
+        "--yes", action="store_true", help="do not ask for confirmation (for scripts)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.recover:run", by=None)
 
@@ -115,8 +117,8 @@ def _how_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept-after-kit",
         action="store_true",
-        help="on a host made from a recovery kit: restore a point that is newer than the kit, so "
-        "that the kit cannot confirm it",
+        help="on a host made from a recovery kit: restore a point even if it is newer than "
+        "the kit, which therefore cannot confirm this point",
     )
     parser.add_argument(
         "--no-undo",
@@ -131,15 +133,15 @@ def _how_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--as-owner",
         action="store_true",
-        help="databases: restore with their owner's rights, so that none of their code "
-        "runs as a superuser",
+        help="databases: restore with the rights of the database's owner, so that code in "
+        "the data does not run as a superuser",
     )
 
 
 def _part_options(parser: argparse.ArgumentParser) -> None:
     single = parser.add_argument_group(
         "restore a single item, beside the existing data",
-        "Give the component another name, or restore only some of its tables or paths.",
+        "Restore a component under another name, or only some of its tables or paths.",
     )
     single.add_argument(
         "--table",

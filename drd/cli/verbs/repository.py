@@ -44,14 +44,16 @@ def add_parser(sub: Verbs) -> None:
     rekey = verbs.add_parser(
         "rekey",
         help="give a repository a new password",
-        description="Give a repository of a plan a new password; at every moment one of "
-        "the known passwords opens it.",
+        description="Give a repository of a plan a new password; at every moment one of the "
+        "known passwords opens the repository.",
         epilog=EXAMPLES,
     )
     global_options(rekey)
     rekey.add_argument("plan", help="name of a plan, or its file")
     rekey.add_argument(
-        "--repository", metavar="NAME", help="default: the repository that receives the backups"
+        "--repository",
+        metavar="NAME",
+        help="name of the repository (default: the repository that receives the backups)",
     )
     rekey.add_argument(
         "--password",
@@ -68,7 +70,8 @@ def add_parser(sub: Verbs) -> None:
     rekey.add_argument(
         "--no-wait",
         action="store_true",
-        help="add and try the new password now, but do not wait until the old one can be removed",
+        help="add and try the new password now, but do not wait until the old password "
+        "can be removed",
     )
     rekey.add_argument(
         "--cut-off-others",

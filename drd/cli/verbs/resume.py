@@ -8,7 +8,7 @@ from drd.cli.parser import Verbs
 EXAMPLES = """\
 examples:
   drd resume 4f2a                        continue the recovery
-  drd resume                             continue the only one that is not finished
+  drd resume                             continue the only unfinished recovery
 
 Finished steps are not repeated. The step that was interrupted starts again, and so does the failed
 step that ended the recovery.
@@ -30,7 +30,9 @@ def add_parser(sub: Verbs) -> None:
         "after you confirm it)",
     )
     parser.add_argument(
-        "--yes", action="store_true", help="ask nothing (with the id of the run, drd never asks)"
+        "--yes",
+        action="store_true",
+        help="do not ask for confirmation (drd asks only if you do not give the id of the run)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.resume:run")

@@ -33,7 +33,8 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--force",
         action="store_true",
-        help="forget all of them, even if they are more than the limit of one run",
+        help="forget all points that the plan's retention does not keep, even if they "
+        "are more than the limit of one run",
     )
     parser.add_argument(
         "--clock-is-right",
@@ -42,7 +43,9 @@ def add_parser(sub: Verbs) -> None:
         "retention continues",
     )
     parser.add_argument(
-        "--reason", metavar="TEXT", help="why, for the record; --force and --clock-is-right need it"
+        "--reason",
+        metavar="TEXT",
+        help="the reason, which drd records; --force and --clock-is-right need a reason",
     )
     parser.add_argument(
         "--no-prune",

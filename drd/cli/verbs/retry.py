@@ -7,7 +7,7 @@ from drd.cli.verbs.step_answer import add_verb
 
 EXAMPLES = """\
 examples:
-  drd retry 4f2a smoke-test              try the step that failed once more
+  drd retry 4f2a smoke-test              try the failed step again
 
 exit codes: 0 recorded, 2 the step does not wait for a retry."""
 

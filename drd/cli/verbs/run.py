@@ -19,7 +19,7 @@ exit codes: 0 shown, 2 there is no such run; with --follow 1 the run did not suc
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "run",
-        description="The runs: what ran, what runs, and what a recovery waits for.",
+        description="The runs: which ended, which are running, and what a recovery waits for.",
         epilog=EXAMPLES,
     )
     assert isinstance(parser, Parser)

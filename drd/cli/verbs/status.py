@@ -14,7 +14,7 @@ examples:
 
 states, the worst first; a plan shows the worst that applies:
   breached     an objective is missed, or the last drill failed
-  unknown      nobody knows: never drilled, or the proof is too old
+  unknown      not proven: never drilled, or the last drill is too old
   not ready    a recovery lacks something, or a drill left something out
   needs drill  the plan changed since its last drill, or the next one is overdue
   at risk      an objective may be missed soon, or an alert needs a person
@@ -36,10 +36,11 @@ needs drill or not ready; 2 breached; 3 unknown."""
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "status",
-        description="Show the state of each plan in one word, the reason, and the command that "
-        "helps; what would be lost now, whether it can be restored in time, and when that was last "
-        "proven. With a plan: everything that drd knows of it. Reads only what drd has recorded, "
-        "so it works even if everything else is down.",
+        description="Show the state of each plan in one word, the reason, and the command "
+        "that helps; how much data would be lost now, whether the service can be "
+        "restored in time, and when this was last proven. With a plan: "
+        "everything that drd knows of this plan. drd status reads only what drd "
+        "has recorded, so it works even if everything else is down.",
         epilog=EXAMPLES,
     )
     global_options(parser)

@@ -46,6 +46,8 @@ def add_parser(sub: Verbs) -> None:
         help="the person who decides this, for the record (default: your user)",
     )
     parser.add_argument("--dry-run", action="store_true", help="print what would be done")
-    parser.add_argument("--yes", action="store_true", help="ask nothing (for scripts)")
+    parser.add_argument(
+        "--yes", action="store_true", help="do not ask for confirmation (for scripts)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.undo:run")

@@ -7,7 +7,7 @@ from drd.cli.parser import Verbs
 EXAMPLES = """\
 examples:
   drd uninstall                 stop the service, remove its files, as root
-  drd uninstall --dry-run       print what that would do
+  drd uninstall --dry-run       print what drd uninstall would do
 
 Plans, credentials, state, backups and files that somebody changed stay.
 
