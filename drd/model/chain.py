@@ -159,8 +159,13 @@ class ChainCheck:
         if entry.seq <= after:
             self._fault(entry, "order", f"it comes after entry {after}")
         elif entry.seq > after + 1 and not (told and entry.signature):
-            gone = f"{after + 1}" if entry.seq == after + 2 else f"{after + 1} to {entry.seq - 1}"
-            self._fault(entry, "missing", f"entry {gone} before it is missing")
+            one = entry.seq == after + 2
+            gone = f"entry {after + 1} is" if one else f"entries {after + 1} to {entry.seq - 1} are"
+            self._fault(
+                entry,
+                "missing",
+                f"{gone} missing before it",
+            )
         previous = last.hash if last is not None else FIRST
         if entry.header.previous != previous:
             self._fault(

@@ -224,14 +224,15 @@ def _compare(
         text = f"the chain ends with entry {last}, but {known} is for entry {point.seq}"
         if _is_of_former_key(anchor, report):
             text += (
-                f". Its key {point.key} had been replaced before: somebody who has the former key "
-                "and the repository's password stored the anchor, or an older copy of this host"
+                f". The key of this anchor, {point.key}, had been replaced before: the anchor "
+                "was stored by somebody who has the former key and the repository's "
+                "password, or by an older copy of this host"
             )
         vouched.faults.append(Fault(point.seq, "truncated", text))
         vouched.contradicting.append(anchor)
     elif hashes.get(point.seq) != point.hash:
-        text = f"{known} does not fit entry {point.seq}: the chain was rewritten, or two hosts "
-        vouched.faults.append(Fault(point.seq, "rewritten", f"{text}continued it"))
+        text = f"{known} does not match entry {point.seq}: the chain was rewritten, or two hosts "
+        vouched.faults.append(Fault(point.seq, "rewritten", f"{text}continued the same chain"))
         vouched.contradicting.append(anchor)
     elif _is_of_former_key(anchor, report):
         vouched.strangers.append(anchor)
@@ -251,10 +252,11 @@ def _gone(anchor: Anchor) -> str:
     point = anchor.checkpoint
     return (
         f"{anchor.place} has an anchor of entry {point.seq} of "
-        f"{format_time(point.at, seconds=True)}, stored by host {point.host} and signed with key "
-        f"{point.key}, but this host has no records: somebody removed them, or they were lost. To "
-        "bring back what the repositories have, and record the rest as lost: drd records continue "
-        "--reason TEXT. Or another installation uses the same key: give it a key of its own"
+        f"{format_time(point.at, seconds=True)}, stored by host {point.host} and signed with "
+        f"key {point.key}, but this host has no records: somebody removed them, or they were "
+        "lost. To restore the records that the repositories contain, and record the rest as "
+        "lost: drd records continue --reason TEXT. If another installation uses the same "
+        "key, give that installation a key of its own"
     )
 
 
@@ -263,9 +265,9 @@ def _replaced(anchor: Anchor, public: Collection[tuple[str, str]]) -> str:
     if (point.key, point.public) in public:
         return (
             f"{anchor.place} has an anchor of entry {point.seq} of another chain "
-            f"({format_time(point.at, seconds=True)}, host {point.host}) by a key of this chain, "
-            f"{point.key}: the chain was replaced, or was lost and started again. Or another "
-            "installation uses the same key: give it a key of its own"
+            f"({format_time(point.at, seconds=True)}, host {point.host}) by a key of this "
+            f"chain, {point.key}: the chain was replaced, or was lost and started again. If "
+            "another installation uses the same key, give that installation a key of its own"
         )
     return (
         f"{anchor.place} has an anchor of entry {point.seq} of another chain of this installation "

@@ -60,7 +60,7 @@ def tables(
         close = near(within, every, separator=separator)
         raise NotInPoint(
             f"this restore point of component {snapshot.component} does not contain {within}",
-            hint=hint_of_names(close) or "list all tables: leave out the name.",
+            hint=hint_of_names(close) or "to list all tables, leave out the name.",
         )
     return Contents("", tuple(every[n] for n in chosen))
 

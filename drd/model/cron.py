@@ -48,7 +48,9 @@ def normalised(value: Any) -> str:
     text = re.sub(r"\s+", " ", value.strip())
     if text.startswith("@"):
         if text.lower() not in ALIASES:
-            raise Malformed(f"{text} is not known", f"use {', '.join(sorted(ALIASES))}")
+            raise Malformed(
+                f"{text} is not a known word for a schedule", f"use {', '.join(sorted(ALIASES))}"
+            )
         return ALIASES[text.lower()]
     if text.count(" ") != 4:
         raise Malformed(

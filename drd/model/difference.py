@@ -175,7 +175,7 @@ def _trees(a: TreeFingerprint, b: TreeFingerprint, *, owners: bool) -> Differenc
         if path in unknown:
             continue
         if (was and was.volatile) or (now and now.volatile):
-            unknown[path] = "it changed during the capture"
+            unknown[path] = "the file changed during the capture"
         elif now is None:
             changes.append(FileChange(path, "removed"))
         elif was is None:

@@ -235,8 +235,9 @@ def of_fence(plan: Plan, evidence: Iterable[Evidence]) -> list[ReadinessFinding]
     judged = []
     if last.fence.missing and last.fence.fenced:
         remedy = (
-            "give this host what is missing: docs/sandbox.md. If such a drill must not count, "
-            "write `drill: {fence: required}` in the plan: then it is inconclusive."
+            "install on this host what is missing for the fence: docs/sandbox.md. If a drill "
+            "without a complete fence must not count, write `drill: {fence: required}` in "
+            "the plan: such a drill is then inconclusive."
         )
         text = f"the last drill ran with only a part of the fence: {last.fence.words()}"
         if not last.fence.held:
@@ -247,8 +248,8 @@ def of_fence(plan: Plan, evidence: Iterable[Evidence]) -> list[ReadinessFinding]
             attempt.words for attempt in last.fence.tried
         )
         remedy = (
-            f"declare the necessary places: `drill: {{reach: [HOST:PORT]}}` in {plan.file}; and "
-            "find out why the drill tries the others."
+            f"declare the necessary places: `drill: {{reach: [HOST:PORT]}}` in {plan.file}; "
+            "and find out why the drill tries to reach the other places."
         )
         judged.append(judged_as("reach-of-the-last-drill", "warning", "", text, remedy))
     return judged

@@ -88,7 +88,7 @@ def _not_loaded(facts: PlanFacts) -> list[Reason]:
         elif facts.served:
             command = "systemctl restart drd"
     elif facts.edited:
-        text = f"the plan file was edited and not reloaded: {in_force}"
+        text = f"the plan file was edited, but not reloaded: {in_force}"
         command = reload if facts.served else facts.anew
     else:
         text = f"drd refused the plan file ({facts.load_error}): {in_force}"
@@ -119,10 +119,10 @@ def _of_gone_file(facts: PlanFacts, in_force: str) -> tuple[str, str]:
 def _no_more(facts: PlanFacts, in_force: str) -> str:
     """Return that the file is gone, and what drd still does with the plan."""
     if not facts.served:
-        return f"{facts.load_error}; {in_force}, but no backup or drill of it starts"
+        return f"{facts.load_error}; {in_force}, but does not start backups or drills of this plan"
     return (
-        f"{facts.load_error}. After a reload or restart of the service, no backup or drill of it "
-        f"starts any more; until then {in_force}"
+        f"{facts.load_error}. After a reload or restart of the service, drd does not start "
+        f"backups or drills of this plan any more; until then {in_force}"
     )
 
 
@@ -219,7 +219,9 @@ def _of_result(
     if not scenario.wanted:
         return []
     if last.result != "passed":
-        why = f". It said then{why}" if why else _left_out_text(last)  # it may be over now
+        why = (
+            f". The reason at that time{why}" if why else _left_out_text(last)
+        )  # it may be over now
         text = f"the last {drill} was inconclusive {when}{why}"
         remedy = remedy_of(last.unproven) or again
         return [reason(Verdict.UNKNOWN, text, "drill-inconclusive", remedy, run=last.run)]
@@ -242,12 +244,12 @@ def _after_failure(facts: PlanFacts, last: DrillFacts, again: str) -> tuple[str,
     """Return what changed since a drill failed, and the command to go on with."""
     if _has_left(facts, last):
         more = (
-            f"; its restore point {last.point} has been removed, and no drill passed with the "
-            "newest one that is left"
+            f"; its restore point {last.point} has been removed, and no drill with the newest "
+            "remaining point has passed"
         )
         return more, again
     if _was_unreadable(facts, last):
-        return "; drd knows of no damage in a repository now, so drill again", again
+        return "; drd does not know of damage in a repository now, so drill again", again
     return "", f"drd run show {last.run}"
 
 
@@ -256,8 +258,9 @@ def _never(facts: PlanFacts) -> str:
     if not facts.proven_elsewhere:
         return "never drilled, so nobody knows whether the data can be restored"
     return (
-        "not drilled since this host took over. A drill on the lost host had proven a restore "
-        f"point (evidence {facts.proven_elsewhere}); its details are lost"
+        "not drilled since this host took over. A drill on the lost host had proven a "
+        f"restore point (evidence {facts.proven_elsewhere}); the details of that drill are "
+        "lost"
     )
 
 
@@ -343,7 +346,7 @@ def _changed(
         return []
     that = f"{'the' if named else 'its'} last {drill}"
     used = " and ".join(package.words() for package in scenario.packages)
-    text = f"{that} used {used}" if used else f"the plan changed since {that}"
+    text = f"the last {drill} used {used}" if used else f"the plan changed since {that}"
     return [reason(Verdict.AT_RISK, text, "plan-changed")]
 
 

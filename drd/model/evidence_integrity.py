@@ -18,8 +18,13 @@ from drd.model.snapshot import RestorePoint
 from drd.model.text import noun
 from drd.model.units import format_time
 
-UNSIGNED = "no signed record cites this evidence: whoever can write the catalogue could change it"
-SIGNED = "entry {entry} of the signed records cites this evidence; to check the chain: {command}"
+UNSIGNED = (
+    "no signed record refers to this evidence: anyone who can write to the catalogue could "
+    "change the evidence"
+)
+SIGNED = (
+    "entry {entry} of the signed records refers to this evidence; to check the chain: {command}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +68,16 @@ def contradicts(comparisons: Sequence[Comparison]) -> bool:
 
 def _with_run(evidence: Evidence, run: Run | None) -> Iterator[Comparison]:
     if run is None:
-        yield Comparison("run", None, f"the catalogue has no run {evidence.run}")
+        yield Comparison("run", None, f"the catalogue does not contain run {evidence.run}")
         return
     detail = run.detail
     said = detail.result if isinstance(detail, DrillDetail | RecoveryDetail) else None
     if run.plan != evidence.plan:
         yield Comparison("run", False, f"run {run.id} belongs to plan {run.plan}")
     elif said is None:
-        yield Comparison("run", None, f"run {run.id} has no result: it is {run.state}")
+        yield Comparison(
+            "run", None, f"run {run.id} does not have a result, because its state is {run.state}"
+        )
     elif said != evidence.result:
         text = (
             f"the result of run {run.id} is {said}, but the result of the evidence is "
@@ -114,7 +121,7 @@ def _with_point(
     if evidence.point is None:
         return
     if point is None:
-        text = f"the catalogue has no restore point {evidence.point}"
+        text = f"the catalogue does not contain restore point {evidence.point}"
         yield Comparison("restore point", None, text)
         return
     if evidence.data_time is not None and evidence.data_time != point.data_time:
@@ -158,7 +165,7 @@ def _with_entry(evidence: Evidence, entry: Entry | None) -> Iterator[Comparison]
         differing.append("checks")
     if differing:
         values = noun(len(differing), "another value", "other values")
-        text = f"entry {entry.seq} of the records has {values} of {', '.join(differing)}"
+        text = f"entry {entry.seq} of the records has {values} for {', '.join(differing)}"
         yield Comparison("record", False, text)
     else:
         signed = f"signed by key {entry.key}" if entry.signature else "which is not signed"

@@ -233,7 +233,7 @@ def _judge_exposure(
         return [Reason(verdict, text, _after_recovery(facts), "rpo")]
     since = "drd has not tried a backup since then"
     if facts.made_by:
-        since = f"{called(facts.made_by)} has made no newer one that drd has seen"
+        since = f"drd has not seen a newer copy from {called(facts.made_by)}"
     return [Reason(verdict, f"{text}; {since}", facts.anew, "rpo")]
 
 
@@ -251,7 +251,8 @@ def _put_back(facts: PlanFacts, point: PointFacts) -> str:
         )
     return (
         f"the newest backup of the data that the undo of recovery {undone.run} put back has "
-        f"{_data_of(facts, point)}; newer restore points have what that recovery had restored"
+        f"{_data_of(facts, point)}; newer restore points contain the data that this recovery "
+        "had restored"
     )
 
 
@@ -282,7 +283,7 @@ def _nothing_readable(facts: PlanFacts, wrong: list[Reason], now: datetime) -> l
     if facts.unrestorable is not None:
         more, where = _made_anew(facts)
         text = f"everything would be lost: {facts.unrestorable.words()}, and drd "
-        text += f"knows no other complete restore point that can be restored{more}"
+        text += f"does not know another complete restore point that can be restored{more}"
         return [Reason(Verdict.BREACHED, text, where, "rpo", run=facts.unrestorable.run)]
     if facts.repositories:
         text = "everything would be lost: no repository of the plan contains a restore point"
@@ -296,7 +297,7 @@ def _older_one_left(facts: PlanFacts, point: PointFacts, exposure_s: float) -> l
     text, where = f"the newest readable restore point has {_data_of(facts, point)}", facts.anew
     if facts.unrestorable is not None:
         more, where = _made_anew(facts)
-        text = f"{facts.unrestorable.words()}; the newest one that is left, {point.id}, "
+        text = f"{facts.unrestorable.words()}; the newest remaining point, {point.id}, "
         text += f"has {_data_of(facts, point)}{more}"
     verdict = against(exposure_s, facts.rpo_s)
     if verdict is Verdict.MET:
@@ -383,7 +384,7 @@ def _never_captured(facts: PlanFacts) -> list[Reason]:
 def _schedule_too_slow(facts: PlanFacts, achievable_s: float) -> Reason:
     every = f"every {format_duration(facts.interval_s)}"
     if facts.cron == AUTO:
-        every = "when the one before has ended"
+        every = "when the previous backup has ended"
     takes = f"a backup usually takes {format_duration(facts.backup_p95_s)} and starts {every}"
     if facts.backup_p95_s is None:
         takes = f"a backup starts {every}"
@@ -401,7 +402,7 @@ def _crossed_lately(facts: PlanFacts, now: datetime) -> list[Reason]:
             return []
         if start > facts.first_loaded_at:
             lasted = format_duration((end - start).total_seconds())
-            text = f"the RPO was exceeded for {lasted}; it is kept again since "
+            text = f"the RPO was exceeded for {lasted}. The service meets the RPO again since "
             text += format_time(end, seconds=True)
             return [Reason(Verdict.MET, text, f"drd runs {facts.plan}")]
     return []

@@ -15,14 +15,14 @@ def left_words(plan: str, left: Mapping[str, int]) -> tuple[str, str]:
     points = " and ".join(
         f"{counted(number, 'restore point')} of plan {name}" for name, number in left.items()
     )
-    files = "its file" if len(left) == 1 else "their files"
+    files = noun(len(left), "the file of that plan", "the files of those plans")
     text = (
-        f"there {noun(sum(left.values()), 'is', 'are')} {points}, which this host has no plan file "
-        f"for: plan {plan} neither restores nor forgets {noun(sum(left.values()), 'it', 'them')}"
+        f"the repositories of plan {plan} contain {points}, but this host does not have {files}: plan {plan} "
+        f"does not restore or forget {noun(sum(left.values()), 'it', 'them')}"
     )
     name = next(iter(left))
     remedy = (
         f"{BELONG}. If {plan} is plan {name} with a new name, write `plan: {name}` in its file "
-        f"again. If it is another plan, put {files} back"
+        f"again. If it is another plan, restore {files}"
     )
     return text, remedy

@@ -118,8 +118,10 @@ def _credentials(host: HostFacts) -> Iterator[Condition]:
         return
     changed = some(
         [
-            f"{later.name or 'one of them'} ({'added' if later.added else 'changed'} at "
-            f"{format_time(later.at, seconds=True)})"
+            (
+                f"{later.name or 'a file'} ({'added' if later.added else 'changed'} at "
+                f"{format_time(later.at, seconds=True)})"
+            )
             for later in host.credentials
         ]
     )
@@ -130,8 +132,8 @@ def _credentials(host: HostFacts) -> Iterator[Condition]:
         yield Condition("credentials", "warning", "", text, "systemctl restart drd")
         return
     text += (
-        ". A restart removes the former text of a changed file, which only the service still has: "
-        "restart it only if drd doctor finds that the new text works"
+        ". A restart removes the former text of a changed file, which only the service still "
+        "has: restart the service only if drd doctor finds that the new text works"
     )
     yield Condition("credentials", "warning", "", text, "drd doctor && systemctl restart drd")
 
@@ -144,7 +146,7 @@ def missing_secret(gone: GoneSecret) -> Condition:
     text = f"secret file {gone.file}, which {names_it} names, is missing{since}"
     remedy = f"write the secret to {gone.file} again (owner root, mode 0600)"
     if gone.copy:
-        text += ": the service has a copy until it stops, and no other program has one"
+        text += ": until the service stops, it has the only copy of this secret"
         remedy = f"cp -n {gone.copy} {gone.file}"
     return Condition(SECRET_MISSING, "warning", gone.file, text, remedy, plan=gone.plan)
 

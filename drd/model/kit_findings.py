@@ -96,12 +96,12 @@ def kit_findings(
     findings += _older(record, made, digest, proofs, severity=severity, remedy=explained)
     findings += _of_former_key(record, made, key_replaced, severity=severity, remedy=explained)
     if record.verified_at is None:
-        text = f"nobody has tried {made}, so drd does not know whether the kit works"
+        text = f"nobody has tested {made}, so drd does not know whether the kit works"
         findings.append(Finding("kit-not-verified", severity, "", text, verify))
     elif record.problem is not None:
         text = (
-            f"{made} did not open every repository at the last try ("
-            f"{format_time(record.verified_at)}): {record.problem}"
+            f"{made} did not open every repository at the last test "
+            f"({format_time(record.verified_at)}): {record.problem}"
         )
         remedy = verify if record.away else explained
         findings.append(Finding("kit-does-not-open", severity, "", text, remedy))
@@ -118,9 +118,10 @@ def _of_former_key(
     if replaced is None or record.made_at >= replaced:
         return []
     text = (
-        f"{made} is older than the key that signs restore points, which replaced another one at "
-        f"{format_time(replaced)}: a host that is made from this kit accepts what somebody signs "
-        "with the former key, unless the repositories show that it was replaced"
+        f"{made} is older than the present key that signs restore points, which replaced "
+        f"another key at {format_time(replaced)}: a host that is made from this kit accepts "
+        "restore points that are signed with the former key, unless the repositories show "
+        "that this key was replaced"
     )
     return [Finding("kit-outdated", severity, "", text, remedy)]
 
@@ -142,7 +143,7 @@ def _of_copy(
     if tried.sha256 == record.sha256:
         return []
     when = format_time(tried.at)
-    text = f"the kit {file} did not work at the last try ({when}): {tried.problem}"
+    text = f"the kit {file} did not work at the last test ({when}): {tried.problem}"
     return [Finding("kit-does-not-open", severity, "", text, verify if tried.away else again)]
 
 
@@ -164,7 +165,8 @@ def _older(
         text = f"{made} is outdated: the plan was changed afterwards"
         return [Finding("kit-outdated", severity, "", text, remedy)]
     text = (
-        f"{made} recovers the plan as it is now, but contains an older text of it: a host that is "
-        "made from this kit has the former schedule, retention, owner or objectives"
+        f"{made} recovers the plan as it is now, but contains an older text of the plan: a "
+        "host that is made from this kit has the former schedule, retention, owner or "
+        "objectives"
     )
     return [Finding("kit-outdated", "warning", "", text, remedy)]

@@ -131,14 +131,14 @@ def _behind(plan: str, copy: CopyAssessment, state: str) -> Remark:
     text, command = f"copy {name} of {copy.copy_of}", f"drd copy {plan}"
     behind = f"{format_duration(copy.exposure_s)} behind"
     if state in _LOST:
-        text += f" {lost_words(state)}: drd can read nothing there"
+        text += f" {lost_words(state)}: drd cannot read data there"
         command = f"drd doctor {plan}"
     elif state == "same":
         text, command = same_words(name, copy.copy_of), f"drd doctor {plan}"
     elif state == "damaged":
         left = f"the readable data there is {behind}"
         if copy.data_time is None:
-            left = "drd knows no complete restore point there"
+            left = "drd does not know a complete restore point there"
         text += f" is damaged: {left}"
         command = f"drd verify {plan} --repository {name}"
     elif copy.first_by is not None:

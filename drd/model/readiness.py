@@ -110,7 +110,10 @@ def of_kit(found: Sequence[Finding]) -> list[ReadinessFinding]:
 def not_in_force(plan: Plan, loads_it: str = RELOAD) -> Finding:
     """Return the finding that drd uses another text of the plan than the one on disk. `loads_it` is
     the command that loads this one."""
-    text = f"drd has not loaded {plan.file} as it is now: drd uses another text of plan {plan.name}"
+    text = (
+        f"drd has not loaded the present text of {plan.file}: drd uses another text of plan "
+        f"{plan.name}"
+    )
     verb = "catalogue rebuild" if plan.made_by else "backup"
     remedy = f"{loads_it}; on a host without the service: drd {verb} {plan.name}"
     return Finding("plan-file", "warning", "", text, remedy)
@@ -161,7 +164,7 @@ def _rpo(plan: Plan, assessed: Assessment) -> ReadinessFinding:
     rpo, promised = assessed.rpo.achievable_s, format_duration(plan.objectives.rpo_s)
     if plan.made_by:
         maker = called(plan.made_by)
-        text = f"{maker} decides when copies are made; drd sees how old the newest one is"
+        text = f"{maker} decides when copies are made; drd only checks how old the newest copy is"
         return judged_as("schedule", "ok", "", f"{text} (RPO {promised})")
     if rpo is None:
         text = (
@@ -174,7 +177,8 @@ def _rpo(plan: Plan, assessed: Assessment) -> ReadinessFinding:
         )
         return judged_as("schedule", "warning", "", text, remedy)
     text = (
-        f"by this schedule, up to {format_duration(rpo)} of data can be lost; the RPO is {promised}"
+        f"with this schedule, up to {format_duration(rpo)} of data can be lost, but the "
+        f"RPO is {promised}"
     )
     if rpo > plan.objectives.rpo_s:
         remedy = "back up more often: set a shorter `every` under `backup:` in the plan."
@@ -190,7 +194,7 @@ def _rto(plan: Plan, assessed: Assessment) -> ReadinessFinding:
     if projected is None:
         text = f"no passed drill has measured how long a recovery takes (RTO {promised})"
         return judged_as("projection", "warning", "", text, f"drd drill {plan.name}")
-    text = f"a recovery would take {format_duration(projected)}, the RTO is {promised}"
+    text = f"a recovery would take {format_duration(projected)}, but the RTO is {promised}"
     if projected > plan.objectives.rto_s:
         return judged_as(
             "projection",

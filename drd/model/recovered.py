@@ -78,7 +78,7 @@ def _tasks(ended: Ended) -> Iterator[Task]:
     if ended.keeps:
         yield Task(
             code="done",
-            text="when all is well, remove the kept copies for good",
+            text="when everything works, remove the kept copies for good",
             command=f"drd done {ended.run}",
         )
 
@@ -91,8 +91,8 @@ def _see_why(unit: str) -> Task:
 def _choose_older(ended: Ended) -> Task:
     command = recovery_command(ended.plan, replace(ended.detail, point=ended.older))
     text = (
-        "recover the next older restore point instead, because the data of this one cannot be "
-        f"restored. To see all of them: drd points {ended.plan}"
+        "recover the next older restore point instead, because the data of this one cannot "
+        f"be restored. To see all restore points: drd points {ended.plan}"
     )
     return Task(code=OLDER_POINT, text=text, command=command)
 

@@ -11,8 +11,8 @@ from drd.model.text import escaped
 from drd.model.units import to_rfc3339
 
 IF_LOST = (
-    "if it was lost, drd recover PLAN --in-place --component COMPONENT --dry-run shows how to "
-    "restore it."
+    "if this data was lost, drd recover PLAN --in-place --component COMPONENT --dry-run "
+    "shows how to restore it."
 )
 """For a source that is not there: whoever shows it knows the names."""
 

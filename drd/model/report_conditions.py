@@ -39,7 +39,9 @@ def report_conditions(
             yield _without_reason(number, state, zone)
         elif state.kind is ClockKind.NOT_STARTED and _is_past(state.prompt_at, now):
             asks = state.regime.prompt.ask if state.regime.prompt is not None else ""
-            yield _condition(number, state, "warning", f"has no start yet. Determine: {asks}")
+            yield _condition(
+                number, state, "warning", f"does not have a start time yet. Determine: {asks}"
+            )
     shown, elsewhere = split(states)
     waiting = [state for state in shown if state.kind in _OPEN]
     if waiting or elsewhere:

@@ -19,7 +19,10 @@ _TEXTS = {
         "drd incident action {} list",
     ),
     REPORT: (
-        "a report about incident {} is due soon, or has no start or no reason of its lateness yet",
+        (
+            "a report about incident {} is due soon, or its start time is missing, or nobody "
+            "has recorded why it was late"
+        ),
         "a report about incident {} is late",
         "drd incident obligation {}",
     ),

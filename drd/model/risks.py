@@ -31,7 +31,9 @@ class Threat:
 
 THREATS = (
     Threat(
-        "leaked-key", "a key or password of the service is published", "a playbook that rotates it"
+        "leaked-key",
+        "a key or password of the service is published",
+        "a playbook that rotates the key or password",
     ),
     Threat(
         "broken-object-authorisation",
@@ -196,12 +198,15 @@ def _lack(word: str, evidence: Evidence) -> Lack | None:
         )
         return evidence.controls.get(name, none)
     if word not in evidence.scenarios:
-        return Lack(f"{word}: no drill rehearses it", f"add {word} to drill.scenarios in the plan")
+        return Lack(
+            f"{word}: no drill of this plan rehearses this scenario",
+            f"add {word} to drill.scenarios in the plan",
+        )
     return evidence.scenarios[word]
 
 
 def _review(risk: Risk, today: date) -> list[Lack]:
-    again = f"review it, and write `reviewed: {today.isoformat()}`"
+    again = f"review this risk, and write `reviewed: {today.isoformat()}`"
     if not risk.reviewed:
         return [Lack("never reviewed", again)] if risk.treatment != "reduce" else []
     if date.fromisoformat(risk.reviewed) + timedelta(days=REVIEW_DAYS) < today:

@@ -123,7 +123,7 @@ def azure_suffix(value: str) -> str:
     if not _SUFFIX.fullmatch(value):
         raise Malformed(
             f"{value!r} is not a valid host name",
-            "write it without https:// and port, like core.windows.net",
+            "write the name without https:// and port, like core.windows.net",
         )
     return value.lower()
 
@@ -158,7 +158,7 @@ def parse_sftp(url: str) -> SftpPlace:
     if ":" in user:
         raise Malformed("the address contains a password", "give an SSH key: `sftp: {key: …}`")
     if not user:
-        raise Malformed("the address names no user", remedy)
+        raise Malformed("the address does not contain a user", remedy)
     if not _USER.fullmatch(user):
         raise Malformed(f"{user!r} is not a valid user name", remedy)
     if not _HOST.fullmatch(host):

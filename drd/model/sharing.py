@@ -22,6 +22,6 @@ class Sharing:
         if match is None or not 2 <= int(match[1]) <= int(match[2]):
             raise Malformed(
                 f'"{text}" is not a valid number of shares',
-                "write it like 3/5: any three of five people open the kit",
+                "write a number like 3/5: any three of five people can open the kit",
             )
         return cls(int(match[1]), int(match[2]))

@@ -41,4 +41,4 @@ def differs(owner: StatePlace, here: StatePlace) -> str | None:
         return f"drd's state was made on host {owner.host}, but this is host {here.host}"
     if owner.path != here.path:
         return f"drd's state was made at {owner.path}, but is at {here.path} now"
-    return f"the file {here.path} is a copy of the one that drd made there"
+    return f"the file {here.path} is a copy of the file that drd made there"

@@ -77,12 +77,12 @@ class Unfinished(NamedTuple):
 
     def ways(self) -> tuple[tuple[str, str], ...]:
         """Return the commands that work now, each after what it does."""
-        finish = ("to finish it", f"drd resume {self.run}")
+        finish = ("to finish the recovery", f"drd resume {self.run}")
         if self.undoable:
             back = "to put the old data back" + ", if drd kept any" * self.unseen
             return finish, (back, f"drd undo {self.run}")
         if self.over or self.stopped:
-            return finish, ("to leave it as it is", f"drd done {self.run}")
+            return finish, ("to keep the present state", f"drd done {self.run}")
         return (finish,)
 
     def ways_out(self) -> str:

@@ -12,7 +12,8 @@ examples:
   drd diff orders-api --component orders-db --point 7c1e --json | jq .tables
 
 drd compares fingerprints: it does not restore data, and does not need the repository. For databases
-it also prints what it does not compare, such as constraints and functions (`not_compared` in the JSON).
+it also prints what it does not compare, such as constraints and functions (`not_compared` in the
+JSON).
 exit codes: 0 compared (`equal` in the JSON has the result), 1 the source could not be read,
 2 usage, 13 no such point."""
 

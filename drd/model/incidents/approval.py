@@ -69,8 +69,8 @@ def _require_other(approver: Actor | None, drafter: Actor | None) -> None:
         return
     who = drafter.short() if drafter is not None else "somebody unknown"
     hint = (
-        "let another person approve it, as a user of their own and not as root or drd's own user, "
-        "or by sudo after a login as themselves (docs/messages.md)."
+        "let another person approve the message, as a user of their own and not as root or "
+        "drd's own user, or by sudo after a login as themselves (docs/messages.md)."
     )
     if own is Sameness.SAME:
         raise UsageError(
@@ -80,6 +80,6 @@ def _require_other(approver: Actor | None, drafter: Actor | None) -> None:
     raise UsageError(
         f"this message needs a second person, and drd cannot prove that {me} is another person "
         f"than {who}, who drafted it",
-        hint=f"{hint} If root or drd's own user drafted it without a login, draft it again as "
-        "yourself.",
+        hint=f"{hint} If root or drd's own user drafted the message without a login, draft "
+        "the message again as yourself.",
     )

@@ -23,17 +23,21 @@ def unread(incident: Incident) -> str:
         return ""
     count = incident.sealed
     words = f"{count} {noun(count, 'entry', 'entries')}"
-    return f"{words} of incident {incident.number} cannot be read here, and deadlines may run"
+    return (
+        f"{words} of incident {incident.number} cannot be read on this host, so drd may not "
+        "know all deadlines"
+    )
 
 
 def doubts(incident: Incident, changed: Sequence[int]) -> Iterator[str]:
     """Return a sentence for what cannot be read here, and for entries that were `changed`."""
     if told := unread(incident):
-        yield f"{told}. To read them: {UNSEAL}"
+        yield f"{told}. To read encrypted entries: {UNSEAL}"
     if changed:
         one = len(changed) == 1
         yield (
-            f"{noun(len(changed), 'entry', 'entries')} {some([str(seq) for seq in changed], 10)} "
-            f"{'was' if one else 'were'} changed after {'it was' if one else 'they were'} "
-            "recorded, so drd uses nothing of what is written there now: drd records verify"
+            f"{noun(len(changed), 'entry', 'entries')} "
+            f"{some([str(seq) for seq in changed], 10)} {'was' if one else 'were'} changed "
+            f"after {'it was' if one else 'they were'} recorded, so drd ignores what is "
+            "written there now. To check the records: drd records verify"
         )

@@ -28,7 +28,7 @@ def standing(incident: Incident, now: datetime, zone: tzinfo) -> str:
         word = "was open for" if incident.closed_at else "open for"
         parts.append(f"{word} {format_duration((end - incident.opened_at).total_seconds())}")
     if incident.is_open:
-        nobody = "lead unknown here" if incident.sealed else "nobody leads it yet"
+        nobody = "lead unknown here" if incident.sealed else "nobody leads the incident yet"
         parts.append(f"led by {escaped(incident.lead)}" if incident.lead else nobody)
     return ", ".join(parts)
 

@@ -95,7 +95,7 @@ def _own_channels(incident: Incident, reach: Reach) -> Iterator[Addressed]:
     ]
     if not wanting:
         raise UsageError(
-            "no channel of drd.yaml carries messages about incidents",
+            "drd.yaml does not have a channel for messages about incidents",
             hint=f"add {INCIDENT} to `on` of a channel under `notify`, or name people: --to NAME",
         )
     for channel in wanting:
@@ -191,7 +191,7 @@ def _stranger(name: str, audience: Audience, book: ContactBook) -> UsageError:
     outside = audience.is_external
     names = [c.name for c in book.contacts] if outside else [p.name for p in book.people]
     where = "contacts" if outside else "people"
-    hint = meant(name, names) or f"add it under `{where}` in drd.yaml."
+    hint = meant(name, names) or f"add this name under `{where}` in drd.yaml."
     return UsageError(f"`{where}` in drd.yaml does not contain {escaped(name)!r}", hint=hint)
 
 
@@ -211,7 +211,7 @@ def _contact(contact: Contact, reach: Reach) -> Iterator[Addressed]:
             raise UsageError(
                 f"`notify` of drd.yaml has no channel {escaped(contact.channel)} for "
                 f"{escaped(contact.name)}",
-                hint="add it under `notify`.",
+                hint="add this channel under `notify`.",
             )
         to = Recipient(contact.name, Way.CHANNEL, contact.channel, leads=reach.leads(spec))
         yield Addressed(to, contact.language)

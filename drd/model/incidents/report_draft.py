@@ -92,7 +92,7 @@ class ReportDraft:
         if missing:
             yield f"{counted(len(missing), 'item')} missing: {', '.join(missing)}"
         else:
-            yield "No item is missing. A person must read it before it is sent."
+            yield "No item is missing. A person must read this draft before it is sent."
 
     def _value(self, item: ContentItem) -> Iterator[str]:
         where, _, name = item.source.partition(".")
@@ -148,7 +148,10 @@ class ReportDraft:
         if sum(counts) < people:
             yield f"- unknown residence: {people - sum(counts)}"
         elif sum(counts) > people:
-            yield f"- these are {sum(counts) - people} more than all people: correct the numbers"
+            yield (
+                f"- the residents are {sum(counts) - people} more than all people: correct "
+                "the numbers"
+            )
 
     def _categories(self, item: ContentItem) -> Iterator[str]:
         """Say what the item asks for besides the number of people."""

@@ -34,14 +34,15 @@ def signal(event: Mapping[str, Any], raw: str) -> Signal:
     if not isinstance(uid, int) or uid not in CLASSES:
         known = ", ".join(f"{number} ({name})" for number, name in CLASSES.items())
         raise UsageError(
-            f"drd reads no OCSF events of class {word(uid) or 'none'}",
-            hint=f"drd reads these classes: {known}.",
+            f"drd does not support OCSF events of class {word(uid) or 'none'}",
+            hint=f"drd supports these classes: {known}.",
         )
     info, metadata = _finding(event), _mapping(event.get("metadata"))
     unique = whole(info.get("uid")) or whole(metadata.get("uid")) or whole(event.get("uid"))
     if not unique:
         raise UsageError(
-            "an OCSF finding has no uid: neither `finding_info.uid` nor `metadata.uid`",
+            "an OCSF finding does not have a uid: `finding_info.uid` and `metadata.uid` "
+            "are missing",
             hint="send a uid: drd needs it to recognise the same finding later.",
         )
     number = event.get("severity_id")

@@ -306,9 +306,9 @@ def _reasons(regime: Regime, setting: Setting) -> Iterator[str]:
 
 def _why_no_clock(regime: Regime) -> str:
     if regime.status is Status.PROPOSED:
-        return "it is not law yet"
+        return "this regime is not law yet"
     if regime.status is not Status.IN_FORCE:
-        return f"its status is {regime.status}"
+        return f"the status of this regime is {regime.status}"
     if not regime.is_vouched_for:
-        return "no person has recorded that they read its source"
+        return "nobody has recorded that they read the source of this regime"
     return "" if regime.rule is not None else "the duty has no time limit"

@@ -90,7 +90,7 @@ class Condition:
             return cls(text, match[1], match[2], (match[3],))
         if match := _FLAG.fullmatch(text):
             return cls(text, match[2], "not" if match[1] else "is")
-        raise Malformed(f'"{text}" is not a condition', f"write one like {FORMS}")
+        raise Malformed(f'"{text}" is not a condition', f"write a condition like {FORMS}")
 
     def holds(self, view: View) -> bool | None:
         """Whether it holds; None while a fact that it needs is missing."""

@@ -42,7 +42,13 @@ def paragraphs(
     if elsewhere:
         yield from _unplaced(elsewhere, incident.number, case)
     if not shown and not elsewhere:
-        yield "", "no report is needed according to the known facts, and nobody decided that one is"
+        yield (
+            "",
+            (
+                "according to the known facts, no report is needed, and nobody has decided that "
+                "a report is needed"
+            ),
+        )
     if left := len(states) - len(shown) - len(elsewhere):
         text = (
             f"{counted(left, 'regime')} more: not needed according to the known facts, and nobody "
@@ -51,7 +57,7 @@ def paragraphs(
         yield "", text
     unknown = list(dict.fromkeys(name for state in shown for name in state.missing))
     if unknown:
-        yield "", f"not known: {', '.join(unknown)}. Add it: --fact NAME=VALUE"
+        yield "", f"unknown facts: {', '.join(unknown)}. To add a fact: --fact NAME=VALUE"
     yield "", DISCLAIMER
 
 
@@ -66,11 +72,11 @@ def _unplaced(states: Sequence[ClockState], number: int, case: Case) -> Iterator
         at = first.due_at or first.target_at
         assert at is not None
         due = local_time(at, zone, first.last_day)
-        yield _BLANK, f"the first would be {first.regime.id}, due {due}"
-    yield _BLANK, f"write it into drd.yaml once:  {SETTING}"
+        yield _BLANK, f"the first report would be {first.regime.id}, due {due}"
+    yield _BLANK, f"write your places into drd.yaml once:  {SETTING}"
     yield _BLANK, "codes: EU, GB, US-CA; by name: drd obligations list Germany"
     people = f"drd incident obligation {number} --fact residents.DE=unknown"
-    yield _BLANK, f"or say where the people are:  {people}"
+    yield _BLANK, f"or give the places of the people:  {people}"
     yield _BLANK, f"to see all:  drd incident obligation {number} --all"
 
 
@@ -101,8 +107,8 @@ def facts(state: ClockState, zone: ZoneInfo, now: datetime) -> Iterator[str]:
         yield "the number of people or residents is missing: this is the worst case"
     if state.outdated:
         yield (
-            f"somebody decided that it does not apply: {state.reason}. The facts changed since "
-            f"then: {'; '.join(state.because)}. Decide again"
+            f"somebody decided that this regime does not apply: {state.reason}. The facts "
+            f"changed since then: {'; '.join(state.because)}. Decide again"
         )
     if state.kind is ClockKind.UNDECIDED and state.proposed is False:
         yield f"does not apply according to the known facts: {'; '.join(state.because)}"
@@ -111,11 +117,13 @@ def facts(state: ClockState, zone: ZoneInfo, now: datetime) -> Iterator[str]:
 def _lateness(state: ClockState, zone: ZoneInfo) -> Iterator[str]:
     if state.kind is not ClockKind.FILED_LATE or state.due_at is None:
         return
-    was_due = f"late: it was due {local_time(state.due_at, zone, state.last_day)}"
+    was_due = f"late: the report was due {local_time(state.due_at, zone, state.last_day)}"
     if state.late_reason:
         yield f"{was_due}: {state.late_reason}"
     else:
-        yield f"{was_due}, and nobody has said why. Record it: --late --reason TEXT"
+        yield (
+            f"{was_due}, and nobody has recorded why. To record the reason: --late --reason TEXT"
+        )
 
 
 def _way(state: ClockState) -> str:
@@ -141,7 +149,7 @@ def _times(state: ClockState, zone: ZoneInfo, now: datetime) -> Iterator[str]:
     if state.target_at is not None and state.target_at != state.due_at:
         yield f"target {local_time(state.target_at, zone)}, {_left(state.target_at, now)}"
     if state.relieved_by:
-        yield f"due later, by {state.relieved_by}"
+        yield f"due later, as {state.relieved_by} allows"
     if state.prompt_at is not None and state.regime.prompt is not None:
         by = local_time(state.prompt_at, zone)
         yield f"determine by {by}, {_left(state.prompt_at, now)}: {state.regime.prompt.ask}"

@@ -57,8 +57,8 @@ def findings(
             "regime-missing",
             "warning",
             place,
-            "drd.yaml names this place, but drd has no regime for it. So drd calculates no "
-            "deadline of the law of this place",
+            "drd.yaml names this place, but drd has no regime for it. So drd does not "
+            "calculate deadlines of the law of this place",
             "ask your counsel which reports this law requires, and write a file for each: "
             "docs/obligations.md",
         )
