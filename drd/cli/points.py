@@ -154,7 +154,7 @@ def _print_vanished(points: Sequence[dict[str, Any]]) -> None:
         )
         output.say(
             f"  {_named(point)} with data of {of} is no longer in any repository: somebody "
-            f"removed or changed this point without drd (noticed {noticed}). If that was "
+            f"removed or changed this point without drd (noticed {noticed}). If this was "
             f"intended: drd points forget {point['point']} --reason TEXT"
         )
 

@@ -75,9 +75,7 @@ def _with_run(evidence: Evidence, run: Run | None) -> Iterator[Comparison]:
     if run.plan != evidence.plan:
         yield Comparison("run", False, f"run {run.id} belongs to plan {run.plan}")
     elif said is None:
-        yield Comparison(
-            "run", None, f"run {run.id} does not have a result, because its state is {run.state}"
-        )
+        yield Comparison("run", None, f"run {run.id} does not have a result (state: {run.state})")
     elif said != evidence.result:
         text = (
             f"the result of run {run.id} is {said}, but the result of the evidence is "

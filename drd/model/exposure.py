@@ -402,7 +402,7 @@ def _crossed_lately(facts: PlanFacts, now: datetime) -> list[Reason]:
             return []
         if start > facts.first_loaded_at:
             lasted = format_duration((end - start).total_seconds())
-            text = f"the RPO was exceeded for {lasted}. The service meets the RPO again since "
+            text = f"the RPO was exceeded for {lasted}, until "
             text += format_time(end, seconds=True)
             return [Reason(Verdict.MET, text, f"drd runs {facts.plan}")]
     return []

@@ -17,8 +17,8 @@ def left_words(plan: str, left: Mapping[str, int]) -> tuple[str, str]:
     )
     files = noun(len(left), "the file of that plan", "the files of those plans")
     text = (
-        f"the repositories of plan {plan} contain {points}, but this host does not have {files}: plan {plan} "
-        f"does not restore or forget {noun(sum(left.values()), 'it', 'them')}"
+        f"the repositories of plan {plan} contain {points}, but this host does not have {files}: "
+        f"plan {plan} does not restore or forget {noun(sum(left.values()), 'it', 'them')}"
     )
     name = next(iter(left))
     remedy = (

@@ -237,7 +237,7 @@ def test_the_page_on_copies_is_followed(short_tmp: Path) -> None:
         "restore point"
     ) in told
     assert "0 restore points added to the catalogue, 1 already in it" in told
-    assert "repository primary is sound: drd read all its data" in told
+    assert "repository primary is sound: drd read all data of this repository" in told
     assert (site.base / "back/shop.db").exists()
 
 

@@ -69,7 +69,7 @@ def test_the_result_of_a_drill_is_shown_by_its_run_its_evidence_and_the_status(
         "plan": True,
         "record": True,
     }
-    assert "no signed record cites this evidence" in record
+    assert "no signed record refers to this evidence" in record
     assert "entry 3 of the records agrees, which is not signed" in record
     several = site.drd("evidence", "show", first[:4], code=2).err
     assert "several evidence records" in several

@@ -206,7 +206,7 @@ def test_the_schema_and_the_reference_have_what_a_package_adds(site: Site) -> No
     (site.base / "drd.yaml").write_text("state: [\n")
     broken = site.drd("plan", "schema")
     assert broken.out.strip() == without.strip()
-    assert "warning: the schema has nothing of the packages of drd.yaml" in broken.err
+    assert "warning: the schema does not contain what the packages in drd.yaml add" in broken.err
 
 
 def test_status_and_completion_import_no_extension(site: Site) -> None:

@@ -58,8 +58,8 @@ def test_ctrl_c_says_what_stays_and_the_command_that_goes_on(site: Site) -> None
     )
     assert interrupted(site, "check", "verify", "shop", "--repository", "primary") == (
         "drd: the verification of repository primary was cancelled: it changed nothing, and "
-        "drd does not keep its result\nHINT: to start again: drd verify shop --repository "
-        "primary\n"
+        "drd does not keep the result of this verification\nHINT: to start again: drd verify "
+        "shop --repository primary\n"
     )
     assert interrupted(site, "ls", "ls", "shop", newest) == (
         f"drd: the listing of restore point {newest} was cancelled: nothing was changed\n"
@@ -160,14 +160,14 @@ def test_ctrl_c_in_a_recovery_in_place_says_how_far_it_came_and_the_ways_out(
     assert said.endswith(
         "drd: the recovery of shop was cancelled: already replaced: conf; not replaced: db; "
         "stopped and not started again: shop.service\n"
-        f"HINT: to finish it: `drd resume {run}`. To put the old data back: `drd undo {run}`, "
-        "then `systemctl start shop.service`\n"
+        f"HINT: to finish the recovery: `drd resume {run}`. To put the old data back: "
+        f"`drd undo {run}`, then `systemctl start shop.service`\n"
     )
     [text] = unfinished(site)
     assert text.startswith("a recovery in place was not finished (cancelled at ")
     assert text.endswith(
         "already replaced: conf; not replaced: db; stopped and not started again: shop.service). "
-        f"To finish it: `drd resume {run}`. To put the old data back: `drd undo {run}`, then "
+        f"To finish the recovery: `drd resume {run}`. To put the old data back: `drd undo {run}`, then "
         f"`systemctl start shop.service`. drd done {run} would keep this mixture of old and "
         "restored data, and delete the kept old data for good"
     )
@@ -222,9 +222,9 @@ def test_a_recovery_in_place_that_was_killed_is_interrupted_and_a_critical_alert
     assert shown.endswith(
         "  so far     already replaced: conf; not replaced: db; stopped and not started again: "
         "shop.service\n"
-        f"  to finish it: drd resume {run}\n"
+        f"  to finish the recovery: drd resume {run}\n"
         f"  to put the old data back, if drd kept any: drd undo {run}\n"
-        "  to start what it stopped: systemctl start shop.service\n"
+        "  to start the services that the recovery stopped: systemctl start shop.service\n"
     )
     with daemon(site) as running:  # as after a reboot
         until(lambda: running.events("alert.fired"), "an alert", running)
@@ -254,8 +254,8 @@ def test_a_stopped_recovery_offers_no_undo_without_kept_copies(
     site, run, said = stopped_recovery(short_tmp, steps, empty=empty)
     far = "already replaced: conf; not replaced: db" if empty else "nothing was replaced"
     ways = (
-        f"o finish it: `drd resume {run}`. To leave it as it is: `drd done {run}`, then "
-        "`systemctl start shop.service`"
+        f"o finish the recovery: `drd resume {run}`. To keep the present state: `drd done {run}`, "
+        "then `systemctl start shop.service`"
     )
     assert said.endswith(
         f"cancelled: {far}; stopped and not started again: shop.service\nHINT: t{ways}\n"
@@ -263,7 +263,7 @@ def test_a_stopped_recovery_offers_no_undo_without_kept_copies(
     [text] = unfinished(site)
     assert text.endswith(f"; {far}; stopped and not started again: shop.service). T{ways}")
     shown = site.drd("run", "show", run).out
-    assert f"  to leave it as it is: drd done {run}\n" in shown
+    assert f"  to keep the present state: drd done {run}\n" in shown
     assert "undo" not in shown
     assert "nothing to undo" in site.drd("undo", run, "--yes", code=2).err
     site.drd("done", run, "--yes")

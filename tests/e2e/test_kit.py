@@ -393,14 +393,14 @@ def test_a_required_kit_that_is_not_in_order_is_found(small: Site) -> None:
         return str(item["detail"])
 
     config = small.base / "drd.yaml"
-    assert "nobody has tried the kit of" in kit(0), "not required: a warning"
+    assert "nobody has tested the kit of" in kit(0), "not required: a warning"
     config.write_text(config.read_text() + "kit: {required: true}\n")
-    assert "nobody has tried the kit of" in kit(1)
+    assert "nobody has tested the kit of" in kit(1)
     verify(small)
     assert kit(0) == "the kit is current and opened every repository"
     plan, text = small.base / "plans/shop.yaml", (small.base / "plans/shop.yaml").read_text()
     plan.write_text(text.replace("rto: 30m", "rto: 20m"))
-    assert "contains an older text of it" in kit(0), "it recovers the same"
+    assert "contains an older text of the plan" in kit(0), "it recovers the same"
     plan.write_text(text.replace("name: orders are there", "name: orders"))
     assert "is outdated: the plan was changed afterwards" in kit(1)
     recipient = pyrage.x25519.Identity.from_str((small.base / "secrets/identity").read_text())

@@ -291,8 +291,8 @@ def test_a_renamed_plan_is_reported_whose_points_its_repository_has(site: Site) 
     renamed = site.base / "plans/store.yaml"
     renamed.write_text(text.replace("plan: shop", "plan: store"))
     there = (
-        "there is 1 restore point of plan shop, which this host has no plan file for: plan store "
-        "neither restores nor forgets it"
+        "the repositories of plan store contain 1 restore point of plan shop, but this host does "
+        "not have the file of that plan: plan store does not restore or forget it"
     )
     again = "If store is plan shop with a new name, write `plan: shop` in its file again"
 

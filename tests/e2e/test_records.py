@@ -201,7 +201,10 @@ def test_others_check_an_export_without_drd_and_without_the_catalogue(site: Site
     (site.base / "drd.yaml").rename(site.base / "gone.yaml")
     for words in (("records", "verify"), ("evidence", "verify")):
         site.drd(*words, str(there), "--key", key, code=5)
-        assert "has signed none" in site.drd(*words, str(there), "--key", "0" * 16, code=1).out
+        assert (
+            "no record here is signed by key"
+            in site.drd(*words, str(there), "--key", "0" * 16, code=1).out
+        )
     shown = site.drd("evidence", "show", f"{there}/records.txt").out
     assert f"evidence {drilled['evidence']} of plan shop" in shown
     assert f"by key {key}" in shown
@@ -365,7 +368,7 @@ def test_an_anchor_vouches_for_the_chain_and_says_how_far(site: Site) -> None:
     hold_again(site, "again")
     told = site.drd("records", "verify").out
     assert "confirmed up to entry 4 of" in told
-    assert "repository primary of shop (weak: this host's own key may delete it)" in told
+    assert "repository primary of shop (weak: this host's own key may delete this anchor)" in told
     assert "no anchor confirms entry 5 and later entries" in told
     told = site.drd("records", "verify", "--here", code=5).out
     assert "drd did not compare the records with an anchor" in told
@@ -567,7 +570,7 @@ def test_a_lost_catalogue_gets_its_incidents_back_from_the_repository(site: Site
         (site.base / "state" / name).unlink(missing_ok=True)
     told = site.drd("catalogue", "rebuild", "shop")
     assert "records: 5 entries restored from the repositories, up to entry 5" in told.out
-    assert "the repositories have no copy of the records" not in told.err
+    assert "the repositories do not contain a copy of the records" not in told.err
     assert site.drd("incident", "show", "--json").json == before
     [said, *rest] = site.drd("records", "list", "--json").json["records"]
     assert rest == listed

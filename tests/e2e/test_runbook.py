@@ -276,7 +276,7 @@ def test_answer_to_a_stopped_recovery_counts_and_a_cancelled_one_can_be_resumed(
     site.drd("cancel", run)
     told = child.communicate(timeout=60)[1].decode()
     assert child.returncode == 130
-    assert f"HINT: to finish it: `drd resume {run}`" in told
+    assert f"HINT: to finish the recovery: `drd resume {run}`" in told
     over = site.drd("done", run, "plugged-in", "--by", "bert", code=2)
     assert "has ended (cancelled)" in over.err
     code, out = carried_out(site, site.start("resume", run))

@@ -75,13 +75,13 @@ def test_commands_that_change_nothing_leave_the_catalogue_as_it_was(small: Site)
         done = small.drd(*words, code=None)
         assert done.code in codes, (words, done)
         assert dump(small) == before, words
-        other_text = "as it is now: drd uses another text" in done.out
+        other_text = "drd uses another text" in done.out
         assert other_text is (words == ("readiness", str(edited_elsewhere))), words
     assert told(small) == shown
     assert not list((small.base / "work").glob("run-*")), "the copies are gone"
     plan.write_text(edited)
     doctor = " ".join(small.drd("doctor", "shop").out.split())
-    assert "shop.yaml as it is now: drd uses another text of plan shop" in doctor
+    assert "shop.yaml: drd uses another text of plan shop" in doctor
     assert "on a host without the service: drd backup shop" in doctor
     small.drd("recover", "shop", "--target", "standby", "--dry-run")
     assert dump(small) == before, "an edited plan comes into force by a reload or a run"

@@ -48,7 +48,7 @@ def test_undo_restores_the_kept_copy_and_done_removes_it(site: Site) -> None:
     kept = f"{site.base}/shop.db.drd_{run}_before"
     assert f"kept copy  db: {kept} (" in told
     assert f"to put the old data back: drd undo {run}\n" in told
-    assert f"when all is well, remove the kept copies for good: drd done {run}\n" in told
+    assert f"when everything works, remove the kept copies for good: drd done {run}\n" in told
     assert f"now at     db: {site.base}/shop.db\n" in told
     assert now(site) == NEW
     assert f"db: {kept}" in site.drd("run", "show", run).out
@@ -232,7 +232,7 @@ def test_forgetting_a_plan_names_the_kept_copies_that_stay(site: Site) -> None:
     (site.base / "plans/shop.yaml").unlink()
     told = site.drd("plan", "forget", "shop", "--yes", "--json")
     copy = f"{site.base}/shop.db.drd_{run}_before"
-    assert f"recovery {run} keeps {copy}, a copy of db: it stays, and after this no" in told.err
+    assert f"recovery {run} keeps {copy}, a copy of db. drd does not delete this copy" in told.err
     assert copy in told.json["kept"]
     assert Path(copy).exists()
 

@@ -111,7 +111,9 @@ def test_a_directory_of_dumps_becomes_plans_that_drill_as_they_are_written(
     assert "3 copies, the newest from" in said
     assert "2 tables: orders, empty" in said
     assert "full-1.sql: a dump of PostgreSQL in plain SQL: let the other tool dump with" in said
-    assert "'a b-1.db': names of copies consist of letters" in said
+    assert (
+        "'a b-1.db': drd does not use these files, because a name may only contain letters" in said
+    )
     for name in ("conf-1.backup", "own-1"):
         assert f"drd plan new --adopt {site.base}/dumps/{name}" in said
     assert "notes" not in said
@@ -172,7 +174,7 @@ def test_dumps_named_by_the_day_of_the_week_are_one_series_and_the_others_are_to
     assert adopt(site, "dumps/shop-*", "shop") == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "Seen: 3 copies" in said
-    assert "2 series of dumps fit --adopt, and the plan takes one, shop-[A-Z]*.db" in said
+    assert "2 series of dumps match --adopt, but the plan contains only one, shop-[A-Z]*.db" in said
     assert f"drd plan new --adopt '{site.base}/dumps/shop-test-[A-Z]*.db'" in said
     assert "shop-notes.txt: drd does not recognise the newest file as a dump" in said
     plan = site.app.plans.load("shop")
@@ -184,7 +186,10 @@ def test_dumps_named_by_the_day_of_the_week_are_one_series_and_the_others_are_to
     ]
     assert adopt(site, "dumps/shop-M*", "again") == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "3 of them do not fit --adopt: the plan takes all dumps of a series" in said
+    assert (
+        "3 of these copies do not match --adopt, but the plan contains all dumps of a series"
+        in said
+    )
 
 
 def test_a_dump_that_was_just_written_counts_after_a_minute(
@@ -192,7 +197,7 @@ def test_a_dump_that_was_just_written_counts_after_a_minute(
 ) -> None:
     assert adopt(site, "dumps/orders.db", "orders") == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "and counts when nobody has changed it for 1 min" in said
+    assert "drd counts it when it has not changed for 1 min" in said
     text = (site.base / "plans/orders.yaml").read_text()
     assert "-mmin, '+1'" in text
     assert "# The other tool overwrites this one file" in text
@@ -227,7 +232,10 @@ def test_a_dump_that_is_dated_in_the_future_is_reported_and_not_used(
     said = " ".join(capsys.readouterr().out.split())
     assert "Seen: 1 copy," in said
     assert "orders-20261129.db (" in said
-    assert "dated in the future, and not used before that time" in said
+    assert (
+        "the time of the file is in the future, so drd does not use the file before that time"
+        in said
+    )
     plan = site.app.plans.load("orders")
     copies = site.app.services(plan).open_repository(plan.primary).doctor()[-1]
     assert copies.text.endswith("1 other not used: orders-20261129.db: it is dated in the future")
@@ -243,7 +251,7 @@ def test_a_directory_without_a_dump_is_refused_with_the_reason_of_each_file(
     (site.base / "dumps/empty-1.dump").touch()
     assert adopt(site, "dumps", "x") == 2
     said = capsys.readouterr().err
-    assert "has no dump that drd can adopt" in said
+    assert "does not contain a dump that drd can adopt" in said
     assert "a SQLite file that cannot be read" in said
     assert "an archive that tar cannot read" in said
     assert "empty-1.dump: 0 bytes. This is not a copy" in said
@@ -304,7 +312,7 @@ def test_a_dump_of_postgresql_is_checked_for_each_table_that_has_rows(
     said = " ".join(capsys.readouterr().out.split())
     assert "2 copies, the newest from" in said
     assert "- shop-202602 is a dump of PostgreSQL that is cut off or damaged: pg_restore: " in said
-    assert "A drill of it fails" in said
+    assert "A drill of this copy fails" in said
     assert "orders has rows" in (site.base / "plans/again.yaml").read_text()
     (site.base / "dumps/shop-202601").unlink()
     (site.base / "dumps/shop-202603").write_bytes(whole[:-40])

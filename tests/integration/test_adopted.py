@@ -744,7 +744,10 @@ def test_archives_of_a_copy_are_unpacked_and_dumps_with_a_date_in_their_names_ar
     words += ["--adopt", f"{site.base}/theirs", "--password-file", f"{site.base}/password"]
     assert main(words) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "- dumps: no check here reads these dumps to their end, so no drill proves them" in said
+    assert (
+        "- dumps: drills cannot prove these dumps, because drd cannot check them to their end"
+        in said
+    )
     assert f"{dumps}/shop-2026-11-25.sql.gz: its name contains a date" in said
     plan = site.app.plans.load("theirs")
     assert {(c.name, c.kind) for c in plan.components.values()} == {

@@ -79,7 +79,7 @@ def as_json(drd: Callable[..., str]) -> Callable[..., Any]:
 
 def test_without_alerts_it_says_so(catalogue: SqlCatalogue, drd: Any, as_json: Any) -> None:
     assert drd("alerts") == "no alert is open\n"
-    assert drd("alerts", "--all") == "there was no alert yet\n"
+    assert drd("alerts", "--all") == "there has been no alert yet\n"
     assert as_json("alerts") == {"schema": 1, "watched": False, "alerts": []}
 
 
@@ -171,7 +171,7 @@ def test_an_alert_without_its_condition_is_in_the_past_tense(
     look(catalogue, began, gone)
     told = drd("alerts")
     assert "orders-api: the problem has ended: primary is gone" in told
-    stays = "the daemon resolves it if the problem stays away"
+    stays = "the daemon resolves the alert if the problem does not return"
     assert f"critical, since {shown(began)}; {stays}" in told
     assert not as_json("alerts")["alerts"][0]["holds"]
     assert "primary is gone" not in drd("status", code=3)

@@ -248,7 +248,7 @@ def test_the_catalogue_can_be_read_on_a_full_or_read_only_disk(
         (["points", "orders-api"], "p1"),
         (["runs"], owned.run.id),
         (["run", "show", owned.run.id], "of orders-api: succeeded"),
-        (["schedule"], "nothing is scheduled"),
+        (["schedule"], "no run is scheduled"),
         (["alerts"], "no alert"),
     ):
         assert main(words) == 0

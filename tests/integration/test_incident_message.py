@@ -100,7 +100,7 @@ def test_from_the_preview_to_the_answer_of_the_server(drd: Drd, post: Post, tmp_
     told = drd("message", "preview", *words)
     assert "subject: Vorfall" in told
     assert "subject: Incident at our service" in told
-    assert "nothing was kept or sent" in told
+    assert "this was only a preview: drd did not keep or send the message" in told
     assert "has no message yet" in drd("message", "list")
 
     told = drd("message", "send", "customers", code=2)
@@ -193,7 +193,10 @@ def test_a_recipient_without_mail_is_left_to_a_person(drd: Drd, post: Post) -> N
 def test_nobody_approves_without_having_read_it(drd: Drd, monkeypatch: pytest.MonkeyPatch) -> None:
     drd("message", "draft", "regulator", "--set", "nature=orders")
     digest = json.loads(drd("message", "preview", "1", "--json"))["digest"][:12]
-    remedy = f"drd incident message preview 1 1. To approve what it shows, add --digest {digest}"
+    remedy = (
+        "drd incident message preview 1 1. To approve the message as shown there, add "
+        f"--digest {digest}"
+    )
     for more in ((), ("--json",)):
         told = drd("message", "approve", "1", *more, code=2)
         assert "needs --digest" in told
@@ -225,7 +228,7 @@ def test_a_server_that_makes_it_wait_is_shown(drd: Drd, post: Post) -> None:
     post.says = "451 greylisted"
     told = drd("message", "send", "executives", code=1)
     assert "anna by mail to anna@us.example: waits" in told
-    assert "451 greylisted; the daemon tries it again" in told
+    assert "451 greylisted; the daemon tries again" in told
     post.says = "250 OK"
     assert "accepted" in drd("message", "send", "1")
 

@@ -211,7 +211,7 @@ def test_plan_changed_on_disk_then_loaded_then_drilled(bench: Bench) -> None:
     bench.drill(ago(minutes=3))
     bench.file.write_text("plan: orders-api\nowner: somebody else\n")
     plan = bench.judged()
-    assert "edited and not reloaded" in plan["reasons"][0]
+    assert "edited, but not reloaded" in plan["reasons"][0]
     assert (plan["state"], plan["readiness"]) == ("at risk", "ready")
     bench.load(ago(minutes=1), digest="digest-2")
     plan = bench.judged()

@@ -138,7 +138,7 @@ def test_an_edited_drd_yaml_is_shown_until_the_reload(
     assert "drd.yaml" not in status(capsys)[1]
     (host / "drd.yaml").write_text(f"{GOOD}limits: {{runs: 3}}\n")
     told = status(capsys)[1]
-    assert "drd.yaml was edited and not reloaded" in told
+    assert "drd.yaml was edited, but not reloaded" in told
     assert "  > systemctl reload drd" in told
     daemon_was_here(host, stopped=False, ago_s=1)
     assert "drd.yaml" not in status(capsys)[1]

@@ -30,5 +30,5 @@ def test_a_channel_that_pauses_after_an_error_is_named_as_well(tmp_path: Path) -
         app.catalogue.outbox.add([(UNROUTED, end)], app.clock.now())
         tell_ends(app)
         [warning] = said
-        assert warning.startswith("channel script has not taken the message: ")
+        assert warning.startswith("channel script has not accepted the message: ")
     app.close()

@@ -63,7 +63,8 @@ def test_emptied_repository_is_breached_as_soon_as_a_backup_met_it(short_tmp: Pa
     told = site.drd("points", "shop")
     assert site.points()[0]["point"] not in told.out, "what is not there is not offered"
     assert (
-        "could not be read when drd last looked, because repository primary was emptied" in told.err
+        "could not be read when drd last checked, because repository primary was emptied"
+        in told.err
     )
     assert plan["rpo"]["attainment"] < 1
     missed = plan["rpo"]["attainment"]

@@ -182,5 +182,5 @@ def test_a_bootstrap_has_succeeded_when_the_kits_files_are_there(
     for file in (Path(site.repository) / "keys").iterdir():
         file.unlink()
     told = bootstrap(site, machine)
-    assert "drd wrote the files, but knows no complete restore point" in told
+    assert "drd wrote the files, but did not find a complete restore point" in told
     assert (machine.config.parent / "plans/shop.yaml").is_file()

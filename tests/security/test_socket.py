@@ -398,7 +398,7 @@ def test_stale_socket_is_replaced_and_a_live_one_is_not(house: House) -> None:
     assert stat.S_ISSOCK(mode)
     assert stat.S_IMODE(mode) & 0o007 == 0
     assert stat.S_IMODE(house.path.parent.stat().st_mode) == 0o751
-    with pytest.raises(ApiUnserved, match="another daemon answers there"):
+    with pytest.raises(ApiUnserved, match="another daemon answers at this socket"):
         ApiServer.start(house.app, lambda: None)
     house.server.close()
     assert house.path.exists()

@@ -330,7 +330,7 @@ def test_root_gets_the_text_of_a_file_that_is_gone_to_read_and_not_to_act_by(
     out, err = capsys.readouterr()
     assert out.startswith("plan: shop\n")
     assert "# \\x1b[2Jevil" in out
-    assert "which user nobody can change: read all of it before" in err
+    assert "which user nobody can change: read the whole text before" in err
     for command in (["doctor"], ["doctor", "shop"], ["plan", "show", "shop"]):
         assert main([*command, "--config", config]) in (1, 2)
         said = "".join(capsys.readouterr())

@@ -144,7 +144,7 @@ def test_doctor_says_why_nothing_starts_under_the_unit(installed: Machine) -> No
     drop_in(installed, "ReadWritePaths=/not-there")
     done = installed.run(DRD, "doctor", "--as-service", "shop", check=False)
     assert done.returncode == 1, done
-    assert "systemd starts nothing with the settings of drd.service: " in done.stderr
+    assert "systemd cannot start a command with the settings of drd.service: " in done.stderr
     assert "/not-there: No such file or directory" in " ".join(done.stderr.split())
     assert "systemctl edit drd" in done.stderr
 

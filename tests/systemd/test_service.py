@@ -437,7 +437,7 @@ def test_state_of_before_is_upgraded_by_one_start(service: Machine) -> None:
         "chmod 660 /var/lib/drd/locks/*; rm -f /var/lib/drd/hook"  # not drd's own
     )
     assert (
-        "takes the access rights of group and others away"
+        "removes the access rights of the group and of other users"
         in service.run(DRD, "install", "--dry-run").stdout
     )
     service.run(DRD, "install")

@@ -66,7 +66,7 @@ def test_the_places_of_the_data_and_its_users_are_listed(
     print_places({"in_use": [again, again | {"started_by": []}]})
     assert capsys.readouterr().out.splitlines() == [
         '  in use     db: database "shop", by 1 session of app, started by step go',
-        f"  in use     {seen}, seen after step go had started services",
+        f"  in use     {seen}, first seen after step go had started services",
     ]
     print_places({})  # from a daemon of a former version
     print_next({})

@@ -115,7 +115,7 @@ WRONG = [
             "repositories drd has to read."
         ),
     ),
-    (["doctor"], "there is no plan in {home}/plans", "write one with `drd plan new`."),
+    (["doctor"], "there is no plan in {home}/plans", "write a plan with `drd plan new`."),
 ]
 
 

@@ -230,8 +230,8 @@ def test_objective_missed_between_backups_is_reported_and_verdict_is_current() -
     assert plan.rpo.verdict is MET
     assert plan.rpo.attainment == pytest.approx(23 / 24)
     assert (
-        "the RPO was exceeded for 1h; it is kept again since 2026-11-24 23:31:00 UTC: drd runs "
-        "orders-api" in words(plan)
+        "the RPO was exceeded for 1h, until 2026-11-24 23:31:00 UTC: drd runs orders-api"
+        in words(plan)
     )
 
 
@@ -287,9 +287,9 @@ def test_inconclusive_drill_is_unknown() -> None:
     assert plan.drill.verdict is UNKNOWN
     assert plan.readiness is Readiness.NEEDS_DRILL
     assert (
-        "the last drill was inconclusive at 2026-11-24 23:31:00 UTC. It said then: no server "
-        "binary: drd drill" in words(plan)
-    )
+        "the last drill was inconclusive at 2026-11-24 23:31:00 UTC. The reason at that "
+        "time: no server binary: drd drill"
+    ) in words(plan)
 
 
 @pytest.mark.parametrize(
@@ -312,8 +312,8 @@ def test_schedule_by_the_rpo_keeps_it_until_backups_take_half_of_it(
 def test_backups_that_take_half_of_the_rpo_are_a_reason() -> None:
     plan = judged(interval_s=675.0, cron="auto", backup_p95_s=400.0)
     assert (
-        "a backup usually takes 6m 40s and starts when the one before has ended: up to 13m 20s of "
-        "data can be lost, but the RPO is 15m"
+        "a backup usually takes 6m 40s and starts when the previous backup has ended: up to "
+        "13m 20s of data can be lost, but the RPO is 15m"
     ) in [reason.text for reason in plan.reasons]
 
 

@@ -48,7 +48,7 @@ drd.yaml:12: notify[4].name: line 11 already has a channel called "twice"
 HINT: give each channel its own name.
 drd.yaml:13: alerts.remind: 5 is not a duration
 HINT: write a number and a unit, like 15m or 7d.
-without errors in this file: plans, groups
+keys of this file without errors: plans, groups
 """
 
 SOUND = """\

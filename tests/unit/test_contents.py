@@ -75,7 +75,7 @@ def test_a_name_that_the_point_does_not_have_is_refused_with_those_that_are_near
     assert caught.value.hint == "did you mean whole?"
     with pytest.raises(NotInPoint) as caught:
         contents(DatabaseFingerprint("counts"), "orders")
-    assert caught.value.hint == "list all tables: leave out the name."
+    assert caught.value.hint == "to list all tables, leave out the name."
 
 
 @pytest.mark.parametrize(

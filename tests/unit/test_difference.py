@@ -107,14 +107,14 @@ def test_entries_that_moved_or_could_not_be_read_are_unknown() -> None:
     b = TreeFingerprint({"/log": replace(FILE, size=9), "/shut": FILE})
     found = difference(a, b, owners=True)
     assert dict(found.unknown) == {
-        "/log": "it changed during the capture",
+        "/log": "the file changed during the capture",
         "/shut": "permission denied",
     }
     assert (found.files, found.equal) == ((), None)
     moved = {"/log": replace(FILE, volatile=True)}
     for one, other in (({}, moved), (moved, {}), ({"/log": FILE}, moved)):
         found = difference(TreeFingerprint(one), TreeFingerprint(other), owners=True)
-        assert dict(found.unknown) == {"/log": "it changed during the capture"}
+        assert dict(found.unknown) == {"/log": "the file changed during the capture"}
     shut = TreeFingerprint({}, {"/shut": "permission denied"})
     found = difference(TreeFingerprint({"/shut": FILE}), shut, owners=True)
     assert (dict(found.unknown), found.files) == ({"/shut": "permission denied"}, ())

@@ -186,7 +186,7 @@ def test_blackout_that_has_begun_meanwhile_holds_what_was_due_before() -> None:
     night = Timing(every_s=300, blackout=(Blackout(22 * 60, 6 * 60),))
     late = due(at=ago(3 * HOUR))
     late = replace(late, job=replace(late.job, timing=night))
-    assert alone(late) == "waits for the end of the blackout at 06:00 UTC"
+    assert alone(late) == "waits until the blackout ends at 06:00 UTC"
 
 
 # --- exclusive use of a repository --------------------------------------------------------------

@@ -115,7 +115,7 @@ def test_failed_drill_of_a_point_that_is_gone_asks_for_another_drill() -> None:
     assert about(ago(HOUR)).remedy == about(ago(2 * HOUR)).remedy == "drd run show d14a"
     gone = about(ago(HOUR / 2))
     assert gone.remedy == "drd drill orders-api"
-    assert "; its restore point bad1 has been removed, and no drill passed with the " in gone.text
+    assert "; its restore point bad1 has been removed, and no drill with the " in gone.text
 
 
 # --- what was proven, and what was not ------------------------------------------------------
@@ -233,9 +233,9 @@ def test_an_inconclusive_drill_says_why_or_what_it_left_out() -> None:
     )
     assert reason.remedy == remedy_of(left)
     [reason] = reasons(scenario(last=drill("inconclusive", unproven=left, reason="no room\nx")))
-    assert (
-        reason.text
-        == "the last drill was inconclusive at 2026-11-23 00:31:00 UTC. It said then: no room"
+    assert reason.text == (
+        "the last drill was inconclusive at 2026-11-23 00:31:00 UTC. The reason at that "
+        "time: no room"
     )
     [reason] = reasons(scenario(last=drill("inconclusive")))
     assert (reason.text, reason.remedy) == (

@@ -126,9 +126,9 @@ def run(result: str | None = "passed", **other: Any) -> Run:
 def test_a_catalogue_that_knows_nothing_else_contradicts_nothing() -> None:
     comparisons = compare(DONE, Known())
     assert [(c.what, c.agrees, c.text) for c in comparisons] == [
-        ("run", None, "the catalogue has no run bbbbbbbb"),
+        ("run", None, "the catalogue does not contain run bbbbbbbb"),
         ("checks", True, "the result follows from the checks of this record (1)"),
-        ("restore point", None, "the catalogue has no restore point aaaaaaaa"),
+        ("restore point", None, "the catalogue does not contain restore point aaaaaaaa"),
         ("plan", None, "drd has not loaded plan shop"),
     ]
     assert not contradicts(comparisons)
@@ -139,7 +139,7 @@ def test_the_result_of_the_run_is_compared() -> None:
     for known, said in (
         (run(), (True, "run bbbbbbbb has the same result: passed")),
         (run(plan="crm"), (False, "run bbbbbbbb belongs to plan crm")),
-        (run(None), (None, "run bbbbbbbb has no result: it is succeeded")),
+        (run(None), (None, "run bbbbbbbb does not have a result (state: succeeded)")),
         (
             run("failed"),
             (
@@ -150,7 +150,9 @@ def test_the_result_of_the_run_is_compared() -> None:
     ):
         assert told("run", Known(run=known)) == [said]
     backup = replace(run(), detail=BackupDetail())
-    assert told("run", Known(run=backup)) == [(None, "run bbbbbbbb has no result: it is succeeded")]
+    assert told("run", Known(run=backup)) == [
+        (None, ("run bbbbbbbb does not have a result (state: succeeded)"))
+    ]
 
 
 def test_the_time_of_the_restore_point_is_compared() -> None:

@@ -249,9 +249,7 @@ def test_the_newest_of_several_misses_is_shown() -> None:
         (before(3 * HOUR), before(2 * HOUR)),
     )
     [told] = reasons(healthy(missed=missed))
-    assert (
-        told.text == "the RPO was exceeded for 1h; it is kept again since 2026-11-24 22:31:00 UTC"
-    )
+    assert told.text == "the RPO was exceeded for 1h, until 2026-11-24 22:31:00 UTC"
     young = healthy(missed=missed[1:], first_loaded_at=before(3 * HOUR))
     assert reasons(young) == [], "it waited for the very first backup"
 
@@ -282,7 +280,9 @@ def test_points_of_an_undone_recovery_do_not_count(
     assert reason.text.startswith(
         f"{lead}the newest backup of the data that the undo of recovery 5f0c put back has data of "
     )
-    assert reason.text.endswith("; newer restore points have what that recovery had restored")
+    assert reason.text.endswith(
+        "; newer restore points contain the data that this recovery had restored"
+    )
     assert (reason.remedy, reason.kind) == ("drd backup orders-api", "rpo" if lead else "")
     component = judge_component(facts, facts.components[0], None, NOW)
     assert (component.exposure_s, component.verdict) == (exposure_s, verdict)

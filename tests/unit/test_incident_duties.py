@@ -177,7 +177,7 @@ def text(case: Case | None = None, **of: Any) -> str:
         ({}, "- Due: 2026-12-04 09:00 UTC\n"),
         ({"zone": "Europe/Berlin"}, "- Due: 2026-12-04 10:00 CET\n"),
         ({"late_needs_reasons": True}, "- A late report must give the reasons.\n"),
-        ({}, "\n\nNo item is missing. A person must read it before it is sent.\n"),
+        ({}, "\n\nNo item is missing. A person must read this draft before it is sent.\n"),
         ({}, "\n\nDraft for eu-gdpr-33, incident 4. This is not legal advice.\n\n- To: "),
         (
             {"content": (ContentItem("a", "A", "moment.aware"), ContentItem("b", "B", "facts.x"))},

@@ -432,8 +432,8 @@ def test_an_entry_that_somebody_changed_has_no_effect_and_is_named() -> None:
     )
     [told] = doubts(made.incident, altered(made.entries))
     assert told == (
-        "entry 3 was changed after it was recorded, so drd uses nothing of what is written there "
-        "now: drd records verify"
+        "entry 3 was changed after it was recorded, so drd ignores what is written there "
+        "now. To check the records: drd records verify"
     )
 
 
@@ -447,8 +447,8 @@ def test_of_an_incident_whose_entries_cannot_be_read_nothing_is_made_up() -> Non
     assert "lead unknown here" in standing(here, ONE, UTC)
     [told] = doubts(here, ())
     assert told == (
-        "3 entries of incident 1 cannot be read here, and deadlines may run. To read them: "
-        "drd records unseal --identity FILE"
+        "3 entries of incident 1 cannot be read on this host, so drd may not know all "
+        "deadlines. To read encrypted entries: drd records unseal --identity FILE"
     )
     made.say(kinds.SEVERITY, to="low")
     assert made.incident.severity == "low"

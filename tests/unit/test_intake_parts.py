@@ -289,7 +289,7 @@ def test_labels_of_an_ocsf_finding_come_from_tags_labels_and_resources(
 @pytest.mark.parametrize(
     ("event", "fact"),
     [({"class_uid": 2002}, "class 2002"), ({"class_uid": "2004"}, "class 2004"),
-     ({"class_uid": None}, "class none"), ({"metadata": {}}, "has no uid")],
+     ({"class_uid": None}, "class none"), ({"metadata": {}}, "does not have a uid")],
 )  # fmt: skip
 def test_a_finding_that_drd_cannot_read(event: dict[str, Any], fact: str) -> None:
     with pytest.raises(UsageError, match=fact):

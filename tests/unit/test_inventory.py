@@ -251,7 +251,7 @@ def test_only_what_exists_covers_a_risk() -> None:
     assert one()[0] is Coverage.UNCOVERED
     assert one("control:open")[1] == ("it answers 200",)
     assert one("control:none")[1] == ("control:none: the plan has no control of this name",)
-    assert one("region-loss")[1] == ("region-loss: no drill rehearses it",)
+    assert one("region-loss")[1] == ("region-loss: no drill of this plan rehearses this scenario",)
 
 
 def test_a_decision_counts_for_a_year() -> None:

@@ -105,8 +105,8 @@ def test_a_kit_that_opens_nothing_is_made_anew_unless_the_repositories_were_away
         "it away from this host; F: a file with the kit's passphrase)"
     )
     assert found.text == (
-        "the kit of 2026-11-25 00:31 UTC did not open every repository at the last try (2026-11-25 "
-        "00:31 UTC): primary: no answer"
+        "the kit of 2026-11-25 00:31 UTC did not open every repository at the last test "
+        "(2026-11-25 00:31 UTC): primary: no answer"
     )
     [found] = kit_findings("shop", "d1", replace(record, away=True), required=False)
     assert found.remedy == "drd kit verify FILE --passphrase-file F"
@@ -122,7 +122,7 @@ def test_a_tried_copy_that_opens_nothing_is_made_anew_unless_the_repositories_we
         [found] = kit_findings("shop", "d1", record, required=False, file="/k", opener=IDENTITY)
         assert found.remedy == remedy
     assert found.text == (
-        "the kit /k did not work at the last try (2026-11-25 00:31 UTC): is damaged"
+        "the kit /k did not work at the last test (2026-11-25 00:31 UTC): is damaged"
     )
 
 

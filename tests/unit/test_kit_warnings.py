@@ -61,14 +61,23 @@ def test_a_stanza_whose_repository_is_only_on_this_host_is_reported(
         _warn_of_the_same_host(known, only_here(load_plan(plan).plan, resolve))
         told = " ".join(capsys.readouterr().err.split())
         assert f"plan shop stores only in directories ({only})" in told
-        assert "Let the tool that makes the copies store them elsewhere as well" in told
+        assert (
+            "Configure the tool that makes the copies so that it stores them in another "
+            "place as well"
+        ) in told
 
 
 @pytest.mark.parametrize(
     ("url", "said"),
     [
         ("/srv/drd", "Add a repository elsewhere (`copy_of`) to the plan"),
-        ("command:dumps", "Let the tool that makes the copies store them elsewhere as well"),
+        (
+            "command:dumps",
+            (
+                "Configure the tool that makes the copies so that it stores them in another "
+                "place as well"
+            ),
+        ),
         ("s3:https://host/bucket", ""),
     ],
 )

@@ -124,8 +124,8 @@ def test_the_condition_names_file_time_and_command() -> None:
     assert found.text == (
         "the service does not use these files of /etc/drd/credentials before a restart: hook "
         "(changed at 2026-11-28 01:10:03 UTC), dsn (added at 2026-11-28 01:10:03 UTC). A restart "
-        "removes the former text of a changed file, which only the service still has: restart it "
-        "only if drd doctor finds that the new text works"
+        "removes the former text of a changed file, which only the service still has: restart the "
+        "service only if drd doctor finds that the new text works"
     )
     [added] = host_conditions(HostFacts(credentials=later[1:]), [("shop", 60.0)], NOW)
     assert added.remedy == "systemctl restart drd"
@@ -187,8 +187,7 @@ def test_the_condition_of_a_file_that_is_gone_names_it_and_what_still_works() ->
     assert is_command(handed.remedy), "so root is shown it"
     assert handed.text == (
         "secret file /etc/drd/credentials/dsn, which a plan or drd.yaml names, is missing since "
-        "2026-11-28 01:10:03 UTC: the service has a copy until it stops, and no other program has "
-        "one"
+        "2026-11-28 01:10:03 UTC: until the service stops, it has the only copy of this secret"
     )
     assert plain.text == "secret file /k, which a plan or drd.yaml names, is missing"
     assert plain.remedy == "write the secret to /k again (owner root, mode 0600)"

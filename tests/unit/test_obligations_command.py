@@ -61,9 +61,9 @@ def test_due_says_where_a_day_ends_and_what_is_missing(capsys: Output) -> None:
     assert main(["obligations", "due", *words]) == 0
     out = capsys.readouterr().out
     assert "2027-01-30 24:00 PST" in out
-    assert "us-sec-8k-105: its clock has not started: give materiality_determined" in out
+    assert "us-sec-8k-105: no deadline yet: give the time of materiality_determined" in out
     assert "us-sec-8k-105: determine by 2027-01-03 05:00 EST: Is the incident material" in out
-    assert "uk-nis: no clock: no person has recorded that they read its source" in out
+    assert "uk-nis: no clock: nobody has recorded that they read the source of this regime" in out
     assert "This is not legal advice" in out
 
 
@@ -73,7 +73,11 @@ def test_due_says_where_a_day_ends_and_what_is_missing(capsys: Output) -> None:
         (["eu-gdpr33"], 'there is no regime "eu-gdpr33"', 'did you mean "eu-gdpr-33"?'),
         (["--at", "awar=2026-12-31"], "there is no moment 'awar'", "did you mean aware?"),
         (["--at", "aware=soon"], '"soon" is not a time', "write it like 2026-12-31T09:15,"),
-        (["--at", "aware"], '"aware" has no name and value', "write NAME=VALUE."),
+        (
+            ["--at", "aware"],
+            '"aware" is not of the form NAME=VALUE',
+            ("write a name, =, and a value"),
+        ),
         (
             ["--fact", "people=5k"],
             "people is a number, not 5k",

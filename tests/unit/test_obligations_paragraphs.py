@@ -29,11 +29,11 @@ def state(kind: str, made: Any = TO, **of: Any) -> ClockState:
         (state("filed", submitted_at=AT, due_at=AT), ["submitted 2026-12-01 10:00 CET"]),
         (state("filed-late", submitted_at=AT + DAY, due_at=AT, late_reason="aware earlier"),
          ["submitted 2026-12-02 10:00 CET",
-          "late: it was due 2026-12-01 10:00 CET: aware earlier"]),
+          "late: the report was due 2026-12-01 10:00 CET: aware earlier"]),
         (state("filed-late", submitted_at=AT + DAY, due_at=AT),
          ["submitted 2026-12-02 10:00 CET",
-          ("late: it was due 2026-12-01 10:00 CET, and nobody has said why. "
-           "Record it: --late --reason TEXT")]),
+          ("late: the report was due 2026-12-01 10:00 CET, and nobody has recorded why. To "
+              "record the reason: --late --reason TEXT")]),
         (state("not-applicable", reason="no data"), ["does not apply: no data"]),
         (state("not-applicable", reason="no data", submitted_at=AT, late=True, due_at=AT - HOUR),
          ["submitted 2026-12-01 10:00 CET", "does not apply: no data"]),
@@ -48,7 +48,7 @@ def state(kind: str, made: Any = TO, **of: Any) -> ClockState:
         (state("running", started_at=AT, due_at=AT + DAY, target_at=AT + HOUR,
                relieved_by="art. 4"),
          ["due 2026-12-02 10:00 CET, in 1d", "target 2026-12-01 11:00 CET, in 1h",
-          "due later, by art. 4", "to the authority"]),
+          "due later, as art. 4 allows", "to the authority"]),
         (state("not-started", awaits=(AWARE, SENT)),
          ["not started: the time of aware or the report of r1 is missing", "to the authority"]),
         (state("not-started", no_clock="it is not law yet"),
@@ -104,7 +104,10 @@ def test_facts_of_a_clock_are_indented_to_the_column_of_its_title() -> None:
 def test_the_screen_of_all_clocks() -> None:
     assert lines() == [
         "incident 7  a\\x1bleak",
-        "no report is needed according to the known facts, and nobody decided that one is",
+        (
+            "according to the known facts, no report is needed, and nobody has decided that "
+            "a report is needed"
+        ),
         DISCLAIMER,
     ]
     done = state("filed", submitted_at=AT)
@@ -121,7 +124,7 @@ def test_the_screen_of_all_clocks() -> None:
             "1 regime more: not needed according to the known facts, and nobody has decided. To "
             "see them: --all"
         ),
-        "not known: people, risk. Add it: --fact NAME=VALUE",
+        "unknown facts: people, risk. To add a fact: --fact NAME=VALUE",
         DISCLAIMER,
     ]
     assert "UNDECIDED quiet: A duty" in lines(QUIET, every=True)
@@ -131,14 +134,14 @@ def test_the_screen_of_all_clocks() -> None:
 def test_clocks_of_unknown_places_are_counted_and_say_how_to_name_the_place() -> None:
     said = lines(FAR)
     assert said[1].startswith("UNDECIDED 1 report may be needed (EU 1): drd does not know where")
-    assert said[2] == "the first would be far, due 2026-12-01 10:00 CET"
+    assert said[2] == "the first report would be far, due 2026-12-01 10:00 CET"
     assert (
-        "or say where the people are:  drd incident obligation 7 --fact residents.DE=unknown"
+        "or give the places of the people:  drd incident obligation 7 --fact residents.DE=unknown"
         in (said)
     )
     assert not any("no report is needed" in line for line in said)
     timeless = lines(replace(FAR, due_at=None))
-    assert not any("the first would be" in line for line in timeless)
+    assert not any("the first report would be" in line for line in timeless)
     target = lines(replace(FAR, due_at=None, target_at=AT + HOUR))
-    assert "the first would be far, due 2026-12-01 11:00 CET" in target
+    assert "the first report would be far, due 2026-12-01 11:00 CET" in target
     assert "UNDECIDED far: A duty" in lines(FAR, every=True)

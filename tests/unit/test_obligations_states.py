@@ -46,8 +46,8 @@ from tests.obligation_support import (
     [
         ({}, ""),
         ({"status": Status.PROPOSED}, "it is not law yet"),
-        ({"status": Status.REPEALED}, "its status is repealed"),
-        ({"confidence": "C"}, "no person has recorded that they read its source"),
+        ({"status": Status.REPEALED}, "the status of this regime is repealed"),
+        ({"confidence": "C"}, "nobody has recorded that they read the source of this regime"),
         ({"confidence": "C", "checked_by": "anna"}, ""),
         ({"rule": None}, "the duty has no time limit"),
     ],

@@ -137,7 +137,7 @@ ASK = Prompt("is it material?", HOURS)
         ([state("due-soon", target_at=AT + HOUR)], [("warning", "is due 2026-12-01 11:00 CET")]),
         ([state("due-soon")], [("warning", "is due without undue delay")]),
         ([state("due-soon", zone="UTC", due_at=AT)], [("warning", "is due 2026-12-01 09:00 UTC")]),
-        ([state("not-started", prompt_at=AT)], [("warning", "has no start yet. Determine: ")]),
+        ([state("not-started", prompt_at=AT)], [("warning", "does not have a start time yet. ")]),
         ([state("not-started", prompt_at=AT + SECOND)], []),
         ([state("not-started")], []),
         (
@@ -171,6 +171,6 @@ def test_a_determination_that_is_missing_names_its_question() -> None:
     waits = state("not-started", prompt_at=datetime(2026, 12, 1, tzinfo=UTC))
     waits = replace(waits, regime=replace(waits.regime, prompt=ASK))
     [condition] = report_conditions(3, [waits], "UTC", AT)
-    assert condition.text.endswith("has no start yet. Determine: is it material?")
+    assert condition.text.endswith("does not have a start time yet. Determine: is it material?")
     assert condition.subject == "incident 3, acme"
     assert condition.remedy == "drd incident obligation 3 acme"

@@ -160,7 +160,7 @@ def test_check_finds_two_plans_of_one_name(home: Path, capsys: Output) -> None:
 def test_check_without_any_plan_says_how_to_begin(home: Path, capsys: Output) -> None:
     assert run("check") == 2
     assert capsys.readouterr().err == (
-        f"drd: there is no plan in {home}/plans\nHINT: write one with `drd plan new`.\n"
+        f"drd: there is no plan in {home}/plans\nHINT: write a plan with `drd plan new`.\n"
     )
 
 

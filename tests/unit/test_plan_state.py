@@ -44,7 +44,7 @@ def test_a_hold_is_shown_until_its_end(until: datetime | None, *, active: bool) 
             "emptied",
             7200.0,
             Verdict.AT_RISK,
-            "copy b of a was emptied: drd can read nothing there",
+            "copy b of a was emptied: drd cannot read data there",
             "drd doctor shop",
         ),
         (
@@ -58,7 +58,7 @@ def test_a_hold_is_shown_until_its_end(until: datetime | None, *, active: bool) 
             "damaged",
             None,
             Verdict.AT_RISK,
-            "copy b of a is damaged: drd knows no complete restore point there",
+            "copy b of a is damaged: drd does not know a complete restore point there",
             "drd verify shop --repository b",
         ),
     ],

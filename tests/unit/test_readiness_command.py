@@ -29,4 +29,6 @@ def test_a_list_command_that_may_take_long_is_named(world: World) -> None:
     tool = CommandTool(("ls",), ("cat",))
     primary = replace(world.plan.primary, adopted=Adopted("ls", "shop", command=tool))
     plan = replace(world.plan, repositories={"primary": primary})
-    assert _looking_at(plan) == "drd checks plan shop: its command `list` may take 2m"
+    assert _looking_at(plan) == (
+        "drd checks plan shop: the command `list` of this plan may take up to 2m"
+    )

@@ -111,7 +111,10 @@ def test_an_estimate_is_called_one_and_the_unknown_rest_and_what_is_missing_are_
 
 def test_residents_that_are_more_than_all_people_are_a_contradiction() -> None:
     facts = {"people": 10, "residents.DE": 12}
-    assert "\n- these are 2 more than all people: " in draft("eu-gdpr-33", Case(facts=facts)).text()
+    assert (
+        "\n- the residents are 2 more than all people: "
+        in draft("eu-gdpr-33", Case(facts=facts)).text()
+    )
 
 
 @pytest.mark.parametrize(

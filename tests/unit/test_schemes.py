@@ -60,7 +60,7 @@ def test_one_place_has_one_spelling(written: str, normal: str) -> None:
 @pytest.mark.parametrize(
     ("url", "complaint"),
     [
-        ("sftp:-oProxyCommand=touch /tmp/x:/b", "names no user"),
+        ("sftp:-oProxyCommand=touch /tmp/x:/b", "does not contain a user"),
         ("sftp:me@-oProxyCommand=x:/b", "not a valid host name"),
         ("sftp:-lroot@host:/b", "not a valid user name"),
         ("sftp://me@-oProxyCommand=x/b", "not a valid host name"),
@@ -68,7 +68,7 @@ def test_one_place_has_one_spelling(written: str, normal: str) -> None:
         ("sftp:me@ho'st:/b", "not a valid host name"),
         ("sftp://me:hunter2@host/b", "contains a password"),
         ("sftp:me:hunter2@host:/b", "contains a password"),
-        ("sftp:host:/b", "names no user"),
+        ("sftp:host:/b", "does not contain a user"),
         ("sftp:me@host", "no path"),
         ("sftp:me@host:", "no path"),
         ("sftp:me@host:.", "does not name a directory"),

@@ -78,7 +78,7 @@ def test_changed_plan_keeps_its_figures_and_says_not_loaded(tmp_path: Path) -> N
     assert plan.rpo.exposure_s == 252
     in_force = "drd still uses the plan that it loaded at 2026-11-24 00:31 UTC"
     assert plan.why is not None
-    assert plan.why.text == f"the plan file was edited and not reloaded: {in_force}"
+    assert plan.why.text == f"the plan file was edited, but not reloaded: {in_force}"
     assert plan.why.remedy == "drd backup orders-api", "without a daemon, which would reload it"
     served = StatusFacts([facts], daemon=DaemonFacts(NOW, False, "1"))
     [told] = collect(lambda: served, plan_files(tmp_path), NOW).plans
@@ -144,7 +144,7 @@ def test_broken_plan_keeps_the_error_of_its_load(tmp_path: Path) -> None:
     assert plan.reasons[0].remedy == f"drd plan check {path}"
     since = facts._replace(load_error_at=ago(HOUR), served=True)
     os.utime(path, ns=(int(ago(HOUR - 1).timestamp() * 1e9),) * 2)
-    assert "edited and not reloaded" in look(tmp_path, since).plans[0].reasons[0].text
+    assert "edited, but not reloaded" in look(tmp_path, since).plans[0].reasons[0].text
     os.utime(path, ns=(int(ago(HOUR + 1).timestamp() * 1e9),) * 2)
     assert "orders.yaml:3" in look(tmp_path, since).plans[0].reasons[0].text
 
@@ -161,14 +161,14 @@ def test_plan_whose_file_is_gone_says_so(tmp_path: Path) -> None:
     assert plan.state is PlanState.AT_RISK
     assert plan.reasons[0].text == (
         f"the plan's file {facts.file} is gone: put it back; drd still uses the plan that it "
-        "loaded at 2026-11-24 00:31 UTC, but no backup or drill of it starts. If the service does "
-        "not exist any more: drd plan forget orders-api"
+        "loaded at 2026-11-24 00:31 UTC, but does not start backups or drills of this plan. "
+        "If the service does not exist any more: drd plan forget orders-api"
     )
     gone = f"the plan's file {facts.file} is gone: put it back"
     served = assess(facts._replace(load_error=gone, file_gone=True, served=True), NOW)
     assert served.reasons[0].text.startswith(
-        f"{gone}. After a reload or restart of the service, no backup or drill of it starts any "
-        "more; until then drd still uses the plan that it loaded at"
+        f"{gone}. After a reload or restart of the service, drd does not start backups or "
+        "drills of this plan any more; until then drd still uses the plan that it loaded at"
     )
 
 

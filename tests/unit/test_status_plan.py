@@ -118,7 +118,7 @@ def test_a_plan_with_trouble_shows_the_worst_first_and_then_all_the_rest() -> No
         "  > drd drill orders-api",
         (
             "  at risk: copy offsite of primary does not open with the password of the plan: "
-            "drd can read nothing there"
+            "drd cannot read data there"
         ),
         "  > drd doctor orders-api",
     ]
@@ -162,9 +162,11 @@ def test_no_line_is_wider_than_the_terminal_and_nothing_is_cut(width: int) -> No
 
 def test_runs_that_nobody_starts_are_called_so() -> None:
     [told] = [line for line in screen(healthy(), width=NO_LIMIT, daemon=None) if "Next" in line]
-    assert told.endswith("none starts by itself: no daemon runs")
+    assert told.endswith("no run starts by itself, because the daemon is not running")
     [told] = [line for line in screen(healthy(), width=NO_LIMIT, dues=[]) if "Next" in line]
-    assert told.endswith("none: the plan has no schedule, or no daemon has loaded it yet")
+    assert told.endswith(
+        "no run: the plan does not have a schedule, or the daemon has not loaded the plan yet"
+    )
 
 
 def test_a_part_of_the_status_that_cannot_be_read_hides_no_other_part() -> None:

@@ -191,14 +191,14 @@ def test_the_copy_that_is_furthest_behind_is_shown() -> None:
         (
             "damaged",
             (None, BREACHED, None),
-            "copy b of primary is damaged: drd knows no complete restore point there",
+            "copy b of primary is damaged: drd does not know a complete restore point there",
             "drd verify orders-api --repository b",
         ),
         *(
             (
                 state,
                 (None, BREACHED, None),
-                f"copy b of primary {lost_words(state)}: drd can read nothing there",
+                f"copy b of primary {lost_words(state)}: drd cannot read data there",
                 "drd doctor orders-api",
             )
             for state in ("gone", "emptied", "replaced", "shut")

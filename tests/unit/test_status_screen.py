@@ -215,7 +215,7 @@ def test_a_plan_file_that_is_not_in_force_is_shown_beside_a_worse_reason() -> No
     assert lines[5:] == [
         "  > drd backup orders-api",
         (
-            "  the plan file was edited and not reloaded: drd still uses the plan that it "
+            "  the plan file was edited, but not reloaded: drd still uses the plan that it "
             "loaded at 2026-11-24 00:31 UTC"
         ),
         "  > drd backup orders-api",
@@ -309,7 +309,7 @@ def test_an_incident_that_no_repository_has_is_reported_after_some_minutes() -> 
         late = one._replace(only_here_since=NOW - timedelta(minutes=minutes))
         found = collect(lambda late=late: StatusFacts([healthy()], incidents=(late,)), [], NOW)
         text = " ".join(render(found, NO_LIMIT, colour=False).split())
-        assert ("no repository has its entries of the last 12m" in text) is said
+        assert ("its entries of the last 12m are not yet in a repository" in text) is said
         assert ("> drd records anchor --incidents" in text) is said
 
 

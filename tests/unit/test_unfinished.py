@@ -10,7 +10,10 @@ from drd.model.unfinished import Unfinished
 from drd.model.verdicts import UNFINISHED, PlanState
 from tests.status_support import MINUTE, NOW, ago, healthy
 
-RESUME, DONE = ("to finish it", "drd resume a1"), ("to leave it as it is", "drd done a1")
+RESUME, DONE = (
+    ("to finish the recovery", "drd resume a1"),
+    ("to keep the present state", "drd done a1"),
+)
 UNDO = ("to put the old data back", "drd undo a1")
 PERHAPS = ("to put the old data back, if drd kept any", "drd undo a1")
 STOPPED = UnfinishedFacts("a1", ago(MINUTE), "cancelled", ("db",), ("conf",))
@@ -61,8 +64,8 @@ def test_a_recovery_to_another_place_is_only_resumed() -> None:
     assert Unfinished.of("orders", STOPPED, over=False).ways() == (RESUME,)
     halted = STOPPED._replace(down=("shop.service",))
     assert Unfinished.of("orders", halted, over=False).ways_out() == (
-        "to finish it: `drd resume a1`. To leave it as it is: `drd done a1`, then "
-        "`systemctl start shop.service`"
+        "to finish the recovery: `drd resume a1`. To keep the present state: `drd done a1`, "
+        "then `systemctl start shop.service`"
     )
 
 

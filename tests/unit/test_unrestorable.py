@@ -78,7 +78,7 @@ def test_the_newest_point_that_a_drill_could_not_restore_does_not_count(world: W
         f"restore point {NEW} cannot be restored, as the drill of 2026-11-25 12:01:00 UTC showed "
         "(drd run show "
     ) in told(plan)
-    assert f"; the newest one that is left, {OLD}, has data of 2026-11-25 10:00:00" in told(plan)
+    assert f"; the newest remaining point, {OLD}, has data of 2026-11-25 10:00:00" in told(plan)
     world.stored("cccccccc", NOON)
     assert assessed(world).rpo.exposure_s == 60
     assert "cannot be restored" not in told(assessed(world))
@@ -158,9 +158,9 @@ def test_points_doctor_and_forget_know_what_the_drill_found(world: World, capsys
     points_screen._print("shop", document["points"], {}, {})
     shown = capsys.readouterr().out
     assert f"complete, cannot be restored (drill {run})" in shown
-    assert f"To see why: drd run show {run}. To drill it again: drd drill shop --point {NEW}" in (
-        shown
-    )
+    assert (
+        f"To see why: drd run show {run}. To drill this point again: drd drill shop --point {NEW}"
+    ) in (shown)
     found = examine(world.services, world.plan, lambda ref: "x")
     [finding] = [f for f in found if f.code == "last-drill"]
     assert f"; the newest one that is left is {OLD}, with data of" in finding.text

@@ -40,7 +40,9 @@ def test_state_of_before_says_what_changes_and_only_looks(config: Path) -> None:
     found = said(config)
 
     closed, made, renewed, migrated = found
-    removed = "changes: the next start of drd takes the access rights of group and others away"
+    removed = (
+        "changes: the next start of drd removes the access rights of the group and of other users"
+    )
     assert closed == f"{removed} from {state}, {state}/drd.db"
     creates = f"the next start of drd creates {state}-public, which the group drd can read"
     assert made == f"changes: {creates}"
