@@ -167,8 +167,8 @@ def test_ctrl_c_in_a_recovery_in_place_says_how_far_it_came_and_the_ways_out(
     assert text.startswith("a recovery in place was not finished (cancelled at ")
     assert text.endswith(
         "already replaced: conf; not replaced: db; stopped and not started again: shop.service). "
-        f"To finish the recovery: `drd resume {run}`. To put the old data back: `drd undo {run}`, then "
-        f"`systemctl start shop.service`. drd done {run} would keep this mixture of old and "
+        f"To finish the recovery: `drd resume {run}`. To put the old data back: `drd undo {run}`, "
+        f"then `systemctl start shop.service`. drd done {run} would keep this mixture of old and "
         "restored data, and delete the kept old data for good"
     )
     assert f"drd resume {run}" in site.drd("status", code=None).out
