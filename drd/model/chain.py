@@ -161,11 +161,7 @@ class ChainCheck:
         elif entry.seq > after + 1 and not (told and entry.signature):
             one = entry.seq == after + 2
             gone = f"entry {after + 1} is" if one else f"entries {after + 1} to {entry.seq - 1} are"
-            self._fault(
-                entry,
-                "missing",
-                f"{gone} missing before it",
-            )
+            self._fault(entry, "missing", f"{gone} missing before it")
         previous = last.hash if last is not None else FIRST
         if entry.header.previous != previous:
             self._fault(

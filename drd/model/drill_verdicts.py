@@ -219,9 +219,8 @@ def _of_result(
     if not scenario.wanted:
         return []
     if last.result != "passed":
-        why = (
-            f". The reason at that time{why}" if why else _left_out_text(last)
-        )  # it may be over now
+        # The reason may be over now.
+        why = f". The reason at that time{why}" if why else _left_out_text(last)
         text = f"the last {drill} was inconclusive {when}{why}"
         remedy = remedy_of(last.unproven) or again
         return [reason(Verdict.UNKNOWN, text, "drill-inconclusive", remedy, run=last.run)]
