@@ -233,5 +233,5 @@ def _unsubmitted(number: int, left: Sequence[str], known: Collection[str]) -> Us
             "--does-not-apply --reason TEXT"
         )
     if len(told) < len(left):
-        fact += f"{'; ' if told else ': '}{len(left) - len(told)} by restricted entries"
+        fact += f"{'; ' if told else ': '}{len(left) - len(told)} because of restricted entries"
     return UsageError(fact, hint=hint)

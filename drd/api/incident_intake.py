@@ -43,8 +43,8 @@ def take_in(
         if of:
             raise Refused(
                 "this is the report of a mail server, which only operators may record",
-                hint="let a user of the group drd-operator send it, or post it to the listener "
-                "(docs/intake.md).",
+                hint="let a user of the group drd-operator send this report, or post the "
+                "report to the listener (docs/intake.md).",
             )
         if scope:
             raise UsageError(

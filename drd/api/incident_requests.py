@@ -139,7 +139,8 @@ class LinkBody(Act):
 
 class MergeBody(Act):
     into: Number = Field(
-        description="The number of the incident that continues. drd closes the other incident."
+        description="The number of the incident that continues. drd closes the incident of this "
+        "request."
     )
     reason: BoundedText = Field("", description="Why both numbers are the same incident.")
 

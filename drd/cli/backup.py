@@ -71,7 +71,7 @@ def _cancelled(app: App, plan: Plan) -> str:
     points = {p.id for p in app.catalogue.points.of_plan(plan.name)}
     if run is not None and run.id in points:
         return f"the backup of {plan.name} was cancelled, after it had made restore point {run.id}"
-    return f"the backup of {plan.name} was cancelled: it made no restore point"
+    return f"the backup of {plan.name} was cancelled: it did not make a restore point"
 
 
 def _by_the_daemon(app: App, args: argparse.Namespace) -> _Result:
@@ -116,7 +116,7 @@ def _print(result: _Result, *, quiet: bool) -> None:
 def _sentence(document: Mapping[str, Any]) -> str:
     point, components = document["point"], document["components"]
     if point is None:
-        return "failed: drd stored no component, so there is no new restore point"
+        return "failed: drd did not store any component, so there is no new restore point"
     at = format_time(from_rfc3339(document["data_time"]), seconds=True)
     if document["state"] == RunState.INCOMPLETE:
         names = [row["component"] for row in components if row["state"] == "failed"]

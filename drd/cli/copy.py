@@ -57,8 +57,10 @@ def _chosen(plan: Plan, repository: str | None) -> list[str]:
     refuse(plan, "copy them")
     if not plan.copies:
         raise UsageError(
-            f"plan {plan.name} has no repository with `copy_of:`, so there is nothing to copy to",
-            hint="add one under `repositories:` in the plan (docs/copies.md has an example).",
+            f"plan {plan.name} does not have a repository with `copy_of:`, so drd cannot "
+            "copy restore points",
+            hint="add such a repository under `repositories:` in the plan "
+            "(docs/copies.md has an example).",
         )
     return [spec.name for spec in plan.copies]
 

@@ -81,11 +81,11 @@ def _say_protected(app: App) -> None:
         )
         return
     output.warn(
-        "this incident is restricted, but its entries are not encrypted, because drd.yaml names "
-        "no keys of roles. drd status, alerts and metrics do not show its title and scope, and "
-        "exports do not contain its entries. Whoever has the password of a repository can read "
-        "its entries there. To encrypt later entries, write in drd.yaml: incident: "
-        "{roles: {lead: {age: [age1…]}}}"
+        "this incident is restricted, but its entries are not encrypted, because drd.yaml "
+        "does not contain keys for roles. drd status, alerts and metrics do not show its "
+        "title and scope, and exports do not contain its entries. Anyone who has the "
+        "password of a repository can read the entries of this incident there. To encrypt "
+        "later entries, write in drd.yaml: incident: {roles: {lead: {age: [age1…]}}}"
     )
 
 

@@ -80,9 +80,9 @@ def _protected(app: App, incident: Incident, files: Mapping[str, str]) -> Mappin
     keys = recipients(app.settings.role_keys)
     if not keys:
         output.warn(
-            f"incident {incident.number} is restricted, and drd.yaml names no keys of roles to "
-            "encrypt it for. So the export contains the headers of its entries, but not their "
-            "contents and no timeline"
+            f"incident {incident.number} is restricted, and drd.yaml does not contain keys "
+            "for roles, which the encryption needs. So the export contains the headers of "
+            "its entries, but not their contents and not the timeline"
         )
         return {}
     return {

@@ -186,8 +186,8 @@ def _reported(args: argparse.Namespace) -> int:
     raw = read_given(args.from_, LARGEST, "give the report of one mail.")
     if bounces_in(raw) is None:
         raise UsageError(
-            "this is not a report of a mail server about a mail of an incident: it contains no "
-            "Message-ID of drd",
+            "this is not a report of a mail server about a mail of an incident: it does not "
+            "contain a Message-ID of drd",
             hint="record by hand that the mail came back: drd incident message bounced N "
             "M --to NAME --reason TEXT",
         )

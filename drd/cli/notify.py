@@ -39,7 +39,7 @@ def test(args: argparse.Namespace) -> int:
 def _chosen(channels: Sequence[ChannelSpec], names: Sequence[str] | None) -> list[ChannelSpec]:
     if not channels:
         raise UsageError(
-            "drd.yaml names no channels: `notify` is missing or empty",
+            "drd.yaml does not define a channel: `notify` is missing or empty",
             hint="add a channel, for example notify: [{kind: webhook, url: {credential: "
             "NAME}}]; see docs/notifications.md.",
         )
@@ -121,7 +121,9 @@ def list_channels(args: argparse.Namespace) -> int:
         header = ("CHANNEL", "KIND", "HEALTH", "CARRIES")
         output.say(output.table(lines, header=header))
     elif not args.quiet:
-        output.say("drd.yaml names no channels. How to add a channel: docs/notifications.md")
+        output.say(
+            "drd.yaml does not define a channel. How to add a channel: docs/notifications.md"
+        )
     return 0
 
 

@@ -153,7 +153,7 @@ class Parser(argparse.ArgumentParser):
     def _refuse(self, word: str) -> NoReturn:
         if not word.startswith("-"):
             named = [action.dest for action in self._get_positional_actions()]
-            only = "give the restore point alone: its id says of which plan it is. Or "
+            only = "give only the restore point: its id already names the plan. Or "
             verb = self.prog.partition(" ")[2]
             raise unexpected(verb, word, remedy=only if named == ["point"] else "")
         name = word.partition("=")[0]

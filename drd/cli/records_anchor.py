@@ -88,7 +88,7 @@ def _require_keys(app: App) -> None:
     """Raise UsageError without keys of roles, and warn of bodies that only former keys open."""
     if not recipients(app.settings.role_keys):
         raise UsageError(
-            "drd.yaml names no keys of roles, so there is nothing to encrypt for",
+            "drd.yaml does not contain keys for roles, so drd cannot encrypt entries for roles",
             hint="add the keys: incident: {roles: {lead: {age: [age1…]}}}",
         )
     sealed = sum(bool(entry.sealed) for entry in app.catalogue.records.read())

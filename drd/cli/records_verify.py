@@ -126,8 +126,8 @@ def _in_kit(args: argparse.Namespace) -> Iterator[Anchor]:
     kit = unpack(unseal(read_kit(Path(args.kit)), key_of(args), name=args.kit), name=args.kit)
     if kit.index.records is None:
         raise UsageError(
-            f"kit {args.kit} contains no state of the records: it was made before the records "
-            "were signed",
+            f"kit {args.kit} does not contain the state of the records: the kit was made "
+            "before the records were signed",
             hint="make the kit again: drd kit export",
         )
     yield anchors.of_kit(kit.index.records, f"the kit {args.kit}")

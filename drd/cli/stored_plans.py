@@ -48,8 +48,9 @@ def accept(
             "plans from the repository have commands, or could reveal secrets or files of this "
             f"host ({asking[0][:200]}{more}): these plans need your confirmation, but drd has "
             "no terminal to ask you. drd wrote nothing",
-            hint="read the list above. If the lost host used all of this, run the command again "
-            "with --accept-commands. A recovery kit needs no confirmation.",
+            hint="read the list above. If the lost host used all of this, run the command "
+            "again with --accept-commands. Plans from a recovery kit do not need this "
+            "confirmation.",
         )
     confirm_texts()
 

@@ -178,7 +178,7 @@ def _copy(facts: PlanFacts, copy: CopyFacts, now: datetime) -> Iterator[Conditio
     elif first_copy_by(facts, copy, now) is not None:
         return  # its time has not passed; `drd status PLAN` says that it is to come
     elif copy.data_time is None:
-        text = f"copy {copy.repository} contains no complete restore point"
+        text = f"copy {copy.repository} does not contain a complete restore point"
     elif exposure_s is None:
         text = (
             f"the newest restore point in copy {copy.repository} is dated in the future: a clock "

@@ -48,8 +48,8 @@ def tables(
     known = snapshot.fingerprint
     if not isinstance(known, DatabaseFingerprint) or known.mode == "off":
         raise UsageError(
-            f"drd does not know the tables of component {snapshot.component}: the restore point "
-            "has no fingerprint of it",
+            f"drd does not know the tables of component {snapshot.component}: the restore "
+            "point does not contain a fingerprint of this component",
             hint="mount the restore point with `drd mount PLAN DIRECTORY`, then list its "
             f"tables with `{look}`. To list the tables of later restore points with "
             "drd, set `fingerprint: counts` for this component in the plan.",

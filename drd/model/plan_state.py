@@ -143,12 +143,12 @@ def _behind(plan: str, copy: CopyAssessment, state: str) -> Remark:
         command = f"drd verify {plan} --repository {name}"
     elif copy.first_by is not None:
         by = format_time(copy.first_by)
-        text = f"no copy of {copy.copy_of} to {name} was made yet; the first one is due by {by}"
+        text = f"no copy of {copy.copy_of} to {name} was made yet; the first copy is due by {by}"
         return Remark(PlanState.OK, text, command)
     elif copy.data_time is not None:
         text += f" is {behind}"
     elif copy.verdict is Verdict.BREACHED:
-        text += " contains no restore point with all its snapshots"
+        text += " does not contain a restore point with all its snapshots"
     else:
-        text += " contains no restore point"
+        text += " does not contain a restore point"
     return Remark(PlanState.AT_RISK, text, command)

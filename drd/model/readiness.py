@@ -168,8 +168,8 @@ def _rpo(plan: Plan, assessed: Assessment) -> ReadinessFinding:
         return judged_as("schedule", "ok", "", f"{text} (RPO {promised})")
     if rpo is None:
         text = (
-            f"drd cannot tell whether the RPO of {promised} can be kept: no backup was made yet, "
-            "or backups start only by hand"
+            f"drd does not know whether the RPO of {promised} can be kept: no backup was made "
+            "yet, or backups start only by hand"
         )
         remedy = (
             "set the time between backups in the plan, for example `backup: {every: auto}`; if "
@@ -224,7 +224,7 @@ def of_people(plan: Plan, roles: Mapping[str, Sequence[str]]) -> list[ReadinessF
         which = f"{noun(len(steps), 'step', 'steps')} {', '.join(steps)}"
         needs = noun(len(steps), "needs", "need")
         if role is None:
-            text = f"{which} {needs} a person, but drd.yaml names no person"
+            text = f"{which} {needs} a person, but drd.yaml does not name a person"
             remedy = "add a person to drd.yaml: people: [{name: NAME}]"
         else:
             text = f"{which} {needs} a person with the role {role}, but no person in drd.yaml "

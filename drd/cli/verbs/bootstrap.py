@@ -70,9 +70,10 @@ def add_parser(sub: Verbs) -> None:
         metavar="NAME=FILE",
         action="append",
         default=[],
-        help="secret that the repository needs besides its password, by its name in the plan: for "
-        "sftp: key and known_hosts, for rest: password, for rclone: config. For a value that is no "
-        "secret, write the value in place of a file: user=NAME. Repeat --access for each value",
+        help="secret that the repository needs besides its password, by its name in the "
+        "plan: for sftp: key and known_hosts, for rest: password, for rclone: config. "
+        "If a value is not a secret, write the value in place of a file: user=NAME. "
+        "Repeat --access for each value",
     )
     parser.add_argument(
         "--root", metavar="DIR", default="/", help="write all files below DIR (default: /)"

@@ -198,8 +198,8 @@ def _stranger(name: str, audience: Audience, book: ContactBook) -> UsageError:
 def _contact(contact: Contact, reach: Reach) -> Iterator[Addressed]:
     if contact.mails and not reach.mail_channel:
         raise UsageError(
-            f"drd cannot send mails to {escaped(contact.name)}: `notify` of drd.yaml has no mail "
-            "server",
+            f"drd cannot send mails to {escaped(contact.name)}: drd.yaml does not have a mail "
+            "server under `notify`",
             hint="add {kind: smtp, host: …, to: […]} under `notify`.",
         )
     for mail in contact.mails:
@@ -209,8 +209,8 @@ def _contact(contact: Contact, reach: Reach) -> Iterator[Addressed]:
         spec = reach.channel(contact.channel)
         if spec is None:
             raise UsageError(
-                f"`notify` of drd.yaml has no channel {escaped(contact.channel)} for "
-                f"{escaped(contact.name)}",
+                f"drd.yaml does not have channel {escaped(contact.channel)} for "
+                f"{escaped(contact.name)} under `notify`",
                 hint="add this channel under `notify`.",
             )
         to = Recipient(contact.name, Way.CHANNEL, contact.channel, leads=reach.leads(spec))
