@@ -67,11 +67,11 @@ def test_a_component_without_a_fingerprint_says_how_to_see_its_tables(short_tmp:
     (point,) = site.points()
     told = site.drd("ls", "shop").out
     assert (
-        "db (sqlite): drd does not know the tables of component db: the restore point has no "
-        "fingerprint of it\n"
-        f"  HINT: mount the restore point with `drd mount shop {point['point']} DIRECTORY`, then "
-        "list its tables with `sqlite3 FILE .tables`. To list the tables of later restore "
-        "points with drd, set `fingerprint: counts` for this component in the plan.\n"
+        "db (sqlite): drd does not know the tables of component db: the restore point does "
+        "not contain a fingerprint of this component\n  HINT: mount the restore point with "
+        f"`drd mount shop {point['point']} DIRECTORY`, then list its tables with `sqlite3 "
+        "FILE .tables`. To list the tables of later restore points with drd, set "
+        "`fingerprint: counts` for this component in the plan.\n"
     ) in told
     assert "app.conf" in told, "the other component is listed"
 

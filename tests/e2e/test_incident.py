@@ -143,7 +143,7 @@ def test_a_restricted_incident_leaves_the_host_encrypted(site: Site) -> None:
         file.write(f"records: {{key: {{file: {site.base}/secrets/records}}}}\n")
     site.drd("records", "init")
     told = site.drd("incident", "open", "an insider", "--restricted").err
-    assert "its entries are not encrypted, because drd.yaml names no keys of roles" in told
+    assert "its entries are not encrypted, because drd.yaml does not contain keys for roles" in told
     site.drd("incident", "close", "1", "--reason", "a trial")
     before = config.read_text()
     config.write_text(f"{before}incident: {{roles: {{lead: {{age: [age1nonsense]}}}}}}\n")

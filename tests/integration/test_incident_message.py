@@ -142,7 +142,9 @@ def test_from_the_preview_to_the_answer_of_the_server(drd: Drd, post: Post, tmp_
         told = drd(*words, "--from", str(report), code=2)
         assert "<newsletter@x>, which is not a message of an incident" in told
     report.write_text("Subject: hello\n\nhello\n")
-    assert "contains no Message-ID" in drd("message", "bounced", "--from", str(report), code=2)
+    assert "does not contain a Message-ID" in drd(
+        "message", "bounced", "--from", str(report), code=2
+    )
     post.refuse = set()
     drd("message", "send", "1", "--again", "--to", "Beta")
     document = json.loads(drd("message", "list", "--json"))

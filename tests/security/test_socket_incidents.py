@@ -161,7 +161,7 @@ def test_what_a_merged_restricted_incident_owes_is_in_no_refusal(house: House) -
         status, told = act(house, f"2/{verb}", **body)
         assert status == 400, verb
         assert "gdpr" not in str(told), verb
-        assert "1 by restricted entries" in told["error"]["message"]
+        assert "1 because of restricted entries" in told["error"]["message"]
         assert "eu-gdpr-33" in str(act(house, f"2/{verb}", BERT, **body)), "with a role"
     wrong = {"regime": "eu-gdpr-33", "submitted": "now", "version": 1}
     assert f"kept versions: {item - 1}" in str(act(house, "2/obligation", BERT, **wrong))

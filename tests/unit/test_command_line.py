@@ -93,7 +93,7 @@ WRONG = [
         ["hold", "shop", "4f2a", "--reason", "audit"],
         "hold: unexpected argument '4f2a'",
         (
-            "give the restore point alone: its id says of which plan it is. Or run `drd hold "
+            "give only the restore point: its id already names the plan. Or run `drd hold "
             "--help` for all options."
         ),
     ),

@@ -25,12 +25,18 @@ def test_a_hold_is_shown_until_its_end(until: datetime | None, *, active: bool) 
     ("state", "age_s", "verdict", "text", "command"),
     [
         ("ok", 7200.0, Verdict.AT_RISK, "copy b of a is 2h behind", "drd copy shop"),
-        ("ok", None, Verdict.UNKNOWN, "copy b of a contains no restore point", "drd copy shop"),
+        (
+            "ok",
+            None,
+            Verdict.UNKNOWN,
+            "copy b of a does not contain a restore point",
+            "drd copy shop",
+        ),
         (
             "ok",
             None,
             Verdict.BREACHED,
-            "copy b of a contains no restore point with all its snapshots",
+            "copy b of a does not contain a restore point with all its snapshots",
             "drd copy shop",
         ),
         (

@@ -408,7 +408,7 @@ def test_somebody_has_to_hold_each_role_that_is_asked() -> None:
     assert {f.allows for f in of_people(asking, {})} == {NOT_READY}
     assert of_people(plan(), {}) == []
     nobody = {f.finding.name: f.finding for f in of_people(asking, {})}["people: anybody"]
-    assert nobody.text == "step look needs a person, but drd.yaml names no person"
+    assert nobody.text == "step look needs a person, but drd.yaml does not name a person"
     assert nobody.remedy == "add a person to drd.yaml: people: [{name: NAME}]"
     lead = found["people: lead"].finding
     assert lead.remedy.endswith("people: [{name: NAME, roles: [lead]}]")

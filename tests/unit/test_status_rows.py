@@ -173,13 +173,13 @@ def test_the_copy_that_is_furthest_behind_is_shown() -> None:
         (
             "ok",
             (None, BREACHED, None),
-            "copy b of primary contains no restore point with all its snapshots",
+            "copy b of primary does not contain a restore point with all its snapshots",
             "drd copy orders-api",
         ),
         (
             "ok",
             (None, UNKNOWN, None),
-            "copy b of primary contains no restore point",
+            "copy b of primary does not contain a restore point",
             "drd copy orders-api",
         ),
         (

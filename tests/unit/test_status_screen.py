@@ -461,7 +461,7 @@ def test_a_copy_stands_beside_what_would_be_lost_and_says_when_it_is_behind() ->
     [plan] = collect(lambda: StatusFacts([facts]), [], NOW).plans
     assert [(r.text, r.remedy) for r in plan.remarks] == [
         ("copy offsite of primary is 2h behind", "drd copy orders-api"),
-        ("copy third of offsite contains no restore point", "drd copy orders-api"),
+        ("copy third of offsite does not contain a restore point", "drd copy orders-api"),
     ]
     assert not any("COPY" in line for line in shown(healthy(), CATALOG))
 
