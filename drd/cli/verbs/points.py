@@ -47,6 +47,8 @@ def add_parser(sub: Verbs) -> None:
     parser.add_argument(
         "--force", action="store_true", help="with forget: also forget points without known damage"
     )
-    parser.add_argument("--yes", action="store_true", help="with forget: ask nothing (for scripts)")
+    parser.add_argument(
+        "--yes", action="store_true", help="with forget: do not ask for confirmation (for scripts)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(handler="drd.cli.points:run")
