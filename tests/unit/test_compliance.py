@@ -357,7 +357,7 @@ def test_a_drill_with_another_version_of_a_package_names_both() -> None:
     )
     plan = judged(digest="digest-2", scenarios=(scenario()._replace(packages=packages),))
     assert plan.readiness is Readiness.NEEDS_DRILL
-    words_of_it = "its last drill used package drd-notes 1.2.0, which is version 2 now"
+    words_of_it = "the last drill used package drd-notes 1.2.0, which is version 2 now"
     assert f"{words_of_it}: drd drill orders-api" in words(plan)
     assert "plan changed" not in words(plan)
     same = judged(scenarios=(scenario()._replace(packages=packages),))
