@@ -159,9 +159,9 @@ class _Board:
         """Say why `due` has to wait; None if it may start."""
         job = due.job
         if job.key in self._keys:
-            return f"waits: {job.kind} of {job.plan} is running"
+            return f"{job.kind} of {job.plan} is running"
         if job.kind in _FORGETTING and job.plan in self._forgetting:
-            return f"waits: {self._forgetting[job.plan].words} is running"
+            return f"{self._forgetting[job.plan].words} is running"
         return (
             self._full_slots()
             or self._full(_group(job.kind))
@@ -225,7 +225,7 @@ class _Board:
         if sole is not None or (exclusive and users):
             if exclusive and due.deadline <= ahead.now:
                 self._promised.setdefault(url, due)
-            return f"waits: {(sole or users[0]).words} uses the repository {url}"
+            return f"{(sole or users[0]).words} uses the repository {url}"
         if due.job.kind == RunKind.BACKUP:
             users = [user for user in users if user.kind not in BACKGROUND]
         if len(users) >= limit:

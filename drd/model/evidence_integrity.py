@@ -163,7 +163,7 @@ def _with_entry(evidence: Evidence, entry: Entry | None) -> Iterator[Comparison]
         differing.append("checks")
     if differing:
         values = noun(len(differing), "another value", "other values")
-        text = f"entry {entry.seq} of the records has {values} for {', '.join(differing)}"
+        text = f"entry {entry.seq} of the records has {values} of {', '.join(differing)}"
         yield Comparison("record", False, text)
     else:
         signed = f"signed by key {entry.key}" if entry.signature else "which is not signed"

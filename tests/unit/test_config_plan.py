@@ -139,7 +139,7 @@ BROKEN = [
     ("every: 10m", 'every: 10m, cron: "@daily"', 17, "backup.cron", "cannot be combined with `every`", "keep one of them."),
     ("every: 10m", 'cron: "* * *"', 17, "backup.cron", "'* * *' has 3 fields", "write 5 fields: minute, hour, day, month, weekday."),
     ("every: 10m", 'cron: "61 * * * *"', 17, "backup.cron", "'61 * * * *' is not a cron expression: bad minute", "write minute, hour, day, month, weekday, like */10 * * * *."),
-    ("every: 10m", 'cron: "@dayly"', 17, "backup.cron", "@dayly is not known", "use @annually, @daily, @hourly, @midnight, @monthly, @weekly, @yearly."),
+    ("every: 10m", 'cron: "@dayly"', 17, "backup.cron", "@dayly is not a known word for a schedule", "use @annually, @daily, @hourly, @midnight, @monthly, @weekly, @yearly."),
     ("every: 10m", "every: 10m, timezone: europe/berln", 17, "backup.timezone", 'there is no time zone "europe/berln"', 'did you mean "Europe/Berlin"?'),
     ("every: 10m", "every: 10m, timezone: here", 17, "backup.timezone", 'there is no time zone "here"', "write it like Europe/Berlin, or UTC."),
     ("daily: 7", "daily: -7", 18, "retention.daily", "-7 is out of range", "write 0 to 100000."),

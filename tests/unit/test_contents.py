@@ -168,13 +168,23 @@ def test_adopted_copies_name_their_verifier_and_its_secrets(
 @pytest.mark.parametrize(
     ("left", "said", "again", "back"),
     [
-        ({"old": 1}, "there is 1 restore point of plan old,", "nor forgets it", "its file"),
-        ({"old": 2}, "there are 2 restore points of plan old,", "nor forgets them", "its file"),
+        (
+            {"old": 1},
+            "contain 1 restore point of plan old,",
+            "or forget it",
+            "the file of that plan",
+        ),
+        (
+            {"old": 2},
+            "contain 2 restore points of plan old,",
+            "or forget them",
+            "the file of that plan",
+        ),
         (
             {"b": 1, "a": 1},
-            "there are 1 restore point of plan b and 1 restore point of plan a,",
-            "nor forgets them",
-            "their files",
+            "contain 1 restore point of plan b and 1 restore point of plan a,",
+            "or forget them",
+            "the files of those plans",
         ),
     ],
 )
@@ -182,10 +192,10 @@ def test_points_of_a_plan_without_a_file(
     left: dict[str, int], said: str, again: str, back: str
 ) -> None:
     text, remedy = left_words("shop", left)
-    assert text.startswith(said)
-    assert f"plan shop neither restores {again}" in text
+    assert text.startswith(f"the repositories of plan shop {said}")
+    assert f"plan shop does not restore {again}" in text
     assert f"write `plan: {next(iter(left))}` in its file again" in remedy
-    assert remedy.endswith(f"put {back} back")
+    assert remedy.endswith(f"restore {back}")
 
 
 def test_a_component_without_a_fingerprint_is_a_snapshot_all_the_same() -> None:

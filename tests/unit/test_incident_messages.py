@@ -344,7 +344,7 @@ NO_BOOK = replace(REACH, book=ContactBook(), owners=())
         ("customers", ("zzz",), REACH, {}, "not contain 'zzz'", "use one of: Acme, Other, Hoster."),
         ("customers", ("ann",), REACH, {}, "in drd.yaml does not contain 'ann'", "use one of"),
         ("internal", ("Acme",), REACH, {}, "`people` in drd.yaml does not", "use one of: an"),
-        ("internal", ("zoe",), NO_BOOK, {}, "contain 'zoe'", "add it under `people` in drd.yaml."),
+        ("internal", ("zoe",), NO_BOOK, {}, "contain 'zoe'", "add this name under `people` in"),
         ("customers", (), replace(REACH, mail_channels=()), {}, "cannot send mails to Acme",
          "add {kind: smtp"),
     ],

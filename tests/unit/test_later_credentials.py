@@ -133,7 +133,7 @@ def test_the_condition_names_file_time_and_command() -> None:
     [unnamed] = host_conditions(
         HostFacts(credentials=(LaterCredential("", NOW),)), [("shop", 60.0)], NOW
     )
-    assert "one of them (changed at 2026-11-28 01:10:03 UTC)" in unnamed.text
+    assert "a file (changed at 2026-11-28 01:10:03 UTC)" in unnamed.text
 
 
 # --- files that are gone ------------------------------------------------------------------------

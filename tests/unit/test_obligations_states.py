@@ -45,7 +45,7 @@ from tests.obligation_support import (
     ("of", "why"),
     [
         ({}, ""),
-        ({"status": Status.PROPOSED}, "it is not law yet"),
+        ({"status": Status.PROPOSED}, "this regime is not law yet"),
         ({"status": Status.REPEALED}, "the status of this regime is repealed"),
         ({"confidence": "C"}, "nobody has recorded that they read the source of this regime"),
         ({"confidence": "C", "checked_by": "anna"}, ""),
