@@ -220,7 +220,7 @@ def test_a_component_that_was_lost_alone_is_restored_alone_by_the_printed_comman
     (site.base / "shop.db").unlink()
     failed = site.drd("backup", "shop", code=1)
     alone = "drd recover shop --in-place --component db --dry-run"
-    assert f"if it was lost, {alone} shows how to restore it. Otherwise" in failed.err
+    assert f"if this data was lost, {alone} shows how to restore it. Otherwise" in failed.err
     assert alone in site.drd("doctor", "shop", code=1).out.replace("\n", " ")
     refused = site.drd("recover", "shop", "--in-place", "--dry-run", code=1).err
     assert "--component conf --into NEW." in refused

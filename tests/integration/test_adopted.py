@@ -672,7 +672,7 @@ def test_plan_new_adopt_looks_into_the_files_of_the_newest_copy_and_checks_their
     words += ["--adopt", f"{site.base}/theirs", "--password-file", f"{site.base}/password"]
     assert main(words) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert f"{dumps}/half.sql.gz in it is cut off: a dump of SQLite ends with" in said
+    assert f"{dumps}/half.sql.gz in this copy is cut off: a dump of SQLite ends with" in said
     plan = site.app.plans.load("theirs")
     assert {(c.name, c.kind) for c in plan.components.values()} == {
         ("orders", "sqlite"), ("shop", "postgres"), ("people-sql", "command"), ("app", "files")

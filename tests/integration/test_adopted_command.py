@@ -285,8 +285,10 @@ def test_words_about_the_copies_say_who_verified_them_and_what_drd_cannot_know(
     main = partial(run_main, ["--config", str(tmp_path / "drd.yaml")])
     try:
         assert main("verify", "dumps") == 0
-        said = "dumps: repository theirs: the plan's command `verify` found no damage. drd itself "
-        assert capsys.readouterr().out == f"{said}read none of the copies\n"
+        said = (
+            "dumps: repository theirs: the plan's command `verify` found no damage. drd itself did "
+        )
+        assert capsys.readouterr().out == f"{said}not read the copies\n"
         (tmp_path / "check").write_text("echo 3 of 4 are broken >&2; exit 1\n")
         assert main("verify", "dumps") != 0
         said = capsys.readouterr().err

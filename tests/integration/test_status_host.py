@@ -61,7 +61,7 @@ def test_a_copied_state_is_told_without_a_daemon(
     (host / "state").rename(host / "former")
     shutil.copytree(host / "former", host / "state")
     said = " ".join(status(capsys)[1].split())
-    assert f"the file {host}/state/drd.db is a copy of the one that drd made there: until" in said
+    assert f"the file {host}/state/drd.db is a copy of the file that drd made there: until" in said
     assert "drd adopt" in said
     told = json.loads(status(capsys, "--json")[1])["copied_state"]
     assert told.startswith(f"the file {host}/state/drd.db is a copy")

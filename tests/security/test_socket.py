@@ -410,7 +410,7 @@ def test_directory_that_others_can_write_gets_no_socket(house: House) -> None:
     house.server.close()
     house.path.parent.chmod(0o777)
     with pytest.raises(
-        ApiUnserved, match="users other than root and drd's own user can write to the directory"
+        ApiUnserved, match="users other than root and drd's own user can write to this directory"
     ):
         ApiServer.start(house.app, lambda: None)
 

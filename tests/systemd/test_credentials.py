@@ -86,7 +86,7 @@ def test_a_removed_credential_is_reported_with_its_file_and_since_when_until_it_
     service.wait_until(lambda: alerts(service, "secret-missing") != [], 60, "the alert")
     [alert] = alerts(service, "secret-missing")
     assert re.search(
-        rf"^secret file {file}, which .* is missing since {AT[3:]}: the service has a copy",
+        rf"^secret file {file}, which .* is missing since {AT[3:]}: until the service stops, ",
         alert["message"],
     ), alert
     assert alert["command"] == f"cp -n {COPY} {file}"

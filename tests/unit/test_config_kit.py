@@ -107,7 +107,7 @@ def test_shares_that_are_none_and_two_ways_at_once_are_refused(tmp_path: Path) -
         ConfigError, match=r'drd\.yaml:1: .*"5/3" is not a valid number of shares'
     ) as caught:
         load_settings(file, explicit=True)
-    assert "write it like 3/5" in caught.value.problems[0].hint
+    assert "write a number like 3/5" in caught.value.problems[0].hint
     file.write_text("log: {level: info}\nkit:\n  shares: 2/3\n  recipients: [age1abc]\n")
     with pytest.raises(ConfigError, match=r"drd\.yaml:\d: kit: has both `recipients` and `shares`"):
         load_settings(file, explicit=True)

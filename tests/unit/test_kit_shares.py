@@ -131,5 +131,5 @@ def test_shares_of_a_kit_that_could_not_be_written_go_again(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("text", ["5/3", "1/3", "3", "3 of 5", "a/b", "", "3/500"])
 def test_invalid_sharings_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="write it like 3/5"):
+    with pytest.raises(ValueError, match="write a number like 3/5"):
         Sharing.parse(text)

@@ -82,7 +82,7 @@ def test_a_line_that_could_do_more_than_look_is_not_shown_to_root(line: str) -> 
         "see: drd diff shop --component db --point 4f2a; if so: drd backup shop --accept-size",
         "drd records verify",
         "drd records unseal --identity FILE",
-        "to read them: drd records unseal --identity FILE",
+        "to read encrypted entries: drd records unseal --identity FILE",
         "journalctl -u drd -n 20",
         "check that the server runs, and that host and port in dsn are right.",
         "use another point: drd points shop",
