@@ -124,7 +124,7 @@ def test_longest_gap_is_that_of_the_clock_on_the_wall() -> None:
     ("value", "why"),
     [
         (10, "is not a cron expression"),
-        ("@sometimes", "@sometimes is not known"),
+        ("@sometimes", "@sometimes is not a known word for a schedule"),
         ("* * * *", r"'\* \* \* \*' has 4 fields"),
         ("*", r"'\*' has 1 field"),
         ("* * * * * *", "has 6 fields"),
