@@ -74,7 +74,7 @@ def test_alert_without_a_fingerprint_is_known_by_its_labels() -> None:
         (b'{"version": "4", "alerts": [1]}', "alert 1 .* no `labels`"),
         (b'{"class_uid": 1007}', "class 1007"),
         (b'{"class_uid": [1]}', "class none"),
-        (b'{"class_uid": 2004}', "no uid"),
+        (b'{"class_uid": 2004}', "not have a uid"),
         pytest.param(b" " * (LARGEST + 1), "the message has", id="too large"),
         pytest.param(webhook(*[alert()] * 501), "501 alerts", id="501 alerts"),
     ],
