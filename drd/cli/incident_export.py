@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from drd import age
 from drd.api.incident_documents import incident_document, timeline_document
+from drd.api.incident_postmortem import postmortem_document, reviewed
 from drd.api.investigation_documents import investigation_document
+from drd.api.message_documents import message_document
 from drd.bootstrap import App
 from drd.cli import output
+from drd.cli.incident_acting import author
+from drd.cli.incident_scope import readable_plans
 from drd.cli.incident_screen import screen
 from drd.cli.records import keys_of, tell_of_export
 from drd.cli.session import require_owner, session
-from drd.errors import UsageError
+from drd.errors import DrdError, UsageError
 from drd.flows.incidents.choosing import chosen
 from drd.flows.records.export import export
 from drd.flows.records.restricted import concealed, hiding, recipients, restricted_incidents
 from drd.flows.records.timestamps import for_export
+from drd.model.file_list import KIND
 from drd.model.incidents.doubts import altered, doubts
+from drd.model.incidents.entries import Author
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.investigation import investigation
+from drd.model.incidents.message_fold import messages
 from drd.model.incidents.stix import bundle
 from drd.model.incidents.timeline import timeline
+from drd.model.plan import Plan
+from drd.model.records import Draft, Entry, body_of
 
 _COLUMNS = 100
 
 
 def run(args: argparse.Namespace) -> int:
     given, directory = _words(args.words)
-    with session(args, reading=True) as app:
+    with session(args, acts=False, records=True) as app:
         require_owner(
             app,
             "incident export",
@@ -59,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
             "timeline.json": f"{output.json_text(document)}\n",
             "timeline.txt": "\n".join(text) + "\n",
             "indicators.stix.json": f"{output.json_text(bundle(found.indicators))}\n",
+            **_afterwards(app, incident, entries),
         }
         done = export(
             app.catalogue.records,
@@ -67,9 +77,44 @@ def run(args: argparse.Namespace) -> int:
             beside=_protected(app, incident, files),
             stamps=for_export(app.catalogue, app.settings.authority),
             hides=hiding(app.catalogue, app.settings.role_keys, plain=False),
+            seal=_seal(author(app, args, left_out=given is None), incident.number),
         )
         keys = keys_of(app)
     return tell_of_export(args, done, keys, {"incident": incident.number})
+
+
+def _afterwards(app: App, incident: Incident, entries: Sequence[Entry]) -> dict[str, str]:
+    """Return the files with the post-mortem, the messages and the evidence, by their names."""
+    plans: dict[str, Plan] = {}
+    try:
+        plans.update(readable_plans(app))
+    except DrdError as error:  # what is wrong with plans must not hide the rest
+        output.warn(error.line)
+    told = postmortem_document(reviewed(app, incident, entries, plans))
+    sent = [message_document(m, {}, "") for m in messages(incident.number, entries)]
+    shown = investigation_document(investigation(entries))["evidence"]
+    measured = [body_of(entry) for entry in entries if entry.header.kind == "evidence"]
+    files = {
+        "actions.json": {"incident": incident.number, "actions": told["actions"]},
+        "messages.json": {"incident": incident.number, "messages": sent},
+        "evidence.json": {"incident": incident.number, "evidence": shown, "measured": measured},
+    }
+    return {
+        "postmortem.md": told["markdown"],
+        "postmortem.html": told["html"],
+        **{name: f"{output.json_text(document)}\n" for name, document in files.items()},
+    }
+
+
+def _seal(said: Author, number: int) -> Callable[[str], Draft]:
+    """Return what makes the entry that seals the files. Its subject is not the incident: also of a
+    restricted one everybody can check the files."""
+
+    def made(digest: str) -> Draft:
+        body = {"incident": number, "files": digest, "by": said.by, "actor": said.actor}
+        return Draft(KIND, f"{KIND}:{number}", body, said.at, said.actor)
+
+    return made
 
 
 def _protected(app: App, incident: Incident, files: Mapping[str, str]) -> Mapping[str, str]:

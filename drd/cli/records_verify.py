@@ -18,7 +18,7 @@ from drd.cli.kit import key_of
 from drd.cli.session import require_owner, session, without_host
 from drd.errors import UsageError
 from drd.flows.records import anchors, continuing, timestamps
-from drd.flows.records.export import STAMPS, check_export, read_export
+from drd.flows.records.export import STAMPS, check_export, check_files, read_export
 from drd.flows.records.noted import note_check
 from drd.kit.archive import unpack
 from drd.kit.sealing import read_kit, unseal
@@ -75,7 +75,9 @@ def _of_file(file: Path, args: argparse.Namespace) -> int:
     own = (file if file.is_dir() else file.parent) / STAMPS / timestamps.CA
     ca = args.timestamp_ca or (str(own) if own.is_file() else None)
     stamped = timestamps.judged(stamps, ca, hashes.get)
-    return _told(check_export(exported), None, stamped, args)
+    report = check_export(exported)
+    report.faults += check_files(file, exported)
+    return _told(report, None, stamped, args)
 
 
 def _stamped(app: App, wanted: Sequence[anchors.Place], args: argparse.Namespace) -> Stamped:

@@ -21,7 +21,8 @@ Accepts = Callable[[str, bytes, str], bool]
 @dataclass(frozen=True, slots=True)
 class Fault:
     """What is wrong with an entry. Codes: `missing`, `order`, `changed`, `unlinked`, `body`,
-    `removed_body`, `sealed`, `signature`, `key`, `anchor`, `incident` (its row says other).
+    `removed_body`, `sealed`, `signature`, `key`, `anchor`, `incident` (its row says other),
+    `file` (a file of an export).
     """
 
     seq: int

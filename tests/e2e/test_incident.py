@@ -87,6 +87,7 @@ def test_from_the_first_word_to_the_end(site: Site) -> None:
     assert {path.stat().st_mode & 0o077 for path in there.iterdir()} == {0}
     done = subprocess.run(["sh", there / "verify.sh"], check=False, timeout=60)
     assert done.returncode == 0, done
+    _changed_files_are_found(site, there)
     site.drd("incident", "export", "1", "2", "3", code=2)
     assert "exists already" in site.drd("incident", "export", "1", str(there), code=2).err
     site.drd("incident", "close", "2", "--reason", "not related")
@@ -105,6 +106,30 @@ def test_from_the_first_word_to_the_end(site: Site) -> None:
     site.drd("incident", "state", "1", "detected", code=2)
     site.drd("incident", "state", "1", "detected", "--reason", "it goes on")
     assert "decided: orders stay off: data at risk" in site.drd("incident", "show").out
+
+
+def _changed_files_are_found(site: Site, there: Path) -> None:
+    """Of the bundle every file is sealed: by the script and by drd each change is found."""
+    assert "# Post-mortem of incident 1" in (there / "postmortem.md").read_text()
+    [item] = json.loads((there / "evidence.json").read_text())["evidence"]
+    assert item["bytes"] == 12
+    assert json.loads((there / "messages.json").read_text())["messages"] == []
+    assert "no fault" not in site.drd("records", "verify", str(there), code=5).out
+    page = there / "postmortem.html"
+    whole = page.read_bytes()
+    page.write_bytes(whole.replace(b"leak", b"peak"))
+    (there / "more file.txt").touch()
+    found = subprocess.run(
+        ["sh", there / "verify.sh"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert found.returncode == 1
+    assert "postmortem.html was changed or removed" in found.stdout
+    assert "a file is not of this export: more file.txt" in found.stdout
+    told = site.drd("records", "verify", str(there), code=1).out
+    assert "postmortem.html was changed (file)" in told
+    assert "more file.txt is not of this export (file)" in told
+    page.write_bytes(whole)
+    (there / "more file.txt").unlink()
 
 
 def _investigate(site: Site) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from io import TextIOWrapper
+from io import BufferedWriter, TextIOWrapper
 from pathlib import Path
 
 from drd.errors import TargetUnwritable, UsageError
 from drd.exhaustion import system_reason
-from drd.model.chain import ChainReport, check
+from drd.model.chain import ChainReport, Fault, check
+from drd.model.file_list import LIST, digest_of, file_faults, list_of, sealed_list
 from drd.model.malformed import Malformed
 from drd.model.record_file import (
     LONGEST_LINE,
@@ -20,7 +21,8 @@ from drd.model.record_file import (
     lines_of,
     read,
 )
-from drd.model.records import Entry
+from drd.model.records import Draft, Entry
+from drd.modes import read_regular
 from drd.ports.records import RecordStore
 from drd.signing import accepts
 
@@ -48,35 +50,42 @@ def export(
     beside: Mapping[str, str] | None = None,
     stamps: Mapping[str, bytes] | None = None,
     hides: Hides = hides_nothing,
+    seal: Callable[[str], Draft] | None = None,
 ) -> Exported:
     """Write all entries and the script that checks them without drd into a new directory that only
     its owner can read, with all bodies, those of a plan, or those of the entries `only`. `beside`
     are the texts of more files by their names, `stamps` those of the directory with time stamps.
-    `hides` seals restricted bodies."""
-    head = records.head()
-    until = head.seq if head is not None else 0
-    shows = only if plan is None else _of_plan(records, plan, until)
-    counted: list[bool] = []
-
-    def entries() -> Iterator[Entry]:
-        for entry in records.read(until=until):
-            counted.append(entry.body is not None and (shows is None or entry.seq in shows))
-            yield entry
-
+    `hides` encrypts restricted bodies. `seal` makes the entry, the last of the export, that has the
+    SHA-256 of the list of all other files."""
+    files = _files(beside or {}, stamps or {})
     try:
         directory.mkdir(mode=0o700, parents=False)
-        with _new(directory / RECORDS, 0o600) as file:
-            file.writelines(f"{line}\n" for line in lines_of(entries(), shows=shows, hides=hides))
-        with _new(directory / SCRIPT, 0o700) as file:
-            file.write(Path(__file__).with_name(SCRIPT).read_text(encoding="utf-8"))
-        for name, text in (beside or {}).items():
-            with _new(directory / name, 0o600) as file:
-                file.write(text)
         if stamps:
             (directory / STAMPS).mkdir(mode=0o700)
-        for name, data in (stamps or {}).items():
-            with _new(directory / STAMPS / name, 0o600) as file:
-                file.buffer.write(data)
+        for name, data in files.items():
+            with _new(directory / name, 0o700 if name == SCRIPT else 0o600) as file:
+                file.write(data)
+        if seal is not None:
+            listed = list_of({name: digest_of(data) for name, data in files.items()}).encode()
+            with _new(directory / LIST, 0o600) as file:
+                file.write(listed)
+            head: Entry | None = records.append(seal(digest_of(listed)))
+            assert head is not None
+            only = only | {head.seq} if only is not None else None
+        else:
+            head = records.head()
+        until = head.seq if head is not None else 0
+        shows = only if plan is None else _of_plan(records, plan, until)
+        counted: list[bool] = []
+
+        def entries() -> Iterator[Entry]:
+            for entry in records.read(until=until):
+                counted.append(entry.body is not None and (shows is None or entry.seq in shows))
+                yield entry
+
+        with _new(directory / RECORDS, 0o600) as file:
+            for line in lines_of(entries(), shows=shows, hides=hides):
+                file.write(f"{line}\n".encode())
     except FileExistsError:
         raise UsageError(
             f"{directory} exists already", hint="name a directory that does not exist yet."
@@ -97,9 +106,18 @@ def _of_plan(records: RecordStore, plan: str, until: int) -> frozenset[int]:
     )
 
 
-def _new(path: Path, mode: int) -> TextIOWrapper:
+def _files(beside: Mapping[str, str], stamps: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return all files of an export but the records, by their names in it."""
+    return {
+        SCRIPT: Path(__file__).with_name(SCRIPT).read_bytes(),
+        **{name: text.encode() for name, text in beside.items()},
+        **{f"{STAMPS}/{name}": data for name, data in stamps.items()},
+    }
+
+
+def _new(path: Path, mode: int) -> BufferedWriter:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.fdopen(os.open(path, flags, mode), "w", encoding="utf-8")
+    return os.fdopen(os.open(path, flags, mode), "wb")
 
 
 def read_export(place: Path) -> RecordFile:
@@ -130,3 +148,23 @@ def _lines(file: TextIOWrapper) -> Iterator[str]:
 def check_export(exported: RecordFile) -> ChainReport:
     """Check the chain in an export."""
     return check(exported.entries, accepts, exported.withheld)
+
+
+def check_files(place: Path, exported: RecordFile) -> list[Fault]:
+    """Return what is wrong with the files beside the records, by the list that the last entry
+    seals. Raises UsageError for one that cannot be read."""
+    directory = place if place.is_dir() else place.parent
+    if sealed_list(exported.entries) is None and not (directory / LIST).is_file():
+        return []
+    found: dict[str, bytes] = {}
+    try:
+        for path in sorted(directory.rglob("*")):
+            name = str(path.relative_to(directory))
+            if name != RECORDS and (path.is_symlink() or not path.is_dir()):
+                found[name] = read_regular(path, _LARGEST) if not path.is_symlink() else b""
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the files in {directory}: {system_reason(error)}",
+            hint="give yourself the right to read them, or copy the directory again.",
+        ) from error
+    return file_faults(exported.entries, found)

@@ -10,7 +10,7 @@ cd "$(dirname "$0")"
 wanted=${1:-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-faults=0 entries=0 unsigned=0 last=0 hash= key= public= first=
+faults=0 entries=0 unsigned=0 last=0 hash= key= public= first= sealed=
 : >"$work/without" && : >"$work/redacted"
 
 fault() { faults=$((faults + 1)); echo "FAULT: entry $1: $2"; }
@@ -74,6 +74,8 @@ id_of() { printf '%s' "$1" | base64 -d 2>/dev/null | sha256sum | cut -c1-16; }
             printf '%s\n' "$header" | sed -n 's/.*"subject":"entry:\([0-9]*\)".*/\1/p' \
                 >>"$work/redacted"
         fi
+        sealed=
+        [ "$kind" != export ] || [ "$salt" = - ] || sealed=$(value files "$text")
         hash=$(sha256sum <"$work/header" | cut -c1-64) last=$seq at=$(value at "$header")
         echo "$seq $hash" >>"$work/hashes"
     done
@@ -84,6 +86,22 @@ while read -r seq; do
 done <"$work/without"
 if [ -n "$wanted" ] && [ "$wanted" != "$key" ] && [ "$wanted" != "$first" ]; then
     fault "$last" "the key is $key and not $wanted"
+fi
+if [ -n "$sealed" ] || [ -e files.sha256 ]; then
+    if [ ! -f files.sha256 ] || [ "$(sha256sum <files.sha256 | cut -c1-64)" != "$sealed" ]; then
+        fault "$last" "files.sha256 is not the list of files that the last entry seals"
+    else
+        while read -r digest name; do
+            [ -f "$name" ] && [ ! -L "$name" ] && [ "$(sha256sum <"$name" | cut -c1-64)" = "$digest" ] ||
+                fault "$last" "$name was changed or removed"
+        done <files.sha256
+        find . ! -type d | sed 's,^\./,,' >"$work/found"
+        { cut -c67- files.sha256 && printf 'records.txt\nfiles.sha256\n'; } >"$work/listed"
+        while IFS= read -r name; do
+            grep -Fqx -e "$name" "$work/listed" || fault "$last" "a file is not of this export: $name"
+        done <"$work/found"
+        echo "FILES: $(wc -l <files.sha256) files are those that entry $last seals, if no fault names them"
+    fi
 fi
 for stamp in timestamps/entry-*.tsr; do
     [ -f "$stamp" ] || continue

@@ -1,0 +1,64 @@
+"""The list of the files of an export, and the entry of the chain that seals it. Pure.
+
+Each line has the SHA-256 of a file and its name, as `sha256sum -c` reads it. The last entry of an
+export has the SHA-256 of the list: whoever changes, removes or adds a file is found by it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+
+from drd.model.chain import Fault
+from drd.model.records import Entry, body_of
+
+KIND = "export"
+"""The kind of the entry that seals the files of an export."""
+LIST = "files.sha256"
+_LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._/-]+)", re.ASCII)
+
+
+def digest_of(data: bytes) -> str:
+    return sha256(data).hexdigest()
+
+
+def list_of(digests: Mapping[str, str]) -> str:
+    """Return the text of the list, by the SHA-256 of each file."""
+    return "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
+
+
+def sealed_list(entries: Sequence[Entry]) -> str | None:
+    """Return the SHA-256 of the list that the last entry seals; None if it seals none."""
+    last = entries[-1] if entries else None
+    if last is None or last.header.kind != KIND:
+        return None
+    return str(body_of(last).get("files") or "") or None
+
+
+def file_faults(entries: Sequence[Entry], found: Mapping[str, bytes]) -> list[Fault]:
+    """Return what is wrong with the files of an export; `found` has all but the records, by name.
+    Without a list and a seal nothing is: an older export has none."""
+    seal, listed = sealed_list(entries), found.get(LIST)
+    seq = entries[-1].seq if entries else 0
+    if seal is None and listed is None:
+        return []
+    if seal is None:
+        return [Fault(seq, "file", f"{LIST} is there, but the last entry does not seal it")]
+    if listed is None:
+        return [Fault(seq, "file", f"{LIST} is missing, which this entry seals")]
+    if digest_of(listed) != seal:
+        return [Fault(seq, "file", f"{LIST} is not the one that this entry seals")]
+    digests = _read(listed.decode("ascii", "replace"))
+    wrong = [
+        f"{name} was changed" if name in found else f"{name} is missing"
+        for name, digest in digests.items()
+        if name not in found or digest_of(found[name]) != digest
+    ]
+    others = sorted(found.keys() - digests.keys() - {LIST})
+    wrong += [f"{name} is not of this export" for name in others]
+    return [Fault(seq, "file", text) for text in wrong]
+
+
+def _read(text: str) -> dict[str, str]:
+    lines = (_LINE.fullmatch(line) for line in text.splitlines())
+    return {line[2]: line[1] for line in lines if line is not None}

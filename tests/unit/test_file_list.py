@@ -1,0 +1,53 @@
+"""The list of the files of an export, which its last entry seals."""
+
+from __future__ import annotations
+
+import pytest
+
+from drd.model.file_list import KIND, LIST, digest_of, file_faults, list_of
+from drd.model.records import Draft
+from tests.records_support import ANNA, BEGUN, Chain
+
+FILES = {"timeline.txt": b"a", "timestamps/ca.pem": b"b", "verify.sh": b"c"}
+LISTED = list_of({name: digest_of(data) for name, data in FILES.items()}).encode()
+
+
+def sealed() -> Chain:
+    chain = Chain()
+    chain.note(what="x")
+    chain.add(Draft(KIND, "export:1", {"incident": 1, "files": digest_of(LISTED)}, BEGUN, ANNA))
+    return chain
+
+
+def test_what_was_sealed_is_right() -> None:
+    assert file_faults(sealed().entries, {**FILES, LIST: LISTED}) == []
+    assert LISTED.decode().splitlines()[1] == f"{digest_of(b'b')}  timestamps/ca.pem"
+
+
+def test_exports_of_before_have_no_list() -> None:
+    chain = Chain()
+    chain.note(what="x")
+    assert file_faults(chain.entries, FILES) == []
+    assert file_faults([], {}) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"verify.sh": b"exit 0"}, "verify.sh was changed"),
+        ({"timeline.txt": None}, "timeline.txt is missing"),
+        ({"note.txt": b""}, "note.txt is not of this export"),
+        ({LIST: LISTED + LISTED}, "files.sha256 is not the one that this entry seals"),
+        ({LIST: None}, "files.sha256 is missing, which this entry seals"),
+    ],
+)
+def test_every_change_is_found(changes: dict[str, bytes | None], text: str) -> None:
+    found = {**FILES, LIST: LISTED, **changes}
+    there = {name: data for name, data in found.items() if data is not None}
+    [fault] = file_faults(sealed().entries, there)
+    assert (fault.seq, fault.code, fault.text) == (2, "file", text)
+
+
+def test_end_that_was_cut_off_is_found() -> None:
+    [fault] = file_faults(sealed().entries[:1], {**FILES, LIST: LISTED})
+    assert fault.text == "files.sha256 is there, but the last entry does not seal it"
