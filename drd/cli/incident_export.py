@@ -111,7 +111,7 @@ def _seal(said: Author, number: int) -> Callable[[str], Draft]:
     restricted one everybody can check the files."""
 
     def made(digest: str) -> Draft:
-        body = {"incident": number, "files": digest, "by": said.by, "actor": said.actor}
+        body = {"incident": number, "list_sha256": digest, "by": said.by, "actor": said.actor}
         return Draft(KIND, f"{KIND}:{number}", body, said.at, said.actor)
 
     return made

@@ -32,7 +32,7 @@ def sealed_list(entries: Sequence[Entry]) -> str | None:
     last = entries[-1] if entries else None
     if last is None or last.header.kind != KIND:
         return None
-    return str(body_of(last).get("files") or "") or None
+    return str(body_of(last).get("list_sha256") or "") or None
 
 
 def file_faults(entries: Sequence[Entry], found: Mapping[str, bytes]) -> list[Fault]:

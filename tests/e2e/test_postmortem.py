@@ -64,6 +64,21 @@ def test_look_back_and_change_something(site: Site) -> None:
     site.drd("incident", "action", "1", "done", open_item, "--reason", "again", code=2)
 
 
+def test_history_of_a_plan_says_what_changed_and_what_was_proven(site: Site) -> None:
+    site.drd("backup", "shop")
+    drilled = site.drd("drill", "shop", "--json").json["run"]
+    file = site.base / "plans/shop.yaml"
+    file.write_text(file.read_text() + "  dr: {conf: {path: /srv/dr}}\n")
+    site.drd("backup", "shop")
+    old, new = site.drd("plan", "history", "shop", "--json").json["versions"]
+    assert [one["run"] for one in old["proven_by"]] == [drilled]
+    assert (new["proven_by"], new["in_force"], new["points"]) == ([], True, 1)
+    assert "+ targets.dr.conf.path: /srv/dr" in new["changes"]
+    shown = site.drd("plan", "history", "shop").out
+    assert shown.index("no drill") < shown.index(f"run {drilled}")
+    assert "changed    + targets.dr.conf" in shown
+
+
 def _add_items(site: Site) -> None:
     add = ("incident", "action", "add", "look at the files", "--due", "14d")
     assert "--owner is missing" in site.drd(*add, code=2).err

@@ -15,7 +15,9 @@ LISTED = list_of({name: digest_of(data) for name, data in FILES.items()}).encode
 def sealed() -> Chain:
     chain = Chain()
     chain.note(what="x")
-    chain.add(Draft(KIND, "export:1", {"incident": 1, "files": digest_of(LISTED)}, BEGUN, ANNA))
+    chain.add(
+        Draft(KIND, "export:1", {"incident": 1, "list_sha256": digest_of(LISTED)}, BEGUN, ANNA)
+    )
     return chain
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from drd.cli.options import global_options
 from drd.cli.parser import Parser, Verbs
 from drd.cli.verbs.families import verbs_of
+from drd.cli.verbs.plan_history import add_history
 from drd.registry import KINDS
 
 EXAMPLES = """\
@@ -102,6 +103,7 @@ def add_parser(sub: Verbs) -> None:
     _add_forget(verbs)
     _add_risks(verbs)
     _add_controls(verbs)
+    add_history(verbs)
 
 
 def _add_check(verbs: Any) -> None:

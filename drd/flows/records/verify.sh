@@ -75,7 +75,7 @@ id_of() { printf '%s' "$1" | base64 -d 2>/dev/null | sha256sum | cut -c1-16; }
                 >>"$work/redacted"
         fi
         sealed=
-        [ "$kind" != export ] || [ "$salt" = - ] || sealed=$(value files "$text")
+        [ "$kind" != export ] || [ "$salt" = - ] || sealed=$(value list_sha256 "$text")
         hash=$(sha256sum <"$work/header" | cut -c1-64) last=$seq at=$(value at "$header")
         echo "$seq $hash" >>"$work/hashes"
     done

@@ -1,0 +1,34 @@
+"""Options of `drd plan history`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drd.cli.options import count, global_options
+
+EXAMPLES = """\
+examples:
+  drd plan history orders-api              the last ten versions, and what changed
+  drd plan history orders-api --limit 50
+  drd plan history orders-api --json | jq '.versions[] | select(.proven_by == [])'
+
+exit codes: 0 listed, 2 usage."""
+
+
+def add_history(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "history",
+        help="the versions of a plan, what changed, and which drills proved each",
+        description="List the versions of a plan that runs and restore points were made from: "
+        "since when each was used, by whom first, which drills proved it, and what changed since "
+        "the version before. drd reads former texts from the manifests of restore points: if none "
+        "of a version is left, its text is unknown.",
+        epilog=EXAMPLES,
+    )
+    global_options(parser)
+    parser.add_argument("plan", metavar="PLAN", help="name of a plan")
+    parser.add_argument(
+        "--limit", type=count, default=10, metavar="N", help="the last N versions (default: 10)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.set_defaults(handler="drd.cli.plan_history:history")
