@@ -259,6 +259,6 @@ ROOT_ONLY = (
     "recover, resume, rollback, undo, done without a step",
     "copy, verify, retention, prune, catalogue, kit, doctor, diff",
     "plan forget, install, uninstall, bootstrap, daemon, notify",
-    "incident export, incident scope --count",
+    "incident export, incident preserve, incident scope --count",
 )
 """Commands that the socket does not offer: they need root's files, or the state itself."""

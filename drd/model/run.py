@@ -59,6 +59,7 @@ class RunKind(StrEnum):
     REKEY = "rekey"
     LISTING = "listing"
     CONTROL = "control"
+    PRESERVATION = "preservation"
 
 
 class RunState(StrEnum):

@@ -254,6 +254,16 @@ class ControlDetail(RunDetail):
     reference: str | None = stored.text()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreservationDetail(RunDetail):
+    """The incident, and what was done with preserved evidence of it: `taken`, `verified`, …"""
+
+    kind = "preservation"
+
+    incident: int | None = stored.count()
+    act: str | None = stored.text()
+
+
 _CLASSES: Mapping[str, type[RunDetail]] = {
     cls.kind: cls
     for cls in (
@@ -269,6 +279,7 @@ _CLASSES: Mapping[str, type[RunDetail]] = {
         RekeyDetail,
         ListingDetail,
         ControlDetail,
+        PreservationDetail,
     )
 }
 

@@ -3,16 +3,22 @@ kept as evidence."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sqlite3
+import subprocess
+import tarfile
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from drd.model.units import to_rfc3339
+from tests.e2e.copies import copied_site
 from tests.e2e.runbook_site import run_id, until, waits_for
-from tests.e2e.site import Site
+from tests.e2e.site import PASSWORD, Site
 
 PLAN = """\
 components:
@@ -99,3 +105,80 @@ def test_the_clean_point_is_shown_and_recovered(site: Site) -> None:
         assert connection.execute("select count(*) from orders").fetchone() == (800,)
     timeline = site.drd("incident", "show").out
     assert f"clean restore point {chosen['point']}" in timeline.replace("\n", " ")
+
+
+def sets_of(site: Site) -> list[dict[str, Any]]:
+    return list(site.drd("incident", "preserve", "--list", "--json").json["preserved"])
+
+
+def test_preserved_evidence_stays_until_it_is_released(short_tmp: Path) -> None:
+    site = copied_site(short_tmp)
+    log = short_tmp / "odd\nname\\.log"
+    log.write_text(f"a secret: {PASSWORD}\n")
+    site.drd("backup", "shop")
+    site.drd("incident", "open", "somebody was here", "--plan", "shop")
+    keep = ("incident", "preserve", "--by", "anna", "--reason", "before we contain it")
+
+    running = site.start(*keep)
+    begun = "select 1 from records where kind = 'incident.preserve'"
+    until(lambda: bool(site.catalogue(begun)), "it has begun")
+    running.kill()
+    running.wait()
+    [killed] = sets_of(site)
+    assert (killed["state"], killed["whole"]) == ("not whole", False)
+    assert site.drd("incident", "preserve", "--verify", killed["preserved"], code=2)
+
+    made = site.drd(*keep, "--path", str(log), "--json").json
+    assert [item["item"] for item in made["items"]] == [
+        "volatile",
+        "component-conf",
+        "path-1",
+        "component-db",
+    ]
+    assert {r["state"] for r in site.runs() if r["kind"] == "preservation"} == {
+        "interrupted",
+        "succeeded",
+    }
+    name = made["preserved"]
+
+    # Nothing that forgets by itself touches it.
+    site.drd("copy", "shop")
+    site.drd("retention", "shop")
+    site.drd("prune", "shop")
+    site.drd("catalogue", "rebuild", "shop")
+    assert name not in {point["point"] for point in site.points()}
+    plan = short_tmp / "plans/shop.yaml"
+    plan.rename(short_tmp / "shop.yaml")
+    site.drd("plan", "forget", "shop", "--yes")
+    (short_tmp / "shop.yaml").rename(plan)
+    assert site.drd("incident", "preserve", "--verify", name).out.endswith("as it was taken\n")
+
+    into = short_tmp / "given"
+    site.drd("incident", "preserve", "--export", name, "--output", str(into))
+    check = ["sha256sum", "--quiet", "--strict", "-c", "SHA256SUMS"]
+    subprocess.run(check, cwd=into, check=True)
+    digest = hashlib.sha256((into / "SHA256SUMS").read_bytes()).hexdigest()
+    assert digest == made["digests_sha256"]
+    with tarfile.open(into / "volatile/volatile.tar") as tar:
+        assert "processes.txt" in tar.getnames()
+    assert (into / f"path-1{log}").read_text() == log.read_text()
+
+    # Somebody with the password removes a part of it.
+    database = next(i["snapshot"] for i in made["items"] if i["item"] == "component-db")
+    site.restic("forget", database)
+    wrong = site.drd("incident", "preserve", "--verify", name, code=1)
+    assert "is not as it was taken" in wrong.err
+    site.drd("incident", "preserve", "--release", name, "--reason", "over", "--by", "bert")
+    [_, released] = sets_of(site)
+    assert (released["custody"][0]["by"], released["custody"][-1]["by"]) == ("anna", "bert")
+    assert [one["act"] for one in released["custody"]] == [
+        "begin",
+        "taken",
+        "verified",
+        "exported",
+        "verified",
+        "released",
+    ]
+    tagged = site.restic("snapshots", "--json", "--tag", f"run:{name}")
+    assert json.loads(tagged) in ([], None)
+    assert json.loads(site.restic("snapshots", "--json", "--tag", "drd"))  # the restore points stay

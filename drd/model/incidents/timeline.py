@@ -15,6 +15,7 @@ from drd.model.incidents.affected import Affected
 from drd.model.incidents.entries import number_of, subject
 from drd.model.incidents.fold import after, time_in
 from drd.model.incidents.incident import Incident
+from drd.model.incidents.preservation import preservation_words
 from drd.model.incidents.rotations import rotation_words
 from drd.model.records import Entry, body_of
 from drd.model.text import counted, shortened, some
@@ -329,6 +330,7 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     kinds.MESSAGE: lambda b: messages.words(b) + _because(b),
     kinds.RECOVERY: _recovering,
     kinds.ROTATED: rotation_words,
+    kinds.PRESERVE: preservation_words,
     kinds.HYPOTHESIS: investigation.hypothesis_words,
     kinds.INDICATOR: investigation.indicator_words,
     kinds.EVIDENCE: investigation.evidence_words,

@@ -1,0 +1,45 @@
+"""The digests of files, as `sha256sum` writes and checks them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+from drd import process
+
+_CHUNK = 1 << 20
+
+
+def digest_lines(base: Path, below: Path) -> list[bytes]:
+    """Return a line for each regular file below a directory, as `sha256sum` writes it: with its
+    path from `base`, in the order of their names."""
+    lines = []
+    for directory, below_it, names in os.walk(os.fsencode(below)):
+        for name in below_it:
+            _open_up(os.path.join(directory, name), 0o700)  # noqa: PTH118 - bytes: any name
+        for name in names:
+            path = os.path.join(directory, name)  # noqa: PTH118
+            if stat.S_ISREG(os.lstat(path).st_mode):
+                _open_up(path, 0o400)
+                lines.append(_line(path, os.path.relpath(path, os.fsencode(base))))
+    return sorted(lines, key=lambda line: line.partition(b"  ")[2])
+
+
+def _open_up(path: bytes, bits: int) -> None:
+    """Let this process read a restored file, whose mode may forbid that to all but root."""
+    mode = os.lstat(path).st_mode
+    if os.geteuid() != 0 and not stat.S_ISLNK(mode) and mode & bits != bits:
+        os.chmod(path, stat.S_IMODE(mode) | bits)  # noqa: PTH101 - bytes: any name
+
+
+def _line(path: bytes, name: bytes) -> bytes:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:  # noqa: PTH123 - bytes: any name
+        while chunk := file.read(_CHUNK):
+            process.check_cancelled()
+            digest.update(chunk)
+    told = name.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+    mark = b"\\" if told != name else b""
+    return mark + digest.hexdigest().encode() + b"  " + told

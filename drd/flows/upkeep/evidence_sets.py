@@ -1,0 +1,243 @@
+"""Sets of preserved evidence that exist: finding, verifying, exporting and releasing them, each
+with its entry in the chain of custody."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from drd.errors import (
+    DrdError,
+    PointGone,
+    UsageError,
+)
+from drd.exhaustion import system_reason
+from drd.flows.durable_steps import Runner, new_run
+from drd.flows.incidents.texts import reason_of
+from drd.flows.incidents.writing import Desk
+from drd.flows.repository import adopted
+from drd.flows.repository.identity import confirm
+from drd.flows.services import Services
+from drd.flows.state import crash_cleanup
+from drd.flows.state.run_dirs import run_directory
+from drd.flows.state.run_removal import swept_afterwards
+from drd.flows.upkeep.digests import digest_lines
+from drd.model.incidents import entries as kinds
+from drd.model.incidents.entries import draft
+from drd.model.incidents.preservation import Act, Preserved, preserved
+from drd.model.plan import Plan, RepositorySpec
+from drd.model.run import RunKind, RunState
+from drd.model.run_details import PreservationDetail
+from drd.model.strict import UnexpectedValue, snapshot_id
+from drd.model.text import counted, escaped, some
+from drd.ports import Repository
+from drd.process import rights
+
+TAG = "drd-evidence"
+"""Marks these snapshots. They do not have the tag `drd`, which all restore points have."""
+DIGESTS = "SHA256SUMS"
+_NAMED = 20
+
+
+def spec_of(plan: Plan, name: str | None) -> RepositorySpec:
+    """Return the repository of this name, or that of the backups. Raises UsageError."""
+    adopted.refuse(plan, "preserve evidence in its repository")
+    if name is None:
+        return plan.primary
+    if name not in plan.repositories:
+        raise UsageError(
+            f"plan {plan.name} has no repository {name!r}",
+            hint=f"its repositories: {some(plan.repositories, 10)}",
+        )
+    return plan.repositories[name]
+
+
+@contextmanager
+def working(
+    services: Services, plan: Plan, desk: Desk, spec: RepositorySpec, act: Act
+) -> Iterator[tuple[Runner, Repository, Path]]:
+    """A run of its own, with the repository and a directory that is removed at the end."""
+    crash_cleanup.settle(services, plan)
+    detail = PreservationDetail(incident=desk.number, act=str(act))
+    with (
+        new_run(
+            services,
+            plan,
+            RunKind.PRESERVATION,
+            trigger="manual",
+            detail=detail,
+            subject=spec.name,
+        ) as runner,
+        swept_afterwards(services, runner.run.id),
+    ):
+        repository = services.open_repository(spec)
+        confirm(services, repository)
+        stage = run_directory(services, runner.run.id) / "evidence"
+        stage.mkdir(mode=0o700)
+        yield runner, repository, stage
+        if not services.catalogue.runs.get(runner.run.id).state.final:
+            services.catalogue.runs.finish(
+                runner.owned, RunState.SUCCEEDED, at=services.clock.now(), detail=detail
+            )
+
+
+def find(desk: Desk, name: str) -> Preserved:
+    """Return the set whose id begins so. Raises UsageError."""
+    there = preserved(desk.entries())
+    found = [one for one in there if one.id.startswith(name)]
+    if len(found) != 1:
+        raise UsageError(
+            f"incident {desk.number} has no preserved evidence {name!r}"
+            if not found
+            else f"several sets of preserved evidence begin with {name!r}",
+            hint=f"to list them: drd incident preserve {desk.number} --list",
+        )
+    return found[0]
+
+
+def verify(services: Services, plan: Plan, desk: Desk, which: Preserved) -> tuple[str, ...]:
+    """Read all of a set again, and record whether each file is as it was taken; return what is
+    not."""
+    _require_whole(which)
+    spec = spec_of(plan, which.repository)
+    with working(services, plan, desk, spec, Act.VERIFIED) as (_, repository, stage):
+        wrong = _wrong(repository, which, stage, plan.name, keep=False)
+        record(services, desk, Act.VERIFIED, which.id, {"wrong": wrong[:_NAMED]})
+    return tuple(wrong)
+
+
+def export(
+    services: Services, plan: Plan, desk: Desk, which: Preserved, into: Path
+) -> tuple[str, ...]:
+    """Write a set into a new directory, with the list of digests, and record it; return what is not
+    as it was taken: then nothing is recorded."""
+    _require_whole(which)
+    spec = spec_of(plan, which.repository)
+    _make_new(into)
+    with working(services, plan, desk, spec, Act.EXPORTED) as (_, repository, _stage):
+        wrong = _wrong(repository, which, into, plan.name, keep=True)
+        if not wrong:
+            where = escaped(str(into.resolve()))
+            record(services, desk, Act.EXPORTED, which.id, {"to": where})
+    return tuple(wrong)
+
+
+def _make_new(directory: Path) -> None:
+    """Make a directory, which belongs to the owner of the state. Raises UsageError."""
+    try:
+        if os.path.lexists(directory):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        rights.make_for_owner(directory.absolute())
+    except OSError as error:
+        raise UsageError(
+            f"cannot make the directory {escaped(str(directory))}: {system_reason(error)}",
+            hint="name a new directory: --output DIR",
+        ) from None
+
+
+def release(services: Services, plan: Plan, desk: Desk, which: Preserved, reason: str) -> int:
+    """Record that a set is not held any more, and forget its snapshots; the next prune removes
+    their data. Returns how many there were."""
+    if which.is_released:
+        raise UsageError(
+            f"preserved evidence {which.id} was released already",
+            hint=f"to see its chain of custody: drd incident preserve {desk.number} --list",
+        )
+    spec, why = spec_of(plan, which.repository), reason_of(reason)
+    with working(services, plan, desk, spec, Act.RELEASED) as (_, repository, _stage):
+        record(services, desk, Act.RELEASED, which.id, {"reason": why})
+        left = _there(repository, which, plan.name)
+        repository.forget(left)
+        kept = _there(repository, which, plan.name)
+        if kept:
+            services.warn(
+                f"{counted(len(kept), 'snapshot')} of {which.id} are still in {spec.name}: the "
+                "repository does not let drd forget snapshots"
+            )
+    return len(left) - len(kept)
+
+
+def _require_whole(which: Preserved) -> None:
+    if not which.is_whole or which.is_released:
+        raise UsageError(
+            f"preserved evidence {which.id} is {which.state}",
+            hint="preserve it again: drd incident preserve"
+            if not which.is_whole
+            else "a released set is not kept any more.",
+        )
+
+
+def _there(repository: Repository, which: Preserved, plan: str) -> list[str]:
+    """Return the snapshots of a set by their tags: an entry could name those of a restore point."""
+    tags = [TAG, f"run:{which.id}"]
+    return [one.id for one in repository.snapshots(host=plan, tags=tags, fresh=True)]
+
+
+def _wrong(
+    repository: Repository, which: Preserved, stage: Path, plan: str, *, keep: bool
+) -> list[str]:
+    """Compare a set with its list of digests, and return what differs. With `keep`, its files and
+    the list stay in `stage`."""
+    there = set(_there(repository, which, plan))
+    data = _read_digests(repository, which, there)
+    if data is None:
+        return ["the list of digests is gone, or is not the one that was taken"]
+    found: list[bytes] = []
+    wrong: list[str] = []
+    for item in which.items:
+        into = stage / item.name
+        into.mkdir(mode=0o700)
+        try:
+            _require_there(item.snapshot, there)
+            repository.restore(item.snapshot, into)
+            found += digest_lines(stage, into)
+        except DrdError as error:
+            wrong.append(f"{item.name}: {error.message}")
+        finally:
+            if not keep:
+                shutil.rmtree(into, ignore_errors=True)
+    if keep:
+        (stage / DIGESTS).write_bytes(data)
+    expected = set(data.splitlines())
+    for line in sorted(expected ^ set(found), key=lambda one: one.partition(b"  ")[2]):
+        name = escaped(os.fsdecode(line.partition(b"  ")[2]))
+        how = "is missing or has changed" if line in expected else "is new or has changed"
+        wrong.append(f"{name} {how}")
+    return wrong
+
+
+def _read_digests(repository: Repository, which: Preserved, there: set[str]) -> bytes | None:
+    try:
+        _require_there(which.digests, there)
+        data = repository.read_file(which.digests, DIGESTS)
+    except DrdError:
+        return None
+    return data if hashlib.sha256(data).hexdigest() == which.sha256 else None
+
+
+def _require_there(snapshot: str, there: set[str]) -> None:
+    try:
+        known = snapshot_id(snapshot, "the snapshot") in there
+    except UnexpectedValue:
+        known = False
+    if not known:
+        raise PointGone(
+            f"snapshot {escaped(snapshot[:8])} is not in the repository any more",
+            hint="find out who removed it.",
+        )
+
+
+def record(services: Services, desk: Desk, act: Act, name: str, body: dict[str, Any]) -> None:
+    """Record an act. Its time is now: the command may have begun long ago."""
+    author = replace(desk.author, at=services.clock.now())
+    said = {"act": str(act), "set": name, **body}
+    desk.catalogue.incidents.add(
+        desk.number, lambda _: [draft(kinds.PRESERVE, desk.number, author, said)]
+    )

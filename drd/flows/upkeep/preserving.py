@@ -1,0 +1,237 @@
+"""Preserve evidence: what is volatile first, then files, then databases, as snapshots that are no
+restore point. Nothing that drd forgets by itself has their tag, so retention, sweeps, prune, copies
+and a rebuild of the catalogue leave them alone until a person releases them.
+
+No hook of the plan runs: it could change what is to be preserved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from drd import process
+from drd.errors import (
+    CatalogueError,
+    DrdError,
+    Fenced,
+    RepositoryDamaged,
+    SnapshotIncomplete,
+    UsageError,
+)
+from drd.extension_faults import FOREIGN, attributed, fault
+from drd.flows.component_names import require_components
+from drd.flows.durable_steps import Runner
+from drd.flows.incidents.texts import reason_of
+from drd.flows.incidents.writing import Desk, require_opened
+from drd.flows.services import Services
+from drd.flows.state.run_dirs import component_place
+from drd.flows.upkeep.digests import digest_lines
+from drd.flows.upkeep.evidence_sets import DIGESTS, TAG, find, record, working
+from drd.flows.upkeep.volatile import Volatile, volatile
+from drd.model.incidents.preservation import Act, Item, Preserved
+from drd.model.plan import Component, Plan, RepositorySpec
+from drd.model.text import counted, escaped, some
+from drd.ports import Repository, Tree
+from drd.ports.kinds import Holds
+from drd.ports.sources import Payload
+from drd.process import rights
+from drd.process.rights import Purpose
+from drd.registry import KINDS
+
+VOLATILE = "volatile.tar"
+_NAMED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a person wants to preserve. No `components`: all of the plan."""
+
+    reason: str
+    components: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+
+
+@dataclass
+class _Taking:
+    """A set that is being taken."""
+
+    services: Services
+    plan: Plan
+    repository: Repository
+    runner: Runner
+    number: int
+    stage: Path
+    items: list[Item] = field(default_factory=list)
+    digests: list[bytes] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    def tags(self, item: str) -> list[str]:
+        return [TAG, f"incident:{self.number}", f"run:{self.runner.run.id}", f"item:{item}"]
+
+
+def preserve(
+    services: Services, plan: Plan, desk: Desk, spec: RepositorySpec, wanted: Wanted
+) -> Preserved:
+    """Take a set, read all of it back, and record it. What cannot be read is in `missing`. Raises
+    UsageError, AlreadyRunning and RepositoryError; an entry says then that the set has begun."""
+    require_opened(desk.catalogue.incidents.get(desk.number))
+    require_components(plan.name, plan.components, wanted.components)
+    _require_paths(wanted.paths)
+    reason = reason_of(wanted.reason)
+    with rights.root(Purpose.READING):
+        found = list(volatile())  # before drd waits for a repository: it changes meanwhile
+    with working(services, plan, desk, spec, Act.TAKEN) as (runner, repository, stage):
+        begun = {"plan": plan.name, "repository": spec.name, "reason": reason}
+        record(services, desk, Act.BEGIN, runner.run.id, begun)
+        taking = _Taking(services, plan, repository, runner, desk.number, stage)
+        _store_volatile(taking, found)
+        for component in _ordered(services, plan, wanted.components, first=True):
+            _take_component(taking, component)
+        for number, path in enumerate(wanted.paths, 1):
+            _take(taking, f"path-{number}", path, partial(Tree, (path,)))
+        for component in _ordered(services, plan, wanted.components, first=False):
+            _take_component(taking, component)
+        _finish(taking, desk)
+    return find(desk, runner.run.id)
+
+
+def _require_paths(paths: Sequence[str]) -> None:
+    for path in paths:
+        if not path.startswith("/") or not os.path.lexists(path):
+            raise UsageError(
+                f"{escaped(path)} does not exist, or is no absolute path",
+                hint="give an absolute path of this host: --path /var/log/nginx",
+            )
+
+
+def _ordered(
+    services: Services, plan: Plan, names: Sequence[str], *, first: bool
+) -> list[Component]:
+    """Return the components that are files (`first`), or the others."""
+    return [
+        one
+        for name, one in plan.components.items()
+        if (not names or name in names)
+        and (services.kinds(one.kind).spec.holds is Holds.PATHS) == first
+    ]
+
+
+# --- taking -----------------------------------------------------------------------------------
+
+
+def _store_volatile(taking: _Taking, found: Sequence[Volatile]) -> None:
+    for one in found:
+        taking.missing += one.missing
+    now = int(taking.services.clock.now().timestamp())
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for one in found:
+            data = one.text.encode("utf-8", "backslashreplace")
+            about = tarfile.TarInfo(f"{one.name}.txt")
+            about.size, about.mtime, about.mode = len(data), now, 0o600
+            tar.addfile(about, io.BytesIO(data))
+    stored = taking.repository.store_bytes(
+        archive.getvalue(), VOLATILE, host=taking.plan.name, tags=taking.tags("volatile")
+    )
+    _read_back(taking, "volatile", some([one.what for one in found], 10), stored.snapshot)
+
+
+def _take_component(taking: _Taking, component: Component) -> None:
+    """Store a component from its source, without its hooks."""
+    services, what = taking.services, f"component {component.name}"
+    with _naming(taking, what), attributed("", KINDS.extension(component.kind)):
+        place = component_place(services, taking.runner.run.id, component)
+        source = services.kinds(component.kind).source(component, place)
+        for warning in source.probe().warnings():
+            services.warn(f"{component.name}: {warning}")
+        with source.open() as taken:
+            _take(taking, f"component-{component.name}", what, lambda: taken.payload)
+
+
+def _take(taking: _Taking, item: str, what: str, payload: Callable[[], Payload]) -> None:
+    with _naming(taking, what):
+        process.check_cancelled()
+        try:
+            stored = taking.repository.store(
+                payload(),
+                host=taking.plan.name,
+                tags=taking.tags(item),
+                on_progress=taking.services.on_progress,
+            ).snapshot
+        except SnapshotIncomplete as error:
+            unread = [escaped(path) for path in error.unread] or [error.message]
+            taking.missing += [f"{what}: {path}" for path in unread[:_NAMED]]
+            if len(unread) > _NAMED:
+                taking.missing.append(f"{what}: {counted(len(unread) - _NAMED, 'more file')}")
+            stored = error.snapshot
+        if stored:
+            _read_back(taking, item, what, stored)
+
+
+@contextmanager
+def _naming(taking: _Taking, what: str) -> Iterator[None]:
+    """Name what cannot be preserved, and go on with the rest."""
+    try:
+        yield
+    except (Fenced, CatalogueError):
+        raise
+    except FOREIGN as raised:
+        error = fault(raised) or raised
+        if not isinstance(error, DrdError):
+            raise
+        taking.missing.append(f"{escaped(what)}: {error.message}")
+
+
+def _read_back(taking: _Taking, item: str, what: str, snapshot: str) -> None:
+    """Read what was stored, and note the digest of each file: of what the repository has."""
+    lines = list(_digests_of(taking.repository, taking.stage, item, snapshot))
+    taking.digests += lines
+    taking.items.append(Item(item, escaped(what), snapshot, len(lines)))
+
+
+def _digests_of(repository: Repository, stage: Path, item: str, snapshot: str) -> Iterator[bytes]:
+    """Yield the line of each file of a snapshot; restores it below `stage`, and removes it."""
+    into = stage / item
+    into.mkdir(mode=0o700)
+    try:
+        repository.restore(snapshot, into)
+        yield from digest_lines(stage, into)
+    finally:
+        shutil.rmtree(into, ignore_errors=True)
+
+
+def _finish(taking: _Taking, desk: Desk) -> None:
+    """Store the list of digests, and record that the set was taken."""
+    if not taking.items:
+        raise UsageError(
+            "drd could preserve nothing: " + some(taking.missing, between="; "),
+            hint="run the command as root, and check the repository: drd doctor",
+        )
+    data = b"".join(line + b"\n" for line in taking.digests)
+    stored = taking.repository.store_bytes(
+        data, DIGESTS, host=taking.plan.name, tags=taking.tags(DIGESTS)
+    )
+    if taking.repository.read_file(stored.snapshot, DIGESTS) != data:
+        raise RepositoryDamaged(
+            "the list of digests cannot be read back as it was stored",
+            hint=f"check the repository: drd verify {taking.plan.name}",
+        )
+    body = {
+        "items": [
+            {"item": i.name, "what": i.what, "snapshot": i.snapshot, "file_count": i.files}
+            for i in taking.items
+        ],
+        "digests": stored.snapshot,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "missing": taking.missing,
+    }
+    record(taking.services, desk, Act.TAKEN, taking.runner.run.id, body)

@@ -1,0 +1,146 @@
+"""What was preserved of an incident: sets of copies that nobody changes, and who has had them.
+
+A set follows from the entries of the incident: one says that it begins, so that a killed run leaves
+a set that is evidently not whole; one that it was taken; and each later act is one more. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from drd.model.incidents import entries as kinds
+from drd.model.records import Entry, body_of
+from drd.model.text import counted
+
+
+class Act(StrEnum):
+    """What happened to a set."""
+
+    BEGIN = "begin"
+    TAKEN = "taken"
+    VERIFIED = "verified"
+    EXPORTED = "exported"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One copy in a set: its name, what it is, its snapshot, and how many files it has."""
+
+    name: str
+    what: str
+    snapshot: str
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
+class Custody:
+    """One act in the chain of custody. `entry` recorded it."""
+
+    entry: int
+    act: Act
+    at: datetime
+    by: str
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preserved:
+    """A set. `id` is that of the run that took it. `sha256` is the digest of the list of digests,
+    which is the snapshot `digests`; empty if the set is not whole. `missing` names what could not
+    be read."""
+
+    id: str
+    plan: str
+    repository: str
+    reason: str
+    items: tuple[Item, ...]
+    digests: str
+    sha256: str
+    missing: tuple[str, ...]
+    custody: tuple[Custody, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it was stored and read back."""
+        return bool(self.sha256)
+
+    @property
+    def is_released(self) -> bool:
+        return any(one.act is Act.RELEASED for one in self.custody)
+
+    @property
+    def state(self) -> str:
+        """Return how it stands in a word or a few."""
+        if self.is_released:
+            return "released"
+        return "held" if self.is_whole else "not whole"
+
+
+def preserved(entries: Iterable[Entry]) -> tuple[Preserved, ...]:
+    """Return the sets that the entries of an incident tell of, the oldest first."""
+    found: dict[str, Preserved] = {}
+    for entry in entries:
+        if entry.header.kind != kinds.PRESERVE:
+            continue
+        body = body_of(entry)
+        with suppress(KeyError, ValueError, TypeError, AttributeError):
+            _apply(found, entry, body)
+    return tuple(found.values())
+
+
+def _apply(found: dict[str, Preserved], entry: Entry, body: Mapping[str, Any]) -> None:
+    act, name = Act(body["act"]), str(body["set"])
+    by = str(body.get("by") or entry.header.actor_name)
+    step = Custody(entry.seq, act, entry.header.at, by, _WORDS[act](body))
+    if act is Act.BEGIN:
+        plan, where = str(body["plan"]), str(body["repository"])
+        found[name] = Preserved(name, plan, where, str(body["reason"]), (), "", "", (), (step,))
+        return
+    known = found[name]
+    if act is Act.TAKEN:
+        items = tuple(
+            Item(str(i["item"]), str(i["what"]), str(i["snapshot"]), int(i["file_count"]))
+            for i in body["items"]
+        )
+        known = replace(
+            known,
+            items=items,
+            digests=str(body["digests"]),
+            sha256=str(body["sha256"]),
+            missing=tuple(map(str, body["missing"])),
+        )
+    found[name] = replace(known, custody=(*known.custody, step))
+
+
+def _taken(body: Mapping[str, Any]) -> str:
+    items = counted(len(body["items"]), "item")
+    missing = f", without {counted(len(body['missing']), 'thing')} that could not be read"
+    return f"{items}{missing if body['missing'] else ''}; SHA-256 of its digests {body['sha256']}"
+
+
+def _verified(body: Mapping[str, Any]) -> str:
+    wrong = body["wrong"]
+    return f"NOT as it was taken: {wrong[0]}" if wrong else "every file is as it was taken"
+
+
+_WORDS: Mapping[Act, Callable[[Mapping[str, Any]], str]] = {
+    Act.BEGIN: lambda b: str(b["reason"]),
+    Act.TAKEN: _taken,
+    Act.VERIFIED: _verified,
+    Act.EXPORTED: lambda b: f"to {b['to']}",
+    Act.RELEASED: lambda b: str(b["reason"]),
+}
+
+
+def preservation_words(body: Mapping[str, Any]) -> str:
+    """Return what an entry about a set says, for the timeline."""
+    act = Act(body["act"])
+    verb = "begins" if act is Act.BEGIN else str(act)
+    of = f" of {body['plan']}" if act is Act.BEGIN else ""
+    return f"preserved evidence {body['set']}{of} {verb}: {_WORDS[act](body)}"
