@@ -326,6 +326,10 @@ def _match(method: str, path: str) -> tuple[Endpoint, dict[str, str]]:
     )
 
 
+_NUMBERS = frozenset({"limit", "incident", "version"})
+"""The keys of queries that are numbers: a regime of the same digits stays text."""
+
+
 def _query(text: str) -> dict[str, Any]:
     """Parse the query: its numbers and booleans, which a body has by itself."""
     try:
@@ -340,7 +344,7 @@ def _query(text: str) -> dict[str, Any]:
             raise _twice(key)
         plain = {"true": True, "false": False}.get(value, value)
         digits = isinstance(plain, str) and plain.isascii() and plain.isdigit() and len(plain) < 10
-        query[key] = int(value) if digits and key == "limit" else plain
+        query[key] = int(value) if digits and key in _NUMBERS else plain
     return query
 
 

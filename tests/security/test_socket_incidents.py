@@ -50,7 +50,7 @@ def test_operator_responds_and_the_kernel_says_who_it_was(house: House) -> None:
     assert act(house, "1/log", text="x", at="tomorrow")[0] == 400
     assert act(house, "1/scope", add=["none"])[0] == 400
     assert act(house, "7/log", text="x")[0] == 400
-    assert act(house, "0/log", text="x")[1]["error"]["message"].startswith("'0' cannot be")
+    assert act(house, "0/log", text="x")[1]["error"]["message"].startswith("'0' is not a valid")
     status, told = act(house, "1/close", reason="a test of ours")
     assert (status, told["state"]) == (200, "closed")
     listed = ask(house.path, STRANGER, [OPERATORS], "/v1/incidents?all=true")[1]["incidents"]
@@ -80,6 +80,9 @@ def test_operator_says_what_became_of_reports(house: House) -> None:
     assert act(house, "1/obligation", regime="eu-gdpr-33", keep=report)[0] == 200
     kept = ask(house.path, STRANGER, [OPERATORS], path)[1]["versions"]
     assert [version["sha256"] for version in kept] == [sha256(report.strip().encode()).hexdigest()]
+    version = f"{path}?regime=eu-gdpr-33&draft=true&version={kept[0]['version']}"
+    told = ask(house.path, STRANGER, [OPERATORS], version)[1]
+    assert told["draft"] == report.strip()
     assert "BEGIN:VCALENDAR" in ask(
         house.path, STRANGER, [OPERATORS], f"{path}?calendar=true"
     )[1]["calendar"]  # fmt: skip
@@ -125,13 +128,23 @@ def test_restricted_incident_is_for_those_with_a_role_in_it(house: House) -> Non
     assert ask(house.path, STRANGER, [OPERATORS], "/v1/incidents/1")[0] == 403
     [listed] = ask(house.path, STRANGER, [OPERATORS], "/v1/incidents")[1]["incidents"]
     assert (listed["title"], listed["opened_by"], listed["entry"]) == ("", "", 0)
+    item = {"text": "one of us leaves", "owner": "Anna", "due": "1h"}
+    assert act(house, "1/action", BERT, **item, verified_by="check:shop/none")[0] == 400
+    assert act(house, "1/action", BERT, **item, verified_by="drill:shop")[0] == 200
+    for rest, code in (("", 200), ("?incident=1", 403)):
+        status, told = ask(house.path, STRANGER, [OPERATORS], f"/v1/actions{rest}")
+        assert (status, "one of us leaves" in str(told)) == (code, False)
+    [told] = ask(house.path, BERT, [OPERATORS], "/v1/actions")[1]["actions"]
+    assert (told["text"], told["verified_by"]) == ("one of us leaves", "drill:shop")
+    assert act(house, "1/action", done=told["action"], reason="x")[0] == 403
+    assert ask(house.path, STRANGER, [OPERATORS], "/v1/incidents/1/postmortem")[0] == 403
     # An incident that it was merged into does not show it either, and stays open to all.
     assert act(house, "1/scope", BERT, add=["shop"])[0] == 200
     assert act(house, "open", title="open to all")[0] == 200
     assert act(house, "2/merge", into=1)[0] == 403
     status, told = act(house, "1/merge", BERT, into=2, reason="one of us again")
     assert (status, len(told["notes"])) == (200, 1)
-    for rest in ("", "/obligations", "/page", "/scope", "/clean-points"):
+    for rest in ("", "/obligations", "/page", "/scope", "/clean-points", "/postmortem"):
         status, shown = ask(house.path, STRANGER, [OPERATORS], f"/v1/incidents/2{rest}")
         assert (status, "one of us" in str(shown), "shop" in str(shown)) == (200, False, False), (
             rest
