@@ -56,7 +56,7 @@ def identities(text: bytes) -> list[Any]:
     if not identities_read:
         raise UsageError(
             "the identity file contains no identity",
-            hint="make one with `age-keygen -o FILE`, or give an SSH key.",
+            hint="make an identity with `age-keygen -o FILE`, or give an SSH key.",
         )
     return identities_read
 

@@ -7,8 +7,8 @@ import errno
 from drd.errors import DrdError
 
 NO_MORE_TASKS = (
-    "raise TasksMax= of the unit (systemctl show drd -P TasksMax) or the user's limit (ulimit "
-    "-u), or run fewer things at a time (`limits` in drd.yaml)."
+    "raise TasksMax= of the unit (systemctl show drd -P TasksMax) or the user's limit "
+    "(ulimit -u), or let fewer runs work at the same time (`limits` in drd.yaml)."
 )
 
 

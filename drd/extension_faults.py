@@ -65,7 +65,7 @@ def require_type(
         return value
     classes = expected if isinstance(expected, tuple) else (expected,)
     wanted = " or ".join(one.__name__ for one in classes)
-    said = f"{type(value).__name__}, and has to return {wanted}"
+    said = f"{type(value).__name__}, but must return {wanted}"
     raise _returned(said, member, extension)
 
 
@@ -77,7 +77,7 @@ def require_json(value: T, member: str, extension: Extension | None) -> T:
     try:
         again: T = json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
-        said = f"what cannot be written as JSON: {_shortened(text_of(error))}"
+        said = f"a value that cannot be written as JSON: {_shortened(text_of(error))}"
         raise _returned(said, member, extension) from error
     return again
 

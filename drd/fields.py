@@ -164,12 +164,16 @@ Size = Annotated[
 _FORMS = "{file: PATH}, {env: NAME}, {credential: NAME} or {command: [WORD, …]}"
 REFERENCE_SCHEMA: dict[str, Any] = {
     "type": "object",
-    "description": "Where drd reads the secret when it uses it.",
+    "description": "Where drd reads the secret each time that drd needs it.",
     "minProperties": 1,
     "maxProperties": 1,
     "additionalProperties": False,
     "properties": {
-        "file": {"type": "string", "pattern": "^/", "description": "A file that contains it."},
+        "file": {
+            "type": "string",
+            "pattern": "^/",
+            "description": "A file that contains the secret.",
+        },
         "env": {"type": "string", "description": "An environment variable of drd."},
         "credential": {
             "type": "string",
@@ -180,7 +184,7 @@ REFERENCE_SCHEMA: dict[str, Any] = {
             "type": "array",
             "items": {"type": "string"},
             "minItems": 1,
-            "description": "A command that prints it.",
+            "description": "A command that prints the secret.",
         },
     },
 }
@@ -219,7 +223,7 @@ def _no_reference(value: Any) -> Malformed:
         return Malformed("a secret must be a reference", f"use {_FORMS}")
     # Unknown keys may be the secret itself.
     known = [str(k) for k in value if k in REFERENCE_SCHEMA["properties"]]
-    given = f", but this one has {' and '.join(known)}" if len(known) > 1 else ""
+    given = f", but this reference has {' and '.join(known)}" if len(known) > 1 else ""
     return Malformed(f"a secret reference has a single key{given}", f"use one of {_FORMS}")
 
 
@@ -278,8 +282,9 @@ class DatabaseFingerprintSettings(Settings):
 
     mode: FingerprintMode = Field(
         "counts",
-        description="counts: rows per table; digest: also a digest of every row (reads all data "
-        "once more); off: no fingerprint, and `rows` checks are not_run.",
+        description="`counts`: the number of rows of each table. `digest`: also a digest of "
+        "every row, for which drd reads all data once more. `off`: no "
+        "fingerprint, so `rows` checks are not_run.",
     )
     budget: Duration = Field(
         60.0,

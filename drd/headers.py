@@ -22,9 +22,10 @@ def wrong_headers(headers: Mapping[str, SecretRef]) -> Iterator[Contradiction]:
             yield Contradiction(path, f"{name!r} cannot be set", hint)
         elif value.source == "text" and _SECRET.search(name):
             hint = (
-                f"store the value as a credential, and name it here: {name}: {{credential: NAME}}."
+                f"store the value as a credential, and name this credential here: {name}: "
+                "{credential: NAME}."
             )
-            yield Contradiction(path, "this header holds a secret", hint)
+            yield Contradiction(path, "this header contains a secret", hint)
         elif value.source == "text" and not str(value.value).isprintable():
-            hint = "write it in one line."
+            hint = "write the value in one line."
             yield Contradiction(path, "the value has control characters", hint)

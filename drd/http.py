@@ -243,10 +243,10 @@ def _explained(host: str, at: str, error: Exception) -> NoAnswer:
         )
     if isinstance(error, http.client.InvalidURL):  # its text would contain the address
         return NoAnswer(
-            f"the address of a request to {host} has characters that no address may have, "
-            "for example a line break or a space",
-            hint="correct the address. If the server gave it, for example as the next page, "
-            "correct that there.",
+            f"the address of a request to {host} has characters that are not allowed in an "
+            "address, for example a line break or a space",
+            hint="correct the address. If the server sent this address, for example as the "
+            "next page, correct the server.",
         )
     if isinstance(error, http.client.HTTPException):
         return NoAnswer(

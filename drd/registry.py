@@ -67,8 +67,8 @@ class Unavailable(NamedTuple):
         """Say what is wrong, and what follows."""
         if self.others_stay:
             return (
-                f"{self.why}; drd does not use what several packages add, and refuses only the "
-                "plans that need it"
+                f"{self.why}; drd does not use the parts that several packages add, and "
+                "refuses only the plans that need these parts"
             )
         return f"{self.why}; drd refuses only the plans that use this package"
 

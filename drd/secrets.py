@@ -63,7 +63,7 @@ def resolve(ref: SecretRef, *, credentials: Path = CREDENTIALS) -> str:
     if not value:
         raise SecretUnavailable(
             f"secret {ref.describe()} is empty",
-            hint="correct the command: it must print the secret."
+            hint="correct the command so that it prints the secret."
             if ref.source == "command"
             else "write the secret to this place.",
         )
@@ -71,8 +71,9 @@ def resolve(ref: SecretRef, *, credentials: Path = CREDENTIALS) -> str:
         raise SecretUnavailable(
             f"secret {ref.describe()} contains {MASK}, the text that drd writes in place of a "
             "secret",
-            hint="write the real secret there. If the real secret contains this text, replace it "
-            "by another secret: for a repository with `drd repository rekey`.",
+            hint="write the real secret there. If the real secret contains this text, "
+            "replace the secret by another one: for a repository with `drd repository "
+            "rekey`.",
         )
     log.mask(value)
     return value
@@ -143,13 +144,13 @@ def _refuse_unusable(value: str, ref: SecretRef) -> None:
     """
     if "\0" in value:
         raise SecretUnavailable(
-            f"secret {ref.describe()} contains a NUL byte, and programs cannot receive that",
+            f"secret {ref.describe()} contains a NUL byte, which drd cannot pass to programs",
             hint="write the secret as text, for instance in base64.",
         )
     if len(value.encode("utf-8", "surrogateescape")) > LONGEST:
         raise SecretUnavailable(
             f"secret {ref.describe()} is longer than {LONGEST >> 10} KiB",
-            hint="check that the reference names the secret and not another file or command.",
+            hint="check that the reference names the secret, not another file or command.",
         )
 
 
@@ -315,7 +316,7 @@ def _from_file(path: Path, hint: str) -> str:
         if len(data) > _LARGEST_FILE:
             raise SecretUnavailable(
                 f"secret file {path} is larger than {_LARGEST_FILE >> 20} MiB",
-                hint="write the secret itself into it: a password, a key or a token.",
+                hint="write only the secret itself into this file: a password, a key or a token.",
             )
         return data.decode("utf-8")
     except OSError as error:
@@ -327,7 +328,8 @@ def _from_file(path: Path, hint: str) -> str:
         ) from error
     except UnicodeDecodeError as error:
         raise SecretUnavailable(
-            f"secret file {path} is not UTF-8 text", hint="write the secret into it as UTF-8 text."
+            f"secret file {path} is not UTF-8 text",
+            hint="write the secret into this file as UTF-8 text.",
         ) from error
 
 
@@ -345,7 +347,8 @@ def _from_command(ref: SecretRef) -> str:
     except UnicodeDecodeError as error:
         raise SecretUnavailable(
             f"the output of secret command {ref.value[0]} is not UTF-8 text",
-            hint="change the command so that it prints UTF-8. A repository that drd made with "
-            "the old output opens with the same text in which each byte that is not UTF-8 "
-            "is written as \\xHH: print that text, then see `drd repository rekey`.",
+            hint="change the command so that it prints UTF-8. A repository that drd made "
+            "with the old output has a different password: the same text, in which "
+            "each byte that is not UTF-8 is written as \\xHH. Print that text, then "
+            "see `drd repository rekey`.",
         ) from error

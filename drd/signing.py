@@ -14,8 +14,8 @@ from drd.errors import SecretUnavailable
 
 _CURVE = "Ed25519"
 _HINT = (
-    "give a private key in the format of `openssl genpkey -algorithm ed25519`, or let drd make "
-    "one: drd records init"
+    "give a private key in the format of `openssl genpkey -algorithm ed25519`, or let drd "
+    "make a key: drd records init"
 )
 
 

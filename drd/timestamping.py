@@ -30,7 +30,7 @@ def ask(url: str, message: bytes, roots: bytes) -> bytes:
     return it (DER). Nothing but the digest leaves this host. Raises NoStamp."""
     parts = http.parts_of(url)
     if parts is None:
-        raise NoStamp("its address is not an http or https URL")
+        raise NoStamp("the address is not an http or https URL")
     request = (
         rfc3161_client.TimestampRequestBuilder()
         .data(message)
@@ -65,12 +65,12 @@ def checked(response: bytes, digest: str, roots: bytes, *, nonce: int | None = N
             roots=cryptography.x509.load_pem_x509_certificates(roots), nonce=nonce
         )
         if read.tst_info.message_imprint.hash_algorithm.dotted_string != _SHA256:
-            raise NoStamp("it is not of a SHA-256")
+            raise NoStamp("the answer is not a time stamp of a SHA-256")
         builder.build().verify(read, bytes.fromhex(digest))
     except rfc3161_client.VerificationError as error:
         raise NoStamp(_said(error)) from None
     except (ValueError, TypeError) as error:
-        raise NoStamp(f"it is not a time stamp: {_said(error)}") from None
+        raise NoStamp(f"the answer is not a time stamp: {_said(error)}") from None
     return read.tst_info.gen_time
 
 

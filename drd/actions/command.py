@@ -33,7 +33,9 @@ _OUTPUT = 4000
 class CommandSettings(Rehearsed):
     """A command of your own; exit 0 is success. It gets no secret."""
 
-    run: Words = Field(description="The command's words; drd uses no shell.")
+    run: Words = Field(
+        description="The program and its arguments, as a list; drd does not use a shell."
+    )
     component: str | None = Field(
         None,
         description="The component whose address the command gets in its environment (PGHOST…, "

@@ -49,7 +49,7 @@ class Register(Settings):
     command: Words | None = Field(
         None,
         description="A command that prints the ids of the people who were erased since "
-        "`${data_time}`, one a line; drd uses no shell.",
+        "`${data_time}`, one id per line; drd does not use a shell.",
     )
 
 
@@ -59,15 +59,15 @@ class Replay(Settings):
     sql: str | None = Field(
         None,
         min_length=1,
-        description="SQL that erases the people of `register`, executed in one transaction. It "
-        "finds their ids in the table `drd_erased (id text)`: `DELETE FROM people WHERE id::text "
-        "IN (SELECT id FROM drd_erased)`.",
+        description="SQL that erases the people of `register`, executed in one transaction. "
+        "The SQL finds their ids in the table `drd_erased (id text)`: `DELETE "
+        "FROM people WHERE id::text IN (SELECT id FROM drd_erased)`.",
     )
     command: Words | None = Field(
         None,
-        description="A command that erases the people of `register`. It gets their ids on its "
-        "standard input, one a line, and the component's address in its environment; drd uses no "
-        "shell.",
+        description="A command that erases the people of `register`. The command gets their "
+        "ids on its standard input, one id per line, and the component's "
+        "address in its environment; drd does not use a shell.",
     )
 
 
@@ -77,14 +77,14 @@ class StillThere(Settings):
     sql: str | None = Field(
         None,
         min_length=1,
-        description="A query that counts the people of the table `drd_erased` who still exist. The "
-        "check passes if it gives 0.",
+        description="A query that counts the people of the table `drd_erased` who still "
+        "exist. The check passes if the result is 0.",
     )
     command: Words | None = Field(
         None,
-        description="A command that gets the same input as the command of `replay`. It must exit "
-        "with 0 if the data contains none of these people, and with another code if it contains "
-        "one.",
+        description="A command that gets the same input as the command of `replay`. The "
+        "command must exit with 0 if the data does not contain any of these "
+        "people, otherwise with another code.",
     )
 
 
@@ -289,7 +289,8 @@ def _sound(one: str) -> str:
     """Return an id that is safe in a statement whatever the database makes of backslashes."""
     if "\\" in one or not one.isprintable():
         raise StepFailed(
-            "an id contains a backslash or a control character, which drd does not accept",
+            "an id in the list of erased people contains a backslash or a control "
+            "character, which drd does not accept",
             hint="correct this id in the list of erased people.",
         )
     return one

@@ -40,7 +40,9 @@ class HttpSettings(Rehearsed):
     expect: int | list[int] | None = Field(
         None, description="The status that means success, or a list of them (default: 200 to 299)."
     )
-    contains: str | None = Field(None, min_length=1, description="What the answer must contain.")
+    contains: str | None = Field(
+        None, min_length=1, description="A text that the answer must contain."
+    )
     ca_cert: AbsolutePath | None = Field(
         None, description="PEM file of your own certificate authority."
     )

@@ -42,7 +42,8 @@ class Ready(Settings):
     )
     command: Words | None = Field(
         None,
-        description="A command that exits with 0 when the service is ready; drd uses no shell.",
+        description="A command that exits with 0 when the service is ready; drd does not "
+        "use a shell.",
     )
     within: Duration = Field(60.0, description="How long the service may take to become ready.")
 
@@ -132,7 +133,7 @@ def _refuse_others(context: ActionContext, started: BackgroundProgram) -> None:
 def why_not_started(unit: str) -> str:
     """Return the remedy for a unit that has not started."""
     return (
-        f"see why: `journalctl -u {quote(unit)} -n 20`. Before another start: `systemctl "
+        f"to see why: `journalctl -u {quote(unit)} -n 20`. Before another start: `systemctl "
         f"reset-failed {quote(unit)}`"
     )
 

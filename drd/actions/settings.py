@@ -48,7 +48,9 @@ class Rehearsed(StepSettings):
         "result.",
     )
     stand_in: Words | None = Field(
-        None, alias="with", description="The command that simulates the step; drd uses no shell."
+        None,
+        alias="with",
+        description="The command that simulates the step; drd does not use a shell.",
     )
 
 

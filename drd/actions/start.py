@@ -42,16 +42,17 @@ class StartSettings(Rehearsed):
 
     command: Words | None = Field(
         None,
-        description="The words of a program that stays in the foreground; drd uses no shell. drd "
-        "leaves it running after a recovery, and ends it after a drill.",
+        description="A program and its arguments, as a list; drd does not use a shell. The "
+        "program must stay in the foreground. drd leaves the program running "
+        "after a recovery, and ends it after a drill.",
     )
     unit: str | None = Field(
         None, min_length=1, description="A systemd unit of the host; no drill starts it."
     )
     port: int | None = Field(
         None, ge=1, le=65535, strict=True,
-        description="The port that the program listens on, `${port}` in its command; a drill "
-                    "uses a free port.",
+        description="The port that the program listens on; write `${port}` for it in "
+                    "`command`. A drill uses a free port instead.",
     )  # fmt: skip
     url: str | None = Field(
         None,

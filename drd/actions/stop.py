@@ -29,7 +29,7 @@ class StopSettings(Rehearsed):
     )
     unit: str | None = Field(None, min_length=1, description="A systemd unit of the host.")
     command: Words | None = Field(
-        None, description="A command that stops the service; drd uses no shell."
+        None, description="A command that stops the service; drd does not use a shell."
     )
 
     def contradictions(self) -> Iterator[Contradiction]:

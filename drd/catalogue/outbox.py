@@ -47,7 +47,7 @@ def _change(connection: Connection, row: int, **values: object) -> None:
     )
     if changed.rowcount != 1:
         raise CatalogueError(
-            f"message {row} of the outbox does not wait any more",
+            f"message {row} of the outbox is no longer waiting to be sent",
             hint="check that only one daemon uses this catalogue.",
         )
 

@@ -172,8 +172,8 @@ class SqlRecords(SqlStore):
             for entry in entries:
                 if entry.seq <= seq or entry.header.previous != previous:
                     raise UsageError(
-                        f"entry {entry.seq} does not follow entry {seq}, the newest one: the "
-                        "records got another entry meanwhile",
+                        f"entry {entry.seq} cannot be added after the newest entry {seq}: "
+                        "another command has added entries to the records meanwhile",
                         hint="to see the newest entries: drd records list",
                     )
                 connection.execute(table.insert().values(**_values(entry)))

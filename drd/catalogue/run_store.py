@@ -173,7 +173,7 @@ class SqlRunStore(SqlStore):
             if held is not None:
                 held.release()
             raise Fenced(
-                f"run {run.id} of {run.plan} is not pending any more",
+                f"run {run.id} of {run.plan} is no longer pending",
                 hint=f"to see the state of this run: drd run show {run.id}",
             )
         return runs.by_prefix(connection, run.id), held

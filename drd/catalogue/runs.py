@@ -172,7 +172,9 @@ def finish(
 ) -> bool:
     """Record the final state, unless the run has one. Returns whether it had none."""
     if not state.final:
-        raise ValueError(f"run {owned.run.id} cannot end as {state}: it is not a final state")
+        raise ValueError(
+            f"run {owned.run.id} cannot end in the state {state}, which is not a final state"
+        )
     row = fence(connection, owned)
     if row.finished_at is not None:
         return False
@@ -231,7 +233,7 @@ def by_prefix(connection: Connection, prefix: str) -> Run:
     if len(rows) > 1:
         raise UsageError(
             f"the ids of several runs begin with {prefix!r}",
-            hint="give more characters of the id: drd runs lists the runs.",
+            hint="give more characters of the id; `drd runs` lists the runs.",
         )
     return to_run(rows[0])
 

@@ -32,10 +32,14 @@ class CommandCheck(CheckSettings):
     kind: Literal["command"]
     component: str | None = Field(
         None,
-        description="The component to check; the command gets its address in its environment. "
-        "Without a component, the check does not count as a check of data.",
+        description="The component to check; the command gets the component's address in "
+        "its environment. Without a component, the check does not count as a "
+        "check of data.",
     )
-    run: list[str] = Field(min_length=1, description="The command's words; drd uses no shell.")
+    run: list[str] = Field(
+        min_length=1,
+        description="The program and its arguments, as a list; drd does not use a shell.",
+    )
     timeout: Duration = Field(
         60.0, description="Time limit; a command that takes longer has failed."
     )

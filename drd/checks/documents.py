@@ -55,7 +55,9 @@ class DocumentComparison:
         before = at_backup(context, settings.component, TreeFingerprint)
         if before is None:
             why = nothing_counted(
-                context.point.id, "the backup recorded no fingerprint of the source to compare with"
+                context.point.id,
+                "the backup did not record a fingerprint of the source, "
+                "so this check cannot compare",
             )
             return [not_run(spec, why, _EXPECTED)]
         process.check_cancelled()

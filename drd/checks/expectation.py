@@ -131,7 +131,7 @@ def _within(text: str, rest: str) -> Expectation:
         return Recent(parse_duration(rest))
     except ValueError:
         raise Malformed(
-            f"{text!r} has none of `rpo`, a duration or a share after `within`", _FORMS
+            f"in {text!r}, `rpo`, a duration or a share must follow after `within`", _FORMS
         ) from None
 
 
@@ -221,11 +221,11 @@ def to_time(value: Any) -> tuple[datetime | None, str]:
     since 1970, or milli- and microseconds if seconds would lie after the year 5000."""
     if isinstance(value, datetime):
         if value.tzinfo is None:
-            return value.replace(tzinfo=UTC), " (it has no time zone: taken as UTC)"
+            return value.replace(tzinfo=UTC), " (the value has no time zone: drd reads it as UTC)"
         return value, ""
     if isinstance(value, date):
         start = datetime(value.year, value.month, value.day, tzinfo=UTC)
-        return start, " (a date: its beginning in UTC)"
+        return start, " (the value is a date: drd takes the start of this day in UTC)"
     if isinstance(value, str) and to_number(value) is None:
         return _time_of_text(value.strip())
     amount = None if isinstance(value, bool) else to_number(value)

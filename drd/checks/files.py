@@ -60,7 +60,9 @@ class TreeComparison:
         before = at_backup(context, settings.component, TreeFingerprint)
         if snapshot is None or before is None:
             why = nothing_counted(
-                context.point.id, "the backup recorded no fingerprint of the source to compare with"
+                context.point.id,
+                "the backup did not record a fingerprint of the source, "
+                "so this check cannot compare",
             )
             return [not_run(spec, why, _EXPECTED)]
         now = of_restored(spec, inspector, before, budget_s=_BUDGET_S, expected=_EXPECTED)

@@ -64,8 +64,8 @@ class RowCounts:
         if before is None or before.mode == "off":
             why = nothing_counted(
                 context.point.id,
-                "the backup recorded no fingerprint of the source to compare "
-                "with; set `fingerprint: counts` in the plan",
+                "the backup did not record a fingerprint of the source, so this check "
+                "cannot compare; set `fingerprint: counts` in the plan",
             )
             return [not_run(spec, why, str(tolerance))]
         now = of_restored(
@@ -171,7 +171,7 @@ def _rows(
     elif not found.compared and not may_be_empty:
         own = not_run(
             spec,
-            f"the restored data has no table, the source had none at backup, {UNSAID}",
+            f"the restored data has no table, the source had no table at the backup, {UNSAID}",
             expected,
         )
     elif not found.rows and not may_be_empty:

@@ -68,5 +68,8 @@ def part_not_run(spec: CheckSpec, part: str, why: str, expected: str) -> CheckRe
 def nothing_counted(point: str, otherwise: str) -> str:
     """Say why there is nothing to compare with: another tool made the point, or `otherwise`."""
     if tool := made_by(point):
-        return f"{called(tool)} made the copy, and recorded nothing of the source to compare with"
+        return (
+            f"{called(tool)} made the copy, and did not record counts of the source, so "
+            "this check cannot compare"
+        )
     return otherwise

@@ -24,7 +24,7 @@ def loopback(text: str) -> tuple[str, int]:
         host = "127.0.0.1"
     if not _is_loopback(host):
         raise Malformed(
-            f'"{text}" is not on loopback, and drd listens only there',
+            f'"{text}" is not a loopback address, and drd listens only on loopback',
             f'write "127.0.0.1:{port}", and put a proxy with a login in front of it for others',
         )
     return host, port

@@ -55,9 +55,12 @@ def _tool_keys(repository: RepositorySettings, path: Path, report: Report) -> No
     """Check what only a repository of a certain tool has, and needs."""
     sections = {COMMAND: repository.command, PGBACKREST: repository.pgbackrest}
     needs = {
-        COMMAND: ("drd must know how to list and restore", "{list: [...], restore: [...]}"),
+        COMMAND: (
+            "drd must know how to list and restore the copies",
+            "{list: [...], restore: [...]}",
+        ),
         PGBACKREST: (
-            "drd must know how to reach its repository",
+            "drd must know how to reach the repository of pgBackRest",
             "{config: {credential: pgbackrest.conf}}",
         ),
     }
@@ -81,12 +84,13 @@ def _tool_keys(repository: RepositorySettings, path: Path, report: Report) -> No
             report.error((*path, "only"), message, _INSTEAD_OF_ONLY[tool], of_key=True)
         if of_tool and tool == PGBACKREST and repository.password is not None:
             message = "does not apply: pgBackRest reads its encryption password from a variable"
-            hint = "move it: pgbackrest: {env: {PGBACKREST_REPO1_CIPHER_PASS: …}}."
+            hint = "move the password: pgbackrest: {env: {PGBACKREST_REPO1_CIPHER_PASS: …}}."
             report.error((*path, "password"), message, hint, of_key=True)
 
 
 _INSTEAD_OF_ONLY = {
-    COMMAND: "let the command list only those of this service.",
+    COMMAND: "remove `only`, and change `list` under `command` so that it prints only "
+    "copies of this service.",
     PGBACKREST: "remove `only`: a stanza has the backups of one server.",
 }
 
@@ -96,7 +100,10 @@ def _without(parsed: Parsed, report: Report) -> None:
         for key in KINDS[component.kind].for_backups:
             if getattr(component, key) is None:
                 message = f"required key `{key}` is missing"
-                hint = f"add `{key}`; or `made_by` to the repository, if another tool makes copies."
+                hint = (
+                    f"add `{key}`. If another tool makes the copies, add `made_by` to the "
+                    "repository instead."
+                )
                 report.error(("components", name), message, hint, of_key=True)
         if component.copied_as is not None:
             message = "applies only to copies that another tool makes"
@@ -149,7 +156,7 @@ def _components(parsed: Parsed, tool: str, report: Report) -> None:
             _in_whole_copy(spec, component, tool, path, report)
         elif component.copied_as is None and not (spec.plain_copies and spec.paths(component)):
             message = f"needs `copied_as`: where in each copy {called(tool)} has stored its dump"
-            hint = "add copied_as: /PATH/OF/THE/DUMP, as it is in the copies."
+            hint = "add copied_as: /PATH/OF/THE/DUMP, with the path of the dump in the copies."
             report.error(path, message, hint, of_key=True)
         elif component.copied_as is not None and spec.holds is Holds.PATHS:
             message = (
@@ -160,7 +167,7 @@ def _components(parsed: Parsed, tool: str, report: Report) -> None:
 
 _WHOLE = {
     COMMAND: "which restores the whole copy",
-    PGBACKREST: "where `dsn` says which database of the server it is",
+    PGBACKREST: "where `dsn` names the database in the backup of the server",
 }
 """The tools whose copies have no paths, and what that means."""
 
@@ -172,6 +179,6 @@ def _in_whole_copy(
         message = f"does not apply to `made_by: {tool}`, {_WHOLE[tool]}"
         report.error((*path, "copied_as"), message, "remove `copied_as`.", of_key=True)
     elif tool == PGBACKREST and not spec.served_as(component):
-        message = "does not say which database of the backed-up server it is"
+        message = "does not name the database that it is on the backed-up server"
         hint = "write its `dsn` as text, without a password: postgresql:///DATABASE."
         report.error(path, message, hint, of_key=True)

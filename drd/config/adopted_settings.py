@@ -24,25 +24,28 @@ class CommandToolSettings(Settings):
     list_: list[str] = Field(
         alias="list",
         min_length=1,
-        description="Prints one JSON object a line for each finished copy: `name`, `time` (RFC "
-        "3339, or seconds since 1970) and `bytes`.",
+        description="A command that prints one line for each finished copy, with a JSON "
+        "object: `name`, `time` (RFC 3339, or seconds since 1970) and `bytes`.",
     )
     restore: list[str] = Field(
         min_length=1,
-        description="Restores the copy `${copy}`: prints the file of the component, with exactly "
-        "`bytes` bytes; or, for files, writes the tree with its whole paths below the directory "
+        description="A command that restores the copy `${copy}`. It prints the file of the "
+        "component, with exactly `bytes` bytes. For a component of kind files, "
+        "it writes the files with their whole paths below the directory "
         "`${into}`.",
     )
     verify: list[str] = Field(
         default_factory=list,
-        description="Verifies the copies: an exit status other than 0 means damage. Without it, "
-        "drd cannot verify them.",
+        description="A command that verifies the copies: an exit code other than 0 means "
+        "damage. Without this command, drd cannot verify the copies.",
     )
     env: dict[str, Secret] = Field(
-        default_factory=dict, description="Secrets for these commands, by their variables."
+        default_factory=dict,
+        description="Secrets for these commands: the name of an "
+        "environment variable, and the secret.",
     )
     timeout: Duration = Field(
-        3600.0, description="Time limit of one command; of `list`, at most two minutes."
+        3600.0, description="Time limit of each command; `list` has at most two minutes."
     )
 
     def all_commands(self) -> Iterable[Placed]:

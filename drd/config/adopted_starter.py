@@ -65,7 +65,10 @@ class _Writer:
         found = self.found
         yield "# yaml-language-server: $schema=plan.schema.json"
         yield f"# Another tool makes the copies of this plan: restic, into {found.url}."
-        yield "# drd lists, drills and recovers them, and writes nothing there (docs/adopted.md)."
+        yield (
+            "# drd lists, drills and recovers these copies, and never writes there "
+            "(docs/adopted.md)."
+        )
         yield f"plan: {inline(self.name)}"
         yield ""
         yield "# How much data may be lost: a little more than the time between two copies."
@@ -83,15 +86,18 @@ class _Writer:
             yield from bucket_keys(self.name, self.credentials)
         yield f"    only: {{host: {inline(found.host)}}}"
         yield ""
-        yield "# What the other tool keeps. A copy that is gone before that raises an alert."
+        yield (
+            "# How long the other tool keeps copies. If a copy disappears earlier, drd "
+            "raises an alert."
+        )
         yield "# CHANGE THIS to the rules of the other tool, and remove the first #."
         yield "#retention: {daily: 7, weekly: 4}"
         yield ""
-        yield "# From a first look to proof: replace these by queries whose answers you know."
+        yield "# These checks prove little. Replace them by queries whose answers you know."
         yield "checks:" if self.checks else "checks: []"
         yield from (f"  - {inline(check)}" for check in self.checks)
         if self.suggested:
-            yield "# If somebody writes there in every interval between two copies:"
+            yield "# Use this check if the data changes in every interval between two copies:"
             yield from (f"#  - {inline(check)}" for check in self.suggested)
         yield ""
         yield "drill: {every: 7d}"
@@ -151,8 +157,11 @@ def _keys(found: FoundDatabase) -> Iterator[tuple[str, Any]]:
     path = found.path
     yield "kind", found.kind
     if found.is_file:
-        yield "#", "If this is a dump: write here where the service has the file, and the path"
-        yield "#", f"of the dump as copied_as: {inline(path)}"
+        yield (
+            "#",
+            ("If this file is a dump: write under `path` where the service has the file, and"),
+        )
+        yield "#", f"add the path of the dump as copied_as: {inline(path)}"
         yield "path", path
         return
     if found.keys:

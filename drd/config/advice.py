@@ -193,8 +193,8 @@ def _checks(parsed: Parsed, report: Report) -> None:
             continue
         if _is_adopted(plan):
             message = (
-                "this check cannot compare: another tool makes the copies, without counts of the "
-                "source"
+                "this check cannot compare: another tool makes the copies, and does not "
+                "count the rows or files of the source"
             )
             hint = "use a check of kind sql or command: this check makes every drill inconclusive."
             report.warn(("checks", at), message, hint)

@@ -41,13 +41,15 @@ def _mail(text: str) -> str:
 
 def _phone(text: str) -> str:
     if not _PHONE.fullmatch(text):
-        raise Malformed(f'"{text}" is not a telephone number', 'write one like "+49 30 1234567"')
+        raise Malformed(
+            f'"{text}" is not a telephone number', 'write a number like "+49 30 1234567"'
+        )
     return text
 
 
 def _language(text: str) -> str:
     if not _LANGUAGE.fullmatch(text):
-        raise Malformed(f'"{text}" is not the code of a language', "write one like de or pt-BR")
+        raise Malformed(f'"{text}" is not the code of a language', "write a code like de or pt-BR")
     return text
 
 
@@ -102,24 +104,33 @@ class ContactEntry(Settings):
         "Default: for all plans.",
     )
     language: Annotated[str, AfterValidator(_language)] = Field(
-        "en", description="The language of messages to the contact, as far as templates have it."
+        "en",
+        description="The language of messages to the contact, where templates in this "
+        "language exist.",
     )
     hours: OfTheWeek = Field(
         "always", description="When the contact can be reached: `Mon-Fri 09:00-17:00`, `always`."
     )
     timezone: Zone | None = Field(
-        None, description="The time zone of `hours` (default: that of `organisation`, or the host)."
+        None,
+        description="The time zone of `hours` (default: the time zone of "
+        "`organisation`, otherwise of the host).",
     )
     mail: Mails = Field(
         default_factory=list, description="Mail addresses: each gets its own mail from drd."
     )
     phone: Phones = Field(
-        default_factory=list, description="Telephone numbers, which a person calls."
+        default_factory=list,
+        description="Telephone numbers. drd does not call them: a person must call.",
     )
-    portal: Text | None = Field(None, description="URL of a form, which a person fills in.")
+    portal: Text | None = Field(
+        None, description="URL of a form. drd does not fill it in: a person must do so."
+    )
     address: Text | None = Field(None, description="Address for letters.")
     channel: str | None = Field(
-        None, description="Name of a channel of `notify`, through which drd sends: a status page."
+        None,
+        description="The channel under `notify` by which drd sends messages to this "
+        "contact: for example to a status page.",
     )
     age: AgeKey | None = Field(
         None,
@@ -146,7 +157,7 @@ class ContactEntry(Settings):
 class OnCallEntry(Settings):
     """Who is on call for a role. The first entry of a role that holds now counts."""
 
-    role: Text = Field(description="The role, as `people` have it.")
+    role: Text = Field(description="A role, as written in the `roles` of `people`.")
     people: Names = Field(
         min_length=1, description="A person, or several who take turns in this order."
     )
@@ -156,11 +167,11 @@ class OnCallEntry(Settings):
     )
     hours: OfTheWeek = Field(
         "always",
-        description="The hours in which this entry counts: `Mon-Fri 09:00-17:00`, `always`.",
+        description="The hours in which this entry applies: `Mon-Fri 09:00-17:00`, `always`.",
     )
     timezone: Zone | None = Field(
-        None, description="The time zone of `hours` and `since` (default: that of `organisation`, "
-        "or the host).",
+        None, description="The time zone of `hours` and `since` (default: the time zone of "
+                          "`organisation`, otherwise of the host).",
     )  # fmt: skip
 
     def contradictions(self) -> Iterator[Contradiction]:
@@ -168,7 +179,8 @@ class OnCallEntry(Settings):
             hint = "add `every: 7d` and `since: 2026-11-02T09:00`, or name one person."
             yield Contradiction(
                 ("people",),
-                "names several people, but no `every` and `since` for their turns",
+                "names several people, but `every` or `since` is missing, which say whose "
+                "turn it is",
                 hint,
             )
         if len(self.people) == 1 and (self.every is not None or self.since is not None):
@@ -240,7 +252,10 @@ def _check_contact(
         hint = nearest(contact.channel, sorted(channels)) if channels else "add it under `notify`."
         report.error((*path, "channel"), message, hint)
     elif others := [event for event in channels[contact.channel] if event != LETTER]:
-        message = f"the channel {contact.channel} would carry to {contact.name} what is for your "
+        message = (
+            f"the channel {contact.channel} would send to the contact {contact.name} "
+            "also messages for your "
+        )
         hint = f"write `on: [{LETTER}]` for this channel under `notify`."
         report.error((*path, "channel"), f"{message}own people: {', '.join(others)}", hint)
 
@@ -256,7 +271,7 @@ def _check_absence(
         report.error((*path, "substitute"), f"names {away.person}, the person who is away", hint)
     if _time(away.end, zone, whole_day=True) <= _time(away.begin, zone):
         message = f"{away.end} is not after {away.begin}, where the absence begins"
-        report.error((*path, "to"), message, "correct one of them.")
+        report.error((*path, "to"), message, "correct `from` or `to`.")
 
 
 def _contradictions(path: tuple[str | int, ...], entry: Settings, report: Report) -> None:

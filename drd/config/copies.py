@@ -113,6 +113,9 @@ def _scenarios(parsed: Parsed, raw: dict[str, Any], originals: list[str], report
         return
     for index, scenario in enumerate(parsed.file.drill.scenarios):
         if scenario == "region-loss":
-            message = "region-loss needs a copy that is left when the repository is gone"
+            message = (
+                "the scenario region-loss needs a second repository with copies: it "
+                "assumes that the first one is lost"
+            )
             hint = "add a repository with `copy_of`, or remove this scenario."
             report.error(("drill", "scenarios", index), message, hint)

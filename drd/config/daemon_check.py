@@ -123,9 +123,9 @@ def _far_places(settings: DaemonSettings, document: Document, file: Path) -> Ite
     ):
         if key not in data:
             line = document.line(("state",))
-            message = f"the state is in {state}, and {used} {place}: `{key}` is not given"
+            message = f"the state is in {state}, but {used} {place}, because `{key}` is missing"
             beside = state.parent / key.removesuffix("_dir")
-            hint = f"add {key}: {beside}, or {key}: {place} if that is meant."
+            hint = f"add {key}: {beside}. If {place} is right, add {key}: {place}"
             yield Problem(str(file), line, "state", message, hint, "warning")
 
 
@@ -151,8 +151,8 @@ def _missing_credential(document: Document, path: KeyPath, name: str, file: Path
 def _missing(document: Document, path: KeyPath, message: str, hint: str, file: Path) -> Problem:
     """Return the warning that a secret is not there. drd itself makes the key of the records."""
     if path == ("records", "key"):
-        message += ". Entries of the records and restore points get no signature"
-        hint = "make the key: drd records init; or put it back, if there was one."
+        message += ". Without it, drd does not sign entries of the records and restore points"
+        hint = "if there was a key before, restore its file. Otherwise make a key: drd records init"
     return Problem(str(file), document.line(path), dotted(path), message, hint, "warning")
 
 

@@ -41,7 +41,10 @@ def _state(url: str) -> str:
         raise Malformed("is a path, not a URL", f"write sqlite:///{url}")
     if scheme == "sqlite":
         if not rest.removeprefix("/") or not rest.startswith("/"):
-            raise Malformed("this URL names no file", f"write {DEFAULT_STATE} (four slashes)")
+            raise Malformed(
+                "this URL does not contain the path of a file",
+                f"write {DEFAULT_STATE} (four slashes)",
+            )
         return url
     if not separator:
         raise Malformed(
@@ -102,7 +105,8 @@ def _state_back(state: State) -> Any:
 def _textfile(path: str) -> str:
     if not path.endswith(".prom"):
         raise Malformed(
-            f'"{path}" does not end in .prom', "Prometheus's node exporter reads no other files"
+            f'"{path}" does not end in .prom',
+            "choose a name that ends in .prom: Prometheus's node exporter reads only such files",
         )
     return path
 
@@ -144,7 +148,7 @@ class Log(Settings):
     """What is logged, and how."""
 
     format: Literal["auto", "console", "json"] = Field(
-        "auto", description="auto: text for people on a terminal, otherwise JSON."
+        "auto", description="The form of the log. `auto`: text on a terminal, otherwise JSON."
     )
     level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The lowest level that is logged."
@@ -204,7 +208,7 @@ class Groups(Settings):
 def _key_of_a_file(ref: SecretRef | None) -> SecretRef | None:
     if ref is not None and ref.source not in ("credential", "file"):
         raise Malformed(
-            "the reference to the key of the records names no file",
+            "the key of the records must be in a file",
             "write {credential: NAME} or {file: PATH}: drd reads the key while it ends a run",
         )
     return ref
@@ -215,7 +219,8 @@ class Timestamp(Settings):
 
     url: str = Field(
         pattern=r"^https?://[^\s/]+(/\S*)?$",
-        description="Where the authority answers to time-stamp queries. Only a hash is sent.",
+        description="The URL where the authority answers time-stamp queries. drd sends only "
+        "a hash.",
     )
     ca: str = Field(
         min_length=1,
@@ -260,8 +265,8 @@ class Organisation(Settings):
     )
     timezone: Annotated[str, AfterValidator(time_zone)] | None = Field(
         None,
-        description="The time zone in which days end where a regime names none (default: that "
-        "of the host).",
+        description="The time zone in which days begin and end, for regimes that do not "
+        "name a time zone (default: the time zone of the host).",
     )
 
 

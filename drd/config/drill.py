@@ -91,9 +91,10 @@ class Drill(Timed):
     )
     reach: list[Reach] = Field(
         default_factory=list,
-        description="Addresses (HOST:PORT) that the servers, services and commands of a drill may "
-        "connect to over TCP. They may also look up the names of these hosts. They can reach "
-        "nothing else outside of the sandbox.",
+        description="Addresses (HOST:PORT) that the servers, services and commands of a "
+        "drill may connect to over TCP. These programs may also look up the "
+        "names of these hosts. They cannot reach anything else outside of the "
+        "sandbox.",
     )
     read: list[Readable] = Field(
         default_factory=list,

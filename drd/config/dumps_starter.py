@@ -54,7 +54,10 @@ class _Writer:
         found = self.found
         yield "# yaml-language-server: $schema=plan.schema.json"
         yield f"# Another tool makes the copies of this plan: dumps in {found.directory}."
-        yield "# drd lists, drills and recovers them, and writes nothing there (docs/adopted.md)."
+        yield (
+            "# drd lists, drills and recovers these copies, and never writes there "
+            "(docs/adopted.md)."
+        )
         yield "# If that directory is a disk of this host, the dumps are lost with the host."
         yield f"plan: {inline(self.name)}"
         yield ""
@@ -69,14 +72,17 @@ class _Writer:
         yield ""
         yield from self._retention()
         yield ""
-        yield "# From a first look to proof: add queries whose answers you know. `> 0` passes for"
-        yield "# any database with such a table: write the least number that yours has, as `> 900`."
+        yield "# These checks prove little. Add queries whose answers you know. `> 0` passes for"
+        yield (
+            "# any database with such a table: write the least number of rows that yours "
+            "has: `> 900`."
+        )
         yield from in_comment(found.dump.unseen, "")
         yield "checks:" if found.dump.checks else "checks: []"
         for check in found.dump.checks:
             yield f"  - {inline(self._check(check))}"
         if found.dump.suggested is not None:
-            yield "# If somebody writes there in every interval between two dumps:"
+            yield "# Use this check if the data changes in every interval between two dumps:"
             yield f"#  - {inline(self._check(found.dump.suggested))}"
         yield ""
         yield "drill: {every: 7d}"
@@ -107,7 +113,10 @@ class _Writer:
             yield "# earlier state can be recovered. If the file is gone, drd raises an alert."
             yield "retention: {last: 1}"
             return
-        yield "# What the other tool keeps. A copy that is gone before that raises an alert."
+        yield (
+            "# How long the other tool keeps copies. If a copy disappears earlier, drd "
+            "raises an alert."
+        )
         yield "# CHANGE THIS to the rules of the other tool, and remove the first #."
         yield "#retention: {daily: 7, weekly: 4}"
 
@@ -130,9 +139,15 @@ class _Writer:
         yield "    made_by: command"
         yield f"    url: command:{self.name}"
         yield "    command:"
-        yield f"      # A dump is finished if nobody has changed it for {most} min. Raise that if"
+        yield (
+            f"      # A dump is finished if nobody has changed it for {most} min. Raise "
+            "this number if"
+        )
         yield "      # the other tool can pause for longer while it writes."
-        yield "      # A dump dated in the future is listed: drd says that it does not count."
+        yield (
+            "      # The list also has dumps dated in the future: drd reports that they "
+            "do not count."
+        )
         settled = ["(", "-mmin", f"+{most}", "-o", "-newermt", _AHEAD, ")"]
         listing = inline([*listed, *settled, "-printf", printed])
         yield f"      list: {listing}"
@@ -147,9 +162,10 @@ def gap_in_words(times: Sequence[datetime]) -> str:
         return ""
     at, usual = gaps.index(max(gaps)), _roughly(median(gaps))
     return (
-        f"between {format_time(last[at])} and {format_time(last[at + 1])} are "
-        f"{_roughly(gaps[at])} without a dump that counts, usually {usual}. "
-        "If that is intended, raise `rpo`; otherwise find out why a dump is missing"
+        f"no dump that counts was made for {_roughly(gaps[at])}, between "
+        f"{format_time(last[at])} and {format_time(last[at + 1])}; the usual time between "
+        f"two dumps is {usual}. If this is intended, raise `rpo`; otherwise find out why a "
+        "dump is missing"
     )
 
 
@@ -160,9 +176,10 @@ def crowded(times: Sequence[datetime]) -> str:
     if not gaps or median(gaps) >= _TOGETHER_S:
         return ""
     return (
-        f"half of the dumps were finished less than {format_duration(_TOGETHER_S)} after another "
-        "one: if they are of several databases, a drill proves only one of them. Look into some, "
-        "and choose those of one database with -regex of `list` in the plan"
+        f"half of the dumps were finished less than {format_duration(_TOGETHER_S)} after "
+        "another dump: if these dumps are of several databases, a drill proves only one of "
+        "the databases. Check some of the files, and choose the dumps of one database with "
+        "-regex in `list` of the plan"
     )
 
 

@@ -51,8 +51,8 @@ def _explicit(parsed: Parsed, report: Report) -> None:
             hint = f"write `erasures: {erasures.component}`."
             report.error(
                 path,
-                "the component of this step is not that of the section `erasures`: "
-                f"{erasures.component}",
+                f"the component of this step is not {erasures.component}, which the section "
+                "`erasures` names",
                 hint,
             )
         elif seen:

@@ -111,8 +111,8 @@ def judged(reached: PlanPath, trusted: Collection[int]) -> Exposed | None:
             user = user_name(link.owner)
             why = f"is not safe: {link.place} is a symbolic link that belongs to user {user}"
             remedy = (
-                "replace the link by the file itself; or, if the link is right, give the link to "
-                f"root: chown -h root: {link.place}"
+                f"if the link is right, make root its owner: chown -h root: {link.place}. "
+                "Otherwise replace the link by the file itself"
             )
             return Exposed(reached.path, why, remedy)
     exposed = _changeable(reached.path, reached.file, "", trusted)
@@ -146,11 +146,11 @@ def _beside_others(reached: PlanPath) -> Exposed | None:
         # They may have given it the second name, where the kernel allows that.
         if reached.file.info.st_nlink > 1:
             why = (
-                "has a second hard link, and others can put files in its directory "
-                f"{directory.place}: the file may come from somebody else"
+                "has a second hard link, and other users can put files into its directory "
+                f"{directory.place}: the file may come from another user"
             )
             return Exposed(reached.path, why, remedy)
-        why = f"is in {directory.place}, where others can put files"
+        why = f"is in {directory.place}, where other users can put files"
         return Exposed(reached.path, why, remedy, is_told_only=True)
     return None
 

@@ -76,7 +76,7 @@ def load_extensions(
     places: dict[str, int] = {}
     for at, name in enumerate(names):
         if normal_name(name) in places:
-            report.error(("extensions", at), f"names {name} twice", "remove one of them.")
+            report.error(("extensions", at), f"names {name} twice", "remove one of the two lines.")
         places.setdefault(normal_name(name), at)
     different = tuple(places)
     loaded = (
@@ -295,7 +295,7 @@ def _member(point: EntryPoint, extension: Extension) -> Added:
         spec = point.load()
     except (Exception, SystemExit) as error:
         said = f"{type(error).__name__}: {error}"
-        hint = f"this shows the whole error: {sys.executable} -c 'import {point.module}'"
+        hint = f"to see the whole error: {sys.executable} -c 'import {point.module}'"
         raise _NotUsable(f"drd cannot import the package {extension.name}: {said}", hint) from error
     fault = _fault(family, name, spec)
     if fault:

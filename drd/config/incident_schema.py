@@ -74,7 +74,7 @@ def _listens(address: str) -> str:
 def _read_at_once(ref: SecretRef | None) -> SecretRef | None:
     if ref is not None and ref.source not in ("credential", "file"):
         raise Malformed(
-            "the reference to the token names no file", "write {credential: NAME} or {file: PATH}",
+            "the token must be in a file", "write {credential: NAME} or {file: PATH}",
         )  # fmt: skip
     return ref
 
@@ -96,8 +96,9 @@ class IncidentIntake(Settings):
 
     listen: Annotated[str, AfterValidator(_listens)] | None = Field(
         None,
-        description="Address and port on loopback on which drd takes alerts, and nothing else, for "
-        "example 127.0.0.1:9474 (default: it does not listen).",
+        description="Address and port on loopback on which drd accepts alerts, for example "
+        "127.0.0.1:9474. drd does not accept other requests there. Default: drd "
+        "does not listen.",
     )
     token: Annotated[Secret | None, AfterValidator(_read_at_once)] = Field(
         None,
@@ -118,8 +119,8 @@ class IncidentIntake(Settings):
     )
     open_at_most: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
         OPEN_AT_MOST,
-        description="How many incidents that one source opened may be open at a time. drd leaves "
-        "out and counts the alerts that would open more.",
+        description="How many incidents that one source opened may be open at the same "
+        "time. drd does not open more: it only counts the further alerts.",
     )
     per_minute: Annotated[int, Field(strict=True, ge=1, le=10_000)] = Field(
         PER_MINUTE,
@@ -153,8 +154,9 @@ class IncidentRole(Settings):
 
     age: list[AgeKey] = Field(
         min_length=1,
-        description="The public keys of those who have the role: age1… or ssh-…. The entries of "
-        "restricted incidents are encrypted to the keys of all roles in repositories and exports.",
+        description="The public keys of those who have the role (age1… or ssh-…). The "
+        "entries of restricted incidents are encrypted to the keys of all roles "
+        "in repositories and exports.",
     )
 
 
@@ -183,7 +185,7 @@ class Incidents(Settings):
     open: list[IncidentRule] = Field(
         default_factory=list,
         description="Rules by which alerts of plans open an incident. A rule opens only one "
-        "incident for each plan at a time. Only a person closes it.",
+        "incident for each plan at a time. Only a person closes an incident.",
     )
 
     updates: dict[str, Duration] = Field(
@@ -193,8 +195,8 @@ class Incidents(Settings):
     )
     first_update: DurationOrNone = Field(
         1800.0,
-        description="The time within which people are to be told that an incident was opened, or "
-        "that its state changed; none: no clock.",
+        description="The time within which people must be informed that an incident was "
+        "opened, or that its state changed. `none`: no time limit.",
     )
 
     severities: Annotated[

@@ -41,7 +41,7 @@ class MappingFile(Settings):
     )
     text: JsonPath | None = Field(None, description="Details of the problem.")
     severity: JsonPath | None = Field(
-        None, description="The severity, as the other system says it."
+        None, description="The severity, in the words of the other system."
     )
     time: JsonPath | None = Field(
         None, description="When the problem began: RFC 3339, or seconds or milliseconds since 1970."
@@ -106,7 +106,7 @@ def mapping_of(given: Mapping[str, Any]) -> Mapped:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part)[:40] for part in first["loc"])
         raise UsageError(
-            f"mapping: {where}: {first['msg']}", hint="docs/intake.md has all keys."
+            f"mapping: {where}: {first['msg']}", hint="docs/intake.md lists all keys."
         ) from None
 
 

@@ -28,7 +28,7 @@ def _residents(value: Any) -> Any:
     for code in value if isinstance(value, list | dict) else ():
         if not _RESIDENCE.fullmatch(str(code)):
             raise Malformed(
-                f'"{code}" is not a code of a country or state', "write it like DE, FR or US-CA"
+                f'"{code}" is not a code of a country or state', "write a code like DE, FR or US-CA"
             )
     return dict.fromkeys(value) if isinstance(value, list) else value
 
@@ -54,7 +54,7 @@ Residents = Annotated[
 def _endpoint(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise Malformed(f'"{text}" is not a URL', "write one like https://api.example.com/v1")
+        raise Malformed(f'"{text}" is not a URL', "write a URL like https://api.example.com/v1")
     if parts.password:
         raise Malformed("contains a password", "write the URL without the user and the password")
     return text
@@ -70,14 +70,16 @@ def _where(text: str) -> str:
 
 def _selects(query: str) -> str:
     if not _SELECTS.match(query) or ";" in query.strip().rstrip(";"):
-        raise Malformed("is not one SELECT statement", "write one SELECT, which counts people")
+        raise Malformed(
+            "is not a single SELECT statement", "write one SELECT statement that counts people"
+        )
     return query
 
 
 class RotatedCredential(Settings):
     """A credential of the service, which has to be replaced after a leak."""
 
-    name: Name = Field(description="Name of the credential, for people.")
+    name: Name = Field(description="Name of the credential, as people call it.")
     reference: Secret | None = Field(
         None, description="Where the service keeps the credential. drd does not read it."
     )
@@ -104,7 +106,8 @@ class AffectedData(Settings):
     )
     people: People | None = Field(
         None,
-        description="Number of people, as an estimate, for when drd cannot count (`count`).",
+        description="Number of people, as an estimate. drd uses this number if it cannot "
+        "count (`count`).",
     )
     residents: Residents = Field(
         default_factory=dict,
@@ -116,9 +119,9 @@ class AffectedData(Settings):
     )
     count: Annotated[str, AfterValidator(_selects)] | None = Field(
         None,
-        description="One SQL statement that counts the people. Its result is one number, or rows "
-        "of a residence and a number. It asks the first component in `where`, and only in a "
-        "sandbox.",
+        description="One SQL statement that counts the people. The result is one number, or "
+        "rows with a residence and a number. drd queries the first component in "
+        "`where`, and only in a sandbox.",
     )
     encrypted: bool | None = Field(
         None,
@@ -133,7 +136,7 @@ class AffectedData(Settings):
         """Report a query that has nothing to ask."""
         if self.count is not None and not self.where:
             hint = "add `where: [COMPONENT.TABLE]`."
-            yield Contradiction(("count",), "names no component to query", hint)
+            yield Contradiction(("count",), "does not name the component to query", hint)
 
 
 class RiskSettings(Settings):
@@ -151,9 +154,10 @@ class RiskSettings(Settings):
     )
     treatment: Literal["reduce", "accept", "avoid", "transfer"] = Field(
         "reduce",
-        description="What you decided. `reduce`: what `covers` names makes it less likely or less "
-        "bad. `accept`: nothing is done. `avoid`: the service does not have what is threatened. "
-        "`transfer`: somebody else bears it, such as an insurer.",
+        description="What you decided. `reduce`: the measures under `covers` make the risk "
+        "less likely or less bad. `accept`: you take no measures. `avoid`: you "
+        "removed what the risk threatens. `transfer`: somebody else bears the "
+        "risk, such as an insurer.",
     )
     owner: str = Field("", description="Who is responsible for this risk.")
     reviewed: Annotated[str, AfterValidator(day)] | None = Field(

@@ -47,8 +47,12 @@ def _covering(parsed: Parsed, report: Report) -> None:
         for place, word in enumerate(risk.covers):
             kind, _, name = word.partition(":")
             if kind == "control" and name not in known:
-                hint = nearest(name, known) if known else "add it under `controls`, or remove it."
-                message = f'there is no control "{name}", so it covers nothing'
+                hint = (
+                    nearest(name, known)
+                    if known
+                    else ("add this control under `controls`, or remove its name here.")
+                )
+                message = f'there is no control "{name}", so it cannot cover the risk'
                 report.warn(("risks", at, "covers", place), message, hint)
 
 
@@ -72,7 +76,7 @@ def _unanswered(parsed: Parsed, at: int) -> Iterator[Contradiction]:
     if data.count is None or kind not in KINDS:
         return
     if Ability.SQL not in KINDS[kind].can:
-        hint = "put a component that has tables first, or remove `count`."
+        hint = "put a component with tables first in `where`, or remove `count`."
         message = f'component "{component}" is of kind {kind}, which cannot execute SQL'
         yield Contradiction(("count",), message, hint)
 

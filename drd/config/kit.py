@@ -15,7 +15,9 @@ from drd.model.sharing import Sharing
 
 def _recipient(text: str) -> str:
     if not text.startswith(("age1", "ssh-")):
-        raise Malformed(f'"{text}" is not a public key', "write one that begins with age1 or ssh-")
+        raise Malformed(
+            f'"{text}" is not a public key', "write a public key: it begins with age1 or ssh-"
+        )
     return text
 
 
@@ -29,7 +31,10 @@ def _shares(text: str) -> str:
 
 Shares = Annotated[str, AfterValidator(_shares)]
 
-SHARES = "Split the passphrase instead: `3/5` makes five shares, any three of which open the kit."
+SHARES = (
+    "Split the passphrase of the kit into shares: `3/5` makes five shares, and any "
+    "three of them open the kit. Not together with `recipients`."
+)
 
 RECIPIENTS = "The public keys that `drd kit export` encrypts for by default: age1… or ssh-…."
 
@@ -40,8 +45,8 @@ FILE = (
 )
 
 OPENED_BY = (
-    "The passphrase that opens `file`. Give either this or `identity`. Not possible with `shares`, "
-    "because no single person then has the passphrase."
+    "The passphrase that opens `file`. Give either `passphrase` or `identity`. Not possible "
+    "with `shares`, because no single person then has the passphrase."
 )
 
 TESTED = "How often drd tests that it can open the kit that `file` names. Default: every 7 days."
@@ -60,7 +65,7 @@ class KitVerify(Settings):
 def _one_way(kit: DaemonKit | PlanKit) -> DaemonKit | PlanKit:
     """age encrypts for a passphrase or for recipients, never for both."""
     if kit.recipients and kit.shares is not None:
-        raise Malformed("has both `recipients` and `shares`", "keep one of them")
+        raise Malformed("has both `recipients` and `shares`", "keep only one of the two keys")
     if kit.file is not None and kit.shares is not None:
         raise Malformed(
             "has both `file` and `shares`: drd cannot test a kit with shares alone, because only "
@@ -76,9 +81,7 @@ def _one_way(kit: DaemonKit | PlanKit) -> DaemonKit | PlanKit:
     if kit.file is not None and len(openers) != 1:
         much = "both passphrase and identity" if openers else "neither passphrase nor identity"
         remedy = "keep" if openers else "add"
-        raise Malformed(
-            f"has `file`, and {much}", f"{remedy} the one of the two that opens the kit"
-        )
+        raise Malformed(f"has `file`, and {much}", f"{remedy} the key that opens the kit")
     return kit
 
 

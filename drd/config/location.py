@@ -103,7 +103,10 @@ def places(path: str | os.PathLike[str], *, explicit: bool) -> ConfiguredPlaces:
         raw = b""
     except OSError as error:
         message = f"cannot read drd.yaml: {system_reason(error)}"
-        hint = "let the user of this command read it, or name another with --config."
+        hint = (
+            "give the user of this command the right to read drd.yaml, or name another "
+            "file with --config."
+        )
         raise ConfigError([Problem(path, 1, "", message, hint)]) from None
     values = _simple(raw)
     if values is None:

@@ -53,7 +53,8 @@ def _objectives(parsed: Parsed, report: Report) -> None:
     objectives = parsed.file.objectives
     if objectives.window < objectives.rpo and not report.is_broken(("objectives",)):
         message = (
-            "is shorter than the RPO, so drd could not say how often the RPO was kept in this time"
+            "is shorter than the RPO, so drd cannot calculate how often the RPO was kept in "
+            "this time"
         )
         report.error(("objectives", "window"), message, "write some days, like 90d.")
 
@@ -62,7 +63,7 @@ def _components(parsed: Parsed, report: Report) -> None:
     if not parsed.kinds and not report.is_broken(("components",)):
         report.error(
             ("components",),
-            "a plan without a component protects nothing",
+            "the plan does not have a component to protect",
             "add a component under `components`.",
         )
     for name in (n for n in parsed.kinds if n in RESERVED):
@@ -101,7 +102,9 @@ def _repositories(parsed: Parsed, report: Report) -> None:
     names = _names_of(report, "repositories")
     if not names and not report.is_broken(("repositories",)):
         hint = "add a repository with url and password under `repositories`."
-        report.error(("repositories",), "a plan without a repository stores nothing", hint)
+        report.error(
+            ("repositories",), "the plan does not have a repository to store backups in", hint
+        )
     for name, repository in parsed.file.repositories.items():
         _repository(repository, ("repositories", name), report)
     check_copies(parsed, report)
@@ -157,7 +160,7 @@ def _foreign_sections(repository: RepositorySettings, own: str, path: Path, repo
 def _keys(s3: S3, path: Path, report: Report) -> None:
     for given, missing in (("access_key", "secret_key"), ("secret_key", "access_key")):
         if getattr(s3, given) is not None and getattr(s3, missing) is None:
-            hint = "give both; or neither, to use the role of the cloud instance."
+            hint = "add the missing key. To use the role of the cloud instance, remove both keys."
             report.error((*path, given), f"also needs `{missing}`", hint, of_key=True)
     if s3.session_token is not None and s3.access_key is None and s3.secret_key is None:
         message = "works only together with `access_key` and `secret_key`, which are missing"

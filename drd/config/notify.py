@@ -26,7 +26,7 @@ def channels(
             _check(entry, ("notify", index), report)
         package = unavailable_with("notifiers", entry.kind)
         if isinstance(entry, UnavailableChannel) and package is not None:
-            message = f"the channel {name} delivers no messages: {package.why}"
+            message = f"the channel {name} cannot deliver messages: {package.why}"
             near = meant("notifiers", entry.kind) if package.members is None else ""
             hint = f'if you meant "{near}", write {near}; otherwise {package.remedy}'
             report.warn(("notify", index, "kind"), message, hint if near else package.remedy)
@@ -57,7 +57,7 @@ def _names(entries: Sequence[Named], report: Report, places: Sequence[int]) -> l
 
 def _check(entry: Named, path: Path, report: Report) -> None:
     if isinstance(entry, Carrier) and entry.severity is not None and entry.min_severity is not None:
-        message, hint = "cannot be combined with `severity`", "keep one of them."
+        message, hint = "cannot be combined with `severity`", "keep only one of the two keys."
         report.error((*path, "min_severity"), message, hint, of_key=True)
     for wrong in entry.contradictions():
         report.error((*path, *wrong.path), wrong.message, wrong.hint, of_key=wrong.of_key)

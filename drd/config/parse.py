@@ -50,7 +50,7 @@ def parse(report: Report) -> Parsed | None:
     None if too little is left to check any further."""
     data = report.document.data
     if not isinstance(data, dict):
-        hint = "a plan has lines like `key: value`; `drd plan new` writes a first one."
+        hint = "a plan has lines like `key: value`; `drd plan new` writes a first plan."
         report.error((), "is not a mapping", hint)
         return None
     refuse_unsupported(data, report)

@@ -26,7 +26,10 @@ def public_of(url: str) -> str:
 
 def missing(path: str) -> Problem:
     """Return the error for a requested drd.yaml that does not exist."""
-    hint = "check --config and $DRD_CONFIG; without both, /etc/drd/drd.yaml or defaults are used."
+    hint = (
+        "check the option --config and the variable $DRD_CONFIG. Without both, drd uses "
+        "/etc/drd/drd.yaml, or its defaults."
+    )
     return Problem(path, 1, "", "there is no such file", hint)
 
 

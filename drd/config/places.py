@@ -11,7 +11,7 @@ from drd.model.malformed import Malformed
 
 _PLACE = r"[A-Z]{2}(-[A-Z0-9]{1,3})?"
 _JURISDICTION = rf"{_PLACE}|contract|cards|any"
-_HINT = "write EU, a country like DE, or a part of one like US-CA"
+_HINT = "write EU, a country like DE, or a part of a country like US-CA"
 
 
 def is_place(text: str) -> bool:
@@ -21,7 +21,7 @@ def is_place(text: str) -> bool:
 
 def _place(text: str) -> str:
     if not is_place(text):
-        raise Malformed(f'"{text}" is not the code of a country or of a part of one', _HINT)
+        raise Malformed(f'"{text}" is not the code of a country or of a part of a country', _HINT)
     return text
 
 

@@ -42,8 +42,9 @@ def file_gone(name: str, file: str, why: str = "") -> UnknownPlan:
     drd has of it does not do."""
     return UnknownPlan(
         f"the file of plan {name} is gone: {file}{f'. {why}' if why else ''}",
-        hint=f"put the file back: `drd plan show {name} --loaded` prints the text that drd loaded "
-        f"from it. If the service does not exist any more: `drd plan forget {name}`",
+        hint=f"restore the file: `drd plan show {name} --loaded` prints the text that drd "
+        "loaded from the file. If the service does not exist any more: `drd plan "
+        f"forget {name}`",
     )
 
 
@@ -80,5 +81,5 @@ def _instead(name: str, by_name: Mapping[str, object]) -> str:
     if close:
         return f"did you mean {either(close)}?"
     if by_name:
-        return f"known plans: {', '.join(by_name)}."
-    return "write one with `drd plan new`, or name another drd.yaml with --config."
+        return f"choose one of these plans: {', '.join(by_name)}."
+    return "write a plan with `drd plan new`, or name another drd.yaml with --config."

@@ -18,7 +18,7 @@ def day(text: str) -> str:
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:
-        raise Malformed(f'"{text}" is not a date', "write one like 2026-12-31") from None
+        raise Malformed(f'"{text}" is not a date', "write a date like 2026-12-31") from None
 
 
 class AcceptedFinding(Settings):

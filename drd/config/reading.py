@@ -69,10 +69,12 @@ _IF_MISSING = {
 
 def _unreadable(path: Path, error: OSError, what: str) -> ConfigError:
     hints = {
-        FileNotFoundError: _IF_MISSING.get(what, "check --config and $DRD_CONFIG."),
-        PermissionError: "run the command as root. The service reads the file if its user may: "
+        FileNotFoundError: _IF_MISSING.get(
+            what, "check the option --config and the variable $DRD_CONFIG."
+        ),
+        PermissionError: "run the command as root. If the service cannot read the file: "
         f"chgrp drd {path} && chmod g+r {path}",
-        IsADirectoryError: f"name the {what}'s file, not its directory.",
+        IsADirectoryError: f"give the path of the file of the {what}, not of a directory.",
     }
     hint = hints.get(type(error), "check the disk and the mount.")
     reason = system_reason(error)

@@ -38,7 +38,9 @@ class WithinSettings(Settings):
         description="Calendar days: the first is not counted, the last ends at 24:00 local time.",
     )
     months: Number | None = Field(
-        None, description="Months: to the day with the same number, else to the last of the month."
+        None,
+        description="Months: to the day with the same number; if the month does not "
+        "have this day, to its last day.",
     )
     business_days: Number | None = Field(
         None, description="Business days of the `calendar`; the day of the event is not counted."
@@ -47,7 +49,7 @@ class WithinSettings(Settings):
     def contradictions(self) -> Iterator[Contradiction]:
         given = [name for name in type(self).model_fields if getattr(self, name) is not None]
         if len(given) != 1:
-            message = f"has {' and '.join(given) or 'no unit'}, and needs exactly one unit"
+            message = f"has {' and '.join(given) or 'no unit'}, but must have exactly one unit"
             yield Contradiction(
                 (), message, "write one of `hours`, `days`, `months` and `business_days`."
             )
@@ -72,7 +74,9 @@ class RuleSettings(Settings):
         None, description="For reports that are collected over a calendar year."
     )
     no_number: bool = Field(
-        False, description="The law says `without undue delay` and has no number: never overdue."
+        False,
+        description="The law requires `without undue delay` and does not give a "
+        "number: the report is never overdue.",
     )
     target: Duration | None = Field(
         None, description="With `no_number`: a time limit of your own, which reminders follow."
@@ -89,13 +93,14 @@ class RuleSettings(Settings):
     from_: Instants | None = Field(
         None,
         alias="from",
-        description="The moment from which the period counts, or several: the first that is "
-        "known (default: `anchor` of the regime).",
+        description="The moment from which the period counts. If several moments are given: "
+        "the first that is known (default: `anchor` of the regime).",
     )
     after: Reports | None = Field(
         None,
-        description="`submitted(ID)` or `due(ID)`: when the report of another regime was "
-        "submitted, or is due while it was not. If several are given: the first that is known.",
+        description="The period counts from the report of another regime. `submitted(ID)`: "
+        "from its submission. `due(ID)`: from its due time, as long as it is "
+        "not submitted. If several are given: the first that is known.",
     )
     latest: bool = Field(
         False, description="With several anchors, the latest that is known counts, not the first."
@@ -106,9 +111,9 @@ class RuleSettings(Settings):
     )
     calendar: Text | None = Field(
         None,
-        description=f"For business days: {US_FEDERAL}, a country (FR) or a part of one (DE-BY), or "
-        f"{MEMBER_STATE}: the place that the fact `member_state` names. Without a calendar, every "
-        "Monday to Friday is a business day.",
+        description=f"For business days: {US_FEDERAL}, a country (FR) or a part of a country "
+        f"(DE-BY), or {MEMBER_STATE}: the place that the fact `member_state` "
+        "names. Without a calendar, every Monday to Friday is a business day.",
     )
     until: ClockTime | None = Field(
         None,
@@ -116,10 +121,13 @@ class RuleSettings(Settings):
         'day, like "17:30" (default: 24:00).',
     )
     if_: Conditions = Field(
-        default_factory=list, alias="if", description="The rule counts if all these hold."
+        default_factory=list,
+        alias="if",
+        description="The rule applies if all these conditions hold.",
     )
     unless: Conditions = Field(
-        default_factory=list, description="The rule does not count if one of these holds."
+        default_factory=list,
+        description="The rule does not apply if one of these conditions holds.",
     )
 
     @property
@@ -179,10 +187,13 @@ class ReliefSettings(Settings):
     calendar: Text = Field(description="The calendar of business days, as in `calendar` of a rule.")
     cite: Text = Field(description="The law or clause that allows the later due time.")
     if_: Conditions = Field(
-        default_factory=list, alias="if", description="The later time counts if all these hold."
+        default_factory=list,
+        alias="if",
+        description="The later time applies if all these conditions hold.",
     )
     unless: Conditions = Field(
-        default_factory=list, description="The later time does not count if one of these holds."
+        default_factory=list,
+        description="The later time does not apply if one of these conditions holds.",
     )
 
 
@@ -191,21 +202,25 @@ class PromptSettings(Settings):
 
     ask: Text = Field(description="What has to be determined, as a question.")
     rule: RuleSettings = Field(
-        description="When it should be determined: drd only reminds, and never calls it overdue."
+        description="When the question should be answered. drd only reminds of this time, "
+        "and never reports it as overdue."
     )
 
 
 class RecipientSettings(Settings):
     """Who gets the report."""
 
-    role: Text | None = Field(None, description="A role: the competent authority, customers.")
+    role: Text | None = Field(
+        None,
+        description="The role of the recipient, for example: the competent authority, customers.",
+    )
     contact: Text | None = Field(None, description="The name of a contact.")
 
 
 class SubmissionSettings(Settings):
     """How the report is submitted."""
 
-    how: str = Field("", description="The way: portal, letter, e-mail.")
+    how: str = Field("", description="How the report is submitted: portal, letter, e-mail.")
     form: str = Field("", description="The name or number of the form.")
 
 
@@ -258,12 +273,12 @@ class RegimeFile(Settings):
     title: Text | None = Field(None, description="What is reported, and to whom, in one line.")
     jurisdiction: Jurisdiction | None = Field(
         None,
-        description="EU, a country (GB), a part of one (US-CA), or contract, cards, any.",
+        description="EU, a country (GB), a part of a country (US-CA), or contract, cards, any.",
     )
     status: Literal["in-force", "proposed", "repealed", "template"] | None = Field(
         None,
-        description="`proposed`: not law yet, and without a clock. `template`: for other files to "
-        "extend (default: in-force).",
+        description="`proposed`: not a law yet, so drd does not calculate deadlines. "
+        "`template`: only for other files to extend (default: in-force).",
     )
     applies_from: datetime.date | None = Field(None, description="The first day of the regime.")
     applies_to: datetime.date | None = Field(None, description="The last day of the regime.")
@@ -275,12 +290,13 @@ class RegimeFile(Settings):
         "decides.",
     )
     unless: Conditions = Field(
-        default_factory=list, description="drd does not propose the regime if one of these holds."
+        default_factory=list,
+        description="drd does not propose the regime if one of these conditions holds.",
     )
     anchor: Anchors | None = Field(
         None,
-        description="What starts the clock: a moment, `submitted(ID)` or `due(ID)`; of several, "
-        "the first that is known.",
+        description="What starts the clock: a moment, `submitted(ID)` or `due(ID)`. If "
+        "several are given: the first that is known.",
     )
     rule: RuleSettings | None = Field(
         None, description="When the report is due. Without a rule the duty has no time limit."
@@ -289,22 +305,23 @@ class RegimeFile(Settings):
         None, description="The later due time if a time limit does not end on a business day."
     )
     prompt: PromptSettings | None = Field(
-        None, description="A determination that is due before the clock can start."
+        None, description="A question that has to be answered before the clock can start."
     )
     zone: Annotated[str, AfterValidator(time_zone)] | None = Field(
         None,
-        description="The time zone of the authority, in which days end (default: the host's).",
+        description="The time zone of the authority, by which days begin and end (default: "
+        "the time zone of the host).",
     )
     closures: list[datetime.date] = Field(
         default_factory=list,
         description="Days on which the authority is closed in addition to its holidays.",
     )
     recipient: RecipientSettings | None = Field(None, description="Who gets the report.")
-    submission: SubmissionSettings | None = Field(None, description="How it is submitted.")
+    submission: SubmissionSettings | None = Field(None, description="How the report is submitted.")
     content: list[ItemSettings] = Field(
         default_factory=list, description="What the report must contain."
     )
-    phases: bool = Field(False, description="Whether it may be submitted in phases.")
+    phases: bool = Field(False, description="Whether the report may be submitted in phases.")
     late: Literal["reasons-required"] | None = Field(
         None, description="Whether a late report must give the reasons."
     )
@@ -321,13 +338,14 @@ class RegimeFile(Settings):
     )
     checked_by: str = Field(
         "",
-        description="The person who read the source: without one, confidence C has no clock.",
+        description="The person who read the source. Without a person, drd does not "
+        "calculate deadlines if `confidence` is C.",
     )
     confidence: Literal["A", "B", "C", "user"] | None = Field(
         None,
-        description="How well the source is known. A: the text of the law was read. B: two "
-        "descriptions of it agree. C: one description. user: you answer for it (default of own "
-        "files).",
+        description="How well the source is known. A: somebody read the text of the law. B: "
+        "two descriptions of the law agree. C: there is one description. user: "
+        "you are responsible for it (default in your own files).",
     )
 
     def contradictions(self) -> Iterator[Contradiction]:
@@ -336,14 +354,14 @@ class RegimeFile(Settings):
             if not self.anchor and not all(_anchored(self.rule)):
                 hint = "add `anchor`, or `from` or `after` to each rule."
                 yield Contradiction(
-                    ("rule",), "does not say from which moment the time counts", hint
+                    ("rule",), "the moment from which the time counts is missing", hint
                 )
         if self.prompt is not None:
             yield from _below(("prompt", "rule"), self.prompt.rule.contradictions())
             if not all(_anchored(self.prompt.rule)):
                 hint = "add `from` or `after` to this rule."
                 yield Contradiction(
-                    ("prompt", "rule"), "does not say from which moment the time counts", hint
+                    ("prompt", "rule"), "the moment from which the time counts is missing", hint
                 )
         keys = [item.key for item in self.content]
         for index, key in enumerate(keys):
@@ -351,7 +369,11 @@ class RegimeFile(Settings):
                 hint = "give each item a key of its own."
                 yield Contradiction(("content", index, "key"), f'"{key}" is given twice', hint)
         if self.applies_from and self.applies_to and self.applies_to < self.applies_from:
-            yield Contradiction(("applies_to",), "is before `applies_from`", "correct one of them.")
+            yield Contradiction(
+                ("applies_to",),
+                "is before `applies_from`",
+                "correct `applies_from` or `applies_to`.",
+            )
 
 
 def _anchored(rule: RuleSettings) -> Iterator[bool]:

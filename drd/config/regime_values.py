@@ -30,13 +30,17 @@ def _anchor(text: str) -> str:
 
 def _instant(text: str) -> str:
     if Anchor.parse(text).source is not Source.INSTANT:
-        raise Malformed(f'"{text}" is not a moment of the incident', f"write `after: {text}`")
+        raise Malformed(
+            f'"{text}" is not a moment of the incident, but a report', f"write `after: {text}`"
+        )
     return text
 
 
 def _report(text: str) -> str:
     if Anchor.parse(text).source is Source.INSTANT:
-        raise Malformed(f'"{text}" is a moment of the incident', f"write `from: {text}`")
+        raise Malformed(
+            f'"{text}" is a moment of the incident, not a report', f"write `from: {text}`"
+        )
     return text
 
 
@@ -48,7 +52,7 @@ def _expression(text: str) -> str:
         hint = (
             "write ask or timeline, or a source like moment.aware, scope.people or facts.encrypted"
         )
-        raise Malformed(f'"{text}" is not a source of a value', hint)
+        raise Malformed(f'drd cannot get a value from "{text}"', hint)
     return text
 
 
@@ -56,7 +60,7 @@ def _clock_time(text: str) -> str:
     try:
         datetime.time.fromisoformat(text)
     except ValueError:
-        raise Malformed(f'"{text}" is not a time of day', 'write one like "17:30"') from None
+        raise Malformed(f'"{text}" is not a time of day', 'write a time like "17:30"') from None
     return text
 
 

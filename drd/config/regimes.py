@@ -163,7 +163,7 @@ class _Reader:
             file.report.error((), "id is missing", "add the key `id`: a name for commands.")
         elif own and file.id in self.own:
             other = self.own[file.id].document.file
-            hint = "give one of them another id, or remove it."
+            hint = "give one of the two files another id, or remove one of them."
             file.report.error(("id",), f'{other} has the id "{file.id}", too', hint)
         else:
             (self.own if own else self.shipped)[file.id] = file

@@ -14,7 +14,8 @@ from drd.ports import PlanRow
 from drd.presence import is_gone
 
 _FILES_ALONE = (
-    "Root uses only plan files that belong to root: others can change the text in drd's catalogue"
+    "Root uses only plan files that belong to root, because other users can change the text "
+    "in drd's catalogue"
 )
 
 

@@ -93,13 +93,13 @@ class _Review:
                         self.report.error(path, f'there is no step "{need}"', hint)
                 elif circle and name in circle and need in circle:
                     way = " → ".join(circle)
-                    hint = "remove one of these needs."
+                    hint = "remove one of these steps from `needs`."
                     self.report.error(path, f"the steps wait for each other: {way}", hint)
                 elif names.index(need) >= at:
                     hint = f"move {need} above {name}, or remove {need} from the needs of {name}."
                     self.report.error(path, f"needs {need}, which comes later in the runbook", hint)
                 elif step.group is not None and self.by_name[need].group == step.group:
-                    hint = "leave one of them out of the group."
+                    hint = "move one of the two steps out of the group."
                     message = (
                         f"needs {need}, but both start at the same time in the group {step.group}"
                     )
@@ -250,12 +250,12 @@ class _Review:
             self._require_known(when.target, targets, (*at, "target"), "target")
         if when.step is not None:
             others = [n for n, _ in self.steps if n != name]
-            self._earlier(when.step, name, (*at, "step"), others, "the condition could refer to")
+            self._earlier(when.step, name, (*at, "step"), others, "the condition can refer to")
         elif when.ended is not None:
             self.report.error(
                 (*at, "is"),
                 "needs `step`",
-                "add `step: NAME`, the step whose state is meant.",
+                "add `step: NAME`: the name of the step whose state `is` means.",
                 of_key=True,
             )
 
@@ -318,7 +318,7 @@ class _Review:
     def _step_value(self, name: str, reference: str, path: Path) -> None:
         wanted, _, key = reference.removeprefix("steps.").partition(".")
         others = [n for n, _ in self.steps if n != name]
-        self._earlier(wanted, name, path, others, f"${{{reference}}} could refer to")
+        self._earlier(wanted, name, path, others, f"${{{reference}}} can refer to")
         if wanted in self.by_name:
             known = given_by(self.by_name[wanted].kind)
             if key not in known:

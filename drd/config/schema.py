@@ -34,7 +34,10 @@ class HookSettings(Settings):
     runs as drd's user, who can read them: only root and this user may have the right to
     change the program."""
 
-    command: list[str] = Field(min_length=1, description="The command's words; drd uses no shell.")
+    command: list[str] = Field(
+        min_length=1,
+        description="The program and its arguments, as a list; drd does not use a shell.",
+    )
     timeout: Duration = Field(
         60.0,
         description="Time limit. drd ends a command that takes longer, and counts it as failed.",
@@ -51,10 +54,12 @@ class ComponentKeys(Settings):
 
     may_be_empty: bool = Field(
         False,
-        description="If true, a drill can pass although this component was empty when it was "
-        "backed up: no table, no row, no file. If false, such a drill is inconclusive, because a "
-        "component is often empty only because its volume was not mounted. For the same reason "
-        "drd backs up a component of files that has only a symbolic link only if this is true.",
+        description="If true, a drill can pass although this component was empty when it "
+        "was backed up: no table, no row, no file. If false, such a drill is "
+        "inconclusive, because a component is often empty only because its "
+        "volume was not mounted. For the same reason, drd backs up a component "
+        "of kind files that consists only of a symbolic link only if "
+        "`may_be_empty` is true.",
     )
     before: HookSettings | None = Field(
         None,
@@ -67,8 +72,9 @@ class ComponentKeys(Settings):
     )
     copied_as: AbsolutePath | None = Field(
         None,
-        description="Path of the dump or file of this component in each copy, if another tool "
-        "makes the copies (`made_by` of the repository). Without it: the component's own path.",
+        description="Path of the dump or file of this component in each copy, if another "
+        "tool makes the copies (`made_by` of the repository). Default: the "
+        "component's own path.",
     )
 
 
@@ -120,11 +126,13 @@ class S3(Settings):
         None, description="PEM file of your own certificate authority."
     )
     bucket_lookup: Literal["auto", "dns", "path"] = Field(
-        "auto", description="How requests name the bucket: by host name, by path, or detected."
+        "auto",
+        description="How requests name the bucket: in the host name, in the path, "
+        "or as drd detects.",
     )
 
 
-WHOLE_LOSS = "The repository's encryption password. Without it the backups are lost."
+WHOLE_LOSS = "The repository's encryption password. Without this password the backups are lost."
 
 
 class RepositorySettings(Settings):
@@ -141,8 +149,8 @@ class RepositorySettings(Settings):
 
     url: str = Field(
         min_length=1,
-        description="`s3:https://host/bucket/prefix` (`s3:http://…` without TLS), an absolute "
-        "path, or an address as restic has it: "
+        description="`s3:https://host/bucket/prefix` (`s3:http://…` without TLS), an "
+        "absolute path, or an address as restic writes it: "
         f"{', '.join(f'`{scheme.form}`' for scheme in SCHEMES.values())}.",
     )
     password: Secret | None = Field(
@@ -178,18 +186,20 @@ class RepositorySettings(Settings):
     )
     copy_of: Name | None = Field(
         None,
-        description="Name of another repository of this plan. drd copies the complete restore "
-        "points of that repository into this one, after each backup or as `copy` says. This "
-        "repository has a password and keys of its own. If both are buckets and their keys differ, "
-        "drd needs rclone.",
+        description="Name of another repository of this plan. drd copies the complete "
+        "restore points of that repository into this repository, after each "
+        "backup or as `copy` says. This repository has its own password and "
+        "keys. If both are buckets and their keys differ, drd needs rclone.",
     )
     made_by: Literal["restic", "pgbackrest", "command"] | None = Field(
         None,
-        description="The other tool that makes the copies here (adopted.md). drd lists, drills and "
-        "recovers them, and writes nothing into this repository. `restic`: a repository that "
-        "restic fills, or a tool that calls restic. `pgbackrest`: a stanza of pgBackRest; the URL "
-        "is then `pgbackrest:STANZA`. `command`: whatever the commands in `command` "
-        "list and restore; the URL is then `command:NAME`. Without it, drd makes the copies.",
+        description="The other tool that makes the copies here (adopted.md). drd lists, "
+        "drills and recovers these copies, and never writes into this "
+        "repository. `restic`: a repository that restic fills, or a tool that "
+        "calls restic. `pgbackrest`: a stanza of pgBackRest; the URL is then "
+        "`pgbackrest:STANZA`. `command`: whatever the commands in `command` "
+        "list and restore; the URL is then `command:NAME`. Without `made_by`, "
+        "drd makes the copies.",
     )
     command: CommandToolSettings | None = Field(
         None, description="The commands of the other tool. Only with `made_by: command`."
@@ -211,8 +221,8 @@ class Retention(Settings):
 
     keep_within: Duration | None = Field(
         None,
-        description="Keep all points that are at most this much older than the newest complete "
-        "one.",
+        description="Keep all points that are at most this much older than the newest "
+        "complete point.",
     )
     last: Count = Field(0, description="Keep this number of the newest points.")
     hourly: Count = Field(
@@ -235,7 +245,8 @@ class Retention(Settings):
     max_repack: Size | None = Field(
         None,
         description="How much data one prune may rewrite, like `2G`: this limits how long "
-        "backups wait for the prune. By default, as much as restic finds worthwhile.",
+        "backups wait for the prune. Default: as much as restic considers "
+        "useful.",
     )
     every: DurationOrNever | None = Field(
         None,
@@ -320,7 +331,7 @@ class PlanFile(Settings):
     heartbeat: PlanHeartbeat | None = Field(
         None,
         description="A heartbeat for each run, sent to a watcher elsewhere. Not part of the "
-        "plan's hash: changing it needs no new drill.",
+        "plan's hash: after a change, no new drill is necessary.",
     )
     kit: PlanKit = PlanKit()
     readiness: PlanReadiness = PlanReadiness()
@@ -332,11 +343,11 @@ class PlanFile(Settings):
     )
     depends_on: list[Name] = Field(
         default_factory=list,
-        description="Names of plans, and of other services, that this service needs. An incident "
-        "of one of these plans affects this one, too.",
+        description="Names of plans, and of other services, that this service needs. An "
+        "incident of one of these plans also affects this plan.",
     )
     endpoints: list[Endpoint] = Field(
-        default_factory=list, description="URLs where the service is called."
+        default_factory=list, description="URLs at which the service is reached."
     )
     credentials: list[RotatedCredential] = Field(
         default_factory=list, description="Credentials that have to be replaced after a leak."
@@ -346,7 +357,8 @@ class PlanFile(Settings):
     )
     risks: list[RiskSettings] = Field(
         default_factory=list,
-        description="Known risks, and what covers them. `drd plan risks` lists what is missing.",
+        description="Known risks, and what covers these risks. `drd plan risks` lists what "
+        "is missing.",
     )
     controls: list[AnyControl] = Field(
         default_factory=list,

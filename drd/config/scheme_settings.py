@@ -20,8 +20,9 @@ class Sftp(Settings):
     )
     known_hosts: Secret = Field(
         description="Public keys of the server, in the lines of a known_hosts file, as "
-        "`ssh-keyscan HOST` prints them. Compare them with the server's own before you use them: "
-        "drd connects to no server with another key."
+        "`ssh-keyscan HOST` prints them. Compare these keys with the keys on "
+        "the server before you use them: drd connects only to a server that has "
+        "one of these keys."
     )
 
 
@@ -84,8 +85,9 @@ class Rclone(Settings):
     """The remotes of rclone."""
 
     config: Secret = Field(
-        description="The content of an rclone.conf that is not encrypted, with the section of the "
-        "remote. rclone gets it in its environment, so a token that rclone renews is not stored."
+        description="The content of an rclone.conf that is not encrypted, with the section "
+        "of the remote. rclone gets this content in its environment, so rclone "
+        "cannot store a token that it renews."
     )
 
 
@@ -103,7 +105,7 @@ def _together(settings: Settings, *keys: str) -> Iterator[Contradiction]:
     for given in keys:
         for missing in keys:
             if getattr(settings, given) is not None and getattr(settings, missing) is None:
-                hint = "give both, or neither."
+                hint = "add the missing key, or remove both keys."
                 yield Contradiction((given,), f"also needs `{missing}`", hint, of_key=True)
 
 

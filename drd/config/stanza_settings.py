@@ -30,8 +30,9 @@ class StanzaSettings(Settings):
     )
     config: Secret | None = Field(
         None,
-        description="The configuration of pgBackRest, as a secret: a copy of /etc/pgbackrest.conf "
-        "that nobody else can write, since it says which programs run. drd passes it on in memory.",
+        description="The configuration of pgBackRest, as a secret: a copy of "
+        "/etc/pgbackrest.conf that nobody else can write, because it decides "
+        "which programs run. drd passes this copy to pgBackRest in memory.",
     )
     options: dict[str, str | int | bool] = Field(
         default_factory=dict,
@@ -40,8 +41,8 @@ class StanzaSettings(Settings):
     )
     env: dict[str, Secret] = Field(
         default_factory=dict,
-        description="Secrets of pgBackRest by the variables that it reads, like "
-        "`PGBACKREST_REPO1_CIPHER_PASS: {credential: cipher}`.",
+        description="Secrets of pgBackRest, by the environment variables that pgBackRest "
+        "reads, like `PGBACKREST_REPO1_CIPHER_PASS: {credential: cipher}`.",
     )
     repo: int = Field(
         1, strict=True, ge=1, le=256, description="Which repository of the configuration drd reads."
@@ -56,7 +57,7 @@ class StanzaSettings(Settings):
             yield from _wrong_option(name)
         for name in self.env:
             if not _VARIABLE.fullmatch(name):
-                hint = "write it as PGBACKREST_REPO1_CIPHER_PASS."
+                hint = "write the whole name of the variable, like PGBACKREST_REPO1_CIPHER_PASS."
                 message = "is not a variable of pgBackRest"
                 yield Contradiction(("env", name), message, hint, True)
 

@@ -44,11 +44,16 @@ class _Writer:
         found = self.found
         yield "# yaml-language-server: $schema=plan.schema.json"
         yield f"# pgBackRest makes the backups of this plan, in its stanza {found.name}."
-        yield "# drd lists, drills and recovers them, and writes nothing there (docs/adopted.md)."
+        yield (
+            "# drd lists, drills and recovers these copies, and never writes there "
+            "(docs/adopted.md)."
+        )
         yield f"plan: {inline(self.name)}"
         yield ""
         yield "# How much data may be lost: a little more than archive_timeout of the server."
-        yield "# Without archive_timeout, a server with few changes archives nothing for long."
+        yield (
+            "# Without archive_timeout, a server with few changes does not archive for a long time."
+        )
         yield "objectives: {rpo: 1h, rto: 1h}"
         yield ""
         yield "# Each component restores the whole server: keep only the databases that matter."
@@ -66,14 +71,20 @@ class _Writer:
             yield f"      options: {inline(dict(found.options))}"
         yield ""
         if found.keeps:
-            yield "# What pgBackRest keeps at least. A backup that is gone before raises an alert."
+            yield (
+                "# What pgBackRest keeps at least. If a backup disappears earlier, drd "
+                "raises an alert."
+            )
             yield f"retention: {inline(dict(found.keeps))}"
         else:
-            yield "# What pgBackRest keeps at least. A backup that is gone before raises an alert."
-            yield "# CHANGE THIS to its rules, and remove the first #."
+            yield (
+                "# What pgBackRest keeps at least. If a backup disappears earlier, drd "
+                "raises an alert."
+            )
+            yield "# CHANGE THIS to the rules of pgBackRest, and remove the first #."
             yield "#retention: {last: 2}"
         yield ""
-        yield "# From a first look to proof: replace these by queries whose answers you know."
+        yield "# These checks prove little. Replace them by queries whose answers you know."
         yield "checks:"
         for name, _, database in self.components:
             for check in self.found.checks[database].checks:
@@ -87,7 +98,7 @@ class _Writer:
         known = [(n, self.found.checks[d].suggested) for n, _, d in self.components]
         checks = [_named(check, name) for name, check in known if check is not None]
         if checks:
-            yield "# If somebody writes there in every hour:"
+            yield "# Use these checks if the data changes in every hour:"
         else:
             first = self.components[0][0]
             checks = [{**check, "component": first} for check in _LADDER]

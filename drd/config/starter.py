@@ -85,9 +85,7 @@ class _Writer:
         yield 'owner: ""                      # who is responsible for this service'
         yield 'description: ""                # what the service is, for the person on call'
         yield ""
-        yield (
-            "# How much data may be lost, and how long it may be down. Ask those who pay for it."
-        )
+        yield ("# How much data may be lost, and how long the service may be down. Ask its owner.")
         yield "objectives: {rpo: 1h, rto: 1h}"
         yield ""
         yield from self._components()
@@ -101,7 +99,10 @@ class _Writer:
         yield from self._checks()
         yield ""
         yield "# A drill restores into a sandbox and runs the checks; production is not touched."
-        yield "# One drill of four uses a random point of the last 30 days, the others the newest."
+        yield (
+            "# One drill out of four uses a random point of the last 30 days, the others "
+            "the newest."
+        )
         yield "drill: {every: 7d, restore_point: {random_within: 30d, each: 4}}"
         yield ""
         yield from self._targets()
@@ -112,7 +113,7 @@ class _Writer:
         if self.found.remark:
             yield f"# {self.found.remark}"
         if self.found.notes:
-            yield "# drd plan new found this too, but did not add it to the plan:"
+            yield "# drd plan new also found the following, but did not add it to the plan:"
         for note in self.found.notes:
             yield from wrap(
                 escaped(note), 98, initial_indent="# - ", subsequent_indent="#   ", **WHOLE
@@ -150,7 +151,7 @@ class _Writer:
         """What the place of the repository needs besides the password."""
         scheme = scheme_of(self.repository)
         if scheme is not None:
-            yield f"    {scheme.name}:    # docs/repositories.md says how to get these"
+            yield f"    {scheme.name}:    # docs/repositories.md explains how to get these values"
             fields = SECTIONS[scheme.name].model_fields
             for key, setting in scheme.settings.items():
                 shown = "" if setting.required else "# "
@@ -201,7 +202,7 @@ class _Writer:
         if units:
             yield f"# These services had files of this plan open: {', '.join(units)}."
         if certain:
-            yield "# Add others that use the data."
+            yield "# Add other services that use the data."
         else:
             which = "of other services" if units else "of application.service"
             yield f"# Write the unit of your application in place {which}, and remove the"

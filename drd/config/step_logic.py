@@ -50,7 +50,7 @@ class _StepReview:
             )
         elif how.rehearse == "simulate" and how.stand_in is None:
             hint = "add `with: [COMMAND, …]`. A drill runs this command in place of the step."
-            self.report.error(at, "needs `with`, the command that simulates the step", hint)
+            self.report.error(at, "needs the key `with`: the command that simulates the step", hint)
         elif how.rehearse == "simulate" and kind in ("restore", "check"):
             hint = "remove `rehearse`, or write `rehearse: skip` and `reason: TEXT`."
             self.report.error(at, f"a {kind} step cannot be simulated", hint)
@@ -95,11 +95,11 @@ class _StepReview:
         kind = step.kind
         if step.timeout is not None and kind in ("restore", "check", "wait", *PEOPLE):
             hints = {
-                "check": "remove it, and set `timeout` in each check.",
-                "restore": "remove it: a restore that gets no more data ends by itself.",
+                "check": "remove `timeout` here, and set `timeout` in each check.",
+                "restore": "remove `timeout`: a restore ends by itself when data stops arriving.",
                 "wait": "remove it.",
             }
-            hint = hints.get(kind, f"remove it, and set `expires` under `{kind}`.")
+            hint = hints.get(kind, f"remove `timeout`, and set `expires` under `{kind}`.")
             message = f"is not allowed in a step of kind {kind}"
             self.report.error((*path, "timeout"), message, hint, of_key=True)
         if kind in PEOPLE and step.retries:

@@ -86,9 +86,10 @@ class ApproveSettings(StepSettings):
     two_person: bool = Field(
         False,
         description="If true, the person who started the recovery cannot approve this step: "
-        "another person must. drd identifies both persons by the user accounts that the kernel "
-        "reports. It refuses root, and drd's own user, without a login, because it cannot tell "
-        "which person that is. The rule also applies to a recovery of single tables or paths.",
+        "another person must. drd identifies both persons by the user accounts "
+        "that the kernel reports. It refuses root, and drd's own user, without "
+        "a login, because drd cannot know which person uses them. The rule also "
+        "applies to a recovery of single tables or paths.",
     )
 
     def all_texts(self) -> Iterator[Text]:
@@ -171,7 +172,10 @@ class WhenKeys(Settings):
 class Rollback(Settings):
     """The command that rolls a step back."""
 
-    run: list[str] = Field(min_length=1, description="The command's words; drd uses no shell.")
+    run: list[str] = Field(
+        min_length=1,
+        description="The program and its arguments, as a list; drd does not use a shell.",
+    )
     timeout: Duration = Field(
         300.0,
         description="Time limit. drd ends a command that takes longer, and counts it as failed.",

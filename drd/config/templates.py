@@ -65,7 +65,7 @@ def load_templates(directory: Path | None, trusted: Collection[int]) -> Template
                 str(directory),
                 1,
                 "",
-                f"has {len(own)} templates, and drd reads at most {MOST}",
+                f"has {len(own)} templates, but drd reads at most {MOST}",
                 hint,
             )
         )

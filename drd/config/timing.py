@@ -11,14 +11,14 @@ from drd.model.cron import ALIASES, normalised
 from drd.model.malformed import Malformed
 from drd.model.windows import minutes_of
 
-CRON = "Five cron fields, as Debian's cron reads them, or a word like `@daily`."
+CRON = "Five fields in the format of Debian's cron, or a word like `@daily`."
 ZONE = "Time zone of `cron` and `blackout`, like Europe/Berlin."
 BLACKOUT = (
     "Times of day in which no run starts. A run that is due waits until the end; a run that "
     "has started continues."
 )
 TIMEOUT = "Time limit; drd ends a run that takes longer."
-WEEKLY = "Time between two starts (7d without a `cron`); `never`: by hand only."
+WEEKLY = "Time between two starts (default: 7d, if there is no `cron`). `never`: only by hand."
 
 Cron = Annotated[
     str,
@@ -84,15 +84,15 @@ class Backup(Timed):
 
     every: DurationOrAuto | None = Field(
         None,
-        description="Time between two starts. `auto`: as rarely as the RPO allows. drd knows how "
-        "long backups usually take, and starts the next one so that a quarter of the "
-        "RPO is left when it ends.",
+        description="Time between two starts. `auto`: as rarely as the RPO allows. drd "
+        "knows how long backups usually take, and starts the next backup so "
+        "that a quarter of the RPO is left when this backup ends.",
     )
     retries: Annotated[int, Field(strict=True, ge=0, le=100)] = Field(
         5,
-        description="How often drd tries a failed backup again before its next regular time, "
-        "with growing pauses. A failure that another try cannot correct (a wrong key) "
-        "waits for the regular time.",
+        description="How often drd tries a failed backup again before its next regular "
+        "time, with growing pauses. After a failure that another try cannot "
+        "correct, such as a wrong key, drd waits for the regular time.",
     )
     jitter: DurationOrNone | None = Field(
         None,
@@ -125,7 +125,7 @@ class Copy(Timed):
     `cron`: after each backup. A copy run copies everything that is missing."""
 
     every: DurationOrNever | None = Field(
-        None, description="Time between two starts; `never`: by hand only."
+        None, description="Time between two starts. `never`: only by hand."
     )
     timeout: Duration = Field(12 * 3600.0, description=TIMEOUT)
 
@@ -146,6 +146,7 @@ class Verification(Weekly):
     read_all_within: Duration = Field(
         90 * 86400.0,
         description="The time in which drd reads all data of the repository once. Each "
-        "verification reads a part of it. Some providers charge for the traffic.",
+        "verification reads a part of this data. Some providers charge for the "
+        "traffic.",
     )
     timeout: Duration = Field(12 * 3600.0, description=TIMEOUT)

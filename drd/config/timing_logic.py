@@ -34,7 +34,7 @@ def check_timing(parsed: Parsed, report: Report) -> None:
             continue
         section = getattr(parsed.file, field)
         if section.every is not None and section.cron is not None:
-            hint = "keep one of them."
+            hint = "keep only one of the two keys."
             report.error((name, "cron"), "cannot be combined with `every`", hint, of_key=True)
         if not _is_zone(section.timezone):
             message = f'there is no time zone "{section.timezone}"'
@@ -68,7 +68,7 @@ def _windows(windows: Sequence[BlackoutSettings], path: Path, report: Report) ->
             hint = 'for a whole day, write `from: "00:00"` and `to: "24:00"`.'
             report.error((*path, index, "to"), f"the window begins and ends at {window.to}", hint)
         elif minutes_of(window.from_) == DAY_MIN:
-            hint = 'write `from: "00:00"` and the next day.'
+            hint = 'write `from: "00:00"`, and the next day under `days`.'
             report.error(
                 (*path, index, "from"),
                 "24:00 is the end of a day, so no window can begin then",
@@ -90,10 +90,10 @@ def _read_all(parsed: Parsed, report: Report) -> None:
         between_s = longest_gap(verification.cron, verification.timezone)
     if between_s is not None and verification.read_all_within < between_s:
         message = f"is shorter than the {format_duration(between_s)} between two verifications"
-        hint = "verify more often, or allow more time."
+        hint = "verify more often, or set a longer `read_all_within`."
         report.error(("verification", "read_all_within"), message, hint)
 
 
 def _nearest_zone(zone: str, zones: set[str]) -> str:
     near = closest(zone, zones, alike=0.8)
-    return f'did you mean "{near}"?' if near else "write it like Europe/Berlin, or UTC."
+    return f'did you mean "{near}"?' if near else "write a name like Europe/Berlin, or UTC."

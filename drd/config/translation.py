@@ -180,7 +180,7 @@ class _Translation:
             own = next((k for k in kinds if k in beside), "")
             if key in kinds and own:
                 hint = f"write `{key}` as a step of its own, in another item of the list."
-                text = f"a step does one thing, and this one has both `{own}` and `{key}`"
+                text = f"a step can do only one thing, but this step has both `{own}` and `{key}`"
                 return _Sentence(text, hint, of_key=True)
             known = [k for k in known if k not in kinds]
         free = [k for k in known if k not in beside]
@@ -216,7 +216,10 @@ class _Translation:
         if lacking := next(filter(None, (unavailable("runbook", key) for key in own)), None):
             return _Sentence(*lacking)
         unused = next(filter(None, (not_in_use("runbook", key) for key in own)), "")
-        some = f"write one of {', '.join(step_kinds())}, like `restore: all`."
+        some = (
+            f"give the step one of these keys: {', '.join(step_kinds())}; for example "
+            "`restore: all`."
+        )
         return _Sentence("is not a step of a runbook", unused or some)
 
     def _some_kind(self) -> str:
@@ -280,9 +283,9 @@ def _wrong_type(wanted: list[str], value: Any) -> _Sentence:
     if _PATH in wanted:
         hint = "write a path, like /var/lib/drd."
     elif "text" in wanted and not isinstance(value, (dict, list)):
-        hint = "put it in quotes."
+        hint = "put the value in quotes."
     elif "a mapping" in wanted:
-        hint = "write `key: value` lines below it, indented."
+        hint = "write indented lines `key: value` below this key."
     elif "a list" in wanted:
         hint = "write [a, b], or lines that begin with `- `."
     return _Sentence(f"is {actual}, not {either(wanted)}", hint)

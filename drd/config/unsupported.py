@@ -30,7 +30,7 @@ def _kind(
     if isinstance(kind, str) and kind in later and kind not in now:
         if unavailable(str(path[0]), kind) is not None:
             return
-        hint = not_in_use(str(path[0]), kind) or f"this version knows {', '.join(now)}."
+        hint = not_in_use(str(path[0]), kind) or f"this version supports {', '.join(now)}."
         _refuse(report, (*path, "kind"), f"kind {kind}", hint)
         report.broken.add(path)
 
@@ -40,7 +40,7 @@ def _scenarios(data: Any, report: Report) -> None:
     for index, scenario in enumerate(scenarios if isinstance(scenarios, list) else ()):
         if scenario in _LATER_SCENARIOS:
             path = ("drill", "scenarios", index)
-            hint = f"this version knows {', '.join(SCENARIOS)}."
+            hint = f"this version supports {', '.join(SCENARIOS)}."
             _refuse(report, path, f"scenario {scenario}", hint)
 
 

@@ -177,7 +177,7 @@ def _node(event: Any, anchors: dict[str, _Node], file: str, line: int) -> _Node:
     if isinstance(event, yaml.AliasEvent):
         known = anchors.get(event.anchor or "")
         if known is None:
-            hint = f"define it first as &{event.anchor}, or put the text in quotes."
+            hint = f"define the anchor first, as &{event.anchor}; or put the text in quotes."
             raise ConfigError([Problem(file, line, "", f"*{event.anchor} is not defined", hint)])
         return known
     node: _Node
@@ -208,7 +208,7 @@ def _too_deep(file: str, line: int) -> Problem:
         line,
         "",
         f"is nested deeper than {MAX_DEPTH} levels",
-        "use fewer levels: a plan needs 7 at most.",
+        "use fewer levels: a plan needs at most 7.",
     )
 
 
@@ -255,7 +255,7 @@ class _Expansion:
             if key.text in own:
                 first = self.places[(*path, key.text)].key
                 message = f'the key "{key.text}" is given twice here'
-                hint = f"remove one; the first is on line {first}."
+                hint = f"remove one of the two lines; the first is line {first}."
                 self._report(key.line, (*path, key.text), message, hint)
                 continue
             own.add(key.text)
@@ -277,7 +277,9 @@ class _Expansion:
     def _own_items(self, node: _Map, path: Path) -> Iterator[tuple[_Scalar, _Node]]:
         for key, value in node.pairs:
             if not isinstance(key, _Scalar):
-                self._report(key.line, path, "a key must be text", "write it as `name: value`.")
+                self._report(
+                    key.line, path, "a key must be text", "write the key as text: `name: value`."
+                )
             elif not _is_merge(key):
                 yield key, value
 
@@ -292,8 +294,8 @@ class _Expansion:
                 continue
             for source in value.items if isinstance(value, _List) else [value]:
                 if not isinstance(source, _Map):
-                    hint = "write `<<: *name` where name marks a mapping."
-                    self._report(key.line, (), "`<<` needs a mapping", hint)
+                    hint = "write `<<: *NAME`, with the NAME of an anchor (`&NAME`) on a mapping."
+                    self._report(key.line, (), "the value of `<<` is not a mapping", hint)
                     continue
                 brought = {k.text: (k, v) for k, v in self._merged(source, depth + 1)}
                 brought |= {k.text: (k, v) for k, v in self._own_items(source, ())}
@@ -303,7 +305,7 @@ class _Expansion:
     def _scalar(self, node: _Scalar, path: Path) -> Any:
         text = node.text
         if "\0" in text:
-            self._report(node.line, path, "holds a NUL character", "remove it.")
+            self._report(node.line, path, "contains a NUL character", "remove it.")
         if not node.plain or node.tag is not None:
             return text
         if text in _NULL:
@@ -366,10 +368,22 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     if opening in _CLOSING and ("end of stream" in reason or "flow" in context):
         message = f"is not YAML: the {opening} in this line has no {_CLOSING[opening]}"
         end = f"line {row + 1}" if row + 1 < len(lines) else "the end of the file"
-        return Problem(file, opened + 1, "", message, f"add it. drd searched to {end}.")
+        return Problem(
+            file,
+            opened + 1,
+            "",
+            message,
+            f"add the {_CLOSING[opening]}. drd searched for it until {end}.",
+        )
     if "did not find expected" in reason and "block" in context:
         message = "is not YAML: the indentation of this line, or a bracket in it, is wrong"
-        return Problem(file, row + 1, "", message, "indent it like the lines of the same level.")
+        return Problem(
+            file,
+            row + 1,
+            "",
+            message,
+            "indent this line like the other lines of the same level, and check the brackets.",
+        )
     where = f"{context}: " if context else ""
     hint = "check indentation, quotes and brackets on this line and the one before."
     return Problem(file, row + 1, "", f"is not YAML: {where}{reason}", hint)
@@ -389,6 +403,6 @@ def _character_problem(text: str, file: str) -> Problem:
     for number, line in enumerate(text.split("\n"), start=1):
         for character in line:
             if unicodedata.category(character) == "Cc" and character not in "\t\r\x85":
-                message = f"holds the control character U+{ord(character):04X}"
+                message = f"contains the control character U+{ord(character):04X}"
                 return Problem(file, number, "", message, "remove it.")
     return Problem(file, 1, "", "is not YAML: a character is not allowed", "remove it.")

@@ -11,7 +11,7 @@ from drd.model.malformed import Malformed
 def time_zone(name: str) -> str:
     """Return the name of a time zone that exists. Raises Malformed."""
     if not _exists(name):
-        raise Malformed(f'there is no time zone "{name}"', "write one like Europe/Berlin")
+        raise Malformed(f'there is no time zone "{name}"', "write a name like Europe/Berlin")
     return name
 
 

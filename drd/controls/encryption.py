@@ -25,13 +25,17 @@ class EncryptionControl(ControlSettings):
 
     kind: Literal["encryption"]
     repository: Name | None = Field(
-        None, description="A repository of this plan that is in a bucket; its keys are used."
+        None,
+        description="A repository of this plan that is in a bucket. drd uses the keys "
+        "of this repository.",
     )
     url: str | None = Field(
         None, min_length=1, description="Another bucket: `s3:https://HOST/BUCKET`."
     )
     access_key: Secret | None = Field(
-        None, description="Access key id for `url`. Without one the instance's role is used."
+        None,
+        description="Access key id for `url`. Without a key, drd uses the role of the "
+        "cloud instance.",
     )
     secret_key: Secret | None = Field(None, description="Secret access key for `url`.")
     region: str | None = Field(
@@ -41,7 +45,7 @@ class EncryptionControl(ControlSettings):
         None, description="PEM file of your own certificate authority, for `url`."
     )
     algorithms: list[Algorithm] = Field(
-        list(_ALL), min_length=1, description="The algorithms that are good enough."
+        list(_ALL), min_length=1, description="The encryption algorithms that are allowed."
     )
     key: str | None = Field(
         None, min_length=1, description="Id or ARN of the KMS key that must be used."
@@ -83,14 +87,14 @@ class Encryption:
         if settings.key is not None:
             expected += f" with key {settings.key}"
         remedy = (
-            f"set the default encryption of bucket {found.bucket}; objects that are there already "
-            "keep what they have"
+            f"set the default encryption of bucket {found.bucket}; this does not encrypt the "
+            "objects that the bucket already contains"
         )
         if not found.algorithm:
-            observed = f"bucket {found.bucket} does not encrypt"
+            observed = f"bucket {found.bucket} does not encrypt new objects"
             return ControlResult(False, observed, expected, remedy)
         key = f" with key {found.key}" if found.key else ""
-        observed = f"bucket {found.bucket} encrypts by {found.algorithm}{key}"
+        observed = f"bucket {found.bucket} encrypts new objects by {found.algorithm}{key}"
         holds = found.algorithm in settings.algorithms and _is(settings.key, found.key)
         return ControlResult(holds, observed, expected, "" if holds else remedy)
 

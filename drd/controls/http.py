@@ -19,11 +19,17 @@ class HttpControl(RequestControl):
 
     kind: Literal["http"]
     method: Literal["GET", "HEAD", "OPTIONS"] = Field(
-        "GET", description="The method. Only methods that change nothing are possible."
+        "GET", description="The HTTP method. Only methods that do not change data are possible."
     )
-    expect: int | list[int] = Field(200, description="The status that is right, or a list of them.")
-    contains: str | None = Field(None, min_length=1, description="What the answer must contain.")
-    lacks: str | None = Field(None, min_length=1, description="What the answer must not contain.")
+    expect: int | list[int] = Field(
+        200, description="The status of a right answer, or a list of such status codes."
+    )
+    contains: str | None = Field(
+        None, min_length=1, description="A text that the answer must contain."
+    )
+    lacks: str | None = Field(
+        None, min_length=1, description="A text that the answer must not contain."
+    )
 
 
 class HttpAnswer:
@@ -42,11 +48,13 @@ class HttpAnswer:
         if settings.contains is not None and settings.contains not in text:
             wants = f'an answer with "{settings.contains}"'
             return ControlResult(
-                False, f"the answer of {asks} does not contain this text", wants, remedy
+                False, f'the answer of {asks} does not contain "{settings.contains}"', wants, remedy
             )
         if settings.lacks is not None and settings.lacks in text:
             wants = f'an answer without "{settings.lacks}"'
-            return ControlResult(False, f"the answer of {asks} contains this text", wants, remedy)
+            return ControlResult(
+                False, f'the answer of {asks} contains "{settings.lacks}"', wants, remedy
+            )
         return ControlResult(True, f"{asks} answers {status}", expected)
 
 

@@ -22,9 +22,10 @@ class LimitControl(RequestControl):
 
     kind: Literal["limit"]
     requests: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
-        description="The most requests that drd sends. One more than the limit is enough."
+        description="The largest number of requests that drd sends. The limit of the "
+        "service plus one is enough."
     )
-    expect: int = Field(429, description="The status by which the service refuses a request.")
+    expect: int = Field(429, description="The status with which the service refuses a request.")
     every: Duration = Field(86400.0, description="How often drd runs this control.")
 
 
@@ -41,7 +42,7 @@ class Limit:
             if left_s <= 0:
                 raise ControlUnknown(
                     f"{settings.url} answered only {counted(number - 1, 'request')} within "
-                    f"{format_duration(spec.timeout_s)}, and refused none",
+                    f"{format_duration(spec.timeout_s)}, and did not refuse a request",
                     hint=f"raise `timeout` of control {spec.name}, or lower its `requests`",
                 )
             status, _ = asked(settings, context, method="GET", within_s=left_s)

@@ -26,8 +26,8 @@ class RequestControl(ControlSettings):
     url: str = Field(min_length=1, description="The URL of the request.")
     headers: dict[str, Connection] = Field(
         default_factory=dict,
-        description="Headers of the request: a text, or a secret reference for one that contains a "
-        "secret.",
+        description="Headers of the request: a text, or a secret reference for a header "
+        "that contains a secret.",
     )
     ca_cert: AbsolutePath | None = Field(
         None, description="PEM file of your own certificate authority."
@@ -40,6 +40,9 @@ class RequestControl(ControlSettings):
             hint = "write http://HOST:PORT/PATH or https://…."
             yield Contradiction(("url",), "not the address of a web server", hint)
         elif parts.username is not None:
-            hint = "write a login into `headers`, as {Authorization: {credential: NAME}}."
-            yield Contradiction(("url",), "the address has a login", hint)
+            hint = (
+                "remove the login from the address, and write it into `headers`: "
+                "{Authorization: {credential: NAME}}."
+            )
+            yield Contradiction(("url",), "the address contains a login", hint)
         yield from wrong_headers(self.headers)

@@ -63,7 +63,7 @@ class Tls:
             remedy = f"renew the certificate of {settings.address}"
             return ControlResult(False, until, expected, remedy)
         if (accepted := _older(settings, spec.timeout_s)) is not None:
-            remedy = f"switch {accepted} off in the settings of the server"
+            remedy = f"switch off {accepted} in the settings of the server"
             wants = f"TLS {settings.min_version} or newer only"
             return ControlResult(False, f"the server accepts {accepted}", wants, remedy)
         expected += f", and TLS {settings.min_version} or newer only"

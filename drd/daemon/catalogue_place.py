@@ -24,15 +24,16 @@ class CataloguePlace:
             return
         path = self._opened.path
         if is_gone(path):
-            what, text = "removed", "what it recorded is lost when the service stops"
+            what, text = "removed", "what the service records now is lost when the service stops"
         elif there.inode:
             what, text = "replaced", "the service cannot use the new file before a restart"
         else:
             return  # it cannot be looked at now: who opens it is told why
         raise CatalogueError(
-            f"somebody {what} {path} while the service was running: {text}. Until a restart no "
-            "backup or drill starts",
-            hint="restart the service. If the catalogue does not exist, the start makes a "
-            "new one. Then let drd find the restore points in the repositories.",
+            f"somebody {what} {path} while the service was running: {text}. drd does not "
+            "start backups and drills before a restart",
+            hint="restart the service: if the catalogue does not exist, the service then "
+            "makes a new one. After that, let drd find the restore points in the "
+            "repositories.",
             trouble=what,
         )

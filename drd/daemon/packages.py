@@ -34,5 +34,5 @@ def _of_channels(package: Unavailable, lost: Sequence[str], *, works: bool) -> s
     if not lost:
         return ""
     may = "" if package.members is not None else ", which this package may add,"
-    text = f"; these channels{may} deliver no messages: {some(lost)}"
-    return text if works else f"{text}; no other channel is left, so nobody gets a message of drd"
+    text = f"; these channels{may} do not deliver messages: {some(lost)}"
+    return text if works else f"{text}; there is no other channel, so nobody gets drd's messages"

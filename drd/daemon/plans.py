@@ -90,7 +90,7 @@ class PlanBook:
             _log.warning(
                 "plan.gone",
                 plan=name,
-                remedy="the file of the plan is gone. If this was a mistake, put the file back",
+                remedy="the file of the plan is gone. If this was a mistake, restore the file",
             )
         return Reload(tuple(self._agenda.names()), removed, refused)
 
@@ -171,7 +171,7 @@ class PlanBook:
         _log.error(
             "plan.stored_text_differs",
             plan=name,
-            remedy="nothing to do: drd has read the plan from its file again",
+            remedy="no action is necessary: drd has read the plan from its file again",
         )
         return False
 

@@ -72,7 +72,8 @@ def _knows(action: int) -> bool:
 def _network() -> str | None:
     if not _knows(_NOTIFY):
         return (
-            "the kernel cannot hand system calls to a supervisor (seccomp; Linux 5.0 or later can)"
+            "the kernel cannot pass system calls to a supervisor (seccomp; this needs Linux "
+            "5.0 or later)"
         )
     scope = _yama()
     if scope > _ATTACH_FOR_CHILDREN and os.geteuid() != 0:

@@ -13,5 +13,5 @@ def require_components(plan: str, known: Collection[str], asked: Iterable[str]) 
         if name not in known:
             raise UsageError(
                 f"plan {plan} has no component {name!r}",
-                hint=f"components of the plan: {', '.join(known)}.",
+                hint=f"choose one of the plan's components: {', '.join(known)}.",
             )

@@ -68,7 +68,7 @@ def nothing_exposed(_: Plan) -> Sequence[Finding]:
 
 def asks_no_bucket(url: str, _: S3Access) -> BucketEncryption:
     """Refuse to ask a bucket: the default for callers without repositories."""
-    raise NotSupported(f"this command cannot ask the bucket {url}")
+    raise NotSupported(f"this command cannot query the bucket {url}")
 
 
 def seals_nothing(_: Path) -> object:

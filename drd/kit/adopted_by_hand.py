@@ -24,7 +24,7 @@ def without(left_out: Sequence[str]) -> str:
     """Return a sentence, with a space at its end, about copies that the commands do not choose."""
     if not left_out:
         return ""
-    return f"They leave out {', '.join(left_out)}, which drd could not restore in a drill. "
+    return f"The commands leave out {', '.join(left_out)}, which drd could not restore in a drill. "
 
 
 def choosing(adopted: Adopted, left_out: Sequence[str] = ()) -> Iterator[Block]:
@@ -32,15 +32,16 @@ def choosing(adopted: Adopted, left_out: Sequence[str] = ()) -> Iterator[Block]:
     that a drill could not restore."""
     if left_out and (adopted.command is not None or adopted.stanza is not None):
         yield Paragraph(
-            f"drd could not restore {', '.join(left_out)} in a drill. If the commands below choose "
-            "this copy, choose an older one."
+            f"drd could not restore {', '.join(left_out)} in a drill. If the commands below "
+            "choose such a copy, choose an older copy."
         )
     if adopted.command is not None:
         yield Heading(3, "Choose the copy")
         yield Paragraph(
-            "These commands choose the newest copy. To choose another one, first set COPY to its "
-            f"name{stanza_by_hand.PRESET}. The commands below call `restic`: on this page `restic` "
-            "is a function that calls the `restore` command of the plan."
+            "These commands choose the newest copy. To choose another copy, first set COPY "
+            f"to the name of that copy{stanza_by_hand.PRESET}. The commands below call "
+            "`restic`: on this page `restic` is a function that calls the `restore` command "
+            "of the plan."
         )
         yield Commands(_of_commands(adopted, adopted.command))
         return
@@ -50,9 +51,9 @@ def choosing(adopted: Adopted, left_out: Sequence[str] = ()) -> Iterator[Block]:
     yield Commands(f"restic snapshots {_only(adopted)}".rstrip() + "\n")
     yield Heading(3, "Choose the copy")
     yield Paragraph(
-        f"These commands choose the newest copy of {adopted.made_by} that holds all paths of the "
-        f"plan. {without(left_out)}To choose another one, first set COPY to its id from the list "
-        f"above{stanza_by_hand.PRESET}."
+        f"These commands choose the newest copy of {adopted.made_by} that contains all paths "
+        f"of the plan. {without(left_out)}To choose another copy, first set COPY to the id "
+        f"of that copy from the list above{stanza_by_hand.PRESET}."
     )
     yield Commands(_choice(adopted, left_out))
 

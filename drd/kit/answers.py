@@ -12,9 +12,10 @@ from drd.ports.by_hand import Passage
 def judges() -> Iterator[Block]:
     """Yield the functions that the commands of `judging` call."""
     yield Paragraph(
-        "The commands below compare each answer with what the plan expects, and end this bash at "
-        "the first one that is wrong. Then do not use the restored data before you know why. To "
-        "continue nevertheless, start a new bash with the commands that follow."
+        "The commands below compare each answer with what the plan expects, and end this "
+        "bash at the first answer that is wrong. In that case, do not use the restored data "
+        "before you know the reason. To continue nevertheless, start a new bash with the "
+        "commands that follow."
     )
     yield Commands(_JUDGES)
 

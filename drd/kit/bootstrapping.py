@@ -234,7 +234,7 @@ def from_repository(
         if not secrets:
             _refuse_wrong_plans(own.plans)
             raise NoRestorePoint(
-                f"repository {normal} contains plans, but none of them uses this URL",
+                f"repository {normal} contains plans, but these plans do not use this URL",
                 hint="give the URL exactly as in the plan, or bootstrap from a kit: drd bootstrap "
                 "--kit FILE",
             )
@@ -340,7 +340,7 @@ def _authorities(plans: Mapping[str, str], url: str, given: str | None) -> dict[
     except OSError as error:
         raise UsageError(
             f"cannot read {given}: {system_reason(error)}",
-            hint="--ca-cert needs a PEM file.",
+            hint="give a PEM file after --ca-cert.",
         ) from None
     specs = [spec for name, text in plans.items() for spec in _repositories_at(name, text, url)]
     return {spec.ca_cert: content for spec in specs if spec.ca_cert}

@@ -46,10 +46,10 @@ def sections(
     blocks: list[Block] = [
         Heading(2, "By hand, without drd"),
         Paragraph(
-            f"{_needs(plan)} Become root if files must get their owners back. Start a new `bash`, "
-            "and change to the directory recovery-kit: a command that fails ends this bash, so "
-            "that no later command runs. The kit has the same commands as a script: "
-            f"{_scripts_of(plan, [*hands])}."
+            f"{_needs(plan)} Become root if the restored files must have their former "
+            "owners. Start a new `bash`, and change to the directory recovery-kit: a "
+            "command that fails ends this bash, so that no later command runs. The kit has "
+            f"the same commands as a script: {_scripts_of(plan, [*hands])}."
         ),
         Heading(3, "Open the repository"),
         Commands(_begin(plan)),
@@ -95,9 +95,9 @@ def _choosing(plan: Plan, left_out: Sequence[str]) -> Iterator[Block]:
     yield Commands(_points(plan))
     yield Heading(3, "Choose the restore point")
     yield Paragraph(
-        f"These commands choose the newest complete restore point. {without(left_out)}To choose "
-        "another one, set MANIFEST to its id from the list above, and run only the line `restic "
-        "dump` of the loop."
+        f"These commands choose the newest complete restore point. {without(left_out)}To "
+        "choose another restore point, set MANIFEST to its id from the list above, and run "
+        "only the line `restic dump` of the loop."
     )
     yield Commands(_manifest(plan, left_out))
 
@@ -138,7 +138,8 @@ def _scripts(programs: Sequence[KitFile]) -> Iterator[Block]:
     if not programs:
         return
     yield Paragraph(
-        "The plan runs these scripts. Copy them from the kit; files that exist are not replaced:"
+        "The plan runs these scripts. Copy them from the kit; the commands do not replace "
+        "files that exist:"
     )
     yield Commands(
         "".join(
@@ -326,8 +327,8 @@ def _check(
         yield Paragraph(f"{spec.name}: {_compared(hand, spec.component)}.")
     else:
         yield Paragraph(
-            f"{spec.name}: a check of kind {spec.kind}, which the plan describes. No command here "
-            "executes it.",
+            f"{spec.name}: a check of kind {spec.kind}, which the plan describes. The "
+            "commands on this page do not execute it.",
             left=True,
         )
 
@@ -335,7 +336,7 @@ def _check(
 def _compared(hand: ByHand, component: str | None) -> str:
     if any(passage.compares for passage in hand.passages):
         return f"compared above, during the restore of {component}"
-    return f"no command here compares {component} with its backup; drd recover does"
+    return f"the commands on this page do not compare {component} with its backup; drd recover does"
 
 
 def _copies(plan: Plan, places: KitPlaces) -> Iterator[Block]:
@@ -343,8 +344,8 @@ def _copies(plan: Plan, places: KitPlaces) -> Iterator[Block]:
         return
     yield Heading(3, f"If the repository {plan.primary.name} is gone")
     yield Paragraph(
-        "These repositories contain copies. Instead of the commands under 'Open the "
-        "repository' use one of these blocks:"
+        "These repositories contain copies. Use one of these blocks instead of the commands "
+        "under 'Open the repository':"
     )
     for spec in plan.copies:
         yield Items((f"{spec.name}, a copy of {spec.copy_of}",))

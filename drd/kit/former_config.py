@@ -21,8 +21,8 @@ def without_broken(
         return own, {}, []
     beside = f"{config}.former"
     told = (
-        f"the stored drd.yaml has errors: {escaped(wrong)}. So drd writes a drd.yaml with the "
-        f"default settings to {config}, and keeps the stored one as {beside}. Correct the stored "
-        f"one, then move it to {config}"
+        f"the stored drd.yaml has errors: {escaped(wrong)}. So drd writes a drd.yaml with "
+        f"the default settings to {config}, and keeps the stored file as {beside}. Correct "
+        f"the stored file, then move it to {config}"
     )
     return replace(own, config=None), {beside: text.encode()}, [told]

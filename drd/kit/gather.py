@@ -353,8 +353,8 @@ def _readme(index: KitIndex) -> str:
         f"drd recovery kit, made {format_time(index.made_at)} on {index.host}.",
         "",
         (
-            "Anyone who has this directory can read all backups of the services below. Remove it "
-            "afterwards."
+            "Anyone who has this directory can read all backups of the services below. "
+            "Remove this directory after the recovery."
         ),
         "",
     ]
@@ -369,17 +369,17 @@ def _readme(index: KitIndex) -> str:
         lines += [
             f"{plan.name}",
             (
-                f"  runbooks/{plan.name}/runbook.html  who does what, in which order; with drd "
-                "and by hand (also .md)"
+                f"  runbooks/{plan.name}/runbook.html  who does what, in which order; with "
+                "drd and by hand (also as .md)"
             ),
-            f"  runbooks/{plan.name}/recover-by-hand*.sh  the commands by hand as a script",
+            f"  runbooks/{plan.name}/recover-by-hand*.sh  the commands by hand, as a script",
             f"  {plan.file}  the plan",
         ]
         lines += [f"  not in this kit: {missing}" for missing in plan.missing]
         lines += [f"  install first: {needed}" for needed in plan.needs]
     lines += [
         "",
-        "incident/contacts.html  whom to contact in an incident (also .md)",
+        "incident/contacts.html  whom to contact in an incident (also as .md)",
         "incident/blank.html  empty sheets for an incident: print them",
         "",
         "secrets/  one file for each secret; kit.json says what each secret is for",

@@ -39,8 +39,8 @@ def kit_at(plan: Plan, watch: KitWatch | None) -> KitAt:
     """Return the copy that drd tries unattended. Raises KitUnavailable if none is configured."""
     if watch is None:
         raise KitUnavailable(
-            f"no recovery kit is configured: without one, plan {plan.name} cannot be restored "
-            "when this host is lost",
+            f"no recovery kit is configured: without a kit, plan {plan.name} cannot be "
+            "restored when this host is lost",
             hint=_HOW,
         )
     return KitAt(watch.file, lambda: key_of(watch))
@@ -59,8 +59,8 @@ def host_from_kit(
     if known is None:
         raise KitUnavailable(
             f"{at.file} does not contain the plan {plan.name}",
-            hint=f"run drd kit export {plan.name} --to {at.file} …, with the other plans of "
-            "that kit.",
+            hint=f"run drd kit export {plan.name} --to {at.file} …, and name the other plans "
+            "of that kit, too.",
         )
     place.mkdir(mode=0o700)
     try:

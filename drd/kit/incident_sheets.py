@@ -16,7 +16,7 @@ _LOG_PAGES = 2
 _LOG_ROWS = 22
 _CALLS = (
     "who leads the response",
-    "deputy of the one who leads",
+    "deputy of the person who leads",
     "owner of the service",
     "data protection officer",
     "counsel",
@@ -28,7 +28,7 @@ _CALLS = (
     "customers by contract",
     "press and status page",
 )
-_NOTHING_KNOWN = "drd.yaml names nobody (keys `people` and `contacts`)."
+_NOTHING_KNOWN = "drd.yaml does not name people or contacts (keys `people` and `contacts`)."
 
 
 def blank_sheets(book: ContactBook, zone: tzinfo = UTC) -> list[Block]:
@@ -44,8 +44,9 @@ def blank_sheets(book: ContactBook, zone: tzinfo = UTC) -> list[Block]:
     return [
         Heading(1, "Incident"),
         Paragraph(
-            "Write each time with its zone. When drd works again, record everything in drd with "
-            'its time: `drd incident open "TITLE"`, `drd incident log "TEXT" --at TIME`.'
+            "Write each time with its time zone. When drd works again, record everything in "
+            'drd with its time: `drd incident open "TITLE"`, `drd incident log "TEXT" --at '
+            "TIME`."
         ),
         Table(("what", "known"), tuple((text, "") for text in first), sheet=True),
         Heading(2, "To do"),
@@ -120,7 +121,7 @@ def _own_people(book: ContactBook, zone: tzinfo) -> Iterator[Block]:
         yield Table(("name", "telephone", "roles, mail"), tuple(map(_person, book.people)))
     if book.duties:
         yield Paragraph(
-            "On call. If a role has several lines, the first that holds at the time counts:"
+            "On call. If a role has several lines, the first line that applies at the time counts:"
         )
         yield Items(tuple(f"{escaped(d.role)}: {_duty(d, zone)}" for d in book.duties))
     if book.absences:

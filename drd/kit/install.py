@@ -167,11 +167,11 @@ def _how_to_write(path: Path | str, why: str) -> str:
         return f"move {path} away, or write below another directory: --root DIR"
     if why.lower() in _OF_PATH:
         return f"check each directory above {path} (namei -l {path}), or give another --root"
-    return "run this as root, or give a --root that you may write to"
+    return "run this command as root, or give a --root that you may write to"
 
 
 def _unwritable(path: Path | str, why: str) -> TargetUnwritable:
     return TargetUnwritable(
         f"cannot write {path}: {why.lower()}",
-        hint=f"{_how_to_write(path, why)}. drd has removed again what it had written.",
+        hint=f"{_how_to_write(path, why)}. drd has removed the files that it had written.",
     )

@@ -291,8 +291,9 @@ class _Moving:
             values["records", "timestamp"] = "none"
             stamped = known.records.timestamp
             self.notes.append(
-                f"the new drd.yaml has no time stamps (records: timestamp): they need {stamped.ca} "
-                f"and the library rfc3161-client on this host. They came from {stamped.url}"
+                "the new drd.yaml has no time stamps (records: timestamp): they need "
+                f"{stamped.ca} and the library rfc3161-client on this host. The former time "
+                f"stamps came from {stamped.url}"
             )
         if known.metrics.textfile and not self.here:
             values["metrics", "textfile"] = self._moved(known.metrics.textfile)
@@ -323,8 +324,9 @@ def _file_of(ref: SecretRef, etc: str) -> str:
     name = str(ref.value)
     if not _NAME.fullmatch(name) or name.strip(".") == "":
         raise UsageError(
-            f"drd cannot store {ref.describe()} in a file: its name is not valid as a file name",
-            hint="give it another name in the plan.",
+            f"drd cannot store {ref.describe()} in a file: the name of this secret is not "
+            "valid as a file name",
+            hint="give the secret another name in the plan.",
         )
     if ref.source == "credential":
         return f"{CREDENTIALS}/{name}"

@@ -52,7 +52,7 @@ def elsewhere(own: StateSnapshot, config: str) -> list[str]:
         return []
     former = escaped(str(own.config_place))
     said = f"on the lost host drd.yaml was {former}, as the copy in the repository says"
-    how = "without a kit, only --config and $DRD_CONFIG choose another place"
+    how = "without a kit, only --config and $DRD_CONFIG can name another place"
     return [f"{said}. drd uses {config}: {how}"]
 
 
@@ -73,7 +73,7 @@ def everything(repository: Repository, room: Path, now: datetime) -> StateSnapsh
     newest = newest_own([repository])
     if newest is None:
         raise NoRestorePoint(
-            f"{repository.url} contains no plans of drd",
+            f"{repository.url} does not contain plans of drd",
             hint="bootstrap from a kit (drd bootstrap --kit FILE); or write the plan again, then: "
             "drd catalogue rebuild",
         )

@@ -116,12 +116,12 @@ def confirm(repository: Repository, expected: str | None) -> None:
             f"there is no repository at {repository.url}",
             hint="the repository was there when the kit was made: find out who moved or deleted it."
             if expected
-            else "the first `drd backup` creates it.",
+            else "the first `drd backup` creates the repository.",
         )
     if expected is not None and actual != expected:
         raise RepositoryMissing(
-            f"the repository at {repository.url} is not the one that was there when the kit was "
-            f"made: its id is now {actual[:8]}, and was {expected[:8]}",
+            f"the repository at {repository.url} is not the repository that was there when "
+            f"the kit was made: the id is now {actual[:8]}, but was {expected[:8]}",
             hint="find out who replaced the repository. If it was replaced on purpose, make a new "
             "kit on the host that has the plan: drd kit export PLAN --to FILE.",
         )

@@ -59,7 +59,7 @@ class KitPrograms:
         try:
             info = Path(path).stat()
             if info.st_size > LARGEST:
-                return f"has {format_size(info.st_size)}, too much for the kit"
+                return f"has {format_size(info.st_size)}, which is too large for the kit"
             content = Path(path).read_bytes()
         except OSError as error:
             return f"cannot be read: {system_reason(error)}"

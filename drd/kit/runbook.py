@@ -93,7 +93,11 @@ def _head(plan: Plan, index: KitIndex, known: KitPlan, title: str) -> Iterator[B
         yield Paragraph(plan.description)
     goals = plan.objectives
     yield Table(
-        ("responsible", "may be down for (RTO)", "may lose data of (RPO)"),
+        (
+            "responsible",
+            "the service may be down for (RTO)",
+            "the data of this time may be lost (RPO)",
+        ),
         (
             (
                 plan.owner or "nobody",
@@ -147,7 +151,8 @@ def _state(known: KitPlan) -> Iterator[Block]:
         yield Paragraph("drd knew no complete restore point.")
         return
     yield Paragraph(
-        f"The newest complete restore point was {_point(newest)}. By now there may be newer ones."
+        f"The newest complete restore point was {_point(newest)}. There may be newer restore "
+        "points now."
     )
     yield Table(
         ("component", "kind", "size", "snapshot", "contains"),
@@ -180,8 +185,8 @@ def _order(
         yield Items(mine)
     elif role:
         yield Paragraph(
-            f"No step of this runbook waits for the {role}. Decide, inform people, and make sure "
-            "that the work continues."
+            f"The steps of this runbook do not wait for the {role}. Make decisions, inform "
+            "people, and make sure that the work continues."
         )
     took_s = rehearsal.took_s if rehearsal is not None else {}
     yield Table(
@@ -214,7 +219,7 @@ def _needs(known: KitPlan) -> Iterator[Block]:
     if not known.needs:
         return
     yield Heading(2, "Install first")
-    yield Paragraph("The plan needs these things, and the kit does not contain them:")
+    yield Paragraph("The plan needs these things, but the kit does not contain them:")
     yield Items(known.needs)
 
 
@@ -236,9 +241,9 @@ def _with_drd(plan: Plan, config: str) -> Iterator[Block]:
         shown=True,
     )
     yield Paragraph(
-        "If the restore point is newer than this kit, drd asks you to type the id of this point. "
-        "Check the restore point with --dry-run before you type it. Or use a point that the kit "
-        "lists: --point ID."
+        "If the restore point is newer than this kit, drd asks you to type the id of this "
+        "point. Check the restore point with --dry-run before you type the id. Or use a "
+        "point that the kit lists: --point ID."
     )
     if not plan.targets:
         yield Paragraph("The plan has no target: --in-place restores to the original places.")

@@ -162,7 +162,7 @@ def refuse_strangers(path: Path, held: Path | None = None) -> None:
             return
     raise UsageError(
         f"drd does not overwrite {path}: it exists and is not a recovery kit",
-        hint="give another file, or move this file away.",
+        hint="give the name of a new file, or move this file away.",
     )
 
 

@@ -34,26 +34,26 @@ def choosing(adopted: Adopted) -> Iterator[Block]:
     yield Commands("pgbackrest info\n")
     yield Heading(3, "Choose the backup")
     yield Paragraph(
-        "These commands choose the newest backup without errors. To choose another one, first set "
-        f"COPY to its label from the list above{PRESET}."
+        "These commands choose the newest backup without errors. To choose another backup, "
+        f"first set COPY to its label from the list above{PRESET}."
     )
     yield Commands(_CHOICE + _manifest(adopted))
     yield Heading(3, "Restore the server")
     yield Paragraph(
-        "These commands restore the whole server into a new directory below /var/tmp, and roll "
-        "it forward to the last archived WAL. To stop at an earlier time, set UNTIL before you "
-        "run them, for example UNTIL='2026-11-25 13:00:00+00'. The server listens on a socket in "
-        "that directory only, archives and replicates nothing, and loads no library by itself. "
-        "The commands below call `restic`: on this page `restic` is a function that dumps one "
-        "database of this server."
+        "These commands restore the whole server into a new directory below /var/tmp, and "
+        "roll it forward to the last archived WAL. To stop at an earlier time, set UNTIL "
+        "before you run the commands, for example UNTIL='2026-11-25 13:00:00+00'. The "
+        "server listens on a socket in that directory only, does not archive or replicate, "
+        "and does not load libraries by itself. The commands below call `restic`: on this "
+        "page `restic` is a function that dumps one database of this server."
     )
     yield Commands(_RESTORE)
     yield Paragraph(
-        "When you are done, end this server and remove its directory, which contains secrets: call "
-        "`remaining`, which prints the commands. The shell also does that when it ends. "
-        "If the whole server is lost, you do not need the commands below. Restore the backup to "
-        "the server's own directory as the manual of pgBackRest describes, and start the server "
-        "with its own configuration."
+        "When you are done, end this server and remove its directory, which contains "
+        "secrets: call `remaining`, which prints the commands. The shell also calls "
+        "`remaining` when it ends. If the whole server is lost, you do not need the "
+        "commands below. Restore the backup to the server's own directory as the manual of "
+        "pgBackRest describes, and start the server with its own configuration."
     )
 
 

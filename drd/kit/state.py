@@ -86,7 +86,7 @@ def keepers(settings: DaemonSettings, plans: Sequence[Plan]) -> tuple[str, ...] 
     recipients = next(iter(named.values()))
     if not recipients:
         raise UsageError(
-            "the kit has no recipient: neither the plans nor drd.yaml name one",
+            "the kit has no recipient: the plans and drd.yaml do not name a recipient",
             hint="give --passphrase-file, --recipient or --shares; or set `kit: "
             "{recipients: [age1…]}` in the plan or drd.yaml.",
         )

@@ -18,13 +18,14 @@ def typed_access(url: str, given: Mapping[str, str]) -> tuple[tuple[str, SecretR
     for name in given.keys() - settings.keys():
         known = ", ".join(settings) or "none"
         raise UsageError(
-            f"--access {name} does not apply to {url}", hint=f"settings for this URL: {known}."
+            f"--access {name} does not apply to {url}",
+            hint=f"use one of the settings for this URL: {known}.",
         )
     missing = [n for n, setting in settings.items() if setting.required and n not in given]
     if missing:
         raise UsageError(
             f"{url} needs more than its password: {', '.join(missing)}",
-            hint=f"give --access {missing[0]}=FILE, with the file that contains it."
+            hint=f"give --access {missing[0]}=FILE, with the file that contains this value."
             if settings[missing[0]].secret
             else f"give --access {missing[0]}=VALUE.",
         )

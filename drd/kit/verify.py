@@ -18,8 +18,9 @@ from drd.model.text import called
 from drd.model.units import format_duration, format_time, to_rfc3339
 
 _NO_SEALS = (
-    "an older drd made this kit, so it has no list of restore points: a recovery from this kit "
-    "cannot tell a forged restore point from a real one. Make a new kit: drd kit export"
+    "an older drd made this kit, so the kit does not contain a list of restore points: a "
+    "recovery from this kit cannot distinguish a forged restore point from a real restore "
+    "point. Make a new kit: drd kit export"
 )
 
 
@@ -83,7 +84,7 @@ class PlanFound:
         errors = [e for e in (self.error, *(r.error for r in self.repositories)) if e is not None]
         if errors or self.newest is not None:
             return errors
-        message = f"no repository of {self.name} contains a complete restore point"
+        message = f"the repositories of {self.name} do not contain a complete restore point"
         hint = f"drd backup {self.name}"
         if self.made_by:
             hint = (
@@ -118,8 +119,8 @@ class KitVerification:
         changed: list[DrdError] = [
             KitOutdated(
                 f"the kit is outdated: plan {p.name} was changed after the kit was made",
-                hint="make a new kit with the same options as before, and replace the old one with "
-                f"it: drd kit export {p.name} --to FILE.",
+                hint="make a new kit with the same options as before, and replace the old "
+                f"kit: drd kit export {p.name} --to FILE.",
             )
             for p in self.plans
             if p.current is False
@@ -147,7 +148,10 @@ def _result_text(found: RepositoryFound) -> str:
     if found.error is not None:
         return "drd cannot use this repository with the kit, see below"
     if found.newest is None:
-        return "the kit opens this repository, but it contains no complete restore point"
+        return (
+            "the kit opens this repository, but the repository does not contain a "
+            "complete restore point"
+        )
     at = found.newest.data_time
     point = f"{found.newest.id} with data of {format_time(at, seconds=True)}"
     return f"the kit opens this repository; its newest restore point is {point}"
@@ -157,8 +161,8 @@ def _refuted_text(plan: PlanFound, drill: KitDrill) -> str:
     when = format_time(drill.finished_at, seconds=True)
     if plan.newest is not None and plan.newest.id == drill.refuted:
         return (
-            f"the drill of {when} could not restore restore point {drill.refuted}, and there is no "
-            f"other: {_why(drill)}"
+            f"the drill of {when} could not restore restore point {drill.refuted}, and the "
+            f"repository does not have another one: {_why(drill)}"
         )
     return (
         f"drd leaves out restore point {drill.refuted}: the drill of {when} could not restore it: "
@@ -172,7 +176,7 @@ def _why(drill: KitDrill) -> str:
 
 def _compared(plan: PlanFound) -> str:
     if plan.loaded is None:
-        return "is not loaded on this host, so drd cannot compare it"
+        return "is not loaded on this host, so drd cannot compare the two"
     if not plan.current:
         return "is older than the plan on this host"
     if plan.loaded.digest != plan.digest:

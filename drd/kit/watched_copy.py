@@ -71,7 +71,9 @@ def _verified(
     not open.
     """
     if watch is None:
-        raise KitUnavailable(f"no copy of a kit of plan {plan.name} is configured", hint=WHERE)
+        raise KitUnavailable(
+            f"plan {plan.name} does not have a configured copy of a kit", hint=WHERE
+        )
     sealed = read(watch.file)
     digest = sha256(sealed).hexdigest()
     seen.detail = KitDetail(sha256=digest)
@@ -81,8 +83,8 @@ def _verified(
     if not verification.plans:
         raise KitUnavailable(
             f"{watch.file} does not contain the plan {plan.name}",
-            hint=f"run drd kit export {plan.name} --to {watch.file} …, with the other plans "
-            "of that kit.",
+            hint=f"run drd kit export {plan.name} --to {watch.file} …, and name the other "
+            "plans of that kit, too.",
         )
     seen.detail = what_it_is(verification, verification.plans[0], digest)
     away = probe_failed_repositories(services, plan, verification.plans[0])
@@ -103,7 +105,8 @@ def read(file: str) -> bytes:
     except UsageError as error:
         raise KitUnavailable(
             error.message,
-            hint=f"put a copy of the kit there, for example: drd kit export PLAN --to {file}",
+            hint="put a copy of the kit at this path, for example: drd kit export PLAN --to "
+            f"{file}",
         ) from None
 
 

@@ -14,7 +14,7 @@ def daemon_metrics(daemon: DaemonFigures, plans: int) -> Iterator[Metric]:
     """Metrics of a daemon with `plans` plans."""
     yield gauge(
         "drd_build_info",
-        "Versions of drd and of its Python.",
+        "Versions of drd and of the Python that runs drd.",
         ("version", "python_version"),
         [((daemon.version, platform.python_version()), 1.0)],
     )

@@ -12,7 +12,7 @@ def incident_metrics(incidents: Sequence[IncidentFigures]) -> Iterator[Metric]:
     """Return the metrics of incidents that are not closed."""
     yield gauge(
         "drd_incident_open",
-        "1 for each incident that is not closed, and each reported suspicion.",
+        "1 for each incident that is not closed, and for each reported suspicion.",
         ("incident", "state", "severity"),
         (((str(i.number), printable(i.state), printable(i.severity)), 1.0) for i in incidents),
     )

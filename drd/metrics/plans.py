@@ -30,7 +30,7 @@ _STATES_OF_PLAN = tuple(map(_label, PlanState))
 _FIGURES: tuple[tuple[str, str, Callable[[Assessment], float | None]], ...] = (
     (
         "drd_plan_load_error",
-        "1 if drd has not loaded the present plan file: it is broken, changed, gone or new.",
+        "1 if drd has not loaded the current plan file: the file is broken, changed, gone or new.",
         lambda p: float(p.load_error is not None),
     ),
     (
@@ -65,12 +65,12 @@ _FIGURES: tuple[tuple[str, str, Callable[[Assessment], float | None]], ...] = (
     ),
     (
         "drd_rto_projected_seconds",
-        "The measured recovery time, scaled to the present amount of data.",
+        "The measured recovery time, scaled to the current amount of data.",
         lambda p: p.rto.projected_s,
     ),
     (
         "drd_drill_timestamp_seconds",
-        "When the last drill ended; absent when there was none.",
+        "When the last drill ended; absent when there was no drill.",
         lambda p: moment(p.drill.last_at),
     ),
     (
@@ -87,13 +87,13 @@ Samples = Callable[[str, Assessment], Iterable[Sample]]
 _SAMPLES: tuple[tuple[str, str, tuple[str, ...], Samples], ...] = (
     (
         "drd_drill_result",
-        "Result of the last drill: 1 for the result that it had; absent when there was none.",
+        "Result of the last drill: 1 for the result of this drill; absent when there was no drill.",
         ("plan", "result"),
         lambda name, p: one_of((name,), DrillResult, p.drill.result),
     ),
     (
         "drd_plan_loses_everything",
-        "1 if drd knows no restore point that can be restored.",
+        "1 if drd does not know a restore point that can be restored.",
         ("plan",),
         lambda name, p: [((name,), float(p.rpo.loses_everything))],
     ),
@@ -130,7 +130,7 @@ def plan_metrics(plans: Sequence[Assessment], at: datetime) -> Iterator[Metric]:
         yield gauge_of(metric, text, [(of, figure(p)) for of, p in of_plan])
     yield gauge(
         "drd_restore_point_timestamp_seconds",
-        "Data time of the newest complete restore point; absent when there is none.",
+        "Data time of the newest complete restore point; absent when there is no such point.",
         ("plan",),
         (((name,), moment(_data_time(p, at))) for name, p in named),
     )

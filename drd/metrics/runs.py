@@ -30,7 +30,7 @@ _RUN_FIGURES: tuple[tuple[str, str, Callable[[RunFigures], float | None]], ...] 
     ),
     (
         "drd_run_failures",
-        "Failed runs of the kind since the last successful one.",
+        "Failed runs of the kind since the last successful run.",
         lambda r: r.failures,
     ),
     (
@@ -60,7 +60,7 @@ def run_metrics(kept: CatalogueFigures, plans: frozenset[str], at: datetime) -> 
     verifications = [((v.plan, v.repository), v) for v in kept.verifications if v.plan in plans]
     yield gauge(
         "drd_verification_timestamp_seconds",
-        "Time when a verification last completed a reading of all the repository's data.",
+        "Time when verifications last had read all data of the repository.",
         ("plan", "repository"),
         ((values, moment(v.complete_at)) for values, v in verifications),
     )

@@ -44,7 +44,7 @@ def write_textfile(path: Path, metrics: Iterable[bytes]) -> None:
 def _unwritable(path: Path, error: OSError) -> MetricsUnwritable:
     reason = system_reason(error)
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        reason = f"there is no directory {path.parent}"
+        reason = f"directory {path.parent} does not exist"
     unwritable = MetricsUnwritable(
         f"cannot write metrics to {path}: {reason}", hint=_remedy(path, error.errno)
     )

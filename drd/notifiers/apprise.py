@@ -30,7 +30,7 @@ class AppriseSettings(Carrier):
 
     kind: Literal["apprise"]
     url: Secret = Field(
-        description="The receiver, as a URL that Apprise takes (https://github.com/caronc/apprise)."
+        description="The receiver, as a URL of Apprise (https://github.com/caronc/apprise)."
     )
     timeout: Duration = Field(30.0, description="Time limit of one try to send a message.")
 
@@ -49,7 +49,7 @@ class AppriseUrl:
         service = apprise.Apprise.instantiate(url, suppress_exceptions=True)
         if service is None:
             raise NotifyError(
-                "the secret with the address contains no URL that Apprise knows",
+                "the secret with the address does not contain a URL that Apprise knows",
                 hint="write a URL of Apprise into the secret: "
                 "https://github.com/caronc/apprise lists them for each service.",
                 permanent=True,
@@ -74,7 +74,8 @@ def _library() -> ModuleType:
     except ImportError as error:
         raise NotifyError(
             "Apprise is not installed",
-            hint=f"install it beside drd: {sys.executable} -m pip install 'apprise>=2.3,<3'",
+            hint=f"install Apprise in the Python environment of drd: {sys.executable} -m pip "
+            "install 'apprise>=2.3,<3'",
             permanent=True,
         ) from error
     # It logs addresses, and without a handler Python would print them.

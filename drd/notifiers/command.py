@@ -27,7 +27,8 @@ class ExecSettings(Carrier):
     kind: Literal["exec"]
     command: list[str] = Field(
         min_length=1,
-        description="The command's words; drd uses no shell. The command gets no secret.",
+        description="The program and its arguments, as a list; drd does not use a shell. "
+        "The command does not get secrets.",
     )
     timeout: Duration = Field(
         30.0,
@@ -53,7 +54,7 @@ class Exec:
         if not _startable(program):
             raise NotifyError(
                 f"program {program} is not installed on this host",
-                hint="install this program, or write its whole path. The file must be executable.",
+                hint="install this program, or write the whole path of an executable file.",
                 permanent=True,
             )
         command = process.Command(

@@ -45,7 +45,7 @@ def post(
     parts = http.parts_of(url)
     if parts is None:
         raise NotifyError(
-            "the secret of this channel's URL contains no http or https URL",
+            "the secret with the URL of this channel does not contain an http or https URL",
             hint="write the whole URL into the secret, for example https://hooks.example.com/abc.",
             permanent=True,
         )

@@ -33,7 +33,7 @@ class Named(Settings):
 
     name: Name | None = Field(
         None,
-        description="The channel's name in messages, commands and alerts; by default its kind "
+        description="The channel's name in messages, commands and alerts. Default: the kind "
         "and a number, like webhook-1.",
     )
     plans: Globs = Field(
@@ -56,7 +56,7 @@ class Carrier(Named):
         None, min_length=1, description="Only messages of these severities."
     )
     min_severity: Urgency | None = Field(
-        None, description="Only messages of at least this severity; info means all."
+        None, description="Only messages of at least this severity; `info` means all messages."
     )
 
 
@@ -94,6 +94,6 @@ class PlanHeartbeat(Settings):
     on: list[RunEvent] = Field(
         default=["backup"],
         min_length=1,
-        description="Which kinds of run send heartbeats. A watcher expects one rhythm, so choose "
-        "only one kind.",
+        description="Which kinds of run send heartbeats. A watcher expects heartbeats at "
+        "one interval, so choose only one kind.",
     )

@@ -58,8 +58,9 @@ class SmtpSettings(Carrier):
     )
     tls: Literal["starttls", "tls", "none"] = Field(
         "starttls",
-        description="The encryption: starttls; tls from the first byte; or none, for a server on "
-        "this host.",
+        description="The encryption. `starttls`: the connection becomes encrypted by "
+        "STARTTLS. `tls`: it is encrypted from the beginning. `none`: without "
+        "encryption, for a server on this host.",
     )
     ca_cert: AbsolutePath | None = Field(
         None, description="PEM file of your own certificate authority."
@@ -77,7 +78,7 @@ class SmtpSettings(Carrier):
     def contradictions(self) -> Iterator[Contradiction]:
         for given, missing in (("user", "password"), ("password", "user")):
             if getattr(self, given) is not None and getattr(self, missing) is None:
-                hint = "give both, or neither."
+                hint = "add the missing key, or remove both keys."
                 yield Contradiction((given,), f"also needs `{missing}`", hint, of_key=True)
         if self.tls != "none":
             return

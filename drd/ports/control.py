@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def _asks_no_bucket(_repository: str, url: str, _access: S3Access) -> BucketEncryption:
-    raise ControlUnknown(f"this command cannot ask the bucket {url}")
+    raise ControlUnknown(f"this command cannot query the bucket {url}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,9 @@ class PlainCapture:
 
     def verify(self, stored: StoredSnapshot, fingerprint: Fingerprint | None) -> Fingerprint | None:
         if not stored.bytes:
-            raise SourceError("nothing was stored", hint="see what restic says: drd run show RUN")
+            raise SourceError(
+                "nothing was stored", hint="to see the messages of restic: drd run show RUN"
+            )
         return fingerprint
 
 

@@ -90,9 +90,10 @@ class _Producer(threading.Thread):
                 self.consumer.stop()
                 self.child.signal_group(signal.SIGKILL)
                 self.error = DumpFailed(
-                    f"{self.child.command.title} exited with 0, but left a process that still has "
-                    "its output open, so drd cannot know whether the dump is complete",
-                    hint="change the command: it must wait for the programs that it starts.",
+                    f"{self.child.command.title} exited with 0, but a process that it "
+                    "started still has the output open, so drd cannot know whether the dump "
+                    "is complete",
+                    hint="change the command so that it waits for the programs that it starts.",
                 )
             self.gate.close()
 

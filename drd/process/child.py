@@ -39,8 +39,8 @@ _SHELL_TELLS = 128
 _MEMORY = "perhaps because memory ran out"
 
 FIXED = (
-    "run this command by hand to see why it takes so long. This time limit is part of drd: no key "
-    "changes it."
+    "run this command by hand to see why it takes so long. This time limit is fixed in drd "
+    "and cannot be configured."
 )
 """The remedy for a command that did not end by a deadline that nobody can set."""
 MEMORY_HINT = "check the journal for the kernel's out-of-memory killer; then try again."

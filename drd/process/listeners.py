@@ -59,7 +59,7 @@ def require_own(port: int, pid: int, what: str, error: type[DrdError]) -> None:
     if other is not None:
         raise error(
             f"a program of user {other} listens on port {port}, which drd chose for {what}",
-            hint="start the drill again. If it fails again, find out which program that is.",
+            hint="start the drill again. If it fails again, find out which program this is.",
         )
 
 

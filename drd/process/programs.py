@@ -73,15 +73,15 @@ def require_program(
     found = program_of(words[0])
     if found is None:
         raise missing(
-            f"there is no program {words[0]}",
+            f"program {words[0]} does not exist",
             hint=f"install this program on this host, or correct {where}.",
         )
     if (risk := replaceable(words)) is not None:
         program, why = risk
         raise unsafe(
             f"other users could replace {program}: {why}",
-            hint=f"correct the owner and mode, or write another program under {where}. drd "
-            "would run whatever these users put there.",
+            hint=f"correct the owner and mode, or write another program under {where}. "
+            "Otherwise drd would run what these users put there.",
         )
     return found
 

@@ -238,12 +238,12 @@ class NotFollowed(PermissionError):
         whose = user_name(link.whose)
         super().__init__(
             errno.EACCES,
-            f"{link.place} is a symbolic link that belongs to user {whose}; root does not follow "
-            "links of other users",
+            f"{link.place} is a symbolic link that belongs to user {whose}; as root, drd "
+            "does not follow links of other users",
         )
         self.hint = (
-            "use the real path instead of the link; or, if the link is right, make root its "
-            f"owner, in a directory that only root can change: {link.place}"
+            "use the real path instead of the link. Or, if the link is right, make root the "
+            f"owner of {link.place}, in a directory that only root can change"
         )
 
 

@@ -214,7 +214,10 @@ def test_a_merge_keeps_what_is_restricted_with_those_of_the_restricted_one(
     open_incident(catalogue, by_anna(), "insider again", restricted=True)
     at_work = desk(catalogue, 2)
     at_work.merge(3, "bert again")
-    assert "Only those with a role in incident 3 can read how it continues" in at_work.notes[0]
+    assert (
+        "Only people with a role in incident 3 can read how the incident continues"
+        in at_work.notes[0]
+    )
     assert catalogue.incidents.get(3).plans == ("orders-api", "payroll")
     said = {e.header.kind: body_of(e)["reason"] for e in catalogue.records.read() if e.seq > 5}
     assert said == {"incident.close": "", "incident.merge": "bert again"}

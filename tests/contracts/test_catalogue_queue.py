@@ -181,7 +181,7 @@ def test_a_pending_run_is_claimed_once(catalogue: SqlCatalogue) -> None:
     assert run.detail == BackupDetail(why="it is due", components=("db",))
     assert pending(catalogue) == []
     owned.release()
-    with pytest.raises(Fenced, match="not pending any more"):
+    with pytest.raises(Fenced, match="no longer pending"):
         catalogue.runs.begin(plan(), RunKind.BACKUP, trigger="x", at=at(7), claim=waiting.id)
 
 

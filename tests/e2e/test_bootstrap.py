@@ -98,8 +98,8 @@ def test_a_failed_bootstrap_removes_what_it_wrote(small: Site, machine: Machine)
     state.write_text("a file where a directory has to be")
     told = from_kit(small, machine, code=1)
     assert (
-        f"HINT: move {state} away, or write below another directory: --root DIR. drd has removed "
-        "again what it had written."
+        f"HINT: move {state} away, or write below another directory: --root DIR. drd has "
+        "removed the files that it had written."
     ) in told
     assert machine.everything() == {str(state.relative_to(machine.root)): state.read_bytes()}
     assert not (machine.root / "etc").exists()

@@ -30,7 +30,7 @@ def test_a_changed_password_file_is_reported_with_its_time_and_the_kit_that_has_
     os.utime(secret, (later, later))
     told = " ".join(site.drd("backup", "shop", code=12).err.split())
     at = format_time(datetime.fromtimestamp(later, UTC))
-    changed = f"{secret} was changed at {at}, after the last backup that it opened ("
+    changed = f"{secret} was changed at {at}, after the last backup with the former text ("
     assert f"does not open the repository at {site.repository}. {changed}" in told
     assert re.search(r"; the recovery kit of [-0-9]+ [0-9:]+ UTC has the former password", told)
     assert f"HINT: write the former password into {secret} again. To change the password" in told

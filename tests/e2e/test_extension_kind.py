@@ -220,8 +220,8 @@ def test_status_notices_that_a_package_has_another_version(short_tmp: Path, tmp_
     assert _of(site, "shop")["reasons"] == []
     install_example(packages, "drd-notes", version="2.0.0")
     changed = (
-        "the plan uses package drd-notes, which now has version 2.0.0, and had version 1 when drd "
-        "loaded the plan"
+        "the plan uses package drd-notes, which now has version 2.0.0, but had version 1 "
+        "when drd loaded the plan"
     )
     assert any(changed in reason for reason in _of(site, "shop")["reasons"])
 

@@ -48,7 +48,7 @@ def test_replaced_repository_is_noticed(site: Site) -> None:
     shutil.rmtree(site.repository)
     site.restic("init")
     told = site.drd("backup", "shop", "--json", code=10)
-    assert "contains another repository" in told.json["error"]["message"]
+    assert "contains a different repository" in told.json["error"]["message"]
 
 
 def test_flipped_byte_in_a_pack_never_passes(site: Site) -> None:

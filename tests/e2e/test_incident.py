@@ -27,7 +27,7 @@ def test_from_the_first_word_to_the_end(site: Site) -> None:
     site.drd("records", "init")
     assert "no incident is open" in site.drd("incident").out
     told = site.drd("incident", "log", "too early", code=2).err
-    assert 'HINT: to open one: drd incident open "TITLE"' in told
+    assert 'HINT: to open an incident: drd incident open "TITLE"' in told
     assert "did you mean shop?" in site.drd("incident", "open", "x", "--plan", "shp", code=2).err
 
     opened = site.drd("incident", "open", "orders leak", "--plan", "shop", "--json").json
@@ -36,7 +36,8 @@ def test_from_the_first_word_to_the_end(site: Site) -> None:
     told = site.drd("incident", "anchor", "aware", "-1h").out
     assert " recorded for 20" in told
     assert (
-        "a correction needs a reason" in site.drd("incident", "anchor", "aware", "now", code=2).err
+        "to correct this time, a reason is necessary"
+        in site.drd("incident", "anchor", "aware", "now", code=2).err
     )
     site.drd("incident", "severity", "1", "critical")
     site.drd("incident", "assign", "anna")
@@ -303,12 +304,12 @@ def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> 
 
     hold = ["us-ca-1798.82", "--hold", "law-enforcement", "--reason", "letter of the police"]
     told = site.drd("incident", "obligation", *hold, code=2).err
-    assert "--until is missing: the end of the hold" in told
+    assert "--until is missing: the time at which the hold ends" in told
     duty("us-ca-1798.82", "--applies", "--reason", "500 residents")
     assert duty(*hold, "--until", "720h")["us-ca-1798.82"]["state"] == "on-hold"
     wrong = ["eu-gdpr-33", "--hold", "law-enforcement", "--until", "2h", "--reason", "x"]
     assert (
-        "nobody can delay it: submit the report when it is due"
+        "nobody can delay this report: submit the report when it is due"
         in site.drd("incident", "obligation", *wrong, code=2).err
     )
 

@@ -140,7 +140,7 @@ def test_readiness_reports_a_broken_plan_and_a_wrong_date(site: Site) -> None:
     write(site, "readiness: {exceptions: [{finding: x, reason: y, until: soon}]}")
     told = site.drd("readiness", "shop", code=2)
     assert "shop.yaml:" in told.err
-    assert '"soon" is not a date\nHINT: write one like 2026-12-31.' in told.err
+    assert '"soon" is not a date\nHINT: write a date like 2026-12-31.' in told.err
     verdict, found = look(site, 3)
     assert verdict == "not ready"
     assert "soon" in found["plan file"]["evidence"]

@@ -114,15 +114,15 @@ def test_a_run_ends_without_the_key_and_the_check_tells(site: Site) -> None:
     (site.base / "secrets/records").rename(site.base / "secrets/away")
     told = site.drd("drill", "shop").err
     assert f"the key of the records is missing: {site.base}/secrets/records" in told
-    assert "if it is lost: drd records rotate --lost" in told
+    assert "If the key is lost: drd records rotate --lost" in told
     [found] = [
         item
         for item in site.drd("doctor", "--json", code=None).json["items"]
         if item["code"] == "records-key"
     ]
-    assert (found["severity"], found["hint"].split(";")[1]) == (
+    assert (found["severity"], found["hint"].split(". ")[1]) == (
         "warning",
-        " if it is lost: drd records rotate --lost",
+        "If the key is lost: drd records rotate --lost",
     )
     checked = site.drd("records", "verify", "--json", code=5).json
     assert (checked["whole"], checked["unsigned"]) == (True, [5])
@@ -524,7 +524,7 @@ def test_an_installation_that_comes_back_from_a_copy_goes_on(site: Site) -> None
     hold_again(site, "afterwards")
     site.drd("records", "anchor")
     assert site.drd("records", "verify", "--json").json["vouched_by"]["entry"] == 9
-    assert "so the records have no gap to state" in site.drd(*GO_ON, code=2).err
+    assert "the records do not have a gap" in site.drd(*GO_ON, code=2).err
     assert "an older copy was restored" in script(fresh_export(site))
     site.drd("records", "verify", str(site.base / "given"), code=5)
 

@@ -112,7 +112,7 @@ def test_resume_restarts_ended_services_and_rollback_stops_them(site: Site, port
     until(approved, "drd asks again")
     told = child.communicate(timeout=60)[1].decode()
     assert child.returncode == 0, told
-    assert "step go-ahead: nobody answered by 2026-01-01 01:00:00 UTC; drd asks again" in told
+    assert "step go-ahead: until 2026-01-01 01:00:00 UTC, nobody answered; drd asks again" in told
     assert "is started again" not in told
     assert answers(port)
 

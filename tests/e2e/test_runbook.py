@@ -267,7 +267,7 @@ def test_answer_to_a_stopped_recovery_counts_and_a_cancelled_one_can_be_resumed(
     until(lambda: waits_for(site, "go-ahead"), "it waits")
     run = run_id(site)
     refused = site.drd("approve", run, "go-ahead", "--by", "bert", code=2)
-    assert "does not hold the role commander" in refused.err
+    assert "does not have the role commander" in refused.err
     os.kill(child.pid, signal.SIGKILL)
     child.communicate()
     assert f"drd resume {run}" in answer(site, "go-ahead").out

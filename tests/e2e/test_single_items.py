@@ -106,7 +106,7 @@ def test_items_that_cannot_be_restored_alone_are_refused(short_tmp: Path) -> Non
     assert 'already has an object "customers"' in refused(
         *table, "--table", "orders", "--into", "customers", code=1
     )
-    assert "but no component is given" in refused(*BESIDE[:3], "--into", "x")
+    assert "but --component is missing" in refused(*BESIDE[:3], "--into", "x")
     near = refused(*BESIDE[:3], "--path", f"{site.base}/etc/limits.conf", "--into", "/tmp/x")
     assert f"did you mean {site.base}/etc/conf.d/limits.conf?" in near
 

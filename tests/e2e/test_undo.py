@@ -81,7 +81,7 @@ def test_undo_restores_the_kept_copy_and_done_removes_it(site: Site) -> None:
     shown = site.drd("run", "show", run).out
     assert "by anna" in shown
     assert "set aside" not in shown
-    assert "has no kept copies" in site.drd("undo", run, code=2).err, "it is said first"
+    assert "no longer exist" in site.drd("undo", run, code=2).err, "it is said first"
     assert now(site) == NEW
     assert not [p for p in site.base.rglob("*") if "drd_" in p.name]
     site.assert_clean()
@@ -199,7 +199,7 @@ def test_a_point_of_restored_data_is_marked_and_after_the_undo_no_default(site: 
     assert f"shop: recovery of point {first} " in planned.out
     assert f"drd leaves out restore point {between}: {restored}" in planned.out + planned.err
     chosen = " ".join(site.drd(*dry, "--point", between).out.split())
-    assert f"note {restored} made. Somebody undid it later" in chosen
+    assert f"note {restored} made. Somebody undid the recovery later" in chosen
     assert site.drd("drill", "shop", "--json").json["point"] == first
 
     last = site.drd("backup", "shop", "--json").json["point"]
@@ -268,9 +268,9 @@ def test_a_database_in_use_is_not_replaced(site: Site) -> None:
                 refused = site.drd(*OVER, *more, code=1)
                 assert (
                     f"(process {holder.pid}): this program must end before drd replaces the "
-                    "file\n     drd changed no data.\nHINT: stop the programs that use the data "
-                    "before the recovery, and start them again afterwards. Or add steps `stop` and "
-                    "`start` to the runbook of the plan, which do both\n"
+                    "file\n     drd changed no data.\nHINT: stop the programs that use the "
+                    "data before the recovery, and start them again afterwards. Or add "
+                    "steps `stop` and `start` to the runbook of the plan, which do this\n"
                 ) in refused.err
 
             assert orders(site.base / "shop.db") == 1500
@@ -338,12 +338,10 @@ def test_a_half_done_undo_says_what_each_place_has(
     etc = site.base / "etc"
     assert told == (
         f"drd: cannot exchange the present data at {etc} and its kept copy: {etc}: "
-        "Input/output error\n"
-        f"  the undo of run {run} is half done:\n"
-        f"  db: {site.base}/shop.db has the data from before the recovery\n"
-        f"  conf: {etc} has the data that the recovery restored\n"
-        "HINT: run the command as a user with the right to write there, for instance root.\n"
-        f"      to finish: drd undo {run}\n"
+        f"Input/output error\n  the undo of run {run} is only half done:\n  db: "
+        f"{site.base}/shop.db has the data from before the recovery\n  conf: {etc} has the "
+        "data that the recovery restored\nHINT: run the command as a user with the right to "
+        f"write there, for instance root.\n      to finish: drd undo {run}\n"
     )
     with holding(site.base / "shop.db"):
         site.drd("undo", run, "--yes")  # nothing is left to do at the database

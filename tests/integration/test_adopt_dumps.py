@@ -217,10 +217,10 @@ def test_one_empty_dump_of_a_daily_series_does_not_double_the_rpo(
     assert adopt(site, "dumps/shop-*.db", "shop") == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "shop-3.db: 0 bytes. This is not a copy" in said
-    assert "are 2d without a dump that counts, usually 1d" in said
+    assert "no dump that counts was made for 2d, between" in said
     text = (site.base / "plans/shop.yaml").read_text()
     assert "objectives: {rpo: 27h, rto: 1h}" in text
-    assert "If that is intended, raise `rpo`" in text.replace("\n#", "")
+    assert "If this is intended, raise `rpo`" in text.replace("\n#", "")
 
 
 def test_a_dump_that_is_dated_in_the_future_is_reported_and_not_used(

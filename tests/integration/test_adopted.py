@@ -205,7 +205,8 @@ def test_a_drill_fails_on_a_wrong_foreign_copy_and_a_comparison_says_that_it_can
     rows = {c.name: c for c in failed.checks}
     assert rows["rows"].verdict is CheckVerdict.NOT_RUN
     assert rows["rows"].observed == (
-        "restic made the copy, and recorded nothing of the source to compare with"
+        "restic made the copy, and did not record counts of the source, so this check cannot "
+        "compare"
     )
 
 
@@ -480,8 +481,8 @@ def test_a_verification_finds_damage_no_loss_in_what_expired_and_leaves_no_lock(
     site.restic("forget", newest)
     gone = verification(services, plan, everything=True).damage
     assert gone is not None
-    assert "restic no longer lists 1 snapshot that should still be there: " in gone.message
-    assert f"(copy {newest[:8]}). The others have no damage" in gone.message
+    assert "restic no longer lists 1 snapshot that the tool should still have: " in gone.message
+    assert f"(copy {newest[:8]}). The other copies are not damaged" in gone.message
     pack = max((site.base / "theirs/data").rglob("*"), key=lambda p: p.stat().st_size)
     pack.chmod(0o600)
     pack.write_bytes(b"\0" * pack.stat().st_size)

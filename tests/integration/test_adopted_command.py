@@ -245,7 +245,7 @@ def test_dumps_in_a_directory_are_listed_drilled_and_expire(tmp_path: Path) -> N
         broken.unlink()
         assert len(listing(services, plan).missing) == 1
         assert RunKind.VERIFICATION not in {job.kind for job in schedule_of(plan).jobs}
-        with pytest.raises(NotSupported, match="the plan names no command for that"):
+        with pytest.raises(NotSupported, match="the plan does not name a command for that"):
             verification(services, plan)
         # One that gets another name is not lost.
         (tmp_path / "dumps/orders.db").rename(tmp_path / "dumps/orders.db.1")

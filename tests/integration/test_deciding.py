@@ -60,16 +60,16 @@ def deciding(catalogue: SqlCatalogue, owned: RunLease, now: datetime | None = No
 
 
 REFUSED: list[tuple[Callable[[Deciding], RecordedDecision], str, str]] = [
-    (lambda d: d.agree("go-ahead", "approve", "bert", "", PEOPLE), "bert does not hold the role commander", "ask somebody who holds this role: anna."),
+    (lambda d: d.agree("go-ahead", "approve", "bert", "", PEOPLE), "bert does not have the role commander", "ask somebody who has this role: anna."),
     (lambda d: d.agree("go-ahead", "approve", "eve", "", PEOPLE), "'eve' is not listed under `people`", "anna, bert"),
     (lambda d: d.agree("go-ahead", "approve", "anna", "", {}), "drd.yaml lists no people", "people: "),
     (lambda d: d.agree("plug", "approve", "bert", "", PEOPLE), "step plug is of kind manual", "drd done"),
-    (lambda d: d.agree("traffic", "done", "bert", "", PEOPLE), "step traffic is of kind command", "steps of this run that wait for an answer: go-ahead"),
+    (lambda d: d.agree("traffic", "done", "bert", "", PEOPLE), "step traffic is of kind command", "choose one of the steps that wait for an answer: go-ahead"),
     (lambda d: d.agree("go-away", "approve", "anna", "", PEOPLE), "has no step 'go-away'", "did you mean go-ahead"),
     (lambda d: d.skip("go-ahead", "anna", "haste"), "go-ahead is an approval", "drd approve"),
-    (lambda d: d.skip("data", "anna", "haste"), "it is too late to skip this step: it has succeeded", "steps of this run that wait"),
-    (lambda d: d.retry("traffic", "anna"), "this step does not wait for a retry: it has not started yet", "steps of this run that wait"),
-    (lambda d: d.retry("plug", "anna"), "this step does not wait for a retry: it waits", "steps of this run that wait"),
+    (lambda d: d.skip("data", "anna", "haste"), "it is too late to skip this step: it has succeeded", "choose one of the steps that wait"),
+    (lambda d: d.retry("traffic", "anna"), "this step does not wait for a retry: it has not started yet", "choose one of the steps that wait"),
+    (lambda d: d.retry("plug", "anna"), "this step does not wait for a retry: it waits", "choose one of the steps that wait"),
 ]  # fmt: skip
 
 

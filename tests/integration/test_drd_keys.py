@@ -242,7 +242,7 @@ def test_a_host_without_a_key_says_that_it_cannot_tell(make: MakeHost) -> None:
     told = finding(services(new), plan(), strange)
     assert told is not None
     assert told.remedy == "drd records init"
-    assert "cannot tell whether drd made this restore point" in told.text
+    assert "cannot check whether drd made this restore point" in told.text
     signed_one, stripped = stored(new, Signer(new_key(), "?"), "p3", 3), point("p4", at(4))
     new.signatures.record("orders-api", "p4", replace(new.signatures.of_plan("orders-api")["p3"],
                                                      key="", signed=""))  # fmt: skip

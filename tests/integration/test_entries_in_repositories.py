@@ -371,7 +371,7 @@ def test_entries_that_no_known_key_signed_are_refused(
     assert (came.count, came.last) == (2, 2)
     assert entries(new) == true
     told = "\n".join(came.refused)
-    assert "no key that this host knows signed" in told
+    assert "this host does not know the key that signed" in told
     assert "its signature is not valid" in told
 
 
@@ -429,7 +429,10 @@ def test_the_chain_of_the_kit_comes_back_and_no_other(
     )
     away = catalogues()
     away.records.bring_back(other.entries)
-    assert "in the kit are two different chains" in back(away, repository, kit=kit).refused[0]
+    assert (
+        "a different chain of records than this catalogue"
+        in back(away, repository, kit=kit).refused[0]
+    )
 
 
 def test_without_any_key_one_chain_is_taken_on_trust_and_two_are_not(
@@ -507,10 +510,10 @@ def test_a_chain_that_went_on_alone_takes_nothing_of_another(
 
 def test_nothing_is_added_beside_an_entry_that_came_meanwhile(host: SqlCatalogue) -> None:
     chain = Chain(KEY)
-    with pytest.raises(UsageError, match="does not follow entry 2"):
+    with pytest.raises(UsageError, match="cannot be added after the newest entry 2"):
         host.records.bring_back(chain.entries)
     chain.note(x=1)
     chain.note(x=2)
-    with pytest.raises(UsageError, match="entry 3 does not follow entry 2"):
+    with pytest.raises(UsageError, match="entry 3 cannot be added after the newest entry 2"):
         host.records.bring_back(chain.entries[2:])
     assert len(entries(host)) == 2

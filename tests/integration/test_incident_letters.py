@@ -178,7 +178,7 @@ def test_nothing_external_leaves_before_an_approval(response: Response, post: Po
     which = response.draft()
     with pytest.raises(UsageError, match="nobody has approved message 1 to customers"):
         response.send(which)
-    with pytest.raises(UsageError, match="you have read another text"):
+    with pytest.raises(UsageError, match="you have read a different text"):
         response.approve(which, "0" * 12)
     assert response.deliver() == 0
     assert post.mails == []

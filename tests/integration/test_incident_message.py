@@ -107,7 +107,7 @@ def test_from_the_preview_to_the_answer_of_the_server(drd: Drd, post: Post, tmp_
     assert "nobody has approved a message to customers" in told
     drd("message", "draft", *words)
     told = drd("message", "send", "1", code=2)
-    assert "HINT: read and approve it: drd incident message approve 1 1" in told
+    assert "HINT: read and approve the message: drd incident message approve 1 1" in told
     assert post.mails == []
     shown = json.loads(drd("message", "preview", "1", "--json"))
     assert shown["external"] is True

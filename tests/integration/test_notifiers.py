@@ -159,7 +159,10 @@ def test_an_unreachable_receiver_can_be_retried(receiver: Receiver) -> None:
 )
 def test_a_secret_that_is_not_a_url_is_not_repeated(url: str) -> None:
     error = refusal(webhook(url))
-    assert error.message == "the secret of this channel's URL contains no http or https URL"
+    assert (
+        error.message
+        == "the secret with the URL of this channel does not contain an http or https URL"
+    )
     assert error.permanent
 
 
@@ -348,7 +351,9 @@ def test_an_address_that_apprise_does_not_know_is_not_repeated(
 ) -> None:
     for url in ("s3cr3t", "pigeon://s3cr3t", "json://"):
         error = refusal(apprise(url))
-        assert error.message == "the secret with the address contains no URL that Apprise knows"
+        assert (
+            error.message == "the secret with the address does not contain a URL that Apprise knows"
+        )
         assert error.permanent
     assert "s3cr3t" not in "".join(capfd.readouterr())
 

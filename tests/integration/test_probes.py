@@ -173,7 +173,7 @@ def test_a_password_file_with_another_text_than_the_service_has_is_no_lost_repos
     assert house.lost("shop") == ("shut" if is_service else None)
     assert f"{file} was changed at" in told.value.message
     if is_service:
-        assert told.value.message.endswith("after the service got its copy, which is what it tried")
+        assert told.value.message.endswith("but the service tried its copy of the former text")
         assert told.value.hint == "drd doctor && systemctl restart drd"
     else:
         assert "the running service still has the former text" in told.value.message

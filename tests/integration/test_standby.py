@@ -65,7 +65,7 @@ def test_a_catalogue_that_cannot_be_opened_is_reported_once_and_waited_for(tmp_p
     assert not waiting.is_alive()
     while len(told(tmp_path)) < 2 and time.monotonic() < limit:
         time.sleep(0.02)
-    assert "It was: drd cannot use its catalogue: " in told(tmp_path)[1]
+    assert "The problem was: drd cannot use its catalogue: " in told(tmp_path)[1]
     assert app.catalogue.plans.names() == []
     app.close()
 

@@ -111,7 +111,9 @@ def test_an_authority_that_does_not_answer_is_named_and_asked_again(
     server.status = 503
     stamping = Stamping(host, asked, at(2))
     assert stamping.made is None
-    assert stamping.error == f"no time stamp of {asked.url}: 127.0.0.1 answered 503"
+    assert (
+        stamping.error == f"drd did not get a time stamp from {asked.url}: 127.0.0.1 answered 503"
+    )
     noted = stamping.noted([])[asked.url]
     assert noted == {"place": asked.url, "seq": 0, "error": stamping.error, "forked": False}
     assert timestamps.failing(host, asked) == ""
@@ -136,7 +138,7 @@ def test_a_stamp_by_nobody_whom_one_trusts_proves_nothing(
     assert done.proven == []
     assert "proves nothing" in done.wrong[0]
     cut = Stamp(made.seq, made.hash, made.at, "", made.response[:-9])
-    assert "it is not a time stamp" in judged([cut], asked.ca, hashes_in(host)).wrong[0]
+    assert "the answer is not a time stamp" in judged([cut], asked.ca, hashes_in(host)).wrong[0]
     roots = Path(asked.ca).read_bytes()
     with pytest.raises(NoStamp, match="Nonce"):
         timestamping.checked(made.response, made.hash, roots, nonce=1)

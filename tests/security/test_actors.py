@@ -83,9 +83,11 @@ def test_starter_cannot_approve_as_somebody_else(
     catalogue: SqlCatalogue, starter: Actor, who: Actor
 ) -> None:
     run = started_by(catalogue, starter)
-    with pytest.raises(UsageError, match="go-ahead needs a second person") as raised:
+    with pytest.raises(
+        UsageError, match="go-ahead needs the approval of a second person"
+    ) as raised:
         approve(catalogue, run, who, "Bert")
-    assert "as a user of their own, not as root: drd approve" in raised.value.hint
+    assert "with their own user account and not as root: drd approve" in raised.value.hint
     assert catalogue.decisions.of_run(run.id) == []
 
 
@@ -100,7 +102,7 @@ def test_root_or_own_user_without_a_login_may_be_anybody_and_is_refused(
     with pytest.raises(UsageError, match="drd cannot prove that") as raised:
         approve(catalogue, run, who, "Bert")
     begun = starter in (root, own_user)
-    way_out = f"drd cancel {run.id}" if begun else "as a user of your own and not as root"
+    way_out = f"drd cancel {run.id}" if begun else "with your own user account, not as root"
     assert way_out in raised.value.hint
     assert catalogue.decisions.of_run(run.id) == []
 
@@ -198,5 +200,5 @@ def test_the_person_who_resumed_a_recovery_cannot_approve_it(
 
     run = started_by(catalogue, anna)
     catalogue.decisions.add(run.id, Decision("", "resume", "bert", "", 0, at(1), bert))
-    with pytest.raises(UsageError, match="needs a second person"):
+    with pytest.raises(UsageError, match="needs the approval of a second person"):
         approve(catalogue, run, bert, "Bert")

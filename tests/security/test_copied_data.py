@@ -113,7 +113,7 @@ def test_a_verification_reports_exchanged_data(site: Site, what: str) -> None:
     told = site.drd("verify", "shop", "--repository", "offsite", code=1)
     assert "holds content that drd did not store" in told.err
     assert f"lacks snapshots of restore point {point}" in told.out + told.err
-    assert "`drd copy shop --repository offsite` copies them again" in told.out + told.err
+    assert "`drd copy shop --repository offsite` copies these points again" in told.out + told.err
     assert not counts(site)
     if (
         what == "db"

@@ -253,7 +253,7 @@ def test_plans_in_a_directory_like_tmp_are_taken_and_told(short_tmp: Path) -> No
     items = site.drd("doctor", "shop", "--json").json["items"]
     [found] = [i for i in items if i["name"] == "exposed file"]
     assert (found["ok"], found["warning"]) == (True, True)
-    assert f"is in {short_tmp / 'plans'}, where others can put files" in found["detail"]
+    assert f"is in {short_tmp / 'plans'}, where other users can put files" in found["detail"]
     assert "refuses" not in site.drd("plan", "check", "shop").out
     (short_tmp / "second").hardlink_to(plan)
     assert "has a second hard link" in why(plan)

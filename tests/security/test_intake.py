@@ -389,7 +389,10 @@ def test_report_that_cites_no_mail_is_found_by_its_recipient(
     mailed(house, 1)
     stranger = report(final_recipient="rfc822; x@y.example")
     status, told = post(listener, stranger)
-    assert (status, "no message of the last 14 days went to x@y.example" in told["error"]) == (
+    assert (
+        status,
+        "drd did not send a message to x@y.example in the last 14 days" in told["error"],
+    ) == (
         400,
         True,
     )
@@ -408,7 +411,7 @@ def test_only_operators_who_may_act_record_that_a_mail_came_back(house: House) -
     mailed(house, 1)
     assert of_user(house, BERT, READERS, report(1))[0] == 403
     status, told = of_user(house, STRANGER, OPERATORS, report())
-    assert (status, "no message of the last" in told["error"]["message"]) == (400, True)
+    assert (status, "drd did not send a message to" in told["error"]["message"]) == (400, True)
     forged = report(1).replace(CONTENT.digest[:16].encode(), b"0" * 16)
     assert of_user(house, STRANGER, OPERATORS, forged)[0] == 400
     assert fate(house) == "accepted"

@@ -51,7 +51,7 @@ def test_dry_run_and_doctor_name_damage_that_a_reading_has_found(short_tmp: Path
     told = site.drd(*DRY, code=1)
     assert f"restore point {point} perhaps cannot be restored completely from primary: " in told.err
     assert "nothing prevents the recovery" not in told.out
-    assert "drd knows no other restore point that is complete" in told.err
+    assert "drd does not know another restore point that is complete" in told.err
     parts = site.drd(*DRY, "--component", "db", "--component", "conf")
     assert "be restored completely" in parts.err, "what is left can be had, with a warning"
 

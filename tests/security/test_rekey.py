@@ -282,7 +282,7 @@ def restic_keys(repository: Path, password: str) -> list[str]:
 def test_rekey_refuses_what_would_leave_no_key(short_tmp: Path) -> None:
     site = masked_site(short_tmp, password="nobody knows this one", source="file")
     lost = site.drd(*WORDS, *_new(site), code=12)
-    assert "no known password opens the repository" in lost.err
+    assert "drd does not know a password that opens the repository" in lost.err
     same = site.secret("same", PASSWORD)
     primary = ("repository", "rekey", "shop", "--password", same)
     assert "is the repository's current one" in site.drd(*primary, code=2).err

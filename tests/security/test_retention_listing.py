@@ -79,7 +79,7 @@ def test_a_sound_point_is_not_given_up_by_mistake(site: Site) -> None:
     point = backup(site)
     refused = site.drd("points", "forget", point, "--reason", "typing error", code=2)
     assert (
-        f"drd does not forget restore point {point}, because drd knows of no damage in it"
+        f"drd does not forget restore point {point}, because drd has not found damage in this point"
         in refused.err
     )
     assert kept(site) == {point}

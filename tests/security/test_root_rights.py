@@ -164,8 +164,8 @@ def test_kit_does_not_go_where_a_link_of_the_owners_leads(site: Site) -> None:
     for more in ((), ("--shares", "2/3")):
         told = export("theirs/link", 1, *more)
         assert (
-            f"{site.base}/theirs/link is a symbolic link that belongs to user games; root does not "
-            "follow links of other users" in told
+            f"{site.base}/theirs/link is a symbolic link that belongs to user games; as "
+            "root, drd does not follow links of other users" in told
         )
         assert list((site.base / "roots").iterdir()) == []
     for place, uid in (("theirs", OWNER.pw_uid), ("theirs/others", 0), ("ours", 0), ("roots", 0)):

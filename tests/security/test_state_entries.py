@@ -514,7 +514,7 @@ def test_catalogue_in_use_is_not_opened_beside_such_a_journal(state: Path) -> No
         database.chmod(0o660)
         plant(database, victim, NOBODY)
         for _ in range(2):
-            with pytest.raises(CatalogueError, match=r"drd\.db-journal lies beside it"):
+            with pytest.raises(CatalogueError, match=r"drd\.db-journal is in the same directory"):
                 close_state(places(state), renew)
     close_state(places(state), renew)
     open_catalogue(f"sqlite:///{database}", create=False).close()

@@ -117,7 +117,7 @@ def test_directories_of_unknown_runs_are_reported_and_stay(site: Site, victim: P
     assert left.is_dir()
     told = site.drd("doctor", "shop", code=None).out
     assert f"{left} has the name of a run's work directory and contains" in told
-    assert "the catalogue has no run feedface" in told
+    assert "the catalogue does not contain run feedface" in told
     assert f"rm -r {left}" in told
     assert left.is_dir()
     assert (site.base / "elsewhere").is_dir()
@@ -131,7 +131,10 @@ def test_directory_with_the_name_of_a_known_run_needs_its_stamp(site: Site, vict
     site.drd("backup", "shop")
     assert (victim / "precious").exists()
     assert left.is_dir()
-    assert f"run {run} of this drd did not create it" in site.drd("doctor", "shop", code=None).out
+    assert (
+        f"run {run} of this drd did not create this directory"
+        in site.drd("doctor", "shop", code=None).out
+    )
 
 
 @pytest.mark.parametrize("mark", ["drd_feedface", "drd_0badcafe", "", "/", None])

@@ -179,7 +179,7 @@ def test_changed_file_waits_for_the_reload_of_a_daemon_that_lives(base: Path, lo
         plan.write_text(plan.read_text().replace("/elsewhere", ""))
         other.plans.load("shop")
         assert other.catalogue.queue.accepted("shop") == before
-    assert "differs from plan shop that the daemon has loaded" in told[0]
+    assert "differs from the text of plan shop that the daemon has loaded" in told[0]
     assert "systemctl reload drd" in told[0]
     assert now.differing() == {}
     assert now.paths() == ["/etc/hostname"]
@@ -249,7 +249,7 @@ def test_plan_of_a_row_is_a_name_and_no_path(site: Site, verb: str) -> None:
     done = site.drd(verb, run, *words, code=None)
     assert not taken.exists(), done
     if verb != "cancel":
-        assert "where the name of a plan belongs" in done.err, done
+        assert "as the name of a plan, which is not a valid name" in done.err, done
 
 
 def test_healthy_twin_plan_is_found_by_its_name(site: Site) -> None:
@@ -258,7 +258,9 @@ def test_healthy_twin_plan_is_found_by_its_name(site: Site) -> None:
     with closing(App(str(site.base / "drd.yaml"))) as app:
         assert app.plans.load_known("shop").name == "shop"
         for name in ("../shop", "/etc/shop.yaml", "shop.yaml", "", "Shop", "shop\n"):
-            with pytest.raises(UnknownPlan, match="where the name of a plan belongs"):
+            with pytest.raises(
+                UnknownPlan, match="as the name of a plan, which is not a valid name"
+            ):
                 app.plans.load_known(name)
             with pytest.raises(UnknownPlan):
                 app.plans.in_force(name)

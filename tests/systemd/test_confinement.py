@@ -124,7 +124,7 @@ def test_doctor_names_the_directives_and_their_remedies_help(installed: Machine)
         "repository primary: unit",
         "repository temp: unit",
     }
-    assert "when it stops, because its unit has PrivateTmp=yes" in str(
+    assert "as soon as the service stops, because its unit has PrivateTmp=yes" in str(
         found["repository temp: unit"]["detail"]
     )
     assert "PrivateTmp=yes" in str(found["temporary: unit"]["detail"])

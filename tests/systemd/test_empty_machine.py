@@ -142,7 +142,7 @@ def _made(
     told = host.sh(
         f"{DRD} kit export shop --to /root/shop.kit --recipient {identity.to_public()}", env=key
     )
-    assert "and the kit does not contain them" not in told
+    assert "but the kit does not contain them" not in told
     return Lost(
         host.path("/root/shop.kit").read_bytes(),
         f"{identity}\n".encode(),

@@ -121,8 +121,8 @@ def test_the_runbook_of_a_new_plan_stops_the_application_and_starts_it_again(sho
     assert "shop.service" in in_use["carts"]["evidence"]
     for finding in in_use.values():
         assert finding["remedy"] == (
-            "check that step stop-shop of the runbook stops the programs that use the data, "
-            "before the restore"
+            "check that step stop-shop of the runbook, which comes before the restore, "
+            "stops the programs that use the data"
         )
     shop.run("rm", "/etc/shop/conf")
     done = json.loads(drd(shop, *RECOVER, "--yes", "--json"))

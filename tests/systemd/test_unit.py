@@ -83,7 +83,7 @@ def test_service_is_started_by_the_program_beside_this_interpreter() -> None:
 
 
 def test_program_that_systemd_could_not_start_is_refused() -> None:
-    with pytest.raises(UsageError, match="starts no program") as caught:
+    with pytest.raises(UsageError, match="cannot start a program") as caught:
         shipped(UNIT, ['/opt/a "place"/drd'])
     assert "/opt/drd" in caught.value.hint
 

@@ -36,24 +36,29 @@ def transition(change: AlertChange, severity: str = "critical") -> Transition:
 @pytest.mark.parametrize(
     ("change", "event", "title", "last"),
     [
-        (AlertChange.FIRED, "firing", "RPO exceeded", "To silence it: drd ack a1 --by NAME"),
+        (
+            AlertChange.FIRED,
+            "firing",
+            "RPO exceeded",
+            "To silence this alert: drd ack a1 --by NAME",
+        ),
         (
             AlertChange.ESCALATED,
             "firing",
             "now critical: RPO exceeded",
-            "To silence it: drd ack a1 --by NAME",
+            "To silence this alert: drd ack a1 --by NAME",
         ),
         (
             AlertChange.EXPIRED,
             "firing",
             "acknowledgement ended: RPO exceeded",
-            "To silence it: drd ack a1 --by NAME",
+            "To silence this alert: drd ack a1 --by NAME",
         ),
         (
             AlertChange.REMINDED,
             "firing",
             "still: RPO exceeded",
-            "To silence it: drd ack a1 --by NAME",
+            "To silence this alert: drd ack a1 --by NAME",
         ),
         (
             AlertChange.ACKNOWLEDGED,
@@ -61,7 +66,7 @@ def transition(change: AlertChange, severity: str = "critical") -> Transition:
             "acknowledged: RPO exceeded",
             "by anna until 2026-11-25T20:00:00Z",
         ),
-        (AlertChange.RESOLVED, "resolved", "resolved: RPO exceeded", "It was: late"),
+        (AlertChange.RESOLVED, "resolved", "resolved: RPO exceeded", "The problem was: late"),
     ],
 )
 def test_every_change_has_its_words(change: AlertChange, event: str, title: str, last: str) -> None:
@@ -71,10 +76,10 @@ def test_every_change_has_its_words(change: AlertChange, event: str, title: str,
     said = ["late", "critical, since 2026-11-25 12:00:00 UTC"]
     if change is AlertChange.RESOLVED:
         over = (
-            "the problem ended at 2026-11-25 13:55:00 UTC; it lasted 1h 55m, since 2026-11-25 "
-            "12:00:00 UTC"
+            "the problem ended at 2026-11-25 13:55:00 UTC; the problem had lasted 1h 55m, "
+            "since 2026-11-25 12:00:00 UTC"
         )
-        said = [over, "It was: late"]
+        said = [over, "The problem was: late"]
     assert found.text.splitlines()[:2] == said
     assert found.text.splitlines()[-1] == last
     assert (found.alert, found.plan, found.severity) == ("a1", "orders-api", "critical")

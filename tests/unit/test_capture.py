@@ -65,9 +65,9 @@ def error_of(world: World) -> str | None:
 @pytest.mark.parametrize(
     ("member", "value", "error"),
     [
-        ("payload", None, "returned NoneType, and has to return Stream or Tree"),
-        ("facts", 5, "returned int, and has to return Mapping"),
-        ("private", [5], "returned list, and has to return Mapping"),
+        ("payload", None, "returned NoneType, but must return Stream or Tree"),
+        ("facts", 5, "returned int, but must return Mapping"),
+        ("private", [5], "returned list, but must return Mapping"),
     ],
 )
 def test_a_capture_of_a_package_with_a_member_of_another_type_names_the_member(
@@ -85,8 +85,8 @@ def test_facts_of_a_package_that_are_not_json_fail_its_component_alone(
     monkeypatch.setattr(KINDS, "extension", lambda _: OURS)
     captured_with(monkeypatch, "facts", {"a": object()})
     assert error_of(world) == (
-        "facts of kind files of the package drd-mine 1.2.0 returned what cannot be written as "
-        "JSON: Object of type object is not JSON serializable"
+        "facts of kind files of the package drd-mine 1.2.0 returned a value that cannot be "
+        "written as JSON: Object of type object is not JSON serializable"
     )
 
 
@@ -106,7 +106,8 @@ def test_a_component_that_the_kind_of_a_package_would_not_read_again_is_not_stor
     monkeypatch.setattr(KINDS, "extension", lambda _: OURS)
     monkeypatch.setattr(FilesKind, "require_written", refuse)
     assert error_of(world) == (
-        f"kind files of the package drd-mine 1.2.0 refuses what it stored of conf: {said}"
+        "kind files of the package drd-mine 1.2.0 refuses the data of conf that the kind itself "
+        f"stored: {said}"
     )
 
 

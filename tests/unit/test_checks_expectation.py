@@ -197,7 +197,7 @@ def test_a_time_is_measured_back_from_the_data_time(expect: str, value: Any, met
         (
             "within 2h",
             "2026-03-01 11:00:00",
-            "1h before the data time (it has no time zone: taken as UTC)",
+            "1h before the data time (the value has no time zone: drd reads it as UTC)",
             "within 2h",
         ),
         ("within rpo", None, "NULL, which is not a time", "within the RPO of 15m"),
@@ -205,7 +205,10 @@ def test_a_time_is_measured_back_from_the_data_time(expect: str, value: Any, met
         (
             "within 1d",
             date(2026, 3, 1),
-            "12h before the data time (a date: its beginning in UTC)",
+            (
+                "12h before the data time "
+                "(the value is a date: drd takes the start of this day in UTC)"
+            ),
             "within 1d",
         ),
         ("== null", True, "true", "== NULL"),
@@ -238,11 +241,11 @@ def test_numbers_are_times_in_seconds_or_in_parts_of_them() -> None:
 def test_a_short_text_is_a_date_and_a_longer_one_a_time() -> None:
     assert to_time("2026-03-01") == (
         datetime(2026, 3, 1, tzinfo=UTC),
-        " (a date: its beginning in UTC)",
+        " (the value is a date: drd takes the start of this day in UTC)",
     )
     assert to_time(" 2026-03-01T12 ") == (
         datetime(2026, 3, 1, 12, tzinfo=UTC),
-        " (it has no time zone: taken as UTC)",
+        " (the value has no time zone: drd reads it as UTC)",
     )
     assert to_time("") == (None, "")
 

@@ -183,7 +183,7 @@ def test_a_materialised_view_that_is_computed_anew_is_not_run_when_it_differs() 
 def test_a_database_of_no_tables_proves_nothing() -> None:
     (own,) = run(tables(), tables())
     assert own.verdict is CheckVerdict.NOT_RUN
-    assert "the restored data has no table, the source had none at backup" in own.observed
+    assert "the restored data has no table, the source had no table at the backup" in own.observed
 
 
 def test_a_database_in_which_every_table_is_empty_proves_nothing() -> None:
@@ -198,7 +198,7 @@ def test_a_database_in_which_every_table_is_empty_proves_nothing() -> None:
 def test_without_a_fingerprint_it_is_not_run(before: Fingerprint | None) -> None:
     (own,) = run(before, tables(a=1))
     assert own.verdict is CheckVerdict.NOT_RUN
-    assert "no fingerprint" in own.observed
+    assert "did not record a fingerprint" in own.observed
 
 
 def test_a_component_that_is_not_back_is_not_run() -> None:

@@ -84,7 +84,7 @@ CASES = [
         "",
         (4, "components.db"),
         "needs `copied_as`: where in each copy restic has stored its dump",
-        "add copied_as: /PATH/OF/THE/DUMP, as it is in the copies.",
+        "add copied_as: /PATH/OF/THE/DUMP, with the path of the dump in the copies.",
     ),
     (
         RESTIC,
@@ -203,7 +203,7 @@ CASES = [
         COMMANDS,
         "",
         (8, "repositories.theirs"),
-        "needs `command`: drd must know how to list and restore",
+        "needs `command`: drd must know how to list and restore the copies",
         "add `command: {list: [...], restore: [...]}`, see docs/adopted.md.",
     ),
     (
@@ -212,7 +212,7 @@ CASES = [
         "    only: {host: a}\n    url: command",
         (10, "repositories.theirs.only"),
         "does not apply to `made_by: command`",
-        "let the command list only those of this service.",
+        "remove `only`, and change `list` under `command` so that it prints only copies of this service.",
     ),
     (
         COMMAND,
@@ -243,7 +243,7 @@ CASES = [
         STANZA[STANZA.index("    pgbackrest:") : STANZA.index("retention")],
         "",
         (8, "repositories.theirs"),
-        "needs `pgbackrest`: drd must know how to reach its repository",
+        "needs `pgbackrest`: drd must know how to reach the repository of pgBackRest",
         "add `pgbackrest: {config: {credential: pgbackrest.conf}}`, see docs/adopted.md.",
     ),
     (
@@ -276,14 +276,14 @@ CASES = [
         "LD_PRELOAD",
         (14, "repositories.theirs.pgbackrest.env.LD_PRELOAD"),
         "is not a variable of pgBackRest",
-        "write it as PGBACKREST_REPO1_CIPHER_PASS.",
+        "write the whole name of the variable, like PGBACKREST_REPO1_CIPHER_PASS.",
     ),
     (
         STANZA,
         "dsn: postgresql:///shop",
         "dsn: {credential: dsn}",
         (4, "components.db"),
-        "does not say which database of the backed-up server it is",
+        "does not name the database that it is on the backed-up server",
         "write its `dsn` as text, without a password: postgresql:///DATABASE.",
     ),
     (
@@ -300,7 +300,7 @@ CASES = [
         "    password: {credential: x}\n    url: pgbackrest:main",
         (10, "repositories.theirs.password"),
         "does not apply: pgBackRest reads its encryption password from a variable",
-        "move it: pgbackrest: {env: {PGBACKREST_REPO1_CIPHER_PASS: …}}.",
+        "move the password: pgbackrest: {env: {PGBACKREST_REPO1_CIPHER_PASS: …}}.",
     ),
 ]
 

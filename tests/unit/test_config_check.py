@@ -41,7 +41,7 @@ HINT: did you mean "name"?
 drd.yaml:8: notify[0].url: a secret must be a reference
 HINT: use {file: PATH}, {env: NAME}, {credential: NAME} or {command: [WORD, …]}.
 drd.yaml:9: notify[1].min_severity: cannot be combined with `severity`
-HINT: keep one of them.
+HINT: keep only one of the two keys.
 drd.yaml:10: notify[2].kind: unknown kind "mail"
 HINT: use one of: webhook, smtp, exec, apprise, heartbeat.
 drd.yaml:12: notify[4].name: line 11 already has a channel called "twice"
@@ -98,8 +98,11 @@ def test_an_own_state_without_own_places_for_the_rest_is_reported(
     (here / "drd.yaml").write_text(f"plans: plans\nstate: sqlite:///{here}/s/drd.db\n")
     assert check("drd.yaml") == 0
     told = capsys.readouterr().out
-    assert f"drd.yaml:2: warning: state: the state is in {here}/s, and drills restore into" in told
-    assert f"HINT: add cache_dir: {here}/cache, or cache_dir: /var/cache/drd" in told
+    assert f"drd.yaml:2: warning: state: the state is in {here}/s, but drills restore into" in told
+    assert (
+        f"HINT: add cache_dir: {here}/cache. If /var/cache/drd is right, add cache_dir: /var/cache/drd"
+        in told
+    )
     (here / "drd.yaml").write_text(f"state: sqlite:///{here}/s/drd.db\nwork_dir: w\ncache_dir: c\n")
     assert check("drd.yaml") == 0
     assert "state is in" not in capsys.readouterr().out
@@ -186,5 +189,5 @@ def test_a_file_of_a_secret_that_is_not_there_is_a_warning(
     [found] = check_settings(file, explicit=True).warnings
     assert (found.line, found.severity) == (2, "warning")
     assert found.message.startswith(words)
-    assert ("no signature" in found.message) is ("records" in key)
+    assert ("drd does not sign entries" in found.message) is ("records" in key)
     assert hint in found.hint

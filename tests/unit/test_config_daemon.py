@@ -138,7 +138,7 @@ BROKEN = [
     ("sate: x", 1, "sate", 'unknown key "sate"', 'did you mean "state"?'),
     ("state: /x.db", 1, "state", "is a path, not a URL", "write sqlite:////x.db."),
     ("state: 5", 1, "state", "is not a URL", "write sqlite:////var/lib/drd/drd.db (four slashes)."),
-    ("state: sqlite://", 1, "state", "this URL names no file", "write sqlite:////var/lib/drd/drd.db (four slashes)."),
+    ("state: sqlite://", 1, "state", "this URL does not contain the path of a file", "write sqlite:////var/lib/drd/drd.db (four slashes)."),
     ("state: mysql://h/d", 1, "state", "mysql databases are not supported", "use sqlite or postgresql."),
     ("state: postgresql://u:hunter2@h/d", 1, "state", "contains a password", "write `{url: URL, password: {credential: NAME}}`, with a URL without the password."),
     ("plans: 5", 1, "plans", "is a number, not a path", "write a path, like /var/lib/drd."),
@@ -146,18 +146,18 @@ BROKEN = [
     ("plans: p\nlimits: {runs: 0}", 2, "limits.runs", "0 is out of range", "write 1 to 1000."),
     ("log: {level: loud}", 1, "log.level", '"loud" is not allowed here', "write debug, info, warning or error."),
     ("notify: [{kind: pigeon}]", 1, "notify[0].kind", 'unknown kind "pigeon"', "use one of: webhook, smtp, exec, apprise, heartbeat."),
-    ("metrics: {textfile: /x/drd.txt}", 1, "metrics.textfile", '"/x/drd.txt" does not end in .prom', "Prometheus's node exporter reads no other files."),
-    ("metrics:\n  http: 9473", 2, "metrics.http", "is a number, not text", "put it in quotes."),
-    ("metrics:\n  http: 0.0.0.0:9473", 2, "metrics.http", '"0.0.0.0:9473" is not on loopback, and drd listens only there', 'write "127.0.0.1:9473", and put a proxy with a login in front of it for others.'),
-    ("metrics:\n  http: ':9473'", 2, "metrics.http", '":9473" is not on loopback, and drd listens only there', 'write "127.0.0.1:9473", and put a proxy with a login in front of it for others.'),
-    ("metrics:\n  http: example.com:80", 2, "metrics.http", '"example.com:80" is not on loopback, and drd listens only there', 'write "127.0.0.1:80", and put a proxy with a login in front of it for others.'),
+    ("metrics: {textfile: /x/drd.txt}", 1, "metrics.textfile", '"/x/drd.txt" does not end in .prom', "choose a name that ends in .prom: Prometheus's node exporter reads only such files."),
+    ("metrics:\n  http: 9473", 2, "metrics.http", "is a number, not text", "put the value in quotes."),
+    ("metrics:\n  http: 0.0.0.0:9473", 2, "metrics.http", '"0.0.0.0:9473" is not a loopback address, and drd listens only on loopback', 'write "127.0.0.1:9473", and put a proxy with a login in front of it for others.'),
+    ("metrics:\n  http: ':9473'", 2, "metrics.http", '":9473" is not a loopback address, and drd listens only on loopback', 'write "127.0.0.1:9473", and put a proxy with a login in front of it for others.'),
+    ("metrics:\n  http: example.com:80", 2, "metrics.http", '"example.com:80" is not a loopback address, and drd listens only on loopback', 'write "127.0.0.1:80", and put a proxy with a login in front of it for others.'),
     ("metrics: {http: 127.0.0.1}", 1, "metrics.http", '"127.0.0.1" is not an address with a port', 'write "127.0.0.1:9473".'),
     ("metrics: {http: '127.0.0.1:99999'}", 1, "metrics.http", '"127.0.0.1:99999" is not an address with a port', 'write "127.0.0.1:9473".'),
     ("alerts: {hold: 5}", 1, "alerts.hold", "5 is not a duration", "write a number and a unit, like 15m or 7d."),
-    ("organisation: {timezone: Berlin}", 1, "organisation.timezone", 'there is no time zone "Berlin"', "write one like Europe/Berlin."),
-    ("organisation: {jurisdictions: [Germany]}", 1, "organisation.jurisdictions[0]", '"Germany" is not the code of a country or of a part of one', "write EU, a country like DE, or a part of one like US-CA."),
+    ("organisation: {timezone: Berlin}", 1, "organisation.timezone", 'there is no time zone "Berlin"', "write a name like Europe/Berlin."),
+    ("organisation: {jurisdictions: [Germany]}", 1, "organisation.jurisdictions[0]", '"Germany" is not the code of a country or of a part of a country', "write EU, a country like DE, or a part of a country like US-CA."),
     ("- a", 1, "", "is not a mapping", "drd.yaml has lines like `key: value`."),
-    ("plans: a\nplans: b", 2, "plans", 'the key "plans" is given twice here', "remove one; the first is on line 1."),
+    ("plans: a\nplans: b", 2, "plans", 'the key "plans" is given twice here', "remove one of the two lines; the first is line 1."),
 ]  # fmt: skip
 
 
@@ -328,7 +328,7 @@ def test_path_to_a_file_stands_for_itself(plans: DaemonSettings, tmp_path: Path)
     [
         ("order-api", "did you mean orders-api?"),
         ("orders", "did you mean orders-api?"),
-        ("zzz", "known plans: billing, broken, orders-api."),
+        ("zzz", "choose one of these plans: billing, broken, orders-api."),
     ],
 )
 def test_unknown_plan_names_the_nearest(plans: DaemonSettings, name: str, hint: str) -> None:

@@ -28,7 +28,7 @@ MISTAKES = [
     ("https://kong.example.com:8444", "kong:8444", 12, "url", "not the address of a web server"),
     ("//kong", "//me:pw@kong", 12, "url", "the address has a login, a query or a fragment"),
     ("8444", "8444/?a=b", 12, "url", "the address has a login, a query or a fragment"),
-    ("{credential: kong}", "abc", 13, "headers.Kong-Admin-Token", "this header holds a secret"),
+    ("{credential: kong}", "abc", 13, "headers.Kong-Admin-Token", "this header contains a secret"),
     ("Accept-Language", "Host", 13, "headers.Host", "'Host' cannot be set"),
     ("Accept-Language", "A:b", 13, "headers.A:b", "'A:b' cannot be set"),
     (

@@ -105,7 +105,7 @@ def test_equal_keys_are_refused_with_both_lines() -> None:
             4,
             "a.x",
             'the key "x" is given twice here',
-            "remove one; the first is on line 2.",
+            "remove one of the two lines; the first is line 2.",
         )
     ]
 
@@ -134,12 +134,12 @@ def test_aliases_and_merge_keys_are_followed() -> None:
         ("a: 1\n---\nb: 2", 2, "contains several documents", "put each plan into a separate file."),
         ("a:\n\tb: 1", 2, "a tab indents this line", "indent with spaces."),
         ("a: 1\n\tb: 1", 2, "a tab indents this line", "indent with spaces."),
-        ("a: \x01", 1, "holds the control character U+0001", "remove it."),
+        ("a: \x01", 1, "contains the control character U+0001", "remove it."),
         (
             "a: 1\nb: *x",
             2,
             "*x is not defined",
-            "define it first as &x, or put the text in quotes.",
+            "define the anchor first, as &x; or put the text in quotes.",
         ),
     ],
 )
@@ -181,7 +181,7 @@ def test_key_that_is_not_text_is_refused() -> None:
 
 def test_nul_is_refused() -> None:
     (problem,) = parsed('a: "x\\0y"').problems
-    assert problem.message == "holds a NUL character"
+    assert problem.message == "contains a NUL character"
 
 
 def bomb() -> str:

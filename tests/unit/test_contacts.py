@@ -183,7 +183,10 @@ def test_pages_for_paper_name_contacts(tmp_path: Path) -> None:
     page = markdown(contacts_page(known, MONDAY)).decode()
     assert "commander: anna, bert, in turns of 7d from 2026-11-02 09:00 UTC" in page
     assert "bert from 2026-11-19 23:00 UTC to 2026-12-05 23:00 UTC, substitute: carla" in page
-    assert "drd.yaml names nobody" in html(contacts_page(ContactBook(), MONDAY)).decode()
+    assert (
+        "drd.yaml does not name people or contacts"
+        in html(contacts_page(ContactBook(), MONDAY)).decode()
+    )
     berlin = ZoneInfo("Europe/Berlin")
     calls = html(list(whom_to_call(known, datetime(2026, 11, 28, tzinfo=UTC), ["billing"], berlin)))
     for told in (

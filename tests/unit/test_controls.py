@@ -234,8 +234,14 @@ def _refusal(code: str) -> str:
 @pytest.mark.parametrize(
     ("bucket", "expected"),
     [
-        ("kms", ("holds", "bucket kms encrypts by aws:kms with key arn:aws:kms:eu-1:1:key/k1")),
-        ("kms, key: k1", ("holds", "bucket kms encrypts by aws:kms")),
+        (
+            "kms",
+            (
+                "holds",
+                "bucket kms encrypts new objects by aws:kms with key arn:aws:kms:eu-1:1:key/k1",
+            ),
+        ),
+        ("kms, key: k1", ("holds", "bucket kms encrypts new objects by aws:kms")),
         ("kms, key: k", ("does not hold", "expected: encryption at rest by")),
         ("kms, algorithms: [AES256]", ("does not hold", "encryption at rest by AES256")),
         ("none", ("does not hold", "bucket none does not encrypt")),
@@ -338,10 +344,13 @@ controls:
 """
     found = {p.path: f"{p.message} HINT {p.hint}" for p in problems(tmp_path, GOOD + text)}
     assert found == {
-        "controls[0].url": "the address has a login HINT write a login into `headers`, as "
-        "{Authorization: {credential: NAME}}.",
-        "controls[1].headers.Authorization": "this header holds a secret HINT store the value as a "
-        "credential, and name it here: Authorization: {credential: NAME}.",
+        "controls[0].url": "the address contains a login HINT remove the login from the "
+        "address, and write it into `headers`: {Authorization: "
+        "{credential: NAME}}.",
+        "controls[1].headers.Authorization": "this header contains a secret HINT store the "
+        "value as a credential, and name this "
+        "credential here: Authorization: {credential: "
+        "NAME}.",
         "controls[2].component": 'there is no component "ect" HINT did you mean "etc"?',
         "controls[3].name": 'line 27 already has "c" HINT remove one.',
     }
@@ -371,7 +380,7 @@ controls:
 def test_a_check_of_an_unknown_control_names_the_known_ones(home: Path, capsys: Output) -> None:
     plan(home, 'name: gone, kind: http, url: "http://127.0.0.1:1/"')
     assert main(["plan", "controls", "shop", "--check", "other"]) == 2
-    assert "HINT: controls of the plan: gone." in capsys.readouterr().err
+    assert "HINT: choose one of the plan's controls: gone." in capsys.readouterr().err
     for option in ("--check", "--accept"):
         assert main(["plan", "controls", option, "gone"]) == 2
         assert "need the name of a plan" in capsys.readouterr().err

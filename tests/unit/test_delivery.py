@@ -244,7 +244,7 @@ def test_a_channel_that_breaks_is_a_failure_like_others(rig: Rig) -> None:
     assert rig.deliver() == 0
     assert (rig.facts.error, rig.facts.remedy) == (
         "ZeroDivisionError: of a bug",
-        "this is a bug.",
+        "this is a bug in drd: please report it.",
     )
 
 

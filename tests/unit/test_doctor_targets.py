@@ -56,6 +56,6 @@ def test_a_kind_that_cannot_return_in_place_is_named(
     monkeypatch.setitem(KINDS._own, "files", "tests.files_that_cannot:SPEC")
     (found,) = findings(load(tmp_path, GOOD).plan)
     assert found.text == (
-        "the plan has no target; a recovery of db, store is possible only in place (drd recover "
-        "shop --in-place); no recovery of etc is possible"
+        "the plan has no target; a recovery of db, store is possible only in place (drd "
+        "recover shop --in-place); a recovery of etc is not possible"
     )

@@ -137,8 +137,8 @@ def test_a_value_of_another_type_names_the_member_of_a_package() -> None:
     with pytest.raises(ExtensionFailed) as caught:
         require_type(None, (list, tuple), "run of check odd", OURS)
     assert caught.value.message == (
-        "run of check odd of the package drd-mine 1.2.0 returned NoneType, and has to return list "
-        "or tuple"
+        "run of check odd of the package drd-mine 1.2.0 returned NoneType, but must return "
+        "list or tuple"
     )
 
 
@@ -151,8 +151,8 @@ def test_a_value_that_is_not_json_names_the_member_of_a_package() -> None:
 
 
 NOTHING = (
-    "deliver of channel logbook of the package drd-mine 1.2.0 returned NoneType, and has to return "
-    "str"
+    "deliver of channel logbook of the package drd-mine 1.2.0 returned NoneType, but must "
+    "return str"
 )
 TEXTLESS = """
 class T(Exception):

@@ -109,11 +109,11 @@ def test_a_package_keeps_its_version_as_long_as_its_code_is_loaded(
 @pytest.mark.parametrize(
     ("more", "severity", "end"),
     [
-        ("", "critical", "; no other channel is left, so nobody gets a message of drd"),
+        ("", "critical", "; there is no other channel, so nobody gets drd's messages"),
         (
             "  - {kind: heartbeat, url: {env: BEAT}}\n",
             "critical",
-            "; no other channel is left, so nobody gets a message of drd",
+            "; there is no other channel, so nobody gets drd's messages",
         ),
         ("  - {kind: exec, command: [/bin/true]}\n", "warning", ""),
     ],
@@ -127,7 +127,7 @@ def test_the_alert_of_a_missing_package_names_the_channels_that_deliver_nothing(
     assert (found.name, found.severity, found.remedy) == ("drd-nowhere", severity, "drd doctor")
     assert found.text == (
         "the package drd-nowhere is not installed; drd refuses only the plans that use this "
-        "package; these channels, which this package may add, deliver no messages: "
+        "package; these channels, which this package may add, do not deliver messages: "
         f"logbook-1{end}"
     )
 
@@ -138,7 +138,9 @@ def test_the_alert_of_a_broken_package_names_its_channel(packages: Path, tmp_pat
     settings = load_settings(settings_of(tmp_path, text), explicit=True)
     (found,) = package_troubles(settings.channels)
     assert found.severity == "critical"
-    assert "; these channels deliver no messages: pager-1; no other channel" in found.text
+    assert (
+        "; these channels do not deliver messages: pager-1; there is no other channel" in found.text
+    )
 
 
 def test_a_new_host_gets_the_secrets_of_a_channel_whose_package_is_missing(tmp_path: Path) -> None:

@@ -198,8 +198,9 @@ def test_a_name_that_another_package_has_is_refused(packages: Path, tmp_path: Pa
     ]
     for one in warnings:
         assert one.message == (
-            "the packages drd-example and drd-mine add a check with the same name, contains; drd "
-            "does not use what several packages add, and refuses only the plans that need it"
+            "the packages drd-example and drd-mine add a check with the same name, "
+            "contains; drd does not use the parts that several packages add, and refuses "
+            "only the plans that need these parts"
         )
         assert one.hint == "remove one of the packages from `extensions`."
     assert "note" in ACTIONS
@@ -212,7 +213,7 @@ def test_a_package_that_cannot_be_imported_says_why(packages: Path, tmp_path: Pa
         "drd cannot import the package drd-mine: ModuleNotFoundError: No module named "
         "'nothing_of_that_name'"
     )
-    assert problem.hint == f"this shows the whole error: {sys.executable} -c 'import mine'"
+    assert problem.hint == f"to see the whole error: {sys.executable} -c 'import mine'"
 
 
 @pytest.mark.parametrize(
@@ -300,7 +301,7 @@ def test_a_plan_that_uses_a_package_that_cannot_be_imported_is_refused(
         'kind "contains" is unavailable: drd cannot import the package drd-mine: OSError: out of '
         "order"
     )
-    assert problem.hint == f"this shows the whole error: {sys.executable} -c 'import mine'"
+    assert problem.hint == f"to see the whole error: {sys.executable} -c 'import mine'"
 
 
 @pytest.mark.parametrize(
@@ -351,7 +352,7 @@ def test_messages_for_a_channel_of_a_missing_package_wait(tmp_path: Path) -> Non
     warning = settings.warnings[-1]
     assert (warning.line, warning.path) == (3, "notify[0].kind")
     assert warning.message == (
-        "the channel logbook-1 delivers no messages: the package drd-nowhere is not installed"
+        "the channel logbook-1 cannot deliver messages: the package drd-nowhere is not installed"
     )
     with pytest.raises(NotifyError) as caught:
         open_notifier(channel, resolve=pytest.fail)
@@ -371,7 +372,7 @@ def test_a_channel_spelled_like_one_of_drd_stops_no_command_while_a_package_is_m
     warning = settings.warnings[-1]
     assert (warning.path, warning.message) == (
         "notify[0].kind",
-        "the channel smtps-1 delivers no messages: the package drd-nowhere is not installed",
+        "the channel smtps-1 cannot deliver messages: the package drd-nowhere is not installed",
     )
     assert warning.hint.startswith('if you meant "smtp", write smtp; otherwise install ')
 

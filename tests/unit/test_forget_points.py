@@ -72,7 +72,7 @@ def test_a_sound_point_needs_force(world: World, point: RestorePoint) -> None:
     with pytest.raises(UsageError) as caught:
         give(world)
     assert caught.value.message == (
-        "drd does not forget restore point aaaaaaaa, because drd knows of no damage in it"
+        "drd does not forget restore point aaaaaaaa, because drd has not found damage in this point"
     )
     assert "drd verify shop" in caught.value.hint
     assert snapshots_of(world, "primary") == 3
@@ -131,7 +131,7 @@ def test_damage_of_unknown_extent_concerns_every_point(world: World, point: Rest
 
 def test_damage_of_another_point_is_not_a_reason(world: World, point: RestorePoint) -> None:
     damage(world, "primary", ("bbbbbbbb",))
-    with pytest.raises(UsageError, match="no damage"):
+    with pytest.raises(UsageError, match="has not found damage"):
         give(world)
 
 
@@ -160,7 +160,7 @@ def test_a_snapshot_that_retention_missed_is_no_reason_to_forget_another_point(
 ) -> None:
     missed = RetentionState("shop", NOON, "", missing={"primary": {"bbbbbbbb": ("5a" * 32,)}})
     world.catalogue.keeping.record_state(missed)
-    with pytest.raises(UsageError, match="no damage"):
+    with pytest.raises(UsageError, match="has not found damage"):
         give(world)
 
 
@@ -182,7 +182,7 @@ def test_forgetting_is_refused_when_one_of_the_points_is_undamaged(
     damage(world, "primary")
     damage(world, "offsite")
     with pytest.raises(
-        UsageError, match="restore point bbbbbbbb, because drd knows of no damage in it"
+        UsageError, match="restore point bbbbbbbb, because drd has not found damage in this point"
     ):
         give(world, "aaaaaaaa", "bbbbbbbb")
 
@@ -191,7 +191,7 @@ def test_an_unknown_repository_is_refused(world: World, point: RestorePoint) -> 
     with pytest.raises(UsageError) as caught:
         give(world, repository="third", force=True)
     assert caught.value.message == "plan shop has no repository 'third'"
-    assert caught.value.hint == "repositories of the plan: primary, offsite"
+    assert caught.value.hint == "choose one of the plan's repositories: primary, offsite"
 
 
 # --- what is said before drd asks ---
@@ -218,10 +218,10 @@ def test_the_question_names_the_newest_point_and_the_loss_without_it(
     world: World, point: RestorePoint
 ) -> None:
     gone, left = lost(world, "bbbbbbbb")
-    assert gone.endswith("in offsite and primary, the newest one that can be restored")
+    assert gone.endswith("in offsite and primary, the newest point that can be restored")
     assert left == (
-        "the newest restore point that can be restored is then aaaaaaaa, with data of "
-        "2026-11-25 10:00:00 UTC: what is newer would be lost (RPO 15m)"
+        "after that, the newest restore point that can be restored is aaaaaaaa, with data "
+        "of 2026-11-25 10:00:00 UTC: newer data would be lost (RPO 15m)"
     )
     gone, left = lost(world, "bbbbbbbb", repository="primary")
     assert "in primary, the newest" in gone
@@ -232,11 +232,14 @@ def test_the_question_says_that_nothing_proven_or_nothing_at_all_is_left(world: 
     world.stored("aaaaaaaa", NOON - HOUR, proven_by="d1")
     world.stored("bbbbbbbb", NOON - DAY)
     first, _, proof = lost(world)
-    assert first.endswith("can be restored, the only one that a drill has proven")
-    assert proof == "no restore point that a drill has proven is left then"
+    assert first.endswith("can be restored, the only point that a drill has proven")
+    assert proof == "after that, the plan does not have a restore point that a drill has proven"
     assert lost(world, "aaaaaaaa", "bbbbbbbb", "cccccccc")[2:] == [
-        "restore point cccccccc: drd does not list it any more",
-        "no restore point that can be restored is left then: everything would be lost",
+        "restore point cccccccc: drd no longer lists this point",
+        (
+            "after that, the plan does not have a restore point that can be restored: "
+            "everything would be lost"
+        ),
         proof,
     ]
 

@@ -232,10 +232,10 @@ def test_wrong_settings_of_the_intake_are_refused() -> None:
     for wrong, words in (
         ({"listen": "127.0.0.1:9474"}, "no `token`"),
         ({"token": token}, "no `listen`"),
-        ({"listen": "0.0.0.0:9474", "token": token}, "not on loopback"),
-        ({"listen": "[::]:9474", "token": token}, "not on loopback"),
-        ({"listen": "192.0.2.1:9474", "token": token}, "not on loopback"),
-        ({"listen": "127.0.0.1:9474", "token": SecretRef("command", ("x",))}, "names no file"),
+        ({"listen": "0.0.0.0:9474", "token": token}, "not a loopback address"),
+        ({"listen": "[::]:9474", "token": token}, "not a loopback address"),
+        ({"listen": "192.0.2.1:9474", "token": token}, "not a loopback address"),
+        ({"listen": "127.0.0.1:9474", "token": SecretRef("command", ("x",))}, "must be in a file"),
     ):
         with pytest.raises(ValidationError, match=words):
             IncidentIntake(**wrong)  # type: ignore[arg-type]

@@ -79,10 +79,10 @@ risks:
     wanted = {
         "tier": "5",
         "endpoints[0]": "write the URL without the user and the password",
-        "data[0].residents": "write it like DE, FR or US-CA",
-        "data[1].count": "write one SELECT, which counts people",
+        "data[0].residents": "write a code like DE, FR or US-CA",
+        "data[1].count": "write one SELECT statement that counts people",
         "risks[0].covers[0]": "playbook:NAME or control:NAME",
-        "risks[2].reviewed": "write one like 2026-12-31",
+        "risks[2].reviewed": "write a date like 2026-12-31",
     }
     assert {key: text for key, text in wanted.items() if text not in found.get(key, "")} == {}, (
         found
@@ -94,7 +94,7 @@ def test_a_control_that_the_plan_lacks_covers_nothing_and_is_warned_of(tmp_path:
     text = "risks: [{what: insider, covers: [host-loss, 'control:backup-accounts']}]\n"
     [warning] = [w for w in load(tmp_path, GOOD + text).warnings if w.path.startswith("risks")]
     assert warning.path == "risks[0].covers[1]"
-    assert warning.message == 'there is no control "backup-accounts", so it covers nothing'
+    assert warning.message == 'there is no control "backup-accounts", so it cannot cover the risk'
 
 
 def test_the_data_is_in_components_of_the_plan_that_can_answer(tmp_path: Path) -> None:
@@ -109,9 +109,10 @@ data:
     assert found == {
         "credentials[1].name": 'line 24 already has "a" HINT remove one.',
         "data[0].where[0]": 'there is no component "stroe" HINT did you mean "store"?',
-        "data[1].count": 'component "etc" is of kind files, which cannot execute SQL HINT put a '
-        "component that has tables first, or remove `count`.",
-        "data[2].count": "names no component to query HINT add `where: [COMPONENT.TABLE]`.",
+        "data[1].count": 'component "etc" is of kind files, which cannot execute SQL HINT '
+        "put a component with tables first in `where`, or remove `count`.",
+        "data[2].count": "does not name the component to query HINT "
+        "add `where: [COMPONENT.TABLE]`.",
     }
 
 

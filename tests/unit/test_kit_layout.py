@@ -195,7 +195,8 @@ def test_a_credential_that_is_not_a_plain_name_is_refused(name: str) -> None:
     text = PLAN.replace("credential: restic ", f"credential: {name} ")
     secrets = {**SECRETS, SecretRef("credential", name): "evil"}
     with pytest.raises(
-        DrdError, match=r"must be the name of a file|its name is not valid as a file name"
+        DrdError,
+        match=r"must be the name of a file|the name of this secret is not valid as a file name",
     ):
         lay_out(LostHost({"shop": text}, None, "/etc/drd/drd.yaml", secrets, CA), Path("/"))
 

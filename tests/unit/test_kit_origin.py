@@ -26,7 +26,7 @@ def said_of(point: str) -> str:
 
 def test_a_copy_of_another_tool_is_not_a_point_whose_date_or_plan_is_suspicious() -> None:
     said = said_of("pgbackrest-0eb783b3")
-    assert "does not list restore point pgbackrest-0eb783b3: pgbackrest stored it" in said
+    assert "does not list restore point pgbackrest-0eb783b3: pgbackrest stored this point" in said
     assert "Do not trust" not in said
-    assert "it contains no plan: drd uses the plan of the kit" in said
+    assert "the restore point does not contain a plan: drd uses the plan of the kit" in said
     assert "Do not trust this restore point" in said_of("a1b2c3d4")

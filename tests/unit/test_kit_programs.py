@@ -51,7 +51,7 @@ def test_small_scripts_go_into_the_kit_and_the_rest_is_named(at: Path) -> None:
     assert set(needs) == {
         "python3",
         "perl",
-        f"{at}/large has 1.0 MiB, too much for the kit",
+        f"{at}/large has 1.0 MiB, which is too large for the kit",
         f"{at}/binary is not a script",
         f"{at}/gone did not exist on the host that made the kit",
         "systemd unit shop.service",

@@ -105,7 +105,9 @@ def test_plan_that_was_never_loaded_shows_as_one_that_is_not_in_force() -> None:
 
 
 def test_plan_whose_file_broke_keeps_its_figures_and_says_so() -> None:
-    found = read(healthy(load_error="/etc/drd/plans/orders-api.yaml changed since it was loaded"))
+    found = read(
+        healthy(load_error="/etc/drd/plans/orders-api.yaml has changed since drd loaded it")
+    )
     assert found.one("drd_plan_load_error") == 1.0
     assert found.one("drd_rpo_exposure_seconds") == 252.0
 

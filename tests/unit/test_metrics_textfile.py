@@ -80,7 +80,7 @@ def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
 def test_directory_that_is_not_there_is_named_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(MetricsUnwritable) as caught:
         write_textfile(tmp_path / "nowhere/drd.prom", [b"x\n"])
-    assert caught.value.message.endswith(f"there is no directory {tmp_path}/nowhere")
+    assert caught.value.message.endswith(f"directory {tmp_path}/nowhere does not exist")
     assert "prometheus-node-exporter" in caught.value.hint
     assert "metrics.textfile" in caught.value.hint
     assert names(tmp_path) == []
@@ -88,7 +88,7 @@ def test_directory_that_is_not_there_is_named_with_a_remedy(tmp_path: Path) -> N
 
 def test_path_that_leads_through_a_file_has_no_directory(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(MetricsUnwritable, match="there is no directory"):
+    with pytest.raises(MetricsUnwritable, match="does not exist"):
         write_textfile(tmp_path / "file/drd.prom", [b"x\n"])
 
 

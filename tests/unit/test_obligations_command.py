@@ -98,7 +98,11 @@ def test_due_says_where_a_day_ends_and_what_is_missing(capsys: Output) -> None:
             "no regime uses the fact encryptd",
             "did you mean encrypted?",
         ),
-        (["--zone", "Berlin"], 'there is no time zone "Berlin"', "write one like Europe/Berlin."),
+        (
+            ["--zone", "Berlin"],
+            'there is no time zone "Berlin"',
+            "write a name like Europe/Berlin.",
+        ),
     ],
 )
 def test_wrong_words_have_a_remedy(words: list[str], fact: str, hint: str, capsys: Output) -> None:
@@ -194,14 +198,18 @@ def test_due_says_which_of_two_equal_times_it_took(capsys: Output) -> None:
     words = ["obligations", "due", "eu-nis2-ew", "--json", "--at"]
     first, second = "2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"
     for text, started_at, warning in (
-        ("2026-10-25T02:30", first, "aware: the clock showed this time twice, and drd takes"),
+        (
+            "2026-10-25T02:30",
+            first,
+            "aware: the clock showed this time twice on this day. drd takes",
+        ),
         ("2026-10-25T02:30+01:00", second, ""),
         ("2026-10-25T03:30", "2026-10-25T02:30:00Z", ""),
-        ("2026-03-29T02:30", "2026-03-29T01:30:00Z", "the clock was set forward over 02:30"),
+        ("2026-03-29T02:30", "2026-03-29T01:30:00Z", "the clock was set forward past 02:30"),
     ):
         assert main([*words, f"aware={text}"]) == 0
         out, err = capsys.readouterr()
         assert json.loads(out)["clocks"][0]["started_at"] == started_at
         assert (warning in err) if warning else not err, text
     main([*words, "aware=2026-10-25T02:30"])
-    assert "for the second write 2026-10-25T02:30+01:00" in capsys.readouterr().err
+    assert "for the second, write 2026-10-25T02:30+01:00" in capsys.readouterr().err

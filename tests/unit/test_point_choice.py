@@ -83,10 +83,10 @@ def test_nothing_from_before_a_time_names_the_oldest_complete_point(world: World
     with pytest.raises(NoRestorePoint) as caught:
         choose(world.services, world.plan, before=NOON - 3 * HOUR)
     assert caught.value.message == (
-        "plan shop has no complete restore point from before 2026-11-25 09:00:00 "
-        "UTC; its oldest one is of 2026-11-25 10:00:00 UTC"
+        "plan shop has no complete restore point from before 2026-11-25 09:00:00 UTC; the "
+        "oldest restore point is of 2026-11-25 10:00:00 UTC"
     )
-    assert caught.value.hint == "choose another one: drd points shop"
+    assert caught.value.hint == "choose another restore point: drd points shop"
 
 
 def test_a_row_that_drd_does_not_write_is_refused(world: World) -> None:
@@ -116,8 +116,8 @@ def test_without_a_point_the_remedy_is_a_backup(world: World) -> None:
         choose(world.services, world.plan)
     assert caught.value.message == "plan shop has no complete restore point"
     assert caught.value.hint == (
-        "to make one: `drd backup shop`. If the repository has points that this host does not "
-        "know: `drd catalogue rebuild shop`"
+        "to make a restore point: `drd backup shop`. If the repository has points that this "
+        "host does not know: `drd catalogue rebuild shop`"
     )
     world.stored("aaaaaaaa", NOON - HOUR, complete=False)
     world.stored("bbbbbbbb", NOON - HOUR, complete=False)
@@ -139,8 +139,8 @@ def test_without_a_point_in_the_primary_the_remedy_is_a_backup(world: World) -> 
         choose(world.services, world.plan, held_by=["primary"])
     assert caught.value.message == "plan shop has no complete restore point in primary"
     assert caught.value.hint == (
-        "to make one: `drd backup shop`. If the repository has points that this host does not "
-        "know: `drd catalogue rebuild shop`"
+        "to make a restore point: `drd backup shop`. If the repository has points that this "
+        "host does not know: `drd catalogue rebuild shop`"
     )
 
 

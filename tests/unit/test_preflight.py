@@ -205,8 +205,9 @@ def test_a_live_application_is_named_with_what_to_do(world: World, plan: Recover
     result = run(plan, prefetch(world, plan), conf=Place(used=[used]))
     assert result.findings[0] == "conf: in use"
     remedy = (
-        "`systemctl stop web.service` before the recovery, and `systemctl start web.service` "
-        "afterwards. Or add steps `stop` and `start` to the runbook of the plan, which do both"
+        "`systemctl stop web.service` before the recovery, and `systemctl start "
+        "web.service` afterwards. Or add steps `stop` and `start` to the runbook of the "
+        "plan, which do this"
     )
     said = "conf: in use: /srv/x is in use by web (process 7): it ends"
     assert world.warnings == [f"{said}\nremedy: {remedy}"]
@@ -217,8 +218,8 @@ def test_a_live_application_is_named_with_what_to_do(world: World, plan: Recover
         stopped, "conf", cast(NamedDestination, Place(used=[used])), plan.point.components[0]
     )
     assert warned.remedy == (
-        "check that step stop-web of the runbook stops the programs that use the data, before "
-        "the restore"
+        "check that step stop-web of the runbook, which comes before the restore, stops the "
+        "programs that use the data"
     )
 
 

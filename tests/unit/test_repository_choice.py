@@ -96,7 +96,7 @@ def test_a_point_of_former_repositories_names_them(world: World) -> None:
     )
     assert (
         caught.value.hint
-        == "add this repository to the plan again, or add a copy that has the point."
+        == "add this repository to the plan again, or choose another point: drd points shop"
     )
 
 

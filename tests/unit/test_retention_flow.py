@@ -172,7 +172,7 @@ def test_a_point_that_is_being_restored_stays(world: World, points: list[Restore
     plan = forgetting(world)
     assert plan.chosen.forget == (IDS[1],)
     [kept] = [k for k in plan.chosen.keep if k.id == IDS[0]]
-    assert kept.reasons == (f"recovery {owned.run.id} is restoring it",)
+    assert kept.reasons == (f"recovery {owned.run.id} is restoring this point",)
     world.catalogue.runs.finish(owned, RunState.SUCCEEDED, at=NOON)
     owned.release()
     assert forgetting(world).chosen.forget == (IDS[1], IDS[0])

@@ -104,7 +104,8 @@ def test_plan_whose_file_has_another_plan_now_is_gone(tmp_path: Path) -> None:
     [orders, former] = collect(lambda: loaded, plan_files(tmp_path), NOW).plans
     assert (orders.plan, orders.state, former.plan) == ("orders", "ok", "orders-api")
     assert former.reasons[0].text.startswith(
-        f"{path} contains plan orders now, and no file contains plan orders-api; drd still uses "
+        f"{path} now contains plan orders instead, so plan orders-api does not have a file any "
+        "more; drd still uses "
     )
     assert former.reasons[0].text.endswith(
         ". Restore points are stored under the name of their plan: if this is the same plan with a "
@@ -160,11 +161,11 @@ def test_plan_whose_file_is_gone_says_so(tmp_path: Path) -> None:
     plan = look(tmp_path, facts).plans[0]
     assert plan.state is PlanState.AT_RISK
     assert plan.reasons[0].text == (
-        f"the plan's file {facts.file} is gone: put it back; drd still uses the plan that it "
-        "loaded at 2026-11-24 00:31 UTC, but does not start backups or drills of this plan. "
+        f"the plan's file {facts.file} is gone: restore this file; drd still uses the plan that "
+        "it loaded at 2026-11-24 00:31 UTC, but does not start backups or drills of this plan. "
         "If the service does not exist any more: drd plan forget orders-api"
     )
-    gone = f"the plan's file {facts.file} is gone: put it back"
+    gone = f"the plan's file {facts.file} is gone: restore this file"
     served = assess(facts._replace(load_error=gone, file_gone=True, served=True), NOW)
     assert served.reasons[0].text.startswith(
         f"{gone}. After a reload or restart of the service, drd does not start backups or "
@@ -278,7 +279,7 @@ def test_status_of_one_plan_leaves_the_others_out_of_the_verdict(tmp_path: Path)
     ("asked", "hint"),
     [
         ("orders-apu", "did you mean orders-api?"),
-        ("zzz", "known plans: billing, orders-api"),
+        ("zzz", "choose one of these plans: billing, orders-api"),
     ],
 )
 def test_unknown_plan_names_the_nearest(tmp_path: Path, asked: str, hint: str) -> None:
@@ -578,7 +579,7 @@ def test_nagios_says_that_no_daemon_works(stopped: bool, code: int) -> None:
     document = collect(lambda: StatusFacts([healthy()], daemon=last), [], NOW)
     seen, line = nagios(document)
     assert seen == code
-    assert f"the daemon is {'stopped' if stopped else 'silent'}, seen 5m ago" in line
+    assert f"the daemon is {'stopped' if stopped else 'silent'} (last sign of life 5m ago)" in line
     _, line = nagios(document._replace(daemon=None, written_at=ago(300)))
     assert "this status is 5m old" in line
 

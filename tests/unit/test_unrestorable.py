@@ -139,7 +139,7 @@ def test_a_recovery_takes_the_next_older_point_and_a_drill_tries_the_newest_agai
         f"drd leaves out restore point {NEW}: the drill of 2026-11-25 12:01:00 UTC could not "
         "restore it (drd run show "
     )
-    assert warning.endswith(f"To use it all the same: --point {NEW}")
+    assert warning.endswith(f"To use this point nevertheless: --point {NEW}")
     assert choose(world.services, world.plan, point=NEW).point.id == NEW
     assert choose(world.services, world.plan, before=NOON).point.id == OLD
     assert drill_choice(world.services, world.plan).point.id == NEW
@@ -163,8 +163,10 @@ def test_points_doctor_and_forget_know_what_the_drill_found(world: World, capsys
     ) in (shown)
     found = examine(world.services, world.plan, lambda ref: "x")
     [finding] = [f for f in found if f.code == "last-drill"]
-    assert f"; the newest one that is left is {OLD}, with data of" in finding.text
-    assert finding.remedy.startswith(f"to see why: `drd run show {run}`. Then make a new one: ")
+    assert f"; the newest other restore point is {OLD}, with data of" in finding.text
+    assert finding.remedy.startswith(
+        f"to see why: `drd run show {run}`. Then make a new restore point: "
+    )
     assert give_up(world.services, world.plan, GiveUpRequest((NEW,), "cut off")) == (NEW,)
     assert "last-drill" not in {f.code for f in examine(world.services, world.plan, lambda _: "x")}
 

@@ -54,7 +54,12 @@ def hand_over(
     except BaseException as error:  # noqa: BLE001 - a channel must not take others along
         failed = fault(error, "", package)
         text = failed.message if failed else f"{type(error).__name__}: {text_of(error)}"
-        return attempt("", NotifyError(text, hint=failed.hint if failed else "this is a bug."))
+        return attempt(
+            "",
+            NotifyError(
+                text, hint=failed.hint if failed else "this is a bug in drd: please report it."
+            ),
+        )
 
 
 def deliver_repeatedly(

@@ -64,14 +64,18 @@ def _lines(transition: Transition) -> list[str]:
         lasted = format_duration(max(0.0, (gone_at - alert.since).total_seconds()))
         over = f"the problem ended at {format_time(gone_at, seconds=True)}"
         by = [f"Resolved by: drd run show {run}" for run in transition.runs]
-        return [f"{over}; it lasted {lasted}, since {since}", f"It was: {alert.text}", *by]
+        return [
+            f"{over}; the problem had lasted {lasted}, since {since}",
+            f"The problem was: {alert.text}",
+            *by,
+        ]
     lines = [alert.text, f"{alert.severity}, since {since}"]
     if transition.change is AlertChange.ACKNOWLEDGED:
         lines.append(acknowledgement(alert))
         return lines
     if alert.remedy:
         lines.append(f"Next: {alert.remedy}")
-    lines.append(f"To silence it: drd ack {alert.id} --by NAME")
+    lines.append(f"To silence this alert: drd ack {alert.id} --by NAME")
     return lines
 
 
@@ -80,5 +84,5 @@ def acknowledgement(alert: Alert) -> str:
     until, actor = alert.acknowledged_until, alert.acknowledged_actor
     user = f" ({actor.short()})" if actor and actor.short() != alert.acknowledged_by else ""
     words = f"by {escaped(alert.acknowledged_by or '')}{user} until "
-    words += to_rfc3339(until.replace(microsecond=0)) if until else "it is resolved"
+    words += to_rfc3339(until.replace(microsecond=0)) if until else "the alert is resolved"
     return f"{words}: {escaped(alert.acknowledged_why)}" if alert.acknowledged_why else words

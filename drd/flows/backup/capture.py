@@ -151,9 +151,9 @@ def _require_written(
     except UnexpectedValue as error:
         raise ExtensionFailed(
             f"kind {snapshot.kind} of the package {package.name} {package.version} refuses "
-            f"what it stored of {snapshot.component}: {error}",
-            hint=f"report this to the author of {package.name}: require_written of the kind has to "
-            "accept what its source stores",
+            f"the data of {snapshot.component} that the kind itself stored: {error}",
+            hint=f"report this to the author of {package.name}: require_written of the kind "
+            "must accept what the source of the kind stores",
         ) from error
 
 
@@ -183,7 +183,8 @@ def _require_readable(component: Component, fingerprint: object) -> None:
     raise NotSupported(
         f"kind {component.kind} describes {component.name} by {type(fingerprint).__name__}: "
         "drd could not read this fingerprint from a repository",
-        hint="its package must use DatabaseFingerprint or TreeFingerprint: see docs/extending.md.",
+        hint="report this to the author of the kind: the package must use "
+        "DatabaseFingerprint or TreeFingerprint (docs/extending.md).",
     )
 
 

@@ -64,7 +64,7 @@ def _check(
             plan.name, repository.name, error.damage, None, begun_at, repair=error.repair
         )
         services.warn(
-            f"{error.message}. Data that drd stores now perhaps cannot be restored. For "
+            f"{error.message}. Perhaps the data that drd stores now cannot be restored. For "
             f"details: drd status {plan.name}"
         )
         return error

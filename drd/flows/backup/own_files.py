@@ -38,8 +38,9 @@ def store_if_due(services: Services, plan: Plan, repository: Repository, run: st
         services.catalogue.repositories.record_self_backup(repository.url, now)
     except (DrdError, OSError) as error:
         services.warn(
-            f"drd stored the data of {plan.name}, but not its own catalogue and plans, in "
-            f"repository {repository.name}: {error}. The next backup tries this again"
+            f"drd stored the data of {plan.name} in repository {repository.name}, but could "
+            f"not store drd's own catalogue and plans there: {error}. The next backup tries "
+            "this again"
         )
         return False
     return True

@@ -99,7 +99,7 @@ def _warn_of_clock(services: Services, plan: Plan) -> None:
     newest = next(iter(services.catalogue.points.of_plan(plan.name)), None)
     at, what = (newest.data_time, f"restore point {newest.id}") if newest else (None, "")
     if why := doubt(services.clock.now(), at, what):
-        services.warn(f"{why}. Check the clock: timedatectl. If it is wrong, {SYNCHRONISE}")
+        services.warn(f"{why}. Check the clock: timedatectl. If the clock is wrong, {SYNCHRONISE}")
 
 
 class _BackupRun:

@@ -51,7 +51,8 @@ def holders(
         raise NoRestorePoint(
             f"restore point {point.id} is only in {former_places(point)}, and plan {plan.name} no "
             "longer names this repository",
-            hint="add this repository to the plan again, or add a copy that has the point.",
+            hint="add this repository to the plan again, or choose another point: drd points "
+            f"{plan.name}",
         )
     if not holding:
         raise NoRestorePoint(
@@ -110,7 +111,7 @@ def repository_spec(plan: Plan, name: str) -> RepositorySpec:
         known = ", ".join(plan.repositories)
         raise UsageError(
             f"plan {plan.name} has no repository {name!r}",
-            hint=f"repositories of the plan: {known}.",
+            hint=f"choose one of the plan's repositories: {known}.",
         )
     return plan.repositories[name]
 

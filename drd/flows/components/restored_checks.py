@@ -167,7 +167,7 @@ def rows_of_passed_over(work: Restoration) -> list[CheckResult]:
     """Return a row for each thing that came from another repository than the first."""
     return [
         CheckResult(
-            f"{what} can be fetched from {repository}",
+            f"{what} can be fetched from repository {repository}",
             what if what in work.destinations else None,
             CheckVerdict.NOT_RUN,
             describe(error).line,

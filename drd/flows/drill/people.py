@@ -46,7 +46,7 @@ def count_people(services: Services, plan: Plan, before: datetime | None) -> lis
         return [declared(plan.name, one) for one in sets]
     point = _point(services, plan, before)
     if point is None:
-        when = " from before the first sign" if before is not None else ""
+        when = " from before the first sign of the incident" if before is not None else ""
         why = f"plan {plan.name} has no complete restore point{when}"
         return [declared(plan.name, one, why if one.count else "") for one in sets]
     return _counted(services, plan, point, sorted(wanted))
@@ -62,9 +62,10 @@ def _point(services: Services, plan: Plan, before: datetime | None) -> RestorePo
         if at <= before:
             return replace(newest, data_time=at)
         services.warn(
-            f"drd does not count in restore point {newest.id}: its manifest says data of "
-            f"{format_time(at, seconds=True)}, but the catalogue says "
-            f"{format_time(newest.data_time, seconds=True)}. Find out who changed the catalogue"
+            f"drd does not count people in restore point {newest.id}: its manifest says that "
+            f"the data is of {format_time(at, seconds=True)}, but the catalogue says that it "
+            f"is of {format_time(newest.data_time, seconds=True)}. Find out who changed the "
+            "catalogue"
         )
         kept.remove(newest)
     return None

@@ -119,7 +119,8 @@ def drill(services: Services, plan: Plan, request: DrillRequest) -> DrillOutcome
     if request.kit is not None and request.scenario != HOST_LOSS:
         raise UsageError(
             f"--kit is allowed only with the scenario {HOST_LOSS}, not with {request.scenario}",
-            hint=f"leave out --kit, or: drd drill {plan.name} --scenario {HOST_LOSS} --kit FILE …",
+            hint=f"leave out --kit. Or drill this scenario: drd drill {plan.name} --scenario "
+            f"{HOST_LOSS} --kit FILE …",
         )
     detail = DrillDetail(
         scenario=request.scenario, point=request.point, components=request.components

@@ -27,17 +27,17 @@ def _note(program: str) -> str:
     try:
         done = process.run(process.Command(words, cwd=Path("/"), deadline_s=10.0))
     except ToolError as error:
-        return f"Containers of {program}: unknown, since {error.message}."
+        return f"Containers of {program}: unknown, because {error.message}."
     if done.exit_code != 0:
         reason = in_one_line(done.stderr).strip().rstrip(".")
-        return f"Containers of {program}: unknown, since `{program} ps` failed: {reason}."
+        return f"Containers of {program}: unknown, because `{program} ps` failed: {reason}."
     running = [in_one_line(line) for line in done.stdout.splitlines() if line.strip()]
     if not running:
         return ""
     return (
-        f"Containers of {program}: {some(running, 5)}. drd cannot back up inside containers yet. "
-        "Add a PostgreSQL server in one by its published port (--postgres), and directories of "
-        "this host that containers use with --files."
+        f"Containers of {program}: {some(running, 5)}. drd cannot back up inside containers "
+        "yet. Add a PostgreSQL server in a container by its published port (--postgres). "
+        "Add directories of this host that containers use with --files."
     )
 
 

@@ -115,7 +115,8 @@ def require_control(plan: Plan, name: str) -> ControlSpec:
     if found is None:
         known = either(one.name for one in plan.controls) or "none"
         raise UsageError(
-            f'plan {plan.name} has no control "{name}"', hint=f"controls of the plan: {known}."
+            f'plan {plan.name} has no control "{name}"',
+            hint=f"choose one of the plan's controls: {known}.",
         )
     return found
 
@@ -152,8 +153,8 @@ def _reference(services: Services, plan: Plan, spec: ControlSpec) -> str:
             f"control {spec.name} cannot compare: its restore point {escaped(reference)} no longer "
             "exists",
             hint="find out whether the newest restore point has the right configuration: "
-            f"drd points {plan.name}. If it has, compare with that point from now on: "
-            f"drd plan controls {plan.name} --accept {spec.name}",
+            f"drd points {plan.name}. If it has the right configuration, compare with "
+            f"that point from now on: drd plan controls {plan.name} --accept {spec.name}",
         )
     return reference
 
@@ -163,7 +164,7 @@ def _changes(services: Services, plan: Plan, component: str, reference: str) -> 
     if newest is None:
         raise ControlUnknown(
             f"plan {plan.name} has no complete restore point to compare with",
-            hint=f"make one: drd backup {plan.name}",
+            hint=f"make a restore point: drd backup {plan.name}",
         )
     point = reference or newest.id
     found = compare(services, plan, component, point, LIVE).found

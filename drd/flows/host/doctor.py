@@ -197,15 +197,15 @@ def _last_drill(services: Services, plan: Plan) -> list[Finding]:
     run, at = tried[newest.id]
     left = newest_complete([p for p in points if p.id not in tried], services.clock.now())
     meanwhile = (
-        f"the newest one that is left is {with_copy(left)}, with data of "
+        f"the newest other restore point is {with_copy(left)}, with data of "
         f"{format_time(left.data_time, seconds=True)}"
         if left is not None
-        else "there is no other complete one that could be restored"
+        else "there is no other complete restore point that can be restored"
     )
     anew = (
         f"let {called(plan.made_by)} make a new copy, then `drd catalogue rebuild {plan.name}`"
         if plan.made_by
-        else f"make a new one: `drd backup {plan.name}`"
+        else f"make a new restore point: `drd backup {plan.name}`"
     )
     return [
         Finding(
@@ -283,10 +283,10 @@ def _edges(services: Services, plan: Plan, spec: RepositorySpec, password: str) 
             spec.name,
             f"the password ({spec.password.describe()}) {cut_off}: restic alone reads a different "
             "password from a file or a command, and reports that the password is wrong",
-            f"{rekey}\ngives the repository another password."
+            f"{rekey}\nThis command gives the repository another password."
             if known
-            else "drd makes no new repository with such a password: write the password without "
-            f"these characters; for an existing repository:\n{rekey}",
+            else "drd does not make a new repository with such a password: write the "
+            f"password without these characters. For an existing repository:\n{rekey}",
         )
     ]
 
@@ -303,7 +303,7 @@ def _disk(services: Services, plan: Plan) -> list[Finding]:
                 "",
                 f"this user cannot write to {services.work_dir}",
                 "run the command as the user who owns this directory, or set `work_dir` in "
-                "drd.yaml to another one.",
+                "drd.yaml to another directory.",
             )
         ]
     free = shutil.disk_usage(services.work_dir).free

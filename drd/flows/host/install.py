@@ -156,7 +156,11 @@ def _set_up(found: Installation) -> Iterator[InstallStep]:
     for place in state:
         if _has_files_of_root(place):
             # drd was used as root before there was a service.
-            yield InstallStep("give", f"{place}/", note="files of root in it become files of drd")
+            yield InstallStep(
+                "give",
+                f"{place}/",
+                note="files of root in this directory become files of the user drd",
+            )
     if not manager_runs():
         found.notes.append("systemd does not run on this host, so it does not load the service")
     elif found.does(UNIT):
@@ -170,7 +174,7 @@ def _is_mode(place: Path, mode: int) -> bool:
 def _tool(found: Installation, words: Sequence[str], by_hand: str) -> Iterator[InstallStep]:
     if shutil.which(words[0]) is None:
         found.notes.append(
-            f"{words[0]} is not installed. Do by hand what this program would do: {by_hand}"
+            f"{words[0]} is not installed. Run by hand, in place of this program: {by_hand}"
         )
     else:
         yield InstallStep("run", " ".join(words), words=tuple(words))
@@ -214,7 +218,7 @@ def _obstacles(program: Sequence[str]) -> Iterator[UsageError]:
     )
     for place in dict.fromkeys((Path(program[0]), Path(sys.executable).resolve())):
         if place.is_relative_to("/tmp") or place.is_relative_to("/var/tmp"):  # noqa: S108
-            fact = f"the service has its own /tmp and /var/tmp, so it does not see {place}"
+            fact = f"the service has its own /tmp and /var/tmp, so the service does not see {place}"
             yield UsageError(fact, hint=hint)
         closed = _closed_above(place)
         if closed is not None:
@@ -268,7 +272,7 @@ def plan_uninstall(prefix: Path) -> Installation:
             f"drd's state stays in {' and '.join(left)}, and backups stay in their repositories"
         )
     if installation.here and _user_exists("drd"):
-        installation.notes.append("the user drd stays, because files belong to it")
+        installation.notes.append("the user drd stays, because files belong to this user")
     return installation
 
 
@@ -310,7 +314,8 @@ def execute(found: Installation) -> None:
         program = " ".join(entry_point())
         raise UsageError(
             "only root can change the system's services",
-            hint=f"run it as root (sudo {program} …), or with --prefix into a directory of yours.",
+            hint=f"run this command as root (sudo {program} …), or write the files into a "
+            "directory of yours with --prefix.",
         )
     if found.obstacles:
         raise found.obstacles[0]
@@ -358,7 +363,7 @@ def _give(place: Path) -> list[str]:
     if not left:
         return []
     more = left_out(len(left) - 1)
-    why = "it has a second name (a hard link) or is not a regular file"
+    why = "this file has a second name (a hard link) or is not a regular file"
     told = f"still belongs to root: {left[0]}{more}. Reason: {why}."
     return [f"{told} Find out what this file is before you change its owner"]
 
@@ -377,7 +382,8 @@ def _unwritable(place: Path, error: OSError) -> TargetUnwritable:
     reason = system_reason(error)
     return TargetUnwritable(
         f"cannot change {place}: {reason}",
-        hint="run this as a user who may change this place, or with another --prefix."
+        hint="run this command as a user who may change this place, or give another --prefix."
         if isinstance(error, PermissionError)
-        else f"check each directory above it (namei -l {place}), or give another --prefix.",
+        else f"check this place and the directories above it (namei -l {place}), or give "
+        "another --prefix.",
     )

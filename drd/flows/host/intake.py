@@ -32,4 +32,4 @@ def too_short(token: str, where: str) -> tuple[str, str] | None:
     if len(token) >= LEAST_TOKEN:
         return None
     text = f"the token of the intake, {where}, has fewer than {LEAST_TOKEN} characters"
-    return text, "write a longer one: openssl rand -hex 24"
+    return text, "write a longer token, for example the output of: openssl rand -hex 24"

@@ -118,8 +118,8 @@ def _unknown_points(
     remedy = f"drd catalogue rebuild {plan.name}"
     if not known:
         text = (
-            f"the repository contains {points} of the plan, and drd's catalogue knows none: if the "
-            "catalogue was lost, make it again from the repository"
+            f"the repository contains {points} of the plan, but drd's catalogue does not "
+            "know any: if the catalogue was lost, rebuild it from the repository"
         )
         remedy = "drd catalogue rebuild"
     return [Finding("repository-snapshots", "warning", repository.name, text, remedy)]
@@ -168,7 +168,10 @@ def _missing_copies(services: Services, plan: Plan, repository: Repository) -> l
     them = noun(len(missing), "it", "them")
     text = f"{'; '.join(told)}, although `retention` in the plan says that it keeps {them}"
     if plan.retention.keeps_everything:
-        text = f"{'; '.join(told)}, although {noun(len(missing), 'it was', 'each was')} the newest"
+        text = (
+            f"{'; '.join(told)}, although "
+            f"{noun(len(missing), 'this copy was', 'each of these copies was')} the newest"
+        )
     hint = (
         f"find out who removed {them}. If this was intended: drd points forget {' '.join(missing)} "
         "--reason TEXT"
@@ -186,13 +189,17 @@ def masked_passwords(services: Services, plan: Plan) -> list[Finding]:
         except DrdError:
             continue  # it cannot be reached, or is missing: another finding says so
         hint = (
-            f"drd repository rekey {plan.name} --repository {spec.name}\ngives the repository the "
-            f"plan's own password ({spec.password.describe()}), removes the password {MASK}, and "
-            "prints how to make a new repository: whoever could read this one still can."
+            f"drd repository rekey {plan.name} --repository {spec.name}\nThis command gives "
+            f"the repository the plan's own password ({spec.password.describe()}), removes "
+            f"the password {MASK}, and prints how to make a new repository. That is "
+            "necessary: whoever could read this repository still can."
         )
         detail = f"does not open with {MASK}, which an older drd may have used as a password"
         if opens:
-            detail = f"opens with the password {MASK}: anyone who can access {spec.url} can read it"
+            detail = (
+                f"opens with the password {MASK}: anyone who can access {spec.url} can "
+                "read the backups"
+            )
         findings.append(
             Finding(
                 "repository-masked-password",

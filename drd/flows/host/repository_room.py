@@ -46,8 +46,9 @@ def room(services: Services, plan: Plan, repository: Repository) -> list[Finding
     if enough:
         return [Finding("repository-room", "ok", name, text)]
     remedy = (
-        "free space there, or enlarge it: `retention` in the plan forgets old restore points, then "
-        f"`drd prune {plan.name} --repository {name}` removes their data"
+        "free space on the disk of the repository, or enlarge the disk. To make the "
+        "repository smaller: `retention` in the plan forgets old restore points, then `drd "
+        f"prune {plan.name} --repository {name}` removes their data"
     )
     return [Finding("repository-room", "warning", name, text, remedy)]
 
@@ -69,8 +70,8 @@ def _against_last(here: Sequence[RestorePoint], free: int) -> tuple[bool, str]:
     if fit >= BACKUPS:
         return True, text
     if not fit:
-        return False, f"{text}: there may be no room for the next backup"
-    return False, f"{text}: there is room for about {counted(fit, 'more backup')}"
+        return False, f"{text}: perhaps there is not enough space for the next backup"
+    return False, f"{text}: there is space for about {counted(fit, 'more backup')}"
 
 
 def _against_all(newest: RestorePoint | None, free: int) -> tuple[bool, str]:

@@ -74,7 +74,7 @@ def _unit_word(word: str) -> str:
     """Return a word of ExecStart=, quoted as systemd.syntax(7) requires."""
     if re.search(r"[\x00-\x1f'\"\\]", word):
         raise UsageError(
-            f"systemd starts no program whose path has quotes or backslashes: {word!r}",
+            f"systemd cannot start a program whose path has quotes or backslashes: {word!r}",
             hint="install drd elsewhere, such as in /opt/drd.",
         )
     return f'"{word}"'.replace("%", "%%") if re.search(r"[\s;]", word) else word.replace("%", "%%")

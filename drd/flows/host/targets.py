@@ -34,7 +34,7 @@ def findings(plan: Plan) -> list[Finding]:
         how = f"drd recover {plan.name} --in-place"
         facts.append(f"a recovery {these}is possible only in place ({how})")
     if never:
-        facts.append(f"no recovery of {', '.join(never)} is possible")
+        facts.append(f"a recovery of {', '.join(never)} is not possible")
     remedy = (
         f"add a target under `targets` in {plan.file} before a recovery needs one. "
         "docs/recovery.md has an example"

@@ -75,8 +75,8 @@ def _component(mounts: list[Mounted], component: Component, spec: KindSpec) -> I
                 component.name,
                 f"the hook {' '.join(hook.command)} cannot get more rights, because the unit has "
                 "NoNewPrivileges=yes",
-                "give the user drd the right to do this itself (by a group or a role), or run the "
-                "command in a systemd unit of root.",
+                "give the user drd itself the right to do this (by a group or a role), or "
+                "run the command in a systemd unit of root.",
             )
 
 
@@ -99,7 +99,10 @@ def _repository(mounts: list[Mounted], repository: RepositorySpec) -> Iterator[F
         yield from _unwritable(mounts, _OF_REPOSITORY, name, place)
         return
     directive, remedy = hidden
-    what = f"the service does not see {place}, and would lose what it stores there when it stops"
+    what = (
+        f"the service does not see {place}, and would lose what it stores there as soon "
+        "as the service stops"
+    )
     drop_in = _drop_in(remedy, f"ReadWritePaths={place}")
     elsewhere = f"use another place, such as in /var/backups; or {drop_in}"
     yield _finding(_OF_REPOSITORY, name, f"{what}, because its unit has {directive}", elsewhere)

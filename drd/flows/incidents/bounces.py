@@ -136,8 +136,8 @@ def _mail_of(
         return _cited(catalogue, bounce)
     if bounce.cites:
         raise _NoMail(
-            f"the report is about the mail {escaped(bounce.cites)}, which is not a message of an "
-            "incident: the report contains no Message-ID of drd"
+            f"the report is about the mail {escaped(bounce.cites)}, which is not a message "
+            "of an incident: the report does not contain a Message-ID of drd"
         )
     return _by_address(catalogue, author, bounce, may_add)
 
@@ -188,8 +188,8 @@ def _by_address(
     """Return the mail to the address of a report that cites none, if there is only one."""
     if not bounce.address:
         raise _NoMail(
-            "this report is not about a mail of an incident: it contains no Message-ID of drd, and "
-            "names no recipient"
+            "this report is not about a mail of an incident: it does not contain a "
+            "Message-ID of drd, and does not name a recipient"
         )
     found = list(_sent_to(catalogue, author, bounce, may_add))
     own = [mail for mail in found if bounce.report in mail.message.reports]
@@ -198,14 +198,15 @@ def _by_address(
     to = escaped(bounce.address)
     if not chosen:
         raise _NoMail(
-            f"this report is not about a mail of an incident: it contains no Message-ID of drd, "
-            f"and no message of the last {BACK.days} days went to {to}"
+            "this report is not about a mail of an incident: it does not contain a "
+            f"Message-ID of drd, and drd did not send a message to {to} in the last "
+            f"{BACK.days} days"
         )
     if len(chosen) > 1:
         names = [f"message {m.message.number} of incident {m.incident}" for m in chosen]
         raise _NoMail(
-            f"the report contains no Message-ID, and {len(chosen)} mails went to {to}: "
-            f"{some(names, 5)}"
+            f"the report does not contain a Message-ID, and {len(chosen)} mails went to "
+            f"{to}: {some(names, 5)}"
         )
     return chosen[0]
 

@@ -14,7 +14,9 @@ def chosen(catalogue: Catalogue, number: int | None) -> int:
         return number
     numbers = catalogue.incidents.open_numbers()
     if not numbers:
-        raise UsageError("no incident is open", hint='to open one: drd incident open "TITLE"')
+        raise UsageError(
+            "no incident is open", hint='to open an incident: drd incident open "TITLE"'
+        )
     if len(numbers) > 1:
         raise UsageError(
             f"{len(numbers)} incidents are open: {some(numbers, 10)}",

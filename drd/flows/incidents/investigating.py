@@ -77,10 +77,10 @@ def typed_value(text: str, type_: str | None) -> Value:
         value = value_of(text, _type(type_) if type_ is not None else None)
     except NotOfType as wrong:
         hint = f"write {wrong}, or give another --type"
-        raise UsageError(f"{text!r} is no {type_}", hint=hint) from None
+        raise UsageError(f"{text!r} is not a valid {type_}", hint=hint) from None
     if value is None:
         raise UsageError(
-            f"drd cannot tell what {text!r} is",
+            f"drd does not recognise the type of {text!r}",
             hint=f"add --type: {either(IndicatorType)}",
         )
     return value
@@ -228,7 +228,7 @@ def _require_hypotheses(desk: Desk, found: Investigation, numbers: Sequence[int]
 def _require(desk: Desk, numbers: Sequence[int], there: set[int], what: str, verb: str) -> None:
     for number in numbers:
         if number not in there:
-            listed = f"to list them: drd incident {verb} {desk.number}"
+            listed = f"to list the existing entries: drd incident {verb} {desk.number}"
             raise UsageError(
                 f"incident {desk.number} has no {what} with entry {number}", hint=listed
             )

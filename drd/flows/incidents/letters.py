@@ -98,7 +98,7 @@ class LetterSender:
         except (KeyError, TypeError, ValueError, IndexError, UsageError):
             log.get().warning("letter.unreadable", row=row.id)
             later = self.clock.now() + UNREADABLE_PAUSE
-            why = "the records have no such message: drd records verify"
+            why = "the records do not contain this message. To see why: drd records verify"
             self.catalogue.outbox.put_off(row, error=why, next_try_at=later)
             return False
         if place.sending:

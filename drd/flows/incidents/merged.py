@@ -28,16 +28,18 @@ def merge_notes(ends: Incident, continues: Incident) -> list[str]:
     one, other = ends.number, continues.number
     if ends.restricted and not continues.restricted:
         told = (
-            f"incident {one} is restricted, and incident {other} is not. Only those with a role in "
-            f"incident {one} can read its entries, and its plans are not in the scope of incident "
-            f"{other}. To add a plan, which all can then see: drd incident scope {other} --add "
-            f"PLAN. To let somebody read the entries: drd incident role {one} ROLE NAME"
+            f"incident {one} is restricted, but incident {other} is not. Only people with a "
+            f"role in incident {one} can read its entries, and its plans are not in the "
+            f"scope of incident {other}. To add a plan (everybody can then see it): drd "
+            f"incident scope {other} --add PLAN. To let somebody read the entries: drd "
+            f"incident role {one} ROLE NAME"
         )
         return [told]
     if continues.restricted and not ends.restricted:
         told = (
-            f"incident {other} is restricted, and incident {one} is not. Only those with a role in "
-            f"incident {other} can read how it continues: drd incident role {other} ROLE NAME"
+            f"incident {other} is restricted, but incident {one} is not. Only people with a "
+            f"role in incident {other} can read how the incident continues. To give somebody "
+            f"a role: drd incident role {other} ROLE NAME"
         )
         return [told]
     return []

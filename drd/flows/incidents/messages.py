@@ -98,7 +98,7 @@ def message_of(catalogue: Catalogue, number: int, which: int) -> IncidentMessage
     if found is None:
         raise UsageError(
             f"incident {number} has no message {which}",
-            hint=f"to list its messages: drd incident message list {number}",
+            hint=f"to list the messages of this incident: drd incident message list {number}",
         )
     return found
 
@@ -122,7 +122,7 @@ def approvable(desk: Desk, which: int, reach: Reach) -> tuple[IncidentMessage, C
     if message.sent_at is not None and approval_lacks(message, reach) is None:
         raise UsageError(
             f"message {which} was sent already",
-            hint=f"to write another one: {_drafts(desk, message)}",
+            hint=f"to write another message: {_drafts(desk, message)}",
         )
     return message, message.content
 
@@ -146,8 +146,8 @@ def approve(
         )
     if not message.digest.startswith(digest.lower()):
         raise UsageError(
-            f"message {which} has the digest {message.digest[:12]}, not {escaped(digest)[:64]}: "
-            "you have read another text",
+            f"message {which} has the digest {message.digest[:12]}, not "
+            f"{escaped(digest)[:64]}: you have read a different text",
             hint=f"read the message again: drd incident message preview {desk.number} {which}",
         )
     _require_current(desk, message, range(len(content.recipients)), reach)
@@ -219,7 +219,7 @@ def _require_approval(desk: Desk, message: IncidentMessage, content: Content, re
         )
     raise UsageError(
         f"nobody has approved message {message.number} to {content.audience}",
-        hint=f"read and approve it: {command}",
+        hint=f"read and approve the message: {command}",
     )
 
 
@@ -332,7 +332,8 @@ def withdraw(desk: Desk, which: int, reason: str) -> IncidentMessage:
 def encrypted(which: int) -> UsageError:
     """The error for a message whose draft came back encrypted after a loss."""
     return UsageError(
-        f"the text of message {which} is encrypted here", hint=f"to read it: {UNSEAL}"
+        f"the text of message {which} is encrypted in this catalogue",
+        hint=f"to read the text: {UNSEAL}",
     )
 
 
@@ -343,12 +344,12 @@ def _usable(desk: Desk, which: int) -> IncidentMessage:
     if message.content is None:
         raise UsageError(
             f"the text of message {which} was redacted",
-            hint=f"write another one: {_drafts(desk, message)}",
+            hint=f"write another message: {_drafts(desk, message)}",
         )
     if message.withdrawn:
         raise UsageError(
             f"message {which} was withdrawn",
-            hint=f"write another one: {_drafts(desk, message)}",
+            hint=f"write another message: {_drafts(desk, message)}",
         )
     return message
 

@@ -38,7 +38,7 @@ def decide(
         word = "applies" if applies else "does not apply"
         raise UsageError(
             f"--reason is missing: why {state.regime.id} {word}",
-            hint="add --reason TEXT: drd records it with the decision.",
+            hint="add --reason TEXT: drd records the reason with the decision.",
         )
     return _add(
         desk,
@@ -69,15 +69,15 @@ def submit(desk: Desk, state: ClockState, report: Submission) -> Incident:
     if state.submitted_at is not None and not report.reason.strip():
         raise UsageError(
             f"a report of {name} is recorded already, submitted "
-            f"{format_time(state.submitted_at, zone=desk.zone)}; another report is an update, and "
-            "the first report decides whether it was late",
+            f"{format_time(state.submitted_at, zone=desk.zone)}; another report is an "
+            "update: only the first report decides whether the report was late",
             hint="to record an update, add --reason TEXT: why there is another report.",
         )
     late = due is not None and report.at > due and state.submitted_at is None
     if late and due is not None and not report.reason.strip():
         raise UsageError(
             f"the report of {name} was due at {format_time(due, zone=desk.zone)}, and is late",
-            hint="add --reason TEXT: why it is late.",
+            hint="add --reason TEXT: why the report is late.",
         )
     return _add(
         desk,
@@ -117,7 +117,7 @@ def explain_late(desk: Desk, state: ClockState, reason: str) -> Incident:
     if not reason.strip():
         raise UsageError(
             f"--reason is missing: why the report of {name} was late",
-            hint="add --reason TEXT: drd records it as the reason of the lateness.",
+            hint="add --reason TEXT: drd records why the report was late.",
         )
     return _add(desk, {"act": Act.LATE, "regime": name, "reason": reason.strip()})
 
@@ -152,14 +152,14 @@ def hold(desk: Desk, state: ClockState, asked: Hold, reason: str) -> Incident:
         allowed = " or ".join(str(each.kind) for each in regime.holds)
         raise UsageError(
             f"{regime.id} does not allow {asked.kind} to delay the report",
-            hint=f"only these can delay it: {allowed}."
+            hint=f"only these can delay the report: {allowed}."
             if allowed
-            else "nobody can delay it: submit the report when it is due.",
+            else "nobody can delay this report: submit the report when it is due.",
         )
     limited = (asked.oral and rule.oral_days is not None) or rule.at_most_days is not None
     if asked.until is None and not limited:
         raise UsageError(
-            "--until is missing: the end of the hold",
+            "--until is missing: the time at which the hold ends",
             hint="add --until TIME: the end of the delay that the authority stated.",
         )
     if not reason.strip():

@@ -19,7 +19,10 @@ DEADLINE_S = 60.0
 LONGEST_SUBJECT = 200
 _SUBJECT = "Subject:"
 _GAPS = re.compile(r"\n{3,}")
-_BOUNDS = "check the loops of the template: it must end within seconds, and its text must be short."
+_BOUNDS = (
+    "check the loops of the template: the template must end within seconds, and must "
+    "produce a short text."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ def render(
         answer = {}
     if not answer:
         fact = (
-            f"does not end, or grows without bound (the renderer {process.ended(done.exit_code)})"
+            "does not end, or produces more and more text (the renderer "
+            f"{process.ended(done.exit_code)})"
         )
         raise _wrong(files[name], 1, fact, _BOUNDS)
     if "kind" in answer:
@@ -62,13 +66,16 @@ def _told(answer: Mapping[str, Any], files: Mapping[str, str]) -> ConfigError:
     facts = {
         "missing": (
             f"the value {shown} is missing",
-            f"for a value below `said`: --set {shown}=TEXT; else test it: {{% if … is defined %}}.",
+            f"for a value below `said`: --set {shown}=TEXT. Otherwise use {{% if … is defined %}}.",
         ),
-        "absent": (f"there is no template {shown}", "name one that exists."),
+        "absent": (f"there is no template {shown}", "write the name of a template that exists."),
         "syntax": (f"is not a Jinja template: {shown}", "correct this line."),
-        "forbidden": (f"may not do this: {shown}", "use only the values of docs/messages.md."),
-        "bounds": (f"grows without bound ({shown})", _BOUNDS),
-        "length": (f"makes more than {shown} characters", _BOUNDS),
+        "forbidden": (
+            f"uses something that templates are not allowed to use: {shown}",
+            "use only the values of docs/messages.md.",
+        ),
+        "bounds": (f"produces more and more text ({shown})", _BOUNDS),
+        "length": (f"produces more than {shown} characters", _BOUNDS),
     }
     fact, hint = facts.get(answer["kind"], (f"fails: {shown}", "correct this line."))
     return _wrong(file, int(line), fact, hint)
@@ -89,8 +96,8 @@ def _parsed(text: str, file: str) -> Rendered:
     body = _GAPS.sub("\n\n", "\n".join(lines[1:])).strip("\n")
     if not subject or not body:
         hint = "write a subject in the first line, and a text below."
-        raise _wrong(file, 1, "makes an empty message", hint)
+        raise _wrong(file, 1, "produces an empty message", hint)
     if len(subject) > LONGEST_SUBJECT:
         hint = f"write at most {LONGEST_SUBJECT} characters."
-        raise _wrong(file, 1, f"makes a subject of {len(subject)} characters", hint)
+        raise _wrong(file, 1, f"produces a subject of {len(subject)} characters", hint)
     return Rendered(subject, body + "\n")

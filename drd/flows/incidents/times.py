@@ -36,7 +36,7 @@ def coming(text: str, now: datetime, zone: tzinfo) -> datetime:
     if at <= now:
         raise UsageError(
             f"{text} is {format_time(at, zone=zone)}, which is in the past",
-            hint="write how long from now, like 2h, or a later time.",
+            hint="write a duration from now, like 2h, or a later time.",
         )
     return at
 
@@ -67,12 +67,15 @@ def ambiguity(text: str, at: datetime, zone: tzinfo) -> str:
     asked = datetime.fromisoformat(day).replace(hour=hour, minute=minute, tzinfo=zone)
     shown = asked.astimezone(UTC).astimezone(zone)
     if (shown.hour, shown.minute) != (hour, minute):
-        return f"the clock was set forward over {hour:02}:{minute:02}, and never showed this time"
+        return (
+            f"the clock was set forward past {hour:02}:{minute:02} on this day, so this "
+            "time does not exist"
+        )
     if local.utcoffset() == later.utcoffset():
         return ""
     return (
-        "the clock showed this time twice, and drd takes the first; for the second write "
-        f"{later.isoformat(timespec='minutes')}"
+        "the clock showed this time twice on this day. drd takes the first of the two; for "
+        f"the second, write {later.isoformat(timespec='minutes')}"
     )
 
 
@@ -80,8 +83,8 @@ def _parsed(text: str, now: datetime, zone: tzinfo) -> datetime:
     words = text.strip()
     if re.fullmatch(_DATE, words) is not None:
         raise UsageError(
-            f"{text!r} has no time of day, but deadlines count from this time",
-            hint=f"add the time, as far as known: {words}T09:30",
+            f"{text!r} does not contain a time of day, but deadlines count from this time",
+            hint=f"add the time, as exactly as you know it: {words}T09:30",
         )
     try:
         if words == "now":
@@ -101,7 +104,6 @@ def _parsed(text: str, now: datetime, zone: tzinfo) -> datetime:
 def _hint(now: datetime, zone: tzinfo) -> str:
     example = now.astimezone(zone) - timedelta(hours=1)
     return (
-        f"write 14:30 (today, in the zone {zone}), -2h, now, "
-        f"{example:%Y-%m-%dT%H:%M} (in that zone, too), or with an offset: "
-        f"{to_rfc3339(example)[:16]}Z."
+        f"write 14:30 (today, in the time zone {zone}), -2h, now, {example:%Y-%m-%dT%H:%M} "
+        f"(in the same time zone), or a time with an offset: {to_rfc3339(example)[:16]}Z."
     )

@@ -143,12 +143,12 @@ class Desk:
             if incident.state is wanted:
                 raise UsageError(
                     f"incident {self.number} is {wanted} already",
-                    hint=f"to see it: drd incident show {self.number}",
+                    hint=f"to see the incident: drd incident show {self.number}",
                 )
             if goes_back(incident.state, wanted) and not reason.strip():
                 raise UsageError(
-                    f"incident {self.number} is {incident.state}: a change back to {wanted} needs "
-                    "a reason",
+                    f"incident {self.number} is {incident.state}: to change the state back "
+                    f"to {wanted}, a reason is necessary",
                     hint="add --reason TEXT",
                 )
             return {"to": wanted, "reason": _reason(reason, needed=False)}
@@ -177,7 +177,8 @@ class Desk:
             if known is not None and not reason.strip():
                 raise UsageError(
                     f"incident {self.number} already has a time for {instant}: "
-                    f"{format_time(known, zone=self.zone)}; a correction needs a reason",
+                    f"{format_time(known, zone=self.zone)}; to correct this time, a reason "
+                    "is necessary",
                     hint="add --reason TEXT",
                 )
             return {"instant": instant, "at": at, "reason": _reason(reason, needed=False)}
@@ -207,7 +208,7 @@ class Desk:
             if task not in {t.number for t in incident.open_tasks}:
                 raise UsageError(
                     f"incident {self.number} has no open task {task}",
-                    hint=f"to see its tasks: drd incident show {self.number}",
+                    hint=f"to see the tasks of the incident: drd incident show {self.number}",
                 )
             return {"done": task}
 
@@ -230,8 +231,9 @@ class Desk:
             strangers = [plan for plan in remove if plan not in incident.plans]
             if strangers:
                 raise UsageError(
-                    f"{some(strangers)} is not in the scope of incident {self.number}",
-                    hint=f"in its scope: {some(incident.plans, 10) or 'no plan'}",
+                    f"not in the scope of incident {self.number}: {some(strangers)}",
+                    hint="plans in the scope of the incident: "
+                    f"{some(incident.plans, 10) or 'none'}",
                 )
             return {
                 "add": list(add),
@@ -274,13 +276,14 @@ class Desk:
         one of them is restricted, the reason stands in that one alone."""
         if into == self.number:
             raise UsageError(
-                f"incident {self.number} cannot continue in itself",
-                hint=f"give the other incident: drd incident merge {self.number} --into M",
+                f"--into names incident {self.number} itself",
+                hint="give the number of the other incident: drd incident merge "
+                f"{self.number} --into M",
             )
         target = self.catalogue.incidents.get(into)
         if not target.is_open:
             raise UsageError(
-                f"incident {into} is {target.state}",
+                f"incident {into}, which --into names, is {target.state}",
                 hint="to list the open incidents: drd incident list",
             )
 
@@ -306,7 +309,7 @@ class Desk:
             if incident.state is State.CLOSED:
                 raise UsageError(
                     f"incident {self.number} is closed already",
-                    hint=f"to see it: drd incident show {self.number}",
+                    hint=f"to see the incident: drd incident show {self.number}",
                 )
             needed = incident.state is State.REPORTED
             return {"reason": _reason(reason, needed=needed)}

@@ -278,8 +278,8 @@ def _says_more(ahead: Anchor, head: Entry) -> str:
     point = ahead.checkpoint
     return (
         f"{ahead.place} has an anchor of entry {point.seq} of "
-        f"{format_time(point.at, seconds=True)}, stored by host {point.host}, but this host has "
-        f"another chain, which ends with entry {head.seq}"
+        f"{format_time(point.at, seconds=True)}, stored by host {point.host}, but the chain "
+        f"of this host is a different one, which ends with entry {head.seq}"
     )
 
 

@@ -145,8 +145,8 @@ def _chain(
         chain = next(catalogue.records.read(until=head.seq)).header.hash
         if known.kit is not None and known.kit.chain != chain:
             done.refused.append(
-                "the chain of records in this catalogue and the one in the kit are two different "
-                "chains, so drd added no entry. Use the kit that was made of this catalogue"
+                "the kit contains a different chain of records than this catalogue, so drd "
+                "did not add its entries. Use a kit that was made from this catalogue"
             )
             return None
         return chain
@@ -160,9 +160,9 @@ def _chain(
     if carrying:
         ids = some(sorted({s.point.key for s in carrying}), 5)
         done.refused.append(
-            f"the repositories have entries of {len(chains) or 'other'} chains, signed by keys "
-            f"{ids}. drd does not know which chain belongs to this host. Put the key of this host "
-            "back, or use the kit"
+            f"the repositories have entries of {len(chains) or 'other'} chains, signed by "
+            f"keys {ids}. drd does not know which chain belongs to this host. Restore the "
+            "file with the key of this host, or use the kit"
         )
     return None
 
@@ -187,9 +187,9 @@ def _read_all(
                 verifier.forget_pending()
         elif verifier.pending:
             done.refused.append(
-                f"drd does not use {counted(len(verifier.pending), 'entry', 'entries')} after "
-                f"entry {verifier.confirmed_up_to}, because no key that this host knows signed "
-                "them"
+                f"drd does not use {counted(len(verifier.pending), 'entry', 'entries')} "
+                f"after entry {verifier.confirmed_up_to}, because this host does not know "
+                "the key that signed them"
             )
             verifier.forget_pending()
             held = 0

@@ -44,8 +44,7 @@ def go_on(
         return [came_back(catalogue, last, reason=reason, at=at)]
     if not vouched.contradicting:
         raise UsageError(
-            "every anchor that drd could compare agrees with the records: so the records have no "
-            "gap to state",
+            "the records do not have a gap: they agree with every anchor that drd could compare",
             hint="to see the anchors, and which repositories drd cannot reach: drd records verify",
         )
     common = newest.checkpoint.seq if newest is not None else 0
@@ -76,9 +75,11 @@ def _require_possible(anchor: Anchor, report: ChainReport) -> None:
     seq = anchor.checkpoint.seq
     if anchor.checkpoint.chain == report.chain and seq > last + _MOST_LOST:
         raise UsageError(
-            f"{anchor.place} has an anchor of entry {seq}, but the records end with entry {last}: "
-            f"nobody loses more than {_MOST_LOST:,} entries, so this anchor is false",
-            hint=f"remove it with restic, in this repository: restic forget {anchor.snapshot[:8]}",
+            f"{anchor.place} has an anchor of entry {seq}, but the records end with entry "
+            f"{last}: a gap of more than {_MOST_LOST:,} entries is not plausible, so this "
+            "anchor is false",
+            hint="remove this anchor from the repository with restic: restic forget "
+            f"{anchor.snapshot[:8]}",
         )
 
 

@@ -93,7 +93,7 @@ def export(
     except OSError as error:
         raise TargetUnwritable(
             f"cannot write the records to {directory}: {system_reason(error)}",
-            hint="name another directory, where this user may write.",
+            hint="name a directory in which this user may write.",
         ) from error
     return Exported(directory, len(counted), sum(counted))
 

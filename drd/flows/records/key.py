@@ -56,12 +56,12 @@ class RecordKey:
         if self.exists or not (current or named):
             return None
         what = (
-            f"the key of the records is missing: {self.file}. Entries of the records and restore "
-            "points have no signature until it is there"
+            f"the key of the records is missing: {self.file}. Until this file exists, drd "
+            "does not sign entries of the records and restore points"
         )
         if current:
             return what, (
-                f"put the file of key {current} back; if it is lost: drd records rotate --lost"
+                f"restore the file of key {current}. If the key is lost: drd records rotate --lost"
             )
         return what, "make the key: drd records init"
 
@@ -109,7 +109,7 @@ class RecordKey:
         except FileExistsError:
             raise UsageError(
                 f"there is a key of the records already: {self.file}",
-                hint="to replace it: drd records rotate",
+                hint="to replace this key: drd records rotate",
             ) from None
 
     def prepare(self, pem: str) -> None:
@@ -169,7 +169,8 @@ def _write(file: Path, pem: str) -> None:
     except OSError as error:
         raise TargetUnwritable(
             f"cannot write the key of the records to {file}: {(error.strerror or '').lower()}",
-            hint="run this as root; or name another file in drd.yaml: records: {key: {file: PATH}}",
+            hint="run this command as root; or name another file in drd.yaml: "
+            "records: {key: {file: PATH}}",
         ) from error
 
 

@@ -42,7 +42,8 @@ def initialise(records: RecordStore, key: RecordKey, at: datetime) -> KeyChange:
         raise UsageError(
             f"the records are signed by key {current}, but {key.ref.describe()} contains key "
             f"{signer.public.id}",
-            hint=f"put key {current} back. If this key is lost: drd records rotate --lost",
+            hint=f"restore the file of key {current}. If this key is lost: drd records "
+            "rotate --lost",
         )
     _record(records, signer.public, signer, "", at)
     return KeyChange(signer.public, made=made, recorded=True)
@@ -55,7 +56,7 @@ def rotate(catalogue: Catalogue, key: RecordKey, at: datetime, *, lost: bool) ->
     records = catalogue.records
     current = records.current_key()
     if not current:
-        raise UsageError("the records have no key yet", hint="make one: drd records init")
+        raise UsageError("the records have no key yet", hint="make a key: drd records init")
     begun = key.prepared()
     if begun is not None and begun.public.id == current:
         key.put_next()
@@ -65,7 +66,8 @@ def rotate(catalogue: Catalogue, key: RecordKey, at: datetime, *, lost: bool) ->
         raise UsageError(
             f"the records are signed by key {current}, but {key.ref.describe()} contains key "
             f"{former.public.id}",
-            hint=f"put key {current} back. If this key is lost: drd records rotate --lost",
+            hint=f"restore the file of key {current}. If this key is lost: drd records "
+            "rotate --lost",
         )
     pem = new_key()
     signer = Signer(pem, "the new key of the records")

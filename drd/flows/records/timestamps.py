@@ -25,7 +25,7 @@ from drd.timestamping import NoStamp
 HashOf = Callable[[int], str | None]
 """Returns the hash of the entry with a number; None if there is none."""
 
-MISSING = f"the library for time stamps is missing; {INSTALL}"
+MISSING = f"the library for time stamps is missing: {INSTALL}"
 _MOST_READ = 10_000
 _LARGEST = 1 << 16
 _DIGITS = 16
@@ -47,7 +47,7 @@ class Stamping:
             try:
                 self.made = _made(catalogue, authority, now)
             except NoStamp as error:
-                self.error = f"no time stamp of {authority.url}: {error}"
+                self.error = f"drd did not get a time stamp from {authority.url}: {error}"
 
     def store(self, wanted: Iterable[Place], open_repository: Open) -> None:
         """Store the newest stamp beside the anchors of these repositories, if it is not there."""
@@ -60,7 +60,9 @@ class Stamping:
                 if not repository.snapshots(host=HOST, tags=list(newest.tags), fresh=True):
                     repository.store_bytes(newest.response, FILE, host=HOST, tags=newest.tags)
             except DrdError as error:
-                self.error = self.error or f"no time stamp in {place.name}: {error.message}"
+                self.error = self.error or (
+                    f"drd could not read a time stamp from {place.name}: {error.message}"
+                )
 
     def noted(self, results: Iterable[Result]) -> dict[str, object]:
         """Return what is remembered of the authority, as of a repository: after an error it is
@@ -175,7 +177,8 @@ def _trusted(ca: str | None) -> bytes:
         raise NoStamp(MISSING)
     if ca is None:
         raise NoStamp(
-            "nothing says which authority to trust: name its certificates with --timestamp-ca FILE"
+            "drd does not know which authority to trust: name a file with its certificates: "
+            "--timestamp-ca FILE"
         )
     return _roots(ca)
 

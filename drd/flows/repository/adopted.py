@@ -55,7 +55,8 @@ def refuse(plan: Plan, what: str) -> None:
         return
     raise NotSupported(
         f"{called(plan.made_by)} makes the copies of plan {plan.name}, so drd does not {what}",
-        hint=f"use {itself(plan.made_by)}. drd only lists, drills and recovers its copies.",
+        hint=f"use {itself(plan.made_by)} for this. drd only lists, drills and recovers "
+        "these copies.",
     )
 
 
@@ -65,8 +66,8 @@ def refuse_counts(plan: Plan, point: RestorePoint) -> None:
     if not plan.made_by:
         return
     raise NotSupported(
-        f"{called(plan.made_by)} made the copy of restore point {point.id}, without counts of the "
-        "source: drd does not know what the copy contains",
+        f"{called(plan.made_by)} made the copy of restore point {point.id}, and did not "
+        "record counts of the source: drd does not know what the copy contains",
         hint=f"to check the content of the copy, drill it: drd drill {plan.name} --point "
         f"{point.id}",
     )
@@ -169,7 +170,7 @@ def gone_meanwhile(services: Services, plan: Plan, point: str) -> RepositoryErro
         return None
     maker, next_one = (
         called(plan.made_by),
-        f"the next drill uses another: drd drill {plan.name}",
+        f"the next drill uses another restore point: drd drill {plan.name}",
     )
     if point in seen.expired:
         return RepositoryError(
@@ -274,9 +275,9 @@ def _grown(
         if after > before:
             old, new = format_sizes(before, after)
             services.warn(
-                f"copy {copy_name(point)} grew from {old} to {new} after drd had listed it, so "
-                f"restore point {point.id} was never finished. Let `list` leave out copies that "
-                "are still being written (docs/adopted.md)"
+                f"copy {copy_name(point)} grew from {old} to {new} after drd had listed it, "
+                f"so restore point {point.id} was never finished. Change the command `list` "
+                "so that it leaves out unfinished copies (docs/adopted.md)"
             )
             grown.append(point.id)
     return grown
@@ -296,9 +297,10 @@ def _renamed(
             renamed[point.id] = f"{escaped(copy_name(point))} is now {escaped(copy_name(now[0]))}"
     if renamed:
         services.warn(
-            f"{counted(len(renamed), 'copy has', 'copies have')} another name, with the same size "
-            f"and time: {some(list(renamed.values()))}. drd takes each for a new restore point, "
-            "and what drills found of the former one does not count for it (docs/adopted.md)"
+            f"{counted(len(renamed), 'copy has', 'copies have')} another name, with the same "
+            f"size and time: {some(list(renamed.values()))}. drd treats such a copy as a new "
+            "restore point: results of drills under the former name do not count for the "
+            "new name (docs/adopted.md)"
         )
     return list(renamed)
 
@@ -336,8 +338,9 @@ def _expired(
     proven = max((p for p in points if p.proven_by), key=lambda p: p.data_time, default=None)
     if proven is not None and proven.id in expired:
         services.warn(
-            f"{called(plan.made_by)} let restore point {with_copy(proven)} expire, the newest that "
-            f"passed a drill: none that is left is proven. Drill one: drd drill {plan.name}"
+            f"{called(plan.made_by)} let restore point {with_copy(proven)} expire. It was "
+            "the newest that passed a drill, so the plan does not have a proven restore "
+            f"point any more. Start a drill: drd drill {plan.name}"
         )
     return expired
 
@@ -353,7 +356,8 @@ def _say_what_would_stay(
     if lost:
         services.warn(
             f"{called(plan.made_by)} let {counted(len(lost), 'good restore point')} of plan "
-            f"{plan.name} expire ({some(lost)}) because it counts copies that cannot be restored, "
-            "too: fewer good ones are left than `retention` says. Let it keep more copies, and "
-            f"find out why the others are not restorable: drd points {plan.name}"
+            f"{plan.name} expire ({some(lost)}) because the tool also counts copies that "
+            "cannot be restored: fewer good copies are left than `retention` says. Set the "
+            "tool to keep more copies, and find out why some cannot be restored: drd points "
+            f"{plan.name}"
         )

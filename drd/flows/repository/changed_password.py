@@ -43,19 +43,19 @@ def tell_of_change(catalogue: Catalogue, url: str, error: WrongKey) -> None:
     copy = secrets.former_of_service(Path(file))
     if copy is not None and secrets.is_given_copies():
         error.message += (
-            f". {file} was changed at {format_time(at)}, after the service got its copy, which is "
-            "what it tried"
+            f". {file} was changed at {format_time(at)}, but the service tried its copy of "
+            "the former text"
         )
         error.hint = "drd doctor && systemctl restart drd"
         return
     if copy is not None:
         error.message += (
-            f". {file} was changed at {format_time(at)}, and the running service still has the "
-            "former text, until it stops"
+            f". {file} was changed at {format_time(at)}, and the running service still has "
+            "the former text until the service stops"
         )
-        back = f"put the former text back before the service stops: `install -m 600 {copy} {file}`."
+        back = f"restore the former text before the service stops: `install -m 600 {copy} {file}`."
         error.hint = (
-            f"if {tool} still uses it, {back}\nOtherwise {error.hint}"
+            f"if {tool} still uses the former text, {back}\nOtherwise {error.hint}"
             if tool
             else f"{back} To change the password of a repository: drd repository rekey "
             f"{plans[0] if plans else 'PLAN'}"
@@ -66,8 +66,8 @@ def tell_of_change(catalogue: Catalogue, url: str, error: WrongKey) -> None:
     if opened is None or max(stored) > at:
         return
     error.message += (
-        f". {file} was changed at {format_time(at)}, after the last backup that it opened "
-        f"({format_time(opened)})"
+        f". {file} was changed at {format_time(at)}, after the last backup with the former "
+        f"text ({format_time(opened)})"
     )
     kits = [kit for plan in plans if (kit := catalogue.kits.newest(plan)) and kit.made_at < at]
     if kits:

@@ -64,9 +64,9 @@ def judge_listing(services: Services, plan: Plan, listing: Iterable[SnapshotInfo
         newest = ahead[-1]
         _contest(
             services,
-            "the repository contains a newer copy of drd's state than this one: snapshot "
-            f"{newest.id[:8]} of {format_time(newest.time, seconds=True)}, made by a run that is "
-            "not in this catalogue",
+            "the repository contains a copy of drd's state that is newer than the state "
+            f"here: snapshot {newest.id[:8]} of {format_time(newest.time, seconds=True)}, "
+            "made by a run that is not in this catalogue",
         )
 
 

@@ -106,8 +106,8 @@ def _never_seen(repository: Repository) -> RepositoryMissing:
     if repository.made_by:
         return RepositoryMissing(
             f"there is no repository at {repository.url}",
-            hint=f"{called(repository.made_by)} makes this repository, not drd: check `url` in "
-            "the plan, and whether the disk or bucket is there.",
+            hint=f"{called(repository.made_by)} makes this repository, not drd: check `url` "
+            "in the plan, and whether the disk is mounted or the bucket exists.",
         )
     return RepositoryMissing(
         f"there is no repository at {repository.url} yet",

@@ -13,7 +13,7 @@ from drd.errors import SnapshotsUnreadable
 from drd.masking import beginning
 from drd.model.plan import NAME, OWN_COMPONENT
 from drd.model.snapshot import RestorePoint
-from drd.model.text import counted, noun
+from drd.model.text import counted
 from drd.ports import Listing, Repository, SnapshotInfo
 
 _OURS = "drd"
@@ -62,9 +62,8 @@ def _unreadable(repository: Repository, listing: Listing) -> _Unreadable:
     return _Unreadable(
         f"{what} in {repository.name} cannot be read: {some} "
         f"({beginning(listing.unreadable[ids[0]], 200)})",
-        f"another repository of the plan may still have {noun(len(ids), 'it', 'them')}. Until the "
-        f"unreadable data is removed, drd forgets and prunes nothing in {repository.name}. "
-        "To remove it: "
+        "another repository of the plan may still have this data. Until the unreadable data "
+        f"is removed, drd does not forget or prune in {repository.name}. To remove the data: "
         f"{'; '.join(repository.removal(i) for i in ids[:_NAMED])}",
     )
 

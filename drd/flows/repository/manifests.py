@@ -29,7 +29,8 @@ def written_rule(kinds: KindFactory) -> RequireWritten:
             kind = kinds(row.kind)
         except DrdError:
             raise strict.UnexpectedValue(
-                f"component {row.component} has the kind {row.kind}, which this drd does not know"
+                f"component {row.component} has the kind {row.kind}, which this version of "
+                "drd does not know"
             ) from None
         try:
             kind.require_written(row, private)
@@ -146,15 +147,17 @@ def require_same(manifest: Manifest, point: RestorePoint, repository: str) -> No
     there = {c.component: c for c in manifest.point.components}
     called = f"the manifest of restore point {point.id} in {repository}"
     if (manifest.point.id, manifest.point.plan) != (point.id, point.plan):
-        raise _another(called, "it belongs to another restore point")
+        raise _another(called, "this manifest belongs to another restore point")
     for row in point.components:
         other = there.get(row.component)
         if row.snapshot is None:
             continue
         if other is None or (other.snapshot, other.kind) != (row.snapshot, row.kind):
-            raise _another(called, f"it names another snapshot of component {row.component}")
+            raise _another(
+                called, f"this manifest names another snapshot of component {row.component}"
+            )
         if _compared(other.facts) != _compared(row.facts):
-            raise _another(called, f"it has other facts about component {row.component}")
+            raise _another(called, f"this manifest has other facts about component {row.component}")
 
 
 def _compared(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -159,7 +159,7 @@ def forgotten_since(
                 return None
         if retention is not None:
             return RepositoryError(
-                f"run {retention}, a retention, has forgotten restore point {point} meanwhile",
+                f"retention (run {retention}) has forgotten restore point {point} meanwhile",
                 hint=f"the next drill uses another restore point: drd drill {plan}",
                 permanent=False,
             )
@@ -168,7 +168,8 @@ def forgotten_since(
         names = " and ".join(r.name for r in places)
         return PointGone(
             f"restore point {point} is no longer in {names}, and drd did not forget it",
-            hint="find out who removed this restore point. The next drill uses another one.",
+            hint="find out who removed this restore point. The next drill uses another "
+            "restore point.",
         )
     return None
 

@@ -87,8 +87,8 @@ def require_same_signature(services: Services, manifest: Manifest, repository: s
         note(services, manifest)
     elif not known.same(manifest.signature):
         raise ManifestRefused(
-            f"the manifest of restore point {point.id} in {repository} is not the manifest that "
-            "drd knows: it has another signature",
+            f"the manifest of restore point {point.id} in {repository} is not the manifest "
+            "that drd stored: this manifest has another signature",
             hint="use another restore point or repository, and find out who else has the password "
             "of this repository.",
         )
@@ -171,11 +171,14 @@ class Signatures:
                     "appeared later"
                 )
             case Trust.WRONG:
-                return "its manifest has a signature that is not of this manifest"
+                return (
+                    "its manifest has a signature that belongs to another text, not to "
+                    "this manifest"
+                )
             case Trust.UNCHECKED:
                 return "this host has not checked the signature of its manifest yet"
             case Trust.NOT_OURS:
-                return "another tool made it, so drd has signed nothing"
+                return "another tool made the copy, so it does not have a signature of drd"
             case Trust.UNSIGNED:
                 return "its manifest is not signed"
 
@@ -212,16 +215,19 @@ def finding(services: Services, plan: Plan, point: RestorePoint) -> Finding | No
         return None
     if not known.keys:
         text = (
-            f"restore point {point.id}: this host knows no key of drd's, so it cannot tell whether "
-            "drd made this restore point. Whoever has the repository's password could have forged "
-            "it. A host that is made from a recovery kit with the key can tell; drd signs what it "
-            "stores once it has a key"
+            f"restore point {point.id}: this host does not have a key of drd, so it cannot "
+            "check whether drd made this restore point. Whoever has the repository's "
+            "password could have forged the point. A host that is made from a recovery kit "
+            "with the key can check this. With a key, drd signs the restore points that it "
+            "stores"
         )
         return Finding(POINT_SIGNATURE, "warning", "", text, "drd records init")
     if trust is Trust.SIGNED:
         return Finding(POINT_SIGNATURE, "ok", "", words)
     if trust in _REFUSED:
-        text = f"{words}. Whoever has the repository's password could have forged it"
+        text = (
+            f"{words}. Whoever has the repository's password could have forged this restore point"
+        )
         return Finding(POINT_SIGNATURE, "warning", "", text, f"drd points {plan.name}")
     if trust is Trust.UNSIGNED and services.catalogue.records.current_key():
         return Finding(POINT_SIGNATURE, "warning", "", words, "drd records key")

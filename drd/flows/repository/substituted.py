@@ -90,7 +90,10 @@ def _warning_text(
     again = ""
     if lost:
         real = noun(len(lost), "snapshot is", "snapshots are")
-        again = f"The real {real} missing there: `drd copy {plan}` copies again. "
+        again = (
+            f"The real {real} missing in this repository: `drd copy {plan}` copies what "
+            "is missing. "
+        )
     remove = "; ".join(repository.removal(s.id) for _, s in forged[:_NAMED])
     return (
         f"{these} in {repository.name} {holds} content that drd did not store. Somebody who knows "

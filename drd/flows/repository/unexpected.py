@@ -18,25 +18,29 @@ def absent_error(url: str, recorded: str) -> RepositoryMissing:
     """There is no repository at the URL, where the catalogue has the one with the id `recorded`."""
     what, state = _describe_place(url)
     hint = (
-        f"find out who moved or deleted the repository, and put it back at its old place. {_ANEW}."
+        f"find out who moved or deleted the repository, and move it back to its old place. {_ANEW}."
     )
     if state == "gone":
         hint = (
             "mount the disk of this directory, or find out who moved or deleted the directory. "
             f"{_ANEW}."
         )
-    text = f"{what}, but repository {short_id(recorded)} was there before"
+    text = f"{what}, but repository {short_id(recorded)} was at this place before"
     return RepositoryMissing(text, hint=hint, state=state)
 
 
 def another_error(url: str, recorded: str, actual: str | None) -> RepositoryMissing:
     """The repository at the URL has the id `actual`; None if the password does not open it."""
-    its = "one that the password does not open" if actual is None else f"repository {actual[:8]}"
+    its = (
+        "a repository that the password does not open"
+        if actual is None
+        else f"repository {actual[:8]}"
+    )
     return RepositoryMissing(
-        f"{url} contains another repository than before: now {its}, before "
-        f"repository {short_id(recorded)}",
-        hint="find out who replaced the repository, and put the former repository back at this "
-        f"place. {_ANEW}.",
+        f"{url} contains a different repository than before: now {its}, before repository "
+        f"{short_id(recorded)}",
+        hint="find out who replaced the repository, and move the former repository back to "
+        f"this place. {_ANEW}.",
         state="replaced",
     )
 

@@ -67,7 +67,7 @@ def _refusal(every: Sequence[Listed], within: str, whole: str) -> DrdError:
         return next((each.error for each in likely if each.error is not None), errors[0])
     names = ", ".join(each.component for each in likely)
     return NotInPoint(
-        f"no component of this restore point contains {within} ({names})",
+        f"{within} is not in this restore point (drd searched in {names})",
         hint=f"to see what the components contain: {whole}",
     )
 

@@ -78,8 +78,8 @@ def _of_point(
     if not _tells(snapshot.fingerprint):
         refuse_counts(plan, point)
         raise UsageError(
-            f"drd cannot compare component {component}: restore point {point.id} has no "
-            "fingerprint of it",
+            f"drd cannot compare component {component}: restore point {point.id} does not "
+            "contain a fingerprint of this component",
             hint="set `fingerprint: counts` or `fingerprint: digest` for this component in the "
             "plan; drd can then compare restore points that are made later.",
         )
@@ -102,8 +102,8 @@ def _live(services: Services, component: Component) -> tuple[Side, Fingerprint]:
         remove_run(services, probe)
     if not _tells(fingerprint):
         raise UsageError(
-            f"drd cannot compare component {component.name}: the plan has `fingerprint: off` for "
-            "it",
+            f"drd cannot compare component {component.name}: the plan has `fingerprint: off` "
+            "for this component",
             hint="set `fingerprint: counts` or `fingerprint: digest` for this component.",
         )
     assert fingerprint is not None

@@ -122,7 +122,7 @@ def _telling_what_is_done(
                 *(f"--component {name}" for name in components),
             ]
         )
-        stopped = f"the {'undo' if back else 'redo'} of run {before.run.id} is half done"
+        stopped = f"the {'undo' if back else 'redo'} of run {before.run.id} is only half done"
         raise TargetError(
             "\n  ".join([str(error), f"{stopped}:", *facts]),
             hint="\n".join(filter(None, [error.hint, f"to finish: {again}"])),
@@ -152,8 +152,8 @@ def _require_something(services: Services, plan: Plan, standing: KeptState) -> N
             spec.require(Ability.KEEP, hint, component=component.name)
         _require_copies_made(services, standing.run)
         raise UsageError(
-            f"run {standing.run.id} of {standing.run.plan} has no kept copies any more, so drd "
-            "cannot undo it",
+            f"the kept copies of run {standing.run.id} of {standing.run.plan} no longer "
+            "exist, so drd cannot undo this run",
             hint="`drd done`, or somebody by hand, has removed the kept copies. To see what the "
             f"run did: drd run show {standing.run.id}",
         )
@@ -184,7 +184,7 @@ def _require_copies_made(services: Services, run: Run) -> None:
         f"recovery {run.id} of {run.plan} replaced nothing, so there is nothing to undo",
         hint=f"if nobody needs the data that the run restored, remove it: {places}"
         if places
-        else f"to see what it did: drd run show {run.id}",
+        else f"to see what the run did: drd run show {run.id}",
     )
 
 
@@ -203,5 +203,5 @@ def _require_last(catalogue: Catalogue, standing: KeptState) -> None:
             raise UsageError(
                 f"run {run.id} cannot be undone yet: a later recovery, run {other.id}, also "
                 f"restored to {aside.place}",
-                hint=f"first undo the later one: drd undo {other.id}",
+                hint=f"first undo the later recovery: drd undo {other.id}",
             )

@@ -28,8 +28,11 @@ def failed_drill(services: Services, plan: Plan, point: RestorePoint) -> tuple[s
         f"to choose restore point {other.id} (data of "
         f"{format_time(other.data_time, seconds=True)}) instead: `--point {other.id}`"
         if other is not None
-        else f"there is no other complete one whose drill did not fail: `drd points {plan.name}`"
+        else "the plan has no other complete restore point whose drill did not fail. To see "
+        f"all points: `drd points {plan.name}`"
     )
     at = format_time(drill.finished_at, seconds=True)
     run = f"`drd run show {drill.run}`"
-    return (f"the last drill of restore point {point.id} failed at {at}: {run}; {remedy}",)
+    return (
+        f"the last drill of restore point {point.id} failed at {at}. To see why: {run}; {remedy}",
+    )

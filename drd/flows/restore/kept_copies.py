@@ -160,7 +160,7 @@ def standing_of(
     if unknown:
         raise UsageError(
             f"run {run.id} did not restore {', '.join(unknown)}",
-            hint=f"the run restored {', '.join(names)}.",
+            hint=f"name one of the components that the run restored: {', '.join(names)}.",
         )
     present = {(a.component, a.place) for a in asides}
     gone = [
@@ -220,7 +220,7 @@ def settled(
     """Do it at each place, with a record before and a note afterwards."""
     catalogue = services.catalogue
     gone = standing_of(services, plan, run).gone if action != "done" else ()  # not reported yet
-    why = f"the process of this recovery died; afterwards {by} closed it (drd {action})"
+    why = f"the process of this recovery died; afterwards {by} closed the recovery (drd {action})"
     if not run.state.final and not give_up(services, plan, run, why=why):
         raise AlreadyRunning(f"run {run.id} was taken over by another process", run=run.id)
     at = services.clock.now()

@@ -46,9 +46,9 @@ class Origin:
         made = format_time(self.base.made_at)
         if tool := made_by(self.point.id):
             yield (
-                f"the kit of {made} does not list restore point {self.point.id}: {called(tool)} "
-                "stored it, so only its repository confirms it. Whoever can write there could have "
-                "forged it"
+                f"the kit of {made} does not list restore point {self.point.id}: "
+                f"{called(tool)} stored this point, so only its repository confirms it. "
+                "Whoever can write to this repository could have forged the point"
             )
         elif not self.base.listed:
             yield (
@@ -59,7 +59,8 @@ class Origin:
         elif self.point.available_at > self.base.made_at:
             yield (
                 f"restore point {self.point.id} was {AFTER_KIT} of {made}, so the kit cannot "
-                "confirm it. Whoever has the repository's password could have forged it"
+                "confirm this point. Whoever has the repository's password could have "
+                "forged the point"
             )
         else:
             yield (
@@ -73,7 +74,7 @@ class Origin:
         if any(self.differs.get(sort) for sort in _SORTS):
             return
         if tool:
-            yield "it contains no plan: drd uses the plan of the kit"
+            yield "the restore point does not contain a plan: drd uses the plan of the kit"
         else:
             yield "the restore point has the same paths, programs and SQL as the kit's plan"
 
@@ -155,9 +156,9 @@ def require_accepted(
     raise UsageError(
         f"restore point {point.id} was {AFTER_KIT} of {format_time(base.made_at)}, so its "
         "recovery needs a separate confirmation",
-        hint="check this restore point with --dry-run. If you trust it, add --accept-after-kit; "
-        f"--yes does not include this. drd points {plan.name} marks the points of the kit's own "
-        "list with `kit`.",
+        hint="check this restore point with --dry-run. If you trust this point, add "
+        "--accept-after-kit (--yes does not include this option). `drd points "
+        f"{plan.name}` marks the points of the kit's own list with `kit`.",
     )
 
 

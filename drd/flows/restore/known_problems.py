@@ -34,7 +34,7 @@ def require_whole(services: Services, plan: RecoveryPlan) -> None:
     by_name = plan.partial or bool(plan.request.components)
     if whole or by_name or plan.continues is not None:
         for fact in facts:
-            more = f". For what to do: drd doctor {plan.plan.name}"
+            more = f". To see what to do: drd doctor {plan.plan.name}"
             if whole:
                 more = f"; drd reads the missing parts from repository {whole[0]}"
             services.warn(f"{fact}{more}")
@@ -93,7 +93,7 @@ def _other_repository(services: Services, plan: Plan, known: KnownRepository) ->
         words = f"drd recover {plan.name} --target {target} --repository {able[0]}"
         meanwhile = f"; until then, restore from repository {able[0]}: {words}"
     return (
-        f"{known.url} {lost_words(known.lost or '')}, so drd can read nothing there",
+        f"{known.url} {lost_words(known.lost or '')}, so drd cannot read from this repository",
         f"when the repository is back: {_verify(plan, known)}{meanwhile}",
     )
 
@@ -131,9 +131,9 @@ def _verify(plan: Plan, known: KnownRepository) -> str:
 
 def _cost(known: KnownRepository) -> str:
     if known.affected is None:
-        return "drd does not know which restore points cannot be restored from it"
+        return "drd does not know which restore points cannot be restored from this repository"
     if not known.affected:
-        return "No restore point needs the damaged data"
+        return "The restore points do not need the damaged data"
     return f"Damaged restore points: {some(known.affected, 5)}"
 
 
@@ -168,7 +168,9 @@ def _remedies(
     name, point = plan.plan.name, plan.point
     here = _givers(plan.plan, point, known)
     if here:
-        yield f"repository {here[0]} has a good copy: add --repository {here[0]}."
+        yield (
+            f"repository {here[0]} has a good copy. To use this copy, add --repository {here[0]}."
+        )
     else:
         older = services.catalogue.points.of_plan(name)
         other_point = next(
@@ -178,10 +180,10 @@ def _remedies(
             at = format_time(other_point[0].data_time, seconds=True)
             yield (
                 f"restore point {other_point[0].id} (data of {at}) is complete in "
-                f"{other_point[1][0]}: add --point {other_point[0].id}."
+                f"{other_point[1][0]}. To use that point, add --point {other_point[0].id}."
             )
         else:
-            yield "drd knows no other restore point that is complete."
+            yield "drd does not know another restore point that is complete."
     yield "to restore only the components that can still be read: --component NAME, once for each."
     harmed = next(n for n in plan.repositories if n in known and known[n].damage is not None)
     mended = f"repair repository {harmed} with {called(plan.plan.made_by)}"

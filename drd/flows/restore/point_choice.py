@@ -189,8 +189,8 @@ def _standing_points(
         return points
     if newest.data_time > left.data_time:
         services.warn(
-            f"drd leaves out restore point {newest.id}: {found[newest.id].sentence()}. To use it "
-            f"all the same: --point {newest.id}"
+            f"drd leaves out restore point {newest.id}: {found[newest.id].sentence()}. To "
+            f"use this point nevertheless: --point {newest.id}"
         )
     return standing
 
@@ -209,7 +209,8 @@ def _proven_points(
     if out.data_time > left.data_time:
         run, at = tried[out.id]
         services.warn(
-            f"{left_out_words(with_copy(out), run, at)}. To use it all the same: --point {out.id}"
+            f"{left_out_words(with_copy(out), run, at)}. To use this point nevertheless: "
+            f"--point {out.id}"
         )
     return [p for p in points if p.id not in tried]
 
@@ -217,8 +218,9 @@ def _proven_points(
 def _how_to_get_one(services: Services, plan: Plan, held_by: Collection[str] | None) -> str:
     if plan.made_by:
         return (
-            f"{called(plan.made_by)} makes the copies: look there for a finished one that "
-            f"contains all components. What drd sees: drd catalogue rebuild {plan.name}"
+            f"{called(plan.made_by)} makes the copies: check there whether a finished copy "
+            "contains all components. To let drd list the copies again: drd catalogue "
+            f"rebuild {plan.name}"
         )
     if held_by is not None and any(plan.repositories[n].copy_of for n in held_by):
         return f"drd copy {plan.name}"
@@ -227,8 +229,8 @@ def _how_to_get_one(services: Services, plan: Plan, held_by: Collection[str] | N
         text, remedy = left_words(plan.name, left)
         return f"{text}; {remedy}."
     return (
-        f"to make one: `drd backup {plan.name}`. If the repository has points that this "
-        f"host does not know: `drd catalogue rebuild {plan.name}`"
+        f"to make a restore point: `drd backup {plan.name}`. If the repository has points "
+        f"that this host does not know: `drd catalogue rebuild {plan.name}`"
     )
 
 
@@ -245,11 +247,11 @@ def _before(plan: Plan, points: list[RestorePoint], before: datetime) -> Restore
     earlier = newest_complete([p for p in points if p.data_time < before])
     if earlier is None:
         oldest = min((p.data_time for p in points if p.complete), default=None)
-        oldest_words = f"; its oldest one is of {_time(oldest)}" if oldest else ""
+        oldest_words = f"; the oldest restore point is of {_time(oldest)}" if oldest else ""
         raise NoRestorePoint(
             f"plan {plan.name} has no complete restore point from before "
             f"{_time(before)}{oldest_words}",
-            hint=f"choose another one: drd points {plan.name}",
+            hint=f"choose another restore point: drd points {plan.name}",
         )
     return earlier
 

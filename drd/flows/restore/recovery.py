@@ -157,7 +157,7 @@ def _begin(
             raise AlreadyRunning(
                 f"another process is executing run {run.id} of {run.plan}",
                 run=run.id,
-                hint=f"check its progress: drd run show {run.id}",
+                hint=f"to see the progress of that run: drd run show {run.id}",
             )
         actor = process.actor_here()
         again = Decision("", "resume", actor.user, "", 0, services.clock.now(), actor)

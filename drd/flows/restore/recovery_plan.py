@@ -116,8 +116,8 @@ class RecoveryPlan:
         if not former:
             return ""
         return (
-            f" The point contains {some(former)}, which the plan does not have: if that was the "
-            f"name of {name}, write it into the plan again for this recovery."
+            f" The point contains {some(former)}, which the plan does not have. If {name} "
+            "had another name then, write the former name into the plan for this recovery."
         )
 
     @property
@@ -268,8 +268,8 @@ def _choose(services: Services, plan: Plan, request: RecoveryRequest) -> Restore
             f"the data of restore point {point.id} is of "
             f"{format_time(point.data_time, seconds=True)}, later than the loss that --lost-at "
             f"states: {format_time(request.lost_at, seconds=True)}",
-            hint="leave out --point to use the newest one before the loss, or list others: "
-            f"drd points {plan.name}",
+            hint="leave out --point: drd then uses the newest point before the loss. Or "
+            f"choose another point: drd points {plan.name}",
         )
     return point
 
@@ -340,8 +340,8 @@ def _reachable_repositories(
     lost = {k.repository: k.lost for k in services.catalogue.health.of_plan(plan.name) if k.lost}
     reachable = tuple(name for name in holding if name not in lost)
     notes = tuple(
-        f"repository {name} {lost_words(lost[name])}, as far as drd knows; drd reads from it only "
-        "if it can be read again"
+        f"repository {name} {lost_words(lost[name])}, as far as drd knows; drd reads from "
+        "this repository only if that is possible again"
         for name in holding
         if name in lost
     )
@@ -353,7 +353,7 @@ def _notes(
 ) -> tuple[str, ...]:
     left_out = [n for n in plan.components if n not in (*names, *forgotten)]
     why = (
-        "not named by --component"
+        "--component does not name them"
         if request.components
         else f"target {request.target} has no place for {', '.join(left_out)}"
     )

@@ -115,7 +115,7 @@ def target_of(plan: Plan, name: str) -> Target:
         choose = f"choose one of the plan's targets: {known}. Or add" if known else "add"
         raise UsageError(
             f"plan {plan.name} has no target {name!r}",
-            hint=f"{choose} one under `targets` in {plan.file}, or restore to the original "
-            "places: --in-place.",
+            hint=f"{choose} a target under `targets` in {plan.file}. To restore to the "
+            "original places: --in-place.",
         )
     return plan.targets[name]

@@ -74,8 +74,8 @@ def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
     require_answerable(services, planned)
     if changed := _changed(plan, run):
         services.warn(
-            f"{changed} since run {run.id} began: drd does not repeat finished steps, and executes "
-            "the others as the current plan has them"
+            f"{changed} since run {run.id} began: drd does not repeat finished steps, and "
+            "executes the other steps as they are in the current plan"
         )
     if run.state.final:
         services.catalogue.runs.reopen(run, services.clock.now())

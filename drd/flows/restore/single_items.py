@@ -61,7 +61,7 @@ def component_of(
         return (able or list(names))[0]
     what = "--table" if part.tables else "--path" if part.paths else "--into"
     raise UsageError(
-        f"{what} restores from one component, but no component is given",
+        f"{what} restores from a single component, but --component is missing",
         hint=f"add --component NAME; possible names: {', '.join(able or names)}.",
     )
 
@@ -99,7 +99,8 @@ def single(services: Services, plan: Plan, point: RestorePoint, name: str, part:
         if older is not None:
             at = format_time(older.data_time, seconds=True)
             error.hint = (
-                f"use the newest restore point that contains it, of {at}: --point {older.id}"
+                f"use the newest restore point that contains what you want, of {at}: --point "
+                f"{older.id}"
             )
         raise
     if part.is_whole:
@@ -215,7 +216,7 @@ def changes(
     """Read the source, with a short timeout; an error there is returned, never raised."""
     like = snapshot.fingerprint if snapshot is not None else None
     if like is None or (isinstance(like, DatabaseFingerprint) and like.mode == "off"):
-        return Changes(unknown="the point has no fingerprint")
+        return Changes(unknown="the restore point does not contain a fingerprint")
     kind = services.kinds(component.kind)
     try:
         spec = kind.spec.of(component.settings)

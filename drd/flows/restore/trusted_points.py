@@ -81,12 +81,13 @@ def _tell(  # noqa: PLR0917 - each is needed
     said = f"restore point {wanted.id}: {out[wanted.id]}"
     if remains is None:
         raise NoRestorePoint(
-            f"drd does not choose {said}, and plan {plan.name} has no other complete one",
+            f"drd does not choose {said}. Plan {plan.name} does not have another complete "
+            "restore point",
             hint="whoever has the repository's password could have forged this point. If "
             f"you know who made this point: --point {wanted.id}",
         )
     if remains.data_time <= wanted.data_time:
         services.warn(
-            f"drd leaves out {said}. Whoever has the repository's password could have forged it. "
-            f"To use it all the same: --point {wanted.id}"
+            f"drd leaves out {said}. Whoever has the repository's password could have forged "
+            f"this point. To use this point nevertheless: --point {wanted.id}"
         )

@@ -21,7 +21,8 @@ def unfinished(catalogue: Catalogue, plan: Plan, run: Run) -> Unfinished:
     at = run.finished_at or run.started_at
     if at is None:
         raise UsageError(
-            f"run {run.id} of {run.plan} has not begun", hint=f"check it: drd run show {run.id}"
+            f"run {run.id} of {run.plan} has not begun",
+            hint=f"to see the state of this run: drd run show {run.id}",
         )
     records = catalogue.steps.of_run(run.id)
     begun = [r for r in records if r.kind == RESTORE and r.subject]

@@ -111,8 +111,8 @@ def _earlier(plan: RecoveryPlan, name: str) -> _Earlier:
 def _remedy(usage: Usage, earlier: _Earlier) -> str:
     if earlier.stopping:
         return (
-            f"check that step {either(earlier.stopping)} of the runbook stops the programs that "
-            "use the data, before the restore"
+            f"check that step {either(earlier.stopping)} of the runbook, which comes before "
+            "the restore, stops the programs that use the data"
         )
     stop, start = _by_hand(usage)
     by_hand = f"{stop} before the recovery, and {start}"
@@ -121,7 +121,7 @@ def _remedy(usage: Usage, earlier: _Earlier) -> str:
             f"{by_hand}. This recovery leaves out step {some(earlier.left_out)} of the runbook: "
             f"{earlier.why}"
         )
-    return f"{by_hand}. Or add steps `stop` and `start` to the runbook of the plan, which do both"
+    return f"{by_hand}. Or add steps `stop` and `start` to the runbook of the plan, which do this"
 
 
 def _by_hand(usage: Usage) -> tuple[str, str]:

@@ -45,7 +45,7 @@ class Carrier:
 
     def refuse(self) -> None:
         """Raise AlreadyRunning."""
-        process = f"process {self.pid}" if self.pid is not None else "another process of root's"
+        process = f"process {self.pid}" if self.pid is not None else "another process of root"
         what = "exchanging or removing kept copies"
         ending = "wait until it ends"
         if self.run:
@@ -58,8 +58,8 @@ class Carrier:
         raise AlreadyRunning(
             f"{process} is {what} of {self.plan}, as root's own record shows",
             run=self.run,
-            hint=f"{ending}. If drd shows no such run, or another state of it, somebody changed "
-            f"the catalogue without drd: find out who{kill}.",
+            hint=f"{ending}. If drd does not show this run, or shows another state, somebody "
+            f"changed the catalogue without drd: find out who{kill}.",
         )
 
 

@@ -318,7 +318,7 @@ def make_ledgers(directory: Path) -> None:
         make_private(place, mode)
     if why := why_not_private(directory):
         raise SandboxUnavailable(
-            f"others can change the files in {directory}: {why}",
+            f"other users can change the files in {directory}: {why}",
             hint=f"chown root: {ROOTS_OWN}; chmod 0711 {ROOTS_OWN}",
         )
 

@@ -113,7 +113,8 @@ class DecisionRequests:
         if any(d.step == name and d.attempt and d.at <= expires for d in decisions):
             return False
         self.services.warn(
-            f"step {name}: nobody answered by {format_time(expires, seconds=True)}; drd asks again"
+            f"step {name}: until {format_time(expires, seconds=True)}, nobody answered; drd "
+            "asks again"
         )
         return True
 
@@ -196,7 +197,7 @@ class DecisionRequests:
         expires = self._expires.get(name)
         if expires is None or self.services.clock.now() <= expires:
             return None
-        why = f"nobody reported the step as done by {format_time(expires, seconds=True)}"
+        why = f"until {format_time(expires, seconds=True)}, nobody reported the step as done"
         return StepAnswer(name, StepState.FAILED, StepResult(), why)
 
     def _settled(self, answer: StepAnswer) -> StepAnswer:

@@ -25,16 +25,16 @@ def notify_now(
     channels = [c for c in known if c.name in wanting]
     if not channels:
         raise NotifyError(
-            f"no channel in drd.yaml accepts messages about a {message.event}",
+            f"drd.yaml does not have a channel for messages about a {message.event}",
             hint=f"add {message.event} to `on` of a channel under `notify` in drd.yaml.",
         )
     attempts = deliver_directly(message, channels, open_notifier, clock)
     lost = [a for a in attempts if a.error is not None]
     for attempt in lost:
-        warn(f"{attempt.channel.name} did not accept the message: {attempt.error}")
+        warn(f"channel {attempt.channel.name} did not accept the message: {attempt.error}")
     if lost and len(lost) == len(attempts):
         raise NotifyError(
             "no channel accepted the message",
-            hint="run drd notify test to see what is wrong with each channel.",
+            hint="to see what is wrong with each channel: drd notify test",
         )
     return [a.channel.name for a in attempts if a.error is None]

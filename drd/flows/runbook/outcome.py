@@ -17,7 +17,7 @@ class Outcome:
     """How a runbook ended. `succeeded` means that no step blocked it; it is `through` even if
     checks failed that nothing was to follow; `fatal` means that a step that is not a check has
     failed for good. `states` has every step that was begun or left out, `causes` why it failed or
-    was left out, `never` those that were the step was not reached."""
+    was left out, `never` those that were the drill ended before this step."""
 
     succeeded: bool = False
     states: dict[str, StepState] = field(default_factory=dict)
@@ -45,9 +45,9 @@ def rehearsed(
             left_out.append(
                 (
                     name,
-                    f"step {', '.join(failed)} failed before"
+                    f"step {', '.join(failed)} failed before this step"
                     if failed
-                    else ("the step was not reached"),
+                    else ("the drill ended before this step"),
                 )
             )
         elif step.rehearse == "simulate":

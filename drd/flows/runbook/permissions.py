@@ -91,10 +91,11 @@ class Deciding:
         if role is not None and role not in people[name]:
             holders = [n for n, roles in people.items() if role in roles]
             raise UsageError(
-                f"{name} does not hold the role {role}, which step {step} requires",
-                hint=f"ask somebody who holds this role: {either(holders)}."
+                f"{name} does not have the role {role}, which step {step} requires",
+                hint=f"ask somebody who has this role: {either(holders)}."
                 if holders
-                else "nobody holds this role: give it to a person under `people` in drd.yaml.",
+                else "nobody has this role: add it to the `roles` of a person under "
+                "`people` in drd.yaml.",
             )
         if action == "approve" and wants_two_persons(known):
             self._another_person(step)
@@ -148,7 +149,11 @@ class Deciding:
             return added
         names = [s.name for s in self.plan.runbook]
         near = closest(name, names)
-        hint = f"did you mean {near}?" if near else f"the plan's steps: {', '.join(names)}."
+        hint = (
+            f"did you mean {near}?"
+            if near
+            else (f"choose one of the plan's steps: {', '.join(names)}.")
+        )
         raise UsageError(f"plan {self.plan.name} has no step {name!r}", hint=hint)
 
     def _added(self, name: str) -> Step | None:
@@ -180,23 +185,26 @@ class Deciding:
         again = f"drd approve {self.run.id} {step}"
         if own is Sameness.SAME:
             raise UsageError(
-                f"{step} needs a second person, but {starter} started this recovery as well",
-                hint=f"let another person approve it as a user of their own, not as root: {again}",
+                f"step {step} needs the approval of a second person, but {starter} also "
+                "started this recovery",
+                hint="let another person approve the step, with their own user account and "
+                f"not as root: {again}",
             )
         hint = (
-            "approve it as a user of your own and not as root or drd's own user, so that the "
-            f"daemon can prove who you are: {again}. Or log in as yourself, then use sudo"
+            "approve the step with your own user account, not as root or as drd's own user, "
+            f"so that the daemon can prove who you are: {again}. Or log in with your own "
+            "account, then use sudo"
         )
         if _begun_by_unknown(self.catalogue, self.run):
             # No later approval can prove who that was.
             hint = (
-                "nobody can approve it in this recovery. End the recovery: `drd cancel "
-                f"{self.run.id}`. Then log in as yourself (ssh), and start it again: `sudo drd "
-                "recover …`"
+                "nobody can approve the step in this recovery. End the recovery: `drd "
+                f"cancel {self.run.id}`. Then log in with your own account (ssh), and start "
+                "the recovery again: `sudo drd recover …`"
             )
         raise UsageError(
-            f"{step} needs a second person, and drd cannot prove that {self.actor.words()} "
-            f"is another person than {starter}",
+            f"step {step} needs the approval of a second person, but drd cannot prove that "
+            f"{self.actor.words()} is another person than {starter}",
             hint=hint,
         )
 
@@ -213,7 +221,7 @@ class Deciding:
     def _unfit(self, step: str, record: StepRecord | None, why: str) -> UsageError:
         state = _STATES[record.state] if record is not None else "it has not started yet"
         if self.run.state.final:
-            why = "drd accepts no answer to this step any more"
+            why = "drd no longer accepts an answer to this step"
             state = f"run {self.run.id} has ended ({self.run.state})"
         return UsageError(f"step {step}: {why}: {state}", hint=self._what_waits())
 
@@ -221,7 +229,7 @@ class Deciding:
         waiting = [r.name for r in self.records.values() if r.state is StepState.WAITING]
         if not waiting or self.run.state.final:
             return f"to see the state of the run: drd run show {self.run.id}"
-        return f"steps of this run that wait for an answer: {', '.join(waiting)}."
+        return f"choose one of the steps that wait for an answer: {', '.join(waiting)}."
 
     def _record(
         self, step: str, action: str, by: str, comment: str, attempt: int
@@ -245,8 +253,8 @@ def require_approvable(steps: Iterable[Step], actor: Actor) -> None:
     if asking and actor.person is None:
         raise UsageError(
             f"you are {actor.anybody()}, so nobody can approve {', '.join(asking)}",
-            hint="log in as yourself, then use sudo: the steps need two persons, and drd must be "
-            "able to tell them apart.",
+            hint="log in with your own account, then use sudo: the steps need two persons, "
+            "and drd must be able to identify each of them.",
         )
 
 
@@ -266,8 +274,8 @@ def require_still_approvable(
                 f"nobody can approve {', '.join(asking)}: run {run.id} was started or "
                 "resumed by root or drd's own user without a login, or by a user whose login "
                 "could not be read",
-                hint=f"end the run: `drd cancel {run.id}`. Then log in as yourself, and "
-                f"start the recovery again: `sudo drd recover {run.plan} …`",
+                hint=f"end the run: `drd cancel {run.id}`. Then log in with your own "
+                f"account, and start the recovery again: `sudo drd recover {run.plan} …`",
             )
 
 
@@ -285,8 +293,8 @@ def _person(name: str, people: Mapping[str, Sequence[str]]) -> str:
     """The name as it stands in drd.yaml."""
     if not people:
         raise UsageError(
-            "drd.yaml lists no people, so nobody can approve anything",
-            hint="list them in drd.yaml, for example `people: [{name: anna, roles: [dba]}]`.",
+            "drd.yaml lists no people, so nobody can approve a step",
+            hint="add people to drd.yaml, for example `people: [{name: anna, roles: [dba]}]`.",
         )
     if name in people:
         return name

@@ -105,8 +105,8 @@ def _after_hooks(services: Services, plan: Plan, run: Run) -> list[str]:
         component = plan.components.get(step.subject)
         if component is not None and component.after is not None:
             services.note(
-                f"drd runs the `after` hook of component {component.name}, because run {run.id} "
-                "died before it could"
+                f"drd runs the `after` hook of component {component.name}, because run "
+                f"{run.id} died before it could run the hook"
             )
             failed += run_after_anyway(component)
     for sentence in failed:

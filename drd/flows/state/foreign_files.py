@@ -31,7 +31,7 @@ _ASIDE = ".not-ours-"
 _OPEN = 0o066
 _LONGEST_MARK = 100
 
-IN_USE = "a process of drd has it open"
+IN_USE = "a process of drd has this file open"
 
 Deed = Literal["set aside", "removed", "replaced", "renewed", "made private"]
 Renew = Callable[[Path, Callable[[], bool]], None]
@@ -86,7 +86,7 @@ def put_right(places: StatePlaces, renew: Renew) -> list[ForeignFile]:
     with suppress(OSError), kept_out(places.state, places.trusted()) as ours:
         if not ours:
             return [
-                replace(e, left="another drd that is starting corrects it")
+                replace(e, left="another drd process that is starting corrects this")
                 for e in wrong_entries(places)
             ]
         stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
@@ -145,9 +145,9 @@ def findings(places: StatePlaces) -> list[Finding]:
         hint = f"find out which user did this; when nobody needs the file any more: rm -r -- {path}"
         if catalogue:
             hint = (
-                "stop drd. If drd's own catalogue lies beside this file under another name, "
-                f"rename it to {places.database}; else restore the points with drd catalogue "
-                f"rebuild. Then: rm -- {path}*"
+                "stop drd. If drd's own catalogue is in the same directory under another "
+                f"name, rename that file to {places.database}. Otherwise restore the points "
+                f"with drd catalogue rebuild. Then: rm -- {path}*"
             )
         findings.append(
             Finding("state-set-aside", "warning" if not catalogue else "error", "", detail, hint)
@@ -222,7 +222,7 @@ def _itself(database: Path, trusted: Collection[int], group: int | None) -> Iter
     if info is not None and unbelieved and _is_like_the_owners(database, info, group):
         shared, unbelieved = f"{unbelieved}, who created it while the state was shared", None
     if info is not None and not shared and _is_marked(database, info):
-        shared = "was open to other users, who may still have it open"
+        shared = "could be opened by other users, who may still have the file open"
     for suffix in SIDES:
         side = database.with_name(f"{database.name}{suffix}")
         beside = lstat(side)
@@ -234,7 +234,7 @@ def _itself(database: Path, trusted: Collection[int], group: int | None) -> Iter
             yield ForeignFile(side, theirs, _way_with(beside))
         elif legible:
             why = theirs or _shared(beside, _OPEN)
-            shared = shared or (f"has {side.name} beside it, which {why}" if why else None)
+            shared = shared or (f"has the file {side.name} beside it, which {why}" if why else None)
     if unbelieved:
         yield ForeignFile(database, unbelieved, "set aside", is_catalogue=True)
     elif shared and info is not None and not stat.S_ISLNK(info.st_mode):
@@ -263,7 +263,10 @@ def _linked_directory(directory: Path, trusted: Collection[int]) -> Iterator[For
     except OSError:
         return
     if why:
-        text = f"contains the catalogue through a link, and others can replace it: {why}"
+        text = (
+            "is the real directory of the catalogue, which a link names, and other users "
+            f"can replace the catalogue: {why}"
+        )
         yield ForeignFile(directory, text, "made private")
 
 
@@ -292,8 +295,12 @@ def _of_others(
 
 def _shared(info: os.stat_result, rights: int) -> str | None:
     if info.st_nlink > 1:
-        return "has a second name (a hard link), so somebody else may open it"
-    return "can be opened by other users, who may have it open" if info.st_mode & rights else None
+        return "has a second name (a hard link), so another user may open the file"
+    return (
+        "can be opened by other users, who may have the file open"
+        if info.st_mode & rights
+        else None
+    )
 
 
 def _way_with(info: os.stat_result) -> Deed:

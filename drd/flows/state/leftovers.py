@@ -57,8 +57,8 @@ def _is_roots_to_judge(root: Path) -> bool:
 
 def _open(root: Path, why: str) -> Finding:
     detail = (
-        f"others can change the files in {root}, so drd does not clean up after killed runs "
-        f"there: {why}"
+        f"other users can change the files in {root}, so drd does not clean up after killed "
+        f"runs there: {why}"
     )
     hint = (
         f"allow only the user of drd to write there (`chmod go-w {root}`), or set `work_dir` in "
@@ -98,8 +98,8 @@ def _left_over(services: Services, root: Path, entry: os.DirEntry[str]) -> Findi
         "warning",
         "",
         f"{path} has the name of a run's work directory and contains {size}{owner}, but {why}",
-        "another drd on this host, with another state, may use it; if none does: "
-        f"rm -r {shlex.quote(str(path))}",
+        "another drd on this host, with another state, may use this directory. If not: rm "
+        f"-r {shlex.quote(str(path))}",
     )
 
 

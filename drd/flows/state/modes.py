@@ -63,8 +63,8 @@ def close_state(places: StatePlaces, renew: Renew) -> list[str]:
         unsafe = shared or _others_change(places.state) or open_to_others(places)
         if unsafe or wrong_entries(places):
             what = (
-                "drd closed its state to group and others, but could not close everything. For the "
-                "rest: drd doctor"
+                "drd closed its state to group and others, but could not close everything. "
+                "To see the rest: drd doctor"
             )
         _log.warning("state.closed", what=what, paths=f"{', '.join(closed[:_NAMED])}{more}")
     _refuse(shared)
@@ -88,21 +88,21 @@ def _refuse(shared: Collection[ForeignFile]) -> None:
     for entry in shared:
         if entry.is_catalogue and entry.deed == "set aside":
             raise CatalogueError(
-                f"{entry}: drd does not open it, and could not set it aside "
+                f"{entry}: drd does not open this file, and could not set it aside "
                 f"({escaped(entry.left)})",
-                hint=f"give {entry.path.parent} to the owner of the state, mode 0700, and start "
-                "again",
+                hint=f"give {entry.path.parent} to the owner of the state, mode 0700, and "
+                "start drd again",
             )
         journal = entry.path.with_name(f"{entry.path.name}-journal")
         if entry.is_catalogue and os.path.lexists(journal):
             # SQLite would roll it back, and remove the file that it names, whatever that is.
             raise CatalogueError(
-                f"{entry}: drd does not open it, because {journal.name} lies beside it and may "
-                "belong to other users, and drd could not make its own copy "
-                f"({escaped(entry.left)})",
-                hint="stop drd (systemctl stop drd) and its commands, and start it again. If "
-                f"that does not help: find out who owns {journal}, move it away, then run "
-                "drd doctor",
+                f"{entry}: drd does not open this catalogue. The file {journal.name} is in "
+                "the same directory and may belong to other users, and drd could not make "
+                f"its own copy ({escaped(entry.left)})",
+                hint="stop drd (systemctl stop drd) and its commands, and start drd again. "
+                f"If that does not help: find out who owns {journal}, move that file "
+                "away, then run drd doctor",
             )
 
 
@@ -122,12 +122,12 @@ def _tell(entry: ForeignFile) -> None:
     if entry.left:
         remedy = "drd doctor"
         if entry.left == IN_USE:
-            remedy = "stop drd (systemctl stop drd) and its commands, then start it"
+            remedy = "stop drd (systemctl stop drd) and its commands, then start drd"
         _log.error("state.shared", what=f"{entry}: {escaped(entry.left)}", remedy=remedy)
     elif entry.is_catalogue and entry.became is not None:
         _log.error(
             "state.catalogue-set-aside",
-            what=f"{entry}: drd does not trust it, and has made a new catalogue",
+            what=f"{entry}: drd does not trust this file, and has made a new catalogue",
             kept=escaped(str(entry.became)),
             remedy="run drd doctor, then drd catalogue rebuild, which restores the points",
         )

@@ -53,8 +53,9 @@ class Restored:
         names = ", ".join(self.components)
         if self.undone:
             return (
-                f"recovery {self.run} had restored {names} when this point was made. Somebody "
-                "undid it later: the point does not contain the data that the undo put back"
+                f"recovery {self.run} had restored {names} when this point was made. "
+                "Somebody undid the recovery later: the point does not contain the data "
+                "that the undo put back"
             )
         return (
             f"recovery {self.run} was unfinished when this point was made, and had already "

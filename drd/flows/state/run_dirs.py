@@ -149,7 +149,7 @@ def _make_root(root: Path) -> None:
         make_private(own, _PASSABLE)
         if why := why_not_private(own):
             raise SandboxUnavailable(
-                f"others can change the files in {own}: {why}",
+                f"other users can change the files in {own}: {why}",
                 hint=f"chown root: {own}; chmod 0711 {own}",
             )
     make_private(root, _PASSABLE)

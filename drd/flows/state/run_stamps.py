@@ -118,8 +118,10 @@ def why_foreign(services: Services, directory: Path, run: str) -> str | None:
         return None
     row = row_of(services, run)
     if row is None:
-        return f"the catalogue has no run {run}"
+        return f"the catalogue does not contain run {run}"
     with rights_in(directory.parent):
         return (
-            None if is_own_directory(directory, row) else f"run {run} of this drd did not create it"
+            None
+            if is_own_directory(directory, row)
+            else f"run {run} of this drd did not create this directory"
         )

@@ -49,7 +49,7 @@ def differs_in_force(catalogue: Catalogue, plan: Plan, text: str, now: datetime)
             hint=f"`{reload}`, then run this command again.",
         )
     return (
-        f"{plan.file} differs from plan {plan.name} that the daemon has loaded. This command uses "
-        "the file. The daemon, drd status and drd points use the loaded text until you give the "
-        f"command {reload}"
+        f"{plan.file} differs from the text of plan {plan.name} that the daemon has loaded. "
+        "This command uses the file. The daemon, drd status and drd points use the loaded "
+        f"text until you run: {reload}"
     )

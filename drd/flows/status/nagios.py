@@ -89,7 +89,9 @@ def _caveats(document: StatusDocument) -> str:
     if daemon is not None and daemon.at is not None and daemon.state != "running":
         ago = format_duration(age(daemon.at, document.at))
         caveats.insert(
-            0, f"the daemon is {daemon.state}, seen {ago} ago: scheduled runs do not start"
+            0,
+            f"the daemon is {daemon.state} (last sign of life {ago} ago): scheduled runs "
+            "do not start",
         )
     return "".join(f"; {text}" for text in caveats if text)
 

@@ -309,7 +309,7 @@ def _compare(
         if is_hidden(path):
             return facts
         return facts._replace(
-            load_error=f"the plan's file {path} is gone: put it back",
+            load_error=f"the plan's file {path} is gone: restore this file",
             file_gone=True,
             served=served,
         )
@@ -326,11 +326,14 @@ def _compare(
             )
         return facts if facts.load_error is None else facts._replace(load_error=None)
     if (now := plan_name(path)) != facts.plan:
-        renamed = f"{path} contains plan {now} now, and no file contains plan {facts.plan}"
+        renamed = (
+            f"{path} now contains plan {now} instead, so plan {facts.plan} does not "
+            "have a file any more"
+        )
         return facts._replace(load_error=renamed, file_gone=True, renamed=True)
     at = facts.load_error_at
     edited = facts.load_error is None or (at is not None and found.mtime_ns > at.timestamp() * 1e9)
-    error = facts.load_error or f"{path} changed since it was loaded"
+    error = facts.load_error or f"{path} has changed since drd loaded it"
     return facts._replace(load_error=error, edited=edited, served=served)
 
 
@@ -342,7 +345,7 @@ def _unknown(plan: str, known: Iterable[str]) -> UnknownPlan:
     if near:
         hint = f"did you mean {either(near)}?"
     elif names:
-        hint = f"known plans: {some(names, 10)}"
+        hint = f"choose one of these plans: {some(names, 10)}"
     else:
-        hint = "no plan is known yet; write one with `drd plan new`."
+        hint = "drd has not loaded a plan yet; write a plan with `drd plan new`."
     return UnknownPlan(f"there is no plan {plan!r}", hint=hint)

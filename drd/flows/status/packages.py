@@ -29,8 +29,8 @@ def changed_package(packages: Mapping[str, str]) -> str:
             return f"the plan uses package {name}, which is not installed in {sys.prefix}"
         if version.partition(".")[0] != number:
             return (
-                f"the plan uses package {name}, which now has version {version}, and had version "
-                f"{number} when drd loaded the plan"
+                f"the plan uses package {name}, which now has version {version}, but had "
+                f"version {number} when drd loaded the plan"
             )
     return ""
 

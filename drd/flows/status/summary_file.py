@@ -170,9 +170,9 @@ def read_summary(directory: str) -> SummaryFile:
         info = os.fstat(fd)
         owners = (0, os.geteuid(), os.stat(directory).st_uid)  # noqa: PTH116 - a cold start
         if not stat.S_ISREG(info.st_mode) or info.st_uid not in owners:
-            raise DamagedSummary("it does not belong to drd's user, or is not a regular file")
+            raise DamagedSummary("the file does not belong to drd's user, or is not a regular file")
         if info.st_mode & 0o022 or info.st_size > _MOST_BYTES:
-            raise DamagedSummary("others can write to it, or it is too large")
+            raise DamagedSummary("other users can write to the file, or it is too large")
         data = file.read(_MOST_BYTES + 1) or b""
     return _parsed(data)
 
@@ -181,15 +181,15 @@ def _parsed(data: bytes) -> SummaryFile:
     first = data[:_FIRST_LINE].split(b"\n", 1)[0]
     words = first.split(b" ")
     if len(words) != 3 or words[0] != _MAGIC or not words[2].isdigit():
-        raise DamagedSummary("it is not a status file")
+        raise DamagedSummary("the file is not a status file")
     if words[1] != f"{_SCHEMA}.{_format()}".encode():
-        raise DamagedSummary("another version of drd has written it")
+        raise DamagedSummary("another version of drd has written the file")
     start, length = len(first) + 1, int(words[2])
     if length > _MOST_HEADER or start + length > len(data):
         raise DamagedSummary("it is incomplete")
     header, sizes = _understood(_header, data[start : start + length])
     if len(sizes) > _MOST_PIECES:
-        raise DamagedSummary("it has too many parts")
+        raise DamagedSummary("the file has too many parts")
     pieces, end = [], start + length
     for piece in sizes:
         parts = []
@@ -368,16 +368,18 @@ def unreadable(directory: str, error: Exception) -> CatalogueError:
     if isinstance(error, PermissionError):
         user, group = _whose(directory)
         return CatalogueError(
-            f"{place} can be read only by the group {group}, and user {user} is not in it",
+            f"only members of the group {group} can read {place}, and user {user} is not a member",
             hint=f"add the user to the group: `sudo adduser {user} {group}`, then log in "
             "again; or run `sudo drd status`. Members of the operators' group can "
             "ask the daemon meanwhile: drd alerts, drd points PLAN, drd runs",
         )
-    why = "drd has not written it yet" if isinstance(error, FileNotFoundError) else str(error)
+    why = (
+        "drd has not written this file yet" if isinstance(error, FileNotFoundError) else str(error)
+    )
     return CatalogueError(
         f"cannot read the status {place}: {why}",
-        hint="start the daemon, which writes it: `sudo systemctl start drd`; or read the status as "
-        "root: `sudo drd status`",
+        hint="start the daemon, which writes the status: `sudo systemctl start drd`; or "
+        "read the status as root: `sudo drd status`",
     )
 
 

@@ -88,12 +88,12 @@ def copy_spec(plan: Plan, name: str) -> RepositorySpec:
     if spec is None:
         raise UsageError(
             f"plan {plan.name} has no repository {name!r}",
-            hint=f"repositories that are copies: {known}",
+            hint=f"choose one of the repositories that are copies: {known}",
         )
     if spec.copy_of is None:
         raise UsageError(
-            f"repository {name} is not a copy: backups go to it",
-            hint=f"repositories that are copies: {known}",
+            f"repository {name} is not a copy, but the repository that backups go to",
+            hint=f"choose one of the repositories that are copies: {known}",
         )
     return spec
 
@@ -305,7 +305,7 @@ class _CopyRun:
         return RepositoryDamaged(
             f"repository {self.copy_of} has the manifest of restore point {point.id}, but not all "
             "its snapshots",
-            hint=f"find out who removed its snapshots, then: drd verify {self.plan.name} "
+            hint=f"find out who removed the snapshots, then: drd verify {self.plan.name} "
             f"--repository {self.copy_of}",
         )
 

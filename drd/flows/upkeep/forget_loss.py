@@ -32,7 +32,7 @@ def loss_lines(services: Services, plan: Plan, what: GiveUpRequest) -> list[str]
     ]
     lines.append(_left(plan, newest, _newest(by_id, after)))
     if proven and not set(proven) & after.keys():
-        lines.append("no restore point that a drill has proven is left then")
+        lines.append("after that, the plan does not have a restore point that a drill has proven")
     return lines
 
 
@@ -58,15 +58,15 @@ def _newest(known: Mapping[str, RestorePoint], able: Mapping[str, object]) -> Re
 def _marks(point: str, newest: RestorePoint | None, proven: Sequence[str]) -> list[str]:
     marks = []
     if newest is not None and point == newest.id:
-        marks.append("the newest one that can be restored")
+        marks.append("the newest point that can be restored")
     if list(proven) == [point]:
-        marks.append("the only one that a drill has proven")
+        marks.append("the only point that a drill has proven")
     return marks
 
 
 def _line(known: RestorePoint | None, point: str, repository: str, marks: Sequence[str]) -> str:
     if known is None:
-        return f"restore point {point}: drd does not list it any more"
+        return f"restore point {point}: drd no longer lists this point"
     where = repository or " and ".join(sorted(known.repositories)) or "no repository"
     facts = [
         f"data of {format_time(known.data_time, seconds=True)}",
@@ -80,12 +80,15 @@ def _line(known: RestorePoint | None, point: str, repository: str, marks: Sequen
 
 def _left(plan: Plan, before: RestorePoint | None, after: RestorePoint | None) -> str:
     if after is None:
-        return "no restore point that can be restored is left then: everything would be lost"
+        return (
+            "after that, the plan does not have a restore point that can be restored: "
+            "everything would be lost"
+        )
     of = f"{after.id}, with data of {format_time(after.data_time, seconds=True)}"
     if before is not None and before.id == after.id:
         return f"the newest restore point that can be restored stays: {of}"
     rpo = format_duration(plan.objectives.rpo_s)
     return (
-        f"the newest restore point that can be restored is then {of}: what is newer would be lost "
-        f"(RPO {rpo})"
+        f"after that, the newest restore point that can be restored is {of}: newer data "
+        f"would be lost (RPO {rpo})"
     )

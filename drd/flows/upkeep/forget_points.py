@@ -88,7 +88,7 @@ def _repositories(plan: Plan, name: str) -> list[RepositorySpec]:
         known = ", ".join(plan.repositories)
         raise UsageError(
             f"plan {plan.name} has no repository {name!r}",
-            hint=f"repositories of the plan: {known}",
+            hint=f"choose one of the plan's repositories: {known}",
         )
     return [plan.repositories[name]]
 
@@ -122,7 +122,8 @@ def _require_reasons(services: Services, plan: Plan, what: GiveUpRequest) -> Non
     for point in (p for p in what.points if p not in tried):
         if not _is_doubtful(point, kept.get(point), damaged, state, now):
             raise UsageError(
-                f"drd does not forget restore point {point}, because drd knows of no damage in it",
+                f"drd does not forget restore point {point}, because drd has not found "
+                "damage in this point",
                 hint=f"to search for damage: `drd verify {plan.name}`. To forget the point anyway, "
                 "add --force.",
             )

@@ -32,7 +32,10 @@ def hold(
         raise NotSupported(
             f"{called(tool)} made restore point {point} and decides how long it stays: drd cannot "
             "hold it",
-            hint=KEEPING.get(tool, f"copy it to a place where {called(tool)} does not remove it."),
+            hint=KEEPING.get(
+                tool,
+                f"copy the restore point to a place from which {called(tool)} does not remove it.",
+            ),
         )
     catalogue.points.get(plan, point)  # one that is forgotten cannot be kept any more
     end = _until(until, now) if until else None
@@ -49,10 +52,12 @@ def release(
     wanted = {point for point in held if point.startswith(prefix)}
     exact = wanted & {prefix} or wanted
     if not prefix or not exact:
-        known = f"the held restore points are: {some(sorted(held), 10)}."
+        known = f"choose one of the held restore points: {some(sorted(held), 10)}."
         raise NoRestorePoint(
             f"no held restore point has an id that begins with {prefix!r}",
-            hint=known if held else "no restore point is held: drd hold makes a hold.",
+            hint=known
+            if held
+            else "there are no held restore points. To hold a restore point: drd hold",
         )
     if len(exact) > 1:
         raise UsageError(

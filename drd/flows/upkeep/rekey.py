@@ -125,7 +125,7 @@ class _Rekeying:
         if not old and not self.opens(self.new):
             spec = self._order.repository
             raise WrongKey(
-                f"no known password opens the repository at {spec.url}",
+                f"drd does not know a password that opens the repository at {spec.url}",
                 hint="give the place of the right password: --old-password '{file: PATH}'",
             )
         self.old = old
@@ -284,8 +284,8 @@ def _carry_out(
     if not left and not order.cuts_off:
         left = [
             f"confirm that the host of plan {name} has the new password, too: add "
-            "--cut-off-others (that plan also stores in this repository, but this drd does not "
-            "know it)"
+            "--cut-off-others (that plan also stores in this repository, but the drd of "
+            "this host does not have that plan)"
             for name in plans_of_others(services, work.opened(work.new))
         ]
     removed: tuple[str, ...] = ()
@@ -297,7 +297,7 @@ def _carry_out(
         runner.owned,
         RunState.INTERRUPTED if left else RunState.SUCCEEDED,
         at=services.clock.now(),
-        error=f"waits for the plan: {'; '.join(left)}" if left else None,
+        error=f"the run waits for a change of the plan: {'; '.join(left)}" if left else None,
         detail=RekeyDetail(removed=removed),
     )
     known_keys = set(keys)
@@ -325,7 +325,7 @@ def _wait(services: Services, runner: Runner, missing: MissingCopies, *, waits: 
         told: list[str] = []
         while left := list(missing()):
             if left != told:
-                services.warn(f"waiting until {'; and '.join(left)}")
+                services.warn(f"drd is waiting until {'; and '.join(left)}")
                 told = left
             process.check_cancelled()
             time.sleep(POLL_S)

@@ -39,7 +39,7 @@ MOST_NAMED = 200
 
 _NOT_TRIED = "drills failed to restore each newer point, but no drill failed to restore this one"
 _NOT_MIXED = "each newer point has data that an unfinished or undone recovery had restored"
-_NO_OTHER = "a recovery would choose it: it leaves out each newer point"
+_NO_OTHER = "a recovery would choose this point, because it would leave out each newer point"
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,9 +308,9 @@ def out_of_the_future(points: Sequence[str], snapshots: Sequence[SnapshotInfo]) 
             f"`restic forget {' '.join(ids[:MOST_NAMED])}`{rest}"
         )
     return (
-        "check this host's clock. If it is right, these snapshots were made while a clock was "
-        f"wrong, or somebody forged them. Then `drd backup`, and {'; '.join(ways)}. The next "
-        "`drd retention` continues."
+        "check this host's clock. If the clock is right, these snapshots were made while a "
+        "clock was wrong, or somebody forged them. Then `drd backup`, and "
+        f"{'; '.join(ways)}. The next `drd retention` continues."
     )
 
 
@@ -351,7 +351,7 @@ def _in_use(services: Services, plan: Plan) -> dict[str, str]:
             chosen = (r.point for r in results if isinstance(r, ChoiceStepResult))
             for point in (run.detail.point, *chosen):
                 if point is not None:
-                    used[point] = f"{run.kind} {run.id} is restoring it"
+                    used[point] = f"{run.kind} {run.id} is restoring this point"
     return used
 
 

@@ -72,7 +72,8 @@ def verification(
     spec = repository_spec(plan, repository or plan.primary.name)
     if not can_verify(spec):
         raise NotSupported(
-            f"drd cannot verify the copies in {spec.name}: the plan names no command for that",
+            f"drd cannot verify the copies in {spec.name}: the plan does not name a command "
+            "for that",
             hint="add `verify: [...]` to the `command` of the repository. Until then, only drills "
             f"show whether a copy can be restored: drd drill {plan.name}",
         )
@@ -146,13 +147,16 @@ class _VerificationRun:
             return self._copies_gone(missing)
         others = self._elsewhere(missing)
         have = (
-            f" Repository {others[0]} has all of these points: restore them from there, with "
-            f"--repository {others[0]}."
+            f" Repository {others[0]} has all of these points. To restore from that "
+            f"repository: --repository {others[0]}."
             if others
             else ""
         )
         if others and self.spec.copy_of is not None:
-            have += f" `drd copy {self.plan.name} --repository {self.spec.name}` copies them again."
+            have += (
+                f" `drd copy {self.plan.name} --repository {self.spec.name}` copies "
+                "these points again."
+            )
         return RepositoryDamaged(
             f"the repository {lists_less(missing)}. drd could read all other data",
             hint=f"find out who removed the snapshots.{have} To forget the damaged points "
@@ -166,8 +170,9 @@ class _VerificationRun:
         names = {p.id: with_copy(p) for p in every}
         them = noun(count, "it", "them")
         return RepositoryDamaged(
-            f"{tool} no longer lists {copies_of(self.plan.made_by, count)} that should still be "
-            f"there: {some([names.get(i, i) for i in missing], 5)}. The others have no damage",
+            f"{tool} no longer lists {copies_of(self.plan.made_by, count)} that the tool "
+            f"should still have: {some([names.get(i, i) for i in missing], 5)}. The other "
+            "copies are not damaged",
             hint=f"find out who removed {them}. If this was intended: drd points forget "
             f"{' '.join(missing[:5])} --reason TEXT",
         )
@@ -208,8 +213,8 @@ class _VerificationRun:
             raise DeadlineExceeded(
                 f"reading repository {self.spec.name} did not finish in time",
                 hint="drd keeps the result of the parts that it read, and the next run "
-                "continues with the others. If it fails again, set a longer `timeout:` in "
-                "the section `verification:` of the plan.",
+                "continues with the other parts. If the next run fails, too, set a "
+                "longer `timeout:` in the section `verification:` of the plan.",
             )
         return left_s
 
@@ -331,6 +336,6 @@ class _VerificationRun:
 
 def _named(points: Sequence[str]) -> str:
     if not points:
-        return "No restore point needs the damaged data"
+        return "The restore points do not need the damaged data"
     names = named(points)
     return f"{names[0].upper()}{names[1:]} cannot be restored completely from this repository"

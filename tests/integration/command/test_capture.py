@@ -69,7 +69,7 @@ def mentioning(word: str) -> list[str]:
         ("printf half", {"ends_with": "# end"}, (ImplausibleDump, "does not end with '# end'")),
         ("printf '# end'; exit 4", {"ends_with": "# end"}, (DumpFailed, "exited with 4")),
         ("read x </dev/tty && echo $x", {}, (DumpFailed, "exited with")),
-        ("printf half; setsid sleep 5 & exit 0", {}, (DumpFailed, "still has its output open")),
+        ("printf half; setsid sleep 5 & exit 0", {}, (DumpFailed, "still has the output open")),
         ("printf half; sleep 600", {"timeout": "1s"}, (DeadlineExceeded, "within 1s")),
     ],
 )
