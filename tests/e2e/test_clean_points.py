@@ -169,6 +169,8 @@ def test_preserved_evidence_stays_until_it_is_released(short_tmp: Path) -> None:
     wrong = site.drd("incident", "preserve", "--verify", name, code=1)
     assert "is not as it was taken" in wrong.err
     site.drd("incident", "preserve", "--release", name, "--reason", "over", "--by", "bert")
+    again = ("incident", "preserve", "--release", name, "--reason", "over")
+    assert f"evidence {name} was released already" in site.drd(*again, code=2).err
     [_, released] = sets_of(site)
     assert (released["custody"][0]["by"], released["custody"][-1]["by"]) == ("anna", "bert")
     assert [one["act"] for one in released["custody"]] == [

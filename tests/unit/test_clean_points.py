@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from drd.errors import NoRestorePoint
+from drd.flows.incidents.opening import open_incident
 from drd.flows.restore.clean_points import clean_points, described, require_clean
 from drd.flows.restore.resecuring import inserted
 from drd.model.incidents import entries as kinds
@@ -271,3 +272,21 @@ def test_the_approval_stands_before_the_step_that_lets_others_in() -> None:
     first, second = replace(serve, group="g"), replace(dns, group="g")
     assert order(data, first, second) == ["data", "re-secure", "serve", "dns"]
     assert order(dns, data) == ["dns", "data", "re-secure"]
+
+
+def test_the_approval_also_stands_in_a_recovery_of_one_component(tmp_path: Path) -> None:
+    world = World(tmp_path, copies=False, more="credentials: [{name: stripe}]\n")
+    try:
+        world.stored("aaaaaaaa", NOON)
+        author = Author("anna", NOON + HOUR, ANNA)
+        opened = open_incident(
+            world.catalogue, author, "x", plans=["shop"], severity="", restricted=False
+        )
+        asked = {"point": "aaaaaaaa", "components": ("conf",)}
+        planned = world.recovery(**asked, clean_for=opened.number)
+        last = planned.plan.runbook[-1]
+        assert (last.name, planned.left_out(last)) == ("re-secure", None)
+        assert "stripe (no playbook)" in str(last.settings)
+        assert "re-secure" not in {step.name for step in world.recovery(**asked).plan.runbook}
+    finally:
+        world.close()

@@ -144,16 +144,18 @@ def _make_new(directory: Path) -> None:
 
 def release(services: Services, plan: Plan, desk: Desk, which: Preserved, reason: str) -> int:
     """Record that a set is not held any more, and forget its snapshots; the next prune removes
-    their data. Returns how many there were."""
-    if which.is_released:
-        raise UsageError(
-            f"preserved evidence {which.id} was released already",
-            hint=f"to see its chain of custody: drd incident preserve {desk.number} --list",
-        )
+    their data. Returns how many there were. After a kill in between, the same call goes on. Raises
+    UsageError if nothing is left to do."""
     spec, why = spec_of(plan, which.repository), reason_of(reason)
     with working(services, plan, desk, spec, Act.RELEASED) as (_, repository, _stage):
-        record(services, desk, Act.RELEASED, which.id, {"reason": why})
         left = _there(repository, which, plan.name)
+        if which.is_released and not left:
+            raise UsageError(
+                f"preserved evidence {which.id} was released already",
+                hint=f"to see its chain of custody: drd incident preserve {desk.number} --list",
+            )
+        if not which.is_released:
+            record(services, desk, Act.RELEASED, which.id, {"reason": why})
         repository.forget(left)
         kept = _there(repository, which, plan.name)
         if kept:
