@@ -3,9 +3,11 @@ writes under another name. Operators respond through the socket: the kernel says
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+from drd.daemon.duties import DutyWatch
 from tests.api_support import ANNA, BERT, OPERATORS, PEOPLE, READERS, STRANGER, House, ask
 from tests.user_support import as_root
 
@@ -138,6 +140,9 @@ def test_restricted_incident_is_for_those_with_a_role_in_it(house: House) -> Non
     assert (told["text"], told["verified_by"]) == ("one of us leaves", "drill:shop")
     assert act(house, "1/action", done=told["action"], reason="x")[0] == 403
     assert ask(house.path, STRANGER, [OPERATORS], "/v1/incidents/1/postmortem")[0] == 403
+    late = DutyWatch(house.app).conditions(datetime.now(UTC) + timedelta(hours=2))
+    overdue = [one.text for one in late if one.kind == "action-overdue"]
+    assert overdue == ["an action item of incident 1 is overdue"]
     # An incident that it was merged into does not show it either, and stays open to all.
     assert act(house, "1/scope", BERT, add=["shop"])[0] == 200
     assert act(house, "open", title="open to all")[0] == 200
