@@ -239,11 +239,23 @@ def test_ack_as_json_has_the_state_and_its_end(catalogue: SqlCatalogue, as_json:
     [
         (["zz", "--by", "anna"], "there is no alert 'zz'", "`drd alerts` lists"),
         (["a1", "--by", " "], "--by is empty", "--by NAME"),
-        (["a1", "--by", "a", "--until", "soon"], "--until: 'soon' is not a time", "8h"),
-        (["a1", "--by", "a", "--until", "2026-11-25T08:00"], "is not a time", "08:00:00Z"),
+        (
+            ["a1", "--by", "a", "--until", "soon"],
+            "--until 'soon' is neither a duration nor a time",
+            "8h",
+        ),
+        (
+            ["a1", "--by", "a", "--until", "2026-11-25T08:00"],
+            "is neither a duration nor a time",
+            "08:00:00Z",
+        ),
         (["a1", "--by", "a", "--until", "2020-01-01T00:00:00Z"], "Z is in the past", "8h"),
         (["a1", "--by", "a", "--until", "99999999w"], "is too far in the future", "8h"),
-        (["a1", "--by", "a", "--until", "9999-12-31T23:59:59-23:59"], "is not a time", "8h"),
+        (
+            ["a1", "--by", "a", "--until", "9999-12-31T23:59:59-23:59"],
+            "is neither a duration nor a time",
+            "8h",
+        ),
         ([], "the following arguments are required: alert", "drd ack --help"),
     ],
 )
