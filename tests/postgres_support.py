@@ -92,12 +92,17 @@ def fetch(destination: Destination, backup: Backup) -> None:
 
 
 def target_of(
-    server: PostgresServer, place: Workplace, *, database: str, no_owner: bool = False, **more: Any
+    server: PostgresServer,
+    place: Workplace,
+    *,
+    database: str,
+    no_owner: bool = False,
+    as_owner: bool = False,
+    **more: Any,
 ) -> Destination:
     settings = PostgresTarget.model_validate({"dsn": server.dsn(database), **more})
-    return KIND.target(
-        component("host=/nowhere"), settings, place, RestoreOptions(no_owner=no_owner)
-    )
+    options = RestoreOptions(no_owner=no_owner, as_owner=as_owner)
+    return KIND.target(component("host=/nowhere"), settings, place, options)
 
 
 def tool(server: PostgresServer, name: str, *words: str) -> str:

@@ -193,6 +193,8 @@ def test_settings_and_sql_of_a_database_are_those_that_drd_writes() -> None:
         {**DATABASE, "acl": [["", "CONNECT ON DATABASE x TO y; DROP TABLE z; --", False, "shop"]]},
         {**DATABASE, "connection_limit": "1; DROP DATABASE x"},
         {**DATABASE, "provider": "libc; x"},
+        {**DATABASE, "extension_schemas": {"citext": ["ext"]}},
+        {**DATABASE, "extension_schemas": {"citext": ["", "shop"]}},
     ):
         with pytest.raises(ValueError, match=r"^private of db"):
             require_written(postgres(FACTS), {"database": database})

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from drd.errors import SourceError
-from drd.kinds.postgres import database, roles
+from drd.kinds.postgres import database, extensions, roles
 from drd.kinds.postgres.address import Address, address_of
 from drd.kinds.postgres.connection import write_password_file
 from drd.kinds.postgres.dsn import holds_password
@@ -255,6 +255,7 @@ PROPERTIES = {
     "is_template": False, "has_public": True, "tablespace": "pg_default",
     "acl": [["", "CONNECT", False, "app"]], "settings": [["", "work_mem=1MB"]],
     "extensions": {"plpgsql": "1.0", "citext": "1.6"},
+    "extension_schemas": {"plpgsql": ["pg_catalog", "pg"], "citext": ["ext", "app"]},
 }  # fmt: skip
 
 
@@ -267,6 +268,10 @@ PROPERTIES = {
         ({"settings": []}, "setting work_mem=1MB is missing"),
         ({"comment": "y"}, "comment is 'y', but '' at backup"),
         ({"extensions": {"plpgsql": "1.0"}}, "extension citext is missing"),
+        (
+            {"extension_schemas": {"citext": ["public", "app"]}},
+            "extension citext is in schema public, but in schema ext at backup",
+        ),
         ({"has_public": False}, "schema public does not exist, but did at backup"),
     ],
 )
@@ -284,7 +289,7 @@ def test_omitted_owners_and_newer_extensions_are_not_a_difference() -> None:
         "extensions": {"plpgsql": "1.0", "citext": "1.7"},
     }
     assert database.differences(PROPERTIES, now, with_owner=False) == []
-    (note,) = database.extension_notes(PROPERTIES, now)
+    (note,) = extensions.notes(PROPERTIES, now)
     assert note == "extension citext has version 1.7, but 1.6 at backup"
 
 

@@ -9,7 +9,7 @@ its reader. The role is dropped at the end of the run.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -18,6 +18,7 @@ import psycopg
 
 from drd import log
 from drd.errors import SourceError, TargetError
+from drd.kinds.postgres import extensions
 from drd.kinds.postgres.address import Address
 from drd.kinds.postgres.cluster import Cluster
 from drd.kinds.postgres.connection import connect, search_path, words
@@ -47,7 +48,7 @@ def login_name(cluster: Cluster) -> str:
 
 @contextmanager
 def owners_login(
-    cluster: Cluster, owner: str, working: str, extensions: dict[str, Any]
+    cluster: Cluster, owner: str, working: str, saved: Mapping[str, Any]
 ) -> Iterator[Address]:
     """Return the working database with a login that has the owner's rights. Raises TargetError if
     the owner is a superuser, or if the server rejects that login; psycopg.Error.
@@ -57,7 +58,7 @@ def owners_login(
     password = _make(cluster, owner)
     try:
         cluster.execute(f"ALTER DATABASE {ident(working)} OWNER TO {ident(owner)}")
-        _make_ready(cluster, owner, working, extensions)
+        _make_ready(cluster, owner, working, saved)
         yield _let_in(cluster, password, working)
     finally:
         drop_login(cluster, working)
@@ -150,7 +151,7 @@ def _disown(cluster: Cluster, name: str, database: str) -> None:
         connection.execute(encoded(f"DROP OWNED BY {ident(name)} CASCADE"))
 
 
-def _make_ready(cluster: Cluster, owner: str, working: str, extensions: dict[str, Any]) -> None:
+def _make_ready(cluster: Cluster, owner: str, working: str, saved: Mapping[str, Any]) -> None:
     """Do what the owner may not do, while the database contains nothing of the owner's."""
     with connect(cluster.address.to_database(working)) as connection:
         row = connection.execute(
@@ -158,10 +159,7 @@ def _make_ready(cluster: Cluster, owner: str, working: str, extensions: dict[str
         ).fetchone()
         if row and cluster.version < 150000:
             connection.execute(f"ALTER SCHEMA public OWNER TO {ident(owner)}".encode())
-        for extension in extensions:
-            connection.execute(
-                f"CREATE EXTENSION IF NOT EXISTS {ident(extension)} CASCADE".encode()
-            )
+        extensions.create(connection, saved, owner)
 
 
 def _let_in(cluster: Cluster, password: str, database: str) -> Address:

@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from drd.kinds.postgres import extensions
 from drd.kinds.postgres.connection import Connection
+from drd.kinds.postgres.manifest import EXTENSION_SCHEMAS
 from drd.kinds.postgres.quoting import grantee, ident, literal, set_clause
 from drd.kinds.postgres.server_text import as_stored
 
@@ -40,7 +42,11 @@ SELECT d.datname AS name, pg_catalog.pg_get_userbyid(d.datdba) AS owner,
               WHERE s.setdatabase = d.oid) AS settings,
        EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'public') AS has_public,
        (SELECT coalesce(pg_catalog.jsonb_object_agg(e.extname, e.extversion), '{{}}')
-          FROM pg_catalog.pg_extension e) AS extensions
+          FROM pg_catalog.pg_extension e) AS extensions,
+       (SELECT coalesce(pg_catalog.jsonb_object_agg(e.extname, pg_catalog.jsonb_build_array(
+                        n.nspname, pg_catalog.pg_get_userbyid(n.nspowner))), '{{}}')
+          FROM pg_catalog.pg_extension e
+          JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace) AS {schemas}
   FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace
  WHERE d.datname = pg_catalog.current_database()"""
 
@@ -56,6 +62,7 @@ def read(connection: Connection) -> dict[str, Any]:
         provider="d.datlocprovider" if version >= 150000 else "'c'",
         locale=locale if version >= 150000 else "NULL",
         rules="d.daticurules" if version >= 160000 else "NULL",
+        schemas=EXTENSION_SCHEMAS,
     )
     with as_stored(connection):
         cursor = connection.execute(query.encode())
@@ -213,23 +220,7 @@ def differences(saved: Properties, now: Properties, *, with_owner: bool) -> list
     here = [s for s in saved["settings"] if with_owner or not s[0]]
     there = [s for s in now["settings"] if with_owner or not s[0]]
     sentences += _lists("setting", here, there, _setting_text)
-    sentences += [
-        f"extension {name} is missing"
-        for name in sorted(saved["extensions"])
-        if name not in now["extensions"]
-    ]
-    return sentences
-
-
-def extension_notes(saved: Properties, now: Properties) -> list[str]:
-    """Return sentences about extensions of another version: a server creates the versions that it
-    has.
-    """
-    return [
-        f"extension {name} has version {now['extensions'][name]}, but {version} at backup"
-        for name, version in sorted(saved["extensions"].items())
-        if now["extensions"].get(name, version) != version
-    ]
+    return sentences + extensions.differences(saved, now)
 
 
 def _lists(what: str, saved: list[Any], now: list[Any], text: Any) -> list[str]:

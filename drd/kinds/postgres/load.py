@@ -28,7 +28,8 @@ _LISTING = 64 << 20
 @dataclass(frozen=True, slots=True)
 class Load:
     """Loads one dump into one database. `environment` lets the program log in; `flags` are passed
-    on; entries of the listing that begin with one of `leave_out` are skipped.
+    on; entries of the listing that begin with one of `leave_out` are skipped, and those of `exists`
+    (without their numbers).
     """
 
     programs: PostgresPrograms
@@ -38,6 +39,7 @@ class Load:
     environment: Mapping[str, str]
     flags: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()
+    exists: frozenset[str] = frozenset()
 
     def run(self, jobs: int, *, on_tick: Callable[[], None]) -> Completed:
         """Run all passes; return the result of the first that failed, or of the last one."""
@@ -46,7 +48,7 @@ class Load:
             return listed
         done = listed
         lines = listed.stdout.splitlines()
-        wanted = [line for line in lines if not _kind(line).startswith(self.leave_out)]
+        wanted = [line for line in lines if self._is_wanted(_kind(line))]
         for entries, pass_jobs in passes(wanted, jobs):
             if entries is None and len(wanted) < len(lines):
                 entries = wanted  # noqa: PLW2901 - all of what is wanted
@@ -54,6 +56,9 @@ class Load:
             if done.exit_code != 0:
                 break
         return done
+
+    def _is_wanted(self, entry: str) -> bool:
+        return not entry.startswith(self.leave_out) and entry not in self.exists
 
     def listing(self, *chosen: str) -> Completed:
         """Return the content of the dump, limited by pg_restore's options."""

@@ -37,6 +37,11 @@ SERVER = "server"
 BACKUP = "backup"
 """The fact that names the backup of a whole server."""
 
+EXTENSION_SCHEMAS = "extension_schemas"
+"""The property of a database that has [schema, its owner] of each extension; not in points of an
+older drd.
+"""
+
 MOST_ROLES = 1_000_000
 _LONGEST_NAME = 1024
 """The longest name in bytes: NAMEDATALEN is 64 unless somebody built a server with more."""
@@ -183,6 +188,10 @@ def _database(saved: Mapping[str, Any], place: str) -> None:
         strict.flag(strict.member(saved, key, place), f"{place}.{key}")
     _text(strict.member(saved, "comment", place), f"{place}.comment")
     strict.by_key(strict.text, strict.member(saved, "extensions", place), f"{place}.extensions")
+    # Not in points of an older drd.
+    strict.by_key(
+        _schema_of_extension, saved.get(EXTENSION_SCHEMAS, {}), f"{place}.{EXTENSION_SCHEMAS}"
+    )
     for entry in strict.array(strict.member(saved, "acl", place), f"{place}.acl"):
         to, right, grantable, by = _items(entry, 4, f"{place}.acl")
         _name_or_all(to, f"{place}.acl")
@@ -193,6 +202,11 @@ def _database(saved: Mapping[str, Any], place: str) -> None:
         role, setting = _items(entry, 2, f"{place}.settings")
         _name_or_all(role, f"{place}.settings")
         _setting(setting, f"{place}.settings")
+
+
+def _schema_of_extension(value: Any, place: str) -> None:
+    for text in _items(value, 2, place):
+        name(text, place)
 
 
 def _items(value: Any, number: int, place: str) -> list[Any]:

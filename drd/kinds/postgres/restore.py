@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 
 from drd.errors import SandboxUnavailable, TargetError
-from drd.kinds.postgres import database
+from drd.kinds.postgres import database, extensions
 from drd.kinds.postgres.address import Address
 from drd.kinds.postgres.as_owner import LEFT_OUT, owners_login
 from drd.kinds.postgres.cluster import Cluster, as_target_error
@@ -179,7 +179,7 @@ class Restorer:
             left = (
                 "owners of objects other than the database's owner",
                 "event triggers, subscriptions and default grants",
-                "comments and schemas of extensions",
+                extensions.left_out(private["database"]),
             )
         facts = {"jobs": self._jobs, "pg_restore": self._order.programs.version}
         return Restored(tuple(map(shown, notes)), tuple(map(shown, differences)), left, facts)
@@ -202,23 +202,26 @@ class Restorer:
         if no_tablespaces:
             flags.append("--no-tablespaces")
         if order.as_owner:
-            owner, extensions = str(saved["owner"]), dict(saved["extensions"])
+            owner = str(saved["owner"])
             flags += ["--no-owner", f"--role={owner}"]
             with (
                 as_target_error(f"cannot restore {order.component} as its owner"),
-                owners_login(self._cluster, owner, self._names.working, extensions) as address,
+                owners_login(self._cluster, owner, self._names.working, saved) as address,
             ):
-                return self._load(dump, address, flags, LEFT_OUT, on_tick)
+                exists = extensions.schema_entries(saved)
+                return self._load(dump, address, flags, on_tick, leave_out=LEFT_OUT, exists=exists)
         address = self._cluster.undisturbed(self._names.working)
-        return self._load(dump, address, flags, (), on_tick)
+        return self._load(dump, address, flags, on_tick)
 
     def _load(
         self,
         dump: Path,
         address: Address,
         flags: list[str],
-        leave_out: tuple[str, ...],
         on_tick: Callable[[], None],
+        *,
+        leave_out: tuple[str, ...] = (),
+        exists: frozenset[str] = frozenset(),
     ) -> Completed:
         order = self._order
         with password_file(address, order.place.directory) as environment:
@@ -230,6 +233,7 @@ class Restorer:
                 environment,
                 tuple(flags),
                 leave_out,
+                exists,
             )
             return load.run(self._jobs, on_tick=on_tick)
 
@@ -280,7 +284,7 @@ class Restorer:
             now = database.read(connection)
         if name == self._names.working:  # its comment comes with the final name
             now["comment"] = saved["comment"]
-        notes += database.extension_notes(saved, now)
+        notes += extensions.notes(saved, now)
         return database.differences(saved, now, with_owner=not self._order.no_owner)
 
 

@@ -298,6 +298,50 @@ def test_tables_of_a_missing_tablespace_come_back_in_the_default_one(
         )
 
 
+def test_the_owner_gets_each_extension_in_its_own_schema(
+    source_server: PostgresServer, target_server: PostgresServer, place: Workplace, short_tmp: Path
+) -> None:
+    """Also one that cannot be moved (xml2), one that needs another (earthdistance), and a schema
+    that was made for one, with its grants.
+    """
+    source_server.execute("CREATE ROLE keeper")
+    source_server.execute("CREATE DATABASE depot OWNER keeper")
+    source_server.execute(
+        'CREATE SCHEMA "ext of all"; CREATE SCHEMA "ext of all keeper" AUTHORIZATION keeper;'
+        'GRANT USAGE ON SCHEMA "ext of all" TO PUBLIC; CREATE SCHEMA geo AUTHORIZATION keeper;'
+        'CREATE EXTENSION xml2 SCHEMA "ext of all"; CREATE EXTENSION cube SCHEMA geo;'
+        "CREATE EXTENSION earthdistance SCHEMA public; CREATE EXTENSION pg_trgm SCHEMA public;"
+        "CREATE TABLE public.items AS SELECT 'box ' || n AS name FROM generate_series(1, 9) n;"
+        "ALTER TABLE public.items OWNER TO keeper;"
+        "CREATE INDEX ON public.items USING gin (name public.gin_trgm_ops)",
+        "depot",
+    )
+    saved = back_up(component(source_server.dsn("depot")), place, short_tmp / "dump")
+    where = (
+        "SELECT e.extname, n.nspname FROM pg_extension e"
+        " JOIN pg_namespace n ON n.oid = e.extnamespace ORDER BY 1"
+    )
+    schemas = "SELECT nspname, nspacl IS NULL FROM pg_namespace WHERE nspname !~ '^pg_' ORDER BY 1"
+    target = target_of(target_server, place, database="depot", as_owner=True)
+    restored = restore_components(target, saved)
+    target.close()
+    assert restored.differences == ()
+    assert "comments of extensions" in restored.not_restored
+    assert target_server.execute(where, "depot") == source_server.execute(where, "depot")
+    assert target_server.execute(schemas, "depot") == source_server.execute(schemas, "depot")
+
+    older = {k: v for k, v in saved.private["database"].items() if k != "extension_schemas"}
+    before = replace(saved, private={**saved.private, "database": older})
+    target = target_of(target_server, place, database="depot2", as_owner=True)
+    restored = restore_components(target, before)
+    target.close()
+    assert set(target_server.execute(where, "depot2")) == {
+        ("plpgsql", "pg_catalog"),
+        *((name, "public") for name in ("cube", "earthdistance", "pg_trgm", "xml2")),
+    }
+    assert any("an older drd made this restore point" in words for words in restored.not_restored)
+
+
 # --- killed and continued --------------------------------------------------------------------
 
 RESTORES = """
