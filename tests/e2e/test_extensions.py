@@ -83,7 +83,7 @@ def test_backup_drill_and_message_with_what_a_package_adds(site: Site) -> None:
     site.drd("backup", "shop")  # loads the plan
     words = "package drd-example 1.2.0, which is version 2 now"
     [status] = site.drd("status", "--json", code=None).json["plans"]
-    assert f"its last drill used {words}: drd drill shop" in status["reasons"]
+    assert f"the last drill used {words}: drd drill shop" in status["reasons"]
     assert f"UTC with {words}" in site.drd("readiness", "shop", "--json", code=None).out
 
 
