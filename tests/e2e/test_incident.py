@@ -259,7 +259,9 @@ def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> 
     duty("--fact", "residents.US-CA=501")
     again = site.drd("incident", "obligation", "us-ca-ag").out
     assert "UNDECIDED" in again
-    assert "decided that it does not apply: only 500. The facts changed" in " ".join(again.split())
+    assert "decided that this regime does not apply: only 500. The facts changed" in " ".join(
+        again.split()
+    )
     duty("us-ca-ag", "--does-not-apply", "--reason", "one counted twice")
     assert duty()["us-ca-ag"]["state"] == "not-applicable"
 
