@@ -267,7 +267,7 @@ def test_duties_to_report_from_the_facts_to_the_last_report(short_tmp: Path) -> 
 
     own.write_text("id: acme\nextends: contract\nrule: {within: {hours: 8}}\n")
     changed = site.drd("incident", "obligation", "acme")
-    assert "the file of acme changed after somebody decided" in changed.err
+    assert "the file of regime acme changed after somebody decided" in changed.err
     assert "OVERDUE" not in changed.out  # the clock runs by the text that was decided on
     duty("acme", "--applies", "--reason", "new clause")
     assert duty("acme")["acme"]["state"] == "overdue"
