@@ -79,9 +79,10 @@ def test_items_come_from_moments_facts_people_and_timeline() -> None:
 def test_only_starred_entries_are_in_a_draft_if_there_are_any() -> None:
     known = (line(3, "small", measure=True), line(4, "important", measure=True, starred=True))
     made = draft("eu-gdpr-33", Case(), *known, line(5, "a strange request", starred=True))
-    assert "important" in made.text()
+    measures = made.text().rpartition("\n## ")[2]
+    assert "important" in measures
     assert "small" not in made.text()
-    assert "strange" not in made.text(), "it is no measure"
+    assert "strange" not in measures, "it is no measure"
     noted = draft("eu-gdpr-33", Case(), known[0], line(5, "a strange request", starred=True))
     assert "small" in noted.text(), "no measure is starred"
 
@@ -103,10 +104,30 @@ def test_an_estimate_is_called_one_and_the_unknown_rest_and_what_is_missing_are_
     ) in text
     assert "nature" in made.missing()
     facts["records"] = 9000
-    whole = draft("eu-gdpr-33", Case(facts=facts), data=[ORDERS])
+    assert "- what happened: MISSING\n" in text
+    known = line(3, "strange requests with a key of ours")
+    whole = draft("eu-gdpr-33", Case(facts=facts), known, data=[ORDERS])
+    assert "UTC: strange requests with a key of ours\n\n5000 people" in whole.text()
     assert "\n5000 people (estimated)\n" in whole.text()
     assert "\n- number of records: 9000\n" in whole.text()
     assert "nature" not in whole.missing()
+
+
+def test_the_nature_of_a_breach_lacks_the_number_of_people_until_somebody_gives_it() -> None:
+    made = draft("eu-gdpr-33", Case(), line(3, "strange requests"))
+    assert "strange requests\n\nnumber of people: MISSING (--fact people=NUMBER)\n" in made.text()
+    assert "nature" in made.missing()
+
+
+def test_a_late_report_has_the_recorded_reason_or_lacks_it() -> None:
+    made = draft("eu-gdpr-33", Case({Instant.AWARE: AT}))
+    assert "late" not in made.missing()
+    made.state = replace(made.state, late=True)
+    assert "\n- It is late, and a late report must give the reasons: MISSING\n" in made.text()
+    assert made.missing()[0] == "late"
+    made.state = replace(made.state, late_reason="it@a.example did not read the mail")
+    assert "\n- It is late, because: (address) did not read the mail\n" in made.text()
+    assert "late" not in made.missing()
 
 
 def test_residents_that_are_more_than_all_people_are_a_contradiction() -> None:

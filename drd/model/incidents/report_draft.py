@@ -20,11 +20,14 @@ from drd.model.obligations.words import local_time
 from drd.model.text import counted
 
 MISSING = "MISSING"
+LATE = "late"
 
 _KEYS_OF_MEASURES = frozenset(
     {"measures", "mitigation", "remedy", "resolution", "doing", "actions"}
 )
 """The keys of items about what was done; others from the timeline also say what happened."""
+_NATURE = "nature"
+"""The key of an item that asks what happened, and to how many people."""
 _HAPPENED = frozenset({kinds.OPEN, kinds.REPORT, kinds.SCOPE, kinds.LOG, kinds.STATE})
 _ACHIEVED = re.compile(r"state (contained|eradicated|recovered)\b")
 _SENT = re.compile(
@@ -61,8 +64,14 @@ class ReportDraft:
         return "\n".join(self._text()) + "\n"
 
     def missing(self) -> list[str]:
-        """Return the keys of the items that a person has to write or to complete."""
-        return [item.key for item in self.state.regime.content if self._lacks(item)]
+        """Return the keys of the items that a person has to write or to complete; `late` is the
+        reason why the report is late."""
+        items = [item.key for item in self.state.regime.content if self._lacks(item)]
+        return [*([LATE] if self._lacks_reason() else []), *items]
+
+    def _lacks_reason(self) -> bool:
+        state = self.state
+        return state.regime.late_needs_reasons and state.late and not state.late_reason
 
     def _lacks(self, item: ContentItem) -> bool:
         told = list(self._value(item))
@@ -79,7 +88,11 @@ class ReportDraft:
             yield f"- How: {'; '.join(filter(None, (regime.how, regime.form)))}"
         if state.due_at is not None:
             yield f"- Due: {local_time(state.due_at, self.zone, state.last_day)}"
-        if regime.late_needs_reasons:
+        if state.late and state.late_reason:
+            yield f"- It is late, because: {_without_places(state.late_reason)}"
+        elif self._lacks_reason():
+            yield f"- It is late, and a late report must give the reasons: {MISSING}"
+        elif regime.late_needs_reasons:
             yield "- A late report must give the reasons."
         yield f"- By: {'; '.join(source.cite for source in regime.sources)}"
         for item in regime.content:
@@ -122,8 +135,16 @@ class ReportDraft:
                 yield f"- {local_time(line.at, self.zone)}: {told_text}"
 
     def _people(self, item: ContentItem) -> Iterator[str]:
+        nature = item.key == _NATURE
+        happened = list(self._happened(item.key)) if nature else []
         people = self.case.facts.get(PEOPLE)
+        if people is None and not happened:
+            return
+        if nature:
+            yield from happened or [f"- what happened: {MISSING}"]
+            yield ""
         if people is None:
+            yield f"number of people: {MISSING} (--fact {PEOPLE}=NUMBER)"
             return
         yield f"{people} people{self._estimated(PEOPLE)}"
         yield from self._residents(people)
