@@ -197,13 +197,21 @@ def _require_reports(app: App, desk: Desk, reason: str) -> None:
         mine = duty_table(app, desk.number, regimes, desk.entries()).states(now)
         raise _unexplained(desk.number, unexplained, {s.regime.id for s in mine if s.lacks_reason})
     undecided = [s for s in states if s.kind is ClockKind.UNDECIDED and not s.is_quiet]
-    if undecided and not reason.strip():
+    if not undecided:
+        return
+    fact = (
+        f"nobody has decided whether {counted(len(undecided), 'report')} of incident "
+        f"{desk.number} {'is' if len(undecided) == 1 else 'are'} needed"
+    )
+    if not reason.strip():
         raise UsageError(
-            f"nobody has decided whether {counted(len(undecided), 'report')} of incident "
-            f"{desk.number} {'is' if len(undecided) == 1 else 'are'} needed",
+            fact,
             hint=f"to see these reports: drd incident obligation {desk.number}. To close "
             "the incident without the decisions, add --reason TEXT.",
         )
+    mine = duty_table(app, desk.number, regimes, desk.entries()).states(now)
+    told = [s.regime.id for s in mine if s.kind is ClockKind.UNDECIDED and not s.is_quiet]
+    desk.notes.append(f"{fact}: {some(told, 10)}. drd sends no reminder of this any more")
 
 
 def _unexplained(number: int, left: Sequence[str], known: Collection[str]) -> UsageError:

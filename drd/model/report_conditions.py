@@ -94,7 +94,10 @@ def _undecided(
 
 def _first(states: Sequence[ClockState], zone: str) -> str:
     first = first_due(states)
-    return f"; the first, {first.regime.id}, is due {_at(first, zone)}" if first is not None else ""
+    if first is None:
+        return ""
+    due = "was due" if first.late else "is due"
+    return f"; the first, {first.regime.id}, {due} {_at(first, zone)}"
 
 
 def _is_past(at: datetime | None, now: datetime) -> bool:

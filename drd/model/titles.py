@@ -72,7 +72,7 @@ TITLES = {
     "records-forked": "a repository has other records",
     "repository-unprotected": "{} is missing",
     "repository-unreachable": "{} cannot be used",
-    "report-due": "a report is due: {}",
+    "report-due": "a report needs attention: {}",
     "report-undecided": "{}: nobody has decided which reports are needed",
     "retention-failing": "retention failed",
     "retention-over-limit": "retention waits: a person has to allow it",
