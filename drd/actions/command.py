@@ -20,7 +20,7 @@ from drd.model.runbook import Step
 from drd.model.units import format_duration
 from drd.model.values import filled, references
 from drd.ports import Finding
-from drd.ports.action import ActionContext, ActionKind, StepByHand
+from drd.ports.action import WHOLE, ActionContext, ActionKind, StepByHand
 from drd.process.background import stop
 from drd.process.fence import refused_hint, require_up
 
@@ -159,6 +159,7 @@ def _masked_output(done: process.Completed, context: ActionContext) -> str:
     """Return the catalogue's version of its output: masked, since people read it. Later steps get
     the original."""
     context.keep("output", done.stdout.strip()[-_OUTPUT:])
+    context.keep(WHOLE, done.stdout.strip())
     return masked(done.stdout).strip()[-_OUTPUT:]
 
 
@@ -206,6 +207,7 @@ SPEC = ActionKind(
     summary="Run a command of your own.",
     about="What to run.",
     gives=("output", "exit"),
+    answer="output",
     in_words=lambda command: f"run {in_backticks(command.run)}",
     by_hand=_by_hand,
     effect=lambda command: of_command(command.run),

@@ -19,7 +19,7 @@ from drd.model.text import either
 from drd.model.units import format_duration
 from drd.model.values import filled
 from drd.ports import Finding
-from drd.ports.action import ActionContext, ActionKind, StepByHand
+from drd.ports.action import WHOLE, ActionContext, ActionKind, StepByHand
 
 TIMEOUT_S = 30.0
 _LARGEST = 1 << 20
@@ -81,6 +81,7 @@ class HttpAction:
             ca_cert=settings.ca_cert,
         )
         context.keep("body", text[:_KEPT])
+        context.keep(WHOLE, text)
         answer = {"status": status, "body": masked(text)[:_KEPT]}
         if not _expected(status, settings.expect):
             wanted = _expectation_text(settings.expect)
@@ -181,6 +182,7 @@ SPEC = ActionKind(
     summary="Send a request and check the answer.",
     about="The request.",
     gives=("status", "body"),
+    answer="body",
     in_words=_in_words,
     by_hand=_by_hand,
 )

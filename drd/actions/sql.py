@@ -14,7 +14,7 @@ from drd.fields import Contradiction
 from drd.model.runbook import Step
 from drd.model.values import filled, within_quotes
 from drd.ports import Finding
-from drd.ports.action import ActionContext, ActionKind, StepByHand
+from drd.ports.action import WHOLE, ActionContext, ActionKind, StepByHand
 from drd.ports.kinds import Ability
 
 TIMEOUT_S = 300.0
@@ -45,6 +45,16 @@ class SqlSettings(Rehearsed):
         yield ("query",), self.query
 
 
+class LiveSqlSettings(SqlSettings):
+    """SQL in the database of a plan, as it is in operation."""
+
+    writes: bool = Field(
+        False,
+        description="Whether the statements change something. They then need an `approve` step "
+        "above them. Without it drd only reads a single value.",
+    )
+
+
 class Statements:
     """One transaction: when drd dies before its end, nothing has happened. When drd dies between
     the commit and its own note, the statements are executed again."""
@@ -57,7 +67,13 @@ class Statements:
         assert isinstance(settings, SqlSettings)
         inspector = context.inspectors(settings.component)
         timeout_s = context.step.timeout_s or TIMEOUT_S
+        reads = isinstance(settings, LiveSqlSettings) and not settings.writes
         try:
+            if reads:
+                query = _statements(settings.query, context)
+                value = inspector.scalar(query, timeout_s=timeout_s)
+                context.keep(WHOLE, "" if value is None else str(value))
+                return {}
             rows = inspector.execute(_statements(settings.query, context), timeout_s=timeout_s)
         except SourceError as error:
             raise StepFailed(f"{settings.component}: {error.message}", hint=error.hint) from error
@@ -99,6 +115,7 @@ SPEC = ActionKind(
     summary="Run SQL in a restored database.",
     about="The component and the SQL.",
     gives=("rows",),
+    answer="value",
     fits=lambda kind: Ability.SQL in kind.can,
     frees_ports=False,
     in_words=_in_words,

@@ -100,7 +100,7 @@ def _skip(asked: AdmittedRequest) -> Document:
 def _deciding(asked: AdmittedRequest, by: str | None) -> Deciding:
     app = asked.app
     run = app.catalogue.runs.get(asked.names["run"])
-    plan = app.plans.in_force(run.plan)
+    plan = app.runbook_of(run)
     return Deciding(app.catalogue, plan, run, app.clock.now(), asked.caller.actor(by))
 
 
@@ -110,6 +110,7 @@ def said_document(said: RecordedDecision) -> Document:
     return {
         "run": said.run.id,
         "plan": said.run.plan,
+        "kind": str(said.run.kind),
         "step": decision.step,
         "action": decision.action,
         "by": decision.by,

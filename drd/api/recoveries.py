@@ -63,11 +63,15 @@ def aftermath(app: App, run: Run, evidence: Evidence | None) -> Document:
 def as_they_are(app: App, runs: Sequence[Run]) -> list[Run]:
     """Return the runs as a person has to see them: a recovery whose process died is interrupted,
     although its row is open for the process that resumes it."""
-    if not any(r.kind is RunKind.RECOVERY and not r.state.final for r in runs):
+    if not any(r.kind.is_peoples and not r.state.final for r in runs):
         return list(runs)
-    dead = {r.id for r in app.catalogue.runs.abandoned() if r.kind is RunKind.RECOVERY}
-    why = "the process of this recovery died"
-    return [replace(r, state=RunState.INTERRUPTED, error=why) if r.id in dead else r for r in runs]
+    dead = {r.id for r in app.catalogue.runs.abandoned() if r.kind.is_peoples}
+    return [
+        replace(r, state=RunState.INTERRUPTED, error=f"the process of this {r.kind} died")
+        if r.id in dead
+        else r
+        for r in runs
+    ]
 
 
 def _unfinished(app: App, run: Run) -> Unfinished | None:

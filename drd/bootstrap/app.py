@@ -23,6 +23,7 @@ from drd.config.exposed_files import findings
 from drd.config.location import config_path
 from drd.config.own_texts import own_texts
 from drd.config.plan_search import own_files
+from drd.config.playbooks import playbooks_of
 from drd.config.run_settings import PlanInForce
 from drd.flows.drill.host_loss import HostFromKit, KitAt
 from drd.flows.records.restricted import hiding
@@ -35,6 +36,8 @@ from drd.model.facts import PlanFacts
 from drd.model.finding import Finding
 from drd.model.package_versions import package_key
 from drd.model.plan import Plan, RepositorySpec
+from drd.model.playbook import Playbook
+from drd.model.playbook_names import playbook_of
 from drd.model.progression import Progression
 from drd.model.run import Run
 from drd.ports import Catalogue, Clock, OnProgress, Repository, no_progress
@@ -129,8 +132,20 @@ class App:
         """The ways to people and to watchers."""
         return Channels(self.settings, lambda: self.catalogue, self.clock, self.console.warn)
 
-    def services(self, plan: Plan, claim: Run | None = None) -> Services:
-        """Return what the flows need to work on this plan."""
+    def runbook_of(self, run: Run) -> Plan | Playbook:
+        """Return what has the steps of a run: its plan as it is in force, or its playbook. Raises
+        UnknownPlan, UsageError, ConfigError."""
+        name = playbook_of(run.plan)
+        if name is not None:
+            return playbooks_of(self.settings).get(name)
+        return self.plans.in_force(run.plan)
+
+    def services_without_plan(self) -> Services:
+        """Return what the flows need to work on no single plan."""
+        return self.services(None)
+
+    def services(self, plan: Plan | None, claim: Run | None = None) -> Services:
+        """Return what the flows need to work on this plan; None: on none."""
         is_root = rights.may_be_root()
         catalogue, row_trust = self.row_trust()
         return Services(
@@ -146,9 +161,10 @@ class App:
             kit=KitAccess(self._kit_findings, self._try_kit, self._host_from_kit),
             read_facts=self.read_facts,
             exposed=lambda plan: findings(plan, self.plans.trusted_users),
-            own_files=lambda: own_files(self.settings, Path(plan.file)),
+            own_files=lambda: own_files(self.settings, Path(plan.file)) if plan else (),
             own_texts=lambda: own_texts(self.settings),
             seal_copy=self._seal_copy,
+            playbooks=lambda: playbooks_of(self.settings).known,
             roles=self.settings.roles,
             work_dir=self.settings.work_dir,
             claim=claim,
@@ -157,7 +173,7 @@ class App:
             private=self._private(),
             parallel=self.settings.per_repository,
             jobs=min(4, os.cpu_count() or 1),
-            versions=_versions(plan),
+            versions=_versions(plan) if plan is not None else {},
             booted=booted,
             warn=self.console.warn,
             note=self.console.note,

@@ -70,13 +70,16 @@ def whole(connection: Connection, incident: Incident, cadence: Cadence) -> Incid
     that is restricted does not come into an open incident, which everybody reads."""
     incident = replace(incident, cadence=cadence)
     others = (own(connection, n) for n in family(connection, incident)[1:])
-    scope = tuple(
-        scoped
-        for other in others
-        if other is not None and (incident.restricted or not other.restricted)
-        for scoped in other.scope
+    seen = [o for o in others if o is not None and (incident.restricted or not o.restricted)]
+    scope = tuple(scoped for other in seen for scoped in other.scope)
+    playbooks = tuple(run for other in seen for run in other.playbooks)
+    if not scope and not playbooks:
+        return incident
+    return replace(
+        incident,
+        scope=(*incident.scope, *scope),
+        playbooks=(*incident.playbooks, *playbooks),
     )
-    return replace(incident, scope=(*incident.scope, *scope)) if scope else incident
 
 
 def family(connection: Connection, incident: Incident) -> list[int]:
@@ -93,8 +96,11 @@ def family(connection: Connection, incident: Incident) -> list[int]:
 
 def about_scope(connection: Connection, incident: Incident) -> list[Entry]:
     """Return the entries about the plans in the scope, while they were in it and the incident was
-    open, in their order."""
+    open, and about the runs of playbooks in the incident, in their order."""
     found: dict[int, Entry] = {}
+    for of_run in incident.playbooks:
+        query = WHOLE.where(records.c.subject == of_run)
+        found |= {row.seq: to_entry(row) for row in connection.execute(query)}
     for scoped in incident.scope:
         of_plan = records.c.subject.startswith(f"{scoped.plan}/", autoescape=True)
         query = WHOLE.where(

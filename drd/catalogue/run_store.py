@@ -26,8 +26,7 @@ from drd.catalogue.tables import runs as table
 from drd.errors import AlreadyRunning, Fenced
 from drd.model import record_drafts, run_details
 from drd.model.message import Message
-from drd.model.plan import Plan
-from drd.model.run import Run, RunKind, RunState
+from drd.model.run import Executed, Run, RunKind, RunState
 from drd.model.run_details import ControlDetail, RetentionDetail, RunDetail
 from drd.model.state_place import StatePlace
 from drd.ports import RunLease
@@ -117,7 +116,7 @@ class SqlRunStore(SqlStore):
 
     def begin(
         self,
-        plan: Plan,
+        plan: Executed,
         kind: RunKind,
         *,
         trigger: str,

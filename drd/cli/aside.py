@@ -8,9 +8,9 @@ from typing import Any
 from drd.api.documents import asides
 from drd.bootstrap import App
 from drd.cli import output
-from drd.errors import ConfigError, UnknownPlan
+from drd.errors import ConfigError, UnknownPlan, UsageError
 from drd.model.plan import Plan
-from drd.model.run import Run
+from drd.model.run import Run, RunKind
 from drd.model.text import escaped
 from drd.model.units import format_size
 from drd.ports import Aside
@@ -59,6 +59,11 @@ def run_and_plan(app: App, run: str) -> tuple[Run, Plan]:
     """Return the run and its plan: from root's record, if root has one."""
     catalogue, row_trust = app.row_trust()
     run_known = row_trust.known(catalogue.runs.get(run))
+    if run_known.kind is RunKind.PLAYBOOK:
+        raise UsageError(
+            f"run {run_known.id} is one of a playbook, and keeps no copies",
+            hint=f"to take its steps back: drd rollback {run_known.id}",
+        )
     return run_known, plan_of(app, run_known.plan)
 
 

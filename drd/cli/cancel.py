@@ -20,7 +20,7 @@ from drd.errors import DrdError
 from drd.flows.state.crash_cleanup import Ending, settle
 from drd.model.actor import Actor
 from drd.model.cause import Cause
-from drd.model.run import Run, RunKind, RunState
+from drd.model.run import Run, RunState
 from drd.model.units import format_rfc3339
 from drd.ports.runs import RunStore
 from drd.process import rights
@@ -132,8 +132,8 @@ def _settle(app: App, run: Run) -> None:
     """Clean up after the dead process of the run, if its plan is known."""
     ending = Ending(RunState.CANCELLED, Cause("cancelled"))
     try:
-        plan = app.plans.in_force(run.plan)
-        if run.kind is not RunKind.RECOVERY:
+        if not run.kind.is_peoples:
+            plan = app.plans.in_force(run.plan)
             settle(app.services(plan), plan, {run.id: ending})
             return
     except DrdError as error:

@@ -71,6 +71,14 @@ def confirm_approval(shown: Iterable[str], hint: str) -> None:
     _typed("approve", "to approve exactly this message, type approve: ")
 
 
+def asked_for(question: str) -> str:
+    """Return what a person types. Raises Cancelled for nothing."""
+    answer = _answer(question)
+    if not answer:
+        raise Cancelled("nothing was typed: nothing was changed")
+    return answer
+
+
 def _typed(wanted: str, question: str) -> None:
     if _answer(question) != wanted:
         raise Cancelled("not confirmed: nothing was changed")

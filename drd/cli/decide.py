@@ -17,6 +17,7 @@ from drd.config.daemon import DaemonSettings
 from drd.errors import UsageError
 from drd.flows.runbook.permissions import Deciding, RecordedDecision
 from drd.model.actor import Actor
+from drd.model.playbook_names import playbook_of
 from drd.model.text import escaped
 from drd.process import actor_here
 
@@ -69,9 +70,14 @@ def decided(
     if args.json:
         output.print_json(said)
     elif not args.quiet:
-        own = ", who started this recovery" if said["started_the_run"] == "same" else ""
+        own = (
+            f", who started this {said.get('kind', 'recovery')}"
+            if said["started_the_run"] == "same"
+            else ""
+        )
         by = escaped(said["by"]) + (own if action == "approve" else "")
-        output.say(f"{said['plan']}: step {said['step']} {words} by {by}")
+        of = playbook_of(said["plan"]) or said["plan"]
+        output.say(f"{of}: step {said['step']} {words} by {by}")
         if not said["alive"]:
             output.say(
                 f"no process is executing run {said['run']}; to continue the run: drd resume "
@@ -86,7 +92,7 @@ def _directly(
     decide: Callable[[Deciding, DaemonSettings], RecordedDecision],
 ) -> dict[str, Any]:
     run = app.catalogue.runs.get(args.run)
-    plan = app.plans.in_force(run.plan)
+    plan = app.runbook_of(run)
     actor = actor_here(by=args.by or "")
     deciding = Deciding(app.row_trust()[0], plan, run, app.clock.now(), actor)
     return said_document(decide(deciding, app.settings))

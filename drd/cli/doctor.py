@@ -23,6 +23,7 @@ from drd.cli.session import as_if_in_force, loaded_plans, require_owner, session
 from drd.config.exposed_files import findings as exposed_findings
 from drd.config.location import config_path
 from drd.config.plan_search import names_a_file
+from drd.config.playbooks import findings as playbook_findings
 from drd.config.regimes import findings as regime_findings
 from drd.errors import DrdError
 from drd.flows.host.doctor import examine
@@ -70,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
             items.append(doctor_document("drd", f))
         items += [doctor_document("drd", f) for f in state_findings(state_places(settings))]
         items += [doctor_document("drd", f) for f in regime_findings(settings, app.clock.now())]
+        items += [doctor_document("drd", f) for f in playbook_findings(settings)]
         key, named = RecordKey(settings.records_key), settings.own_records_key is not None
         found = records_key_findings(key, app.catalogue.records.current_key(), named=named)
         found += intake_findings(settings.intake, secrets.resolve)

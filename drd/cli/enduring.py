@@ -19,7 +19,7 @@ VERBS = frozenset(
     {
         *("status", "points", "point", "ls", "mount", "diff", "doctor", "readiness", "schedule"),
         *("run", "runs", "evidence", "alert", "alerts", "ack", "plan", "records"),
-        *("incident", "obligations"),
+        *("incident", "obligations", "playbook"),
         *("drill", "recover", "approve", "done", "resume", "retry", "skip", "rollback", "cancel"),
         "undo",
     }

@@ -6,7 +6,7 @@ import argparse
 from contextlib import suppress
 
 from drd.bootstrap import App
-from drd.cli import output
+from drd.cli import output, playbook_run
 from drd.cli.confirm import confirm
 from drd.cli.live import watched
 from drd.cli.recover import execute
@@ -22,6 +22,8 @@ from drd.model.units import format_time
 def run(args: argparse.Namespace) -> int:
     with session(args) as app, watched(app, args):
         run = app.catalogue.runs.get(args.run) if args.run else _only_one(app)
+        if run.kind is RunKind.PLAYBOOK:
+            return playbook_run.resume(app, run, args)
         plan = app.plans.load_known(run.plan)
         services = app.services(plan)
         if not args.run:

@@ -99,6 +99,7 @@ class DaemonSettings:
     approval: ApprovalRule = field(default_factory=ApprovalRule)
     regimes_dir: Path | None = None
     templates_dir: Path | None = None
+    playbooks_dir: Path | None = None
     jurisdictions: tuple[str, ...] = ()
     facts: Mapping[str, bool | int | str] = field(default_factory=dict)
     timezone: str | None = None
@@ -305,6 +306,7 @@ def _settings(
         work_dir=Path(place(file.work_dir, base)),
         regimes_dir=Path(place(file.regimes, base)) if file.regimes else None,
         templates_dir=Path(place(file.templates, base)) if file.templates else None,
+        playbooks_dir=Path(place(file.playbooks, base)) if file.playbooks else None,
         jurisdictions=tuple(file.organisation.jurisdictions),
         facts=file.organisation.facts,
         timezone=file.organisation.timezone,

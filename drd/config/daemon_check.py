@@ -88,6 +88,8 @@ def _absent_places(settings: DaemonSettings, document: Document, file: Path) -> 
     places: list[tuple[KeyPath, Path]] = [(("plans",), settings.plans_dir)]
     if settings.regimes_dir is not None:
         places.append((("regimes",), settings.regimes_dir))
+    if settings.playbooks_dir is not None:
+        places.append((("playbooks",), settings.playbooks_dir))
     if settings.templates_dir is not None:
         places.append((("templates",), settings.templates_dir))
     if settings.metrics_textfile is not None:

@@ -349,6 +349,11 @@ class DaemonFile(Settings):
         description="Directory of your own duties to report incidents, in addition to drd's: each "
         "*.yaml file in it is one duty.",
     )
+    playbooks: Place | None = Field(
+        None,
+        description="Directory of your own playbooks, in addition to drd's: each *.yaml file in "
+        "it is one playbook.",
+    )
     templates: Place | None = Field(
         None,
         description="Directory of your own templates of messages in incidents: *.j2. A file "

@@ -59,6 +59,7 @@ _KEYS |= {
     "contacts",
     "on_call",
     "absences",
+    "playbooks",
     "templates",
 }
 _READ = ("state", "plans", "public_dir")

@@ -1,4 +1,4 @@
-"""The own regimes and templates of a host, as kits and repositories keep them."""
+"""The own regimes, playbooks and templates of a host, as kits and repositories keep them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from drd.config.daemon import DaemonSettings
 
 
 def own_texts(settings: DaemonSettings) -> Mapping[str, Path]:
-    """One's own regimes and templates of messages, by the name that copies give them:
+    """One's own regimes, playbooks and templates of messages, by the name that copies give them:
     `regimes/acme.yaml`, `templates/press.j2`."""
-    places = {"regimes": settings.regimes_dir, "templates": settings.templates_dir}
+    places = {
+        "regimes": settings.regimes_dir,
+        "playbooks": settings.playbooks_dir,
+        "templates": settings.templates_dir,
+    }
     return {
         f"{kind}/{file.name}": file
         for kind, directory in places.items()
@@ -22,8 +26,9 @@ def own_texts(settings: DaemonSettings) -> Mapping[str, Path]:
     }
 
 
-_SUFFIXES = {"regimes": ".yaml", "templates": ".j2"}
+_SUFFIXES = {"regimes": ".yaml", "playbooks": ".yaml", "templates": ".j2"}
 OWN_TEXT = re.compile(
-    r"regimes/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.yaml|templates/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.j2"
+    r"(?:regimes|playbooks)/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.yaml|"
+    r"templates/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.j2"
 )
 """The names of one's own texts in copies and kits: nothing that leads elsewhere."""

@@ -54,7 +54,7 @@ def _with_erasures(file: PlanFile, steps: tuple[Step, ...]) -> tuple[Step, ...]:
     if file.erasures is None:
         return steps
     if not any(s.kind == ERASURES for s in steps):
-        name = _free(ERASURES, {s.name for s in steps})
+        name = free_name(ERASURES, {s.name for s in steps})
         component = file.erasures.component
         made = Step(name, ERASURES, settings=file.erasures, component=component)
         at = _after_checks(steps, component)
@@ -84,7 +84,7 @@ def named(runbook: Sequence[StepKeys]) -> Iterator[tuple[str, StepKeys]]:
     """Each step with its name, given or by its kind."""
     taken = {step.name for step in runbook if step.name is not None}
     for step in runbook:
-        name = step.name or _free(step.kind, taken)
+        name = step.name or free_name(step.kind, taken)
         taken.add(name)
         yield name, step
 
@@ -124,7 +124,7 @@ def _step(file: PlanFile, name: str, step: StepKeys) -> Step:
         subjects, settings = _written_out(step.check, [c.name for c in file.checks]), None
     elif kind == ERASURES:
         settings = file.erasures
-    settings = _value(settings)
+    settings = value_of(settings)
     how = rehearsal(step)
     rehearse: Rehearse = how.rehearse or ("skip" if kind == "manual" else "run")
     reason = how.reason or (BY_HAND if kind == "manual" and rehearse == "skip" else "")
@@ -135,7 +135,7 @@ def _step(file: PlanFile, name: str, step: StepKeys) -> Step:
         settings=settings,
         needs=tuple(step.needs) if step.needs is not None else None,
         group=step.group,
-        when=_condition(step.when) if step.when is not None else None,
+        when=condition_of(step.when) if step.when is not None else None,
         retries=step.retries,
         pause_s=step.pause,
         timeout_s=step.timeout,
@@ -152,7 +152,7 @@ def _step(file: PlanFile, name: str, step: StepKeys) -> Step:
     )
 
 
-def _value(inner: object) -> object:
+def value_of(inner: object) -> object:
     """Return the values of drd's own steps, in the model's form; actions stay as they are."""
     if isinstance(inner, ApproveSettings):
         return Ask(inner.why, inner.by, inner.expires, inner.two_person)
@@ -165,7 +165,7 @@ def _value(inner: object) -> object:
     return inner
 
 
-def _condition(when: WhenKeys) -> When:
+def condition_of(when: WhenKeys) -> When:
     return When(
         scenarios=tuple(when.scenario or ()),
         targets=tuple(when.target or ()),
@@ -178,7 +178,7 @@ def _written_out(names: list[str] | str, everything: Sequence[str]) -> tuple[str
     return tuple(everything if isinstance(names, str) else names)
 
 
-def _free(kind: str, taken: set[str]) -> str:
+def free_name(kind: str, taken: set[str]) -> str:
     """`restore`, `restore-2`, …: the first free name."""
     number, name = 1, kind
     while name in taken:

@@ -27,6 +27,7 @@ from drd.daemon.exposed_files import ExposedFiles
 from drd.daemon.figures import DaemonReport, Figures
 from drd.daemon.host_record import HostRecord
 from drd.daemon.letters import LetterThread
+from drd.daemon.measures import MeasureWatch
 from drd.daemon.packages import package_troubles
 from drd.daemon.plan_texts import PlanTexts
 from drd.daemon.run_heartbeats import RunHeartbeats
@@ -112,6 +113,7 @@ class Monitor:
         self._host = HostRecord()
         self._credentials, self._gone_secrets = CredentialWatch(), GoneSecrets()
         self._duties = DutyWatch(app)
+        self._measures = MeasureWatch()
         self._note_extensions()
         self._refused: Mapping[str, Refusal] | None = None
         self._settings_changed = threading.Event()
@@ -315,7 +317,10 @@ class Monitor:
             state_wrong=standing(state_places(self._app.settings)),
             credentials=self._credentials.later(),
             gone_secrets=self._gone_secrets.of(self._exposed.secret_files()),
-            reports=self._duties.conditions(now),
+            reports=(
+                *self._duties.conditions(now),
+                *self._measures.conditions(self._app.catalogue, now),
+            ),
         )
         self._changed.clear()
         refused = self._refused

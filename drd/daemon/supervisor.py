@@ -14,7 +14,7 @@ from drd import log, process
 from drd.daemon.workers import GRACE_S, Ended, Workers
 from drd.errors import DrdError, UsageError
 from drd.model.cause import PROCESS_DIED, Cause
-from drd.model.run import Run, RunKind, RunState
+from drd.model.run import Run, RunState
 from drd.model.run_details import RunDetail
 from drd.ports import Catalogue
 
@@ -99,7 +99,7 @@ class Supervisor:
     def settle_abandoned(self, open_runs: Sequence[Run], now: datetime) -> list[str]:
         """Settle dead runs that nobody watched; returns `backup of orders-api` for each.
 
-        A recovery waits for a person: of one whose process died drd only notes that."""
+        A recovery or playbook waits for a person: of one whose process died drd only notes that."""
         settled = []
         busy = {w.run.id for w in self._workers.alive}
 
@@ -111,7 +111,7 @@ class Supervisor:
         for run in self._catalogue.runs.abandoned():
             if is_known(run):
                 continue
-            if run.kind is RunKind.RECOVERY:
+            if run.kind.is_peoples:
                 self._note_death(run, now)
                 continue
             self._settle(run, PROCESS_DIED, now, cancelled=False)
@@ -124,7 +124,7 @@ class Supervisor:
             return
         if self._catalogue.runs.leave(run, now):
             _log.error(
-                "recovery.died",
+                f"{run.kind}.died",
                 run=run.id,
                 plan=run.plan,
                 remedy=f"to continue the run: drd resume {run.id}",

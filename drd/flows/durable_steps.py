@@ -18,8 +18,7 @@ from drd.extension_faults import FOREIGN, fault
 from drd.flows.services import Services
 from drd.model import step_results
 from drd.model.cause import Cause
-from drd.model.plan import Plan
-from drd.model.run import RunKind, RunState, StepState
+from drd.model.run import Executed, RunKind, RunState, StepState
 from drd.model.run_details import RunDetail
 from drd.model.step_results import StepResult
 from drd.model.text import in_commands, in_one_line
@@ -99,7 +98,7 @@ def describe(error: BaseException) -> Cause:
 @contextmanager
 def new_run(
     services: Services,
-    plan: Plan,
+    plan: Executed,
     kind: RunKind,
     *,
     trigger: str,

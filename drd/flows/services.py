@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,6 +125,8 @@ class Services:
     """drd's configuration and plans, for the built-in component."""
     own_texts: Callable[[], Mapping[str, Path]] = dict
     """One's own regimes and templates, by their names in copies."""
+    playbooks: Callable[[], Collection[str]] = tuple
+    """The names of the playbooks that can be used."""
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The roles of each person of drd.yaml."""
 

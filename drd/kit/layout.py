@@ -280,6 +280,8 @@ class _Moving:
         }
         if known.regimes is not None:
             wanted["regimes"] = (known.regimes, "regimes")
+        if known.playbooks is not None:
+            wanted["playbooks"] = (known.playbooks, "playbooks")
         if known.templates is not None:
             wanted["templates"] = (known.templates, "templates")
         if known.public_dir is not None:

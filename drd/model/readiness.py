@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -234,6 +234,23 @@ def of_people(plan: Plan, roles: Mapping[str, Sequence[str]]) -> list[ReadinessF
             )
         judged.append(judged_as("people", "error", name, text, remedy, allows=Readiness.NOT_READY))
     return judged
+
+
+def of_rotations(plan: Plan, playbooks: Collection[str]) -> list[ReadinessFinding]:
+    """Return a finding for each credential whose playbook does not exist: nobody will find out in
+    an incident how it is replaced."""
+    missing = [c for c in plan.inventory.credentials if c.rotate_with not in ("", *playbooks)]
+    return [
+        judged_as(
+            "playbook-missing",
+            "warning",
+            one.name,
+            f"credential {one.name} is replaced with playbook {one.rotate_with}, which does not "
+            "exist",
+            "write the playbook, or correct `rotate_with`; to see all: drd playbook list",
+        )
+        for one in missing
+    ]
 
 
 def of_point(plan: Plan, newest: RestorePoint | None) -> ReadinessFinding:

@@ -14,7 +14,10 @@ from drd.model.records import CONTINUED, KEY, REDACTION, Draft, Entry, body_of
 from drd.model.run import Decision, Evidence, Run, RunKind, RunState
 
 _ALWAYS = frozenset(
-    {RunKind.DRILL, RunKind.RECOVERY, RunKind.RETENTION, RunKind.PRUNE, RunKind.REKEY}
+    {
+        *(RunKind.DRILL, RunKind.RECOVERY, RunKind.PLAYBOOK),
+        *(RunKind.RETENTION, RunKind.PRUNE, RunKind.REKEY),
+    }
 )
 """Runs whose end enters whoever started them: they prove something, or they remove something."""
 

@@ -188,7 +188,7 @@ def _lack(word: str, evidence: Evidence) -> Lack | None:
     if kind == "playbook":
         none = Lack(
             f"{word}: there is no such playbook",
-            "name a control or a scenario: drd does not have playbooks yet",
+            "to write it: drd playbook new --from NAME",
         )
         return None if name in evidence.playbooks else none
     if kind == "control":

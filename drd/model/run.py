@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from drd.model.actor import Actor
 from drd.model.cause import Cause
@@ -60,6 +60,12 @@ class RunKind(StrEnum):
     LISTING = "listing"
     CONTROL = "control"
     PRESERVATION = "preservation"
+    PLAYBOOK = "playbook"
+
+    @property
+    def is_peoples(self) -> bool:
+        """Whether people decide in it, and continue it after its process died."""
+        return self in (RunKind.RECOVERY, RunKind.PLAYBOOK)
 
 
 class RunState(StrEnum):
@@ -97,6 +103,15 @@ class DrillResult(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     INCONCLUSIVE = "inconclusive"
+
+
+class Executed(Protocol):
+    """What a run executes: a plan, or a playbook under its name in rows."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from drd.model import stored
 from drd.model.actor import Actor
@@ -43,6 +43,8 @@ class RunDetail(Stored):
     that it made or restored, and how many `bytes` it moved."""
 
     kind: ClassVar[str] = ""
+    _OUTCOME: ClassVar[frozenset[str]] = frozenset()
+    """The fields that its end adds, of kinds whose request is compared."""
 
     why: str | None = stored.text()
     timeout_s: float | None = stored.seconds()
@@ -53,6 +55,16 @@ class RunDetail(Stored):
     remedy: str | None = stored.text()
     point: str | None = stored.text()
     bytes: int | None = stored.count()
+
+    def outcome(self) -> Self:
+        """Return what came out of it, alone."""
+        said = self.to_json()
+        return self.from_json({k: v for k, v in said.items() if k in self._OUTCOME})
+
+    def request(self) -> Self:
+        """Return what it was asked for, alone."""
+        said = self.to_json()
+        return self.from_json({k: v for k, v in said.items() if k not in self._OUTCOME})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,16 +137,6 @@ class RecoveryDetail(RunDetail):
             "tasks",
         }
     )
-
-    def outcome(self) -> RecoveryDetail:
-        """Return what came out of it, alone."""
-        said = self.to_json()
-        return self.from_json({k: v for k, v in said.items() if k in self._OUTCOME})
-
-    def request(self) -> RecoveryDetail:
-        """Return what it was asked for, alone."""
-        said = self.to_json()
-        return self.from_json({k: v for k, v in said.items() if k not in self._OUTCOME})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,6 +266,21 @@ class PreservationDetail(RunDetail):
     act: str | None = stored.text()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybookDetail(RunDetail):
+    """What was given: the `incident`, the plan (`of_plan`), the `inputs` by name; those that are
+    secret are references. Its end adds the steps that were `rolled_back`."""
+
+    kind = "playbook"
+
+    incident: int | None = stored.count()
+    of_plan: str | None = stored.text()
+    inputs: Mapping[str, Any] = stored.mapping()
+    rolled_back: tuple[str, ...] = stored.texts()
+
+    _OUTCOME: ClassVar = frozenset({"error_code", "remedy", "permanent", "took_s", "rolled_back"})
+
+
 _CLASSES: Mapping[str, type[RunDetail]] = {
     cls.kind: cls
     for cls in (
@@ -280,6 +297,7 @@ _CLASSES: Mapping[str, type[RunDetail]] = {
         ListingDetail,
         ControlDetail,
         PreservationDetail,
+        PlaybookDetail,
     )
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from drd.model.down import NO_EFFECT, Effect
@@ -74,6 +74,19 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnRun:
+    """A backup or a recovery that a step of a playbook makes, as a run of its own. `plan` empty:
+    the plan of the playbook's run; `target` empty: the original places."""
+
+    plan: str = ""
+    target: str = ""
+    point: str = ""
+    before: str = ""
+    overwrite: bool = False
+    recovers: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """What a step starts or stops: a `unit` of the host, or a `program` of drd's own, which drd can
     end. A stop names the `step` that started the program. `known_as` is the name by which other
@@ -89,6 +102,36 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class NewSecret:
+    """Where a new secret goes that an answer contains: `place` is its place in the answer, `file`
+    the file that it is written to, with mode 0600."""
+
+    place: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What a step adds that changes a service in operation, as those of playbooks do.
+
+    `before` reads what there is, at `takes` in the answer, and `rollback` can use it as
+    `${before}`. `done_when` only reads, and tells whether the step happened. `final` is why no
+    rollback takes the step back. A measure that `expires_s` is to be rolled back after that time.
+    Of an answer only what `keep` names is recorded: by name its place in the answer. A step that
+    only `reads` needs no rollback."""
+
+    before: Step | None = None
+    takes: str = ""
+    rollback: Step | None = None
+    done_when: Step | None = None
+    final: str = ""
+    expires_s: float | None = None
+    keep: Mapping[str, str] = field(default_factory=dict)
+    new_secret: NewSecret | None = None
+    reads: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One step of a runbook. `subjects` are the components of a `restore` or the checks of a
     `check`. `settings` is an `Ask` for `approve` or `manual`, a `Notice`, a `Wait`, and for other
@@ -97,7 +140,7 @@ class Step:
     out, `stand_in` the command that a drill runs instead. Without `repeat`, an interrupted step
     only begins again when a person says so. `service` is what the step starts or stops,
     `component` what it works on, and `effect` what is down or up after it, as the specification of
-    its kind says.
+    its kind says. Steps of playbooks have `live`.
     """
 
     name: str
@@ -119,6 +162,7 @@ class Step:
     service: Service | None = None
     component: str | None = None
     effect: Effect = NO_EFFECT
+    live: Live | None = None
 
     @property
     def starts(self) -> bool:
@@ -271,10 +315,13 @@ def wants_two_persons(step: Step) -> bool:
 
 
 def can_be_undone(step: Step) -> bool:
-    """Return whether a step can be rolled back: by its command, or because it started a program,
-    which can be stopped.
+    """Return whether a step can be rolled back: by what it names for that, or because it started a
+    program, which can be stopped.
     """
-    return step.rollback is not None or step.starts_program
+    if step.live is not None and step.live.final:
+        return False
+    named = step.rollback is not None or (step.live is not None and step.live.rollback is not None)
+    return named or step.starts_program
 
 
 def stops(step: Step, started: Step) -> bool:

@@ -73,6 +73,7 @@ TITLES = {
     "repository-unprotected": "{} is missing",
     "repository-unreachable": "{} cannot be used",
     "report-due": "a report needs attention: {}",
+    "measure-expired": "a temporary measure still stands",
     "report-undecided": "{}: nobody has decided which reports are needed",
     "retention-failing": "retention failed",
     "retention-over-limit": "retention waits: a person has to allow it",

@@ -16,6 +16,9 @@ from drd.ports.destinations import Inspector
 from drd.ports.kinds import KindSpec, any_kind
 from drd.process import Fence
 
+WHOLE = "whole answer"
+"""The key under which an action keeps its whole answer, of which a result has only a part."""
+
 
 def no_fence(_: Sequence[str]) -> Fence | None:
     """Fence nothing: in a recovery, everybody on the host may use what was restored."""
@@ -141,7 +144,8 @@ class ActionKind:
     `frees_ports` may end the process that listens where a later step starts something. `service`
     says what the step starts or stops: after a reboot drd does that again if the action is
     `Lasting`, and a rollback ends a program that the step started. `effect` says what is down or up
-    after the step, for people who find a recovery that stopped in the middle. `in_words` and
+    after the step, for people who find a recovery that stopped in the middle. `answer` is the key
+    of the result under which the answer of the other side stands, if there is one. `in_words` and
     `by_hand` describe the step, by its settings, in a sentence and in lines for bash.
     """
 
@@ -158,6 +162,7 @@ class ActionKind:
     service: Callable[[Any], Service | None] = no_service
     component: Callable[[Any], str | None] = component_of
     effect: Callable[[Any], Effect] = no_effect
+    answer: str = ""
 
 
 ActionFactory = Callable[[str], Action]

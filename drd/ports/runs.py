@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from drd.model.plan import Plan
-from drd.model.run import Run, RunKind, RunState
+from drd.model.run import Executed, Run, RunKind, RunState
 from drd.model.run_details import RunDetail
 from drd.process import Mark
 
@@ -33,7 +32,7 @@ class RunStore(Protocol):
 
     def begin(
         self,
-        plan: Plan,
+        plan: Executed,
         kind: RunKind,
         *,
         trigger: str,

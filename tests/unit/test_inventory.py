@@ -183,7 +183,10 @@ def test_components_of_data_are_named_once() -> None:
     [
         ("control:none", "add the control under `controls` in the plan"),
         ("region-loss", "add region-loss to drill.scenarios in the plan"),
-        ("playbook:none", "name a control or a scenario: drd does not have playbooks yet"),
+        (
+            "playbook:none",
+            "to write it: drd playbook new --from NAME",
+        ),
     ],
 )
 def test_each_reason_why_nothing_covers_a_risk_has_a_remedy(word: str, remedy: str) -> None:

@@ -41,6 +41,7 @@ MEMBERS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "ack": ("ack", "acknowledge an alert: silence it for a while"),
         "notify": ("notify", "test the channels; list their state"),
         "incident": ("incident", "the response to an incident: who did what when"),
+        "playbook": ("playbook", "how to contain an incident: revoke, limit, block, recover"),
     },
     "repository": {
         "copy": ("copy", "copy restore points to the plan's other repositories"),

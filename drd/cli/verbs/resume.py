@@ -35,4 +35,4 @@ def add_parser(sub: Verbs) -> None:
         help="do not ask for confirmation (drd asks only if you do not give the id of the run)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.set_defaults(handler="drd.cli.resume:run")
+    parser.set_defaults(handler="drd.cli.resume:run", by=None)

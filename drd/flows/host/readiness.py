@@ -96,6 +96,7 @@ def _findings(
     yield from drill_readiness.of_coverage(plan, evidence)
     yield from drill_readiness.of_fence(plan, evidence)
     yield from readiness.of_people(plan, services.roles)
+    yield from readiness.of_rotations(plan, services.playbooks())
     yield readiness.of_point(plan, newest)
     if newest is not None and (signed := signatures.finding(services, plan, newest)) is not None:
         yield ReadinessFinding(signed, Readiness.READY)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import partial
 
-from drd.errors import AlreadyRunning, CatalogueError, DrdError, Fenced, UsageError
+from drd.errors import AlreadyRunning, Fenced, UsageError
 from drd.flows.durable_steps import describe
 from drd.flows.restore.preflight import require_answerable
 from drd.flows.restore.recovery import adopted, opened
 from drd.flows.restore.recovery_plan import RecoveryPlan, plan_recovery
 from drd.flows.restore.recovery_request import RecoveryRequest
+from drd.flows.runbook.taking_back import Undone, rolled_back, take_back, to_undo
 from drd.flows.services import Services
 from drd.model.actor import Actor
 from drd.model.cause import Cause
@@ -24,21 +22,11 @@ from drd.model.run import (
     Run,
     RunKind,
     RunState,
-    StepState,
     about_all,
     taken_back,
 )
 from drd.model.run_details import RecoveryDetail
-from drd.model.runbook import can_be_undone
-from drd.model.step_record import StepRecord
 from drd.model.text import escaped
-
-ROLLBACK = "rollback"
-"""The kind of the steps that roll one back."""
-
-_DONE = StepState.SUCCEEDED
-_BEGUN = (StepState.SUCCEEDED, StepState.FAILED, StepState.RUNNING, StepState.CANCELLED)
-"""States of steps that may have had an effect."""
 
 
 def resume_plan(services: Services, plan: Plan, run: Run) -> RecoveryPlan:
@@ -119,41 +107,6 @@ def _refuse_others(services: Services, run: Run, instead: str) -> None:
             )
 
 
-# --- taking back ------------------------------------------------------------------------------
-
-
-_HARMLESS = ("check", "wait", "approve", "notify")
-"""Kinds of steps that need no rollback, unless the plan names one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Undone:
-    """`steps` were rolled back, in this order; `left` had begun and have no rollback; `error` is
-    why it stopped at `failed`."""
-
-    steps: tuple[str, ...]
-    left: tuple[str, ...]
-    failed: str | None = None
-    error: DrdError | None = None
-
-
-def to_undo(plan: Plan, records: Mapping[str, StepRecord]) -> tuple[list[str], list[str]]:
-    """Steps that may have had an effect, the last first: those with a rollback, and
-    those without."""
-    begun = [
-        (record.started_at, at, step)
-        for at, step in enumerate(plan.runbook)
-        if (record := records.get(step.name)) is not None and record.state in _BEGUN
-    ]
-    last_first = [
-        step
-        for _, _, step in sorted(begun, key=lambda b: b[:2], reverse=True)
-        if step.rollback is not None or step.kind not in _HARMLESS
-    ]
-    can = [s.name for s in last_first if can_be_undone(s)]
-    return can, [s.name for s in last_first if not can_be_undone(s)]
-
-
 def rollback(
     services: Services, plan: Plan, run: Run, *, by: str, actor: Actor | None = None
 ) -> Undone:
@@ -164,14 +117,14 @@ def rollback(
     _refuse_others(services, run, "only recoveries can be rolled back.")
     run = services.row_trust.believed(run, "rollback")
     records = {r.name: r for r in services.catalogue.steps.of_run(run.id)}
-    steps, left = to_undo(plan, records)
+    steps, left = to_undo(plan.runbook, records)
     if not steps:
         raise UsageError(
             f"run {run.id} cannot be rolled back: no step that was started has a `rollback` in the "
             "plan",
             hint=f"check what the run did: drd run show {run.id}",
         )
-    if run.state.final and set(steps) <= _rolled_back(records.values()):
+    if run.state.final and set(steps) <= rolled_back(records.values()):
         raise UsageError(
             f"run {run.id} of {run.plan} was rolled back already",
             hint=f"check what the run did: drd run show {run.id}",
@@ -186,19 +139,7 @@ def rollback(
         if runner is None:
             raise Fenced(f"run {run.id} was taken over by another process")
         step_runner = opened(services, planned, runner, stack, records)
-        taken: list[str] = []
-        failed: tuple[str, DrdError] | None = None
-        for name in steps:
-            step = next(s for s in plan.runbook if s.name == name)
-            try:
-                effect = partial(step_runner.roll_back, step)
-                runner.step(f"rollback {name}", ROLLBACK, effect, subject=name)
-            except DrdError as error:
-                if isinstance(error, (Fenced, CatalogueError)):
-                    raise
-                failed = (name, error)
-                break
-            taken.append(name)
+        taken, failed = take_back(runner, step_runner, plan.runbook, steps)
         why = Cause(f"rolled back by {by}: {', '.join(taken)}")
         if failed is not None:
             why = describe(failed[1]).of(f"could not roll back {failed[0]}")
@@ -210,7 +151,3 @@ def rollback(
             detail=RecoveryDetail(rolled_back=tuple(taken), remedy=why.remedy or None),
         )
     return Undone(tuple(taken), tuple(left), *(failed or (None, None)))
-
-
-def _rolled_back(records: Iterable[StepRecord]) -> set[str]:
-    return {r.subject for r in records if r.kind == ROLLBACK and r.state is _DONE}

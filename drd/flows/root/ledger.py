@@ -1,4 +1,4 @@
-"""Root's own record of a recovery that it executes on another user's state.
+"""Root's own record of a recovery or playbook that it executes on another user's state.
 
 That user can write the catalogue. So root resumes only by a file that root alone can write: the
 request, the restore point, each step with its results, and the end. The file is written before the
@@ -21,6 +21,8 @@ from drd.errors import NotAsNoted, SandboxUnavailable
 from drd.flows.root import former_records
 from drd.flows.root.former_records import Noted
 from drd.flows.root.noted_rows import agree, compared, differing, head_of, plain, point_of
+from drd.model import run_details
+from drd.model.playbook_names import playbook_of
 from drd.model.recovery_command import recovery_command
 from drd.model.run import Run, RunState, sound_id
 from drd.model.run_details import RecoveryDetail, RunDetail
@@ -178,13 +180,13 @@ class Ledger:
 
     def believed(self, run: Run) -> Run:
         """Return the run with the request that root recorded, whatever its row contains."""
-        outcome = RecoveryDetail.from_json(run.detail.to_json()).outcome()
+        outcome = run_details.read(self.head["kind"], run.detail.to_json()).outcome()
         return replace(run, plan=self.head["plan"], detail=self.request.merged(outcome))
 
     @property
-    def request(self) -> RecoveryDetail:
+    def request(self) -> RunDetail:
         """The request of the run, as root recorded it."""
-        return RecoveryDetail.from_json(self.head["detail"])
+        return run_details.read(self.head["kind"], self.head["detail"])
 
     def require_run(self, run: Run) -> Run:
         """Do the same as `believed`. Raises NotAsNoted if the row differs."""
@@ -252,16 +254,21 @@ class Ledger:
 
     @property
     def command(self) -> str:
-        """The command that starts the same recovery again, as far as its options can express it."""
-        return recovery_command(str(self.head["plan"]), self.request)
+        """The command that starts the same run again, as far as its options can express it."""
+        request, plan = self.request, str(self.head["plan"])
+        if isinstance(request, RecoveryDetail):
+            return recovery_command(plan, request)
+        return f"drd playbook run {playbook_of(plan) or plan}"
 
 
 def begin(
-    work_dir: Path, run: Run, point: RestorePoint, seal: Noted | None, warn: Warn = _silent
+    work_dir: Path, run: Run, point: RestorePoint | None, seal: Noted | None, warn: Warn = _silent
 ) -> Ledger:
-    """Begin a record. Raises SandboxUnavailable."""
+    """Begin a record; of a playbook, which restores no `point`, without one. Raises
+    SandboxUnavailable."""
     path = _path(work_dir, run.id)
-    made = Ledger(path, run.id, head_of(run), point_of(point), seal, warn=warn)
+    restores = point_of(point) if point is not None else {"id": ""}
+    made = Ledger(path, run.id, head_of(run), restores, seal, warn=warn)
     made.save()
     with rights.root(Purpose.NOTES), suppress(OSError):
         older = sorted(made.path.parent.glob("*.json"), key=lambda p: p.stat().st_mtime)

@@ -16,10 +16,11 @@ from drd.errors import NotAsNoted
 from drd.flows.root.ledger import End
 from drd.flows.root.noted_rows import point_of, row_of
 from drd.flows.root.notes import Notes
-from drd.model.plan import Plan
+from drd.model import run_details
 from drd.model.run import (
     SET_ASIDE,
     Decision,
+    Executed,
     Run,
     RunKind,
     RunState,
@@ -27,7 +28,7 @@ from drd.model.run import (
     about_all,
     taken_back,
 )
-from drd.model.run_details import RecoveryDetail, RunDetail
+from drd.model.run_details import RunDetail
 from drd.model.snapshot import RestorePoint
 from drd.model.step_record import StepRecord
 from drd.model.step_results import StepResult
@@ -64,13 +65,15 @@ class NotedRuns:
         self._notes = notes
 
     def begin(
-        self, plan: Plan, kind: RunKind, *, detail: RunDetail | None = None, **more: Any
+        self, plan: Executed, kind: RunKind, *, detail: RunDetail | None = None, **more: Any
     ) -> RunLease:
-        if kind is not RunKind.RECOVERY or detail is None or detail.point is None:
+        point, known = None, None
+        if kind is RunKind.RECOVERY and detail is not None and detail.point is not None:
+            point = self._points.get(plan.name, detail.point)
+            seal = self._origins.seal(plan.name, point.id)
+            known = seal.to_json() if seal is not None else None
+        elif kind is not RunKind.PLAYBOOK:
             return self._of.begin(plan, kind, detail=detail, **more)
-        point = self._points.get(plan.name, detail.point)
-        seal = self._origins.seal(plan.name, point.id)
-        known = seal.to_json() if seal is not None else None
 
         def note(run: Run) -> None:
             releases.callback(self._notes.carriers.take(plan.name, run.id))
@@ -112,7 +115,7 @@ class NotedRuns:
             noted = self._notes.end(owned.run.id, End.of(state, at, error, detail))
             if noted is not None:
                 state, at = RunState(noted.state), noted.when
-                error, detail = noted.error, RecoveryDetail.from_json(noted.detail)
+                error, detail = noted.error, run_details.read(owned.run.kind, noted.detail)
             self._of.finish(owned, state, at=at, error=error, detail=detail)
 
     # Locks, and rows that are listed: a run that is resumed is read by `get` or `row_trust`.
@@ -132,7 +135,7 @@ class NotedRuns:
         """Take over the run. Raises AlreadyRunning while a process of root's carries out a recovery
         of the plan, whatever the rows say.
         """
-        if run.kind is not RunKind.RECOVERY:
+        if not run.kind.is_peoples:
             return self._of.adopt(run, at)
         with ExitStack() as releases:
             releases.callback(self._notes.carriers.take(run.plan, run.id))

@@ -8,8 +8,8 @@ from typing import Any
 
 from drd.flows.root import former_records
 from drd.flows.root.former_records import Noted
+from drd.model import run_details
 from drd.model.run import Run
-from drd.model.run_details import RecoveryDetail
 from drd.model.snapshot import RestorePoint, json_digest
 from drd.model.step_record import StepRecord, completed
 from drd.model.text import escaped
@@ -29,7 +29,7 @@ def head_of(run: Run) -> Noted:
         "plan_digest": run.plan_digest,
         "stamp": run.stamp,
         "actor": plain(run.actor.to_json() if run.actor is not None else None),
-        "detail": plain(RecoveryDetail.from_json(run.detail.to_json()).request().to_json()),
+        "detail": plain(run_details.read(str(run.kind), run.detail.to_json()).request().to_json()),
     }
 
 

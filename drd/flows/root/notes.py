@@ -45,7 +45,7 @@ class Notes:
         with self.lock:
             self._held.pop(run, None)
 
-    def begin(self, run: Run, point: RestorePoint, seal: Noted | None) -> None:
+    def begin(self, run: Run, point: RestorePoint | None, seal: Noted | None) -> None:
         """Begin the ledger of a run, and hold it."""
         with self.lock:
             self._held[run.id] = ledger.begin(self._work_dir, run, point, seal, self._warn)

@@ -159,7 +159,7 @@ class RootsRowTrust(RowTrust):
         ledger = self._notes.ledger(run.id)
         if ledger is not None and ledger.end is not None:
             noted = RecoveryDetail.from_json(ledger.end.detail)
-            return ledger.request.merged(noted.outcome()), None
+            return _recovery(ledger.request).merged(noted.outcome()), None
         name, become = self._owner.name, self._owner.become
         why = (
             f"root has no record of how this run ended, and user {name} could have changed the "

@@ -12,7 +12,7 @@ from drd.flows.runbook.step_runner import StepRunner
 from drd.flows.services import Services
 from drd.model.actor import Sameness, compare_all
 from drd.model.progression import Wanted
-from drd.model.run import Decision, StepState, operators
+from drd.model.run import Decision, RunKind, StepState, operators
 from drd.model.run_details import RecoveryDetail
 from drd.model.runbook import Ask, Step, wants_two_persons
 from drd.model.step_record import StepRecord
@@ -190,7 +190,7 @@ class DecisionRequests:
                 own = compare_all(operators(self.runner.run, list(decisions)), decision.actor)
                 if name in self._two_person and own is not Sameness.OTHER:
                     continue
-                return _agreed(name, decision, own)
+                return _agreed(name, decision, own, self.runner.run.kind)
         return None
 
     def _timed_out(self, name: str) -> StepAnswer | None:
@@ -219,7 +219,7 @@ class DecisionRequests:
         return StepResult(asked_at=since) if since is not None else StepResult()
 
 
-def _agreed(name: str, decision: Decision, own: Sameness) -> StepAnswer:
+def _agreed(name: str, decision: Decision, own: Sameness, kind: RunKind) -> StepAnswer:
     """Return how a person's decision ended the step, marked if that person had started the run."""
     self_approved = decision.action == "approve" and own is Sameness.SAME
     result = PersonStepResult(
@@ -231,7 +231,7 @@ def _agreed(name: str, decision: Decision, own: Sameness) -> StepAnswer:
     text = f"{'approved' if decision.action == 'approve' else 'done'} by {escaped(decision.by)}"
     actor = decision.actor
     text += f" ({actor.short()})" if actor and actor.short() != decision.by else ""
-    text += ", who started this recovery" if self_approved else ""
+    text += f", who started this {kind}" if self_approved else ""
     comment = escaped(decision.comment)
     return StepAnswer(name, StepState.SUCCEEDED, result, f"{text}: {comment}".rstrip(": "))
 

@@ -25,7 +25,7 @@ def notify_now(
     channels = [c for c in known if c.name in wanting]
     if not channels:
         raise NotifyError(
-            f"drd.yaml does not have a channel for messages about a {message.event}",
+            f"drd.yaml does not have a channel for messages about {_an(message.event)}",
             hint=f"add {message.event} to `on` of a channel under `notify` in drd.yaml.",
         )
     attempts = deliver_directly(message, channels, open_notifier, clock)
@@ -38,3 +38,7 @@ def notify_now(
             hint="to see what is wrong with each channel: drd notify test",
         )
     return [a.channel.name for a in attempts if a.error is None]
+
+
+def _an(event: str) -> str:
+    return f"{'an' if event[:1] in 'aeiou' else 'a'} {event}"

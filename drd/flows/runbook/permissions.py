@@ -11,7 +11,9 @@ from drd.errors import UsageError
 from drd.model.actor import Actor, Sameness, compare_all
 from drd.model.nearest import closest, meant
 from drd.model.plan import Plan
-from drd.model.run import Decision, Run, RunKind, RunState, StepState, operators
+from drd.model.playbook import Playbook
+from drd.model.playbook_names import of_words, playbook_of
+from drd.model.run import Decision, Run, RunState, StepState, operators
 from drd.model.run_details import RecoveryDetail
 from drd.model.runbook import PEOPLE, Step, wants_two_persons
 from drd.model.step_record import StepRecord
@@ -48,7 +50,7 @@ class Deciding:
     def __init__(
         self,
         catalogue: Catalogue,
-        plan: Plan,
+        plan: Plan | Playbook,
         run: Run,
         now: datetime,
         actor: Actor | None = None,
@@ -58,7 +60,7 @@ class Deciding:
         self.plan = plan
         self.run = run
         self.now = now
-        if run.kind is not RunKind.RECOVERY:
+        if not run.kind.is_peoples:
             raise UsageError(
                 f"run {run.id} of plan {run.plan} is a {run.kind}; only steps of a recovery can be "
                 "approved, retried, skipped or reported as done",
@@ -152,9 +154,13 @@ class Deciding:
         hint = (
             f"did you mean {near}?"
             if near
-            else (f"choose one of the plan's steps: {', '.join(names)}.")
+            else (f"choose one of the {self._whose}'s steps: {', '.join(names)}.")
         )
-        raise UsageError(f"plan {self.plan.name} has no step {name!r}", hint=hint)
+        raise UsageError(f"{of_words(self.run.plan)} has no step {name!r}", hint=hint)
+
+    @property
+    def _whose(self) -> str:
+        return "plan" if playbook_of(self.run.plan) is None else "playbook"
 
     def _added(self, name: str) -> Step | None:
         """Return an approval that the recovery itself added to the steps of the plan."""
@@ -186,7 +192,7 @@ class Deciding:
         if own is Sameness.SAME:
             raise UsageError(
                 f"step {step} needs the approval of a second person, but {starter} also "
-                "started this recovery",
+                f"started this {self.run.kind}",
                 hint="let another person approve the step, with their own user account and "
                 f"not as root: {again}",
             )
@@ -198,9 +204,9 @@ class Deciding:
         if _begun_by_unknown(self.catalogue, self.run):
             # No later approval can prove who that was.
             hint = (
-                "nobody can approve the step in this recovery. End the recovery: `drd "
-                f"cancel {self.run.id}`. Then log in with your own account (ssh), and start "
-                "the recovery again: `sudo drd recover …`"
+                f"nobody can approve the step in this {self.run.kind}. End the {self.run.kind}: "
+                f"`drd cancel {self.run.id}`. Then log in with your own account (ssh), and start "
+                f"the {self.run.kind} again: `sudo {_begins(self.run)} …`"
             )
         raise UsageError(
             f"step {step} needs the approval of a second person, but drd cannot prove that "
@@ -275,8 +281,17 @@ def require_still_approvable(
                 "resumed by root or drd's own user without a login, or by a user whose login "
                 "could not be read",
                 hint=f"end the run: `drd cancel {run.id}`. Then log in with your own "
-                f"account, and start the recovery again: `sudo drd recover {run.plan} …`",
+                f"account, and start the {run.kind} again: `sudo {_begins(run)} {_name(run)} …`",
             )
+
+
+def _begins(run: Run) -> str:
+    """Return the command that starts a run like this one."""
+    return "drd recover" if playbook_of(run.plan) is None else "drd playbook run"
+
+
+def _name(run: Run) -> str:
+    return playbook_of(run.plan) or run.plan
 
 
 def _begun_by_unknown(catalogue: Catalogue, run: Run) -> bool:

@@ -49,6 +49,14 @@ class Restoring:
         return "drill" if self.drill else "recovery"
 
     @property
+    def plan(self) -> str:
+        return self.work.plan.name
+
+    @property
+    def event(self) -> str:
+        return self.what
+
+    @property
     def steps(self) -> tuple[Step, ...]:
         """The plan's steps; without any, restore everything and run every check."""
         return self.work.plan.runbook or (

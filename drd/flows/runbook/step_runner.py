@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from drd import process
 from drd.errors import Cancelled, DrdError, ExtensionFailed, StepFailed
 from drd.extension_faults import attributed, noted, require_json, require_type
 from drd.flows.components.restoration import ENDS_ALL
+from drd.flows.runbook import live
 from drd.flows.runbook.surroundings import Surroundings
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import make_started
@@ -23,11 +25,12 @@ from drd.model.finding_codes import PORT
 from drd.model.malformed import Malformed
 from drd.model.message import Message
 from drd.model.run import StepState
-from drd.model.runbook import LOOKING, Ask, Notice, Step, Wait
+from drd.model.runbook import LOOKING, Ask, Live, Notice, Step, Wait
 from drd.model.step_record import StepRecord
 from drd.model.step_results import ActionStepResult, NotifyStepResult, StepResult, WaitStepResult
 from drd.model.text import in_one_line
 from drd.model.titles import titled
+from drd.model.units import to_rfc3339
 from drd.model.values import filled
 from drd.ports import Finding
 from drd.ports.action import ActionContext, Lasting, keep_nothing
@@ -81,17 +84,58 @@ class StepRunner:
         Raises StepFailed and the errors of its kind."""
         if self.around.drill and step.rehearse == "simulate":
             return self._run_action("simulate", step)
-        if step.kind in LOOKING:
-            return self.around.look(step)
         if isinstance(step.settings, Wait):
             return self._wait(step.settings, before)
         if isinstance(step.settings, Notice):
             return self._notify(step, step.settings)
+        if step.kind not in ACTIONS:
+            return self.around.look(step)
+        if step.live is not None:
+            read_before = partial(self._read_before, step, step.live)
+            stands_s = step.live.expires_s
+            until = self.services.clock.now() + timedelta(seconds=stands_s) if stands_s else None
+            return live.changed(
+                step,
+                step.live,
+                before,
+                partial(self._act, step),
+                read_before,
+                expires_at=to_rfc3339(until) if until is not None else None,
+            )
         return self._run_action(step.kind, step)
 
     def roll_back(self, step: Step) -> ActionStepResult:
         """Run the step's rollback. Its output is not a result of the step."""
+        if step.live is not None and step.live.rollback is not None:
+            self._act(step, step.live.rollback)
+            return ActionStepResult()
         return self._run_action("rollback", step, keep=keep_nothing)
+
+    # steps that change a service in operation
+
+    def _act(self, of: Step, acting: Step) -> live.Answer:
+        """Carry out a step, or an action beside it, and return its whole answer."""
+        whole: dict[str, str] = {}
+        value = partial(self._value_beside, of)
+        reported = self._run_action(acting.kind, acting, keep=whole.__setitem__, value=value)
+        return live.Answer(reported, whole)
+
+    def _read_before(self, of: Step, change: Live, reading: Step) -> None:
+        """Read what there is before a step changes it, once for all tries."""
+
+        def read() -> ActionStepResult:
+            result, value = live.taken(change, reading, partial(self._act, of))
+            self._keep(reading.name, live.VALUE, value)
+            return result
+
+        result = self.around.runner.step(reading.name, live.BEFORE, read, subject=of.name)
+        self.note_result(reading.name, StepState.SUCCEEDED, result)
+
+    def _value_beside(self, of: Step, name: str) -> str:
+        """Return the value of `${name}`, where `${before}` is what there was before the step."""
+        if name == live.BEFORE and of.live is not None and of.live.before is not None:
+            return self._given(of.live.before.name, live.VALUE, shown=False)
+        return self._value(name)
 
     def text(self, text: str) -> str:
         """Return a text for people with its values, masked."""
@@ -100,10 +144,16 @@ class StepRunner:
     # the deeds
 
     def _run_action(
-        self, kind: str, step: Step, *, keep: Callable[[str, str], None] | None = None
+        self,
+        kind: str,
+        step: Step,
+        *,
+        keep: Callable[[str, str], None] | None = None,
+        value: Callable[[str], str] | None = None,
     ) -> ActionStepResult:
         context = self._context(step)
         context = context if keep is None else replace(context, keep=keep)
+        context = context if value is None else replace(context, value=value)
         starts = kind == step.kind and step.starts_program
         if starts and not self.around.drill:
             make_started(self.services, self.run.id)
@@ -161,12 +211,12 @@ class StepRunner:
         return WaitStepResult()
 
     def _notify(self, step: Step, notice: Notice) -> NotifyStepResult:
-        run, plan, what = self.run, self.around.name, self.around.what
+        run, plan, what = self.run, self.around.plan, self.around.what
         words = self.text(notice.text)
         lead = "this is a drill: " if self.around.drill else ""
         told = self.services.notify_now(
             Message(
-                event=what,
+                event=self.around.event,
                 plan=plan,
                 severity="info" if self.around.drill else notice.severity,
                 title=titled(plan, f"{lead}{in_one_line(words)}"),
@@ -219,14 +269,16 @@ class StepRunner:
                 f"the {key} of step {step} contains a secret that drd knows only as {MASK}, "
                 "because another process executed that step",
                 hint=f"do by hand what this step does, with the value from {step}; or start a new "
-                "recovery.",
+                f"{self.around.what}.",
             )
         return known
 
     def _is_masked(self, name: str) -> bool:
         """Return whether the catalogue masks a step's results. Only the process that executed it
         has the true values."""
-        return any(s.name == name and s.kind in ACTIONS for s in self.around.steps)
+        return name.startswith(f"{live.BEFORE} ") or any(
+            s.name == name and s.kind in ACTIONS for s in self.around.steps
+        )
 
     def _service(self, name: str, *, shown: bool) -> str:
         """Return the address of the service that a step has started under this name."""

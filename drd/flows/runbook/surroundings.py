@@ -31,6 +31,16 @@ class Surroundings(Protocol):
     @property
     def what(self) -> str: ...
     @property
+    def plan(self) -> str:
+        """The plan that messages are about; empty for none."""
+        ...
+
+    @property
+    def event(self) -> str:
+        """The event of messages to people."""
+        ...
+
+    @property
     def steps(self) -> tuple[Step, ...]: ...
     @property
     def circumstances(self) -> Circumstances: ...
@@ -44,10 +54,11 @@ class Surroundings(Protocol):
     def older(self) -> timedelta: ...
 
     def look(self, step: Step) -> StepResult:
-        """Restore or check what the step names. Raises StepFailed and the errors of its kind."""
+        """Carry out a step that is no action: restore or check what it names, for instance. Raises
+        StepFailed and the errors of its kind."""
         ...
 
-    def load_earlier(self, step: Step, records: Collection[StepRecord]) -> None:
+    def load_earlier(self, step: Step, records: Collection[StepRecord], /) -> None:
         """Note what an earlier process of this run has restored."""
         ...
 
@@ -64,6 +75,6 @@ class Surroundings(Protocol):
         """Return the access to a component. Raises StepFailed if there is none yet."""
         ...
 
-    def fence(self, step: str, written: Sequence[str]) -> process.Fence | None:
+    def fence(self, step: str, written: Sequence[str], /) -> process.Fence | None:
         """Return the fence for a command of a step; None without one."""
         ...

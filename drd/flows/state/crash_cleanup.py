@@ -51,7 +51,7 @@ def settle(services: Services, plan: Plan, causes: Mapping[str, Ending] | None =
             continue
         if not may_settle(services, plan, run):
             continue
-        if run.kind is RunKind.RECOVERY:
+        if run.kind.is_peoples:
             services.catalogue.runs.leave(run, services.clock.now())
             continue
         owned = services.catalogue.runs.adopt(run, services.clock.now())

@@ -18,6 +18,7 @@ from drd.model.incidents.cadence import Told
 from drd.model.incidents.incident import Incident, Scoped, Taken, Task
 from drd.model.incidents.instants import Instant
 from drd.model.incidents.states import State
+from drd.model.playbook_names import PREFIX
 from drd.model.records import Entry, body_of
 from drd.model.text import shortened
 from drd.model.units import from_rfc3339
@@ -215,8 +216,16 @@ def _tasked(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incide
         str(body["text"]),
         str(body.get("to") or ""),
         time_in(body, "due"),
+        origin=str(body.get("origin") or ""),
     )
     return replace(incident, tasks=(*incident.tasks, made))
+
+
+def _contained(incident: Incident, entry: Entry, body: Mapping[str, Any]) -> Incident:
+    of_run = f"{PREFIX}{body['playbook']}/{body['run']}"
+    plan = str(body.get("of_plan") or "")
+    known = replace(incident, playbooks=(*incident.playbooks, of_run))
+    return _scoped(known, entry, {"add": [plan]}) if plan else known
 
 
 def _roled(incident: Incident, _: Entry, body: Mapping[str, Any]) -> Incident:
@@ -272,6 +281,7 @@ _CHANGES: Mapping[str, Callable[[Incident, Entry, Mapping[str, Any]], Incident]]
     kinds.SCOPE: _scoped,
     kinds.AFFECTED: _affected,
     kinds.RECOVERY: lambda i, entry, body: _scoped(i, entry, {"add": [body["plan"]]}),
+    kinds.PLAYBOOK: _contained,
     kinds.TASK: _tasked,
     kinds.ROLE: _roled,
     kinds.STAR: _starred,

@@ -28,7 +28,8 @@ class Scoped:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Something to do. `number` counts the tasks of the incident."""
+    """Something to do. `number` counts the tasks of the incident. `origin` is the run of a playbook
+    and the task in it, empty for a task of a person."""
 
     number: int
     text: str
@@ -36,6 +37,7 @@ class Task:
     due: datetime | None = None
     done_at: datetime | None = None
     done_by: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ class Incident:
     is not closed. `taken` are alerts of other systems, by
     source and id. `sealed` counts the entries that are encrypted on this host and could have
     changed what it is: severity and lead are then those of later ones. `drafts` counts the drafts
-    of messages, and `told` has by audience when the last message was sent. `cadence` is that of
+    of messages, `playbooks` are the subjects of the runs of playbooks in it, and `told` has by
+    audience when the last message was sent. `cadence` is that of
     drd.yaml."""
 
     number: int
@@ -82,6 +85,7 @@ class Incident:
     scope: tuple[Scoped, ...] = ()
     affected: tuple[Affected, ...] = ()
     links: tuple[str, ...] = ()
+    playbooks: tuple[str, ...] = ()
     merged_into: int | None = None
     merged: tuple[int, ...] = ()
     starred: frozenset[int] = frozenset()

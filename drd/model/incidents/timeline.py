@@ -17,6 +17,7 @@ from drd.model.incidents.fold import after, time_in
 from drd.model.incidents.incident import Incident
 from drd.model.incidents.preservation import preservation_words
 from drd.model.incidents.rotations import rotation_words
+from drd.model.playbook_names import playbook_of
 from drd.model.records import Entry, body_of
 from drd.model.text import counted, shortened, some
 from drd.model.units import format_time, from_rfc3339
@@ -128,12 +129,17 @@ def _line(incident: Incident, before: Incident, entry: Entry, zone: tzinfo) -> L
         kind=header.kind,
         by=_who(entry, body),
         text=incident.corrected.get(seq, text) if body else text,
-        plan=str(body.get("plan") or ""),
+        plan=_plan(body),
         starred=seq in incident.starred,
         corrected=seq in incident.corrected,
         routine=_is_routine(entry, body),
         measure=body.get("measure") is True,
     )
+
+
+def _plan(body: Mapping[str, Any]) -> str:
+    plan = str(body.get("plan") or "")
+    return plan if playbook_of(plan) is None else ""
 
 
 def _who(entry: Entry, body: Mapping[str, Any]) -> str:
@@ -265,7 +271,8 @@ def _left_out(body: Mapping[str, Any]) -> str:
 def _run_ended(body: Mapping[str, Any]) -> str:
     error = f": {body['error']}" if body.get("error") else ""
     about = f" {body['about']}" if body.get("about") else ""
-    what = f"{body['run_kind']}{about} of {body['plan']}"
+    of = playbook_of(str(body["plan"]))
+    what = f"{body['run_kind']}{about} of {body['plan']}" if of is None else f"playbook {of}"
     return f"{what} {body['state']}{error} (run {body['run']})"
 
 
@@ -331,6 +338,7 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     kinds.RECOVERY: _recovering,
     kinds.ROTATED: rotation_words,
     kinds.PRESERVE: preservation_words,
+    kinds.PLAYBOOK: lambda b: f"playbook {b['playbook']} begins (run {b['run']})",
     kinds.HYPOTHESIS: investigation.hypothesis_words,
     kinds.INDICATOR: investigation.indicator_words,
     kinds.EVIDENCE: investigation.evidence_words,

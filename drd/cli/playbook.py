@@ -1,0 +1,154 @@
+"""`drd playbook list|show|check|new|schema`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from drd.api.findings import finding_document
+from drd.api.playbook_documents import playbook_document
+from drd.cli import output
+from drd.cli.enduring import quick_settings
+from drd.cli.new_file import write_new
+from drd.cli.plan import print_problem, problem_json
+from drd.config.playbook_words import step_words
+from drd.config.playbooks import (
+    SHIPPED,
+    Playbooks,
+    load_playbooks,
+    playbook_schema,
+    playbooks_of,
+    unheld_findings,
+)
+from drd.errors import UsageError
+from drd.model.finding import Finding
+from drd.model.plan import NAME
+from drd.model.playbook import Playbook
+from drd.model.text import counted, escaped
+
+_HEADER = ("PLAYBOOK", "TITLE", "TASKS", "STEPS")
+
+
+def usable(playbooks: Playbooks) -> Playbooks:
+    """Warn of files that are broken, whose playbooks are missing; return the others."""
+    for problem in playbooks.problems:
+        output.warn(
+            f"{problem}. drd does not use this file. To see all problems: drd playbook check"
+        )
+    return playbooks
+
+
+def list_(args: argparse.Namespace) -> int:
+    found = usable(playbooks_of(quick_settings(args))).known.values()
+    if args.json:
+        output.print_json({"playbooks": [playbook_document(one) for one in found]})
+        return 0
+    rows = [
+        [
+            one.name + (" (own)" if one.own else ""),
+            escaped(one.title),
+            str(len(one.tasks)),
+            str(len(one.runbook)),
+        ]
+        for one in found
+    ]
+    output.say(output.table(rows, header=_HEADER))
+    return 0
+
+
+def show(args: argparse.Namespace) -> int:
+    playbook = playbooks_of(quick_settings(args)).get(args.name)
+    if args.json:
+        output.print_json(playbook_document(playbook))
+        return 0
+    for name, text in _lines(playbook):
+        output.say_below(f"{name:<10} ", escaped(text))
+    return 0
+
+
+def _lines(playbook: Playbook) -> Iterator[tuple[str, str]]:
+    yield "playbook", playbook.name + (" (own)" if playbook.own else "")
+    yield "title", playbook.title
+    yield "about", playbook.about
+    yield "use when", playbook.use_when
+    for one in playbook.inputs:
+        secret = " (a secret: give file:PATH, env:NAME or credential:NAME)" if one.secret else ""
+        default = f"; default: {one.default}" if one.default is not None else ""
+        yield "input", f"{one.name}: {one.what}{secret}{default}"
+    steps = {step.name: step for step in playbook.runbook}
+    for task in playbook.tasks:
+        due = f", due {task.due}" if task.due is not None else ""
+        yield "task", f"{task.name} ({task.role}{due}): {task.text}"
+        for name in task.steps:
+            yield "  step", step_words(steps[name])
+    yield "file", playbook.file
+
+
+def check(args: argparse.Namespace) -> int:
+    """Check all files, those named as well; 2 when one has an error."""
+    settings = quick_settings(args)
+    playbooks = playbooks_of(settings, tuple(Path(file) for file in args.files))
+    problems = list(playbooks.problems)
+    found = list(unheld_findings(playbooks, settings))
+    if args.json:
+        output.print_json(
+            {
+                "ok": not problems,
+                "problems": [problem_json(p) for p in problems],
+                "findings": [finding_document(f) for f in found],
+            }
+        )
+    else:
+        for problem in problems:
+            print_problem(problem)
+        _print_found(playbooks, [] if args.quiet else found, quiet=args.quiet or bool(problems))
+    return 2 if problems else 0
+
+
+def _print_found(playbooks: Playbooks, found: list[Finding], *, quiet: bool) -> None:
+    for finding in found:
+        output.say(f"warning: {escaped(finding.text)}")
+        output.say(f"HINT: {escaped(finding.remedy)}")
+    if quiet:
+        return
+    own = sum(one.own for one in playbooks.known.values())
+    count = counted(len(playbooks.known), "playbook")
+    output.say(f"{count}, {own} of them your own: ok ({counted(len(found), 'warning')})")
+
+
+def new(args: argparse.Namespace) -> int:
+    """Copy a playbook of drd into the own directory."""
+    settings = quick_settings(args)
+    directory, shipped = settings.playbooks_dir, load_playbooks(None)
+    source = shipped.get(args.source)
+    if directory is None:
+        raise UsageError(
+            "drd.yaml does not say where your playbooks are",
+            hint="add `playbooks: playbooks` to drd.yaml, and make this directory beside it.",
+        )
+    if not directory.is_dir():
+        raise UsageError(f"{directory} is not a directory", hint=f"make it: mkdir -p {directory}")
+    name = args.name or source.name
+    if not re.fullmatch(NAME, name):
+        hint = "use lower-case letters, digits and hyphens, at most 40."
+        raise UsageError(f"{name!r} cannot be the name of a playbook", hint=hint)
+    text = (SHIPPED / f"{source.name}.yaml").read_text()
+    text = text.replace(f"playbook: {source.name}\n", f"playbook: {name}\n")
+    text = re.sub(r"^# To adapt it[^\n]*\n", "", text)
+    file = directory / f"{name}.yaml"
+    write_new(str(file), text.encode())
+    if args.json:
+        output.print_json({"playbook": name, "file": str(file)})
+    elif not args.quiet:
+        output.say(f"wrote {escaped(str(file))}")
+        output.say("  then       adapt the addresses, roles and steps to your service")
+        output.say(f"  check      drd playbook check && drd playbook run {name} --dry-run")
+    return 0
+
+
+def schema(_: argparse.Namespace) -> int:
+    output.say(json.dumps(playbook_schema(), indent=2))
+    return 0

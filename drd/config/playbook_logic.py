@@ -1,0 +1,174 @@
+"""Check that the steps of a playbook fit each other."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from drd.actions.settings import StepSettings, Text
+from drd.config.playbook_build import named_steps
+from drd.config.playbook_schema import (
+    Acting,
+    PlaybookFile,
+    PlaybookStep,
+    Reading,
+    is_rehearsed,
+    step_texts,
+)
+from drd.config.problems import Report, nearest, require_whole_path
+from drd.config.steps import ApproveSettings, ManualSettings
+from drd.config.yaml import Path
+from drd.fields import Settings
+from drd.model.playbook import Playbook
+from drd.model.runbook import PEOPLE, Ask
+from drd.model.values import references
+
+PLAIN_VALUES = ("playbook", "plan", "incident", "run")
+"""The values that `${…}` can name in every step, beside the inputs."""
+_HEADERS, _BODY, _ENV = "headers", "body", "env"
+
+
+def unheld_roles(playbook: Playbook, held: Collection[str]) -> list[str]:
+    """Return the roles whose answers a run waits for, and that nobody holds."""
+    wanted = (s.settings.role for s in playbook.runbook if isinstance(s.settings, Ask))
+    return sorted({role for role in wanted if role is not None and role not in held})
+
+
+def check_playbook(file: PlaybookFile, report: Report) -> None:
+    """Report every contradiction in a playbook."""
+    _Review(file, report).all()
+
+
+class _Review:
+    def __init__(self, file: PlaybookFile, report: Report) -> None:
+        self.file = file
+        self.report = report
+        self.steps = [(name, step, path) for _, name, step, path in named_steps(file)]
+        self.secrets = {one.name for one in file.inputs if one.secret}
+        self.inputs = [one.name for one in file.inputs]
+        self.above: dict[str, PlaybookStep] = {}
+
+    def all(self) -> None:
+        self._names()
+        for at, one in enumerate(self.file.inputs):
+            self._contradictions(one, ("inputs", at))
+        for name, step, path in self.steps:
+            self._step(name, step, path)
+            self.above[name] = step
+
+    def _names(self) -> None:
+        for what, key, names in (
+            ("input", "inputs", self.inputs),
+            ("task", "tasks", [task.name for task in self.file.tasks]),
+        ):
+            for at, name in enumerate(names):
+                if name in names[:at]:
+                    hint = f"give each {what} its own name."
+                    self.report.error((key, at, "name"), f'another {what} is called "{name}"', hint)
+                if key == "inputs" and name in (*PLAIN_VALUES, "before", "steps"):
+                    message = f'the name "{name}" is a value of drd\'s own'
+                    self.report.error((key, at, "name"), message, "choose another name.")
+        seen: set[str] = set()
+        for name, _, path in self.steps:
+            if name in seen:
+                hint = "give each step its own name."
+                self.report.error((*path, "name"), f'another step is called "{name}"', hint)
+            seen.add(name)
+
+    def _contradictions(self, settings: Settings, path: Path) -> None:
+        for wrong in settings.contradictions():
+            place = (*path, *wrong.path)
+            self.report.error(place, wrong.message, wrong.hint, of_key=wrong.of_key)
+        for below, words in settings.all_commands():
+            if not references(words[0]):
+                require_whole_path(words, (*path, *below, 0), self.report)
+
+    def _step(self, name: str, step: PlaybookStep, path: Path) -> None:
+        self._contradictions(step, path)
+        if self.report.is_broken(path) or not step.kind:
+            return
+        self._settings(name, getattr(step, step.kind), (*path, step.kind), [])
+        self._condition(name, step, path)
+        if step.sql is not None and step.sql.writes:
+            self._approved(path)
+        for key in ("before", "done_when", "rollback"):
+            inner = getattr(step, key)
+            if inner is not None:
+                self._inner(name, step, inner, (*path, key))
+
+    def _inner(self, name: str, step: PlaybookStep, inner: Acting | Reading, path: Path) -> None:
+        self._contradictions(inner, path)
+        if inner.kind:
+            more = ["before"] if step.before is not None and path[-1] == "rollback" else []
+            self._settings(name, getattr(inner, inner.kind), (*path, inner.kind), more)
+
+    def _settings(self, name: str, settings: StepSettings, path: Path, more: list[str]) -> None:
+        self._contradictions(settings, path)
+        if is_rehearsed(settings):
+            hint = "remove `rehearse`, `reason` and `with`: they are for drills of plans."
+            self.report.error(path, "a playbook has no rehearsal of single steps", hint)
+        if isinstance(settings, (ApproveSettings, ManualSettings)) and settings.by == "":
+            self.report.error((*path, "by"), "is empty", "name a role.")
+        unit = getattr(settings, "unit", None)
+        if unit is not None and references(unit):
+            hint = "write the name of the unit, or use `command: {run: [systemctl, stop, UNIT]}`."
+            self.report.error((*path, "unit"), "takes no values", hint)
+        for place, text in step_texts(settings):
+            self._values(name, text, (*path, *place), place, more)
+
+    def _approved(self, path: Path) -> None:
+        if not any(step.kind == "approve" for step in self.above.values()):
+            hint = "add a step `approve` above it."
+            message = "changes a database in operation, and no step above asks for approval"
+            self.report.error((*path, "sql", "writes"), message, hint)
+
+    def _condition(self, name: str, step: PlaybookStep, path: Path) -> None:
+        when = step.when
+        if when is None:
+            return
+        if when.step is None or when.scenario is not None or when.target is not None:
+            hint = "write `step: NAME`, an earlier step; `is` says how it must have ended."
+            self.report.error((*path, "when"), "a playbook knows only steps", hint)
+        elif when.step not in self.above:
+            hint = nearest(when.step, list(self.above)) or "name a step above."
+            message = f'there is no step "{when.step}" above {name}'
+            self.report.error((*path, "when", "step"), message, hint)
+
+    def _values(
+        self, name: str, text: str, path: Path, place: tuple[str | int, ...], more: list[str]
+    ) -> None:
+        for reference in references(text):
+            if reference in self.secrets:
+                if place[:1] not in ((_HEADERS,), (_BODY,), (_ENV,)):
+                    hint = "use it in `headers`, `body` or `env`: other texts are seen by people."
+                    self.report.error(path, f"${{{reference}}} is a secret", hint)
+            elif reference.startswith("steps."):
+                self._step_value(name, reference, path)
+            elif reference not in (*self.inputs, *PLAIN_VALUES, *more):
+                known = [*self.inputs, *PLAIN_VALUES, *more, "steps.NAME.KEY"]
+                message = f"drd cannot insert a value for ${{{reference}}} here"
+                hint = nearest(reference, known)
+                if reference == "before":
+                    hint = "`${before}` is known in `rollback`, if the step has `before`."
+                self.report.error(path, message, hint)
+
+    def _step_value(self, name: str, reference: str, path: Path) -> None:
+        wanted, _, key = reference.removeprefix("steps.").partition(".")
+        step = self.above.get(wanted)
+        if step is None:
+            hint = nearest(wanted, list(self.above)) or "name a step above."
+            self.report.error(path, f'there is no step "{wanted}" above {name}', hint)
+        elif key not in (known := list(_given(step))):
+            hint = f"{nearest(key, known)} Values of answers must be named under `keep` of {wanted}"
+            self.report.error(path, f'step {wanted} has no value "{key}"', f"{hint}.")
+
+
+def _given(step: PlaybookStep) -> Iterator[str]:
+    yield "state"
+    yield from step.keep
+    if step.kind in PEOPLE:
+        yield from ("by", "comment")
+
+
+def texts_of(step: StepSettings) -> list[Text]:
+    """Return the texts of a step that a person reads in a dry run."""
+    return list(step_texts(step))

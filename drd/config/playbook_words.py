@@ -1,0 +1,46 @@
+"""What the steps of playbooks do, in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from drd.model.runbook import Ask, Live, Notice, OwnRun, Step, Wait
+from drd.model.units import format_duration
+from drd.registry import ACTIONS
+
+
+def step_words(step: Step, fill: Callable[[str], str] = str) -> str:
+    """Return the name of a step, and what it does. `fill` inserts values."""
+    words = [f"{step.name}: {fill(deed(step))}"]
+    live = step.live or Live()
+    if live.before is not None:
+        words.append(f"before it, drd reads what there is: {fill(deed(live.before))}")
+    if live.rollback is not None:
+        words.append(f"rollback: {fill(deed(live.rollback))}")
+    if live.final:
+        words.append(f"no rollback: {live.final}")
+    if live.expires_s is not None:
+        words.append(f"temporary, at most {format_duration(live.expires_s)}")
+    if live.new_secret is not None:
+        words.append(f"the new secret goes to {live.new_secret.file}")
+    return "; ".join(words)
+
+
+def deed(step: Step) -> str:
+    """Say what a step does, with `${…}` as it is written."""
+    settings: Any = step.settings
+    if isinstance(settings, Ask):
+        whom = f"{settings.role}" if settings.role else "anybody"
+        two = ", another person than the one who starts it" if settings.two_person else ""
+        verb = "approves" if step.kind == "approve" else "does"
+        return f"{whom}{two} {verb}: {settings.text}" if settings.text else f"{whom} {verb} it"
+    if isinstance(settings, Notice):
+        return f"tell people: {settings.text}"
+    if isinstance(settings, Wait):
+        return f"wait {format_duration(settings.seconds)}"
+    if isinstance(settings, OwnRun):
+        plan = settings.plan or "${plan}"
+        where = f"into {settings.target}" if settings.target else "to its original places"
+        return f"recover {plan} {where}" if settings.recovers else f"make a restore point of {plan}"
+    return ACTIONS[step.kind].in_words(settings)

@@ -1,0 +1,37 @@
+"""Temporary measures of playbooks that still stand after their time, for the alerts of the
+daemon."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from drd.errors import CatalogueError
+from drd.model.alerts import Condition
+from drd.model.measures import expired
+from drd.model.run import RunKind
+from drd.ports import Catalogue
+
+_EVERY = timedelta(minutes=1)
+_LOOKED_AT = 200
+
+
+class MeasureWatch:
+    """Looks once a minute. While the catalogue cannot be read, it knows those of the last time."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Condition, ...] = ()
+        self._at: datetime | None = None
+
+    def conditions(self, catalogue: Catalogue, now: datetime) -> tuple[Condition, ...]:
+        if self._at is not None and abs(now - self._at) < _EVERY:
+            return self._last
+        with suppress(CatalogueError):
+            runs = catalogue.runs.newest(limit=_LOOKED_AT, kind=RunKind.PLAYBOOK)
+            self._last = tuple(
+                condition
+                for run in runs
+                for condition in expired(run, catalogue.steps.of_run(run.id), now)
+            )
+            self._at = now
+        return self._last

@@ -1,0 +1,1 @@
+"""Playbooks: contain an incident, by the engine of runbooks."""

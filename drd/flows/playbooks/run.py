@@ -1,0 +1,209 @@
+"""Run a playbook: begin, continue after a kill, roll back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from drd import process
+from drd.errors import AlreadyRunning, Fenced, UsageError
+from drd.flows.durable_steps import Runner, closing_run, describe, new_run
+from drd.flows.playbooks.containing import Containing, Values
+from drd.flows.playbooks.on_incident import OnIncident
+from drd.flows.runbook.engine import Engine
+from drd.flows.runbook.outcome import Outcome
+from drd.flows.runbook.permissions import require_approvable, require_still_approvable
+from drd.flows.runbook.step_runner import StepRunner
+from drd.flows.runbook.taking_back import Undone, rolled_back, take_back, to_undo
+from drd.flows.services import Services
+from drd.flows.state.run_dirs import started_directory
+from drd.flows.state.run_removal import swept_afterwards
+from drd.model.actor import Actor
+from drd.model.cause import Cause, joined
+from drd.model.plan import Plan
+from drd.model.playbook import Playbook
+from drd.model.run import Decision, Run, RunKind, RunState, StepState, about_all, taken_back
+from drd.model.run_details import PlaybookDetail
+from drd.model.runbook import Ask
+from drd.ports import RunLease
+
+PlanOf = Callable[[str], Plan]
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """A playbook that is to run, or to continue. `plan_of` loads a plan by its name, `config` is
+    drd.yaml, `on_incident` writes its timeline, None without an incident."""
+
+    playbook: Playbook
+    detail: PlaybookDetail
+    plan_of: PlanOf
+    config: str | None = None
+    on_incident: OnIncident | None = None
+
+
+def require_holders(services: Services, playbook: Playbook) -> None:
+    """Raise UsageError if a step waits for a role that nobody holds."""
+    for step in playbook.runbook:
+        role = step.settings.role if isinstance(step.settings, Ask) else None
+        held = {one for roles in services.roles.values() for one in roles}
+        if role is not None and role not in held:
+            raise UsageError(
+                f"step {step.name} of playbook {playbook.name} waits for the role {role}, which "
+                "nobody holds",
+                hint="give the role to a person under `people` in drd.yaml, or correct the "
+                f"playbook: {playbook.file}",
+            )
+        if isinstance(step.settings, Ask) and not services.roles:
+            raise UsageError(
+                f"step {step.name} of playbook {playbook.name} waits for a person, and drd.yaml "
+                "names none",
+                hint="list them in drd.yaml, for example `people: [{name: anna, roles: [lead]}]`.",
+            )
+
+
+def run_playbook(services: Services, ordered: Ordered) -> tuple[Run, Outcome]:
+    """Run a playbook to its end. Raises UsageError before anything was changed."""
+    require_holders(services, ordered.playbook)
+    require_approvable(ordered.playbook.runbook, process.actor_here())
+    with ExitStack() as stack:
+        began = new_run(
+            services,
+            ordered.playbook.executed,
+            RunKind.PLAYBOOK,
+            trigger="manual",
+            detail=ordered.detail,
+        )
+        runner = stack.enter_context(began)
+        return _execute(services, ordered, runner, stack)
+
+
+def resume_playbook(services: Services, ordered: Ordered, run: Run) -> tuple[Run, Outcome]:
+    """Continue a run whose process died, or that has failed. Raises UsageError, AlreadyRunning."""
+    run = services.row_trust.believed(run, "resume")
+    _require_idle(services, run)
+    if run.state is RunState.SUCCEEDED:
+        raise UsageError(
+            f"run {run.id} of playbook {ordered.playbook.name} cannot be resumed: it has succeeded",
+            hint=f"to see what it did: drd run show {run.id}",
+        )
+    if taken_back(about_all(services.catalogue.decisions.of_run(run.id))) is not None:
+        raise UsageError(
+            f"run {run.id} of playbook {ordered.playbook.name} was rolled back",
+            hint=f"to begin anew: drd playbook run {ordered.playbook.name}",
+        )
+    actor, steps = process.actor_here(), ordered.playbook.runbook
+    require_holders(services, ordered.playbook)
+    require_still_approvable(services.catalogue, steps, run, actor)
+    if ordered.playbook.digest != run.plan_digest:
+        services.warn(
+            f"the playbook has changed since run {run.id} began: drd does not repeat finished "
+            "steps, and executes the others as they are now"
+        )
+    if run.state.final:
+        run = services.catalogue.runs.reopen(run, services.clock.now())
+    with ExitStack() as stack:
+        runner = _adopted(services, run, stack)
+        again = Decision("", "resume", actor.user, "", 0, services.clock.now(), actor)
+        services.catalogue.decisions.add(run.id, again, plan=run.plan)
+        return _execute(services, ordered, runner, stack)
+
+
+def roll_back_playbook(
+    services: Services, ordered: Ordered, run: Run, *, by: str, actor: Actor | None = None
+) -> Undone:
+    """Roll back the steps of a run, the last one first; after a kill, the same call continues.
+    Steps that are final stay. Raises UsageError, AlreadyRunning."""
+    run = services.row_trust.believed(run, "rollback")
+    _require_idle(services, run)
+    records = {r.name: r for r in services.catalogue.steps.of_run(run.id)}
+    steps, left = to_undo(ordered.playbook.runbook, records)
+    if not steps:
+        raise UsageError(
+            f"run {run.id} cannot be rolled back: no step that was started has a `rollback` in the "
+            "playbook",
+            hint=f"to see what the run did: drd run show {run.id}",
+        )
+    if run.state.final and set(steps) <= rolled_back(records.values()):
+        raise UsageError(
+            f"run {run.id} of playbook {ordered.playbook.name} was rolled back already",
+            hint=f"to see what the run did: drd run show {run.id}",
+        )
+    now = services.clock.now()
+    said = Decision("", "rollback", by, "", 0, now, actor)
+    services.catalogue.decisions.add(run.id, said, plan=run.plan)
+    if run.state.final:
+        run = services.catalogue.runs.reopen(run, now, succeeded=True)
+    with ExitStack() as stack:
+        runner = _adopted(services, run, stack)
+        step_runner = _step_runner(services, ordered, runner)
+        for record in records.values():
+            step_runner.note_result(record.name, record.state, record.result)
+        taken, failed = take_back(runner, step_runner, ordered.playbook.runbook, steps)
+        why = Cause(f"rolled back by {by}: {', '.join(taken)}")
+        if failed is not None:
+            why = describe(failed[1]).of(f"could not roll back {failed[0]}")
+        services.catalogue.runs.finish(
+            runner.owned,
+            RunState.CANCELLED if failed is None else RunState.FAILED,
+            at=services.clock.now(),
+            error=why.text,
+            detail=PlaybookDetail(rolled_back=tuple(taken), remedy=why.remedy or None),
+        )
+    return Undone(tuple(taken), tuple(left), *(failed or (None, None)))
+
+
+def _execute(
+    services: Services, ordered: Ordered, runner: Runner, stack: ExitStack
+) -> tuple[Run, Outcome]:
+    stack.enter_context(swept_afterwards(services, runner.run.id))
+    on_incident = ordered.on_incident
+    if on_incident is not None:
+        on_incident.begin(runner.run, ordered.playbook, ordered.detail.of_plan or "")
+        services = replace(services, on_steps=on_incident.watching(services.on_steps))
+    engine = Engine(_step_runner(services, ordered, runner))
+    outcome = engine.execute()
+    why = _stopped_by(outcome)
+    services.catalogue.runs.finish(
+        runner.owned,
+        RunState.SUCCEEDED if outcome.succeeded else RunState.FAILED,
+        at=services.clock.now(),
+        error=why.text if why is not None else None,
+        detail=PlaybookDetail(remedy=(why.remedy or None) if why is not None else None),
+    )
+    return runner.run, outcome
+
+
+def _step_runner(services: Services, ordered: Ordered, runner: Runner) -> StepRunner:
+    values = Values.of_run(ordered.playbook, ordered.detail)
+    around = Containing(services, runner, values, ordered.plan_of, ordered.config)
+    return StepRunner(around, started_directory(services, runner.run.id))
+
+
+def _adopted(services: Services, run: Run, stack: ExitStack) -> Runner:
+    owned: RunLease | None = services.catalogue.runs.adopt(run, services.clock.now())
+    if owned is None:
+        raise Fenced(f"run {run.id} was taken over by another process")
+    return stack.enter_context(closing_run(services, owned))
+
+
+def _require_idle(services: Services, run: Run) -> None:
+    """Raise AlreadyRunning while a process executes the playbook."""
+    services.row_trust.require_idle(run.plan)
+    dead = {r.id for r in services.catalogue.runs.abandoned(run.plan)}
+    for other in services.catalogue.runs.newest(run.plan, limit=200, kind=RunKind.PLAYBOOK):
+        if not other.state.final and other.id not in dead:
+            raise AlreadyRunning(
+                f"process {other.owner_pid} is executing run {other.id} of {other.plan}",
+                run=other.id,
+                hint=f"to see its progress: `drd run show {other.id}`. To end it: `drd cancel "
+                f"{other.id}`",
+            )
+
+
+def _stopped_by(outcome: Outcome) -> Cause | None:
+    if outcome.succeeded:
+        return None
+    failed = [n for n, s in outcome.states.items() if s is StepState.FAILED]
+    return joined({f"step {name}": outcome.causes[name] for name in failed})

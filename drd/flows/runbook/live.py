@@ -1,0 +1,169 @@
+"""Steps that change a service in operation: look whether they happened, read what was there, keep
+of an answer only what the step names, and write a new secret to its place."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from drd import log
+from drd.errors import DrdError, StepFailed
+from drd.exhaustion import system_reason
+from drd.masking import masked
+from drd.model.measures import EXPIRES
+from drd.model.runbook import Live, NewSecret, Step
+from drd.model.step_record import StepRecord
+from drd.model.step_results import ActionStepResult
+from drd.ports.action import WHOLE
+from drd.registry import ACTIONS
+
+BEFORE = "before"
+"""The kind of the steps that read what there is before another step changes it."""
+VALUE = "value"
+"""The key of what they read."""
+_LONGEST = 1 << 15
+"""Of longer outputs of commands drd may have only a part."""
+
+
+@dataclass
+class Answer:
+    """What an action reported, and the unmasked parts of it, which are only in memory."""
+
+    reported: ActionStepResult
+    whole: Mapping[str, str] = field(default_factory=dict)
+
+    def at(self, place: str, kind: str) -> str:
+        """Return what stands at a place of the answer. Raises StepFailed."""
+        if place.startswith("/"):
+            return _in_json(self._whole(kind), place)
+        return self._whole(kind) if place in ("", _key_of(kind)) else self._key(place)
+
+    def _whole(self, kind: str) -> str:
+        return self.whole[WHOLE] if WHOLE in self.whole else self._key(_key_of(kind))
+
+    def _key(self, key: str) -> str:
+        value = self.whole.get(key, self.reported.given(key))
+        if value is None:
+            raise StepFailed(
+                f"the answer has no {key}",
+                hint="correct the place in the answer (`take`, `keep`) in the playbook.",
+            )
+        return str(value)
+
+
+def _key_of(kind: str) -> str:
+    return ACTIONS[kind].answer
+
+
+Act = Callable[[Step], Answer]
+"""Carries out an action once."""
+
+
+def changed(
+    step: Step,
+    live: Live,
+    earlier: StepRecord | None,
+    act: Act,
+    read_before: Callable[[Step], object],
+    *,
+    expires_at: str | None = None,
+) -> ActionStepResult:
+    """Carry out a step; a temporary measure should not stand after `expires_at`. `earlier` is the
+    record of a try whose outcome nobody knows. Raises StepFailed."""
+    if earlier is not None and live.done_when is not None and _holds(live.done_when, act):
+        says = "it had happened already, by `done_when`"
+        return ActionStepResult.of(
+            {"says": says, **({EXPIRES: expires_at} if expires_at is not None else {})}
+        )
+    if live.before is not None:
+        read_before(live.before)
+    try:
+        answer = act(step)
+    except StepFailed as error:
+        error.result = _without_answer(error.result)
+        raise
+    if live.new_secret is not None:
+        _store(answer.at(live.new_secret.place, step.kind), live.new_secret)
+    kept = {name: answer.at(place, step.kind) for name, place in live.keep.items()}
+    until = {EXPIRES: expires_at} if expires_at else {}
+    return ActionStepResult.of(
+        {
+            **_without_answer(answer.reported.to_json()),
+            **until,
+            **{name: masked(value)[:_LONGEST] for name, value in kept.items()},
+        }
+    )
+
+
+def taken(live: Live, reading: Step, act: Act) -> tuple[ActionStepResult, str]:
+    """Read what there is before a step: the result as it is recorded, and the value itself. Raises
+    StepFailed."""
+    value = act(reading).at(live.takes, reading.kind)
+    if len(value) > _LONGEST:
+        raise StepFailed(
+            f"what there is has {len(value)} characters, and drd keeps at most {_LONGEST}",
+            hint="take only a part of it: `take: /PATH` below `before` in the playbook.",
+        )
+    return ActionStepResult.of({VALUE: masked(value)}), value
+
+
+def _holds(look: Step, act: Act) -> bool:
+    """Return whether a step has happened. One that cannot be looked at has not: it is repeated only
+    if the playbook says so."""
+    try:
+        act(look)
+    except DrdError as error:
+        if isinstance(error, StepFailed) and error.result:
+            return False
+        raise StepFailed(
+            f"drd cannot find out whether the step has happened: {error.message}",
+            hint="look yourself, then: drd retry RUN STEP, or drd skip RUN STEP --why TEXT",
+        ) from error
+    return True
+
+
+def _without_answer(reported: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is recorded of an answer that the step keeps nothing of."""
+    return {k: v for k, v in reported.items() if k not in ("body", "output")}
+
+
+def _in_json(text: str, pointer: str) -> str:
+    """Return the value at a JSON pointer. Raises StepFailed."""
+    try:
+        value = json.loads(text)
+        for word in pointer[1:].split("/"):
+            key = word.replace("~1", "/").replace("~0", "~")
+            value = value[int(key)] if isinstance(value, list) else value[key]
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
+        raise StepFailed(
+            f"the answer is no JSON with a value at {pointer}",
+            hint="correct the place in the answer (`take`, `keep`) in the playbook.",
+        ) from None
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _store(secret: str, to: NewSecret) -> None:
+    """Write a new secret, as a whole or not at all. It is masked from now on. Raises StepFailed."""
+    log.mask(secret)
+    file = Path(to.file)
+    new = file.with_name(f".{file.name}.drd-new")
+    try:
+        new.unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(new, flags, 0o600)
+        with os.fdopen(fd, "w") as opened:
+            opened.write(f"{secret}\n")
+            opened.flush()
+            os.fsync(fd)
+        new.rename(file)
+    except OSError as error:
+        raise StepFailed(
+            f"the request succeeded, but drd cannot write the new secret to {file}: "
+            f"{system_reason(error)}",
+            hint="the new secret is lost: make the directory writable for drd, then make a further "
+            "secret with drd retry.",
+        ) from None

@@ -1,0 +1,81 @@
+"""Roll back the steps of a run: the last one first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from drd.errors import CatalogueError, DrdError, Fenced
+from drd.flows.durable_steps import Runner
+from drd.flows.runbook.step_runner import StepRunner
+from drd.model.run import StepState
+from drd.model.runbook import Step, can_be_undone
+from drd.model.step_record import StepRecord
+
+ROLLBACK = "rollback"
+"""The kind of the steps that roll one back."""
+
+_BEGUN = (StepState.SUCCEEDED, StepState.FAILED, StepState.RUNNING, StepState.CANCELLED)
+"""States of steps that may have had an effect."""
+
+_HARMLESS = ("check", "wait", "approve", "notify")
+"""Kinds of steps that need no rollback, unless the plan names one."""
+
+
+def _is_harmless(step: Step) -> bool:
+    return step.kind in _HARMLESS or (step.live is not None and step.live.reads)
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """`steps` were rolled back, in this order; `left` had begun and have no rollback; `error` is
+    why it stopped at `failed`."""
+
+    steps: tuple[str, ...]
+    left: tuple[str, ...]
+    failed: str | None = None
+    error: DrdError | None = None
+
+
+def to_undo(
+    steps: Sequence[Step], records: Mapping[str, StepRecord]
+) -> tuple[list[str], list[str]]:
+    """Steps that may have had an effect, the last first: those with a rollback, and
+    those without."""
+    begun = [
+        (record.started_at, at, step)
+        for at, step in enumerate(steps)
+        if (record := records.get(step.name)) is not None and record.state in _BEGUN
+    ]
+    last_first = [
+        step
+        for _, _, step in sorted(begun, key=lambda b: b[:2], reverse=True)
+        if can_be_undone(step) or not _is_harmless(step)
+    ]
+    can = [s.name for s in last_first if can_be_undone(s)]
+    return can, [s.name for s in last_first if not can_be_undone(s)]
+
+
+def take_back(
+    runner: Runner, step_runner: StepRunner, steps: Iterable[Step], names: Sequence[str]
+) -> tuple[list[str], tuple[str, DrdError] | None]:
+    """Roll back these steps in this order, each once. A step whose rollback fails ends it: returns
+    the steps that were rolled back, and that one with its error."""
+    by_name = {step.name: step for step in steps}
+    taken: list[str] = []
+    for name in names:
+        try:
+            effect = partial(step_runner.roll_back, by_name[name])
+            runner.step(f"rollback {name}", ROLLBACK, effect, subject=name)
+        except DrdError as error:
+            if isinstance(error, (Fenced, CatalogueError)):
+                raise
+            return taken, (name, error)
+        taken.append(name)
+    return taken, None
+
+
+def rolled_back(records: Iterable[StepRecord]) -> set[str]:
+    """Return the steps that were rolled back already."""
+    return {r.subject for r in records if r.kind == ROLLBACK and r.state is StepState.SUCCEEDED}

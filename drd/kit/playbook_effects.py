@@ -1,0 +1,44 @@
+"""What the playbooks that a repository has would make drd do, for the person who accepts them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from drd.config.yaml import read
+from drd.errors import ConfigError
+from drd.kit.plan_effects import PlanEffect
+from drd.model.text import escaped
+
+_DIRECTORY = "playbooks/"
+_LONGEST = 2000
+
+
+def playbook_orders(texts: Mapping[str, bytes]) -> dict[str, list[PlanEffect]]:
+    """Return what the steps of each playbook would do, by the name of its file."""
+    return {
+        name: list(_of_file(name, data))
+        for name, data in texts.items()
+        if name.startswith(_DIRECTORY)
+    }
+
+
+def _of_file(name: str, data: bytes) -> Iterator[PlanEffect]:
+    try:
+        document = read(data, name, allow_empty=True).data
+    except ConfigError:
+        yield PlanEffect("cannot be read: drd will refuse it", asks=True)
+        return
+    for at, step in _steps(document):
+        line = f"{at}: {json.dumps(step, default=str)}"
+        yield PlanEffect(escaped(line[:_LONGEST]), asks=True)
+
+
+def _steps(document: Any) -> Iterator[tuple[str, Any]]:
+    """Return each step with its place; of a malformed file whatever is there."""
+    tasks = document.get("tasks") if isinstance(document, dict) else None
+    for at, task in enumerate(tasks if isinstance(tasks, list) else []):
+        steps = task.get("steps") if isinstance(task, dict) else None
+        for number, step in enumerate(steps if isinstance(steps, list) else []):
+            yield f"tasks.{at}.steps.{number}", step

@@ -1,0 +1,46 @@
+"""Temporary measures of playbooks that stand longer than they should, as conditions for alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import datetime
+
+from drd.model.alerts import Condition
+from drd.model.playbook_names import of_words
+from drd.model.run import Run, StepState
+from drd.model.step_record import StepRecord
+from drd.model.step_results import ActionStepResult
+from drd.model.text import escaped
+from drd.model.units import format_time, from_rfc3339
+
+EXPIRES = "expires_at"
+"""The key of the result that says until when a temporary measure should stand."""
+EXPIRED = "measure-expired"
+"""The kind of an alert about a temporary measure that still stands after its time."""
+
+
+def expired(run: Run, records: Iterable[StepRecord], now: datetime) -> Iterator[Condition]:
+    """Return a condition for each measure of a playbook's run that still stands after its time."""
+    known = list(records)
+    taken = {r.subject for r in known if r.kind == "rollback" and r.state is StepState.SUCCEEDED}
+    for record in known:
+        until = _until(record)
+        if until is None or now < until or record.name in taken:
+            continue
+        yield Condition(
+            EXPIRED,
+            "warning",
+            f"{run.id} {record.name}",
+            f"step {escaped(record.name)} of {escaped(of_words(run.plan))} (run {run.id}) was to "
+            f"stand until {format_time(until)}, and still stands",
+            f"drd rollback {run.id}",
+        )
+
+
+def _until(record: StepRecord) -> datetime | None:
+    if record.state is not StepState.SUCCEEDED or not isinstance(record.result, ActionStepResult):
+        return None
+    with suppress(ValueError, TypeError):
+        return from_rfc3339(record.result.given(EXPIRES))
+    return None

@@ -1,0 +1,123 @@
+"""Playbooks: how people contain an incident, by the steps of the runbook's engine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from drd.model.incidents.instants import Instant
+from drd.model.malformed import Malformed
+from drd.model.plan import SecretRef
+from drd.model.playbook_names import PREFIX
+from drd.model.runbook import Step
+from drd.model.units import format_duration, parse_duration
+
+_DUE = re.compile(r"([a-z_]+)(?:\s*\+\s*([0-9.smhdw]+))?")
+_NO_VALUE = (
+    "write file:PATH, env:NAME or credential:NAME: the secret itself must not be in a command"
+)
+_SOURCES = ("file", "env", "credential")
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What a person gives to a run. `default` is used without it; None: it must be given. A secret
+    is a reference, never a value."""
+
+    name: str
+    what: str
+    secret: bool = False
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When a task is due: so many seconds after a moment of the incident."""
+
+    instant: Instant
+    after_s: float = 0.0
+
+    @classmethod
+    def parse(cls, text: str) -> Due:
+        """Read `aware + 30m`. Raises Malformed."""
+        found = _DUE.fullmatch(text.strip())
+        known = {i.value: i for i in Instant}
+        if found is None or found[1] not in known:
+            raise Malformed(
+                f'"{text}" is not a moment of an incident and a time',
+                f"write for example `aware + 30m`; the moments are {', '.join(known)}",
+            )
+        return cls(known[found[1]], parse_duration(found[2]) if found[2] else 0.0)
+
+    def at(self, instants: Mapping[Instant, datetime]) -> datetime | None:
+        """Return when it is due; None while nobody has stated the moment."""
+        moment = instants.get(self.instant)
+        return moment + timedelta(seconds=self.after_s) if moment is not None else None
+
+    def __str__(self) -> str:
+        later = f" + {format_duration(self.after_s)}" if self.after_s else ""
+        return f"{self.instant}{later}"
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybookTask:
+    """A part of a playbook that one role is responsible for. `steps` are names."""
+
+    name: str
+    text: str
+    role: str
+    due: Due | None
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutedPlaybook:
+    """A playbook as rows of runs name it."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Playbook:
+    """`use_when` says in which situation it helps. `digest` is that of its resolved text. `own`
+    says that it is one of this installation, and none that drd has."""
+
+    name: str
+    title: str
+    about: str
+    use_when: str
+    inputs: tuple[Input, ...]
+    tasks: tuple[PlaybookTask, ...]
+    runbook: tuple[Step, ...]
+    digest: str
+    file: str
+    own: bool
+
+    @property
+    def executed(self) -> ExecutedPlaybook:
+        """What rows of runs and records name."""
+        return ExecutedPlaybook(f"{PREFIX}{self.name}", self.digest)
+
+    def input(self, name: str) -> Input | None:
+        return next((one for one in self.inputs if one.name == name), None)
+
+
+def reference(text: str) -> SecretRef:
+    """Read the reference to a secret that a person typed: `file:/etc/drd/token`. Raises
+    Malformed."""
+    source, colon, value = text.partition(":")
+    if source not in _SOURCES or not colon or not value:
+        raise Malformed("this is not a reference to a secret", _NO_VALUE)
+    if source == "file" and not value.startswith("/"):
+        raise Malformed("the path of the file is not absolute", "write file:/WHOLE/PATH")
+    if source == "credential" and ("/" in value or value in (".", "..")):
+        raise Malformed("credential must be the name of a file", "write a path as file:PATH")
+    return SecretRef(source, value)  # type: ignore[arg-type]
+
+
+def role_words(role: str, names: Collection[str]) -> str:
+    """Return a role with those who hold it."""
+    return f"{role} ({', '.join(names)})" if names else f"{role} (nobody holds this role)"

@@ -1,0 +1,203 @@
+"""A playbook against a gateway that enforces what it is told: run, killed, resumed, rolled back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.runbook_site import until
+from tests.e2e.site import Site, make_sqlite
+from tests.servers.gateway import ADMIN, Gateway
+
+HEADERS = '{Authorization: "Bearer ${token}", Content-Type: application/json}'
+
+CONTAIN = f"""
+playbook: contain
+title: Contain
+about: Limits, blocks and revokes.
+use_when: A key leaked.
+inputs:
+  - {{name: gw, what: the gateway}}
+  - {{name: token, what: token of the admin API, secret: true}}
+tasks:
+  - name: contain
+    text: Limit, block and revoke.
+    role: operator
+    due: aware + 30m
+    steps:
+      - name: limit
+        http: {{url: "${{gw}}/limit", method: PUT, headers: {HEADERS}, body: '{{"per_minute": 1}}'}}
+        before: {{http: {{url: "${{gw}}/limit", headers: {HEADERS}}}, take: /per_minute}}
+        rollback:
+          http: {{url: "${{gw}}/limit", method: PUT, headers: {HEADERS},
+            body: '{{"per_minute": ${{before}}}}'}}
+        repeat: safe
+        expires: 4h
+      - name: revoke
+        http: {{url: "${{gw}}/keys/1", method: DELETE, headers: {HEADERS}}}
+        done_when: {{http: {{url: "${{gw}}/keys/1", headers: {HEADERS}, expect: 404}}}}
+        final: a revoked key stays revoked
+  - name: replace
+    text: Issue a new key.
+    role: operator
+    steps:
+      - name: issue
+        http: {{url: "${{gw}}/keys", method: POST, headers: {HEADERS}}}
+        new_secret: {{take: /key, file: FILE}}
+        keep: {{id: /id}}
+        final: the new key is in use
+      - name: block
+        http: {{url: "${{gw}}/route", method: PUT, headers: {HEADERS},
+          body: '{{"action": "deny", "because": "${{steps.issue.state}}"}}'}}
+        before: {{http: {{url: "${{gw}}/route", headers: {HEADERS}}}}}
+        rollback: {{http: {{url: "${{gw}}/route", method: PUT, headers: {HEADERS},
+          body: "${{before}}"}}}}
+        repeat: safe
+"""
+
+CLEAN = """
+playbook: clean
+title: Remove the intruder's orders
+about: Reads, has a person approve, deletes.
+use_when: Orders of an intruder are there.
+inputs: [{name: name, what: whose}]
+tasks:
+  - name: delete
+    text: Delete them.
+    role: dba
+    steps:
+      - name: count
+        sql: {component: db, query: "select count(*) from customers where name = ${name}"}
+        keep: {found: value}
+      - name: agree
+        approve: {by: dba, why: "Delete ${steps.count.found} customers named ${name} of ${plan}"}
+      - name: delete
+        sql: {component: db, query: "delete from customers where name = ${name}", writes: true}
+        final: the backup has them
+      - name: tell
+        command: {run: [sh, -c, 'test "$SECRET" = hunter2hunter2'], env: {SECRET: "${pass}"}}
+        keep: {said: output}
+"""
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    made = Gateway()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def site(short_tmp: Path) -> Site:
+    made = Site(short_tmp)
+    (made.base / "playbooks").mkdir()
+    with (made.base / "drd.yaml").open("a") as file:
+        file.write("playbooks: playbooks\npeople: [{name: anna, roles: [dba]}]\n")
+    made.secret("admin", ADMIN)
+    text = CONTAIN.replace("FILE", f"{made.base}/secrets/new-key")
+    (made.base / "playbooks/contain.yaml").write_text(text)
+    return made
+
+
+def run_of(site: Site) -> str:
+    query = "select id from runs where kind = 'playbook' order by started_at desc"
+    return str(site.catalogue(query)[0][0])
+
+
+def steps(site: Site) -> dict[str, str]:
+    found = site.catalogue("select name, state from steps where run = ?", run_of(site))
+    return {str(name): str(state) for name, state in found}
+
+
+def leaked(site: Site, *secrets: str) -> list[str]:
+    """The files of the state and of the work directory in which a secret is."""
+    words = ["grep", "-rlaF", *(w for s in secrets for w in ("-e", s))]
+    places = [str(site.base / name) for name in ("state", "work")]
+    done = subprocess.run([*words, *places], capture_output=True, text=True, check=False)
+    return done.stdout.split()
+
+
+def test_killed_at_each_boundary_every_step_has_one_effect_and_the_rollback_restores(
+    site: Site, gateway: Gateway
+) -> None:
+    site.drd("incident", "open", "a key leaked")
+    site.drd("incident", "anchor", "aware", "-5m")
+    given = ("--set", f"gw={gateway.url}", "--set", f"token=file:{site.base}/secrets/admin")
+    words = ("playbook", "run", "contain", *given, "--incident", "1", "--yes")
+    refused = site.drd("playbook", "run", "contain", "--set", f"token={ADMIN}", code=2).err
+    assert ADMIN not in refused
+    assert "file:PATH" in refused
+    shown = site.drd("playbook", "run", "contain", *given, "--dry-run").out
+    assert f"request DELETE {gateway.url}/keys/1" in shown
+    assert gateway.asked == []
+
+    site.killed_at("undone:limit", *words)
+    assert gateway.limit == 1
+    run = run_of(site)
+    site.killed_at("undone:revoke", "resume", run)
+    site.killed_at("undone:issue", "resume", run)
+    child = site.start("resume", run)
+    until(lambda: steps(site)["issue"] == "waiting", "the question about the new key")
+    site.drd("skip", run, "issue", "--why", "the key of the first try is in the file")
+    assert child.wait(60) == 0
+    assert gateway.asked == [
+        "PUT /limit",
+        "PUT /limit",
+        "DELETE /keys/1",
+        "POST /keys",
+        "PUT /route",
+    ]
+    new = (site.base / "secrets/new-key").read_text().strip()
+    assert new in gateway.keys.values()
+    assert stat.S_IMODE((site.base / "secrets/new-key").stat().st_mode) == 0o600
+    assert (gateway.status("key-one-is-old"), gateway.status(new)) == (401, 403)
+    assert leaked(site, ADMIN, new) == []
+
+    incident = site.drd("incident", "show", "1", "--json").json
+    texts = [line["text"] for line in incident["timeline"]]
+    assert f"playbook contain begins (run {run})" in texts
+    assert f"playbook contain succeeded (run {run})" in texts
+    assert [t["done_at"] is not None for t in incident["tasks"]] == [True, True]
+    assert incident["tasks"][0]["due_at"] is not None
+
+    back = site.drd("rollback", run).out
+    assert "stays        step revoke: a revoked key stays revoked" in back
+    assert (gateway.limit, gateway.route) == (100, {"action": "allow"})
+    assert (gateway.status("key-one-is-old"), gateway.status(new)) == (401, 200)
+    assert "was rolled back already" in site.drd("rollback", run, code=2).err
+    assert "was rolled back" in site.drd("resume", run, code=2).err
+    site.assert_clean()
+
+
+def test_a_statement_in_a_live_database_waits_for_its_approval(site: Site) -> None:
+    make_sqlite(site.base / "shop.db", rows=100)
+    site.plan(f"components:\n  db: {{kind: sqlite, path: {site.base}/shop.db}}\n")
+    (site.base / "secrets/pass").write_text("hunter2hunter2\n")
+    (site.base / "secrets/pass").chmod(0o600)
+    place = f"file:{site.base}/secrets/pass"
+    own = f"inputs:\n  - {{name: pass, what: p, secret: true, default: '{place}'}}"
+    text = CLEAN.replace(
+        "inputs: [{name: name, what: whose}]", f"{own}\n  - {{name: name, what: x}}"
+    )
+    (site.base / "playbooks/clean.yaml").write_text(text)
+    given = ("playbook", "run", "clean", "--set", "name=customer 3", "--yes", "--json")
+    assert "works on a plan" in site.drd(*given, code=2).out
+    child = site.start(*given, "--plan", "shop")
+    begun = "select 1 from steps where name = 'agree' and state = 'waiting'"
+    until(lambda: bool(site.catalogue(begun)), "the approval")
+    waiting = site.drd("run", "show", run_of(site), "--json").json
+    assert "Delete 1 customers named customer 3 of shop" in json.dumps(waiting)
+    assert "there is no step" not in site.drd("approve", run_of(site), "agree", "--by", "anna").out
+    assert child.wait(60) == 0
+    with contextlib.closing(sqlite3.connect(site.base / "shop.db")) as connection:
+        [[left]] = connection.execute("select count(*) from customers where name = 'customer 3'")
+    assert left == 0
+    assert leaked(site, "hunter2hunter2") == []
+    site.assert_clean()

@@ -1,0 +1,118 @@
+"""What steps that change a live service do: look, read what was there, keep only what is named."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from drd.errors import StepFailed
+from drd.flows.runbook.live import VALUE, Answer, changed, taken
+from drd.kit.playbook_effects import playbook_orders
+from drd.model.measures import EXPIRED, EXPIRES, expired
+from drd.model.run import Run, RunKind, RunState, StepState
+from drd.model.runbook import Live, NewSecret, Step
+from drd.model.step_record import StepRecord
+from drd.model.step_results import ActionStepResult
+from drd.ports.action import WHOLE
+
+NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
+STEP = Step("block", "http")
+
+
+def answers(body: str, status: int = 200) -> Callable[[Step], Answer]:
+    reported = ActionStepResult.of({"status": status, "body": body})
+    return lambda _: Answer(reported, {"body": body, WHOLE: body})
+
+
+def cut_off() -> StepRecord:
+    return StepRecord("r", "block", "http", StepState.RUNNING, 1, NOW)
+
+
+def fails(_: Step) -> Answer:
+    raise StepFailed("answers 200, not 404", result={"status": 200, "body": "secret words"})
+
+
+def test_of_an_answer_only_what_the_step_names_is_kept() -> None:
+    act = answers('{"id": 7, "key": "new-key-9", "list": [{"a/b": "x"}]}')
+    live = Live(keep={"id": "/id", "deep": "/list/0/a~1b", "code": "status"})
+    told = changed(STEP, live, None, act, lambda _: None).to_json()
+    assert told == {"status": 200, "id": "7", "deep": "x", "code": "200"}
+    with pytest.raises(StepFailed, match="no JSON with a value at /nothing"):
+        changed(STEP, Live(keep={"a": "/nothing"}), None, act, lambda _: None)
+
+
+def test_of_a_failed_step_no_answer_is_kept() -> None:
+    with pytest.raises(StepFailed) as raised:
+        changed(STEP, Live(), None, fails, lambda _: None)
+    assert raised.value.result == {"status": 200}
+
+
+def test_a_new_secret_goes_to_its_file_alone(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("old")
+    file.chmod(0o644)
+    live = Live(new_secret=NewSecret("/key", str(file)), keep={"all": "body"})
+    told = changed(STEP, live, None, answers('{"key": "new-key-4711"}'), lambda _: None)
+    assert (file.read_text(), stat.S_IMODE(file.stat().st_mode)) == ("new-key-4711\n", 0o600)
+    assert "4711" not in str(told.to_json())
+    assert [p.name for p in tmp_path.iterdir()] == ["key"]
+    lost = Live(new_secret=NewSecret("/key", str(tmp_path / "none/key")))
+    with pytest.raises(StepFailed, match="cannot write the new secret"):
+        changed(STEP, lost, None, answers('{"key": "new-key-4712"}'), lambda _: None)
+
+
+def test_a_step_that_has_happened_is_not_repeated() -> None:
+    live = Live(done_when=Step("look block", "http"))
+    told = changed(STEP, live, cut_off(), answers("gone", 404), lambda _: pytest.fail("read"))
+    assert told.says == "it had happened already, by `done_when`"
+
+
+def test_a_step_that_cannot_be_looked_at_is_left_to_a_person() -> None:
+    def unreachable(_: Step) -> Answer:
+        raise StepFailed("does not answer")
+
+    live = Live(done_when=Step("look block", "http"))
+    with pytest.raises(StepFailed, match="cannot find out whether the step has happened"):
+        changed(STEP, live, cut_off(), unreachable, lambda _: None)
+
+
+def test_what_there_was_is_kept_whole_or_not_at_all() -> None:
+    result, value = taken(Live(takes="/n"), STEP, answers('{"n": {"a": 1}}'))
+    assert (value, result.given(VALUE)) == ('{"a": 1}', '{"a": 1}')
+    with pytest.raises(StepFailed, match="drd keeps at most"):
+        taken(Live(), STEP, answers("x" * 40_000))
+
+
+def test_a_measure_is_reported_while_it_stands_after_its_time() -> None:
+    run = Run("ab12", "playbook:block", RunKind.PLAYBOOK, "manual", RunState.SUCCEEDED, NOW)
+    until = (NOW + timedelta(hours=4)).isoformat()
+    done = StepRecord(
+        "ab12", "block", "http", StepState.SUCCEEDED, 1, NOW,
+        result=ActionStepResult.of({EXPIRES: until}),
+    )  # fmt: skip
+    late = NOW + timedelta(hours=5)
+    assert list(expired(run, [done], NOW)) == []
+    [told] = expired(run, [done], late)
+    assert (told.kind, told.severity, told.remedy) == (EXPIRED, "warning", "drd rollback ab12")
+    back = StepRecord(
+        "ab12", "rollback block", "rollback", StepState.SUCCEEDED, 1, late, subject="block"
+    )
+    assert list(expired(run, [done, back], late)) == []
+
+
+def test_playbooks_of_a_repository_are_shown_before_they_are_accepted() -> None:
+    text = b"tasks: [{steps: [{command: {run: [rm, -rf, /]}}, {wait: 1s}, 3]}]\n"
+    found = playbook_orders(
+        {"playbooks/x.yaml": text, "regimes/a.yaml": b"", "playbooks/y.yaml": b"{"}
+    )
+    assert [e.line for e in found["playbooks/x.yaml"]] == [
+        'tasks.0.steps.0: {"command": {"run": ["rm", "-rf", "/"]}}',
+        'tasks.0.steps.1: {"wait": "1s"}',
+        "tasks.0.steps.2: 3",
+    ]
+    assert all(effect.asks for effects in found.values() for effect in effects)
+    assert set(found) == {"playbooks/x.yaml", "playbooks/y.yaml"}
