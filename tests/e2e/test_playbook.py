@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
+import shutil
 import sqlite3
 import stat
 import subprocess
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +18,7 @@ import pytest
 
 from tests.e2e.runbook_site import until
 from tests.e2e.site import Site, make_sqlite
+from tests.servers.caddy import Caddy
 from tests.servers.gateway import ADMIN, Gateway
 
 HEADERS = '{Authorization: "Bearer ${token}", Content-Type: application/json}'
@@ -99,7 +104,7 @@ def site(short_tmp: Path) -> Site:
     made = Site(short_tmp)
     (made.base / "playbooks").mkdir()
     with (made.base / "drd.yaml").open("a") as file:
-        file.write("playbooks: playbooks\npeople: [{name: anna, roles: [dba]}]\n")
+        file.write("playbooks: playbooks\npeople: [{name: anna, roles: [dba, lead]}]\n")
     made.secret("admin", ADMIN)
     text = CONTAIN.replace("FILE", f"{made.base}/secrets/new-key")
     (made.base / "playbooks/contain.yaml").write_text(text)
@@ -200,4 +205,50 @@ def test_a_statement_in_a_live_database_waits_for_its_approval(site: Site) -> No
         [[left]] = connection.execute("select count(*) from customers where name = 'customer 3'")
     assert left == 0
     assert leaked(site, "hunter2hunter2") == []
+    site.assert_clean()
+
+
+ROUTE = {
+    "@id": "orders",
+    "match": [{"path": ["/orders"]}],
+    "handle": [{"handler": "static_response", "body": "orders"}],
+}
+
+
+def orders(api: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"{api}/orders", timeout=10) as answer:
+            return int(answer.status), str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        return error.code, ""
+
+
+@pytest.mark.skipif(not shutil.which("caddy"), reason="needs caddy")
+def test_the_example_of_the_page_blocks_a_route_of_caddy_and_gives_it_back(
+    site: Site, short_tmp: Path
+) -> None:
+    page = (Path(__file__).parents[2] / "docs/playbooks.md").read_text()
+    [example] = re.findall(r"^```yaml\n(playbook: .*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (site.base / "playbooks/block-orders.yaml").write_text(example)
+    caddy = Caddy(short_tmp / "caddy")
+    try:
+        apps = caddy.apps("shop")
+        apps["http"]["servers"]["shop"]["routes"].insert(0, ROUTE)
+        caddy.ask("/config/apps", "POST", apps)
+        before, api = caddy.ask("/id/orders"), f"http://127.0.0.1:{caddy.sites}"
+        assert orders(api) == (200, "orders")
+        given = ("--set", f"admin={caddy.url}", "--set", f"api={api}", "--yes")
+        site.drd("playbook", "run", "block-orders", *given, "--dry-run")
+        child = site.start("playbook", "run", "block-orders", *given)
+        asks = "select 1 from steps where name = 'agree' and state = 'waiting'"
+        until(lambda: bool(site.catalogue(asks)), "the approval")
+        assert orders(api) == (200, "orders")
+        site.drd("approve", run_of(site), "agree", "--by", "anna")
+        assert child.wait(120) == 0
+        assert orders(api) == (403, "")
+        site.drd("rollback", run_of(site))
+        assert orders(api) == (200, "orders")
+        assert caddy.ask("/id/orders") == before
+    finally:
+        caddy.close()
     site.assert_clean()
