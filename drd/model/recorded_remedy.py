@@ -61,11 +61,11 @@ _BEFORE_OPTION = {""} | _words(
 )
 _AROUND = "\"'`()[]{}.,;:…"
 _ENGLISH = _words(
-    "a as at case clear column command continue cut date do done edit else exit expand export file "
-    "find for free from head host hostname id if in install join last link local locale locate "
-    "login look make more mount open paste read reset restic return run select service set shift "
-    "size sort source split strings sum tail test then time timeout top true type unset until "
-    "users view w wait watch which while who write yes"
+    "a as at case clear column command continue cut date do done edit else exit expand export "
+    "file find for free from head host hostname id if in install join last link local locale "
+    "locate login look make more mount open paste print read reset restic return run see select "
+    "service set shift size sort source split strings sum tail test then time timeout top true "
+    "type unset until users view w wait watch which while who write yes"
 )
 """English words that are programs or built into the shell, too. With nothing but words as arguments
 none of them changes what is root's."""
