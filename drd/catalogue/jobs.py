@@ -5,15 +5,16 @@ The next start is computed from it: from one row instead of a million runs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, union_all, update
+from sqlalchemy import ColumnElement, Connection, delete, func, select, union_all, update
 
 from drd.catalogue.daemon_tables import jobs, plan_changes
 from drd.catalogue.engine import upsert
 from drd.catalogue.summaries import USUAL_RUNS, durations, percentile_95
 from drd.model.run import DrillResult, Run, RunKind, RunState
-from drd.model.run_details import DrillDetail, ReadinessDetail, RunDetail
+from drd.model.run_details import DrillDetail, ReadinessDetail, RecoveryDetail, RunDetail
 from drd.model.text import without_output
 
 _DONE = (RunState.SUCCEEDED, RunState.PAUSED)
@@ -73,6 +74,8 @@ def ended(connection: Connection, run: Run) -> None:
         retried = before is not None and before.tries > 0 and not before.permanent
         values["permanent"] = run.detail.permanent and (run.by_schedule or not retried)
     _set(connection, run, **values)
+    if run.kind is RunKind.RECOVERY and run.state is RunState.SUCCEEDED:
+        _end_findings_of_target(connection, run)
 
 
 def given_up(connection: Connection, run: str) -> None:
@@ -134,9 +137,31 @@ def withheld(detail: RunDetail) -> dict[str, Any] | None:
 
 def end_finding(connection: Connection, code: str) -> None:
     """Remove a finding from what the last readiness checks of all plans withheld."""
-    for row in connection.execute(select(jobs).where(jobs.c.kind == str(RunKind.READINESS))).all():
+    _end_findings(connection, lambda finding: finding["code"] == code)
+
+
+def _end_findings_of_target(connection: Connection, run: Run) -> None:
+    """Remove what the last readiness check said of the target for components that are restored
+    there now: the recovery has proven that they can be.
+    """
+    detail = run.detail
+    if not isinstance(detail, RecoveryDetail) or detail.part is not None:
+        return
+    there, restored = f"target {detail.target}: ", detail.begun
+
+    def is_over(finding: dict[str, str]) -> bool:
+        return finding["name"].startswith(there) and finding["subject"] in restored
+
+    _end_findings(connection, is_over, jobs.c.plan == run.plan)
+
+
+def _end_findings(
+    connection: Connection, is_over: Callable[[dict[str, str]], bool], *where: ColumnElement[bool]
+) -> None:
+    checks = select(jobs).where(jobs.c.kind == str(RunKind.READINESS), *where)
+    for row in connection.execute(checks).all():
         found = (row.withheld or {}).get("findings", ())
-        left = [finding for finding in found if finding["code"] != code]
+        left = [finding for finding in found if not is_over(finding)]
         if len(left) < len(found):
             values = {"withheld": {**row.withheld, "findings": left}}
             mine = (jobs.c.plan == row.plan, jobs.c.kind == row.kind)

@@ -200,9 +200,10 @@ WHERE e.id = s.drill AND e.result = 'failed' AND c.evidence = e.id AND c.verdict
 ORDER BY c.evidence, c.position
 """
 UNREADY = """
-SELECT plan, last_finished_at, last_error, withheld FROM jobs
-WHERE kind = 'readiness' AND last_state = 'failed' AND last_finished_at IS NOT NULL
-  AND OF(plan)
+SELECT j.plan, j.last_finished_at, j.last_error, j.withheld, r.plan_digest
+FROM jobs j LEFT JOIN runs r ON r.id = j.last_run
+WHERE j.kind = 'readiness' AND j.last_state = 'failed' AND j.last_finished_at IS NOT NULL
+  AND OF(j.plan)
 """
 RETENTION = """
 SELECT plan, paused_since, pauses, waiting FROM retention_state

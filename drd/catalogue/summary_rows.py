@@ -228,12 +228,12 @@ def stored_up_to(noted: Any) -> int:
 
 
 def unready(row: Sequence[Any]) -> UnreadyFacts:
-    _, at, error, withheld = row
+    _, at, error, withheld, digest = row
     known: dict[str, Any] = {"readiness": "", "findings": ()}
     if withheld is not None:
         known = json(withheld)
     findings = tuple(FindingFacts(**f) for f in known["findings"])
-    return UnreadyFacts(time(at), error or "", known["readiness"], findings)
+    return UnreadyFacts(time(at), error or "", known["readiness"], findings, digest or "")
 
 
 def paused(row: Sequence[Any] | None) -> PausedFacts | None:

@@ -194,14 +194,30 @@ def judge_readiness(
     if unready is None:
         return proven, []
     if not unready.readiness:  # the check itself failed
-        text = f"the readiness check failed: {without_output(unready.error)}"
+        text = f"the readiness check failed: {without_output(unready.error)}{_before(facts)}"
         return Readiness.NOT_READY, [_withholding(facts, text, Readiness.NOT_READY)]
     verdict, missing = _found_ahead(facts, unready)
     if not missing or (verdict is Readiness.NEEDS_DRILL and proven is not Readiness.READY):
         return proven, []
     first = missing[0]
-    text = f"{first.name}: {first.text}" + and_more(len(missing) - 1)
+    text = f"{first.name}: {first.text}{and_more(len(missing) - 1)}{_before(facts)}"
     return verdict, _reasons_ahead(facts, text, first, verdict)
+
+
+def _before(facts: PlanFacts) -> str:
+    """Return when the last readiness check was, if it examined another text of the plan or an older
+    restore point than there is now.
+    """
+    if facts.unready is None:
+        return ""
+    at, newest = facts.unready.at, facts.newest
+    if facts.unready.digest not in ("", facts.digest):
+        since = "the plan was changed"
+    elif newest is not None and newest.available_at > at:
+        since = "the newest restore point"
+    else:
+        return ""
+    return f" (found at {format_time(at)}, before {since})"
 
 
 def _reasons_ahead(

@@ -141,12 +141,14 @@ class FindingFacts(NamedTuple):
 
 class UnreadyFacts(NamedTuple):
     """The last readiness run that found the plan not ready: its verdict, and of each finding that
-    withheld `ready` the first line. If it failed, `readiness` is empty, and `error` says why."""
+    withheld `ready` the first line. If it failed, `readiness` is empty, and `error` says why.
+    `digest` is that of the plan that it examined; empty if that is no longer known."""
 
     at: datetime
     error: str
     readiness: str = ""
     findings: tuple[FindingFacts, ...] = ()
+    digest: str = ""
 
 
 class AlertFacts(NamedTuple):

@@ -641,11 +641,38 @@ def test_the_last_readiness_run_is_returned_if_it_found_problems(
     assert facts().unready is None
     looked(1, RunState.FAILED, "kit missing", missing, known)
     withheld = FindingFacts("kit-missing", "", "none", name="kit missing")
-    assert facts().unready == UnreadyFacts(at(2), "kit missing", "not ready", (withheld,))
+    assert facts().unready == UnreadyFacts(
+        at(2), "kit missing", "not ready", (withheld,), plan().digest
+    )
     looked(3, RunState.FAILED, "took longer than 5m")
-    assert facts().unready == UnreadyFacts(at(4), "took longer than 5m"), "the look itself failed"
+    failed = UnreadyFacts(at(4), "took longer than 5m", digest=plan().digest)
+    assert facts().unready == failed, "the look itself failed"
     looked(5, RunState.SUCCEEDED, None)
     assert facts().unready is None
+
+
+def test_a_recovery_disproves_what_readiness_found_at_its_target(
+    catalogue: SqlCatalogue, facts: Facts
+) -> None:
+    catalogue.plans.load(plan(), file_digest="", at=at(0))
+
+    def found(where: str, component: str) -> ReadinessFinding:
+        finding = Finding("extensions", "error", component, "hstore is missing", where=where)
+        return ReadinessFinding(finding, Readiness.NOT_READY)
+
+    owned = catalogue.runs.begin(plan(), RunKind.READINESS, trigger="manual", at=at(1))
+    places = ("target standby", "target standby2")
+    of_target = [found(where, name) for where in places for name in ("orders-db", "other")]
+    detail = ReadinessDetail(readiness="not ready", findings=tuple(of_target))
+    catalogue.runs.finish(owned, RunState.FAILED, at=at(2), error="no", detail=detail)
+    recovered(catalogue, 10, RecoveryDetail(target="standby", begun=("orders-db",)))
+    left = facts().unready
+    assert left is not None
+    assert [finding.name for finding in left.findings] == [
+        "target standby: other: extensions",
+        "target standby2: orders-db: extensions",
+        "target standby2: other: extensions",
+    ]
 
 
 def test_points_from_a_clock_years_ahead_are_not_the_newest(

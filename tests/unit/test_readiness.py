@@ -648,7 +648,12 @@ def test_later_facts_disprove_readiness_findings() -> None:
         since_s=300,
     )
     (told,) = assess(healthy(unready=also), NOW).reasons
-    assert str(told) == "recovery kit: none: drd readiness orders-api"
+    assert str(told) == (
+        f"recovery kit: none (found at {format_time(ago(300))}, before the newest restore point): "
+        "drd readiness orders-api"
+    )
+    (told,) = assess(healthy(unready=also._replace(digest="digest-0")), NOW).reasons
+    assert "none (found at 2026-11-25 00:26 UTC, before the plan was changed)" in told.text
     aspect = unready("not ready", ("repository-protection", "primary", "no versions"), since_s=300)
     assert assess(healthy(unready=aspect), NOW).readiness is NOT_READY
 
