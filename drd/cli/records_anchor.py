@@ -50,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
             )
             for place in wanted
         ]
+        unstored = not args.incidents and bool(app.catalogue.incidents.open_numbers())
         stamping.store([r.place for r in results if not r.error], app.open_repository)
         if not args.reencrypt:
             known = app.catalogue.queue.noted(kept_as)
@@ -57,6 +58,11 @@ def run(args: argparse.Namespace) -> int:
             places = {**anchors.noted(results, before), **stamping.noted(results)}
             app.catalogue.queue.note(kept_as, {"places": places}, now)
     _tell_of_anchors(results, stamping, args)
+    if unstored and not (args.json or args.quiet):
+        output.say(
+            "an anchor does not contain the entries of open incidents. The service stores these "
+            "within a minute; without the service: drd records anchor --incidents"
+        )
     return 1 if any(result.error for result in results) else 0
 
 

@@ -563,7 +563,9 @@ def test_a_lost_catalogue_gets_its_records_back_from_the_copy_in_the_repository(
 def test_a_lost_catalogue_gets_its_incidents_back_from_the_repository(site: Site) -> None:
     worked(site)
     site.drd("incident", "open", "orders leaked", "--plan", "shop", "--restricted")
-    site.drd("records", "anchor", "--incidents")
+    told = site.drd("records", "anchor").out
+    assert "without the service: drd records anchor --incidents" in told
+    assert "incident" not in site.drd("records", "anchor", "--incidents").out
     before = site.drd("incident", "show", "--json").json
     listed = site.drd("records", "list", "--json").json["records"]
     for name in ("drd.db", "drd.db-wal", "drd.db-shm"):
