@@ -7,11 +7,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 
 from drd.cli.options import global_options
-from drd.cli.parser import Parser, Verbs
+from drd.cli.parser import MEANT, Parser, Verbs
+from drd.cli.verbs.families import MEMBERS
+from drd.model.text import either
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,6 +110,24 @@ class Overview(Parser):
         formatter.add_text("\n".join(f"  {name:<11} {VERBS[name]}" for name in SHOWN))
         formatter.add_text(self.epilog)
         return formatter.format_help()
+
+    def meant(self, word: str) -> str:
+        """Also the verbs that exist only in a family or below a verb."""
+        if word in MEANT:
+            return MEANT[word]
+        return either(_commands(build_parser(tuple(VERBS)), word))
+
+
+def _commands(parser: argparse.ArgumentParser, word: str) -> Iterator[str]:
+    """The commands that end with the word. A verb in a family that works alone as well counts
+    only once: alone."""
+    family = MEMBERS.get(parser.prog.removeprefix("drd "), {})
+    for action in parser._subparsers._group_actions if parser._subparsers else ():  # noqa: SLF001
+        for name, below in dict(action.choices or {}).items():
+            if name == word and name not in family:
+                yield below.prog
+            elif family.get(name, ("",))[0] not in VERBS:
+                yield from _commands(below, word)
 
 
 def build_parser(words: Sequence[str], *, every: bool = False) -> Parser:

@@ -141,14 +141,17 @@ class Parser(argparse.ArgumentParser):
         if choice is None:
             raise UsageError(f"{self._verb}{message}", hint=self._help)
         known = [word.strip(" '") for word in choice[3].split(",")]
-        meant = MEANT.get(choice[2]) if self.prog == "drd" else None
-        if meant is not None:
+        if meant := self.meant(choice[2]):
             raise UsageError(f"unknown verb '{choice[2]}'", hint=f"you probably want: {meant}")
         what = choice[1] if self._subparsers is None else "verb"
         raise UsageError(
             f"{self._verb}unknown {what} '{choice[2]}'",
             hint=_nearest(choice[2], known, self.offered or known),
         )
+
+    def meant(self, word: str) -> str:  # noqa: ARG002 - for the overview, which knows all verbs
+        """Return the commands that an unknown verb probably means; empty if there are none."""
+        return ""
 
     def _refuse(self, word: str) -> NoReturn:
         if not word.startswith("-"):

@@ -49,6 +49,12 @@ WRONG = [
         "unknown verb 'restore'",
         "you probably want: drd recover PLAN --dry-run",
     ),
+    (["rekey", "shop"], "unknown verb 'rekey'", "you probably want: drd repository rekey"),
+    (
+        ["export"],
+        "unknown verb 'export'",
+        "you probably want: drd incident export, drd records export or drd kit export",
+    ),
     (
         ["points"],
         "points: the following arguments are required: plan",
