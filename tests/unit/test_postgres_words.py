@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from drd.errors import SourceError
-from drd.kinds.postgres import database, extensions, roles
+from drd.kinds.postgres import database, extensions, foreign_code, roles
 from drd.kinds.postgres.address import Address, address_of
 from drd.kinds.postgres.connection import write_password_file
 from drd.kinds.postgres.dsn import holds_password
@@ -344,3 +344,17 @@ def test_a_service_that_is_not_there_is_named(
     monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "none"))
     with pytest.raises(SourceError, match="names a service that libpq cannot use"):
         address_of(SecretRef("text", "service=nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [
+        (1, "1 CHECK constraint or computed column of owner"),
+        (3, "3 CHECK constraints or computed columns of owner"),
+    ],
+)
+def test_expressions_of_others_are_counted_in_plain_words(count: int, told: str) -> None:
+    known = {"functions": [], "expressions": [["owner", count]], "read": []}
+    found = foreign_code.finding("db", "postgres", {foreign_code.OTHERS_CODE: known})
+    assert found is not None
+    assert found.text.endswith(f"would run as superuser postgres during the restore: {told}")

@@ -111,3 +111,4 @@ def test_points_of_the_future_are_told_with_the_way_out(world: World) -> None:
         "1 restore point is dated in the future: aaaaaaaa (2026-11-26 12:00:00 UTC). A clock was"
     )
     assert "`drd points forget aaaaaaaa --reason TEXT`" in found.remedy
+    assert "`--clock-is-right --reason TEXT`" in found.remedy

@@ -310,7 +310,8 @@ def out_of_the_future(points: Sequence[str], snapshots: Sequence[SnapshotInfo]) 
     return (
         "check this host's clock. If the clock is right, these snapshots were made while a "
         "clock was wrong, or somebody forged them. Then `drd backup`, and "
-        f"{'; '.join(ways)}. The next `drd retention` continues."
+        f"{'; '.join(ways)}. Then run `drd retention PLAN`. If it is still paused because the "
+        "clock was set, confirm the clock: add `--clock-is-right --reason TEXT`."
     )
 
 

@@ -201,7 +201,8 @@ def _refused(address: Address, error: psycopg.OperationalError) -> SourceError:
     if "authentication failed" in said or "no password supplied" in said or "pg_hba" in said:
         return LoginRefused(
             f"{address.named} refuses the login: {said}",
-            hint="correct user and password in dsn; pg_hba.conf must allow this host. If the role "
+            hint="correct user and password in dsn; pg_hba.conf must allow this host. The server "
+            "refuses an expired password in the same words (ALTER ROLE … VALID UNTIL). If the role "
             "does not exist yet, for example on a new server, run the script that `drd "
             "doctor PLAN --grants` prints: it creates the role with all rights.",
         )

@@ -163,7 +163,5 @@ def _functions(rows: Sequence[Any]) -> list[str]:
 
 
 def _expressions(rows: Sequence[Any]) -> list[str]:
-    return [
-        f"{counted(count, 'check')} and computed columns of {shown(str(owner))}"
-        for owner, count in rows[:_SHOWN]
-    ]
+    one, many = "CHECK constraint or computed column", "CHECK constraints or computed columns"
+    return [f"{counted(count, one, many)} of {shown(str(owner))}" for owner, count in rows[:_SHOWN]]

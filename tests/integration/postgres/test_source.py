@@ -107,6 +107,7 @@ def test_a_wrong_password_is_refused_without_being_repeated(
         KIND.source(component(secret), place).probe()
     assert caught.value.permanent
     assert "gue55ed" not in str(caught.value) + caught.value.hint
+    assert "an expired password" in caught.value.hint
 
 
 def test_a_password_reaches_pg_dump_by_a_private_file_only(
