@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import re
 
 from drd.errors import DrdError
 
@@ -22,12 +24,39 @@ def exhausted(error: BaseException, place: object = "") -> DrdError | None:
         )
     if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return None
-    where = str(error.filename or place).partition("/.drd_")[0]  # not the temporary name
+    where = _without_temporary(str(error.filename or place))
     return DrdError(
         f"no space left on the disk{where and f' of {where}'}",
         hint="free space on this disk; for drd's own files, set `work_dir` to a directory "
         "on a larger disk.",
     )
+
+
+def by_name(text: object) -> str:
+    """Return a text with the names of the directories that this process reaches through
+    descriptors (`/proc/PID/fd/N`): drd works in other users' directories so, and no person can look
+    there.
+    """
+    return re.sub(rf"/proc/(?:self|{os.getpid()})/fd/([0-9]+)", _present_name, str(text))
+
+
+def place_of(path: object) -> str:
+    """Return the same of one path, up to the directory in which drd works under a temporary
+    name.
+    """
+    return _without_temporary(by_name(path))
+
+
+def _present_name(path: re.Match[str]) -> str:
+    try:
+        name = os.readlink(f"/proc/self/fd/{path[1]}")  # noqa: PTH115 - no path in case of a pipe
+    except OSError:
+        return path[0]
+    return name if name.startswith("/") else path[0]
+
+
+def _without_temporary(path: str) -> str:
+    return path.partition("/.drd_")[0]
 
 
 def system_reason(error: OSError) -> str:

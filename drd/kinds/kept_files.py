@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from drd.errors import TargetError
+from drd.exhaustion import by_name
 from drd.kinds.file_system import fsync_path, remove, unwritable
 from drd.kinds.open_files import usage
 from drd.kinds.untrusted_dirs import forget, held, pinned, working
@@ -299,7 +300,8 @@ def as_target_error(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise TargetError(
-            f"cannot exchange the present data at {place} and its kept copy: {error.filename}: "
+            f"cannot exchange the present data at {place} and its kept copy: "
+            f"{by_name(error.filename)}: "
             f"{error.strerror}",
             hint="run the command as a user with the right to write there, for instance root.",
         ) from error

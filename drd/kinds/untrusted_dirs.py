@@ -60,7 +60,7 @@ _lock = threading.RLock()
 def paths_held() -> Iterator[None]:
     """Keep the paths from `pinned` and `opened` valid in the body, and close their descriptors
     after the outermost one. Raises TargetError if a path that was used had been exchanged
-    meanwhile.
+    meanwhile. Other errors of the system get the name of the path.
     """
     global _at_work  # noqa: PLW0603 - descriptors are the process's
     with _lock:
@@ -68,10 +68,13 @@ def paths_held() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        place = _name_of(error.filename) if error.errno in _MEANWHILE else None
+        place = _name_of(error.filename)
         if place is None:
             raise
-        raise _exchanged(place) from error
+        if error.errno in _MEANWHILE:
+            raise _exchanged(place) from error
+        error.filename = os.fspath(place)
+        raise
     finally:
         with _lock:
             _at_work -= 1

@@ -324,6 +324,13 @@ def test_a_staging_directory_exchanged_for_a_file_is_reported(app: Path) -> None
 
 
 @as_root
+def test_other_errors_name_the_directory_and_not_its_descriptor(app: Path) -> None:
+    with pytest.raises(OSError, match="too long") as caught, untrusted_dirs.paths_held():
+        (untrusted_dirs.opened(app) / ("x" * 300)).mkdir()
+    assert caught.value.filename == f"{app}/{'x' * 300}"
+
+
+@as_root
 def test_links_of_root_are_followed(tmp_path: Path, app: Path) -> None:
     tmp_path.chmod(0o755)
     place = Path(os.path.realpath(tmp_path))

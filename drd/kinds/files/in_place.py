@@ -19,6 +19,7 @@ from typing import Any
 
 from drd import process
 from drd.errors import TargetError, TargetNotEmpty
+from drd.exhaustion import by_name, place_of
 from drd.kinds.accounts import account_findings, account_tasks
 from drd.kinds.file_system import (
     existing_parent,
@@ -381,8 +382,8 @@ def _copy(landed: str, staged: Path) -> None:
     done = process.run(process.Command(words, name="cp"))
     if done.exit_code != 0:
         raise TargetError(
-            f"cannot copy {landed} to {staged}: {done.complaint}",
-            hint=f"check the space and the rights in {staged.parent}.",
+            by_name(f"cannot copy {landed} to {staged}: {done.complaint}"),
+            hint=f"check the space and the rights in {place_of(staged.parent)}.",
         )
 
 

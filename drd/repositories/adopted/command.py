@@ -21,6 +21,7 @@ from drd.errors import (
     RepositoryError,
     RepositoryUnreachable,
 )
+from drd.exhaustion import by_name
 from drd.model import strict
 from drd.model.adopted import Adopted, CommandTool
 from drd.model.clock import FAR_AHEAD
@@ -202,10 +203,10 @@ class CommandCopies:
             done = self._run("restore", words, answer, deadline_s, on_tick=room)
         if done.exit_code != 0 or not any(into.iterdir()):
             raise CopyDamaged(
-                f"the command that restores copy {copy.name} {done.failure}"
+                f"the command that restores copy {copy.name} {by_name(done.failure)}"
                 if done.exit_code != 0
                 else f"the command that restores copy {copy.name} wrote nothing",
-                hint=by_hand(words),
+                hint=by_hand([by_name(word) for word in words]),
             )
         return copy.bytes
 

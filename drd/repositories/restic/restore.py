@@ -16,6 +16,7 @@ from drd.errors import (
     TargetNotEmpty,
     TargetUnwritable,
 )
+from drd.exhaustion import by_name, place_of
 from drd.ports import Fetched, OnProgress
 from drd.process import Completed
 from drd.repositories.restic.errors import DAMAGED_HINT, failure, is_damage
@@ -51,7 +52,9 @@ def restore(
     anything is written: drd could not tell existing files from restored ones.
     """
     if any(into.iterdir()):
-        raise TargetNotEmpty(f"{into} is not empty", hint="restore into an empty directory.")
+        raise TargetNotEmpty(
+            f"{place_of(into)} is not empty", hint="restore into an empty directory."
+        )
     words = ["restore", "--json", f"--target={into}"]
     words += ["--sparse"] if sparse else []
     words += [f"--include={os.fsdecode(literal(path))}" for path in include]
@@ -108,13 +111,13 @@ def _trouble(
     if done.exit_code != 1 or not said.items:
         return failure(done.exit_code, said, runner.url)
     names = ", ".join(dict.fromkeys(path for path, _ in said.items[:10]))
-    reason = said.items[0][1]
+    reason, place = by_name(said.items[0][1]), place_of(into)
     if not any(is_damage(text) for _, text in said.items) and all(
         _TARGET.search(text) for _, text in said.items
     ):
         return TargetUnwritable(
-            f"cannot write {names} below {into}: {reason.rpartition(': ')[2]}",
-            hint=f"check the space and the rights in {into}, or restore to another place.",
+            f"cannot write {names} below {place}: {reason.rpartition(': ')[2]}",
+            hint=f"check the space and the rights in {place}, or restore to another place.",
         )
     return RepositoryDamaged(f"cannot restore {names}: {reason}", hint=DAMAGED_HINT)
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from drd.errors import TargetUnwritable
+from drd.exhaustion import place_of
 from drd.ports import Torn
 from drd.process import check_cancelled
 from drd.repositories.restic.errors import judge
@@ -229,6 +230,6 @@ def _writing(into: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise TargetUnwritable(
-            f"cannot shorten a file below {into} to its stored length: {error.strerror}",
+            f"cannot shorten a file below {place_of(into)} to its stored length: {error.strerror}",
             hint="check the file system there, or restore to another place.",
         ) from error
