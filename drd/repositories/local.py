@@ -112,12 +112,13 @@ class LocalPlace:
         return time.time() - made
 
     def free_bytes(self) -> int | None:
-        """Of the file system where the directory is, or will be made."""
+        """Of the file system where the directory is, or will be made: without the reserve that only
+        root can use, as everywhere else, so that two findings about one disk say the same."""
         there = next((p for p in (self.path, *self.path.parents) if p.exists()), None)
         if there is None:
             return None
         disk = os.statvfs(there)
-        return _free_blocks(disk) * disk.f_frsize if disk.f_blocks else None
+        return disk.f_bavail * disk.f_frsize if disk.f_blocks else None
 
     def missing(self, snapshots: Sequence[str]) -> list[str]:
         return [s for s in snapshots if not (self.path / "snapshots" / s).exists()]
@@ -267,14 +268,12 @@ def _require_writable(place: Path, *, exists: bool) -> None:
 
 
 def _require_space(place: Path) -> None:
-    """Require that the disk is not completely full: restic then cannot even write a lock."""
+    """Require that the disk is not completely full: restic then cannot even write a lock. Root can
+    still use the reserve."""
     disk = os.statvfs(place)
-    if _free_blocks(disk) == 0 and disk.f_blocks:
+    free = disk.f_bfree if rights.may_be_root() else disk.f_bavail
+    if free == 0 and disk.f_blocks:
         raise RepositoryReadOnly(f"no space left for the repository at {place}", hint=NO_SPACE)
-
-
-def _free_blocks(disk: os.statvfs_result) -> int:
-    return disk.f_bfree if rights.may_be_root() else disk.f_bavail
 
 
 def _directories(place: Path) -> Iterator[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -99,6 +100,14 @@ def test_a_directory_has_the_room_of_its_disk_also_before_it_is_made(tmp_path: P
     free = LocalPlace(tmp_path / "not/yet").free_bytes()
     assert free is not None
     assert free > 0
+
+
+def test_the_reserve_of_root_is_not_free_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = SimpleNamespace(f_blocks=100, f_bfree=60, f_bavail=10, f_frsize=4096)
+    monkeypatch.setattr("drd.repositories.local.os.statvfs", lambda _: disk)
+    assert LocalPlace(tmp_path).free_bytes() == 10 * 4096
 
 
 def test_points_of_the_future_are_told_with_the_way_out(world: World) -> None:

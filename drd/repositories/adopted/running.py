@@ -16,6 +16,7 @@ from typing import IO
 
 from drd import process
 from drd.errors import DeadlineExceeded, RepositoryError, RepositoryUnreachable
+from drd.exhaustion import place_of
 from drd.fence.leash import LEFT_OPEN
 from drd.model.units import format_duration, format_size
 from drd.process import Command, Completed, programs
@@ -118,9 +119,10 @@ def keeping_room(place: Path, title: str) -> Callable[[], None]:
         free = shutil.disk_usage(place).free
         if free < least:
             raise RepositoryError(
-                f"{title} has written until only {format_size(free)} were free in {place}",
-                hint=f"free space in {place}. Or find out why the command writes more than the "
-                "copy contains.",
+                f"{title} has written until only {format_size(free)} were free in "
+                f"{place_of(place)}",
+                hint=f"free space in {place_of(place)}. Or find out why the command writes more "
+                "than the copy contains.",
             )
 
     return check
