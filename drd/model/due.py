@@ -100,7 +100,7 @@ def next_due(job: Job, situation: Situation, now: datetime) -> Due | None:
         return None
     at, why, period_s = start
     if situation.undone is not None:
-        undone = _clock(situation.undone[0], now)
+        undone = _clock(situation.undone[0], now, job)
         why += f"; the undo at {undone} removed the data that newer points have"
     trigger: Trigger = "schedule"
     retry = _retry(job, situation, period_s, now)
@@ -160,9 +160,13 @@ def _regular(job: Job, situation: Situation, now: datetime) -> DueStart | None:
         return _first(job, situation, now), f"{words}: the first run", timing.every_s
     if situation.news is not None and last < situation.news[0] and _is_past(situation.news[0], now):
         ended, what = situation.news
-        return ended, f"{what} at {_clock(ended, now)}, which may change the result", timing.every_s
+        return (
+            ended,
+            f"{what} at {_clock(ended, now, job)}, which may change the result",
+            timing.every_s,
+        )
     at = last + timedelta(seconds=timing.every_s)
-    return at, f"{words}, last start {_clock(last, now)}", timing.every_s
+    return at, f"{words}, last start {_clock(last, now, job)}", timing.every_s
 
 
 def _never_drilled(job: Job, situation: Situation, now: datetime) -> tuple[datetime, str] | None:
@@ -225,11 +229,11 @@ def _auto(job: Job, situation: Situation, now: datetime) -> DueStart:
             return now, f"rpo {rpo}, {_set_back(started, now)}", interval_s
         return _first(job, situation, now), f"rpo {rpo}: the first run", interval_s
     if last is not None and (data is None or last >= data + interval):
-        after = f"{format_duration(interval_s)} after the last start at {_clock(last, now)}"
+        after = f"{format_duration(interval_s)} after the last start at {_clock(last, now, job)}"
         return last + interval, f"rpo {rpo}: {after}", interval_s
     assert data is not None
     at = data + interval
-    words = f"rpo {rpo}: data of {_clock(data, now)} + {rpo}"
+    words = f"rpo {rpo}: data of {_clock(data, now, job)} + {rpo}"
     words += f" - {format_duration(expected_s)} for the backup" if expected_s else ""
     words += f" - {format_duration(margin_s(job.rpo_s))} in reserve"
     earlier = _before_blackout(
@@ -265,7 +269,7 @@ def _following(job: Job, situation: Situation, now: datetime) -> DueStart | None
     if data is None or (copied is not None and copied >= data):
         return None
     data = min(data, now)
-    words = f"copy {job.subject} does not have the restore point of {_clock(data, now)} yet"
+    words = f"copy {job.subject} does not have the restore point of {_clock(data, now, job)} yet"
     last = _believed(situation.runs.last_started_at, now)
     failed = situation.runs.tries > 0 or situation.runs.last_state == RunState.CANCELLED
     if failed and last is not None and last >= data:
@@ -318,7 +322,8 @@ def _outside_blackout(job: Job, at: datetime, why: str, now: datetime) -> tuple[
             free, window = until, holding
     if window is None:
         return at, why
-    when = f"at {_clock(free, now)}, when the blackout {window_text(window)} ends"
+    zone = "" if timing.timezone == "UTC" else f" {timing.timezone}"
+    when = f"at {_clock(free, now, job)}, when the blackout {window_text(window)}{zone} ends"
     return free, f"{why}; {when}"
 
 
@@ -348,8 +353,11 @@ def _set_back(at: datetime, now: datetime, what: str = "the last start") -> str:
     return f"{what} is dated {ahead} in the future: a clock was set back"
 
 
-def _clock(at: datetime, now: datetime) -> str:
-    """Format a time as `00:25` UTC, with the date if it is another day."""
+def _clock(at: datetime, now: datetime, job: Job) -> str:
+    """Format a time as `00:25` UTC, with the date if it is another day. `UTC` stands beside it if
+    cron and blackouts of the job are in another zone.
+    """
     at = at.astimezone(UTC)
     same_day = at.date() == now.astimezone(UTC).date()
-    return f"{at:%H:%M}" if same_day else f"{at:%Y-%m-%d %H:%M}"
+    time = f"{at:%H:%M}" if same_day else f"{at:%Y-%m-%d %H:%M}"
+    return time if job.timing.timezone == "UTC" else f"{time} UTC"

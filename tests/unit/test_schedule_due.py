@@ -360,6 +360,14 @@ def test_start_in_a_blackout_moves_to_its_end_and_says_so() -> None:
     )
 
 
+def test_a_blackout_in_another_zone_names_the_zone_of_each_time() -> None:
+    tonight = job(every_s=15 * MINUTE, blackout=(NIGHT,), timezone="Europe/Berlin")
+    assert due(tonight, history()).why == (
+        "every 15m, last start 00:26 UTC; at 05:00 UTC, when the blackout 22:00-06:00 "
+        "Europe/Berlin ends"
+    )
+
+
 def test_a_job_that_came_due_before_a_blackout_waits_for_its_end() -> None:
     known = history(last_started_at=utc("2026-11-24T21:44:00"))
     found = due(job(every_s=15 * MINUTE, blackout=(NIGHT,)), known)
