@@ -83,6 +83,7 @@ def script(plan: Plan, users: Logins, name: str, *, as_service: bool = False) ->
     lines += [
         f"-- This gives the roles of plan {plan.name} every right that they need for backups,",
         "-- drills and recoveries. A missing role is created. You can run it again at any time.",
+        *(f"-- {line}" for each in given for line in each.lacks),
         "-- Drills restore into servers that drd starts for them, and need no more rights here.",
         "-- A managed server has no superuser: run this script as the administrator that the",
         "-- provider gives you (psql -U NAME). Warnings say which rights it cannot give, and what",

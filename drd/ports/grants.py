@@ -21,10 +21,12 @@ class Logins:
 @dataclass(frozen=True, slots=True)
 class Grants:
     """`sql` gives the rights, and changes nothing if it runs again; `program` is the command that
-    reads it from its standard input, with the right to do so."""
+    reads it from its standard input, with the right to do so. `lacks` says, in lines, which
+    recoveries need more than `sql` gives, and what to do for them."""
 
     program: str
     sql: str
+    lacks: tuple[str, ...] = ()
 
 
 class GrantsOf(Protocol):

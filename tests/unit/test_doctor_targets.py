@@ -42,7 +42,8 @@ def test_components_that_no_target_places_are_named(tmp_path: Path) -> None:
     assert found.severity == "ok"
     assert found.text == (
         "every component has a place to recover to: standby, or in place (drd readiness shop "
-        "checks whether these places are ready)"
+        "checks whether these places are ready; drd doctor shop --grants says what a recovery in "
+        "place needs)"
     )
 
 

@@ -31,7 +31,13 @@ def test_a_role_that_the_plan_names_is_a_superuser_only_where_nothing_else_can_r
     assert 'ALTER ROLE "saver" SUPERUSER;' in alone.splitlines()
     assert alone.startswith("-- Use a separate role for drd in each dsn, never the login")
     assert "recover with --no-owner: then\n-- drd does not create roles" in alone
-    beside = _grants("postgresql://saver@/shop", "postgresql://maker@/shop").sql.splitlines()
+    placed = _grants("postgresql://saver@/shop", "postgresql://maker@/shop")
+    beside = placed.sql.splitlines()
+    assert _grants("postgresql://saver@/shop").lacks == ()
+    assert "\n".join(placed.lacks) == (
+        'Recoveries in place need more: role "saver" must be a superuser. The\n'
+        "statement for this stands below as a comment: remove its -- to allow them."
+    )
     assert 'ALTER ROLE "maker" SUPERUSER;' in beside
     assert '-- ALTER ROLE "saver" SUPERUSER;' in beside
     assert 'ALTER ROLE "saver" SUPERUSER;' not in beside

@@ -21,7 +21,10 @@ def findings(plan: Plan) -> list[Finding]:
     if not without:
         text = f"every component has a place to recover to: {', '.join(plan.targets)}"
         text += ", or in place" if len(able) == len(plan.components) else ""
-        text += f" (drd readiness {plan.name} checks whether these places are ready)"
+        text += f" (drd readiness {plan.name} checks whether these places are ready"
+        if any(KINDS[component.kind].grants for component in plan.components.values()):
+            text += f"; drd doctor {plan.name} --grants says what a recovery in place needs"
+        text += ")"
         return [Finding(TARGETS, "ok", "", text)]
     in_place = [n for n in without if n in able]
     never = [n for n in without if n not in in_place]

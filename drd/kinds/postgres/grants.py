@@ -88,7 +88,15 @@ def grants(
     many = list(servers.values())
     parts = [part for server in many for part in _of_server(server, alone=len(many) == 1)]
     text = "\n".join([_OWN_LOGIN, r"\set drd_is_incomplete false", *parts, END])
-    return Grants(_program(many[0].where), text)
+    return Grants(_program(many[0].where), text, tuple(_lacks(many)))
+
+
+def _lacks(servers: Iterable[_Server]) -> Iterator[str]:
+    for server in servers:
+        for name, role in server.roles.items():
+            if role.optional and not role.recovers:
+                yield f"Recoveries in place need more: role {ident(name)} must be a superuser. The"
+                yield "statement for this stands below as a comment: remove its -- to allow them."
 
 
 def _server(servers: dict[tuple[str, ...], _Server], address: Address) -> _Server:
