@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from pathlib import Path
+
 import pytest
 
 from drd.errors import SourceError
+from drd.kinds.postgres import grants as module
 from drd.kinds.postgres.grants import grants
 from drd.kinds.postgres.settings import PostgresSettings, PostgresTarget
 from drd.model.plan import Component
@@ -44,13 +49,34 @@ def test_a_role_that_the_plan_names_is_a_superuser_only_where_nothing_else_can_r
     assert 'CREATE ROLE "root"' not in "\n".join([alone, *beside])
 
 
-def test_each_server_has_its_part_and_loopback_is_reached_through_the_socket() -> None:
+def test_each_server_has_its_part_and_loopback_is_reached_through_the_socket(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_SOCKETS", Path("/dev/null"))  # of whatever runs on this host
     given = _grants("postgresql://me@127.0.0.1:5433/shop", "postgresql://me@db2/shop")
     assert given.program == "su postgres -c 'psql -X -q -p 5433 -d postgres -f -'"
     assert r'\connect -reuse-previous=on "port=5433 dbname=shop"' in given.sql
     assert r'\connect -reuse-previous=on "host=db2 dbname=postgres"' in given.sql
     far = _grants("postgresql://me@db2/shop")
     assert far.program == "psql -X -q -h db2 -d postgres -U postgres -f -"
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_socket_in_a_directory_of_its_own_is_named(
+    is_known: bool, short_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, place = short_tmp / "unix", short_tmp / ".s.PGSQL.5433"
+    table.write_text(
+        f"0: 2 0 10000 1 1 7 /nowhere/.s.PGSQL.5433\n0: 2 0 10000 1 1 8 {place}\n0: 2 0 1 1 1 9\n"
+    )
+    monkeypatch.setattr(module, "_SOCKETS", table)
+    owner = os.geteuid() if is_known else os.geteuid() + 1
+    monkeypatch.setattr(module, "_trusted", lambda: {owner})
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(place))
+        given = _grants("postgresql://me@127.0.0.1:5433/shop").program
+    where = f"-h {short_tmp} " if is_known else ""
+    assert given == f"su postgres -c 'psql -X -q {where}-p 5433 -d postgres -f -'"
 
 
 def test_a_password_is_asked_for_and_never_written(monkeypatch: pytest.MonkeyPatch) -> None:

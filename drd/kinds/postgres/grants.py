@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import pwd
+import stat
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from shlex import quote, split
 
 from psycopg.conninfo import make_conninfo
@@ -34,6 +37,10 @@ _OWN_LOGIN = """\
 -- the application would get the rights of this role. If a role owns tables, this script treats the
 -- role as the login of an application: the role does not become a superuser, and a warning says so.
 """
+
+_SOCKETS = Path("/proc/net/unix")
+_USUAL = Path("/var/run/postgresql")
+"""Where psql looks for a socket by itself."""
 
 _SERVER = ("host", "hostaddr", "port", "sslmode", "sslrootcert")
 
@@ -113,9 +120,38 @@ def _server(servers: dict[tuple[str, ...], _Server], address: Address) -> _Serve
 
 def _where(address: Address) -> dict[str, str]:
     """Return how the server's own superuser reaches it: from this host through its socket."""
-    loopback = address.params.get("host") in LOOPBACK
-    words = ("port",) if loopback else _SERVER
-    return {word: address.params[word] for word in words if word in address.params}
+    if address.params.get("host") not in LOOPBACK:
+        return {word: address.params[word] for word in _SERVER if word in address.params}
+    port = address.params.get("port", "")
+    directory = _socket_directory(port or "5432")
+    return {word: value for word, value in (("host", directory), ("port", port)) if value}
+
+
+def _socket_directory(port: str) -> str:
+    """Return where a server of this host has its socket; empty where psql looks anyway, and if
+    there is none of a user that is no stranger."""
+    name = f".s.PGSQL.{port}"
+    try:
+        trusted = _trusted()
+        lines = _SOCKETS.read_text(encoding="utf-8", errors="replace").splitlines()
+    except (OSError, KeyError):
+        return ""
+    places = [Path(f"/{line.partition(' /')[2]}") for line in lines if line.endswith(f"/{name}")]
+    own = [place.parent for place in places if _belongs_to(place, trusted)]
+    usual = any(directory.resolve() == _USUAL.resolve() for directory in own)
+    return "" if usual or not own else str(own[0])
+
+
+def _trusted() -> set[int]:
+    return {0, pwd.getpwnam("postgres").pw_uid}
+
+
+def _belongs_to(place: Path, trusted: Collection[int]) -> bool:
+    try:
+        info = place.lstat()
+    except OSError:
+        return False
+    return stat.S_ISSOCK(info.st_mode) and info.st_uid in trusted and str(place).isprintable()
 
 
 def _of_server(server: _Server, *, alone: bool) -> Iterator[str]:
