@@ -15,6 +15,7 @@ from drd.kinds.postgres.fingerprint import split_name
 from drd.kinds.postgres.load import passes
 from drd.kinds.postgres.quoting import catalog_first, grantee, ident, set_clause
 from drd.kinds.postgres.restore import first_error
+from drd.kinds.postgres.sandbox import extension_hint
 from drd.model.plan import SecretRef
 from drd.process import Completed
 
@@ -358,3 +359,21 @@ def test_expressions_of_others_are_counted_in_plain_words(count: int, told: str)
     found = foreign_code.finding("db", "postgres", {foreign_code.OTHERS_CODE: known})
     assert found is not None
     assert found.text.endswith(f"would run as superuser postgres during the restore: {told}")
+
+
+def test_missing_extensions_are_installed_by_the_package_that_has_them() -> None:
+    missing = ["hstore", "jsonb_plperl", "old_snapshot", "plpython3u", "pg_cron"]
+    assert extension_hint(missing, 16) == (
+        "install these extensions for PostgreSQL 16, for example: apt-get install "
+        "postgresql-contrib-16 postgresql-plperl-16 postgresql-plpython3-16 postgresql-16-pg-cron"
+    )
+
+
+def test_an_extension_that_postgres_has_dropped_is_in_no_package() -> None:
+    ended = (
+        "no package brings old_snapshot back, because PostgreSQL 17 does not have it any more: "
+        "drop it in the source and back up again, or use a server of version 16 or older"
+    )
+    assert extension_hint(["old_snapshot"], 17) == ended
+    both = extension_hint(["hstore", "old_snapshot"], 17)
+    assert both.endswith(f"apt-get install postgresql-contrib-17; {ended}")

@@ -21,7 +21,7 @@ from drd.kinds.postgres.restore import RestoreOrder, Restorer, dump_file, no_spa
 from drd.kinds.postgres.server import ThrowAwayServer, sandbox_programs
 from drd.kinds.postgres.tools import PostgresPrograms, newest_major, programs_for
 from drd.model.snapshot import ComponentSnapshot
-from drd.model.text import escaped
+from drd.model.text import escaped, noun
 from drd.ports import Finding, Inspector, OnProgress, Restored, Workplace
 
 _ANYWHERE = frozenset({"c", "posix", "c.utf-8", "c.utf8"})
@@ -218,28 +218,51 @@ def missing_extensions(cluster: Cluster, facts: Mapping[str, Any]) -> list[str]:
 
 
 _CONTRIB = (
-    "amcheck autoinc bloom bool_plperl btree_gin btree_gist citext cube dblink dict_int dict_xsyn "
+    "adminpack amcheck autoinc bloom btree_gin btree_gist citext cube dblink dict_int dict_xsyn "
     "earthdistance file_fdw fuzzystrmatch hstore insert_username intagg intarray isn lo ltree "
-    "moddatetime pageinspect pg_buffercache pg_freespacemap pg_prewarm pg_stat_statements "
-    "pg_surgery pg_trgm pg_visibility pg_walinspect pgcrypto pgrowlocks pgstattuple postgres_fdw "
-    "refint seg sslinfo tablefunc tcn tsm_system_rows tsm_system_time unaccent uuid-ossp xml2"
+    "moddatetime old_snapshot pageinspect pg_buffercache pg_freespacemap pg_prewarm "
+    "pg_stat_statements pg_surgery pg_trgm pg_visibility pg_walinspect pgcrypto pgrowlocks "
+    "pgstattuple postgres_fdw refint seg sslinfo tablefunc tcn tsm_system_rows tsm_system_time "
+    "unaccent uuid-ossp xml2"
 )
+
+_REMOVED = {"tsearch2": 10, "chkpass": 11, "timetravel": 12, "adminpack": 17, "old_snapshot": 17}
+"""Extensions of contrib, by the first version of PostgreSQL without them."""
+
+_LANGUAGES = ("plperl", "plpython3", "pltcl")
 
 
 def extension_hint(missing: list[str], major: int) -> str:
-    """Return the remedy: Debian names most packages after the extension; contrib is part of the
-    server's package.
+    """Return the remedy: the packages of Debian; an extension that the server's version does not
+    have any more is in none of them.
     """
-    contrib = f"postgresql-contrib-{major}"  # provided by the server's package or one of its own
-    packages = " ".join(
-        dict.fromkeys(
-            contrib if name in _CONTRIB.split() else f"postgresql-{major}-{name.replace('_', '-')}"
-            for name in missing
+    ended = [name for name in missing if major >= _REMOVED.get(name, major + 1)]
+    packages = dict.fromkeys(_package(name, major) for name in missing if name not in ended)
+    hints = []
+    if packages:
+        hints.append(
+            f"install these extensions for PostgreSQL {major}, for example: apt-get install "
+            f"{' '.join(packages)}"
         )
-    )
-    return (
-        f"install these extensions for PostgreSQL {major}, for example: apt-get install {packages}"
-    )
+    if ended:
+        older = min(_REMOVED[name] for name in ended) - 1
+        hints.append(
+            f"no package brings {', '.join(ended)} back, because PostgreSQL {major} does not have "
+            f"{noun(len(ended), 'it', 'them')} any more: drop {noun(len(ended), 'it', 'them')} in "
+            f"the source and back up again, or use a server of version {older} or older"
+        )
+    return "; ".join(hints)
+
+
+def _package(name: str, major: int) -> str:
+    """Debian names most packages after the extension; one for a language of functions is in the
+    package of the language."""
+    if name in _CONTRIB.split():
+        return f"postgresql-contrib-{major}"  # provided by the server's package or one of its own
+    for language in _LANGUAGES:
+        if name.rpartition("_")[2].startswith(language):
+            return f"postgresql-{language}-{major}"
+    return f"postgresql-{major}-{name.replace('_', '-')}"
 
 
 def no_database(locale: Mapping[str, Any], said: str) -> SandboxUnavailable:
