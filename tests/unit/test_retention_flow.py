@@ -522,9 +522,9 @@ def test_a_point_of_the_future_with_sound_snapshots_pauses_it(
 def test_ways_out_of_the_future_name_no_more_than_fits() -> None:
     snapshots = [SnapshotInfo(f"{n:08}", NOON, "h", (), (), None) for n in range(MOST_NAMED + 1)]
     few = out_of_the_future([], snapshots[:MOST_NAMED])
-    assert "00000199`. The next" in few
+    assert "00000199`. Then run" in few
     many = out_of_the_future([f"p{n}" for n in range(MOST_NAMED + 1)], snapshots)
-    assert "00000199`, and again for the rest. The next" in many
+    assert "00000199`, and again for the rest. Then run" in many
     assert f" p{MOST_NAMED - 1} --reason" in many
     assert "00000200" not in many
 
