@@ -72,7 +72,7 @@ def test_where_the_data_cannot_be_restored_the_next_older_point_comes_first() ->
     assert older.command == (
         "drd recover shop --target standby --point restic-1 --component db --overwrite"
     )
-    assert str(older.text).endswith("To see all of them: drd points shop")
+    assert str(older.text).endswith("To see all restore points: drd points shop")
     assert on.command == "drd resume 4f2a"
     assert on.text == "continue with the same restore point, once its data is repaired"
 

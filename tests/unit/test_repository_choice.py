@@ -107,7 +107,7 @@ def test_a_repository_by_its_name(world: World) -> None:
     with pytest.raises(UsageError) as caught:
         named(world.plan, "third")
     assert caught.value.message == "plan shop has no repository 'third'"
-    assert caught.value.hint == "repositories of the plan: primary, offsite."
+    assert caught.value.hint == "choose one of the plan's repositories: primary, offsite."
 
 
 def test_after_a_region_loss_only_copies_are_left(world: World) -> None:
