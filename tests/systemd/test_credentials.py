@@ -116,4 +116,4 @@ def test_a_service_without_the_right_to_read_them_sees_that_a_file_came(service:
     service.run("systemctl", "reload", "drd")
     service.wait_until(lambda: alerts(service) != [], 60, "the alert")
     [alert] = alerts(service)
-    assert re.search(rf"before a restart: one of them \(changed {AT}\)", alert["message"]), alert
+    assert re.search(rf"before a restart: a file \(changed {AT}\)", alert["message"]), alert
