@@ -80,9 +80,9 @@ def _records_back(app: App, args: argparse.Namespace, aside: Path | None) -> Cam
     came = records_back.rebuilt(app, aside)
     if made := app.catalogue.records.restore_guards():
         output.warn(
-            f"somebody had removed {counted(len(made), 'trigger')} of the database that "
-            f"refuse changes of the records ({', '.join(made)}); drd created the triggers "
-            "again. To see whether the records were changed meanwhile: drd records verify"
+            f"somebody had removed {counted(len(made), 'trigger')} from drd's database "
+            f"({', '.join(made)}). Triggers protect the records against changes, so drd created "
+            "them again. To see whether the records were changed meanwhile: drd records verify"
         )
     app.catalogue.incidents.rebuild()
     records_back.tell(app, came, quiet=args.quiet or args.json)

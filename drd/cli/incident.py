@@ -131,7 +131,10 @@ def _ask(app: App, args: argparse.Namespace, made: Mapping[str, Any]) -> None:
         return state
 
     questions: list[tuple[str, Callable[[str], object]]] = [
-        (f"since when is the incident certain (14:30, -2h, now; {zone})", moment("aware")),
+        (
+            f"when did you become certain that this is an incident (14:30, -2h, now; {zone})",
+            moment("aware"),
+        ),
         ("when did the incident begin, as far as known", moment("occurred")),
         ("who leads", lambda answer: act("assign", to=answer)),
     ]

@@ -253,11 +253,14 @@ def _check_contact(
         report.error((*path, "channel"), message, hint)
     elif others := [event for event in channels[contact.channel] if event != LETTER]:
         message = (
-            f"the channel {contact.channel} would send to the contact {contact.name} "
-            "also messages for your "
+            f"the channel {contact.channel} would also send messages that are meant for your own "
+            f"people ({', '.join(others)}) to the contact {contact.name}"
         )
-        hint = f"write `on: [{LETTER}]` for this channel under `notify`."
-        report.error((*path, "channel"), f"{message}own people: {', '.join(others)}", hint)
+        hint = (
+            f"write `on: [{LETTER}]` for this channel under `notify`: then it sends only messages "
+            "to contacts."
+        )
+        report.error((*path, "channel"), message, hint)
 
 
 def _check_absence(

@@ -81,7 +81,7 @@ def _undecided(
     if elsewhere:
         told.append(
             f"{count_words(elsewhere)} for incident {number}{_first(elsewhere, zone)}. drd does "
-            f"not know where you are: write {SETTING} into drd.yaml"
+            f"not know the country of your organisation: write {SETTING} into drd.yaml"
         )
     return Condition(
         UNDECIDED,

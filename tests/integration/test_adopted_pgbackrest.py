@@ -277,7 +277,7 @@ def test_an_older_backup_is_drilled_as_it_was_at_its_end(site: Site) -> None:
     ended = site.points(plan)[-1]
     outcome = site.drilled(plan, point=ended.id)
     (reached,) = [c for c in outcome.evidence.checks if c.name == "orders is rolled forward"]
-    assert "as it was at its end" in reached.observed
+    assert "in its state at the end of the backup" in reached.observed
 
 
 @contextmanager

@@ -157,7 +157,7 @@ WRONG = {
     "contacts: [{name: X, kind: press, phone: '110', timezone: Berlin}]": "no time zone",
     "contacts: [{name: X, kind: press, channel: hook}]": 'no channel "hook" under `notify`',
     "notify: [{kind: exec, name: h, command: [/x]}]\n"
-    "contacts: [{name: X, kind: press, channel: h}]": "own people: firing, acknowledged, resolved",
+    "contacts: [{name: X, kind: press, channel: h}]": "your own people (firing, acknowledged,",
     "people: [{name: anna}]\non_call: [{role: x, people: ana}]": 'no person "ana"',
     "people: [{name: a}]\non_call: [{role: x, people: [a, a]}]": "names several people, but",
     "absences: [{person: a, from: 2026-13-01, to: 2026-12-01}]": "neither a day nor a time",

@@ -77,8 +77,8 @@ def test_law_of_unknown_places_is_one_warning_that_says_how_to_name_the_place() 
     (condition,) = report_conditions(3, states, "UTC", AT)
     assert condition.text == (
         "3 reports may be needed (EU 2, GB 1) for incident 3; the first, eu-nis2-ew, is due "
-        "2026-12-02 09:00 UTC. drd does not know where you are: write organisation: "
-        "{jurisdictions: [DE]} into drd.yaml"
+        "2026-12-02 09:00 UTC. drd does not know the country of your organisation: write "
+        "organisation: {jurisdictions: [DE]} into drd.yaml"
     )
     assert told(AT + 99 * HOUR, *names) == [
         ("report-due", "critical", "incident 3, eu-gdpr-33"),

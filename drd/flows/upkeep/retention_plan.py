@@ -39,7 +39,7 @@ MOST_NAMED = 200
 
 _NOT_TRIED = "drills failed to restore each newer point, but no drill failed to restore this one"
 _NOT_MIXED = "each newer point has data that an unfinished or undone recovery had restored"
-_NO_OTHER = "a recovery would choose this point, because it would leave out each newer point"
+_NO_OTHER = "a recovery would choose this point, because it cannot use any newer point"
 
 
 @dataclass(frozen=True, slots=True)

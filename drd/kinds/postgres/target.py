@@ -212,7 +212,10 @@ class PostgresTargetDatabase(NamedDestination):
         source, dump = snapshot.facts["server_major"], snapshot.facts["pg_dump_major"]
         if snapshot.facts.get(ADOPTED, False) and not is_server(snapshot):
             if not dump:
-                return f"the target has PostgreSQL {here}; another tool made the dump"
+                return (
+                    f"the target has PostgreSQL {here}; another tool made the dump, and drd does "
+                    "not know its version"
+                )
             if source <= here < dump and self._programs().major < dump:
                 raise TargetError(
                     f"the target has PostgreSQL {here}, and pg_restore {here} cannot read a dump "

@@ -240,8 +240,8 @@ class SqliteTables(NamedDestination):
         triggers = [n for n, kind, of in rows if kind == "trigger" and of == self._table]
         if triggers:
             notes.append(
-                f"drd left out triggers {', '.join(triggers)}: a copy for reading must not "
-                "change other data"
+                f"drd left out triggers {', '.join(triggers)} of the table: they could change "
+                "data of others"
             )
         for name, kind, _ in rows:
             copy.execute(f"DROP {kind} {database.quoted(name)}")
