@@ -37,7 +37,7 @@ SOON_AGAIN = timedelta(minutes=1)
 LOOK_S = 15.0
 """Seconds between two looks at the newest entry, which cost one query each."""
 LONGEST_S = 1800.0
-_PROGRAM = (sys.executable, "-m", "drd", "records")
+_PROGRAM = (sys.executable, "-P", "-m", "drd", "records")
 _ANCHOR = ("anchor", "--quiet")
 _CHECK = ("verify", "--here", "--quiet")
 CHECK_FIRST_S = 600.0

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 from drd import process, secrets
 from drd.errors import StepFailed
@@ -146,12 +147,13 @@ class Containing:
             words += ["--overwrite"] if settings.overwrite else []
             words += [f"--incident={self.values.incident}"] if self.values.incident else []
             words.append("--yes")
-        words += [f"--config={self.config}"] if self.config else []
+        words += [f"--config={Path(self.config).absolute()}"] if self.config else []
         return self._own_command(step, words)
 
     def _own_command(self, step: Step, words: Sequence[str]) -> ActionStepResult:
-        argv = (sys.executable, "-m", "drd", *words)
-        command = process.Command(argv, deadline_s=step.timeout_s or _DAY_S)
+        # Root's command: no module of the working directory, which may be anybody's, replaces drd.
+        argv = (sys.executable, "-P", "-m", "drd", *words)
+        command = process.Command(argv, cwd=Path("/"), deadline_s=step.timeout_s or _DAY_S)
         with rights.root(Purpose.PROCESSES):
             done = process.run(command)
         if done.exit_code != 0:

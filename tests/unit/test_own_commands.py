@@ -1,0 +1,45 @@
+"""Commands of drd that drd itself starts, with root's rights for some."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from drd.daemon import anchoring, workers
+from drd.flows.playbooks.containing import Containing, Values
+from drd.model.runbook import Step
+
+_EVIL = "from pathlib import Path\nPath(__file__).with_name('ran').touch()\n"
+
+
+@pytest.fixture
+def evil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a working directory whose modules have the names of drd's."""
+    package = tmp_path / "drd"
+    package.mkdir()
+    (package / "__init__.py").write_text(_EVIL)
+    (package / "__main__.py").write_text(_EVIL)
+    monkeypatch.chdir(tmp_path)
+    return package
+
+
+def test_a_step_never_runs_a_module_of_the_working_directory(evil: Path) -> None:
+    book = cast("Any", SimpleNamespace(name="copy"))
+    nothing = cast("Any", None)
+    around = Containing(nothing, nothing, Values(book, {}), nothing)
+    told = around._own_command(Step("copy", "backup"), ["playbook", "--help"])
+    assert told.says == "drd playbook --help: done"
+    assert not (evil / "ran").exists()
+
+
+@pytest.mark.parametrize("program", [workers.PROGRAM, anchoring._PROGRAM])
+def test_the_daemon_never_starts_a_module_of_its_directory(
+    evil: Path, program: Sequence[str]
+) -> None:
+    subprocess.run([*program, "--help"], stdout=subprocess.DEVNULL, check=True)
+    assert not (evil / "ran").exists()
