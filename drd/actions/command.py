@@ -148,11 +148,20 @@ def run_command(
             else f"ended with exit code {done.exit_code}"
         )
         raise StepFailed(
-            f"`{title}` {ended}" + (f": {done.says[-1][:300]}" if done.says else ""),
+            f"`{title}` {ended}{_last_line(done, context)}",
             hint=refused_hint("\n".join(done.says)) if command.fence is not None else "",
             result={"exit": done.exit_code, "output": _masked_output(done, context)},
         )
     return done
+
+
+def _last_line(done: process.Completed, context: ActionContext) -> str:
+    """Return the end of the sentence about a command that failed. Where a new secret is expected in
+    the output, the sentence has nothing of it."""
+    live = context.step.live
+    if live is not None and live.new_secret is not None:
+        return " (drd does not show its output, because a new secret may be in it)"
+    return f": {done.says[-1][:300]}" if done.says else ""
 
 
 def _masked_output(done: process.Completed, context: ActionContext) -> str:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from drd.actions.command import CommandAction, CommandSettings
 from drd.errors import StepFailed
 from drd.flows.runbook.live import VALUE, Answer, changed, taken
+from drd.flows.runbook.step_runner import StepRunner
 from drd.kit.playbook_effects import playbook_orders
 from drd.model.measures import EXPIRED, EXPIRES, expired
 from drd.model.run import Run, RunKind, RunState, StepState
 from drd.model.runbook import Live, NewSecret, Step
 from drd.model.step_record import StepRecord
 from drd.model.step_results import ActionStepResult
-from drd.ports.action import WHOLE
+from drd.ports.action import WHOLE, ActionContext
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 STEP = Step("block", "http")
@@ -32,10 +35,6 @@ def cut_off() -> StepRecord:
     return StepRecord("r", "block", "http", StepState.RUNNING, 1, NOW)
 
 
-def fails(_: Step) -> Answer:
-    raise StepFailed("answers 200, not 404", result={"status": 200, "body": "secret words"})
-
-
 def test_of_an_answer_only_what_the_step_names_is_kept() -> None:
     act = answers('{"id": 7, "key": "new-key-9", "list": [{"a/b": "x"}]}')
     live = Live(keep={"id": "/id", "deep": "/list/0/a~1b", "code": "status"})
@@ -45,10 +44,29 @@ def test_of_an_answer_only_what_the_step_names_is_kept() -> None:
         changed(STEP, Live(keep={"a": "/nothing"}), None, act, lambda _: None)
 
 
-def test_of_a_failed_step_no_answer_is_kept() -> None:
+def test_of_a_failed_step_no_answer_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> ActionStepResult:
+        raise StepFailed("answers 500", result={"status": 500, "body": "hunter2"})
+
+    monkeypatch.setattr(StepRunner, "_run_action", refused)
+    runner = StepRunner.__new__(StepRunner)  # the answer is dropped before anything else is used
     with pytest.raises(StepFailed) as raised:
-        changed(STEP, Live(), None, fails, lambda _: None)
-    assert raised.value.result == {"status": 200}
+        runner.roll_back(replace(STEP, live=Live(rollback=STEP)))
+    assert raised.value.result == {"status": 500}
+
+
+def test_a_failed_command_whose_output_has_a_new_secret_shows_nothing_of_it(tmp_path: Path) -> None:
+    words = ["sh", "-c", "echo new-key-4711; exit 3"]
+
+    def says(live: Live) -> str:
+        step = Step("issue", "command", settings=CommandSettings(run=words), live=live)
+        context = ActionContext(step, "r/issue", str, {}, pytest.fail, tmp_path, stays=True)
+        with pytest.raises(StepFailed, match="ended with exit code 3") as raised:
+            CommandAction().run(context)
+        return raised.value.message
+
+    assert "4711" not in says(Live(new_secret=NewSecret("output", "/etc/drd/key")))
+    assert "4711" in says(Live())
 
 
 def test_a_new_secret_goes_to_its_file_alone(tmp_path: Path) -> None:

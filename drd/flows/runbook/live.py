@@ -81,18 +81,14 @@ def changed(
         )
     if live.before is not None:
         read_before(live.before)
-    try:
-        answer = act(step)
-    except StepFailed as error:
-        error.result = _without_answer(error.result)
-        raise
+    answer = act(step)
     if live.new_secret is not None:
         _store(answer.at(live.new_secret.place, step.kind), live.new_secret)
     kept = {name: answer.at(place, step.kind) for name, place in live.keep.items()}
     until = {EXPIRES: expires_at} if expires_at else {}
     return ActionStepResult.of(
         {
-            **_without_answer(answer.reported.to_json()),
+            **without_answer(answer.reported.to_json()),
             **until,
             **{name: masked(value)[:_LONGEST] for name, value in kept.items()},
         }
@@ -126,7 +122,7 @@ def _holds(look: Step, act: Act) -> bool:
     return True
 
 
-def _without_answer(reported: Mapping[str, Any]) -> dict[str, Any]:
+def without_answer(reported: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is recorded of an answer that the step keeps nothing of."""
     return {k: v for k, v in reported.items() if k not in ("body", "output")}
 

@@ -117,7 +117,11 @@ class StepRunner:
         """Carry out a step, or an action beside it, and return its whole answer."""
         whole: dict[str, str] = {}
         value = partial(self._value_beside, of)
-        reported = self._run_action(acting.kind, acting, keep=whole.__setitem__, value=value)
+        try:
+            reported = self._run_action(acting.kind, acting, keep=whole.__setitem__, value=value)
+        except StepFailed as error:
+            error.result = live.without_answer(error.result)
+            raise
         return live.Answer(reported, whole)
 
     def _read_before(self, of: Step, change: Live, reading: Step) -> None:
