@@ -28,7 +28,7 @@ from drd.model.playbook import Input, Playbook, reference
 from drd.model.playbook_names import playbook_of
 from drd.model.run import Run, StepState
 from drd.model.run_details import PlaybookDetail
-from drd.model.runbook import Live
+from drd.model.runbook import Live, OwnRun
 from drd.model.text import escaped
 from drd.model.units import format_time
 from drd.model.values import filled, references
@@ -138,18 +138,27 @@ def _sound(one: Input, value: str) -> str:
 def _require_possible(services: Services, ordered: Ordered) -> None:
     """Raise before anything was changed: for a closed incident, a role that nobody holds, a plan
     or a secret that steps need and that is not there."""
+    playbook = ordered.playbook
     if ordered.on_incident is not None:
         ordered.on_incident.require_open()
-    require_holders(services, ordered.playbook)
-    values = Values.of_run(ordered.playbook, ordered.detail)
-    works_on = [s.name for s in ordered.playbook.runbook if s.component is not None]
-    asks = "plan" in _used(ordered.playbook) or works_on
+    require_holders(services, playbook)
+    values = Values.of_run(playbook, ordered.detail)
+    works_on = [s.name for s in playbook.runbook if s.component is not None]
+    asks = "plan" in _used(playbook) or works_on
     if asks and not values.plan:
         raise UsageError(
-            f"playbook {ordered.playbook.name} works on a plan",
-            hint=f"name it: drd playbook run {ordered.playbook.name} --plan PLAN",
+            f"playbook {playbook.name} works on a plan",
+            hint=f"name it: drd playbook run {playbook.name} --plan PLAN",
         )
-    for one in ordered.playbook.inputs:
+    cleans = any(isinstance(s.settings, OwnRun) and s.settings.clean for s in playbook.runbook)
+    if cleans and values.incident is None:
+        raise UsageError(
+            f"playbook {playbook.name} recovers data from before the first sign of an incident, "
+            "and no incident was given",
+            hint=f"name it: drd playbook run {playbook.name} --incident N. To open one: drd "
+            "incident open TITLE",
+        )
+    for one in playbook.inputs:
         given = values.inputs.get(one.name, one.default)
         if one.secret and given is not None:
             secrets.resolve(reference(given))

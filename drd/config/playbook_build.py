@@ -91,7 +91,7 @@ def _own_run(settings: object) -> object:
     if isinstance(settings, RecoverSettings):
         texts = (settings.plan, settings.target, settings.point, settings.before)
         plan, target, point, before = (text or "" for text in texts)
-        return OwnRun(plan, target, point, before, settings.overwrite)
+        return OwnRun(plan, target, point, before, settings.overwrite, clean=settings.clean)
     return settings
 
 

@@ -82,7 +82,18 @@ class RecoverSettings(StepSettings):
     )
     point: str | None = Field(None, description="The restore point (default: the newest).")
     before: str | None = Field(None, description="The newest point with data from before this.")
+    clean: bool = Field(
+        False,
+        description="The newest point with data from before the first sign of the incident; the "
+        "run needs `--incident`.",
+    )
     overwrite: bool = Field(False, description="Replace what is in the target.")
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        given = [key for key in ("point", "before", "clean") if getattr(self, key)]
+        if len(given) > 1:
+            hint = "keep one of them: each names the restore point."
+            yield Contradiction((given[-1],), f"stands beside `{given[0]}`", hint, of_key=True)
 
     def all_texts(self) -> Iterator[Text]:
         for key in ("plan", "target", "point", "before"):

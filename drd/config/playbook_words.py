@@ -42,5 +42,8 @@ def deed(step: Step) -> str:
     if isinstance(settings, OwnRun):
         plan = settings.plan or "${plan}"
         where = f"into {settings.target}" if settings.target else "to its original places"
-        return f"recover {plan} {where}" if settings.recovers else f"make a restore point of {plan}"
+        if not settings.recovers:
+            return f"make a restore point of {plan}"
+        clean = ", from before the first sign of incident ${incident}" if settings.clean else ""
+        return f"recover {plan} {where}{clean}"
     return ACTIONS[step.kind].in_words(settings)

@@ -76,7 +76,8 @@ class Wait:
 @dataclass(frozen=True, slots=True)
 class OwnRun:
     """A backup or a recovery that a step of a playbook makes, as a run of its own. `plan` empty:
-    the plan of the playbook's run; `target` empty: the original places."""
+    the plan of the playbook's run; `target` empty: the original places. `clean`: the
+    point from before the first sign of the incident."""
 
     plan: str = ""
     target: str = ""
@@ -84,6 +85,7 @@ class OwnRun:
     before: str = ""
     overwrite: bool = False
     recovers: bool = True
+    clean: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,12 @@ import yaml
 
 from drd.cli.main import main
 from drd.config.daemon import load_settings
+from drd.config.playbook_words import deed
 from drd.config.playbooks import SHIPPED, Playbooks, findings, load_playbooks, playbook_schema
 from drd.model.incidents.instants import Instant
 from drd.model.malformed import Malformed
 from drd.model.playbook import Due, reference
-from drd.model.runbook import can_be_undone
+from drd.model.runbook import OwnRun, can_be_undone
 
 OWN = """\
 playbook: block
@@ -64,6 +65,16 @@ def test_the_shipped_playbooks_are_sound_and_fit_the_published_schema() -> None:
         jsonschema.validate(yaml.safe_load(path.read_text()), schema)
 
 
+def test_what_was_destroyed_is_never_recovered_from_after_the_first_sign() -> None:
+    [step] = [
+        s
+        for s in load_playbooks(None).known["database-destroyed"].runbook
+        if isinstance(s.settings, OwnRun)
+    ]
+    assert step.settings == OwnRun(overwrite=True, clean=True)
+    assert "from before the first sign of incident ${incident}" in deed(step)
+
+
 def test_each_shipped_step_that_acts_says_how_it_is_taken_back_or_that_it_is_not() -> None:
     acting = [
         (playbook.name, step)
@@ -108,6 +119,12 @@ def test_a_playbook_becomes_the_steps_of_a_runbook(tmp_path: Path) -> None:
         ("file:/etc/drd/token", "hunter2", 7, "not a reference to a secret"),
         ("  - name: tell", "  - name: block", 20, 'another step is called "block"'),
         ('notify: "blocked', 'manua: "blocked', 21, "manua"),
+        (
+            'notify: "blocked ${steps.block.id}"',
+            "recover: {point: ab12, clean: true}",
+            21,
+            "beside `po",
+        ),
         ("role: operator", "rolle: operator", 11, "rolle"),
     ],
 )

@@ -144,6 +144,7 @@ class Containing:
             words.append(f"--target={target}" if target else "--in-place")
             words += [f"--point={text(settings.point)}"] if settings.point else []
             words += [f"--before={text(settings.before)}"] if settings.before else []
+            words += ["--clean"] if settings.clean else []
             words += ["--overwrite"] if settings.overwrite else []
             words += [f"--incident={self.values.incident}"] if self.values.incident else []
             words.append("--yes")
