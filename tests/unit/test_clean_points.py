@@ -13,7 +13,8 @@ import pytest
 from drd.errors import NoRestorePoint
 from drd.flows.incidents.opening import open_incident
 from drd.flows.restore.clean_points import clean_points, described, require_clean
-from drd.flows.restore.resecuring import inserted
+from drd.flows.restore.recovery_request import RecoveryRequest
+from drd.flows.restore.resecuring import inserted, with_approval
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.entries import Author, draft
 from drd.model.incidents.first_sign import FirstSign, first_sign, remarks
@@ -25,6 +26,7 @@ from drd.model.inventory import Credential
 from drd.model.records import Entry
 from drd.model.run import PARTIAL_DRILL, DrillResult
 from drd.model.runbook import Circumstances, Step, When
+from drd.model.single_item import Part
 from drd.model.snapshot import (
     ComponentSnapshot,
     DatabaseFingerprint,
@@ -272,6 +274,10 @@ def test_the_approval_stands_before_the_step_that_lets_others_in() -> None:
     first, second = replace(serve, group="g"), replace(dns, group="g")
     assert order(data, first, second) == ["data", "re-secure", "serve", "dns"]
     assert order(dns, data) == ["dns", "data", "re-secure"]
+    archive = Step("archive", "restore", ("files",))
+    opens = [data, Step("open-traffic", "command"), archive]
+    assert order(*opens) == ["data", "re-secure", "open-traffic", "archive"]
+    assert order(data, dns, archive) == ["data", "dns", "archive", "re-secure"]
 
 
 def test_the_approval_also_stands_in_a_recovery_of_one_component(tmp_path: Path) -> None:
@@ -287,6 +293,13 @@ def test_the_approval_also_stands_in_a_recovery_of_one_component(tmp_path: Path)
         last = planned.plan.runbook[-1]
         assert (last.name, planned.left_out(last)) == ("re-secure", None)
         assert "stripe (no playbook)" in str(last.settings)
+        for into, wanted in ((None, True), ("beside", False)):
+            part = Part(paths=("/etc/app.conf",), into=into)
+            request = RecoveryRequest("standby", part=part, clean_for=opened.number)
+            found = with_approval(
+                world.services, world.plan, request, ["conf"], around=AROUND, run=None
+            )
+            assert ("re-secure" in {step.name for step in found.runbook}) is wanted
         assert "re-secure" not in {step.name for step in world.recovery(**asked).plan.runbook}
     finally:
         world.close()

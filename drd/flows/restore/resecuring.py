@@ -105,7 +105,8 @@ def with_approval(
     """Return the plan with the approval before the step that lets others reach the service, or at
     the end; as it is, if nothing is left to rotate. A `run` that has asked already asks again."""
     number = request.clean_for
-    if number is None or request.part is not None:  # a part is restored beside the service
+    beside = request.part is not None and request.part.into is not None
+    if number is None or beside:
         return plan
     left = left_to_rotate(services, plan, number)
     asked = run is not None and any(
@@ -142,9 +143,9 @@ def _text(left: Sequence[Credential], number: int, sign: datetime) -> str:
 
 def inserted(steps: Sequence[Step], approval: Step, around: Circumstances) -> tuple[Step, ...]:
     """Return the steps with the approval before the one that lets others reach the service: the
-    first one after the last restore that is called `traffic`, else the first that acts and that a
-    drill does not execute, because it would reach the real world. Without such a step, at the
-    end."""
+    first one after a restore that is called `traffic`, else the first that acts after the last
+    restore and that a drill does not execute, because it would reach the real world. Without such a
+    step, at the end."""
     serving = _serving(steps, around)
     if serving is None:
         return (*steps, approval)
@@ -160,14 +161,14 @@ def inserted(steps: Sequence[Step], approval: Step, around: Circumstances) -> tu
 
 
 def _serving(steps: Sequence[Step], around: Circumstances) -> int | None:
-    restored = max((at for at, s in enumerate(steps) if s.kind == "restore"), default=-1)
+    restores = [at for at, step in enumerate(steps) if step.kind == "restore"] or [-1]
     acting = {
         at: step
         for at, step in enumerate(steps)
-        if at > restored and step.kind not in _TALKS and _may_run(step, around)
+        if at > restores[0] and step.kind not in _TALKS and _may_run(step, around)
     }
     named = (at for at, step in acting.items() if _TRAFFIC in step.name.split("-"))
-    real = (at for at, step in acting.items() if step.rehearse != "run")
+    real = (at for at, step in acting.items() if at > restores[-1] and step.rehearse != "run")
     return next(named, next(real, None))
 
 
