@@ -90,6 +90,9 @@ class _Review:
         self._condition(name, step, path)
         if step.sql is not None and step.sql.writes:
             self._approved(path)
+        if step.approve is not None and step.on_failure == "continue":
+            hint = "remove it: without the approval no other step may begin."
+            self.report.error((*path, "on_failure"), "goes on without the approval", hint)
         for key in ("before", "done_when", "rollback"):
             inner = getattr(step, key)
             if inner is not None:
@@ -97,6 +100,8 @@ class _Review:
 
     def _inner(self, name: str, step: PlaybookStep, inner: Acting | Reading, path: Path) -> None:
         self._contradictions(inner, path)
+        if inner.sql is not None and inner.sql.writes:
+            self._approved(path)
         if inner.kind:
             more = ["before"] if step.before is not None and path[-1] == "rollback" else []
             self._settings(name, getattr(inner, inner.kind), (*path, inner.kind), more)
@@ -116,8 +121,8 @@ class _Review:
             self._values(name, text, (*path, *place), place, more)
 
     def _approved(self, path: Path) -> None:
-        if not any(step.kind == "approve" for step in self.above.values()):
-            hint = "add a step `approve` above it."
+        if not any(s.kind == "approve" and s.when is None for s in self.above.values()):
+            hint = "add a step `approve` without `when` above it."
             message = "changes a database in operation, and no step above asks for approval"
             self.report.error((*path, "sql", "writes"), message, hint)
 

@@ -146,6 +146,23 @@ def test_a_statement_that_writes_needs_an_approval_above_it(tmp_path: Path) -> N
     assert not problems(tmp_path, '        notify: "blocked ${steps.block.id}"', approve)
 
 
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ("        on_failure: continue\n", "goes on without the approval"),
+        ("        when: {step: block}\n", "no step above asks for approval"),
+    ],
+)
+@pytest.mark.parametrize("at", ["", "rollback: "])
+def test_an_approval_is_never_passed_by(tmp_path: Path, keys: str, says: str, at: str) -> None:
+    writes = "{component: db, query: delete from keys, writes: true}"
+    deed = f"        command: {{run: [/bin/true]}}\n        rollback: {{sql: {writes}}}\n"
+    deed = deed if at else f"        sql: {writes}\n"
+    steps = f"        approve: {{by: lead}}\n{keys}      - name: delete\n{deed}"
+    found = problems(tmp_path, '        notify: "blocked ${steps.block.id}"\n', steps)
+    assert [says in message for _, _, message in found] == [True], found
+
+
 def test_a_broken_own_file_hides_the_shipped_playbook_of_its_name(tmp_path: Path) -> None:
     shipped = (SHIPPED / "insider.yaml").read_text()
     found = read(tmp_path, shipped.replace("role: lead", "rolle: lead"), "insider")
