@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from drd import log
 from drd.actions.command import CommandAction, CommandSettings
 from drd.errors import StepFailed
 from drd.flows.runbook.live import VALUE, Answer, changed, taken
@@ -79,8 +80,20 @@ def test_a_new_secret_goes_to_its_file_alone(tmp_path: Path) -> None:
     assert "4711" not in str(told.to_json())
     assert [p.name for p in tmp_path.iterdir()] == ["key"]
     lost = Live(new_secret=NewSecret("/key", str(tmp_path / "none/key")))
-    with pytest.raises(StepFailed, match="cannot write the new secret"):
-        changed(STEP, lost, None, answers('{"key": "new-key-4712"}'), lambda _: None)
+    with pytest.raises(StepFailed, match="the step was not executed"):
+        changed(STEP, lost, None, lambda _: pytest.fail("asked"), lambda _: None)
+
+
+@pytest.mark.parametrize(("found", "says"), [("null", "is null"), ('""', "is empty")])
+def test_an_answer_without_a_new_secret_replaces_no_file(
+    tmp_path: Path, found: str, says: str
+) -> None:
+    file = tmp_path / "key"
+    file.write_text("old")
+    live = Live(new_secret=NewSecret("/key", str(file)))
+    with pytest.raises(StepFailed, match=says):
+        changed(STEP, live, None, answers(f'{{"key": {found}}}'), lambda _: None)
+    assert ([p.name for p in tmp_path.iterdir()], file.read_text()) == (["key"], "old")
 
 
 def test_a_step_that_has_happened_is_not_repeated() -> None:
@@ -103,6 +116,9 @@ def test_what_there_was_is_kept_whole_or_not_at_all() -> None:
     assert (value, result.given(VALUE)) == ('{"a": 1}', '{"a": 1}')
     with pytest.raises(StepFailed, match="drd keeps at most"):
         taken(Live(), STEP, answers("x" * 40_000))
+    log.mask("hunter2-of-the-route")
+    with pytest.raises(StepFailed, match="The step was not executed"):
+        taken(Live(), STEP, answers('{"token": "hunter2-of-the-route"}'))
 
 
 def test_a_measure_is_reported_while_it_stands_after_its_time() -> None:

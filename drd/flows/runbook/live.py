@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,9 +82,10 @@ def changed(
         )
     if live.before is not None:
         read_before(live.before)
-    answer = act(step)
-    if live.new_secret is not None:
-        _store(answer.at(live.new_secret.place, step.kind), live.new_secret)
+    with _place(live.new_secret) as store:
+        answer = act(step)
+        if live.new_secret is not None:
+            store(_secret(answer.at(live.new_secret.place, step.kind), live.new_secret))
     kept = {name: answer.at(place, step.kind) for name, place in live.keep.items()}
     until = {EXPIRES: expires_at} if expires_at else {}
     return ActionStepResult.of(
@@ -104,7 +106,14 @@ def taken(live: Live, reading: Step, act: Act) -> tuple[ActionStepResult, str]:
             f"what there is has {len(value)} characters, and drd keeps at most {_LONGEST}",
             hint="take only a part of it: `take: /PATH` below `before` in the playbook.",
         )
-    return ActionStepResult.of({VALUE: masked(value)}), value
+    if masked(value) != value:
+        raise StepFailed(
+            "what there is before the step contains a secret, which drd must not keep: no rollback "
+            "could restore it. The step was not executed",
+            hint="take a part without the secret: `take: /PATH` below `before` in the playbook; or "
+            "remove `before`, and say in `final` why the step stays.",
+        )
+    return ActionStepResult.of({VALUE: value}), value
 
 
 def _holds(look: Step, act: Act) -> bool:
@@ -142,24 +151,54 @@ def _in_json(text: str, pointer: str) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _store(secret: str, to: NewSecret) -> None:
-    """Write a new secret, as a whole or not at all. It is masked from now on. Raises StepFailed."""
-    log.mask(secret)
+def _secret(found: str, to: NewSecret) -> str:
+    if found.strip() in ("", "null"):
+        raise StepFailed(
+            f"the request succeeded, but the answer has no new secret at {to.place}: it is "
+            f"{found.strip() or 'empty'}; {to.file} is as it was",
+            hint="look in the service whether it has made one, and correct `take` of `new_secret` "
+            "in the playbook. Then: drd retry RUN STEP, or drd skip RUN STEP --why TEXT",
+        )
+    return found
+
+
+@contextmanager
+def _place(to: NewSecret | None) -> Iterator[Callable[[str], None]]:
+    """Make sure that a new secret can be written, before it is made; the body gets the function
+    that writes it, as a whole or not at all. It is masked from then on. Raises StepFailed."""
+    if to is None:
+        yield log.mask
+        return
     file = Path(to.file)
     new = file.with_name(f".{file.name}.drd-new")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         new.unlink(missing_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(new, flags, 0o600)
-        with os.fdopen(fd, "w") as opened:
-            opened.write(f"{secret}\n")
-            opened.flush()
-            os.fsync(fd)
-        new.rename(file)
     except OSError as error:
         raise StepFailed(
-            f"the request succeeded, but drd cannot write the new secret to {file}: "
-            f"{system_reason(error)}",
-            hint="the new secret is lost: make the directory writable for drd, then make a further "
-            "secret with drd retry.",
+            f"drd cannot write the new secret to {file}: {system_reason(error)}; the step was not "
+            "executed",
+            hint=f"make {file.parent} writable for the user who owns drd's state, or name another "
+            "file in the playbook. Then: drd retry RUN STEP",
         ) from None
+
+    def store(secret: str) -> None:
+        log.mask(secret)
+        try:
+            os.write(fd, f"{secret}\n".encode())
+            os.fsync(fd)
+            new.rename(file)
+        except OSError as error:
+            raise StepFailed(
+                f"the request succeeded, but drd cannot write the new secret to {file}: "
+                f"{system_reason(error)}",
+                hint="the new secret is lost: make the directory writable for drd, then make a "
+                "further secret with drd retry.",
+            ) from None
+
+    try:
+        yield store
+    finally:
+        os.close(fd)
+        new.unlink(missing_ok=True)
