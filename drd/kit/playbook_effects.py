@@ -12,7 +12,6 @@ from drd.kit.plan_effects import PlanEffect
 from drd.model.text import escaped
 
 _DIRECTORY = "playbooks/"
-_LONGEST = 2000
 
 
 def playbook_orders(texts: Mapping[str, bytes]) -> dict[str, list[PlanEffect]]:
@@ -30,9 +29,15 @@ def _of_file(name: str, data: bytes) -> Iterator[PlanEffect]:
     except ConfigError:
         yield PlanEffect("cannot be read: drd will refuse it", asks=True)
         return
-    for at, step in _steps(document):
-        line = f"{at}: {json.dumps(step, default=str)}"
-        yield PlanEffect(escaped(line[:_LONGEST]), asks=True)
+    for at, step in (*_inputs(document), *_steps(document)):
+        yield PlanEffect(escaped(f"{at}: {json.dumps(step, default=str)}"), asks=True)
+
+
+def _inputs(document: Any) -> Iterator[tuple[str, Any]]:
+    """Return each input with its place: steps use the values, and a default may be a command."""
+    inputs = document.get("inputs") if isinstance(document, dict) else None
+    for at, one in enumerate(inputs if isinstance(inputs, list) else []):
+        yield f"inputs.{at}", one
 
 
 def _steps(document: Any) -> Iterator[tuple[str, Any]]:

@@ -15,6 +15,7 @@ from drd.actions.command import CommandAction, CommandSettings
 from drd.errors import StepFailed
 from drd.flows.runbook.live import VALUE, Answer, changed, taken
 from drd.flows.runbook.step_runner import StepRunner
+from drd.flows.runbook.taking_back import to_undo
 from drd.kit.playbook_effects import playbook_orders
 from drd.model.measures import EXPIRED, EXPIRES, expired
 from drd.model.run import Run, RunKind, RunState, StepState
@@ -121,6 +122,20 @@ def test_what_there_was_is_kept_whole_or_not_at_all() -> None:
         taken(Live(), STEP, answers('{"token": "hunter2-of-the-route"}'))
 
 
+def test_a_step_whose_reading_failed_did_not_happen_and_stops_no_rollback() -> None:
+    back = Live(before=Step("before block", "http"), rollback=Step("rollback block", "http"))
+    steps = [Step("limit", "http", live=replace(back, before=None)), replace(STEP, live=back)]
+
+    def undone(step: StepState, reading: StepState) -> list[str]:
+        states = {"limit": StepState.SUCCEEDED, "block": step, "before block": reading}
+        records = {n: StepRecord("r", n, "http", s, 1, NOW) for n, s in states.items()}
+        return to_undo(steps, records)[0]
+
+    assert undone(StepState.FAILED, StepState.FAILED) == ["limit"]
+    assert undone(StepState.RUNNING, StepState.RUNNING) == ["limit"]
+    assert undone(StepState.FAILED, StepState.SUCCEEDED) == ["block", "limit"]
+
+
 def test_a_measure_is_reported_while_it_stands_after_its_time() -> None:
     run = Run("ab12", "playbook:block", RunKind.PLAYBOOK, "manual", RunState.SUCCEEDED, NOW)
     until = (NOW + timedelta(hours=4)).isoformat()
@@ -139,11 +154,14 @@ def test_a_measure_is_reported_while_it_stands_after_its_time() -> None:
 
 
 def test_playbooks_of_a_repository_are_shown_before_they_are_accepted() -> None:
-    text = b"tasks: [{steps: [{command: {run: [rm, -rf, /]}}, {wait: 1s}, 3]}]\n"
+    long = "x" * 3000
+    text = b"inputs: [{name: a, default: %s}]\n" % long.encode()
+    text += b"tasks: [{steps: [{command: {run: [rm, -rf, /]}}, {wait: 1s}, 3]}]\n"
     found = playbook_orders(
         {"playbooks/x.yaml": text, "regimes/a.yaml": b"", "playbooks/y.yaml": b"{"}
     )
     assert [e.line for e in found["playbooks/x.yaml"]] == [
+        f'inputs.0: {{"name": "a", "default": "{long}"}}',
         'tasks.0.steps.0: {"command": {"run": ["rm", "-rf", "/"]}}',
         'tasks.0.steps.1: {"wait": "1s"}',
         "tasks.0.steps.2: 3",

@@ -27,6 +27,16 @@ def _is_harmless(step: Step) -> bool:
     return step.kind in _HARMLESS or (step.live is not None and step.live.reads)
 
 
+def _stopped_before(step: Step, records: Mapping[str, StepRecord]) -> bool:
+    """Return whether drd could not read what there was before a step: the step was not executed
+    then."""
+    record = records[step.name]
+    if step.live is None or step.live.before is None or record.state is StepState.SUCCEEDED:
+        return False
+    read = records.get(step.live.before.name)
+    return read is None or read.state is not StepState.SUCCEEDED
+
+
 @dataclass(frozen=True, slots=True)
 class Undone:
     """`steps` were rolled back, in this order; `left` had begun and have no rollback; `error` is
@@ -51,7 +61,7 @@ def to_undo(
     last_first = [
         step
         for _, _, step in sorted(begun, key=lambda b: b[:2], reverse=True)
-        if can_be_undone(step) or not _is_harmless(step)
+        if (can_be_undone(step) or not _is_harmless(step)) and not _stopped_before(step, records)
     ]
     can = [s.name for s in last_first if can_be_undone(s)]
     return can, [s.name for s in last_first if not can_be_undone(s)]
