@@ -41,7 +41,7 @@ def test_diff_works_without_the_repository(short_tmp: Path) -> None:
     assert "  added  " in text
     assert "/caf\\xe9" in text
     told = site.drd(*words, "dbx", code=2)
-    assert "components of the plan: db, conf" in told.err
+    assert "choose one of the plan's components: db, conf" in told.err
     assert "no restore point" in site.drd("diff", "shop", "-c", "db", "--point", "zz", code=13).err
     site.assert_clean()
 

@@ -89,7 +89,7 @@ def test_every_command_notices_a_replaced_or_emptied_repository(site: Site) -> N
     plan.write_text(plan.read_text().replace("    url:", "    protection: object-lock\n    url:"))
     site.drd("backup", "shop")
     shutil.move(site.repository, site.base / "elsewhere")
-    for present, words in ((False, "does not exist"), (True, "another repository")):
+    for present, words in ((False, "does not exist"), (True, "a different repository")):
         if present:
             site.restic("init")
         bad = [i for i in site.drd("doctor", "--json", code=1).json["items"] if not i["ok"]]
@@ -99,7 +99,7 @@ def test_every_command_notices_a_replaced_or_emptied_repository(site: Site) -> N
         assert words in site.drd("catalogue", "rebuild", code=10).err
         told = site.drd("drill", "shop", "--json", code=10).json
         assert told["result"] == "inconclusive"
-    assert "another repository" in told["reason"]
+    assert "a different repository" in told["reason"]
     assert len(site.points()) == 1
     site.assert_clean()
 

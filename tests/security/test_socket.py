@@ -287,7 +287,7 @@ def test_control_characters_of_a_comment_are_data(peopled: House) -> None:
     from drd.flows.runbook.decisions import _agreed
     from drd.model.actor import Sameness
 
-    shown = _agreed("plug", said, Sameness.OTHER).why
+    shown = _agreed("plug", said, Sameness.OTHER, RunKind.RECOVERY).why
     assert shown.isprintable()
     assert "all well\\x1b[2J\\r\\n\\u202egnp.exe" in shown
 
