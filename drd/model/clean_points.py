@@ -3,9 +3,9 @@ Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from drd.model.adopted import with_copy
@@ -30,22 +30,32 @@ class Drilled:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A restore point as far as a choice needs it. `doubts` are the reasons why it cannot be relied
-    on, each a sentence without an end; without any it is sound."""
+    """A restore point as far as a choice needs it. No data in it is newer than `until`. `doubts`
+    are the reasons why it cannot be relied on, each a sentence without an end; without any it is
+    sound."""
 
     point: RestorePoint
+    until: datetime
     doubts: tuple[str, ...] = ()
     drill: Drilled | None = None
-
-    @property
-    def until(self) -> datetime:
-        """The latest data time of its components: no data in it is newer."""
-        times = [c.data_time for c in self.point.components if c.data_time is not None]
-        return max([self.point.data_time, *times])
 
     def is_before(self, sign: datetime) -> bool:
         """Return whether all of its data is from before the sign."""
         return self.until < sign
+
+
+def data_until(point: RestorePoint, freezes: Callable[[str], bool]) -> datetime:
+    """Return since when a point has no newer data: the latest moment that one of its components was
+    frozen at, or that drd stored it until, if its kind cannot be frozen (`freezes`)."""
+    times = [point.data_time]
+    for one in point.components:
+        if one.data_time is None:
+            continue
+        times.append(one.data_time)
+        if one.state == "captured" and not freezes(one.kind):
+            took = timedelta(seconds=one.duration_s)
+            times.append(one.data_time + took if took else point.available_at)
+    return max(times)
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,7 +190,8 @@ class KindSpec:
     taken, and `compared` says for `drd diff` what a fingerprint has. `room` is how many times its
     size a sandbox needs. `values` has the names of `${COMPONENT.…}`, each with its variable in
     `Inspector.environment`. With `properties`, `Restored.differences` is reported after every
-    restore.
+    restore. With `freezes`, `data_time` of a capture is the moment that all of its data is from, even
+    if others write while drd stores it; without, data can be as new as the end of the backup.
 
     `host` gives the server of a component, empty for this host: backups of one server take turns.
     `paths` are the files and directories of this host that settings (of a component or a target)
@@ -238,6 +239,7 @@ class KindSpec:
     room: float = UNKNOWN_ROOM
     values: Mapping[str, str] = field(default_factory=lambda: {"path": "DRD_PATH"})
     properties: bool = False
+    freezes: bool = False
     host: Callable[[Any, Reveal], str] = _on_this_host
     paths: Callable[[Any], tuple[str, ...]] = _nothing
     sockets: Callable[[Any], tuple[str, ...]] = _nothing

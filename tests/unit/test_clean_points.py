@@ -15,6 +15,7 @@ from drd.flows.incidents.opening import open_incident
 from drd.flows.restore.clean_points import clean_points, described, require_clean
 from drd.flows.restore.recovery_request import RecoveryRequest
 from drd.flows.restore.resecuring import inserted, with_approval
+from drd.model.clean_points import data_until
 from drd.model.incidents import entries as kinds
 from drd.model.incidents.entries import Author, draft
 from drd.model.incidents.first_sign import FirstSign, first_sign, remarks
@@ -142,6 +143,19 @@ def test_a_backup_that_went_on_after_the_sign_is_not_clean(world: World) -> None
     found = clean_points(world.catalogue, "shop", NOON + HOUR, NOON + 2 * HOUR)
     assert found.choice is None
     assert found.why == "the only restore point of shop has data from after the first sign"
+
+
+def test_files_can_be_as_new_as_the_end_of_their_backup(world: World) -> None:
+    point = world.stored("aaaaaaaa", NOON)
+    minute = tuple(replace(row, duration_s=60.0) for row in point.components)
+    files = replace(point, components=minute)
+    world.catalogue.points.record(files)
+    assert choice(world, NOON + timedelta(seconds=30))[0] is None
+    assert choice(world, NOON + timedelta(seconds=61))[0] == "aaaaaaaa"
+    frozen = replace(files, components=tuple(replace(row, kind="sqlite") for row in minute))
+    assert data_until(frozen, lambda kind: kind == "sqlite") == NOON
+    unknown = replace(point, available_at=NOON + HOUR)  # how long it took
+    assert data_until(unknown, lambda _: False) == NOON + HOUR
 
 
 def test_without_a_clean_point_the_reason_and_a_remedy_are_given(world: World) -> None:

@@ -16,6 +16,7 @@ from drd.model.clean_points import (
     Described,
     Drilled,
     clean_choice,
+    data_until,
     why_chosen,
     why_none,
 )
@@ -28,6 +29,7 @@ from drd.model.unusual import NO_CHANGES, changes
 from drd.model.verdicts import lost_words
 from drd.ports import Catalogue
 from drd.ports.health import KnownRepository
+from drd.registry import KINDS
 
 SHOWN = 20
 """How many points are described unless all are asked for: half of them before the sign."""
@@ -187,7 +189,11 @@ def _candidates(
         if drill is not None and drill.result == "failed":
             what = "failed" if drill.restored else "could not restore it"
             doubts.append(f"a drill {what}: drd run show {drill.run}")
-        yield Candidate(point, tuple(doubts), drill)
+        yield Candidate(point, data_until(point, _freezes), tuple(doubts), drill)
+
+
+def _freezes(kind: str) -> bool:
+    return kind in KINDS and KINDS[kind].freezes
 
 
 def _doubts(point: RestorePoint, places: Sequence[KnownRepository], now: datetime) -> Iterator[str]:

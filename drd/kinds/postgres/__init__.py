@@ -28,6 +28,7 @@ SPEC = KindSpec(
     adapter="drd.kinds.postgres.kind:PostgresKind",
     holds=Holds.TABLES,
     can=frozenset(Ability),
+    freezes=True,
     comparison="rows",
     compared=Compared(
         ("tables", "rows", "names of views", "properties of the database"),

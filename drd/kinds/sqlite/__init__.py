@@ -25,6 +25,7 @@ SPEC = KindSpec(
     adapter="drd.kinds.sqlite.kind:SqliteKind",
     holds=Holds.TABLES,
     can=frozenset(Ability),
+    freezes=True,
     comparison="rows",
     compared=Compared(("tables", "rows", "names of views", "schema as a whole", "settings")),
     paths=_paths,
