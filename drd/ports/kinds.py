@@ -190,7 +190,7 @@ class KindSpec:
     taken, and `compared` says for `drd diff` what a fingerprint has. `room` is how many times its
     size a sandbox needs. `values` has the names of `${COMPONENT.…}`, each with its variable in
     `Inspector.environment`. With `properties`, `Restored.differences` is reported after every
-    restore. With `freezes`, `data_time` of a capture is the moment that all of its data is from, even
+    restore. With `freezes`, all data of a capture is from the moment of its `data_time`, even
     if others write while drd stores it; without, data can be as new as the end of the backup.
 
     `host` gives the server of a component, empty for this host: backups of one server take turns.

@@ -49,15 +49,16 @@ def execute(site: Site, *statements: str) -> None:
 
 
 def test_the_clean_point_is_shown_and_recovered(site: Site) -> None:
-    site.drd("incident", "open", "orders are gone", "--plan", "shop")
-    assert site.drd("incident", "clean-points", "--json").json["plans"][0]["choice"] is None
     site.drd("backup", "shop")
     execute(site, "insert into orders select id + 1000 from orders")
     site.drd("backup", "shop")
     occurred = to_rfc3339(datetime.now(UTC))
     execute(site, "delete from orders where id > 50", "drop table audit")
     site.drd("backup", "shop")
-    site.drd("incident", "anchor", "occurred", occurred)
+    site.drd("incident", "open", "orders are gone", "--plan", "shop")
+    site.drd("incident", "anchor", "occurred", "2020-01-01T00:00:00Z")
+    assert site.drd("incident", "clean-points", "--json").json["plans"][0]["choice"] is None
+    site.drd("incident", "anchor", "occurred", occurred, "--reason", "the log says so")
 
     told = site.drd("incident", "clean-points", "--json").json
     assert told["first_sign"]["what"] == "occurred"

@@ -173,6 +173,7 @@ def test_items_close_when_what_they_name_passes_afterwards(tmp_path: Path) -> No
     house.run(RunKind.CONTROL, 21, ends=bad, subject="limit")
     house.run(RunKind.READINESS, 20, ends=bad, detail=_finding("kit", "warning"))
     house.run(RunKind.READINESS, 21, ends=bad)  # it could not find out
+    house.run(RunKind.READINESS, 22, ends=bad, detail=_finding("repository", "error"))  # nor this
     assert house.settled() == {}
 
     checked = house.drilled(30, "rows only", result=DrillResult.FAILED)

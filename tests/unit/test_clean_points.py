@@ -75,6 +75,8 @@ def test_first_sign_is_the_earliest_moment_or_indicator_and_says_which() -> None
     assert made.sign() == FirstSign(OPENED, "opened")
     made.say(kinds.ANCHOR, instant="suspected", at=before(1))
     assert made.sign().words() == "2026-11-28 11:00:00 UTC (moment suspected)"
+    made.say(kinds.ANCHOR, instant="aware", at=before(2))
+    assert made.sign().what == "aware"
     seen = made.say(kinds.INDICATOR, type="ip", value="203.0.113.7", seen=before(3))
     wrong = made.say(kinds.INDICATOR, type="ip", value="203.0.113.8", seen=before(9))
     made.say(kinds.INDICATOR, entry=wrong.seq, reason="ours")
@@ -87,6 +89,13 @@ def test_first_sign_is_the_earliest_moment_or_indicator_and_says_which() -> None
     assert (made.sign().at, made.remarks()) == (OPENED - 5 * HOUR, [])
     made.say(kinds.ANCHOR, instant="contained", at=before(8))
     assert made.sign().what == "occurred"
+
+
+def test_the_opening_counts_although_a_later_sign_is_recorded() -> None:
+    made = Response()
+    made.say(kinds.ANCHOR, instant="occurred", at=before(-1))
+    made.say(kinds.INDICATOR, type="ip", value="203.0.113.7", seen=before(-2))
+    assert made.sign() == FirstSign(OPENED, "opened")
 
 
 # --- the choice ---

@@ -26,6 +26,7 @@ from tests.records_support import ANNA, Chain
 
 NOON = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 ONE, TWO = NOON + timedelta(hours=1), NOON + timedelta(hours=2)
+LATE = NOON + timedelta(hours=3)
 SHOP = {"plan": "shop", "what": "customers", "known": "unknown", "residents": {}}
 
 
@@ -307,19 +308,21 @@ def test_plans_in_the_scope_are_named_once() -> None:
 @pytest.mark.parametrize(
     ("instants", "sign", "seen"),
     [
-        ({}, NOON, NOON),
-        ({Instant.AWARE: ONE}, NOON, ONE),
-        ({Instant.OCCURRED: TWO}, TWO, NOON),
+        ({}, LATE, LATE),
+        ({Instant.AWARE: ONE}, ONE, ONE),
+        ({Instant.OCCURRED: TWO}, TWO, LATE),
         ({Instant.OCCURRED: TWO, Instant.SUSPECTED: ONE}, ONE, ONE),
         ({Instant.FIRST_ALERT: ONE, Instant.DISCOVERED: TWO}, ONE, ONE),
-        ({Instant.FIRST_ALERT: TWO, Instant.DISCOVERED: ONE}, TWO, ONE),
-        ({Instant.CONTAINED: ONE}, NOON, NOON),
+        ({Instant.FIRST_ALERT: TWO, Instant.DISCOVERED: ONE}, ONE, ONE),
+        ({Instant.NOTIFIED_BY_THIRD_PARTY: TWO}, TWO, LATE),
+        ({Instant.OCCURRED: LATE + timedelta(hours=1)}, LATE, LATE),
+        ({Instant.CONTAINED: ONE}, LATE, LATE),
     ],
 )
 def test_the_first_sign_and_when_somebody_noticed(
     instants: dict[Instant, datetime], sign: datetime, seen: datetime
 ) -> None:
-    made = Incident(1, instants=instants, opened_at=NOON)
+    made = Incident(1, instants=instants, opened_at=LATE)
     assert (made.first_sign, noticed(made)) == (sign, seen)
 
 

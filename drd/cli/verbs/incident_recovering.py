@@ -24,8 +24,8 @@ def recovering(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-
         "changed unusually against the point before. drd marks the newest one that is sound and "
         "whose data is all from before the first sign, and says why. drd recover PLAN --incident N "
         "--clean restores exactly that one. The first sign is the earliest of the moments "
-        "occurred, first_alert and suspected, and of the times when indicators were seen; else "
-        "the time when the incident was opened.",
+        "occurred, first_alert, suspected, discovered, aware and notified_by_third_party, of the "
+        "times when indicators were seen, and of the time when the incident was opened.",
     )
     points.add_argument("number", nargs="?", type=count, metavar="N", help=NUMBER)
     points.add_argument("--plan", metavar="PLAN", help="only this plan of the scope")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,8 @@ from drd.model.run_details import ReadinessDetail
 from drd.model.text import some
 from drd.ports import Catalogue
 from drd.process import rights
+
+_Place = tuple[str, str]
 
 _log = log.get()
 _MOST = 100_000
@@ -139,9 +141,11 @@ def _proofs(
                 yield found
         return
     kind = RunKind.CONTROL if wanted.proof is Proof.CONTROL else RunKind.READINESS
-    for run in catalogue.runs.newest(wanted.plan, kind=kind, limit=_NEWEST):
+    runs = catalogue.runs.newest(wanted.plan, kind=kind, limit=_NEWEST)
+    stood = _places(runs, wanted.name, stands=True)
+    for run in runs:
         began = run.started_at
-        if began is not None and began > item.at and (found := _of_run(run, wanted)):
+        if began is not None and began > item.at and (found := _of_run(run, wanted, stood)):
             yield found
 
 
@@ -175,8 +179,9 @@ def _passed(rows: Sequence[CheckResult]) -> bool:
     return verdicts == {CheckVerdict.PASSED}
 
 
-def _of_run(run: Run, wanted: VerifiedBy) -> Mapping[str, Any]:
-    """Return what a control or a readiness check showed; empty: not what is wanted."""
+def _of_run(run: Run, wanted: VerifiedBy, stood: set[_Place]) -> Mapping[str, Any]:
+    """Return what a control or a readiness check showed; empty: not what is wanted. `stood`: where
+    the finding was a problem once."""
     cited: dict[str, Any] = {"run": run.id, "plan": run.plan, "finished_at": run.finished_at}
     if wanted.proof is Proof.CONTROL:
         if run.subject != wanted.name or run.state is not RunState.SUCCEEDED:
@@ -187,7 +192,23 @@ def _of_run(run: Run, wanted: VerifiedBy) -> Mapping[str, Any]:
         return {}
     if wanted.name in standing_codes(detail):
         return {}
+    # An error can have kept drd from looking, so it needs a result for each place.
+    seen = bool(stood) and _places([run], wanted.name, stands=False) >= stood
+    if not seen and any(f.finding.failed and not f.proof for f in detail.findings):
+        return {}
     return {"run": run.id, "evidence": {**cited, "readiness": detail.readiness}}
+
+
+def _places(runs: Iterable[Run], code: str, *, stands: bool) -> set[_Place]:
+    """Return the subjects and targets for which readiness checks found it: as a problem (`stands`),
+    or as it should be."""
+    return {
+        (one.finding.subject, one.finding.where)
+        for run in runs
+        if isinstance(run.detail, ReadinessDetail)
+        for one in run.detail.findings or ()
+        if one.finding.code == code and (one.finding.severity != "ok") is stands
+    }
 
 
 def standing_codes(detail: ReadinessDetail) -> list[str]:

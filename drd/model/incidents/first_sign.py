@@ -6,20 +6,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 from drd.model.incidents.incident import Incident
-from drd.model.incidents.instants import Instant
+from drd.model.incidents.instants import SIGNS, Instant
 from drd.model.incidents.investigation import Investigation
 from drd.model.units import format_time
 
 INDICATOR = "indicator"
 OPENED = "opened"
 
-_MOMENTS = (Instant.OCCURRED, Instant.FIRST_ALERT, Instant.SUSPECTED)
-
 
 @dataclass(frozen=True, slots=True)
 class FirstSign:
     """The earliest known time at which something was wrong. `what` is a moment, `indicator`, or
-    `opened` if there is neither; `entry` is that of the indicator."""
+    `opened` if none of them is earlier; `entry` is that of the indicator."""
 
     at: datetime
     what: str
@@ -36,17 +34,17 @@ class FirstSign:
 
 
 def first_sign(incident: Incident, found: Investigation) -> FirstSign | None:
-    """Return the earliest of `occurred`, `first_alert`, `suspected` and the times when indicators
-    were seen; without any, the time when the incident was opened. None without an opening."""
-    signs = [FirstSign(incident.instants[m], m.value) for m in _MOMENTS if m in incident.instants]
+    """Return the earliest of the moments in `SIGNS`, the times when indicators were seen, and the
+    time when the incident was opened. None if none of these is known."""
+    signs = [FirstSign(incident.instants[m], m.value) for m in SIGNS if m in incident.instants]
     signs += [
         FirstSign(one.seen, INDICATOR, one.entry)
         for one in found.indicators
         if one.seen is not None and not one.withdrawn
     ]
-    if signs:
-        return min(signs, key=lambda sign: sign.at)
-    return FirstSign(incident.opened_at, OPENED) if incident.opened_at is not None else None
+    if incident.opened_at is not None:
+        signs.append(FirstSign(incident.opened_at, OPENED))
+    return min(signs, key=lambda sign: sign.at, default=None)
 
 
 def remarks(incident: Incident, sign: FirstSign) -> list[str]:

@@ -10,7 +10,7 @@ from drd.model.incidents.actions import ActionItem
 from drd.model.incidents.affected import Affected
 from drd.model.incidents.audiences import Audience
 from drd.model.incidents.cadence import NO_CADENCE, Cadence, Told, UpdateClock
-from drd.model.incidents.instants import Instant
+from drd.model.incidents.instants import SIGNS, Instant
 from drd.model.incidents.states import State
 
 
@@ -112,8 +112,10 @@ class Incident:
     @property
     def first_sign(self) -> datetime | None:
         """The earliest moment at which something may have been wrong; None without an incident."""
-        signs = (Instant.OCCURRED, Instant.FIRST_ALERT, Instant.SUSPECTED)
-        return min((self.instants[s] for s in signs if s in self.instants), default=self.opened_at)
+        stated = [self.instants[s] for s in SIGNS if s in self.instants]
+        return min(
+            [*stated, *([self.opened_at] if self.opened_at is not None else [])], default=None
+        )
 
     @property
     def open_tasks(self) -> tuple[Task, ...]:

@@ -44,3 +44,14 @@ class Instant(StrEnum):
     """Regular operation was back."""
     HANDLED = "handled"
     """Nothing was left to do about it."""
+
+
+SIGNS = (
+    Instant.OCCURRED,
+    Instant.FIRST_ALERT,
+    Instant.SUSPECTED,
+    Instant.DISCOVERED,
+    Instant.AWARE,
+    Instant.NOTIFIED_BY_THIRD_PARTY,
+)
+"""The moments at which something was wrong already."""
