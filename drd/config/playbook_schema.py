@@ -239,7 +239,12 @@ class PlaybookStep(Settings):
         if self.final is not None and self.rollback is not None:
             hint = "remove one of them: what is final is never taken back."
             yield Contradiction(("final",), "stands beside `rollback`", hint, of_key=True)
-        if self.expires is not None and self.rollback is None:
+        acts = (self.http, self.command, self.sql, self.start, self.stop)
+        if self.expires is not None and all(one is None for one in acts):
+            hint = "remove it: drd watches only measures that it takes itself."
+            text = f"is not allowed in a step of kind {given[0]}"
+            yield Contradiction(("expires",), text, hint, of_key=True)
+        elif self.expires is not None and self.rollback is None:
             hint = "add `rollback`: a temporary measure must be taken back."
             yield Contradiction(("expires",), "needs `rollback`", hint, of_key=True)
         if self.retries and self.repeat != "safe" and self.done_when is None and answers:

@@ -125,6 +125,12 @@ def test_a_playbook_becomes_the_steps_of_a_runbook(tmp_path: Path) -> None:
             21,
             "beside `po",
         ),
+        (
+            'notify: "blocked ${steps.block.id}"',
+            "manual: x\n        expires: 1h",
+            22,
+            "kind manual",
+        ),
         ("role: operator", "rolle: operator", 11, "rolle"),
     ],
 )
