@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, Text, func, select, type_coerce, update
 
 from drd.catalogue import health_rows, jobs, runs
 from drd.catalogue.engine import SqlStore
 from drd.catalogue.tables import runs as run_rows
 from drd.catalogue.tables import steps
 from drd.model import step_results
-from drd.model.run import SET_ASIDE, StepState
+from drd.model.run import SET_ASIDE, RunKind, StepState
 from drd.model.step_record import StepRecord, completed
 from drd.model.step_results import StepResult
 from drd.ports import RunLease
@@ -104,6 +104,17 @@ class SqlStepStore(SqlStore):
         query = select(steps).where(steps.c.run == run).order_by(steps.c.position)
         with self._database.read() as connection:
             return [_to_step(row) for row in connection.execute(query)]
+
+    def runs_with(self, key: str, kind: RunKind) -> list[str]:
+        query = (
+            select(steps.c.run)
+            .distinct()
+            .join(run_rows, run_rows.c.id == steps.c.run)
+            .where(run_rows.c.kind == str(kind))
+            .where(type_coerce(steps.c.result, Text).contains(f'"{key}"', autoescape=True))
+        )
+        with self._database.read() as connection:
+            return list(connection.execute(query).scalars())
 
 
 def _exchanged(connection: Connection, run: str, at: datetime) -> None:

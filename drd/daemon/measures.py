@@ -8,12 +8,11 @@ from datetime import datetime, timedelta
 
 from drd.errors import CatalogueError
 from drd.model.alerts import Condition
-from drd.model.measures import expired
+from drd.model.measures import EXPIRES, expired
 from drd.model.run import RunKind
 from drd.ports import Catalogue
 
 _EVERY = timedelta(minutes=1)
-_LOOKED_AT = 200
 
 
 class MeasureWatch:
@@ -27,10 +26,10 @@ class MeasureWatch:
         if self._at is not None and abs(now - self._at) < _EVERY:
             return self._last
         with suppress(CatalogueError):
-            runs = catalogue.runs.newest(limit=_LOOKED_AT, kind=RunKind.PLAYBOOK)
+            runs = catalogue.steps.runs_with(EXPIRES, RunKind.PLAYBOOK)
             self._last = tuple(
                 condition
-                for run in runs
+                for run in map(catalogue.runs.get, runs)
                 for condition in expired(run, catalogue.steps.of_run(run.id), now)
             )
             self._at = now

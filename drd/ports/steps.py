@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from drd.model.run import Decision, StepState
+from drd.model.run import Decision, RunKind, StepState
 from drd.model.step_record import StepRecord
 from drd.model.step_results import StepResult
 from drd.ports.runs import RunLease
@@ -44,6 +44,10 @@ class StepStore(Protocol):
 
     def of_run(self, run: str) -> list[StepRecord]:
         """Return the steps of a run, in the order in which they first began."""
+
+    def runs_with(self, key: str, kind: RunKind) -> list[str]:
+        """Return the ids of the runs of a kind, however old, in which a step has this key in its
+        result."""
 
 
 class DecisionStore(Protocol):

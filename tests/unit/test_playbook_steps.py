@@ -12,6 +12,7 @@ import pytest
 
 from drd import log
 from drd.actions.command import CommandAction, CommandSettings
+from drd.daemon.measures import MeasureWatch
 from drd.errors import StepFailed
 from drd.flows.runbook.live import VALUE, Answer, changed, taken
 from drd.flows.runbook.step_runner import StepRunner
@@ -23,6 +24,7 @@ from drd.model.runbook import Live, NewSecret, Step
 from drd.model.step_record import StepRecord
 from drd.model.step_results import ActionStepResult
 from drd.ports.action import WHOLE, ActionContext
+from tests.flow_support import World
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 STEP = Step("block", "http")
@@ -151,6 +153,27 @@ def test_a_measure_is_reported_while_it_stands_after_its_time() -> None:
         "ab12", "rollback block", "rollback", StepState.SUCCEEDED, 1, late, subject="block"
     )
     assert list(expired(run, [done, back], late)) == []
+
+
+def test_the_daemon_finds_a_measure_however_old_its_run_is(tmp_path: Path) -> None:
+    world = World(tmp_path, copies=False)
+    try:
+        catalogue, plan = world.catalogue, world.plan
+        for kind, key in (
+            (RunKind.PLAYBOOK, EXPIRES),
+            (RunKind.PLAYBOOK, "expires-at"),
+            (RunKind.DRILL, EXPIRES),
+        ):
+            owned = catalogue.runs.begin(plan, kind, trigger="manual", at=NOW)
+            result = ActionStepResult.of({key: NOW.isoformat()})
+            catalogue.steps.begin(owned, "block", "http", NOW)
+            catalogue.steps.finish(owned, "block", StepState.SUCCEEDED, at=NOW, result=result)
+            catalogue.runs.finish(owned, RunState.SUCCEEDED, at=NOW)
+            owned.release()
+        late = NOW + timedelta(hours=1)
+        assert [c.kind for c in MeasureWatch().conditions(catalogue, late)] == [EXPIRED]
+    finally:
+        world.close()
 
 
 def test_playbooks_of_a_repository_are_shown_before_they_are_accepted() -> None:

@@ -190,6 +190,9 @@ class NotedSteps:
                 held.require_steps({r.name: r for r in records if r.name != SET_ASIDE})
             return records
 
+    def runs_with(self, key: str, kind: RunKind) -> list[str]:
+        return self._of.runs_with(key, kind)
+
     def begin(
         self, owned: RunLease, name: str, kind: str, at: datetime, *, subject: str = ""
     ) -> StepRecord:
