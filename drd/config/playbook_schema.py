@@ -17,6 +17,7 @@ from drd.config.steps import ApproveSettings, Manual, Notify, Wait, WhenKeys
 from drd.fields import AbsolutePath, Contradiction, Duration, Name, Settings
 from drd.model.malformed import Malformed
 from drd.model.playbook import Due, reference
+from drd.registry import ACTIONS
 
 _READS = ("GET", "HEAD")
 _LONG, _TEXT = 2000, 300
@@ -236,6 +237,10 @@ class PlaybookStep(Settings):
             if value and not answers:
                 hint = "only http, command and sql have an answer: remove it."
                 yield Contradiction((key,), f"is not allowed in a step of kind {given[0]}", hint)
+        if self.done_when is not None and given[0] not in ACTIONS.names:
+            hint = "drd cannot look before a step of this kind: remove it."
+            message = f"is not allowed in a step of kind {given[0]}"
+            yield Contradiction(("done_when",), message, hint, of_key=True)
         if self.final is not None and self.rollback is not None:
             hint = "remove one of them: what is final is never taken back."
             yield Contradiction(("final",), "stands beside `rollback`", hint, of_key=True)

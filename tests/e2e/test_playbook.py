@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import shutil
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -251,4 +252,38 @@ def test_the_example_of_the_page_blocks_a_route_of_caddy_and_gives_it_back(
         assert caddy.ask("/id/orders") == before
     finally:
         caddy.close()
+    site.assert_clean()
+
+
+DEED = """
+playbook: deed
+title: A deed
+about: Changes something, and takes its time.
+use_when: Always.
+tasks:
+  - name: deed
+    text: Do it.
+    role: lead
+    steps:
+      - name: deed
+        command: {run: [sh, -c, "echo done >> FILE; exec sleep 300"]}
+        rollback: [sh, -c, "echo undone >> FILE"]
+"""
+
+
+def test_a_step_cut_off_by_ctrl_c_is_asked_about_and_taken_back_after_a_skip(site: Site) -> None:
+    deeds = site.base / "deeds"
+    (site.base / "playbooks/deed.yaml").write_text(DEED.replace("FILE", str(deeds)))
+    child = site.start("playbook", "run", "deed", "--yes")
+    until(deeds.exists, "the deed")
+    child.send_signal(signal.SIGINT)
+    assert child.wait(60) != 0
+    assert steps(site) == {"deed": "cancelled"}
+    run = run_of(site)
+    child = site.start("resume", run)
+    until(lambda: steps(site)["deed"] == "waiting", "the question about the deed")
+    site.drd("skip", run, "deed", "--why", "it happened")
+    assert child.wait(60) == 0
+    assert "rolled back  step deed" in site.drd("rollback", run).out
+    assert deeds.read_text().split() == ["done", "undone"]
     site.assert_clean()

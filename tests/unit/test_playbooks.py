@@ -131,6 +131,12 @@ def test_a_playbook_becomes_the_steps_of_a_runbook(tmp_path: Path) -> None:
             22,
             "kind manual",
         ),
+        (
+            '        notify: "blocked',
+            '        done_when: {http: {url: "https://a.example"}}\n        notify: "blocked',
+            21,
+            "is not allowed in a step of kind notify",
+        ),
         ("role: operator", "rolle: operator", 11, "rolle"),
     ],
 )

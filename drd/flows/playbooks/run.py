@@ -15,7 +15,7 @@ from drd.flows.runbook.engine import Engine
 from drd.flows.runbook.outcome import Outcome
 from drd.flows.runbook.permissions import require_approvable, require_still_approvable
 from drd.flows.runbook.step_runner import StepRunner
-from drd.flows.runbook.taking_back import Undone, rolled_back, take_back, to_undo
+from drd.flows.runbook.taking_back import Undone, rolled_back, take_back, to_undo, unknown
 from drd.flows.services import Services
 from drd.flows.state.run_dirs import started_directory
 from drd.flows.state.run_removal import swept_afterwards
@@ -119,6 +119,11 @@ def roll_back_playbook(
     _require_idle(services, run)
     records = {r.name: r for r in services.catalogue.steps.of_run(run.id)}
     steps, left = to_undo(ordered.playbook.runbook, records)
+    if gone := unknown(ordered.playbook.runbook, records):
+        services.warn(
+            f"the playbook has changed since run {run.id} began: it does not contain the step "
+            f"{', '.join(gone)} any more, and drd does not know how to roll it back"
+        )
     if not steps:
         raise UsageError(
             f"run {run.id} cannot be rolled back: no step that was started has a `rollback` in the "

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 
 from drd import process
 from drd.errors import CatalogueError, DrdError, Fenced
@@ -136,7 +137,7 @@ class Engine:
 
     def _load_record(self, step: Step, record: StepRecord) -> None:
         asked = record.state is StepState.WAITING and step.kind not in PEOPLE
-        cut_off = record.state is StepState.RUNNING and not step.repeat
+        cut_off = self._may_have_happened(step, record) and not step.repeat
         if record.state in (StepState.SUCCEEDED, StepState.SKIPPED):
             self.done_earlier.add(step.name)
             self._set_ended(
@@ -149,6 +150,8 @@ class Engine:
             # A person decides about it, whatever the plan says of its failures.
             self.steps[step.name] = replace(step, on_failure="ask")
             why = record.cause or Cause("the step was interrupted and must not be repeated")
+            if record.state is StepState.CANCELLED:
+                why = Cause("the step was cancelled, may have happened, and must not be repeated")
             self._set_ended(step, StepState.FAILED, record.result, why)
         elif (
             record.state is StepState.FAILED
@@ -158,6 +161,24 @@ class Engine:
             self._set_ended(step, StepState.FAILED, record.result, record.cause or Cause(""))
         else:
             self.earlier_records[step.name] = record
+
+    def _may_have_happened(self, step: Step, record: StepRecord) -> bool:
+        """Return whether nobody knows if the step had its effect. One of a playbook changes a
+        service in operation: a cancelled or failed try may have changed it."""
+        if record.state is StepState.RUNNING or step.live is None:
+            return record.state is StepState.RUNNING
+        if record.state is StepState.CANCELLED:
+            return True
+        failed = record.state is StepState.FAILED and step.on_failure == "abort"
+        return failed and not self.people.wants_again(record)
+
+    def _to_look_at(self, step: Step) -> StepRecord | None:
+        """Return the record of the tries so far, if the step says how to find out whether one of
+        them had its effect."""
+        if step.live is None or step.live.done_when is None:
+            return None
+        records = self.services.catalogue.steps.of_run(self.runner.run.id)
+        return next((r for r in records if r.name == step.name), None)
 
     # steps begin
 
@@ -203,9 +224,8 @@ class Engine:
         try:
             for left in range(step.retries, -1, -1):
                 try:
-                    return self.runner.step(
-                        step.name, step.kind, lambda: self.step_runner.perform(step, before)
-                    )
+                    effect = partial(self.step_runner.perform, step, before)
+                    return self.runner.step(step.name, step.kind, effect)
                 except (Fenced, CatalogueError):
                     raise
                 except DrdError as error:
@@ -215,6 +235,7 @@ class Engine:
                     text = f"try {tries - left} of {tries} failed: {error.message}"
                     self.outcome.causes[step.name] = Cause(text)
                     self.step_runner.pause(step.pause_s)
+                    before = self._to_look_at(step) or before
         finally:
             if step.kind != "restore":
                 phase = _PHASES.get(step.kind, "serve")
@@ -264,6 +285,8 @@ class Engine:
             if word.again:
                 del self.outcome.states[word.step]
                 self.earlier_records.pop(word.step, None)
+                if (tried := self._to_look_at(step)) is not None:
+                    self.earlier_records[word.step] = tried
             else:
                 self._set_ended(step, word.state, word.result, word.why)
 

@@ -126,7 +126,8 @@ def _holds(look: Step, act: Act) -> bool:
             return False
         raise StepFailed(
             f"drd cannot find out whether the step has happened: {error.message}",
-            hint="look yourself, then: drd retry RUN STEP, or drd skip RUN STEP --why TEXT",
+            hint="look yourself. If it has happened: drd skip RUN STEP --why TEXT. If not, correct "
+            "`done_when`, then: drd retry RUN STEP",
         ) from error
     return True
 

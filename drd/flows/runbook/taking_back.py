@@ -10,14 +10,26 @@ from drd.errors import CatalogueError, DrdError, Fenced
 from drd.flows.durable_steps import Runner
 from drd.flows.runbook.step_runner import StepRunner
 from drd.model.run import StepState
-from drd.model.runbook import Step, can_be_undone
+from drd.model.runbook import PEOPLE, Step, can_be_undone
 from drd.model.step_record import StepRecord
+from drd.registry import ACTIONS
 
 ROLLBACK = "rollback"
 """The kind of the steps that roll one back."""
 
 _BEGUN = (StepState.SUCCEEDED, StepState.FAILED, StepState.RUNNING, StepState.CANCELLED)
 """States of steps that may have had an effect."""
+
+
+def _may_have_had_effect(record: StepRecord) -> bool:
+    """A step that waits for an answer to its failure, or was skipped then, was tried before."""
+    if record.state in _BEGUN or record.kind in PEOPLE:
+        return record.state in _BEGUN
+    if record.state is StepState.WAITING:
+        return True
+    tried = record.attempt > 1 or record.result.asked_at is not None
+    return record.state is StepState.SKIPPED and tried
+
 
 _HARMLESS = ("check", "wait", "approve", "notify")
 """Kinds of steps that need no rollback, unless the plan names one."""
@@ -56,7 +68,7 @@ def to_undo(
     begun = [
         (record.started_at, at, step)
         for at, step in enumerate(steps)
-        if (record := records.get(step.name)) is not None and record.state in _BEGUN
+        if (record := records.get(step.name)) is not None and _may_have_had_effect(record)
     ]
     last_first = [
         step
@@ -64,7 +76,20 @@ def to_undo(
         if (can_be_undone(step) or not _is_harmless(step)) and not _stopped_before(step, records)
     ]
     can = [s.name for s in last_first if can_be_undone(s)]
-    return can, [s.name for s in last_first if not can_be_undone(s)]
+    return can, [s.name for s in last_first if not can_be_undone(s)] + unknown(steps, records)
+
+
+def unknown(steps: Sequence[Step], records: Mapping[str, StepRecord]) -> list[str]:
+    """Return steps that may have had an effect, and that the file does not contain any more."""
+    names = {step.name for step in steps}
+    return [
+        record.name
+        for record in records.values()
+        if record.name not in names
+        and not record.subject
+        and (record.kind in ACTIONS.names or record.kind in ("manual", "recover"))
+        and _may_have_had_effect(record)
+    ]
 
 
 def take_back(
