@@ -11,6 +11,7 @@ from drd.api import (
     requests,
 )
 from drd.api.acknowledging import acknowledge, known_person
+from drd.api.incident_access import readable_run, require_run_access
 from drd.api.incident_answers import INCIDENT_ANSWERS
 from drd.api.incident_documents import incident_document
 from drd.api.requested import AdmittedRequest, AnswerFunction
@@ -46,22 +47,35 @@ def _status(asked: AdmittedRequest) -> Document:
 
 def _runs(asked: AdmittedRequest) -> Document:
     query = asked.of(requests.RunsQuery)
-    return documents.runs(asked.app, _known_plan(asked, query.plan), query.limit)
+    app = asked.app
+    return documents.runs(
+        app,
+        _known_plan(asked, query.plan),
+        query.limit,
+        lambda run: readable_run(app.catalogue, asked.caller, run, app.settings),
+    )
+
+
+def _readable(asked: AdmittedRequest) -> Run:
+    """Return the run in the path. Raises Refused if the caller may not read it."""
+    app = asked.app
+    run = app.catalogue.runs.get(asked.names["run"])
+    require_run_access(app.catalogue, asked.caller, run, app.settings)
+    return run
 
 
 def _run(asked: AdmittedRequest) -> Document:
-    return documents.run(asked.app, asked.names["run"])
+    return documents.run(asked.app, _readable(asked).id)
 
 
 def _outcome(asked: AdmittedRequest) -> Document:
-    return outcomes.outcome(asked.app, asked.names["run"])
+    return outcomes.outcome(asked.app, _readable(asked).id)
 
 
 def _cancel(asked: AdmittedRequest) -> Document:
     app = asked.app
-    cancelled = app.catalogue.queue.ask_cancel(
-        asked.names["run"], app.clock.now(), asked.caller.actor()
-    )
+    run = _readable(asked).id
+    cancelled = app.catalogue.queue.ask_cancel(run, app.clock.now(), asked.caller.actor())
     asked.wake()
     return documents.run_document(cancelled)
 
@@ -99,7 +113,7 @@ def _skip(asked: AdmittedRequest) -> Document:
 
 def _deciding(asked: AdmittedRequest, by: str | None) -> Deciding:
     app = asked.app
-    run = app.catalogue.runs.get(asked.names["run"])
+    run = _readable(asked)
     plan = app.runbook_of(run)
     return Deciding(app.catalogue, plan, run, app.clock.now(), asked.caller.actor(by))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -56,11 +56,13 @@ def status(app: App, plan: str | None) -> Document:
 # --- runs -------------------------------------------------------------------------------------
 
 
-def runs(app: App, plan: str | None, limit: int) -> Document:
-    """`drd runs`."""
+def runs(
+    app: App, plan: str | None, limit: int, readable: Callable[[Run], Run] = lambda run: run
+) -> Document:
+    """`drd runs`; `readable` returns what the caller may read of a run."""
     name = app.plans.known_name(plan) if plan else None
     found = app.catalogue.runs.newest(name, limit=limit)
-    return {"runs": [run_document(r) for r in as_they_are(app, found)]}
+    return {"runs": [run_document(readable(r)) for r in as_they_are(app, found)]}
 
 
 def run_document(run: Run) -> Document:

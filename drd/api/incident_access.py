@@ -14,6 +14,8 @@ from drd.model.incidents.entries import subject
 from drd.model.incidents.incident import Incident
 from drd.model.person_names import is_among
 from drd.model.records import Entry
+from drd.model.run import Run
+from drd.model.run_details import PlaybookDetail, RunDetail
 from drd.ports import Catalogue
 
 
@@ -47,6 +49,28 @@ def require_access(
             f"incident role {number} ROLE NAME",
         )
     return incident
+
+
+def require_run_access(
+    catalogue: Catalogue, caller: Caller, run: Run, settings: DaemonSettings
+) -> None:
+    """Raise Refused for the run of a playbook in a restricted incident, if the caller has no role
+    in it: the steps and the inputs tell what the incident is about."""
+    number = _incident_of(run)
+    if number is not None:
+        require_access(catalogue, caller, number, settings)
+
+
+def readable_run(catalogue: Catalogue, caller: Caller, run: Run, settings: DaemonSettings) -> Run:
+    """Return a run for a list of runs: without its texts, if the caller may not read it."""
+    number = _incident_of(run)
+    if number is None or may_read(caller, catalogue.incidents.get(number), settings):
+        return run
+    return replace(run, detail=RunDetail(), error="(restricted)" if run.error else run.error)
+
+
+def _incident_of(run: Run) -> int | None:
+    return run.detail.incident if isinstance(run.detail, PlaybookDetail) else None
 
 
 def require_may_admit(

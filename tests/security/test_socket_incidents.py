@@ -8,6 +8,10 @@ from hashlib import sha256
 from typing import Any
 
 from drd.daemon.duties import DutyWatch
+from drd.model.playbook import ExecutedPlaybook
+from drd.model.run import RunKind, RunState
+from drd.model.run_details import PlaybookDetail
+from drd.model.step_results import PersonStepResult
 from tests.api_support import ANNA, BERT, OPERATORS, PEOPLE, READERS, STRANGER, House, ask
 from tests.user_support import as_root
 
@@ -161,6 +165,35 @@ def test_restricted_incident_is_for_those_with_a_role_in_it(house: House) -> Non
     assert act(house, "1/role", BERT, role="forensics", to="sys")[0] == 200
     assert "one of us" in str(ask(house.path, STRANGER, [OPERATORS], "/v1/incidents/2")[1])
     assert ask(house.path, STRANGER, [OPERATORS], "/v1/incidents/1")[0] == 200
+
+
+def test_playbook_of_a_restricted_incident_is_for_those_with_a_role_in_it(house: House) -> None:
+    assert act(house, "open", BERT, title="one of us", restricted=True)[0] == 200
+    catalogue, now = house.app.catalogue, house.app.clock.now()
+    detail = PlaybookDetail(incident=1, inputs={"account": "sysadmin"})
+    owned = catalogue.runs.begin(
+        ExecutedPlaybook("playbook:insider", "d"),
+        RunKind.PLAYBOOK,
+        trigger="manual",
+        at=now,
+        detail=detail,
+    )
+    catalogue.steps.begin(owned, "lock", "approve", now)
+    catalogue.steps.wait(owned, "lock", "x", PersonStepResult(wanted="lock sysadmin"))
+    run = f"/v1/runs/{owned.run.id}"
+    acts = ("cancel", "steps/lock/approve", "steps/lock/done", "steps/lock/retry")
+    asked = [(f"{run}/{one}", {}) for one in acts]
+    asked += [(run, None), (f"{run}/outcome", None), (f"{run}/steps/lock/skip", {"reason": "x"})]
+    for path, body in asked:
+        status, told = ask(house.path, STRANGER, [OPERATORS], path, body)
+        assert (status, "sysadmin" in str(told)) == (403, False), path
+        assert "incident 1 is restricted" in told["error"]["message"]
+    catalogue.runs.finish(owned, RunState.FAILED, at=now, error="cannot lock sysadmin")
+    for uid, reads in ((STRANGER, False), (BERT, True)):
+        listed = ask(house.path, uid, [OPERATORS], "/v1/runs")[1]
+        assert (str(listed).count(owned.run.id), "sysadmin" in str(listed)) == (1, reads)
+    status, told = ask(house.path, BERT, [OPERATORS], run)
+    assert (status, told["detail"]["inputs"]) == (200, {"account": "sysadmin"})
 
 
 def test_what_a_merged_restricted_incident_owes_is_in_no_refusal(house: House) -> None:
