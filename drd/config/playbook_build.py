@@ -87,11 +87,12 @@ def _step(name: str, step: PlaybookStep) -> Step:
 def _own_run(settings: object) -> object:
     """Return the values of a step that makes a run of its own, in the model's form."""
     if isinstance(settings, BackupSettings):
-        return OwnRun(settings.plan or "", recovers=False)
+        return OwnRun(settings.plan or "")
     if isinstance(settings, RecoverSettings):
         texts = (settings.plan, settings.target, settings.point, settings.before)
         plan, target, point, before = (text or "" for text in texts)
-        return OwnRun(plan, target, point, before, settings.overwrite, clean=settings.clean)
+        over, clean = settings.overwrite, settings.clean
+        return OwnRun(plan, target, point, before, over, recovers=True, clean=clean)
     return settings
 
 

@@ -84,7 +84,7 @@ class OwnRun:
     point: str = ""
     before: str = ""
     overwrite: bool = False
-    recovers: bool = True
+    recovers: bool = False
     clean: bool = False
 
 

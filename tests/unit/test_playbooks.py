@@ -71,7 +71,7 @@ def test_what_was_destroyed_is_never_recovered_from_after_the_first_sign() -> No
         for s in load_playbooks(None).known["database-destroyed"].runbook
         if isinstance(s.settings, OwnRun)
     ]
-    assert step.settings == OwnRun(overwrite=True, clean=True)
+    assert step.settings == OwnRun(overwrite=True, recovers=True, clean=True)
     assert "from before the first sign of incident ${incident}" in deed(step)
 
 
