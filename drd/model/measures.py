@@ -33,13 +33,19 @@ def expired(run: Run, records: Iterable[StepRecord], now: datetime) -> Iterator[
             "warning",
             f"{run.id} {record.name}",
             f"step {escaped(record.name)} of {escaped(of_words(run.plan))} (run {run.id}) was to "
-            f"stand until {format_time(until)}, and still stands",
+            f"stand until {format_time(until)}, and {_stands(record)}",
             f"drd rollback {run.id}",
         )
 
 
+def _stands(record: StepRecord) -> str:
+    failed = record.state is not StepState.SUCCEEDED
+    return "may still stand: the step failed, but may have happened" if failed else "still stands"
+
+
 def _until(record: StepRecord) -> datetime | None:
-    if record.state is not StepState.SUCCEEDED or not isinstance(record.result, ActionStepResult):
+    counts = record.state in (StepState.SUCCEEDED, StepState.FAILED, StepState.WAITING)
+    if not counts or not isinstance(record.result, ActionStepResult):
         return None
     with suppress(ValueError, TypeError):
         return from_rfc3339(record.result.given(EXPIRES))

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from drd.daemon import anchoring, workers
+from drd.errors import StepFailed
 from drd.flows.playbooks.containing import Containing, Values
 from drd.model.runbook import Step
 
@@ -34,6 +35,10 @@ def test_a_step_never_runs_a_module_of_the_working_directory(evil: Path) -> None
     around = Containing(nothing, nothing, Values(book, {}), nothing)
     told = around._own_command(Step("copy", "backup"), ["playbook", "--help"])
     assert told.says == "drd playbook --help: done"
+    with pytest.raises(StepFailed, match=r"ended with exit code 2: .*none\.yaml"):
+        around._own_command(
+            Step("copy", "backup"), ["backup", "shop", "--json", "--config=/none.yaml"]
+        )
     assert not (evil / "ran").exists()
 
 

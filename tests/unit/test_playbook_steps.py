@@ -149,6 +149,15 @@ def test_a_measure_is_reported_while_it_stands_after_its_time() -> None:
     assert list(expired(run, [done], NOW)) == []
     [told] = expired(run, [done], late)
     assert (told.kind, told.severity, told.remedy) == (EXPIRED, "warning", "drd rollback ab12")
+    [doubtful] = expired(run, [replace(done, state=StepState.WAITING)], late)
+    assert doubtful.text.endswith("may still stand: the step failed, but may have happened")
+
+    def times_out(_: Step) -> Answer:
+        raise StepFailed("does not answer")
+
+    with pytest.raises(StepFailed) as raised:
+        changed(STEP, Live(), None, times_out, lambda _: None, expires_at=until)
+    assert raised.value.result[EXPIRES] == until
     back = StepRecord(
         "ab12", "rollback block", "rollback", StepState.SUCCEEDED, 1, late, subject="block"
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -158,7 +160,7 @@ class Containing:
         with rights.root(Purpose.PROCESSES):
             done = process.run(command)
         if done.exit_code != 0:
-            says = masked(done.says[-1][:300]) if done.says else ""
+            says = masked(_why(done))[:300]
             raise StepFailed(
                 f"`drd {words[0]} {words[1]}` ended with exit code {done.exit_code}"
                 + (f": {says}" if says else ""),
@@ -196,3 +198,10 @@ class Containing:
 
     def fence(self, _: str, __: Sequence[str]) -> process.Fence | None:
         return None
+
+
+def _why(done: process.Completed) -> str:
+    """Return the error of a command that ended, which it prints as JSON, or its last line."""
+    with suppress(ValueError, TypeError, KeyError):
+        return escaped(json.loads(done.stdout)["error"]["message"])
+    return done.says[-1] if done.says else ""

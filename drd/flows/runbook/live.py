@@ -82,12 +82,16 @@ def changed(
         )
     if live.before is not None:
         read_before(live.before)
+    until = {EXPIRES: expires_at} if expires_at else {}
     with _place(live.new_secret) as store:
-        answer = act(step)
+        try:
+            answer = act(step)
+        except StepFailed as error:
+            error.result = {**error.result, **until}  # it may have happened
+            raise
         if live.new_secret is not None:
             store(_secret(answer.at(live.new_secret.place, step.kind), live.new_secret))
     kept = {name: answer.at(place, step.kind) for name, place in live.keep.items()}
-    until = {EXPIRES: expires_at} if expires_at else {}
     return ActionStepResult.of(
         {
             **without_answer(answer.reported.to_json()),
