@@ -158,7 +158,7 @@ def _document(one: Preserved) -> dict[str, Any]:
         "plan": one.plan,
         "repository": one.repository,
         "state": one.state,
-        "whole": one.is_whole,
+        "whole": one.is_whole and not one.altered,
         "reason": one.reason,
         "items": [
             {"item": i.name, "what": i.what, "snapshot": i.snapshot, "file_count": i.files}

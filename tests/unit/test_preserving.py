@@ -47,12 +47,16 @@ def test_a_set_is_whole_only_after_all_of_it_was_taken() -> None:
     assert (made.only.is_whole, made.only.state) == (False, "not whole")
     made.say("taken", **TAKEN)
     assert (made.only.is_whole, made.only.state) == (True, "held")
+    made.say("verified", wrong=["a is missing"])
+    assert (made.only.state, made.only.altered) == ("not as it was taken", True)
     made.say("verified", wrong=[])
+    assert (made.only.state, made.only.altered) == ("held", False)
     made.say("released", reason="the case is closed")
     assert made.only.state == "released"
     assert [(one.act, one.by) for one in made.only.custody] == [
         ("begin", "anna"),
         ("taken", "anna"),
+        ("verified", "anna"),
         ("verified", "anna"),
         ("released", "anna"),
     ]
@@ -63,6 +67,7 @@ def test_a_set_is_whole_only_after_all_of_it_was_taken() -> None:
     assert [line.text for line in timeline(fold(1, made.entries), made.entries)] == [
         "preserved evidence 4f2a of shop begins: the logs",
         f"preserved evidence 4f2a taken: {words}",
+        "preserved evidence 4f2a verified: NOT as it was taken: a is missing",
         "preserved evidence 4f2a verified: every file is as it was taken",
         "preserved evidence 4f2a released: the case is closed",
     ]

@@ -145,7 +145,8 @@ def _make_new(directory: Path) -> None:
 def release(services: Services, plan: Plan, desk: Desk, which: Preserved, reason: str) -> int:
     """Record that a set is not held any more, and forget its snapshots; the next prune removes
     their data. Returns how many there were. After a kill in between, the same call goes on. Raises
-    UsageError if nothing is left to do."""
+    UsageError if nothing is left to do, and PointGone if a set that nobody found altered is not
+    there."""
     spec, why = spec_of(plan, which.repository), reason_of(reason)
     with working(services, plan, desk, spec, Act.RELEASED) as (_, repository, _stage):
         left = _there(repository, which, plan.name)
@@ -153,6 +154,13 @@ def release(services: Services, plan: Plan, desk: Desk, which: Preserved, reason
             raise UsageError(
                 f"preserved evidence {which.id} was released already",
                 hint=f"to see its chain of custody: drd incident preserve {desk.number} --list",
+            )
+        if not left and which.is_whole and not (which.altered or which.is_released):
+            raise PointGone(
+                f"repository {spec.name} has no snapshot of preserved evidence {which.id}",
+                hint="if the repository was moved, name its former place in the plan, and run the "
+                "command again. If the snapshots are gone, record it first: drd incident preserve "
+                f"{desk.number} --verify {which.id}",
             )
         if not which.is_released:
             record(services, desk, Act.RELEASED, which.id, {"reason": why})

@@ -53,7 +53,7 @@ class Custody:
 class Preserved:
     """A set. `id` is that of the run that took it. `sha256` is the digest of the list of digests,
     which is the snapshot `digests`; empty if the set is not whole. `missing` names what could not
-    be read."""
+    be read. `altered` says that the last verification found it not as it was taken."""
 
     id: str
     plan: str
@@ -64,6 +64,7 @@ class Preserved:
     sha256: str
     missing: tuple[str, ...]
     custody: tuple[Custody, ...]
+    altered: bool = False
 
     @property
     def is_whole(self) -> bool:
@@ -79,7 +80,9 @@ class Preserved:
         """Return how it stands in a word or a few."""
         if self.is_released:
             return "released"
-        return "held" if self.is_whole else "not whole"
+        if not self.is_whole:
+            return "not whole"
+        return "not as it was taken" if self.altered else "held"
 
 
 def preserved(entries: Iterable[Entry]) -> tuple[Preserved, ...]:
@@ -115,6 +118,8 @@ def _apply(found: dict[str, Preserved], entry: Entry, body: Mapping[str, Any]) -
             sha256=str(body["sha256"]),
             missing=tuple(map(str, body["missing"])),
         )
+    if act is Act.VERIFIED:
+        known = replace(known, altered=bool(body["wrong"]))
     found[name] = replace(known, custody=(*known.custody, step))
 
 
