@@ -15,12 +15,12 @@ from drd.actions.command import CommandAction, CommandSettings
 from drd.daemon.measures import MeasureWatch
 from drd.errors import StepFailed
 from drd.flows.runbook.live import VALUE, Answer, changed, taken
-from drd.flows.runbook.step_runner import StepRunner
+from drd.flows.runbook.step_runner import StepRunner, preflight_step
 from drd.flows.runbook.taking_back import to_undo
 from drd.kit.playbook_effects import playbook_orders
 from drd.model.measures import EXPIRED, EXPIRES, expired
 from drd.model.run import Run, RunKind, RunState, StepState
-from drd.model.runbook import Live, NewSecret, Step
+from drd.model.runbook import Live, NewSecret, OwnRun, Step
 from drd.model.step_record import StepRecord
 from drd.model.step_results import ActionStepResult
 from drd.ports.action import WHOLE, ActionContext
@@ -181,6 +181,15 @@ def test_the_daemon_finds_a_measure_however_old_its_run_is(tmp_path: Path) -> No
             owned.release()
         late = NOW + timedelta(hours=1)
         assert [c.kind for c in MeasureWatch().conditions(catalogue, late)] == [EXPIRED]
+    finally:
+        world.close()
+
+
+def test_a_dry_run_has_nothing_to_check_for_a_run_of_its_own(tmp_path: Path) -> None:
+    world = World(tmp_path, copies=False)
+    try:
+        for kind in ("backup", "recover"):
+            assert preflight_step(world.services, Step("own", kind, settings=OwnRun())) == []
     finally:
         world.close()
 
