@@ -108,7 +108,7 @@ def _work(request: list[Any], fds: list[int], connection: socket.socket, daemon:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() == daemon:
             warm_process.become(argv, env, cwd, (stdin, err, err), connection)
-            code = warm_process.carried_out(argv[3:])
+            code = warm_process.carried_out(argv[argv.index("drd") + 1 :])
     except BaseException:  # noqa: BLE001 - nothing of the helper's may go on here
         traceback.print_exc()
     os._exit(code)
