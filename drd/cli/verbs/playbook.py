@@ -25,8 +25,7 @@ examples:
   drd playbook run leaked-api-key --incident 3        on the timeline of incident 3, with its tasks
   drd playbook run leaked-api-key --set key-url=https://gw:8443/keys/17 \\
       --set admin-token=file:/etc/drd/gateway-token   a secret only as file:, env: or credential:
-  drd playbook run database-destroyed --plan orders --incident 3
-                                                      steps that need a plan work on this one
+  drd playbook run insider --plan orders --yes        steps that need a plan use this plan
 
 While it runs, in another terminal: drd approve RUN STEP --by NAME, drd done, drd retry, drd skip.
 To continue after a kill: drd resume RUN. To take everything back: drd rollback RUN.
