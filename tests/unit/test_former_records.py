@@ -54,7 +54,7 @@ def noted_then(error: str) -> Noted:
 
 
 def ledger(noted: Noted) -> Ledger:
-    head = {"plan": "shop", "detail": {}}
+    head = {"plan": "shop", "kind": "recovery", "detail": {}}
     return Ledger(Path("x"), "r1", head, {}, steps={STEP: LedgerEntry(noted)})
 
 

@@ -87,7 +87,7 @@ def changed(
         try:
             answer = act(step)
         except StepFailed as error:
-            error.result = {**error.result, **until}  # it may have happened
+            error.result.update(until)  # it may have happened
             raise
         if live.new_secret is not None:
             store(_secret(answer.at(live.new_secret.place, step.kind), live.new_secret))
