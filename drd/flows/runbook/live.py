@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from drd import log
 from drd.errors import DrdError, StepFailed
 from drd.exhaustion import system_reason
 from drd.masking import masked
+from drd.model.json_pointer import MISSING, found, parts_of
 from drd.model.measures import EXPIRES
 from drd.model.runbook import Live, NewSecret, Step
 from drd.model.step_record import StepRecord
@@ -143,16 +144,14 @@ def without_answer(reported: Mapping[str, Any]) -> dict[str, Any]:
 
 def _in_json(text: str, pointer: str) -> str:
     """Return the value at a JSON pointer. Raises StepFailed."""
-    try:
-        value = json.loads(text)
-        for word in pointer[1:].split("/"):
-            key = word.replace("~1", "/").replace("~0", "~")
-            value = value[int(key)] if isinstance(value, list) else value[key]
-    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
+    value: Any = MISSING
+    with suppress(ValueError, RecursionError):
+        value = found(json.loads(text), parts_of(pointer))
+    if value is MISSING:
         raise StepFailed(
             f"the answer is no JSON with a value at {pointer}",
             hint="correct the place in the answer (`take`, `keep`) in the playbook.",
-        ) from None
+        )
     return value if isinstance(value, str) else json.dumps(value)
 
 

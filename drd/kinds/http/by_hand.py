@@ -9,8 +9,9 @@ from pathlib import Path
 from shlex import quote
 
 from drd.errors import DrdError
-from drd.kinds.http.pointers import ANY, ELSEWHERE, FIELD, halves, parts_of
+from drd.kinds.http.pointers import ANY, ELSEWHERE, FIELD, halves
 from drd.kinds.http.settings import DOCUMENT, DocumentSettings, HttpSettings, HttpTarget
+from drd.model.json_pointer import parts_of
 from drd.model.plan import Component, SecretRef
 from drd.ports.by_hand import ByHand, Passage
 

@@ -11,8 +11,9 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
-from drd.kinds.http.pointers import parts_of, replaced, without
+from drd.kinds.http.pointers import replaced, without
 from drd.kinds.http.settings import DocumentSettings
+from drd.model.json_pointer import parts_of
 from drd.model.malformed import Malformed
 
 MOST_DEPTH = 100

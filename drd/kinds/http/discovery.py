@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from drd import http
 from drd.errors import UsageError
 from drd.kinds.http.canonical import parsed
-from drd.kinds.http.pointers import found as at
-from drd.kinds.http.pointers import parts_of
 from drd.kinds.http.settings import is_loopback
+from drd.model.json_pointer import found as at
+from drd.model.json_pointer import parts_of
 from drd.model.malformed import Malformed
 from drd.ports.kinds import Wish
 

@@ -11,8 +11,9 @@ from drd.kinds.http.canonical import json_digest, saved_form
 from drd.kinds.http.client import Reply
 from drd.kinds.http.limits import Reading
 from drd.kinds.http.links import next_of
-from drd.kinds.http.pointers import MISSING, filled, found, parts_of
+from drd.kinds.http.pointers import filled
 from drd.kinds.http.settings import DocumentSettings, PagingSettings
+from drd.model.json_pointer import MISSING, found, parts_of
 from drd.model.malformed import Malformed
 from drd.model.text import counted, escaped, shortened
 

@@ -1,4 +1,4 @@
-"""Name parts of JSON: pointers (RFC 6901), patterns of pointers, and templates with fields."""
+"""Name parts of JSON: patterns of pointers, and templates with fields."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
+from drd.model.json_pointer import found
 from drd.model.malformed import Malformed
 from drd.model.text import escaped, shortened
 
 FIELD = re.compile(r"\{([^{}]*)\}")
-MISSING = object()
-"""The result for a pointer to a place that does not exist."""
-
 ANY = "*"
 """A part of a pattern that fits every member and every item."""
 
@@ -25,33 +23,6 @@ for a recovery by hand gives the same expression to jq."""
 _ELSEWHERE = re.compile(ELSEWHERE, re.IGNORECASE)
 _LONGEST_IN_PATH = 1000
 _OTHER_FIELD = "correct this item at the server, or write another field into the path"
-
-
-def parts_of(pointer: str) -> tuple[str, ...]:
-    """Return the parts of a pointer: `/a/b~1c` has `a` and `b/c`. Raises Malformed."""
-    if pointer == "":
-        return ()
-    if not pointer.startswith("/"):
-        raise Malformed(f"{pointer!r} is not a JSON pointer", f"write it with a slash: /{pointer}")
-    return tuple(p.replace("~1", "/").replace("~0", "~") for p in pointer[1:].split("/"))
-
-
-def to_pointer(parts: tuple[str, ...]) -> str:
-    return "".join("/" + p.replace("~", "~0").replace("/", "~1") for p in parts)
-
-
-def found(data: Any, parts: tuple[str, ...]) -> Any:
-    """Return what is there, or MISSING."""
-    for part in parts:
-        if isinstance(data, dict):
-            data = data.get(part, MISSING)
-        elif isinstance(data, list) and part.isdecimal() and int(part) < len(data):
-            data = data[int(part)]
-        else:
-            return MISSING
-        if data is MISSING:
-            return MISSING
-    return data
 
 
 def without(data: Any, pattern: tuple[str, ...]) -> Any:

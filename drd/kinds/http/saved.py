@@ -20,12 +20,13 @@ from drd.kinds.http.canonical import (
 )
 from drd.kinds.http.limits import MOST_BYTES, MOST_DOCUMENTS
 from drd.kinds.http.pages import LONGEST_NAME
-from drd.kinds.http.pointers import leaves, to_pointer
+from drd.kinds.http.pointers import leaves
 from drd.kinds.http.reading import Document
 from drd.kinds.http.settings import HttpSettings
 from drd.kinds.one_file import landed_file
 from drd.model import strict
 from drd.model.difference import HIDDEN_FIELDS
+from drd.model.json_pointer import to_pointer
 from drd.model.malformed import Malformed
 from drd.model.snapshot import (
     ComponentSnapshot,

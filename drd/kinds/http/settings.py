@@ -20,7 +20,8 @@ from drd.fields import (
     Settings,
 )
 from drd.headers import wrong_headers
-from drd.kinds.http.pointers import fields_of, parts_of
+from drd.kinds.http.pointers import fields_of
+from drd.model.json_pointer import parts_of
 from drd.model.malformed import Malformed
 
 DOCUMENT = "{document}"

@@ -19,15 +19,7 @@ from drd.errors import SandboxUnavailable, SourceError
 from drd.kinds.http.canonical import canonical_json, parsed
 from drd.kinds.http.client import LARGEST, Api
 from drd.kinds.http.pages import name_of
-from drd.kinds.http.pointers import (
-    FIELD,
-    MISSING,
-    fields_of,
-    filled_path,
-    found,
-    parts_of,
-    placed,
-)
+from drd.kinds.http.pointers import FIELD, fields_of, filled_path, placed
 from drd.kinds.http.settings import (
     DOCUMENT,
     DocumentSettings,
@@ -35,6 +27,7 @@ from drd.kinds.http.settings import (
     HttpTarget,
     PagingSettings,
 )
+from drd.model.json_pointer import MISSING, found, parts_of
 from drd.model.malformed import Malformed
 from drd.model.units import format_duration
 from drd.ports import Workplace
