@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from typing import TypeVar, cast
 
 from drd import log, process
-from drd.errors import Cancelled, DrdError, Fenced, StepFailed
+from drd.errors import AlreadyRunning, Cancelled, DrdError, Fenced, StepFailed
 from drd.exhaustion import exhausted, text_of
 from drd.extension_faults import FOREIGN, fault
 from drd.flows.services import Services
 from drd.model import step_results
 from drd.model.cause import Cause
-from drd.model.run import Executed, RunKind, RunState, StepState
+from drd.model.run import Executed, Run, RunKind, RunState, StepState
 from drd.model.run_details import RunDetail
 from drd.model.step_results import StepResult
 from drd.model.text import in_commands, in_one_line
@@ -93,6 +93,21 @@ def describe(error: BaseException) -> Cause:
     if not isinstance(error, DrdError):
         return Cause(log.masked(f"{type(error).__name__}: {text_of(error)}"), "bug")
     return Cause(log.masked(error.line), error.code, log.masked(in_one_line(error.hint)))
+
+
+def require_not_executed(services: Services, run: Run) -> None:
+    """Raise AlreadyRunning while a process executes a run of this kind and plan."""
+    services.row_trust.require_idle(services.row_trust.known(run).plan)
+    dead = {r.id for r in services.catalogue.runs.abandoned(run.plan)}
+    for other in services.catalogue.runs.newest(run.plan, limit=200, kind=run.kind):
+        if not other.state.final and other.id not in dead:
+            raise AlreadyRunning(
+                f"process {other.owner_pid} is executing run {other.id} of {run.plan}"
+                + (f" on {other.owner_host}" if other.owner_host else ""),
+                run=other.id,
+                hint=f"to see its progress: `drd run show {other.id}`. To end it: `drd cancel "
+                f"{other.id}`",
+            )
 
 
 @contextmanager

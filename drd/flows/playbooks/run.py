@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from drd import process
-from drd.errors import AlreadyRunning, Fenced, UsageError
-from drd.flows.durable_steps import Runner, closing_run, describe, new_run
+from drd.errors import Fenced, UsageError
+from drd.flows.durable_steps import Runner, closing_run, new_run, require_not_executed
 from drd.flows.playbooks.containing import Containing, Values
 from drd.flows.playbooks.on_incident import OnIncident
 from drd.flows.runbook.engine import Engine
@@ -82,7 +82,7 @@ def run_playbook(services: Services, ordered: Ordered) -> tuple[Run, Outcome]:
 def resume_playbook(services: Services, ordered: Ordered, run: Run) -> tuple[Run, Outcome]:
     """Continue a run whose process died, or that has failed. Raises UsageError, AlreadyRunning."""
     run = services.row_trust.believed(run, "resume")
-    _require_idle(services, run)
+    require_not_executed(services, run)
     if run.state is RunState.SUCCEEDED:
         raise UsageError(
             f"run {run.id} of playbook {ordered.playbook.name} cannot be resumed: it has succeeded",
@@ -116,7 +116,7 @@ def roll_back_playbook(
     """Roll back the steps of a run, the last one first; after a kill, the same call continues.
     Steps that are final stay. Raises UsageError, AlreadyRunning."""
     run = services.row_trust.believed(run, "rollback")
-    _require_idle(services, run)
+    require_not_executed(services, run)
     records = {r.name: r for r in services.catalogue.steps.of_run(run.id)}
     steps, left = to_undo(ordered.playbook.runbook, records)
     if gone := unknown(ordered.playbook.runbook, records):
@@ -145,18 +145,15 @@ def roll_back_playbook(
         step_runner = _step_runner(services, ordered, runner)
         for record in records.values():
             step_runner.note_result(record.name, record.state, record.result)
-        taken, failed = take_back(runner, step_runner, ordered.playbook.runbook, steps)
-        why = Cause(f"rolled back by {by}: {', '.join(taken)}")
-        if failed is not None:
-            why = describe(failed[1]).of(f"could not roll back {failed[0]}")
-        services.catalogue.runs.finish(
-            runner.owned,
-            RunState.CANCELLED if failed is None else RunState.FAILED,
-            at=services.clock.now(),
-            error=why.text,
-            detail=PlaybookDetail(rolled_back=tuple(taken), remedy=why.remedy or None),
+        return take_back(
+            runner,
+            step_runner,
+            ordered.playbook.runbook,
+            steps,
+            left=left,
+            by=by,
+            detail=PlaybookDetail,
         )
-    return Undone(tuple(taken), tuple(left), *(failed or (None, None)))
 
 
 def _execute(
@@ -191,20 +188,6 @@ def _adopted(services: Services, run: Run, stack: ExitStack) -> Runner:
     if owned is None:
         raise Fenced(f"run {run.id} was taken over by another process")
     return stack.enter_context(closing_run(services, owned))
-
-
-def _require_idle(services: Services, run: Run) -> None:
-    """Raise AlreadyRunning while a process executes the playbook."""
-    services.row_trust.require_idle(run.plan)
-    dead = {r.id for r in services.catalogue.runs.abandoned(run.plan)}
-    for other in services.catalogue.runs.newest(run.plan, limit=200, kind=RunKind.PLAYBOOK):
-        if not other.state.final and other.id not in dead:
-            raise AlreadyRunning(
-                f"process {other.owner_pid} is executing run {other.id} of {other.plan}",
-                run=other.id,
-                hint=f"to see its progress: `drd run show {other.id}`. To end it: `drd cancel "
-                f"{other.id}`",
-            )
 
 
 def _stopped_by(outcome: Outcome) -> Cause | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from drd.errors import AlreadyRunning, Fenced, UsageError
-from drd.flows.durable_steps import describe
+from drd.errors import Fenced, UsageError
+from drd.flows.durable_steps import require_not_executed
 from drd.flows.restore.preflight import require_answerable
 from drd.flows.restore.recovery import adopted, opened
 from drd.flows.restore.recovery_plan import RecoveryPlan, plan_recovery
@@ -13,7 +13,6 @@ from drd.flows.restore.recovery_request import RecoveryRequest
 from drd.flows.runbook.taking_back import Undone, rolled_back, take_back, to_undo
 from drd.flows.services import Services
 from drd.model.actor import Actor
-from drd.model.cause import Cause
 from drd.model.plan import Plan
 from drd.model.proof import plan_hash, proof_hash
 from drd.model.recovery_command import recovery_command
@@ -94,17 +93,7 @@ def _refuse_others(services: Services, run: Run, instead: str) -> None:
         raise UsageError(
             f"run {run.id} of {run.plan} is a {run.kind}, not a recovery", hint=instead
         )
-    services.row_trust.require_idle(services.row_trust.known(run).plan)
-    dead = {r.id for r in services.catalogue.runs.abandoned(run.plan)}
-    for other in services.catalogue.runs.newest(run.plan, limit=200, kind=RunKind.RECOVERY):
-        if not other.state.final and other.id not in dead:
-            raise AlreadyRunning(
-                f"process {other.owner_pid} is executing run {other.id} of {run.plan}"
-                + (f" on {other.owner_host}" if other.owner_host else ""),
-                run=other.id,
-                hint=f"to see its progress: `drd run show {other.id}`. To end it: `drd cancel "
-                f"{other.id}`",
-            )
+    require_not_executed(services, run)
 
 
 def rollback(
@@ -139,15 +128,6 @@ def rollback(
         if runner is None:
             raise Fenced(f"run {run.id} was taken over by another process")
         step_runner = opened(services, planned, runner, stack, records)
-        taken, failed = take_back(runner, step_runner, plan.runbook, steps)
-        why = Cause(f"rolled back by {by}: {', '.join(taken)}")
-        if failed is not None:
-            why = describe(failed[1]).of(f"could not roll back {failed[0]}")
-        services.catalogue.runs.finish(
-            runner.owned,
-            RunState.CANCELLED if failed is None else RunState.FAILED,
-            at=services.clock.now(),
-            error=why.text,
-            detail=RecoveryDetail(rolled_back=tuple(taken), remedy=why.remedy or None),
+        return take_back(
+            runner, step_runner, plan.runbook, steps, left=left, by=by, detail=RecoveryDetail
         )
-    return Undone(tuple(taken), tuple(left), *(failed or (None, None)))

@@ -165,8 +165,10 @@ class Engine:
     def _may_have_happened(self, step: Step, record: StepRecord) -> bool:
         """Return whether nobody knows if the step had its effect. One of a playbook changes a
         service in operation: a cancelled or failed try may have changed it."""
-        if record.state is StepState.RUNNING or step.live is None:
-            return record.state is StepState.RUNNING
+        if record.state is StepState.RUNNING:
+            return True
+        if step.live is None:
+            return False
         if record.state is StepState.CANCELLED:
             return True
         failed = record.state is StepState.FAILED and step.on_failure == "abort"

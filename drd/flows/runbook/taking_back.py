@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from drd.errors import CatalogueError, DrdError, Fenced
-from drd.flows.durable_steps import Runner
+from drd.flows.durable_steps import Runner, describe
 from drd.flows.runbook.step_runner import StepRunner
-from drd.model.run import StepState
+from drd.model.cause import Cause
+from drd.model.run import RunState, StepState
+from drd.model.run_details import PlaybookDetail, RecoveryDetail
 from drd.model.runbook import PEOPLE, Step, can_be_undone
 from drd.model.step_record import StepRecord
 from drd.registry import ACTIONS
@@ -17,18 +19,15 @@ from drd.registry import ACTIONS
 ROLLBACK = "rollback"
 """The kind of the steps that roll one back."""
 
-_BEGUN = (StepState.SUCCEEDED, StepState.FAILED, StepState.RUNNING, StepState.CANCELLED)
-"""States of steps that may have had an effect."""
-
 
 def _may_have_had_effect(record: StepRecord) -> bool:
     """A step that waits for an answer to its failure, or was skipped then, was tried before."""
-    if record.state in _BEGUN or record.kind in PEOPLE:
-        return record.state in _BEGUN
-    if record.state is StepState.WAITING:
+    if record.state not in (StepState.WAITING, StepState.SKIPPED):
         return True
+    if record.kind in PEOPLE:
+        return False
     tried = record.attempt > 1 or record.result.asked_at is not None
-    return record.state is StepState.SKIPPED and tried
+    return record.state is StepState.WAITING or tried
 
 
 _HARMLESS = ("check", "wait", "approve", "notify")
@@ -93,15 +92,41 @@ def unknown(steps: Sequence[Step], records: Mapping[str, StepRecord]) -> list[st
 
 
 def take_back(
-    runner: Runner, step_runner: StepRunner, steps: Iterable[Step], names: Sequence[str]
+    runner: Runner,
+    step_runner: StepRunner,
+    steps: Iterable[Step],
+    names: Sequence[str],
+    *,
+    left: Iterable[str],
+    by: str,
+    detail: type[RecoveryDetail | PlaybookDetail],
+) -> Undone:
+    """Roll back these steps in this order, each once, and end the run, whose details are of class
+    `detail`. A step whose rollback fails ends it, too. `left` are the steps that stay as they
+    are."""
+    taken, failed = _taken(runner, step_runner, {step.name: step for step in steps}, names)
+    why = Cause(f"rolled back by {by}: {', '.join(taken)}")
+    if failed is not None:
+        why = describe(failed[1]).of(f"could not roll back {failed[0]}")
+    services = runner.services
+    services.catalogue.runs.finish(
+        runner.owned,
+        RunState.CANCELLED if failed is None else RunState.FAILED,
+        at=services.clock.now(),
+        error=why.text,
+        detail=detail(rolled_back=tuple(taken), remedy=why.remedy or None),
+    )
+    return Undone(tuple(taken), tuple(left), *(failed or (None, None)))
+
+
+def _taken(
+    runner: Runner, step_runner: StepRunner, steps: Mapping[str, Step], names: Sequence[str]
 ) -> tuple[list[str], tuple[str, DrdError] | None]:
-    """Roll back these steps in this order, each once. A step whose rollback fails ends it: returns
-    the steps that were rolled back, and that one with its error."""
-    by_name = {step.name: step for step in steps}
+    """Return the steps that were rolled back, and the one that failed with its error."""
     taken: list[str] = []
     for name in names:
         try:
-            effect = partial(step_runner.roll_back, by_name[name])
+            effect = partial(step_runner.roll_back, steps[name])
             runner.step(f"rollback {name}", ROLLBACK, effect, subject=name)
         except DrdError as error:
             if isinstance(error, (Fenced, CatalogueError)):
