@@ -20,7 +20,17 @@ from drd.config.steps import (
 from drd.fields import Placed
 from drd.model.down import NO_EFFECT
 from drd.model.run import StepState
-from drd.model.runbook import LOOKING, Ask, Notice, Rehearse, Step, Undo, Wait, When
+from drd.model.runbook import (
+    LOOKING,
+    Ask,
+    Notice,
+    Rehearse,
+    Step,
+    Undo,
+    Wait,
+    When,
+    plain_runbook,
+)
 from drd.registry import ACTIONS
 
 ERASURES = "erasures"
@@ -40,10 +50,7 @@ def steps(file: PlanFile) -> tuple[Step, ...]:
 
 def _written(file: PlanFile) -> tuple[Step, ...]:
     if file.runbook is None:
-        steps = [Step("restore", "restore", tuple(file.components))]
-        if file.checks:
-            steps.append(Step("check", "check", tuple(c.name for c in file.checks)))
-        return tuple(steps)
+        return plain_runbook(file.components, (c.name for c in file.checks))
     return tuple(_step(file, n, k) for n, k in named(file.runbook))
 
 

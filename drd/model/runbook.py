@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -199,6 +199,13 @@ class Moves:
     ask: tuple[str, ...] = ()
     ended: Literal["succeeded", "failed"] | None = None
     never: tuple[str, ...] = ()
+
+
+def plain_runbook(components: Iterable[str], checks: Iterable[str]) -> tuple[Step, ...]:
+    """Return the runbook of a plan that does not have one: restore all of these components, then
+    run these checks, if there are any."""
+    restore, named = Step("restore", "restore", tuple(components)), tuple(checks)
+    return (restore, Step("check", "check", named)) if named else (restore,)
 
 
 def waits_for(steps: Sequence[Step]) -> dict[str, tuple[str, ...]]:

@@ -21,7 +21,7 @@ from drd.model.incidents.affected import Affected, Known, declared
 from drd.model.inventory import DataSet
 from drd.model.obligations.conditions import RESIDENTS, UNKNOWN_RESIDENCE
 from drd.model.plan import Plan
-from drd.model.runbook import Step
+from drd.model.runbook import plain_runbook
 from drd.model.snapshot import RestorePoint, newest_complete
 from drd.model.text import escaped
 from drd.model.units import format_time
@@ -104,10 +104,8 @@ def _limited(plan: Plan, components: tuple[str, ...]) -> Plan:
     runbook starts is needed.
     """
     checks = tuple(check for check in plan.checks if check.component in components)
-    steps = [Step("restore", "restore", components)]
-    if checks:
-        steps.append(Step("check", "check", tuple(check.name for check in checks)))
-    return replace(plan, checks=checks, runbook=tuple(steps))
+    runbook = plain_runbook(components, (check.name for check in checks))
+    return replace(plan, checks=checks, runbook=runbook)
 
 
 def _ask(

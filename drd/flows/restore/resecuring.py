@@ -20,7 +20,16 @@ from drd.model.incidents.investigation import investigation
 from drd.model.incidents.rotations import known_to_attacker, rotations
 from drd.model.inventory import Credential
 from drd.model.plan import Plan
-from drd.model.runbook import LOOKING, PEOPLE, Ask, Circumstances, Step, unmet
+from drd.model.records import Entry
+from drd.model.runbook import (
+    LOOKING,
+    PEOPLE,
+    Ask,
+    Circumstances,
+    Step,
+    plain_runbook,
+    unmet,
+)
 from drd.model.text import counted
 from drd.model.units import format_time
 
@@ -52,7 +61,7 @@ def clean_of(services: Services, plan: Plan, number: int, request: RecoveryReque
     """Return the clean point of a plan. Like every choice of drd's own it reads the manifest of a
     point whose signature this host has not checked. Raises NoRestorePoint, with the reason."""
     adopted.refresh(services, plan)
-    sign = _sign(services, number)
+    sign, _ = _read(services, number)
     read: set[str] = set()
     while True:
         found = _found(services, plan, sign, request)
@@ -76,21 +85,15 @@ def _found(
     return clean_points(services.catalogue, plan.name, sign.at, now, held_by=request.only(plan))
 
 
-def _sign(services: Services, number: int) -> FirstSign:
+def _read(services: Services, number: int) -> tuple[FirstSign, list[Entry]]:
+    """Return the first sign of an incident, and its entries."""
     incident = services.catalogue.incidents.get(number)
-    sign = first_sign(incident, investigation(services.catalogue.incidents.entries(incident)))
-    return sign or FirstSign(services.clock.now(), "opened")
+    entries = services.catalogue.incidents.entries(incident)
+    sign = first_sign(incident, investigation(entries))
+    return sign or FirstSign(services.clock.now(), "opened"), entries
 
 
 # --- the approval -----------------------------------------------------------------------------
-
-
-def left_to_rotate(services: Services, plan: Plan, number: int) -> tuple[Credential, ...]:
-    """Return the credentials of a plan that nobody has replaced since the first sign."""
-    incident = services.catalogue.incidents.get(number)
-    entries = services.catalogue.incidents.entries(incident)
-    at = _sign(services, number).at
-    return known_to_attacker(plan.inventory.credentials, plan.name, rotations(entries), at)
 
 
 def with_approval(
@@ -108,17 +111,16 @@ def with_approval(
     beside = request.part is not None and request.part.into is not None
     if number is None or beside:
         return plan
-    left = left_to_rotate(services, plan, number)
+    sign, entries = _read(services, number)
+    credentials = plan.inventory.credentials
+    left = known_to_attacker(credentials, plan.name, rotations(entries), sign.at)
     asked = run is not None and any(
         r.name.startswith(STEP) for r in services.catalogue.steps.of_run(run)
     )
     if not left and not asked:
         return plan
-    steps = plan.runbook or (
-        Step("restore", "restore", tuple(names)),
-        Step("check", "check", tuple(check.name for check in plan.checks)),
-    )
-    ask = Ask(_text(left, number, _sign(services, number).at))
+    steps = plan.runbook or plain_runbook(names, (check.name for check in plan.checks))
+    ask = Ask(_text(left, number, sign.at))
     taken = {step.name for step in steps}
     name = next(n for n in (STEP, *(f"{STEP}-{i}" for i in range(2, 99))) if n not in taken)
     # A recovery of some components leaves out approvals that are about none of them.

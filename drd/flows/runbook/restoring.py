@@ -17,7 +17,7 @@ from drd.flows.services import Services
 from drd.model.adopted import OLDER
 from drd.model.recovery_phases import Span
 from drd.model.run import CheckResult
-from drd.model.runbook import Circumstances, Step
+from drd.model.runbook import Circumstances, Step, plain_runbook
 from drd.model.step_record import StepRecord
 from drd.model.step_results import StepResult
 from drd.model.units import to_rfc3339
@@ -59,9 +59,9 @@ class Restoring:
     @property
     def steps(self) -> tuple[Step, ...]:
         """The plan's steps; without any, restore everything and run every check."""
-        return self.work.plan.runbook or (
-            Step("restore", "restore", tuple(self.work.destinations)),
-            Step("check", "check", tuple(c.name for c in self.work.plan.checks)),
+        plan = self.work.plan
+        return plan.runbook or plain_runbook(
+            self.work.destinations, (check.name for check in plan.checks)
         )
 
     @property
