@@ -14,11 +14,11 @@ from drd.api.message_documents import message_document
 from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.incident_acting import author
-from drd.cli.incident_scope import readable_plans
+from drd.cli.incident_scope import plans_or_warning
 from drd.cli.incident_screen import screen
 from drd.cli.records import keys_of, tell_of_export
 from drd.cli.session import require_owner, session
-from drd.errors import DrdError, UsageError
+from drd.errors import UsageError
 from drd.flows.incidents.choosing import chosen
 from drd.flows.records.export import export
 from drd.flows.records.restricted import concealed, hiding, recipients, restricted_incidents
@@ -31,7 +31,6 @@ from drd.model.incidents.investigation import investigation
 from drd.model.incidents.message_fold import messages
 from drd.model.incidents.stix import bundle
 from drd.model.incidents.timeline import timeline
-from drd.model.plan import Plan
 from drd.model.records import Draft, Entry, body_of
 
 _COLUMNS = 100
@@ -85,11 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _afterwards(app: App, incident: Incident, entries: Sequence[Entry]) -> dict[str, str]:
     """Return the files with the post-mortem, the messages and the evidence, by their names."""
-    plans: dict[str, Plan] = {}
-    try:
-        plans.update(readable_plans(app))
-    except DrdError as error:  # what is wrong with plans must not hide the rest
-        output.warn(error.line)
+    plans = plans_or_warning(app)
     told = postmortem_document(reviewed(app, incident, entries, plans))
     sent = [message_document(m, {}, "") for m in messages(incident.number, entries)]
     shown = investigation_document(investigation(entries))["evidence"]

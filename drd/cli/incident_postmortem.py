@@ -13,15 +13,14 @@ from drd.api.postmortem_page import about
 from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.incident_acting import path_of
-from drd.cli.incident_scope import readable_plans
+from drd.cli.incident_scope import plans_or_warning
 from drd.cli.new_file import write_new
 from drd.cli.remote import Remote
 from drd.cli.renewed_file import renew
 from drd.cli.session import session
-from drd.errors import DrdError, UsageError
+from drd.errors import UsageError
 from drd.flows.incidents.choosing import chosen
 from drd.model.marked_parts import renewed
-from drd.model.plan import Plan
 from drd.model.text import some
 
 _FORMATS = {".md": "markdown", ".html": "html"}
@@ -62,11 +61,7 @@ def _told(app: App, args: argparse.Namespace) -> Mapping[str, Any]:
     if not app.state.is_ours:
         return Remote(app).get(f"{path_of(args.number)}/postmortem")
     incident = app.catalogue.incidents.get(chosen(app.catalogue, args.number))
-    plans: dict[str, Plan] = {}
-    try:
-        plans.update(readable_plans(app))
-    except DrdError as error:  # what is wrong with plans must not hide the rest
-        output.warn(error.line)
+    plans = plans_or_warning(app)
     entries = app.catalogue.incidents.entries(incident)
     return postmortem_document(reviewed(app, incident, entries, plans))
 

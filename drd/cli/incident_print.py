@@ -11,7 +11,7 @@ from drd.bootstrap import App
 from drd.cli import output
 from drd.cli.incident_acting import path_of
 from drd.cli.incident_contacts import book_of
-from drd.cli.incident_scope import readable_plans
+from drd.cli.incident_scope import plans_or_warning
 from drd.cli.new_file import write_new
 from drd.cli.remote import Remote
 from drd.cli.session import session
@@ -19,7 +19,6 @@ from drd.config.zones import local_zone
 from drd.errors import DrdError, UsageError
 from drd.flows.incidents.choosing import chosen
 from drd.model.contacts import ContactBook
-from drd.model.plan import Plan
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,11 +54,7 @@ def _made(app: App, args: argparse.Namespace) -> tuple[int, bytes]:
         told = Remote(app).get(f"{path_of(args.number)}/page")
         return told["incident"], told["html"].encode()
     incident = app.catalogue.incidents.get(chosen(app.catalogue, args.number))
-    plans: dict[str, Plan] = {}
-    try:
-        plans.update(readable_plans(app))
-    except DrdError as error:  # what is wrong with plans must not hide the rest
-        output.warn(error.line)
+    plans = plans_or_warning(app)
     entries = app.catalogue.incidents.entries(incident)
     return incident.number, page(collected(app, incident, entries, plans))
 

@@ -72,6 +72,17 @@ def readable_plans(app: App) -> Iterator[tuple[str, Plan]]:
             yield in_force.name, in_force
 
 
+def plans_or_warning(app: App) -> dict[str, Plan]:
+    """Return the plans by their names; where even their directory cannot be read, warn and return
+    those read so far: what is wrong with plans must not hide the rest."""
+    plans: dict[str, Plan] = {}
+    try:
+        plans.update(readable_plans(app))
+    except DrdError as error:
+        output.warn(error.line)
+    return plans
+
+
 def _counted(app: App, incident: Incident, plans: dict[str, Plan]) -> Iterator[Affected]:
     for name in incident.plans:
         if name in plans:

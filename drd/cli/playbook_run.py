@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from drd import secrets
@@ -239,7 +239,12 @@ def _dry_run(app: App, services: Services, ordered: Ordered, args: argparse.Name
 # --- execution -------------------------------------------------------------------------------
 
 
-def execute(app: App, begin: Any, playbook: Playbook, args: argparse.Namespace) -> int:
+def execute(
+    app: App,
+    begin: Callable[[], tuple[Run, Outcome]],
+    playbook: Playbook,
+    args: argparse.Namespace,
+) -> int:
     """Run it, and print the result: 0 if every step ended well, else 1."""
     try:
         run, outcome = begin()

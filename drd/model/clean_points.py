@@ -89,11 +89,8 @@ def why_chosen(chosen: Candidate, candidates: Sequence[Candidate], sign: datetim
     ]
     if passed_over:
         words += f", without {_doubtful(passed_over)}"
-    match chosen.drill:
-        case Drilled(result="passed"):
-            return f"{words}; a drill of it passed"
-        case _:
-            return f"{words}; no drill has tried it"
+    is_drilled = chosen.drill is not None and chosen.drill.result == "passed"
+    return f"{words}; {'a drill of it passed' if is_drilled else 'no drill has tried it'}"
 
 
 def why_none(plan: str, candidates: Sequence[Candidate], sign: datetime) -> tuple[str, str]:

@@ -20,7 +20,7 @@ from drd.model.incidents.messages import IncidentMessage
 from drd.model.incidents.timeline import Line
 from drd.model.obligations.clocks import ClockState
 from drd.model.records import Entry, body_of
-from drd.model.run import PARTIAL, Evidence, RunKind, StepState, last_turn
+from drd.model.run import PARTIAL, Evidence, RunKind, StepState, taken_back
 from drd.model.step_record import StepRecord
 from drd.model.units import format_duration
 
@@ -127,13 +127,9 @@ def recoveries(entries: Iterable[Entry]) -> tuple[Recovery, ...]:
                     error=str(body.get("error") or ""),
                     started_at=time_in(body, "started_at") or before.started_at,
                 )
-    return tuple(replace(one, back=_taken_back(turns.get(run, ()))) for run, one in found.items())
-
-
-def _taken_back(turns: Sequence[str]) -> str:
-    if last_turn(turns) == "undo":
-        return "undone"
-    return "rolled back" if "rollback" in turns else ""
+    return tuple(
+        replace(one, back=taken_back(turns.get(run, ())) or "") for run, one in found.items()
+    )
 
 
 def _measured(before: Recovery, measured: Mapping[str, Any]) -> Recovery:
