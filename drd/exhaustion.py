@@ -33,16 +33,15 @@ def exhausted(error: BaseException, place: object = "") -> DrdError | None:
 
 
 def by_name(text: object) -> str:
-    """Return a text with the names of the directories that this process reaches through
-    descriptors (`/proc/PID/fd/N`): drd works in other users' directories so, and no person can look
-    there.
+    """Return a text with the real name of each directory in place of `/proc/PID/fd/N`. drd works in
+    other users' directories through such descriptors, which mean nothing to a person.
     """
     return re.sub(rf"/proc/(?:self|{os.getpid()})/fd/([0-9]+)", _present_name, str(text))
 
 
 def place_of(path: object) -> str:
-    """Return the same of one path, up to the directory in which drd works under a temporary
-    name.
+    """Return a path with real names, as `by_name` does, and without the part that begins with a
+    temporary name of drd.
     """
     return _without_temporary(by_name(path))
 

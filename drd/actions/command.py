@@ -156,8 +156,8 @@ def run_command(
 
 
 def _last_line(done: process.Completed, context: ActionContext) -> str:
-    """Return the end of the sentence about a command that failed. Where a new secret is expected in
-    the output, the sentence has nothing of it."""
+    """Return the end of the sentence about a command that failed. If a new secret is expected in
+    the output, the sentence does not contain any output."""
     live = context.step.live
     if live is not None and live.new_secret is not None:
         return " (drd does not show its output, because a new secret may be in it)"

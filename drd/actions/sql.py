@@ -46,12 +46,12 @@ class SqlSettings(Rehearsed):
 
 
 class LiveSqlSettings(SqlSettings):
-    """SQL in the database of a plan, as it is in operation."""
+    """SQL in the live database of a plan."""
 
     writes: bool = Field(
         False,
-        description="Whether the statements change something. They then need an `approve` step "
-        "above them. Without it drd only reads a single value.",
+        description="If true, the statements may change data; then a step `approve` must come "
+        "before this step. If false, drd only reads a single value.",
     )
 
 

@@ -133,7 +133,7 @@ class App:
         return Channels(self.settings, lambda: self.catalogue, self.clock, self.console.warn)
 
     def runbook_of(self, run: Run) -> Plan | Playbook:
-        """Return what has the steps of a run: its plan as it is in force, or its playbook. Raises
+        """Return the plan in force, or the playbook, whose steps a run executes. Raises
         UnknownPlan, UsageError, ConfigError."""
         name = playbook_of(run.plan)
         if name is not None:
@@ -141,11 +141,11 @@ class App:
         return self.plans.in_force(run.plan)
 
     def services_without_plan(self) -> Services:
-        """Return what the flows need to work on no single plan."""
+        """Return the services of flows that do not work on a single plan."""
         return self.services(None)
 
     def services(self, plan: Plan | None, claim: Run | None = None) -> Services:
-        """Return what the flows need to work on this plan; None: on none."""
+        """Return the services of flows that work on this plan, or without a plan if it is None."""
         is_root = rights.may_be_root()
         catalogue, row_trust = self.row_trust()
         return Services(

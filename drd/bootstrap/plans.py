@@ -266,7 +266,7 @@ def _no_path(name: str) -> str:
     """Refuse what is no name: it would be used as a path."""
     if not PLAN_NAME.fullmatch(name):
         raise UnknownPlan(
-            f"the catalogue contains {name!r} as the name of a plan, which is not a valid name",
+            f"the catalogue contains a plan with the name {name!r}, which is not a valid name",
             hint="somebody changed the catalogue without drd. To see its runs: drd runs",
         )
     return name

@@ -141,8 +141,8 @@ def end_finding(connection: Connection, code: str) -> None:
 
 
 def _end_findings_of_target(connection: Connection, run: Run) -> None:
-    """Remove what the last readiness check said of the target for components that are restored
-    there now: the recovery has proven that they can be.
+    """Remove the findings of the last readiness check about the components that this recovery has
+    restored to the target: the recovery has proven that drd can restore them there.
     """
     detail = run.detail
     if not isinstance(detail, RecoveryDetail) or detail.part is not None:

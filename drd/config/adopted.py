@@ -84,7 +84,10 @@ def _tool_keys(repository: RepositorySettings, path: Path, report: Report) -> No
             report.error((*path, "only"), message, _INSTEAD_OF_ONLY[tool], of_key=True)
         if of_tool and tool == PGBACKREST and repository.password is not None:
             message = "does not apply: pgBackRest reads its encryption password from a variable"
-            hint = "move the password: pgbackrest: {env: {PGBACKREST_REPO1_CIPHER_PASS: …}}."
+            hint = (
+                "remove `password`, and write the password into this variable: pgbackrest: {env: "
+                "{PGBACKREST_REPO1_CIPHER_PASS: …}}."
+            )
             report.error((*path, "password"), message, hint, of_key=True)
 
 
@@ -179,6 +182,6 @@ def _in_whole_copy(
         message = f"does not apply to `made_by: {tool}`, {_WHOLE[tool]}"
         report.error((*path, "copied_as"), message, "remove `copied_as`.", of_key=True)
     elif tool == PGBACKREST and not spec.served_as(component):
-        message = "does not name the database that it is on the backed-up server"
+        message = "does not name its database on the server that pgBackRest backs up"
         hint = "write its `dsn` as text, without a password: postgresql:///DATABASE."
         report.error(path, message, hint, of_key=True)

@@ -127,7 +127,7 @@ def _far_places(settings: DaemonSettings, document: Document, file: Path) -> Ite
             line = document.line(("state",))
             message = f"the state is in {state}, but {used} {place}, because `{key}` is missing"
             beside = state.parent / key.removesuffix("_dir")
-            hint = f"add {key}: {beside}. If {place} is right, add {key}: {place}"
+            hint = f"if {place} is intended, add {key}: {place}. If not, add {key}: {beside}"
             yield Problem(str(file), line, "state", message, hint, "warning")
 
 

@@ -79,7 +79,7 @@ def _selects(query: str) -> str:
 class RotatedCredential(Settings):
     """A credential of the service, which has to be replaced after a leak."""
 
-    name: Name = Field(description="Name of the credential, as people call it.")
+    name: Name = Field(description="Name of the credential, for `drd incident rotated`.")
     reference: Secret | None = Field(
         None, description="Where the service keeps the credential. drd does not read it."
     )

@@ -79,9 +79,14 @@ def _one_way(kit: DaemonKit | PlanKit) -> DaemonKit | PlanKit:
             "add `file`, the path of the kit that drd tests; or remove the other keys",
         )
     if kit.file is not None and len(openers) != 1:
-        much = "both passphrase and identity" if openers else "neither passphrase nor identity"
-        remedy = "keep" if openers else "add"
-        raise Malformed(f"has `file`, and {much}", f"{remedy} the key that opens the kit")
+        if openers:
+            raise Malformed(
+                "has both `passphrase` and `identity`", "keep only the key that opens the kit"
+            )
+        raise Malformed(
+            "has `file`, but neither `passphrase` nor `identity`",
+            "add the one of these keys that opens the kit",
+        )
     return kit
 
 

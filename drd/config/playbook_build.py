@@ -97,8 +97,8 @@ def _own_run(settings: object) -> object:
 
 
 def _may_repeat(step: PlaybookStep) -> bool:
-    """Return whether a step whose outcome is unknown may run again, with a look before it or
-    without one."""
+    """Return whether a step whose outcome is unknown may run again: after drd has executed its
+    `done_when`, or, without `done_when`, at once."""
     if step.repeat is not None:
         return step.repeat == "safe"
     acts = (step.http, step.command, step.sql, step.recover)

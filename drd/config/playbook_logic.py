@@ -65,7 +65,7 @@ class _Review:
                     hint = f"give each {what} its own name."
                     self.report.error((key, at, "name"), f'another {what} is called "{name}"', hint)
                 if key == "inputs" and name in (*PLAIN_VALUES, "before", "steps"):
-                    message = f'the name "{name}" is a value of drd\'s own'
+                    message = f'drd itself uses the name "{name}" for a value'
                     self.report.error((key, at, "name"), message, "choose another name.")
         seen: set[str] = set()
         for name, _, path in self.steps:
@@ -91,8 +91,9 @@ class _Review:
         if step.sql is not None and step.sql.writes:
             self._approved(path)
         if step.approve is not None and step.on_failure == "continue":
-            hint = "remove it: without the approval no other step may begin."
-            self.report.error((*path, "on_failure"), "goes on without the approval", hint)
+            hint = "remove `on_failure`: without the approval, no other step may begin."
+            message = "would let the run continue without the approval"
+            self.report.error((*path, "on_failure"), message, hint)
         for key in ("before", "done_when", "rollback"):
             inner = getattr(step, key)
             if inner is not None:
@@ -109,20 +110,22 @@ class _Review:
     def _settings(self, name: str, settings: StepSettings, path: Path, more: list[str]) -> None:
         self._contradictions(settings, path)
         if is_rehearsed(settings):
-            hint = "remove `rehearse`, `reason` and `with`: they are for drills of plans."
-            self.report.error(path, "a playbook has no rehearsal of single steps", hint)
+            hint = (
+                "remove `rehearse`, `reason` and `with`: these keys are only for drills of plans."
+            )
+            self.report.error(path, "drd cannot rehearse steps of a playbook", hint)
         if isinstance(settings, (ApproveSettings, ManualSettings)) and settings.by == "":
             self.report.error((*path, "by"), "is empty", "name a role.")
         unit = getattr(settings, "unit", None)
         if unit is not None and references(unit):
             hint = "write the name of the unit, or use `command: {run: [systemctl, stop, UNIT]}`."
-            self.report.error((*path, "unit"), "takes no values", hint)
+            self.report.error((*path, "unit"), "cannot contain a value like ${…}", hint)
         for place, text in step_texts(settings):
             self._values(name, text, (*path, *place), place, more)
 
     def _approved(self, path: Path) -> None:
         if not any(s.kind == "approve" and s.when is None for s in self.above.values()):
-            hint = "add a step `approve` without `when` above it."
+            hint = "add a step `approve` without `when` above this step."
             message = "changes a database in operation, and no step above asks for approval"
             self.report.error((*path, "sql", "writes"), message, hint)
 
@@ -131,11 +134,15 @@ class _Review:
         if when is None:
             return
         if when.step is None or when.scenario is not None or when.target is not None:
-            hint = "write `step: NAME`, an earlier step; `is` says how it must have ended."
-            self.report.error((*path, "when"), "a playbook knows only steps", hint)
+            hint = (
+                "write `step: NAME`, with the name of an earlier step; `is` names the state in "
+                "which that step must have ended."
+            )
+            message = "in a playbook, a condition can refer only to a step"
+            self.report.error((*path, "when"), message, hint)
         elif when.step not in self.above:
-            hint = nearest(when.step, list(self.above)) or "name a step above."
-            message = f'there is no step "{when.step}" above {name}'
+            hint = nearest(when.step, list(self.above)) or "write the name of an earlier step."
+            message = f'there is no step "{when.step}" above step {name}'
             self.report.error((*path, "when", "step"), message, hint)
 
     def _values(
@@ -144,7 +151,7 @@ class _Review:
         for reference in references(text):
             if reference in self.secrets:
                 if place[:1] not in ((_HEADERS,), (_BODY,), (_ENV,)):
-                    hint = "use it in `headers`, `body` or `env`: other texts are seen by people."
+                    hint = "use secrets only in `headers`, `body` or `env`: people see other texts."
                     self.report.error(path, f"${{{reference}}} is a secret", hint)
             elif reference.startswith("steps."):
                 self._step_value(name, reference, path)
@@ -153,18 +160,21 @@ class _Review:
                 message = f"drd cannot insert a value for ${{{reference}}} here"
                 hint = nearest(reference, known)
                 if reference == "before":
-                    hint = "`${before}` is known in `rollback`, if the step has `before`."
+                    hint = "use `${before}` only in `rollback`, in a step with the key `before`."
                 self.report.error(path, message, hint)
 
     def _step_value(self, name: str, reference: str, path: Path) -> None:
         wanted, _, key = reference.removeprefix("steps.").partition(".")
         step = self.above.get(wanted)
         if step is None:
-            hint = nearest(wanted, list(self.above)) or "name a step above."
-            self.report.error(path, f'there is no step "{wanted}" above {name}', hint)
+            hint = nearest(wanted, list(self.above)) or "write the name of an earlier step."
+            self.report.error(path, f'there is no step "{wanted}" above step {name}', hint)
         elif key not in (known := list(_given(step))):
-            hint = f"{nearest(key, known)} Values of answers must be named under `keep` of {wanted}"
-            self.report.error(path, f'step {wanted} has no value "{key}"', f"{hint}.")
+            hint = (
+                f"{nearest(key, known)} To use a part of the answer, give this part a name under "
+                f"`keep` of step {wanted}."
+            )
+            self.report.error(path, f'step {wanted} has no value "{key}"', hint)
 
 
 def _given(step: PlaybookStep) -> Iterator[str]:

@@ -41,21 +41,26 @@ AnswerPlace = Annotated[str, AfterValidator(_takes)]
 
 
 class InputSettings(Settings):
-    """What a person gives to a run: `--set NAME=VALUE`; on a terminal drd asks for it."""
+    """A value that a person gives to a run: `--set NAME=VALUE`. On a terminal, drd asks for it."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")] = Field(
-        description="The name; steps use the value as `${NAME}`."
+        description="Name of the input; steps use its value as `${NAME}`."
     )
     what: str = Field(
-        min_length=1, max_length=_TEXT, description="What it is, for the person who is asked."
+        min_length=1,
+        max_length=_TEXT,
+        description="What the input is, for the person who gives its value.",
     )
     secret: bool = Field(
         False,
-        description="Whether it is a secret. A person gives only a reference to it "
-        "(`file:/etc/drd/token`); drd reads it when a step uses it. Only headers and bodies of "
-        "requests and the environment of commands can use it.",
+        description="Whether the value is a secret. If true, a person gives only a reference to "
+        "the secret (`file:/etc/drd/token`), and drd reads the secret when a step uses it. Only "
+        "headers and bodies of requests and the environment of commands can use a secret.",
     )
-    default: str | None = Field(None, description="The value, or reference, if none is given.")
+    default: str | None = Field(
+        None,
+        description="The value, or for a secret the reference, if a person does not give one.",
+    )
 
     def contradictions(self) -> Iterator[Contradiction]:
         if self.secret and self.default is not None:
@@ -66,35 +71,44 @@ class InputSettings(Settings):
 
 
 class BackupSettings(StepSettings):
-    """A restore point of a plan: a run of its own."""
+    """Make a restore point of a plan, in a run of its own."""
 
-    plan: str | None = Field(None, description="The plan (default: the one of `--plan`).")
+    plan: str | None = Field(
+        None, description="Name of the plan (default: the plan that `--plan` names)."
+    )
 
     def all_texts(self) -> Iterator[Text]:
         yield ("plan",), self.plan or ""
 
 
 class RecoverSettings(StepSettings):
-    """A recovery of a plan: a run of its own, with its own approvals and its own undo."""
+    """Recover a plan, in a run of its own, which has its own approvals and its own undo."""
 
-    plan: str | None = Field(None, description="The plan (default: the one of `--plan`).")
-    target: str | None = Field(
-        None, description="The target of the plan (default: the original places)."
+    plan: str | None = Field(
+        None, description="Name of the plan (default: the plan that `--plan` names)."
     )
-    point: str | None = Field(None, description="The restore point (default: the newest).")
-    before: str | None = Field(None, description="The newest point with data from before this.")
+    target: str | None = Field(
+        None, description="Name of a target of the plan (default: the original places)."
+    )
+    point: str | None = Field(None, description="Id of the restore point (default: the newest).")
+    before: str | None = Field(
+        None, description="Use the newest restore point with data from before this time."
+    )
     clean: bool = Field(
         False,
-        description="The newest point with data from before the first sign of the incident; the "
-        "run needs `--incident`.",
+        description="If true, use the newest restore point with data from before the first sign of "
+        "the incident; the run then needs `--incident`.",
     )
-    overwrite: bool = Field(False, description="Replace what is in the target.")
+    overwrite: bool = Field(
+        False, description="If true, replace the data that the target contains."
+    )
 
     def contradictions(self) -> Iterator[Contradiction]:
         given = [key for key in ("point", "before", "clean") if getattr(self, key)]
         if len(given) > 1:
-            hint = "keep one of them: each names the restore point."
-            yield Contradiction((given[-1],), f"stands beside `{given[0]}`", hint, of_key=True)
+            hint = "keep only one of the two keys: each names the restore point."
+            message = f"cannot be combined with `{given[0]}`"
+            yield Contradiction((given[-1],), message, hint, of_key=True)
 
     def all_texts(self) -> Iterator[Text]:
         for key in ("plan", "target", "point", "before"):
@@ -102,10 +116,12 @@ class RecoverSettings(StepSettings):
 
 
 class Acting(Settings):
-    """A request, a command or a statement."""
+    """An HTTP request, a command or SQL: exactly one of the three."""
 
-    http: HttpSettings | None = Field(None, description="A request.")
-    command: CommandSettings | None = Field(None, description="A command; exit 0 is success.")
+    http: HttpSettings | None = Field(None, description="An HTTP request.")
+    command: CommandSettings | None = Field(
+        None, description="A command, which succeeds if it exits with 0."
+    )
     sql: LiveSqlSettings | None = Field(None, description="SQL in the database of the plan.")
     timeout: Duration | None = Field(None, description="Time limit.")
 
@@ -118,7 +134,7 @@ class Acting(Settings):
     def contradictions(self) -> Iterator[Contradiction]:
         given = [k for k in ("http", "command", "sql") if getattr(self, k) is not None]
         if len(given) != 1:
-            hint = "write one of `http`, `command` and `sql`."
+            hint = "write exactly one of these keys: `http`, `command`, `sql`."
             yield Contradiction((), f"has {' and '.join(given) or 'no action'}", hint)
         if self.reads and self.http is not None and self.http.method not in _READS:
             hint = "use GET or HEAD: here drd only reads."
@@ -128,12 +144,12 @@ class Acting(Settings):
 
 
 class Reading(Acting):
-    """A request, a command or a statement that changes nothing."""
+    """An HTTP request, a command or SQL that only reads."""
 
     reads: ClassVar[bool] = True
 
     take: AnswerPlace | None = Field(
-        None, description="What of the answer is kept (default: the whole)."
+        None, description="Which part of the answer drd keeps (default: the whole answer)."
     )
 
 
@@ -142,11 +158,15 @@ def _words(value: Any) -> Any:
 
 
 class NewSecretSettings(Settings):
-    """A new secret in the answer. It goes to this file alone (mode 0600), and to no log, catalogue
-    or record."""
+    """A new secret in the answer. drd writes the secret only into `file` (mode 0600), and never
+    into logs, the catalogue or the records."""
 
-    take: AnswerPlace = Field(description="Where it is in the answer: a path in JSON like /key.")
-    file: AbsolutePath = Field(description="The file; an existing one is replaced as a whole.")
+    take: AnswerPlace = Field(
+        description="Where the secret is in the answer: a path in JSON like /key."
+    )
+    file: AbsolutePath = Field(
+        description="The file for the secret; drd replaces an existing file as a whole."
+    )
 
 
 KINDS = (
@@ -157,24 +177,32 @@ KINDS = (
 
 
 class PlaybookStep(Settings):
-    """One step. Exactly one of the keys that say what it does."""
+    """One step, with exactly one of the keys that say what the step does."""
 
     http: HttpSettings | None = Field(None, description="Send a request and check the answer.")
     command: CommandSettings | None = Field(None, description="Run a command of your own.")
     sql: LiveSqlSettings | None = Field(None, description="Run SQL in the live database of a plan.")
     approve: ApproveSettings | None = Field(None, description="Wait until a person agrees.")
     manual: Manual | None = Field(None, description="Wait until a person has done something.")
-    notify: Notify | None = Field(None, description="Tell people something.")
+    notify: Notify | None = Field(None, description="Send a message to people.")
     wait: Wait | None = Field(None, description="Wait for some time.")
     start: StartSettings | None = Field(None, description="Start a service.")
     stop: StopSettings | None = Field(None, description="Stop a service.")
     backup: BackupSettings | None = Field(None, description="Make a restore point of a plan.")
     recover: RecoverSettings | None = Field(None, description="Recover a plan.")
 
-    name: Name | None = Field(None, description="The name, as `drd approve` and others take it.")
-    when: WhenKeys | None = Field(None, description="Only if an earlier step ended so: `step`.")
+    name: Name | None = Field(
+        None, description="Name of the step, for commands like `drd approve`."
+    )
+    when: WhenKeys | None = Field(
+        None,
+        description="Execute this step only if the earlier step that `step` names ended in the "
+        "state that `is` names.",
+    )
     retries: Annotated[int, Field(strict=True, ge=0, le=1000)] = Field(
-        0, description="How often drd tries again. Needs `repeat: safe` or `done_when`."
+        0,
+        description="How often drd tries the step again after a failure. Needs `repeat: safe` or "
+        "`done_when`.",
     )
     pause: Duration = Field(5.0, description="The time between two tries.")
     timeout: Duration | None = Field(None, description="Time limit of one try.")
@@ -185,37 +213,44 @@ class PlaybookStep(Settings):
     )
     repeat: Literal["safe", "ask"] | None = Field(
         None,
-        description="Whether a step may run again whose outcome a kill made unknown. `safe`: "
-        "repeating it does no harm. `ask` (default for what changes something): drd asks a person, "
-        "unless `done_when` tells.",
+        description="Whether drd may repeat the step when nobody knows its outcome, because drd "
+        "was killed during the step. `safe`: a repetition does no harm. `ask` (default for steps "
+        "that change something): drd asks a person, unless `done_when` shows whether the step "
+        "has happened.",
     )
     before: Reading | None = Field(
         None,
-        description="Reads what there is before the step changes it. drd keeps it for the "
-        "rollback, as `${before}`.",
+        description="Reads the present state before the step changes it. drd keeps the result for "
+        "the rollback, as `${before}`.",
     )
     done_when: Reading | None = Field(
-        None, description="Succeeds if the step has happened. drd looks before it repeats a step."
+        None,
+        description="Succeeds if the step has already happened. drd executes this before it "
+        "repeats the step.",
     )
     rollback: Annotated[Acting, BeforeValidator(_words)] | None = Field(
-        None, description="Takes the step back: `drd rollback RUN`. Words alone are a command."
+        None,
+        description="Takes the step back, when a person runs `drd rollback RUN`. A list of words "
+        "is a command.",
     )
     final: str | None = Field(
         None,
         min_length=1,
         max_length=_TEXT,
-        description="The reason why no rollback takes the step back: a revoked key stays revoked.",
+        description="Why no rollback can take the step back: `a revoked key stays revoked`.",
     )
     expires: Duration | None = Field(
-        None, description="A temporary measure: drd alerts when it stands longer than this."
+        None,
+        description="For a temporary measure: drd raises an alert if nobody has taken the measure "
+        "back after this time.",
     )
     keep: dict[Name, AnswerPlace] = Field(
         default_factory=dict,
-        description="What of the answer drd keeps, by name; `${steps.STEP.NAME}`. Without it drd "
-        "keeps nothing of an answer.",
+        description="The parts of the answer that drd keeps, each with a name. Later steps use a "
+        "part as `${steps.STEP.NAME}`. Without `keep`, drd does not keep any part of the answer.",
     )
     new_secret: NewSecretSettings | None = Field(
-        None, description="Where a new secret goes that the answer contains."
+        None, description="If the answer contains a new secret: where drd stores the secret."
     )
 
     @property
@@ -225,8 +260,10 @@ class PlaybookStep(Settings):
     def contradictions(self) -> Iterator[Contradiction]:
         given = [k for k in KINDS if getattr(self, k) is not None]
         if len(given) != 1:
-            message = f"does {' and '.join(given)}" if given else "does nothing"
-            yield Contradiction((), message, f"write exactly one of {', '.join(KINDS)}.")
+            message = f"a step can do only one thing, but this step has {' and '.join(given)}"
+            message = message if given else "the step does not say what to do"
+            hint = f"write exactly one of these keys: {', '.join(KINDS)}."
+            yield Contradiction((), message, hint)
             return
         answers = not (self.http is None and self.command is None and self.sql is None)
         for key, value in (
@@ -235,18 +272,19 @@ class PlaybookStep(Settings):
             ("new_secret", self.new_secret),
         ):
             if value and not answers:
-                hint = "only http, command and sql have an answer: remove it."
+                hint = f"remove `{key}`: only http, command and sql have an answer."
                 yield Contradiction((key,), f"is not allowed in a step of kind {given[0]}", hint)
         if self.done_when is not None and given[0] not in ACTIONS.names:
-            hint = "drd cannot look before a step of this kind: remove it."
+            hint = "remove `done_when`: drd cannot check whether such a step has happened."
             message = f"is not allowed in a step of kind {given[0]}"
             yield Contradiction(("done_when",), message, hint, of_key=True)
         if self.final is not None and self.rollback is not None:
-            hint = "remove one of them: what is final is never taken back."
-            yield Contradiction(("final",), "stands beside `rollback`", hint, of_key=True)
+            hint = "keep only one of the two keys: a final step is never taken back."
+            message = "cannot be combined with `rollback`"
+            yield Contradiction(("final",), message, hint, of_key=True)
         acts = (self.http, self.command, self.sql, self.start, self.stop)
         if self.expires is not None and all(one is None for one in acts):
-            hint = "remove it: drd watches only measures that it takes itself."
+            hint = "remove `expires`: drd watches only measures that drd itself takes."
             text = f"is not allowed in a step of kind {given[0]}"
             yield Contradiction(("expires",), text, hint, of_key=True)
         elif self.expires is not None and self.rollback is None:
@@ -254,32 +292,45 @@ class PlaybookStep(Settings):
             yield Contradiction(("expires",), "needs `rollback`", hint, of_key=True)
         if self.retries and self.repeat != "safe" and self.done_when is None and answers:
             hint = "add `repeat: safe` or `done_when`: a failed try may have had an effect."
-            yield Contradiction(("retries",), "repeats a step that may be harmful twice", hint)
+            message = "repeats a step, although a repetition may do harm"
+            yield Contradiction(("retries",), message, hint)
 
 
 class TaskSettings(Settings):
-    """A part of a playbook that one role is responsible for."""
+    """A task of a playbook: its steps, and the role that is responsible for the task."""
 
-    name: Name = Field(description="The name.")
-    text: str = Field(min_length=1, max_length=_LONG, description="What is to be done.")
-    role: str = Field(min_length=1, max_length=63, description="The role that is responsible.")
-    due: Annotated[str, AfterValidator(_due)] | None = Field(
-        None, description="When it is due: a moment of the incident and a time: `aware + 30m`."
+    name: Name = Field(description="Name of the task.")
+    text: str = Field(
+        min_length=1, max_length=_LONG, description="What people have to do in this task."
     )
-    steps: list[PlaybookStep] = Field(min_length=1, max_length=100, description="Its steps.")
+    role: str = Field(
+        min_length=1, max_length=63, description="The role that is responsible for the task."
+    )
+    due: Annotated[str, AfterValidator(_due)] | None = Field(
+        None,
+        description="When the task is due: a moment of the incident and a duration, for example "
+        "`aware + 30m`.",
+    )
+    steps: list[PlaybookStep] = Field(
+        min_length=1, max_length=100, description="The steps of the task."
+    )
 
 
 class PlaybookFile(Settings):
     """How people contain an incident."""
 
-    playbook: Name = Field(description="The name, as `drd playbook run` takes it.")
-    title: str = Field(min_length=1, max_length=_TEXT, description="What it is, in a few words.")
-    about: str = Field(min_length=1, max_length=_LONG, description="What it does.")
+    playbook: Name = Field(description="Name of the playbook, for `drd playbook run`.")
+    title: str = Field(
+        min_length=1, max_length=_TEXT, description="Title of the playbook, in a few words."
+    )
+    about: str = Field(min_length=1, max_length=_LONG, description="What the playbook does.")
     use_when: str = Field(
-        min_length=1, max_length=_LONG, description="In which situation it helps."
+        min_length=1, max_length=_LONG, description="The situation in which the playbook helps."
     )
     inputs: list[InputSettings] = Field(
-        default_factory=list, max_length=50, description="What a person gives to a run."
+        default_factory=list,
+        max_length=50,
+        description="The values that a person gives to a run.",
     )
     tasks: list[TaskSettings] = Field(min_length=1, max_length=50, description="The tasks.")
 

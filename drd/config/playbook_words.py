@@ -15,7 +15,7 @@ def step_words(step: Step, fill: Callable[[str], str] = str) -> str:
     words = [f"{step.name}: {fill(deed(step))}"]
     live = step.live or Live()
     if live.before is not None:
-        words.append(f"before it, drd reads what there is: {fill(deed(live.before))}")
+        words.append(f"before this step, drd reads the present state: {fill(deed(live.before))}")
     if live.rollback is not None:
         words.append(f"rollback: {fill(deed(live.rollback))}")
     if live.final:
@@ -23,7 +23,7 @@ def step_words(step: Step, fill: Callable[[str], str] = str) -> str:
     if live.expires_s is not None:
         words.append(f"temporary, at most {format_duration(live.expires_s)}")
     if live.new_secret is not None:
-        words.append(f"the new secret goes to {live.new_secret.file}")
+        words.append(f"drd writes the new secret to {live.new_secret.file}")
     return "; ".join(words)
 
 
@@ -32,9 +32,11 @@ def deed(step: Step) -> str:
     settings: Any = step.settings
     if isinstance(settings, Ask):
         whom = f"{settings.role}" if settings.role else "anybody"
-        two = ", another person than the one who starts it" if settings.two_person else ""
+        two = " (not the person who starts the run)" if settings.two_person else ""
         verb = "approves" if step.kind == "approve" else "does"
-        return f"{whom}{two} {verb}: {settings.text}" if settings.text else f"{whom} {verb} it"
+        return (
+            f"{whom}{two} {verb}: {settings.text}" if settings.text else f"{whom} {verb} this step"
+        )
     if isinstance(settings, Notice):
         return f"tell people: {settings.text}"
     if isinstance(settings, Wait):

@@ -143,8 +143,9 @@ class _Reader:
             self._is_broken(str(named or path.stem), tuple(report.errors))
         elif own and playbook.name in self.own:
             other = self.own[playbook.name].file
-            hint = "give one of them another name, or remove it."
-            report.error(("playbook",), f'{other} has the name "{playbook.name}", too', hint)
+            hint = "give one of the two playbooks another name, or remove one of the two files."
+            message = f'{other} already has a playbook with the name "{playbook.name}"'
+            report.error(("playbook",), message, hint)
             self._is_broken(playbook.name, tuple(report.errors))
         else:
             (self.own if own else self.shipped)[playbook.name] = playbook
@@ -154,7 +155,7 @@ class _Reader:
         self.broken[name] = (*self.broken.get(name, ()), *problems)
 
     def _report(self, path: Path, *, own: bool) -> Report:
-        """Read a file, with the problem that others can write it. Raises ConfigError."""
+        """Read a file, and report a file that other users can change. Raises ConfigError."""
         if not own or self.trusted is None:
             raw, _ = read_bytes(path, what=_WHAT)
             return Report(read(raw, str(path), allow_empty=True))

@@ -39,8 +39,8 @@ class WithinSettings(Settings):
     )
     months: Number | None = Field(
         None,
-        description="Months: to the day with the same number; if the month does not "
-        "have this day, to its last day.",
+        description="Months: the period ends on the day with the same number, or on the last day "
+        "of the month if the month does not have this day.",
     )
     business_days: Number | None = Field(
         None, description="Business days of the `calendar`; the day of the event is not counted."

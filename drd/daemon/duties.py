@@ -79,8 +79,8 @@ class DutyWatch:
         return list(concealed(number, found)) if hides else found
 
     def _actions(self, now: datetime) -> list[Condition]:
-        """The action items that are overdue, also of closed incidents. Those whose proof has passed
-        are closed before: a run that was killed at its end has not done it."""
+        """The overdue action items, also of closed incidents. First closes the items whose proof
+        has passed: a run that was killed at its end could not do that."""
         catalogue, zone = self._app.catalogue, local_zone(self._app.settings.timezone)
         if self._items is None:
             self._items = with_items(catalogue)

@@ -1,4 +1,4 @@
-"""Temporary measures of playbooks that still stand after their time, for the alerts of the
+"""Temporary measures of playbooks that nobody has taken back in time, for the alerts of the
 daemon."""
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ _EVERY = timedelta(minutes=1)
 
 
 class MeasureWatch:
-    """Looks once a minute. While the catalogue cannot be read, it knows those of the last time."""
+    """Reads the measures once a minute. While it cannot read the catalogue, it reports the measures
+    that it read last."""
 
     def __init__(self) -> None:
         self._last: tuple[Condition, ...] = ()

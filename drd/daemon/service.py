@@ -271,7 +271,7 @@ class Daemon:
         sentence = ", ".join(parts)
         if not self._refused:
             return sentence
-        return f"REFUSED when drd read the plans last: {self._refused} (see drd status); {sentence}"
+        return f"REFUSED when drd last read the plans: {self._refused} (see drd status); {sentence}"
 
     def _run_guarded(self, work: Callable[[], None]) -> None:
         """Run `work`; if the catalogue cannot be used now, report that and try again later."""

@@ -99,7 +99,7 @@ class Supervisor:
     def settle_abandoned(self, open_runs: Sequence[Run], now: datetime) -> list[str]:
         """Settle dead runs that nobody watched; returns `backup of orders-api` for each.
 
-        A recovery or playbook waits for a person: of one whose process died drd only notes that."""
+        A dead recovery or playbook is only noted as dead: a person decides how it continues."""
         settled = []
         busy = {w.run.id for w in self._workers.alive}
 

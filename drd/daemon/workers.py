@@ -28,8 +28,8 @@ ASKED_GRACE_S = 8.0
 """How long a run may take to end when it is asked to: a cancel takes 10 s at most."""
 
 PROGRAM: Sequence[str] = (sys.executable, "-P", "-m", "drd", "worker")
-"""The command of a run: the run's id, and options, follow. `-P`: no module of the working directory
-replaces drd."""
+"""The beginning of the command of a run; the run's id and options follow. With `-P`, no module of
+the working directory can replace drd."""
 
 _CANCELLED = Cause("the run was cancelled, but did not end")
 

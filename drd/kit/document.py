@@ -73,7 +73,8 @@ class Commands:
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """For programs: a reader does not see it. Two hyphens would end it."""
+    """A comment for programs, which a reader of the page does not see. `text` must not contain two
+    hyphens: they would end the comment."""
 
     text: str
 

@@ -242,8 +242,8 @@ class NotFollowed(PermissionError):
             "does not follow links of other users",
         )
         self.hint = (
-            "use the real path instead of the link. Or, if the link is right, make root the "
-            f"owner of {link.place}, in a directory that only root can change"
+            f"if the link is intended, make root the owner of {link.place}, in a directory that "
+            "only root can change. If not, use the real path instead of the link"
         )
 
 

@@ -112,8 +112,9 @@ class LocalPlace:
         return time.time() - made
 
     def free_bytes(self) -> int | None:
-        """Of the file system where the directory is, or will be made: without the reserve that only
-        root can use, as everywhere else, so that two findings about one disk say the same."""
+        """Return the free bytes of the file system where the directory is, or will be made; None if
+        unknown. The reserve that only root can use does not count, as everywhere else, so that two
+        findings about one disk agree."""
         there = next((p for p in (self.path, *self.path.parents) if p.exists()), None)
         if there is None:
             return None
@@ -268,8 +269,8 @@ def _require_writable(place: Path, *, exists: bool) -> None:
 
 
 def _require_space(place: Path) -> None:
-    """Require that the disk is not completely full: restic then cannot even write a lock. Root can
-    still use the reserve."""
+    """Require that the disk is not completely full: on a full disk, restic cannot even write a
+    lock. Root can still use the reserve."""
     disk = os.statvfs(place)
     free = disk.f_bfree if rights.may_be_root() else disk.f_bavail
     if free == 0 and disk.f_blocks:

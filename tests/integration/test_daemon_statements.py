@@ -191,7 +191,7 @@ def test_the_status_line_of_the_service_says_what_a_reload_refused(
         assert "REFUSED" not in status_line()
         file = tmp_path / "plans/broken.yaml"
         file.write_text("plan: broken\nnonsense: 1\n")
-        refused = "STATUS=REFUSED when drd read the plans last: plan broken (see drd status); "
+        refused = "STATUS=REFUSED when drd last read the plans: plan broken (see drd status); "
         assert status_line().startswith(refused)
         file.unlink()
         assert "REFUSED" not in status_line()

@@ -283,7 +283,7 @@ CASES = [
         "dsn: postgresql:///shop",
         "dsn: {credential: dsn}",
         (4, "components.db"),
-        "does not name the database that it is on the backed-up server",
+        "does not name its database on the server that pgBackRest backs up",
         "write its `dsn` as text, without a password: postgresql:///DATABASE.",
     ),
     (
@@ -300,7 +300,10 @@ CASES = [
         "    password: {credential: x}\n    url: pgbackrest:main",
         (10, "repositories.theirs.password"),
         "does not apply: pgBackRest reads its encryption password from a variable",
-        "move the password: pgbackrest: {env: {PGBACKREST_REPO1_CIPHER_PASS: …}}.",
+        (
+            "remove `password`, and write the password into this variable: pgbackrest: {env: "
+            "{PGBACKREST_REPO1_CIPHER_PASS: …}}."
+        ),
     ),
 ]
 

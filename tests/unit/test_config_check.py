@@ -100,8 +100,8 @@ def test_an_own_state_without_own_places_for_the_rest_is_reported(
     told = capsys.readouterr().out
     assert f"drd.yaml:2: warning: state: the state is in {here}/s, but drills restore into" in told
     assert (
-        f"HINT: add cache_dir: {here}/cache. If /var/cache/drd is right, add cache_dir: /var/cache/drd"
-        in told
+        "HINT: if /var/cache/drd is intended, add cache_dir: /var/cache/drd. If not, add cache_dir: "
+        f"{here}/cache" in told
     )
     (here / "drd.yaml").write_text(f"state: sqlite:///{here}/s/drd.db\nwork_dir: w\ncache_dir: c\n")
     assert check("drd.yaml") == 0

@@ -64,8 +64,11 @@ def test_a_plan_that_wants_shares_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kit", "said"),
     [
-        ("{file: /k}", "has `file`, and neither passphrase nor identity"),
-        ("{file: /k, passphrase: {env: P}, identity: {env: I}}", "both passphrase and identity"),
+        ("{file: /k}", "has `file`, but neither `passphrase` nor `identity`"),
+        (
+            "{file: /k, passphrase: {env: P}, identity: {env: I}}",
+            "has both `passphrase` and `identity`",
+        ),
         ("{passphrase: {env: P}}", "but no `file`"),
         ("{verify: {every: 1d}}", "but no `file`"),
         (

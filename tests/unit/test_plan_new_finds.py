@@ -201,8 +201,9 @@ def test_containers_and_all_that_is_left_out_are_named_in_the_plan_and_on_the_sc
         "  configuration  files  /etc\n"
         "\nFound, but not in the plan:\n"
         "  - Containers of docker: web (nginx:1.27). drd cannot back up inside containers\n"
-        "    yet. Add a PostgreSQL server in a container by its published port\n"
-        "    (--postgres). Add directories of this host that containers use with --files.\n"
+        "    yet. To add a PostgreSQL server in a container, use --postgres with its\n"
+        "    published port. To add directories of this host that containers use, give\n"
+        "    --files DIRECTORY.\n"
         "  - Containers of podman: unknown, because `podman ps` failed: cannot connect.\n"
         "\nNext:\n"
     )

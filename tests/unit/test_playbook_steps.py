@@ -44,7 +44,9 @@ def test_of_an_answer_only_what_the_step_names_is_kept() -> None:
     live = Live(keep={"id": "/id", "deep": "/list/0/a~1b", "code": "status"})
     told = changed(STEP, live, None, act, lambda _: None).to_json()
     assert told == {"status": 200, "id": "7", "deep": "x", "code": "200"}
-    with pytest.raises(StepFailed, match="no JSON with a value at /nothing"):
+    with pytest.raises(
+        StepFailed, match="the answer is not JSON, or does not contain a value at /nothing"
+    ):
         changed(STEP, Live(keep={"a": "/nothing"}), None, act, lambda _: None)
 
 
@@ -87,7 +89,13 @@ def test_a_new_secret_goes_to_its_file_alone(tmp_path: Path) -> None:
         changed(STEP, lost, None, lambda _: pytest.fail("asked"), lambda _: None)
 
 
-@pytest.mark.parametrize(("found", "says"), [("null", "is null"), ('""', "is empty")])
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        ("null", r"does not contain a new secret at /key \(found: null\); drd did not change"),
+        ('""', r"does not contain a new secret at /key \(found: empty text\); drd did not change"),
+    ],
+)
 def test_an_answer_without_a_new_secret_replaces_no_file(
     tmp_path: Path, found: str, says: str
 ) -> None:
@@ -102,7 +110,7 @@ def test_an_answer_without_a_new_secret_replaces_no_file(
 def test_a_step_that_has_happened_is_not_repeated() -> None:
     live = Live(done_when=Step("look block", "http"))
     told = changed(STEP, live, cut_off(), answers("gone", 404), lambda _: pytest.fail("read"))
-    assert told.says == "it had happened already, by `done_when`"
+    assert told.says == "the step had already happened: `done_when` succeeded"
 
 
 def test_a_step_that_cannot_be_looked_at_is_left_to_a_person() -> None:

@@ -112,10 +112,15 @@ def test_a_playbook_becomes_the_steps_of_a_runbook(tmp_path: Path) -> None:
         ("${steps.block.id}", "${steps.block.body}", 21, 'step block has no value "body"'),
         ("${steps.block.id}", "${token}", 21, "${token} is a secret"),
         ("take: /action", "take: action", 16, "is not a place in an answer"),
-        ("        expires: 4h\n", "        final: it stays\n", 18, "stands beside `rollback`"),
+        (
+            "        expires: 4h\n",
+            "        final: it stays\n",
+            18,
+            "cannot be combined with `rollback`",
+        ),
         ("before: {http: {url", "before: {http: {method: POST, url", 16, "would change something"),
-        ("        keep: {id: /id}", "        retries: 3", 19, "may be harmful twice"),
-        ("name: url, what", "name: run, what", 6, "is a value of drd's own"),
+        ("        keep: {id: /id}", "        retries: 3", 19, "although a repetition may do harm"),
+        ("name: url, what", "name: run, what", 6, 'drd itself uses the name "run" for a value'),
         ("file:/etc/drd/token", "hunter2", 7, "not a reference to a secret"),
         ("  - name: tell", "  - name: block", 20, 'another step is called "block"'),
         ('notify: "blocked', 'manua: "blocked', 21, "manua"),
@@ -123,7 +128,7 @@ def test_a_playbook_becomes_the_steps_of_a_runbook(tmp_path: Path) -> None:
             'notify: "blocked ${steps.block.id}"',
             "recover: {point: ab12, clean: true}",
             21,
-            "beside `po",
+            "cannot be combined with `po",
         ),
         (
             'notify: "blocked ${steps.block.id}"',
@@ -161,7 +166,7 @@ def test_a_statement_that_writes_needs_an_approval_above_it(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("keys", "says"),
     [
-        ("        on_failure: continue\n", "goes on without the approval"),
+        ("        on_failure: continue\n", "would let the run continue without the approval"),
         ("        when: {step: block}\n", "no step above asks for approval"),
     ],
 )

@@ -36,8 +36,8 @@ def _note(program: str) -> str:
         return ""
     return (
         f"Containers of {program}: {some(running, 5)}. drd cannot back up inside containers "
-        "yet. Add a PostgreSQL server in a container by its published port (--postgres). "
-        "Add directories of this host that containers use with --files."
+        "yet. To add a PostgreSQL server in a container, use --postgres with its published "
+        "port. To add directories of this host that containers use, give --files DIRECTORY."
     )
 
 

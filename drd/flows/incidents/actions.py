@@ -26,7 +26,7 @@ _Place = tuple[str, str]
 _log = log.get()
 _MOST = 100_000
 _NEWEST = 50
-"""Runs of a plan that are searched for a proof: drd looks after each of them."""
+"""How many of the newest runs of a plan drd searches for a proof. drd searches after every run."""
 
 
 def add(
@@ -64,7 +64,7 @@ def _require_open(incident: Incident, entry: int) -> None:
     if done is not None:
         raise UsageError(
             f"action item {entry} of incident {incident.number} is done already",
-            hint=f"to see it: drd incident action {incident.number} list",
+            hint=f"to see this item: drd incident action {incident.number} list",
         )
     known = some([item.entry for item in incident.open_actions], 10) or "none"
     raise UsageError(
@@ -87,10 +87,11 @@ def settle(
     plan: str = "",
     incidents: Sequence[Incident] | None = None,
 ) -> int:
-    """Close the items whose proof has passed since they were made, by an entry that cites it; only
-    of a `plan`, if one is given, and of `incidents`, if they are known. Returns how many. Never
-    fails: what could not be closed now is closed the next time. Root signs nothing of rows that
-    another user could have written."""
+    """Close the items whose proof has passed since the item was added, each by an entry that cites
+    the proof: only items about `plan`, if one is given, and only items of `incidents`, if these are
+    known. Returns the number of closed items. Never fails: an item that could not be closed now is
+    closed the next time. As root on another user's state, closes nothing: root must not sign what
+    that user could have written."""
     if rights.acts_for() is not None:
         return 0
     try:
@@ -116,7 +117,7 @@ def _settled(catalogue: Catalogue, incident: Incident, now: datetime, plan: str)
 def _close(
     catalogue: Catalogue, number: int, item: ActionItem, cited: Mapping[str, Any], now: datetime
 ) -> bool:
-    """Record it, unless somebody was faster: nothing is recorded twice."""
+    """Record that an item is done, unless somebody else has already recorded this."""
     closed = False
 
     def drafts(incident: Incident) -> Sequence[Draft]:
@@ -134,7 +135,8 @@ def _close(
 def _proofs(
     catalogue: Catalogue, item: ActionItem, wanted: VerifiedBy
 ) -> Iterator[Mapping[str, Any]]:
-    """Return what shows that an item is done, by value: runs that began after it was made."""
+    """Yield each proof that an item is done, as the fields of its entry. Only runs that began after
+    the item was added are proofs."""
     if wanted.proof in (Proof.CHECK, Proof.DRILL):
         for evidence in catalogue.evidence.newest(wanted.plan, limit=_NEWEST):
             if evidence.started_at > item.at and (found := _of_evidence(evidence, wanted)):
@@ -150,7 +152,8 @@ def _proofs(
 
 
 def _of_evidence(evidence: Evidence, wanted: VerifiedBy) -> Mapping[str, Any]:
-    """Return what a drill showed; of a check also a recovery counts. Empty: not what is wanted."""
+    """Return the fields of an entry that cites a drill, or for a check also a recovery; empty if
+    this does not prove what is wanted."""
     cited: dict[str, Any] = {
         "id": evidence.id,
         "run": evidence.run,
@@ -180,8 +183,8 @@ def _passed(rows: Sequence[CheckResult]) -> bool:
 
 
 def _of_run(run: Run, wanted: VerifiedBy, stood: set[_Place]) -> Mapping[str, Any]:
-    """Return what a control or a readiness check showed; empty: not what is wanted. `stood`: where
-    the finding was a problem once."""
+    """Return the fields of an entry that cites a control or a readiness check; empty if this does
+    not prove what is wanted. `stood` are the places where the finding was a problem once."""
     cited: dict[str, Any] = {"run": run.id, "plan": run.plan, "finished_at": run.finished_at}
     if wanted.proof is Proof.CONTROL:
         if run.subject != wanted.name or run.state is not RunState.SUCCEEDED:
@@ -200,8 +203,8 @@ def _of_run(run: Run, wanted: VerifiedBy, stood: set[_Place]) -> Mapping[str, An
 
 
 def _places(runs: Iterable[Run], code: str, *, stands: bool) -> set[_Place]:
-    """Return the subjects and targets for which readiness checks found it: as a problem (`stands`),
-    or as it should be."""
+    """Return the subjects and targets for which readiness checks had a finding with this code: as a
+    problem (`stands`), or as ok."""
     return {
         (one.finding.subject, one.finding.where)
         for run in runs

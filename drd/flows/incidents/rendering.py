@@ -66,7 +66,7 @@ def _told(answer: Mapping[str, Any], files: Mapping[str, str]) -> ConfigError:
     facts = {
         "missing": (
             f"the value {shown} is missing",
-            f"for a value below `said`: --set {shown}=TEXT. Otherwise use {{% if … is defined %}}.",
+            f"if it is a value below `said`: --set {shown}=TEXT. If not: {{% if … is defined %}}.",
         ),
         "absent": (f"there is no template {shown}", "write the name of a template that exists."),
         "syntax": (f"is not a Jinja template: {shown}", "correct this line."),

@@ -31,15 +31,15 @@ def rotated(
     if plan is not None and plan not in known:
         raise UsageError(
             f"{plan} is not in the scope of incident {desk.number}, or drd cannot read it",
-            hint=f"in its scope: {some(known, 10) or 'no plan'}. To add a plan: drd incident "
-            f"scope {desk.number} --add PLAN",
+            hint=f"plans in the scope of the incident: {some(known, 10) or 'none'}. To add a plan: "
+            f"drd incident scope {desk.number} --add PLAN",
         )
     asked = {p: c for p, c in known.items() if plan is None or p == plan}
     plans = [p for p, credentials in asked.items() if name in {one.name for one in credentials}]
     if not plans:
         names = sorted({one.name for credentials in asked.values() for one in credentials})
         raise UsageError(
-            f"no plan in the scope of incident {desk.number} has a credential {name!r}",
+            f"the plans in the scope of incident {desk.number} do not name a credential {name!r}",
             hint=meant(name, names)
             if names
             else "name the credentials of the service in its plan: `credentials:` "
@@ -59,8 +59,8 @@ def not_rotated(desk: Desk, entry: int, reason: str) -> Incident:
     there = {one.entry for one in rotations(desk.entries())}
     if entry not in there:
         raise UsageError(
-            f"entry {entry} does not say that a credential was rotated, or was withdrawn",
-            hint=f"those that do: {some(sorted(there), 10) or 'none'}",
+            f"entry {entry} does not record that a credential was rotated, or is already withdrawn",
+            hint=f"entries that you can withdraw: {some(sorted(there), 10) or 'none'}",
         )
     body = {"entry": entry, "reason": reason_of(reason)}
     return desk.catalogue.incidents.add(

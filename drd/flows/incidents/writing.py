@@ -231,7 +231,8 @@ class Desk:
             strangers = [plan for plan in remove if plan not in incident.plans]
             if strangers:
                 raise UsageError(
-                    f"not in the scope of incident {self.number}: {some(strangers)}",
+                    f"these plans are not in the scope of incident {self.number}: "
+                    f"{some(strangers)}",
                     hint="plans in the scope of the incident: "
                     f"{some(incident.plans, 10) or 'none'}",
                 )

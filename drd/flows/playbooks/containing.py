@@ -36,8 +36,8 @@ _DAY_S = 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """The values that the steps of a run of a playbook use. `inputs` are by name; those that are
-    secret are references, and only read when they are used."""
+    """The values that the steps of a run of a playbook use. `inputs` has the inputs by name. For a
+    secret input it has the reference: drd reads the secret only when a step uses it."""
 
     playbook: Playbook
     inputs: Mapping[str, str]
@@ -50,7 +50,7 @@ class Values:
         return cls(playbook, given, detail.of_plan or "", detail.incident)
 
     def get(self, name: str, *, shown: bool) -> str | None:
-        """Return a value; None if there is none of this name. `shown` to people, a secret is
+        """Return a value; None if no value has this name. With `shown`, for people, a secret is
         masked. Raises StepFailed, SecretUnavailable."""
         if name == "playbook":
             return self.playbook.name
@@ -75,7 +75,7 @@ class Values:
     def _plan(self) -> str:
         if not self.plan:
             raise StepFailed(
-                "the step works on a plan, and none was given",
+                "the step works on a plan, but this run was started without --plan",
                 hint=f"start the playbook anew: drd playbook run {self.playbook.name} --plan PLAN",
             )
         return self.plan
@@ -83,8 +83,8 @@ class Values:
 
 @dataclass(frozen=True, slots=True)
 class Containing:
-    """Implements `Surroundings` for a playbook. `plan_of` loads the plan whose components steps
-    work on, `config` is the drd.yaml of commands of drd that steps run."""
+    """Implements `Surroundings` for a playbook. `plan_of` loads a plan by its name, for steps that
+    work on a component. `config` is the drd.yaml for the drd commands that steps run."""
 
     services: Services
     runner: Runner
@@ -130,7 +130,7 @@ class Containing:
         return timedelta(0)
 
     def look(self, step: Step) -> StepResult:
-        """Make a restore point, or recover, as a run of its own."""
+        """Run `drd backup` or `drd recover`, each as a run of its own."""
         settings = step.settings
         assert isinstance(settings, OwnRun)
 
@@ -164,7 +164,7 @@ class Containing:
             raise StepFailed(
                 f"`drd {words[0]} {words[1]}` ended with exit code {done.exit_code}"
                 + (f": {says}" if says else ""),
-                hint=f"to see its run: drd runs {words[1]}",
+                hint=f"to see the run of this command: drd runs {words[1]}",
             )
         return ActionStepResult.of({"says": f"drd {words[0]} {words[1]}: done"})
 
@@ -190,7 +190,8 @@ class Containing:
         if component is None or component not in plan.components:
             raise StepFailed(
                 f"plan {plan.name} has no component {component}",
-                hint=f"it has: {', '.join(plan.components)}. Correct `component` in the playbook.",
+                hint=f"choose one of the plan's components: {', '.join(plan.components)}. Correct "
+                "`component` in the playbook.",
             )
         known = plan.components[component]
         place = target_place(self.services, self.runner.run.id, known)
@@ -201,7 +202,7 @@ class Containing:
 
 
 def _why(done: process.Completed) -> str:
-    """Return the error of a command that ended, which it prints as JSON, or its last line."""
+    """Return the error that a command has printed as JSON, or the last line of its output."""
     with suppress(ValueError, TypeError, KeyError):
         return escaped(json.loads(done.stdout)["error"]["message"])
     return done.says[-1] if done.says else ""

@@ -1,4 +1,4 @@
-"""The run of a playbook on the timeline of an incident: its begin, and its tasks."""
+"""The run of a playbook on the timeline of an incident: its beginning, and its tasks."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ class OnIncident:
 
     def _task(self, incident: Incident, playbook: Playbook, task: PlaybookTask) -> Draft:
         due = task.due.at(incident.instants) if task.due is not None else None
-        unknown = f" (due {task.due}, which nobody has stated)" if task.due and not due else ""
+        unknown = (
+            f" (due {task.due}, but nobody has stated this moment)" if task.due and not due else ""
+        )
         body = {
             "text": f"{playbook.name}: {task.text}{unknown}",
             "to": task.role,
@@ -68,7 +70,8 @@ class OnIncident:
         return f"{self.run}/{task.name}"
 
     def watching(self, tell: Callable[[Progression], None]) -> Callable[[Progression], None]:
-        """Return what is told of progress, which also ends tasks whose steps are over."""
+        """Return a function that passes the progress on to `tell`, and ends each task whose steps
+        are over."""
 
         def told(now: Progression) -> None:
             tell(now)
@@ -80,7 +83,7 @@ class OnIncident:
         return told
 
     def _finish(self, task: PlaybookTask) -> None:
-        """Record that a task is done. A timeline that cannot be written stops no containment."""
+        """Record that a task is done. If the timeline cannot be written, the run continues."""
         self.done.add(task.name)
         origin = self._origin(task)
 

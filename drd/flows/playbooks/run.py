@@ -57,9 +57,9 @@ def require_holders(services: Services, playbook: Playbook) -> None:
             )
         if isinstance(step.settings, Ask) and not services.roles:
             raise UsageError(
-                f"step {step.name} of playbook {playbook.name} waits for a person, and drd.yaml "
-                "names none",
-                hint="list them in drd.yaml, for example `people: [{name: anna, roles: [lead]}]`.",
+                f"step {step.name} of playbook {playbook.name} waits for a person, but drd.yaml "
+                "does not name any people",
+                hint="add people to drd.yaml, for example `people: [{name: anna, roles: [lead]}]`.",
             )
 
 
@@ -86,7 +86,7 @@ def resume_playbook(services: Services, ordered: Ordered, run: Run) -> tuple[Run
     if run.state is RunState.SUCCEEDED:
         raise UsageError(
             f"run {run.id} of playbook {ordered.playbook.name} cannot be resumed: it has succeeded",
-            hint=f"to see what it did: drd run show {run.id}",
+            hint=f"to see what the run did: drd run show {run.id}",
         )
     if taken_back(about_all(services.catalogue.decisions.of_run(run.id))) is not None:
         raise UsageError(

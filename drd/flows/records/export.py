@@ -52,11 +52,12 @@ def export(
     hides: Hides = hides_nothing,
     seal: Callable[[str], Draft] | None = None,
 ) -> Exported:
-    """Write all entries and the script that checks them without drd into a new directory that only
-    its owner can read, with all bodies, those of a plan, or those of the entries `only`. `beside`
-    are the texts of more files by their names, `stamps` those of the directory with time stamps.
-    `hides` encrypts restricted bodies. `seal` makes the entry, the last of the export, that has the
-    SHA-256 of the list of all other files."""
+    """Write all entries, and the script that checks them without drd, into a new directory that
+    only its owner can read. The export has all bodies, or only the bodies about `plan`, or only
+    those of the entries `only`. `beside` has more files: their texts by their names; `stamps` has
+    the files of the directory with time stamps. `hides` encrypts restricted bodies. `seal` makes
+    the last entry of the export from the SHA-256 of the list of all other files. Raises UsageError,
+    TargetUnwritable."""
     files = _files(beside or {}, stamps or {})
     try:
         directory.mkdir(mode=0o700, parents=False)
@@ -107,7 +108,7 @@ def _of_plan(records: RecordStore, plan: str, until: int) -> frozenset[int]:
 
 
 def _files(beside: Mapping[str, str], stamps: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return all files of an export but the records, by their names in it."""
+    """Return all files of an export except the records: their contents by their names."""
     return {
         SCRIPT: Path(__file__).with_name(SCRIPT).read_bytes(),
         **{name: text.encode() for name, text in beside.items()},
@@ -151,8 +152,8 @@ def check_export(exported: RecordFile) -> ChainReport:
 
 
 def check_files(place: Path, exported: RecordFile) -> list[Fault]:
-    """Return what is wrong with the files beside the records, by the list that the last entry
-    seals. Raises UsageError for one that cannot be read."""
+    """Compare the files beside the records with the list that the last entry seals, and return what
+    is wrong. Raises UsageError if a file cannot be read."""
     directory = place if place.is_dir() else place.parent
     if sealed_list(exported.entries) is None and not (directory / LIST).is_file():
         return []
@@ -165,6 +166,6 @@ def check_files(place: Path, exported: RecordFile) -> list[Fault]:
     except OSError as error:
         raise UsageError(
             f"cannot read the files in {directory}: {system_reason(error)}",
-            hint="give yourself the right to read them, or copy the directory again.",
+            hint="give yourself the right to read these files, or copy the directory again.",
         ) from error
     return file_faults(exported.entries, found)

@@ -38,9 +38,9 @@ _DRILLS = 1000
 
 @dataclass(frozen=True, slots=True)
 class CleanPoints:
-    """The points of a plan, newest data first; of those in `described` it is known what they lose
-    and what changed. `choice` is the one to recover, with the reason in `why`; without one `why`
-    says why there is none, and `remedy` what to do."""
+    """The points of a plan, newest data first. `described` has some of them, with what they lose
+    and what changed. `choice` is the point to recover, and `why` the reason. Without a choice,
+    `why` says why there is none, and `remedy` what to do."""
 
     plan: str
     sign: datetime
@@ -59,8 +59,8 @@ def clean_points(
     *,
     held_by: Collection[str] | None = None,
 ) -> CleanPoints:
-    """Return which point of a plan has no data from after the sign and can be relied on; only
-    points that a repository in `held_by` holds. Describes none."""
+    """Choose the point of a plan that has no data from after the sign and can be relied on, among
+    the points that a repository in `held_by` holds. Does not fill `described`."""
     points = [
         p
         for p in catalogue.points.of_plan(plan)
@@ -85,8 +85,9 @@ def require_clean(found: CleanPoints, number: int) -> Candidate:
 def described(
     catalogue: Catalogue, found: CleanPoints, now: datetime, *, everything: bool = False
 ) -> tuple[Described, ...]:
-    """Return what the points lose up to now, and what changed in each: of all, or of the nearest
-    before and after the sign. One point after another is read, since fingerprints can be large."""
+    """Return what the points lose up to now, and what changed in each: for all points, or for the
+    nearest points before and after the sign. Reads one point after another, because fingerprints
+    can be large."""
     shown = _nearest(found) if not everything else found.candidates
     newest = _with_fingerprints(catalogue, _newest(found.candidates, now))
     points = [one.point for one in found.candidates]
@@ -187,7 +188,7 @@ def _candidates(
             doubts.append(restored[point.id].words())
         drill = drills.get(point.id)
         if drill is not None and drill.result == "failed":
-            what = "failed" if drill.restored else "could not restore it"
+            what = "failed" if drill.restored else "could not restore the point"
             doubts.append(f"a drill {what}: drd run show {drill.run}")
         yield Candidate(point, data_until(point, _freezes), tuple(doubts), drill)
 
@@ -221,7 +222,7 @@ def _state(point: RestorePoint, known: KnownRepository | None) -> str:
 
 
 def _drills(catalogue: Catalogue, plan: str) -> dict[str, Drilled]:
-    """Return by point its last drill that came to a result."""
+    """Return, by the id of each point, its last drill that passed or failed."""
     broken = catalogue.evidence.unrestorable(plan)
     found: dict[str, Drilled] = {}
     for one in catalogue.evidence.newest(plan, limit=_DRILLS):  # newest first

@@ -45,14 +45,15 @@ from drd.ports import Ability
 class RecoveryPlan:
     """What a recovery would do: shown, confirmed, then executed.
 
-    `loss_s` is the expected data loss, `loss_rows` the same in rows as far as points tell;
-    `repositories` are tried in this order, without those known to be lost, if there is another.
-    `expected_s` is the duration measured by the newest drill, else by the newest recovery, None
-    without either; `expected_steps` has that of each executed step. `asked_at` is when a person
-    started to handle it. `continues` is the id of a dead run that would be resumed. `notes` are
-    sentences about what speaks against the point, and what is left out. `outside` has by component
-    paths that the point would restore and the plan does not name. With a `single` thing, plan and
-    point are limited to it. `clean` says why the point is the clean one of an incident."""
+    `loss_s` is the expected data loss in seconds, `loss_rows` the loss in rows, as far as the
+    points show it. `repositories` are tried in this order; lost repositories are left out if
+    another one is left. `expected_s` is the duration that the newest drill measured, otherwise the
+    newest recovery; None without both. `expected_steps` has the duration of each executed step.
+    `asked_at` is when a person asked for the recovery. `continues` is the id of a dead run that
+    would be resumed. `notes` are sentences about what speaks against the point, and what is left
+    out. `outside` has, by component, the paths that the point would restore although the plan does
+    not name them. If only a `single` part is restored, plan and point are limited to this part.
+    `clean` says why the point is the clean one of an incident."""
 
     plan: Plan
     request: RecoveryRequest

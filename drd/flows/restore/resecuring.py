@@ -50,7 +50,7 @@ class Clean:
     why: str
 
     def words(self) -> str:
-        """Return why it is the choice, and what would change it."""
+        """Return why drd chose the point, and what would change the choice."""
         return (
             f"{self.why}. First sign: {self.sign.words()}. If this time is corrected, another "
             "restore point can be the clean one"
@@ -58,8 +58,9 @@ class Clean:
 
 
 def clean_of(services: Services, plan: Plan, number: int, request: RecoveryRequest) -> Clean:
-    """Return the clean point of a plan. Like every choice of drd's own it reads the manifest of a
-    point whose signature this host has not checked. Raises NoRestorePoint, with the reason."""
+    """Return the clean point of a plan. If this host has not checked the signature of a point yet,
+    this reads its manifest, as drd does whenever it chooses a point itself. Raises NoRestorePoint,
+    with the reason."""
     adopted.refresh(services, plan)
     sign, _ = _read(services, number)
     read: set[str] = set()
@@ -106,7 +107,8 @@ def with_approval(
     run: str | None,
 ) -> Plan:
     """Return the plan with the approval before the step that lets others reach the service, or at
-    the end; as it is, if nothing is left to rotate. A `run` that has asked already asks again."""
+    the end. If nothing is left to rotate, returns the plan as it is, unless `run` has already asked
+    for the approval."""
     number = request.clean_for
     beside = request.part is not None and request.part.into is not None
     if number is None or beside:
@@ -130,15 +132,18 @@ def with_approval(
 
 def _text(left: Sequence[Credential], number: int, sign: datetime) -> str:
     if not left:
-        return "all credentials of the plan were rotated since the first sign; approve to go on"
+        return (
+            "all credentials of the plan were rotated since the first sign; approve this step to "
+            "continue"
+        )
     them = ", ".join(
         f"{one.name} ({f'rotate with {one.rotate_with}' if one.rotate_with else 'no playbook'})"
         for one in left
     )
     know = f"{counted(len(left), 'credential')} may be known to the attacker since"
     text = (
-        f"{know} {format_time(sign)}: {them}. Rotate them before the service is used, record each: "
-        f"drd incident rotated {number} NAME; then approve"
+        f"{know} {format_time(sign)}: {them}. Rotate these before the service is used, and record "
+        f"each rotation: drd incident rotated {number} NAME; then approve this step"
     )
     return text.replace("${", "$${")
 

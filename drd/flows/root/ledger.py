@@ -264,7 +264,7 @@ class Ledger:
 def begin(
     work_dir: Path, run: Run, point: RestorePoint | None, seal: Noted | None, warn: Warn = _silent
 ) -> Ledger:
-    """Begin a record; of a playbook, which restores no `point`, without one. Raises
+    """Begin a record. `point` is None for a playbook, which does not restore a point. Raises
     SandboxUnavailable."""
     path = _path(work_dir, run.id)
     restores = point_of(point) if point is not None else {"id": ""}

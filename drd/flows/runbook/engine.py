@@ -151,7 +151,9 @@ class Engine:
             self.steps[step.name] = replace(step, on_failure="ask")
             why = record.cause or Cause("the step was interrupted and must not be repeated")
             if record.state is StepState.CANCELLED:
-                why = Cause("the step was cancelled, may have happened, and must not be repeated")
+                why = Cause(
+                    "the step was cancelled but may have happened, so it must not be repeated"
+                )
             self._set_ended(step, StepState.FAILED, record.result, why)
         elif (
             record.state is StepState.FAILED
@@ -163,8 +165,8 @@ class Engine:
             self.earlier_records[step.name] = record
 
     def _may_have_happened(self, step: Step, record: StepRecord) -> bool:
-        """Return whether nobody knows if the step had its effect. One of a playbook changes a
-        service in operation: a cancelled or failed try may have changed it."""
+        """Return whether nobody knows if the step had its effect. A step of a playbook changes a
+        service in operation, so even a cancelled or failed try may have changed the service."""
         if record.state is StepState.RUNNING:
             return True
         if step.live is None:

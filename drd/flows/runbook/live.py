@@ -26,9 +26,9 @@ from drd.registry import ACTIONS
 BEFORE = "before"
 """The kind of the steps that read what there is before another step changes it."""
 VALUE = "value"
-"""The key of what they read."""
+"""The key of the value that these steps read."""
 _LONGEST = 1 << 15
-"""Of longer outputs of commands drd may have only a part."""
+"""The most characters that drd keeps: it may have only a part of a longer output."""
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Answer:
     whole: Mapping[str, str] = field(default_factory=dict)
 
     def at(self, place: str, kind: str) -> str:
-        """Return what stands at a place of the answer. Raises StepFailed."""
+        """Return the value at a place in the answer. Raises StepFailed."""
         if place.startswith("/"):
             return _in_json(self._whole(kind), place)
         return self._whole(kind) if place in ("", _key_of(kind)) else self._key(place)
@@ -74,10 +74,10 @@ def changed(
     *,
     expires_at: str | None = None,
 ) -> ActionStepResult:
-    """Carry out a step; a temporary measure should not stand after `expires_at`. `earlier` is the
-    record of a try whose outcome nobody knows. Raises StepFailed."""
+    """Carry out a step. `expires_at` is when a temporary measure has to be taken back, `earlier`
+    the record of an earlier try whose outcome nobody knows. Raises StepFailed."""
     if earlier is not None and live.done_when is not None and _holds(live.done_when, act):
-        says = "it had happened already, by `done_when`"
+        says = "the step had already happened: `done_when` succeeded"
         return ActionStepResult.of(
             {"says": says, **({EXPIRES: expires_at} if expires_at is not None else {})}
         )
@@ -103,18 +103,19 @@ def changed(
 
 
 def taken(live: Live, reading: Step, act: Act) -> tuple[ActionStepResult, str]:
-    """Read what there is before a step: the result as it is recorded, and the value itself. Raises
-    StepFailed."""
+    """Read the state before a step. Return the result for the catalogue, and the value itself.
+    Raises StepFailed."""
     value = act(reading).at(live.takes, reading.kind)
     if len(value) > _LONGEST:
         raise StepFailed(
-            f"what there is has {len(value)} characters, and drd keeps at most {_LONGEST}",
-            hint="take only a part of it: `take: /PATH` below `before` in the playbook.",
+            f"the value that `before` read has {len(value)} characters, but drd keeps at most "
+            f"{_LONGEST}",
+            hint="take only a part of the value: `take: /PATH` below `before` in the playbook.",
         )
     if masked(value) != value:
         raise StepFailed(
-            "what there is before the step contains a secret, which drd must not keep: no rollback "
-            "could restore it. The step was not executed",
+            "the value that `before` read contains a secret, which drd must not keep, so no "
+            "rollback could restore the value. The step was not executed",
             hint="take a part without the secret: `take: /PATH` below `before` in the playbook; or "
             "remove `before`, and say in `final` why the step stays.",
         )
@@ -122,8 +123,8 @@ def taken(live: Live, reading: Step, act: Act) -> tuple[ActionStepResult, str]:
 
 
 def _holds(look: Step, act: Act) -> bool:
-    """Return whether a step has happened. One that cannot be looked at has not: it is repeated only
-    if the playbook says so."""
+    """Return whether a step has happened: whether its `done_when` succeeds. Raises StepFailed if
+    drd cannot find out."""
     try:
         act(look)
     except DrdError as error:
@@ -131,14 +132,14 @@ def _holds(look: Step, act: Act) -> bool:
             return False
         raise StepFailed(
             f"drd cannot find out whether the step has happened: {error.message}",
-            hint="look yourself. If it has happened: drd skip RUN STEP --why TEXT. If not, correct "
-            "`done_when`, then: drd retry RUN STEP",
+            hint="find out whether the step has happened. If yes: drd skip RUN STEP --why TEXT. "
+            "If not, correct `done_when`, then: drd retry RUN STEP",
         ) from error
     return True
 
 
 def without_answer(reported: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is recorded of an answer that the step keeps nothing of."""
+    """Return what drd records of each answer: all but the body or output."""
     return {k: v for k, v in reported.items() if k not in ("body", "output")}
 
 
@@ -149,7 +150,7 @@ def _in_json(text: str, pointer: str) -> str:
         value = found(json.loads(text), parts_of(pointer))
     if value is MISSING:
         raise StepFailed(
-            f"the answer is no JSON with a value at {pointer}",
+            f"the answer is not JSON, or does not contain a value at {pointer}",
             hint="correct the place in the answer (`take`, `keep`) in the playbook.",
         )
     return value if isinstance(value, str) else json.dumps(value)
@@ -158,18 +159,20 @@ def _in_json(text: str, pointer: str) -> str:
 def _secret(found: str, to: NewSecret) -> str:
     if found.strip() in ("", "null"):
         raise StepFailed(
-            f"the request succeeded, but the answer has no new secret at {to.place}: it is "
-            f"{found.strip() or 'empty'}; {to.file} is as it was",
-            hint="look in the service whether it has made one, and correct `take` of `new_secret` "
-            "in the playbook. Then: drd retry RUN STEP, or drd skip RUN STEP --why TEXT",
+            f"the request succeeded, but the answer does not contain a new secret at {to.place} "
+            f"(found: {found.strip() or 'empty text'}); drd did not change {to.file}",
+            hint="find out whether the service has made a new secret, and correct `take` of "
+            "`new_secret` in the playbook. Then: drd retry RUN STEP, or drd skip RUN STEP --why "
+            "TEXT",
         )
     return found
 
 
 @contextmanager
 def _place(to: NewSecret | None) -> Iterator[Callable[[str], None]]:
-    """Make sure that a new secret can be written, before it is made; the body gets the function
-    that writes it, as a whole or not at all. It is masked from then on. Raises StepFailed."""
+    """Make sure that drd can write a new secret, before the service makes the secret. Yields the
+    function that writes the secret, as a whole or not at all, and masks it from then on. Raises
+    StepFailed."""
     if to is None:
         yield log.mask
         return

@@ -14,10 +14,10 @@ from drd.model.runbook import LOOKING, Step
 
 @dataclass
 class Outcome:
-    """How a runbook ended. `succeeded` means that no step blocked it; it is `through` even if
-    checks failed that nothing was to follow; `fatal` means that a step that is not a check has
-    failed for good. `states` has every step that was begun or left out, `causes` why it failed or
-    was left out, `never` those that were the drill ended before this step."""
+    """How a runbook ended. `succeeded` means that no step blocked it. `through` means that no step
+    is left to execute, even if checks failed. `fatal` means that a step that is not a check has
+    failed for good. `states` has every step that was begun or left out, `causes` why a step failed
+    or was left out, `never` the steps that the run did not reach."""
 
     succeeded: bool = False
     states: dict[str, StepState] = field(default_factory=dict)

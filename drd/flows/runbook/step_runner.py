@@ -114,7 +114,8 @@ class StepRunner:
     # steps that change a service in operation
 
     def _act(self, of: Step, acting: Step) -> live.Answer:
-        """Carry out a step, or an action beside it, and return its whole answer."""
+        """Carry out the step `of` itself, or an action that belongs to it, and return its whole
+        answer."""
         whole: dict[str, str] = {}
         value = partial(self._value_beside, of)
         try:
@@ -125,7 +126,7 @@ class StepRunner:
         return live.Answer(reported, whole)
 
     def _read_before(self, of: Step, change: Live, reading: Step) -> None:
-        """Read what there is before a step changes it, once for all tries."""
+        """Read the state before a step changes it; only once, even if the step is tried again."""
 
         def read() -> ActionStepResult:
             result, value = live.taken(change, reading, partial(self._act, of))
@@ -136,7 +137,7 @@ class StepRunner:
         self.note_result(reading.name, StepState.SUCCEEDED, result)
 
     def _value_beside(self, of: Step, name: str) -> str:
-        """Return the value of `${name}`, where `${before}` is what there was before the step."""
+        """Return the value of `${name}`. `${before}` is the state that drd read before the step."""
         if name == live.BEFORE and of.live is not None and of.live.before is not None:
             return self._given(of.live.before.name, live.VALUE, shown=False)
         return self._value(name)

@@ -18,9 +18,9 @@ from drd.ports import Inspector
 
 
 class Surroundings(Protocol):
-    """`name` is that of the plan or playbook, `what` what the run is, in a word. `rto_s` is None
-    where no objective is measured. `spans` get the times of the steps. Values of `older` are those
-    of `ActionContext`."""
+    """`name` is the name of the plan or playbook, and `what` a word for the run. `rto_s` is None if
+    no objective is measured. `spans` collects the times of the steps. `older` has the meaning that
+    it has in `ActionContext`."""
 
     @property
     def services(self) -> Services: ...
@@ -54,8 +54,8 @@ class Surroundings(Protocol):
     def older(self) -> timedelta: ...
 
     def look(self, step: Step) -> StepResult:
-        """Carry out a step that is no action: restore or check what it names, for instance. Raises
-        StepFailed and the errors of its kind."""
+        """Carry out a step that is not an action, for example a restore or a check. Raises
+        StepFailed and the errors of the kind of step."""
         ...
 
     def load_earlier(self, step: Step, records: Collection[StepRecord], /) -> None:
@@ -63,8 +63,9 @@ class Surroundings(Protocol):
         ...
 
     def value(self, name: str, *, shown: bool) -> str | None:
-        """Return the value of `${name}`; None if it is none of these surroundings. `shown` to
-        people, a secret is masked. Raises StepFailed for one that does not exist yet."""
+        """Return the value of `${name}`; None if these surroundings do not have this value. With
+        `shown`, for people, a secret is masked. Raises StepFailed if the value does not exist
+        yet."""
         ...
 
     def environment(self) -> Mapping[str, str]:

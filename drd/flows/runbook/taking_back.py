@@ -17,7 +17,7 @@ from drd.model.step_record import StepRecord
 from drd.registry import ACTIONS
 
 ROLLBACK = "rollback"
-"""The kind of the steps that roll one back."""
+"""The kind of a step that rolls another step back."""
 
 
 def _may_have_had_effect(record: StepRecord) -> bool:
@@ -50,8 +50,8 @@ def _stopped_before(step: Step, records: Mapping[str, StepRecord]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """`steps` were rolled back, in this order; `left` had begun and have no rollback; `error` is
-    why it stopped at `failed`."""
+    """`steps` were rolled back, in this order. `left` were begun, but have no rollback. `failed` is
+    the step whose rollback failed, and `error` says why."""
 
     steps: tuple[str, ...]
     left: tuple[str, ...]
@@ -79,7 +79,7 @@ def to_undo(
 
 
 def unknown(steps: Sequence[Step], records: Mapping[str, StepRecord]) -> list[str]:
-    """Return steps that may have had an effect, and that the file does not contain any more."""
+    """Return the steps that may have had an effect, although the file no longer contains them."""
     names = {step.name for step in steps}
     return [
         record.name
@@ -101,9 +101,8 @@ def take_back(
     by: str,
     detail: type[RecoveryDetail | PlaybookDetail],
 ) -> Undone:
-    """Roll back these steps in this order, each once, and end the run, whose details are of class
-    `detail`. A step whose rollback fails ends it, too. `left` are the steps that stay as they
-    are."""
+    """Roll back these steps in this order, each once, until a rollback fails; then end the run, with
+    a `detail` of this class. `left` are the steps that stay as they are."""
     taken, failed = _taken(runner, step_runner, {step.name: step for step in steps}, names)
     why = Cause(f"rolled back by {by}: {', '.join(taken)}")
     if failed is not None:
@@ -122,7 +121,8 @@ def take_back(
 def _taken(
     runner: Runner, step_runner: StepRunner, steps: Mapping[str, Step], names: Sequence[str]
 ) -> tuple[list[str], tuple[str, DrdError] | None]:
-    """Return the steps that were rolled back, and the one that failed with its error."""
+    """Roll back these steps in this order, each once, until a rollback fails. Return the steps that
+    were rolled back, and the step whose rollback failed, with its error."""
     taken: list[str] = []
     for name in names:
         try:

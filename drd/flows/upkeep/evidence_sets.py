@@ -89,22 +89,22 @@ def working(
 
 
 def find(desk: Desk, name: str) -> Preserved:
-    """Return the set whose id begins so. Raises UsageError."""
+    """Return the set whose id begins with `name`. Raises UsageError."""
     there = preserved(desk.entries())
     found = [one for one in there if one.id.startswith(name)]
     if len(found) != 1:
         raise UsageError(
             f"incident {desk.number} has no preserved evidence {name!r}"
             if not found
-            else f"several sets of preserved evidence begin with {name!r}",
+            else f"the ids of several sets of preserved evidence begin with {name!r}",
             hint=f"to list them: drd incident preserve {desk.number} --list",
         )
     return found[0]
 
 
 def verify(services: Services, plan: Plan, desk: Desk, which: Preserved) -> tuple[str, ...]:
-    """Read all of a set again, and record whether each file is as it was taken; return what is
-    not."""
+    """Read a whole set again, and record whether each file is as it was taken. Return a sentence
+    for each difference."""
     _require_whole(which)
     spec = spec_of(plan, which.repository)
     with working(services, plan, desk, spec, Act.VERIFIED) as (_, repository, stage):
@@ -116,8 +116,8 @@ def verify(services: Services, plan: Plan, desk: Desk, which: Preserved) -> tupl
 def export(
     services: Services, plan: Plan, desk: Desk, which: Preserved, into: Path
 ) -> tuple[str, ...]:
-    """Write a set into a new directory, with the list of digests, and record it; return what is not
-    as it was taken: then nothing is recorded."""
+    """Write a set into a new directory, with the list of digests, and record the export. Return a
+    sentence for each file that is not as it was taken: then nothing is recorded."""
     _require_whole(which)
     spec = spec_of(plan, which.repository)
     _make_new(into)
@@ -144,9 +144,9 @@ def _make_new(directory: Path) -> None:
 
 def release(services: Services, plan: Plan, desk: Desk, which: Preserved, reason: str) -> int:
     """Record that a set is not held any more, and forget its snapshots; the next prune removes
-    their data. Returns how many there were. After a kill in between, the same call goes on. Raises
-    UsageError if nothing is left to do, and PointGone if a set that nobody found altered is not
-    there."""
+    their data. Returns the number of forgotten snapshots. After a kill, the same call continues.
+    Raises UsageError if nothing is left to do, and PointGone if the snapshots are gone and no
+    verification has recorded that."""
     spec, why = spec_of(plan, which.repository), reason_of(reason)
     with working(services, plan, desk, spec, Act.RELEASED) as (_, repository, _stage):
         left = _there(repository, which, plan.name)
@@ -159,8 +159,8 @@ def release(services: Services, plan: Plan, desk: Desk, which: Preserved, reason
             raise PointGone(
                 f"repository {spec.name} has no snapshot of preserved evidence {which.id}",
                 hint="if the repository was moved, name its former place in the plan, and run the "
-                "command again. If the snapshots are gone, record it first: drd incident preserve "
-                f"{desk.number} --verify {which.id}",
+                "command again. If the snapshots are gone, record this first: drd incident "
+                f"preserve {desk.number} --verify {which.id}",
             )
         if not which.is_released:
             record(services, desk, Act.RELEASED, which.id, {"reason": why})
@@ -178,14 +178,15 @@ def _require_whole(which: Preserved) -> None:
     if not which.is_whole or which.is_released:
         raise UsageError(
             f"preserved evidence {which.id} is {which.state}",
-            hint="preserve it again: drd incident preserve"
+            hint="preserve the evidence again: drd incident preserve"
             if not which.is_whole
-            else "a released set is not kept any more.",
+            else "choose another set: after the release, drd does not keep this set.",
         )
 
 
 def _there(repository: Repository, which: Preserved, plan: str) -> list[str]:
-    """Return the snapshots of a set by their tags: an entry could name those of a restore point."""
+    """Return the snapshots of a set. drd finds them by their tags, because an entry could name
+    snapshots of a restore point."""
     tags = [TAG, f"run:{which.id}"]
     return [one.id for one in repository.snapshots(host=plan, tags=tags, fresh=True)]
 
@@ -198,7 +199,7 @@ def _wrong(
     there = set(_there(repository, which, plan))
     data = _read_digests(repository, which, there)
     if data is None:
-        return ["the list of digests is gone, or is not the one that was taken"]
+        return ["the list of digests is missing, or is not the list that drd stored"]
     found: list[bytes] = []
     wrong: list[str] = []
     for item in which.items:
@@ -240,7 +241,7 @@ def _require_there(snapshot: str, there: set[str]) -> None:
     if not known:
         raise PointGone(
             f"snapshot {escaped(snapshot[:8])} is not in the repository any more",
-            hint="find out who removed it.",
+            hint="find out who removed this snapshot.",
         )
 
 

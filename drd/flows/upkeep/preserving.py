@@ -108,7 +108,7 @@ def _require_paths(paths: Sequence[str]) -> None:
     for path in paths:
         if not path.startswith("/") or not os.path.lexists(path):
             raise UsageError(
-                f"{escaped(path)} does not exist, or is no absolute path",
+                f"{escaped(path)} does not exist, or is not an absolute path",
                 hint="give an absolute path of this host: --path /var/log/nginx",
             )
 
@@ -171,7 +171,8 @@ def _take(taking: _Taking, item: str, what: str, payload: Callable[[], Payload])
             unread = [escaped(path) for path in error.unread] or [error.message]
             taking.missing += [f"{what}: {path}" for path in unread[:_NAMED]]
             if len(unread) > _NAMED:
-                taking.missing.append(f"{what}: {counted(len(unread) - _NAMED, 'more file')}")
+                more = counted(len(unread) - _NAMED, "more file")
+                taking.missing.append(f"{what}: drd could not read {more}")
             stored = error.snapshot
         if stored:
             _read_back(taking, item, what, stored)
@@ -179,7 +180,7 @@ def _take(taking: _Taking, item: str, what: str, payload: Callable[[], Payload])
 
 @contextmanager
 def _naming(taking: _Taking, what: str) -> Iterator[None]:
-    """Name what cannot be preserved, and go on with the rest."""
+    """Note what cannot be preserved, and continue with the rest."""
     try:
         yield
     except (Fenced, CatalogueError):
@@ -192,14 +193,15 @@ def _naming(taking: _Taking, what: str) -> Iterator[None]:
 
 
 def _read_back(taking: _Taking, item: str, what: str, snapshot: str) -> None:
-    """Read what was stored, and note the digest of each file: of what the repository has."""
+    """Read a stored snapshot back, and note the digest of each file as the repository has it."""
     lines = list(_digests_of(taking.repository, taking.stage, item, snapshot))
     taking.digests += lines
     taking.items.append(Item(item, escaped(what), snapshot, len(lines)))
 
 
 def _digests_of(repository: Repository, stage: Path, item: str, snapshot: str) -> Iterator[bytes]:
-    """Yield the line of each file of a snapshot; restores it below `stage`, and removes it."""
+    """Yield the line of each file of a snapshot. Restores the snapshot below `stage`, and removes
+    the restored files afterwards."""
     into = stage / item
     into.mkdir(mode=0o700)
     try:
@@ -213,7 +215,7 @@ def _finish(taking: _Taking, desk: Desk) -> None:
     """Store the list of digests, and record that the set was taken."""
     if not taking.items:
         raise UsageError(
-            "drd could preserve nothing: " + some(taking.missing, between="; "),
+            "drd could not preserve anything: " + some(taking.missing, between="; "),
             hint="run the command as root, and check the repository: drd doctor",
         )
     data = b"".join(line + b"\n" for line in taking.digests)

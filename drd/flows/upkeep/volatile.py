@@ -38,7 +38,7 @@ _STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Volatile:
-    """One text, masked, with what is missing in it: sentences without an end."""
+    """One text, masked. `missing` says in sentences, without a full stop, what the text lacks."""
 
     name: str
     what: str
@@ -65,21 +65,21 @@ def _with_missing(name: str, what: str, read: Callable[[list[str]], Iterator[str
 
 
 def _printed(name: str, what: str, words: Sequence[str]) -> Volatile:
-    """Return what a program prints; its last part, if that is too much."""
+    """Return what a program prints; of a very long output, the last part."""
     try:
         done = process.run(process.Command(words, deadline_s=_DEADLINE_S), limit=_MOST)
     except DrdError as error:
         return Volatile(name, what, "", (f"{what}: {error.message}",))
     missing = []
     if done.exit_code == _NOT_FOUND:
-        missing.append(f"{what}: the program {words[0]} is not there")
+        missing.append(f"{what}: program {words[0]} is not installed")
     elif done.exit_code != 0:
         said = escaped(log.masked(beginning(done.stderr.strip(), _SHOWN)))
         missing.append(f"{what}: {words[0]} ended with exit code {done.exit_code}: {said}")
     if len(done.stdout) >= _MOST:
         missing.append(f"{what}: only the last {_MOST >> 20} MiB were kept")
     if name == "journal" and os.geteuid() != 0:
-        missing.append(f"{what}: only root can read all of it")
+        missing.append(f"{what}: only root can read the whole journal")
     return Volatile(name, what, log.masked(done.stdout), tuple(missing))
 
 

@@ -82,7 +82,8 @@ def found() -> tuple[list[Wish], list[str]]:
             there.append(_wish(url, known))
         elif status is not None and known is _CADDY:
             notes.append(
-                f"an API at {url}, the usual address of {known.name}: the server has no sites yet."
+                f"{url}, the usual address of {known.name}, answers, but there are no sites to "
+                f"back up yet. After you have added sites to {known.name}, run drd plan new again."
             )
     return there, notes
 

@@ -1,4 +1,4 @@
-"""Make the extensions of a saved database in an empty one, for an owner who may not make them."""
+"""Create the extensions of a saved database in an empty one, for an owner who may not do that."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _HAS_SCHEMA = b"SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s"
 
 def create(connection: Connection, saved: Mapping[str, Any], owner: str) -> None:
     """Create each extension in its saved schema, and the schemas that are missing, which then
-    belong to `owner`. Without a saved schema, it is the one that the server fixes, or public.
-    Raises psycopg.Error.
+    belong to `owner`. If no schema was saved for an extension, drd uses the schema that the
+    server fixes for it, otherwise public. Raises psycopg.Error.
     """
     names = sorted(saved["extensions"])
     with as_stored(connection):
@@ -78,8 +78,8 @@ def differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def notes(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return sentences about extensions of another version: a server creates the versions that it
-    has.
+    """Return sentences about extensions whose version differs from the saved version: a server can
+    only create the versions that it has.
     """
     return [
         f"extension {name} has version {now['extensions'][name]}, but {version} at backup"
@@ -89,7 +89,7 @@ def notes(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def left_out(saved: Mapping[str, Any]) -> str:
-    """Return what of the extensions `create` does not restore."""
+    """Return which properties of the extensions `create` does not restore."""
     if EXTENSION_SCHEMAS in saved or not set(saved["extensions"]) - {"plpgsql"}:
         return "comments of extensions"
     return (

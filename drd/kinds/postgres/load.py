@@ -28,8 +28,8 @@ _LISTING = 64 << 20
 @dataclass(frozen=True, slots=True)
 class Load:
     """Loads one dump into one database. `environment` lets the program log in; `flags` are passed
-    on; entries of the listing that begin with one of `leave_out` are skipped, and those of `exists`
-    (without their numbers).
+    on. Entries of the listing are skipped if they begin with one of `leave_out`, or if they are,
+    without their numbers, in `exists`.
     """
 
     programs: PostgresPrograms
