@@ -180,7 +180,8 @@ def _remedies(
             at = format_time(other_point[0].data_time, seconds=True)
             yield (
                 f"restore point {other_point[0].id} (data of {at}) is complete in "
-                f"{other_point[1][0]}. To use that point, add --point {other_point[0].id}."
+                f"repository {other_point[1][0]}. To use that point, add --point "
+                f"{other_point[0].id}."
             )
         else:
             yield "drd does not know another restore point that is complete."

@@ -101,8 +101,8 @@ def take_back(
     by: str,
     detail: type[RecoveryDetail | PlaybookDetail],
 ) -> Undone:
-    """Roll back these steps in this order, each once, until a rollback fails; then end the run, with
-    a `detail` of this class. `left` are the steps that stay as they are."""
+    """Roll back these steps in this order, each once, until a rollback fails. Then end the run,
+    with a `detail` of this class. `left` are the steps that stay as they are."""
     taken, failed = _taken(runner, step_runner, {step.name: step for step in steps}, names)
     why = Cause(f"rolled back by {by}: {', '.join(taken)}")
     if failed is not None:

@@ -242,7 +242,7 @@ class CommandTargetDirectory(NamedDestination):
             return []
         names = some([escaped(os.fsdecode(p)[len(str(made)) + 1 :]) for p in had])
         what = "set-user-ID and set-group-ID bits, capabilities, or device nodes"
-        why = "another tool made the dump, so drd does not know who added them"
+        why = "another tool made the dump, so drd does not know who added these"
         return [f"drd removed {what}: {names}, because {why}"]
 
     def inspector(self) -> CommandInspector:

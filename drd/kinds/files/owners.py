@@ -55,7 +55,7 @@ def lost_rights(
         return lost
     if COPY in snapshot.facts:
         what = "set-user-ID and set-group-ID bits, capabilities, or device nodes"
-        why = "another tool made the copy, so drd does not know who added them"
+        why = "another tool made the copy, so drd does not know who added these"
         return (*lost, f"{what}: {_named(files)}, because {why}")
     what = "the set-user-ID and set-group-ID bits and the capabilities"
     return (*lost, f"{what} of {_named(files)}, because their owner changed")

@@ -214,7 +214,7 @@ class PostgresTargetDatabase(NamedDestination):
             if not dump:
                 return (
                     f"the target has PostgreSQL {here}; another tool made the dump, and drd does "
-                    "not know its version"
+                    "not know from which version of PostgreSQL the dump is"
                 )
             if source <= here < dump and self._programs().major < dump:
                 raise TargetError(
