@@ -26,19 +26,24 @@ _FORMS = "check:PLAN/NAME, control:PLAN/NAME, drill:PLAN, drill:PLAN/SCENARIO, f
 
 
 class ActionBody(Act):
-    text: LongText = Field("", description="What is to change.")
-    owner: Name = Field("", description="Name of the person who sees to it.")
-    due: Word | None = Field(None, description="When it is due: 14d from now, or RFC 3339.")
-    verified_by: Annotated[str, Field(max_length=300)] = Field(
-        "", description=f"What closes the item when it passes: {_FORMS}."
+    text: LongText = Field("", description="The text of the item: what is to change.")
+    owner: Name = Field("", description="The name of the person who is responsible for the item.")
+    due: Word | None = Field(
+        None, description="When the item is due: 14d (from now), or a time in RFC 3339."
     )
-    done: Number | None = Field(None, description="The entry of an item that is done.")
+    verified_by: Annotated[str, Field(max_length=300)] = Field(
+        "", description=f"The proof that closes the item: one of {_FORMS}."
+    )
+    done: Number | None = Field(
+        None, description="The item that is done: the number of the entry that added it."
+    )
     reason: BoundedText = Field("", description="Why the item is done.")
 
 
 class ActionsQuery(Request):
     incident: Number | None = Field(
-        None, description="Only the items of this incident, also those that are done."
+        None,
+        description="Show only the items of this incident, including the items that are done.",
     )
 
 
@@ -46,9 +51,11 @@ def _action(app: App, desk: Desk, body: ActionBody) -> Incident:
     if body.done is not None:
         return flow.finish(desk, body.done, body.reason)
     if not body.owner.strip():
-        raise UsageError("--owner is missing: who sees to it", hint="add --owner NAME")
+        raise UsageError(
+            "--owner is missing: who is responsible for the item", hint="add --owner NAME"
+        )
     if body.due is None:
-        raise UsageError("--due is missing: until when it is done", hint="add --due 14d")
+        raise UsageError("--due is missing: when the item is due", hint="add --due 14d")
     wanted = _verified_by(app, body.verified_by) if body.verified_by.strip() else None
     owner = as_written(body.owner, app.settings.roles)
     return flow.add(desk, body.text, owner, desk.coming(body.due), wanted)
@@ -57,17 +64,18 @@ def _action(app: App, desk: Desk, body: ActionBody) -> Incident:
 ACTION_ACTS: Mapping[str, tuple[type[Act], Callable[[App, Desk, Any], Incident]]] = {
     "action": (ActionBody, _action)
 }
-"""By the verb, as `ACTS` of `drd.api.incident_acts` has them."""
+"""The request and the function of each verb, like `ACTS` of `drd.api.incident_acts`."""
 
 
 def _verified_by(app: App, text: str) -> VerifiedBy:
-    """Return what closes an item by itself. Raises UsageError with what exists, if there is no such
-    thing."""
+    """Return the proof that closes an item. Raises UsageError, with the names that exist, if the
+    plan does not have this check, control, drill or finding."""
     try:
         wanted = VerifiedBy.read(text)
     except ValueError:
         raise UsageError(
-            f"{text!r} names nothing that drd can verify", hint=f"write one of: {_FORMS}"
+            f"{text!r} does not name something that drd can verify",
+            hint=f"use one of these forms: {_FORMS}",
         ) from None
     require_plans([wanted.plan], {*app.catalogue.plans.names(), *app.plans.names()})
     if wanted.proof is Proof.FINDING:
@@ -86,15 +94,17 @@ def _verified_by(app: App, text: str) -> VerifiedBy:
 
 
 def _require_finding(app: App, wanted: VerifiedBy) -> None:
-    """A finding that is not there now would close the item at once."""
+    """Raise UsageError if the last readiness check did not have this finding: drd would close the
+    item at once."""
     runs = app.catalogue.runs.newest(wanted.plan, kind=RunKind.READINESS, limit=10)
     details = (run.detail for run in runs if run.finished_at is not None)
     found = (d for d in details if isinstance(d, ReadinessDetail) and d.findings is not None)
     last = next(found, None)
     if last is None:
         raise UsageError(
-            f"the readiness of plan {wanted.plan} was never checked, so drd knows no finding of it",
-            hint=f"check it first: drd readiness {wanted.plan}",
+            f"drd has not checked the readiness of plan {wanted.plan} yet, so it does not know a "
+            "finding of this plan",
+            hint=f"check the plan first: drd readiness {wanted.plan}",
         )
     codes = flow.standing_codes(last)
     if wanted.name not in codes:
@@ -103,8 +113,8 @@ def _require_finding(app: App, wanted: VerifiedBy) -> None:
 
 def _missing(wanted: VerifiedBy, known: list[str], what: str) -> UsageError:
     near = closest(wanted.name, known)
-    hint = f"{what}: {some(known, 20)}." if known else f"it has no {wanted.proof}."
+    hint = f"{what}: {some(known, 20)}." if known else f"the plan does not have a {wanted.proof}."
     return UsageError(
-        f'plan {wanted.plan} has no {wanted.proof} "{wanted.name}"',
+        f'plan {wanted.plan} does not have the {wanted.proof} "{wanted.name}"',
         hint=f"did you mean {wanted.proof}:{wanted.plan}/{near}? {hint}" if near else hint,
     )

@@ -12,7 +12,7 @@ from drd.model.units import from_rfc3339
 
 
 def action_document(incident: int, item: ActionItem) -> Document:
-    """Return one action item; `action` is the number of its entry, by which it is named."""
+    """Return one action item; `action` is the number of the entry that added the item."""
     return {
         "incident": incident,
         "action": item.entry,
@@ -48,8 +48,8 @@ def action_of(document: Mapping[str, Any]) -> ActionItem:
 
 
 def listed(incidents: Iterable[Incident], *, every: bool) -> Document:
-    """Return the items of incidents, the next one that is due first; `every`: also those that are
-    done."""
+    """Return the items of incidents: open items first, sorted by due time. `every`: also items
+    that are done."""
     items = [
         (incident.number, item)
         for incident in incidents

@@ -40,9 +40,9 @@ def clean_points_document(
     plan: str | None = None,
     everything: bool = False,
 ) -> Document:
-    """Return for each plan in the scope its restore points and the choice. `entries` are those of
-    the incident that whoever asks may read. Raises UsageError for a plan that is not in the scope,
-    and for an incident without any time."""
+    """Return for each plan in the scope its restore points and the choice. `entries` are the
+    entries of the incident that the caller may read. Raises UsageError for a plan that is not in
+    the scope, and for an incident without any time."""
     sign = sign_of(incident, entries)
     hidden = sum(1 for entry in entries if entry.body is None)
     return {
@@ -61,8 +61,9 @@ def sign_of(incident: Incident, entries: Sequence[Entry]) -> FirstSign:
     sign = first_sign(incident, investigation(entries))
     if sign is None:
         raise UsageError(
-            f"incident {incident.number} has no first sign: no time is known of it",
-            hint=f"record one: drd incident anchor {incident.number} occurred TIME",
+            f"drd does not know the first sign of incident {incident.number}: its entries do not "
+            "contain a time",
+            hint=f"record when it began: drd incident anchor {incident.number} occurred TIME",
         )
     return sign
 
@@ -72,9 +73,9 @@ def _unread(hidden: int) -> list[str]:
         return []
     return [
         (
-            f"drd could not read {counted(hidden, 'entry', 'entries')} for you (restricted or "
-            "redacted), which can have an earlier sign. Ask somebody who may read them to run this "
-            "command"
+            f"drd did not use {counted(hidden, 'entry', 'entries')} that you may not read "
+            "(restricted or redacted), so there can be an earlier sign. If entries are "
+            "restricted, ask somebody with a role in the incident to run this command"
         )
     ]
 

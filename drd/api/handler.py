@@ -327,7 +327,7 @@ def _match(method: str, path: str) -> tuple[Endpoint, dict[str, str]]:
 
 
 _NUMBERS = frozenset({"limit", "incident", "version"})
-"""The keys of queries that are numbers: a regime of the same digits stays text."""
+"""The keys of a query whose values are numbers. Values of other keys stay text, also digits."""
 
 
 def _query(text: str) -> dict[str, Any]:

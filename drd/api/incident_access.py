@@ -54,15 +54,15 @@ def require_access(
 def require_run_access(
     catalogue: Catalogue, caller: Caller, run: Run, settings: DaemonSettings
 ) -> None:
-    """Raise Refused for the run of a playbook in a restricted incident, if the caller has no role
-    in it: the steps and the inputs tell what the incident is about."""
+    """Raise Refused for the run of a playbook in a restricted incident if the caller does not have
+    a role in this incident: steps and inputs of the run show what the incident is about."""
     number = _incident_of(run)
     if number is not None:
         require_access(catalogue, caller, number, settings)
 
 
 def readable_run(catalogue: Catalogue, caller: Caller, run: Run, settings: DaemonSettings) -> Run:
-    """Return a run for a list of runs: without its texts, if the caller may not read it."""
+    """Return a run for a list of runs. If the caller may not read the run, leave out its texts."""
     number = _incident_of(run)
     if number is None or may_read(caller, catalogue.incidents.get(number), settings):
         return run

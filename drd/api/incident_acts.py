@@ -180,9 +180,9 @@ _BY_A_ROLE = (
 
 
 def _require_reports(app: App, desk: Desk, reason: str) -> None:
-    """Refuse to close an incident with a report that is not submitted or was late for no recorded
-    reason, or without a reason while nobody has decided on one: nobody would be reminded of it
-    any more."""
+    """Raise UsageError if the incident cannot be closed yet: a report is not submitted, or was late
+    and the reason is not recorded, or nobody has decided whether a report is needed and the closing
+    has no reason. drd does not send reminders for a closed incident."""
     if not app.catalogue.incidents.get(desk.number).is_open:
         return
     regimes, now = regimes_of(app.settings), desk.author.at
@@ -211,7 +211,7 @@ def _require_reports(app: App, desk: Desk, reason: str) -> None:
         )
     mine = duty_table(app, desk.number, regimes, desk.entries()).states(now)
     told = [s.regime.id for s in mine if s.kind is ClockKind.UNDECIDED and not s.is_quiet]
-    desk.notes.append(f"{fact}: {some(told, 10)}. drd sends no reminder of this any more")
+    desk.notes.append(f"{fact}: {some(told, 10)}. drd does not send reminders of this any more")
 
 
 def _unexplained(number: int, left: Sequence[str], known: Collection[str]) -> UsageError:

@@ -1,4 +1,4 @@
-"""The post-mortem of an incident: what its record, the drills before and the plans say."""
+"""The post-mortem of an incident, from its record, the drills before it, and the plans."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ from drd.model.records import Entry
 from drd.ports import Catalogue
 
 _DRILLS = 50
-"""Evidence of a plan that is searched for the drill before a recovery."""
+"""How many of the newest evidence records drd searches for the drill before a recovery."""
 
 
 def reviewed(
     app: App, incident: Incident, entries: Sequence[Entry], plans: Mapping[str, Plan]
 ) -> Review:
-    """Return what the record says by these entries, with the objectives of these plans."""
+    """Return what these entries of the incident show, with the objectives of these plans."""
     now, zone = app.clock.now(), local_zone(app.settings.timezone)
     found = recoveries(entries)
     review = Review(

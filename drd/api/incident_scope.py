@@ -28,9 +28,10 @@ def affected_of(incident: Incident, plans: Mapping[str, Plan]) -> list[Affected]
 def scope_document(
     incident: Incident, plans: Mapping[str, Plan], entries: Iterable[Entry] = ()
 ) -> Document:
-    """Return what the incident reaches, by these plans that can be read. `counted` of a plan is
-    false while its people could be counted, and were not; null if they cannot be counted.
-    `rotated` has the credentials that were replaced since the first sign, by the `entries`."""
+    """Return which plans, systems and people the incident affects. `plans` are the plans that drd
+    can read. In the document, `counted` of a plan is false if drd can count its people but has not
+    done so, and null if drd cannot count them; `rotated` are the credentials that were replaced
+    since the first sign, as the `entries` say."""
     read = list(entries)
     sign, done = first_sign(incident, investigation(read)), rotations(read)
     return {

@@ -1,5 +1,5 @@
 """The post-mortem of an incident, as Markdown and as HTML: parts that drd writes, between markers,
-and prompts for what only people can say."""
+and questions that people have to answer."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from drd.model.text import escaped
 from drd.model.units import format_duration, format_time
 
 Quote = Callable[[str], str]
-"""Makes text of others harmless in the format of the page."""
+"""Escapes a text that a person or another system wrote, for the format of the page."""
 
 _MEANS = re.compile(r"[\\`*\[\]<~]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])")
 _BEGINS = re.compile(r"^([#>+=-]|\d+(?=[.)]))")
 _NEEDS = {
-    "detect": "to detect: from occurred to the first notice",
-    "acknowledge": "to acknowledge: to the first act of a person",
-    "contain": "to contain: to contained",
-    "recover": "to recover: to recovered_regular",
+    "detect": "to detect: from the moment occurred to the first notice",
+    "acknowledge": "to acknowledge: from the first notice to the first act of a person",
+    "contain": "to contain: from the first notice to the moment contained",
+    "recover": "to recover: from the first notice to the moment recovered_regular",
 }
 
 
 def about(number: int) -> str:
-    """Return what the markers of a post-mortem say that it is about."""
+    """Return the words in the markers that name the incident of a post-mortem."""
     return f"incident {number}"
 
 
@@ -44,7 +44,7 @@ def as_markdown(review: Review) -> str:
 
 
 def as_html(review: Review) -> str:
-    """Return the whole post-mortem as one HTML page that needs nothing else."""
+    """Return the whole post-mortem as one HTML page, which does not load other files."""
     return html(list(_document(review, escaped))).decode()
 
 
@@ -66,26 +66,26 @@ def _document(review: Review, quote: Quote) -> Iterator[Block]:
     yield from _part(number, "impact", _impact(review, quote))
     yield Heading(3, "Costs")
     yield Table(
-        ("what", "amount", "how it is known"),
+        ("what", "amount", "source of the amount"),
         (
-            ("hours of our people", "", ""),
+            ("working hours of our people", "", ""),
             ("lost sales", "", ""),
-            ("refunds, penalties of contracts", "", ""),
+            ("refunds, contract penalties", "", ""),
             ("fines", "", ""),
-            ("services of others", "", ""),
+            ("external services", "", ""),
         ),
     )
     yield Heading(2, "Timeline")
     yield from _part(number, "timeline", _timeline(review, quote))
     yield Heading(2, "Detection and response")
     yield from _part(number, "detection", _detection(review, quote))
-    yield Paragraph("(Could it have been noticed earlier? By what?)")
+    yield Paragraph("(Could somebody have noticed the incident earlier? How?)")
     yield Heading(2, "What went well")
     yield from _part(number, "well", _sentences(went_well(review), quote))
-    yield Paragraph("(What else went well, and should stay as it is?)")
+    yield Paragraph("(What else went well, and should not be changed?)")
     yield Heading(2, "What went badly")
     yield from _part(number, "badly", _sentences(went_badly(review), quote))
-    yield Paragraph("(What else went badly? Where did somebody have luck?)")
+    yield Paragraph("(What else went badly? What went well only by luck?)")
     yield Heading(2, "What the drills had predicted")
     yield from _part(number, "drills", _drills(review, quote))
     yield Heading(2, "Contributing factors")
@@ -111,12 +111,12 @@ def _head(review: Review, quote: Quote) -> Iterator[Block]:
         )
     yield Paragraph(
         f"State of {_time(review, review.now)}, entry {incident.last} of the records. drd writes "
-        "the parts between the markers (comments with “drd begin” and “drd end”), and renews them: "
-        "write outside of them."
+        "and renews the parts between the markers (comments with “drd begin” and “drd end”). Write "
+        "your own text outside of these parts."
     )
     yield Paragraph(f"{quote(standing(incident, review.now, review.zone))}.")
     if incident.merged_into is not None:
-        yield Paragraph(f"It continues in incident {incident.merged_into}.")
+        yield Paragraph(f"This incident continues in incident {incident.merged_into}.")
     plans = ", ".join(map(quote, incident.plans)) or "none"
     yield Paragraph(f"Plans in the scope: {plans}.")
     cause = review.found.cause if review.found is not None else None
@@ -132,13 +132,16 @@ def _impact(review: Review, quote: Quote) -> Iterator[Block]:
         yield Table(header, tuple(_recovery(review, one, quote) for one in review.recoveries))
     elif not review.unfinished:
         yield Paragraph(
-            "No recovery of a plan in the scope is in the record: drd measured neither data loss "
-            "nor downtime."
+            "The record does not contain a recovery of a plan in the scope, so drd did not measure "
+            "data loss or downtime."
         )
     for plan in review.unfinished:
         yield Paragraph(f"A recovery of {quote(plan)} began, and has not ended.")
     if not review.affected:
-        yield Paragraph("People affected: the plans do not say whose data they have.")
+        yield Paragraph(
+            "People affected: unknown, because the plans do not describe whose data they contain "
+            "(`data` in the plan)."
+        )
         return
     rows = tuple(
         (
@@ -159,12 +162,12 @@ def _recovery(review: Review, one: Recovery, quote: Quote) -> tuple[str, ...]:
     word = one.back or one.state or one.result
     if one.partial:
         word += ", a part of the service"
-        rpo = rto = "for the whole service"
+        rpo = rto = "only for the whole service"
     return (
         quote(one.run),
         quote(one.plan),
         quote(word),
-        _measured(one.loss_s) + ", point chosen on purpose" * one.on_purpose,
+        _measured(one.loss_s) + ", restore point chosen by a person" * one.on_purpose,
         rpo,
         _measured(one.took_s),
         rto,
@@ -179,8 +182,8 @@ def _timeline(review: Review, quote: Quote) -> Iterator[Block]:
     starred = [line for line in condensed(review.lines) if line.starred]
     if not starred:
         yield Paragraph(
-            "No entry has a star. To choose what belongs here: "
-            f"`drd incident log {review.incident.number} --star ENTRY`, then write this file again."
+            "No entry is marked as important. To mark an entry: "
+            f"`drd incident log {review.incident.number} --star ENTRY`. Then write this file again."
         )
         return
     rows = tuple(
@@ -210,13 +213,13 @@ def _detection(review: Review, quote: Quote) -> Iterator[Block]:
 
 def _took(seconds: float | None) -> str:
     if seconds is None:
-        return "unknown: a moment is missing (drd incident anchor)"
+        return "unknown: the time of a moment is missing (to record the time: drd incident anchor)"
     return format_duration(seconds)
 
 
 def _sentences(told: Iterable[str], quote: Quote) -> Iterator[Block]:
     items = tuple(f"{quote(one)}." for one in told)
-    yield Items(items) if items else Paragraph("The record shows nothing here.")
+    yield Items(items) if items else Paragraph("The record does not contain facts about this.")
 
 
 def _drills(review: Review, quote: Quote) -> Iterator[Block]:
@@ -244,17 +247,17 @@ def _compared(review: Review, one: Recovery, quote: Quote) -> tuple[str, ...]:
 
 def _factors() -> Iterator[Block]:
     yield Paragraph(
-        "(No names of the guilty: what made this possible, and what made it worse? Write below "
-        "each line, or that it played no part.)"
+        "(Do not write who is guilty. Write what made this incident possible, and what made it "
+        "worse. Write an answer below each line, or write that it was not a factor.)"
     )
     yield Items(
         (
             "What had to be true for this to happen? Ask “why” until the answer can be changed:",
-            "Which change, of what, came before it:",
-            "Which safeguard existed, and why did it not hold:",
+            "Which change came before the incident, and to what:",
+            "Which safeguard existed, and why did it not work:",
             "What did people know, and what did they not know, when they decided:",
             "What made the response slower than it had to be:",
-            "Which supplier or other team had a part in it:",
+            "Which supplier or other team was involved:",
             "Where can the same happen again:",
         )
     )
@@ -264,8 +267,10 @@ def _actions(review: Review, quote: Quote) -> Iterator[Block]:
     incident = review.incident
     if not incident.actions:
         yield Paragraph(
-            f'There is none yet: `drd incident action {incident.number} add "TEXT" --owner NAME '
-            "--due TIME`, with `--verified-by` what shows that it is done."
+            "There is no action item yet. To add an action item: "
+            f'`drd incident action {incident.number} add "TEXT" --owner NAME --due TIME`. '
+            "`--verified-by` names the check, control, drill or finding that shows that the item "
+            "is done."
         )
         return
     rows = tuple(

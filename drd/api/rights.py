@@ -222,7 +222,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("incident-postmortem", "GET", "/v1/incidents/{incident}/postmortem", Right.OPERATE,
              "the post-mortem of an incident", "drd incident postmortem"),
     Endpoint("actions", "GET", "/v1/actions", Right.OPERATE,
-             "the action items of incidents: open ones of all, or all of one",
+             "the action items: open items of all incidents, or all items of one incident",
              "drd incident action", ActionsQuery),
     Endpoint("incident-action", "POST", "/v1/incidents/{incident}/action", Right.OPERATE,
              "add an action item, or report it as done", "drd incident action", ActionBody,

@@ -1,5 +1,5 @@
-"""What people record of credentials that were replaced: for the command line and the socket
-alike."""
+"""Record that a credential was replaced, or withdraw such a record: for the command line and for
+the socket."""
 
 from __future__ import annotations
 
@@ -20,13 +20,18 @@ from drd.model.inventory import Credential
 
 
 class RotatedBody(Act):
-    credential: Name = Field("", description="The name of the credential in the plan.")
-    plan: PlanName | None = Field(
-        None, description="Only for this plan (default: all of the scope that name it)."
+    credential: Name = Field(
+        "", description="The name of the replaced credential, under `credentials:` in the plan."
     )
-    at: Word | None = Field(None, description="When it was replaced (default: now).")
+    plan: PlanName | None = Field(
+        None,
+        description="Record this only for this plan (default: all plans in the scope that have a "
+        "credential of this name).",
+    )
+    at: Word | None = Field(None, description="When the credential was replaced (default: now).")
     withdraw: Number | None = Field(
-        None, description="The entry that said by mistake that a credential was replaced."
+        None,
+        description="The number of a wrong entry, which says that a credential was replaced.",
     )
     reason: BoundedText = Field("", description="Why the entry is withdrawn.")
 
@@ -36,14 +41,15 @@ def _rotated(app: App, desk: Desk, body: RotatedBody) -> Incident:
         return not_rotated(desk, body.withdraw, body.reason)
     if not body.credential:
         raise UsageError(
-            "no credential given", hint="name one of the plan: drd incident rotated CREDENTIAL"
+            "no credential given",
+            hint="name a credential of the plan: drd incident rotated CREDENTIAL",
         )
     at = desk.past(body.at) if body.at is not None else None
     return rotated(desk, body.credential, _credentials(app, desk), plan=body.plan, at=at)
 
 
 def _credentials(app: App, desk: Desk) -> Mapping[str, tuple[Credential, ...]]:
-    """Return the credentials of the plans in the scope that can be read."""
+    """Return the credentials of the plans in the scope, of each plan that drd can read."""
     known = {}
     for name in app.catalogue.incidents.get(desk.number).plans:
         with suppress(UnknownPlan, ConfigError):
@@ -54,4 +60,4 @@ def _credentials(app: App, desk: Desk) -> Mapping[str, tuple[Credential, ...]]:
 ROTATION_ACTS: Mapping[str, tuple[type[Act], Callable[[App, Desk, Any], Incident]]] = {
     "rotated": (RotatedBody, _rotated),
 }
-"""By the verb, as `ACTS` of `drd.api.incident_acts` has them."""
+"""The request and the function of each verb, like `ACTS` of `drd.api.incident_acts`."""

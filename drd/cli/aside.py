@@ -61,8 +61,8 @@ def run_and_plan(app: App, run: str) -> tuple[Run, Plan]:
     run_known = row_trust.known(catalogue.runs.get(run))
     if run_known.kind is RunKind.PLAYBOOK:
         raise UsageError(
-            f"run {run_known.id} is one of a playbook, and keeps no copies",
-            hint=f"to take its steps back: drd rollback {run_known.id}",
+            f"run {run_known.id} is the run of a playbook, and does not keep replaced data",
+            hint=f"to roll back the steps of this run: drd rollback {run_known.id}",
         )
     return run_known, plan_of(app, run_known.plan)
 

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _words(words: Sequence[str]) -> tuple[int | None, str, Sequence[str]]:
-    """Return the number of the incident, what is to be done, and the words after it."""
+    """Return the number of the incident, the verb (add, done or list), and the words after it."""
     rest, number = list(words), None
     if rest and rest[0].isdecimal():
         number = int(rest.pop(0))
@@ -64,7 +64,7 @@ def _words(words: Sequence[str]) -> tuple[int | None, str, Sequence[str]]:
 
 
 def _missing(verb: str) -> UsageError:
-    what = "the text" if verb == "add" else "the item"
+    what = "the text" if verb == "add" else "the number of the item"
     hint = "for examples: drd incident action --help"
     return UsageError(f"incident action {verb}: {what} is missing", hint=hint)
 
@@ -78,8 +78,8 @@ def _surplus(verb: str, words: Sequence[str]) -> UsageError:
 
 def _item(word: str) -> int:
     if not word.isdecimal():
-        hint = "give the number in the column item: drd incident action list"
-        raise UsageError(f"{escaped(word)!r} is no number of an action item", hint=hint)
+        hint = "use a number from the column `item`: drd incident action list"
+        raise UsageError(f"{escaped(word)!r} is not the number of an action item", hint=hint)
     return int(word)
 
 
@@ -94,7 +94,7 @@ def _tell(
             output.say(f"{about}: action item {given['done']} is done")
             return
         item = action_of(document["actions"][-1])
-        closes = f". drd closes it when {item.verified_by} passes" if item.verified_by else ""
+        closes = f". drd closes the item when {item.verified_by} passes" if item.verified_by else ""
         times = " and ".join(document["times"])
         output.say(f"{about}: action item {item.entry} added, due {times}{escaped(closes)}")
 
@@ -116,7 +116,11 @@ def _list(args: argparse.Namespace, number: int | None) -> int:
 
 
 def _row(incident: int, item: ActionItem, zone: tzinfo) -> tuple[str, ...]:
-    by = f"; closes by {item.verified_by}" if item.verified_by and item.done_at is None else ""
+    by = (
+        f"; drd closes it when {item.verified_by} passes"
+        if item.verified_by and item.done_at is None
+        else ""
+    )
     why = f" ({item.reason})" if item.reason else ""
     return (
         str(incident),

@@ -1,4 +1,4 @@
-"""`drd incident clean-points`: what a recovery after an attack should restore."""
+"""`drd incident clean-points`: which restore point a recovery after an attack should restore."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _lines(told: Mapping[str, Any], zone: tzinfo) -> Iterator[str]:
         yield f"  note: {text}"
     yield "  If this time is corrected, the choice below can change: run this command again."
     if not told["plans"]:
-        yield "no plan is in the scope"
+        yield "no plan is in the scope of the incident. To add a plan:"
         yield f"> drd incident scope {number} --add PLAN"
     for plan in told["plans"]:
         yield ""
@@ -67,13 +67,13 @@ def _plan(number: int, plan: Mapping[str, Any], at: datetime, zone: tzinfo) -> I
         yield f"{name}: clean restore point {plan['choice']}{of}"
         yield f"  why: {escaped(plan['why'])}"
         if choice is not None:
-            yield f"  it loses {_loss(choice)}"
+            yield f"  a recovery of this point loses {_loss(choice)}"
             if choice["unusual"]:
-                yield f"  but look at it first: {escaped(some(choice['unusual'], 3))}"
+                yield f"  check these changes first: {escaped(some(choice['unusual'], 3))}"
         yield f"  > drd recover {name} --incident {number} --clean --target TARGET --dry-run"
     if plan["made_by"]:
-        yield f"  {escaped(plan['made_by'])} makes the copies. If it keeps a log, a recovery can"
-        yield "  come closer to the first sign:"
+        yield f"  {escaped(plan['made_by'])} makes the copies. If it also keeps a log of changes, a"
+        yield "  recovery can restore data that is closer to the first sign:"
         command = f"drd recover {name} --incident {number} --clean-before {to_rfc3339(at)}"
         yield f"  > {command} --dry-run"
     if plan["points"]:
@@ -127,7 +127,7 @@ def _loss(point: Mapping[str, Any]) -> str:
         about = "at least" if loss["counted"] else "about"
         told.append(f"{about} {counted(loss['rows'], 'row')} of {escaped(loss['component'])}")
     unknown = [escaped(name) for name in point["rows_unknown"]]
-    return ", ".join(told) + (f", rows of {some(unknown)} unknown" if unknown else "")
+    return ", ".join(told) + (f", unknown number of rows of {some(unknown)}" if unknown else "")
 
 
 def _details(point: Mapping[str, Any]) -> Iterator[str]:
@@ -135,9 +135,9 @@ def _details(point: Mapping[str, Any]) -> Iterator[str]:
     for text in point["doubts"]:
         yield f"  {name} is not sound: {escaped(text)}"
     for text in point["unusual"]:
-        yield f"  {name} against {escaped(point['compared_with'])}: {text}"
+        yield f"  {name} compared with {escaped(point['compared_with'])}: {text}"
     for text in point["not_compared"]:
-        yield f"  {name} against {escaped(point['compared_with'])}, unknown: {text}"
+        yield f"  {name} not compared with {escaped(point['compared_with'])}: {text}"
 
 
 def _time(text: str, zone: tzinfo) -> str:

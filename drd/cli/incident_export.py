@@ -83,7 +83,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _afterwards(app: App, incident: Incident, entries: Sequence[Entry]) -> dict[str, str]:
-    """Return the files with the post-mortem, the messages and the evidence, by their names."""
+    """Return the files with the post-mortem, the action items, the messages and the evidence: the
+    content by name."""
     plans = plans_or_warning(app)
     told = postmortem_document(reviewed(app, incident, entries, plans))
     sent = [message_document(m, {}, "") for m in messages(incident.number, entries)]
@@ -102,8 +103,8 @@ def _afterwards(app: App, incident: Incident, entries: Sequence[Entry]) -> dict[
 
 
 def _seal(said: Author, number: int) -> Callable[[str], Draft]:
-    """Return what makes the entry that seals the files. Its subject is not the incident: also of a
-    restricted one everybody can check the files."""
+    """Return the function that makes the entry that seals the files. The subject of the entry is
+    not the incident, so everybody can check the files, even of a restricted incident."""
 
     def made(digest: str) -> Draft:
         body = {"incident": number, "list_sha256": digest, "by": said.by, "actor": said.actor}

@@ -1,4 +1,4 @@
-"""`drd incident postmortem`: the post-mortem from the record, and renewed in a file of people."""
+"""`drd incident postmortem`: write the post-mortem, or renew the parts of drd in its file."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def _format(name: str) -> str:
     found = _FORMATS.get(Path(name).suffix.lower())
     if found is None:
         raise UsageError(
-            f"{name} is neither a name for Markdown nor for HTML",
-            hint="name a file that ends with .md or .html",
+            f"drd cannot see from the name {name} whether to write Markdown or HTML",
+            hint="use a file name that ends with .md or .html",
         )
     return found
 
@@ -67,8 +67,8 @@ def _told(app: App, args: argparse.Namespace) -> Mapping[str, Any]:
 
 
 def _write(name: str, number: int, fresh: str, *, is_new: bool) -> tuple[str, ...]:
-    """Write a new file, or renew the parts of one that exists. Returns the parts that this file
-    does not have."""
+    """Write a new file, or renew the parts of an existing file. Return the parts that the existing
+    file does not contain."""
     if is_new:
         write_new(name, fresh.encode())
         return ()
@@ -86,13 +86,13 @@ def _write(name: str, number: int, fresh: str, *, is_new: bool) -> tuple[str, ..
 def _say(name: str, missing: tuple[str, ...], *, is_new: bool) -> None:
     if is_new:
         output.say(
-            f"wrote {name}. Write outside of the markers (lines with “drd begin” and “drd end”): "
-            "the same command renews only what is between them"
+            f"wrote {name}. Write your own text outside of the markers (lines with “drd begin” and "
+            "“drd end”). The same command later renews only the text between the markers"
         )
         return
     output.say(f"renewed the parts of {name} that drd writes; nothing else was changed")
     if missing:
         output.warn(
-            f"{name} does not have these parts, because somebody removed their markers: "
-            f"{some(missing, 10)}. To get them: write a new file, and copy them from there"
+            f"{name} does not contain these parts, because somebody removed their markers: "
+            f"{some(missing, 10)}. To get these parts: write a new file, and copy the parts from it"
         )

@@ -1,4 +1,4 @@
-"""`drd incident preserve`: evidence that nobody changes, and who has had it."""
+"""`drd incident preserve`: preserve evidence, verify, export and release it; each is recorded."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ def run(args: argparse.Namespace) -> int:
     if len(acts) > 1:
         raise UsageError(
             f"--{acts[0]} and --{acts[1]} were given together",
-            hint="give each in a command of its own.",
+            hint="run a separate command for each.",
         )
     with session(args, reading=acts == ["list"], records=True) as app:
         require_owner(
             app,
             "incident preserve",
-            "it reads what only root may read, and restores data with the secrets of the plan",
+            "this command reads what only root may read, and restores data with the secrets of the "
+            "plan",
             "To see what was preserved: drd incident show.",
         )
         number = chosen(app.catalogue, args.number)
@@ -61,7 +62,8 @@ def _taken(app: App, args: argparse.Namespace, desk: Desk) -> int:
             f"incident {desk.number}: evidence {made.id} of {plan.name} is preserved in "
             f"{made.repository}: {counted(len(made.items), 'item')}, {counted(files, 'file')}"
         )
-        output.say(f"  SHA-256 of its digests: {made.sha256}")
+        output.say(f"  SHA-256 of the list of digests: {made.sha256}")
+        output.say("  to export the evidence:")
         output.say(f"  > drd incident preserve {desk.number} --export {made.id} --output DIR")
     return 0
 
@@ -72,16 +74,19 @@ def _later(app: App, args: argparse.Namespace, desk: Desk, act: str) -> int:
     services = app.services(plan)
     if act == "release":
         count = evidence_sets.release(services, plan, desk, which, args.reason)
-        done = f"released: {counted(count, 'snapshot')} forgotten; drd prune removes the data"
+        done = f"released: {counted(count, 'snapshot')} forgotten; drd prune removes their data"
         return _say(args, desk, which, done, ())
     if act == "verify":
         wrong = evidence_sets.verify(services, plan, desk, which)
         return _say(args, desk, which, "every file is as it was taken", wrong)
     if args.output is None:
-        raise UsageError("--output is missing", hint="name a new directory: --output DIR")
+        raise UsageError(
+            "--output is missing", hint="name a new directory for the evidence: --output DIR"
+        )
     wrong = evidence_sets.export(services, plan, desk, which, Path(args.output))
     done = (
-        f"exported. To check it: cd {escaped(args.output)} && sha256sum -c {evidence_sets.DIGESTS}"
+        f"exported. To check the files: cd {escaped(args.output)} && sha256sum -c "
+        f"{evidence_sets.DIGESTS}"
     )
     return _say(args, desk, which, done, wrong)
 
@@ -104,7 +109,8 @@ def _say(
 
 
 def _plan_of(args: argparse.Namespace, desk: Desk) -> str:
-    """Return the plan whose service is preserved: that of --plan, or the only one in the scope."""
+    """Return the plan whose evidence is preserved: the plan of --plan, or the only plan in the
+    scope."""
     plans: tuple[str, ...] = desk.catalogue.incidents.get(desk.number).plans
     if args.plan is None and len(plans) == 1:
         return plans[0]
@@ -114,10 +120,12 @@ def _plan_of(args: argparse.Namespace, desk: Desk) -> str:
             if args.plan is None
             else f"{args.plan} is not in the scope of incident {desk.number}"
         )
+        adding = f"To add a plan to the scope: drd incident scope {desk.number} --add PLAN"
         raise UsageError(
             fact,
-            hint=f"give one with --plan: {some(plans, 10) or 'none yet'}. To add a plan: drd "
-            f"incident scope {desk.number} --add PLAN",
+            hint=f"name a plan in the scope with --plan: {some(plans, 10)}. {adding}"
+            if plans
+            else adding,
         )
     return str(args.plan)
 
@@ -142,7 +150,7 @@ def _list(app: App, args: argparse.Namespace, desk: Desk) -> int:
 def _lines(one: Preserved, shown: Any) -> Iterator[str]:
     yield f"{one.id}  {escaped(one.plan)} in {escaped(one.repository)}: {one.state}"
     if not one.is_whole:
-        yield "  not whole: its run has not finished. What it stored stays until you release it"
+        yield "  not whole: the run has not finished. Stored copies stay until you release them"
     for item in one.items:
         yield f"  {item.name}: {item.what}, {counted(item.files, 'file')}"
     for text in one.missing:

@@ -1,4 +1,4 @@
-"""`drd plan history`: the versions of a plan, what changed between them, and what proved each."""
+"""`drd plan history`: the versions of a plan, what changed in each, and which drills proved it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from drd.model.units import format_time, to_rfc3339
 _RUNS = 20_000
 _EVIDENCE = 2_000
 _SHOWN = 40
-"""Changed keys of one version that a person reads."""
+"""How many changed keys of a version drd prints."""
 
 
 def history(args: argparse.Namespace) -> int:
@@ -50,7 +50,9 @@ def _found(app: App, plan: Plan, limit: int) -> list[Version]:
         try:
             return Holders(services, plan, point).manifest().resolved_plan
         except DrdError as error:
-            output.warn(f"the text of the plan in restore point {point.id}: {error.line}")
+            output.warn(
+                f"cannot read the text of the plan in restore point {point.id}: {error.line}"
+            )
             return None
 
     for version in found:
@@ -69,7 +71,7 @@ def _pairs(found: Sequence[Version]) -> Iterator[tuple[Version, Version | None]]
 
 
 def _changes(version: Version, before: Version | None) -> list[str] | None:
-    """Return what changed since the version before; None if the text of one of them is gone."""
+    """Return what changed since the version before; None if the text of one version is unknown."""
     if before is None or before.resolved is None or version.resolved is None:
         return None
     return list(differences(before.resolved, version.resolved))
@@ -131,12 +133,12 @@ def _print(version: Version, before: Version | None) -> None:
         output.say("  proven by  no drill")
     changes = _changes(version, before)
     if before is None:
-        output.say("  changed    unknown: it is the first version that is shown")
+        output.say("  changed    not shown, because the version before this one is not in the list")
     elif changes is None:
         which = version if version.resolved is None else before
         name = _short(which)
         output.say(
-            f"  changed    unknown: no restore point has the text of version {name} any more"
+            f"  changed    unknown: no restore point contains the text of version {name} any more"
         )
     for place, line in enumerate((changes or [])[:_SHOWN]):
         output.say(f"  {'' if place else 'changed':<9}  {escaped(line)}")

@@ -33,7 +33,7 @@ _HEADER = ("PLAYBOOK", "TITLE", "TASKS", "STEPS")
 
 
 def usable(playbooks: Playbooks) -> Playbooks:
-    """Warn of files that are broken, whose playbooks are missing; return the others."""
+    """Warn of each file that drd cannot use. Returns all playbooks."""
     for problem in playbooks.problems:
         output.warn(
             f"{problem}. drd does not use this file. To see all problems: drd playbook check"
@@ -88,7 +88,7 @@ def _lines(playbook: Playbook) -> Iterator[tuple[str, str]]:
 
 
 def check(args: argparse.Namespace) -> int:
-    """Check all files, those named as well; 2 when one has an error."""
+    """Check the files of all playbooks, and the named files. Return 2 if a file has an error."""
     settings = quick_settings(args)
     playbooks = playbooks_of(settings, tuple(Path(file) for file in args.files))
     problems = list(playbooks.problems)
@@ -120,17 +120,20 @@ def _print_found(playbooks: Playbooks, found: list[Finding], *, quiet: bool) -> 
 
 
 def new(args: argparse.Namespace) -> int:
-    """Copy a playbook of drd into the own directory."""
+    """Copy a playbook of drd into the directory of the user's own playbooks."""
     settings = quick_settings(args)
     directory, shipped = settings.playbooks_dir, load_playbooks(None)
     source = shipped.get(args.source)
     if directory is None:
         raise UsageError(
-            "drd.yaml does not say where your playbooks are",
-            hint="add `playbooks: playbooks` to drd.yaml, and make this directory beside it.",
+            "drd.yaml does not name a directory for your own playbooks",
+            hint="add `playbooks: playbooks` to drd.yaml, and make the directory `playbooks` "
+            "beside drd.yaml.",
         )
     if not directory.is_dir():
-        raise UsageError(f"{directory} is not a directory", hint=f"make it: mkdir -p {directory}")
+        raise UsageError(
+            f"{directory} is not a directory", hint=f"make the directory: mkdir -p {directory}"
+        )
     name = args.name or source.name
     if not re.fullmatch(NAME, name):
         hint = "use lower-case letters, digits and hyphens, at most 40."
@@ -144,7 +147,7 @@ def new(args: argparse.Namespace) -> int:
         output.print_json({"playbook": name, "file": str(file)})
     elif not args.quiet:
         output.say(f"wrote {escaped(str(file))}")
-        output.say("  then       adapt the addresses, roles and steps to your service")
+        output.say("  next       adapt the addresses, roles and steps to your service")
         output.say(f"  check      drd playbook check && drd playbook run {name} --dry-run")
     return 0
 

@@ -53,7 +53,9 @@ def run(args: argparse.Namespace) -> int:
             return _dry_run(app, services, ordered, args)
         if not args.yes:
             _say_steps(ordered, args)
-            confirm(playbook.name, "a playbook", "add --yes to confirm, or --dry-run to see it.")
+            confirm(
+                playbook.name, "a playbook", "add --yes to confirm, or --dry-run to see the steps."
+            )
         return execute(app, lambda: run_playbook(services, ordered), playbook, args)
 
 
@@ -65,7 +67,7 @@ def resume(app: App, run: Run, args: argparse.Namespace) -> int:
 
 
 def ordered_again(app: App, run: Run, args: argparse.Namespace) -> Ordered:
-    """Return what the run of a playbook was asked for, as root's record has it, if there is one."""
+    """Return the request of the run of a playbook: from root's record, if root has one."""
     catalogue, row_trust = app.row_trust()
     known = row_trust.known(catalogue.runs.get(run.id))
     playbook = playbooks_of(app.settings).get(playbook_of(known.plan) or known.plan)
@@ -87,13 +89,15 @@ def ordered_of(
 
 
 def _inputs(playbook: Playbook, args: argparse.Namespace) -> dict[str, str]:
-    """Return the values of the inputs that were given, asked for where there is a terminal. Raises
-    UsageError."""
+    """Return the values of the inputs by name. On a terminal, ask for values that were not given;
+    elsewhere raise UsageError."""
     given = dict(_pair(text, playbook) for text in args.set)
     missing = [i for i in playbook.inputs if i.name not in given and i.default is None]
     if missing and not (sys.stdin.isatty() and not args.json and not args.yes):
         lacks = "\n".join(f"--set {i.name}={_form(i)}    {i.what}" for i in missing)
-        raise UsageError(f"playbook {playbook.name} needs values", hint=lacks)
+        raise UsageError(
+            f"inputs of playbook {playbook.name} are missing", hint=f"add to the command:\n{lacks}"
+        )
     for one in missing:
         question = f"{one.what}\n{one.name} ({_form(one)}): "
         given[one.name] = _sound(one, asked_for(question))
@@ -108,25 +112,30 @@ def _pair(text: str, playbook: Playbook) -> tuple[str, str]:
     name, sign, value = text.partition("=")
     known = playbook.input(name)
     if not sign:
-        raise UsageError("--set needs a name and a value", hint="write --set NAME=VALUE")
+        raise UsageError(
+            "--set needs the name and the value of an input", hint="write --set NAME=VALUE"
+        )
     if known is None:
         names = [i.name for i in playbook.inputs]
-        hint = meant(name, names) if names else "it has no inputs: leave out --set."
-        raise UsageError(f"playbook {playbook.name} has no input {name!r}", hint=hint)
+        hint = (
+            meant(name, names) if names else "this playbook does not have inputs: leave out --set."
+        )
+        raise UsageError(f"playbook {playbook.name} does not have the input {name!r}", hint=hint)
     return name, _sound(known, value)
 
 
 def _sound(one: Input, value: str) -> str:
     if not value or len(value) > _LONGEST or "\0" in value:
-        hint = f"give at least one and at most {_LONGEST} characters."
+        hint = f"give 1 to {_LONGEST} characters."
         raise UsageError(f"the value of {one.name} is empty or too long", hint=hint)
     if one.secret:
         try:
             reference(value)
         except ValueError as error:
             raise UsageError(
-                f"{one.name} is a secret, and a command line can be seen by others",
-                hint=f"write it into a file that only drd can read, and give --set "
+                f"the input {one.name} is a secret: do not write it into a command line, which "
+                "other users can see",
+                hint=f"write the secret into a file that only drd can read, and give --set "
                 f"{one.name}=file:PATH (or env:NAME, credential:NAME).",
             ) from error
     return value
@@ -136,8 +145,8 @@ def _sound(one: Input, value: str) -> str:
 
 
 def _require_possible(services: Services, ordered: Ordered) -> None:
-    """Raise before anything was changed: for a closed incident, a role that nobody holds, a plan
-    or a secret that steps need and that is not there."""
+    """Raise an error before anything is changed: if the incident is closed, if nobody holds a
+    role, or if a plan or a secret that steps need is missing."""
     playbook = ordered.playbook
     if ordered.on_incident is not None:
         ordered.on_incident.require_open()
@@ -147,16 +156,16 @@ def _require_possible(services: Services, ordered: Ordered) -> None:
     asks = "plan" in _used(playbook) or works_on
     if asks and not values.plan:
         raise UsageError(
-            f"playbook {playbook.name} works on a plan",
-            hint=f"name it: drd playbook run {playbook.name} --plan PLAN",
+            f"playbook {playbook.name} needs a plan: its steps work on a plan",
+            hint=f"name the plan: drd playbook run {playbook.name} --plan PLAN",
         )
     cleans = any(isinstance(s.settings, OwnRun) and s.settings.clean for s in playbook.runbook)
     if cleans and values.incident is None:
         raise UsageError(
             f"playbook {playbook.name} recovers data from before the first sign of an incident, "
-            "and no incident was given",
-            hint=f"name it: drd playbook run {playbook.name} --incident N. To open one: drd "
-            "incident open TITLE",
+            "but no incident was given",
+            hint=f"name the incident: drd playbook run {playbook.name} --incident N. To open an "
+            "incident: drd incident open TITLE",
         )
     for one in playbook.inputs:
         given = values.inputs.get(one.name, one.default)
@@ -165,7 +174,7 @@ def _require_possible(services: Services, ordered: Ordered) -> None:
 
 
 def _used(playbook: Playbook) -> set[str]:
-    """Return the values that the sentences about the steps name."""
+    """Return the names of the values that the descriptions of the steps contain."""
     found: set[str] = set()
     for step in playbook.runbook:
         live = step.live or Live()
@@ -175,7 +184,7 @@ def _used(playbook: Playbook) -> set[str]:
 
 
 def _shown(values: Values, text: str) -> str:
-    """Return a text with the values that are known now; others stay as they are written."""
+    """Return a text in which known values replace their names `${NAME}`; other names stay."""
 
     def value(name: str) -> str:
         try:
@@ -205,7 +214,7 @@ def _say_steps(ordered: Ordered, args: argparse.Namespace) -> None:
 
 
 def _dry_run(app: App, services: Services, ordered: Ordered, args: argparse.Namespace) -> int:
-    """Say what would happen, and what is missing for it; it changes nothing."""
+    """Print what the playbook would do, and what is missing. Does not change anything."""
     playbook = ordered.playbook
     found = [f for step in playbook.runbook for f in preflight_step(services, step) if f.failed]
     if args.json:
@@ -245,14 +254,15 @@ def execute(
     playbook: Playbook,
     args: argparse.Namespace,
 ) -> int:
-    """Run it, and print the result: 0 if every step ended well, else 1."""
+    """Run the playbook and print the result. Return 0 if every step succeeded, else 1."""
     try:
         run, outcome = begin()
     except Cancelled as cancelled:
         runs = app.catalogue.runs.newest(playbook.executed.name, limit=1)
         cancelled.message, cancelled.program = f"playbook {playbook.name} was cancelled", ""
         cancelled.hint = (
-            f"to continue: `drd resume {runs[0].id}`. To take back: `drd rollback {runs[0].id}`"
+            f"to continue the playbook: `drd resume {runs[0].id}`. To roll back its steps: "
+            f"`drd rollback {runs[0].id}`"
             if runs
             else ""
         )
@@ -297,13 +307,13 @@ def _print(run: Run, playbook: Playbook, outcome: Outcome, args: argparse.Namesp
         and outcome.states.get(s.name) is StepState.SUCCEEDED
     ]
     if temporary:
-        output.say(f"  temporary  {', '.join(temporary)}: take back with drd rollback {run.id}")
+        output.say(f"  temporary  {', '.join(temporary)}: to roll back, drd rollback {run.id}")
     if outcome.succeeded:
-        output.say(f"done. To take everything back: drd rollback {run.id}")
+        output.say(f"done. To roll back all steps: drd rollback {run.id}")
     else:
         output.say(
-            f"not done: {', '.join(failed) or 'steps are left'}. Continue: drd resume {run.id}. "
-            f"Take back: drd rollback {run.id}"
+            f"not done: {', '.join(failed) or 'steps are left'}. To continue the playbook: drd "
+            f"resume {run.id}. To roll back its steps: drd rollback {run.id}"
         )
 
 

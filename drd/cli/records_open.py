@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
     if done.closed:
         raise WrongKey(
             f"the identity does not open {_entries(done.closed)}",
-            hint="run this command again with the identity of another role: of one whose "
-            "keys drd.yaml contained when these entries were encrypted.",
+            hint="run this command again with the identity of a role whose keys drd.yaml "
+            "contained when these entries were encrypted.",
         )
     return 0
 

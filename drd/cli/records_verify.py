@@ -62,8 +62,8 @@ def _warn_of_guards(missing: Sequence[str]) -> None:
         output.warn(
             f"the catalogue lacks {counted(len(missing), 'trigger')} that refuse changes of "
             f"the records: {', '.join(missing)}. Somebody removed them, so changes since the "
-            "newest anchor may stay unnoticed. To create the triggers again: drd catalogue "
-            "rebuild, or systemctl restart drd"
+            "newest anchor may stay unnoticed. To create the triggers again, run one of these "
+            "commands: drd catalogue rebuild, systemctl restart drd"
         )
 
 

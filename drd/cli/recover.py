@@ -98,7 +98,7 @@ def _planned(app: App, services: Services, plan: Plan, args: argparse.Namespace)
     if args.incident is None:
         raise UsageError(
             "--clean was given without --incident",
-            hint="name the incident whose first sign counts: --incident N --clean",
+            hint="name the incident: --incident N --clean",
         )
     found = clean_of(services, plan, args.incident, request)
     request = replace(request, point=found.point, clean_for=args.incident)

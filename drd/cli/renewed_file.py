@@ -1,4 +1,4 @@
-"""Change a file of a person as a whole: the old text stays until the new one is on the disk."""
+"""Replace the whole text of a user's file. The old text stays until the new text is on the disk."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ LARGEST = 10 << 20
 
 
 def renew(name: str, make: Callable[[str], str]) -> None:
-    """Replace the text of a file that exists by what `make` returns for it; mode, owner and group
-    stay. Raises UsageError, and what `make` raises: then the file is as it was."""
+    """Replace the text of an existing file by what `make` returns for this text. Mode, owner and
+    group stay. Raises UsageError, and the errors of `make`: the file is then unchanged."""
     path = Path(name)
     try:
         how = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -29,7 +29,7 @@ def renew(name: str, make: Callable[[str], str]) -> None:
         _replace(path, there, text.encode())
     except UnicodeDecodeError:
         hint = "save the file as UTF-8, or name a new file."
-        raise UsageError(f"{name} is not a text in UTF-8", hint=hint) from None
+        raise UsageError(f"{name} is not a text file in UTF-8", hint=hint) from None
     except OSError as error:
         hint = "name a file that you may write, in a directory that you may write to."
         raise UsageError(f"cannot write {name}: {system_reason(error)}", hint=hint) from None
@@ -49,7 +49,7 @@ def _replace(path: Path, there: os.stat_result, data: bytes) -> None:
         if _stamp(path.lstat()) != _stamp(there):
             raise UsageError(
                 f"somebody changed {path} while drd was writing to it",
-                hint="drd wrote nothing. Repeat the command.",
+                hint="drd did not change the file. Run the command again.",
             )
         Path(made).rename(path)
     except BaseException:

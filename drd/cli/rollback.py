@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _final(book: Plan | Playbook) -> Mapping[str, str]:
-    """Return the steps that no rollback takes back, with the reasons."""
+    """Return the steps that drd cannot roll back, with the reasons."""
     return {s.name: s.live.final for s in book.runbook if s.live is not None and s.live.final}
 
 

@@ -1,7 +1,7 @@
-"""Action items that are overdue, as conditions for alerts. Pure.
+"""Overdue action items, as conditions for alerts. Pure.
 
-An alert names the incident and the item, and neither text nor people: not everybody who reads
-alerts may know them."""
+An alert names the incident and the number of the item, but not its text and its owner, because not
+everybody who reads alerts may read these."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from drd.model.units import format_time
 
 
 def action_conditions(incident: Incident, now: datetime, zone: tzinfo) -> Iterator[Condition]:
-    """Return a condition for each item that is overdue, also of a closed incident."""
+    """Yield a condition for each overdue item, even if the incident is closed."""
     for item in incident.open_actions:
         if item.is_overdue(now):
             yield Condition(

@@ -1,5 +1,5 @@
-"""Which restore point has no data from after the first sign of an incident, and can be relied on.
-Pure."""
+"""Choose the clean restore point: sound, and all of its data is from before the first sign of an
+incident. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal
 from drd.model.adopted import with_copy
 from drd.model.row_loss import RowLoss
 from drd.model.snapshot import RestorePoint
-from drd.model.text import counted, some
+from drd.model.text import counted, noun, some
 from drd.model.unusual import Changes
 
 _NAMED = 3
@@ -30,8 +30,8 @@ class Drilled:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A restore point as far as a choice needs it. No data in it is newer than `until`. `doubts`
-    are the reasons why it cannot be relied on, each a sentence without an end; without any it is
+    """A restore point that can be chosen. Its data is from `until` or older. `doubts` are the
+    reasons why it is not sound, each a sentence without a full stop; a point without doubts is
     sound."""
 
     point: RestorePoint
@@ -40,13 +40,14 @@ class Candidate:
     drill: Drilled | None = None
 
     def is_before(self, sign: datetime) -> bool:
-        """Return whether all of its data is from before the sign."""
+        """Return whether all data of the point is from before the first sign."""
         return self.until < sign
 
 
 def data_until(point: RestorePoint, freezes: Callable[[str], bool]) -> datetime:
-    """Return since when a point has no newer data: the latest moment that one of its components was
-    frozen at, or that drd stored it until, if its kind cannot be frozen (`freezes`)."""
+    """Return the time of the newest data that a point can contain: the latest, over its components,
+    of the time at which a component was frozen. `freezes` says whether a kind can be frozen; if
+    not, the time at which drd had stored the component counts."""
     times = [point.data_time]
     for one in point.components:
         if one.data_time is None:
@@ -60,10 +61,10 @@ def data_until(point: RestorePoint, freezes: Callable[[str], bool]) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What a recovery of a candidate would lose up to now, and what changed against the point
-    before it. `rows` are those of each database for which a loss is known; `uncounted` are the
-    components for which it is not. `compared` is the id of the point before; None: there is none,
-    or it was not compared."""
+    """What a recovery of a candidate would lose, and what changed since the previous point.
+    `loss_s` is the age of its data in seconds. `rows` are the lost rows of each database for which
+    drd knows them; `uncounted` are the components for which drd does not. `compared` is the id of
+    the previous point; None if there is no previous point or drd did not compare it."""
 
     of: Candidate
     loss_s: float
@@ -80,7 +81,7 @@ def clean_choice(candidates: Iterable[Candidate], sign: datetime) -> Candidate |
 
 
 def why_chosen(chosen: Candidate, candidates: Sequence[Candidate], sign: datetime) -> str:
-    """Say why a point is the choice, and which newer ones from before the sign are not."""
+    """Return why a point is chosen, and why newer points from before the sign are not."""
     words = "it is the newest complete restore point whose data is all from before the first sign"
     passed_over = [
         one
@@ -88,18 +89,19 @@ def why_chosen(chosen: Candidate, candidates: Sequence[Candidate], sign: datetim
         if one.doubts and one.is_before(sign) and one.point.data_time > chosen.point.data_time
     ]
     if passed_over:
-        words += f", without {_doubtful(passed_over)}"
+        words += f"; newer points are not sound: {_doubtful(passed_over)}"
     is_drilled = chosen.drill is not None and chosen.drill.result == "passed"
-    return f"{words}; {'a drill of it passed' if is_drilled else 'no drill has tried it'}"
+    tested = "a drill of this point passed" if is_drilled else "no drill has tested this point"
+    return f"{words}; {tested}"
 
 
 def why_none(plan: str, candidates: Sequence[Candidate], sign: datetime) -> tuple[str, str]:
-    """Say why no point of a plan is clean, and what a person can do."""
+    """Return why no point of a plan is clean, and what a person can do."""
     before = [one for one in candidates if one.is_before(sign)]
     if not candidates:
         return (
-            f"drd knows no restore point of {plan}",
-            f"if a repository has some: drd catalogue rebuild {plan}",
+            f"drd does not know a restore point of {plan}",
+            f"if a repository contains restore points of this plan: drd catalogue rebuild {plan}",
         )
     if not before:
         which = (
@@ -108,17 +110,20 @@ def why_none(plan: str, candidates: Sequence[Candidate], sign: datetime) -> tupl
             else f"the only restore point of {plan} has"
         )
         remedy = (
-            "look for an older copy elsewhere, such as another repository or a copy of another "
-            "tool. Or recover the oldest restore point, and look at what changed before you use it"
+            "search for an older copy elsewhere, such as another repository or a copy of another "
+            "tool. If there is none, recover the oldest restore point, and check what changed "
+            "before you use it. To see all restore points"
         )
         return f"{which} data from after the first sign", f"{remedy}: drd points {plan}"
     first = before[0].point.id
     fact = (
-        f"{plan} has {counted(len(before), 'restore point')} from before the first sign, and drd "
-        f"can rely on none of them: {_doubtful(before)}"
+        f"{plan} has {counted(len(before), 'restore point')} from before the first sign, but "
+        f"{noun(len(before), 'this point', 'each of them')} is not sound: {_doubtful(before)}"
     )
-    remedy = f"to try one again: drd drill {plan} --point {first}. To recover it all the same: drd"
-    return fact, f"{remedy} recover {plan} --point {first}"
+    remedy = (
+        f"to drill point {first} again: drd drill {plan} --point {first}. To recover this point"
+    )
+    return fact, f"{remedy} all the same: drd recover {plan} --point {first}"
 
 
 def _doubtful(candidates: Sequence[Candidate]) -> str:

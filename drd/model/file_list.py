@@ -1,7 +1,7 @@
 """The list of the files of an export, and the entry of the chain that seals it. Pure.
 
 Each line has the SHA-256 of a file and its name, as `sha256sum -c` reads it. The last entry of an
-export has the SHA-256 of the list: whoever changes, removes or adds a file is found by it."""
+export has the SHA-256 of the list. So every changed, removed or added file is found."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def digest_of(data: bytes) -> str:
 
 
 def list_of(digests: Mapping[str, str]) -> str:
-    """Return the text of the list, by the SHA-256 of each file."""
+    """Return the text of the list. `digests` are the SHA-256 by name of the file."""
     return "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
 
 
 def sealed_list(entries: Sequence[Entry]) -> str | None:
-    """Return the SHA-256 of the list that the last entry seals; None if it seals none."""
+    """Return the SHA-256 of the list from the last entry; None if this entry does not have it."""
     last = entries[-1] if entries else None
     if last is None or last.header.kind != KIND:
         return None
@@ -36,18 +36,20 @@ def sealed_list(entries: Sequence[Entry]) -> str | None:
 
 
 def file_faults(entries: Sequence[Entry], found: Mapping[str, bytes]) -> list[Fault]:
-    """Return what is wrong with the files of an export; `found` has all but the records, by name.
-    Without a list and a seal nothing is: an older export has none."""
+    """Return what is wrong with the files of an export. `found` has the content of all files by
+    name, except the records. An older export does not have a list: then nothing is wrong."""
     seal, listed = sealed_list(entries), found.get(LIST)
     seq = entries[-1].seq if entries else 0
     if seal is None and listed is None:
         return []
     if seal is None:
-        return [Fault(seq, "file", f"{LIST} is there, but the last entry does not seal it")]
+        return [
+            Fault(seq, "file", f"{LIST} exists, but the last entry does not contain its digest")
+        ]
     if listed is None:
-        return [Fault(seq, "file", f"{LIST} is missing, which this entry seals")]
+        return [Fault(seq, "file", f"{LIST} is missing, but this entry contains its digest")]
     if digest_of(listed) != seal:
-        return [Fault(seq, "file", f"{LIST} is not the one that this entry seals")]
+        return [Fault(seq, "file", f"{LIST} does not match its digest in this entry")]
     digests = _read(listed.decode("ascii", "replace"))
     wrong = [
         f"{name} was changed" if name in found else f"{name} is missing"
@@ -55,7 +57,7 @@ def file_faults(entries: Sequence[Entry], found: Mapping[str, bytes]) -> list[Fa
         if name not in found or digest_of(found[name]) != digest
     ]
     others = sorted(found.keys() - digests.keys() - {LIST})
-    wrong += [f"{name} is not of this export" for name in others]
+    wrong += [f"{name} does not belong to this export" for name in others]
     return [Fault(seq, "file", text) for text in wrong]
 
 

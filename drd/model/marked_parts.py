@@ -28,9 +28,9 @@ def end(of: str, part: str) -> str:
 
 
 def parts(text: str, of: str, file: str = "") -> dict[str, tuple[int, int]]:
-    """Return the lines of each part by its name: the first one after the marker that begins it, and
-    the marker that ends it, counted from 0. Raises ConfigError, with the line of `file`, for
-    markers that are broken."""
+    """Return two lines of each part by its name, counted from 0: the first line after the marker
+    that begins the part, and the line of the marker that ends it. Raises ConfigError, with
+    the line of `file`, for markers that are broken."""
     found: dict[str, tuple[int, int]] = {}
     opened: tuple[str, int] | None = None
     for place, line in enumerate(text.splitlines()):
@@ -52,7 +52,7 @@ def parts(text: str, of: str, file: str = "") -> dict[str, tuple[int, int]]:
             raise _broken(
                 file,
                 place + 1,
-                f'part "{name}" ends here, but does not begin before',
+                f'part "{name}" ends here, but the line that begins it is missing before',
                 f"put the line <!-- {begin(of, name)} --> where the part begins, or remove this "
                 "line.",
             )
@@ -61,7 +61,7 @@ def parts(text: str, of: str, file: str = "") -> dict[str, tuple[int, int]]:
     if opened is not None:
         raise _unended(*opened, of, file)
     if not found:
-        raise _broken(file, 1, "the file has no part that drd has written", "name a new file.")
+        raise _broken(file, 1, "the file does not contain a part of drd", "name a new file.")
     return found
 
 
@@ -71,8 +71,8 @@ def _read(line: str, number: int, of: str, file: str) -> tuple[str, str]:
         raise _broken(
             file,
             number,
-            "the marker is not as drd writes it",
-            f"write it alone on its line: <!-- {begin(of, 'NAME')} -->, or remove it.",
+            "this marker does not have the form that drd writes",
+            f"write the marker alone on its line: <!-- {begin(of, 'NAME')} -->, or remove it.",
         )
     word, about, name = marker.groups()
     if about != of:
@@ -96,14 +96,14 @@ def _broken(file: str, line: int, fact: str, remedy: str) -> ConfigError:
 
 
 def renewed(text: str, fresh: str, of: str, file: str) -> tuple[str, tuple[str, ...]]:
-    """Return the text of a file with its parts as they are in `fresh`, and the names of the parts
-    of `fresh` that it does not have: somebody removed them. Raises ConfigError, with the line, for
-    markers that are broken."""
+    """Return the text of a file with the parts of `fresh` in place of its own, and the names of the
+    parts of `fresh` that the file does not contain, because somebody removed them. Raises
+    ConfigError, with the line, for markers that are broken."""
     there, wanted = parts(text, of, file), parts(fresh, of)
     for name, (first, _) in there.items():
         if name not in wanted:
-            remedy = "remove its two markers: the text between them stays."
-            raise _broken(file, first, f'drd writes no part "{name}"', remedy)
+            remedy = "remove the two markers of this part: the text between them stays."
+            raise _broken(file, first, f'drd does not write a part "{name}"', remedy)
     lines, new = text.splitlines(keepends=True), fresh.splitlines()
     made, after = list[str](), 0
     for name, (first, last) in there.items():

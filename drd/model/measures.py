@@ -1,4 +1,4 @@
-"""Temporary measures of playbooks that stand longer than they should, as conditions for alerts."""
+"""Temporary measures of playbooks that were not rolled back in time, as conditions for alerts."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from drd.model.text import escaped
 from drd.model.units import format_time, from_rfc3339
 
 EXPIRES = "expires_at"
-"""The key of the result that says until when a temporary measure should stand."""
+"""The key of the result that has the time at which a temporary measure should end."""
 EXPIRED = "measure-expired"
-"""The kind of an alert about a temporary measure that still stands after its time."""
+"""The kind of an alert about a temporary measure that is still in effect after its time."""
 
 
 def expired(run: Run, records: Iterable[StepRecord], now: datetime) -> Iterator[Condition]:
-    """Return a condition for each measure of a playbook's run that still stands after its time."""
+    """Return a condition for each measure of a playbook's run that is still in effect after its
+    time."""
     known = list(records)
     taken = {r.subject for r in known if r.kind == "rollback" and r.state is StepState.SUCCEEDED}
     for record in known:
@@ -32,15 +33,20 @@ def expired(run: Run, records: Iterable[StepRecord], now: datetime) -> Iterator[
             EXPIRED,
             "warning",
             f"{run.id} {record.name}",
-            f"step {escaped(record.name)} of {escaped(of_words(run.plan))} (run {run.id}) was to "
-            f"stand until {format_time(until)}, and {_stands(record)}",
+            f"step {escaped(record.name)} of {escaped(of_words(run.plan))} (run {run.id}) is a "
+            f"temporary measure that should have ended at {format_time(until)}, and "
+            f"{_stands(record)}",
             f"drd rollback {run.id}",
         )
 
 
 def _stands(record: StepRecord) -> str:
     failed = record.state is not StepState.SUCCEEDED
-    return "may still stand: the step failed, but may have happened" if failed else "still stands"
+    return (
+        "may still be in effect: the step failed, but may have happened"
+        if failed
+        else "is still in effect"
+    )
 
 
 def _until(record: StepRecord) -> datetime | None:

@@ -1,5 +1,5 @@
-"""The versions of a plan, by the runs and restore points that were made from them: when each was in
-use, which drills proved it, and what changed from one to the next. Pure."""
+"""The versions of a plan, from its runs and restore points: when each version was used, which
+drills proved it, and what changed since the version before. Pure."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from drd.model.snapshot import RestorePoint
 from drd.model.text import shortened
 
 _LONGEST = 120
-"""Characters of a value."""
+"""How many characters of a value are shown."""
 
 
 @dataclass(slots=True)
 class Version:
-    """A version of a plan. `first` is the first run that used it, as far as drd knows its runs;
-    `points` are the restore points that were made from it, newest last; `drills` those that passed
-    and prove it, newest last. `resolved` is its text with defaults, None if no point has it."""
+    """A version of a plan. `first` is the first known run that used it. `points` are the restore
+    points that were made with it, and `drills` the passed drills that prove it, both newest last.
+    `resolved` is its text with defaults; None if no restore point contains it."""
 
     digest: str
     since: datetime
@@ -40,8 +40,8 @@ class Version:
 def versions(
     runs: Iterable[Run], points: Iterable[RestorePoint], in_force: str, now: datetime
 ) -> list[Version]:
-    """Return the versions by their hashes, the oldest first; the one `in_force` is the last, also
-    if nothing has used it up to `now`."""
+    """Return the versions, the oldest first. The version with the hash `in_force` is the last, even
+    if no run has used it until `now`."""
     found: dict[str, Version] = {}
 
     def seen(digest: str, at: datetime) -> Version:
@@ -65,8 +65,8 @@ def versions(
 
 
 def prove(found: Sequence[Version], evidence: Iterable[Evidence], runs: Iterable[Run]) -> None:
-    """Note which drills prove which versions: those that ran with it, and those with the same proof
-    hash, since only what a drill proves nothing of has changed."""
+    """Add to each version the passed drills that prove it: drills that ran with this version, and
+    drills with the same proof hash (only keys changed that a drill does not prove)."""
     used = {run.id: run.plan_digest for run in runs}
     proofs = {v.digest: proof_hash(v.resolved) for v in found if v.resolved is not None}
     for one in sorted(evidence, key=lambda each: each.finished_at):
@@ -81,8 +81,8 @@ def prove(found: Sequence[Version], evidence: Iterable[Evidence], runs: Iterable
 def read_texts(
     found: Sequence[Version], read: Callable[[RestorePoint], Mapping[str, Any] | None]
 ) -> None:
-    """Fill in the texts of the versions that have none: by `read`, from the manifest of a restore
-    point, newest first; None if it cannot be read."""
+    """Read the text of each version that does not have one yet. `read` returns the text from the
+    manifest of a restore point, None if it cannot; the newest point is tried first."""
     for version in found:
         for point in reversed(version.points):
             if version.resolved is None:
@@ -90,8 +90,9 @@ def read_texts(
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """Return what changed between two texts, a line for each key: `+ KEY: VALUE`, `- KEY: VALUE`,
-    `~ KEY: OLD -> NEW`. What has a name is told by it: `checks[rows].query`."""
+    """Yield what changed between two texts, a line for each key: `+ KEY: VALUE`, `- KEY: VALUE`,
+    `~ KEY: OLD -> NEW`. Items of a list are shown by name if they have one:
+    `checks[rows].query`."""
     old, new = dict(_flat(before, "")), dict(_flat(after, ""))
     for key in sorted(old.keys() | new.keys()):
         if key not in old:

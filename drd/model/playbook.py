@@ -23,8 +23,8 @@ _SOURCES = ("file", "env", "credential")
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What a person gives to a run. `default` is used without it; None: it must be given. A secret
-    is a reference, never a value."""
+    """A value that a person gives to a run. Without it, drd uses `default`; None: the value must be
+    given. If `secret`, the value is a reference to a secret, never the secret."""
 
     name: str
     what: str
@@ -34,7 +34,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """When a task is due: so many seconds after a moment of the incident."""
+    """When a task is due: `after_s` seconds after a moment of the incident."""
 
     instant: Instant
     after_s: float = 0.0
@@ -46,13 +46,14 @@ class Due:
         known = {i.value: i for i in Instant}
         if found is None or found[1] not in known:
             raise Malformed(
-                f'"{text}" is not a moment of an incident and a time',
-                f"write for example `aware + 30m`; the moments are {', '.join(known)}",
+                f'"{text}" is not a valid due time',
+                f"write a moment and a duration, for example `aware + 30m`; the moments are "
+                f"{', '.join(known)}",
             )
         return cls(known[found[1]], parse_duration(found[2]) if found[2] else 0.0)
 
     def at(self, instants: Mapping[Instant, datetime]) -> datetime | None:
-        """Return when it is due; None while nobody has stated the moment."""
+        """Return when the task is due; None while nobody has stated the moment."""
         moment = instants.get(self.instant)
         return moment + timedelta(seconds=self.after_s) if moment is not None else None
 
@@ -63,7 +64,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class PlaybookTask:
-    """A part of a playbook that one role is responsible for. `steps` are names."""
+    """A part of a playbook that one role is responsible for. `steps` are the names of its steps."""
 
     name: str
     text: str
@@ -74,7 +75,7 @@ class PlaybookTask:
 
 @dataclass(frozen=True, slots=True)
 class ExecutedPlaybook:
-    """A playbook as rows of runs name it."""
+    """A playbook that a run executes: its name in rows of runs, and its digest."""
 
     name: str
     digest: str
@@ -82,8 +83,8 @@ class ExecutedPlaybook:
 
 @dataclass(frozen=True, slots=True)
 class Playbook:
-    """`use_when` says in which situation it helps. `digest` is that of its resolved text. `own`
-    says that it is one of this installation, and none that drd has."""
+    """`use_when` says in which situation the playbook helps. `digest` is the digest of its resolved
+    text. `own`: the playbook belongs to this installation, not to drd."""
 
     name: str
     title: str
@@ -98,7 +99,7 @@ class Playbook:
 
     @property
     def executed(self) -> ExecutedPlaybook:
-        """What rows of runs and records name."""
+        """The name and the digest for rows of runs and for records."""
         return ExecutedPlaybook(f"{PREFIX}{self.name}", self.digest)
 
     def input(self, name: str) -> Input | None:
@@ -112,12 +113,14 @@ def reference(text: str) -> SecretRef:
     if source not in _SOURCES or not colon or not value:
         raise Malformed("this is not a reference to a secret", _NO_VALUE)
     if source == "file" and not value.startswith("/"):
-        raise Malformed("the path of the file is not absolute", "write file:/WHOLE/PATH")
+        raise Malformed(
+            "the path of the file is not absolute", "write the whole path: file:/DIRECTORY/FILE"
+        )
     if source == "credential" and ("/" in value or value in (".", "..")):
-        raise Malformed("credential must be the name of a file", "write a path as file:PATH")
+        raise Malformed("credential must be the name of a file", "write a whole path as file:PATH")
     return SecretRef(source, value)  # type: ignore[arg-type]
 
 
 def role_words(role: str, names: Collection[str]) -> str:
-    """Return a role with those who hold it."""
+    """Return a role, with the people who hold it."""
     return f"{role} ({', '.join(names)})" if names else f"{role} (nobody holds this role)"

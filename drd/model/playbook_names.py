@@ -1,9 +1,9 @@
-"""The names of playbooks where names of plans stand as well: in rows of runs, and in records."""
+"""The names of playbooks in rows of runs and in records, which also contain names of plans."""
 
 from __future__ import annotations
 
 PREFIX = "playbook:"
-"""What the name of a playbook begins with there. No plan can have such a name."""
+"""The prefix of the name of a playbook. The name of a plan cannot begin with this prefix."""
 
 
 def playbook_of(plan: str) -> str | None:
@@ -12,6 +12,6 @@ def playbook_of(plan: str) -> str | None:
 
 
 def of_words(plan: str) -> str:
-    """Return whose run it is, in words: `plan orders`, `playbook leaked-api-key`."""
+    """Return what a run belongs to, in words: `plan orders`, `playbook leaked-api-key`."""
     name = playbook_of(plan)
     return f"plan {plan}" if name is None else f"playbook {name}"

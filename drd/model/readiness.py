@@ -237,17 +237,18 @@ def of_people(plan: Plan, roles: Mapping[str, Sequence[str]]) -> list[ReadinessF
 
 
 def of_rotations(plan: Plan, playbooks: Collection[str]) -> list[ReadinessFinding]:
-    """Return a finding for each credential whose playbook does not exist: nobody will find out in
-    an incident how it is replaced."""
+    """Return a finding for each credential that names a missing playbook: in an incident, people
+    would not know how to replace this credential."""
     missing = [c for c in plan.inventory.credentials if c.rotate_with not in ("", *playbooks)]
     return [
         judged_as(
             "playbook-missing",
             "warning",
             one.name,
-            f"credential {one.name} is replaced with playbook {one.rotate_with}, which does not "
-            "exist",
-            "write the playbook, or correct `rotate_with`; to see all: drd playbook list",
+            f"the plan names playbook {one.rotate_with} to replace credential {one.name}, but this "
+            "playbook does not exist",
+            "write this playbook, or correct `rotate_with` in the plan. To see all playbooks: drd "
+            "playbook list",
         )
         for one in missing
     ]

@@ -188,12 +188,12 @@ def _lack(word: str, evidence: Evidence) -> Lack | None:
     if kind == "playbook":
         none = Lack(
             f"{word}: there is no such playbook",
-            "to write it: drd playbook new --from NAME",
+            "to write this playbook, copy one of drd: drd playbook new --from NAME",
         )
         return None if name in evidence.playbooks else none
     if kind == "control":
         none = Lack(
-            f"{word}: the plan has no control of this name",
+            f"{word}: the plan does not have a control of this name",
             "add the control under `controls` in the plan",
         )
         return evidence.controls.get(name, none)

@@ -64,7 +64,7 @@ class RunKind(StrEnum):
 
     @property
     def is_peoples(self) -> bool:
-        """Whether people decide in it, and continue it after its process died."""
+        """Whether people decide in a run of this kind, and continue it after its process died."""
         return self in (RunKind.RECOVERY, RunKind.PLAYBOOK)
 
 
@@ -106,7 +106,7 @@ class DrillResult(StrEnum):
 
 
 class Executed(Protocol):
-    """What a run executes: a plan, or a playbook under its name in rows."""
+    """What a run executes: a plan or a playbook. `name` is its name in rows of runs."""
 
     @property
     def name(self) -> str: ...

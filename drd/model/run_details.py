@@ -44,7 +44,7 @@ class RunDetail(Stored):
 
     kind: ClassVar[str] = ""
     _OUTCOME: ClassVar[frozenset[str]] = frozenset()
-    """The fields that its end adds, of kinds whose request is compared."""
+    """The fields that the end of the run adds. Empty for kinds whose request is never compared."""
 
     why: str | None = stored.text()
     timeout_s: float | None = stored.seconds()
@@ -57,12 +57,12 @@ class RunDetail(Stored):
     bytes: int | None = stored.count()
 
     def outcome(self) -> Self:
-        """Return what came out of it, alone."""
+        """Return only the outcome of the run."""
         said = self.to_json()
         return self.from_json({k: v for k, v in said.items() if k in self._OUTCOME})
 
     def request(self) -> Self:
-        """Return what it was asked for, alone."""
+        """Return only the request of the run."""
         said = self.to_json()
         return self.from_json({k: v for k, v in said.items() if k not in self._OUTCOME})
 

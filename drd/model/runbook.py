@@ -75,9 +75,9 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class OwnRun:
-    """A backup or a recovery that a step of a playbook makes, as a run of its own. `plan` empty:
-    the plan of the playbook's run; `target` empty: the original places. `clean`: the
-    point from before the first sign of the incident."""
+    """A backup or a recovery that a step of a playbook starts as a run of its own. Empty `plan`:
+    the plan of the playbook's run. Empty `target`: the original places. `clean`: restore the clean
+    point, from before the first sign of the incident."""
 
     plan: str = ""
     target: str = ""
@@ -105,8 +105,8 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class NewSecret:
-    """Where a new secret goes that an answer contains: `place` is its place in the answer, `file`
-    the file that it is written to, with mode 0600."""
+    """A new secret in an answer: `place` is its place in the answer, and drd writes it into `file`,
+    with mode 0600."""
 
     place: str
     file: str
@@ -114,13 +114,13 @@ class NewSecret:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What a step adds that changes a service in operation, as those of playbooks do.
+    """The additional settings of a step that changes a running service, as steps of playbooks do.
 
-    `before` reads what there is, at `takes` in the answer, and `rollback` can use it as
-    `${before}`. `done_when` only reads, and tells whether the step happened. `final` is why no
-    rollback takes the step back. A measure that `expires_s` is to be rolled back after that time.
-    Of an answer only what `keep` names is recorded: by name its place in the answer. A step that
-    only `reads` needs no rollback."""
+    `before` reads the present value, at the place `takes` in the answer; `rollback` can use the
+    value as `${before}`. `done_when` only reads, and shows whether the step happened. `final` is
+    the reason why drd cannot roll back the step. `expires_s`: the step is a temporary measure that
+    should be rolled back after this time. `keep` has, by name, the places in the answer that drd
+    records; drd records nothing else of it. A step that only `reads` does not need a rollback."""
 
     before: Step | None = None
     takes: str = ""
@@ -324,8 +324,8 @@ def wants_two_persons(step: Step) -> bool:
 
 
 def can_be_undone(step: Step) -> bool:
-    """Return whether a step can be rolled back: by what it names for that, or because it started a
-    program, which can be stopped.
+    """Return whether drd can roll back a step: it has a `rollback`, or it started a program, which
+    drd can stop.
     """
     if step.live is not None and step.live.final:
         return False

@@ -15,7 +15,7 @@ UNDECIDED = "report-undecided"
 UPDATE = "update-due"
 """The kind of an alert about an update of an incident that people expect."""
 ACTION = "action-overdue"
-"""The kind of an alert about an action item of an incident that is overdue."""
+"""The kind of an alert about an overdue action item of an incident."""
 UNREADABLE = "incident-unreadable"
 """The kind of an alert about an incident whose entries came back encrypted."""
 
@@ -73,7 +73,7 @@ TITLES = {
     "repository-unprotected": "{} is missing",
     "repository-unreachable": "{} cannot be used",
     "report-due": "a report needs attention: {}",
-    "measure-expired": "a temporary measure still stands",
+    "measure-expired": "a temporary measure is still in effect",
     "report-undecided": "{}: nobody has decided which reports are needed",
     "retention-failing": "retention failed",
     "retention-over-limit": "retention waits: a person has to allow it",

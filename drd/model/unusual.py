@@ -14,11 +14,11 @@ from drd.model.snapshot import (
     TreeFingerprint,
     of_whole_copy,
 )
-from drd.model.text import counted, escaped, some
+from drd.model.text import counted, escaped, noun, some
 from drd.model.units import format_size
 
 STRONGLY = 2
-"""What is this many times as large or as small as before has changed strongly."""
+"""A size has changed strongly if the larger one is at least this many times the smaller one."""
 _FEW_ROWS = 10
 _FEW_FILES = 10
 _FEW_BYTES = 1 << 20
@@ -27,8 +27,8 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What changed unusually in each component, and what could not be compared; sentences without
-    an end, each with the name of its component."""
+    """What changed unusually in each component, and what drd could not compare. Each is a sentence
+    without a full stop that begins with the name of the component."""
 
     unusual: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
@@ -38,28 +38,28 @@ NO_CHANGES = Changes()
 
 
 def changes(before: RestorePoint, after: RestorePoint) -> Changes:
-    """Compare two restore points of a plan; both need fingerprints. Components that did not exist
-    before are no change."""
+    """Compare two restore points of a plan by their fingerprints. A new component is not an unusual
+    change."""
     unusual: list[str] = []
     unknown: list[str] = []
     for old in (one for one in before.components if one.state == "captured"):
         new, name = after.component(old.component), escaped(old.component)
         if new is None or new.state != "captured":
-            unusual.append(f"{name}: not in this restore point any more")
+            unusual.append(f"{name}: this component is not in the restore point any more")
             continue
         if old.kind != new.kind:
-            unusual.append(f"{name}: of another kind, {escaped(old.kind)} before")
+            unusual.append(f"{name}: the kind of this component was {escaped(old.kind)} before")
             continue
         whole = of_whole_copy(before.id, old.facts) or of_whole_copy(after.id, new.facts)
         unusual += [f"{name}: {text}" for text in ([] if whole else _size(old.bytes, new.bytes))]
         found = _difference(old, new)
         if found is None:
-            unknown.append(f"{name}: no fingerprint to compare")
+            unknown.append(f"{name}: drd does not have two fingerprints to compare")
             continue
         unusual += [f"{name}: {text}" for text in _inside(found, old)]
         if found.unknown:
             what = counted(len(found.unknown), *found.counted)
-            unknown.append(f"{name}: {what} not read")
+            unknown.append(f"{name}: drd did not read {what}")
     return Changes(tuple(unusual), tuple(unknown))
 
 
@@ -86,7 +86,8 @@ def _inside(found: Difference, old: ComponentSnapshot) -> Iterator[str]:
     gone = [escaped(t.table) for t in found.tables if t.change == "removed"]
     gone += [escaped(r.name) for r in found.relations if r.change == "removed"]
     if gone:
-        yield f"{counted(len(gone), 'table or view', 'tables and views')} gone: {_names(gone)}"
+        what = counted(len(gone), "table or view", "tables and views")
+        yield f"{what} {noun(len(gone), 'is', 'are')} gone: {_names(gone)}"
     yield from _rows(t for t in found.tables if t.change == "rows")
     if found.properties:
         names = [escaped(p.name) for p in found.properties]
@@ -108,7 +109,7 @@ def _rows(tables: Iterator[TableChange]) -> Iterator[str]:
             )
     yield from told[:_NAMED]
     if len(told) > _NAMED:
-        yield f"{counted(len(told) - _NAMED, 'more table')} changed strongly"
+        yield f"{counted(len(told) - _NAMED, 'more table')} shrank or grew strongly"
 
 
 def _files(found: Difference, before: int) -> Iterator[str]:
@@ -116,11 +117,12 @@ def _files(found: Difference, before: int) -> Iterator[str]:
     changed = sum(f.change == "changed" for f in found.files)
     added = sum(f.change == "added" for f in found.files)
     if gone:
-        yield f"{len(gone):,} of {counted(before, 'file')} gone: {_names(gone)}"
+        are = noun(len(gone), "is", "are")
+        yield f"{len(gone):,} of {counted(before, 'file')} {are} gone: {_names(gone)}"
     if changed >= _FEW_FILES and changed * STRONGLY >= before:
         yield f"{changed:,} of {counted(before, 'file')} changed"
     if added >= _FEW_FILES and added >= before:
-        yield f"{counted(added, 'new file')}, {before:,} before"
+        yield f"{counted(added, 'new file')}, {counted(before, 'file')} before"
 
 
 def _names(names: list[str]) -> str:

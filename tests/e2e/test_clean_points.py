@@ -68,7 +68,7 @@ def test_the_clean_point_is_shown_and_recovered(site: Site) -> None:
     assert [p["chosen"] for p in (newest, chosen, oldest)] == [False, True, False]
     assert plan["choice"] == chosen["point"]
     assert newest["unusual"] == [
-        "db: 1 table or view gone: audit",
+        "db: 1 table or view is gone: audit",
         "db: table orders shrank from 800 to 51 rows",
         "db: properties of the database changed: schema",
     ]

@@ -125,10 +125,10 @@ def _changed_files_are_found(site: Site, there: Path) -> None:
     )
     assert found.returncode == 1
     assert "postmortem.html was changed or removed" in found.stdout
-    assert "a file is not of this export: more file.txt" in found.stdout
+    assert "a file does not belong to this export: more file.txt" in found.stdout
     told = site.drd("records", "verify", str(there), code=1).out
     assert "postmortem.html was changed (file)" in told
-    assert "more file.txt is not of this export (file)" in told
+    assert "more file.txt does not belong to this export (file)" in told
     page.write_bytes(whole)
     (there / "more file.txt").unlink()
 

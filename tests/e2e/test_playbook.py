@@ -194,7 +194,7 @@ def test_a_statement_in_a_live_database_waits_for_its_approval(site: Site) -> No
     )
     (site.base / "playbooks/clean.yaml").write_text(text)
     given = ("playbook", "run", "clean", "--set", "name=customer 3", "--yes", "--json")
-    assert "works on a plan" in site.drd(*given, code=2).out
+    assert "playbook clean needs a plan: its steps work on a plan" in site.drd(*given, code=2).out
     child = site.start(*given, "--plan", "shop")
     begun = "select 1 from steps where name = 'agree' and state = 'waiting'"
     until(lambda: bool(site.catalogue(begun)), "the approval")

@@ -81,16 +81,21 @@ def test_history_of_a_plan_says_what_changed_and_what_was_proven(site: Site) -> 
 
 def _add_items(site: Site) -> None:
     add = ("incident", "action", "add", "look at the files", "--due", "14d")
-    assert "--owner is missing" in site.drd(*add, code=2).err
+    assert "--owner is missing: who is responsible for the item" in site.drd(*add, code=2).err
     whose = (*add, "--owner", "anna", "--verified-by")
     told = site.drd(*whose, "check:shop/fils", code=2).err
     assert "did you mean check:shop/files?" in told
     assert "there is no plan 'shp'" in site.drd(*whose, "drill:shp", code=2).err
-    assert "names nothing that drd can verify" in site.drd(*whose, "files", code=2).err
-    assert "was never checked" in site.drd(*whose, "finding:shop/kit", code=2).err
+    assert (
+        "'files' does not name something that drd can verify"
+        in site.drd(*whose, "files", code=2).err
+    )
+    told = site.drd(*whose, "finding:shop/kit", code=2).err
+    assert "drd has not checked the readiness of plan shop yet" in told
+    assert "so it does not know a finding of this plan" in told
     other = ("incident", "action", "1", "add", "rotate the key", "--owner", "bert", "--due", "1h")
     site.drd(*other)
     assert "drd closes it when check:shop/files passes" in site.drd(*whose, "check:shop/files").out
     listed = site.drd("incident", "action").out
-    assert "closes by check:shop/files" in listed
+    assert "drd closes it when check:shop/files passes" in listed
     assert listed.index("rotate the key") < listed.index("look at the files")

@@ -317,7 +317,7 @@ def test_operator_writes_and_another_with_the_role_approves(house: House) -> Non
     status, told = act(house, "1/messages/preview", **composed)
     assert (status, told["parts"][0]["recipients"][0]["name"]) == (200, "DPA"), told
     seen = act(house, "1/messages/preview", audience="internal", text="x")[1]
-    assert seen["problem"]["message"].startswith("drd.yaml does not have a channel")
+    assert seen["problem"]["message"].startswith("drd.yaml does not define a channel")
     assert "insider" not in str(seen)
     status, told = act(house, "only/messages/draft", **composed)
     assert (status, told["incident"], told["message"]) == (200, 1, 1)

@@ -49,7 +49,10 @@ def test_items_follow_from_their_entries() -> None:
     assert said.incident.actions[0].done_by == "anna"
     assert _lines(said)[1:3] == [
         "action item: a (bert), due 2026-11-28 13:00 UTC",
-        "action item: b (eve), due 2026-11-28 12:00 UTC, closes by check:orders-api/rows",
+        (
+            "action item: b (eve), due 2026-11-28 12:00 UTC, drd closes it when "
+            "check:orders-api/rows passes"
+        ),
     ]
     assert "action item 3 done: b; check:orders-api/rows passed (run r1)" in _lines(said)
 

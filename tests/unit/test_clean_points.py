@@ -84,7 +84,10 @@ def test_first_sign_is_the_earliest_moment_or_indicator_and_says_which() -> None
     assert "nobody has recorded the moment `occurred`" in made.remarks()[0]
     made.say(kinds.ANCHOR, instant="occurred", at=before(2))
     assert made.sign().what == "indicator"
-    assert f"indicator {seen.seq} was seen before the moment `occurred`" in made.remarks()[0]
+    assert (
+        f"the indicator of entry {seen.seq} was seen before the moment `occurred`"
+        in made.remarks()[0]
+    )
     made.say(kinds.ANCHOR, instant="occurred", at=before(5), reason="the log shows it")
     assert (made.sign().at, made.remarks()) == (OPENED - 5 * HOUR, [])
     made.say(kinds.ANCHOR, instant="contained", at=before(8))
@@ -122,11 +125,11 @@ def test_the_newest_sound_point_from_before_the_sign_is_chosen(world: World) -> 
     sign = NOON + 2.5 * HOUR
     chosen, why = choice(world, sign)
     assert chosen == "bbbbbbbb"
-    assert "no drill has tried it" in why
+    assert "no drill has tested this point" in why
     assert "cccccccc (incomplete)" in why
     world.after(minutes=1)
     world.drilled(point="bbbbbbbb", result=DrillResult.PASSED)
-    assert choice(world, sign)[1].endswith("; a drill of it passed")
+    assert choice(world, sign)[1].endswith("; a drill of this point passed")
     world.after(minutes=1)
     world.drilled(point="bbbbbbbb", result=DrillResult.INCONCLUSIVE)
     world.after(minutes=1)
@@ -169,12 +172,15 @@ def test_files_can_be_as_new_as_the_end_of_their_backup(world: World) -> None:
 
 def test_without_a_clean_point_the_reason_and_a_remedy_are_given(world: World) -> None:
     none = clean_points(world.catalogue, "shop", NOON, NOON)
-    assert none.why == "drd knows no restore point of shop"
+    assert none.why == "drd does not know a restore point of shop"
     world.stored("aaaaaaaa", NOON, complete=False)
     found = clean_points(world.catalogue, "shop", NOON + HOUR, NOON + HOUR)
     with pytest.raises(NoRestorePoint, match="incident 3 has no clean restore point") as refused:
         require_clean(found, 3)
-    assert "rely on none of them: aaaaaaaa (incomplete)" in refused.value.message
+    assert (
+        "before the first sign, but this point is not sound: aaaaaaaa (incomplete)"
+        in refused.value.message
+    )
     assert "drd recover shop --point aaaaaaaa" in refused.value.hint
 
 
@@ -194,8 +200,8 @@ def test_loss_and_changes_are_told_for_the_points_nearest_to_the_sign(world: Wor
     assert told[4].compared == "00000018"
     assert told[4].uncounted == ("conf", "data")  # these rows have no fingerprint
     assert told[4].changes.unknown == (
-        "conf: no fingerprint to compare",
-        "data: no fingerprint to compare",
+        "conf: drd does not have two fingerprints to compare",
+        "data: drd does not have two fingerprints to compare",
     )
 
 
@@ -224,7 +230,7 @@ def test_tables_that_are_gone_emptied_or_much_smaller_are_unusual() -> None:
     old = database(orders=1000, log=100, people=500, few=4, grew=20, gone=3)
     new = database(orders=400, log=120, people=0, few=2, grew=90)
     assert unusual(point(old), point(new)) == (
-        "db: 1 table or view gone: gone",
+        "db: 1 table or view is gone: gone",
         "db: table grew grew from 20 to 90 rows",
         "db: table orders shrank from 1,000 to 400 rows",
         "db: table people was emptied: 500 rows before",
@@ -235,18 +241,18 @@ def test_tables_that_are_gone_emptied_or_much_smaller_are_unusual() -> None:
 def test_files_that_are_gone_or_nearly_all_changed_are_unusual() -> None:
     assert unusual(point(tree(40)), point(tree(40, "b"))) == ("db: 40 of 40 files changed",)
     assert unusual(point(tree(40)), point(tree(39, first=1))) == (
-        "db: 1 of 40 files gone: /srv/000",
+        "db: 1 of 40 files is gone: /srv/000",
     )
-    assert unusual(point(tree(20)), point(tree(50))) == ("db: 30 new files, 20 before",)
+    assert unusual(point(tree(20)), point(tree(50))) == ("db: 30 new files, 20 files before",)
 
 
 def test_sizes_and_lost_components_are_unusual_and_names_are_escaped() -> None:
     old, new = point(None, size=8 << 20), point(None, size=1 << 20)
     found = changes(old, new)
     assert found.unusual == ("db: shrank from 8.0 MiB to 1.0 MiB",)
-    assert found.unknown == ("db: no fingerprint to compare",)
+    assert found.unknown == ("db: drd does not have two fingerprints to compare",)
     assert unusual(point(database(t=1)), point(database(t=1), name="other")) == (
-        "db: not in this restore point any more",
+        "db: this component is not in the restore point any more",
     )
     [told] = unusual(point(database(**{"a\x1b[31m": 5})), point(database()))
     assert "\x1b" not in told

@@ -38,9 +38,9 @@ def test_exports_of_before_have_no_list() -> None:
     [
         ({"verify.sh": b"exit 0"}, "verify.sh was changed"),
         ({"timeline.txt": None}, "timeline.txt is missing"),
-        ({"note.txt": b""}, "note.txt is not of this export"),
-        ({LIST: LISTED + LISTED}, "files.sha256 is not the one that this entry seals"),
-        ({LIST: None}, "files.sha256 is missing, which this entry seals"),
+        ({"note.txt": b""}, "note.txt does not belong to this export"),
+        ({LIST: LISTED + LISTED}, "files.sha256 does not match its digest in this entry"),
+        ({LIST: None}, "files.sha256 is missing, but this entry contains its digest"),
     ],
 )
 def test_every_change_is_found(changes: dict[str, bytes | None], text: str) -> None:
@@ -52,4 +52,4 @@ def test_every_change_is_found(changes: dict[str, bytes | None], text: str) -> N
 
 def test_end_that_was_cut_off_is_found() -> None:
     [fault] = file_faults(sealed().entries[:1], {**FILES, LIST: LISTED})
-    assert fault.text == "files.sha256 is there, but the last entry does not seal it"
+    assert fault.text == "files.sha256 exists, but the last entry does not contain its digest"

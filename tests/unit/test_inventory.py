@@ -185,7 +185,7 @@ def test_components_of_data_are_named_once() -> None:
         ("region-loss", "add region-loss to drill.scenarios in the plan"),
         (
             "playbook:none",
-            "to write it: drd playbook new --from NAME",
+            "to write this playbook, copy one of drd: drd playbook new --from NAME",
         ),
     ],
 )
@@ -254,7 +254,9 @@ def test_only_what_exists_covers_a_risk() -> None:
     assert one("host-loss") == (Coverage.UNCOVERED, ("never drilled",), True)
     assert one()[0] is Coverage.UNCOVERED
     assert one("control:open")[1] == ("it answers 200",)
-    assert one("control:none")[1] == ("control:none: the plan has no control of this name",)
+    assert one("control:none")[1] == (
+        "control:none: the plan does not have a control of this name",
+    )
     assert one("region-loss")[1] == ("region-loss: no drill of this plan rehearses this scenario",)
 
 

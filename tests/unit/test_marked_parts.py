@@ -44,9 +44,9 @@ def test_parts_may_be_moved() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "fact"),
     [
-        ("only mine\n", 1, "has no part that drd has written"),
+        ("only mine\n", 1, "the file does not contain a part of drd"),
         ("<!-- drd begin: incident 3 head -->\nx\n", 1, "the line that ends it is missing"),
-        ("a\n<!-- drd end: incident 3 head -->\n", 2, "does not begin before"),
+        ("a\n<!-- drd end: incident 3 head -->\n", 2, "the line that begins it is missing before"),
         (
             "<!-- drd begin: incident 3 head -->\n<!-- drd begin: incident 3 impact -->\n",
             1,
@@ -54,13 +54,17 @@ def test_parts_may_be_moved() -> None:
         ),
         (FRESH + FRESH, 8, 'part "head" begins a second time'),
         (FRESH.replace("incident 3", "incident 4"), 1, "about incident 4, not about incident 3"),
-        (FRESH.replace("begin: incident 3 imp", "beginn: incident 3 imp"), 5, "not as drd writes"),
+        (
+            FRESH.replace("begin: incident 3 imp", "beginn: incident 3 imp"),
+            5,
+            "this marker does not have the form that drd writes",
+        ),
         (
             FRESH.replace("<!-- drd end: incident 3 head", "x <!-- drd end: incident 3 head"),
             3,
             "not",
         ),
-        (FRESH.replace("impact", "weather"), 5, 'drd writes no part "weather"'),
+        (FRESH.replace("impact", "weather"), 5, 'drd does not write a part "weather"'),
     ],
 )
 def test_broken_markers_are_refused_with_the_line(text: str, line: int, fact: str) -> None:

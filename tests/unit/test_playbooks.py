@@ -107,7 +107,7 @@ def test_a_playbook_becomes_the_steps_of_a_runbook(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line", "says"),
     [
-        ("due: aware + 30m", "due: soon + 30m", 12, "is not a moment of an incident and a time"),
+        ("due: aware + 30m", "due: soon + 30m", 12, '"soon + 30m" is not a valid due time'),
         ('body: "deny"', 'body: "${denied}"', 15, "cannot insert a value for ${denied} here"),
         ("${steps.block.id}", "${steps.block.body}", 21, 'step block has no value "body"'),
         ("${steps.block.id}", "${token}", 21, "${token} is a secret"),

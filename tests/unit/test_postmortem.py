@@ -143,12 +143,12 @@ def test_steps_that_differed_from_the_drill() -> None:
         step("restore etc", 900, kind="restore", subject="etc"),
     ]
     assert list(step_differences(real, drilled, {"dns": "only in production"})) == [
-        "step slow took 3m 20s, in the drill 10s",
+        "step slow took 3m 20s, but 10s in the drill",
         "step left was skipped",
         "step broke failed: no route",
         "step broke needed 3 attempts",
         "step dns was not rehearsed in the drill: only in production",
-        "restore of etc took 15m, in the drill 10s",
+        "restore of etc took 15m, but 10s in the drill",
     ]
 
 
@@ -193,7 +193,7 @@ def test_lessons_of_the_record() -> None:
     assert list(went_badly(found)) == [
         "the update to customers that was due 2026-11-28 12:00 UTC was not sent",
         "a recovery of billing began, and has not ended",
-        "the recovery of shop took 10m, its last drill 2m",
+        "the recovery of shop took 10m, but its last drill took 2m",
         "the recovery r2 of shop was undone",
         "the recovery of shop took 2h, longer than the RTO of 1h",
         "the recovery of shop lost 2h of data, more than the RPO of 1h",
@@ -209,9 +209,10 @@ def test_pages_say_what_is_known_and_ask_for_the_rest() -> None:
     assert "# Post-mortem of incident 1: orders leak" in page
     assert "| shop | customers | 5,000 people (counted) | unknown |" in page
     assert "opened: orders leak; plans shop" in texts(page, about(1))["timeline"]
-    assert "to contain: to contained | unknown: a moment is missing" in page
+    contained = "to contain: from the first notice to the moment contained"
+    assert f"{contained} | unknown: the time of a moment is missing" in page
     assert "## Contributing factors" in page
-    assert "hours of our people" in page
+    assert "working hours of our people" in page
     bare = as_markdown(Review(Incident(1), NOON, UTC_))
     assert "drd incident log 1 --star ENTRY" in texts(bare, about(1))["timeline"]
 

@@ -62,7 +62,7 @@ def test_a_set_is_whole_only_after_all_of_it_was_taken() -> None:
     ]
     words = made.only.custody[1].words
     assert words.startswith(
-        "1 item, without 1 thing that could not be read; SHA-256 of its digests"
+        "1 item, without 1 thing that drd could not read; SHA-256 of the list of digests"
     )
     assert [line.text for line in timeline(fold(1, made.entries), made.entries)] == [
         "preserved evidence 4f2a of shop begins: the logs",

@@ -123,17 +123,17 @@ def test_a_late_report_has_the_recorded_reason_or_lacks_it() -> None:
     made = draft("eu-gdpr-33", Case({Instant.AWARE: AT}))
     assert "late" not in made.missing()
     made.state = replace(made.state, late=True)
-    assert "\n- It is late, and a late report must give the reasons: MISSING\n" in made.text()
+    assert "\n- This report is late. A late report must give the reasons: MISSING\n" in made.text()
     assert made.missing()[0] == "late"
     made.state = replace(made.state, late_reason="it@a.example did not read the mail")
-    assert "\n- It is late, because: (address) did not read the mail\n" in made.text()
+    assert "\n- This report is late, because: (address) did not read the mail\n" in made.text()
     assert "late" not in made.missing()
 
 
 def test_residents_that_are_more_than_all_people_are_a_contradiction() -> None:
     facts = {"people": 10, "residents.DE": 12}
     assert (
-        "\n- the residents are 2 more than all people: "
+        "\n- the number of residents is higher by 2 than the number of all people: "
         in draft("eu-gdpr-33", Case(facts=facts)).text()
     )
 

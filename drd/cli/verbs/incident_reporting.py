@@ -122,9 +122,10 @@ def exporting(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-a
         examples="drd incident export /root/incident\n"
         "drd incident export 3 /root/incident-3\n"
         "sh /root/incident-3/verify.sh KEY-ID              on any machine, without drd",
-        description="Write into a new directory: the signed records, with the bodies of this "
-        "incident's timeline alone; timeline, post-mortem, action items, messages and evidence; "
-        "and a script that checks all of them without drd. A signed entry says who exported them.",
+        description="Write these files into a new directory: the signed records (with the bodies "
+        "of only this incident's entries), timeline, post-mortem, action items, messages and "
+        "evidence, and a script that checks all files without drd. A signed entry records who "
+        "exported the files.",
     )
     author(export)
     export.add_argument(

@@ -11,10 +11,10 @@ from drd.cli.verbs.leaf import leaf
 EXAMPLES = """\
 examples:
   drd playbook list                         the playbooks of drd and your own
-  drd playbook show leaked-api-key          when to use it, what it asks for, its tasks and steps
-  drd playbook new --from leaked-api-key    copy it into your own directory, to adapt it
-  drd playbook check                        all files: schema, values, roles that nobody holds
-  drd playbook check ./block.yaml           one file, wherever it is
+  drd playbook show leaked-api-key          when to use it, its inputs, tasks and steps
+  drd playbook new --from leaked-api-key    copy it into your own directory and adapt it
+  drd playbook check                        check all files: schema, values, roles nobody holds
+  drd playbook check ./block.yaml           check this file as well
   drd playbook schema > playbook.schema.json
 
 exit codes: 0 done, 2 usage, or a file has an error."""
@@ -24,20 +24,20 @@ examples:
   drd playbook run leaked-api-key --dry-run           what would happen, step by step
   drd playbook run leaked-api-key --incident 3        on the timeline of incident 3, with its tasks
   drd playbook run leaked-api-key --set key-url=https://gw:8443/keys/17 \\
-      --set admin-token=file:/etc/drd/gateway-token   a secret only as file:, env: or credential:
+      --set admin-token=file:/etc/drd/gateway-token   secrets only as file:, env: or credential:
   drd playbook run insider --plan orders --yes        steps that need a plan use this plan
 
-While it runs, in another terminal: drd approve RUN STEP --by NAME, drd done, drd retry, drd skip.
-To continue after a kill: drd resume RUN. To take everything back: drd rollback RUN.
+While the playbook runs, in another terminal: drd approve RUN STEP --by NAME, drd done, drd retry,
+drd skip. To continue after a kill: drd resume RUN. To roll back all steps: drd rollback RUN.
 exit codes: 0 done, 1 a step failed, 2 usage, 11 the playbook is running already."""
 
 
 def add_parser(sub: Verbs) -> None:
     parser = sub.add_parser(
         "playbook",
-        description="How to contain an incident: playbooks revoke, limit, block and recover step "
-        "by step, with approvals and rollback. They are files, in the directory `playbooks` of "
-        "drd.yaml.",
+        description="Contain an incident: playbooks revoke, limit, block and recover step by step, "
+        "with approvals and rollback. drd has its own playbooks. Your playbooks are files in the "
+        "directory that `playbooks` in drd.yaml names.",
         epilog=EXAMPLES,
     )
     verbs = parser.add_subparsers(dest="playbook_verb", metavar="VERB", required=True)
@@ -46,8 +46,8 @@ def add_parser(sub: Verbs) -> None:
         "list",
         "the playbooks of drd and your own",
         "playbook:list_",
-        description="List the playbooks of drd and your own. One of your own replaces that of drd "
-        "with the same name.",
+        description="List the playbooks of drd and your own. Your playbook replaces a playbook "
+        "of drd that has the same name.",
         epilog=EXAMPLES,
     )
     show = leaf(
@@ -55,33 +55,37 @@ def add_parser(sub: Verbs) -> None:
         "show",
         "one playbook: when to use it, inputs, tasks, steps",
         "playbook:show",
-        description="Show one playbook: when to use it, what it asks for, its tasks and steps, and "
-        "what a rollback takes back.",
+        description="Show one playbook: when to use it, its inputs, tasks and steps, and how each "
+        "step is rolled back.",
         epilog=EXAMPLES,
     )
     show.add_argument("name", metavar="NAME", help="name of the playbook")
     check = leaf(
         verbs,
         "check",
-        "schema, values and roles of the files",
+        "check the files of playbooks: schema, values, roles",
         "playbook:check",
         description="Check the files of all playbooks: their schema, the values that steps use, "
         "approvals that are missing, roles that nobody holds.",
         epilog=EXAMPLES,
     )
-    check.add_argument("files", nargs="*", metavar="FILE", help="check these files as well")
+    check.add_argument("files", nargs="*", metavar="FILE", help="also check this file")
     new = leaf(
         verbs,
         "new",
-        "copy a playbook of drd, to adapt it",
+        "copy a playbook of drd and adapt it",
         "playbook:new",
-        description="Write a playbook of drd into your own directory, where you adapt it. It then "
-        "replaces that of drd. An existing file is not overwritten.",
+        description="Copy a playbook of drd into your own directory, where you adapt the copy. "
+        "From then on drd uses your copy. drd does not overwrite an existing file.",
         epilog=EXAMPLES,
     )
-    new.add_argument("--from", dest="source", required=True, metavar="NAME", help="which one")
     new.add_argument(
-        "--name", metavar="NEW", help="another name for it: then both are there (default: the same)"
+        "--from", dest="source", required=True, metavar="NAME", help="the playbook to copy"
+    )
+    new.add_argument(
+        "--name",
+        metavar="NEW",
+        help="another name for the copy, so that drd has both (default: the same name)",
     )
     _run(verbs)
     leaf(
@@ -100,8 +104,8 @@ def _run(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         "run",
         "carry out a playbook, step by step",
         "playbook_run:run",
-        description="Carry out a playbook: its steps in their order, with approvals of people. It "
-        "shows the steps, and asks before it begins.",
+        description="Carry out the steps of a playbook in their order, with approvals of people. "
+        "drd shows the steps, and asks for confirmation before it begins.",
         epilog=RUN_EXAMPLES,
     )
     run.add_argument("name", metavar="NAME", help="name of the playbook")
@@ -110,18 +114,18 @@ def _run(verbs: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="the value of an input; of a secret only where it is: file:PATH, env:NAME or "
-        "credential:NAME; may be given again",
+        help="the value of an input; if the input is a secret, where the secret is: file:PATH, "
+        "env:NAME or credential:NAME; may be given several times",
     )
-    run.add_argument("--plan", metavar="P", help="the plan on which steps work")
+    run.add_argument("--plan", metavar="P", help="the plan on which the steps work")
     run.add_argument(
         "--incident",
         type=count,
         metavar="N",
-        help="record it in this incident, which gets its tasks",
+        help="record the run in this incident, and add the tasks of the playbook to it",
     )
     run.add_argument("--by", metavar="NAME", help="your name on the timeline of the incident")
     run.add_argument(
-        "--dry-run", action="store_true", help="show what it would do, and change nothing"
+        "--dry-run", action="store_true", help="show what the playbook would do, and change nothing"
     )
-    run.add_argument("--yes", action="store_true", help="ask nothing (for scripts)")
+    run.add_argument("--yes", action="store_true", help="do not ask for confirmation (for scripts)")

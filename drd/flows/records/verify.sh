@@ -89,7 +89,7 @@ if [ -n "$wanted" ] && [ "$wanted" != "$key" ] && [ "$wanted" != "$first" ]; the
 fi
 if [ -n "$sealed" ] || [ -e files.sha256 ]; then
     if [ ! -f files.sha256 ] || [ "$(sha256sum <files.sha256 | cut -c1-64)" != "$sealed" ]; then
-        fault "$last" "files.sha256 is not the list of files that the last entry seals"
+        fault "$last" "files.sha256 does not match its digest in the last entry"
     else
         while read -r digest name; do
             [ -f "$name" ] && [ ! -L "$name" ] && [ "$(sha256sum <"$name" | cut -c1-64)" = "$digest" ] ||
@@ -98,9 +98,9 @@ if [ -n "$sealed" ] || [ -e files.sha256 ]; then
         find . ! -type d | sed 's,^\./,,' >"$work/found"
         { cut -c67- files.sha256 && printf 'records.txt\nfiles.sha256\n'; } >"$work/listed"
         while IFS= read -r name; do
-            grep -Fqx -e "$name" "$work/listed" || fault "$last" "a file is not of this export: $name"
+            grep -Fqx -e "$name" "$work/listed" || fault "$last" "a file does not belong to this export: $name"
         done <"$work/found"
-        echo "FILES: $(wc -l <files.sha256) files are those that entry $last seals, if no fault names them"
+        echo "FILES: $(wc -l <files.sha256) files are as entry $last records them, except those that a fault names"
     fi
 fi
 for stamp in timestamps/entry-*.tsr; do

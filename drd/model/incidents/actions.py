@@ -1,5 +1,6 @@
-"""Action items: what is to change after an incident, who does it, until when, and what shows that
-it is done. Each follows from the entries of the incident, and survives its closing. Pure."""
+"""Action items: what is to change after an incident, by whom, when it is due, and what shows that
+it is done. drd derives the items from the entries of the incident, also after it is closed.
+Pure."""
 
 from __future__ import annotations
 
@@ -18,9 +19,9 @@ class ActionAct(StrEnum):
 
     ADD = "add"
     DONE = "done"
-    """A person says so, with a reason."""
+    """A person says that the item is done, with a reason."""
     VERIFIED = "verified"
-    """What the item names has passed."""
+    """The check, control, drill or finding that the item names has passed."""
 
 
 class Proof(StrEnum):
@@ -51,14 +52,14 @@ class VerifiedBy:
         plan, _, name = rest.partition("/")
         read = cls(Proof(proof.strip()), plan.strip(), name.strip())
         if not read.plan or (not read.name and read.proof is not Proof.DRILL):
-            raise ValueError(f"{text!r} is not a valid name of what verifies")
+            raise ValueError(f"{text!r} is not a valid name of a check, control, drill or finding")
         return read
 
 
 @dataclass(frozen=True, slots=True)
 class ActionItem:
-    """One item, by the entry that made it. `proof` is the run that showed that it is done, empty if
-    a person said so for a `reason`."""
+    """One item. `entry` is the number of the entry that added it. `proof` is the id of the run that
+    showed that the item is done, empty if a person said this, with a `reason`."""
 
     entry: int
     at: datetime
@@ -74,7 +75,7 @@ class ActionItem:
 
     @property
     def awaits(self) -> VerifiedBy | None:
-        """What closes it by itself; None for one that only a person closes."""
+        """The proof that closes the item; None if only a person can close it."""
         try:
             return VerifiedBy.read(self.verified_by) if self.verified_by else None
         except ValueError:  # of a later version of drd
@@ -87,8 +88,8 @@ class ActionItem:
 def changed(
     items: tuple[ActionItem, ...], entry: Entry, body: Mapping[str, Any]
 ) -> tuple[ActionItem, ...]:
-    """Return the items after an entry about one. Raises KeyError, ValueError, TypeError for a body
-    that drd has not written."""
+    """Return the items after an entry about an item. Raises KeyError, ValueError or TypeError for a
+    body that drd has not written."""
     return _CHANGES[ActionAct(body["act"])](items, entry, body)
 
 
@@ -110,7 +111,7 @@ def _added(
 def _ended(
     items: tuple[ActionItem, ...], entry: Entry, body: Mapping[str, Any]
 ) -> tuple[ActionItem, ...]:
-    """The first end counts."""
+    """Return the items after an item was ended. If it was ended twice, the first end counts."""
     number = int(body["action"])
     shown = str(body["run"]) if body["act"] == ActionAct.VERIFIED else ""
     by = "drd" if shown else _by(entry, body)
@@ -139,11 +140,11 @@ _CHANGES: Mapping[
 
 
 def words(body: Mapping[str, Any], due: str, items: Sequence[ActionItem]) -> str:
-    """Return what an entry says, for the timeline; `due` is the time in words, `items` are those
-    before the entry."""
+    """Return the words of an entry for the timeline. `due` is the due time in words, `items` are
+    the items before the entry."""
     act = ActionAct(body["act"])
     if act is ActionAct.ADD:
-        by = f", closes by {body['verified_by']}" if body.get("verified_by") else ""
+        by = f", drd closes it when {body['verified_by']} passes" if body.get("verified_by") else ""
         return f"action item: {body['text']} ({body['owner']}), due {due}{by}"
     number = int(body["action"])
     text = next((f": {item.text}" for item in items if item.entry == number), "")

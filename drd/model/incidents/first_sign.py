@@ -1,4 +1,4 @@
-"""The first sign of an incident: from when on nobody can rely on data any more. Pure."""
+"""The first sign of an incident: data from after this time cannot be trusted. Pure."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ OPENED = "opened"
 
 @dataclass(frozen=True, slots=True)
 class FirstSign:
-    """The earliest known time at which something was wrong. `what` is a moment, `indicator`, or
-    `opened` if none of them is earlier; `entry` is that of the indicator."""
+    """The earliest known time at which something was wrong. `what` says what happened then: the
+    name of a moment, `indicator`, or `opened`. `entry` is the number of the indicator's entry."""
 
     at: datetime
     what: str
     entry: int | None = None
 
     def words(self, zone: tzinfo = UTC) -> str:
-        """Return the time, and what says so."""
+        """Return the time, and what happened then."""
         at = format_time(self.at, seconds=True, zone=zone)
         if self.what == INDICATOR:
-            return f"{at} (indicator {self.entry} was seen then)"
+            return f"{at} (the indicator of entry {self.entry} was seen then)"
         if self.what == OPENED:
             return f"{at} (the incident was opened then, and no earlier sign is recorded)"
         return f"{at} (moment {self.what})"
@@ -48,17 +48,18 @@ def first_sign(incident: Incident, found: Investigation) -> FirstSign | None:
 
 
 def remarks(incident: Incident, sign: FirstSign) -> list[str]:
-    """Return what a person has to know before relying on the first sign."""
+    """Return what a person has to know before a decision that uses the first sign."""
     told = []
     if Instant.OCCURRED not in incident.instants:
         told.append(
-            "nobody has recorded the moment `occurred`, the first effect of the cause. It can be "
-            "earlier than the first sign that is known: then the choice can be wrong. To record "
-            f"it: drd incident anchor {incident.number} occurred TIME"
+            "nobody has recorded the moment `occurred`, the first effect of the cause. If it was "
+            "earlier than the known first sign, the chosen point can be wrong. To record this "
+            f"moment: drd incident anchor {incident.number} occurred TIME"
         )
     elif sign.what == INDICATOR:
         told.append(
-            f"indicator {sign.entry} was seen before the moment `occurred`, so it counts. If the "
-            f"moment is wrong: drd incident anchor {incident.number} occurred TIME --reason TEXT"
+            f"the indicator of entry {sign.entry} was seen before the moment `occurred`, so it is "
+            "the first sign. If the time of this moment is wrong: drd incident anchor "
+            f"{incident.number} occurred TIME --reason TEXT"
         )
     return told

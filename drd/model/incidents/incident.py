@@ -53,17 +53,17 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """An incident, or a suspicion that was reported. `severity` is empty while nobody has set one.
-    `rule` and the plan it is about say which rule of drd.yaml opened it; empty: a person did.
-    `opened_as` is the system user who opened it, empty for drd; `opened_by` the given name.
-    `acknowledged_at` is when a person first did something about it. `first` and `last`
-    are the entries that opened it and its newest one, `ended` is the one that closed it, 0 while it
-    is not closed. `taken` are alerts of other systems, by
-    source and id. `sealed` counts the entries that are encrypted on this host and could have
-    changed what it is: severity and lead are then those of later ones. `drafts` counts the drafts
-    of messages, `playbooks` are the subjects of the runs of playbooks in it, and `told` has by
-    audience when the last message was sent. `cadence` is that of
-    drd.yaml."""
+    """An incident, or a suspicion that was reported. `severity` is empty while nobody has set it.
+    `rule` names the rule of drd.yaml, and the plan, for which drd opened the incident; empty: a
+    person opened it. `opened_as` is the system user who opened it, empty for drd; `opened_by` is
+    the given name.
+    `acknowledged_at` is when a person first did something about it. `first`, `last` and `ended`
+    are numbers of entries: the entry that opened the incident, the newest entry, and the entry that
+    closed it (0 while it is not closed). `taken` are alerts of other systems, by source and id.
+    `sealed` counts the entries that are encrypted on this host and can contain another severity or
+    lead than the readable entries. `drafts` counts the drafts of messages, `playbooks` are the
+    subjects of the runs of playbooks in the incident, and `told` has by audience when the last
+    message was sent. `cadence` is the cadence of drd.yaml."""
 
     number: int
     title: str = ""
@@ -125,7 +125,7 @@ class Incident:
 
     @property
     def open_actions(self) -> tuple[ActionItem, ...]:
-        """The action items that are not done, the next one that is due first."""
+        """The action items that are not done, sorted by due time."""
         left = [item for item in self.actions if item.done_at is None]
         return tuple(sorted(left, key=lambda item: (item.due, item.entry)))
 

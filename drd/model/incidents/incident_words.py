@@ -55,7 +55,8 @@ def short(at: datetime | None, now: datetime, zone: tzinfo) -> str:
 
 
 def action_state(item: ActionItem, now: datetime, zone: tzinfo) -> str:
-    """Return how an action item stands: open, overdue, or done, since when and by whom."""
+    """Return the state of an action item in words: open; overdue, by how long; or done, when and by
+    whom."""
     if item.done_at is not None:
         by = f"run {item.proof}" if item.proof else item.done_by
         return f"done {format_time(item.done_at, zone=zone)[:10]} by {escaped(by)}"

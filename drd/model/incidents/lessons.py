@@ -1,6 +1,6 @@
 """What went well in an incident and what went badly, as far as its record shows. Pure.
 
-Each is a sentence of facts: why it was so, and what is to change, only people can say."""
+Each is a sentence with facts. Only people can say why it was so, and what is to change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from drd.model.units import format_duration, format_time
 
 
 def went_well(review: Review) -> Iterator[str]:
-    """Return what was kept."""
+    """Return what went well: reports, updates and tasks in time, and objectives that were met."""
     for state in _decided(review):
         if state.kind is ClockKind.FILED:
             yield f"the report {state.regime.id} was submitted in time{_at(review, state)}"
@@ -37,7 +37,7 @@ def went_well(review: Review) -> Iterator[str]:
 
 
 def went_badly(review: Review) -> Iterator[str]:
-    """Return what was missed, failed, or was not as a drill had shown it."""
+    """Return what was late, what failed, and what differed from the last drill."""
     yield from _reports(review)
     for promise in review.promises:
         if not promise.is_kept:
@@ -52,7 +52,7 @@ def went_badly(review: Review) -> Iterator[str]:
 
 
 def _left(review: Review) -> Iterator[str]:
-    """Return the tasks and action items that were late, or still are."""
+    """Return the tasks and action items that were done late, or are overdue."""
     for task in review.incident.tasks:
         if task.due is None:
             continue
@@ -73,7 +73,7 @@ def _decided(review: Review) -> list[ClockState]:
 
 def _reports(review: Review) -> Iterator[str]:
     if review.clocks_unknown:
-        yield f"which reports were due is unknown: {review.clocks_unknown}"
+        yield f"drd does not know which reports were due: {review.clocks_unknown}"
     undecided = 0
     for state in _decided(review):
         name = state.regime.id
@@ -81,7 +81,9 @@ def _reports(review: Review) -> Iterator[str]:
             why = state.late_reason or "nobody has recorded why"
             yield f"the report {name} was submitted late{_at(review, state)}: {why}"
         elif state.late and state.kind not in CLOSED:
-            due = f", due {_time(review, state.ends_at)}" if state.ends_at is not None else ""
+            due = (
+                f", it was due {_time(review, state.ends_at)}" if state.ends_at is not None else ""
+            )
             yield f"the report {name} is late{due}"
         elif state.kind in (ClockKind.UNDECIDED, ClockKind.SCOPE_NOT_DECLARED):
             undecided += 1
@@ -140,7 +142,7 @@ def _missed(review: Review, one: Recovery) -> Iterator[str]:
         error = f": {one.error}" if one.error else ""
         yield f"the recovery {one.run} of {one.plan} ended as {one.state}{error}"
     elif one.result and one.result != DrillResult.PASSED:
-        yield f"the checks of the recovery {one.run} of {one.plan}: {one.result}"
+        yield f"the checks of the recovery {one.run} of {one.plan} ended as {one.result}"
     if one.back:
         yield f"the recovery {one.run} of {one.plan} was {one.back}"
     goals = review.goals.get(one.plan)
@@ -171,7 +173,7 @@ def _unlike_the_drill(review: Review, one: Recovery) -> Iterator[str]:
         yield f"the last drill of {one.plan} before its recovery was {drill.result}{why}"
     elif not one.partial and is_much_longer(one.took_s, drill.rta_s):
         took, before = format_duration(one.took_s), format_duration(drill.rta_s)
-        yield f"the recovery of {one.plan} took {took}, its last drill {before}"
+        yield f"the recovery of {one.plan} took {took}, but its last drill took {before}"
     for difference in prediction.differences:
         yield f"recovery {one.run} of {one.plan}: {difference}"
 

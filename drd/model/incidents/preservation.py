@@ -1,7 +1,8 @@
-"""What was preserved of an incident: sets of copies that nobody changes, and who has had them.
+"""The preserved evidence of an incident: sets of copies, and the chain of custody of each set.
 
-A set follows from the entries of the incident: one says that it begins, so that a killed run leaves
-a set that is evidently not whole; one that it was taken; and each later act is one more. Pure.
+drd derives the sets from the entries of the incident. The first entry of a set is written when drd
+begins, so that the set of a killed run is visibly not whole; the second when all is stored; and one
+for each later act. Pure.
 """
 
 from __future__ import annotations
@@ -51,9 +52,10 @@ class Custody:
 
 @dataclass(frozen=True, slots=True)
 class Preserved:
-    """A set. `id` is that of the run that took it. `sha256` is the digest of the list of digests,
-    which is the snapshot `digests`; empty if the set is not whole. `missing` names what could not
-    be read. `altered` says that the last verification found it not as it was taken."""
+    """A set of evidence. `id` is the id of the run that took the set. `digests` is the snapshot
+    with the list of digests, and `sha256` the digest of this list; empty if the set is not whole.
+    `missing` names what drd could not read. `altered`: the last verification found that a file was
+    changed or is missing."""
 
     id: str
     plan: str
@@ -68,7 +70,7 @@ class Preserved:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all of it was stored and read back."""
+        """Whether drd stored the whole set and read it back."""
         return bool(self.sha256)
 
     @property
@@ -77,7 +79,7 @@ class Preserved:
 
     @property
     def state(self) -> str:
-        """Return how it stands in a word or a few."""
+        """Return the state of the set in words."""
         if self.is_released:
             return "released"
         if not self.is_whole:
@@ -86,7 +88,7 @@ class Preserved:
 
 
 def preserved(entries: Iterable[Entry]) -> tuple[Preserved, ...]:
-    """Return the sets that the entries of an incident tell of, the oldest first."""
+    """Return the sets that the entries of an incident describe, the oldest first."""
     found: dict[str, Preserved] = {}
     for entry in entries:
         if entry.header.kind != kinds.PRESERVE:
@@ -125,8 +127,9 @@ def _apply(found: dict[str, Preserved], entry: Entry, body: Mapping[str, Any]) -
 
 def _taken(body: Mapping[str, Any]) -> str:
     items = counted(len(body["items"]), "item")
-    missing = f", without {counted(len(body['missing']), 'thing')} that could not be read"
-    return f"{items}{missing if body['missing'] else ''}; SHA-256 of its digests {body['sha256']}"
+    missing = f", without {counted(len(body['missing']), 'thing')} that drd could not read"
+    left = missing if body["missing"] else ""
+    return f"{items}{left}; SHA-256 of the list of digests {body['sha256']}"
 
 
 def _verified(body: Mapping[str, Any]) -> str:

@@ -95,7 +95,7 @@ def _own_channels(incident: Incident, reach: Reach) -> Iterator[Addressed]:
     ]
     if not wanting:
         raise UsageError(
-            "drd.yaml does not have a channel for messages about incidents",
+            "drd.yaml does not define a channel for messages about incidents",
             hint=f"add {INCIDENT} to `on` of a channel under `notify`, or name people: --to NAME",
         )
     for channel in wanting:
@@ -198,7 +198,7 @@ def _stranger(name: str, audience: Audience, book: ContactBook) -> UsageError:
 def _contact(contact: Contact, reach: Reach) -> Iterator[Addressed]:
     if contact.mails and not reach.mail_channel:
         raise UsageError(
-            f"drd cannot send mails to {escaped(contact.name)}: drd.yaml does not have a mail "
+            f"drd cannot send mails to {escaped(contact.name)}: drd.yaml does not define a mail "
             "server under `notify`",
             hint="add {kind: smtp, host: …, to: […]} under `notify`.",
         )
@@ -209,8 +209,8 @@ def _contact(contact: Contact, reach: Reach) -> Iterator[Addressed]:
         spec = reach.channel(contact.channel)
         if spec is None:
             raise UsageError(
-                f"drd.yaml does not have channel {escaped(contact.channel)} for "
-                f"{escaped(contact.name)} under `notify`",
+                f"drd.yaml does not define channel {escaped(contact.channel)} under `notify`, but "
+                f"contact {escaped(contact.name)} uses this channel",
                 hint="add this channel under `notify`.",
             )
         to = Recipient(contact.name, Way.CHANNEL, contact.channel, leads=reach.leads(spec))

@@ -89,9 +89,9 @@ class ReportDraft:
         if state.due_at is not None:
             yield f"- Due: {local_time(state.due_at, self.zone, state.last_day)}"
         if state.late and state.late_reason:
-            yield f"- It is late, because: {_without_places(state.late_reason)}"
+            yield f"- This report is late, because: {_without_places(state.late_reason)}"
         elif self._lacks_reason():
-            yield f"- It is late, and a late report must give the reasons: {MISSING}"
+            yield f"- This report is late. A late report must give the reasons: {MISSING}"
         elif regime.late_needs_reasons:
             yield "- A late report must give the reasons."
         yield f"- By: {'; '.join(source.cite for source in regime.sources)}"
@@ -170,8 +170,8 @@ class ReportDraft:
             yield f"- unknown residence: {people - sum(counts)}"
         elif sum(counts) > people:
             yield (
-                f"- the residents are {sum(counts) - people} more than all people: correct "
-                "the numbers"
+                f"- the number of residents is higher by {sum(counts) - people} than the number of "
+                "all people: correct the numbers"
             )
 
     def _categories(self, item: ContentItem) -> Iterator[str]:

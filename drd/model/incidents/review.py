@@ -1,5 +1,5 @@
-"""What the record of an incident shows when people look back: recoveries and what drills had
-predicted, updates that were promised, and what of it went well or badly. Pure."""
+"""Read the record of an incident for its post-mortem: recoveries, what drills had predicted for
+them, and promised updates. Pure."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from drd.model.step_record import StepRecord
 from drd.model.units import format_duration
 
 _LONGER_S = 60.0
-"""What took less than this longer than in the drill is not told."""
+"""A smaller difference to the time in the drill is not reported. Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """A recovery in the record. `state` is that of its end, empty while it has not ended. `loss_s`
-    is the age of the data that was restored, `took_s` the time to the end of the checks; None: not
-    measured. `on_purpose`: the point was, so the loss does not count for the RPO.
-    `partial`: it restored a part of the service. `back` says that a person took it back."""
+    """A recovery in the record. `state` is its final state, empty while it has not ended. `loss_s`
+    is the age of the restored data, `took_s` the time to the end of the checks, in seconds; None:
+    not measured. `on_purpose`: a person chose the restore point, so its age does not count for the
+    RPO. `partial`: it restored a part of the service. `back`: `undone`, `rolled back` or empty."""
 
     run: str
     plan: str
@@ -68,7 +68,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """An update that an audience expected until `due`, and when it was sent; None: it was not."""
+    """An update that an audience expected until `due`. `told_at` is None if it was not sent."""
 
     audience: str
     due: datetime
@@ -102,8 +102,8 @@ class Review:
 
 
 def recoveries(entries: Iterable[Entry]) -> tuple[Recovery, ...]:
-    """Return the recoveries of which the entries tell, in their order. What was measured is that of
-    the signed entries, not of rows that may have changed since."""
+    """Return the recoveries that the entries describe, in the order of the entries. The measured
+    values are from the signed entries, not from rows, which somebody can have changed."""
     found: dict[str, Recovery] = {}
     turns: dict[str, list[str]] = {}
     for entry in entries:
@@ -147,7 +147,7 @@ def _measured(before: Recovery, measured: Mapping[str, Any]) -> Recovery:
 
 
 def unfinished(entries: Iterable[Entry]) -> tuple[str, ...]:
-    """Return the plans of which a recovery began that has not ended."""
+    """Return the plans with a recovery that has not ended."""
     left: dict[str, None] = {}
     for entry in entries:
         body = body_of(entry)
@@ -159,8 +159,9 @@ def unfinished(entries: Iterable[Entry]) -> tuple[str, ...]:
 
 
 def promises(incident: Incident, entries: Iterable[Entry], now: datetime) -> tuple[Promise, ...]:
-    """Return the updates that somebody expected: the first one about the incident, and those that
-    messages promised. One that is not due yet, or was not when the incident was closed, is none."""
+    """Return the updates that an audience expected: the first update about the incident, and those
+    that messages promised. Left out are updates that were not sent and are not due yet, or were
+    not due when the incident was closed."""
     until, found = incident.closed_at or now, list[Promise]()
     waits: dict[str, datetime] = {}
     first = incident.cadence.first(incident.severity, incident.opened_at or now)
@@ -190,8 +191,8 @@ def drill_before(plan_evidence: Iterable[Evidence], began: datetime | None) -> E
 def step_differences(
     real: Iterable[StepRecord], drilled: Iterable[StepRecord], not_rehearsed: Mapping[str, str]
 ) -> Iterator[str]:
-    """Say which steps of a recovery were skipped, failed, were repeated, took much longer than in
-    the drill, or were not rehearsed there."""
+    """Yield a sentence for each step of a recovery that was skipped, failed, was repeated, took
+    much longer than in the drill, or was not rehearsed in the drill."""
     known = {(s.kind, s.subject, s.name): s for s in drilled}
     for step in real:
         name = step.subject or step.name
@@ -207,11 +208,11 @@ def step_differences(
             yield f"{what} was not rehearsed in the drill: {not_rehearsed[name]}"
         took, before = _took_s(step), _took_s(known.get((step.kind, step.subject, step.name)))
         if is_much_longer(took, before):
-            yield f"{what} took {format_duration(took)}, in the drill {format_duration(before)}"
+            yield f"{what} took {format_duration(took)}, but {format_duration(before)} in the drill"
 
 
 def is_much_longer(took_s: float | None, before_s: float | None) -> bool:
-    """Return whether something took more than twice the time of before, and a minute more."""
+    """Return whether `took_s` is more than twice `before_s`, and more than a minute longer."""
     if took_s is None or before_s is None:
         return False
     return took_s > max(2 * before_s, before_s + _LONGER_S)

@@ -17,7 +17,7 @@ from drd.model.text import some
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """That a credential of these plans was replaced at a time. `entry` recorded it."""
+    """A credential of these plans was replaced at a time. `entry` is the number of the entry."""
 
     entry: int
     at: datetime
@@ -27,8 +27,8 @@ class Rotation:
 
 
 def rotations(entries: Iterable[Entry]) -> tuple[Rotation, ...]:
-    """Return the rotations that the entries of an incident say, without those that were withdrawn.
-    An entry that was redacted, or that somebody changed, has no effect."""
+    """Return the rotations that the entries of an incident record, without withdrawn ones. An entry
+    that was redacted, or that somebody changed, has no effect."""
     found: dict[int, Rotation] = {}
     for entry in entries:
         if entry.header.kind != kinds.ROTATED:
@@ -65,7 +65,7 @@ def known_to_attacker(
 
 
 def rotation_words(body: Mapping[str, Any]) -> str:
-    """Return what an entry about a rotation says, for the timeline."""
+    """Return the words of an entry about a rotation, for the timeline."""
     if body.get("entry") is not None:
         return f"entry {body['entry']} withdrawn, the credential was not rotated: {body['reason']}"
     return f"credential {body['credential']} of {some(body['plans'], 10)} was rotated"
