@@ -13,24 +13,23 @@ from pydantic import ValidationError
 
 import drd
 from drd.config.daemon import DaemonSettings
-from drd.config.exposed_files import judged, state_owners
+from drd.config.exposed_files import state_owners
 from drd.config.json_schema import JsonSchema, SchemaView, published
+from drd.config.own_files import Sort, read_own
 from drd.config.playbook_build import build_playbook
 from drd.config.playbook_logic import check_playbook, unheld_roles
 from drd.config.playbook_schema import PlaybookFile
 from drd.config.problems import Report, nearest
-from drd.config.reading import read_bytes, read_reached
 from drd.config.translation import translate
-from drd.config.yaml import read
 from drd.errors import ConfigError, Problem, UsageError
 from drd.model.finding import Finding
 from drd.model.nearest import closest
 from drd.model.playbook import Playbook
 
 SHIPPED = Path(drd.__file__).parent / "playbooks"
-MOST = 200
-"""Playbooks in a directory."""
-_WHAT = "playbook"
+_SORT = Sort(
+    "playbook", "playbooks", "playbook", SHIPPED, "; `drd playbook new` writes a first one"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +63,16 @@ def load_playbooks(
 ) -> Playbooks:
     """Read the shipped playbooks, those of `directory`, and these files. With `trusted`, own files
     that users other than these can change are refused."""
-    return _Reader(trusted).read(directory, files)
-
-
-def playbook_files(directory: Path) -> list[Path]:
-    """Return the files of playbooks in a directory."""
-    return sorted(directory.glob("*.yaml"))
+    found = read_own(_SORT, directory, files, trusted)
+    built: dict[str, Playbook] = {}
+    for file in found.all():
+        playbook = _playbook(file.report, own=file.own)
+        if playbook is None:
+            found.breaks(file.name, file.report.errors)
+        else:
+            built[file.name] = playbook
+    known = {k: built[k] for k in found.chosen() if k in built and k not in found.broken}
+    return Playbooks(known, tuple(dict.fromkeys(found.problems)), found.broken)
 
 
 def playbook_schema() -> JsonSchema:
@@ -99,79 +102,7 @@ def unheld_findings(found: Playbooks, settings: DaemonSettings) -> Iterator[Find
             yield Finding("playbook-role", "warning", playbook.name, text, hint)
 
 
-class _Reader:
-    def __init__(self, trusted: Collection[int] | None) -> None:
-        self.trusted = trusted
-        self.problems: list[Problem] = []
-        self.broken: dict[str, tuple[Problem, ...]] = {}
-        self.shipped: dict[str, Playbook] = {}
-        self.own: dict[str, Playbook] = {}
-
-    def read(self, directory: Path | None, files: Sequence[Path]) -> Playbooks:
-        for path in playbook_files(SHIPPED):
-            self._open(path, own=False)
-        own = self._own_files(directory)
-        for path in dict.fromkeys(each.absolute() for each in (*own, *files)):
-            self._open(path, own=True)
-        found = {k: v for k, v in {**self.shipped, **self.own}.items() if k not in self.broken}
-        known = dict(sorted(found.items()))
-        return Playbooks(known, tuple(dict.fromkeys(self.problems)), self.broken)
-
-    def _own_files(self, directory: Path | None) -> list[Path]:
-        if directory is None:
-            return []
-        if not directory.is_dir():
-            hint = "make the directory, or correct the key `playbooks` of drd.yaml."
-            self.problems.append(Problem(str(directory), 1, "", "is not a directory", hint))
-            return []
-        own = playbook_files(directory)
-        if len(own) > MOST:
-            message = f"has {len(own)} playbooks, and drd reads at most {MOST}"
-            hint = f"remove playbooks until {MOST} are left."
-            self.problems.append(Problem(str(directory), 1, "", message, hint))
-        return own[:MOST]
-
-    def _open(self, path: Path, *, own: bool) -> None:
-        try:
-            report = self._report(path, own=own)
-        except ConfigError as error:
-            self._is_broken(path.stem, tuple(error.problems))
-            return
-        playbook = None if report.errors else _playbook(report, own=own)
-        if playbook is None or report.errors:
-            named = report.data.get("playbook") if isinstance(report.data, dict) else None
-            self._is_broken(str(named or path.stem), tuple(report.errors))
-        elif own and playbook.name in self.own:
-            other = self.own[playbook.name].file
-            hint = "give one of the two playbooks another name, or remove one of the two files."
-            message = f'{other} already has a playbook with the name "{playbook.name}"'
-            report.error(("playbook",), message, hint)
-            self._is_broken(playbook.name, tuple(report.errors))
-        else:
-            (self.own if own else self.shipped)[playbook.name] = playbook
-
-    def _is_broken(self, name: str, problems: tuple[Problem, ...]) -> None:
-        self.problems += problems
-        self.broken[name] = (*self.broken.get(name, ()), *problems)
-
-    def _report(self, path: Path, *, own: bool) -> Report:
-        """Read a file, and report a file that other users can change. Raises ConfigError."""
-        if not own or self.trusted is None:
-            raw, _ = read_bytes(path, what=_WHAT)
-            return Report(read(raw, str(path), allow_empty=True))
-        raw, reached = read_reached(path, what=_WHAT)
-        report = Report(read(raw, str(path), allow_empty=True))
-        exposed = judged(reached, self.trusted)
-        if exposed is not None and not exposed.is_told_only:
-            report.error((), f"the file {exposed.why}", exposed.remedy)
-        return report
-
-
 def _playbook(report: Report, *, own: bool) -> Playbook | None:
-    if not isinstance(report.data, dict):
-        hint = "a playbook has lines like `key: value`; `drd playbook new` writes a first one."
-        report.error((), "is not a mapping", hint)
-        return None
     try:
         file = PlaybookFile.model_validate(report.data)
     except ValidationError as error:

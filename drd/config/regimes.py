@@ -17,16 +17,15 @@ from pydantic import ValidationError
 
 import drd
 from drd.config.daemon import DaemonSettings
-from drd.config.exposed_files import judged, state_owners
+from drd.config.exposed_files import state_owners
 from drd.config.json_schema import JsonSchema, SchemaView, published
+from drd.config.own_files import OwnFile, OwnFiles, Sort, read_own
 from drd.config.problems import Report, nearest
-from drd.config.reading import read_bytes, read_reached
 from drd.config.regime_build import build_regime
 from drd.config.regime_schema import RegimeFile
 from drd.config.translation import translate
-from drd.config.yaml import Document, read
 from drd.config.yaml import Path as KeyPath
-from drd.errors import ConfigError, Problem
+from drd.errors import Problem
 from drd.fields import Contradiction
 from drd.model.finding import Finding
 from drd.model.obligations import upkeep
@@ -34,6 +33,7 @@ from drd.model.obligations.anchors import ID, Source
 from drd.model.obligations.regime import Regime, Status
 
 SHIPPED = Path(drd.__file__).parent / "regimes"
+_SORT = Sort("regime", "regimes", "id", SHIPPED)
 
 _REFERENCE = re.compile(rf"(?:submitted|due)\(({ID})\)")
 _NEEDED = ("title", "jurisdiction", "trigger", "source", "checked")
@@ -50,35 +50,13 @@ class Regimes:
     texts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _File:
-    document: Document
-    own: bool
-    report: Report = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.report = Report(self.document)
-
-    @property
-    def data(self) -> dict[str, Any]:
-        return self.document.data if isinstance(self.document.data, dict) else {}
-
-    @property
-    def id(self) -> str:
-        return str(self.data.get("id", ""))
-
-    @property
-    def extends(self) -> str:
-        return str(self.data.get("extends") or "")
-
-
 def load_regimes(
     directory: Path | None, files: Sequence[Path] = (), trusted: Collection[int] | None = None
 ) -> Regimes:
     """Read the shipped regimes, those of `directory`, and these files.
 
     With `trusted`, own files that users other than these can change are refused."""
-    return _Reader(trusted).read(directory, files)
+    return _Reader(read_own(_SORT, directory, files, trusted)).read()
 
 
 def kept_regime(text: Mapping[str, Any]) -> Regime | None:
@@ -87,11 +65,6 @@ def kept_regime(text: Mapping[str, Any]) -> Regime | None:
         return build_regime(RegimeFile.model_validate(text), "", own=False)
     except (ValidationError, AssertionError):
         return None
-
-
-def regime_files(directory: Path) -> list[Path]:
-    """Return the files of regimes in a directory."""
-    return sorted(directory.glob("*.yaml"))
 
 
 def regime_schema() -> JsonSchema:
@@ -118,59 +91,25 @@ def findings(settings: DaemonSettings, now: datetime) -> list[Finding]:
 
 
 class _Reader:
-    def __init__(self, trusted: Collection[int] | None) -> None:
-        self.trusted = trusted
-        self.problems: list[Problem] = []
+    def __init__(self, files: OwnFiles) -> None:
+        self.files = files
         self.texts: dict[str, Mapping[str, Any]] = {}
-        self.shipped: dict[str, _File] = {}
-        self.own: dict[str, _File] = {}
 
-    def read(self, directory: Path | None, files: Sequence[Path]) -> Regimes:
-        for path in regime_files(SHIPPED):
-            self._open(path, own=False)
-        own = [*(regime_files(directory) if directory is not None else ()), *files]
-        for path in dict.fromkeys(each.absolute() for each in own):
-            self._open(path, own=True)
-        chosen = {**self.shipped, **self.own}
+    def read(self) -> Regimes:
+        chosen = self.files.chosen()
         known = {}
-        for name, file in sorted(chosen.items()):
+        for name, file in chosen.items():
             regime = self._regime(file)
             if regime is not None:
                 known[name] = regime
         for name in _with_references(known, chosen):
             del known[name]
-        for file in (*self.shipped.values(), *self.own.values()):
-            self.problems += file.report.errors
-        return Regimes(known, tuple(dict.fromkeys(self.problems)), self.texts)
+        problems = [*self.files.problems]
+        for file in self.files.all():
+            problems += file.report.errors
+        return Regimes(known, tuple(dict.fromkeys(problems)), self.texts)
 
-    def _open(self, path: Path, *, own: bool) -> None:
-        try:
-            exposed = None
-            if own and self.trusted is not None:
-                raw, reached = read_reached(path, what="regime")
-                exposed = judged(reached, self.trusted)
-            else:
-                raw, _ = read_bytes(path, what="regime")
-            file = _File(read(raw, str(path), allow_empty=True), own)
-        except ConfigError as error:
-            self.problems += error.problems
-            return
-        if exposed is not None and not exposed.is_told_only:
-            file.report.error((), f"the file {exposed.why}", exposed.remedy)
-        elif not isinstance(file.document.data, dict):
-            file.report.error((), "is not a mapping", "a regime has lines like `key: value`.")
-        elif not file.id:
-            file.report.error((), "id is missing", "add the key `id`: a name for commands.")
-        elif own and file.id in self.own:
-            other = self.own[file.id].document.file
-            hint = "give one of the two files another id, or remove one of them."
-            file.report.error(("id",), f'{other} has the id "{file.id}", too', hint)
-        else:
-            (self.own if own else self.shipped)[file.id] = file
-            return
-        self.problems += file.report.errors
-
-    def _regime(self, file: _File) -> Regime | None:
+    def _regime(self, file: OwnFile) -> Regime | None:
         data = self._merged(file, ())
         if data is None:
             return None
@@ -183,19 +122,20 @@ class _Reader:
         if file.report.errors:
             return None
         self.texts[model.id] = data
-        return build_regime(model, file.document.file, own=file.own)
+        return build_regime(model, file.file, own=file.own)
 
-    def _merged(self, file: _File, above: tuple[str, ...]) -> dict[str, Any] | None:
+    def _merged(self, file: OwnFile, above: tuple[str, ...]) -> dict[str, Any] | None:
         """Return the keys of a file and of what it extends; None if that is broken."""
-        if not file.extends:
+        extends = str(file.data.get("extends") or "")
+        if not extends:
             return file.data
-        base = self._base(file)
+        base = self._base(file, extends)
         if base is None:
-            known = sorted({*self.shipped, *self.own} - {file.id})
-            message = f'there is no regime "{file.extends}"'
-            file.report.error(("extends",), message, nearest(file.extends, known))
+            known = sorted(self.files.chosen().keys() - {file.name})
+            message = f'there is no regime "{extends}"'
+            file.report.error(("extends",), message, nearest(extends, known))
             return None
-        if file.document.file in above:
+        if file.file in above:
             hint = "remove `extends` from one of these files."
             file.report.error(
                 ("extends",),
@@ -203,10 +143,10 @@ class _Reader:
                 hint,
             )
             return None
-        inherited = self._merged(base, (*above, file.document.file))
+        inherited = self._merged(base, (*above, file.file))
         if inherited is None:
             if not file.report.errors:
-                where = base.document.file
+                where = base.file
                 hint = "correct that file first."
                 file.report.error(("extends",), f"cannot be used, because {where} has errors", hint)
             return None
@@ -215,13 +155,13 @@ class _Reader:
             del kept["status"]
         return {**kept, **file.data}
 
-    def _base(self, file: _File) -> _File | None:
+    def _base(self, file: OwnFile, extends: str) -> OwnFile | None:
         """Return the file that this one extends: a file of one's own before a shipped one, unless
         it would be the same."""
-        own = self.own.get(file.extends)
+        own = self.files.own.get(extends)
         if file.own and own is not None and own is not file:
             return own
-        shipped = self.shipped.get(file.extends)
+        shipped = self.files.shipped.get(extends)
         return shipped if shipped is not file else None
 
 
@@ -241,7 +181,7 @@ def _report(one: Contradiction, report: Report) -> None:
     report.error(one.path, one.message, one.hint, of_key=one.of_key)
 
 
-def _with_references(known: Mapping[str, Regime], files: Mapping[str, _File]) -> set[str]:
+def _with_references(known: Mapping[str, Regime], files: Mapping[str, OwnFile]) -> set[str]:
     """Report references to regimes that do not exist, and deadlines that wait for themselves;
     return the ids of these regimes."""
     broken = set()

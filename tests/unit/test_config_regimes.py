@@ -182,7 +182,7 @@ def test_two_own_files_of_one_id_and_files_in_a_circle_are_refused(tmp_path: Pat
     two = "id: two\nextends: one\n"
     found = read(tmp_path, a=OWN, b=OWN, one=one, two=two)
     told = [(file, message) for file, _, _, message, _ in problems(found)]
-    assert ("b.yaml", f'{tmp_path}/a.yaml has the id "acme", too') in told
+    assert ("b.yaml", f'{tmp_path}/a.yaml already has the regime "acme"') in told
     assert ("one.yaml", "leads back to this file: the files extend each other in a circle") in told
     assert "acme" in found.known
 

@@ -1,0 +1,161 @@
+"""Read the YAML files of which drd has some and an installation has its own: regimes and playbooks.
+
+A file of one's own replaces the shipped one of the same name. All problems are reported with file
+and line; a broken file leaves the others usable."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from drd.config.exposed_files import judged
+from drd.config.problems import Report
+from drd.config.reading import read_bytes, read_reached
+from drd.config.yaml import read
+from drd.errors import ConfigError, Problem
+
+MOST = 200
+"""Files in a directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """One sort of these files. `what` is one of them in words, `key` names the directory in
+    drd.yaml, `named_by` is the key in a file with its name, `shipped` has drd's own."""
+
+    what: str
+    key: str
+    named_by: str
+    shipped: Path
+    first: str = ""
+    """The remedy for a file that is not YAML with keys, besides that sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFile:
+    """A file whose text could be read. `name` is the file's own, also if the rest is broken."""
+
+    report: Report
+    name: str
+    own: bool
+
+    @property
+    def file(self) -> str:
+        return self.report.document.file
+
+    @property
+    def data(self) -> dict[str, Any]:
+        data: dict[str, Any] = self.report.data
+        return data
+
+
+@dataclass(slots=True)
+class OwnFiles:
+    """The files by name, and what is wrong with those that cannot be used. A file with an error
+    inside is here: the caller reports it. `broken` has the errors by name: the one in the file's
+    text, or else that of the file."""
+
+    shipped: dict[str, OwnFile] = field(default_factory=dict)
+    own: dict[str, OwnFile] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    broken: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
+
+    def all(self) -> list[OwnFile]:
+        """Return every file that was read, the shipped ones first."""
+        return [*self.shipped.values(), *self.own.values()]
+
+    def chosen(self) -> dict[str, OwnFile]:
+        """Return the files that are in force, in the order of their names."""
+        return dict(sorted({**self.shipped, **self.own}.items()))
+
+    def breaks(self, name: str, problems: Sequence[Problem]) -> None:
+        """Note that the file of this name cannot be used."""
+        self.problems += problems
+        self.broken[name] = (*self.broken.get(name, ()), *problems)
+
+
+def yaml_files(directory: Path) -> list[Path]:
+    """Return the files of a directory that are read."""
+    return sorted(directory.glob("*.yaml"))
+
+
+def read_own(
+    sort: Sort,
+    directory: Path | None,
+    files: Sequence[Path] = (),
+    trusted: Collection[int] | None = None,
+) -> OwnFiles:
+    """Read the shipped files, those of `directory`, and these files. With `trusted`, own files that
+    users other than these can change are refused."""
+    found = OwnFiles()
+    for path in yaml_files(sort.shipped):
+        _open(sort, found, path, own=False, trusted=None)
+    own = [*_of_directory(sort, directory, found.problems), *files]
+    for path in dict.fromkeys(each.absolute() for each in own):
+        _open(sort, found, path, own=True, trusted=trusted)
+    return found
+
+
+def _of_directory(sort: Sort, directory: Path | None, problems: list[Problem]) -> list[Path]:
+    if directory is None:
+        return []
+    if not directory.is_dir():
+        hint = f"make the directory, or correct the key `{sort.key}` of drd.yaml."
+        problems.append(Problem(str(directory), 1, "", "is not a directory", hint))
+        return []
+    own = yaml_files(directory)
+    if len(own) > MOST:
+        message = f"has {len(own)} {sort.what}s, and drd reads at most {MOST}"
+        hint = f"remove {sort.what}s until {MOST} are left."
+        problems.append(Problem(str(directory), 1, "", message, hint))
+    return own[:MOST]
+
+
+def _open(
+    sort: Sort, found: OwnFiles, path: Path, *, own: bool, trusted: Collection[int] | None
+) -> None:
+    try:
+        report = _report(sort, path, trusted)
+    except ConfigError as error:
+        found.breaks(path.stem, error.problems)
+        return
+    refused = report.is_broken(())
+    name = _name(sort, report)
+    there = found.own if own else found.shipped
+    if name and own and name in there:
+        hint = f"give one of the two files another `{sort.named_by}`, or remove one of them."
+        message = f'{there[name].file} already has the {sort.what} "{name}"'
+        report.error((sort.named_by,), message, hint)
+        refused = True
+    if refused or not name:
+        found.breaks(name or path.stem, report.errors)
+    else:
+        there[name] = OwnFile(report, name, own)
+
+
+def _report(sort: Sort, path: Path, trusted: Collection[int] | None) -> Report:
+    """Read a file, and report a file that other users can change. Raises ConfigError."""
+    if trusted is None:
+        raw, _ = read_bytes(path, what=sort.what)
+        return Report(read(raw, str(path), allow_empty=True))
+    raw, reached = read_reached(path, what=sort.what)
+    report = Report(read(raw, str(path), allow_empty=True))
+    exposed = judged(reached, trusted)
+    if exposed is not None and not exposed.is_told_only:
+        report.error((), f"the file {exposed.why}", exposed.remedy)
+    return report
+
+
+def _name(sort: Sort, report: Report) -> str:
+    """Return the name that a file gives itself; report what makes that impossible."""
+    if not isinstance(report.data, dict):
+        hint = f"a {sort.what} has lines like `key: value`{sort.first}."
+        report.error((), "is not a mapping", hint)
+        return ""
+    name = str(report.data.get(sort.named_by) or "")
+    if not name:
+        hint = f"add the key `{sort.named_by}`: a name for commands."
+        report.error((), f"{sort.named_by} is missing", hint)
+    return name
